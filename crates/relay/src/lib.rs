@@ -1,0 +1,2 @@
+//! relay
+#![no_std]
