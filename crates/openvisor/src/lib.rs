@@ -1,0 +1,6 @@
+//! The command line's parts, as a library so that its tests can hold them one by one.
+
+pub mod arguments;
+pub mod exit;
+pub mod settings;
+pub mod timeline;
