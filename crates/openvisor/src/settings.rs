@@ -89,13 +89,16 @@ fn check_value(store: Store, key: &str, value: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let size = value.len();
-    Err(Failure::bad_input(format!("{store} {key}: the value is {size} bytes, and a store takes at most {MAX_VALUE}")))
+    Err(Failure::bad_input(format!(
+        "{store} {key}: the value is {size} bytes, and a store takes at most {MAX_VALUE}"
+    )))
 }
 
 /// The file's text without its last line end, which editors and `echo` add and no password has.
 fn read_file(store: Store, key: &str, path: &Path) -> Result<String, Failure> {
-    let bytes = read_start(path)
-        .map_err(|error| Failure::bad_input(format!("{store} {key}: cannot read {}: {error}", path.display())))?;
+    let bytes = read_start(path).map_err(|error| {
+        Failure::bad_input(format!("{store} {key}: cannot read {}: {error}", path.display()))
+    })?;
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         // A character cut in two by the size limit is still text that is too long.

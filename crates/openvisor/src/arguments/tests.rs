@@ -16,7 +16,8 @@ fn the_definition_is_consistent() {
 
 #[test]
 fn run_takes_many_settings() {
-    let Command::Run(run) = parse("run app.elf --config a=1 --config b=@f --secret c=2 --seconds 2.5").unwrap()
+    let Command::Run(run) =
+        parse("run app.elf --config a=1 --config b=@f --secret c=2 --seconds 2.5").unwrap()
     else {
         panic!("another command")
     };
@@ -28,7 +29,9 @@ fn run_takes_many_settings() {
 
 #[test]
 fn what_a_command_cannot_do_without_is_asked_for() {
-    for words in ["run", "cloud", "provision --data a", "device app.elf --data d", "device app.elf --cloud c:1"] {
+    for words in
+        ["run", "cloud", "provision --data a", "device app.elf --data d", "device app.elf --cloud c:1"]
+    {
         let error = parse(words).unwrap_err();
         assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument, "{words}");
         assert_eq!(error.exit_code(), 2);
@@ -37,7 +40,13 @@ fn what_a_command_cannot_do_without_is_asked_for() {
 
 #[test]
 fn seconds_are_a_sensible_length_of_time() {
-    for words in ["demo --seconds 0", "demo --seconds -1", "demo --seconds NaN", "demo --seconds inf", "demo --seconds soon"] {
+    for words in [
+        "demo --seconds 0",
+        "demo --seconds -1",
+        "demo --seconds NaN",
+        "demo --seconds inf",
+        "demo --seconds soon",
+    ] {
         assert!(parse(words).is_err(), "{words}");
     }
     assert!(parse("demo --seconds 0.5").is_ok());
