@@ -26,7 +26,6 @@ const WORDS: &[&str] = &[
     "channel",
     "channels",
     "check",
-    "checkin",
     "circuit",
     "clear",
     "close",

@@ -67,7 +67,7 @@ impl NetworkReason {
     /// The application has not asked for the network since it started.
     pub const NEVER_USED_NETWORK_API: Self = Self(0x2);
     /// A periodic check-in is due.
-    pub const MINIMUM_CHECKIN_EXPIRED: Self = Self(0x4);
+    pub const MINIMUM_CHECK_IN_EXPIRED: Self = Self(0x4);
     /// The clock must be set.
     pub const RTC_NOT_SET: Self = Self(0x8);
     /// The hypervisor has an error to report.
@@ -89,7 +89,7 @@ impl NetworkReason {
         (Self::NOT_CONNECTING, "MV_NETWORKREASON_NOTCONNECTING"),
         (Self::USING_NETWORK, "MV_NETWORKREASON_USINGNETWORK"),
         (Self::NEVER_USED_NETWORK_API, "MV_NETWORKREASON_NEVERUSEDNETWORKAPI"),
-        (Self::MINIMUM_CHECKIN_EXPIRED, "MV_NETWORKREASON_MINIMUMCHECKINEXPIRED"),
+        (Self::MINIMUM_CHECK_IN_EXPIRED, "MV_NETWORKREASON_MINIMUMCHECKINEXPIRED"),
         (Self::RTC_NOT_SET, "MV_NETWORKREASON_RTCNOTSET"),
         (Self::KERNEL_ERROR, "MV_NETWORKREASON_KERNELERROR"),
         (Self::APPLICATION_ERROR, "MV_NETWORKREASON_APPLICATIONERROR"),

@@ -121,7 +121,7 @@ pub enum WakeReason {
     /// The option bytes were reloaded.
     OptionBytes = 0xb,
     /// Woken from deep sleep for a check-in.
-    DeepSleepCheckin = 0xc,
+    DeepSleepCheckIn = 0xc,
     /// Woken from deep sleep by a source of the application's.
     DeepSleepApplication = 0xd,
     /// Woken from deep sleep by the modem.
@@ -149,7 +149,7 @@ impl WakeReason {
         Self::ApplicationUpdate,
         Self::MicrovisorUpdate,
         Self::OptionBytes,
-        Self::DeepSleepCheckin,
+        Self::DeepSleepCheckIn,
         Self::DeepSleepApplication,
         Self::DeepSleepModem,
         Self::DeepSleepApplicationRtc,
@@ -171,7 +171,7 @@ impl WakeReason {
             0x9 => Some(Self::ApplicationUpdate),
             0xa => Some(Self::MicrovisorUpdate),
             0xb => Some(Self::OptionBytes),
-            0xc => Some(Self::DeepSleepCheckin),
+            0xc => Some(Self::DeepSleepCheckIn),
             0xd => Some(Self::DeepSleepApplication),
             0xe => Some(Self::DeepSleepModem),
             0xf => Some(Self::DeepSleepApplicationRtc),
@@ -200,7 +200,7 @@ impl WakeReason {
             Self::ApplicationUpdate => "MV_WAKEREASON_APPLICATIONUPDATE",
             Self::MicrovisorUpdate => "MV_WAKEREASON_MICROVISORUPDATE",
             Self::OptionBytes => "MV_WAKEREASON_OPTIONBYTES",
-            Self::DeepSleepCheckin => "MV_WAKEREASON_DEEPSLEEPCHECKIN",
+            Self::DeepSleepCheckIn => "MV_WAKEREASON_DEEPSLEEPCHECKIN",
             Self::DeepSleepApplication => "MV_WAKEREASON_DEEPSLEEPAPPLICATION",
             Self::DeepSleepModem => "MV_WAKEREASON_DEEPSLEEPMODEM",
             Self::DeepSleepApplicationRtc => "MV_WAKEREASON_DEEPSLEEPAPPLICATIONRTC",
