@@ -43,7 +43,7 @@ fn the_entry_object_names_every_call_as_an_absolute_thumb_function() {
     let model = model();
     let output = super::entries::file(&model).expect("the object is written");
     let object = object::File::parse(output.bytes.as_slice()).expect("an ELF object");
-    let symbols: Vec<_> = object.symbols().filter(|symbol| symbol.is_global()).collect();
+    let symbols: Vec<_> = object.symbols().filter(object::ObjectSymbol::is_global).collect();
     assert_eq!(symbols.len(), 71);
     for symbol in symbols {
         let name = symbol.name().expect("a name");
