@@ -16,8 +16,7 @@ CFLAGS := -std=c11 -Os -mcpu=cortex-m33 -mthumb -mfloat-abi=soft -fshort-enums \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
 	-I$(SDK)/include -I$(SDK)/lib -I$(SDK)/samples/common -I.
 
-LDFLAGS := -nostdlib -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings \
-	-Wl,--no-warn-rwx-segments -s
+LDFLAGS := -nostdlib -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings -s
 
 ALL     := $(SOURCES) $(COMMON:%=$(SDK)/samples/common/%) $(SDK)/lib/startup.c $(SDK)/lib/memory.c $(SDK)/lib/mv_names.c
 OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(notdir $(ALL)))

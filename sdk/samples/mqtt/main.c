@@ -39,7 +39,7 @@ int main(void)
             known = settings_fetch(&settings);
         }
         if (known) {
-            /* If the broker never let us in, the settings may be wrong, and corrected by now. */
+            /* If the broker would not have us, the settings may be wrong, and corrected by now. */
             known = session_run(&settings);
         }
         clock_sleep(RETRY_MS);

@@ -23,8 +23,8 @@ enum State {
 };
 
 static enum State state;
-/* Whether the broker accepted this connection. */
-static bool accepted;
+/* Whether the broker, or the cloud on the way to it, turned this connection down. */
+static bool refused;
 static const char *command_topic;
 
 static void on_connect_response(void)
@@ -35,8 +35,8 @@ static void on_connect_response(void)
         return;
     }
     log_line("connect: %s, reason 0x%02lx", mv_mqtt_request_state_name(answer.request_state), answer.reason_code);
-    accepted = answer.request_state == MV_MQTTREQUESTSTATE_REQUESTCOMPLETED && answer.reason_code == 0;
-    state = accepted && request_subscribe(SUBSCRIBE_ID, command_topic) ? CONNECTED : OVER;
+    refused = answer.request_state != MV_MQTTREQUESTSTATE_REQUESTCOMPLETED || answer.reason_code != 0;
+    state = !refused && request_subscribe(SUBSCRIBE_ID, command_topic) ? CONNECTED : OVER;
 }
 
 /* Without its command topic the application would be deaf: a refused subscription ends the session. */
@@ -139,9 +139,9 @@ bool session_run(const struct Settings *settings)
 {
     command_topic = settings->command_topic;
     state = CONNECTING;
-    accepted = false;
+    refused = false;
     if (!channel_open(MV_CHANNELTYPE_MQTT)) {
-        return false;
+        return true;
     }
     log_line("connecting to %s:%u", settings->broker_host, settings->broker_port);
     inbox_start();
@@ -151,5 +151,5 @@ bool session_run(const struct Settings *settings)
         receive_all(); /* What had arrived before the connection was lost, and why it was. */
     }
     channel_close();
-    return accepted;
+    return !refused;
 }

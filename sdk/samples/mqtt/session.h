@@ -7,7 +7,7 @@
 
 #include "settings.h"
 
-/** Connects, and publishes and obeys for as long as the connection lasts. False if it never came about. */
+/** Connects, and publishes and obeys for as long as the connection lasts. False if the broker would not have us. */
 bool session_run(const struct Settings *settings);
 
 #endif

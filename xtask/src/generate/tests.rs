@@ -70,3 +70,30 @@ fn the_header_declares_every_call_and_structure() {
     }
     assert!(text.contains("enum MvStatus mvReadChannel(MvChannelHandle handle, uint8_t **read_pointer_out"));
 }
+
+/// What the generator says when one line of the words is changed.
+fn refusal(line: &str, instead: &str) -> String {
+    let read = |path| crate::workspace::read(path).expect("the page is there");
+    let words = read("docs/spec/abi-docs.toml");
+    assert!(words.contains(line), "{line}");
+    let changed = words.replacen(line, instead, 1);
+    Model::parse(&read("docs/spec/abi.toml"), &changed).err().expect("a refusal")
+}
+
+#[test]
+fn a_name_without_a_text_is_refused() {
+    let refusal = refusal("OKAY = \"Accepted.\"\n", "");
+    assert!(refusal.contains("enum MvStatus: no text for OKAY"), "{refusal}");
+}
+
+#[test]
+fn a_text_without_a_name_is_refused() {
+    let refusal = refusal("OKAY = \"Accepted.\"\n", "OKAY = \"Accepted.\"\nFINE = \"Fine.\"\n");
+    assert!(refusal.contains("enum MvStatus: has no FINE"), "{refusal}");
+}
+
+#[test]
+fn a_call_in_no_topic_is_refused() {
+    let refusal = refusal("\"mvSystemLedEnable\", ", "");
+    assert!(refusal.contains("lacking [\"mvSystemLedEnable\"]"), "{refusal}");
+}
