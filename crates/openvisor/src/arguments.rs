@@ -78,7 +78,8 @@ pub struct Demo {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The application's log lines go to standard output exactly as it posted them; everything else goes to
-standard error. The application may reach any address, this machine's own included.
+standard error. The application may reach public addresses and this machine's own; with
+--allow-private also those of the network around it.
 
 Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
@@ -97,6 +98,9 @@ pub struct Run {
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
+    /// Let the application reach private addresses too, such as those of a home or office network
+    #[arg(long)]
+    pub allow_private: bool,
     /// Write the events on standard error as one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -109,7 +113,8 @@ pub struct Run {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The first start makes the cloud's own certificate authority in DIR; keep that folder private. The
-first line on standard output names the address, which matters with port 0.
+first line on standard output names the address, which matters with port 0. Applications may reach
+public addresses; those of this machine too while the cloud itself listens on loopback only.
 
 Examples:
   openvisor cloud --data ./cloud
@@ -121,7 +126,7 @@ pub struct Cloud {
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
-    /// Let applications reach loopback, private and link-local addresses
+    /// Let applications reach private addresses too, such as those of a home or office network
     #[arg(long)]
     pub allow_private: bool,
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)

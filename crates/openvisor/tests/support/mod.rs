@@ -180,7 +180,7 @@ impl Lines {
 
     /// All of it.
     pub fn text(&self) -> String {
-        self.0.0.lock().unwrap().lines.iter().map(|line| format!("{line}\n")).collect()
+        self.0.0.lock().unwrap().lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 
     /// The number of lines so far.
