@@ -1,1 +1,7 @@
-//! device
+//! A virtual device: a Cortex-M33 processor, the peripherals of an STM32U585, the kernel, and the link to a cloud.
+//!
+//! An application image built for the real board runs here unmodified. The application reaches the kernel through
+//! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
+
+pub mod image;
+pub mod map;

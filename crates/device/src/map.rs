@@ -1,0 +1,32 @@
+//! Where things lie in the application's address space, and the sizes the device holds to.
+
+use std::ops::Range;
+
+/// Application flash: the image begins here, and so does its vector table.
+pub const FLASH: Range<u32> = 0x0800_0000..0x0810_0000;
+
+/// Application RAM.
+pub const RAM: Range<u32> = 0x2000_0000..0x2008_0000;
+
+/// The page of entry points. A branch into it is a system call.
+pub const ENTRY_PAGE: Range<u32> = 0x0C1F_E000..0x0C20_0000;
+
+/// Peripherals as the application sees them: the non-secure half of the peripheral region.
+pub const PERIPHERALS: Range<u32> = 0x4000_0000..0x5000_0000;
+
+/// Every bus clock of the device, in hertz (D72).
+pub const CLOCK_HZ: u32 = 160_000_000;
+
+/// Processor cycles in a microsecond.
+pub const CYCLES_PER_MICRO: u64 = CLOCK_HZ as u64 / 1_000_000;
+
+/// External interrupt lines of the STM32U585.
+pub const INTERRUPTS: u16 = 126;
+
+/// Priority bits the processor implements.
+pub const PRIORITY_BITS: u8 = 4;
+
+/// Length of a span in bytes.
+pub const fn length(span: &Range<u32>) -> usize {
+    (span.end - span.start) as usize
+}
