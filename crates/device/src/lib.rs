@@ -3,9 +3,14 @@
 //! An application image built for the real board runs here unmodified. The application reaches the kernel through
 //! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
 
+pub mod bell;
 pub mod board;
 pub mod events;
 pub mod identity;
 pub mod image;
 pub mod map;
 pub mod peripherals;
+pub mod transport;
+
+#[cfg(test)]
+mod testing;

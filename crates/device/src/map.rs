@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
+use abi::memory;
+
 /// Application flash: the image begins here, and so does its vector table.
-pub const FLASH: Range<u32> = 0x0800_0000..0x0810_0000;
+pub const FLASH: Range<u32> = span(memory::APPLICATION_FLASH_START, memory::APPLICATION_FLASH_LENGTH);
 
 /// Application RAM.
-pub const RAM: Range<u32> = 0x2000_0000..0x2008_0000;
+pub const RAM: Range<u32> = span(memory::APPLICATION_RAM_START, memory::APPLICATION_RAM_LENGTH);
 
 /// The page of entry points. A branch into it is a system call.
-pub const ENTRY_PAGE: Range<u32> = 0x0C1F_E000..0x0C20_0000;
+pub const ENTRY_PAGE: Range<u32> = span(memory::ENTRY_PAGE, 0x2000);
 
 /// Peripherals as the application sees them: the non-secure half of the peripheral region.
 pub const PERIPHERALS: Range<u32> = 0x4000_0000..0x5000_0000;
@@ -25,6 +27,10 @@ pub const INTERRUPTS: u16 = 126;
 
 /// Priority bits the processor implements.
 pub const PRIORITY_BITS: u8 = 4;
+
+const fn span(start: u32, length: u32) -> Range<u32> {
+    start..start + length
+}
 
 /// Length of a span in bytes.
 pub const fn length(span: &Range<u32>) -> usize {
