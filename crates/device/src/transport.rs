@@ -275,14 +275,14 @@ async fn pump(route: &Arc<Route>, stream: TlsStream<TcpStream>, ends: Ends) -> L
     let mut reading = Box::pin(read(route, reader, told));
     tokio::select! {
         loss = &mut reading => loss,
-        result = write(route, writer, to_send, &short_of_room) => match result {
-            Err(error) => judge(route, &error),
-            Ok(()) => {
-                // The farewell is out; the cloud closes its side, or has had its time.
-                let _ = timeout(FAREWELL_TIME, reading).await;
-                asked()
+        result = write(route, writer, to_send, &short_of_room) => {
+            if let Err(error) = result {
+                return judge(route, &error);
             }
-        },
+            // The farewell is out; the cloud closes its side, or has had its time.
+            let _ = timeout(FAREWELL_TIME, reading).await;
+            asked()
+        }
     }
 }
 
