@@ -6,10 +6,13 @@
 pub mod bell;
 pub mod board;
 pub mod events;
+pub mod fault;
 pub mod identity;
 pub mod image;
+pub mod machine;
 pub mod map;
 pub mod peripherals;
+mod port;
 pub mod transport;
 
 #[cfg(test)]
