@@ -6,14 +6,16 @@
 //! - [`varint`], [`header`], [`kind`]: how a frame begins.
 //! - [`parser`]: cuts a byte stream, however it is chunked, into runs of the items it carries.
 //! - [`connection`], [`channel`], [`mqtt`], [`http`], [`config`], [`opaque`]: the frames, one file a topic.
-//! - `device`, `cloud`: the session of each end.
+//! - [`device`], [`cloud`]: the session of each end.
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod bytes;
 pub mod channel;
+pub mod cloud;
 pub mod config;
 pub mod connection;
+pub mod device;
 pub mod header;
 pub mod http;
 pub mod kind;
@@ -21,6 +23,7 @@ pub mod limits;
 pub mod mqtt;
 pub mod opaque;
 pub mod parser;
+pub mod session;
 pub mod varint;
 pub mod violation;
 
