@@ -21,16 +21,40 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod calls;
+mod channel;
+mod config;
+mod connection;
+mod device;
+mod handles;
+mod inbox;
 pub mod limits;
-#[allow(dead_code, reason = "the calls that use it come next")]
+mod logging;
 mod memory;
+mod mqtt;
+mod network;
+mod notifications;
+mod outbox;
 mod port;
+mod power;
+mod queue;
+mod ring;
+mod strings;
+mod time;
 
+pub use link::Violation;
 pub use memory::{Memory, MemoryFault};
 pub use port::{Clock, Hardware, Interrupts, LinkLoss, Port};
 
 use abi::Status;
 use abi::power::WakeReason;
+use channel::Channels;
+use handles::{Chance, Handles};
+use link::device::Session;
+use logging::Logging;
+use network::Network;
+use notifications::Notifications;
+use time::WallClock;
 
 /// What the kernel is told once, when the device starts.
 #[derive(Clone, Debug)]
@@ -54,72 +78,72 @@ pub enum Outcome {
     Fault,
 }
 
-/// A rule of the link the cloud broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation(&'static str);
-
-impl Violation {
-    /// The broken rule, for people.
-    pub const fn text(self) -> &'static str {
-        self.0
-    }
-}
-
 /// The kernel of one device.
 pub struct Kernel {
     boot: Boot,
+    /// This start's own number, by which the cloud tells one start from the next.
+    start: u32,
+    chance: Chance,
+    handles: Handles,
+    notifications: Notifications,
+    network: Network,
+    session: Session,
+    channels: Channels,
+    logging: Logging,
+    clock: WallClock,
+    /// Whose turn it is on the wire.
+    turn: usize,
 }
 
 impl Kernel {
     /// A kernel at the start of the device: no handle exists (N09), and it wants a link of its own (N12).
     pub fn new(boot: &Boot) -> Self {
-        Self { boot: boot.clone() }
+        let mut chance = Chance::new(&boot.seed);
+        Self {
+            start: chance.word(),
+            handles: Handles::new(&mut chance),
+            chance,
+            notifications: Notifications::new(),
+            network: Network::new(boot.wake_reason, &boot.image),
+            session: Session::new(),
+            channels: Channels::new(),
+            logging: Logging::new(),
+            clock: WallClock::new(),
+            turn: 0,
+            boot: boot.clone(),
+        }
     }
 
-    /// One system call: `slot` is the branch's offset into the entry page, `args` are r0 to r3.
-    pub fn call(&mut self, port: &mut Port<'_>, slot: u32, args: [u32; 4]) -> Outcome {
-        let _ = (port, slot, args, &self.boot);
-        Outcome::Status(Status::Unavailable)
-    }
-
-    /// Whether the port should have, or be making, a connection now. False during the pauses of back-off.
+    /// Whether the port should have, or be making, a connection now. False during the pauses of back-off, and from the
+    /// moment a connection is to end until the port has said that it has ended.
     pub fn wants_link(&self) -> bool {
-        false
+        self.network.wants_link(self.clock.is_set())
     }
 
-    /// The port has started to make a connection.
-    pub fn link_connecting(&mut self, _port: &mut Port<'_>) {}
-
-    /// The connection stands: TLS is done, bytes can go both ways.
-    pub fn link_connected(&mut self, _port: &mut Port<'_>) {}
-
-    /// The attempt failed, or the connection is gone.
-    pub fn link_lost(&mut self, _port: &mut Port<'_>, _cause: LinkLoss) {}
-
-    /// Bytes from the cloud. On a violation the port closes the connection and calls [`Self::link_lost`].
-    pub fn receive(&mut self, _port: &mut Port<'_>, _bytes: &[u8]) -> Result<(), Violation> {
-        Ok(())
-    }
-
-    /// Fills `out` with what is to go to the cloud now, fairly among channels, and tells how many bytes; 0 is nothing.
-    /// `out` must be at least [`limits::TRANSMIT_ROOM`] bytes long. What was given counts as sent.
-    pub fn transmit(&mut self, _port: &mut Port<'_>, _out: &mut [u8]) -> usize {
-        0
-    }
-
-    /// The moment, in microseconds since the start, at which [`Self::wake`] is due; `None` if nothing is timed.
+    /// The moment, in microseconds since the start, at which [`Self::wake`] is due; `None` if nothing is timed. Records
+    /// that wait for their line are not in it: see [`Self::has_waiting_records`].
     pub fn next_wakeup(&self) -> Option<u64> {
-        None
+        [self.network.next_wakeup(), self.connection_wakeup()].into_iter().flatten().min()
     }
 
-    /// Does what has become due: time-outs, back-off, and records whose line has become free (D11).
-    pub fn wake(&mut self, _port: &mut Port<'_>) {}
+    /// Does what has become due: time-outs, back-off, and records whose line has become free (D11). To be followed by
+    /// [`Self::transmit`], as every entry is.
+    pub fn wake(&mut self, port: &mut Port<'_>) {
+        self.wake_connection(port);
+        self.wake_network(port);
+        self.notifications.advance(port);
+    }
 
     /// Whether records wait for a pend to be taken (D11).
     pub fn has_waiting_records(&self) -> bool {
-        false
+        self.notifications.has_waiting()
     }
 
-    /// The handler of line `irq` was entered: its next record, if one waits, may be written (D11).
-    pub fn interrupt_taken(&mut self, _port: &mut Port<'_>, _irq: u16) {}
+    /// The handler of line `irq` was entered: its next record, if one waits, may be written (D11). The controller must
+    /// no longer show the line as pending.
+    pub fn interrupt_taken(&mut self, port: &mut Port<'_>, irq: u16) {
+        if self.notifications.uses(irq) {
+            self.notifications.advance(port);
+        }
+    }
 }

@@ -6,7 +6,6 @@
 //! converts into none by itself: the line that makes the claim says [`Phase::early`] (`PARAMETERFAULT`) or
 //! [`Phase::late`] (`LATEFAULT`), as D02 divides them.
 
-use crate::limits::CHUNK;
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
 };
@@ -165,16 +164,4 @@ impl HandleVariable {
     pub fn zero(self, memory: &mut dyn Memory) -> Result<(), MemoryFault> {
         self.place.put_u32(memory, 0)
     }
-}
-
-/// Checks that every byte of a run can be read. The port may refuse what the map allows.
-pub(crate) fn probe(memory: &dyn Memory, span: Span) -> Result<(), MemoryFault> {
-    let mut chunk = [0; CHUNK];
-    let mut offset = 0;
-    while offset < span.length {
-        let step = (span.length - offset).min(CHUNK as u32);
-        memory.read(span.at(offset), &mut chunk[..step as usize])?;
-        offset += step;
-    }
-    Ok(())
 }

@@ -43,6 +43,13 @@ impl Header {
         1 + varint::len((self.length as u64) << 1)
     }
 
+    /// The header as bytes that carry their length.
+    pub fn to_bytes(self) -> HeaderBytes {
+        let mut bytes = [0; MAX_HEADER];
+        let len = self.encode(&mut bytes);
+        HeaderBytes { bytes, len }
+    }
+
     /// Reads a header: it and the bytes it took, or `None` when `bytes` ends inside it.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let Some((&head, rest)) = bytes.split_first() else { return Ok(None) };
@@ -52,5 +59,19 @@ impl Header {
             return Err(violation::FRAME_TOO_LONG);
         }
         Ok(Some((Self { kind: head >> 4, channel: head & 0x0f, length, more: value & 1 != 0 }, 1 + taken)))
+    }
+}
+
+/// A header ready to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderBytes {
+    bytes: [u8; MAX_HEADER],
+    len: usize,
+}
+
+impl HeaderBytes {
+    /// The two or three bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }

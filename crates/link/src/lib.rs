@@ -12,8 +12,10 @@
 
 pub mod bytes;
 pub mod channel;
+pub mod cloud;
 pub mod config;
 pub mod connection;
+pub mod device;
 pub mod header;
 pub mod http;
 pub mod kind;
@@ -21,6 +23,7 @@ pub mod limits;
 pub mod mqtt;
 pub mod opaque;
 pub mod parser;
+pub mod session;
 pub mod varint;
 pub mod violation;
 

@@ -68,8 +68,13 @@ impl Parser {
         Ok(Some(self.advance(frame, input)))
     }
 
+    /// Whether the channel has an item of which more fragments are to come. During a fragment it speaks of what follows it.
+    pub fn is_unfinished(&self, channel: u8) -> bool {
+        self.unfinished[usize::from(channel & 0x0f)].is_some()
+    }
+
     /// Forgets the unfinished item of a channel, as the end of the channel does.
-    pub(crate) fn forget(&mut self, channel: u8) {
+    pub fn forget(&mut self, channel: u8) {
         self.unfinished[usize::from(channel & 0x0f)] = None;
     }
 
