@@ -78,8 +78,8 @@ pub struct Demo {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The application's log lines go to standard output exactly as it posted them; everything else goes to
-standard error. The application may reach public addresses and this machine's own; with
---allow-private also those of the network around it.
+standard error. The application may reach public addresses and this machine's own; others, such as
+those of a home or office network, only as --allow says.
 
 Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
@@ -98,9 +98,9 @@ pub struct Run {
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
-    /// Let the application reach private addresses too, such as those of a home or office network
-    #[arg(long)]
-    pub allow_private: bool,
+    /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
+    #[arg(long, value_name = "RANGE")]
+    pub allow: Vec<String>,
     /// Write the events on standard error as one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -126,9 +126,9 @@ pub struct Cloud {
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
-    /// Let applications reach private addresses too, such as those of a home or office network
-    #[arg(long)]
-    pub allow_private: bool,
+    /// Let applications reach these addresses too, such as 192.168.0.0/16 (repeatable)
+    #[arg(long, value_name = "RANGE")]
+    pub allow: Vec<String>,
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,

@@ -4,6 +4,7 @@ pub mod address;
 pub mod arguments;
 pub mod broker;
 pub mod exit;
+pub mod feed;
 pub mod folder;
 pub mod script;
 pub mod settings;
