@@ -19,7 +19,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::{Input, Lines};
+use crate::peripherals::{Input, Lines, exti, gpio, usart};
 use crate::port::{BoardBus, with_port};
 
 use observer::Observer;
@@ -28,6 +28,9 @@ use restart::Restarts;
 
 /// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
 const RECORD_SLICE: u64 = 500;
+
+/// Instructions that run between looks at whether the application is in its hard fault handler, where it should not be.
+const FAULT_SLICE: u64 = 2000;
 
 /// Number of the HardFault exception.
 const HARD_FAULT: u16 = 3;
@@ -114,7 +117,7 @@ impl Machine {
                 return Ran::Idle;
             }
             let exit = self.run_to(self.slice_end(limit));
-            if self.handle(exit) == Ran::Idle {
+            if self.handle(exit) == Ran::Idle || self.restarts.is_resting() {
                 return Ran::Idle;
             }
             if self.now() >= limit {
@@ -140,9 +143,24 @@ impl Machine {
         [application, self.kernel_event()].into_iter().flatten().min()
     }
 
-    /// Gives `input` to the peripheral whose first register is at `base`. Answers whether it was taken.
-    pub fn input(&mut self, base: u32, input: &Input<'_>) -> bool {
-        let taken = self.board.input(base, input);
+    /// Drives a pin from outside; `port` 0 is A. An edge goes to the external interrupt controller as well.
+    pub fn drive_pin(&mut self, port: u8, pin: u8, level: bool) {
+        if port >= gpio::PORTS || pin > 15 {
+            return;
+        }
+        let was = self.board.pin(port, pin, self.now());
+        self.board.input(gpio::base(port), &Input::Pin { pin, level });
+        if self.board.pin(port, pin, self.now()) != was {
+            self.board.input(exti::BASE, &Input::Edge { port, pin, rising: level });
+        }
+        self.settle_lines();
+    }
+
+    /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
+    /// room.
+    pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
+        let found = usart::PORTS.iter().find(|kind| kind.number == port);
+        let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
         self.settle_lines();
         taken
     }
@@ -201,9 +219,9 @@ impl Machine {
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let waiting = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
-        let ends = [Some(limit), self.board.next_event(), self.kernel_event(), waiting];
-        ends.into_iter().flatten().min().unwrap_or(limit)
+        let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
+        let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
+        ends.into_iter().flatten().fold(limit, u64::min)
     }
 
     fn run_to(&mut self, deadline: u64) -> Exit {
