@@ -2,7 +2,10 @@
 //!
 //! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
+mod check;
+mod conformance;
 mod generate;
+mod process;
 mod workspace;
 
 use std::process::ExitCode;
@@ -17,11 +20,19 @@ struct Chore {
     run: fn(&[String]) -> Outcome,
 }
 
-const CHORES: &[Chore] = &[Chore {
-    name: "generate",
-    help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
-    run: generate::run,
-}];
+const CHORES: &[Chore] = &[
+    Chore { name: "check", help: "everything that must be true before a change is taken", run: check::run },
+    Chore {
+        name: "conformance",
+        help: "write docs/conformance.md (--check: fail if it is stale)",
+        run: conformance::run,
+    },
+    Chore {
+        name: "generate",
+        help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
+        run: generate::run,
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

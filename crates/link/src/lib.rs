@@ -1,2 +1,3 @@
 //! link
 #![no_std]
+#![forbid(unsafe_code)]

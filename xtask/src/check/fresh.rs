@@ -1,0 +1,10 @@
+//! Generated files are what their sources say.
+
+use crate::Outcome;
+
+/// Every generator in its checking mode.
+pub fn run() -> Outcome {
+    let flag = ["--check".to_owned()];
+    crate::generate::run(&flag)?;
+    crate::conformance::run(&flag)
+}
