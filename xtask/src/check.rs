@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "format", help: "cargo fmt", run: lints::format },
     Step { name: "tidy", help: "the project's own rules on its text", run: tidy::run },
     Step { name: "fresh", help: "generated files are what their sources say", run: fresh::run },
+    Step { name: "sdk", help: "the C header with every compiler here, the samples' images", run: fresh::sdk },
     Step { name: "licences", help: "every dependency under a licence of deny.toml", run: licences::run },
     Step { name: "clippy", help: "lints, warnings as errors", run: lints::clippy },
     Step { name: "thumb", help: "the kernel builds for thumbv8m.main-none-eabi", run: lints::thumb },

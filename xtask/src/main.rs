@@ -6,6 +6,7 @@ mod check;
 mod conformance;
 mod generate;
 mod process;
+mod sdk;
 mod workspace;
 
 use std::process::ExitCode;
@@ -31,6 +32,11 @@ const CHORES: &[Chore] = &[
         name: "generate",
         help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
         run: generate::run,
+    },
+    Chore {
+        name: "sdk",
+        help: "build the samples' images (--check: fail if they are stale, and try the C header)",
+        run: sdk::run,
     },
 ];
 

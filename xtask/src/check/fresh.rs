@@ -8,3 +8,8 @@ pub fn run() -> Outcome {
     crate::generate::run(&flag)?;
     crate::conformance::run(&flag)
 }
+
+/// The header compiles, and the committed images are what their sources make.
+pub fn sdk() -> Outcome {
+    crate::sdk::run(&["--check".to_owned()])
+}
