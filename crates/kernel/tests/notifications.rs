@@ -54,10 +54,10 @@ fn waking_after_a_slice_is_as_good_as_telling_of_the_handler() {
     let centre = machine.centre(LINE, 8);
     trigger(&mut machine, centre.handle, 1);
     trigger(&mut machine, centre.handle, 2);
-    machine.enter(|kernel, port| kernel.wake(port));
+    machine.enter(kernel::Kernel::wake);
     assert_eq!(machine.nvic.pends[usize::from(LINE)], 1, "still pending");
     machine.nvic.pending[usize::from(LINE)] = false;
-    machine.enter(|kernel, port| kernel.wake(port));
+    machine.enter(kernel::Kernel::wake);
     assert_eq!((machine.nvic.pends[usize::from(LINE)], machine.record(&centre, 1).tag), (2, 2));
 }
 

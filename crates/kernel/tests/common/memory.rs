@@ -6,32 +6,32 @@ use abi::memory::{
 use kernel::{Memory, MemoryFault};
 
 /// Flash and RAM.
-pub struct Ram {
+pub struct AppMemory {
     flash: Vec<u8>,
     pub ram: Vec<u8>,
-    next_flash: u32,
-    next_ram: u32,
+    free_flash: u32,
+    free_ram: u32,
     /// Runs written by the kernel, if they are wanted.
     pub written: Option<Vec<(u32, u32)>>,
 }
 
-impl Ram {
+impl AppMemory {
     pub fn new() -> Self {
         Self {
             flash: vec![0xff; APPLICATION_FLASH_LENGTH as usize],
             ram: vec![0; APPLICATION_RAM_LENGTH as usize],
-            next_flash: APPLICATION_FLASH_START + 0x400,
-            next_ram: APPLICATION_RAM_START,
+            free_flash: APPLICATION_FLASH_START + 0x400,
+            free_ram: APPLICATION_RAM_START,
             written: None,
         }
     }
 
     /// The address of fresh RAM.
     pub fn allocate(&mut self, size: usize, align: u32) -> u32 {
-        let at = self.next_ram.next_multiple_of(align);
-        self.next_ram = at + size as u32;
+        let at = self.free_ram.next_multiple_of(align);
+        self.free_ram = at + size as u32;
         assert!(
-            self.next_ram <= APPLICATION_RAM_START + APPLICATION_RAM_LENGTH,
+            self.free_ram <= APPLICATION_RAM_START + APPLICATION_RAM_LENGTH,
             "the test uses too much RAM"
         );
         at
@@ -39,10 +39,10 @@ impl Ram {
 
     /// The address of these bytes in flash.
     pub fn flash(&mut self, bytes: &[u8]) -> u32 {
-        let at = self.next_flash;
+        let at = self.free_flash;
         let start = (at - APPLICATION_FLASH_START) as usize;
         self.flash[start..start + bytes.len()].copy_from_slice(bytes);
-        self.next_flash += bytes.len() as u32 + 1;
+        self.free_flash += bytes.len() as u32 + 1;
         at
     }
 
@@ -59,7 +59,7 @@ impl Ram {
     }
 }
 
-impl Memory for Ram {
+impl Memory for AppMemory {
     fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
         let flash = address
             .checked_sub(APPLICATION_FLASH_START)

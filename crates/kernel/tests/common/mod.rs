@@ -13,7 +13,7 @@ use abi::strings::{SizedString, SizedStringBuffer};
 use abi::{Call, Status};
 use cloud::Cloud;
 use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Outcome, Port};
-use memory::Ram;
+use memory::AppMemory;
 
 /// Microseconds in a second.
 pub const SECOND: u64 = 1_000_000;
@@ -77,7 +77,7 @@ impl Hardware for Registers {
 pub struct Machine {
     pub kernel: Kernel,
     pub now: u64,
-    pub memory: Ram,
+    pub memory: AppMemory,
     pub nvic: Nvic,
     pub registers: Registers,
     /// The cloud's end of the connection, while there is one.
@@ -98,7 +98,7 @@ impl Machine {
         Self {
             kernel: Kernel::new(&boot),
             now: 1000,
-            memory: Ram::new(),
+            memory: AppMemory::new(),
             nvic: Nvic { enabled: [false; 126], pending: [false; 126], pends: [0; 126], in_handler: false },
             registers: Registers { value: 0x0f },
             cloud: None,
@@ -153,7 +153,7 @@ impl Machine {
         let end = self.now + micros;
         while let Some(at) = self.kernel.next_wakeup().filter(|at| *at <= end) {
             self.now = self.now.max(at);
-            self.enter(|kernel, port| kernel.wake(port));
+            self.enter(kernel::Kernel::wake);
             self.pump();
             assert!(self.kernel.next_wakeup().is_none_or(|next| next > at), "a wake-up must be served");
         }
@@ -175,8 +175,8 @@ impl Machine {
     #[track_caller]
     pub fn greet(&mut self) {
         assert!(self.kernel.wants_link(), "nobody wants the link");
-        self.enter(|kernel, port| kernel.link_connecting(port));
-        self.enter(|kernel, port| kernel.link_connected(port));
+        self.enter(kernel::Kernel::link_connecting);
+        self.enter(kernel::Kernel::link_connected);
         self.cloud = Some(Cloud::new(self.now));
         self.connected = true;
         self.pump();
