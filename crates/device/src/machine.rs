@@ -8,7 +8,6 @@ mod restart;
 
 use std::sync::Arc;
 
-use abi::Call;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Exit, Register};
 use kernel::{Boot, Kernel, LinkLoss, Outcome, Port, Violation};
@@ -22,7 +21,7 @@ use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS,
 use crate::peripherals::{Input, Lines, exti, gpio, usart};
 use crate::port::{BoardBus, with_port};
 
-use observer::Observer;
+use observer::{Before, Observer};
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
@@ -179,13 +178,13 @@ impl Machine {
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
         self.observer.note(DeviceEvent::LinkConnecting);
-        self.enter_kernel(|kernel, port| kernel.link_connecting(port));
+        self.enter_kernel(Kernel::link_connecting);
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
         self.observer.note(DeviceEvent::LinkUp);
-        self.enter_kernel(|kernel, port| kernel.link_connected(port));
+        self.enter_kernel(Kernel::link_connected);
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
@@ -210,7 +209,7 @@ impl Machine {
         self.settle_lines();
         let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
         if kernel_is_due || self.kernel.has_waiting_records() {
-            self.enter_kernel(|kernel, port| kernel.wake(port));
+            self.enter_kernel(Kernel::wake);
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
@@ -247,11 +246,11 @@ impl Machine {
     fn trap(&mut self, address: u32) {
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
-        let before = self.observer.before_call(&self.cpu, slot, arguments);
+        let before = Before::new(&self.cpu, slot, arguments);
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
-                self.observer.after_call(&self.cpu, before, status);
+                self.observer.after_call(&self.cpu, &before, status);
                 self.cpu.return_from_trap(status.raw());
             }
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
@@ -277,7 +276,7 @@ impl Machine {
 
     /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
     fn restart(&mut self, reason: WakeReason) {
-        self.kernel = Box::new(Kernel::new(&boot(&self.settings, reason)));
+        *self.kernel = Kernel::new(&boot(&self.settings, reason));
         self.epoch = self.now();
         self.board.reset(self.now());
         self.begin(reason);
@@ -321,11 +320,6 @@ fn boot(settings: &Settings, wake_reason: WakeReason) -> Boot {
         word.copy_from_slice(&(settings.chance)().to_le_bytes());
     }
     Boot { device_id: *settings.device_id.as_bytes(), seed, wake_reason, image: settings.image.digest() }
-}
-
-/// The call at `slot`, if there is one.
-fn call_at(slot: u32) -> Option<Call> {
-    Call::from_slot(slot)
 }
 
 #[cfg(test)]

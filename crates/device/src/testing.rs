@@ -174,12 +174,12 @@ pub fn movs(register: u16, value: u16) -> [u16; 1] {
 
 /// `str register, [base, #offset]`, offset a multiple of four up to 124
 pub fn str_(register: u16, base: u16, offset: u16) -> [u16; 1] {
-    [0x6000 | offset / 4 << 6 | base << 3 | register]
+    [0x6000 | ((offset / 4) << 6) | (base << 3) | register]
 }
 
 /// `ldr register, [base, #offset]`, offset a multiple of four up to 124
 pub fn ldr(register: u16, base: u16, offset: u16) -> [u16; 1] {
-    [0x6800 | offset / 4 << 6 | base << 3 | register]
+    [0x6800 | ((offset / 4) << 6) | (base << 3) | register]
 }
 
 /// `blx register`

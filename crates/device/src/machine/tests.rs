@@ -1,3 +1,5 @@
+use abi::Call;
+
 use super::*;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
 
