@@ -2,7 +2,10 @@
 //!
 //! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
+mod check;
+mod conformance;
 mod generate;
+mod process;
 mod sdk;
 mod workspace;
 
@@ -19,6 +22,12 @@ struct Chore {
 }
 
 const CHORES: &[Chore] = &[
+    Chore { name: "check", help: "everything that must be true before a change is taken", run: check::run },
+    Chore {
+        name: "conformance",
+        help: "write docs/conformance.md (--check: fail if it is stale)",
+        run: conformance::run,
+    },
     Chore {
         name: "generate",
         help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",

@@ -25,11 +25,11 @@ const HEADER_CHECKS: &[(&str, &[&str], &str, &str)] = &[
     (ARM_GXX, ARM_TARGET, "-std=c++17", "sdk/tests/header.cpp"),
 ];
 
-/// Builds the samples' images into their folders; with `--check` checks header, helpers and images instead.
+/// Builds the samples' images into their folders; with `--check` checks header, shared code and images instead.
 pub fn run(arguments: &[String]) -> Outcome {
     if check_flag(arguments)? {
         check_header()?;
-        run_helper_tests()?;
+        run_shared_tests()?;
         return each_sample(check_sample);
     }
     each_sample(renew_sample)
@@ -49,10 +49,10 @@ fn check_header() -> Outcome {
     Ok(())
 }
 
-/// The samples' helpers that need no device are tested on this machine.
-fn run_helper_tests() -> Outcome {
+/// What the samples share and needs no device is tested on this machine.
+fn run_shared_tests() -> Outcome {
     if version("gcc").is_none() {
-        println!("sdk: skipped the helpers' tests: no gcc here");
+        println!("sdk: skipped the tests of shared code: no gcc here");
         return Ok(());
     }
     let folder = build_folder("tests");

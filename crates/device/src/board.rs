@@ -6,7 +6,7 @@ use crate::events::Output;
 use crate::map::PERIPHERALS;
 use crate::peripherals::rcc::Rcc;
 use crate::peripherals::rng::Chance;
-use crate::peripherals::{Context, Input, Lines, Peripheral, Placed, Store, flash, table};
+use crate::peripherals::{Context, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
 
 /// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
@@ -107,6 +107,11 @@ impl Board {
         let taken = self.placed[index].peripheral.input(input);
         self.settle(index);
         taken
+    }
+
+    /// The level a pin reads as; `port` 0 is A.
+    pub fn pin(&mut self, port: u8, pin: u8, now: u64) -> bool {
+        self.read(gpio::base(port) + gpio::IDR, 4, now).is_ok_and(|levels| levels >> pin & 1 == 1)
     }
 
     /// Reads a register for the application, as the kernel's peek does; `None` if it may not be reached.

@@ -5,6 +5,7 @@
 
 pub mod bell;
 pub mod board;
+pub mod clock;
 pub mod events;
 pub mod fault;
 pub mod identity;
@@ -13,7 +14,10 @@ pub mod machine;
 pub mod map;
 pub mod peripherals;
 mod port;
+mod runner;
 pub mod transport;
+
+pub use runner::{Device, Options, Remote};
 
 #[cfg(test)]
 mod testing;

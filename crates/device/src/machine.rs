@@ -8,7 +8,6 @@ mod restart;
 
 use std::sync::Arc;
 
-use abi::Call;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Exit, Register};
 use kernel::{Boot, Kernel, LinkLoss, Outcome, Port, Violation};
@@ -19,15 +18,18 @@ use crate::fault::{Fault, FaultKind};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::{Input, Lines};
+use crate::peripherals::{Input, Lines, exti, gpio, usart};
 use crate::port::{BoardBus, with_port};
 
-use observer::Observer;
+use observer::{Before, Observer};
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
 /// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
 const RECORD_SLICE: u64 = 500;
+
+/// Instructions that run between looks at whether the application is in its hard fault handler, where it should not be.
+const FAULT_SLICE: u64 = 2000;
 
 /// Number of the HardFault exception.
 const HARD_FAULT: u16 = 3;
@@ -114,7 +116,7 @@ impl Machine {
                 return Ran::Idle;
             }
             let exit = self.run_to(self.slice_end(limit));
-            if self.handle(exit) == Ran::Idle {
+            if self.handle(exit) == Ran::Idle || self.restarts.is_resting() {
                 return Ran::Idle;
             }
             if self.now() >= limit {
@@ -140,9 +142,24 @@ impl Machine {
         [application, self.kernel_event()].into_iter().flatten().min()
     }
 
-    /// Gives `input` to the peripheral whose first register is at `base`. Answers whether it was taken.
-    pub fn input(&mut self, base: u32, input: &Input<'_>) -> bool {
-        let taken = self.board.input(base, input);
+    /// Drives a pin from outside; `port` 0 is A. An edge goes to the external interrupt controller as well.
+    pub fn drive_pin(&mut self, port: u8, pin: u8, level: bool) {
+        if port >= gpio::PORTS || pin > 15 {
+            return;
+        }
+        let was = self.board.pin(port, pin, self.now());
+        self.board.input(gpio::base(port), &Input::Pin { pin, level });
+        if self.board.pin(port, pin, self.now()) != was {
+            self.board.input(exti::BASE, &Input::Edge { port, pin, rising: level });
+        }
+        self.settle_lines();
+    }
+
+    /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
+    /// room.
+    pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
+        let found = usart::PORTS.iter().find(|kind| kind.number == port);
+        let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
         self.settle_lines();
         taken
     }
@@ -161,13 +178,13 @@ impl Machine {
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
         self.observer.note(DeviceEvent::LinkConnecting);
-        self.enter_kernel(|kernel, port| kernel.link_connecting(port));
+        self.enter_kernel(Kernel::link_connecting);
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
         self.observer.note(DeviceEvent::LinkUp);
-        self.enter_kernel(|kernel, port| kernel.link_connected(port));
+        self.enter_kernel(Kernel::link_connected);
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
@@ -192,7 +209,7 @@ impl Machine {
         self.settle_lines();
         let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
         if kernel_is_due || self.kernel.has_waiting_records() {
-            self.enter_kernel(|kernel, port| kernel.wake(port));
+            self.enter_kernel(Kernel::wake);
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
@@ -201,9 +218,9 @@ impl Machine {
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let waiting = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
-        let ends = [Some(limit), self.board.next_event(), self.kernel_event(), waiting];
-        ends.into_iter().flatten().min().unwrap_or(limit)
+        let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
+        let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
+        ends.into_iter().flatten().fold(limit, u64::min)
     }
 
     fn run_to(&mut self, deadline: u64) -> Exit {
@@ -229,11 +246,11 @@ impl Machine {
     fn trap(&mut self, address: u32) {
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
-        let before = self.observer.before_call(&self.cpu, slot, arguments);
+        let before = Before::new(&self.cpu, slot, arguments);
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
-                self.observer.after_call(&self.cpu, before, status);
+                self.observer.after_call(&self.cpu, &before, status);
                 self.cpu.return_from_trap(status.raw());
             }
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
@@ -259,7 +276,7 @@ impl Machine {
 
     /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
     fn restart(&mut self, reason: WakeReason) {
-        self.kernel = Box::new(Kernel::new(&boot(&self.settings, reason)));
+        *self.kernel = Kernel::new(&boot(&self.settings, reason));
         self.epoch = self.now();
         self.board.reset(self.now());
         self.begin(reason);
@@ -303,11 +320,6 @@ fn boot(settings: &Settings, wake_reason: WakeReason) -> Boot {
         word.copy_from_slice(&(settings.chance)().to_le_bytes());
     }
     Boot { device_id: *settings.device_id.as_bytes(), seed, wake_reason, image: settings.image.digest() }
-}
-
-/// The call at `slot`, if there is one.
-fn call_at(slot: u32) -> Option<Call> {
-    Call::from_slot(slot)
 }
 
 #[cfg(test)]

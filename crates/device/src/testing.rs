@@ -1,10 +1,17 @@
 //! What several tests need: an authority that signs devices and clouds, and programs put together by hand.
 
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::identity::{DeviceId, Identity};
 use crate::image::Image;
+use crate::transport::Address;
 
 pub const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
 
@@ -46,6 +53,55 @@ impl Authority {
         Identity::new(id, certificate.pem(), key.serialize_pem(), self.certificate.pem())
             .expect("an identity")
     }
+}
+
+pub type Peer = StreamOwned<ServerConnection, TcpStream>;
+
+/// A cloud's front door: accepts devices of one authority, one after the other, and hands each to a closure.
+pub struct Server {
+    pub address: Address,
+    pub served: mpsc::Receiver<HandshakeKind>,
+}
+
+impl Server {
+    pub fn start(
+        authority: &Authority,
+        alpn: &[u8],
+        connections: usize,
+        serve: impl Fn(Peer) + Send + 'static,
+    ) -> Server {
+        let config = Arc::new(server_config(authority, alpn));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let (tell, served) = mpsc::channel();
+        thread::spawn(move || {
+            for _ in 0..connections {
+                let (mut tcp, _) = listener.accept().expect("accepted");
+                let mut tls = ServerConnection::new(config.clone()).expect("a session");
+                if tls.complete_io(&mut tcp).is_ok() && !tls.is_handshaking() {
+                    let _ = tell.send(tls.handshake_kind().expect("done"));
+                    serve(StreamOwned::new(tls, tcp));
+                }
+            }
+        });
+        Server { address: Address::parse(&format!("localhost:{port}")).expect("an address"), served }
+    }
+}
+
+fn server_config(authority: &Authority, alpn: &[u8]) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate()).expect("a root");
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let (chain, key) = authority.server("localhost");
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("a version")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_single_cert(chain, key)
+        .expect("a certificate");
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config
 }
 
 /// Where a [`Program`]'s code begins: after the vector table.
@@ -118,12 +174,12 @@ pub fn movs(register: u16, value: u16) -> [u16; 1] {
 
 /// `str register, [base, #offset]`, offset a multiple of four up to 124
 pub fn str_(register: u16, base: u16, offset: u16) -> [u16; 1] {
-    [0x6000 | offset / 4 << 6 | base << 3 | register]
+    [0x6000 | ((offset / 4) << 6) | (base << 3) | register]
 }
 
 /// `ldr register, [base, #offset]`, offset a multiple of four up to 124
 pub fn ldr(register: u16, base: u16, offset: u16) -> [u16; 1] {
-    [0x6800 | offset / 4 << 6 | base << 3 | register]
+    [0x6800 | ((offset / 4) << 6) | (base << 3) | register]
 }
 
 /// `blx register`

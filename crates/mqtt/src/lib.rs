@@ -1,2 +1,3 @@
 //! mqtt
 #![no_std]
+#![forbid(unsafe_code)]

@@ -1,2 +1,3 @@
 //! relay
 #![no_std]
+#![forbid(unsafe_code)]

@@ -26,7 +26,7 @@ static struct MvSizedStringBuffer room(char *data, uint32_t size, uint32_t *leng
     return (struct MvSizedStringBuffer){ .data = (uint8_t *)data, .size = size - 1, .length = length };
 }
 
-void inbox_receive(void)
+bool inbox_receive(void)
 {
     uint32_t correlation_id;
     uint32_t topic_length = 0;
@@ -41,7 +41,7 @@ void inbox_receive(void)
         .retain = &retain,
     };
     if (!log_success("mvMqttReceiveMessage", mvMqttReceiveMessage(channel_handle(), &message))) {
-        return;
+        return false;
     }
     topic[topic_length] = '\0';
     payload[payload_length] = '\0';
@@ -50,9 +50,10 @@ void inbox_receive(void)
     owed_id = correlation_id;
     inbox_settle();
     command_obey(payload);
+    return true;
 }
 
-void inbox_receive_lost(void)
+bool inbox_receive_lost(void)
 {
     enum MvMqttLostMessageReason reason;
     uint32_t topic_length = 0;
@@ -63,10 +64,12 @@ void inbox_receive_lost(void)
         .message_len = &message_length,
     };
     enum MvStatus status = mvMqttReceiveLostMessageInfo(channel_handle(), &info);
-    if (log_success("mvMqttReceiveLostMessageInfo", status)) {
-        topic[topic_length] = '\0';
-        log_line("lost %lu bytes on %s: %s", message_length, topic, mv_mqtt_lost_message_reason_name(reason));
+    if (!log_success("mvMqttReceiveLostMessageInfo", status)) {
+        return false;
     }
+    topic[topic_length] = '\0';
+    log_line("lost %lu bytes on %s: %s", message_length, topic, mv_mqtt_lost_message_reason_name(reason));
+    return true;
 }
 
 /* Too many acknowledgements under way is no failure: this one waits for its turn, and the messages behind it too. */

@@ -8,11 +8,11 @@
 /** Begins anew on a fresh connection. */
 void inbox_start(void);
 
-/** Reads the message that is next in the channel. */
-void inbox_receive(void);
+/** Reads the message that is next in the channel; false if that fails. */
+bool inbox_receive(void);
 
-/** Reads the notice of a message that could not be received. */
-void inbox_receive_lost(void);
+/** Reads the notice of a message that could not be received; false if that fails. */
+bool inbox_receive_lost(void);
 
 /** Acknowledges what could not be acknowledged before; false while that is still so. */
 bool inbox_settle(void);

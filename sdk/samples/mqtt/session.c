@@ -15,6 +15,8 @@
 #define CONNECT_TIMEOUT_MS 60000u
 /* Publishes number theirs from 0 up; the one subscription keeps out of their way. */
 #define SUBSCRIBE_ID 0xFFFFFFFFu
+/* The first of MQTT's reason codes that say no. */
+#define FIRST_FAILURE 0x80u
 
 enum State {
     CONNECTING,
@@ -27,20 +29,22 @@ static enum State state;
 static bool refused;
 static const char *command_topic;
 
-static void on_connect_response(void)
+/* Each of the following reads one item; false if it could not be read, and so still is the next one. */
+
+static bool on_connect_response(void)
 {
     struct MvMqttConnectResponse answer;
     if (!log_success("mvMqttReadConnectResponse", mvMqttReadConnectResponse(channel_handle(), &answer))) {
-        state = OVER;
-        return;
+        return false;
     }
     log_line("connect: %s, reason 0x%02lx", mv_mqtt_request_state_name(answer.request_state), answer.reason_code);
     refused = answer.request_state != MV_MQTTREQUESTSTATE_REQUESTCOMPLETED || answer.reason_code != 0;
     state = !refused && request_subscribe(SUBSCRIBE_ID, command_topic) ? CONNECTED : OVER;
+    return true;
 }
 
 /* Without its command topic the application would be deaf: a refused subscription ends the session. */
-static void on_subscribe_response(void)
+static bool on_subscribe_response(void)
 {
     enum MvMqttRequestState request_state = MV_MQTTREQUESTSTATE_NOTCONNECTED;
     uint32_t correlation_id = 0;
@@ -54,44 +58,50 @@ static void on_subscribe_response(void)
         .reason_codes_len = &codes,
     };
     if (!log_success("mvMqttReadSubscribeResponse", mvMqttReadSubscribeResponse(channel_handle(), &answer))) {
-        state = OVER;
-        return;
+        return false;
     }
     log_line("subscribe: %s, reason 0x%02lx", mv_mqtt_request_state_name(request_state), code);
-    if (request_state != MV_MQTTREQUESTSTATE_REQUESTCOMPLETED || codes != 1 || code >= 0x80) {
+    bool good = request_state == MV_MQTTREQUESTSTATE_REQUESTCOMPLETED && correlation_id == SUBSCRIBE_ID
+        && codes == 1 && code < FIRST_FAILURE;
+    if (!good) {
         state = OVER;
     }
+    return true;
 }
 
-static void on_publish_response(void)
+static bool on_publish_response(void)
 {
     struct MvMqttPublishResponse answer;
-    if (log_success("mvMqttReadPublishResponse", mvMqttReadPublishResponse(channel_handle(), &answer))) {
-        publisher_answered(&answer);
+    if (!log_success("mvMqttReadPublishResponse", mvMqttReadPublishResponse(channel_handle(), &answer))) {
+        return false;
     }
+    publisher_answered(&answer);
+    return true;
 }
 
-static void on_disconnect_response(void)
+static bool on_disconnect_response(void)
 {
     struct MvMqttDisconnectResponse answer;
     enum MvStatus status = mvMqttReadDisconnectResponse(channel_handle(), &answer);
-    if (log_success("mvMqttReadDisconnectResponse", status)) {
-        log_line("disconnect: %s, reason 0x%02lx", mv_mqtt_request_state_name(answer.request_state),
-            answer.disconnect_code);
+    if (!log_success("mvMqttReadDisconnectResponse", status)) {
+        return false;
     }
+    log_line("disconnect: %s, reason 0x%02lx", mv_mqtt_request_state_name(answer.request_state),
+        answer.disconnect_code);
     state = OVER;
+    return true;
 }
 
-static void receive(enum MvMqttReadableDataType type)
+static bool receive(enum MvMqttReadableDataType type)
 {
     switch (type) {
-    case MV_MQTTREADABLEDATATYPE_MESSAGERECEIVED: inbox_receive(); break;
-    case MV_MQTTREADABLEDATATYPE_MESSAGELOST: inbox_receive_lost(); break;
-    case MV_MQTTREADABLEDATATYPE_CONNECTRESPONSE: on_connect_response(); break;
-    case MV_MQTTREADABLEDATATYPE_SUBSCRIBERESPONSE: on_subscribe_response(); break;
-    case MV_MQTTREADABLEDATATYPE_PUBLISHRESPONSE: on_publish_response(); break;
-    case MV_MQTTREADABLEDATATYPE_DISCONNECTRESPONSE: on_disconnect_response(); break;
-    default: log_line("session: nothing we know how to read, %u", (unsigned)type); state = OVER; break;
+    case MV_MQTTREADABLEDATATYPE_MESSAGERECEIVED: return inbox_receive();
+    case MV_MQTTREADABLEDATATYPE_MESSAGELOST: return inbox_receive_lost();
+    case MV_MQTTREADABLEDATATYPE_CONNECTRESPONSE: return on_connect_response();
+    case MV_MQTTREADABLEDATATYPE_SUBSCRIBERESPONSE: return on_subscribe_response();
+    case MV_MQTTREADABLEDATATYPE_PUBLISHRESPONSE: return on_publish_response();
+    case MV_MQTTREADABLEDATATYPE_DISCONNECTRESPONSE: return on_disconnect_response();
+    default: log_line("session: nothing we know how to read, %u", (unsigned)type); return false;
     }
 }
 
@@ -104,7 +114,10 @@ static bool receive_all(void)
         if (status != MV_STATUS_OKAY || type == MV_MQTTREADABLEDATATYPE_NONE) {
             return true; /* On a lost channel the last item is followed by an error, not by NONE. */
         }
-        receive(type);
+        if (!receive(type)) {
+            state = OVER; /* What cannot be read stays the next item for ever: only a new channel helps. */
+            return true;
+        }
     }
     return false;
 }

@@ -6,7 +6,6 @@ use abi::channel::ChannelType;
 use abi::{Call, Status};
 use armv8m::Cpu;
 
-use super::call_at;
 use crate::events::{DeviceEvent, Output};
 
 /// Port and pin of the user LED, PA5.
@@ -30,6 +29,15 @@ pub struct Before {
     arguments: [u32; 4],
     /// The handle a closing call is about to make zero.
     handle: u32,
+}
+
+impl Before {
+    /// Looks at a call about to be made.
+    pub fn new(cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Before {
+        let call = Call::from_slot(slot);
+        let handle = if call == Some(Call::CloseChannel) { word(cpu, arguments[0]) } else { 0 };
+        Before { call, arguments, handle }
+    }
 }
 
 impl Observer {
@@ -57,13 +65,16 @@ impl Observer {
     pub fn note_outputs(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::Pin { port, pin, level } if (port, pin) == LED => {
-                    self.note(DeviceEvent::Led { on: level })
-                }
-                Output::Pin { .. } => {}
+                Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
                 Output::Serial { port, byte } => self.note_character(port, byte),
                 Output::UnknownRegister { address } => self.note(DeviceEvent::UnknownRegister { address }),
             }
+        }
+    }
+
+    fn note_pin(&mut self, port: u8, pin: u8, level: bool) {
+        if (port, pin) == LED {
+            self.note(DeviceEvent::Led { on: level });
         }
     }
 
@@ -74,15 +85,8 @@ impl Observer {
         }
     }
 
-    /// Looks at a call about to be made.
-    pub fn before_call(&self, cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Before {
-        let call = call_at(slot);
-        let handle = if call == Some(Call::CloseChannel) { word(cpu, arguments[0]) } else { 0 };
-        Before { call, arguments, handle }
-    }
-
     /// Looks at a call that was answered.
-    pub fn after_call(&mut self, cpu: &Cpu, before: Before, status: Status) {
+    pub fn after_call(&mut self, cpu: &Cpu, before: &Before, status: Status) {
         let Some(call) = before.call else { return };
         if self.trace {
             self.note(DeviceEvent::Called { call, arguments: before.arguments, status });

@@ -19,7 +19,8 @@ const MODER: u32 = 0x00;
 const OTYPER: u32 = 0x04;
 const OSPEEDR: u32 = 0x08;
 const PUPDR: u32 = 0x0C;
-const IDR: u32 = 0x10;
+/// Offset of the input data register.
+pub const IDR: u32 = 0x10;
 const ODR: u32 = 0x14;
 const BSRR: u32 = 0x18;
 const LCKR: u32 = 0x1C;

@@ -1,66 +1,15 @@
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream as StdStream};
+use std::net::TcpListener;
 use std::sync::mpsc as std_mpsc;
-use std::thread;
 use std::time::Instant;
 
-use rustls::server::WebPkiClientVerifier;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
+use rustls::HandshakeKind;
 
 use super::*;
-use crate::testing::Authority;
+use crate::testing::{Authority, Peer, Server};
 
 /// Long enough for a busy machine; reached only by a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-type Peer = StreamOwned<ServerConnection, StdStream>;
-
-/// A cloud's front door: accepts devices of one authority, one after the other, and hands each to a closure.
-struct Server {
-    address: Address,
-    served: std_mpsc::Receiver<HandshakeKind>,
-}
-
-impl Server {
-    fn start(
-        authority: &Authority,
-        alpn: &[u8],
-        connections: usize,
-        serve: impl Fn(Peer) + Send + 'static,
-    ) -> Server {
-        let config = Arc::new(server_config(authority, alpn));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("bound").port();
-        let (tell, served) = std_mpsc::channel();
-        thread::spawn(move || {
-            for _ in 0..connections {
-                let (mut tcp, _) = listener.accept().expect("accepted");
-                let mut tls = ServerConnection::new(config.clone()).expect("a session");
-                if tls.complete_io(&mut tcp).is_ok() && !tls.is_handshaking() {
-                    let _ = tell.send(tls.handshake_kind().expect("done"));
-                    serve(StreamOwned::new(tls, tcp));
-                }
-            }
-        });
-        Server { address: Address::parse(&format!("localhost:{port}")).expect("an address"), served }
-    }
-}
-
-fn server_config(authority: &Authority, alpn: &[u8]) -> ServerConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate()).expect("a root");
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    let (chain, key) = authority.server("localhost");
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("a version")
-        .with_client_cert_verifier(verifier.build().expect("a verifier"))
-        .with_single_cert(chain, key)
-        .expect("a certificate");
-    config.alpn_protocols = vec![alpn.to_vec()];
-    config
-}
 
 /// Sends back what it gets until the other end is done.
 fn echo(mut peer: Peer) {
