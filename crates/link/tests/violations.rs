@@ -68,8 +68,8 @@ fn headers_and_lengths_are_held_to_the_rules() {
         (&[0x10, 12], BODY_TOO_LONG),
         (&[0x21, 22], BODY_TOO_LONG),
         (&[0x10, 3], MUST_BE_ONE_FRAME),
-        (&[0xc1, 1], EMPTY_FRAGMENT),
-        (&[0xc1, 3, 0, 0xa1, 2], ITEM_UNFINISHED),
+        (&[0x41, 1], EMPTY_FRAGMENT),
+        (&[0x41, 3, 0, 0x51, 2], ITEM_UNFINISHED),
         (&[0x50, 0], UNKNOWN_KIND),
         (&[0xd1, 0], UNKNOWN_KIND),
     ];
@@ -205,16 +205,17 @@ fn a_device_keeps_track_of_the_life_of_numbers() {
 
 #[test]
 fn answers_follow_their_requests() {
-    let answers: [(u8, &[u8]); 6] = [
-        (to_device::PUBLISHED, &[0]),
-        (to_device::CONNECTED, &[0, 0]),
-        (to_device::SUBSCRIBED, &[0, 0]),
-        (to_device::UNSUBSCRIBED, &[0, 0]),
-        (to_device::HTTP_RESPONSE, &[0, 0, 0]),
-        (to_device::CONFIG_RESPONSE, &[0, 0]),
+    let answers: [(ChannelType, u8, &[u8]); 6] = [
+        (ChannelType::Mqtt, to_device::PUBLISHED, &[0]),
+        (ChannelType::Mqtt, to_device::CONNECTED, &[0, 0]),
+        (ChannelType::Mqtt, to_device::SUBSCRIBED, &[0, 0]),
+        (ChannelType::Mqtt, to_device::UNSUBSCRIBED, &[0, 0]),
+        (ChannelType::Http, to_device::HTTP_RESPONSE, &[0, 0, 0]),
+        (ChannelType::ConfigFetch, to_device::CONFIG_RESPONSE, &[0, 0]),
     ];
-    for (kind, body) in answers {
-        assert_eq!(device_refuses(with_channel(), &frame(kind, 1, body)), UNASKED_ANSWER, "kind {kind}");
+    for (channel_type, kind, body) in answers {
+        let (pair, channel) = Pair::with_channel(channel_type);
+        assert_eq!(device_refuses(pair, &frame(kind, channel, body)), UNASKED_ANSWER, "kind {kind}");
     }
     let ended = frame(to_device::DISCONNECTED, 1, &[0, 0]);
     assert_eq!(device_refuses(with_channel(), &[ended.clone(), ended].concat()), UNASKED_ANSWER);
@@ -223,16 +224,17 @@ fn answers_follow_their_requests() {
 /// Shows D45.
 #[test]
 fn requests_that_are_one_at_a_time_are() {
-    let once: [(u8, &[u8]); 5] = [
-        (to_cloud::SUBSCRIBE, &[0, 1, b'a']),
-        (to_cloud::UNSUBSCRIBE, &[1, b'a']),
-        (to_cloud::DISCONNECT, &[]),
-        (to_cloud::HTTP_REQUEST, &[0, 0, 0, 0]),
-        (to_cloud::CONFIG_FETCH, &[0, 1, b'a']),
+    let once: [(ChannelType, u8, &[u8]); 5] = [
+        (ChannelType::Mqtt, to_cloud::SUBSCRIBE, &[0, 1, b'a']),
+        (ChannelType::Mqtt, to_cloud::UNSUBSCRIBE, &[1, b'a']),
+        (ChannelType::Mqtt, to_cloud::DISCONNECT, &[]),
+        (ChannelType::Http, to_cloud::HTTP_REQUEST, &[0, 0, 0, 0]),
+        (ChannelType::ConfigFetch, to_cloud::CONFIG_FETCH, &[0, 1, b'a']),
     ];
-    for (kind, body) in once {
-        let request = frame(kind, 1, body);
-        assert_eq!(cloud_refuses(with_channel(), &[request.clone(), request].concat()), REQUEST_TWICE);
+    for (channel_type, kind, body) in once {
+        let (pair, channel) = Pair::with_channel(channel_type);
+        let request = frame(kind, channel, body);
+        assert_eq!(cloud_refuses(pair, &[request.clone(), request].concat()), REQUEST_TWICE);
     }
     let publishes = frame(to_cloud::PUBLISH, 1, &[0, 1, b'a']).repeat(17);
     assert_eq!(cloud_refuses(with_channel(), &publishes), SLOT_IN_USE);
@@ -296,4 +298,38 @@ fn a_violation_is_told_to_the_other_end() {
     pair.deliver_to_cloud(usize::MAX).unwrap_err();
     pair.settle();
     assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Violation }]);
+}
+
+#[test]
+fn a_channel_carries_the_kinds_of_its_type_only() {
+    let types = [ChannelType::OpaqueBytes, ChannelType::Mqtt, ChannelType::Http, ChannelType::ConfigFetch];
+    let at_home = |kind: u8, most: u8, from: u8| match kind {
+        _ if kind < from => None,
+        _ if kind == most => Some(ChannelType::OpaqueBytes),
+        _ if kind == most - 1 => Some(ChannelType::ConfigFetch),
+        _ if kind == most - 2 => Some(ChannelType::Http),
+        _ => Some(ChannelType::Mqtt),
+    };
+    for channel_type in types {
+        for kind in to_cloud::TOPIC..=to_cloud::DATA {
+            let (mut pair, channel) = Pair::with_channel(channel_type);
+            pair.to_cloud.extend(frame(kind, channel, &[]));
+            let refused = pair.deliver_to_cloud(usize::MAX) == Err(WRONG_CHANNEL_TYPE);
+            assert_eq!(
+                refused,
+                at_home(kind, to_cloud::DATA, 3) != Some(channel_type),
+                "{channel_type:?} {kind}"
+            );
+        }
+        for kind in to_device::MESSAGE..=to_device::DATA {
+            let (mut pair, channel) = Pair::with_channel(channel_type);
+            pair.to_device.extend(frame(kind, channel, &[]));
+            let refused = pair.deliver_to_device(usize::MAX) == Err(WRONG_CHANNEL_TYPE);
+            assert_eq!(
+                refused,
+                at_home(kind, to_device::DATA, 4) != Some(channel_type),
+                "{channel_type:?} {kind}"
+            );
+        }
+    }
 }
