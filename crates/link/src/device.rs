@@ -382,9 +382,9 @@ impl Session {
     }
 
     /// The caller put `bytes` of an item into the channel's receive ring: those that link.md §6 counts, so not the head's.
-    /// Refused when the cloud had no right to that many. `BYE` is then owed.
+    /// Refused when the cloud had no right to that many. `BYE` is then owed. Without effect once the channel has ended.
     pub fn stored(&mut self, channel: u8, bytes: u32) -> Result<(), Violation> {
-        let Some(slot) = self.slot(channel) else { return Ok(()) };
+        let Some(slot) = self.slot(channel).filter(|slot| slot.phase == Phase::Open) else { return Ok(()) };
         if bytes > slot.open.ring - slot.taken.bytes {
             self.bye(ByeReason::Violation, violation::RING_EXCEEDED.text());
             return Err(violation::RING_EXCEEDED);
