@@ -266,7 +266,7 @@ fn frames_of_every_channel_are_read_back() {
     assert_eq!(body("WANTED", to_device::WANTED, 1), []);
 }
 
-/// Shows M35, M36, M38, M44, M45, M47, M48.
+/// Shows M36, M38, M48.
 #[test]
 fn connects_are_read_back() {
     let plain = body("CONNECT plain", to_cloud::CONNECT, 1);
@@ -288,7 +288,7 @@ fn connects_are_read_back() {
     }
 }
 
-/// Shows M58, M70, M87.
+/// Shows M70, M87.
 #[test]
 fn requests_to_a_broker_are_read_back() {
     let topic = body("TOPIC", to_cloud::TOPIC, 1);
@@ -319,7 +319,7 @@ fn requests_to_a_broker_are_read_back() {
     assert_eq!(Acknowledge::decode(&body("ACKNOWLEDGE", to_cloud::ACKNOWLEDGE, 1)), Ok(ACKNOWLEDGE));
 }
 
-/// Shows M14, M63, M78.
+/// Shows M63.
 #[test]
 fn answers_of_a_broker_are_read_back() {
     let published = |name| Published::decode(&body(name, to_device::PUBLISHED, 1));

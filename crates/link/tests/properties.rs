@@ -431,7 +431,6 @@ fn device_stream() -> Vec<u8> {
     pair.to_cloud.into()
 }
 
-/// Shows D52.
 #[test]
 fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
     let stream = device_stream();
@@ -446,7 +445,6 @@ fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
     }
 }
 
-/// Shows D53.
 #[test]
 fn a_cable_cut_at_any_byte_leaves_the_device_ready_for_the_next_connection() {
     let (mut pair, channel) = Pair::with_channel(ChannelType::Mqtt);

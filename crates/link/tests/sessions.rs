@@ -113,6 +113,7 @@ fn a_silent_device_is_given_up_after_two_intervals_and_10_seconds() {
     assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Keepalive }]);
 }
 
+/// Shows D25.
 #[test]
 fn the_time_is_asked_for_and_told() {
     let mut pair = Pair::open();
@@ -253,6 +254,27 @@ fn an_end_that_crosses_a_cut_item_leaves_no_trace_of_it() {
     pair.settle();
     assert_eq!(pair.device_sends(channel, to_cloud::PUBLISH, b"\x00\x01a!"), 4);
     pair.settle();
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_message_leaves_no_trace_of_it() {
+    let (mut pair, channel) = Pair::with_channel(MQTT);
+    pair.cloud.begin(channel, to_device::MESSAGE, 2, 700).unwrap();
+    let (header, length) = pair.cloud.fragment(channel, 300).unwrap();
+    pair.to_device.extend(header.as_slice());
+    pair.to_device.extend([&b"\x00\x01"[..], &vec![b'm'; length - 2]].concat());
+    pair.cloud.closed(channel, ClosureReason::ResetByServer);
+    assert_eq!(pair.cloud.fragment(channel, 300), None);
+    pair.settle();
+    assert!(matches!(pair.told[0], Told::Item { first: true, last: false, .. }));
+    assert_eq!(pair.told[1..], [Told::Closed { channel, reason: ClosureReason::ResetByServer }]);
+    assert_eq!(pair.device.open(MQTT, RING), Ok(channel));
+    pair.settle();
+    pair.device_sends(channel, to_cloud::CONNECT, b"\0\0\0\0\0");
+    pair.settle();
+    pair.cloud_answers(channel, to_device::CONNECTED, &[0, 0]);
+    pair.settle();
+    assert!(matches!(pair.told.last(), Some(Told::Answer { .. })));
 }
 
 #[test]
