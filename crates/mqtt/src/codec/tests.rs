@@ -388,6 +388,9 @@ fn assert_publish_round_trip(version: Version, message: &Outbound<'_>) {
 }
 
 proptest! {
+    // A failure prints its smallest case; there is no file of old cases to keep.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_publish_survives_the_round_trip(
         topic in "[^\0#+]{1,300}",
