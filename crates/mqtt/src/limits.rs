@@ -9,13 +9,25 @@ pub(crate) const MAXIMUM_REMAINING_LENGTH: usize = 268_435_455;
 /// The longest string or binary field, in bytes.
 pub(crate) const MAXIMUM_FIELD_LENGTH: usize = 65_535;
 
+/// [`ConnectOptions::receive_maximum`](crate::ConnectOptions::receive_maximum) unless chosen otherwise.
+pub(crate) const DEFAULT_RECEIVE_MAXIMUM: u16 = 64;
+
+/// [`ConnectOptions::maximum_packet_size`](crate::ConnectOptions::maximum_packet_size) unless chosen otherwise.
+pub(crate) const DEFAULT_MAXIMUM_PACKET_SIZE: u32 = 256 * 1024;
+
 /// An empty transmit buffer larger than this is given back, so that an idle session stays small.
 pub(crate) const KEPT_BUFFER: usize = 1024;
+
+/// An empty event queue with more places than this is given back.
+pub(crate) const KEPT_EVENTS: usize = 8;
 
 /// A topic must be longer than the alias property itself for an alias to pay.
 pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
 
 /// What one session may hold at most.
+///
+/// Its memory is bounded by `outgoing_bytes`, `event_bytes` and twice the maximum packet size (one packet arriving, one
+/// over `event_bytes`), besides small tables bounded by the counts here. An idle session holds under a KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Events waiting for [`Session::poll_event`](crate::Session::poll_event) before no more input is taken; at least 1.

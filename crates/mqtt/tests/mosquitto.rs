@@ -177,7 +177,7 @@ fn options(version: Version, client_id: &str) -> ConnectOptions {
     ConnectOptions { keep_alive: 60, ..ConnectOptions::new(version, client_id.as_bytes()) }
 }
 
-/// Shows M56, M61, M64, M70, M78, M80, M81, M84, M86, M89, M90.
+/// Shows M56, M64, M78, M80, M86.
 #[test]
 fn both_versions_talk_to_each_other_through_a_real_broker() {
     let broker = Broker::start();
@@ -285,7 +285,7 @@ fn the_will_is_sent_after_a_loss_and_not_after_a_disconnect() {
     }
 }
 
-/// Shows M41, M42, M85.
+/// Shows M41, M42.
 #[test]
 fn a_retained_message_reaches_a_later_subscriber() {
     let broker = Broker::start();
@@ -326,7 +326,7 @@ fn a_small_quota_and_topic_aliases_carry_any_number_of_messages() {
     }
 }
 
-/// Shows M55, M43.
+/// Shows M55.
 #[test]
 fn a_refusal_of_a_real_broker_is_passed_on() {
     let broker = Broker::start_with("allow_anonymous false\n");

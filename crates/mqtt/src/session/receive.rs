@@ -156,7 +156,7 @@ impl Session {
             all_success(unsubscribe.filters)
         };
         if reason_codes.len() != unsubscribe.filters {
-            return Err(violation("not one reason code for each filter in UNSUBACK (MQTT-3.11.3-1)"));
+            return Err(violation("not one reason code for each filter in UNSUBACK (MQTT 5, 3.11.3)"));
         }
         self.events.push(Event::Unsubscribed { token: unsubscribe.token, reason_codes });
         Ok(())

@@ -14,7 +14,6 @@ fn with_messages(version: Version, packet_ids: &[u16]) -> (Session, Vec<Delivery
     (session, deliveries)
 }
 
-/// Shows M83, M85, M88.
 #[test]
 fn a_message_is_handed_over_with_everything_the_broker_said() {
     let mut session = connected(V5);
@@ -56,7 +55,6 @@ fn acknowledgements_leave_in_the_order_the_broker_sent_the_messages() {
     }
 }
 
-/// Shows M87.
 #[test]
 fn an_unknown_or_repeated_acknowledgement_is_refused() {
     let (mut session, deliveries) = with_messages(V5, &[1, 2]);
