@@ -32,6 +32,7 @@
 //! the connection ended is answered by the caller), and sockets. Both protocol versions share one codec; they differ
 //! by the presence of properties and reason codes only.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

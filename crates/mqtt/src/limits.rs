@@ -38,6 +38,10 @@ pub struct Limits {
     /// Unacknowledged QoS 1 messages before no more input is taken, version 3.1.1 only; at least 1.
     /// (Version 5 has the Receive Maximum, beyond which the broker is at fault.)
     pub unacknowledged: usize,
+    /// QoS 1 messages beyond the Receive Maximum that are borne with before a version 5 broker is at fault
+    /// (MQTT-3.3.4-9). The standard says 0. mosquitto 2.0.11 overruns the Receive Maximum when it works off a backlog,
+    /// so a session that is to live with it needs more. The waiting messages stay bounded by `events` and `event_bytes`.
+    pub receive_maximum_excess: usize,
     /// Publishes, subscribes and unsubscribes whose outcome has not been polled; 1 to [`MAXIMUM_REQUESTS`].
     pub requests: usize,
     /// Bytes waiting for the connection, those handed out but not yet taken included; at least 1.
@@ -57,6 +61,7 @@ impl Default for Limits {
             events: 64,
             event_bytes: 64 * 1024,
             unacknowledged: 1024,
+            receive_maximum_excess: 0,
             requests: 64,
             outgoing_bytes: 512 * 1024,
             topic_aliases: 16,

@@ -109,6 +109,17 @@ fn more_messages_than_the_receive_maximum_end_the_session() {
 }
 
 #[test]
+fn an_overrun_of_the_receive_maximum_is_borne_with_as_far_as_allowed() {
+    let options = ConnectOptions { receive_maximum: 1, ..ConnectOptions::new(V5, b"dev") };
+    let limits = Limits { receive_maximum_excess: 2, ..Limits::default() };
+    let mut session = accepted(&options, limits, &[]);
+    for packet_id in 1..=3 {
+        feed(&mut session, &qos1(V5, packet_id, false));
+    }
+    assert_fails(&mut session, &qos1(V5, 4, false), 0x93);
+}
+
+#[test]
 fn the_receive_maximum_is_free_again_when_an_acknowledgement_has_left() {
     let options = ConnectOptions { receive_maximum: 1, ..ConnectOptions::new(V5, b"dev") };
     let mut session = accepted(&options, Limits::default(), &[]);
