@@ -1,3 +1,78 @@
-//! The project's own chores.
+//! The project's own chores: `cargo xtask <chore> [--check]`.
+//!
+//! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
-fn main() {}
+mod check;
+mod conformance;
+mod generate;
+mod process;
+mod sdk;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What a chore returns: nothing, or a message for the person who ran it.
+pub type Outcome = Result<(), String>;
+
+/// A chore: its name on the command line, one line of help, and the function that does it.
+struct Chore {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&[String]) -> Outcome,
+}
+
+const CHORES: &[Chore] = &[
+    Chore { name: "check", help: "everything that must be true before a change is taken", run: check::run },
+    Chore {
+        name: "conformance",
+        help: "write docs/conformance.md (--check: fail if it is stale)",
+        run: conformance::run,
+    },
+    Chore {
+        name: "generate",
+        help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
+        run: generate::run,
+    },
+    Chore {
+        name: "sdk",
+        help: "build the samples' images (--check: fail if they are stale, and try the C header)",
+        run: sdk::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Outcome {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Err(usage());
+    };
+    let chore = CHORES.iter().find(|chore| chore.name == name).ok_or_else(usage)?;
+    (chore.run)(rest)
+}
+
+fn usage() -> String {
+    let lines: Vec<String> =
+        CHORES.iter().map(|chore| format!("  {:<12} {}", chore.name, chore.help)).collect();
+    format!("usage: cargo xtask <chore>\n{}", lines.join("\n"))
+}
+
+/// Reads a chore's only flag.
+///
+/// # Errors
+/// Any other argument is refused.
+fn check_flag(arguments: &[String]) -> Result<bool, String> {
+    match arguments {
+        [] => Ok(false),
+        [flag] if flag == "--check" => Ok(true),
+        _ => Err(format!("unexpected arguments: {}", arguments.join(" "))),
+    }
+}

@@ -1,2 +1,3 @@
 //! kernel
 #![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,30 @@
+//! How a structure's bytes are taken apart and put together.
+
+/// A structure of the interface, `N` bytes long in application memory.
+pub trait Structure<const N: usize>: Sized {
+    /// Reads the structure, little-endian; padding is ignored.
+    fn from_bytes(bytes: &[u8; N]) -> Self;
+    /// Writes the structure, little-endian; padding is zero.
+    fn to_bytes(&self) -> [u8; N];
+}
+
+/// Where a field of a structure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name in the public header.
+    pub name: &'static str,
+    /// Where it starts, in bytes.
+    pub offset: usize,
+    /// How many bytes it takes.
+    pub size: usize,
+}
+
+/// The `N` bytes at `offset`. The generator only ever names offsets inside the structure.
+pub(crate) fn take<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    core::array::from_fn(|index| bytes[offset + index])
+}
+
+/// Writes a part's bytes at `offset`.
+pub(crate) fn put<const N: usize>(bytes: &mut [u8], offset: usize, part: [u8; N]) {
+    bytes[offset..offset + N].copy_from_slice(&part);
+}

@@ -1,0 +1,145 @@
+//! Every test of the workspace, each in a process of its own with a time limit of its own: a test that hangs is
+//! named and ended, and the others go on.
+
+use crate::Outcome;
+use crate::process::capture;
+use crate::workspace::cargo;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+const BUILD_LIMIT: Duration = Duration::from_mins(20);
+const LIST_LIMIT: Duration = Duration::from_secs(30);
+/// A unit test, with much to spare on a loaded machine.
+const TEST_LIMIT: Duration = Duration::from_mins(2);
+/// A test that starts whole programs: broker, cloud, device.
+const END_TO_END_LIMIT: Duration = Duration::from_mins(4);
+/// The crate whose tests start whole programs.
+const END_TO_END: &str = "openvisor";
+/// Tests that take longer are named, so that nobody has to look for what makes the run slow.
+const SLOW: Duration = Duration::from_secs(20);
+
+/// One line of cargo's account of a build.
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    manifest_path: Option<PathBuf>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+/// One test function.
+struct Test {
+    name: String,
+    binary: PathBuf,
+    package: PathBuf,
+}
+
+impl Test {
+    fn crate_name(&self) -> String {
+        self.package.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn limit(&self) -> Duration {
+        if self.crate_name() == END_TO_END { END_TO_END_LIMIT } else { TEST_LIMIT }
+    }
+}
+
+/// What became of the tests.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: Vec<String>,
+}
+
+/// Builds and runs them all.
+pub fn run() -> Outcome {
+    let binaries = build()?;
+    let mut tests = Vec::new();
+    let mut skipped = 0;
+    for (binary, package) in binaries {
+        let ignored = names(&binary, &package, &["--ignored"])?;
+        let all = names(&binary, &package, &[])?;
+        skipped += ignored.len();
+        let wanted = all.into_iter().filter(|name| !ignored.contains(name));
+        tests.extend(wanted.map(|name| Test { name, binary: binary.clone(), package: package.clone() }));
+    }
+    let tally = run_all(tests);
+    println!("\n{} passed, {} failed, {skipped} skipped", tally.passed, tally.failed.len());
+    if tally.failed.is_empty() { Ok(()) } else { Err(format!("failed:\n  {}", tally.failed.join("\n  "))) }
+}
+
+/// Builds the test programs; answers each with its package's folder, where tests expect to run.
+fn build() -> Result<Vec<(PathBuf, PathBuf)>, String> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--locked", "--no-run", "--message-format=json-render-diagnostics"]);
+    let built = capture(&mut command, BUILD_LIMIT)?;
+    let messages = built.output.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let binaries: Vec<_> = messages.filter_map(test_binary).collect();
+    if built.success { Ok(binaries) } else { Err(format!("{}\n{}", without_json(&built.output), built.how)) }
+}
+
+fn test_binary(message: Message) -> Option<(PathBuf, PathBuf)> {
+    let package = message.manifest_path?.parent().map(Path::to_path_buf)?;
+    message.profile?.test.then_some((message.executable?, package))
+}
+
+fn without_json(output: &str) -> String {
+    output.lines().filter(|line| !line.starts_with('{')).collect::<Vec<_>>().join("\n")
+}
+
+fn names(binary: &Path, package: &Path, more: &[&str]) -> Result<Vec<String>, String> {
+    let mut command = Command::new(binary);
+    command.args(["--list", "--format", "terse"]).args(more).current_dir(package);
+    let listed = capture(&mut command, LIST_LIMIT)?;
+    let lines = listed.output.lines();
+    Ok(lines.filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+/// As many at a time as there are cores.
+fn run_all(tests: Vec<Test>) -> Tally {
+    let queue = Mutex::new(tests.into_iter());
+    let tally = Mutex::new(Tally::default());
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(test) = next(&queue) {
+                    run_one(&test, &tally);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap_or_default()
+}
+
+fn next(queue: &Mutex<std::vec::IntoIter<Test>>) -> Option<Test> {
+    queue.lock().ok()?.next()
+}
+
+fn run_one(test: &Test, tally: &Mutex<Tally>) {
+    let started = Instant::now();
+    let mut command = Command::new(&test.binary);
+    command.args(["--exact", &test.name, "--nocapture"]).current_dir(&test.package);
+    let ended = capture(&mut command, test.limit());
+    let took = started.elapsed();
+    let Ok(mut tally) = tally.lock() else { return };
+    let shown = format!("{}: {}", test.crate_name(), test.name);
+    match ended {
+        Ok(ended) if ended.success => tally.passed += 1,
+        Ok(ended) => {
+            println!("---- {shown}\n{}\n---- {}", ended.output, ended.how);
+            tally.failed.push(shown.clone());
+        }
+        Err(error) => tally.failed.push(format!("{shown}: {error}")),
+    }
+    if took > SLOW {
+        println!("slow: {shown} took {:.0} s", took.as_secs_f32());
+    }
+}

@@ -1,0 +1,75 @@
+//! What the checks need beside Rust and a C compiler: installed on Debian when we may, named when we may not.
+
+use crate::Outcome;
+use crate::process::{self, capture, is_on_path};
+use crate::workspace::root;
+use std::process::Command;
+use std::time::Duration;
+
+/// The target the kernel must always build for.
+pub const THUMB: &str = "thumbv8m.main-none-eabi";
+
+const INSTALL_LIMIT: Duration = Duration::from_mins(10);
+
+/// A program, and the Debian package that brings it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("mosquitto", "mosquitto"),
+    ("mosquitto_pub", "mosquitto-clients"),
+    ("mosquitto_sub", "mosquitto-clients"),
+    ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
+    ("gcc", "gcc"),
+    ("g++", "g++"),
+];
+
+/// Makes sure that all of it is there.
+pub fn run() -> Outcome {
+    thumb_target()?;
+    let missing = missing_packages();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if may_install() { install(&missing) } else { Err(advice(&missing)) }
+}
+
+fn thumb_target() -> Outcome {
+    let mut list = Command::new("rustup");
+    list.args(["target", "list", "--installed"]).current_dir(root());
+    let installed = capture(&mut list, INSTALL_LIMIT)
+        .map_err(|error| format!("{error}\ninstall rustup, or a Rust with the target {THUMB}"))?;
+    if installed.output.lines().any(|line| line == THUMB) {
+        return Ok(());
+    }
+    process::run(Command::new("rustup").args(["target", "add", THUMB]).current_dir(root()), INSTALL_LIMIT)
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let missing = PROGRAMS.iter().filter(|(program, _)| !is_on_path(program));
+    let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    packages.dedup();
+    packages
+}
+
+/// We install only where it is the custom: Debian's `apt-get`, as root.
+fn may_install() -> bool {
+    let mut id = Command::new("id");
+    id.arg("-u");
+    is_on_path("apt-get") && capture(&mut id, INSTALL_LIMIT).is_ok_and(|ended| ended.output.trim() == "0")
+}
+
+fn install(packages: &[&str]) -> Outcome {
+    process::run(Command::new("apt-get").args(["update", "--quiet"]), INSTALL_LIMIT)?;
+    let words = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    let mut command = Command::new("apt-get");
+    command.args(words).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    process::run(&mut command, INSTALL_LIMIT)?;
+    let still = missing_packages();
+    if still.is_empty() { Ok(()) } else { Err(advice(&still)) }
+}
+
+fn advice(packages: &[&str]) -> String {
+    format!(
+        "the tests use programs that are not here. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
+         elsewhere: install mosquitto (broker and clients) and the Arm GNU toolchain (arm-none-eabi-gcc)",
+        packages.join(" ")
+    )
+}

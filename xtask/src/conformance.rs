@@ -1,0 +1,161 @@
+//! `cargo xtask conformance`: docs/conformance.md, made from the requirements, the tests that cite them, and the
+//! reasons of docs/spec/conformance.toml for those that no test cites.
+
+use crate::workspace::{read, root, write_or_check};
+use crate::{Outcome, check_flag};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+const PAGE: &str = "docs/conformance.md";
+
+/// What is kept by hand beside the requirements.
+#[derive(Deserialize)]
+struct Notes {
+    /// Ids that are the application's own doing, with what the product has to do with them.
+    application: BTreeMap<String, String>,
+    /// Ids not (wholly) done or shown yet, each with the reason.
+    not_yet: BTreeMap<String, String>,
+}
+
+/// One row of a table of requirements or decisions.
+struct Row {
+    id: String,
+    text: String,
+}
+
+/// Tests by the id they cite.
+type Citations = BTreeMap<String, BTreeSet<String>>;
+
+/// Writes the page, or says that it is stale.
+pub fn run(arguments: &[String]) -> Outcome {
+    let check = check_flag(arguments)?;
+    let requirements = requirement_rows(&read("docs/spec/requirements.md")?);
+    let decisions = decision_rows(&read("docs/spec/decisions.md")?);
+    let notes: Notes = toml::from_str(&read("docs/spec/conformance.toml")?)
+        .map_err(|error| format!("conformance.toml: {error}"))?;
+    let mut citations = Citations::new();
+    for folder in ["crates", "xtask"] {
+        cite_folder(&root().join(folder), &mut citations)?;
+    }
+    let known: BTreeSet<&str> = requirements.iter().chain(&decisions).map(|row| row.id.as_str()).collect();
+    let problems = problems(&requirements, &known, &notes, &citations);
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
+    }
+    write_or_check(PAGE, &page(&requirements, &decisions, &notes, &citations), check)
+}
+
+/// Rows of `| N01 | K | text |`.
+fn requirement_rows(text: &str) -> Vec<Row> {
+    let cells = text.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let rows = cells.filter(|cells| cells.len() == 5 && is_id(cells[1]));
+    rows.map(|cells| Row { id: cells[1].to_owned(), text: cells[3].to_owned() }).collect()
+}
+
+/// Lines of `- D01 text`.
+fn decision_rows(text: &str) -> Vec<Row> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(' '));
+    lines
+        .filter(|(id, _)| is_id(id))
+        .map(|(id, text)| Row { id: id.to_owned(), text: text.to_owned() })
+        .collect()
+}
+
+fn is_id(word: &str) -> bool {
+    let (letter, digits) = word.split_at(word.len().min(1));
+    ["N", "M", "D"].contains(&letter) && digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn cite_folder(folder: &Path, citations: &mut Citations) -> Outcome {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            cite_folder(&path, citations)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            cite_file(&path, citations)?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds `/// Shows N01, D02.` above a test and the name of the function that follows.
+fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let shown = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+    let mut pending: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(list) = line.strip_prefix("/// Shows ") {
+            pending.extend(list.split([',', ' ', '.', ';']).filter(|word| is_id(word)).map(str::to_owned));
+        } else if let Some(name) = function_name(line) {
+            for id in pending.drain(..) {
+                citations.entry(id).or_default().insert(format!("`{name}` ({shown})"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub ").unwrap_or(line);
+    let rest = rest.strip_prefix("async ").unwrap_or(rest).strip_prefix("fn ")?;
+    rest.split(['(', '<']).next()
+}
+
+fn problems(rows: &[Row], known: &BTreeSet<&str>, notes: &Notes, citations: &Citations) -> Vec<String> {
+    let uncited =
+        rows.iter().filter(|row| !citations.contains_key(&row.id) && reason(notes, &row.id).is_none());
+    let mut problems: Vec<String> = uncited
+        .map(|row| format!("{}: no test shows it, and docs/spec/conformance.toml gives no reason", row.id))
+        .collect();
+    let cited = citations.keys().filter(|id| !known.contains(id.as_str()));
+    problems
+        .extend(cited.map(|id| format!("{id}: a test cites it, but no requirement or decision has this id")));
+    let stale =
+        notes.application.keys().chain(notes.not_yet.keys()).filter(|id| !known.contains(id.as_str()));
+    problems.extend(
+        stale.map(|id| format!("{id}: docs/spec/conformance.toml speaks of an id that does not exist")),
+    );
+    problems
+}
+
+fn reason<'a>(notes: &'a Notes, id: &str) -> Option<&'a String> {
+    notes.not_yet.get(id).or_else(|| notes.application.get(id))
+}
+
+fn page(requirements: &[Row], decisions: &[Row], notes: &Notes, citations: &Citations) -> String {
+    let mut page = String::from(
+        "<!-- Generated by `cargo xtask conformance`. Do not edit: edit the tests' citations, docs/spec/ and \
+         docs/spec/conformance.toml. -->\n\n# Conformance\n\nEvery requirement, what shows it, and what is missing. \
+         A row is *shown* when at least one test that runs in `cargo xtask check` cites it.\n",
+    );
+    let shown = requirements.iter().filter(|row| citations.contains_key(&row.id)).count();
+    let _ = writeln!(page, "\n{shown} of {} requirements are shown by tests.\n", requirements.len());
+    table(&mut page, "Requirements", requirements, notes, citations);
+    table(&mut page, "Decisions", decisions, notes, citations);
+    page
+}
+
+fn table(page: &mut String, title: &str, rows: &[Row], notes: &Notes, citations: &Citations) {
+    let _ = writeln!(page, "## {title}\n\n| id | what | state | shown by |\n|---|---|---|---|");
+    for row in rows {
+        let tests: Vec<&str> = citations.get(&row.id).into_iter().flatten().map(String::as_str).collect();
+        let state = match (tests.is_empty(), notes.not_yet.get(&row.id), notes.application.get(&row.id)) {
+            (true, Some(why), _) => format!("not yet: {why}"),
+            (false, Some(why), _) => format!("shown in part; not yet: {why}"),
+            (true, None, Some(why)) => format!("the application's: {why}"),
+            (true, None, None) => "no test cites it".to_owned(),
+            (false, None, _) => "shown".to_owned(),
+        };
+        let _ = writeln!(
+            page,
+            "| {} | {} | {state} | {} |",
+            row.id,
+            row.text.replace('|', "\\|"),
+            tests.join("<br>")
+        );
+    }
+    page.push('\n');
+}

@@ -1,0 +1,36 @@
+//! Where the repository's files are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The repository's root, whatever directory the chore was started in.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask/ has a parent: the repository").to_path_buf()
+}
+
+/// Reads a text file of the repository.
+pub fn read(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Writes a generated text file, or with `check` only says whether it is what it should be.
+///
+/// # Errors
+/// Names the stale file and the command that renews it.
+pub fn write_or_check(path: &str, text: &str, check: bool) -> Result<(), String> {
+    if !check {
+        return std::fs::write(root().join(path), text).map_err(|error| format!("{path}: {error}"));
+    }
+    if read(path).is_ok_and(|current| current == text) {
+        return Ok(());
+    }
+    Err(format!("{path} is stale: run `cargo xtask conformance`"))
+}
+
+/// The cargo that runs this program, in the repository's root.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
