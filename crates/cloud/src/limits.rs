@@ -63,6 +63,10 @@ pub struct Limits {
     pub handshakes_per_source: usize,
     /// Time a connection has for the TLS handshake.
     pub handshake_timeout: Duration,
+    /// Seconds a device may be silent before it must say that it is there.
+    pub keepalive: u32,
+    /// Messages a second one channel may receive (D51).
+    pub messages_a_second: u32,
     /// Time a session has for its last words before the connection is dropped, also when the cloud stops.
     pub farewell_timeout: Duration,
     /// Time a name look-up may take.
@@ -85,6 +89,8 @@ impl Default for Limits {
             handshakes: 1024,
             handshakes_per_source: 256,
             handshake_timeout: Duration::from_secs(10),
+            keepalive: relay::limits::KEEPALIVE,
+            messages_a_second: relay::limits::MESSAGES_A_SECOND,
             farewell_timeout: Duration::from_secs(2),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),

@@ -70,12 +70,13 @@ impl Store {
     /// Opens the store of a data folder, making the database or bringing it up to date.
     pub async fn open(folder: &data::DataFolder) -> Result<Store, StoreError> {
         let seal = Seal::new(&folder.secret_key()?);
-        let pool = connect(&folder.database()).await?;
-        // Only one at a time may change the schema, and a second opener must find it finished.
+        // Only one at a time may change the schema, or turn on the write-ahead log, for which SQLite does not wait its turn; a second
+        // opener must find both done.
         let setup = {
             let folder = folder.clone();
             tokio::task::spawn_blocking(move || folder.lock_for_setup()).await.expect("taking a lock")?
         };
+        let pool = connect(&folder.database()).await?;
         migrator().run(&pool).await?;
         check_secret_key(&pool, &seal).await?;
         let account = default_account(&pool).await?;

@@ -126,10 +126,18 @@ impl Store {
         changed_one(changed.rows_affected(), id)
     }
 
-    /// Notes that a device has connected and which application it runs.
-    pub async fn device_seen(&self, id: DeviceId, image: &[u8; 32]) -> Result<(), StoreError> {
-        let query = sqlx::query("UPDATE devices SET image = $1, seen = $2 WHERE id = $3");
-        query.bind(&image[..]).bind(wall_millis()).bind(id.as_str()).execute(&self.pool).await?;
+    /// Notes that devices have connected now, and which application each runs.
+    pub async fn devices_seen(&self, seen: &[(DeviceId, [u8; 32])]) -> Result<(), StoreError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.pool.begin().await?;
+        for (id, image) in seen {
+            let query = sqlx::query("UPDATE devices SET image = $1, seen = $2 WHERE id = $3");
+            let query = query.bind(&image[..]).bind(wall_millis()).bind(id.as_str());
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 }

@@ -54,6 +54,8 @@ pub enum Value {
     Found(Vec<u8>),
     /// There is no such item.
     Missing,
+    /// The store cannot be asked now.
+    Unavailable,
     /// The key is not 1 to 100 printable ASCII characters (D63).
     InvalidKey,
 }

@@ -38,6 +38,9 @@ pub struct LogRetention {
 impl Store {
     /// Keeps log lines, all or none. A line that is there already, because the device sent it twice, is kept once.
     pub async fn add_logs(&self, lines: &[LogLine]) -> Result<(), StoreError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         let mut transaction = self.pool.begin().await?;
         for line in lines {
             let query = sqlx::query(
