@@ -265,6 +265,10 @@ impl Runner {
     }
 
     fn tend_link(&mut self) {
+        if self.machine.take_stale_link() && !matches!(mem::replace(&mut self.link, Link::Down), Link::Down) {
+            self.tell_observer();
+            (self.observer)(DeviceEvent::LinkDown { cause: "the application starts again".into() });
+        }
         self.take_news();
         match (&self.link, self.machine.wants_link()) {
             (Link::Down, true) => self.dial(),
@@ -327,10 +331,7 @@ impl Runner {
     /// Ends the connection from this side: what is still to be said is said, then it closes by itself.
     fn hang_up(&mut self, cause: String) {
         self.send();
-        match mem::replace(&mut self.link, Link::Down) {
-            Link::Connecting(connection) => connection.abort(),
-            Link::Up(_) | Link::Down => {}
-        }
+        self.link = Link::Down;
         self.machine.link_lost(LinkLoss::Asked, cause);
     }
 
