@@ -72,6 +72,8 @@ pub struct Machine {
     epoch: u64,
     restarts: Restarts,
     observer: Observer,
+    /// The kernel is a new one and knows of no connection.
+    link_is_stale: bool,
 }
 
 impl Machine {
@@ -96,6 +98,7 @@ impl Machine {
             epoch: 0,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
+            link_is_stale: false,
             settings,
         };
         machine.begin(WakeReason::ColdBoot);
@@ -173,6 +176,12 @@ impl Machine {
     /// Whether a connection to the cloud should stand, or be made, now.
     pub fn wants_link(&self) -> bool {
         self.kernel.wants_link()
+    }
+
+    /// Whether the application started again since last asked, on a new kernel: the connection there was, or the attempt
+    /// at one, must be dropped without telling the kernel, which knows nothing of it.
+    pub fn take_stale_link(&mut self) -> bool {
+        std::mem::take(&mut self.link_is_stale)
     }
 
     /// A connection is being made.
@@ -277,6 +286,7 @@ impl Machine {
     /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
     fn restart(&mut self, reason: WakeReason) {
         *self.kernel = Kernel::new(&boot(&self.settings, reason));
+        self.link_is_stale = true;
         self.epoch = self.now();
         self.board.reset(self.now());
         self.begin(reason);

@@ -113,6 +113,35 @@ fn a_silent_device_is_given_up_after_two_intervals_and_10_seconds() {
     assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Keepalive }]);
 }
 
+#[test]
+fn nothing_received_is_no_sign_of_life() {
+    let mut pair = Pair::open();
+    let (device, cloud) = (pair.device.next_wakeup(), pair.cloud.next_timeout());
+    pair.now += 20_000;
+    pair.deliver_to_cloud(usize::MAX).unwrap();
+    pair.deliver_to_device(usize::MAX).unwrap();
+    assert_eq!((pair.device.next_wakeup(), pair.cloud.next_timeout()), (device, cloud));
+}
+
+#[test]
+fn credit_of_the_cloud_rides_with_whatever_goes_anyway() {
+    let (mut pair, channel) = Pair::with_channel(ChannelType::OpaqueBytes);
+    pair.device_sends(channel, to_cloud::DATA, &[1; 100]);
+    pair.settle();
+    pair.cloud.consumed(channel, 100);
+    assert_eq!(pair.flush_cloud(), 0);
+    pair.cloud.time(WALL);
+    pair.settle();
+    assert_eq!(pair.told, [Told::Time { wall: WALL }, Told::Window { channel }]);
+    assert_eq!(pair.device.window(channel), WINDOW);
+}
+
+#[test]
+fn sessions_stay_small() {
+    assert!(size_of::<link::device::Session>() <= 1536, "{}", size_of::<link::device::Session>());
+    assert!(size_of::<cloud::Session>() <= 2560, "{}", size_of::<cloud::Session>());
+}
+
 /// Shows D25.
 #[test]
 fn the_time_is_asked_for_and_told() {

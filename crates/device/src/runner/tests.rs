@@ -22,7 +22,8 @@ struct Bench {
 impl Bench {
     fn start(program: &Program, authority: &Authority, cloud: Address) -> Bench {
         let (tell, events) = mpsc::channel();
-        let options = Options::new(cloud, authority.device(), program.image());
+        let mut options = Options::new(cloud, authority.device(), program.image());
+        options.restart.minimum_ms = 1;
         let device = Device::start(options, move |event| {
             let _ = tell.send(event);
         });
@@ -163,6 +164,39 @@ fn serial_input_reaches_a_device_asleep() {
         }
     }
     assert_eq!(&echoed[..5], b"hello");
+}
+
+/// Faults when its serial port receives something; until then it waits.
+fn fragile() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x2D)).add(str_(1, 0, 0));
+    program.add(mov32(2, 0xE000_E104)).add(mov32(1, 1 << 30)).add(str_(1, 2, 0));
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 62);
+    program.add([0xDE00]); // udf
+    program
+}
+
+/// Shows D73, N09, N18.
+#[test]
+fn an_application_that_starts_again_gets_a_new_connection() {
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 2, move |mut peer| {
+        let _ = tell.send(hello(&mut peer));
+        let _ = peer.write_all(&WELCOME);
+        let _ = peer.flush();
+        let _ = peer.read_to_end(&mut Vec::new());
+    });
+    let bench = Bench::start(&fragile(), &authority, server.address);
+    bench.expect(&DeviceEvent::LinkUp);
+    bench.device.remote().send_serial(2, b"x".to_vec());
+    bench.expect(&DeviceEvent::Started { reason: WakeReason::ApplicationCrash });
+    bench.expect(&DeviceEvent::LinkDown { cause: "the application starts again".into() });
+    bench.expect(&DeviceEvent::LinkUp);
+    let greetings: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a greeting")).collect();
+    assert_eq!((greetings[0][5], greetings[1][5]), (0, 8), "cold boot, then application crash");
+    assert_ne!(greetings[0][1..5], greetings[1][1..5], "each start has a number of its own");
 }
 
 #[test]

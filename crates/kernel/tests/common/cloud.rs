@@ -25,6 +25,8 @@ pub struct Cloud {
     pub session: Session,
     pub said: Vec<Said>,
     pub welcome_wall: u64,
+    /// The text of the device's farewell.
+    pub farewell: String,
     pub welcome_logging: bool,
     /// Fragments of items as they came: channel, kind, bytes.
     pub fragments: Vec<(u8, u8, usize)>,
@@ -41,6 +43,7 @@ impl Cloud {
             session: Session::new(now / 1000),
             said: Vec::new(),
             welcome_wall: WALL,
+            farewell: String::new(),
             welcome_logging: true,
             fragments: Vec::new(),
             unfinished: Default::default(),
@@ -80,7 +83,10 @@ impl Cloud {
                     text: self.session.log_text().to_vec(),
                 },
                 Event::TimeQuery => Said::TimeQuery,
-                Event::Bye { reason } => Said::Bye(reason),
+                Event::Bye { reason } => {
+                    self.farewell = String::from_utf8_lossy(self.session.bye_text()).into_owned();
+                    Said::Bye(reason)
+                }
                 Event::Open { channel, open } => Said::Open { channel, open },
                 Event::Close { channel } => Said::Close(channel),
                 Event::Credit { channel, credit } => {

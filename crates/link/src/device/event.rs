@@ -15,7 +15,7 @@ pub enum Event<'a> {
         /// Whether log messages are wanted.
         logging: bool,
     },
-    /// The answer to [`Session::time_query`].
+    /// The answer to [`super::Session::time_query`].
     Time {
         /// Microseconds since 1970.
         wall: u64,
