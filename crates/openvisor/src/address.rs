@@ -10,7 +10,7 @@ pub fn to_listen(option: &str, text: &str) -> Result<SocketAddr, Failure> {
     let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     found.ok_or_else(|| {
         Failure::bad_input(format!("{option} {text}: there is no address for {host}"))
-            .hint(format!("name an address of this machine, for example {option} 127.0.0.1:8890"))
+            .hint(format!("name an address of this machine, for example {option} 127.0.0.1:7883"))
     })
 }
 
@@ -20,7 +20,7 @@ pub fn split(option: &str, text: &str) -> Result<(String, u16), Failure> {
     let parts = parts.and_then(|(host, port)| Some((unbracketed(host)?, port.parse().ok()?)));
     parts.filter(|(host, _)| !host.is_empty()).ok_or_else(|| {
         Failure::bad_input(format!("{option} {text}: this is not HOST:PORT"))
-            .hint(format!("for example {option} 127.0.0.1:8890, or {option} '[::1]:8890'"))
+            .hint(format!("for example {option} 127.0.0.1:7883, or {option} '[::1]:7883'"))
     })
 }
 
@@ -38,8 +38,8 @@ mod tests {
     #[test]
     fn hosts_are_names_or_addresses_of_either_kind() {
         assert_eq!(split("--cloud", "a.example:1").unwrap(), ("a.example".into(), 1));
-        assert_eq!(split("--cloud", "127.0.0.1:8890").unwrap(), ("127.0.0.1".into(), 8890));
-        assert_eq!(split("--cloud", "[::1]:8890").unwrap(), ("::1".into(), 8890));
+        assert_eq!(split("--cloud", "127.0.0.1:7883").unwrap(), ("127.0.0.1".into(), 7883));
+        assert_eq!(split("--cloud", "[::1]:7883").unwrap(), ("::1".into(), 7883));
         for text in ["", "host", "host:", ":1", "host:port", "host:65536", "::1:80", "[::1:80", "[]:1"] {
             let failure = split("--cloud", text).unwrap_err().to_string();
             assert!(failure.contains("HOST:PORT") && failure.contains("for example"), "{text}: {failure}");

@@ -13,9 +13,9 @@ Examples:
       Your image on a virtual device, with its cloud, talking to your broker.
 
   The same in two processes, as it is with real devices:
-  openvisor cloud --data ./cloud --listen 127.0.0.1:8890
+  openvisor cloud --data ./cloud --listen 127.0.0.1:7883
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
-  openvisor device app.elf --cloud 127.0.0.1:8890 --data ./device-1
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
 
 Exit codes:
   0  what was asked for happened
@@ -118,7 +118,7 @@ public addresses; those of this machine too while the cloud itself listens on lo
 
 Examples:
   openvisor cloud --data ./cloud
-  openvisor cloud --data ./cloud --listen 0.0.0.0:8890 --name cloud.example.net")]
+  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
@@ -166,7 +166,7 @@ pub struct Provision {
 The application's log lines go to the cloud, not to this process; its events are written here.
 
 Example:
-  openvisor device app.elf --cloud 127.0.0.1:8890 --data ./device-1")]
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
 pub struct Device {
     /// The application: an ELF file, or the bytes of its flash from its first address on (.bin)
     pub image: PathBuf,
@@ -197,7 +197,7 @@ pub struct Settings {
 }
 
 /// Where `openvisor cloud` listens unless told otherwise: this machine only.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:8890";
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7883";
 
 /// Longest time `--seconds` takes: a year.
 const MAX_SECONDS: f64 = 31_536_000.0;

@@ -4,20 +4,28 @@ use std::time::Duration;
 
 use crate::exit::{Exit, Failure};
 
-/// Completes at the first Ctrl-C or SIGTERM, or after `time` if one is given. From the first signal on, a second one
-/// ends the process at once, in case cleaning up hangs.
-pub async fn time_to_stop(time: Option<Duration>) -> Result<(), Failure> {
-    let mut interrupts = Interrupts::new()?;
-    tokio::select! {
-        () = interrupts.next() => {
-            tokio::spawn(async move {
-                interrupts.next().await;
-                std::process::exit(Exit::NotHappened as i32);
-            });
-        }
-        () = pass(time) => {}
+/// Listens for the wish to stop. Made before anything is started, so that nothing is left behind by an early Ctrl-C.
+pub struct Stop(Interrupts);
+
+impl Stop {
+    /// From now on a signal no longer ends the process by itself.
+    pub fn listen() -> Result<Self, Failure> {
+        Interrupts::new().map(Self)
     }
-    Ok(())
+
+    /// Completes at the first Ctrl-C or SIGTERM, or after `time` if one is given. From the first signal on, a second one
+    /// ends the process at once, in case cleaning up hangs.
+    pub async fn asked(mut self, time: Option<Duration>) {
+        tokio::select! {
+            () = self.0.next() => {
+                tokio::spawn(async move {
+                    self.0.next().await;
+                    std::process::exit(Exit::NotHappened as i32);
+                });
+            }
+            () = pass(time) => {}
+        }
+    }
 }
 
 async fn pass(time: Option<Duration>) {
@@ -37,7 +45,7 @@ struct Interrupts {
 impl Interrupts {
     fn new() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Failure::environment(format!("cannot wait for Ctrl-C: {error}"));
+        let failed = |error| Failure::environment(format!("cannot listen for Ctrl-C: {error}"));
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,

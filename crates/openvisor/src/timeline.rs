@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -73,12 +74,13 @@ pub struct Timeline {
     start: Instant,
     form: Form,
     out: Mutex<Box<dyn Write + Send>>,
+    unread: AtomicBool,
 }
 
 impl Timeline {
     /// A timeline that starts now and writes to `out`.
     pub fn new(form: Form, out: Box<dyn Write + Send>) -> Self {
-        Self { start: Instant::now(), form, out: Mutex::new(out) }
+        Self { start: Instant::now(), form, out: Mutex::new(out), unread: AtomicBool::new(false) }
     }
 
     /// On standard output.
@@ -114,10 +116,16 @@ impl Timeline {
         });
     }
 
-    /// A reader that has gone away (`| head`) is no reason to stop the work.
+    /// Whether a line could not be written because nobody reads any more, as in `| head`.
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
     fn write(&self, line: &str) {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.unread.store(true, Ordering::Relaxed);
+        }
     }
 }
 

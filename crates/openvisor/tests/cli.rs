@@ -27,7 +27,9 @@ fn ended(process: &Process) -> (i32, String, String) {
 #[test]
 fn help_is_on_standard_output_and_teaches_by_example() {
     within(LIMIT, |stage| {
-        for words in ["--help", "demo --help", "run --help", "cloud --help", "provision --help", "device --help"] {
+        for words in
+            ["--help", "demo --help", "run --help", "cloud --help", "provision --help", "device --help"]
+        {
             let (code, out, err) = run(stage, words);
             assert_eq!((code, err.as_str()), (DONE, ""), "{words}");
             assert!(out.contains("Example"), "{words}: {out}");
@@ -124,7 +126,8 @@ fn a_busy_port_is_named_with_code_3() {
         let folder = tempfile::tempdir().unwrap();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let (code, out, err) = run(stage, &format!("cloud --data {} --listen {address}", folder.path().join("c").display()));
+        let (code, out, err) =
+            run(stage, &format!("cloud --data {} --listen {address}", folder.path().join("c").display()));
         assert_eq!((code, out.as_str()), (ENVIRONMENT, ""), "{err}");
         assert!(err.contains(&address.to_string()) && err.contains("use"), "{err}");
     });
@@ -208,7 +211,8 @@ fn a_provisioned_folder_is_private_and_never_overwritten() {
         let mode = std::fs::metadata(device.join("key.pem")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let key = std::fs::read(device.join("key.pem")).unwrap();
-        let (code, _, err) = run(stage, &format!("provision --data {} --out {}", cloud.display(), device.display()));
+        let (code, _, err) =
+            run(stage, &format!("provision --data {} --out {}", cloud.display(), device.display()));
         assert_eq!(code, BAD_INPUT, "{err}");
         assert!(err.contains(text(&device)), "{err}");
         assert_eq!(std::fs::read(device.join("key.pem")).unwrap(), key);

@@ -15,7 +15,9 @@ fn the_demo_shows_a_message_each_way_and_ends_well() {
         let demo = stage.openvisor(["demo", "--seconds", "15"]);
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
         let text = demo.out.text();
-        for line in ["listening", "connecting to 127.0.0.1", "led on", "LED on", "echo ", "LED off", "both ways"] {
+        for line in
+            ["listening", "connecting to 127.0.0.1", "led on", "LED on", "echo ", "LED off", "both ways"]
+        {
             assert!(text.contains(line), "no {line:?} in:\n{text}");
         }
         assert!(!text.contains('\x1b'), "colour where no terminal reads");
@@ -28,7 +30,8 @@ fn every_line_of_the_demos_json_is_an_object_and_the_last_sums_up() {
         let demo = stage.openvisor(["demo", "--seconds", "10", "--json"]);
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
         let text = demo.out.text();
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let (summary, events) = lines.split_last().unwrap();
         assert!(events.iter().all(|event| event["at_ms"].is_u64() && event["text"].is_string()));
         for source in ["app", "device", "link", "cloud", "broker", "demo"] {
@@ -55,6 +58,20 @@ fn a_demo_that_ends_too_early_says_what_did_not_happen() {
     within(LIMIT, |stage| {
         let demo = stage.openvisor(["demo", "--seconds", "0.01"]);
         assert_eq!(demo.code(), 1);
-        assert!(demo.err.text().contains("no message went from the application to the broker"), "{}", demo.err.text());
+        assert!(
+            demo.err.text().contains("no message went from the application to the broker"),
+            "{}",
+            demo.err.text()
+        );
+    });
+}
+
+#[test]
+fn a_demo_nobody_watches_any_more_ends() {
+    within(LIMIT, |stage| {
+        let script = format!("{} demo | head -n 3", env!("CARGO_BIN_EXE_openvisor"));
+        let pipeline = stage.tool("sh", ["-c", &script]);
+        pipeline.wait();
+        assert_eq!(pipeline.out.count(), 3);
     });
 }

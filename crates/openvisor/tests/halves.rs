@@ -94,7 +94,11 @@ fn strangers_at_the_gateway_do_not_disturb_a_device_at_work() {
         witness.out.expect(READINGS);
         let connect = || TcpStream::connect(&halves.cloud.address).unwrap();
         // Something else is spoken.
-        for nonsense in [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], &[0; 4096], b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00"] {
+        for nonsense in [
+            &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
+            &[0; 4096],
+            b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00",
+        ] {
             let mut stranger = connect();
             stranger.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let _ = stranger.write_all(nonsense);

@@ -81,3 +81,20 @@ fn a_payload_is_shown_as_text_or_by_its_size() {
     let long = payload("é".repeat(200).as_bytes());
     assert!(long.ends_with("… (400 bytes)") && long.chars().count() < 140, "{long}");
 }
+
+#[test]
+fn a_reader_that_went_away_is_noticed() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let timeline = Timeline::new(Form::Text, Box::new(Closed));
+    assert!(!timeline.is_unread());
+    timeline.say(Source::App, "text");
+    assert!(timeline.is_unread());
+}
