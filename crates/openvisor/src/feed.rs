@@ -4,6 +4,7 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
 use device::events::DeviceEvent;
+use link::mqtt::RequestState;
 use relay::Notice;
 
 use crate::broker;
@@ -84,6 +85,9 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: connecting to broker {host}:{port}{tls}")
         }
         N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
+        N::BrokerRefused { channel, state: RequestState::SocketError, .. } => {
+            format!("channel {channel}: broker cannot be reached, or its address is closed (see --allow)")
+        }
         N::BrokerRefused { channel, state, code } => {
             format!("channel {channel}: broker connection refused, {state:?}, code {code:#04x}")
         }
