@@ -60,7 +60,7 @@ fn a_device_and_its_cloud_are_two_processes() {
     });
 }
 
-/// Shows N51, N66, N67, N71, D23.
+/// Shows N27, N28, N51, N66, N71, D23.
 #[test]
 fn a_device_whose_cloud_is_killed_goes_on_publishing_when_it_is_back() {
     within(LIMIT, |stage| {
@@ -86,7 +86,7 @@ fn a_device_whose_cloud_is_killed_goes_on_publishing_when_it_is_back() {
     });
 }
 
-/// Shows N66.
+/// Shows D50.
 #[test]
 fn a_separate_devices_broker_may_be_killed_too() {
     within(LIMIT, |stage| {
@@ -155,6 +155,8 @@ fn strangers_at_the_gateway_do_not_disturb_a_device_at_work() {
         let mut talker = connect();
         let talked = (0..1000).take_while(|_| talker.write_all(&[0x16; 4096]).is_ok()).count();
         assert!(talked < 1000, "the cloud listens to nonsense without end");
+        // And many that come and go.
+        (0..2000).for_each(|_| drop(connect()));
         let seen = witness.out.count();
         witness.out.expect_after(seen + 3, READINGS);
         drop(silent);

@@ -17,7 +17,7 @@ fn run(stage: &Stage, image: &str, broker: &Mosquitto, more: &[&str]) -> Process
     stage.openvisor(words)
 }
 
-/// Shows M01, M61, M81, M87.
+/// Shows M01, M61, M81, M86, M87.
 #[test]
 fn an_image_publishes_to_mosquitto_and_obeys_a_command_from_outside() {
     within(LIMIT, |stage| {
@@ -28,6 +28,7 @@ fn an_image_publishes_to_mosquitto_and_obeys_a_command_from_outside() {
         run.out.expect("subscribe: ");
         broker.publish(stage, COMMANDS, "echo from outside");
         run.out.expect(&format!("received on {COMMANDS}: echo from outside"));
+        broker.log().expect("Received PUBACK from UV");
         witness.out.expect(&format!("{READINGS}/echo from outside"));
         broker.publish(stage, COMMANDS, "led on");
         run.err.expect("LED on");
@@ -68,7 +69,7 @@ fn a_named_data_folder_keeps_the_device_and_its_settings() {
     });
 }
 
-/// Shows N51, N66, N71, D50.
+/// Shows N71, D50.
 #[test]
 fn an_application_whose_broker_is_killed_connects_anew_when_it_is_back() {
     within(LIMIT, |stage| {
