@@ -22,6 +22,15 @@ impl Width {
             Width::Word => 4,
         }
     }
+
+    /// The low bits of `value` that an access of this width moves.
+    pub(crate) const fn cut(self, value: u32) -> u32 {
+        match self {
+            Width::Byte => value & 0xFF,
+            Width::Half => value & 0xFFFF,
+            Width::Word => value,
+        }
+    }
 }
 
 /// Nothing answers at this address, or it refuses the access: the application sees a precise bus fault.
