@@ -123,7 +123,9 @@ impl Nvic {
         self.priority.fill(0);
         self.prigroup = 0;
         let high: Vec<u16> = self.level.iter().collect();
-        high.into_iter().for_each(|line| self.pending.insert(line));
+        for line in high {
+            self.pending.insert(line);
+        }
     }
 
     pub fn interrupts(&self) -> u16 {
