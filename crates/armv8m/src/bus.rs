@@ -39,7 +39,7 @@ pub struct BusFault;
 
 /// Everything that is neither flash, RAM nor inside the processor (0xE0000000 to 0xE00FFFFF).
 ///
-/// Accesses are aligned to their width. A narrow value sits in the low bits; the high bits of what `read` returns
+/// Writes to flash never get here: they are bus faults. Accesses are aligned to their width. A narrow value sits in the low bits; the high bits of what `read` returns
 /// for a narrow access are ignored.
 pub trait Bus {
     /// Reads from a peripheral.

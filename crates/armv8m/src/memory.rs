@@ -157,6 +157,9 @@ impl Core {
         if PRIVATE.contains(&address) {
             return self.write_private(address, width, value, privileged);
         }
+        if self.plain_memory(address, width) {
+            return self.flash_is_read_only(address);
+        }
         match self.with_wires(|wires| bus.write(address, width, width.cut(value), wires)) {
             None if !self.ignores_bus_faults() => Err(Event::precise(address)),
             _ => Ok(()),
@@ -174,6 +177,10 @@ impl Core {
     /// Whether an access stays in flash or in RAM, where it may be unaligned.
     fn plain_memory(&self, address: u32, width: Width) -> bool {
         self.memory.slice(address, width.bytes() as usize).is_some()
+    }
+
+    fn flash_is_read_only(&self, address: u32) -> Result<(), Event> {
+        if self.ignores_bus_faults() { Ok(()) } else { Err(Event::precise(address)) }
     }
 
     /// CCR.BFHFNMIGN: handlers at negative priority may probe addresses.

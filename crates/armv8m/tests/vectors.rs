@@ -60,7 +60,7 @@ impl Operands {
         match x >> 29 {
             0 => SPECIAL[(x >> 8) as usize % 16],
             1 => x & 0xFF,
-            2 => i32::from(x as i8) as u32,
+            2 => i32::from((x as u8).cast_signed()).cast_unsigned(),
             _ => self.next(),
         }
     }
