@@ -134,7 +134,7 @@ impl Nvic {
 
     /// The exception number of external interrupt `irq`, if it is configured.
     pub fn external(&self, irq: u16) -> Option<u16> {
-        (irq < self.interrupts).then_some(irq + number::EXTERNAL)
+        (irq < self.interrupts).then(|| irq + number::EXTERNAL)
     }
 
     pub fn pend(&mut self, number: u16) {
