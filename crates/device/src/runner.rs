@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
-use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
 
 /// Most cycles between two looks at the link while the application is busy.
 const SLICE: u64 = 50_000;
@@ -283,8 +283,11 @@ impl Runner {
         self.link = Link::Connecting(self.dialler.dial());
     }
 
+    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. Whatever comes after this
+    /// rings the bell again.
     fn take_news(&mut self) {
-        while let Some(news) = self.next_news() {
+        for _ in 0..QUEUE {
+            let Some(news) = self.next_news() else { break };
             match news {
                 News::Connected => self.connected(),
                 News::Bytes(bytes) => self.receive(&bytes),

@@ -273,7 +273,7 @@ fn no_code_brings_the_machine_down() {
 fn no_call_with_any_arguments_brings_the_machine_down() {
     let mut arbitrary = Arbitrary(7);
     for _ in 0..2000 {
-        let slot = arbitrary.next() % 0x250 & !7;
+        let slot = (arbitrary.next() % 0x250) & !7;
         let mut argument = || {
             [0, 1, 34, RESULT, 0x2007_FFFC, 0x0800_0000, u32::MAX, arbitrary.next()]
                 [(arbitrary.next() % 8) as usize]

@@ -166,6 +166,24 @@ fn serial_input_reaches_a_device_asleep() {
     assert_eq!(&echoed[..5], b"hello");
 }
 
+/// Shows D23.
+#[test]
+fn a_lost_connection_is_made_again_by_the_same_start() {
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 2, move |mut peer| {
+        let _ = tell.send(hello(&mut peer));
+        peer.conn.send_close_notify();
+        let _ = peer.flush();
+    });
+    let bench = Bench::start(&idle(), &authority, server.address);
+    let greetings: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a greeting")).collect();
+    assert_eq!(greetings[0][..6], greetings[1][..6], "version, number of the start and wake reason");
+    let events: Vec<_> = bench.events.try_iter().collect();
+    let lost = events.iter().position(|event| matches!(event, DeviceEvent::LinkDown { .. })).expect("a loss");
+    assert!(events[lost..].contains(&DeviceEvent::LinkConnecting));
+}
+
 /// Faults when its serial port receives something; until then it waits.
 fn fragile() -> Program {
     let mut program = Program::new();
