@@ -264,7 +264,7 @@ enum MvStatus mvTempTriggerNotification(MvNotificationHandle handle, enum MvEven
  * Asks to be told of system events.
  * @param params Centre, tag and source.
  * @param handle Receives the registration's handle.
- * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler, or too many registrations.
+ * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
  * @retval MV_STATUS_INVALIDHANDLE The centre's handle is not valid, or the source is unknown.
@@ -600,7 +600,7 @@ struct MvHttpRequest {
 
 /** The head of an HTTP response. */
 struct MvHttpResponseData {
-    /** How the request fared. Unless it is OK the other fields are 0. */
+    /** How the request fared. The other fields mean something only if it is OK. */
     enum MvHttpResult result;
     /** The server's status code. */
     uint32_t status_code;
@@ -1576,7 +1576,7 @@ struct MvExternalFlashInfo {
 /**
  * Opens the application's part of the external flash, at most 32 times at once.
  * @param handle Receives the handle.
- * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler, or the device has no external flash.
+ * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
  * @retval MV_STATUS_TOOMANYCHANNELS Thirty-two handles are open.

@@ -2,6 +2,7 @@
 //!
 //! The model is read once, each output is a pure function of it, and only [`run`] touches the disk.
 
+mod c_names;
 mod entries;
 mod header;
 mod linker;
@@ -37,6 +38,7 @@ pub fn run(arguments: &[String]) -> Outcome {
 fn outputs(model: &Model) -> Result<Vec<Output>, String> {
     let mut outputs = rust::files(model)?;
     outputs.push(header::file(model));
+    outputs.extend(c_names::files(model));
     outputs.push(linker::file(model));
     outputs.push(entries::file(model)?);
     Ok(outputs)

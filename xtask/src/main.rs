@@ -3,6 +3,7 @@
 //! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
 mod generate;
+mod sdk;
 mod workspace;
 
 use std::process::ExitCode;
@@ -17,11 +18,18 @@ struct Chore {
     run: fn(&[String]) -> Outcome,
 }
 
-const CHORES: &[Chore] = &[Chore {
-    name: "generate",
-    help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
-    run: generate::run,
-}];
+const CHORES: &[Chore] = &[
+    Chore {
+        name: "generate",
+        help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
+        run: generate::run,
+    },
+    Chore {
+        name: "sdk",
+        help: "build the samples' images (--check: fail if they are stale, and try the C header)",
+        run: sdk::run,
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -148,8 +148,14 @@ pub struct Described {
 impl Model {
     /// Reads both files and checks that they speak of the same things.
     pub fn read() -> Result<Self, String> {
-        let facts = parse("docs/spec/abi.toml")?;
-        let words = parse("docs/spec/abi-docs.toml")?;
+        let text = |path| workspace::read(path);
+        Self::parse(&text("docs/spec/abi.toml")?, &text("docs/spec/abi-docs.toml")?)
+    }
+
+    /// The model in the texts of the two pages.
+    pub fn parse(facts: &str, words: &str) -> Result<Self, String> {
+        let facts = toml::from_str(facts).map_err(|error| format!("abi.toml: {error}"))?;
+        let words = toml::from_str(words).map_err(|error| format!("abi-docs.toml: {error}"))?;
         let model = Self { facts, words };
         model.complete()?;
         Ok(model)
@@ -271,8 +277,4 @@ fn compare(
     }
     let known = |name: &&String| !things.iter().any(|(thing, _)| thing == *name);
     faults.extend(words.keys().filter(known).map(|name| format!("{kind} {name}: not in abi.toml")));
-}
-
-fn parse<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, String> {
-    toml::from_str(&workspace::read(path)?).map_err(|error| format!("{path}: {error}"))
 }

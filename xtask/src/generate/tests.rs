@@ -36,3 +36,64 @@ fn a_long_text_wraps_at_the_width_and_loses_nothing() {
     let lines = super::header::wrapped("one two three four five", 9);
     assert_eq!(lines, ["one two", "three", "four five"]);
 }
+
+#[test]
+fn the_entry_object_names_every_call_as_an_absolute_thumb_function() {
+    use object::{Object as _, ObjectSymbol as _};
+    let model = model();
+    let output = super::entries::file(&model).expect("the object is written");
+    let object = object::File::parse(output.bytes.as_slice()).expect("an ELF object");
+    let symbols: Vec<_> = object.symbols().filter(object::ObjectSymbol::is_global).collect();
+    assert_eq!(symbols.len(), 71);
+    for symbol in symbols {
+        let name = symbol.name().expect("a name");
+        let call = model.call(name).expect("a call of that name");
+        assert_eq!(symbol.address(), u64::from(0x0C1F_E000 + call.slot) + 1, "{name}");
+        assert_eq!(symbol.size(), 8, "{name}");
+        assert_eq!(symbol.kind(), object::SymbolKind::Text, "{name}");
+        assert_eq!(symbol.section(), object::SymbolSection::Absolute, "{name}");
+    }
+    let open = object.symbol_by_name("mvOpenChannel").expect("mvOpenChannel");
+    assert_eq!(open.address(), 0x0C1F_E0C1);
+}
+
+#[test]
+fn the_header_declares_every_call_and_structure() {
+    let model = model();
+    let output = super::header::file(&model);
+    let text = String::from_utf8(output.bytes).expect("the header is text");
+    for call in &model.facts.calls {
+        assert!(text.contains(&format!("enum MvStatus {}(", call.name)), "{}", call.name);
+    }
+    for structure in &model.facts.structs {
+        assert!(text.contains(&format!("struct {} {{", structure.name)), "{}", structure.name);
+    }
+    assert!(text.contains("enum MvStatus mvReadChannel(MvChannelHandle handle, uint8_t **read_pointer_out"));
+}
+
+/// What the generator says when one line of the words is changed.
+fn refusal(line: &str, instead: &str) -> String {
+    let read = |path| crate::workspace::read(path).expect("the page is there");
+    let words = read("docs/spec/abi-docs.toml");
+    assert!(words.contains(line), "{line}");
+    let changed = words.replacen(line, instead, 1);
+    Model::parse(&read("docs/spec/abi.toml"), &changed).err().expect("a refusal")
+}
+
+#[test]
+fn a_name_without_a_text_is_refused() {
+    let refusal = refusal("OKAY = \"Accepted.\"\n", "");
+    assert!(refusal.contains("enum MvStatus: no text for OKAY"), "{refusal}");
+}
+
+#[test]
+fn a_text_without_a_name_is_refused() {
+    let refusal = refusal("OKAY = \"Accepted.\"\n", "OKAY = \"Accepted.\"\nFINE = \"Fine.\"\n");
+    assert!(refusal.contains("enum MvStatus: has no FINE"), "{refusal}");
+}
+
+#[test]
+fn a_call_in_no_topic_is_refused() {
+    let refusal = refusal("\"mvSystemLedEnable\", ", "");
+    assert!(refusal.contains("lacking [\"mvSystemLedEnable\"]"), "{refusal}");
+}

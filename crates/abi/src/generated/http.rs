@@ -206,7 +206,7 @@ impl Structure<36> for HttpRequest {
 /// `struct MvHttpResponseData`. The head of an HTTP response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HttpResponseData {
-    /// How the request fared. Unless it is OK the other fields are 0. (`enum MvHttpResult`)
+    /// How the request fared. The other fields mean something only if it is OK. (`enum MvHttpResult`)
     pub result: u32,
     /// The server's status code.
     pub status_code: u32,

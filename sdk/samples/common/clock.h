@@ -1,0 +1,29 @@
+/* Milliseconds by SysTick, and sleeping until something happens. */
+
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdint.h>
+
+/** How far the clock moves at a time. */
+#define CLOCK_TICK_MS 10
+
+/** Starts the clock at 0. */
+void clock_start(void);
+
+/** Milliseconds since the start; wraps after 49 days. */
+uint32_t clock_now(void);
+
+/** Milliseconds from `then` to now, right also across a wrap. */
+uint32_t clock_since(uint32_t then);
+
+/** Tells clock_idle that there is work. For interrupt handlers. */
+void clock_wake(void);
+
+/** Sleeps until the next tick, or until clock_wake was called since the last time. */
+void clock_idle(void);
+
+/** Sleeps so many milliseconds. */
+void clock_sleep(uint32_t milliseconds);
+
+#endif

@@ -1,0 +1,13 @@
+/* The user LED on PA5. */
+
+#ifndef LED_H
+#define LED_H
+
+#include <stdbool.h>
+
+/** Gives GPIO bank A its clock and makes the pin an output. */
+void led_start(void);
+
+void led_set(bool on);
+
+#endif

@@ -1,0 +1,19 @@
+/* Lines of text to the cloud's log. */
+
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+
+#include "mv_syscalls.h"
+
+/** Gives the hypervisor a buffer for the log. Call it first of all. */
+void log_start(void);
+
+/** Posts one line, formatted as text_format does. A line that cannot be taken is lost: logging is best effort. */
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** True for OKAY; logs what failed, and how, for anything else. */
+bool log_success(const char *what, enum MvStatus status);
+
+#endif

@@ -1,0 +1,162 @@
+//! `cargo xtask sdk`: builds what the `sdk` folder ships as images, and checks the header with every compiler here.
+//!
+//! The committed images are for those who have no Arm compiler. With the very compiler that made them they must come
+//! out byte for byte; with another one they are only built, and the comparison is skipped with a line that says so.
+
+use crate::{Outcome, check_flag, workspace};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SAMPLES: &str = "sdk/samples";
+/// Beside each image: the compiler that made it.
+const COMPILER_NOTE: &str = "compiler.txt";
+const ARM_GCC: &str = "arm-none-eabi-gcc";
+const ARM_GXX: &str = "arm-none-eabi-g++";
+const ARM_TARGET: &[&str] = &["-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft", "-fshort-enums"];
+const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Isdk/include"];
+
+/// Who must accept the header, and in which language: compiler, target flags, standard, source.
+const HEADER_CHECKS: &[(&str, &[&str], &str, &str)] = &[
+    ("gcc", &[], "-std=c99", "sdk/tests/header.c"),
+    ("gcc", &[], "-std=c11", "sdk/tests/header.c"),
+    ("g++", &[], "-std=c++17", "sdk/tests/header.cpp"),
+    (ARM_GCC, ARM_TARGET, "-std=c99", "sdk/tests/header.c"),
+    (ARM_GCC, ARM_TARGET, "-std=c11", "sdk/tests/header.c"),
+    (ARM_GXX, ARM_TARGET, "-std=c++17", "sdk/tests/header.cpp"),
+];
+
+/// Builds the samples' images into their folders; with `--check` checks header, shared code and images instead.
+pub fn run(arguments: &[String]) -> Outcome {
+    if check_flag(arguments)? {
+        check_header()?;
+        run_shared_tests()?;
+        return each_sample(check_sample);
+    }
+    each_sample(renew_sample)
+}
+
+fn check_header() -> Outcome {
+    for (compiler, target, standard, source) in HEADER_CHECKS {
+        if version(compiler).is_none() {
+            println!("sdk: skipped {source} {standard}: no {compiler} here");
+            continue;
+        }
+        let mut command = Command::new(compiler);
+        command.args(*target).arg(standard).args(STRICT).args(["-fsyntax-only", source]);
+        finish(&mut command)?;
+        println!("sdk: {compiler} {standard} accepts the header");
+    }
+    Ok(())
+}
+
+/// What the samples share and needs no device is tested on this machine.
+fn run_shared_tests() -> Outcome {
+    if version("gcc").is_none() {
+        println!("sdk: skipped the tests of shared code: no gcc here");
+        return Ok(());
+    }
+    let folder = build_folder("tests");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let program = folder.join("text_test");
+    let sources = ["sdk/tests/text_test.c", "sdk/samples/common/text.c"];
+    let mut compile = Command::new("gcc");
+    compile.arg("-std=c11").args(STRICT).arg("-Isdk/samples/common").args(sources).arg("-o").arg(&program);
+    finish(&mut compile)?;
+    finish(&mut Command::new(&program))
+}
+
+fn each_sample(work: fn(&str, &str) -> Outcome) -> Outcome {
+    let Some(compiler) = version(ARM_GCC) else {
+        println!("sdk: skipped the samples: no {ARM_GCC} here");
+        return Ok(());
+    };
+    for sample in samples()? {
+        work(&sample, &compiler)?;
+    }
+    Ok(())
+}
+
+/// Builds a sample and puts image and compiler note where they are committed.
+fn renew_sample(sample: &str, compiler: &str) -> Outcome {
+    let built = build(sample)?;
+    for name in images(sample) {
+        let to = committed(sample, &name);
+        std::fs::copy(built.join(&name), &to).map_err(|error| format!("{}: {error}", to.display()))?;
+    }
+    let note = committed(sample, COMPILER_NOTE);
+    std::fs::write(&note, format!("{compiler}\n")).map_err(|error| format!("{}: {error}", note.display()))?;
+    println!("sdk: {sample} built by {compiler}");
+    Ok(())
+}
+
+/// Builds a sample, and compares if the compiler is the one that built what is committed.
+fn check_sample(sample: &str, compiler: &str) -> Outcome {
+    let built = build(sample)?;
+    let note = workspace::read(&format!("{SAMPLES}/{sample}/{COMPILER_NOTE}"))?;
+    if note.trim_end() != compiler {
+        println!(
+            "sdk: {sample} builds; comparison skipped: committed by `{}`, here is `{compiler}`",
+            note.trim_end()
+        );
+        return Ok(());
+    }
+    for name in images(sample) {
+        if contents(&built.join(&name))? != contents(&committed(sample, &name))? {
+            return Err(format!("{SAMPLES}/{sample}/{name} is stale, run `cargo xtask sdk`"));
+        }
+    }
+    println!("sdk: {sample} is what its sources make");
+    Ok(())
+}
+
+/// Builds from nothing, so that no leftover decides the result.
+fn build(sample: &str) -> Result<PathBuf, String> {
+    let folder = build_folder(sample);
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut command = Command::new("make");
+    command.arg("--silent").arg("--directory").arg(format!("{SAMPLES}/{sample}"));
+    command.arg(format!("OUT={}", folder.display()));
+    finish(&mut command)?;
+    Ok(folder)
+}
+
+fn images(sample: &str) -> [String; 2] {
+    [format!("{sample}.elf"), format!("{sample}.bin")]
+}
+
+fn committed(sample: &str, name: &str) -> PathBuf {
+    workspace::root().join(SAMPLES).join(sample).join(name)
+}
+
+fn build_folder(name: &str) -> PathBuf {
+    workspace::root().join("target/sdk").join(name)
+}
+
+/// Every folder with a Makefile, by name.
+fn samples() -> Result<Vec<String>, String> {
+    let folder = workspace::root().join(SAMPLES);
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{SAMPLES}: {error}"))?;
+    let with_makefile = entries.flatten().filter(|entry| entry.path().join("Makefile").is_file());
+    let mut names: Vec<String> =
+        with_makefile.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The first line a compiler says of itself; `None` if it is not here.
+fn version(compiler: &str) -> Option<String> {
+    let output = Command::new(compiler).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().next().map(str::to_owned)
+}
+
+fn finish(command: &mut Command) -> Outcome {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status =
+        command.current_dir(workspace::root()).status().map_err(|error| format!("{name}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
