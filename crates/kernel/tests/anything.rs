@@ -8,6 +8,7 @@ mod common;
 use abi::Call;
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};
+use abi::http::{HttpHeader, HttpRequest};
 use abi::memory::{APPLICATION_FLASH_START, APPLICATION_RAM_START};
 use abi::mqtt::{
     MqttConnectRequest, MqttLostMessageInfo, MqttMessage, MqttPublishRequest, MqttSubscribeRequest,
@@ -20,6 +21,7 @@ use common::cloud::Said;
 use common::{DEVICE_ID, Machine, SECOND};
 use kernel::{Boot, Kernel, LinkLoss};
 use link::config::{ConfigHead, FetchResult, KeyResult};
+use link::http::{HttpResult, ResponseHead};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, MessageHead, Outcome, Published, RequestState};
 
@@ -201,6 +203,12 @@ impl Chaos {
             Call::PeriphPeek32 => [self.chance.word(), self.output(4), 0, 0],
             Call::MqttAcknowledgeMessage => [handle, self.chance.below(5), 0, 0],
             Call::MqttRequestDisconnect => [if self.chance.one_in(4) { handle } else { 0 }, 0, 0, 0],
+            Call::SendHttpRequest => [handle, self.http_request(), 0, 0],
+            Call::ReadHttpResponseHeader | Call::ReadHttpResponseBody => {
+                let size = self.chance.of(&[0, 1, 50, 700]);
+                [handle, self.chance.of(&[0, 0, 1, 5, u32::MAX]), self.output(size), size]
+            }
+            Call::ReadHttpResponseData => [handle, self.output(16), 0, 0],
             Call::SendConfigFetchRequest => [handle, self.config_request(), 0, 0],
             Call::ReadConfigResponseItem => [handle, self.config_item(), 0, 0],
             _ if call.name().starts_with("mvMqttRequest") => [handle, self.mqtt_request(call), 0, 0],
@@ -302,7 +310,7 @@ impl Chaos {
     }
 
     fn open_params(&mut self) -> u32 {
-        let types = [ChannelType::Mqtt, ChannelType::Mqtt, ChannelType::ConfigFetch];
+        let types = [ChannelType::Mqtt, ChannelType::Mqtt, ChannelType::ConfigFetch, ChannelType::Http];
         let channel_type =
             if self.chance.one_in(20) { self.chance.below(6) } else { self.chance.of(&types).raw() };
         let (receive_buffer, receive_buffer_len) = self.lend(512);
@@ -344,6 +352,23 @@ impl Chaos {
             buf: self.string_output(),
         };
         self.input(&params.to_bytes())
+    }
+
+    fn http_request(&mut self) -> u32 {
+        let num_headers = self.chance.of(&[0, 1, 32, 33]);
+        let mut array = Vec::new();
+        for _ in 0..num_headers {
+            array.extend(HttpHeader { length: 4, data: self.input(b"A: b") }.to_bytes());
+        }
+        let request = HttpRequest {
+            method: self.string(),
+            url: self.string(),
+            num_headers,
+            headers: self.input(&array),
+            body: self.string(),
+            timeout_ms: self.chance.word(),
+        };
+        self.input(&request.to_bytes())
     }
 
     fn mqtt_request(&mut self, call: Call) -> u32 {
@@ -559,6 +584,14 @@ impl Chaos {
                 };
                 cloud.answer(channel, kind, &out[..length]);
             }
+            link::kind::to_cloud::HTTP_REQUEST => {
+                let mut out = [0; ResponseHead::MAX];
+                let head = ResponseHead::new(HttpResult::Ok, 200, &[4, 6]).expect("two headers");
+                let length = head.encode(&mut out);
+                if 510 <= cloud.session.room(channel) {
+                    cloud.item(channel, to_device::HTTP_RESPONSE, &out[..length], &[b'h'; 510], 90);
+                }
+            }
             link::kind::to_cloud::CONFIG_FETCH => {
                 let count = link::config::ConfigFetch::decode(body).map_or(0, |fetch| fetch.iter().count());
                 let items = vec![(KeyResult::Ok, 3); count];
@@ -586,7 +619,10 @@ fn closes(call: Call) -> bool {
 }
 
 /// The calls that bring an application somewhere.
-const LIKELY: [Call; 15] = [
+const LIKELY: [Call; 18] = [
+    Call::SendHttpRequest,
+    Call::ReadHttpResponseBody,
+    Call::ReadHttpResponseHeader,
     Call::SetupNotifications,
     Call::RequestNetwork,
     Call::OpenChannel,

@@ -5,6 +5,7 @@ mod common;
 
 use abi::channel::ChannelType;
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};
+use abi::http::HttpRequest;
 use abi::mqtt::{
     MqttLostMessageInfo, MqttMessage, MqttPublishRequest, MqttSubscribeRequest, MqttSubscribeResponse,
     MqttSubscription, MqttUnsubscribeRequest,
@@ -34,6 +35,10 @@ const BUILT: &[Call] = &[
     Call::OpenChannel,
     Call::CloseChannel,
     Call::GetChannelClosureReason,
+    Call::SendHttpRequest,
+    Call::ReadHttpResponseData,
+    Call::ReadHttpResponseHeader,
+    Call::ReadHttpResponseBody,
     Call::SendConfigFetchRequest,
     Call::ReadConfigFetchResponseData,
     Call::ReadConfigResponseItem,
@@ -110,7 +115,7 @@ fn every_documented_error_is_provoked_or_says_why_it_cannot_come() {
 }
 
 /// Statuses the header lists for no call, or not for this one, and where the decisions put them.
-/// Shows D07, D20, D30, D31, D44, D45, D63.
+/// Shows D30, D31, D44, D45, D61, D63.
 #[test]
 fn undocumented_errors_come_where_the_decisions_put_them() {
     for (call, error) in [
@@ -132,6 +137,8 @@ fn undocumented_errors_come_where_the_decisions_put_them() {
         (Call::MqttReadConnectResponse, Status::ResponseNotPresent),
         (Call::MqttReadConnectResponse, Status::WrongDataRequested),
         (Call::MqttReceiveMessage, Status::WrongDataRequested),
+        (Call::ReadHttpResponseHeader, Status::RequestUnsuccessful),
+        (Call::ReadHttpResponseBody, Status::RequestUnsuccessful),
         (Call::PeriphPeek32, Status::ParameterFault),
     ] {
         assert_eq!(provoke(call, error), Some(error), "{} {}", call.name(), error.name());
@@ -179,6 +186,10 @@ fn situation(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         Call::SendConfigFetchRequest | Call::ReadConfigFetchResponseData | Call::ReadConfigResponseItem => {
             config(call, error)
         }
+        Call::SendHttpRequest
+        | Call::ReadHttpResponseData
+        | Call::ReadHttpResponseHeader
+        | Call::ReadHttpResponseBody => http(call, error),
         Call::ServerLoggingInit | Call::ServerLog => logging(call, error),
         _ if call.name().starts_with("mvMqtt") => mqtt(call, error),
         _ => device(call, error),
@@ -342,6 +353,56 @@ fn config(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
     }
     let to = machine.put(&item.to_bytes());
     Some((machine, vec![handle, to]))
+}
+
+fn http(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Http);
+    let mut request = HttpRequest { method: machine.string(b"GET"), ..HttpRequest::default() };
+    let good = machine.put(&request.to_bytes());
+    let to = machine.room(16);
+    if call != Call::SendHttpRequest {
+        machine.ok(Call::SendHttpRequest, &[channel, good]);
+        machine.pump();
+        if !matches!(error, Status::ResponseNotPresent | Status::ChannelClosed) {
+            let result = u8::from(error == Status::RequestUnsuccessful) * 5;
+            machine.cloud().item(1, link::kind::to_device::HTTP_RESPONSE, &[result, 0, 0], b"", 100);
+            machine.pump();
+        }
+    }
+    let read = |handle, first, to| match call {
+        Call::SendHttpRequest => vec![handle, good],
+        Call::ReadHttpResponseData => vec![handle, to],
+        _ => vec![handle, first, to, 16],
+    };
+    let args = match error {
+        Status::ParameterFault if call == Call::SendHttpRequest => vec![channel, NOWHERE],
+        Status::ParameterFault => read(channel, 0, FLASH),
+        Status::InvalidHandle => read(0, 0, to),
+        Status::ResponseNotPresent | Status::RequestUnsuccessful => read(channel, 0, to),
+        Status::IndexInvalid | Status::OffsetInvalid => read(channel, 1, to),
+        Status::ChannelClosed => {
+            machine.cut();
+            read(channel, 0, to)
+        }
+        Status::RequestAlreadySent => {
+            machine.ok(call, &[channel, good]);
+            read(channel, 0, to)
+        }
+        Status::LateFault => {
+            request.url = SizedString { data: NOWHERE, length: 1 };
+            vec![channel, machine.put(&request.to_bytes())]
+        }
+        Status::InvalidBufferSize => {
+            request.body = machine.string(&[b'x'; 1536]);
+            vec![channel, machine.put(&request.to_bytes())]
+        }
+        Status::TooManyElements => {
+            (request.num_headers, request.headers) = (33, machine.room(33 * 8));
+            vec![channel, machine.put(&request.to_bytes())]
+        }
+        _ => return None,
+    };
+    Some((machine, args))
 }
 
 fn fetch(machine: &mut Machine, keys: &[ConfigKeyToFetch]) -> u32 {
