@@ -42,6 +42,24 @@ async fn a_logged_line_is_acknowledged_when_it_is_stored_and_heard_on_the_timeli
     house.cloud.stop().await;
 }
 
+/// Shows D70.
+#[tokio::test]
+async fn a_flood_of_lines_is_stored_whole_while_another_device_is_served() {
+    const LINES: u32 = 2000;
+    let house = House::open().await;
+    let (mut loud, mut other) = (house.device().await, house.device().await);
+    let text = "x".repeat(1024);
+    for sequence in 1..=LINES {
+        loud.log(sequence, &text).await;
+    }
+    other.log(1, "me too").await;
+    assert_eq!(other.next().await, Came::LogTaken(1));
+    while loud.next().await != Came::LogTaken(LINES) {}
+    let stored = house.cloud.store().logs(loud.id, LINES + 1).await.expect("read");
+    assert!(stored.iter().map(|line| line.sequence).eq(1..=LINES));
+    house.cloud.stop().await;
+}
+
 /// Shows N28, D70.
 #[tokio::test]
 async fn a_line_sent_again_after_a_lost_link_is_kept_once() {
