@@ -159,6 +159,21 @@ async fn a_removed_device_is_told_so_at_once_and_every_time() {
 }
 
 #[tokio::test]
+async fn a_renewed_identity_ends_the_old_one() {
+    let house = House::open().await;
+    let old = house.cloud.provision(None).await.expect("an identity");
+    let mut device = Device::connect(house.cloud.address(), &old).await;
+    device.welcome().await;
+    let new = house.cloud.renew(old.device_id).await.expect("renewed");
+    assert_eq!(device.next().await, Came::Bye(ByeReason::Revoked));
+    let mut lost = Device::connect(house.cloud.address(), &old).await;
+    assert_eq!(lost.next().await, Came::Bye(ByeReason::Revoked));
+    let mut renewed = Device::connect(house.cloud.address(), &new).await;
+    renewed.welcome().await;
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
 async fn a_device_that_breaks_a_rule_is_told_and_ended_and_others_are_served() {
     let house = House::open().await;
     let mut other = house.device().await;
