@@ -2,10 +2,11 @@
 
 mod common;
 
+use abi::channel::ChannelType;
 use abi::{Call, Status};
 use common::cloud::Said;
 use common::{LINE, Machine, SECOND};
-use kernel::limits::LOG_MESSAGES;
+use kernel::limits::{LOG_MESSAGES, TRANSMIT_ROOM};
 
 fn init(machine: &mut Machine, size: u32) -> u32 {
     let buffer = machine.buffer(size);
@@ -183,6 +184,22 @@ fn another_buffer_takes_over_and_the_gap_shows() {
     log(&mut machine, b"kept");
     machine.connect();
     assert_eq!(heard(&mut machine), [(2, b"kept".to_vec())]);
+}
+
+/// The room the port is asked for is enough for everything there is to send.
+#[test]
+fn the_longest_messages_and_requests_pass_through_the_least_room() {
+    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
+    machine.outgoing = TRANSMIT_ROOM;
+    init(&mut machine, 8192);
+    for _ in 0..4 {
+        assert_eq!(log(&mut machine, &[b'l'; 1024]), Status::Okay);
+    }
+    let payload = [b'p'; 1500];
+    assert_eq!(machine.publish(channel, 1, b"topic", &payload), Status::Okay);
+    let said = machine.cloud().heard();
+    assert_eq!(said.iter().filter(|said| matches!(said, Said::Log { .. })).count(), 4);
+    assert!(said.iter().any(|said| matches!(said, Said::Item { body, .. } if body.len() > 1500)));
 }
 
 /// Shows D32.
