@@ -7,7 +7,7 @@ use crate::port::{LinkLoss, Port};
 use crate::{Kernel, Violation};
 use abi::channel::ClosureReason;
 use abi::notifications::EventType;
-use link::connection::{ByeReason, Hello};
+use link::connection::{ByeReason, Hello, LogHead};
 use link::device::{Answer, Event, LOG_FRAME, Session};
 use link::header::MAX_HEADER;
 use link::kind::to_cloud;
@@ -144,9 +144,13 @@ impl Kernel {
         if !self.network.is_open() {
             return None;
         }
-        for step in 0..TURNS {
-            let turn = (self.turn + step) % TURNS;
+        for turn in (self.turn..TURNS).chain(0..self.turn) {
             let length = match turn.checked_sub(1) {
+                None if self.log_waits_for(out.len()) => {
+                    // It cannot be cut, and is not to be overtaken for ever: it goes first when there is room again.
+                    self.turn = turn;
+                    return None;
+                }
                 None => self.transmit_log(port, out),
                 Some(channel) => self.transmit_channel(port, channel, out),
             };
@@ -158,14 +162,18 @@ impl Kernel {
         None
     }
 
+    /// The next log message, if the link may carry it.
+    fn next_log(&self) -> Option<(LogHead, usize)> {
+        if self.network.carries_logs() { self.logging.next() } else { None }
+    }
+
+    /// Whether a message is there that does not fit this room.
+    fn log_waits_for(&self, room: usize) -> bool {
+        self.next_log().is_some_and(|(_, text)| LOG_FRAME + text > room)
+    }
+
     fn transmit_log(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> Option<usize> {
-        if !self.network.carries_logs() {
-            return None;
-        }
-        let (head, text) = self.logging.next()?;
-        if out.len() < LOG_FRAME + text {
-            return None;
-        }
+        let (head, text) = self.next_log()?;
         let mut frame = [0; LOG_FRAME];
         let before = self.session.log_frame(port.now, &head, text, &mut frame)?;
         out[..before].copy_from_slice(&frame[..before]);
