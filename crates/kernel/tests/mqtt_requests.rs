@@ -627,7 +627,7 @@ fn everything_in_flight_is_answered_not_connected_when_the_link_is_lost() {
 fn sixteen_acknowledgements_wait_for_the_link_and_leave_in_order() {
     let (mut machine, _, channel) = Machine::with_broker();
     for number in 1..=ACKNOWLEDGEMENTS as u32 {
-        machine.ok(Call::MqttAcknowledgeMessage, &[channel, number * 100]);
+        machine.ok(Call::MqttAcknowledgeMessage, &[channel, number * 100 + 1]);
     }
     assert_eq!(machine.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::RateLimited);
     machine.pump();
