@@ -17,7 +17,7 @@ fn message(correlation: u32, topic: &[u8], payload: &[u8], qos: u32, retain: u8)
     Received { correlation, topic: topic.to_vec(), payload: payload.to_vec(), qos, retain }
 }
 
-/// Shows M81, M82, M83, M84, M85, M88, M92, D48.
+/// Shows M81, M82, M83, M84, M85, M88, M92, D48, M26.
 #[test]
 fn a_message_arrives_with_its_topic_payload_qos_and_retain_flag() {
     let (mut machine, mut setup, channel) = Machine::with_broker();

@@ -122,6 +122,28 @@ fn an_application_that_starts_anew_holds_nothing_while_the_link_stays() {
     );
 }
 
+/// Shows D89.
+#[test]
+fn a_new_request_does_not_shorten_a_pause() {
+    let mut machine = Machine::online();
+    let centre = machine.centre(LINE, 8);
+    machine.cut();
+    let until = machine.kernel.next_wakeup();
+    machine.network(&centre, 1);
+    assert!(!machine.kernel.wants_link());
+    assert_eq!(machine.kernel.next_wakeup(), until);
+}
+
+/// Shows D89.
+#[test]
+fn an_end_that_was_wanted_is_followed_by_no_pause() {
+    let (mut machine, setup) = Machine::ready();
+    release(&mut machine, setup.network);
+    assert!(!machine.connected);
+    machine.network(&setup.centre, 2);
+    assert!(machine.kernel.wants_link(), "at once");
+}
+
 /// Shows D23.
 #[test]
 fn a_loss_told_twice_is_one_failure() {
@@ -176,7 +198,7 @@ fn a_request_while_the_link_is_up_is_followed_by_one_event_at_once() {
     assert!(matches!(said[..], [Said::Hello(_)]), "nothing on the wire: {said:?}");
 }
 
-/// Shows N51, D21, D23.
+/// Shows N51, D21, D23, N35, N46.
 #[test]
 fn each_change_is_one_event_for_every_handle() {
     let (mut machine, mut setup) = Machine::ready();
@@ -190,7 +212,7 @@ fn each_change_is_one_event_for_every_handle() {
     assert_eq!(machine.events(&mut setup.centre), [(CHANGED, 1), (CHANGED, 2)]);
 }
 
-/// Shows D23.
+/// Shows D23, D89.
 #[test]
 fn pauses_double_from_one_second_to_sixty_and_grow_calm_after_five_failures() {
     let mut machine = Machine::new();
@@ -355,7 +377,7 @@ fn a_cloud_that_does_not_welcome_or_falls_silent_is_given_up() {
     assert!(!machine.kernel.wants_link(), "a pause follows");
 }
 
-/// Shows D23.
+/// Shows D23, D89.
 #[test]
 fn a_farewell_from_the_cloud_is_followed_by_a_pause() {
     let mut machine = Machine::online();

@@ -17,7 +17,7 @@ fn set_up(machine: &mut Machine, irq: u32, buffer: u32, buffer_size: u32) -> Sta
     machine.call(Call::SetupNotifications, &[setup, handle])
 }
 
-/// Shows N37, N40, D10.
+/// Shows N37, N40, D10, N38, N39.
 #[test]
 fn records_are_written_in_a_circle_whatever_stands_there() {
     let mut machine = Machine::new();
@@ -61,7 +61,7 @@ fn waking_after_a_slice_is_as_good_as_telling_of_the_handler() {
     assert_eq!((machine.nvic.pends[usize::from(LINE)], machine.record(&centre, 1).tag), (2, 2));
 }
 
-/// Shows D11.
+/// Shows D11, N41.
 #[test]
 fn a_disabled_line_gets_its_records_at_once() {
     let mut machine = Machine::new();
