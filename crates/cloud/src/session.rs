@@ -13,7 +13,6 @@ use std::time::Duration;
 use link::connection::ByeReason;
 use relay::{ConnectionId, DeviceRelay, Input, LookedUp, LookupId, Output};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
@@ -25,9 +24,10 @@ use crate::gateway::Admitted;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
 use crate::pipe::Pipe;
-use crate::registry::{Command, Ending};
+use crate::registry::{Command, Ending, Stay};
 use crate::shared::Shared;
-use crate::store::{Device, LogLine, Value};
+use crate::sources::Place;
+use crate::store::{LogLine, Value};
 
 mod broker;
 mod translate;
@@ -36,35 +36,43 @@ use broker::{Broker, Happened};
 
 type Lookup = Pin<Box<dyn Future<Output = Vec<Value>> + Send>>;
 
-/// Serves a connection from its admission to its end.
-pub(crate) async fn serve(shared: Arc<Shared>, admitted: Admitted) {
-    let Admitted { device, fingerprint, address, stream, place } = admitted;
-    let known = shared.store.device(device).await;
-    let (logging, refused) = match known {
-        Ok(Some(Device { fingerprint: current, logging, .. })) if current == fingerprint => (logging, None),
+/// Serves a connection from its admission to its end. What is large is in boxes of its own, so that a session at rest takes no
+/// more room than it needs: this future is part of every connection.
+pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
+    if let Some(mut session) = Box::pin(prepare(shared, admitted)).await {
+        session.live().await;
+    }
+}
+
+/// The session of a connection, which for a device that may not connect has only to say so. `None` when the cloud stops.
+async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
+    let (device, address) = (admitted.device, admitted.address);
+    let (logging, refused) = match shared.store.device(device).await {
+        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (known.logging, None),
         Ok(_) => (false, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
             (false, Some(Ending::Internal))
         }
     };
-    let mut session = Session::new(shared.clone(), device, stream, logging);
+    let registry = shared.registry.clone();
+    let mut session = Session::new(shared, *admitted, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
         session.end(ending);
-        poll_fn(|context| session.poll(context)).await;
-        return;
+    } else {
+        session.seat = Some(registry.enter(device)?);
     }
-    let Some((_stay, commands)) = shared.registry.enter(device) else { return };
-    session.commands = Some(commands);
-    session.live(address).await;
-    drop(place);
+    Some(session)
 }
 
 /// One connected device.
 struct Session {
     shared: Arc<Shared>,
     device: DeviceId,
+    address: SocketAddr,
+    /// Its place among the connected devices; none for a device that is refused.
+    seat: Option<Stay>,
     /// From `HELLO`; names the start of the device its log lines belong to.
     boot: u32,
     relay: DeviceRelay,
@@ -72,11 +80,12 @@ struct Session {
     brokers: Vec<Broker>,
     lookups: Vec<(LookupId, Lookup)>,
     logs: Lane,
-    commands: Option<mpsc::Receiver<Command>>,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
     leaving: Option<Leaving>,
+    /// Its share of the gateway's bounds.
+    _place: Place,
 }
 
 /// The session says its last words.
@@ -86,39 +95,47 @@ struct Leaving {
 }
 
 impl Session {
-    fn new(shared: Arc<Shared>, device: DeviceId, stream: TlsStream<TcpStream>, logging: bool) -> Session {
-        let now = shared.epoch.now();
+    fn new(shared: Arc<Shared>, admitted: Admitted, logging: bool) -> Box<Session> {
         let settings = translate::settings(&shared, logging);
         let logs = Lane::new(shared.log_intake.clone());
-        Session {
-            relay: DeviceRelay::new(now, settings),
-            link: Pipe::new(stream),
+        Box::new(Session {
+            device: admitted.device,
+            address: admitted.address,
+            seat: None,
+            boot: 0,
+            relay: DeviceRelay::new(shared.epoch.now(), settings),
+            link: Pipe::new(admitted.stream),
             brokers: Vec::new(),
             lookups: Vec::new(),
             logs,
-            commands: None,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
             leaving: None,
-            boot: 0,
+            _place: admitted.place,
             shared,
-            device,
-        }
+        })
     }
 
-    async fn live(&mut self, address: SocketAddr) {
-        self.tell(EventKind::Connected { address });
-        tracing::info!(device = %self.device, %address, "device connected");
+    async fn live(&mut self) {
+        let (device, address) = (self.device, self.address);
+        let is_refused = self.seat.is_none();
+        if !is_refused {
+            self.tell(EventKind::Connected { address });
+            tracing::info!(%device, %address, "device connected");
+        }
         let reason = poll_fn(|context| self.poll(context)).await;
-        tracing::info!(device = %self.device, ?reason, "device disconnected");
-        self.tell(EventKind::Disconnected { reason });
+        if !is_refused {
+            tracing::info!(%device, ?reason, "device disconnected");
+            self.tell(EventKind::Disconnected { reason });
+        }
     }
 
     /// Works until there is nothing to do; ready when the session is over.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Disconnection> {
+        let mut buffer = [0; READ_CHUNK];
         for _ in 0..SESSION_ROUNDS {
             self.execute();
-            match self.round(context) {
+            match self.round(context, &mut buffer) {
                 Round::Worked => {}
                 Round::Idle => return Poll::Pending,
                 Round::Over(reason) => return Poll::Ready(reason),
@@ -130,14 +147,14 @@ impl Session {
     }
 
     /// Takes one turn with everything that may have something.
-    fn round(&mut self, context: &mut Context<'_>) -> Round {
+    fn round(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> Round {
         let mut worked = self.poll_commands(context);
-        match self.poll_link(context) {
+        match self.poll_link(context, buffer) {
             Ok(moved) => worked |= moved,
             Err(reason) => return Round::Over(reason),
         }
         if self.leaving.is_none() {
-            worked |= self.poll_brokers(context);
+            worked |= self.poll_brokers(context, buffer);
             worked |= self.poll_lookups(context);
         }
         worked |= self.poll_logs(context);
@@ -182,21 +199,23 @@ impl Session {
 
 impl Session {
     fn poll_commands(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(commands) = &mut self.commands else { return false };
-        match commands.poll_recv(context) {
-            Poll::Ready(Some(Command::End(ending))) => self.end(ending),
-            Poll::Ready(Some(Command::Logging(enabled))) => self.feed(Input::Logging { enabled }),
-            Poll::Ready(None) => self.end(Ending::Replaced),
+        let Some(seat) = &self.seat else { return false };
+        match seat.poll_command(context) {
+            Poll::Ready(Command::End(ending)) => self.end(ending),
+            Poll::Ready(Command::Logging(enabled)) => self.feed(Input::Logging { enabled }),
             Poll::Pending => return false,
         }
         true
     }
 
     /// Writes to and reads from the device.
-    fn poll_link(&mut self, context: &mut Context<'_>) -> Result<bool, Disconnection> {
-        let mut buffer = [0; READ_CHUNK];
+    fn poll_link(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8; READ_CHUNK],
+    ) -> Result<bool, Disconnection> {
         if let Some(leaving) = &self.leaving {
-            let closed = self.link.poll_close(context, &mut buffer).is_ready();
+            let closed = self.link.poll_close(context, buffer).is_ready();
             return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
         }
         let mut worked = match self.link.poll_write(context) {
@@ -205,7 +224,7 @@ impl Session {
         };
         let held_back = self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full();
         self.link.set_reading(!held_back);
-        if let Poll::Ready(read) = self.link.poll_read(context, &mut buffer) {
+        if let Poll::Ready(read) = self.link.poll_read(context, buffer) {
             let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
             self.feed(Input::Link(bytes));
             worked = true;
@@ -213,14 +232,13 @@ impl Session {
         Ok(worked)
     }
 
-    fn poll_brokers(&mut self, context: &mut Context<'_>) -> bool {
-        let mut buffer = [0; READ_CHUNK];
+    fn poll_brokers(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> bool {
         let mut worked = false;
         let mut index = 0;
         while let Some(broker) = self.brokers.get_mut(index) {
             let connection = broker.id;
             index += 1;
-            let Poll::Ready(happened) = broker.poll(context, &mut buffer) else { continue };
+            let Poll::Ready(happened) = broker.poll(context, buffer) else { continue };
             worked = true;
             if matches!(happened, Happened::Failed(_) | Happened::Closed { .. }) {
                 index -= 1;

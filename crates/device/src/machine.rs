@@ -229,7 +229,7 @@ impl Machine {
     fn slice_end(&self, limit: u64) -> u64 {
         let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
         let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
-        ends.into_iter().flatten().fold(limit, u64::min)
+        ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
     fn run_to(&mut self, deadline: u64) -> Exit {
@@ -240,11 +240,11 @@ impl Machine {
 
     fn handle(&mut self, exit: Exit) -> Ran {
         match exit {
-            Exit::Trap { address } => self.trap(address),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
-            Exit::Reset => self.reset_requested(),
-            // The kernel is the only handler of hard faults; the application's own is never asked (D73).
+            // The kernel is the only handler of hard faults; whatever the application's own does is not done (D73).
             _ if self.cpu.exception_number() == HARD_FAULT => self.fault(FaultKind::Hard),
+            Exit::Trap { address } => self.trap(address),
+            Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent => return Ran::Idle,
             Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
         }

@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
-use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
 
 /// Most cycles between two looks at the link while the application is busy.
 const SLICE: u64 = 50_000;
@@ -222,7 +222,10 @@ impl Runner {
 
     /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.
     fn step(&mut self) {
-        let target = self.target();
+        let now = Instant::now();
+        // A guest that slept is not behind: time passes for it up to what it slept for.
+        self.machine.pass_time(self.clock.cycle_at(now));
+        let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             return self.sleep_until(self.machine.now());
         }
@@ -246,10 +249,6 @@ impl Runner {
                 break;
             }
         }
-    }
-
-    fn target(&mut self) -> u64 {
-        self.clock.target(Instant::now(), self.machine.now())
     }
 
     /// Nothing runs: sleeps until something is due, or the bell rings. A device that has just been up sleeps a little
@@ -283,8 +282,11 @@ impl Runner {
         self.link = Link::Connecting(self.dialler.dial());
     }
 
+    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. Whatever comes after this
+    /// rings the bell again.
     fn take_news(&mut self) {
-        while let Some(news) = self.next_news() {
+        for _ in 0..QUEUE {
+            let Some(news) = self.next_news() else { break };
             match news {
                 News::Connected => self.connected(),
                 News::Bytes(bytes) => self.receive(&bytes),

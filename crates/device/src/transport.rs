@@ -33,7 +33,7 @@ pub const DEFAULT_PORT: u16 = 7883;
 pub const CHUNK: usize = 16 * 1024;
 
 /// Chunks that wait in each direction before the other side has to.
-const QUEUE: usize = 8;
+pub const QUEUE: usize = 8;
 
 /// Time a connection may take to be made: name, TCP and TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(15);

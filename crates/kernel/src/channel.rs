@@ -2,6 +2,7 @@
 
 use crate::Kernel;
 use crate::config::Config;
+use crate::http::Http;
 use crate::inbox::Inbox;
 use crate::limits::{BUFFER_UNIT, CHANNELS, OPENS, OPENS_WINDOW};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
@@ -46,6 +47,7 @@ pub(crate) struct Base {
 #[allow(clippy::large_enum_variant, reason = "a place of the table must hold any of them anyway")]
 pub(crate) enum Protocol {
     Mqtt(Mqtt),
+    Http(Http),
     Config(Config),
 }
 
@@ -75,6 +77,14 @@ impl Channels {
         }
     }
 
+    /// The HTTP channel of this handle.
+    pub fn http(&mut self, handle: u32) -> Result<(&mut Base, &mut Http), Status> {
+        match self.find(handle)? {
+            Channel { base, protocol: Protocol::Http(http) } => Ok((base, http)),
+            Channel { .. } => Err(Status::InvalidHandle),
+        }
+    }
+
     /// The configuration channel of this handle.
     pub fn config(&mut self, handle: u32) -> Result<(&mut Base, &mut Config), Status> {
         match self.find(handle)? {
@@ -84,8 +94,8 @@ impl Channels {
     }
 
     fn find(&mut self, handle: u32) -> Result<&mut Channel, Status> {
-        let channels = self.places.iter_mut().flatten();
-        channels.into_iter().find(|channel| channel.base.handle == handle).ok_or(Status::InvalidHandle)
+        let mut channels = self.places.iter_mut().flatten();
+        channels.find(|channel| channel.base.handle == handle).ok_or(Status::InvalidHandle)
     }
 
     /// Whether another opening now would be one too many in the last second.
@@ -187,6 +197,15 @@ impl Kernel {
         }
     }
 
+    /// The application starts anew, and nobody is left to tell.
+    pub(crate) fn forget_channels(&mut self) {
+        for Channel { base, .. } in self.channels.places.iter_mut().filter_map(Option::take) {
+            if base.closure.is_none() {
+                self.session.close(base.number);
+            }
+        }
+    }
+
     /// The application gave up the network these channels were opened over (N77).
     pub(crate) fn disconnect_channels_of(&mut self, port: &mut Port<'_>, network: u32) {
         for index in 0..CHANNELS {
@@ -201,11 +220,8 @@ impl Kernel {
     /// The cloud has ended a channel.
     pub(crate) fn channel_closed(&mut self, port: &mut Port<'_>, number: u8, reason: ClosureReason) {
         let is_it = |base: &Base| base.number == number && base.closure.is_none();
-        let index = self
-            .channels
-            .places
-            .iter()
-            .position(|place| place.as_ref().is_some_and(|channel| is_it(&channel.base)));
+        let mut places = self.channels.places.iter();
+        let index = places.position(|place| place.as_ref().is_some_and(|channel| is_it(&channel.base)));
         if let Some(index) = index {
             self.lose_channel(port, index, reason);
         }
@@ -278,8 +294,9 @@ impl Protocol {
     fn new(channel_type: ChannelType) -> Option<Self> {
         match channel_type {
             ChannelType::Mqtt => Some(Self::Mqtt(Mqtt::new())),
+            ChannelType::Http => Some(Self::Http(Http::new())),
             ChannelType::ConfigFetch => Some(Self::Config(Config::new())),
-            ChannelType::OpaqueBytes | ChannelType::Http => None,
+            ChannelType::OpaqueBytes => None,
         }
     }
 
@@ -287,7 +304,7 @@ impl Protocol {
     fn answer_unanswered(&mut self) -> u32 {
         match self {
             Self::Mqtt(mqtt) => mqtt.answer_unanswered(),
-            Self::Config(_) => 0,
+            Self::Http(_) | Self::Config(_) => 0,
         }
     }
 
@@ -295,6 +312,7 @@ impl Protocol {
     fn ended_as_asked(&self) -> bool {
         match self {
             Self::Mqtt(mqtt) => mqtt.has_disconnected(),
+            Self::Http(http) => http.is_complete(),
             Self::Config(config) => config.is_complete(),
         }
     }

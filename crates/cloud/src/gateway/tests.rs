@@ -26,12 +26,12 @@ impl House {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(gateway.run(listener, stopped, |mut admitted: Admitted| async move {
-            let _place = admitted.place;
-            let _ = admitted.stream.write_all(admitted.device.as_str().as_bytes()).await;
-            let _ = admitted.stream.flush().await;
-            let _ = admitted.stream.read(&mut [0]).await;
-        }));
+        let running =
+            tokio::spawn(gateway.run(listener, stopped, |mut admitted: Box<Admitted>| async move {
+                let _ = admitted.stream.write_all(admitted.device.as_str().as_bytes()).await;
+                let _ = admitted.stream.flush().await;
+                let _ = admitted.stream.read(&mut [0]).await;
+            }));
         House { address, authority, stop, running }
     }
 
@@ -151,6 +151,28 @@ async fn the_clouds_own_certificate_does_not_make_a_device() {
     let mut config = builder.with_client_auth_cert(server.chain, server.key).expect("they belong together");
     config.alpn_protocols = vec![ALPN.to_vec()];
     assert_eq!(house.visit(config).await, None);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_authority_that_names_no_device_is_turned_away() {
+    use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
+    let house = House::open(Limits::default()).await;
+    let mut issuer = CertificateParams::default();
+    issuer.distinguished_name.push(DnType::CommonName, "Openvisor device authority");
+    let issuer = Issuer::new(issuer, KeyPair::from_pem(&house.authority.key_pem()).expect("a key"));
+    for (name, is_served) in [("kettle", false), (DeviceId::random().as_str(), true)] {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let mut config = anonymous(&TLS13, &house.authority)
+            .with_client_auth_cert(vec![certificate.der().clone()], key)
+            .expect("they belong together");
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        assert_eq!(house.visit(config).await.is_some(), is_served, "{name}");
+    }
     house.close().await;
 }
 
