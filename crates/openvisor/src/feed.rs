@@ -52,7 +52,9 @@ pub fn missed(count: u64) -> String {
 /// The line for an event at the cloud.
 pub fn of_cloud(kind: &EventKind) -> Line {
     let text = match kind {
-        EventKind::Log { text, .. } => return (Source::App, String::from_utf8_lossy(text).into_owned()),
+        EventKind::Log { text, .. } => {
+            return (Source::App, String::from_utf8_lossy(text.trim_ascii_end()).into());
+        }
         EventKind::Connected { address } => format!("device connected from {address}"),
         EventKind::Started { image, .. } => format!("device runs image {}", start_of(image)),
         EventKind::Disconnected { reason } => format!("device disconnected: {}", disconnection(reason)),

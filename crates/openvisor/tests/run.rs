@@ -37,6 +37,24 @@ fn an_image_publishes_to_mosquitto_and_obeys_a_command_from_outside() {
     });
 }
 
+/// Shows M86, M87, D48.
+#[test]
+fn a_hundred_commands_in_a_row_all_reach_the_application_and_are_acknowledged() {
+    within(LIMIT, |stage| {
+        let broker = Mosquitto::start(stage);
+        let run = run(stage, SAMPLE, &broker, &[]);
+        run.out.expect("subscribe: ");
+        let publish = format!("seq 100 | mosquitto_pub -p {} -q 1 -t {COMMANDS} -l", broker.port);
+        assert_eq!(stage.tool("sh", ["-c", &publish]).code(), 0);
+        // More than any table on the way holds, so every acknowledgement has to come back.
+        (0..100).fold(0, |from, _| broker.log().expect_after(from, "Received PUBACK from UV").0);
+        // The log buffer may be too small for such a burst (D70); the application is not.
+        let witness = broker.witness(stage, "test/readings/echo");
+        broker.publish(stage, COMMANDS, "echo after the burst");
+        witness.out.expect("after the burst");
+    });
+}
+
 /// Shows N24.
 #[test]
 fn standard_output_is_the_applications_log_and_nothing_else() {
