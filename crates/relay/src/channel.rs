@@ -61,6 +61,17 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// Bytes of items, messages and requests held for it.
+    pub fn held(&self) -> usize {
+        let purpose = match &self.purpose {
+            Purpose::Mqtt(mqtt) => mqtt.held(),
+            Purpose::Http(_) | Purpose::Config(_) => 0,
+        };
+        self.assembly.held() + self.outbox.held() + purpose
+    }
+}
+
 /// The type's name for people.
 pub fn name(channel_type: ChannelType) -> &'static str {
     match channel_type {

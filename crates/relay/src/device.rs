@@ -106,6 +106,13 @@ impl DeviceRelay {
         channels.chain(self.session.next_timeout()).min()
     }
 
+    /// Bytes of items, messages and requests held now, in either direction; what [`Self::poll`] has not given yet included.
+    /// For those who watch over memory; nothing of a channel remains when it has ended.
+    pub fn held(&self) -> usize {
+        let given: usize = self.outputs.iter().map(Output::bytes).sum();
+        given + self.channels.iter().map(Channel::held).sum::<usize>()
+    }
+
     fn link(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut input = bytes;
         while let Some(event) = self.session.receive(self.now, &mut input)? {
@@ -384,5 +391,13 @@ impl DeviceRelay {
         let End::Because(reason) = self.end else { return None };
         self.end = End::Told;
         Some(Output::Disconnect { reason })
+    }
+}
+
+#[cfg(test)]
+impl DeviceRelay {
+    /// Places the queue of outputs has.
+    pub(crate) fn places(&self) -> usize {
+        self.outputs.capacity()
     }
 }

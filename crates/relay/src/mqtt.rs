@@ -9,7 +9,7 @@ use crate::flood::Flood;
 use crate::port::{ConnectFailure, ConnectionId, Notice};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use broker::Broker;
+pub use broker::Broker;
 use link::channel::ClosureReason;
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
@@ -96,6 +96,11 @@ impl MqttChannel {
             Stage::Broker(broker) => Some(broker.connection),
             Stage::New | Stage::Over => None,
         }
+    }
+
+    /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
+    pub fn held(&self) -> usize {
+        if let Stage::Broker(broker) = &self.stage { broker.held() } else { 0 }
     }
 
     /// A whole item came from the device.

@@ -72,6 +72,12 @@ impl Outbox {
         self.stored_bytes
     }
 
+    /// Bytes in waiting, and those on their way.
+    pub fn held(&self) -> usize {
+        let answers: usize = self.answers.iter().map(|item| item.bytes.len()).sum();
+        answers + self.stored_bytes + self.current.len()
+    }
+
     /// Whether everything has gone.
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty() && self.stored.is_empty() && self.current.is_empty()
@@ -136,5 +142,13 @@ impl Item {
     /// Messages keep their order among each other even when one has no content to speak of.
     fn is_message(&self) -> bool {
         matches!(self.kind, link::kind::to_device::MESSAGE | link::kind::to_device::LOST)
+    }
+}
+
+#[cfg(test)]
+impl Outbox {
+    /// Places its queues have, and bytes the item on its way.
+    pub(crate) fn places(&self) -> usize {
+        self.answers.capacity() + self.stored.capacity() + self.current.capacity()
     }
 }

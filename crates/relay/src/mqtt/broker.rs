@@ -47,6 +47,11 @@ impl Broker {
         })
     }
 
+    /// Bytes from and for the broker. Those given out and not yet taken by the connection are counted here once more.
+    pub fn held(&self) -> usize {
+        self.kept.len() + self.session.undelivered_bytes() + self.session.untransmitted()
+    }
+
     /// Ends the session in good order, as the application wishes (M90).
     pub fn disconnect(&mut self, now: u64) {
         self.session.disconnect(mqtt::reason::SUCCESS);
