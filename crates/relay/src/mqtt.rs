@@ -246,11 +246,12 @@ impl MqttChannel {
         }
     }
 
+    /// Tells what happened as far as there is room for messages; answers need none and wait for none (D96).
     fn tell_events(&mut self, cx: &mut Context<'_>) {
-        while let Stage::Broker(broker) = &mut self.stage
-            && cx.has_room_for_messages()
-            && let Some(event) = broker.session.poll_event()
-        {
+        while let Stage::Broker(broker) = &mut self.stage {
+            let has_room = cx.has_room_for_messages();
+            let event = if has_room { broker.session.poll_event() } else { broker.session.poll_answer() };
+            let Some(event) = event else { return };
             self.tell(event, cx);
         }
     }

@@ -14,7 +14,7 @@ use link::kind::to_cloud;
 use link::mqtt::RequestState;
 use relay::{ConnectFailure, Input, Settings, Value};
 
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 60;
 const STEPS: usize = 250;
 /// Bytes one channel may make the relay hold here, where a packet has at most 9000.
 const HELD: usize = 256 * 1024;
@@ -40,6 +40,10 @@ impl Chance {
 }
 
 /// What one channel is owed.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one request or one event, independent of the others"
+)]
 #[derive(Debug, Default)]
 struct Owed {
     is_config: bool,
@@ -400,5 +404,5 @@ fn every_request_is_answered_exactly_once_whatever_happens() {
         let (said, came) = outcome.unwrap_or_else(|_| panic!("seed {seed}"));
         (answers, messages) = (answers + said, messages + came);
     }
-    assert!(answers > 1000 && messages > 1000, "it was a real crowd: {answers}, {messages}");
+    assert!(answers > 500 && messages > 500, "it was a real crowd: {answers}, {messages}");
 }
