@@ -157,7 +157,7 @@ fn decode_at(memory: &Memory, address: u32, in_it: bool) -> Option<Inst> {
 /// A literal in flash cannot change, so loading it is a move, as long as nothing restricts reading it.
 fn fold_literal(memory: &Memory, inst: Inst) -> Inst {
     let in_flash = inst.imm.wrapping_sub(memory.flash_base) < memory.flash.len() as u32;
-    if inst.op != Op::LdrLit || !memory.direct || !in_flash || inst.imm & 3 != 0 {
+    if inst.op != Op::LdrLit || !memory.fold_literals || !in_flash || inst.imm & 3 != 0 {
         return inst;
     }
     match memory.read(inst.imm) {

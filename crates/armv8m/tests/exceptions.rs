@@ -721,3 +721,32 @@ fn interrupts_that_are_not_configured_are_ignored() {
     }
     assert_eq!(run_to_breakpoint(&mut cpu), 1);
 }
+
+#[test]
+fn a_line_that_rises_while_its_handler_runs_pends_even_if_it_falls_again() {
+    let mut image = Image::new(IDLE);
+    image.handler(16, &[0xBE10, 0x4770]); // bkpt #16; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(cpu.run(&mut EmptyBus, 20), Exit::Budget);
+    cpu.pend_interrupt(0);
+    assert_eq!(run_to_breakpoint(&mut cpu), 16);
+    cpu.set_level(0, true);
+    cpu.set_level(0, false);
+    assert!(cpu.is_active(0) && cpu.is_pending(0));
+    cpu.clear_pending(0);
+    assert!(!cpu.is_pending(0));
+}
+
+#[test]
+fn a_breakpoint_in_an_it_block_ignores_the_condition() {
+    // cmp r0, r0; it ne; bkpt #5
+    let mut cpu = Image::new(&[0x4280, 0xBF18, 0xBE05]).boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 5);
+}
+
+#[test]
+fn a_processor_may_move_between_threads() {
+    let mut cpu = Image::new(&[0xBE07]).boot();
+    let stopped = std::thread::spawn(move || run_to_breakpoint(&mut cpu));
+    assert_eq!(stopped.join().unwrap(), 7);
+}
