@@ -11,6 +11,9 @@ use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
 
+/// LR after reset: a reset handler that returns faults.
+const LR_AT_RESET: u32 = 0xFFFF_FFFF;
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -103,6 +106,7 @@ impl Cpu {
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| vectors[at + i]));
         let (sp, pc) = (word(0), word(4));
         self.core.r[13] = sp & !3;
+        self.core.r[14] = LR_AT_RESET;
         self.core.pc = pc & !1;
         self.core.thumb = pc & 1 != 0;
         Ok(())

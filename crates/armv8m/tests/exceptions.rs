@@ -698,6 +698,32 @@ fn code_that_overwrites_the_instruction_after_itself_runs_the_new_one() {
 }
 
 #[test]
+fn data_beside_code_in_ram_may_change_without_disturbing_it() {
+    let program = &[
+        0x4C07, // ldr r4, [pc, #28]
+        0x4D08, // ldr r5, [pc, #32]
+        0x4E08, // ldr r6, [pc, #32]
+        0x602E, // str r6, [r5, #0]
+        0x2000, // movs r0, #0
+        0xF240, 0x37E8, // movw r7, #1000
+        // again:
+        0x47A0, // blx r4
+        0x606F, // str r7, [r5, #4]
+        0xF805, 0x7C01, // strb.w r7, [r5, #-1]
+        0xF8C5, 0x77FC, // str.w r7, [r5, #2044]
+        0x3F01, // subs r7, #1
+        0xD1F7, // bne.n 800040e <again>
+        0xBE01, // bkpt 0x0001
+        0x0801, 0x2000, // .word 0x20000801
+        0x0800, 0x2000, // .word 0x20000800
+        0x3001, 0x4770, // .word 0x47703001
+    ];
+    let mut cpu = Image::new(program).boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(r(&cpu, 0), 1000);
+}
+
+#[test]
 fn the_host_may_patch_flash_of_one_processor_only() {
     let image = Image::new(&[0x2001, 0xBE01]); // movs r0, #1; bkpt #1
     let (mut one, mut other) = (image.boot(), image.boot());
