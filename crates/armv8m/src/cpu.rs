@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::bus::Bus;
 use crate::code::{Code, Page, Place};
 use crate::config::Config;
-use crate::core::{Core, Sleep};
 use crate::exec;
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
+use crate::state::{Core, Sleep};
 
 /// LR after reset: a reset handler that returns faults.
 const LR_AT_RESET: u32 = 0xFFFF_FFFF;

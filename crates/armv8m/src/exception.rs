@@ -1,8 +1,8 @@
 //! Exception entry and return (Arm ARM B3.18 to B3.22).
 
-use crate::core::{Core, Sleep};
 use crate::fault::{Event, Fault, cfsr, hfsr};
 use crate::nvic::{NO_PRIORITY, number};
+use crate::state::{Core, Sleep};
 
 /// Bits of an EXC_RETURN value (B3.22).
 mod exc_return {
@@ -104,7 +104,8 @@ impl Core {
         self.attention();
     }
 
-    fn may_preempt(&self, number: u16) -> bool {
+    /// Whether `number` is enabled and of higher priority than running code.
+    pub fn may_preempt(&self, number: u16) -> bool {
         self.nvic.enabled.contains(number)
             && self.nvic.group(self.nvic.priority(number)) < self.execution_priority
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::core::Flags;
 use crate::cpu::Cpu;
 use crate::fault::{Event, Fault, Faults, cfsr};
+use crate::state::Flags;
 
 /// A register by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

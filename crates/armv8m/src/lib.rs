@@ -40,7 +40,7 @@
 mod bus;
 mod code;
 mod config;
-mod core;
+
 mod cpu;
 mod decode;
 mod exception;
@@ -55,6 +55,7 @@ mod nvic;
 mod op;
 mod private;
 mod scb;
+mod state;
 mod systick;
 
 pub use bus::{Bus, BusFault, EmptyBus, Width, Wires};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::bus::{Bus, Width, Wires};
-use crate::core::Core;
 use crate::fault::Event;
+use crate::state::Core;
 
 /// Private peripherals: inside the processor.
 const PRIVATE: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;

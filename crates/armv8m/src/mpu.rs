@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::core::Core;
 use crate::fault::{Event, Fault, cfsr};
+use crate::state::Core;
 
 const REGIONS: usize = 8;
 const ENABLE: u32 = 1 << 0;

@@ -1,8 +1,8 @@
 //! The System Control Block's own registers (Arm ARM D1.2).
 
-use crate::core::Core;
 use crate::fault::{Fault, Faults, cfsr};
 use crate::nvic::number;
+use crate::state::Core;
 
 mod ccr {
     pub const RESET: u32 = 1 << 9 | 1 << 0;

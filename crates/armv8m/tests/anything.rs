@@ -105,7 +105,7 @@ fn scramble(cpu: &mut Cpu, random: &mut Random) {
 fn random_code_on_random_state_never_panics() {
     let mut random = Random(0x1357_9BDF);
     let mut executed = 0;
-    for _ in 0..150 {
+    for _ in 0..80 {
         let mut cpu = random_machine(&mut random);
         let mut bus = Chaos(Random(random.next() | 1));
         for _ in 0..60 {

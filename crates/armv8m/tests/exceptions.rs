@@ -776,3 +776,105 @@ fn a_processor_may_move_between_threads() {
     let stopped = std::thread::spawn(move || run_to_breakpoint(&mut cpu));
     assert_eq!(stopped.join().unwrap(), 7);
 }
+
+#[test]
+fn an_nmi_ignores_every_mask_and_faultmask_survives_it() {
+    let program = &[
+        0xB673, // cpsid if
+        0x4805, // ldr r0, [pc, #20]
+        0xF04F, 0x4100, // mov.w r1, #2147483648
+        0x6001, // str r1, [r0, #0]
+        0xF3EF, 0x8213, // mrs r2, FAULTMASK
+        0xB661, // cpsie f
+        0xF3EF, 0x8310, // mrs r3, PRIMASK
+        0xBE01, // bkpt 0x0001
+        0x0000, // .short 0x0000
+        0xED04, 0xE000, // .word 0xe000ed04
+    ];
+    let mut image = Image::new(program);
+    image.handler(2, &[0x2505, 0x4770]); // movs r5, #5; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!([2, 3, 5].map(|n| r(&cpu, n)), [1, 1, 5]);
+}
+
+#[test]
+fn returning_from_any_other_handler_clears_faultmask() {
+    let program = &[
+        0xDF00, // svc 0
+        0xF3EF, 0x8213, // mrs r2, FAULTMASK
+        0xBE01, // bkpt 0x0001
+    ];
+    let mut image = Image::new(program);
+    image.handler(11, &[0xB671, 0x4770]); // cpsid f; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(r(&cpu, 2), 0);
+}
+
+#[test]
+fn sleep_on_exit_sleeps_when_the_last_handler_returns() {
+    let program = &[
+        0x4802, // ldr r0, [pc, #8]
+        0x2102, // movs r1, #2
+        0x6001, // str r1, [r0, #0]
+        0xDF00, // svc 0
+        0xBE01, // bkpt 0x0001
+        0x0000, // .short 0x0000
+        0xED10, 0xE000, // .word 0xe000ed10
+    ];
+    let mut image = Image::new(program);
+    image.handler(11, &[0x4770]);
+    let mut cpu = image.boot();
+    assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::WaitForInterrupt);
+    assert!(!cpu.in_handler_mode());
+}
+
+#[test]
+fn with_sevonpend_an_interrupt_that_is_not_enabled_is_an_event() {
+    for (scr, woken) in [(0x2110, true), (0x2100, false)] {
+        // ldr r0, [pc, #12]; movs r1, #scr; str r1, [r0]; wfe; bkpt #1
+        let program = [0x4803, scr, 0x6001, 0xBF20, 0xBE01, 0, 0, 0, 0xED10, 0xE000];
+        let mut cpu = Image::new(&program).boot();
+        assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::WaitForEvent);
+        cpu.pend_interrupt(5);
+        let exit = cpu.run(&mut EmptyBus, 100);
+        assert_eq!(matches!(exit, Exit::Breakpoint { .. }), woken, "{exit:?}");
+    }
+}
+
+#[test]
+fn active_and_pending_system_exceptions_show_in_their_registers() {
+    let program = &[
+        0xB672, // cpsid i
+        0x4806, // ldr r0, [pc, #24]
+        0xF04F, 0x51A0, // mov.w r1, #335544320
+        0x6001, // str r1, [r0, #0]
+        0x6802, // ldr r2, [r0, #0]
+        0xF04F, 0x6120, // mov.w r1, #167772160
+        0x6001, // str r1, [r0, #0]
+        0x6803, // ldr r3, [r0, #0]
+        0xB662, // cpsie i
+        0xDF00, // svc 0
+        0xBE01, // bkpt 0x0001
+        0x0000, // .short 0x0000
+        0xED04, 0xE000, // .word 0xe000ed04
+    ];
+    let mut image = Image::new(program);
+    image.handler(
+        11,
+        &[
+            0x4801, // ldr r0, [pc, #4]
+            0x6801, // ldr r1, [r0, #0]
+            0x6A02, // ldr r2, [r0, #32]
+            0xBE0B, // bkpt 0x000b
+            0xED04, 0xE000, // .word 0xe000ed04
+        ],
+    );
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 11);
+    assert_eq!(r(&cpu, 3), 0, "both were cleared again");
+    assert_eq!(word(&cpu, STACK - 32 + 8), 1 << 28 | 1 << 26 | 14 << 12, "PendSV goes before SysTick");
+    assert_eq!(r(&cpu, 1), 1 << 11 | 11, "RETTOBASE, VECTACTIVE");
+    assert_eq!(r(&cpu, 2), 1 << 7, "SVCALLACT");
+}

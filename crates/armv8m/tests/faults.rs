@@ -638,3 +638,75 @@ fn a_reset_handler_that_returns_faults() {
     assert_eq!((handler, cpu.fault_state().cfsr), (HARD_FAULT, 1));
     assert_eq!(cpu.fault_state().pc, 0xFFFF_FFFE);
 }
+
+#[test]
+fn a_handler_at_negative_priority_may_probe_the_bus_where_ccr_lets_it() {
+    let mut image = Image::new(&[0xDE00]);
+    image.handler(
+        3,
+        &[
+            0xF64E, 0x5014, // movw r0, #60692
+            0xF2CE, 0x0000, // movt r0, #57344
+            0xF44F, 0x7180, // mov.w r1, #256
+            0x6001, // str r1, [r0, #0]
+            0xF04F, 0x4080, // mov.w r0, #1073741824
+            0x2107, // movs r1, #7
+            0x6801, // ldr r1, [r0, #0]
+            0x6001, // str r1, [r0, #0]
+            0xBE03, // bkpt 0x0003
+        ],
+    );
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
+    assert_eq!(r(&cpu, 1), 0);
+}
+
+#[test]
+fn unprivileged_code_may_pend_by_stir_where_ccr_lets_it() {
+    let mut image = Image::new(&[
+        0xF24E, 0x1000, // movw r0, #57600
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x2101, // movs r1, #1
+        0x6001, // str r1, [r0, #0]
+        0xF64E, 0x5014, // movw r0, #60692
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x2102, // movs r1, #2
+        0x6001, // str r1, [r0, #0]
+        0x2101, // movs r1, #1
+        0xF381, 0x8814, // msr CONTROL, r1
+        0xF3BF, 0x8F6F, // isb sy
+        0xF64E, 0x7000, // movw r0, #61184
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x2100, // movs r1, #0
+        0x6001, // str r1, [r0, #0]
+        0xBE01, // bkpt 0x0001
+    ]);
+    image.handler(16, &[0xBE10]);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 16);
+    assert!(cpu.is_privileged(), "handlers are");
+}
+
+#[test]
+fn a_vector_that_cannot_be_read_is_a_hard_fault() {
+    // VTOR to the last 128 bytes of flash: the SVC vector lies within, that of an interrupt beyond.
+    let mut image = Image::new(&[
+        0xF64E, 0x5008, // movw r0, #60680
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF647, 0x71C0, // movw r1, #32704
+        0xF6C0, 0x0100, // movt r1, #2048
+        0x6001, // str r1, [r0, #0]
+        0x6802, // ldr r2, [r0, #0]
+        0xF24E, 0x1000, // movw r0, #57600
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF44F, 0x3180, // mov.w r1, #65536
+        0x6001, // str r1, [r0, #0]
+        0xF8C0, 0x1100, // str.w r1, [r0, #256]
+        0xBF00, // nop
+    ]);
+    image.word(0x0800_7F80 + 12, (Image::HANDLERS + 3 * 0x40) | 1);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
+    assert_eq!(r(&cpu, 2), 0x0800_7F80, "VTOR is a multiple of 128");
+    assert_eq!(cpu.fault_state().hfsr, 1 << 1);
+}
