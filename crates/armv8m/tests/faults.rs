@@ -710,3 +710,48 @@ fn a_vector_that_cannot_be_read_is_a_hard_fault() {
     assert_eq!(r(&cpu, 2), 0x0800_7F80, "VTOR is a multiple of 128");
     assert_eq!(cpu.fault_state().hfsr, 1 << 1);
 }
+
+#[test]
+fn a_literal_that_was_readable_is_not_once_the_mpu_says_so() {
+    let mut image = Image::new(&[
+        0xF64E, 0x5024, // movw r0, #60708
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF44F, 0x21E0, // mov.w r1, #458752
+        0x6001, // str r1, [r0, #0]
+        0xF64E, 0x5098, // movw r0, #60824
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF240, 0x4202, // movw r2, #1026
+        0xF6C0, 0x0200, // movt r2, #2048
+        0xF240, 0x43E1, // movw r3, #1249
+        0xF6C0, 0x0300, // movt r3, #2048
+        0xF244, 0x0402, // movw r4, #16386
+        0xF6C0, 0x0400, // movt r4, #2048
+        0xF645, 0x75E1, // movw r5, #24545
+        0xF6C0, 0x0500, // movt r5, #2048
+        0xF240, 0x0603, // movw r6, #3
+        0xF2C2, 0x0600, // movt r6, #8192
+        0xF64F, 0x77E1, // movw r7, #65505
+        0xF2C2, 0x0700, // movt r7, #8192
+        0x2100, // movs r1, #0
+        0xF840, 0x1B04, // str.w r1, [r0], #4
+        0xC0FC, // stmia r0!, {r2, r3, r4, r5, r6, r7}
+        0x2201, // movs r2, #1
+        0x2300, // movs r3, #0
+        // again:
+        0xF8DF, 0x1190, // ldr.w r1, [pc, #400]
+        0xBE09, // bkpt 0x0009
+        0xF64E, 0x5094, // movw r0, #60820
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x6002, // str r2, [r0, #0]
+        0x3301, // adds r3, #1
+        0xE7F5, // b.n 8000452 <again>
+    ]);
+    let literal = CODE + 0x54 + 0x190;
+    image.word(literal, 1234);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 9);
+    assert_eq!(r(&cpu, 1), 1234);
+    step_over(&mut cpu);
+    assert_eq!(run_to_breakpoint(&mut cpu), MEM_MANAGE);
+    assert_eq!((cpu.fault_state().mmfar, r(&cpu, 3)), (literal, 1));
+}
