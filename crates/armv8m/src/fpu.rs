@@ -1,4 +1,4 @@
-//! The floating-point unit's registers and its part in exception frames (Arm ARM B3.20, B3.21).
+//! The floating-point unit's registers and its part in exception frames.
 
 use crate::fault::{Event, Fault, cfsr};
 use crate::nvic::number;

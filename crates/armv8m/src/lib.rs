@@ -14,8 +14,11 @@
 //! assert_eq!(cpu.register(Register::R(0)), 42);
 //! ```
 //!
-//! What is not here: the secure state, a debugger's halting, caches, and instruction timing. Every instruction takes
-//! one cycle, exception entry and return none.
+//! "Arm ARM" is the Armv8-M Architecture Reference Manual (DDI 0553); names such as `AddWithCarry` are its own.
+//!
+//! What is not here: the secure state, a debugger's halting, watchpoints, caches, and instruction timing. Every
+//! instruction takes one cycle, exception entry and return none. Memory attributes (MAIR) are kept and not used.
+//! Encodings the manual calls UNPREDICTABLE are mostly undefined instructions.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -1,4 +1,4 @@
-//! The System Control Block's own registers (Arm ARM D1.2).
+//! The System Control Block's own registers.
 
 use crate::fault::{Fault, Faults, cfsr};
 use crate::nvic::number;

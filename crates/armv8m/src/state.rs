@@ -174,7 +174,7 @@ impl Core {
         self.set_reg(d, if d == 13 { value & !3 } else { value });
     }
 
-    /// The limit of the current stack (B3.21); zero never limits.
+    /// The limit of the current stack; zero never limits.
     pub fn stack_limit(&self) -> u32 {
         if self.on_psp { self.psplim } else { self.msplim }
     }
@@ -221,7 +221,7 @@ impl Core {
         }
     }
 
-    /// CONTROL (B3.6): FPCA, SPSEL, nPRIV.
+    /// CONTROL: FPCA, SPSEL, nPRIV.
     pub fn control(&self) -> u32 {
         u32::from(self.fpu.active) << 2 | u32::from(self.spsel) << 1 | u32::from(self.unprivileged)
     }

@@ -1,4 +1,4 @@
-//! 32-bit loads and stores (Arm ARM C2.3.2, C2.3.6).
+//! 32-bit loads and stores.
 
 use super::{Site, bit, bits};
 use crate::op::{Inst, Op, kind, mode};

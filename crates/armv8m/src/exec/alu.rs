@@ -1,4 +1,4 @@
-//! Arithmetic, logic and shifts (Arm ARM E1: AddWithCarry, Shift_C and what is built on them).
+//! Arithmetic, logic and shifts (Arm ARM: AddWithCarry, Shift_C and what is built on them).
 
 use crate::fault::Event;
 use crate::op::{Inst, Op, alu, carry, shift};

@@ -1,4 +1,4 @@
-//! The DSP extension: parallel and saturating arithmetic, packing, halfword multiplies (Arm ARM C2.4).
+//! The DSP extension: parallel and saturating arithmetic, packing, halfword multiplies.
 
 use crate::op::{Inst, Op};
 use crate::state::Core;

@@ -1,4 +1,4 @@
-//! Single-precision arithmetic as the Arm ARM defines it (E1.2: FPAdd, FPMul, FPRound and their kin), in integers, so
+//! Single-precision arithmetic as the Arm ARM defines it (FPAdd, FPMul, FPRound and their kin), in integers, so
 //! that every rounding mode and every exception flag is exact.
 
 mod convert;
