@@ -96,8 +96,8 @@ pub(crate) struct Core {
     pub reset_requested: bool,
     pub yield_requested: bool,
     pub locked_up: bool,
-    /// The MPU changed: what was decoded may no longer be fetched, and literals may no longer be read.
-    pub permissions_changed: bool,
+    /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
+    pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
 }
 
@@ -138,7 +138,7 @@ impl Core {
             reset_requested: false,
             yield_requested: false,
             locked_up: false,
-            permissions_changed: false,
+            folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
         }
     }

@@ -294,6 +294,7 @@ impl Core {
         if (psr & IPSR == 0) != to_thread {
             return Err(Fault::usage(cfsr::INVPC));
         }
+        self.clear_fp_on_return();
         let extended = value & exc_return::FTYPE == 0;
         if extended {
             self.pop_fp(frame + FRAME, privileged)?;

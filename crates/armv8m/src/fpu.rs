@@ -7,10 +7,11 @@ use crate::fault::{Event, Fault, cfsr};
 pub(crate) mod fpccr {
     pub const ASPEN: u32 = 1 << 31;
     pub const LSPEN: u32 = 1 << 30;
+    pub const CLRONRET: u32 = 1 << 28;
     pub const USER: u32 = 1 << 1;
     pub const LSPACT: u32 = 1 << 0;
     /// Everything software may write.
-    pub const WRITABLE: u32 = 0xF000_07FB;
+    pub const WRITABLE: u32 = 0xD000_07FB;
 }
 
 /// FPSCR bits that FPDSCR sets the defaults of: AHP, DN, FZ, RMode.
@@ -79,6 +80,15 @@ impl Core {
             .map_err(Event::Fault)?;
         self.fpu.fpccr &= !fpccr::LSPACT;
         Ok(())
+    }
+
+    /// FPCCR.CLRONRET: what a handler leaves in the unit is not for those it returns to.
+    pub fn clear_fp_on_return(&mut self) {
+        let lazy = self.fpu.fpccr & fpccr::LSPACT != 0;
+        if self.fpu.active && !lazy && self.fpu.fpccr & fpccr::CLRONRET != 0 {
+            self.fpu.s[..16].fill(0);
+            self.fpu.fpscr = 0;
+        }
     }
 
     /// Stacks the floating-point part of a frame at `address`, now or lazily.

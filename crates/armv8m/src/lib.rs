@@ -3,6 +3,17 @@
 //! [`Cpu`] owns its RAM, shares its flash, and runs until its budget is used or the host must act; what lies outside is
 //! a [`Bus`]. Instructions are decoded once, into a cache with an entry for each halfword, and interpreted.
 //!
+//! ```
+//! use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
+//!
+//! // A vector table (stack, reset), then: movs r0, #6; movs r1, #7; muls r0, r1; wfi.
+//! let flash = [0x2000_1000u32, 0x0800_0009, 0x2107_2006, 0xBF30_4348].map(u32::to_le_bytes).concat();
+//! let mut cpu = Cpu::new(Config::default(), flash.into());
+//! cpu.reset().unwrap();
+//! assert_eq!(cpu.run(&mut EmptyBus, 1000), Exit::WaitForInterrupt);
+//! assert_eq!(cpu.register(Register::R(0)), 42);
+//! ```
+//!
 //! What is not here: the secure state, a debugger's halting, caches, and instruction timing. Every instruction takes
 //! one cycle, exception entry and return none.
 

@@ -155,11 +155,12 @@ impl Nvic {
         }
     }
 
+    /// A rising edge pends even while the handler runs; a high level pends again whenever it does not.
     pub fn set_level(&mut self, irq: u16, high: bool) {
         let Some(number) = self.external(irq) else { return };
         let was = self.level.contains(number);
         self.level.put(number, high);
-        if high && !was && !self.active.contains(number) {
+        if high && !was {
             self.pend(number);
         }
     }

@@ -199,7 +199,9 @@ impl Core {
     fn write_mpu(&mut self, offset: u32, value: u32) {
         self.mpu.write(offset, value);
         self.update_direct();
-        self.permissions_changed = true;
+        if self.mpu.enabled() && std::mem::take(&mut self.memory.fold_literals) {
+            self.folded_literals_stale = true;
+        }
     }
 
     fn icsr(&self) -> u32 {

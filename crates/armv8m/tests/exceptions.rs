@@ -698,6 +698,32 @@ fn code_that_overwrites_the_instruction_after_itself_runs_the_new_one() {
 }
 
 #[test]
+fn data_beside_code_in_ram_may_change_without_disturbing_it() {
+    let program = &[
+        0x4C07, // ldr r4, [pc, #28]
+        0x4D08, // ldr r5, [pc, #32]
+        0x4E08, // ldr r6, [pc, #32]
+        0x602E, // str r6, [r5, #0]
+        0x2000, // movs r0, #0
+        0xF240, 0x37E8, // movw r7, #1000
+        // again:
+        0x47A0, // blx r4
+        0x606F, // str r7, [r5, #4]
+        0xF805, 0x7C01, // strb.w r7, [r5, #-1]
+        0xF8C5, 0x77FC, // str.w r7, [r5, #2044]
+        0x3F01, // subs r7, #1
+        0xD1F7, // bne.n 800040e <again>
+        0xBE01, // bkpt 0x0001
+        0x0801, 0x2000, // .word 0x20000801
+        0x0800, 0x2000, // .word 0x20000800
+        0x3001, 0x4770, // .word 0x47703001
+    ];
+    let mut cpu = Image::new(program).boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(r(&cpu, 0), 1000);
+}
+
+#[test]
 fn the_host_may_patch_flash_of_one_processor_only() {
     let image = Image::new(&[0x2001, 0xBE01]); // movs r0, #1; bkpt #1
     let (mut one, mut other) = (image.boot(), image.boot());
@@ -720,4 +746,33 @@ fn interrupts_that_are_not_configured_are_ignored() {
         assert!(!cpu.is_pending(irq) && !cpu.is_enabled(irq) && !cpu.is_active(irq));
     }
     assert_eq!(run_to_breakpoint(&mut cpu), 1);
+}
+
+#[test]
+fn a_line_that_rises_while_its_handler_runs_pends_even_if_it_falls_again() {
+    let mut image = Image::new(IDLE);
+    image.handler(16, &[0xBE10, 0x4770]); // bkpt #16; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(cpu.run(&mut EmptyBus, 20), Exit::Budget);
+    cpu.pend_interrupt(0);
+    assert_eq!(run_to_breakpoint(&mut cpu), 16);
+    cpu.set_level(0, true);
+    cpu.set_level(0, false);
+    assert!(cpu.is_active(0) && cpu.is_pending(0));
+    cpu.clear_pending(0);
+    assert!(!cpu.is_pending(0));
+}
+
+#[test]
+fn a_breakpoint_in_an_it_block_ignores_the_condition() {
+    // cmp r0, r0; it ne; bkpt #5
+    let mut cpu = Image::new(&[0x4280, 0xBF18, 0xBE05]).boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 5);
+}
+
+#[test]
+fn a_processor_may_move_between_threads() {
+    let mut cpu = Image::new(&[0xBE07]).boot();
+    let stopped = std::thread::spawn(move || run_to_breakpoint(&mut cpu));
+    assert_eq!(stopped.join().unwrap(), 7);
 }

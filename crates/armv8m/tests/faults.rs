@@ -616,3 +616,25 @@ fn memory_at_the_very_end_of_ram_is_reachable_and_beyond_is_not() {
     assert_eq!(handler, USAGE_FAULT, "half outside: not plain memory");
     assert_eq!(r(&cpu, 1), RAM + 0xFC00);
 }
+
+#[test]
+fn a_trap_the_host_refuses_is_an_instruction_bus_fault() {
+    let program = &[
+        0x4C00, // ldr r4, [pc, #0]
+        0x4720, // bx r4
+        0x0101, 0x0BF0, // .word 0x0bf00101
+    ];
+    let config = Config { trap: 0x0BF0_0000..0x0BF1_0000, halt_on_breakpoint: true, ..Config::default() };
+    let mut cpu = Image::new(program).boot_with(config);
+    assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::Trap { address: 0x0BF0_0100 });
+    cpu.refuse_trap();
+    assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
+    assert_eq!((cpu.fault_state().cfsr, cpu.fault_state().pc), (1 << 8, 0x0BF0_0100));
+}
+
+#[test]
+fn a_reset_handler_that_returns_faults() {
+    let (handler, cpu) = fault_of(false, &[0x4770]); // bx lr
+    assert_eq!((handler, cpu.fault_state().cfsr), (HARD_FAULT, 1));
+    assert_eq!(cpu.fault_state().pc, 0xFFFF_FFFE);
+}

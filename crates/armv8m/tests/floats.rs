@@ -166,3 +166,25 @@ fn loads_and_stores_of_double_registers_move_two_words() {
     assert_eq!([6, 7, 10, 11].map(|n| cpu.register(Register::S(n))), [11, 22, 22, 11]);
     assert_eq!(r(&cpu, 0), 0x2000_0000, "no writeback after a fault");
 }
+
+#[test]
+fn the_unit_is_cleared_on_return_where_fpccr_asks_for_it() {
+    let mut image = Image::new(&[
+        0xF64E, 0x7034, // movw r0, #61236
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF04F, 0x4150, // mov.w r1, #3489660928
+        0x6001, // str r1, [r0, #0]
+        0xF64E, 0x5088, // movw r0, #60808
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF44F, 0x0170, // mov.w r1, #15728640
+        0x6001, // str r1, [r0, #0]
+        0xDF00, // svc 0
+        0xBE01, // bkpt 0x0001
+    ]);
+    // vmov.f32 s3, #1.0; vmov.f32 s16, #1.0; bx lr
+    image.handler(11, &[0xEEF7, 0x1A00, 0xEEB7, 0x8A00, 0x4770]);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(cpu.register(Register::S(3)), 0);
+    assert_eq!(cpu.register(Register::S(16)), 0x3F80_0000);
+}
