@@ -290,6 +290,46 @@ fn a_topic_is_named_once_and_then_goes_by_number() {
     assert!(!second.qos1 && !second.retain && second.qos_out_of_range);
 }
 
+/// Shows D45.
+#[test]
+fn a_topic_keeps_its_name_where_a_number_would_not_fit() {
+    let (mut machine, setup) = Machine::ready();
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = machine.open(&params);
+    // With its name the item has 1 + 1 + 60 + 450 bytes, all of the ring; a number would cost one more.
+    let topic = [b't'; 60];
+    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 451]), Status::InvalidBufferSize);
+    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 450]), Status::Okay);
+    let items = machine.cloud().items();
+    let [(to_cloud::PUBLISH, body)] = &items[..] else { panic!("{} items", items.len()) };
+    assert_eq!(Publish::decode(body).expect("a publish").topic, TopicRef::Name(&topic[..]));
+}
+
+/// Shows N58, D45.
+#[test]
+fn a_slow_cloud_holds_one_channel_back_and_no_other() {
+    let (mut machine, setup, other) = Machine::with_channel(ChannelType::Mqtt);
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 40 * 512);
+    let channel = machine.open(&params);
+    machine.cloud().slow = true;
+    machine.cloud().fragments.clear();
+    let payload = vec![b'x'; 3000];
+    for correlation in 0..6 {
+        assert_eq!(machine.publish(channel, correlation, b"t", &payload), Status::Okay);
+    }
+    let sent = |machine: &mut Machine, number| -> usize {
+        let fragments = &machine.cloud().fragments;
+        fragments.iter().filter(|fragment| fragment.0 == number).map(|fragment| fragment.2).sum()
+    };
+    let before = sent(&mut machine, 2);
+    assert!((13_000..=16_384).contains(&before), "the window is 16384 bytes: {before}");
+    assert_eq!(machine.publish(other, 9, b"t", b"p"), Status::Okay);
+    assert!(sent(&mut machine, 1) > 0, "the other channel has its own");
+    machine.cloud().take(2);
+    machine.pump();
+    assert!(sent(&mut machine, 2) > 18_000, "room lets the rest go");
+}
+
 /// Shows M65.
 #[test]
 fn nine_topics_in_turn_each_arrive_under_their_own_name() {

@@ -2,6 +2,7 @@
 
 mod common;
 
+use abi::channel::ChannelType;
 use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
 use abi::notifications::EventType;
 use abi::power::WakeReason;
@@ -89,6 +90,48 @@ fn after_a_crash_the_kernel_owns_the_network_until_the_application_asks() {
     assert_eq!(machine.reasons().0, bits(&[NetworkReason::NEVER_USED_NETWORK_API]), "reported");
     let mut machine = Machine::woken(WakeReason::MicrovisorWatchdog);
     assert_ne!(machine.reasons().0 & NetworkReason::KERNEL_ERROR.raw(), 0);
+}
+
+/// Shows D73, N09, N19.
+#[test]
+fn an_application_that_starts_anew_holds_nothing_while_the_link_stays() {
+    let (mut machine, setup, channel) = Machine::with_channel(ChannelType::Mqtt);
+    let buffer = machine.buffer(512);
+    machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+    machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+    machine.pump();
+    assert!(machine.connected);
+    assert_eq!(machine.reasons(), (bits(&[NetworkReason::NEVER_USED_NETWORK_API]), 0));
+    assert!(machine.cloud().heard().contains(&Said::Close(1)));
+    let to = machine.room(4);
+    assert_eq!(machine.call(Call::GetNetworkStatus, &[setup.network, to]), Status::InvalidHandle);
+    assert_eq!(machine.call(Call::GetChannelClosureReason, &[channel, to]), Status::InvalidHandle);
+    assert_eq!(
+        machine.call(Call::TempTriggerNotification, &[setup.centre.handle, 1, 1]),
+        Status::InvalidHandle
+    );
+    assert_eq!(machine.call(Call::ServerLog, &[buffer, 1]), Status::Unavailable);
+    machine.ok(Call::GetWakeReason, &[to]);
+    assert_eq!(machine.memory.bytes(to, 1), [WakeReason::ApplicationCrash.raw()]);
+    machine.cut();
+    machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+    assert_ne!(
+        machine.reasons().0 & NetworkReason::APPLICATION_ERROR.raw(),
+        0,
+        "there is no link to report over"
+    );
+}
+
+/// Shows D23.
+#[test]
+fn a_loss_told_twice_is_one_failure() {
+    let mut machine = Machine::online();
+    machine.cut();
+    let until = machine.kernel.next_wakeup();
+    machine.lose(LinkLoss::Asked);
+    machine.cut();
+    assert!(!machine.kernel.wants_link());
+    assert_eq!(machine.kernel.next_wakeup(), until);
 }
 
 /// Shows N22.

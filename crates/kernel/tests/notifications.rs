@@ -102,6 +102,46 @@ fn a_full_pool_writes_the_oldest_at_once() {
     assert_eq!(machine.nvic.pends[usize::from(LINE)], 2);
 }
 
+/// Shows D11.
+#[test]
+fn a_centre_that_waits_holds_no_other_up() {
+    let mut machine = Machine::new();
+    let (slow, mut quick) = (machine.centre(LINE, 8), machine.centre(50, 8));
+    trigger(&mut machine, slow.handle, 1);
+    trigger(&mut machine, slow.handle, 2);
+    for tag in 3..6 {
+        trigger(&mut machine, quick.handle, tag);
+        assert_eq!(machine.events(&mut quick), [(EventType::UpdateDownloaded.raw(), tag)]);
+    }
+    assert!(machine.kernel.has_waiting_records());
+}
+
+/// Shows D11.
+#[test]
+fn a_line_taken_while_its_handler_runs_gets_its_next_record() {
+    let mut machine = Machine::new();
+    let centre = machine.centre(LINE, 8);
+    trigger(&mut machine, centre.handle, 1);
+    // The handler is entered: no longer pending, but active. What is posted now pends it again.
+    machine.nvic.pending[usize::from(LINE)] = false;
+    machine.nvic.in_handler = true;
+    trigger(&mut machine, centre.handle, 2);
+    assert_eq!(machine.record(&centre, 1).tag, 2);
+    assert!(machine.nvic.pending[usize::from(LINE)]);
+}
+
+/// Shows N79.
+#[test]
+fn what_still_refers_to_a_closed_centre_goes_on_untold() {
+    let (mut machine, setup) = Machine::ready();
+    let pends = machine.nvic.pends[usize::from(LINE)];
+    let centre = machine.variable(setup.centre.handle);
+    machine.ok(Call::CloseNotifications, &[centre]);
+    machine.cut();
+    assert_eq!(machine.nvic.pends[usize::from(LINE)], pends);
+    assert!(machine.network_status(setup.network).is_some(), "the request for the network is still held");
+}
+
 /// Shows N79, N10.
 #[test]
 fn closing_zeroes_the_handle_and_silences_the_centre() {
