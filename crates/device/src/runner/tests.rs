@@ -164,6 +164,8 @@ fn guest_time_goes_on_while_the_device_sleeps() {
     };
     let before = ask();
     std::thread::sleep(Duration::from_millis(700));
+    // Answers to questions asked more than once before the sleep.
+    bench.events.try_iter().for_each(drop);
     // Of 105 ms each; the back-off of the link wakes the device once or not at all meanwhile.
     assert!(ask() - before >= 6, "guest time fell behind");
 }
