@@ -9,9 +9,9 @@ mod multiply;
 mod system;
 
 use crate::bus::Bus;
-use crate::core::Core;
 use crate::fault::{Event, cfsr};
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
 /// Executes one instruction. `core.pc` is already the next instruction's address.
 #[inline(always)]
