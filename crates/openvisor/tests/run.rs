@@ -128,6 +128,24 @@ fn a_secret_from_a_file_opens_a_broker_with_a_password() {
     });
 }
 
+/// Shows M20, M46, M47, M49, M51, D42.
+#[test]
+fn a_broker_is_reached_by_tls_when_the_application_names_its_authority() {
+    within(LIMIT, |stage| {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let broker = Mosquitto::with_tls(stage, folder.path());
+        let setting = format!("broker-ca=@{}/ca.hex", folder.path().display());
+        let known = run(stage, SAMPLE, &broker, &["--config", &setting]);
+        known.out.expect("subscribe: requestcompleted");
+        known.out.expect("publish 0: requestcompleted");
+        drop(known);
+        // Shown another authority, the application is told what is wrong (M20).
+        Mosquitto::with_tls(stage, other.path());
+        let setting = format!("broker-ca=@{}/ca.hex", other.path().display());
+        run(stage, SAMPLE, &broker, &["--config", &setting]).out.expect("connect: unknownca");
+    });
+}
+
 /// Shows M21, D62.
 #[test]
 fn an_address_of_the_network_around_is_closed_unless_allowed() {
