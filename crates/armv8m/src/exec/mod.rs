@@ -15,6 +15,7 @@ use crate::state::Core;
 
 /// Executes one instruction. `core.pc` is already the next instruction's address.
 #[inline(always)]
+#[allow(clippy::too_many_lines, reason = "the one dispatch of instructions: an operation a line")]
 pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
     match i.op {
         Op::Undecoded => return Err(Event::Undecoded),
