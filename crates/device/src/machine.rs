@@ -205,6 +205,11 @@ impl Machine {
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
     }
 
+    /// The device stops: what [`Machine::transmit`] gives next is the last the cloud is to hear.
+    pub fn farewell(&mut self) {
+        self.kernel.farewell();
+    }
+
     /// Bytes from the cloud. A violation is the cloud's; the connection must then end.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         self.enter_kernel(|kernel, port| kernel.receive(port, bytes))

@@ -352,7 +352,9 @@ impl Runner {
     fn farewell(&mut self) {
         self.send();
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
-            self.dialler.finish(connection);
+            self.machine.farewell();
+            let length = self.machine.transmit(&mut self.chunk);
+            self.dialler.finish(connection, self.chunk[..length].to_vec());
         }
     }
 }

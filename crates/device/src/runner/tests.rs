@@ -288,6 +288,47 @@ fn an_application_that_starts_again_gets_a_new_connection() {
     assert_ne!(greetings[0][1..5], greetings[1][1..5], "each start has a number of its own");
 }
 
+/// A device whose cloud has welcomed it and then does `then`.
+fn welcomed(program: &Program, then: impl Fn(Peer) + Send + 'static) -> Bench {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        hello(&mut peer);
+        let _ = peer.write_all(&WELCOME);
+        let _ = peer.flush();
+        then(peer);
+    });
+    let bench = Bench::start(program, &authority, server.address);
+    bench.expect(&DeviceEvent::LinkUp);
+    bench
+}
+
+#[test]
+fn a_device_that_is_stopped_says_goodbye() {
+    for program in [idle(), spinning()] {
+        let (tell, heard) = mpsc::channel();
+        let bench = welcomed(&program, move |mut peer| {
+            let mut rest = Vec::new();
+            let clean = peer.read_to_end(&mut rest).is_ok();
+            let _ = tell.send((rest, clean));
+        });
+        bench.device.stop();
+        let (farewell, clean) = heard.recv_timeout(PATIENCE).expect("a farewell");
+        assert!(clean, "TLS was closed in good order");
+        assert_eq!(farewell, [0x40, 0x02, 0x00], "BYE, done, no text");
+    }
+}
+
+#[test]
+fn a_device_whose_cloud_is_deaf_stops_all_the_same() {
+    let (release, held) = mpsc::channel::<()>();
+    let bench = welcomed(&idle(), move |_peer| {
+        // Neither reads nor closes while the device stops.
+        let _ = held.recv();
+    });
+    bench.device.stop();
+    drop(release);
+}
+
 #[test]
 fn a_busy_device_stops_when_told() {
     Bench::alone(&spinning()).device.stop();
