@@ -65,18 +65,13 @@ pub enum Ran {
 
 /// Processor, board and kernel.
 pub struct Machine {
-    settings: Settings,
     cpu: Cpu,
     board: Board,
     /// Levels of the board's lines as the processor knows them.
     lines: Lines,
     kernel: Box<Kernel>,
-    /// The cycle at which the kernel started; its microseconds count from here.
-    epoch: u64,
     restarts: Restarts,
     observer: Observer,
-    /// The kernel is a new one and knows of no connection.
-    link_is_stale: bool,
 }
 
 impl Machine {
@@ -98,11 +93,8 @@ impl Machine {
             board: Board::new(fittings),
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, WakeReason::ColdBoot))),
-            epoch: 0,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
-            link_is_stale: false,
-            settings,
         };
         machine.begin(WakeReason::ColdBoot);
         machine
@@ -179,12 +171,6 @@ impl Machine {
     /// Whether a connection to the cloud should stand, or be made, now.
     pub fn wants_link(&self) -> bool {
         self.kernel.wants_link()
-    }
-
-    /// Whether the application started again since last asked, on a new kernel: the connection there was, or the attempt
-    /// at one, must be dropped without telling the kernel, which knows nothing of it.
-    pub fn take_stale_link(&mut self) -> bool {
-        std::mem::take(&mut self.link_is_stale)
     }
 
     /// A connection is being made.
@@ -291,11 +277,11 @@ impl Machine {
         self.observer.note(event);
     }
 
-    /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
+    /// Starts the application again. The kernel goes on, and with it the link, the microseconds and the numbers of log
+    /// messages, of which those it still has of the application have gone out meanwhile; no handle of before is good
+    /// any more (N09, D73).
     fn restart(&mut self, reason: WakeReason) {
-        *self.kernel = Kernel::new(&boot(&self.settings, reason));
-        self.link_is_stale = true;
-        self.epoch = self.now();
+        self.enter_kernel(|kernel, port| kernel.application_restarted(port, reason));
         self.board.reset(self.now());
         self.begin(reason);
     }
@@ -318,7 +304,7 @@ impl Machine {
     }
 
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let now = (self.now() - self.epoch) / CYCLES_PER_MICRO;
+        let now = self.now() / CYCLES_PER_MICRO;
         let kernel = self.kernel.as_mut();
         let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
         self.settle_lines();
@@ -327,8 +313,7 @@ impl Machine {
 
     /// The cycle at which the kernel wants to be woken.
     fn kernel_event(&self) -> Option<u64> {
-        let micros = self.kernel.next_wakeup()?;
-        Some(self.epoch.saturating_add(micros.saturating_mul(CYCLES_PER_MICRO)))
+        Some(self.kernel.next_wakeup()?.saturating_mul(CYCLES_PER_MICRO))
     }
 }
 

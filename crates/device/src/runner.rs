@@ -275,10 +275,6 @@ impl Runner {
     }
 
     fn tend_link(&mut self) {
-        if self.machine.take_stale_link() && !matches!(mem::replace(&mut self.link, Link::Down), Link::Down) {
-            self.tell_observer();
-            (self.observer)(DeviceEvent::LinkDown { cause: "the application starts again".into() });
-        }
         self.take_news();
         match (&self.link, self.machine.wants_link()) {
             (Link::Down, true) => self.dial(),

@@ -1,4 +1,4 @@
-use abi::Call;
+use abi::{Call, Status};
 
 use super::*;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
@@ -12,6 +12,7 @@ const GET_MICROSECONDS: u32 = 0x0C1F_E011;
 const GET_DEVICE_ID: u32 = 0x0C1F_E029;
 const GET_WAKE_REASON: u32 = 0x0C1F_E1F9;
 const PEEK: u32 = 0x0C1F_E0F1;
+const CLOSE_NOTIFICATIONS: u32 = 0x0C1F_E051;
 const SETUP_NOTIFICATIONS: u32 = 0x0C1F_E081;
 const TRIGGER_NOTIFICATION: u32 = 0x0C1F_E0E1;
 const UNASSIGNED: u32 = 0x0C1F_E0A1;
@@ -375,6 +376,38 @@ fn a_start_after_a_fault_knows_why() {
         [DeviceEvent::Started { reason: WakeReason::ColdBoot }],
         "the first start is told first"
     );
+}
+
+/// Notes the time, closes the notification centre its last start made, makes a new one with the same buffer, and faults.
+fn relapsing() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, RESULT)).call(GET_MICROSECONDS);
+    program.add(mov32(0, CENTRE)).call(CLOSE_NOTIFICATIONS);
+    program.add(mov32(5, RESULT)).add(str_(0, 5, 8));
+    for (offset, value) in [(0x40, 41), (0x44, RECORDS), (0x48, 48)] {
+        program.add(mov32(1, value)).add(str_(1, 5, offset));
+    }
+    program.add(mov32(0, RESULT + 0x40)).add(mov32(1, CENTRE)).call(SETUP_NOTIFICATIONS);
+    program.add(mov32(5, RESULT)).add(str_(0, 5, 12));
+    program.add([0xDE00]); // udf
+    program
+}
+
+/// Handle of the centre that [`relapsing`] makes.
+const CENTRE: u32 = RESULT + 0x50;
+
+/// Shows D73, N09.
+#[test]
+fn a_start_after_a_fault_has_no_handles_but_time_goes_on() {
+    let mut machine = machine(&relapsing());
+    machine.run(1000);
+    let first = ram(&machine, CENTRE);
+    assert!(ram(&machine, RESULT) < 10 && first != 0);
+    run_until(&mut machine, 10 * MILLISECOND + 1000);
+    assert_eq!(ram(&machine, RESULT) / 1000, 10, "milliseconds since the device started");
+    assert_eq!(ram(&machine, RESULT + 8), Status::InvalidHandle.raw(), "closing the centre of before");
+    assert_eq!(ram(&machine, RESULT + 12), 0, "its buffer is free again");
+    assert_ne!(ram(&machine, CENTRE), first);
 }
 
 /// Shows D73.
