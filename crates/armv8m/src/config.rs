@@ -26,6 +26,8 @@ pub struct Config {
     /// BKPT exits with [`Exit::Breakpoint`](crate::Exit::Breakpoint), as under a debugger. Otherwise it is a DebugMonitor
     /// exception or a HardFault, as without one.
     pub halt_on_breakpoint: bool,
+    /// A HardFault exits with [`Exit::HardFault`](crate::Exit::HardFault) before its handler runs.
+    pub halt_on_hard_fault: bool,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Default for Config {
             systick_reference_divider: 8,
             systick_calibration: 0,
             halt_on_breakpoint: false,
+            halt_on_hard_fault: false,
         }
     }
 }

@@ -35,6 +35,12 @@ pub enum Exit {
         /// Its immediate.
         comment: u8,
     },
+    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and nothing of its handler has
+    /// run, if there is one. [`Cpu::fault_state`] says why. Running on runs the handler.
+    HardFault {
+        /// Address of the instruction that faulted.
+        pc: u32,
+    },
     /// The application wrote AIRCR.SYSRESETREQ. The host decides; [`Cpu::reset`] performs it.
     Reset,
     /// A fault at a priority where none can be handled. Only a reset helps.
@@ -215,16 +221,16 @@ impl Cpu {
             self.code.forget_all();
         }
         core.advance_systick();
-        if core.locked_up {
-            return Some(Exit::Lockup { pc: core.pc });
+        if let Some(exit) = core.hopeless() {
+            return Some(exit);
         }
         if std::mem::take(&mut core.reset_requested) {
             return Some(Exit::Reset);
         }
         core.wake();
-        while !core.locked_up && core.take_pending() {}
-        if core.locked_up {
-            return Some(Exit::Lockup { pc: core.pc });
+        while core.can_go_on() && core.take_pending() {}
+        if let Some(exit) = core.hopeless() {
+            return Some(exit);
         }
         if std::mem::take(&mut core.yield_requested) {
             return Some(Exit::Yield);
@@ -348,6 +354,19 @@ impl Core {
             }
             _ => Conditional::Invalid,
         }
+    }
+
+    /// Whether no fault has stopped the processor.
+    fn can_go_on(&self) -> bool {
+        !self.locked_up && !self.hard_fault_entered
+    }
+
+    /// The exit for a fault that has stopped the processor.
+    fn hopeless(&mut self) -> Option<Exit> {
+        if std::mem::take(&mut self.hard_fault_entered) {
+            return Some(Exit::HardFault { pc: self.scb.faults().pc });
+        }
+        self.locked_up.then_some(Exit::Lockup { pc: self.pc })
     }
 
     /// Ends sleeping if there is a reason to.

@@ -96,6 +96,10 @@ pub(crate) struct Core {
     pub reset_requested: bool,
     pub yield_requested: bool,
     pub locked_up: bool,
+    /// [`Config::halt_on_hard_fault`].
+    pub halt_on_hard_fault: bool,
+    /// HardFault was entered and the host, which wants to know, has not been told.
+    pub hard_fault_entered: bool,
     /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
@@ -138,6 +142,8 @@ impl Core {
             reset_requested: false,
             yield_requested: false,
             locked_up: false,
+            halt_on_hard_fault: config.halt_on_hard_fault,
+            hard_fault_entered: false,
             folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
         }

@@ -29,12 +29,6 @@ use restart::Restarts;
 /// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
 const RECORD_SLICE: u64 = 500;
 
-/// Instructions that run between looks at whether the application is in its hard fault handler, where it should not be.
-const FAULT_SLICE: u64 = 2000;
-
-/// Number of the HardFault exception.
-const HARD_FAULT: u16 = 3;
-
 /// Where a machine's chance comes from; called for words that nobody can guess.
 pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
 
@@ -86,6 +80,8 @@ impl Machine {
             priority_bits: PRIORITY_BITS,
             vtor: FLASH.start,
             trap: ENTRY_PAGE,
+            // The kernel is the only handler of hard faults (D73).
+            halt_on_hard_fault: true,
             ..Config::default()
         };
         let mut machine = Machine {
@@ -221,8 +217,8 @@ impl Machine {
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
-        let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
+        let records = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
+        let ends = [records, self.board.next_event(), self.kernel_event()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
@@ -234,9 +230,8 @@ impl Machine {
 
     fn handle(&mut self, exit: Exit) -> Ran {
         match exit {
+            Exit::HardFault { .. } => self.fault(FaultKind::Hard),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
-            // The kernel is the only handler of hard faults; whatever the application's own does is not done (D73).
-            _ if self.cpu.exception_number() == HARD_FAULT => self.fault(FaultKind::Hard),
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent => return Ran::Idle,

@@ -420,15 +420,50 @@ fn returning_from_the_reset_handler_is_a_fault() {
     assert_eq!(faults(&mut machine).len(), 1);
 }
 
+/// Shows D73.
 #[test]
-fn a_fault_in_the_fault_handler_is_a_fault_too() {
+fn a_hard_fault_stops_the_application_before_its_own_handler_does_anything() {
     let mut program = Program::new();
-    program.add(mov32(0, 0)).add(ldr(1, 0, 0));
+    program.add([0xDE00]); // udf
     program.handler(3);
-    program.add(mov32(0, 0)).add(ldr(1, 0, 0));
+    program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add([0x4770]); // leaves a mark and returns
     let mut machine = machine(&program);
     assert_eq!(machine.run(1000), Ran::Idle);
-    assert_eq!(faults(&mut machine).len(), 1);
+    assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (1, 0));
+}
+
+/// Shows D73.
+#[test]
+fn a_fault_is_told_with_its_place_though_there_is_no_handler() {
+    let mut program = Program::new();
+    program.add([0xBF00, 0xDE00]); // nop; udf; every vector is zero
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
+    assert_eq!((fault.kind, fault.pc), (FaultKind::Hard, testing::CODE + 2));
+}
+
+#[test]
+fn a_fault_handler_the_application_enabled_runs() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0xE000_ED24)).add(mov32(1, 1 << 18)).add(str_(1, 0, 0)); // SHCSR.USGFAULTENA
+    program.add([0xDE00]); // udf
+    program.handler(6);
+    program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add(b_self());
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (0, 1));
+}
+
+/// Shows D73.
+#[test]
+fn a_fault_where_no_handler_may_run_is_a_fault_too() {
+    let mut program = Program::new();
+    program.add([0xB671, 0xDE00]); // cpsid f; udf
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
+    assert_eq!((fault.kind, fault.pc), (FaultKind::Lockup, testing::CODE + 2));
 }
 
 #[test]
