@@ -28,6 +28,8 @@ pub struct Config {
     pub halt_on_breakpoint: bool,
     /// A HardFault exits with [`Exit::HardFault`](crate::Exit::HardFault) before its handler runs.
     pub halt_on_hard_fault: bool,
+    /// A loop that cannot end or do anything before the next exception exits with [`Exit::Spin`](crate::Exit::Spin).
+    pub halt_on_spin: bool,
 }
 
 impl Config {
@@ -50,6 +52,7 @@ impl Default for Config {
             systick_calibration: 0,
             halt_on_breakpoint: false,
             halt_on_hard_fault: false,
+            halt_on_spin: false,
         }
     }
 }

@@ -219,6 +219,7 @@ impl Core {
 
     /// ExceptionTaken: handler mode on the main stack, at the address in the vector table.
     fn start_handler(&mut self, number: u16, lr: u32) {
+        self.disturbed = true;
         self.r[14] = lr;
         self.ipsr = number;
         self.spsel = false;
@@ -262,6 +263,7 @@ impl Core {
 
     /// Returns from the current exception, or goes straight to the next pending one (tail-chaining).
     pub fn exception_return(&mut self, value: u32) {
+        self.disturbed = true;
         let returning = self.ipsr;
         if !self.nvic.active.contains(returning) {
             return self.return_fault(&Fault::usage(cfsr::INVPC), value);

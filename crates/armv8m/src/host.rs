@@ -69,6 +69,7 @@ impl Cpu {
     /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped.
     pub fn set_register(&mut self, register: Register, value: u32) {
         let core = &mut self.core;
+        core.disturbed = true;
         match register {
             Register::R(15) => core.pc = value & !1,
             Register::R(n @ 0..=14) => core.set_any(n, value),
@@ -99,6 +100,7 @@ impl Cpu {
     /// Ends a call that trapped: R0 gets the result and execution goes on at LR, as `BX LR` does, so an EXC_RETURN value
     /// in handler mode is an exception return.
     pub fn return_from_trap(&mut self, r0: u32) {
+        self.core.disturbed = true;
         self.core.r[0] = r0;
         if let Err(event) = self.core.branch_exchange(self.core.r[14]) {
             self.core.raise(event);
@@ -108,6 +110,7 @@ impl Cpu {
     /// Ends a call that trapped as if nothing were there: the application sees an instruction bus fault at the trapped
     /// address.
     pub fn refuse_trap(&mut self) {
+        self.core.disturbed = true;
         self.core.raise(Event::Fault(Fault::bus(cfsr::IBUSERR, 0)));
     }
 
@@ -160,6 +163,7 @@ impl Cpu {
 
     /// Sets the event register, as an external event does: a WFE ends.
     pub fn signal_event(&mut self) {
+        self.core.disturbed = true;
         self.core.event_register = true;
     }
 
@@ -182,6 +186,7 @@ impl Cpu {
     /// Writing flash that other processors share gives this one its own copy.
     pub fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
         let core = &mut self.core;
+        core.disturbed = true;
         if let Some(place) = core.memory.ram_slice(address, bytes.len()) {
             place.copy_from_slice(bytes);
             core.note_code_write(address, bytes.len());
@@ -201,9 +206,15 @@ impl Cpu {
         self.core.cycles
     }
 
+    /// Instructions executed since the processor was made.
+    pub fn instructions(&self) -> u64 {
+        self.core.instructions()
+    }
+
     /// Lets `cycles` pass in which nothing runs: SysTick and DWT_CYCCNT go on.
     pub fn skip_cycles(&mut self, cycles: u64) {
         self.core.cycles = self.core.cycles.saturating_add(cycles);
+        self.core.skipped = self.core.skipped.saturating_add(cycles);
         self.core.advance_systick();
     }
 

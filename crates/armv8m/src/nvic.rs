@@ -23,7 +23,7 @@ pub(crate) const NO_PRIORITY: i16 = 256;
 const WORDS: usize = Config::MAX_INTERRUPTS as usize / 32 + 1;
 
 /// A set of exception numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Set([u32; WORDS]);
 
 impl Set {

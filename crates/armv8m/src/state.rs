@@ -56,6 +56,8 @@ pub(crate) struct Core {
     /// EPSR.T.
     pub thumb: bool,
     pub cycles: u64,
+    /// Of `cycles`, those the host skipped.
+    pub skipped: u64,
     /// The run loop looks up when `cycles` reaches this; zero asks for it at once.
     pub until: u64,
     pub memory: Memory,
@@ -103,6 +105,8 @@ pub(crate) struct Core {
     /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
+    /// Something happened that may not happen the same way again, or that the processor did not do by itself.
+    pub disturbed: bool,
 }
 
 impl Core {
@@ -115,6 +119,7 @@ impl Core {
             ici: 0,
             thumb: true,
             cycles: 0,
+            skipped: 0,
             until: 0,
             memory,
             q: false,
@@ -146,12 +151,18 @@ impl Core {
             hard_fault_entered: false,
             folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
+            disturbed: false,
         }
     }
 
     /// Makes the run loop look up before the next instruction.
     pub fn attention(&mut self) {
         self.until = 0;
+    }
+
+    /// Instructions executed: each takes one cycle.
+    pub fn instructions(&self) -> u64 {
+        self.cycles - self.skipped
     }
 
     pub fn in_handler_mode(&self) -> bool {

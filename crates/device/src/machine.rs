@@ -53,7 +53,8 @@ pub struct Settings {
 pub enum Ran {
     /// The application would go on running.
     Busy,
-    /// Nothing runs before [`Machine::next_event`], or before something arrives from outside.
+    /// Nothing happens before [`Machine::next_event`], or before something arrives from outside: the application waits,
+    /// asleep or in a loop that does nothing, or it rests.
     Idle,
 }
 
@@ -82,6 +83,7 @@ impl Machine {
             trap: ENTRY_PAGE,
             // The kernel is the only handler of hard faults (D73).
             halt_on_hard_fault: true,
+            halt_on_spin: true,
             ..Config::default()
         };
         let mut machine = Machine {
@@ -101,6 +103,11 @@ impl Machine {
         self.cpu.cycles()
     }
 
+    /// Instructions the application has executed: what it costs the host.
+    pub fn instructions(&self) -> u64 {
+        self.cpu.instructions()
+    }
+
     /// Runs the application for at most `budget` cycles.
     pub fn run(&mut self, budget: u64) -> Ran {
         let limit = self.now().saturating_add(budget);
@@ -109,8 +116,12 @@ impl Machine {
             if self.restarts.is_resting() {
                 return Ran::Idle;
             }
+            let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
-            if self.handle(exit) == Ran::Idle || self.restarts.is_resting() {
+            let idle = self.handle(exit) == Ran::Idle || self.restarts.is_resting();
+            // A handler that ran may have made room for the next record (D11).
+            let served = self.kernel.has_waiting_records() && self.instructions() > before;
+            if idle && !served {
                 return Ran::Idle;
             }
             if self.now() >= limit {
@@ -234,7 +245,7 @@ impl Machine {
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
-            Exit::WaitForInterrupt | Exit::WaitForEvent => return Ran::Idle,
+            Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => return Ran::Idle,
             Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
         }
         Ran::Busy

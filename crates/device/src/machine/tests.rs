@@ -75,7 +75,7 @@ fn a_call_is_answered_in_r0_and_returns_to_its_caller() {
     let mut machine = machine(&calling(NO_OP, [1, 2, 3]));
     assert_eq!(ram(&machine, RESULT), 0);
     machine.cpu.write_memory(RESULT, &[0xFF; 4]);
-    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!(machine.run(1000), Ran::Idle);
     assert_eq!(ram(&machine, RESULT), 0, "MV_STATUS_OKAY");
 }
 
@@ -168,10 +168,39 @@ fn a_thousand_ticks_in_a_second_and_hardly_an_instruction() {
 #[test]
 fn no_tick_is_lost_by_a_long_run_without_time_passing() {
     let mut busy = ticking();
-    busy.replace_wfi();
+    busy.replace_wfi_with_count();
     let mut machine = machine(&busy);
     assert_eq!(machine.run(10 * MILLISECOND + 1000), Ran::Busy);
     assert_eq!(ram(&machine, RESULT), 10);
+}
+
+/// Instructions executed in a second of guest time with a tick each millisecond.
+fn cost_of_a_second(program: &Program) -> u64 {
+    let mut machine = machine(program);
+    run_until(&mut machine, 1000 * MILLISECOND + 1000);
+    assert_eq!(ram(&machine, RESULT), 1000, "every tick came");
+    machine.instructions()
+}
+
+#[test]
+fn an_application_that_spins_between_ticks_costs_hardly_more_than_one_that_waits() {
+    let waits = cost_of_a_second(&ticking());
+    let mut program = ticking();
+    program.replace_wfi_with_nop();
+    let spins = cost_of_a_second(&program);
+    let full = 1000 * MILLISECOND;
+    println!("waits {waits}, spins {spins}, of {full} instructions");
+    assert!(waits < full / 1000, "under a tenth of a percent: {waits}");
+    assert!(spins < full / 100, "under a percent: {spins}");
+}
+
+/// What no proof can shorten: a delay that counts is time that passes, and costs what it executes.
+#[test]
+fn an_application_that_counts_between_ticks_costs_what_it_executes() {
+    let mut program = ticking();
+    program.replace_wfi_with_count();
+    let counts = cost_of_a_second(&program);
+    assert!(counts >= 1000 * MILLISECOND, "{counts}");
 }
 
 /// A notification centre on TIM1_BRK with three records at [`RECORDS`], whose handler counts its runs; then three
@@ -348,7 +377,7 @@ fn the_secure_half_and_memory_beyond_the_applications_are_faults() {
 #[test]
 fn a_register_that_is_not_modelled_reads_zero_and_is_told() {
     let mut machine = machine(&reading(0x4004_0000));
-    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!(machine.run(1000), Ran::Idle);
     assert!(machine.take_events().contains(&DeviceEvent::UnknownRegister { address: 0x4004_0000 }));
 }
 
@@ -451,7 +480,7 @@ fn a_fault_handler_the_application_enabled_runs() {
     program.handler(6);
     program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add(b_self());
     let mut machine = machine(&program);
-    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!(machine.run(1000), Ran::Idle);
     assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (0, 1));
 }
 
