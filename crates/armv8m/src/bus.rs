@@ -1,0 +1,90 @@
+//! What lies outside the processor: the peripherals, seen through one trait.
+
+use crate::nvic::Nvic;
+
+/// The width of one access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// 8 bits.
+    Byte,
+    /// 16 bits.
+    Half,
+    /// 32 bits.
+    Word,
+}
+
+impl Width {
+    /// Bytes the access covers: 1, 2 or 4.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Width::Byte => 1,
+            Width::Half => 2,
+            Width::Word => 4,
+        }
+    }
+}
+
+/// Nothing answers at this address, or it refuses the access: the application sees a precise bus fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusFault;
+
+/// Everything that is neither flash, RAM nor inside the processor (0xE0000000 to 0xE00FFFFF).
+///
+/// Accesses are aligned to their width. A narrow value sits in the low bits; the high bits of what `read` returns
+/// for a narrow access are ignored.
+pub trait Bus {
+    /// Reads from a peripheral.
+    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault>;
+    /// Writes to a peripheral.
+    fn write(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+        wires: &mut Wires<'_>,
+    ) -> Result<(), BusFault>;
+}
+
+/// No peripherals at all: every access is a bus fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmptyBus;
+
+impl Bus for EmptyBus {
+    fn read(&mut self, _: u32, _: Width, _: &mut Wires<'_>) -> Result<u32, BusFault> {
+        Err(BusFault)
+    }
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+        Err(BusFault)
+    }
+}
+
+/// The lines from a peripheral back to the processor, lent for the length of one access. What a peripheral changes
+/// here takes effect before the next instruction.
+pub struct Wires<'a> {
+    pub(crate) nvic: &'a mut Nvic,
+    pub(crate) cycles: u64,
+    pub(crate) attention: bool,
+    pub(crate) stop: bool,
+}
+
+impl Wires<'_> {
+    /// The processor's cycle count at this access.
+    pub fn cycles(&self) -> u64 {
+        self.cycles
+    }
+    /// Pends external interrupt `irq` as a pulse does. An `irq` that is not configured is ignored.
+    pub fn pend(&mut self, irq: u16) {
+        self.nvic.pend_irq(irq);
+        self.attention = true;
+    }
+    /// Sets the level of interrupt line `irq`; a line that stays high pends again after its handler returns.
+    pub fn set_level(&mut self, irq: u16, high: bool) {
+        self.nvic.set_level(irq, high);
+        self.attention = true;
+    }
+    /// Makes the run return [`Exit::Yield`](crate::Exit::Yield) after this instruction, because a deadline changed.
+    pub fn request_yield(&mut self) {
+        self.attention = true;
+        self.stop = true;
+    }
+}

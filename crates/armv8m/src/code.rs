@@ -1,0 +1,167 @@
+//! The cache of decoded instructions: one entry for each halfword of flash and RAM that has been executed.
+
+use std::ops::Range;
+
+use crate::config::Config;
+use crate::decode::{self, Site};
+use crate::memory::Memory;
+use crate::op::{Inst, Op};
+
+/// Bytes of code one page covers.
+pub(crate) const PAGE: u32 = 2048;
+/// Entries of a page.
+const ENTRIES: usize = PAGE as usize / 2;
+/// Bytes by which a write may reach back from the end of decoded code into it.
+const REACH: usize = 3;
+
+/// The decoded instructions of one page.
+pub(crate) struct Page {
+    plain: Box<[Inst; ENTRIES]>,
+    /// The same addresses as decoded inside IT blocks, where 16-bit instructions leave the flags alone.
+    conditional: Box<[Inst; ENTRIES]>,
+}
+
+impl Page {
+    fn new() -> Page {
+        let blank = || Box::new([Inst::UNDECODED; ENTRIES]);
+        Page { plain: blank(), conditional: blank() }
+    }
+    /// The entry for `offset` bytes into the page.
+    #[inline(always)]
+    pub fn at(&self, offset: u32) -> &Inst {
+        &self.plain[(offset >> 1) as usize % ENTRIES]
+    }
+    /// The entry for `offset` bytes into the page, inside an IT block.
+    #[inline(always)]
+    pub fn conditional_at(&self, offset: u32) -> &Inst {
+        &self.conditional[(offset >> 1) as usize % ENTRIES]
+    }
+}
+
+/// One stretch of memory that code may run from.
+struct Region {
+    base: u32,
+    length: u32,
+    pages: Vec<Option<Page>>,
+}
+
+impl Region {
+    fn new(base: u32, length: usize) -> Region {
+        let pages = length.div_ceil(PAGE as usize);
+        Region { base, length: length as u32, pages: std::iter::repeat_with(|| None).take(pages).collect() }
+    }
+    /// The page index of `address` and the addresses that page covers.
+    fn locate(&self, address: u32) -> Option<(usize, Range<u32>)> {
+        let offset = address.wrapping_sub(self.base);
+        if offset >= self.length {
+            return None;
+        }
+        let start = offset - offset % PAGE;
+        let end = (start + PAGE).min(self.length);
+        Some(((offset / PAGE) as usize, self.base + start..self.base.wrapping_add(end)))
+    }
+    fn forget(&mut self, stale: &Range<u32>) {
+        let from = stale.start.saturating_sub(self.base + REACH as u32) / PAGE;
+        let to = stale.end.saturating_sub(self.base).div_ceil(PAGE);
+        let pages = from as usize..(to as usize).min(self.pages.len());
+        self.pages.get_mut(pages).into_iter().flatten().for_each(|page| *page = None);
+    }
+    fn forget_all(&mut self) {
+        self.pages.iter_mut().for_each(|page| *page = None);
+    }
+}
+
+/// Where an address was found: its page and the addresses the page covers.
+#[derive(Clone)]
+pub(crate) struct Place {
+    in_ram: bool,
+    page: usize,
+    pub span: Range<u32>,
+}
+
+pub(crate) struct Code {
+    flash: Region,
+    ram: Region,
+}
+
+impl Code {
+    pub fn new(config: &Config, flash_size: usize) -> Code {
+        Code {
+            flash: Region::new(config.flash_base, flash_size),
+            ram: Region::new(config.ram_base, config.ram_size),
+        }
+    }
+
+    /// Where code at `address` lives, if it is flash or RAM.
+    pub fn locate(&self, address: u32) -> Option<Place> {
+        if let Some((page, span)) = self.flash.locate(address) {
+            return Some(Place { in_ram: false, page, span });
+        }
+        self.ram.locate(address).map(|(page, span)| Place { in_ram: true, page, span })
+    }
+
+    /// The page of a place, if anything there was decoded.
+    #[inline]
+    pub fn page(&self, place: &Place) -> Option<&Page> {
+        let region = if place.in_ram { &self.ram } else { &self.flash };
+        region.pages.get(place.page)?.as_ref()
+    }
+
+    /// Decodes the instruction at `address`; false if it does not fit into memory.
+    pub fn decode(&mut self, place: &Place, memory: &mut Memory, address: u32, in_it: bool) -> bool {
+        let Some(inst) = decode_at(memory, address, in_it) else { return false };
+        let region = if place.in_ram { &mut self.ram } else { &mut self.flash };
+        let Some(slot) = region.pages.get_mut(place.page) else { return false };
+        let page = slot.get_or_insert_with(Page::new);
+        let entries = if in_it { &mut page.conditional } else { &mut page.plain };
+        entries[(address.wrapping_sub(place.span.start) >> 1) as usize % ENTRIES] = inst;
+        if place.in_ram {
+            guard(memory, &place.span);
+        }
+        true
+    }
+
+    /// Drops what was decoded from `stale`.
+    pub fn forget(&mut self, stale: &Range<u32>) {
+        self.flash.forget(stale);
+        self.ram.forget(stale);
+    }
+
+    pub fn forget_all(&mut self) {
+        self.flash.forget_all();
+        self.ram.forget_all();
+    }
+}
+
+/// Widens the part of RAM in which a write counts as a change of code. It only grows: code in RAM is rare.
+fn guard(memory: &mut Memory, span: &Range<u32>) {
+    let start = (span.start - memory.ram_base) as usize;
+    let end = start + PAGE as usize + REACH;
+    if memory.code_len == 0 {
+        (memory.code_start, memory.code_len) = (start, end - start);
+        return;
+    }
+    let old_end = memory.code_start + memory.code_len;
+    memory.code_start = memory.code_start.min(start);
+    memory.code_len = old_end.max(end) - memory.code_start;
+}
+
+fn decode_at(memory: &Memory, address: u32, in_it: bool) -> Option<Inst> {
+    let first = u16::from_le_bytes(memory.read(address)?);
+    let second =
+        if decode::is_wide(first) { u16::from_le_bytes(memory.read(address.wrapping_add(2))?) } else { 0 };
+    let inst = decode::decode(Site { address, in_it }, first, second);
+    Some(fold_literal(memory, inst))
+}
+
+/// A literal in flash cannot change, so loading it is a move, as long as nothing restricts reading it.
+fn fold_literal(memory: &Memory, inst: Inst) -> Inst {
+    let in_flash = inst.imm.wrapping_sub(memory.flash_base) < memory.flash.len() as u32;
+    if inst.op != Op::LdrLit || !memory.direct || !in_flash || inst.imm & 3 != 0 {
+        return inst;
+    }
+    match memory.read(inst.imm) {
+        Some(bytes) => Inst { op: Op::MovImm, imm: u32::from_le_bytes(bytes), ..inst },
+        None => inst,
+    }
+}

@@ -1,0 +1,52 @@
+//! What a processor is built with.
+
+use std::ops::Range;
+
+/// The fixed properties of one processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Address of the first flash byte.
+    pub flash_base: u32,
+    /// Address of the first RAM byte.
+    pub ram_base: u32,
+    /// Bytes of RAM.
+    pub ram_size: usize,
+    /// Number of external interrupts, at most [`Config::MAX_INTERRUPTS`].
+    pub interrupts: u16,
+    /// Implemented priority bits, 3 to 8; the others read as zero.
+    pub priority_bits: u8,
+    /// Reset value of VTOR, a multiple of 128.
+    pub vtor: u32,
+    /// Fetching an instruction from here exits to the host; empty for none.
+    pub trap: Range<u32>,
+    /// Processor cycles for each tick of SysTick's reference clock (SYST_CSR.CLKSOURCE = 0); at least 1.
+    pub systick_reference_divider: u32,
+    /// What SYST_CALIB reads.
+    pub systick_calibration: u32,
+    /// BKPT exits with [`Exit::Breakpoint`](crate::Exit::Breakpoint), as under a debugger. Otherwise it is a DebugMonitor
+    /// exception or a HardFault, as without one.
+    pub halt_on_breakpoint: bool,
+}
+
+impl Config {
+    /// The architecture's limit of external interrupts.
+    pub const MAX_INTERRUPTS: u16 = 480;
+}
+
+impl Default for Config {
+    /// An STM32U585's application side: 768 KiB of RAM at 0x20000000, flash at 0x08000000, 126 interrupts.
+    fn default() -> Config {
+        Config {
+            flash_base: 0x0800_0000,
+            ram_base: 0x2000_0000,
+            ram_size: 768 << 10,
+            interrupts: 126,
+            priority_bits: 4,
+            vtor: 0x0800_0000,
+            trap: 0..0,
+            systick_reference_divider: 8,
+            systick_calibration: 0,
+            halt_on_breakpoint: false,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The processor's state without its decoded code: what instructions and exceptions work on.
+
+use std::ops::Range;
+
+use crate::config::Config;
+use crate::fault::Event;
+use crate::fpu::Fpu;
+use crate::memory::Memory;
+use crate::mpu::Mpu;
+use crate::nvic::{NO_PRIORITY, Nvic};
+use crate::private::CycleCounter;
+use crate::scb::Scb;
+use crate::systick::SysTick;
+
+/// The condition flags, each in the form that is cheapest to produce.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags {
+    /// N is bit 31.
+    pub n: u32,
+    /// Z is set when this is zero.
+    pub z: u32,
+    pub c: bool,
+    /// V is bit 31.
+    pub v: u32,
+}
+
+impl Flags {
+    /// As in APSR bits 31..28.
+    pub fn bits(self) -> u32 {
+        let z = u32::from(self.z == 0);
+        self.n & 1 << 31 | z << 30 | u32::from(self.c) << 29 | self.v >> 31 << 28
+    }
+    pub fn from_bits(bits: u32) -> Flags {
+        Flags { n: bits, z: !bits & 1 << 30, c: bits & 1 << 29 != 0, v: bits << 3 }
+    }
+}
+
+/// What the processor is doing between instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    Awake,
+    ForInterrupt,
+    ForEvent,
+}
+
+pub(crate) struct Core {
+    /// R0 to R14; R13 is the current stack pointer. R15 is scratch: results sent there are discarded.
+    pub r: [u32; 16],
+    /// The next instruction's address.
+    pub pc: u32,
+    pub flags: Flags,
+    /// ITSTATE as in EPSR; zero outside an IT block.
+    pub it: u8,
+    /// The register a resumed load/store multiple continues with (EPSR.ICI), zero if none.
+    pub ici: u8,
+    /// EPSR.T.
+    pub thumb: bool,
+    pub cycles: u64,
+    /// The run loop looks up when `cycles` reaches this; zero asks for it at once.
+    pub until: u64,
+    pub memory: Memory,
+
+    /// APSR.Q.
+    pub q: bool,
+    /// APSR.GE.
+    pub ge: u8,
+    /// IPSR: the current exception, zero in thread mode.
+    pub ipsr: u16,
+    /// The stack pointer that is not in R13.
+    pub other_sp: u32,
+    /// True when R13 is PSP.
+    pub on_psp: bool,
+    pub msplim: u32,
+    pub psplim: u32,
+    /// CONTROL.nPRIV.
+    pub unprivileged: bool,
+    /// CONTROL.SPSEL as written; handler mode uses MSP whatever it says.
+    pub spsel: bool,
+    pub primask: bool,
+    pub faultmask: bool,
+    pub basepri: u8,
+    /// The priority running code has, kept up to date by [`Core::update_priority`].
+    pub execution_priority: i16,
+
+    /// The local exclusive monitor: the address tagged, if any.
+    pub monitor: Option<u32>,
+    pub event_register: bool,
+    pub sleep: Sleep,
+    pub nvic: Nvic,
+    pub systick: SysTick,
+    pub scb: Scb,
+    pub mpu: Mpu,
+    pub fpu: Fpu,
+    /// RAM that was decoded and has been written since.
+    pub stale: Option<Range<u32>>,
+    pub reset_requested: bool,
+    pub yield_requested: bool,
+    pub locked_up: bool,
+    /// The MPU changed: what was decoded may no longer be fetched, and literals may no longer be read.
+    pub permissions_changed: bool,
+    pub cycle_counter: CycleCounter,
+}
+
+impl Core {
+    pub fn new(config: &Config, memory: Memory) -> Core {
+        Core {
+            r: [0; 16],
+            pc: 0,
+            flags: Flags::default(),
+            it: 0,
+            ici: 0,
+            thumb: true,
+            cycles: 0,
+            until: 0,
+            memory,
+            q: false,
+            ge: 0,
+            ipsr: 0,
+            other_sp: 0,
+            on_psp: false,
+            msplim: 0,
+            psplim: 0,
+            unprivileged: false,
+            spsel: false,
+            primask: false,
+            faultmask: false,
+            basepri: 0,
+            execution_priority: NO_PRIORITY,
+            monitor: None,
+            event_register: false,
+            sleep: Sleep::Awake,
+            nvic: Nvic::new(config.interrupts, config.priority_bits),
+            systick: SysTick::new(config.systick_reference_divider, config.systick_calibration),
+            scb: Scb::new(config.vtor),
+            mpu: Mpu::default(),
+            fpu: Fpu::default(),
+            stale: None,
+            reset_requested: false,
+            yield_requested: false,
+            locked_up: false,
+            permissions_changed: false,
+            cycle_counter: CycleCounter::default(),
+        }
+    }
+
+    /// Makes the run loop look up before the next instruction.
+    pub fn attention(&mut self) {
+        self.until = 0;
+    }
+
+    pub fn in_handler_mode(&self) -> bool {
+        self.ipsr != 0
+    }
+
+    /// Whether running code is privileged.
+    pub fn privileged(&self) -> bool {
+        self.in_handler_mode() || !self.unprivileged
+    }
+
+    /// Reads register `n` of R0 to R14.
+    #[inline(always)]
+    pub fn reg(&self, n: u8) -> u32 {
+        self.r[(n & 15) as usize]
+    }
+
+    /// Writes register `d` of R0 to R12 and R14; 15 discards.
+    #[inline(always)]
+    pub fn set_reg(&mut self, d: u8, value: u32) {
+        self.r[(d & 15) as usize] = value;
+    }
+
+    /// Writes any register but PC, keeping SP a multiple of four.
+    pub fn set_any(&mut self, d: u8, value: u32) {
+        self.set_reg(d, if d == 13 { value & !3 } else { value });
+    }
+
+    /// The limit of the current stack (B3.21); zero never limits.
+    pub fn stack_limit(&self) -> u32 {
+        if self.on_psp { self.psplim } else { self.msplim }
+    }
+
+    /// Moves SP as instructions do: below the limit is a stack overflow.
+    pub fn move_sp(&mut self, value: u32) -> Result<(), Event> {
+        self.check_limit(value)?;
+        self.r[13] = value & !3;
+        Ok(())
+    }
+
+    /// A stack pointer below its limit faults (STKOF), except where CCR lets handlers at negative priority through.
+    pub fn check_limit(&self, value: u32) -> Result<(), Event> {
+        if value < self.stack_limit() && !self.limit_ignored() {
+            return Err(Event::STACK_OVERFLOW);
+        }
+        Ok(())
+    }
+
+    /// CCR.STKOFHFNMIGN.
+    pub fn limit_ignored(&self) -> bool {
+        self.scb.ignores_limits() && self.execution_priority < 0
+    }
+
+    pub fn msp(&self) -> u32 {
+        if self.on_psp { self.other_sp } else { self.r[13] }
+    }
+    pub fn psp(&self) -> u32 {
+        if self.on_psp { self.r[13] } else { self.other_sp }
+    }
+    pub fn set_msp(&mut self, value: u32) {
+        *(if self.on_psp { &mut self.other_sp } else { &mut self.r[13] }) = value & !3;
+    }
+    pub fn set_psp(&mut self, value: u32) {
+        *(if self.on_psp { &mut self.r[13] } else { &mut self.other_sp }) = value & !3;
+    }
+
+    /// Puts the stack pointer the mode and SPSEL ask for into R13.
+    pub fn select_stack(&mut self) {
+        let psp = self.spsel && !self.in_handler_mode();
+        if psp != self.on_psp {
+            std::mem::swap(&mut self.r[13], &mut self.other_sp);
+            self.on_psp = psp;
+        }
+    }
+
+    /// CONTROL (B3.6): FPCA, SPSEL, nPRIV.
+    pub fn control(&self) -> u32 {
+        u32::from(self.fpu.active) << 2 | u32::from(self.spsel) << 1 | u32::from(self.unprivileged)
+    }
+
+    /// Writes CONTROL as privileged code does.
+    pub fn set_control(&mut self, value: u32) {
+        self.unprivileged = value & 1 != 0;
+        self.spsel = value & 2 != 0;
+        self.fpu.active = value & 4 != 0;
+        self.select_stack();
+        self.attention();
+    }
+
+    /// APSR: flags, Q and GE.
+    pub fn apsr(&self) -> u32 {
+        self.flags.bits() | u32::from(self.q) << 27 | u32::from(self.ge) << 16
+    }
+
+    /// EPSR's T, IT and ICI bits.
+    pub fn epsr(&self) -> u32 {
+        let it = u32::from(self.it);
+        u32::from(self.thumb) << 24 | (it & 3) << 25 | (it >> 2) << 10
+    }
+
+    pub fn xpsr(&self) -> u32 {
+        self.apsr() | self.epsr() | u32::from(self.ipsr)
+    }
+
+    /// Sets the flags, Q and GE from an xPSR value.
+    pub fn set_apsr(&mut self, value: u32) {
+        self.flags = Flags::from_bits(value);
+        self.q = value & 1 << 27 != 0;
+        self.ge = (value >> 16 & 15) as u8;
+    }
+
+    /// Sets T, IT and ICI from an xPSR value.
+    pub fn set_epsr(&mut self, value: u32) {
+        self.thumb = value & 1 << 24 != 0;
+        self.it = ((value >> 25 & 3) | (value >> 10 & 0x3F) << 2) as u8;
+        if !self.thumb {
+            self.attention();
+        }
+    }
+
+    /// Whether `condition` (0 to 15, as encoded) holds.
+    pub fn holds(&self, condition: u8) -> bool {
+        let f = &self.flags;
+        let (n, z, v) = ((f.n as i32) < 0, f.z == 0, (f.v as i32) < 0);
+        match condition {
+            0 => z,
+            1 => !z,
+            2 => f.c,
+            3 => !f.c,
+            4 => n,
+            5 => !n,
+            6 => v,
+            7 => !v,
+            8 => f.c && !z,
+            9 => !f.c || z,
+            10 => n == v,
+            11 => n != v,
+            12 => !z && n == v,
+            13 => z || n != v,
+            _ => true,
+        }
+    }
+
+    /// Brings SysTick up to now, pending its interrupt if it expired.
+    pub fn advance_systick(&mut self) {
+        if self.systick.advance(self.cycles) {
+            self.nvic.pend(crate::nvic::number::SYSTICK);
+            self.attention();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What can stop an instruction, and the fault status bits it leaves (Arm ARM B3.18, D1.2.7 CFSR, HFSR).
+
+use crate::nvic::number;
+
+/// Bits of the Configurable Fault Status Register.
+pub(crate) mod cfsr {
+    pub const IACCVIOL: u32 = 1 << 0;
+    pub const DACCVIOL: u32 = 1 << 1;
+    pub const MUNSTKERR: u32 = 1 << 3;
+    pub const MSTKERR: u32 = 1 << 4;
+    pub const MLSPERR: u32 = 1 << 5;
+    pub const MMARVALID: u32 = 1 << 7;
+    pub const IBUSERR: u32 = 1 << 8;
+    pub const PRECISERR: u32 = 1 << 9;
+    pub const UNSTKERR: u32 = 1 << 11;
+    pub const STKERR: u32 = 1 << 12;
+    pub const LSPERR: u32 = 1 << 13;
+    pub const BFARVALID: u32 = 1 << 15;
+    pub const UNDEFINSTR: u32 = 1 << 16;
+    pub const INVSTATE: u32 = 1 << 17;
+    pub const INVPC: u32 = 1 << 18;
+    pub const NOCP: u32 = 1 << 19;
+    pub const STKOF: u32 = 1 << 20;
+    pub const UNALIGNED: u32 = 1 << 24;
+    pub const DIVBYZERO: u32 = 1 << 25;
+}
+
+/// Bits of the HardFault Status Register.
+pub(crate) mod hfsr {
+    pub const VECTTBL: u32 = 1 << 1;
+    pub const FORCED: u32 = 1 << 30;
+    pub const DEBUGEVT: u32 = 1 << 31;
+}
+
+/// A synchronous fault: the exception it asks for and the status it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub exception: u16,
+    pub cfsr: u32,
+    /// Goes to MMFAR or BFAR when `cfsr` marks the register valid.
+    pub address: u32,
+}
+
+impl Fault {
+    pub const fn usage(cfsr: u32) -> Fault {
+        Fault { exception: number::USAGE_FAULT, cfsr, address: 0 }
+    }
+    pub const fn memory(cfsr: u32, address: u32) -> Fault {
+        Fault { exception: number::MEM_MANAGE, cfsr, address }
+    }
+    pub const fn bus(cfsr: u32, address: u32) -> Fault {
+        Fault { exception: number::BUS_FAULT, cfsr, address }
+    }
+}
+
+/// Why an instruction did not simply go on to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Fault(Fault),
+    Supervisor,
+    Breakpoint(u8),
+    /// A branch to an EXC_RETURN value in handler mode.
+    ExceptionReturn(u32),
+    /// Nobody has decoded this instruction yet.
+    Undecoded,
+}
+
+impl Event {
+    pub const UNDEFINED: Event = Event::usage(cfsr::UNDEFINSTR);
+    pub const STACK_OVERFLOW: Event = Event::usage(cfsr::STKOF);
+    pub const UNALIGNED: Event = Event::usage(cfsr::UNALIGNED);
+
+    pub const fn usage(bits: u32) -> Event {
+        Event::Fault(Fault::usage(bits))
+    }
+    /// A data access the bus refused.
+    pub const fn precise(address: u32) -> Event {
+        Event::Fault(Fault::bus(cfsr::PRECISERR | cfsr::BFARVALID, address))
+    }
+    /// A data access the MPU or the memory map refused.
+    pub const fn data_violation(address: u32) -> Event {
+        Event::Fault(Fault::memory(cfsr::DACCVIOL | cfsr::MMARVALID, address))
+    }
+}
+
+/// The fault registers as the host may want to see them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Configurable Fault Status Register.
+    pub cfsr: u32,
+    /// HardFault Status Register.
+    pub hfsr: u32,
+    /// MemManage Fault Address Register; means something when CFSR bit 7 is set.
+    pub mmfar: u32,
+    /// BusFault Address Register; means something when CFSR bit 15 is set.
+    pub bfar: u32,
+    /// Address of the instruction that raised the last fault.
+    pub pc: u32,
+    /// LR when the last fault was raised.
+    pub lr: u32,
+}

@@ -1,0 +1,113 @@
+//! The floating-point unit's registers and its part in exception frames (Arm ARM B3.20, B3.21).
+
+use crate::core::Core;
+use crate::fault::{Event, Fault, cfsr};
+
+/// Bits of FPCCR.
+pub(crate) mod fpccr {
+    pub const ASPEN: u32 = 1 << 31;
+    pub const LSPEN: u32 = 1 << 30;
+    pub const USER: u32 = 1 << 1;
+    pub const LSPACT: u32 = 1 << 0;
+    /// Everything software may write.
+    pub const WRITABLE: u32 = 0xF000_07FB;
+}
+
+/// FPSCR bits that FPDSCR sets the defaults of: AHP, DN, FZ, RMode.
+const DEFAULTS: u32 = 0x07C0_0000;
+/// FPSCR bits that exist.
+const FPSCR_MASK: u32 = 0xF7C0_009F;
+
+/// Registers of the unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Fpu {
+    pub s: [u32; 32],
+    pub fpscr: u32,
+    pub fpccr: u32,
+    pub fpcar: u32,
+    pub fpdscr: u32,
+    /// CONTROL.FPCA: the running context uses the unit.
+    pub active: bool,
+}
+
+impl Default for Fpu {
+    fn default() -> Fpu {
+        Fpu { s: [0; 32], fpscr: 0, fpccr: fpccr::ASPEN | fpccr::LSPEN, fpcar: 0, fpdscr: 0, active: false }
+    }
+}
+
+impl Fpu {
+    pub fn set_fpscr(&mut self, value: u32) {
+        self.fpscr = value & FPSCR_MASK;
+    }
+    pub fn set_fpdscr(&mut self, value: u32) {
+        self.fpdscr = value & DEFAULTS;
+    }
+    pub fn set_fpccr(&mut self, value: u32) {
+        self.fpccr = value & fpccr::WRITABLE;
+    }
+    /// S0 to S15 and FPSCR, in the order of an extended frame.
+    fn frame_words(&self) -> [u32; 17] {
+        let mut words = [0; 17];
+        words[..16].copy_from_slice(&self.s[..16]);
+        words[16] = self.fpscr;
+        words
+    }
+}
+
+impl Core {
+    /// Makes the unit ready for an instruction of the running context (ExecuteFPCheck): permission, then the lazy
+    /// save of the interrupted context with its own FPSCR, and only then a fresh FPSCR.
+    pub fn prepare_fp(&mut self) -> Result<(), Event> {
+        if !self.scb.fp_allowed(self.privileged()) {
+            return Err(Event::usage(cfsr::NOCP));
+        }
+        if self.fpu.fpccr & fpccr::LSPACT != 0 {
+            self.save_lazily()?;
+        }
+        if !self.fpu.active && self.fpu.fpccr & fpccr::ASPEN != 0 {
+            self.fpu.fpscr = self.fpu.fpdscr;
+            self.fpu.active = true;
+        }
+        Ok(())
+    }
+
+    fn save_lazily(&mut self) -> Result<(), Event> {
+        let privileged = self.fpu.fpccr & fpccr::USER == 0;
+        let words = self.fpu.frame_words();
+        self.stack_words(self.fpu.fpcar, &words, privileged, cfsr::MLSPERR, cfsr::LSPERR)
+            .map_err(Event::Fault)?;
+        self.fpu.fpccr &= !fpccr::LSPACT;
+        Ok(())
+    }
+
+    /// Stacks the floating-point part of a frame at `address`, now or lazily.
+    pub fn push_fp(&mut self, address: u32) -> Result<(), Fault> {
+        if !self.scb.fp_allowed(self.privileged()) {
+            return Err(Fault::usage(cfsr::NOCP));
+        }
+        if self.fpu.fpccr & fpccr::LSPEN != 0 {
+            self.fpu.fpcar = address & !7;
+            let user = if self.privileged() { 0 } else { fpccr::USER };
+            self.fpu.fpccr = self.fpu.fpccr & !fpccr::USER | user | fpccr::LSPACT;
+            return Ok(());
+        }
+        let words = self.fpu.frame_words();
+        self.stack_words(address, &words, self.privileged(), cfsr::MSTKERR, cfsr::STKERR)
+    }
+
+    /// Restores the floating-point part of a frame at `address`, unless it was never saved.
+    pub fn pop_fp(&mut self, address: u32, privileged: bool) -> Result<(), Fault> {
+        if self.fpu.fpccr & fpccr::LSPACT != 0 {
+            self.fpu.fpccr &= !fpccr::LSPACT;
+            return Ok(());
+        }
+        if !self.scb.fp_allowed(privileged) {
+            return Err(Fault::usage(cfsr::NOCP));
+        }
+        let words: [u32; 17] = self.unstack_words(address, privileged)?;
+        self.fpu.s[..16].copy_from_slice(&words[..16]);
+        self.fpu.set_fpscr(words[16]);
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! What the host may look at and change between runs.
+
+use std::sync::Arc;
+
+use crate::core::Flags;
+use crate::cpu::Cpu;
+use crate::fault::Faults;
+
+/// A register by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    /// R0 to R15; 13 is the current stack pointer, 14 LR, 15 the next instruction's address. Higher numbers read as
+    /// zero.
+    R(u8),
+    /// The program status registers together.
+    Xpsr,
+    /// Main stack pointer.
+    Msp,
+    /// Process stack pointer.
+    Psp,
+    /// Limit of the main stack.
+    Msplim,
+    /// Limit of the process stack.
+    Psplim,
+    /// Bit 0 masks everything of configurable priority.
+    Primask,
+    /// Priority from which on exceptions are masked; zero masks none.
+    Basepri,
+    /// Bit 0 masks everything but NMI.
+    Faultmask,
+    /// nPRIV, SPSEL, FPCA in bits 0 to 2.
+    Control,
+    /// S0 to S31. Higher numbers read as zero.
+    S(u8),
+    /// Floating-point status and control.
+    Fpscr,
+}
+
+impl Register {
+    /// Link register.
+    pub const LR: Register = Register::R(14);
+    /// Program counter.
+    pub const PC: Register = Register::R(15);
+    /// Current stack pointer.
+    pub const SP: Register = Register::R(13);
+}
+
+impl Cpu {
+    /// Reads a register, without side effects.
+    pub fn register(&self, register: Register) -> u32 {
+        let core = &self.core;
+        match register {
+            Register::R(15) => core.pc,
+            Register::R(n) => core.r.get(n as usize).copied().unwrap_or(0),
+            Register::Xpsr => core.xpsr(),
+            Register::Msp => core.msp(),
+            Register::Psp => core.psp(),
+            Register::Msplim => core.msplim,
+            Register::Psplim => core.psplim,
+            Register::Primask => u32::from(core.primask),
+            Register::Basepri => u32::from(core.basepri),
+            Register::Faultmask => u32::from(core.faultmask),
+            Register::Control => core.control(),
+            Register::S(n) => core.fpu.s.get(n as usize).copied().unwrap_or(0),
+            Register::Fpscr => core.fpu.fpscr,
+        }
+    }
+
+    /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped.
+    pub fn set_register(&mut self, register: Register, value: u32) {
+        let core = &mut self.core;
+        match register {
+            Register::R(15) => core.pc = value & !1,
+            Register::R(n @ 0..=14) => core.set_any(n, value),
+            Register::R(_) => {}
+            Register::Xpsr => {
+                core.set_epsr(value | 1 << 24);
+                core.flags = Flags::from_bits(value);
+                core.set_apsr(value);
+            }
+            Register::Msp => core.set_msp(value),
+            Register::Psp => core.set_psp(value),
+            Register::Msplim => core.msplim = value & !7,
+            Register::Psplim => core.psplim = value & !7,
+            Register::Primask => core.primask = value & 1 != 0,
+            Register::Basepri => core.basepri = value as u8 & core.nvic.priority_mask(),
+            Register::Faultmask => core.faultmask = value & 1 != 0,
+            Register::Control => core.set_control(value),
+            Register::S(n) => {
+                if let Some(s) = core.fpu.s.get_mut(n as usize) {
+                    *s = value;
+                }
+            }
+            Register::Fpscr => core.fpu.set_fpscr(value),
+        }
+        core.update_priority();
+    }
+
+    /// Ends a call that trapped: R0 gets the result and execution goes on at LR, as `BX LR` does, so an EXC_RETURN value
+    /// in handler mode is an exception return.
+    pub fn return_from_trap(&mut self, r0: u32) {
+        self.core.r[0] = r0;
+        if let Err(event) = self.core.branch_exchange(self.core.r[14]) {
+            self.core.raise(event);
+        }
+    }
+
+    /// Whether a handler runs.
+    pub fn in_handler_mode(&self) -> bool {
+        self.core.in_handler_mode()
+    }
+
+    /// Whether running code is privileged.
+    pub fn is_privileged(&self) -> bool {
+        self.core.privileged()
+    }
+
+    /// The current exception's number; zero in thread mode, 16 and up for external interrupts.
+    pub fn exception_number(&self) -> u16 {
+        self.core.ipsr
+    }
+
+    /// Pends an external interrupt as a pulse does. An `irq` that is not configured is ignored, here and below.
+    pub fn pend_interrupt(&mut self, irq: u16) {
+        self.core.nvic.pend_irq(irq);
+    }
+
+    /// Takes back a pending interrupt; a line that is high stays pending.
+    pub fn clear_pending(&mut self, irq: u16) {
+        if let Some(number) = self.core.nvic.external(irq) {
+            self.core.nvic.unpend(number);
+        }
+    }
+
+    /// Sets the level of an interrupt line; one that stays high pends again after its handler returns.
+    pub fn set_level(&mut self, irq: u16, high: bool) {
+        self.core.nvic.set_level(irq, high);
+    }
+
+    /// Whether the interrupt is pending.
+    pub fn is_pending(&self, irq: u16) -> bool {
+        self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.pending.contains(n))
+    }
+
+    /// Whether the application enabled the interrupt.
+    pub fn is_enabled(&self, irq: u16) -> bool {
+        self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.enabled.contains(n))
+    }
+
+    /// Whether the interrupt's handler runs, or was pre-empted.
+    pub fn is_active(&self, irq: u16) -> bool {
+        self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.active.contains(n))
+    }
+
+    /// Sets the event register, as an external event does: a WFE ends.
+    pub fn signal_event(&mut self) {
+        self.core.event_register = true;
+    }
+
+    /// Copies flash or RAM; false, and nothing copied, if the range is not wholly inside one of them. Neither this nor
+    /// [`Cpu::write_memory`] has side effects or asks the MPU.
+    pub fn read_memory(&self, address: u32, into: &mut [u8]) -> bool {
+        match self.core.memory.slice(address, into.len()) {
+            Some(bytes) => into.copy_from_slice(bytes),
+            None => return false,
+        }
+        true
+    }
+
+    /// Borrows flash or RAM, if the range is wholly inside one of them.
+    pub fn memory(&self, address: u32, length: usize) -> Option<&[u8]> {
+        self.core.memory.slice(address, length)
+    }
+
+    /// Writes flash or RAM and forgets what was decoded there; false if the range is not wholly inside one of them.
+    /// Writing flash that other processors share gives this one its own copy.
+    pub fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let core = &mut self.core;
+        if let Some(place) = core.memory.ram_slice(address, bytes.len()) {
+            place.copy_from_slice(bytes);
+            core.note_code_write(address, bytes.len());
+            return true;
+        }
+        if core.memory.slice(address, bytes.len()).is_none() {
+            return false;
+        }
+        let start = address.wrapping_sub(core.memory.flash_base) as usize;
+        Arc::make_mut(&mut core.memory.flash)[start..start + bytes.len()].copy_from_slice(bytes);
+        self.forget_code();
+        true
+    }
+
+    /// Cycles since the processor was made: one for each instruction, plus those skipped.
+    pub fn cycles(&self) -> u64 {
+        self.core.cycles
+    }
+
+    /// Lets `cycles` pass in which nothing runs: SysTick and DWT_CYCCNT go on.
+    pub fn skip_cycles(&mut self, cycles: u64) {
+        self.core.cycles = self.core.cycles.saturating_add(cycles);
+        self.core.advance_systick();
+    }
+
+    /// The cycle at which SysTick next pends its interrupt, if it is set up to.
+    pub fn next_event(&self) -> Option<u64> {
+        self.core.systick.next_event()
+    }
+
+    /// The fault registers and where the last fault happened.
+    pub fn fault_state(&self) -> Faults {
+        self.core.scb.faults()
+    }
+}

@@ -1,0 +1,187 @@
+//! The memory protection unit (PMSAv8, Arm ARM B6) and the memory map's never-execute regions (B7).
+
+use std::ops::Range;
+
+use crate::core::Core;
+use crate::fault::{Event, Fault, cfsr};
+
+const REGIONS: usize = 8;
+const ENABLE: u32 = 1 << 0;
+const HFNMIENA: u32 = 1 << 1;
+const PRIVDEFENA: u32 = 1 << 2;
+/// RBAR.XN, RBAR.AP and RLAR.EN.
+const XN: u32 = 1 << 0;
+const READ_ONLY: u32 = 1 << 2;
+const ANY_PRIVILEGE: u32 = 1 << 1;
+const REGION_ENABLE: u32 = 1 << 0;
+const GRANULE: u32 = 32;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Region {
+    rbar: u32,
+    rlar: u32,
+}
+
+impl Region {
+    fn enabled(self) -> bool {
+        self.rlar & REGION_ENABLE != 0
+    }
+    fn first(self) -> u32 {
+        self.rbar & !(GRANULE - 1)
+    }
+    fn last(self) -> u32 {
+        self.rlar | (GRANULE - 1)
+    }
+    fn contains(self, address: u32) -> bool {
+        self.enabled() && self.first() <= address && address <= self.last()
+    }
+}
+
+/// What an address allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub read: bool,
+    pub write: bool,
+    pub execute: bool,
+    /// The region that decided, if exactly one did.
+    pub region: Option<u8>,
+}
+
+impl Access {
+    const NONE: Access = Access { read: false, write: false, execute: false, region: None };
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mpu {
+    control: u32,
+    number: u32,
+    regions: [Region; REGIONS],
+    mair: [u32; 2],
+}
+
+impl Mpu {
+    pub fn enabled(&self) -> bool {
+        self.control & ENABLE != 0
+    }
+
+    /// What `address` allows; `negative` says that code runs at a negative priority.
+    pub fn access(&self, address: u32, privileged: bool, negative: bool) -> Access {
+        let private = matches!(address, 0xE000_0000..0xE010_0000);
+        if !self.enabled() || private || (negative && self.control & HFNMIENA == 0) {
+            return default_map(address);
+        }
+        let mut hits = self.regions.iter().enumerate().filter(|(_, r)| r.contains(address));
+        match (hits.next(), hits.next()) {
+            (Some((index, region)), None) => region_access(index, *region, address, privileged),
+            (None, _) if privileged && self.control & PRIVDEFENA != 0 => default_map(address),
+            _ => Access::NONE,
+        }
+    }
+
+    /// The part of `span` around `address` in which permissions do not change.
+    pub fn uniform(&self, address: u32, span: Range<u32>) -> Range<u32> {
+        let edges =
+            self.regions.iter().filter(|r| r.enabled()).flat_map(|r| [r.first(), r.last().wrapping_add(1)]);
+        edges.fold(span, |span, edge| {
+            if edge <= address { span.start.max(edge)..span.end } else { span.start..span.end.min(edge) }
+        })
+    }
+
+    /// Reads the register at `offset` from 0xE000ED90.
+    pub fn read(&self, offset: u32) -> u32 {
+        match offset {
+            0x00 => (REGIONS as u32) << 8,
+            0x04 => self.control,
+            0x08 => self.number,
+            0x0C..0x2C if offset & 4 != 0 => self.regions[self.alias(offset - 0x0C)].rbar,
+            0x0C..0x2C => self.regions[self.alias(offset - 0x0C)].rlar,
+            0x30 => self.mair[0],
+            0x34 => self.mair[1],
+            _ => 0,
+        }
+    }
+
+    /// Writes the register at `offset` from 0xE000ED90.
+    pub fn write(&mut self, offset: u32, value: u32) {
+        match offset {
+            0x04 => self.control = value & (ENABLE | HFNMIENA | PRIVDEFENA),
+            0x08 => self.number = value & (REGIONS as u32 - 1),
+            0x0C..0x2C => {
+                let region = &mut self.regions[self.alias(offset - 0x0C)];
+                *(if offset & 4 != 0 { &mut region.rbar } else { &mut region.rlar }) = value;
+            }
+            0x30 => self.mair[0] = value,
+            0x34 => self.mair[1] = value,
+            _ => {}
+        }
+    }
+
+    /// The region behind RBAR/RLAR and their aliases: the first pair is MPU_RNR itself, the others replace its low bits.
+    fn alias(&self, offset: u32) -> usize {
+        let alias = offset / 8;
+        (if alias == 0 { self.number } else { self.number & !3 | alias }) as usize
+    }
+}
+
+fn region_access(index: usize, region: Region, address: u32, privileged: bool) -> Access {
+    let read = privileged || region.rbar & ANY_PRIVILEGE != 0;
+    let write = read && region.rbar & READ_ONLY == 0;
+    let execute = read && region.rbar & XN == 0 && default_map(address).execute;
+    Access { read, write, execute, region: Some(index as u8) }
+}
+
+/// The background map: everything may be read and written; peripherals and the system space never execute.
+fn default_map(address: u32) -> Access {
+    let execute = !matches!(address >> 29, 2 | 5 | 6 | 7);
+    Access { read: true, write: true, execute, region: None }
+}
+
+impl Core {
+    fn access(&self, address: u32, privileged: bool) -> Access {
+        self.mpu.access(address, privileged, self.execution_priority < 0)
+    }
+
+    /// Whether running code may fetch from `address`, and how far around it within `span` the answer holds.
+    pub fn fetch_window(&self, address: u32, span: Range<u32>) -> Result<Range<u32>, Event> {
+        if !self.access(address, self.privileged()).execute {
+            return Err(Event::Fault(Fault::memory(cfsr::IACCVIOL, 0)));
+        }
+        Ok(if self.mpu.enabled() { self.mpu.uniform(address, span) } else { span })
+    }
+
+    /// Checks one data access of up to four bytes.
+    pub fn mpu_check(&self, address: u32, bytes: u32, privileged: bool, write: bool) -> Result<(), Event> {
+        if !self.mpu.enabled() {
+            return Ok(());
+        }
+        for end in [address, address.wrapping_add(bytes - 1)] {
+            let access = self.access(end, privileged);
+            if !(if write { access.write } else { access.read }) {
+                return Err(Event::data_violation(address));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a longer span, granule by granule.
+    pub fn mpu_check_span(
+        &self,
+        address: u32,
+        bytes: u32,
+        privileged: bool,
+        write: bool,
+    ) -> Result<(), Event> {
+        if !self.mpu.enabled() {
+            return Ok(());
+        }
+        (0..bytes.div_ceil(4))
+            .try_for_each(|word| self.mpu_check(address.wrapping_add(word * 4), 4, privileged, write))
+    }
+
+    /// The TT instruction's answer (B8.4 without security): region, its validity, read and write permission.
+    pub fn test_target(&self, address: u32, unprivileged: bool) -> u32 {
+        let access = self.access(address, self.privileged() && !unprivileged);
+        let region = access.region.map_or(0, |r| u32::from(r) | 1 << 16);
+        region | u32::from(access.read) << 18 | u32::from(access.write) << 19
+    }
+}

@@ -1,0 +1,265 @@
+//! Interrupt and exception state: pending, active, enabled, priorities (Arm ARM B3.9, B3.13, D1.2 NVIC registers).
+
+use crate::config::Config;
+
+/// Exception numbers (B3.8).
+pub(crate) mod number {
+    pub const NMI: u16 = 2;
+    pub const HARD_FAULT: u16 = 3;
+    pub const MEM_MANAGE: u16 = 4;
+    pub const BUS_FAULT: u16 = 5;
+    pub const USAGE_FAULT: u16 = 6;
+    pub const SVCALL: u16 = 11;
+    pub const DEBUG_MONITOR: u16 = 12;
+    pub const PENDSV: u16 = 14;
+    pub const SYSTICK: u16 = 15;
+    /// The first external interrupt.
+    pub const EXTERNAL: u16 = 16;
+}
+
+/// The execution priority of thread mode with nothing active or masked: below every exception.
+pub(crate) const NO_PRIORITY: i16 = 256;
+
+const WORDS: usize = Config::MAX_INTERRUPTS as usize / 32 + 1;
+
+/// A set of exception numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Set([u32; WORDS]);
+
+impl Set {
+    pub fn contains(&self, number: u16) -> bool {
+        self.0[number as usize / 32] & (1 << (number % 32)) != 0
+    }
+    pub fn insert(&mut self, number: u16) {
+        self.0[number as usize / 32] |= 1 << (number % 32);
+    }
+    pub fn remove(&mut self, number: u16) {
+        self.0[number as usize / 32] &= !(1 << (number % 32));
+    }
+    pub fn put(&mut self, number: u16, member: bool) {
+        if member { self.insert(number) } else { self.remove(number) }
+    }
+    fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.both(self)
+    }
+    /// Whether `number` is the only member.
+    pub fn only(&self, number: u16) -> bool {
+        self.iter().eq([number])
+    }
+    /// Members of both sets, ascending.
+    fn both<'a>(&'a self, other: &'a Set) -> impl Iterator<Item = u16> + 'a {
+        self.0.iter().zip(&other.0).enumerate().flat_map(|(word, (a, b))| Ones(a & b, word as u16 * 32))
+    }
+    /// The bits of external interrupts `32 * word ..`, as the NVIC's registers show them.
+    fn external(&self, word: usize) -> u32 {
+        let high = self.0.get(word + 1).copied().unwrap_or(0);
+        self.0[word] >> 16 | high << 16
+    }
+}
+
+/// The positions of the ones in a word, plus a base.
+struct Ones(u32, u16);
+
+impl Iterator for Ones {
+    type Item = u16;
+    fn next(&mut self) -> Option<u16> {
+        let at = (self.0 != 0).then(|| self.0.trailing_zeros() as u16)?;
+        self.0 &= self.0 - 1;
+        Some(self.1 + at)
+    }
+}
+
+/// A pending exception and its priorities.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub number: u16,
+    /// The whole priority, which orders pending exceptions.
+    pub priority: i16,
+}
+
+/// The state of every exception.
+#[derive(Clone, Debug)]
+pub(crate) struct Nvic {
+    pub pending: Set,
+    pub active: Set,
+    pub enabled: Set,
+    level: Set,
+    priority: Vec<u8>,
+    interrupts: u16,
+    priority_mask: u8,
+    /// AIRCR.PRIGROUP.
+    pub prigroup: u8,
+    /// An interrupt became pending since this was last taken: an event for WFE with SEVONPEND.
+    pub newly_pending: bool,
+}
+
+impl Nvic {
+    pub fn new(interrupts: u16, priority_bits: u8) -> Nvic {
+        let interrupts = interrupts.min(Config::MAX_INTERRUPTS);
+        let mut nvic = Nvic {
+            pending: Set::default(),
+            active: Set::default(),
+            enabled: Set::default(),
+            level: Set::default(),
+            priority: vec![0; (number::EXTERNAL + interrupts) as usize],
+            interrupts,
+            priority_mask: !(0xFFu16 >> priority_bits.clamp(3, 8)) as u8,
+            prigroup: 0,
+            newly_pending: false,
+        };
+        nvic.reset();
+        nvic
+    }
+
+    /// Back to reset; lines that are high stay high.
+    pub fn reset(&mut self) {
+        self.pending = Set::default();
+        self.active = Set::default();
+        self.enabled = Set::default();
+        for always in [number::NMI, number::HARD_FAULT, number::SVCALL, number::PENDSV, number::SYSTICK] {
+            self.enabled.insert(always);
+        }
+        self.enabled.insert(number::DEBUG_MONITOR);
+        self.priority.fill(0);
+        self.prigroup = 0;
+        let high: Vec<u16> = self.level.iter().collect();
+        high.into_iter().for_each(|line| self.pending.insert(line));
+    }
+
+    pub fn interrupts(&self) -> u16 {
+        self.interrupts
+    }
+
+    /// The exception number of external interrupt `irq`, if it is configured.
+    pub fn external(&self, irq: u16) -> Option<u16> {
+        (irq < self.interrupts).then_some(irq + number::EXTERNAL)
+    }
+
+    pub fn pend(&mut self, number: u16) {
+        self.newly_pending |= !self.pending.contains(number);
+        self.pending.insert(number);
+    }
+
+    pub fn pend_irq(&mut self, irq: u16) {
+        if let Some(number) = self.external(irq) {
+            self.pend(number);
+        }
+    }
+
+    /// Clears the pending state; a line that is still high pends again at once.
+    pub fn unpend(&mut self, number: u16) {
+        if !self.level.contains(number) || self.active.contains(number) {
+            self.pending.remove(number);
+        }
+    }
+
+    pub fn set_level(&mut self, irq: u16, high: bool) {
+        let Some(number) = self.external(irq) else { return };
+        let was = self.level.contains(number);
+        self.level.put(number, high);
+        if high && !was && !self.active.contains(number) {
+            self.pend(number);
+        }
+    }
+
+    /// The handler starts.
+    pub fn activate(&mut self, number: u16) {
+        self.pending.remove(number);
+        self.active.insert(number);
+    }
+
+    /// The handler is over; a line that is still high pends again.
+    pub fn deactivate(&mut self, number: u16) {
+        self.active.remove(number);
+        if self.level.contains(number) {
+            self.pend(number);
+        }
+    }
+
+    /// The whole priority of an exception: -2 for NMI, -1 for HardFault, else the priority byte.
+    pub fn priority(&self, number: u16) -> i16 {
+        match number {
+            1 => -3,
+            number::NMI => -2,
+            number::HARD_FAULT => -1,
+            _ => self.priority.get(number as usize).map_or(NO_PRIORITY, |&p| i16::from(p)),
+        }
+    }
+
+    /// The part of a priority that decides pre-emption (AIRCR.PRIGROUP, B3.13).
+    pub fn group(&self, priority: i16) -> i16 {
+        if priority < 0 { priority } else { priority & !((2i16 << self.prigroup) - 1) }
+    }
+
+    /// The priority of what is active, without masks.
+    pub fn active_priority(&self) -> i16 {
+        self.active.iter().map(|n| self.group(self.priority(n))).min().unwrap_or(NO_PRIORITY)
+    }
+
+    /// The pending, enabled exception that goes first.
+    pub fn highest_pending(&self) -> Option<Candidate> {
+        self.pending
+            .both(&self.enabled)
+            .map(|number| Candidate { number, priority: self.priority(number) })
+            .min_by_key(|c| c.priority)
+    }
+
+    /// Whether any external interrupt is pending.
+    pub fn external_pending(&self) -> bool {
+        self.pending.iter().any(|n| n >= number::EXTERNAL)
+    }
+
+    /// Reads a priority byte by exception number.
+    pub fn priority_byte(&self, number: u16) -> u8 {
+        self.priority.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// Writes a priority byte; bits that are not implemented stay zero.
+    pub fn set_priority_byte(&mut self, number: u16, value: u8) {
+        let mask = self.priority_mask;
+        if let Some(byte) = self.priority.get_mut(number as usize) {
+            *byte = value & mask;
+        }
+    }
+
+    /// The bits of a BASEPRI or priority value that exist.
+    pub fn priority_mask(&self) -> u8 {
+        self.priority_mask
+    }
+
+    /// Reads an NVIC register at `offset` from 0xE000E100, by word.
+    pub fn read(&self, offset: u32) -> u32 {
+        let word = (offset / 4 % 16) as usize;
+        match offset {
+            0x000..0x040 | 0x080..0x0C0 => self.enabled.external(word),
+            0x100..0x140 | 0x180..0x1C0 => self.pending.external(word),
+            0x200..0x240 => self.active.external(word),
+            0x300..0x4F0 => self.read_priorities(offset as u16 - 0x300),
+            _ => 0,
+        }
+    }
+
+    /// Writes an NVIC register at `offset` from 0xE000E100, by word.
+    pub fn write(&mut self, offset: u32, value: u32) {
+        let first = (offset / 4 % 16) as u16 * 32;
+        match offset {
+            0x000..0x040 => self.each(first, value, |nvic, n| nvic.enabled.insert(n)),
+            0x080..0x0C0 => self.each(first, value, |nvic, n| nvic.enabled.remove(n)),
+            0x100..0x140 => self.each(first, value, Nvic::pend),
+            0x180..0x1C0 => self.each(first, value, Nvic::unpend),
+            _ => {}
+        }
+    }
+
+    fn each(&mut self, first: u16, bits: u32, act: impl Fn(&mut Nvic, u16)) {
+        for irq in Ones(bits, first) {
+            if let Some(number) = self.external(irq) {
+                act(self, number);
+            }
+        }
+    }
+
+    fn read_priorities(&self, irq: u16) -> u32 {
+        u32::from_le_bytes([0, 1, 2, 3].map(|i| self.priority_byte(number::EXTERNAL + (irq & !3) + i)))
+    }
+}

@@ -1,0 +1,128 @@
+//! The private peripheral bus, 0xE0000000 to 0xE00FFFFF: who answers at which address.
+
+use crate::bus::Width;
+use crate::core::Core;
+use crate::fault::Event;
+
+const STIR: u32 = 0xE000_EF00;
+const DWT_CTRL: u32 = 0xE000_1000;
+const DWT_CYCCNT: u32 = 0xE000_1004;
+/// DWT_CTRL.CYCCNTENA.
+const CYCCNTENA: u32 = 1 << 0;
+/// DWT_CTRL as it reads with no comparators: NOTRCPKT, NOEXTTRIG, NOPRFCNT.
+const DWT_FEATURES: u32 = 0x0D00_0000;
+
+/// The data watchpoint unit's cycle counter: what is added to the cycle count while it runs, its value otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CycleCounter {
+    running: bool,
+    offset: u32,
+}
+
+impl Core {
+    /// Reads from the private bus. Only privileged code may.
+    pub fn read_private(&mut self, address: u32, width: Width, privileged: bool) -> Result<u32, Event> {
+        if !privileged {
+            return Err(Event::precise(address));
+        }
+        let word = self.read_private_word(address & !3);
+        Ok(match width {
+            Width::Word => word,
+            Width::Half => word >> (address % 4 * 8) & 0xFFFF,
+            Width::Byte => word >> (address % 4 * 8) & 0xFF,
+        })
+    }
+
+    /// Writes to the private bus. Only privileged code may, except to STIR where CCR lets it.
+    pub fn write_private(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+        privileged: bool,
+    ) -> Result<(), Event> {
+        if !privileged && !(address == STIR && self.scb.user_may_pend()) {
+            return Err(Event::precise(address));
+        }
+        match (width, address) {
+            (Width::Word, _) => self.write_private_word(address, value),
+            (_, 0xE000_E400..=0xE000_E5EF | 0xE000_ED18..=0xE000_ED23) => {
+                self.write_priority_bytes(address, width, value);
+            }
+            (_, 0xE000_ED28..=0xE000_ED2B) => {
+                self.write_private_word(address & !3, value << (address % 4 * 8));
+            }
+            _ => self.write_part(address, width, value),
+        }
+        self.attention();
+        Ok(())
+    }
+
+    /// A narrow write to a register that is meant to be written whole: the rest keeps its value.
+    fn write_part(&mut self, address: u32, width: Width, value: u32) {
+        let mask = if width == Width::Byte { 0xFF } else { 0xFFFF };
+        let at = address % 4 * 8;
+        let old = self.read_private_word(address & !3);
+        self.write_private_word(address & !3, old & !(mask << at) | (value & mask) << at);
+    }
+
+    fn write_priority_bytes(&mut self, address: u32, width: Width, value: u32) {
+        let first = match address {
+            0xE000_ED18.. => address - 0xE000_ED14,
+            _ => address - 0xE000_E400 + 16,
+        };
+        for (number, byte) in (first as u16..).zip(value.to_le_bytes()).take(width.bytes() as usize) {
+            if !matches!(number, 7..=10 | 13) {
+                self.nvic.set_priority_byte(number, byte);
+            }
+        }
+        self.update_priority();
+    }
+
+    fn read_private_word(&mut self, address: u32) -> u32 {
+        match address {
+            DWT_CTRL => DWT_FEATURES | u32::from(self.cycle_counter.running),
+            DWT_CYCCNT => self.cyccnt(),
+            0xE000_E004 => u32::from(self.nvic.interrupts().div_ceil(32)).saturating_sub(1),
+            0xE000_E010..=0xE000_E01C => {
+                self.advance_systick();
+                self.systick.read(address - 0xE000_E010)
+            }
+            0xE000_E100..=0xE000_E5EC => self.nvic.read(address - 0xE000_E100),
+            0xE000_ED00..=0xE000_EFFC => self.read_scb(address),
+            _ => 0,
+        }
+    }
+
+    fn write_private_word(&mut self, address: u32, value: u32) {
+        match address {
+            DWT_CTRL => self.run_cyccnt(value & CYCCNTENA != 0),
+            DWT_CYCCNT => self.set_cyccnt(value),
+            0xE000_E010..=0xE000_E01C => {
+                self.advance_systick();
+                self.systick.write(address - 0xE000_E010, value, self.cycles);
+            }
+            0xE000_E400..=0xE000_E5EC => self.write_priority_bytes(address, Width::Word, value),
+            0xE000_E100..=0xE000_E3FC => self.nvic.write(address - 0xE000_E100, value),
+            0xE000_ED00..=0xE000_EFFC => self.write_scb(address, value),
+            _ => {}
+        }
+    }
+
+    /// DWT_CYCCNT: counts cycles while DWT_CTRL and DEMCR enable it.
+    fn cyccnt(&self) -> u32 {
+        let counter = &self.cycle_counter;
+        if counter.running { (self.cycles as u32).wrapping_add(counter.offset) } else { counter.offset }
+    }
+
+    fn set_cyccnt(&mut self, value: u32) {
+        let base = if self.cycle_counter.running { self.cycles as u32 } else { 0 };
+        self.cycle_counter.offset = value.wrapping_sub(base);
+    }
+
+    fn run_cyccnt(&mut self, run: bool) {
+        let value = self.cyccnt();
+        self.cycle_counter.running = run && self.scb.trace_enabled();
+        self.set_cyccnt(value);
+    }
+}

@@ -1,0 +1,288 @@
+//! The System Control Block's own registers (Arm ARM D1.2).
+
+use crate::core::Core;
+use crate::fault::{Fault, Faults, cfsr};
+use crate::nvic::number;
+
+mod ccr {
+    pub const RESET: u32 = 1 << 9 | 1 << 0;
+    pub const USERSETMPEND: u32 = 1 << 1;
+    pub const UNALIGN_TRP: u32 = 1 << 3;
+    pub const DIV_0_TRP: u32 = 1 << 4;
+    pub const STKOFHFNMIGN: u32 = 1 << 10;
+    pub const WRITABLE: u32 = USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | 1 << 8 | STKOFHFNMIGN | 1 << 18;
+}
+
+/// SCR bits: SLEEPONEXIT and SEVONPEND.
+const SLEEPONEXIT: u32 = 1 << 1;
+const SEVONPEND: u32 = 1 << 4;
+/// DEMCR bits.
+const MON_EN: u32 = 1 << 16;
+const TRCENA: u32 = 1 << 24;
+/// DFSR.BKPT.
+const DFSR_BKPT: u32 = 1 << 1;
+/// CPACR bits that exist: coprocessors 10 and 11.
+const CPACR_MASK: u32 = 0x00F0_0000;
+
+/// Cortex-M33 r0p4.
+const CPUID: u32 = 0x410F_D214;
+/// AIRCR.VECTKEY, and how it reads.
+const VECTKEY: u32 = 0x05FA;
+const VECTKEYSTAT: u32 = 0xFA05;
+
+/// SHCSR: the bit of each exception's active, pending and enable state.
+const ACTIVE_BITS: [(u32, u16); 9] =
+    [(0, 4), (1, 5), (2, 3), (3, 6), (5, 2), (7, 11), (8, 12), (10, 14), (11, 15)];
+const PENDING_BITS: [(u32, u16); 5] = [(12, 6), (13, 4), (14, 5), (15, 11), (21, 3)];
+const ENABLE_BITS: [(u32, u16); 3] = [(16, 4), (17, 5), (18, 6)];
+
+/// Registers without a home elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Scb {
+    pub vtor: u32,
+    pub hfsr: u32,
+    cfsr: u32,
+    mmfar: u32,
+    bfar: u32,
+    dfsr: u32,
+    ccr: u32,
+    scr: u32,
+    cpacr: u32,
+    demcr: u32,
+    last_fault_pc: u32,
+    last_fault_lr: u32,
+}
+
+impl Scb {
+    pub fn new(vtor: u32) -> Scb {
+        Scb {
+            vtor: vtor & !0x7F,
+            hfsr: 0,
+            cfsr: 0,
+            mmfar: 0,
+            bfar: 0,
+            dfsr: 0,
+            ccr: ccr::RESET,
+            scr: 0,
+            cpacr: 0,
+            demcr: 0,
+            last_fault_pc: 0,
+            last_fault_lr: 0,
+        }
+    }
+
+    pub fn traps_unaligned(&self) -> bool {
+        self.ccr & ccr::UNALIGN_TRP != 0
+    }
+    pub fn traps_division_by_zero(&self) -> bool {
+        self.ccr & ccr::DIV_0_TRP != 0
+    }
+    pub fn ignores_limits(&self) -> bool {
+        self.ccr & ccr::STKOFHFNMIGN != 0
+    }
+    /// CCR.USERSETMPEND: unprivileged code may use STIR.
+    pub fn user_may_pend(&self) -> bool {
+        self.ccr & ccr::USERSETMPEND != 0
+    }
+    pub fn sleeps_on_exit(&self) -> bool {
+        self.scr & SLEEPONEXIT != 0
+    }
+    pub fn pending_is_event(&self) -> bool {
+        self.scr & SEVONPEND != 0
+    }
+    pub fn monitor_enabled(&self) -> bool {
+        self.demcr & MON_EN != 0
+    }
+    /// DEMCR.TRCENA: the DWT works.
+    pub fn trace_enabled(&self) -> bool {
+        self.demcr & TRCENA != 0
+    }
+
+    /// CPACR.CP10: no access, privileged only, or full.
+    pub fn fp_allowed(&self, privileged: bool) -> bool {
+        match self.cpacr >> 20 & 3 {
+            3 => true,
+            1 => privileged,
+            _ => false,
+        }
+    }
+
+    /// Leaves a fault's status.
+    pub fn note_fault(&mut self, fault: &Fault, pc: u32, lr: u32) {
+        self.cfsr |= fault.cfsr;
+        if fault.cfsr & cfsr::MMARVALID != 0 {
+            self.mmfar = fault.address;
+        }
+        if fault.cfsr & cfsr::BFARVALID != 0 {
+            self.bfar = fault.address;
+        }
+        (self.last_fault_pc, self.last_fault_lr) = (pc, lr);
+    }
+
+    pub fn note_breakpoint(&mut self) {
+        self.dfsr |= DFSR_BKPT;
+    }
+
+    pub fn faults(&self) -> Faults {
+        Faults {
+            cfsr: self.cfsr,
+            hfsr: self.hfsr,
+            mmfar: self.mmfar,
+            bfar: self.bfar,
+            pc: self.last_fault_pc,
+            lr: self.last_fault_lr,
+        }
+    }
+}
+
+impl Core {
+    /// Reads a register of 0xE000ED00 to 0xE000EFFF.
+    pub fn read_scb(&mut self, address: u32) -> u32 {
+        match address & 0xFFF {
+            0xD00 => CPUID,
+            0xD04 => self.icsr(),
+            0xD08 => self.scb.vtor,
+            0xD0C => VECTKEYSTAT << 16 | u32::from(self.nvic.prigroup) << 8,
+            0xD10 => self.scb.scr,
+            0xD14 => self.scb.ccr,
+            offset @ 0xD18..=0xD20 => self.system_priorities(offset as u16 - 0xD14),
+            0xD24 => self.shcsr(),
+            0xD28 => self.scb.cfsr,
+            0xD2C => self.scb.hfsr,
+            0xD30 => self.scb.dfsr,
+            0xD34 => self.scb.mmfar,
+            0xD38 => self.scb.bfar,
+            0xD88 => self.scb.cpacr,
+            offset @ 0xD90..=0xDC4 => self.mpu.read(offset - 0xD90),
+            0xDFC => self.scb.demcr,
+            0xF34 => self.fpu.fpccr,
+            0xF38 => self.fpu.fpcar,
+            0xF3C => self.fpu.fpdscr,
+            offset => identification(offset),
+        }
+    }
+
+    /// Writes a register of 0xE000ED00 to 0xE000EFFF.
+    pub fn write_scb(&mut self, address: u32, value: u32) {
+        match address & 0xFFF {
+            0xD04 => self.write_icsr(value),
+            0xD08 => self.scb.vtor = value & !0x7F,
+            0xD0C => self.write_aircr(value),
+            0xD10 => self.scb.scr = value & (SLEEPONEXIT | SEVONPEND | 1 << 2),
+            0xD14 => {
+                self.scb.ccr = value & ccr::WRITABLE | ccr::RESET;
+                self.update_direct();
+            }
+            offset @ 0xD18..=0xD20 => self.write_system_priorities(offset as u16 - 0xD14, value),
+            0xD24 => self.write_shcsr(value),
+            0xD28 => self.scb.cfsr &= !value,
+            0xD2C => self.scb.hfsr &= !value,
+            0xD30 => self.scb.dfsr &= !value,
+            0xD34 => self.scb.mmfar = value,
+            0xD38 => self.scb.bfar = value,
+            0xD88 => self.scb.cpacr = value & CPACR_MASK,
+            offset @ 0xD90..=0xDC4 => self.write_mpu(offset - 0xD90, value),
+            0xDFC => self.scb.demcr = value & (MON_EN | TRCENA),
+            0xF00 => self.nvic.pend_irq((value & 0x1FF) as u16),
+            0xF34 => self.fpu.set_fpccr(value),
+            0xF38 => self.fpu.fpcar = value & !7,
+            0xF3C => self.fpu.set_fpdscr(value),
+            _ => {}
+        }
+        self.update_priority();
+    }
+
+    fn write_mpu(&mut self, offset: u32, value: u32) {
+        self.mpu.write(offset, value);
+        self.update_direct();
+        self.permissions_changed = true;
+    }
+
+    fn icsr(&self) -> u32 {
+        let pending = self.nvic.highest_pending().map_or(0, |c| u32::from(c.number));
+        let bit = |number, at: u32| u32::from(self.nvic.pending.contains(number)) << at;
+        let return_to_base = u32::from(self.nvic.active.only(self.ipsr)) << 11;
+        let external = u32::from(self.nvic.external_pending()) << 22;
+        let systems = bit(number::SYSTICK, 26) | bit(number::PENDSV, 28) | bit(number::NMI, 31);
+        u32::from(self.ipsr) | return_to_base | pending << 12 | external | systems
+    }
+
+    fn write_icsr(&mut self, value: u32) {
+        let changes = [
+            (31, number::NMI, true),
+            (28, number::PENDSV, true),
+            (27, number::PENDSV, false),
+            (26, number::SYSTICK, true),
+            (25, number::SYSTICK, false),
+        ];
+        for (at, number, pend) in changes {
+            match (value >> at & 1 != 0, pend) {
+                (true, true) => self.nvic.pend(number),
+                (true, false) => self.nvic.unpend(number),
+                _ => {}
+            }
+        }
+    }
+
+    fn write_aircr(&mut self, value: u32) {
+        if value >> 16 != VECTKEY {
+            return;
+        }
+        self.nvic.prigroup = (value >> 8 & 7) as u8;
+        self.reset_requested |= value & 1 << 2 != 0;
+    }
+
+    fn system_priorities(&self, first: u16) -> u32 {
+        u32::from_le_bytes([0, 1, 2, 3].map(|i| self.nvic.priority_byte(first + i)))
+    }
+
+    fn write_system_priorities(&mut self, first: u16, value: u32) {
+        for (number, byte) in (first..).zip(value.to_le_bytes()) {
+            let exists = !matches!(number, 7..=10 | 13);
+            self.nvic.set_priority_byte(number, if exists { byte } else { 0 });
+        }
+    }
+
+    fn shcsr(&self) -> u32 {
+        let nvic = &self.nvic;
+        let active = ACTIVE_BITS.iter().map(|&(at, n)| u32::from(nvic.active.contains(n)) << at);
+        let pending = PENDING_BITS.iter().map(|&(at, n)| u32::from(nvic.pending.contains(n)) << at);
+        let enabled = ENABLE_BITS.iter().map(|&(at, n)| u32::from(nvic.enabled.contains(n)) << at);
+        active.chain(pending).chain(enabled).sum()
+    }
+
+    /// Active bits may be written as well, for context switches inside handlers; HardFault's and NMI's may not.
+    fn write_shcsr(&mut self, value: u32) {
+        let has = |at: u32| value >> at & 1 != 0;
+        for (at, n) in ACTIVE_BITS.into_iter().filter(|&(_, n)| n > number::HARD_FAULT) {
+            self.nvic.active.put(n, has(at));
+        }
+        for (at, n) in PENDING_BITS.into_iter().filter(|&(_, n)| n > number::HARD_FAULT) {
+            self.nvic.pending.put(n, has(at));
+        }
+        for (at, n) in ENABLE_BITS {
+            self.nvic.enabled.put(n, has(at));
+        }
+    }
+}
+
+/// The identification registers of a Cortex-M33 with DSP and single-precision floating point.
+fn identification(offset: u32) -> u32 {
+    match offset {
+        0xD40 => 0x0000_0030,
+        0xD44 => 0x0000_0210,
+        0xD48 => 0x0020_0000,
+        0xD50 => 0x0010_1F40,
+        0xD58 => 0x0100_0000,
+        0xD60 => 0x0110_1110,
+        0xD64 => 0x0221_2000,
+        0xD68 => 0x2023_2232,
+        0xD6C => 0x0111_1131,
+        0xD70 => 0x0131_0132,
+        0xD7C => 0x8000_C000,
+        0xF40 => 0x1011_0021,
+        0xF44 => 0x1100_0011,
+        0xF48 => 0x0000_0040,
+        _ => 0,
+    }
+}

@@ -1,0 +1,103 @@
+//! The SysTick timer (Arm ARM B11), kept as arithmetic on the cycle count: nothing runs while nobody looks.
+
+const ENABLE: u32 = 1 << 0;
+const TICKINT: u32 = 1 << 1;
+const CLKSOURCE: u32 = 1 << 2;
+const COUNTFLAG: u32 = 1 << 16;
+const RELOAD_MASK: u32 = 0x00FF_FFFF;
+
+/// The timer's registers, with the counter as it stood at `since`.
+#[derive(Clone, Debug)]
+pub(crate) struct SysTick {
+    control: u32,
+    reload: u32,
+    /// Counter value at cycle `since`.
+    counter: u32,
+    since: u64,
+    flag: bool,
+    reference_divider: u64,
+    calibration: u32,
+}
+
+impl SysTick {
+    pub fn new(reference_divider: u32, calibration: u32) -> SysTick {
+        let reference_divider = u64::from(reference_divider.max(1));
+        SysTick { control: 0, reload: 0, counter: 0, since: 0, flag: false, reference_divider, calibration }
+    }
+
+    pub fn reset(&mut self, now: u64) {
+        *self = SysTick { since: now, ..SysTick::new(self.reference_divider as u32, self.calibration) };
+    }
+
+    fn divider(&self) -> u64 {
+        if self.control & CLKSOURCE != 0 { 1 } else { self.reference_divider }
+    }
+
+    /// Whether the counter moves at all: a counter at zero with a zero reload stays there.
+    fn moves(&self) -> bool {
+        self.control & ENABLE != 0 && (self.counter != 0 || self.reload != 0)
+    }
+
+    /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first.
+    fn ticks_to_zero(&self) -> u64 {
+        if self.counter == 0 { u64::from(self.reload) + 1 } else { u64::from(self.counter) }
+    }
+
+    /// The cycle at which an interrupt will pend, if the timer is set up to pend one.
+    pub fn next_event(&self) -> Option<u64> {
+        (self.moves() && self.control & TICKINT != 0)
+            .then(|| self.since + self.ticks_to_zero() * self.divider())
+    }
+
+    /// Brings the counter up to `now`; true if it reached zero on the way and the interrupt is enabled.
+    pub fn advance(&mut self, now: u64) -> bool {
+        if !self.moves() {
+            self.since = now;
+            return false;
+        }
+        let ticks = now.saturating_sub(self.since) / self.divider();
+        self.since += ticks * self.divider();
+        let first = self.ticks_to_zero();
+        if ticks < first {
+            let reloaded = if self.counter == 0 && ticks > 0 { self.reload + 1 } else { self.counter };
+            self.counter = reloaded - ticks as u32;
+            return false;
+        }
+        self.counter = self.after_zero(ticks - first);
+        self.flag = true;
+        self.control & TICKINT != 0
+    }
+
+    /// The counter `ticks` after it stood at zero.
+    fn after_zero(&self, ticks: u64) -> u32 {
+        let phase = ticks % (u64::from(self.reload) + 1);
+        if phase == 0 { 0 } else { self.reload + 1 - phase as u32 }
+    }
+
+    /// Reads the register at offset 0, 4, 8 or 12. The caller has advanced the timer.
+    pub fn read(&mut self, offset: u32) -> u32 {
+        match offset {
+            0x0 => self.control | if std::mem::take(&mut self.flag) { COUNTFLAG } else { 0 },
+            0x4 => self.reload,
+            0x8 => self.counter,
+            _ => self.calibration,
+        }
+    }
+
+    /// Writes the register at offset 0, 4 or 8. The caller has advanced the timer.
+    pub fn write(&mut self, offset: u32, value: u32, now: u64) {
+        match offset {
+            0x0 => {
+                self.control = value & (ENABLE | TICKINT | CLKSOURCE);
+                self.since = now;
+            }
+            0x4 => self.reload = value & RELOAD_MASK,
+            0x8 => {
+                self.counter = 0;
+                self.flag = false;
+                self.since = now;
+            }
+            _ => {}
+        }
+    }
+}
