@@ -1,3 +1,36 @@
-//! mqtt
+//! An MQTT 3.1.1 and 5 client session without I/O, clock or randomness.
+//!
+//! A [`Session`] is one network connection to one broker, from CONNECT to the end. Bytes from the broker go in with
+//! [`Session::receive`], bytes for the broker come out with [`Session::transmit`], the time is an argument, and what
+//! happened is read with [`Session::poll_event`]. A new connection is a new `Session`, so nothing of an old
+//! connection (packet identifiers, topic aliases, quotas) can live on.
+//!
+//! What is *not* here: QoS 2, enhanced authentication, re-sending after a reconnect (a request that was in flight when
+//! the connection ended is answered by the caller), and sockets. Both protocol versions share one codec; they differ
+//! by the presence of properties and reason codes only.
 #![no_std]
-#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod alias;
+mod broker;
+mod codec;
+mod deliveries;
+mod error;
+mod event;
+mod keep_alive;
+mod limits;
+mod options;
+mod outgoing;
+pub mod reason;
+mod requests;
+mod session;
+mod topic;
+
+pub use deliveries::{DeliveryId, UnknownDelivery};
+pub use error::{Error, ProtocolError, Refused};
+pub use event::{Event, Message};
+pub use limits::{Limits, MAXIMUM_REQUESTS};
+pub use options::{ConnectOptions, InvalidOptions, Version, Will};
+pub use session::{Filter, Session};
+pub use topic::{is_valid_topic_filter, is_valid_topic_name};

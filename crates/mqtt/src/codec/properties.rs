@@ -1,0 +1,147 @@
+//! Properties of the packets a broker sends (MQTT 5, 2.2.2). All are checked; only those the session acts on are kept.
+
+use crate::codec::reader::Reader;
+use crate::codec::{malformed, packet_type, violation};
+use crate::error::ProtocolError;
+
+/// What a broker's properties say that matters here.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Properties {
+    pub(crate) server_keep_alive: Option<u16>,
+    pub(crate) receive_maximum: Option<u16>,
+    pub(crate) topic_alias_maximum: Option<u16>,
+    pub(crate) topic_alias: Option<u16>,
+    pub(crate) maximum_qos: Option<u8>,
+    pub(crate) retain_available: Option<bool>,
+    pub(crate) maximum_packet_size: Option<u32>,
+    pub(crate) wildcard_subscriptions: Option<bool>,
+    pub(crate) shared_subscriptions: Option<bool>,
+}
+
+/// Property identifiers of packets from a broker (MQTT 5, 2.2.2.2).
+pub(crate) mod id {
+    pub(crate) const PAYLOAD_FORMAT: u8 = 0x01;
+    pub(crate) const MESSAGE_EXPIRY: u8 = 0x02;
+    pub(crate) const CONTENT_TYPE: u8 = 0x03;
+    pub(crate) const RESPONSE_TOPIC: u8 = 0x08;
+    pub(crate) const CORRELATION_DATA: u8 = 0x09;
+    pub(crate) const SUBSCRIPTION_IDENTIFIER: u8 = 0x0b;
+    pub(crate) const SESSION_EXPIRY: u8 = 0x11;
+    pub(crate) const ASSIGNED_CLIENT_ID: u8 = 0x12;
+    pub(crate) const SERVER_KEEP_ALIVE: u8 = 0x13;
+    pub(crate) const AUTHENTICATION_METHOD: u8 = 0x15;
+    pub(crate) const AUTHENTICATION_DATA: u8 = 0x16;
+    pub(crate) const RESPONSE_INFORMATION: u8 = 0x1a;
+    pub(crate) const SERVER_REFERENCE: u8 = 0x1c;
+    pub(crate) const REASON_STRING: u8 = 0x1f;
+    pub(crate) const RECEIVE_MAXIMUM: u8 = 0x21;
+    pub(crate) const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
+    pub(crate) const TOPIC_ALIAS: u8 = 0x23;
+    pub(crate) const MAXIMUM_QOS: u8 = 0x24;
+    pub(crate) const RETAIN_AVAILABLE: u8 = 0x25;
+    pub(crate) const USER_PROPERTY: u8 = 0x26;
+    pub(crate) const MAXIMUM_PACKET_SIZE: u8 = 0x27;
+    pub(crate) const WILDCARD_AVAILABLE: u8 = 0x28;
+    pub(crate) const SUBSCRIPTION_IDENTIFIER_AVAILABLE: u8 = 0x29;
+    pub(crate) const SHARED_AVAILABLE: u8 = 0x2a;
+}
+
+/// Whether property `id` may stand in a packet of this type (MQTT 5, table 2-4).
+fn is_allowed(id: u8, packet: u8) -> bool {
+    match id {
+        id::PAYLOAD_FORMAT
+        | id::MESSAGE_EXPIRY
+        | id::CONTENT_TYPE
+        | id::RESPONSE_TOPIC
+        | id::CORRELATION_DATA
+        | id::SUBSCRIPTION_IDENTIFIER
+        | id::TOPIC_ALIAS => packet == packet_type::PUBLISH,
+        id::SERVER_REFERENCE => matches!(packet, packet_type::CONNACK | packet_type::DISCONNECT),
+        id::REASON_STRING => packet != packet_type::PUBLISH,
+        id::USER_PROPERTY => true,
+        id::SESSION_EXPIRY
+        | id::ASSIGNED_CLIENT_ID
+        | id::SERVER_KEEP_ALIVE
+        | id::AUTHENTICATION_METHOD
+        | id::AUTHENTICATION_DATA
+        | id::RESPONSE_INFORMATION
+        | id::RECEIVE_MAXIMUM
+        | id::TOPIC_ALIAS_MAXIMUM
+        | id::MAXIMUM_QOS
+        | id::RETAIN_AVAILABLE
+        | id::MAXIMUM_PACKET_SIZE
+        | id::WILDCARD_AVAILABLE
+        | id::SUBSCRIPTION_IDENTIFIER_AVAILABLE
+        | id::SHARED_AVAILABLE => packet == packet_type::CONNACK,
+        _ => false,
+    }
+}
+
+/// A broker may send these more than once; any other property twice is a protocol error.
+fn may_repeat(id: u8) -> bool {
+    matches!(id, id::USER_PROPERTY | id::SUBSCRIPTION_IDENTIFIER)
+}
+
+impl Properties {
+    /// Reads the property length and the properties of a packet of this type.
+    pub(crate) fn read(reader: &mut Reader<'_>, packet: u8) -> Result<Self, ProtocolError> {
+        let length = reader.variable()? as usize;
+        let mut fields = Reader::new(reader.bytes(length)?);
+        let mut properties = Self::default();
+        let mut seen = 0_u64;
+        while !fields.is_empty() {
+            let id = fields.u8()?;
+            if !is_allowed(id, packet) {
+                return Err(malformed("a property does not belong in its packet (MQTT 5, 2.2.2.2)"));
+            }
+            let bit = 1_u64 << id;
+            if seen & bit != 0 && !may_repeat(id) {
+                return Err(violation("a property is given twice"));
+            }
+            seen |= bit;
+            properties.field(id, &mut fields)?;
+        }
+        Ok(properties)
+    }
+
+    /// Reads the value of one allowed property.
+    fn field(&mut self, id: u8, fields: &mut Reader<'_>) -> Result<(), ProtocolError> {
+        match id {
+            id::SERVER_KEEP_ALIVE => self.server_keep_alive = Some(fields.u16()?),
+            id::RECEIVE_MAXIMUM => self.receive_maximum = Some(positive(fields.u16()?)?),
+            id::TOPIC_ALIAS_MAXIMUM => self.topic_alias_maximum = Some(fields.u16()?),
+            id::TOPIC_ALIAS => self.topic_alias = Some(fields.u16()?),
+            id::MAXIMUM_QOS => self.maximum_qos = Some(u8::from(flag(fields)?)),
+            id::RETAIN_AVAILABLE => self.retain_available = Some(flag(fields)?),
+            id::MAXIMUM_PACKET_SIZE => self.maximum_packet_size = Some(positive(fields.u32()?)?),
+            id::WILDCARD_AVAILABLE => self.wildcard_subscriptions = Some(flag(fields)?),
+            id::SHARED_AVAILABLE => self.shared_subscriptions = Some(flag(fields)?),
+            _ => skip(id, fields)?,
+        }
+        Ok(())
+    }
+}
+
+/// Checks and drops a property the session does not act on.
+fn skip(id: u8, fields: &mut Reader<'_>) -> Result<(), ProtocolError> {
+    match id {
+        id::PAYLOAD_FORMAT | id::SUBSCRIPTION_IDENTIFIER_AVAILABLE => flag(fields).map(drop),
+        id::MESSAGE_EXPIRY | id::SESSION_EXPIRY => fields.u32().map(drop),
+        id::CORRELATION_DATA | id::AUTHENTICATION_DATA => fields.binary().map(drop),
+        id::SUBSCRIPTION_IDENTIFIER => positive(fields.variable()?).map(drop),
+        id::USER_PROPERTY => fields.text().and_then(|_| fields.text()).map(drop),
+        _ => fields.text().map(drop),
+    }
+}
+
+fn flag(fields: &mut Reader<'_>) -> Result<bool, ProtocolError> {
+    match fields.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(violation("a property that is 0 or 1 has another value")),
+    }
+}
+
+fn positive<T: Default + PartialEq>(value: T) -> Result<T, ProtocolError> {
+    if value == T::default() { Err(violation("a property that may not be 0 is 0")) } else { Ok(value) }
+}

@@ -1,0 +1,116 @@
+//! What a session reports, and the bounded queue it waits in.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::deliveries::DeliveryId;
+use crate::limits::Limits;
+
+/// Something that happened on the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The broker accepted the connection (M56).
+    Connected {
+        /// Whether the broker resumed a session it had kept.
+        session_present: bool,
+    },
+    /// The broker refused the connection; the session has ended.
+    ConnectRefused {
+        /// As the broker sent it: a 3.1.1 return code or a version 5 reason code (M55).
+        reason_code: u8,
+    },
+    /// A publish is done: QoS 0 when the connection has taken its bytes, QoS 1 when the broker answered (D47).
+    Published {
+        /// The token of the publish.
+        token: u32,
+        /// As the broker sent it; 0 for QoS 0 and on 3.1.1.
+        reason_code: u8,
+    },
+    /// The broker answered a subscribe.
+    Subscribed {
+        /// The token of the subscribe.
+        token: u32,
+        /// As the broker sent them, one a filter, in the order of the request (M78).
+        reason_codes: Vec<u8>,
+    },
+    /// The broker answered an unsubscribe.
+    Unsubscribed {
+        /// The token of the unsubscribe.
+        token: u32,
+        /// As the broker sent them, one a filter; all 0 on 3.1.1, which has none.
+        reason_codes: Vec<u8>,
+    },
+    /// A message arrived.
+    Message(Message),
+    /// A message larger than `maximum_packet_size` arrived on 3.1.1; it was skipped, and acknowledged if QoS 1.
+    MessageLost {
+        /// Its topic.
+        topic: String,
+    },
+    /// The broker disconnected (version 5 only); the session has ended.
+    Disconnected {
+        /// As the broker sent it.
+        reason_code: u8,
+    },
+}
+
+/// A message from the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Names a QoS 1 message for [`Session::acknowledge`](crate::Session::acknowledge); `None` for QoS 0.
+    pub delivery: Option<DeliveryId>,
+    /// A valid topic name.
+    pub topic: String,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// 0 or 1.
+    pub qos: u8,
+    /// Whether it is the topic's retained message (M85).
+    pub retain: bool,
+    /// Whether the broker may have sent it before.
+    pub dup: bool,
+}
+
+/// Events in the order they happened.
+#[derive(Debug, Default)]
+pub(crate) struct EventQueue {
+    queue: VecDeque<Event>,
+    bytes: usize,
+}
+
+impl EventQueue {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.bytes += weight(&event);
+        self.queue.push_back(event);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        let event = self.queue.pop_front()?;
+        self.bytes -= weight(&event);
+        Some(event)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn has_room(&self, limits: &Limits) -> bool {
+        self.queue.len() < limits.events && self.bytes < limits.event_bytes
+    }
+}
+
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Message(message) => message.topic.len() + message.payload.len(),
+        Event::MessageLost { topic } => topic.len(),
+        Event::Subscribed { reason_codes, .. } | Event::Unsubscribed { reason_codes, .. } => {
+            reason_codes.len()
+        }
+        _ => 0,
+    }
+}

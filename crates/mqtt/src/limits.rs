@@ -1,0 +1,66 @@
+//! Every bound of a session, in one place. Nothing is allocated before it is needed.
+
+/// Most requests [`Limits::requests`] may allow, far below the 65 535 packet identifiers, so that one is always free.
+pub const MAXIMUM_REQUESTS: usize = 4096;
+
+/// The largest Remaining Length MQTT can express.
+pub(crate) const MAXIMUM_REMAINING_LENGTH: usize = 268_435_455;
+
+/// The longest string or binary field, in bytes.
+pub(crate) const MAXIMUM_FIELD_LENGTH: usize = 65_535;
+
+/// An empty transmit buffer larger than this is given back, so that an idle session stays small.
+pub(crate) const KEPT_BUFFER: usize = 1024;
+
+/// A topic must be longer than the alias property itself for an alias to pay.
+pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
+
+/// What one session may hold at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Events waiting for [`Session::poll_event`](crate::Session::poll_event) before no more input is taken; at least 1.
+    /// Completions of QoS 0 publishes come on top, bounded by `requests`.
+    pub events: usize,
+    /// Topic and payload bytes in waiting events before no more input is taken; at least 1. One packet may go over it.
+    pub event_bytes: usize,
+    /// Unacknowledged QoS 1 messages before no more input is taken, version 3.1.1 only; at least 1.
+    /// (Version 5 has the Receive Maximum, beyond which the broker is at fault.)
+    pub unacknowledged: usize,
+    /// Publishes, subscribes and unsubscribes whose outcome has not been polled; 1 to [`MAXIMUM_REQUESTS`].
+    pub requests: usize,
+    /// Bytes waiting for the connection, those handed out but not yet taken included; at least 1.
+    /// Acknowledgements and pings, bounded by other limits, come on top.
+    pub outgoing_bytes: usize,
+    /// Topic aliases used towards a broker that allows more.
+    pub topic_aliases: u16,
+    /// Milliseconds from the start of the session to the CONNACK.
+    pub connect_timeout: u64,
+    /// Milliseconds without a byte from the broker after a PINGREQ.
+    pub ping_timeout: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            events: 64,
+            event_bytes: 64 * 1024,
+            unacknowledged: 1024,
+            requests: 64,
+            outgoing_bytes: 512 * 1024,
+            topic_aliases: 16,
+            connect_timeout: 20_000,
+            ping_timeout: 20_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Limits under which a session could never move are refused before it starts.
+    pub(crate) fn are_usable(&self) -> bool {
+        self.events > 0
+            && self.event_bytes > 0
+            && self.unacknowledged > 0
+            && (1..=MAXIMUM_REQUESTS).contains(&self.requests)
+            && self.outgoing_bytes > 0
+    }
+}

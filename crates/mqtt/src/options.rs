@@ -1,0 +1,134 @@
+//! What a session is started with.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::limits::MAXIMUM_FIELD_LENGTH;
+use crate::topic::{is_valid_text, is_valid_topic_name};
+
+/// The protocol version spoken with the broker (M35).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// MQTT 3.1.1, protocol level 4.
+    V3_1_1,
+    /// MQTT 5, protocol version 5.
+    V5,
+}
+
+/// The message the broker publishes when the connection ends without a DISCONNECT (M37, M38).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// A valid topic name.
+    pub topic: Vec<u8>,
+    /// At most 65 535 bytes.
+    pub payload: Vec<u8>,
+    /// 0 or 1.
+    pub qos: u8,
+    /// Whether it becomes the topic's retained message.
+    pub retain: bool,
+}
+
+/// The content of the CONNECT packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// Protocol version.
+    pub version: Version,
+    /// UTF-8; the empty id is passed on for the broker to judge (D41, M31).
+    pub client_id: Vec<u8>,
+    /// UTF-8.
+    pub username: Option<Vec<u8>>,
+    /// At most 65 535 bytes; on 3.1.1 only together with a user name (MQTT-3.1.2-22 of 3.1.1).
+    pub password: Option<Vec<u8>>,
+    /// The will, if any (M39).
+    pub will: Option<Will>,
+    /// Seconds; 0 turns the keepalive off. A version 5 broker may replace it.
+    pub keep_alive: u16,
+    /// Whether the broker forgets the client at the end (M32); otherwise it keeps its session for ever (M33), which
+    /// version 5 must be told by a Session Expiry Interval of 0xFFFF_FFFF.
+    pub clean_start: bool,
+    /// Unacknowledged QoS 1 messages the broker may have outstanding, 1 to 65 535; version 5 only.
+    pub receive_maximum: u16,
+    /// Largest packet taken from the broker, in bytes, at least 2. Version 5 announces it and a larger packet is a protocol
+    /// error. Version 3.1.1 cannot announce it: a larger message is skipped, acknowledged, and reported as
+    /// [`Event::MessageLost`](crate::Event::MessageLost).
+    pub maximum_packet_size: u32,
+}
+
+impl ConnectOptions {
+    /// Options with the defaults of MQTT: a clean start, no credentials, no will, no keepalive, and 256 KiB as the
+    /// largest packet.
+    pub fn new(version: Version, client_id: &[u8]) -> Self {
+        Self {
+            version,
+            client_id: client_id.to_vec(),
+            username: None,
+            password: None,
+            will: None,
+            keep_alive: 0,
+            clean_start: true,
+            receive_maximum: u16::MAX,
+            maximum_packet_size: 256 * 1024,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), InvalidOptions> {
+        use InvalidOptions as Invalid;
+        require(is_valid_text(&self.client_id), Invalid::ClientId)?;
+        require(self.username.as_deref().is_none_or(is_valid_text), Invalid::Username)?;
+        require(self.password_is_valid(), Invalid::Password)?;
+        require(self.will.as_ref().is_none_or(Will::is_valid), Invalid::Will)?;
+        require(self.receive_maximum > 0, Invalid::ReceiveMaximum)?;
+        require(self.maximum_packet_size >= 2, Invalid::MaximumPacketSize)
+    }
+
+    fn password_is_valid(&self) -> bool {
+        let Some(password) = &self.password else { return true };
+        let needs_name = self.version == Version::V3_1_1;
+        password.len() <= MAXIMUM_FIELD_LENGTH && (self.username.is_some() || !needs_name)
+    }
+}
+
+impl Will {
+    fn is_valid(&self) -> bool {
+        is_valid_topic_name(&self.topic) && self.payload.len() <= MAXIMUM_FIELD_LENGTH && self.qos <= 1
+    }
+}
+
+fn require(holds: bool, otherwise: InvalidOptions) -> Result<(), InvalidOptions> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+/// Which of the options MQTT does not allow; no session was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidOptions {
+    /// The client id is not a valid string.
+    ClientId,
+    /// The user name is not a valid string.
+    Username,
+    /// The password is too long, or has no user name on 3.1.1.
+    Password,
+    /// The will's topic, payload length or QoS.
+    Will,
+    /// A Receive Maximum of 0.
+    ReceiveMaximum,
+    /// A Maximum Packet Size no packet fits.
+    MaximumPacketSize,
+    /// Limits under which the session could never move.
+    Limits,
+}
+
+impl fmt::Display for InvalidOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientId => "the client id is not a valid string",
+            Self::Username => "the user name is not a valid string",
+            Self::Password => "the password is too long or lacks a user name",
+            Self::Will => "the will has an invalid topic, payload or QoS",
+            Self::ReceiveMaximum => "the receive maximum is zero",
+            Self::MaximumPacketSize => "the maximum packet size is too small for any packet",
+            Self::Limits => "the session limits are unusable",
+        })
+    }
+}
+
+impl core::error::Error for InvalidOptions {}

@@ -1,0 +1,145 @@
+//! The keepalive, at its exact times.
+
+use super::*;
+
+const PING: &[u8] = b"\xc0\x00";
+
+/// A session with a keepalive of 10 s and a ping timeout of 2 s, connected at time 0.
+fn with_keep_alive(version: Version, properties: &[u8]) -> Session {
+    let options = ConnectOptions { keep_alive: 10, ..ConnectOptions::new(version, b"dev") };
+    let limits = Limits { ping_timeout: 2000, events: 2, ..Limits::default() };
+    accepted(&options, limits, properties)
+}
+
+fn sent_at(session: &mut Session, now: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    session.transmit(&mut out);
+    session.transmitted(now, out.len());
+    out
+}
+
+/// Lets the session ping at `now`.
+fn ping(session: &mut Session, now: u64) {
+    assert_eq!(session.next_timeout(), Some(now));
+    assert_eq!(session.handle_timeout(now), Ok(()));
+    assert_eq!(sent_at(session, now), PING);
+}
+
+/// Shows D54, MQTT-3.1.2-20.
+#[test]
+fn an_idle_session_pings_at_the_keepalive_and_not_before() {
+    for version in BOTH {
+        let mut session = with_keep_alive(version, &[]);
+        assert_eq!(session.handle_timeout(9_999), Ok(()));
+        assert!(sent(&mut session).is_empty());
+        ping(&mut session, 10_000);
+        assert_eq!(session.receive(10_500, b"\xd0\x00"), Ok(2));
+        ping(&mut session, 20_000);
+    }
+}
+
+/// Shows D54.
+#[test]
+fn a_ping_without_an_answer_ends_the_session_at_the_timeout() {
+    let mut session = with_keep_alive(V5, &[]);
+    ping(&mut session, 10_000);
+    assert_eq!(session.next_timeout(), Some(12_000));
+    assert_eq!(session.handle_timeout(11_999), Ok(()));
+    assert_eq!(session.handle_timeout(12_000), Err(Error::KeepAliveTimeout));
+    assert!(session.is_closed());
+    assert!(sent(&mut session).is_empty());
+}
+
+#[test]
+fn a_session_that_only_sends_still_notices_a_dead_broker() {
+    let mut session = with_keep_alive(V5, &[]);
+    for now in [4_000, 8_000, 9_999] {
+        session.publish(1, b"t", b"", 0, false).expect("taken");
+        sent_at(&mut session, now);
+        assert_eq!(session.poll_event(), Some(published(1, 0)));
+    }
+    ping(&mut session, 10_000);
+    session.publish(1, b"t", b"", 0, false).expect("taken");
+    sent_at(&mut session, 11_000);
+    assert_eq!(session.handle_timeout(12_000), Err(Error::KeepAliveTimeout));
+}
+
+#[test]
+fn a_session_that_only_receives_still_keeps_the_broker_content() {
+    let mut session = with_keep_alive(V5, &[]);
+    assert_eq!(session.receive(9_000, b"\x30\x04\x00\x01t\x00"), Ok(6));
+    ping(&mut session, 10_000);
+}
+
+#[test]
+fn traffic_both_ways_puts_the_ping_off() {
+    let mut session = with_keep_alive(V5, &[]);
+    session.publish(1, b"t", b"", 1, false).expect("taken");
+    sent_at(&mut session, 5_000);
+    assert_eq!(session.receive(6_000, b"\x40\x02\x00\x01"), Ok(4));
+    assert_eq!(session.next_timeout(), Some(15_000));
+}
+
+#[test]
+fn any_byte_shows_that_the_broker_lives() {
+    let mut session = with_keep_alive(V5, &[]);
+    ping(&mut session, 10_000);
+    assert_eq!(session.receive(11_999, b"\x30\x80"), Ok(2));
+    assert_eq!(session.handle_timeout(12_000), Ok(()));
+    assert_eq!(session.handle_timeout(13_999), Err(Error::KeepAliveTimeout));
+}
+
+/// Shows D49, D54.
+#[test]
+fn input_held_back_by_this_side_does_not_count_against_the_broker() {
+    let mut session = with_keep_alive(V5, &[]);
+    ping(&mut session, 10_000);
+    let input = [&b"\x30\x04\x00\x01t\x00".repeat(2)[..], b"\xd0\x00"].concat();
+    assert_eq!(session.receive(10_001, &input), Ok(12));
+    assert_eq!(session.next_timeout(), Some(12_001));
+    assert_eq!(session.handle_timeout(12_001), Ok(()));
+    assert_eq!(session.handle_timeout(14_001), Ok(()));
+    // Polled at last: one more timeout to find the answer among the input.
+    events(&mut session);
+    assert_eq!(session.handle_timeout(16_001), Ok(()));
+    assert_eq!(session.receive(18_000, &input[12..]), Ok(2));
+    assert_eq!(session.next_timeout(), Some(20_000));
+}
+
+#[test]
+fn a_broker_that_died_while_held_back_is_noticed_afterwards() {
+    let mut session = with_keep_alive(V5, &[]);
+    ping(&mut session, 10_000);
+    assert_eq!(session.receive(10_001, &b"\x30\x04\x00\x01t\x00".repeat(2)), Ok(12));
+    events(&mut session);
+    assert_eq!(session.handle_timeout(12_001), Ok(()));
+    assert_eq!(session.handle_timeout(14_001), Err(Error::KeepAliveTimeout));
+}
+
+#[test]
+fn a_keepalive_of_0_is_off() {
+    for version in BOTH {
+        let mut session = connected(version);
+        assert_eq!(session.next_timeout(), None);
+        assert_eq!(session.handle_timeout(u64::MAX), Ok(()));
+        assert!(sent(&mut session).is_empty());
+    }
+}
+
+/// Shows MQTT-3.2.2-21.
+#[test]
+fn the_brokers_keepalive_replaces_the_clients() {
+    let mut session = with_keep_alive(V5, &[0x13, 0, 5]);
+    ping(&mut session, 5_000);
+    assert_eq!(with_keep_alive(V5, &[0x13, 0, 0]).next_timeout(), None);
+    let mut session = connected_v5(&[0x13, 0, 7]);
+    ping(&mut session, 7_000);
+}
+
+#[test]
+fn an_answer_to_no_ping_is_passed_over() {
+    let mut session = with_keep_alive(V3, &[]);
+    feed(&mut session, b"\xd0\x00\xd0\x00");
+    assert!(events(&mut session).is_empty());
+    ping(&mut session, 10_000);
+}

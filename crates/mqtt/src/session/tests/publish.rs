@@ -1,0 +1,255 @@
+//! Outgoing messages: quota, aliases, limits and completion.
+
+use super::*;
+use crate::error::Refused;
+
+/// Shows D47.
+#[test]
+fn a_qos_0_publish_is_done_when_its_last_byte_is_taken() {
+    for version in BOTH {
+        let mut session = connected(version);
+        session.publish(7, b"t", b"hello", 0, false).expect("taken");
+        session.publish(8, b"t", b"", 0, false).expect("taken");
+        let mut out = Vec::new();
+        session.transmit(&mut out);
+        let first = 2 + usize::from(out[1]);
+        session.transmitted(0, first - 1);
+        assert_eq!(session.poll_event(), None);
+        session.transmitted(0, 1);
+        assert_eq!(session.poll_event(), Some(published(7, 0)));
+        assert_eq!(session.poll_event(), None);
+        session.transmitted(0, out.len() - first);
+        assert_eq!(session.poll_event(), Some(published(8, 0)));
+    }
+}
+
+/// Shows D47.
+#[test]
+fn bytes_not_yet_handed_out_do_not_complete_a_publish() {
+    let mut session = connected(V3);
+    session.publish(7, b"t", b"", 0, false).expect("taken");
+    session.transmitted(0, 1000);
+    assert_eq!(session.poll_event(), None);
+    assert_eq!(sent(&mut session), b"\x30\x03\x00\x01t");
+    assert_eq!(session.poll_event(), Some(published(7, 0)));
+}
+
+/// Shows M59, M63, M64, D47.
+#[test]
+fn a_qos_1_publish_is_done_when_the_broker_answers() {
+    let mut session = connected(V3);
+    session.publish(7, b"t", b"x", 1, true).expect("taken");
+    assert_eq!(sent(&mut session), b"\x33\x06\x00\x01t\x00\x01x");
+    assert_eq!(session.poll_event(), None);
+    feed(&mut session, b"\x40\x02\x00\x01");
+    assert_eq!(events(&mut session), [published(7, 0)]);
+    let mut session = connected(V5);
+    session.publish(9, b"t", b"", 1, false).expect("taken");
+    feed(&mut session, b"\x40\x04\x00\x01\x87\x00");
+    assert_eq!(events(&mut session), [published(9, 0x87)]);
+}
+
+/// Shows MQTT-3.3.4-7.
+#[test]
+fn the_brokers_receive_maximum_is_kept_and_the_queue_drains() {
+    let mut session = connected_v5(&[0x21, 0, 2]);
+    for token in 0..5 {
+        session.publish(token, b"t", &[token as u8], 1, false).expect("taken");
+    }
+    assert_eq!(sent(&mut session), b"\x32\x07\x00\x01t\x00\x01\x00\x00\x32\x07\x00\x01t\x00\x02\x00\x01");
+    feed(&mut session, b"\x40\x02\x00\x02");
+    assert_eq!(sent(&mut session), b"\x32\x07\x00\x01t\x00\x03\x00\x02");
+    feed(&mut session, b"\x40\x02\x00\x01\x40\x02\x00\x03");
+    assert_eq!(sent(&mut session), b"\x32\x07\x00\x01t\x00\x04\x00\x03\x32\x07\x00\x01t\x00\x05\x00\x04");
+    feed(&mut session, b"\x40\x02\x00\x04\x40\x02\x00\x05");
+    let tokens = [1, 0, 2, 3, 4].map(|token| published(token, 0));
+    assert_eq!(events(&mut session), tokens);
+    assert_eq!(session.untransmitted(), 0);
+}
+
+#[test]
+fn a_qos_0_publish_and_a_subscribe_do_not_wait_for_the_quota() {
+    let mut session = connected_v5(&[0x21, 0, 1]);
+    session.publish(1, b"t", b"", 1, false).expect("taken");
+    session.publish(2, b"t", b"", 1, false).expect("taken");
+    sent(&mut session);
+    session.publish(3, b"t", b"", 0, false).expect("taken");
+    session.subscribe(4, &[filter(b"f", 1)]).expect("taken");
+    assert_eq!(sent(&mut session), b"\x30\x04\x00\x01t\x00\x82\x07\x00\x02\x00\x00\x01f\x01");
+}
+
+#[test]
+fn an_acknowledgement_of_nothing_is_passed_over_and_raises_no_quota() {
+    for version in BOTH {
+        let mut session = connected(version);
+        feed(&mut session, b"\x40\x02\x00\x63");
+        assert!(events(&mut session).is_empty());
+    }
+    let mut session = connected_v5(&[0x21, 0, 1]);
+    session.publish(1, b"t", b"", 1, false).expect("taken");
+    session.publish(2, b"t", b"", 1, false).expect("taken");
+    sent(&mut session);
+    feed(&mut session, b"\x40\x02\x00\x63");
+    assert!(sent(&mut session).is_empty());
+    feed(&mut session, b"\x40\x02\x00\x01\x40\x02\x00\x01");
+    assert_eq!(sent(&mut session), b"\x32\x06\x00\x01t\x00\x02\x00");
+    assert_eq!(events(&mut session), [published(1, 0)]);
+}
+
+#[test]
+fn an_acknowledgement_of_another_kind_does_not_end_a_request() {
+    let mut session = connected(V3);
+    session.subscribe(1, &[filter(b"f", 1)]).expect("taken");
+    feed(&mut session, b"\x40\x02\x00\x01\xb0\x02\x00\x01");
+    assert!(events(&mut session).is_empty());
+    feed(&mut session, b"\x90\x03\x00\x01\x01");
+    assert_eq!(session.undelivered(), 1);
+}
+
+/// Shows MQTT-2.2.1-3.
+#[test]
+fn packet_identifiers_wrap_without_0_and_without_collision() {
+    let mut session = connected(V3);
+    session.publish(u32::MAX, b"t", b"", 1, false).expect("taken");
+    assert_eq!(sent(&mut session)[5..], [0, 1]);
+    // The first stays in flight while the identifiers go around twice.
+    let mut expected = 1_u16;
+    for token in 0..2 * 65_535 {
+        session.publish(token, b"t", b"", 1, false).expect("taken");
+        let bytes = sent(&mut session);
+        let packet_id = u16::from_be_bytes([bytes[5], bytes[6]]);
+        expected = if expected == u16::MAX { 2 } else { expected + 1 };
+        assert_eq!(packet_id, expected);
+        feed(&mut session, &[0x40, 2, bytes[5], bytes[6]]);
+        assert_eq!(session.poll_event(), Some(published(token, 0)));
+    }
+    feed(&mut session, b"\x40\x02\x00\x01");
+    assert_eq!(session.poll_event(), Some(published(u32::MAX, 0)));
+}
+
+/// Shows MQTT-3.2.2-17, MQTT-3.2.2-18.
+#[test]
+fn topic_aliases_are_used_as_far_as_the_broker_allows() {
+    let mut session = connected_v5(&[0x22, 0, 2]);
+    let mut publish = |topic: &[u8]| {
+        session.publish(0, topic, b"", 0, false).expect("taken");
+        sent(&mut session)
+    };
+    assert_eq!(publish(b"long/a"), b"\x30\x0c\x00\x06long/a\x03\x23\x00\x01");
+    assert_eq!(publish(b"long/a"), b"\x30\x06\x00\x00\x03\x23\x00\x01");
+    assert_eq!(publish(b"t/t"), b"\x30\x06\x00\x03t/t\x00");
+    assert_eq!(publish(b"long/b"), b"\x30\x0c\x00\x06long/b\x03\x23\x00\x02");
+    assert_eq!(publish(b"long/a"), b"\x30\x06\x00\x00\x03\x23\x00\x01");
+    // The topic unused for longest loses its alias.
+    assert_eq!(publish(b"long/c"), b"\x30\x0c\x00\x06long/c\x03\x23\x00\x02");
+    assert_eq!(publish(b"long/b"), b"\x30\x0c\x00\x06long/b\x03\x23\x00\x01");
+}
+
+/// Shows MQTT-3.3.2-7.
+#[test]
+fn a_new_session_knows_no_alias_and_no_identifier_of_an_old_one() {
+    for _ in 0..2 {
+        let mut session = connected_v5(&[0x22, 0, 9]);
+        session.publish(0, b"long/a", b"", 1, false).expect("taken");
+        assert_eq!(sent(&mut session), b"\x32\x0e\x00\x06long/a\x00\x01\x03\x23\x00\x01");
+    }
+    let mut session = connected_v5(&[]);
+    session.publish(0, b"long/a", b"", 0, false).expect("taken");
+    assert_eq!(sent(&mut session), b"\x30\x09\x00\x06long/a\x00");
+}
+
+/// Shows MQTT-3.3.2-7, MQTT-3.3.4-7.
+#[test]
+fn a_publish_that_waited_defines_its_alias_when_it_is_sent() {
+    let mut session = connected_v5(&[0x22, 0, 1, 0x21, 0, 1]);
+    session.publish(1, b"long/a", b"", 1, false).expect("taken");
+    session.publish(2, b"long/b", b"", 1, false).expect("taken");
+    session.publish(3, b"long/a", b"", 0, false).expect("taken");
+    sent(&mut session);
+    feed(&mut session, b"\x40\x02\x00\x01");
+    assert_eq!(sent(&mut session), b"\x32\x0e\x00\x06long/b\x00\x02\x03\x23\x00\x01");
+    session.publish(4, b"long/a", b"", 0, false).expect("taken");
+    assert_eq!(sent(&mut session), b"\x30\x0c\x00\x06long/a\x03\x23\x00\x01");
+}
+
+/// Shows MQTT-3.2.2-15.
+#[test]
+fn nothing_larger_than_the_brokers_maximum_packet_size_is_sent() {
+    let mut session = connected_v5(&[0x27, 0, 0, 0, 10, 0x22, 0, 1]);
+    assert_eq!(session.publish(1, b"long", b"xx", 0, false), Err(Refused::TooLarge));
+    // Ten bytes fit, the alias does not.
+    session.publish(2, b"long", b"x", 0, false).expect("fits");
+    assert_eq!(sent(&mut session), b"\x30\x08\x00\x04long\x00x");
+    assert_eq!(session.subscribe(3, &[filter(b"a", 1), filter(b"b", 1)]), Err(Refused::TooLarge));
+    session.subscribe(4, &[filter(b"a", 1)]).expect("fits");
+    assert_eq!(session.unsubscribe(5, &[b"abcd"]), Err(Refused::TooLarge));
+    session.unsubscribe(6, &[b"abc"]).expect("fits");
+    assert_eq!(sent(&mut session), b"\x82\x07\x00\x01\x00\x00\x01a\x01\xa2\x08\x00\x02\x00\x00\x03abc");
+}
+
+/// Shows D46, MQTT-3.2.2-11, MQTT-3.2.2-14.
+#[test]
+fn what_the_broker_does_not_offer_is_refused_here() {
+    let mut session = connected_v5(&[0x24, 0, 0x25, 0, 0x28, 0, 0x2a, 0]);
+    assert_eq!(session.publish(1, b"t", b"", 1, false), Err(Refused::Unsupported));
+    assert_eq!(session.publish(1, b"t", b"", 0, true), Err(Refused::Unsupported));
+    assert_eq!(session.subscribe(1, &[filter(b"a/+", 0)]), Err(Refused::Unsupported));
+    assert_eq!(session.subscribe(1, &[filter(b"$share/g/a", 0)]), Err(Refused::Unsupported));
+    session.publish(1, b"t", b"", 0, false).expect("offered");
+    session.subscribe(2, &[filter(b"a", 1)]).expect("offered");
+}
+
+/// Shows D46, M34.
+#[test]
+fn what_mqtt_does_not_allow_is_refused_and_the_session_goes_on() {
+    for version in BOTH {
+        let mut session = connected(version);
+        for topic in [&b""[..], b"a/#", b"+", b"a\0", b"\xff"] {
+            assert_eq!(session.publish(1, topic, b"", 0, false), Err(Refused::Invalid));
+        }
+        assert_eq!(session.publish(1, b"t", b"", 2, false), Err(Refused::Invalid));
+        assert!(sent(&mut session).is_empty());
+        session.publish(1, b"t", b"", 1, false).expect("still usable");
+    }
+}
+
+/// Shows M18, D46.
+#[test]
+fn before_connack_and_after_the_end_nothing_is_taken() {
+    let mut session = connecting(&ConnectOptions::new(V5, b"dev"), Limits::default());
+    assert_eq!(session.publish(1, b"", b"", 9, false), Err(Refused::NotConnected));
+    assert_eq!(session.subscribe(1, &[]), Err(Refused::NotConnected));
+    assert_eq!(session.unsubscribe(1, &[]), Err(Refused::NotConnected));
+    let mut session = connected(V5);
+    session.disconnect(0);
+    assert_eq!(session.publish(1, b"t", b"", 0, false), Err(Refused::NotConnected));
+}
+
+#[test]
+fn requests_whose_outcome_is_not_polled_are_bounded() {
+    let limits = Limits { requests: 3, ..Limits::default() };
+    let mut session = accepted(&ConnectOptions::new(V3, b"dev"), limits, &[]);
+    session.publish(1, b"t", b"", 0, false).expect("first");
+    session.publish(2, b"t", b"", 1, false).expect("second");
+    session.unsubscribe(3, &[b"t"]).expect("third");
+    assert_eq!(session.publish(4, b"t", b"", 0, false), Err(Refused::QueueFull));
+    sent(&mut session);
+    assert_eq!(session.publish(4, b"t", b"", 0, false), Err(Refused::QueueFull));
+    assert_eq!(session.poll_event(), Some(published(1, 0)));
+    session.publish(4, b"t", b"", 0, false).expect("one was polled");
+}
+
+#[test]
+fn bytes_the_connection_has_not_taken_are_bounded() {
+    let limits = Limits { outgoing_bytes: 20, ..Limits::default() };
+    let mut session = accepted(&ConnectOptions::new(V3, b"dev"), limits, &[]);
+    assert_eq!(session.publish(1, b"t", &[0; 16], 0, false), Err(Refused::TooLarge));
+    session.publish(1, b"t", &[0; 15], 0, false).expect("fits exactly");
+    assert_eq!(session.publish(2, b"t", b"", 0, false), Err(Refused::QueueFull));
+    let mut out = Vec::new();
+    session.transmit(&mut out);
+    assert_eq!(session.publish(2, b"t", b"", 0, false), Err(Refused::QueueFull));
+    session.transmitted(0, 5);
+    session.publish(2, b"t", b"", 0, false).expect("five were taken");
+    assert_eq!(session.untransmitted(), 20);
+}
