@@ -7,7 +7,6 @@
 //! one cycle, exception entry and return none.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 #![allow(
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
@@ -36,6 +35,7 @@ mod decode;
 mod exception;
 mod exec;
 mod fault;
+mod float;
 mod fpu;
 mod host;
 mod memory;

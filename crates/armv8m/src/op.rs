@@ -289,9 +289,16 @@ pub(crate) enum Op {
     Msr,
     TestTarget,
     // Floating point.
-    FpData,
-    FpConvert,
+    FpUndefined,
+    FpArithmetic,
+    FpMove,
     FpMoveImm,
+    FpCompare,
+    FpSelect,
+    FpConvertHalf,
+    FpConvertInt,
+    FpConvertFixed,
+    FpRoundInt,
     FpMoveCore,
     FpMoveCorePair,
     FpStatus,
@@ -299,5 +306,24 @@ pub(crate) enum Op {
     FpStore,
     FpLoadMultiple,
     FpStoreMultiple,
-    FpLazy,
+}
+
+/// Arithmetic on S registers; kept in `Inst::a` of [`Op::FpArithmetic`].
+pub(crate) mod fp {
+    pub const VMLA: u8 = 0;
+    pub const VMLS: u8 = 1;
+    pub const VNMLS: u8 = 2;
+    pub const VNMLA: u8 = 3;
+    pub const VMUL: u8 = 4;
+    pub const VNMUL: u8 = 5;
+    pub const VADD: u8 = 6;
+    pub const VSUB: u8 = 7;
+    pub const VDIV: u8 = 8;
+    pub const VFNMS: u8 = 10;
+    pub const VFNMA: u8 = 11;
+    pub const VFMA: u8 = 12;
+    pub const VFMS: u8 = 13;
+    pub const VSQRT: u8 = 16;
+    pub const VMAXNM: u8 = 17;
+    pub const VMINNM: u8 = 18;
 }

@@ -1,1 +1,23 @@
-//! device
+//! A virtual device: a Cortex-M33 processor, the peripherals of an STM32U585, the kernel, and the link to a cloud.
+//!
+//! An application image built for the real board runs here unmodified. The application reaches the kernel through
+//! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
+
+pub mod bell;
+pub mod board;
+pub mod clock;
+pub mod events;
+pub mod fault;
+pub mod identity;
+pub mod image;
+pub mod machine;
+pub mod map;
+pub mod peripherals;
+mod port;
+mod runner;
+pub mod transport;
+
+pub use runner::{Device, Options, Remote};
+
+#[cfg(test)]
+mod testing;

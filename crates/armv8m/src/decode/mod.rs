@@ -1,6 +1,7 @@
 //! From halfwords to [`Inst`]: one file for each encoding group of the T32 instruction set.
 
 mod branch;
+mod fp;
 mod narrow;
 mod narrow_memory;
 mod wide;

@@ -1,12 +1,12 @@
 //! 32-bit encodings: the first split, and data processing with immediates (Arm ARM C2.3).
 
-use super::{Site, bit, bits, branch, wide_memory, wide_register};
+use super::{Site, bit, bits, branch, fp, wide_memory, wide_register};
 use crate::op::{Inst, Op, alu, carry};
 
 /// Decodes a 32-bit instruction.
 pub(super) fn decode(site: Site, h: u32, l: u32) -> Inst {
     if bits(h, 15, 13) == 7 && bits(h, 11, 10) == 3 && bits(h, 12, 11) != 2 {
-        return coprocessor(h, l);
+        return coprocessor(site, h, l);
     }
     match (bits(h, 12, 11), bits(h, 10, 9)) {
         (1, 0) if !bit(h, 6) => wide_memory::multiple(h, l),
@@ -21,8 +21,11 @@ pub(super) fn decode(site: Site, h: u32, l: u32) -> Inst {
 }
 
 /// Coprocessors 10 and 11 are the floating-point unit; there is no other.
-fn coprocessor(_h: u32, l: u32) -> Inst {
-    Inst::of(Op::NoCoprocessor).imm(bits(l, 11, 8))
+fn coprocessor(site: Site, h: u32, l: u32) -> Inst {
+    match bits(l, 11, 8) {
+        10 | 11 => fp::decode(site, h, l),
+        _ => Inst::of(Op::NoCoprocessor),
+    }
 }
 
 /// T32ExpandImm_C (C2.3.5): the constant and what it does to the carry.

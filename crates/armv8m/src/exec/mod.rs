@@ -255,17 +255,23 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
             system::execute(core, i)
         }
 
-        Op::FpData
-        | Op::FpConvert
+        Op::FpUndefined
+        | Op::FpArithmetic
+        | Op::FpMove
         | Op::FpMoveImm
+        | Op::FpCompare
+        | Op::FpSelect
+        | Op::FpConvertHalf
+        | Op::FpConvertInt
+        | Op::FpConvertFixed
+        | Op::FpRoundInt
         | Op::FpMoveCore
         | Op::FpMoveCorePair
         | Op::FpStatus
         | Op::FpLoad
         | Op::FpStore
         | Op::FpLoadMultiple
-        | Op::FpStoreMultiple
-        | Op::FpLazy => return fp::execute(core, bus, i),
+        | Op::FpStoreMultiple => return fp::execute(core, bus, i),
     }
     Ok(())
 }

@@ -1,0 +1,568 @@
+//! Single-precision arithmetic as the Arm ARM defines it (E1.2: FPAdd, FPMul, FPRound and their kin), in integers, so
+//! that every rounding mode and every exception flag is exact.
+
+/// Cumulative exception flags, as in FPSCR.
+pub(crate) mod flag {
+    pub const INVALID: u32 = 1 << 0;
+    pub const DIVIDE_BY_ZERO: u32 = 1 << 1;
+    pub const OVERFLOW: u32 = 1 << 2;
+    pub const UNDERFLOW: u32 = 1 << 3;
+    pub const INEXACT: u32 = 1 << 4;
+    pub const INPUT_DENORMAL: u32 = 1 << 7;
+}
+
+/// How a result that does not fit is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    Nearest,
+    Up,
+    Down,
+    Zero,
+    /// To nearest, ties away from zero; only conversions ask for it.
+    Away,
+}
+
+/// FPSCR.RMode and the `rm` field of directed conversions.
+const MODES: [Rounding; 4] = [Rounding::Nearest, Rounding::Up, Rounding::Down, Rounding::Zero];
+const DIRECTED: [Rounding; 4] = [Rounding::Away, Rounding::Nearest, Rounding::Up, Rounding::Down];
+
+const SIGN: u32 = 1 << 31;
+const INFINITY: u32 = 0x7F80_0000;
+const FRACTION: u32 = 0x007F_FFFF;
+const QUIET: u32 = 0x0040_0000;
+const DEFAULT_NAN: u32 = 0x7FC0_0000;
+
+/// A binary floating-point format.
+struct Format {
+    fraction: u32,
+    bias: i32,
+}
+
+const SINGLE: Format = Format { fraction: 23, bias: 127 };
+const HALF: Format = Format { fraction: 10, bias: 15 };
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Zero,
+    Finite,
+    Infinity,
+    Quiet,
+    Signaling,
+}
+
+/// An operand taken apart; a finite value is `mantissa * 2^exponent`.
+#[derive(Clone, Copy)]
+struct Number {
+    bits: u32,
+    sign: bool,
+    class: Class,
+    exponent: i32,
+    mantissa: u64,
+}
+
+impl Number {
+    fn is_nan(self) -> bool {
+        matches!(self.class, Class::Quiet | Class::Signaling)
+    }
+    fn is(self, class: Class) -> bool {
+        self.class == class
+    }
+    fn negated(self) -> Number {
+        Number { sign: !self.sign, ..self }
+    }
+}
+
+/// The modes operations run under and the flags they raise.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit {
+    pub rounding: Rounding,
+    flush: bool,
+    default_nan: bool,
+    alternative_half: bool,
+    pub flags: u32,
+}
+
+/// The rounding of VCVTA, VCVTN, VCVTP, VCVTM and the VRINTs, by their `rm` field.
+pub(crate) fn directed(rm: u8) -> Rounding {
+    DIRECTED[(rm & 3) as usize]
+}
+
+fn signed(sign: bool, magnitude: u32) -> u32 {
+    if sign { magnitude | SIGN } else { magnitude }
+}
+
+/// Shifts right, keeping a one for whatever was lost.
+fn shift_jam(value: u128, by: u32) -> u128 {
+    if by >= 128 {
+        return u128::from(value != 0);
+    }
+    value >> by | u128::from(value & ((1 << by) - 1) != 0)
+}
+
+/// Both exponents far from the ends: a host result with such an exponent raised no flag but perhaps inexact.
+fn unremarkable(bits: u32) -> bool {
+    matches!(bits >> 23 & 0xFF, 2..=253)
+}
+
+impl Unit {
+    /// A unit with FPSCR's modes and the flags already raised.
+    pub fn new(fpscr: u32) -> Unit {
+        Unit {
+            rounding: MODES[(fpscr >> 22 & 3) as usize],
+            flush: fpscr & 1 << 24 != 0,
+            default_nan: fpscr & 1 << 25 != 0,
+            alternative_half: fpscr & 1 << 26 != 0,
+            flags: fpscr & 0x9F,
+        }
+    }
+
+    /// FPUnpack.
+    fn unpack(&mut self, bits: u32) -> Number {
+        let (sign, exponent, fraction) = (bits & SIGN != 0, bits >> 23 & 0xFF, bits & FRACTION);
+        let number = |class, exponent, mantissa| Number { bits, sign, class, exponent, mantissa };
+        match (exponent, fraction) {
+            (0, 0) => number(Class::Zero, 0, 0),
+            (0, _) if self.flush => {
+                self.flags |= flag::INPUT_DENORMAL;
+                number(Class::Zero, 0, 0)
+            }
+            (0, _) => {
+                let shift = fraction.leading_zeros() - 8;
+                number(Class::Finite, -149 - shift as i32, u64::from(fraction) << shift)
+            }
+            (0xFF, 0) => number(Class::Infinity, 0, 0),
+            (0xFF, _) if fraction & QUIET != 0 => number(Class::Quiet, 0, 0),
+            (0xFF, _) => number(Class::Signaling, 0, 0),
+            _ => number(Class::Finite, exponent as i32 - 150, u64::from(fraction | 1 << 23)),
+        }
+    }
+
+    fn invalid(&mut self) -> u32 {
+        self.flags |= flag::INVALID;
+        DEFAULT_NAN
+    }
+
+    /// FPProcessNaN.
+    fn quiet(&mut self, nan: Number) -> u32 {
+        if nan.is(Class::Signaling) {
+            self.flags |= flag::INVALID;
+        }
+        if self.default_nan { DEFAULT_NAN } else { nan.bits | QUIET }
+    }
+
+    /// FPProcessNaNs: the first signalling operand, else the first quiet one.
+    fn nan_of(&mut self, operands: &[Number]) -> Option<u32> {
+        let signaling = operands.iter().find(|o| o.is(Class::Signaling));
+        let chosen = *signaling.or_else(|| operands.iter().find(|o| o.is_nan()))?;
+        Some(self.quiet(chosen))
+    }
+
+    /// Whether a magnitude that lost `rest` (of a unit of `1 << bits`) goes up.
+    fn rounds_up(rounding: Rounding, sign: bool, odd: bool, rest: u128, bits: u32) -> bool {
+        let half = if bits == 0 { 0 } else { 1u128 << (bits - 1) };
+        match rounding {
+            Rounding::Nearest => rest > half || (rest == half && rest != 0 && odd),
+            Rounding::Away => rest >= half && rest != 0,
+            Rounding::Up => rest != 0 && !sign,
+            Rounding::Down => rest != 0 && sign,
+            Rounding::Zero => false,
+        }
+    }
+
+    /// FPRound: packs `mantissa * 2^exponent`; the lowest bit of `mantissa` may stand for lost ones.
+    fn round(&mut self, sign: bool, exponent: i32, mantissa: u128) -> u32 {
+        let top = exponent + 127 - mantissa.leading_zeros() as i32;
+        if self.flush && top < 1 - SINGLE.bias {
+            self.flags |= flag::UNDERFLOW;
+            return signed(sign, 0);
+        }
+        let (magnitude, inexact) = self.pack(&SINGLE, sign, exponent, mantissa);
+        if magnitude >= INFINITY {
+            self.flags |= flag::OVERFLOW | flag::INEXACT;
+            return signed(sign, self.overflowed(sign, INFINITY));
+        }
+        if inexact {
+            self.flags |= flag::INEXACT;
+        }
+        signed(sign, magnitude)
+    }
+
+    /// Infinity or the largest finite value, as the rounding mode has it.
+    fn overflowed(&self, sign: bool, infinity: u32) -> u32 {
+        let to_infinity = match self.rounding {
+            Rounding::Nearest | Rounding::Away => true,
+            Rounding::Up => !sign,
+            Rounding::Down => sign,
+            Rounding::Zero => false,
+        };
+        if to_infinity { infinity } else { infinity - 1 }
+    }
+
+    /// The biased exponent and fraction of a magnitude, which may have run over into infinity and beyond, and whether
+    /// anything was lost. Raises underflow.
+    fn pack(&mut self, format: &Format, sign: bool, exponent: i32, mantissa: u128) -> (u32, bool) {
+        let top = exponent + 127 - mantissa.leading_zeros() as i32;
+        let lowest = top.max(1 - format.bias) - format.fraction as i32;
+        let shift = lowest - exponent;
+        let (kept, rest, bits) = if shift <= 0 {
+            (mantissa << shift.unsigned_abs(), 0, 0)
+        } else {
+            let bits = shift.unsigned_abs().min(127);
+            (mantissa >> bits, mantissa & ((1 << bits) - 1), bits)
+        };
+        let tiny = top < 1 - format.bias;
+        if tiny && rest != 0 {
+            self.flags |= flag::UNDERFLOW;
+        }
+        let up = Unit::rounds_up(self.rounding, sign, kept & 1 != 0, rest, bits);
+        let biased = if tiny { 0 } else { (top + format.bias - 1).min(0xFF) as u32 };
+        ((biased << format.fraction) + (kept as u32) + u32::from(up), rest != 0)
+    }
+
+    /// The sum of two finite, non-zero values.
+    fn sum(&mut self, a: (bool, i32, u128), b: (bool, i32, u128)) -> u32 {
+        let align = |(sign, exponent, mantissa): (bool, i32, u128)| {
+            let shift = mantissa.leading_zeros() - 2;
+            (sign, exponent - shift as i32, mantissa << shift)
+        };
+        let (a, b) = (align(a), align(b));
+        let (big, small) = if (a.1, a.2) >= (b.1, b.2) { (a, b) } else { (b, a) };
+        let lowered = shift_jam(small.2, (big.1 - small.1).unsigned_abs());
+        if big.0 == small.0 {
+            return self.round(big.0, big.1, big.2 + lowered);
+        }
+        match big.2 - lowered {
+            0 => signed(self.rounding == Rounding::Down, 0),
+            difference => self.round(big.0, big.1, difference),
+        }
+    }
+
+    /// A host result may stand when it can have raised nothing but inexact, and that is raised already.
+    fn quick(&self, a: u32, b: u32, operation: impl Fn(f32, f32) -> f32) -> Option<u32> {
+        if self.flags & flag::INEXACT == 0 || self.rounding != Rounding::Nearest {
+            return None;
+        }
+        let result = operation(f32::from_bits(a), f32::from_bits(b)).to_bits();
+        (unremarkable(a) && unremarkable(b) && unremarkable(result)).then_some(result)
+    }
+
+    /// FPAdd.
+    pub fn add(&mut self, a: u32, b: u32) -> u32 {
+        if let Some(result) = self.quick(a, b, |a, b| a + b) {
+            return result;
+        }
+        let (a, b) = (self.unpack(a), self.unpack(b));
+        self.nan_of(&[a, b]).unwrap_or_else(|| self.add_numbers(a, b))
+    }
+
+    /// FPSub.
+    pub fn sub(&mut self, a: u32, b: u32) -> u32 {
+        if let Some(result) = self.quick(a, b, |a, b| a - b) {
+            return result;
+        }
+        let (a, b) = (self.unpack(a), self.unpack(b));
+        self.nan_of(&[a, b]).unwrap_or_else(|| self.add_numbers(a, b.negated()))
+    }
+
+    fn add_numbers(&mut self, a: Number, b: Number) -> u32 {
+        match (a.class, b.class) {
+            (Class::Infinity, Class::Infinity) if a.sign != b.sign => self.invalid(),
+            (Class::Infinity, _) => signed(a.sign, INFINITY),
+            (_, Class::Infinity) => signed(b.sign, INFINITY),
+            (Class::Zero, Class::Zero) if a.sign == b.sign => signed(a.sign, 0),
+            (Class::Zero, Class::Zero) => signed(self.rounding == Rounding::Down, 0),
+            (Class::Zero, _) => self.round(b.sign, b.exponent, b.mantissa.into()),
+            (_, Class::Zero) => self.round(a.sign, a.exponent, a.mantissa.into()),
+            _ => self.sum((a.sign, a.exponent, a.mantissa.into()), (b.sign, b.exponent, b.mantissa.into())),
+        }
+    }
+
+    /// FPMul.
+    pub fn mul(&mut self, a: u32, b: u32) -> u32 {
+        if let Some(result) = self.quick(a, b, |a, b| a * b) {
+            return result;
+        }
+        let (a, b) = (self.unpack(a), self.unpack(b));
+        if let Some(nan) = self.nan_of(&[a, b]) {
+            return nan;
+        }
+        let sign = a.sign != b.sign;
+        match (a.class, b.class) {
+            (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity) => self.invalid(),
+            (Class::Infinity, _) | (_, Class::Infinity) => signed(sign, INFINITY),
+            (Class::Zero, _) | (_, Class::Zero) => signed(sign, 0),
+            _ => self.round(sign, a.exponent + b.exponent, u128::from(a.mantissa * b.mantissa)),
+        }
+    }
+
+    /// FPDiv.
+    pub fn div(&mut self, a: u32, b: u32) -> u32 {
+        if let Some(result) = self.quick(a, b, |a, b| a / b) {
+            return result;
+        }
+        let (a, b) = (self.unpack(a), self.unpack(b));
+        if let Some(nan) = self.nan_of(&[a, b]) {
+            return nan;
+        }
+        let sign = a.sign != b.sign;
+        match (a.class, b.class) {
+            (Class::Infinity, Class::Infinity) | (Class::Zero, Class::Zero) => self.invalid(),
+            (Class::Infinity, _) => signed(sign, INFINITY),
+            (_, Class::Zero) => {
+                self.flags |= flag::DIVIDE_BY_ZERO;
+                signed(sign, INFINITY)
+            }
+            (Class::Zero, _) | (_, Class::Infinity) => signed(sign, 0),
+            _ => {
+                let dividend = a.mantissa << 40;
+                let quotient = dividend / b.mantissa | u64::from(dividend % b.mantissa != 0);
+                self.round(sign, a.exponent - b.exponent - 40, quotient.into())
+            }
+        }
+    }
+
+    /// FPSqrt.
+    pub fn sqrt(&mut self, bits: u32) -> u32 {
+        let a = self.unpack(bits);
+        match a.class {
+            Class::Quiet | Class::Signaling => self.quiet(a),
+            Class::Zero => signed(a.sign, 0),
+            _ if a.sign => self.invalid(),
+            Class::Infinity => INFINITY,
+            Class::Finite => {
+                let shift = 38 + (a.exponent & 1);
+                let square = a.mantissa << shift;
+                let root = square.isqrt();
+                let root = root << 1 | u64::from(root * root != square);
+                self.round(false, (a.exponent - shift) / 2 - 1, root.into())
+            }
+        }
+    }
+
+    /// FPMulAdd: `addend + a * b`, rounded once.
+    pub fn mul_add(&mut self, addend: u32, a: u32, b: u32) -> u32 {
+        let (addend, a, b) = (self.unpack(addend), self.unpack(a), self.unpack(b));
+        let impossible =
+            matches!((a.class, b.class), (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity));
+        if addend.is(Class::Quiet) && impossible {
+            return self.invalid();
+        }
+        if let Some(nan) = self.nan_of(&[addend, a, b]) {
+            return nan;
+        }
+        let sign = a.sign != b.sign;
+        let infinite = a.is(Class::Infinity) || b.is(Class::Infinity);
+        if impossible || (infinite && addend.is(Class::Infinity) && addend.sign != sign) {
+            return self.invalid();
+        }
+        if infinite {
+            return signed(sign, INFINITY);
+        }
+        if addend.is(Class::Infinity) {
+            return signed(addend.sign, INFINITY);
+        }
+        self.mul_add_finite(addend, a, b, sign)
+    }
+
+    fn mul_add_finite(&mut self, addend: Number, a: Number, b: Number, sign: bool) -> u32 {
+        let product = (sign, a.exponent + b.exponent, u128::from(a.mantissa * b.mantissa));
+        match (product.2 == 0, addend.is(Class::Zero)) {
+            (true, true) if addend.sign == sign => signed(sign, 0),
+            (true, true) => signed(self.rounding == Rounding::Down, 0),
+            (true, false) => self.round(addend.sign, addend.exponent, addend.mantissa.into()),
+            (false, true) => self.round(sign, product.1, product.2),
+            (false, false) => self.sum((addend.sign, addend.exponent, addend.mantissa.into()), product),
+        }
+    }
+
+    /// FPCompare: NZCV, in bits 31..28.
+    pub fn compare(&mut self, a: u32, b: u32, quiet_nans_signal: bool) -> u32 {
+        let (a, b) = (self.unpack(a), self.unpack(b));
+        if a.is_nan() || b.is_nan() {
+            if quiet_nans_signal || a.is(Class::Signaling) || b.is(Class::Signaling) {
+                self.flags |= flag::INVALID;
+            }
+            return 0x3000_0000;
+        }
+        match order(a).cmp(&order(b)) {
+            std::cmp::Ordering::Equal => 0x6000_0000,
+            std::cmp::Ordering::Less => 0x8000_0000,
+            std::cmp::Ordering::Greater => 0x2000_0000,
+        }
+    }
+
+    /// FPMinNum and FPMaxNum: a quiet NaN loses against a number.
+    pub fn min_max(&mut self, a: u32, b: u32, max: bool) -> u32 {
+        let (x, y) = (self.unpack(a), self.unpack(b));
+        match (x.class, y.class) {
+            (Class::Quiet, Class::Quiet) | (Class::Signaling, _) | (_, Class::Signaling) => {
+                return self.nan_of(&[x, y]).unwrap_or(DEFAULT_NAN);
+            }
+            (Class::Quiet, _) => return flushed(y),
+            (_, Class::Quiet) => return flushed(x),
+            _ => {}
+        }
+        let both_zero = x.is(Class::Zero) && y.is(Class::Zero);
+        let first = if both_zero { x.sign != max } else { (order(x) < order(y)) != max };
+        flushed(if first { x } else { y })
+    }
+
+    /// FPRoundInt.
+    pub fn round_to_integral(&mut self, bits: u32, rounding: Rounding, exact: bool) -> u32 {
+        let a = self.unpack(bits);
+        match a.class {
+            Class::Quiet | Class::Signaling => self.quiet(a),
+            Class::Infinity | Class::Zero => flushed(a),
+            Class::Finite if a.exponent >= 0 => bits,
+            Class::Finite => {
+                let (magnitude, inexact) = integral(a, 0, rounding);
+                if inexact && exact {
+                    self.flags |= flag::INEXACT;
+                }
+                if magnitude == 0 {
+                    return signed(a.sign, 0);
+                }
+                self.pack(&SINGLE, a.sign, 0, magnitude).0 | signed(a.sign, 0)
+            }
+        }
+    }
+
+    /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`.
+    pub fn to_fixed(
+        &mut self,
+        bits: u32,
+        width: u32,
+        fraction: u32,
+        unsigned: bool,
+        rounding: Rounding,
+    ) -> u32 {
+        let a = self.unpack(bits);
+        let (low, high) = if unsigned {
+            (0, (1i128 << width) - 1)
+        } else {
+            (-(1i128 << (width - 1)), (1i128 << (width - 1)) - 1)
+        };
+        let (magnitude, inexact) = match a.class {
+            Class::Quiet | Class::Signaling => {
+                self.flags |= flag::INVALID;
+                return 0;
+            }
+            Class::Infinity => (1 << 100, false),
+            Class::Zero => (0, false),
+            Class::Finite => integral(a, fraction as i32, rounding),
+        };
+        let value = if a.sign { -(magnitude as i128) } else { magnitude as i128 };
+        let clamped = value.clamp(low, high);
+        if clamped != value {
+            self.flags |= flag::INVALID;
+        } else if inexact {
+            self.flags |= flag::INEXACT;
+        }
+        clamped as u32
+    }
+
+    /// FixedToFP: `value / 2^fraction`.
+    pub fn from_fixed(&mut self, value: i64, fraction: u32) -> u32 {
+        if value == 0 {
+            return 0;
+        }
+        self.round(value < 0, -(fraction as i32), u128::from(value.unsigned_abs()))
+    }
+
+    /// FPHalfToSingle.
+    pub fn half_to_single(&mut self, half: u32) -> u32 {
+        let (sign, exponent, fraction) = (half & 0x8000 != 0, half >> 10 & 0x1F, half & 0x3FF);
+        match (exponent, fraction) {
+            (0, 0) => signed(sign, 0),
+            (0, _) => self.widened(sign, -24, fraction),
+            (0x1F, 0) if !self.alternative_half => signed(sign, INFINITY),
+            (0x1F, _) if !self.alternative_half => {
+                if fraction & 0x200 == 0 {
+                    self.flags |= flag::INVALID;
+                }
+                if self.default_nan { DEFAULT_NAN } else { signed(sign, INFINITY | QUIET | fraction << 13) }
+            }
+            _ => self.widened(sign, exponent as i32 - 25, fraction | 0x400),
+        }
+    }
+
+    /// Every half-precision number has an exact single-precision form.
+    fn widened(&mut self, sign: bool, exponent: i32, mantissa: u32) -> u32 {
+        signed(sign, self.pack(&SINGLE, sign, exponent, mantissa.into()).0)
+    }
+
+    /// FPSingleToHalf.
+    pub fn single_to_half(&mut self, bits: u32) -> u32 {
+        let a = self.unpack(bits);
+        let sign = u32::from(a.sign) << 15;
+        match a.class {
+            Class::Zero => sign,
+            Class::Quiet | Class::Signaling if self.alternative_half => {
+                self.flags |= flag::INVALID;
+                sign
+            }
+            Class::Quiet | Class::Signaling => {
+                let nan = self.quiet(a);
+                nan >> 16 & 0x8000 | 0x7C00 | nan >> 13 & 0x3FF
+            }
+            Class::Infinity if self.alternative_half => {
+                self.flags |= flag::INVALID;
+                sign | 0x7FFF
+            }
+            Class::Infinity => sign | 0x7C00,
+            Class::Finite => sign | self.narrowed(a),
+        }
+    }
+
+    fn narrowed(&mut self, a: Number) -> u32 {
+        let (magnitude, inexact) = self.pack(&HALF, a.sign, a.exponent, a.mantissa.into());
+        let limit = if self.alternative_half { 0x8000 } else { 0x7C00 };
+        if magnitude >= limit && self.alternative_half {
+            self.flags |= flag::INVALID;
+            return 0x7FFF;
+        }
+        if magnitude >= limit {
+            self.flags |= flag::OVERFLOW | flag::INEXACT;
+            return self.overflowed(a.sign, limit);
+        }
+        if inexact {
+            self.flags |= flag::INEXACT;
+        }
+        magnitude
+    }
+}
+
+/// A key that orders numbers; both zeros are equal.
+fn order(a: Number) -> i64 {
+    let magnitude = if a.is(Class::Zero) { 0 } else { i64::from(a.bits & !SIGN) };
+    if a.sign { -magnitude } else { magnitude }
+}
+
+/// The number's bits, with a flushed denormal as zero.
+fn flushed(a: Number) -> u32 {
+    if a.is(Class::Zero) { signed(a.sign, 0) } else { a.bits }
+}
+
+/// The magnitude of `a * 2^fraction` rounded to an integer, and whether that lost anything.
+fn integral(a: Number, fraction: i32, rounding: Rounding) -> (u128, bool) {
+    let exponent = a.exponent + fraction;
+    let mantissa = u128::from(a.mantissa);
+    if exponent >= 0 {
+        return (mantissa << exponent.min(96), false);
+    }
+    let bits = exponent.unsigned_abs().min(100);
+    let (whole, rest) = (mantissa >> bits, mantissa & ((1 << bits) - 1));
+    let up = Unit::rounds_up(rounding, a.sign, whole & 1 != 0, rest, bits);
+    (whole + u128::from(up), rest != 0)
+}
+
+/// VFPExpandImm for single precision.
+pub(crate) fn expand_immediate(imm8: u32) -> u32 {
+    let exponent = if imm8 & 0x40 == 0 { 0x80 | imm8 >> 4 & 3 } else { 0x7C | imm8 >> 4 & 3 };
+    (imm8 & 0x80) << 24 | exponent << 23 | (imm8 & 0xF) << 19
+}
+
+/// Negates without looking.
+pub(crate) fn negate(bits: u32) -> u32 {
+    bits ^ SIGN
+}

@@ -1,0 +1,214 @@
+//! The board: everything on the bus that is neither memory nor processor, and what leaves through its pins.
+
+use std::collections::BTreeSet;
+
+use crate::events::Output;
+use crate::map::PERIPHERALS;
+use crate::peripherals::rcc::Rcc;
+use crate::peripherals::rng::Chance;
+use crate::peripherals::{Context, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
+
+/// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
+const MAX_UNKNOWN: usize = 256;
+
+/// Nothing answers at an address outside the application's peripheral region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchAddress;
+
+/// What a peripheral drives and awaits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct State {
+    lines: Lines,
+    next_event: Option<u64>,
+}
+
+/// The peripherals in their places.
+pub struct Board {
+    placed: Vec<Placed>,
+    /// What each of them did to lines and time when last asked, in the same order.
+    states: Vec<State>,
+    rcc: Rcc,
+    lines: Lines,
+    outputs: Vec<Output>,
+    unknown: BTreeSet<u32>,
+    /// The earliest cycle at which a peripheral raises a line by itself.
+    next_event: Option<u64>,
+}
+
+impl Board {
+    /// A board after power-on. `chance` feeds the random number generator.
+    pub fn new(chance: Chance) -> Board {
+        let placed = table(chance);
+        Board {
+            states: vec![State::default(); placed.len()],
+            placed,
+            rcc: Rcc::default(),
+            lines: Lines::default(),
+            outputs: Vec::new(),
+            unknown: BTreeSet::new(),
+            next_event: None,
+        }
+    }
+
+    /// Back to the state after reset; what drives the pins from outside goes on.
+    pub fn reset(&mut self, now: u64) {
+        self.rcc = Rcc::default();
+        self.each(|placed, outputs| placed.peripheral.reset(&mut Context { now, outputs }));
+    }
+
+    /// Reads `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
+    pub fn read(&mut self, address: u32, bytes: u32, now: u64) -> Result<u32, NoSuchAddress> {
+        let lane = Lane::new(address, bytes);
+        let Some(word) =
+            self.access(address, now, |peripheral, offset, context| peripheral.read(offset, context))?
+        else {
+            return Ok(0);
+        };
+        Ok(lane.take(word))
+    }
+
+    /// Writes `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
+    pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: u64) -> Result<(), NoSuchAddress> {
+        let store = Lane::new(address, bytes).put(value);
+        self.access(address, now, |peripheral, offset, context| peripheral.write(offset, store, context))?;
+        Ok(())
+    }
+
+    /// Lets time pass up to `now`.
+    pub fn advance(&mut self, now: u64) {
+        if self.next_event.is_some_and(|at| at <= now) {
+            self.each(|placed, _| placed.peripheral.advance(now));
+        }
+    }
+
+    /// The earliest cycle at which a peripheral raises a line by itself.
+    pub fn next_event(&self) -> Option<u64> {
+        self.next_event
+    }
+
+    /// Levels of the interrupt lines.
+    pub fn lines(&self) -> Lines {
+        self.lines
+    }
+
+    /// Takes what left the board since last asked, in order.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Whether anything waits to be taken by [`Board::take_outputs`].
+    pub fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// Gives `input` to the peripheral whose first register is at `base`. Answers whether it was taken.
+    pub fn input(&mut self, base: u32, input: &Input<'_>) -> bool {
+        let Some(index) = self.find(base) else { return false };
+        let taken = self.placed[index].peripheral.input(input);
+        self.settle(index);
+        taken
+    }
+
+    /// The level a pin reads as; `port` 0 is A.
+    pub fn pin(&mut self, port: u8, pin: u8, now: u64) -> bool {
+        self.read(gpio::base(port) + gpio::IDR, 4, now).is_ok_and(|levels| levels >> pin & 1 == 1)
+    }
+
+    /// Reads a register for the application, as the kernel's peek does; `None` if it may not be reached.
+    pub fn peek(&mut self, register: u32) -> Option<u32> {
+        if Rcc::owns(register) { self.rcc.peek(register) } else { flash::peek(register) }
+    }
+
+    /// Changes a register for the application, as the kernel's poke does; `false` if it may not be reached.
+    pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: u64) -> bool {
+        let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
+        for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
+            let mut context = Context { now, outputs: &mut self.outputs };
+            self.placed[index].peripheral.reset(&mut context);
+            self.settle(index);
+        }
+        true
+    }
+
+    /// Addresses in the peripheral region that were accessed though nothing modelled is there; each once.
+    pub fn unknown(&self) -> impl Iterator<Item = u32> + '_ {
+        self.unknown.iter().copied()
+    }
+
+    /// Does `what` with the peripheral at `address`; `None` if there is none in the region.
+    fn access<T>(
+        &mut self,
+        address: u32,
+        now: u64,
+        what: impl FnOnce(&mut dyn Peripheral, u32, &mut Context<'_>) -> T,
+    ) -> Result<Option<T>, NoSuchAddress> {
+        let Some(index) = self.find(address) else {
+            return self.note_unknown(address).map(|()| None);
+        };
+        let Placed { base, peripheral, .. } = &mut self.placed[index];
+        peripheral.advance(now);
+        let mut context = Context { now, outputs: &mut self.outputs };
+        let result = what(peripheral.as_mut(), (address - *base) & !3, &mut context);
+        self.settle(index);
+        Ok(Some(result))
+    }
+
+    fn find(&self, address: u32) -> Option<usize> {
+        let index = self.placed.partition_point(|placed| placed.base <= address).checked_sub(1)?;
+        (address - self.placed[index].base < self.placed[index].size).then_some(index)
+    }
+
+    fn note_unknown(&mut self, address: u32) -> Result<(), NoSuchAddress> {
+        if !PERIPHERALS.contains(&address) {
+            return Err(NoSuchAddress);
+        }
+        if self.unknown.len() < MAX_UNKNOWN && self.unknown.insert(address & !3) {
+            self.outputs.push(Output::UnknownRegister { address: address & !3 });
+        }
+        Ok(())
+    }
+
+    /// Does `what` to every peripheral.
+    fn each(&mut self, what: impl Fn(&mut Placed, &mut Vec<Output>)) {
+        for index in 0..self.placed.len() {
+            what(&mut self.placed[index], &mut self.outputs);
+            self.settle(index);
+        }
+    }
+
+    /// Takes stock after anything that may have moved a line or a moment of one peripheral.
+    fn settle(&mut self, index: usize) {
+        let peripheral = &self.placed[index].peripheral;
+        let mut state = State { next_event: peripheral.next_event(), ..State::default() };
+        peripheral.interrupts(&mut state.lines);
+        if state != self.states[index] {
+            self.states[index] = state;
+            self.lines = self.states.iter().fold(Lines::default(), |all, state| all.with(state.lines));
+            self.next_event = self.states.iter().filter_map(|state| state.next_event).min();
+        }
+    }
+}
+
+/// The bytes of a word that a narrow access means.
+struct Lane {
+    shift: u32,
+    mask: u32,
+}
+
+impl Lane {
+    fn new(address: u32, bytes: u32) -> Lane {
+        let mask = if bytes >= 4 { u32::MAX } else { (1 << (8 * bytes)) - 1 };
+        Lane { shift: 8 * (address & 3 & !(bytes - 1)), mask }
+    }
+
+    fn take(&self, word: u32) -> u32 {
+        word >> self.shift & self.mask
+    }
+
+    fn put(&self, value: u32) -> Store {
+        Store { value: (value & self.mask) << self.shift, mask: self.mask << self.shift }
+    }
+}
+
+#[cfg(test)]
+mod tests;

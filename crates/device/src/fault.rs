@@ -1,0 +1,184 @@
+//! Why an application was stopped, in words.
+
+use std::fmt;
+
+use armv8m::{Cpu, Register};
+
+use crate::map::{ENTRY_PAGE, FLASH, RAM};
+
+/// The kinds of end an application comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A fault the application's own handlers may not handle; what the fault registers say.
+    Hard,
+    /// A fault inside a fault handler: the processor gave up.
+    Lockup,
+    /// A branch into the entry page where no call is (D07).
+    NoSuchCall {
+        /// Where it went.
+        address: u32,
+    },
+}
+
+/// A fault: what happened, where, and the registers then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of end it was.
+    pub kind: FaultKind,
+    /// Address of the instruction that could not go on; for [`FaultKind::NoSuchCall`] where it would have returned to.
+    pub pc: u32,
+    /// Link register then.
+    pub lr: u32,
+    /// Stack pointer when the fault was noticed.
+    pub sp: u32,
+    /// Configurable Fault Status Register.
+    pub cfsr: u32,
+    /// HardFault Status Register.
+    pub hfsr: u32,
+    /// MemManage Fault Address Register; means something when CFSR bit 7 is set.
+    pub mmfar: u32,
+    /// BusFault Address Register; means something when CFSR bit 15 is set.
+    pub bfar: u32,
+}
+
+impl Fault {
+    /// Reads the fault from the processor it happened on.
+    pub fn of(cpu: &Cpu, kind: FaultKind) -> Fault {
+        let state = cpu.fault_state();
+        let called = matches!(kind, FaultKind::NoSuchCall { .. });
+        let lr = if called { cpu.register(Register::LR) } else { state.lr };
+        Fault {
+            kind,
+            pc: if called { lr & !1 } else { state.pc },
+            lr,
+            sp: cpu.register(Register::SP),
+            cfsr: state.cfsr,
+            hfsr: state.hfsr,
+            mmfar: state.mmfar,
+            bfar: state.bfar,
+        }
+    }
+
+    fn cause(&self) -> String {
+        if let FaultKind::NoSuchCall { address } = self.kind {
+            return format!("branch to {address:#010x}, where no system call is");
+        }
+        let named = CAUSES.iter().find(|(bit, _)| self.cfsr & bit != 0).map(|(_, words)| (*words).to_owned());
+        let cause = named.unwrap_or_else(|| self.cause_without_status().to_owned());
+        match self.address() {
+            Some(address) => format!("{cause} at {address:#010x}{}", place(address)),
+            None => cause,
+        }
+    }
+
+    fn cause_without_status(&self) -> &'static str {
+        match self.hfsr {
+            hfsr if hfsr & HFSR_DEBUGEVT != 0 => "breakpoint without a debugger",
+            hfsr if hfsr & HFSR_VECTTBL != 0 => "vector table that cannot be read",
+            _ => "fault without a stated cause",
+        }
+    }
+
+    /// The address a refused access went to, when the processor knows it.
+    fn address(&self) -> Option<u32> {
+        match self.cfsr {
+            cfsr if cfsr & MMARVALID != 0 => Some(self.mmfar),
+            cfsr if cfsr & BFARVALID != 0 => Some(self.bfar),
+            _ => None,
+        }
+    }
+}
+
+const MMARVALID: u32 = 1 << 7;
+const BFARVALID: u32 = 1 << 15;
+const HFSR_VECTTBL: u32 = 1 << 1;
+const HFSR_DEBUGEVT: u32 = 1 << 31;
+
+/// Bits of the Configurable Fault Status Register (Arm ARM D1.2.7) in plain words, the most telling first.
+const CAUSES: [(u32, &str); 17] = [
+    (1 << 20, "stack overflow"),
+    (1 << 25, "division by zero"),
+    (1 << 24, "unaligned access"),
+    (1 << 16, "undefined instruction"),
+    (1 << 17, "branch to an even address (Arm state)"),
+    (1 << 18, "broken exception return"),
+    (1 << 19, "floating-point instruction while the unit is off"),
+    (1 << 9, "access that nothing answers"),
+    (1 << 1, "access that is not allowed"),
+    (1 << 0, "branch to where no code may be"),
+    (1 << 8, "branch to where no memory is"),
+    (1 << 12, "exception entry with a stack that cannot be written"),
+    (1 << 4, "exception entry with a stack that may not be written"),
+    (1 << 11, "exception return with a stack that cannot be read"),
+    (1 << 3, "exception return with a stack that may not be read"),
+    (1 << 10, "write that failed later"),
+    (1 << 5, "floating-point state that cannot be saved"),
+];
+
+/// What an address looks like to someone who reads it.
+fn place(address: u32) -> &'static str {
+    match address {
+        0..=0xFFF => " (null pointer)",
+        address if FLASH.contains(&address) => " (application flash)",
+        address if RAM.contains(&address) => " (application RAM)",
+        address if ENTRY_PAGE.contains(&address) => " (system calls)",
+        0x2008_0000..=0x2FFF_FFFF => " (beyond application RAM)",
+        0x5000_0000..=0x5FFF_FFFF => " (secure peripheral)",
+        _ => "",
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after = if self.kind == FaultKind::Lockup { ", in a fault handler" } else { "" };
+        write!(f, "{}, by the instruction at {:#010x}{after}", self.cause(), self.pc)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAULT: Fault = Fault {
+        kind: FaultKind::Hard,
+        pc: 0x0800_0124,
+        lr: 0x0800_0101,
+        sp: 0x2007_FF00,
+        cfsr: 0,
+        hfsr: 1 << 30,
+        mmfar: 0,
+        bfar: 0,
+    };
+
+    #[test]
+    fn a_fault_is_told_in_one_line() {
+        for (fault, told) in [
+            (
+                Fault { cfsr: 1 << 15 | 1 << 9, bfar: 0x14, ..FAULT },
+                "access that nothing answers at 0x00000014 (null pointer), by the instruction at 0x08000124",
+            ),
+            (Fault { cfsr: 1 << 20, ..FAULT }, "stack overflow, by the instruction at 0x08000124"),
+            (
+                Fault { kind: FaultKind::Lockup, cfsr: 1 << 16, ..FAULT },
+                "undefined instruction, by the instruction at 0x08000124, in a fault handler",
+            ),
+            (
+                Fault { kind: FaultKind::NoSuchCall { address: 0x0C1F_E0A0 }, ..FAULT },
+                "branch to 0x0c1fe0a0, where no system call is, by the instruction at 0x08000124",
+            ),
+            (
+                Fault { hfsr: 1 << 31, ..FAULT },
+                "breakpoint without a debugger, by the instruction at 0x08000124",
+            ),
+        ] {
+            assert_eq!(fault.to_string(), told);
+        }
+    }
+
+    #[test]
+    fn every_status_bit_of_the_manual_has_words() {
+        let documented = 0b0000_0011_0001_1111_0001_1111_0011_1011u32 & !(1 << 10) | 1 << 10;
+        let named = CAUSES.iter().fold(0, |all, (bit, _)| all | bit);
+        assert_eq!(named & documented, documented & !(1 << 13));
+    }
+}

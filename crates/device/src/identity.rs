@@ -1,0 +1,256 @@
+//! Who the device is: a folder with its id, its certificate, its key, and the authority of its cloud.
+//!
+//! | file | content |
+//! |---|---|
+//! | `device-id` | `UV` and 32 lower-case hexadecimal digits |
+//! | `certificate.pem` | the device's certificate, then any certificate between it and the authority |
+//! | `key.pem` | its private key, readable by the owner only |
+//! | `authority.pem` | the certificate the cloud's own must be signed by |
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+const DEVICE_ID: &str = "device-id";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+const AUTHORITY: &str = "authority.pem";
+
+/// Permission bits of the key file: its owner reads and writes, nobody else does anything.
+const KEY_MODE: u32 = 0o600;
+
+/// A device's id: `UV` and 32 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeviceId([u8; 34]);
+
+impl DeviceId {
+    /// Reads an id; `None` unless `text` is exactly one.
+    pub fn parse(text: &str) -> Option<DeviceId> {
+        let bytes: [u8; 34] = text.as_bytes().try_into().ok()?;
+        let digits = bytes.strip_prefix(b"UV")?;
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(DeviceId(bytes))
+    }
+
+    /// The 34 characters as bytes.
+    pub fn as_bytes(&self) -> &[u8; 34] {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.0).expect("an id is ASCII"))
+    }
+}
+
+/// Everything a device shows to its cloud and judges it by, checked for belonging together.
+pub struct Identity {
+    device_id: DeviceId,
+    certificate: String,
+    key: String,
+    authority: String,
+}
+
+impl Identity {
+    /// An identity from its parts: the id, and the PEM texts the folder holds.
+    pub fn new(
+        device_id: DeviceId,
+        certificate: String,
+        key: String,
+        authority: String,
+    ) -> Result<Identity, IdentityError> {
+        let identity = Identity { device_id, certificate, key, authority };
+        identity.check()?;
+        Ok(identity)
+    }
+
+    /// Reads the identity in `folder`.
+    pub fn load(folder: &Path) -> Result<Identity, IdentityError> {
+        check_mode(&folder.join(KEY))?;
+        let id = read(&folder.join(DEVICE_ID))?;
+        let device_id = DeviceId::parse(id.trim_end()).ok_or(IdentityError::DeviceId(id))?;
+        let pem = |name: &str| read(&folder.join(name));
+        Identity::new(device_id, pem(CERTIFICATE)?, pem(KEY)?, pem(AUTHORITY)?)
+    }
+
+    /// Writes the identity into `folder`, which is made if it does not exist.
+    pub fn save(&self, folder: &Path) -> Result<(), IdentityError> {
+        fs::create_dir_all(folder).map_err(|error| IdentityError::file(folder, &error))?;
+        write(&folder.join(DEVICE_ID), &format!("{}\n", self.device_id))?;
+        write(&folder.join(CERTIFICATE), &self.certificate)?;
+        write_private(&folder.join(KEY), &self.key)?;
+        write(&folder.join(AUTHORITY), &self.authority)
+    }
+
+    /// The device's id.
+    pub fn device_id(&self) -> DeviceId {
+        self.device_id
+    }
+
+    /// The device's certificate and those up to the authority, its own first.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        certificates(CERTIFICATE, &self.certificate).expect("checked when made")
+    }
+
+    /// The device's private key.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("checked when made")
+    }
+
+    /// The authority the cloud's certificate must come from.
+    pub fn authority(&self) -> Vec<CertificateDer<'static>> {
+        certificates(AUTHORITY, &self.authority).expect("checked when made")
+    }
+
+    fn check(&self) -> Result<(), IdentityError> {
+        let chain = certificates(CERTIFICATE, &self.certificate)?;
+        certificates(AUTHORITY, &self.authority)?;
+        // The common name stands in the certificate as these very bytes, so no parser is needed to miss it.
+        if !chain[0].windows(34).any(|window| window == self.device_id.0) {
+            return Err(IdentityError::OtherDevice(self.device_id));
+        }
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())
+            .map_err(|_| IdentityError::NoPem { file: KEY, expected: "private key" })?;
+        let key = any_supported_type(&key).map_err(|_| IdentityError::UnsupportedKey)?;
+        CertifiedKey::new(chain, key).keys_match().map_err(|_| IdentityError::OtherKey)
+    }
+}
+
+impl fmt::Debug for Identity {
+    /// Names the device; the key stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
+}
+
+fn certificates(file: &'static str, pem: &str) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match found {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        _ => Err(IdentityError::NoPem { file, expected: "certificate" }),
+    }
+}
+
+fn read(path: &Path) -> Result<String, IdentityError> {
+    fs::read_to_string(path).map_err(|error| IdentityError::file(path, &error))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), IdentityError> {
+    fs::write(path, text).map_err(|error| IdentityError::file(path, &error))
+}
+
+/// Writes a file nobody but its owner ever had the chance to open.
+#[cfg(unix)]
+fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
+    use std::io::Write;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let told = |error: std::io::Error| IdentityError::file(path, &error);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(KEY_MODE)
+        .open(path)
+        .map_err(told)?;
+    // An existing file keeps its old mode when opened.
+    file.set_permissions(fs::Permissions::from_mode(KEY_MODE)).map_err(told)?;
+    file.write_all(text.as_bytes()).map_err(told)
+}
+
+#[cfg(not(unix))]
+fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
+    write(path, text)
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path) -> Result<(), IdentityError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode =
+        fs::metadata(path).map_err(|error| IdentityError::file(path, &error))?.permissions().mode() & 0o777;
+    if mode & !KEY_MODE != 0 {
+        return Err(IdentityError::KeyMode { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_mode(_path: &Path) -> Result<(), IdentityError> {
+    Ok(())
+}
+
+/// Why a folder holds no usable identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityError {
+    /// A file that cannot be read or written; the system's own words.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// The id file holds something else.
+    DeviceId(String),
+    /// A PEM file without what it should hold.
+    NoPem {
+        /// Name of the file in the folder.
+        file: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// The key file is open to others.
+    KeyMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A key of a kind TLS cannot sign with.
+    UnsupportedKey,
+    /// The key is not the certificate's.
+    OtherKey,
+    /// The certificate does not name this device.
+    OtherDevice(DeviceId),
+}
+
+impl IdentityError {
+    fn file(path: &Path, error: &std::io::Error) -> IdentityError {
+        IdentityError::File { path: path.to_owned(), why: error.to_string() }
+    }
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use IdentityError as E;
+        match self {
+            E::File { path, why } => write!(f, "{}: {why}", path.display()),
+            E::DeviceId(found) => {
+                let shown: String = found.chars().take(40).collect();
+                write!(f, "{DEVICE_ID} holds {shown:?}; expected UV and 32 lower-case hexadecimal digits")
+            }
+            E::NoPem { file, expected } => write!(f, "{file} holds no {expected} in PEM form"),
+            E::KeyMode { path, mode } => write!(
+                f,
+                "{} may be opened by others (mode {mode:03o}); make it yours alone: chmod 600",
+                path.display()
+            ),
+            E::UnsupportedKey => {
+                write!(
+                    f,
+                    "{KEY} holds a key of a kind TLS cannot use; expected ECDSA P-256 or P-384, Ed25519 or RSA"
+                )
+            }
+            E::OtherKey => write!(f, "{KEY} does not belong to {CERTIFICATE}"),
+            E::OtherDevice(id) => write!(f, "{CERTIFICATE} does not name the device in {DEVICE_ID}, {id}"),
+        }
+    }
+}
+
+impl std::error::Error for IdentityError {}
+
+#[cfg(test)]
+mod tests;

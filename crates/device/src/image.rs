@@ -1,0 +1,303 @@
+//! An application image: read from an ELF file or a raw binary, and checked before anything runs.
+//!
+//! Whatever is wrong is told in one line that says what was found and what is expected. An [`Image`] that exists
+//! fits the application's flash and begins with a vector table the processor can start from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use elf::abi::{ELFCLASS32, ELFCLASS64, ELFDATA2LSB, EM_ARM, ET_EXEC, PT_LOAD};
+use elf::endian::LittleEndian;
+use elf::segment::ProgramHeader;
+use elf::{ElfBytes, ParseError};
+
+use crate::map::{self, FLASH, RAM};
+
+/// Most bytes an image may have: all of the application's flash.
+pub const MAX_IMAGE: usize = map::length(&FLASH);
+
+/// Fewest bytes that can be an image: initial stack pointer and reset vector.
+pub const MIN_IMAGE: usize = 8;
+
+/// What erased flash reads as; fills the gaps between an ELF file's segments.
+const ERASED: u8 = 0xFF;
+
+/// A checked application image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    bytes: Vec<u8>,
+    digest: [u8; 32],
+}
+
+impl Image {
+    /// Reads and checks the image in the file at `path`.
+    pub fn load(path: &Path) -> Result<Image, LoadError> {
+        let told = |cause| LoadError { path: path.to_owned(), cause };
+        let file = std::fs::read(path).map_err(|error| told(ImageError::Unreadable(error.to_string())))?;
+        Image::parse(&file).map_err(told)
+    }
+
+    /// Checks the image in `file`, the whole content of an ELF file or of a raw binary.
+    pub fn parse(file: &[u8]) -> Result<Image, ImageError> {
+        let bytes = match file {
+            [] => return Err(ImageError::Empty),
+            [0x7F, b'E', b'L', b'F', ..] => flatten(file)?,
+            [b'P', b'K', 3, 4, ..] => return Err(ImageError::Bundle),
+            raw => raw.to_vec(),
+        };
+        check_size(bytes.len())?;
+        check_vectors(&bytes)?;
+        let digest = sha256(&bytes);
+        Ok(Image { bytes, digest })
+    }
+
+    /// The image as it lies in flash, from the first byte of application flash on.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of [`Image::bytes`], as the device tells it to the cloud.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased.
+    pub fn flash(&self) -> Vec<u8> {
+        let mut flash = self.bytes.clone();
+        flash.resize(MAX_IMAGE, ERASED);
+        flash
+    }
+}
+
+/// Lays an ELF file's segments out as they lie in flash.
+fn flatten(file: &[u8]) -> Result<Vec<u8>, ImageError> {
+    check_header(file)?;
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|error| malformed(&error))?;
+    let mut flash = Vec::new();
+    for segment in loaded(&elf)? {
+        let at = place(&segment)?;
+        let bytes = elf.segment_data(&segment).map_err(|error| malformed(&error))?;
+        if flash.len() < at + bytes.len() {
+            flash.resize(at + bytes.len(), ERASED);
+        }
+        flash[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    if flash.is_empty() { Err(ImageError::NothingToLoad) } else { Ok(flash) }
+}
+
+/// Judges the header's first fields before anything else in the file is believed.
+fn check_header(file: &[u8]) -> Result<(), ImageError> {
+    let header = file.get(..20).ok_or(ImageError::Truncated)?;
+    let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+    let (kind, machine) = (half(16), half(18));
+    match (header[4], header[5]) {
+        (ELFCLASS32, ELFDATA2LSB) => {}
+        (class, _) => return Err(ImageError::Format { bits64: class == ELFCLASS64 }),
+    }
+    if machine != EM_ARM {
+        return Err(ImageError::Machine(machine));
+    }
+    if kind != ET_EXEC {
+        return Err(ImageError::NotExecutable(kind));
+    }
+    Ok(())
+}
+
+/// The segments that put bytes into flash; those without bytes only reserve RAM.
+fn loaded(elf: &ElfBytes<'_, LittleEndian>) -> Result<Vec<ProgramHeader>, ImageError> {
+    let segments = elf.segments().ok_or(ImageError::NothingToLoad)?;
+    Ok(segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0).collect())
+}
+
+/// Offset in flash of a segment, which lies wholly inside it.
+fn place(segment: &ProgramHeader) -> Result<usize, ImageError> {
+    let (start, length) = (segment.p_paddr, segment.p_filesz);
+    let end = start.saturating_add(length);
+    if start < u64::from(FLASH.start) || end > u64::from(FLASH.end) {
+        return Err(ImageError::OutsideFlash { start, length });
+    }
+    Ok((start - u64::from(FLASH.start)) as usize)
+}
+
+fn malformed(error: &ParseError) -> ImageError {
+    match error {
+        ParseError::SliceReadError(_) => ImageError::Truncated,
+        other => ImageError::Malformed(other.to_string()),
+    }
+}
+
+fn check_size(length: usize) -> Result<(), ImageError> {
+    match length {
+        0..MIN_IMAGE => Err(ImageError::TooShort(length)),
+        MIN_IMAGE..=MAX_IMAGE => Ok(()),
+        _ => Err(ImageError::TooLarge(length)),
+    }
+}
+
+/// The two words the processor starts from.
+fn check_vectors(bytes: &[u8]) -> Result<(), ImageError> {
+    let (stack, reset) = (word(bytes, 0), word(bytes, 4));
+    // The stack grows down from its initial pointer, so the end of RAM is in and its start is out.
+    if stack <= RAM.start || stack > RAM.end || !stack.is_multiple_of(4) {
+        return Err(ImageError::StackPointer(stack));
+    }
+    if reset & 1 == 0 {
+        return Err(ImageError::ResetNotThumb(reset));
+    }
+    let code = FLASH.start + MIN_IMAGE as u32..FLASH.start + bytes.len() as u32;
+    if !code.contains(&(reset & !1)) {
+        return Err(ImageError::ResetOutside { reset, end: code.end });
+    }
+    Ok(())
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 is 32 bytes long")
+}
+
+/// Why a file holds no image this device can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageError {
+    /// The file cannot be read; the system's own words.
+    Unreadable(String),
+    /// The file has no bytes.
+    Empty,
+    /// The file is a signed bundle, which this version does not open.
+    Bundle,
+    /// An ELF file that is not 32-bit little-endian.
+    Format {
+        /// The file is a 64-bit one; otherwise a big-endian one.
+        bits64: bool,
+    },
+    /// An ELF file for another processor; its machine number.
+    Machine(u16),
+    /// An ELF file that is not linked to its final addresses; its type number.
+    NotExecutable(u16),
+    /// An ELF file that ends before something it points to.
+    Truncated,
+    /// An ELF file that breaks the format's rules.
+    Malformed(String),
+    /// An ELF file without a byte to load.
+    NothingToLoad,
+    /// A segment that does not lie in application flash.
+    OutsideFlash {
+        /// Load address of the segment.
+        start: u64,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// Fewer bytes than a vector table's first two words.
+    TooShort(usize),
+    /// More bytes than application flash has.
+    TooLarge(usize),
+    /// An initial stack pointer outside application RAM.
+    StackPointer(u32),
+    /// A reset vector without the Thumb bit.
+    ResetNotThumb(u32),
+    /// A reset vector that points outside the image.
+    ResetOutside {
+        /// The vector.
+        reset: u32,
+        /// End of the image in flash.
+        end: u32,
+    },
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ImageError as E;
+        match self {
+            E::Unreadable(why) => write!(f, "cannot be read: {why}"),
+            E::Empty => write!(f, "is empty; expected an application image (.elf or .bin)"),
+            E::Bundle => {
+                write!(f, "is a zip bundle; expected the application image inside it (.elf or .bin)")
+            }
+            E::Format { bits64: true } => {
+                write!(f, "is a 64-bit ELF file; expected a 32-bit one for Arm Cortex-M33")
+            }
+            E::Format { bits64: false } => {
+                write!(f, "is a big-endian ELF file; expected a little-endian one")
+            }
+            E::Machine(number) => {
+                write!(f, "is an ELF file for {}; expected Arm (machine {EM_ARM})", machine_name(*number))
+            }
+            E::NotExecutable(kind) => {
+                write!(
+                    f,
+                    "is an ELF file of type {kind}; expected an executable linked to fixed addresses (type {ET_EXEC})"
+                )
+            }
+            E::Truncated => write!(f, "is an ELF file cut short: it ends before something it points to"),
+            E::Malformed(why) => write!(f, "is a damaged ELF file: {why}"),
+            E::NothingToLoad => write!(f, "is an ELF file without anything to load into flash"),
+            E::OutsideFlash { start, length } => write!(
+                f,
+                "loads {length} bytes at {start:#010x}; expected addresses in application flash, {:#010x} to {:#010x}",
+                FLASH.start,
+                FLASH.end - 1
+            ),
+            E::TooShort(length) => {
+                write!(f, "has {length} bytes; expected a vector table of at least {MIN_IMAGE} bytes")
+            }
+            E::TooLarge(length) => {
+                write!(f, "has {length} bytes; expected at most {MAX_IMAGE}, the size of application flash")
+            }
+            E::StackPointer(found) => write!(
+                f,
+                "begins with initial stack pointer {found:#010x}; expected a word address in application RAM, {:#010x} to {:#010x}",
+                RAM.start + 4,
+                RAM.end
+            ),
+            E::ResetNotThumb(found) => {
+                write!(f, "has reset vector {found:#010x}; expected an odd address (Thumb code)")
+            }
+            E::ResetOutside { reset, end } => write!(
+                f,
+                "has reset vector {reset:#010x}; expected code inside the image, {:#010x} to {:#010x}",
+                FLASH.start + MIN_IMAGE as u32,
+                end - 1
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ImageError {}
+
+/// The processors people most often build for by mistake, by ELF machine number.
+fn machine_name(number: u16) -> String {
+    let name = match number {
+        3 => "Intel 386",
+        8 => "MIPS",
+        62 => "x86-64",
+        94 => "Xtensa",
+        183 => "Arm 64-bit (AArch64)",
+        243 => "RISC-V",
+        _ => return format!("machine {number}"),
+    };
+    format!("{name} (machine {number})")
+}
+
+/// An [`ImageError`] with the file it was found in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub cause: ImageError,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path.display(), self.cause)
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+use super::*;
+
+/// The smallest image: a vector table whose reset handler is the one instruction after it, `b .`.
+const TINY: [u8; 10] = [0x00, 0x00, 0x08, 0x20, 0x09, 0x00, 0x00, 0x08, 0xFE, 0xE7];
+
+/// An ELF file with one segment of `bytes` at `address`; every field a literal of the format.
+fn elf(address: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0x7F, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for half in [2u16, 40] {
+        file.extend(half.to_le_bytes()); // e_type: executable, e_machine: Arm
+    }
+    for word in [1u32, 0x0800_0009, 52, 0, 0x0500_0200] {
+        file.extend(word.to_le_bytes()); // e_version, e_entry, e_phoff, e_shoff, e_flags
+    }
+    for half in [52u16, 32, 1, 40, 0, 0] {
+        file.extend(half.to_le_bytes()); // e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
+    }
+    let size = bytes.len() as u32;
+    for word in [1, 84, address, address, size, size, 5, 4] {
+        file.extend(word.to_le_bytes()); // p_type: load, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_flags, p_align
+    }
+    file.extend(bytes);
+    file
+}
+
+fn refusal(file: &[u8]) -> String {
+    Image::parse(file).expect_err("refused").to_string()
+}
+
+#[test]
+fn a_raw_binary_is_taken_as_it_is() {
+    let image = Image::parse(&TINY).expect("an image");
+    assert_eq!(image.bytes(), TINY);
+    assert_eq!(image.flash().len(), 0x10_0000);
+    assert_eq!(image.flash()[10], 0xFF);
+}
+
+#[test]
+fn an_elf_file_gives_the_same_image_as_its_binary() {
+    assert_eq!(Image::parse(&elf(0x0800_0000, &TINY)), Image::parse(&TINY));
+}
+
+#[test]
+fn the_digest_is_the_sha256_of_the_bytes_in_flash() {
+    let digest = Image::parse(&TINY).expect("an image").digest();
+    assert_eq!(digest, sha256(&TINY));
+    assert_eq!(sha256(b"abc")[..4], [0xBA, 0x78, 0x16, 0xBF]);
+}
+
+#[test]
+fn an_empty_file_is_refused() {
+    assert_eq!(refusal(&[]), "is empty; expected an application image (.elf or .bin)");
+}
+
+#[test]
+fn a_zip_bundle_is_refused_by_name() {
+    assert!(refusal(b"PK\x03\x04 and more").starts_with("is a zip bundle"));
+}
+
+#[test]
+fn a_64_bit_elf_file_is_refused() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[4] = 2;
+    assert!(refusal(&file).starts_with("is a 64-bit ELF file"), "{}", refusal(&file));
+}
+
+#[test]
+fn a_big_endian_elf_file_is_refused() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[5] = 2;
+    assert!(refusal(&file).starts_with("is a big-endian ELF file"), "{}", refusal(&file));
+}
+
+#[test]
+fn an_elf_file_for_another_processor_is_refused_by_its_name() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[18] = 62;
+    assert_eq!(refusal(&file), "is an ELF file for x86-64 (machine 62); expected Arm (machine 40)");
+}
+
+#[test]
+fn an_object_file_is_refused() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[16] = 1;
+    assert!(refusal(&file).starts_with("is an ELF file of type 1; expected an executable"));
+}
+
+#[test]
+fn an_elf_file_cut_anywhere_is_refused() {
+    let whole = elf(0x0800_0000, &TINY);
+    for length in 4..whole.len() {
+        assert_eq!(Image::parse(&whole[..length]), Err(ImageError::Truncated), "cut at {length}");
+    }
+}
+
+#[test]
+fn an_elf_file_without_segments_is_refused() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[44] = 0;
+    assert_eq!(Image::parse(&file), Err(ImageError::NothingToLoad));
+}
+
+#[test]
+fn a_segment_outside_application_flash_is_refused_with_its_address() {
+    for address in [0x0000_0000, 0x07FF_FFFF, 0x080F_FFF8, 0x0C00_0000, 0xFFFF_FFFF] {
+        let told = refusal(&elf(address, &TINY));
+        assert!(told.starts_with(&format!("loads 10 bytes at {address:#010x}; expected")), "{told}");
+    }
+}
+
+#[test]
+fn an_image_may_fill_flash_but_not_one_byte_more() {
+    let mut full = TINY.to_vec();
+    full.resize(0x10_0000, 0);
+    assert!(Image::parse(&full).is_ok());
+    full.push(0);
+    assert_eq!(refusal(&full), "has 1048577 bytes; expected at most 1048576, the size of application flash");
+}
+
+#[test]
+fn a_file_shorter_than_two_vectors_is_refused() {
+    assert_eq!(Image::parse(&TINY[..7]), Err(ImageError::TooShort(7)));
+}
+
+#[test]
+fn the_initial_stack_pointer_must_be_in_application_ram() {
+    for (stack, good) in [
+        (0x2000_0000u32, false),
+        (0x2000_0004, true),
+        (0x2008_0000, true),
+        (0x2008_0004, false),
+        (0x2000_1002, false),
+    ] {
+        let mut file = TINY;
+        file[..4].copy_from_slice(&stack.to_le_bytes());
+        let expected = if good { Ok(()) } else { Err(ImageError::StackPointer(stack)) };
+        assert_eq!(Image::parse(&file).map(|_| ()), expected, "{stack:#x}");
+    }
+}
+
+#[test]
+fn the_reset_vector_must_be_thumb_code_inside_the_image() {
+    for (reset, expected) in [
+        (0x0800_0008, Err(ImageError::ResetNotThumb(0x0800_0008))),
+        (0x0800_0007, Err(ImageError::ResetOutside { reset: 0x0800_0007, end: 0x0800_000A })),
+        (0x0800_000B, Err(ImageError::ResetOutside { reset: 0x0800_000B, end: 0x0800_000A })),
+        (0x0C1F_E0D9, Err(ImageError::ResetOutside { reset: 0x0C1F_E0D9, end: 0x0800_000A })),
+        (0x0800_0009u32, Ok(())),
+    ] {
+        let mut file = TINY;
+        file[4..8].copy_from_slice(&reset.to_le_bytes());
+        assert_eq!(Image::parse(&file).map(|_| ()), expected, "{reset:#x}");
+    }
+}
+
+#[test]
+fn every_refusal_is_one_line() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[18] = 62;
+    for told in [refusal(&[]), refusal(b"PK\x03\x04"), refusal(&file), refusal(&[0; 20]), refusal(&[1; 3])] {
+        assert!(!told.contains('\n') && told.len() < 160, "{told}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let told = Image::load(Path::new("/no/such/application.elf")).expect_err("no file").to_string();
+    assert!(told.starts_with("/no/such/application.elf cannot be read: "), "{told}");
+}

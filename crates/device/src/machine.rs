@@ -1,0 +1,326 @@
+//! The machine: processor, board and kernel together, in guest time only.
+//!
+//! A machine has no clock, no thread and no connection. Time is its processor's cycle count; whoever owns it lets the
+//! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
+
+mod observer;
+mod restart;
+
+use std::sync::Arc;
+
+use abi::power::WakeReason;
+use armv8m::{Config, Cpu, Exit, Register};
+use kernel::{Boot, Kernel, LinkLoss, Outcome, Port, Violation};
+
+use crate::board::Board;
+use crate::events::DeviceEvent;
+use crate::fault::{Fault, FaultKind};
+use crate::identity::DeviceId;
+use crate::image::Image;
+use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
+use crate::peripherals::{Input, Lines, exti, gpio, usart};
+use crate::port::{BoardBus, with_port};
+
+use observer::{Before, Observer};
+pub use restart::RestartPolicy;
+use restart::Restarts;
+
+/// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
+const RECORD_SLICE: u64 = 500;
+
+/// Instructions that run between looks at whether the application is in its hard fault handler, where it should not be.
+const FAULT_SLICE: u64 = 2000;
+
+/// Number of the HardFault exception.
+const HARD_FAULT: u16 = 3;
+
+/// Where a machine's chance comes from; called for words that nobody can guess.
+pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
+
+/// What a machine is made from.
+pub struct Settings {
+    /// The device's id.
+    pub device_id: DeviceId,
+    /// The application.
+    pub image: Image,
+    /// Chance for handles, back-off and the random number generator.
+    pub chance: Chance,
+    /// How soon an application that faulted starts again.
+    pub restart: RestartPolicy,
+    /// Tell of every system call.
+    pub trace: bool,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ran {
+    /// The application would go on running.
+    Busy,
+    /// Nothing runs before [`Machine::next_event`], or before something arrives from outside.
+    Idle,
+}
+
+/// Processor, board and kernel.
+pub struct Machine {
+    settings: Settings,
+    cpu: Cpu,
+    board: Board,
+    /// Levels of the board's lines as the processor knows them.
+    lines: Lines,
+    kernel: Box<Kernel>,
+    /// The cycle at which the kernel started; its microseconds count from here.
+    epoch: u64,
+    restarts: Restarts,
+    observer: Observer,
+}
+
+impl Machine {
+    /// A machine about to start its application.
+    pub fn new(settings: Settings) -> Machine {
+        let chance = settings.chance.clone();
+        let config = Config {
+            flash_base: FLASH.start,
+            ram_base: RAM.start,
+            ram_size: length(&RAM),
+            interrupts: INTERRUPTS,
+            priority_bits: PRIORITY_BITS,
+            vtor: FLASH.start,
+            trap: ENTRY_PAGE,
+            ..Config::default()
+        };
+        let mut machine = Machine {
+            cpu: Cpu::new(config, settings.image.flash().into()),
+            board: Board::new(Box::new(move || chance())),
+            lines: Lines::default(),
+            kernel: Box::new(Kernel::new(&boot(&settings, WakeReason::ColdBoot))),
+            epoch: 0,
+            restarts: Restarts::new(settings.restart),
+            observer: Observer::new(settings.trace),
+            settings,
+        };
+        machine.begin(WakeReason::ColdBoot);
+        machine
+    }
+
+    /// Guest time in cycles.
+    pub fn now(&self) -> u64 {
+        self.cpu.cycles()
+    }
+
+    /// Runs the application for at most `budget` cycles.
+    pub fn run(&mut self, budget: u64) -> Ran {
+        let limit = self.now().saturating_add(budget);
+        loop {
+            self.catch_up();
+            if self.restarts.is_resting() {
+                return Ran::Idle;
+            }
+            let exit = self.run_to(self.slice_end(limit));
+            if self.handle(exit) == Ran::Idle || self.restarts.is_resting() {
+                return Ran::Idle;
+            }
+            if self.now() >= limit {
+                return Ran::Busy;
+            }
+        }
+    }
+
+    /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event.
+    pub fn pass_time(&mut self, to: u64) {
+        let end = self.next_event().map_or(to, |event| event.min(to));
+        self.cpu.skip_cycles(end.saturating_sub(self.now()));
+        self.catch_up();
+    }
+
+    /// The cycle at which something happens by itself: a timer, the kernel, a restart.
+    pub fn next_event(&self) -> Option<u64> {
+        let application = if self.restarts.is_resting() {
+            self.restarts.due()
+        } else {
+            [self.cpu.next_event(), self.board.next_event()].into_iter().flatten().min()
+        };
+        [application, self.kernel_event()].into_iter().flatten().min()
+    }
+
+    /// Drives a pin from outside; `port` 0 is A. An edge goes to the external interrupt controller as well.
+    pub fn drive_pin(&mut self, port: u8, pin: u8, level: bool) {
+        if port >= gpio::PORTS || pin > 15 {
+            return;
+        }
+        let was = self.board.pin(port, pin, self.now());
+        self.board.input(gpio::base(port), &Input::Pin { pin, level });
+        if self.board.pin(port, pin, self.now()) != was {
+            self.board.input(exti::BASE, &Input::Edge { port, pin, rising: level });
+        }
+        self.settle_lines();
+    }
+
+    /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
+    /// room.
+    pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
+        let found = usart::PORTS.iter().find(|kind| kind.number == port);
+        let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
+        self.settle_lines();
+        taken
+    }
+
+    /// What happened since last asked, in order.
+    pub fn take_events(&mut self) -> Vec<DeviceEvent> {
+        self.observer.note_outputs(self.board.take_outputs());
+        self.observer.take()
+    }
+
+    /// Whether a connection to the cloud should stand, or be made, now.
+    pub fn wants_link(&self) -> bool {
+        self.kernel.wants_link()
+    }
+
+    /// A connection is being made.
+    pub fn link_connecting(&mut self) {
+        self.observer.note(DeviceEvent::LinkConnecting);
+        self.enter_kernel(Kernel::link_connecting);
+    }
+
+    /// The connection stands.
+    pub fn link_connected(&mut self) {
+        self.observer.note(DeviceEvent::LinkUp);
+        self.enter_kernel(Kernel::link_connected);
+    }
+
+    /// The connection is gone, or was never made; `cause` in one line.
+    pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
+        self.observer.note(DeviceEvent::LinkDown { cause });
+        self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
+    }
+
+    /// Bytes from the cloud. A violation is the cloud's; the connection must then end.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        self.enter_kernel(|kernel, port| kernel.receive(port, bytes))
+    }
+
+    /// Fills `out` with what is to go to the cloud now and answers how much that is.
+    pub fn transmit(&mut self, out: &mut [u8]) -> usize {
+        self.enter_kernel(|kernel, port| kernel.transmit(port, out))
+    }
+
+    /// Makes everything happen that is due by now.
+    fn catch_up(&mut self) {
+        self.board.advance(self.now());
+        self.settle_lines();
+        let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
+        if kernel_is_due || self.kernel.has_waiting_records() {
+            self.enter_kernel(Kernel::wake);
+        }
+        if let Some(reason) = self.restarts.take_due(self.now()) {
+            self.restart(reason);
+        }
+    }
+
+    /// Where the next stretch of running must end, at the latest at `limit`.
+    fn slice_end(&self, limit: u64) -> u64 {
+        let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
+        let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
+        ends.into_iter().flatten().fold(limit, u64::min)
+    }
+
+    fn run_to(&mut self, deadline: u64) -> Exit {
+        let budget = deadline.saturating_sub(self.now()).max(1);
+        let mut bus = BoardBus { board: &mut self.board, lines: &mut self.lines, deadline };
+        self.cpu.run(&mut bus, budget)
+    }
+
+    fn handle(&mut self, exit: Exit) -> Ran {
+        match exit {
+            Exit::Trap { address } => self.trap(address),
+            Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
+            Exit::Reset => self.reset_requested(),
+            // The kernel is the only handler of hard faults; the application's own is never asked (D73).
+            _ if self.cpu.exception_number() == HARD_FAULT => self.fault(FaultKind::Hard),
+            Exit::WaitForInterrupt | Exit::WaitForEvent => return Ran::Idle,
+            Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
+        }
+        Ran::Busy
+    }
+
+    /// A branch into the entry page: a system call.
+    fn trap(&mut self, address: u32) {
+        let slot = address - ENTRY_PAGE.start;
+        let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
+        let before = Before::new(&self.cpu, slot, arguments);
+        let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
+        match outcome {
+            Outcome::Status(status) => {
+                self.observer.after_call(&self.cpu, &before, status);
+                self.cpu.return_from_trap(status.raw());
+            }
+            Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
+        }
+    }
+
+    fn fault(&mut self, kind: FaultKind) {
+        let fault = Fault::of(&self.cpu, kind);
+        let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
+        self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
+    }
+
+    fn reset_requested(&mut self) {
+        let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ColdBoot);
+        self.note_outputs_before(DeviceEvent::ResetRequested { restart_in_ms });
+    }
+
+    /// Notes `event`, after what left the board before it.
+    fn note_outputs_before(&mut self, event: DeviceEvent) {
+        self.observer.note_outputs(self.board.take_outputs());
+        self.observer.note(event);
+    }
+
+    /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
+    fn restart(&mut self, reason: WakeReason) {
+        *self.kernel = Kernel::new(&boot(&self.settings, reason));
+        self.epoch = self.now();
+        self.board.reset(self.now());
+        self.begin(reason);
+    }
+
+    fn begin(&mut self, reason: WakeReason) {
+        self.note_outputs_before(DeviceEvent::Started { reason });
+        self.observer.forget_channels();
+        self.cpu.reset().expect("the vector table lies in flash, which is always there");
+        self.settle_lines();
+        self.restarts.started(self.now());
+    }
+
+    /// Takes the board's lines to the processor.
+    fn settle_lines(&mut self) {
+        let lines = self.board.lines();
+        for (line, level) in lines.changed_from(self.lines) {
+            self.cpu.set_level(line, level);
+        }
+        self.lines = lines;
+    }
+
+    fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
+        let now = (self.now() - self.epoch) / CYCLES_PER_MICRO;
+        let kernel = self.kernel.as_mut();
+        let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
+        self.settle_lines();
+        result
+    }
+
+    /// The cycle at which the kernel wants to be woken.
+    fn kernel_event(&self) -> Option<u64> {
+        let micros = self.kernel.next_wakeup()?;
+        Some(self.epoch.saturating_add(micros.saturating_mul(CYCLES_PER_MICRO)))
+    }
+}
+
+fn boot(settings: &Settings, wake_reason: WakeReason) -> Boot {
+    let mut seed = [0; 16];
+    for word in seed.chunks_exact_mut(4) {
+        word.copy_from_slice(&(settings.chance)().to_le_bytes());
+    }
+    Boot { device_id: *settings.device_id.as_bytes(), seed, wake_reason, image: settings.image.digest() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Watches the machine from outside and gathers what is worth telling. The machine never depends on it.
+
+use std::collections::BTreeMap;
+
+use abi::channel::ChannelType;
+use abi::{Call, Status};
+use armv8m::Cpu;
+
+use crate::events::{DeviceEvent, Output};
+
+/// Port and pin of the user LED, PA5.
+const LED: (u8, u8) = (0, 5);
+
+/// Offset of the channel type in `MvOpenChannelParams`.
+const CHANNEL_TYPE_AT: u32 = 32;
+
+/// Gathers events.
+#[derive(Debug)]
+pub struct Observer {
+    trace: bool,
+    events: Vec<DeviceEvent>,
+    /// Channels by handle, to name the one that is closed.
+    channels: BTreeMap<u32, ChannelType>,
+}
+
+/// What must be known of a call before it is made, because it may change it.
+pub struct Before {
+    call: Option<Call>,
+    arguments: [u32; 4],
+    /// The handle a closing call is about to make zero.
+    handle: u32,
+}
+
+impl Before {
+    /// Looks at a call about to be made.
+    pub fn new(cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Before {
+        let call = Call::from_slot(slot);
+        let handle = if call == Some(Call::CloseChannel) { word(cpu, arguments[0]) } else { 0 };
+        Before { call, arguments, handle }
+    }
+}
+
+impl Observer {
+    /// An observer; with `trace` it tells of every call.
+    pub fn new(trace: bool) -> Observer {
+        Observer { trace, events: Vec::new(), channels: BTreeMap::new() }
+    }
+
+    /// Adds an event.
+    pub fn note(&mut self, event: DeviceEvent) {
+        self.events.push(event);
+    }
+
+    /// Takes everything gathered.
+    pub fn take(&mut self) -> Vec<DeviceEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// No channel of before exists any more.
+    pub fn forget_channels(&mut self) {
+        self.channels.clear();
+    }
+
+    /// Adds what left the board; characters of one port that follow each other become one event.
+    pub fn note_outputs(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
+                Output::Serial { port, byte } => self.note_character(port, byte),
+                Output::UnknownRegister { address } => self.note(DeviceEvent::UnknownRegister { address }),
+            }
+        }
+    }
+
+    fn note_pin(&mut self, port: u8, pin: u8, level: bool) {
+        if (port, pin) == LED {
+            self.note(DeviceEvent::Led { on: level });
+        }
+    }
+
+    fn note_character(&mut self, from: u8, byte: u8) {
+        match self.events.last_mut() {
+            Some(DeviceEvent::Serial { port, bytes }) if *port == from => bytes.push(byte),
+            _ => self.note(DeviceEvent::Serial { port: from, bytes: vec![byte] }),
+        }
+    }
+
+    /// Looks at a call that was answered.
+    pub fn after_call(&mut self, cpu: &Cpu, before: &Before, status: Status) {
+        let Some(call) = before.call else { return };
+        if self.trace {
+            self.note(DeviceEvent::Called { call, arguments: before.arguments, status });
+        }
+        if status != Status::Okay {
+            return;
+        }
+        match call {
+            Call::RequestNetwork => self.note(DeviceEvent::NetworkRequested),
+            Call::ReleaseNetwork => self.note(DeviceEvent::NetworkReleased),
+            Call::OpenChannel => self.opened(cpu, before.arguments),
+            Call::CloseChannel => self.closed(before.handle),
+            _ => {}
+        }
+    }
+
+    fn opened(&mut self, cpu: &Cpu, [parameters, handle, ..]: [u32; 4]) {
+        let kind = word(cpu, parameters.wrapping_add(CHANNEL_TYPE_AT));
+        if let Some(channel) = ChannelType::from_raw(kind) {
+            self.channels.insert(word(cpu, handle), channel);
+            self.note(DeviceEvent::ChannelOpened { channel });
+        }
+    }
+
+    fn closed(&mut self, handle: u32) {
+        if let Some(channel) = self.channels.remove(&handle) {
+            self.note(DeviceEvent::ChannelClosed { channel });
+        }
+    }
+}
+
+/// A word of application memory; zero where there is none.
+fn word(cpu: &Cpu, address: u32) -> u32 {
+    let mut bytes = [0; 4];
+    cpu.read_memory(address, &mut bytes);
+    u32::from_le_bytes(bytes)
+}

@@ -1,0 +1,113 @@
+//! When an application that was stopped starts again (D73).
+
+use abi::power::WakeReason;
+
+use crate::map::CYCLES_PER_MICRO;
+
+const CYCLES_PER_MILLI: u64 = 1000 * CYCLES_PER_MICRO;
+
+/// How soon an application that faulted starts again, as its bundle may say. The pause doubles with each fault until
+/// the application has run for the longest pause without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// The first pause, in milliseconds.
+    pub minimum_ms: u64,
+    /// The longest pause, in milliseconds.
+    pub maximum_ms: u64,
+}
+
+impl Default for RestartPolicy {
+    /// One second, doubling to a minute.
+    fn default() -> RestartPolicy {
+        RestartPolicy { minimum_ms: 1000, maximum_ms: 60_000 }
+    }
+}
+
+/// Whether the application runs or rests, and how long the next rest is.
+#[derive(Debug)]
+pub struct Restarts {
+    policy: RestartPolicy,
+    next_pause_ms: u64,
+    started: u64,
+    resting: Option<(u64, WakeReason)>,
+}
+
+impl Restarts {
+    /// A record without faults.
+    pub fn new(policy: RestartPolicy) -> Restarts {
+        Restarts { policy, next_pause_ms: policy.minimum_ms, started: 0, resting: None }
+    }
+
+    /// The application starts at cycle `now`.
+    pub fn started(&mut self, now: u64) {
+        (self.started, self.resting) = (now, None);
+    }
+
+    /// The application was stopped at cycle `now`; `reason` will be told to its next start. Answers the pause until
+    /// then in milliseconds.
+    pub fn rest(&mut self, now: u64, reason: WakeReason) -> u64 {
+        if (now - self.started) / CYCLES_PER_MILLI >= self.policy.maximum_ms {
+            self.next_pause_ms = self.policy.minimum_ms;
+        }
+        let pause = self.next_pause_ms.min(self.policy.maximum_ms);
+        self.next_pause_ms = pause.saturating_mul(2).min(self.policy.maximum_ms);
+        self.resting = Some((now.saturating_add(pause.saturating_mul(CYCLES_PER_MILLI)), reason));
+        pause
+    }
+
+    /// Whether the application waits to be started again.
+    pub fn is_resting(&self) -> bool {
+        self.resting.is_some()
+    }
+
+    /// The cycle of the next start, if the application rests.
+    pub fn due(&self) -> Option<u64> {
+        self.resting.map(|(at, _)| at)
+    }
+
+    /// The reason for a start that is due at cycle `now`.
+    pub fn take_due(&mut self, now: u64) -> Option<WakeReason> {
+        self.resting.take_if(|(at, _)| *at <= now).map(|(_, reason)| reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RestartPolicy = RestartPolicy { minimum_ms: 10, maximum_ms: 35 };
+
+    /// Shows D73.
+    #[test]
+    fn the_pause_doubles_up_to_the_longest() {
+        let mut restarts = Restarts::new(POLICY);
+        let mut now = 0;
+        for expected in [10, 20, 35, 35] {
+            restarts.started(now);
+            now += CYCLES_PER_MILLI;
+            assert_eq!(restarts.rest(now, WakeReason::ApplicationCrash), expected);
+            assert_eq!(restarts.due(), Some(now + expected * CYCLES_PER_MILLI));
+        }
+    }
+
+    /// Shows D73.
+    #[test]
+    fn an_application_that_ran_well_starts_with_the_first_pause_again() {
+        for (ran_ms, expected) in [(34, 20), (35, 10)] {
+            let mut restarts = Restarts::new(POLICY);
+            restarts.started(0);
+            restarts.rest(0, WakeReason::ApplicationCrash);
+            restarts.started(0);
+            assert_eq!(restarts.rest(ran_ms * CYCLES_PER_MILLI, WakeReason::ApplicationCrash), expected);
+        }
+    }
+
+    #[test]
+    fn a_start_is_due_at_its_cycle_and_only_once() {
+        let mut restarts = Restarts::new(POLICY);
+        restarts.rest(0, WakeReason::ApplicationCrash);
+        assert_eq!(restarts.take_due(10 * CYCLES_PER_MILLI - 1), None);
+        assert_eq!(restarts.take_due(10 * CYCLES_PER_MILLI), Some(WakeReason::ApplicationCrash));
+        assert_eq!(restarts.take_due(10 * CYCLES_PER_MILLI), None);
+    }
+}

@@ -1,0 +1,312 @@
+use abi::Call;
+
+use super::*;
+use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
+
+/// A word of RAM the programs leave their results in; more follow.
+const RESULT: u32 = 0x2000_1000;
+
+/// Entries of calls, with the Thumb bit.
+const NO_OP: u32 = 0x0C1F_E0D9;
+const GET_MICROSECONDS: u32 = 0x0C1F_E011;
+const GET_DEVICE_ID: u32 = 0x0C1F_E029;
+const GET_WAKE_REASON: u32 = 0x0C1F_E1F9;
+const PEEK: u32 = 0x0C1F_E0F1;
+const UNASSIGNED: u32 = 0x0C1F_E0A1;
+const INTO_THE_MIDDLE: u32 = 0x0C1F_E0DD;
+
+const MILLISECOND: u64 = 160_000;
+
+fn settings(program: &Program) -> Settings {
+    Settings {
+        device_id: DeviceId::parse(testing::DEVICE_ID).expect("an id"),
+        image: program.image(),
+        chance: Arc::new(|| 0x5EED_0001),
+        restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
+        trace: false,
+    }
+}
+
+fn machine(program: &Program) -> Machine {
+    Machine::new(settings(program))
+}
+
+/// A program that calls `entry` with `arguments`, stores what it answers, and stops.
+fn calling(entry: u32, arguments: [u32; 3]) -> Program {
+    let mut program = Program::new();
+    for (register, argument) in (0..).zip(arguments) {
+        program.add(mov32(register, argument));
+    }
+    program.add(mov32(4, entry)).add(blx(4));
+    program.add(mov32(5, RESULT)).add(str_(0, 5, 0)).add(b_self());
+    program
+}
+
+fn ram(machine: &Machine, address: u32) -> u32 {
+    let mut bytes = [0; 4];
+    assert!(machine.cpu.read_memory(address, &mut bytes));
+    u32::from_le_bytes(bytes)
+}
+
+/// Runs and lets time pass, as an owner would, until guest time `until`.
+fn run_until(machine: &mut Machine, until: u64) {
+    while machine.now() < until {
+        let left = until - machine.now();
+        if machine.run(left) == Ran::Idle {
+            machine.pass_time(until);
+        }
+    }
+}
+
+fn faults(machine: &mut Machine) -> Vec<(Fault, u64)> {
+    let fault = |event| match event {
+        DeviceEvent::Faulted { fault, restart_in_ms } => Some((fault, restart_in_ms)),
+        _ => None,
+    };
+    machine.take_events().into_iter().filter_map(fault).collect()
+}
+
+#[test]
+fn a_call_is_answered_in_r0_and_returns_to_its_caller() {
+    let mut machine = machine(&calling(NO_OP, [1, 2, 3]));
+    assert_eq!(ram(&machine, RESULT), 0);
+    machine.cpu.write_memory(RESULT, &[0xFF; 4]);
+    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!(ram(&machine, RESULT), 0, "MV_STATUS_OKAY");
+}
+
+#[test]
+fn a_call_writes_its_answer_to_application_memory() {
+    let mut machine = machine(&calling(GET_DEVICE_ID, [RESULT + 16, 34, 0]));
+    machine.run(1000);
+    let mut id = [0; 34];
+    assert!(machine.cpu.read_memory(RESULT + 16, &mut id));
+    assert_eq!(&id, testing::DEVICE_ID.as_bytes());
+}
+
+#[test]
+fn a_call_cannot_write_to_flash() {
+    let mut machine = machine(&calling(GET_DEVICE_ID, [0x0800_0100, 34, 0]));
+    machine.run(1000);
+    assert_eq!(ram(&machine, RESULT), 2, "MV_STATUS_PARAMETERFAULT");
+    let mut flash = [0xAA; 4];
+    assert!(machine.cpu.read_memory(0x0800_0100, &mut flash));
+    assert_eq!(flash, [0; 4]);
+}
+
+/// Shows D72.
+#[test]
+fn clock_registers_are_peeked_through_the_kernel() {
+    let mut machine = machine(&calling(PEEK, [0x4602_0C34, RESULT + 4, 0]));
+    machine.run(1000);
+    assert_eq!((ram(&machine, RESULT), ram(&machine, RESULT + 4)), (0, 0x0100_0013));
+}
+
+/// Shows D07, D73.
+#[test]
+fn a_branch_to_no_call_is_a_fault() {
+    for entry in [UNASSIGNED, INTO_THE_MIDDLE] {
+        let mut machine = machine(&calling(entry, [0; 3]));
+        assert_eq!(machine.run(1000), Ran::Idle);
+        let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
+        assert_eq!(fault.kind, FaultKind::NoSuchCall { address: entry & !1 });
+    }
+}
+
+#[test]
+fn time_is_the_processors_own() {
+    let mut machine = machine(&calling(GET_MICROSECONDS, [RESULT + 8, 0, 0]));
+    machine.pass_time(5 * MILLISECOND);
+    machine.run(1000);
+    assert_eq!((ram(&machine, RESULT + 8), ram(&machine, RESULT + 12)), (5000, 0));
+}
+
+/// TIM6 as a millisecond tick, counted by its handler, and nothing else but waiting.
+fn ticking() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_1000));
+    // The generated update takes the prescaler over; its flag is cleared again.
+    for (offset, value) in [(0x28, 159), (0x2C, 999), (0x14, 1), (0x10, 0), (0x0C, 1), (0x00, 1)] {
+        program.add(mov32(1, value)).add(str_(1, 0, offset));
+    }
+    // NVIC_ISER1, bit 17: interrupt 49.
+    program.add(mov32(0, 0xE000_E104)).add(mov32(1, 1 << 17)).add(str_(1, 0, 0));
+    program.add(wfi()).add([0xE7FD]); // b to the wfi
+    program.handler(16 + 49);
+    program.add(mov32(0, 0x4000_1010)).add(movs(1, 0)).add(str_(1, 0, 0));
+    program.add(mov32(0, RESULT)).add(ldr(1, 0, 0)).add([0x3101]).add(str_(1, 0, 0)); // adds r1, #1
+    program.add([0x4770]); // bx lr
+    program
+}
+
+#[test]
+fn waiting_ends_when_the_timer_interrupts() {
+    let mut machine = machine(&ticking());
+    assert_eq!(machine.run(1000), Ran::Idle);
+    assert!(machine.now() < 100);
+    let due = machine.next_event().expect("the tick");
+    assert!((MILLISECOND..MILLISECOND + 100).contains(&due), "{due}");
+    machine.pass_time(due - 1);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    machine.pass_time(due + MILLISECOND);
+    assert_eq!(machine.now(), due, "time passes to the next event only");
+    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(ram(&machine, RESULT), 1);
+}
+
+#[test]
+fn a_thousand_ticks_in_a_second_and_hardly_an_instruction() {
+    let mut machine = machine(&ticking());
+    run_until(&mut machine, 1000 * MILLISECOND + 1000);
+    assert_eq!(ram(&machine, RESULT), 1000);
+}
+
+#[test]
+fn no_tick_is_lost_by_a_long_run_without_time_passing() {
+    let mut busy = ticking();
+    busy.replace_wfi();
+    let mut machine = machine(&busy);
+    assert_eq!(machine.run(10 * MILLISECOND + 1000), Ran::Busy);
+    assert_eq!(ram(&machine, RESULT), 10);
+}
+
+/// A program that reads the word at `address`, with a handler for hard faults that leaves a mark.
+fn reading(address: u32) -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, address)).add(ldr(1, 0, 0)).add(b_self());
+    program.handler(3);
+    program.add(b_self());
+    program
+}
+
+/// Shows D73.
+#[test]
+fn a_fault_is_told_with_its_place_and_cause() {
+    let mut machine = machine(&reading(0));
+    assert_eq!(machine.run(10_000), Ran::Idle);
+    let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
+    assert_eq!(fault.pc, testing::CODE + 8);
+    assert_eq!(
+        fault.to_string(),
+        "access that nothing answers at 0x00000000 (null pointer), by the instruction at 0x08000240"
+    );
+}
+
+#[test]
+fn the_secure_half_and_memory_beyond_the_applications_are_faults() {
+    for address in [0x5000_0000, 0x2008_0000, 0x0810_0000, 0x0C00_0000, 0x0C1F_E000, 0x0BFA_0700] {
+        let mut machine = machine(&reading(address));
+        machine.run(10_000);
+        assert_eq!(faults(&mut machine).len(), 1, "{address:#x}");
+    }
+}
+
+#[test]
+fn a_register_that_is_not_modelled_reads_zero_and_is_told() {
+    let mut machine = machine(&reading(0x4004_0000));
+    assert_eq!(machine.run(1000), Ran::Busy);
+    assert!(machine.take_events().contains(&DeviceEvent::UnknownRegister { address: 0x4004_0000 }));
+}
+
+/// Shows D73.
+#[test]
+fn an_application_that_faults_starts_again_after_a_growing_pause() {
+    let mut machine = machine(&reading(0));
+    run_until(&mut machine, 100 * MILLISECOND);
+    let pauses: Vec<u64> = faults(&mut machine).into_iter().map(|(_, pause)| pause).collect();
+    assert_eq!(pauses, [10, 20, 40, 40]);
+}
+
+/// Shows D73, N09.
+#[test]
+fn a_start_after_a_fault_knows_why() {
+    let mut program = calling(GET_WAKE_REASON, [RESULT + 4, 0, 0]);
+    program.replace_end_with_fault();
+    let mut machine = machine(&program);
+    machine.run(1000);
+    assert_eq!(ram(&machine, RESULT + 4), 0, "cold boot");
+    run_until(&mut machine, 11 * MILLISECOND);
+    assert_eq!(ram(&machine, RESULT + 4), 8, "application crash");
+    assert_eq!(
+        machine.take_events()[..1],
+        [DeviceEvent::Started { reason: WakeReason::ColdBoot }],
+        "the first start is told first"
+    );
+}
+
+/// Shows D73.
+#[test]
+fn returning_from_the_reset_handler_is_a_fault() {
+    let mut program = Program::new();
+    program.add([0x4770]); // bx lr
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(faults(&mut machine).len(), 1);
+}
+
+#[test]
+fn a_fault_in_the_fault_handler_is_a_fault_too() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0)).add(ldr(1, 0, 0));
+    program.handler(3);
+    program.add(mov32(0, 0)).add(ldr(1, 0, 0));
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(faults(&mut machine).len(), 1);
+}
+
+#[test]
+fn a_requested_reset_starts_again_without_being_a_fault() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0xE000_ED0C)).add(mov32(1, 0x05FA_0004)).add(str_(1, 0, 0)).add(b_self());
+    let mut machine = machine(&program);
+    run_until(&mut machine, 11 * MILLISECOND);
+    let events = machine.take_events();
+    assert!(events.contains(&DeviceEvent::ResetRequested { restart_in_ms: 10 }), "{events:?}");
+}
+
+#[test]
+fn the_led_and_the_serial_port_are_told() {
+    let mut program = Program::new();
+    let stores = [
+        (0x4202_0000, 0xABFF_F7FF), // GPIOA MODER: pin 5 an output
+        (0x4202_0018, 1 << 5),      // BSRR
+        (0x4000_4400, 0x9),         // USART2 CR1
+        (0x4000_4428, 0x68),
+        (0x4000_4428, 0x69),
+        (0x4202_0028, 1 << 5), // BRR
+    ];
+    for (address, value) in stores {
+        program.add(mov32(0, address)).add(mov32(1, value)).add(str_(1, 0, 0));
+    }
+    program.add(b_self());
+    let mut machine = machine(&program);
+    machine.run(1000);
+    assert_eq!(
+        machine.take_events()[1..],
+        [
+            DeviceEvent::Led { on: true },
+            DeviceEvent::Serial { port: 2, bytes: b"hi".to_vec() },
+            DeviceEvent::Led { on: false },
+        ]
+    );
+}
+
+#[test]
+fn every_call_is_told_when_asked() {
+    let mut settings = settings(&calling(NO_OP, [1, 2, 3]));
+    settings.trace = true;
+    let mut machine = Machine::new(settings);
+    machine.run(1000);
+    let called = machine.take_events().into_iter().find_map(|event| match event {
+        DeviceEvent::Called { call, arguments, status } => Some((call, arguments, status)),
+        _ => None,
+    });
+    assert_eq!(called, Some((Call::NoOp, [1, 2, 3, 0], abi::Status::Okay)));
+}
+
+/// Shows N12.
+#[test]
+fn a_machine_wants_the_link_from_its_start() {
+    assert!(machine(&calling(NO_OP, [0; 3])).wants_link());
+}

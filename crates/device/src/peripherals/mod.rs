@@ -1,0 +1,179 @@
+//! The microcontroller's peripherals, one file a kind, and the table that places them.
+//!
+//! To add one: write a file with a type that implements [`Peripheral`], and give it a row in [`table`].
+//! Offsets, bits and reset values are those of the STM32U585's reference manual (RM0456).
+
+pub mod exti;
+pub mod flash;
+pub mod gpio;
+pub mod i2c;
+pub mod rcc;
+pub mod rng;
+pub mod tim;
+pub mod usart;
+
+use crate::events::Output;
+
+/// A peripheral's registers and what they do.
+///
+/// Time is the processor's cycle count; a peripheral never counts cycles, it computes from the count it is given.
+pub trait Peripheral: Send {
+    /// Reads the word at `offset`, a multiple of four.
+    fn read(&mut self, offset: u32, context: &mut Context<'_>) -> u32;
+
+    /// Writes to the word at `offset`, a multiple of four.
+    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>);
+
+    /// Tells the level of each of the peripheral's interrupt lines.
+    fn interrupts(&self, _lines: &mut Lines) {}
+
+    /// Lets time pass up to `now`.
+    fn advance(&mut self, _now: u64) {}
+
+    /// The cycle at which an interrupt line of this peripheral next rises by itself.
+    fn next_event(&self) -> Option<u64> {
+        None
+    }
+
+    /// Something arrives from outside. Answers what of it was taken.
+    fn input(&mut self, _input: &Input<'_>) -> bool {
+        false
+    }
+
+    /// Back to the state after reset.
+    fn reset(&mut self, context: &mut Context<'_>);
+}
+
+/// What an access may need besides the register: the time, and a place for what leaves the device.
+pub struct Context<'a> {
+    /// The processor's cycle count.
+    pub now: u64,
+    /// What observers are told, in order.
+    pub outputs: &'a mut Vec<Output>,
+}
+
+/// A write to part or all of a word: `value` counts where `mask` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Store {
+    /// The written bytes, in their place in the word.
+    pub value: u32,
+    /// Ones over the written bytes.
+    pub mask: u32,
+}
+
+impl Store {
+    /// A write to the whole word.
+    pub const fn word(value: u32) -> Store {
+        Store { value, mask: u32::MAX }
+    }
+
+    /// The register after this write, where only the bits in `writable` may change.
+    pub const fn over(self, old: u32, writable: u32) -> u32 {
+        let mask = self.mask & writable;
+        old & !mask | self.value & mask
+    }
+
+    /// The ones this write writes; for registers where a one acts and a zero does not.
+    pub const fn ones(self) -> u32 {
+        self.value & self.mask
+    }
+
+    /// The zeros this write writes; for registers where a zero acts and a one does not.
+    pub const fn zeros(self) -> u32 {
+        !self.value & self.mask
+    }
+}
+
+/// Levels of the external interrupt lines, as far as peripherals drive them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lines(u128);
+
+impl Lines {
+    /// Raises `line` if `level` is set. A line several sources share is high while one of them is.
+    pub fn set(&mut self, line: u16, level: bool) {
+        self.0 |= u128::from(level) << line;
+    }
+
+    /// The lines high in either.
+    pub fn with(self, other: Lines) -> Lines {
+        Lines(self.0 | other.0)
+    }
+
+    /// Whether `line` is high.
+    pub fn level(self, line: u16) -> bool {
+        self.0 >> line & 1 == 1
+    }
+
+    /// The lines whose level differs between `self` and `other`, with their level in `self`.
+    pub fn changed_from(self, other: Lines) -> impl Iterator<Item = (u16, bool)> {
+        let changed = self.0 ^ other.0;
+        (0..128).filter(move |line| changed >> line & 1 == 1).map(move |line| (line, self.level(line)))
+    }
+}
+
+/// Something that reaches a peripheral from outside the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// Bytes arrive at a serial port.
+    Serial(&'a [u8]),
+    /// A pin is driven from outside.
+    Pin {
+        /// Number of the pin in its port.
+        pin: u8,
+        /// Its level.
+        level: bool,
+    },
+    /// A pin's level changed; for the external interrupt controller.
+    Edge {
+        /// Port of the pin, 0 for A.
+        port: u8,
+        /// Number of the pin in its port.
+        pin: u8,
+        /// It rose; else it fell.
+        rising: bool,
+    },
+}
+
+/// A peripheral with its place in the address space.
+pub struct Placed {
+    /// Name in the reference manual.
+    pub name: &'static str,
+    /// Address of its first register, non-secure alias.
+    pub base: u32,
+    /// Bytes of address space it answers for.
+    pub size: u32,
+    /// The peripheral.
+    pub peripheral: Box<dyn Peripheral>,
+}
+
+/// Bytes of address space a peripheral usually has.
+const PAGE: u32 = 0x400;
+
+/// Every peripheral of the device, by rising address. `chance` feeds the random number generator.
+pub fn table(chance: rng::Chance) -> Vec<Placed> {
+    let mut placed = Vec::new();
+    let mut place = |name, base, peripheral| placed.push(Placed { name, base, size: PAGE, peripheral });
+    for timer in &tim::TIMERS {
+        place(timer.name, timer.base, Box::new(tim::Tim::new(timer)));
+    }
+    for port in &usart::PORTS {
+        place(port.name, port.base, Box::new(usart::Usart::new(port)));
+    }
+    for bus in &i2c::BUSES {
+        place(bus.name, bus.base, Box::new(i2c::I2c::new(bus)));
+    }
+    for port in 0..gpio::PORTS {
+        place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
+    }
+    place("FLASH", flash::BASE, Box::new(flash::Flash));
+    place("RNG", rng::BASE, Box::new(rng::Rng::new(chance)));
+    place("RCC", rcc::BASE, Box::new(rcc::Closed));
+    place("EXTI", exti::BASE, Box::<exti::Exti>::default());
+    placed.sort_by_key(|placed| placed.base);
+    placed
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The random number generator. It is ready whenever it is on.
+
+use super::{Context, Lines, Peripheral, Store};
+
+/// First register.
+pub const BASE: u32 = 0x420C_0800;
+
+/// Where random words come from; the model has no chance of its own.
+pub type Chance = Box<dyn FnMut() -> u32 + Send>;
+
+const CR: u32 = 0x00;
+const SR: u32 = 0x04;
+const DR: u32 = 0x08;
+
+const CR_RNGEN: u32 = 1 << 2;
+const CR_IE: u32 = 1 << 3;
+const CR_WRITABLE: u32 = 0xFFFF_FFEC;
+const CR_RESET: u32 = 0x0080_0D00;
+const SR_DRDY: u32 = 1;
+const LINE: u16 = 94;
+
+/// The generator.
+pub struct Rng {
+    control: u32,
+    chance: Chance,
+}
+
+impl Rng {
+    /// A generator that draws from `chance`.
+    pub fn new(chance: Chance) -> Rng {
+        Rng { control: CR_RESET, chance }
+    }
+
+    fn on(&self) -> bool {
+        self.control & CR_RNGEN != 0
+    }
+}
+
+impl Peripheral for Rng {
+    fn read(&mut self, offset: u32, _context: &mut Context<'_>) -> u32 {
+        match offset {
+            CR => self.control,
+            SR if self.on() => SR_DRDY,
+            DR if self.on() => (self.chance)(),
+            _ => 0,
+        }
+    }
+
+    fn write(&mut self, offset: u32, store: Store, _context: &mut Context<'_>) {
+        if offset == CR {
+            self.control = store.over(self.control, CR_WRITABLE);
+        }
+    }
+
+    fn interrupts(&self, lines: &mut Lines) {
+        lines.set(LINE, self.on() && self.control & CR_IE != 0);
+    }
+
+    fn reset(&mut self, _context: &mut Context<'_>) {
+        self.control = CR_RESET;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+
+    fn bench() -> Bench {
+        Bench::new(BASE, Box::new(Rng::new(Box::new(|| 0x1234_5678))))
+    }
+
+    #[test]
+    fn it_is_ready_when_it_is_on() {
+        let mut bench = bench();
+        assert_eq!((bench.read(0x420C_0804), bench.read(0x420C_0808)), (0, 0));
+        bench.write(0x420C_0800, 4);
+        assert_eq!((bench.read(0x420C_0804), bench.read(0x420C_0808)), (1, 0x1234_5678));
+    }
+
+    #[test]
+    fn its_interrupt_follows_readiness() {
+        let mut bench = bench();
+        bench.write(0x420C_0800, 8);
+        assert!(!bench.level(94));
+        bench.write(0x420C_0800, 12);
+        assert!(bench.level(94));
+    }
+}

@@ -1,0 +1,120 @@
+//! What the device lends its kernel: the processor's memory and interrupt controller, and the board's registers.
+
+use std::cell::RefCell;
+
+use armv8m::{Bus, BusFault, Cpu, Width, Wires};
+use kernel::{Clock, Hardware, Interrupts, Memory, MemoryFault, Port};
+
+use crate::board::{Board, NoSuchAddress};
+use crate::map::{CLOCK_HZ, RAM};
+use crate::peripherals::Lines;
+
+/// Calls `what` with a port made of the processor and the board, at `now` microseconds.
+pub fn with_port<T>(cpu: &mut Cpu, board: &mut Board, now: u64, what: impl FnOnce(&mut Port<'_>) -> T) -> T {
+    let cycles = cpu.cycles();
+    // The kernel sees memory and interrupts as two things; here they are two views of one processor.
+    let cpu = RefCell::new(cpu);
+    let (mut memory, mut interrupts) = (MemoryView(&cpu), InterruptView(&cpu));
+    let mut hardware = HardwareView { board, cycles };
+    what(&mut Port { now, memory: &mut memory, interrupts: &mut interrupts, hardware: &mut hardware })
+}
+
+struct MemoryView<'a>(&'a RefCell<&'a mut Cpu>);
+
+impl Memory for MemoryView<'_> {
+    fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
+        if self.0.borrow().read_memory(address, into) { Ok(()) } else { Err(MemoryFault) }
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
+        // The host may write flash; the kernel, on the application's behalf, may not.
+        if !RAM.contains(&address) || !self.0.borrow_mut().write_memory(address, bytes) {
+            return Err(MemoryFault);
+        }
+        Ok(())
+    }
+}
+
+struct InterruptView<'a>(&'a RefCell<&'a mut Cpu>);
+
+impl Interrupts for InterruptView<'_> {
+    fn pend(&mut self, irq: u16) {
+        self.0.borrow_mut().pend_interrupt(irq);
+    }
+
+    fn is_enabled(&self, irq: u16) -> bool {
+        self.0.borrow().is_enabled(irq)
+    }
+
+    fn is_pending(&self, irq: u16) -> bool {
+        self.0.borrow().is_pending(irq)
+    }
+
+    fn in_handler(&self) -> bool {
+        self.0.borrow().in_handler_mode()
+    }
+}
+
+struct HardwareView<'a> {
+    board: &'a mut Board,
+    cycles: u64,
+}
+
+impl Hardware for HardwareView<'_> {
+    /// Every bus runs at the same speed (D72).
+    fn clock_hz(&self, _clock: Clock) -> u32 {
+        CLOCK_HZ
+    }
+
+    fn peek(&mut self, register: u32) -> Option<u32> {
+        self.board.peek(register)
+    }
+
+    fn poke(&mut self, register: u32, mask: u32, xor: u32) -> bool {
+        self.board.poke(register, mask, xor, self.cycles)
+    }
+}
+
+/// The board as the processor's bus, for the length of one run.
+pub struct BoardBus<'a> {
+    /// The board.
+    pub board: &'a mut Board,
+    /// Levels of the interrupt lines as the processor knows them.
+    pub lines: &'a mut Lines,
+    /// Cycle at which the run ends; a moment that comes to lie before it cuts the run short.
+    pub deadline: u64,
+}
+
+impl BoardBus<'_> {
+    /// Takes the lines an access moved to the processor.
+    fn settle(&mut self, wires: &mut Wires<'_>) {
+        let lines = self.board.lines();
+        for (line, level) in lines.changed_from(*self.lines) {
+            wires.set_level(line, level);
+        }
+        *self.lines = lines;
+        if self.board.next_event().is_some_and(|at| at < self.deadline) {
+            wires.request_yield();
+        }
+    }
+}
+
+impl Bus for BoardBus<'_> {
+    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
+        let value = self.board.read(address, width.bytes(), wires.cycles());
+        self.settle(wires);
+        value.map_err(|NoSuchAddress| BusFault)
+    }
+
+    fn write(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+        wires: &mut Wires<'_>,
+    ) -> Result<(), BusFault> {
+        let done = self.board.write(address, width.bytes(), value, wires.cycles());
+        self.settle(wires);
+        done.map_err(|NoSuchAddress| BusFault)
+    }
+}

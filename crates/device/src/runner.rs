@@ -1,0 +1,340 @@
+//! The device: a machine on a thread of its own, its time tied to the wall clock, its link to a connection.
+
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use kernel::LinkLoss;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::bell::Bell;
+use crate::clock::WallClock;
+use crate::events::DeviceEvent;
+use crate::identity::Identity;
+use crate::image::Image;
+use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
+use crate::map::CYCLES_PER_MICRO;
+use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+
+/// Most cycles between two looks at the link while the application is busy.
+const SLICE: u64 = 50_000;
+
+/// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
+const LAGGING_SLICE: u64 = 5_000;
+
+/// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
+const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
+
+/// What a device is made from.
+pub struct Options {
+    /// Where its cloud listens.
+    pub cloud: Address,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its application.
+    pub image: Image,
+    /// How soon an application that faulted starts again.
+    pub restart: RestartPolicy,
+    /// Tell of every system call.
+    pub trace: bool,
+}
+
+impl Options {
+    /// A device that is not traced and restarts by the default policy.
+    pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+        Options { cloud, identity, image, restart: RestartPolicy::default(), trace: false }
+    }
+}
+
+/// A running device. Dropping it stops it.
+pub struct Device {
+    remote: Remote,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Device {
+    /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
+    pub fn start(options: Options, observer: impl FnMut(DeviceEvent) + Send + 'static) -> io::Result<Device> {
+        let remote = Remote::default();
+        let dialler = Dialler::start(&options.identity, options.cloud, remote.bell.clone())?;
+        let settings = Settings {
+            device_id: options.identity.device_id(),
+            image: options.image,
+            chance: system_chance(),
+            restart: options.restart,
+            trace: options.trace,
+        };
+        let handed = remote.clone();
+        let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
+            Runner::new(Machine::new(settings), dialler, handed, Box::new(observer)).run();
+        })?;
+        Ok(Device { remote, thread: Some(thread) })
+    }
+
+    /// A handle by which other threads reach the device.
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
+    }
+
+    /// Says farewell to the cloud and stops.
+    pub fn stop(mut self) {
+        self.remote.stop();
+        self.join();
+    }
+
+    /// Waits until someone stops the device by its [`Remote`].
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.remote.stop();
+        self.join();
+    }
+}
+
+/// Reaches a running device from other threads.
+#[derive(Clone, Default)]
+pub struct Remote {
+    bell: Bell,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stopping: AtomicBool,
+    inputs: Mutex<Vec<Input>>,
+}
+
+/// What the outside does to the device's pins.
+enum Input {
+    Serial { port: u8, bytes: Vec<u8> },
+    Pin { port: u8, pin: u8, level: bool },
+}
+
+impl Remote {
+    /// Stops the device.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// Sends bytes to the serial port with the number `port`. They are lost if it is off or full.
+    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) {
+        self.input(Input::Serial { port, bytes });
+    }
+
+    /// Drives pin `pin` of port `port`, 0 for A.
+    pub fn drive_pin(&self, port: u8, pin: u8, level: bool) {
+        self.input(Input::Pin { port, pin, level });
+    }
+
+    fn input(&self, input: Input) {
+        self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner).push(input);
+        self.bell.ring();
+    }
+
+    fn take_inputs(&self) -> Vec<Input> {
+        mem::take(&mut *self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// The connection as the device's thread knows it.
+enum Link {
+    Down,
+    Connecting(Connection),
+    Up(Connection),
+}
+
+/// What runs on the device's thread.
+struct Runner {
+    machine: Machine,
+    clock: WallClock,
+    dialler: Dialler,
+    link: Link,
+    remote: Remote,
+    observer: Box<dyn FnMut(DeviceEvent) + Send>,
+    /// Where the kernel writes what goes to the cloud.
+    chunk: Box<[u8]>,
+}
+
+impl Runner {
+    fn new(
+        machine: Machine,
+        dialler: Dialler,
+        remote: Remote,
+        observer: Box<dyn FnMut(DeviceEvent) + Send>,
+    ) -> Runner {
+        let clock = WallClock::start(Instant::now(), machine.now());
+        let chunk = vec![0; CHUNK].into_boxed_slice();
+        Runner { machine, clock, dialler, link: Link::Down, remote, observer, chunk }
+    }
+
+    fn run(mut self) {
+        while !self.remote.is_stopping() {
+            self.take_inputs();
+            self.step();
+        }
+        self.farewell();
+        self.tell_observer();
+    }
+
+    fn take_inputs(&mut self) {
+        for input in self.remote.take_inputs() {
+            match input {
+                Input::Serial { port, bytes } => {
+                    self.machine.send_serial(port, &bytes);
+                }
+                Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
+            }
+        }
+    }
+
+    fn tell_observer(&mut self) {
+        for event in self.machine.take_events() {
+            (self.observer)(event);
+        }
+    }
+
+    /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.
+    fn step(&mut self) {
+        let target = self.target();
+        if self.machine.now() > target + TOLERANCE {
+            return self.sleep_until(self.machine.now());
+        }
+        let lagging = target.saturating_sub(self.machine.now()) > TOLERANCE;
+        self.machine.run(if lagging { LAGGING_SLICE } else { SLICE });
+        let target = self.target();
+        self.machine.pass_time(target);
+        self.tend_link();
+        // What came may have given the application something to do.
+        let idle = self.machine.run(1) == Ran::Idle;
+        self.tell_observer();
+        if idle && self.machine.now() >= target {
+            self.sleep();
+        }
+    }
+
+    fn target(&mut self) -> u64 {
+        self.clock.target(Instant::now(), self.machine.now())
+    }
+
+    /// Nothing runs: sleeps until something is due, or the bell rings.
+    fn sleep(&mut self) {
+        match self.machine.next_event() {
+            Some(cycle) if cycle <= self.machine.now() => {}
+            Some(cycle) => self.sleep_until(cycle),
+            None => self.remote.bell.wait(None),
+        }
+    }
+
+    fn sleep_until(&mut self, cycle: u64) {
+        self.remote.bell.wait(Some(self.clock.moment(cycle)));
+    }
+
+    fn tend_link(&mut self) {
+        self.take_news();
+        match (&self.link, self.machine.wants_link()) {
+            (Link::Down, true) => self.dial(),
+            (Link::Connecting(_) | Link::Up(_), false) => self.hang_up("no longer wanted".into()),
+            _ => {}
+        }
+        self.send();
+    }
+
+    fn dial(&mut self) {
+        self.machine.link_connecting();
+        self.link = Link::Connecting(self.dialler.dial());
+    }
+
+    fn take_news(&mut self) {
+        while let Some(news) = self.next_news() {
+            match news {
+                News::Connected => self.connected(),
+                News::Bytes(bytes) => self.receive(&bytes),
+                News::Lost(loss) => {
+                    self.link = Link::Down;
+                    self.machine.link_lost(loss.kind, loss.text);
+                }
+            }
+        }
+    }
+
+    fn next_news(&mut self) -> Option<News> {
+        match &mut self.link {
+            Link::Down => None,
+            Link::Connecting(connection) | Link::Up(connection) => connection.news(),
+        }
+    }
+
+    fn connected(&mut self) {
+        if let Link::Connecting(connection) = mem::replace(&mut self.link, Link::Down) {
+            self.link = Link::Up(connection);
+        }
+        self.machine.link_connected();
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        if let Err(violation) = self.machine.receive(bytes) {
+            self.hang_up(format!("the cloud broke a rule of the link: {}", violation.text()));
+        }
+    }
+
+    /// Sends what the kernel has for the cloud, as far as there is room.
+    fn send(&mut self) {
+        let Link::Up(connection) = &self.link else { return };
+        while connection.has_room() {
+            let length = self.machine.transmit(&mut self.chunk);
+            if length == 0 {
+                break;
+            }
+            connection.send(self.chunk[..length].to_vec());
+        }
+    }
+
+    /// Ends the connection from this side: what is still to be said is said, then it closes by itself.
+    fn hang_up(&mut self, cause: String) {
+        self.send();
+        match mem::replace(&mut self.link, Link::Down) {
+            Link::Connecting(connection) => connection.abort(),
+            Link::Up(_) | Link::Down => {}
+        }
+        self.machine.link_lost(LinkLoss::Asked, cause);
+    }
+
+    /// The device stops: its last words go out before the thread ends.
+    fn farewell(&mut self) {
+        self.send();
+        if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
+            self.dialler.finish(connection);
+        }
+    }
+}
+
+/// The host's own chance.
+fn system_chance() -> Chance {
+    let random = SystemRandom::new();
+    Arc::new(move || {
+        let mut word = [0; 4];
+        random.fill(&mut word).expect("the system gives random bytes");
+        u32::from_le_bytes(word)
+    })
+}
+
+#[cfg(test)]
+mod tests;

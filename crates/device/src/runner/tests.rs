@@ -1,0 +1,180 @@
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use abi::power::WakeReason;
+
+use super::*;
+use crate::testing::{Authority, Peer, Program, Server, b_self, ldr, mov32, movs, str_, wfi};
+use crate::transport::ALPN;
+
+/// Long enough for a busy machine; reached only by a failing test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// WELCOME: version 1, keepalive 60 s, window 16384, wall clock 0, logging on.
+const WELCOME: [u8; 9] = [0x00, 0x0E, 0x01, 0x3C, 0x80, 0x80, 0x01, 0x00, 0x01];
+
+struct Bench {
+    device: Device,
+    events: mpsc::Receiver<DeviceEvent>,
+}
+
+impl Bench {
+    fn start(program: &Program, authority: &Authority, cloud: Address) -> Bench {
+        let (tell, events) = mpsc::channel();
+        let options = Options::new(cloud, authority.device(), program.image());
+        let device = Device::start(options, move |event| {
+            let _ = tell.send(event);
+        });
+        Bench { device: device.expect("started"), events }
+    }
+
+    /// A device whose cloud is not there.
+    fn alone(program: &Program) -> Bench {
+        let nowhere = Address::parse("localhost:1").expect("an address");
+        Bench::start(program, &Authority::new(), nowhere)
+    }
+
+    /// Waits for an event, passing over others.
+    fn expect(&self, wanted: &DeviceEvent) {
+        loop {
+            let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {wanted:?}"));
+            if event == *wanted {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for ever, asleep.
+fn idle() -> Program {
+    let mut program = Program::new();
+    program.add(wfi()).add([0xE7FD]); // b to the wfi
+    program
+}
+
+fn spinning() -> Program {
+    let mut program = Program::new();
+    program.add(b_self());
+    program
+}
+
+/// Reads the device's HELLO whole: a header of two bytes says how long it is.
+fn hello(peer: &mut Peer) -> Vec<u8> {
+    let mut header = [0; 2];
+    peer.read_exact(&mut header).expect("a header");
+    assert_eq!((header[0], header[1] & 0x81), (0x00, 0x00), "HELLO, of one byte's length");
+    let mut body = vec![0; usize::from(header[1]) / 2];
+    peer.read_exact(&mut body).expect("a body");
+    body
+}
+
+#[test]
+fn a_device_greets_its_cloud_and_is_welcomed() {
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        let _ = tell.send(hello(&mut peer));
+        peer.write_all(&WELCOME).expect("sent");
+        let _ = peer.flush();
+        let _ = peer.read_to_end(&mut Vec::new());
+    });
+    let program = idle();
+    let bench = Bench::start(&program, &authority, server.address);
+    bench.expect(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
+    bench.expect(&DeviceEvent::LinkConnecting);
+    bench.expect(&DeviceEvent::LinkUp);
+    let hello = heard.recv_timeout(PATIENCE).expect("a greeting");
+    assert_eq!((hello[0], hello[5]), (1, 0), "version 1, cold boot");
+    assert!(hello.ends_with(&program.image().digest()));
+    bench.device.stop();
+}
+
+#[test]
+fn a_cloud_that_breaks_a_rule_is_told_and_left() {
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        hello(&mut peer);
+        let _ = peer.write_all(&[0xF0, 0x00]); // a frame of a kind that does not exist
+        let _ = peer.flush();
+        let mut rest = Vec::new();
+        let _ = peer.read_to_end(&mut rest);
+        let _ = tell.send(rest);
+    });
+    let bench = Bench::start(&idle(), &authority, server.address);
+    bench.expect(&DeviceEvent::LinkUp);
+    let farewell = heard.recv_timeout(PATIENCE).expect("a farewell");
+    assert_eq!((farewell[0], farewell[2]), (0x40, 2), "BYE, violation");
+    let down = bench.events.recv_timeout(PATIENCE).expect("an event");
+    assert!(
+        matches!(&down, DeviceEvent::LinkDown { cause } if cause.starts_with("the cloud broke a rule")),
+        "{down:?}"
+    );
+}
+
+#[test]
+fn a_cloud_that_is_not_there_is_told() {
+    let bench = Bench::alone(&idle());
+    bench.expect(&DeviceEvent::LinkDown { cause: "cloud at localhost:1: nothing listens there".into() });
+}
+
+#[test]
+fn guest_time_never_runs_ahead_of_the_wall_clock() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4202_0000)).add(mov32(1, 0xABFF_F7FF)).add(str_(1, 0, 0)); // LED an output
+    program.add(mov32(0, 0x4000_1000));
+    for (offset, value) in [(0x28, 159), (0x2C, 999), (0x14, 1), (0x10, 0), (0x0C, 1), (0x00, 1)] {
+        program.add(mov32(1, value)).add(str_(1, 0, offset));
+    }
+    program.add(mov32(0, 0xE000_E104)).add(mov32(1, 1 << 17)).add(str_(1, 0, 0));
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 49);
+    program.add(mov32(0, 0x4000_1010)).add(movs(1, 0)).add(str_(1, 0, 0));
+    program.add(mov32(0, 0x4202_0000)).add(ldr(1, 0, 0x14)).add([0xF081, 0x0120]).add(str_(1, 0, 0x14)); // eor r1, #32
+    program.add([0x4770]);
+    let started = Instant::now();
+    let bench = Bench::alone(&program);
+    for _ in 0..25 {
+        bench.expect(&DeviceEvent::Led { on: true });
+        bench.expect(&DeviceEvent::Led { on: false });
+    }
+    assert!(started.elapsed() >= Duration::from_millis(49), "{:?}", started.elapsed());
+}
+
+#[test]
+fn serial_input_reaches_a_device_asleep() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x2D)).add(str_(1, 0, 0)); // USART2: on, both ways, RXNEIE
+    program.add(mov32(2, 0xE000_E104)).add(mov32(1, 1 << 30)).add(str_(1, 2, 0)); // interrupt 62
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 62);
+    program.add(mov32(0, 0x4000_4400)).add(ldr(1, 0, 0x24)).add(str_(1, 0, 0x28)).add([0x4770]); // echo
+    let bench = Bench::alone(&program);
+    bench.expect(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
+    let mut echoed = Vec::new();
+    while echoed.is_empty() {
+        // The port is lost to input until the program has switched it on.
+        bench.device.remote().send_serial(2, b"hello".to_vec());
+        if let Ok(DeviceEvent::Serial { port: 2, bytes }) =
+            bench.events.recv_timeout(Duration::from_millis(10))
+        {
+            echoed = bytes;
+        }
+    }
+    assert_eq!(&echoed[..5], b"hello");
+}
+
+#[test]
+fn a_busy_device_stops_when_told() {
+    Bench::alone(&spinning()).device.stop();
+}
+
+#[test]
+fn a_waiting_thread_ends_when_another_stops_the_device() {
+    let bench = Bench::alone(&idle());
+    let remote = bench.device.remote();
+    let waiting = std::thread::spawn(move || bench.device.wait());
+    remote.stop();
+    waiting.join().expect("ended");
+}

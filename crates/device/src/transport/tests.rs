@@ -1,0 +1,204 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc as std_mpsc;
+use std::time::Instant;
+
+use rustls::HandshakeKind;
+
+use super::*;
+use crate::testing::{Authority, Peer, Server};
+
+/// Long enough for a busy machine; reached only by a failing test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sends back what it gets until the other end is done.
+fn echo(mut peer: Peer) {
+    let mut buffer = [0; 4096];
+    while let Ok(length) = peer.read(&mut buffer) {
+        if length == 0 || peer.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+        let _ = peer.flush();
+    }
+    peer.conn.send_close_notify();
+    let _ = peer.flush();
+}
+
+struct Client {
+    dialler: Dialler,
+    bell: Bell,
+}
+
+impl Client {
+    fn new(authority: &Authority, address: &Address) -> Client {
+        let bell = Bell::default();
+        let dialler = Dialler::start(&authority.device(), address.clone(), bell.clone()).expect("started");
+        Client { dialler, bell }
+    }
+
+    /// Waits by the bell alone, as the device's thread does.
+    fn next(&self, connection: &mut Connection) -> News {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(news) = connection.news() {
+                return news;
+            }
+            assert!(Instant::now() < deadline, "no news");
+            self.bell.wait(Some(deadline));
+        }
+    }
+
+    fn connected(&self) -> Connection {
+        let mut connection = self.dialler.dial();
+        assert_eq!(self.next(&mut connection), News::Connected);
+        connection
+    }
+
+    fn loss(&self, connection: &mut Connection) -> Loss {
+        loop {
+            if let News::Lost(loss) = self.next(connection) {
+                return loss;
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_go_there_and_back() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, echo);
+    let client = Client::new(&authority, &server.address);
+    let mut connection = client.connected();
+    assert!(connection.send(b"hello".to_vec()));
+    assert_eq!(client.next(&mut connection), News::Bytes(b"hello".to_vec()));
+}
+
+#[test]
+fn a_large_amount_passes_with_bounded_queues() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, echo);
+    let client = Client::new(&authority, &server.address);
+    let mut connection = client.connected();
+    let (mut sent, mut received) = (0u8, 0);
+    while received < 100 * CHUNK {
+        while sent < 100 && connection.has_room() {
+            assert!(connection.send(vec![sent; CHUNK]));
+            sent += 1;
+        }
+        if let Some(news) = connection.news() {
+            let News::Bytes(bytes) = news else { panic!("{news:?}") };
+            received += bytes.len();
+        } else {
+            client.bell.wait(Some(Instant::now() + PATIENCE));
+        }
+    }
+    assert_eq!(received, 100 * CHUNK);
+}
+
+#[test]
+fn a_connection_closed_by_the_device_says_its_last_words() {
+    let authority = Authority::new();
+    let (tell, heard) = std_mpsc::channel();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        let mut all = Vec::new();
+        let clean = peer.read_to_end(&mut all).is_ok();
+        let _ = tell.send((all, clean));
+    });
+    let client = Client::new(&authority, &server.address);
+    let connection = client.connected();
+    assert!(connection.send(b"goodbye".to_vec()));
+    client.dialler.finish(connection);
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
+}
+
+#[test]
+fn the_clouds_end_is_told() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, |mut peer| {
+        peer.conn.send_close_notify();
+        let _ = peer.flush();
+    });
+    let client = Client::new(&authority, &server.address);
+    let mut connection = client.connected();
+    let loss = client.loss(&mut connection);
+    assert_eq!(loss.kind, LinkLoss::Unreachable);
+    assert!(loss.text.ends_with(": it closed the connection"), "{}", loss.text);
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_told() {
+    let authority = Authority::new();
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let client = Client::new(&authority, &Address::parse(&format!("127.0.0.1:{port}")).expect("an address"));
+    let loss = client.loss(&mut client.dialler.dial());
+    assert_eq!(loss.text, format!("cloud at 127.0.0.1:{port}: nothing listens there"));
+}
+
+#[test]
+fn a_cloud_of_another_authority_is_turned_away() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let server = Server::start(&other, ALPN, 1, echo);
+    let client = Client::new(&ours, &server.address);
+    let loss = client.loss(&mut client.dialler.dial());
+    assert!(loss.text.contains("certificate"), "{}", loss.text);
+}
+
+#[test]
+fn a_cloud_under_another_name_is_turned_away() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, echo);
+    let address =
+        Address::parse(&server.address.to_string().replace("localhost", "127.0.0.1")).expect("an address");
+    let client = Client::new(&authority, &address);
+    let loss = client.loss(&mut client.dialler.dial());
+    assert!(loss.text.contains("certificate"), "{}", loss.text);
+}
+
+#[test]
+fn a_peer_of_another_protocol_is_turned_away() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, b"h2", 1, echo);
+    let client = Client::new(&authority, &server.address);
+    assert_eq!(client.loss(&mut client.dialler.dial()).kind, LinkLoss::Unreachable);
+}
+
+#[test]
+fn a_second_connection_resumes_the_first_ones_session() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 2, echo);
+    let client = Client::new(&authority, &server.address);
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut connection = client.connected();
+        // Tickets come with the cloud's first bytes.
+        connection.send(b"x".to_vec());
+        assert_eq!(client.next(&mut connection), News::Bytes(b"x".to_vec()));
+        client.dialler.finish(connection);
+        assert_eq!(server.served.recv_timeout(PATIENCE), Ok(expected));
+    }
+}
+
+#[test]
+fn a_dialler_stops_at_once_also_with_connections_open() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, echo);
+    let client = Client::new(&authority, &server.address);
+    let _connection = client.connected();
+    drop(client);
+}
+
+#[test]
+fn addresses_are_read_with_and_without_a_port() {
+    for (text, shown) in [
+        ("cloud.example", "cloud.example:7883"),
+        ("cloud.example:8", "cloud.example:8"),
+        ("127.0.0.1:65535", "127.0.0.1:65535"),
+        ("[::1]:9", "[::1]:9"),
+        ("[::1]", "[::1]:7883"),
+        ("::1", "[::1]:7883"),
+    ] {
+        assert_eq!(Address::parse(text).map(|address| address.to_string()).as_deref(), Ok(shown));
+    }
+    for wrong in ["", ":1", "host:", "host:0", "host:65536", "a b", "[::1", "[::1]x", "host:1x"] {
+        assert!(Address::parse(wrong).is_err(), "{wrong:?}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The one dispatch: a line a call, in the order of the slots' topics. Each call reads, acts and writes in its own file.
+
+use crate::port::Clock;
+use crate::{Kernel, Outcome, Port, device, time};
+use abi::memory::RETIRED_SLOTS;
+use abi::{Call, Status};
+
+impl Kernel {
+    /// One system call: `slot` is the branch's offset into the entry page, `args` are r0 to r3. A slot without a call,
+    /// or an address within one, is the application's fault (D07).
+    pub fn call(&mut self, port: &mut Port<'_>, slot: u32, args: [u32; 4]) -> Outcome {
+        match Call::from_slot(slot) {
+            Some(call) => Outcome::Status(self.dispatch(port, call, args).err().unwrap_or(Status::Okay)),
+            None if RETIRED_SLOTS.contains(&slot) => Outcome::Status(Status::Unavailable),
+            None => Outcome::Fault,
+        }
+    }
+
+    fn dispatch(&mut self, port: &mut Port<'_>, call: Call, args: [u32; 4]) -> Result<(), Status> {
+        let [a, b, c, _] = args;
+        match call {
+            Call::NoOp => Ok(()),
+
+            Call::SetupNotifications => self.setup_notifications(port, a, b),
+            Call::CloseNotifications => self.close_notifications(port, a),
+            Call::TempTriggerNotification => self.trigger_notification(port, a, b, c),
+
+            Call::RequestNetwork => self.request_network(port, a, b),
+            Call::ReleaseNetwork => self.release_network(port, a),
+            Call::GetNetworkStatus => self.network_status(port, a, b),
+            Call::GetNetworkReasons => self.network_reasons(port, a, b),
+
+            Call::OpenChannel => self.open_channel(port, a, b),
+            Call::CloseChannel => self.close_channel(port, a),
+            Call::GetChannelClosureReason => self.closure_reason(port, a, b),
+
+            Call::SendConfigFetchRequest => self.send_config_fetch(port, a, b),
+            Call::ReadConfigFetchResponseData => self.read_config_response(port, a, b),
+            Call::ReadConfigResponseItem => self.read_config_item(port, a, b),
+
+            Call::MqttGetNextReadableDataType => self.mqtt_next_readable(port, a, b),
+            Call::MqttRequestConnect => self.mqtt_request_connect(port, a, b),
+            Call::MqttReadConnectResponse => self.mqtt_read_connect_response(port, a, b),
+            Call::MqttRequestSubscribe => self.mqtt_request_subscribe(port, a, b),
+            Call::MqttReadSubscribeResponse => self.mqtt_read_subscribe_response(port, a, b),
+            Call::MqttRequestUnsubscribe => self.mqtt_request_unsubscribe(port, a, b),
+            Call::MqttReadUnsubscribeResponse => self.mqtt_read_unsubscribe_response(port, a, b),
+            Call::MqttRequestPublish => self.mqtt_request_publish(port, a, b),
+            Call::MqttReadPublishResponse => self.mqtt_read_publish_response(port, a, b),
+            Call::MqttReceiveMessage => self.mqtt_receive_message(port, a, b),
+            Call::MqttReceiveLostMessageInfo => self.mqtt_receive_lost_message(port, a, b),
+            Call::MqttAcknowledgeMessage => self.mqtt_acknowledge(a, b),
+            Call::MqttRequestDisconnect => self.mqtt_request_disconnect(port, a),
+            Call::MqttReadDisconnectResponse => self.mqtt_read_disconnect_response(port, a, b),
+
+            Call::ServerLoggingInit => self.server_logging_init(a, b),
+            Call::ServerLog => self.server_log(port, a, b),
+
+            Call::GetMicroseconds => time::microseconds(port, a),
+            Call::GetWallTime => self.wall_time(port, a),
+
+            Call::GetDeviceId => self.device_id(port, a, b),
+            Call::GetSysClk => device::clock_hz(port, Clock::System, a),
+            Call::GetHClk => device::clock_hz(port, Clock::Ahb, a),
+            Call::GetPClk1 => device::clock_hz(port, Clock::Apb1, a),
+            Call::GetPClk2 => device::clock_hz(port, Clock::Apb2, a),
+            Call::PeriphPeek32 => device::peek(port, a, b),
+            Call::PeriphPoke32 => device::poke(port, a, b, c),
+
+            Call::GetWakeReason => self.wake_reason(port, a),
+
+            // Not built yet; each says so by the one status that is always allowed.
+            Call::WriteChannel | Call::WriteChannelStream | Call::ReadChannel | Call::ReadChannelComplete => {
+                unbuilt()
+            }
+            Call::SendHttpRequest
+            | Call::ReadHttpResponseData
+            | Call::ReadHttpResponseHeader
+            | Call::ReadHttpResponseBody => unbuilt(),
+            Call::SetFastInterrupt
+            | Call::ClearFastInterrupt
+            | Call::EnableFastInterrupt
+            | Call::DisableFastInterrupt
+            | Call::EnableAllFastInterrupts
+            | Call::DisableAllFastInterrupts => unbuilt(),
+            Call::PowerSave | Call::DeepSleep | Call::Restart | Call::SystemLedEnable => unbuilt(),
+            Call::OpenSystemNotification | Call::CloseSystemNotification => unbuilt(),
+            Call::ExternalFlashOpen
+            | Call::ExternalFlashClose
+            | Call::ExternalFlashGetInfo
+            | Call::ExternalFlashReadBlocking
+            | Call::ExternalFlashWriteBlocking
+            | Call::ExternalFlashEraseBlocking => unbuilt(),
+            Call::SetWifiConfig | Call::GetWifiConfig => unbuilt(),
+            Call::TestingComplete | Call::TestLog | Call::TestLoggingInit => unbuilt(),
+        }
+    }
+}
+
+/// The answer of a call that exists and does nothing so far.
+fn unbuilt() -> Result<(), Status> {
+    Err(Status::Unavailable)
+}

@@ -1,0 +1,213 @@
+//! The connection to the cloud: events of the session into the tables, and what waits in the tables onto the wire.
+
+use crate::channel::{Channel, Protocol};
+use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
+use crate::port::{LinkLoss, Port};
+use crate::{Kernel, Violation};
+use abi::channel::ClosureReason;
+use abi::notifications::EventType;
+use link::connection::{ByeReason, Hello};
+use link::device::{Answer, Event, LOG_FRAME};
+use link::header::MAX_HEADER;
+use link::kind::to_cloud;
+use link::mqtt::Acknowledge;
+use link::{Piece, violation};
+
+/// Those that take turns on the wire: the log, then each channel.
+const TURNS: usize = 1 + CHANNELS;
+
+impl Kernel {
+    /// The port has started to make a connection.
+    pub fn link_connecting(&mut self, port: &mut Port<'_>) {
+        self.network_connecting();
+        self.settle_network(port);
+    }
+
+    /// The connection stands: TLS is done, bytes can go both ways.
+    pub fn link_connected(&mut self, port: &mut Port<'_>) {
+        if self.network_greeting() {
+            let hello = Hello {
+                version: link::VERSION,
+                boot: self.start,
+                wake_reason: self.boot.wake_reason.raw(),
+                clock: port.now,
+                image: self.boot.image,
+            };
+            self.session.connected(port.now, &hello);
+        }
+    }
+
+    /// The attempt failed, or the connection is gone.
+    pub fn link_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
+        self.session.lost();
+        self.network_lost(port, cause);
+    }
+
+    /// Bytes from the cloud. On a violation the port sends what [`Self::transmit`] still gives, closes the connection
+    /// and calls [`Self::link_lost`].
+    pub fn receive(&mut self, port: &mut Port<'_>, bytes: &[u8]) -> Result<(), Violation> {
+        let taken = self.take_events(port, bytes);
+        if let Err(broken) = taken {
+            self.session.bye(ByeReason::Violation, broken.text());
+            self.network_failing(port);
+        }
+        taken
+    }
+
+    /// Fills `out` with what is to go to the cloud now, taking turns among channels, and tells how many bytes; 0 is
+    /// nothing. `out` must be at least [`TRANSMIT_ROOM`](crate::limits::TRANSMIT_ROOM) bytes long. What was given counts
+    /// as sent.
+    pub fn transmit(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> usize {
+        let mut written = self.session.transmit(port.now, out);
+        while let Some(length) = self.transmit_one(port, &mut out[written..]) {
+            written += length;
+        }
+        if written > 0 {
+            written += self.session.spare_credit(port.now, &mut out[written..]);
+        }
+        written
+    }
+
+    /// Gives the connection up if the cloud is silent, and asks for the time when that is due (D25).
+    pub(crate) fn wake_connection(&mut self, port: &mut Port<'_>) {
+        if self.session.handle_timeout(port.now).is_err() {
+            self.session.bye(ByeReason::Keepalive, "the cloud is silent");
+            self.network_failing(port);
+        }
+        if self.network.is_open() && self.clock.ask_at() <= port.now {
+            self.clock.asked(port.now);
+            self.session.time_query();
+        }
+    }
+
+    /// When the connection next needs [`Kernel::wake`](crate::Kernel::wake).
+    pub(crate) fn connection_wakeup(&self) -> Option<u64> {
+        let session = if self.network.has_connection() { self.session.next_wakeup() } else { None };
+        let clock = self.network.is_open().then(|| self.clock.ask_at());
+        [session, clock].into_iter().flatten().min()
+    }
+
+    fn take_events(&mut self, port: &mut Port<'_>, mut bytes: &[u8]) -> Result<(), Violation> {
+        while let Some(event) = self.session.receive(port.now, &mut bytes)? {
+            self.take_event(port, event)?;
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, port: &mut Port<'_>, event: Event<'_>) -> Result<(), Violation> {
+        match event {
+            Event::Welcome { wall, logging } => {
+                self.clock.set(port.now, wall);
+                self.logging.set_enabled(logging);
+                self.network_opened(port);
+            }
+            Event::Time { wall } => self.clock.set(port.now, wall),
+            Event::LogTaken { sequence } => self.logging.taken(sequence)?,
+            Event::Logging { enabled } => self.logging.set_enabled(enabled),
+            Event::Bye { .. } => self.network_failing(port),
+            Event::Closed { channel, reason } => self.channel_closed(port, channel, closure(reason)),
+            Event::Window { .. } => {}
+            Event::Answer { channel, answer } => self.take_answer(port, channel, &answer)?,
+            Event::Item(piece) => self.take_item(port, &piece)?,
+        }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, port: &mut Port<'_>, number: u8, answer: &Answer) -> Result<(), Violation> {
+        let Some(Channel { base, protocol }) = self.channels.numbered(number) else { return Ok(()) };
+        let Protocol::Mqtt(mqtt) = protocol else { return Err(violation::WRONG_CHANNEL_TYPE) };
+        if mqtt.answered(answer)? {
+            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
+        }
+        Ok(())
+    }
+
+    fn take_item(&mut self, port: &mut Port<'_>, piece: &Piece<'_>) -> Result<(), Violation> {
+        let number = piece.channel;
+        let session = &mut self.session;
+        let mut stored = |bytes| session.stored(number, bytes);
+        let Some(Channel { base, protocol }) = self.channels.numbered(number) else { return Ok(()) };
+        let became_readable = match protocol {
+            Protocol::Mqtt(mqtt) => mqtt.item(base, port.memory, piece, &mut stored)?,
+            Protocol::Config(config) => config.item(base, port.memory, piece, &mut stored)?,
+        };
+        if became_readable {
+            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
+        }
+        Ok(())
+    }
+
+    /// One frame of whoever's turn it is; `None` if nobody has anything that may go now and fits.
+    fn transmit_one(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> Option<usize> {
+        if !self.network.is_open() {
+            return None;
+        }
+        for step in 0..TURNS {
+            let turn = (self.turn + step) % TURNS;
+            let length = match turn.checked_sub(1) {
+                None => self.transmit_log(port, out),
+                Some(channel) => self.transmit_channel(port, channel, out),
+            };
+            if length.is_some() {
+                self.turn = (turn + 1) % TURNS;
+                return length;
+            }
+        }
+        None
+    }
+
+    fn transmit_log(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> Option<usize> {
+        if !self.network.carries_logs() {
+            return None;
+        }
+        let (head, text) = self.logging.next()?;
+        if out.len() < LOG_FRAME + text {
+            return None;
+        }
+        let mut frame = [0; LOG_FRAME];
+        let before = self.session.log_frame(port.now, &head, text, &mut frame)?;
+        out[..before].copy_from_slice(&frame[..before]);
+        self.logging.send(port.memory, &mut out[before..before + text]);
+        Some(before + text)
+    }
+
+    fn transmit_channel(&mut self, port: &mut Port<'_>, index: usize, out: &mut [u8]) -> Option<usize> {
+        let Channel { base, protocol } = self.channels.places[index].as_mut()?;
+        base.connected().ok()?;
+        if let Protocol::Mqtt(mqtt) = protocol
+            && base.outbox.is_between_items()
+            && let Some(delivery) = mqtt.next_acknowledgement()
+        {
+            let mut body = [0; Acknowledge::MAX];
+            let length = Acknowledge { delivery }.encode(&mut body);
+            if out.len() < MAX_HEADER + length {
+                return None;
+            }
+            let kind = to_cloud::ACKNOWLEDGE;
+            let header =
+                self.session.channel_frame(port.now, base.number, kind, length as u16, false).ok()?;
+            mqtt.acknowledged();
+            let header = header.as_slice();
+            out[..header.len()].copy_from_slice(header);
+            out[header.len()..][..length].copy_from_slice(&body[..length]);
+            return Some(header.len() + length);
+        }
+        let (kind, left) = base.outbox.next()?;
+        let room = out.len().checked_sub(MAX_HEADER)?;
+        let (length, more) = self.session.fragment(base.number, left, room)?;
+        if more && usize::from(length) < SMALLEST_FRAGMENT {
+            return None;
+        }
+        let header = self.session.channel_frame(port.now, base.number, kind, length, more).ok()?;
+        let (before, rest) = out.split_at_mut(header.as_slice().len());
+        before.copy_from_slice(header.as_slice());
+        base.outbox.take(port.memory, &mut rest[..usize::from(length)], more);
+        Some(before.len() + usize::from(length))
+    }
+}
+
+/// The reason as the public header has it.
+fn closure(reason: link::channel::ClosureReason) -> ClosureReason {
+    let raw = u32::from(reason.code());
+    ClosureReason::from_raw(raw).unwrap_or(ClosureReason::UnexpectedlyTerminated)
+}

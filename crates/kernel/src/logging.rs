@@ -1,0 +1,149 @@
+//! Log messages: kept in the application's buffer until the cloud has them (D70, D71).
+//!
+//! The text lies in the buffer; its length, its time and its number are here, because the application can scribble on
+//! the buffer (D32). The number of messages kept is therefore limited as well as their bytes (D84).
+
+use crate::Kernel;
+use crate::limits::{BUFFER_UNIT, LOG_MESSAGE, LOG_MESSAGES};
+use crate::memory::{Memory, Phase as _, Span};
+use crate::port::Port;
+use crate::queue::Queue;
+use crate::ring::Ring;
+use abi::Status;
+use link::connection::LogHead;
+use link::{Violation, violation};
+
+/// The application's log.
+pub(crate) struct Logging {
+    ring: Option<Ring>,
+    clocks: Queue<u64, LOG_MESSAGES>,
+    lengths: Queue<u16, LOG_MESSAGES>,
+    /// Of the kept messages, how many have been sent over this connection.
+    sent: usize,
+    /// The number of the oldest kept message; the first of all is 1.
+    first: u32,
+    /// Whether the cloud takes messages of this device.
+    enabled: bool,
+}
+
+impl Logging {
+    pub fn new() -> Self {
+        Self { ring: None, clocks: Queue::new(), lengths: Queue::new(), sent: 0, first: 1, enabled: true }
+    }
+
+    /// Whether the span overlaps the buffer.
+    pub fn lends(&self, span: Span) -> bool {
+        self.ring.is_some_and(|ring| ring.span().overlaps(span))
+    }
+
+    /// The cloud has said whether it takes messages.
+    pub fn set_enabled(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
+    /// What was not acknowledged is to be sent again on the next connection, with the same numbers.
+    pub fn connection_lost(&mut self) {
+        self.sent = 0;
+    }
+
+    /// The cloud has taken the message with this number and all before it.
+    pub fn taken(&mut self, sequence: u32) -> Result<(), Violation> {
+        // A number from before the last buffer change is old news.
+        let Some(count) = sequence.checked_sub(self.first).map(|behind| behind as usize + 1) else {
+            return Ok(());
+        };
+        if count > self.sent {
+            return Err(violation::LOG_NOT_SENT);
+        }
+        let bytes = (0..count).filter_map(|index| self.lengths.get(index)).map(u32::from).sum();
+        if let Some(ring) = &mut self.ring {
+            ring.release(bytes);
+        }
+        self.sent -= count;
+        self.forget(count);
+        Ok(())
+    }
+
+    /// The next message to send: its head, and the bytes of its text.
+    pub fn next(&self) -> Option<(LogHead, usize)> {
+        let (clock, length) = (self.clocks.get(self.sent)?, self.lengths.get(self.sent)?);
+        let head = LogHead { sequence: self.first.wrapping_add(self.sent as u32), clock };
+        self.enabled.then_some((head, usize::from(length)))
+    }
+
+    /// Copies the text of the next message out, and counts it as sent.
+    pub fn send(&mut self, memory: &dyn Memory, text: &mut [u8]) {
+        let before = (0..self.sent).filter_map(|index| self.lengths.get(index)).map(u32::from).sum();
+        let read = self.ring.map(|ring| ring.read(memory, before, text));
+        if read != Some(Ok(())) {
+            // The buffer was taken away: the line keeps its number and its time, so that no gap is reported (D33).
+            text.fill(b'?');
+        }
+        self.sent += 1;
+    }
+
+    /// Lends another buffer. What the last one held is lost, and its numbers with it, so that the cloud sees a gap.
+    fn lend(&mut self, span: Span) {
+        self.forget(self.lengths.len());
+        self.sent = 0;
+        self.ring = Some(Ring::new(span));
+    }
+
+    /// Keeps a message, text already in the ring.
+    fn keep(&mut self, clock: u64, length: u16) {
+        self.clocks.push(clock);
+        self.lengths.push(length);
+    }
+
+    fn forget(&mut self, count: usize) {
+        self.clocks.drop_front(count);
+        self.lengths.drop_front(count);
+        self.first = self.first.wrapping_add(count as u32);
+    }
+}
+
+impl Kernel {
+    /// `mvServerLoggingInit`.
+    pub(crate) fn server_logging_init(&mut self, buffer: u32, length: u32) -> Result<(), Status> {
+        let span = Span::writable(buffer, length).early()?;
+        if !buffer.is_multiple_of(BUFFER_UNIT) {
+            return Err(Status::InvalidBufferAlignment);
+        }
+        if length == 0 || !length.is_multiple_of(BUFFER_UNIT) {
+            return Err(Status::InvalidBufferSize);
+        }
+        if self.notifications.lends(span) || self.channels.lend(span) {
+            return Err(Status::BufferAlreadyInUse);
+        }
+        self.logging.lend(span);
+        Ok(())
+    }
+
+    /// `mvServerLog`. Whether the text is too long is a matter of the text, so it is said before what is a matter of
+    /// the moment (D85).
+    pub(crate) fn server_log(
+        &mut self,
+        port: &mut Port<'_>,
+        message: u32,
+        length: u32,
+    ) -> Result<(), Status> {
+        // A `uint16_t` argument: the register's upper half is not part of it.
+        let length = length & 0xffff;
+        let mut ring = self.logging.ring.ok_or(Status::Unavailable)?;
+        let text = Span::readable(message, length).early()?;
+        if length > LOG_MESSAGE {
+            return Err(Status::LogMessageTooLong);
+        }
+        if length > ring.free() || !self.logging.lengths.has_room(1) {
+            return Err(Status::InvalidBufferSize);
+        }
+        if !self.logging.enabled {
+            return Err(Status::LoggingDisabledByServer);
+        }
+        ring.copy_in(port.memory, ring.used(), text).early()?;
+        ring.grow(length);
+        self.logging.ring = Some(ring);
+        self.logging.keep(port.now, length as u16);
+        Ok(())
+    }
+}

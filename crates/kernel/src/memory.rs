@@ -1,0 +1,167 @@
+//! The one way to the application's memory, and the one place of the fault policy.
+//!
+//! An address from the application is a claim. [`Access`] turns claims into spans that lie wholly where they may, and
+//! every use of a span passes through the port's [`Memory`] again, because the application may have changed its own
+//! memory protection, or be another application by then (D33). A failure is a [`MemoryFault`], which is no status and
+//! converts into none by itself: the line that makes the claim says [`Phase::early`] (`PARAMETERFAULT`) or
+//! [`Phase::late`] (`LATEFAULT`), as D02 divides them.
+
+use abi::memory::{
+    APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
+};
+use abi::{Status, Structure};
+
+/// The application's memory: flash and RAM readable, RAM writable. The kernel checks the map before it asks.
+pub trait Memory {
+    /// Fills `into` from `address` on.
+    fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault>;
+    /// Writes `bytes` from `address` on.
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault>;
+}
+
+/// The bytes are not there, or not for the application to use so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryFault;
+
+/// Which status a fault is: said on the line where the claim is made, never implied.
+pub(crate) trait Phase {
+    type Value;
+    /// An argument itself was bad: `PARAMETERFAULT`.
+    fn early(self) -> Result<Self::Value, Status>;
+    /// A pointer found inside an argument was bad: `LATEFAULT`.
+    fn late(self) -> Result<Self::Value, Status>;
+}
+
+impl<T> Phase for Result<T, MemoryFault> {
+    type Value = T;
+    fn early(self) -> Result<T, Status> {
+        self.map_err(|MemoryFault| Status::ParameterFault)
+    }
+    fn late(self) -> Result<T, Status> {
+        self.map_err(|MemoryFault| Status::LateFault)
+    }
+}
+
+/// A run of application memory that was inside the map when it was made. It proves the map and nothing else: not that
+/// the bytes still mean what they meant, nor that nobody else holds the same run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    address: u32,
+    length: u32,
+}
+
+impl Span {
+    /// A run to read: application flash or RAM. An empty run may have any address (a null pointer with length 0).
+    pub fn readable(address: u32, length: u32) -> Result<Self, MemoryFault> {
+        let span = Self { address, length };
+        if length == 0 || span.in_flash() || span.in_ram() { Ok(span) } else { Err(MemoryFault) }
+    }
+
+    /// A run to write: application RAM only.
+    pub fn writable(address: u32, length: u32) -> Result<Self, MemoryFault> {
+        let span = Self { address, length };
+        if length == 0 || span.in_ram() { Ok(span) } else { Err(MemoryFault) }
+    }
+
+    /// `count` elements of `size` bytes to read.
+    pub fn array(address: u32, count: u32, size: u32) -> Result<Self, MemoryFault> {
+        Self::readable(address, count.checked_mul(size).ok_or(MemoryFault)?)
+    }
+
+    pub fn address(self) -> u32 {
+        self.address
+    }
+
+    pub fn length(self) -> u32 {
+        self.length
+    }
+
+    /// Whether the two runs share a byte.
+    pub fn overlaps(self, other: Self) -> bool {
+        let end = |span: Self| u64::from(span.address) + u64::from(span.length);
+        u64::from(self.address) < end(other) && u64::from(other.address) < end(self)
+    }
+
+    /// The address `offset` bytes in; the caller knows that `offset` is within the run.
+    pub fn at(self, offset: u32) -> u32 {
+        self.address.wrapping_add(offset)
+    }
+
+    fn in_flash(self) -> bool {
+        self.within(APPLICATION_FLASH_START, APPLICATION_FLASH_LENGTH)
+    }
+
+    fn in_ram(self) -> bool {
+        self.within(APPLICATION_RAM_START, APPLICATION_RAM_LENGTH)
+    }
+
+    fn within(self, start: u32, length: u32) -> bool {
+        match self.address.checked_sub(start) {
+            Some(offset) => u64::from(offset) + u64::from(self.length) <= u64::from(length),
+            None => false,
+        }
+    }
+}
+
+/// An output of a call: `N` bytes that were writable when the call was checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output<const N: usize>(Span);
+
+impl<const N: usize> Output<N> {
+    /// Checks that the bytes are there to be written, before anything is done (D02).
+    pub fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
+        let span = Span::writable(address, N as u32)?;
+        memory.read(address, &mut [0; N])?;
+        Ok(Self(span))
+    }
+
+    /// Writes the bytes. A fault here means that the memory changed under the call.
+    pub fn put(self, memory: &mut dyn Memory, bytes: [u8; N]) -> Result<(), MemoryFault> {
+        memory.write(self.0.address, &bytes)
+    }
+}
+
+impl Output<4> {
+    /// Writes a number.
+    pub fn put_u32(self, memory: &mut dyn Memory, value: u32) -> Result<(), MemoryFault> {
+        self.put(memory, value.to_le_bytes())
+    }
+}
+
+/// Copies a structure in (D01).
+pub(crate) fn structure<const N: usize, S: Structure<N>>(
+    memory: &dyn Memory,
+    address: u32,
+) -> Result<S, MemoryFault> {
+    let span = Span::readable(address, N as u32)?;
+    let mut bytes = [0; N];
+    memory.read(span.address, &mut bytes)?;
+    Ok(S::from_bytes(&bytes))
+}
+
+/// Copies one number in.
+pub(crate) fn word(memory: &dyn Memory, address: u32) -> Result<u32, MemoryFault> {
+    let span = Span::readable(address, 4)?;
+    let mut bytes = [0; 4];
+    memory.read(span.address, &mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+/// A handle the caller holds in a variable of its own, which the closing call zeroes (N10).
+pub(crate) struct HandleVariable {
+    /// The handle that stands there.
+    pub value: u32,
+    place: Output<4>,
+}
+
+impl HandleVariable {
+    /// Reads the variable, and checks that it can be written.
+    pub fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
+        Ok(Self { place: Output::claim(memory, address)?, value: word(memory, address)? })
+    }
+
+    /// Writes 0.
+    pub fn zero(self, memory: &mut dyn Memory) -> Result<(), MemoryFault> {
+        self.place.put_u32(memory, 0)
+    }
+}

@@ -1,0 +1,363 @@
+//! One MQTT channel: what is in flight, what can be read, and in which order (D44, D45).
+//!
+//! The kernel neither speaks MQTT nor judges it: requests go to the cloud as they are, answers and messages come back.
+//! Every answer the channel can be owed has its place from the moment the request is accepted until the application
+//! has read it (D80), so no answer ever waits for room.
+
+mod connect;
+mod filters;
+mod messages;
+mod publish;
+
+use crate::Kernel;
+use crate::channel::Base;
+use crate::limits::{ACKNOWLEDGEMENTS, FILTERS, PUBLISHES, READABLE};
+use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
+use crate::port::Port;
+use crate::queue::Queue;
+use abi::Status;
+use abi::mqtt::MqttReadableDataType;
+use abi::strings::SizedString;
+use link::device::Answer;
+use link::kind::to_device;
+use link::mqtt::{LostHead, LostReason, MessageHead, RequestState};
+use link::{Piece, Violation, violation};
+use publish::Topics;
+
+/// The state of one MQTT channel.
+pub(crate) struct Mqtt {
+    connect: Single,
+    /// A connect is asked once in a channel's life, whatever came of it.
+    connect_asked: bool,
+    disconnect: Single,
+    /// The application asked for the disconnect and was answered: what follows is no news (D50).
+    disconnected_as_asked: bool,
+    subscribe: Filters,
+    unsubscribe: Filters,
+    publishes: [Publish; PUBLISHES],
+    topics: Topics,
+    /// Delivery numbers to acknowledge, not sent yet.
+    acknowledgements: Queue<u32, ACKNOWLEDGEMENTS>,
+    /// The item that is being received.
+    incoming: Incoming,
+    readable: Queue<Readable, READABLE>,
+}
+
+/// How far a request is. Its place is free again when its answer has been read (D80).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Idle,
+    InFlight,
+    Answered,
+}
+
+/// A request answered by a state and one code: connect, disconnect.
+#[derive(Clone, Copy)]
+struct Single {
+    stage: Stage,
+    state: RequestState,
+    code: u32,
+}
+
+/// A publish.
+#[derive(Clone, Copy)]
+struct Publish {
+    stage: Stage,
+    correlation: u32,
+    state: RequestState,
+    reason: u32,
+}
+
+/// A subscribe or an unsubscribe.
+#[derive(Clone, Copy)]
+struct Filters {
+    stage: Stage,
+    correlation: u32,
+    /// Filters of the request.
+    asked: u8,
+    state: RequestState,
+    codes: [u8; FILTERS],
+    /// Codes of the answer: as many as filters, or none.
+    count: u8,
+}
+
+/// The item of several pieces that is being received.
+#[derive(Clone, Copy)]
+enum Incoming {
+    Nothing,
+    Message(MessageHead),
+    Lost(LostHead),
+}
+
+/// One item that can be read. Bytes of messages are in the receive ring, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Readable {
+    #[default]
+    Nothing,
+    /// The delivery number is `None` for QoS 0.
+    Message {
+        delivery: Option<u32>,
+        retain: bool,
+        topic: u32,
+        payload: u32,
+    },
+    Lost {
+        reason: LostReason,
+        message: u32,
+        topic: u32,
+    },
+    Connect,
+    Subscribe,
+    Unsubscribe,
+    /// The publish's slot.
+    Publish(u8),
+    Disconnect,
+}
+
+impl Readable {
+    fn data_type(self) -> MqttReadableDataType {
+        match self {
+            Self::Nothing => MqttReadableDataType::None,
+            Self::Message { .. } => MqttReadableDataType::MessageReceived,
+            Self::Lost { .. } => MqttReadableDataType::MessageLost,
+            Self::Connect => MqttReadableDataType::ConnectResponse,
+            Self::Subscribe => MqttReadableDataType::SubscribeResponse,
+            Self::Unsubscribe => MqttReadableDataType::UnsubscribeResponse,
+            Self::Publish(_) => MqttReadableDataType::PublishResponse,
+            Self::Disconnect => MqttReadableDataType::DisconnectResponse,
+        }
+    }
+}
+
+impl Single {
+    const IDLE: Self = Self { stage: Stage::Idle, state: RequestState::Completed, code: 0 };
+
+    fn answer(&mut self, state: RequestState, code: u32) {
+        *self = Self { stage: Stage::Answered, state, code };
+    }
+}
+
+impl Publish {
+    const IDLE: Self = Self { stage: Stage::Idle, correlation: 0, state: RequestState::Completed, reason: 0 };
+}
+
+impl Filters {
+    const IDLE: Self = Self {
+        stage: Stage::Idle,
+        correlation: 0,
+        asked: 0,
+        state: RequestState::Completed,
+        codes: [0; FILTERS],
+        count: 0,
+    };
+
+    fn asked(correlation: u32, asked: u8) -> Self {
+        Self { stage: Stage::InFlight, correlation, asked, ..Self::IDLE }
+    }
+
+    fn answer(&mut self, state: RequestState, codes: &[u8]) -> Result<(), Violation> {
+        if self.stage != Stage::InFlight {
+            return Err(violation::UNASKED_ANSWER);
+        }
+        if state == RequestState::Completed && codes.len() != usize::from(self.asked) {
+            return Err(violation::WRONG_COUNT);
+        }
+        for (place, code) in self.codes.iter_mut().zip(codes) {
+            *place = *code;
+        }
+        (self.stage, self.state, self.count) = (Stage::Answered, state, codes.len() as u8);
+        Ok(())
+    }
+}
+
+impl Mqtt {
+    pub fn new() -> Self {
+        Self {
+            connect: Single::IDLE,
+            connect_asked: false,
+            disconnect: Single::IDLE,
+            disconnected_as_asked: false,
+            subscribe: Filters::IDLE,
+            unsubscribe: Filters::IDLE,
+            publishes: [Publish::IDLE; PUBLISHES],
+            topics: Topics::new(),
+            acknowledgements: Queue::new(),
+            incoming: Incoming::Nothing,
+            readable: Queue::new(),
+        }
+    }
+
+    /// Whether the application asked for the end of the broker connection and was answered.
+    pub fn has_disconnected(&self) -> bool {
+        self.disconnected_as_asked
+    }
+
+    /// The acknowledgement that goes next.
+    pub fn next_acknowledgement(&self) -> Option<u32> {
+        self.acknowledgements.get(0)
+    }
+
+    /// The next acknowledgement has gone: its place is free.
+    pub fn acknowledged(&mut self) {
+        self.acknowledgements.drop_front(1);
+    }
+
+    /// Takes an answer from the cloud, and tells whether the application is to hear of it: of every answer, but not of
+    /// the end the broker made by itself, which CHANNELNOTCONNECTED tells (D50).
+    pub fn answered(&mut self, answer: &Answer) -> Result<bool, Violation> {
+        let readable = match answer {
+            Answer::Connected(outcome) => {
+                in_flight(self.connect.stage)?;
+                self.connect.answer(outcome.state, outcome.reason);
+                Readable::Connect
+            }
+            Answer::Published(published) => {
+                let place = self.publishes.get_mut(usize::from(published.slot));
+                let place = place.ok_or(violation::UNASKED_ANSWER)?;
+                in_flight(place.stage)?;
+                (place.stage, place.state, place.reason) =
+                    (Stage::Answered, published.state, published.reason);
+                Readable::Publish(published.slot)
+            }
+            Answer::Subscribed(codes) => {
+                self.subscribe.answer(codes.state, codes.codes())?;
+                Readable::Subscribe
+            }
+            Answer::Unsubscribed(codes) => {
+                self.unsubscribe.answer(codes.state, codes.codes())?;
+                Readable::Unsubscribe
+            }
+            Answer::Disconnected(outcome) => return Ok(self.disconnected(outcome.state, outcome.reason)),
+        };
+        self.readable.push(readable);
+        Ok(true)
+    }
+
+    fn disconnected(&mut self, state: RequestState, code: u32) -> bool {
+        let stage = self.disconnect.stage;
+        self.disconnect.answer(state, code);
+        if stage != Stage::Answered {
+            self.readable.push(Readable::Disconnect);
+        }
+        self.disconnected_as_asked |= stage == Stage::InFlight;
+        stage == Stage::InFlight
+    }
+
+    /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it. Tells the
+    /// session, through `stored`, what took ring bytes.
+    pub fn item(
+        &mut self,
+        base: &mut Base,
+        memory: &mut dyn Memory,
+        piece: &Piece<'_>,
+        stored: &mut dyn FnMut(u32) -> Result<(), Violation>,
+    ) -> Result<bool, Violation> {
+        let bytes = match piece.kind {
+            to_device::MESSAGE => {
+                let (head, bytes) = base.inbox.head(piece, MessageHead::decode)?;
+                self.incoming = head.map_or(self.incoming, Incoming::Message);
+                bytes
+            }
+            to_device::LOST => {
+                let (head, bytes) = base.inbox.head(piece, LostHead::decode)?;
+                self.incoming = head.map_or(self.incoming, Incoming::Lost);
+                bytes
+            }
+            _ => return Err(violation::WRONG_CHANNEL_TYPE),
+        };
+        stored(bytes.len() as u32)?;
+        base.inbox.store(memory, bytes)?;
+        if piece.last { self.finish(base.inbox.finish()).map(|()| true) } else { Ok(false) }
+    }
+
+    /// The item is whole, with this many bytes in the ring.
+    fn finish(&mut self, stored: u32) -> Result<(), Violation> {
+        let readable = match core::mem::replace(&mut self.incoming, Incoming::Nothing) {
+            Incoming::Message(MessageHead { delivery, retain, topic }) => {
+                let payload = stored.checked_sub(topic).ok_or(violation::BODY_TOO_SHORT)?;
+                Readable::Message { delivery, retain, topic, payload }
+            }
+            Incoming::Lost(LostHead { reason, message_len }) => {
+                Readable::Lost { reason, message: message_len, topic: stored }
+            }
+            Incoming::Nothing => return Err(violation::BODY_TOO_SHORT),
+        };
+        if self.readable.push(readable) { Ok(()) } else { Err(violation::ITEMS_EXCEEDED) }
+    }
+
+    /// Answers every request in flight with "not connected", in the order connect, subscribe, unsubscribe, publishes,
+    /// disconnect (D50, D53), and tells how many there were.
+    pub fn answer_unanswered(&mut self) -> u32 {
+        let before = self.readable.len();
+        let state = RequestState::NotConnected;
+        self.acknowledgements.clear();
+        self.incoming = Incoming::Nothing;
+        if self.connect.stage == Stage::InFlight {
+            self.connect.answer(state, 0);
+            self.readable.push(Readable::Connect);
+        }
+        for (filters, readable) in
+            [(&mut self.subscribe, Readable::Subscribe), (&mut self.unsubscribe, Readable::Unsubscribe)]
+        {
+            if filters.stage == Stage::InFlight {
+                (filters.stage, filters.state) = (Stage::Answered, state);
+                self.readable.push(readable);
+            }
+        }
+        for (slot, publish) in (0..).zip(&mut self.publishes) {
+            if publish.stage == Stage::InFlight {
+                (publish.stage, publish.state) = (Stage::Answered, state);
+                self.readable.push(Readable::Publish(slot));
+            }
+        }
+        if self.disconnect.stage == Stage::InFlight {
+            self.disconnect.answer(state, 0);
+            self.readable.push(Readable::Disconnect);
+        }
+        (self.readable.len() - before) as u32
+    }
+
+    /// The item at the head, if it is of the type asked for (D44).
+    fn readable(&self, base: &Base, data_type: MqttReadableDataType) -> Result<Readable, Status> {
+        let first = self.readable.get(0).ok_or_else(|| base.nothing())?;
+        if first.data_type() == data_type { Ok(first) } else { Err(Status::WrongDataRequested) }
+    }
+}
+
+fn in_flight(stage: Stage) -> Result<(), Violation> {
+    if stage == Stage::InFlight { Ok(()) } else { Err(violation::UNASKED_ANSWER) }
+}
+
+/// The number of a state as the public header has it.
+fn raw(state: RequestState) -> u32 {
+    u32::from(state.code())
+}
+
+/// A string of a request, to be read.
+fn string(string: SizedString) -> Result<Span, MemoryFault> {
+    Span::readable(string.data, string.length)
+}
+
+/// Whether a string was not given at all. One of length 0 that points somewhere was given, and is empty (D41).
+fn is_missing(string: SizedString) -> bool {
+    string.data == 0 && string.length == 0
+}
+
+impl Kernel {
+    /// `mvMqttGetNextReadableDataType`.
+    pub(crate) fn mqtt_next_readable(
+        &mut self,
+        port: &mut Port<'_>,
+        handle: u32,
+        to: u32,
+    ) -> Result<(), Status> {
+        let to = Output::claim(port.memory, to).early()?;
+        let (base, mqtt) = self.channels.mqtt(handle)?;
+        let first = match mqtt.readable.get(0) {
+            Some(first) => first,
+            None => base.connected().map(|()| Readable::Nothing)?,
+        };
+        to.put_u32(port.memory, first.data_type().raw()).early()
+    }
+}

@@ -1,0 +1,174 @@
+//! Requests on their way out: their bytes in the application's send ring, their kinds and lengths here.
+
+use crate::limits::OUTGOING;
+use crate::memory::{Memory, MemoryFault, Phase as _, Span};
+use crate::queue::Queue;
+use crate::ring::Ring;
+use abi::Status;
+use link::MAX_ITEM;
+use link::bytes::{MAX_PREFIX, prefix};
+
+/// What one request's item consists of. It is gone through twice, to be measured and to be written, so it must say the
+/// same each time: it holds copies of the structures, and spans only where strings are meant.
+pub(crate) trait Body {
+    /// Hands every part over, in order.
+    fn encode(&self, sink: &mut dyn Sink) -> Result<(), MemoryFault>;
+}
+
+/// Whatever takes the parts of an item.
+pub(crate) trait Sink {
+    /// Bytes of the kernel's own.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), MemoryFault>;
+    /// Bytes of the application's.
+    fn span(&mut self, span: Span) -> Result<(), MemoryFault>;
+}
+
+/// A `str` of the link: its length, then the application's bytes.
+pub(crate) fn string(sink: &mut dyn Sink, span: Span) -> Result<(), MemoryFault> {
+    let mut length = [0; MAX_PREFIX];
+    let count = prefix(span.length(), &mut length);
+    sink.bytes(&length[..count])?;
+    sink.span(span)
+}
+
+/// Bytes the item will have.
+pub(crate) fn length_of(body: &dyn Body) -> u64 {
+    struct Measure(u64);
+    impl Sink for Measure {
+        fn bytes(&mut self, bytes: &[u8]) -> Result<(), MemoryFault> {
+            self.0 += bytes.len() as u64;
+            Ok(())
+        }
+        fn span(&mut self, span: Span) -> Result<(), MemoryFault> {
+            self.0 += u64::from(span.length());
+            Ok(())
+        }
+    }
+    let mut measure = Measure(0);
+    // Measuring touches no memory and cannot fail.
+    let _ = body.encode(&mut measure);
+    measure.0
+}
+
+/// The send ring and what waits in it.
+pub(crate) struct Outbox {
+    ring: Ring,
+    waiting: Queue<Outgoing, OUTGOING>,
+    /// Whether a fragment of the first has left, so that nothing else may go before its end.
+    begun: bool,
+}
+
+/// An item, or what is left of it.
+#[derive(Clone, Copy, Default)]
+struct Outgoing {
+    kind: u8,
+    left: u32,
+}
+
+impl Outbox {
+    pub fn new(span: Span) -> Self {
+        Self { ring: Ring::new(span), waiting: Queue::new(), begun: false }
+    }
+
+    /// The buffer.
+    pub fn span(&self) -> Span {
+        self.ring.span()
+    }
+
+    /// Bytes an item may have in this ring when it is empty.
+    pub fn size(&self) -> u32 {
+        self.ring.size()
+    }
+
+    /// Bytes an item may have now.
+    pub fn free(&self) -> u32 {
+        self.ring.free()
+    }
+
+    /// Puts a request into the ring, whole or not at all (D03, D45). `INVALIDBUFFERSIZE`: it does not fit.
+    pub fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
+        let length = length_of(body);
+        if length > u64::from(self.free().min(MAX_ITEM)) || !self.waiting.has_room(1) {
+            return Err(Status::InvalidBufferSize);
+        }
+        let mut draft = Draft { memory, ring: self.ring, length: 0 };
+        body.encode(&mut draft).late()?;
+        self.ring.grow(length as u32);
+        self.waiting.push(Outgoing { kind, left: length as u32 });
+        Ok(())
+    }
+
+    /// Puts two requests into the ring, both or none.
+    pub fn put_after(
+        &mut self,
+        memory: &mut dyn Memory,
+        first: (u8, &dyn Body),
+        second: (u8, &dyn Body),
+    ) -> Result<(), Status> {
+        self.put(memory, first.0, first.1)?;
+        let put = self.put(memory, second.0, second.1);
+        if put.is_err() {
+            self.take_back(length_of(first.1) as u32);
+        }
+        put
+    }
+
+    /// Takes the newest item out again, of which nothing has left yet.
+    fn take_back(&mut self, length: u32) {
+        self.ring.shrink(length);
+        self.waiting.remove(self.waiting.len().saturating_sub(1));
+    }
+
+    /// Whether the next frame begins an item, so that another item may go before it.
+    pub fn is_between_items(&self) -> bool {
+        !self.begun
+    }
+
+    /// The kind of the item that goes next, and the bytes of it that have not gone.
+    pub fn next(&self) -> Option<(u8, u32)> {
+        self.waiting.get(0).map(|item| (item.kind, item.left))
+    }
+
+    /// Moves a fragment's body out of the ring; its bytes are free from now on (N58).
+    pub fn take(&mut self, memory: &dyn Memory, body: &mut [u8], more: bool) {
+        if self.ring.read(memory, 0, body).is_err() {
+            // The item is promised to the link by length; its bytes were taken away by the application (D33).
+            body.fill(0);
+        }
+        let length = body.len() as u32;
+        self.ring.release(length);
+        self.begun = more;
+        match self.waiting.front_mut() {
+            Some(first) if more => first.left -= length,
+            _ => self.waiting.drop_front(1),
+        }
+    }
+
+    /// Forgets everything: the connection is gone.
+    pub fn clear(&mut self) {
+        self.ring.clear();
+        self.waiting.clear();
+        self.begun = false;
+    }
+}
+
+/// Writes an item behind what is in the ring, without taking the bytes into use.
+struct Draft<'a> {
+    memory: &'a mut dyn Memory,
+    ring: Ring,
+    length: u32,
+}
+
+impl Sink for Draft<'_> {
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), MemoryFault> {
+        self.ring.write(self.memory, self.ring.used() + self.length, bytes)?;
+        self.length += bytes.len() as u32;
+        Ok(())
+    }
+
+    fn span(&mut self, span: Span) -> Result<(), MemoryFault> {
+        self.ring.copy_in(self.memory, self.ring.used() + self.length, span)?;
+        self.length += span.length();
+        Ok(())
+    }
+}

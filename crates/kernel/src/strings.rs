@@ -1,0 +1,38 @@
+//! Strings the application wants written: room for the bytes, and a place for how many they are.
+
+use crate::memory::{Memory, MemoryFault, Output, Span};
+use crate::ring::Ring;
+use abi::Status;
+use abi::strings::SizedStringBuffer;
+
+/// Room for a string and for its length; both were writable when they were checked.
+pub(crate) struct StringOutput {
+    room: Span,
+    length: Output<4>,
+}
+
+impl StringOutput {
+    pub fn claim(memory: &dyn Memory, buffer: SizedStringBuffer) -> Result<Self, MemoryFault> {
+        Ok(Self {
+            room: Span::writable(buffer.data, buffer.size)?,
+            length: Output::claim(memory, buffer.length)?,
+        })
+    }
+
+    /// `INVALIDBUFFERSIZE` if the string is longer than the room.
+    pub fn fits(&self, length: u32) -> Result<(), Status> {
+        if length <= self.room.length() { Ok(()) } else { Err(Status::InvalidBufferSize) }
+    }
+
+    /// Copies the string out of the ring, and its length.
+    pub fn put(
+        &self,
+        memory: &mut dyn Memory,
+        ring: &Ring,
+        offset: u32,
+        length: u32,
+    ) -> Result<(), MemoryFault> {
+        ring.copy_out(memory, offset, self.room, length)?;
+        self.length.put_u32(memory, length)
+    }
+}

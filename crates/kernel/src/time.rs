@@ -1,0 +1,62 @@
+//! The two clocks: microseconds since the start, and the time of day as the cloud tells it (D25).
+
+use crate::Kernel;
+use crate::limits::CLOCK_EVERY;
+use crate::memory::{Output, Phase as _};
+use crate::port::Port;
+use abi::Status;
+
+/// The time of day, as a moment of the device's own clock.
+pub(crate) struct WallClock {
+    /// What the cloud said last, and when, both in microseconds: of the wall since 1970, of the device since its start.
+    set: Option<(u64, u64)>,
+    /// When it is to be asked for again.
+    ask_at: u64,
+}
+
+impl WallClock {
+    pub fn new() -> Self {
+        Self { set: None, ask_at: 0 }
+    }
+
+    /// Whether the cloud has ever told the time.
+    pub fn is_set(&self) -> bool {
+        self.set.is_some()
+    }
+
+    /// Takes the time from the cloud; it may jump either way.
+    pub fn set(&mut self, now: u64, wall: u64) {
+        self.set = Some((wall, now));
+        self.asked(now);
+    }
+
+    /// The time of day now.
+    fn read(&self, now: u64) -> Option<u64> {
+        self.set.map(|(wall, at)| wall.saturating_add(now.saturating_sub(at)))
+    }
+
+    /// It has been asked for.
+    pub fn asked(&mut self, now: u64) {
+        self.ask_at = now.saturating_add(CLOCK_EVERY);
+    }
+
+    /// When to ask again, over a link that is open (D25).
+    pub fn ask_at(&self) -> u64 {
+        self.ask_at
+    }
+}
+
+/// `mvGetMicroseconds`.
+pub(crate) fn microseconds(port: &mut Port<'_>, to: u32) -> Result<(), Status> {
+    let to = Output::<8>::claim(port.memory, to).early()?;
+    to.put(port.memory, port.now.to_le_bytes()).early()
+}
+
+impl Kernel {
+    /// `mvGetWallTime`.
+    pub(crate) fn wall_time(&self, port: &mut Port<'_>, to: u32) -> Result<(), Status> {
+        let wall = self.clock.read(port.now).ok_or(Status::TimeNotSet)?;
+        let to = Output::<8>::claim(port.memory, to).early()?;
+        to.put(port.memory, wall.to_le_bytes()).early()
+    }
+}

@@ -1,0 +1,86 @@
+//! The application's memory, as arrays.
+
+use abi::memory::{
+    APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
+};
+use kernel::{Memory, MemoryFault};
+
+/// Flash and RAM.
+pub struct AppMemory {
+    flash: Vec<u8>,
+    pub ram: Vec<u8>,
+    free_flash: u32,
+    free_ram: u32,
+    /// Runs written by the kernel, if they are wanted.
+    pub written: Option<Vec<(u32, u32)>>,
+}
+
+impl AppMemory {
+    pub fn new() -> Self {
+        Self {
+            flash: vec![0xff; APPLICATION_FLASH_LENGTH as usize],
+            ram: vec![0; APPLICATION_RAM_LENGTH as usize],
+            free_flash: APPLICATION_FLASH_START + 0x400,
+            free_ram: APPLICATION_RAM_START,
+            written: None,
+        }
+    }
+
+    /// The address of fresh RAM.
+    pub fn allocate(&mut self, size: usize, align: u32) -> u32 {
+        let at = self.free_ram.next_multiple_of(align);
+        self.free_ram = at + size as u32;
+        assert!(
+            self.free_ram <= APPLICATION_RAM_START + APPLICATION_RAM_LENGTH,
+            "the test uses too much RAM"
+        );
+        at
+    }
+
+    /// The address of these bytes in flash.
+    pub fn flash(&mut self, bytes: &[u8]) -> u32 {
+        let at = self.free_flash;
+        let start = (at - APPLICATION_FLASH_START) as usize;
+        self.flash[start..start + bytes.len()].copy_from_slice(bytes);
+        self.free_flash += bytes.len() as u32 + 1;
+        at
+    }
+
+    /// What the application itself writes.
+    pub fn set(&mut self, at: u32, bytes: &[u8]) {
+        let start = (at - APPLICATION_RAM_START) as usize;
+        self.ram[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
+    pub fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.read(at, &mut bytes).expect("the test reads its own memory");
+        bytes
+    }
+}
+
+impl Memory for AppMemory {
+    fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
+        let flash = address
+            .checked_sub(APPLICATION_FLASH_START)
+            .and_then(|start| run(&self.flash, start, into.len()));
+        let ram =
+            address.checked_sub(APPLICATION_RAM_START).and_then(|start| run(&self.ram, start, into.len()));
+        into.copy_from_slice(flash.or(ram).ok_or(MemoryFault)?);
+        Ok(())
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
+        let start = address.checked_sub(APPLICATION_RAM_START).ok_or(MemoryFault)? as usize;
+        let end = start.checked_add(bytes.len()).ok_or(MemoryFault)?;
+        self.ram.get_mut(start..end).ok_or(MemoryFault)?.copy_from_slice(bytes);
+        if let Some(written) = &mut self.written {
+            written.push((address, bytes.len() as u32));
+        }
+        Ok(())
+    }
+}
+
+fn run(bytes: &[u8], start: u32, length: usize) -> Option<&[u8]> {
+    bytes.get(start as usize..(start as usize).checked_add(length)?)
+}

@@ -1,0 +1,407 @@
+//! A model of everything around the kernel: memory, interrupt controller, clock, and a cloud that speaks frames.
+
+#![allow(dead_code, reason = "every test file is a crate of its own and uses its part")]
+
+pub mod cloud;
+pub mod memory;
+
+use abi::channel::{ChannelType, OpenChannelParams};
+use abi::network::{NetworkStatus, RequestNetworkParams};
+use abi::notifications::{Notification, NotificationSetup};
+use abi::power::WakeReason;
+use abi::strings::{SizedString, SizedStringBuffer};
+use abi::{Call, Status};
+use cloud::Cloud;
+use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Outcome, Port};
+use memory::AppMemory;
+
+/// Microseconds in a second.
+pub const SECOND: u64 = 1_000_000;
+pub const DEVICE_ID: &[u8; 34] = b"UV00112233445566778899aabbccddeeff";
+/// A line vendor applications use for notifications: TIM1_BRK.
+pub const LINE: u16 = 41;
+/// One register the model has.
+pub const REGISTER: u32 = 0x4602_0c1c;
+
+/// The interrupt controller.
+pub struct Nvic {
+    pub enabled: [bool; 126],
+    pub pending: [bool; 126],
+    pub pends: [u32; 126],
+    pub in_handler: bool,
+}
+
+impl Interrupts for Nvic {
+    fn pend(&mut self, irq: u16) {
+        self.pending[usize::from(irq)] = true;
+        self.pends[usize::from(irq)] += 1;
+    }
+    fn is_enabled(&self, irq: u16) -> bool {
+        self.enabled[usize::from(irq)]
+    }
+    fn is_pending(&self, irq: u16) -> bool {
+        self.pending[usize::from(irq)]
+    }
+    fn in_handler(&self) -> bool {
+        self.in_handler
+    }
+}
+
+/// Clocks, and one register.
+pub struct Registers {
+    pub value: u32,
+}
+
+impl Hardware for Registers {
+    fn clock_hz(&self, clock: Clock) -> u32 {
+        match clock {
+            Clock::System => 1,
+            Clock::Ahb => 2,
+            Clock::Apb1 => 3,
+            Clock::Apb2 => 4,
+        }
+    }
+    fn peek(&mut self, register: u32) -> Option<u32> {
+        (register == REGISTER).then_some(self.value)
+    }
+    fn poke(&mut self, register: u32, mask: u32, xor: u32) -> bool {
+        let known = register == REGISTER;
+        if known {
+            self.value = (self.value & !mask) ^ xor;
+        }
+        known
+    }
+}
+
+/// A device: the kernel and a model port around it.
+pub struct Machine {
+    pub kernel: Kernel,
+    pub now: u64,
+    pub memory: AppMemory,
+    pub nvic: Nvic,
+    pub registers: Registers,
+    /// The cloud's end of the connection, while there is one.
+    pub cloud: Option<Cloud>,
+    /// The port's side of it: whether a connection stands.
+    pub connected: bool,
+    /// How many bytes travel at a time.
+    pub chunk: usize,
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        Self::woken(WakeReason::ColdBoot)
+    }
+
+    pub fn woken(wake_reason: WakeReason) -> Self {
+        let boot = Boot { device_id: *DEVICE_ID, seed: [3; 16], wake_reason, image: [9; 32] };
+        Self {
+            kernel: Kernel::new(&boot),
+            now: 1000,
+            memory: AppMemory::new(),
+            nvic: Nvic { enabled: [false; 126], pending: [false; 126], pends: [0; 126], in_handler: false },
+            registers: Registers { value: 0x0f },
+            cloud: None,
+            connected: false,
+            chunk: usize::MAX,
+        }
+    }
+
+    /// A device whose link is up.
+    pub fn online() -> Self {
+        let mut machine = Self::new();
+        machine.connect();
+        machine
+    }
+
+    /// Runs `f` with the kernel and a port.
+    pub fn enter<R>(&mut self, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
+        let mut port = Port {
+            now: self.now,
+            memory: &mut self.memory,
+            interrupts: &mut self.nvic,
+            hardware: &mut self.registers,
+        };
+        f(&mut self.kernel, &mut port)
+    }
+
+    /// One call's outcome, whatever it is.
+    pub fn branch(&mut self, slot: u32, args: [u32; 4]) -> Outcome {
+        self.enter(|kernel, port| kernel.call(port, slot, args))
+    }
+
+    /// One call's status.
+    pub fn call(&mut self, call: Call, args: &[u32]) -> Status {
+        let mut all = [0; 4];
+        all[..args.len()].copy_from_slice(args);
+        match self.branch(call.slot(), all) {
+            Outcome::Status(status) => status,
+            Outcome::Fault => panic!("a call that exists is no fault"),
+        }
+    }
+
+    /// One call that must be accepted.
+    #[track_caller]
+    pub fn ok(&mut self, call: Call, args: &[u32]) {
+        assert_eq!(self.call(call, args), Status::Okay, "{}", call.name());
+    }
+
+    // ---- time ----
+
+    /// Lets time pass, waking the kernel whenever it asks for it.
+    pub fn pass(&mut self, micros: u64) {
+        let end = self.now + micros;
+        while let Some(at) = self.kernel.next_wakeup().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.enter(kernel::Kernel::wake);
+            self.pump();
+            assert!(self.kernel.next_wakeup().is_none_or(|next| next > at), "a wake-up must be served");
+        }
+        self.now = end;
+        self.pump();
+    }
+
+    // ---- the link ----
+
+    /// Makes the connection: transport up, greeting, welcome.
+    #[track_caller]
+    pub fn connect(&mut self) {
+        self.greet();
+        self.cloud().welcome();
+        self.pump();
+    }
+
+    /// Makes the transport, without a welcome.
+    #[track_caller]
+    pub fn greet(&mut self) {
+        assert!(self.kernel.wants_link(), "nobody wants the link");
+        self.enter(kernel::Kernel::link_connecting);
+        self.enter(kernel::Kernel::link_connected);
+        self.cloud = Some(Cloud::new(self.now));
+        self.connected = true;
+        self.pump();
+    }
+
+    /// Cuts the cable.
+    pub fn cut(&mut self) {
+        self.lose(LinkLoss::Unreachable);
+    }
+
+    pub fn lose(&mut self, cause: LinkLoss) {
+        self.connected = false;
+        self.enter(|kernel, port| kernel.link_lost(port, cause));
+    }
+
+    pub fn cloud(&mut self) -> &mut Cloud {
+        self.cloud.as_mut().expect("a connection was made")
+    }
+
+    /// Moves bytes both ways until nothing moves, and closes the connection when the kernel is done with it.
+    pub fn pump(&mut self) {
+        loop {
+            let sent = self.pump_up();
+            let received = self.pump_down();
+            if self.connected && !self.kernel.wants_link() {
+                while self.pump_up() {}
+                self.lose(LinkLoss::Asked);
+            }
+            if !sent && !received {
+                return;
+            }
+        }
+    }
+
+    fn pump_up(&mut self) -> bool {
+        let mut out = vec![0; 4096];
+        let count = self.enter(|kernel, port| kernel.transmit(port, &mut out));
+        if let Some(cloud) = self.cloud.as_mut().filter(|_| self.connected) {
+            cloud.receive(self.now, &out[..count]);
+        }
+        count > 0
+    }
+
+    fn pump_down(&mut self) -> bool {
+        let Some(cloud) = self.cloud.as_mut().filter(|_| self.connected) else { return false };
+        let bytes = cloud.transmit();
+        for chunk in bytes.chunks(self.chunk) {
+            if self.enter(|kernel, port| kernel.receive(port, chunk)).is_err() {
+                break;
+            }
+        }
+        !bytes.is_empty()
+    }
+
+    // ---- memory ----
+
+    /// Puts bytes somewhere in RAM, aligned to 8.
+    pub fn put(&mut self, bytes: &[u8]) -> u32 {
+        let at = self.memory.allocate(bytes.len(), 8);
+        self.memory.set(at, bytes);
+        at
+    }
+
+    /// Room for `count` bytes, filled with 0xEE.
+    pub fn room(&mut self, count: usize) -> u32 {
+        self.put(&vec![0xee; count])
+    }
+
+    /// A variable that holds a number.
+    pub fn variable(&mut self, value: u32) -> u32 {
+        self.put(&value.to_le_bytes())
+    }
+
+    /// A buffer as channels and logs want it.
+    pub fn buffer(&mut self, size: u32) -> u32 {
+        self.memory.allocate(size as usize, 512)
+    }
+
+    /// A string in the application's flash.
+    pub fn string(&mut self, bytes: &[u8]) -> SizedString {
+        SizedString { data: self.memory.flash(bytes), length: bytes.len() as u32 }
+    }
+
+    /// Room for a string, and its length.
+    pub fn string_room(&mut self, size: u32) -> SizedStringBuffer {
+        SizedStringBuffer { data: self.room(size as usize), size, length: self.variable(0xeeee_eeee) }
+    }
+
+    pub fn string_in(&self, buffer: SizedStringBuffer) -> Vec<u8> {
+        self.memory.bytes(buffer.data, self.u32(buffer.length) as usize)
+    }
+
+    pub fn u32(&self, at: u32) -> u32 {
+        u32::from_le_bytes(self.memory.bytes(at, 4).try_into().expect("four bytes"))
+    }
+
+    pub fn u64(&self, at: u32) -> u64 {
+        u64::from_le_bytes(self.memory.bytes(at, 8).try_into().expect("eight bytes"))
+    }
+
+    // ---- what applications do ----
+
+    /// A notification centre of `records` records on `line`, enabled as applications do after set-up.
+    pub fn centre(&mut self, line: u16, records: u32) -> Centre {
+        let buffer = self.room(records as usize * Notification::SIZE);
+        let setup = NotificationSetup { irq: u32::from(line), buffer, buffer_size: records * 16 };
+        let setup = self.put(&setup.to_bytes());
+        let handle = self.variable(0);
+        self.ok(Call::SetupNotifications, &[setup, handle]);
+        self.nvic.enabled[usize::from(line)] = true;
+        Centre { handle: self.u32(handle), line, buffer, records, next: 0 }
+    }
+
+    /// The events an application's handler sees: one record an interrupt, until none is pending.
+    pub fn events(&mut self, centre: &mut Centre) -> Vec<(u32, u32)> {
+        let mut seen = Vec::new();
+        while std::mem::take(&mut self.nvic.pending[usize::from(centre.line)]) {
+            let record = self.record(centre, centre.next);
+            centre.next = (centre.next + 1) % centre.records;
+            seen.push((record.event_type, record.tag));
+            let line = centre.line;
+            self.enter(|kernel, port| kernel.interrupt_taken(port, line));
+        }
+        seen
+    }
+
+    pub fn record(&self, centre: &Centre, index: u32) -> Notification {
+        let bytes = self.memory.bytes(centre.buffer + index * 16, 16);
+        Notification::from_bytes(&bytes.try_into().expect("a record"))
+    }
+
+    /// A request for the network with this tag.
+    #[track_caller]
+    pub fn network(&mut self, centre: &Centre, tag: u32) -> u32 {
+        let params =
+            RequestNetworkParams { version: 1, notification_handle: centre.handle, notification_tag: tag };
+        let params = self.put(&params.to_bytes());
+        let handle = self.variable(0);
+        self.ok(Call::RequestNetwork, &[params, handle]);
+        self.u32(handle)
+    }
+
+    pub fn network_status(&mut self, network: u32) -> Option<NetworkStatus> {
+        let to = self.variable(u32::MAX);
+        self.ok(Call::GetNetworkStatus, &[network, to]);
+        NetworkStatus::from_raw(self.u32(to))
+    }
+
+    pub fn reasons(&mut self) -> (u32, u32) {
+        let (reasons, count) = (self.variable(u32::MAX), self.variable(u32::MAX));
+        self.ok(Call::GetNetworkReasons, &[reasons, count]);
+        (self.u32(reasons), self.u32(count))
+    }
+
+    /// Parameters that open a channel of this type, with rings of these sizes.
+    pub fn params(
+        &mut self,
+        setup: &Setup,
+        channel_type: ChannelType,
+        receive: u32,
+        send: u32,
+    ) -> OpenChannelParams {
+        OpenChannelParams {
+            version: 1,
+            notification_handle: setup.centre.handle,
+            notification_tag: TAG,
+            network_handle: setup.network,
+            receive_buffer: self.buffer(receive),
+            receive_buffer_len: receive,
+            send_buffer: self.buffer(send),
+            send_buffer_len: send,
+            channel_type: channel_type.raw(),
+            endpoint: self.string(b""),
+        }
+    }
+
+    /// Opens a channel; its handle.
+    #[track_caller]
+    pub fn open(&mut self, params: &OpenChannelParams) -> u32 {
+        let params = self.put(&params.to_bytes());
+        let handle = self.variable(0);
+        self.ok(Call::OpenChannel, &[params, handle]);
+        self.pump();
+        self.u32(handle)
+    }
+
+    /// The status of an opening.
+    pub fn try_open(&mut self, params: &OpenChannelParams) -> Status {
+        let params = self.put(&params.to_bytes());
+        let handle = self.variable(0);
+        self.call(Call::OpenChannel, &[params, handle])
+    }
+
+    /// A device online, with a centre and a network handle, its first event taken.
+    pub fn ready() -> (Self, Setup) {
+        let mut machine = Self::online();
+        let mut centre = machine.centre(LINE, 16);
+        let network = machine.network(&centre, 1);
+        machine.events(&mut centre);
+        (machine, Setup { centre, network })
+    }
+
+    /// The same with a channel of this type, rings of 1536 bytes.
+    pub fn with_channel(channel_type: ChannelType) -> (Self, Setup, u32) {
+        let (mut machine, setup) = Self::ready();
+        let params = machine.params(&setup, channel_type, 1536, 1536);
+        let channel = machine.open(&params);
+        (machine, setup, channel)
+    }
+}
+
+/// The tag of every channel in the tests.
+pub const TAG: u32 = 77;
+
+/// A notification centre as its application sees it.
+pub struct Centre {
+    pub handle: u32,
+    pub line: u16,
+    pub buffer: u32,
+    pub records: u32,
+    pub next: u32,
+}
+
+/// What an application has before it opens a channel.
+pub struct Setup {
+    pub centre: Centre,
+    pub network: u32,
+}

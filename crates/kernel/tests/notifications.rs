@@ -1,0 +1,174 @@
+//! Notification centres.
+
+mod common;
+
+use abi::notifications::{EventType, NotificationSetup};
+use abi::{Call, Status};
+use common::{LINE, Machine};
+use kernel::limits::WAITING_RECORDS;
+
+fn trigger(machine: &mut Machine, centre: u32, tag: u32) -> Status {
+    machine.call(Call::TempTriggerNotification, &[centre, EventType::UpdateDownloaded.raw(), tag])
+}
+
+fn set_up(machine: &mut Machine, irq: u32, buffer: u32, buffer_size: u32) -> Status {
+    let setup = machine.put(&NotificationSetup { irq, buffer, buffer_size }.to_bytes());
+    let handle = machine.variable(0);
+    machine.call(Call::SetupNotifications, &[setup, handle])
+}
+
+/// Shows N37, N40, D10.
+#[test]
+fn records_are_written_in_a_circle_whatever_stands_there() {
+    let mut machine = Machine::new();
+    let mut centre = machine.centre(LINE, 2);
+    for tag in 0..5 {
+        machine.now += 10;
+        assert_eq!(trigger(&mut machine, centre.handle, tag), Status::Okay);
+        assert_eq!(machine.events(&mut centre), [(EventType::UpdateDownloaded.raw(), tag)]);
+        assert_eq!(machine.record(&centre, tag % 2).microseconds, machine.now);
+    }
+    assert_eq!(machine.nvic.pends[usize::from(LINE)], 5);
+}
+
+/// Shows D11.
+#[test]
+fn an_enabled_line_gets_one_record_an_interrupt() {
+    let mut machine = Machine::new();
+    let mut centre = machine.centre(LINE, 8);
+    for tag in 0..5 {
+        trigger(&mut machine, centre.handle, tag);
+    }
+    assert_eq!(machine.nvic.pends[usize::from(LINE)], 1, "the others wait");
+    assert!(machine.kernel.has_waiting_records());
+    assert_eq!(machine.record(&centre, 1).event_type, 0xeeee_eeee, "the second slot is untouched");
+    let seen: Vec<u32> = machine.events(&mut centre).iter().map(|event| event.1).collect();
+    assert_eq!(seen, [0, 1, 2, 3, 4]);
+    assert!(!machine.kernel.has_waiting_records());
+}
+
+/// Shows D11.
+#[test]
+fn waking_after_a_slice_is_as_good_as_telling_of_the_handler() {
+    let mut machine = Machine::new();
+    let centre = machine.centre(LINE, 8);
+    trigger(&mut machine, centre.handle, 1);
+    trigger(&mut machine, centre.handle, 2);
+    machine.enter(kernel::Kernel::wake);
+    assert_eq!(machine.nvic.pends[usize::from(LINE)], 1, "still pending");
+    machine.nvic.pending[usize::from(LINE)] = false;
+    machine.enter(kernel::Kernel::wake);
+    assert_eq!((machine.nvic.pends[usize::from(LINE)], machine.record(&centre, 1).tag), (2, 2));
+}
+
+/// Shows D11.
+#[test]
+fn a_disabled_line_gets_its_records_at_once() {
+    let mut machine = Machine::new();
+    let centre = machine.centre(LINE, 8);
+    machine.nvic.enabled[usize::from(LINE)] = false;
+    for tag in 0..3 {
+        trigger(&mut machine, centre.handle, tag);
+        assert_eq!(machine.record(&centre, tag).tag, tag);
+    }
+    assert!(!machine.kernel.has_waiting_records());
+}
+
+/// Shows D11.
+#[test]
+fn disabling_a_line_does_not_reorder_what_waits() {
+    let mut machine = Machine::new();
+    let centre = machine.centre(LINE, 8);
+    trigger(&mut machine, centre.handle, 0);
+    trigger(&mut machine, centre.handle, 1);
+    machine.nvic.enabled[usize::from(LINE)] = false;
+    trigger(&mut machine, centre.handle, 2);
+    let tags: Vec<u32> = (0..3).map(|index| machine.record(&centre, index).tag).collect();
+    assert_eq!(tags, [0, 1, 2]);
+}
+
+/// Shows D11.
+#[test]
+fn a_full_pool_writes_the_oldest_at_once() {
+    let mut machine = Machine::new();
+    let centre = machine.centre(LINE, 1024);
+    let records = WAITING_RECORDS as u32;
+    for tag in 0..=records {
+        trigger(&mut machine, centre.handle, tag);
+    }
+    assert_eq!(machine.record(&centre, 1).event_type, 0xeeee_eeee, "128 wait");
+    trigger(&mut machine, centre.handle, records + 1);
+    assert_eq!(machine.record(&centre, 1).tag, 1, "the oldest that waited is written");
+    assert_eq!(machine.nvic.pends[usize::from(LINE)], 2);
+}
+
+/// Shows N79, N10.
+#[test]
+fn closing_zeroes_the_handle_and_silences_the_centre() {
+    let mut machine = Machine::new();
+    let mut centre = machine.centre(LINE, 8);
+    trigger(&mut machine, centre.handle, 1);
+    trigger(&mut machine, centre.handle, 2);
+    let handle = machine.variable(centre.handle);
+    machine.ok(Call::CloseNotifications, &[handle]);
+    assert_eq!(machine.u32(handle), 0);
+    assert!(!machine.kernel.has_waiting_records(), "what waited is gone");
+    assert_eq!(machine.events(&mut centre).len(), 1, "the pend that was there is the application's");
+    assert_eq!(trigger(&mut machine, centre.handle, 3), Status::InvalidHandle);
+    assert_eq!(machine.call(Call::CloseNotifications, &[handle]), Status::InvalidHandle, "0 is no handle");
+}
+
+/// Shows N11, D06.
+#[test]
+fn a_handle_of_another_kind_is_no_centre() {
+    let (mut machine, setup) = Machine::ready();
+    assert_eq!(trigger(&mut machine, setup.network, 1), Status::InvalidHandle);
+}
+
+/// Shows D15.
+#[test]
+fn lines_of_the_secure_world_and_beyond_the_last_cannot_be_used() {
+    let mut machine = Machine::new();
+    for irq in [3, 7, 8, 10, 27, 126, 240, u32::MAX, 0x1_0000 + 41] {
+        let buffer = machine.room(32);
+        assert_eq!(set_up(&mut machine, irq, buffer, 32), Status::InvalidInterrupt, "{irq}");
+    }
+    for irq in [0, 125] {
+        let buffer = machine.room(32);
+        assert_eq!(set_up(&mut machine, irq, buffer, 32), Status::Okay, "{irq}");
+    }
+    let buffer = machine.room(32);
+    assert_eq!(set_up(&mut machine, 0, buffer, 32), Status::InvalidInterrupt, "another centre has it");
+}
+
+/// Shows D01.
+#[test]
+fn a_buffer_must_be_ram_of_at_least_two_records_that_nobody_else_has() {
+    let mut machine = Machine::new();
+    let buffer = machine.room(64);
+    let flash = machine.string(&[0; 64]).data;
+    assert_eq!(set_up(&mut machine, 41, flash, 32), Status::ParameterFault);
+    assert_eq!(set_up(&mut machine, 41, 0x2008_0000 - 16, 32), Status::ParameterFault);
+    assert_eq!(set_up(&mut machine, 41, 0xffff_fff0, 32), Status::ParameterFault);
+    assert_eq!(set_up(&mut machine, 41, buffer, 16), Status::InvalidBufferSize);
+    assert_eq!(set_up(&mut machine, 41, buffer, 40), Status::InvalidBufferSize);
+    assert_eq!(set_up(&mut machine, 41, 0, 0), Status::InvalidBufferSize);
+    assert_eq!(set_up(&mut machine, 41, buffer, 32), Status::Okay);
+    assert_eq!(set_up(&mut machine, 42, buffer + 16, 32), Status::BufferAlreadyInUse);
+    assert_eq!(set_up(&mut machine, 42, buffer + 32, 32), Status::Okay);
+}
+
+/// Shows N40.
+#[test]
+fn there_are_thirty_two_centres_and_closing_one_makes_room() {
+    let mut machine = Machine::new();
+    let mut last = None;
+    for line in 30..62 {
+        last = Some(machine.centre(line, 2));
+    }
+    let buffer = machine.room(32);
+    assert_eq!(set_up(&mut machine, 62, buffer, 32), Status::TooManyNotificationBuffers);
+    let handle = machine.variable(last.expect("thirty-two centres").handle);
+    machine.ok(Call::CloseNotifications, &[handle]);
+    assert_eq!(set_up(&mut machine, 62, buffer, 32), Status::Okay);
+}

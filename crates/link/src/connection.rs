@@ -1,0 +1,264 @@
+//! Frames of the connection itself, channel 0 (link.md §4).
+
+use crate::bytes::{Reader, Writer};
+use crate::limits::{MAX_BYE_TEXT, MAX_KEEPALIVE, MAX_LOG_TEXT, MIN_WINDOW};
+use crate::violation::{self, Violation};
+
+/// Bytes of a SHA-256 hash.
+pub const IMAGE_HASH: usize = 32;
+
+/// The device's first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Version of the link the device speaks.
+    pub version: u32,
+    /// Chance, new at each start of the device.
+    pub boot: u32,
+    /// The public header's wake reason.
+    pub wake_reason: u8,
+    /// Microseconds since the device started.
+    pub clock: u64,
+    /// SHA-256 of the application image, zero if there is none.
+    pub image: [u8; IMAGE_HASH],
+}
+
+impl Hello {
+    /// Bytes the longest body this version writes can have.
+    pub const MAX: usize = 5 + 4 + 1 + 10 + IMAGE_HASH;
+
+    /// Writes the body and answers its length.
+    pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.v(self.version);
+        writer.bytes(&self.boot.to_le_bytes());
+        writer.u8(self.wake_reason);
+        writer.v64(self.clock);
+        writer.bytes(&self.image);
+        writer.written()
+    }
+
+    /// Reads a body; bytes after the fields of this version are ignored.
+    pub fn decode(body: &[u8]) -> Result<Self, Violation> {
+        let mut reader = Reader::new(body);
+        let version = reader.v()?;
+        let boot = u32::from_le_bytes(array(reader.bytes(4)?));
+        let wake_reason = reader.u8()?;
+        let clock = reader.v64()?;
+        let image = array(reader.bytes(IMAGE_HASH)?);
+        Ok(Self { version, boot, wake_reason, clock, image })
+    }
+}
+
+/// The cloud's answer to [`Hello`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// Version of the link the connection speaks.
+    pub version: u32,
+    /// The keepalive interval, seconds, 1 to [`MAX_KEEPALIVE`].
+    pub keepalive: u32,
+    /// Each channel's window towards the cloud, bytes, at least [`MIN_WINDOW`].
+    pub window: u32,
+    /// Microseconds since 1970.
+    pub wall: u64,
+    /// Whether the device's log messages are wanted.
+    pub logging: bool,
+}
+
+impl Welcome {
+    /// Bytes the longest body this version writes can have.
+    pub const MAX: usize = 5 + 5 + 5 + 10 + 1;
+
+    /// Writes the body and answers its length.
+    pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.v(self.version);
+        writer.v(self.keepalive);
+        writer.v(self.window);
+        writer.v64(self.wall);
+        writer.u8(u8::from(self.logging));
+        writer.written()
+    }
+
+    /// Reads a body; bytes after the fields of this version are ignored.
+    pub fn decode(body: &[u8]) -> Result<Self, Violation> {
+        let mut reader = Reader::new(body);
+        let version = reader.v()?;
+        let keepalive = reader.v()?;
+        let window = reader.v()?;
+        let wall = reader.v64()?;
+        let logging = flag(reader.u8()?)?;
+        if keepalive == 0 || keepalive > MAX_KEEPALIVE || window < MIN_WINDOW {
+            return Err(violation::VALUE_OUT_OF_RANGE);
+        }
+        Ok(Self { version, keepalive, window, wall, logging })
+    }
+}
+
+/// A log message of the application, on its way to the cloud (D70).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// The message's number since the device started, from 1.
+    pub sequence: u32,
+    /// Microseconds since the device started when it was posted.
+    pub clock: u64,
+}
+
+impl LogHead {
+    /// Bytes the longest head can have.
+    pub const MAX: usize = 5 + 10;
+
+    /// Writes what precedes the text and answers its length.
+    pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.v(self.sequence);
+        writer.v64(self.clock);
+        writer.written()
+    }
+
+    /// Reads a whole body: the head and the text.
+    pub fn decode(body: &[u8]) -> Result<(Self, &[u8]), Violation> {
+        let mut reader = Reader::new(body);
+        let head = Self { sequence: reader.v()?, clock: reader.v64()? };
+        let text = reader.rest();
+        if head.sequence == 0 {
+            return Err(violation::VALUE_OUT_OF_RANGE);
+        }
+        if text.len() > MAX_LOG_TEXT {
+            return Err(violation::BODY_TOO_LONG);
+        }
+        Ok((head, text))
+    }
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByeReason {
+    /// Nobody needs the connection.
+    Done,
+    /// The version of `HELLO` is not spoken.
+    Version,
+    /// The other end broke a rule; the text names it.
+    Violation,
+    /// The same device has a newer connection.
+    Replaced,
+    /// The sender stops.
+    ShuttingDown,
+    /// The device may not connect any more.
+    Revoked,
+    /// Nothing came for too long.
+    Keepalive,
+    /// The cloud has no room for the device now.
+    Overloaded,
+    /// A fault of the sender's own.
+    Internal,
+    /// A reason a later version knows.
+    Other(u32),
+}
+
+impl ByeReason {
+    /// The number on the wire.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Done => 0,
+            Self::Version => 1,
+            Self::Violation => 2,
+            Self::Replaced => 3,
+            Self::ShuttingDown => 4,
+            Self::Revoked => 5,
+            Self::Keepalive => 6,
+            Self::Overloaded => 7,
+            Self::Internal => 8,
+            Self::Other(code) => code,
+        }
+    }
+
+    /// The reason of a number; an unknown one is kept, because a connection that ends is no place to object.
+    pub const fn from_code(code: u32) -> Self {
+        match code {
+            0 => Self::Done,
+            1 => Self::Version,
+            2 => Self::Violation,
+            3 => Self::Replaced,
+            4 => Self::ShuttingDown,
+            5 => Self::Revoked,
+            6 => Self::Keepalive,
+            7 => Self::Overloaded,
+            8 => Self::Internal,
+            code => Self::Other(code),
+        }
+    }
+}
+
+/// Bytes the longest body of a `BYE` can have.
+const MAX_BYE: usize = 5 + MAX_BYE_TEXT;
+
+/// The last frame of either end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bye<'a> {
+    /// Why.
+    pub reason: ByeReason,
+    /// The same for people, at most [`MAX_BYE_TEXT`] bytes.
+    pub text: &'a [u8],
+}
+
+impl<'a> Bye<'a> {
+    /// Bytes the longest body can have.
+    pub const MAX: usize = MAX_BYE;
+
+    /// Writes the body, the text cut to what is allowed, and answers its length.
+    pub fn encode(&self, out: &mut [u8; MAX_BYE]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.v(self.reason.code());
+        writer.bytes(&self.text[..self.text.len().min(MAX_BYE_TEXT)]);
+        writer.written()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &'a [u8]) -> Result<Self, Violation> {
+        let mut reader = Reader::new(body);
+        let reason = ByeReason::from_code(reader.v()?);
+        let text = reader.rest();
+        if text.len() > MAX_BYE_TEXT {
+            return Err(violation::BODY_TOO_LONG);
+        }
+        Ok(Self { reason, text })
+    }
+}
+
+/// Reads a body of one 32-bit number: the token of `PING` and `PONG`, the sequence of `LOG_TAKEN`.
+pub fn decode_number(body: &[u8]) -> Result<u32, Violation> {
+    let mut reader = Reader::new(body);
+    let number = reader.v()?;
+    reader.end()?;
+    Ok(number)
+}
+
+/// Reads the body of `TIME`: microseconds since 1970.
+pub fn decode_time(body: &[u8]) -> Result<u64, Violation> {
+    let mut reader = Reader::new(body);
+    let wall = reader.v64()?;
+    reader.end()?;
+    Ok(wall)
+}
+
+/// Reads the body of `LOGGING`: whether log messages are wanted from now on.
+pub fn decode_logging(body: &[u8]) -> Result<bool, Violation> {
+    let mut reader = Reader::new(body);
+    let enabled = flag(reader.u8()?)?;
+    reader.end()?;
+    Ok(enabled)
+}
+
+fn flag(byte: u8) -> Result<bool, Violation> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(violation::VALUE_OUT_OF_RANGE),
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(bytes);
+    array
+}

@@ -1,0 +1,119 @@
+//! One channel number at the device's end.
+
+use crate::channel::{ChannelType, Open, RingCredit};
+use crate::kind::{self, Direction, to_cloud};
+use crate::limits::{CREDIT_FRACTION, MAX_FRAME_BODY, MESSAGE_ITEMS};
+use crate::session::{Output, Refusal, Requests};
+
+/// Where in its life a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Free,
+    /// `OPEN` is owed.
+    Opening,
+    Open,
+    /// `CLOSE` is owed, `CLOSED` has not come.
+    Closing,
+    /// `CLOSE` was sent, `CLOSED` has not come.
+    Closed,
+    /// `CLOSED` came, `CLOSE` is owed.
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub phase: Phase,
+    pub open: Open,
+    /// Ring bytes and items the cloud must still count as taken.
+    pub taken: RingCredit,
+    /// The part of `taken` that is free again but not told yet.
+    pub owed: RingCredit,
+    /// The cloud waits for room.
+    pub wanted: bool,
+    /// Bytes that may be sent.
+    pub window: u32,
+    /// The kind and the bytes so far of the item being sent.
+    pub sending: Option<(u8, u32)>,
+    pub requests: Requests,
+}
+
+const NOTHING: RingCredit = RingCredit { bytes: 0, items: 0 };
+
+impl Slot {
+    pub const FREE: Self = Self {
+        phase: Phase::Free,
+        open: Open { channel_type: ChannelType::OpaqueBytes, ring: 0 },
+        taken: NOTHING,
+        owed: NOTHING,
+        wanted: false,
+        window: 0,
+        sending: None,
+        requests: Requests::NONE,
+    };
+
+    /// Whether a control frame is to go out now.
+    pub fn owes_frame(&self) -> bool {
+        matches!(self.phase, Phase::Opening | Phase::Closing | Phase::Ended) || self.credit_is_due()
+    }
+
+    pub fn owes_credit(&self) -> bool {
+        self.phase == Phase::Open && self.owed != NOTHING
+    }
+
+    /// Whether owed credit is worth a record of its own: a quarter of what it refers to, or the cloud waits for it.
+    pub fn credit_is_due(&self) -> bool {
+        let much = self.owed.bytes >= (self.open.ring / CREDIT_FRACTION).max(1)
+            || self.owed.items >= u32::from(MESSAGE_ITEMS) / CREDIT_FRACTION;
+        self.owes_credit() && (self.wanted || much)
+    }
+
+    /// Takes a body frame into account, or says why it may not be sent.
+    pub fn account(&mut self, kind: u8, length: u16, more: bool) -> Result<(), Refusal> {
+        let shape = kind::shape(Direction::ToCloud, 1, kind).ok_or(Refusal::Never)?;
+        let bytes = u32::from(length);
+        let whole = self.sending.map_or(0, |(_, before)| before) + bytes;
+        let cut_wrong = more && (!shape.fragments || length == 0);
+        if kind < to_cloud::TOPIC || cut_wrong || usize::from(length) > MAX_FRAME_BODY || whole > shape.max {
+            return Err(Refusal::Never);
+        }
+        if self.sending.is_some_and(|(begun, _)| begun != kind) {
+            return Err(Refusal::Busy);
+        }
+        let window = self.window.checked_sub(bytes).ok_or(Refusal::NoRoom)?;
+        if self.sending.is_none() {
+            self.requests.asked(kind).map_err(|_| Refusal::NotAsked)?;
+        }
+        self.window = window;
+        self.sending = more.then_some((kind, whole));
+        Ok(())
+    }
+
+    /// Writes the `OPEN` or `CLOSE` that is owed.
+    pub fn write_life(&mut self, number: u8, output: &mut Output<'_>) {
+        match self.phase {
+            Phase::Opening => self.write_open(number, output),
+            Phase::Closing if output.frame(number, to_cloud::CLOSE, &[]) => self.phase = Phase::Closed,
+            Phase::Ended if output.frame(number, to_cloud::CLOSE, &[]) => *self = Self::FREE,
+            _ => {}
+        }
+    }
+
+    fn write_open(&mut self, number: u8, output: &mut Output<'_>) {
+        let mut body = [0; Open::MAX];
+        let length = self.open.encode(&mut body);
+        if output.frame(number, to_cloud::OPEN, &body[..length]) {
+            self.phase = Phase::Open;
+        }
+    }
+
+    /// Writes all the credit that is owed.
+    pub fn write_credit(&mut self, number: u8, output: &mut Output<'_>) {
+        let mut body = [0; RingCredit::MAX];
+        let length = self.owed.encode(&mut body);
+        if output.frame(number, to_cloud::CREDIT, &body[..length]) {
+            self.taken.bytes -= self.owed.bytes;
+            self.taken.items -= self.owed.items;
+            self.owed = NOTHING;
+        }
+    }
+}

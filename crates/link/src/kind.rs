@@ -1,0 +1,157 @@
+//! The kinds of frames, per direction, and how long each may be (link.md §4, §5).
+
+use crate::limits::{MAX_BYE_TEXT, MAX_FRAME_BODY, MAX_ITEM, MAX_LOG_TEXT, MAX_TOPIC};
+
+/// Which way a frame goes. Kinds are read separately for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the device to the cloud.
+    ToCloud,
+    /// From the cloud to the device.
+    ToDevice,
+}
+
+/// Kinds the device sends.
+#[allow(
+    missing_docs,
+    reason = "the names are link.md's own, and their frames are documented where they are defined"
+)]
+pub mod to_cloud {
+    pub const HELLO: u8 = 0;
+    pub const PING: u8 = 1;
+    pub const LOG: u8 = 2;
+    pub const TIME_QUERY: u8 = 3;
+    pub const BYE: u8 = 4;
+
+    pub const OPEN: u8 = 0;
+    pub const CLOSE: u8 = 1;
+    pub const CREDIT: u8 = 2;
+    pub const TOPIC: u8 = 3;
+    pub const PUBLISH: u8 = 4;
+    pub const CONNECT: u8 = 5;
+    pub const SUBSCRIBE: u8 = 6;
+    pub const UNSUBSCRIBE: u8 = 7;
+    pub const DISCONNECT: u8 = 8;
+    pub const ACKNOWLEDGE: u8 = 9;
+    pub const HTTP_REQUEST: u8 = 10;
+    pub const CONFIG_FETCH: u8 = 11;
+    pub const DATA: u8 = 12;
+}
+
+/// Kinds the cloud sends.
+#[allow(
+    missing_docs,
+    reason = "the names are link.md's own, and their frames are documented where they are defined"
+)]
+pub mod to_device {
+    pub const WELCOME: u8 = 0;
+    pub const PONG: u8 = 1;
+    pub const LOG_TAKEN: u8 = 2;
+    pub const TIME: u8 = 3;
+    pub const BYE: u8 = 4;
+    pub const LOGGING: u8 = 5;
+
+    pub const CLOSED: u8 = 1;
+    pub const CREDIT: u8 = 2;
+    pub const WANTED: u8 = 3;
+    pub const MESSAGE: u8 = 4;
+    pub const LOST: u8 = 5;
+    pub const PUBLISHED: u8 = 6;
+    pub const CONNECTED: u8 = 7;
+    pub const SUBSCRIBED: u8 = 8;
+    pub const UNSUBSCRIBED: u8 = 9;
+    pub const DISCONNECTED: u8 = 10;
+    pub const HTTP_RESPONSE: u8 = 11;
+    pub const CONFIG_RESPONSE: u8 = 12;
+    pub const DATA: u8 = 13;
+}
+
+/// What the parser holds a kind to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes an item of this kind may have.
+    pub max: u32,
+    /// Whether the item may be cut into fragments.
+    pub fragments: bool,
+    /// Whether the frame may stand between the fragments of another item of its channel.
+    pub between: bool,
+}
+
+const BYE_MAX: u32 = 5 + MAX_BYE_TEXT as u32;
+const LOG_MAX: u32 = 5 + 10 + MAX_LOG_TEXT as u32;
+
+/// The shape of a kind, or `None` if the direction does not have it.
+pub const fn shape(direction: Direction, channel: u8, kind: u8) -> Option<Shape> {
+    match (direction, channel) {
+        (Direction::ToCloud, 0) => connection_to_cloud(kind),
+        (Direction::ToDevice, 0) => connection_to_device(kind),
+        (Direction::ToCloud, _) => channel_to_cloud(kind),
+        (Direction::ToDevice, _) => channel_to_device(kind),
+    }
+}
+
+const fn connection_to_cloud(kind: u8) -> Option<Shape> {
+    Some(match kind {
+        to_cloud::HELLO => single(MAX_FRAME_BODY as u32),
+        to_cloud::PING => single(5),
+        to_cloud::LOG => single(LOG_MAX),
+        to_cloud::TIME_QUERY => single(0),
+        to_cloud::BYE => single(BYE_MAX),
+        _ => return None,
+    })
+}
+
+const fn connection_to_device(kind: u8) -> Option<Shape> {
+    Some(match kind {
+        to_device::WELCOME => single(MAX_FRAME_BODY as u32),
+        to_device::PONG => single(5),
+        to_device::LOG_TAKEN => single(5),
+        to_device::TIME => single(10),
+        to_device::BYE => single(BYE_MAX),
+        to_device::LOGGING => single(1),
+        _ => return None,
+    })
+}
+
+const fn channel_to_cloud(kind: u8) -> Option<Shape> {
+    Some(match kind {
+        to_cloud::OPEN => single(6),
+        to_cloud::CLOSE => between(0),
+        to_cloud::CREDIT => between(10),
+        to_cloud::TOPIC => fragments(1 + MAX_TOPIC),
+        to_cloud::DISCONNECT => single(0),
+        to_cloud::ACKNOWLEDGE => single(5),
+        to_cloud::PUBLISH..=to_cloud::UNSUBSCRIBE => fragments(MAX_ITEM),
+        to_cloud::HTTP_REQUEST..=to_cloud::DATA => fragments(MAX_ITEM),
+        _ => return None,
+    })
+}
+
+const fn channel_to_device(kind: u8) -> Option<Shape> {
+    Some(match kind {
+        to_device::CLOSED => between(1),
+        to_device::CREDIT => between(5),
+        to_device::WANTED => between(0),
+        to_device::MESSAGE => fragments(MAX_ITEM),
+        to_device::LOST => fragments(1 + 5 + MAX_TOPIC),
+        to_device::PUBLISHED => single(1 + 5),
+        to_device::CONNECTED => single(1 + 5),
+        to_device::SUBSCRIBED => single(1 + 8),
+        to_device::UNSUBSCRIBED => single(1 + 8),
+        to_device::DISCONNECTED => single(1 + 5),
+        to_device::HTTP_RESPONSE..=to_device::DATA => fragments(MAX_ITEM),
+        _ => return None,
+    })
+}
+
+const fn single(max: u32) -> Shape {
+    Shape { max, fragments: false, between: false }
+}
+
+const fn between(max: u32) -> Shape {
+    Shape { max, fragments: false, between: true }
+}
+
+const fn fragments(max: u32) -> Shape {
+    Shape { max, fragments: true, between: false }
+}

@@ -1,0 +1,39 @@
+//! Every number both ends agree on (link.md §2 to §6).
+
+/// The version of the link this crate speaks.
+pub const VERSION: u32 = 1;
+/// Bytes a frame's body may have; longer items are cut into fragments.
+pub const MAX_FRAME_BODY: usize = 4096;
+/// Bytes the bodies of one item may have together.
+pub const MAX_ITEM: u32 = 262_144;
+/// Channel numbers: 1 to this one.
+pub const CHANNELS: usize = 15;
+/// `MESSAGE` and `LOST` items the cloud may have outstanding on one channel.
+pub const MESSAGE_ITEMS: u8 = 32;
+/// Topic numbers of a channel: 0 to one less than this.
+pub const TOPIC_NUMBERS: u8 = 8;
+/// Publishes a channel may have in flight; slots are 0 to one less than this (D45).
+pub const PUBLISH_SLOTS: u8 = 16;
+/// Filters in one `SUBSCRIBE` or `UNSUBSCRIBE`.
+pub const FILTERS: u8 = 8;
+/// Keys in one `CONFIG_FETCH` (D63).
+pub const CONFIG_KEYS: u8 = 32;
+/// Headers in one `HTTP_RESPONSE`; a response with more is answered as too large.
+pub const RESPONSE_HEADERS: u8 = 64;
+/// Bytes of an MQTT topic name or filter (MQTT-1.5.4).
+pub const MAX_TOPIC: u32 = 65_535;
+/// Bytes of a log message (D70).
+pub const MAX_LOG_TEXT: usize = 1024;
+/// Bytes of the text in a `BYE`.
+pub const MAX_BYE_TEXT: usize = 128;
+/// The smallest window `WELCOME` may name, bytes: a quarter may be owed and a whole frame still goes.
+pub const MIN_WINDOW: u32 = 16_384;
+/// The longest keepalive interval `WELCOME` may name, seconds.
+pub const MAX_KEEPALIVE: u32 = 3600;
+
+/// How long the device waits for `WELCOME`, and the cloud for `HELLO`, seconds.
+pub const HELLO_TIMEOUT: u32 = 15;
+/// How late a `PONG` may be, and what the cloud adds to twice the keepalive interval, seconds.
+pub const KEEPALIVE_GRACE: u32 = 10;
+/// Credit waits until it is this fraction of what it refers to (link.md §6).
+pub const CREDIT_FRACTION: u32 = 4;

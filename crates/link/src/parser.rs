@@ -1,0 +1,142 @@
+//! Cuts a stream of bytes, however it is chunked, into runs of the items it carries.
+
+use crate::header::{Header, MAX_HEADER};
+use crate::kind::{self, Direction, Shape};
+use crate::limits::CHANNELS;
+use crate::violation::{self, Violation};
+
+/// A run of one item's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// 0 the connection, else the channel's number.
+    pub channel: u8,
+    /// The item's kind, one the parser's direction has.
+    pub kind: u8,
+    /// The item begins here. An item without bytes is one empty piece.
+    pub first: bool,
+    /// The item ends with these bytes. May come with none, after an empty last fragment.
+    pub last: bool,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// The streaming parser of one direction. Keeps the header it is in, and per channel which item is unfinished; no body.
+#[derive(Clone, Debug)]
+pub struct Parser {
+    direction: Direction,
+    head: [u8; MAX_HEADER],
+    head_len: usize,
+    frame: Option<Frame>,
+    unfinished: [Option<Item>; CHANNELS + 1],
+}
+
+/// The frame whose body is being read.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    header: Header,
+    left: usize,
+    first: bool,
+}
+
+/// An item of which fragments came, but not the last.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    kind: u8,
+    bytes: u32,
+}
+
+impl Parser {
+    /// At the first byte of a connection.
+    pub const fn new(direction: Direction) -> Self {
+        Self { direction, head: [0; MAX_HEADER], head_len: 0, frame: None, unfinished: [None; CHANNELS + 1] }
+    }
+
+    /// The next run of bytes, taken from the front of `input`; `None` when `input` is used up. After a violation the parser is
+    /// not to be used again.
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Violation> {
+        let frame = match self.frame {
+            Some(frame) => frame,
+            None => match self.next_header(input)? {
+                Some(header) => self.begin(header)?,
+                None => return Ok(None),
+            },
+        };
+        if frame.left > 0 && input.is_empty() {
+            self.frame = Some(frame);
+            return Ok(None);
+        }
+        Ok(Some(self.advance(frame, input)))
+    }
+
+    /// Whether the channel has an item of which more fragments are to come. During a fragment it speaks of what follows it.
+    pub fn is_unfinished(&self, channel: u8) -> bool {
+        self.unfinished[usize::from(channel & 0x0f)].is_some()
+    }
+
+    /// Forgets the unfinished item of a channel, as the end of the channel does.
+    pub fn forget(&mut self, channel: u8) {
+        self.unfinished[usize::from(channel & 0x0f)] = None;
+    }
+
+    fn next_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, Violation> {
+        while let Some((&byte, rest)) = input.split_first() {
+            *input = rest;
+            self.head[self.head_len] = byte;
+            self.head_len += 1;
+            let length = core::mem::take(&mut self.head_len);
+            if let Some((header, _)) = Header::decode(&self.head[..length])? {
+                return Ok(Some(header));
+            }
+            self.head_len = length;
+        }
+        Ok(None)
+    }
+
+    /// Holds a header to the rules of §2 before any of its body is given out.
+    fn begin(&mut self, header: Header) -> Result<Frame, Violation> {
+        let shape =
+            kind::shape(self.direction, header.channel, header.kind).ok_or(violation::UNKNOWN_KIND)?;
+        let first = if shape.between { true } else { self.begin_item(header)? };
+        self.check_length(header, shape)?;
+        Ok(Frame { header, left: usize::from(header.length), first })
+    }
+
+    /// Whether the frame begins an item, or else goes on with the one begun.
+    fn begin_item(&self, header: Header) -> Result<bool, Violation> {
+        match self.unfinished[usize::from(header.channel)] {
+            None => Ok(true),
+            Some(item) if item.kind == header.kind => Ok(false),
+            Some(_) => Err(violation::ITEM_UNFINISHED),
+        }
+    }
+
+    fn check_length(&mut self, header: Header, shape: Shape) -> Result<(), Violation> {
+        if header.more && !shape.fragments {
+            return Err(violation::MUST_BE_ONE_FRAME);
+        }
+        if header.more && header.length == 0 {
+            return Err(violation::EMPTY_FRAGMENT);
+        }
+        if shape.between {
+            return if u32::from(header.length) > shape.max { Err(violation::BODY_TOO_LONG) } else { Ok(()) };
+        }
+        let unfinished = &mut self.unfinished[usize::from(header.channel)];
+        let bytes = unfinished.map_or(0, |item| item.bytes) + u32::from(header.length);
+        if bytes > shape.max {
+            return Err(if shape.fragments { violation::ITEM_TOO_LONG } else { violation::BODY_TOO_LONG });
+        }
+        *unfinished = header.more.then_some(Item { kind: header.kind, bytes });
+        Ok(())
+    }
+
+    fn advance<'a>(&mut self, mut frame: Frame, input: &mut &'a [u8]) -> Piece<'a> {
+        let (bytes, rest) = input.split_at(frame.left.min(input.len()));
+        *input = rest;
+        frame.left -= bytes.len();
+        let Header { kind, channel, more, .. } = frame.header;
+        let piece = Piece { channel, kind, first: frame.first, last: frame.left == 0 && !more, bytes };
+        frame.first = false;
+        self.frame = (frame.left > 0).then_some(frame);
+        piece
+    }
+}
