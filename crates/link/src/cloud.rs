@@ -234,7 +234,7 @@ impl Session {
         let open = Open::decode(self.gather.body())?;
         let window = self.window;
         let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        *slot = Slot::opened(open.ring, window);
+        *slot = Slot::opened(open, window);
         Ok(Some(Event::Open { channel: piece.channel, open }))
     }
 
@@ -260,7 +260,7 @@ impl Session {
         let goes_on = self.parser.is_unfinished(piece.channel);
         let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
         if piece.first {
-            slot.requests.asked(piece.kind)?;
+            slot.item_begins(piece.kind)?;
         }
         slot.took(piece.bytes.len() as u32, goes_on)?;
         Ok(Some(Event::Item(piece)))

@@ -9,7 +9,7 @@ use crate::connection::{
     Bye, ByeReason, Hello, LogHead, Welcome, decode_logging, decode_number, decode_time,
 };
 use crate::header::{Header, HeaderBytes, MAX_HEADER};
-use crate::kind::{Direction, to_cloud, to_device};
+use crate::kind::{self, Direction, to_cloud, to_device};
 use crate::limits::{
     CHANNELS, HELLO_TIMEOUT, KEEPALIVE_GRACE, MAX_FRAME_BODY, MAX_LOG_TEXT, MESSAGE_ITEMS, VERSION,
 };
@@ -318,6 +318,10 @@ impl Session {
     }
 
     fn open_channel<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
+        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
+        if !kind::belongs(Direction::ToDevice, slot.open.channel_type, piece.kind) {
+            return Err(violation::WRONG_CHANNEL_TYPE);
+        }
         match piece.kind {
             to_device::CREDIT => self.window_grows(&piece),
             to_device::WANTED => Ok(self.wanted(piece.channel)),

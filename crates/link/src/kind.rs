@@ -1,5 +1,6 @@
 //! The kinds of frames, per direction, and how long each may be (link.md §4, §5).
 
+use crate::channel::ChannelType;
 use crate::limits::{MAX_BYE_TEXT, MAX_FRAME_BODY, MAX_ITEM, MAX_LOG_TEXT, MAX_TOPIC};
 
 /// Which way a frame goes. Kinds are read separately for each.
@@ -87,6 +88,38 @@ pub const fn shape(direction: Direction, channel: u8, kind: u8) -> Option<Shape>
         (Direction::ToDevice, 0) => connection_to_device(kind),
         (Direction::ToCloud, _) => channel_to_cloud(kind),
         (Direction::ToDevice, _) => channel_to_device(kind),
+    }
+}
+
+/// Whether a channel of this type has this kind of frame. All have those of a channel's life and credit.
+pub const fn belongs(direction: Direction, channel_type: ChannelType, kind: u8) -> bool {
+    let theirs = match direction {
+        Direction::ToCloud => type_to_cloud(kind),
+        Direction::ToDevice => type_to_device(kind),
+    };
+    match theirs {
+        Some(theirs) => theirs.code() == channel_type.code(),
+        None => true,
+    }
+}
+
+const fn type_to_cloud(kind: u8) -> Option<ChannelType> {
+    match kind {
+        to_cloud::TOPIC..=to_cloud::ACKNOWLEDGE => Some(ChannelType::Mqtt),
+        to_cloud::HTTP_REQUEST => Some(ChannelType::Http),
+        to_cloud::CONFIG_FETCH => Some(ChannelType::ConfigFetch),
+        to_cloud::DATA => Some(ChannelType::OpaqueBytes),
+        _ => None,
+    }
+}
+
+const fn type_to_device(kind: u8) -> Option<ChannelType> {
+    match kind {
+        to_device::MESSAGE..=to_device::DISCONNECTED => Some(ChannelType::Mqtt),
+        to_device::HTTP_RESPONSE => Some(ChannelType::Http),
+        to_device::CONFIG_RESPONSE => Some(ChannelType::ConfigFetch),
+        to_device::DATA => Some(ChannelType::OpaqueBytes),
+        _ => None,
     }
 }
 

@@ -87,3 +87,21 @@ impl Deliveries {
         Some(delivery.packet_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stay_right_when_their_count_wraps() {
+        let mut deliveries = Deliveries { front: u32::MAX, ..Deliveries::default() };
+        let ids = [7, 8, 9].map(|packet_id| deliveries.arrive(packet_id));
+        assert_eq!(ids.map(u32::from), [u32::MAX, 0, 1]);
+        for (id, packet_id) in ids.into_iter().zip(7..) {
+            assert_eq!(deliveries.next_due(), None);
+            assert_eq!(deliveries.acknowledge(id), Ok(()));
+            assert_eq!(deliveries.next_due(), Some(packet_id));
+            assert_eq!(deliveries.acknowledge(id), Err(UnknownDelivery));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::deliveries::DeliveryId;
-use crate::limits::Limits;
+use crate::limits::{KEPT_EVENTS, Limits};
 
 /// Something that happened on the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +88,9 @@ impl EventQueue {
     pub(crate) fn pop(&mut self) -> Option<Event> {
         let event = self.queue.pop_front()?;
         self.bytes -= weight(&event);
+        if self.queue.is_empty() && self.queue.capacity() > KEPT_EVENTS {
+            self.queue = VecDeque::new();
+        }
         Some(event)
     }
 

@@ -5,10 +5,34 @@
 //! happened is read with [`Session::poll_event`]. A new connection is a new `Session`, so nothing of an old
 //! connection (packet identifiers, topic aliases, quotas) can live on.
 //!
+//! ```
+//! use mqtt::{ConnectOptions, Event, Limits, Session, Version};
+//!
+//! let options = ConnectOptions::new(Version::V3_1_1, b"sensor-1");
+//! let mut session = Session::new(&options, Limits::default(), 0)?;
+//!
+//! // The CONNECT goes to the broker, and its CONNACK comes back.
+//! let mut out = Vec::new();
+//! session.transmit(&mut out);
+//! session.transmitted(0, out.len());
+//! session.receive(1, &[0x20, 0x02, 0x00, 0x00])?;
+//! assert_eq!(session.poll_event(), Some(Event::Connected { session_present: false }));
+//!
+//! // A QoS 0 publish is done when the connection has taken its bytes.
+//! session.publish(7, b"room/temperature", b"21.5", 0, false)?;
+//! out.clear();
+//! session.transmit(&mut out);
+//! assert_eq!(session.poll_event(), None);
+//! session.transmitted(2, out.len());
+//! assert_eq!(session.poll_event(), Some(Event::Published { token: 7, reason_code: 0 }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What is *not* here: QoS 2, enhanced authentication, re-sending after a reconnect (a request that was in flight when
 //! the connection ended is answered by the caller), and sockets. Both protocol versions share one codec; they differ
 //! by the presence of properties and reason codes only.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

@@ -9,13 +9,25 @@ pub(crate) const MAXIMUM_REMAINING_LENGTH: usize = 268_435_455;
 /// The longest string or binary field, in bytes.
 pub(crate) const MAXIMUM_FIELD_LENGTH: usize = 65_535;
 
+/// [`ConnectOptions::receive_maximum`](crate::ConnectOptions::receive_maximum) unless chosen otherwise.
+pub(crate) const DEFAULT_RECEIVE_MAXIMUM: u16 = 64;
+
+/// [`ConnectOptions::maximum_packet_size`](crate::ConnectOptions::maximum_packet_size) unless chosen otherwise.
+pub(crate) const DEFAULT_MAXIMUM_PACKET_SIZE: u32 = 256 * 1024;
+
 /// An empty transmit buffer larger than this is given back, so that an idle session stays small.
 pub(crate) const KEPT_BUFFER: usize = 1024;
+
+/// An empty event queue with more places than this is given back.
+pub(crate) const KEPT_EVENTS: usize = 8;
 
 /// A topic must be longer than the alias property itself for an alias to pay.
 pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
 
 /// What one session may hold at most.
+///
+/// Its memory is bounded by `outgoing_bytes`, `event_bytes` and twice the maximum packet size (one packet arriving, one
+/// over `event_bytes`), besides small tables bounded by the counts here. An idle session holds under a KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Events waiting for [`Session::poll_event`](crate::Session::poll_event) before no more input is taken; at least 1.
@@ -26,6 +38,10 @@ pub struct Limits {
     /// Unacknowledged QoS 1 messages before no more input is taken, version 3.1.1 only; at least 1.
     /// (Version 5 has the Receive Maximum, beyond which the broker is at fault.)
     pub unacknowledged: usize,
+    /// QoS 1 messages beyond the Receive Maximum that are borne with before a version 5 broker is at fault
+    /// (MQTT-3.3.4-9). The standard says 0. mosquitto 2.0.11 overruns the Receive Maximum when it works off a backlog,
+    /// so a session that is to live with it needs more. The waiting messages stay bounded by `events` and `event_bytes`.
+    pub receive_maximum_excess: usize,
     /// Publishes, subscribes and unsubscribes whose outcome has not been polled; 1 to [`MAXIMUM_REQUESTS`].
     pub requests: usize,
     /// Bytes waiting for the connection, those handed out but not yet taken included; at least 1.
@@ -45,6 +61,7 @@ impl Default for Limits {
             events: 64,
             event_bytes: 64 * 1024,
             unacknowledged: 1024,
+            receive_maximum_excess: 0,
             requests: 64,
             outgoing_bytes: 512 * 1024,
             topic_aliases: 16,

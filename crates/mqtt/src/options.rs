@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::limits::MAXIMUM_FIELD_LENGTH;
+use crate::limits::{DEFAULT_MAXIMUM_PACKET_SIZE, DEFAULT_RECEIVE_MAXIMUM, MAXIMUM_FIELD_LENGTH};
 use crate::topic::{is_valid_text, is_valid_topic_name};
 
 /// The protocol version spoken with the broker (M35).
@@ -48,15 +48,15 @@ pub struct ConnectOptions {
     pub clean_start: bool,
     /// Unacknowledged QoS 1 messages the broker may have outstanding, 1 to 65 535; version 5 only.
     pub receive_maximum: u16,
-    /// Largest packet taken from the broker, in bytes, at least 2. Version 5 announces it and a larger packet is a protocol
-    /// error. Version 3.1.1 cannot announce it: a larger message is skipped, acknowledged, and reported as
-    /// [`Event::MessageLost`](crate::Event::MessageLost).
+    /// Largest packet taken from the broker, in bytes, at least 2. Version 5 announces it, and a larger packet is a
+    /// protocol error. Version 3.1.1 cannot announce it: a larger message is skipped, acknowledged, and reported as
+    /// [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic fits.
     pub maximum_packet_size: u32,
 }
 
 impl ConnectOptions {
-    /// Options with the defaults of MQTT: a clean start, no credentials, no will, no keepalive, and 256 KiB as the
-    /// largest packet.
+    /// The plainest options: a clean start, no credentials, no will, no keepalive, 64 unacknowledged messages and
+    /// packets of up to 256 KiB.
     pub fn new(version: Version, client_id: &[u8]) -> Self {
         Self {
             version,
@@ -66,8 +66,8 @@ impl ConnectOptions {
             will: None,
             keep_alive: 0,
             clean_start: true,
-            receive_maximum: u16::MAX,
-            maximum_packet_size: 256 * 1024,
+            receive_maximum: DEFAULT_RECEIVE_MAXIMUM,
+            maximum_packet_size: DEFAULT_MAXIMUM_PACKET_SIZE,
         }
     }
 

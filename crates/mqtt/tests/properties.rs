@@ -108,6 +108,9 @@ fn broker_packet(version: Version) -> impl Strategy<Value = Vec<u8>> {
     let payload = || prop::collection::vec(any::<u8>(), 0..60);
     prop_oneof![
         6 => payload().prop_map(move |payload| message_packet(version, None, false, &payload)),
+        4 => (1_u16..6, prop::bool::weighted(0.3), payload()).prop_map(move |(packet_id, dup, payload)| {
+            message_packet(version, Some(packet_id), dup, &payload)
+        }),
         1 => Just(vec![0xd0, 0]),
         1 => Just(packet(0x40, &[&[0, 1]])),
         1 => payload().prop_map(|bytes| packet(bytes.first().copied().unwrap_or(0), &[&bytes])),

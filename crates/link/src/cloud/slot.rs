@@ -1,6 +1,6 @@
 //! One channel number at the cloud's end.
 
-use crate::channel::{ClosureReason, RingCredit, WindowCredit};
+use crate::channel::{ChannelType, ClosureReason, Open, RingCredit, WindowCredit};
 use crate::header::HeaderBytes;
 use crate::kind::{self, Direction, to_device};
 use crate::limits::{CREDIT_FRACTION, MESSAGE_ITEMS};
@@ -25,6 +25,7 @@ pub(super) struct Slot {
     pub life: Life,
     /// What `CLOSED` will say.
     pub reason: ClosureReason,
+    pub channel_type: ChannelType,
     /// The receive ring's size, and what of it is taken.
     pub ring: u32,
     used: u32,
@@ -51,6 +52,7 @@ impl Slot {
     pub const FREE: Self = Self {
         life: Life::Free,
         reason: ClosureReason::None,
+        channel_type: ChannelType::OpaqueBytes,
         ring: 0,
         used: 0,
         items: 0,
@@ -62,8 +64,9 @@ impl Slot {
         requests: Requests::NONE,
     };
 
-    pub const fn opened(ring: u32, window: u32) -> Self {
-        Self { life: Life::Open, ring, window, ..Self::FREE }
+    pub const fn opened(open: Open, window: u32) -> Self {
+        let Open { channel_type, ring } = open;
+        Self { life: Life::Open, channel_type, ring, window, ..Self::FREE }
     }
 
     pub const fn room(&self) -> u32 {
@@ -92,6 +95,14 @@ impl Slot {
         Ok(())
     }
 
+    /// An item of this kind begins.
+    pub fn item_begins(&mut self, kind: u8) -> Result<(), Violation> {
+        if !kind::belongs(Direction::ToCloud, self.channel_type, kind) {
+            return Err(violation::WRONG_CHANNEL_TYPE);
+        }
+        self.requests.asked(kind)
+    }
+
     /// Bytes of an item came, of a fragment with more to follow or not.
     pub fn took(&mut self, bytes: u32, goes_on: bool) -> Result<(), Violation> {
         self.window = self.window.checked_sub(bytes).ok_or(violation::WINDOW_EXCEEDED)?;
@@ -103,7 +114,8 @@ impl Slot {
     pub fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), Refusal> {
         let shape = kind::shape(Direction::ToDevice, 1, kind).ok_or(Refusal::Never)?;
         let left = head.checked_add(content).ok_or(Refusal::Never)?;
-        if kind < to_device::MESSAGE || left > shape.max || content > self.ring {
+        let belongs = kind::belongs(Direction::ToDevice, self.channel_type, kind);
+        if kind < to_device::MESSAGE || !belongs || left > shape.max || content > self.ring {
             return Err(Refusal::Never);
         }
         if self.sending.is_some() {

@@ -72,8 +72,14 @@ impl Slot {
         let shape = kind::shape(Direction::ToCloud, 1, kind).ok_or(Refusal::Never)?;
         let bytes = u32::from(length);
         let whole = self.sending.map_or(0, |(_, before)| before) + bytes;
+        let belongs = kind::belongs(Direction::ToCloud, self.open.channel_type, kind);
         let cut_wrong = more && (!shape.fragments || length == 0);
-        if kind < to_cloud::TOPIC || cut_wrong || usize::from(length) > MAX_FRAME_BODY || whole > shape.max {
+        if kind < to_cloud::TOPIC
+            || !belongs
+            || cut_wrong
+            || usize::from(length) > MAX_FRAME_BODY
+            || whole > shape.max
+        {
             return Err(Refusal::Never);
         }
         if self.sending.is_some_and(|(begun, _)| begun != kind) {

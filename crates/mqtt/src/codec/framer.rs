@@ -85,7 +85,7 @@ impl Framer {
         Ok(self.header)
     }
 
-    /// One byte of the Remaining Length, at most four (MQTT-1.5.5-1).
+    /// One byte of the Remaining Length, at most four (MQTT 5, 1.5.5).
     fn length_byte(&mut self, first: u8, byte: u8) -> Result<Option<Header>, ProtocolError> {
         self.length |= usize::from(byte & 0x7f) << (7 * self.length_bytes);
         self.length_bytes += 1;
@@ -93,7 +93,7 @@ impl Framer {
             return self.admit(first).map(Some);
         }
         if self.length_bytes == 4 {
-            return Err(malformed("a remaining length is longer than four bytes (MQTT-1.5.5-1)"));
+            return Err(malformed("a remaining length is longer than four bytes (MQTT 5, 1.5.5)"));
         }
         Ok(None)
     }

@@ -43,7 +43,7 @@ impl Version {
     }
 }
 
-/// Bytes that are not a packet (MQTT-4.13.1-1).
+/// Bytes that are not a packet (MQTT 5, 4.13.1).
 pub(crate) fn malformed(cause: &'static str) -> ProtocolError {
     ProtocolError { reason_code: reason::MALFORMED_PACKET, cause }
 }

@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// A variable byte integer, at most four bytes (MQTT-1.5.5-1).
+    /// A variable byte integer, at most four bytes (MQTT 5, 1.5.5).
     pub(crate) fn variable(&mut self) -> Result<u32, ProtocolError> {
         let mut value = 0;
         for shift in [0, 7, 14, 21] {
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(malformed("a variable byte integer is longer than four bytes (MQTT-1.5.5-1)"))
+        Err(malformed("a variable byte integer is longer than four bytes (MQTT 5, 1.5.5)"))
     }
 
     /// A length and as many bytes.

@@ -123,7 +123,8 @@ impl Session {
     }
 
     fn check_receive_maximum(&self) -> Result<(), ProtocolError> {
-        if self.version.has_properties() && self.deliveries.len() >= usize::from(self.receive_maximum) {
+        let borne = usize::from(self.receive_maximum).saturating_add(self.limits.receive_maximum_excess);
+        if self.version.has_properties() && self.deliveries.len() >= borne {
             let cause = "more unacknowledged messages than the receive maximum (MQTT-3.3.4-9)";
             return Err(ProtocolError { reason_code: reason::RECEIVE_MAXIMUM_EXCEEDED, cause });
         }
@@ -156,7 +157,7 @@ impl Session {
             all_success(unsubscribe.filters)
         };
         if reason_codes.len() != unsubscribe.filters {
-            return Err(violation("not one reason code for each filter in UNSUBACK (MQTT-3.11.3-1)"));
+            return Err(violation("not one reason code for each filter in UNSUBACK (MQTT 5, 3.11.3)"));
         }
         self.events.push(Event::Unsubscribed { token: unsubscribe.token, reason_codes });
         Ok(())

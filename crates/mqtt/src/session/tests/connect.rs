@@ -98,7 +98,7 @@ fn a_password_without_a_user_name_is_for_version_5() {
     assert!(Session::new(&options, Limits::default(), 0).is_ok());
 }
 
-/// Shows M90, M91.
+/// Shows M91.
 #[test]
 fn a_disconnect_stands_behind_everything_else() {
     for version in BOTH {

@@ -14,7 +14,6 @@ fn with_messages(version: Version, packet_ids: &[u16]) -> (Session, Vec<Delivery
     (session, deliveries)
 }
 
-/// Shows M83, M85, M88.
 #[test]
 fn a_message_is_handed_over_with_everything_the_broker_said() {
     let mut session = connected(V5);
@@ -56,7 +55,6 @@ fn acknowledgements_leave_in_the_order_the_broker_sent_the_messages() {
     }
 }
 
-/// Shows M87.
 #[test]
 fn an_unknown_or_repeated_acknowledgement_is_refused() {
     let (mut session, deliveries) = with_messages(V5, &[1, 2]);
@@ -108,6 +106,17 @@ fn more_messages_than_the_receive_maximum_end_the_session() {
     feed(&mut session, b"\x30\x04\x00\x01t\x00");
     feed(&mut session, &qos1(V5, 2, true));
     assert_fails(&mut session, &qos1(V5, 3, false), 0x93);
+}
+
+#[test]
+fn an_overrun_of_the_receive_maximum_is_borne_with_as_far_as_allowed() {
+    let options = ConnectOptions { receive_maximum: 1, ..ConnectOptions::new(V5, b"dev") };
+    let limits = Limits { receive_maximum_excess: 2, ..Limits::default() };
+    let mut session = accepted(&options, limits, &[]);
+    for packet_id in 1..=3 {
+        feed(&mut session, &qos1(V5, packet_id, false));
+    }
+    assert_fails(&mut session, &qos1(V5, 4, false), 0x93);
 }
 
 #[test]

@@ -107,6 +107,15 @@ fn input_held_back_by_this_side_does_not_count_against_the_broker() {
 }
 
 #[test]
+fn input_offered_again_and_not_taken_shows_no_life() {
+    let mut session = with_keep_alive(V5, &[]);
+    assert_eq!(session.receive(1_000, &b"\x30\x04\x00\x01t\x00".repeat(2)), Ok(12));
+    ping(&mut session, 10_000);
+    assert_eq!(session.receive(11_000, b"\x30\x04"), Ok(0));
+    assert_eq!(session.next_timeout(), Some(12_000));
+}
+
+#[test]
 fn a_broker_that_died_while_held_back_is_noticed_afterwards() {
     let mut session = with_keep_alive(V5, &[]);
     ping(&mut session, 10_000);
@@ -114,6 +123,36 @@ fn a_broker_that_died_while_held_back_is_noticed_afterwards() {
     events(&mut session);
     assert_eq!(session.handle_timeout(12_001), Ok(()));
     assert_eq!(session.handle_timeout(14_001), Err(Error::KeepAliveTimeout));
+}
+
+/// Shows D54.
+#[test]
+fn a_queue_filled_by_this_sides_own_publishes_does_not_count_against_the_broker() {
+    let mut session = with_keep_alive(V5, &[]);
+    for token in 0..2 {
+        session.publish(token, b"t", b"", 0, false).expect("taken");
+    }
+    ping_behind(&mut session, 10_000);
+    assert!(!session.can_receive());
+    assert_eq!(session.handle_timeout(12_000), Ok(()));
+    events(&mut session);
+    assert_eq!(session.handle_timeout(14_000), Ok(()));
+    assert_eq!(session.handle_timeout(16_000), Err(Error::KeepAliveTimeout));
+}
+
+/// Lets the session ping at `now`, behind what it has to send anyway.
+fn ping_behind(session: &mut Session, now: u64) {
+    assert_eq!(session.handle_timeout(now), Ok(()));
+    assert!(sent_at(session, now).ends_with(PING));
+}
+
+#[test]
+fn a_connection_that_takes_nothing_is_noticed() {
+    let mut session = with_keep_alive(V5, &[]);
+    assert_eq!(session.handle_timeout(10_000), Ok(()));
+    session.transmit(&mut Vec::new());
+    session.transmitted(11_000, 0);
+    assert_eq!(session.handle_timeout(12_000), Err(Error::KeepAliveTimeout));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn bytes_not_yet_handed_out_do_not_complete_a_publish() {
     assert_eq!(session.poll_event(), Some(published(7, 0)));
 }
 
-/// Shows M59, M63, M64, D47.
+/// Shows M64, D47.
 #[test]
 fn a_qos_1_publish_is_done_when_the_broker_answers() {
     let mut session = connected(V3);
@@ -67,6 +67,7 @@ fn the_brokers_receive_maximum_is_kept_and_the_queue_drains() {
     assert_eq!(session.untransmitted(), 0);
 }
 
+/// Shows MQTT-3.3.4-8.
 #[test]
 fn a_qos_0_publish_and_a_subscribe_do_not_wait_for_the_quota() {
     let mut session = connected_v5(&[0x21, 0, 1]);
@@ -223,6 +224,19 @@ fn before_connack_and_after_the_end_nothing_is_taken() {
     let mut session = connected(V5);
     session.disconnect(0);
     assert_eq!(session.publish(1, b"t", b"", 0, false), Err(Refused::NotConnected));
+}
+
+#[test]
+fn what_still_waits_at_the_end_is_given_up() {
+    let mut session = connected_v5(&[0x21, 0, 1]);
+    session.publish(1, b"t", b"", 1, false).expect("taken");
+    session.publish(2, b"t", &[0; 1000], 1, false).expect("taken");
+    sent(&mut session);
+    assert_eq!(session.untransmitted(), 1001);
+    session.disconnect(0);
+    assert_eq!(session.untransmitted(), 2);
+    assert_eq!(sent(&mut session), b"\xe0\x00");
+    assert!(events(&mut session).is_empty());
 }
 
 #[test]

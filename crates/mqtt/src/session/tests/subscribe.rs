@@ -12,7 +12,7 @@ fn unsubscribed(token: u32, reason_codes: &[u8]) -> Event {
     Event::Unsubscribed { token, reason_codes: reason_codes.to_vec() }
 }
 
-/// Shows M66, M78, M79, M80.
+/// Shows M78, M80.
 #[test]
 fn the_codes_of_a_subscribe_come_back_as_the_broker_sent_them() {
     let filters = [filter(b"a", 0), filter(b"b", 1), filter(b"c", 1)];
@@ -26,7 +26,6 @@ fn the_codes_of_a_subscribe_come_back_as_the_broker_sent_them() {
     assert_eq!(events(&mut session), [subscribed(6, &[0, 1, 0x97])]);
 }
 
-/// Shows M89.
 #[test]
 fn an_unsubscribe_has_a_code_for_each_filter_in_both_versions() {
     let mut session = connected(V3);
@@ -50,7 +49,7 @@ fn answers_may_come_in_any_order() {
     assert_eq!(events(&mut session), [unsubscribed(3, &[0]), published(2, 0), subscribed(1, &[0])]);
 }
 
-/// Shows MQTT-3.8.4-6, MQTT-3.11.3-1.
+/// Shows MQTT-3.8.4-6.
 #[test]
 fn a_wrong_number_of_codes_is_a_protocol_error() {
     let wrong: [(Version, &[u8]); 4] = [

@@ -1,0 +1,226 @@
+//! A device's and a cloud's session driven against each other on a virtual clock.
+#![allow(dead_code, reason = "each test file uses its part of the harness")]
+
+use std::collections::VecDeque;
+
+use link::channel::{ChannelType, ClosureReason, Open, RingCredit};
+use link::connection::{ByeReason, Hello};
+use link::device::Answer;
+use link::{Violation, cloud, device};
+
+pub const KEEPALIVE: u32 = 30;
+pub const WINDOW: u32 = 16_384;
+pub const RING: u32 = 1536;
+pub const WALL: u64 = 1_700_000_000_000_000;
+
+pub const HELLO: Hello =
+    Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image: [0xab; 32] };
+
+/// What the device's session told, with the bytes of a run owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Welcome { wall: u64, logging: bool },
+    Time { wall: u64 },
+    LogTaken { sequence: u32 },
+    Logging { enabled: bool },
+    Bye { reason: ByeReason },
+    Closed { channel: u8, reason: ClosureReason },
+    Window { channel: u8 },
+    Answer { channel: u8, answer: Answer },
+    Item { channel: u8, kind: u8, first: bool, last: bool, bytes: Vec<u8> },
+}
+
+/// What the cloud's session told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Hello(Hello),
+    Log { sequence: u32, clock: u64, text: Vec<u8> },
+    TimeQuery,
+    Bye { reason: ByeReason, text: Vec<u8> },
+    Open { channel: u8, open: Open },
+    Close { channel: u8 },
+    Credit { channel: u8, credit: RingCredit },
+    Item { channel: u8, kind: u8, first: bool, last: bool, bytes: Vec<u8> },
+}
+
+/// Both ends and the bytes between them. The clock is in milliseconds.
+pub struct Pair {
+    pub now: u64,
+    pub device: device::Session,
+    pub cloud: cloud::Session,
+    pub to_cloud: VecDeque<u8>,
+    pub to_device: VecDeque<u8>,
+    pub told: Vec<Told>,
+    pub heard: Vec<Heard>,
+}
+
+impl Pair {
+    /// Two ends, the transport up, nothing sent.
+    pub fn connected() -> Self {
+        let mut device = device::Session::new();
+        device.connected(1_000_000, &HELLO);
+        Self {
+            now: 1000,
+            device,
+            cloud: cloud::Session::new(1000),
+            to_cloud: VecDeque::new(),
+            to_device: VecDeque::new(),
+            told: Vec::new(),
+            heard: Vec::new(),
+        }
+    }
+
+    /// Two ends after `WELCOME`.
+    pub fn open() -> Self {
+        let mut pair = Self::connected();
+        pair.settle();
+        pair.cloud.welcome(KEEPALIVE, WINDOW, WALL, true);
+        pair.settle();
+        assert!(pair.device.is_open());
+        pair.told.clear();
+        pair.heard.clear();
+        pair
+    }
+
+    /// An open pair with one open channel.
+    pub fn with_channel(channel_type: ChannelType) -> (Self, u8) {
+        let mut pair = Self::open();
+        let channel = pair.device.open(channel_type, RING).unwrap();
+        pair.settle();
+        pair.heard.clear();
+        (pair, channel)
+    }
+
+    pub fn micros(&self) -> u64 {
+        self.now * 1000
+    }
+
+    /// Lets both ends say what they owe and hear it until neither has anything to say. No rule may be broken.
+    pub fn settle(&mut self) {
+        self.try_settle().unwrap();
+    }
+
+    pub fn try_settle(&mut self) -> Result<(), Violation> {
+        loop {
+            self.flush_device();
+            self.flush_cloud();
+            if self.to_cloud.is_empty() && self.to_device.is_empty() {
+                return Ok(());
+            }
+            self.deliver_to_cloud(usize::MAX)?;
+            self.deliver_to_device(usize::MAX)?;
+        }
+    }
+
+    /// Moves what the device's session owes onto the wire.
+    pub fn flush_device(&mut self) -> usize {
+        let mut out = [0; 160];
+        let written = self.device.transmit(self.now * 1000, &mut out);
+        self.to_cloud.extend(&out[..written]);
+        written
+    }
+
+    pub fn flush_cloud(&mut self) -> usize {
+        let mut out = [0; 160];
+        let written = self.cloud.transmit(&mut out);
+        self.to_device.extend(&out[..written]);
+        written
+    }
+
+    pub fn deliver_to_cloud(&mut self, most: usize) -> Result<(), Violation> {
+        let count = most.min(self.to_cloud.len());
+        let bytes: Vec<u8> = self.to_cloud.drain(..count).collect();
+        let mut input = bytes.as_slice();
+        while let Some(event) = self.cloud.receive(self.now, &mut input)? {
+            let heard = match event {
+                cloud::Event::Hello(hello) => Heard::Hello(hello),
+                cloud::Event::Log(head) => Heard::Log {
+                    sequence: head.sequence,
+                    clock: head.clock,
+                    text: self.cloud.log_text().to_vec(),
+                },
+                cloud::Event::TimeQuery => Heard::TimeQuery,
+                cloud::Event::Bye { reason } => Heard::Bye { reason, text: self.cloud.bye_text().to_vec() },
+                cloud::Event::Open { channel, open } => Heard::Open { channel, open },
+                cloud::Event::Close { channel } => Heard::Close { channel },
+                cloud::Event::Credit { channel, credit } => Heard::Credit { channel, credit },
+                cloud::Event::Item(piece) => Heard::Item {
+                    channel: piece.channel,
+                    kind: piece.kind,
+                    first: piece.first,
+                    last: piece.last,
+                    bytes: piece.bytes.to_vec(),
+                },
+            };
+            self.heard.push(heard);
+        }
+        assert!(input.is_empty(), "None means that the input is used up");
+        Ok(())
+    }
+
+    pub fn deliver_to_device(&mut self, most: usize) -> Result<(), Violation> {
+        let count = most.min(self.to_device.len());
+        let bytes: Vec<u8> = self.to_device.drain(..count).collect();
+        let mut input = bytes.as_slice();
+        while let Some(event) = self.device.receive(self.now * 1000, &mut input)? {
+            self.told.push(told(event));
+        }
+        assert!(input.is_empty(), "None means that the input is used up");
+        Ok(())
+    }
+
+    /// The device sends a whole item, cut as the window allows; how many bytes of it went.
+    pub fn device_sends(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
+        let mut sent = 0;
+        loop {
+            let left = (body.len() - sent) as u32;
+            let Some((length, more)) = self.device.fragment(channel, left, usize::MAX) else { return sent };
+            let header = self.device.channel_frame(self.now * 1000, channel, kind, length, more).unwrap();
+            self.to_cloud.extend(header.as_slice());
+            self.to_cloud.extend(&body[sent..][..usize::from(length)]);
+            sent += usize::from(length);
+            if !more {
+                return sent;
+            }
+        }
+    }
+
+    /// The cloud sends a whole item it has room for.
+    pub fn cloud_sends(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8]) {
+        self.cloud.begin(channel, kind, head.len() as u32, content.len() as u32).unwrap();
+        let body = [head, content].concat();
+        let mut body = body.as_slice();
+        while let Some((header, length)) = self.cloud.fragment(channel, usize::MAX) {
+            self.to_device.extend(header.as_slice());
+            self.to_device.extend(&body[..length]);
+            body = &body[length..];
+        }
+        assert!(body.is_empty());
+    }
+
+    pub fn cloud_answers(&mut self, channel: u8, kind: u8, body: &[u8]) {
+        let mut out = [0; cloud::ANSWER_FRAME];
+        let length = self.cloud.answer(channel, kind, body, &mut out).unwrap();
+        self.to_device.extend(&out[..length]);
+    }
+}
+
+pub fn told(event: device::Event<'_>) -> Told {
+    match event {
+        device::Event::Welcome { wall, logging } => Told::Welcome { wall, logging },
+        device::Event::Time { wall } => Told::Time { wall },
+        device::Event::LogTaken { sequence } => Told::LogTaken { sequence },
+        device::Event::Logging { enabled } => Told::Logging { enabled },
+        device::Event::Bye { reason } => Told::Bye { reason },
+        device::Event::Closed { channel, reason } => Told::Closed { channel, reason },
+        device::Event::Window { channel } => Told::Window { channel },
+        device::Event::Answer { channel, answer } => Told::Answer { channel, answer },
+        device::Event::Item(piece) => Told::Item {
+            channel: piece.channel,
+            kind: piece.kind,
+            first: piece.first,
+            last: piece.last,
+            bytes: piece.bytes.to_vec(),
+        },
+    }
+}
