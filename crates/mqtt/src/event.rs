@@ -47,6 +47,8 @@ pub enum Event {
     MessageLost {
         /// Its topic.
         topic: String,
+        /// Bytes of its payload.
+        length: usize,
     },
     /// The broker disconnected (version 5 only); the session has ended.
     Disconnected {
@@ -110,7 +112,7 @@ impl EventQueue {
 fn weight(event: &Event) -> usize {
     match event {
         Event::Message(message) => message.topic.len() + message.payload.len(),
-        Event::MessageLost { topic } => topic.len(),
+        Event::MessageLost { topic, .. } => topic.len(),
         Event::Subscribed { reason_codes, .. } | Event::Unsubscribed { reason_codes, .. } => {
             reason_codes.len()
         }

@@ -1,3 +1,32 @@
-//! relay
+//! The cloud's core: one [`DeviceRelay`] stands between the link of one device and all that its channels reach.
+//!
+//! It does no I/O, reads no clock and spawns nothing. Whoever owns the sockets feeds it [`Input`]s and does what each
+//! [`Output`] says until [`DeviceRelay::poll`] gives `None`; [`DeviceRelay::next_timeout`] tells when to come back.
+//!
+//! - `device.rs`: the device's link, its channels by number, log messages, the time.
+//! - `mqtt.rs`: an MQTT channel, between requests on the link and a client session towards a broker.
+//! - `config.rs`: a fetch of configuration items. `http.rs`: an exchange, which is refused until it is built.
+//! - `outbox.rs`: what waits to go to the device on one channel. `assembly.rs`: what comes from it in pieces.
+//!
+//! A device cannot make the relay hold more than the limits of [`limits`] allow, whatever it sends; neither can a broker.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod assembly;
+mod channel;
+mod config;
+mod device;
+mod flood;
+mod http;
+pub mod limits;
+mod mqtt;
+mod outbox;
+mod port;
+
+pub use device::DeviceRelay;
+pub use port::{
+    ConnectFailure, ConnectionId, HelloInfo, Input, LogLine, LookedUp, LookupId, LookupKey, Notice, Output,
+    Settings, Target, TlsOptions, Value,
+};

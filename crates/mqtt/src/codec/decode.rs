@@ -89,10 +89,12 @@ fn publish<'a>(version: Version, first: u8, reader: &mut Reader<'a>) -> Result<P
     Ok(publish)
 }
 
-/// Decodes a PUBLISH of version 3.1.1 of which only the beginning was kept; its payload is empty.
+/// Decodes a PUBLISH of version 3.1.1 of which only the beginning was kept; its payload is the beginning, too.
 pub(crate) fn decode_beginning(first: u8, body: &[u8]) -> Result<Publish<'_>, ProtocolError> {
-    let publish = publish_beginning(first, &mut Reader::new(body))?;
+    let mut reader = Reader::new(body);
+    let mut publish = publish_beginning(first, &mut reader)?;
     check_topic(publish.topic)?;
+    publish.payload = reader.remainder();
     Ok(publish)
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct Frame<'a> {
     /// The first byte: packet type and flags.
     pub(crate) first: u8,
     pub(crate) body: Cow<'a, [u8]>,
-    /// The packet was too large and `body` is only its beginning.
-    pub(crate) is_shortened: bool,
+    /// Bytes that were dropped behind `body`: more than 0 when the packet was too large.
+    pub(crate) dropped: usize,
 }
 
 /// A packet whose header has been read.
@@ -137,12 +137,12 @@ impl Framer {
     }
 
     fn finish<'a>(&mut self, header: Header, body: Cow<'a, [u8]>) -> Frame<'a> {
-        let is_shortened = self.length > header.keep;
+        let dropped = self.length - header.keep;
         self.first = None;
         self.length = 0;
         self.length_bytes = 0;
         self.header = None;
-        Frame { first: header.first, body, is_shortened }
+        Frame { first: header.first, body, dropped }
     }
 }
 

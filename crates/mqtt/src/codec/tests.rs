@@ -349,7 +349,7 @@ fn a_packet_is_cut_out_at_its_exact_size_limit() {
     let cut = |maximum, oversize| {
         let mut framer = Framer::new(maximum, oversize);
         let frame = framer.next(&mut &packet[..]).map(|frame| frame.expect("whole"))?;
-        Ok::<_, ProtocolError>((frame.body.to_vec(), frame.is_shortened))
+        Ok::<_, ProtocolError>((frame.body.to_vec(), frame.dropped > 0))
     };
     assert_eq!(cut(7, Oversize::Refuse), Ok((b"\x00\x01abc".to_vec(), false)));
     assert_eq!(cut(6, Oversize::Refuse).expect_err("one too many").reason_code, 0x95);

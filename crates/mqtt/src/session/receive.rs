@@ -20,9 +20,9 @@ impl Session {
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
-        if frame.is_shortened && self.is_connected() {
+        if frame.dropped > 0 && self.is_connected() {
             let publish = codec::decode_beginning(frame.first, &frame.body)?;
-            return self.lost(&publish);
+            return self.lost(&publish, publish.payload.len() + frame.dropped);
         }
         let packet = codec::decode(self.version, frame.first, &frame.body)?;
         match (self.state, packet) {
@@ -98,7 +98,7 @@ impl Session {
 
     /// A message that was too large to keep. There is nothing for the application to acknowledge, so it is done here,
     /// in its turn (D49).
-    fn lost(&mut self, publish: &Publish<'_>) -> Result<(), ProtocolError> {
+    fn lost(&mut self, publish: &Publish<'_>, length: usize) -> Result<(), ProtocolError> {
         if self.is_repeated(publish)? {
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl Session {
             // Just arrived, so it is known and unacknowledged.
             let _ = self.deliveries.acknowledge(delivery);
         }
-        self.events.push(Event::MessageLost { topic: publish.topic.to_owned() });
+        self.events.push(Event::MessageLost { topic: publish.topic.to_owned(), length });
         Ok(())
     }
 

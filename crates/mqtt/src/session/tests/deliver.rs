@@ -184,7 +184,7 @@ fn a_message_too_large_for_a_3_1_1_session_is_skipped_and_acknowledged_in_turn()
         feed(&mut session, &[*byte]);
         assert!(session.framer.reserved() <= 20);
     }
-    let lost = Event::MessageLost { topic: "big".into() };
+    let lost = Event::MessageLost { topic: "big".into(), length: 998 };
     assert_eq!(session.poll_event().as_ref(), Some(&lost));
     assert!(sent(&mut session).is_empty());
     session.acknowledge(delivery).expect("known");

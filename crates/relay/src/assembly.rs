@@ -1,0 +1,25 @@
+//! Joining an item that comes in pieces.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use link::Piece;
+
+/// The item a channel is in the middle of. The parser holds an item to its greatest length, so this is bounded.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    bytes: Vec<u8>,
+}
+
+impl Assembly {
+    /// Takes a piece; gives the whole item with its last one. An item that comes in one piece is not copied.
+    pub fn take<'a>(&mut self, piece: &Piece<'a>) -> Option<Cow<'a, [u8]>> {
+        if piece.first {
+            self.bytes.clear();
+        }
+        if piece.first && piece.last {
+            return Some(Cow::Borrowed(piece.bytes));
+        }
+        self.bytes.extend_from_slice(piece.bytes);
+        piece.last.then(|| Cow::Owned(core::mem::take(&mut self.bytes)))
+    }
+}

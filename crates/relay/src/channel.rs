@@ -1,0 +1,200 @@
+//! One channel: what it carries, what comes in pieces, what waits to go out.
+
+use crate::assembly::Assembly;
+use crate::config::ConfigChannel;
+use crate::http::HttpChannel;
+use crate::limits::{HELD_BYTES, HELD_MESSAGES};
+use crate::mqtt::MqttChannel;
+use crate::outbox::{Item, Outbox};
+use crate::port::{ConnectionId, Notice, Output, Settings};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use link::channel::{ChannelType, Open};
+use link::kind::to_device;
+use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Publish, Published, RequestState};
+use mqtt::Refused;
+
+/// A channel the device opened.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its number on the link.
+    pub number: u8,
+    /// Bytes of the application's receive ring.
+    pub ring: u32,
+    /// The item it is in the middle of receiving.
+    pub assembly: Assembly,
+    /// What waits to go to the device.
+    pub outbox: Outbox,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Bytes of items taken for which the device has not been given room back.
+    pub unreturned: u32,
+}
+
+/// What a channel is for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// A broker.
+    Mqtt(Box<MqttChannel>),
+    /// An HTTP exchange.
+    Http(HttpChannel),
+    /// A configuration fetch.
+    Config(ConfigChannel),
+}
+
+impl Channel {
+    /// A new channel; `None` for a type this cloud does not carry.
+    pub fn new(number: u8, open: Open, now: u64, messages_a_second: u32) -> Option<Self> {
+        let purpose = match open.channel_type {
+            ChannelType::Mqtt => Purpose::Mqtt(Box::new(MqttChannel::new(now, messages_a_second))),
+            ChannelType::Http => Purpose::Http(HttpChannel),
+            ChannelType::ConfigFetch => Purpose::Config(ConfigChannel::default()),
+            ChannelType::OpaqueBytes => return None,
+        };
+        Some(Self {
+            number,
+            ring: open.ring,
+            assembly: Assembly::default(),
+            outbox: Outbox::default(),
+            purpose,
+            unreturned: 0,
+        })
+    }
+}
+
+/// The type's name for people.
+pub fn name(channel_type: ChannelType) -> &'static str {
+    match channel_type {
+        ChannelType::OpaqueBytes => "opaque",
+        ChannelType::Mqtt => "MQTT",
+        ChannelType::Http => "HTTP",
+        ChannelType::ConfigFetch => "configuration",
+    }
+}
+
+/// What a channel works with while something is done on it: the time, its outbox, and the relay's outputs.
+pub struct Context<'a> {
+    /// Milliseconds.
+    pub now: u64,
+    /// The channel's number.
+    pub number: u8,
+    /// Bytes of the application's receive ring.
+    pub ring: u32,
+    /// What waits to go to the device on this channel.
+    pub outbox: &'a mut Outbox,
+    /// What the relay's owner is to do.
+    pub outputs: &'a mut VecDeque<Output>,
+    /// How the relay works.
+    pub settings: &'a Settings,
+    /// The number the next connection gets.
+    pub next_connection: &'a mut u32,
+}
+
+impl Context<'_> {
+    /// A name for a connection.
+    pub fn new_connection(&mut self) -> ConnectionId {
+        let connection = ConnectionId(*self.next_connection);
+        *self.next_connection += 1;
+        connection
+    }
+
+    /// Ends a connection.
+    pub fn close(&mut self, connection: ConnectionId, abort: bool) {
+        self.outputs.push_back(Output::Close { connection, abort });
+    }
+
+    /// Tells those who watch, if any do.
+    pub fn notice(&mut self, notice: impl FnOnce() -> Notice) {
+        if self.settings.notices {
+            self.outputs.push_back(Output::Notice(notice()));
+        }
+    }
+
+    /// Tells of a publish that goes to the broker.
+    pub fn published(&mut self, topic: &[u8], request: &Publish<'_>) {
+        let (channel, length, qos) = (self.number, request.payload.len(), u8::from(request.qos1));
+        self.notice(|| Notice::Published { channel, topic: text(topic), length, qos });
+    }
+
+    /// Tells of a subscribe that goes to the broker.
+    pub fn subscribing<'a>(&mut self, topics: impl Iterator<Item = &'a [u8]>) {
+        let channel = self.number;
+        self.notice(|| {
+            let filters: Vec<String> = topics.map(text).collect();
+            Notice::Subscribing { channel, filters: filters.join(", ") }
+        });
+    }
+
+    /// Tells of a request that was not taken.
+    pub fn refused(&mut self, what: &'static str, why: Refused) {
+        let channel = self.number;
+        self.notice(|| Notice::Refused { channel, what, why: why.to_string() });
+    }
+
+    /// Queues an answer.
+    pub fn answer(&mut self, kind: u8, outcome: Outcome) {
+        let mut body = [0; Outcome::MAX];
+        let length = outcome.encode(&mut body);
+        self.outbox.push(Item::answer(kind, &body[..length]));
+    }
+
+    /// Queues the answer to a publish.
+    pub fn answer_publish(&mut self, published: Published) {
+        let mut body = [0; Published::MAX];
+        let length = published.encode(&mut body);
+        self.outbox.push(Item::answer(to_device::PUBLISHED, &body[..length]));
+    }
+
+    /// Queues the answer to a subscribe or unsubscribe. More codes than filters can be no answer of a sound broker.
+    pub fn answer_codes(&mut self, kind: u8, codes: Option<FilterCodes>) {
+        let codes = codes.unwrap_or(FilterCodes::failed(RequestState::InvalidParameters));
+        let mut body = [0; FilterCodes::MAX];
+        let length = codes.encode(&mut body);
+        self.outbox.push(Item::answer(kind, &body[..length]));
+    }
+
+    /// Whether more may be taken from the broker now.
+    pub fn has_room_for_messages(&self) -> bool {
+        self.outbox.waiting() < HELD_MESSAGES && self.outbox.waiting_bytes() < HELD_BYTES
+    }
+
+    /// Queues a message for the device; false, and queued as lost, when it could never fit the ring (D49).
+    pub fn deliver(&mut self, message: &mqtt::Message) -> bool {
+        let (topic, payload) = (message.topic.as_bytes(), message.payload.as_slice());
+        if topic.len() + payload.len() > self.ring as usize {
+            self.lost(&message.topic, payload.len());
+            return false;
+        }
+        let delivery = message.delivery.map(u32::from);
+        let mut head = [0; MessageHead::MAX];
+        let length =
+            MessageHead { delivery, retain: message.retain, topic: topic.len() as u32 }.encode(&mut head);
+        self.outbox.push(Item::with_content(to_device::MESSAGE, &head[..length], &[topic, payload]));
+        let channel = self.number;
+        self.notice(|| Notice::Delivered {
+            channel,
+            topic: message.topic.clone(),
+            length: payload.len(),
+            qos: message.qos,
+        });
+        true
+    }
+
+    /// Queues word of a message that could never fit; its topic is cut to the ring (link.md §6).
+    pub fn lost(&mut self, topic: &str, message_length: usize) {
+        let mut head = [0; LostHead::MAX];
+        let message_len = u32::try_from(message_length).unwrap_or(u32::MAX);
+        let length = LostHead { reason: LostReason::ReceiveBufferTooSmall, message_len }.encode(&mut head);
+        let cut = &topic.as_bytes()[..topic.len().min(self.ring as usize)];
+        self.outbox.push(Item::with_content(to_device::LOST, &head[..length], &[cut]));
+        let channel = self.number;
+        self.notice(|| Notice::Lost { channel, topic: topic.into(), length: message_length });
+    }
+}
+
+/// Bytes from a device as text for people.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

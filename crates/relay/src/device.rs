@@ -1,0 +1,369 @@
+//! One device: its link on one side, its channels by number on the other.
+
+use crate::channel::{self, Channel, Context, Purpose};
+use crate::http::HttpChannel;
+use crate::limits::{LINK_CHUNK, WINDOW};
+use crate::mqtt::{Finish, MqttChannel};
+use crate::port::{ConnectionId, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use link::channel::{ClosureReason, Open};
+use link::cloud::{Event, Session};
+use link::connection::ByeReason;
+use link::kind::to_cloud;
+use link::{Piece, Violation, violation};
+
+/// Room for the control frames of one [`Session::transmit`].
+const CONTROL: usize = 512;
+
+/// The relay of one connected device.
+#[derive(Debug)]
+pub struct DeviceRelay {
+    session: Session,
+    settings: Settings,
+    /// Milliseconds, as of the last input.
+    now: u64,
+    channels: Vec<Channel>,
+    outputs: VecDeque<Output>,
+    next_connection: u32,
+    next_lookup: u32,
+    /// Wall time, microseconds since 1970, at a moment of `now`.
+    wall: (u64, u64),
+    /// The channel whose turn it is to send.
+    turn: usize,
+    end: End,
+}
+
+/// Whether the link is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    No,
+    Because(ByeReason),
+    Told,
+}
+
+impl DeviceRelay {
+    /// A relay for a device whose connection stands; it has not said anything yet. `now` is in milliseconds.
+    pub fn new(now: u64, settings: Settings) -> Self {
+        Self {
+            session: Session::new(now),
+            settings,
+            now,
+            channels: Vec::new(),
+            outputs: VecDeque::new(),
+            next_connection: 1,
+            next_lookup: 1,
+            wall: (settings.wall_micros, now),
+            turn: 0,
+            end: End::No,
+        }
+    }
+
+    /// Takes what happened.
+    ///
+    /// # Errors
+    /// The device broke a rule of the link. It is told so, and [`Output::Disconnect`] follows.
+    pub fn handle(&mut self, now: u64, input: Input<'_>) -> Result<(), Violation> {
+        self.now = now;
+        let outcome = match input {
+            Input::Link(bytes) => self.link(bytes),
+            Input::Timeout => {
+                self.timeout();
+                Ok(())
+            }
+            other => {
+                self.other(other);
+                Ok(())
+            }
+        };
+        if outcome.is_err() {
+            self.over(ByeReason::Violation);
+        }
+        self.settle();
+        outcome
+    }
+
+    /// The next thing to do; `None` when there is nothing until the next input.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front().or_else(|| self.link_output()).or_else(|| self.disconnect())
+    }
+
+    /// When [`Input::Timeout`] is due at the latest, in milliseconds.
+    pub fn next_timeout(&self) -> Option<u64> {
+        let channels = self.channels.iter().filter_map(|channel| match &channel.purpose {
+            Purpose::Mqtt(mqtt) => mqtt.next_timeout(),
+            Purpose::Http(_) | Purpose::Config(_) => None,
+        });
+        channels.chain(self.session.next_timeout()).min()
+    }
+
+    fn link(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        let mut input = bytes;
+        while let Some(event) = self.session.receive(self.now, &mut input)? {
+            self.event(event)?;
+        }
+        if self.session.is_over() {
+            // A version this cloud does not speak: the session says so itself.
+            self.over(ByeReason::Version);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), Violation> {
+        match event {
+            Event::Hello(hello) => {
+                self.session.welcome(self.settings.keepalive, WINDOW, self.wall(), self.settings.logging);
+                self.outputs.push_back(Output::Hello(hello.into()));
+            }
+            Event::Log(head) => self.outputs.push_back(Output::Log(LogLine {
+                sequence: head.sequence,
+                clock_micros: head.clock,
+                text: self.session.log_text().to_vec(),
+            })),
+            Event::TimeQuery => self.session.time(self.wall()),
+            Event::Bye { reason } => self.over(reason),
+            Event::Open { channel, open } => self.open(channel, open),
+            Event::Close { channel } => self.close(channel),
+            Event::Credit { .. } => {}
+            Event::Item(piece) => self.item(&piece)?,
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, number: u8, open: Open) {
+        let Some(channel) = Channel::new(number, open, self.now, self.settings.messages_a_second) else {
+            return self.session.closed(number, ClosureReason::ConnectionTerminated);
+        };
+        self.channels.push(channel);
+        self.notice(Notice::ChannelOpened { channel: number, kind: channel::name(open.channel_type) });
+    }
+
+    fn close(&mut self, number: u8) {
+        self.with_channel(number, |channel, cx| {
+            if let Purpose::Mqtt(mqtt) = channel {
+                mqtt.abandon(cx);
+            }
+        });
+        self.channels.retain(|channel| channel.number != number);
+        self.notice(Notice::ChannelClosed { channel: number, by_device: true });
+    }
+
+    /// A piece of an item. The number is one the session knows to be open; ours is missing only if the relay refused it.
+    fn item(&mut self, piece: &Piece<'_>) -> Result<(), Violation> {
+        let Some(channel) = self.channels.iter_mut().find(|channel| channel.number == piece.channel) else {
+            return Ok(());
+        };
+        let Some(body) = channel.assembly.take(piece) else { return Ok(()) };
+        channel.unreturned += piece.bytes.len() as u32;
+        let lookup = LookupId(self.next_lookup);
+        self.with_channel(piece.channel, |purpose, cx| match (purpose, piece.kind) {
+            (Purpose::Mqtt(mqtt), kind) => mqtt.item(kind, &body, cx),
+            (Purpose::Http(_), to_cloud::HTTP_REQUEST) => HttpChannel::item(&body, cx.outbox),
+            (Purpose::Config(config), to_cloud::CONFIG_FETCH) => {
+                let keys = config.item(&body, lookup)?;
+                let (channel, count) = (cx.number, keys.len());
+                cx.notice(|| Notice::ConfigFetch { channel, keys: count });
+                cx.outputs.push_back(Output::Lookup { lookup, keys });
+                Ok(())
+            }
+            _ => Err(violation::WRONG_CHANNEL_TYPE),
+        })
+        .unwrap_or(Ok(()))?;
+        self.next_lookup += 1;
+        Ok(())
+    }
+
+    fn other(&mut self, input: Input<'_>) {
+        match input {
+            Input::WallClock { micros } => self.wall = (micros, self.now),
+            Input::ConnectionOpened { connection } => self.mqtt(connection, MqttChannel::opened),
+            Input::ConnectionFailed { connection, cause } => {
+                self.mqtt(connection, |mqtt, cx| mqtt.failed(cause, cx));
+            }
+            Input::ConnectionReceived { connection, bytes } => {
+                self.mqtt(connection, |mqtt, cx| mqtt.received(bytes, cx));
+            }
+            Input::ConnectionWritten { connection, bytes } => {
+                self.mqtt(connection, |mqtt, cx| mqtt.written(bytes, cx));
+            }
+            Input::ConnectionClosed { connection, clean } => {
+                self.mqtt(connection, |mqtt, cx| mqtt.closed(clean, cx));
+            }
+            Input::LookedUp(looked_up) => self.looked_up(&looked_up),
+            Input::LogStored { sequence } => self.session.log_taken(sequence),
+            Input::Logging { enabled } => {
+                self.settings.logging = enabled;
+                self.session.logging(enabled);
+            }
+            Input::Shutdown { reason } => {
+                self.session.bye(reason, "");
+                self.over(reason);
+            }
+            Input::Link(_) | Input::Timeout => {}
+        }
+    }
+
+    fn looked_up(&mut self, looked_up: &LookedUp) {
+        for channel in &mut self.channels {
+            if let Purpose::Config(config) = &mut channel.purpose
+                && config.waits_for(looked_up.lookup)
+            {
+                config.looked_up(&looked_up.values, channel.ring, &mut channel.outbox);
+            }
+        }
+    }
+
+    fn timeout(&mut self) {
+        if self.session.handle_timeout(self.now).is_err() {
+            self.over(ByeReason::Keepalive);
+        }
+        self.each_mqtt(MqttChannel::timeout);
+    }
+
+    /// The link is over: every broker is left without DISCONNECT (D52).
+    fn over(&mut self, reason: ByeReason) {
+        if self.end == End::No {
+            self.end = End::Because(reason);
+            self.each_mqtt(MqttChannel::abandon);
+            self.channels.clear();
+        }
+    }
+
+    /// After any input: what can go on goes on, and the device gets its room back where the broker keeps up.
+    fn settle(&mut self) {
+        for index in 0..self.channels.len() {
+            let number = self.channels[index].number;
+            let takes_more = self.with_channel(number, |purpose, cx| match purpose {
+                Purpose::Mqtt(mqtt) => {
+                    mqtt.advance(cx);
+                    mqtt.takes_more()
+                }
+                Purpose::Http(_) | Purpose::Config(_) => true,
+            });
+            if takes_more == Some(true) {
+                let unreturned = core::mem::take(&mut self.channels[index].unreturned);
+                self.session.consumed(number, unreturned);
+            }
+        }
+    }
+
+    /// Ends the channels whose broker has ended, once the device was told all of it. Whether there is more to tell.
+    fn finish(&mut self) -> bool {
+        let mut told = false;
+        for index in (0..self.channels.len()).rev() {
+            let number = self.channels[index].number;
+            let progress = self.with_channel(number, |purpose, cx| match purpose {
+                Purpose::Mqtt(mqtt) => mqtt.finish(cx),
+                Purpose::Http(_) | Purpose::Config(_) => Finish::NotYet,
+            });
+            told |= matches!(progress, Some(Finish::Told | Finish::Closed(_)));
+            if let Some(Finish::Closed(reason)) = progress {
+                self.session.closed(number, reason);
+                self.channels.remove(index);
+                self.notice(Notice::ChannelClosed { channel: number, by_device: false });
+            }
+        }
+        told
+    }
+
+    /// Does something with a channel and what it works with.
+    fn with_channel<R>(
+        &mut self,
+        number: u8,
+        act: impl FnOnce(&mut Purpose, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let channel = self.channels.iter_mut().find(|channel| channel.number == number)?;
+        let mut cx = Context {
+            now: self.now,
+            number,
+            ring: channel.ring,
+            outbox: &mut channel.outbox,
+            outputs: &mut self.outputs,
+            settings: &self.settings,
+            next_connection: &mut self.next_connection,
+        };
+        Some(act(&mut channel.purpose, &mut cx))
+    }
+
+    fn each_mqtt(&mut self, mut act: impl FnMut(&mut MqttChannel, &mut Context<'_>)) {
+        for index in 0..self.channels.len() {
+            let number = self.channels[index].number;
+            self.with_channel(number, |purpose, cx| {
+                if let Purpose::Mqtt(mqtt) = purpose {
+                    act(mqtt, cx);
+                }
+            });
+        }
+    }
+
+    /// The channel a connection belongs to. Words about a connection that was closed meanwhile mean nothing.
+    fn mqtt(&mut self, connection: ConnectionId, act: impl FnOnce(&mut MqttChannel, &mut Context<'_>)) {
+        let owner = self
+            .channels
+            .iter()
+            .find(|channel| matches!(&channel.purpose, Purpose::Mqtt(mqtt) if mqtt.has(connection)));
+        let Some(number) = owner.map(|channel| channel.number) else { return };
+        self.with_channel(number, |purpose, cx| {
+            if let Purpose::Mqtt(mqtt) = purpose {
+                act(mqtt, cx);
+            }
+        });
+    }
+
+    fn wall(&self) -> u64 {
+        let (micros, at) = self.wall;
+        micros + self.now.saturating_sub(at) * 1000
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.settings.notices {
+            self.outputs.push_back(Output::Notice(notice));
+        }
+    }
+
+    /// What goes to the device now: control frames, then a frame of each channel in turn.
+    fn link_output(&mut self) -> Option<Output> {
+        let mut out = Vec::new();
+        loop {
+            self.control(&mut out);
+            while out.len() < LINK_CHUNK && self.one_round(&mut out) {}
+            if !self.finish() {
+                break;
+            }
+        }
+        self.control(&mut out);
+        (!out.is_empty()).then_some(Output::Link(out))
+    }
+
+    fn control(&mut self, out: &mut Vec<u8>) {
+        let mut frames = [0; CONTROL];
+        loop {
+            let length = self.session.transmit(&mut frames);
+            if length == 0 {
+                return;
+            }
+            out.extend_from_slice(&frames[..length]);
+        }
+    }
+
+    /// One frame of each channel, so that none stalls another; the first turn moves on. Whether anything was written.
+    fn one_round(&mut self, out: &mut Vec<u8>) -> bool {
+        let count = self.channels.len();
+        let before = out.len();
+        for step in 0..count {
+            let channel = &mut self.channels[(self.turn + step) % count];
+            channel.outbox.write_frame(&mut self.session, channel.number, out);
+            if out.len() >= LINK_CHUNK {
+                break;
+            }
+        }
+        self.turn = self.turn.wrapping_add(1);
+        out.len() > before
+    }
+
+    fn disconnect(&mut self) -> Option<Output> {
+        let End::Because(reason) = self.end else { return None };
+        self.end = End::Told;
+        Some(Output::Disconnect { reason })
+    }
+}

@@ -1,0 +1,38 @@
+//! Every bound of a relay, in one place.
+
+/// Bytes of one piece of link traffic handed out at a time; a little over when the last frame is long.
+pub const LINK_CHUNK: usize = 16 * 1024;
+
+/// Bytes a device may send on one channel before the relay gives room back (link.md §6).
+pub const WINDOW: u32 = 16 * 1024;
+
+/// Unless the operator says otherwise: seconds between signs of life from a device.
+pub const KEEPALIVE: u32 = 60;
+
+/// Messages taken from a broker that wait for room in the application's receive ring.
+pub const HELD_MESSAGES: usize = 32;
+
+/// Bytes of such messages before no more are taken; one message may go over it.
+pub const HELD_BYTES: usize = 64 * 1024;
+
+/// Bytes that wait for the broker's connection before a channel's window stays shut.
+pub const UNSENT_BYTES: usize = 64 * 1024;
+
+/// Unless the operator says otherwise: messages a second one channel may receive, over [`FLOOD_SECONDS`] (D51).
+pub const MESSAGES_A_SECOND: u32 = 500;
+
+/// Seconds over which the rate of messages is judged (D51).
+pub const FLOOD_SECONDS: u32 = 10;
+
+/// Unacknowledged QoS 1 messages a broker may have outstanding: as many as the link carries for one channel.
+pub const RECEIVE_MAXIMUM: u16 = link::MESSAGE_ITEMS as u16;
+
+/// The largest packet taken from a broker, in bytes: no receive ring can hold more than the application's RAM.
+pub const BROKER_PACKET: u32 = 512 * 1024;
+
+/// Bytes of requests towards a broker: all publishes a channel may have in flight, each as long as an item can be.
+pub const BROKER_OUTGOING: usize = link::PUBLISH_SLOTS as usize * link::MAX_ITEM as usize;
+
+/// Unacknowledged QoS 1 messages taken beyond the Receive Maximum before the broker is held to be at fault: mosquitto 2.0
+/// exceeds it while it works off a backlog.
+pub const RECEIVE_MAXIMUM_EXCESS: usize = 1024;

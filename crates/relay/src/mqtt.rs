@@ -1,0 +1,382 @@
+//! An MQTT channel: requests on the link become packets of a client session, and what the broker says becomes answers
+//! and messages on the link.
+
+mod broker;
+mod requests;
+
+use crate::channel::Context;
+use crate::flood::Flood;
+use crate::port::{ConnectFailure, ConnectionId, Notice};
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use broker::Broker;
+use link::channel::ClosureReason;
+use link::kind::to_device;
+use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
+use link::{TOPIC_NUMBERS, Violation};
+use mqtt::ConnectOptions;
+
+/// The tokens of requests other than publishes, whose tokens are their slots.
+const SUBSCRIBE: u32 = 100;
+const UNSUBSCRIBE: u32 = 101;
+
+/// How far the channel is with its broker.
+#[derive(Debug)]
+enum Stage {
+    /// No connect was asked for.
+    New,
+    /// The connection is being made.
+    Opening { connection: ConnectionId, options: Box<ConnectOptions> },
+    /// There is a connection: MQTT is being spoken.
+    Broker(Box<Broker>),
+    /// The connect failed, or the connection is over.
+    Over,
+}
+
+/// The requests in flight: each is owed exactly one answer (M12).
+#[allow(clippy::struct_excessive_bools, reason = "each is one request, independent of the others")]
+#[derive(Debug, Default)]
+struct Owed {
+    connect: bool,
+    publishes: PublishSlots,
+    subscribe: bool,
+    unsubscribe: bool,
+    disconnect: bool,
+}
+
+/// How the broker's end of the channel ended, to be told when all it sent before has gone to the device (D50).
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    outcome: Outcome,
+    reason: ClosureReason,
+    told: bool,
+}
+
+/// What [`MqttChannel::finish`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Nothing: the broker has not ended, or there is something to be sent first.
+    NotYet,
+    /// The device is being told.
+    Told,
+    /// The channel is to be closed for this reason.
+    Closed(ClosureReason),
+}
+
+/// A channel to one broker.
+#[derive(Debug)]
+pub struct MqttChannel {
+    stage: Stage,
+    owed: Owed,
+    topics: [Vec<u8>; TOPIC_NUMBERS as usize],
+    flood: Flood,
+    ending: Option<Ending>,
+}
+
+impl MqttChannel {
+    /// A channel on which nothing was asked for yet.
+    pub fn new(now: u64, messages_a_second: u32) -> Self {
+        Self {
+            stage: Stage::New,
+            owed: Owed::default(),
+            topics: Default::default(),
+            flood: Flood::new(messages_a_second, now),
+            ending: None,
+        }
+    }
+
+    /// Whether the connection is this channel's.
+    pub fn has(&self, id: ConnectionId) -> bool {
+        self.connection() == Some(id)
+    }
+
+    fn connection(&self) -> Option<ConnectionId> {
+        match &self.stage {
+            Stage::Opening { connection, .. } => Some(*connection),
+            Stage::Broker(broker) => Some(broker.connection),
+            Stage::New | Stage::Over => None,
+        }
+    }
+
+    /// A whole item came from the device.
+    pub fn item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+        requests::item(self, kind, body, cx)?;
+        self.advance(cx);
+        Ok(())
+    }
+
+    /// The connection stands: CONNECT can go out.
+    pub fn opened(&mut self, cx: &mut Context<'_>) {
+        let Stage::Opening { connection, options } = &self.stage else { return };
+        match Broker::new(*connection, options, cx.now) {
+            Ok(broker) => self.stage = Stage::Broker(Box::new(broker)),
+            Err(_) => self.refuse_connect(RequestState::InvalidParameters, 0, cx),
+        }
+        self.advance(cx);
+    }
+
+    /// The connection could not be made.
+    pub fn failed(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
+        self.stage = Stage::Over;
+        self.refuse_connect(cause.state(), 0, cx);
+    }
+
+    /// Bytes from the broker.
+    pub fn received(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+        if let Stage::Broker(broker) = &mut self.stage {
+            broker.keep(bytes);
+        }
+        self.advance(cx);
+    }
+
+    /// The connection took bytes.
+    pub fn written(&mut self, bytes: usize, cx: &mut Context<'_>) {
+        if let Stage::Broker(broker) = &mut self.stage {
+            broker.written(cx.now, bytes);
+        }
+        self.advance(cx);
+    }
+
+    /// The connection has ended. What it brought before is still used, as far as there is room for it.
+    pub fn closed(&mut self, clean: bool, cx: &mut Context<'_>) {
+        if let Stage::Broker(broker) = &mut self.stage {
+            broker.gone =
+                Some(if clean { ClosureReason::ClosedByServer } else { ClosureReason::ResetByServer });
+        }
+        self.advance(cx);
+    }
+
+    /// The session's time has come.
+    pub fn timeout(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Broker(broker) = &mut self.stage
+            && let Err(error) = broker.session.handle_timeout(cx.now)
+        {
+            self.broken(error, cx);
+        }
+        self.advance(cx);
+    }
+
+    /// When [`Self::timeout`] is due, if ever.
+    pub fn next_timeout(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Broker(broker) => broker.session.next_timeout(),
+            _ => None,
+        }
+    }
+
+    /// Whether the device may go on sending, or the broker is to catch up first.
+    pub fn takes_more(&self) -> bool {
+        match &self.stage {
+            Stage::Broker(broker) => broker.session.untransmitted() < crate::limits::UNSENT_BYTES,
+            _ => true,
+        }
+    }
+
+    /// The device has closed the channel, or is gone: the broker is left without DISCONNECT, so that it sends the will (D52).
+    pub fn abandon(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = self.connection() {
+            cx.close(connection, true);
+        }
+        self.stage = Stage::Over;
+    }
+
+    /// Goes on with the channel's end, if its broker has ended: first `DISCONNECTED`, behind all messages, then the close.
+    pub fn finish(&mut self, cx: &mut Context<'_>) -> Finish {
+        match &mut self.ending {
+            Some(ending) if !ending.told && cx.outbox.waiting() == 0 => {
+                ending.told = true;
+                let outcome = ending.outcome;
+                cx.answer(to_device::DISCONNECTED, outcome);
+                Finish::Told
+            }
+            Some(ending) if ending.told && cx.outbox.is_empty() => Finish::Closed(ending.reason),
+            _ => Finish::NotYet,
+        }
+    }
+
+    /// Does all that can be done now: events to the device, kept bytes into the session, its bytes to the broker.
+    pub fn advance(&mut self, cx: &mut Context<'_>) {
+        loop {
+            self.tell_events(cx);
+            let Stage::Broker(broker) = &mut self.stage else { return };
+            match broker.feed(cx.now) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return self.broken(error, cx),
+            }
+        }
+        if let Stage::Broker(broker) = &mut self.stage {
+            broker.send(cx);
+            broker.pause_or_resume(cx);
+        }
+        self.finish_disconnect(cx);
+        self.finish_gone(cx);
+    }
+
+    /// Once all that a closed connection brought has been used, the broker's end is over.
+    fn finish_gone(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Broker(broker) = &self.stage
+            && let Some(reason) = broker.gone
+            && broker.is_used_up()
+        {
+            let outcome = Outcome { state: RequestState::Completed, reason: 0 };
+            self.end(RequestState::NotConnected, outcome, reason, cx);
+        }
+    }
+
+    fn tell_events(&mut self, cx: &mut Context<'_>) {
+        while let Stage::Broker(broker) = &mut self.stage
+            && cx.has_room_for_messages()
+            && let Some(event) = broker.session.poll_event()
+        {
+            self.tell(event, cx);
+        }
+    }
+
+    fn tell(&mut self, event: mqtt::Event, cx: &mut Context<'_>) {
+        match event {
+            mqtt::Event::Connected { .. } => self.connected(cx),
+            mqtt::Event::ConnectRefused { reason_code } => {
+                self.refuse_connect(RequestState::NotConnected, reason_code, cx);
+            }
+            mqtt::Event::Published { token, reason_code } => self.published(token as u8, reason_code, cx),
+            mqtt::Event::Subscribed { reason_codes, .. } => {
+                if core::mem::take(&mut self.owed.subscribe) {
+                    cx.answer_codes(to_device::SUBSCRIBED, FilterCodes::completed(&reason_codes));
+                }
+            }
+            mqtt::Event::Unsubscribed { reason_codes, .. } => {
+                if core::mem::take(&mut self.owed.unsubscribe) {
+                    cx.answer_codes(to_device::UNSUBSCRIBED, FilterCodes::completed(&reason_codes));
+                }
+            }
+            mqtt::Event::Message(message) => self.message(&message, cx),
+            mqtt::Event::MessageLost { topic, length } => cx.lost(&topic, length),
+            mqtt::Event::Disconnected { reason_code } => {
+                let outcome = Outcome { state: RequestState::Completed, reason: u32::from(reason_code) };
+                self.end(RequestState::NotConnected, outcome, ClosureReason::ClosedByServer, cx);
+            }
+        }
+    }
+
+    fn connected(&mut self, cx: &mut Context<'_>) {
+        self.owed.connect = false;
+        let channel = cx.number;
+        cx.notice(|| Notice::BrokerConnected { channel });
+        cx.answer(to_device::CONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
+    }
+
+    /// Answers a connect that did not succeed; with the broker's code if it was the broker that refused (M55).
+    fn refuse_connect(&mut self, state: RequestState, code: u8, cx: &mut Context<'_>) {
+        self.let_go(cx);
+        if core::mem::take(&mut self.owed.connect) {
+            let channel = cx.number;
+            cx.notice(|| Notice::BrokerRefused { channel, state, code });
+            cx.answer(to_device::CONNECTED, Outcome { state, reason: u32::from(code) });
+        }
+        self.answer_all(RequestState::NotConnected, cx);
+    }
+
+    fn published(&mut self, slot: u8, reason_code: u8, cx: &mut Context<'_>) {
+        if self.owed.publishes.release(slot).is_ok() {
+            // From 0x80 on the broker did not accept the message, and completed would say that it did (M64).
+            let accepted = reason_code < 0x80;
+            let state = if accepted { RequestState::Completed } else { RequestState::InvalidParameters };
+            cx.answer_publish(Published { slot, state, reason: u32::from(reason_code) });
+        }
+    }
+
+    fn message(&mut self, message: &mqtt::Message, cx: &mut Context<'_>) {
+        if !self.flood.admits(cx.now) {
+            let state = RequestState::CircuitBreaker;
+            return self.end(state, Outcome { state, reason: 0 }, ClosureReason::ConnectionTerminated, cx);
+        }
+        if cx.deliver(message) {
+            return;
+        }
+        // It could never fit, so the application cannot acknowledge it: the cloud does (D49).
+        if let (Stage::Broker(broker), Some(delivery)) = (&mut self.stage, message.delivery) {
+            let _ = broker.session.acknowledge(delivery);
+        }
+    }
+
+    /// The broker broke the protocol, or went silent.
+    fn broken(&mut self, error: mqtt::Error, cx: &mut Context<'_>) {
+        if let Stage::Broker(broker) = &mut self.stage {
+            broker.send(cx);
+        }
+        let channel = cx.number;
+        cx.notice(|| Notice::BrokerLost { channel, why: error.to_string() });
+        let (code, reason) = match error {
+            mqtt::Error::Protocol(error) => (error.reason_code, ClosureReason::ConnectionTerminated),
+            _ => (0, ClosureReason::UnexpectedlyTerminated),
+        };
+        let outcome = Outcome { state: RequestState::Completed, reason: u32::from(code) };
+        self.end(RequestState::NotConnected, outcome, reason, cx);
+    }
+
+    /// The broker's end is over. Before it ever was up, that is a failed connect; after the application's own
+    /// disconnect, that is its completion; else the channel ends with it (D50).
+    fn end(&mut self, state: RequestState, outcome: Outcome, reason: ClosureReason, cx: &mut Context<'_>) {
+        if matches!(self.stage, Stage::New | Stage::Over) {
+            return;
+        }
+        if self.owed.connect {
+            return self.refuse_connect(RequestState::SocketError, 0, cx);
+        }
+        let asked_for = self.owed.disconnect;
+        self.let_go(cx);
+        self.answer_all(state, cx);
+        if !asked_for {
+            let channel = cx.number;
+            cx.notice(|| Notice::BrokerLost { channel, why: lost_because(outcome) });
+            self.ending = Some(Ending { outcome, reason, told: false });
+        }
+    }
+
+    /// The application's disconnect is done when the broker's connection has taken it.
+    fn finish_disconnect(&mut self, cx: &mut Context<'_>) {
+        let Stage::Broker(broker) = &self.stage else { return };
+        if self.owed.disconnect && broker.is_all_written() {
+            self.let_go(cx);
+            self.owed.disconnect = false;
+            self.answer_all(RequestState::NotConnected, cx);
+            cx.answer(to_device::DISCONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
+        }
+    }
+
+    /// Ends the connection in good order, if there still is one.
+    fn let_go(&mut self, cx: &mut Context<'_>) {
+        let is_gone = matches!(&self.stage, Stage::Broker(broker) if broker.gone.is_some());
+        if let (Some(connection), false) = (self.connection(), is_gone) {
+            cx.close(connection, false);
+        }
+        self.stage = Stage::Over;
+    }
+
+    /// Answers everything in flight (M12).
+    fn answer_all(&mut self, state: RequestState, cx: &mut Context<'_>) {
+        let owed = core::mem::take(&mut self.owed);
+        for slot in owed.publishes.iter() {
+            cx.answer_publish(Published { slot, state, reason: 0 });
+        }
+        if owed.subscribe {
+            cx.answer_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state)));
+        }
+        if owed.unsubscribe {
+            cx.answer_codes(to_device::UNSUBSCRIBED, Some(FilterCodes::failed(state)));
+        }
+        if owed.disconnect {
+            cx.answer(to_device::DISCONNECTED, Outcome { state, reason: 0 });
+        }
+    }
+}
+
+fn lost_because(outcome: Outcome) -> alloc::string::String {
+    match (outcome.state, outcome.reason) {
+        (RequestState::CircuitBreaker, _) => "too many messages at once".to_string(),
+        (_, 0) => "the broker closed the connection".to_string(),
+        (_, code) => alloc::format!("the broker disconnected, reason code 0x{code:02x}"),
+    }
+}

@@ -1,0 +1,95 @@
+//! The connection to a broker: its client session, and what the session cannot take yet.
+
+use crate::channel::Context;
+use crate::limits;
+use crate::port::{ConnectionId, Output};
+use alloc::vec::Vec;
+use link::channel::ClosureReason;
+use mqtt::{ConnectOptions, InvalidOptions, Limits, Session};
+
+/// A connection that stands.
+#[derive(Debug)]
+pub struct Broker {
+    /// Its name.
+    pub connection: ConnectionId,
+    /// The MQTT session on it.
+    pub session: Session,
+    /// The connection has ended by itself, and how.
+    pub gone: Option<ClosureReason>,
+    /// Bytes from the broker the session did not take yet.
+    kept: Vec<u8>,
+    is_paused: bool,
+    /// Bytes given out that the connection has not taken.
+    unwritten: usize,
+}
+
+impl Broker {
+    /// A session whose CONNECT is ready to go.
+    pub fn new(connection: ConnectionId, options: &ConnectOptions, now: u64) -> Result<Self, InvalidOptions> {
+        let limits = Limits {
+            outgoing_bytes: limits::BROKER_OUTGOING,
+            receive_maximum_excess: limits::RECEIVE_MAXIMUM_EXCESS,
+            ..Limits::default()
+        };
+        let session = Session::new(options, limits, now)?;
+        Ok(Self { connection, session, gone: None, kept: Vec::new(), is_paused: false, unwritten: 0 })
+    }
+
+    /// Adds bytes from the broker; [`Self::feed`] uses them.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        self.kept.extend_from_slice(bytes);
+    }
+
+    /// Gives the session what it takes of the kept bytes; whether it took any.
+    pub fn feed(&mut self, now: u64) -> Result<bool, mqtt::Error> {
+        if self.kept.is_empty() || self.session.is_closed() {
+            return Ok(false);
+        }
+        let taken = self.session.receive(now, &self.kept)?;
+        if taken == self.kept.len() {
+            self.kept = Vec::new();
+        } else {
+            self.kept.drain(..taken);
+        }
+        Ok(taken > 0)
+    }
+
+    /// The connection has taken bytes.
+    pub fn written(&mut self, now: u64, bytes: usize) {
+        self.unwritten = self.unwritten.saturating_sub(bytes);
+        self.session.transmitted(now, bytes);
+    }
+
+    /// Whether nothing is on its way to the broker.
+    pub fn is_all_written(&self) -> bool {
+        self.unwritten == 0 && !self.session.wants_transmit()
+    }
+
+    /// Whether nothing that the connection brought is left to be used.
+    pub fn is_used_up(&self) -> bool {
+        self.session.undelivered() == 0 && (self.kept.is_empty() || self.session.is_closed())
+    }
+
+    /// Hands out what the session wants to send.
+    pub fn send(&mut self, cx: &mut Context<'_>) {
+        if self.gone.is_some() || !self.session.wants_transmit() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        self.session.transmit(&mut bytes);
+        self.unwritten += bytes.len();
+        cx.outputs.push_back(Output::Send { connection: self.connection, bytes });
+    }
+
+    /// Reading stops while the session takes nothing, so that the broker is held back (D49).
+    pub fn pause_or_resume(&mut self, cx: &mut Context<'_>) {
+        let pause = !self.kept.is_empty() || !self.session.can_receive();
+        if pause == self.is_paused || self.gone.is_some() || self.session.is_closed() {
+            return;
+        }
+        self.is_paused = pause;
+        let connection = self.connection;
+        let (stop, go) = (Output::PauseReading { connection }, Output::ResumeReading { connection });
+        cx.outputs.push_back(if pause { stop } else { go });
+    }
+}

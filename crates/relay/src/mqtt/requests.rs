@@ -1,0 +1,207 @@
+//! The device's requests on an MQTT channel.
+
+use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
+use crate::channel::Context;
+use crate::limits;
+use crate::port::{Notice, Output, Target, TlsOptions};
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use link::kind::{to_cloud, to_device};
+use link::mqtt::{
+    Acknowledge, Connect, FilterCodes, Outcome, Publish, Published, RequestState, Subscribe,
+    SubscribeOptions, Topic, TopicRef, Unsubscribe,
+};
+use link::{Violation, violation};
+use mqtt::{ConnectOptions, Filter, Refused, Version, Will};
+
+/// Takes a whole item.
+pub fn item(channel: &mut MqttChannel, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    match kind {
+        to_cloud::TOPIC => topic(channel, body),
+        to_cloud::PUBLISH => publish(channel, body, cx),
+        to_cloud::CONNECT => connect(channel, body, cx),
+        to_cloud::SUBSCRIBE => subscribe(channel, body, cx),
+        to_cloud::UNSUBSCRIBE => unsubscribe(channel, body, cx),
+        to_cloud::DISCONNECT => {
+            disconnect(channel, cx);
+            Ok(())
+        }
+        to_cloud::ACKNOWLEDGE => acknowledge(channel, body),
+        _ => Err(violation::WRONG_CHANNEL_TYPE),
+    }
+}
+
+fn topic(channel: &mut MqttChannel, body: &[u8]) -> Result<(), Violation> {
+    let topic = Topic::decode(body)?;
+    topic.name.clone_into(&mut channel.topics[usize::from(topic.number)]);
+    Ok(())
+}
+
+fn connect(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    let request = Connect::decode(body)?;
+    if !matches!(channel.stage, Stage::New) {
+        cx.answer(to_device::CONNECTED, Outcome { state: RequestState::AlreadyConnected, reason: 0 });
+        return Ok(());
+    }
+    channel.owed.connect = true;
+    let Some((target, options)) = wanted(&request, cx.settings.require_tls) else {
+        channel.refuse_connect(RequestState::InvalidParameters, 0, cx);
+        return Ok(());
+    };
+    let number = cx.number;
+    let (host, port, tls) = (target.host.clone(), target.port, target.tls.is_some());
+    cx.notice(|| Notice::BrokerConnecting { channel: number, host, port, tls });
+    let connection = cx.new_connection();
+    channel.stage = Stage::Opening { connection, options: Box::new(options) };
+    cx.outputs.push_back(Output::OpenConnection { connection, target });
+    Ok(())
+}
+
+/// What a connect asks for; `None` for a value the broker may not be sent (D46) or the operator does not allow (D42).
+fn wanted(request: &Connect<'_>, require_tls: bool) -> Option<(Target, ConnectOptions)> {
+    let head = request.head;
+    let host = String::from_utf8(request.host.to_vec()).ok()?;
+    let tls = request.tls.map(|tls| TlsOptions {
+        authorities: tls.authorities.iter().map(<[u8]>::to_vec).collect(),
+        chain: tls.chain.iter().map(<[u8]>::to_vec).collect(),
+        key: tls.key.to_vec(),
+    });
+    if head.out_of_range || host.is_empty() || head.port == 0 || (require_tls && tls.is_none()) {
+        return None;
+    }
+    let version = if head.version5 { Version::V5 } else { Version::V3_1_1 };
+    let options = ConnectOptions {
+        username: request.credentials.map(|credentials| credentials.username.to_vec()),
+        password: request
+            .credentials
+            .and_then(|given| (!given.password.is_empty()).then(|| given.password.to_vec())),
+        will: match request.will {
+            Some(given) => Some(will(given)?),
+            None => None,
+        },
+        keep_alive: u16::try_from(head.keepalive).ok()?,
+        clean_start: head.clean_start,
+        receive_maximum: limits::RECEIVE_MAXIMUM,
+        maximum_packet_size: limits::BROKER_PACKET,
+        ..ConnectOptions::new(version, request.client_id)
+    };
+    // A session made for the look of it tells now, not after a connection was made, whether the broker may be sent this.
+    mqtt::Session::new(&options, mqtt::Limits::default(), 0).ok()?;
+    Some((Target { host, port: head.port, tls }, options))
+}
+
+fn will(will: link::mqtt::Will<'_>) -> Option<Will> {
+    let options = will.options;
+    let (topic, payload) = (will.topic.to_vec(), will.payload.to_vec());
+    (!options.qos_out_of_range).then_some(Will {
+        topic,
+        payload,
+        qos: u8::from(options.qos1),
+        retain: options.retain,
+    })
+}
+
+fn publish(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    let request = Publish::decode(body)?;
+    channel.owed.publishes.occupy(request.slot)?;
+    let topic = match request.topic {
+        TopicRef::Number(number) => &channel.topics[usize::from(number)],
+        TopicRef::Name(name) => name,
+    };
+    if matches!(request.topic, TopicRef::Number(_)) && topic.is_empty() {
+        return Err(violation::UNKNOWN_TOPIC_NUMBER);
+    }
+    let outcome = match &mut channel.stage {
+        Stage::Broker(_) if request.qos_out_of_range => Err(Refused::Invalid),
+        Stage::Broker(broker) => {
+            let (slot, qos) = (u32::from(request.slot), u8::from(request.qos1));
+            broker.session.publish(slot, topic, request.payload, qos, request.retain)
+        }
+        _ => Err(Refused::NotConnected),
+    };
+    match outcome {
+        Ok(()) => cx.published(topic, &request),
+        Err(refused) => {
+            channel.owed.publishes.release(request.slot)?;
+            cx.refused("publish", refused);
+            cx.answer_publish(Published { slot: request.slot, state: state(refused), reason: 0 });
+        }
+    }
+    Ok(())
+}
+
+fn subscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    let request = Subscribe::decode(body)?;
+    let filters: Option<Vec<Filter<'_>>> =
+        request.iter().map(|(options, topic)| filter(options, topic)).collect();
+    let outcome = match (&mut channel.stage, &filters) {
+        (Stage::Broker(broker), Some(filters)) => broker.session.subscribe(SUBSCRIBE, filters),
+        (Stage::Broker(_), None) => Err(Refused::Invalid),
+        _ => Err(Refused::NotConnected),
+    };
+    match outcome {
+        Ok(()) => {
+            channel.owed.subscribe = true;
+            cx.subscribing(request.iter().map(|(_, topic)| topic));
+        }
+        Err(refused) => {
+            cx.refused("subscribe", refused);
+            cx.answer_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state(refused))));
+        }
+    }
+    Ok(())
+}
+
+fn filter(options: SubscribeOptions, topic: &[u8]) -> Option<Filter<'_>> {
+    let SubscribeOptions { qos, no_local, retain_as_published, retain_handling } = options;
+    let valid = qos != SubscribeOptions::OUT_OF_RANGE && retain_handling != SubscribeOptions::OUT_OF_RANGE;
+    valid.then_some(Filter { topic, qos, no_local, retain_as_published, retain_handling })
+}
+
+fn unsubscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    let request = Unsubscribe::decode(body)?;
+    let topics: Vec<&[u8]> = request.iter().collect();
+    let outcome = match &mut channel.stage {
+        Stage::Broker(broker) => broker.session.unsubscribe(UNSUBSCRIBE, &topics),
+        _ => Err(Refused::NotConnected),
+    };
+    match outcome {
+        Ok(()) => channel.owed.unsubscribe = true,
+        Err(refused) => {
+            cx.refused("unsubscribe", refused);
+            cx.answer_codes(to_device::UNSUBSCRIBED, Some(FilterCodes::failed(state(refused))));
+        }
+    }
+    Ok(())
+}
+
+fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
+    channel.owed.disconnect = true;
+    match &mut channel.stage {
+        Stage::Broker(broker) if broker.session.is_connected() => {
+            broker.session.disconnect(mqtt::reason::SUCCESS);
+        }
+        // A connect still under way is taken back: it is answered, and so is this.
+        Stage::Opening { .. } | Stage::Broker(_) => channel.refuse_connect(RequestState::NotConnected, 0, cx),
+        Stage::New | Stage::Over => channel.answer_all(RequestState::NotConnected, cx),
+    }
+}
+
+/// An acknowledgement for a message of a connection that is over means nothing any more.
+fn acknowledge(channel: &mut MqttChannel, body: &[u8]) -> Result<(), Violation> {
+    let delivery = Acknowledge::decode(body)?.delivery;
+    if let Stage::Broker(broker) = &mut channel.stage {
+        let _ = broker.session.acknowledge(delivery.into());
+    }
+    Ok(())
+}
+
+/// What the application is told of a request that was not taken.
+fn state(refused: Refused) -> RequestState {
+    match refused {
+        Refused::Invalid | Refused::Unsupported | Refused::TooLarge => RequestState::InvalidParameters,
+        Refused::NotConnected | Refused::QueueFull => RequestState::NotConnected,
+    }
+}
