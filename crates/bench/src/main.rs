@@ -7,12 +7,15 @@
 mod arguments;
 mod broker;
 mod direct;
+mod idle;
 mod latency;
 mod loops;
 mod path;
 mod processor;
 mod proxy;
+mod report;
 mod scale;
+mod site;
 mod table;
 
 use std::process::ExitCode;
@@ -22,16 +25,37 @@ use serde_json::{Value, json};
 use crate::broker::Broker;
 use crate::direct::Security;
 use crate::scale::Scale;
+use crate::site::Site;
 use crate::table::Section;
 
 /// Why something could not be measured.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+const DEVICE_TLS: &str = "device, cloud to broker by TLS";
+const DEVICE_TCP: &str = "device, cloud to broker by TCP";
 const DIRECT_TLS: &str = "direct, TLS";
 const DIRECT_TCP: &str = "direct, TCP";
 
 fn main() -> ExitCode {
-    let arguments = match arguments::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_device(rest)),
+        _ => run(arguments.into_iter()),
+    }
+}
+
+fn end(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments = match arguments::parse(arguments) {
         Ok(arguments) => arguments,
         Err(message) => {
             eprintln!("{message}");
@@ -48,19 +72,34 @@ fn main() -> ExitCode {
 type Outcome = (&'static str, Result<Vec<Section>, Failure>);
 
 fn measure_all(scale: &Scale) -> Vec<Outcome> {
-    vec![
-        ("processor", processor::measure(scale).map(|section| vec![section])),
-        ("publishing", measure_publishing(scale)),
-    ]
+    let mut outcomes = vec![("processor", processor::measure(scale).map(|section| vec![section]))];
+    match start_all() {
+        Ok((broker, site)) => {
+            outcomes.push(("publishing", measure_publishing(&broker, &site, scale)));
+            outcomes.push((
+                "idle device",
+                idle::measure(&site, broker.plain, scale).map(|section| vec![section]),
+            ));
+        }
+        Err(failure) => outcomes.push(("publishing, idle device", Err(failure))),
+    }
+    outcomes
 }
 
-fn measure_publishing(scale: &Scale) -> Result<Vec<Section>, Failure> {
-    let broker = Broker::start()?;
+fn start_all() -> Result<(Broker, Site), Failure> {
+    Ok((Broker::start()?, Site::start()?))
+}
+
+fn measure_publishing(broker: &Broker, site: &Site, scale: &Scale) -> Result<Vec<Section>, Failure> {
+    let tls = Security::Tls(&broker.authority);
     let paths = [
-        path::direct(DIRECT_TLS, broker.tls, &Security::Tls(&broker.authority), scale)?,
+        path::device(DEVICE_TLS, site, broker.tls, &tls, scale)?,
+        path::device(DEVICE_TCP, site, broker.plain, &Security::Plain, scale)?,
+        path::direct(DIRECT_TLS, broker.tls, &tls, scale)?,
         path::direct(DIRECT_TCP, broker.plain, &Security::Plain, scale)?,
     ];
-    Ok(path::sections(&paths, &[], scale).into())
+    let pairs = [(DEVICE_TLS, DIRECT_TLS), (DEVICE_TCP, DIRECT_TCP)];
+    Ok(path::sections(&paths, &pairs, scale).into())
 }
 
 fn print(results: &[Outcome], json: bool) {

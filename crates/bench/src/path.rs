@@ -5,6 +5,7 @@ use crate::direct::{Client, Security};
 use crate::latency::percentile;
 use crate::proxy::Proxy;
 use crate::scale::{PAYLOAD, Scale, TOPIC, WINDOW};
+use crate::site::{self, Plan, Site};
 use crate::table::{Column, Section};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -53,6 +54,45 @@ fn direct_bytes(address: SocketAddr, security: &Security<'_>, count: u32) -> Res
     let start = Instant::now();
     client.latencies(count)?;
     Ok(each(proxy.bytes_between(start, Instant::now()), count))
+}
+
+/// Measures the way through device, link and cloud. `security` is between cloud and broker.
+pub fn device(
+    name: &'static str,
+    site: &Site,
+    address: SocketAddr,
+    security: &Security<'_>,
+    scale: &Scale,
+) -> Result<Path, Failure> {
+    let plan = Plan { latency: scale.latency, qos1: scale.qos1, qos0: scale.qos0 };
+    let report = site.run(&site.provision(plan, address, security)?, site.address())?;
+    if report.latencies.len() != scale.latency as usize {
+        return Err(format!("{} latencies of {}", report.latencies.len(), scale.latency).into());
+    }
+    let rate = |count: u32, micros: Option<u32>| -> Result<f64, Failure> {
+        Ok(f64::from(count) * 1e6 / f64::from(micros.ok_or("a rate is missing")?))
+    };
+    Ok(Path {
+        name,
+        qos1: rate(scale.qos1, report.qos1)?,
+        qos0: rate(scale.qos0, report.qos0)?,
+        latencies: report.latencies,
+        bytes: device_bytes(site, address, security, scale.counted)?,
+    })
+}
+
+/// The same, on a link that is counted.
+fn device_bytes(
+    site: &Site,
+    address: SocketAddr,
+    security: &Security<'_>,
+    count: u32,
+) -> Result<(f64, f64), Failure> {
+    let plan = Plan { latency: count, ..Plan::default() };
+    let proxy = Proxy::start(site.address())?;
+    let report = site.run(&site.provision(plan, address, security)?, proxy.address())?;
+    let (from, to) = site::quiet_window(report.latency_span.ok_or("no measurement")?);
+    Ok(each(proxy.bytes_between(from, to), count))
 }
 
 /// Bytes for each of `count` messages.

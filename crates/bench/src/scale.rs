@@ -20,7 +20,6 @@ pub struct Scale {
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
     /// Seconds an idle device is watched.
-    #[allow(dead_code)]
     pub idle_seconds: u64,
 }
 
