@@ -1,1 +1,39 @@
-//! cloud
+//! The cloud: the server around the relay core.
+//!
+//! A [`Cloud`] listens for devices on one port. Each connection is admitted by the gateway (TLS 1.3, certificates of the cloud's own
+//! authority), then has one task, its session, which owns the relay core and moves bytes between it, the device, the brokers
+//! ([`connector`]) and the [`store`]. Everything that lasts is in one data folder ([`data`]); every bound is in [`limits`].
+//!
+//! What is not here: MQTT and HTTP (crates `mqtt` and `relay`), the link's frames (`link`), the REST interface.
+#![forbid(unsafe_code)]
+
+pub mod authority;
+mod certificate;
+mod chance;
+pub mod clock;
+mod cloud;
+pub mod connector;
+pub mod data;
+pub mod destinations;
+mod device_id;
+pub mod events;
+mod gateway;
+pub mod limits;
+mod log_intake;
+mod pipe;
+mod refusals;
+mod registry;
+mod seal;
+mod session;
+mod shared;
+mod sources;
+pub mod store;
+
+pub use authority::Identity;
+pub use cloud::{Cloud, Config, ProvisionError, StartError, provision};
+pub use destinations::Destinations;
+pub use device_id::DeviceId;
+pub use events::{Disconnection, Event, EventKind};
+pub use gateway::ALPN;
+pub use limits::Limits;
+pub use store::{Scope, Store};

@@ -1,0 +1,219 @@
+//! The cloud's own authority: it vouches for the devices to the cloud and for the cloud to the devices, and nobody else is asked.
+//!
+//! Keys are P-256. Certificates do not run out: a device in the field has no one to renew its own, and a certificate counts only
+//! while the store lists it (a device that is removed, or given a new identity, is turned away).
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+};
+use ring::digest::{SHA256, digest};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::data::{DataError, write_new};
+use crate::device_id::DeviceId;
+
+/// Common name of every cloud's authority. Devices trust the certificate, not the name.
+const AUTHORITY_NAME: &str = "Openvisor device authority";
+
+/// Common name of a cloud's own certificate; who it is stands in its alternative names.
+const CLOUD_NAME: &str = "Openvisor cloud";
+
+/// Why an authority or one of its certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The certificate file holds no certificate.
+    #[error("no certificate in PEM form")]
+    Certificate,
+    /// The key file holds no key this cloud can sign with.
+    #[error("no P-256 private key in PEM form")]
+    Key,
+    /// They do not belong together.
+    #[error("the key does not belong to the certificate")]
+    Mismatch,
+    /// A host name cannot stand in a certificate.
+    #[error("`{0}` is not a host name or an address")]
+    Host(String),
+}
+
+/// The authority: a certificate and the key that signs.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate_pem: String,
+    certificate: CertificateDer<'static>,
+}
+
+/// A certificate with its chain and key, for the listener.
+pub struct ServerCertificate {
+    /// The certificate.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// What a device is given once: who it is, and whom it is to trust.
+pub struct Identity {
+    /// The device's id, the common name of its certificate.
+    pub device_id: DeviceId,
+    /// The device's certificate, PEM.
+    pub certificate: String,
+    /// Its private key, PKCS#8 in PEM. The cloud keeps no copy.
+    pub key: String,
+    /// The authority's certificate, PEM.
+    pub authority: String,
+    /// The device's certificate, DER.
+    pub certificate_der: CertificateDer<'static>,
+}
+
+/// SHA-256 of a certificate, by which the store knows a device's current one.
+pub type Fingerprint = [u8; 32];
+
+impl Authority {
+    /// A new authority with a new key.
+    pub(crate) fn generate() -> Authority {
+        let key = new_key();
+        let certificate = authority_params().self_signed(&key).expect("fixed parameters");
+        Authority {
+            certificate_pem: certificate.pem(),
+            certificate: certificate.der().clone(),
+            issuer: Issuer::new(authority_params(), key),
+        }
+    }
+
+    /// The authority kept as these two PEM texts.
+    pub(crate) fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Authority, AuthorityError> {
+        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
+            .map_err(|_| AuthorityError::Certificate)?;
+        let key = KeyPair::from_pkcs8_pem_and_sign_algo(key_pem, &rcgen::PKCS_ECDSA_P256_SHA256)
+            .map_err(|_| AuthorityError::Key)?;
+        if !contains(&certificate, key.public_key_raw()) {
+            return Err(AuthorityError::Mismatch);
+        }
+        let issuer = Issuer::new(authority_params(), key);
+        Ok(Authority { issuer, certificate_pem: certificate_pem.to_owned(), certificate })
+    }
+
+    /// A certificate for the cloud itself, with a key that lives as long as the process.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Host`] for a name that cannot stand in a certificate.
+    pub fn issue_server(&self, hosts: &[String]) -> Result<ServerCertificate, AuthorityError> {
+        let mut params = end_params(CLOUD_NAME, ExtendedKeyUsagePurpose::ServerAuth);
+        params.subject_alt_names =
+            hosts.iter().map(|host| alternative_name(host)).collect::<Result<_, _>>()?;
+        let (certificate, key) = self.issue(&params);
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        Ok(ServerCertificate { chain: vec![certificate.der().clone()], key: key.into() })
+    }
+
+    /// A new identity for a device.
+    pub fn issue_device(&self, device_id: DeviceId) -> Identity {
+        let params = end_params(device_id.as_str(), ExtendedKeyUsagePurpose::ClientAuth);
+        let (certificate, key) = self.issue(&params);
+        Identity {
+            device_id,
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            authority: self.certificate_pem.clone(),
+            certificate_der: certificate.der().clone(),
+        }
+    }
+
+    /// The authority's certificate, DER.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The authority's certificate, PEM.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    fn issue(&self, params: &CertificateParams) -> (Certificate, KeyPair) {
+        let key = new_key();
+        let certificate = params.signed_by(&key, &self.issuer).expect("parameters are checked");
+        (certificate, key)
+    }
+}
+
+impl Identity {
+    /// Writes the identity into `folder`, made if it does not exist: `device-id`, `certificate.pem`, `key.pem` (mode 0600), `authority.pem`.
+    pub fn save(&self, folder: &Path) -> Result<(), DataError> {
+        std::fs::create_dir_all(folder).map_err(|error| DataError::File(folder.to_owned(), error))?;
+        write_new(&folder.join("key.pem"), self.key.as_bytes(), 0o600)?;
+        write_new(&folder.join("certificate.pem"), self.certificate.as_bytes(), 0o644)?;
+        write_new(&folder.join("authority.pem"), self.authority.as_bytes(), 0o644)?;
+        write_new(&folder.join("device-id"), format!("{}\n", self.device_id).as_bytes(), 0o644)
+    }
+
+    /// Fingerprint of the certificate.
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint(&self.certificate_der)
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    /// Names the device; the key stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
+}
+
+/// SHA-256 of a certificate.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    digest(&SHA256, certificate).as_ref().try_into().expect("SHA-256 is 32 bytes")
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("the operating system gives random bytes")
+}
+
+fn authority_params() -> CertificateParams {
+    let mut params = params(AUTHORITY_NAME);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn end_params(common_name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
+    let mut params = params(common_name);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![usage];
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+fn params(common_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.not_before = date_time_ymd(2020, 1, 1);
+    // "No well-defined end", as RFC 5280 4.1.2.5 writes it, without its last day's seconds.
+    params.not_after = date_time_ymd(9999, 12, 31);
+    params
+}
+
+fn alternative_name(host: &str) -> Result<SanType, AuthorityError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let refused = || AuthorityError::Host(host.to_owned());
+    tokio_rustls::rustls::pki_types::DnsName::try_from(host).map_err(|_| refused())?;
+    Ok(SanType::DnsName(host.try_into().map_err(|_| refused())?))
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests;

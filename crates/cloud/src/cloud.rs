@@ -1,0 +1,266 @@
+//! Starting and stopping the whole, and what its owner can do with it meanwhile.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout};
+
+use crate::authority::{AuthorityError, Identity};
+use crate::clock::Epoch;
+use crate::connector::Connector;
+use crate::data::{DataError, DataFolder, FolderLock};
+use crate::destinations::Destinations;
+use crate::device_id::DeviceId;
+use crate::events::Event;
+use crate::gateway::Gateway;
+use crate::limits::{EVENT_QUEUE, Limits};
+use crate::log_intake;
+use crate::registry::{Command, Ending};
+use crate::session;
+use crate::shared::Shared;
+use crate::store::{LogRetention, Store, StoreError};
+
+/// How a cloud is to run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data folder; made if it does not exist.
+    pub data: PathBuf,
+    /// Where to listen for devices; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Host names and addresses devices dial, for the cloud's certificate.
+    pub hosts: Vec<String>,
+    /// Where brokers may be (D62).
+    pub destinations: Destinations,
+    /// Whether a broker must be reached by TLS (D42).
+    pub require_tls: bool,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+/// Why a cloud does not start. Each message is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken.
+    #[error("{0} is in use by another program")]
+    AddressInUse(SocketAddr),
+    /// It cannot listen there.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No certificate can be made for a host.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+}
+
+/// Why no identity was made.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running cloud. Dropped without [`Cloud::stop`] it ends without last words.
+pub struct Cloud {
+    shared: Arc<Shared>,
+    folder: DataFolder,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    gateway: JoinHandle<()>,
+    log_writer: JoinHandle<()>,
+    pruner: JoinHandle<()>,
+    _lock: FolderLock,
+}
+
+impl Config {
+    /// A cloud for the machine it runs on: the certificate names `localhost`, the loopback addresses and the address it listens
+    /// on; brokers may be on the public internet and on this machine.
+    pub fn local(data: impl Into<PathBuf>, listen: SocketAddr) -> Config {
+        let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        if !listen.ip().is_unspecified() && !is_in(&hosts, listen.ip()) {
+            hosts.push(listen.ip().to_string());
+        }
+        Config {
+            data: data.into(),
+            listen,
+            hosts,
+            destinations: Destinations::with_loopback(),
+            require_tls: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+fn is_in(hosts: &[String], address: IpAddr) -> bool {
+    hosts.contains(&address.to_string())
+}
+
+impl Cloud {
+    /// Starts a cloud: from now on devices are served.
+    ///
+    /// # Errors
+    /// One clear line for whatever stands in the way; nothing is left running.
+    pub async fn start(config: Config) -> Result<Cloud, StartError> {
+        let folder = DataFolder::open(&config.data)?;
+        let lock = folder.lock()?;
+        let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits)?;
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let store = Arc::new(Store::open(&folder).await?);
+        let (intake, queue) = log_intake::queue();
+        let shared = Arc::new(share(config, store.clone(), intake));
+        let (stop, stopped) = oneshot::channel();
+        tracing::info!(%address, data = %folder.path().display(), "cloud started");
+        Ok(Cloud {
+            gateway: tokio::spawn(gateway.run(listener, stopped, serve(&shared))),
+            log_writer: tokio::spawn(log_intake::run(store.clone(), queue)),
+            pruner: tokio::spawn(prune(Arc::downgrade(&store), shared.limits.clone())),
+            shared,
+            folder,
+            address,
+            stop,
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends: no connection is accepted, every device is told *shutting down*, log lines on their way are stored. Takes a second more
+    /// than twice [`Limits::farewell_timeout`] at most.
+    pub async fn stop(self) {
+        let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
+        self.shared.registry.close();
+        let _ = self.stop.send(());
+        let _ = self.gateway.await;
+        self.pruner.abort();
+        let store = self.shared.store.clone();
+        // The last sender of the queue of log lines; the writer ends when it has written what is there.
+        drop(self.shared);
+        let mut log_writer = self.log_writer;
+        if timeout(patience, &mut log_writer).await.is_err() {
+            log_writer.abort();
+        }
+        let _ = timeout(patience, store.close()).await;
+        tracing::info!("cloud stopped");
+    }
+
+    /// Makes a new device known and gives the identity it is to show. The private key is kept nowhere else.
+    ///
+    /// # Errors
+    /// A name that is taken or no name, and the store's own errors.
+    pub async fn provision(&self, name: Option<&str>) -> Result<Identity, ProvisionError> {
+        issue(&self.folder, &self.shared.store, name).await
+    }
+
+    /// What happens at the devices from now on. A listener far behind misses events and is told so.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Whether a device is connected.
+    pub fn is_connected(&self, device: DeviceId) -> bool {
+        self.shared.registry.is_connected(device)
+    }
+
+    /// Wants a device's log lines until `expires` (milliseconds since 1970; `None`: without end), or no longer, and tells it so if
+    /// it is connected.
+    pub async fn set_logging(
+        &self,
+        device: DeviceId,
+        wanted: bool,
+        expires: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.shared.store.set_logging(device, wanted, expires).await?;
+        self.shared.registry.tell(device, Command::Logging(wanted));
+        Ok(())
+    }
+
+    /// Forgets a device; if it is connected, its connection ends. `false` when there was none.
+    pub async fn remove_device(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let removed = self.shared.store.remove_device(device).await?;
+        self.shared.registry.tell(device, Command::End(Ending::Revoked));
+        Ok(removed)
+    }
+}
+
+/// Makes a device known in the data folder, whether or not a cloud runs on it.
+///
+/// # Errors
+/// As [`Cloud::provision`], and the data folder's own.
+pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, ProvisionError> {
+    let folder = DataFolder::open(data)?;
+    let store = Store::open(&folder).await?;
+    let identity = issue(&folder, &store, name).await;
+    store.close().await;
+    identity
+}
+
+async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result<Identity, ProvisionError> {
+    let identity = folder.authority()?.issue_device(DeviceId::random());
+    store.add_device(identity.device_id, name, identity.fingerprint()).await?;
+    Ok(identity)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
+        _ => StartError::Listen(address, error),
+    })
+}
+
+fn share(config: Config, store: Arc<Store>, log_intake: log_intake::Intake) -> Shared {
+    Shared {
+        epoch: Epoch::start(),
+        connector: Arc::new(Connector::new(config.destinations, &config.limits)),
+        limits: config.limits,
+        require_tls: config.require_tls,
+        store,
+        registry: Arc::default(),
+        log_intake,
+        events: broadcast::channel(EVENT_QUEUE).0,
+    }
+}
+
+/// What the gateway does with a connection it has admitted.
+fn serve(
+    shared: &Arc<Shared>,
+) -> impl Fn(crate::gateway::Admitted) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + 'static
+{
+    let shared = shared.clone();
+    move |admitted| Box::pin(session::serve(shared.clone(), admitted))
+}
+
+/// Removes old log lines now and then, as long as anyone else has the store.
+async fn prune(store: Weak<Store>, limits: Limits) {
+    let mut ticks = interval(limits.log_prune_interval.max(Duration::from_secs(1)));
+    loop {
+        ticks.tick().await;
+        let Some(store) = store.upgrade() else { return };
+        let retention = LogRetention { lines: limits.log_lines, age: limits.log_age };
+        if let Err(error) = store.prune_logs(retention).await {
+            tracing::error!(%error, "old log lines cannot be removed");
+        }
+    }
+}

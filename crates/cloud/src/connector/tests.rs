@@ -1,0 +1,280 @@
+use std::net::Ipv4Addr;
+
+use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
+
+use super::*;
+
+/// An authority brokers and their clients get certificates from.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    der: Vec<u8>,
+}
+
+/// A certificate and its key, DER.
+struct Signed {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let der = params.self_signed(&key).expect("a certificate").der().to_vec();
+        Authority { issuer: Issuer::new(params, key), der }
+    }
+
+    fn sign(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> Signed {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a name");
+        adjust(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").der().to_vec();
+        Signed { certificate, key: key.serialize_der() }
+    }
+}
+
+const OLD: &[&SupportedProtocolVersion] = &[&TLS12];
+
+/// How a broker of the tests behaves.
+struct Broker {
+    signed: Signed,
+    versions: &'static [&'static SupportedProtocolVersion],
+    clients: Option<Vec<u8>>,
+}
+
+impl Broker {
+    fn with(signed: Signed) -> Broker {
+        Broker { signed, versions: ALL_VERSIONS, clients: None }
+    }
+
+    /// Serves one connection after another: `hello` back for every byte.
+    async fn serve(self) -> u16 {
+        let key = PrivateKeyDer::try_from(self.signed.key).expect("a key");
+        let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(self.versions);
+        let builder = builder.expect("versions");
+        let builder = match self.clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(roots(&[authority]).expect("one"), provider())
+                    .build()
+                    .expect("a verifier"),
+            ),
+        };
+        let config = builder.with_single_cert(vec![self.signed.certificate.into()], key).expect("they match");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let acceptor = TlsAcceptor::from(Arc::new(config.clone()));
+                if let Ok(mut stream) = acceptor.accept(tcp).await {
+                    let _ = stream.read(&mut [0]).await;
+                    let _ = stream.write_all(b"hello").await;
+                    let _ = stream.shutdown().await;
+                }
+            }
+        });
+        port
+    }
+}
+
+fn connector() -> Connector {
+    Connector::new(Destinations::with_loopback(), &Limits::default())
+}
+
+fn target(host: &str, port: u16, tls: impl Into<Option<TlsTarget>>) -> Target {
+    Target { host: host.to_owned(), port, tls: tls.into() }
+}
+
+fn trusting(authority: &Authority) -> TlsTarget {
+    TlsTarget { authorities: vec![authority.der.clone()], ..TlsTarget::default() }
+}
+
+/// Connects and exchanges a few bytes.
+async fn exchange(target: Target) -> Result<Vec<u8>, ConnectError> {
+    let mut stream = connector().connect(target).await?;
+    let mut answer = Vec::new();
+    let _ = stream.write_all(b"?").await;
+    let _ = stream.flush().await;
+    stream.read_to_end(&mut answer).await.map_err(|_| ConnectError::Socket)?;
+    Ok(answer)
+}
+
+async fn failure(target: Target) -> ConnectError {
+    connector().connect(target).await.err().expect("no connection")
+}
+
+/// Shows M46, D42.
+#[tokio::test]
+async fn without_tls_the_bytes_go_plain() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.expect("a byte");
+        stream.write_all(b"plain").await.expect("written");
+        byte
+    });
+    assert_eq!(exchange(target("127.0.0.1", port, None)).await, Ok(b"plain".to_vec()));
+    assert_eq!(served.await.expect("served"), *b"?");
+}
+
+/// Shows M47, M49.
+#[tokio::test]
+async fn a_broker_is_reached_by_name_and_by_address_when_its_certificate_says_so() {
+    let authority = Authority::new();
+    let named = Broker::with(authority.sign("localhost", |_| ())).serve().await;
+    assert_eq!(exchange(target("localhost", named, trusting(&authority))).await, Ok(b"hello".to_vec()));
+    assert_eq!(failure(target("127.0.0.1", named, trusting(&authority))).await, ConnectError::Socket);
+    let addressed = Broker::with(authority.sign("127.0.0.1", |_| ())).serve().await;
+    assert_eq!(exchange(target("127.0.0.1", addressed, trusting(&authority))).await, Ok(b"hello".to_vec()));
+}
+
+#[tokio::test]
+async fn a_broker_that_knows_only_tls_1_2_is_reached() {
+    let authority = Authority::new();
+    let mut broker = Broker::with(authority.sign("localhost", |_| ()));
+    broker.versions = OLD;
+    let port = broker.serve().await;
+    assert_eq!(exchange(target("localhost", port, trusting(&authority))).await, Ok(b"hello".to_vec()));
+}
+
+/// Shows M20.
+#[tokio::test]
+async fn an_authority_not_named_is_unknown() {
+    let authority = Authority::new();
+    let port = Broker::with(authority.sign("localhost", |_| ())).serve().await;
+    let other = trusting(&Authority::new());
+    assert_eq!(failure(target("localhost", port, other)).await, ConnectError::UnknownCa);
+}
+
+/// Shows M20, D42.
+#[tokio::test]
+async fn without_a_list_the_mozilla_roots_decide() {
+    let port = Broker::with(Authority::new().sign("localhost", |_| ())).serve().await;
+    let tls = Some(TlsTarget::default());
+    assert_eq!(failure(target("localhost", port, tls)).await, ConnectError::UnknownCa);
+    assert!(mozilla_roots().len() > 50);
+}
+
+/// Shows M21.
+#[tokio::test]
+async fn a_certificate_that_has_run_out_is_told_apart() {
+    let authority = Authority::new();
+    let signed = authority.sign("localhost", |params| {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    });
+    let port = Broker::with(signed).serve().await;
+    assert_eq!(
+        failure(target("localhost", port, trusting(&authority))).await,
+        ConnectError::CertificateExpired
+    );
+}
+
+/// Shows M21.
+#[tokio::test]
+async fn a_certificate_for_another_host_or_of_the_future_is_a_socket_error() {
+    let authority = Authority::new();
+    let other = Broker::with(authority.sign("other.example", |_| ())).serve().await;
+    assert_eq!(failure(target("localhost", other, trusting(&authority))).await, ConnectError::Socket);
+    let signed = authority.sign("localhost", |params| params.not_before = date_time_ymd(3000, 1, 1));
+    let future = Broker::with(signed).serve().await;
+    assert_eq!(failure(target("localhost", future, trusting(&authority))).await, ConnectError::Socket);
+}
+
+/// Shows M43, M47, M50.
+#[tokio::test]
+async fn a_broker_that_asks_for_a_certificate_gets_the_applications() {
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let mut broker = Broker::with(authority.sign("localhost", |_| ()));
+    broker.clients = Some(clients.der.clone());
+    let port = broker.serve().await;
+    let client = clients.sign("client", |_| ());
+    let tls = TlsTarget {
+        authorities: vec![authority.der.clone()],
+        chain: vec![client.certificate],
+        key: client.key,
+    };
+    assert_eq!(exchange(target("localhost", port, Some(tls))).await, Ok(b"hello".to_vec()));
+    let refused = exchange(target("localhost", port, trusting(&authority))).await;
+    assert_eq!(refused, Err(ConnectError::Socket), "without a certificate the broker closes");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_used_are_refused_before_anything_is_sent() {
+    let authority = Authority::new();
+    let (one, other) = (authority.sign("client", |_| ()), authority.sign("client", |_| ()));
+    let with = |authorities: Vec<Vec<u8>>, chain: Vec<Vec<u8>>, key: &[u8]| {
+        // Port 1 of an address that is never dialled.
+        target("192.0.2.1", 1, Some(TlsTarget { authorities, chain, key: key.to_vec() }))
+    };
+    for target in [
+        with(vec![b"no certificate".to_vec()], vec![], b""),
+        with(vec![authority.der.clone()], vec![one.certificate.clone()], b"no key"),
+        with(vec![authority.der.clone()], vec![one.certificate.clone()], &other.key),
+        with(vec![], vec![b"no certificate".to_vec()], &one.key),
+    ] {
+        assert_eq!(failure(target).await, ConnectError::InvalidCredentials);
+    }
+}
+
+/// Shows M19.
+#[tokio::test]
+async fn a_name_without_an_address_is_not_resolved() {
+    for host in ["broker.invalid", "", "two words", "nul\0l", "[::1", "häuser.invalid"] {
+        assert_eq!(failure(target(host, 1883, None)).await, ConnectError::NameNotResolved, "{host:?}");
+    }
+}
+
+/// Shows M21.
+#[tokio::test]
+async fn a_closed_port_or_a_plain_broker_is_a_socket_error() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    drop(listener);
+    assert_eq!(failure(target("127.0.0.1", port, None)).await, ConnectError::Socket);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let _ = stream.write_all(b"\x20\x02\x00\x00 this is not TLS").await;
+    });
+    assert_eq!(failure(target("127.0.0.1", port, Some(TlsTarget::default()))).await, ConnectError::Socket);
+}
+
+/// A broker that takes the connection and says nothing must not hold the device for ever.
+#[tokio::test]
+async fn a_silent_broker_runs_out_of_time() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let limits = Limits { connect_timeout: Duration::from_millis(50), ..Limits::default() };
+    let connector = Connector::new(Destinations::with_loopback(), &limits);
+    let tls = Some(TlsTarget::default());
+    let failed = connector.connect(target("127.0.0.1", port, tls)).await.err();
+    assert_eq!(failed, Some(ConnectError::Socket));
+}
+
+/// Shows D62.
+#[tokio::test]
+async fn a_destination_that_is_not_open_is_not_dialled_by_name_or_address() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let connector = Connector::new(Destinations::public(), &Limits::default());
+    for host in
+        ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "127.1", "0"]
+    {
+        let failed = connector.connect(target(host, port, None)).await.err();
+        assert_eq!(failed, Some(ConnectError::NotAllowed), "{host}");
+    }
+    assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody came");
+}

@@ -1,0 +1,248 @@
+//! The data folder: everything a cloud keeps, in one place that can be copied away while the cloud is stopped.
+//!
+//! | file | content |
+//! |---|---|
+//! | `VERSION` | the number of this format; written last when the folder is made, so that it says the rest is there |
+//! | `authority.pem` | certificate of the authority that devices and cloud trust |
+//! | `authority.key` | its private key, mode 0600 |
+//! | `secret.key` | the key stored secrets are sealed with, 32 bytes, mode 0600 |
+//! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm` |
+//! | `lock` | locked by the running cloud |
+//! | `setup.lock` | locked for the moment in which the folder or the database is made or brought up to date |
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::authority::{Authority, AuthorityError};
+use crate::chance;
+
+/// Number of the format this cloud reads and writes.
+pub const FORMAT: u32 = 1;
+
+const VERSION: &str = "VERSION";
+const AUTHORITY: &str = "authority.pem";
+const AUTHORITY_KEY: &str = "authority.key";
+const SECRET_KEY: &str = "secret.key";
+const DATABASE: &str = "cloud.db";
+const LOCK: &str = "lock";
+const SETUP_LOCK: &str = "setup.lock";
+
+/// What may lie in a folder whose making was interrupted.
+const PARTS: [&str; 5] = [AUTHORITY, AUTHORITY_KEY, SECRET_KEY, LOCK, SETUP_LOCK];
+
+/// Mode of a file only the cloud's own user may read.
+const PRIVATE: u32 = 0o600;
+
+/// Why a data folder cannot be used. Each message is one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The folder has files in it and no `VERSION`.
+    #[error("{0} is not empty and not a cloud's data folder; name an empty or new folder")]
+    NotOurs(PathBuf),
+    /// The folder was written by a cloud with another format.
+    #[error("{folder} has data format {found}, this cloud reads format {FORMAT}")]
+    OtherFormat {
+        /// The folder.
+        folder: PathBuf,
+        /// What its `VERSION` says.
+        found: String,
+    },
+    /// Another cloud is running on it.
+    #[error("{0} is in use by another running cloud")]
+    InUse(PathBuf),
+    /// A private file can be read by others.
+    #[error("{0} can be read by others; make it readable by its owner only (chmod 600)")]
+    Exposed(PathBuf),
+    /// A file is there but not what it should be.
+    #[error("{0} is damaged: {1}")]
+    Damaged(PathBuf, &'static str),
+    /// The authority cannot be used.
+    #[error("{0}: {1}")]
+    Authority(PathBuf, AuthorityError),
+    /// The operating system refused.
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+}
+
+/// A data folder of this cloud's format, complete.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// Held while a cloud runs on the folder, or while it is set up.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl DataFolder {
+    /// Opens the folder at `path`, making it if there is none or it is empty.
+    ///
+    /// # Errors
+    /// Everything of [`DataError`] but [`DataError::InUse`].
+    pub fn open(path: &Path) -> Result<DataFolder, DataError> {
+        let folder = DataFolder { path: path.to_owned() };
+        make_directory(path)?;
+        if !folder.has_version()? {
+            folder.check_unused()?;
+            let _lock = folder.lock_for_setup()?;
+            folder.make()?;
+        }
+        folder.check_version()?;
+        Ok(folder)
+    }
+
+    /// Takes the folder for a running cloud.
+    ///
+    /// # Errors
+    /// [`DataError::InUse`] when another has it.
+    pub fn lock(&self) -> Result<FolderLock, DataError> {
+        let file = self.lock_file(LOCK)?;
+        match file.try_lock() {
+            Ok(()) => Ok(FolderLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(DataError::InUse(self.path.clone())),
+            Err(TryLockError::Error(error)) => Err(DataError::File(self.path.join(LOCK), error)),
+        }
+    }
+
+    /// Waits for the short lock under which the folder and the database are made and brought up to date.
+    pub(crate) fn lock_for_setup(&self) -> Result<FolderLock, DataError> {
+        let file = self.lock_file(SETUP_LOCK)?;
+        file.lock().map_err(|error| DataError::File(self.path.join(SETUP_LOCK), error))?;
+        Ok(FolderLock { _file: file })
+    }
+
+    /// The authority kept here.
+    pub fn authority(&self) -> Result<Authority, DataError> {
+        let key_path = self.path.join(AUTHORITY_KEY);
+        check_private(&key_path)?;
+        let certificate = read_text(&self.path.join(AUTHORITY))?;
+        let key = read_text(&key_path)?;
+        Authority::from_pem(&certificate, &key).map_err(|error| DataError::Authority(key_path, error))
+    }
+
+    /// The key secrets are sealed with.
+    pub(crate) fn secret_key(&self) -> Result<[u8; 32], DataError> {
+        let path = self.path.join(SECRET_KEY);
+        check_private(&path)?;
+        let bytes = read(&path)?;
+        bytes.try_into().map_err(|_| DataError::Damaged(path, "it is not 32 bytes long"))
+    }
+
+    /// Where the database is.
+    pub fn database(&self) -> PathBuf {
+        self.path.join(DATABASE)
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn has_version(&self) -> Result<bool, DataError> {
+        let path = self.path.join(VERSION);
+        path.try_exists().map_err(|error| DataError::File(path, error))
+    }
+
+    fn check_version(&self) -> Result<(), DataError> {
+        let found = read_text(&self.path.join(VERSION))?.trim().to_owned();
+        if found == FORMAT.to_string() {
+            return Ok(());
+        }
+        Err(DataError::OtherFormat { folder: self.path.clone(), found: printable(&found) })
+    }
+
+    /// Refuses a folder that holds anything a cloud did not put there.
+    fn check_unused(&self) -> Result<(), DataError> {
+        let listing = |error| DataError::File(self.path.clone(), error);
+        for entry in fs::read_dir(&self.path).map_err(listing)? {
+            let name = entry.map_err(listing)?.file_name();
+            let ours = name.to_str().is_some_and(|name| {
+                PARTS.contains(&name) || name == VERSION || name.ends_with(TEMPORARY_SUFFIX)
+            });
+            if !ours {
+                return Err(DataError::NotOurs(self.path.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is missing, `VERSION` last. Nothing is in use before that, so parts of an interrupted making are replaced.
+    fn make(&self) -> Result<(), DataError> {
+        if self.has_version()? {
+            return Ok(());
+        }
+        let authority = Authority::generate();
+        write_new(&self.path.join(AUTHORITY_KEY), authority.key_pem().as_bytes(), PRIVATE)?;
+        write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), 0o644)?;
+        write_new(&self.path.join(SECRET_KEY), &chance::bytes::<32>(), PRIVATE)?;
+        write_new(&self.path.join(VERSION), format!("{FORMAT}\n").as_bytes(), 0o644)
+    }
+
+    fn lock_file(&self, name: &str) -> Result<File, DataError> {
+        let path = self.path.join(name);
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(PRIVATE)
+            .open(&path)
+            .map_err(|error| DataError::File(path, error))
+    }
+}
+
+const TEMPORARY_SUFFIX: &str = ".new";
+
+fn make_directory(path: &Path) -> Result<(), DataError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| DataError::File(path.to_owned(), error))
+}
+
+/// Puts a whole file in place at once, on the disk before its name is.
+pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), DataError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(TEMPORARY_SUFFIX);
+    let temporary = PathBuf::from(name);
+    let written = write_file(&temporary, content, mode)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| sync_parent(path));
+    written.map_err(|error| DataError::File(path.to_owned(), error))
+}
+
+fn write_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+fn check_private(path: &Path) -> Result<(), DataError> {
+    let metadata = fs::metadata(path).map_err(|error| DataError::File(path.to_owned(), error))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(DataError::Exposed(path.to_owned()));
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(|error| DataError::File(path.to_owned(), error))
+}
+
+fn read_text(path: &Path) -> Result<String, DataError> {
+    fs::read_to_string(path).map_err(|error| DataError::File(path.to_owned(), error))
+}
+
+/// At most a few characters of a foreign text, safe for one line.
+fn printable(text: &str) -> String {
+    text.chars().take(16).filter(|character| !character.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests;

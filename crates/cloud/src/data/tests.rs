@@ -1,0 +1,98 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::tempdir;
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("there").permissions().mode() & 0o777
+}
+
+fn refusal(path: &Path) -> String {
+    DataFolder::open(path).expect_err("refused").to_string()
+}
+
+#[test]
+fn a_new_folder_is_made_complete_and_private() {
+    let parent = tempdir().expect("a folder");
+    let path = parent.path().join("deep/data");
+    let folder = DataFolder::open(&path).expect("made");
+    assert_eq!(fs::read_to_string(path.join("VERSION")).expect("there"), "1\n");
+    assert_eq!(mode(&path), 0o700);
+    assert_eq!(mode(&path.join("authority.key")), 0o600);
+    assert_eq!(mode(&path.join("secret.key")), 0o600);
+    assert!(folder.authority().is_ok());
+    assert!(folder.secret_key().is_ok());
+}
+
+#[test]
+fn opening_again_keeps_the_keys() {
+    let parent = tempdir().expect("a folder");
+    let first = DataFolder::open(parent.path()).expect("made");
+    let again = DataFolder::open(parent.path()).expect("opened");
+    let pem = |folder: &DataFolder| folder.authority().expect("an authority").certificate_pem().to_owned();
+    assert_eq!(pem(&first), pem(&again));
+    assert_eq!(first.secret_key().expect("a key"), again.secret_key().expect("a key"));
+}
+
+#[test]
+fn a_folder_of_another_format_is_refused_in_one_line() {
+    let parent = tempdir().expect("a folder");
+    DataFolder::open(parent.path()).expect("made");
+    fs::write(parent.path().join("VERSION"), "2\nmore").expect("written");
+    let told = refusal(parent.path());
+    assert_eq!(told, format!("{} has data format 2more, this cloud reads format 1", parent.path().display()));
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_refused_and_left_alone() {
+    let parent = tempdir().expect("a folder");
+    fs::write(parent.path().join("letter.txt"), "dear").expect("written");
+    assert!(refusal(parent.path()).contains("is not empty and not a cloud's data folder"));
+    assert_eq!(fs::read_dir(parent.path()).expect("there").count(), 1);
+}
+
+#[test]
+fn an_interrupted_making_is_finished() {
+    let parent = tempdir().expect("a folder");
+    fs::write(parent.path().join("authority.key"), "half").expect("written");
+    fs::write(parent.path().join("authority.pem.new"), "half").expect("written");
+    let folder = DataFolder::open(parent.path()).expect("made");
+    assert!(folder.authority().is_ok());
+}
+
+#[test]
+fn two_clouds_never_share_a_folder() {
+    let parent = tempdir().expect("a folder");
+    let folder = DataFolder::open(parent.path()).expect("made");
+    let held = folder.lock().expect("free");
+    let told =
+        DataFolder::open(parent.path()).expect("opening is free").lock().expect_err("held").to_string();
+    assert_eq!(told, format!("{} is in use by another running cloud", parent.path().display()));
+    drop(held);
+    assert!(folder.lock().is_ok());
+}
+
+#[test]
+fn a_missing_exposed_or_foreign_key_is_refused() {
+    let parent = tempdir().expect("a folder");
+    let folder = DataFolder::open(parent.path()).expect("made");
+    let key = parent.path().join("authority.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).expect("set");
+    assert!(matches!(folder.authority(), Err(DataError::Exposed(_))));
+    write_new(&key, Authority::generate().key_pem().as_bytes(), 0o600).expect("written");
+    assert!(matches!(folder.authority(), Err(DataError::Authority(_, AuthorityError::Mismatch))));
+    fs::remove_file(parent.path().join("secret.key")).expect("removed");
+    assert!(matches!(folder.secret_key(), Err(DataError::File(..))));
+    write_new(&parent.path().join("secret.key"), b"short", 0o600).expect("written");
+    assert!(matches!(folder.secret_key(), Err(DataError::Damaged(..))));
+}
+
+#[test]
+fn a_path_that_is_a_file_is_refused() {
+    let parent = tempdir().expect("a folder");
+    let path = parent.path().join("file");
+    fs::write(&path, "").expect("written");
+    assert!(matches!(DataFolder::open(&path), Err(DataError::File(..))));
+}

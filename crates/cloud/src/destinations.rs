@@ -1,0 +1,245 @@
+//! Where the cloud may connect on a device's behalf (D62).
+//!
+//! The judgement is on addresses, after the name was resolved and on the very address that is then dialled, so that a name cannot be
+//! pointed elsewhere between the two.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A block of addresses: the first `length` bits of `address` are common to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    address: IpAddr,
+    length: u8,
+}
+
+/// A text that is no [`Range`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address range (like 10.0.0.0/8 or fd00::/8)")]
+pub struct RangeError(String);
+
+/// Which destinations are open: every public address, and the ranges the operator allows.
+#[derive(Debug, Clone, Default)]
+pub struct Destinations {
+    allowed: Vec<Range>,
+}
+
+/// IPv4 blocks that are not the public internet (RFC 6890 and successors), and one public address that is a metadata service.
+const CLOSED_V4: [(Ipv4Addr, u8); 16] = [
+    (Ipv4Addr::UNSPECIFIED, 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 0, 2, 0), 24),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(198, 18, 0, 0), 15),
+    (Ipv4Addr::new(198, 51, 100, 0), 24),
+    (Ipv4Addr::new(203, 0, 113, 0), 24),
+    (Ipv4Addr::new(224, 0, 0, 0), 4),
+    (Ipv4Addr::new(240, 0, 0, 0), 4),
+];
+
+/// The one IPv6 block from which public addresses are given out; everything else is closed.
+const PUBLIC_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+
+/// Blocks within it that are not public: protocol assignments (Teredo among them) and documentation.
+const CLOSED_V6: [(Ipv6Addr, u8); 3] = [
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
+    (Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0x3FFF, 0, 0, 0, 0, 0, 0, 0), 20),
+];
+
+impl Range {
+    /// The block of addresses that share the first `length` bits with `address`; `None` when the address has fewer bits.
+    pub fn new(address: IpAddr, length: u8) -> Option<Range> {
+        (length <= bits(address).1).then_some(Range { address, length })
+    }
+
+    /// Whether `address` is in the block.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let ((own, width), (other, other_width)) = (bits(self.address), bits(address));
+        let shift = u32::from(width - self.length);
+        width == other_width && own.checked_shr(shift) == other.checked_shr(shift)
+    }
+}
+
+impl FromStr for Range {
+    type Err = RangeError;
+
+    /// Reads `address/length`, or an address alone.
+    fn from_str(text: &str) -> Result<Range, RangeError> {
+        let parsed = match text.split_once('/') {
+            Some((address, length)) => address.parse().ok().zip(length.parse().ok()),
+            None => text.parse().ok().map(|address| (address, bits(address).1)),
+        };
+        parsed
+            .and_then(|(address, length)| Range::new(address, length))
+            .ok_or_else(|| RangeError(text.to_owned()))
+    }
+}
+
+impl Destinations {
+    /// The public internet alone.
+    pub fn public() -> Destinations {
+        Destinations::default()
+    }
+
+    /// The public internet and the machine the cloud runs on: for development.
+    pub fn with_loopback() -> Destinations {
+        Destinations::public()
+            .allow(Range { address: Ipv4Addr::new(127, 0, 0, 0).into(), length: 8 })
+            .allow(Range { address: Ipv6Addr::LOCALHOST.into(), length: 128 })
+    }
+
+    /// Every address there is.
+    pub fn everywhere() -> Destinations {
+        Destinations::public()
+            .allow(Range { address: Ipv4Addr::UNSPECIFIED.into(), length: 0 })
+            .allow(Range { address: Ipv6Addr::UNSPECIFIED.into(), length: 0 })
+    }
+
+    /// Opens one more range.
+    pub fn allow(mut self, range: Range) -> Destinations {
+        self.allowed.push(range);
+        self
+    }
+
+    /// Whether the cloud may connect to `address`.
+    pub fn is_open(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.allowed.iter().any(|range| range.contains(address)) || is_public(address)
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !CLOSED_V4.iter().any(|&(block, length)| is_in(block.into(), length, address.into()))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let within = |(block, length): (Ipv6Addr, u8)| is_in(block.into(), length, address.into());
+    match address.segments() {
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) carry an IPv4 address, which is where the packets end up.
+        [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
+        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
+        _ => within(PUBLIC_V6) && !CLOSED_V6.into_iter().any(within),
+    }
+}
+
+fn embedded(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))
+}
+
+fn is_in(block: IpAddr, length: u8, address: IpAddr) -> bool {
+    Range { address: block, length }.contains(address)
+}
+
+/// An address as a number, and how many bits it has.
+fn bits(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_open(destinations: &Destinations, address: &str) -> bool {
+        destinations.is_open(address.parse().expect("an address"))
+    }
+
+    /// Shows D62.
+    #[test]
+    fn only_public_addresses_are_open() {
+        let public = Destinations::public();
+        for address in [
+            "127.0.0.1",
+            "127.255.255.255",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "168.63.129.16",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.19.0.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:db8::1",
+            "64:ff9b:1::1",
+        ] {
+            assert!(!is_open(&public, address), "{address}");
+        }
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "172.15.255.255",
+            "172.32.0.0",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "2606:4700::1111",
+            "2a00::1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2002:101:101::1",
+        ] {
+            assert!(is_open(&public, address), "{address}");
+        }
+    }
+
+    /// Shows D62.
+    #[test]
+    fn the_operator_opens_ranges() {
+        let destinations = Destinations::public().allow("10.8.0.0/16".parse().expect("a range"));
+        assert!(is_open(&destinations, "10.8.255.255"));
+        assert!(is_open(&destinations, "::ffff:10.8.0.1"));
+        assert!(!is_open(&destinations, "10.9.0.0"));
+        assert!(!is_open(&destinations, "127.0.0.1"));
+    }
+
+    /// Shows D62.
+    #[test]
+    fn development_opens_loopback_and_nothing_else() {
+        let local = Destinations::with_loopback();
+        assert!(is_open(&local, "127.0.0.1") && is_open(&local, "::1"));
+        assert!(!is_open(&local, "169.254.169.254") && !is_open(&local, "192.168.0.1"));
+        assert!(
+            is_open(&Destinations::everywhere(), "192.168.0.1")
+                && is_open(&Destinations::everywhere(), "fe80::1")
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_range_is_refused() {
+        for text in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "host/8", "10.0.0.0/-1"] {
+            assert_eq!(text.parse::<Range>(), Err(RangeError(text.to_owned())));
+        }
+        assert_eq!("::1".parse::<Range>(), Ok(Range { address: Ipv6Addr::LOCALHOST.into(), length: 128 }));
+    }
+}

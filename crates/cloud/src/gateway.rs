@@ -1,0 +1,223 @@
+//! The door: who may come in, and what it costs to be turned away.
+//!
+//! TLS 1.3 only, certificates of the cloud's own authority on both sides, ALPN `openvisor/1`. A connection that is not a device's
+//! costs one task and one TLS state until it says something wrong or its time is over, and there are only so many of these.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::crypto::ring::Ticketer;
+use tokio_rustls::rustls::server::{Acceptor, NoServerSessionStorage, WebPkiClientVerifier};
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+
+use crate::authority::{Authority, AuthorityError, Fingerprint, fingerprint};
+use crate::certificate::common_name;
+use crate::connector::provider;
+use crate::device_id::DeviceId;
+use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
+use crate::refusals::Refusals;
+use crate::sources::{Full, Place, Quota};
+
+/// The name of the link's protocol in the handshake.
+pub const ALPN: &[u8] = b"openvisor/1";
+
+/// Why a connection was turned away.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("too many connections")]
+    Connections,
+    #[error("too many connections from this source")]
+    SourceConnections,
+    #[error("too many unfinished handshakes")]
+    Handshakes,
+    #[error("too many unfinished handshakes from this source")]
+    SourceHandshakes,
+    #[error("the handshake took too long")]
+    Timeout,
+    #[error("the handshake failed: {0}")]
+    Handshake(io::Error),
+    #[error("the client does not speak openvisor/1")]
+    Protocol,
+    #[error("the certificate does not name a device")]
+    Name,
+}
+
+/// A connection whose other end has shown a certificate of the authority.
+pub(crate) struct Admitted {
+    /// The device the certificate names. Whether the cloud still knows it is for the session to ask.
+    pub(crate) device: DeviceId,
+    /// Which certificate it was.
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) address: SocketAddr,
+    pub(crate) stream: TlsStream<TcpStream>,
+    /// Kept as long as the connection.
+    pub(crate) place: Place,
+}
+
+/// The door and its bounds.
+pub(crate) struct Gateway {
+    tls: Arc<ServerConfig>,
+    connections: Quota,
+    handshakes: Quota,
+    handshake_timeout: Duration,
+    farewell_timeout: Duration,
+    refusals: Refusals,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        authority: &Authority,
+        hosts: &[String],
+        limits: &Limits,
+    ) -> Result<Gateway, AuthorityError> {
+        Ok(Gateway {
+            tls: Arc::new(tls_config(authority, hosts)?),
+            connections: Quota::new(limits.connections, limits.connections_per_source),
+            handshakes: Quota::new(limits.handshakes, limits.handshakes_per_source),
+            handshake_timeout: limits.handshake_timeout,
+            farewell_timeout: limits.farewell_timeout,
+            refusals: Refusals::new(REFUSAL_REPORT_INTERVAL),
+        })
+    }
+
+    /// Lets connections in until told to stop, then waits a bounded time for those inside to end. `serve` is run for every
+    /// connection admitted and is to end by itself soon after the stop.
+    pub(crate) async fn run<S, F>(self, listener: TcpListener, mut stop: oneshot::Receiver<()>, serve: S)
+    where
+        S: Fn(Admitted) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send,
+    {
+        let gateway = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => gateway.clone().receive(stream, address, &serve, &mut tasks),
+                    Err(error) => pause(&error).await,
+                },
+                Some(_) = tasks.join_next() => {}
+                _ = &mut stop => break,
+            }
+        }
+        drop(listener);
+        // Half a second more than a session gives itself, so that its own bound is the one that counts.
+        let all = async { while tasks.join_next().await.is_some() {} };
+        let _ = timeout(gateway.farewell_timeout + Duration::from_millis(500), all).await;
+        tasks.shutdown().await;
+    }
+
+    /// Gives a new connection its places and its task, or drops it.
+    fn receive<S, F>(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        serve: &S,
+        tasks: &mut JoinSet<()>,
+    ) where
+        S: Fn(Admitted) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send,
+    {
+        let (place, handshake_place) = match self.places(address) {
+            Ok(places) => places,
+            Err(refusal) => return self.refusals.note(address, &refusal),
+        };
+        let serve = serve.clone();
+        tasks.spawn(async move {
+            // Boxed, so that a connection at rest does not keep the room the handshake took.
+            let admission = Box::pin(self.admit(stream, address, place, handshake_place));
+            match admission.await {
+                Ok(admitted) => serve(admitted).await,
+                Err(refusal) => self.refusals.note(address, &refusal),
+            }
+        });
+    }
+
+    fn places(&self, address: SocketAddr) -> Result<(Place, Place), Refusal> {
+        let place = self.connections.take(address.ip()).map_err(|full| match full {
+            Full::Total => Refusal::Connections,
+            Full::Source => Refusal::SourceConnections,
+        })?;
+        let handshake_place = self.handshakes.take(address.ip()).map_err(|full| match full {
+            Full::Total => Refusal::Handshakes,
+            Full::Source => Refusal::SourceHandshakes,
+        })?;
+        Ok((place, handshake_place))
+    }
+
+    async fn admit(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        place: Place,
+        _handshake_place: Place,
+    ) -> Result<Admitted, Refusal> {
+        stream.set_nodelay(true).map_err(Refusal::Handshake)?;
+        let shaken = timeout(self.handshake_timeout, self.shake_hands(stream)).await;
+        let stream = shaken.map_err(|_| Refusal::Timeout)??;
+        let (device, fingerprint) = identify(&stream)?;
+        Ok(Admitted { device, fingerprint, address, stream, place })
+    }
+
+    async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
+        let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+        let start = acceptor.await.map_err(Refusal::Handshake)?;
+        // The library turns away whoever offers other names, and lets in whoever offers none.
+        if start.client_hello().alpn().is_none() {
+            return Err(Refusal::Protocol);
+        }
+        start.into_stream(self.tls.clone()).await.map_err(Refusal::Handshake)
+    }
+}
+
+/// The device that the certificate at the other end names.
+fn identify(stream: &TlsStream<TcpStream>) -> Result<(DeviceId, Fingerprint), Refusal> {
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates().and_then(<[_]>::first).ok_or(Refusal::Name)?;
+    let device = common_name(certificate).and_then(DeviceId::parse).ok_or(Refusal::Name)?;
+    Ok((device, fingerprint(certificate)))
+}
+
+fn tls_config(authority: &Authority, hosts: &[String]) -> Result<ServerConfig, AuthorityError> {
+    let certificate = authority.issue_server(hosts)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().clone()).map_err(|_| AuthorityError::Certificate)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|_| AuthorityError::Certificate)?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider knows TLS 1.3")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(certificate.chain, certificate.key)
+        .map_err(|_| AuthorityError::Key)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    set_resumption(&mut config);
+    Ok(config)
+}
+
+/// One ticket a connection and nothing kept here: what resumption needs travels with the device, sealed.
+fn set_resumption(config: &mut ServerConfig) {
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
+    if let Ok(ticketer) = Ticketer::new() {
+        config.ticketer = ticketer;
+    }
+}
+
+async fn pause(error: &io::Error) {
+    tracing::error!(%error, "no connection can be accepted");
+    sleep(ACCEPT_PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+use std::net::Ipv4Addr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::{self, ClientConfig, SupportedProtocolVersion};
+
+use super::*;
+use crate::authority::Identity;
+
+/// A gateway whose sessions say the device's id and then wait for the other end to leave.
+struct House {
+    address: SocketAddr,
+    authority: Authority,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl House {
+    async fn open(limits: Limits) -> House {
+        let authority = Authority::generate();
+        let gateway = Gateway::new(&authority, &["localhost".to_owned()], &limits).expect("a host name");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(gateway.run(listener, stopped, |mut admitted: Admitted| async move {
+            let _place = admitted.place;
+            let _ = admitted.stream.write_all(admitted.device.as_str().as_bytes()).await;
+            let _ = admitted.stream.flush().await;
+            let _ = admitted.stream.read(&mut [0]).await;
+        }));
+        House { address, authority, stop, running }
+    }
+
+    async fn dial(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.expect("the port is open")
+    }
+
+    /// Connects as a client would, and reads what the session says; `None` when turned away.
+    async fn visit(&self, config: ClientConfig) -> Option<String> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, self.dial().await).await.ok()?;
+        let mut said = [0; DeviceId::LENGTH];
+        stream.read_exact(&mut said).await.ok()?;
+        String::from_utf8(said.to_vec()).ok()
+    }
+
+    /// Whether a device of this house is served.
+    async fn serves(&self) -> bool {
+        let identity = self.authority.issue_device(DeviceId::random());
+        self.visit(client(&identity, &self.authority)).await.as_deref() == Some(identity.device_id.as_str())
+    }
+
+    async fn close(self) {
+        self.stop.send(()).expect("still running");
+        timeout(Duration::from_secs(10), self.running)
+            .await
+            .expect("stops in time")
+            .expect("without a panic");
+    }
+}
+
+fn client(identity: &Identity, authority: &Authority) -> ClientConfig {
+    client_speaking(&TLS13, identity, authority)
+}
+
+fn client_speaking(
+    version: &'static SupportedProtocolVersion,
+    identity: &Identity,
+    authority: &Authority,
+) -> ClientConfig {
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    let mut config = anonymous(version, authority)
+        .with_client_auth_cert(vec![certificate], key)
+        .expect("they belong together");
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config
+}
+
+type Anonymous = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
+
+fn anonymous(version: &'static SupportedProtocolVersion, authority: &Authority) -> Anonymous {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().clone()).expect("a certificate");
+    let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]);
+    builder.expect("a version the provider knows").with_root_certificates(roots)
+}
+
+/// Reads until the other end closes; whether it did so within the time.
+async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
+    let mut all = Vec::new();
+    timeout(within, stream.read_to_end(&mut all)).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_device_is_known_by_the_name_in_its_certificate() {
+    let house = House::open(Limits::default()).await;
+    assert!(house.serves().await);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_turned_away() {
+    let house = House::open(Limits::default()).await;
+    let stranger = Authority::generate().issue_device(DeviceId::random());
+    assert_eq!(house.visit(client(&stranger, &house.authority)).await, None);
+    assert!(house.serves().await);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_is_turned_away() {
+    let house = House::open(Limits::default()).await;
+    let mut config = anonymous(&TLS13, &house.authority).with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    assert_eq!(house.visit(config).await, None);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn tls_1_2_is_turned_away() {
+    let house = House::open(Limits::default()).await;
+    let identity = house.authority.issue_device(DeviceId::random());
+    assert_eq!(house.visit(client_speaking(&TLS12, &identity, &house.authority)).await, None);
+    assert!(house.serves().await);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn another_protocol_or_none_is_turned_away() {
+    let house = House::open(Limits::default()).await;
+    let identity = house.authority.issue_device(DeviceId::random());
+    for protocols in [vec![b"openvisor/2".to_vec()], vec![b"h2".to_vec()], vec![]] {
+        let mut config = client(&identity, &house.authority);
+        config.alpn_protocols = protocols;
+        assert_eq!(house.visit(config).await, None);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_clouds_own_certificate_does_not_make_a_device() {
+    let house = House::open(Limits::default()).await;
+    // The authority vouches for the cloud's own certificate too, but only as a server.
+    let server = house.authority.issue_server(&["localhost".to_owned()]).expect("a name");
+    let builder = anonymous(&TLS13, &house.authority);
+    let mut config = builder.with_client_auth_cert(server.chain, server.key).expect("they belong together");
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    assert_eq!(house.visit(config).await, None);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn garbage_is_dropped_at_once_and_others_are_served() {
+    let house = House::open(Limits::default()).await;
+    for garbage in [&b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..], &[0; 64], &[0xFF; 4096]] {
+        let mut stream = house.dial().await;
+        stream.write_all(garbage).await.expect("written");
+        assert!(is_closed(&mut stream, Duration::from_secs(5)).await);
+    }
+    assert!(house.serves().await);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_handshake_left_half_open_ends_by_itself() {
+    let house =
+        House::open(Limits { handshake_timeout: Duration::from_millis(200), ..Limits::default() }).await;
+    let mut silent = house.dial().await;
+    assert!(house.serves().await, "others are served meanwhile");
+    assert!(is_closed(&mut silent, Duration::from_secs(5)).await);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn half_open_handshakes_are_bounded() {
+    let limits =
+        Limits { handshakes_per_source: 8, handshake_timeout: Duration::from_mins(1), ..Limits::default() };
+    let house = House::open(limits).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(house.dial().await);
+    }
+    for _ in 0..100 {
+        let mut extra = house.dial().await;
+        assert!(
+            is_closed(&mut extra, Duration::from_secs(5)).await,
+            "beyond the bound it is dropped at once"
+        );
+    }
+    assert!(!house.serves().await, "the source is full");
+    drop(held);
+    while !house.serves().await {
+        tokio::task::yield_now().await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
+    let house = House::open(Limits { connections_per_source: 1, ..Limits::default() }).await;
+    let identity = house.authority.issue_device(DeviceId::random());
+    let name = ServerName::try_from("localhost").expect("a name");
+    let config = Arc::new(client(&identity, &house.authority));
+    let first =
+        TlsConnector::from(config).connect(name, house.dial().await).await.expect("the first is let in");
+    assert!(!house.serves().await);
+    drop(first);
+    while !house.serves().await {
+        tokio::task::yield_now().await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn stopping_ends_within_its_bound_whatever_the_others_do() {
+    let limits = Limits { farewell_timeout: Duration::from_millis(50), ..Limits::default() };
+    let house = House::open(limits).await;
+    let identity = house.authority.issue_device(DeviceId::random());
+    let name = ServerName::try_from("localhost").expect("a name");
+    let config = Arc::new(client(&identity, &house.authority));
+    let _deaf = TlsConnector::from(config).connect(name, house.dial().await).await.expect("let in");
+    let _half = house.dial().await;
+    house.close().await;
+}
+
+/// A device that reconnects with a ticket is still named: the session ticket carries who it is.
+#[tokio::test]
+async fn a_resumed_connection_is_the_same_device() {
+    let house = House::open(Limits::default()).await;
+    let identity = house.authority.issue_device(DeviceId::random());
+    let connector = TlsConnector::from(Arc::new(client(&identity, &house.authority)));
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = connector.connect(name, house.dial().await).await.expect("let in");
+        let mut said = [0; DeviceId::LENGTH];
+        stream.read_exact(&mut said).await.expect("the session speaks");
+        assert_eq!(said, identity.device_id.as_str().as_bytes());
+        kinds.push(stream.get_ref().1.handshake_kind().expect("done"));
+    }
+    assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
+    house.close().await;
+}

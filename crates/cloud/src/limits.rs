@@ -1,0 +1,102 @@
+//! Every bound of the cloud, with the value it has unless the operator says otherwise.
+
+use std::time::Duration;
+
+/// Longest key of a configuration item or secret, in characters, all printable ASCII (D63).
+pub const MAX_KEY: usize = 100;
+
+/// Longest value of a configuration item or secret, in bytes of UTF-8.
+pub const MAX_VALUE: usize = 4096;
+
+/// Longest unique name of a device, in bytes.
+pub const MAX_NAME: usize = 64;
+
+/// Bytes taken from a socket at a time. The buffer is on the stack of the worker, so that an idle connection owns none.
+pub const READ_CHUNK: usize = 8 * 1024;
+
+/// Bytes waiting to go to a device above which nothing more is read from it.
+pub const DEVICE_BACKLOG: usize = 128 * 1024;
+
+/// Log lines a device may have waiting for the store above which nothing more is read from it.
+pub const LOG_BACKLOG: usize = 64;
+
+/// Rounds one device's task may take before it lets others run.
+pub const SESSION_ROUNDS: usize = 16;
+
+/// Lookups and connections being made that one device may have at a time; one of each for every channel a device can have.
+pub const DEVICE_PENDING: usize = 32;
+
+/// Capacity of the queue of log lines on their way to the database, all devices together.
+pub const LOG_QUEUE: usize = 1024;
+
+/// Log lines written in one transaction.
+pub const LOG_BATCH: usize = 256;
+
+/// Events a slow listener may be behind before it misses some.
+pub const EVENT_QUEUE: usize = 1024;
+
+/// Name look-ups running at a time, all devices together; each holds a thread.
+pub const RESOLVER_THREADS: usize = 32;
+
+/// Connections to the database.
+pub const DATABASE_CONNECTIONS: u32 = 4;
+
+/// How long the wall clock given to a device stays good before it is told again (D25).
+pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Shortest time between two log lines about refused connections; those between are counted.
+pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pause after the operating system refused to give out a connection (no file descriptors left, for one).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bounds an operator may set.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Device connections at a time.
+    pub connections: usize,
+    /// Device connections at a time from one address (IPv6: one /64).
+    pub connections_per_source: usize,
+    /// Connections at a time that have not finished the TLS handshake.
+    pub handshakes: usize,
+    /// Of these, from one address (IPv6: one /64).
+    pub handshakes_per_source: usize,
+    /// Time a connection has for the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Seconds a device may be silent before it must say that it is there.
+    pub keepalive: u32,
+    /// Messages a second one channel may receive (D51).
+    pub messages_a_second: u32,
+    /// Time a session has for its last words before the connection is dropped, also when the cloud stops.
+    pub farewell_timeout: Duration,
+    /// Time a name look-up may take.
+    pub resolve_timeout: Duration,
+    /// Time a broker has for TCP and TLS, name look-up not counted.
+    pub connect_timeout: Duration,
+    /// Log lines kept for one device; older ones go.
+    pub log_lines: u32,
+    /// How long a log line is kept.
+    pub log_age: Duration,
+    /// How often log lines beyond these two are removed.
+    pub log_prune_interval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 20_000,
+            connections_per_source: 20_000,
+            handshakes: 1024,
+            handshakes_per_source: 256,
+            handshake_timeout: Duration::from_secs(10),
+            keepalive: relay::limits::KEEPALIVE,
+            messages_a_second: relay::limits::MESSAGES_A_SECOND,
+            farewell_timeout: Duration::from_secs(2),
+            resolve_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(15),
+            log_lines: 10_000,
+            log_age: Duration::from_hours(7 * 24),
+            log_prune_interval: Duration::from_mins(10),
+        }
+    }
+}

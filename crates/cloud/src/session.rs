@@ -1,0 +1,387 @@
+//! A device's session: one task that owns the relay core, feeds it with what happens, and does what it says.
+//!
+//! Nothing is handed between tasks on the way of a byte: the task polls the device's connection, its broker connections, its
+//! look-ups and its timer in turn. Read buffers are on the worker's stack, so a session at rest owns no buffer at all.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use link::connection::ByeReason;
+use relay::{ConnectionId, DeviceRelay, Input, LookedUp, LookupId, Output};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
+
+use crate::clock::{wall_micros, wall_millis};
+use crate::connector::Transport;
+use crate::device_id::DeviceId;
+use crate::events::{Disconnection, EventKind};
+use crate::gateway::Admitted;
+use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
+use crate::log_intake::Lane;
+use crate::pipe::Pipe;
+use crate::registry::{Command, Ending};
+use crate::shared::Shared;
+use crate::store::{Device, LogLine, Value};
+
+mod broker;
+mod translate;
+
+use broker::{Broker, Happened};
+
+type Lookup = Pin<Box<dyn Future<Output = Vec<Value>> + Send>>;
+
+/// Serves a connection from its admission to its end.
+pub(crate) async fn serve(shared: Arc<Shared>, admitted: Admitted) {
+    let Admitted { device, fingerprint, address, stream, place } = admitted;
+    let known = shared.store.device(device).await;
+    let (logging, refused) = match known {
+        Ok(Some(Device { fingerprint: current, logging, .. })) if current == fingerprint => (logging, None),
+        Ok(_) => (false, Some(Ending::Revoked)),
+        Err(error) => {
+            tracing::error!(%device, %error, "the store cannot be asked about a device");
+            (false, Some(Ending::Internal))
+        }
+    };
+    let mut session = Session::new(shared.clone(), device, stream, logging);
+    if let Some(ending) = refused {
+        tracing::warn!(%device, %address, ?ending, "device refused");
+        session.end(ending);
+        poll_fn(|context| session.poll(context)).await;
+        return;
+    }
+    let Some((_stay, commands)) = shared.registry.enter(device) else { return };
+    session.commands = Some(commands);
+    session.live(address).await;
+    drop(place);
+}
+
+/// One connected device.
+struct Session {
+    shared: Arc<Shared>,
+    device: DeviceId,
+    /// From `HELLO`; names the start of the device its log lines belong to.
+    boot: u32,
+    relay: DeviceRelay,
+    link: Pipe<TlsStream<TcpStream>>,
+    brokers: Vec<Broker>,
+    lookups: Vec<(LookupId, Lookup)>,
+    logs: Lane,
+    commands: Option<mpsc::Receiver<Command>>,
+    timer: Pin<Box<Sleep>>,
+    /// When the device is next told the time.
+    wall_clock: Instant,
+    leaving: Option<Leaving>,
+}
+
+/// The session says its last words.
+struct Leaving {
+    reason: ByeReason,
+    deadline: Instant,
+}
+
+impl Session {
+    fn new(shared: Arc<Shared>, device: DeviceId, stream: TlsStream<TcpStream>, logging: bool) -> Session {
+        let now = shared.epoch.now();
+        let settings = translate::settings(&shared, logging);
+        let logs = Lane::new(shared.log_intake.clone());
+        Session {
+            relay: DeviceRelay::new(now, settings),
+            link: Pipe::new(stream),
+            brokers: Vec::new(),
+            lookups: Vec::new(),
+            logs,
+            commands: None,
+            timer: Box::pin(sleep_until(Instant::now())),
+            wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
+            leaving: None,
+            boot: 0,
+            shared,
+            device,
+        }
+    }
+
+    async fn live(&mut self, address: SocketAddr) {
+        self.tell(EventKind::Connected { address });
+        tracing::info!(device = %self.device, %address, "device connected");
+        let reason = poll_fn(|context| self.poll(context)).await;
+        tracing::info!(device = %self.device, ?reason, "device disconnected");
+        self.tell(EventKind::Disconnected { reason });
+    }
+
+    /// Works until there is nothing to do; ready when the session is over.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Disconnection> {
+        for _ in 0..SESSION_ROUNDS {
+            self.execute();
+            match self.round(context) {
+                Round::Worked => {}
+                Round::Idle => return Poll::Pending,
+                Round::Over(reason) => return Poll::Ready(reason),
+            }
+        }
+        // Others want to run too.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes one turn with everything that may have something.
+    fn round(&mut self, context: &mut Context<'_>) -> Round {
+        let mut worked = self.poll_commands(context);
+        match self.poll_link(context) {
+            Ok(moved) => worked |= moved,
+            Err(reason) => return Round::Over(reason),
+        }
+        if self.leaving.is_none() {
+            worked |= self.poll_brokers(context);
+            worked |= self.poll_lookups(context);
+        }
+        worked |= self.poll_logs(context);
+        worked |= self.poll_timer(context);
+        if self.is_out_of_patience() {
+            return Round::Over(Disconnection::TimedOut);
+        }
+        if worked { Round::Worked } else { Round::Idle }
+    }
+
+    /// Gives the core an input. A rule the device broke is its end; the core has the `BYE` ready.
+    fn feed(&mut self, input: Input<'_>) {
+        let now = self.shared.epoch.now();
+        if let Err(violation) = self.relay.handle(now, input) {
+            tracing::warn!(device = %self.device, ?violation, "the device broke a rule of the link");
+        }
+    }
+
+    /// Does what the core says until it has nothing more to say.
+    fn execute(&mut self) {
+        while let Some(output) = self.relay.poll() {
+            match output {
+                Output::Link(bytes) => self.link.push(&bytes),
+                Output::OpenConnection { connection, target } => self.open(connection, target),
+                Output::Send { connection, bytes } => self.with_pipe(connection, |pipe| pipe.push(&bytes)),
+                Output::Close { connection, abort } => self.close(connection, abort),
+                Output::PauseReading { connection } => {
+                    self.with_pipe(connection, |pipe| pipe.set_reading(false));
+                }
+                Output::ResumeReading { connection } => {
+                    self.with_pipe(connection, |pipe| pipe.set_reading(true));
+                }
+                Output::Lookup { lookup, keys } => self.look_up(lookup, keys),
+                Output::Log(line) => self.log(line),
+                Output::Hello(hello) => self.greet(hello),
+                Output::Notice(notice) => self.tell(EventKind::Notice(notice)),
+                Output::Disconnect { reason } => self.leave(reason),
+            }
+        }
+    }
+}
+
+impl Session {
+    fn poll_commands(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(commands) = &mut self.commands else { return false };
+        match commands.poll_recv(context) {
+            Poll::Ready(Some(Command::End(ending))) => self.end(ending),
+            Poll::Ready(Some(Command::Logging(enabled))) => self.feed(Input::Logging { enabled }),
+            Poll::Ready(None) => self.end(Ending::Replaced),
+            Poll::Pending => return false,
+        }
+        true
+    }
+
+    /// Writes to and reads from the device.
+    fn poll_link(&mut self, context: &mut Context<'_>) -> Result<bool, Disconnection> {
+        let mut buffer = [0; READ_CHUNK];
+        if let Some(leaving) = &self.leaving {
+            let closed = self.link.poll_close(context, &mut buffer).is_ready();
+            return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
+        }
+        let mut worked = match self.link.poll_write(context) {
+            Poll::Ready(written) => written.map(|_| true).map_err(|_| Disconnection::Lost)?,
+            Poll::Pending => false,
+        };
+        let held_back = self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full();
+        self.link.set_reading(!held_back);
+        if let Poll::Ready(read) = self.link.poll_read(context, &mut buffer) {
+            let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
+            self.feed(Input::Link(bytes));
+            worked = true;
+        }
+        Ok(worked)
+    }
+
+    fn poll_brokers(&mut self, context: &mut Context<'_>) -> bool {
+        let mut buffer = [0; READ_CHUNK];
+        let mut worked = false;
+        let mut index = 0;
+        while let Some(broker) = self.brokers.get_mut(index) {
+            let connection = broker.id;
+            index += 1;
+            let Poll::Ready(happened) = broker.poll(context, &mut buffer) else { continue };
+            worked = true;
+            if matches!(happened, Happened::Failed(_) | Happened::Closed { .. }) {
+                index -= 1;
+                self.brokers.remove(index);
+            }
+            self.feed(translate::happened(connection, happened));
+        }
+        worked
+    }
+
+    fn poll_lookups(&mut self, context: &mut Context<'_>) -> bool {
+        let mut worked = false;
+        let mut index = 0;
+        while let Some((lookup, future)) = self.lookups.get_mut(index) {
+            let lookup = *lookup;
+            let Poll::Ready(values) = future.as_mut().poll(context) else {
+                index += 1;
+                continue;
+            };
+            drop(self.lookups.remove(index));
+            let values = translate::values(values);
+            self.feed(Input::LookedUp(LookedUp { lookup, values }));
+            worked = true;
+        }
+        worked
+    }
+
+    fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
+        let mut worked = self.logs.poll_send(context);
+        if let Some(sequence) = self.logs.poll_stored(context) {
+            self.feed(Input::LogStored { sequence });
+            worked = true;
+        }
+        worked
+    }
+
+    /// Wakes the core when it asked for it. The timer is moved forward only, and looked at again when it goes off too early:
+    /// most of the time the next thing to wait for only moves away.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
+        let due = self.due();
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
+        while self.timer.as_mut().poll(context).is_ready() {
+            if due <= Instant::now() {
+                self.timer.as_mut().reset(due + IDLE_TIMER);
+                self.timeout();
+                return true;
+            }
+            self.timer.as_mut().reset(due);
+        }
+        false
+    }
+
+    fn due(&self) -> Instant {
+        if let Some(leaving) = &self.leaving {
+            return leaving.deadline;
+        }
+        let core = self.relay.next_timeout().map(|millis| self.shared.epoch.instant(millis));
+        core.map_or(self.wall_clock, |core| core.min(self.wall_clock))
+    }
+
+    fn timeout(&mut self) {
+        if self.leaving.is_some() {
+            return;
+        }
+        if self.wall_clock <= Instant::now() {
+            self.wall_clock += WALL_CLOCK_INTERVAL;
+            self.feed(Input::WallClock { micros: wall_micros() });
+        }
+        self.feed(Input::Timeout);
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.deadline <= Instant::now())
+    }
+}
+
+/// What the core asks for.
+impl Session {
+    fn open(&mut self, connection: ConnectionId, target: relay::Target) {
+        let connector = self.shared.connector.clone();
+        let target = translate::target(target);
+        let connecting = Box::pin(async move { connector.connect(target).await });
+        self.brokers.push(Broker::new(connection, connecting));
+    }
+
+    fn with_pipe(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Pipe<Box<dyn Transport>>)) {
+        let broker = self.brokers.iter_mut().find(|broker| broker.id == connection);
+        if let Some(pipe) = broker.and_then(Broker::pipe) {
+            act(pipe);
+        }
+    }
+
+    /// Ends a broker connection: at once, or in good order and beside the session, which has no more to do with it.
+    fn close(&mut self, connection: ConnectionId, abort: bool) {
+        let Some(index) = self.brokers.iter().position(|broker| broker.id == connection) else { return };
+        let broker = self.brokers.remove(index);
+        let Some(mut pipe) = broker.into_pipe().filter(|_| !abort) else { return };
+        let patience = self.shared.limits.farewell_timeout;
+        tokio::spawn(async move {
+            let closed = poll_fn(|context| pipe.poll_close(context, &mut [0; READ_CHUNK]));
+            let _ = timeout(patience, closed).await;
+        });
+    }
+
+    fn look_up(&mut self, lookup: LookupId, keys: Vec<relay::LookupKey>) {
+        let (shared, device) = (self.shared.clone(), self.device);
+        let wanted: Vec<_> = keys.into_iter().map(translate::wanted).collect();
+        let future = async move {
+            shared.store.look_up(device, &wanted).await.unwrap_or_else(|error| {
+                tracing::error!(%device, %error, "configuration cannot be read");
+                vec![Value::Unavailable; wanted.len()]
+            })
+        };
+        self.lookups.push((lookup, Box::pin(future)));
+    }
+
+    fn log(&mut self, line: relay::LogLine) {
+        let relay::LogLine { sequence, clock_micros: clock, text } = line;
+        self.tell(EventKind::Log { sequence, clock, text: text.clone() });
+        let (device, boot, received) = (self.device, self.boot, wall_millis());
+        self.logs.push(LogLine { device, boot, sequence, clock, received, text });
+    }
+
+    fn greet(&mut self, hello: relay::HelloInfo) {
+        let relay::HelloInfo { boot, wake_reason, image, .. } = hello;
+        self.boot = boot;
+        self.logs.note_seen(self.device, image);
+        self.tell(EventKind::Started { boot, wake_reason, image });
+    }
+
+    /// Ends the session from outside.
+    fn end(&mut self, ending: Ending) {
+        let reason = translate::reason(ending);
+        self.feed(Input::Shutdown { reason });
+        self.execute();
+        self.leave(reason);
+    }
+
+    /// Nothing more is done but to send the last words. Every broker connection ends without `DISCONNECT` (D52).
+    fn leave(&mut self, reason: ByeReason) {
+        if self.leaving.is_none() {
+            let deadline = Instant::now() + self.shared.limits.farewell_timeout;
+            self.leaving = Some(Leaving { reason, deadline });
+            self.brokers = Vec::new();
+            self.lookups = Vec::new();
+        }
+    }
+
+    fn tell(&self, kind: EventKind) {
+        self.shared.tell(self.device, kind);
+    }
+}
+
+/// How far away the timer is put when nothing is known to wait for.
+const IDLE_TIMER: Duration = Duration::from_hours(24);
+
+/// What a turn came to.
+enum Round {
+    Worked,
+    Idle,
+    Over(Disconnection),
+}

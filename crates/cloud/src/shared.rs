@@ -1,0 +1,35 @@
+//! What every session of one cloud shares.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::clock::{Epoch, wall_millis};
+use crate::connector::Connector;
+use crate::device_id::DeviceId;
+use crate::events::{Event, EventKind};
+use crate::limits::Limits;
+use crate::log_intake::Intake;
+use crate::registry::Registry;
+use crate::store::Store;
+
+/// The cloud as a session sees it.
+pub(crate) struct Shared {
+    pub(crate) epoch: Epoch,
+    pub(crate) limits: Limits,
+    pub(crate) require_tls: bool,
+    pub(crate) store: Arc<Store>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) log_intake: Intake,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+impl Shared {
+    /// Puts something on the timeline, if anyone listens.
+    pub(crate) fn tell(&self, device: DeviceId, kind: EventKind) {
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(Event { device, at: wall_millis(), kind });
+        }
+    }
+}

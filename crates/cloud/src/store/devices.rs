@@ -1,0 +1,181 @@
+//! The devices an account has.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::{Store, StoreError};
+use crate::authority::Fingerprint;
+use crate::clock::wall_millis;
+use crate::device_id::DeviceId;
+use crate::limits;
+
+/// A device as the store knows it. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// The unique name people gave it.
+    pub name: Option<String>,
+    /// Fingerprint of the one certificate it is known by.
+    pub fingerprint: Fingerprint,
+    /// Whether its log lines are wanted now.
+    pub logging: bool,
+    /// SHA-256 of the application it reported last; `None` when it never connected.
+    pub image: Option<[u8; 32]>,
+    /// When it connected last.
+    pub seen: Option<i64>,
+    /// When it was made known.
+    pub created: i64,
+    /// When people changed it last.
+    pub updated: i64,
+}
+
+/// A query for whole devices, ended by what the caller says.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, fingerprint, logging, logging_expires, image, seen, created, updated FROM devices ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Makes a device known, with the certificate it will show.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`], [`StoreError::NameTaken`], the database's own.
+    pub async fn add_device(
+        &self,
+        id: DeviceId,
+        name: Option<&str>,
+        fingerprint: Fingerprint,
+    ) -> Result<(), StoreError> {
+        check_name(name)?;
+        let added = sqlx::query(
+            "INSERT INTO devices (id, account, name, fingerprint, logging, created, updated) \
+             VALUES ($1, $2, $3, $4, 1, $5, $5)",
+        )
+        .bind(id.as_str())
+        .bind(&*self.account)
+        .bind(name)
+        .bind(&fingerprint[..])
+        .bind(wall_millis())
+        .execute(&self.pool)
+        .await;
+        added.map(|_| ()).map_err(|error| name_taken(error, name))
+    }
+
+    /// The device with this id.
+    pub async fn device(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
+        let query = sqlx::query(select!("WHERE account = $1 AND id = $2"));
+        let row = query.bind(&*self.account).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(device).transpose()
+    }
+
+    /// The device with this id or this unique name.
+    pub async fn device_named(&self, name: &str) -> Result<Option<Device>, StoreError> {
+        let query = sqlx::query(select!("WHERE account = $1 AND (id = $2 OR name = $2)"));
+        let row = query.bind(&*self.account).bind(name).fetch_optional(&self.pool).await?;
+        row.as_ref().map(device).transpose()
+    }
+
+    /// Every device, the oldest first.
+    pub async fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        let query = sqlx::query(select!("WHERE account = $1 ORDER BY created, id"));
+        query.bind(&*self.account).fetch_all(&self.pool).await?.iter().map(device).collect()
+    }
+
+    /// Forgets a device with everything that belongs to it. `false` when there was none.
+    pub async fn remove_device(&self, id: DeviceId) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for sql in [
+            "DELETE FROM configs WHERE device = $1",
+            "DELETE FROM secrets WHERE device = $1",
+            "DELETE FROM logs WHERE device = $1",
+        ] {
+            sqlx::query(sql).bind(id.as_str()).execute(&mut *transaction).await?;
+        }
+        let query = sqlx::query("DELETE FROM devices WHERE account = $1 AND id = $2");
+        let removed = query.bind(&*self.account).bind(id.as_str()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(removed.rows_affected() == 1)
+    }
+
+    /// Sets or clears a device's unique name.
+    pub async fn rename_device(&self, id: DeviceId, name: Option<&str>) -> Result<(), StoreError> {
+        check_name(name)?;
+        let query = sqlx::query("UPDATE devices SET name = $1, updated = $2 WHERE account = $3 AND id = $4");
+        let query = query.bind(name).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
+        let changed = query.execute(&self.pool).await.map_err(|error| name_taken(error, name))?;
+        changed_one(changed.rows_affected(), id)
+    }
+
+    /// Wants a device's log lines until `expires` (milliseconds since 1970; `None`: without end), or no longer.
+    pub async fn set_logging(
+        &self,
+        id: DeviceId,
+        wanted: bool,
+        expires: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let query = sqlx::query(
+            "UPDATE devices SET logging = $1, logging_expires = $2, updated = $3 WHERE account = $4 AND id = $5",
+        );
+        let query = query.bind(i64::from(wanted)).bind(expires).bind(wall_millis());
+        let changed = query.bind(&*self.account).bind(id.as_str()).execute(&self.pool).await?;
+        changed_one(changed.rows_affected(), id)
+    }
+
+    /// Notes that devices have connected now, and which application each runs.
+    pub async fn devices_seen(&self, seen: &[(DeviceId, [u8; 32])]) -> Result<(), StoreError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.pool.begin().await?;
+        for (id, image) in seen {
+            let query = sqlx::query("UPDATE devices SET image = $1, seen = $2 WHERE id = $3");
+            let query = query.bind(&image[..]).bind(wall_millis()).bind(id.as_str());
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+fn device(row: &AnyRow) -> Result<Device, StoreError> {
+    let fingerprint: Vec<u8> = row.try_get(2)?;
+    let image: Option<Vec<u8>> = row.try_get(5)?;
+    Ok(Device {
+        id: DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))?,
+        name: row.try_get(1)?,
+        fingerprint: fingerprint.try_into().map_err(|_| StoreError::Damaged("fingerprint"))?,
+        logging: logging_wanted(row.try_get(3)?, row.try_get(4)?),
+        image: image.map(|image| image.try_into().map_err(|_| StoreError::Damaged("hash"))).transpose()?,
+        seen: row.try_get(6)?,
+        created: row.try_get(7)?,
+        updated: row.try_get(8)?,
+    })
+}
+
+fn logging_wanted(logging: i64, expires: Option<i64>) -> bool {
+    logging != 0 && expires.is_none_or(|expires| wall_millis() < expires)
+}
+
+/// A name that looks like an id could stand for another device where either is accepted.
+fn check_name(name: Option<&str>) -> Result<(), StoreError> {
+    let Some(name) = name else { return Ok(()) };
+    let like_an_id = name.len() == DeviceId::LENGTH && name.starts_with("UV");
+    let fits = (1..=limits::MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
+    if fits && !like_an_id { Ok(()) } else { Err(StoreError::Name) }
+}
+
+fn name_taken(error: sqlx::Error, name: Option<&str>) -> StoreError {
+    match (name, error.as_database_error()) {
+        (Some(name), Some(cause)) if cause.is_unique_violation() => StoreError::NameTaken(name.to_owned()),
+        _ => StoreError::Database(error),
+    }
+}
+
+fn changed_one(rows: u64, id: DeviceId) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::NoDevice(id.to_string())) }
+}

@@ -1,0 +1,205 @@
+//! Configuration items and secrets, of the whole account or of one device.
+
+use sqlx::Row;
+
+use super::{Store, StoreError};
+use crate::clock::wall_millis;
+use crate::device_id::DeviceId;
+use crate::limits::{MAX_KEY, MAX_VALUE};
+
+/// Whose an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole account's: every device may fetch it.
+    Account,
+    /// One device's.
+    Device(DeviceId),
+}
+
+/// A configuration item. The time is milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// When it was set last.
+    pub updated: i64,
+}
+
+/// A secret as people may see it: that it exists. The time is milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its key.
+    pub key: String,
+    /// When it was set last.
+    pub updated: i64,
+}
+
+/// An item a device asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of the device asking, else of its account.
+    pub device_scope: bool,
+    /// A secret, else a configuration item.
+    pub secret: bool,
+    /// Its key, as the device sent it.
+    pub key: Vec<u8>,
+}
+
+/// What a device gets for [`Wanted`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// The value.
+    Found(Vec<u8>),
+    /// There is no such item.
+    Missing,
+    /// The store cannot be asked now.
+    Unavailable,
+    /// The key is not 1 to 100 printable ASCII characters (D63).
+    InvalidKey,
+}
+
+impl Scope {
+    /// The `device` column: the id, or nothing for the account.
+    fn column(&self) -> &str {
+        match self {
+            Scope::Account => "",
+            Scope::Device(id) => id.as_str(),
+        }
+    }
+}
+
+impl Store {
+    /// Sets a configuration item. `true` when it is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`], [`StoreError::Value`], [`StoreError::NoDevice`], the database's own.
+    pub async fn set_config(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        check(key, value)?;
+        self.check_scope(scope).await?;
+        let new = self.config(scope, key).await?.is_none();
+        let query = sqlx::query(
+            "INSERT INTO configs (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated",
+        );
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key).bind(value).bind(wall_millis());
+        query.execute(&self.pool).await?;
+        Ok(new)
+    }
+
+    /// One configuration item.
+    pub async fn config(&self, scope: Scope, key: &str) -> Result<Option<Config>, StoreError> {
+        let query = sqlx::query(
+            "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 AND key = $3",
+        );
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
+        query.fetch_optional(&self.pool).await?.map(|row| config(&row)).transpose()
+    }
+
+    /// Every configuration item of a scope, by key.
+    pub async fn configs(&self, scope: Scope) -> Result<Vec<Config>, StoreError> {
+        let query = sqlx::query(
+            "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 ORDER BY key",
+        );
+        let rows = query.bind(&*self.account).bind(scope.column()).fetch_all(&self.pool).await?;
+        rows.iter().map(config).collect()
+    }
+
+    /// Removes a configuration item. `false` when there was none.
+    pub async fn remove_config(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("DELETE FROM configs WHERE account = $1 AND device = $2 AND key = $3");
+        let removed = query.bind(&*self.account).bind(scope.column()).bind(key).execute(&self.pool).await?;
+        Ok(removed.rows_affected() == 1)
+    }
+
+    /// Sets a secret. `true` when it is new.
+    ///
+    /// # Errors
+    /// As [`Store::set_config`].
+    pub async fn set_secret(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        check(key, value)?;
+        self.check_scope(scope).await?;
+        let new = self.sealed(scope, key).await?.is_none();
+        let query = sqlx::query(
+            "INSERT INTO secrets (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated",
+        );
+        let sealed = self.seal.seal(&[&self.account, scope.column(), key], value.as_bytes());
+        let query =
+            query.bind(&*self.account).bind(scope.column()).bind(key).bind(sealed).bind(wall_millis());
+        query.execute(&self.pool).await?;
+        Ok(new)
+    }
+
+    /// Every secret of a scope, by key, without the values.
+    pub async fn secrets(&self, scope: Scope) -> Result<Vec<Secret>, StoreError> {
+        let query =
+            sqlx::query("SELECT key, updated FROM secrets WHERE account = $1 AND device = $2 ORDER BY key");
+        let rows = query.bind(&*self.account).bind(scope.column()).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(Secret { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
+    }
+
+    /// Removes a secret. `false` when there was none.
+    pub async fn remove_secret(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("DELETE FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
+        let removed = query.bind(&*self.account).bind(scope.column()).bind(key).execute(&self.pool).await?;
+        Ok(removed.rows_affected() == 1)
+    }
+
+    /// What `device` asks for, one value for each item, in order.
+    pub async fn look_up(&self, device: DeviceId, wanted: &[Wanted]) -> Result<Vec<Value>, StoreError> {
+        let mut values = Vec::with_capacity(wanted.len());
+        for item in wanted {
+            values.push(self.look_up_one(device, item).await?);
+        }
+        Ok(values)
+    }
+
+    async fn look_up_one(&self, device: DeviceId, wanted: &Wanted) -> Result<Value, StoreError> {
+        let Some(key) = std::str::from_utf8(&wanted.key).ok().filter(|key| is_key(key)) else {
+            return Ok(Value::InvalidKey);
+        };
+        let scope = if wanted.device_scope { Scope::Device(device) } else { Scope::Account };
+        let value = if wanted.secret {
+            self.secret(scope, key).await?
+        } else {
+            self.config(scope, key).await?.map(|config| config.value.into_bytes())
+        };
+        Ok(value.map_or(Value::Missing, Value::Found))
+    }
+
+    async fn secret(&self, scope: Scope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(sealed) = self.sealed(scope, key).await? else { return Ok(None) };
+        let value = self.seal.open(&[&self.account, scope.column(), key], &sealed);
+        value.map(Some).ok_or(StoreError::Damaged("secret"))
+    }
+
+    async fn sealed(&self, scope: Scope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = sqlx::query("SELECT value FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
+        let row = query.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    async fn check_scope(&self, scope: Scope) -> Result<(), StoreError> {
+        let Scope::Device(id) = scope else { return Ok(()) };
+        self.device(id).await?.map(|_| ()).ok_or_else(|| StoreError::NoDevice(id.to_string()))
+    }
+}
+
+fn config(row: &sqlx::any::AnyRow) -> Result<Config, StoreError> {
+    Ok(Config { key: row.try_get(0)?, value: row.try_get(1)?, updated: row.try_get(2)? })
+}
+
+fn check(key: &str, value: &str) -> Result<(), StoreError> {
+    if !is_key(key) {
+        return Err(StoreError::Key);
+    }
+    if value.len() > MAX_VALUE { Err(StoreError::Value) } else { Ok(()) }
+}
+
+/// 1 to 100 printable ASCII characters; the space is one (D63).
+fn is_key(key: &str) -> bool {
+    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}

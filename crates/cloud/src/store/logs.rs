@@ -1,0 +1,106 @@
+//! The log lines devices sent, kept for a time and up to a number.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::{Store, StoreError};
+use crate::clock::wall_millis;
+use crate::device_id::DeviceId;
+
+/// A log line of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The device.
+    pub device: DeviceId,
+    /// The number of the device's start, from its `HELLO`.
+    pub boot: u32,
+    /// The line's number since that start, from 1; a gap shows a loss (D70).
+    pub sequence: u32,
+    /// The device's own time, microseconds since its start.
+    pub clock: u64,
+    /// When the cloud got it, milliseconds since 1970.
+    pub received: i64,
+    /// The text, as the application posted it.
+    pub text: Vec<u8>,
+}
+
+/// How long and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRetention {
+    /// Lines kept for one device.
+    pub lines: u32,
+    /// How long a line is kept.
+    pub age: Duration,
+}
+
+impl Store {
+    /// Keeps log lines, all or none. A line that is there already, because the device sent it twice, is kept once.
+    pub async fn add_logs(&self, lines: &[LogLine]) -> Result<(), StoreError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.pool.begin().await?;
+        for line in lines {
+            let query = sqlx::query(
+                "INSERT INTO logs (device, boot, sequence, clock, received, text) VALUES ($1, $2, $3, $4, $5, $6) \
+                 ON CONFLICT (device, boot, sequence) DO NOTHING",
+            );
+            query
+                .bind(line.device.as_str())
+                .bind(i64::from(line.boot))
+                .bind(i64::from(line.sequence))
+                .bind(line.clock.cast_signed())
+                .bind(line.received)
+                .bind(&line.text[..])
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The last `count` lines of a device, the oldest of them first.
+    pub async fn logs(&self, device: DeviceId, count: u32) -> Result<Vec<LogLine>, StoreError> {
+        let query = sqlx::query(
+            "SELECT device, boot, sequence, clock, received, text FROM logs WHERE device = $1 \
+             ORDER BY number DESC LIMIT $2",
+        );
+        let rows = query.bind(device.as_str()).bind(i64::from(count)).fetch_all(&self.pool).await?;
+        rows.iter().rev().map(line).collect()
+    }
+
+    /// Removes what is older than the retention says, and of every device what is beyond its number of lines.
+    pub async fn prune_logs(&self, retention: LogRetention) -> Result<(), StoreError> {
+        let oldest = wall_millis() - i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
+        sqlx::query("DELETE FROM logs WHERE received < $1").bind(oldest).execute(&self.pool).await?;
+        let query = sqlx::query("SELECT device FROM logs GROUP BY device HAVING COUNT(*) > $1");
+        let crowded = query.bind(i64::from(retention.lines)).fetch_all(&self.pool).await?;
+        for row in &crowded {
+            self.prune_device(row.try_get(0)?, retention.lines).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune_device(&self, device: &str, lines: u32) -> Result<(), StoreError> {
+        let query = sqlx::query(
+            "DELETE FROM logs WHERE device = $1 AND number <= \
+             (SELECT number FROM logs WHERE device = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)",
+        );
+        query.bind(device).bind(i64::from(lines)).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+fn line(row: &AnyRow) -> Result<LogLine, StoreError> {
+    let number = |index: usize| -> Result<i64, StoreError> { Ok(row.try_get(index)?) };
+    Ok(LogLine {
+        device: DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))?,
+        boot: number(1)?.cast_unsigned() as u32,
+        sequence: number(2)?.cast_unsigned() as u32,
+        clock: number(3)?.cast_unsigned(),
+        received: number(4)?,
+        text: row.try_get(5)?,
+    })
+}

@@ -1,0 +1,249 @@
+//! Devices at a running cloud: coming, logging, asking, going.
+
+mod support;
+
+use std::time::Duration;
+
+use cloud::store::StoreError;
+use cloud::{Cloud, Disconnection, EventKind, Limits, Scope, StartError};
+use link::channel::ChannelType;
+use link::config::{ConfigHead, FetchResult, KeyResult};
+use link::connection::ByeReason;
+use link::kind::{to_cloud, to_device};
+use support::{Came, Device, House, PATIENCE, config};
+use tokio::time::{Instant, timeout};
+
+/// Shows N24, D70.
+#[tokio::test]
+async fn a_logged_line_is_acknowledged_when_it_is_stored_and_heard_on_the_timeline() {
+    let house = House::open().await;
+    let mut events = house.cloud.events();
+    let mut device = house.device().await;
+    device.log(1, "first").await;
+    device.log(2, "").await;
+    let mut taken = 0;
+    while taken < 2 {
+        let Came::LogTaken(sequence) = device.next().await else { panic!("only acknowledgements come") };
+        taken = sequence;
+    }
+    let stored = house.cloud.store().logs(device.id, 10).await.expect("read");
+    let texts: Vec<_> =
+        stored.iter().map(|line| (line.boot, line.sequence, line.clock, &line.text[..])).collect();
+    assert_eq!(texts, [(7, 1, 1000, &b"first"[..]), (7, 2, 2000, b"")]);
+    let mut heard = Vec::new();
+    while heard.len() < 4 {
+        let event = timeout(PATIENCE, events.recv()).await.expect("an event").expect("not behind");
+        assert_eq!(event.device, device.id);
+        heard.push(event.kind);
+    }
+    assert!(matches!(heard[0], EventKind::Connected { .. }));
+    assert!(matches!(heard[1], EventKind::Started { boot: 7, image: [3, ..], .. }));
+    assert!(matches!(&heard[2], EventKind::Log { sequence: 1, clock: 1000, text } if text == b"first"));
+    house.cloud.stop().await;
+}
+
+/// Shows N28, D70.
+#[tokio::test]
+async fn a_line_sent_again_after_a_lost_link_is_kept_once() {
+    let house = House::open().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    for _ in 0..2 {
+        let mut device = Device::connect(house.cloud.address(), &identity).await;
+        device.welcome().await;
+        device.log(1, "the same").await;
+        assert_eq!(device.next().await, Came::LogTaken(1));
+    }
+    assert_eq!(house.cloud.store().logs(identity.device_id, 10).await.expect("read").len(), 1);
+    house.cloud.stop().await;
+}
+
+/// Shows D63.
+#[tokio::test]
+async fn a_device_fetches_configuration_and_secrets() {
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let store = house.cloud.store();
+    store.set_config(Scope::Account, "broker", "mqtt.example").await.expect("set");
+    store.set_secret(Scope::Device(device.id), "pass", "hush").await.expect("set");
+    let channel = device.open(ChannelType::ConfigFetch, 1024).await;
+    let mut body = Vec::new();
+    for (place, key) in [(2, "broker"), (1, "pass"), (3, "none")] {
+        body.extend([place, key.len() as u8]);
+        body.extend(key.bytes());
+    }
+    device.item(channel, to_cloud::CONFIG_FETCH, &body).await;
+    let Came::Item { kind: to_device::CONFIG_RESPONSE, body, .. } = device.next().await else {
+        panic!("no response")
+    };
+    let (head, length) = ConfigHead::decode(&body).expect("a head").expect("whole");
+    assert_eq!(head.result, FetchResult::Ok);
+    assert_eq!(head.items(), [(KeyResult::Ok, 12), (KeyResult::Ok, 4), (KeyResult::NotFound, 0)]);
+    assert_eq!(&body[length..], b"mqtt.examplehush");
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_connection_of_a_device_replaces_the_first() {
+    let house = House::open().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    let mut first = Device::connect(house.cloud.address(), &identity).await;
+    first.welcome().await;
+    let mut second = Device::connect(house.cloud.address(), &identity).await;
+    second.welcome().await;
+    assert_eq!(first.next().await, Came::Bye(ByeReason::Replaced));
+    assert_eq!(first.next().await, Came::End);
+    second.log(1, "still here").await;
+    assert_eq!(second.next().await, Came::LogTaken(1));
+    assert!(house.cloud.is_connected(identity.device_id));
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_says_bye_to_every_device_and_keeps_every_line() {
+    let house = House::open().await;
+    let (mut first, mut second) = (house.device().await, house.device().await);
+    first.log(1, "last words").await;
+    assert_eq!(first.next().await, Came::LogTaken(1));
+    let House { cloud, directory } = house;
+    let stopping = tokio::spawn(cloud.stop());
+    for device in [&mut first, &mut second] {
+        assert_eq!(device.next().await, Came::Bye(ByeReason::ShuttingDown));
+        assert_eq!(device.next().await, Came::End);
+    }
+    drop((first, second));
+    timeout(PATIENCE, stopping).await.expect("in time").expect("without a panic");
+    let again = Cloud::start(config(&directory)).await.expect("the folder is free again");
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_deaf_device() {
+    let limits = Limits { farewell_timeout: Duration::from_millis(100), ..Limits::default() };
+    let house = House::with(limits).await;
+    let _deaf = house.device().await;
+    let start = Instant::now();
+    timeout(PATIENCE, house.cloud.stop()).await.expect("in time");
+    assert!(start.elapsed() < Duration::from_secs(5), "its own bound, not the test's patience");
+}
+
+#[tokio::test]
+async fn a_removed_device_is_told_so_at_once_and_every_time() {
+    let house = House::open().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    let mut device = Device::connect(house.cloud.address(), &identity).await;
+    device.welcome().await;
+    assert!(house.cloud.remove_device(identity.device_id).await.expect("removed"));
+    assert_eq!(device.next().await, Came::Bye(ByeReason::Revoked));
+    let mut again = Device::connect(house.cloud.address(), &identity).await;
+    assert_eq!(again.next().await, Came::Bye(ByeReason::Revoked));
+    assert_eq!(again.next().await, Came::End);
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_breaks_a_rule_is_told_and_ended_and_others_are_served() {
+    let house = House::open().await;
+    let mut other = house.device().await;
+    let mut device = house.device().await;
+    // Kind 15 of the connection does not exist.
+    device.send(&[0xF0, 0x00]).await;
+    assert_eq!(device.next().await, Came::Bye(ByeReason::Violation));
+    assert_eq!(device.next().await, Came::End);
+    other.log(1, "fine").await;
+    assert_eq!(other.next().await, Came::LogTaken(1));
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_says_bye_is_seen_leaving() {
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let mut events = house.cloud.events();
+    device.bye().await;
+    assert_eq!(device.next().await, Came::End);
+    drop(device);
+    let event = timeout(PATIENCE, events.recv()).await.expect("an event").expect("not behind");
+    assert!(matches!(event.kind, EventKind::Disconnected { reason: Disconnection::Bye(_) }), "{event:?}");
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_cut_cable_is_seen_as_a_loss() {
+    let house = House::open().await;
+    let device = house.device().await;
+    let mut events = house.cloud.events();
+    drop(device);
+    let event = timeout(PATIENCE, events.recv()).await.expect("an event").expect("not behind");
+    assert!(matches!(event.kind, EventKind::Disconnected { reason: Disconnection::Lost }), "{event:?}");
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn logging_is_switched_while_the_device_is_connected() {
+    let house = House::open().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    let mut device = Device::connect(house.cloud.address(), &identity).await;
+    assert!(device.welcome().await);
+    house.cloud.set_logging(identity.device_id, false, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(false));
+    let mut again = Device::connect(house.cloud.address(), &identity).await;
+    assert!(!again.welcome().await);
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_device_reports_is_remembered() {
+    let house = House::open().await;
+    let device = house.device().await;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let known = house.cloud.store().device(device.id).await.expect("asked").expect("there");
+        if known.image == Some([3; 32]) && known.seen.is_some() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{known:?}");
+        tokio::task::yield_now().await;
+    }
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_can_be_provisioned_beside_a_running_cloud() {
+    let house = House::open().await;
+    let identity = cloud::provision(house.directory.path(), Some("kettle")).await.expect("an identity");
+    let mut device = Device::connect(house.cloud.address(), &identity).await;
+    device.welcome().await;
+    let taken = house.cloud.provision(Some("kettle")).await.err().expect("refused").to_string();
+    assert_eq!(taken, StoreError::NameTaken("kettle".to_owned()).to_string());
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_port_is_one_clear_line_and_leaves_the_folder_free() {
+    let house = House::open().await;
+    let directory = tempfile::tempdir().expect("a folder");
+    let mut config = config(&directory);
+    config.listen = house.cloud.address();
+    let refused = Cloud::start(config.clone()).await.err().expect("refused");
+    assert_eq!(refused.to_string(), format!("{} is in use by another program", config.listen));
+    house.cloud.stop().await;
+    Cloud::start(config).await.expect("both are free now").stop().await;
+}
+
+#[tokio::test]
+async fn a_second_cloud_on_the_same_folder_is_refused() {
+    let house = House::open().await;
+    let refused = Cloud::start(config(&house.directory)).await.err().expect("refused");
+    assert!(matches!(refused, StartError::Data(_)));
+    assert!(refused.to_string().ends_with("is in use by another running cloud"), "{refused}");
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_of_another_version_is_refused() {
+    let directory = tempfile::tempdir().expect("a folder");
+    Cloud::start(config(&directory)).await.expect("started").stop().await;
+    std::fs::write(directory.path().join("VERSION"), "99\n").expect("written");
+    let refused = Cloud::start(config(&directory)).await.err().expect("refused").to_string();
+    assert!(refused.ends_with("has data format 99, this cloud reads format 1"), "{refused}");
+}

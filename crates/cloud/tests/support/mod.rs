@@ -1,0 +1,284 @@
+//! What the tests of the whole cloud share: a cloud of their own, and a device that speaks the link with its bare hands.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::{Cloud, Config, Identity, Limits};
+use link::connection::{ByeReason, Hello, LogHead};
+use link::device::{Answer, Event, LOG_FRAME, Session};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+pub mod mosquitto;
+
+/// Longest a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A cloud in a folder of its own.
+pub struct House {
+    pub cloud: Cloud,
+    pub directory: TempDir,
+}
+
+impl House {
+    pub async fn open() -> House {
+        // Devices of the tests seldom stay to hear the end.
+        House::with(Limits { farewell_timeout: Duration::from_millis(300), ..Limits::default() }).await
+    }
+
+    pub async fn with(limits: Limits) -> House {
+        let directory = tempfile::tempdir().expect("a folder");
+        let cloud = Cloud::start(Config { limits, ..config(&directory) }).await.expect("started");
+        House { cloud, directory }
+    }
+
+    /// A device with a new identity, connected and welcome.
+    pub async fn device(&self) -> Device {
+        let identity = self.cloud.provision(None).await.expect("an identity");
+        let mut device = Device::connect(self.cloud.address(), &identity).await;
+        device.welcome().await;
+        device
+    }
+}
+
+/// A cloud on any free port of this machine.
+pub fn config(directory: &TempDir) -> Config {
+    Config::local(directory.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+}
+
+/// What came from the cloud, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Came {
+    Welcome {
+        logging: bool,
+    },
+    Time,
+    LogTaken(u32),
+    Logging(bool),
+    Bye(ByeReason),
+    Closed {
+        channel: u8,
+    },
+    Answer {
+        channel: u8,
+        answer: Answer,
+    },
+    Item {
+        channel: u8,
+        kind: u8,
+        body: Vec<u8>,
+    },
+    /// The connection ended.
+    End,
+}
+
+/// A device: a TLS connection and the link's session, no kernel.
+pub struct Device {
+    pub id: cloud::DeviceId,
+    stream: TlsStream<TcpStream>,
+    session: Session,
+    start: Instant,
+    parts: Vec<(u8, Vec<u8>)>,
+    came: VecDeque<Came>,
+    kept: Vec<Came>,
+}
+
+/// The TLS a device uses.
+pub fn tls(identity: &Identity) -> Arc<ClientConfig> {
+    let certificates = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(certificates(&identity.authority)).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificates(&identity.certificate)], key)
+        .expect("they belong together");
+    config.alpn_protocols = vec![cloud::ALPN.to_vec()];
+    Arc::new(config)
+}
+
+impl Device {
+    /// Connects and sends `HELLO`.
+    pub async fn connect(address: SocketAddr, identity: &Identity) -> Device {
+        Device::connect_as(address, identity, 7).await
+    }
+
+    /// The same as the device's start number `boot`.
+    pub async fn connect_as(address: SocketAddr, identity: &Identity, boot: u32) -> Device {
+        let tcp = TcpStream::connect(address).await.expect("the port is open");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = TlsConnector::from(tls(identity)).connect(name, tcp).await.expect("let in");
+        let mut session = Session::new();
+        let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [3; 32] };
+        session.connected(0, &hello);
+        let mut device = Device {
+            id: identity.device_id,
+            stream,
+            session,
+            start: Instant::now(),
+            parts: Vec::new(),
+            came: VecDeque::new(),
+            kept: Vec::new(),
+        };
+        device.transmit().await;
+        device
+    }
+
+    /// Waits for `WELCOME`; whether log lines are wanted.
+    pub async fn welcome(&mut self) -> bool {
+        match self.next().await {
+            Came::Welcome { logging } => logging,
+            other => panic!("instead of WELCOME came {other:?}"),
+        }
+    }
+
+    /// The next that comes; panics when nothing does.
+    pub async fn next(&mut self) -> Came {
+        timeout(PATIENCE, self.wait()).await.expect("something comes")
+    }
+
+    /// Keeps something that came for later: [`Device::release`] makes it come again.
+    pub fn put_back(&mut self, came: Came) {
+        self.kept.push(came);
+    }
+
+    /// How much was kept.
+    pub fn put_back_count(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Lets what was kept come again, before everything else.
+    pub fn release(&mut self) {
+        for came in self.kept.drain(..).rev() {
+            self.came.push_front(came);
+        }
+    }
+
+    /// Whether nothing comes for a while.
+    pub async fn is_quiet(&mut self, span: Duration) -> bool {
+        timeout(span, self.wait()).await.is_err()
+    }
+
+    async fn wait(&mut self) -> Came {
+        loop {
+            if let Some(came) = self.came.pop_front() {
+                return came;
+            }
+            let mut buffer = [0; 4096];
+            let read = self.stream.read(&mut buffer).await.unwrap_or(0);
+            if read == 0 {
+                return Came::End;
+            }
+            self.receive(&buffer[..read]);
+            self.transmit().await;
+        }
+    }
+
+    fn receive(&mut self, mut bytes: &[u8]) {
+        let now = self.now();
+        while let Some(event) = self.session.receive(now, &mut bytes).expect("the cloud keeps the rules") {
+            let came = match event {
+                Event::Welcome { logging, .. } => Came::Welcome { logging },
+                Event::Time { .. } => Came::Time,
+                Event::LogTaken { sequence } => Came::LogTaken(sequence),
+                Event::Logging { enabled } => Came::Logging(enabled),
+                Event::Bye { reason } => Came::Bye(reason),
+                Event::Closed { channel, .. } => Came::Closed { channel },
+                Event::Answer { channel, answer } => Came::Answer { channel, answer },
+                Event::Window { .. } => continue,
+                Event::Item(piece) => {
+                    if piece.first {
+                        self.parts.retain(|(channel, _)| *channel != piece.channel);
+                        self.parts.push((piece.channel, Vec::new()));
+                    }
+                    let at = self.parts.iter().position(|(channel, _)| *channel == piece.channel);
+                    let (_, body) = &mut self.parts[at.expect("begun")];
+                    body.extend_from_slice(piece.bytes);
+                    if !piece.last {
+                        continue;
+                    }
+                    Came::Item { channel: piece.channel, kind: piece.kind, body: std::mem::take(body) }
+                }
+            };
+            self.came.push_back(came);
+        }
+    }
+
+    /// Sends what the session owes.
+    pub async fn transmit(&mut self) {
+        let mut buffer = [0; 1024];
+        loop {
+            let count = self.session.transmit(self.now(), &mut buffer);
+            if count == 0 {
+                break;
+            }
+            self.send(&buffer[..count]).await;
+        }
+    }
+
+    /// Sends bytes as they are. A connection that has ended is noticed when reading.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
+    }
+
+    /// Logs a line.
+    pub async fn log(&mut self, sequence: u32, text: &str) {
+        let mut frame = [0; LOG_FRAME];
+        let head = LogHead { sequence, clock: u64::from(sequence) * 1000 };
+        let count = self.session.log_frame(self.now(), &head, text.len(), &mut frame).expect("open");
+        let bytes = [&frame[..count], text.as_bytes()].concat();
+        self.send(&bytes).await;
+    }
+
+    /// Opens a channel.
+    pub async fn open(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
+        let channel = self.session.open(channel_type, ring).expect("a number");
+        self.transmit().await;
+        channel
+    }
+
+    /// Closes a channel.
+    pub async fn close(&mut self, channel: u8) {
+        self.session.close(channel);
+        self.transmit().await;
+    }
+
+    /// Gives back room in a channel's ring.
+    pub async fn credit(&mut self, channel: u8, bytes: u32, items: u32) {
+        self.session.stored(channel, bytes).expect("the cloud keeps to the ring");
+        self.session.credit(channel, bytes, items);
+        self.transmit().await;
+    }
+
+    /// Sends a short item of a channel.
+    pub async fn item(&mut self, channel: u8, kind: u8, body: &[u8]) {
+        let length = body.len() as u16;
+        let header =
+            self.session.channel_frame(self.now(), channel, kind, length, false).expect("within the window");
+        let bytes = [header.as_slice(), body].concat();
+        self.send(&bytes).await;
+    }
+
+    /// Says `BYE` done.
+    pub async fn bye(&mut self) {
+        self.session.bye(ByeReason::Done, "");
+        self.transmit().await;
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
