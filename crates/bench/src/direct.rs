@@ -1,7 +1,8 @@
 //! The baseline: an MQTT client that talks to the broker itself.
 //!
 //! Our own session on a blocking socket, because it is the fastest client we know how to make: one thread, no queue to
-//! it, no runtime, everything ready in one write. A slower one would flatter us.
+//! it, no runtime, everything ready in one write. A slower one would flatter us. Because the clients applications use
+//! most write each message by itself, it can do that too ([`Writes::Each`]).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,12 +19,25 @@ use crate::scale::{PAYLOAD, TOPIC, WINDOW};
 /// Nothing on loopback takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The client's identifier.
+const NAME: &[u8] = b"bench-direct";
+
 /// How a client reaches its broker.
+#[derive(Clone, Copy)]
 pub enum Security<'a> {
     /// TCP.
     Plain,
     /// TLS, trusting this authority (DER).
     Tls(&'a [u8]),
+}
+
+/// When messages are written to the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// All that the window allows in one write.
+    Gathered,
+    /// Each by itself, when it is published.
+    Each,
 }
 
 trait Stream: Read + Write {}
@@ -33,6 +47,7 @@ impl<T: Read + Write> Stream for T {}
 pub struct Client {
     stream: Box<dyn Stream>,
     session: Session,
+    writes: Writes,
     start: Instant,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -40,7 +55,7 @@ pub struct Client {
 
 impl Client {
     /// Connects to a broker and waits until it has accepted.
-    pub fn connect(address: SocketAddr, security: &Security<'_>, name: &str) -> Result<Client, Failure> {
+    pub fn connect(address: SocketAddr, security: Security<'_>, writes: Writes) -> Result<Client, Failure> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -48,10 +63,10 @@ impl Client {
             Security::Plain => Box::new(stream),
             Security::Tls(authority) => Box::new(secure(stream, authority, address)?),
         };
-        let options = ConnectOptions::new(Version::V3_1_1, name.as_bytes());
+        let options = ConnectOptions::new(Version::V3_1_1, NAME);
         let session = Session::new(&options, Limits::default(), 0).map_err(|error| format!("{error:?}"))?;
         let (input, output) = (Vec::new(), Vec::new());
-        let mut client = Client { stream, session, start: Instant::now(), input, output };
+        let mut client = Client { stream, session, writes, start: Instant::now(), input, output };
         while !client.session.is_connected() {
             client.send()?;
             client.receive()?;
@@ -93,7 +108,8 @@ impl Client {
         let payload = [b'0'; PAYLOAD];
         self.session
             .publish(token, TOPIC.as_bytes(), &payload, qos, false)
-            .map_err(|refused| format!("publish: {refused:?}").into())
+            .map_err(|refused| format!("publish: {refused:?}"))?;
+        if self.writes == Writes::Each { self.send() } else { Ok(()) }
     }
 
     /// Sends what is ready, and reads until at least `least` publishes are answered. Returns how many were.

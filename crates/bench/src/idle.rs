@@ -38,7 +38,7 @@ pub fn run_device(arguments: &[String]) -> Result<(), Failure> {
 
 /// Measures a process with one idle device.
 pub fn measure(site: &Site, broker: SocketAddr, scale: &Scale) -> Result<Section, Failure> {
-    let device = site.provision(Plan::default(), broker, &Security::Plain)?;
+    let device = site.provision(Plan::default(), broker, Security::Plain)?;
     let mut process = start_process(&device, site.address())?;
     let measured = watch(&mut process, site, &device, Duration::from_secs(scale.idle_seconds));
     // Its standard input ends, and it with it.

@@ -81,7 +81,8 @@ pub const FLOAT: &[u16] = &[
     0xBE00, // bkpt 0x0000
 ];
 
-/// What [`INTEGER`] computes.
+/// What [`INTEGER`] computes. Not inlined, so that it is compiled alike whatever stands around it.
+#[inline(never)]
 pub fn integer(iterations: u32, table: &mut [u32; TABLE_WORDS], seed: u32) -> u32 {
     let (mut x, mut sum) = (seed, 0_u32);
     for _ in 0..iterations {
@@ -105,6 +106,7 @@ fn mix(mut value: u32) -> u32 {
 }
 
 /// What [`FLOAT`] computes.
+#[inline(never)]
 pub fn float(iterations: u32, memory: &mut f32, step: f32) -> f32 {
     let (mut x, mut v, mut sum) = (1.0_f32, 0.0_f32, 0.0_f32);
     for _ in 0..iterations {

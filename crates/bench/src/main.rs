@@ -10,6 +10,7 @@ mod direct;
 mod idle;
 mod latency;
 mod loops;
+mod machine;
 mod path;
 mod processor;
 mod proxy;
@@ -23,7 +24,9 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
-use crate::direct::Security;
+use crate::direct::{Security, Writes};
+use crate::machine::Machine;
+use crate::path::{Path, Publisher};
 use crate::scale::Scale;
 use crate::site::Site;
 use crate::table::Section;
@@ -35,6 +38,8 @@ const DEVICE_TLS: &str = "device, cloud to broker by TLS";
 const DEVICE_TCP: &str = "device, cloud to broker by TCP";
 const DIRECT_TLS: &str = "direct, TLS";
 const DIRECT_TCP: &str = "direct, TCP";
+/// As most clients do it.
+const SIMPLE_TLS: &str = "direct, TLS, a write a message";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,8 +67,9 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let machine = Machine::look();
     let results = measure_all(arguments.scale);
-    print(&results, arguments.json);
+    print(&machine, &results, arguments.json);
     let complete = results.iter().all(|(_, result)| result.is_ok());
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -91,18 +97,24 @@ fn start_all() -> Result<(Broker, Site), Failure> {
 }
 
 fn measure_publishing(broker: &Broker, site: &Site, scale: &Scale) -> Result<Vec<Section>, Failure> {
-    let tls = Security::Tls(&broker.authority);
+    let tls = (broker.tls, Security::Tls(&broker.authority));
+    let tcp = (broker.plain, Security::Plain);
+    let (device, direct) = (Publisher::Device(site), Publisher::Direct(Writes::Gathered));
+    let way = |name, publisher, (broker, security)| Path { name, publisher, broker, security };
     let paths = [
-        path::device(DEVICE_TLS, site, broker.tls, &tls, scale)?,
-        path::device(DEVICE_TCP, site, broker.plain, &Security::Plain, scale)?,
-        path::direct(DIRECT_TLS, broker.tls, &tls, scale)?,
-        path::direct(DIRECT_TCP, broker.plain, &Security::Plain, scale)?,
+        way(DEVICE_TLS, device, tls),
+        way(DEVICE_TCP, device, tcp),
+        way(DIRECT_TLS, direct, tls),
+        way(DIRECT_TCP, direct, tcp),
+        way(SIMPLE_TLS, Publisher::Direct(Writes::Each), tls),
     ];
-    let pairs = [(DEVICE_TLS, DIRECT_TLS), (DEVICE_TCP, DIRECT_TCP)];
-    Ok(path::sections(&paths, &pairs, scale).into())
+    let names = paths.iter().map(|path| path.name);
+    let measured: Vec<_> = names.zip(path::measure(&paths, scale)?).collect();
+    let pairs = [(DEVICE_TLS, DIRECT_TLS), (DEVICE_TLS, SIMPLE_TLS), (DEVICE_TCP, DIRECT_TCP)];
+    Ok(path::sections(&measured, &pairs, scale).into())
 }
 
-fn print(results: &[Outcome], json: bool) {
+fn print(machine: &Machine, results: &[Outcome], json: bool) {
     for (name, result) in results {
         if let Err(failure) = result {
             eprintln!("bench: {name}: not measured: {failure}");
@@ -111,8 +123,9 @@ fn print(results: &[Outcome], json: bool) {
     let sections = results.iter().filter_map(|(_, result)| result.as_ref().ok()).flatten();
     if json {
         let sections: Vec<Value> = sections.map(Section::to_json).collect();
-        println!("{:#}", json!(sections));
+        println!("{:#}", json!({ "machine": machine.to_json(), "sections": sections }));
     } else {
+        println!("{machine}\n");
         for section in sections {
             println!("{section}");
         }

@@ -21,7 +21,7 @@ use crate::scale::{PAYLOAD, TOPIC};
 const IMAGE: &[u8] = include_bytes!("../../../sdk/samples/bench/bench.bin");
 /// How often the log is looked at. Seldom enough to disturb nothing, often enough for [`SILENCE`].
 const POLL: Duration = Duration::from_millis(200);
-/// The application's silence before and after each measurement.
+/// The application's silence before and after a measurement whose bytes are counted.
 const SILENCE: Duration = Duration::from_millis(800);
 /// Longer than any plan takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -37,6 +37,8 @@ pub struct Plan {
     pub qos1: u32,
     /// Quality of service 0.
     pub qos0: u32,
+    /// Keep silent before and after each, so that [`quiet_window`] has its bytes alone.
+    pub is_counted: bool,
 }
 
 /// The running cloud.
@@ -77,7 +79,7 @@ impl Site {
         &self,
         plan: Plan,
         broker: SocketAddr,
-        security: &Security<'_>,
+        security: Security<'_>,
     ) -> Result<Provisioned, Failure> {
         let made = self.runtime.block_on(self.cloud().provision(None))?;
         let folder = self.folder.path().join(made.device_id.as_str());
@@ -140,7 +142,7 @@ pub fn quiet_window(span: crate::report::Span) -> (Instant, Instant) {
     (span.begin + SILENCE / 4, span.end - SILENCE / 2)
 }
 
-fn settings(plan: Plan, broker: SocketAddr, security: &Security<'_>) -> Vec<(&'static str, String)> {
+fn settings(plan: Plan, broker: SocketAddr, security: Security<'_>) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("broker-host", broker.ip().to_string()),
         ("broker-port", broker.port().to_string()),
@@ -149,7 +151,7 @@ fn settings(plan: Plan, broker: SocketAddr, security: &Security<'_>) -> Vec<(&'s
         ("bench-qos1", plan.qos1.to_string()),
         ("bench-qos0", plan.qos0.to_string()),
         ("bench-payload", PAYLOAD.to_string()),
-        ("bench-silence", SILENCE.as_millis().to_string()),
+        ("bench-silence", if plan.is_counted { SILENCE.as_millis() } else { 0 }.to_string()),
     ];
     if let Security::Tls(authority) = security {
         let digits = authority.iter().map(|byte| format!("{byte:02x}"));

@@ -22,6 +22,8 @@ impl Column {
 struct Row {
     name: String,
     values: Vec<Option<f64>>,
+    /// Decimals of all values, if not those of their columns.
+    decimals: Option<usize>,
 }
 
 /// Things measured in the same way, to be compared.
@@ -41,7 +43,7 @@ impl Section {
     /// Adds a row, with a figure for each column.
     pub fn row(&mut self, name: impl Into<String>, values: &[Option<f64>]) {
         assert_eq!(values.len(), self.columns.len(), "a figure for each column");
-        self.rows.push(Row { name: name.into(), values: values.to_vec() });
+        self.rows.push(Row { name: name.into(), values: values.to_vec(), decimals: None });
     }
 
     /// Adds a row with the quotients of two rows.
@@ -52,7 +54,8 @@ impl Section {
         };
         let pairs = above.values.iter().zip(&below.values);
         let values: Vec<_> = pairs.map(|(above, below)| Some((*above)? / (*below)?)).collect();
-        self.rows.push(Row { name: format!("{dividend} / {divisor}"), values });
+        let name = format!("{dividend} / {divisor}");
+        self.rows.push(Row { name, values, decimals: Some(QUOTIENT_DECIMALS) });
     }
 
     /// The section as JSON: rows by name, figures by column.
@@ -83,14 +86,10 @@ impl fmt::Display for Section {
         writeln!(f)?;
         for row in &self.rows {
             write!(f, "  {:width$}", row.name)?;
-            for (column, value) in self.columns.iter().zip(&row.values) {
-                write!(
-                    f,
-                    "  {:>column_width$}",
-                    cell(column, *value),
-                    column_width = column.name.len().max(COLUMN_WIDTH)
-                )?;
-            }
+            self.columns
+                .iter()
+                .zip(&row.values)
+                .try_for_each(|(column, value)| cell(f, column, *value, row))?;
             writeln!(f)?;
         }
         Ok(())
@@ -100,8 +99,15 @@ impl fmt::Display for Section {
 /// Narrower columns are widened to this.
 const COLUMN_WIDTH: usize = 10;
 
-fn cell(column: &Column, value: Option<f64>) -> String {
-    value.map_or_else(String::new, |value| format!("{value:.decimals$}", decimals = column.decimals))
+const QUOTIENT_DECIMALS: usize = 2;
+
+fn cell(f: &mut fmt::Formatter<'_>, column: &Column, value: Option<f64>, row: &Row) -> fmt::Result {
+    let width = column.name.len().max(COLUMN_WIDTH);
+    let decimals = row.decimals.unwrap_or(column.decimals);
+    match value {
+        Some(value) => write!(f, "  {value:>width$.decimals$}"),
+        None => write!(f, "  {:width$}", ""),
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +128,7 @@ mod tests {
         assert_eq!(lines[0], "Latency");
         assert_eq!(lines[2], "  device                300.0         900");
         assert_eq!(lines[3], "  direct                120.0            ");
-        assert_eq!(lines[4], "  device / direct         2.5            ");
+        assert_eq!(lines[4], "  device / direct        2.50            ");
     }
 
     #[test]
