@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Broker {
     process: Child,
     /// Configuration, certificate and log, for as long as it runs.
-    _folder: TempDir,
+    folder: TempDir,
     /// Where it speaks plain TCP.
     pub plain: SocketAddr,
     /// Where it speaks TLS, as 127.0.0.1.
@@ -43,7 +43,7 @@ impl Broker {
             .stderr(log)
             .spawn()
             .map_err(|error| format!("mosquitto: {error}; on Debian: apt-get install mosquitto"))?;
-        let mut broker = Broker { process, _folder: folder, plain, tls, authority };
+        let mut broker = Broker { process, folder, plain, tls, authority };
         broker.wait_until_listening()?;
         Ok(broker)
     }
@@ -52,7 +52,7 @@ impl Broker {
         let start = Instant::now();
         while TcpStream::connect(self.plain).is_err() || TcpStream::connect(self.tls).is_err() {
             if let Some(status) = self.process.try_wait()? {
-                let log = std::fs::read_to_string(self._folder.path().join("log")).unwrap_or_default();
+                let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(format!("mosquitto ended with {status}: {}", log.trim_end()).into());
             }
             if start.elapsed() > PATIENCE {

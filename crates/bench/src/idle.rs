@@ -60,9 +60,10 @@ fn watch(process: &mut Child, site: &Site, device: &Provisioned, time: Duration)
     process.stdin.as_mut().ok_or("no input")?.write_all(b"start\n")?;
     site.await_report(device)?;
     std::thread::sleep(SETTLE);
-    let (start, used) = (Instant::now(), processor_time(process.id())?);
+    let (start, used_before) = (Instant::now(), processor_time(process.id())?);
     std::thread::sleep(time);
-    let share = (processor_time(process.id())? - used).as_secs_f64() / start.elapsed().as_secs_f64();
+    let used = processor_time(process.id())?.saturating_sub(used_before);
+    let share = used.as_secs_f64() / start.elapsed().as_secs_f64();
     let after = resident_kib(process.id())?;
 
     let title = format!(

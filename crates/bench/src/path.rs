@@ -113,7 +113,8 @@ impl Path<'_> {
         let proxy = Proxy::start(site.address())?;
         let device = site.provision(plan, self.broker, self.security)?;
         let report = site.run(&device, proxy.address())?;
-        let (from, to) = site::quiet_window(report.latency_span.ok_or("no measurement")?);
+        let window = report.latency_span.and_then(site::quiet_window);
+        let (from, to) = window.ok_or("the log does not say when it was counted")?;
         Ok(each(proxy.bytes_between(from, to), count))
     }
 }

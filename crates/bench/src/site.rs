@@ -1,7 +1,7 @@
 //! A cloud in this process, and virtual devices that run the measuring application against it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cloud::{Cloud, Config, DeviceId, Scope};
@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::Failure;
 use crate::direct::Security;
-use crate::report::Report;
+use crate::report::{Report, Span};
 use crate::scale::{PAYLOAD, TOPIC};
 
 /// `sdk/samples/bench`, as committed.
@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// The application's silence before and after a measurement whose bytes are counted.
 const SILENCE: Duration = Duration::from_millis(800);
 /// Longer than any plan takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// More lines than any plan makes.
 const LINES: u32 = 10_000;
 
@@ -129,7 +129,7 @@ impl Drop for Site {
 }
 
 /// Starts a device with the identity in `folder` and the measuring application.
-pub fn start_device(folder: &std::path::Path, cloud: SocketAddr) -> Result<Device, Failure> {
+pub fn start_device(folder: &Path, cloud: SocketAddr) -> Result<Device, Failure> {
     let identity = Identity::load(folder).map_err(|error| error.to_string())?;
     let image = Image::parse(IMAGE).map_err(|error| error.to_string())?;
     let address = Address::parse(&cloud.to_string())?;
@@ -137,9 +137,9 @@ pub fn start_device(folder: &std::path::Path, cloud: SocketAddr) -> Result<Devic
 }
 
 /// The part of a measurement's span in which nothing but the measured work is on the wire: the log lines around it are
-/// a silence away, of which being seen late may take a part.
-pub fn quiet_window(span: crate::report::Span) -> (Instant, Instant) {
-    (span.begin + SILENCE / 4, span.end - SILENCE / 2)
+/// a silence away, of which being seen late may take a part. `None` if there is no such part.
+pub fn quiet_window(span: Span) -> Option<(Instant, Instant)> {
+    Some((span.begin + SILENCE / 4, span.end.checked_sub(SILENCE / 2)?))
 }
 
 fn settings(plan: Plan, broker: SocketAddr, security: Security<'_>) -> Vec<(&'static str, String)> {
