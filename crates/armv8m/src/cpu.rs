@@ -104,9 +104,8 @@ impl Cpu {
             {
                 return exit;
             }
-            match self.stretch(bus) {
-                Some(exit) => return exit,
-                None => {}
+            if let Some(exit) = self.stretch(bus) {
+                return exit;
             }
         }
     }
@@ -278,6 +277,14 @@ fn run_page(
     }
 }
 
+/// ITAdvance: the condition's low bit and the mask move up by one; an empty mask ends the block.
+fn after(it: u8) -> u8 {
+    const CONDITION: u8 = 0xE0;
+    const SHIFTED: u8 = 0x1F;
+    const REST: u8 = 0x07;
+    if it & REST == 0 { 0 } else { it & CONDITION | it << 1 & SHIFTED }
+}
+
 /// What becomes of an instruction when ITSTATE is not zero.
 enum Conditional<'a> {
     Run(&'a Inst),
@@ -303,7 +310,7 @@ impl Core {
             return Conditional::Decode(true);
         }
         let condition = self.it >> 4;
-        self.it = if self.it & 7 == 0 { 0 } else { self.it & 0xE0 | self.it << 1 & 0x1F };
+        self.it = after(self.it);
         if self.holds(condition) {
             return Conditional::Run(inst);
         }

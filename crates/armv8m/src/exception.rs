@@ -28,6 +28,8 @@ const FRAME: u32 = 0x20;
 const EXTENDED_FRAME: u32 = 0x68;
 /// RETPSR bit 9: the stack pointer was moved down by four to align the frame.
 const REALIGNED: u32 = 1 << 9;
+/// RETPSR's exception number.
+const IPSR: u32 = 0x1FF;
 
 impl Core {
     /// Recomputes the priority of running code from what is active and the mask registers.
@@ -289,7 +291,7 @@ impl Core {
         }
         let privileged = !to_thread || !self.unprivileged;
         let [r0, r1, r2, r3, r12, lr, pc, psr] = self.unstack_words(frame, privileged)?;
-        if (psr & 0x1FF == 0) != to_thread {
+        if (psr & IPSR == 0) != to_thread {
             return Err(Fault::usage(cfsr::INVPC));
         }
         let extended = value & exc_return::FTYPE == 0;
@@ -299,15 +301,15 @@ impl Core {
         self.fpu.active = extended;
         [self.r[0], self.r[1], self.r[2], self.r[3]] = [r0, r1, r2, r3];
         (self.r[12], self.r[14], self.pc) = (r12, lr, pc & !1);
-        self.ipsr = (psr & 0x1FF) as u16;
+        self.ipsr = (psr & IPSR) as u16;
         self.set_apsr(psr);
         self.set_epsr(psr);
         let size = if extended { EXTENDED_FRAME } else { FRAME };
         let sp = frame.wrapping_add(size) | (psr & REALIGNED) >> 7;
         if from_psp {
-            self.set_psp(sp)
+            self.set_psp(sp);
         } else {
-            self.set_msp(sp)
+            self.set_msp(sp);
         }
         self.resume(to_thread, from_psp);
         Ok(())

@@ -73,7 +73,6 @@ impl Number {
 }
 
 /// The modes operations run under and the flags they raise.
-#[derive(Clone, Copy)]
 pub(crate) struct Unit {
     pub rounding: Rounding,
     flush: bool,
@@ -428,7 +427,7 @@ impl Unit {
     }
 
     /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`.
-    pub fn to_fixed(
+    pub fn float_to_fixed(
         &mut self,
         bits: u32,
         width: u32,
@@ -462,7 +461,7 @@ impl Unit {
     }
 
     /// FixedToFP: `value / 2^fraction`.
-    pub fn from_fixed(&mut self, value: i64, fraction: u32) -> u32 {
+    pub fn fixed_to_float(&mut self, value: i64, fraction: u32) -> u32 {
         if value == 0 {
             return 0;
         }

@@ -123,7 +123,9 @@ impl Nvic {
         self.priority.fill(0);
         self.prigroup = 0;
         let high: Vec<u16> = self.level.iter().collect();
-        high.into_iter().for_each(|line| self.pending.insert(line));
+        for line in high {
+            self.pending.insert(line);
+        }
     }
 
     pub fn interrupts(&self) -> u16 {
@@ -132,7 +134,7 @@ impl Nvic {
 
     /// The exception number of external interrupt `irq`, if it is configured.
     pub fn external(&self, irq: u16) -> Option<u16> {
-        (irq < self.interrupts).then_some(irq + number::EXTERNAL)
+        (irq < self.interrupts).then(|| irq + number::EXTERNAL)
     }
 
     pub fn pend(&mut self, number: u16) {

@@ -41,7 +41,8 @@ impl Core {
         value: u32,
         privileged: bool,
     ) -> Result<(), Event> {
-        if !privileged && !(address == STIR && self.scb.user_may_pend()) {
+        let allowed = privileged || (address == STIR && self.scb.user_may_pend());
+        if !allowed {
             return Err(Event::precise(address));
         }
         match (width, address) {

@@ -9,8 +9,9 @@ mod ccr {
     pub const USERSETMPEND: u32 = 1 << 1;
     pub const UNALIGN_TRP: u32 = 1 << 3;
     pub const DIV_0_TRP: u32 = 1 << 4;
+    pub const BFHFNMIGN: u32 = 1 << 8;
     pub const STKOFHFNMIGN: u32 = 1 << 10;
-    pub const WRITABLE: u32 = USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | 1 << 8 | STKOFHFNMIGN | 1 << 18;
+    pub const WRITABLE: u32 = USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | BFHFNMIGN | STKOFHFNMIGN | 1 << 18;
 }
 
 /// SCR bits: SLEEPONEXIT and SEVONPEND.
@@ -76,6 +77,9 @@ impl Scb {
     }
     pub fn traps_division_by_zero(&self) -> bool {
         self.ccr & ccr::DIV_0_TRP != 0
+    }
+    pub fn ignores_bus_faults(&self) -> bool {
+        self.ccr & ccr::BFHFNMIGN != 0
     }
     pub fn ignores_limits(&self) -> bool {
         self.ccr & ccr::STKOFHFNMIGN != 0

@@ -709,3 +709,15 @@ fn the_host_may_patch_flash_of_one_processor_only() {
     }
     assert_eq!((r(&one, 0), r(&other, 0)), (5, 1));
 }
+
+#[test]
+fn interrupts_that_are_not_configured_are_ignored() {
+    let mut cpu = Image::new(&[0xBE01]).boot();
+    for irq in [126, 480, u16::MAX] {
+        cpu.pend_interrupt(irq);
+        cpu.set_level(irq, true);
+        cpu.clear_pending(irq);
+        assert!(!cpu.is_pending(irq) && !cpu.is_enabled(irq) && !cpu.is_active(irq));
+    }
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+}

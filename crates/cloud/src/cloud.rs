@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::data::{DataError, DataFolder, FolderLock};
 use crate::destinations::Destinations;
 use crate::device_id::DeviceId;
 use crate::events::Event;
-use crate::gateway::Gateway;
+use crate::gateway::{Admitted, Gateway};
 use crate::limits::{EVENT_QUEUE, Limits};
 use crate::log_intake;
 use crate::registry::{Command, Ending};
@@ -244,13 +245,12 @@ fn share(config: Config, store: Arc<Store>, log_intake: log_intake::Intake) -> S
 }
 
 /// What the gateway does with a connection it has admitted.
-fn serve(
-    shared: &Arc<Shared>,
-) -> impl Fn(crate::gateway::Admitted) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + 'static
-{
+fn serve(shared: &Arc<Shared>) -> impl Fn(Box<Admitted>) -> SessionFuture + Clone + Send + 'static {
     let shared = shared.clone();
     move |admitted| Box::pin(session::serve(shared.clone(), admitted))
 }
+
+type SessionFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Removes old log lines now and then, as long as anyone else has the store.
 async fn prune(store: Weak<Store>, limits: Limits) {

@@ -94,7 +94,7 @@ impl Gateway {
     /// connection admitted and is to end by itself soon after the stop.
     pub(crate) async fn run<S, F>(self, listener: TcpListener, mut stop: oneshot::Receiver<()>, serve: S)
     where
-        S: Fn(Admitted) -> F + Clone + Send + 'static,
+        S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send,
     {
         let gateway = Arc::new(self);
@@ -124,7 +124,7 @@ impl Gateway {
         serve: &S,
         tasks: &mut JoinSet<()>,
     ) where
-        S: Fn(Admitted) -> F + Clone + Send + 'static,
+        S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send,
     {
         let (place, handshake_place) = match self.places(address) {
@@ -134,9 +134,10 @@ impl Gateway {
         let serve = serve.clone();
         tasks.spawn(async move {
             // Boxed, so that a connection at rest does not keep the room the handshake took.
-            let admission = Box::pin(self.admit(stream, address, place, handshake_place));
+            let admission =
+                Box::pin(async { self.admit(stream, address, place, handshake_place).await.map(serve) });
             match admission.await {
-                Ok(admitted) => serve(admitted).await,
+                Ok(session) => session.await,
                 Err(refusal) => self.refusals.note(address, &refusal),
             }
         });
@@ -160,12 +161,12 @@ impl Gateway {
         address: SocketAddr,
         place: Place,
         _handshake_place: Place,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Box<Admitted>, Refusal> {
         stream.set_nodelay(true).map_err(Refusal::Handshake)?;
         let shaken = timeout(self.handshake_timeout, self.shake_hands(stream)).await;
         let stream = shaken.map_err(|_| Refusal::Timeout)??;
         let (device, fingerprint) = identify(&stream)?;
-        Ok(Admitted { device, fingerprint, address, stream, place })
+        Ok(Box::new(Admitted { device, fingerprint, address, stream, place }))
     }
 
     async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {

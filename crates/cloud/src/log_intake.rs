@@ -120,7 +120,9 @@ impl Lane {
     /// The number of the last line that is safe, once for each time that changes.
     pub(crate) fn poll_stored(&self, context: &mut Context<'_>) -> Option<u32> {
         let mut stored = self.stored.0.lock().expect("nothing panics while it is held");
-        stored.1 = Some(context.waker().clone());
+        if !stored.1.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            stored.1 = Some(context.waker().clone());
+        }
         stored.0.take()
     }
 

@@ -2,13 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use tokio::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 
 use crate::device_id::DeviceId;
-
-/// Orders a session may be behind with. One that is further behind misses some, but not its end: that is the channel's own.
-const COMMANDS: usize = 4;
 
 /// What a session is told from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +41,18 @@ struct State {
 
 struct Seat {
     serial: u64,
-    commands: mpsc::Sender<Command>,
+    mailbox: Arc<Mailbox>,
+}
+
+/// What a session is still to be told. Of each kind only the newest counts, so this is all there can be.
+#[derive(Default)]
+struct Mailbox(Mutex<Mail>);
+
+#[derive(Default)]
+struct Mail {
+    end: Option<Ending>,
+    logging: Option<bool>,
+    waker: Option<Waker>,
 }
 
 /// A device's place while its session lasts.
@@ -53,36 +60,36 @@ pub(crate) struct Stay {
     registry: Arc<Registry>,
     device: DeviceId,
     serial: u64,
+    mailbox: Arc<Mailbox>,
 }
 
 impl Registry {
-    /// Gives the device its place; a session that had it is told to end as replaced, and its channel ends. `None` once the cloud
-    /// stops.
-    pub(crate) fn enter(self: &Arc<Self>, device: DeviceId) -> Option<(Stay, mpsc::Receiver<Command>)> {
-        let (sender, commands) = mpsc::channel(COMMANDS);
+    /// Gives the device its place; a session that had it is told to end as replaced. `None` once the cloud stops.
+    pub(crate) fn enter(self: &Arc<Self>, device: DeviceId) -> Option<Stay> {
+        let mailbox = Arc::new(Mailbox::default());
         let mut state = self.lock();
         if state.closed {
             return None;
         }
         let serial = state.next_serial;
         state.next_serial += 1;
-        if let Some(older) = state.seats.insert(device, Seat { serial, commands: sender }) {
-            let _ = older.commands.try_send(Command::End(Ending::Replaced));
+        if let Some(older) = state.seats.insert(device, Seat { serial, mailbox: mailbox.clone() }) {
+            older.mailbox.put(Command::End(Ending::Replaced));
         }
-        Some((Stay { registry: self.clone(), device, serial }, commands))
+        Some(Stay { registry: self.clone(), device, serial, mailbox })
     }
 
     /// Tells a device's session something; whether there is one.
     pub(crate) fn tell(&self, device: DeviceId, command: Command) -> bool {
-        self.lock().seats.get(&device).is_some_and(|seat| seat.commands.try_send(command).is_ok())
+        self.lock().seats.get(&device).map(|seat| seat.mailbox.put(command)).is_some()
     }
 
     /// Ends every session, and lets no device in any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        for (_, seat) in state.seats.drain() {
-            let _ = seat.commands.try_send(Command::End(Ending::ShuttingDown));
+        for seat in state.seats.values() {
+            seat.mailbox.put(Command::End(Ending::ShuttingDown));
         }
     }
 
@@ -93,6 +100,40 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("nothing panics while it is held")
+    }
+}
+
+impl Mailbox {
+    fn put(&self, command: Command) {
+        let mut mail = self.lock();
+        match command {
+            Command::End(ending) => mail.end = Some(ending),
+            Command::Logging(wanted) => mail.logging = Some(wanted),
+        }
+        if let Some(waker) = mail.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mail> {
+        self.0.lock().expect("nothing panics while it is held")
+    }
+}
+
+impl Stay {
+    /// The next thing the session is told.
+    pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
+        let mut mail = self.mailbox.lock();
+        if let Some(ending) = mail.end.take() {
+            return Poll::Ready(Command::End(ending));
+        }
+        if let Some(wanted) = mail.logging.take() {
+            return Poll::Ready(Command::Logging(wanted));
+        }
+        if !mail.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            mail.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 
@@ -109,15 +150,24 @@ impl Drop for Stay {
 mod tests {
     use super::*;
 
+    fn heard(stay: &Stay) -> Option<Command> {
+        match stay.poll_command(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(command) => Some(command),
+            Poll::Pending => None,
+        }
+    }
+
     #[test]
     fn a_second_session_replaces_the_first_and_outlives_it() {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
-        let (first, mut heard) = registry.enter(device).expect("open");
-        let (second, _) = registry.enter(device).expect("open");
-        assert_eq!(heard.try_recv(), Ok(Command::End(Ending::Replaced)));
+        let first = registry.enter(device).expect("open");
+        assert_eq!(heard(&first), None);
+        let second = registry.enter(device).expect("open");
+        assert_eq!(heard(&first), Some(Command::End(Ending::Replaced)));
         drop(first);
         assert!(registry.is_connected(device), "the newer one stays");
+        assert_eq!(heard(&second), None);
         drop(second);
         assert!(!registry.is_connected(device));
     }
@@ -125,10 +175,24 @@ mod tests {
     #[test]
     fn closing_ends_everyone_and_lets_nobody_in() {
         let registry = Arc::new(Registry::default());
-        let (_stay, mut heard) = registry.enter(DeviceId::random()).expect("open");
+        let stay = registry.enter(DeviceId::random()).expect("open");
         registry.close();
-        assert_eq!(heard.try_recv(), Ok(Command::End(Ending::ShuttingDown)));
+        assert_eq!(heard(&stay), Some(Command::End(Ending::ShuttingDown)));
         assert!(registry.enter(DeviceId::random()).is_none());
+    }
+
+    #[test]
+    fn however_much_is_told_the_newest_is_heard_and_the_end_before_all() {
+        let registry = Arc::new(Registry::default());
+        let device = DeviceId::random();
+        let stay = registry.enter(device).expect("open");
+        for wanted in [true, false, true, false] {
+            assert!(registry.tell(device, Command::Logging(wanted)));
+        }
+        assert!(registry.tell(device, Command::End(Ending::Revoked)));
+        assert_eq!(heard(&stay), Some(Command::End(Ending::Revoked)));
+        assert_eq!(heard(&stay), Some(Command::Logging(false)));
+        assert_eq!(heard(&stay), None);
     }
 
     #[test]

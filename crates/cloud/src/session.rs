@@ -13,7 +13,6 @@ use std::time::Duration;
 use link::connection::ByeReason;
 use relay::{ConnectionId, DeviceRelay, Input, LookedUp, LookupId, Output};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
@@ -25,9 +24,10 @@ use crate::gateway::Admitted;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
 use crate::pipe::Pipe;
-use crate::registry::{Command, Ending};
+use crate::registry::{Command, Ending, Stay};
 use crate::shared::Shared;
-use crate::store::{Device, LogLine, Value};
+use crate::sources::Place;
+use crate::store::{LogLine, Value};
 
 mod broker;
 mod translate;
@@ -36,35 +36,43 @@ use broker::{Broker, Happened};
 
 type Lookup = Pin<Box<dyn Future<Output = Vec<Value>> + Send>>;
 
-/// Serves a connection from its admission to its end.
-pub(crate) async fn serve(shared: Arc<Shared>, admitted: Admitted) {
-    let Admitted { device, fingerprint, address, stream, place } = admitted;
-    let known = shared.store.device(device).await;
-    let (logging, refused) = match known {
-        Ok(Some(Device { fingerprint: current, logging, .. })) if current == fingerprint => (logging, None),
+/// Serves a connection from its admission to its end. What is large is in boxes of its own, so that a session at rest takes no
+/// more room than it needs: this future is part of every connection.
+pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
+    if let Some(mut session) = Box::pin(prepare(shared, admitted)).await {
+        session.live().await;
+    }
+}
+
+/// The session of a connection, which for a device that may not connect has only to say so. `None` when the cloud stops.
+async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
+    let (device, address) = (admitted.device, admitted.address);
+    let (logging, refused) = match shared.store.device(device).await {
+        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (known.logging, None),
         Ok(_) => (false, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
             (false, Some(Ending::Internal))
         }
     };
-    let mut session = Session::new(shared.clone(), device, stream, logging);
+    let registry = shared.registry.clone();
+    let mut session = Session::new(shared, *admitted, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
         session.end(ending);
-        poll_fn(|context| session.poll(context)).await;
-        return;
+    } else {
+        session.seat = Some(registry.enter(device)?);
     }
-    let Some((_stay, commands)) = shared.registry.enter(device) else { return };
-    session.commands = Some(commands);
-    session.live(address).await;
-    drop(place);
+    Some(session)
 }
 
 /// One connected device.
 struct Session {
     shared: Arc<Shared>,
     device: DeviceId,
+    address: SocketAddr,
+    /// Its place among the connected devices; none for a device that is refused.
+    seat: Option<Stay>,
     /// From `HELLO`; names the start of the device its log lines belong to.
     boot: u32,
     relay: DeviceRelay,
@@ -72,11 +80,12 @@ struct Session {
     brokers: Vec<Broker>,
     lookups: Vec<(LookupId, Lookup)>,
     logs: Lane,
-    commands: Option<mpsc::Receiver<Command>>,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
     leaving: Option<Leaving>,
+    /// Its share of the gateway's bounds.
+    _place: Place,
 }
 
 /// The session says its last words.
@@ -86,32 +95,39 @@ struct Leaving {
 }
 
 impl Session {
-    fn new(shared: Arc<Shared>, device: DeviceId, stream: TlsStream<TcpStream>, logging: bool) -> Session {
-        let now = shared.epoch.now();
+    fn new(shared: Arc<Shared>, admitted: Admitted, logging: bool) -> Box<Session> {
         let settings = translate::settings(&shared, logging);
         let logs = Lane::new(shared.log_intake.clone());
-        Session {
-            relay: DeviceRelay::new(now, settings),
-            link: Pipe::new(stream),
+        Box::new(Session {
+            device: admitted.device,
+            address: admitted.address,
+            seat: None,
+            boot: 0,
+            relay: DeviceRelay::new(shared.epoch.now(), settings),
+            link: Pipe::new(admitted.stream),
             brokers: Vec::new(),
             lookups: Vec::new(),
             logs,
-            commands: None,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
             leaving: None,
-            boot: 0,
+            _place: admitted.place,
             shared,
-            device,
-        }
+        })
     }
 
-    async fn live(&mut self, address: SocketAddr) {
-        self.tell(EventKind::Connected { address });
-        tracing::info!(device = %self.device, %address, "device connected");
+    async fn live(&mut self) {
+        let (device, address) = (self.device, self.address);
+        let is_refused = self.seat.is_none();
+        if !is_refused {
+            self.tell(EventKind::Connected { address });
+            tracing::info!(%device, %address, "device connected");
+        }
         let reason = poll_fn(|context| self.poll(context)).await;
-        tracing::info!(device = %self.device, ?reason, "device disconnected");
-        self.tell(EventKind::Disconnected { reason });
+        if !is_refused {
+            tracing::info!(%device, ?reason, "device disconnected");
+            self.tell(EventKind::Disconnected { reason });
+        }
     }
 
     /// Works until there is nothing to do; ready when the session is over.
@@ -182,11 +198,10 @@ impl Session {
 
 impl Session {
     fn poll_commands(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(commands) = &mut self.commands else { return false };
-        match commands.poll_recv(context) {
-            Poll::Ready(Some(Command::End(ending))) => self.end(ending),
-            Poll::Ready(Some(Command::Logging(enabled))) => self.feed(Input::Logging { enabled }),
-            Poll::Ready(None) => self.end(Ending::Replaced),
+        let Some(seat) = &self.seat else { return false };
+        match seat.poll_command(context) {
+            Poll::Ready(Command::End(ending)) => self.end(ending),
+            Poll::Ready(Command::Logging(enabled)) => self.feed(Input::Logging { enabled }),
             Poll::Pending => return false,
         }
         true

@@ -22,8 +22,14 @@ struct Connect<'a> {
     version_5: bool,
     client_id: &'a str,
     will: Option<(&'a str, &'a str)>,
-    /// Authorities, own chain, key.
-    tls: Option<(Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<u8>)>,
+    tls: Option<Credentials>,
+}
+
+/// TLS credentials, all DER.
+struct Credentials {
+    authorities: Vec<Vec<u8>>,
+    chain: Vec<Vec<u8>>,
+    key: Vec<u8>,
 }
 
 impl Connect<'_> {
@@ -45,12 +51,14 @@ impl Connect<'_> {
             writer.str(topic.as_bytes());
             writer.str(payload.as_bytes());
         }
-        if let Some((authorities, chain, key)) = &self.tls {
-            for certificates in [authorities, chain] {
+        if let Some(tls) = &self.tls {
+            for certificates in [&tls.authorities, &tls.chain] {
                 writer.u8(certificates.len() as u8);
-                certificates.iter().for_each(|certificate| writer.str(certificate));
+                for certificate in certificates {
+                    writer.str(certificate);
+                }
             }
-            writer.str(key);
+            writer.str(&tls.key);
         }
         let length = writer.finish().expect("fits");
         body.truncate(length);
@@ -273,17 +281,17 @@ async fn a_broker_behind_tls_is_reached_with_the_applications_certificates() {
     let house = House::open().await;
     let mut device = house.device().await;
     let client = sign(&clients, "client");
-    let tls = |authorities, chain: &[Vec<u8>], key| Connect {
-        client_id: "sealed",
-        tls: Some((authorities, chain.to_vec(), key)),
-        ..Connect::default()
-    };
-    let good = tls(vec![authority_der.clone()], &[client.der], client.key.serialize_der());
+    let with = |tls| Connect { client_id: "sealed", tls: Some(tls), ..Connect::default() };
+    let good = with(Credentials {
+        authorities: vec![authority_der],
+        chain: vec![client.der],
+        key: client.key.serialize_der(),
+    });
     let (channel, outcome) = connect(&mut device, "localhost", broker.port, good).await;
     assert_eq!(outcome.state, RequestState::Completed);
     device.item(channel, to_cloud::PUBLISH, &publish(0, 1, "t", b"")).await;
     assert!(matches!(device.next().await, Came::Answer { answer: Answer::Published(_), .. }));
-    let unknown = tls(vec![], &[], vec![]);
+    let unknown = with(Credentials { authorities: vec![], chain: vec![], key: vec![] });
     let (_, outcome) = connect(&mut device, "localhost", broker.port, unknown).await;
     assert_eq!(outcome.state, RequestState::UnknownCa);
     house.cloud.stop().await;

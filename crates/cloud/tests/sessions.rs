@@ -213,7 +213,7 @@ async fn a_device_can_be_provisioned_beside_a_running_cloud() {
     let identity = cloud::provision(house.directory.path(), Some("kettle")).await.expect("an identity");
     let mut device = Device::connect(house.cloud.address(), &identity).await;
     device.welcome().await;
-    let taken = house.cloud.provision(Some("kettle")).await.err().expect("refused").to_string();
+    let taken = house.cloud.provision(Some("kettle")).await.expect_err("refused").to_string();
     assert_eq!(taken, StoreError::NameTaken("kettle".to_owned()).to_string());
     house.cloud.stop().await;
 }

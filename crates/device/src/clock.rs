@@ -40,7 +40,8 @@ impl WallClock {
         self.origin + Duration::from_nanos((cycles * 25).div_ceil(4))
     }
 
-    fn cycle_at(&self, now: Instant) -> u64 {
+    /// The cycle a guest that kept up is at, at `now`.
+    pub fn cycle_at(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.origin);
         let nanos = u64::from(elapsed.subsec_nanos());
         self.start + elapsed.as_secs() * u64::from(CLOCK_HZ) + nanos * 4 / 25

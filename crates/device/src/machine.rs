@@ -72,6 +72,8 @@ pub struct Machine {
     epoch: u64,
     restarts: Restarts,
     observer: Observer,
+    /// The kernel is a new one and knows of no connection.
+    link_is_stale: bool,
 }
 
 impl Machine {
@@ -96,6 +98,7 @@ impl Machine {
             epoch: 0,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
+            link_is_stale: false,
             settings,
         };
         machine.begin(WakeReason::ColdBoot);
@@ -175,6 +178,12 @@ impl Machine {
         self.kernel.wants_link()
     }
 
+    /// Whether the application started again since last asked, on a new kernel: the connection there was, or the attempt
+    /// at one, must be dropped without telling the kernel, which knows nothing of it.
+    pub fn take_stale_link(&mut self) -> bool {
+        std::mem::take(&mut self.link_is_stale)
+    }
+
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
         self.observer.note(DeviceEvent::LinkConnecting);
@@ -220,7 +229,7 @@ impl Machine {
     fn slice_end(&self, limit: u64) -> u64 {
         let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
         let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
-        ends.into_iter().flatten().fold(limit, u64::min)
+        ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
     fn run_to(&mut self, deadline: u64) -> Exit {
@@ -231,11 +240,11 @@ impl Machine {
 
     fn handle(&mut self, exit: Exit) -> Ran {
         match exit {
-            Exit::Trap { address } => self.trap(address),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
-            Exit::Reset => self.reset_requested(),
-            // The kernel is the only handler of hard faults; the application's own is never asked (D73).
+            // The kernel is the only handler of hard faults; whatever the application's own does is not done (D73).
             _ if self.cpu.exception_number() == HARD_FAULT => self.fault(FaultKind::Hard),
+            Exit::Trap { address } => self.trap(address),
+            Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent => return Ran::Idle,
             Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
         }
@@ -277,6 +286,7 @@ impl Machine {
     /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
     fn restart(&mut self, reason: WakeReason) {
         *self.kernel = Kernel::new(&boot(&self.settings, reason));
+        self.link_is_stale = true;
         self.epoch = self.now();
         self.board.reset(self.now());
         self.begin(reason);

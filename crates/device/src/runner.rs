@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernel::LinkLoss;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -17,13 +17,19 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
-use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
 
 /// Most cycles between two looks at the link while the application is busy.
 const SLICE: u64 = 50_000;
 
 /// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
 const LAGGING_SLICE: u64 = 5_000;
+
+/// Timer events of an idle guest that are dealt with between two looks at the link.
+const MAX_EVENTS: usize = 64;
+
+/// Least time between two wakings by a timer. The link and the outside wake the device at once.
+const NAP: Duration = Duration::from_millis(10);
 
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
@@ -171,6 +177,8 @@ struct Runner {
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
     /// Where the kernel writes what goes to the cloud.
     chunk: Box<[u8]>,
+    /// When the thread last slept to an end.
+    woken: Instant,
 }
 
 impl Runner {
@@ -180,9 +188,10 @@ impl Runner {
         remote: Remote,
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
     ) -> Runner {
-        let clock = WallClock::start(Instant::now(), machine.now());
+        let woken = Instant::now();
+        let clock = WallClock::start(woken, machine.now());
         let chunk = vec![0; CHUNK].into_boxed_slice();
-        Runner { machine, clock, dialler, link: Link::Down, remote, observer, chunk }
+        Runner { machine, clock, dialler, link: Link::Down, remote, observer, chunk, woken }
     }
 
     fn run(mut self) {
@@ -213,14 +222,14 @@ impl Runner {
 
     /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.
     fn step(&mut self) {
-        let target = self.target();
+        let now = Instant::now();
+        // A guest that slept is not behind: time passes for it up to what it slept for.
+        self.machine.pass_time(self.clock.cycle_at(now));
+        let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             return self.sleep_until(self.machine.now());
         }
-        let lagging = target.saturating_sub(self.machine.now()) > TOLERANCE;
-        self.machine.run(if lagging { LAGGING_SLICE } else { SLICE });
-        let target = self.target();
-        self.machine.pass_time(target);
+        self.run_towards(target);
         self.tend_link();
         // What came may have given the application something to do.
         let idle = self.machine.run(1) == Ran::Idle;
@@ -230,17 +239,24 @@ impl Runner {
         }
     }
 
-    fn target(&mut self) -> u64 {
-        self.clock.target(Instant::now(), self.machine.now())
+    /// Lets the application run, and time pass where it has nothing to do, up to `target` or for a slice.
+    fn run_towards(&mut self, target: u64) {
+        for _ in 0..MAX_EVENTS {
+            self.machine.pass_time(target);
+            let lagging = target.saturating_sub(self.machine.now()) > TOLERANCE;
+            let ran = self.machine.run(if lagging { LAGGING_SLICE } else { SLICE });
+            if ran == Ran::Busy || self.machine.now() >= target {
+                break;
+            }
+        }
     }
 
-    /// Nothing runs: sleeps until something is due, or the bell rings.
+    /// Nothing runs: sleeps until something is due, or the bell rings. A device that has just been up sleeps a little
+    /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
-        match self.machine.next_event() {
-            Some(cycle) if cycle <= self.machine.now() => {}
-            Some(cycle) => self.sleep_until(cycle),
-            None => self.remote.bell.wait(None),
-        }
+        let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
+        self.remote.bell.wait(due.map(|moment| moment.max(self.woken + NAP)));
+        self.woken = Instant::now();
     }
 
     fn sleep_until(&mut self, cycle: u64) {
@@ -248,6 +264,10 @@ impl Runner {
     }
 
     fn tend_link(&mut self) {
+        if self.machine.take_stale_link() && !matches!(mem::replace(&mut self.link, Link::Down), Link::Down) {
+            self.tell_observer();
+            (self.observer)(DeviceEvent::LinkDown { cause: "the application starts again".into() });
+        }
         self.take_news();
         match (&self.link, self.machine.wants_link()) {
             (Link::Down, true) => self.dial(),
@@ -262,8 +282,11 @@ impl Runner {
         self.link = Link::Connecting(self.dialler.dial());
     }
 
+    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. Whatever comes after this
+    /// rings the bell again.
     fn take_news(&mut self) {
-        while let Some(news) = self.next_news() {
+        for _ in 0..QUEUE {
+            let Some(news) = self.next_news() else { break };
             match news {
                 News::Connected => self.connected(),
                 News::Bytes(bytes) => self.receive(&bytes),
@@ -310,10 +333,7 @@ impl Runner {
     /// Ends the connection from this side: what is still to be said is said, then it closes by itself.
     fn hang_up(&mut self, cause: String) {
         self.send();
-        match mem::replace(&mut self.link, Link::Down) {
-            Link::Connecting(connection) => connection.abort(),
-            Link::Up(_) | Link::Down => {}
-        }
+        self.link = Link::Down;
         self.machine.link_lost(LinkLoss::Asked, cause);
     }
 

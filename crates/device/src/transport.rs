@@ -33,7 +33,7 @@ pub const DEFAULT_PORT: u16 = 7883;
 pub const CHUNK: usize = 16 * 1024;
 
 /// Chunks that wait in each direction before the other side has to.
-const QUEUE: usize = 8;
+pub const QUEUE: usize = 8;
 
 /// Time a connection may take to be made: name, TCP and TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
@@ -154,8 +154,8 @@ impl Dialler {
         let (told, news) = mpsc::channel(QUEUE);
         let short_of_room = Arc::new(AtomicBool::new(false));
         let ends = Ends { to_send, told, short_of_room: short_of_room.clone() };
-        let task = self.runtime.spawn(carry(self.route.clone(), ends));
-        Connection { outbound: Some(outbound), news, short_of_room, task }
+        self.runtime.spawn(carry(self.route.clone(), ends));
+        Connection { outbound: Some(outbound), news, short_of_room }
     }
 
     /// Waits, but not longer than a farewell takes, until `connection` has said its last words.
@@ -199,7 +199,6 @@ pub struct Connection {
     outbound: Option<mpsc::Sender<Vec<u8>>>,
     news: mpsc::Receiver<News>,
     short_of_room: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<()>,
 }
 
 impl Connection {
@@ -223,11 +222,6 @@ impl Connection {
     pub fn send(&self, chunk: Vec<u8>) -> bool {
         self.outbound.as_ref().is_some_and(|outbound| outbound.try_send(chunk).is_ok())
     }
-
-    /// Drops the connection without another word.
-    pub fn abort(self) {
-        self.task.abort();
-    }
 }
 
 /// The transport's end of one connection.
@@ -240,7 +234,13 @@ struct Ends {
 /// One connection from its first attempt to its end.
 async fn carry(route: Arc<Route>, ends: Ends) {
     let told = ends.told.clone();
-    let opened = match timeout(CONNECT_TIME, open(&route)).await {
+    let attempt = async {
+        tokio::select! {
+            opened = open(&route) => opened,
+            () = told.closed() => Err(asked()),
+        }
+    };
+    let opened = match timeout(CONNECT_TIME, attempt).await {
         Ok(opened) => opened,
         Err(_) => Err(unreachable(&route, &format!("no answer within {} s", CONNECT_TIME.as_secs()))),
     };

@@ -17,7 +17,7 @@ impl Kernel {
     }
 
     fn dispatch(&mut self, port: &mut Port<'_>, call: Call, args: [u32; 4]) -> Result<(), Status> {
-        let [a, b, c, _] = args;
+        let [a, b, c, d] = args;
         match call {
             Call::NoOp => Ok(()),
 
@@ -33,6 +33,11 @@ impl Kernel {
             Call::OpenChannel => self.open_channel(port, a, b),
             Call::CloseChannel => self.close_channel(port, a),
             Call::GetChannelClosureReason => self.closure_reason(port, a, b),
+
+            Call::SendHttpRequest => self.send_http_request(port, a, b),
+            Call::ReadHttpResponseData => self.read_http_response(port, a, b),
+            Call::ReadHttpResponseHeader => self.read_http_header(port, a, b, c, d),
+            Call::ReadHttpResponseBody => self.read_http_body(port, a, b, c, d),
 
             Call::SendConfigFetchRequest => self.send_config_fetch(port, a, b),
             Call::ReadConfigFetchResponseData => self.read_config_response(port, a, b),
@@ -73,10 +78,6 @@ impl Kernel {
             Call::WriteChannel | Call::WriteChannelStream | Call::ReadChannel | Call::ReadChannelComplete => {
                 unbuilt()
             }
-            Call::SendHttpRequest
-            | Call::ReadHttpResponseData
-            | Call::ReadHttpResponseHeader
-            | Call::ReadHttpResponseBody => unbuilt(),
             Call::SetFastInterrupt
             | Call::ClearFastInterrupt
             | Call::EnableFastInterrupt

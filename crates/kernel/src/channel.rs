@@ -2,6 +2,7 @@
 
 use crate::Kernel;
 use crate::config::Config;
+use crate::http::Http;
 use crate::inbox::Inbox;
 use crate::limits::{BUFFER_UNIT, CHANNELS, OPENS, OPENS_WINDOW};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
@@ -46,6 +47,7 @@ pub(crate) struct Base {
 #[allow(clippy::large_enum_variant, reason = "a place of the table must hold any of them anyway")]
 pub(crate) enum Protocol {
     Mqtt(Mqtt),
+    Http(Http),
     Config(Config),
 }
 
@@ -71,6 +73,14 @@ impl Channels {
     pub fn mqtt(&mut self, handle: u32) -> Result<(&mut Base, &mut Mqtt), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Mqtt(mqtt) } => Ok((base, mqtt)),
+            Channel { .. } => Err(Status::InvalidHandle),
+        }
+    }
+
+    /// The HTTP channel of this handle.
+    pub fn http(&mut self, handle: u32) -> Result<(&mut Base, &mut Http), Status> {
+        match self.find(handle)? {
+            Channel { base, protocol: Protocol::Http(http) } => Ok((base, http)),
             Channel { .. } => Err(Status::InvalidHandle),
         }
     }
@@ -278,8 +288,9 @@ impl Protocol {
     fn new(channel_type: ChannelType) -> Option<Self> {
         match channel_type {
             ChannelType::Mqtt => Some(Self::Mqtt(Mqtt::new())),
+            ChannelType::Http => Some(Self::Http(Http::new())),
             ChannelType::ConfigFetch => Some(Self::Config(Config::new())),
-            ChannelType::OpaqueBytes | ChannelType::Http => None,
+            ChannelType::OpaqueBytes => None,
         }
     }
 
@@ -287,7 +298,7 @@ impl Protocol {
     fn answer_unanswered(&mut self) -> u32 {
         match self {
             Self::Mqtt(mqtt) => mqtt.answer_unanswered(),
-            Self::Config(_) => 0,
+            Self::Http(_) | Self::Config(_) => 0,
         }
     }
 
@@ -295,6 +306,7 @@ impl Protocol {
     fn ended_as_asked(&self) -> bool {
         match self {
             Self::Mqtt(mqtt) => mqtt.has_disconnected(),
+            Self::Http(http) => http.is_complete(),
             Self::Config(config) => config.is_complete(),
         }
     }

@@ -129,6 +129,7 @@ impl Kernel {
         let Some(Channel { base, protocol }) = self.channels.numbered(number) else { return Ok(()) };
         let became_readable = match protocol {
             Protocol::Mqtt(mqtt) => mqtt.item(base, port.memory, piece, &mut stored)?,
+            Protocol::Http(http) => http.item(base, port.memory, piece, &mut stored)?,
             Protocol::Config(config) => config.item(base, port.memory, piece, &mut stored)?,
         };
         if became_readable {

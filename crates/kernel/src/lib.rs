@@ -27,6 +27,7 @@ mod config;
 mod connection;
 mod device;
 mod handles;
+mod http;
 mod inbox;
 pub mod limits;
 mod logging;

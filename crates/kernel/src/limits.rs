@@ -52,8 +52,10 @@ pub const READABLE: usize = MESSAGES + PUBLISHES + 4;
 /// each of connect, subscribe, unsubscribe, disconnect.
 pub const OUTGOING: usize = 2 * PUBLISHES + 4;
 
-/// Headers of one HTTP request or response.
+/// Headers of one HTTP request.
 pub const HTTP_HEADERS: usize = 32;
+/// Headers of one HTTP response: as many as the link lets the cloud send.
+pub const RESPONSE_HEADERS: usize = link::RESPONSE_HEADERS as usize;
 /// Keys of one configuration fetch (D63).
 pub const CONFIG_KEYS: usize = 32;
 /// Longest configuration key, bytes (D63).

@@ -119,6 +119,7 @@ impl Ring {
     }
 
     fn wrapped(&self, offset: u32) -> u32 {
-        ((u64::from(self.first) + u64::from(offset)) % u64::from(self.size())) as u32
+        // Both are at most the application's RAM, so their sum is far from a u32's end.
+        (self.first + offset) % self.size()
     }
 }

@@ -211,3 +211,26 @@ impl<const MAX: usize> HeadBuffer<MAX> {
         if last { Err(violation::BODY_TOO_SHORT) } else { Ok(None) }
     }
 }
+
+/// Reads a head with `read`, telling "not yet whole" from "wrong".
+pub(crate) fn head<H>(
+    bytes: &[u8],
+    read: impl Fn(&mut Reader<'_>) -> Result<H, Violation>,
+) -> Result<Option<(H, usize)>, Violation> {
+    let mut reader = Reader::new(bytes);
+    match read(&mut reader) {
+        Ok(head) => Ok(Some((head, bytes.len() - reader.rest().len()))),
+        Err(violation::BODY_TOO_SHORT) => Ok(None),
+        Err(broken) => Err(broken),
+    }
+}
+
+/// Counts an element of a list, up to `most`.
+pub(crate) fn one_more(count: u8, most: u8) -> Result<u8, Violation> {
+    if count < most { Ok(count + 1) } else { Err(violation::WRONG_COUNT) }
+}
+
+/// Refuses an empty list.
+pub(crate) fn some(count: u8) -> Result<(), Violation> {
+    if count > 0 { Ok(()) } else { Err(violation::WRONG_COUNT) }
+}

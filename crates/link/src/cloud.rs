@@ -319,7 +319,6 @@ impl Session {
         {
             slot.life = Life::Ending;
             slot.reason = reason;
-            slot.sending = None;
         }
     }
 

@@ -1,9 +1,8 @@
 //! One fetch of configuration items and secrets (link.md §5).
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, head, one_more, some};
 use crate::http::item_length;
 use crate::limits::{CONFIG_KEYS, MAX_ITEM};
-use crate::mqtt::{head, one_more, some};
 use crate::violation::{self, Violation};
 
 /// How a fetch ended; the numbers are the public header's.

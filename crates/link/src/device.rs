@@ -4,23 +4,21 @@
 //! what the session itself owes comes from [`Session::transmit`]; bodies are announced by [`Session::channel_frame`]
 //! or [`Session::log_frame`], whose header the caller sends before the body's bytes.
 
-use crate::channel::{ChannelType, ClosureReason, Open, WindowCredit, decode_closed};
-use crate::connection::{
-    Bye, ByeReason, Hello, LogHead, Welcome, decode_logging, decode_number, decode_time,
-};
+use crate::channel::{ChannelType, Open};
+use crate::connection::{Bye, ByeReason, Hello, LogHead};
 use crate::header::{Header, HeaderBytes, MAX_HEADER};
-use crate::kind::{self, Direction, to_cloud, to_device};
-use crate::limits::{
-    CHANNELS, HELLO_TIMEOUT, KEEPALIVE_GRACE, MAX_FRAME_BODY, MAX_LOG_TEXT, MESSAGE_ITEMS, VERSION,
-};
-use crate::mqtt::{FilterCodes, Outcome, Published};
-use crate::parser::{Parser, Piece};
+use crate::kind::{Direction, to_cloud};
+use crate::limits::{CHANNELS, HELLO_TIMEOUT, KEEPALIVE_GRACE, MAX_FRAME_BODY, MAX_LOG_TEXT, VERSION};
+use crate::parser::Parser;
 use crate::session::{Gather, Output, Refusal, number};
 use crate::varint;
 use crate::violation::{self, Violation};
 
+mod event;
+mod receive;
 mod slot;
 
+pub use event::{Answer, Event, GaveUp};
 use slot::{Phase, Slot};
 
 /// Microseconds in a second: the unit of `now` at this end.
@@ -32,84 +30,6 @@ const PONG_PATIENCE: u64 = KEEPALIVE_GRACE as u64 * SECOND;
 const PING_TOKENS: u32 = 0x7f;
 /// Bytes a `LOG` frame has at most before its text.
 pub const LOG_FRAME: usize = MAX_HEADER + LogHead::MAX;
-
-/// What arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// The connection is open; channels may be opened.
-    Welcome {
-        /// Microseconds since 1970 (D25).
-        wall: u64,
-        /// Whether log messages are wanted.
-        logging: bool,
-    },
-    /// The answer to [`Session::time_query`].
-    Time {
-        /// Microseconds since 1970.
-        wall: u64,
-    },
-    /// Log messages up to this number are safe.
-    LogTaken {
-        /// The number of the last of them.
-        sequence: u32,
-    },
-    /// Log messages are wanted from now on, or no longer.
-    Logging {
-        /// Whether they are.
-        enabled: bool,
-    },
-    /// The cloud ends the connection; nothing follows.
-    Bye {
-        /// Why.
-        reason: ByeReason,
-    },
-    /// The cloud ended a channel. Its number is the session's again: the caller does not name it any more. Requests still
-    /// unanswered crossed the end on their way and are answered by the caller.
-    Closed {
-        /// The channel.
-        channel: u8,
-        /// Why.
-        reason: ClosureReason,
-    },
-    /// A channel's window has grown.
-    Window {
-        /// The channel.
-        channel: u8,
-    },
-    /// An answer to a request of a channel.
-    Answer {
-        /// The channel.
-        channel: u8,
-        /// The answer.
-        answer: Answer,
-    },
-    /// A run of a `MESSAGE`, `LOST`, `HTTP_RESPONSE`, `CONFIG_RESPONSE` or `DATA` item.
-    Item(Piece<'a>),
-}
-
-/// The answers that take no ring bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// To a `PUBLISH`. That its slot was in flight is the caller's to check ([`crate::mqtt::PublishSlots`]).
-    Published(Published),
-    /// To a `CONNECT`.
-    Connected(Outcome),
-    /// To a `SUBSCRIBE`.
-    Subscribed(FilterCodes),
-    /// To an `UNSUBSCRIBE`.
-    Unsubscribed(FilterCodes),
-    /// To a `DISCONNECT`, or the broker's own end of the connection.
-    Disconnected(Outcome),
-}
-
-/// Why the device gave the connection up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GaveUp {
-    /// Neither `WELCOME` nor `BYE` came.
-    NoWelcome,
-    /// A `PONG` did not come.
-    NoPong,
-}
 
 /// How far the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,170 +141,10 @@ impl Session {
         event
     }
 
-    fn next_event<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
-        loop {
-            if matches!(self.state, State::Down | State::Over) {
-                *input = &[];
-            }
-            let Some(piece) = self.parser.next(input)? else { return Ok(None) };
-            let event = if piece.channel == 0 { self.connection(&piece)? } else { self.channel(piece)? };
-            if event.is_some() {
-                return Ok(event);
-            }
-        }
-    }
-
-    fn connection(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        match (self.state, piece.kind) {
-            (State::Hello, _) => return Err(violation::HELLO_EXPECTED),
-            (State::Greeting, to_device::WELCOME | to_device::BYE) => {}
-            (State::Greeting, _) => return Err(violation::BEFORE_WELCOME),
-            (_, to_device::WELCOME) => return Err(violation::WELCOME_TWICE),
-            _ => {}
-        }
-        if !self.gather.take(piece) {
-            return Ok(None);
-        }
-        match piece.kind {
-            to_device::WELCOME => self.welcome().map(Some),
-            to_device::PONG => self.pong(),
-            to_device::LOG_TAKEN => self.log_taken().map(Some),
-            to_device::TIME => Ok(Some(Event::Time { wall: decode_time(self.gather.body())? })),
-            to_device::LOGGING => Ok(Some(Event::Logging { enabled: decode_logging(self.gather.body())? })),
-            to_device::BYE => self.bye_came().map(Some),
-            _ => Err(violation::UNKNOWN_KIND),
-        }
-    }
-
-    fn welcome(&mut self) -> Result<Event<'static>, Violation> {
-        let welcome = Welcome::decode(self.gather.body())?;
-        if welcome.version != self.hello.version {
-            return Err(violation::OTHER_VERSION);
-        }
-        self.state = State::Open;
-        self.keepalive = u64::from(welcome.keepalive) * SECOND;
-        self.window = welcome.window;
-        Ok(Event::Welcome { wall: welcome.wall, logging: welcome.logging })
-    }
-
-    fn pong(&mut self) -> Result<Option<Event<'static>>, Violation> {
-        let token = decode_number(self.gather.body())?;
-        match self.ping.take() {
-            Some(ping) if ping.token == token => Ok(None),
-            _ => Err(violation::UNASKED_PONG),
-        }
-    }
-
-    fn log_taken(&mut self) -> Result<Event<'static>, Violation> {
-        let sequence = decode_number(self.gather.body())?;
-        if sequence > self.log_sent {
-            return Err(violation::LOG_NOT_SENT);
-        }
-        Ok(Event::LogTaken { sequence })
-    }
-
-    fn bye_came(&mut self) -> Result<Event<'static>, Violation> {
-        let bye = Bye::decode(self.gather.body())?;
-        let reason = bye.reason;
-        self.state = State::Over;
-        self.bye = None;
-        Ok(Event::Bye { reason })
-    }
-
-    fn channel<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
-        if self.state != State::Open {
-            return Err(violation::BEFORE_WELCOME);
-        }
-        let phase = self.slot(piece.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
-        match (phase, piece.kind) {
-            (Phase::Free | Phase::Opening, _) => Err(violation::CHANNEL_NOT_OPEN),
-            (Phase::Ended, to_device::CLOSED) => Err(violation::CLOSED_TWICE),
-            (Phase::Ended, _) => Err(violation::CHANNEL_NOT_OPEN),
-            (_, to_device::CLOSED) => self.closed(&piece, phase),
-            (Phase::Closing | Phase::Closed, _) => Ok(None),
-            (Phase::Open, _) => self.open_channel(piece),
-        }
-    }
-
-    fn closed(&mut self, piece: &Piece<'_>, phase: Phase) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
-            return Ok(None);
-        }
-        let reason = decode_closed(self.gather.body())?;
-        self.parser.forget(piece.channel);
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        *slot = Slot { phase: if phase == Phase::Closed { Phase::Free } else { Phase::Ended }, ..Slot::FREE };
-        Ok((phase == Phase::Open).then_some(Event::Closed { channel: piece.channel, reason }))
-    }
-
-    fn open_channel<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        if !kind::belongs(Direction::ToDevice, slot.open.channel_type, piece.kind) {
-            return Err(violation::WRONG_CHANNEL_TYPE);
-        }
-        match piece.kind {
-            to_device::CREDIT => self.window_grows(&piece),
-            to_device::WANTED => Ok(self.wanted(piece.channel)),
-            to_device::PUBLISHED..=to_device::DISCONNECTED => self.answer(&piece),
-            _ => self.item(piece),
-        }
-    }
-
-    fn window_grows(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
-            return Ok(None);
-        }
-        let credit = WindowCredit::decode(self.gather.body())?;
-        let whole = self.window;
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        if credit.bytes > whole - slot.window {
-            return Err(violation::CREDIT_EXCEEDED);
-        }
-        slot.window += credit.bytes;
-        Ok(Some(Event::Window { channel: piece.channel }))
-    }
-
-    fn wanted(&mut self, channel: u8) -> Option<Event<'static>> {
-        self.slot(channel)?.wanted = true;
-        None
-    }
-
-    fn answer(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
-            return Ok(None);
-        }
-        let body = self.gather.body();
-        let answer = match piece.kind {
-            to_device::PUBLISHED => Answer::Published(Published::decode(body)?),
-            to_device::CONNECTED => Answer::Connected(Outcome::decode(body)?),
-            to_device::SUBSCRIBED => Answer::Subscribed(FilterCodes::decode(body)?),
-            to_device::UNSUBSCRIBED => Answer::Unsubscribed(FilterCodes::decode(body)?),
-            _ => Answer::Disconnected(Outcome::decode(body)?),
-        };
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        slot.requests.answered(piece.kind)?;
-        Ok(Some(Event::Answer { channel: piece.channel, answer }))
-    }
-
-    fn item<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        if piece.first {
-            slot.wanted = false;
-            slot.requests.answered(piece.kind)?;
-            if matches!(piece.kind, to_device::MESSAGE | to_device::LOST) {
-                slot.taken.items += 1;
-            }
-            if slot.taken.items > u32::from(MESSAGE_ITEMS) {
-                return Err(violation::ITEMS_EXCEEDED);
-            }
-        }
-        Ok(Some(Event::Item(piece)))
-    }
-
     /// The caller put `bytes` of an item into the channel's receive ring: those that link.md §6 counts, so not the head's.
-    /// Refused when the cloud had no right to that many. `BYE` is then owed.
+    /// Refused when the cloud had no right to that many. `BYE` is then owed. Without effect once the channel has ended.
     pub fn stored(&mut self, channel: u8, bytes: u32) -> Result<(), Violation> {
-        let Some(slot) = self.slot(channel) else { return Ok(()) };
+        let Some(slot) = self.slot(channel).filter(|slot| slot.phase == Phase::Open) else { return Ok(()) };
         if bytes > slot.open.ring - slot.taken.bytes {
             self.bye(ByeReason::Violation, violation::RING_EXCEEDED.text());
             return Err(violation::RING_EXCEEDED);

@@ -1,8 +1,7 @@
 //! One HTTP exchange (link.md §5).
 
-use crate::bytes::{Reader, Strings, Writer};
+use crate::bytes::{Reader, Strings, Writer, head};
 use crate::limits::{MAX_ITEM, RESPONSE_HEADERS};
-use crate::mqtt::head;
 use crate::violation::{self, Violation};
 
 /// How an exchange ended; the numbers are the public header's (D60).

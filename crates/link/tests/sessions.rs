@@ -114,6 +114,36 @@ fn a_silent_device_is_given_up_after_two_intervals_and_10_seconds() {
 }
 
 #[test]
+fn nothing_received_is_no_sign_of_life() {
+    let mut pair = Pair::open();
+    let (device, cloud) = (pair.device.next_wakeup(), pair.cloud.next_timeout());
+    pair.now += 20_000;
+    pair.deliver_to_cloud(usize::MAX).unwrap();
+    pair.deliver_to_device(usize::MAX).unwrap();
+    assert_eq!((pair.device.next_wakeup(), pair.cloud.next_timeout()), (device, cloud));
+}
+
+#[test]
+fn credit_of_the_cloud_rides_with_whatever_goes_anyway() {
+    let (mut pair, channel) = Pair::with_channel(ChannelType::OpaqueBytes);
+    pair.device_sends(channel, to_cloud::DATA, &[1; 100]);
+    pair.settle();
+    pair.cloud.consumed(channel, 100);
+    assert_eq!(pair.flush_cloud(), 0);
+    pair.cloud.time(WALL);
+    pair.settle();
+    assert_eq!(pair.told, [Told::Time { wall: WALL }, Told::Window { channel }]);
+    assert_eq!(pair.device.window(channel), WINDOW);
+}
+
+#[test]
+fn sessions_stay_small() {
+    assert!(size_of::<link::device::Session>() <= 1536, "{}", size_of::<link::device::Session>());
+    assert!(size_of::<cloud::Session>() <= 2560, "{}", size_of::<cloud::Session>());
+}
+
+/// Shows D25.
+#[test]
 fn the_time_is_asked_for_and_told() {
     let mut pair = Pair::open();
     pair.device.time_query();
@@ -253,6 +283,27 @@ fn an_end_that_crosses_a_cut_item_leaves_no_trace_of_it() {
     pair.settle();
     assert_eq!(pair.device_sends(channel, to_cloud::PUBLISH, b"\x00\x01a!"), 4);
     pair.settle();
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_message_leaves_no_trace_of_it() {
+    let (mut pair, channel) = Pair::with_channel(MQTT);
+    pair.cloud.begin(channel, to_device::MESSAGE, 2, 700).unwrap();
+    let (header, length) = pair.cloud.fragment(channel, 300).unwrap();
+    pair.to_device.extend(header.as_slice());
+    pair.to_device.extend([&b"\x00\x01"[..], &vec![b'm'; length - 2]].concat());
+    pair.cloud.closed(channel, ClosureReason::ResetByServer);
+    assert_eq!(pair.cloud.fragment(channel, 300), None);
+    pair.settle();
+    assert!(matches!(pair.told[0], Told::Item { first: true, last: false, .. }));
+    assert_eq!(pair.told[1..], [Told::Closed { channel, reason: ClosureReason::ResetByServer }]);
+    assert_eq!(pair.device.open(MQTT, RING), Ok(channel));
+    pair.settle();
+    pair.device_sends(channel, to_cloud::CONNECT, b"\0\0\0\0\0");
+    pair.settle();
+    pair.cloud_answers(channel, to_device::CONNECTED, &[0, 0]);
+    pair.settle();
+    assert!(matches!(pair.told.last(), Some(Told::Answer { .. })));
 }
 
 #[test]

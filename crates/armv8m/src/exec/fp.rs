@@ -122,9 +122,9 @@ impl Core {
         let (m, unsigned, rounding) = (self.s(i.m), i.a != 0, self.rounding(i.s));
         let value = self.with_unit(|unit| {
             if i.k == 0 {
-                unit.to_fixed(m, 32, 0, unsigned, rounding)
+                unit.float_to_fixed(m, 32, 0, unsigned, rounding)
             } else {
-                unit.from_fixed(if unsigned { i64::from(m) } else { i64::from(m as i32) }, 0)
+                unit.fixed_to_float(if unsigned { i64::from(m) } else { i64::from(m as i32) }, 0)
             }
         });
         self.set_s(i.d, value);
@@ -137,10 +137,10 @@ impl Core {
         let integer = if unsigned { (integer as u64 >> spare) as i64 } else { integer >> spare };
         let value = self.with_unit(|unit| {
             if i.s != 0 {
-                return unit.to_fixed(value, width, i.imm, unsigned, Rounding::Zero);
+                return unit.float_to_fixed(value, width, i.imm, unsigned, Rounding::Zero);
             }
             unit.rounding = Rounding::Nearest;
-            unit.from_fixed(integer, i.imm)
+            unit.fixed_to_float(integer, i.imm)
         });
         self.set_s(i.d, value);
     }

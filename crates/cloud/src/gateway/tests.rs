@@ -26,12 +26,12 @@ impl House {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(gateway.run(listener, stopped, |mut admitted: Admitted| async move {
-            let _place = admitted.place;
-            let _ = admitted.stream.write_all(admitted.device.as_str().as_bytes()).await;
-            let _ = admitted.stream.flush().await;
-            let _ = admitted.stream.read(&mut [0]).await;
-        }));
+        let running =
+            tokio::spawn(gateway.run(listener, stopped, |mut admitted: Box<Admitted>| async move {
+                let _ = admitted.stream.write_all(admitted.device.as_str().as_bytes()).await;
+                let _ = admitted.stream.flush().await;
+                let _ = admitted.stream.read(&mut [0]).await;
+            }));
         House { address, authority, stop, running }
     }
 

@@ -167,3 +167,19 @@ fn a_missing_file_is_named() {
     let told = Image::load(Path::new("/no/such/application.elf")).expect_err("no file").to_string();
     assert!(told.starts_with("/no/such/application.elf cannot be read: "), "{told}");
 }
+
+#[test]
+fn no_damaged_file_brings_the_reader_down() {
+    let whole = elf(0x0800_0000, &TINY);
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut file = whole.clone();
+            file[at] ^= 1 << bit;
+            if let Ok(image) = Image::parse(&file) {
+                assert!(image.bytes().len() <= MAX_IMAGE);
+            }
+            file[at] = 0xFF;
+            let _ = Image::parse(&file);
+        }
+    }
+}

@@ -12,6 +12,8 @@ const GET_MICROSECONDS: u32 = 0x0C1F_E011;
 const GET_DEVICE_ID: u32 = 0x0C1F_E029;
 const GET_WAKE_REASON: u32 = 0x0C1F_E1F9;
 const PEEK: u32 = 0x0C1F_E0F1;
+const SETUP_NOTIFICATIONS: u32 = 0x0C1F_E081;
+const TRIGGER_NOTIFICATION: u32 = 0x0C1F_E0E1;
 const UNASSIGNED: u32 = 0x0C1F_E0A1;
 const INTO_THE_MIDDLE: u32 = 0x0C1F_E0DD;
 
@@ -168,6 +170,118 @@ fn no_tick_is_lost_by_a_long_run_without_time_passing() {
     let mut machine = machine(&busy);
     assert_eq!(machine.run(10 * MILLISECOND + 1000), Ran::Busy);
     assert_eq!(ram(&machine, RESULT), 10);
+}
+
+/// A notification centre on TIM1_BRK with three records at [`RECORDS`], whose handler counts its runs; then three
+/// notifications posted, and the records' tags copied to [`RESULT`], while interrupts are held back.
+fn notified(enabled: bool) -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, RESULT));
+    for (offset, value) in [(0x40, 41), (0x44, RECORDS), (0x48, 48)] {
+        program.add(mov32(1, value)).add(str_(1, 0, offset));
+    }
+    program.add(mov32(0, RESULT + 0x40)).add(mov32(1, RESULT + 0x50));
+    program.add(mov32(4, SETUP_NOTIFICATIONS)).add(blx(4));
+    if enabled {
+        program.add(mov32(0, 0xE000_E104)).add(mov32(1, 1 << 9)).add(str_(1, 0, 0)); // NVIC_ISER1: interrupt 41
+    }
+    program.add([0xB672]); // cpsid i
+    for tag in 1..=3 {
+        program.add(mov32(0, RESULT + 0x50)).add(ldr(0, 0, 0)).add(movs(1, 2)).add(movs(2, tag));
+        program.add(mov32(4, TRIGGER_NOTIFICATION)).add(blx(4));
+    }
+    program.add(mov32(0, RECORDS)).add(mov32(1, RESULT));
+    for record in 0..3 {
+        program.add(ldr(2, 0, 16 * record + 12)).add(str_(2, 1, 4 * record)); // the tags as they are now
+    }
+    program.add([0xB662]).add(b_self()); // cpsie i
+    program.handler(16 + 41);
+    program.add(mov32(0, RESULT + 0x60)).add(ldr(1, 0, 0)).add([0x3101]).add(str_(1, 0, 0)).add([0x4770]);
+    program
+}
+
+const RECORDS: u32 = RESULT + 0x100;
+
+fn tags(machine: &Machine) -> [u32; 3] {
+    [12, 28, 44].map(|offset| ram(machine, RECORDS + offset))
+}
+
+/// Shows D10, D11.
+#[test]
+fn each_record_has_an_interrupt_of_its_own() {
+    let mut machine = machine(&notified(true));
+    machine.run(20_000);
+    let while_held = [0, 4, 8].map(|offset| ram(&machine, RESULT + offset));
+    assert_eq!(while_held, [1, 0, 0], "the others wait for their interrupt");
+    assert_eq!(tags(&machine), [1, 2, 3]);
+    assert_eq!(ram(&machine, RESULT + 0x60), 3, "runs of the handler");
+}
+
+/// Shows D11.
+#[test]
+fn a_line_that_is_off_gets_its_records_at_once() {
+    let mut machine = machine(&notified(false));
+    machine.run(20_000);
+    let while_held = [0, 4, 8].map(|offset| ram(&machine, RESULT + offset));
+    assert_eq!((while_held, ram(&machine, RESULT + 0x60)), ([1, 2, 3], 0));
+}
+
+/// Shows D73.
+#[test]
+fn the_applications_own_fault_handler_makes_no_calls() {
+    let mut program = Program::new();
+    program.add([0xDE00]); // udf
+    program.handler(3);
+    program.add(mov32(0, RESULT)).add(movs(1, 34)).add(mov32(4, GET_DEVICE_ID)).add(blx(4)).add(b_self());
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(10_000), Ran::Idle);
+    assert_eq!(faults(&mut machine).len(), 1);
+    assert_eq!(ram(&machine, RESULT), 0);
+}
+
+/// A generator of arbitrary numbers that is the same in every run (xorshift, Marsaglia 2003).
+struct Arbitrary(u32);
+
+impl Arbitrary {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+}
+
+#[test]
+fn no_code_brings_the_machine_down() {
+    for seed in 1..=150 {
+        let mut arbitrary = Arbitrary(seed);
+        let mut program = Program::new();
+        for register in 0..8 {
+            let near = [0x2000_1000, 0x4000_1000, 0x0C1F_E001, 0x4602_0C00, 0xE000_E100, arbitrary.next()];
+            program.add(mov32(register, near[arbitrary.next() as usize % 6] + (arbitrary.next() & 0xFC)));
+        }
+        for _ in 0..400 {
+            program.add([arbitrary.next() as u16]);
+        }
+        let mut machine = machine(&program);
+        run_until(&mut machine, 30 * MILLISECOND);
+        machine.take_events();
+    }
+}
+
+#[test]
+fn no_call_with_any_arguments_brings_the_machine_down() {
+    let mut arbitrary = Arbitrary(7);
+    for _ in 0..2000 {
+        let slot = (arbitrary.next() % 0x250) & !7;
+        let mut argument = || {
+            [0, 1, 34, RESULT, 0x2007_FFFC, 0x0800_0000, u32::MAX, arbitrary.next()]
+                [(arbitrary.next() % 8) as usize]
+        };
+        let arguments = [argument(), argument(), argument()];
+        let mut machine = machine(&calling(ENTRY_PAGE.start + slot + 1, arguments));
+        machine.run(2000);
+    }
 }
 
 /// A program that reads the word at `address`, with a handler for hard faults that leaves a mark.

@@ -22,7 +22,8 @@ struct Bench {
 impl Bench {
     fn start(program: &Program, authority: &Authority, cloud: Address) -> Bench {
         let (tell, events) = mpsc::channel();
-        let options = Options::new(cloud, authority.device(), program.image());
+        let mut options = Options::new(cloud, authority.device(), program.image());
+        options.restart.minimum_ms = 1;
         let device = Device::start(options, move |event| {
             let _ = tell.send(event);
         });
@@ -143,6 +144,31 @@ fn guest_time_never_runs_ahead_of_the_wall_clock() {
 }
 
 #[test]
+fn guest_time_goes_on_while_the_device_sleeps() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_0000)).add(mov32(1, 0xFFFF)).add(str_(1, 0, 0x28)); // TIM2: 2441 ticks a second
+    program.add(movs(1, 1)).add(str_(1, 0, 0x14)).add(str_(1, 0, 0));
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x2D)).add(str_(1, 0, 0));
+    program.add(mov32(2, 0xE000_E104)).add(mov32(1, 1 << 30)).add(str_(1, 2, 0));
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 62);
+    program.add(mov32(0, 0x4000_4400)).add(ldr(1, 0, 0x24));
+    program.add(mov32(2, 0x4000_0000)).add(ldr(3, 2, 0x24)).add([0x0A1B]); // lsrs r3, r3, #8
+    program.add(str_(3, 0, 0x28)).add([0x4770]);
+    let bench = Bench::alone(&program);
+    let ask = || loop {
+        bench.device.remote().send_serial(2, vec![b'?']);
+        if let Ok(DeviceEvent::Serial { bytes, .. }) = bench.events.recv_timeout(Duration::from_millis(20)) {
+            return bytes[0];
+        }
+    };
+    let before = ask();
+    std::thread::sleep(Duration::from_millis(700));
+    // Of 105 ms each; the back-off of the link wakes the device once or not at all meanwhile.
+    assert!(ask() - before >= 6, "guest time fell behind");
+}
+
+#[test]
 fn serial_input_reaches_a_device_asleep() {
     let mut program = Program::new();
     program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x2D)).add(str_(1, 0, 0)); // USART2: on, both ways, RXNEIE
@@ -163,6 +189,57 @@ fn serial_input_reaches_a_device_asleep() {
         }
     }
     assert_eq!(&echoed[..5], b"hello");
+}
+
+/// Shows D23.
+#[test]
+fn a_lost_connection_is_made_again_by_the_same_start() {
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 2, move |mut peer| {
+        let _ = tell.send(hello(&mut peer));
+        peer.conn.send_close_notify();
+        let _ = peer.flush();
+    });
+    let bench = Bench::start(&idle(), &authority, server.address);
+    let greetings: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a greeting")).collect();
+    assert_eq!(greetings[0][..6], greetings[1][..6], "version, number of the start and wake reason");
+    let events: Vec<_> = bench.events.try_iter().collect();
+    let lost = events.iter().position(|event| matches!(event, DeviceEvent::LinkDown { .. })).expect("a loss");
+    assert!(events[lost..].contains(&DeviceEvent::LinkConnecting));
+}
+
+/// Faults when its serial port receives something; until then it waits.
+fn fragile() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x2D)).add(str_(1, 0, 0));
+    program.add(mov32(2, 0xE000_E104)).add(mov32(1, 1 << 30)).add(str_(1, 2, 0));
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 62);
+    program.add([0xDE00]); // udf
+    program
+}
+
+/// Shows D73, N09, N18.
+#[test]
+fn an_application_that_starts_again_gets_a_new_connection() {
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 2, move |mut peer| {
+        let _ = tell.send(hello(&mut peer));
+        let _ = peer.write_all(&WELCOME);
+        let _ = peer.flush();
+        let _ = peer.read_to_end(&mut Vec::new());
+    });
+    let bench = Bench::start(&fragile(), &authority, server.address);
+    bench.expect(&DeviceEvent::LinkUp);
+    bench.device.remote().send_serial(2, b"x".to_vec());
+    bench.expect(&DeviceEvent::Started { reason: WakeReason::ApplicationCrash });
+    bench.expect(&DeviceEvent::LinkDown { cause: "the application starts again".into() });
+    bench.expect(&DeviceEvent::LinkUp);
+    let greetings: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a greeting")).collect();
+    assert_eq!((greetings[0][5], greetings[1][5]), (0, 8), "cold boot, then application crash");
+    assert_ne!(greetings[0][1..5], greetings[1][1..5], "each start has a number of its own");
 }
 
 #[test]

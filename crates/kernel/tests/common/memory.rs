@@ -52,6 +52,12 @@ impl AppMemory {
         self.ram[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
+    /// A number, or 0 where there is no memory.
+    pub fn bytes_or_zero(&self, at: u32) -> u32 {
+        let mut bytes = [0; 4];
+        self.read(at, &mut bytes).map_or(0, |()| u32::from_le_bytes(bytes))
+    }
+
     pub fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.read(at, &mut bytes).expect("the test reads its own memory");

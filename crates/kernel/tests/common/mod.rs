@@ -4,6 +4,7 @@
 
 pub mod cloud;
 pub mod memory;
+pub mod mqtt;
 
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::network::{NetworkStatus, RequestNetworkParams};

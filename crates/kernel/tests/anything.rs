@@ -1,0 +1,641 @@
+//! Whatever an application, a cable and a cloud do: no panic, and not a byte written that was not passed or lent.
+//!
+//! RAM is used in two halves. What a call may write is put into the lower one and is permitted for that call only; what
+//! is lent lies in the upper one. A pointer is now and then wild. Every write of the kernel is held against both lists.
+
+mod common;
+
+use abi::Call;
+use abi::channel::{ChannelType, OpenChannelParams};
+use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};
+use abi::http::{HttpHeader, HttpRequest};
+use abi::memory::{APPLICATION_FLASH_START, APPLICATION_RAM_START};
+use abi::mqtt::{
+    MqttConnectRequest, MqttLostMessageInfo, MqttMessage, MqttPublishRequest, MqttSubscribeRequest,
+    MqttSubscribeResponse, MqttSubscription, MqttUnsubscribeRequest, MqttWill, TlsCredentials,
+};
+use abi::network::RequestNetworkParams;
+use abi::notifications::NotificationSetup;
+use abi::strings::{SizedString, SizedStringBuffer};
+use common::cloud::Said;
+use common::{DEVICE_ID, Machine, SECOND};
+use kernel::{Boot, Kernel, LinkLoss};
+use link::config::{ConfigHead, FetchResult, KeyResult};
+use link::http::{HttpResult, ResponseHead};
+use link::kind::to_device;
+use link::mqtt::{FilterCodes, MessageHead, Outcome, Published, RequestState};
+
+const SEEDS: u64 = 60;
+const STEPS: u32 = 1500;
+/// Where lent buffers lie: the upper half of RAM.
+const LENT: u32 = APPLICATION_RAM_START + 0x4_0000;
+
+/// Numbers from a seed.
+struct Chance(u64);
+
+impl Chance {
+    fn word(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as u32
+    }
+    fn below(&mut self, bound: u32) -> u32 {
+        self.word() % bound
+    }
+    fn one_in(&mut self, count: u32) -> bool {
+        self.below(count) == 0
+    }
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u32) as usize]
+    }
+}
+
+/// An application without a plan.
+struct Chaos {
+    machine: Machine,
+    chance: Chance,
+    /// What the call at hand may write.
+    permitted: Vec<(u32, u32)>,
+    /// What is lent: to whom, where, how much.
+    lent: Vec<(u32, u32, u32)>,
+    /// What the call at hand offers to lend.
+    offered: Vec<(u32, u32)>,
+    /// Handles seen, however stale: of centres, of networks, of channels.
+    handles: [Vec<u32>; 3],
+    free: u32,
+}
+
+/// Shows D01, D03, D33.
+#[test]
+fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
+    let mut opened = 0;
+    for seed in 1..=SEEDS {
+        let boot = Boot {
+            device_id: *DEVICE_ID,
+            seed: [seed as u8; 16],
+            wake_reason: abi::power::WakeReason::ColdBoot,
+            image: [1; 32],
+        };
+        let mut machine = Machine::online();
+        machine.kernel = Kernel::new(&boot);
+        machine.connected = false;
+        machine.connect();
+        let mut chaos = Chaos {
+            machine,
+            chance: Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            permitted: Vec::new(),
+            lent: Vec::new(),
+            offered: Vec::new(),
+            handles: Default::default(),
+            free: APPLICATION_RAM_START,
+        };
+        chaos.machine.memory.written = Some(Vec::new());
+        for step in 0..STEPS {
+            opened += u32::from(chaos.step());
+            chaos.hold_to_account(seed, step);
+        }
+    }
+    assert!(opened > 10 * SEEDS as u32, "the applications must get somewhere to be worth watching: {opened}");
+}
+
+impl Chaos {
+    /// Does something; whether a channel was opened by it.
+    fn step(&mut self) -> bool {
+        self.permitted.clear();
+        self.offered.clear();
+        self.free = APPLICATION_RAM_START;
+        match self.chance.below(24) {
+            0 => self.scribble(),
+            1 => self.interrupts(),
+            2 => self.time(),
+            3..=7 => self.cloud(),
+            8 => self.cable(),
+            _ => return self.call(),
+        }
+        false
+    }
+
+    /// Every write since the last time must lie in what was passed with this call, or in what is lent.
+    fn hold_to_account(&mut self, seed: u64, step: u32) {
+        let written = self.machine.memory.written.replace(Vec::new()).expect("writes are watched");
+        for (at, length) in written {
+            let inside = |start: u32, room: u32| at >= start && at + length <= start + room;
+            let passed = self.permitted.iter().any(|&(start, room)| inside(start, room));
+            let allowed = passed || self.lent.iter().any(|&(_, start, room)| inside(start, room));
+            assert!(allowed, "seed {seed} step {step}: {length} bytes at {at:#x}");
+        }
+    }
+
+    fn call(&mut self) -> bool {
+        let call = if self.chance.one_in(2) { self.chance.of(&LIKELY) } else { self.chance.of(&Call::ALL) };
+        let args = self.arguments(call);
+        let named = if closes(call) { self.machine.memory.bytes_or_zero(args[0]) } else { 0 };
+        let outcome = self.machine.branch(call.slot(), args);
+        let accepted = outcome == kernel::Outcome::Status(abi::Status::Okay);
+        if accepted {
+            self.keep_books(call, args, named);
+        }
+        if self.chance.one_in(4) {
+            self.machine.pump();
+        }
+        accepted && call == Call::OpenChannel
+    }
+
+    /// What an accepted call lent or gave back.
+    fn keep_books(&mut self, call: Call, args: [u32; 4], closed: u32) {
+        let owner = match call {
+            Call::SetupNotifications => self.keep_handle(CENTRE, args[1]),
+            Call::RequestNetwork => self.keep_handle(NETWORK, args[1]),
+            Call::OpenChannel => self.keep_handle(CHANNEL, args[1]),
+            Call::ServerLoggingInit => LOG,
+            _ => 0,
+        };
+        if closes(call) || owner == LOG {
+            self.lent.retain(|lent| lent.0 != closed && lent.0 != owner);
+        }
+        self.lent.extend(self.offered.iter().map(|&(at, size)| (owner, at, size)));
+    }
+
+    fn keep_handle(&mut self, kind: usize, at: u32) -> u32 {
+        let handle = self.machine.u32(at);
+        self.handles[kind].push(handle);
+        handle
+    }
+
+    // ---- arguments ----
+
+    fn arguments(&mut self, call: Call) -> [u32; 4] {
+        let handle = self.handle(match call {
+            Call::RequestNetwork | Call::CloseNotifications | Call::TempTriggerNotification => CENTRE,
+            Call::ReleaseNetwork | Call::GetNetworkStatus => NETWORK,
+            _ => CHANNEL,
+        });
+        match call {
+            Call::SetupNotifications => {
+                let (buffer, buffer_size) = self.lend(16);
+                let irq = self.chance.below(130);
+                [self.input(&NotificationSetup { irq, buffer, buffer_size }.to_bytes()), self.output(4), 0, 0]
+            }
+            Call::RequestNetwork => {
+                let params =
+                    RequestNetworkParams { version: 1, notification_handle: handle, notification_tag: 5 };
+                [self.input(&params.to_bytes()), self.output(4), 0, 0]
+            }
+            Call::CloseNotifications | Call::ReleaseNetwork | Call::CloseChannel => {
+                // Mostly not, or nothing would ever live for long.
+                let often = if call == Call::CloseChannel { 1 } else { 12 };
+                let handle = if self.chance.one_in(often) { handle } else { 0 };
+                let at = self.input(&handle.to_le_bytes());
+                self.permitted.push((at, 4));
+                [at, 0, 0, 0]
+            }
+            Call::OpenChannel => [self.open_params(), self.output(4), 0, 0],
+            Call::TempTriggerNotification => [handle, self.chance.word(), self.chance.word(), 0],
+            Call::GetNetworkReasons => [self.output(4), self.output(4), 0, 0],
+            Call::ServerLoggingInit => {
+                let (buffer, size) = self.lend(512);
+                [buffer, size, 0, 0]
+            }
+            Call::ServerLog => [self.string().data, self.chance.below(1200), 0, 0],
+            Call::GetDeviceId => [self.output(34), self.chance.of(&[34, 34, 33, u32::MAX]), 0, 0],
+            Call::GetMicroseconds | Call::GetWallTime => [self.output(8), 0, 0, 0],
+            Call::PeriphPeek32 => [self.chance.word(), self.output(4), 0, 0],
+            Call::MqttAcknowledgeMessage => [handle, self.chance.below(5), 0, 0],
+            Call::MqttRequestDisconnect => [if self.chance.one_in(4) { handle } else { 0 }, 0, 0, 0],
+            Call::SendHttpRequest => [handle, self.http_request(), 0, 0],
+            Call::ReadHttpResponseHeader | Call::ReadHttpResponseBody => {
+                let size = self.chance.of(&[0, 1, 50, 700]);
+                [handle, self.chance.of(&[0, 0, 1, 5, u32::MAX]), self.output(size), size]
+            }
+            Call::ReadHttpResponseData => [handle, self.output(16), 0, 0],
+            Call::SendConfigFetchRequest => [handle, self.config_request(), 0, 0],
+            Call::ReadConfigResponseItem => [handle, self.config_item(), 0, 0],
+            _ if call.name().starts_with("mvMqttRequest") => [handle, self.mqtt_request(call), 0, 0],
+            _ if call.name().starts_with("mvMqttRe") => [handle, self.mqtt_output(call), 0, 0],
+            _ if call.parameters().first().is_some_and(|parameter| parameter.name == "handle") => {
+                [handle, self.output(8), self.chance.word(), self.chance.word()]
+            }
+            _ => [self.output(4), self.chance.word(), self.chance.word(), self.chance.word()],
+        }
+    }
+
+    /// A handle of this kind, mostly one of the latest; now and then stale, of another kind, or none.
+    fn handle(&mut self, kind: usize) -> u32 {
+        let kind = if self.chance.one_in(30) { self.chance.below(3) as usize } else { kind };
+        let all = self.handles[kind].clone();
+        let latest = &all[all.len().saturating_sub(3)..];
+        match latest {
+            [] => self.chance.of(&[0, 1, u32::MAX]),
+            _ if self.chance.one_in(20) => self.chance.of(&all),
+            _ => self.chance.of(latest),
+        }
+    }
+
+    /// A pointer to nothing good.
+    fn wild(&mut self) -> u32 {
+        let word = self.chance.word();
+        self.chance.of(&[
+            0,
+            APPLICATION_FLASH_START,
+            0x0810_0000,
+            0x2007_fffe,
+            0x2008_0000,
+            u32::MAX - 1,
+            word,
+        ])
+    }
+
+    /// Bytes the application puts somewhere, at any alignment.
+    fn input(&mut self, bytes: &[u8]) -> u32 {
+        if self.chance.one_in(40) {
+            return self.wild();
+        }
+        let at = self.free + self.chance.below(4);
+        self.free = at + bytes.len() as u32;
+        self.machine.memory.set(at, bytes);
+        at
+    }
+
+    /// Room the call may write to.
+    fn output(&mut self, length: u32) -> u32 {
+        if self.chance.one_in(40) {
+            return self.wild_output(length);
+        }
+        let at = self.free + self.chance.below(4);
+        self.free = at + length;
+        self.permitted.push((at, length));
+        at
+    }
+
+    /// A wild pointer that happens to lie in RAM was still passed.
+    fn wild_output(&mut self, length: u32) -> u32 {
+        let at = self.wild();
+        if at.checked_add(length).is_some() {
+            self.permitted.push((at, length));
+        }
+        at
+    }
+
+    /// A buffer in the upper half, now and then misaligned, overlapping or too long.
+    fn lend(&mut self, unit: u32) -> (u32, u32) {
+        let skew = if self.chance.one_in(40) { self.chance.below(20) } else { 0 };
+        let at = LENT + self.chance.below(0x200) * 512 + skew;
+        let size = unit
+            * if self.chance.one_in(40) {
+                self.chance.of(&[0, 1, 0x1_0000])
+            } else {
+                self.chance.of(&[2, 2, 3, 4])
+            };
+        self.offered.push((at, size));
+        (at, size)
+    }
+
+    fn string(&mut self) -> SizedString {
+        let length = self.chance.of(&[0, 1, 3, 20, 64, 65, 300, 1024, 1500]);
+        let bytes: Vec<u8> = (0..length).map(|_| b'a' + self.chance.below(26) as u8).collect();
+        let length = if self.chance.one_in(60) { self.chance.word() } else { length };
+        SizedString { data: self.input(&bytes), length }
+    }
+
+    fn string_output(&mut self) -> SizedStringBuffer {
+        let size = self.chance.of(&[0, 1, 10, 100, 2000]);
+        SizedStringBuffer { data: self.output(size), size, length: self.output(4) }
+    }
+
+    fn strings(&mut self) -> (u32, u32) {
+        let count = self.chance.of(&[0, 1, 1, 2, 8, 9]);
+        let array: Vec<u8> = (0..count).flat_map(|_| self.string().to_bytes()).collect();
+        (count, self.input(&array))
+    }
+
+    fn open_params(&mut self) -> u32 {
+        let types = [ChannelType::Mqtt, ChannelType::Mqtt, ChannelType::ConfigFetch, ChannelType::Http];
+        let channel_type =
+            if self.chance.one_in(20) { self.chance.below(6) } else { self.chance.of(&types).raw() };
+        let (receive_buffer, receive_buffer_len) = self.lend(512);
+        let (send_buffer, send_buffer_len) = self.lend(512);
+        let params = OpenChannelParams {
+            version: 1,
+            notification_handle: self.handle(CENTRE),
+            notification_tag: 3,
+            network_handle: self.handle(NETWORK),
+            receive_buffer,
+            receive_buffer_len,
+            send_buffer,
+            send_buffer_len,
+            channel_type,
+            endpoint: SizedString::default(),
+        };
+        self.input(&params.to_bytes())
+    }
+
+    fn config_request(&mut self) -> u32 {
+        let num_items = self.chance.of(&[0, 1, 2, 32, 33]);
+        let mut array = Vec::new();
+        for _ in 0..num_items {
+            let key = ConfigKeyToFetch {
+                scope: self.chance.below(2),
+                store: self.chance.below(2),
+                key: SizedString { data: self.input(b"key"), length: 3 },
+            };
+            array.extend(key.to_bytes());
+        }
+        let keys_to_fetch = self.input(&array);
+        self.input(&ConfigKeyFetchParams { num_items, keys_to_fetch }.to_bytes())
+    }
+
+    fn config_item(&mut self) -> u32 {
+        let params = ConfigResponseReadItemParams {
+            item_index: self.chance.below(4),
+            result: self.output(4),
+            buf: self.string_output(),
+        };
+        self.input(&params.to_bytes())
+    }
+
+    fn http_request(&mut self) -> u32 {
+        let num_headers = self.chance.of(&[0, 1, 32, 33]);
+        let mut array = Vec::new();
+        for _ in 0..num_headers {
+            array.extend(HttpHeader { length: 4, data: self.input(b"A: b") }.to_bytes());
+        }
+        let request = HttpRequest {
+            method: self.string(),
+            url: self.string(),
+            num_headers,
+            headers: self.input(&array),
+            body: self.string(),
+            timeout_ms: self.chance.word(),
+        };
+        self.input(&request.to_bytes())
+    }
+
+    fn mqtt_request(&mut self, call: Call) -> u32 {
+        match call {
+            Call::MqttRequestConnect => self.connect_request(),
+            Call::MqttRequestPublish => {
+                let request = MqttPublishRequest {
+                    correlation_id: self.chance.word(),
+                    topic: self.string(),
+                    payload: self.string(),
+                    desired_qos: self.chance.below(3),
+                    retain: self.chance.below(2),
+                };
+                self.input(&request.to_bytes())
+            }
+            Call::MqttRequestSubscribe => {
+                let num_subscriptions = self.chance.of(&[0, 1, 2, 8, 9]);
+                let mut array = Vec::new();
+                for _ in 0..num_subscriptions {
+                    let topic = self.string();
+                    let (nl, rap, rh) = (self.chance.below(2), self.chance.below(2), self.chance.below(5));
+                    array.extend(MqttSubscription { topic, desired_qos: 1, nl, rap, rh }.to_bytes());
+                }
+                let subscriptions = self.input(&array);
+                let request = MqttSubscribeRequest { correlation_id: 1, subscriptions, num_subscriptions };
+                self.input(&request.to_bytes())
+            }
+            _ => {
+                let (num_topics, topics) = self.strings();
+                let request = MqttUnsubscribeRequest { correlation_id: 2, topics, num_topics };
+                self.input(&request.to_bytes())
+            }
+        }
+    }
+
+    fn connect_request(&mut self) -> u32 {
+        let mut request = MqttConnectRequest {
+            protocol_version: self.chance.below(3),
+            host: self.string(),
+            port: self.chance.word() as u16,
+            clientid: self.string(),
+            keepalive: self.chance.word(),
+            clean_start: self.chance.word() as u8,
+            ..MqttConnectRequest::default()
+        };
+        request.authentication.method = self.chance.below(3) as u8;
+        request.authentication.username_password.username = self.string();
+        if self.chance.one_in(2) {
+            let will = MqttWill { topic: self.string(), payload: self.string(), qos: 1, retain: 0 };
+            request.will = self.input(&will.to_bytes());
+        }
+        if self.chance.one_in(2) {
+            let mut tls = TlsCredentials::default();
+            (tls.cacert.num_certs, tls.cacert.certs) = self.strings();
+            (tls.clientcert.chain.num_certs, tls.clientcert.chain.certs) = self.strings();
+            tls.clientcert.key = self.string();
+            request.tls_credentials = self.input(&tls.to_bytes());
+        }
+        self.input(&request.to_bytes())
+    }
+
+    fn mqtt_output(&mut self, call: Call) -> u32 {
+        match call {
+            Call::MqttReceiveMessage => {
+                let message = MqttMessage {
+                    correlation_id: self.output(4),
+                    topic: self.string_output(),
+                    payload: self.string_output(),
+                    qos: self.output(4),
+                    retain: self.output(1),
+                };
+                self.input(&message.to_bytes())
+            }
+            Call::MqttReceiveLostMessageInfo => {
+                let info = MqttLostMessageInfo {
+                    reason: self.output(4),
+                    topic: self.string_output(),
+                    message_len: self.output(4),
+                };
+                self.input(&info.to_bytes())
+            }
+            Call::MqttReadSubscribeResponse | Call::MqttReadUnsubscribeResponse => {
+                let size = self.chance.of(&[0, 1, 8]);
+                let response = MqttSubscribeResponse {
+                    request_state: self.output(4),
+                    correlation_id: self.output(4),
+                    reason_codes: self.output(4 * size),
+                    reason_codes_size: if self.chance.one_in(30) { 0x4000_0001 } else { size },
+                    reason_codes_len: self.output(4),
+                };
+                self.input(&response.to_bytes())
+            }
+            _ => self.output(12),
+        }
+    }
+
+    // ---- the world ----
+
+    /// The application changes its own memory, lent or not.
+    fn scribble(&mut self) {
+        let at = self.chance.below(0x8_0000 - 64);
+        let bytes: Vec<u8> = (0..64).map(|_| self.chance.word() as u8).collect();
+        self.machine.memory.set(APPLICATION_RAM_START + at, &bytes);
+    }
+
+    fn interrupts(&mut self) {
+        let irq = self.chance.below(126) as u16;
+        let nvic = &mut self.machine.nvic;
+        nvic.enabled[usize::from(irq)] ^= true;
+        nvic.pending = [false; 126];
+        nvic.in_handler = self.chance.one_in(8);
+        if self.chance.one_in(2) {
+            self.machine.enter(Kernel::wake);
+        } else {
+            self.machine.enter(|kernel, port| kernel.interrupt_taken(port, irq));
+        }
+    }
+
+    fn time(&mut self) {
+        let span = self.chance.of(&[1, 1000, SECOND / 4, SECOND, 40 * SECOND]);
+        self.machine.pass(span);
+    }
+
+    fn cable(&mut self) {
+        if !self.machine.connected {
+            self.machine.pass(61 * SECOND);
+            if self.machine.kernel.wants_link() {
+                self.machine.connect();
+            }
+        } else if self.chance.one_in(12) {
+            let cause = self.chance.of(&[LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Asked]);
+            self.machine.lose(cause);
+        }
+    }
+
+    /// The cloud says something it may say, or, rarely, something it may not.
+    fn cloud(&mut self) {
+        if !self.machine.connected {
+            return self.cable();
+        }
+        self.machine.chunk = self.chance.of(&[1, 5, 64, usize::MAX]);
+        self.machine.pump();
+        self.machine.cloud().lenient = true;
+        let heard = self.machine.cloud().heard();
+        for said in heard {
+            if let Said::Item { channel, kind, body } = said {
+                self.answer(channel, kind, &body);
+            }
+        }
+        let channel = 1 + self.chance.below(4) as u8;
+        match self.chance.below(40) {
+            0 => self.machine.cloud().closed(channel, link::channel::ClosureReason::ResetByServer),
+            1 if self.chance.one_in(3) => {
+                let garbage: Vec<u8> = (0..8).map(|_| self.chance.word() as u8).collect();
+                self.machine.cloud().raw(&garbage);
+            }
+            2..=30 => self.message(channel),
+            _ => {}
+        }
+        self.machine.pump();
+    }
+
+    /// A message, if there is room and the channel carries any; now and then the cable is cut within it.
+    fn message(&mut self, channel: u8) {
+        let topic = self.chance.below(20);
+        let payload = self.chance.of(&[0, 1, 100, 400, 1000]);
+        let mut head = [0; MessageHead::MAX];
+        let delivery = self.chance.one_in(2).then_some(9);
+        let length = MessageHead { delivery, retain: false, topic }.encode(&mut head);
+        let content = vec![b'm'; (topic + payload) as usize];
+        let frames = if self.chance.one_in(50) { 1 } else { usize::MAX };
+        let begun = self.machine.cloud().try_begin(
+            channel,
+            to_device::MESSAGE,
+            &head[..length],
+            &content,
+            300,
+            frames,
+        );
+        if begun && frames == 1 {
+            self.machine.pump();
+            self.machine.cut();
+        }
+    }
+
+    fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
+        if !self.machine.cloud().session.is_channel_open(channel) || self.chance.one_in(10) {
+            return;
+        }
+        let mut out = [0; ConfigHead::MAX];
+        let cloud = self.machine.cloud.as_mut().expect("a connection");
+        let state = RequestState::Completed;
+        match kind {
+            link::kind::to_cloud::PUBLISH => {
+                let mut out = [0; Published::MAX];
+                let slot = body.first().copied().unwrap_or(0) & 0x0f;
+                let length = Published { slot, state, reason: 0 }.encode(&mut out);
+                cloud.answer(channel, to_device::PUBLISHED, &out[..length]);
+            }
+            link::kind::to_cloud::CONNECT => cloud.connected(channel, state, 0),
+            link::kind::to_cloud::DISCONNECT => {
+                let mut out = [0; Outcome::MAX];
+                let length = Outcome { state, reason: 0 }.encode(&mut out);
+                cloud.answer(channel, to_device::DISCONNECTED, &out[..length]);
+            }
+            link::kind::to_cloud::SUBSCRIBE | link::kind::to_cloud::UNSUBSCRIBE => {
+                let mut out = [0; FilterCodes::MAX];
+                let length = FilterCodes::failed(RequestState::InvalidParameters).encode(&mut out);
+                let kind = if kind == link::kind::to_cloud::SUBSCRIBE {
+                    to_device::SUBSCRIBED
+                } else {
+                    to_device::UNSUBSCRIBED
+                };
+                cloud.answer(channel, kind, &out[..length]);
+            }
+            link::kind::to_cloud::HTTP_REQUEST => {
+                let mut out = [0; ResponseHead::MAX];
+                let head = ResponseHead::new(HttpResult::Ok, 200, &[4, 6]).expect("two headers");
+                let length = head.encode(&mut out);
+                if 510 <= cloud.session.room(channel) {
+                    cloud.item(channel, to_device::HTTP_RESPONSE, &out[..length], &[b'h'; 510], 90);
+                }
+            }
+            link::kind::to_cloud::CONFIG_FETCH => {
+                let count = link::config::ConfigFetch::decode(body).map_or(0, |fetch| fetch.iter().count());
+                let items = vec![(KeyResult::Ok, 3); count];
+                let length = ConfigHead::new(FetchResult::Ok, &items).expect("a few").encode(&mut out);
+                if 3 * count as u32 <= cloud.session.room(channel) {
+                    let values = vec![b'v'; 3 * count];
+                    cloud.item(channel, to_device::CONFIG_RESPONSE, &out[..length], &values, 50);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Kinds of handles.
+const CENTRE: usize = 0;
+const NETWORK: usize = 1;
+const CHANNEL: usize = 2;
+/// Stands for the log among the owners of lent memory.
+const LOG: u32 = 1;
+
+/// Whether the call's argument is a variable with the handle of what it closes.
+fn closes(call: Call) -> bool {
+    matches!(call, Call::CloseNotifications | Call::ReleaseNetwork | Call::CloseChannel)
+}
+
+/// The calls that bring an application somewhere.
+const LIKELY: [Call; 18] = [
+    Call::SendHttpRequest,
+    Call::ReadHttpResponseBody,
+    Call::ReadHttpResponseHeader,
+    Call::SetupNotifications,
+    Call::RequestNetwork,
+    Call::OpenChannel,
+    Call::OpenChannel,
+    Call::CloseChannel,
+    Call::CloseChannel,
+    Call::MqttRequestConnect,
+    Call::MqttRequestPublish,
+    Call::MqttReceiveMessage,
+    Call::SendConfigFetchRequest,
+    Call::MqttReadPublishResponse,
+    Call::MqttReadConnectResponse,
+    Call::MqttRequestSubscribe,
+    Call::MqttReadSubscribeResponse,
+    Call::ServerLog,
+];

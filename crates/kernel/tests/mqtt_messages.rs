@@ -1,0 +1,266 @@
+//! MQTT messages: arriving, waiting, being read, making room.
+
+mod common;
+
+use abi::channel::ChannelType;
+use abi::mqtt::MqttReadableDataType;
+use abi::{Call, Status};
+use common::Machine;
+use common::cloud::Said;
+use common::mqtt::{NOT_CONNECTED, READABLE, Received};
+use kernel::limits::MESSAGES;
+use link::kind::to_device;
+use link::mqtt::RequestState;
+use link::{Violation, violation};
+
+fn message(correlation: u32, topic: &[u8], payload: &[u8], qos: u32, retain: u8) -> Received {
+    Received { correlation, topic: topic.to_vec(), payload: payload.to_vec(), qos, retain }
+}
+
+/// Shows M81, M82, M83, M84, M85, M88, M92, D48.
+#[test]
+fn a_message_arrives_with_its_topic_payload_qos_and_retain_flag() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    machine.cloud().message(1, Some(300), true, b"a/topic", b"the payload");
+    machine.cloud().message(1, None, false, b"b", b"");
+    machine.pump();
+    assert_eq!(machine.events(&mut setup.centre), [READABLE, READABLE], "one each");
+    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::MessageReceived));
+    assert_eq!(machine.receive(channel, 100, 100), Ok(message(300, b"a/topic", b"the payload", 1, 1)));
+    assert_eq!(machine.receive(channel, 1, 0), Ok(message(0, b"b", b"", 0, 0)));
+    assert_eq!(machine.receive(channel, 1, 1), Err(Status::ResponseNotPresent));
+}
+
+/// Shows D04.
+#[test]
+fn a_message_that_does_not_fit_stays_for_the_next_read() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    machine.cloud().message(1, None, false, b"topic", b"payload");
+    machine.pump();
+    assert_eq!(machine.receive(channel, 4, 7), Err(Status::InvalidBufferSize));
+    assert_eq!(machine.receive(channel, 5, 6), Err(Status::InvalidBufferSize));
+    assert_eq!(machine.receive(channel, 5, 7), Ok(message(0, b"topic", b"payload", 0, 0)));
+}
+
+/// Shows D02, D04.
+#[test]
+fn a_message_read_to_bad_pointers_stays() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    machine.cloud().message(1, None, false, b"topic", b"payload");
+    machine.pump();
+    let call = Call::MqttReceiveMessage;
+    assert_eq!(machine.call(call, &[channel, 0x2008_0000]), Status::ParameterFault);
+    let good = machine.message_outputs(10, 10);
+    let flash = 0x0800_0000;
+    let mut bad = [good; 8];
+    bad[0].correlation_id = flash;
+    bad[1].topic.data = flash;
+    bad[2].topic.length = flash;
+    bad[3].payload.data = flash;
+    bad[4].payload.length = flash;
+    bad[5].qos = flash;
+    bad[6].retain = flash;
+    bad[7].payload.size = 0x8_0001;
+    for outputs in bad {
+        let outputs = machine.put(&outputs.to_bytes());
+        assert_eq!(machine.call(call, &[channel, outputs]), Status::LateFault);
+    }
+    assert_eq!(machine.receive(channel, 5, 7), Ok(message(0, b"topic", b"payload", 0, 0)));
+}
+
+/// Shows D44, M69.
+#[test]
+fn items_of_all_kinds_are_read_in_the_order_of_their_arrival() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    machine.publish(channel, 1, b"t", b"p");
+    machine.subscribe(channel, 2, &[(b"f", 0)]);
+    machine.cloud().message(1, None, false, b"m", b"1");
+    machine.cloud().subscribed(1, &[0]);
+    machine.cloud().lost(1, 70_000, b"big");
+    machine.cloud().published(1, 0, RequestState::Completed, 0);
+    machine.cloud().message(1, None, false, b"m", b"2");
+    machine.pump();
+    assert_eq!(machine.read_publish(channel), Err(Status::WrongDataRequested));
+    assert_eq!(machine.receive(channel, 9, 9), Ok(message(0, b"m", b"1", 0, 0)));
+    assert_eq!(machine.receive(channel, 9, 9), Err(Status::WrongDataRequested));
+    assert_eq!(machine.read_subscribe(channel, 1), Ok((0, 2, vec![0])));
+    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::MessageLost));
+    assert_eq!(machine.receive_lost(channel, 9), Ok((0, b"big".to_vec(), 70_000)));
+    assert_eq!(machine.read_publish(channel), Ok((0, 1, 0)));
+    assert_eq!(machine.receive(channel, 9, 9), Ok(message(0, b"m", b"2", 0, 0)));
+    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::None));
+}
+
+/// Shows D49.
+#[test]
+fn the_notice_of_a_lost_message_waits_for_enough_room() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    machine.cloud().lost(1, 5000, b"too/big");
+    machine.pump();
+    assert_eq!(machine.events(&mut setup.centre), [READABLE]);
+    assert_eq!(machine.receive_lost(channel, 6), Err(Status::InvalidBufferSize));
+    assert_eq!(machine.receive_lost(channel, 7), Ok((0, b"too/big".to_vec(), 5000)));
+    assert_eq!(machine.call(Call::MqttReceiveLostMessageInfo, &[channel, 0]), Status::ParameterFault);
+    let info = machine.put(&[0; 20]);
+    assert_eq!(machine.call(Call::MqttReceiveLostMessageInfo, &[channel, info]), Status::LateFault);
+}
+
+/// Shows N56, N57, N58, D32, D49.
+#[test]
+fn messages_wrap_round_the_ring_and_reading_them_makes_room() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    machine.chunk = 33;
+    for round in 0..40_u8 {
+        let payload = vec![round; 500];
+        // Three always fit a ring of 1536 bytes; the cloud's session would refuse to exceed it.
+        for _ in 0..3 {
+            machine.cloud().message(1, None, false, b"topic", &payload);
+        }
+        machine.pump();
+        for _ in 0..3 {
+            assert_eq!(machine.receive(channel, 5, 500), Ok(message(0, b"topic", &payload, 0, 0)));
+        }
+        machine.pump();
+    }
+}
+
+/// Shows D32.
+#[test]
+fn scribbling_on_the_ring_changes_bytes_and_no_lengths() {
+    let (mut machine, setup) = Machine::ready();
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = machine.open(&params);
+    machine.cloud().message(1, None, false, b"topic", b"payload");
+    machine.cloud().message(1, None, false, b"x", b"y");
+    machine.pump();
+    machine.memory.set(params.receive_buffer, &[0xff; 512]);
+    assert_eq!(machine.receive(channel, 50, 50), Ok(message(0, &[0xff; 5], &[0xff; 7], 0, 0)));
+    assert_eq!(machine.receive(channel, 50, 50), Ok(message(0, &[0xff], &[0xff], 0, 0)));
+}
+
+/// Shows D44, D80.
+#[test]
+fn there_is_a_place_for_every_message_and_every_answer_at_once() {
+    let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
+    let request = machine.connect_request();
+    machine.request_connect(channel, &request);
+    for correlation in 0..16 {
+        machine.publish(channel, correlation, b"t", b"p");
+    }
+    machine.subscribe(channel, 20, &[(b"f", 0)]);
+    machine.unsubscribe(channel, 21, &[b"f"]);
+    machine.ok(Call::MqttRequestDisconnect, &[channel]);
+    machine.pump();
+    for _ in 0..MESSAGES {
+        machine.cloud().message(1, None, false, b"t", b"p");
+    }
+    machine.cloud().connected(1, RequestState::Completed, 0);
+    for slot in 0..16 {
+        machine.cloud().published(1, slot, RequestState::Completed, 0);
+    }
+    machine.cloud().subscribed(1, &[0]);
+    machine.cloud().unsubscribed(1, &[0]);
+    machine.cloud().disconnected(1, RequestState::Completed, 0);
+    machine.pump();
+    assert!(machine.connected);
+    assert_eq!(machine.events(&mut setup.centre).len(), MESSAGES + 20);
+    for _ in 0..MESSAGES {
+        machine.receive(channel, 1, 1).expect("a message");
+    }
+    machine.read_connect(channel).expect("an answer");
+    for _ in 0..16 {
+        machine.read_publish(channel).expect("an answer");
+    }
+    machine.read_subscribe(channel, 1).expect("an answer");
+    machine.read_unsubscribe(channel, 1).expect("an answer");
+    machine.read_disconnect(channel).expect("an answer");
+    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::None));
+}
+
+/// Shows N68, N69, N74, D31.
+#[test]
+fn a_message_half_received_is_lost_with_the_link_and_whole_ones_are_not() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    machine.cloud().message(1, None, false, b"t", b"whole");
+    machine.cloud().begin(1, to_device::MESSAGE, &[0, 1], &[b'h'; 500], 200, 1);
+    machine.pump();
+    machine.cut();
+    assert_eq!(machine.events(&mut setup.centre)[..2], [READABLE, NOT_CONNECTED]);
+    assert_eq!(machine.receive(channel, 9, 9), Ok(message(0, b"t", b"whole", 0, 0)));
+    assert_eq!(machine.receive(channel, 9, 9), Err(Status::ChannelClosed));
+}
+
+/// Shows D49.
+#[test]
+fn a_cloud_that_breaks_a_rule_of_messages_is_left_and_told_which() {
+    let cases: [(&[u8], Violation); 4] = [
+        (&[0x41, 0x06, 0x00, 0x09, b't'], violation::BODY_TOO_SHORT),
+        (&[0xd1, 0x02, 0x00], violation::WRONG_CHANNEL_TYPE),
+        (&[0x61, 0x02, 0x00], violation::UNASKED_ANSWER),
+        (&[0x41, 0xa0, 0x1f, 0x00, 0x00], violation::RING_EXCEEDED),
+    ];
+    for (frame, rule) in cases {
+        let (mut machine, mut setup, _) = Machine::with_broker();
+        machine.cloud().raw(frame);
+        machine.cloud().raw(&[0; 5000]);
+        machine.pump();
+        assert!(!machine.connected, "{frame:x?}");
+        assert_eq!(machine.cloud().farewell, rule.text());
+        assert_eq!(machine.events(&mut setup.centre)[0], NOT_CONNECTED);
+    }
+}
+
+/// Shows N56, D45.
+#[test]
+fn channels_take_turns_on_the_wire() {
+    let (mut machine, mut setup, first) = Machine::with_channel(ChannelType::Mqtt);
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 16384);
+    let second = machine.open(&params);
+    machine.events(&mut setup.centre);
+    machine.cloud().fragments.clear();
+    let large = machine.publish_request(1, b"t", &[b'l'; 15_000], 0);
+    assert_eq!(machine.request_publish(second, &large), Status::Okay);
+    let small = machine.publish_request(2, b"t", b"small", 0);
+    assert_eq!(machine.request_publish(first, &small), Status::Okay);
+    machine.pump();
+    let order: Vec<u8> = machine.cloud().fragments.iter().map(|fragment| fragment.0).collect();
+    let last_of_first = order.iter().rposition(|channel| *channel == 1).expect("the small one");
+    let last_of_second = order.iter().rposition(|channel| *channel == 2).expect("the large one");
+    assert!(last_of_first < last_of_second, "the small one does not wait for the large one: {order:?}");
+}
+
+/// Shows N58.
+#[test]
+fn a_request_larger_than_the_window_leaves_as_the_cloud_takes_it() {
+    let (mut machine, setup) = Machine::ready();
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 64 * 512);
+    let channel = machine.open(&params);
+    let payload: Vec<u8> = (0..32_000_u32).map(|n| n as u8).collect();
+    assert_eq!(machine.publish(channel, 1, b"t", &payload), Status::Okay);
+    let items = machine.cloud().items();
+    let publish = link::mqtt::Publish::decode(&items.last().expect("the publish").1).expect("a publish");
+    assert_eq!(publish.payload, payload);
+}
+
+/// Shows D33.
+#[test]
+fn credit_goes_back_as_messages_are_read() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    for _ in 0..3 {
+        machine.cloud().message(1, None, false, b"t", &[b'x'; 499]);
+    }
+    machine.pump();
+    assert_eq!(machine.cloud().session.room(1), 36);
+    for _ in 0..3 {
+        machine.receive(channel, 1, 499).expect("a message");
+    }
+    machine.pump();
+    let credited: u32 = machine
+        .cloud()
+        .said
+        .iter()
+        .map(|said| if let Said::Credit { channel: 1, bytes, .. } = said { *bytes } else { 0 })
+        .sum();
+    assert_eq!(credited, 1500);
+    assert_eq!(machine.cloud().session.room(1), 1536);
+}

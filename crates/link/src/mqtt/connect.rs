@@ -1,0 +1,188 @@
+//! `CONNECT` (link.md §5.1).
+
+use super::{QOS, RETAIN, bit};
+use crate::bytes::{Reader, Strings, Writer};
+use crate::violation::{self, Violation};
+
+/// The first fields of a `CONNECT`; strings follow as §5.1 says.
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the frame, independent of the others")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectHead {
+    /// MQTT 5, else 3.1.1 (M35).
+    pub version5: bool,
+    /// Start without an older session (M32).
+    pub clean_start: bool,
+    /// A user name and a password follow (M44).
+    pub credentials: bool,
+    /// A will follows (M39).
+    pub will: bool,
+    /// TLS credentials follow (D42).
+    pub tls: bool,
+    /// A value was given that may not be sent; the answer is *invalid parameters* (D46).
+    pub out_of_range: bool,
+    /// The broker's port (M36).
+    pub port: u16,
+    /// Seconds (M36).
+    pub keepalive: u32,
+}
+
+impl ConnectHead {
+    const VERSION5: u8 = 0x01;
+    const CLEAN_START: u8 = 0x02;
+    const CREDENTIALS: u8 = 0x04;
+    const WILL: u8 = 0x08;
+    const TLS: u8 = 0x10;
+    const OUT_OF_RANGE: u8 = 0x20;
+    const RESERVED: u8 = 0xc0;
+
+    /// Bytes the longest head can have.
+    pub const MAX: usize = 1 + 3 + 5;
+
+    /// Writes the head and answers its length.
+    pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.u8(bit(self.version5, Self::VERSION5)
+            | bit(self.clean_start, Self::CLEAN_START)
+            | bit(self.credentials, Self::CREDENTIALS)
+            | bit(self.will, Self::WILL)
+            | bit(self.tls, Self::TLS)
+            | bit(self.out_of_range, Self::OUT_OF_RANGE));
+        writer.v(u32::from(self.port));
+        writer.v(self.keepalive);
+        writer.written()
+    }
+
+    /// Bytes the head has.
+    pub fn encoded_len(&self) -> usize {
+        self.encode(&mut [0; Self::MAX])
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Violation> {
+        let flags = reader.u8()?;
+        if flags & Self::RESERVED != 0 {
+            return Err(violation::VALUE_OUT_OF_RANGE);
+        }
+        Ok(Self {
+            version5: flags & Self::VERSION5 != 0,
+            clean_start: flags & Self::CLEAN_START != 0,
+            credentials: flags & Self::CREDENTIALS != 0,
+            will: flags & Self::WILL != 0,
+            tls: flags & Self::TLS != 0,
+            out_of_range: flags & Self::OUT_OF_RANGE != 0,
+            port: u16::try_from(reader.v()?).map_err(|_| violation::VALUE_OUT_OF_RANGE)?,
+            keepalive: reader.v()?,
+        })
+    }
+}
+
+/// The byte before a will's topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WillOptions {
+    /// QoS 1, else 0 (M40).
+    pub qos1: bool,
+    /// The retain flag (M41).
+    pub retain: bool,
+    /// A QoS was asked for that is not carried (D46).
+    pub qos_out_of_range: bool,
+}
+
+impl WillOptions {
+    const QOS_OUT_OF_RANGE: u8 = 0x04;
+
+    /// The byte on the wire.
+    pub const fn code(self) -> u8 {
+        bit(self.qos1, QOS) | bit(self.retain, RETAIN) | bit(self.qos_out_of_range, Self::QOS_OUT_OF_RANGE)
+    }
+
+    /// The options of a byte.
+    pub const fn from_code(code: u8) -> Result<Self, Violation> {
+        if code & !(QOS | RETAIN | Self::QOS_OUT_OF_RANGE) != 0 {
+            return Err(violation::VALUE_OUT_OF_RANGE);
+        }
+        Ok(Self {
+            qos1: code & QOS != 0,
+            retain: code & RETAIN != 0,
+            qos_out_of_range: code & Self::QOS_OUT_OF_RANGE != 0,
+        })
+    }
+}
+
+/// A user name and its password (M45).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// The user name.
+    pub username: &'a [u8],
+    /// The password.
+    pub password: &'a [u8],
+}
+
+/// A will (M38).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Will<'a> {
+    /// How it is to be published.
+    pub options: WillOptions,
+    /// Its topic; not yet checked.
+    pub topic: &'a [u8],
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+/// TLS credentials (M47 to M50).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls<'a> {
+    /// Certificates of authorities, DER; none means the public ones (D42).
+    pub authorities: Strings<'a>,
+    /// The client's own chain, DER.
+    pub chain: Strings<'a>,
+    /// The client's key, PKCS#8 DER; empty for none.
+    pub key: &'a [u8],
+}
+
+/// A whole `CONNECT`, as the cloud reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connect<'a> {
+    /// The first fields.
+    pub head: ConnectHead,
+    /// The broker's name or address.
+    pub host: &'a [u8],
+    /// The client id, may be empty (M31).
+    pub client_id: &'a [u8],
+    /// With `head.credentials`.
+    pub credentials: Option<Credentials<'a>>,
+    /// With `head.will`.
+    pub will: Option<Will<'a>>,
+    /// With `head.tls`.
+    pub tls: Option<Tls<'a>>,
+}
+
+impl<'a> Connect<'a> {
+    /// Reads a whole item.
+    pub fn decode(body: &'a [u8]) -> Result<Self, Violation> {
+        let mut reader = Reader::new(body);
+        let head = ConnectHead::decode(&mut reader)?;
+        let host = reader.str()?;
+        let client_id = reader.str()?;
+        let credentials = head.credentials.then(|| Self::credentials(&mut reader)).transpose()?;
+        let will = head.will.then(|| Self::will(&mut reader)).transpose()?;
+        let tls = head.tls.then(|| Self::tls(&mut reader)).transpose()?;
+        reader.end()?;
+        Ok(Self { head, host, client_id, credentials, will, tls })
+    }
+
+    fn credentials(reader: &mut Reader<'a>) -> Result<Credentials<'a>, Violation> {
+        Ok(Credentials { username: reader.str()?, password: reader.str()? })
+    }
+
+    fn will(reader: &mut Reader<'a>) -> Result<Will<'a>, Violation> {
+        let options = WillOptions::from_code(reader.u8()?)?;
+        Ok(Will { options, topic: reader.str()?, payload: reader.str()? })
+    }
+
+    fn tls(reader: &mut Reader<'a>) -> Result<Tls<'a>, Violation> {
+        let count = reader.u8()?;
+        let authorities = Strings::decode(reader, count)?;
+        let count = reader.u8()?;
+        let chain = Strings::decode(reader, count)?;
+        Ok(Tls { authorities, chain, key: reader.str()? })
+    }
+}

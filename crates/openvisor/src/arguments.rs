@@ -1,0 +1,214 @@
+//! The command line: what can be asked for, and the help that teaches it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  openvisor demo --seconds 15
+      The whole platform in one process: watch a sample application publish and obey.
+  openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
+      Your image on a virtual device, with its cloud, talking to your broker.
+
+  The same in two processes, as it is with real devices:
+  openvisor cloud --data ./cloud --listen 127.0.0.1:7883
+  openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+Exit codes:
+  0  what was asked for happened
+  1  it did not happen, though nothing was wrong to begin with
+  2  bad usage or bad input, such as a file that is no application image
+  3  the surroundings are in the way: a busy port, a data folder in use or of another version
+
+Colour is used on a terminal only, and never when NO_COLOR is set.";
+
+/// Microvisor applications on a virtual device, with a cloud of your own.
+#[derive(Debug, Parser)]
+#[command(name = "openvisor", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The things one can ask for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole platform at work: cloud, broker, device and a sample application
+    Demo(Demo),
+    /// Run an application image on a virtual device, cloud included
+    Run(Run),
+    /// Run the cloud that devices connect to
+    Cloud(Cloud),
+    /// Make a new device's identity, for `openvisor device`
+    Provision(Provision),
+    /// Run an application image on a virtual device that connects to a cloud elsewhere
+    Device(Device),
+}
+
+/// `openvisor demo`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The sample publishes a reading each second and obeys commands. Openvisor starts a cloud and an MQTT
+broker on loopback ports, and plays both the person who sends the commands and the witness at the
+broker. Exit code 0 means that a message went from the application to the broker, and another from
+the broker to the application, which answered it.
+
+While it runs, try:  mosquitto_sub -p PORT -t '#' -v      (the first lines show PORT)
+
+Examples:
+  openvisor demo
+  openvisor demo --seconds 10 --json | jq -r .text")]
+pub struct Demo {
+    /// End after this many seconds; without it, at Ctrl-C
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// Write one JSON object a line instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the cloud's data in this folder; without it, a temporary one is used and removed
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `openvisor run`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The application's log lines go to standard output exactly as it posted them; everything else goes to
+standard error. The application may reach public addresses and this machine's own; others, such as
+those of a home or office network, only as --allow says.
+
+Examples:
+  openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
+  openvisor run app.bin --data ./dev --secret password=@password.txt --seconds 60 > app.log
+  openvisor run app.elf --config ca=@ca.hex      (a certificate: xxd -p -c0 ca.der > ca.hex)")]
+pub struct Run {
+    /// The application: an ELF file, or the bytes of its flash from its first address on (.bin)
+    pub image: PathBuf,
+    /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same
+    /// device with the same settings; without it, a temporary folder is used and removed
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub settings: Settings,
+    /// End after this many seconds; without it, at Ctrl-C
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
+    #[arg(long, value_name = "RANGE")]
+    pub allow: Vec<String>,
+    /// Write the events on standard error as one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Write no events on standard error, only errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+}
+
+/// `openvisor cloud`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The first start makes the cloud's own certificate authority in DIR; keep that folder private. The
+first line on standard output names the address, which matters with port 0. Applications may reach
+public addresses; those of this machine too while the cloud itself listens on loopback only.
+
+Examples:
+  openvisor cloud --data ./cloud
+  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net")]
+pub struct Cloud {
+    /// The cloud's data folder; made at the first start
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where devices connect; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
+    pub listen: String,
+    /// Let applications reach these addresses too, such as 192.168.0.0/16 (repeatable)
+    #[arg(long, value_name = "RANGE")]
+    pub allow: Vec<String>,
+    /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
+    #[arg(long = "name", value_name = "HOST")]
+    pub names: Vec<String>,
+    /// Write one JSON object a line instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `openvisor provision`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The device's folder holds its private key; keep it to yourself.
+
+Examples:
+  openvisor provision --data ./cloud --out ./device-1
+  openvisor provision --data ./cloud --out ./device-2 --name kitchen --config broker-host=192.0.2.7")]
+pub struct Provision {
+    /// The cloud's data folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The device's folder; made here, and handed to `openvisor device --data`
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A name for people
+    #[arg(long)]
+    pub name: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub settings: Settings,
+}
+
+/// `openvisor device`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The application's log lines go to the cloud, not to this process; its events are written here.
+
+Example:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
+pub struct Device {
+    /// The application: an ELF file, or the bytes of its flash from its first address on (.bin)
+    pub image: PathBuf,
+    /// The cloud's address, HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub cloud: String,
+    /// The device's folder, made by `openvisor provision`
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// End after this many seconds; without it, at Ctrl-C
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// Write one JSON object a line instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What goes into the device's stores, from which applications fetch their settings.
+#[derive(Args, Debug)]
+pub struct Settings {
+    /// Put an entry into the device's configuration store; @FILE takes the file's text, less a last line
+    /// end; a value that begins with @ is written with two (repeatable)
+    #[arg(long = "config", value_name = "KEY=VALUE|KEY=@FILE")]
+    pub configs: Vec<String>,
+    /// The same for its secret store; prefer @FILE, since others on this machine may see the command line
+    #[arg(long = "secret", value_name = "KEY=VALUE|KEY=@FILE", hide_default_value = true)]
+    pub secrets: Vec<String>,
+}
+
+/// Where `openvisor cloud` listens unless told otherwise: this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7883";
+
+/// Longest time `--seconds` takes: a year.
+const MAX_SECONDS: f64 = 31_536_000.0;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let asked: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if asked > 0.0 && asked <= MAX_SECONDS {
+        return Ok(Duration::from_secs_f64(asked));
+    }
+    Err(format!("must be more than 0 and at most {MAX_SECONDS}"))
+}
+
+#[cfg(test)]
+mod tests;

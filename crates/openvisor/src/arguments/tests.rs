@@ -1,0 +1,71 @@
+//! The command line as users type it.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn parse(words: &str) -> Result<Command, clap::Error> {
+    let words = std::iter::once("openvisor").chain(words.split_whitespace());
+    Arguments::try_parse_from(words).map(|arguments| arguments.command)
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn run_takes_many_settings() {
+    let Command::Run(run) =
+        parse("run app.elf --config a=1 --config b=@f --secret c=2 --seconds 2.5").unwrap()
+    else {
+        panic!("another command")
+    };
+    assert_eq!(run.settings.configs, ["a=1", "b=@f"]);
+    assert_eq!(run.settings.secrets, ["c=2"]);
+    assert_eq!(run.seconds, Some(Duration::from_millis(2500)));
+    assert_eq!(run.data, None);
+}
+
+#[test]
+fn what_a_command_cannot_do_without_is_asked_for() {
+    for words in
+        ["run", "cloud", "provision --data a", "device app.elf --data d", "device app.elf --cloud c:1"]
+    {
+        let error = parse(words).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument, "{words}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}
+
+#[test]
+fn seconds_are_a_sensible_length_of_time() {
+    for words in [
+        "demo --seconds 0",
+        "demo --seconds -1",
+        "demo --seconds NaN",
+        "demo --seconds inf",
+        "demo --seconds soon",
+    ] {
+        assert!(parse(words).is_err(), "{words}");
+    }
+    assert!(parse("demo --seconds 0.5").is_ok());
+}
+
+#[test]
+fn the_cloud_listens_on_this_machine_only_unless_told() {
+    let Command::Cloud(cloud) = parse("cloud --data d").unwrap() else { panic!("another command") };
+    let address: std::net::SocketAddr = cloud.listen.parse().unwrap();
+    assert!(address.ip().is_loopback());
+    assert!(cloud.allow.is_empty());
+}
+
+#[test]
+fn every_commands_help_has_an_example_and_the_exit_codes_are_in_the_first_one() {
+    let mut command = Arguments::command();
+    assert!(command.render_long_help().to_string().contains("Exit codes:"));
+    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+        let help = sub.render_long_help().to_string();
+        assert!(help.contains("  openvisor "), "{help}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The MQTT broker inside the demo: 3.1.1 and 5 on one loopback port, nothing kept on disk.
+//!
+//! `mqtt-protocol-core` speaks the protocol; what is here joins clients to each other. Why not a whole broker as a
+//! library: `docs/decisions/0006-embedded-broker.md`. It is the demo's stage, not a product: no sessions that outlive
+//! their connection, no shared subscriptions, no access rules, and it listens on loopback only.
+
+mod connection;
+pub mod filter;
+mod hub;
+mod packets;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+pub use hub::Message;
+
+/// Most clients at a time; one more is turned away.
+pub const MAX_CLIENTS: usize = 64;
+/// Largest packet a client may send, in bytes.
+pub const MAX_PACKET: u32 = 1_048_576;
+/// Most topics that can have a retained message; further ones are delivered, not retained.
+pub const MAX_RETAINED: usize = 1024;
+/// Most subscriptions of one client.
+pub const MAX_SUBSCRIPTIONS: usize = 256;
+/// Messages that may wait for a slow client before it is disconnected.
+pub const MAX_WAITING: usize = 1024;
+/// QoS 1 messages sent to a client and not yet acknowledged, unless it asks for fewer.
+pub const MAX_IN_FLIGHT: u16 = 32;
+
+/// What happens at the broker, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A client's CONNECT was accepted.
+    Connected {
+        /// Its client id.
+        client: String,
+        /// `3.1.1` or `5`.
+        version: &'static str,
+    },
+    /// A client subscribed to one filter.
+    Subscribed {
+        /// The client id.
+        client: String,
+        /// The topic filter.
+        filter: String,
+    },
+    /// A client published; the message is on its way to the subscribers.
+    Published {
+        /// The client id.
+        client: String,
+        /// The message.
+        message: Message,
+    },
+    /// A client is gone.
+    Disconnected {
+        /// The client id.
+        client: String,
+        /// Whether it said goodbye.
+        clean: bool,
+    },
+    /// A connection was ended because of what it sent.
+    Refused {
+        /// Why, in a few words.
+        why: String,
+    },
+}
+
+/// Takes the events, on the broker's own tasks: it must not block.
+pub type Watch = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What the connections share.
+struct Shared {
+    hub: Mutex<hub::Hub>,
+    watch: Watch,
+}
+
+impl Shared {
+    /// The hub, which no panic can leave half changed: its methods do not call out.
+    fn hub(&self) -> std::sync::MutexGuard<'_, hub::Hub> {
+        self.hub.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A running broker. Dropping it stops it.
+pub struct Broker {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Broker {
+    /// Starts a broker on a free loopback port.
+    pub async fn start(watch: Watch) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared { hub: Mutex::default(), watch });
+        Ok(Self { address, accepting: tokio::spawn(accept(listener, shared)) })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the port and every connection, as pulling the plug would.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// The connections live in a set owned here, so that they end with this task.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < MAX_CLIENTS => {
+                    connections.spawn(connection::serve(stream, shared.clone()));
+                }
+                Ok(_) => (shared.watch)(Event::Refused { why: format!("more than {MAX_CLIENTS} clients") }),
+                // Out of descriptors, most likely: wait for some to come back instead of spinning.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Who gets what.
+
+use super::*;
+
+fn message(topic: &str, payload: &str) -> Message {
+    Message { topic: topic.into(), payload: payload.into(), qos: 1, retain: false, properties: Vec::new() }
+}
+
+fn wanted(filter: &str) -> Subscription {
+    Subscription {
+        filter: filter.into(),
+        qos: 1,
+        no_local: false,
+        retain_as_published: false,
+        retain_handling: RetainHandling::SendRetained,
+    }
+}
+
+fn delivered(orders: &mut mpsc::Receiver<Order>) -> Vec<Message> {
+    std::iter::from_fn(|| orders.try_recv().ok())
+        .map(|order| match order {
+            Order::Deliver(message) => message,
+            Order::Replaced => panic!("replaced"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_message_goes_once_to_each_client_that_asked_at_the_lower_qos_of_the_two() {
+    let mut hub = Hub::default();
+    let (_, mut low) = hub.enter("low");
+    let (_, mut both) = hub.enter("both");
+    let (_, mut none) = hub.enter("none");
+    hub.subscribe("low", Subscription { qos: 0, ..wanted("a/#") });
+    hub.subscribe("both", Subscription { qos: 0, ..wanted("#") });
+    hub.subscribe("both", wanted("a/+"));
+    hub.publish("none", &message("a/b", "x"));
+    assert_eq!(delivered(&mut low), [Message { qos: 0, ..message("a/b", "x") }]);
+    assert_eq!(delivered(&mut both), [message("a/b", "x")]);
+    assert_eq!(delivered(&mut none), []);
+}
+
+/// Shows M41, M42.
+#[test]
+fn the_retained_message_meets_a_new_subscriber_and_an_empty_one_removes_it() {
+    let mut hub = Hub::default();
+    let (_, mut orders) = hub.enter("c");
+    hub.publish("p", &Message { retain: true, ..message("a", "1") });
+    hub.publish("p", &Message { retain: true, ..message("a", "2") });
+    hub.subscribe("c", wanted("a"));
+    assert_eq!(delivered(&mut orders), [Message { retain: true, ..message("a", "2") }]);
+    hub.subscribe(
+        "c",
+        Subscription { retain_handling: RetainHandling::SendRetainedIfNotExists, ..wanted("a") },
+    );
+    assert_eq!(delivered(&mut orders), [], "a subscription that existed");
+    hub.publish("p", &Message { retain: true, ..message("a", "") });
+    delivered(&mut orders);
+    hub.subscribe("c", wanted("a"));
+    assert_eq!(delivered(&mut orders), []);
+}
+
+#[test]
+fn retain_is_shown_to_a_live_subscriber_only_if_it_asked() {
+    let mut hub = Hub::default();
+    let (_, mut orders) = hub.enter("c");
+    hub.subscribe("c", wanted("a"));
+    hub.publish("p", &Message { retain: true, ..message("a", "1") });
+    hub.subscribe("c", Subscription { retain_as_published: true, ..wanted("a") });
+    hub.publish("p", &Message { retain: true, ..message("a", "2") });
+    let shown: Vec<_> = delivered(&mut orders).iter().map(|message| message.retain).collect();
+    assert_eq!(shown, [false, true, true], "live, then the retained one on subscribing anew, then live");
+}
+
+#[test]
+fn no_local_keeps_a_clients_own_messages_away() {
+    let mut hub = Hub::default();
+    let (_, mut orders) = hub.enter("c");
+    hub.subscribe("c", Subscription { no_local: true, ..wanted("a") });
+    hub.publish("c", &message("a", "own"));
+    hub.publish("d", &message("a", "other"));
+    assert_eq!(delivered(&mut orders), [message("a", "other")]);
+}
+
+#[test]
+fn the_newer_connection_replaces_the_older_and_outlives_its_leaving() {
+    let mut hub = Hub::default();
+    let (older, mut orders) = hub.enter("c");
+    let (_, mut newer) = hub.enter("c");
+    assert!(matches!(orders.try_recv(), Ok(Order::Replaced)));
+    hub.leave("c", older);
+    assert!(hub.subscribe("c", wanted("a")));
+    hub.publish("p", &message("a", "x"));
+    assert_eq!(delivered(&mut newer).len(), 1);
+}
+
+#[test]
+fn a_client_that_does_not_keep_up_is_let_go_and_the_others_are_not() {
+    let mut hub = Hub::default();
+    let (_, slow) = hub.enter("slow");
+    let (_, mut quick) = hub.enter("quick");
+    hub.subscribe("slow", wanted("#"));
+    hub.subscribe("quick", wanted("#"));
+    for _ in 0..=MAX_WAITING {
+        hub.publish("p", &message("a", "x"));
+        assert_eq!(delivered(&mut quick).len(), 1);
+    }
+    assert_eq!(slow.len(), MAX_WAITING);
+    assert!(!hub.subscribe("slow", wanted("b")), "it is gone");
+}
+
+#[test]
+fn unsubscribing_ends_a_subscription_once() {
+    let mut hub = Hub::default();
+    let (_, mut orders) = hub.enter("c");
+    hub.subscribe("c", wanted("a"));
+    assert!(hub.unsubscribe("c", "a"));
+    assert!(!hub.unsubscribe("c", "a"));
+    hub.publish("p", &message("a", "x"));
+    assert_eq!(delivered(&mut orders), []);
+}
+
+#[test]
+fn subscriptions_and_retained_topics_are_bounded() {
+    let mut hub = Hub::default();
+    let _orders = hub.enter("c");
+    for index in 0..MAX_SUBSCRIPTIONS {
+        assert!(hub.subscribe("c", wanted(&index.to_string())));
+    }
+    assert!(!hub.subscribe("c", wanted("one more")));
+    assert!(hub.subscribe("c", wanted("0")), "an old one may be renewed");
+    for index in 0..=MAX_RETAINED {
+        hub.publish("p", &Message { retain: true, ..message(&index.to_string(), "x") });
+    }
+    assert_eq!(hub.retained.len(), MAX_RETAINED);
+}

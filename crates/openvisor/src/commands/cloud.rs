@@ -1,0 +1,61 @@
+//! `openvisor cloud`: the cloud by itself.
+
+use std::net::SocketAddr;
+
+use ::cloud::Config;
+use ::cloud::destinations::Destinations;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::address;
+use crate::arguments;
+use crate::exit::Failure;
+use crate::failures;
+use crate::feed;
+use crate::signals::Stop;
+use crate::timeline::{Form, Source, Timeline};
+
+/// Runs until told to stop.
+pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
+    let listen = address::to_listen("--listen", &arguments.listen)?;
+    let config = config(&arguments, listen)?;
+    let hosts = config.hosts.join(", ");
+    let timeline = Timeline::on_stdout(Form::of(arguments.json));
+    let stop = Stop::listen()?;
+    let cloud = ::cloud::Cloud::start(config).await.map_err(failures::of_start)?;
+    let events = cloud.events();
+    timeline.say(Source::Cloud, format!("listening on {}", cloud.address()));
+    timeline.say(Source::Cloud, format!("devices may call it {hosts}"));
+    tokio::select! {
+        () = stop.asked(None) => {}
+        () = show(events, &timeline) => {}
+    }
+    timeline.say(Source::Cloud, "stopping");
+    cloud.stop().await;
+    Ok(())
+}
+
+fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
+    let base = if listen.ip().is_loopback() { Destinations::with_loopback() } else { Destinations::public() };
+    let mut config = Config::local(&arguments.data, listen);
+    config.destinations = failures::allowing(base, &arguments.allow)?;
+    config.hosts.extend(arguments.names.iter().cloned());
+    Ok(config)
+}
+
+async fn show(mut events: tokio::sync::broadcast::Receiver<::cloud::events::Event>, timeline: &Timeline) {
+    loop {
+        match events.recv().await {
+            Ok(event) => {
+                let (source, text) = feed::of_cloud(&event.kind);
+                timeline.say(source, format!("{}: {text}", short(event.device.as_str())));
+            }
+            Err(RecvError::Lagged(count)) => timeline.say(Source::Cloud, feed::missed(count)),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Enough of an id to tell devices apart.
+fn short(id: &str) -> &str {
+    id.get(..10).unwrap_or(id)
+}

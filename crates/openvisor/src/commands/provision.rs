@@ -1,0 +1,51 @@
+//! `openvisor provision`: a new device's folder.
+
+use std::path::Path;
+
+use ::cloud::DeviceId;
+use ::cloud::data::DataFolder;
+use ::cloud::store::Store;
+
+use crate::arguments;
+use crate::exit::Failure;
+use crate::failures;
+use crate::settings::{self, Setting};
+use crate::stores;
+
+/// Makes the folder, and says which device it is.
+pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
+    let settings = settings::read_all(&arguments.settings.configs, &arguments.settings.secrets)?;
+    check_new(&arguments.out)?;
+    let identity = ::cloud::provision(&arguments.data, arguments.name.as_deref())
+        .await
+        .map_err(failures::of_provision)?;
+    identity.save(&arguments.out).map_err(|error| failures::of_data(&error))?;
+    fill(&arguments.data, identity.device_id, &settings).await?;
+    println!("{}", identity.device_id);
+    Ok(())
+}
+
+/// A folder with something in it may hold another device's only key.
+fn check_new(out: &Path) -> Result<(), Failure> {
+    let entries = match std::fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(Failure::bad_input(format!("--out {}: {error}", out.display()))),
+    };
+    if entries {
+        return Err(Failure::bad_input(format!("--out {}: the folder is not empty", out.display()))
+            .hint("name a folder that does not exist yet; a device's key is never overwritten"));
+    }
+    Ok(())
+}
+
+async fn fill(data: &Path, device: DeviceId, settings: &[Setting]) -> Result<(), Failure> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let folder = DataFolder::open(data).map_err(|error| failures::of_data(&error))?;
+    let store = Store::open(&folder).await.map_err(failures::of_store)?;
+    let filled = stores::fill(&store, device, settings).await;
+    store.close().await;
+    filled
+}

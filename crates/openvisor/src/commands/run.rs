@@ -1,0 +1,72 @@
+//! `openvisor run`: the user's image with a cloud around it.
+
+use std::io::Write;
+
+use ::cloud::destinations::Destinations;
+use ::cloud::events::EventKind;
+use ::device::image::Image;
+
+use crate::arguments;
+use crate::exit::Failure;
+use crate::failures;
+use crate::feed;
+use crate::folder::Folder;
+use crate::platform::{Happening, Plan, Platform};
+use crate::settings;
+use crate::signals::Stop;
+use crate::timeline::{Form, Source, Timeline};
+
+/// Runs until told to stop, or until nobody reads the log any more.
+pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
+    let form = if arguments.quiet { Form::Silent } else { Form::of(arguments.json) };
+    let timeline = Timeline::on_stderr(form);
+    let plan = plan(&arguments)?;
+    let stop = Stop::listen()?;
+    let mut platform = Platform::start(plan).await?;
+    timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
+    timeline.say(Source::Device, format!("id {}", platform.device_id()));
+    let ended = tokio::select! {
+        () = stop.asked(arguments.seconds) => Ok(()),
+        ended = show(&mut platform, &timeline) => ended,
+    };
+    timeline.say(Source::Device, "stopping");
+    for happening in platform.stop().await {
+        let _ = show_one(&happening, &timeline);
+    }
+    ended
+}
+
+/// Everything is looked at before anything is made.
+fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
+    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+    let settings = settings::read_all(&arguments.settings.configs, &arguments.settings.secrets)?;
+    let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
+    let folder = Folder::open(arguments.data.as_deref())?;
+    Ok(Plan { folder, image, settings, destinations })
+}
+
+async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
+    loop {
+        let happening = platform.next().await;
+        if matches!(happening, Happening::DeviceEnded) {
+            return Err(Failure::not_happened(feed::DEVICE_ENDED));
+        }
+        if show_one(&happening, timeline).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The application's lines to standard output as they are, everything else to the timeline.
+fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
+    if let Happening::Cloud(EventKind::Log { text, .. }) = happening {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text)?;
+        out.write_all(b"\n")?;
+        return out.flush();
+    }
+    if let Some((source, text)) = feed::of_platform(happening) {
+        timeline.say(source, text);
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! What the other rooms' errors mean to a user: which exit code, and what to do.
+
+use cloud::data::DataError;
+use cloud::destinations::{Destinations, Range};
+use cloud::store::StoreError;
+use cloud::{ProvisionError, StartError};
+use device::identity::IdentityError;
+use device::image::LoadError;
+
+use crate::exit::Failure;
+
+/// A cloud that does not start.
+pub fn of_start(error: StartError) -> Failure {
+    match error {
+        StartError::AddressInUse(_) => {
+            Failure::environment(error.to_string()).hint("choose another port, or port 0 for any free one")
+        }
+        StartError::Listen(..) => Failure::environment(error.to_string()),
+        StartError::Data(error) => of_data(&error),
+        StartError::Store(error) => of_store(error),
+        StartError::Authority(_) => Failure::bad_input(error.to_string()),
+    }
+}
+
+/// A device that is not made.
+pub fn of_provision(error: ProvisionError) -> Failure {
+    match error {
+        ProvisionError::Data(error) => of_data(&error),
+        ProvisionError::Store(error) => of_store(error),
+    }
+}
+
+/// A data folder that cannot be used.
+pub fn of_data(error: &DataError) -> Failure {
+    let failure = Failure::environment(error.to_string());
+    match error {
+        DataError::InUse(_) => failure.hint("stop the other one, or name another folder"),
+        DataError::OtherFormat { .. } => {
+            failure.hint("use the openvisor that made it, or name another folder")
+        }
+        _ => failure,
+    }
+}
+
+/// A store that refuses.
+pub fn of_store(error: StoreError) -> Failure {
+    match error {
+        StoreError::Data(error) => of_data(&error),
+        StoreError::Key | StoreError::Value | StoreError::Name | StoreError::NameTaken(_) => {
+            Failure::bad_input(error.to_string())
+        }
+        _ => Failure::environment(error.to_string()),
+    }
+}
+
+/// A file that is no application image.
+pub fn of_image(error: &LoadError) -> Failure {
+    Failure::bad_input(error.to_string())
+}
+
+/// A folder that is no device's.
+pub fn of_identity(folder: &std::path::Path, error: &IdentityError) -> Failure {
+    let folder = folder.display();
+    Failure::bad_input(format!("{folder} holds no usable device: {error}"))
+        .hint(format!("make one with: openvisor provision --data CLOUD-FOLDER --out {folder}"))
+}
+
+/// `base` and the ranges of `--allow`.
+pub fn allowing(base: Destinations, ranges: &[String]) -> Result<Destinations, Failure> {
+    ranges.iter().try_fold(base, |destinations, text| {
+        let range: Range = text.parse().map_err(|error| Failure::bad_input(format!("--allow: {error}")))?;
+        Ok(destinations.allow(range))
+    })
+}

@@ -1,0 +1,196 @@
+//! What broker and device tell, as lines of the timeline.
+
+use abi::channel::ChannelType;
+use abi::power::WakeReason;
+use cloud::events::{Disconnection, EventKind};
+use device::events::DeviceEvent;
+use relay::Notice;
+
+use crate::broker;
+use crate::platform::Happening;
+use crate::timeline::Source;
+
+/// A line: who, what.
+pub type Line = (Source, String);
+
+/// The line for an event at the broker. Messages have none: the demo's witness shows them as outsiders see them.
+pub fn of_broker(event: &broker::Event) -> Option<Line> {
+    use broker::Event as E;
+    let text = match event {
+        E::Connected { client, version } => format!("{client} connects, MQTT {version}"),
+        E::Subscribed { client, filter } => format!("{client} subscribes to {filter}"),
+        E::Published { .. } => return None,
+        E::Disconnected { client, clean: true } => format!("{client} disconnects"),
+        E::Disconnected { client, clean: false } => format!("{client} is gone without a DISCONNECT"),
+        E::Refused { why } => format!("a connection is ended: {why}"),
+    };
+    Some((Source::Broker, text))
+}
+
+/// The line for something that happened in [`crate::platform`], where the device tells of its channels by itself.
+pub fn of_platform(happening: &Happening) -> Option<Line> {
+    match happening {
+        Happening::Device(event) => Some(of_device(event)),
+        Happening::Cloud(EventKind::Notice(
+            Notice::ChannelOpened { .. } | Notice::ChannelClosed { by_device: true, .. },
+        )) => None,
+        Happening::Cloud(kind) => Some(of_cloud(kind)),
+        Happening::Missed(count) => Some((Source::Cloud, missed(*count))),
+        Happening::DeviceEnded => Some((Source::Device, DEVICE_ENDED.into())),
+    }
+}
+
+/// What is said of a device that ended without having been told to.
+pub const DEVICE_ENDED: &str = "the virtual device has ended by itself, which is a bug in it";
+
+/// What is said of events that came too fast.
+pub fn missed(count: u64) -> String {
+    format!("{count} events came faster than they could be shown")
+}
+
+/// The line for an event at the cloud.
+pub fn of_cloud(kind: &EventKind) -> Line {
+    let text = match kind {
+        EventKind::Log { text, .. } => return (Source::App, String::from_utf8_lossy(text).into_owned()),
+        EventKind::Connected { address } => format!("device connected from {address}"),
+        EventKind::Started { image, .. } => format!("device runs image {}", start_of(image)),
+        EventKind::Disconnected { reason } => format!("device disconnected: {}", disconnection(reason)),
+        EventKind::Notice(notice) => of_notice(notice),
+    };
+    (Source::Cloud, text)
+}
+
+/// As much of a digest as people compare.
+fn start_of(digest: &[u8; 32]) -> String {
+    format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+}
+
+fn disconnection(reason: &Disconnection) -> String {
+    match reason {
+        Disconnection::Bye(reason) => format!("{reason:?}").to_lowercase(),
+        Disconnection::Lost => "without a word".into(),
+        Disconnection::TimedOut => "it did not take the last words in time".into(),
+    }
+}
+
+fn of_notice(notice: &Notice) -> String {
+    use Notice as N;
+    match notice {
+        N::ChannelOpened { channel, kind } => format!("channel {channel} opened, {kind}"),
+        N::ChannelClosed { channel, by_device: true } => format!("channel {channel} closed by the device"),
+        N::ChannelClosed { channel, by_device: false } => format!("channel {channel} closed by the cloud"),
+        N::BrokerConnecting { channel, host, port, tls } => {
+            let tls = if *tls { ", TLS" } else { "" };
+            format!("channel {channel}: connecting to broker {host}:{port}{tls}")
+        }
+        N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
+        N::BrokerRefused { channel, state, code } => {
+            format!("channel {channel}: broker connection refused, {state:?}, code {code:#04x}")
+        }
+        N::BrokerLost { channel, why } => format!("channel {channel}: broker lost, {why}"),
+        N::Published { channel, topic, length, qos } => {
+            format!("channel {channel}: to broker, {topic}, {length} bytes, QoS {qos}")
+        }
+        N::Subscribing { channel, filters } => format!("channel {channel}: subscribing to {filters}"),
+        N::Delivered { channel, topic, length, qos } => {
+            format!("channel {channel}: to device, {topic}, {length} bytes, QoS {qos}")
+        }
+        N::Lost { channel, topic, length } => {
+            format!("channel {channel}: message on {topic} of {length} bytes is too large for the device")
+        }
+        N::Refused { channel, what, why } => format!("channel {channel}: {what} refused, {why}"),
+        N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
+    }
+}
+
+/// The line for an event at the device.
+pub fn of_device(event: &DeviceEvent) -> Line {
+    use DeviceEvent as E;
+    let link = |text: &str| (Source::Link, text.to_owned());
+    let device = |text: String| (Source::Device, text);
+    match event {
+        E::LinkConnecting => link("connecting to the cloud"),
+        E::LinkUp => link("up"),
+        E::LinkDown { cause } => link(&format!("down: {cause}")),
+        E::Started { reason } => device(format!("application starts: {}", wake_reason(*reason))),
+        E::NetworkRequested => device("application requests the network".into()),
+        E::NetworkReleased => device("application releases the network".into()),
+        E::ChannelOpened { channel } => device(format!("application opens {}", channel_type(*channel))),
+        E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
+        E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
+        E::Serial { port, bytes } => {
+            device(format!("serial port {port}: {}", String::from_utf8_lossy(bytes)))
+        }
+        E::UnknownRegister { address } => {
+            device(format!("application uses register {address:#010x}, which is not modelled and reads zero"))
+        }
+        E::Called { call, arguments, status } => device(called(*call, *arguments, *status)),
+        E::Faulted { fault, restart_in_ms } => {
+            device(format!("application stopped: {fault}; it starts again in {restart_in_ms} ms"))
+        }
+        E::ResetRequested { restart_in_ms } => {
+            device(format!("application asked for a reset; it starts again in {restart_in_ms} ms"))
+        }
+    }
+}
+
+fn called(call: abi::Call, arguments: [u32; 4], status: abi::Status) -> String {
+    let [first, second, third, fourth] = arguments;
+    let call = call.name();
+    format!("{call}({first:#x}, {second:#x}, {third:#x}, {fourth:#x}) is {}", status.name())
+}
+
+fn channel_type(channel: ChannelType) -> &'static str {
+    match channel {
+        ChannelType::OpaqueBytes => "a channel of opaque bytes",
+        ChannelType::Http => "an HTTP channel",
+        ChannelType::ConfigFetch => "a configuration channel",
+        ChannelType::Mqtt => "an MQTT channel",
+    }
+}
+
+fn wake_reason(reason: WakeReason) -> &'static str {
+    match reason {
+        WakeReason::ColdBoot => "power on",
+        WakeReason::ApplicationCrash => "again, after a crash",
+        other => other.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_say_who_and_what() {
+        let cases = [
+            (DeviceEvent::LinkUp, (Source::Link, "up")),
+            (DeviceEvent::LinkDown { cause: "refused".into() }, (Source::Link, "down: refused")),
+            (DeviceEvent::Led { on: true }, (Source::Device, "LED on")),
+            (
+                DeviceEvent::Started { reason: WakeReason::ColdBoot },
+                (Source::Device, "application starts: power on"),
+            ),
+            (
+                DeviceEvent::ChannelOpened { channel: ChannelType::Mqtt },
+                (Source::Device, "application opens an MQTT channel"),
+            ),
+            (
+                DeviceEvent::UnknownRegister { address: 0x4000_1234 },
+                (
+                    Source::Device,
+                    "application uses register 0x40001234, which is not modelled and reads zero",
+                ),
+            ),
+        ];
+        for (event, (source, text)) in cases {
+            assert_eq!(of_device(&event), (source, text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_brokers_messages_are_left_to_the_witness() {
+        let gone = broker::Event::Disconnected { client: "c".into(), clean: false };
+        assert_eq!(of_broker(&gone), Some((Source::Broker, "c is gone without a DISCONNECT".into())));
+    }
+}

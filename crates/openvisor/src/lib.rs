@@ -1,0 +1,19 @@
+//! The command line's parts, as a library so that its tests can hold them one by one.
+
+pub mod address;
+pub mod arguments;
+pub mod broker;
+mod commands;
+pub mod exit;
+pub mod failures;
+pub mod feed;
+pub mod folder;
+pub mod platform;
+pub mod script;
+pub mod settings;
+pub mod signals;
+pub mod stores;
+pub mod timeline;
+pub mod witness;
+
+pub use commands::run;

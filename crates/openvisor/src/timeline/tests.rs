@@ -1,0 +1,100 @@
+//! What a line looks like, and what it never contains.
+
+use std::sync::Arc;
+
+use super::*;
+
+/// A place to write that the test can look into.
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Page {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn plain() -> (Self, Box<dyn Write + Send>) {
+        let page = Self::default();
+        let out = Box::new(anstream::StripStream::new(Box::new(page.clone()) as Box<dyn Write + Send>));
+        (page, out)
+    }
+}
+
+#[test]
+fn a_line_has_time_source_and_text_in_columns() {
+    let line = text_line(Duration::from_millis(12_345), Source::App, "hello");
+    assert_eq!(anstream::adapter::strip_str(&line).to_string(), "   12.345  app     hello\n");
+}
+
+#[test]
+fn a_json_line_is_one_object_with_the_same_three() {
+    let line = json_line(Duration::from_millis(12_345), Source::Broker, "two\nlines \"quoted\"");
+    assert_eq!(line, "{\"at_ms\":12345,\"source\":\"broker\",\"text\":\"two\\nlines \\\"quoted\\\"\"}\n");
+}
+
+#[test]
+fn no_text_from_outside_can_command_the_terminal() {
+    let line = text_line(Duration::ZERO, Source::App, "\x1b[2J\x07a\nb\u{202e}c\td");
+    let plain = line.replace(&Style::new().dimmed().to_string(), "");
+    assert!(plain.contains(r"\u{1b}[2J\u{7}a\nb\u{202e}c d"), "{plain:?}");
+    assert_eq!(line.matches('\n').count(), 1);
+}
+
+#[test]
+fn a_summary_lines_its_values_up() {
+    let (page, out) = Page::plain();
+    let timeline = Timeline::new(Form::Text, out);
+    timeline.sum_up("it worked", &[("a", json!(3)), ("longer name", json!("text"))]);
+    assert_eq!(page.text(), "\nit worked\n  a            3\n  longer name  text\n");
+}
+
+#[test]
+fn a_json_summary_is_one_object() {
+    let (page, out) = Page::plain();
+    Timeline::new(Form::Json, out).sum_up("it worked", &[("messages out", json!(3))]);
+    assert_eq!(page.text(), "{\"summary\":\"it worked\",\"values\":{\"messages_out\":3}}\n");
+}
+
+#[test]
+fn a_silent_timeline_writes_nothing() {
+    let (page, out) = Page::plain();
+    let timeline = Timeline::new(Form::Silent, out);
+    timeline.say(Source::App, "text");
+    timeline.sum_up("title", &[]);
+    assert_eq!(page.text(), "");
+}
+
+#[test]
+fn a_payload_is_shown_as_text_or_by_its_size() {
+    assert_eq!(payload(b"21.5"), "21.5");
+    assert_eq!(payload(&[0xff, 0xfe]), "2 bytes, not text");
+    let long = payload("é".repeat(200).as_bytes());
+    assert!(long.ends_with("… (400 bytes)") && long.chars().count() < 140, "{long}");
+}
+
+#[test]
+fn a_reader_that_went_away_is_noticed() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let timeline = Timeline::new(Form::Text, Box::new(Closed));
+    assert!(!timeline.is_unread());
+    timeline.say(Source::App, "text");
+    assert!(timeline.is_unread());
+}

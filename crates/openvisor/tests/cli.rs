@@ -1,0 +1,220 @@
+//! The command line as a user meets it: what is printed where, and the exit codes.
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use support::world::{SAMPLE, provision, text};
+use support::{Process, Stage, within};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+const DONE: i32 = 0;
+const BAD_INPUT: i32 = 2;
+const ENVIRONMENT: i32 = 3;
+
+fn run(stage: &Stage, words: &str) -> (i32, String, String) {
+    let process = stage.openvisor(words.split_whitespace());
+    ended(&process)
+}
+
+fn ended(process: &Process) -> (i32, String, String) {
+    let code = process.code();
+    (code, process.out.text(), process.err.text())
+}
+
+#[test]
+fn help_is_on_standard_output_and_teaches_by_example() {
+    within(LIMIT, |stage| {
+        for words in
+            ["--help", "demo --help", "run --help", "cloud --help", "provision --help", "device --help"]
+        {
+            let (code, out, err) = run(stage, words);
+            assert_eq!((code, err.as_str()), (DONE, ""), "{words}");
+            assert!(out.contains("Example"), "{words}: {out}");
+            assert!(!out.contains('\x1b'), "no colour where no terminal reads: {out:?}");
+        }
+        assert!(run(stage, "--help").1.contains("data folder in use"));
+        assert!(run(stage, "--version").1.starts_with("openvisor "));
+    });
+}
+
+#[test]
+fn bad_usage_is_code_2_and_says_what_was_meant() {
+    within(LIMIT, |stage| {
+        for (words, said) in [
+            ("", "Usage: openvisor"),
+            ("dmeo", "'demo'"),
+            ("demo --second 3", "--seconds"),
+            ("run", "<IMAGE>"),
+            ("demo --seconds soon", "not a number of seconds"),
+        ] {
+            let (code, out, err) = run(stage, words);
+            assert_eq!((code, out.as_str()), (BAD_INPUT, ""), "{words}");
+            assert!(err.contains(said), "{words}: {err}");
+        }
+    });
+}
+
+fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Initial stack pointer and reset vector, then nothing of sense.
+fn vectors(stack: u32, reset: u32) -> Vec<u8> {
+    let mut image = stack.to_le_bytes().to_vec();
+    image.extend(reset.to_le_bytes());
+    image.resize(1024, 0xff);
+    image
+}
+
+#[test]
+fn what_is_no_image_is_refused_in_one_line_with_code_2() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = std::fs::read(SAMPLE).unwrap();
+        let own = std::fs::read(env!("CARGO_BIN_EXE_openvisor")).unwrap();
+        let cases = [
+            ("text.elf", b"This is a letter, not an application image.".to_vec(), "stack pointer"),
+            ("empty.bin", Vec::new(), "is empty"),
+            ("short.bin", vec![0; 7], "vector table"),
+            ("host.elf", own, "ELF"),
+            ("cut.elf", sample[..sample.len() / 2].to_vec(), "cut short"),
+            ("header.elf", sample[..40].to_vec(), "ELF"),
+            ("large.bin", vec![0; 0x20_0000], "at most"),
+            ("stack.bin", vectors(0x1000_0000, 0x0801_0001), "stack pointer 0x10000000"),
+            ("reset.bin", vectors(0x2003_0000, 0x2000_0001), "0x20000001"),
+        ];
+        for (name, bytes, said) in cases {
+            let path = file(folder.path(), name, &bytes);
+            let (code, out, err) = run(stage, &format!("run {path} --seconds 5"));
+            assert_eq!((code, out.as_str()), (BAD_INPUT, ""), "{name}: {err}");
+            assert!(err.contains(&path) && err.contains(said), "{name}: {err}");
+            assert!(err.lines().count() <= 2, "{name}: {err}");
+        }
+        let (code, _, err) = run(stage, "run /no/such/image.elf");
+        assert_eq!(code, BAD_INPUT);
+        assert!(err.contains("/no/such/image.elf"), "{err}");
+    });
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_before_anything_starts() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = file(folder.path(), "key.der", &[0x30, 0x82, 0xff]);
+        for (words, said) in [
+            (format!("--config ca=@{binary}"), "hexadecimal"),
+            ("--config broker-host".into(), "KEY=VALUE"),
+            ("--secret =x".into(), "1 to 100 printable ASCII"),
+            ("--secret password=@/no/such/file".into(), "/no/such/file"),
+            ("--allow home".into(), "address range"),
+        ] {
+            let (code, out, err) = run(stage, &format!("run {SAMPLE} {words}"));
+            assert_eq!((code, out.as_str()), (BAD_INPUT, ""), "{words}");
+            assert!(err.contains(said), "{words}: {err}");
+        }
+    });
+}
+
+#[test]
+fn a_busy_port_is_named_with_code_3() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let (code, out, err) =
+            run(stage, &format!("cloud --data {} --listen {address}", folder.path().join("c").display()));
+        assert_eq!((code, out.as_str()), (ENVIRONMENT, ""), "{err}");
+        assert!(err.contains(&address.to_string()) && err.contains("use"), "{err}");
+    });
+}
+
+#[test]
+fn an_address_that_is_none_is_bad_input() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("c");
+        for address in ["here", "127.0.0.1", "127.0.0.1:99999"] {
+            let (code, _, err) = run(stage, &format!("cloud --data {} --listen {address}", data.display()));
+            assert_eq!(code, BAD_INPUT, "{err}");
+            assert!(err.contains("HOST:PORT"), "{err}");
+        }
+        assert!(!data.exists(), "nothing is made for a command that cannot work");
+    });
+}
+
+#[test]
+fn a_data_folder_of_another_version_or_of_something_else_is_left_alone() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("newer");
+        let process = stage.openvisor(["cloud", "--data", text(&data), "--listen", "127.0.0.1:0"]);
+        process.out.expect("listening on ");
+        process.signal("INT");
+        assert_eq!(process.code(), DONE, "{}", process.err.text());
+        std::fs::write(data.join("VERSION"), "77\n").unwrap();
+        let foreign = folder.path().join("foreign");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("letter.txt"), "dear").unwrap();
+        for (folder, said) in [(&data, "77"), (&foreign, "not empty")] {
+            for words in [
+                format!("cloud --data {} --listen 127.0.0.1:0", folder.display()),
+                format!("provision --data {} --out {}/device", folder.display(), folder.display()),
+            ] {
+                let (code, out, err) = run(stage, &words);
+                assert_eq!((code, out.as_str()), (ENVIRONMENT, ""), "{words}: {err}");
+                assert!(err.contains(said) && err.contains(text(folder)), "{words}: {err}");
+            }
+        }
+        assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 1);
+    });
+}
+
+#[test]
+fn a_data_folder_in_use_is_named_with_code_3() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let words = format!("cloud --data {} --listen 127.0.0.1:0", data.display());
+        let first = stage.openvisor(words.split(' '));
+        first.out.expect("listening on ");
+        let (code, _, err) = run(stage, &words);
+        assert_eq!(code, ENVIRONMENT, "{err}");
+        assert!(err.contains("in use") && err.contains(text(&data)), "{err}");
+        assert!(first.is_running());
+    });
+}
+
+#[test]
+fn a_device_needs_a_folder_made_by_provision() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("device");
+        let words = format!("device {SAMPLE} --cloud 127.0.0.1:9 --data {}", missing.display());
+        let (code, _, err) = run(stage, &words);
+        assert_eq!(code, BAD_INPUT, "{err}");
+        assert!(err.contains(text(&missing)) && err.contains("openvisor provision"), "{err}");
+    });
+}
+
+#[test]
+fn a_provisioned_folder_is_private_and_never_overwritten() {
+    within(LIMIT, |stage| {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = folder.path().join("cloud");
+        let device = provision(stage, &cloud, folder.path(), "device", &[]);
+        let mode = std::fs::metadata(device.join("key.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let key = std::fs::read(device.join("key.pem")).unwrap();
+        let (code, _, err) =
+            run(stage, &format!("provision --data {} --out {}", cloud.display(), device.display()));
+        assert_eq!(code, BAD_INPUT, "{err}");
+        assert!(err.contains(text(&device)), "{err}");
+        assert_eq!(std::fs::read(device.join("key.pem")).unwrap(), key);
+    });
+}

@@ -1,0 +1,247 @@
+//! Real processes for the end-to-end tests: started, watched line by line, and ended by their own handle.
+
+#![allow(dead_code, reason = "each test file uses its part of this")]
+
+pub mod world;
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
+use std::time::{Duration, Instant};
+
+/// Longest wait for any one thing to be seen. Reached only when a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Everything one test has started. When the test ends, in whatever way, so does all of it.
+#[derive(Clone, Default)]
+pub struct Stage(Arc<Mutex<Vec<Arc<Mutex<Child>>>>>);
+
+/// Runs a test with a time limit of its own.
+pub fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static) {
+    let stage = Stage::default();
+    let (done, ended) = mpsc::channel();
+    let actor = stage.clone();
+    let body = std::thread::spawn(move || {
+        test(&actor);
+        let _ = done.send(());
+    });
+    let result = ended.recv_timeout(limit);
+    stage.clear();
+    match result {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("still running after {limit:?}"),
+        _ => {
+            if let Err(panic) = body.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// Starts the product's own command.
+    pub fn openvisor<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
+        command.args(arguments);
+        self.start("openvisor", command)
+    }
+
+    /// Starts a program that has to be installed.
+    pub fn tool<S: AsRef<OsStr>>(&self, name: &str, arguments: impl IntoIterator<Item = S>) -> Process {
+        let mut command = Command::new(tool_path(name));
+        command.args(arguments);
+        self.start(name, command)
+    }
+
+    fn start(&self, name: &str, mut command: Command) -> Process {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!("cannot start {name}: {error}; the tests need the package mosquitto-clients and mosquitto")
+        });
+        let out = Lines::of(name, "", child.stdout.take().unwrap());
+        let err = Lines::of(name, "! ", child.stderr.take().unwrap());
+        let child = Arc::new(Mutex::new(child));
+        self.0.lock().unwrap().push(child.clone());
+        Process { name: name.into(), child, out, err }
+    }
+
+    fn clear(&self) {
+        for child in self.0.lock().unwrap().drain(..) {
+            end(&child);
+        }
+    }
+}
+
+fn end(child: &Mutex<Child>) {
+    let mut child = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Debian puts the broker where only root's PATH looks.
+fn tool_path(name: &str) -> PathBuf {
+    let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
+    let found = places.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| name.into())
+}
+
+/// A running process and all it has written so far.
+pub struct Process {
+    name: String,
+    child: Arc<Mutex<Child>>,
+    /// Its standard output.
+    pub out: Lines,
+    /// Its standard error.
+    pub err: Lines,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        end(&self.child);
+    }
+}
+
+impl Process {
+    /// Ends it at once, as `kill -9` does.
+    pub fn kill(&self) {
+        end(&self.child);
+    }
+
+    /// Sends a signal by name, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.lock().unwrap().id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+                self.out.wait_for_end();
+                self.err.wait_for_end();
+                return status;
+            }
+            assert!(
+                start.elapsed() < PATIENCE * 2,
+                "{} does not end\n{}{}",
+                self.name,
+                self.out.text(),
+                self.err.text()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for its end and answers the exit code.
+    pub fn code(&self) -> i32 {
+        self.wait().code().unwrap_or(-1)
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        self.child.lock().unwrap().try_wait().unwrap().is_none()
+    }
+}
+
+/// The lines of one stream, as they come.
+#[derive(Clone)]
+pub struct Lines(Arc<(Mutex<Written>, Condvar)>, String);
+
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    fn of(name: &str, mark: &str, stream: impl Read + Send + 'static) -> Self {
+        let lines = Self(Arc::default(), name.into());
+        let (writer, name, mark) = (lines.clone(), name.to_owned(), mark.to_owned());
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(stream);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                eprintln!("{mark}{name}: {text}");
+                writer.change(|written| written.lines.push(text));
+                line.clear();
+            }
+            writer.change(|written| written.ended = true);
+        });
+        lines
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Written)) {
+        change(&mut self.0.0.lock().unwrap());
+        self.0.1.notify_all();
+    }
+
+    /// All of it.
+    pub fn text(&self) -> String {
+        self.0.0.lock().unwrap().lines.iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// The number of lines so far.
+    pub fn count(&self) -> usize {
+        self.0.0.lock().unwrap().lines.len()
+    }
+
+    /// Waits for a line that contains `text`, and answers it.
+    pub fn expect(&self, text: &str) -> String {
+        self.expect_after(0, text).1
+    }
+
+    /// The same among the lines from number `from` on; answers also the number of the line after it.
+    pub fn expect_after(&self, from: usize, text: &str) -> (usize, String) {
+        let start = Instant::now();
+        let mut written = self.0.0.lock().unwrap();
+        loop {
+            let found = written.lines.iter().enumerate().skip(from).find(|(_, line)| line.contains(text));
+            if let Some((number, line)) = found {
+                return (number + 1, line.clone());
+            }
+            let all = written.lines.join("\n");
+            assert!(
+                !written.ended,
+                "{} ended without saying {text:?} after line {from}; it said:\n{all}",
+                self.1
+            );
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{} does not say {text:?} after line {from}; it said:\n{all}",
+                self.1
+            );
+            written = self.wait_a_little(written);
+        }
+    }
+
+    fn wait_for_end(&self) {
+        let start = Instant::now();
+        let mut written = self.0.0.lock().unwrap();
+        while !written.ended && start.elapsed() < PATIENCE {
+            written = self.wait_a_little(written);
+        }
+    }
+
+    fn wait_a_little<'a>(&self, guard: MutexGuard<'a, Written>) -> MutexGuard<'a, Written> {
+        self.0.1.wait_timeout(guard, Duration::from_millis(100)).unwrap().0
+    }
+}
+
+/// A loopback port that was free a moment ago, for programs that cannot choose one themselves.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until something listens on a loopback port.
+pub fn wait_for_port(port: u16) {
+    let start = Instant::now();
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(start.elapsed() < PATIENCE, "nobody listens on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
