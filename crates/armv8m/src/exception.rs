@@ -1,10 +1,10 @@
-//! Exception entry and return (Arm ARM B3.18 to B3.22).
+//! Exception entry and return.
 
-use crate::core::{Core, Sleep};
 use crate::fault::{Event, Fault, cfsr, hfsr};
 use crate::nvic::{NO_PRIORITY, number};
+use crate::state::{Core, Sleep};
 
-/// Bits of an EXC_RETURN value (B3.22).
+/// Bits of an EXC_RETURN value.
 mod exc_return {
     pub const PREFIX: u32 = 0xFFFF_FF80;
     /// Secure stack; never set here.
@@ -104,7 +104,8 @@ impl Core {
         self.attention();
     }
 
-    fn may_preempt(&self, number: u16) -> bool {
+    /// Whether `number` is enabled and of higher priority than running code.
+    pub fn may_preempt(&self, number: u16) -> bool {
         self.nvic.enabled.contains(number)
             && self.nvic.group(self.nvic.priority(number)) < self.execution_priority
     }
@@ -133,7 +134,7 @@ impl Core {
         }
     }
 
-    /// A fault while entering `original` goes first if its priority is higher; the other one stays pending (B3.24).
+    /// A fault while entering `original` goes first if its priority is higher; the other one stays pending.
     fn derived(&mut self, original: u16, fault: &Fault) -> u16 {
         self.scb.note_fault(fault, self.pc, self.r[14]);
         let Some(derived) = self.escalate(fault.exception) else {
@@ -294,6 +295,7 @@ impl Core {
         if (psr & IPSR == 0) != to_thread {
             return Err(Fault::usage(cfsr::INVPC));
         }
+        self.clear_fp_on_return();
         let extended = value & exc_return::FTYPE == 0;
         if extended {
             self.pop_fp(frame + FRAME, privileged)?;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::bus::{Bus, Width, Wires};
-use crate::core::Core;
 use crate::fault::Event;
+use crate::state::Core;
 
 /// Private peripherals: inside the processor.
 const PRIVATE: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;
@@ -16,6 +16,8 @@ pub(crate) struct Memory {
     pub ram: Box<[u8]>,
     /// Accesses need no checks beyond their range: the MPU is off and unaligned accesses are allowed.
     pub direct: bool,
+    /// The MPU was never enabled since reset: nothing can forbid reading a literal.
+    pub fold_literals: bool,
     /// RAM offsets that hold decoded code lie in `code_start .. code_start + code_len`.
     pub code_start: usize,
     pub code_len: usize,
@@ -37,6 +39,7 @@ impl Memory {
             ram_base: 0,
             ram: Box::from([]),
             direct: false,
+            fold_literals: false,
             code_start: 0,
             code_len: 0,
         }

@@ -1,8 +1,8 @@
-//! The System Control Block's own registers (Arm ARM D1.2).
+//! The System Control Block's own registers.
 
-use crate::core::Core;
 use crate::fault::{Fault, Faults, cfsr};
 use crate::nvic::number;
+use crate::state::Core;
 
 mod ccr {
     pub const RESET: u32 = 1 << 9 | 1 << 0;
@@ -199,7 +199,9 @@ impl Core {
     fn write_mpu(&mut self, offset: u32, value: u32) {
         self.mpu.write(offset, value);
         self.update_direct();
-        self.permissions_changed = true;
+        if self.mpu.enabled() && std::mem::take(&mut self.memory.fold_literals) {
+            self.folded_literals_stale = true;
+        }
     }
 
     fn icsr(&self) -> u32 {

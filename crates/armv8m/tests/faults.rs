@@ -616,3 +616,142 @@ fn memory_at_the_very_end_of_ram_is_reachable_and_beyond_is_not() {
     assert_eq!(handler, USAGE_FAULT, "half outside: not plain memory");
     assert_eq!(r(&cpu, 1), RAM + 0xFC00);
 }
+
+#[test]
+fn a_trap_the_host_refuses_is_an_instruction_bus_fault() {
+    let program = &[
+        0x4C00, // ldr r4, [pc, #0]
+        0x4720, // bx r4
+        0x0101, 0x0BF0, // .word 0x0bf00101
+    ];
+    let config = Config { trap: 0x0BF0_0000..0x0BF1_0000, halt_on_breakpoint: true, ..Config::default() };
+    let mut cpu = Image::new(program).boot_with(config);
+    assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::Trap { address: 0x0BF0_0100 });
+    cpu.refuse_trap();
+    assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
+    assert_eq!((cpu.fault_state().cfsr, cpu.fault_state().pc), (1 << 8, 0x0BF0_0100));
+}
+
+#[test]
+fn a_reset_handler_that_returns_faults() {
+    let (handler, cpu) = fault_of(false, &[0x4770]); // bx lr
+    assert_eq!((handler, cpu.fault_state().cfsr), (HARD_FAULT, 1));
+    assert_eq!(cpu.fault_state().pc, 0xFFFF_FFFE);
+}
+
+#[test]
+fn a_handler_at_negative_priority_may_probe_the_bus_where_ccr_lets_it() {
+    let mut image = Image::new(&[0xDE00]);
+    image.handler(
+        3,
+        &[
+            0xF64E, 0x5014, // movw r0, #60692
+            0xF2CE, 0x0000, // movt r0, #57344
+            0xF44F, 0x7180, // mov.w r1, #256
+            0x6001, // str r1, [r0, #0]
+            0xF04F, 0x4080, // mov.w r0, #1073741824
+            0x2107, // movs r1, #7
+            0x6801, // ldr r1, [r0, #0]
+            0x6001, // str r1, [r0, #0]
+            0xBE03, // bkpt 0x0003
+        ],
+    );
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
+    assert_eq!(r(&cpu, 1), 0);
+}
+
+#[test]
+fn unprivileged_code_may_pend_by_stir_where_ccr_lets_it() {
+    let mut image = Image::new(&[
+        0xF24E, 0x1000, // movw r0, #57600
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x2101, // movs r1, #1
+        0x6001, // str r1, [r0, #0]
+        0xF64E, 0x5014, // movw r0, #60692
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x2102, // movs r1, #2
+        0x6001, // str r1, [r0, #0]
+        0x2101, // movs r1, #1
+        0xF381, 0x8814, // msr CONTROL, r1
+        0xF3BF, 0x8F6F, // isb sy
+        0xF64E, 0x7000, // movw r0, #61184
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x2100, // movs r1, #0
+        0x6001, // str r1, [r0, #0]
+        0xBE01, // bkpt 0x0001
+    ]);
+    image.handler(16, &[0xBE10]);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 16);
+    assert!(cpu.is_privileged(), "handlers are");
+}
+
+#[test]
+fn a_vector_that_cannot_be_read_is_a_hard_fault() {
+    // VTOR to the last 128 bytes of flash: the SVC vector lies within, that of an interrupt beyond.
+    let mut image = Image::new(&[
+        0xF64E, 0x5008, // movw r0, #60680
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF647, 0x71C0, // movw r1, #32704
+        0xF6C0, 0x0100, // movt r1, #2048
+        0x6001, // str r1, [r0, #0]
+        0x6802, // ldr r2, [r0, #0]
+        0xF24E, 0x1000, // movw r0, #57600
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF44F, 0x3180, // mov.w r1, #65536
+        0x6001, // str r1, [r0, #0]
+        0xF8C0, 0x1100, // str.w r1, [r0, #256]
+        0xBF00, // nop
+    ]);
+    image.word(0x0800_7F80 + 12, (Image::HANDLERS + 3 * 0x40) | 1);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
+    assert_eq!(r(&cpu, 2), 0x0800_7F80, "VTOR is a multiple of 128");
+    assert_eq!(cpu.fault_state().hfsr, 1 << 1);
+}
+
+#[test]
+fn a_literal_that_was_readable_is_not_once_the_mpu_says_so() {
+    let mut image = Image::new(&[
+        0xF64E, 0x5024, // movw r0, #60708
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF44F, 0x21E0, // mov.w r1, #458752
+        0x6001, // str r1, [r0, #0]
+        0xF64E, 0x5098, // movw r0, #60824
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF240, 0x4202, // movw r2, #1026
+        0xF6C0, 0x0200, // movt r2, #2048
+        0xF240, 0x43E1, // movw r3, #1249
+        0xF6C0, 0x0300, // movt r3, #2048
+        0xF244, 0x0402, // movw r4, #16386
+        0xF6C0, 0x0400, // movt r4, #2048
+        0xF645, 0x75E1, // movw r5, #24545
+        0xF6C0, 0x0500, // movt r5, #2048
+        0xF240, 0x0603, // movw r6, #3
+        0xF2C2, 0x0600, // movt r6, #8192
+        0xF64F, 0x77E1, // movw r7, #65505
+        0xF2C2, 0x0700, // movt r7, #8192
+        0x2100, // movs r1, #0
+        0xF840, 0x1B04, // str.w r1, [r0], #4
+        0xC0FC, // stmia r0!, {r2, r3, r4, r5, r6, r7}
+        0x2201, // movs r2, #1
+        0x2300, // movs r3, #0
+        // again:
+        0xF8DF, 0x1190, // ldr.w r1, [pc, #400]
+        0xBE09, // bkpt 0x0009
+        0xF64E, 0x5094, // movw r0, #60820
+        0xF2CE, 0x0000, // movt r0, #57344
+        0x6002, // str r2, [r0, #0]
+        0x3301, // adds r3, #1
+        0xE7F5, // b.n 8000452 <again>
+    ]);
+    let literal = CODE + 0x54 + 0x190;
+    image.word(literal, 1234);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 9);
+    assert_eq!(r(&cpu, 1), 1234);
+    step_over(&mut cpu);
+    assert_eq!(run_to_breakpoint(&mut cpu), MEM_MANAGE);
+    assert_eq!((cpu.fault_state().mmfar, r(&cpu, 3)), (literal, 1));
+}

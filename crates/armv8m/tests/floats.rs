@@ -28,6 +28,20 @@ const SETUP: &[u16] = &[
     0xBE02, // bkpt 0x0002
 ];
 
+/// Reads a system register by running `LDR R1, [R0]; BKPT` in RAM.
+fn read_system(cpu: &mut armv8m::Cpu, address: u32) -> u32 {
+    let saved = [Register::R(0), Register::R(1), Register::PC].map(|name| (name, cpu.register(name)));
+    assert!(cpu.write_memory(0x2000_0400, &[0x01, 0x68, 0x63, 0xBE])); // ldr r1, [r0]; bkpt #0x63
+    cpu.set_register(Register::R(0), address);
+    cpu.set_register(Register::PC, 0x2000_0400);
+    assert_eq!(run_to_breakpoint(cpu), 0x63);
+    let value = r(cpu, 1);
+    for (name, value) in saved {
+        cpu.set_register(name, value);
+    }
+    value
+}
+
 const PENDING_SETUP: u32 = 0x00C0_0000;
 
 fn running(handler: &[u16]) -> armv8m::Cpu {
@@ -49,6 +63,9 @@ fn a_context_that_used_the_unit_gets_an_extended_frame_that_is_filled_lazily() {
     assert_eq!(cpu.register(Register::SP), STACK - 0x68);
     assert_eq!(cpu.register(Register::Control), 0);
     assert_eq!(word(&cpu, STACK - 0x68 + 0x20), 0, "S0 is not written yet");
+    let fpccr = read_system(&mut cpu, 0xE000_EF34);
+    assert_eq!(fpccr, 0xC000_0019, "ASPEN, LSPEN; HFRDY, THREAD, LSPACT");
+    assert_eq!(read_system(&mut cpu, 0xE000_EF38), STACK - 0x68 + 0x20, "FPCAR");
     step_over(&mut cpu);
     assert_eq!(run_to_breakpoint(&mut cpu), 2);
     assert_eq!(cpu.register(Register::S(1)), 0x4040_0000, "1.0 + 2.0");
@@ -165,4 +182,26 @@ fn loads_and_stores_of_double_registers_move_two_words() {
     assert_eq!(run_to_breakpoint(&mut cpu), 3);
     assert_eq!([6, 7, 10, 11].map(|n| cpu.register(Register::S(n))), [11, 22, 22, 11]);
     assert_eq!(r(&cpu, 0), 0x2000_0000, "no writeback after a fault");
+}
+
+#[test]
+fn the_unit_is_cleared_on_return_where_fpccr_asks_for_it() {
+    let mut image = Image::new(&[
+        0xF64E, 0x7034, // movw r0, #61236
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF04F, 0x4150, // mov.w r1, #3489660928
+        0x6001, // str r1, [r0, #0]
+        0xF64E, 0x5088, // movw r0, #60808
+        0xF2CE, 0x0000, // movt r0, #57344
+        0xF44F, 0x0170, // mov.w r1, #15728640
+        0x6001, // str r1, [r0, #0]
+        0xDF00, // svc 0
+        0xBE01, // bkpt 0x0001
+    ]);
+    // vmov.f32 s3, #1.0; vmov.f32 s16, #1.0; bx lr
+    image.handler(11, &[0xEEF7, 0x1A00, 0xEEB7, 0x8A00, 0x4770]);
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(cpu.register(Register::S(3)), 0);
+    assert_eq!(cpu.register(Register::S(16)), 0x3F80_0000);
 }

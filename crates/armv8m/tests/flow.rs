@@ -259,7 +259,7 @@ fn every_condition_follows_the_flags() {
     }
 }
 
-/// Bit c set if condition c holds under NZCV `flags`, as the table of the Arm ARM has it (C1.3.2).
+/// Bit c set if condition c holds under NZCV `flags`, as the table of the Arm ARM has it.
 fn expected_conditions(flags: u32) -> u32 {
     let [v, c, z, n] = [0, 1, 2, 3].map(|at| flags >> at & 1 != 0);
     let basic = [z, c, n, v, c && !z, n == v, n == v && !z];

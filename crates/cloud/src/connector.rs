@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, Server
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
 
 use crate::destinations::Destinations;
-use crate::limits::{Limits, RESOLVER_THREADS};
+use crate::limits::{DIALLED_ADDRESSES, Limits, RESOLVER_THREADS};
 
 /// Where to connect and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,8 @@ impl Connector {
         let tls = target.tls.as_ref().map(tls_config).transpose()?;
         let addresses = timeout(self.resolve_timeout, self.resolve(host.clone(), target.port)).await;
         let addresses = self.allowed(addresses.map_err(|_| ConnectError::NameNotResolved)??)?;
-        timeout(self.connect_timeout, open(host, addresses, tls)).await.map_err(|_| ConnectError::Socket)?
+        let patience = self.connect_timeout;
+        timeout(patience, open(host, addresses, tls, patience)).await.map_err(|_| ConnectError::Socket)?
     }
 
     /// Every address of the host. The look-up blocks, so it has a thread of which there are only so many.
@@ -146,8 +147,9 @@ async fn open(
     host: String,
     addresses: Vec<SocketAddr>,
     tls: Option<Arc<ClientConfig>>,
+    patience: Duration,
 ) -> Result<Box<dyn Transport>, ConnectError> {
-    let tcp = dial(&addresses).await?;
+    let tcp = dial(&addresses, patience).await?;
     let Some(tls) = tls else { return Ok(Box::new(tcp)) };
     // What resolved but cannot stand in a certificate (an underscore, say) cannot be verified.
     let name = ServerName::try_from(host).map_err(|_| ConnectError::Socket)?;
@@ -157,10 +159,12 @@ async fn open(
     }
 }
 
-/// The first address that answers.
-async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+/// The first address that answers. Each has its share of the time, so that one that swallows packets does not hide the next.
+async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, ConnectError> {
+    let addresses = &addresses[..addresses.len().min(DIALLED_ADDRESSES)];
+    let share = patience / addresses.len().max(1) as u32;
     for address in addresses {
-        if let Ok(stream) = TcpStream::connect(address).await {
+        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(address)).await {
             stream.set_nodelay(true).map_err(|_| ConnectError::Socket)?;
             return Ok(stream);
         }

@@ -6,7 +6,7 @@
 //! | `authority.pem` | certificate of the authority that devices and cloud trust |
 //! | `authority.key` | its private key, mode 0600 |
 //! | `secret.key` | the key stored secrets are sealed with, 32 bytes, mode 0600 |
-//! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm` |
+//! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm`, mode 0600 |
 //! | `lock` | locked by the running cloud |
 //! | `setup.lock` | locked for the moment in which the folder or the database is made or brought up to date |
 
@@ -30,7 +30,7 @@ const LOCK: &str = "lock";
 const SETUP_LOCK: &str = "setup.lock";
 
 /// What may lie in a folder whose making was interrupted.
-const PARTS: [&str; 5] = [AUTHORITY, AUTHORITY_KEY, SECRET_KEY, LOCK, SETUP_LOCK];
+const PARTS: [&str; 6] = [AUTHORITY, AUTHORITY_KEY, SECRET_KEY, DATABASE, LOCK, SETUP_LOCK];
 
 /// Mode of a file only the cloud's own user may read.
 const PRIVATE: u32 = 0o600;
@@ -179,6 +179,8 @@ impl DataFolder {
         write_new(&self.path.join(AUTHORITY_KEY), authority.key_pem().as_bytes(), PRIVATE)?;
         write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), 0o644)?;
         write_new(&self.path.join(SECRET_KEY), &chance::bytes::<32>(), PRIVATE)?;
+        // An empty database; SQLite gives the files beside it the mode this one has.
+        write_new(&self.database(), b"", PRIVATE)?;
         write_new(&self.path.join(VERSION), format!("{FORMAT}\n").as_bytes(), 0o644)
     }
 

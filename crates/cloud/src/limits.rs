@@ -38,6 +38,9 @@ pub const EVENT_QUEUE: usize = 1024;
 /// Name look-ups running at a time, all devices together; each holds a thread.
 pub const RESOLVER_THREADS: usize = 32;
 
+/// Addresses of one name that are tried.
+pub const DIALLED_ADDRESSES: usize = 4;
+
 /// Connections to the database.
 pub const DATABASE_CONNECTIONS: u32 = 4;
 

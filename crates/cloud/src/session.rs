@@ -132,9 +132,10 @@ impl Session {
 
     /// Works until there is nothing to do; ready when the session is over.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Disconnection> {
+        let mut buffer = [0; READ_CHUNK];
         for _ in 0..SESSION_ROUNDS {
             self.execute();
-            match self.round(context) {
+            match self.round(context, &mut buffer) {
                 Round::Worked => {}
                 Round::Idle => return Poll::Pending,
                 Round::Over(reason) => return Poll::Ready(reason),
@@ -146,14 +147,14 @@ impl Session {
     }
 
     /// Takes one turn with everything that may have something.
-    fn round(&mut self, context: &mut Context<'_>) -> Round {
+    fn round(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> Round {
         let mut worked = self.poll_commands(context);
-        match self.poll_link(context) {
+        match self.poll_link(context, buffer) {
             Ok(moved) => worked |= moved,
             Err(reason) => return Round::Over(reason),
         }
         if self.leaving.is_none() {
-            worked |= self.poll_brokers(context);
+            worked |= self.poll_brokers(context, buffer);
             worked |= self.poll_lookups(context);
         }
         worked |= self.poll_logs(context);
@@ -208,10 +209,13 @@ impl Session {
     }
 
     /// Writes to and reads from the device.
-    fn poll_link(&mut self, context: &mut Context<'_>) -> Result<bool, Disconnection> {
-        let mut buffer = [0; READ_CHUNK];
+    fn poll_link(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8; READ_CHUNK],
+    ) -> Result<bool, Disconnection> {
         if let Some(leaving) = &self.leaving {
-            let closed = self.link.poll_close(context, &mut buffer).is_ready();
+            let closed = self.link.poll_close(context, buffer).is_ready();
             return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
         }
         let mut worked = match self.link.poll_write(context) {
@@ -220,7 +224,7 @@ impl Session {
         };
         let held_back = self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full();
         self.link.set_reading(!held_back);
-        if let Poll::Ready(read) = self.link.poll_read(context, &mut buffer) {
+        if let Poll::Ready(read) = self.link.poll_read(context, buffer) {
             let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
             self.feed(Input::Link(bytes));
             worked = true;
@@ -228,14 +232,13 @@ impl Session {
         Ok(worked)
     }
 
-    fn poll_brokers(&mut self, context: &mut Context<'_>) -> bool {
-        let mut buffer = [0; READ_CHUNK];
+    fn poll_brokers(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> bool {
         let mut worked = false;
         let mut index = 0;
         while let Some(broker) = self.brokers.get_mut(index) {
             let connection = broker.id;
             index += 1;
-            let Poll::Ready(happened) = broker.poll(context, &mut buffer) else { continue };
+            let Poll::Ready(happened) = broker.poll(context, buffer) else { continue };
             worked = true;
             if matches!(happened, Happened::Failed(_) | Happened::Closed { .. }) {
                 index -= 1;

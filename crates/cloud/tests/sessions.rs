@@ -42,6 +42,24 @@ async fn a_logged_line_is_acknowledged_when_it_is_stored_and_heard_on_the_timeli
     house.cloud.stop().await;
 }
 
+/// Shows D70.
+#[tokio::test]
+async fn a_flood_of_lines_is_stored_whole_while_another_device_is_served() {
+    const LINES: u32 = 2000;
+    let house = House::open().await;
+    let (mut loud, mut other) = (house.device().await, house.device().await);
+    let text = "x".repeat(1024);
+    for sequence in 1..=LINES {
+        loud.log(sequence, &text).await;
+    }
+    other.log(1, "me too").await;
+    assert_eq!(other.next().await, Came::LogTaken(1));
+    while loud.next().await != Came::LogTaken(LINES) {}
+    let stored = house.cloud.store().logs(loud.id, LINES + 1).await.expect("read");
+    assert!(stored.iter().map(|line| line.sequence).eq(1..=LINES));
+    house.cloud.stop().await;
+}
+
 /// Shows N28, D70.
 #[tokio::test]
 async fn a_line_sent_again_after_a_lost_link_is_kept_once() {
@@ -137,6 +155,21 @@ async fn a_removed_device_is_told_so_at_once_and_every_time() {
     let mut again = Device::connect(house.cloud.address(), &identity).await;
     assert_eq!(again.next().await, Came::Bye(ByeReason::Revoked));
     assert_eq!(again.next().await, Came::End);
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_renewed_identity_ends_the_old_one() {
+    let house = House::open().await;
+    let old = house.cloud.provision(None).await.expect("an identity");
+    let mut device = Device::connect(house.cloud.address(), &old).await;
+    device.welcome().await;
+    let new = house.cloud.renew(old.device_id).await.expect("renewed");
+    assert_eq!(device.next().await, Came::Bye(ByeReason::Revoked));
+    let mut lost = Device::connect(house.cloud.address(), &old).await;
+    assert_eq!(lost.next().await, Came::Bye(ByeReason::Revoked));
+    let mut renewed = Device::connect(house.cloud.address(), &new).await;
+    renewed.welcome().await;
     house.cloud.stop().await;
 }
 

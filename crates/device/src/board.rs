@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use crate::events::Output;
 use crate::map::PERIPHERALS;
 use crate::peripherals::rcc::Rcc;
-use crate::peripherals::rng::Chance;
-use crate::peripherals::{Context, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
+use crate::peripherals::{Context, Fittings, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
 
 /// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
@@ -36,9 +35,9 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board after power-on. `chance` feeds the random number generator.
-    pub fn new(chance: Chance) -> Board {
-        let placed = table(chance);
+    /// A board after power-on.
+    pub fn new(fittings: Fittings) -> Board {
+        let placed = table(fittings);
         Board {
             states: vec![State::default(); placed.len()],
             placed,

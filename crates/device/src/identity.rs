@@ -22,6 +22,7 @@ const KEY: &str = "key.pem";
 const AUTHORITY: &str = "authority.pem";
 
 /// Permission bits of the key file: its owner reads and writes, nobody else does anything.
+#[cfg(unix)]
 const KEY_MODE: u32 = 0o600;
 
 /// A device's id: `UV` and 32 lower-case hexadecimal digits.

@@ -18,7 +18,8 @@ use crate::fault::{Fault, FaultKind};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::{Input, Lines, exti, gpio, usart};
+use crate::peripherals::i2c::Target;
+use crate::peripherals::{Fittings, Input, Lines, exti, gpio, usart};
 use crate::port::{BoardBus, with_port};
 
 use observer::{Before, Observer};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
+    /// What is wired to I2C1.
+    pub targets: Vec<Box<dyn Target>>,
 }
 
 /// Why a run ended.
@@ -78,8 +81,8 @@ pub struct Machine {
 
 impl Machine {
     /// A machine about to start its application.
-    pub fn new(settings: Settings) -> Machine {
-        let chance = settings.chance.clone();
+    pub fn new(mut settings: Settings) -> Machine {
+        let fittings = fittings(&mut settings);
         let config = Config {
             flash_base: FLASH.start,
             ram_base: RAM.start,
@@ -92,7 +95,7 @@ impl Machine {
         };
         let mut machine = Machine {
             cpu: Cpu::new(config, settings.image.flash().into()),
-            board: Board::new(Box::new(move || chance())),
+            board: Board::new(fittings),
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, WakeReason::ColdBoot))),
             epoch: 0,
@@ -321,6 +324,17 @@ impl Machine {
     fn kernel_event(&self) -> Option<u64> {
         let micros = self.kernel.next_wakeup()?;
         Some(self.epoch.saturating_add(micros.saturating_mul(CYCLES_PER_MICRO)))
+    }
+}
+
+fn fittings(settings: &mut Settings) -> Fittings {
+    let chance = settings.chance.clone();
+    // Every device has a number of its own; that of the microcontroller is the first digits of the device's.
+    let unique = settings.device_id.as_bytes().first_chunk::<14>().expect("an id is longer");
+    Fittings {
+        chance: Box::new(move || chance()),
+        unique: std::array::from_fn(|at| unique[at + 2]),
+        targets: std::mem::take(&mut settings.targets),
     }
 }
 

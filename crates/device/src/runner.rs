@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
+use crate::peripherals::i2c::Target;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
 
 /// Most cycles between two looks at the link while the application is busy.
@@ -46,12 +47,21 @@ pub struct Options {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
+    /// What is wired to I2C1.
+    pub targets: Vec<Box<dyn Target>>,
 }
 
 impl Options {
-    /// A device that is not traced and restarts by the default policy.
+    /// A device with nothing wired to it, not traced, that restarts by the default policy.
     pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
-        Options { cloud, identity, image, restart: RestartPolicy::default(), trace: false }
+        Options {
+            cloud,
+            identity,
+            image,
+            restart: RestartPolicy::default(),
+            trace: false,
+            targets: Vec::new(),
+        }
     }
 }
 
@@ -72,6 +82,7 @@ impl Device {
             chance: system_chance(),
             restart: options.restart,
             trace: options.trace,
+            targets: options.targets,
         };
         let handed = remote.clone();
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {

@@ -136,6 +136,22 @@ impl Program {
         self
     }
 
+    /// How many halfwords there are: where the next instruction is, for [`Program::bne`].
+    pub fn here(&self) -> usize {
+        self.code.len()
+    }
+
+    /// `bne` back to what [`Program::here`] told.
+    pub fn bne(&mut self, target: usize) -> &mut Program {
+        let back = self.code.len() + 2 - target;
+        self.add([0xD100 | (0x100 - back as u16)])
+    }
+
+    /// A call of the entry at `entry`.
+    pub fn call(&mut self, entry: u32) -> &mut Program {
+        self.add(mov32(4, entry)).add(blx(4))
+    }
+
     /// Makes every wait a spin.
     pub fn replace_wfi(&mut self) {
         for halfword in &mut self.code {

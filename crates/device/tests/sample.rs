@@ -172,6 +172,7 @@ impl Bench {
             chance: Arc::new(|| 0x5EED_0001),
             restart: RestartPolicy::default(),
             trace: false,
+            targets: Vec::new(),
         });
         Bench { machine, script: Script::default(), up: false, events: Vec::new() }
     }

@@ -94,8 +94,8 @@ impl Channels {
     }
 
     fn find(&mut self, handle: u32) -> Result<&mut Channel, Status> {
-        let channels = self.places.iter_mut().flatten();
-        channels.into_iter().find(|channel| channel.base.handle == handle).ok_or(Status::InvalidHandle)
+        let mut channels = self.places.iter_mut().flatten();
+        channels.find(|channel| channel.base.handle == handle).ok_or(Status::InvalidHandle)
     }
 
     /// Whether another opening now would be one too many in the last second.
@@ -197,6 +197,15 @@ impl Kernel {
         }
     }
 
+    /// The application starts anew, and nobody is left to tell.
+    pub(crate) fn forget_channels(&mut self) {
+        for Channel { base, .. } in self.channels.places.iter_mut().filter_map(Option::take) {
+            if base.closure.is_none() {
+                self.session.close(base.number);
+            }
+        }
+    }
+
     /// The application gave up the network these channels were opened over (N77).
     pub(crate) fn disconnect_channels_of(&mut self, port: &mut Port<'_>, network: u32) {
         for index in 0..CHANNELS {
@@ -211,11 +220,8 @@ impl Kernel {
     /// The cloud has ended a channel.
     pub(crate) fn channel_closed(&mut self, port: &mut Port<'_>, number: u8, reason: ClosureReason) {
         let is_it = |base: &Base| base.number == number && base.closure.is_none();
-        let index = self
-            .channels
-            .places
-            .iter()
-            .position(|place| place.as_ref().is_some_and(|channel| is_it(&channel.base)));
+        let mut places = self.channels.places.iter();
+        let index = places.position(|place| place.as_ref().is_some_and(|channel| is_it(&channel.base)));
         if let Some(index) = index {
             self.lose_channel(port, index, reason);
         }

@@ -1,13 +1,14 @@
 //! The connection to the cloud: events of the session into the tables, and what waits in the tables onto the wire.
 
-use crate::channel::{Channel, Protocol};
+use crate::channel::{Base, Channel, Protocol};
 use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
+use crate::mqtt::Mqtt;
 use crate::port::{LinkLoss, Port};
 use crate::{Kernel, Violation};
 use abi::channel::ClosureReason;
 use abi::notifications::EventType;
-use link::connection::{ByeReason, Hello};
-use link::device::{Answer, Event, LOG_FRAME};
+use link::connection::{ByeReason, Hello, LogHead};
+use link::device::{Answer, Event, LOG_FRAME, Session};
 use link::header::MAX_HEADER;
 use link::kind::to_cloud;
 use link::mqtt::Acknowledge;
@@ -143,9 +144,13 @@ impl Kernel {
         if !self.network.is_open() {
             return None;
         }
-        for step in 0..TURNS {
-            let turn = (self.turn + step) % TURNS;
+        for turn in (self.turn..TURNS).chain(0..self.turn) {
             let length = match turn.checked_sub(1) {
+                None if self.log_waits_for(out.len()) => {
+                    // It cannot be cut, and is not to be overtaken for ever: it goes first when there is room again.
+                    self.turn = turn;
+                    return None;
+                }
                 None => self.transmit_log(port, out),
                 Some(channel) => self.transmit_channel(port, channel, out),
             };
@@ -157,14 +162,18 @@ impl Kernel {
         None
     }
 
+    /// The next log message, if the link may carry it.
+    fn next_log(&self) -> Option<(LogHead, usize)> {
+        if self.network.carries_logs() { self.logging.next() } else { None }
+    }
+
+    /// Whether a message is there that does not fit this room.
+    fn log_waits_for(&self, room: usize) -> bool {
+        self.next_log().is_some_and(|(_, text)| LOG_FRAME + text > room)
+    }
+
     fn transmit_log(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> Option<usize> {
-        if !self.network.carries_logs() {
-            return None;
-        }
-        let (head, text) = self.logging.next()?;
-        if out.len() < LOG_FRAME + text {
-            return None;
-        }
+        let (head, text) = self.next_log()?;
         let mut frame = [0; LOG_FRAME];
         let before = self.session.log_frame(port.now, &head, text, &mut frame)?;
         out[..before].copy_from_slice(&frame[..before]);
@@ -172,39 +181,51 @@ impl Kernel {
         Some(before + text)
     }
 
+    /// One frame of a channel: an acknowledgement if one may go now, else a fragment of the oldest request.
     fn transmit_channel(&mut self, port: &mut Port<'_>, index: usize, out: &mut [u8]) -> Option<usize> {
         let Channel { base, protocol } = self.channels.places[index].as_mut()?;
         base.connected().ok()?;
-        if let Protocol::Mqtt(mqtt) = protocol
-            && base.outbox.is_between_items()
-            && let Some(delivery) = mqtt.next_acknowledgement()
-        {
-            let mut body = [0; Acknowledge::MAX];
-            let length = Acknowledge { delivery }.encode(&mut body);
-            if out.len() < MAX_HEADER + length {
-                return None;
+        match protocol {
+            Protocol::Mqtt(mqtt) if mqtt.owes_acknowledgement() && base.outbox.is_between_items() => {
+                acknowledge(&mut self.session, port.now, base.number, mqtt, out)
             }
-            let kind = to_cloud::ACKNOWLEDGE;
-            let header =
-                self.session.channel_frame(port.now, base.number, kind, length as u16, false).ok()?;
-            mqtt.acknowledged();
-            let header = header.as_slice();
-            out[..header.len()].copy_from_slice(header);
-            out[header.len()..][..length].copy_from_slice(&body[..length]);
-            return Some(header.len() + length);
+            _ => send_fragment(&mut self.session, port, base, out),
         }
-        let (kind, left) = base.outbox.next()?;
-        let room = out.len().checked_sub(MAX_HEADER)?;
-        let (length, more) = self.session.fragment(base.number, left, room)?;
-        if more && usize::from(length) < SMALLEST_FRAGMENT {
-            return None;
-        }
-        let header = self.session.channel_frame(port.now, base.number, kind, length, more).ok()?;
-        let (before, rest) = out.split_at_mut(header.as_slice().len());
-        before.copy_from_slice(header.as_slice());
-        base.outbox.take(port.memory, &mut rest[..usize::from(length)], more);
-        Some(before.len() + usize::from(length))
     }
+}
+
+fn acknowledge(
+    session: &mut Session,
+    now: u64,
+    channel: u8,
+    mqtt: &mut Mqtt,
+    out: &mut [u8],
+) -> Option<usize> {
+    let mut body = [0; Acknowledge::MAX];
+    let length = Acknowledge { delivery: mqtt.next_acknowledgement()? }.encode(&mut body);
+    if out.len() < MAX_HEADER + length || session.window(channel) < length as u32 {
+        return None;
+    }
+    let header = session.channel_frame(now, channel, to_cloud::ACKNOWLEDGE, length as u16, false).ok()?;
+    mqtt.acknowledged();
+    let (before, rest) = out.split_at_mut(header.as_slice().len());
+    before.copy_from_slice(header.as_slice());
+    rest[..length].copy_from_slice(&body[..length]);
+    Some(before.len() + length)
+}
+
+fn send_fragment(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {
+    let (kind, left) = base.outbox.next()?;
+    let room = out.len().checked_sub(MAX_HEADER)?;
+    let (length, more) = session.fragment(base.number, left, room)?;
+    if more && usize::from(length) < SMALLEST_FRAGMENT {
+        return None;
+    }
+    let header = session.channel_frame(port.now, base.number, kind, length, more).ok()?;
+    let (before, rest) = out.split_at_mut(header.as_slice().len());
+    before.copy_from_slice(header.as_slice());
+    base.outbox.take(port.memory, &mut rest[..usize::from(length)], more);
+    Some(before.len() + usize::from(length))
 }
 
 /// The reason as the public header has it.

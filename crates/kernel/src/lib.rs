@@ -115,6 +115,18 @@ impl Kernel {
         }
     }
 
+    /// The port has started the application anew, for this reason, after a fault or on request (D73). Every handle of the
+    /// application is void, its buffers are its own again, and the kernel owns the network until it is asked for (N18,
+    /// N19). The link stays as it is.
+    pub fn application_restarted(&mut self, port: &mut Port<'_>, wake_reason: WakeReason) {
+        self.boot.wake_reason = wake_reason;
+        self.notifications = Notifications::new();
+        self.forget_channels();
+        self.logging.give_up_buffer();
+        self.network.application_restarted(wake_reason);
+        self.settle_network(port);
+    }
+
     /// Whether the port should have, or be making, a connection now. False during the pauses of back-off, and from the
     /// moment a connection is to end until the port has said that it has ended.
     pub fn wants_link(&self) -> bool {

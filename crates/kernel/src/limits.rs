@@ -70,7 +70,7 @@ pub const LOG_MESSAGES: usize = 128;
 pub const CLOCK_EVERY: u64 = 3_600_000_000;
 
 /// Room in bytes that `Kernel::transmit` needs to be able to send anything at all it may have to send.
-pub const TRANSMIT_ROOM: usize = 1100;
+pub const TRANSMIT_ROOM: usize = 1280;
 /// Least body of a fragment when more of the item is left, so that the end of a buffer is not filled with crumbs.
 pub const SMALLEST_FRAGMENT: usize = 64;
 /// Bytes moved at a time between application memory and anywhere else.

@@ -82,10 +82,16 @@ impl Logging {
         self.sent += 1;
     }
 
-    /// Lends another buffer. What the last one held is lost, and its numbers with it, so that the cloud sees a gap.
-    fn lend(&mut self, span: Span) {
+    /// The buffer is gone, and the messages in it; the numbers go on, so that the cloud sees what is missing.
+    pub fn give_up_buffer(&mut self) {
         self.forget(self.lengths.len());
         self.sent = 0;
+        self.ring = None;
+    }
+
+    /// Lends another buffer.
+    fn lend(&mut self, span: Span) {
+        self.give_up_buffer();
         self.ring = Some(Ring::new(span));
     }
 

@@ -165,3 +165,77 @@ impl HandleVariable {
         self.place.put_u32(memory, 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MemoryFault, Phase as _, Span};
+    use abi::Status;
+
+    const RAM_END: u32 = 0x2008_0000;
+    const FLASH_END: u32 = 0x0810_0000;
+
+    fn is_readable(address: u32, length: u32) -> bool {
+        Span::readable(address, length).is_ok()
+    }
+
+    fn is_writable(address: u32, length: u32) -> bool {
+        Span::writable(address, length).is_ok()
+    }
+
+    /// Shows D01.
+    #[test]
+    fn a_run_must_lie_wholly_inside_one_region() {
+        assert!(is_readable(0x0800_0000, 0x10_0000) && is_readable(FLASH_END - 1, 1));
+        assert!(is_writable(0x2000_0000, 0x8_0000) && is_writable(RAM_END - 4, 4));
+        for (address, length) in [
+            (0x07ff_ffff, 2),
+            (FLASH_END - 1, 2),
+            (FLASH_END, 1),
+            (0x1fff_ffff, 2),
+            (RAM_END - 1, 2),
+            (RAM_END, 1),
+            (0x2000_0000, 0x8_0001),
+            (0x2000_0000, u32::MAX),
+            (u32::MAX, 1),
+            (u32::MAX, 2),
+            (0, 1),
+            // The secure world's own flash, where the calls' entries are.
+            (0x0c1f_e000, 8),
+        ] {
+            assert!(!is_readable(address, length) && !is_writable(address, length), "{address:#x} {length}");
+        }
+    }
+
+    /// Shows D01.
+    #[test]
+    fn flash_is_read_and_never_written() {
+        assert!(is_readable(0x0800_0000, 4) && !is_writable(0x0800_0000, 4));
+    }
+
+    #[test]
+    fn an_empty_run_may_be_anywhere() {
+        assert!(is_readable(0, 0) && is_writable(u32::MAX, 0));
+    }
+
+    #[test]
+    fn an_array_whose_size_overflows_is_no_array() {
+        assert_eq!(Span::array(0x2000_0000, 0x4000_0001, 4), Err(MemoryFault));
+        assert!(Span::array(0x2000_0000, 2, 4).is_ok());
+    }
+
+    #[test]
+    fn runs_that_touch_do_not_overlap() {
+        let span = |address, length| Span::writable(address, length).expect("in RAM");
+        assert!(!span(0x2000_0000, 16).overlaps(span(0x2000_0010, 16)));
+        assert!(span(0x2000_0000, 17).overlaps(span(0x2000_0010, 16)));
+        assert!(!span(0x2000_0000, 0).overlaps(span(0x2000_0000, 16)));
+    }
+
+    /// Shows D02.
+    #[test]
+    fn a_fault_becomes_a_status_only_where_the_phase_is_said() {
+        let fault: Result<(), MemoryFault> = Err(MemoryFault);
+        assert_eq!(fault.early(), Err(Status::ParameterFault));
+        assert_eq!(fault.late(), Err(Status::LateFault));
+    }
+}

@@ -193,7 +193,12 @@ impl Mqtt {
         self.disconnected_as_asked
     }
 
-    /// The acknowledgement that goes next.
+    /// Whether an acknowledgement waits to be sent.
+    pub fn owes_acknowledgement(&self) -> bool {
+        !self.acknowledgements.is_empty()
+    }
+
+    /// The delivery number of the acknowledgement that goes next.
     pub fn next_acknowledgement(&self) -> Option<u32> {
         self.acknowledgements.get(0)
     }

@@ -149,6 +149,8 @@ impl Network {
         };
         let failed = match self.link {
             Link::Closing { failed } => failed,
+            // Told twice: the pause that runs already is the one that counts.
+            Link::Pause { .. } => return,
             _ => cause != LinkLoss::Asked,
         };
         self.link = if failed {
@@ -158,11 +160,27 @@ impl Network {
             Link::Down
         };
     }
+
+    /// The application starts anew: it holds nothing and has never asked (N19). A link that is open serves at once what
+    /// the kernel wants of it.
+    pub fn application_restarted(&mut self, wake_reason: WakeReason) {
+        self.held = [None; NETWORK_HANDLES];
+        self.ever_requested = false;
+        if !self.is_open() {
+            self.own = self.own.with(woken_for(wake_reason));
+        }
+    }
 }
 
-/// Reasons of the kernel's own at the start; what the first connection serves is dropped when it stands.
+/// Reasons of the kernel's own at the start of the device.
 fn own_reasons(wake_reason: WakeReason, image: &[u8; 32]) -> NetworkReason {
-    let woken = match wake_reason {
+    let woken = woken_for(wake_reason);
+    if *image == [0; 32] { woken.with(NetworkReason::NO_APPLICATION_CODE) } else { woken }
+}
+
+/// What the kernel wants to tell the cloud after such a start; dropped once a connection stands.
+fn woken_for(wake_reason: WakeReason) -> NetworkReason {
+    match wake_reason {
         WakeReason::ColdBoot => NetworkReason::COLD_BOOT_CONNECTION,
         WakeReason::ApplicationCrash => NetworkReason::APPLICATION_ERROR,
         WakeReason::MicrovisorCrash
@@ -170,8 +188,7 @@ fn own_reasons(wake_reason: WakeReason, image: &[u8; 32]) -> NetworkReason {
         | WakeReason::MicrovisorOutOfMemory
         | WakeReason::MicrovisorError => NetworkReason::KERNEL_ERROR,
         _ => NetworkReason::NOT_CONNECTING,
-    };
-    if *image == [0; 32] { woken.with(NetworkReason::NO_APPLICATION_CODE) } else { woken }
+    }
 }
 
 /// The pause after this many failures in a row: doubling, and somewhere in its upper half so that devices that failed

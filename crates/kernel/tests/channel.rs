@@ -38,7 +38,7 @@ fn events(machine: &mut Machine, setup: &mut Setup) -> Vec<(u32, u32)> {
     machine.events(&mut setup.centre)
 }
 
-/// Shows N02, N05, N47, N48, N61, M05.
+/// Shows N02, N05, N47, N48, N61, M05, N03, N04, N53, M04.
 #[test]
 fn opening_a_channel_tells_the_cloud_its_type_and_its_ring() {
     let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
@@ -60,7 +60,7 @@ fn closing_zeroes_the_handle_tells_the_cloud_and_raises_no_event() {
     assert_eq!(close(&mut machine, 0), (Status::InvalidHandle, 0));
 }
 
-/// Shows D30, N44, N49.
+/// Shows D30, N44, N49, N32.
 #[test]
 fn opening_needs_the_network() {
     let mut machine = Machine::new();
@@ -242,7 +242,7 @@ fn after_the_loss_nothing_new_comes_and_nothing_can_be_sent() {
     assert!(matches!(heard[..], [Said::Hello(_)]), "the new connection does not know it: {heard:?}");
 }
 
-/// Shows N77, N76.
+/// Shows N77, N76, N07.
 #[test]
 fn releasing_a_network_disconnects_its_channels_and_no_others() {
     let (mut machine, mut setup, first) = Machine::with_channel(ChannelType::Mqtt);

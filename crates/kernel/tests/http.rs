@@ -154,7 +154,7 @@ fn a_failed_exchange_has_a_result_and_nothing_else() {
     }
 }
 
-/// Shows D14, D31, N68, D90.
+/// Shows D14, D31, N68, D79.
 #[test]
 fn a_finished_exchange_outlives_its_channels_end_without_an_event() {
     let (mut machine, mut setup, channel) = asked();

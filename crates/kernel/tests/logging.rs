@@ -2,10 +2,11 @@
 
 mod common;
 
+use abi::channel::ChannelType;
 use abi::{Call, Status};
 use common::cloud::Said;
 use common::{LINE, Machine, SECOND};
-use kernel::limits::LOG_MESSAGES;
+use kernel::limits::{LOG_MESSAGES, TRANSMIT_ROOM};
 
 fn init(machine: &mut Machine, size: u32) -> u32 {
     let buffer = machine.buffer(size);
@@ -183,6 +184,49 @@ fn another_buffer_takes_over_and_the_gap_shows() {
     log(&mut machine, b"kept");
     machine.connect();
     assert_eq!(heard(&mut machine), [(2, b"kept".to_vec())]);
+}
+
+/// The room the port is asked for is enough for everything there is to send.
+#[test]
+fn the_longest_messages_and_requests_pass_through_the_least_room() {
+    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
+    machine.outgoing = TRANSMIT_ROOM;
+    init(&mut machine, 8192);
+    for _ in 0..4 {
+        assert_eq!(log(&mut machine, &[b'l'; 1024]), Status::Okay);
+    }
+    let payload = [b'p'; 1500];
+    assert_eq!(machine.publish(channel, 1, b"topic", &payload), Status::Okay);
+    let said = machine.cloud().heard();
+    assert_eq!(said.iter().filter(|said| matches!(said, Said::Log { .. })).count(), 4);
+    assert!(said.iter().any(|said| matches!(said, Said::Item { body, .. } if body.len() > 1500)));
+}
+
+/// A message cannot be cut, so it must not starve behind channels whose requests leave too small a gap every time.
+#[test]
+fn busy_channels_do_not_starve_the_log() {
+    let (mut machine, setup) = Machine::ready();
+    let channels = [(); 2].map(|()| {
+        let params = machine.params(&setup, ChannelType::Mqtt, 512, 40 * 512);
+        machine.open(&params)
+    });
+    init(&mut machine, 2048);
+    machine.outgoing = TRANSMIT_ROOM;
+    // Two requests fill the room but for less than a fragment, and the second channel is next.
+    assert_eq!(machine.publish(channels[1], 0, b"topic", b"first"), Status::Okay);
+    assert_eq!(machine.publish(channels[0], 0, b"topic", b"first"), Status::Okay);
+    machine.cloud().heard();
+    for correlation in 1..12 {
+        for channel in channels {
+            let request = machine.publish_request(correlation, b"topic", &[b'p'; 606], 0);
+            assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+        }
+    }
+    assert_eq!(log(&mut machine, &[b'l'; 1024]), Status::Okay);
+    machine.pump();
+    let said = machine.cloud().heard();
+    let log_at = said.iter().position(|said| matches!(said, Said::Log { .. })).expect("the message");
+    assert!(log_at <= 2, "{log_at} of {} overtook it", said.len());
 }
 
 /// Shows D32.

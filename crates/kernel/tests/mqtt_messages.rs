@@ -9,15 +9,15 @@ use common::Machine;
 use common::cloud::Said;
 use common::mqtt::{NOT_CONNECTED, READABLE, Received};
 use kernel::limits::MESSAGES;
-use link::kind::to_device;
-use link::mqtt::RequestState;
+use link::kind::{to_cloud, to_device};
+use link::mqtt::{Acknowledge, RequestState};
 use link::{Violation, violation};
 
 fn message(correlation: u32, topic: &[u8], payload: &[u8], qos: u32, retain: u8) -> Received {
     Received { correlation, topic: topic.to_vec(), payload: payload.to_vec(), qos, retain }
 }
 
-/// Shows M81, M82, M83, M84, M85, M88, M92, D48.
+/// Shows M81, M82, M83, M84, M85, M88, M92, D48, M26.
 #[test]
 fn a_message_arrives_with_its_topic_payload_qos_and_retain_flag() {
     let (mut machine, mut setup, channel) = Machine::with_broker();
@@ -26,9 +26,26 @@ fn a_message_arrives_with_its_topic_payload_qos_and_retain_flag() {
     machine.pump();
     assert_eq!(machine.events(&mut setup.centre), [READABLE, READABLE], "one each");
     assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::MessageReceived));
-    assert_eq!(machine.receive(channel, 100, 100), Ok(message(300, b"a/topic", b"the payload", 1, 1)));
+    assert_eq!(machine.receive(channel, 100, 100), Ok(message(301, b"a/topic", b"the payload", 1, 1)));
     assert_eq!(machine.receive(channel, 1, 0), Ok(message(0, b"b", b"", 0, 0)));
     assert_eq!(machine.receive(channel, 1, 1), Err(Status::ResponseNotPresent));
+}
+
+/// Shows D83, M86, M87, M92.
+#[test]
+fn the_clouds_first_message_is_acknowledged_whatever_its_number() {
+    for number in [0, 1, 300, u32::MAX - 1] {
+        let (mut machine, _, channel) = Machine::with_broker();
+        machine.cloud().message(1, Some(number), false, b"t", b"p");
+        machine.pump();
+        let received = machine.receive(channel, 1, 1).expect("a message");
+        assert_eq!(received.qos, 1);
+        machine.ok(Call::MqttAcknowledgeMessage, &[channel, received.correlation]);
+        machine.pump();
+        let items = machine.cloud().items();
+        let [(to_cloud::ACKNOWLEDGE, body)] = &items[..] else { panic!("{items:?}") };
+        assert_eq!(Acknowledge::decode(body).expect("an acknowledgement").delivery, number);
+    }
 }
 
 /// Shows D04.

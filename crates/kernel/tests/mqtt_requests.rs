@@ -39,7 +39,7 @@ fn password(machine: &mut Machine) -> MqttAuthentication {
     MqttAuthentication { method: 1, username_password }
 }
 
-/// Shows M02, M03, M07, M08, M27, M28, M29, M35, M36, M38, M44, M47, M48, M50.
+/// Shows M02, M03, M07, M08, M27, M28, M29, M35, M36, M38, M44, M47, M48, M50, M45.
 #[test]
 fn everything_in_a_connect_reaches_the_cloud() {
     let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
@@ -210,7 +210,7 @@ fn a_connect_larger_than_the_send_ring_is_refused_and_may_be_made_smaller() {
     assert_eq!(machine.request_connect(channel, &request), Status::Okay);
 }
 
-/// Shows M24, M25, M52, M54, M55, M56, D12.
+/// Shows M24, M25, M52, M54, M55, M56, D12, M13, M15, M23, M53.
 #[test]
 fn the_answer_to_a_connect_is_read_once() {
     let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
@@ -227,7 +227,7 @@ fn the_answer_to_a_connect_is_read_once() {
     assert_eq!(machine.read_connect(channel), Err(Status::ResponseNotPresent));
 }
 
-/// Shows M10, M11, M12, M14, M19, M20, M21.
+/// Shows M10, M11, M12, M14, M19, M20, M21, M16, M22.
 #[test]
 fn each_way_a_connect_can_fail_is_told() {
     for (state, raw) in [
@@ -257,7 +257,7 @@ fn a_channel_connects_once_in_its_life() {
     assert_eq!(machine.request_connect(channel, &request), Status::RequestAlreadySent);
 }
 
-/// Shows D46, M18.
+/// Shows D46, M18, M62.
 #[test]
 fn requests_before_any_connect_are_accepted_and_the_cloud_answers() {
     let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
@@ -265,6 +265,7 @@ fn requests_before_any_connect_are_accepted_and_the_cloud_answers() {
     machine.cloud().published(1, 0, RequestState::NotConnected, 0);
     machine.pump();
     assert_eq!(machine.events(&mut setup.centre), [READABLE]);
+    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::PublishResponse));
     assert_eq!(machine.read_publish(channel), Ok((3, 9, 0)));
 }
 
@@ -288,6 +289,67 @@ fn a_topic_is_named_once_and_then_goes_by_number() {
     assert!(first.qos1 && first.retain && !first.qos_out_of_range);
     assert_eq!((second.topic, second.payload, second.slot), (TopicRef::Number(0), &b"two"[..], 1));
     assert!(!second.qos1 && !second.retain && second.qos_out_of_range);
+}
+
+/// Shows D88, D32, D33.
+#[test]
+fn scribbling_on_the_send_ring_changes_bytes_and_no_lengths() {
+    let (mut machine, setup) = Machine::ready();
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = machine.open(&params);
+    for correlation in 0..2 {
+        let request = machine.publish_request(correlation, b"t", b"payload", 0);
+        assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+    }
+    machine.memory.set(params.send_buffer, &[0xff; 512]);
+    machine.pump();
+    // Each item is a head, the topic's length, the topic and seven bytes.
+    let lengths: Vec<usize> = machine.cloud().items().iter().map(|item| item.1.len()).collect();
+    assert_eq!(lengths, [10, 10]);
+    assert!(machine.connected, "the link's own frames are whole");
+    assert_eq!(machine.publish(channel, 2, b"t", b"payload"), Status::Okay);
+    let items = machine.cloud().items();
+    assert_eq!(Publish::decode(&items.last().expect("a publish").1).expect("a publish").payload, b"payload");
+}
+
+/// Shows D45.
+#[test]
+fn a_topic_keeps_its_name_where_a_number_would_not_fit() {
+    let (mut machine, setup) = Machine::ready();
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = machine.open(&params);
+    // With its name the item has 1 + 1 + 60 + 450 bytes, all of the ring; a number would cost one more.
+    let topic = [b't'; 60];
+    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 451]), Status::InvalidBufferSize);
+    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 450]), Status::Okay);
+    let items = machine.cloud().items();
+    let [(to_cloud::PUBLISH, body)] = &items[..] else { panic!("{} items", items.len()) };
+    assert_eq!(Publish::decode(body).expect("a publish").topic, TopicRef::Name(&topic[..]));
+}
+
+/// Shows N58, D45.
+#[test]
+fn a_slow_cloud_holds_one_channel_back_and_no_other() {
+    let (mut machine, setup, other) = Machine::with_channel(ChannelType::Mqtt);
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 40 * 512);
+    let channel = machine.open(&params);
+    machine.cloud().slow = true;
+    machine.cloud().fragments.clear();
+    let payload = vec![b'x'; 3000];
+    for correlation in 0..6 {
+        assert_eq!(machine.publish(channel, correlation, b"t", &payload), Status::Okay);
+    }
+    let sent = |machine: &mut Machine, number| -> usize {
+        let fragments = &machine.cloud().fragments;
+        fragments.iter().filter(|fragment| fragment.0 == number).map(|fragment| fragment.2).sum()
+    };
+    let before = sent(&mut machine, 2);
+    assert!((13_000..=16_384).contains(&before), "the window is 16384 bytes: {before}");
+    assert_eq!(machine.publish(other, 9, b"t", b"p"), Status::Okay);
+    assert!(sent(&mut machine, 1) > 0, "the other channel has its own");
+    machine.cloud().take(2);
+    machine.pump();
+    assert!(sent(&mut machine, 2) > 18_000, "room lets the rest go");
 }
 
 /// Shows M65.
@@ -559,7 +621,7 @@ fn a_broker_that_leaves_is_told_by_not_connected_with_its_code_readable() {
     assert_eq!(machine.next_type(channel), Err(Status::ChannelClosed));
 }
 
-/// Shows D53, M12, N66.
+/// Shows D53, M12, N66, D87.
 #[test]
 fn everything_in_flight_is_answered_not_connected_when_the_link_is_lost() {
     let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
@@ -587,7 +649,7 @@ fn everything_in_flight_is_answered_not_connected_when_the_link_is_lost() {
 fn sixteen_acknowledgements_wait_for_the_link_and_leave_in_order() {
     let (mut machine, _, channel) = Machine::with_broker();
     for number in 1..=ACKNOWLEDGEMENTS as u32 {
-        machine.ok(Call::MqttAcknowledgeMessage, &[channel, number * 100]);
+        machine.ok(Call::MqttAcknowledgeMessage, &[channel, number * 100 + 1]);
     }
     assert_eq!(machine.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::RateLimited);
     machine.pump();

@@ -2,6 +2,7 @@
 
 mod common;
 
+use abi::channel::ChannelType;
 use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
 use abi::notifications::EventType;
 use abi::power::WakeReason;
@@ -91,6 +92,70 @@ fn after_a_crash_the_kernel_owns_the_network_until_the_application_asks() {
     assert_ne!(machine.reasons().0 & NetworkReason::KERNEL_ERROR.raw(), 0);
 }
 
+/// Shows D73, N09, N19.
+#[test]
+fn an_application_that_starts_anew_holds_nothing_while_the_link_stays() {
+    let (mut machine, setup, channel) = Machine::with_channel(ChannelType::Mqtt);
+    let buffer = machine.buffer(512);
+    machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+    machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+    machine.pump();
+    assert!(machine.connected);
+    assert_eq!(machine.reasons(), (bits(&[NetworkReason::NEVER_USED_NETWORK_API]), 0));
+    assert!(machine.cloud().heard().contains(&Said::Close(1)));
+    let to = machine.room(4);
+    assert_eq!(machine.call(Call::GetNetworkStatus, &[setup.network, to]), Status::InvalidHandle);
+    assert_eq!(machine.call(Call::GetChannelClosureReason, &[channel, to]), Status::InvalidHandle);
+    assert_eq!(
+        machine.call(Call::TempTriggerNotification, &[setup.centre.handle, 1, 1]),
+        Status::InvalidHandle
+    );
+    assert_eq!(machine.call(Call::ServerLog, &[buffer, 1]), Status::Unavailable);
+    machine.ok(Call::GetWakeReason, &[to]);
+    assert_eq!(machine.memory.bytes(to, 1), [WakeReason::ApplicationCrash.raw()]);
+    machine.cut();
+    machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+    assert_ne!(
+        machine.reasons().0 & NetworkReason::APPLICATION_ERROR.raw(),
+        0,
+        "there is no link to report over"
+    );
+}
+
+/// Shows D89.
+#[test]
+fn a_new_request_does_not_shorten_a_pause() {
+    let mut machine = Machine::online();
+    let centre = machine.centre(LINE, 8);
+    machine.cut();
+    let until = machine.kernel.next_wakeup();
+    machine.network(&centre, 1);
+    assert!(!machine.kernel.wants_link());
+    assert_eq!(machine.kernel.next_wakeup(), until);
+}
+
+/// Shows D89.
+#[test]
+fn an_end_that_was_wanted_is_followed_by_no_pause() {
+    let (mut machine, setup) = Machine::ready();
+    release(&mut machine, setup.network);
+    assert!(!machine.connected);
+    machine.network(&setup.centre, 2);
+    assert!(machine.kernel.wants_link(), "at once");
+}
+
+/// Shows D23.
+#[test]
+fn a_loss_told_twice_is_one_failure() {
+    let mut machine = Machine::online();
+    machine.cut();
+    let until = machine.kernel.next_wakeup();
+    machine.lose(LinkLoss::Asked);
+    machine.cut();
+    assert!(!machine.kernel.wants_link());
+    assert_eq!(machine.kernel.next_wakeup(), until);
+}
+
 /// Shows N22.
 #[test]
 fn a_device_without_an_application_says_so() {
@@ -133,7 +198,7 @@ fn a_request_while_the_link_is_up_is_followed_by_one_event_at_once() {
     assert!(matches!(said[..], [Said::Hello(_)]), "nothing on the wire: {said:?}");
 }
 
-/// Shows N51, D21, D23.
+/// Shows N51, D21, D23, N35, N46.
 #[test]
 fn each_change_is_one_event_for_every_handle() {
     let (mut machine, mut setup) = Machine::ready();
@@ -147,7 +212,7 @@ fn each_change_is_one_event_for_every_handle() {
     assert_eq!(machine.events(&mut setup.centre), [(CHANGED, 1), (CHANGED, 2)]);
 }
 
-/// Shows D23.
+/// Shows D23, D89.
 #[test]
 fn pauses_double_from_one_second_to_sixty_and_grow_calm_after_five_failures() {
     let mut machine = Machine::new();
@@ -312,7 +377,7 @@ fn a_cloud_that_does_not_welcome_or_falls_silent_is_given_up() {
     assert!(!machine.kernel.wants_link(), "a pause follows");
 }
 
-/// Shows D23.
+/// Shows D23, D89.
 #[test]
 fn a_farewell_from_the_cloud_is_followed_by_a_pause() {
     let mut machine = Machine::online();

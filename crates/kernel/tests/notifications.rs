@@ -17,7 +17,7 @@ fn set_up(machine: &mut Machine, irq: u32, buffer: u32, buffer_size: u32) -> Sta
     machine.call(Call::SetupNotifications, &[setup, handle])
 }
 
-/// Shows N37, N40, D10.
+/// Shows N37, N40, D10, N38, N39.
 #[test]
 fn records_are_written_in_a_circle_whatever_stands_there() {
     let mut machine = Machine::new();
@@ -61,7 +61,7 @@ fn waking_after_a_slice_is_as_good_as_telling_of_the_handler() {
     assert_eq!((machine.nvic.pends[usize::from(LINE)], machine.record(&centre, 1).tag), (2, 2));
 }
 
-/// Shows D11.
+/// Shows D11, N41.
 #[test]
 fn a_disabled_line_gets_its_records_at_once() {
     let mut machine = Machine::new();
@@ -100,6 +100,46 @@ fn a_full_pool_writes_the_oldest_at_once() {
     trigger(&mut machine, centre.handle, records + 1);
     assert_eq!(machine.record(&centre, 1).tag, 1, "the oldest that waited is written");
     assert_eq!(machine.nvic.pends[usize::from(LINE)], 2);
+}
+
+/// Shows D11.
+#[test]
+fn a_centre_that_waits_holds_no_other_up() {
+    let mut machine = Machine::new();
+    let (slow, mut quick) = (machine.centre(LINE, 8), machine.centre(50, 8));
+    trigger(&mut machine, slow.handle, 1);
+    trigger(&mut machine, slow.handle, 2);
+    for tag in 3..6 {
+        trigger(&mut machine, quick.handle, tag);
+        assert_eq!(machine.events(&mut quick), [(EventType::UpdateDownloaded.raw(), tag)]);
+    }
+    assert!(machine.kernel.has_waiting_records());
+}
+
+/// Shows D11.
+#[test]
+fn a_line_taken_while_its_handler_runs_gets_its_next_record() {
+    let mut machine = Machine::new();
+    let centre = machine.centre(LINE, 8);
+    trigger(&mut machine, centre.handle, 1);
+    // The handler is entered: no longer pending, but active. What is posted now pends it again.
+    machine.nvic.pending[usize::from(LINE)] = false;
+    machine.nvic.in_handler = true;
+    trigger(&mut machine, centre.handle, 2);
+    assert_eq!(machine.record(&centre, 1).tag, 2);
+    assert!(machine.nvic.pending[usize::from(LINE)]);
+}
+
+/// Shows N79.
+#[test]
+fn what_still_refers_to_a_closed_centre_goes_on_untold() {
+    let (mut machine, setup) = Machine::ready();
+    let pends = machine.nvic.pends[usize::from(LINE)];
+    let centre = machine.variable(setup.centre.handle);
+    machine.ok(Call::CloseNotifications, &[centre]);
+    machine.cut();
+    assert_eq!(machine.nvic.pends[usize::from(LINE)], pends);
+    assert!(machine.network_status(setup.network).is_some(), "the request for the network is still held");
 }
 
 /// Shows N79, N10.

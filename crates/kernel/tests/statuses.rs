@@ -94,7 +94,7 @@ const IMPOSSIBLE: &[(Call, Status, &str)] = &[
     ),
 ];
 
-/// Shows D02, D05, D30, D45, M02, M09.
+/// Shows D02, D05, D30, D45, M02, M09, N33, N45.
 #[test]
 fn every_documented_error_is_provoked_or_says_why_it_cannot_come() {
     let mut missing = Vec::new();

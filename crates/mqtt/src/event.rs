@@ -57,6 +57,13 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it is the outcome of a publish, subscribe or unsubscribe.
+    pub(crate) fn ends_request(&self) -> bool {
+        matches!(self, Self::Published { .. } | Self::Subscribed { .. } | Self::Unsubscribed { .. })
+    }
+}
+
 /// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -88,7 +95,17 @@ impl EventQueue {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let event = self.queue.pop_front()?;
+        self.remove(0)
+    }
+
+    /// The first event that ends a request.
+    pub(crate) fn pop_answer(&mut self) -> Option<Event> {
+        let index = self.queue.iter().position(Event::ends_request)?;
+        self.remove(index)
+    }
+
+    fn remove(&mut self, index: usize) -> Option<Event> {
+        let event = self.queue.remove(index)?;
         self.bytes -= weight(&event);
         if self.queue.is_empty() && self.queue.capacity() > KEPT_EVENTS {
             self.queue = VecDeque::new();

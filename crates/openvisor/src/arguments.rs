@@ -84,9 +84,9 @@ those of a home or office network, only as --allow says.
 Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
   openvisor run app.bin --data ./dev --secret password=@password.txt --seconds 60 > app.log
-  openvisor run app.elf --config ca=@ca.hex      (a certificate: xxd -p -c0 ca.der > ca.hex)")]
+  openvisor run app.elf --config broker-ca=@ca.hex   (a certificate: xxd -p -c0 ca.der > ca.hex)")]
 pub struct Run {
-    /// The application: an ELF file, or the bytes of its flash from its first address on (.bin)
+    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
     pub image: PathBuf,
     /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same
     /// device with the same settings; without it, a temporary folder is used and removed
@@ -168,7 +168,7 @@ The application's log lines go to the cloud, not to this process; its events are
 Example:
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
 pub struct Device {
-    /// The application: an ELF file, or the bytes of its flash from its first address on (.bin)
+    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
     pub image: PathBuf,
     /// The cloud's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]

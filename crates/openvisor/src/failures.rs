@@ -56,6 +56,7 @@ pub fn of_store(error: StoreError) -> Failure {
 /// A file that is no application image.
 pub fn of_image(error: &LoadError) -> Failure {
     Failure::bad_input(error.to_string())
+        .hint("an application image is an ELF file for a Cortex-M33 (.elf), or the bytes of its flash (.bin)")
 }
 
 /// A folder that is no device's.

@@ -4,11 +4,13 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
 use device::events::DeviceEvent;
+use link::mqtt::RequestState;
 use relay::Notice;
 
 use crate::broker;
 use crate::platform::Happening;
 use crate::timeline::Source;
+use crate::watched::Told;
 
 /// A line: who, what.
 pub type Line = (Source, String);
@@ -30,13 +32,12 @@ pub fn of_broker(event: &broker::Event) -> Option<Line> {
 /// The line for something that happened in [`crate::platform`], where the device tells of its channels by itself.
 pub fn of_platform(happening: &Happening) -> Option<Line> {
     match happening {
-        Happening::Device(event) => Some(of_device(event)),
+        Happening::Device(told) => Some(of_told(told)),
         Happening::Cloud(EventKind::Notice(
             Notice::ChannelOpened { .. } | Notice::ChannelClosed { by_device: true, .. },
         )) => None,
         Happening::Cloud(kind) => Some(of_cloud(kind)),
-        Happening::Missed(count) => Some((Source::Cloud, missed(*count))),
-        Happening::DeviceEnded => Some((Source::Device, DEVICE_ENDED.into())),
+        Happening::CloudMissed(count) => Some((Source::Cloud, missed(*count))),
     }
 }
 
@@ -84,6 +85,9 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: connecting to broker {host}:{port}{tls}")
         }
         N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
+        N::BrokerRefused { channel, state: RequestState::SocketError, .. } => {
+            format!("channel {channel}: broker cannot be reached, or its address is closed (see --allow)")
+        }
         N::BrokerRefused { channel, state, code } => {
             format!("channel {channel}: broker connection refused, {state:?}, code {code:#04x}")
         }
@@ -100,6 +104,15 @@ fn of_notice(notice: &Notice) -> String {
         }
         N::Refused { channel, what, why } => format!("channel {channel}: {what} refused, {why}"),
         N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
+    }
+}
+
+/// The line for what a device's observer is told.
+pub fn of_told(told: &Told) -> Line {
+    match told {
+        Told::Event(event) => of_device(event),
+        Told::Missed(count) => (Source::Device, missed(*count)),
+        Told::Ended => (Source::Device, DEVICE_ENDED.into()),
     }
 }
 

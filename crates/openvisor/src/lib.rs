@@ -14,6 +14,7 @@ pub mod settings;
 pub mod signals;
 pub mod stores;
 pub mod timeline;
+pub mod watched;
 pub mod witness;
 
 pub use commands::run;

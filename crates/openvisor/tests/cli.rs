@@ -218,3 +218,31 @@ fn a_provisioned_folder_is_private_and_never_overwritten() {
         assert_eq!(std::fs::read(device.join("key.pem")).unwrap(), key);
     });
 }
+
+#[test]
+fn colour_is_for_terminals_and_not_for_those_who_want_none() {
+    within(LIMIT, |stage| {
+        let on_a_terminal = |variables: &str| {
+            let command = format!("env {variables} {} demo --seconds 0.2", env!("CARGO_BIN_EXE_openvisor"));
+            let process = stage.tool("script", ["-qec", &command, "/dev/null"]);
+            process.wait();
+            process.out.text()
+        };
+        let coloured = on_a_terminal("-u NO_COLOR TERM=xterm");
+        assert!(coloured.contains("\x1b["), "{coloured:?}");
+        let plain = on_a_terminal("NO_COLOR=1 TERM=xterm");
+        assert!(plain.contains("listening on") && !plain.contains("\x1b["), "{plain:?}");
+    });
+}
+
+#[test]
+fn the_clouds_first_json_line_names_its_address() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let cloud = stage.openvisor(["cloud", "--data", text(&data), "--listen", "127.0.0.1:0", "--json"]);
+        let line: serde_json::Value = serde_json::from_str(&cloud.out.expect("listening")).unwrap();
+        assert_eq!(line["source"], "cloud");
+        assert!(line["text"].as_str().unwrap().starts_with("listening on 127.0.0.1:"));
+    });
+}

@@ -16,7 +16,7 @@ fn the_demo_shows_a_message_each_way_and_ends_well() {
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
         let text = demo.out.text();
         for line in
-            ["listening", "connecting to 127.0.0.1", "led on", "LED on", "echo ", "LED off", "both ways"]
+            ["listening", "connecting to 127.0.0.1", "led on", "LED on", "echo ", "LED off", "went both ways"]
         {
             assert!(text.contains(line), "no {line:?} in:\n{text}");
         }
@@ -73,5 +73,19 @@ fn a_demo_nobody_watches_any_more_ends() {
         let pipeline = stage.tool("sh", ["-c", &script]);
         pipeline.wait();
         assert_eq!(pipeline.out.count(), 3);
+    });
+}
+
+#[test]
+fn a_demo_with_a_data_folder_can_be_shown_again_by_the_same_device() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let ids = [(); 2].map(|()| {
+            let demo = stage.openvisor(["demo", "--seconds", "6", "--data", data.to_str().unwrap()]);
+            assert_eq!(demo.code(), 0, "{}", demo.err.text());
+            demo.out.expect("id UV").split_whitespace().last().unwrap().to_owned()
+        });
+        assert_eq!(ids[0], ids[1]);
     });
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::time::Duration;
 
 use support::world::{COMMANDS, Mosquitto, READINGS, SAMPLE, SAMPLE_BIN, text};
@@ -16,7 +17,7 @@ fn run(stage: &Stage, image: &str, broker: &Mosquitto, more: &[&str]) -> Process
     stage.openvisor(words)
 }
 
-/// Shows M01, M61, M81, M87.
+/// Shows M01, M61, M81, M86, M87.
 #[test]
 fn an_image_publishes_to_mosquitto_and_obeys_a_command_from_outside() {
     within(LIMIT, |stage| {
@@ -27,6 +28,7 @@ fn an_image_publishes_to_mosquitto_and_obeys_a_command_from_outside() {
         run.out.expect("subscribe: ");
         broker.publish(stage, COMMANDS, "echo from outside");
         run.out.expect(&format!("received on {COMMANDS}: echo from outside"));
+        broker.log().expect("Received PUBACK from UV");
         witness.out.expect(&format!("{READINGS}/echo from outside"));
         broker.publish(stage, COMMANDS, "led on");
         run.err.expect("LED on");
@@ -67,7 +69,7 @@ fn a_named_data_folder_keeps_the_device_and_its_settings() {
     });
 }
 
-/// Shows N51, N66, N71, D50.
+/// Shows N71, D50.
 #[test]
 fn an_application_whose_broker_is_killed_connects_anew_when_it_is_back() {
     within(LIMIT, |stage| {
@@ -82,5 +84,85 @@ fn an_application_whose_broker_is_killed_connects_anew_when_it_is_back() {
         witness.out.expect(READINGS);
         broker.publish(stage, COMMANDS, "echo still obeying");
         run.out.expect_after(lost, "received on test/commands: echo still obeying");
+    });
+}
+
+/// Shows M44, M55.
+#[test]
+fn a_secret_from_a_file_opens_a_broker_with_a_password() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Mosquitto::with_password(stage, folder.path(), "sensor", "hunter2");
+        let secret = |password: &str| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            writeln!(file, "{password}").unwrap();
+            file
+        };
+        for (password, answer) in
+            [("hunter2", "connect: requestcompleted, reason 0x00"), ("wrong", "reason 0x87")]
+        {
+            let file = secret(password);
+            let setting = format!("password=@{}", file.path().display());
+            let run = run(stage, SAMPLE, &broker, &["--config", "username=sensor", "--secret", &setting]);
+            run.out.expect(answer);
+            assert!(!run.err.text().contains(password), "a secret is shown");
+        }
+    });
+}
+
+/// Shows M21, D62.
+#[test]
+fn an_address_of_the_network_around_is_closed_unless_allowed() {
+    within(LIMIT, |stage| {
+        let words = "--config broker-host=169.254.7.7 --config broker-port=9 --seconds 20";
+        let run = stage.openvisor(["run", SAMPLE].into_iter().chain(words.split(' ')));
+        run.err.expect("--allow");
+        run.out.expect("connect: socketerror");
+    });
+}
+
+/// Shows D73.
+#[test]
+fn an_image_that_crashes_is_told_of_and_started_again() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crash.bin");
+        // A vector table whose every handler is the one instruction behind it.
+        let handler = 0x0800_0041u32.to_le_bytes();
+        let mut image = 0x2001_0000u32.to_le_bytes().to_vec();
+        (1..16).for_each(|_| image.extend(handler));
+        image.extend(0xde00u16.to_le_bytes()); // UDF #0
+        std::fs::write(&path, image).unwrap();
+        let run = stage.openvisor(["run", text(&path)]);
+        let (stopped, line) = run.err.expect_after(0, "application stopped");
+        assert!(line.contains("0x08000040"), "where: {line}");
+        run.err.expect_after(stopped, "application starts: again, after a crash");
+        run.signal("INT");
+        assert_eq!(run.code(), 0);
+        assert_eq!(run.out.text(), "");
+    });
+}
+
+#[test]
+fn a_temporary_folder_is_gone_after_ctrl_c() {
+    within(LIMIT, |stage| {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = stage.openvisor_with(&[("TMPDIR", text(temporary.path()))], &["run", SAMPLE]);
+        run.out.expect("network: connected");
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 1);
+        run.signal("INT");
+        assert_eq!(run.code(), 0, "{}", run.err.text());
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn events_can_be_had_as_json() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", SAMPLE, "--json", "--seconds", "2"]);
+        assert_eq!(run.code(), 0);
+        let lines: Vec<serde_json::Value> =
+            run.err.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.iter().any(|line| line["source"] == "link" && line["text"] == "up"), "{lines:?}");
     });
 }

@@ -11,6 +11,11 @@ pub struct Assembly {
 }
 
 impl Assembly {
+    /// Bytes of it.
+    pub fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Takes a piece; gives the whole item with its last one. An item that comes in one piece is not copied.
     pub fn take<'a>(&mut self, piece: &Piece<'a>) -> Option<Cow<'a, [u8]>> {
         if piece.first {

@@ -29,8 +29,6 @@ pub struct Channel {
     pub outbox: Outbox,
     /// What it is for.
     pub purpose: Purpose,
-    /// Bytes of items taken for which the device has not been given room back.
-    pub unreturned: u32,
 }
 
 /// What a channel is for.
@@ -59,8 +57,18 @@ impl Channel {
             assembly: Assembly::default(),
             outbox: Outbox::default(),
             purpose,
-            unreturned: 0,
         })
+    }
+}
+
+impl Channel {
+    /// Bytes of items, messages and requests held for it.
+    pub fn held(&self) -> usize {
+        let purpose = match &self.purpose {
+            Purpose::Mqtt(mqtt) => mqtt.held(),
+            Purpose::Http(_) | Purpose::Config(_) => 0,
+        };
+        self.assembly.held() + self.outbox.held() + purpose
     }
 }
 
@@ -96,7 +104,7 @@ impl Context<'_> {
     /// A name for a connection.
     pub fn new_connection(&mut self) -> ConnectionId {
         let connection = ConnectionId(*self.next_connection);
-        *self.next_connection += 1;
+        *self.next_connection = self.next_connection.wrapping_add(1);
         connection
     }
 
@@ -160,17 +168,18 @@ impl Context<'_> {
         self.outbox.waiting() < HELD_MESSAGES && self.outbox.waiting_bytes() < HELD_BYTES
     }
 
-    /// Queues a message for the device; false, and queued as lost, when it could never fit the ring (D49).
+    /// Queues a message for the device; false, and queued as lost, when it could never fit the ring or the link (D49).
     pub fn deliver(&mut self, message: &mqtt::Message) -> bool {
         let (topic, payload) = (message.topic.as_bytes(), message.payload.as_slice());
-        if topic.len() + payload.len() > self.ring as usize {
-            self.lost(&message.topic, payload.len());
-            return false;
-        }
         let delivery = message.delivery.map(u32::from);
         let mut head = [0; MessageHead::MAX];
         let length =
             MessageHead { delivery, retain: message.retain, topic: topic.len() as u32 }.encode(&mut head);
+        let content = topic.len() + payload.len();
+        if content > self.ring as usize || length + content > link::MAX_ITEM as usize {
+            self.lost(&message.topic, payload.len());
+            return false;
+        }
         self.outbox.push(Item::with_content(to_device::MESSAGE, &head[..length], &[topic, payload]));
         let channel = self.number;
         self.notice(|| Notice::Delivered {

@@ -10,43 +10,49 @@ use link::kind::to_device;
 /// A channel for one fetch.
 #[derive(Debug, Default)]
 pub struct ConfigChannel {
-    lookup: Option<LookupId>,
+    /// The lookup it waits for, and of how many keys.
+    lookup: Option<(LookupId, usize)>,
 }
 
 impl ConfigChannel {
     /// Reads a request: the keys to look up under the name `lookup`.
     pub fn item(&mut self, body: &[u8], lookup: LookupId) -> Result<Vec<LookupKey>, Violation> {
         let fetch = ConfigFetch::decode(body)?;
-        self.lookup = Some(lookup);
-        let keys = fetch.iter();
-        Ok(keys
+        let keys: Vec<_> = fetch
+            .iter()
             .map(|(place, key)| LookupKey { device: place.device, secret: !place.config, key: key.to_vec() })
-            .collect())
+            .collect();
+        self.lookup = Some((lookup, keys.len()));
+        Ok(keys)
     }
 
     /// Whether this channel waits for that lookup.
     pub fn waits_for(&self, lookup: LookupId) -> bool {
-        self.lookup == Some(lookup)
+        self.lookup.is_some_and(|(waited_for, _)| waited_for == lookup)
     }
 
-    /// Answers the request with what was found, or as too large for the ring.
+    /// Answers the request with what was found, or as too large for the ring or the link. A key without a value is one the
+    /// store could not be asked about.
     pub fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) {
-        self.lookup = None;
-        let total: usize = values.iter().map(|value| value.bytes().len()).sum();
-        if total > ring as usize {
-            return push(outbox, FetchResult::ResponseTooLarge, &[]);
+        let Some((_, keys)) = self.lookup.take() else { return };
+        let values: Vec<&Value> = (0..keys).map(|key| values.get(key).unwrap_or(&Value::Failed)).collect();
+        let found = response(FetchResult::Ok, &values)
+            .filter(|item| item.content <= ring && item.bytes.len() <= link::MAX_ITEM as usize);
+        if let Some(item) = found.or_else(|| response(FetchResult::ResponseTooLarge, &[])) {
+            outbox.push(item);
         }
-        push(outbox, FetchResult::Ok, values);
     }
 }
 
-fn push(outbox: &mut Outbox, result: FetchResult, values: &[Value]) {
-    let items: Vec<_> = values.iter().map(|value| (value.result(), value.bytes().len() as u32)).collect();
-    let Some(head) = ConfigHead::new(result, &items) else { return };
+/// A response; `None` with a value no item can hold.
+fn response(result: FetchResult, values: &[&Value]) -> Option<Item> {
+    let length = |value: &&Value| u32::try_from(value.bytes().len()).unwrap_or(u32::MAX);
+    let items: Vec<_> = values.iter().map(|value| (value.result(), length(value))).collect();
+    let head = ConfigHead::new(result, &items)?;
     let mut bytes = [0; ConfigHead::MAX];
     let length = head.encode(&mut bytes);
-    let content: Vec<&[u8]> = values.iter().map(Value::bytes).collect();
-    outbox.push(Item::with_content(to_device::CONFIG_RESPONSE, &bytes[..length], &content));
+    let content: Vec<&[u8]> = values.iter().map(|value| value.bytes()).collect();
+    Some(Item::with_content(to_device::CONFIG_RESPONSE, &bytes[..length], &content))
 }
 
 impl Value {

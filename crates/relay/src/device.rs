@@ -4,6 +4,7 @@ use crate::channel::{self, Channel, Context, Purpose};
 use crate::http::HttpChannel;
 use crate::limits::{LINK_CHUNK, WINDOW};
 use crate::mqtt::{Finish, MqttChannel};
+use crate::outbox::give_back;
 use crate::port::{ConnectionId, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -85,7 +86,15 @@ impl DeviceRelay {
 
     /// The next thing to do; `None` when there is nothing until the next input.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front().or_else(|| self.link_output()).or_else(|| self.disconnect())
+        // What goes to the device makes room, so that more can come of it than there was before.
+        let output = self.next_output().or_else(|| self.link_output()).or_else(|| self.next_output());
+        output.or_else(|| self.disconnect())
+    }
+
+    fn next_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        give_back(&mut self.outputs);
+        output
     }
 
     /// When [`Input::Timeout`] is due at the latest, in milliseconds.
@@ -97,10 +106,20 @@ impl DeviceRelay {
         channels.chain(self.session.next_timeout()).min()
     }
 
+    /// Bytes of items, messages and requests held now, in either direction; what [`Self::poll`] has not given yet included.
+    /// For those who watch over memory; nothing of a channel remains when it has ended.
+    pub fn held(&self) -> usize {
+        let given: usize = self.outputs.iter().map(Output::bytes).sum();
+        given + self.channels.iter().map(Channel::held).sum::<usize>()
+    }
+
     fn link(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut input = bytes;
         while let Some(event) = self.session.receive(self.now, &mut input)? {
-            self.event(event)?;
+            if let Err(broken) = self.event(event) {
+                self.session.bye(ByeReason::Violation, broken.text());
+                return Err(broken);
+            }
         }
         if self.session.is_over() {
             // A version this cloud does not speak: the session says so itself.
@@ -154,8 +173,8 @@ impl DeviceRelay {
             return Ok(());
         };
         let Some(body) = channel.assembly.take(piece) else { return Ok(()) };
-        channel.unreturned += piece.bytes.len() as u32;
         let lookup = LookupId(self.next_lookup);
+        self.next_lookup = self.next_lookup.wrapping_add(u32::from(piece.kind == to_cloud::CONFIG_FETCH));
         self.with_channel(piece.channel, |purpose, cx| match (purpose, piece.kind) {
             (Purpose::Mqtt(mqtt), kind) => mqtt.item(kind, &body, cx),
             (Purpose::Http(_), to_cloud::HTTP_REQUEST) => HttpChannel::item(&body, cx.outbox),
@@ -168,9 +187,7 @@ impl DeviceRelay {
             }
             _ => Err(violation::WRONG_CHANNEL_TYPE),
         })
-        .unwrap_or(Ok(()))?;
-        self.next_lookup += 1;
-        Ok(())
+        .unwrap_or(Ok(()))
     }
 
     fn other(&mut self, input: Input<'_>) {
@@ -241,8 +258,7 @@ impl DeviceRelay {
                 Purpose::Http(_) | Purpose::Config(_) => true,
             });
             if takes_more == Some(true) {
-                let unreturned = core::mem::take(&mut self.channels[index].unreturned);
-                self.session.consumed(number, unreturned);
+                self.session.consumed(number, u32::MAX);
             }
         }
     }
@@ -312,7 +328,7 @@ impl DeviceRelay {
 
     fn wall(&self) -> u64 {
         let (micros, at) = self.wall;
-        micros + self.now.saturating_sub(at) * 1000
+        micros.saturating_add(self.now.saturating_sub(at).saturating_mul(1000))
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -326,13 +342,23 @@ impl DeviceRelay {
         let mut out = Vec::new();
         loop {
             self.control(&mut out);
-            while out.len() < LINK_CHUNK && self.one_round(&mut out) {}
-            if !self.finish() {
+            let wrote = self.rounds(&mut out);
+            if wrote {
+                self.settle();
+            }
+            let told = self.finish();
+            if !(wrote || told) || out.len() >= LINK_CHUNK {
                 break;
             }
         }
         self.control(&mut out);
         (!out.is_empty()).then_some(Output::Link(out))
+    }
+
+    fn rounds(&mut self, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        while out.len() < LINK_CHUNK && self.one_round(out) {}
+        out.len() > before
     }
 
     fn control(&mut self, out: &mut Vec<u8>) {
@@ -365,5 +391,13 @@ impl DeviceRelay {
         let End::Because(reason) = self.end else { return None };
         self.end = End::Told;
         Some(Output::Disconnect { reason })
+    }
+}
+
+#[cfg(test)]
+impl DeviceRelay {
+    /// Places the queue of outputs has.
+    pub(crate) fn places(&self) -> usize {
+        self.outputs.capacity()
     }
 }

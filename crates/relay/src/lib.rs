@@ -24,6 +24,8 @@ pub mod limits;
 mod mqtt;
 mod outbox;
 mod port;
+#[cfg(test)]
+mod tests;
 
 pub use device::DeviceRelay;
 pub use port::{

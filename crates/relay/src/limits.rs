@@ -30,8 +30,18 @@ pub const RECEIVE_MAXIMUM: u16 = link::MESSAGE_ITEMS as u16;
 /// The largest packet taken from a broker, in bytes: no receive ring can hold more than the application's RAM.
 pub const BROKER_PACKET: u32 = 512 * 1024;
 
-/// Bytes of requests towards a broker: all publishes a channel may have in flight, each as long as an item can be.
-pub const BROKER_OUTGOING: usize = link::PUBLISH_SLOTS as usize * link::MAX_ITEM as usize;
+/// Bytes of requests towards a broker: all a channel may have in flight (16 publishes, a subscribe, an unsubscribe), each as
+/// long as an item can be and with the longest topic, so that no request the link took is refused for want of room. Device
+/// and broker are held back long before ([`UNSENT_BYTES`]).
+pub const BROKER_OUTGOING: usize = (link::PUBLISH_SLOTS as usize + 2)
+    * (link::MAX_ITEM + link::limits::MAX_TOPIC + 64) as usize
+    + UNSENT_BYTES;
+
+/// Milliseconds a broker's connection has to take the application's DISCONNECT.
+pub const FAREWELL: u64 = 10_000;
+
+/// Places an empty queue may keep; one that has grown beyond is given back.
+pub const KEPT_PLACES: usize = 4;
 
 /// Unacknowledged QoS 1 messages taken beyond the Receive Maximum before the broker is held to be at fault: mosquitto 2.0
 /// exceeds it while it works off a backlog.

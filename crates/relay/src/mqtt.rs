@@ -8,9 +8,8 @@ use crate::channel::Context;
 use crate::flood::Flood;
 use crate::port::{ConnectFailure, ConnectionId, Notice};
 use alloc::boxed::Box;
-use alloc::string::ToString;
-use alloc::vec::Vec;
-use broker::Broker;
+use alloc::string::{String, ToString};
+pub use broker::Broker;
 use link::channel::ClosureReason;
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
@@ -69,7 +68,7 @@ pub enum Finish {
 pub struct MqttChannel {
     stage: Stage,
     owed: Owed,
-    topics: [Vec<u8>; TOPIC_NUMBERS as usize],
+    topics: [Option<Box<[u8]>>; TOPIC_NUMBERS as usize],
     flood: Flood,
     ending: Option<Ending>,
 }
@@ -99,6 +98,11 @@ impl MqttChannel {
         }
     }
 
+    /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
+    pub fn held(&self) -> usize {
+        if let Stage::Broker(broker) = &self.stage { broker.held() } else { 0 }
+    }
+
     /// A whole item came from the device.
     pub fn item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
         requests::item(self, kind, body, cx)?;
@@ -118,6 +122,9 @@ impl MqttChannel {
 
     /// The connection could not be made.
     pub fn failed(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
+        if matches!(self.stage, Stage::Broker(_)) {
+            return self.closed(false, cx);
+        }
         self.stage = Stage::Over;
         self.refuse_connect(cause.state(), 0, cx);
     }
@@ -140,9 +147,13 @@ impl MqttChannel {
 
     /// The connection has ended. What it brought before is still used, as far as there is room for it.
     pub fn closed(&mut self, clean: bool, cx: &mut Context<'_>) {
-        if let Stage::Broker(broker) = &mut self.stage {
-            broker.gone =
-                Some(if clean { ClosureReason::ClosedByServer } else { ClosureReason::ResetByServer });
+        match &mut self.stage {
+            Stage::Opening { .. } => return self.failed(ConnectFailure::Socket, cx),
+            Stage::Broker(broker) => {
+                broker.gone =
+                    Some(if clean { ClosureReason::ClosedByServer } else { ClosureReason::ResetByServer });
+            }
+            Stage::New | Stage::Over => {}
         }
         self.advance(cx);
     }
@@ -150,17 +161,29 @@ impl MqttChannel {
     /// The session's time has come.
     pub fn timeout(&mut self, cx: &mut Context<'_>) {
         if let Stage::Broker(broker) = &mut self.stage
-            && let Err(error) = broker.session.handle_timeout(cx.now)
+            && broker.gone.is_none()
         {
-            self.broken(error, cx);
+            if broker.is_out_of_patience(cx.now) {
+                return self.give_up(cx);
+            }
+            if let Err(error) = broker.session.handle_timeout(cx.now) {
+                return self.broken(error, cx);
+            }
         }
         self.advance(cx);
+    }
+
+    /// The connection did not take the application's DISCONNECT: it is dropped, and the disconnect did not succeed.
+    fn give_up(&mut self, cx: &mut Context<'_>) {
+        self.tell_all(cx);
+        self.release(true, cx);
+        self.answer_all(RequestState::NotConnected, cx);
     }
 
     /// When [`Self::timeout`] is due, if ever.
     pub fn next_timeout(&self) -> Option<u64> {
         match &self.stage {
-            Stage::Broker(broker) => broker.session.next_timeout(),
+            Stage::Broker(broker) => broker.next_timeout(),
             _ => None,
         }
     }
@@ -175,10 +198,7 @@ impl MqttChannel {
 
     /// The device has closed the channel, or is gone: the broker is left without DISCONNECT, so that it sends the will (D52).
     pub fn abandon(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = self.connection() {
-            cx.close(connection, true);
-        }
-        self.stage = Stage::Over;
+        self.release(true, cx);
     }
 
     /// Goes on with the channel's end, if its broker has ended: first `DISCONNECTED`, behind all messages, then the close.
@@ -218,16 +238,27 @@ impl MqttChannel {
     fn finish_gone(&mut self, cx: &mut Context<'_>) {
         if let Stage::Broker(broker) = &self.stage
             && let Some(reason) = broker.gone
-            && broker.is_used_up()
+            && (broker.is_used_up() || self.owed.disconnect)
         {
+            self.tell_all(cx);
             let outcome = Outcome { state: RequestState::Completed, reason: 0 };
             self.end(RequestState::NotConnected, outcome, reason, cx);
         }
     }
 
+    /// Tells what happened as far as there is room for messages; answers need none and wait for none (D96).
     fn tell_events(&mut self, cx: &mut Context<'_>) {
+        while let Stage::Broker(broker) = &mut self.stage {
+            let has_room = cx.has_room_for_messages();
+            let event = if has_room { broker.session.poll_event() } else { broker.session.poll_answer() };
+            let Some(event) = event else { return };
+            self.tell(event, cx);
+        }
+    }
+
+    /// Tells everything, room or not, before the session is gone: what it holds is bounded by its own limits.
+    fn tell_all(&mut self, cx: &mut Context<'_>) {
         while let Stage::Broker(broker) = &mut self.stage
-            && cx.has_room_for_messages()
             && let Some(event) = broker.session.poll_event()
         {
             self.tell(event, cx);
@@ -269,7 +300,7 @@ impl MqttChannel {
 
     /// Answers a connect that did not succeed; with the broker's code if it was the broker that refused (M55).
     fn refuse_connect(&mut self, state: RequestState, code: u8, cx: &mut Context<'_>) {
-        self.let_go(cx);
+        self.release(false, cx);
         if core::mem::take(&mut self.owed.connect) {
             let channel = cx.number;
             cx.notice(|| Notice::BrokerRefused { channel, state, code });
@@ -301,24 +332,36 @@ impl MqttChannel {
         }
     }
 
-    /// The broker broke the protocol, or went silent.
+    /// The broker broke the protocol, or went silent. What it said before counts.
     fn broken(&mut self, error: mqtt::Error, cx: &mut Context<'_>) {
-        if let Stage::Broker(broker) = &mut self.stage {
-            broker.send(cx);
-        }
-        let channel = cx.number;
-        cx.notice(|| Notice::BrokerLost { channel, why: error.to_string() });
+        self.tell_all(cx);
+        let Stage::Broker(broker) = &mut self.stage else { return };
+        broker.send(cx);
         let (code, reason) = match error {
-            mqtt::Error::Protocol(error) => (error.reason_code, ClosureReason::ConnectionTerminated),
+            mqtt::Error::Protocol(error) if broker.is_version5 => {
+                (error.reason_code, ClosureReason::ConnectionTerminated)
+            }
+            mqtt::Error::Protocol(_) => (0, ClosureReason::ConnectionTerminated),
             _ => (0, ClosureReason::UnexpectedlyTerminated),
         };
         let outcome = Outcome { state: RequestState::Completed, reason: u32::from(code) };
-        self.end(RequestState::NotConnected, outcome, reason, cx);
+        self.end_because(RequestState::NotConnected, outcome, reason, || error.to_string(), cx);
     }
 
-    /// The broker's end is over. Before it ever was up, that is a failed connect; after the application's own
-    /// disconnect, that is its completion; else the channel ends with it (D50).
     fn end(&mut self, state: RequestState, outcome: Outcome, reason: ClosureReason, cx: &mut Context<'_>) {
+        self.end_because(state, outcome, reason, || lost_because(outcome), cx);
+    }
+
+    /// The broker's end is over. Before it ever was up, that is a failed connect; before the application's own disconnect
+    /// has gone out, that one came too late (M18); else the channel ends with it (D50).
+    fn end_because(
+        &mut self,
+        state: RequestState,
+        outcome: Outcome,
+        reason: ClosureReason,
+        why: impl FnOnce() -> String,
+        cx: &mut Context<'_>,
+    ) {
         if matches!(self.stage, Stage::New | Stage::Over) {
             return;
         }
@@ -326,31 +369,38 @@ impl MqttChannel {
             return self.refuse_connect(RequestState::SocketError, 0, cx);
         }
         let asked_for = self.owed.disconnect;
-        self.let_go(cx);
+        self.release(false, cx);
         self.answer_all(state, cx);
         if !asked_for {
             let channel = cx.number;
-            cx.notice(|| Notice::BrokerLost { channel, why: lost_because(outcome) });
+            cx.notice(|| Notice::BrokerLost { channel, why: why() });
             self.ending = Some(Ending { outcome, reason, told: false });
         }
     }
 
     /// The application's disconnect is done when the broker's connection has taken it.
     fn finish_disconnect(&mut self, cx: &mut Context<'_>) {
-        let Stage::Broker(broker) = &self.stage else { return };
-        if self.owed.disconnect && broker.is_all_written() {
-            self.let_go(cx);
+        if self.owed.disconnect && self.is_all_written() {
+            self.tell_all(cx);
+        }
+        // Telling can have been the end: too many messages.
+        if self.owed.disconnect && self.is_all_written() {
+            self.release(false, cx);
             self.owed.disconnect = false;
             self.answer_all(RequestState::NotConnected, cx);
             cx.answer(to_device::DISCONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
         }
     }
 
-    /// Ends the connection in good order, if there still is one.
-    fn let_go(&mut self, cx: &mut Context<'_>) {
+    fn is_all_written(&self) -> bool {
+        matches!(&self.stage, Stage::Broker(broker) if broker.is_all_written())
+    }
+
+    /// Ends the connection, if there still is one: at once, or when it has sent what it was given.
+    fn release(&mut self, abort: bool, cx: &mut Context<'_>) {
         let is_gone = matches!(&self.stage, Stage::Broker(broker) if broker.gone.is_some());
         if let (Some(connection), false) = (self.connection(), is_gone) {
-            cx.close(connection, false);
+            cx.close(connection, abort);
         }
         self.stage = Stage::Over;
     }
@@ -373,7 +423,7 @@ impl MqttChannel {
     }
 }
 
-fn lost_because(outcome: Outcome) -> alloc::string::String {
+fn lost_because(outcome: Outcome) -> String {
     match (outcome.state, outcome.reason) {
         (RequestState::CircuitBreaker, _) => "too many messages at once".to_string(),
         (_, 0) => "the broker closed the connection".to_string(),

@@ -3,6 +3,7 @@
 //! Answers go before messages: the kernel has a place for every answer it can be owed, while a message may have to wait
 //! for room in the application's ring, and must not keep an answer waiting (M12).
 
+use crate::limits::KEPT_PLACES;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use link::cloud::Session;
@@ -71,6 +72,12 @@ impl Outbox {
         self.stored_bytes
     }
 
+    /// Bytes in waiting, and those on their way.
+    pub fn held(&self) -> usize {
+        let answers: usize = self.answers.iter().map(|item| item.bytes.len()).sum();
+        answers + self.stored_bytes + self.current.len()
+    }
+
     /// Whether everything has gone.
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty() && self.stored.is_empty() && self.current.is_empty()
@@ -89,7 +96,7 @@ impl Outbox {
         out.extend_from_slice(&self.current[self.sent..][..length]);
         self.sent += length;
         if self.sent == self.current.len() {
-            self.current.clear();
+            self.current = Vec::new();
         }
         true
     }
@@ -113,11 +120,21 @@ impl Outbox {
     }
 
     fn pop(&mut self) -> Option<Item> {
-        self.answers.pop_front().or_else(|| {
+        let item = self.answers.pop_front().or_else(|| {
             let item = self.stored.pop_front()?;
             self.stored_bytes -= item.bytes.len();
             Some(item)
-        })
+        });
+        give_back(&mut self.answers);
+        give_back(&mut self.stored);
+        item
+    }
+}
+
+/// Gives an empty queue's memory back if it had grown, so that a burst costs nothing once it is over.
+pub fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > KEPT_PLACES {
+        *queue = VecDeque::new();
     }
 }
 
@@ -125,5 +142,13 @@ impl Item {
     /// Messages keep their order among each other even when one has no content to speak of.
     fn is_message(&self) -> bool {
         matches!(self.kind, link::kind::to_device::MESSAGE | link::kind::to_device::LOST)
+    }
+}
+
+#[cfg(test)]
+impl Outbox {
+    /// Places its queues have, and bytes the item on its way.
+    pub(crate) fn places(&self) -> usize {
+        self.answers.capacity() + self.stored.capacity() + self.current.capacity()
     }
 }

@@ -213,6 +213,16 @@ pub enum Output {
     },
 }
 
+impl Output {
+    /// Bytes of link or connection traffic it carries.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Link(bytes) | Self::Send { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Where a connection goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

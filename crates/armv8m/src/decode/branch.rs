@@ -1,4 +1,4 @@
-//! Branches and the miscellaneous control group (Arm ARM C2.2.7, C2.3.4).
+//! Branches and the miscellaneous control group.
 
 use super::{Site, bit, bits, narrow, sign_extend};
 use crate::op::{Inst, Op};

@@ -1,7 +1,7 @@
-//! The DSP extension: parallel and saturating arithmetic, packing, halfword multiplies (Arm ARM C2.4).
+//! The DSP extension: parallel and saturating arithmetic, packing, halfword multiplies.
 
-use crate::core::Core;
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
 /// `Inst::a` of a parallel operation, as encoded.
 mod parallel {

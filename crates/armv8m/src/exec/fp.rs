@@ -2,10 +2,10 @@
 
 use super::memory::require_aligned;
 use crate::bus::Bus;
-use crate::core::Core;
 use crate::fault::Event;
 use crate::float::{Rounding, Unit, directed, negate};
 use crate::op::{Inst, Op, fp, mode};
+use crate::state::Core;
 
 /// FPSCR's cumulative flags.
 const FLAGS: u32 = 0x9F;
@@ -166,7 +166,7 @@ impl Core {
     /// VMRS and VMSR; VMRS to register 15 copies the condition flags to APSR.
     fn fp_status(&mut self, i: &Inst) {
         match (i.a != 0, i.d) {
-            (true, 15) => self.flags = crate::core::Flags::from_bits(self.fpu.fpscr),
+            (true, 15) => self.flags = crate::state::Flags::from_bits(self.fpu.fpscr),
             (true, d) => self.set_any(d, self.fpu.fpscr),
             (false, d) => self.fpu.set_fpscr(self.reg(d)),
         }

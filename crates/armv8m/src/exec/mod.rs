@@ -9,12 +9,13 @@ mod multiply;
 mod system;
 
 use crate::bus::Bus;
-use crate::core::Core;
 use crate::fault::{Event, cfsr};
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
 /// Executes one instruction. `core.pc` is already the next instruction's address.
 #[inline(always)]
+#[allow(clippy::too_many_lines, reason = "the one dispatch of instructions: an operation a line")]
 pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
     match i.op {
         Op::Undecoded => return Err(Event::Undecoded),

@@ -252,6 +252,19 @@ async fn a_closed_port_or_a_plain_broker_is_a_socket_error() {
     assert_eq!(failure(target("127.0.0.1", port, Some(TlsTarget::default()))).await, ConnectError::Socket);
 }
 
+#[tokio::test]
+async fn the_next_address_is_tried_when_one_does_not_answer() {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let closed_address = closed.local_addr().expect("bound");
+    drop(closed);
+    let open = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let open_address = open.local_addr().expect("bound");
+    let stream =
+        dial(&[closed_address, open_address], Duration::from_secs(10)).await.expect("the second answers");
+    assert_eq!(stream.peer_addr().expect("connected"), open_address);
+    assert_eq!(dial(&[], Duration::from_secs(10)).await.err(), Some(ConnectError::Socket));
+}
+
 /// A broker that takes the connection and says nothing must not hold the device for ever.
 #[tokio::test]
 async fn a_silent_broker_runs_out_of_time() {

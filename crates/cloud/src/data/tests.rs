@@ -22,6 +22,7 @@ fn a_new_folder_is_made_complete_and_private() {
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join("authority.key")), 0o600);
     assert_eq!(mode(&path.join("secret.key")), 0o600);
+    assert_eq!(mode(&path.join("cloud.db")), 0o600);
     assert!(folder.authority().is_ok());
     assert!(folder.secret_key().is_ok());
 }

@@ -155,6 +155,28 @@ async fn the_clouds_own_certificate_does_not_make_a_device() {
 }
 
 #[tokio::test]
+async fn a_certificate_of_the_authority_that_names_no_device_is_turned_away() {
+    use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
+    let house = House::open(Limits::default()).await;
+    let mut issuer = CertificateParams::default();
+    issuer.distinguished_name.push(DnType::CommonName, "Openvisor device authority");
+    let issuer = Issuer::new(issuer, KeyPair::from_pem(&house.authority.key_pem()).expect("a key"));
+    for (name, is_served) in [("kettle", false), (DeviceId::random().as_str(), true)] {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let mut config = anonymous(&TLS13, &house.authority)
+            .with_client_auth_cert(vec![certificate.der().clone()], key)
+            .expect("they belong together");
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        assert_eq!(house.visit(config).await.is_some(), is_served, "{name}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn garbage_is_dropped_at_once_and_others_are_served() {
     let house = House::open(Limits::default()).await;
     for garbage in [&b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..], &[0; 64], &[0xFF; 4096]] {

@@ -66,6 +66,14 @@ impl Store {
         added.map(|_| ()).map_err(|error| name_taken(error, name))
     }
 
+    /// Makes another certificate the one a device is known by.
+    pub async fn set_fingerprint(&self, id: DeviceId, fingerprint: Fingerprint) -> Result<(), StoreError> {
+        let query =
+            sqlx::query("UPDATE devices SET fingerprint = $1, updated = $2 WHERE account = $3 AND id = $4");
+        let query = query.bind(&fingerprint[..]).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
+        changed_one(query.execute(&self.pool).await?.rows_affected(), id)
+    }
+
     /// The device with this id.
     pub async fn device(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
         let query = sqlx::query(select!("WHERE account = $1 AND id = $2"));

@@ -245,6 +245,17 @@ async fn log_lines_go_when_they_are_too_many_or_too_old() {
 }
 
 #[tokio::test]
+async fn the_files_of_the_database_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = Fixture::new().await;
+    fixture.device(None).await;
+    for name in ["cloud.db", "cloud.db-wal", "cloud.db-shm"] {
+        let mode = fs::metadata(fixture.directory.path().join(name)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn two_openers_at_once_both_find_a_finished_database() {
     let directory = tempdir().expect("a folder");
     let folder = DataFolder::open(directory.path()).expect("made");

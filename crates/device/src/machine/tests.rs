@@ -26,6 +26,7 @@ fn settings(program: &Program) -> Settings {
         chance: Arc::new(|| 0x5EED_0001),
         restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
         trace: false,
+        targets: Vec::new(),
     }
 }
 
@@ -284,6 +285,34 @@ fn no_call_with_any_arguments_brings_the_machine_down() {
     }
 }
 
+/// A device on I2C1 that acknowledges its address and nothing else.
+struct Present;
+
+impl Target for Present {
+    fn address(&self) -> u8 {
+        0x5F
+    }
+    fn write(&mut self, _byte: u8) -> bool {
+        false
+    }
+    fn read(&mut self) -> u8 {
+        0
+    }
+}
+
+#[test]
+fn what_is_wired_to_the_bus_is_found_and_nothing_else() {
+    for (address, flags) in [(0x5F, 0x21), (0x5E, 0x31)] {
+        let mut program = Program::new();
+        program.add(mov32(0, 0x4000_5400)).add(movs(1, 1)).add(str_(1, 0, 0)); // I2C1 on
+        program.add(mov32(1, 1 << 25 | 1 << 13 | address << 1)).add(str_(1, 0, 4)).add(ldr(1, 0, 0x18));
+        program.add(mov32(0, RESULT)).add(str_(1, 0, 0)).add(b_self());
+        let mut machine = Machine::new(Settings { targets: vec![Box::new(Present)], ..settings(&program) });
+        machine.run(1000);
+        assert_eq!(ram(&machine, RESULT), flags, "{address:#x}");
+    }
+}
+
 /// A program that reads the word at `address`, with a handler for hard faults that leaves a mark.
 fn reading(address: u32) -> Program {
     let mut program = Program::new();
@@ -308,7 +337,7 @@ fn a_fault_is_told_with_its_place_and_cause() {
 
 #[test]
 fn the_secure_half_and_memory_beyond_the_applications_are_faults() {
-    for address in [0x5000_0000, 0x2008_0000, 0x0810_0000, 0x0C00_0000, 0x0C1F_E000, 0x0BFA_0700] {
+    for address in [0x5000_0000, 0x2008_0000, 0x0810_0000, 0x0C00_0000, 0x0C1F_E000, 0x0BFA_0500] {
         let mut machine = machine(&reading(address));
         machine.run(10_000);
         assert_eq!(faults(&mut machine).len(), 1, "{address:#x}");

@@ -9,6 +9,7 @@ pub mod gpio;
 pub mod i2c;
 pub mod rcc;
 pub mod rng;
+pub mod signature;
 pub mod tim;
 pub mod usart;
 
@@ -149,8 +150,19 @@ pub struct Placed {
 /// Bytes of address space a peripheral usually has.
 const PAGE: u32 = 0x400;
 
-/// Every peripheral of the device, by rising address. `chance` feeds the random number generator.
-pub fn table(chance: rng::Chance) -> Vec<Placed> {
+/// What a board is built with.
+pub struct Fittings {
+    /// Feeds the random number generator.
+    pub chance: rng::Chance,
+    /// The microcontroller's own number.
+    pub unique: [u8; 12],
+    /// What is wired to I2C1.
+    pub targets: Vec<Box<dyn i2c::Target>>,
+}
+
+/// Every peripheral of the device, by rising address.
+pub fn table(fittings: Fittings) -> Vec<Placed> {
+    let Fittings { chance, unique, targets } = fittings;
     let mut placed = Vec::new();
     let mut place = |name, base, peripheral| placed.push(Placed { name, base, size: PAGE, peripheral });
     for timer in &tim::TIMERS {
@@ -159,12 +171,13 @@ pub fn table(chance: rng::Chance) -> Vec<Placed> {
     for port in &usart::PORTS {
         place(port.name, port.base, Box::new(usart::Usart::new(port)));
     }
-    for bus in &i2c::BUSES {
-        place(bus.name, bus.base, Box::new(i2c::I2c::new(bus)));
-    }
+    let [first, second] = &i2c::BUSES;
+    place(first.name, first.base, Box::new(i2c::I2c::with_targets(first, targets)));
+    place(second.name, second.base, Box::new(i2c::I2c::new(second)));
     for port in 0..gpio::PORTS {
         place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
     }
+    place("UID", signature::BASE, Box::new(signature::Signature::new(unique)));
     place("FLASH", flash::BASE, Box::new(flash::Flash));
     place("RNG", rng::BASE, Box::new(rng::Rng::new(chance)));
     place("RCC", rcc::BASE, Box::new(rcc::Closed));

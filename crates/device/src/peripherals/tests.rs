@@ -1,7 +1,7 @@
 use super::*;
 
 fn table() -> Vec<Placed> {
-    super::table(Box::new(|| 0))
+    super::table(Fittings { chance: Box::new(|| 0), unique: [0; 12], targets: Vec::new() })
 }
 
 #[test]

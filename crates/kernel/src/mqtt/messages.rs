@@ -50,7 +50,7 @@ impl Kernel {
         let ring = base.inbox.ring();
         to.topic.put(port.memory, ring, 0, topic).late()?;
         to.payload.put(port.memory, ring, topic, payload).late()?;
-        to.correlation.put_u32(port.memory, delivery.unwrap_or(0)).late()?;
+        to.correlation.put_u32(port.memory, correlation(delivery)).late()?;
         to.qos.put_u32(port.memory, u32::from(delivery.is_some())).late()?;
         to.retain.put(port.memory, [u8::from(retain)]).late()?;
         mqtt.readable.pop();
@@ -84,15 +84,15 @@ impl Kernel {
         Ok(())
     }
 
-    /// `mvMqttAcknowledgeMessage`. A message of QoS 0 has correlation id 0 and nothing to acknowledge (D83).
+    /// `mvMqttAcknowledgeMessage`. A message of QoS 0 has nothing to acknowledge (D83).
     pub(crate) fn mqtt_acknowledge(&mut self, handle: u32, correlation: u32) -> Result<(), Status> {
         let (base, mqtt) = self.channels.mqtt(handle)?;
         base.connected()?;
         if !mqtt.acknowledgements.has_room(1) {
             return Err(Status::RateLimited);
         }
-        if correlation != 0 {
-            mqtt.acknowledgements.push(correlation);
+        if let Some(delivery) = delivery(correlation) {
+            mqtt.acknowledgements.push(delivery);
         }
         Ok(())
     }
@@ -106,4 +106,14 @@ impl Kernel {
             }
         }
     }
+}
+
+/// The correlation id of a message: one more than its delivery number, so that 0 is left for those of QoS 0 (D83).
+fn correlation(delivery: Option<u32>) -> u32 {
+    delivery.map_or(0, |number| number.wrapping_add(1))
+}
+
+/// The delivery number a correlation id stands for.
+fn delivery(correlation: u32) -> Option<u32> {
+    correlation.checked_sub(1)
 }

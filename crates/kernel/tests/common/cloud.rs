@@ -30,6 +30,9 @@ pub struct Cloud {
     /// The text of the device's farewell.
     pub farewell: String,
     pub welcome_logging: bool,
+    /// Items are kept back: their bytes stay in the device's window until [`Cloud::take`].
+    pub slow: bool,
+    kept: u32,
     /// Fragments of items as they came: channel, kind, bytes.
     pub fragments: Vec<(u8, u8, usize)>,
     unfinished: [Vec<u8>; 16],
@@ -48,6 +51,8 @@ impl Cloud {
             welcome_wall: WALL,
             farewell: String::new(),
             welcome_logging: true,
+            slow: false,
+            kept: 0,
             fragments: Vec::new(),
             unfinished: Default::default(),
             out: Vec::new(),
@@ -103,12 +108,21 @@ impl Cloud {
                         continue;
                     }
                     let body = std::mem::take(body);
-                    self.session.consumed(piece.channel, body.len() as u32);
+                    if self.slow {
+                        self.kept += body.len() as u32;
+                    } else {
+                        self.session.consumed(piece.channel, body.len() as u32);
+                    }
                     Said::Item { channel: piece.channel, kind: piece.kind, body }
                 }
             };
             self.said.push(said);
         }
+    }
+
+    /// Takes further what was kept back of a channel.
+    pub fn take(&mut self, channel: u8) {
+        self.session.consumed(channel, std::mem::take(&mut self.kept));
     }
 
     /// Bytes for the device.

@@ -85,8 +85,10 @@ pub struct Machine {
     pub cloud: Option<Cloud>,
     /// The port's side of it: whether a connection stands.
     pub connected: bool,
-    /// How many bytes travel at a time.
+    /// How many bytes travel to the device at a time.
     pub chunk: usize,
+    /// How many bytes the port has room for on their way to the cloud.
+    pub outgoing: usize,
 }
 
 impl Machine {
@@ -105,6 +107,7 @@ impl Machine {
             cloud: None,
             connected: false,
             chunk: usize::MAX,
+            outgoing: 4096,
         }
     }
 
@@ -213,7 +216,7 @@ impl Machine {
     }
 
     fn pump_up(&mut self) -> bool {
-        let mut out = vec![0; 4096];
+        let mut out = vec![0; self.outgoing];
         let count = self.enter(|kernel, port| kernel.transmit(port, &mut out));
         if let Some(cloud) = self.cloud.as_mut().filter(|_| self.connected) {
             cloud.receive(self.now, &out[..count]);

@@ -149,9 +149,15 @@ impl Session {
     /// The next event, in the order they happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop()?;
-        let ends_request =
-            matches!(event, Event::Published { .. } | Event::Subscribed { .. } | Event::Unsubscribed { .. });
-        self.requests.open -= usize::from(ends_request);
+        self.requests.open -= usize::from(event.ends_request());
+        Some(event)
+    }
+
+    /// The next outcome of a publish, subscribe or unsubscribe, ahead of what else waits: for a caller that has no room
+    /// for messages but would not keep an answer waiting behind them.
+    pub fn poll_answer(&mut self) -> Option<Event> {
+        let event = self.events.pop_answer()?;
+        self.requests.open -= 1;
         Some(event)
     }
 

@@ -21,6 +21,7 @@ use crate::script::{Script, Topics};
 use crate::settings::{Setting, Store};
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline, payload};
+use crate::watched::Told;
 use crate::witness::{Seen, Witness};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
@@ -100,8 +101,10 @@ impl Demo {
 
     fn happened(&mut self, happening: &Happening) -> Result<(), Failure> {
         match happening {
-            Happening::DeviceEnded => return Err(Failure::not_happened(feed::DEVICE_ENDED)),
-            Happening::Device(DeviceEvent::Led { on }) => self.script.led(self.timeline.elapsed(), *on),
+            Happening::Device(Told::Ended) => return Err(Failure::not_happened(feed::DEVICE_ENDED)),
+            Happening::Device(Told::Event(DeviceEvent::Led { on })) => {
+                self.script.led(self.timeline.elapsed(), *on);
+            }
             Happening::Cloud(EventKind::Log { .. }) => self.log_lines += 1,
             _ => {}
         }

@@ -15,6 +15,7 @@ use crate::platform::{Happening, Plan, Platform};
 use crate::settings;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
+use crate::watched::Told;
 
 /// Runs until told to stop, or until nobody reads the log any more.
 pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
@@ -48,7 +49,7 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
     loop {
         let happening = platform.next().await;
-        if matches!(happening, Happening::DeviceEnded) {
+        if matches!(happening, Happening::Device(Told::Ended)) {
             return Err(Failure::not_happened(feed::DEVICE_ENDED));
         }
         if show_one(&happening, timeline).is_err() {

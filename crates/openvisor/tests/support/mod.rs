@@ -48,6 +48,13 @@ impl Stage {
         self.start("openvisor", command)
     }
 
+    /// The same with variables in its environment.
+    pub fn openvisor_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
+        command.args(arguments).envs(variables.iter().copied());
+        self.start("openvisor", command)
+    }
+
     /// Starts a program that has to be installed.
     pub fn tool<S: AsRef<OsStr>>(&self, name: &str, arguments: impl IntoIterator<Item = S>) -> Process {
         let mut command = Command::new(tool_path(name));

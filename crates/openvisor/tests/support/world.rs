@@ -33,6 +33,23 @@ impl Mosquitto {
         Self { port, process }
     }
 
+    /// Starts one that lets in a single user. `folder` is for its files.
+    pub fn with_password(stage: &Stage, folder: &Path, user: &str, password: &str) -> Self {
+        let (users, settings) = (folder.join("users"), folder.join("mosquitto.conf"));
+        let made = stage.tool("mosquitto_passwd", ["-b", "-c", text(&users), user, password]);
+        assert_eq!(made.code(), 0, "{}", made.err.text());
+        let port = free_port();
+        // As root it would become another user, who may not read a test's folder.
+        let lines = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}\nuser root\n",
+            text(&users)
+        );
+        std::fs::write(&settings, lines).unwrap();
+        let process = stage.tool("mosquitto", ["-v", "-c", text(&settings)]);
+        wait_for_port(port);
+        Self { port, process }
+    }
+
     /// Ends it at once; answers its port.
     pub fn kill(self) -> u16 {
         self.process.kill();

@@ -5,7 +5,7 @@ use crate::limits;
 use crate::port::{ConnectionId, Output};
 use alloc::vec::Vec;
 use link::channel::ClosureReason;
-use mqtt::{ConnectOptions, InvalidOptions, Limits, Session};
+use mqtt::{ConnectOptions, InvalidOptions, Limits, Session, Version};
 
 /// A connection that stands.
 #[derive(Debug)]
@@ -14,8 +14,12 @@ pub struct Broker {
     pub connection: ConnectionId,
     /// The MQTT session on it.
     pub session: Session,
+    /// Whether it speaks version 5, which has reason codes.
+    pub is_version5: bool,
     /// The connection has ended by itself, and how.
     pub gone: Option<ClosureReason>,
+    /// By when the connection is to have taken the application's DISCONNECT.
+    farewell: Option<u64>,
     /// Bytes from the broker the session did not take yet.
     kept: Vec<u8>,
     is_paused: bool,
@@ -31,8 +35,37 @@ impl Broker {
             receive_maximum_excess: limits::RECEIVE_MAXIMUM_EXCESS,
             ..Limits::default()
         };
-        let session = Session::new(options, limits, now)?;
-        Ok(Self { connection, session, gone: None, kept: Vec::new(), is_paused: false, unwritten: 0 })
+        Ok(Self {
+            connection,
+            session: Session::new(options, limits, now)?,
+            is_version5: options.version == Version::V5,
+            gone: None,
+            farewell: None,
+            kept: Vec::new(),
+            is_paused: false,
+            unwritten: 0,
+        })
+    }
+
+    /// Bytes from and for the broker. Those given out and not yet taken by the connection are counted here once more.
+    pub fn held(&self) -> usize {
+        self.kept.len() + self.session.undelivered_bytes() + self.session.untransmitted()
+    }
+
+    /// Ends the session in good order, as the application wishes (M90).
+    pub fn disconnect(&mut self, now: u64) {
+        self.session.disconnect(mqtt::reason::SUCCESS);
+        self.farewell = Some(now.saturating_add(limits::FAREWELL));
+    }
+
+    /// Whether the connection had its time to take the DISCONNECT.
+    pub fn is_out_of_patience(&self, now: u64) -> bool {
+        self.farewell.is_some_and(|farewell| now >= farewell)
+    }
+
+    /// When something is due, if ever. A connection that has ended is not kept alive (D54).
+    pub fn next_timeout(&self) -> Option<u64> {
+        if self.gone.is_some() { None } else { self.farewell.or_else(|| self.session.next_timeout()) }
     }
 
     /// Adds bytes from the broker; [`Self::feed`] uses them.

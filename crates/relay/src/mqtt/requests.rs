@@ -4,7 +4,6 @@ use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
 use crate::channel::Context;
 use crate::limits;
 use crate::port::{Notice, Output, Target, TlsOptions};
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,7 +34,7 @@ pub fn item(channel: &mut MqttChannel, kind: u8, body: &[u8], cx: &mut Context<'
 
 fn topic(channel: &mut MqttChannel, body: &[u8]) -> Result<(), Violation> {
     let topic = Topic::decode(body)?;
-    topic.name.clone_into(&mut channel.topics[usize::from(topic.number)]);
+    channel.topics[usize::from(topic.number)] = Some(topic.name.into());
     Ok(())
 }
 
@@ -107,12 +106,11 @@ fn publish(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Resu
     let request = Publish::decode(body)?;
     channel.owed.publishes.occupy(request.slot)?;
     let topic = match request.topic {
-        TopicRef::Number(number) => &channel.topics[usize::from(number)],
+        TopicRef::Number(number) => {
+            channel.topics[usize::from(number)].as_deref().ok_or(violation::UNKNOWN_TOPIC_NUMBER)?
+        }
         TopicRef::Name(name) => name,
     };
-    if matches!(request.topic, TopicRef::Number(_)) && topic.is_empty() {
-        return Err(violation::UNKNOWN_TOPIC_NUMBER);
-    }
     let outcome = match &mut channel.stage {
         Stage::Broker(_) if request.qos_out_of_range => Err(Refused::Invalid),
         Stage::Broker(broker) => {
@@ -156,7 +154,8 @@ fn subscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Re
 
 fn filter(options: SubscribeOptions, topic: &[u8]) -> Option<Filter<'_>> {
     let SubscribeOptions { qos, no_local, retain_as_published, retain_handling } = options;
-    let valid = qos != SubscribeOptions::OUT_OF_RANGE && retain_handling != SubscribeOptions::OUT_OF_RANGE;
+    // Retain handling out of range is the session's to refuse: on 3.1.1 it means nothing (M71).
+    let valid = qos != SubscribeOptions::OUT_OF_RANGE;
     valid.then_some(Filter { topic, qos, no_local, retain_as_published, retain_handling })
 }
 
@@ -179,10 +178,12 @@ fn unsubscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> 
 
 fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
     channel.owed.disconnect = true;
+    if matches!(&channel.stage, Stage::Broker(broker) if broker.session.is_closed()) {
+        // The broker's end waits to be told, and is the answer to this.
+        return channel.tell_all(cx);
+    }
     match &mut channel.stage {
-        Stage::Broker(broker) if broker.session.is_connected() => {
-            broker.session.disconnect(mqtt::reason::SUCCESS);
-        }
+        Stage::Broker(broker) if broker.session.is_connected() => broker.disconnect(cx.now),
         // A connect still under way is taken back: it is answered, and so is this.
         Stage::Opening { .. } | Stage::Broker(_) => channel.refuse_connect(RequestState::NotConnected, 0, cx),
         Stage::New | Stage::Over => channel.answer_all(RequestState::NotConnected, cx),

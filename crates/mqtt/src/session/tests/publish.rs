@@ -267,3 +267,23 @@ fn bytes_the_connection_has_not_taken_are_bounded() {
     session.publish(2, b"t", b"", 0, false).expect("five were taken");
     assert_eq!(session.untransmitted(), 20);
 }
+
+/// Shows D47, D96.
+#[test]
+fn outcomes_can_be_polled_ahead_of_messages() {
+    let limits = Limits { requests: 2, ..Limits::default() };
+    let mut session = accepted(&ConnectOptions::new(V3, b"dev"), limits, &[]);
+    session.publish(1, b"t", b"", 1, false).expect("first");
+    session.publish(2, b"t", b"", 0, false).expect("second");
+    feed(&mut session, b"\x30\x04\x00\x01tx\x40\x02\x00\x01\x30\x04\x00\x01ty");
+    sent(&mut session);
+    assert_eq!(session.poll_answer(), Some(published(1, 0)));
+    assert_eq!(session.poll_answer(), Some(published(2, 0)));
+    assert_eq!(session.poll_answer(), None, "messages stay");
+    assert_eq!((session.undelivered(), session.undelivered_bytes()), (2, 4));
+    assert_eq!(
+        (message(&mut session).payload, message(&mut session).payload),
+        (b"x".to_vec(), b"y".to_vec())
+    );
+    session.publish(3, b"t", b"", 0, false).expect("the places are free again");
+}

@@ -1,0 +1,88 @@
+//! What a relay costs in memory. Inside the crate, because only here its parts can be measured.
+
+extern crate std;
+
+use crate::channel::{Channel, Purpose};
+use crate::limits::KEPT_PLACES;
+use crate::mqtt::{Broker, MqttChannel};
+use crate::outbox::{Item, Outbox};
+use crate::port::Output;
+use crate::{DeviceRelay, Input, Settings};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::size_of;
+use link::channel::ChannelType as Type;
+use link::cloud::Session;
+use link::connection::Hello;
+use link::kind::to_device;
+
+/// An idle device with one connected broker: the relay, a channel, its MQTT part and the broker's session.
+#[test]
+fn an_idle_device_with_a_broker_takes_less_than_5_kib() {
+    let relay = size_of::<DeviceRelay>();
+    let channel = size_of::<Channel>() + size_of::<MqttChannel>() + size_of::<Broker>();
+    let queues = KEPT_PLACES * (size_of::<Output>() + 2 * size_of::<Item>());
+    std::println!(
+        "relay {relay} (link session {}), channel {channel} (MQTT {}, broker {}), queues {queues}",
+        size_of::<Session>(),
+        size_of::<MqttChannel>(),
+        size_of::<Broker>(),
+    );
+    let total = relay + channel + queues;
+    assert!(total < 5 * 1024, "{total}");
+}
+
+/// A relay whose device has said hello and opened an MQTT channel.
+fn with_channel() -> DeviceRelay {
+    let mut relay = DeviceRelay::new(0, Settings::default());
+    let mut body = [0; Hello::MAX];
+    let length = Hello { version: 1, boot: 1, wake_reason: 0, clock: 0, image: [0; 32] }.encode(&mut body);
+    let mut hello = vec![0, (length as u8) << 1];
+    hello.extend_from_slice(&body[..length]);
+    relay.handle(0, Input::Link(&hello)).unwrap();
+    while relay.poll().is_some() {}
+    relay.handle(0, Input::Link(&[0x01, 6, 1, 0x80, 0x04])).unwrap();
+    while relay.poll().is_some() {}
+    relay
+}
+
+#[test]
+fn a_burst_costs_nothing_once_it_is_over() {
+    let mut relay = with_channel();
+    for _ in 0..100 {
+        // Subscribes and publishes on a channel that has no broker.
+        relay.handle(0, Input::Link(&[0x61, 6, 0, 1, b'a'])).unwrap();
+        while relay.poll().is_some() {}
+    }
+    let logs: Vec<u8> = (1..100u8).flat_map(|sequence| [0x20, 4, sequence, 0]).collect();
+    relay.handle(0, Input::Link(&logs)).unwrap();
+    while relay.poll().is_some() {}
+    assert!(relay.places() <= KEPT_PLACES, "{}", relay.places());
+    assert_eq!(relay.held(), 0);
+}
+
+#[test]
+fn an_outbox_gives_back_what_a_burst_and_a_long_item_took() {
+    let mut session = Session::new(0);
+    let mut outbox = Outbox::default();
+    for _ in 0..100 {
+        outbox.push(Item::answer(to_device::PUBLISHED, &[0]));
+        outbox.push(Item::with_content(to_device::MESSAGE, &[0, 1], &[b"t", &[0; 3000]]));
+    }
+    assert_eq!((outbox.waiting(), outbox.waiting_bytes(), outbox.held()), (100, 300_300, 300_400));
+    // Nothing is open, so that all of it is dropped.
+    assert!(!outbox.write_frame(&mut session, 1, &mut Vec::new()));
+    assert!(outbox.is_empty());
+    assert_eq!((outbox.waiting_bytes(), outbox.held()), (0, 0));
+    assert!(outbox.places() <= 2 * KEPT_PLACES);
+}
+
+#[test]
+fn a_channel_of_each_type_is_made_for_it() {
+    let open = |channel_type| link::channel::Open { channel_type, ring: 512 };
+    let purpose = |channel_type| Channel::new(1, open(channel_type), 0, 500).map(|channel| channel.purpose);
+    assert!(matches!(purpose(Type::Mqtt), Some(Purpose::Mqtt(_))));
+    assert!(matches!(purpose(Type::Http), Some(Purpose::Http(_))));
+    assert!(matches!(purpose(Type::ConfigFetch), Some(Purpose::Config(_))));
+    assert!(purpose(Type::OpaqueBytes).is_none());
+}

@@ -1,0 +1,414 @@
+//! A relay between a device's end of the link and a scripted broker, on a virtual clock.
+#![allow(dead_code, reason = "each test file uses its part of the harness")]
+
+mod requests;
+mod wires;
+
+pub use requests::*;
+pub use wires::{Life, Wire};
+
+use std::collections::{BTreeMap, VecDeque};
+
+use link::channel::{ChannelType, ClosureReason};
+use link::config::ConfigHead;
+use link::connection::{ByeReason, Hello};
+use link::device::{Answer, Event, LOG_FRAME, Session};
+use link::http::ResponseHead;
+use link::kind::{to_cloud, to_device};
+use link::mqtt::{LostHead, MessageHead, Outcome, RequestState};
+use link::{Piece, Violation};
+use relay::{
+    ConnectionId, DeviceRelay, Input, LookedUp, LookupId, LookupKey, Notice, Output, Settings, Target,
+};
+
+pub const RING: u32 = 1536;
+pub const WALL: u64 = 1_700_000_000_000_000;
+pub const HELLO: Hello =
+    Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image: [0xab; 32] };
+
+/// What the device was told, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Welcome { wall: u64, logging: bool },
+    Time { wall: u64 },
+    LogTaken { sequence: u32 },
+    Logging { enabled: bool },
+    Bye { reason: ByeReason },
+    Closed { channel: u8, reason: ClosureReason },
+    Answer { channel: u8, answer: Answer },
+    Message { channel: u8, delivery: Option<u32>, retain: bool, topic: Vec<u8>, payload: Vec<u8> },
+    Lost { channel: u8, length: u32, topic: Vec<u8> },
+    Config { channel: u8, result: u8, items: Vec<(u8, Vec<u8>)> },
+    Http { channel: u8, result: u8, status: u32, rest: usize },
+}
+
+pub struct Rig {
+    pub now: u64,
+    pub relay: DeviceRelay,
+    pub device: Session,
+    pub told: Vec<Told>,
+    pub wires: BTreeMap<u32, Wire>,
+    pub targets: Vec<(ConnectionId, Target)>,
+    pub lookups: Vec<(LookupId, Vec<LookupKey>)>,
+    pub logs: Vec<relay::LogLine>,
+    pub hello: Option<relay::HelloInfo>,
+    pub notices: Vec<Notice>,
+    pub disconnected: Option<ByeReason>,
+    pub violation: Option<Violation>,
+    /// Gives ring room back as soon as something came.
+    pub reads: bool,
+    /// Broker connections take bytes as soon as they are given.
+    pub writes: bool,
+    assembling: BTreeMap<u8, (u8, Vec<u8>)>,
+    unread: BTreeMap<u8, VecDeque<u32>>,
+}
+
+impl Rig {
+    pub fn connected_with(settings: Settings) -> Self {
+        let mut device = Session::new();
+        device.connected(1_000_000, &HELLO);
+        Self {
+            now: 1000,
+            relay: DeviceRelay::new(1000, Settings { wall_micros: WALL, ..settings }),
+            device,
+            told: Vec::new(),
+            wires: BTreeMap::new(),
+            targets: Vec::new(),
+            lookups: Vec::new(),
+            logs: Vec::new(),
+            hello: None,
+            notices: Vec::new(),
+            disconnected: None,
+            violation: None,
+            reads: true,
+            writes: true,
+            assembling: BTreeMap::new(),
+            unread: BTreeMap::new(),
+        }
+    }
+
+    /// The link is open.
+    pub fn open_with(settings: Settings) -> Self {
+        let mut rig = Self::connected_with(settings);
+        rig.pump();
+        assert_eq!(rig.told, [Told::Welcome { wall: WALL, logging: settings.logging }]);
+        rig.told.clear();
+        rig
+    }
+
+    pub fn open() -> Self {
+        Self::open_with(Settings { notices: true, ..Settings::default() })
+    }
+
+    /// With an MQTT channel on which nothing was asked for.
+    pub fn with_channel(ring: u32) -> (Self, u8) {
+        let mut rig = Self::open();
+        let channel = rig.open_channel(ChannelType::Mqtt, ring);
+        (rig, channel)
+    }
+
+    /// With an MQTT channel connected to a broker over connection 1.
+    pub fn with_broker(version5: bool, ring: u32) -> (Self, u8) {
+        let (mut rig, channel) = Self::with_channel(ring);
+        rig.connect(channel, version5, 1);
+        (rig, channel)
+    }
+
+    /// Connects a channel to a broker; what came of it is checked and forgotten.
+    pub fn connect(&mut self, channel: u8, version5: bool, connection: u32) {
+        self.send(
+            channel,
+            to_cloud::CONNECT,
+            &ConnectRequest { version5, ..ConnectRequest::default() }.body(),
+        );
+        self.opened(connection);
+        self.broker_sends(connection, connack(version5));
+        let answer = Answer::Connected(Outcome { state: RequestState::Completed, reason: 0 });
+        assert_eq!(self.told, [Told::Answer { channel, answer }]);
+        self.told.clear();
+        self.wire(connection).sent.clear();
+    }
+
+    pub fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> u8 {
+        let channel = self.device.open(channel_type, ring).unwrap();
+        self.pump();
+        channel
+    }
+
+    pub fn wire(&mut self, connection: u32) -> &mut Wire {
+        self.wires.get_mut(&connection).unwrap()
+    }
+
+    /// The bytes the broker got since last asked.
+    pub fn sent(&mut self, connection: u32) -> Vec<u8> {
+        std::mem::take(&mut self.wire(connection).sent)
+    }
+
+    pub fn told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+
+    pub fn answers(&mut self) -> Vec<Answer> {
+        let answer = |told: Told| match told {
+            Told::Answer { answer, .. } => Some(answer),
+            _ => None,
+        };
+        self.told().into_iter().filter_map(answer).collect()
+    }
+
+    // --- Inputs.
+
+    pub fn input(&mut self, input: Input<'_>) {
+        if let Err(violation) = self.relay.handle(self.now, input) {
+            assert_eq!(self.violation, None, "one violation is the end");
+            self.violation = Some(violation);
+        }
+        self.pump();
+    }
+
+    pub fn opened(&mut self, connection: u32) {
+        let wire = self.wire(connection);
+        assert_eq!(wire.life, Life::Opening);
+        wire.life = Life::Open;
+        self.input(Input::ConnectionOpened { connection: ConnectionId(connection) });
+    }
+
+    pub fn failed(&mut self, connection: u32, cause: relay::ConnectFailure) {
+        self.wire(connection).life = Life::Closed;
+        self.input(Input::ConnectionFailed { connection: ConnectionId(connection), cause });
+    }
+
+    pub fn broker_sends(&mut self, connection: u32, bytes: impl AsRef<[u8]>) {
+        self.input(Input::ConnectionReceived { connection: ConnectionId(connection), bytes: bytes.as_ref() });
+    }
+
+    pub fn broker_closes(&mut self, connection: u32, clean: bool) {
+        self.wire(connection).life = Life::Closed;
+        self.input(Input::ConnectionClosed { connection: ConnectionId(connection), clean });
+    }
+
+    /// The connection takes up to `most` bytes.
+    pub fn written(&mut self, connection: u32, most: usize) {
+        let bytes = self.wire(connection).take(most);
+        self.input(Input::ConnectionWritten { connection: ConnectionId(connection), bytes });
+    }
+
+    pub fn looked_up(&mut self, lookup: LookupId, values: Vec<relay::Value>) {
+        self.input(Input::LookedUp(LookedUp { lookup, values }));
+    }
+
+    pub fn wait(&mut self, millis: u64) {
+        let until = self.now + millis;
+        while let Some(due) = self.relay.next_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.input(Input::Timeout);
+            assert!(self.relay.next_timeout().is_none_or(|next| next > self.now), "a timeout that stays due");
+        }
+        self.now = until;
+    }
+
+    pub fn close(&mut self, channel: u8) {
+        self.device.close(channel);
+        self.pump();
+    }
+
+    pub fn log(&mut self, sequence: u32, text: &[u8]) {
+        let mut out = [0; LOG_FRAME];
+        let head = link::connection::LogHead { sequence, clock: 77 };
+        let length = self.device.log_frame(self.now * 1000, &head, text.len(), &mut out).unwrap();
+        let frame = [&out[..length], text].concat();
+        self.input(Input::Link(&frame));
+    }
+
+    /// Sends an item in as many fragments as the window asks for; it must not get stuck.
+    pub fn send(&mut self, channel: u8, kind: u8, body: &[u8]) {
+        assert_eq!(self.try_send(channel, kind, body), body.len(), "the window did not open");
+    }
+
+    /// Sends as much of an item as the window allows, and gives how many bytes that was.
+    pub fn try_send(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
+        let mut sent = 0;
+        loop {
+            let left = body.len() - sent;
+            let Some((length, more)) = self.device.fragment(channel, left as u32, 4096) else { return sent };
+            let header = self.device.channel_frame(self.now * 1000, channel, kind, length, more).unwrap();
+            let frame = [header.as_slice(), &body[sent..][..usize::from(length)]].concat();
+            sent += usize::from(length);
+            self.input(Input::Link(&frame));
+            if !more {
+                return sent;
+            }
+        }
+    }
+
+    // --- What comes out.
+
+    /// Lets everything settle.
+    pub fn pump(&mut self) {
+        loop {
+            let mut out = [0; 512];
+            let length = self.device.transmit(self.now * 1000, &mut out);
+            if length > 0
+                && let Err(violation) = self.relay.handle(self.now, Input::Link(&out[..length]))
+            {
+                self.violation = Some(violation);
+            }
+            let (drained, written) = (self.drain(), self.write());
+            if !drained && !written && length == 0 {
+                return;
+            }
+        }
+    }
+
+    fn drain(&mut self) -> bool {
+        let mut any = false;
+        while let Some(output) = self.relay.poll() {
+            any = true;
+            assert!(self.disconnected.is_none(), "nothing follows the end: {output:?}");
+            self.output(output);
+        }
+        any
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Link(bytes) => self.deliver(&bytes),
+            Output::OpenConnection { connection, target } => {
+                assert!(self.wires.insert(connection.0, Wire::default()).is_none(), "a name used twice");
+                self.targets.push((connection, target));
+            }
+            Output::Send { connection, bytes } => self.wire(connection.0).give(&bytes),
+            Output::Close { connection, abort } => self.wire(connection.0).close(abort),
+            Output::PauseReading { connection } => self.wire(connection.0).pause(true),
+            Output::ResumeReading { connection } => self.wire(connection.0).pause(false),
+            Output::Lookup { lookup, keys } => self.lookups.push((lookup, keys)),
+            Output::Log(line) => self.logs.push(line),
+            Output::Hello(hello) => self.hello = Some(hello),
+            Output::Notice(notice) => self.notices.push(notice),
+            Output::Disconnect { reason } => self.disconnected = Some(reason),
+        }
+    }
+
+    fn write(&mut self) -> bool {
+        if !self.writes {
+            return false;
+        }
+        let mut any = false;
+        for connection in self.wires.keys().copied().collect::<Vec<_>>() {
+            let wire = self.wire(connection);
+            if wire.untaken.is_empty() || wire.life != Life::Open {
+                continue;
+            }
+            let bytes = wire.take(usize::MAX);
+            any = true;
+            let input = Input::ConnectionWritten { connection: ConnectionId(connection), bytes };
+            self.relay.handle(self.now, input).unwrap();
+        }
+        any
+    }
+
+    fn deliver(&mut self, bytes: &[u8]) {
+        let mut input = bytes;
+        loop {
+            let event = self.device.receive(self.now * 1000, &mut input).expect("the cloud keeps the rules");
+            let Some(event) = event else { return };
+            if let Event::Item(piece) = event {
+                self.piece(&piece);
+                continue;
+            }
+            if let Event::Window { .. } = event {
+                continue;
+            }
+            self.told.push(match event {
+                Event::Welcome { wall, logging } => Told::Welcome { wall, logging },
+                Event::Time { wall } => Told::Time { wall },
+                Event::LogTaken { sequence } => Told::LogTaken { sequence },
+                Event::Logging { enabled } => Told::Logging { enabled },
+                Event::Bye { reason } => Told::Bye { reason },
+                Event::Closed { channel, reason } => Told::Closed { channel, reason },
+                Event::Answer { channel, answer } => Told::Answer { channel, answer },
+                Event::Window { .. } | Event::Item(_) => unreachable!(),
+            });
+        }
+    }
+
+    fn piece(&mut self, piece: &Piece<'_>) {
+        let (_, bytes) = self.assembling.entry(piece.channel).or_insert((piece.kind, Vec::new()));
+        bytes.extend_from_slice(piece.bytes);
+        if !piece.last {
+            return;
+        }
+        let (kind, bytes) = self.assembling.remove(&piece.channel).unwrap();
+        let channel = piece.channel;
+        let (told, content) = match kind {
+            to_device::MESSAGE => {
+                let (head, length) = MessageHead::decode(&bytes).unwrap().unwrap();
+                let (topic, payload) = bytes[length..].split_at(head.topic as usize);
+                let (topic, payload) = (topic.to_vec(), payload.to_vec());
+                let MessageHead { delivery, retain, .. } = head;
+                (Told::Message { channel, delivery, retain, topic, payload }, bytes.len() - length)
+            }
+            to_device::LOST => {
+                let (head, length) = LostHead::decode(&bytes).unwrap().unwrap();
+                let topic = bytes[length..].to_vec();
+                (Told::Lost { channel, length: head.message_len, topic }, bytes.len() - length)
+            }
+            to_device::CONFIG_RESPONSE => config(channel, &bytes),
+            to_device::HTTP_RESPONSE => {
+                let (head, length) = ResponseHead::decode(&bytes).unwrap().unwrap();
+                let rest = bytes.len() - length;
+                let ResponseHead { result, status, .. } = head;
+                (Told::Http { channel, result: result.code(), status, rest }, rest)
+            }
+            _ => panic!("kind {kind}"),
+        };
+        self.device.stored(channel, content as u32).expect("no more than the ring");
+        self.told.push(told);
+        self.unread.entry(channel).or_default().push_back(content as u32);
+        if self.reads {
+            self.read(channel, usize::MAX);
+        }
+    }
+
+    /// How many items the application has not taken.
+    pub fn unread(&self, channel: u8) -> usize {
+        self.unread.get(&channel).map_or(0, VecDeque::len)
+    }
+
+    pub fn unread_bytes(&self, channel: u8) -> u32 {
+        self.unread.get(&channel).map_or(0, |items| items.iter().sum())
+    }
+
+    /// The application takes up to so many items.
+    pub fn read(&mut self, channel: u8, most: usize) {
+        let Some(items) = self.unread.get_mut(&channel) else { return };
+        for _ in 0..most {
+            let Some(bytes) = items.pop_front() else { return };
+            self.device.credit(channel, bytes, 1);
+        }
+    }
+
+    /// Forgets what a channel whose number is used anew had.
+    pub fn forget(&mut self, channel: u8) {
+        self.unread.remove(&channel);
+        self.assembling.remove(&channel);
+    }
+}
+
+fn config(channel: u8, bytes: &[u8]) -> (Told, usize) {
+    let (head, length) = ConfigHead::decode(bytes).unwrap().unwrap();
+    let mut values = &bytes[length..];
+    let content = values.len();
+    let mut items = Vec::new();
+    for &(result, length) in head.items() {
+        let (value, rest) = values.split_at(length as usize);
+        items.push((result.code(), value.to_vec()));
+        values = rest;
+    }
+    assert_eq!(values, b"");
+    (Told::Config { channel, result: head.result.code(), items }, content)
+}
+
+pub fn answer(channel: u8, answer: Answer) -> Told {
+    Told::Answer { channel, answer }
+}

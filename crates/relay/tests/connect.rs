@@ -1,0 +1,281 @@
+//! Connecting to a broker: what the broker gets, and what becomes of it.
+
+mod common;
+
+use common::{ConnectRequest, Life, Rig, connack, connected, disconnected, published};
+use link::kind::to_cloud;
+use link::mqtt::RequestState as State;
+use relay::{ConnectFailure, Settings, TlsOptions};
+
+fn connect_packet(request: &ConnectRequest) -> Vec<u8> {
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    rig.send(channel, to_cloud::CONNECT, &request.body());
+    rig.opened(1);
+    assert_eq!(rig.told, []);
+    rig.sent(1)
+}
+
+fn refused(request: &ConnectRequest, settings: Settings) {
+    let mut rig = Rig::open_with(settings);
+    let channel = rig.open_channel(link::channel::ChannelType::Mqtt, common::RING);
+    rig.send(channel, to_cloud::CONNECT, &request.body());
+    assert_eq!(rig.answers(), [connected(State::InvalidParameters, 0)]);
+    assert!(rig.targets.is_empty(), "nobody was called");
+}
+
+fn is_invalid(request: &ConnectRequest) {
+    refused(request, Settings::default());
+}
+
+/// Shows M01, M10, M12, M15, M27, M29, M30, M35, M36, M55, M56.
+#[test]
+fn a_connect_is_answered_when_the_broker_has_accepted_it() {
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    rig.send(
+        channel,
+        to_cloud::CONNECT,
+        &ConnectRequest { keepalive: 60, ..ConnectRequest::default() }.body(),
+    );
+    let (_, target) = rig.targets[0].clone();
+    assert_eq!((target.host.as_str(), target.port, target.tls), ("broker.example", 1883, None));
+    rig.opened(1);
+    assert_eq!(rig.sent(1), [0x10, 15, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 3, b'd', b'e', b'v']);
+    assert_eq!(rig.told, [], "not before the broker says so");
+    rig.broker_sends(1, [0x20, 2, 0]);
+    assert_eq!(rig.told, []);
+    rig.broker_sends(1, [0]);
+    assert_eq!(rig.answers(), [connected(State::Completed, 0)]);
+}
+
+/// Shows M33, M35.
+#[test]
+fn version_5_announces_what_the_link_carries_and_a_session_that_lasts() {
+    let request = ConnectRequest { version5: true, clean_start: false, ..ConnectRequest::default() };
+    let properties = [0x11, 0xff, 0xff, 0xff, 0xff, 0x21, 0, 32, 0x27, 0, 8, 0, 0];
+    let mut expected = vec![0x10, 29, 0, 4, b'M', b'Q', b'T', b'T', 5, 0, 0, 0, 13];
+    expected.extend(properties);
+    expected.extend([0, 3, b'd', b'e', b'v']);
+    assert_eq!(connect_packet(&request), expected);
+}
+
+/// Shows M32, M33.
+#[test]
+fn clean_start_is_the_applications_word() {
+    let with = connect_packet(&ConnectRequest::default());
+    let without = connect_packet(&ConnectRequest { clean_start: false, ..ConnectRequest::default() });
+    assert_eq!((with[9], without[9]), (2, 0));
+}
+
+/// Shows M31, D41.
+#[test]
+fn an_empty_client_id_is_the_brokers_to_judge() {
+    let request = ConnectRequest { clean_start: false, client_id: Vec::new(), ..ConnectRequest::default() };
+    assert_eq!(connect_packet(&request), [0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 0, 0, 0]);
+}
+
+/// Shows M43, M44, M45, M46.
+#[test]
+fn user_name_and_password_go_to_the_broker() {
+    let packet =
+        connect_packet(&ConnectRequest { credentials: Some(("me", "secret")), ..ConnectRequest::default() });
+    assert_eq!(packet[9], 0xc2);
+    assert_eq!(packet[17..], *b"\x00\x02me\x00\x06secret");
+}
+
+/// Shows M44.
+#[test]
+fn an_empty_password_is_none() {
+    let packet =
+        connect_packet(&ConnectRequest { credentials: Some(("me", "")), ..ConnectRequest::default() });
+    assert_eq!(packet[9], 0x82);
+    assert_eq!(packet[17..], *b"\x00\x02me");
+}
+
+/// Shows M37, M38, M40, M41.
+#[test]
+fn a_will_goes_to_the_broker_with_its_options() {
+    let will = |options| Some((options, b"w".to_vec(), b"bye".to_vec()));
+    let packet = connect_packet(&ConnectRequest { will: will(3), ..ConnectRequest::default() });
+    assert_eq!(packet[9], 0x2e, "retained, of QoS 1");
+    assert_eq!(packet[17..], *b"\x00\x01w\x00\x03bye");
+    let packet = connect_packet(&ConnectRequest { will: will(0), ..ConnectRequest::default() });
+    assert_eq!(packet[9], 0x06);
+    let packet =
+        connect_packet(&ConnectRequest { version5: true, will: will(1), ..ConnectRequest::default() });
+    assert_eq!(packet[9], 0x0e);
+    assert!(packet.ends_with(b"\x00\x00\x01w\x00\x03bye"), "no properties of the will");
+}
+
+/// Shows M47, M48, M49, M50, D42.
+#[test]
+fn tls_credentials_go_to_whoever_makes_the_connection() {
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    let tls = Some((vec![b"ca1".to_vec(), b"ca2".to_vec()], vec![b"own".to_vec()], b"key".to_vec()));
+    rig.send(
+        channel,
+        to_cloud::CONNECT,
+        &ConnectRequest { tls, port: 8883, ..ConnectRequest::default() }.body(),
+    );
+    let expected = TlsOptions {
+        authorities: vec![b"ca1".to_vec(), b"ca2".to_vec()],
+        chain: vec![b"own".to_vec()],
+        key: b"key".to_vec(),
+    };
+    assert_eq!((rig.targets[0].1.port, rig.targets[0].1.tls.as_ref()), (8883, Some(&expected)));
+}
+
+/// Shows D42, M46.
+#[test]
+fn an_operator_can_ask_for_tls() {
+    let settings = Settings { require_tls: true, ..Settings::default() };
+    refused(&ConnectRequest::default(), settings);
+    let mut rig = Rig::open_with(settings);
+    let channel = rig.open_channel(link::channel::ChannelType::Mqtt, common::RING);
+    let tls = Some((Vec::new(), Vec::new(), Vec::new()));
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest { tls, ..ConnectRequest::default() }.body());
+    assert_eq!(rig.targets[0].1.tls, Some(TlsOptions::default()), "no authorities: the public ones");
+}
+
+/// Shows M16, M34, M40, D46.
+#[test]
+fn what_a_broker_may_not_be_sent_is_invalid() {
+    let ok = ConnectRequest::default();
+    is_invalid(&ConnectRequest { out_of_range: true, ..ok.clone() });
+    is_invalid(&ConnectRequest { keepalive: 65_536, ..ok.clone() });
+    is_invalid(&ConnectRequest { port: 0, ..ok.clone() });
+    is_invalid(&ConnectRequest { host: Vec::new(), ..ok.clone() });
+    is_invalid(&ConnectRequest { host: vec![0xff], ..ok.clone() });
+    is_invalid(&ConnectRequest { client_id: vec![0xff], ..ok.clone() });
+    is_invalid(&ConnectRequest { client_id: vec![0], ..ok.clone() });
+    is_invalid(&ConnectRequest { will: Some((4, b"w".to_vec(), Vec::new())), ..ok.clone() });
+    is_invalid(&ConnectRequest { will: Some((0, b"w/#".to_vec(), Vec::new())), ..ok.clone() });
+    is_invalid(&ConnectRequest { will: Some((0, Vec::new(), Vec::new())), ..ok.clone() });
+    is_invalid(&ConnectRequest { will: Some((0, b"w".to_vec(), vec![0; 65_536])), ..ok });
+}
+
+/// Shows M36.
+#[test]
+fn the_longest_keepalive_is_65535_seconds() {
+    let packet = connect_packet(&ConnectRequest { keepalive: 65_535, ..ConnectRequest::default() });
+    assert_eq!(packet[10..12], [0xff, 0xff]);
+}
+
+/// Shows M10, M11, M16, M19, M20, M21, D62.
+#[test]
+fn a_connection_that_cannot_be_made_is_answered_by_its_cause() {
+    for (cause, state) in [
+        (ConnectFailure::NameNotResolved, State::NameNotResolved),
+        (ConnectFailure::UnknownCa, State::UnknownCa),
+        (ConnectFailure::CertificateExpired, State::CertificateExpired),
+        (ConnectFailure::Socket, State::SocketError),
+        (ConnectFailure::NotAllowed, State::SocketError),
+        (ConnectFailure::InvalidCredentials, State::InvalidParameters),
+    ] {
+        let (mut rig, channel) = Rig::with_channel(common::RING);
+        rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+        rig.failed(1, cause);
+        assert_eq!(rig.answers(), [connected(state, 0)]);
+        rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "t", "p"));
+        assert_eq!(rig.answers(), [published(0, State::NotConnected, 0)], "the channel stays");
+    }
+}
+
+/// Shows M21.
+#[test]
+fn a_connection_closed_before_connack_is_a_socket_error() {
+    for clean in [true, false] {
+        let (mut rig, channel) = Rig::with_channel(common::RING);
+        rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+        rig.opened(1);
+        rig.broker_closes(1, clean);
+        assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
+    }
+}
+
+/// Shows M12, M21.
+#[test]
+fn a_connection_closed_before_it_was_said_to_be_open_is_a_socket_error() {
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+    rig.broker_closes(1, false);
+    assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
+}
+
+/// Shows M21, M12.
+#[test]
+fn a_broker_that_does_not_answer_is_a_socket_error_after_20_seconds() {
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+    rig.opened(1);
+    rig.wait(19_999);
+    assert_eq!(rig.told, []);
+    rig.wait(1);
+    assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
+    assert_eq!(rig.wire(1).life, Life::Closed);
+}
+
+/// Shows M55, D90.
+#[test]
+fn a_broker_that_refuses_is_told_with_its_code() {
+    for (version5, packet, code) in
+        [(false, &[0x20, 2, 0, 5][..], 5), (true, &[0x20, 3, 0, 0x87, 0][..], 0x87)]
+    {
+        let (mut rig, channel) = Rig::with_channel(common::RING);
+        rig.send(
+            channel,
+            to_cloud::CONNECT,
+            &ConnectRequest { version5, ..ConnectRequest::default() }.body(),
+        );
+        rig.opened(1);
+        rig.broker_sends(1, packet);
+        assert_eq!(rig.answers(), [connected(State::NotConnected, code)]);
+        assert_eq!(rig.wire(1).life, Life::Closed);
+    }
+}
+
+/// Shows M17, D91.
+#[test]
+fn a_second_connect_is_answered_already_connected() {
+    let connect = ConnectRequest::default().body();
+    let again = connected(State::AlreadyConnected, 0);
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    rig.send(channel, to_cloud::CONNECT, &connect);
+    rig.send(channel, to_cloud::CONNECT, &connect);
+    assert_eq!(rig.answers(), [again], "while the first is under way");
+    rig.opened(1);
+    rig.broker_sends(1, connack(false));
+    assert_eq!(rig.answers(), [connected(State::Completed, 0)]);
+    rig.send(channel, to_cloud::CONNECT, &connect);
+    assert_eq!(rig.answers(), [again], "while connected");
+    rig.send(channel, to_cloud::DISCONNECT, &[]);
+    assert_eq!(rig.answers(), [disconnected(State::Completed, 0)]);
+    rig.send(channel, to_cloud::CONNECT, &connect);
+    assert_eq!(rig.answers(), [again], "after the end");
+    assert_eq!(rig.targets.len(), 1);
+}
+
+/// Shows M17, D91.
+#[test]
+fn a_connect_that_failed_was_tried() {
+    let (mut rig, channel) = Rig::with_channel(common::RING);
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest { port: 0, ..ConnectRequest::default() }.body());
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+    let answers = [connected(State::InvalidParameters, 0), connected(State::AlreadyConnected, 0)];
+    assert_eq!(rig.answers(), answers);
+}
+
+/// Shows M12, M18, D93.
+#[test]
+fn a_disconnect_takes_back_a_connect_under_way() {
+    for opened in [false, true] {
+        let (mut rig, channel) = Rig::with_channel(common::RING);
+        rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+        if opened {
+            rig.opened(1);
+        }
+        rig.send(channel, to_cloud::DISCONNECT, &[]);
+        let answers = [connected(State::NotConnected, 0), disconnected(State::NotConnected, 0)];
+        assert_eq!(rig.answers(), answers);
+        assert_eq!(rig.wire(1).life, Life::Closed);
+    }
+}

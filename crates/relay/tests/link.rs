@@ -1,0 +1,242 @@
+//! The link itself: hello, log messages, the time, ends; configuration and HTTP.
+
+mod common;
+
+use common::{RING, Rig, Told, WALL, str};
+use link::channel::{ChannelType, ClosureReason};
+use link::connection::{ByeReason, Hello};
+use link::kind::to_cloud;
+use link::{MAX_ITEM, violation};
+use relay::{HelloInfo, Input, LogLine, LookupKey, Notice, Settings, Value};
+
+/// Shows D25.
+#[test]
+fn a_device_says_who_it_is_and_is_told_the_time() {
+    let rig = Rig::open();
+    let expected = HelloInfo { boot: 0x0403_0201, wake_reason: 8, clock_micros: 300, image: [0xab; 32] };
+    assert_eq!(rig.hello, Some(expected));
+}
+
+/// Shows D25.
+#[test]
+fn the_time_told_is_the_last_one_set_and_what_passed_since() {
+    let mut rig = Rig::open();
+    rig.now += 5000;
+    rig.device.time_query();
+    rig.pump();
+    rig.input(Input::WallClock { micros: 77 });
+    rig.now += 3;
+    rig.device.time_query();
+    rig.pump();
+    assert_eq!(rig.told(), [Told::Time { wall: WALL + 5_000_000 }, Told::Time { wall: 3077 }]);
+    rig.input(Input::WallClock { micros: u64::MAX });
+    rig.now += 3;
+    rig.device.time_query();
+    rig.pump();
+    assert_eq!(rig.told(), [Told::Time { wall: u64::MAX }]);
+}
+
+/// Shows D70.
+#[test]
+fn log_messages_are_handed_on_and_taken_once_they_are_stored() {
+    let mut rig = Rig::open();
+    rig.log(1, b"hello");
+    rig.log(2, b"");
+    let line = |sequence, text: &[u8]| LogLine { sequence, clock_micros: 77, text: text.to_vec() };
+    assert_eq!(rig.logs, [line(1, b"hello"), line(2, b"")]);
+    assert_eq!(rig.told, [], "not safe yet");
+    rig.input(Input::LogStored { sequence: 2 });
+    rig.input(Input::Logging { enabled: false });
+    assert_eq!(rig.told, [Told::LogTaken { sequence: 2 }, Told::Logging { enabled: false }]);
+}
+
+#[test]
+fn a_device_of_another_version_is_turned_away() {
+    let mut rig = Rig::connected_with(Settings::default());
+    rig.device.connected(1_000_000, &Hello { version: 2, ..common::HELLO });
+    rig.pump();
+    assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Version }]);
+    assert_eq!(rig.disconnected, Some(ByeReason::Version));
+    assert_eq!(rig.violation, None);
+}
+
+#[test]
+fn a_device_that_says_nothing_is_given_up_after_15_seconds() {
+    let mut rig = Rig::connected_with(Settings::default());
+    rig.wait(15_000);
+    assert_eq!(rig.disconnected, None);
+    rig.wait(1);
+    assert_eq!(rig.disconnected, Some(ByeReason::Keepalive));
+}
+
+#[test]
+fn a_device_that_goes_silent_is_given_up_and_one_that_pings_is_not() {
+    let mut rig = Rig::open();
+    for _ in 0..5 {
+        rig.wait(60_000);
+        rig.pump();
+    }
+    assert_eq!((rig.disconnected, rig.told.len()), (None, 0));
+    rig.wait(130_000);
+    assert_eq!(rig.disconnected, None);
+    rig.wait(1);
+    assert_eq!(rig.disconnected, Some(ByeReason::Keepalive));
+}
+
+#[test]
+fn an_end_from_outside_is_told_with_its_reason() {
+    for reason in [ByeReason::Replaced, ByeReason::Revoked, ByeReason::ShuttingDown] {
+        let mut rig = Rig::open();
+        rig.input(Input::Shutdown { reason });
+        assert_eq!((rig.told(), rig.disconnected), (vec![Told::Bye { reason }], Some(reason)));
+    }
+    let mut rig = Rig::connected_with(Settings::default());
+    rig.relay.handle(1000, Input::Shutdown { reason: ByeReason::Revoked }).unwrap();
+    rig.device.lost();
+    assert!(matches!(rig.relay.poll(), Some(relay::Output::Link(_))), "also before HELLO");
+}
+
+#[test]
+fn garbage_instead_of_hello_is_a_violation() {
+    let mut rig = Rig::connected_with(Settings::default());
+    assert_eq!(rig.relay.handle(1000, Input::Link(&[0x10, 2, 0])), Err(violation::HELLO_EXPECTED));
+    let Some(relay::Output::Link(bytes)) = rig.relay.poll() else { panic!("no BYE") };
+    assert_eq!(bytes[0], 0x40);
+    assert_eq!(rig.relay.poll(), Some(relay::Output::Disconnect { reason: ByeReason::Violation }));
+    assert_eq!(rig.relay.poll(), None);
+}
+
+/// Shows D99.
+#[test]
+fn an_opaque_channel_is_ended_at_once() {
+    let mut rig = Rig::open();
+    let channel = rig.open_channel(ChannelType::OpaqueBytes, RING);
+    let reason = ClosureReason::ConnectionTerminated;
+    assert_eq!(rig.told, [Told::Closed { channel, reason }]);
+    assert_eq!(rig.notices, []);
+    assert_eq!(rig.open_channel(ChannelType::ConfigFetch, RING), channel, "the number is free again");
+}
+
+fn fetch(keys: &[(u8, &str)]) -> Vec<u8> {
+    keys.iter().flat_map(|(place, key)| [vec![*place], str(key)].concat()).collect()
+}
+
+fn fetching(ring: u32, keys: &[(u8, &str)]) -> (Rig, u8) {
+    let mut rig = Rig::open();
+    let channel = rig.open_channel(ChannelType::ConfigFetch, ring);
+    rig.send(channel, to_cloud::CONFIG_FETCH, &fetch(keys));
+    (rig, channel)
+}
+
+/// Shows D63.
+#[test]
+fn configuration_is_looked_up_and_answered_key_by_key() {
+    let (mut rig, channel) = fetching(RING, &[(0, "a"), (3, "b"), (1, "c")]);
+    let key = |device, secret, key: &str| LookupKey { device, secret, key: key.into() };
+    let (lookup, keys) = rig.lookups.pop().unwrap();
+    assert_eq!(keys, [key(false, true, "a"), key(true, false, "b"), key(true, true, "c")]);
+    assert_eq!(rig.told, []);
+    rig.looked_up(lookup, vec![Value::Found(b"xyz".to_vec()), Value::NotFound, Value::Failed]);
+    let items = vec![(0, b"xyz".to_vec()), (1, vec![]), (2, vec![])];
+    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items }]);
+    rig.looked_up(lookup, vec![Value::NotFound; 3]);
+    assert_eq!(rig.told, [], "an answer nobody waits for");
+}
+
+/// Shows D63, D98.
+#[test]
+fn values_that_do_not_fit_the_ring_are_too_large() {
+    let (mut rig, channel) = fetching(512, &[(0, "a"), (0, "b")]);
+    let (lookup, _) = rig.lookups.pop().unwrap();
+    rig.looked_up(lookup, vec![Value::Found(vec![1; 512]), Value::Found(vec![1])]);
+    assert_eq!(rig.told(), [Told::Config { channel, result: 1, items: vec![] }]);
+    let (mut rig, channel) = fetching(512, &[(0, "a"), (0, "b")]);
+    let (lookup, _) = rig.lookups.pop().unwrap();
+    rig.looked_up(lookup, vec![Value::Found(vec![1; 511]), Value::Found(vec![1])]);
+    let items = vec![(0, vec![1; 511]), (0, vec![1])];
+    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items }]);
+}
+
+/// Shows D63, D98.
+#[test]
+fn values_that_do_not_fit_an_item_are_too_large_whatever_the_ring() {
+    for length in [MAX_ITEM as usize - 4, MAX_ITEM as usize + 1] {
+        let (mut rig, channel) = fetching(1 << 20, &[(0, "a")]);
+        let (lookup, _) = rig.lookups.pop().unwrap();
+        rig.looked_up(lookup, vec![Value::Found(vec![1; length])]);
+        assert_eq!(rig.told(), [Told::Config { channel, result: 1, items: vec![] }]);
+    }
+    let (mut rig, channel) = fetching(1 << 20, &[(0, "a")]);
+    let (lookup, _) = rig.lookups.pop().unwrap();
+    let value = vec![1; MAX_ITEM as usize - 6];
+    rig.looked_up(lookup, vec![Value::Found(value.clone())]);
+    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items: vec![(0, value)] }]);
+}
+
+/// Shows D63.
+#[test]
+fn a_look_up_with_the_wrong_number_of_values_is_a_failure_for_the_keys_without() {
+    let (mut rig, channel) = fetching(RING, &[(0, "a"), (0, "b")]);
+    let (lookup, _) = rig.lookups.pop().unwrap();
+    rig.looked_up(lookup, vec![Value::NotFound]);
+    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items: vec![(1, vec![]), (2, vec![])] }]);
+    let (mut rig, channel) = fetching(RING, &[(0, "a")]);
+    let (lookup, _) = rig.lookups.pop().unwrap();
+    rig.looked_up(lookup, vec![Value::NotFound; 40]);
+    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items: vec![(1, vec![])] }]);
+}
+
+#[test]
+fn a_look_up_that_comes_back_too_late_is_passed_over() {
+    let (mut rig, channel) = fetching(RING, &[(0, "a")]);
+    let (lookup, _) = rig.lookups.pop().unwrap();
+    rig.close(channel);
+    assert_eq!(rig.open_channel(ChannelType::ConfigFetch, RING), channel);
+    rig.send(channel, to_cloud::CONFIG_FETCH, &fetch(&[(0, "b")]));
+    rig.looked_up(lookup, vec![Value::NotFound]);
+    assert_eq!(rig.told, []);
+    assert_ne!(rig.lookups.pop().unwrap().0, lookup);
+}
+
+/// Shows D60, D99.
+#[test]
+fn an_http_request_is_answered_as_failed_until_exchanges_are_built() {
+    let mut rig = Rig::open();
+    let channel = rig.open_channel(ChannelType::Http, RING);
+    let request = [str("GET"), str("https://example.com/"), vec![10, 0]].concat();
+    rig.send(channel, to_cloud::HTTP_REQUEST, &request);
+    assert_eq!(rig.told, [Told::Http { channel, result: 5, status: 0, rest: 0 }]);
+    rig.close(channel);
+}
+
+#[test]
+fn those_who_watch_are_told_and_others_cost_nothing() {
+    let (mut rig, channel) = Rig::with_broker(false, RING);
+    rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "a/b", "hi"));
+    rig.broker_sends(1, common::message(false, None, "c", "yo!"));
+    rig.broker_closes(1, true);
+    let host = "broker.example".into();
+    let expected = [
+        Notice::ChannelOpened { channel, kind: "MQTT" },
+        Notice::BrokerConnecting { channel, host, port: 1883, tls: false },
+        Notice::BrokerConnected { channel },
+        Notice::Published { channel, topic: "a/b".into(), length: 2, qos: 0 },
+        Notice::Delivered { channel, topic: "c".into(), length: 3, qos: 0 },
+        Notice::BrokerLost { channel, why: "the broker closed the connection".into() },
+        Notice::ChannelClosed { channel, by_device: false },
+    ];
+    assert_eq!(rig.notices, expected);
+    let mut rig = Rig::open_with(Settings::default());
+    let channel = rig.open_channel(ChannelType::Mqtt, RING);
+    rig.connect(channel, true, 1);
+    assert_eq!(rig.notices, []);
+}
+
+#[test]
+fn a_broker_that_breaks_the_protocol_is_told_of_once() {
+    let (mut rig, _) = Rig::with_broker(false, RING);
+    rig.notices.clear();
+    rig.broker_sends(1, [0, 0]);
+    let lost = rig.notices.iter().filter(|notice| matches!(notice, Notice::BrokerLost { .. })).count();
+    assert_eq!(lost, 1, "{:?}", rig.notices);
+}

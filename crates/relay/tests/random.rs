@@ -1,0 +1,408 @@
+//! Anything may happen in any order: devices that ask, brokers that answer, lie, stall and vanish, applications that do not
+//! read, connections that break. Whatever the order, every accepted request gets exactly one answer before its channel ends, and nothing is
+//! sent that the other end has no room for (the device's session refuses it) or on a connection that is over (the wires do).
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{ConnectRequest, Life, Rig, Told, connack, message, str};
+use link::channel::ChannelType;
+use link::connection::ByeReason;
+use link::device::Answer;
+use link::kind::to_cloud;
+use link::mqtt::RequestState;
+use relay::{ConnectFailure, Input, Settings, Value};
+
+const SEEDS: u64 = 60;
+const STEPS: usize = 250;
+/// Bytes one channel may make the relay hold here, where a packet has at most 9000.
+const HELD: usize = 256 * 1024;
+
+/// xorshift64*: the same everywhere, and a failure names its seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+    }
+
+    fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// What one channel is owed.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one request or one event, independent of the others"
+)]
+#[derive(Debug, Default)]
+struct Owed {
+    is_config: bool,
+    connects: usize,
+    was_connected: bool,
+    version5: bool,
+    publishes: BTreeSet<u8>,
+    subscribe: bool,
+    unsubscribe: bool,
+    disconnect: bool,
+    fetch: bool,
+    has_fetched: bool,
+    has_ended: bool,
+}
+
+impl Owed {
+    fn is_nothing(&self) -> bool {
+        self.connects == 0
+            && self.publishes.is_empty()
+            && !(self.subscribe || self.unsubscribe || self.disconnect || self.fetch)
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Connected(_) => self.connects = self.connects.checked_sub(1).expect("asked for"),
+            Answer::Published(published) => assert!(self.publishes.remove(&published.slot), "{published:?}"),
+            Answer::Subscribed(_) => assert!(std::mem::take(&mut self.subscribe)),
+            Answer::Unsubscribed(_) => assert!(std::mem::take(&mut self.unsubscribe)),
+            Answer::Disconnected(_) if self.disconnect => self.disconnect = false,
+            Answer::Disconnected(_) => assert!(!std::mem::replace(&mut self.has_ended, true)),
+        }
+    }
+}
+
+fn is_completed(answer: &Answer) -> bool {
+    let state = match answer {
+        Answer::Connected(outcome) | Answer::Disconnected(outcome) => outcome.state,
+        Answer::Published(published) => published.state,
+        Answer::Subscribed(codes) | Answer::Unsubscribed(codes) => codes.state,
+    };
+    state == RequestState::Completed
+}
+
+struct World {
+    rig: Rig,
+    chance: Chance,
+    channels: BTreeMap<u8, Owed>,
+    /// Whether brokers keep to MQTT, and which version they speak on a connection.
+    is_sound: bool,
+    versions: BTreeMap<u32, bool>,
+    packet_id: u16,
+    /// Requests that succeeded, and messages that arrived.
+    answers: usize,
+    messages: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let settings = Settings {
+            messages_a_second: chance.pick(&[1, 20, 500]),
+            notices: chance.one_in(2),
+            ..Settings::default()
+        };
+        let mut rig = Rig::open_with(settings);
+        (rig.reads, rig.writes) = (false, false);
+        Self {
+            rig,
+            chance,
+            channels: BTreeMap::new(),
+            is_sound: seed.is_multiple_of(2),
+            versions: BTreeMap::new(),
+            packet_id: 0,
+            answers: 0,
+            messages: 0,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.chance.below(20) {
+            0 => self.open(),
+            1 if self.chance.one_in(6) => self.close(),
+            1..=7 => self.request(),
+            8..=10 => self.read(),
+            11..=15 => self.broker(),
+            16 | 17 => self.write(),
+            18 => self.look_up(),
+            _ => self.pass(),
+        }
+        self.check();
+    }
+
+    fn open(&mut self) {
+        if self.channels.len() < 4 {
+            let is_config = self.chance.one_in(6);
+            let kind = if is_config { ChannelType::ConfigFetch } else { ChannelType::Mqtt };
+            let ring = self.chance.pick(&[512, 1536, 8192, 65_536]);
+            let channel = self.rig.open_channel(kind, ring);
+            self.rig.forget(channel);
+            self.channels.insert(channel, Owed { is_config, ..Owed::default() });
+        }
+    }
+
+    fn channel(&mut self) -> Option<u8> {
+        let channels: Vec<u8> = self.channels.keys().copied().collect();
+        (!channels.is_empty()).then(|| self.chance.pick(&channels))
+    }
+
+    fn close(&mut self) {
+        let Some(channel) = self.channel() else { return };
+        self.rig.close(channel);
+        self.rig.forget(channel);
+        self.channels.remove(&channel);
+    }
+
+    fn request(&mut self) {
+        let Some(channel) = self.channel() else { return };
+        let Some((kind, body)) = self.choose(channel) else { return };
+        if self.rig.device.window(channel) < body.len() as u32 {
+            return;
+        }
+        let owed = self.channels.get_mut(&channel).unwrap();
+        match kind {
+            to_cloud::CONNECT => (owed.connects, owed.was_connected) = (owed.connects + 1, true),
+            to_cloud::PUBLISH => assert!(owed.publishes.insert(body[0] & 0x0f)),
+            to_cloud::SUBSCRIBE => owed.subscribe = true,
+            to_cloud::UNSUBSCRIBE => owed.unsubscribe = true,
+            to_cloud::DISCONNECT => owed.disconnect = true,
+            to_cloud::CONFIG_FETCH => (owed.fetch, owed.has_fetched) = (true, true),
+            _ => {}
+        }
+        self.rig.send(channel, kind, &body);
+    }
+
+    /// A request the channel can make now.
+    fn choose(&mut self, channel: u8) -> Option<(u8, Vec<u8>)> {
+        let chance = &mut self.chance;
+        let owed = self.channels.get_mut(&channel)?;
+        if owed.is_config {
+            let body = [vec![chance.below(4) as u8], str("key")].concat();
+            return (!owed.has_fetched).then_some((to_cloud::CONFIG_FETCH, body));
+        }
+        if !owed.was_connected && !chance.one_in(8) {
+            owed.version5 = chance.one_in(2);
+            let keepalive = chance.pick(&[0, 0, 1, 60, 60, 60, 600, 70_000]);
+            let request = ConnectRequest { version5: owed.version5, keepalive, ..ConnectRequest::default() };
+            return Some((to_cloud::CONNECT, request.body()));
+        }
+        let slot = (0..16).find(|slot| !owed.publishes.contains(slot));
+        let payload = vec![7; chance.pick(&[0, 10, 300, 6000])];
+        let qos = chance.pick(&[0, 0, 1, 1, 1, 2]);
+        let name = chance.pick(&["t", "t/u", "", "#"]);
+        match chance.below(24) {
+            0..=11 => Some((to_cloud::PUBLISH, common::publish(slot?, qos, name, payload))),
+            12 | 13 if !owed.subscribe => {
+                Some((to_cloud::SUBSCRIBE, common::subscribe(&[(1, "t"), (0, name)])))
+            }
+            14 if !owed.unsubscribe => Some((to_cloud::UNSUBSCRIBE, common::unsubscribe(&[name]))),
+            15 if !owed.disconnect && chance.one_in(4) => Some((to_cloud::DISCONNECT, Vec::new())),
+            16 if chance.one_in(4) => Some((to_cloud::CONNECT, ConnectRequest::default().body())),
+            17 => Some((to_cloud::TOPIC, common::topic(chance.below(8) as u8, name))),
+            _ => Some((to_cloud::ACKNOWLEDGE, common::acknowledge(chance.below(40) as u32))),
+        }
+    }
+
+    fn read(&mut self) {
+        let Some(channel) = self.channel() else { return };
+        let most = self.chance.pick(&[1, 3, 100]);
+        self.rig.read(channel, most);
+        self.rig.pump();
+    }
+
+    fn wire(&mut self) -> Option<(u32, Life)> {
+        let live = |(connection, wire): (&u32, &common::Wire)| {
+            (wire.life != Life::Closed).then_some((*connection, wire.life))
+        };
+        let wires: Vec<(u32, Life)> = self.rig.wires.iter().filter_map(live).collect();
+        (!wires.is_empty()).then(|| self.chance.pick(&wires))
+    }
+
+    fn broker(&mut self) {
+        let Some((connection, life)) = self.wire() else { return };
+        if life == Life::Opening {
+            return self.opening(connection);
+        }
+        if self.chance.one_in(60) {
+            let clean = self.chance.one_in(2);
+            return self.rig.broker_closes(connection, clean);
+        }
+        if self.rig.wire(connection).is_paused {
+            return;
+        }
+        let bytes = if self.is_sound { self.sound_packets(connection) } else { self.packets() };
+        let cut = self.chance.pick(&[1, bytes.len(), bytes.len()]).max(1);
+        for chunk in bytes.chunks(cut) {
+            if self.rig.wire(connection).life == Life::Open {
+                self.rig.broker_sends(connection, chunk);
+            }
+        }
+    }
+
+    fn opening(&mut self, connection: u32) {
+        match self.chance.below(12) {
+            0 => self.rig.failed(connection, ConnectFailure::Socket),
+            1 => self.rig.broker_closes(connection, true),
+            _ => {
+                self.rig.opened(connection);
+                // The version is that of the CONNECT; a broker that mistakes it breaks the protocol.
+                let version5 = self.rig.wire(connection).sent.get(8) == Some(&5);
+                self.versions.insert(connection, version5);
+                if !self.chance.one_in(10) {
+                    self.rig.broker_sends(connection, connack(version5));
+                }
+            }
+        }
+    }
+
+    /// What a broker may say at any time; acknowledgements of nothing are passed over.
+    fn sound_packets(&mut self, connection: u32) -> Vec<u8> {
+        let version5 = self.versions[&connection];
+        let chance = &mut self.chance;
+        let id = 1 + chance.below(20) as u8;
+        let length = chance.pick(&[0, 5, 100, 700, 9000]);
+        match chance.below(40) {
+            0..=15 => (1..=id).flat_map(common::puback).collect(),
+            16..=20 if version5 => vec![0x90, 5, 0, id, 0, 1, 0],
+            16..=20 => vec![0x90, 4, 0, id, 1, 0],
+            21 | 22 if version5 => vec![0xb0, 4, 0, id, 0, 0],
+            21 | 22 => vec![0xb0, 2, 0, id],
+            23 => vec![0xd0, 0],
+            24 if version5 && chance.one_in(4) => vec![0xe0, 1, 0x8b],
+            24..=30 => {
+                self.packet_id += 1;
+                message(version5, Some(self.packet_id), "t", vec![0; length])
+            }
+            _ => message(version5, None, "topic", vec![0; length]).repeat(chance.pick(&[1, 1, 10])),
+        }
+    }
+
+    /// What a broker out of its mind may say.
+    fn packets(&mut self) -> Vec<u8> {
+        let chance = &mut self.chance;
+        let version5 = chance.one_in(2);
+        let id = 1 + chance.below(20) as u8;
+        let length = chance.pick(&[0, 5, 100, 700, 9000]);
+        match chance.below(40) {
+            0 => vec![0xe0, 1, 0x8b],
+            1 if chance.one_in(3) => connack(version5).to_vec(),
+            2 if chance.one_in(3) => vec![0x30, 0xff, 0xff, 0xff, 0xff],
+            3 if chance.one_in(3) => vec![chance.below(256) as u8; 3],
+            4 => vec![0x30, 50, 0],
+            5..=12 => common::puback(id).to_vec(),
+            13..=15 => vec![0x90, 4, 0, id, 1, 0],
+            16 | 17 => vec![0x90, 5, 0, id, 0, 1, 0],
+            18 => vec![0xb0, 2, 0, id],
+            19 => vec![0xb0, 4, 0, id, 0, 0],
+            20 => vec![0xd0, 0],
+            21..=26 => message(false, Some(u16::from(id)), "t", vec![0; length]),
+            _ => message(false, None, "topic", vec![0; length]).repeat(chance.pick(&[1, 1, 10])),
+        }
+    }
+
+    fn write(&mut self) {
+        let Some((connection, Life::Open)) = self.wire() else { return };
+        let most = self.chance.pick(&[1, 20, 100_000]);
+        self.rig.written(connection, most);
+    }
+
+    fn look_up(&mut self) {
+        let Some((lookup, _)) = self.rig.lookups.pop() else { return };
+        let value = self.chance.pick(&[0, 100, 5000]);
+        self.rig.looked_up(lookup, vec![Value::Found(vec![1; value])]);
+    }
+
+    fn pass(&mut self) {
+        let millis = self.chance.pick(&[1, 900, 5000, 30_000]);
+        self.rig.wait(millis);
+        self.rig.pump();
+    }
+
+    fn check(&mut self) {
+        assert_eq!(self.rig.violation, None);
+        assert_eq!(self.rig.disconnected, None);
+        for told in self.rig.told() {
+            match told {
+                Told::Answer { channel, answer } => {
+                    self.answers += usize::from(is_completed(&answer));
+                    self.channels.get_mut(&channel).unwrap().answered(&answer);
+                }
+                Told::Config { channel, .. } => {
+                    assert!(std::mem::take(&mut self.channels.get_mut(&channel).unwrap().fetch));
+                }
+                Told::Closed { channel, .. } => {
+                    let owed = self.channels.remove(&channel).unwrap();
+                    assert!(owed.is_nothing() && owed.has_ended, "{owed:?}");
+                    self.rig.forget(channel);
+                }
+                Told::Message { channel, .. } | Told::Lost { channel, .. } => {
+                    self.messages += 1;
+                    assert!(self.rig.unread(channel) <= 32);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(self.rig.relay.held() <= self.channels.len() * HELD, "{}", self.rig.relay.held());
+    }
+
+    /// Everybody does what they owe: then nothing may be left.
+    fn settle(&mut self) {
+        (self.rig.reads, self.rig.writes) = (true, true);
+        while !self.rig.lookups.is_empty() {
+            self.look_up();
+        }
+        for (connection, life) in std::iter::from_fn(|| self.wire()).take(100).collect::<Vec<_>>() {
+            match (life, self.rig.wire(connection).life) {
+                (_, Life::Opening) => self.rig.failed(connection, ConnectFailure::NameNotResolved),
+                (_, Life::Open) => self.rig.broker_closes(connection, true),
+                (_, Life::Closed) => {}
+            }
+        }
+        for _ in 0..200 {
+            for channel in 1..=15 {
+                self.rig.read(channel, 100);
+            }
+            self.rig.pump();
+        }
+        self.check();
+        for (channel, owed) in &self.channels {
+            assert!(owed.is_nothing(), "channel {channel}: {owed:?}");
+        }
+        assert_eq!(self.rig.relay.held(), 0, "nothing is kept of what is over");
+    }
+
+    fn end(&mut self) {
+        self.rig.input(Input::Shutdown { reason: ByeReason::ShuttingDown });
+        assert!(self.rig.wires.values().all(|wire| wire.life == Life::Closed));
+        assert_eq!(self.rig.disconnected, Some(ByeReason::ShuttingDown));
+        assert_eq!(self.rig.relay.held(), 0);
+    }
+}
+
+/// Shows M02, M03, M12, M14, D49, D50, D52.
+#[test]
+fn every_request_is_answered_exactly_once_whatever_happens() {
+    let (mut answers, mut messages) = (0, 0);
+    for seed in 1..=SEEDS {
+        let outcome = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            for _ in 0..STEPS {
+                world.step();
+            }
+            if seed % 3 > 0 {
+                world.settle();
+            }
+            world.end();
+            (world.answers, world.messages)
+        });
+        let (said, came) = outcome.unwrap_or_else(|_| panic!("seed {seed}"));
+        (answers, messages) = (answers + said, messages + came);
+    }
+    assert!(answers > 500 && messages > 500, "it was a real crowd: {answers}, {messages}");
+}
