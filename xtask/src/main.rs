@@ -2,6 +2,7 @@
 //!
 //! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
+mod bench;
 mod check;
 mod conformance;
 mod generate;
@@ -22,6 +23,11 @@ struct Chore {
 }
 
 const CHORES: &[Chore] = &[
+    Chore {
+        name: "bench",
+        help: "measure, each figure beside the same work done directly (--quick, --json)",
+        run: bench::run,
+    },
     Chore { name: "check", help: "everything that must be true before a change is taken", run: check::run },
     Chore {
         name: "conformance",
