@@ -1,0 +1,55 @@
+//! All forms, a table for each encoding group. What UNPREDICTABLE means is in the Arm ARM's page of each instruction.
+
+mod branch;
+mod dsp;
+mod exclusive;
+mod float;
+mod float_memory;
+mod it;
+mod memory;
+mod multiple;
+mod multiply;
+mod narrow;
+mod narrow_memory;
+mod sequences;
+mod system;
+mod wide;
+
+use crate::form::{Family, Form};
+
+/// Everything that is recorded.
+pub const FAMILIES: &[Family] = &[
+    Family { name: "narrow", forms: &[narrow::FORMS, narrow::STACK], cases: 100 },
+    Family {
+        name: "wide",
+        forms: &[wide::IMMEDIATE, wide::SHIFTED, wide::REGISTER, wide::STACK],
+        cases: 100,
+    },
+    Family { name: "multiply", forms: &[multiply::FORMS], cases: 150 },
+    Family { name: "dsp", forms: &[dsp::FORMS, dsp::PARALLEL], cases: 150 },
+    Family { name: "it", forms: &[it::FORMS], cases: 500 },
+    Family {
+        name: "memory",
+        forms: &[narrow_memory::FORMS, memory::FORMS, memory::LITERALS, memory::PC],
+        cases: 100,
+    },
+    Family { name: "multiple", forms: &[multiple::FORMS], cases: 150 },
+    Family { name: "exclusive", forms: &[exclusive::FORMS], cases: 100 },
+    Family { name: "branch", forms: &[branch::FORMS], cases: 150 },
+    Family { name: "system", forms: &[system::FORMS], cases: 60 },
+    Family { name: "float", forms: &[float::ARITHMETIC, float::MINMAX], cases: 500 },
+    Family { name: "convert", forms: &[float::CONVERT], cases: 300 },
+    Family { name: "float_move", forms: &[float::MOVE, float_memory::FORMS], cases: 120 },
+    Family { name: "sequences", forms: &[sequences::FORMS], cases: 700 },
+];
+
+/// Tables whose plain forms may stand anywhere in a sequence of integer instructions.
+const INTEGER: &[&[Form]] = &[
+    narrow::FORMS,
+    wide::IMMEDIATE,
+    wide::SHIFTED,
+    wide::REGISTER,
+    multiply::FORMS,
+    dsp::FORMS,
+    dsp::PARALLEL,
+];
