@@ -3,7 +3,7 @@
 //! A [`Form`](form::Form) is one instruction encoding as a pattern of bits. From a form and a number comes a
 //! [`Case`](case::Case): the instruction with random fields, and a random [`State`](state::State) to run it in.
 //! The recorder (`cargo xtask vectors`) runs the cases on QEMU's Cortex-M33 and writes, for each, the code and what
-//! changed to `recorded/*.txt`; `crates/armv8m/tests/vectors.rs` reads those files and needs neither the forms nor
+//! changed to `recorded/*.txt`; `crates/armv8m/tests/recorded.rs` reads those files and needs neither the forms nor
 //! QEMU.
 //!
 //! What no case does, and why, is in `recorded/README.md`.

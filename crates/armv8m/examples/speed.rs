@@ -32,18 +32,33 @@ const PROGRAM: &[u32] = &[
     0xF8C35300, 0xE7C84FFC, 0x20001000, 0x20001644, 0x20001640, 0x20001443,
 ];
 
-const INSTRUCTIONS: u64 = 500_000_000;
+/// Instructions in one round, and rounds: other load on the machine makes single rounds slow, so best and median count.
+const INSTRUCTIONS: u64 = 50_000_000;
+const ROUNDS: usize = 11;
+
+/// Where the program leaves its running checksum.
+const CHECKSUM: u32 = 0x2000_0FFC;
 
 fn main() {
     let flash: Vec<u8> = PROGRAM.iter().flat_map(|word| word.to_le_bytes()).collect();
     let mut cpu = Cpu::new(Config::default(), Arc::from(flash));
     cpu.reset().expect("the program has a vector table");
+    let mut rates: Vec<f64> = (0..ROUNDS).map(|_| round(&mut cpu)).collect();
+    rates.sort_by(f64::total_cmp);
+    let mut checksum = [0; 4];
+    assert!(cpu.read_memory(CHECKSUM, &mut checksum));
+    println!(
+        "million instructions a second: best {:.0}, median {:.0} (checksum {:08x})",
+        rates[ROUNDS - 1],
+        rates[ROUNDS / 2],
+        u32::from_le_bytes(checksum)
+    );
+}
+
+/// Runs one round and returns its rate in millions of instructions a second.
+fn round(cpu: &mut Cpu) -> f64 {
     let start = Instant::now();
     let exit = cpu.run(&mut EmptyBus, INSTRUCTIONS);
-    let seconds = start.elapsed().as_secs_f64();
     assert_eq!(exit, Exit::Budget, "{:x?}", cpu.fault_state());
-    let mut checksum = [0; 4];
-    assert!(cpu.read_memory(0x2000_0FFC, &mut checksum));
-    let (rate, checksum) = (cpu.cycles() as f64 / seconds / 1e6, u32::from_le_bytes(checksum));
-    println!("{rate:.1} million instructions a second, checksum {checksum:08x}");
+    INSTRUCTIONS as f64 / start.elapsed().as_secs_f64() / 1e6
 }

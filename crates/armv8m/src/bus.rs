@@ -22,6 +22,15 @@ impl Width {
             Width::Word => 4,
         }
     }
+
+    /// The low bits of `value` that an access of this width moves.
+    pub(crate) const fn cut(self, value: u32) -> u32 {
+        match self {
+            Width::Byte => value & 0xFF,
+            Width::Half => value & 0xFFFF,
+            Width::Word => value,
+        }
+    }
 }
 
 /// Nothing answers at this address, or it refuses the access: the application sees a precise bus fault.
@@ -30,7 +39,7 @@ pub struct BusFault;
 
 /// Everything that is neither flash, RAM nor inside the processor (0xE0000000 to 0xE00FFFFF).
 ///
-/// Accesses are aligned to their width. A narrow value sits in the low bits; the high bits of what `read` returns
+/// Writes to flash never get here: they are bus faults. Accesses are aligned to their width. A narrow value sits in the low bits; the high bits of what `read` returns
 /// for a narrow access are ignored.
 pub trait Bus {
     /// Reads from a peripheral.

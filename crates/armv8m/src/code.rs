@@ -31,6 +31,11 @@ impl Page {
     pub fn at(&self, offset: u32) -> &Inst {
         &self.plain[(offset >> 1) as usize % ENTRIES]
     }
+    fn forget(&mut self, offset: u32) {
+        let index = (offset >> 1) as usize % ENTRIES;
+        self.plain[index] = Inst::UNDECODED;
+        self.conditional[index] = Inst::UNDECODED;
+    }
     /// The entry for `offset` bytes into the page, inside an IT block.
     #[inline(always)]
     pub fn conditional_at(&self, offset: u32) -> &Inst {
@@ -60,11 +65,15 @@ impl Region {
         let end = (start + PAGE).min(self.length);
         Some(((offset / PAGE) as usize, self.base + start..self.base.wrapping_add(end)))
     }
+    /// Forgets every instruction of which a byte lies in `stale`; one may start two bytes before it.
     fn forget(&mut self, stale: &Range<u32>) {
-        let from = stale.start.saturating_sub(self.base + REACH as u32) / PAGE;
-        let to = stale.end.saturating_sub(self.base).div_ceil(PAGE);
-        let pages = from as usize..(to as usize).min(self.pages.len());
-        self.pages.get_mut(pages).into_iter().flatten().for_each(|page| *page = None);
+        let offset = |address: u32| address.saturating_sub(self.base).min(self.length);
+        let (first, last) = (offset(stale.start.saturating_sub(2)) & !1, offset(stale.end));
+        for at in (first..last).step_by(2) {
+            if let Some(Some(page)) = self.pages.get_mut((at / PAGE) as usize) {
+                page.forget(at % PAGE);
+            }
+        }
     }
     fn forget_all(&mut self) {
         self.pages.iter_mut().for_each(|page| *page = None);
@@ -121,9 +130,8 @@ impl Code {
         true
     }
 
-    /// Drops what was decoded from `stale`.
+    /// Drops what was decoded from `stale`, a part of RAM.
     pub fn forget(&mut self, stale: &Range<u32>) {
-        self.flash.forget(stale);
         self.ram.forget(stale);
     }
 
@@ -157,7 +165,7 @@ fn decode_at(memory: &Memory, address: u32, in_it: bool) -> Option<Inst> {
 /// A literal in flash cannot change, so loading it is a move, as long as nothing restricts reading it.
 fn fold_literal(memory: &Memory, inst: Inst) -> Inst {
     let in_flash = inst.imm.wrapping_sub(memory.flash_base) < memory.flash.len() as u32;
-    if inst.op != Op::LdrLit || !memory.direct || !in_flash || inst.imm & 3 != 0 {
+    if inst.op != Op::LdrLit || !memory.fold_literals || !in_flash || inst.imm & 3 != 0 {
         return inst;
     }
     match memory.read(inst.imm) {

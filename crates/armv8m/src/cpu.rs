@@ -5,11 +5,14 @@ use std::sync::Arc;
 use crate::bus::Bus;
 use crate::code::{Code, Page, Place};
 use crate::config::Config;
-use crate::core::{Core, Sleep};
 use crate::exec;
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
+use crate::state::{Core, Sleep};
+
+/// LR after reset: a reset handler that returns faults.
+const LR_AT_RESET: u32 = 0xFFFF_FFFF;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,19 @@ pub struct Cpu {
     config: Config,
 }
 
+impl std::fmt::Debug for Cpu {
+    /// Where the processor is; memory and decoded code are left out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cpu")
+            .field("pc", &format_args!("{:#010x}", self.core.pc))
+            .field("sp", &format_args!("{:#010x}", self.core.r[13]))
+            .field("lr", &format_args!("{:#010x}", self.core.r[14]))
+            .field("xpsr", &format_args!("{:#010x}", self.core.xpsr()))
+            .field("cycles", &self.core.cycles)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why the inner loop stopped.
 enum Pause {
     /// The program counter left the window, or somebody wants attention.
@@ -73,6 +89,7 @@ impl Cpu {
             ram_base: config.ram_base,
             ram: vec![0; config.ram_size].into_boxed_slice(),
             direct: true,
+            fold_literals: true,
             code_start: 0,
             code_len: 0,
         };
@@ -89,6 +106,7 @@ impl Cpu {
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| vectors[at + i]));
         let (sp, pc) = (word(0), word(4));
         self.core.r[13] = sp & !3;
+        self.core.r[14] = LR_AT_RESET;
         self.core.pc = pc & !1;
         self.core.thumb = pc & 1 != 0;
         Ok(())
@@ -104,9 +122,8 @@ impl Cpu {
             {
                 return exit;
             }
-            match self.stretch(bus) {
-                Some(exit) => return exit,
-                None => {}
+            if let Some(exit) = self.stretch(bus) {
+                return exit;
             }
         }
     }
@@ -194,7 +211,7 @@ impl Cpu {
         if let Some(stale) = core.stale.take() {
             self.code.forget(&stale);
         }
-        if std::mem::take(&mut core.permissions_changed) {
+        if std::mem::take(&mut core.folded_literals_stale) {
             self.code.forget_all();
         }
         core.advance_systick();
@@ -278,6 +295,14 @@ fn run_page(
     }
 }
 
+/// ITAdvance: the condition's low bit and the mask move up by one; an empty mask ends the block.
+fn after(it: u8) -> u8 {
+    const CONDITION: u8 = 0xE0;
+    const SHIFTED: u8 = 0x1F;
+    const REST: u8 = 0x07;
+    if it & REST == 0 { 0 } else { it & CONDITION | it << 1 & SHIFTED }
+}
+
 /// What becomes of an instruction when ITSTATE is not zero.
 enum Conditional<'a> {
     Run(&'a Inst),
@@ -303,8 +328,8 @@ impl Core {
             return Conditional::Decode(true);
         }
         let condition = self.it >> 4;
-        self.it = if self.it & 7 == 0 { 0 } else { self.it & 0xE0 | self.it << 1 & 0x1F };
-        if self.holds(condition) {
+        self.it = after(self.it);
+        if self.holds(condition) || inst.op == Op::Bkpt {
             return Conditional::Run(inst);
         }
         self.pc = self.pc.wrapping_add(u32::from(inst.len));
@@ -345,7 +370,7 @@ impl Core {
         let memory = std::mem::replace(&mut self.memory, Memory::empty());
         let mut fresh = Core::new(config, memory);
         fresh.cycles = self.cycles;
-        fresh.memory.direct = true;
+        (fresh.memory.direct, fresh.memory.fold_literals) = (true, true);
         (fresh.memory.code_start, fresh.memory.code_len) = (0, 0);
         std::mem::swap(&mut fresh.nvic, &mut self.nvic);
         fresh.nvic.reset();

@@ -1,10 +1,10 @@
-//! Exception entry and return (Arm ARM B3.18 to B3.22).
+//! Exception entry and return.
 
-use crate::core::{Core, Sleep};
 use crate::fault::{Event, Fault, cfsr, hfsr};
 use crate::nvic::{NO_PRIORITY, number};
+use crate::state::{Core, Sleep};
 
-/// Bits of an EXC_RETURN value (B3.22).
+/// Bits of an EXC_RETURN value.
 mod exc_return {
     pub const PREFIX: u32 = 0xFFFF_FF80;
     /// Secure stack; never set here.
@@ -28,6 +28,8 @@ const FRAME: u32 = 0x20;
 const EXTENDED_FRAME: u32 = 0x68;
 /// RETPSR bit 9: the stack pointer was moved down by four to align the frame.
 const REALIGNED: u32 = 1 << 9;
+/// RETPSR's exception number.
+const IPSR: u32 = 0x1FF;
 
 impl Core {
     /// Recomputes the priority of running code from what is active and the mask registers.
@@ -102,7 +104,8 @@ impl Core {
         self.attention();
     }
 
-    fn may_preempt(&self, number: u16) -> bool {
+    /// Whether `number` is enabled and of higher priority than running code.
+    pub fn may_preempt(&self, number: u16) -> bool {
         self.nvic.enabled.contains(number)
             && self.nvic.group(self.nvic.priority(number)) < self.execution_priority
     }
@@ -131,7 +134,7 @@ impl Core {
         }
     }
 
-    /// A fault while entering `original` goes first if its priority is higher; the other one stays pending (B3.24).
+    /// A fault while entering `original` goes first if its priority is higher; the other one stays pending.
     fn derived(&mut self, original: u16, fault: &Fault) -> u16 {
         self.scb.note_fault(fault, self.pc, self.r[14]);
         let Some(derived) = self.escalate(fault.exception) else {
@@ -289,9 +292,10 @@ impl Core {
         }
         let privileged = !to_thread || !self.unprivileged;
         let [r0, r1, r2, r3, r12, lr, pc, psr] = self.unstack_words(frame, privileged)?;
-        if (psr & 0x1FF == 0) != to_thread {
+        if (psr & IPSR == 0) != to_thread {
             return Err(Fault::usage(cfsr::INVPC));
         }
+        self.clear_fp_on_return();
         let extended = value & exc_return::FTYPE == 0;
         if extended {
             self.pop_fp(frame + FRAME, privileged)?;
@@ -299,15 +303,15 @@ impl Core {
         self.fpu.active = extended;
         [self.r[0], self.r[1], self.r[2], self.r[3]] = [r0, r1, r2, r3];
         (self.r[12], self.r[14], self.pc) = (r12, lr, pc & !1);
-        self.ipsr = (psr & 0x1FF) as u16;
+        self.ipsr = (psr & IPSR) as u16;
         self.set_apsr(psr);
         self.set_epsr(psr);
         let size = if extended { EXTENDED_FRAME } else { FRAME };
         let sp = frame.wrapping_add(size) | (psr & REALIGNED) >> 7;
         if from_psp {
-            self.set_psp(sp)
+            self.set_psp(sp);
         } else {
-            self.set_msp(sp)
+            self.set_msp(sp);
         }
         self.resume(to_thread, from_psp);
         Ok(())

@@ -1,4 +1,4 @@
-//! What can stop an instruction, and the fault status bits it leaves (Arm ARM B3.18, D1.2.7 CFSR, HFSR).
+//! What can stop an instruction, and the fault status bits it leaves (Arm ARM: CFSR, HFSR).
 
 use crate::nvic::number;
 

@@ -1,16 +1,26 @@
-//! The floating-point unit's registers and its part in exception frames (Arm ARM B3.20, B3.21).
+//! The floating-point unit's registers and its part in exception frames.
 
-use crate::core::Core;
 use crate::fault::{Event, Fault, cfsr};
+use crate::nvic::number;
+use crate::state::Core;
 
 /// Bits of FPCCR.
 pub(crate) mod fpccr {
     pub const ASPEN: u32 = 1 << 31;
     pub const LSPEN: u32 = 1 << 30;
+    pub const CLRONRET: u32 = 1 << 28;
+    pub const UFRDY: u32 = 1 << 10;
+    pub const MONRDY: u32 = 1 << 8;
+    pub const BFRDY: u32 = 1 << 6;
+    pub const MMRDY: u32 = 1 << 5;
+    pub const HFRDY: u32 = 1 << 4;
+    pub const THREAD: u32 = 1 << 3;
     pub const USER: u32 = 1 << 1;
     pub const LSPACT: u32 = 1 << 0;
+    /// What the owner of a lazily saved frame was and could have done.
+    pub const CONTEXT: u32 = UFRDY | MONRDY | BFRDY | MMRDY | HFRDY | THREAD | USER;
     /// Everything software may write.
-    pub const WRITABLE: u32 = 0xF000_07FB;
+    pub const WRITABLE: u32 = 0xD000_057B;
 }
 
 /// FPSCR bits that FPDSCR sets the defaults of: AHP, DN, FZ, RMode.
@@ -81,6 +91,27 @@ impl Core {
         Ok(())
     }
 
+    /// FPCCR.CLRONRET: what a handler leaves in the unit is not for those it returns to.
+    pub fn clear_fp_on_return(&mut self) {
+        let lazy = self.fpu.fpccr & fpccr::LSPACT != 0;
+        if self.fpu.active && !lazy && self.fpu.fpccr & fpccr::CLRONRET != 0 {
+            self.fpu.s[..16].fill(0);
+            self.fpu.fpscr = 0;
+        }
+    }
+
+    /// UpdateFPCCR: the interrupted context's mode, and which faults it could have taken.
+    fn fp_context(&self) -> u32 {
+        let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        bit(!self.privileged(), fpccr::USER)
+            | bit(!self.in_handler_mode(), fpccr::THREAD)
+            | bit(self.execution_priority > -1, fpccr::HFRDY)
+            | bit(self.may_preempt(number::MEM_MANAGE), fpccr::MMRDY)
+            | bit(self.may_preempt(number::BUS_FAULT), fpccr::BFRDY)
+            | bit(self.may_preempt(number::USAGE_FAULT), fpccr::UFRDY)
+            | bit(self.scb.monitor_enabled() && self.may_preempt(number::DEBUG_MONITOR), fpccr::MONRDY)
+    }
+
     /// Stacks the floating-point part of a frame at `address`, now or lazily.
     pub fn push_fp(&mut self, address: u32) -> Result<(), Fault> {
         if !self.scb.fp_allowed(self.privileged()) {
@@ -88,8 +119,7 @@ impl Core {
         }
         if self.fpu.fpccr & fpccr::LSPEN != 0 {
             self.fpu.fpcar = address & !7;
-            let user = if self.privileged() { 0 } else { fpccr::USER };
-            self.fpu.fpccr = self.fpu.fpccr & !fpccr::USER | user | fpccr::LSPACT;
+            self.fpu.fpccr = self.fpu.fpccr & !fpccr::CONTEXT | self.fp_context() | fpccr::LSPACT;
             return Ok(());
         }
         let words = self.fpu.frame_words();

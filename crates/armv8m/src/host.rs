@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::core::Flags;
 use crate::cpu::Cpu;
-use crate::fault::Faults;
+use crate::fault::{Event, Fault, Faults, cfsr};
+use crate::state::Flags;
 
 /// A register by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,12 @@ impl Cpu {
         if let Err(event) = self.core.branch_exchange(self.core.r[14]) {
             self.core.raise(event);
         }
+    }
+
+    /// Ends a call that trapped as if nothing were there: the application sees an instruction bus fault at the trapped
+    /// address.
+    pub fn refuse_trap(&mut self) {
+        self.core.raise(Event::Fault(Fault::bus(cfsr::IBUSERR, 0)));
     }
 
     /// Whether a handler runs.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::bus::{Bus, Width, Wires};
-use crate::core::Core;
 use crate::fault::Event;
+use crate::state::Core;
 
 /// Private peripherals: inside the processor.
 const PRIVATE: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;
@@ -16,6 +16,8 @@ pub(crate) struct Memory {
     pub ram: Box<[u8]>,
     /// Accesses need no checks beyond their range: the MPU is off and unaligned accesses are allowed.
     pub direct: bool,
+    /// The MPU was never enabled since reset: nothing can forbid reading a literal.
+    pub fold_literals: bool,
     /// RAM offsets that hold decoded code lie in `code_start .. code_start + code_len`.
     pub code_start: usize,
     pub code_len: usize,
@@ -37,6 +39,7 @@ impl Memory {
             ram_base: 0,
             ram: Box::from([]),
             direct: false,
+            fold_literals: false,
             code_start: 0,
             code_len: 0,
         }
@@ -130,7 +133,11 @@ impl Core {
         if PRIVATE.contains(&address) {
             return self.read_private(address, width, privileged);
         }
-        self.with_wires(|wires| bus.read(address, width, wires)).ok_or(Event::precise(address))
+        match self.with_wires(|wires| bus.read(address, width, wires)) {
+            Some(value) => Ok(width.cut(value)),
+            None if self.ignores_bus_faults() => Ok(0),
+            None => Err(Event::precise(address)),
+        }
     }
 
     /// Every write that is not a plain one.
@@ -153,20 +160,35 @@ impl Core {
         if PRIVATE.contains(&address) {
             return self.write_private(address, width, value, privileged);
         }
-        self.with_wires(|wires| bus.write(address, width, value, wires)).ok_or(Event::precise(address))
+        if self.plain_memory(address, width) {
+            return self.flash_is_read_only(address);
+        }
+        match self.with_wires(|wires| bus.write(address, width, width.cut(value), wires)) {
+            None if !self.ignores_bus_faults() => Err(Event::precise(address)),
+            _ => Ok(()),
+        }
     }
 
     fn check_access(&self, address: u32, width: Width, privileged: bool, write: bool) -> Result<(), Event> {
         let misaligned = address & (width.bytes() - 1) != 0;
-        if misaligned && (self.scb.traps_unaligned() || !self.plain_memory(address)) {
+        if misaligned && (self.scb.traps_unaligned() || !self.plain_memory(address, width)) {
             return Err(Event::UNALIGNED);
         }
         self.mpu_check(address, width.bytes(), privileged, write)
     }
 
-    /// Whether `address` lies in flash or RAM, where unaligned accesses are possible.
-    fn plain_memory(&self, address: u32) -> bool {
-        self.memory.slice(address, 1).is_some()
+    /// Whether an access stays in flash or in RAM, where it may be unaligned.
+    fn plain_memory(&self, address: u32, width: Width) -> bool {
+        self.memory.slice(address, width.bytes() as usize).is_some()
+    }
+
+    fn flash_is_read_only(&self, address: u32) -> Result<(), Event> {
+        if self.ignores_bus_faults() { Ok(()) } else { Err(Event::precise(address)) }
+    }
+
+    /// CCR.BFHFNMIGN: handlers at negative priority may probe addresses.
+    fn ignores_bus_faults(&self) -> bool {
+        self.scb.ignores_bus_faults() && self.execution_priority < 0
     }
 
     /// Marks decoded code at `address` as stale if there is any.

@@ -1,9 +1,9 @@
-//! The memory protection unit (PMSAv8, Arm ARM B6) and the memory map's never-execute regions (B7).
+//! The memory protection unit (PMSAv8) and the memory map's never-execute regions.
 
 use std::ops::Range;
 
-use crate::core::Core;
 use crate::fault::{Event, Fault, cfsr};
+use crate::state::Core;
 
 const REGIONS: usize = 8;
 const ENABLE: u32 = 1 << 0;
@@ -178,7 +178,7 @@ impl Core {
             .try_for_each(|word| self.mpu_check(address.wrapping_add(word * 4), 4, privileged, write))
     }
 
-    /// The TT instruction's answer (B8.4 without security): region, its validity, read and write permission.
+    /// The TT instruction's answer (without security): region, its validity, read and write permission.
     pub fn test_target(&self, address: u32, unprivileged: bool) -> u32 {
         let access = self.access(address, self.privileged() && !unprivileged);
         let region = access.region.map_or(0, |r| u32::from(r) | 1 << 16);

@@ -1,8 +1,8 @@
-//! Interrupt and exception state: pending, active, enabled, priorities (Arm ARM B3.9, B3.13, D1.2 NVIC registers).
+//! Interrupt and exception state: pending, active, enabled, priorities (Arm ARM: NVIC registers).
 
 use crate::config::Config;
 
-/// Exception numbers (B3.8).
+/// Exception numbers.
 pub(crate) mod number {
     pub const NMI: u16 = 2;
     pub const HARD_FAULT: u16 = 3;
@@ -123,7 +123,9 @@ impl Nvic {
         self.priority.fill(0);
         self.prigroup = 0;
         let high: Vec<u16> = self.level.iter().collect();
-        high.into_iter().for_each(|line| self.pending.insert(line));
+        for line in high {
+            self.pending.insert(line);
+        }
     }
 
     pub fn interrupts(&self) -> u16 {
@@ -132,7 +134,7 @@ impl Nvic {
 
     /// The exception number of external interrupt `irq`, if it is configured.
     pub fn external(&self, irq: u16) -> Option<u16> {
-        (irq < self.interrupts).then_some(irq + number::EXTERNAL)
+        (irq < self.interrupts).then(|| irq + number::EXTERNAL)
     }
 
     pub fn pend(&mut self, number: u16) {
@@ -153,11 +155,12 @@ impl Nvic {
         }
     }
 
+    /// A rising edge pends even while the handler runs; a high level pends again whenever it does not.
     pub fn set_level(&mut self, irq: u16, high: bool) {
         let Some(number) = self.external(irq) else { return };
         let was = self.level.contains(number);
         self.level.put(number, high);
-        if high && !was && !self.active.contains(number) {
+        if high && !was {
             self.pend(number);
         }
     }
@@ -186,7 +189,7 @@ impl Nvic {
         }
     }
 
-    /// The part of a priority that decides pre-emption (AIRCR.PRIGROUP, B3.13).
+    /// The part of a priority that decides pre-emption (AIRCR.PRIGROUP).
     pub fn group(&self, priority: i16) -> i16 {
         if priority < 0 { priority } else { priority & !((2i16 << self.prigroup) - 1) }
     }

@@ -65,7 +65,7 @@ impl Inst {
     }
 }
 
-/// The opcode numbers the data-processing encodings use (Arm ARM C2.3.1), kept in `Inst::a`.
+/// The opcode numbers the data-processing encodings use, kept in `Inst::a`.
 pub(crate) mod alu {
     pub const AND: u8 = 0;
     pub const BIC: u8 = 1;

@@ -1,8 +1,8 @@
 //! The private peripheral bus, 0xE0000000 to 0xE00FFFFF: who answers at which address.
 
 use crate::bus::Width;
-use crate::core::Core;
 use crate::fault::Event;
+use crate::state::Core;
 
 const STIR: u32 = 0xE000_EF00;
 const DWT_CTRL: u32 = 0xE000_1000;
@@ -41,7 +41,8 @@ impl Core {
         value: u32,
         privileged: bool,
     ) -> Result<(), Event> {
-        if !privileged && !(address == STIR && self.scb.user_may_pend()) {
+        let allowed = privileged || (address == STIR && self.scb.user_may_pend());
+        if !allowed {
             return Err(Event::precise(address));
         }
         match (width, address) {

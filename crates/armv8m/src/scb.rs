@@ -1,16 +1,17 @@
-//! The System Control Block's own registers (Arm ARM D1.2).
+//! The System Control Block's own registers.
 
-use crate::core::Core;
 use crate::fault::{Fault, Faults, cfsr};
 use crate::nvic::number;
+use crate::state::Core;
 
 mod ccr {
     pub const RESET: u32 = 1 << 9 | 1 << 0;
     pub const USERSETMPEND: u32 = 1 << 1;
     pub const UNALIGN_TRP: u32 = 1 << 3;
     pub const DIV_0_TRP: u32 = 1 << 4;
+    pub const BFHFNMIGN: u32 = 1 << 8;
     pub const STKOFHFNMIGN: u32 = 1 << 10;
-    pub const WRITABLE: u32 = USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | 1 << 8 | STKOFHFNMIGN | 1 << 18;
+    pub const WRITABLE: u32 = USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | BFHFNMIGN | STKOFHFNMIGN | 1 << 18;
 }
 
 /// SCR bits: SLEEPONEXIT and SEVONPEND.
@@ -76,6 +77,9 @@ impl Scb {
     }
     pub fn traps_division_by_zero(&self) -> bool {
         self.ccr & ccr::DIV_0_TRP != 0
+    }
+    pub fn ignores_bus_faults(&self) -> bool {
+        self.ccr & ccr::BFHFNMIGN != 0
     }
     pub fn ignores_limits(&self) -> bool {
         self.ccr & ccr::STKOFHFNMIGN != 0
@@ -195,7 +199,9 @@ impl Core {
     fn write_mpu(&mut self, offset: u32, value: u32) {
         self.mpu.write(offset, value);
         self.update_direct();
-        self.permissions_changed = true;
+        if self.mpu.enabled() && std::mem::take(&mut self.memory.fold_literals) {
+            self.folded_literals_stale = true;
+        }
     }
 
     fn icsr(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! The SysTick timer (Arm ARM B11), kept as arithmetic on the cycle count: nothing runs while nobody looks.
+//! The SysTick timer, kept as arithmetic on the cycle count: nothing runs while nobody looks.
 
 const ENABLE: u32 = 1 << 0;
 const TICKINT: u32 = 1 << 1;

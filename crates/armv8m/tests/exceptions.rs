@@ -698,6 +698,32 @@ fn code_that_overwrites_the_instruction_after_itself_runs_the_new_one() {
 }
 
 #[test]
+fn data_beside_code_in_ram_may_change_without_disturbing_it() {
+    let program = &[
+        0x4C07, // ldr r4, [pc, #28]
+        0x4D08, // ldr r5, [pc, #32]
+        0x4E08, // ldr r6, [pc, #32]
+        0x602E, // str r6, [r5, #0]
+        0x2000, // movs r0, #0
+        0xF240, 0x37E8, // movw r7, #1000
+        // again:
+        0x47A0, // blx r4
+        0x606F, // str r7, [r5, #4]
+        0xF805, 0x7C01, // strb.w r7, [r5, #-1]
+        0xF8C5, 0x77FC, // str.w r7, [r5, #2044]
+        0x3F01, // subs r7, #1
+        0xD1F7, // bne.n 800040e <again>
+        0xBE01, // bkpt 0x0001
+        0x0801, 0x2000, // .word 0x20000801
+        0x0800, 0x2000, // .word 0x20000800
+        0x3001, 0x4770, // .word 0x47703001
+    ];
+    let mut cpu = Image::new(program).boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(r(&cpu, 0), 1000);
+}
+
+#[test]
 fn the_host_may_patch_flash_of_one_processor_only() {
     let image = Image::new(&[0x2001, 0xBE01]); // movs r0, #1; bkpt #1
     let (mut one, mut other) = (image.boot(), image.boot());
@@ -708,4 +734,147 @@ fn the_host_may_patch_flash_of_one_processor_only() {
         assert_eq!(run_to_breakpoint(cpu), 1);
     }
     assert_eq!((r(&one, 0), r(&other, 0)), (5, 1));
+}
+
+#[test]
+fn interrupts_that_are_not_configured_are_ignored() {
+    let mut cpu = Image::new(&[0xBE01]).boot();
+    for irq in [126, 480, u16::MAX] {
+        cpu.pend_interrupt(irq);
+        cpu.set_level(irq, true);
+        cpu.clear_pending(irq);
+        assert!(!cpu.is_pending(irq) && !cpu.is_enabled(irq) && !cpu.is_active(irq));
+    }
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+}
+
+#[test]
+fn a_line_that_rises_while_its_handler_runs_pends_even_if_it_falls_again() {
+    let mut image = Image::new(IDLE);
+    image.handler(16, &[0xBE10, 0x4770]); // bkpt #16; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(cpu.run(&mut EmptyBus, 20), Exit::Budget);
+    cpu.pend_interrupt(0);
+    assert_eq!(run_to_breakpoint(&mut cpu), 16);
+    cpu.set_level(0, true);
+    cpu.set_level(0, false);
+    assert!(cpu.is_active(0) && cpu.is_pending(0));
+    cpu.clear_pending(0);
+    assert!(!cpu.is_pending(0));
+}
+
+#[test]
+fn a_breakpoint_in_an_it_block_ignores_the_condition() {
+    // cmp r0, r0; it ne; bkpt #5
+    let mut cpu = Image::new(&[0x4280, 0xBF18, 0xBE05]).boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 5);
+}
+
+#[test]
+fn a_processor_may_move_between_threads() {
+    let mut cpu = Image::new(&[0xBE07]).boot();
+    let stopped = std::thread::spawn(move || run_to_breakpoint(&mut cpu));
+    assert_eq!(stopped.join().unwrap(), 7);
+}
+
+#[test]
+fn an_nmi_ignores_every_mask_and_faultmask_survives_it() {
+    let program = &[
+        0xB673, // cpsid if
+        0x4805, // ldr r0, [pc, #20]
+        0xF04F, 0x4100, // mov.w r1, #2147483648
+        0x6001, // str r1, [r0, #0]
+        0xF3EF, 0x8213, // mrs r2, FAULTMASK
+        0xB661, // cpsie f
+        0xF3EF, 0x8310, // mrs r3, PRIMASK
+        0xBE01, // bkpt 0x0001
+        0x0000, // .short 0x0000
+        0xED04, 0xE000, // .word 0xe000ed04
+    ];
+    let mut image = Image::new(program);
+    image.handler(2, &[0x2505, 0x4770]); // movs r5, #5; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!([2, 3, 5].map(|n| r(&cpu, n)), [1, 1, 5]);
+}
+
+#[test]
+fn returning_from_any_other_handler_clears_faultmask() {
+    let program = &[
+        0xDF00, // svc 0
+        0xF3EF, 0x8213, // mrs r2, FAULTMASK
+        0xBE01, // bkpt 0x0001
+    ];
+    let mut image = Image::new(program);
+    image.handler(11, &[0xB671, 0x4770]); // cpsid f; bx lr
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 1);
+    assert_eq!(r(&cpu, 2), 0);
+}
+
+#[test]
+fn sleep_on_exit_sleeps_when_the_last_handler_returns() {
+    let program = &[
+        0x4802, // ldr r0, [pc, #8]
+        0x2102, // movs r1, #2
+        0x6001, // str r1, [r0, #0]
+        0xDF00, // svc 0
+        0xBE01, // bkpt 0x0001
+        0x0000, // .short 0x0000
+        0xED10, 0xE000, // .word 0xe000ed10
+    ];
+    let mut image = Image::new(program);
+    image.handler(11, &[0x4770]);
+    let mut cpu = image.boot();
+    assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::WaitForInterrupt);
+    assert!(!cpu.in_handler_mode());
+}
+
+#[test]
+fn with_sevonpend_an_interrupt_that_is_not_enabled_is_an_event() {
+    for (scr, woken) in [(0x2110, true), (0x2100, false)] {
+        // ldr r0, [pc, #12]; movs r1, #scr; str r1, [r0]; wfe; bkpt #1
+        let program = [0x4803, scr, 0x6001, 0xBF20, 0xBE01, 0, 0, 0, 0xED10, 0xE000];
+        let mut cpu = Image::new(&program).boot();
+        assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::WaitForEvent);
+        cpu.pend_interrupt(5);
+        let exit = cpu.run(&mut EmptyBus, 100);
+        assert_eq!(matches!(exit, Exit::Breakpoint { .. }), woken, "{exit:?}");
+    }
+}
+
+#[test]
+fn active_and_pending_system_exceptions_show_in_their_registers() {
+    let program = &[
+        0xB672, // cpsid i
+        0x4806, // ldr r0, [pc, #24]
+        0xF04F, 0x51A0, // mov.w r1, #335544320
+        0x6001, // str r1, [r0, #0]
+        0x6802, // ldr r2, [r0, #0]
+        0xF04F, 0x6120, // mov.w r1, #167772160
+        0x6001, // str r1, [r0, #0]
+        0x6803, // ldr r3, [r0, #0]
+        0xB662, // cpsie i
+        0xDF00, // svc 0
+        0xBE01, // bkpt 0x0001
+        0x0000, // .short 0x0000
+        0xED04, 0xE000, // .word 0xe000ed04
+    ];
+    let mut image = Image::new(program);
+    image.handler(
+        11,
+        &[
+            0x4801, // ldr r0, [pc, #4]
+            0x6801, // ldr r1, [r0, #0]
+            0x6A02, // ldr r2, [r0, #32]
+            0xBE0B, // bkpt 0x000b
+            0xED04, 0xE000, // .word 0xe000ed04
+        ],
+    );
+    let mut cpu = image.boot();
+    assert_eq!(run_to_breakpoint(&mut cpu), 11);
+    assert_eq!(r(&cpu, 3), 0, "both were cleared again");
+    assert_eq!(word(&cpu, STACK - 32 + 8), 1 << 28 | 1 << 26 | 14 << 12, "PendSV goes before SysTick");
+    assert_eq!(r(&cpu, 1), 0x80B, "RETTOBASE, VECTACTIVE");
+    assert_eq!(r(&cpu, 2), 1 << 7, "SVCALLACT");
 }

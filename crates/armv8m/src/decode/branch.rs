@@ -1,4 +1,4 @@
-//! Branches and the miscellaneous control group (Arm ARM C2.2.7, C2.3.4).
+//! Branches and the miscellaneous control group.
 
 use super::{Site, bit, bits, narrow, sign_extend};
 use crate::op::{Inst, Op};
@@ -87,7 +87,7 @@ fn control(h: u32, l: u32) -> Inst {
 fn barrier(l: u32) -> Inst {
     match bits(l, 7, 4) {
         2 => Inst::of(Op::Clrex),
-        4 | 5 | 6 => Inst::of(Op::Barrier),
+        4..=6 => Inst::of(Op::Barrier),
         _ => Inst::of(Op::Undefined),
     }
 }

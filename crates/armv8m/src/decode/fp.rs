@@ -1,4 +1,4 @@
-//! Floating-point encodings (Arm ARM C2.3.12 to C2.3.16).
+//! Floating-point encodings.
 //!
 //! `d`, `n` and `m` are S register numbers. Instructions of the unit that do not exist still need the unit enabled, so
 //! they are [`Op::FpUndefined`], not [`Op::Undefined`].

@@ -30,7 +30,7 @@ impl Site {
     }
 }
 
-/// True when `first` starts a 32-bit instruction (Arm ARM C2.2).
+/// True when `first` starts a 32-bit instruction.
 pub(crate) fn is_wide(first: u16) -> bool {
     first >= 0xE800
 }

@@ -1,4 +1,4 @@
-//! 16-bit encodings except loads and stores (Arm ARM C2.2.1 to C2.2.6).
+//! 16-bit encodings except loads and stores.
 
 use super::{Site, bit, bits, branch, narrow_memory};
 use crate::op::{Inst, Op, alu, shift};
@@ -82,7 +82,7 @@ fn data_processing(site: Site, h: u32) -> Inst {
     }
 }
 
-/// ADD, CMP, MOV on any register; BX and BLX (C2.2.3).
+/// ADD, CMP, MOV on any register; BX and BLX.
 fn special(site: Site, h: u32) -> Inst {
     let (d, m) = (bits(h, 7, 7) << 3 | bits(h, 2, 0), bits(h, 6, 3));
     match bits(h, 9, 8) {
@@ -124,7 +124,7 @@ fn exchange(h: u32, m: u32) -> Inst {
     Inst::of(if bit(h, 7) { Op::Blx } else { Op::Bx }).m(m)
 }
 
-/// C2.2.6.
+/// Whatever has 1011 on top.
 fn miscellaneous(site: Site, h: u32) -> Inst {
     let (d, m) = (bits(h, 2, 0), bits(h, 5, 3));
     match bits(h, 11, 8) {

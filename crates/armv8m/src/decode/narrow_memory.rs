@@ -1,4 +1,4 @@
-//! 16-bit loads and stores (Arm ARM C2.2.4, C2.2.5).
+//! 16-bit loads and stores.
 
 use super::{Site, bit, bits};
 use crate::op::{Inst, Op};

@@ -1,4 +1,4 @@
-//! 32-bit encodings: the first split, and data processing with immediates (Arm ARM C2.3).
+//! 32-bit encodings: the first split, and data processing with immediates.
 
 use super::{Site, bit, bits, branch, fp, wide_memory, wide_register};
 use crate::op::{Inst, Op, alu, carry};
@@ -28,7 +28,7 @@ fn coprocessor(site: Site, h: u32, l: u32) -> Inst {
     }
 }
 
-/// T32ExpandImm_C (C2.3.5): the constant and what it does to the carry.
+/// T32ExpandImm_C: the constant and what it does to the carry.
 fn expand(h: u32, l: u32) -> (u32, u8) {
     let packed = bits(h, 10, 10) << 11 | bits(l, 14, 12) << 8 | bits(l, 7, 0);
     let byte = packed & 0xFF;
@@ -99,7 +99,7 @@ fn immediate_flags(code: u8, n: u32, value: u32) -> Inst {
     }
 }
 
-/// Plain binary immediates: wide ADD and SUB, MOVW, MOVT, bit fields, saturation (C2.3.3).
+/// Plain binary immediates: wide ADD and SUB, MOVW, MOVT, bit fields, saturation.
 fn plain_immediate(site: Site, h: u32, l: u32) -> Inst {
     let (n, d) = (bits(h, 3, 0), bits(l, 11, 8));
     let imm12 = bits(h, 10, 10) << 11 | bits(l, 14, 12) << 8 | bits(l, 7, 0);

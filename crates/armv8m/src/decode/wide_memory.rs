@@ -1,7 +1,10 @@
-//! 32-bit loads and stores (Arm ARM C2.3.2, C2.3.6).
+//! 32-bit loads and stores.
 
 use super::{Site, bit, bits};
 use crate::op::{Inst, Op, kind, mode};
+
+/// SG, which does nothing where there is no secure memory to enter.
+const SECURE_GATEWAY: (u32, u32) = (0xE97F, 0xE97F);
 
 /// LDM, STM and their descending forms.
 pub(super) fn multiple(h: u32, l: u32) -> Inst {
@@ -30,6 +33,9 @@ pub(super) fn multiple(h: u32, l: u32) -> Inst {
 /// LDRD, STRD, exclusives, acquire and release, table branches, TT.
 pub(super) fn dual_or_exclusive(site: Site, h: u32, l: u32) -> Inst {
     let (p, w) = (bit(h, 8), bit(h, 5));
+    if (h, l) == SECURE_GATEWAY {
+        return Inst::of(Op::Nop);
+    }
     match (p, w) {
         (false, false) if !bit(h, 7) => exclusive(h, l),
         (false, false) => exclusive_or_table(site, h, l),

@@ -1,4 +1,4 @@
-//! 32-bit data processing on registers, multiplies and the DSP extension (Arm ARM C2.3.7 to C2.3.11).
+//! 32-bit data processing on registers, multiplies and the DSP extension.
 
 use super::wide::known;
 use super::{bit, bits};

@@ -1,8 +1,8 @@
-//! Arithmetic, logic and shifts (Arm ARM E1: AddWithCarry, Shift_C and what is built on them).
+//! Arithmetic, logic and shifts (Arm ARM: AddWithCarry, Shift_C and what is built on them).
 
-use crate::core::Core;
 use crate::fault::Event;
 use crate::op::{Inst, Op, alu, carry, shift};
+use crate::state::Core;
 
 /// AddWithCarry: the sum, the carry, and the overflow in bit 31.
 fn add_with_carry(x: u32, y: u32, carry_in: bool) -> (u32, bool, u32) {
@@ -159,9 +159,7 @@ impl Core {
     }
 
     fn saturation_operand(&self, i: &Inst) -> i64 {
-        i64::from(
-            shift_c(self.reg(i.n), i.s, u32::from(i.a).max(u32::from(i.s != shift::LSL)), false).0 as i32,
-        )
+        i64::from(shift_c(self.reg(i.n), i.s, u32::from(i.a), false).0 as i32)
     }
 
     pub(super) fn saturate_signed(&mut self, i: &Inst) {

@@ -1,11 +1,11 @@
 //! Branches that depend on a value.
 
 use crate::bus::Bus;
-use crate::core::Core;
 use crate::fault::Event;
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
-/// In handler mode, branching from here up by BX or a load is an exception return (B3.22).
+/// In handler mode, branching from here up by BX or a load is an exception return.
 const EXC_RETURN_MIN: u32 = 0xFF00_0000;
 
 impl Core {

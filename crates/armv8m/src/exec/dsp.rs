@@ -1,7 +1,7 @@
-//! The DSP extension: parallel and saturating arithmetic, packing, halfword multiplies (Arm ARM C2.4).
+//! The DSP extension: parallel and saturating arithmetic, packing, halfword multiplies.
 
-use crate::core::Core;
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
 /// `Inst::a` of a parallel operation, as encoded.
 mod parallel {
@@ -108,7 +108,7 @@ impl Core {
             }
             value |= (finish(exact, bits, i.s) as u32 & ((1 << bits) - 1)) << (index * bits);
         }
-        if i.s & 3 == 0 {
+        if i.s & (prefix::SATURATE | prefix::HALVE) == 0 {
             self.ge = ge;
         }
         self.set_reg(i.d, value);

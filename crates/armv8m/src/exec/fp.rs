@@ -2,10 +2,10 @@
 
 use super::memory::require_aligned;
 use crate::bus::Bus;
-use crate::core::Core;
 use crate::fault::Event;
 use crate::float::{Rounding, Unit, directed, negate};
 use crate::op::{Inst, Op, fp, mode};
+use crate::state::Core;
 
 /// FPSCR's cumulative flags.
 const FLAGS: u32 = 0x9F;
@@ -122,9 +122,9 @@ impl Core {
         let (m, unsigned, rounding) = (self.s(i.m), i.a != 0, self.rounding(i.s));
         let value = self.with_unit(|unit| {
             if i.k == 0 {
-                unit.to_fixed(m, 32, 0, unsigned, rounding)
+                unit.float_to_fixed(m, 32, 0, unsigned, rounding)
             } else {
-                unit.from_fixed(if unsigned { i64::from(m) } else { i64::from(m as i32) }, 0)
+                unit.fixed_to_float(if unsigned { i64::from(m) } else { i64::from(m as i32) }, 0)
             }
         });
         self.set_s(i.d, value);
@@ -137,10 +137,10 @@ impl Core {
         let integer = if unsigned { (integer as u64 >> spare) as i64 } else { integer >> spare };
         let value = self.with_unit(|unit| {
             if i.s != 0 {
-                return unit.to_fixed(value, width, i.imm, unsigned, Rounding::Zero);
+                return unit.float_to_fixed(value, width, i.imm, unsigned, Rounding::Zero);
             }
             unit.rounding = Rounding::Nearest;
-            unit.from_fixed(integer, i.imm)
+            unit.fixed_to_float(integer, i.imm)
         });
         self.set_s(i.d, value);
     }
@@ -166,7 +166,7 @@ impl Core {
     /// VMRS and VMSR; VMRS to register 15 copies the condition flags to APSR.
     fn fp_status(&mut self, i: &Inst) {
         match (i.a != 0, i.d) {
-            (true, 15) => self.flags = crate::core::Flags::from_bits(self.fpu.fpscr),
+            (true, 15) => self.flags = crate::state::Flags::from_bits(self.fpu.fpscr),
             (true, d) => self.set_any(d, self.fpu.fpscr),
             (false, d) => self.fpu.set_fpscr(self.reg(d)),
         }

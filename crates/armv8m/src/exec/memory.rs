@@ -1,9 +1,9 @@
 //! Loads and stores beyond the plain ones.
 
 use crate::bus::{Bus, Width};
-use crate::core::Core;
 use crate::fault::Event;
 use crate::op::{Inst, Op, kind, mode};
+use crate::state::Core;
 
 /// Where an access goes and what its base register becomes.
 struct Place {

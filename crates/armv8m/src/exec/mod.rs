@@ -9,9 +9,9 @@ mod multiply;
 mod system;
 
 use crate::bus::Bus;
-use crate::core::Core;
 use crate::fault::{Event, cfsr};
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
 /// Executes one instruction. `core.pc` is already the next instruction's address.
 #[inline(always)]
@@ -252,7 +252,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::Bkpt => return Err(Event::Breakpoint(i.imm as u8)),
         Op::Barrier => {}
         Op::Wfi | Op::Wfe | Op::Sev | Op::Cps | Op::Mrs | Op::Msr | Op::TestTarget => {
-            system::execute(core, i)
+            system::execute(core, i);
         }
 
         Op::FpUndefined

@@ -1,8 +1,8 @@
 //! Long multiplies and division.
 
-use crate::core::Core;
 use crate::fault::{Event, cfsr};
 use crate::op::{Inst, Op};
+use crate::state::Core;
 
 impl Core {
     /// The 64-bit value in RdHi:RdLo.

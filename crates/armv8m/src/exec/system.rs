@@ -1,7 +1,7 @@
-//! Special registers, mask changes, sleeping (Arm ARM C2.4: CPS, MRS, MSR, SEV, WFE, WFI, TT).
+//! Special registers, mask changes, sleeping (Arm ARM: CPS, MRS, MSR, SEV, WFE, WFI, TT).
 
-use crate::core::{Core, Sleep};
 use crate::op::{Inst, Op};
+use crate::state::{Core, Sleep};
 
 /// SYSm numbers (MRS, MSR).
 mod sysm {

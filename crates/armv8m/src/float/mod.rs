@@ -1,5 +1,7 @@
-//! Single-precision arithmetic as the Arm ARM defines it (E1.2: FPAdd, FPMul, FPRound and their kin), in integers, so
+//! Single-precision arithmetic as the Arm ARM defines it (FPAdd, FPMul, FPRound and their kin), in integers, so
 //! that every rounding mode and every exception flag is exact.
+
+mod convert;
 
 /// Cumulative exception flags, as in FPSCR.
 pub(crate) mod flag {
@@ -39,7 +41,6 @@ struct Format {
 }
 
 const SINGLE: Format = Format { fraction: 23, bias: 127 };
-const HALF: Format = Format { fraction: 10, bias: 15 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -73,7 +74,6 @@ impl Number {
 }
 
 /// The modes operations run under and the flags they raise.
-#[derive(Clone, Copy)]
 pub(crate) struct Unit {
     pub rounding: Rounding,
     flush: bool,
@@ -406,130 +406,6 @@ impl Unit {
         let first = if both_zero { x.sign != max } else { (order(x) < order(y)) != max };
         flushed(if first { x } else { y })
     }
-
-    /// FPRoundInt.
-    pub fn round_to_integral(&mut self, bits: u32, rounding: Rounding, exact: bool) -> u32 {
-        let a = self.unpack(bits);
-        match a.class {
-            Class::Quiet | Class::Signaling => self.quiet(a),
-            Class::Infinity | Class::Zero => flushed(a),
-            Class::Finite if a.exponent >= 0 => bits,
-            Class::Finite => {
-                let (magnitude, inexact) = integral(a, 0, rounding);
-                if inexact && exact {
-                    self.flags |= flag::INEXACT;
-                }
-                if magnitude == 0 {
-                    return signed(a.sign, 0);
-                }
-                self.pack(&SINGLE, a.sign, 0, magnitude).0 | signed(a.sign, 0)
-            }
-        }
-    }
-
-    /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`.
-    pub fn to_fixed(
-        &mut self,
-        bits: u32,
-        width: u32,
-        fraction: u32,
-        unsigned: bool,
-        rounding: Rounding,
-    ) -> u32 {
-        let a = self.unpack(bits);
-        let (low, high) = if unsigned {
-            (0, (1i128 << width) - 1)
-        } else {
-            (-(1i128 << (width - 1)), (1i128 << (width - 1)) - 1)
-        };
-        let (magnitude, inexact) = match a.class {
-            Class::Quiet | Class::Signaling => {
-                self.flags |= flag::INVALID;
-                return 0;
-            }
-            Class::Infinity => (1 << 100, false),
-            Class::Zero => (0, false),
-            Class::Finite => integral(a, fraction as i32, rounding),
-        };
-        let value = if a.sign { -(magnitude as i128) } else { magnitude as i128 };
-        let clamped = value.clamp(low, high);
-        if clamped != value {
-            self.flags |= flag::INVALID;
-        } else if inexact {
-            self.flags |= flag::INEXACT;
-        }
-        clamped as u32
-    }
-
-    /// FixedToFP: `value / 2^fraction`.
-    pub fn from_fixed(&mut self, value: i64, fraction: u32) -> u32 {
-        if value == 0 {
-            return 0;
-        }
-        self.round(value < 0, -(fraction as i32), u128::from(value.unsigned_abs()))
-    }
-
-    /// FPHalfToSingle.
-    pub fn half_to_single(&mut self, half: u32) -> u32 {
-        let (sign, exponent, fraction) = (half & 0x8000 != 0, half >> 10 & 0x1F, half & 0x3FF);
-        match (exponent, fraction) {
-            (0, 0) => signed(sign, 0),
-            (0, _) => self.widened(sign, -24, fraction),
-            (0x1F, 0) if !self.alternative_half => signed(sign, INFINITY),
-            (0x1F, _) if !self.alternative_half => {
-                if fraction & 0x200 == 0 {
-                    self.flags |= flag::INVALID;
-                }
-                if self.default_nan { DEFAULT_NAN } else { signed(sign, INFINITY | QUIET | fraction << 13) }
-            }
-            _ => self.widened(sign, exponent as i32 - 25, fraction | 0x400),
-        }
-    }
-
-    /// Every half-precision number has an exact single-precision form.
-    fn widened(&mut self, sign: bool, exponent: i32, mantissa: u32) -> u32 {
-        signed(sign, self.pack(&SINGLE, sign, exponent, mantissa.into()).0)
-    }
-
-    /// FPSingleToHalf.
-    pub fn single_to_half(&mut self, bits: u32) -> u32 {
-        let a = self.unpack(bits);
-        let sign = u32::from(a.sign) << 15;
-        match a.class {
-            Class::Zero => sign,
-            Class::Quiet | Class::Signaling if self.alternative_half => {
-                self.flags |= flag::INVALID;
-                sign
-            }
-            Class::Quiet | Class::Signaling => {
-                let nan = self.quiet(a);
-                nan >> 16 & 0x8000 | 0x7C00 | nan >> 13 & 0x3FF
-            }
-            Class::Infinity if self.alternative_half => {
-                self.flags |= flag::INVALID;
-                sign | 0x7FFF
-            }
-            Class::Infinity => sign | 0x7C00,
-            Class::Finite => sign | self.narrowed(a),
-        }
-    }
-
-    fn narrowed(&mut self, a: Number) -> u32 {
-        let (magnitude, inexact) = self.pack(&HALF, a.sign, a.exponent, a.mantissa.into());
-        let limit = if self.alternative_half { 0x8000 } else { 0x7C00 };
-        if magnitude >= limit && self.alternative_half {
-            self.flags |= flag::INVALID;
-            return 0x7FFF;
-        }
-        if magnitude >= limit {
-            self.flags |= flag::OVERFLOW | flag::INEXACT;
-            return self.overflowed(a.sign, limit);
-        }
-        if inexact {
-            self.flags |= flag::INEXACT;
-        }
-        magnitude
-    }
 }
 
 /// A key that orders numbers; both zeros are equal.
@@ -541,19 +417,6 @@ fn order(a: Number) -> i64 {
 /// The number's bits, with a flushed denormal as zero.
 fn flushed(a: Number) -> u32 {
     if a.is(Class::Zero) { signed(a.sign, 0) } else { a.bits }
-}
-
-/// The magnitude of `a * 2^fraction` rounded to an integer, and whether that lost anything.
-fn integral(a: Number, fraction: i32, rounding: Rounding) -> (u128, bool) {
-    let exponent = a.exponent + fraction;
-    let mantissa = u128::from(a.mantissa);
-    if exponent >= 0 {
-        return (mantissa << exponent.min(96), false);
-    }
-    let bits = exponent.unsigned_abs().min(100);
-    let (whole, rest) = (mantissa >> bits, mantissa & ((1 << bits) - 1));
-    let up = Unit::rounds_up(rounding, a.sign, whole & 1 != 0, rest, bits);
-    (whole + u128::from(up), rest != 0)
 }
 
 /// VFPExpandImm for single precision.

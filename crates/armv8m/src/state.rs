@@ -96,8 +96,8 @@ pub(crate) struct Core {
     pub reset_requested: bool,
     pub yield_requested: bool,
     pub locked_up: bool,
-    /// The MPU changed: what was decoded may no longer be fetched, and literals may no longer be read.
-    pub permissions_changed: bool,
+    /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
+    pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
 }
 
@@ -138,7 +138,7 @@ impl Core {
             reset_requested: false,
             yield_requested: false,
             locked_up: false,
-            permissions_changed: false,
+            folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
         }
     }
@@ -174,7 +174,7 @@ impl Core {
         self.set_reg(d, if d == 13 { value & !3 } else { value });
     }
 
-    /// The limit of the current stack (B3.21); zero never limits.
+    /// The limit of the current stack; zero never limits.
     pub fn stack_limit(&self) -> u32 {
         if self.on_psp { self.psplim } else { self.msplim }
     }
@@ -221,7 +221,7 @@ impl Core {
         }
     }
 
-    /// CONTROL (B3.6): FPCA, SPSEL, nPRIV.
+    /// CONTROL: FPCA, SPSEL, nPRIV.
     pub fn control(&self) -> u32 {
         u32::from(self.fpu.active) << 2 | u32::from(self.spsel) << 1 | u32::from(self.unprivileged)
     }
