@@ -18,6 +18,7 @@ pub struct Form {
     pub pattern: &'static str,
     keep: fn(&Fields) -> bool,
     plan: Option<fn(&mut Plan)>,
+    cases: Option<u32>,
 }
 
 /// Forms of one kind: a recorded file.
@@ -26,19 +27,19 @@ pub struct Family {
     pub name: &'static str,
     /// What is in it.
     pub forms: &'static [&'static [Form]],
-    /// How many cases each form has.
+    /// How many cases a form has that does not say so itself.
     pub cases: u32,
 }
 
 impl Form {
     /// An instruction that works with random fields in any state.
     pub const fn new(name: &'static str, pattern: &'static str) -> Form {
-        Form { name, pattern, keep: |_| true, plan: None }
+        Form { name, pattern, keep: |_| true, plan: None, cases: None }
     }
 
     /// A sequence that `plan` makes.
     pub const fn sequence(name: &'static str, plan: fn(&mut Plan)) -> Form {
-        Form { name, pattern: "", keep: |_| true, plan: Some(plan) }
+        Form { name, pattern: "", keep: |_| true, plan: Some(plan), cases: None }
     }
 
     /// Leaves out field values that are UNPREDICTABLE, or another form's.
@@ -49,6 +50,16 @@ impl Form {
     /// Prepares registers and memory for each case.
     pub const fn plan(self, plan: fn(&mut Plan)) -> Form {
         Form { plan: Some(plan), ..self }
+    }
+
+    /// Has this many cases, whatever its family has.
+    pub const fn cases(self, cases: u32) -> Form {
+        Form { cases: Some(cases), ..self }
+    }
+
+    /// How many cases it has in `family`.
+    pub fn count(&self, family: &Family) -> u32 {
+        self.cases.unwrap_or(family.cases)
     }
 
     /// Whether it needs nothing prepared, so that it can stand in any sequence.

@@ -53,6 +53,11 @@ impl Plan {
         Case { form: self.form.to_owned(), index: self.index, blocks, set }
     }
 
+    /// The case's number.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
     /// The value of field `letter`.
     pub fn field(&self, letter: char) -> u32 {
         self.fields.of(letter)

@@ -1,6 +1,7 @@
 //! All forms, a table for each encoding group. What UNPREDICTABLE means is in the Arm ARM's page of each instruction.
 
 mod branch;
+mod directed;
 mod dsp;
 mod exclusive;
 mod float;
@@ -40,6 +41,8 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "float", forms: &[float::ARITHMETIC, float::MINMAX], cases: 500 },
     Family { name: "convert", forms: &[float::CONVERT], cases: 300 },
     Family { name: "float_move", forms: &[float::MOVE, float_memory::FORMS], cases: 120 },
+    Family { name: "directed", forms: &[directed::INTEGER], cases: 48 },
+    Family { name: "directed_float", forms: &[directed::FLOAT, directed::CONVERT], cases: 300 },
     Family { name: "sequences", forms: &[sequences::FORMS], cases: 700 },
 ];
 
