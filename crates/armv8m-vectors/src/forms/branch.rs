@@ -86,6 +86,14 @@ fn to_register(p: &mut Plan, low_bit: u32) {
     p.set_r(p.field('m'), target);
 }
 
+/// The register holds the distance to a landing.
+fn by_distance(p: &mut Plan) {
+    p.shift_start();
+    p.mark_after();
+    let distance = p.landing_near().wrapping_sub(p.pc());
+    p.set_r(p.field('m'), distance);
+}
+
 /// A table in the window.
 fn table<const SIZE: u32>(p: &mut Plan) {
     p.shift_start();
@@ -152,6 +160,7 @@ pub const FORMS: &[Form] = &[
         let low_bit = p.rng.below(2);
         to_register(p, low_bit);
     }),
+    Form::new("add_pc", "010001001 mmmm 111").plan(by_distance),
     Form::new("tbb", "111010001101 NNNN 11110000 0000 mmmm").keep(apart).plan(table::<1>),
     Form::new("tbh", "111010001101 NNNN 11110000 0001 mmmm").keep(apart).plan(table::<2>),
     Form::new("tbb_pc", "111010001101 1111 11110000 0000 mmmm").plan(table_at_pc::<1>),
