@@ -5,7 +5,7 @@
 //! `ARMV8M_VECTORS` names that folder.
 
 use crate::{Outcome, process, workspace};
-use armv8m_vectors::case::Recorded;
+use armv8m_vectors::case::{self, Recorded};
 use armv8m_vectors::form::{Family, Form};
 use armv8m_vectors::forms::FAMILIES;
 use armv8m_vectors::recorder::{ASSEMBLER, QEMU, Recorder};
@@ -62,10 +62,20 @@ fn record(recorder: &Recorder, family: &Family, path: &str, which: Which<'_>) ->
     let all = |form: &'static Form| which(form, family).map(|index| form.case(index));
     let cases = forms(family).flat_map(all).collect();
     let recorded = recorder.record(cases).map_err(|error| format!("{}: {error}", family.name))?;
+    expect_kind(family, &recorded)?;
     std::fs::write(workspace::root().join(path), text::write(&recorded))
         .map_err(|error| format!("{path}: {error}"))?;
     println!("vectors: {}: {} forms, {} cases", family.name, forms(family).count(), recorded.len());
     Ok(())
+}
+
+/// A case that faults where it should not, or the other way round, is a mistake in its form.
+fn expect_kind(family: &Family, recorded: &[Recorded]) -> Outcome {
+    let faulted = |one: &&Recorded| matches!(one.outcome, case::Outcome::Fault(_));
+    match recorded.iter().find(|one| faulted(one) != family.faults) {
+        Some(one) => Err(format!("{}: not what is expected here: {}", one.case.form, text::line(one))),
+        None => Ok(()),
+    }
 }
 
 /// Records a sample of what is committed anew.

@@ -21,7 +21,7 @@
         .equ    OUTCOME_SIZE,   472
         .equ    STACK,          0x10100000
 
-        .section .text, "awx"
+        .text
 vectors:
         .word   STACK
         .word   reset + 1

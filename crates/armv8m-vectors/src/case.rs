@@ -61,17 +61,27 @@ impl Case {
 pub struct Recorded {
     /// The test.
     pub case: Case,
-    /// What is different afterwards.
-    pub changes: Vec<(Place, u32)>,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran to its end, and this is different afterwards.
+    Changes(Vec<(Place, u32)>),
+    /// It faulted, with this in CFSR.
+    Fault(u32),
 }
 
 impl Recorded {
-    /// The state the case must end in.
-    pub fn after(&self) -> State {
+    /// The state the case must end in; `None` if it must fault.
+    pub fn after(&self) -> Option<State> {
+        let Outcome::Changes(changes) = &self.outcome else { return None };
         let mut state = self.case.before();
-        for &(place, value) in &self.changes {
+        for &(place, value) in changes {
             state.set(place, value);
         }
-        state
+        Some(state)
     }
 }

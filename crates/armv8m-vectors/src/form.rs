@@ -27,6 +27,8 @@ pub struct Family {
     pub name: &'static str,
     /// What is in it.
     pub forms: &'static [&'static [Form]],
+    /// What its cases come to: faults, or changes.
+    pub faults: bool,
     /// How many cases a form has that does not say so itself.
     pub cases: u32,
 }

@@ -3,9 +3,10 @@
 //! Needs `qemu-system-arm` and `arm-none-eabi-gcc`. The harness (`harness/harness.S`) says how records are laid out.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::case::{Case, Recorded};
+use crate::case::{Case, Outcome, Recorded};
 use crate::state::{DATA_WORDS, END_WORDS, State, memory_address};
 
 /// The program that plays the processor.
@@ -33,7 +34,11 @@ const CASES_ROOM: usize = 4 << 20;
 const OUTCOME_WORDS: usize = 1 + 15 + 2 + 32 + DATA_WORDS + END_WORDS;
 /// Cases whose outcomes fit.
 const BATCH: usize = (4 << 20) / (4 * OUTCOME_WORDS) - 64;
+/// How long one run may take; it takes about a second.
+const LIMIT: Duration = Duration::from_mins(1);
 const NO_MORE: u32 = 0xFFFF_FFFF;
+/// Set in an outcome's status if the case faulted; the rest is CFSR.
+const FAULTED: u32 = 1 << 31;
 
 /// A place to work in, and the assembled harness there.
 pub struct Recorder {
@@ -49,7 +54,7 @@ impl Recorder {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/harness.S");
         let mut command = Command::new(ASSEMBLER);
-        command.args(["-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16", "-nostdlib"]);
+        command.args(["-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16", "-nostdlib", "-Wl,-N"]);
         command.args(["-Wl,-Ttext=0x10000000", "-Wl,--entry=0x10000040", "-o"]);
         command.arg(folder.join("harness.elf")).arg(source);
         finish(&mut command)?;
@@ -59,7 +64,7 @@ impl Recorder {
     /// Runs cases, as many at a time as fit.
     ///
     /// # Errors
-    /// QEMU failed, or a case faulted: that is a mistake in its form.
+    /// QEMU failed.
     pub fn record(&self, cases: Vec<Case>) -> Result<Vec<Recorded>, String> {
         let mut recorded = Vec::with_capacity(cases.len());
         let mut batch = Vec::new();
@@ -98,24 +103,22 @@ fn outcomes_of(batch: Vec<Case>, bytes: &[u8]) -> Result<Vec<Recorded>, String> 
         return Err(format!("{} bytes of outcomes for {} cases", bytes.len(), batch.len()));
     }
     let both = batch.into_iter().zip(bytes.chunks_exact(size));
-    both.map(|(case, bytes)| outcome(case, bytes)).collect()
+    Ok(both.map(|(case, bytes)| outcome(case, bytes)).collect())
 }
 
-fn outcome(case: Case, bytes: &[u8]) -> Result<Recorded, String> {
+fn outcome(case: Case, bytes: &[u8]) -> Recorded {
     let words: Vec<u32> =
         bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     if words[0] != 0 {
-        let status = words[0];
-        let shown = crate::text::line(&Recorded { case: case.clone(), changes: Vec::new() });
-        return Err(format!("{} faulted with CFSR {status:08x}: {shown}", case.form));
+        return Recorded { case, outcome: Outcome::Fault(words[0] & !FAULTED) };
     }
     let before = case.before();
     let mut after = before.clone();
     let places = State::places().zip(&words[1..]);
     places.for_each(|(place, &word)| after.set(place, word));
     after.apsr &= 0xF80F_0000;
-    let changes = before.changes(&after);
-    Ok(Recorded { case, changes })
+    let outcome = Outcome::Changes(before.changes(&after));
+    Recorded { case, outcome }
 }
 
 /// A case as the harness reads it.
@@ -146,11 +149,20 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Runs a program to its end, but not longer than [`LIMIT`]: a case with a mistake may never come back.
 fn finish(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("{name}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
+    let mut child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("{name}: {error}"))?;
+    let deadline = Instant::now() + LIMIT;
+    while Instant::now() < deadline {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("{name}: {status}")),
+            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => return Err(format!("{name}: {error}")),
+        }
     }
-    Err(format!("{name}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+    let _ = child.kill();
+    let _ = child.wait();
+    Err(format!("{name}: not finished after {} s", LIMIT.as_secs()))
 }

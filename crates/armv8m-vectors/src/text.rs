@@ -1,13 +1,14 @@
 //! The recorded files: text, one case a line, so that a change shows in a diff.
 //!
 //! `= name` starts the cases of a form. Then `index code [place=value…] > [place=value…]`: the code's blocks, what
-//! differs from the state that form and index make, and what the case changed; all numbers are hexadecimal. A block is
+//! differs from the state that form and index make, and what the case changed, or `!` and CFSR if it faulted; all numbers
+//! are hexadecimal. A block is
 //! halfwords joined by dots, at [`CODE`] or after `@address:`; `#address:` is data. Places are `r0`–`re`, `s0`–`s1f`,
 //! `f` (APSR's upper half), `x` (FPSCR) and `m0`–`m43` (the windows' words).
 
 use std::fmt::Write as _;
 
-use crate::case::{Block, Case, Recorded};
+use crate::case::{Block, Case, Outcome, Recorded};
 use crate::state::{CODE, Place};
 
 /// Writes the cases of a file.
@@ -30,7 +31,12 @@ pub fn line(one: &Recorded) -> String {
     let mut line = format!("{:x} {}", one.case.index, blocks.join(","));
     one.case.set.iter().for_each(|part| line += &assignment(*part));
     line += " >";
-    one.changes.iter().for_each(|part| line += &assignment(*part));
+    match &one.outcome {
+        Outcome::Changes(changes) => changes.iter().for_each(|part| line += &assignment(*part)),
+        Outcome::Fault(status) => {
+            let _ = write!(line, " !{status:x}");
+        }
+    }
     line
 }
 
@@ -73,13 +79,20 @@ pub fn read(text: &str) -> Result<Vec<Recorded>, String> {
 }
 
 fn read_line(form: &str, line: &str) -> Option<Recorded> {
-    let (before, changes) = line.split_once(" >")?;
+    let (before, after) = line.split_once(" >")?;
     let mut words = before.split(' ');
     let index = u32::from_str_radix(words.next()?, 16).ok()?;
     let blocks = words.next()?.split(',').map(read_block).collect::<Option<Vec<_>>>()?;
     let set = words.map(read_assignment).collect::<Option<Vec<_>>>()?;
-    let changes = changes.split_whitespace().map(read_assignment).collect::<Option<Vec<_>>>()?;
-    Some(Recorded { case: Case { form: form.to_owned(), index, blocks, set }, changes })
+    Some(Recorded { case: Case { form: form.to_owned(), index, blocks, set }, outcome: read_outcome(after)? })
+}
+
+fn read_outcome(text: &str) -> Option<Outcome> {
+    if let Some(status) = text.strip_prefix(" !") {
+        return u32::from_str_radix(status, 16).ok().map(Outcome::Fault);
+    }
+    let changes = text.split_whitespace().map(read_assignment);
+    changes.collect::<Option<Vec<_>>>().map(Outcome::Changes)
 }
 
 fn read_block(word: &str) -> Option<Block> {

@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
-use armv8m_vectors::case::{Case, Recorded};
+use armv8m_vectors::case::{Case, Outcome, Recorded};
 use armv8m_vectors::state::{CODE, EXIT, Place, State, memory_address};
 use armv8m_vectors::text;
 
 /// As much RAM as the reference machine has at that address.
 const RAM_SIZE: usize = 16 << 20;
 const FLASH: u32 = 0x0800_0000;
+/// Where every fault leads: the BKPT of the program in flash.
+const FAULTED: u32 = FLASH + 22;
 /// More than any case takes.
 const BUDGET: u64 = 100;
 const BREAKPOINT: u16 = 0xBE00;
@@ -25,7 +27,7 @@ const SHOWN: usize = 20;
 fn machine() -> Cpu {
     // LDR R0, [PC, #4]; LDR R1, [PC, #8]; STR R1, [R0]; BKPT; CPACR's address; all access to the unit
     let program = [0x4801, 0x4902, 0x6001, BREAKPOINT, 0xED88, 0xE000, 0x0000, 0x00F0];
-    let words = [EXIT + 0x1000, FLASH + 9];
+    let words = [EXIT + 0x1000, FLASH + 17, 0, FAULTED + 1];
     let vectors = words.iter().flat_map(|word| word.to_le_bytes());
     let flash: Vec<u8> = vectors.chain(program.iter().flat_map(|half| half.to_le_bytes())).collect();
     let config = Config {
@@ -93,12 +95,22 @@ fn objection(cpu: &mut Cpu, recorded: &Recorded) -> Option<String> {
     prepare(cpu);
     load(cpu, &recorded.case, &before);
     let exit = cpu.run(&mut EmptyBus, BUDGET);
-    if exit != (Exit::Breakpoint { address: EXIT, comment: 0 }) {
-        let pc = cpu.register(Register::PC);
-        return Some(format!("ended with {exit:?} at {pc:08x}, {:x?}", cpu.fault_state()));
+    let pc = cpu.register(Register::PC);
+    let ended = match exit {
+        Exit::Breakpoint { address: EXIT, .. } => Outcome::Changes(Vec::new()),
+        Exit::Breakpoint { address: FAULTED, .. } => Outcome::Fault(cpu.fault_state().cfsr),
+        exit => return Some(format!("ended with {exit:?} at {pc:08x}, {:x?}", cpu.fault_state())),
+    };
+    match (ended, recorded.after()) {
+        (Outcome::Changes(_), Some(expected)) => difference(&before, &expected, &result(cpu)),
+        (ended, None) if ended == recorded.outcome => None,
+        (ended, _) => Some(format!("ended with {ended:x?}, expected {:x?}", recorded.outcome)),
     }
-    let (expected, got) = (recorded.after(), result(cpu));
-    let differences = got.changes(&expected);
+}
+
+/// What differs between the states a case ended in and should have.
+fn difference(before: &State, expected: &State, got: &State) -> Option<String> {
+    let differences = got.changes(expected);
     if differences.is_empty() {
         return None;
     }
@@ -125,10 +137,13 @@ fn check(file: &str) {
     let mut wrong = Vec::new();
     for one in &recorded {
         let cpu = if is_far(&one.case) { &mut far } else { &mut near };
-        if let Some(objection) = objection(cpu, one) {
-            wrong.push(format!("{}: {}\n    {objection}", one.case.form, text::line(one)));
-            // Whatever state a wrong case left behind is not the next one's.
+        let objection = objection(cpu, one);
+        if one.after().is_none() || objection.is_some() {
+            // Whatever a fault or a wrong case left behind is not the next one's.
             *cpu = machine();
+        }
+        if let Some(objection) = objection {
+            wrong.push(format!("{}: {}\n    {objection}", one.case.form, text::line(one)));
         }
     }
     let shown = wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
@@ -163,5 +178,6 @@ families! {
     floating_point_moves_are_as_recorded "float_move",
     edge_values_are_as_recorded "directed",
     floating_point_edge_values_are_as_recorded "directed_float",
+    faults_are_as_recorded "faults",
     random_programs_end_as_recorded "sequences",
 }
