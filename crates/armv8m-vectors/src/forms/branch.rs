@@ -86,11 +86,12 @@ fn to_register(p: &mut Plan, low_bit: u32) {
     p.set_r(p.field('m'), target);
 }
 
-/// The register holds the distance to a landing.
+/// The register holds the distance to a landing; bit 0 of the sum is dropped.
 fn by_distance(p: &mut Plan) {
     p.shift_start();
     p.mark_after();
-    let distance = p.landing_near().wrapping_sub(p.pc());
+    let low_bit = p.rng.below(2);
+    let distance = p.landing_near().wrapping_sub(p.pc()) + low_bit;
     p.set_r(p.field('m'), distance);
 }
 
