@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
 use armv8m_vectors::case::{Case, Outcome, Recorded};
-use armv8m_vectors::state::{CODE, EXIT, Place, State, memory_address};
+use armv8m_vectors::state::{CODE, DATA_WORDS, END_WORDS, EXIT, Place, State, memory_address};
 use armv8m_vectors::text;
 
 /// As much RAM as the reference machine has at that address.
@@ -20,6 +20,8 @@ const BUDGET: u64 = 100;
 const BREAKPOINT: u16 = 0xBE00;
 /// Names a folder with other files than the committed ones, as `cargo xtask vectors --more` writes them.
 const OTHER_FOLDER: &str = "ARMV8M_VECTORS";
+/// The words of a state's memory that lie side by side.
+const WINDOWS: [std::ops::Range<usize>; 2] = [0..DATA_WORDS, DATA_WORDS..DATA_WORDS + END_WORDS];
 /// Differences shown for each file.
 const SHOWN: usize = 20;
 
@@ -57,8 +59,13 @@ fn load(cpu: &mut Cpu, case: &Case, state: &State) {
             Place::S(n) => cpu.set_register(Register::S(n), value),
             Place::Apsr => cpu.set_register(Register::Xpsr, value),
             Place::Fpscr => cpu.set_register(Register::Fpscr, value),
-            Place::Memory(n) => assert!(cpu.write_memory(memory_address(n), &value.to_le_bytes())),
+            Place::Memory(_) => {}
         }
+    }
+    for window in WINDOWS {
+        let words = &state.memory[window.clone()];
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert!(cpu.write_memory(memory_address(window.start as u8), &bytes));
     }
     for block in &case.blocks {
         let bytes: Vec<u8> = block.contents().iter().flat_map(|half| half.to_le_bytes()).collect();
@@ -83,13 +90,16 @@ fn result(cpu: &Cpu) -> State {
             Place::S(n) => cpu.register(Register::S(n)),
             Place::Apsr => cpu.register(Register::Xpsr) & 0xF80F_0000,
             Place::Fpscr => cpu.register(Register::Fpscr),
-            Place::Memory(n) => {
-                let mut bytes = [0; 4];
-                assert!(cpu.read_memory(memory_address(n), &mut bytes));
-                u32::from_le_bytes(bytes)
-            }
+            Place::Memory(_) => continue,
         };
         state.set(place, value);
+    }
+    for window in WINDOWS {
+        let words = &mut state.memory[window.clone()];
+        let bytes = cpu.memory(memory_address(window.start as u8), 4 * words.len()).expect("RAM");
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
     }
     state
 }
