@@ -108,6 +108,7 @@ async fn serve(
     then: Then,
     tell: &mpsc::UnboundedSender<Vec<u8>>,
 ) -> std::io::Result<()> {
+    tcp.set_nodelay(true)?;
     let mut stream = acceptor.accept(tcp).await?;
     let mut asked = Vec::new();
     while !is_whole(&asked) {
