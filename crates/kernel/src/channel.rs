@@ -54,8 +54,14 @@ pub(crate) enum Protocol {
 }
 
 impl Channels {
-    pub fn new() -> Self {
-        Self { places: [const { None }; CHANNELS], opened: Queue::new() }
+    pub const fn new() -> Self {
+        Self { places: [const { None }; CHANNELS], opened: Queue::new(0) }
+    }
+
+    /// The device starts: there are none.
+    pub fn start(&mut self) {
+        self.places.iter_mut().for_each(|place| *place = None);
+        self.opened.clear();
     }
 
     /// Whether the span overlaps a buffer of a channel the application has not closed.
@@ -196,7 +202,10 @@ impl Kernel {
 
     /// Whether a buffer is lent to the kernel already, for whatever.
     pub(crate) fn has_lent(&self, span: Span) -> bool {
-        self.notifications.lends(span) || self.channels.lend(span) || self.logging.lends(span)
+        self.notifications.lends(span)
+            || self.channels.lend(span)
+            || self.logging.lends(span)
+            || self.test_logging.lends(span)
     }
 
     /// The connection is gone, and every channel with it (N66 to N69).

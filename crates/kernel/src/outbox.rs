@@ -67,7 +67,7 @@ struct Outgoing {
 
 impl Outbox {
     pub fn new(span: Span) -> Self {
-        Self { ring: Ring::new(span), waiting: Queue::new(), begun: false }
+        Self { ring: Ring::new(span), waiting: Queue::new(Outgoing::default()), begun: false }
     }
 
     /// The buffer.

@@ -18,7 +18,7 @@ use abi::network::RequestNetworkParams;
 use abi::notifications::NotificationSetup;
 use abi::strings::{SizedString, SizedStringBuffer};
 use common::cloud::Said;
-use common::{DEVICE_ID, Machine, SECOND};
+use common::{Machine, SECOND, boot};
 use kernel::{Boot, Kernel, LinkLoss};
 use link::config::{ConfigHead, FetchResult, KeyResult};
 use link::http::{HttpResult, ResponseHead};
@@ -71,12 +71,7 @@ struct Chaos {
 fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
     let mut opened = 0;
     for seed in 1..=SEEDS {
-        let boot = Boot {
-            device_id: *DEVICE_ID,
-            seed: [seed as u8; 16],
-            wake_reason: abi::power::WakeReason::ColdBoot,
-            image: [1; 32],
-        };
+        let boot = Boot { seed: [seed as u8; 16], image: [1; 32], ..boot() };
         let mut machine = Machine::online();
         machine.kernel = Kernel::new(&boot);
         machine.connected = false;
