@@ -72,7 +72,7 @@ struct Chaos {
     free: u32,
 }
 
-/// Shows D01, D03, D33.
+/// Shows D01, D03, D06, D33, D81.
 #[test]
 fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
     let mut accepted = HashSet::new();
@@ -153,7 +153,27 @@ impl Chaos {
             self.machine.pump();
         }
         let is_refused = matches!(outcome, After::Status(status) if status != abi::Status::Okay);
+        if !is_refused {
+            self.hold_to_handles(call, args[0]);
+        }
         (!is_refused).then_some(call)
+    }
+
+    /// An accepted call's handle is one that was given, and of the kind the call is for.
+    fn hold_to_handles(&self, call: Call, handle: u32) {
+        let takes = call.parameters().first().is_some_and(|first| first.type_name.ends_with("Handle"));
+        let kinds = match call {
+            Call::GetChannelClosureReason => &[OPAQUE, MQTT, HTTP, CONFIG][..],
+            Call::TempTriggerNotification => &[CENTRE],
+            Call::GetNetworkStatus => &[NETWORK],
+            _ if call.name().starts_with("mvMqtt") => &[MQTT],
+            _ if call.name().starts_with("mvExternalFlash") => &[FLASH],
+            _ if call.name().contains("Http") => &[HTTP],
+            _ if call.name().contains("Config") => &[CONFIG],
+            _ => &[OPAQUE],
+        };
+        let is_given = kinds.iter().any(|kind| self.handles[*kind].contains(&handle));
+        assert!(!takes || is_given, "{} took {handle:#x}", call.name());
     }
 
     /// The application starts anew; what it had lent is its own again.
@@ -236,14 +256,13 @@ impl Chaos {
             Call::PeriphPeek32 => [self.register(), self.output(4), 0, 0],
             Call::PeriphPoke32 => [self.register(), self.chance.word(), self.chance.word(), 0],
             Call::ExternalFlashOpen => [self.output(4), 0, 0, 0],
-            Call::MqttAcknowledgeMessage => [handle, self.chance.below(5), 0, 0],
-            Call::MqttRequestDisconnect => [if self.chance.one_in(4) { handle } else { 0 }, 0, 0, 0],
-            Call::WriteChannel | Call::WriteChannelStream => {
-                let data = self.string();
-                [handle, data.data, data.length, self.output(4)]
-            }
-            Call::ReadChannel => [handle, self.output(4), self.output(4), 0],
-            Call::ReadChannelComplete => [handle, self.chance.of(&[0, 1, 20, 512, u32::MAX]), 0, 0],
+            _ => self.device_arguments(call, handle),
+        }
+    }
+
+    /// For the calls about the device itself.
+    fn device_arguments(&mut self, call: Call, handle: u32) -> [u32; 4] {
+        match call {
             Call::SetFastInterrupt
             | Call::ClearFastInterrupt
             | Call::EnableFastInterrupt
@@ -273,6 +292,21 @@ impl Chaos {
                     WifiConfigOut { version: 1, ssid: self.string_output(), has_encryption: self.output(1) };
                 [self.input(&out.to_bytes()), 0, 0, 0]
             }
+            _ => self.channel_arguments(call, handle),
+        }
+    }
+
+    /// For the calls about channels, and those that need nothing special.
+    fn channel_arguments(&mut self, call: Call, handle: u32) -> [u32; 4] {
+        match call {
+            Call::MqttAcknowledgeMessage => [handle, self.chance.below(5), 0, 0],
+            Call::MqttRequestDisconnect => [if self.chance.one_in(4) { handle } else { 0 }, 0, 0, 0],
+            Call::WriteChannel | Call::WriteChannelStream => {
+                let data = self.string();
+                [handle, data.data, data.length, self.output(4)]
+            }
+            Call::ReadChannel => [handle, self.output(4), self.output(4), 0],
+            Call::ReadChannelComplete => [handle, self.chance.of(&[0, 1, 20, 512, u32::MAX]), 0, 0],
             Call::SendHttpRequest => [handle, self.http_request(), 0, 0],
             Call::ReadHttpResponseHeader | Call::ReadHttpResponseBody => {
                 let size = self.chance.of(&[0, 1, 50, 700]);
