@@ -3,16 +3,19 @@
 //! Everybody who wants the link has a bit in the reasons; the link is wanted while any bit is set. The kernel's own
 //! bits are there from the start (N12, N13), the application's while it holds a handle (N14, N76).
 
-use crate::Kernel;
 use crate::handles::Chance;
-use crate::limits::{BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, NETWORK_HANDLES, UNREACHABLE_AFTER};
+use crate::limits::{
+    BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, CHECK_IN_DEFAULT, CHECK_IN_STAY, NETWORK_HANDLES, SECOND,
+    UNREACHABLE_AFTER,
+};
 use crate::memory::{HandleVariable, Output, Phase as _, structure};
 use crate::notifications::Address;
 use crate::port::{LinkLoss, Port};
+use crate::{Boot, Kernel};
 use abi::Status;
 use abi::channel::ClosureReason;
 use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
-use abi::notifications::EventType;
+use abi::notifications::{EventType, SystemNotificationSource};
 use abi::power::WakeReason;
 use link::connection::ByeReason;
 
@@ -49,6 +52,25 @@ pub(crate) struct Network {
     carrier: bool,
     /// The status the application was told of last.
     announced: NetworkStatus,
+    /// Time between check-ins, microseconds.
+    check_in_every: u64,
+    /// How long the link outlives the last request for it, microseconds (D24).
+    grace: u64,
+    /// When the link was last open, or the start.
+    last_open: u64,
+    /// Until when the open link stays although nobody asks for it any more.
+    linger: Linger,
+}
+
+/// What keeps a link for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Linger {
+    /// Nothing.
+    No,
+    /// A check-in: the cloud may have something to say (N15).
+    CheckIn { until: u64 },
+    /// The application has released it, and its bundle grants grace (D24).
+    Grace { until: u64 },
 }
 
 /// One request of the application's.
@@ -59,18 +81,32 @@ struct Held {
 }
 
 impl Network {
-    /// The network at the start of the device.
-    pub fn new(wake_reason: WakeReason, image: &[u8; 32]) -> Self {
+    /// The network before the start of the device.
+    pub const fn new() -> Self {
         Self {
             held: [None; NETWORK_HANDLES],
             ever_requested: false,
-            own: own_reasons(wake_reason, image),
+            own: NetworkReason::NOT_CONNECTING,
             link: Link::Down,
             failures: 0,
             out_of_reach_since: 0,
             carrier: false,
             announced: NetworkStatus::Connecting,
+            check_in_every: CHECK_IN_DEFAULT,
+            grace: 0,
+            last_open: 0,
+            linger: Linger::No,
         }
+    }
+
+    /// The device starts: what the kernel itself wants of the cloud, and the bundle's policy.
+    pub fn start(&mut self, boot: &Boot) {
+        self.own = own_reasons(boot.wake_reason, &boot.image);
+        self.grace = u64::from(boot.policy.connection_grace_time_sec) * SECOND;
+        self.check_in_every = match boot.policy.minimum_check_in_time_sec {
+            0 => CHECK_IN_DEFAULT,
+            seconds => u64::from(seconds) * SECOND,
+        };
     }
 
     /// Whether the link may be used by everybody.
@@ -99,12 +135,45 @@ impl Network {
         self.is_wanted(clock_is_set) && !matches!(self.link, Link::Pause { .. } | Link::Closing { .. })
     }
 
+    /// Whether a connection stands or is being made.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.link, Link::Down | Link::Pause { .. })
+    }
+
+    /// Whether the port has said that an update is on its way.
+    pub fn is_fetching_update(&self) -> bool {
+        self.owns(NetworkReason::FETCHING_UPDATE)
+    }
+
+    /// When the kernel next connects to see what the cloud has for the device, if nobody does before (N16).
+    pub fn check_in_at(&self) -> u64 {
+        self.last_open.saturating_add(self.check_in_every)
+    }
+
+    fn owns(&self, reason: NetworkReason) -> bool {
+        self.own.without(reason) != self.own
+    }
+
+    fn set_own(&mut self, reason: NetworkReason, set: bool) {
+        self.own = if set { self.own.with(reason) } else { self.own.without(reason) };
+    }
+
+    fn check_in_is_due(&self, now: u64) -> bool {
+        !self.is_open() && !self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) && now >= self.check_in_at()
+    }
+
     /// When the network next changes by itself.
     pub fn next_wakeup(&self) -> Option<u64> {
         let pause = if let Link::Pause { until } = self.link { Some(until) } else { None };
         let unreachable = (self.carrier && !self.is_open() && self.announced == NetworkStatus::Connecting)
             .then(|| self.out_of_reach_since.saturating_add(UNREACHABLE_AFTER));
-        [pause, unreachable].into_iter().flatten().min()
+        let linger = match self.linger {
+            Linger::No => None,
+            Linger::CheckIn { until } | Linger::Grace { until } => Some(until),
+        };
+        let is_awaited = !self.is_open() && !self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED);
+        let check_in = is_awaited.then(|| self.check_in_at());
+        [pause, unreachable, linger, check_in].into_iter().flatten().min()
     }
 
     fn count(&self) -> u32 {
@@ -122,7 +191,8 @@ impl Network {
     }
 
     fn is_wanted(&self, clock_is_set: bool) -> bool {
-        self.reasons(clock_is_set).without(NetworkReason::ENHANCE_CALM) != NetworkReason::NOT_CONNECTING
+        let reasons = self.reasons(clock_is_set).without(NetworkReason::ENHANCE_CALM);
+        reasons != NetworkReason::NOT_CONNECTING || matches!(self.linger, Linger::Grace { .. })
     }
 
     /// Whether the kernel is waiting out a pause after many failures (D23).
@@ -161,6 +231,14 @@ impl Network {
         };
     }
 
+    /// What kept the link for a while has had its time. A check-in is done by that.
+    fn stop_lingering(&mut self) {
+        if let Linger::CheckIn { .. } = self.linger {
+            self.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, false);
+        }
+        self.linger = Linger::No;
+    }
+
     /// The application starts anew: it holds nothing and has never asked (N19). A link that is open serves at once what
     /// the kernel wants of it.
     pub fn application_restarted(&mut self, wake_reason: WakeReason) {
@@ -187,6 +265,7 @@ fn woken_for(wake_reason: WakeReason) -> NetworkReason {
         | WakeReason::MicrovisorWatchdog
         | WakeReason::MicrovisorOutOfMemory
         | WakeReason::MicrovisorError => NetworkReason::KERNEL_ERROR,
+        WakeReason::DeepSleepCheckIn => NetworkReason::MINIMUM_CHECK_IN_EXPIRED,
         _ => NetworkReason::NOT_CONNECTING,
     }
 }
@@ -237,8 +316,24 @@ impl Kernel {
         handle.zero(port.memory).early()?;
         *place = None;
         self.disconnect_channels_of(port, released);
+        if self.network.count() == 0 && self.network.is_open() && self.network.grace > 0 {
+            self.network.linger = Linger::Grace { until: port.now.saturating_add(self.network.grace) };
+        }
         self.settle_network(port);
         Ok(())
+    }
+
+    /// The port has attached a debugger to the application, or detached it. The link is held meanwhile, whatever the
+    /// application does (N20, N23).
+    pub fn debugger_attached(&mut self, port: &mut Port<'_>, attached: bool) {
+        self.network.set_own(NetworkReason::DEBUGGER_ATTACHED, attached);
+        self.settle_network(port);
+    }
+
+    /// The port has begun to fetch an update, or is done with it. The link is held meanwhile (N15, N76).
+    pub fn fetching_update(&mut self, port: &mut Port<'_>, fetching: bool) {
+        self.network.set_own(NetworkReason::FETCHING_UPDATE, fetching);
+        self.settle_network(port);
     }
 
     /// `mvGetNetworkStatus`: the status of this moment (N46).
@@ -289,6 +384,9 @@ impl Kernel {
         self.network.own = self.network.own.without(served);
         self.network.link = Link::Open;
         self.network.failures = 0;
+        if self.network.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) {
+            self.network.linger = Linger::CheckIn { until: port.now.saturating_add(CHECK_IN_STAY) };
+        }
         self.settle_network(port);
     }
 
@@ -305,8 +403,16 @@ impl Kernel {
         self.settle_network(port);
     }
 
-    /// Ends a pause that is over, and says what else has changed by time alone.
+    /// Ends a pause that is over, begins and ends check-ins, and says what else has changed by time alone.
     pub(crate) fn wake_network(&mut self, port: &mut Port<'_>) {
+        if self.network.check_in_is_due(port.now) {
+            self.network.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, true);
+        }
+        if let Linger::CheckIn { until } | Linger::Grace { until } = self.network.linger
+            && until <= port.now
+        {
+            self.network.stop_lingering();
+        }
         if let Link::Pause { until } = self.network.link
             && until <= port.now
         {
@@ -328,6 +434,7 @@ impl Kernel {
         for held in self.network.held.into_iter().flatten() {
             self.notifications.post(port, held.to, EventType::NetworkStatusChanged);
         }
+        self.post_system_event(port, SystemNotificationSource::Network);
     }
 
     /// The application has one more handle: it owns the network, and hears at once if the link is up (D21).
@@ -336,7 +443,14 @@ impl Kernel {
             self.network.out_of_reach_since = port.now;
         }
         self.network.ever_requested = true;
-        self.network.announced = self.network.status(port.now, self.clock.is_set());
+        if let Linger::Grace { .. } = self.network.linger {
+            self.network.linger = Linger::No;
+        }
+        let status = self.network.status(port.now, self.clock.is_set());
+        if core::mem::replace(&mut self.network.announced, status) != status {
+            // To the requester this is where it begins; whoever watches the network sees it change.
+            self.post_system_event(port, SystemNotificationSource::Network);
+        }
         if self.network.is_open() {
             self.notifications.post(port, to, EventType::NetworkStatusChanged);
         }
@@ -362,6 +476,8 @@ impl Kernel {
         }
         if self.network.is_open() {
             self.network.out_of_reach_since = port.now;
+            self.network.last_open = port.now;
+            self.network.stop_lingering();
         }
         self.network.link = Link::Closing { failed };
         self.logging.connection_lost();
