@@ -156,6 +156,32 @@ impl Cpu {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.enabled.contains(n))
     }
 
+    /// Enables or disables an interrupt, as the application does unless [`Cpu::reserve_enable`] says otherwise.
+    pub fn set_enabled(&mut self, irq: u16, enabled: bool) {
+        if let Some(number) = self.core.nvic.external(irq) {
+            self.core.disturbed = true;
+            self.core.nvic.enabled.put(number, enabled);
+        }
+    }
+
+    /// Takes the enable bit of an interrupt from the application, whose writes to it then do nothing, or gives it back. A
+    /// reset gives all back.
+    pub fn reserve_enable(&mut self, irq: u16, reserved: bool) {
+        if let Some(number) = self.core.nvic.external(irq) {
+            self.core.nvic.reserve(number, reserved);
+        }
+    }
+
+    /// Whether a WFI would end now: something is pending that could be taken if PRIMASK were clear.
+    pub fn has_reason_to_wake(&self) -> bool {
+        self.core.wakes()
+    }
+
+    /// Address of the vector table (VTOR).
+    pub fn vector_table(&self) -> u32 {
+        self.core.scb.vtor
+    }
+
     /// Whether the interrupt's handler runs, or was pre-empted.
     pub fn is_active(&self, irq: u16) -> bool {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.active.contains(n))

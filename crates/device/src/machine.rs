@@ -4,13 +4,15 @@
 //! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
 
 mod observer;
+mod power;
 mod restart;
 
 use std::sync::Arc;
 
+use abi::Status;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Exit, Register};
-use kernel::{Boot, Kernel, LinkLoss, Outcome, Port, Violation};
+use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 
 use crate::board::Board;
 use crate::events::DeviceEvent;
@@ -21,8 +23,10 @@ use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS,
 use crate::peripherals::i2c::Target;
 use crate::peripherals::{Fittings, Input, Lines, exti, gpio, usart};
 use crate::port::{BoardBus, with_port};
+use crate::storage::Storage;
 
 use observer::{Before, Observer};
+use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
@@ -48,6 +52,17 @@ pub struct Settings {
     pub targets: Vec<Box<dyn Target>>,
 }
 
+/// What a device was given for its life, beside its application.
+#[derive(Debug, Default)]
+pub struct Provisions {
+    /// What outlives its power.
+    pub storage: Storage,
+    /// What the application's bundle says of the network.
+    pub policy: Policy,
+    /// The application is a factory test (D107).
+    pub factory_test: bool,
+}
+
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
@@ -60,18 +75,30 @@ pub enum Ran {
 
 /// Processor, board and kernel.
 pub struct Machine {
+    settings: Settings,
+    /// Without the storage, which the board has.
+    provisions: Provisions,
     cpu: Cpu,
     board: Board,
     /// Levels of the board's lines as the processor knows them.
     lines: Lines,
     kernel: Box<Kernel>,
+    /// The cycle at which the device last started; the kernel's microseconds count from here.
+    epoch: u64,
+    power: Power,
     restarts: Restarts,
     observer: Observer,
 }
 
 impl Machine {
-    /// A machine about to start its application.
-    pub fn new(mut settings: Settings) -> Machine {
+    /// A machine about to start its application, with nothing provided for it.
+    pub fn new(settings: Settings) -> Machine {
+        Machine::provisioned(settings, Provisions::default())
+    }
+
+    /// A machine about to start its application, with what it was given.
+    pub fn provisioned(mut settings: Settings, mut provisions: Provisions) -> Machine {
+        let storage = std::mem::take(&mut provisions.storage);
         let fittings = fittings(&mut settings);
         let config = Config {
             flash_base: FLASH.start,
@@ -88,11 +115,15 @@ impl Machine {
         };
         let mut machine = Machine {
             cpu: Cpu::new(config, settings.image.flash().into()),
-            board: Board::new(fittings),
+            board: Board::new(fittings, storage),
             lines: Lines::default(),
-            kernel: Box::new(Kernel::new(&boot(&settings, WakeReason::ColdBoot))),
+            kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
+            epoch: 0,
+            power: Power::On,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
+            settings,
+            provisions,
         };
         machine.begin(WakeReason::ColdBoot);
         machine
@@ -113,12 +144,12 @@ impl Machine {
         let limit = self.now().saturating_add(budget);
         loop {
             self.catch_up();
-            if self.restarts.is_resting() {
+            if self.is_held() {
                 return Ran::Idle;
             }
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
-            let idle = self.handle(exit) == Ran::Idle || self.restarts.is_resting();
+            let idle = self.handle(exit) == Ran::Idle || self.is_held();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
             if idle && !served {
@@ -139,6 +170,9 @@ impl Machine {
 
     /// The cycle at which something happens by itself: a timer, the kernel, a restart.
     pub fn next_event(&self) -> Option<u64> {
+        if let Power::Off { start } = self.power {
+            return start.map(|(at, _)| at);
+        }
         let application = if self.restarts.is_resting() {
             self.restarts.due()
         } else {
@@ -177,7 +211,7 @@ impl Machine {
 
     /// Whether a connection to the cloud should stand, or be made, now.
     pub fn wants_link(&self) -> bool {
-        self.kernel.wants_link()
+        !self.is_off() && self.kernel.wants_link()
     }
 
     /// A connection is being made.
@@ -215,6 +249,10 @@ impl Machine {
 
     /// Makes everything happen that is due by now.
     fn catch_up(&mut self) {
+        self.wake_if_due();
+        if self.is_off() {
+            return;
+        }
         self.board.advance(self.now());
         self.settle_lines();
         let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
@@ -260,8 +298,18 @@ impl Machine {
         match outcome {
             Outcome::Status(status) => {
                 self.observer.after_call(&self.cpu, &before, status);
+                if self.provisions.factory_test {
+                    self.tell_test_log();
+                }
                 self.cpu.return_from_trap(status.raw());
             }
+            Outcome::Sleep { .. } => {
+                self.observer.after_call(&self.cpu, &before, Status::Okay);
+                self.power = Power::Saving;
+            }
+            Outcome::DeepSleep { mode, check_in_at } => self.sleep_deeply(mode, check_in_at),
+            Outcome::Restart => self.restart_requested(),
+            Outcome::TestingComplete { status } => self.end_test(status),
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
         }
     }
@@ -275,6 +323,12 @@ impl Machine {
     fn reset_requested(&mut self) {
         let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ColdBoot);
         self.note_outputs_before(DeviceEvent::ResetRequested { restart_in_ms });
+    }
+
+    /// `mvRestart`. No update ever waits here, so it is the application that starts again.
+    fn restart_requested(&mut self) {
+        let restart_in_ms = self.restarts.again(self.cpu.cycles(), WakeReason::ColdBoot);
+        self.note_outputs_before(DeviceEvent::RestartRequested { restart_in_ms });
     }
 
     /// Notes `event`, after what left the board before it.
@@ -295,6 +349,7 @@ impl Machine {
     fn begin(&mut self, reason: WakeReason) {
         self.note_outputs_before(DeviceEvent::Started { reason });
         self.observer.forget_channels();
+        self.power = Power::On;
         self.cpu.reset().expect("the vector table lies in flash, which is always there");
         self.settle_lines();
         self.restarts.started(self.now());
@@ -310,7 +365,7 @@ impl Machine {
     }
 
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let now = self.now() / CYCLES_PER_MICRO;
+        let now = (self.now() - self.epoch) / CYCLES_PER_MICRO;
         let kernel = self.kernel.as_mut();
         let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
         self.settle_lines();
@@ -319,7 +374,8 @@ impl Machine {
 
     /// The cycle at which the kernel wants to be woken.
     fn kernel_event(&self) -> Option<u64> {
-        Some(self.kernel.next_wakeup()?.saturating_mul(CYCLES_PER_MICRO))
+        let micros = self.kernel.next_wakeup()?;
+        Some(self.epoch.saturating_add(micros.saturating_mul(CYCLES_PER_MICRO)))
     }
 }
 
@@ -334,12 +390,19 @@ fn fittings(settings: &mut Settings) -> Fittings {
     }
 }
 
-fn boot(settings: &Settings, wake_reason: WakeReason) -> Boot {
+fn boot(settings: &Settings, provisions: &Provisions, wake_reason: WakeReason) -> Boot {
     let mut seed = [0; 16];
     for word in seed.chunks_exact_mut(4) {
         word.copy_from_slice(&(settings.chance)().to_le_bytes());
     }
-    Boot { device_id: *settings.device_id.as_bytes(), seed, wake_reason, image: settings.image.digest() }
+    Boot {
+        device_id: *settings.device_id.as_bytes(),
+        seed,
+        wake_reason,
+        image: settings.image.digest(),
+        policy: provisions.policy,
+        application_test: provisions.factory_test,
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use crate::clock::WallClock;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
+use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
 use crate::peripherals::i2c::Target;
+use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
 
 /// Most cycles between two looks at the link while the application is busy.
@@ -49,12 +50,17 @@ pub struct Options {
     pub trace: bool,
     /// What is wired to I2C1.
     pub targets: Vec<Box<dyn Target>>,
+    /// What outlives its power, and what its bundle says.
+    pub provisions: Provisions,
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that restarts by the default policy.
+    /// A device with nothing wired to it, not traced, that restarts by the default policy and keeps what outlives its
+    /// power in the folder of its identity, if that has one.
     pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+        let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
         Options {
+            provisions: Provisions { storage, ..Provisions::default() },
             cloud,
             identity,
             image,
@@ -86,7 +92,13 @@ impl Device {
         };
         let handed = remote.clone();
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            Runner::new(Machine::new(settings), dialler, handed, Box::new(observer)).run();
+            Runner::new(
+                Machine::provisioned(settings, options.provisions),
+                dialler,
+                handed,
+                Box::new(observer),
+            )
+            .run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
