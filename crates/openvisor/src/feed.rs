@@ -192,6 +192,11 @@ mod tests {
             (DeviceEvent::LinkDown { cause: "refused".into() }, (Source::Link, "down: refused")),
             (DeviceEvent::Led { on: true }, (Source::Device, "LED on")),
             (
+                DeviceEvent::SystemLed { enabled: false },
+                (Source::Device, "application turns the system LED off"),
+            ),
+            (DeviceEvent::SleepsDeeply { wakes_in_ms: 5 }, (Source::Device, "deep sleep, for 5 ms at most")),
+            (
                 DeviceEvent::Started { reason: WakeReason::ColdBoot },
                 (Source::Device, "application starts: power on"),
             ),

@@ -3,6 +3,8 @@ use abi::{Call, Status};
 use super::*;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
 
+mod provisions;
+
 /// A word of RAM the programs leave their results in; more follow.
 const RESULT: u32 = 0x2000_1000;
 
