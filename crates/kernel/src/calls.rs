@@ -34,6 +34,11 @@ impl Kernel {
             Call::CloseChannel => self.close_channel(port, a),
             Call::GetChannelClosureReason => self.closure_reason(port, a, b),
 
+            Call::WriteChannel => self.write_channel(port, a, b, c, d),
+            Call::WriteChannelStream => self.write_channel_stream(port, a, b, c, d),
+            Call::ReadChannel => self.read_channel(port, a, b, c),
+            Call::ReadChannelComplete => self.read_channel_complete(port, a, b),
+
             Call::SendHttpRequest => self.send_http_request(port, a, b),
             Call::ReadHttpResponseData => self.read_http_response(port, a, b),
             Call::ReadHttpResponseHeader => self.read_http_header(port, a, b, c, d),
@@ -75,9 +80,6 @@ impl Kernel {
             Call::GetWakeReason => self.wake_reason(port, a),
 
             // Not built yet; each says so by the one status that is always allowed.
-            Call::WriteChannel | Call::WriteChannelStream | Call::ReadChannel | Call::ReadChannelComplete => {
-                unbuilt()
-            }
             Call::SetFastInterrupt
             | Call::ClearFastInterrupt
             | Call::EnableFastInterrupt

@@ -8,6 +8,7 @@ use crate::limits::{BUFFER_UNIT, CHANNELS, OPENS, OPENS_WINDOW};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::mqtt::Mqtt;
 use crate::notifications::Address;
+use crate::opaque::Opaque;
 use crate::outbox::Outbox;
 use crate::port::Port;
 use crate::queue::Queue;
@@ -46,6 +47,7 @@ pub(crate) struct Base {
 /// What a channel carries. There is no heap: every place is as large as the largest.
 #[allow(clippy::large_enum_variant, reason = "a place of the table must hold any of them anyway")]
 pub(crate) enum Protocol {
+    Opaque(Opaque),
     Mqtt(Mqtt),
     Http(Http),
     Config(Config),
@@ -89,6 +91,14 @@ impl Channels {
     pub fn config(&mut self, handle: u32) -> Result<(&mut Base, &mut Config), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Config(config) } => Ok((base, config)),
+            Channel { .. } => Err(Status::InvalidHandle),
+        }
+    }
+
+    /// The channel of opaque bytes of this handle.
+    pub fn opaque(&mut self, handle: u32) -> Result<(&mut Base, &mut Opaque), Status> {
+        match self.find(handle)? {
+            Channel { base, protocol: Protocol::Opaque(opaque) } => Ok((base, opaque)),
             Channel { .. } => Err(Status::InvalidHandle),
         }
     }
@@ -138,7 +148,6 @@ impl Kernel {
         self.may_open(port.now)?;
         let place = self.channels.places.iter().position(Option::is_none);
         let place = place.ok_or(Status::TooManyChannels)?;
-        let protocol = Protocol::new(channel_type).ok_or(Status::Unavailable)?;
 
         let handle = self.handles.issue();
         let number = self.open_on_link(channel_type, receive.length())?;
@@ -156,7 +165,7 @@ impl Kernel {
             inbox: Inbox::new(receive),
             outbox: Outbox::new(send),
         };
-        self.channels.places[place] = Some(Channel { base, protocol });
+        self.channels.places[place] = Some(Channel { base, protocol: Protocol::new(channel_type) });
         Ok(())
     }
 
@@ -290,13 +299,13 @@ impl Kernel {
 }
 
 impl Protocol {
-    /// The protocol of a type; `None` for types that cannot be opened yet.
-    fn new(channel_type: ChannelType) -> Option<Self> {
+    /// The protocol of a type, at its beginning.
+    fn new(channel_type: ChannelType) -> Self {
         match channel_type {
-            ChannelType::Mqtt => Some(Self::Mqtt(Mqtt::new())),
-            ChannelType::Http => Some(Self::Http(Http::new())),
-            ChannelType::ConfigFetch => Some(Self::Config(Config::new())),
-            ChannelType::OpaqueBytes => None,
+            ChannelType::OpaqueBytes => Self::Opaque(Opaque::new()),
+            ChannelType::Mqtt => Self::Mqtt(Mqtt::new()),
+            ChannelType::Http => Self::Http(Http::new()),
+            ChannelType::ConfigFetch => Self::Config(Config::new()),
         }
     }
 
@@ -304,6 +313,10 @@ impl Protocol {
     fn answer_unanswered(&mut self) -> u32 {
         match self {
             Self::Mqtt(mqtt) => mqtt.answer_unanswered(),
+            Self::Opaque(opaque) => {
+                opaque.ended();
+                0
+            }
             Self::Http(_) | Self::Config(_) => 0,
         }
     }
@@ -311,6 +324,7 @@ impl Protocol {
     /// Whether the exchange had come to the end the application wanted, so that its end is no news (D13, D14, D50).
     fn ended_as_asked(&self) -> bool {
         match self {
+            Self::Opaque(_) => false,
             Self::Mqtt(mqtt) => mqtt.has_disconnected(),
             Self::Http(http) => http.is_complete(),
             Self::Config(config) => config.is_complete(),

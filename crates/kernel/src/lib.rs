@@ -35,6 +35,7 @@ mod memory;
 mod mqtt;
 mod network;
 mod notifications;
+mod opaque;
 mod outbox;
 mod port;
 mod power;

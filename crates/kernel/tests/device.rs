@@ -99,35 +99,3 @@ fn branching_to_no_call_is_a_fault_and_to_the_retired_one_unavailable() {
     assert_eq!(machine.branch(0x060, [0; 4]), Outcome::Status(Status::Unavailable));
     assert_eq!(machine.branch(Call::NoOp.slot(), [9; 4]), Outcome::Status(Status::Okay));
 }
-
-/// Every call that is not built yet says so.
-#[test]
-fn calls_not_built_yet_answer_unavailable() {
-    let mut machine = Machine::new();
-    for call in [
-        Call::WriteChannel,
-        Call::WriteChannelStream,
-        Call::ReadChannel,
-        Call::ReadChannelComplete,
-        Call::SetFastInterrupt,
-        Call::ClearFastInterrupt,
-        Call::EnableFastInterrupt,
-        Call::DisableFastInterrupt,
-        Call::EnableAllFastInterrupts,
-        Call::DisableAllFastInterrupts,
-        Call::PowerSave,
-        Call::DeepSleep,
-        Call::Restart,
-        Call::SystemLedEnable,
-        Call::OpenSystemNotification,
-        Call::CloseSystemNotification,
-        Call::ExternalFlashOpen,
-        Call::SetWifiConfig,
-        Call::GetWifiConfig,
-        Call::TestingComplete,
-        Call::TestLog,
-        Call::TestLoggingInit,
-    ] {
-        assert_eq!(machine.call(call, &[]), Status::Unavailable, "{}", call.name());
-    }
-}
