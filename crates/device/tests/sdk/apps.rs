@@ -1,0 +1,88 @@
+//! Each test application, until it says that it is through: its claims about itself must all hold.
+
+use device::events::DeviceEvent;
+use link::http::HttpResult;
+
+use crate::support::bench::{Bench, MILLISECOND};
+use crate::support::cloud::{HttpAnswer, HttpAsked, Script, place};
+
+/// A page that says hi, whoever asks.
+fn hi(_: &HttpAsked) -> HttpAnswer {
+    HttpAnswer { result: HttpResult::Ok, status: 200, headers: Vec::new(), body: b"hi".to_vec() }
+}
+
+/// What the applications expect of the cloud.
+fn script() -> Script {
+    let mut script = Script { http: Some(hi), ..Script::default() };
+    script.config.insert((place(true, true), "answer".to_owned()), b"42".to_vec());
+    script
+}
+
+fn start(name: &str) -> Bench {
+    Bench::new(&format!("tests/apps/{name}/{name}.elf"), script())
+}
+
+/// Lets the application come to its end; `least` claims must have been made, and all must hold.
+fn finish(bench: &mut Bench, least: usize) {
+    bench.run_until(120_000, |bench| bench.line("END ").is_some() || bench.line("FAIL ").is_some());
+    let faults = bench.events.iter().filter(|event| matches!(event, DeviceEvent::Faulted { .. }));
+    assert_eq!(faults.count(), 0, "{:?}", bench.events);
+    assert_eq!(bench.line("FAIL "), None, "{:#?}", bench.cloud.log);
+    let passed = bench.cloud.log.iter().filter(|line| line.starts_with("PASS ")).count();
+    assert!(passed >= least, "{passed} claims: {:#?}", bench.cloud.log);
+    assert_eq!(bench.line("END ").expect("the end"), format!("END {passed} claims, 0 failures"));
+}
+
+/// Shows N39, N40, N41, N79, D10, D11.
+#[test]
+fn a_handler_that_takes_one_record_an_interrupt_sees_each_once_and_in_order() {
+    finish(&mut start("one_record"), 20);
+}
+
+/// Shows N37, N38, N39, N43, D10, D11.
+#[test]
+fn a_program_that_polls_with_its_line_disabled_finds_each_record_at_once() {
+    finish(&mut start("polled"), 10);
+}
+
+/// Shows N31, M03, M12, D11, D12, D13, D14, D21, D50.
+#[test]
+fn handlers_that_know_only_some_event_types_meet_no_other() {
+    finish(&mut start("strict_types"), 60);
+}
+
+/// Shows N31, N51, N66, N67, N68, N71, N74, N75, N77, N79, N80, D12, D14, D21, D31.
+#[test]
+fn a_centre_shared_by_network_http_and_configuration_tells_them_apart_by_tag() {
+    let mut bench = start("shared_centre");
+    bench.run_to_line(20_000, "READY to lose the link");
+    bench.unplug();
+    bench.run_for(2000);
+    bench.plug();
+    finish(&mut bench, 60);
+}
+
+/// Shows M03, M12, M69, D11, D12.
+#[test]
+fn a_handler_held_back_by_long_critical_sections_gets_every_event_afterwards() {
+    finish(&mut start("delayed"), 40);
+}
+
+/// Shows N02, N31, M03, M12, D11, D12, D14.
+#[test]
+fn tasks_of_a_pre_emptive_scheduler_share_the_calls_and_miss_no_event() {
+    finish(&mut start("scheduler"), 100);
+}
+
+/// A record that waits is written when its line's pend was taken (D11), not when something else next wakes the device.
+/// The sample sleeps between its handler's runs, with a tick every 10 ms: twenty records must not take twenty ticks.
+#[test]
+#[ignore = "the machine goes idle without looking at the records that wait, so each takes a tick"]
+fn records_that_wait_do_not_wait_for_a_sleeping_processors_next_tick() {
+    let mut bench = Bench::new("samples/interrupts/interrupts.elf", script());
+    bench.run_to_line(5000, "interrupts: networkstatuschanged");
+    let start = bench.machine.now();
+    bench.run_to_line(5000, "interrupts: 20 of 20");
+    let took = (bench.machine.now() - start) / MILLISECOND;
+    assert!(took <= 30, "{took} ms");
+}
