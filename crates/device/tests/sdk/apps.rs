@@ -1,10 +1,13 @@
 //! Each test application, until it says that it is through: its claims about itself must all hold.
 
 use device::events::DeviceEvent;
+use link::channel::ChannelType;
 use link::http::HttpResult;
 
 use crate::support::bench::{Bench, MILLISECOND};
 use crate::support::cloud::{HttpAnswer, HttpAsked, Script, place};
+use crate::support::end::CloudEnd;
+use crate::support::relayed::Relayed;
 
 /// A page that says hi, whoever asks.
 fn hi(_: &HttpAsked) -> HttpAnswer {
@@ -22,14 +25,21 @@ fn start(name: &str) -> Bench {
     Bench::new(&format!("tests/apps/{name}/{name}.elf"), script())
 }
 
+/// The same with the cloud's real core.
+fn start_relayed(name: &str) -> Bench<Relayed> {
+    let mut cloud = Relayed::new();
+    cloud.config = script().config;
+    Bench::with(&format!("tests/apps/{name}/{name}.elf"), cloud)
+}
+
 /// Lets the application come to its end; `least` claims must have been made, and all must hold.
-fn finish(bench: &mut Bench, least: usize) {
-    bench.run_until(120_000, |bench| bench.line("END ").is_some() || bench.line("FAIL ").is_some());
+fn finish<C: CloudEnd>(bench: &mut Bench<C>, least: usize) {
+    bench.run_until(30_000, |bench| bench.line("END ").is_some() || bench.line("FAIL ").is_some());
     let faults = bench.events.iter().filter(|event| matches!(event, DeviceEvent::Faulted { .. }));
     assert_eq!(faults.count(), 0, "{:?}", bench.events);
-    assert_eq!(bench.line("FAIL "), None, "{:#?}", bench.cloud.log);
-    let passed = bench.cloud.log.iter().filter(|line| line.starts_with("PASS ")).count();
-    assert!(passed >= least, "{passed} claims: {:#?}", bench.cloud.log);
+    assert_eq!(bench.line("FAIL "), None, "{:#?}", bench.cloud.log());
+    let passed = bench.cloud.log().iter().filter(|line| line.starts_with("PASS ")).count();
+    assert!(passed >= least, "{passed} claims: {:#?}", bench.cloud.log());
     assert_eq!(bench.line("END ").expect("the end"), format!("END {passed} claims, 0 failures"));
 }
 
@@ -62,10 +72,33 @@ fn a_centre_shared_by_network_http_and_configuration_tells_them_apart_by_tag() {
     finish(&mut bench, 60);
 }
 
+/// Shows M09, M12, M18, N62, N63, N65, N66, N71, N72, D31, D53, D87.
+#[test]
+fn requests_under_way_when_the_link_is_cut_are_answered_before_the_loss_is_told() {
+    let mut bench = start("cut_in_flight");
+    bench.run_to_line(20_000, "READY to be ignored");
+    bench.cloud.script.silent = vec![ChannelType::Mqtt.code()];
+    bench.run_to_line(20_000, "READY to be cut off");
+    bench.unplug();
+    bench.run_for(2000);
+    bench.plug();
+    finish(&mut bench, 50);
+}
+
 /// Shows M03, M12, M69, D11, D12.
 #[test]
 fn a_handler_held_back_by_long_critical_sections_gets_every_event_afterwards() {
     finish(&mut start("delayed"), 40);
+}
+
+/// The same through the cloud's real core: requests in a burst, answers and messages at once.
+///
+/// Shows M03, M12, M61, M64, M69, D11, D12, D48.
+#[test]
+fn a_handler_held_back_gets_every_event_of_the_real_relay() {
+    let mut bench = start_relayed("delayed");
+    finish(&mut bench, 40);
+    assert_eq!(bench.cloud.targets, [("broker.test".to_owned(), 1883)]);
 }
 
 /// Shows N02, N31, M03, M12, D11, D12, D14.
