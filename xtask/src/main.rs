@@ -8,6 +8,7 @@ mod conformance;
 mod generate;
 mod process;
 mod sdk;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -43,6 +44,11 @@ const CHORES: &[Chore] = &[
         name: "sdk",
         help: "build the samples' images (--check: fail if they are stale, and try the C header)",
         run: sdk::run,
+    },
+    Chore {
+        name: "vectors",
+        help: "record instruction tests on QEMU (--check: record some anew and compare)",
+        run: vectors::run,
     },
 ];
 

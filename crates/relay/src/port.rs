@@ -43,6 +43,10 @@ pub struct ConnectionId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupId(pub u32);
 
+/// Names an HTTP exchange of one relay. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u32);
+
 /// Something happened.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -90,6 +94,13 @@ pub enum Input<'a> {
     },
     /// The answer to an [`Output::Lookup`].
     LookedUp(LookedUp),
+    /// The answer to an [`Output::HttpRequest`].
+    HttpResponse {
+        /// Which.
+        exchange: ExchangeId,
+        /// What became of it.
+        outcome: HttpOutcome,
+    },
     /// Log messages up to this number are on lasting storage.
     LogStored {
         /// The device's number of the last of them.
@@ -99,6 +110,11 @@ pub enum Input<'a> {
     Logging {
         /// Whether they are.
         enabled: bool,
+    },
+    /// [`Output::Notice`]s are wanted from now on, or no longer.
+    Notices {
+        /// Whether they are.
+        wanted: bool,
     },
     /// The link is to be ended.
     Shutdown {
@@ -112,12 +128,18 @@ pub enum Input<'a> {
 pub enum ConnectFailure {
     /// The name does not resolve.
     NameNotResolved,
-    /// The other end's certificate leads to no authority that is trusted, or names somebody else.
+    /// The other end's certificate leads to no authority that is trusted.
     UnknownCa,
-    /// The other end's certificate has expired, or is not valid yet.
+    /// The other end's certificate has expired.
     CertificateExpired,
-    /// Refused, unreachable, reset, timed out, or TLS failed otherwise.
+    /// The other end's certificate names somebody else, is not valid yet, or cannot be used otherwise.
+    Certificate,
+    /// Refused, unreachable or reset.
     Socket,
+    /// TLS failed, but not over the certificate.
+    Tls,
+    /// Nothing came in time.
+    TimedOut,
     /// The operator does not allow this destination (D62).
     NotAllowed,
     /// The certificates or the key given by the application cannot be used.
@@ -131,8 +153,83 @@ impl ConnectFailure {
             Self::NameNotResolved => RequestState::NameNotResolved,
             Self::UnknownCa => RequestState::UnknownCa,
             Self::CertificateExpired => RequestState::CertificateExpired,
-            Self::Socket | Self::NotAllowed => RequestState::SocketError,
+            Self::Certificate | Self::Socket | Self::Tls | Self::TimedOut | Self::NotAllowed => {
+                RequestState::SocketError
+            }
             Self::InvalidCredentials => RequestState::InvalidParameters,
+        }
+    }
+
+    /// The cause for people.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::NameNotResolved => "the host name could not be resolved",
+            Self::UnknownCa => "the server's certificate is of an unknown authority",
+            Self::CertificateExpired => "the server's certificate has expired",
+            Self::Certificate => "the server's certificate is not one for this host and time",
+            Self::Socket => "the connection was refused or lost",
+            Self::Tls => "TLS failed",
+            Self::TimedOut => "the connection was not made in time",
+            Self::NotAllowed => "the destination is not allowed",
+            Self::InvalidCredentials => "the certificates or the key given cannot be used",
+        }
+    }
+}
+
+/// What became of an HTTP exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpOutcome {
+    /// The server answered.
+    Response(HttpResponse),
+    /// The server's answer has more headers or bytes than there is room for.
+    TooLarge,
+    /// There is no answer.
+    Failed(HttpFailure),
+}
+
+/// A server's answer, whatever its status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// 200 to 999.
+    pub status: u16,
+    /// Names and values in the server's order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body without any transfer coding.
+    pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// Bytes it takes of [`HttpRequest::room`]: each header as `name: value`, and the body.
+    pub fn length(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + ": ".len() + value.len());
+        headers.sum::<usize>() + self.body.len()
+    }
+}
+
+/// Why an HTTP request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpFailure {
+    /// The URL is none, or names no host, or carries credentials.
+    InvalidUrl,
+    /// There was no connection to the server.
+    Connection(ConnectFailure),
+    /// The answer was not there when the time was over.
+    TimedOut,
+    /// The connection ended before the answer did.
+    Broken,
+    /// What came is not HTTP.
+    NotHttp,
+}
+
+impl HttpFailure {
+    /// The cause for people.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::InvalidUrl => "the URL cannot be used",
+            Self::Connection(cause) => cause.why(),
+            Self::TimedOut => "the response did not come in time",
+            Self::Broken => "the connection ended before the response was complete",
+            Self::NotHttp => "what the server sent is not HTTP",
         }
     }
 }
@@ -200,6 +297,18 @@ pub enum Output {
         /// 1 to 32 keys.
         keys: Vec<LookupKey>,
     },
+    /// Carry an HTTP request over TLS, following no redirect (D60); answered by [`Input::HttpResponse`].
+    HttpRequest {
+        /// Its name.
+        exchange: ExchangeId,
+        /// The request.
+        request: HttpRequest,
+    },
+    /// Nobody waits for this exchange any more: end it. No further input may name it.
+    CancelHttp {
+        /// Which.
+        exchange: ExchangeId,
+    },
     /// A log message arrived; [`Input::LogStored`] when it is safe.
     Log(LogLine),
     /// The device has said who it is; the link is open.
@@ -218,6 +327,7 @@ impl Output {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Link(bytes) | Self::Send { bytes, .. } => bytes.len(),
+            Self::HttpRequest { request, .. } => request.bytes(),
             _ => 0,
         }
     }
@@ -243,6 +353,30 @@ pub struct TlsOptions {
     pub chain: Vec<Vec<u8>>,
     /// The client's key, PKCS#8.
     pub key: Vec<u8>,
+}
+
+/// An HTTP request that may be carried, as far as it can be judged without the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// One of the seven.
+    pub method: &'static str,
+    /// It begins with `https:`; nothing else is known of it.
+    pub url: String,
+    /// At most 32 names and values, none of a connection, well-formed, in the application's order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+    /// Milliseconds from now to the last byte of the response.
+    pub timeout_ms: u32,
+    /// Bytes the response may have ([`HttpResponse::length`]); nothing beyond need be read.
+    pub room: u32,
+}
+
+impl HttpRequest {
+    fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.url.len() + headers + self.body.len()
+    }
 }
 
 /// One key of a lookup.
@@ -382,6 +516,31 @@ pub enum Notice {
         what: &'static str,
         /// Why it was refused.
         why: String,
+    },
+    /// An HTTP request goes to a server.
+    HttpRequested {
+        /// The channel.
+        channel: u8,
+        /// Its method.
+        method: &'static str,
+        /// Its URL.
+        url: String,
+    },
+    /// A server answered an HTTP request.
+    HttpAnswered {
+        /// The channel.
+        channel: u8,
+        /// The status.
+        status: u16,
+        /// Bytes of the body.
+        length: usize,
+    },
+    /// An HTTP request has no answer, or one the application cannot take.
+    HttpFailed {
+        /// The channel.
+        channel: u8,
+        /// Why.
+        why: &'static str,
     },
     /// Configuration was asked for.
     ConfigFetch {
