@@ -27,9 +27,7 @@ fn start(name: &str) -> Bench {
 
 /// The same with the cloud's real core.
 fn start_relayed(name: &str) -> Bench<Relayed> {
-    let mut cloud = Relayed::new();
-    cloud.config = script().config;
-    Bench::with(&format!("tests/apps/{name}/{name}.elf"), cloud)
+    Bench::with(&format!("tests/apps/{name}/{name}.elf"), Relayed::new(script()))
 }
 
 /// Lets the application come to its end; `least` claims must have been made, and all must hold.
@@ -61,15 +59,30 @@ fn handlers_that_know_only_some_event_types_meet_no_other() {
     finish(&mut start("strict_types"), 60);
 }
 
+/// Shows N31, M03, M12, D11, D12, D13, D14, D21, D48, D50.
+#[test]
+fn handlers_that_know_only_some_event_types_meet_no_other_from_the_real_relay() {
+    finish(&mut start_relayed("strict_types"), 60);
+}
+
 /// Shows N31, N51, N66, N67, N68, N71, N74, N75, N77, N79, N80, D12, D14, D21, D31.
 #[test]
 fn a_centre_shared_by_network_http_and_configuration_tells_them_apart_by_tag() {
-    let mut bench = start("shared_centre");
+    lose_and_regain(&mut start("shared_centre"));
+}
+
+/// Shows N31, N51, N66, N67, N68, N71, N74, N75, N77, N79, N80, D12, D14, D21, D31.
+#[test]
+fn a_centre_shared_by_network_http_and_configuration_does_so_with_the_real_relay() {
+    lose_and_regain(&mut start_relayed("shared_centre"));
+}
+
+fn lose_and_regain<C: CloudEnd>(bench: &mut Bench<C>) {
     bench.run_to_line(20_000, "READY to lose the link");
     bench.unplug();
     bench.run_for(2000);
     bench.plug();
-    finish(&mut bench, 60);
+    finish(bench, 60);
 }
 
 /// Shows M09, M12, M18, N62, N63, N65, N66, N71, N72, D31, D53, D87.
@@ -105,6 +118,12 @@ fn a_handler_held_back_gets_every_event_of_the_real_relay() {
 #[test]
 fn tasks_of_a_pre_emptive_scheduler_share_the_calls_and_miss_no_event() {
     finish(&mut start("scheduler"), 100);
+}
+
+/// Shows N02, N31, M03, M12, D11, D12, D14.
+#[test]
+fn tasks_of_a_pre_emptive_scheduler_miss_no_event_of_the_real_relay() {
+    finish(&mut start_relayed("scheduler"), 100);
 }
 
 /// A record that waits is written when its line's pend was taken (D11), not when something else next wakes the device.

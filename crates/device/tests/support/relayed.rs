@@ -5,13 +5,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use relay::{ConnectionId, DeviceRelay, Input, LookedUp, LookupKey, Output, Settings, Value};
+use link::http::HttpResult;
+use relay::{
+    ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse, Input,
+    LookedUp, LookupKey, Output, Settings, Value,
+};
 
-use super::cloud::{KeyPlaceCode, WALL, place};
+use super::cloud::{HttpAsked, Script, WALL, place};
 use super::end::CloudEnd;
 
-/// Messages a broker sends before one is acknowledged.
-const UNACKNOWLEDGED: usize = 8;
+/// Messages a broker sends before one is acknowledged: fewer than the relay allows it (its Receive Maximum).
+const UNACKNOWLEDGED: usize = 16;
 
 /// MQTT control packet types, and the flags with them (MQTT 2.1.2).
 mod packet {
@@ -30,21 +34,21 @@ pub struct Relayed {
     now: u64,
     outgoing: Vec<u8>,
     brokers: BTreeMap<ConnectionId, Broker>,
-    /// Values by place and key.
-    pub config: BTreeMap<(KeyPlaceCode, String), Vec<u8>>,
+    /// Of which configuration and HTTP are played.
+    script: Script,
     pub log: Vec<String>,
     /// Where connections were made to.
     pub targets: Vec<(String, u16)>,
 }
 
 impl Relayed {
-    pub fn new() -> Relayed {
+    pub fn new(script: Script) -> Relayed {
         Relayed {
             relay: DeviceRelay::new(0, settings()),
             now: 0,
             outgoing: Vec::new(),
             brokers: BTreeMap::new(),
-            config: BTreeMap::new(),
+            script,
             log: Vec::new(),
             targets: Vec::new(),
         }
@@ -75,6 +79,7 @@ impl Relayed {
                 let values = keys.iter().map(|key| self.value(key)).collect();
                 self.input(Input::LookedUp(LookedUp { lookup, values }));
             }
+            Output::HttpRequest { exchange, request } => self.exchange(exchange, request),
             Output::Log(line) => {
                 self.log.push(String::from_utf8_lossy(&line.text).into_owned());
                 self.input(Input::LogStored { sequence: line.sequence });
@@ -93,9 +98,26 @@ impl Relayed {
         }
     }
 
+    fn exchange(&mut self, exchange: ExchangeId, request: HttpRequest) {
+        let asked = HttpAsked {
+            method: request.method.to_owned(),
+            url: request.url,
+            headers: request.headers.iter().map(|(name, value)| line(name, value)).collect(),
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+            timeout_ms: request.timeout_ms,
+        };
+        let outcome = self.script.http.map_or(HttpOutcome::Failed(HttpFailure::TimedOut), |serve| {
+            let answer = serve(&asked);
+            assert_eq!(answer.result, HttpResult::Ok, "the relay judges by itself");
+            let headers = answer.headers.iter().map(|line| name_and_value(line)).collect();
+            HttpOutcome::Response(HttpResponse { status: answer.status as u16, headers, body: answer.body })
+        });
+        self.input(Input::HttpResponse { exchange, outcome });
+    }
+
     fn value(&self, key: &LookupKey) -> Value {
         let name = String::from_utf8_lossy(&key.key).into_owned();
-        let found = self.config.get(&(place(key.device, !key.secret), name));
+        let found = self.script.config.get(&(place(key.device, !key.secret), name));
         found.map_or(Value::NotFound, |value| Value::Found(value.clone()))
     }
 }
@@ -130,6 +152,15 @@ impl CloudEnd for Relayed {
 
 fn settings() -> Settings {
     Settings { wall_micros: WALL, ..Settings::default() }
+}
+
+fn line(name: &str, value: &[u8]) -> String {
+    format!("{name}: {}", String::from_utf8_lossy(value))
+}
+
+fn name_and_value(line: &str) -> (String, Vec<u8>) {
+    let (name, value) = line.split_once(": ").expect("a header line");
+    (name.to_owned(), value.as_bytes().to_vec())
 }
 
 /// A broker with one client, of MQTT 5.
