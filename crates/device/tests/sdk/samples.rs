@@ -247,7 +247,7 @@ fn the_flash_sample_reads_what_it_wrote() {
             "flash: the text of the last time is not there",
             "flash: after erasing: all ones",
             "flash: after writing: written across two sectors",
-            "flash: zeros do not become ones",
+            "flash: zeros do not become ones by writing",
             "flash: done",
         ]
     );
