@@ -126,6 +126,18 @@ fn tasks_of_a_pre_emptive_scheduler_miss_no_event_of_the_real_relay() {
     finish(&mut start_relayed("scheduler"), 100);
 }
 
+/// Shows M03, M12, D11, D12, D14.
+#[test]
+fn no_event_is_missed_at_any_pace_of_the_link() {
+    for pace in [MILLISECOND / 50, MILLISECOND / 7, 3 * MILLISECOND, 11 * MILLISECOND] {
+        for name in ["one_record", "strict_types", "scheduler"] {
+            let mut bench = start_relayed(name);
+            bench.pace = pace;
+            finish(&mut bench, 20);
+        }
+    }
+}
+
 /// A record that waits is written when its line's pend was taken (D11), not when something else next wakes the device.
 /// The sample sleeps between its handler's runs, with a tick every 10 ms: twenty records must not take twenty ticks.
 #[test]

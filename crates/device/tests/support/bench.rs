@@ -18,12 +18,14 @@ pub const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
 /// Cycles in a millisecond.
 pub const MILLISECOND: u64 = 160_000;
 /// Cycles between looks at the link while the application is busy: the network is slower than memory.
-const SLICE: u64 = MILLISECOND;
+const PACE: u64 = MILLISECOND;
 
 pub struct Bench<C = Cloud> {
     pub machine: Machine,
     pub cloud: C,
     pub events: Vec<DeviceEvent>,
+    /// Cycles between looks at the link while the application is busy.
+    pub pace: u64,
     up: bool,
     /// The network is there; false is a cable pulled out.
     plugged: bool,
@@ -48,7 +50,7 @@ impl<C: CloudEnd> Bench<C> {
             trace: false,
             targets: Vec::new(),
         });
-        Bench { machine, cloud, events: Vec::new(), up: false, plugged: true }
+        Bench { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
     }
 
     /// Lets guest time go on until `done`, for at most `milliseconds`.
@@ -91,7 +93,7 @@ impl<C: CloudEnd> Bench<C> {
     }
 
     fn step(&mut self, end: u64) {
-        let was_idle = self.machine.run(SLICE) == Ran::Idle;
+        let was_idle = self.machine.run(self.pace) == Ran::Idle;
         if !self.carry() && was_idle {
             self.machine.pass_time(end);
         }
