@@ -231,12 +231,6 @@ fn the_mqtt_sample_connects_subscribes_and_publishes_through_the_real_relay() {
 }
 
 #[test]
-fn the_flash_sample_says_that_there_is_no_flash_and_stops() {
-    let (_, log) = run("flash", Script::default());
-    assert_eq!(log, ["mvExternalFlashOpen: unavailable", "flash: none that can be used here", "flash: done"]);
-}
-
-#[test]
 #[ignore = "the device has no external flash yet"]
 fn the_flash_sample_reads_what_it_wrote() {
     let (_, log) = run("flash", Script::default());
