@@ -12,25 +12,35 @@ use device::machine::{Machine, Ran, RestartPolicy, Settings};
 use kernel::LinkLoss;
 
 use super::cloud::{Cloud, Script};
+use super::end::CloudEnd;
 
 pub const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
 /// Cycles in a millisecond.
 pub const MILLISECOND: u64 = 160_000;
 /// Cycles between looks at the link while the application is busy: the network is slower than memory.
-const SLICE: u64 = MILLISECOND;
+const PACE: u64 = MILLISECOND;
 
-pub struct Bench {
+pub struct Bench<C = Cloud> {
     pub machine: Machine,
-    pub cloud: Cloud,
+    pub cloud: C,
     pub events: Vec<DeviceEvent>,
+    /// Cycles between looks at the link while the application is busy.
+    pub pace: u64,
     up: bool,
     /// The network is there; false is a cable pulled out.
     plugged: bool,
 }
 
 impl Bench {
-    /// The image at `path` in the `sdk` folder.
+    /// The image at `path` in the `sdk` folder, and a cloud that plays by `script`.
     pub fn new(path: &str, script: Script) -> Bench {
+        Bench::with(path, Cloud::new(script))
+    }
+}
+
+impl<C: CloudEnd> Bench<C> {
+    /// The image at `path` in the `sdk` folder, and a cloud.
+    pub fn with(path: &str, cloud: C) -> Bench<C> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk").join(path);
         let machine = Machine::new(Settings {
             device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
@@ -40,14 +50,14 @@ impl Bench {
             trace: false,
             targets: Vec::new(),
         });
-        Bench { machine, cloud: Cloud::new(script), events: Vec::new(), up: false, plugged: true }
+        Bench { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
     }
 
     /// Lets guest time go on until `done`, for at most `milliseconds`.
-    pub fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Bench) -> bool) {
+    pub fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Bench<C>) -> bool) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while !done(self) {
-            assert!(self.machine.now() < end, "log: {:#?}\nevents: {:?}", self.cloud.log, self.events);
+            assert!(self.machine.now() < end, "log: {:#?}\nevents: {:?}", self.cloud.log(), self.events);
             self.step(end);
         }
     }
@@ -68,7 +78,7 @@ impl Bench {
 
     /// The last log line that begins so.
     pub fn line(&self, start: &str) -> Option<&str> {
-        self.cloud.log.iter().rev().map(String::as_str).find(|line| line.starts_with(start))
+        self.cloud.log().iter().rev().map(String::as_str).find(|line| line.starts_with(start))
     }
 
     /// Cuts the link, as a cable pulled out does; it stays so until [`Bench::plug`].
@@ -83,7 +93,7 @@ impl Bench {
     }
 
     fn step(&mut self, end: u64) {
-        let was_idle = self.machine.run(SLICE) == Ran::Idle;
+        let was_idle = self.machine.run(self.pace) == Ran::Idle;
         if !self.carry() && was_idle {
             self.machine.pass_time(end);
         }
@@ -94,7 +104,8 @@ impl Bench {
         self.keep_link();
         let mut chunk = vec![0; 16 * 1024];
         let length = if self.up { self.machine.transmit(&mut chunk) } else { 0 };
-        self.cloud.hear(&chunk[..length]);
+        let now = self.machine.now() / MILLISECOND;
+        self.cloud.hear(now, &chunk[..length]);
         let answer = if self.up { self.cloud.speak() } else { Vec::new() };
         if !answer.is_empty() {
             self.machine.receive(&answer).expect("a cloud that keeps the rules");
@@ -104,14 +115,10 @@ impl Bench {
     }
 
     fn keep_link(&mut self) {
-        if self.machine.take_stale_link() {
-            self.up = false;
-            self.cloud.device_restarted();
-        }
         let wanted = self.machine.wants_link() && self.plugged;
         if wanted && !self.up {
             self.up = true;
-            self.cloud.reconnect();
+            self.cloud.reconnect(self.machine.now() / MILLISECOND);
             self.machine.link_connecting();
             self.machine.link_connected();
         } else if self.up && !self.machine.wants_link() {

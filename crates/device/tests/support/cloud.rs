@@ -17,12 +17,14 @@ use link::mqtt::{
 };
 use link::session::Refusal;
 
+use super::end::CloudEnd;
+
 /// Seconds without traffic after which the device asks whether the cloud is there.
 const KEEPALIVE: u32 = 60;
 /// Bytes a device may have on its way, for each channel.
 const WINDOW: u32 = 16_384;
 /// 2023-11-14 22:13:20 UTC, in microseconds.
-const WALL: u64 = 1_700_000_000_000_000;
+pub const WALL: u64 = 1_700_000_000_000_000;
 
 /// What the cloud answers to an HTTP request.
 #[derive(Clone, Debug)]
@@ -130,41 +132,6 @@ impl Cloud {
         }
     }
 
-    /// Another connection begins; nothing of the last one is carried over but the log.
-    pub fn reconnect(&mut self) {
-        self.session = Session::new(0);
-        self.channels.clear();
-        self.outgoing.clear();
-    }
-
-    /// Bytes from the device.
-    pub fn hear(&mut self, mut bytes: &[u8]) {
-        while let Some(event) = self.session.receive(0, &mut bytes).expect("a device that keeps the rules") {
-            match event {
-                Event::Hello(_) => self.session.welcome(KEEPALIVE, WINDOW, WALL, true),
-                Event::Log(head) => self.note_log(head.sequence),
-                Event::TimeQuery => self.session.time(WALL),
-                Event::Open { channel, open } => self.open(channel, open),
-                Event::Close { channel } => _ = self.channels.remove(&channel),
-                Event::Item(piece) => self.piece(&piece),
-                Event::Credit { .. } | Event::Bye { .. } => {}
-            }
-        }
-    }
-
-    /// What is to go to the device now.
-    pub fn speak(&mut self) -> Vec<u8> {
-        self.send_waiting();
-        loop {
-            let mut out = [0; 256];
-            let length = self.session.transmit(&mut out);
-            if length == 0 {
-                return std::mem::take(&mut self.outgoing);
-            }
-            self.outgoing.extend(&out[..length]);
-        }
-    }
-
     /// The channel of this type that was opened last.
     pub fn channel(&self, channel_type: ChannelType) -> Option<u8> {
         let mut found = self.channels.iter().filter(|(_, channel)| channel.carries == channel_type);
@@ -190,11 +157,6 @@ impl Cloud {
             self.log.push(String::from_utf8_lossy(self.session.log_text()).into_owned());
         }
         self.session.log_taken(sequence);
-    }
-
-    /// The device started again: its messages are numbered from 1.
-    pub fn device_restarted(&mut self) {
-        self.last_log = 0;
     }
 
     fn open(&mut self, number: u8, open: Open) {
@@ -369,6 +331,45 @@ impl Cloud {
                 channel.waiting.pop_front();
             }
         }
+    }
+}
+
+/// It has no use for the time: nothing here is ever late.
+impl CloudEnd for Cloud {
+    fn reconnect(&mut self, _now: u64) {
+        self.session = Session::new(0);
+        self.channels.clear();
+        self.outgoing.clear();
+    }
+
+    fn hear(&mut self, _now: u64, mut bytes: &[u8]) {
+        while let Some(event) = self.session.receive(0, &mut bytes).expect("a device that keeps the rules") {
+            match event {
+                Event::Hello(_) => self.session.welcome(KEEPALIVE, WINDOW, WALL, true),
+                Event::Log(head) => self.note_log(head.sequence),
+                Event::TimeQuery => self.session.time(WALL),
+                Event::Open { channel, open } => self.open(channel, open),
+                Event::Close { channel } => _ = self.channels.remove(&channel),
+                Event::Item(piece) => self.piece(&piece),
+                Event::Credit { .. } | Event::Bye { .. } => {}
+            }
+        }
+    }
+
+    fn speak(&mut self) -> Vec<u8> {
+        self.send_waiting();
+        loop {
+            let mut out = [0; 256];
+            let length = self.session.transmit(&mut out);
+            if length == 0 {
+                return std::mem::take(&mut self.outgoing);
+            }
+            self.outgoing.extend(&out[..length]);
+        }
+    }
+
+    fn log(&self) -> &[String] {
+        &self.log
     }
 }
 
