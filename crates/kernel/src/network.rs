@@ -192,7 +192,7 @@ impl Network {
 
     fn is_wanted(&self, clock_is_set: bool) -> bool {
         let reasons = self.reasons(clock_is_set).without(NetworkReason::ENHANCE_CALM);
-        reasons != NetworkReason::NOT_CONNECTING || matches!(self.linger, Linger::Grace { .. })
+        reasons != NetworkReason::NOT_CONNECTING || self.linger != Linger::No
     }
 
     /// Whether the kernel is waiting out a pause after many failures (D23).
@@ -316,7 +316,7 @@ impl Kernel {
         handle.zero(port.memory).early()?;
         *place = None;
         self.disconnect_channels_of(port, released);
-        if self.network.count() == 0 && self.network.is_open() && self.network.grace > 0 {
+        if self.network.is_open() && self.network.grace > 0 {
             self.network.linger = Linger::Grace { until: port.now.saturating_add(self.network.grace) };
         }
         self.settle_network(port);
@@ -443,9 +443,6 @@ impl Kernel {
             self.network.out_of_reach_since = port.now;
         }
         self.network.ever_requested = true;
-        if let Linger::Grace { .. } = self.network.linger {
-            self.network.linger = Linger::No;
-        }
         let status = self.network.status(port.now, self.clock.is_set());
         if core::mem::replace(&mut self.network.announced, status) != status {
             // To the requester this is where it begins; whoever watches the network sees it change.
