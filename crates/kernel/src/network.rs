@@ -150,6 +150,15 @@ impl Network {
         self.last_open.saturating_add(self.check_in_every)
     }
 
+    /// The same for a device that loses its memory meanwhile: a check-in that is due and waits out a pause is tried when
+    /// the pause is over.
+    pub fn check_in_asleep(&self) -> u64 {
+        match self.link {
+            Link::Pause { until } => until.max(self.check_in_at()),
+            _ => self.check_in_at(),
+        }
+    }
+
     fn owns(&self, reason: NetworkReason) -> bool {
         self.own.without(reason) != self.own
     }
@@ -317,6 +326,7 @@ impl Kernel {
         *place = None;
         self.disconnect_channels_of(port, released);
         if self.network.is_open() && self.network.grace > 0 {
+            self.network.stop_lingering();
             self.network.linger = Linger::Grace { until: port.now.saturating_add(self.network.grace) };
         }
         self.settle_network(port);

@@ -249,6 +249,37 @@ fn a_run_ends_at_the_end_of_the_buffer_and_the_rest_is_the_next() {
     assert_eq!(read(&mut machine, channel), Ok((first, vec![2; 88])));
 }
 
+/// Shows N56, N57, D12, D32.
+#[test]
+fn whatever_is_read_in_whatever_parts_is_what_was_sent_and_is_announced() {
+    for seed in 1..40_u32 {
+        let (mut machine, mut setup, channel) = small();
+        let mut number = seed;
+        let mut below = |bound: u32| {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (number >> 8) % bound
+        };
+        let (mut sent, mut got, mut is_announced) = (Vec::new(), Vec::new(), false);
+        for _ in 0..200 {
+            let room = machine.cloud().session.room(1);
+            let bytes: Vec<u8> = (0..below(room + 1)).map(|_| below(256) as u8).collect();
+            machine.chunk = 1 + below(90) as usize;
+            machine.cloud().item(1, to_device::DATA, &[], &bytes, 1 + below(200) as usize);
+            sent.extend_from_slice(&bytes);
+            machine.pump();
+            is_announced |= machine.events(&mut setup.centre).contains(&READABLE);
+            let (_, run) = read(&mut machine, channel).expect("an open channel");
+            assert!(is_announced || run.is_empty(), "nobody was told");
+            let count = below(run.len() as u32 + 1);
+            got.extend_from_slice(&run[..count as usize]);
+            assert_eq!(complete(&mut machine, channel, count), Status::Okay);
+            is_announced = machine.events(&mut setup.centre).contains(&READABLE);
+            assert_eq!(is_announced, got.len() < sent.len());
+        }
+        assert!(got.len() > 1000 && sent.starts_with(&got), "seed {seed}");
+    }
+}
+
 /// Shows D12.
 #[test]
 fn bytes_are_readable_before_their_item_is_whole() {
