@@ -141,7 +141,6 @@ fn no_event_is_missed_at_any_pace_of_the_link() {
 /// A record that waits is written when its line's pend was taken (D11), not when something else next wakes the device.
 /// The sample sleeps between its handler's runs, with a tick every 10 ms: twenty records must not take twenty ticks.
 #[test]
-#[ignore = "the machine goes idle without looking at the records that wait, so each takes a tick"]
 fn records_that_wait_do_not_wait_for_a_sleeping_processors_next_tick() {
     let mut bench = Bench::new("samples/interrupts/interrupts.elf", script());
     bench.run_to_line(5000, "interrupts: networkstatuschanged");

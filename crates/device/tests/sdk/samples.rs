@@ -231,7 +231,6 @@ fn the_mqtt_sample_connects_subscribes_and_publishes_through_the_real_relay() {
 }
 
 #[test]
-#[ignore = "the device has no external flash yet"]
 fn the_flash_sample_reads_what_it_wrote() {
     let (_, log) = run("flash", Script::default());
     assert!(log[0].starts_with("flash: chip 0x"), "{log:#?}");
