@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use cloud::{Cloud, Config, Destinations, EventKind};
 use link::bytes::Writer;
 use link::channel::ChannelType;
@@ -18,6 +20,8 @@ const RING: u32 = 2560;
 async fn house(change: impl FnOnce(&mut Config)) -> House {
     let directory = tempfile::tempdir().expect("a folder");
     let mut config = config(&directory);
+    // Devices of the tests seldom stay to hear the end.
+    config.limits.farewell_timeout = Duration::from_millis(300);
     change(&mut config);
     House { cloud: Cloud::start(config).await.expect("started"), directory }
 }
@@ -100,8 +104,9 @@ async fn a_device_asks_an_https_server_and_those_who_watch_see_it() {
     })
     .await;
     let house = house_with(&server).await;
-    let mut events = house.cloud.events();
     let mut device = house.device().await;
+    // From here on: a session under way notices that somebody watches.
+    let mut events = house.cloud.events();
     let url = "https://server.example/a?b=c";
     let headers = vec!["x: y".into(), "content-length: 6".into()];
     let expected = Response { result: HttpResult::Ok, status: 200, headers, body: b"/a?b=c".to_vec() };
