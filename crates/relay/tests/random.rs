@@ -14,7 +14,7 @@ use link::kind::to_cloud;
 use link::mqtt::RequestState;
 use relay::{ConnectFailure, HttpFailure, HttpOutcome, HttpResponse, Input, Settings, Value};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 100;
 const STEPS: usize = 250;
 /// Bytes one channel may make the relay hold here, where a packet has at most 9000.
 const HELD: usize = 256 * 1024;
@@ -139,7 +139,7 @@ impl World {
 
     fn open(&mut self) {
         if self.channels.len() < 4 {
-            let (once, kind) = match self.chance.below(6) {
+            let (once, kind) = match self.chance.below(12) {
                 0 => (Some(to_cloud::CONFIG_FETCH), ChannelType::ConfigFetch),
                 1 => (Some(to_cloud::HTTP_REQUEST), ChannelType::Http),
                 _ => (None, ChannelType::Mqtt),
