@@ -12,9 +12,12 @@ use link::kind::{to_cloud, to_device};
 use relay::Notice;
 use support::https::{Https, OpenSsl, resolve};
 use support::{Came, Device, House, PATIENCE, config};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 const RING: u32 = 2560;
+
+/// Milliseconds an exchange is given: the most there is.
+const TIMEOUT: u32 = 10_000;
 
 /// A cloud that finds and believes the server.
 async fn house(change: impl FnOnce(&mut Config)) -> House {
@@ -41,7 +44,7 @@ fn request(method: &str, url: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(&mut item);
     writer.str(method.as_bytes());
     writer.str(url.as_bytes());
-    writer.v(5000);
+    writer.v(TIMEOUT);
     writer.u8(headers.len() as u8);
     for header in headers {
         writer.str(header.as_bytes());
@@ -183,14 +186,21 @@ async fn a_channel_that_closes_ends_its_exchange_and_so_does_a_lost_link() {
     let mut device = house.device().await;
     let channel = ask(&mut device, RING, "https://server.example/").await;
     server.until_open(1).await;
+    let begun = Instant::now();
     device.close(channel).await;
     server.until_open(0).await;
+    assert!(begun.elapsed() < Duration::from_millis(u64::from(TIMEOUT) - 1000), "it ran out of time instead");
     for _ in 0..4 {
         ask(&mut device, RING, "https://server.example/").await;
     }
     server.until_open(4).await;
+    let begun = Instant::now();
     drop(device);
     server.until_open(0).await;
+    assert!(
+        begun.elapsed() < Duration::from_millis(u64::from(TIMEOUT) - 1000),
+        "they ran out of time instead"
+    );
     house.cloud.stop().await;
 }
 
