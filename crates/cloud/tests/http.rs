@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use cloud::{Cloud, Config, Destinations, EventKind};
 use link::bytes::Writer;
 use link::channel::ChannelType;
@@ -10,14 +12,19 @@ use link::kind::{to_cloud, to_device};
 use relay::Notice;
 use support::https::{Https, OpenSsl, resolve};
 use support::{Came, Device, House, PATIENCE, config};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 const RING: u32 = 2560;
+
+/// Milliseconds an exchange is given: the most there is.
+const TIMEOUT: u32 = 10_000;
 
 /// A cloud that finds and believes the server.
 async fn house(change: impl FnOnce(&mut Config)) -> House {
     let directory = tempfile::tempdir().expect("a folder");
     let mut config = config(&directory);
+    // Devices of the tests seldom stay to hear the end.
+    config.limits.farewell_timeout = Duration::from_millis(300);
     change(&mut config);
     House { cloud: Cloud::start(config).await.expect("started"), directory }
 }
@@ -37,7 +44,7 @@ fn request(method: &str, url: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(&mut item);
     writer.str(method.as_bytes());
     writer.str(url.as_bytes());
-    writer.v(5000);
+    writer.v(TIMEOUT);
     writer.u8(headers.len() as u8);
     for header in headers {
         writer.str(header.as_bytes());
@@ -100,8 +107,9 @@ async fn a_device_asks_an_https_server_and_those_who_watch_see_it() {
     })
     .await;
     let house = house_with(&server).await;
-    let mut events = house.cloud.events();
     let mut device = house.device().await;
+    // From here on: a session under way notices that somebody watches.
+    let mut events = house.cloud.events();
     let url = "https://server.example/a?b=c";
     let headers = vec!["x: y".into(), "content-length: 6".into()];
     let expected = Response { result: HttpResult::Ok, status: 200, headers, body: b"/a?b=c".to_vec() };
@@ -178,14 +186,21 @@ async fn a_channel_that_closes_ends_its_exchange_and_so_does_a_lost_link() {
     let mut device = house.device().await;
     let channel = ask(&mut device, RING, "https://server.example/").await;
     server.until_open(1).await;
+    let begun = Instant::now();
     device.close(channel).await;
     server.until_open(0).await;
+    assert!(begun.elapsed() < Duration::from_millis(u64::from(TIMEOUT) - 1000), "it ran out of time instead");
     for _ in 0..4 {
         ask(&mut device, RING, "https://server.example/").await;
     }
     server.until_open(4).await;
+    let begun = Instant::now();
     drop(device);
     server.until_open(0).await;
+    assert!(
+        begun.elapsed() < Duration::from_millis(u64::from(TIMEOUT) - 1000),
+        "they ran out of time instead"
+    );
     house.cloud.stop().await;
 }
 

@@ -175,7 +175,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// `mvCloseChannel`. No event follows (D14); the buffers are the application's again.
+    /// `mvCloseChannel`. No event follows (D14); the buffers are the application's again at once, so what has not left the
+    /// send ring is lost.
     pub(crate) fn close_channel(&mut self, port: &mut Port<'_>, handle: u32) -> Result<(), Status> {
         let handle = HandleVariable::claim(port.memory, handle).early()?;
         let closing = self.channels.find(handle.value)?.base.handle;

@@ -18,6 +18,11 @@
 //! * [`Kernel::wake`] is called when [`Kernel::next_wakeup`] is reached, and after each slice of the application's run
 //!   while [`Kernel::has_waiting_records`] is true. The second keeps "one record, one interrupt" (D11): a port that
 //!   sees handlers being entered may call [`Kernel::interrupt_taken`] instead; calling either too often is harmless.
+//! * What only the port can know it says: [`Kernel::application_restarted`], [`Kernel::debugger_attached`],
+//!   [`Kernel::fetching_update`], [`Kernel::update_downloaded`]. What a factory test posts it takes with
+//!   [`Kernel::take_test_log`].
+//! * What a device does not have it leaves out: the traits of fast lines, the LED, the external flash and Wi-Fi are
+//!   there by default nowhere, and the calls that need them answer `UNAVAILABLE`.
 #![no_std]
 #![forbid(unsafe_code)]
 

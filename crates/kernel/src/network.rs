@@ -5,8 +5,7 @@
 
 use crate::handles::Chance;
 use crate::limits::{
-    BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, CHECK_IN_DEFAULT, CHECK_IN_STAY, NETWORK_HANDLES, SECOND,
-    UNREACHABLE_AFTER,
+    BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, CHECK_IN_DEFAULT, NETWORK_HANDLES, SECOND, UNREACHABLE_AFTER,
 };
 use crate::memory::{HandleVariable, Output, Phase as _, structure};
 use crate::notifications::Address;
@@ -18,6 +17,9 @@ use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
 use abi::notifications::{EventType, SystemNotificationSource};
 use abi::power::WakeReason;
 use link::connection::ByeReason;
+use policy::Linger;
+
+mod policy;
 
 /// Where the connection to the cloud is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,17 +62,6 @@ pub(crate) struct Network {
     last_open: u64,
     /// Until when the open link stays although nobody asks for it any more.
     linger: Linger,
-}
-
-/// What keeps a link for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Linger {
-    /// Nothing.
-    No,
-    /// A check-in: the cloud may have something to say (N15).
-    CheckIn { until: u64 },
-    /// The application has released it, and its bundle grants grace (D24).
-    Grace { until: u64 },
 }
 
 /// One request of the application's.
@@ -145,11 +136,6 @@ impl Network {
         self.owns(NetworkReason::FETCHING_UPDATE)
     }
 
-    /// When the kernel next connects to see what the cloud has for the device, if nobody does before (N16).
-    pub fn check_in_at(&self) -> u64 {
-        self.last_open.saturating_add(self.check_in_every)
-    }
-
     fn owns(&self, reason: NetworkReason) -> bool {
         self.own.without(reason) != self.own
     }
@@ -158,22 +144,12 @@ impl Network {
         self.own = if set { self.own.with(reason) } else { self.own.without(reason) };
     }
 
-    fn check_in_is_due(&self, now: u64) -> bool {
-        !self.is_open() && !self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) && now >= self.check_in_at()
-    }
-
     /// When the network next changes by itself.
     pub fn next_wakeup(&self) -> Option<u64> {
         let pause = if let Link::Pause { until } = self.link { Some(until) } else { None };
         let unreachable = (self.carrier && !self.is_open() && self.announced == NetworkStatus::Connecting)
             .then(|| self.out_of_reach_since.saturating_add(UNREACHABLE_AFTER));
-        let linger = match self.linger {
-            Linger::No => None,
-            Linger::CheckIn { until } | Linger::Grace { until } => Some(until),
-        };
-        let is_awaited = !self.is_open() && !self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED);
-        let check_in = is_awaited.then(|| self.check_in_at());
-        [pause, unreachable, linger, check_in].into_iter().flatten().min()
+        [pause, unreachable, self.next_time()].into_iter().flatten().min()
     }
 
     fn count(&self) -> u32 {
@@ -192,7 +168,7 @@ impl Network {
 
     fn is_wanted(&self, clock_is_set: bool) -> bool {
         let reasons = self.reasons(clock_is_set).without(NetworkReason::ENHANCE_CALM);
-        reasons != NetworkReason::NOT_CONNECTING || matches!(self.linger, Linger::Grace { .. })
+        reasons != NetworkReason::NOT_CONNECTING || self.linger != Linger::No
     }
 
     /// Whether the kernel is waiting out a pause after many failures (D23).
@@ -229,14 +205,6 @@ impl Network {
         } else {
             Link::Down
         };
-    }
-
-    /// What kept the link for a while has had its time. A check-in is done by that.
-    fn stop_lingering(&mut self) {
-        if let Linger::CheckIn { .. } = self.linger {
-            self.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, false);
-        }
-        self.linger = Linger::No;
     }
 
     /// The application starts anew: it holds nothing and has never asked (N19). A link that is open serves at once what
@@ -316,24 +284,9 @@ impl Kernel {
         handle.zero(port.memory).early()?;
         *place = None;
         self.disconnect_channels_of(port, released);
-        if self.network.count() == 0 && self.network.is_open() && self.network.grace > 0 {
-            self.network.linger = Linger::Grace { until: port.now.saturating_add(self.network.grace) };
-        }
+        self.network.begin_grace(port.now);
         self.settle_network(port);
         Ok(())
-    }
-
-    /// The port has attached a debugger to the application, or detached it. The link is held meanwhile, whatever the
-    /// application does (N20, N23).
-    pub fn debugger_attached(&mut self, port: &mut Port<'_>, attached: bool) {
-        self.network.set_own(NetworkReason::DEBUGGER_ATTACHED, attached);
-        self.settle_network(port);
-    }
-
-    /// The port has begun to fetch an update, or is done with it. The link is held meanwhile (N15, N76).
-    pub fn fetching_update(&mut self, port: &mut Port<'_>, fetching: bool) {
-        self.network.set_own(NetworkReason::FETCHING_UPDATE, fetching);
-        self.settle_network(port);
     }
 
     /// `mvGetNetworkStatus`: the status of this moment (N46).
@@ -384,9 +337,7 @@ impl Kernel {
         self.network.own = self.network.own.without(served);
         self.network.link = Link::Open;
         self.network.failures = 0;
-        if self.network.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) {
-            self.network.linger = Linger::CheckIn { until: port.now.saturating_add(CHECK_IN_STAY) };
-        }
+        self.network.begin_check_in(port.now);
         self.settle_network(port);
     }
 
@@ -405,14 +356,7 @@ impl Kernel {
 
     /// Ends a pause that is over, begins and ends check-ins, and says what else has changed by time alone.
     pub(crate) fn wake_network(&mut self, port: &mut Port<'_>) {
-        if self.network.check_in_is_due(port.now) {
-            self.network.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, true);
-        }
-        if let Linger::CheckIn { until } | Linger::Grace { until } = self.network.linger
-            && until <= port.now
-        {
-            self.network.stop_lingering();
-        }
+        self.network.keep_time(port.now);
         if let Link::Pause { until } = self.network.link
             && until <= port.now
         {
@@ -443,9 +387,6 @@ impl Kernel {
             self.network.out_of_reach_since = port.now;
         }
         self.network.ever_requested = true;
-        if let Linger::Grace { .. } = self.network.linger {
-            self.network.linger = Linger::No;
-        }
         let status = self.network.status(port.now, self.clock.is_set());
         if core::mem::replace(&mut self.network.announced, status) != status {
             // To the requester this is where it begins; whoever watches the network sees it change.

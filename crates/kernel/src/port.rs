@@ -33,7 +33,8 @@ pub trait Interrupts {
     /// Whether the application is in a handler (of any exception) as it makes this call.
     fn in_handler(&self) -> bool;
     /// The part of the controller that makes lines fast. `None`: there is none, or the application is being stopped
-    /// because a handler hung or interrupts flooded. Unless a port says otherwise, there is none.
+    /// because a handler hung or interrupts flooded; once it is started anew, they are there again. Unless a port says
+    /// otherwise, there is none.
     fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
         None
     }

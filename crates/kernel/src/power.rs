@@ -21,7 +21,7 @@ impl Kernel {
         port.not_in_handler()?;
         let mode = DeepSleepMode::from_raw(one_byte(mode)).ok_or(Status::ParameterFault)?;
         self.may_sleep()?;
-        Ok(Outcome::DeepSleep { mode, check_in_at: self.network.check_in_at() })
+        Ok(Outcome::DeepSleep { mode, check_in_at: self.network.check_in_asleep() })
     }
 
     /// `mvRestart`. The network may be in use; an update that is being fetched is not to be cut short (D105).

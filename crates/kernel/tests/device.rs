@@ -57,6 +57,12 @@ fn the_wake_reason_is_one_byte_and_not_for_handlers() {
     assert_eq!(machine.call(Call::GetWakeReason, &[to]), Status::Unavailable);
 }
 
+/// Everything the kernel knows at a time fits 24 KiB; on the processor it is a little less than here.
+#[test]
+fn the_state_of_a_kernel_is_at_most_24_kib() {
+    assert!(size_of::<kernel::Kernel>() <= 24 * 1024, "{}", size_of::<kernel::Kernel>());
+}
+
 /// Shows D05.
 #[test]
 fn other_calls_work_from_handlers() {

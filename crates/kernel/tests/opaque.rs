@@ -183,6 +183,35 @@ fn room_is_announced_when_what_was_refused_would_fit() {
     assert_eq!(write(&mut machine, channel, &[]), Ok(512));
 }
 
+/// Shows D13, D101.
+#[test]
+fn a_stream_that_was_cut_short_is_told_of_the_first_room() {
+    let (mut machine, mut setup, channel) = small();
+    assert_eq!(stream(&mut machine, channel, &[1; 600]), Ok(512));
+    assert_eq!(write(&mut machine, channel, &[2; 500]), Err(Status::InvalidBufferSize));
+    let mut out = [0; 200];
+    machine.enter(|kernel, port| kernel.transmit(port, &mut out));
+    assert_eq!(machine.events(&mut setup.centre), [], "not enough for the write that came last");
+    assert_eq!(stream(&mut machine, channel, &[3; 600]).map(|taken| taken > 100), Ok(true));
+    machine.enter(|kernel, port| kernel.transmit(port, &mut out));
+    assert_eq!(machine.events(&mut setup.centre), [WRITE_SPACE]);
+}
+
+/// A fragment is worth its header, unless it is all there is.
+#[test]
+fn the_end_of_a_buffer_is_not_filled_with_crumbs() {
+    let (mut machine, _, channel) = small();
+    let transmit = |machine: &mut Machine, room: usize| {
+        machine.enter(|kernel, port| kernel.transmit(port, &mut vec![0; room]))
+    };
+    assert_eq!(stream(&mut machine, channel, &[1; 500]), Ok(500));
+    assert_eq!(transmit(&mut machine, 66), 0);
+    assert_eq!(transmit(&mut machine, 67), 67, "a header of three bytes and 64 more");
+    assert_eq!(transmit(&mut machine, 1000), 439);
+    assert_eq!(stream(&mut machine, channel, &[1; 10]), Ok(10));
+    assert_eq!(transmit(&mut machine, 66), 12);
+}
+
 /// Shows N68, N70, D12.
 #[test]
 fn received_bytes_are_read_where_they_are() {
@@ -214,9 +243,41 @@ fn a_run_ends_at_the_end_of_the_buffer_and_the_rest_is_the_next() {
     machine.events(&mut setup.centre);
     send(&mut machine, &[2; 100]);
     assert_eq!(read(&mut machine, channel), Ok((first + 500, vec![2; 12])));
+    assert_eq!(complete(&mut machine, channel, 13), Status::ParameterFault, "the rest was not shown");
     assert_eq!(complete(&mut machine, channel, 12), Status::Okay);
     assert_eq!(machine.events(&mut setup.centre), [READABLE, READABLE]);
     assert_eq!(read(&mut machine, channel), Ok((first, vec![2; 88])));
+}
+
+/// Shows N56, N57, D12, D32.
+#[test]
+fn whatever_is_read_in_whatever_parts_is_what_was_sent_and_is_announced() {
+    for seed in 1..40_u32 {
+        let (mut machine, mut setup, channel) = small();
+        let mut number = seed;
+        let mut below = |bound: u32| {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (number >> 8) % bound
+        };
+        let (mut sent, mut got, mut is_announced) = (Vec::new(), Vec::new(), false);
+        for _ in 0..200 {
+            let room = machine.cloud().session.room(1);
+            let bytes: Vec<u8> = (0..below(room + 1)).map(|_| below(256) as u8).collect();
+            machine.chunk = 1 + below(90) as usize;
+            machine.cloud().item(1, to_device::DATA, &[], &bytes, 1 + below(200) as usize);
+            sent.extend_from_slice(&bytes);
+            machine.pump();
+            is_announced |= machine.events(&mut setup.centre).contains(&READABLE);
+            let (_, run) = read(&mut machine, channel).expect("an open channel");
+            assert!(is_announced || run.is_empty(), "nobody was told");
+            let count = below(run.len() as u32 + 1);
+            got.extend_from_slice(&run[..count as usize]);
+            assert_eq!(complete(&mut machine, channel, count), Status::Okay);
+            is_announced = machine.events(&mut setup.centre).contains(&READABLE);
+            assert_eq!(is_announced, got.len() < sent.len());
+        }
+        assert!(got.len() > 1000 && sent.starts_with(&got), "seed {seed}");
+    }
 }
 
 /// Shows D12.

@@ -236,6 +236,23 @@ fn a_request_within_the_grace_finds_the_link_up() {
     assert!(machine.connected);
 }
 
+/// Shows D24, N17.
+#[test]
+fn grace_begun_during_a_check_in_ends_both() {
+    let (mut machine, centre, network) = ready(60, 10);
+    release(&mut machine, network);
+    machine.pass(10 * SECOND);
+    machine.pass(60 * SECOND);
+    machine.connect();
+    let network = machine.network(&centre, 1);
+    release(&mut machine, network);
+    assert_eq!(machine.reasons(), (0, 0), "the check-in has been served");
+    machine.pass(10 * SECOND - 1);
+    assert!(machine.connected);
+    machine.pass(1);
+    assert!(!machine.connected);
+}
+
 /// Shows D24.
 #[test]
 fn grace_is_for_a_link_that_is_up_and_brings_none_back() {

@@ -53,6 +53,20 @@ fn deep_sleep_ends_at_the_next_check_in_at_the_latest() {
     assert_eq!(outcome(&mut machine, Call::DeepSleep, 2), refused(Status::ParameterFault));
 }
 
+/// Shows D105, N16.
+#[test]
+fn a_check_in_that_is_due_waits_out_the_pause_asleep() {
+    let mut machine = offline();
+    machine.pass(CHECK_IN_DEFAULT);
+    machine.enter(kernel::Kernel::link_connecting);
+    machine.lose(LinkLoss::Unreachable);
+    let pause = machine.kernel.next_wakeup().expect("a pause");
+    let Outcome::DeepSleep { check_in_at, .. } = outcome(&mut machine, Call::DeepSleep, 0) else {
+        panic!("a pause is no use of the network")
+    };
+    assert!(check_in_at > machine.now && check_in_at <= pause.max(machine.now + 2 * SECOND));
+}
+
 /// Shows D105.
 #[test]
 fn nothing_sleeps_while_the_network_is_in_use() {
