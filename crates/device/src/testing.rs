@@ -170,6 +170,12 @@ impl Program {
         }
     }
 
+    /// Makes the first wait a branch to what is added next.
+    pub fn replace_wfi_with_branch_to_end(&mut self) {
+        let at = self.code.iter().position(|halfword| *halfword == wfi()[0]).expect("a wait");
+        self.code[at] = 0xE000 | (self.code.len() - at - 2) as u16;
+    }
+
     /// Makes the program end in an undefined instruction instead of a spin.
     pub fn replace_end_with_fault(&mut self) {
         self.code[self.end.expect("an end")] = 0xDE00;

@@ -196,6 +196,31 @@ fn an_application_that_spins_between_ticks_costs_hardly_more_than_one_that_waits
     assert!(spins < full / 100, "under a percent: {spins}");
 }
 
+/// Ticks, and between them delays as the vendor's library makes them: until the count, which a function reads, has grown by
+/// 100. The count of ticks is at [`RESULT`], that of delays in r6.
+fn delaying() -> Program {
+    let mut program = ticking();
+    program.replace_wfi_with_branch_to_end();
+    program.add([0x2600]); // movs r6, #0
+    program.add([0xF000, 0xF80A, 0x4604]); // bl get_tick; mov r4, r0
+    program.add([0xF000, 0xF807]); // bl get_tick
+    program.add([0x1B00, 0x2864, 0xD3FA]); // subs r0, r0, r4; cmp r0, #100; blo to the call before
+    program.add([0x3601, 0xE7F5]); // adds r6, #1; b to the first call
+    program.add([0xBF00, 0xBF00, 0xBF00]);
+    program.add([0xB580]); // get_tick: push {r7, lr}
+    program.add(mov32(0, RESULT)).add(ldr(0, 0, 0)).add([0xBD80]); // pop {r7, pc}
+    program
+}
+
+#[test]
+fn a_delay_that_compares_ticks_costs_hardly_more_than_one_that_waits() {
+    let mut machine = machine(&delaying());
+    run_until(&mut machine, 1000 * MILLISECOND + 1000);
+    assert_eq!((ram(&machine, RESULT), machine.cpu.register(Register::R(6))), (1000, 10));
+    println!("delays {}", machine.instructions());
+    assert!(machine.instructions() < 1000 * MILLISECOND / 100, "{}", machine.instructions());
+}
+
 /// What no proof can shorten: a delay that counts is time that passes, and costs what it executes.
 #[test]
 fn an_application_that_counts_between_ticks_costs_what_it_executes() {
