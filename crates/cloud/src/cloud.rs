@@ -23,6 +23,7 @@ use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
 use crate::limits::{EVENT_QUEUE, Limits};
 use crate::log_intake;
+use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
@@ -92,6 +93,7 @@ pub struct Cloud {
     gateway: JoinHandle<()>,
     log_writer: JoinHandle<()>,
     pruner: JoinHandle<()>,
+    presence: JoinHandle<()>,
     _lock: FolderLock,
 }
 
@@ -133,6 +135,7 @@ impl Cloud {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let store = Arc::new(Store::open(&folder).await?);
+        store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
         let shared = Arc::new(share(config, trust, store.clone(), intake));
         let (stop, stopped) = oneshot::channel();
@@ -140,6 +143,7 @@ impl Cloud {
         Ok(Cloud {
             gateway: tokio::spawn(gateway.run(listener, stopped, serve(&shared))),
             log_writer: tokio::spawn(log_intake::run(store.clone(), queue)),
+            presence: tokio::spawn(presence::run(Arc::downgrade(&store), shared.registry.clone())),
             pruner: tokio::spawn(prune(Arc::downgrade(&store), shared.limits.clone())),
             shared,
             folder,
@@ -155,13 +159,14 @@ impl Cloud {
     }
 
     /// Ends: no connection is accepted, every device is told *shutting down*, log lines on their way are stored. Takes at most
-    /// three seconds more than three times [`Limits::farewell_timeout`], and much less when nothing hangs.
+    /// four seconds more than four times [`Limits::farewell_timeout`], and much less when nothing hangs.
     pub async fn stop(self) {
         let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
         self.shared.registry.close();
         let _ = self.stop.send(());
         let _ = self.gateway.await;
         self.pruner.abort();
+        self.presence.abort();
         let store = self.shared.store.clone();
         // The last sender of the queue of log lines; the writer ends when it has written what is there.
         drop(self.shared);
@@ -169,6 +174,7 @@ impl Cloud {
         if timeout(patience, &mut log_writer).await.is_err() {
             log_writer.abort();
         }
+        let _ = timeout(patience, store.nobody_is_connected(true)).await;
         let _ = timeout(patience, store.close()).await;
         tracing::info!("cloud stopped");
     }

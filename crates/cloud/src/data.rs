@@ -14,6 +14,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::chance;
@@ -32,6 +33,10 @@ const SETUP_LOCK: &str = "setup.lock";
 /// What may lie in a folder whose making was interrupted.
 const PARTS: [&str; 6] = [AUTHORITY, AUTHORITY_KEY, SECRET_KEY, DATABASE, LOCK, SETUP_LOCK];
 
+/// How often the lock of a running cloud is tried, and the pause between.
+const LOCK_ATTEMPTS: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Mode of a file only the cloud's own user may read.
 const PRIVATE: u32 = 0o600;
 
@@ -49,6 +54,9 @@ pub enum DataError {
         /// What its `VERSION` says.
         found: String,
     },
+    /// There is no data folder.
+    #[error("{0} is not a cloud's data folder")]
+    Missing(PathBuf),
     /// Another cloud is running on it.
     #[error("{0} is in use by another running cloud")]
     InUse(PathBuf),
@@ -95,15 +103,45 @@ impl DataFolder {
         Ok(folder)
     }
 
+    /// Opens the folder at `path`, which must be there.
+    ///
+    /// # Errors
+    /// [`DataError::Missing`], and those of [`DataFolder::open`].
+    pub fn open_existing(path: &Path) -> Result<DataFolder, DataError> {
+        let folder = DataFolder { path: path.to_owned() };
+        if !folder.has_version()? {
+            return Err(DataError::Missing(path.to_owned()));
+        }
+        folder.check_version()?;
+        Ok(folder)
+    }
+
     /// Takes the folder for a running cloud.
     ///
     /// # Errors
     /// [`DataError::InUse`] when another has it.
     pub fn lock(&self) -> Result<FolderLock, DataError> {
         let file = self.lock_file(LOCK)?;
-        match file.try_lock() {
-            Ok(()) => Ok(FolderLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataError::InUse(self.path.clone())),
+        // Whoever only asks whether a cloud runs has the lock for a moment too.
+        for _ in 0..LOCK_ATTEMPTS {
+            if self.is_taken(file.try_lock())? {
+                std::thread::sleep(LOCK_PAUSE);
+            } else {
+                return Ok(FolderLock { _file: file });
+            }
+        }
+        Err(DataError::InUse(self.path.clone()))
+    }
+
+    /// Whether a cloud runs on the folder now.
+    pub fn is_in_use(&self) -> Result<bool, DataError> {
+        self.is_taken(self.lock_file(LOCK)?.try_lock_shared())
+    }
+
+    fn is_taken(&self, attempt: Result<(), TryLockError>) -> Result<bool, DataError> {
+        match attempt {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(DataError::File(self.path.join(LOCK), error)),
         }
     }

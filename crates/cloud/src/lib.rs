@@ -22,6 +22,7 @@ mod http;
 pub mod limits;
 mod log_intake;
 mod pipe;
+mod presence;
 mod refusals;
 mod registry;
 mod seal;

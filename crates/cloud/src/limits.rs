@@ -50,6 +50,9 @@ pub const DIALLED_ADDRESSES: usize = 4;
 /// Connections to the database.
 pub const DATABASE_CONNECTIONS: u32 = 4;
 
+/// How often a running cloud says who is connected and looks whom other processes on its data folder have revoked.
+pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long the wall clock given to a device stays good before it is told again (D25).
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 

@@ -1,6 +1,6 @@
 //! Which devices are connected, and how to reach the session of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -96,6 +96,11 @@ impl Registry {
     /// Whether the device is connected.
     pub(crate) fn is_connected(&self, device: DeviceId) -> bool {
         self.lock().seats.contains_key(&device)
+    }
+
+    /// Every connected device.
+    pub(crate) fn devices(&self) -> HashSet<DeviceId> {
+        self.lock().seats.keys().copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

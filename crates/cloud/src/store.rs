@@ -19,10 +19,11 @@ use crate::{chance, data};
 mod devices;
 mod items;
 mod logs;
+mod presence;
 
 pub use devices::Device;
 pub use items::{Config, Scope, Secret, Value, Wanted};
-pub use logs::{LogLine, LogRetention};
+pub use logs::{LogLine, LogPlace, LogRetention};
 
 /// Why the store could not do it. Each message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +135,10 @@ fn url(database: &Path) -> String {
 }
 
 fn migrator() -> Migrator {
-    let steps = [(1, "first", include_str!("../migrations/sqlite/1_first.sql"))];
+    let steps = [
+        (1, "first", include_str!("../migrations/sqlite/1_first.sql")),
+        (2, "presence", include_str!("../migrations/sqlite/2_presence.sql")),
+    ];
     let step = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     };

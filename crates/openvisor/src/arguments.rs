@@ -4,6 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use cloud::Resolve;
+
+mod devices;
+mod items;
+mod logs;
+
+pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
+pub use logs::{Logs, LogsAction, Stream};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +25,11 @@ Examples:
   openvisor cloud --data ./cloud --listen 127.0.0.1:7883
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  And what its operator does, beside the running cloud or without one:
+  openvisor devices list --data ./cloud
+  openvisor logs stream kitchen --data ./cloud
+  openvisor configs set broker-host 192.0.2.7 --device kitchen --data ./cloud
 
 Exit codes:
   0  what was asked for happened
@@ -47,6 +61,16 @@ pub enum Command {
     Provision(Provision),
     /// Run an application image on a virtual device that connects to a cloud elsewhere
     Device(Device),
+    /// See and change the configuration that applications fetch
+    Configs(Configs),
+    /// Set and remove the secrets that applications fetch
+    Secrets(Secrets),
+    /// See the devices of a cloud, and revoke them
+    Devices(Devices),
+    /// Watch what applications log
+    Logs(Logs),
+    /// Write the completions for a shell
+    Completions(Completions),
 }
 
 /// `openvisor demo`
@@ -61,7 +85,8 @@ While it runs, try:  mosquitto_sub -p PORT -t '#' -v      (the first lines show 
 
 Examples:
   openvisor demo
-  openvisor demo --seconds 10 --json | jq -r .text")]
+  openvisor demo --seconds 10 --json | jq -r .text
+  openvisor demo --data ./demo        (and beside it: openvisor devices list --data ./demo/cloud)")]
 pub struct Demo {
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
@@ -72,6 +97,15 @@ pub struct Demo {
     /// Keep the cloud's data in this folder; without it, a temporary one is used and removed
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub settings: Settings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub account_settings: AccountSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub relayed: Relayed,
 }
 
 /// `openvisor run`
@@ -84,7 +118,10 @@ those of a home or office network, only as --allow says.
 Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
   openvisor run app.bin --data ./dev --secret password=@password.txt --seconds 60 > app.log
-  openvisor run app.elf --config broker-ca=@ca.hex   (a certificate: xxd -p -c0 ca.der > ca.hex)")]
+  openvisor run app.elf --config broker-ca=@ca.hex   (a certificate: xxd -p -c0 ca.der > ca.hex)
+
+  An application that talks to a public host, tested offline against a server of yours:
+  openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
     /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
     pub image: PathBuf,
@@ -95,9 +132,15 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub settings: Settings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub account_settings: AccountSettings,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub relayed: Relayed,
     /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
@@ -194,6 +237,40 @@ pub struct Settings {
     /// The same for its secret store; prefer @FILE, since others on this machine may see the command line
     #[arg(long = "secret", value_name = "KEY=VALUE|KEY=@FILE", hide_default_value = true)]
     pub secrets: Vec<String>,
+}
+
+/// What goes into the stores of the whole account.
+#[derive(Args, Debug)]
+pub struct AccountSettings {
+    /// Put an entry into the account's configuration store, which applications ask separately (repeatable)
+    #[arg(long = "account-config", value_name = "KEY=VALUE|KEY=@FILE")]
+    pub account_configs: Vec<String>,
+    /// The same for the account's secret store (repeatable)
+    #[arg(long = "account-secret", value_name = "KEY=VALUE|KEY=@FILE")]
+    pub account_secrets: Vec<String>,
+}
+
+/// Where an application's connections lead.
+#[derive(Args, Debug)]
+pub struct Relayed {
+    /// Lead the application's connections for HOST:PORT to ADDR:PORT, as curl's --resolve does; certificates are still
+    /// checked for HOST (repeatable)
+    #[arg(long, value_name = "HOST:PORT=ADDR:PORT")]
+    pub resolve: Vec<Resolve>,
+    /// Believe the certificate authorities in this PEM file too, where the application names none (repeatable)
+    #[arg(long = "cacert", value_name = "FILE")]
+    pub authorities: Vec<PathBuf>,
+}
+
+/// `openvisor completions`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  openvisor completions bash > ~/.local/share/bash-completion/completions/openvisor
+  openvisor completions fish > ~/.config/fish/completions/openvisor.fish")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 /// Where `openvisor cloud` listens unless told otherwise: this machine only.

@@ -1,8 +1,12 @@
 //! The commands, one file each.
 
 mod cloud;
+mod completions;
 mod demo;
 mod device;
+mod devices;
+mod items;
+mod logs;
 mod provision;
 mod run;
 
@@ -20,6 +24,11 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Cloud(cloud) => cloud::cloud(cloud).await,
             Command::Provision(provision) => provision::provision(provision).await,
             Command::Device(device) => device::device(device).await,
+            Command::Configs(configs) => items::configs(configs).await,
+            Command::Secrets(secrets) => items::secrets(secrets).await,
+            Command::Devices(devices) => devices::devices(devices).await,
+            Command::Logs(logs) => logs::logs(logs).await,
+            Command::Completions(completions) => completions::completions(&completions),
         }
     })
 }

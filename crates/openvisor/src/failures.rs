@@ -1,5 +1,7 @@
 //! What the other rooms' errors mean to a user: which exit code, and what to do.
 
+use std::path::Path;
+
 use cloud::data::DataError;
 use cloud::destinations::{Destinations, Range};
 use cloud::store::StoreError;
@@ -18,7 +20,7 @@ pub fn of_start(error: StartError) -> Failure {
         StartError::Listen(..) => Failure::environment(error.to_string()),
         StartError::Data(error) => of_data(&error),
         StartError::Store(error) => of_store(error),
-        StartError::Authority(_) => Failure::bad_input(error.to_string()),
+        StartError::Authority(_) | StartError::ExtraAuthority(_) => Failure::bad_input(error.to_string()),
     }
 }
 
@@ -38,8 +40,20 @@ pub fn of_data(error: &DataError) -> Failure {
         DataError::OtherFormat { .. } => {
             failure.hint("use the openvisor that made it, or name another folder")
         }
+        DataError::Missing(folder) => of_missing(folder),
         _ => failure,
     }
+}
+
+/// A folder where no cloud keeps its data, though one was named.
+fn of_missing(folder: &Path) -> Failure {
+    let inner = folder.join("cloud");
+    let failure = Failure::bad_input(format!("--data {}: this is no cloud's data folder", folder.display()));
+    if inner.join("VERSION").exists() {
+        return failure
+            .hint(format!("the cloud of `run` or `demo` is one deeper: --data {}", inner.display()));
+    }
+    failure.hint("name the folder that was given to `openvisor cloud --data`")
 }
 
 /// A store that refuses.
@@ -60,7 +74,7 @@ pub fn of_image(error: &LoadError) -> Failure {
 }
 
 /// A folder that is no device's.
-pub fn of_identity(folder: &std::path::Path, error: &IdentityError) -> Failure {
+pub fn of_identity(folder: &Path, error: &IdentityError) -> Failure {
     let folder = folder.display();
     Failure::bad_input(format!("{folder} holds no usable device: {error}"))
         .hint(format!("make one with: openvisor provision --data CLOUD-FOLDER --out {folder}"))

@@ -105,6 +105,11 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: message on {topic} of {length} bytes is too large for the device")
         }
         N::Refused { channel, what, why } => format!("channel {channel}: {what} refused, {why}"),
+        N::HttpRequested { channel, method, url } => format!("channel {channel}: {method} {url}"),
+        N::HttpAnswered { channel, status, length } => {
+            format!("channel {channel}: HTTP status {status}, {length} bytes")
+        }
+        N::HttpFailed { channel, why } => format!("channel {channel}: HTTP request failed, {why}"),
         N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
     }
 }

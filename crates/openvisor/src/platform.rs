@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use crate::exit::Failure;
 use crate::failures;
 use crate::folder::Folder;
+use crate::relayed::Relayed;
 use crate::settings::Setting;
 use crate::stores;
 use crate::watched::{Told, Watched};
@@ -25,10 +26,12 @@ pub struct Plan {
     pub folder: Folder,
     /// The application.
     pub image: Image,
-    /// What goes into the device's stores.
+    /// What goes into the stores.
     pub settings: Vec<Setting>,
     /// Where the application's connections may go.
     pub destinations: Destinations,
+    /// Where they lead, and who is believed there.
+    pub relayed: Relayed,
 }
 
 /// Something that happened.
@@ -55,9 +58,11 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, image, settings, destinations } = plan;
+        let Plan { folder, image, settings, destinations, relayed } = plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let config = Config { destinations, ..Config::local(folder.join("cloud"), listen) };
+        let Relayed { resolve, extra_authorities } = relayed;
+        let local = Config::local(folder.join("cloud"), listen);
+        let config = Config { destinations, resolve, extra_authorities, ..local };
         let cloud = Cloud::start(config).await.map_err(failures::of_start)?;
         let cloud_events = cloud.events();
         let identity = identity(&cloud, &folder).await?;

@@ -1,6 +1,5 @@
 //! What happens, as lines for people or for machines: time since the start, who, what.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,23 +73,28 @@ pub struct Timeline {
     start: Instant,
     form: Form,
     out: Mutex<Box<dyn Write + Send>>,
+    /// Tells the terminal's columns at the moment; none where no terminal reads.
+    width: fn() -> Option<usize>,
     unread: AtomicBool,
 }
 
 impl Timeline {
-    /// A timeline that starts now and writes to `out`.
+    /// A timeline that starts now and writes to `out`, which is no terminal.
     pub fn new(form: Form, out: Box<dyn Write + Send>) -> Self {
-        Self { start: Instant::now(), form, out: Mutex::new(out), unread: AtomicBool::new(false) }
+        let (start, out, unread) = (Instant::now(), Mutex::new(out), AtomicBool::new(false));
+        Self { start, form, out, width: || None, unread }
     }
 
     /// On standard output.
     pub fn on_stdout(form: Form) -> Self {
-        Self::new(form, Box::new(anstream::AutoStream::auto(io::stdout())))
+        let timeline = Self::new(form, Box::new(anstream::AutoStream::auto(io::stdout())));
+        Self { width: || columns(terminal_size::terminal_size_of(io::stdout())), ..timeline }
     }
 
     /// On standard error.
     pub fn on_stderr(form: Form) -> Self {
-        Self::new(form, Box::new(anstream::AutoStream::auto(io::stderr())))
+        let timeline = Self::new(form, Box::new(anstream::AutoStream::auto(io::stderr())));
+        Self { width: || columns(terminal_size::terminal_size_of(io::stderr())), ..timeline }
     }
 
     /// The time since the start.
@@ -101,17 +105,17 @@ impl Timeline {
     /// Adds a line.
     pub fn say(&self, source: Source, text: impl AsRef<str>) {
         self.write(&match self.form {
-            Form::Text => text_line(self.elapsed(), source, text.as_ref()),
+            Form::Text => text_line(self.elapsed(), source, text.as_ref(), (self.width)()),
             Form::Json => json_line(self.elapsed(), source, text.as_ref()),
             Form::Silent => return,
         });
     }
 
-    /// Adds the lines that close the account: a name and a value each. In JSON they are the fields of one object.
-    pub fn sum_up(&self, title: &str, rows: &[(&str, Value)]) {
+    /// Adds the line that closes the account. In JSON it has the values it was made from beside it.
+    pub fn sum_up(&self, line: &str, values: &[(&str, Value)]) {
         self.write(&match self.form {
-            Form::Text => text_summary(title, rows),
-            Form::Json => json_summary(title, rows),
+            Form::Text => text_summary(line),
+            Form::Json => json_summary(line, values),
             Form::Silent => return,
         });
     }
@@ -129,12 +133,43 @@ impl Timeline {
     }
 }
 
-fn text_line(at: Duration, source: Source, text: &str) -> String {
+/// Columns before the text of a line.
+const INDENT: usize = 19;
+/// Fewest columns for the text; in a terminal that has less, lines are left to it.
+const NARROWEST: usize = 20;
+
+fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
+    size.map(|(width, _)| usize::from(width.0))
+}
+
+fn text_line(at: Duration, source: Source, text: &str, width: Option<usize>) -> String {
     let dim = Style::new().dimmed();
     let style = source.style();
     let name = source.name();
     let seconds = at.as_secs_f64();
-    format!("{dim}{seconds:9.3}{dim:#}  {style}{name:<6}{style:#}  {}\n", printable(text))
+    let text = wrapped(&printable(text), width);
+    format!("{dim}{seconds:9.3}{dim:#}  {style}{name:<6}{style:#}  {text}\n")
+}
+
+/// `text` over as many lines as a terminal of so many columns takes, all in the column of the first, parted at spaces where
+/// there are any.
+fn wrapped(text: &str, width: Option<usize>) -> String {
+    let room = width.and_then(|width| width.checked_sub(INDENT)).filter(|room| *room >= NARROWEST);
+    let Some(room) = room else { return text.to_owned() };
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some((end, _)) = rest.char_indices().nth(room) {
+        // A space may be the first thing that does not fit.
+        let next = end + rest[end..].chars().next().map_or(0, char::len_utf8);
+        let (line, remaining) = match rest[..next].rfind(' ') {
+            Some(space) if space > 0 => (&rest[..space], &rest[space + 1..]),
+            _ => rest.split_at(end),
+        };
+        lines.push(line);
+        rest = remaining;
+    }
+    lines.push(rest);
+    lines.join(&format!("\n{:INDENT$}", ""))
 }
 
 fn json_line(at: Duration, source: Source, text: &str) -> String {
@@ -142,20 +177,15 @@ fn json_line(at: Duration, source: Source, text: &str) -> String {
     json!({ "at_ms": at_ms, "source": source.name(), "text": text }).to_string() + "\n"
 }
 
-fn text_summary(title: &str, rows: &[(&str, Value)]) -> String {
+fn text_summary(line: &str) -> String {
     let bold = Style::new().bold();
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = format!("\n{bold}{}{bold:#}\n", printable(title));
-    for (name, value) in rows {
-        let value = value.as_str().map_or_else(|| value.to_string(), printable);
-        let _ = writeln!(text, "  {name:<width$}  {value}");
-    }
-    text
+    format!("\n{bold}{}{bold:#}\n", printable(line))
 }
 
-fn json_summary(title: &str, rows: &[(&str, Value)]) -> String {
-    let rows: Map<_, _> = rows.iter().map(|(name, value)| (name.replace(' ', "_"), value.clone())).collect();
-    json!({ "summary": title, "values": rows }).to_string() + "\n"
+fn json_summary(line: &str, values: &[(&str, Value)]) -> String {
+    let values: Map<_, _> =
+        values.iter().map(|(name, value)| (name.replace(' ', "_"), value.clone())).collect();
+    json!({ "summary": line, "values": values }).to_string() + "\n"
 }
 
 /// `text` with everything a terminal could take for an order written out. Applications and brokers send what they like.

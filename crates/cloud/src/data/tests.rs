@@ -97,3 +97,18 @@ fn a_path_that_is_a_file_is_refused() {
     fs::write(&path, "").expect("written");
     assert!(matches!(DataFolder::open(&path), Err(DataError::File(..))));
 }
+
+#[test]
+fn whoever_only_looks_makes_no_folder_and_sees_whether_a_cloud_runs() {
+    let directory = tempdir().expect("a folder");
+    let path = directory.path().join("cloud");
+    assert!(matches!(DataFolder::open_existing(&path), Err(DataError::Missing(_))));
+    assert!(!path.exists());
+    DataFolder::open(&path).expect("made");
+    let folder = DataFolder::open_existing(&path).expect("there");
+    assert!(!folder.is_in_use().expect("asked"));
+    let lock = folder.lock().expect("free");
+    assert!(folder.is_in_use().expect("asked"));
+    drop(lock);
+    assert!(!folder.is_in_use().expect("asked"));
+}

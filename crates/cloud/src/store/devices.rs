@@ -22,8 +22,12 @@ pub struct Device {
     pub logging: bool,
     /// SHA-256 of the application it reported last; `None` when it never connected.
     pub image: Option<[u8; 32]>,
-    /// When it connected last.
+    /// When it connected last or, once it has left, when it left.
     pub seen: Option<i64>,
+    /// Whether a cloud that runs has noted it as connected; a cloud that was killed could not take it back.
+    pub connected: bool,
+    /// When its certificate was taken from it.
+    pub revoked: Option<i64>,
     /// When it was made known.
     pub created: i64,
     /// When people changed it last.
@@ -34,7 +38,8 @@ pub struct Device {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, fingerprint, logging, logging_expires, image, seen, created, updated FROM devices ",
+            "SELECT id, name, fingerprint, logging, logging_expires, image, seen, created, updated, connected, revoked \
+             FROM devices ",
             $rest
         )
     };
@@ -68,8 +73,9 @@ impl Store {
 
     /// Makes another certificate the one a device is known by.
     pub async fn set_fingerprint(&self, id: DeviceId, fingerprint: Fingerprint) -> Result<(), StoreError> {
-        let query =
-            sqlx::query("UPDATE devices SET fingerprint = $1, updated = $2 WHERE account = $3 AND id = $4");
+        let query = sqlx::query(
+            "UPDATE devices SET fingerprint = $1, updated = $2, revoked = NULL WHERE account = $3 AND id = $4",
+        );
         let query = query.bind(&fingerprint[..]).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
         changed_one(query.execute(&self.pool).await?.rows_affected(), id)
     }
@@ -162,6 +168,8 @@ fn device(row: &AnyRow) -> Result<Device, StoreError> {
         seen: row.try_get(6)?,
         created: row.try_get(7)?,
         updated: row.try_get(8)?,
+        connected: row.try_get::<i64, _>(9)? != 0,
+        revoked: row.try_get(10)?,
     })
 }
 

@@ -26,6 +26,10 @@ pub struct LogLine {
     pub text: Vec<u8>,
 }
 
+/// A place in the log: behind one line and before the next. The default is before all lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogPlace(i64);
+
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
 pub struct LogRetention {
@@ -69,6 +73,32 @@ impl Store {
         );
         let rows = query.bind(device.as_str()).bind(i64::from(count)).fetch_all(&self.pool).await?;
         rows.iter().rev().map(line).collect()
+    }
+
+    /// Where the last `count` lines of a device begin: a place for [`Store::logs_after`].
+    pub async fn log_place(&self, device: DeviceId, count: u32) -> Result<LogPlace, StoreError> {
+        let query =
+            sqlx::query("SELECT number FROM logs WHERE device = $1 ORDER BY number DESC LIMIT 1 OFFSET $2");
+        let row = query.bind(device.as_str()).bind(i64::from(count)).fetch_optional(&self.pool).await?;
+        Ok(LogPlace(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
+    }
+
+    /// At most `count` lines of a device behind `place` that were received at `since` (milliseconds since 1970) or later, in the
+    /// order in which they came, each with its own place. Asked again and again this follows the device's log.
+    pub async fn logs_after(
+        &self,
+        device: DeviceId,
+        place: LogPlace,
+        since: i64,
+        count: u32,
+    ) -> Result<Vec<(LogPlace, LogLine)>, StoreError> {
+        let query = sqlx::query(
+            "SELECT device, boot, sequence, clock, received, text, number FROM logs \
+             WHERE device = $1 AND number > $2 AND received >= $3 ORDER BY number LIMIT $4",
+        );
+        let query = query.bind(device.as_str()).bind(place.0).bind(since).bind(i64::from(count));
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((LogPlace(row.try_get(6)?), line(row)?))).collect()
     }
 
     /// Removes what is older than the retention says, and of every device what is beyond its number of lines.

@@ -271,3 +271,25 @@ async fn a_folder_with_an_odd_name_holds_a_database() {
     Store::open(&folder).await.expect("opened").close().await;
     assert!(path.join("cloud.db").exists());
 }
+
+/// Shows D70.
+#[tokio::test]
+async fn a_log_is_followed_from_any_place() {
+    let fixture = Fixture::new().await;
+    let (device, other) = (fixture.device(None).await, fixture.device(None).await);
+    let store = &fixture.store;
+    let lines: Vec<_> = (1..=5).map(|sequence| line(device, 1, sequence, i64::from(sequence))).collect();
+    store.add_logs(&lines).await.expect("kept");
+    store.add_logs(&[line(other, 1, 1, 1)]).await.expect("kept");
+    let place = store.log_place(device, 2).await.expect("asked");
+    let found = store.logs_after(device, place, 0, 10).await.expect("read");
+    let sequences: Vec<_> = found.iter().map(|(_, line)| line.sequence).collect();
+    assert_eq!(sequences, [4, 5]);
+    let (end, _) = found.last().expect("two");
+    assert!(store.logs_after(device, *end, 0, 10).await.expect("read").is_empty());
+    store.add_logs(&[line(device, 1, 6, 6)]).await.expect("kept");
+    assert_eq!(store.logs_after(device, *end, 0, 10).await.expect("read").len(), 1);
+    assert_eq!(store.log_place(device, 100).await.expect("asked"), LogPlace::default());
+    let late = store.logs_after(device, LogPlace::default(), 3, 2).await.expect("read");
+    assert_eq!(late.iter().map(|(_, line)| line.sequence).collect::<Vec<_>>(), [3, 4]);
+}

@@ -17,8 +17,9 @@ use crate::exit::Failure;
 use crate::feed;
 use crate::folder::Folder;
 use crate::platform::{Happening, Plan, Platform};
+use crate::relayed::Relayed;
 use crate::script::{Script, Topics};
-use crate::settings::{Setting, Store};
+use crate::settings::{self, Setting, Store};
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline, payload};
 use crate::watched::Told;
@@ -58,6 +59,8 @@ struct Demo {
 impl Demo {
     async fn set(arguments: &arguments::Demo) -> Result<Self, Failure> {
         let timeline = Timeline::on_stdout(Form::of(arguments.json));
+        let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
+        let relayed = Relayed::read(&arguments.relayed)?;
         let folder = Folder::open(arguments.data.as_deref())?;
         let (told, broker_events) = mpsc::channel(QUEUE);
         let watch = Arc::new(move |event| drop(told.try_send(event)));
@@ -70,8 +73,8 @@ impl Demo {
         let port = address.port();
         timeline.say(Source::Demo, format!("to watch from outside: mosquitto_sub -p {port} -t 'demo/#' -v"));
         let image = Image::parse(SAMPLE).expect("the sample that is built in is an image");
-        let settings = settings(port, &topics);
-        let plan = Plan { folder, image, settings, destinations: Destinations::with_loopback() };
+        let settings = [own_settings(port, &topics), added].concat();
+        let plan = Plan { folder, image, settings, destinations: Destinations::with_loopback(), relayed };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));
@@ -155,9 +158,8 @@ impl Demo {
         broker.stop().await;
         ended?;
         let missing = self.script.missing();
-        let title = missing
-            .map_or_else(|| "Messages went both ways.".to_owned(), |what| format!("Not shown: {what}."));
-        self.timeline.sum_up(&title, &rows(&self.script, self.log_lines));
+        let line = missing.map_or_else(|| both_ways(&self.script), |what| format!("Not shown: {what}."));
+        self.timeline.sum_up(&line, &values(&self.script, self.log_lines));
         match missing {
             None => Ok(()),
             Some(what) => Err(Failure::not_happened(what)),
@@ -165,7 +167,17 @@ impl Demo {
     }
 }
 
-fn rows(script: &Script, log_lines: u64) -> Vec<(&'static str, Value)> {
+/// How much, and how soon, in a line that fits a narrow terminal.
+fn both_ways(script: &Script) -> String {
+    let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
+    let (out, first_out) = (script.readings(), seconds(script.first_reading()));
+    let (commands, first_in) = (script.commands(), seconds(script.echoed()));
+    format!(
+        "Messages went both ways: {out} out, first at {first_out:.2} s; {commands} in, answer at {first_in:.2} s."
+    )
+}
+
+fn values(script: &Script, log_lines: u64) -> Vec<(&'static str, Value)> {
     let millis = |time: Option<Duration>| time.map_or(Value::Null, |time| json!(time.as_millis() as u64));
     vec![
         ("readings", json!(script.readings())),
@@ -176,7 +188,7 @@ fn rows(script: &Script, log_lines: u64) -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn settings(port: u16, topics: &Topics) -> Vec<Setting> {
+fn own_settings(port: u16, topics: &Topics) -> Vec<Setting> {
     let values = [
         ("broker-host", "127.0.0.1".to_owned()),
         ("broker-port", port.to_string()),

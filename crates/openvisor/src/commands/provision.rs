@@ -15,7 +15,7 @@ use crate::stores;
 
 /// Makes the folder, and says which device it is.
 pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
-    let settings = settings::read_all(&arguments.settings.configs, &arguments.settings.secrets)?;
+    let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
     let identity = ::cloud::provision(&arguments.data, arguments.name.as_deref())
         .await

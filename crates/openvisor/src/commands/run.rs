@@ -12,6 +12,7 @@ use crate::failures;
 use crate::feed;
 use crate::folder::Folder;
 use crate::platform::{Happening, Plan, Platform};
+use crate::relayed::Relayed;
 use crate::settings;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
@@ -40,10 +41,11 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
 /// Everything is looked at before anything is made.
 fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
-    let settings = settings::read_all(&arguments.settings.configs, &arguments.settings.secrets)?;
+    let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
+    let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    Ok(Plan { folder, image, settings, destinations })
+    Ok(Plan { folder, image, settings, destinations, relayed })
 }
 
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {

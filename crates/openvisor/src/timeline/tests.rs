@@ -32,7 +32,7 @@ impl Page {
 
 #[test]
 fn a_line_has_time_source_and_text_in_columns() {
-    let line = text_line(Duration::from_millis(12_345), Source::App, "hello");
+    let line = text_line(Duration::from_millis(12_345), Source::App, "hello", None);
     assert_eq!(anstream::adapter::strip_str(&line).to_string(), "   12.345  app     hello\n");
 }
 
@@ -44,18 +44,31 @@ fn a_json_line_is_one_object_with_the_same_three() {
 
 #[test]
 fn no_text_from_outside_can_command_the_terminal() {
-    let line = text_line(Duration::ZERO, Source::App, "\x1b[2J\x07a\nb\u{202e}c\td");
+    let line = text_line(Duration::ZERO, Source::App, "\x1b[2J\x07a\nb\u{202e}c\td", None);
     let plain = line.replace(&Style::new().dimmed().to_string(), "");
     assert!(plain.contains(r"\u{1b}[2J\u{7}a\nb\u{202e}c d"), "{plain:?}");
     assert_eq!(line.matches('\n').count(), 1);
 }
 
 #[test]
-fn a_summary_lines_its_values_up() {
+fn a_summary_is_one_line() {
     let (page, out) = Page::plain();
-    let timeline = Timeline::new(Form::Text, out);
-    timeline.sum_up("it worked", &[("a", json!(3)), ("longer name", json!("text"))]);
-    assert_eq!(page.text(), "\nit worked\n  a            3\n  longer name  text\n");
+    Timeline::new(Form::Text, out).sum_up("it worked", &[("a", json!(3))]);
+    assert_eq!(page.text(), "\nit worked\n");
+}
+
+#[test]
+fn a_long_line_stays_in_its_column_on_a_terminal() {
+    let wrap = |text: &str, room: usize| wrapped(text, Some(INDENT + room));
+    let next = format!("\n{}", " ".repeat(INDENT));
+    assert_eq!(wrap("exactly twenty signs", 20), "exactly twenty signs");
+    assert_eq!(wrap("exactly twenty signs and more", 20), format!("exactly twenty signs{next}and more"));
+    assert_eq!(wrap("part at the space before", 20), format!("part at the space{next}before"));
+    assert_eq!(wrap(&"é".repeat(45), 20), ["é".repeat(20), "é".repeat(20), "é".repeat(5)].join(&next));
+    assert_eq!(wrap(" one-space-and-a-very-long-word", 20), format!(" one-space-and-a-ver{next}y-long-word"));
+    let long = "word ".repeat(40);
+    assert_eq!(wrap(&long, 7), long, "no room to speak of");
+    assert_eq!(wrapped(&long, None), long);
 }
 
 #[test]

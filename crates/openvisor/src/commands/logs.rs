@@ -1,0 +1,157 @@
+//! `openvisor logs stream`: what a device's application has logged, and what it logs now.
+//!
+//! The lines come from the store, which is asked again and again: this works beside any cloud on the data folder, or none.
+
+use std::io;
+use std::time::Duration;
+
+use ::cloud::clock::wall_millis;
+use ::cloud::store::{LogLine, LogPlace};
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+
+use crate::arguments::{Logs, LogsAction, Stream};
+use crate::continuity::{Between, Continuity};
+use crate::exit::Failure;
+use crate::failures;
+use crate::moment;
+use crate::operator::{Operator, say};
+use crate::signals::Stop;
+use crate::timeline::printable;
+
+/// Lines shown at first, unless told otherwise.
+const LAST: u32 = 100;
+/// Lines taken from the store at a time.
+const PAGE: u32 = 256;
+/// How often the store is asked.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Does what was asked for.
+pub async fn logs(arguments: Logs) -> Result<(), Failure> {
+    let LogsAction::Stream(stream) = arguments.action;
+    let since = since(stream.since.as_deref())?;
+    let stop = Stop::listen()?;
+    tokio::select! {
+        () = stop.asked(None) => Ok(()),
+        ended = follow(&stream, since) => ended,
+    }
+}
+
+fn since(text: Option<&str>) -> Result<Option<i64>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let read = moment::read(text, wall_millis()).ok_or_else(|| {
+        Failure::bad_input(format!("--since {}: this is no time", printable(text)))
+            .hint("say how long ago (90s, 10m, 2h, 7d), or when, as 2026-11-20T09:00:00Z")
+    })?;
+    Ok(Some(read))
+}
+
+/// Ends after the stored lines if nothing more is wanted, and when nobody reads any more.
+async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
+    let operator = Operator::open(&stream.data).await?;
+    let device = operator.device(&stream.device).await?.id;
+    let store = operator.store();
+    let last = stream.last.or(since.is_none().then_some(LAST));
+    let mut place = match last {
+        Some(count) => store.log_place(device, count).await.map_err(failures::of_store)?,
+        None => LogPlace::default(),
+    };
+    let mut shown = Shown { json: stream.json, continuity: Continuity::default() };
+    loop {
+        let lines = store.logs_after(device, place, since.unwrap_or(0), PAGE).await;
+        let lines = lines.map_err(failures::of_store)?;
+        for (behind, line) in &lines {
+            place = *behind;
+            if shown.line(line).is_err() {
+                return Ok(());
+            }
+        }
+        if lines.len() < PAGE as usize {
+            if stream.no_follow {
+                operator.close().await;
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// What has been shown, and how.
+struct Shown {
+    json: bool,
+    continuity: Continuity,
+}
+
+impl Shown {
+    fn line(&mut self, line: &LogLine) -> io::Result<()> {
+        let between = self.continuity.next(line.boot, line.sequence);
+        let lines = if self.json { json_lines(line, &between) } else { text_lines(line, &between) };
+        lines.iter().try_for_each(|line| say(line))
+    }
+}
+
+fn text_lines(line: &LogLine, between: &Between) -> Vec<String> {
+    let (dim, mark) = (Style::new().dimmed(), AnsiColor::Yellow.on_default());
+    let mut lines = Vec::new();
+    if between.restarted {
+        lines.push(format!("{mark}-- the device has started anew --{mark:#}"));
+    }
+    if let Some(lost) = &between.lost {
+        let count = lost.end() - lost.start() + 1;
+        let plural = if count == 1 { "line" } else { "lines" };
+        lines.push(format!("{mark}-- {count} {plural} lost --{mark:#}"));
+    }
+    let text = String::from_utf8_lossy(line.text.trim_ascii_end());
+    lines.push(format!("{dim}{}{dim:#}  {}", moment::exact(line.received), printable(&text)));
+    lines
+}
+
+fn json_lines(line: &LogLine, between: &Between) -> Vec<String> {
+    let LogLine { boot, sequence, clock, .. } = *line;
+    let mut lines = Vec::new();
+    if between.restarted {
+        lines.push(json!({ "event": "started", "boot": boot }));
+    }
+    if let Some(lost) = &between.lost {
+        lines.push(json!({ "event": "lost", "boot": boot, "first": lost.start(), "last": lost.end() }));
+    }
+    lines.push(json!({
+        "received": moment::exact(line.received),
+        "device": line.device.as_str(),
+        "boot": boot,
+        "sequence": sequence,
+        "clock_us": clock,
+        "text": String::from_utf8_lossy(&line.text),
+    }));
+    lines.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &[u8]) -> LogLine {
+        let device = ::cloud::DeviceId::parse(&format!("UV{}", "0".repeat(32))).unwrap();
+        LogLine { device, boot: 1, sequence: 4, clock: 5, received: 0, text: text.to_vec() }
+    }
+
+    /// Shows D70.
+    #[test]
+    fn what_was_lost_is_said_before_the_line_that_shows_it() {
+        let between = Between { restarted: true, lost: Some(1..=3) };
+        let lines = text_lines(&line(b"hello\n"), &between).join("\n");
+        let plain = anstream::adapter::strip_str(&lines).to_string();
+        let expected =
+            "-- the device has started anew --\n-- 3 lines lost --\n1970-01-01T00:00:00.000Z  hello";
+        assert_eq!(plain, expected);
+        let lines = json_lines(&line(b"hello"), &between);
+        assert_eq!(lines[1], r#"{"event":"lost","boot":1,"first":1,"last":3}"#);
+        assert!(lines[2].contains(r#""text":"hello""#));
+    }
+
+    #[test]
+    fn no_log_line_can_command_the_terminal() {
+        let lines = text_lines(&line(b"\x1b[2J\xffx"), &Between::default()).join("\n");
+        assert!(lines.contains(r"\u{1b}[2J"), "{lines:?}");
+    }
+}

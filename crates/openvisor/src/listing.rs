@@ -1,0 +1,66 @@
+//! Tables for people: columns as wide as their widest entry.
+
+use anstyle::Style;
+
+/// Longest entry of a column that is shown whole, in characters.
+const SHOWN: usize = 48;
+/// What stands between two columns.
+const GAP: &str = "  ";
+
+/// A table with a line of heads. There is nothing to see but the heads when `rows` is empty.
+pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let widths: Vec<_> = (0..heads.len()).map(|column| width(heads, rows, column)).collect();
+    let dim = Style::new().dimmed();
+    let heads: Vec<_> = heads.iter().map(|&head| head.to_owned()).collect();
+    let mut lines = vec![format!("{dim}{}{dim:#}", line(&heads, &widths))];
+    lines.extend(rows.iter().map(|row| line(row, &widths)));
+    lines.join("\n")
+}
+
+/// A name and a value a line, the values in a column.
+pub fn pairs(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let dim = Style::new().dimmed();
+    let lines = rows.iter().map(|(name, value)| format!("{dim}{name:<width$}{dim:#}{GAP}{value}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// `text`, cut short if it is long.
+pub fn brief(text: &str) -> String {
+    if text.chars().count() <= SHOWN {
+        return text.to_owned();
+    }
+    text.chars().take(SHOWN - 1).chain(['…']).collect()
+}
+
+fn width(heads: &[&str], rows: &[Vec<String>], column: usize) -> usize {
+    let entries = rows.iter().map(|row| row[column].chars().count());
+    entries.chain([heads[column].chars().count()]).max().unwrap_or(0)
+}
+
+fn line(entries: &[String], widths: &[usize]) -> String {
+    let padded = entries.iter().zip(widths).map(|(entry, &width)| format!("{entry:<width$}"));
+    padded.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_entry() {
+        let rows = [vec!["a".into(), "1".into()], vec!["longer".into(), "2".into()]];
+        assert_eq!(plain(&table(&["KEY", "VALUE"], &rows)), "KEY     VALUE\na       1\nlonger  2");
+        assert_eq!(plain(&pairs(&[("id", "x".into()), ("name", "y".into())])), "id    x\nname  y");
+    }
+
+    #[test]
+    fn a_long_entry_is_cut() {
+        assert_eq!(brief(&"é".repeat(48)), "é".repeat(48));
+        assert_eq!(brief(&"é".repeat(49)), "é".repeat(47) + "…");
+    }
+}

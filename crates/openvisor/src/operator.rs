@@ -1,0 +1,100 @@
+//! What the operator's commands have in common: a cloud's data folder, whether or not a cloud runs on it, and how they answer.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use cloud::data::DataFolder;
+use cloud::store::{Device, Scope, Store};
+use serde_json::Value;
+
+use crate::exit::Failure;
+use crate::failures;
+use crate::timeline::printable;
+
+/// A cloud's data folder that was there before.
+pub struct Operator {
+    folder: DataFolder,
+    store: Store,
+}
+
+impl Operator {
+    /// Opens the folder; never makes one.
+    pub async fn open(data: &Path) -> Result<Self, Failure> {
+        let folder = DataFolder::open_existing(data).map_err(|error| failures::of_data(&error))?;
+        let store = Store::open(&folder).await.map_err(failures::of_store)?;
+        Ok(Self { folder, store })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether a cloud runs on the folder now.
+    pub fn is_cloud_running(&self) -> Result<bool, Failure> {
+        self.folder.is_in_use().map_err(|error| failures::of_data(&error))
+    }
+
+    /// The device of this id or name.
+    pub async fn device(&self, named: &str) -> Result<Device, Failure> {
+        let found = self.store.device_named(named).await.map_err(failures::of_store)?;
+        found.ok_or_else(|| {
+            Failure::bad_input(format!("there is no device `{}`", printable(named))).hint(format!(
+                "see which there are with: openvisor devices list --data {}",
+                self.folder.path().display()
+            ))
+        })
+    }
+
+    /// The scope of `--device`, and its name for people: the account's where none is given.
+    pub async fn scope(&self, named: Option<&str>) -> Result<(Scope, Owner), Failure> {
+        let Some(named) = named else { return Ok((Scope::Account, Owner(None))) };
+        let device = self.device(named).await?;
+        Ok((Scope::Device(device.id), Owner(Some(device))))
+    }
+
+    /// Lets the database go.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// Whose an item is, for people and machines.
+pub struct Owner(Option<Device>);
+
+impl Owner {
+    /// `the account`, or the device by name and id.
+    pub fn name(&self) -> String {
+        self.0.as_ref().map_or_else(|| "the account".to_owned(), called)
+    }
+
+    /// The device's id, nothing for the account.
+    pub fn id(&self) -> Value {
+        self.0.as_ref().map_or(Value::Null, |device| device.id.as_str().into())
+    }
+}
+
+/// A device for people: its name, if it has one, and its id.
+pub fn called(device: &Device) -> String {
+    match &device.name {
+        Some(name) => format!("{} ({})", printable(name), device.id),
+        None => device.id.to_string(),
+    }
+}
+
+/// Answers in one of the two forms. That nobody reads is no reason to fail: what was to be done is done.
+pub fn answer(json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) {
+    let line = if json { value().to_string() } else { text() };
+    let _ = say(&line);
+}
+
+/// One line on standard output.
+///
+/// # Errors
+/// Nobody reads any more.
+pub fn say(line: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
