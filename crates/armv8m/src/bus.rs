@@ -74,6 +74,7 @@ pub struct Wires<'a> {
     pub(crate) cycles: u64,
     pub(crate) attention: bool,
     pub(crate) stop: bool,
+    pub(crate) steady: bool,
 }
 
 impl Wires<'_> {
@@ -90,6 +91,11 @@ impl Wires<'_> {
     pub fn set_level(&mut self, irq: u16, high: bool) {
         self.nvic.set_level(irq, high);
         self.attention = true;
+    }
+    /// Says of the read in progress that it has no effect, and that it gives the same value whenever it is made until the
+    /// application writes to a peripheral or the host calls [`Cpu::input_changed`](crate::Cpu::input_changed).
+    pub fn note_steady(&mut self) {
+        self.steady = true;
     }
     /// Makes the run return [`Exit::Yield`](crate::Exit::Yield) after this instruction, because a deadline changed.
     pub fn request_yield(&mut self) {

@@ -193,6 +193,11 @@ impl Cpu {
         self.core.event_register = true;
     }
 
+    /// What a peripheral reads as has changed, though a [`Bus`](crate::Bus) called it steady.
+    pub fn input_changed(&mut self) {
+        self.core.disturbed = true;
+    }
+
     /// Copies flash or RAM; false, and nothing copied, if the range is not wholly inside one of them. Neither this nor
     /// [`Cpu::write_memory`] has side effects or asks the MPU.
     pub fn read_memory(&self, address: u32, into: &mut [u8]) -> bool {

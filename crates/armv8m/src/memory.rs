@@ -136,8 +136,8 @@ impl Core {
         if let Some(bytes) = self.memory.slice(address, width.bytes() as usize) {
             return Ok(little_endian(bytes));
         }
-        self.disturbed = true;
         if PRIVATE.contains(&address) {
+            self.disturbed = true;
             return self.read_private(address, width, privileged);
         }
         match self.with_wires(|wires| bus.read(address, width, wires)) {
@@ -215,9 +215,11 @@ impl Core {
 
     /// Lends the interrupt lines to a peripheral for one access and takes note of what it did with them.
     fn with_wires<T, E>(&mut self, access: impl FnOnce(&mut Wires<'_>) -> Result<T, E>) -> Option<T> {
-        let mut wires = Wires { nvic: &mut self.nvic, cycles: self.cycles, attention: false, stop: false };
+        let mut wires =
+            Wires { nvic: &mut self.nvic, cycles: self.cycles, attention: false, stop: false, steady: false };
         let result = access(&mut wires);
         let (attention, stop) = (wires.attention, wires.stop);
+        self.disturbed |= !wires.steady;
         self.yield_requested |= stop;
         if attention {
             self.attention();

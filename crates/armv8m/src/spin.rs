@@ -7,7 +7,8 @@
 //! stack. A loop that counts something never comes back to the same state, so it simply runs.
 //!
 //! What counts as touching the outside ([`Core::disturbed`]): any access to a peripheral or to a system register, because
-//! it may have an effect or depend on time; taking and leaving an exception; and whatever the host does.
+//! it may have an effect or depend on time, but for reads of which the peripheral says that they do not
+//! ([`Wires::note_steady`](crate::Wires::note_steady)); taking and leaving an exception; and whatever the host does.
 
 use crate::fpu::Fpu;
 use crate::memory::Memory;

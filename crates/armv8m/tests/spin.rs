@@ -170,6 +170,41 @@ fn a_loop_that_reads_a_peripheral_runs_until_it_has_its_answer() {
     assert_eq!(bus.0, 7000);
 }
 
+/// A register that holds its value until the host changes it.
+struct Steady(u32);
+
+impl Bus for Steady {
+    fn read(&mut self, _: u32, _: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
+        wires.note_steady();
+        Ok(self.0)
+    }
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_loop_that_reads_what_is_steady_spins_until_the_host_says_that_it_changed() {
+    let image = Image::new(&[
+        0xF04F, 0x4080, // mov.w r0, #0x40000000
+        0x6801, // ldr r1, [r0]
+        0x2907, // cmp r1, #7
+        0xD1FC, // bne to the load
+        0xBE00, // bkpt
+    ]);
+    let (mut cpu, mut bus) = (boot(&image), Steady(0));
+    assert_eq!(cpu.run(&mut bus, LONG), Exit::Spin);
+    bus.0 = 7;
+    cpu.input_changed();
+    assert!(matches!(cpu.run(&mut bus, 100), Exit::Breakpoint { .. }));
+}
+
+#[test]
+fn a_loop_that_writes_to_a_peripheral_runs() {
+    let mut cpu = boot(&Image::new(&[0xF04F, 0x4080, 0x6001, 0xE7FD])); // mov.w; str r1, [r0]; b to the store
+    assert_eq!(cpu.run(&mut Steady(0), 1_000_000), Exit::Budget);
+}
+
 /// Spins until the interrupt's handler has written RAM; then stops at a BKPT.
 fn waiting_for_an_interrupt() -> Image {
     let mut image = Image::new(&[
@@ -276,4 +311,69 @@ fn watching_changes_nothing() {
         }
         assert_eq!(watched.memory(RAM, 0x10000), plain.memory(RAM, 0x10000));
     }
+}
+
+/// A generator of arbitrary numbers that is the same in every run (xorshift, Marsaglia 2003).
+struct Arbitrary(u32);
+
+impl Arbitrary {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    /// A loop over a few instructions: arithmetic, and loads and stores around where R7 points.
+    fn program(&mut self) -> Vec<u16> {
+        let mut program = vec![0xF04F, 0x5700]; // mov.w r7, #0x20000000
+        let length = 1 + self.next() % 8;
+        for _ in 0..length {
+            let any = self.next() as u16;
+            program.push(match self.next() % 8 {
+                0 => 0x2000 | any & 0x06FF, // movs r0, r2, r4 or r6
+                1 => 0x3000 | any & 0x0607, // adds, a little
+                2 => 0x4000 | any & 0x03DB, // logic, shifts, multiplication among r0 to r3
+                3 => 0x6038 | any & 0x0083, // str
+                4 => 0x6838 | any & 0x0083, // ldr
+                5 => 0x1800 | any & 0x02DB, // adds, subs of registers
+                6 => 0xB401 | any & 0x000E, // push: runs out of RAM in the end
+                _ => 0xBF00,                // nop
+            });
+        }
+        let back = program.len() as u16; // to behind the mov.w
+        program.push(0xE000 | (0x800 - back));
+        program
+    }
+}
+
+fn registers(cpu: &Cpu) -> Vec<u32> {
+    let named = [Register::Xpsr, Register::Msp, Register::Control];
+    (0..16).map(Register::R).chain(named).map(|register| cpu.register(register)).collect()
+}
+
+/// Whatever is called a spin comes back to the very same state when it is run on, and soon.
+#[test]
+fn every_loop_that_was_found_is_one() {
+    let mut arbitrary = Arbitrary(0x5EED);
+    let mut found = 0;
+    for _ in 0..300 {
+        let program = arbitrary.program();
+        let image = Image::new(&program);
+        let mut watched = boot(&image);
+        if watched.run(&mut EmptyBus, 20_000) != Exit::Spin {
+            continue;
+        }
+        found += 1;
+        let mut plain = image.boot();
+        assert_eq!(plain.run(&mut EmptyBus, watched.instructions()), Exit::Budget);
+        assert_eq!(registers(&plain), registers(&watched), "{program:04x?}");
+        let comes_back = (0..2048).any(|_| {
+            plain.run(&mut EmptyBus, 1) == Exit::Budget
+                && registers(&plain) == registers(&watched)
+                && plain.memory(RAM, 0x10000) == watched.memory(RAM, 0x10000)
+        });
+        assert!(comes_back, "{program:04x?}");
+    }
+    assert!((30..285).contains(&found), "both kinds are tried: {found}");
 }

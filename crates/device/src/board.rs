@@ -79,6 +79,14 @@ impl Board {
         Ok(())
     }
 
+    /// Whether reading `address` has no effect and gives the same value until something is written or arrives from
+    /// outside. An address without a model reads zero for ever.
+    pub fn is_steady(&self, address: u32) -> bool {
+        let Some(index) = self.find(address) else { return true };
+        let Placed { base, peripheral, .. } = &self.placed[index];
+        peripheral.is_steady((address - base) & !3)
+    }
+
     /// Lets time pass up to `now`.
     pub fn advance(&mut self, now: u64) {
         if self.next_event.is_some_and(|at| at <= now) {

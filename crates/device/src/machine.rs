@@ -186,6 +186,7 @@ impl Machine {
         if port >= gpio::PORTS || pin > 15 {
             return;
         }
+        self.cpu.input_changed();
         let was = self.board.pin(port, pin, self.now());
         self.board.input(gpio::base(port), &Input::Pin { pin, level });
         if self.board.pin(port, pin, self.now()) != was {
@@ -197,6 +198,7 @@ impl Machine {
     /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
     /// room.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
+        self.cpu.input_changed();
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
         let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
         self.settle_lines();

@@ -135,6 +135,9 @@ impl BoardBus<'_> {
 impl Bus for BoardBus<'_> {
     fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
         let value = self.board.read(address, width.bytes(), wires.cycles());
+        if self.board.is_steady(address) {
+            wires.note_steady();
+        }
         self.settle(wires);
         value.map_err(|NoSuchAddress| BusFault)
     }

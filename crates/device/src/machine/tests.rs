@@ -221,6 +221,59 @@ fn a_delay_that_compares_ticks_costs_hardly_more_than_one_that_waits() {
     assert!(machine.instructions() < 1000 * MILLISECOND / 100, "{}", machine.instructions());
 }
 
+/// Waits in a loop until a pin is high, then leaves a mark.
+fn polling_a_pin() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4202_0800)).add(mov32(1, !(3 << 26))).add(str_(1, 0, 0)); // PC13: input
+    let again = program.here();
+    program.add(ldr(1, 0, 0x10)).add([0x0489, 0x0FCA, 0x2A01]).bne(again); // IDR; lsls #18; lsrs r2, #31; cmp r2, #1
+    program.add(mov32(0, RESULT)).add(str_(2, 0, 0)).add(b_self());
+    program
+}
+
+#[test]
+fn an_application_that_polls_a_pin_waits_until_it_moves() {
+    let mut machine = machine(&polling_a_pin());
+    run_until(&mut machine, 1000 * MILLISECOND);
+    assert!(machine.instructions() < 10_000, "{}", machine.instructions());
+    machine.drive_pin(2, 12, true);
+    machine.run(10_000);
+    assert_eq!(ram(&machine, RESULT), 0, "it was another pin");
+    machine.drive_pin(2, 13, true);
+    machine.run(10_000);
+    assert_eq!(ram(&machine, RESULT), 1);
+}
+
+#[test]
+fn an_application_that_polls_its_serial_port_waits_until_something_comes() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0xD)).add(str_(1, 0, 0)); // USART2: on, both ways
+    let again = program.here();
+    program.add(ldr(1, 0, 0x1C)).add([0x0689, 0x0FC9, 0x2901]).bne(again); // ISR; lsls #26; lsrs #31: RXNE
+    program.add(ldr(1, 0, 0x24)).add(mov32(2, RESULT)).add(str_(1, 2, 0)).add(b_self());
+    let mut machine = machine(&program);
+    run_until(&mut machine, 1000 * MILLISECOND);
+    assert!(machine.instructions() < 10_000, "{}", machine.instructions());
+    machine.send_serial(2, b"x");
+    machine.run(10_000);
+    assert_eq!(ram(&machine, RESULT), u32::from(b'x'));
+}
+
+/// Nothing can be skipped where time itself is read.
+#[test]
+fn an_application_that_polls_a_timer_sees_it_move() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_0000)); // TIM2
+    program.add(movs(1, 1)).add(str_(1, 0, 0));
+    let again = program.here();
+    program.add(ldr(1, 0, 0x24)).add([0x0D0A]).add([0x2A01]).bne(again); // CNT; lsrs r2, r1, #20; cmp r2, #1
+    program.add(mov32(0, RESULT)).add(str_(2, 0, 0)).add(b_self());
+    let mut machine = machine(&program);
+    run_until(&mut machine, (1 << 20) + 1000);
+    assert_eq!(ram(&machine, RESULT), 1);
+    assert!(machine.instructions() > 1 << 20);
+}
+
 /// What no proof can shorten: a delay that counts is time that passes, and costs what it executes.
 #[test]
 fn an_application_that_counts_between_ticks_costs_what_it_executes() {

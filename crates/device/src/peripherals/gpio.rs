@@ -119,6 +119,10 @@ impl Peripheral for Gpio {
         }
     }
 
+    fn is_steady(&self, _offset: u32) -> bool {
+        true
+    }
+
     fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
         match offset {
             MODER => self.mode = store.over(self.mode, u32::MAX),

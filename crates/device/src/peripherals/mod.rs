@@ -25,6 +25,12 @@ pub trait Peripheral: Send {
     /// Writes to the word at `offset`, a multiple of four.
     fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>);
 
+    /// Whether reading the word at `offset` has no effect and gives the same value until something is written or arrives
+    /// from outside, however much time passes: a loop that only waits for it need then not run.
+    fn is_steady(&self, _offset: u32) -> bool {
+        false
+    }
+
     /// Tells the level of each of the peripheral's interrupt lines.
     fn interrupts(&self, _lines: &mut Lines) {}
 

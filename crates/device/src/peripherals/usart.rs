@@ -128,6 +128,10 @@ impl Peripheral for Usart {
         }
     }
 
+    fn is_steady(&self, offset: u32) -> bool {
+        offset != RDR
+    }
+
     fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
         match offset {
             CR1 | CR2 | CR3 => {
