@@ -7,6 +7,7 @@ mod conformance;
 mod generate;
 mod process;
 mod sdk;
+mod sim;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,6 +38,11 @@ const CHORES: &[Chore] = &[
         name: "sdk",
         help: "build the samples' images (--check: fail if they are stale, and try the C header)",
         run: sdk::run,
+    },
+    Chore {
+        name: "sim",
+        help: "the simulation (--seeds N, --seed S): stops at the first seed that fails",
+        run: sim::run,
     },
 ];
 

@@ -107,7 +107,11 @@ fn a_ping_that_finds_no_way_out_counts_as_sent_when_it_was_due() {
     pair.now += 30_000;
     let due = pair.micros();
     assert_eq!(pair.device.next_wakeup(), Some(due));
-    assert_eq!(pair.device.handle_timeout(due), Ok(()), "the transport takes nothing, so nothing is asked for");
+    assert_eq!(
+        pair.device.handle_timeout(due),
+        Ok(()),
+        "the transport takes nothing, so nothing is asked for"
+    );
     let limit = due + 10_000_000;
     assert_eq!(pair.device.next_wakeup(), Some(limit + 1), "a wake-up is served once");
     assert_eq!(pair.device.handle_timeout(limit), Ok(()));

@@ -258,6 +258,6 @@ impl Application {
 
     /// Whether its persistent session is as it should be at the end.
     pub fn is_settled(&self) -> bool {
-        self.renewed && self.channels[0].as_ref().is_some_and(|channel| channel.is_settled())
+        self.renewed && self.channels[0].as_ref().is_some_and(Channel::is_settled)
     }
 }

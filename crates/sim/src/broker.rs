@@ -108,7 +108,14 @@ impl Broker {
     }
 
     /// Somebody publishes to a topic of one device; how many sessions take it.
-    pub fn publish(&mut self, device: usize, topic: &str, length: usize, qos: u8, ledger: &mut Ledger) -> usize {
+    pub fn publish(
+        &mut self,
+        device: usize,
+        topic: &str,
+        length: usize,
+        qos: u8,
+        ledger: &mut Ledger,
+    ) -> usize {
         let matches = |session: &&mut Session| session.filters.iter().any(|filter| is_match(filter, topic));
         let mut taken = 0;
         let mut direct = Vec::new();
@@ -203,7 +210,7 @@ impl Broker {
             let alias = *alias as u16;
             assert!((1..=self.aliases).contains(&alias), "MQTT: an alias beyond the maximum");
             if topic.is_empty() {
-                topic = client.aliases.get(&alias).expect("MQTT: an alias never given").clone();
+                topic.clone_from(client.aliases.get(&alias).expect("MQTT: an alias never given"));
             } else {
                 client.aliases.insert(alias, topic.clone());
             }
@@ -223,7 +230,10 @@ impl Broker {
         let packet_id = body.u16();
         let session = self.session(connection);
         let (first, delivery) = session.in_flight.first().expect("MQTT: an acknowledgement of nothing");
-        assert_eq!(*first, packet_id, "MQTT: acknowledgements come in the order of the messages (MQTT-4.6.0-2)");
+        assert_eq!(
+            *first, packet_id,
+            "MQTT: acknowledgements come in the order of the messages (MQTT-4.6.0-2)"
+        );
         let message = &ledger.messages[&delivery.serial];
         let fits = message.size <= crate::application::RING as usize;
         assert!(message.acknowledged || !fits, "message {} was acknowledged by nobody", delivery.serial);

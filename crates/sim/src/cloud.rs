@@ -55,7 +55,7 @@ impl Cable {
         self.opens = None;
         let settings = Settings {
             wall_micros: WALL + now,
-            keepalive: chance.of(&[5, 60]) as u32,
+            keepalive: chance.of(&[5u32, 60]),
             notices: chance.one_in(2),
             ..Settings::default()
         };
@@ -114,9 +114,8 @@ impl Cable {
             return false;
         }
         if let Some((_, lookup, keys)) = self.lookups.pop_front_if(|(at, ..)| *at <= now) {
-            let value = |key: &LookupKey| {
-                Value::Found(config_value(self.device, &String::from_utf8_lossy(&key.key)))
-            };
+            let value =
+                |key: &LookupKey| Value::Found(config_value(self.device, &String::from_utf8_lossy(&key.key)));
             let values = keys.iter().map(value).collect();
             self.feed(now, Input::LookedUp(LookedUp { lookup, values }));
         }

@@ -36,7 +36,7 @@ pub struct World<'a> {
     pub quiet: bool,
 }
 
-impl<'a> World<'a> {
+impl World<'_> {
     fn with<'b>(&'b mut self, machine: &'b mut Machine) -> Context<'b> {
         let (chance, ledger) = (&mut *self.chance, &mut *self.ledger);
         Context { machine, chance, ledger, trace: self.trace, quiet: self.quiet }
@@ -61,8 +61,7 @@ impl Device {
 
     /// The kernel starts the application anew.
     pub fn restart_application(&mut self, world: &mut World<'_>) {
-        self.machine
-            .enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+        self.machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
         self.application.restarted(&mut world.with(&mut self.machine));
     }
 

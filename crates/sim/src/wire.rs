@@ -7,6 +7,7 @@ use relay::ConnectionId;
 const ROOM: usize = 8192;
 
 /// Both ends of a connection; each may be gone while the other does not know.
+#[allow(clippy::struct_excessive_bools, reason = "each is one end's own view, independent of the others")]
 pub struct Wire {
     /// The relay's cable.
     pub cable: u32,

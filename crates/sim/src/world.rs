@@ -104,7 +104,7 @@ impl World {
             link_delay: Delay { least: 1000, spread: 4000 },
             wire_delay: Delay { least: 1000, spread: 4000 },
         };
-        for number in 0..1 + world.chance.below(3) as usize {
+        for number in 0..=world.chance.below(3) as usize {
             let device = Device::start(number, world.now, &mut around!(world));
             world.devices.push(device);
         }
@@ -169,7 +169,9 @@ impl World {
 
     fn is_settled(&self) -> bool {
         let relays = self.cables.values().filter_map(|cable| cable.relay.as_ref());
-        self.devices.iter().all(|device| device.application.is_settled() && device.application.owed().is_empty())
+        self.devices
+            .iter()
+            .all(|device| device.application.is_settled() && device.application.owed().is_empty())
             && self.broker.waiting().is_empty()
             && relays.map(relay::DeviceRelay::held).sum::<usize>() == 0
             && self.missing_logs().is_empty()

@@ -17,7 +17,7 @@ const COMPLETED: u32 = MqttRequestState::RequestCompleted.raw();
 struct Codes {
     state: u32,
     correlation: u32,
-    codes: Vec<u32>,
+    each: Vec<u32>,
 }
 
 impl Application {
@@ -57,7 +57,7 @@ impl Application {
                 let answer = self.read_codes(Call::MqttReadSubscribeResponse, slot, cx);
                 let channel = self.channels[slot].as_mut().expect("an open channel");
                 assert_eq!(channel.owed.subscribe.take(), Some(answer.correlation));
-                channel.subscribed |= answer.state == COMPLETED && answer.codes == [1];
+                channel.subscribed |= answer.state == COMPLETED && answer.each == [1];
                 count(answer.state, cx.ledger);
             }
             MqttReadableDataType::UnsubscribeResponse => {
@@ -127,7 +127,7 @@ impl Application {
         Codes {
             state: machine.u32(response.request_state),
             correlation: machine.u32(response.correlation_id),
-            codes: (0..count).map(|index| machine.u32(response.reason_codes + 4 * index)).collect(),
+            each: (0..count).map(|index| machine.u32(response.reason_codes + 4 * index)).collect(),
         }
     }
 
@@ -146,7 +146,10 @@ impl Application {
         let topic = machine.string_in(message.topic);
         let (device, serial) = Ledger::read(&machine.string_in(message.payload));
         assert_eq!(device, self.device, "device {} got message {serial} of device {device}", self.device);
-        assert!(topic.starts_with(format!("d{device}/in/").as_bytes()), "message {serial} under a wrong topic");
+        assert!(
+            topic.starts_with(format!("d{device}/in/").as_bytes()),
+            "message {serial} under a wrong topic"
+        );
         let record = cx.ledger.messages.get_mut(&serial).expect("a message that was sent");
         record.read += 1;
         cx.ledger.repeated += u64::from(record.read > 1);

@@ -65,7 +65,8 @@ impl World {
 
     /// A cable breaks at any byte; each end notices in its own time.
     fn cut_cable(&mut self) {
-        let open: Vec<u32> = self.cables.iter().filter(|(_, c)| c.opens.is_none()).map(|(id, _)| *id).collect();
+        let open: Vec<u32> =
+            self.cables.iter().filter(|(_, c)| c.opens.is_none()).map(|(id, _)| *id).collect();
         if open.is_empty() {
             return;
         }
@@ -86,13 +87,13 @@ impl World {
     }
 
     fn cut_wire(&mut self) {
-        let open: Vec<u32> = self.wires.iter().filter(|(_, w)| w.opens.is_none()).map(|(id, _)| *id).collect();
+        let open: Vec<u32> =
+            self.wires.iter().filter(|(_, w)| w.opens.is_none()).map(|(id, _)| *id).collect();
         if open.is_empty() {
             return;
         }
         let id = self.chance.of(&open);
-        let [relay_learns, broker_learns] =
-            [(); 2].map(|()| self.now + self.chance.below(20 * SECOND));
+        let [relay_learns, broker_learns] = [(); 2].map(|()| self.now + self.chance.below(20 * SECOND));
         let wire = self.wires.get_mut(&id).expect("it is in the list");
         let (up, down) = (wire.up.in_flight() as u64, wire.down.in_flight() as u64);
         wire.up.cut(self.chance.below(up + 1) as usize, broker_learns);
