@@ -4,6 +4,7 @@
 
 mod check;
 mod conformance;
+mod cost;
 mod generate;
 mod process;
 mod sdk;
@@ -28,6 +29,11 @@ const CHORES: &[Chore] = &[
         name: "conformance",
         help: "write docs/conformance.md (--check: fail if it is stale)",
         run: conformance::run,
+    },
+    Chore {
+        name: "cost",
+        help: "what the kernel costs on its processor (--check: fail over a limit)",
+        run: cost::run,
     },
     Chore {
         name: "generate",
