@@ -5,6 +5,7 @@
 mod check;
 mod conformance;
 mod cost;
+mod fuzz;
 mod generate;
 mod process;
 mod sdk;
@@ -34,6 +35,11 @@ const CHORES: &[Chore] = &[
         name: "cost",
         help: "what the kernel costs on its processor (--check: fail over a limit)",
         run: cost::run,
+    },
+    Chore {
+        name: "fuzz",
+        help: "hostile bytes for as long as wanted ([TARGET] [--seconds N])",
+        run: fuzz::run,
     },
     Chore {
         name: "generate",
