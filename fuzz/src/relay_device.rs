@@ -4,7 +4,10 @@ use crate::source::Source;
 use link::channel::ChannelType;
 use link::connection::Hello;
 use link::device::Session;
-use relay::{ConnectFailure, ConnectionId, DeviceRelay, Input, LookedUp, LookupId, Output, Settings, Value};
+use relay::{
+    ConnectFailure, ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpResponse, Input,
+    LookedUp, LookupId, Output, Settings, Value,
+};
 
 /// Bytes that one device with a handful of brokers may make a relay hold.
 const HELD: usize = 8 << 20;
@@ -27,6 +30,7 @@ pub fn run(bytes: &[u8]) {
         device,
         wires: Vec::new(),
         lookups: Vec::new(),
+        exchanges: Vec::new(),
         is_over: false,
     };
     fuzz.settle();
@@ -52,12 +56,13 @@ struct Fuzz {
     device: Session,
     wires: Vec<(ConnectionId, Life)>,
     lookups: Vec<(LookupId, usize)>,
+    exchanges: Vec<ExchangeId>,
     is_over: bool,
 }
 
 impl Fuzz {
     fn step(&mut self, source: &mut Source<'_>) {
-        match source.u8() % 12 {
+        match source.u8() % 13 {
             0 => self.input(Input::Link(source.run())),
             1 => {
                 let _ = self.device.open(TYPES[usize::from(source.u8() % 4)], u32::from(source.u16()));
@@ -81,6 +86,7 @@ impl Fuzz {
                     self.input(Input::LookedUp(LookedUp { lookup, values }));
                 }
             }
+            12 => self.http(source),
             10 => {
                 self.now += u64::from(source.u16());
                 self.input(Input::Timeout);
@@ -110,6 +116,21 @@ impl Fuzz {
                 return;
             }
         }
+    }
+
+    /// A server answers, within the room that was asked for or beyond.
+    fn http(&mut self, source: &mut Source<'_>) {
+        let Some(exchange) = self.exchanges.pop() else { return };
+        let outcome = match source.u8() % 4 {
+            0 => HttpOutcome::Failed(HttpFailure::Broken),
+            1 => HttpOutcome::TooLarge,
+            _ => HttpOutcome::Response(HttpResponse {
+                status: source.u16(),
+                headers: vec![("name".to_owned(), source.run().to_vec()); usize::from(source.u8())],
+                body: vec![7; usize::from(source.u16())],
+            }),
+        };
+        self.input(Input::HttpResponse { exchange, outcome });
     }
 
     fn broker(&mut self, source: &mut Source<'_>) {
@@ -197,6 +218,8 @@ impl Fuzz {
                 assert!((1..=32).contains(&keys.len()), "{} keys", keys.len());
                 self.lookups.push((lookup, keys.len()));
             }
+            Output::HttpRequest { exchange, .. } => self.exchanges.push(exchange),
+            Output::CancelHttp { exchange } => self.exchanges.retain(|known| *known != exchange),
             Output::Log(line) => assert!(line.text.len() <= 1024),
             Output::Disconnect { .. } => self.is_over = true,
             _ => {}

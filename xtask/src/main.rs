@@ -2,6 +2,7 @@
 //!
 //! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
+mod bench;
 mod check;
 mod conformance;
 mod cost;
@@ -10,6 +11,7 @@ mod generate;
 mod process;
 mod sdk;
 mod sim;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +27,11 @@ struct Chore {
 }
 
 const CHORES: &[Chore] = &[
+    Chore {
+        name: "bench",
+        help: "measure, each figure beside the same work done directly (--quick, --json)",
+        run: bench::run,
+    },
     Chore { name: "check", help: "everything that must be true before a change is taken", run: check::run },
     Chore {
         name: "conformance",
@@ -55,6 +62,11 @@ const CHORES: &[Chore] = &[
         name: "sim",
         help: "the simulation (--seeds N, --seed S): stops at the first seed that fails",
         run: sim::run,
+    },
+    Chore {
+        name: "vectors",
+        help: "record instruction tests on QEMU (--check: record some anew and compare)",
+        run: vectors::run,
     },
 ];
 

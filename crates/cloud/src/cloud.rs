@@ -11,10 +11,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::authority::{AuthorityError, Identity};
 use crate::clock::Epoch;
-use crate::connector::Connector;
+use crate::connector::{AuthoritiesError, Connector, Resolve, Trust};
 use crate::data::{DataError, DataFolder, FolderLock};
 use crate::destinations::Destinations;
 use crate::device_id::DeviceId;
@@ -36,8 +37,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Host names and addresses devices dial, for the cloud's certificate.
     pub hosts: Vec<String>,
-    /// Where brokers may be (D62).
+    /// Where brokers and HTTPS servers may be (D62).
     pub destinations: Destinations,
+    /// Brokers and HTTPS servers that are elsewhere than their names say.
+    pub resolve: Vec<Resolve>,
+    /// Authorities believed beside the public ones where the application names none; [`crate::read_authorities`] reads a file.
+    pub extra_authorities: Vec<CertificateDer<'static>>,
     /// Whether a broker must be reached by TLS (D42).
     pub require_tls: bool,
     /// The bounds.
@@ -62,6 +67,9 @@ pub enum StartError {
     /// No certificate can be made for a host.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// An added authority cannot be used.
+    #[error(transparent)]
+    ExtraAuthority(#[from] AuthoritiesError),
 }
 
 /// Why no identity was made.
@@ -100,6 +108,8 @@ impl Config {
             listen,
             hosts,
             destinations: Destinations::with_loopback(),
+            resolve: Vec::new(),
+            extra_authorities: Vec::new(),
             require_tls: false,
             limits: Limits::default(),
         }
@@ -118,12 +128,13 @@ impl Cloud {
     pub async fn start(config: Config) -> Result<Cloud, StartError> {
         let folder = DataFolder::open(&config.data)?;
         let lock = folder.lock()?;
+        let trust = Trust::new(&config.extra_authorities)?;
         let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits)?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let store = Arc::new(Store::open(&folder).await?);
         let (intake, queue) = log_intake::queue();
-        let shared = Arc::new(share(config, store.clone(), intake));
+        let shared = Arc::new(share(config, trust, store.clone(), intake));
         let (stop, stopped) = oneshot::channel();
         tracing::info!(%address, data = %folder.path().display(), "cloud started");
         Ok(Cloud {
@@ -242,10 +253,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     })
 }
 
-fn share(config: Config, store: Arc<Store>, log_intake: log_intake::Intake) -> Shared {
+fn share(config: Config, trust: Trust, store: Arc<Store>, log_intake: log_intake::Intake) -> Shared {
     Shared {
         epoch: Epoch::start(),
-        connector: Arc::new(Connector::new(config.destinations, &config.limits)),
+        connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
         limits: config.limits,
         require_tls: config.require_tls,
         store,

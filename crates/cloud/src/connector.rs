@@ -1,22 +1,30 @@
-//! Connections to brokers: name, address, TCP, TLS, and for each of these the cause when it fails.
+//! Connections to brokers and HTTPS servers: name, address, TCP, TLS, and for each of these the cause when it fails.
+//!
+//! - `resolve.rs`: names the operator points elsewhere. `trust.rs`: which certificates are believed.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use relay::ConnectFailure;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::Resumption;
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError};
 
 use crate::destinations::Destinations;
 use crate::limits::{DIALLED_ADDRESSES, Limits, RESOLVER_THREADS};
+
+mod resolve;
+mod trust;
+
+pub use resolve::{Resolve, ResolveError};
+pub(crate) use trust::provider;
+pub use trust::{AuthoritiesError, Trust, read_authorities};
 
 /// Where to connect and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,9 +71,18 @@ pub enum ConnectError {
     /// The broker's certificate, or one above it, has run out.
     #[error("the certificate has expired")]
     CertificateExpired,
-    /// TCP or TLS failed otherwise (M21).
+    /// The broker's certificate names another host, is not valid yet, or cannot be used otherwise (M21).
+    #[error("the certificate is not one for this host and time")]
+    Certificate,
+    /// TCP failed (M21).
     #[error("the connection failed")]
     Socket,
+    /// TLS failed otherwise (M21).
+    #[error("TLS failed")]
+    Tls,
+    /// Nothing came in time (M21).
+    #[error("the connection was not made in time")]
+    TimedOut,
     /// The address is not open to devices (D62).
     #[error("the destination is not allowed")]
     NotAllowed,
@@ -74,7 +91,23 @@ pub enum ConnectError {
     InvalidCredentials,
 }
 
-/// A connection to a broker: bytes both ways.
+impl From<ConnectError> for ConnectFailure {
+    fn from(error: ConnectError) -> ConnectFailure {
+        match error {
+            ConnectError::NameNotResolved => ConnectFailure::NameNotResolved,
+            ConnectError::UnknownCa => ConnectFailure::UnknownCa,
+            ConnectError::CertificateExpired => ConnectFailure::CertificateExpired,
+            ConnectError::Certificate => ConnectFailure::Certificate,
+            ConnectError::Socket => ConnectFailure::Socket,
+            ConnectError::Tls => ConnectFailure::Tls,
+            ConnectError::TimedOut => ConnectFailure::TimedOut,
+            ConnectError::NotAllowed => ConnectFailure::NotAllowed,
+            ConnectError::InvalidCredentials => ConnectFailure::InvalidCredentials,
+        }
+    }
+}
+
+/// A connection to a broker or server: bytes both ways.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
@@ -82,16 +115,25 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 /// Makes connections for every device.
 pub struct Connector {
     destinations: Destinations,
+    resolve: Vec<Resolve>,
+    trust: Trust,
     resolvers: Arc<Semaphore>,
     resolve_timeout: Duration,
     connect_timeout: Duration,
 }
 
 impl Connector {
-    /// A connector that may reach `destinations`.
-    pub fn new(destinations: Destinations, limits: &Limits) -> Connector {
+    /// A connector that may reach `destinations` and what `resolve` names, and believes servers as `trust` says.
+    pub fn new(
+        destinations: Destinations,
+        resolve: Vec<Resolve>,
+        trust: Trust,
+        limits: &Limits,
+    ) -> Connector {
         Connector {
             destinations,
+            resolve,
+            trust,
             resolvers: Arc::new(Semaphore::new(RESOLVER_THREADS)),
             resolve_timeout: limits.resolve_timeout,
             connect_timeout: limits.connect_timeout,
@@ -100,13 +142,40 @@ impl Connector {
 
     /// Connects to `target`, with TLS if it says so.
     pub async fn connect(&self, target: Target) -> Result<Box<dyn Transport>, ConnectError> {
-        let host = bare_host(&target.host).to_owned();
         // Judged first: a request that can never succeed should not reach the network.
-        let tls = target.tls.as_ref().map(tls_config).transpose()?;
-        let addresses = timeout(self.resolve_timeout, self.resolve(host.clone(), target.port)).await;
-        let addresses = self.allowed(addresses.map_err(|_| ConnectError::NameNotResolved)??)?;
-        let patience = self.connect_timeout;
-        timeout(patience, open(host, addresses, tls, patience)).await.map_err(|_| ConnectError::Socket)?
+        let tls = target.tls.as_ref().map(|tls| self.trust.config(tls)).transpose()?;
+        self.reach(&target.host, target.port, tls, self.connect_timeout).await
+    }
+
+    /// Connects to an HTTPS server in at most `patience`, on the same way as to a broker.
+    pub async fn connect_https(
+        &self,
+        host: &str,
+        port: u16,
+        patience: Duration,
+    ) -> Result<Box<dyn Transport>, ConnectError> {
+        self.reach(host, port, Some(self.trust.https()), patience.min(self.connect_timeout)).await
+    }
+
+    async fn reach(
+        &self,
+        host: &str,
+        port: u16,
+        tls: Option<Arc<ClientConfig>>,
+        patience: Duration,
+    ) -> Result<Box<dyn Transport>, ConnectError> {
+        let host = bare_host(host).to_owned();
+        let addresses = self.addresses(&host, port).await?;
+        timeout(patience, open(host, addresses, tls, patience)).await.map_err(|_| ConnectError::TimedOut)?
+    }
+
+    /// Where the host may be dialled: where the operator says it is, or where its name leads if that is allowed (D62).
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        if let Some(resolve) = self.resolve.iter().find(|resolve| resolve.is_for(host, port)) {
+            return Ok(vec![resolve.to]);
+        }
+        let found = timeout(self.resolve_timeout, self.resolve(host.to_owned(), port)).await;
+        self.allowed(found.map_err(|_| ConnectError::NameNotResolved)??)
     }
 
     /// Every address of the host. The look-up blocks, so it has a thread of which there are only so many.
@@ -152,7 +221,7 @@ async fn open(
     let tcp = dial(&addresses, patience).await?;
     let Some(tls) = tls else { return Ok(Box::new(tcp)) };
     // What resolved but cannot stand in a certificate (an underscore, say) cannot be verified.
-    let name = ServerName::try_from(host).map_err(|_| ConnectError::Socket)?;
+    let name = ServerName::try_from(host).map_err(|_| ConnectError::Certificate)?;
     match TlsConnector::from(tls).connect(name, tcp).await {
         Ok(stream) => Ok(Box::new(stream)),
         Err(error) => Err(tls_cause(&error)),
@@ -172,76 +241,18 @@ async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream,
     Err(ConnectError::Socket)
 }
 
-fn tls_config(tls: &TlsTarget) -> Result<Arc<ClientConfig>, ConnectError> {
-    if tls.authorities.is_empty() && tls.chain.is_empty() {
-        return Ok(default_config());
-    }
-    let builder = builder().with_root_certificates(roots(&tls.authorities)?);
-    let mut config = if tls.chain.is_empty() {
-        builder.with_no_client_auth()
-    } else {
-        let chain = tls.chain.iter().map(|certificate| CertificateDer::from(certificate.clone())).collect();
-        let key = PrivatePkcs8KeyDer::from(tls.key.clone());
-        builder.with_client_auth_cert(chain, key.into()).map_err(|_| ConnectError::InvalidCredentials)?
-    };
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
-}
-
-/// One configuration for every connection that trusts the Mozilla roots and shows no certificate.
-fn default_config() -> Arc<ClientConfig> {
-    static DEFAULT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let make = || {
-        let mut config = builder().with_root_certificates(mozilla_roots()).with_no_client_auth();
-        // A session of one device must not be taken up by another.
-        config.resumption = Resumption::disabled();
-        Arc::new(config)
-    };
-    DEFAULT.get_or_init(make).clone()
-}
-
-type Builder = tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::rustls::WantsVerifier>;
-
-fn builder() -> Builder {
-    let builder = ClientConfig::builder_with_provider(provider());
-    builder.with_safe_default_protocol_versions().expect("the provider knows TLS 1.2 and 1.3")
-}
-
-/// The cryptography behind every TLS connection of the cloud.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(ring::default_provider())).clone()
-}
-
-fn roots(authorities: &[Vec<u8>]) -> Result<Arc<RootCertStore>, ConnectError> {
-    if authorities.is_empty() {
-        return Ok(mozilla_roots());
-    }
-    let mut roots = RootCertStore::empty();
-    for authority in authorities {
-        let authority = CertificateDer::from(authority.as_slice());
-        roots.add(authority).map_err(|_| ConnectError::InvalidCredentials)?;
-    }
-    Ok(Arc::new(roots))
-}
-
-fn mozilla_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let make = || Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
-    ROOTS.get_or_init(make).clone()
-}
-
 /// The cause in a failed handshake.
 fn tls_cause(error: &io::Error) -> ConnectError {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<TlsError>());
-    let Some(TlsError::InvalidCertificate(cause)) = cause else { return ConnectError::Socket };
+    let Some(cause) = cause else { return ConnectError::Socket };
+    let TlsError::InvalidCertificate(cause) = cause else { return ConnectError::Tls };
     match cause {
         // A bad signature is an authority that bears a trusted one's name and is not it.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => ConnectError::UnknownCa,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             ConnectError::CertificateExpired
         }
-        _ => ConnectError::Socket,
+        _ => ConnectError::Certificate,
     }
 }
 

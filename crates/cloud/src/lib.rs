@@ -2,9 +2,9 @@
 //!
 //! A [`Cloud`] listens for devices on one port. Each connection is admitted by the gateway (TLS 1.3, certificates of the cloud's own
 //! authority), then has one task, its session, which owns the relay core and moves bytes between it, the device, the brokers
-//! ([`connector`]) and the [`store`]. Everything that lasts is in one data folder ([`data`]); every bound is in [`limits`].
+//! ([`connector`]) and the [`store`], and carries HTTP exchanges (`http`). Everything that lasts is in one data folder ([`data`]); every bound is in [`limits`].
 //!
-//! What is not here: MQTT and HTTP (crates `mqtt` and `relay`), the link's frames (`link`), the REST interface.
+//! What is not here: MQTT (crate `mqtt`), what a request means (`relay`), the link's frames (`link`), the REST interface.
 #![forbid(unsafe_code)]
 
 pub mod authority;
@@ -18,6 +18,7 @@ pub mod destinations;
 mod device_id;
 pub mod events;
 mod gateway;
+mod http;
 pub mod limits;
 mod log_intake;
 mod pipe;
@@ -31,9 +32,11 @@ pub mod store;
 
 pub use authority::Identity;
 pub use cloud::{Cloud, Config, ProvisionError, StartError, provision};
+pub use connector::{AuthoritiesError, Resolve, ResolveError, read_authorities};
 pub use destinations::Destinations;
 pub use device_id::DeviceId;
 pub use events::{Disconnection, Event, EventKind};
 pub use gateway::ALPN;
 pub use limits::Limits;
 pub use store::{Scope, Store};
+pub use tokio_rustls::rustls::pki_types::CertificateDer;

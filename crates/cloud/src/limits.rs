@@ -38,6 +38,12 @@ pub const EVENT_QUEUE: usize = 1024;
 /// Name look-ups running at a time, all devices together; each holds a thread.
 pub const RESOLVER_THREADS: usize = 32;
 
+/// Bytes of an HTTP connection's buffer at most, unless the device's own room is larger; hyper takes no less.
+pub const HTTP_BUFFER: usize = 8 * 1024;
+
+/// Bytes the head of an HTTP response may have beyond the room the device has for headers: the status line, line ends, blanks.
+pub const HTTP_HEAD: usize = 1024;
+
 /// Addresses of one name that are tried.
 pub const DIALLED_ADDRESSES: usize = 4;
 

@@ -3,7 +3,7 @@
 //! Nothing is handed between tasks on the way of a byte: the task polls the device's connection, its broker connections, its
 //! look-ups and its timer in turn. Read buffers are on the worker's stack, so a session at rest owns no buffer at all.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use link::connection::ByeReason;
-use relay::{ConnectionId, DeviceRelay, Input, LookedUp, LookupId, Output};
+use relay::{
+    ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp, LookupId, Output,
+};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
@@ -21,6 +23,7 @@ use crate::connector::Transport;
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
 use crate::gateway::Admitted;
+use crate::http;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
 use crate::pipe::Pipe;
@@ -30,11 +33,11 @@ use crate::sources::Place;
 use crate::store::{LogLine, Value};
 
 mod broker;
+mod pending;
 mod translate;
 
 use broker::{Broker, Happened};
-
-type Lookup = Pin<Box<dyn Future<Output = Vec<Value>> + Send>>;
+use pending::Pending;
 
 /// Serves a connection from its admission to its end. What is large is in boxes of its own, so that a session at rest takes no
 /// more room than it needs: this future is part of every connection.
@@ -78,7 +81,10 @@ struct Session {
     relay: DeviceRelay,
     link: Pipe<TlsStream<TcpStream>>,
     brokers: Vec<Broker>,
-    lookups: Vec<(LookupId, Lookup)>,
+    lookups: Pending<LookupId, Vec<Value>>,
+    exchanges: Pending<ExchangeId, HttpOutcome>,
+    /// Whether the core tells what is for people only.
+    is_watched: bool,
     logs: Lane,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
@@ -106,7 +112,9 @@ impl Session {
             relay: DeviceRelay::new(shared.epoch.now(), settings),
             link: Pipe::new(admitted.stream),
             brokers: Vec::new(),
-            lookups: Vec::new(),
+            lookups: Pending::none(),
+            exchanges: Pending::none(),
+            is_watched: settings.notices,
             logs,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
@@ -120,19 +128,20 @@ impl Session {
         let (device, address) = (self.device, self.address);
         let is_refused = self.seat.is_none();
         if !is_refused {
-            self.tell(EventKind::Connected { address });
+            self.tell(|| EventKind::Connected { address });
             tracing::info!(%device, %address, "device connected");
         }
         let reason = poll_fn(|context| self.poll(context)).await;
         if !is_refused {
             tracing::info!(%device, ?reason, "device disconnected");
-            self.tell(EventKind::Disconnected { reason });
+            self.tell(|| EventKind::Disconnected { reason: reason.clone() });
         }
     }
 
     /// Works until there is nothing to do; ready when the session is over.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Disconnection> {
         let mut buffer = [0; READ_CHUNK];
+        self.note_watchers();
         for _ in 0..SESSION_ROUNDS {
             self.execute();
             match self.round(context, &mut buffer) {
@@ -146,6 +155,15 @@ impl Session {
         Poll::Pending
     }
 
+    /// Has the core tell what is for people only when there are any: it costs a little for every message.
+    fn note_watchers(&mut self) {
+        let is_watched = self.shared.is_watched();
+        if self.is_watched != is_watched {
+            self.is_watched = is_watched;
+            self.feed(Input::Notices { wanted: is_watched });
+        }
+    }
+
     /// Takes one turn with everything that may have something.
     fn round(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> Round {
         let mut worked = self.poll_commands(context);
@@ -156,6 +174,7 @@ impl Session {
         if self.leaving.is_none() {
             worked |= self.poll_brokers(context, buffer);
             worked |= self.poll_lookups(context);
+            worked |= self.poll_exchanges(context);
         }
         worked |= self.poll_logs(context);
         worked |= self.poll_timer(context);
@@ -188,9 +207,11 @@ impl Session {
                     self.with_pipe(connection, |pipe| pipe.set_reading(true));
                 }
                 Output::Lookup { lookup, keys } => self.look_up(lookup, keys),
+                Output::HttpRequest { exchange, request } => self.carry(exchange, request),
+                Output::CancelHttp { exchange } => self.exchanges.cancel(exchange),
                 Output::Log(line) => self.log(line),
                 Output::Hello(hello) => self.greet(hello),
-                Output::Notice(notice) => self.tell(EventKind::Notice(notice)),
+                Output::Notice(notice) => self.tell(|| EventKind::Notice(notice)),
                 Output::Disconnect { reason } => self.leave(reason),
             }
         }
@@ -251,16 +272,18 @@ impl Session {
 
     fn poll_lookups(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = false;
-        let mut index = 0;
-        while let Some((lookup, future)) = self.lookups.get_mut(index) {
-            let lookup = *lookup;
-            let Poll::Ready(values) = future.as_mut().poll(context) else {
-                index += 1;
-                continue;
-            };
-            drop(self.lookups.remove(index));
+        while let Some((lookup, values)) = self.lookups.poll_done(context) {
             let values = translate::values(values);
             self.feed(Input::LookedUp(LookedUp { lookup, values }));
+            worked = true;
+        }
+        worked
+    }
+
+    fn poll_exchanges(&mut self, context: &mut Context<'_>) -> bool {
+        let mut worked = false;
+        while let Some((exchange, outcome)) = self.exchanges.poll_done(context) {
+            self.feed(Input::HttpResponse { exchange, outcome });
             worked = true;
         }
         worked
@@ -354,12 +377,17 @@ impl Session {
                 vec![Value::Unavailable; wanted.len()]
             })
         };
-        self.lookups.push((lookup, Box::pin(future)));
+        self.lookups.push(lookup, future);
+    }
+
+    fn carry(&mut self, exchange: ExchangeId, request: HttpRequest) {
+        let connector = self.shared.connector.clone();
+        self.exchanges.push(exchange, async move { http::exchange(&connector, request).await });
     }
 
     fn log(&mut self, line: relay::LogLine) {
         let relay::LogLine { sequence, clock_micros: clock, text } = line;
-        self.tell(EventKind::Log { sequence, clock, text: text.clone() });
+        self.tell(|| EventKind::Log { sequence, clock, text: text.clone() });
         let (device, boot, received) = (self.device, self.boot, wall_millis());
         self.logs.push(LogLine { device, boot, sequence, clock, received, text });
     }
@@ -368,7 +396,7 @@ impl Session {
         let relay::HelloInfo { boot, wake_reason, image, .. } = hello;
         self.boot = boot;
         self.logs.note_seen(self.device, image);
-        self.tell(EventKind::Started { boot, wake_reason, image });
+        self.tell(|| EventKind::Started { boot, wake_reason, image });
     }
 
     /// Ends the session from outside.
@@ -385,11 +413,12 @@ impl Session {
             let deadline = Instant::now() + self.shared.limits.farewell_timeout;
             self.leaving = Some(Leaving { reason, deadline });
             self.brokers = Vec::new();
-            self.lookups = Vec::new();
+            self.lookups = Pending::none();
+            self.exchanges = Pending::none();
         }
     }
 
-    fn tell(&self, kind: EventKind) {
+    fn tell(&self, kind: impl FnOnce() -> EventKind) {
         self.shared.tell(self.device, kind);
     }
 }

@@ -26,10 +26,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether anyone listens to the timeline.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
     /// Puts something on the timeline, if anyone listens.
-    pub(crate) fn tell(&self, device: DeviceId, kind: EventKind) {
-        if self.events.receiver_count() > 0 {
-            let _ = self.events.send(Event { device, at: wall_millis(), kind });
+    pub(crate) fn tell(&self, device: DeviceId, kind: impl FnOnce() -> EventKind) {
+        if self.is_watched() {
+            let _ = self.events.send(Event { device, at: wall_millis(), kind: kind() });
         }
     }
 }

@@ -11,7 +11,9 @@ mod gate {
 
     use abi::power::WakeReason;
     use core::mem::MaybeUninit;
-    use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Port};
+    use kernel::{
+        Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
+    };
 
     /// The application's memory, which the kernel has held against the map before it asks.
     struct Direct;
@@ -82,6 +84,8 @@ mod gate {
             seed: [3; 16],
             wake_reason: WakeReason::ColdBoot,
             image: [9; 32],
+            policy: Policy::default(),
+            application_test: false,
         };
         place.write(Kernel::new(&boot));
     }

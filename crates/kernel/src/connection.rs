@@ -46,6 +46,12 @@ impl Kernel {
         self.network_lost(port, cause);
     }
 
+    /// The device stops: the connection, if there is one, carries nothing from now on but its farewell. The port sends what
+    /// [`Self::transmit`] still gives and closes it.
+    pub fn farewell(&mut self) {
+        self.session.bye(ByeReason::Done, "");
+    }
+
     /// Bytes from the cloud. On a violation the port sends what [`Self::transmit`] still gives, closes the connection
     /// and calls [`Self::link_lost`].
     pub fn receive(&mut self, port: &mut Port<'_>, bytes: &[u8]) -> Result<(), Violation> {

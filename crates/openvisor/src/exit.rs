@@ -1,6 +1,7 @@
 //! How the command ends: four exit codes, and errors that say what happened and what to do.
 
 use std::fmt;
+use std::io::Write;
 
 /// The process's exit code. The numbers are promised in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,5 +75,6 @@ impl std::error::Error for Failure {}
 /// Prints `failure` on standard error, in colour where a person reads it.
 pub fn report(failure: &Failure) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{red}error:{red:#} {failure}");
+    // The exit code says it too, should standard error be closed.
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {failure}");
 }

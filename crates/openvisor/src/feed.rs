@@ -52,7 +52,9 @@ pub fn missed(count: u64) -> String {
 /// The line for an event at the cloud.
 pub fn of_cloud(kind: &EventKind) -> Line {
     let text = match kind {
-        EventKind::Log { text, .. } => return (Source::App, String::from_utf8_lossy(text).into_owned()),
+        EventKind::Log { text, .. } => {
+            return (Source::App, String::from_utf8_lossy(text.trim_ascii_end()).into());
+        }
         EventKind::Connected { address } => format!("device connected from {address}"),
         EventKind::Started { image, .. } => format!("device runs image {}", start_of(image)),
         EventKind::Disconnected { reason } => format!("device disconnected: {}", disconnection(reason)),
@@ -134,6 +136,15 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::Serial { port, bytes } => {
             device(format!("serial port {port}: {}", String::from_utf8_lossy(bytes)))
         }
+        E::SystemLed { enabled } => {
+            device(format!("application turns the system LED {}", if *enabled { "on" } else { "off" }))
+        }
+        E::SleepsDeeply { wakes_in_ms } => device(format!("deep sleep, for {wakes_in_ms} ms at most")),
+        E::RestartRequested { restart_in_ms } => {
+            device(format!("application asked to start again; it does in {restart_in_ms} ms"))
+        }
+        E::TestLog { text } => (Source::App, String::from_utf8_lossy(text).into()),
+        E::TestingComplete { status } => device(format!("factory test is over, status {status}")),
         E::UnknownRegister { address } => {
             device(format!("application uses register {address:#010x}, which is not modelled and reads zero"))
         }

@@ -39,14 +39,14 @@ impl Source {
         }
     }
 
-    fn colour(self) -> AnsiColor {
+    fn style(self) -> Style {
         match self {
-            Self::App => AnsiColor::Green,
-            Self::Device => AnsiColor::Blue,
-            Self::Link => AnsiColor::Cyan,
-            Self::Cloud => AnsiColor::Magenta,
-            Self::Broker => AnsiColor::Yellow,
-            Self::Demo => AnsiColor::White,
+            Self::App => AnsiColor::Green.on_default(),
+            Self::Device => AnsiColor::Blue.on_default(),
+            Self::Link => AnsiColor::Cyan.on_default(),
+            Self::Cloud => AnsiColor::Magenta.on_default(),
+            Self::Broker => AnsiColor::Yellow.on_default(),
+            Self::Demo => Style::new().bold(),
         }
     }
 }
@@ -131,10 +131,10 @@ impl Timeline {
 
 fn text_line(at: Duration, source: Source, text: &str) -> String {
     let dim = Style::new().dimmed();
-    let colour = source.colour().on_default();
+    let style = source.style();
     let name = source.name();
     let seconds = at.as_secs_f64();
-    format!("{dim}{seconds:9.3}{dim:#}  {colour}{name:<6}{colour:#}  {}\n", printable(text))
+    format!("{dim}{seconds:9.3}{dim:#}  {style}{name:<6}{style:#}  {}\n", printable(text))
 }
 
 fn json_line(at: Duration, source: Source, text: &str) -> String {

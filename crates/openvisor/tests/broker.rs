@@ -169,6 +169,25 @@ fn the_newer_of_two_clients_with_one_id_stays() {
 }
 
 #[test]
+fn a_client_that_acknowledges_nothing_is_replaced_all_the_same() {
+    within(LIMIT, |stage| {
+        let broker = start();
+        let mut stuck = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
+        stuck.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stuck.write_all(b"\x10\x10\x00\x04MQTT\x04\x02\x00\x00\x00\x04same").unwrap();
+        stuck.write_all(b"\x82\x06\x00\x01\x00\x01a\x01").unwrap();
+        stuck.read_exact(&mut [0; 9]).unwrap();
+        let script = format!("seq 100 | mosquitto_pub -p {} -q 1 -t a -l", broker.port);
+        assert_eq!(stage.tool("sh", ["-c", &script]).code(), 0);
+        broker.subscriber(stage, "-i same -t a");
+        // What fits in flight, then the end.
+        let mut got = Vec::new();
+        stuck.read_to_end(&mut got).unwrap();
+        assert!(got.len() < 100 * 7, "{} bytes", got.len());
+    });
+}
+
+#[test]
 fn a_stopped_broker_lets_go_of_its_port_and_its_clients() {
     within(LIMIT, |_| {
         let mut running = start();

@@ -207,6 +207,14 @@ fn a_provisioned_folder_is_private_and_never_overwritten() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let cloud = folder.path().join("cloud");
+        // Nobody reads the id: no reason to fail.
+        let unread = format!(
+            "{} provision --data {} --out {}/unread >&-",
+            env!("CARGO_BIN_EXE_openvisor"),
+            cloud.display(),
+            folder.path().display()
+        );
+        assert_eq!(stage.tool("sh", ["-c", &unread]).code(), DONE);
         let device = provision(stage, &cloud, folder.path(), "device", &[]);
         let mode = std::fs::metadata(device.join("key.pem")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -37,6 +37,24 @@ fn an_image_publishes_to_mosquitto_and_obeys_a_command_from_outside() {
     });
 }
 
+/// Shows M86, M87, D48.
+#[test]
+fn a_hundred_commands_in_a_row_all_reach_the_application_and_are_acknowledged() {
+    within(LIMIT, |stage| {
+        let broker = Mosquitto::start(stage);
+        let run = run(stage, SAMPLE, &broker, &[]);
+        run.out.expect("subscribe: ");
+        let publish = format!("seq 100 | mosquitto_pub -p {} -q 1 -t {COMMANDS} -l", broker.port);
+        assert_eq!(stage.tool("sh", ["-c", &publish]).code(), 0);
+        // More than any table on the way holds, so every acknowledgement has to come back.
+        (0..100).fold(0, |from, _| broker.log().expect_after(from, "Received PUBACK from UV").0);
+        // The log buffer may be too small for such a burst (D70); the application is not.
+        let witness = broker.witness(stage, "test/readings/echo");
+        broker.publish(stage, COMMANDS, "echo after the burst");
+        witness.out.expect("after the burst");
+    });
+}
+
 /// Shows N24.
 #[test]
 fn standard_output_is_the_applications_log_and_nothing_else() {
@@ -107,6 +125,24 @@ fn a_secret_from_a_file_opens_a_broker_with_a_password() {
             run.out.expect(answer);
             assert!(!run.err.text().contains(password), "a secret is shown");
         }
+    });
+}
+
+/// Shows M20, M46, M47, M49, M51, D42.
+#[test]
+fn a_broker_is_reached_by_tls_when_the_application_names_its_authority() {
+    within(LIMIT, |stage| {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let broker = Mosquitto::with_tls(stage, folder.path());
+        let setting = format!("broker-ca=@{}/ca.hex", folder.path().display());
+        let known = run(stage, SAMPLE, &broker, &["--config", &setting]);
+        known.out.expect("subscribe: requestcompleted");
+        known.out.expect("publish 0: requestcompleted");
+        drop(known);
+        // Shown another authority, the application is told what is wrong (M20).
+        Mosquitto::with_tls(stage, other.path());
+        let setting = format!("broker-ca=@{}/ca.hex", other.path().display());
+        run(stage, SAMPLE, &broker, &["--config", &setting]).out.expect("connect: unknownca");
     });
 }
 

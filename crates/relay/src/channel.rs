@@ -6,7 +6,7 @@ use crate::http::HttpChannel;
 use crate::limits::{HELD_BYTES, HELD_MESSAGES};
 use crate::mqtt::MqttChannel;
 use crate::outbox::{Item, Outbox};
-use crate::port::{ConnectionId, Notice, Output, Settings};
+use crate::port::{ConnectionId, ExchangeId, Notice, Output, Settings};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -47,7 +47,7 @@ impl Channel {
     pub fn new(number: u8, open: Open, now: u64, messages_a_second: u32) -> Option<Self> {
         let purpose = match open.channel_type {
             ChannelType::Mqtt => Purpose::Mqtt(Box::new(MqttChannel::new(now, messages_a_second))),
-            ChannelType::Http => Purpose::Http(HttpChannel),
+            ChannelType::Http => Purpose::Http(HttpChannel::default()),
             ChannelType::ConfigFetch => Purpose::Config(ConfigChannel::default()),
             ChannelType::OpaqueBytes => return None,
         };
@@ -69,6 +69,17 @@ impl Channel {
             Purpose::Http(_) | Purpose::Config(_) => 0,
         };
         self.assembly.held() + self.outbox.held() + purpose
+    }
+}
+
+impl Purpose {
+    /// The device has ended the channel, or the link is over: nobody waits for anything any more.
+    pub fn abandon(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.abandon(cx),
+            Self::Http(http) => http.abandon(cx),
+            Self::Config(_) => {}
+        }
     }
 }
 
@@ -98,6 +109,8 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// The number the next connection gets.
     pub next_connection: &'a mut u32,
+    /// The number the next HTTP exchange gets.
+    pub next_exchange: &'a mut u32,
 }
 
 impl Context<'_> {
@@ -106,6 +119,13 @@ impl Context<'_> {
         let connection = ConnectionId(*self.next_connection);
         *self.next_connection = self.next_connection.wrapping_add(1);
         connection
+    }
+
+    /// A name for an HTTP exchange.
+    pub fn new_exchange(&mut self) -> ExchangeId {
+        let exchange = ExchangeId(*self.next_exchange);
+        *self.next_exchange = self.next_exchange.wrapping_add(1);
+        exchange
     }
 
     /// Ends a connection.

@@ -1,11 +1,12 @@
 //! One device: its link on one side, its channels by number on the other.
 
 use crate::channel::{self, Channel, Context, Purpose};
-use crate::http::HttpChannel;
 use crate::limits::{LINK_CHUNK, WINDOW};
 use crate::mqtt::{Finish, MqttChannel};
 use crate::outbox::give_back;
-use crate::port::{ConnectionId, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings};
+use crate::port::{
+    ConnectionId, ExchangeId, HttpOutcome, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings,
+};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use link::channel::{ClosureReason, Open};
@@ -28,6 +29,7 @@ pub struct DeviceRelay {
     outputs: VecDeque<Output>,
     next_connection: u32,
     next_lookup: u32,
+    next_exchange: u32,
     /// Wall time, microseconds since 1970, at a moment of `now`.
     wall: (u64, u64),
     /// The channel whose turn it is to send.
@@ -54,6 +56,7 @@ impl DeviceRelay {
             outputs: VecDeque::new(),
             next_connection: 1,
             next_lookup: 1,
+            next_exchange: 1,
             wall: (settings.wall_micros, now),
             turn: 0,
             end: End::No,
@@ -158,11 +161,7 @@ impl DeviceRelay {
     }
 
     fn close(&mut self, number: u8) {
-        self.with_channel(number, |channel, cx| {
-            if let Purpose::Mqtt(mqtt) = channel {
-                mqtt.abandon(cx);
-            }
-        });
+        self.with_channel(number, Purpose::abandon);
         self.channels.retain(|channel| channel.number != number);
         self.notice(Notice::ChannelClosed { channel: number, by_device: true });
     }
@@ -177,7 +176,7 @@ impl DeviceRelay {
         self.next_lookup = self.next_lookup.wrapping_add(u32::from(piece.kind == to_cloud::CONFIG_FETCH));
         self.with_channel(piece.channel, |purpose, cx| match (purpose, piece.kind) {
             (Purpose::Mqtt(mqtt), kind) => mqtt.item(kind, &body, cx),
-            (Purpose::Http(_), to_cloud::HTTP_REQUEST) => HttpChannel::item(&body, cx.outbox),
+            (Purpose::Http(http), to_cloud::HTTP_REQUEST) => http.item(&body, cx),
             (Purpose::Config(config), to_cloud::CONFIG_FETCH) => {
                 let keys = config.item(&body, lookup)?;
                 let (channel, count) = (cx.number, keys.len());
@@ -207,11 +206,13 @@ impl DeviceRelay {
                 self.mqtt(connection, |mqtt, cx| mqtt.closed(clean, cx));
             }
             Input::LookedUp(looked_up) => self.looked_up(&looked_up),
+            Input::HttpResponse { exchange, outcome } => self.http(exchange, outcome),
             Input::LogStored { sequence } => self.session.log_taken(sequence),
             Input::Logging { enabled } => {
                 self.settings.logging = enabled;
                 self.session.logging(enabled);
             }
+            Input::Notices { wanted } => self.settings.notices = wanted,
             Input::Shutdown { reason } => {
                 self.session.bye(reason, "");
                 self.over(reason);
@@ -230,18 +231,35 @@ impl DeviceRelay {
         }
     }
 
+    /// What became of an exchange. One that was cancelled meanwhile means nothing.
+    fn http(&mut self, exchange: ExchangeId, outcome: HttpOutcome) {
+        let mut outcome = Some(outcome);
+        self.each(|purpose, cx| {
+            if let Purpose::Http(http) = purpose
+                && http.waits_for(exchange)
+                && let Some(outcome) = outcome.take()
+            {
+                http.came(outcome, cx);
+            }
+        });
+    }
+
     fn timeout(&mut self) {
         if self.session.handle_timeout(self.now).is_err() {
             self.over(ByeReason::Keepalive);
         }
-        self.each_mqtt(MqttChannel::timeout);
+        self.each(|purpose, cx| {
+            if let Purpose::Mqtt(mqtt) = purpose {
+                mqtt.timeout(cx);
+            }
+        });
     }
 
     /// The link is over: every broker is left without DISCONNECT (D52).
     fn over(&mut self, reason: ByeReason) {
         if self.end == End::No {
             self.end = End::Because(reason);
-            self.each_mqtt(MqttChannel::abandon);
+            self.each(Purpose::abandon);
             self.channels.clear();
         }
     }
@@ -297,18 +315,15 @@ impl DeviceRelay {
             outputs: &mut self.outputs,
             settings: &self.settings,
             next_connection: &mut self.next_connection,
+            next_exchange: &mut self.next_exchange,
         };
         Some(act(&mut channel.purpose, &mut cx))
     }
 
-    fn each_mqtt(&mut self, mut act: impl FnMut(&mut MqttChannel, &mut Context<'_>)) {
+    fn each(&mut self, mut act: impl FnMut(&mut Purpose, &mut Context<'_>)) {
         for index in 0..self.channels.len() {
             let number = self.channels[index].number;
-            self.with_channel(number, |purpose, cx| {
-                if let Purpose::Mqtt(mqtt) = purpose {
-                    act(mqtt, cx);
-                }
-            });
+            self.with_channel(number, &mut act);
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! - `device.rs`: the device's link, its channels by number, log messages, the time.
 //! - `mqtt.rs`: an MQTT channel, between requests on the link and a client session towards a broker.
-//! - `config.rs`: a fetch of configuration items. `http.rs`: an exchange, which is refused until it is built.
+//! - `config.rs`: a fetch of configuration items. `http.rs`: an HTTP exchange.
 //! - `outbox.rs`: what waits to go to the device on one channel. `assembly.rs`: what comes from it in pieces.
 //!
 //! A device cannot make the relay hold more than the limits of [`limits`] allow, whatever it sends; neither can a broker.
@@ -29,6 +29,6 @@ mod tests;
 
 pub use device::DeviceRelay;
 pub use port::{
-    ConnectFailure, ConnectionId, HelloInfo, Input, LogLine, LookedUp, LookupId, LookupKey, Notice, Output,
-    Settings, Target, TlsOptions, Value,
+    ConnectFailure, ConnectionId, ExchangeId, HelloInfo, HttpFailure, HttpOutcome, HttpRequest, HttpResponse,
+    Input, LogLine, LookedUp, LookupId, LookupKey, Notice, Output, Settings, Target, TlsOptions, Value,
 };

@@ -37,6 +37,12 @@ pub const BROKER_OUTGOING: usize = (link::PUBLISH_SLOTS as usize + 2)
     * (link::MAX_ITEM + link::limits::MAX_TOPIC + 64) as usize
     + UNSENT_BYTES;
 
+/// Headers an application may send with an HTTP request.
+pub const HTTP_HEADERS: usize = 32;
+
+/// Milliseconds an application may give an HTTP exchange.
+pub const HTTP_TIMEOUT: core::ops::RangeInclusive<u32> = 5000..=10_000;
+
 /// Milliseconds a broker's connection has to take the application's DISCONNECT.
 pub const FAREWELL: u64 = 10_000;
 

@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 use link::connection::{ByeReason, Hello};
 use link::mqtt::RequestState;
 
+mod http;
+
+pub use http::{ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+
 /// How a relay is to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -90,6 +94,13 @@ pub enum Input<'a> {
     },
     /// The answer to an [`Output::Lookup`].
     LookedUp(LookedUp),
+    /// The answer to an [`Output::HttpRequest`].
+    HttpResponse {
+        /// Which.
+        exchange: ExchangeId,
+        /// What became of it.
+        outcome: HttpOutcome,
+    },
     /// Log messages up to this number are on lasting storage.
     LogStored {
         /// The device's number of the last of them.
@@ -99,6 +110,11 @@ pub enum Input<'a> {
     Logging {
         /// Whether they are.
         enabled: bool,
+    },
+    /// [`Output::Notice`]s are wanted from now on, or no longer.
+    Notices {
+        /// Whether they are.
+        wanted: bool,
     },
     /// The link is to be ended.
     Shutdown {
@@ -112,12 +128,18 @@ pub enum Input<'a> {
 pub enum ConnectFailure {
     /// The name does not resolve.
     NameNotResolved,
-    /// The other end's certificate leads to no authority that is trusted, or names somebody else.
+    /// The other end's certificate leads to no authority that is trusted.
     UnknownCa,
-    /// The other end's certificate has expired, or is not valid yet.
+    /// The other end's certificate has expired.
     CertificateExpired,
-    /// Refused, unreachable, reset, timed out, or TLS failed otherwise.
+    /// The other end's certificate names somebody else, is not valid yet, or cannot be used otherwise.
+    Certificate,
+    /// Refused, unreachable or reset.
     Socket,
+    /// TLS failed, but not over the certificate.
+    Tls,
+    /// Nothing came in time.
+    TimedOut,
     /// The operator does not allow this destination (D62).
     NotAllowed,
     /// The certificates or the key given by the application cannot be used.
@@ -131,8 +153,25 @@ impl ConnectFailure {
             Self::NameNotResolved => RequestState::NameNotResolved,
             Self::UnknownCa => RequestState::UnknownCa,
             Self::CertificateExpired => RequestState::CertificateExpired,
-            Self::Socket | Self::NotAllowed => RequestState::SocketError,
+            Self::Certificate | Self::Socket | Self::Tls | Self::TimedOut | Self::NotAllowed => {
+                RequestState::SocketError
+            }
             Self::InvalidCredentials => RequestState::InvalidParameters,
+        }
+    }
+
+    /// The cause for people.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::NameNotResolved => "the host name could not be resolved",
+            Self::UnknownCa => "the server's certificate is of an unknown authority",
+            Self::CertificateExpired => "the server's certificate has expired",
+            Self::Certificate => "the server's certificate is not one for this host and time",
+            Self::Socket => "the connection was refused or lost",
+            Self::Tls => "TLS failed",
+            Self::TimedOut => "the connection was not made in time",
+            Self::NotAllowed => "the destination is not allowed",
+            Self::InvalidCredentials => "the certificates or the key given cannot be used",
         }
     }
 }
@@ -200,6 +239,18 @@ pub enum Output {
         /// 1 to 32 keys.
         keys: Vec<LookupKey>,
     },
+    /// Carry an HTTP request over TLS, following no redirect (D60); answered by [`Input::HttpResponse`].
+    HttpRequest {
+        /// Its name.
+        exchange: ExchangeId,
+        /// The request.
+        request: HttpRequest,
+    },
+    /// Nobody waits for this exchange any more: end it. No further input may name it.
+    CancelHttp {
+        /// Which.
+        exchange: ExchangeId,
+    },
     /// A log message arrived; [`Input::LogStored`] when it is safe.
     Log(LogLine),
     /// The device has said who it is; the link is open.
@@ -218,6 +269,7 @@ impl Output {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Link(bytes) | Self::Send { bytes, .. } => bytes.len(),
+            Self::HttpRequest { request, .. } => request.bytes(),
             _ => 0,
         }
     }
@@ -382,6 +434,31 @@ pub enum Notice {
         what: &'static str,
         /// Why it was refused.
         why: String,
+    },
+    /// An HTTP request goes to a server.
+    HttpRequested {
+        /// The channel.
+        channel: u8,
+        /// Its method.
+        method: &'static str,
+        /// Its URL.
+        url: String,
+    },
+    /// A server answered an HTTP request.
+    HttpAnswered {
+        /// The channel.
+        channel: u8,
+        /// The status.
+        status: u16,
+        /// Bytes of the body.
+        length: usize,
+    },
+    /// An HTTP request has no answer, or one the application cannot take.
+    HttpFailed {
+        /// The channel.
+        channel: u8,
+        /// Why.
+        why: &'static str,
     },
     /// Configuration was asked for.
     ConfigFetch {

@@ -198,17 +198,6 @@ fn a_look_up_that_comes_back_too_late_is_passed_over() {
     assert_ne!(rig.lookups.pop().unwrap().0, lookup);
 }
 
-/// Shows D60, D99.
-#[test]
-fn an_http_request_is_answered_as_failed_until_exchanges_are_built() {
-    let mut rig = Rig::open();
-    let channel = rig.open_channel(ChannelType::Http, RING);
-    let request = [str("GET"), str("https://example.com/"), vec![10, 0]].concat();
-    rig.send(channel, to_cloud::HTTP_REQUEST, &request);
-    assert_eq!(rig.told, [Told::Http { channel, result: 5, status: 0, rest: 0 }]);
-    rig.close(channel);
-}
-
 #[test]
 fn those_who_watch_are_told_and_others_cost_nothing() {
     let (mut rig, channel) = Rig::with_broker(false, RING);

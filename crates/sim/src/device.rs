@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::machine::Machine;
 use crate::trace::Trace;
 use abi::power::WakeReason;
-use kernel::{Boot, Kernel, LinkLoss};
+use kernel::{Boot, Kernel, LinkLoss, Policy};
 
 /// Bytes the port has room for on their way to the cloud.
 const BACKLOG: usize = 8192;
@@ -53,6 +53,8 @@ impl Device {
             seed,
             wake_reason: WakeReason::ColdBoot,
             image: [number as u8; 32],
+            policy: Policy::default(),
+            application_test: false,
         };
         let mut machine = Machine::new(&boot, now);
         let application = Application::start(number, &mut world.with(&mut machine));

@@ -130,7 +130,7 @@ impl Machine {
         all[..args.len()].copy_from_slice(args);
         match self.enter(|kernel, port| kernel.call(port, call.slot(), all)) {
             Outcome::Status(status) => status,
-            Outcome::Fault => panic!("{} is a call that exists", call.name()),
+            other => panic!("{} does {other:?}", call.name()),
         }
     }
 

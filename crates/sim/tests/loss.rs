@@ -12,7 +12,7 @@ use abi::notifications::NotificationSetup;
 use abi::power::WakeReason;
 use abi::strings::SizedString;
 use abi::{Call, Status};
-use kernel::{Boot, Kernel, LinkLoss};
+use kernel::{Boot, Kernel, LinkLoss, Policy};
 use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::MessageHead;
@@ -64,8 +64,14 @@ struct Exchange {
 
 impl Exchange {
     fn new(how: Cloud, cut: Cut) -> Self {
-        let boot =
-            Boot { device_id: [b'U'; 34], seed: [7; 16], wake_reason: WakeReason::ColdBoot, image: [1; 32] };
+        let boot = Boot {
+            device_id: [b'U'; 34],
+            seed: [7; 16],
+            wake_reason: WakeReason::ColdBoot,
+            image: [1; 32],
+            policy: Policy::default(),
+            application_test: false,
+        };
         let mut exchange = Self {
             machine: Machine::new(&boot, 0),
             how,

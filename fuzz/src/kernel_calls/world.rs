@@ -7,7 +7,9 @@ use abi::memory::{
 };
 use abi::power::WakeReason;
 use abi::{Call, Status};
-use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Port};
+use kernel::{
+    Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
+};
 use link::channel::ClosureReason;
 use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::to_device;
@@ -118,6 +120,8 @@ impl World {
             seed: [seed; 16],
             wake_reason: WakeReason::ColdBoot,
             image: [0; 32],
+            policy: Policy::default(),
+            application_test: false,
         };
         let ram = Ram { bytes: RefCell::new(vec![0; RAM]), unrest: Cell::new(0), reads: Cell::new(0) };
         let lines = Lines { pending: 0, enabled: u128::MAX, in_handler: false };

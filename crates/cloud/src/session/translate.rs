@@ -1,11 +1,11 @@
 //! The core's words for things and the server's, side by side.
 
 use link::connection::ByeReason;
-use relay::{ConnectFailure, ConnectionId, Input, LookupKey, Settings};
+use relay::{ConnectionId, Input, LookupKey, Settings};
 
 use super::broker::Happened;
 use crate::clock::wall_micros;
-use crate::connector::{ConnectError, Target, TlsTarget};
+use crate::connector::{Target, TlsTarget};
 use crate::registry::Ending;
 use crate::shared::Shared;
 use crate::store::{Value, Wanted};
@@ -17,7 +17,7 @@ pub(super) fn settings(shared: &Shared, logging: bool) -> Settings {
         logging,
         require_tls: shared.require_tls,
         messages_a_second: shared.limits.messages_a_second,
-        notices: true,
+        notices: shared.is_watched(),
     }
 }
 
@@ -39,21 +39,10 @@ pub(super) fn target(target: relay::Target) -> Target {
 pub(super) fn happened(connection: ConnectionId, happened: Happened<'_>) -> Input<'_> {
     match happened {
         Happened::Opened => Input::ConnectionOpened { connection },
-        Happened::Failed(error) => Input::ConnectionFailed { connection, cause: cause(error) },
+        Happened::Failed(error) => Input::ConnectionFailed { connection, cause: error.into() },
         Happened::Received(bytes) => Input::ConnectionReceived { connection, bytes },
         Happened::Written(bytes) => Input::ConnectionWritten { connection, bytes },
         Happened::Closed { clean } => Input::ConnectionClosed { connection, clean },
-    }
-}
-
-fn cause(error: ConnectError) -> ConnectFailure {
-    match error {
-        ConnectError::NameNotResolved => ConnectFailure::NameNotResolved,
-        ConnectError::UnknownCa => ConnectFailure::UnknownCa,
-        ConnectError::CertificateExpired => ConnectFailure::CertificateExpired,
-        ConnectError::Socket => ConnectFailure::Socket,
-        ConnectError::NotAllowed => ConnectFailure::NotAllowed,
-        ConnectError::InvalidCredentials => ConnectFailure::InvalidCredentials,
     }
 }
 

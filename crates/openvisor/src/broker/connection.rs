@@ -9,10 +9,9 @@ use mqtt_protocol_core::mqtt::packet::Packet;
 use mqtt_protocol_core::mqtt::{Connection as Protocol, Version as AnyVersion, role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::hub::{Message, Order, Subscription};
+use super::hub::{Message, Seat, Subscription};
 use super::packets::{self, Connect, Incoming, Verdict, Version};
 use super::{Event, MAX_IN_FLIGHT, MAX_PACKET, Shared, filter};
 
@@ -50,10 +49,9 @@ struct Connection {
 /// What exists once CONNECT was accepted.
 struct Session {
     client: String,
-    number: u64,
+    seat: Seat,
     version: Version,
     will: Option<Message>,
-    orders: Receiver<Order>,
 }
 
 /// Serves one connection until it ends.
@@ -92,7 +90,11 @@ impl Connection {
                 Ok(0) | Err(_) => return Err(End::Broken(None)),
                 Ok(length) => self.receive(&buffer[..length])?,
             },
-            order = next_order(&mut self.session, may_deliver) => self.obey(order)?,
+            order = next_order(&mut self.session, may_deliver) => match order {
+                Order::Deliver(message) => self.deliver(message)?,
+                Order::GiveWay => self.give_way()?,
+                Order::TooSlow => return Err(to_blame("more messages waiting than it takes")),
+            },
             () = sleep_until(silence.unwrap_or_else(Instant::now)), if silence.is_some() => self.silent()?,
         }
         timeout(PATIENCE, self.flush()).await.map_err(|_| End::Broken(Some("takes no bytes".into())))?
@@ -170,10 +172,10 @@ impl Connection {
             return Err(to_blame("an empty client id in a session that is to last"));
         }
         let client = if anonymous { self.made_up_id() } else { connect.client };
-        let (number, orders) = self.shared.hub().enter(&client);
+        let seat = self.shared.hub().enter(&client);
         let connack = packets::connack(version, anonymous.then_some(client.as_str())).map_err(to_blame)?;
         (self.shared.watch)(Event::Connected { client: client.clone(), version: version.name() });
-        self.session = Some(Session { client, number, version, will: connect.will, orders });
+        self.session = Some(Session { client, seat, version, will: connect.will });
         if connect.keep_alive == 0 {
             self.silence = None;
         }
@@ -233,18 +235,12 @@ impl Connection {
         self.send(unsuback)
     }
 
-    /// `None`: the hub has let go of a client that did not keep up.
-    fn obey(&mut self, order: Option<Order>) -> Step {
-        match order {
-            Some(Order::Deliver(message)) => self.deliver(message),
-            Some(Order::Replaced) => {
-                if self.session()?.version == Version::V5 {
-                    self.send(packets::taken_over().map_err(to_blame)?)?;
-                }
-                Err(End::Clean)
-            }
-            None => Err(to_blame("more messages waiting than it takes")),
+    /// Ends the connection in favour of another with the same client id.
+    fn give_way(&mut self) -> Step {
+        if self.session()?.version == Version::V5 {
+            self.send(packets::taken_over().map_err(to_blame)?)?;
         }
+        Err(End::Clean)
     }
 
     fn deliver(&mut self, message: Message) -> Step {
@@ -263,9 +259,9 @@ impl Connection {
         if let End::Broken(Some(why)) = end {
             (self.shared.watch)(Event::Refused { why: why.clone() });
         }
-        let Some(Session { client, number, will, .. }) = self.session else { return };
+        let Some(Session { client, seat, will, .. }) = self.session else { return };
         let clean = matches!(end, End::Clean);
-        self.shared.hub().leave(&client, number);
+        self.shared.hub().leave(&client, seat.number);
         if let Some(message) = will.filter(|will| !clean && filter::is_topic(&will.topic)) {
             self.shared.hub().publish(&client, &message);
             (self.shared.watch)(Event::Published { client: client.clone(), message });
@@ -274,10 +270,21 @@ impl Connection {
     }
 }
 
-/// The next order, once there is a session and the client has acknowledged enough of what it was sent.
-async fn next_order(session: &mut Option<Session>, may_deliver: bool) -> Option<Order> {
-    match session {
-        Some(session) if may_deliver => session.orders.recv().await,
-        _ => std::future::pending().await,
+/// What the hub wants of a connection.
+enum Order {
+    Deliver(Message),
+    GiveWay,
+    TooSlow,
+}
+
+/// The next order, once there is a session. Messages wait while the client has acknowledged too little.
+async fn next_order(session: &mut Option<Session>, may_deliver: bool) -> Order {
+    let Some(Session { seat, .. }) = session else { return std::future::pending().await };
+    tokio::select! {
+        lost = &mut seat.lost => match lost {
+            Ok(()) => Order::GiveWay,
+            Err(_) => Order::TooSlow,
+        },
+        Some(message) = seat.messages.recv(), if may_deliver => Order::Deliver(message),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mqtt_protocol_core::mqtt::packet::{Property, RetainHandling};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{MAX_RETAINED, MAX_SUBSCRIPTIONS, MAX_WAITING, filter};
 
@@ -22,12 +22,15 @@ pub struct Message {
     pub(super) properties: Vec<Property>,
 }
 
-/// What a connection's task is asked to do.
-#[derive(Debug)]
-pub(super) enum Order {
-    Deliver(Message),
-    /// Another connection came with the same client id (MQTT-3.1.4-3).
-    Replaced,
+/// A client's place in the hub, as its connection holds it.
+pub(super) struct Seat {
+    /// Tells this connection from a later one with the same client id.
+    pub number: u64,
+    /// Messages for the client.
+    pub messages: mpsc::Receiver<Message>,
+    /// Completes when the place is lost: well if another connection came with the same client id (MQTT-3.1.4-3), with
+    /// an error if the client did not keep up.
+    pub lost: oneshot::Receiver<()>,
 }
 
 /// One filter a client asked for. A client has at most one with the same filter.
@@ -42,9 +45,9 @@ pub(super) struct Subscription {
 
 #[derive(Debug)]
 struct Client {
-    /// Tells one connection from a later one with the same client id.
     number: u64,
-    orders: mpsc::Sender<Order>,
+    messages: mpsc::Sender<Message>,
+    replaced: oneshot::Sender<()>,
     subscriptions: Vec<Subscription>,
 }
 
@@ -56,15 +59,17 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// Takes a client in, in place of an older connection with the same id. Answers its number and its orders.
-    pub fn enter(&mut self, id: &str) -> (u64, mpsc::Receiver<Order>) {
-        let (orders, received) = mpsc::channel(MAX_WAITING);
+    /// Takes a client in, in place of an older connection with the same id.
+    pub fn enter(&mut self, id: &str) -> Seat {
         self.next_number += 1;
-        let client = Client { number: self.next_number, orders, subscriptions: Vec::new() };
+        let number = self.next_number;
+        let (messages, received) = mpsc::channel(MAX_WAITING);
+        let (replaced, lost) = oneshot::channel();
+        let client = Client { number, messages, replaced, subscriptions: Vec::new() };
         if let Some(older) = self.clients.insert(id.to_owned(), client) {
-            let _ = older.orders.try_send(Order::Replaced);
+            let _ = older.replaced.send(());
         }
-        (self.next_number, received)
+        Seat { number, messages: received, lost }
     }
 
     /// Forgets a client, unless a newer connection has taken its place.
@@ -89,8 +94,7 @@ impl Hub {
                 self.retained.values().filter(|message| filter::matches(&wanted.filter, &message.topic));
             for message in matching {
                 let qos = message.qos.min(wanted.qos);
-                let _ =
-                    client.orders.try_send(Order::Deliver(Message { qos, retain: true, ..message.clone() }));
+                let _ = client.messages.try_send(Message { qos, retain: true, ..message.clone() });
             }
         }
         client.subscriptions.push(wanted);
@@ -105,14 +109,13 @@ impl Hub {
         client.subscriptions.len() < before
     }
 
-    /// Sends `message`, published by `from`, to everyone who asked for it. A client whose queue is full is let go:
-    /// its task sees the closed queue and ends the connection.
+    /// Sends `message`, published by `from`, to everyone who asked for it. A client whose queue is full loses its place.
     pub fn publish(&mut self, from: &str, message: &Message) {
         if message.retain {
             self.retain(message);
         }
         self.clients.retain(|id, client| match client.copy_for(message, id == from) {
-            Some(copy) => client.orders.try_send(Order::Deliver(copy)).is_ok(),
+            Some(copy) => client.messages.try_send(copy).is_ok(),
             None => true,
         });
     }

@@ -1,5 +1,6 @@
 //! `openvisor provision`: a new device's folder.
 
+use std::io::Write;
 use std::path::Path;
 
 use ::cloud::DeviceId;
@@ -21,7 +22,8 @@ pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
         .map_err(failures::of_provision)?;
     identity.save(&arguments.out).map_err(|error| failures::of_data(&error))?;
     fill(&arguments.data, identity.device_id, &settings).await?;
-    println!("{}", identity.device_id);
+    // The device exists by now, whether or not anyone reads its name.
+    let _ = writeln!(std::io::stdout(), "{}", identity.device_id);
     Ok(())
 }
 

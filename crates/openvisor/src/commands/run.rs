@@ -58,11 +58,11 @@ async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failur
     }
 }
 
-/// The application's lines to standard output as they are, everything else to the timeline.
+/// The application's lines to standard output as they are, each ended once; everything else to the timeline.
 fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
     if let Happening::Cloud(EventKind::Log { text, .. }) = happening {
         let mut out = std::io::stdout().lock();
-        out.write_all(text)?;
+        out.write_all(text.strip_suffix(b"\n").unwrap_or(text))?;
         out.write_all(b"\n")?;
         return out.flush();
     }

@@ -16,12 +16,17 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything one test has started. When the test ends, in whatever way, so does all of it.
-#[derive(Clone, Default)]
-pub struct Stage(Arc<Mutex<Vec<Arc<Mutex<Child>>>>>);
+#[derive(Clone)]
+pub struct Stage {
+    children: Arc<Mutex<Vec<Arc<Mutex<Child>>>>>,
+    /// Where the product puts its temporary folders; a killed process cannot remove its own.
+    temporary: Arc<tempfile::TempDir>,
+}
 
 /// Runs a test with a time limit of its own.
 pub fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static) {
-    let stage = Stage::default();
+    let temporary = Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage { children: Arc::default(), temporary };
     let (done, ended) = mpsc::channel();
     let actor = stage.clone();
     let body = std::thread::spawn(move || {
@@ -44,7 +49,7 @@ impl Stage {
     /// Starts the product's own command.
     pub fn openvisor<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
-        command.args(arguments);
+        command.args(arguments).env("TMPDIR", self.temporary.path());
         self.start("openvisor", command)
     }
 
@@ -58,7 +63,7 @@ impl Stage {
     /// Starts a program that has to be installed.
     pub fn tool<S: AsRef<OsStr>>(&self, name: &str, arguments: impl IntoIterator<Item = S>) -> Process {
         let mut command = Command::new(tool_path(name));
-        command.args(arguments);
+        command.args(arguments).env("TMPDIR", self.temporary.path());
         self.start(name, command)
     }
 
@@ -70,12 +75,12 @@ impl Stage {
         let out = Lines::of(name, "", child.stdout.take().unwrap());
         let err = Lines::of(name, "! ", child.stderr.take().unwrap());
         let child = Arc::new(Mutex::new(child));
-        self.0.lock().unwrap().push(child.clone());
+        self.children.lock().unwrap().push(child.clone());
         Process { name: name.into(), child, out, err }
     }
 
     fn clear(&self) {
-        for child in self.0.lock().unwrap().drain(..) {
+        for child in self.children.lock().unwrap().drain(..) {
             end(&child);
         }
     }

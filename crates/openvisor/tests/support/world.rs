@@ -50,6 +50,21 @@ impl Mosquitto {
         Self { port, process }
     }
 
+    /// Starts one that speaks TLS only. Its authority's certificate is `ca.hex` in `folder`, as the sample takes it.
+    pub fn with_tls(stage: &Stage, folder: &Path) -> Self {
+        make_certificates(folder);
+        let (port, settings) = (free_port(), folder.join("mosquitto.conf"));
+        let folder = text(folder);
+        let lines = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\ncertfile {folder}/server.pem\n\
+             keyfile {folder}/server.key\nuser root\n"
+        );
+        std::fs::write(&settings, lines).unwrap();
+        let process = stage.tool("mosquitto", ["-v", "-c", text(&settings)]);
+        wait_for_port(port);
+        Self { port, process }
+    }
+
     /// Ends it at once; answers its port.
     pub fn kill(self) -> u16 {
         self.process.kill();
@@ -119,4 +134,20 @@ pub fn provision(stage: &Stage, cloud: &Path, parent: &Path, name: &str, setting
 /// A path as an argument.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// `server.pem` and `server.key` for 127.0.0.1, and `ca.hex`: their authority, DER in hexadecimal.
+fn make_certificates(folder: &Path) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = authority.self_signed(&authority_key).unwrap();
+    let hexadecimal: Vec<String> = certificate.der().iter().map(|byte| format!("{byte:02x}")).collect();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    std::fs::write(folder.join("ca.hex"), hexadecimal.concat()).unwrap();
+    std::fs::write(folder.join("server.pem"), server.pem()).unwrap();
+    std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }

@@ -18,7 +18,8 @@ use link::kind::{to_cloud, to_device};
 use link::mqtt::{LostHead, MessageHead, Outcome, RequestState};
 use link::{Piece, Violation};
 use relay::{
-    ConnectionId, DeviceRelay, Input, LookedUp, LookupId, LookupKey, Notice, Output, Settings, Target,
+    ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp, LookupId, LookupKey,
+    Notice, Output, Settings, Target,
 };
 
 pub const RING: u32 = 1536;
@@ -39,17 +40,21 @@ pub enum Told {
     Message { channel: u8, delivery: Option<u32>, retain: bool, topic: Vec<u8>, payload: Vec<u8> },
     Lost { channel: u8, length: u32, topic: Vec<u8> },
     Config { channel: u8, result: u8, items: Vec<(u8, Vec<u8>)> },
-    Http { channel: u8, result: u8, status: u32, rest: usize },
+    Http { channel: u8, result: u8, status: u32, headers: Vec<String>, body: Vec<u8> },
 }
 
 pub struct Rig {
     pub now: u64,
     pub relay: DeviceRelay,
     pub device: Session,
+    /// Every byte the device was sent since last emptied.
+    pub bytes: Vec<u8>,
     pub told: Vec<Told>,
     pub wires: BTreeMap<u32, Wire>,
     pub targets: Vec<(ConnectionId, Target)>,
     pub lookups: Vec<(LookupId, Vec<LookupKey>)>,
+    pub exchanges: Vec<(ExchangeId, HttpRequest)>,
+    pub cancelled: Vec<ExchangeId>,
     pub logs: Vec<relay::LogLine>,
     pub hello: Option<relay::HelloInfo>,
     pub notices: Vec<Notice>,
@@ -71,10 +76,13 @@ impl Rig {
             now: 1000,
             relay: DeviceRelay::new(1000, Settings { wall_micros: WALL, ..settings }),
             device,
+            bytes: Vec::new(),
             told: Vec::new(),
             wires: BTreeMap::new(),
             targets: Vec::new(),
             lookups: Vec::new(),
+            exchanges: Vec::new(),
+            cancelled: Vec::new(),
             logs: Vec::new(),
             hello: None,
             notices: Vec::new(),
@@ -197,6 +205,10 @@ impl Rig {
         self.input(Input::LookedUp(LookedUp { lookup, values }));
     }
 
+    pub fn http(&mut self, exchange: ExchangeId, outcome: HttpOutcome) {
+        self.input(Input::HttpResponse { exchange, outcome });
+    }
+
     pub fn wait(&mut self, millis: u64) {
         let until = self.now + millis;
         while let Some(due) = self.relay.next_timeout().filter(|due| *due <= until) {
@@ -282,6 +294,8 @@ impl Rig {
             Output::PauseReading { connection } => self.wire(connection.0).pause(true),
             Output::ResumeReading { connection } => self.wire(connection.0).pause(false),
             Output::Lookup { lookup, keys } => self.lookups.push((lookup, keys)),
+            Output::HttpRequest { exchange, request } => self.exchanges.push((exchange, request)),
+            Output::CancelHttp { exchange } => self.cancelled.push(exchange),
             Output::Log(line) => self.logs.push(line),
             Output::Hello(hello) => self.hello = Some(hello),
             Output::Notice(notice) => self.notices.push(notice),
@@ -308,6 +322,7 @@ impl Rig {
     }
 
     fn deliver(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
         let mut input = bytes;
         loop {
             let event = self.device.receive(self.now * 1000, &mut input).expect("the cloud keeps the rules");
@@ -354,12 +369,7 @@ impl Rig {
                 (Told::Lost { channel, length: head.message_len, topic }, bytes.len() - length)
             }
             to_device::CONFIG_RESPONSE => config(channel, &bytes),
-            to_device::HTTP_RESPONSE => {
-                let (head, length) = ResponseHead::decode(&bytes).unwrap().unwrap();
-                let rest = bytes.len() - length;
-                let ResponseHead { result, status, .. } = head;
-                (Told::Http { channel, result: result.code(), status, rest }, rest)
-            }
+            to_device::HTTP_RESPONSE => http(channel, &bytes),
             _ => panic!("kind {kind}"),
         };
         self.device.stored(channel, content as u32).expect("no more than the ring");
@@ -407,6 +417,20 @@ fn config(channel: u8, bytes: &[u8]) -> (Told, usize) {
     }
     assert_eq!(values, b"");
     (Told::Config { channel, result: head.result.code(), items }, content)
+}
+
+fn http(channel: u8, bytes: &[u8]) -> (Told, usize) {
+    let (head, length) = ResponseHead::decode(bytes).unwrap().unwrap();
+    let mut rest = &bytes[length..];
+    let content = rest.len();
+    let mut headers = Vec::new();
+    for &length in head.header_lengths() {
+        let (line, after) = rest.split_at(length as usize);
+        headers.push(String::from_utf8_lossy(line).into_owned());
+        rest = after;
+    }
+    let ResponseHead { result, status, .. } = head;
+    (Told::Http { channel, result: result.code(), status, headers, body: rest.to_vec() }, content)
 }
 
 pub fn answer(channel: u8, answer: Answer) -> Told {

@@ -163,6 +163,7 @@ impl World {
             Output::Hello(hello) => cable.hello(hello.boot),
             Output::Lookup { lookup, keys } => cable.look_up(now + chance.below(2_000_000), lookup, keys),
             Output::Notice(_) => {}
+            Output::HttpRequest { .. } | Output::CancelHttp { .. } => panic!("no application asks for HTTP"),
             Output::Disconnect { reason } => {
                 cable.down.end(self.link_delay.from(now, chance));
                 cable.relay = None;

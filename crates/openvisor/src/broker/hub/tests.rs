@@ -16,21 +16,16 @@ fn wanted(filter: &str) -> Subscription {
     }
 }
 
-fn delivered(orders: &mut mpsc::Receiver<Order>) -> Vec<Message> {
-    std::iter::from_fn(|| orders.try_recv().ok())
-        .map(|order| match order {
-            Order::Deliver(message) => message,
-            Order::Replaced => panic!("replaced"),
-        })
-        .collect()
+fn delivered(seat: &mut Seat) -> Vec<Message> {
+    std::iter::from_fn(|| seat.messages.try_recv().ok()).collect()
 }
 
 #[test]
 fn a_message_goes_once_to_each_client_that_asked_at_the_lower_qos_of_the_two() {
     let mut hub = Hub::default();
-    let (_, mut low) = hub.enter("low");
-    let (_, mut both) = hub.enter("both");
-    let (_, mut none) = hub.enter("none");
+    let mut low = hub.enter("low");
+    let mut both = hub.enter("both");
+    let mut none = hub.enter("none");
     hub.subscribe("low", Subscription { qos: 0, ..wanted("a/#") });
     hub.subscribe("both", Subscription { qos: 0, ..wanted("#") });
     hub.subscribe("both", wanted("a/+"));
@@ -44,51 +39,51 @@ fn a_message_goes_once_to_each_client_that_asked_at_the_lower_qos_of_the_two() {
 #[test]
 fn the_retained_message_meets_a_new_subscriber_and_an_empty_one_removes_it() {
     let mut hub = Hub::default();
-    let (_, mut orders) = hub.enter("c");
+    let mut seat = hub.enter("c");
     hub.publish("p", &Message { retain: true, ..message("a", "1") });
     hub.publish("p", &Message { retain: true, ..message("a", "2") });
     hub.subscribe("c", wanted("a"));
-    assert_eq!(delivered(&mut orders), [Message { retain: true, ..message("a", "2") }]);
+    assert_eq!(delivered(&mut seat), [Message { retain: true, ..message("a", "2") }]);
     hub.subscribe(
         "c",
         Subscription { retain_handling: RetainHandling::SendRetainedIfNotExists, ..wanted("a") },
     );
-    assert_eq!(delivered(&mut orders), [], "a subscription that existed");
+    assert_eq!(delivered(&mut seat), [], "a subscription that existed");
     hub.publish("p", &Message { retain: true, ..message("a", "") });
-    delivered(&mut orders);
+    delivered(&mut seat);
     hub.subscribe("c", wanted("a"));
-    assert_eq!(delivered(&mut orders), []);
+    assert_eq!(delivered(&mut seat), []);
 }
 
 #[test]
 fn retain_is_shown_to_a_live_subscriber_only_if_it_asked() {
     let mut hub = Hub::default();
-    let (_, mut orders) = hub.enter("c");
+    let mut seat = hub.enter("c");
     hub.subscribe("c", wanted("a"));
     hub.publish("p", &Message { retain: true, ..message("a", "1") });
     hub.subscribe("c", Subscription { retain_as_published: true, ..wanted("a") });
     hub.publish("p", &Message { retain: true, ..message("a", "2") });
-    let shown: Vec<_> = delivered(&mut orders).iter().map(|message| message.retain).collect();
+    let shown: Vec<_> = delivered(&mut seat).iter().map(|message| message.retain).collect();
     assert_eq!(shown, [false, true, true], "live, then the retained one on subscribing anew, then live");
 }
 
 #[test]
 fn no_local_keeps_a_clients_own_messages_away() {
     let mut hub = Hub::default();
-    let (_, mut orders) = hub.enter("c");
+    let mut seat = hub.enter("c");
     hub.subscribe("c", Subscription { no_local: true, ..wanted("a") });
     hub.publish("c", &message("a", "own"));
     hub.publish("d", &message("a", "other"));
-    assert_eq!(delivered(&mut orders), [message("a", "other")]);
+    assert_eq!(delivered(&mut seat), [message("a", "other")]);
 }
 
 #[test]
 fn the_newer_connection_replaces_the_older_and_outlives_its_leaving() {
     let mut hub = Hub::default();
-    let (older, mut orders) = hub.enter("c");
-    let (_, mut newer) = hub.enter("c");
-    assert!(matches!(orders.try_recv(), Ok(Order::Replaced)));
-    hub.leave("c", older);
+    let mut older = hub.enter("c");
+    let mut newer = hub.enter("c");
+    assert_eq!(older.lost.try_recv(), Ok(()));
+    hub.leave("c", older.number);
     assert!(hub.subscribe("c", wanted("a")));
     hub.publish("p", &message("a", "x"));
     assert_eq!(delivered(&mut newer).len(), 1);
@@ -97,33 +92,34 @@ fn the_newer_connection_replaces_the_older_and_outlives_its_leaving() {
 #[test]
 fn a_client_that_does_not_keep_up_is_let_go_and_the_others_are_not() {
     let mut hub = Hub::default();
-    let (_, slow) = hub.enter("slow");
-    let (_, mut quick) = hub.enter("quick");
+    let mut slow = hub.enter("slow");
+    let mut quick = hub.enter("quick");
     hub.subscribe("slow", wanted("#"));
     hub.subscribe("quick", wanted("#"));
     for _ in 0..=MAX_WAITING {
         hub.publish("p", &message("a", "x"));
         assert_eq!(delivered(&mut quick).len(), 1);
     }
-    assert_eq!(slow.len(), MAX_WAITING);
+    assert_eq!(slow.messages.len(), MAX_WAITING);
+    assert_eq!(slow.lost.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     assert!(!hub.subscribe("slow", wanted("b")), "it is gone");
 }
 
 #[test]
 fn unsubscribing_ends_a_subscription_once() {
     let mut hub = Hub::default();
-    let (_, mut orders) = hub.enter("c");
+    let mut seat = hub.enter("c");
     hub.subscribe("c", wanted("a"));
     assert!(hub.unsubscribe("c", "a"));
     assert!(!hub.unsubscribe("c", "a"));
     hub.publish("p", &message("a", "x"));
-    assert_eq!(delivered(&mut orders), []);
+    assert_eq!(delivered(&mut seat), []);
 }
 
 #[test]
 fn subscriptions_and_retained_topics_are_bounded() {
     let mut hub = Hub::default();
-    let _orders = hub.enter("c");
+    let _seat = hub.enter("c");
     for index in 0..MAX_SUBSCRIPTIONS {
         assert!(hub.subscribe("c", wanted(&index.to_string())));
     }

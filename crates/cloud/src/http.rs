@@ -1,0 +1,138 @@
+//! HTTP exchanges for devices: one connection each, over the connector, so that every address is judged as a broker's is (D62).
+//!
+//! No redirect is followed (D60), nothing is kept between exchanges, and no byte is read beyond what the device has room for.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use relay::{HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+use tokio::time::timeout;
+use url::{Position, Url};
+
+use crate::connector::Connector;
+use crate::limits::{HTTP_BUFFER, HTTP_HEAD};
+
+/// Methods that say so when they have no content (RFC 9110 section 8.6); servers answer 411 otherwise. hyper leaves it out.
+const EXPECT_CONTENT: [&str; 3] = ["POST", "PUT", "PATCH"];
+
+/// Why there is no response to give.
+enum Stop {
+    TooLarge,
+    Failed(HttpFailure),
+}
+
+impl From<HttpFailure> for Stop {
+    fn from(failure: HttpFailure) -> Stop {
+        Stop::Failed(failure)
+    }
+}
+
+/// Carries a request. Dropped before it is done it ends the connection.
+pub(crate) async fn exchange(connector: &Connector, request: HttpRequest) -> HttpOutcome {
+    let patience = Duration::from_millis(u64::from(request.timeout_ms));
+    let carried = timeout(patience, carry(connector, request, patience)).await;
+    match carried.unwrap_or(Err(Stop::Failed(HttpFailure::TimedOut))) {
+        Ok(response) => HttpOutcome::Response(response),
+        Err(Stop::TooLarge) => HttpOutcome::TooLarge,
+        Err(Stop::Failed(failure)) => HttpOutcome::Failed(failure),
+    }
+}
+
+async fn carry(
+    connector: &Connector,
+    request: HttpRequest,
+    patience: Duration,
+) -> Result<HttpResponse, Stop> {
+    let url = url(&request.url)?;
+    let room = request.room as usize;
+    let message = message(&url, request)?;
+    let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(HttpFailure::InvalidUrl)?;
+    let stream = connector.connect_https(host, port, patience).await;
+    let stream = stream.map_err(|error| HttpFailure::Connection(error.into()))?;
+    let connecting = settings(room).handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = connecting.map_err(|error| stop(&error))?;
+    let mut answer = pin!(async {
+        let response = sender.send_request(message).await.map_err(|error| stop(&error))?;
+        read(response, room).await
+    });
+    // Both in this one future, so that dropping it leaves nothing behind.
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        // The connection has ended; what came before, or why there is nothing, is still to be had.
+        _ = connection => answer.await,
+    }
+}
+
+/// The URL, if it names a host. Credentials in it are refused: applications have a header for them, and URLs are shown.
+fn url(text: &str) -> Result<Url, HttpFailure> {
+    let url = Url::parse(text).map_err(|_| HttpFailure::InvalidUrl)?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    if is_plain && url.has_host() { Ok(url) } else { Err(HttpFailure::InvalidUrl) }
+}
+
+/// The request as it goes out. The relay has judged all of it but the URL.
+fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpFailure> {
+    let mut message = Request::builder()
+        .method(request.method)
+        .uri(&url[Position::BeforePath..Position::AfterQuery])
+        .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
+        .header(CONNECTION, "close");
+    if request.body.is_empty() && EXPECT_CONTENT.contains(&request.method) {
+        message = message.header(CONTENT_LENGTH, 0);
+    }
+    for (name, value) in request.headers {
+        message = message.header(name, value);
+    }
+    message.body(Full::new(request.body.into())).map_err(|_| HttpFailure::InvalidUrl)
+}
+
+/// A client that reads no more of a head than a response with `room` bytes can have.
+fn settings(room: usize) -> http1::Builder {
+    let mut settings = http1::Builder::new();
+    settings
+        .title_case_headers(true)
+        .max_headers(usize::from(link::limits::RESPONSE_HEADERS))
+        .max_header_size(room + HTTP_HEAD)
+        .max_buf_size(HTTP_BUFFER.max(room + HTTP_HEAD));
+    settings
+}
+
+/// Reads a response as long as it fits.
+async fn read(response: Response<Incoming>, room: usize) -> Result<HttpResponse, Stop> {
+    let (head, mut body) = response.into_parts();
+    let headers = head.headers.iter();
+    let headers =
+        headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    let mut response = HttpResponse { status: head.status.as_u16(), headers, body: Vec::new() };
+    let mut left = room.checked_sub(response.length()).ok_or(Stop::TooLarge)?;
+    if body.size_hint().lower() > left as u64 {
+        return Err(Stop::TooLarge);
+    }
+    while let Some(frame) = body.frame().await {
+        // Trailers have no place in what the application reads.
+        let Ok(data) = frame.map_err(|error| stop(&error))?.into_data() else { continue };
+        left = left.checked_sub(data.len()).ok_or(Stop::TooLarge)?;
+        response.body.extend_from_slice(&data);
+    }
+    Ok(response)
+}
+
+fn stop(error: &hyper::Error) -> Stop {
+    if error.is_parse_too_large() {
+        Stop::TooLarge
+    } else if error.is_parse() {
+        Stop::Failed(HttpFailure::NotHttp)
+    } else {
+        Stop::Failed(HttpFailure::Broken)
+    }
+}
+
+#[cfg(test)]
+mod tests;
