@@ -77,13 +77,14 @@ mod gate {
         size_of::<Kernel>() as u32
     }
 
+    /// A kernel at the start of a device that nothing is known of beforehand.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_new(place: &mut MaybeUninit<Kernel>) {
+    extern "C" fn kernel_new(place: &mut MaybeUninit<Kernel>, seed: &[u8; 16], image: &[u8; 32]) {
         let boot = Boot {
             device_id: *b"UV00112233445566778899aabbccddeeff",
-            seed: [3; 16],
+            seed: *seed,
             wake_reason: WakeReason::ColdBoot,
-            image: [9; 32],
+            image: *image,
             policy: Policy::default(),
             application_test: false,
         };

@@ -27,6 +27,8 @@ pub struct Program {
     functions: BTreeMap<u32, String>,
     /// Bytes of code and constants.
     pub code: usize,
+    /// Of these, constants.
+    pub constants: usize,
 }
 
 impl Program {
@@ -35,7 +37,7 @@ impl Program {
         let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
         let file = object::File::parse(&bytes[..]).map_err(|error| format!("{path}: {error}"))?;
         let mut flash = vec![0xff; FLASH_SIZE];
-        let mut code = 0;
+        let (mut code, mut constants) = (0, 0);
         for section in file.sections() {
             match section.kind() {
                 SectionKind::Text | SectionKind::ReadOnlyData => {}
@@ -48,6 +50,7 @@ impl Program {
             let start = section.address() as usize - FLASH as usize;
             flash.get_mut(start..start + data.len()).ok_or("the program is too long")?.copy_from_slice(data);
             code += data.len();
+            constants += if section.kind() == SectionKind::ReadOnlyData { data.len() } else { 0 };
         }
         let vectors = (PROGRAM - FLASH) as usize;
         flash[vectors..vectors + 4].copy_from_slice(&STACK.to_le_bytes());
@@ -56,7 +59,7 @@ impl Program {
         let functions =
             text.filter_map(|symbol| Some((symbol.address() as u32 & !1, readable(symbol.name().ok()?))));
         let functions = functions.collect();
-        Ok(Self { flash, functions, code })
+        Ok(Self { flash, functions, code, constants })
     }
 
     fn address(&self, name: &str) -> u32 {
@@ -123,7 +126,8 @@ impl<'a> Processor<'a> {
         let mut cpu = Cpu::new(config, program.flash.clone().into());
         cpu.reset().expect("the program has vectors");
         let mut processor = Self { program, cpu, now: 1000 };
-        processor.run("kernel_new", [KERNEL, 0, 0, 0]);
+        processor.set(ARGUMENTS, &[3; 48]);
+        processor.run("kernel_new", [KERNEL, ARGUMENTS, ARGUMENTS + 16, 0]);
         processor
     }
 

@@ -8,14 +8,17 @@ const CALL: u64 = 250;
 /// Calls known to be over it, and what they must not exceed until they are mended: the figures of the day they were
 /// measured first, and a little for the compiler's moods.
 const KNOWN: &[(&str, u64)] = &[
-    ("mvMqttRequestPublish, a new topic", 1600),
-    ("mvMqttRequestPublish", 1550),
-    ("mvMqttReceiveMessage", 1100),
+    ("mvMqttRequestPublish, a new topic", 1450),
+    ("mvMqttRequestPublish", 1400),
+    ("mvMqttReceiveMessage", 950),
 ];
 /// Bytes of the kernel's state, with 4 channels and 32 notification centres.
 const STATE: u32 = 24 << 10;
 /// Bytes of the kernel's code and constants.
 const CODE: usize = 64 << 10;
+/// What it must not exceed until it is mended: `Kernel::EMPTY`, nearly all zeros, lies in flash as a constant as large as
+/// the state, because a few of its bytes are not zero.
+const KNOWN_CODE: usize = 69 << 10;
 /// Functions shown of a call that is over its limit.
 const SHOWN: usize = 8;
 
@@ -36,12 +39,15 @@ pub fn print(program: &Program, day: &Day) -> Vec<String> {
         }
     }
     println!("\nstate {} bytes of at most {STATE}", day.state);
-    println!("code  {} bytes of at most {CODE}", program.code);
+    println!("code  {} bytes of at most {CODE}, {} of them constants", program.code, program.constants);
+    if program.code > CODE {
+        println!("    over the {CODE} wanted; a copy of the state alone takes {}", day.state);
+    }
     if day.state > STATE {
         objections.push(format!("state: {} bytes of at most {STATE}", day.state));
     }
-    if program.code > CODE {
-        objections.push(format!("code: {} bytes of at most {CODE}", program.code));
+    if program.code > KNOWN_CODE {
+        objections.push(format!("code: {} bytes of at most {KNOWN_CODE}", program.code));
     }
     objections
 }
