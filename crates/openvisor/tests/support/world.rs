@@ -136,7 +136,8 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// `server.pem` and `server.key` for 127.0.0.1, and `ca.hex`: their authority, DER in hexadecimal.
+/// `server.pem` and `server.key` for 127.0.0.1 and `broker.example`, and their authority: `ca.pem`, and `ca.hex`, DER in
+/// hexadecimal.
 fn make_certificates(folder: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let authority_key = KeyPair::generate().unwrap();
@@ -146,8 +147,12 @@ fn make_certificates(folder: &Path) {
     let hexadecimal: Vec<String> = certificate.der().iter().map(|byte| format!("{byte:02x}")).collect();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let server = CertificateParams::new(["127.0.0.1".to_owned(), "broker.example".to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
     std::fs::write(folder.join("ca.hex"), hexadecimal.concat()).unwrap();
+    std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
     std::fs::write(folder.join("server.pem"), server.pem()).unwrap();
     std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }
