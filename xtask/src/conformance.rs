@@ -65,7 +65,7 @@ fn decision_rows(text: &str) -> Vec<Row> {
 
 fn is_id(word: &str) -> bool {
     let (letter, digits) = word.split_at(word.len().min(1));
-    ["N", "M", "D"].contains(&letter) && digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
+    ["N", "M", "D"].contains(&letter) && (2..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn cite_folder(folder: &Path, citations: &mut Citations) -> Outcome {
@@ -133,9 +133,21 @@ fn page(requirements: &[Row], decisions: &[Row], notes: &Notes, citations: &Cita
     );
     let shown = requirements.iter().filter(|row| citations.contains_key(&row.id)).count();
     let _ = writeln!(page, "\n{shown} of {} requirements are shown by tests.\n", requirements.len());
+    calls(&mut page);
     table(&mut page, "Requirements", requirements, notes, citations);
     table(&mut page, "Decisions", decisions, notes, citations);
     page
+}
+
+/// What the kernel itself says it does not do yet.
+fn calls(page: &mut String) {
+    let (all, missing) = (abi::Call::ALL.len(), kernel::NOT_YET);
+    let _ = writeln!(page, "## System calls\n\n{} of {all} are done.", all - missing.len());
+    if !missing.is_empty() {
+        let names: Vec<String> = missing.iter().map(|call| format!("`{}`", call.name())).collect();
+        let _ = writeln!(page, "Not done yet, these answer `MV_STATUS_UNAVAILABLE`: {}.", names.join(", "));
+    }
+    page.push('\n');
 }
 
 fn table(page: &mut String, title: &str, rows: &[Row], notes: &Notes, citations: &Citations) {

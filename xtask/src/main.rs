@@ -2,11 +2,13 @@
 //!
 //! One chore, one module. A chore takes its arguments and returns what went wrong in words.
 
+mod bench;
 mod check;
 mod conformance;
 mod generate;
 mod process;
 mod sdk;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,6 +24,11 @@ struct Chore {
 }
 
 const CHORES: &[Chore] = &[
+    Chore {
+        name: "bench",
+        help: "measure, each figure beside the same work done directly (--quick, --json)",
+        run: bench::run,
+    },
     Chore { name: "check", help: "everything that must be true before a change is taken", run: check::run },
     Chore {
         name: "conformance",
@@ -37,6 +44,11 @@ const CHORES: &[Chore] = &[
         name: "sdk",
         help: "build the samples' images (--check: fail if they are stale, and try the C header)",
         run: sdk::run,
+    },
+    Chore {
+        name: "vectors",
+        help: "record instruction tests on QEMU (--check: record some anew and compare)",
+        run: vectors::run,
     },
 ];
 

@@ -7,7 +7,8 @@ use crate::{Outcome, check_flag, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SAMPLES: &str = "sdk/samples";
+/// Folders of programs: each subfolder with a Makefile is one, and keeps its own image.
+const PROGRAMS: &[&str] = &["sdk/samples", "sdk/tests/apps"];
 /// Beside each image: the compiler that made it.
 const COMPILER_NOTE: &str = "compiler.txt";
 const ARM_GCC: &str = "arm-none-eabi-gcc";
@@ -25,14 +26,14 @@ const HEADER_CHECKS: &[(&str, &[&str], &str, &str)] = &[
     (ARM_GXX, ARM_TARGET, "-std=c++17", "sdk/tests/header.cpp"),
 ];
 
-/// Builds the samples' images into their folders; with `--check` checks header, shared code and images instead.
+/// Builds the programs' images into their folders; with `--check` checks header, shared code and images instead.
 pub fn run(arguments: &[String]) -> Outcome {
     if check_flag(arguments)? {
         check_header()?;
         run_shared_tests()?;
-        return each_sample(check_sample);
+        return each_program(check);
     }
-    each_sample(renew_sample)
+    each_program(renew)
 }
 
 fn check_header() -> Outcome {
@@ -65,77 +66,98 @@ fn run_shared_tests() -> Outcome {
     finish(&mut Command::new(&program))
 }
 
-fn each_sample(work: fn(&str, &str) -> Outcome) -> Outcome {
+fn each_program(work: fn(&Program, &str) -> Outcome) -> Outcome {
     let Some(compiler) = version(ARM_GCC) else {
-        println!("sdk: skipped the samples: no {ARM_GCC} here");
+        println!("sdk: skipped the images: no {ARM_GCC} here");
         return Ok(());
     };
-    for sample in samples()? {
-        work(&sample, &compiler)?;
+    for program in programs()? {
+        work(&program, &compiler)?;
     }
     Ok(())
 }
 
-/// Builds a sample and puts image and compiler note where they are committed.
-fn renew_sample(sample: &str, compiler: &str) -> Outcome {
-    let built = build(sample)?;
-    for name in images(sample) {
-        let to = committed(sample, &name);
+/// Builds a program and puts image and compiler note where they are committed.
+fn renew(program: &Program, compiler: &str) -> Outcome {
+    let built = build(program)?;
+    for name in program.images() {
+        let to = program.committed(&name);
         std::fs::copy(built.join(&name), &to).map_err(|error| format!("{}: {error}", to.display()))?;
     }
-    let note = committed(sample, COMPILER_NOTE);
+    let note = program.committed(COMPILER_NOTE);
     std::fs::write(&note, format!("{compiler}\n")).map_err(|error| format!("{}: {error}", note.display()))?;
-    println!("sdk: {sample} built by {compiler}");
+    println!("sdk: {} built by {compiler}", program.name);
     Ok(())
 }
 
-/// Builds a sample, and compares if the compiler is the one that built what is committed.
-fn check_sample(sample: &str, compiler: &str) -> Outcome {
-    let built = build(sample)?;
-    let note = workspace::read(&format!("{SAMPLES}/{sample}/{COMPILER_NOTE}"))?;
+/// Builds a program, and compares if the compiler is the one that built what is committed.
+fn check(program: &Program, compiler: &str) -> Outcome {
+    let built = build(program)?;
+    let (folder, name) = (&program.folder, &program.name);
+    let note = workspace::read(&format!("{folder}/{COMPILER_NOTE}"))?;
     if note.trim_end() != compiler {
         println!(
-            "sdk: {sample} builds; comparison skipped: committed by `{}`, here is `{compiler}`",
+            "sdk: {name} builds; comparison skipped: committed by `{}`, here is `{compiler}`",
             note.trim_end()
         );
         return Ok(());
     }
-    for name in images(sample) {
-        if contents(&built.join(&name))? != contents(&committed(sample, &name))? {
-            return Err(format!("{SAMPLES}/{sample}/{name} is stale, run `cargo xtask sdk`"));
+    for image in program.images() {
+        if contents(&built.join(&image))? != contents(&program.committed(&image))? {
+            return Err(format!("{folder}/{image} is stale, run `cargo xtask sdk`"));
         }
     }
-    println!("sdk: {sample} is what its sources make");
+    println!("sdk: {name} is what its sources make");
     Ok(())
 }
 
 /// Builds from nothing, so that no leftover decides the result.
-fn build(sample: &str) -> Result<PathBuf, String> {
-    let folder = build_folder(sample);
+fn build(program: &Program) -> Result<PathBuf, String> {
+    let folder = build_folder(&program.name);
     let _ = std::fs::remove_dir_all(&folder);
     let mut command = Command::new("make");
-    command.arg("--silent").arg("--directory").arg(format!("{SAMPLES}/{sample}"));
+    command.arg("--silent").arg("--directory").arg(&program.folder);
     command.arg(format!("OUT={}", folder.display()));
     finish(&mut command)?;
     Ok(folder)
 }
 
-fn images(sample: &str) -> [String; 2] {
-    [format!("{sample}.elf"), format!("{sample}.bin")]
+/// A sample or a test application.
+struct Program {
+    name: String,
+    /// From the workspace's root.
+    folder: String,
 }
 
-fn committed(sample: &str, name: &str) -> PathBuf {
-    workspace::root().join(SAMPLES).join(sample).join(name)
+impl Program {
+    /// The image as an ELF file is always committed, the raw binary where it was once put.
+    fn images(&self) -> Vec<String> {
+        let [elf, bin] = ["elf", "bin"].map(|kind| format!("{}.{kind}", self.name));
+        if self.committed(&bin).is_file() { vec![elf, bin] } else { vec![elf] }
+    }
+
+    fn committed(&self, name: &str) -> PathBuf {
+        workspace::root().join(&self.folder).join(name)
+    }
 }
 
 fn build_folder(name: &str) -> PathBuf {
     workspace::root().join("target/sdk").join(name)
 }
 
-/// Every folder with a Makefile, by name.
-fn samples() -> Result<Vec<String>, String> {
-    let folder = workspace::root().join(SAMPLES);
-    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{SAMPLES}: {error}"))?;
+/// Every program, folder by folder, by name.
+fn programs() -> Result<Vec<Program>, String> {
+    let mut found = Vec::new();
+    for folder in PROGRAMS {
+        let names = names_with_makefile(folder)?;
+        found.extend(names.into_iter().map(|name| Program { folder: format!("{folder}/{name}"), name }));
+    }
+    Ok(found)
+}
+
+fn names_with_makefile(folder: &str) -> Result<Vec<String>, String> {
+    let path = workspace::root().join(folder);
+    let entries = std::fs::read_dir(&path).map_err(|error| format!("{folder}: {error}"))?;
     let with_makefile = entries.flatten().filter(|entry| entry.path().join("Makefile").is_file());
     let mut names: Vec<String> =
         with_makefile.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

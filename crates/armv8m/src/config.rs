@@ -26,6 +26,10 @@ pub struct Config {
     /// BKPT exits with [`Exit::Breakpoint`](crate::Exit::Breakpoint), as under a debugger. Otherwise it is a DebugMonitor
     /// exception or a HardFault, as without one.
     pub halt_on_breakpoint: bool,
+    /// A HardFault exits with [`Exit::HardFault`](crate::Exit::HardFault) before its handler runs.
+    pub halt_on_hard_fault: bool,
+    /// A loop that cannot end or do anything before the next exception exits with [`Exit::Spin`](crate::Exit::Spin).
+    pub halt_on_spin: bool,
 }
 
 impl Config {
@@ -47,6 +51,8 @@ impl Default for Config {
             systick_reference_divider: 8,
             systick_calibration: 0,
             halt_on_breakpoint: false,
+            halt_on_hard_fault: false,
+            halt_on_spin: false,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::exec;
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
+use crate::spin::Watch;
 use crate::state::{Core, Sleep};
 
 /// LR after reset: a reset handler that returns faults.
@@ -35,6 +36,12 @@ pub enum Exit {
         /// Its immediate.
         comment: u8,
     },
+    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and nothing of its handler has
+    /// run, if there is one. [`Cpu::fault_state`] says why. Running on runs the handler.
+    HardFault {
+        /// Address of the instruction that faulted.
+        pc: u32,
+    },
     /// The application wrote AIRCR.SYSRESETREQ. The host decides; [`Cpu::reset`] performs it.
     Reset,
     /// A fault at a priority where none can be handled. Only a reset helps.
@@ -44,6 +51,10 @@ pub enum Exit {
     },
     /// A [`Bus`] asked for it.
     Yield,
+    /// Running code repeats itself exactly, with [`Config::halt_on_spin`]: nothing changes before an exception becomes
+    /// pending or the host changes something, and until then a run exits like this again. Cycles may be skipped as for
+    /// [`Exit::WaitForInterrupt`].
+    Spin,
 }
 
 /// The vector table cannot be read.
@@ -55,6 +66,7 @@ pub struct Cpu {
     pub(crate) core: Core,
     code: Code,
     config: Config,
+    watch: Watch,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -92,9 +104,10 @@ impl Cpu {
             fold_literals: true,
             code_start: 0,
             code_len: 0,
+            journal: None,
         };
         let code = Code::new(&config, memory.flash.len());
-        Cpu { core: Core::new(&config, memory), code, config }
+        Cpu { core: Core::new(&config, memory), code, watch: Watch::new(config.halt_on_spin), config }
     }
 
     /// Resets the processor: SP and PC come from the vector table at [`Config::vtor`]. RAM, the cycle count and the
@@ -215,16 +228,16 @@ impl Cpu {
             self.code.forget_all();
         }
         core.advance_systick();
-        if core.locked_up {
-            return Some(Exit::Lockup { pc: core.pc });
+        if let Some(exit) = core.hopeless() {
+            return Some(exit);
         }
         if std::mem::take(&mut core.reset_requested) {
             return Some(Exit::Reset);
         }
         core.wake();
-        while !core.locked_up && core.take_pending() {}
-        if core.locked_up {
-            return Some(Exit::Lockup { pc: core.pc });
+        while core.can_go_on() && core.take_pending() {}
+        if let Some(exit) = core.hopeless() {
+            return Some(exit);
         }
         if std::mem::take(&mut core.yield_requested) {
             return Some(Exit::Yield);
@@ -237,7 +250,11 @@ impl Cpu {
         if core.cycles >= limit {
             return Some(Exit::Budget);
         }
-        core.until = core.systick.next_event().map_or(limit, |event| event.min(limit));
+        if self.watch.spins(core) {
+            return Some(Exit::Spin);
+        }
+        let ends = [core.systick.next_event(), Some(self.watch.next(core.cycles))];
+        core.until = ends.into_iter().flatten().fold(limit, u64::min);
         if !core.thumb {
             core.raise(Event::usage(cfsr::INVSTATE));
         }
@@ -350,6 +367,19 @@ impl Core {
         }
     }
 
+    /// Whether no fault has stopped the processor.
+    fn can_go_on(&self) -> bool {
+        !self.locked_up && !self.hard_fault_entered
+    }
+
+    /// The exit for a fault that has stopped the processor.
+    fn hopeless(&mut self) -> Option<Exit> {
+        if std::mem::take(&mut self.hard_fault_entered) {
+            return Some(Exit::HardFault { pc: self.scb.faults().pc });
+        }
+        self.locked_up.then_some(Exit::Lockup { pc: self.pc })
+    }
+
     /// Ends sleeping if there is a reason to.
     fn wake(&mut self) {
         let newly_pending = std::mem::take(&mut self.nvic.newly_pending);
@@ -369,7 +399,7 @@ impl Core {
     fn reset(&mut self, config: &Config) {
         let memory = std::mem::replace(&mut self.memory, Memory::empty());
         let mut fresh = Core::new(config, memory);
-        fresh.cycles = self.cycles;
+        (fresh.cycles, fresh.skipped, fresh.disturbed) = (self.cycles, self.skipped, true);
         (fresh.memory.direct, fresh.memory.fold_literals) = (true, true);
         (fresh.memory.code_start, fresh.memory.code_len) = (0, 0);
         std::mem::swap(&mut fresh.nvic, &mut self.nvic);

@@ -26,6 +26,8 @@ mod exc_return {
 const FRAME: u32 = 0x20;
 /// Bytes of a frame with them.
 const EXTENDED_FRAME: u32 = 0x68;
+/// Bytes of an SVC instruction.
+const SVC_LENGTH: u32 = 2;
 /// RETPSR bit 9: the stack pointer was moved down by four to align the frame.
 const REALIGNED: u32 = 1 << 9;
 /// RETPSR's exception number.
@@ -67,7 +69,7 @@ impl Core {
     pub fn raise(&mut self, event: Event) {
         match event {
             Event::Fault(fault) => self.raise_fault(fault),
-            Event::Supervisor => self.raise_exception(number::SVCALL),
+            Event::Supervisor => self.raise_supervisor(),
             Event::Breakpoint(_) => self.raise_breakpoint(),
             Event::ExceptionReturn(value) => self.exception_return(value),
             Event::Undecoded => {}
@@ -77,6 +79,14 @@ impl Core {
     fn raise_fault(&mut self, fault: Fault) {
         self.scb.note_fault(&fault, self.pc, self.r[14]);
         self.raise_exception(fault.exception);
+    }
+
+    /// SVC. The address to return to is behind it; if it becomes a HardFault, its own is where that happened.
+    fn raise_supervisor(&mut self) {
+        if !self.may_preempt(number::SVCALL) {
+            self.scb.note_place(self.pc.wrapping_sub(SVC_LENGTH), self.r[14]);
+        }
+        self.raise_exception(number::SVCALL);
     }
 
     fn raise_exception(&mut self, number: u16) {
@@ -93,6 +103,7 @@ impl Core {
             self.enter(number::DEBUG_MONITOR);
         } else if self.execution_priority > -1 {
             self.scb.hfsr |= hfsr::DEBUGEVT;
+            self.scb.note_place(self.pc, self.r[14]);
             self.enter(number::HARD_FAULT);
         } else {
             self.lock_up();
@@ -208,6 +219,7 @@ impl Core {
 
     /// ExceptionTaken: handler mode on the main stack, at the address in the vector table.
     fn start_handler(&mut self, number: u16, lr: u32) {
+        self.disturbed = true;
         self.r[14] = lr;
         self.ipsr = number;
         self.spsel = false;
@@ -219,6 +231,7 @@ impl Core {
         self.leave_context();
         self.nvic.activate(number);
         self.update_priority();
+        self.hard_fault_entered |= number == number::HARD_FAULT && self.halt_on_hard_fault;
         match self.memory.read(self.scb.vtor.wrapping_add(u32::from(number) * 4)) {
             Some(vector) => self.branch_vector(u32::from_le_bytes(vector)),
             None => self.vector_unreadable(),
@@ -232,10 +245,11 @@ impl Core {
 
     fn vector_unreadable(&mut self) {
         self.scb.hfsr |= hfsr::VECTTBL;
-        self.pc = 0xFFFF_FFFE;
+        let interrupted = std::mem::replace(&mut self.pc, 0xFFFF_FFFE);
         if self.execution_priority <= -1 {
             self.lock_up();
         } else {
+            self.scb.note_place(interrupted, self.r[14]);
             self.nvic.pend(number::HARD_FAULT);
         }
     }
@@ -249,6 +263,7 @@ impl Core {
 
     /// Returns from the current exception, or goes straight to the next pending one (tail-chaining).
     pub fn exception_return(&mut self, value: u32) {
+        self.disturbed = true;
         let returning = self.ipsr;
         if !self.nvic.active.contains(returning) {
             return self.return_fault(&Fault::usage(cfsr::INVPC), value);

@@ -29,7 +29,7 @@ const DEFAULTS: u32 = 0x07C0_0000;
 const FPSCR_MASK: u32 = 0xF7C0_009F;
 
 /// Registers of the unit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fpu {
     pub s: [u32; 32],
     pub fpscr: u32,

@@ -69,6 +69,7 @@ impl Cpu {
     /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped.
     pub fn set_register(&mut self, register: Register, value: u32) {
         let core = &mut self.core;
+        core.disturbed = true;
         match register {
             Register::R(15) => core.pc = value & !1,
             Register::R(n @ 0..=14) => core.set_any(n, value),
@@ -99,6 +100,7 @@ impl Cpu {
     /// Ends a call that trapped: R0 gets the result and execution goes on at LR, as `BX LR` does, so an EXC_RETURN value
     /// in handler mode is an exception return.
     pub fn return_from_trap(&mut self, r0: u32) {
+        self.core.disturbed = true;
         self.core.r[0] = r0;
         if let Err(event) = self.core.branch_exchange(self.core.r[14]) {
             self.core.raise(event);
@@ -108,6 +110,7 @@ impl Cpu {
     /// Ends a call that trapped as if nothing were there: the application sees an instruction bus fault at the trapped
     /// address.
     pub fn refuse_trap(&mut self) {
+        self.core.disturbed = true;
         self.core.raise(Event::Fault(Fault::bus(cfsr::IBUSERR, 0)));
     }
 
@@ -153,6 +156,32 @@ impl Cpu {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.enabled.contains(n))
     }
 
+    /// Enables or disables an interrupt, as the application does unless [`Cpu::reserve_enable`] says otherwise.
+    pub fn set_enabled(&mut self, irq: u16, enabled: bool) {
+        if let Some(number) = self.core.nvic.external(irq) {
+            self.core.disturbed = true;
+            self.core.nvic.enabled.put(number, enabled);
+        }
+    }
+
+    /// Takes the enable bit of an interrupt from the application, whose writes to it then do nothing, or gives it back. A
+    /// reset gives all back.
+    pub fn reserve_enable(&mut self, irq: u16, reserved: bool) {
+        if let Some(number) = self.core.nvic.external(irq) {
+            self.core.nvic.reserve(number, reserved);
+        }
+    }
+
+    /// Whether a WFI would end now: something is pending that could be taken if PRIMASK were clear.
+    pub fn has_reason_to_wake(&self) -> bool {
+        self.core.wakes()
+    }
+
+    /// Address of the vector table (VTOR).
+    pub fn vector_table(&self) -> u32 {
+        self.core.scb.vtor
+    }
+
     /// Whether the interrupt's handler runs, or was pre-empted.
     pub fn is_active(&self, irq: u16) -> bool {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.active.contains(n))
@@ -160,6 +189,7 @@ impl Cpu {
 
     /// Sets the event register, as an external event does: a WFE ends.
     pub fn signal_event(&mut self) {
+        self.core.disturbed = true;
         self.core.event_register = true;
     }
 
@@ -182,6 +212,7 @@ impl Cpu {
     /// Writing flash that other processors share gives this one its own copy.
     pub fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
         let core = &mut self.core;
+        core.disturbed = true;
         if let Some(place) = core.memory.ram_slice(address, bytes.len()) {
             place.copy_from_slice(bytes);
             core.note_code_write(address, bytes.len());
@@ -201,9 +232,15 @@ impl Cpu {
         self.core.cycles
     }
 
+    /// Instructions executed since the processor was made.
+    pub fn instructions(&self) -> u64 {
+        self.core.instructions()
+    }
+
     /// Lets `cycles` pass in which nothing runs: SysTick and DWT_CYCCNT go on.
     pub fn skip_cycles(&mut self, cycles: u64) {
         self.core.cycles = self.core.cycles.saturating_add(cycles);
+        self.core.skipped = self.core.skipped.saturating_add(cycles);
         self.core.advance_systick();
     }
 

@@ -57,6 +57,7 @@ mod nvic;
 mod op;
 mod private;
 mod scb;
+mod spin;
 mod state;
 mod systick;
 

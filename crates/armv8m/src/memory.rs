@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::bus::{Bus, Width, Wires};
 use crate::fault::Event;
+use crate::spin::Journal;
 use crate::state::Core;
 
 /// Private peripherals: inside the processor.
@@ -21,6 +22,8 @@ pub(crate) struct Memory {
     /// RAM offsets that hold decoded code lie in `code_start .. code_start + code_len`.
     pub code_start: usize,
     pub code_len: usize,
+    /// What is written, while someone wants to know; then no access is direct.
+    pub journal: Option<Box<Journal>>,
 }
 
 /// `N` bytes at `offset`, if they lie within `bytes`.
@@ -42,6 +45,7 @@ impl Memory {
             fold_literals: false,
             code_start: 0,
             code_len: 0,
+            journal: None,
         }
     }
 
@@ -76,10 +80,12 @@ impl Memory {
         }
     }
 
-    /// The bytes of RAM from `address` on, `length` of them.
+    /// The bytes of RAM from `address` on, `length` of them, to be written.
     pub fn ram_slice(&mut self, address: u32, length: usize) -> Option<&mut [u8]> {
         let start = address.wrapping_sub(self.ram_base) as usize;
-        self.ram.get_mut(start..start.checked_add(length)?)
+        let end = start.checked_add(length)?;
+        self.note_write(start, end);
+        self.ram.get_mut(start..end)
     }
 
     /// Whether `start .. start + length` (RAM offsets) touches decoded code.
@@ -130,6 +136,7 @@ impl Core {
         if let Some(bytes) = self.memory.slice(address, width.bytes() as usize) {
             return Ok(little_endian(bytes));
         }
+        self.disturbed = true;
         if PRIVATE.contains(&address) {
             return self.read_private(address, width, privileged);
         }
@@ -157,6 +164,7 @@ impl Core {
             self.note_code_write(address, length);
             return Ok(());
         }
+        self.disturbed = true;
         if PRIVATE.contains(&address) {
             return self.write_private(address, width, value, privileged);
         }
@@ -219,7 +227,8 @@ impl Core {
 
     /// Recomputes whether accesses may go straight to the slices.
     pub fn update_direct(&mut self) {
-        self.memory.direct = !self.mpu.enabled() && !self.scb.traps_unaligned();
+        let watched = self.memory.journal.is_some();
+        self.memory.direct = !self.mpu.enabled() && !self.scb.traps_unaligned() && !watched;
     }
 }
 

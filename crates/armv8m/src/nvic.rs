@@ -23,7 +23,7 @@ pub(crate) const NO_PRIORITY: i16 = 256;
 const WORDS: usize = Config::MAX_INTERRUPTS as usize / 32 + 1;
 
 /// A set of exception numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Set([u32; WORDS]);
 
 impl Set {
@@ -84,6 +84,8 @@ pub(crate) struct Nvic {
     pub active: Set,
     pub enabled: Set,
     level: Set,
+    /// Interrupts whose enable bit is the host's: the application's writes to it do nothing.
+    reserved: Set,
     priority: Vec<u8>,
     interrupts: u16,
     priority_mask: u8,
@@ -101,6 +103,7 @@ impl Nvic {
             active: Set::default(),
             enabled: Set::default(),
             level: Set::default(),
+            reserved: Set::default(),
             priority: vec![0; (number::EXTERNAL + interrupts) as usize],
             interrupts,
             priority_mask: !(0xFFu16 >> priority_bits.clamp(3, 8)) as u8,
@@ -116,6 +119,7 @@ impl Nvic {
         self.pending = Set::default();
         self.active = Set::default();
         self.enabled = Set::default();
+        self.reserved = Set::default();
         for always in [number::NMI, number::HARD_FAULT, number::SVCALL, number::PENDSV, number::SYSTICK] {
             self.enabled.insert(always);
         }
@@ -246,12 +250,24 @@ impl Nvic {
     pub fn write(&mut self, offset: u32, value: u32) {
         let first = (offset / 4 % 16) as u16 * 32;
         match offset {
-            0x000..0x040 => self.each(first, value, |nvic, n| nvic.enabled.insert(n)),
-            0x080..0x0C0 => self.each(first, value, |nvic, n| nvic.enabled.remove(n)),
+            0x000..0x040 => self.each(first, value, |nvic, n| nvic.enable(n, true)),
+            0x080..0x0C0 => self.each(first, value, |nvic, n| nvic.enable(n, false)),
             0x100..0x140 => self.each(first, value, Nvic::pend),
             0x180..0x1C0 => self.each(first, value, Nvic::unpend),
             _ => {}
         }
+    }
+
+    /// The application enables or disables an interrupt, if that is its to do.
+    fn enable(&mut self, number: u16, enabled: bool) {
+        if !self.reserved.contains(number) {
+            self.enabled.put(number, enabled);
+        }
+    }
+
+    /// Takes an interrupt's enable bit from the application, or gives it back.
+    pub fn reserve(&mut self, number: u16, reserved: bool) {
+        self.reserved.put(number, reserved);
     }
 
     fn each(&mut self, first: u16, bits: u32, act: impl Fn(&mut Nvic, u16)) {

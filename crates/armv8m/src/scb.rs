@@ -120,6 +120,11 @@ impl Scb {
         if fault.cfsr & cfsr::BFARVALID != 0 {
             self.bfar = fault.address;
         }
+        self.note_place(pc, lr);
+    }
+
+    /// Leaves where a fault happened, for the host.
+    pub fn note_place(&mut self, pc: u32, lr: u32) {
         (self.last_fault_pc, self.last_fault_lr) = (pc, lr);
     }
 

@@ -56,6 +56,8 @@ pub(crate) struct Core {
     /// EPSR.T.
     pub thumb: bool,
     pub cycles: u64,
+    /// Of `cycles`, those the host skipped.
+    pub skipped: u64,
     /// The run loop looks up when `cycles` reaches this; zero asks for it at once.
     pub until: u64,
     pub memory: Memory,
@@ -96,9 +98,15 @@ pub(crate) struct Core {
     pub reset_requested: bool,
     pub yield_requested: bool,
     pub locked_up: bool,
+    /// [`Config::halt_on_hard_fault`].
+    pub halt_on_hard_fault: bool,
+    /// HardFault was entered and the host, which wants to know, has not been told.
+    pub hard_fault_entered: bool,
     /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
+    /// Something happened that may not happen the same way again, or that the processor did not do by itself.
+    pub disturbed: bool,
 }
 
 impl Core {
@@ -111,6 +119,7 @@ impl Core {
             ici: 0,
             thumb: true,
             cycles: 0,
+            skipped: 0,
             until: 0,
             memory,
             q: false,
@@ -138,14 +147,22 @@ impl Core {
             reset_requested: false,
             yield_requested: false,
             locked_up: false,
+            halt_on_hard_fault: config.halt_on_hard_fault,
+            hard_fault_entered: false,
             folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
+            disturbed: false,
         }
     }
 
     /// Makes the run loop look up before the next instruction.
     pub fn attention(&mut self) {
         self.until = 0;
+    }
+
+    /// Instructions executed: each takes one cycle.
+    pub fn instructions(&self) -> u64 {
+        self.cycles - self.skipped
     }
 
     pub fn in_handler_mode(&self) -> bool {

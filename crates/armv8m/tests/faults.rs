@@ -53,6 +53,57 @@ fn a_fault_in_the_hard_fault_handler_locks_up() {
     assert_eq!(cpu.run(&mut EmptyBus, 1), Exit::Budget);
 }
 
+/// Runs until the host is told of a HardFault, with `vector` as that of its handler.
+fn halted_at_hard_fault(halfwords: &[u16], vector: u32) -> (u32, armv8m::Cpu) {
+    let mut image = Image::new(halfwords);
+    image.word(0x0800_0000 + 3 * 4, vector);
+    let mut cpu = image.boot_with(Config { halt_on_hard_fault: true, ..Config::default() });
+    match cpu.run(&mut EmptyBus, 1000) {
+        Exit::HardFault { pc } => (pc, cpu),
+        exit => panic!("{exit:?}"),
+    }
+}
+
+const GOOD_VECTOR: u32 = Image::HANDLERS + 3 * 0x40 + 1;
+
+#[test]
+fn a_hard_fault_is_told_before_its_handler_runs_and_whatever_its_vector_is() {
+    for vector in [GOOD_VECTOR, 0, GOOD_VECTOR - 1, 0x4000_0001, 0xFFFF_FFFF] {
+        let (pc, cpu) = halted_at_hard_fault(&[0xBF00, 0xDE00], vector); // nop; udf
+        assert_eq!((pc, cpu.cycles()), (CODE + 2, 2), "vector {vector:#x}");
+        assert_eq!(cpu.exception_number(), u16::from(HARD_FAULT));
+        let told = cpu.fault_state();
+        assert_eq!((told.pc, told.cfsr, told.hfsr), (CODE + 2, 1 << 16, 1 << 30));
+        assert_eq!(word(&cpu, STACK - 8), CODE + 2, "the frame is stacked");
+    }
+}
+
+#[test]
+fn a_hard_fault_without_a_fault_status_has_its_place_all_the_same() {
+    let breakpoint = halted_at_hard_fault(&[0xBF00, 0xBE2A], GOOD_VECTOR); // bkpt
+    let supervisor = halted_at_hard_fault(&[0xB672, 0xDF00], GOOD_VECTOR); // cpsid i; svc
+    assert_eq!((breakpoint.0, supervisor.0), (CODE + 2, CODE + 2));
+    assert_eq!(breakpoint.1.fault_state().hfsr, 1 << 31);
+}
+
+#[test]
+fn after_a_hard_fault_was_told_its_handler_can_run() {
+    let (_, mut cpu) = halted_at_hard_fault(&[0xDE00], GOOD_VECTOR);
+    assert_eq!(
+        cpu.run(&mut EmptyBus, 1),
+        Exit::Lockup { pc: GOOD_VECTOR - 1 },
+        "at its BKPT, which nobody handles"
+    );
+}
+
+#[test]
+fn handlers_the_application_enabled_run_and_are_not_told() {
+    let program = [ENABLE, &[0xDE00]].concat();
+    let config = Config { halt_on_hard_fault: true, halt_on_breakpoint: true, ..Config::default() };
+    let mut cpu = Image::new(&program).boot_with(config);
+    assert_eq!(run_to_breakpoint(&mut cpu), USAGE_FAULT);
+}
+
 #[test]
 fn reading_where_nothing_answers_is_a_precise_bus_fault() {
     let (handler, cpu) = fault_of(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use relay::{HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
@@ -17,6 +17,9 @@ use url::{Position, Url};
 
 use crate::connector::Connector;
 use crate::limits::{HTTP_BUFFER, HTTP_HEAD};
+
+/// Methods that say so when they have no content (RFC 9110 section 8.6); servers answer 411 otherwise. hyper leaves it out.
+const EXPECT_CONTENT: [&str; 3] = ["POST", "PUT", "PATCH"];
 
 /// Why there is no response to give.
 enum Stop {
@@ -81,6 +84,9 @@ fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, Http
         .uri(&url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
         .header(CONNECTION, "close");
+    if request.body.is_empty() && EXPECT_CONTENT.contains(&request.method) {
+        message = message.header(CONTENT_LENGTH, 0);
+    }
     for (name, value) in request.headers {
         message = message.header(name, value);
     }

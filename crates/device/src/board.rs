@@ -6,6 +6,7 @@ use crate::events::Output;
 use crate::map::PERIPHERALS;
 use crate::peripherals::rcc::Rcc;
 use crate::peripherals::{Context, Fittings, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
+use crate::storage::Storage;
 
 /// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
@@ -29,6 +30,8 @@ pub struct Board {
     rcc: Rcc,
     lines: Lines,
     outputs: Vec<Output>,
+    storage: Storage,
+    system_led: bool,
     unknown: BTreeSet<u32>,
     /// The earliest cycle at which a peripheral raises a line by itself.
     next_event: Option<u64>,
@@ -36,7 +39,7 @@ pub struct Board {
 
 impl Board {
     /// A board after power-on.
-    pub fn new(fittings: Fittings) -> Board {
+    pub fn new(fittings: Fittings, storage: Storage) -> Board {
         let placed = table(fittings);
         Board {
             states: vec![State::default(); placed.len()],
@@ -44,13 +47,16 @@ impl Board {
             rcc: Rcc::default(),
             lines: Lines::default(),
             outputs: Vec::new(),
+            storage,
+            system_led: true,
             unknown: BTreeSet::new(),
             next_event: None,
         }
     }
 
-    /// Back to the state after reset; what drives the pins from outside goes on.
+    /// Back to the state after reset; what drives the pins from outside goes on, and what is stored stays.
     pub fn reset(&mut self, now: u64) {
+        self.set_system_led(true);
         self.rcc = Rcc::default();
         self.each(|placed, outputs| placed.peripheral.reset(&mut Context { now, outputs }));
     }
@@ -127,6 +133,18 @@ impl Board {
             self.settle(index);
         }
         true
+    }
+
+    /// What outlives the device's power.
+    pub fn storage(&mut self) -> &mut Storage {
+        &mut self.storage
+    }
+
+    /// Says whether the system LED may show the connection's state, as it may from the start on.
+    pub fn set_system_led(&mut self, enabled: bool) {
+        if std::mem::replace(&mut self.system_led, enabled) != enabled {
+            self.outputs.push(Output::SystemLed { enabled });
+        }
     }
 
     /// Addresses in the peripheral region that were accessed though nothing modelled is there; each once.

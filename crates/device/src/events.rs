@@ -25,6 +25,11 @@ pub enum Output {
         /// The character.
         byte: u8,
     },
+    /// The system LED may show the connection's state, or not.
+    SystemLed {
+        /// It may.
+        enabled: bool,
+    },
     /// The application accessed an address in the peripheral region where nothing is modelled. It read zero. Told
     /// once for each address.
     UnknownRegister {
@@ -68,6 +73,31 @@ pub enum DeviceEvent {
     Led {
         /// It is lit.
         on: bool,
+    },
+    /// The application said whether the system LED, the kernel's own, may show the connection's state.
+    SystemLed {
+        /// It may.
+        enabled: bool,
+    },
+    /// The device sleeps deeply: RAM is lost, and it starts anew.
+    SleepsDeeply {
+        /// When, in milliseconds.
+        wakes_in_ms: u64,
+    },
+    /// The application asked to be started again.
+    RestartRequested {
+        /// The pause until then, in milliseconds; zero unless it has only just started.
+        restart_in_ms: u64,
+    },
+    /// A factory test logged something.
+    TestLog {
+        /// One message.
+        text: Vec<u8>,
+    },
+    /// A factory test is over; nothing runs any more.
+    TestingComplete {
+        /// 0 for passed.
+        status: u32,
     },
     /// A serial port sent something.
     Serial {

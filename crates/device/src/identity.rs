@@ -55,6 +55,7 @@ pub struct Identity {
     certificate: String,
     key: String,
     authority: String,
+    folder: Option<PathBuf>,
 }
 
 impl Identity {
@@ -65,7 +66,7 @@ impl Identity {
         key: String,
         authority: String,
     ) -> Result<Identity, IdentityError> {
-        let identity = Identity { device_id, certificate, key, authority };
+        let identity = Identity { device_id, certificate, key, authority, folder: None };
         identity.check()?;
         Ok(identity)
     }
@@ -76,7 +77,8 @@ impl Identity {
         let id = read(&folder.join(DEVICE_ID))?;
         let device_id = DeviceId::parse(id.trim_end()).ok_or(IdentityError::DeviceId(id))?;
         let pem = |name: &str| read(&folder.join(name));
-        Identity::new(device_id, pem(CERTIFICATE)?, pem(KEY)?, pem(AUTHORITY)?)
+        let identity = Identity::new(device_id, pem(CERTIFICATE)?, pem(KEY)?, pem(AUTHORITY)?)?;
+        Ok(Identity { folder: Some(folder.to_owned()), ..identity })
     }
 
     /// Writes the identity into `folder`, which is made if it does not exist.
@@ -91,6 +93,11 @@ impl Identity {
     /// The device's id.
     pub fn device_id(&self) -> DeviceId {
         self.device_id
+    }
+
+    /// The folder it was read from, where the device keeps what outlives its power.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// The device's certificate and those up to the authority, its own first.
@@ -147,7 +154,7 @@ fn write(path: &Path, text: &str) -> Result<(), IdentityError> {
 
 /// Writes a file nobody but its owner ever had the chance to open.
 #[cfg(unix)]
-fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
     use std::io::Write;
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let told = |error: std::io::Error| IdentityError::file(path, &error);
@@ -164,7 +171,7 @@ fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
 }
 
 #[cfg(not(unix))]
-fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
     write(path, text)
 }
 

@@ -15,6 +15,7 @@ pub mod map;
 pub mod peripherals;
 mod port;
 mod runner;
+pub mod storage;
 pub mod transport;
 
 pub use runner::{Device, Options, Remote};

@@ -4,13 +4,15 @@
 //! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
 
 mod observer;
+mod power;
 mod restart;
 
 use std::sync::Arc;
 
+use abi::Status;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Exit, Register};
-use kernel::{Boot, Kernel, LinkLoss, Outcome, Port, Violation};
+use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 
 use crate::board::Board;
 use crate::events::DeviceEvent;
@@ -21,19 +23,15 @@ use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS,
 use crate::peripherals::i2c::Target;
 use crate::peripherals::{Fittings, Input, Lines, exti, gpio, usart};
 use crate::port::{BoardBus, with_port};
+use crate::storage::Storage;
 
 use observer::{Before, Observer};
+use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
 /// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
 const RECORD_SLICE: u64 = 500;
-
-/// Instructions that run between looks at whether the application is in its hard fault handler, where it should not be.
-const FAULT_SLICE: u64 = 2000;
-
-/// Number of the HardFault exception.
-const HARD_FAULT: u16 = 3;
 
 /// Where a machine's chance comes from; called for words that nobody can guess.
 pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
@@ -54,34 +52,53 @@ pub struct Settings {
     pub targets: Vec<Box<dyn Target>>,
 }
 
+/// What a device was given for its life, beside its application.
+#[derive(Debug, Default)]
+pub struct Provisions {
+    /// What outlives its power.
+    pub storage: Storage,
+    /// What the application's bundle says of the network.
+    pub policy: Policy,
+    /// The application is a factory test (D107).
+    pub factory_test: bool,
+}
+
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
     /// The application would go on running.
     Busy,
-    /// Nothing runs before [`Machine::next_event`], or before something arrives from outside.
+    /// Nothing happens before [`Machine::next_event`], or before something arrives from outside: the application waits,
+    /// asleep or in a loop that does nothing, or it rests.
     Idle,
 }
 
 /// Processor, board and kernel.
 pub struct Machine {
     settings: Settings,
+    /// Without the storage, which the board has.
+    provisions: Provisions,
     cpu: Cpu,
     board: Board,
     /// Levels of the board's lines as the processor knows them.
     lines: Lines,
     kernel: Box<Kernel>,
-    /// The cycle at which the kernel started; its microseconds count from here.
+    /// The cycle at which the device last started; the kernel's microseconds count from here.
     epoch: u64,
+    power: Power,
     restarts: Restarts,
     observer: Observer,
-    /// The kernel is a new one and knows of no connection.
-    link_is_stale: bool,
 }
 
 impl Machine {
-    /// A machine about to start its application.
-    pub fn new(mut settings: Settings) -> Machine {
+    /// A machine about to start its application, with nothing provided for it.
+    pub fn new(settings: Settings) -> Machine {
+        Machine::provisioned(settings, Provisions::default())
+    }
+
+    /// A machine about to start its application, with what it was given.
+    pub fn provisioned(mut settings: Settings, mut provisions: Provisions) -> Machine {
+        let storage = std::mem::take(&mut provisions.storage);
         let fittings = fittings(&mut settings);
         let config = Config {
             flash_base: FLASH.start,
@@ -91,18 +108,22 @@ impl Machine {
             priority_bits: PRIORITY_BITS,
             vtor: FLASH.start,
             trap: ENTRY_PAGE,
+            // The kernel is the only handler of hard faults (D73).
+            halt_on_hard_fault: true,
+            halt_on_spin: true,
             ..Config::default()
         };
         let mut machine = Machine {
             cpu: Cpu::new(config, settings.image.flash().into()),
-            board: Board::new(fittings),
+            board: Board::new(fittings, storage),
             lines: Lines::default(),
-            kernel: Box::new(Kernel::new(&boot(&settings, WakeReason::ColdBoot))),
+            kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
             epoch: 0,
+            power: Power::On,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
-            link_is_stale: false,
             settings,
+            provisions,
         };
         machine.begin(WakeReason::ColdBoot);
         machine
@@ -113,16 +134,25 @@ impl Machine {
         self.cpu.cycles()
     }
 
+    /// Instructions the application has executed: what it costs the host.
+    pub fn instructions(&self) -> u64 {
+        self.cpu.instructions()
+    }
+
     /// Runs the application for at most `budget` cycles.
     pub fn run(&mut self, budget: u64) -> Ran {
         let limit = self.now().saturating_add(budget);
         loop {
             self.catch_up();
-            if self.restarts.is_resting() {
+            if self.is_held() {
                 return Ran::Idle;
             }
+            let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
-            if self.handle(exit) == Ran::Idle || self.restarts.is_resting() {
+            let idle = self.handle(exit) == Ran::Idle || self.is_held();
+            // A handler that ran may have made room for the next record (D11).
+            let served = self.kernel.has_waiting_records() && self.instructions() > before;
+            if idle && !served {
                 return Ran::Idle;
             }
             if self.now() >= limit {
@@ -140,6 +170,9 @@ impl Machine {
 
     /// The cycle at which something happens by itself: a timer, the kernel, a restart.
     pub fn next_event(&self) -> Option<u64> {
+        if let Power::Off { start } = self.power {
+            return start.map(|(at, _)| at);
+        }
         let application = if self.restarts.is_resting() {
             self.restarts.due()
         } else {
@@ -178,13 +211,7 @@ impl Machine {
 
     /// Whether a connection to the cloud should stand, or be made, now.
     pub fn wants_link(&self) -> bool {
-        self.kernel.wants_link()
-    }
-
-    /// Whether the application started again since last asked, on a new kernel: the connection there was, or the attempt
-    /// at one, must be dropped without telling the kernel, which knows nothing of it.
-    pub fn take_stale_link(&mut self) -> bool {
-        std::mem::take(&mut self.link_is_stale)
+        !self.is_off() && self.kernel.wants_link()
     }
 
     /// A connection is being made.
@@ -205,6 +232,11 @@ impl Machine {
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
     }
 
+    /// The device stops: what [`Machine::transmit`] gives next is the last the cloud is to hear.
+    pub fn farewell(&mut self) {
+        self.kernel.farewell();
+    }
+
     /// Bytes from the cloud. A violation is the cloud's; the connection must then end.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         self.enter_kernel(|kernel, port| kernel.receive(port, bytes))
@@ -217,6 +249,10 @@ impl Machine {
 
     /// Makes everything happen that is due by now.
     fn catch_up(&mut self) {
+        self.wake_if_due();
+        if self.is_off() {
+            return;
+        }
         self.board.advance(self.now());
         self.settle_lines();
         let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
@@ -230,8 +266,8 @@ impl Machine {
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let slice = if self.kernel.has_waiting_records() { RECORD_SLICE } else { FAULT_SLICE };
-        let ends = [Some(self.now() + slice), self.board.next_event(), self.kernel_event()];
+        let records = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
+        let ends = [records, self.board.next_event(), self.kernel_event()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
@@ -243,12 +279,11 @@ impl Machine {
 
     fn handle(&mut self, exit: Exit) -> Ran {
         match exit {
+            Exit::HardFault { .. } => self.fault(FaultKind::Hard),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
-            // The kernel is the only handler of hard faults; whatever the application's own does is not done (D73).
-            _ if self.cpu.exception_number() == HARD_FAULT => self.fault(FaultKind::Hard),
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
-            Exit::WaitForInterrupt | Exit::WaitForEvent => return Ran::Idle,
+            Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => return Ran::Idle,
             Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
         }
         Ran::Busy
@@ -263,8 +298,18 @@ impl Machine {
         match outcome {
             Outcome::Status(status) => {
                 self.observer.after_call(&self.cpu, &before, status);
+                if self.provisions.factory_test {
+                    self.tell_test_log();
+                }
                 self.cpu.return_from_trap(status.raw());
             }
+            Outcome::Sleep { .. } => {
+                self.observer.after_call(&self.cpu, &before, Status::Okay);
+                self.power = Power::Saving;
+            }
+            Outcome::DeepSleep { mode, check_in_at } => self.sleep_deeply(mode, check_in_at),
+            Outcome::Restart => self.restart_requested(),
+            Outcome::TestingComplete { status } => self.end_test(status),
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
         }
     }
@@ -280,17 +325,23 @@ impl Machine {
         self.note_outputs_before(DeviceEvent::ResetRequested { restart_in_ms });
     }
 
+    /// `mvRestart`. No update ever waits here, so it is the application that starts again.
+    fn restart_requested(&mut self) {
+        let restart_in_ms = self.restarts.again(self.cpu.cycles(), WakeReason::ColdBoot);
+        self.note_outputs_before(DeviceEvent::RestartRequested { restart_in_ms });
+    }
+
     /// Notes `event`, after what left the board before it.
     fn note_outputs_before(&mut self, event: DeviceEvent) {
         self.observer.note_outputs(self.board.take_outputs());
         self.observer.note(event);
     }
 
-    /// Starts the application again, on a new kernel: no handle of before is good any more (N09).
+    /// Starts the application again. The kernel goes on, and with it the link, the microseconds and the numbers of log
+    /// messages, of which those it still has of the application have gone out meanwhile; no handle of before is good
+    /// any more (N09, D73).
     fn restart(&mut self, reason: WakeReason) {
-        *self.kernel = Kernel::new(&boot(&self.settings, reason));
-        self.link_is_stale = true;
-        self.epoch = self.now();
+        self.enter_kernel(|kernel, port| kernel.application_restarted(port, reason));
         self.board.reset(self.now());
         self.begin(reason);
     }
@@ -298,6 +349,7 @@ impl Machine {
     fn begin(&mut self, reason: WakeReason) {
         self.note_outputs_before(DeviceEvent::Started { reason });
         self.observer.forget_channels();
+        self.power = Power::On;
         self.cpu.reset().expect("the vector table lies in flash, which is always there");
         self.settle_lines();
         self.restarts.started(self.now());
@@ -338,12 +390,19 @@ fn fittings(settings: &mut Settings) -> Fittings {
     }
 }
 
-fn boot(settings: &Settings, wake_reason: WakeReason) -> Boot {
+fn boot(settings: &Settings, provisions: &Provisions, wake_reason: WakeReason) -> Boot {
     let mut seed = [0; 16];
     for word in seed.chunks_exact_mut(4) {
         word.copy_from_slice(&(settings.chance)().to_le_bytes());
     }
-    Boot { device_id: *settings.device_id.as_bytes(), seed, wake_reason, image: settings.image.digest() }
+    Boot {
+        device_id: *settings.device_id.as_bytes(),
+        seed,
+        wake_reason,
+        image: settings.image.digest(),
+        policy: provisions.policy,
+        application_test: provisions.factory_test,
+    }
 }
 
 #[cfg(test)]

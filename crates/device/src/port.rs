@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use armv8m::{Bus, BusFault, Cpu, Width, Wires};
-use kernel::{Clock, Hardware, Interrupts, Memory, MemoryFault, Port};
+use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, MemoryFault, Port, Wifi};
 
 use crate::board::{Board, NoSuchAddress};
 use crate::map::{CLOCK_HZ, RAM};
@@ -53,6 +53,26 @@ impl Interrupts for InterruptView<'_> {
     fn in_handler(&self) -> bool {
         self.0.borrow().in_handler_mode()
     }
+
+    fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
+        Some(self)
+    }
+}
+
+/// The kernel has no threads on this processor that a fast line would have to pre-empt, so its priority among the
+/// application's own is all there is to it.
+impl FastLines for InterruptView<'_> {
+    fn vector_table(&self) -> u32 {
+        self.0.borrow().vector_table()
+    }
+
+    fn set_fast(&mut self, irq: u16, fast: bool) {
+        self.0.borrow_mut().reserve_enable(irq, fast);
+    }
+
+    fn set_enabled(&mut self, irq: u16, enabled: bool) {
+        self.0.borrow_mut().set_enabled(irq, enabled);
+    }
 }
 
 struct HardwareView<'a> {
@@ -72,6 +92,19 @@ impl Hardware for HardwareView<'_> {
 
     fn poke(&mut self, register: u32, mask: u32, xor: u32) -> bool {
         self.board.poke(register, mask, xor, self.cycles)
+    }
+
+    fn set_system_led(&mut self, enabled: bool) -> bool {
+        self.board.set_system_led(enabled);
+        true
+    }
+
+    fn external_flash(&mut self) -> Option<&mut dyn ExternalFlash> {
+        Some(&mut self.board.storage().flash)
+    }
+
+    fn wifi(&mut self) -> Option<&mut dyn Wifi> {
+        Some(&mut self.board.storage().wifi)
     }
 }
 

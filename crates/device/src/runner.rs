@@ -15,9 +15,10 @@ use crate::clock::WallClock;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::machine::{Chance, Machine, Ran, RestartPolicy, Settings};
+use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
 use crate::peripherals::i2c::Target;
+use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
 
 /// Most cycles between two looks at the link while the application is busy.
@@ -49,12 +50,17 @@ pub struct Options {
     pub trace: bool,
     /// What is wired to I2C1.
     pub targets: Vec<Box<dyn Target>>,
+    /// What outlives its power, and what its bundle says.
+    pub provisions: Provisions,
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that restarts by the default policy.
+    /// A device with nothing wired to it, not traced, that restarts by the default policy and keeps what outlives its
+    /// power in the folder of its identity, if that has one.
     pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+        let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
         Options {
+            provisions: Provisions { storage, ..Provisions::default() },
             cloud,
             identity,
             image,
@@ -86,7 +92,13 @@ impl Device {
         };
         let handed = remote.clone();
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            Runner::new(Machine::new(settings), dialler, handed, Box::new(observer)).run();
+            Runner::new(
+                Machine::provisioned(settings, options.provisions),
+                dialler,
+                handed,
+                Box::new(observer),
+            )
+            .run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
@@ -275,10 +287,6 @@ impl Runner {
     }
 
     fn tend_link(&mut self) {
-        if self.machine.take_stale_link() && !matches!(mem::replace(&mut self.link, Link::Down), Link::Down) {
-            self.tell_observer();
-            (self.observer)(DeviceEvent::LinkDown { cause: "the application starts again".into() });
-        }
         self.take_news();
         match (&self.link, self.machine.wants_link()) {
             (Link::Down, true) => self.dial(),
@@ -352,7 +360,9 @@ impl Runner {
     fn farewell(&mut self) {
         self.send();
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
-            self.dialler.finish(connection);
+            self.machine.farewell();
+            let length = self.machine.transmit(&mut self.chunk);
+            self.dialler.finish(connection, self.chunk[..length].to_vec());
         }
     }
 }

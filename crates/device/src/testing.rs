@@ -152,11 +152,20 @@ impl Program {
         self.add(mov32(4, entry)).add(blx(4))
     }
 
-    /// Makes every wait a spin.
-    pub fn replace_wfi(&mut self) {
+    /// Makes every wait a count, in r7.
+    pub fn replace_wfi_with_count(&mut self) {
         for halfword in &mut self.code {
             if *halfword == wfi()[0] {
-                *halfword = 0xBF00; // nop
+                *halfword = 0x3701; // adds r7, #1
+            }
+        }
+    }
+
+    /// Makes every wait a spin.
+    pub fn replace_wfi_with_nop(&mut self) {
+        for halfword in &mut self.code {
+            if *halfword == wfi()[0] {
+                *halfword = 0xBF00;
             }
         }
     }

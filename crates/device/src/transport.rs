@@ -158,9 +158,13 @@ impl Dialler {
         Connection { outbound: Some(outbound), news, short_of_room }
     }
 
-    /// Waits, but not longer than a farewell takes, until `connection` has said its last words.
-    pub fn finish(&self, mut connection: Connection) {
-        connection.outbound = None;
+    /// Says `words` on `connection` and ends it. Waits until the other end has taken note, but not longer than a
+    /// farewell takes.
+    pub fn finish(&self, mut connection: Connection, words: Vec<u8>) {
+        if let Some(outbound) = connection.outbound.take() {
+            // Waits for room; dropping the sender then closes this side.
+            self.runtime.spawn(async move { outbound.send(words).await });
+        }
         let (done, finished) = std::sync::mpsc::channel();
         self.runtime.spawn(async move {
             // What still arrives is of no interest; taking it lets the connection reach its end.

@@ -1,29 +1,41 @@
 //! The one dispatch: a line a call, in the order of the slots' topics. Each call reads, acts and writes in its own file.
 
 use crate::port::Clock;
-use crate::{Kernel, Outcome, Port, device, time};
+use crate::{Kernel, Outcome, Port, device, power, time, wifi};
 use abi::memory::RETIRED_SLOTS;
 use abi::{Call, Status};
+
+/// The calls that are not built: whatever they are given, they answer `UNAVAILABLE`. There are none.
+pub const NOT_YET: &[Call] = &[];
 
 impl Kernel {
     /// One system call: `slot` is the branch's offset into the entry page, `args` are r0 to r3. A slot without a call,
     /// or an address within one, is the application's fault (D07).
     pub fn call(&mut self, port: &mut Port<'_>, slot: u32, args: [u32; 4]) -> Outcome {
         match Call::from_slot(slot) {
-            Some(call) => Outcome::Status(self.dispatch(port, call, args).err().unwrap_or(Status::Okay)),
+            Some(call) => self.dispatch(port, call, args).unwrap_or_else(Outcome::Status),
             None if RETIRED_SLOTS.contains(&slot) => Outcome::Status(Status::Unavailable),
             None => Outcome::Fault,
         }
     }
 
-    fn dispatch(&mut self, port: &mut Port<'_>, call: Call, args: [u32; 4]) -> Result<(), Status> {
+    #[allow(clippy::too_many_lines, reason = "a line a call, and there are seventy-one")]
+    fn dispatch(&mut self, port: &mut Port<'_>, call: Call, args: [u32; 4]) -> Result<Outcome, Status> {
         let [a, b, c, d] = args;
-        match call {
+        let done = match call {
+            // Those that do not simply return to the caller.
+            Call::PowerSave => return self.power_save(port, a),
+            Call::DeepSleep => return self.deep_sleep(port, a),
+            Call::Restart => return self.restart(port, a),
+            Call::TestingComplete => return self.testing_complete(a),
+
             Call::NoOp => Ok(()),
 
             Call::SetupNotifications => self.setup_notifications(port, a, b),
             Call::CloseNotifications => self.close_notifications(port, a),
             Call::TempTriggerNotification => self.trigger_notification(port, a, b, c),
+            Call::OpenSystemNotification => self.open_system_notification(port, a, b),
+            Call::CloseSystemNotification => self.close_system_notification(port, a),
 
             Call::RequestNetwork => self.request_network(port, a, b),
             Call::ReleaseNetwork => self.release_network(port, a),
@@ -33,6 +45,11 @@ impl Kernel {
             Call::OpenChannel => self.open_channel(port, a, b),
             Call::CloseChannel => self.close_channel(port, a),
             Call::GetChannelClosureReason => self.closure_reason(port, a, b),
+
+            Call::WriteChannel => self.write_channel(port, a, b, c, d),
+            Call::WriteChannelStream => self.write_channel_stream(port, a, b, c, d),
+            Call::ReadChannel => self.read_channel(port, a, b, c),
+            Call::ReadChannelComplete => self.read_channel_complete(port, a, b),
 
             Call::SendHttpRequest => self.send_http_request(port, a, b),
             Call::ReadHttpResponseData => self.read_http_response(port, a, b),
@@ -73,32 +90,34 @@ impl Kernel {
             Call::PeriphPoke32 => device::poke(port, a, b, c),
 
             Call::GetWakeReason => self.wake_reason(port, a),
+            Call::SystemLedEnable => power::system_led(port, a),
 
-            // Not built yet; each says so by the one status that is always allowed.
-            Call::WriteChannel | Call::WriteChannelStream | Call::ReadChannel | Call::ReadChannelComplete => {
-                unbuilt()
+            Call::SetFastInterrupt => self.set_fast_interrupt(port, a),
+            Call::ClearFastInterrupt => self.clear_fast_interrupt(port, a),
+            Call::EnableFastInterrupt => self.enable_fast_interrupt(port, a),
+            Call::DisableFastInterrupt => self.disable_fast_interrupt(port, a),
+            Call::EnableAllFastInterrupts => {
+                self.enable_all_fast_interrupts(port);
+                Ok(())
             }
-            Call::SetFastInterrupt
-            | Call::ClearFastInterrupt
-            | Call::EnableFastInterrupt
-            | Call::DisableFastInterrupt
-            | Call::EnableAllFastInterrupts
-            | Call::DisableAllFastInterrupts => unbuilt(),
-            Call::PowerSave | Call::DeepSleep | Call::Restart | Call::SystemLedEnable => unbuilt(),
-            Call::OpenSystemNotification | Call::CloseSystemNotification => unbuilt(),
-            Call::ExternalFlashOpen
-            | Call::ExternalFlashClose
-            | Call::ExternalFlashGetInfo
-            | Call::ExternalFlashReadBlocking
-            | Call::ExternalFlashWriteBlocking
-            | Call::ExternalFlashEraseBlocking => unbuilt(),
-            Call::SetWifiConfig | Call::GetWifiConfig => unbuilt(),
-            Call::TestingComplete | Call::TestLog | Call::TestLoggingInit => unbuilt(),
-        }
-    }
-}
+            Call::DisableAllFastInterrupts => {
+                self.disable_all_fast_interrupts(port);
+                Ok(())
+            }
 
-/// The answer of a call that exists and does nothing so far.
-fn unbuilt() -> Result<(), Status> {
-    Err(Status::Unavailable)
+            Call::ExternalFlashOpen => self.flash_open(port, a),
+            Call::ExternalFlashClose => self.flash_close(port, a),
+            Call::ExternalFlashGetInfo => self.flash_info(port, a, b),
+            Call::ExternalFlashReadBlocking => self.flash_read(port, a, b, c, d),
+            Call::ExternalFlashWriteBlocking => self.flash_write(port, a, b, c, d),
+            Call::ExternalFlashEraseBlocking => self.flash_erase(port, a, b, c),
+
+            Call::SetWifiConfig => wifi::store_config(port, a),
+            Call::GetWifiConfig => wifi::stored_config(port, a),
+
+            Call::TestLoggingInit => self.test_logging_init(a, b),
+            Call::TestLog => self.test_log(port, a, b),
+        };
+        done.map(|()| Outcome::Status(Status::Okay))
+    }
 }

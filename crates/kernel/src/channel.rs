@@ -8,6 +8,7 @@ use crate::limits::{BUFFER_UNIT, CHANNELS, OPENS, OPENS_WINDOW};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::mqtt::Mqtt;
 use crate::notifications::Address;
+use crate::opaque::Opaque;
 use crate::outbox::Outbox;
 use crate::port::Port;
 use crate::queue::Queue;
@@ -46,14 +47,21 @@ pub(crate) struct Base {
 /// What a channel carries. There is no heap: every place is as large as the largest.
 #[allow(clippy::large_enum_variant, reason = "a place of the table must hold any of them anyway")]
 pub(crate) enum Protocol {
+    Opaque(Opaque),
     Mqtt(Mqtt),
     Http(Http),
     Config(Config),
 }
 
 impl Channels {
-    pub fn new() -> Self {
-        Self { places: [const { None }; CHANNELS], opened: Queue::new() }
+    pub const fn new() -> Self {
+        Self { places: [const { None }; CHANNELS], opened: Queue::new(0) }
+    }
+
+    /// The device starts: there are none.
+    pub fn start(&mut self) {
+        self.places.iter_mut().for_each(|place| *place = None);
+        self.opened.clear();
     }
 
     /// Whether the span overlaps a buffer of a channel the application has not closed.
@@ -89,6 +97,14 @@ impl Channels {
     pub fn config(&mut self, handle: u32) -> Result<(&mut Base, &mut Config), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Config(config) } => Ok((base, config)),
+            Channel { .. } => Err(Status::InvalidHandle),
+        }
+    }
+
+    /// The channel of opaque bytes of this handle.
+    pub fn opaque(&mut self, handle: u32) -> Result<(&mut Base, &mut Opaque), Status> {
+        match self.find(handle)? {
+            Channel { base, protocol: Protocol::Opaque(opaque) } => Ok((base, opaque)),
             Channel { .. } => Err(Status::InvalidHandle),
         }
     }
@@ -138,7 +154,6 @@ impl Kernel {
         self.may_open(port.now)?;
         let place = self.channels.places.iter().position(Option::is_none);
         let place = place.ok_or(Status::TooManyChannels)?;
-        let protocol = Protocol::new(channel_type).ok_or(Status::Unavailable)?;
 
         let handle = self.handles.issue();
         let number = self.open_on_link(channel_type, receive.length())?;
@@ -156,11 +171,12 @@ impl Kernel {
             inbox: Inbox::new(receive),
             outbox: Outbox::new(send),
         };
-        self.channels.places[place] = Some(Channel { base, protocol });
+        self.channels.places[place] = Some(Channel { base, protocol: Protocol::new(channel_type) });
         Ok(())
     }
 
-    /// `mvCloseChannel`. No event follows (D14); the buffers are the application's again.
+    /// `mvCloseChannel`. No event follows (D14); the buffers are the application's again at once, so what has not left the
+    /// send ring is lost.
     pub(crate) fn close_channel(&mut self, port: &mut Port<'_>, handle: u32) -> Result<(), Status> {
         let handle = HandleVariable::claim(port.memory, handle).early()?;
         let closing = self.channels.find(handle.value)?.base.handle;
@@ -187,7 +203,10 @@ impl Kernel {
 
     /// Whether a buffer is lent to the kernel already, for whatever.
     pub(crate) fn has_lent(&self, span: Span) -> bool {
-        self.notifications.lends(span) || self.channels.lend(span) || self.logging.lends(span)
+        self.notifications.lends(span)
+            || self.channels.lend(span)
+            || self.logging.lends(span)
+            || self.test_logging.lends(span)
     }
 
     /// The connection is gone, and every channel with it (N66 to N69).
@@ -290,13 +309,13 @@ impl Kernel {
 }
 
 impl Protocol {
-    /// The protocol of a type; `None` for types that cannot be opened yet.
-    fn new(channel_type: ChannelType) -> Option<Self> {
+    /// The protocol of a type, at its beginning.
+    fn new(channel_type: ChannelType) -> Self {
         match channel_type {
-            ChannelType::Mqtt => Some(Self::Mqtt(Mqtt::new())),
-            ChannelType::Http => Some(Self::Http(Http::new())),
-            ChannelType::ConfigFetch => Some(Self::Config(Config::new())),
-            ChannelType::OpaqueBytes => None,
+            ChannelType::OpaqueBytes => Self::Opaque(Opaque::new()),
+            ChannelType::Mqtt => Self::Mqtt(Mqtt::new()),
+            ChannelType::Http => Self::Http(Http::new()),
+            ChannelType::ConfigFetch => Self::Config(Config::new()),
         }
     }
 
@@ -304,6 +323,10 @@ impl Protocol {
     fn answer_unanswered(&mut self) -> u32 {
         match self {
             Self::Mqtt(mqtt) => mqtt.answer_unanswered(),
+            Self::Opaque(opaque) => {
+                opaque.ended();
+                0
+            }
             Self::Http(_) | Self::Config(_) => 0,
         }
     }
@@ -311,6 +334,7 @@ impl Protocol {
     /// Whether the exchange had come to the end the application wanted, so that its end is no news (D13, D14, D50).
     fn ended_as_asked(&self) -> bool {
         match self {
+            Self::Opaque(_) => false,
             Self::Mqtt(mqtt) => mqtt.has_disconnected(),
             Self::Http(http) => http.is_complete(),
             Self::Config(config) => config.is_complete(),

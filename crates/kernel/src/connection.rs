@@ -3,6 +3,7 @@
 use crate::channel::{Base, Channel, Protocol};
 use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
 use crate::mqtt::Mqtt;
+use crate::opaque::Opaque;
 use crate::port::{LinkLoss, Port};
 use crate::{Kernel, Violation};
 use abi::channel::ClosureReason;
@@ -12,6 +13,7 @@ use link::device::{Answer, Event, LOG_FRAME, Session};
 use link::header::MAX_HEADER;
 use link::kind::to_cloud;
 use link::mqtt::Acknowledge;
+use link::opaque::chunk;
 use link::{Piece, violation};
 
 /// Those that take turns on the wire: the log, then each channel.
@@ -42,6 +44,12 @@ impl Kernel {
     pub fn link_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
         self.session.lost();
         self.network_lost(port, cause);
+    }
+
+    /// The device stops: the connection, if there is one, carries nothing from now on but its farewell. The port sends what
+    /// [`Self::transmit`] still gives and closes it.
+    pub fn farewell(&mut self) {
+        self.session.bye(ByeReason::Done, "");
     }
 
     /// Bytes from the cloud. On a violation the port sends what [`Self::transmit`] still gives, closes the connection
@@ -129,6 +137,7 @@ impl Kernel {
         let mut stored = |bytes| session.stored(number, bytes);
         let Some(Channel { base, protocol }) = self.channels.numbered(number) else { return Ok(()) };
         let became_readable = match protocol {
+            Protocol::Opaque(_) => Opaque::item(base, port.memory, piece, &mut stored)?,
             Protocol::Mqtt(mqtt) => mqtt.item(base, port.memory, piece, &mut stored)?,
             Protocol::Http(http) => http.item(base, port.memory, piece, &mut stored)?,
             Protocol::Config(config) => config.item(base, port.memory, piece, &mut stored)?,
@@ -181,11 +190,19 @@ impl Kernel {
         Some(before + text)
     }
 
-    /// One frame of a channel: an acknowledgement if one may go now, else a fragment of the oldest request.
+    /// One frame of a channel: opaque bytes; or an acknowledgement if one may go now, else a fragment of the oldest
+    /// request.
     fn transmit_channel(&mut self, port: &mut Port<'_>, index: usize, out: &mut [u8]) -> Option<usize> {
         let Channel { base, protocol } = self.channels.places[index].as_mut()?;
         base.connected().ok()?;
         match protocol {
+            Protocol::Opaque(opaque) => {
+                let length = send_bytes(&mut self.session, port, base, out)?;
+                if opaque.has_room_again(base.outbox.free()) {
+                    self.notifications.post(port, base.to, EventType::ChannelDataWriteSpace);
+                }
+                Some(length)
+            }
             Protocol::Mqtt(mqtt) if mqtt.owes_acknowledgement() && base.outbox.is_between_items() => {
                 acknowledge(&mut self.session, port.now, base.number, mqtt, out)
             }
@@ -212,6 +229,21 @@ fn acknowledge(
     before.copy_from_slice(header.as_slice());
     rest[..length].copy_from_slice(&body[..length]);
     Some(before.len() + length)
+}
+
+/// As many bytes of the stream as fit one frame: each frame is an item of its own, so nothing ever waits for its end.
+fn send_bytes(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {
+    let waiting = base.outbox.appended();
+    let room = out.len().checked_sub(MAX_HEADER)? as u32;
+    let length = chunk(waiting, room.min(session.window(base.number)));
+    if length == 0 || length < waiting.min(SMALLEST_FRAGMENT as u32) {
+        return None;
+    }
+    let header = session.channel_frame(port.now, base.number, to_cloud::DATA, length as u16, false).ok()?;
+    let (before, rest) = out.split_at_mut(header.as_slice().len());
+    before.copy_from_slice(header.as_slice());
+    base.outbox.take_appended(port.memory, &mut rest[..length as usize]);
+    Some(before.len() + length as usize)
 }
 
 fn send_fragment(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {

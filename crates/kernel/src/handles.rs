@@ -10,6 +10,9 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
+    /// An order that must not be used: it is not secret.
+    pub const UNKEYED: Self = Self { keys: [0; 4], issued: 0 };
+
     /// A new order of handles.
     pub fn new(chance: &mut Chance) -> Self {
         Self { keys: core::array::from_fn(|_| chance.word()), issued: 0 }
@@ -50,6 +53,9 @@ pub(crate) struct Chance {
 }
 
 impl Chance {
+    /// A source that must not be used: it was given no chance.
+    pub const UNSEEDED: Self = Self { state: [0; 4] };
+
     /// A source started from the seed.
     pub fn new(seed: &[u8; 16]) -> Self {
         let word = |at: usize| u32::from_le_bytes([seed[at], seed[at + 1], seed[at + 2], seed[at + 3]]);

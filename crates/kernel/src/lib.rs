@@ -18,6 +18,11 @@
 //! * [`Kernel::wake`] is called when [`Kernel::next_wakeup`] is reached, and after each slice of the application's run
 //!   while [`Kernel::has_waiting_records`] is true. The second keeps "one record, one interrupt" (D11): a port that
 //!   sees handlers being entered may call [`Kernel::interrupt_taken`] instead; calling either too often is harmless.
+//! * What only the port can know it says: [`Kernel::application_restarted`], [`Kernel::debugger_attached`],
+//!   [`Kernel::fetching_update`], [`Kernel::update_downloaded`]. What a factory test posts it takes with
+//!   [`Kernel::take_test_log`].
+//! * What a device does not have it leaves out: the traits of fast lines, the LED, the external flash and Wi-Fi are
+//!   there by default nowhere, and the calls that need them answer `UNAVAILABLE`.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,35 +31,46 @@ mod channel;
 mod config;
 mod connection;
 mod device;
+mod flash;
 mod handles;
 mod http;
 mod inbox;
+mod interrupts;
 pub mod limits;
 mod logging;
 mod memory;
 mod mqtt;
 mod network;
 mod notifications;
+mod opaque;
 mod outbox;
 mod port;
 mod power;
 mod queue;
 mod ring;
 mod strings;
+mod system;
 mod time;
+mod wifi;
 
+pub use calls::NOT_YET;
 pub use link::Violation;
 pub use memory::{Memory, MemoryFault};
-pub use port::{Clock, Hardware, Interrupts, LinkLoss, Port};
+pub use port::{
+    Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, LinkLoss, Port, Wifi, WifiNetwork,
+};
 
 use abi::Status;
-use abi::power::WakeReason;
+use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
 use channel::Channels;
+use flash::FlashHandles;
 use handles::{Chance, Handles};
+use interrupts::FastInterrupts;
 use link::device::Session;
 use logging::Logging;
 use network::Network;
 use notifications::Notifications;
+use system::SystemEvents;
 use time::WallClock;
 
 /// What the kernel is told once, when the device starts.
@@ -68,6 +84,21 @@ pub struct Boot {
     pub wake_reason: WakeReason,
     /// SHA-256 of the application image; zero if there is none.
     pub image: [u8; 32],
+    /// What the application's bundle says of the network.
+    pub policy: Policy,
+    /// Whether the application is a factory test: only there do the calls of tests work (D107).
+    pub application_test: bool,
+}
+
+/// The bundle's connectivity policy. All zero, as in a bundle that says nothing, it grants no grace and asks for
+/// check-ins at the kernel's own pace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Longest time without a connection, seconds: then the kernel connects by itself (N16). 0 is
+    /// [`limits::CHECK_IN_DEFAULT`] (D104).
+    pub minimum_check_in_time_sec: u32,
+    /// How long the link stays after the application has released it, seconds (D24).
+    pub connection_grace_time_sec: u32,
 }
 
 /// What the port does with the processor after a call.
@@ -75,6 +106,28 @@ pub struct Boot {
 pub enum Outcome {
     /// Return to the caller with this status in r0.
     Status(Status),
+    /// Save power until an interrupt the application has enabled is pending, going on to drive the kernel as usual;
+    /// then return to the caller with `OKAY`.
+    Sleep {
+        /// How deeply.
+        mode: PowerSavingMode,
+    },
+    /// Save all the power there is to save: RAM is lost, and the device starts anew at its next reason to wake. That
+    /// is a cold boot after a shutdown, and one of the `DEEPSLEEP` reasons after standby.
+    DeepSleep {
+        /// How deeply.
+        mode: DeepSleepMode,
+        /// When to wake at the latest, as [`WakeReason::DeepSleepCheckIn`]; microseconds since the start (N16).
+        check_in_at: u64,
+    },
+    /// Apply the update that waits, if one does, and start the application or the device anew.
+    Restart,
+    /// The factory test is over: never return to it. With 0 the final application is to be installed if there is one;
+    /// with anything else nothing runs until the next reset, which repeats the test.
+    TestingComplete {
+        /// 0 for passed.
+        status: u32,
+    },
     /// The application branched to where no call is: an application fault (D07).
     Fault,
 }
@@ -91,28 +144,69 @@ pub struct Kernel {
     session: Session,
     channels: Channels,
     logging: Logging,
+    test_logging: Logging,
     clock: WallClock,
+    system: SystemEvents,
+    fast: FastInterrupts,
+    flash: FlashHandles,
     /// Whose turn it is on the wire.
     turn: usize,
 }
 
 impl Kernel {
-    /// A kernel at the start of the device: no handle exists (N09), and it wants a link of its own (N12).
+    /// A kernel before the start of its device, for memory that is set up before the program runs. It is good for
+    /// nothing but [`Self::start`]; a kernel is too large for the stacks of small processors.
+    pub const EMPTY: Self = Self {
+        boot: Boot {
+            device_id: [0; 34],
+            seed: [0; 16],
+            wake_reason: WakeReason::ColdBoot,
+            image: [0; 32],
+            policy: Policy { minimum_check_in_time_sec: 0, connection_grace_time_sec: 0 },
+            application_test: false,
+        },
+        start: 0,
+        chance: Chance::UNSEEDED,
+        handles: Handles::UNKEYED,
+        notifications: Notifications::new(),
+        network: Network::new(),
+        session: Session::new(),
+        channels: Channels::new(),
+        logging: Logging::new(),
+        test_logging: Logging::new(),
+        clock: WallClock::new(),
+        system: SystemEvents::new(),
+        fast: FastInterrupts::new(),
+        flash: FlashHandles::new(),
+        turn: 0,
+    };
+
+    /// A kernel at the start of the device, by value. [`Self::start`] does the same in place.
     pub fn new(boot: &Boot) -> Self {
-        let mut chance = Chance::new(&boot.seed);
-        Self {
-            start: chance.word(),
-            handles: Handles::new(&mut chance),
-            chance,
-            notifications: Notifications::new(),
-            network: Network::new(boot.wake_reason, &boot.image),
-            session: Session::new(),
-            channels: Channels::new(),
-            logging: Logging::new(),
-            clock: WallClock::new(),
-            turn: 0,
-            boot: boot.clone(),
-        }
+        let mut kernel = Self::EMPTY;
+        kernel.start(boot);
+        kernel
+    }
+
+    /// The device starts: no handle exists (N09), and the kernel wants a link of its own (N12). Whatever this kernel was
+    /// before is forgotten, an earlier device's start included.
+    pub fn start(&mut self, boot: &Boot) {
+        self.boot.clone_from(boot);
+        self.chance = Chance::new(&boot.seed);
+        self.start = self.chance.word();
+        self.handles = Handles::new(&mut self.chance);
+        self.notifications.start();
+        self.network = Network::new();
+        self.network.start(boot);
+        self.session.lost();
+        self.channels.start();
+        self.logging.start();
+        self.test_logging.start();
+        self.clock = WallClock::new();
+        self.system = SystemEvents::new();
+        self.fast = FastInterrupts::new();
+        self.flash = FlashHandles::new();
+        self.turn = 0;
     }
 
     /// The port has started the application anew, for this reason, after a fault or on request (D73). Every handle of the
@@ -120,9 +214,13 @@ impl Kernel {
     /// N19). The link stays as it is.
     pub fn application_restarted(&mut self, port: &mut Port<'_>, wake_reason: WakeReason) {
         self.boot.wake_reason = wake_reason;
-        self.notifications = Notifications::new();
+        self.notifications.start();
+        self.system.application_restarted();
+        self.fast.give_back(port);
+        self.flash = FlashHandles::new();
         self.forget_channels();
         self.logging.give_up_buffer();
+        self.test_logging.give_up_buffer();
         self.network.application_restarted(wake_reason);
         self.settle_network(port);
     }

@@ -11,6 +11,11 @@ pub const SECURE_LINES: [u32; 5] = [3, 7, 8, 10, 27];
 /// Smallest notification buffer, bytes: two records.
 pub const SMALLEST_NOTIFICATION_BUFFER: u32 = 32;
 
+/// Registrations for system events at a time (D103).
+pub const SYSTEM_NOTIFICATIONS: usize = 16;
+/// External interrupt lines.
+pub const LINES: usize = LAST_LINE as usize + 1;
+
 /// Network handles at a time (D20).
 pub const NETWORK_HANDLES: usize = 16;
 /// First pause before the link is tried again, microseconds (D23).
@@ -66,8 +71,27 @@ pub const LOG_MESSAGE: u32 = 1024;
 /// Log messages kept until the cloud has taken them (D84).
 pub const LOG_MESSAGES: usize = 128;
 
+/// Microseconds in a second.
+pub const SECOND: u64 = 1_000_000;
+/// Time between check-ins where the bundle names none, microseconds: a day (D104).
+pub const CHECK_IN_DEFAULT: u64 = 86_400 * SECOND;
+/// How long a check-in listens for what the cloud has to say, microseconds (N17, D104).
+pub const CHECK_IN_STAY: u64 = 5 * SECOND;
+
 /// How often the wall clock is asked for while the link is up, microseconds (D25).
 pub const CLOCK_EVERY: u64 = 3_600_000_000;
+
+/// Handles of the external flash at a time (abi: `TOOMANYCHANNELS`).
+pub const FLASH_HANDLES: usize = 32;
+/// Bytes of a sector of the external flash: what is erased at a time.
+pub const SECTOR: u32 = 4096;
+/// Bytes of a page of the external flash: what is programmed at a time, at most.
+pub const FLASH_PAGE: u32 = 256;
+
+/// Longest name of a Wi-Fi network, bytes.
+pub const SSID: usize = 32;
+/// Longest Wi-Fi password, bytes.
+pub const WIFI_PASSWORD: usize = 63;
 
 /// Room in bytes that `Kernel::transmit` needs to be able to send anything at all it may have to send.
 pub const TRANSMIT_ROOM: usize = 1280;

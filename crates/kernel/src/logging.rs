@@ -27,8 +27,14 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
-    pub fn new() -> Self {
-        Self { ring: None, clocks: Queue::new(), lengths: Queue::new(), sent: 0, first: 1, enabled: true }
+    pub const fn new() -> Self {
+        Self { ring: None, clocks: Queue::new(0), lengths: Queue::new(0), sent: 0, first: 1, enabled: true }
+    }
+
+    /// The device starts: there is no buffer, and no message has had a number.
+    pub fn start(&mut self) {
+        self.give_up_buffer();
+        (self.first, self.enabled) = (1, true);
     }
 
     /// Whether the span overlaps the buffer.
@@ -89,6 +95,29 @@ impl Logging {
         self.ring = None;
     }
 
+    /// Takes a message of the application's. Whether the text is too long is a matter of the text, so it is said before
+    /// what is a matter of the moment (D85).
+    fn post(&mut self, port: &mut Port<'_>, message: u32, length: u32) -> Result<(), Status> {
+        // A `uint16_t` argument: the register's upper half is not part of it.
+        let length = length & 0xffff;
+        let mut ring = self.ring.ok_or(Status::Unavailable)?;
+        let text = Span::readable(message, length).early()?;
+        if length > LOG_MESSAGE {
+            return Err(Status::LogMessageTooLong);
+        }
+        if length > ring.free() || !self.lengths.has_room(1) {
+            return Err(Status::InvalidBufferSize);
+        }
+        if !self.enabled {
+            return Err(Status::LoggingDisabledByServer);
+        }
+        ring.copy_in(port.memory, ring.used(), text).early()?;
+        ring.grow(length);
+        self.ring = Some(ring);
+        self.keep(port.now, length as u16);
+        Ok(())
+    }
+
     /// Lends another buffer.
     fn lend(&mut self, span: Span) {
         self.give_up_buffer();
@@ -111,45 +140,65 @@ impl Logging {
 impl Kernel {
     /// `mvServerLoggingInit`.
     pub(crate) fn server_logging_init(&mut self, buffer: u32, length: u32) -> Result<(), Status> {
-        let span = Span::writable(buffer, length).early()?;
-        if !buffer.is_multiple_of(BUFFER_UNIT) {
-            return Err(Status::InvalidBufferAlignment);
-        }
-        if length == 0 || !length.is_multiple_of(BUFFER_UNIT) {
-            return Err(Status::InvalidBufferSize);
-        }
-        if self.notifications.lends(span) || self.channels.lend(span) {
+        let span = log_buffer(buffer, length)?;
+        if self.notifications.lends(span) || self.channels.lend(span) || self.test_logging.lends(span) {
             return Err(Status::BufferAlreadyInUse);
         }
         self.logging.lend(span);
         Ok(())
     }
 
-    /// `mvServerLog`. Whether the text is too long is a matter of the text, so it is said before what is a matter of
-    /// the moment (D85).
+    /// `mvServerLog`.
     pub(crate) fn server_log(
         &mut self,
         port: &mut Port<'_>,
         message: u32,
         length: u32,
     ) -> Result<(), Status> {
-        // A `uint16_t` argument: the register's upper half is not part of it.
-        let length = length & 0xffff;
-        let mut ring = self.logging.ring.ok_or(Status::Unavailable)?;
-        let text = Span::readable(message, length).early()?;
-        if length > LOG_MESSAGE {
-            return Err(Status::LogMessageTooLong);
+        self.logging.post(port, message, length)
+    }
+
+    /// `mvTestLoggingInit`: as for the server's log, where a factory test runs (D107).
+    pub(crate) fn test_logging_init(&mut self, buffer: u32, length: u32) -> Result<(), Status> {
+        let span = log_buffer(buffer, length)?;
+        if !self.boot.application_test {
+            return Err(Status::Unavailable);
         }
-        if length > ring.free() || !self.logging.lengths.has_room(1) {
-            return Err(Status::InvalidBufferSize);
+        if self.notifications.lends(span) || self.channels.lend(span) || self.logging.lends(span) {
+            return Err(Status::BufferAlreadyInUse);
         }
-        if !self.logging.enabled {
-            return Err(Status::LoggingDisabledByServer);
-        }
-        ring.copy_in(port.memory, ring.used(), text).early()?;
-        ring.grow(length);
-        self.logging.ring = Some(ring);
-        self.logging.keep(port.now, length as u16);
+        self.test_logging.lend(span);
         Ok(())
     }
+
+    /// `mvTestLog`.
+    pub(crate) fn test_log(&mut self, port: &mut Port<'_>, message: u32, length: u32) -> Result<(), Status> {
+        self.test_logging.post(port, message, length)
+    }
+
+    /// The next message of a factory test for the factory's console: when it was posted, in microseconds since the
+    /// start, and how many bytes of `text` it fills. The port takes them whenever the console has room.
+    pub fn take_test_log(
+        &mut self,
+        port: &mut Port<'_>,
+        text: &mut [u8; LOG_MESSAGE as usize],
+    ) -> Option<(u64, usize)> {
+        let (head, length) = self.test_logging.next()?;
+        self.test_logging.send(port.memory, &mut text[..length]);
+        // What was just sent can be taken: this is no peer's claim.
+        let _ = self.test_logging.taken(head.sequence);
+        Some((head.clock, length))
+    }
+}
+
+/// A buffer as logs want it (D70).
+fn log_buffer(buffer: u32, length: u32) -> Result<Span, Status> {
+    let span = Span::writable(buffer, length).early()?;
+    if !buffer.is_multiple_of(BUFFER_UNIT) {
+        return Err(Status::InvalidBufferAlignment);
+    }
+    if length == 0 || !length.is_multiple_of(BUFFER_UNIT) {
+        return Err(Status::InvalidBufferSize);
+    }
+    Ok(span)
 }

@@ -87,6 +87,16 @@ impl Span {
         self.address.wrapping_add(offset)
     }
 
+    /// The first `count` bytes, or all if there are fewer.
+    pub fn first(self, count: u32) -> Self {
+        Self { length: self.length.min(count), ..self }
+    }
+
+    /// `length` bytes from `offset` on; the caller knows that they are within the run.
+    pub fn part(self, offset: u32, length: u32) -> Self {
+        Self { address: self.at(offset), length }
+    }
+
     fn in_flash(self) -> bool {
         self.within(APPLICATION_FLASH_START, APPLICATION_FLASH_LENGTH)
     }

@@ -182,9 +182,9 @@ impl Mqtt {
             unsubscribe: Filters::IDLE,
             publishes: [Publish::IDLE; PUBLISHES],
             topics: Topics::new(),
-            acknowledgements: Queue::new(),
+            acknowledgements: Queue::new(0),
             incoming: Incoming::Nothing,
-            readable: Queue::new(),
+            readable: Queue::new(Readable::default()),
         }
     }
 

@@ -3,18 +3,23 @@
 //! Everybody who wants the link has a bit in the reasons; the link is wanted while any bit is set. The kernel's own
 //! bits are there from the start (N12, N13), the application's while it holds a handle (N14, N76).
 
-use crate::Kernel;
 use crate::handles::Chance;
-use crate::limits::{BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, NETWORK_HANDLES, UNREACHABLE_AFTER};
+use crate::limits::{
+    BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, CHECK_IN_DEFAULT, NETWORK_HANDLES, SECOND, UNREACHABLE_AFTER,
+};
 use crate::memory::{HandleVariable, Output, Phase as _, structure};
 use crate::notifications::Address;
 use crate::port::{LinkLoss, Port};
+use crate::{Boot, Kernel};
 use abi::Status;
 use abi::channel::ClosureReason;
 use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
-use abi::notifications::EventType;
+use abi::notifications::{EventType, SystemNotificationSource};
 use abi::power::WakeReason;
 use link::connection::ByeReason;
+use policy::Linger;
+
+mod policy;
 
 /// Where the connection to the cloud is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,14 @@ pub(crate) struct Network {
     carrier: bool,
     /// The status the application was told of last.
     announced: NetworkStatus,
+    /// Time between check-ins, microseconds.
+    check_in_every: u64,
+    /// How long the link outlives the last request for it, microseconds (D24).
+    grace: u64,
+    /// When the link was last open, or the start.
+    last_open: u64,
+    /// Until when the open link stays although nobody asks for it any more.
+    linger: Linger,
 }
 
 /// One request of the application's.
@@ -59,18 +72,32 @@ struct Held {
 }
 
 impl Network {
-    /// The network at the start of the device.
-    pub fn new(wake_reason: WakeReason, image: &[u8; 32]) -> Self {
+    /// The network before the start of the device.
+    pub const fn new() -> Self {
         Self {
             held: [None; NETWORK_HANDLES],
             ever_requested: false,
-            own: own_reasons(wake_reason, image),
+            own: NetworkReason::NOT_CONNECTING,
             link: Link::Down,
             failures: 0,
             out_of_reach_since: 0,
             carrier: false,
             announced: NetworkStatus::Connecting,
+            check_in_every: CHECK_IN_DEFAULT,
+            grace: 0,
+            last_open: 0,
+            linger: Linger::No,
         }
+    }
+
+    /// The device starts: what the kernel itself wants of the cloud, and the bundle's policy.
+    pub fn start(&mut self, boot: &Boot) {
+        self.own = own_reasons(boot.wake_reason, &boot.image);
+        self.grace = u64::from(boot.policy.connection_grace_time_sec) * SECOND;
+        self.check_in_every = match boot.policy.minimum_check_in_time_sec {
+            0 => CHECK_IN_DEFAULT,
+            seconds => u64::from(seconds) * SECOND,
+        };
     }
 
     /// Whether the link may be used by everybody.
@@ -99,12 +126,30 @@ impl Network {
         self.is_wanted(clock_is_set) && !matches!(self.link, Link::Pause { .. } | Link::Closing { .. })
     }
 
+    /// Whether a connection stands or is being made.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.link, Link::Down | Link::Pause { .. })
+    }
+
+    /// Whether the port has said that an update is on its way.
+    pub fn is_fetching_update(&self) -> bool {
+        self.owns(NetworkReason::FETCHING_UPDATE)
+    }
+
+    fn owns(&self, reason: NetworkReason) -> bool {
+        self.own.without(reason) != self.own
+    }
+
+    fn set_own(&mut self, reason: NetworkReason, set: bool) {
+        self.own = if set { self.own.with(reason) } else { self.own.without(reason) };
+    }
+
     /// When the network next changes by itself.
     pub fn next_wakeup(&self) -> Option<u64> {
         let pause = if let Link::Pause { until } = self.link { Some(until) } else { None };
         let unreachable = (self.carrier && !self.is_open() && self.announced == NetworkStatus::Connecting)
             .then(|| self.out_of_reach_since.saturating_add(UNREACHABLE_AFTER));
-        [pause, unreachable].into_iter().flatten().min()
+        [pause, unreachable, self.next_time()].into_iter().flatten().min()
     }
 
     fn count(&self) -> u32 {
@@ -122,7 +167,8 @@ impl Network {
     }
 
     fn is_wanted(&self, clock_is_set: bool) -> bool {
-        self.reasons(clock_is_set).without(NetworkReason::ENHANCE_CALM) != NetworkReason::NOT_CONNECTING
+        let reasons = self.reasons(clock_is_set).without(NetworkReason::ENHANCE_CALM);
+        reasons != NetworkReason::NOT_CONNECTING || self.linger != Linger::No
     }
 
     /// Whether the kernel is waiting out a pause after many failures (D23).
@@ -187,6 +233,7 @@ fn woken_for(wake_reason: WakeReason) -> NetworkReason {
         | WakeReason::MicrovisorWatchdog
         | WakeReason::MicrovisorOutOfMemory
         | WakeReason::MicrovisorError => NetworkReason::KERNEL_ERROR,
+        WakeReason::DeepSleepCheckIn => NetworkReason::MINIMUM_CHECK_IN_EXPIRED,
         _ => NetworkReason::NOT_CONNECTING,
     }
 }
@@ -237,6 +284,7 @@ impl Kernel {
         handle.zero(port.memory).early()?;
         *place = None;
         self.disconnect_channels_of(port, released);
+        self.network.begin_grace(port.now);
         self.settle_network(port);
         Ok(())
     }
@@ -289,6 +337,7 @@ impl Kernel {
         self.network.own = self.network.own.without(served);
         self.network.link = Link::Open;
         self.network.failures = 0;
+        self.network.begin_check_in(port.now);
         self.settle_network(port);
     }
 
@@ -305,8 +354,9 @@ impl Kernel {
         self.settle_network(port);
     }
 
-    /// Ends a pause that is over, and says what else has changed by time alone.
+    /// Ends a pause that is over, begins and ends check-ins, and says what else has changed by time alone.
     pub(crate) fn wake_network(&mut self, port: &mut Port<'_>) {
+        self.network.keep_time(port.now);
         if let Link::Pause { until } = self.network.link
             && until <= port.now
         {
@@ -328,6 +378,7 @@ impl Kernel {
         for held in self.network.held.into_iter().flatten() {
             self.notifications.post(port, held.to, EventType::NetworkStatusChanged);
         }
+        self.post_system_event(port, SystemNotificationSource::Network);
     }
 
     /// The application has one more handle: it owns the network, and hears at once if the link is up (D21).
@@ -336,7 +387,11 @@ impl Kernel {
             self.network.out_of_reach_since = port.now;
         }
         self.network.ever_requested = true;
-        self.network.announced = self.network.status(port.now, self.clock.is_set());
+        let status = self.network.status(port.now, self.clock.is_set());
+        if core::mem::replace(&mut self.network.announced, status) != status {
+            // To the requester this is where it begins; whoever watches the network sees it change.
+            self.post_system_event(port, SystemNotificationSource::Network);
+        }
         if self.network.is_open() {
             self.notifications.post(port, to, EventType::NetworkStatusChanged);
         }
@@ -362,6 +417,8 @@ impl Kernel {
         }
         if self.network.is_open() {
             self.network.out_of_reach_since = port.now;
+            self.network.last_open = port.now;
+            self.network.stop_lingering();
         }
         self.network.link = Link::Closing { failed };
         self.logging.connection_lost();

@@ -1,7 +1,8 @@
 //! Notification centres: records in the application's buffer, an interrupt for each (D10, D11).
 
 use crate::Kernel;
-use crate::limits::{CENTRES, LAST_LINE, SECURE_LINES, SMALLEST_NOTIFICATION_BUFFER, WAITING_RECORDS};
+use crate::interrupts::usable_line;
+use crate::limits::{CENTRES, SMALLEST_NOTIFICATION_BUFFER, WAITING_RECORDS};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::port::Port;
 use crate::queue::Queue;
@@ -35,15 +36,22 @@ struct Centre {
 }
 
 /// A record whose line is still pending from the one before.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Waiting {
     centre: u32,
     record: Notification,
 }
 
 impl Notifications {
-    pub fn new() -> Self {
-        Self { centres: [None; CENTRES], waiting: Queue::new() }
+    pub const fn new() -> Self {
+        let record = Notification { microseconds: 0, event_type: 0, tag: 0 };
+        Self { centres: [None; CENTRES], waiting: Queue::new(Waiting { centre: 0, record }) }
+    }
+
+    /// The device or the application starts: there are none.
+    pub fn start(&mut self) {
+        self.centres.fill(None);
+        self.waiting.clear();
     }
 
     /// Posts an event: a record and a pend, now or when the line's earlier pend was taken (D11).
@@ -143,7 +151,7 @@ impl Kernel {
         if self.has_lent(buffer) {
             return Err(Status::BufferAlreadyInUse);
         }
-        let irq = self.usable_line(setup.irq)?;
+        let irq = self.free_line(setup.irq)?;
         let centres = &mut self.notifications.centres;
         let free =
             centres.iter_mut().find(|place| place.is_none()).ok_or(Status::TooManyNotificationBuffers)?;
@@ -183,11 +191,11 @@ impl Kernel {
     }
 
     /// The line as one a new centre may use (D15).
-    fn usable_line(&self, irq: u32) -> Result<u16, Status> {
-        let taken = self.notifications.centres().any(|centre| u32::from(centre.irq) == irq);
-        if irq > LAST_LINE || SECURE_LINES.contains(&irq) || taken {
+    fn free_line(&self, irq: u32) -> Result<u16, Status> {
+        let line = usable_line(irq)?;
+        if self.notifications.uses(line) || self.fast.has(irq) {
             return Err(Status::InvalidInterrupt);
         }
-        Ok(irq as u16)
+        Ok(line)
     }
 }

@@ -67,7 +67,7 @@ struct Outgoing {
 
 impl Outbox {
     pub fn new(span: Span) -> Self {
-        Self { ring: Ring::new(span), waiting: Queue::new(), begun: false }
+        Self { ring: Ring::new(span), waiting: Queue::new(Outgoing::default()), begun: false }
     }
 
     /// The buffer.
@@ -131,17 +131,39 @@ impl Outbox {
 
     /// Moves a fragment's body out of the ring; its bytes are free from now on (N58).
     pub fn take(&mut self, memory: &dyn Memory, body: &mut [u8], more: bool) {
-        if self.ring.read(memory, 0, body).is_err() {
-            // The item is promised to the link by length; its bytes were taken away by the application (D33).
-            body.fill(0);
-        }
-        let length = body.len() as u32;
-        self.ring.release(length);
+        let length = self.read_out(memory, body);
         self.begun = more;
         match self.waiting.front_mut() {
             Some(first) if more => first.left -= length,
             _ => self.waiting.drop_front(1),
         }
+    }
+
+    /// Puts bytes behind those in the ring, without making an item of them. The caller has checked that they fit.
+    pub fn append(&mut self, memory: &mut dyn Memory, bytes: Span) -> Result<(), MemoryFault> {
+        self.ring.copy_in(memory, self.ring.used(), bytes)?;
+        self.ring.grow(bytes.length());
+        Ok(())
+    }
+
+    /// Bytes that are no item and have not gone.
+    pub fn appended(&self) -> u32 {
+        self.ring.used()
+    }
+
+    /// Moves such bytes out of the ring.
+    pub fn take_appended(&mut self, memory: &dyn Memory, bytes: &mut [u8]) {
+        self.read_out(memory, bytes);
+    }
+
+    fn read_out(&mut self, memory: &dyn Memory, body: &mut [u8]) -> u32 {
+        if self.ring.read(memory, 0, body).is_err() {
+            // They are promised to the link by length; the bytes were taken away by the application (D33).
+            body.fill(0);
+        }
+        let length = body.len() as u32;
+        self.ring.release(length);
+        length
     }
 
     /// Forgets everything: the connection is gone.

@@ -1,6 +1,7 @@
 //! What a port lends the kernel for the length of one entry.
 
 use crate::memory::Memory;
+use abi::Status;
 
 /// Everything a port lends. The kernel keeps none of it: when an entry returns, it has forgotten the references.
 pub struct Port<'a> {
@@ -14,6 +15,13 @@ pub struct Port<'a> {
     pub hardware: &'a mut dyn Hardware,
 }
 
+impl Port<'_> {
+    /// `UNAVAILABLE` in a handler: for the calls whose documentation says so (D05).
+    pub(crate) fn not_in_handler(&self) -> Result<(), Status> {
+        if self.interrupts.in_handler() { Err(Status::Unavailable) } else { Ok(()) }
+    }
+}
+
 /// The interrupt controller. Lines are external interrupts, 0 to 125.
 pub trait Interrupts {
     /// Makes the line pending.
@@ -24,6 +32,23 @@ pub trait Interrupts {
     fn is_pending(&self, irq: u16) -> bool;
     /// Whether the application is in a handler (of any exception) as it makes this call.
     fn in_handler(&self) -> bool;
+    /// The part of the controller that makes lines fast. `None`: there is none, or the application is being stopped
+    /// because a handler hung or interrupts flooded; once it is started anew, they are there again. Unless a port says
+    /// otherwise, there is none.
+    fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
+        None
+    }
+}
+
+/// Lines whose handlers may pre-empt the hypervisor's own threads. A fast line stays the application's; only its urgency
+/// changes, and its enable bit is moved by the kernel alone: what the application writes there itself has no effect.
+pub trait FastLines {
+    /// Where the application's vector table is (VTOR).
+    fn vector_table(&self) -> u32;
+    /// Puts the line's priority above the hypervisor's threads, or back among the application's own.
+    fn set_fast(&mut self, irq: u16, fast: bool);
+    /// Enables or disables the line in the controller. A pend that is there stays.
+    fn set_enabled(&mut self, irq: u16, enabled: bool);
 }
 
 /// A clock of the application's half of the processor.
@@ -48,6 +73,59 @@ pub trait Hardware {
     /// Sets the register to (old AND NOT mask) XOR `xor` as far as the application may change it; false if it may not
     /// reach the register at all. The address is a multiple of 4.
     fn poke(&mut self, register: u32, mask: u32, xor: u32) -> bool;
+    /// Says whether the system LED may show the connection's state; false if the device has no such LED. Unless a port
+    /// says otherwise, it has none.
+    fn set_system_led(&mut self, _enabled: bool) -> bool {
+        false
+    }
+    /// The application's part of the external flash. Unless a port says otherwise, there is none.
+    fn external_flash(&mut self) -> Option<&mut dyn ExternalFlash> {
+        None
+    }
+    /// Where Wi-Fi settings are kept. Unless a port says otherwise, the device has no Wi-Fi.
+    fn wifi(&mut self) -> Option<&mut dyn Wifi> {
+        None
+    }
+}
+
+/// The application's part of the external NOR flash; addresses count from its start. The kernel keeps every access
+/// within [`ExternalFlash::size`].
+pub trait ExternalFlash {
+    /// The chip's JEDEC identification.
+    fn chip_id(&self) -> u32;
+    /// Bytes of the application's part, a multiple of [`SECTOR`](crate::limits::SECTOR).
+    fn size(&self) -> u32;
+    /// Fills `into` from `address` on.
+    fn read(&mut self, address: u32, into: &mut [u8]) -> Result<(), FlashFault>;
+    /// Programs bytes, all within one page of [`FLASH_PAGE`](crate::limits::FLASH_PAGE): each byte becomes (old AND new),
+    /// because programming turns ones to zeros and never back.
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashFault>;
+    /// Turns every bit of the sector that begins at `address` to one.
+    fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault>;
+}
+
+/// The chip did not do what it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlashFault;
+
+/// The stored Wi-Fi settings. They outlive the device's power.
+pub trait Wifi {
+    /// Stores settings in place of the old ones, for connections from now on; false if they could not be stored. The
+    /// name has 1 to 32 bytes, the password 0 (an open network) to 63.
+    fn store(&mut self, ssid: &[u8], password: &[u8]) -> bool;
+    /// Forgets the stored settings; the present connection stays. False if they could not be forgotten.
+    fn clear(&mut self) -> bool;
+    /// The stored settings, without the password; `None` if there are none.
+    fn stored(&self) -> Option<WifiNetwork<'_>>;
+}
+
+/// What may be told of stored Wi-Fi settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WifiNetwork<'a> {
+    /// The network's name, at most 32 bytes.
+    pub ssid: &'a [u8],
+    /// Whether a password is stored with it.
+    pub has_password: bool,
 }
 
 /// Why a connection ended or did not come to be, as far as the port can tell.

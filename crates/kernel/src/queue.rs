@@ -7,10 +7,10 @@ pub(crate) struct Queue<T, const N: usize> {
     len: usize,
 }
 
-impl<T: Copy + Default, const N: usize> Queue<T, N> {
-    /// An empty queue.
-    pub fn new() -> Self {
-        Self { items: [T::default(); N], first: 0, len: 0 }
+impl<T: Copy, const N: usize> Queue<T, N> {
+    /// An empty queue. Its places hold `blank` until they are used.
+    pub const fn new(blank: T) -> Self {
+        Self { items: [blank; N], first: 0, len: 0 }
     }
 
     /// How many wait.
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_queue_keeps_order_across_its_end_and_refuses_what_has_no_place() {
-        let mut queue = Queue::<u8, 3>::new();
+        let mut queue = Queue::<u8, 3>::new(0);
         assert!(queue.push(1) && queue.push(2) && queue.push(3));
         assert!(!queue.push(4));
         assert_eq!(queue.pop(), Some(1));

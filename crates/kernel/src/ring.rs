@@ -112,6 +112,12 @@ impl Ring {
         Ok(())
     }
 
+    /// The oldest bytes, as far as they lie in one piece.
+    pub fn oldest(&self) -> Span {
+        let (_, run) = self.run(0, self.used as usize);
+        self.span.part(self.first, run as u32)
+    }
+
     /// Where the byte at `offset` lies, and how many of `length` bytes lie there in one piece.
     fn run(&self, offset: u32, length: usize) -> (u32, usize) {
         let position = self.wrapped(offset);

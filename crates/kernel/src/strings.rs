@@ -24,6 +24,14 @@ impl StringOutput {
         if length <= self.room.length() { Ok(()) } else { Err(Status::InvalidBufferSize) }
     }
 
+    /// Writes the string, which fits, and its length.
+    pub fn put_bytes(&self, memory: &mut dyn Memory, bytes: &[u8]) -> Result<(), MemoryFault> {
+        if !bytes.is_empty() {
+            memory.write(self.room.address(), bytes)?;
+        }
+        self.length.put_u32(memory, bytes.len() as u32)
+    }
+
     /// Copies the string out of the ring, and its length.
     pub fn put(
         &self,

@@ -15,7 +15,7 @@ pub(crate) struct WallClock {
 }
 
 impl WallClock {
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self { set: None, ask_at: 0 }
     }
 

@@ -8,6 +8,7 @@ mod common;
 use abi::Call;
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};
+use abi::flash::ExternalFlashInfo;
 use abi::http::{HttpHeader, HttpRequest};
 use abi::memory::{APPLICATION_FLASH_START, APPLICATION_RAM_START};
 use abi::mqtt::{
@@ -15,18 +16,23 @@ use abi::mqtt::{
     MqttSubscribeResponse, MqttSubscription, MqttUnsubscribeRequest, MqttWill, TlsCredentials,
 };
 use abi::network::RequestNetworkParams;
-use abi::notifications::NotificationSetup;
+use abi::notifications::{NotificationSetup, OpenSystemNotificationParams};
+use abi::power::WakeReason;
 use abi::strings::{SizedString, SizedStringBuffer};
+use abi::wifi::{WifiConfig, WifiConfigOut};
+use common::board::SECTORS;
 use common::cloud::Said;
-use common::{DEVICE_ID, Machine, SECOND};
-use kernel::{Boot, Kernel, LinkLoss};
+use common::{Machine, REGISTER, SECOND, boot};
+use kernel::limits::SECTOR;
+use kernel::{Boot, Kernel, LinkLoss, Outcome as After, Policy};
 use link::config::{ConfigHead, FetchResult, KeyResult};
 use link::http::{HttpResult, ResponseHead};
 use link::kind::to_device;
-use link::mqtt::{FilterCodes, MessageHead, Outcome, Published, RequestState};
+use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Published, RequestState};
+use std::collections::HashSet;
 
 const SEEDS: u64 = 60;
-const STEPS: u32 = 1500;
+const STEPS: u32 = 2500;
 /// Where lent buffers lie: the upper half of RAM.
 const LENT: u32 = APPLICATION_RAM_START + 0x4_0000;
 
@@ -61,25 +67,25 @@ struct Chaos {
     lent: Vec<(u32, u32, u32)>,
     /// What the call at hand offers to lend.
     offered: Vec<(u32, u32)>,
-    /// Handles seen, however stale: of centres, of networks, of channels.
-    handles: [Vec<u32>; 3],
+    /// Handles seen, however stale, by kind.
+    handles: [Vec<u32>; KINDS as usize],
     free: u32,
 }
 
-/// Shows D01, D03, D33.
+/// Shows D01, D03, D06, D33, D81.
 #[test]
 fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
-    let mut opened = 0;
+    let mut accepted = HashSet::new();
     for seed in 1..=SEEDS {
         let boot = Boot {
-            device_id: *DEVICE_ID,
             seed: [seed as u8; 16],
-            wake_reason: abi::power::WakeReason::ColdBoot,
             image: [1; 32],
+            policy: Policy { minimum_check_in_time_sec: 90, connection_grace_time_sec: seed as u32 % 3 },
+            application_test: seed % 6 == 0,
+            ..boot()
         };
-        let mut machine = Machine::online();
+        let mut machine = Machine::with_vectors();
         machine.kernel = Kernel::new(&boot);
-        machine.connected = false;
         machine.connect();
         let mut chaos = Chaos {
             machine,
@@ -92,16 +98,17 @@ fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
         };
         chaos.machine.memory.written = Some(Vec::new());
         for step in 0..STEPS {
-            opened += u32::from(chaos.step());
+            accepted.extend(chaos.step());
             chaos.hold_to_account(seed, step);
         }
     }
-    assert!(opened > 10 * SEEDS as u32, "the applications must get somewhere to be worth watching: {opened}");
+    let missing: Vec<_> = Call::ALL.iter().filter(|call| !accepted.contains(call)).collect();
+    assert_eq!(missing, [] as [&Call; 0], "the applications must get somewhere to be worth watching");
 }
 
 impl Chaos {
-    /// Does something; whether a channel was opened by it.
-    fn step(&mut self) -> bool {
+    /// Does something; the call that was accepted, if it was one.
+    fn step(&mut self) -> Option<Call> {
         self.permitted.clear();
         self.offered.clear();
         self.free = APPLICATION_RAM_START;
@@ -113,7 +120,7 @@ impl Chaos {
             8 => self.cable(),
             _ => return self.call(),
         }
-        false
+        None
     }
 
     /// Every write since the last time must lie in what was passed with this call, or in what is lent.
@@ -127,19 +134,54 @@ impl Chaos {
         }
     }
 
-    fn call(&mut self) -> bool {
+    fn call(&mut self) -> Option<Call> {
         let call = if self.chance.one_in(2) { self.chance.of(&LIKELY) } else { self.chance.of(&Call::ALL) };
+        // Mostly not, or nothing would ever live for long.
+        let is_last = matches!(call, Call::Restart | Call::DeepSleep | Call::TestingComplete);
+        let call = if is_last && !self.chance.one_in(4) { Call::NoOp } else { call };
         let args = self.arguments(call);
         let named = if closes(call) { self.machine.memory.bytes_or_zero(args[0]) } else { 0 };
         let outcome = self.machine.branch(call.slot(), args);
-        let accepted = outcome == kernel::Outcome::Status(abi::Status::Okay);
+        let accepted = outcome == After::Status(abi::Status::Okay);
+        if matches!(outcome, After::Restart | After::DeepSleep { .. } | After::TestingComplete { .. }) {
+            self.start_anew();
+        }
         if accepted {
             self.keep_books(call, args, named);
         }
         if self.chance.one_in(4) {
             self.machine.pump();
         }
-        accepted && call == Call::OpenChannel
+        let is_refused = matches!(outcome, After::Status(status) if status != abi::Status::Okay);
+        if !is_refused {
+            self.hold_to_handles(call, args[0]);
+        }
+        (!is_refused).then_some(call)
+    }
+
+    /// An accepted call's handle is one that was given, and of the kind the call is for.
+    fn hold_to_handles(&self, call: Call, handle: u32) {
+        let takes = call.parameters().first().is_some_and(|first| first.type_name.ends_with("Handle"));
+        let kinds = match call {
+            Call::GetChannelClosureReason => &[OPAQUE, MQTT, HTTP, CONFIG][..],
+            Call::TempTriggerNotification => &[CENTRE],
+            Call::GetNetworkStatus => &[NETWORK],
+            _ if call.name().starts_with("mvMqtt") => &[MQTT],
+            _ if call.name().starts_with("mvExternalFlash") => &[FLASH],
+            _ if call.name().contains("Http") => &[HTTP],
+            _ if call.name().contains("Config") => &[CONFIG],
+            _ => &[OPAQUE],
+        };
+        let is_given = kinds.iter().any(|kind| self.handles[*kind].contains(&handle));
+        assert!(!takes || is_given, "{} took {handle:#x}", call.name());
+    }
+
+    /// The application starts anew; what it had lent is its own again.
+    fn start_anew(&mut self) {
+        let reason = self.chance.of(&WakeReason::ALL);
+        self.machine.enter(|kernel, port| kernel.application_restarted(port, reason));
+        self.lent.clear();
+        assert!(self.machine.nvic.fast.iter().all(|fast| !fast), "a line is fast for nobody");
     }
 
     /// What an accepted call lent or gave back.
@@ -147,11 +189,17 @@ impl Chaos {
         let owner = match call {
             Call::SetupNotifications => self.keep_handle(CENTRE, args[1]),
             Call::RequestNetwork => self.keep_handle(NETWORK, args[1]),
-            Call::OpenChannel => self.keep_handle(CHANNEL, args[1]),
+            Call::OpenChannel => {
+                let channel_type = self.machine.memory.bytes_or_zero(args[0] + 32);
+                self.keep_handle(CHANNEL + channel_type as usize, args[1])
+            }
+            Call::OpenSystemNotification => self.keep_handle(SYSTEM, args[1]),
+            Call::ExternalFlashOpen => self.keep_handle(FLASH, args[0]),
             Call::ServerLoggingInit => LOG,
+            Call::TestLoggingInit => TEST_LOG,
             _ => 0,
         };
-        if closes(call) || owner == LOG {
+        if closes(call) || owner == LOG || owner == TEST_LOG {
             self.lent.retain(|lent| lent.0 != closed && lent.0 != owner);
         }
         self.lent.extend(self.offered.iter().map(|&(at, size)| (owner, at, size)));
@@ -166,11 +214,8 @@ impl Chaos {
     // ---- arguments ----
 
     fn arguments(&mut self, call: Call) -> [u32; 4] {
-        let handle = self.handle(match call {
-            Call::RequestNetwork | Call::CloseNotifications | Call::TempTriggerNotification => CENTRE,
-            Call::ReleaseNetwork | Call::GetNetworkStatus => NETWORK,
-            _ => CHANNEL,
-        });
+        let kind = self.kind(call);
+        let handle = self.handle(kind);
         match call {
             Call::SetupNotifications => {
                 let (buffer, buffer_size) = self.lend(16);
@@ -182,9 +227,17 @@ impl Chaos {
                     RequestNetworkParams { version: 1, notification_handle: handle, notification_tag: 5 };
                 [self.input(&params.to_bytes()), self.output(4), 0, 0]
             }
-            Call::CloseNotifications | Call::ReleaseNetwork | Call::CloseChannel => {
+            Call::OpenSystemNotification => {
+                let params = OpenSystemNotificationParams {
+                    notification_handle: handle,
+                    notification_tag: 6,
+                    notification_source: self.chance.below(3),
+                };
+                [self.input(&params.to_bytes()), self.output(4), 0, 0]
+            }
+            _ if closes(call) => {
                 // Mostly not, or nothing would ever live for long.
-                let often = if call == Call::CloseChannel { 1 } else { 12 };
+                let often = if call == Call::CloseChannel { 2 } else { 12 };
                 let handle = if self.chance.one_in(often) { handle } else { 0 };
                 let at = self.input(&handle.to_le_bytes());
                 self.permitted.push((at, 4));
@@ -193,16 +246,67 @@ impl Chaos {
             Call::OpenChannel => [self.open_params(), self.output(4), 0, 0],
             Call::TempTriggerNotification => [handle, self.chance.word(), self.chance.word(), 0],
             Call::GetNetworkReasons => [self.output(4), self.output(4), 0, 0],
-            Call::ServerLoggingInit => {
+            Call::ServerLoggingInit | Call::TestLoggingInit => {
                 let (buffer, size) = self.lend(512);
                 [buffer, size, 0, 0]
             }
-            Call::ServerLog => [self.string().data, self.chance.below(1200), 0, 0],
+            Call::ServerLog | Call::TestLog => [self.string().data, self.chance.below(1200), 0, 0],
             Call::GetDeviceId => [self.output(34), self.chance.of(&[34, 34, 33, u32::MAX]), 0, 0],
             Call::GetMicroseconds | Call::GetWallTime => [self.output(8), 0, 0, 0],
-            Call::PeriphPeek32 => [self.chance.word(), self.output(4), 0, 0],
+            Call::PeriphPeek32 => [self.register(), self.output(4), 0, 0],
+            Call::PeriphPoke32 => [self.register(), self.chance.word(), self.chance.word(), 0],
+            Call::ExternalFlashOpen => [self.output(4), 0, 0, 0],
+            _ => self.device_arguments(call, handle),
+        }
+    }
+
+    /// For the calls about the device itself.
+    fn device_arguments(&mut self, call: Call, handle: u32) -> [u32; 4] {
+        match call {
+            Call::SetFastInterrupt
+            | Call::ClearFastInterrupt
+            | Call::EnableFastInterrupt
+            | Call::DisableFastInterrupt => [self.chance.of(&[0, 1, 2, 45, 46, 47, 126, u32::MAX]), 0, 0, 0],
+            Call::Restart | Call::DeepSleep | Call::PowerSave | Call::SystemLedEnable => {
+                [self.chance.below(3), 0, 0, 0]
+            }
+            Call::ExternalFlashGetInfo => {
+                let at = self.input(&ExternalFlashInfo { version: 1, ..Default::default() }.to_bytes());
+                self.permitted.push((at, 16));
+                [handle, at, 0, 0]
+            }
+            Call::ExternalFlashReadBlocking => {
+                let size = self.chance.of(&[0, 1, 50, 700, 5000]);
+                [handle, self.flash_address(), size, self.output(size)]
+            }
+            Call::ExternalFlashWriteBlocking => {
+                let data = self.string();
+                [handle, self.flash_address(), data.length, data.data]
+            }
+            Call::ExternalFlashEraseBlocking => {
+                [handle, self.flash_address(), self.chance.of(&[0, 1, SECTOR, 2 * SECTOR, u32::MAX]), 0]
+            }
+            Call::SetWifiConfig => [self.wifi_config(), 0, 0, 0],
+            Call::GetWifiConfig => {
+                let out =
+                    WifiConfigOut { version: 1, ssid: self.string_output(), has_encryption: self.output(1) };
+                [self.input(&out.to_bytes()), 0, 0, 0]
+            }
+            _ => self.channel_arguments(call, handle),
+        }
+    }
+
+    /// For the calls about channels, and those that need nothing special.
+    fn channel_arguments(&mut self, call: Call, handle: u32) -> [u32; 4] {
+        match call {
             Call::MqttAcknowledgeMessage => [handle, self.chance.below(5), 0, 0],
             Call::MqttRequestDisconnect => [if self.chance.one_in(4) { handle } else { 0 }, 0, 0, 0],
+            Call::WriteChannel | Call::WriteChannelStream => {
+                let data = self.string();
+                [handle, data.data, data.length, self.output(4)]
+            }
+            Call::ReadChannel => [handle, self.output(4), self.output(4), 0],
+            Call::ReadChannelComplete => [handle, self.chance.of(&[0, 1, 20, 512, u32::MAX]), 0, 0],
             Call::SendHttpRequest => [handle, self.http_request(), 0, 0],
             Call::ReadHttpResponseHeader | Call::ReadHttpResponseBody => {
                 let size = self.chance.of(&[0, 1, 50, 700]);
@@ -220,9 +324,29 @@ impl Chaos {
         }
     }
 
+    /// The kind of handle the call takes, or names a centre by.
+    fn kind(&mut self, call: Call) -> usize {
+        match call {
+            Call::RequestNetwork
+            | Call::CloseNotifications
+            | Call::TempTriggerNotification
+            | Call::OpenSystemNotification => CENTRE,
+            Call::CloseSystemNotification => SYSTEM,
+            _ if call.name().starts_with("mvExternalFlash") => FLASH,
+            _ if call.name().starts_with("mvMqtt") => MQTT,
+            _ if call.name().contains("Http") => HTTP,
+            _ if call.name().contains("Config") => CONFIG,
+            Call::CloseChannel | Call::GetChannelClosureReason => {
+                self.chance.of(&[OPAQUE, MQTT, HTTP, CONFIG])
+            }
+            Call::ReleaseNetwork | Call::GetNetworkStatus => NETWORK,
+            _ => OPAQUE,
+        }
+    }
+
     /// A handle of this kind, mostly one of the latest; now and then stale, of another kind, or none.
     fn handle(&mut self, kind: usize) -> u32 {
-        let kind = if self.chance.one_in(30) { self.chance.below(3) as usize } else { kind };
+        let kind = if self.chance.one_in(30) { self.chance.below(KINDS) as usize } else { kind };
         let all = self.handles[kind].clone();
         let latest = &all[all.len().saturating_sub(3)..];
         match latest {
@@ -310,7 +434,13 @@ impl Chaos {
     }
 
     fn open_params(&mut self) -> u32 {
-        let types = [ChannelType::Mqtt, ChannelType::Mqtt, ChannelType::ConfigFetch, ChannelType::Http];
+        let types = [
+            ChannelType::Mqtt,
+            ChannelType::Mqtt,
+            ChannelType::ConfigFetch,
+            ChannelType::Http,
+            ChannelType::OpaqueBytes,
+        ];
         let channel_type =
             if self.chance.one_in(20) { self.chance.below(6) } else { self.chance.of(&types).raw() };
         let (receive_buffer, receive_buffer_len) = self.lend(512);
@@ -328,6 +458,26 @@ impl Chaos {
             endpoint: SizedString::default(),
         };
         self.input(&params.to_bytes())
+    }
+
+    fn register(&mut self) -> u32 {
+        let word = self.chance.word();
+        self.chance.of(&[REGISTER, REGISTER + 1, word])
+    }
+
+    fn flash_address(&mut self) -> u32 {
+        let end = SECTORS * SECTOR;
+        self.chance.of(&[0, 1, SECTOR, SECTOR + 255, end - 1, end, u32::MAX, end - 2 * SECTOR])
+    }
+
+    fn wifi_config(&mut self) -> u32 {
+        let config = WifiConfig {
+            version: 1,
+            config_mode: self.chance.below(3) as u8,
+            wifi_ssid: self.string(),
+            wifi_password: self.string(),
+        };
+        self.input(&config.to_bytes())
     }
 
     fn config_request(&mut self) -> u32 {
@@ -480,6 +630,13 @@ impl Chaos {
         nvic.enabled[usize::from(irq)] ^= true;
         nvic.pending = [false; 126];
         nvic.in_handler = self.chance.one_in(8);
+        if self.chance.one_in(4) {
+            let (fetching, attached) = (self.chance.one_in(4), self.chance.one_in(4));
+            self.machine.enter(|kernel, port| kernel.fetching_update(port, fetching));
+            self.machine.enter(|kernel, port| kernel.debugger_attached(port, attached));
+            self.machine.enter(Kernel::update_downloaded);
+            self.machine.enter(|kernel, port| kernel.take_test_log(port, &mut [0; 1024]));
+        }
         if self.chance.one_in(2) {
             self.machine.enter(Kernel::wake);
         } else {
@@ -494,6 +651,9 @@ impl Chaos {
 
     fn cable(&mut self) {
         if !self.machine.connected {
+            if self.chance.one_in(2) {
+                return;
+            }
             self.machine.pass(61 * SECOND);
             if self.machine.kernel.wants_link() {
                 self.machine.connect();
@@ -525,7 +685,9 @@ impl Chaos {
                 let garbage: Vec<u8> = (0..8).map(|_| self.chance.word() as u8).collect();
                 self.machine.cloud().raw(&garbage);
             }
-            2..=30 => self.message(channel),
+            2..=26 => self.message(channel),
+            27..=30 => self.lost(channel),
+            31..=36 => self.data(channel),
             _ => {}
         }
         self.machine.pump();
@@ -552,6 +714,21 @@ impl Chaos {
             self.machine.pump();
             self.machine.cut();
         }
+    }
+
+    /// Notice of a message that was lost.
+    fn lost(&mut self, channel: u8) {
+        let mut head = [0; LostHead::MAX];
+        let lost = LostHead { reason: LostReason::ReceiveBufferTooSmall, message_len: 9000 };
+        let length = lost.encode(&mut head);
+        self.machine.cloud().try_begin(channel, to_device::LOST, &head[..length], b"topic", 60, usize::MAX);
+    }
+
+    /// Opaque bytes, if there is room and the channel carries them.
+    fn data(&mut self, channel: u8) {
+        let bytes = vec![b'd'; self.chance.of(&[0, 1, 100, 512])];
+        let frames = if self.chance.one_in(10) { 1 } else { usize::MAX };
+        self.machine.cloud().try_begin(channel, to_device::DATA, &[], &bytes, 60, frames);
     }
 
     fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
@@ -609,17 +786,53 @@ impl Chaos {
 /// Kinds of handles.
 const CENTRE: usize = 0;
 const NETWORK: usize = 1;
-const CHANNEL: usize = 2;
+const SYSTEM: usize = 2;
+const FLASH: usize = 3;
+/// Channels, by their type.
+const CHANNEL: usize = 4;
+const OPAQUE: usize = CHANNEL + ChannelType::OpaqueBytes.raw() as usize;
+const MQTT: usize = CHANNEL + ChannelType::Mqtt.raw() as usize;
+const HTTP: usize = CHANNEL + ChannelType::Http.raw() as usize;
+const CONFIG: usize = CHANNEL + ChannelType::ConfigFetch.raw() as usize;
+const KINDS: u32 = 8;
 /// Stands for the log among the owners of lent memory.
 const LOG: u32 = 1;
+/// And the log of a factory test.
+const TEST_LOG: u32 = 2;
 
 /// Whether the call's argument is a variable with the handle of what it closes.
 fn closes(call: Call) -> bool {
-    matches!(call, Call::CloseNotifications | Call::ReleaseNetwork | Call::CloseChannel)
+    matches!(
+        call,
+        Call::CloseNotifications
+            | Call::ReleaseNetwork
+            | Call::CloseChannel
+            | Call::CloseSystemNotification
+            | Call::ExternalFlashClose
+    )
 }
 
 /// The calls that bring an application somewhere.
-const LIKELY: [Call; 18] = [
+const LIKELY: [Call; 37] = [
+    Call::ReadHttpResponseData,
+    Call::ReadConfigResponseItem,
+    Call::PowerSave,
+    Call::DeepSleep,
+    Call::MqttRequestUnsubscribe,
+    Call::MqttReadUnsubscribeResponse,
+    Call::MqttRequestDisconnect,
+    Call::MqttReadDisconnectResponse,
+    Call::MqttReceiveLostMessageInfo,
+    Call::ExternalFlashOpen,
+    Call::ExternalFlashGetInfo,
+    Call::ExternalFlashReadBlocking,
+    Call::ExternalFlashWriteBlocking,
+    Call::ExternalFlashEraseBlocking,
+    Call::WriteChannel,
+    Call::WriteChannelStream,
+    Call::ReadChannel,
+    Call::ReadChannelComplete,
+    Call::ExternalFlashOpen,
     Call::SendHttpRequest,
     Call::ReadHttpResponseBody,
     Call::ReadHttpResponseHeader,

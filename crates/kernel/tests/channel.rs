@@ -201,14 +201,6 @@ fn a_channel_cannot_be_opened_while_the_link_has_no_number_for_it() {
     assert_eq!(closure(&mut machine, handle), 0, "the one before is well");
 }
 
-/// A type that cannot be opened yet says so, and only once everything else is right.
-#[test]
-fn opaque_bytes_are_not_available_yet() {
-    let (mut machine, setup) = Machine::ready();
-    let params = machine.params(&setup, ChannelType::OpaqueBytes, 512, 512);
-    assert_eq!(machine.try_open(&params), Status::Unavailable);
-}
-
 /// Shows N50, N51, N66, N67, N68, N71, N73, N74, D31.
 #[test]
 fn a_lost_link_notifies_every_channel_and_closes_none() {

@@ -8,7 +8,7 @@ use abi::notifications::EventType;
 use abi::power::WakeReason;
 use abi::{Call, Status};
 use common::cloud::Said;
-use common::{LINE, Machine, SECOND};
+use common::{LINE, Machine, SECOND, boot};
 use kernel::limits::NETWORK_HANDLES;
 use kernel::{Boot, Kernel, LinkLoss};
 use link::connection::ByeReason;
@@ -159,12 +159,7 @@ fn a_loss_told_twice_is_one_failure() {
 /// Shows N22.
 #[test]
 fn a_device_without_an_application_says_so() {
-    let boot = Boot {
-        device_id: *common::DEVICE_ID,
-        seed: [1; 16],
-        wake_reason: WakeReason::ColdBoot,
-        image: [0; 32],
-    };
+    let boot = Boot { image: [0; 32], ..boot() };
     let mut machine = Machine::new();
     machine.kernel = Kernel::new(&boot);
     assert_ne!(machine.reasons().0 & NetworkReason::NO_APPLICATION_CODE.raw(), 0);

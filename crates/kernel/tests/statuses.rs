@@ -1,5 +1,5 @@
-//! The table of calls and statuses: every error the interface documents for a call that is built is provoked here, or
-//! there stands why it cannot be.
+//! The table of calls and statuses: every error the interface documents is provoked here, or there stands why it cannot
+//! be.
 
 mod common;
 
@@ -11,64 +11,19 @@ use abi::mqtt::{
     MqttSubscription, MqttUnsubscribeRequest,
 };
 use abi::network::RequestNetworkParams;
-use abi::notifications::NotificationSetup;
+use abi::notifications::{NotificationSetup, OpenSystemNotificationParams};
 use abi::strings::SizedString;
+use abi::wifi::{WifiConfig, WifiConfigOut};
 use abi::{Call, Status};
-use common::{LINE, Machine, REGISTER};
+use common::board::Board;
+use common::{LINE, Machine, REGISTER, boot};
+use kernel::{Boot, NOT_YET, Outcome};
 use link::config::{FetchResult, KeyResult};
 
 /// No memory of the application's.
 const NOWHERE: u32 = 0x4000_0000;
 /// Readable, not writable.
 const FLASH: u32 = 0x0800_0000;
-
-/// The calls that are built.
-const BUILT: &[Call] = &[
-    Call::NoOp,
-    Call::SetupNotifications,
-    Call::CloseNotifications,
-    Call::TempTriggerNotification,
-    Call::RequestNetwork,
-    Call::ReleaseNetwork,
-    Call::GetNetworkStatus,
-    Call::GetNetworkReasons,
-    Call::OpenChannel,
-    Call::CloseChannel,
-    Call::GetChannelClosureReason,
-    Call::SendHttpRequest,
-    Call::ReadHttpResponseData,
-    Call::ReadHttpResponseHeader,
-    Call::ReadHttpResponseBody,
-    Call::SendConfigFetchRequest,
-    Call::ReadConfigFetchResponseData,
-    Call::ReadConfigResponseItem,
-    Call::MqttGetNextReadableDataType,
-    Call::MqttRequestConnect,
-    Call::MqttReadConnectResponse,
-    Call::MqttRequestSubscribe,
-    Call::MqttReadSubscribeResponse,
-    Call::MqttRequestUnsubscribe,
-    Call::MqttReadUnsubscribeResponse,
-    Call::MqttRequestPublish,
-    Call::MqttReadPublishResponse,
-    Call::MqttReceiveMessage,
-    Call::MqttReceiveLostMessageInfo,
-    Call::MqttAcknowledgeMessage,
-    Call::MqttRequestDisconnect,
-    Call::MqttReadDisconnectResponse,
-    Call::ServerLoggingInit,
-    Call::ServerLog,
-    Call::GetMicroseconds,
-    Call::GetWallTime,
-    Call::GetDeviceId,
-    Call::GetSysClk,
-    Call::GetHClk,
-    Call::GetPClk1,
-    Call::GetPClk2,
-    Call::PeriphPeek32,
-    Call::PeriphPoke32,
-    Call::GetWakeReason,
-];
 
 /// Documented errors that cannot come, and why.
 const IMPOSSIBLE: &[(Call, Status, &str)] = &[
@@ -92,13 +47,18 @@ const IMPOSSIBLE: &[(Call, Status, &str)] = &[
         Status::LateFault,
         "the response has no pointers, so every fault is an early one",
     ),
+    (
+        Call::ExternalFlashEraseBlocking,
+        Status::ParameterFault,
+        "the call takes no address of memory; the header's list is that of the read",
+    ),
 ];
 
 /// Shows D02, D05, D30, D45, M02, M09, N33, N45.
 #[test]
 fn every_documented_error_is_provoked_or_says_why_it_cannot_come() {
     let mut missing = Vec::new();
-    for &call in BUILT {
+    for &call in &Call::ALL {
         for &error in call.documented_errors() {
             let impossible = IMPOSSIBLE.iter().any(|row| (row.0, row.1) == (call, error));
             match provoke(call, error) {
@@ -115,7 +75,7 @@ fn every_documented_error_is_provoked_or_says_why_it_cannot_come() {
 }
 
 /// Statuses the header lists for no call, or not for this one, and where the decisions put them.
-/// Shows D30, D31, D44, D45, D61, D63.
+/// Shows D30, D31, D44, D45, D61, D63, D102, D106, D109, D110.
 #[test]
 fn undocumented_errors_come_where_the_decisions_put_them() {
     for (call, error) in [
@@ -140,6 +100,26 @@ fn undocumented_errors_come_where_the_decisions_put_them() {
         (Call::ReadHttpResponseHeader, Status::RequestUnsuccessful),
         (Call::ReadHttpResponseBody, Status::RequestUnsuccessful),
         (Call::PeriphPeek32, Status::ParameterFault),
+        (Call::ReadChannelComplete, Status::ParameterFault),
+        (Call::CloseSystemNotification, Status::ParameterFault),
+        (Call::SystemLedEnable, Status::ParameterFault),
+        (Call::TestLoggingInit, Status::BufferAlreadyInUse),
+        (Call::ExternalFlashClose, Status::ParameterFault),
+        (Call::ExternalFlashReadBlocking, Status::InternalError),
+        (Call::ExternalFlashWriteBlocking, Status::InternalError),
+        (Call::ExternalFlashEraseBlocking, Status::InternalError),
+        (Call::SetWifiConfig, Status::ParameterFault),
+        (Call::SetWifiConfig, Status::LateFault),
+        (Call::SetWifiConfig, Status::UnsupportedStructureVersion),
+        (Call::SetWifiConfig, Status::InputTooLong),
+        (Call::SetWifiConfig, Status::RequiredElementMissing),
+        (Call::SetWifiConfig, Status::Unavailable),
+        (Call::SetWifiConfig, Status::InternalError),
+        (Call::GetWifiConfig, Status::ParameterFault),
+        (Call::GetWifiConfig, Status::LateFault),
+        (Call::GetWifiConfig, Status::UnsupportedStructureVersion),
+        (Call::GetWifiConfig, Status::InvalidBufferSize),
+        (Call::GetWifiConfig, Status::Unavailable),
     ] {
         assert_eq!(provoke(call, error), Some(error), "{} {}", call.name(), error.name());
     }
@@ -148,7 +128,7 @@ fn undocumented_errors_come_where_the_decisions_put_them() {
 /// Shows D02.
 #[test]
 fn a_refused_call_writes_nothing_into_the_application() {
-    for &call in BUILT {
+    for &call in &Call::ALL {
         for &error in call.documented_errors() {
             // What the provoking call itself wrote is counted from the last entry into the kernel.
             if let Some((status, written)) = provoke_and_watch(call, error) {
@@ -156,6 +136,20 @@ fn a_refused_call_writes_nothing_into_the_application() {
                 assert_eq!(written, 0, "{} wrote although it answered {}", call.name(), error.name());
             }
         }
+    }
+}
+
+/// Of all calls exactly those the kernel names as not built say `UNAVAILABLE` on a device that has everything.
+#[test]
+fn the_calls_that_are_not_built_are_those_the_kernel_says() {
+    for &call in &Call::ALL {
+        let mut machine = Machine::booted(&Boot { application_test: true, ..boot() });
+        let (log, test_log) = (machine.buffer(512), machine.buffer(512));
+        machine.nvic.vectors = Some(0);
+        machine.ok(Call::ServerLoggingInit, &[log, 512]);
+        machine.ok(Call::TestLoggingInit, &[test_log, 512]);
+        let is_unavailable = machine.branch(call.slot(), [0; 4]) == Outcome::Status(Status::Unavailable);
+        assert_eq!(is_unavailable, NOT_YET.contains(&call), "{}", call.name());
     }
 }
 
@@ -191,6 +185,18 @@ fn situation(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         | Call::ReadHttpResponseHeader
         | Call::ReadHttpResponseBody => http(call, error),
         Call::ServerLoggingInit | Call::ServerLog => logging(call, error),
+        Call::WriteChannel | Call::WriteChannelStream | Call::ReadChannel | Call::ReadChannelComplete => {
+            opaque(call, error)
+        }
+        Call::OpenSystemNotification | Call::CloseSystemNotification => system(call, error),
+        Call::SetFastInterrupt
+        | Call::ClearFastInterrupt
+        | Call::EnableFastInterrupt
+        | Call::DisableFastInterrupt => fast(call, error),
+        Call::PowerSave | Call::DeepSleep | Call::Restart | Call::SystemLedEnable => power(call, error),
+        Call::SetWifiConfig | Call::GetWifiConfig => wifi(call, error),
+        Call::TestingComplete | Call::TestLoggingInit | Call::TestLog => factory(call, error),
+        _ if call.name().starts_with("mvExternalFlash") => flash(call, error),
         _ if call.name().starts_with("mvMqtt") => mqtt(call, error),
         _ => device(call, error),
     }
@@ -434,6 +440,163 @@ fn logging(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
             machine.pump();
             vec![message, 1]
         }
+        _ => return None,
+    };
+    Some((machine, args))
+}
+
+fn opaque(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let (mut machine, _, channel) = Machine::with_channel(ChannelType::OpaqueBytes);
+    let (data, result) = (machine.room(2000), machine.variable(0));
+    let args = |handle, data, length, result| match call {
+        Call::ReadChannel => vec![handle, result, result],
+        Call::ReadChannelComplete => vec![handle, 1],
+        _ => vec![handle, data, length, result],
+    };
+    let args = match error {
+        Status::InvalidHandle => args(0, data, 1, result),
+        Status::ParameterFault => args(channel, NOWHERE, 1, FLASH),
+        Status::LateFault => args(channel, data, 1, FLASH),
+        Status::InvalidBufferSize => args(channel, data, 1537, result),
+        Status::ChannelClosed => {
+            machine.cut();
+            args(channel, data, 1, result)
+        }
+        _ => return None,
+    };
+    Some((machine, args))
+}
+
+fn system(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let mut machine = Machine::new();
+    let handle = machine.variable(0);
+    let params = machine.put(&OpenSystemNotificationParams::default().to_bytes());
+    let args = match (call, error) {
+        (_, Status::Unavailable) => {
+            machine.nvic.in_handler = true;
+            vec![params, handle]
+        }
+        (Call::OpenSystemNotification, Status::ParameterFault) => vec![params, FLASH],
+        (Call::OpenSystemNotification, Status::InvalidHandle) => vec![params, handle],
+        (Call::CloseSystemNotification, Status::ParameterFault) => vec![FLASH],
+        (Call::CloseSystemNotification, Status::InvalidHandle) => vec![handle],
+        _ => return None,
+    };
+    Some((machine, args))
+}
+
+fn fast(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let mut machine = Machine::with_vectors();
+    if call != Call::SetFastInterrupt {
+        machine.ok(Call::SetFastInterrupt, &[45]);
+    }
+    match error {
+        Status::InvalidInterrupt => return Some((machine, vec![27])),
+        Status::InvalidVector => machine.nvic.vectors = Some(0x0c00_0000),
+        Status::Unavailable => machine.nvic.vectors = None,
+        _ => return None,
+    }
+    Some((machine, vec![45]))
+}
+
+fn power(_call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let mut machine = Machine::new();
+    match error {
+        Status::Unavailable => machine.nvic.in_handler = true,
+        Status::ParameterFault => return Some((machine, vec![99])),
+        Status::MicrovisorBusy => machine.enter(|kernel, port| kernel.fetching_update(port, true)),
+        _ => return None,
+    }
+    Some((machine, vec![0]))
+}
+
+fn flash(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let mut machine = Machine::new();
+    let variable = machine.variable(0);
+    machine.ok(Call::ExternalFlashOpen, &[variable]);
+    let handle = machine.u32(variable);
+    let buffer = machine.room(4096);
+    let access = |handle, address, length, buffer| match call {
+        Call::ExternalFlashGetInfo => vec![handle, buffer],
+        _ => vec![handle, address, length, buffer],
+    };
+    let args = match (call, error) {
+        (_, Status::Unavailable) => {
+            machine.nvic.in_handler = true;
+            vec![variable, 0, 0, 0]
+        }
+        (Call::ExternalFlashOpen, Status::TooManyChannels) => {
+            for _ in 1..32 {
+                let another = machine.variable(0);
+                machine.ok(call, &[another]);
+            }
+            vec![machine.variable(0)]
+        }
+        (Call::ExternalFlashOpen | Call::ExternalFlashClose, Status::ParameterFault) => vec![FLASH],
+        (Call::ExternalFlashClose, Status::InvalidHandle) => vec![machine.variable(handle ^ 1)],
+        (Call::ExternalFlashEraseBlocking, Status::ParameterFault) => return None,
+        (_, Status::ParameterFault) => access(handle, 0, 4096, NOWHERE),
+        (_, Status::InvalidHandle) => access(handle ^ 1, 0, 4096, buffer),
+        (_, Status::AddressOutOfRange) => access(handle, u32::MAX - 4095, 4096, buffer),
+        (_, Status::InvalidBufferAlignment) => access(handle, 0, 100, buffer),
+        (_, Status::UnsupportedStructureVersion) => access(handle, 0, 0, machine.room(16)),
+        (_, Status::InternalError) => {
+            machine.board.nor().broken = true;
+            access(handle, 0, 4096, buffer)
+        }
+        _ => return None,
+    };
+    Some((machine, args))
+}
+
+fn wifi(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let mut machine = Machine::new();
+    let mut set = WifiConfig {
+        version: 1,
+        config_mode: 0,
+        wifi_ssid: machine.string(b"home"),
+        wifi_password: machine.string(b""),
+    };
+    let mut get = WifiConfigOut { version: 1, ssid: machine.string_room(3), has_encryption: machine.room(1) };
+    let good = machine.put(&set.to_bytes());
+    machine.ok(Call::SetWifiConfig, &[good]);
+    match error {
+        Status::ParameterFault => return Some((machine, vec![NOWHERE])),
+        Status::LateFault => (set.wifi_ssid.data, get.has_encryption) = (NOWHERE, FLASH),
+        Status::UnsupportedStructureVersion => (set.version, get.version) = (3, 3),
+        Status::InputTooLong => set.wifi_ssid.length = 33,
+        Status::RequiredElementMissing => set.wifi_ssid.length = 0,
+        Status::Unavailable => machine.board = Board::bare(),
+        Status::InternalError => machine.board.wifi.as_mut().expect("a board with Wi-Fi").broken = true,
+        Status::InvalidBufferSize => {}
+        _ => return None,
+    }
+    let params = if call == Call::SetWifiConfig { set.to_bytes().to_vec() } else { get.to_bytes().to_vec() };
+    let params = machine.put(&params);
+    Some((machine, vec![params]))
+}
+
+fn factory(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+    let mut machine = Machine::booted(&Boot { application_test: error != Status::Unavailable, ..boot() });
+    let buffer = machine.buffer(512);
+    let message = machine.string(&[b'm'; 2000]).data;
+    if call == Call::TestLog && error != Status::Unavailable {
+        machine.ok(Call::TestLoggingInit, &[buffer, 512]);
+    }
+    let args = match (call, error) {
+        (Call::TestingComplete, Status::Unavailable) => vec![0],
+        (Call::TestLoggingInit, Status::Unavailable) => vec![buffer, 512],
+        (Call::TestLoggingInit, Status::ParameterFault) => vec![FLASH, 512],
+        (Call::TestLoggingInit, Status::InvalidBufferAlignment) => vec![buffer + 1, 512],
+        (Call::TestLoggingInit, Status::InvalidBufferSize) => vec![buffer, 0],
+        (Call::TestLoggingInit, Status::BufferAlreadyInUse) => {
+            machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+            vec![buffer, 512]
+        }
+        (Call::TestLog, Status::Unavailable) => vec![message, 1],
+        (Call::TestLog, Status::ParameterFault) => vec![NOWHERE, 1],
+        (Call::TestLog, Status::InvalidBufferSize) => vec![message, 513],
+        (Call::TestLog, Status::LogMessageTooLong) => vec![message, 1025],
         _ => return None,
     };
     Some((machine, args))

@@ -141,6 +141,15 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::Serial { port, bytes } => {
             device(format!("serial port {port}: {}", String::from_utf8_lossy(bytes)))
         }
+        E::SystemLed { enabled } => {
+            device(format!("application turns the system LED {}", if *enabled { "on" } else { "off" }))
+        }
+        E::SleepsDeeply { wakes_in_ms } => device(format!("deep sleep, for {wakes_in_ms} ms at most")),
+        E::RestartRequested { restart_in_ms } => {
+            device(format!("application asked to start again; it does in {restart_in_ms} ms"))
+        }
+        E::TestLog { text } => (Source::App, String::from_utf8_lossy(text).into()),
+        E::TestingComplete { status } => device(format!("factory test is over, status {status}")),
         E::UnknownRegister { address } => {
             device(format!("application uses register {address:#010x}, which is not modelled and reads zero"))
         }
@@ -187,6 +196,11 @@ mod tests {
             (DeviceEvent::LinkUp, (Source::Link, "up")),
             (DeviceEvent::LinkDown { cause: "refused".into() }, (Source::Link, "down: refused")),
             (DeviceEvent::Led { on: true }, (Source::Device, "LED on")),
+            (
+                DeviceEvent::SystemLed { enabled: false },
+                (Source::Device, "application turns the system LED off"),
+            ),
+            (DeviceEvent::SleepsDeeply { wakes_in_ms: 5 }, (Source::Device, "deep sleep, for 5 ms at most")),
             (
                 DeviceEvent::Started { reason: WakeReason::ColdBoot },
                 (Source::Device, "application starts: power on"),

@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 use link::connection::{ByeReason, Hello};
 use link::mqtt::RequestState;
 
+mod http;
+
+pub use http::{ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+
 /// How a relay is to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -42,10 +46,6 @@ pub struct ConnectionId(pub u32);
 /// Names a lookup of one relay. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupId(pub u32);
-
-/// Names an HTTP exchange of one relay. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ExchangeId(pub u32);
 
 /// Something happened.
 #[derive(Debug)]
@@ -176,64 +176,6 @@ impl ConnectFailure {
     }
 }
 
-/// What became of an HTTP exchange.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HttpOutcome {
-    /// The server answered.
-    Response(HttpResponse),
-    /// The server's answer has more headers or bytes than there is room for.
-    TooLarge,
-    /// There is no answer.
-    Failed(HttpFailure),
-}
-
-/// A server's answer, whatever its status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HttpResponse {
-    /// 200 to 999.
-    pub status: u16,
-    /// Names and values in the server's order.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body without any transfer coding.
-    pub body: Vec<u8>,
-}
-
-impl HttpResponse {
-    /// Bytes it takes of [`HttpRequest::room`]: each header as `name: value`, and the body.
-    pub fn length(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + ": ".len() + value.len());
-        headers.sum::<usize>() + self.body.len()
-    }
-}
-
-/// Why an HTTP request has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpFailure {
-    /// The URL is none, or names no host, or carries credentials.
-    InvalidUrl,
-    /// There was no connection to the server.
-    Connection(ConnectFailure),
-    /// The answer was not there when the time was over.
-    TimedOut,
-    /// The connection ended before the answer did.
-    Broken,
-    /// What came is not HTTP.
-    NotHttp,
-}
-
-impl HttpFailure {
-    /// The cause for people.
-    pub const fn why(self) -> &'static str {
-        match self {
-            Self::InvalidUrl => "the URL cannot be used",
-            Self::Connection(cause) => cause.why(),
-            Self::TimedOut => "the response did not come in time",
-            Self::Broken => "the connection ended before the response was complete",
-            Self::NotHttp => "what the server sent is not HTTP",
-        }
-    }
-}
-
 /// What a lookup found, in the order of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookedUp {
@@ -353,30 +295,6 @@ pub struct TlsOptions {
     pub chain: Vec<Vec<u8>>,
     /// The client's key, PKCS#8.
     pub key: Vec<u8>,
-}
-
-/// An HTTP request that may be carried, as far as it can be judged without the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpRequest {
-    /// One of the seven.
-    pub method: &'static str,
-    /// It begins with `https:`; nothing else is known of it.
-    pub url: String,
-    /// At most 32 names and values, none of a connection, well-formed, in the application's order.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body; empty for none.
-    pub body: Vec<u8>,
-    /// Milliseconds from now to the last byte of the response.
-    pub timeout_ms: u32,
-    /// Bytes the response may have ([`HttpResponse::length`]); nothing beyond need be read.
-    pub room: u32,
-}
-
-impl HttpRequest {
-    fn bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.url.len() + headers + self.body.len()
-    }
 }
 
 /// One key of a lookup.

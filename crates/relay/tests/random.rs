@@ -12,9 +12,9 @@ use link::connection::ByeReason;
 use link::device::Answer;
 use link::kind::to_cloud;
 use link::mqtt::RequestState;
-use relay::{ConnectFailure, Input, Settings, Value};
+use relay::{ConnectFailure, HttpFailure, HttpOutcome, HttpResponse, Input, Settings, Value};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 100;
 const STEPS: usize = 250;
 /// Bytes one channel may make the relay hold here, where a packet has at most 9000.
 const HELD: usize = 256 * 1024;
@@ -46,7 +46,8 @@ impl Chance {
 )]
 #[derive(Debug, Default)]
 struct Owed {
-    is_config: bool,
+    /// The request of a channel that carries only one.
+    once: Option<u8>,
     connects: usize,
     was_connected: bool,
     version5: bool,
@@ -54,8 +55,8 @@ struct Owed {
     subscribe: bool,
     unsubscribe: bool,
     disconnect: bool,
-    fetch: bool,
-    has_fetched: bool,
+    answer: bool,
+    has_asked: bool,
     has_ended: bool,
 }
 
@@ -63,7 +64,7 @@ impl Owed {
     fn is_nothing(&self) -> bool {
         self.connects == 0
             && self.publishes.is_empty()
-            && !(self.subscribe || self.unsubscribe || self.disconnect || self.fetch)
+            && !(self.subscribe || self.unsubscribe || self.disconnect || self.answer)
     }
 
     fn answered(&mut self, answer: &Answer) {
@@ -138,12 +139,15 @@ impl World {
 
     fn open(&mut self) {
         if self.channels.len() < 4 {
-            let is_config = self.chance.one_in(6);
-            let kind = if is_config { ChannelType::ConfigFetch } else { ChannelType::Mqtt };
+            let (once, kind) = match self.chance.below(12) {
+                0 => (Some(to_cloud::CONFIG_FETCH), ChannelType::ConfigFetch),
+                1 => (Some(to_cloud::HTTP_REQUEST), ChannelType::Http),
+                _ => (None, ChannelType::Mqtt),
+            };
             let ring = self.chance.pick(&[512, 1536, 8192, 65_536]);
             let channel = self.rig.open_channel(kind, ring);
             self.rig.forget(channel);
-            self.channels.insert(channel, Owed { is_config, ..Owed::default() });
+            self.channels.insert(channel, Owed { once, ..Owed::default() });
         }
     }
 
@@ -172,7 +176,9 @@ impl World {
             to_cloud::SUBSCRIBE => owed.subscribe = true,
             to_cloud::UNSUBSCRIBE => owed.unsubscribe = true,
             to_cloud::DISCONNECT => owed.disconnect = true,
-            to_cloud::CONFIG_FETCH => (owed.fetch, owed.has_fetched) = (true, true),
+            to_cloud::CONFIG_FETCH | to_cloud::HTTP_REQUEST => {
+                (owed.answer, owed.has_asked) = (true, true);
+            }
             _ => {}
         }
         self.rig.send(channel, kind, &body);
@@ -182,9 +188,16 @@ impl World {
     fn choose(&mut self, channel: u8) -> Option<(u8, Vec<u8>)> {
         let chance = &mut self.chance;
         let owed = self.channels.get_mut(&channel)?;
-        if owed.is_config {
-            let body = [vec![chance.below(4) as u8], str("key")].concat();
-            return (!owed.has_fetched).then_some((to_cloud::CONFIG_FETCH, body));
+        if let Some(kind) = owed.once {
+            let body = match kind {
+                to_cloud::CONFIG_FETCH => [vec![chance.below(4) as u8], str("key")].concat(),
+                // 5 s, or 0.
+                _ => {
+                    [str("GET"), str("https://x"), chance.pick(&[&[0x88, 0x27][..], &[0]]).to_vec(), vec![0]]
+                        .concat()
+                }
+            };
+            return (!owed.has_asked).then_some((kind, body));
         }
         if !owed.was_connected && !chance.one_in(8) {
             owed.version5 = chance.one_in(2);
@@ -313,9 +326,19 @@ impl World {
     }
 
     fn look_up(&mut self) {
-        let Some((lookup, _)) = self.rig.lookups.pop() else { return };
         let value = self.chance.pick(&[0, 100, 5000]);
-        self.rig.looked_up(lookup, vec![Value::Found(vec![1; value])]);
+        if let Some((lookup, _)) = self.rig.lookups.pop() {
+            return self.rig.looked_up(lookup, vec![Value::Found(vec![1; value])]);
+        }
+        let Some((exchange, _)) = self.rig.exchanges.pop() else { return };
+        let headers = vec![("name".into(), vec![b'x'; value / 2])];
+        let response = HttpResponse { status: 200, headers, body: vec![b'x'; value / 2] };
+        let outcome = match self.chance.below(4) {
+            0 => HttpOutcome::Failed(HttpFailure::Broken),
+            1 => HttpOutcome::TooLarge,
+            _ => HttpOutcome::Response(response),
+        };
+        self.rig.http(exchange, outcome);
     }
 
     fn pass(&mut self) {
@@ -333,8 +356,8 @@ impl World {
                     self.answers += usize::from(is_completed(&answer));
                     self.channels.get_mut(&channel).unwrap().answered(&answer);
                 }
-                Told::Config { channel, .. } => {
-                    assert!(std::mem::take(&mut self.channels.get_mut(&channel).unwrap().fetch));
+                Told::Config { channel, .. } | Told::Http { channel, .. } => {
+                    assert!(std::mem::take(&mut self.channels.get_mut(&channel).unwrap().answer));
                 }
                 Told::Closed { channel, .. } => {
                     let owed = self.channels.remove(&channel).unwrap();
@@ -354,7 +377,7 @@ impl World {
     /// Everybody does what they owe: then nothing may be left.
     fn settle(&mut self) {
         (self.rig.reads, self.rig.writes) = (true, true);
-        while !self.rig.lookups.is_empty() {
+        while !(self.rig.lookups.is_empty() && self.rig.exchanges.is_empty()) {
             self.look_up();
         }
         for (connection, life) in std::iter::from_fn(|| self.wire()).take(100).collect::<Vec<_>>() {

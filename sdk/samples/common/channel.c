@@ -16,6 +16,7 @@ static MvChannelHandle handle;
 /* A new one for each channel, so that a late event of the last channel is not taken for one of this. */
 static volatile uint32_t tag;
 static volatile bool readable;
+static volatile bool writable;
 static volatile bool lost;
 
 void TIM8_BRK_IRQHandler(void);
@@ -32,6 +33,8 @@ static void listen(const struct MvNotification *event)
     }
     if (event->event_type == MV_EVENTTYPE_CHANNELDATAREADABLE) {
         readable = true;
+    } else if (event->event_type == MV_EVENTTYPE_CHANNELDATAWRITESPACE) {
+        writable = true;
     } else if (event->event_type == MV_EVENTTYPE_CHANNELNOTCONNECTED) {
         lost = true;
     }
@@ -48,6 +51,7 @@ bool channel_open(enum MvChannelType type)
 {
     tag++;
     readable = false;
+    writable = false;
     lost = false;
     const struct MvOpenChannelParams params = {
         .version = 1,
@@ -76,6 +80,13 @@ bool channel_take_readable(void)
 {
     bool was = readable;
     readable = false;
+    return was;
+}
+
+bool channel_take_writable(void)
+{
+    bool was = writable;
+    writable = false;
     return was;
 }
 

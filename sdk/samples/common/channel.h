@@ -23,6 +23,9 @@ MvChannelHandle channel_handle(void);
 /** Whether something became readable since the last time. */
 bool channel_take_readable(void);
 
+/** Whether room to write was announced since the last time: only for opaque bytes, after a write that did not fit. */
+bool channel_take_writable(void);
+
 /** Waits for something readable; false if the channel is lost or the time is over. */
 bool channel_wait_readable(uint32_t milliseconds);
 

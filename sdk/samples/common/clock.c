@@ -64,3 +64,10 @@ void clock_sleep(uint32_t milliseconds)
         clock_idle();
     }
 }
+
+void clock_rest(void)
+{
+    for (;;) {
+        clock_idle();
+    }
+}

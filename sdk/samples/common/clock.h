@@ -26,4 +26,7 @@ void clock_idle(void);
 /** Sleeps so many milliseconds. */
 void clock_sleep(uint32_t milliseconds);
 
+/** Sleeps for ever; interrupts go on being taken. */
+void clock_rest(void) __attribute__((noreturn));
+
 #endif

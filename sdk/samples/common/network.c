@@ -41,7 +41,7 @@ static bool request(void)
 
 void network_start(void)
 {
-    while (!log_success("mvSetupNotifications", centre_open(&centre, IRQ_TIM1_BRK, listen))) {
+    while (centre.handle == 0 && !log_success("mvSetupNotifications", centre_open(&centre, IRQ_TIM1_BRK, listen))) {
         clock_sleep(RETRY_MS);
     }
     while (!request()) {
@@ -84,6 +84,14 @@ void network_wait(void)
         clock_idle();
         network_watch();
     }
+}
+
+/* Without a handle nobody tells us the status any more. */
+void network_stop(void)
+{
+    log_success("mvReleaseNetwork", mvReleaseNetwork(&handle));
+    status = MV_NETWORKSTATUS_DELIBERATELYOFFLINE;
+    changed = false;
 }
 
 MvNetworkHandle network_handle(void)

@@ -14,6 +14,9 @@ void network_watch(void);
 /** Returns once the network is connected. */
 void network_wait(void);
 
+/** Gives the network up; it goes down when nobody else needs it. */
+void network_stop(void);
+
 /** The network handle that channels go over. */
 MvNetworkHandle network_handle(void);
 

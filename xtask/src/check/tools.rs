@@ -14,9 +14,11 @@ const INSTALL_LIMIT: Duration = Duration::from_mins(10);
 /// A program, and the Debian package that brings it.
 const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto", "mosquitto"),
+    ("mosquitto_passwd", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
+    ("script", "bsdutils"),
     ("gcc", "gcc"),
     ("g++", "g++"),
 ];

@@ -322,7 +322,7 @@ fn named(authority: &[u8]) -> TlsTarget {
 async fn a_broker_may_show_the_very_certificate_that_is_named_as_its_authority() {
     for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(rcgen::BasicConstraints::Unconstrained)] {
         for versions in [ALL_VERSIONS, OLD] {
-            let signed = self_signed(is_ca.clone(), |_| ());
+            let signed = self_signed(is_ca, |_| ());
             let authority = signed.certificate.clone();
             let port = Broker { signed, versions, clients: None }.serve().await;
             let answer = exchange(target("localhost", port, named(&authority))).await;
@@ -378,7 +378,7 @@ fn authorities_come_from_a_pem_file_or_the_fault_is_told() {
     let directory = tempfile::tempdir().expect("a folder");
     let path = directory.path().join("authorities.pem");
     let der = Authority::new().der;
-    let missing = read_authorities(&path).err().expect("no file").to_string();
+    let missing = read_authorities(&path).expect_err("no file").to_string();
     assert!(missing.contains("authorities.pem cannot be read"), "{missing}");
     std::fs::write(&path, "no certificate here\n").expect("written");
     assert!(matches!(read_authorities(&path), Err(AuthoritiesError::None(_))));

@@ -108,6 +108,7 @@ async fn serve(
     then: Then,
     tell: &mpsc::UnboundedSender<Vec<u8>>,
 ) -> std::io::Result<()> {
+    tcp.set_nodelay(true)?;
     let mut stream = acceptor.accept(tcp).await?;
     let mut asked = Vec::new();
     while !is_whole(&asked) {
@@ -181,6 +182,9 @@ async fn every_method_goes_out_and_a_body_only_when_there_is_one() {
         assert_eq!(answered(server.exchange(asking(method, url, 64)).await).status, 200);
         let asked = server.request().await;
         assert!(asked.starts_with(&format!("{method} / HTTP/1.1\r\n")), "{asked}");
+        // RFC 9110 section 8.6: a method that means something with content says that there is none.
+        let says_none = asked.ends_with("Content-Length: 0\r\n\r\n");
+        assert_eq!(says_none, matches!(method, "POST" | "PUT" | "PATCH"), "{asked}");
         let with = HttpRequest { body: b"x".to_vec(), ..asking(method, url, 64) };
         assert_eq!(answered(server.exchange(with).await).status, 200);
         assert!(server.request().await.ends_with("Content-Length: 1\r\n\r\nx"), "{method}");
@@ -269,7 +273,7 @@ async fn reading_stops_as_soon_as_it_cannot_fit() {
         &[&head, b"\r\nB: ", &long, b"\r\n\r\n"],
         &[&[&many[..], b"\r\n"].concat()],
         // A head without end.
-        &[&head, &long, &long, &long, &long, &long, &long, &long, &long, &long],
+        &[&head, &long, &long],
     ] {
         let server = Server::saying(pieces, Then::Hang).await;
         assert_eq!(server.exchange(get(1500)).await, HttpOutcome::TooLarge);

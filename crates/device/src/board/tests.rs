@@ -1,7 +1,7 @@
 use super::*;
 
 fn board() -> Board {
-    Board::new(Fittings { chance: Box::new(|| 7), unique: [9; 12], targets: Vec::new() })
+    Board::new(Fittings { chance: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }, Storage::default())
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Observer {
             match output {
                 Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
                 Output::Serial { port, byte } => self.note_character(port, byte),
+                Output::SystemLed { enabled } => self.note(DeviceEvent::SystemLed { enabled }),
                 Output::UnknownRegister { address } => self.note(DeviceEvent::UnknownRegister { address }),
             }
         }

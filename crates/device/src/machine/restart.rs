@@ -55,6 +55,15 @@ impl Restarts {
         pause
     }
 
+    /// The application asked at cycle `now` to be started again, which is at once unless it has started less than the
+    /// shortest pause ago. Answers the pause until then in milliseconds.
+    pub fn again(&mut self, now: u64, reason: WakeReason) -> u64 {
+        let earliest = self.started.saturating_add(self.policy.minimum_ms.saturating_mul(CYCLES_PER_MILLI));
+        let at = now.max(earliest);
+        self.resting = Some((at, reason));
+        (at - now).div_ceil(CYCLES_PER_MILLI)
+    }
+
     /// Whether the application waits to be started again.
     pub fn is_resting(&self) -> bool {
         self.resting.is_some()

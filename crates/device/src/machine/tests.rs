@@ -1,7 +1,9 @@
-use abi::Call;
+use abi::{Call, Status};
 
 use super::*;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
+
+mod provisions;
 
 /// A word of RAM the programs leave their results in; more follow.
 const RESULT: u32 = 0x2000_1000;
@@ -12,6 +14,7 @@ const GET_MICROSECONDS: u32 = 0x0C1F_E011;
 const GET_DEVICE_ID: u32 = 0x0C1F_E029;
 const GET_WAKE_REASON: u32 = 0x0C1F_E1F9;
 const PEEK: u32 = 0x0C1F_E0F1;
+const CLOSE_NOTIFICATIONS: u32 = 0x0C1F_E051;
 const SETUP_NOTIFICATIONS: u32 = 0x0C1F_E081;
 const TRIGGER_NOTIFICATION: u32 = 0x0C1F_E0E1;
 const UNASSIGNED: u32 = 0x0C1F_E0A1;
@@ -74,7 +77,7 @@ fn a_call_is_answered_in_r0_and_returns_to_its_caller() {
     let mut machine = machine(&calling(NO_OP, [1, 2, 3]));
     assert_eq!(ram(&machine, RESULT), 0);
     machine.cpu.write_memory(RESULT, &[0xFF; 4]);
-    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!(machine.run(1000), Ran::Idle);
     assert_eq!(ram(&machine, RESULT), 0, "MV_STATUS_OKAY");
 }
 
@@ -167,10 +170,39 @@ fn a_thousand_ticks_in_a_second_and_hardly_an_instruction() {
 #[test]
 fn no_tick_is_lost_by_a_long_run_without_time_passing() {
     let mut busy = ticking();
-    busy.replace_wfi();
+    busy.replace_wfi_with_count();
     let mut machine = machine(&busy);
     assert_eq!(machine.run(10 * MILLISECOND + 1000), Ran::Busy);
     assert_eq!(ram(&machine, RESULT), 10);
+}
+
+/// Instructions executed in a second of guest time with a tick each millisecond.
+fn cost_of_a_second(program: &Program) -> u64 {
+    let mut machine = machine(program);
+    run_until(&mut machine, 1000 * MILLISECOND + 1000);
+    assert_eq!(ram(&machine, RESULT), 1000, "every tick came");
+    machine.instructions()
+}
+
+#[test]
+fn an_application_that_spins_between_ticks_costs_hardly_more_than_one_that_waits() {
+    let waits = cost_of_a_second(&ticking());
+    let mut program = ticking();
+    program.replace_wfi_with_nop();
+    let spins = cost_of_a_second(&program);
+    let full = 1000 * MILLISECOND;
+    println!("waits {waits}, spins {spins}, of {full} instructions");
+    assert!(waits < full / 1000, "under a tenth of a percent: {waits}");
+    assert!(spins < full / 100, "under a percent: {spins}");
+}
+
+/// What no proof can shorten: a delay that counts is time that passes, and costs what it executes.
+#[test]
+fn an_application_that_counts_between_ticks_costs_what_it_executes() {
+    let mut program = ticking();
+    program.replace_wfi_with_count();
+    let counts = cost_of_a_second(&program);
+    assert!(counts >= 1000 * MILLISECOND, "{counts}");
 }
 
 /// A notification centre on TIM1_BRK with three records at [`RECORDS`], whose handler counts its runs; then three
@@ -347,7 +379,7 @@ fn the_secure_half_and_memory_beyond_the_applications_are_faults() {
 #[test]
 fn a_register_that_is_not_modelled_reads_zero_and_is_told() {
     let mut machine = machine(&reading(0x4004_0000));
-    assert_eq!(machine.run(1000), Ran::Busy);
+    assert_eq!(machine.run(1000), Ran::Idle);
     assert!(machine.take_events().contains(&DeviceEvent::UnknownRegister { address: 0x4004_0000 }));
 }
 
@@ -377,6 +409,38 @@ fn a_start_after_a_fault_knows_why() {
     );
 }
 
+/// Notes the time, closes the notification centre its last start made, makes a new one with the same buffer, and faults.
+fn relapsing() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, RESULT)).call(GET_MICROSECONDS);
+    program.add(mov32(0, CENTRE)).call(CLOSE_NOTIFICATIONS);
+    program.add(mov32(5, RESULT)).add(str_(0, 5, 8));
+    for (offset, value) in [(0x40, 41), (0x44, RECORDS), (0x48, 48)] {
+        program.add(mov32(1, value)).add(str_(1, 5, offset));
+    }
+    program.add(mov32(0, RESULT + 0x40)).add(mov32(1, CENTRE)).call(SETUP_NOTIFICATIONS);
+    program.add(mov32(5, RESULT)).add(str_(0, 5, 12));
+    program.add([0xDE00]); // udf
+    program
+}
+
+/// Handle of the centre that [`relapsing`] makes.
+const CENTRE: u32 = RESULT + 0x50;
+
+/// Shows D73, N09.
+#[test]
+fn a_start_after_a_fault_has_no_handles_but_time_goes_on() {
+    let mut machine = machine(&relapsing());
+    machine.run(1000);
+    let first = ram(&machine, CENTRE);
+    assert!(ram(&machine, RESULT) < 10 && first != 0);
+    run_until(&mut machine, 10 * MILLISECOND + 1000);
+    assert_eq!(ram(&machine, RESULT) / 1000, 10, "milliseconds since the device started");
+    assert_eq!(ram(&machine, RESULT + 8), Status::InvalidHandle.raw(), "closing the centre of before");
+    assert_eq!(ram(&machine, RESULT + 12), 0, "its buffer is free again");
+    assert_ne!(ram(&machine, CENTRE), first);
+}
+
 /// Shows D73.
 #[test]
 fn returning_from_the_reset_handler_is_a_fault() {
@@ -387,15 +451,50 @@ fn returning_from_the_reset_handler_is_a_fault() {
     assert_eq!(faults(&mut machine).len(), 1);
 }
 
+/// Shows D73.
 #[test]
-fn a_fault_in_the_fault_handler_is_a_fault_too() {
+fn a_hard_fault_stops_the_application_before_its_own_handler_does_anything() {
     let mut program = Program::new();
-    program.add(mov32(0, 0)).add(ldr(1, 0, 0));
+    program.add([0xDE00]); // udf
     program.handler(3);
-    program.add(mov32(0, 0)).add(ldr(1, 0, 0));
+    program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add([0x4770]); // leaves a mark and returns
     let mut machine = machine(&program);
     assert_eq!(machine.run(1000), Ran::Idle);
-    assert_eq!(faults(&mut machine).len(), 1);
+    assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (1, 0));
+}
+
+/// Shows D73.
+#[test]
+fn a_fault_is_told_with_its_place_though_there_is_no_handler() {
+    let mut program = Program::new();
+    program.add([0xBF00, 0xDE00]); // nop; udf; every vector is zero
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
+    assert_eq!((fault.kind, fault.pc), (FaultKind::Hard, testing::CODE + 2));
+}
+
+#[test]
+fn a_fault_handler_the_application_enabled_runs() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0xE000_ED24)).add(mov32(1, 1 << 18)).add(str_(1, 0, 0)); // SHCSR.USGFAULTENA
+    program.add([0xDE00]); // udf
+    program.handler(6);
+    program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add(b_self());
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (0, 1));
+}
+
+/// Shows D73.
+#[test]
+fn a_fault_where_no_handler_may_run_is_a_fault_too() {
+    let mut program = Program::new();
+    program.add([0xB671, 0xDE00]); // cpsid f; udf
+    let mut machine = machine(&program);
+    assert_eq!(machine.run(1000), Ran::Idle);
+    let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
+    assert_eq!((fault.kind, fault.pc), (FaultKind::Lockup, testing::CODE + 2));
 }
 
 #[test]

@@ -266,26 +266,63 @@ fn fragile() -> Program {
     program
 }
 
-/// Shows D73, N09, N18.
+/// Shows D73.
 #[test]
-fn an_application_that_starts_again_gets_a_new_connection() {
-    let authority = Authority::new();
+fn an_application_that_starts_again_keeps_its_connection() {
     let (tell, heard) = mpsc::channel();
-    let server = Server::start(&authority, ALPN, 2, move |mut peer| {
-        let _ = tell.send(hello(&mut peer));
-        let _ = peer.write_all(&WELCOME);
-        let _ = peer.flush();
-        let _ = peer.read_to_end(&mut Vec::new());
+    let bench = welcomed(&fragile(), move |mut peer| {
+        let mut rest = Vec::new();
+        let _ = peer.read_to_end(&mut rest);
+        let _ = tell.send(rest);
     });
-    let bench = Bench::start(&fragile(), &authority, server.address);
-    bench.expect(&DeviceEvent::LinkUp);
     bench.device.remote().send_serial(2, b"x".to_vec());
     bench.expect(&DeviceEvent::Started { reason: WakeReason::ApplicationCrash });
-    bench.expect(&DeviceEvent::LinkDown { cause: "the application starts again".into() });
+    bench.device.stop();
+    let rest = heard.recv_timeout(PATIENCE).expect("the connection's end");
+    assert_eq!(rest, [0x40, 0x02, 0x00], "BYE, done, and nothing before it");
+    let later: Vec<_> = bench.events.try_iter().collect();
+    assert!(!later.iter().any(|event| matches!(event, DeviceEvent::LinkConnecting)), "{later:?}");
+}
+
+/// A device whose cloud has welcomed it and then does `then`.
+fn welcomed(program: &Program, then: impl Fn(Peer) + Send + 'static) -> Bench {
+    let authority = Authority::new();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        hello(&mut peer);
+        let _ = peer.write_all(&WELCOME);
+        let _ = peer.flush();
+        then(peer);
+    });
+    let bench = Bench::start(program, &authority, server.address);
     bench.expect(&DeviceEvent::LinkUp);
-    let greetings: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a greeting")).collect();
-    assert_eq!((greetings[0][5], greetings[1][5]), (0, 8), "cold boot, then application crash");
-    assert_ne!(greetings[0][1..5], greetings[1][1..5], "each start has a number of its own");
+    bench
+}
+
+#[test]
+fn a_device_that_is_stopped_says_goodbye() {
+    for program in [idle(), spinning()] {
+        let (tell, heard) = mpsc::channel();
+        let bench = welcomed(&program, move |mut peer| {
+            let mut rest = Vec::new();
+            let clean = peer.read_to_end(&mut rest).is_ok();
+            let _ = tell.send((rest, clean));
+        });
+        bench.device.stop();
+        let (farewell, clean) = heard.recv_timeout(PATIENCE).expect("a farewell");
+        assert!(clean, "TLS was closed in good order");
+        assert_eq!(farewell, [0x40, 0x02, 0x00], "BYE, done, no text");
+    }
+}
+
+#[test]
+fn a_device_whose_cloud_is_deaf_stops_all_the_same() {
+    let (release, held) = mpsc::channel::<()>();
+    let bench = welcomed(&idle(), move |_peer| {
+        // Neither reads nor closes while the device stops.
+        let _ = held.recv();
+    });
+    bench.device.stop();
+    drop(release);
 }
 
 #[test]

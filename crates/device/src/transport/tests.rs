@@ -107,7 +107,7 @@ fn a_connection_closed_by_the_device_says_its_last_words() {
     let client = Client::new(&authority, &server.address);
     let connection = client.connected();
     assert!(connection.send(b"goodbye".to_vec()));
-    client.dialler.finish(connection);
+    client.dialler.finish(connection, Vec::new());
     assert_eq!(heard.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
 }
 
@@ -172,7 +172,7 @@ fn a_second_connection_resumes_the_first_ones_session() {
         // Tickets come with the cloud's first bytes.
         connection.send(b"x".to_vec());
         assert_eq!(client.next(&mut connection), News::Bytes(b"x".to_vec()));
-        client.dialler.finish(connection);
+        client.dialler.finish(connection, Vec::new());
         assert_eq!(server.served.recv_timeout(PATIENCE), Ok(expected));
     }
 }

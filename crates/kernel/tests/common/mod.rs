@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file is a crate of its own and uses its part")]
 
+pub mod board;
 pub mod cloud;
 pub mod memory;
 pub mod mqtt;
@@ -12,8 +13,9 @@ use abi::notifications::{Notification, NotificationSetup};
 use abi::power::WakeReason;
 use abi::strings::{SizedString, SizedStringBuffer};
 use abi::{Call, Status};
+use board::Board;
 use cloud::Cloud;
-use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Outcome, Port};
+use kernel::{Boot, FastLines, Interrupts, Kernel, LinkLoss, Outcome, Policy, Port};
 use memory::AppMemory;
 
 /// Microseconds in a second.
@@ -22,7 +24,7 @@ pub const DEVICE_ID: &[u8; 34] = b"UV00112233445566778899aabbccddeeff";
 /// A line vendor applications use for notifications: TIM1_BRK.
 pub const LINE: u16 = 41;
 /// One register the model has.
-pub const REGISTER: u32 = 0x4602_0c1c;
+pub const REGISTER: u32 = board::REGISTER;
 
 /// The interrupt controller.
 pub struct Nvic {
@@ -30,6 +32,35 @@ pub struct Nvic {
     pub pending: [bool; 126],
     pub pends: [u32; 126],
     pub in_handler: bool,
+    pub fast: [bool; 126],
+    /// Where the application's vector table is; `None` if there are no fast lines, or the application is being stopped.
+    pub vectors: Option<u32>,
+}
+
+impl Nvic {
+    fn new() -> Self {
+        Self {
+            enabled: [false; 126],
+            pending: [false; 126],
+            pends: [0; 126],
+            in_handler: false,
+            fast: [false; 126],
+            vectors: None,
+        }
+    }
+}
+
+impl FastLines for Nvic {
+    fn vector_table(&self) -> u32 {
+        self.vectors.expect("a controller with fast lines")
+    }
+    fn set_fast(&mut self, irq: u16, fast: bool) {
+        self.fast[usize::from(irq)] = fast;
+    }
+    fn set_enabled(&mut self, irq: u16, enabled: bool) {
+        assert!(self.fast[usize::from(irq)] || !enabled, "an ordinary line is the application's to enable");
+        self.enabled[usize::from(irq)] = enabled;
+    }
 }
 
 impl Interrupts for Nvic {
@@ -46,31 +77,20 @@ impl Interrupts for Nvic {
     fn in_handler(&self) -> bool {
         self.in_handler
     }
+    fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
+        if self.vectors.is_some() { Some(self) } else { None }
+    }
 }
 
-/// Clocks, and one register.
-pub struct Registers {
-    pub value: u32,
-}
-
-impl Hardware for Registers {
-    fn clock_hz(&self, clock: Clock) -> u32 {
-        match clock {
-            Clock::System => 1,
-            Clock::Ahb => 2,
-            Clock::Apb1 => 3,
-            Clock::Apb2 => 4,
-        }
-    }
-    fn peek(&mut self, register: u32) -> Option<u32> {
-        (register == REGISTER).then_some(self.value)
-    }
-    fn poke(&mut self, register: u32, mask: u32, xor: u32) -> bool {
-        let known = register == REGISTER;
-        if known {
-            self.value = (self.value & !mask) ^ xor;
-        }
-        known
+/// What the model device is told at its start.
+pub fn boot() -> Boot {
+    Boot {
+        device_id: *DEVICE_ID,
+        seed: [3; 16],
+        wake_reason: WakeReason::ColdBoot,
+        image: [9; 32],
+        policy: Policy::default(),
+        application_test: false,
     }
 }
 
@@ -80,7 +100,7 @@ pub struct Machine {
     pub now: u64,
     pub memory: AppMemory,
     pub nvic: Nvic,
-    pub registers: Registers,
+    pub board: Board,
     /// The cloud's end of the connection, while there is one.
     pub cloud: Option<Cloud>,
     /// The port's side of it: whether a connection stands.
@@ -97,18 +117,29 @@ impl Machine {
     }
 
     pub fn woken(wake_reason: WakeReason) -> Self {
-        let boot = Boot { device_id: *DEVICE_ID, seed: [3; 16], wake_reason, image: [9; 32] };
+        Self::booted(&Boot { wake_reason, ..boot() })
+    }
+
+    pub fn booted(boot: &Boot) -> Self {
         Self {
-            kernel: Kernel::new(&boot),
+            kernel: Kernel::new(boot),
             now: 1000,
             memory: AppMemory::new(),
-            nvic: Nvic { enabled: [false; 126], pending: [false; 126], pends: [0; 126], in_handler: false },
-            registers: Registers { value: 0x0f },
+            nvic: Nvic::new(),
+            board: Board::new(),
             cloud: None,
             connected: false,
             chunk: usize::MAX,
             outgoing: 4096,
         }
+    }
+
+    /// A device whose application has a vector table in flash, so that lines can be made fast.
+    pub fn with_vectors() -> Self {
+        let mut machine = Self::new();
+        let handlers = [0x0800_1001_u32; 16 + 126].map(u32::to_le_bytes).concat();
+        machine.nvic.vectors = Some(machine.memory.flash(&handlers));
+        machine
     }
 
     /// A device whose link is up.
@@ -124,7 +155,7 @@ impl Machine {
             now: self.now,
             memory: &mut self.memory,
             interrupts: &mut self.nvic,
-            hardware: &mut self.registers,
+            hardware: &mut self.board,
         };
         f(&mut self.kernel, &mut port)
     }
@@ -140,7 +171,7 @@ impl Machine {
         all[..args.len()].copy_from_slice(args);
         match self.branch(call.slot(), all) {
             Outcome::Status(status) => status,
-            Outcome::Fault => panic!("a call that exists is no fault"),
+            outcome => panic!("{} does not return: {outcome:?}", call.name()),
         }
     }
 

@@ -1,0 +1,50 @@
+//! The DSP extension's saturating and parallel arithmetic (Arm ARM C2.3.9).
+
+use crate::form::Form;
+
+pub const FORMS: &[Form] = &[
+    Form::new("qadd", "111110101000 nnnn 1111 dddd 1000 mmmm"),
+    Form::new("qdadd", "111110101000 nnnn 1111 dddd 1001 mmmm"),
+    Form::new("qsub", "111110101000 nnnn 1111 dddd 1010 mmmm"),
+    Form::new("qdsub", "111110101000 nnnn 1111 dddd 1011 mmmm"),
+    Form::new("sel", "111110101010 nnnn 1111 dddd 1000 mmmm"),
+];
+
+pub const PARALLEL: &[Form] = &[
+    Form::new("sadd8", "111110101000 nnnn 1111 dddd 0000 mmmm"),
+    Form::new("sadd16", "111110101001 nnnn 1111 dddd 0000 mmmm"),
+    Form::new("sasx", "111110101010 nnnn 1111 dddd 0000 mmmm"),
+    Form::new("ssub8", "111110101100 nnnn 1111 dddd 0000 mmmm"),
+    Form::new("ssub16", "111110101101 nnnn 1111 dddd 0000 mmmm"),
+    Form::new("ssax", "111110101110 nnnn 1111 dddd 0000 mmmm"),
+    Form::new("qadd8", "111110101000 nnnn 1111 dddd 0001 mmmm"),
+    Form::new("qadd16", "111110101001 nnnn 1111 dddd 0001 mmmm"),
+    Form::new("qasx", "111110101010 nnnn 1111 dddd 0001 mmmm"),
+    Form::new("qsub8", "111110101100 nnnn 1111 dddd 0001 mmmm"),
+    Form::new("qsub16", "111110101101 nnnn 1111 dddd 0001 mmmm"),
+    Form::new("qsax", "111110101110 nnnn 1111 dddd 0001 mmmm"),
+    Form::new("shadd8", "111110101000 nnnn 1111 dddd 0010 mmmm"),
+    Form::new("shadd16", "111110101001 nnnn 1111 dddd 0010 mmmm"),
+    Form::new("shasx", "111110101010 nnnn 1111 dddd 0010 mmmm"),
+    Form::new("shsub8", "111110101100 nnnn 1111 dddd 0010 mmmm"),
+    Form::new("shsub16", "111110101101 nnnn 1111 dddd 0010 mmmm"),
+    Form::new("shsax", "111110101110 nnnn 1111 dddd 0010 mmmm"),
+    Form::new("uadd8", "111110101000 nnnn 1111 dddd 0100 mmmm"),
+    Form::new("uadd16", "111110101001 nnnn 1111 dddd 0100 mmmm"),
+    Form::new("uasx", "111110101010 nnnn 1111 dddd 0100 mmmm"),
+    Form::new("usub8", "111110101100 nnnn 1111 dddd 0100 mmmm"),
+    Form::new("usub16", "111110101101 nnnn 1111 dddd 0100 mmmm"),
+    Form::new("usax", "111110101110 nnnn 1111 dddd 0100 mmmm"),
+    Form::new("uqadd8", "111110101000 nnnn 1111 dddd 0101 mmmm"),
+    Form::new("uqadd16", "111110101001 nnnn 1111 dddd 0101 mmmm"),
+    Form::new("uqasx", "111110101010 nnnn 1111 dddd 0101 mmmm"),
+    Form::new("uqsub8", "111110101100 nnnn 1111 dddd 0101 mmmm"),
+    Form::new("uqsub16", "111110101101 nnnn 1111 dddd 0101 mmmm"),
+    Form::new("uqsax", "111110101110 nnnn 1111 dddd 0101 mmmm"),
+    Form::new("uhadd8", "111110101000 nnnn 1111 dddd 0110 mmmm"),
+    Form::new("uhadd16", "111110101001 nnnn 1111 dddd 0110 mmmm"),
+    Form::new("uhasx", "111110101010 nnnn 1111 dddd 0110 mmmm"),
+    Form::new("uhsub8", "111110101100 nnnn 1111 dddd 0110 mmmm"),
+    Form::new("uhsub16", "111110101101 nnnn 1111 dddd 0110 mmmm"),
+    Form::new("uhsax", "111110101110 nnnn 1111 dddd 0110 mmmm"),
+];

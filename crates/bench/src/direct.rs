@@ -1,0 +1,175 @@
+//! The baseline: an MQTT client that talks to the broker itself.
+//!
+//! Our own session on a blocking socket, because it is the fastest client we know how to make: one thread, no queue to
+//! it, no runtime, everything ready in one write. A slower one would flatter us. Because the clients applications use
+//! most write each message by itself, it can do that too ([`Writes::Each`]).
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mqtt::{ConnectOptions, Event, Limits, Session, Version};
+use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::Failure;
+use crate::scale::{PAYLOAD, TOPIC, WINDOW};
+
+/// Nothing on loopback takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The client's identifier.
+const NAME: &[u8] = b"bench-direct";
+
+/// How a client reaches its broker.
+#[derive(Clone, Copy)]
+pub enum Security<'a> {
+    /// TCP.
+    Plain,
+    /// TLS, trusting this authority (DER).
+    Tls(&'a [u8]),
+}
+
+/// When messages are written to the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// All that the window allows in one write.
+    Gathered,
+    /// Each by itself, when it is published.
+    Each,
+}
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A connected client.
+pub struct Client {
+    stream: Box<dyn Stream>,
+    session: Session,
+    writes: Writes,
+    start: Instant,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to a broker and waits until it has accepted.
+    pub fn connect(address: SocketAddr, security: Security<'_>, writes: Writes) -> Result<Client, Failure> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let stream: Box<dyn Stream> = match security {
+            Security::Plain => Box::new(stream),
+            Security::Tls(authority) => Box::new(secure(stream, authority, address)?),
+        };
+        let options = ConnectOptions::new(Version::V3_1_1, NAME);
+        let session = Session::new(&options, Limits::default(), 0).map_err(|error| format!("{error:?}"))?;
+        let (input, output) = (Vec::new(), Vec::new());
+        let mut client = Client { stream, session, writes, start: Instant::now(), input, output };
+        while !client.session.is_connected() {
+            client.send()?;
+            client.receive()?;
+        }
+        client.take_answers()?;
+        Ok(client)
+    }
+
+    /// Publishes one at a time, and returns how long each took until it was acknowledged.
+    pub fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
+        let mut latencies = Vec::with_capacity(count as usize);
+        for token in 0..count {
+            let start = Instant::now();
+            self.publish(token, 1)?;
+            self.await_answers(1)?;
+            latencies.push(start.elapsed());
+        }
+        Ok(latencies)
+    }
+
+    /// Publishes `count` messages with at most [`WINDOW`] unanswered, the last of them at quality of service 1; returns
+    /// the time until that one was acknowledged.
+    pub fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
+        let start = Instant::now();
+        let (mut sent, mut answered) = (0, 0);
+        while answered < count - 1 {
+            while sent < count - 1 && sent - answered < WINDOW as u32 {
+                self.publish(sent, qos)?;
+                sent += 1;
+            }
+            answered += self.await_answers(1)?;
+        }
+        self.publish(sent, 1)?;
+        self.await_answers(1)?;
+        Ok(start.elapsed())
+    }
+
+    fn publish(&mut self, token: u32, qos: u8) -> Result<(), Failure> {
+        let payload = [b'0'; PAYLOAD];
+        self.session
+            .publish(token, TOPIC.as_bytes(), &payload, qos, false)
+            .map_err(|refused| format!("publish: {refused:?}"))?;
+        if self.writes == Writes::Each { self.send() } else { Ok(()) }
+    }
+
+    /// Sends what is ready, and reads until at least `least` publishes are answered. Returns how many were.
+    fn await_answers(&mut self, least: u32) -> Result<u32, Failure> {
+        self.send()?;
+        let mut answers = self.take_answers()?;
+        while answers < least {
+            self.receive()?;
+            answers += self.take_answers()?;
+        }
+        Ok(answers)
+    }
+
+    fn take_answers(&mut self) -> Result<u32, Failure> {
+        let mut answers = 0;
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Published { reason_code: 0, .. } => answers += 1,
+                Event::Connected { .. } => {}
+                other => return Err(format!("the broker: {other:?}").into()),
+            }
+        }
+        Ok(answers)
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        self.output.clear();
+        self.session.transmit(&mut self.output);
+        self.stream.write_all(&self.output)?;
+        self.stream.flush()?;
+        self.session.transmitted(self.now(), self.output.len());
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), Failure> {
+        let mut buffer = [0; 16 * 1024];
+        let count = self.stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err("the broker closed the connection".into());
+        }
+        self.input.extend_from_slice(&buffer[..count]);
+        let now = self.now();
+        let taken = self.session.receive(now, &self.input).map_err(|error| format!("{error:?}"))?;
+        self.input.drain(..taken);
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+}
+
+fn secure(
+    stream: TcpStream,
+    authority: &[u8],
+    address: SocketAddr,
+) -> Result<StreamOwned<ClientConnection, TcpStream>, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(authority.to_vec()))?;
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::IpAddress(IpAddr::from(address.ip()));
+    Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream))
+}

@@ -1,0 +1,43 @@
+//! What the figures were measured on, and whether it was busy with something else.
+
+use std::fmt;
+use std::fs;
+
+use serde_json::{Value, json};
+
+/// The machine before the first measurement.
+pub struct Machine {
+    processor: String,
+    cores: usize,
+    /// Processes that wanted a core in the last minute, on average.
+    load: String,
+}
+
+impl Machine {
+    /// Looks at it. What the system does not say is left empty.
+    pub fn look() -> Machine {
+        let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Machine {
+            processor: model(&processors).to_owned(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            load: load.split(' ').next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The same for machines.
+    pub fn to_json(&self) -> Value {
+        json!({ "processor": self.processor, "cores": self.cores, "load": self.load })
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cores, {}, load {} before the run", self.cores, self.processor, self.load)
+    }
+}
+
+fn model(processors: &str) -> &str {
+    let line = processors.lines().find(|line| line.starts_with("model name"));
+    line.and_then(|line| line.split_once(": ")).map_or("", |(_, name)| name)
+}

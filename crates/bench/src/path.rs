@@ -1,0 +1,177 @@
+//! The ways from a publisher to the broker, and what is measured on each.
+
+use crate::Failure;
+use crate::direct::{Client, Security, Writes};
+use crate::latency::{median, percentile};
+use crate::proxy::Proxy;
+use crate::scale::{PAYLOAD, Scale, TOPIC, WINDOW};
+use crate::site::{self, Plan, Site};
+use crate::table::{Column, Section};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// Who publishes.
+#[derive(Clone, Copy)]
+pub enum Publisher<'a> {
+    /// An application on a device of this site.
+    Device(&'a Site),
+    /// A client that talks to the broker itself.
+    Direct(Writes),
+}
+
+/// A way to the broker.
+#[derive(Clone, Copy)]
+pub struct Path<'a> {
+    /// As the tables call it.
+    pub name: &'static str,
+    /// Who publishes.
+    pub publisher: Publisher<'a>,
+    /// Where the broker listens.
+    pub broker: SocketAddr,
+    /// How the broker is reached: by the client, or by the cloud for the device.
+    pub security: Security<'a>,
+}
+
+/// What was measured on one way.
+#[derive(Default)]
+pub struct Figures {
+    /// Microseconds from publish to acknowledged, one at a time, of all rounds.
+    pub latencies: Vec<u32>,
+    /// Messages a second, quality of service 1, of each round.
+    pub qos1: Vec<f64>,
+    /// Messages a second, quality of service 0, of each round.
+    pub qos0: Vec<f64>,
+    /// Bytes that left the publisher for each acknowledged publish, and that came back.
+    pub bytes: (f64, f64),
+}
+
+/// Measures all ways, in rounds.
+pub fn measure(paths: &[Path<'_>], scale: &Scale) -> Result<Vec<Figures>, Failure> {
+    let mut all: Vec<Figures> = paths.iter().map(|_| Figures::default()).collect();
+    for _ in 0..scale.rounds {
+        for (path, figures) in paths.iter().zip(&mut all) {
+            path.round(figures, scale).map_err(|failure| format!("{}: {failure}", path.name))?;
+        }
+    }
+    for (path, figures) in paths.iter().zip(&mut all) {
+        figures.bytes = path.bytes(scale.counted).map_err(|failure| format!("{}: {failure}", path.name))?;
+    }
+    Ok(all)
+}
+
+impl Path<'_> {
+    fn round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
+        match self.publisher {
+            Publisher::Device(site) => self.device_round(site, figures, scale),
+            Publisher::Direct(writes) => self.direct_round(writes, figures, scale),
+        }
+    }
+
+    fn direct_round(&self, writes: Writes, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
+        let mut client = Client::connect(self.broker, self.security, writes)?;
+        let latencies = client.latencies(scale.latency)?;
+        figures.latencies.extend(latencies.iter().map(|latency| latency.as_micros() as u32));
+        figures.qos1.push(f64::from(scale.qos1) / client.publish_all(scale.qos1, 1)?.as_secs_f64());
+        figures.qos0.push(f64::from(scale.qos0) / client.publish_all(scale.qos0, 0)?.as_secs_f64());
+        Ok(())
+    }
+
+    fn device_round(&self, site: &Site, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
+        let plan = Plan { latency: scale.latency, qos1: scale.qos1, qos0: scale.qos0, ..Plan::default() };
+        let device = site.provision(plan, self.broker, self.security)?;
+        let report = site.run(&device, site.address())?;
+        if report.latencies.len() != scale.latency as usize {
+            return Err(format!("{} latencies of {}", report.latencies.len(), scale.latency).into());
+        }
+        let micros = |took: Option<u32>| took.map(f64::from).ok_or("a rate is missing");
+        figures.latencies.extend(report.latencies);
+        figures.qos1.push(f64::from(scale.qos1) * 1e6 / micros(report.qos1)?);
+        figures.qos0.push(f64::from(scale.qos0) * 1e6 / micros(report.qos0)?);
+        Ok(())
+    }
+
+    /// On a connection of its own, so that counting delays nothing that is timed.
+    fn bytes(&self, count: u32) -> Result<(f64, f64), Failure> {
+        match self.publisher {
+            Publisher::Device(site) => self.device_bytes(site, count),
+            Publisher::Direct(writes) => self.direct_bytes(writes, count),
+        }
+    }
+
+    fn direct_bytes(&self, writes: Writes, count: u32) -> Result<(f64, f64), Failure> {
+        let proxy = Proxy::start(self.broker)?;
+        let mut client = Client::connect(proxy.address(), self.security, writes)?;
+        // Session tickets and the like come right behind the handshake: an exchange later they are through.
+        client.latencies(1)?;
+        let start = Instant::now();
+        client.latencies(count)?;
+        Ok(each(proxy.bytes_between(start, Instant::now()), count))
+    }
+
+    fn device_bytes(&self, site: &Site, count: u32) -> Result<(f64, f64), Failure> {
+        let plan = Plan { latency: count, is_counted: true, ..Plan::default() };
+        let proxy = Proxy::start(site.address())?;
+        let device = site.provision(plan, self.broker, self.security)?;
+        let report = site.run(&device, proxy.address())?;
+        let window = report.latency_span.and_then(site::quiet_window);
+        let (from, to) = window.ok_or("the log does not say when it was counted")?;
+        Ok(each(proxy.bytes_between(from, to), count))
+    }
+}
+
+/// Bytes for each of `count` messages.
+fn each((out, back): (usize, usize), count: u32) -> (f64, f64) {
+    (out as f64 / f64::from(count), back as f64 / f64::from(count))
+}
+
+/// The tables about all ways, the quotients those of `pairs`.
+pub fn sections(measured: &[(&str, Figures)], pairs: &[(&str, &str)], scale: &Scale) -> [Section; 3] {
+    let mut sections =
+        [latency_section(measured, scale), rate_section(measured, scale), bytes_section(measured, scale)];
+    for section in &mut sections {
+        for (dividend, divisor) in pairs {
+            section.quotient(dividend, divisor);
+        }
+    }
+    sections
+}
+
+fn latency_section(measured: &[(&str, Figures)], scale: &Scale) -> Section {
+    let title = format!(
+        "Publish to acknowledged: QoS 1, {PAYLOAD}-byte payload, {}-byte topic, {} messages one at a time",
+        TOPIC.len(),
+        scale.latency * scale.rounds
+    );
+    let columns = [Column::new("p50 us", 0), Column::new("p99 us", 0), Column::new("max us", 0)];
+    let mut section = Section::new(title, &columns);
+    for (name, figures) in measured {
+        section.row(*name, &[50, 99, 100].map(|per_cent| percentile(&figures.latencies, per_cent)));
+    }
+    section
+}
+
+fn rate_section(measured: &[(&str, Figures)], scale: &Scale) -> Section {
+    let title = format!(
+        "Throughput in messages/s: {WINDOW} in flight, {} of QoS 1, {} of QoS 0, in each of {} rounds, the median",
+        scale.qos1, scale.qos0, scale.rounds
+    );
+    let mut section = Section::new(title, &[Column::new("QoS 1", 0), Column::new("QoS 0", 0)]);
+    for (name, figures) in measured {
+        section.row(*name, &[median(&figures.qos1), median(&figures.qos0)]);
+    }
+    section
+}
+
+fn bytes_section(measured: &[(&str, Figures)], scale: &Scale) -> Section {
+    let title = format!(
+        "Bytes in the publisher's TCP stream for each publish with its acknowledgement, {} messages one at a time",
+        scale.counted
+    );
+    let columns = [Column::new("out", 2), Column::new("back", 2), Column::new("together", 2)];
+    let mut section = Section::new(title, &columns);
+    for (name, figures) in measured {
+        let (out, back) = figures.bytes;
+        section.row(*name, &[Some(out), Some(back), Some(out + back)]);
+    }
+    section
+}

@@ -1,0 +1,48 @@
+//! How much is measured: everything with a name, in one place.
+
+/// Bytes of a payload, and of a topic.
+pub const PAYLOAD: usize = 10;
+/// The topic of every publish: 20 bytes.
+pub const TOPIC: &str = "bench/room/sensor/01";
+/// Publishes without an answer at a time; as many as the kernel allows on a channel.
+pub const WINDOW: usize = 16;
+
+/// How often each thing is done.
+pub struct Scale {
+    /// Rounds in which all ways are measured in turn, so that none has the machine at its best or its worst alone.
+    pub rounds: u32,
+    /// Messages a round, one at a time.
+    pub latency: u32,
+    /// Messages a round of quality of service 1, [`WINDOW`] at a time.
+    pub qos1: u32,
+    /// Messages a round of quality of service 0.
+    pub qos0: u32,
+    /// Messages whose bytes are counted.
+    pub counted: u32,
+    /// Iterations of the processor's loops.
+    pub loop_iterations: u32,
+    /// Seconds an idle device is watched.
+    pub idle_seconds: u64,
+}
+
+/// A full run: under two minutes on two cores.
+pub const FULL: Scale = Scale {
+    rounds: 5,
+    latency: 1000,
+    qos1: 20_000,
+    qos0: 40_000,
+    counted: 500,
+    loop_iterations: 20_000_000,
+    idle_seconds: 10,
+};
+
+/// A short run, to see that everything works; its figures are rough.
+pub const QUICK: Scale = Scale {
+    rounds: 1,
+    latency: 300,
+    qos1: 2000,
+    qos0: 4000,
+    counted: 100,
+    loop_iterations: 2_000_000,
+    idle_seconds: 2,
+};

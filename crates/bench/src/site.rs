@@ -1,0 +1,161 @@
+//! A cloud in this process, and virtual devices that run the measuring application against it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use cloud::{Cloud, Config, DeviceId, Scope};
+use device::identity::Identity;
+use device::image::Image;
+use device::transport::Address;
+use device::{Device, Options};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::Failure;
+use crate::direct::Security;
+use crate::report::{Report, Span};
+use crate::scale::{PAYLOAD, TOPIC};
+
+/// `sdk/samples/bench`, as committed.
+const IMAGE: &[u8] = include_bytes!("../../../sdk/samples/bench/bench.bin");
+/// How often the log is looked at. Seldom enough to disturb nothing, often enough for [`SILENCE`].
+const POLL: Duration = Duration::from_millis(200);
+/// The application's silence before and after a measurement whose bytes are counted.
+const SILENCE: Duration = Duration::from_millis(800);
+/// Longer than any plan takes.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// More lines than any plan makes.
+const LINES: u32 = 10_000;
+
+/// How many messages the application is to publish for each measurement; 0 leaves one out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    /// One at a time.
+    pub latency: u32,
+    /// Quality of service 1, many in flight.
+    pub qos1: u32,
+    /// Quality of service 0.
+    pub qos0: u32,
+    /// Keep silent before and after each, so that [`quiet_window`] has its bytes alone.
+    pub is_counted: bool,
+}
+
+/// The running cloud.
+pub struct Site {
+    runtime: Runtime,
+    cloud: Option<Cloud>,
+    folder: TempDir,
+}
+
+/// A device the cloud knows, its stores filled.
+pub struct Provisioned {
+    id: DeviceId,
+    /// Where its identity is.
+    pub folder: PathBuf,
+}
+
+impl Site {
+    /// Starts a cloud with a new data folder on a free loopback port.
+    pub fn start() -> Result<Site, Failure> {
+        let folder = tempfile::tempdir()?;
+        let runtime = Runtime::new()?;
+        let config = Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let cloud = runtime.block_on(Cloud::start(config))?;
+        Ok(Site { runtime, cloud: Some(cloud), folder })
+    }
+
+    /// Where it listens for devices.
+    pub fn address(&self) -> SocketAddr {
+        self.cloud().address()
+    }
+
+    fn cloud(&self) -> &Cloud {
+        self.cloud.as_ref().expect("it is there until the site is dropped")
+    }
+
+    /// Makes a new device known and puts the plan and its broker into its configuration.
+    pub fn provision(
+        &self,
+        plan: Plan,
+        broker: SocketAddr,
+        security: Security<'_>,
+    ) -> Result<Provisioned, Failure> {
+        let made = self.runtime.block_on(self.cloud().provision(None))?;
+        let folder = self.folder.path().join(made.device_id.as_str());
+        made.save(&folder)?;
+        for (key, value) in settings(plan, broker, security) {
+            let set = self.cloud().store().set_config(Scope::Device(made.device_id), key, &value);
+            self.runtime.block_on(set)?;
+        }
+        Ok(Provisioned { id: made.device_id, folder })
+    }
+
+    /// Runs a plan on a device that reaches the cloud at `address`, and returns its report.
+    pub fn run(&self, device: &Provisioned, address: SocketAddr) -> Result<Report, Failure> {
+        let running = start_device(&device.folder, address)?;
+        let report = self.await_report(device);
+        running.stop();
+        report
+    }
+
+    /// Reads the device's log until its application is done.
+    pub fn await_report(&self, device: &Provisioned) -> Result<Report, Failure> {
+        let start = Instant::now();
+        let mut report = Report::default();
+        let mut taken = 0;
+        while !report.is_done {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("the application is not done in time; {}", report.remarks()).into());
+            }
+            std::thread::sleep(POLL);
+            let lines = self.runtime.block_on(self.cloud().store().logs(device.id, LINES))?;
+            let seen = Instant::now();
+            for line in &lines[taken..] {
+                report.take(&String::from_utf8_lossy(&line.text), seen)?;
+            }
+            taken = lines.len();
+        }
+        Ok(report)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(cloud) = self.cloud.take() {
+            self.runtime.block_on(cloud.stop());
+        }
+    }
+}
+
+/// Starts a device with the identity in `folder` and the measuring application.
+pub fn start_device(folder: &Path, cloud: SocketAddr) -> Result<Device, Failure> {
+    let identity = Identity::load(folder).map_err(|error| error.to_string())?;
+    let image = Image::parse(IMAGE).map_err(|error| error.to_string())?;
+    let address = Address::parse(&cloud.to_string())?;
+    Ok(Device::start(Options::new(address, identity, image), |_| {})?)
+}
+
+/// The part of a measurement's span in which nothing but the measured work is on the wire: the log lines around it are
+/// a silence away, of which being seen late may take a part. `None` if there is no such part.
+pub fn quiet_window(span: Span) -> Option<(Instant, Instant)> {
+    Some((span.begin + SILENCE / 4, span.end.checked_sub(SILENCE / 2)?))
+}
+
+fn settings(plan: Plan, broker: SocketAddr, security: Security<'_>) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("broker-host", broker.ip().to_string()),
+        ("broker-port", broker.port().to_string()),
+        ("publish-topic", TOPIC.to_owned()),
+        ("bench-latency", plan.latency.to_string()),
+        ("bench-qos1", plan.qos1.to_string()),
+        ("bench-qos0", plan.qos0.to_string()),
+        ("bench-payload", PAYLOAD.to_string()),
+        ("bench-silence", if plan.is_counted { SILENCE.as_millis() } else { 0 }.to_string()),
+    ];
+    if let Security::Tls(authority) = security {
+        let digits = authority.iter().map(|byte| format!("{byte:02x}"));
+        settings.push(("broker-ca", digits.collect()));
+    }
+    settings
+}

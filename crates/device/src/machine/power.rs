@@ -1,0 +1,101 @@
+//! Saving power, sleeping deeply, and ends that are not faults.
+
+use abi::power::{DeepSleepMode, WakeReason};
+use kernel::Kernel;
+
+use super::{Machine, boot};
+use crate::events::DeviceEvent;
+use crate::map::{CYCLES_PER_MICRO, RAM, length};
+
+/// What the device does with its power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// The application runs, or would if it did not rest.
+    On,
+    /// The application waits in `mvPowerSave` for an interrupt; the kernel goes on.
+    Saving,
+    /// Nothing runs, not even the kernel, until the cycle of the next start, if there is one.
+    Off {
+        /// The cycle, and the reason it will be told.
+        start: Option<(u64, WakeReason)>,
+    },
+}
+
+impl Power {
+    /// The cycle and reason of a start out of deep sleep that is due at cycle `now`.
+    fn due(self, now: u64) -> Option<WakeReason> {
+        match self {
+            Power::Off { start: Some((at, reason)) } if at <= now => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl Machine {
+    /// Whether the application is to wait, whatever the processor would do.
+    pub(super) fn is_held(&mut self) -> bool {
+        match self.power {
+            Power::On => self.restarts.is_resting(),
+            Power::Saving => !self.ends_saving(),
+            Power::Off { .. } => true,
+        }
+    }
+
+    /// Whether the device is in deep sleep, or has ended.
+    pub fn is_off(&self) -> bool {
+        matches!(self.power, Power::Off { .. })
+    }
+
+    /// `mvPowerSave` returns once an interrupt could be taken; masks of priority hold it back, PRIMASK does not, as for
+    /// `WFI`.
+    fn ends_saving(&mut self) -> bool {
+        let wakes = self.cpu.has_reason_to_wake();
+        if wakes {
+            self.power = Power::On;
+            self.cpu.return_from_trap(abi::Status::Okay.raw());
+        }
+        wakes
+    }
+
+    /// `mvDeepSleep`: the next thing that happens is a check-in (N16); nothing else that could wake it is modelled.
+    pub(super) fn sleep_deeply(&mut self, mode: DeepSleepMode, check_in_at: u64) {
+        let reason = match mode {
+            DeepSleepMode::Standby => WakeReason::DeepSleepCheckIn,
+            DeepSleepMode::Shutdown => WakeReason::ColdBoot,
+        };
+        let start = self.epoch.saturating_add(check_in_at.saturating_mul(CYCLES_PER_MICRO));
+        self.turn_off(Some((start, reason)));
+        let wakes_in_ms = start.saturating_sub(self.now()) / CYCLES_PER_MICRO / 1000;
+        self.note_outputs_before(DeviceEvent::SleepsDeeply { wakes_in_ms });
+    }
+
+    /// `mvTestingComplete`: nothing runs any more. There is no final application to install.
+    pub(super) fn end_test(&mut self, status: u32) {
+        self.turn_off(None);
+        self.note_outputs_before(DeviceEvent::TestingComplete { status });
+    }
+
+    /// What the factory test has logged goes to the observer.
+    pub(super) fn tell_test_log(&mut self) {
+        let mut text = [0; kernel::limits::LOG_MESSAGE as usize];
+        while let Some((_, length)) = self.enter_kernel(|kernel, port| kernel.take_test_log(port, &mut text))
+        {
+            self.observer.note(DeviceEvent::TestLog { text: text[..length].to_vec() });
+        }
+    }
+
+    fn turn_off(&mut self, start: Option<(u64, WakeReason)>) {
+        self.kernel.farewell();
+        self.power = Power::Off { start };
+    }
+
+    /// Starts the device anew if it is time: RAM is lost, the kernel is a new one whose time starts at zero.
+    pub(super) fn wake_if_due(&mut self) {
+        let Some(reason) = self.power.due(self.now()) else { return };
+        self.epoch = self.now();
+        *self.kernel = Kernel::new(&boot(&self.settings, &self.provisions, reason));
+        self.cpu.write_memory(RAM.start, &vec![0; length(&RAM)]);
+        self.board.reset(self.now());
+        self.begin(reason);
+    }
+}

@@ -1,0 +1,156 @@
+//! The external flash: NOR, so that programming turns ones to zeros and only erasing a sector turns them back.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use kernel::limits::SECTOR;
+use kernel::{ExternalFlash, FlashFault};
+
+/// JEDEC identification: a serial NOR flash of 64 Mbit (manufacturer 0xEF, type 0x40, capacity 0x17).
+pub const CHIP_ID: u32 = 0x00EF_4017;
+
+/// Bytes of the application's part: half of the chip; the kernel's is for updates.
+pub const SIZE: u32 = 4 << 20;
+
+/// An erased byte.
+const ERASED: u8 = 0xFF;
+
+/// The chip.
+#[derive(Debug, Default)]
+pub struct Flash {
+    cells: Cells,
+}
+
+/// Where the bytes are. Those beyond what is there are erased.
+#[derive(Debug)]
+enum Cells {
+    Memory(Vec<u8>),
+    File { path: PathBuf, open: Option<File> },
+}
+
+impl Default for Cells {
+    fn default() -> Cells {
+        Cells::Memory(Vec::new())
+    }
+}
+
+impl Flash {
+    /// A chip whose content is that of the file at `path`; the file is made when something is programmed.
+    pub fn in_file(path: PathBuf) -> Flash {
+        Flash { cells: Cells::File { path, open: None } }
+    }
+
+    fn turn(&mut self, address: u32, new: impl Fn(usize, u8) -> u8, length: usize) -> io::Result<()> {
+        let mut bytes = vec![ERASED; length];
+        self.cells.read(address, &mut bytes)?;
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = new(at, *byte);
+        }
+        self.cells.write(address, &bytes)
+    }
+}
+
+impl ExternalFlash for Flash {
+    fn chip_id(&self) -> u32 {
+        CHIP_ID
+    }
+
+    fn size(&self) -> u32 {
+        SIZE
+    }
+
+    fn read(&mut self, address: u32, into: &mut [u8]) -> Result<(), FlashFault> {
+        into.fill(ERASED);
+        self.cells.read(address, into).map_err(|_| FlashFault)
+    }
+
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashFault> {
+        self.turn(address, |at, old| old & bytes[at], bytes.len()).map_err(|_| FlashFault)
+    }
+
+    fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault> {
+        self.cells.erase(address, SECTOR).map_err(|_| FlashFault)
+    }
+}
+
+impl Cells {
+    /// Reads what is there; the rest of `into` stays.
+    fn read(&mut self, address: u32, into: &mut [u8]) -> io::Result<()> {
+        match self {
+            Cells::Memory(bytes) => {
+                let there = bytes.get(address as usize..).unwrap_or_default();
+                let length = there.len().min(into.len());
+                into[..length].copy_from_slice(&there[..length]);
+                Ok(())
+            }
+            Cells::File { path, open } => match opened(path, open, false) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+                Ok(file) => read_there(file, address, into),
+            },
+        }
+    }
+
+    /// Writes, making everything before it that is not there erased.
+    fn write(&mut self, address: u32, bytes: &[u8]) -> io::Result<()> {
+        let (start, end) = (address as usize, address as usize + bytes.len());
+        match self {
+            Cells::Memory(held) => {
+                if held.len() < end {
+                    held.resize(end, ERASED);
+                }
+                held[start..end].copy_from_slice(bytes);
+                Ok(())
+            }
+            Cells::File { path, open } => {
+                let file = opened(path, open, true)?;
+                let length = file.seek(SeekFrom::End(0))?;
+                let gap = (start as u64).saturating_sub(length);
+                io::copy(&mut io::repeat(ERASED).take(gap), file)?;
+                file.seek(SeekFrom::Start(start as u64))?;
+                file.write_all(bytes)
+            }
+        }
+    }
+
+    fn erase(&mut self, address: u32, length: u32) -> io::Result<()> {
+        let there = self.length()?;
+        if u64::from(address) >= there {
+            return Ok(());
+        }
+        let reaches = (there - u64::from(address)).min(u64::from(length));
+        self.write(address, &vec![ERASED; reaches as usize])
+    }
+
+    fn length(&mut self) -> io::Result<u64> {
+        match self {
+            Cells::Memory(bytes) => Ok(bytes.len() as u64),
+            Cells::File { path, open } => match opened(path, open, false) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+                Err(error) => Err(error),
+                Ok(file) => file.seek(SeekFrom::End(0)),
+            },
+        }
+    }
+}
+
+/// The file at `path`, opened once; made only if `create`.
+fn opened<'a>(path: &PathBuf, open: &'a mut Option<File>, create: bool) -> io::Result<&'a mut File> {
+    if open.is_none() {
+        let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
+        *open = Some(file);
+    }
+    open.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn read_there(file: &mut File, address: u32, mut into: &mut [u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(u64::from(address)))?;
+    while !into.is_empty() {
+        match file.read(into)? {
+            0 => break,
+            length => into = &mut into[length..],
+        }
+    }
+    Ok(())
+}

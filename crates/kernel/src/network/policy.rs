@@ -1,0 +1,99 @@
+//! Why the kernel connects, and stays, by itself: check-ins, grace, debuggers, updates.
+
+use super::{Link, Network};
+use crate::Kernel;
+use crate::limits::CHECK_IN_STAY;
+use crate::port::Port;
+use abi::network::NetworkReason;
+
+/// What keeps a link for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linger {
+    /// Nothing.
+    No,
+    /// A check-in: the cloud may have something to say (N15).
+    CheckIn { until: u64 },
+    /// The application has released it, and its bundle grants grace (D24).
+    Grace { until: u64 },
+}
+
+impl Network {
+    /// When the kernel next connects to see what the cloud has for the device, if nobody does before (N16).
+    pub fn check_in_at(&self) -> u64 {
+        self.last_open.saturating_add(self.check_in_every)
+    }
+
+    /// The same for a device that loses its memory meanwhile: a check-in that is due and waits out a pause is tried when
+    /// the pause is over.
+    pub fn check_in_asleep(&self) -> u64 {
+        match self.link {
+            Link::Pause { until } => until.max(self.check_in_at()),
+            _ => self.check_in_at(),
+        }
+    }
+
+    /// Begins a check-in that is due, and ends what has had its time.
+    pub(super) fn keep_time(&mut self, now: u64) {
+        if self.awaits_check_in() && now >= self.check_in_at() {
+            self.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, true);
+        }
+        if let Linger::CheckIn { until } | Linger::Grace { until } = self.linger
+            && until <= now
+        {
+            self.stop_lingering();
+        }
+    }
+
+    /// When [`Self::keep_time`] has something to do.
+    pub(super) fn next_time(&self) -> Option<u64> {
+        let linger = match self.linger {
+            Linger::No => None,
+            Linger::CheckIn { until } | Linger::Grace { until } => Some(until),
+        };
+        let check_in = self.awaits_check_in().then(|| self.check_in_at());
+        [linger, check_in].into_iter().flatten().min()
+    }
+
+    /// The link has opened: a check-in that was wanted begins.
+    pub(super) fn begin_check_in(&mut self, now: u64) {
+        if self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) {
+            self.linger = Linger::CheckIn { until: now.saturating_add(CHECK_IN_STAY) };
+        }
+    }
+
+    /// The application has released the network: the link stays for the bundle's grace, and a check-in is served (D24).
+    pub(super) fn begin_grace(&mut self, now: u64) {
+        if self.is_open() && self.grace > 0 {
+            self.stop_lingering();
+            self.linger = Linger::Grace { until: now.saturating_add(self.grace) };
+        }
+    }
+
+    /// What kept the link for a while has had its time. A check-in is done by that.
+    pub(super) fn stop_lingering(&mut self) {
+        if let Linger::CheckIn { .. } = self.linger {
+            self.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, false);
+        }
+        self.linger = Linger::No;
+    }
+
+    /// Whether time alone will make the kernel connect.
+    fn awaits_check_in(&self) -> bool {
+        !self.is_open() && !self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED)
+    }
+}
+
+impl Kernel {
+    /// The port has attached a debugger to the application, or detached it. The link is held meanwhile, whatever the
+    /// application does (N20, N23).
+    pub fn debugger_attached(&mut self, port: &mut Port<'_>, attached: bool) {
+        self.network.set_own(NetworkReason::DEBUGGER_ATTACHED, attached);
+        self.settle_network(port);
+    }
+
+    /// The port has begun to fetch an update, or is done with it. The link is held meanwhile (N15, N76).
+    pub fn fetching_update(&mut self, port: &mut Port<'_>, fetching: bool) {
+        self.network.set_own(NetworkReason::FETCHING_UPDATE, fetching);
+        self.settle_network(port);
+    }
+}

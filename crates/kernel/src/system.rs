@@ -1,0 +1,103 @@
+//! Registrations for events of the system itself: the network's status, and updates.
+
+use crate::Kernel;
+use crate::limits::SYSTEM_NOTIFICATIONS;
+use crate::memory::{HandleVariable, Output, Phase as _, structure};
+use crate::notifications::Address;
+use crate::port::Port;
+use abi::Status;
+use abi::notifications::{EventType, OpenSystemNotificationParams, SystemNotificationSource};
+
+/// All registrations.
+pub(crate) struct SystemEvents {
+    registered: [Option<Registration>; SYSTEM_NOTIFICATIONS],
+    /// Whether an update is downloaded and waits.
+    update_waits: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Registration {
+    handle: u32,
+    to: Address,
+    source: SystemNotificationSource,
+}
+
+impl SystemEvents {
+    pub const fn new() -> Self {
+        Self { registered: [None; SYSTEM_NOTIFICATIONS], update_waits: false }
+    }
+
+    /// The application starts anew: it has registered for nothing. An update that waits goes on waiting.
+    pub fn application_restarted(&mut self) {
+        self.registered = [None; SYSTEM_NOTIFICATIONS];
+    }
+}
+
+impl Kernel {
+    /// The port has downloaded and verified an update, which waits for `mvRestart`: everyone who registered for it is
+    /// told, and so will be everyone who registers from now on (D103).
+    pub fn update_downloaded(&mut self, port: &mut Port<'_>) {
+        self.system.update_waits = true;
+        self.post_system_event(port, SystemNotificationSource::Update);
+    }
+
+    /// Tells everyone who registered for this source.
+    pub(crate) fn post_system_event(&mut self, port: &mut Port<'_>, source: SystemNotificationSource) {
+        for registration in self.system.registered.into_iter().flatten() {
+            if registration.source == source {
+                self.notifications.post(port, registration.to, event(source));
+            }
+        }
+    }
+
+    /// `mvOpenSystemNotification`.
+    pub(crate) fn open_system_notification(
+        &mut self,
+        port: &mut Port<'_>,
+        params: u32,
+        handle_out: u32,
+    ) -> Result<(), Status> {
+        port.not_in_handler()?;
+        let params: OpenSystemNotificationParams = structure(port.memory, params).early()?;
+        let handle_out = Output::claim(port.memory, handle_out).early()?;
+        let source = SystemNotificationSource::from_raw(params.notification_source);
+        let source = source.ok_or(Status::InvalidHandle)?;
+        if !self.notifications.knows(params.notification_handle) {
+            return Err(Status::InvalidHandle);
+        }
+        let place = self.system.registered.iter_mut().find(|place| place.is_none());
+        let place = place.ok_or(Status::Unavailable)?;
+
+        let handle = self.handles.issue();
+        handle_out.put_u32(port.memory, handle).early()?;
+        let to = Address { centre: params.notification_handle, tag: params.notification_tag };
+        *place = Some(Registration { handle, to, source });
+        if source == SystemNotificationSource::Update && self.system.update_waits {
+            self.notifications.post(port, to, event(source));
+        }
+        Ok(())
+    }
+
+    /// `mvCloseSystemNotification`.
+    pub(crate) fn close_system_notification(
+        &mut self,
+        port: &mut Port<'_>,
+        handle: u32,
+    ) -> Result<(), Status> {
+        port.not_in_handler()?;
+        let handle = HandleVariable::claim(port.memory, handle).early()?;
+        let closing = handle.value;
+        let is_it = |place: &&mut Option<Registration>| place.is_some_and(|one| one.handle == closing);
+        let place = self.system.registered.iter_mut().find(is_it).ok_or(Status::InvalidHandle)?;
+        handle.zero(port.memory).early()?;
+        *place = None;
+        Ok(())
+    }
+}
+
+fn event(source: SystemNotificationSource) -> EventType {
+    match source {
+        SystemNotificationSource::Network => EventType::NetworkStatusChanged,
+        SystemNotificationSource::Update => EventType::UpdateDownloaded,
+    }
+}

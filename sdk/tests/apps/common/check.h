@@ -1,0 +1,26 @@
+/* Claims of a test application about itself: each is a line of the log that begins with PASS or FAIL. */
+
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mv_syscalls.h"
+
+void check(const char *claim, bool holds);
+
+void check_equal(const char *claim, uint32_t found, uint32_t expected);
+
+/** That a call was accepted. */
+void check_okay(const char *call, enum MvStatus status);
+
+void check_status(const char *claim, enum MvStatus status, enum MvStatus expected);
+
+/** Logs a failure and stops where it is called, also in an interrupt handler. */
+void check_stop(const char *why, uint32_t number) __attribute__((noreturn));
+
+/** Logs how many claims there were and how many did not hold. */
+void check_end(void);
+
+#endif
