@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::world::{CloudProcess, SAMPLE, provision, text};
+use support::world::{CONFIG_SAMPLE, CloudProcess, SAMPLE, provision, text};
 use support::{PATIENCE, Stage, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -309,13 +309,18 @@ fn every_commands_help_teaches_by_example() {
 }
 
 #[test]
-fn the_accounts_settings_are_there_after_a_run() {
+fn the_accounts_settings_reach_the_application_and_stay() {
     within(LIMIT, |stage| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let words =
-            "--account-config region=north --account-secret token=t1 --config region=kitchen --seconds 1";
-        let run = stage.openvisor(["run", SAMPLE, "--data", text(&data)].into_iter().chain(words.split(' ')));
+        let words = "--account-config region=north --account-config interval=7 --account-secret api-token=t1 \
+             --config region=kitchen";
+        let start = ["run", CONFIG_SAMPLE, "--data", text(&data)];
+        let run = stage.openvisor(start.into_iter().chain(words.split_whitespace()));
+        run.out.expect("api-token is a secret of 2 bytes");
+        let interval = run.out.expect("config: interval");
+        assert!(interval.contains('7') && !interval.contains("not set"), "{interval}");
+        run.signal("INT");
         assert_eq!(run.code(), DONE, "{}", run.err.text());
         let cloud = data.join("cloud");
         let get = |more: &[&str]| {
@@ -328,6 +333,6 @@ fn the_accounts_settings_are_there_after_a_run() {
         assert_eq!(get(&[]), "north\n");
         assert_eq!(get(&["--device", &device]), "kitchen\n");
         let secrets = stage.openvisor(["secrets", "list", "--data", text(&cloud)]);
-        secrets.out.expect("token");
+        secrets.out.expect("api-token");
     });
 }

@@ -12,6 +12,8 @@ pub const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples
 pub const SAMPLE_BIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.bin");
 /// The sample application that fetches `https://example.com/`.
 pub const HTTP_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/http/http.elf");
+/// The sample application that fetches settings of both scopes from both stores.
+pub const CONFIG_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/config/config.elf");
 /// Where the tests have it publish.
 pub const READINGS: &str = "test/readings";
 /// Where the tests send it commands.
