@@ -7,6 +7,8 @@ mod tests;
 mod tidy;
 mod tools;
 
+pub use tools::THUMB;
+
 use crate::Outcome;
 use std::time::Instant;
 
@@ -26,9 +28,15 @@ const STEPS: &[Step] = &[
     Step { name: "licences", help: "every dependency under a licence of deny.toml", run: licences::run },
     Step { name: "clippy", help: "lints, warnings as errors", run: lints::clippy },
     Step { name: "thumb", help: "the kernel builds for thumbv8m.main-none-eabi", run: lints::thumb },
+    Step { name: "cost", help: "the kernel's instructions a call, state and code", run: cost },
     Step { name: "tests", help: "every test, each with a time limit", run: tests::run },
     Step { name: "docs", help: "documentation builds, and its examples run", run: lints::docs },
 ];
+
+/// The figures that are promised.
+fn cost() -> Outcome {
+    crate::cost::run(&["--check".to_owned()])
+}
 
 /// Runs the steps named, or all.
 pub fn run(arguments: &[String]) -> Outcome {

@@ -65,7 +65,9 @@ fn decision_rows(text: &str) -> Vec<Row> {
 
 fn is_id(word: &str) -> bool {
     let (letter, digits) = word.split_at(word.len().min(1));
-    ["N", "M", "D"].contains(&letter) && (2..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    ["N", "M", "D"].contains(&letter)
+        && (2..=3).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn cite_folder(folder: &Path, citations: &mut Citations) -> Outcome {

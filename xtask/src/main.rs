@@ -5,9 +5,12 @@
 mod bench;
 mod check;
 mod conformance;
+mod cost;
+mod fuzz;
 mod generate;
 mod process;
 mod sdk;
+mod sim;
 mod vectors;
 mod workspace;
 
@@ -36,6 +39,16 @@ const CHORES: &[Chore] = &[
         run: conformance::run,
     },
     Chore {
+        name: "cost",
+        help: "what the kernel costs on its processor (--check: fail over a limit)",
+        run: cost::run,
+    },
+    Chore {
+        name: "fuzz",
+        help: "hostile bytes for as long as wanted ([TARGET] [--seconds N])",
+        run: fuzz::run,
+    },
+    Chore {
         name: "generate",
         help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
         run: generate::run,
@@ -44,6 +57,11 @@ const CHORES: &[Chore] = &[
         name: "sdk",
         help: "build the samples' images (--check: fail if they are stale, and try the C header)",
         run: sdk::run,
+    },
+    Chore {
+        name: "sim",
+        help: "the simulation (--seeds N, --seed S): stops at the first seed that fails",
+        run: sim::run,
     },
     Chore {
         name: "vectors",

@@ -37,6 +37,7 @@ async fn look(store: &Store, registry: &Registry, noted: &mut HashSet<DeviceId>)
     if !noted.is_empty() && store.count_present().await? < noted.len() {
         let present: HashSet<_> = store.present().await?.into_iter().collect();
         let gone: Vec<_> = noted.difference(&present).copied().collect();
+        store.note_presence(&[], &gone).await?;
         end(registry, noted, &gone);
     }
     Ok(())
@@ -123,6 +124,7 @@ mod tests {
         assert!(fixture.store.remove_device(devices[1]).await.expect("removed"));
         fixture.look().await;
         assert_eq!(stays.each_ref().map(is_ended), [true, true, false]);
+        assert!(!fixture.is_noted(devices[0]).await && fixture.is_noted(devices[2]).await);
     }
 
     #[tokio::test]

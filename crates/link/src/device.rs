@@ -63,6 +63,8 @@ pub struct Session {
     sent: u64,
     received: u64,
     ping: Option<Ping>,
+    /// Since when a `PING` that was due has found no way out, as far as anybody asked.
+    overdue: Option<u64>,
     token: u32,
     time_query: bool,
     log_sent: u32,
@@ -95,6 +97,7 @@ impl Session {
             sent: 0,
             received: 0,
             ping: None,
+            overdue: None,
             token: 0,
             time_query: false,
             log_sent: 0,
@@ -358,23 +361,42 @@ impl Session {
         match (self.state, self.ping) {
             (State::Greeting, _) => Some(self.sent + HELLO_PATIENCE + 1),
             (State::Open, Some(ping)) => Some(ping.at + PONG_PATIENCE + 1),
-            (State::Open, None) => Some(self.sent.min(self.received) + self.keepalive),
+            (State::Open, None) => {
+                Some(self.overdue_since().map_or(self.ping_due(), |since| since + PONG_PATIENCE + 1))
+            }
             _ => None,
         }
     }
 
-    /// Gives the connection up when an answer is late: the transport is to be closed at once. An answer exactly at its time
-    /// is not late.
+    /// Gives the connection up when an answer is late, or a `PING` has found no way out for as long: the transport is to be
+    /// closed at once. An answer exactly at its time is not late.
     pub fn handle_timeout(&mut self, now: u64) -> Result<(), GaveUp> {
         match (self.state, self.ping) {
             (State::Greeting, _) if now > self.sent + HELLO_PATIENCE => Err(GaveUp::NoWelcome),
             (State::Open, Some(ping)) if now > ping.at + PONG_PATIENCE => Err(GaveUp::NoPong),
+            (State::Open, None) => self.judge_overdue(now),
             _ => Ok(()),
         }
     }
 
+    /// A transport that takes nothing more (a cable cut, its buffers full) must not keep the silence from being noticed.
+    fn judge_overdue(&mut self, now: u64) -> Result<(), GaveUp> {
+        self.overdue = self.ping_is_due(now).then(|| self.overdue_since().unwrap_or(now));
+        let is_late = self.overdue.is_some_and(|since| now > since + PONG_PATIENCE);
+        if is_late { Err(GaveUp::NoPong) } else { Ok(()) }
+    }
+
+    /// What was noted before the connection moved again is old news.
+    fn overdue_since(&self) -> Option<u64> {
+        self.overdue.filter(|since| *since >= self.ping_due())
+    }
+
+    fn ping_due(&self) -> u64 {
+        self.sent.min(self.received) + self.keepalive
+    }
+
     fn ping_is_due(&self, now: u64) -> bool {
-        self.ping.is_none() && now >= self.sent.min(self.received) + self.keepalive
+        self.ping.is_none() && now >= self.ping_due()
     }
 
     fn slot(&mut self, channel: u8) -> Option<&mut Slot> {

@@ -102,6 +102,33 @@ fn a_pong_may_be_10_seconds_late_and_no_later() {
 }
 
 #[test]
+fn a_ping_that_finds_no_way_out_counts_as_sent_when_it_was_due() {
+    let mut pair = Pair::open();
+    pair.now += 30_000;
+    let due = pair.micros();
+    assert_eq!(pair.device.next_wakeup(), Some(due));
+    assert_eq!(
+        pair.device.handle_timeout(due),
+        Ok(()),
+        "the transport takes nothing, so nothing is asked for"
+    );
+    let limit = due + 10_000_000;
+    assert_eq!(pair.device.next_wakeup(), Some(limit + 1), "a wake-up is served once");
+    assert_eq!(pair.device.handle_timeout(limit), Ok(()));
+    assert_eq!(pair.device.handle_timeout(limit + 1), Err(GaveUp::NoPong));
+}
+
+#[test]
+fn a_ping_that_was_held_up_leaves_as_soon_as_it_can() {
+    let mut pair = Pair::open();
+    pair.now += 30_000;
+    assert_eq!(pair.device.handle_timeout(pair.micros()), Ok(()));
+    pair.now += 9000;
+    assert_eq!(pair.flush_device(), 3);
+    assert_eq!(pair.device.next_wakeup(), Some(pair.micros() + 10_000_001));
+}
+
+#[test]
 fn a_silent_device_is_given_up_after_two_intervals_and_10_seconds() {
     let mut pair = Pair::open();
     let limit = pair.now + 70_000;

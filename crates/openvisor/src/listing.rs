@@ -3,7 +3,7 @@
 use anstyle::Style;
 
 /// Longest entry of a column that is shown whole, in characters.
-const SHOWN: usize = 48;
+const SHOWN: usize = 40;
 /// What stands between two columns.
 const GAP: &str = "  ";
 
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_long_entry_is_cut() {
-        assert_eq!(brief(&"é".repeat(48)), "é".repeat(48));
-        assert_eq!(brief(&"é".repeat(49)), "é".repeat(47) + "…");
+        assert_eq!(brief(&"é".repeat(40)), "é".repeat(40));
+        assert_eq!(brief(&"é".repeat(41)), "é".repeat(39) + "…");
     }
 }

@@ -20,6 +20,9 @@ fn the_demo_shows_a_message_each_way_and_ends_well() {
         {
             assert!(text.contains(line), "no {line:?} in:\n{text}");
         }
+        let last = text.lines().last().unwrap();
+        assert!(last.starts_with("Messages went both ways: ") && last.contains(" out, first at "), "{last}");
+        assert!(last.chars().count() <= 80, "{last}");
         assert!(!text.contains('\x1b'), "colour where no terminal reads");
     });
 }

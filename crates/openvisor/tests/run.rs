@@ -5,7 +5,7 @@ mod support;
 use std::io::Write;
 use std::time::Duration;
 
-use support::world::{COMMANDS, Mosquitto, READINGS, SAMPLE, SAMPLE_BIN, text};
+use support::world::{COMMANDS, HTTP_SAMPLE, Mosquitto, READINGS, SAMPLE, SAMPLE_BIN, https_server, text};
 use support::{Process, Stage, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -143,6 +143,62 @@ fn a_broker_is_reached_by_tls_when_the_application_names_its_authority() {
         Mosquitto::with_tls(stage, other.path());
         let setting = format!("broker-ca=@{}/ca.hex", other.path().display());
         run(stage, SAMPLE, &broker, &["--config", &setting]).out.expect("connect: unknownca");
+    });
+}
+
+/// Shows D42.
+#[test]
+fn a_broker_by_a_public_name_is_led_elsewhere_and_still_has_to_prove_the_name() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Mosquitto::with_tls(stage, folder.path());
+        let ca = format!("broker-ca=@{}/ca.hex", folder.path().display());
+        for (name, answer) in
+            [("broker.example", "subscribe: requestcompleted"), ("other.example", "connect: ")]
+        {
+            let resolve = format!("{name}:8883=127.0.0.1:{}", broker.port);
+            let (host, ports) = (format!("broker-host={name}"), "broker-port=8883");
+            let words = ["--resolve", &resolve, "--config", &host, "--config", ports, "--config", &ca];
+            let run = stage.openvisor(["run", SAMPLE].into_iter().chain(words));
+            let line = run.out.expect(answer);
+            assert_eq!(line.contains("requestcompleted"), name == "broker.example", "{line}");
+        }
+    });
+}
+
+#[test]
+fn an_application_of_a_public_host_is_tested_offline() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let port = https_server(folder.path());
+        let resolve = format!("example.com:443=127.0.0.1:{port}");
+        let ca = folder.path().join("ca.pem");
+        let run = stage.openvisor(["run", HTTP_SAMPLE, "--resolve", &resolve, "--cacert", text(&ca)]);
+        run.out.expect("http: status 200");
+        run.out.expect("body from 0: hello");
+        // Without the authority nobody believes this server.
+        let run = stage.openvisor(["run", HTTP_SAMPLE, "--resolve", &resolve]);
+        run.out.expect("http: no answer");
+    });
+}
+
+#[test]
+fn what_leads_nowhere_is_refused_before_anything_starts() {
+    within(LIMIT, |stage| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (option, value, said) in [
+            ("--resolve", "example.com=127.0.0.1:1", "HOST:PORT=ADDRESS:PORT"),
+            ("--cacert", "/no/such/ca.pem", "/no/such/ca.pem"),
+            ("--cacert", text(file.path()), "PEM"),
+            ("--account-config", "region", "--account-config needs KEY=VALUE"),
+        ] {
+            for command in [&["demo"][..], &["run", SAMPLE]] {
+                let process = stage.openvisor(command.iter().chain(&[option, value]));
+                assert_eq!(process.code(), 2, "{option} {value}");
+                assert!(process.err.text().contains(said), "{}", process.err.text());
+                assert_eq!(process.out.text(), "");
+            }
+        }
     });
 }
 

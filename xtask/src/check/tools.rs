@@ -21,6 +21,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("script", "bsdutils"),
     ("gcc", "gcc"),
     ("g++", "g++"),
+    ("python3", "python3"),
 ];
 
 /// Makes sure that all of it is there.
@@ -71,7 +72,7 @@ fn install(packages: &[&str]) -> Outcome {
 fn advice(packages: &[&str]) -> String {
     format!(
         "the tests use programs that are not here. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
-         elsewhere: install mosquitto (broker and clients) and the Arm GNU toolchain (arm-none-eabi-gcc)",
+         elsewhere: install mosquitto (broker and clients), the Arm GNU toolchain (arm-none-eabi-gcc) and Python 3",
         packages.join(" ")
     )
 }

@@ -164,7 +164,7 @@ fn revoked(device: &Device, new: bool, forgotten: bool, cloud_runs: bool) -> Str
     };
     let seconds = PRESENCE_INTERVAL.as_secs() + 1;
     let then = if cloud_runs {
-        format!("; the running cloud ends its connection, if it has one, within {seconds} seconds")
+        format!("\n  the running cloud ends its connection, if it has one, within {seconds} seconds")
     } else {
         String::new()
     };
@@ -178,7 +178,7 @@ fn confirm(device: &Device, forget: bool) -> Result<(), Failure> {
             .hint("say --yes where nobody can be asked"));
     }
     let also = if forget { " Its settings and log lines are removed." } else { "" };
-    let question = format!("Revoke {}? It cannot connect any more, for good.{also} [y/N] ", called(device));
+    let question = format!("Revoke {}?\nIt cannot connect any more, for good.{also} [y/N] ", called(device));
     let mut answer = String::new();
     let asked = write!(anstream::stderr(), "{question}").and_then(|()| io::stdin().read_line(&mut answer));
     match asked {

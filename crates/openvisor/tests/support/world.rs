@@ -1,5 +1,7 @@
 //! What the end-to-end tests have around the product: a real broker, outside witnesses, the sample application.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use super::{Process, Stage, free_port, wait_for_port};
@@ -8,6 +10,10 @@ use super::{Process, Stage, free_port, wait_for_port};
 pub const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.elf");
 /// The same as raw bytes.
 pub const SAMPLE_BIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.bin");
+/// The sample application that fetches `https://example.com/`.
+pub const HTTP_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/http/http.elf");
+/// The sample application that fetches settings of both scopes from both stores.
+pub const CONFIG_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/config/config.elf");
 /// Where the tests have it publish.
 pub const READINGS: &str = "test/readings";
 /// Where the tests send it commands.
@@ -136,7 +142,37 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// `server.pem` and `server.key` for 127.0.0.1, and `ca.hex`: their authority, DER in hexadecimal.
+/// Serves HTTPS for `example.com` on a loopback port, as long as the process lives: every request is answered with `hello`. Its
+/// authority is `ca.pem` in `folder`.
+pub fn https_server(folder: &Path) -> u16 {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    make_certificates(folder);
+    let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let (config, listener) = (std::sync::Arc::new(config), TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream.unwrap());
+            // A client that does not believe the certificate is gone by now.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+                let _ = stream.write_all(answer);
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    port
+}
+
+/// `server.pem` and `server.key` for 127.0.0.1, `broker.example` and `example.com`, and their authority: `ca.pem`, and `ca.hex`, DER in
+/// hexadecimal.
 fn make_certificates(folder: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let authority_key = KeyPair::generate().unwrap();
@@ -146,8 +182,10 @@ fn make_certificates(folder: &Path) {
     let hexadecimal: Vec<String> = certificate.der().iter().map(|byte| format!("{byte:02x}")).collect();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let names = ["127.0.0.1", "broker.example", "example.com"].map(str::to_owned);
+    let server = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
     std::fs::write(folder.join("ca.hex"), hexadecimal.concat()).unwrap();
+    std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
     std::fs::write(folder.join("server.pem"), server.pem()).unwrap();
     std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }

@@ -1,0 +1,154 @@
+//! The kernel for `thumbv8m.main-none-eabi`, with the smallest port there can be: memory is memory.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+
+#[cfg(target_os = "none")]
+mod gate {
+    #![allow(
+        unsafe_code,
+        reason = "the port is where addresses become memory, and where functions get names that a caller outside finds"
+    )]
+
+    use abi::power::WakeReason;
+    use core::mem::MaybeUninit;
+    use kernel::{
+        Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
+    };
+
+    /// The application's memory, which the kernel has held against the map before it asks.
+    struct Direct;
+
+    impl Memory for Direct {
+        fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
+            // SAFETY: the kernel asks only for runs inside the application's flash and RAM, which are mapped for as long
+            // as the program runs and overlap nothing of its own.
+            unsafe {
+                core::ptr::copy_nonoverlapping(address as *const u8, into.as_mut_ptr(), into.len());
+            }
+            Ok(())
+        }
+
+        fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
+            // SAFETY: as above; the run is inside the application's RAM.
+            unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) }
+            Ok(())
+        }
+    }
+
+    /// Lines that are never pending: records go out at once.
+    struct NoLines;
+
+    impl Interrupts for NoLines {
+        fn pend(&mut self, _irq: u16) {}
+        fn is_enabled(&self, _irq: u16) -> bool {
+            true
+        }
+        fn is_pending(&self, _irq: u16) -> bool {
+            false
+        }
+        fn in_handler(&self) -> bool {
+            false
+        }
+    }
+
+    struct NoHardware;
+
+    impl Hardware for NoHardware {
+        fn clock_hz(&self, _clock: Clock) -> u32 {
+            160_000_000
+        }
+        fn peek(&mut self, _register: u32) -> Option<u32> {
+            None
+        }
+        fn poke(&mut self, _register: u32, _mask: u32, _xor: u32) -> bool {
+            false
+        }
+    }
+
+    fn enter<R>(kernel: &mut Kernel, now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
+        let now = u64::from(now);
+        let mut port = Port { now, memory: &mut Direct, interrupts: &mut NoLines, hardware: &mut NoHardware };
+        f(kernel, &mut port)
+    }
+
+    /// Bytes of the kernel's state.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_size() -> u32 {
+        size_of::<Kernel>() as u32
+    }
+
+    /// A kernel at the start of a device that nothing is known of beforehand.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_new(place: &mut MaybeUninit<Kernel>, seed: &[u8; 16], image: &[u8; 32]) {
+        let boot = Boot {
+            device_id: *b"UV00112233445566778899aabbccddeeff",
+            seed: *seed,
+            wake_reason: WakeReason::ColdBoot,
+            image: *image,
+            policy: Policy::default(),
+            application_test: false,
+        };
+        place.write(Kernel::new(&boot));
+    }
+
+    /// One system call; what is no status is all ones.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_call(kernel: &mut Kernel, now: u32, slot: u32, args: &[u32; 4]) -> u32 {
+        let outcome = enter(kernel, now, |kernel, port| kernel.call(port, slot, *args));
+        if let Outcome::Status(status) = outcome { status.raw() } else { u32::MAX }
+    }
+
+    /// The transport stands.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_connected(kernel: &mut Kernel, now: u32) {
+        enter(kernel, now, Kernel::link_connecting);
+        enter(kernel, now, Kernel::link_connected);
+    }
+
+    /// The transport is gone.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_lost(kernel: &mut Kernel, now: u32) {
+        enter(kernel, now, |kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+    }
+
+    /// Bytes from the cloud; 0 if the kernel found no fault with them.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_receive(kernel: &mut Kernel, now: u32, bytes: &Buffer) -> u32 {
+        let bytes = &bytes.bytes[..(bytes.length as usize).min(BUFFER)];
+        u32::from(enter(kernel, now, |kernel, port| kernel.receive(port, bytes)).is_err())
+    }
+
+    /// Bytes for the cloud; how many.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_transmit(kernel: &mut Kernel, now: u32, out: &mut Buffer) {
+        out.length = enter(kernel, now, |kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
+    }
+
+    /// What is due.
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_wake(kernel: &mut Kernel, now: u32) -> u32 {
+        enter(kernel, now, Kernel::wake);
+        u32::from(kernel.wants_link()) | kernel.next_wakeup().unwrap_or(0) as u32
+    }
+
+    const BUFFER: usize = 4096;
+
+    /// Bytes with their number before them.
+    #[repr(C)]
+    struct Buffer {
+        length: u32,
+        bytes: [u8; BUFFER],
+    }
+
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    println!("this is a program for thumbv8m.main-none-eabi: cargo xtask cost builds and runs it");
+}

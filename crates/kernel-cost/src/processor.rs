@@ -1,0 +1,217 @@
+//! The program on the processor: calls by name, every instruction counted.
+
+use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
+use std::collections::BTreeMap;
+
+/// Where the program's flash begins; the application's own lies before it, as it does on the device.
+const PROGRAM: u32 = 0x0810_0000;
+const FLASH: u32 = 0x0800_0000;
+const FLASH_SIZE: usize = 0x14_0000;
+/// Where the kernel's state lies, behind the application's RAM.
+pub const KERNEL: u32 = 0x2008_0000;
+/// Four arguments of a system call.
+const ARGUMENTS: u32 = 0x200a_0000;
+/// Bytes to and from the cloud, their number before them.
+const BUFFER: u32 = 0x200a_1000;
+const STACK: u32 = 0x200c_0000;
+/// Returning to here ends a call.
+const RETURN: u32 = 0x0c1f_e000;
+/// More instructions than any call may take.
+const PATIENCE: u64 = 10_000_000;
+
+/// The program as it was linked.
+pub struct Program {
+    flash: Vec<u8>,
+    /// Functions by their first address.
+    functions: BTreeMap<u32, String>,
+    /// Bytes of code and constants.
+    pub code: usize,
+    /// Of these, constants.
+    pub constants: usize,
+}
+
+impl Program {
+    /// Reads an ELF file.
+    pub fn load(path: &str) -> Result<Self, String> {
+        let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+        let file = object::File::parse(&bytes[..]).map_err(|error| format!("{path}: {error}"))?;
+        let mut flash = vec![0xff; FLASH_SIZE];
+        let (mut code, mut constants) = (0, 0);
+        for section in file.sections() {
+            match section.kind() {
+                SectionKind::Text | SectionKind::ReadOnlyData => {}
+                SectionKind::Data | SectionKind::UninitializedData if section.size() > 0 => {
+                    return Err("the kernel has no variables of its own".to_owned());
+                }
+                _ => continue,
+            }
+            let data = section.data().map_err(|error| error.to_string())?;
+            let start = section.address() as usize - FLASH as usize;
+            flash.get_mut(start..start + data.len()).ok_or("the program is too long")?.copy_from_slice(data);
+            code += data.len();
+            constants += if section.kind() == SectionKind::ReadOnlyData { data.len() } else { 0 };
+        }
+        let vectors = (PROGRAM - FLASH) as usize;
+        flash[vectors..vectors + 4].copy_from_slice(&STACK.to_le_bytes());
+        flash[vectors + 4..vectors + 8].copy_from_slice(&(PROGRAM + 0x401).to_le_bytes());
+        let text = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+        let functions =
+            text.filter_map(|symbol| Some((symbol.address() as u32 & !1, readable(symbol.name().ok()?))));
+        let functions = functions.collect();
+        Ok(Self { flash, functions, code, constants })
+    }
+
+    fn address(&self, name: &str) -> u32 {
+        let found = self.functions.iter().find(|(_, known)| *known == name);
+        *found.unwrap_or_else(|| panic!("the program has no function {name}")).0
+    }
+}
+
+/// The last parts of a mangled name, without its hash.
+fn readable(name: &str) -> String {
+    let Some(mut rest) = name.strip_prefix("_ZN") else {
+        let last = name.rsplit(|c: char| c.is_ascii_digit()).find(|part| part.len() > 2);
+        return last.unwrap_or(name).to_owned();
+    };
+    let mut parts = Vec::new();
+    while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0) {
+        let Ok(length) = rest[..digits].parse::<usize>() else { break };
+        let end = (digits + length).min(rest.len());
+        parts.push(&rest[digits..end]);
+        rest = &rest[end..];
+    }
+    parts.pop();
+    let shown = parts.len().saturating_sub(2);
+    parts[shown..].join("::")
+}
+
+/// What a call took.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    /// All instructions.
+    pub all: u64,
+    /// Those that only moved bytes.
+    pub copying: u64,
+    /// Bytes of stack.
+    pub stack: u32,
+    /// Instructions by function.
+    pub by_function: BTreeMap<String, u64>,
+}
+
+impl Count {
+    /// Instructions that did not only move bytes.
+    pub fn own(&self) -> u64 {
+        self.all - self.copying
+    }
+}
+
+/// Whether a function only moves bytes.
+fn copies(function: &str) -> bool {
+    ["memcpy", "memmove", "memset", "memclr", "Direct"].iter().any(|name| function.contains(name))
+}
+
+/// The processor with the program and a kernel.
+pub struct Processor<'a> {
+    program: &'a Program,
+    cpu: Cpu,
+    /// Microseconds since the start.
+    pub now: u32,
+}
+
+impl<'a> Processor<'a> {
+    /// A kernel that has just started.
+    pub fn start(program: &'a Program) -> Self {
+        let config = Config { vtor: PROGRAM, trap: RETURN..RETURN + 0x1000, ..Config::default() };
+        let mut cpu = Cpu::new(config, program.flash.clone().into());
+        cpu.reset().expect("the program has vectors");
+        let mut processor = Self { program, cpu, now: 1000 };
+        processor.set(ARGUMENTS, &[3; 48]);
+        processor.run("kernel_new", [KERNEL, ARGUMENTS, ARGUMENTS + 16, 0]);
+        processor
+    }
+
+    /// Bytes of the kernel's state.
+    pub fn state(&mut self) -> u32 {
+        self.run("kernel_size", [0; 4]).0
+    }
+
+    /// A system call: its status, and what it took.
+    pub fn call(&mut self, slot: u32, args: [u32; 4]) -> (u32, Count) {
+        let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.to_le_bytes()).collect();
+        self.set(ARGUMENTS, &bytes);
+        self.run("kernel_call", [KERNEL, self.now, slot, ARGUMENTS])
+    }
+
+    /// The transport stands.
+    pub fn connected(&mut self) {
+        self.run("kernel_connected", [KERNEL, self.now, 0, 0]);
+    }
+
+    /// Bytes from the cloud.
+    pub fn receive(&mut self, bytes: &[u8]) -> Count {
+        self.set(BUFFER, &(bytes.len() as u32).to_le_bytes());
+        self.set(BUFFER + 4, bytes);
+        let (refused, count) = self.run("kernel_receive", [KERNEL, self.now, BUFFER, 0]);
+        assert_eq!(refused, 0, "the kernel found fault with the cloud");
+        count
+    }
+
+    /// Bytes for the cloud.
+    pub fn transmit(&mut self) -> (Vec<u8>, Count) {
+        let count = self.run("kernel_transmit", [KERNEL, self.now, BUFFER, 0]).1;
+        let length = self.u32(BUFFER) as usize;
+        (self.bytes(BUFFER + 4, length), count)
+    }
+
+    /// Calls a function and counts until it returns.
+    fn run(&mut self, function: &str, args: [u32; 4]) -> (u32, Count) {
+        for (number, arg) in (0..).zip(args) {
+            self.cpu.set_register(Register::R(number), arg);
+        }
+        self.cpu.set_register(Register::SP, STACK);
+        self.cpu.set_register(Register::LR, RETURN | 1);
+        self.cpu.set_register(Register::PC, self.program.address(function));
+        let mut count = Count::default();
+        let mut lowest = STACK;
+        loop {
+            let at = self.cpu.register(Register::PC);
+            match self.cpu.run(&mut EmptyBus, 1) {
+                Exit::Trap { .. } => break,
+                Exit::Budget => {}
+                other => panic!("{function}: {other:?} at {at:#x}"),
+            }
+            self.count(at, &mut count);
+            lowest = lowest.min(self.cpu.register(Register::SP));
+            assert!(count.all < PATIENCE, "{function} does not return");
+        }
+        count.stack = STACK - lowest;
+        (self.cpu.register(Register::R(0)), count)
+    }
+
+    fn count(&self, at: u32, count: &mut Count) {
+        let function = self.program.functions.range(..=at).next_back().map_or("?", |(_, name)| name);
+        count.all += 1;
+        count.copying += u64::from(copies(function));
+        if let Some(known) = count.by_function.get_mut(function) {
+            *known += 1;
+        } else {
+            count.by_function.insert(function.to_owned(), 1);
+        }
+    }
+
+    /// Writes memory.
+    pub fn set(&mut self, at: u32, bytes: &[u8]) {
+        assert!(self.cpu.write_memory(at, bytes), "no memory at {at:#x}");
+    }
+
+    /// Reads memory.
+    pub fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
+        self.cpu.memory(at, count).expect("memory is there").to_vec()
+    }
+
+    /// Reads a number.
+    pub fn u32(&self, at: u32) -> u32 {
+        u32::from_le_bytes(self.bytes(at, 4).try_into().expect("four bytes"))
+    }
+}

@@ -1,0 +1,304 @@
+//! An application's day: the calls it makes all the time, each measured where it stands.
+
+use crate::processor::{Count, KERNEL, Processor, Program};
+use abi::Call;
+use abi::channel::{ChannelType, OpenChannelParams};
+use abi::memory::APPLICATION_RAM_START;
+use abi::mqtt::{MqttConnectRequest, MqttMessage, MqttPublishRequest};
+use abi::network::RequestNetworkParams;
+use abi::notifications::NotificationSetup;
+use abi::strings::{SizedString, SizedStringBuffer};
+use link::cloud::{ANSWER_FRAME, Event, Session};
+use link::kind::to_device;
+use link::mqtt::{MessageHead, Outcome, Published, RequestState};
+
+/// Payloads measured, bytes: the first for the call itself, both together for the price of a byte.
+pub const PAYLOADS: [usize; 2] = [0, 512];
+const BUFFERS: u32 = APPLICATION_RAM_START + 0x1_0000;
+const TOPIC: &[u8] = b"sensors/42/temperature";
+
+/// One measured call.
+pub struct Measured {
+    /// What was called, and how.
+    pub name: &'static str,
+    /// What it took, at each of [`PAYLOADS`]; once for a call without one.
+    pub counts: Vec<Count>,
+    /// Whether the limit of everyday calls holds for it.
+    pub is_call: bool,
+}
+
+/// All that was measured.
+pub struct Day {
+    /// The calls, in the order of the day.
+    pub calls: Vec<Measured>,
+    /// Bytes of the kernel's state.
+    pub state: u32,
+}
+
+/// Lives the day.
+pub fn run(program: &Program) -> Day {
+    let mut application = Application::start(program);
+    let mut calls = vec![
+        application.single("mvGetNetworkStatus", Call::GetNetworkStatus, |a| [a.network, a.output, 0, 0]),
+        application.single("mvGetMicroseconds", Call::GetMicroseconds, |a| [a.output, 0, 0, 0]),
+        application.single("mvGetWallTime", Call::GetWallTime, |a| [a.output, 0, 0, 0]),
+    ];
+    calls.push(Measured {
+        name: "mvServerLog",
+        counts: PAYLOADS.map(|size| application.log(size)).into(),
+        is_call: true,
+    });
+    calls.extend(application.publishes());
+    calls.push(application.single("mvMqttGetNextReadableDataType", Call::MqttGetNextReadableDataType, |a| {
+        [a.channel, a.output, 0, 0]
+    }));
+    calls.push(
+        application.single("mvMqttReadPublishResponse", Call::MqttReadPublishResponse, |a| {
+            [a.channel, a.output, 0, 0]
+        }),
+    );
+    calls.extend(application.messages());
+    calls.push(
+        application
+            .single("mvMqttAcknowledgeMessage", Call::MqttAcknowledgeMessage, |a| [a.channel, 8, 0, 0]),
+    );
+    Day { calls, state: application.processor.state() }
+}
+
+struct Application<'a> {
+    processor: Processor<'a>,
+    cloud: Session,
+    free: u32,
+    network: u32,
+    channel: u32,
+    output: u32,
+}
+
+impl<'a> Application<'a> {
+    /// An application whose broker connection stands.
+    fn start(program: &'a Program) -> Self {
+        let processor = Processor::start(program);
+        let mut application = Self {
+            processor,
+            cloud: Session::new(0),
+            free: APPLICATION_RAM_START,
+            network: 0,
+            channel: 0,
+            output: 0,
+        };
+        application.output = application.put(&[0; 64]);
+        application.processor.connected();
+        application.pump();
+        application.cloud.welcome(60, 16_384, 1_800_000_000_000_000, true);
+        application.pump();
+        application.set_up();
+        application
+    }
+
+    fn set_up(&mut self) {
+        let setup = NotificationSetup { irq: 41, buffer: self.put(&[0; 256]), buffer_size: 256 };
+        let setup = self.put(&setup.to_bytes());
+        let centre = self.ask_handle(Call::SetupNotifications, setup);
+        let params = RequestNetworkParams { version: 1, notification_handle: centre, notification_tag: 1 };
+        let params = self.put(&params.to_bytes());
+        self.network = self.ask_handle(Call::RequestNetwork, params);
+        let params = OpenChannelParams {
+            version: 1,
+            notification_handle: centre,
+            notification_tag: 2,
+            network_handle: self.network,
+            receive_buffer: BUFFERS,
+            receive_buffer_len: 4096,
+            send_buffer: BUFFERS + 4096,
+            send_buffer_len: 4096,
+            channel_type: ChannelType::Mqtt.raw(),
+            endpoint: SizedString::default(),
+        };
+        let params = self.put(&params.to_bytes());
+        self.channel = self.ask_handle(Call::OpenChannel, params);
+        self.pump();
+        self.connect();
+        self.ok(Call::ServerLoggingInit, [BUFFERS + 0x4000, 4096, 0, 0]);
+    }
+
+    fn connect(&mut self) {
+        let request = MqttConnectRequest {
+            protocol_version: 1,
+            host: self.string(b"broker"),
+            port: 1883,
+            clientid: self.string(b"me"),
+            keepalive: 60,
+            clean_start: 1,
+            ..MqttConnectRequest::default()
+        };
+        let request = self.put(&request.to_bytes());
+        self.ok(Call::MqttRequestConnect, [self.channel, request, 0, 0]);
+        self.pump();
+        let mut body = [0; Outcome::MAX];
+        let length = Outcome { state: RequestState::Completed, reason: 0 }.encode(&mut body);
+        self.answer(to_device::CONNECTED, &body[..length]);
+        self.ok(Call::MqttReadConnectResponse, [self.channel, self.output, 0, 0]);
+    }
+
+    fn ask_handle(&mut self, call: Call, params: u32) -> u32 {
+        let to = self.put(&[0; 4]);
+        self.ok(call, [params, to, 0, 0]);
+        self.processor.u32(to)
+    }
+
+    // ---- measured ----
+
+    fn single(&mut self, name: &'static str, call: Call, args: impl Fn(&Self) -> [u32; 4]) -> Measured {
+        let args = args(self);
+        let count = self.ok(call, args);
+        self.pump();
+        Measured { name, counts: vec![count], is_call: true }
+    }
+
+    fn log(&mut self, size: usize) -> Count {
+        let text = self.put(&vec![b'l'; size]);
+        let count = self.ok(Call::ServerLog, [text, size as u32, 0, 0]);
+        self.pump();
+        count
+    }
+
+    /// The first publish to a topic names it, the others go by number; the last one's answer is left to be read.
+    fn publishes(&mut self) -> Vec<Measured> {
+        let (first, _) = self.publish(0);
+        self.read_answer();
+        let mut calls = Vec::new();
+        let mut sending = Vec::new();
+        for size in PAYLOADS {
+            if !calls.is_empty() {
+                self.read_answer();
+            }
+            let (call, sent) = self.publish(size);
+            calls.push(call);
+            sending.push(sent);
+        }
+        vec![
+            Measured { name: "mvMqttRequestPublish, a new topic", counts: vec![first], is_call: true },
+            Measured { name: "mvMqttRequestPublish", counts: calls, is_call: true },
+            Measured { name: "… and its bytes to the port", counts: sending, is_call: false },
+        ]
+    }
+
+    /// A publish of QoS 1 and what sending it takes; it is answered.
+    fn publish(&mut self, size: usize) -> (Count, Count) {
+        let request = MqttPublishRequest {
+            correlation_id: 5,
+            topic: self.string(TOPIC),
+            payload: self.string(&vec![b'p'; size]),
+            desired_qos: 1,
+            retain: 0,
+        };
+        let request = self.put(&request.to_bytes());
+        let call = self.ok(Call::MqttRequestPublish, [self.channel, request, 0, 0]);
+        let (bytes, sent) = self.processor.transmit();
+        self.hear(&bytes);
+        self.pump();
+        let mut body = [0; Published::MAX];
+        let length = Published { slot: 0, state: RequestState::Completed, reason: 0 }.encode(&mut body);
+        self.answer(to_device::PUBLISHED, &body[..length]);
+        (call, sent)
+    }
+
+    fn read_answer(&mut self) {
+        self.ok(Call::MqttReadPublishResponse, [self.channel, self.output, 0, 0]);
+    }
+
+    fn messages(&mut self) -> Vec<Measured> {
+        let mut calls = Vec::new();
+        let mut arriving = Vec::new();
+        for size in PAYLOADS {
+            arriving.push(self.message(size));
+            calls.push(self.receive());
+        }
+        vec![
+            Measured { name: "… a message's bytes from the port", counts: arriving, is_call: false },
+            Measured { name: "mvMqttReceiveMessage", counts: calls, is_call: true },
+        ]
+    }
+
+    /// A message of QoS 1 arrives.
+    fn message(&mut self, size: usize) -> Count {
+        let mut head = [0; MessageHead::MAX];
+        let topic = TOPIC.len() as u32;
+        let length = MessageHead { delivery: Some(7), retain: false, topic }.encode(&mut head);
+        let content = [TOPIC, &vec![b'm'; size]].concat();
+        self.cloud.begin(1, to_device::MESSAGE, length as u32, content.len() as u32).expect("there is room");
+        let (header, fragment) = self.cloud.fragment(1, 4096).expect("it was begun");
+        let body = [&head[..length], &content].concat();
+        assert_eq!(fragment, body.len(), "in one fragment");
+        self.processor.receive(&[header.as_slice(), &body].concat())
+    }
+
+    fn receive(&mut self) -> Count {
+        let message = MqttMessage {
+            correlation_id: self.put(&[0; 4]),
+            topic: self.string_room(64),
+            payload: self.string_room(1024),
+            qos: self.put(&[0; 4]),
+            retain: self.put(&[0; 1]),
+        };
+        let at = self.put(&message.to_bytes());
+        let count = self.ok(Call::MqttReceiveMessage, [self.channel, at, 0, 0]);
+        assert_eq!(self.processor.u32(message.correlation_id), 8, "the message that was sent");
+        self.pump();
+        count
+    }
+
+    // ---- around ----
+
+    fn ok(&mut self, call: Call, args: [u32; 4]) -> Count {
+        let (status, count) = self.processor.call(call.slot(), args);
+        assert_eq!(status, 0, "{} with the kernel at {KERNEL:#x}", call.name());
+        count
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> u32 {
+        let at = self.free.next_multiple_of(8);
+        self.free = at + bytes.len() as u32;
+        assert!(self.free < BUFFERS, "the day uses too much memory");
+        self.processor.set(at, bytes);
+        at
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> SizedString {
+        SizedString { data: self.put(bytes), length: bytes.len() as u32 }
+    }
+
+    fn string_room(&mut self, size: u32) -> SizedStringBuffer {
+        SizedStringBuffer { data: self.put(&vec![0; size as usize]), size, length: self.put(&[0; 4]) }
+    }
+
+    fn answer(&mut self, kind: u8, body: &[u8]) {
+        let mut out = [0; ANSWER_FRAME];
+        let length = self.cloud.answer(1, kind, body, &mut out).expect("it was asked for");
+        self.processor.receive(&out[..length]);
+    }
+
+    /// Moves what there is both ways.
+    fn pump(&mut self) {
+        let mut out = [0; 512];
+        loop {
+            let bytes = self.processor.transmit().0;
+            self.hear(&bytes);
+            let length = self.cloud.transmit(&mut out);
+            if length > 0 {
+                self.processor.receive(&out[..length]);
+            } else if bytes.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn hear(&mut self, mut bytes: &[u8]) {
+        while let Some(event) = self.cloud.receive(0, &mut bytes).expect("the kernel keeps to the rules") {
+            if let Event::Item(piece) = event {
+                let (channel, length) = (piece.channel, piece.bytes.len() as u32);
+                self.cloud.consumed(channel, length);
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! What an operator does with a cloud's data folder, beside a running cloud and without one.
+
+mod support;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::world::{CONFIG_SAMPLE, CloudProcess, SAMPLE, provision, text};
+use support::{PATIENCE, Stage, within};
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+const DONE: i32 = 0;
+const NOT_HAPPENED: i32 = 1;
+const BAD_INPUT: i32 = 2;
+
+/// A cloud's data folder with one device, `kitchen`; nothing runs on it.
+struct World {
+    folder: tempfile::TempDir,
+    data: PathBuf,
+    identity: PathBuf,
+}
+
+impl World {
+    fn new(stage: &Stage) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let name = ["--name", "kitchen"].map(str::to_owned);
+        let identity = provision(stage, &data, folder.path(), "device", &name);
+        Self { folder, data, identity }
+    }
+
+    /// Runs a command on the folder; answers its exit code, standard output and standard error.
+    fn ask(&self, stage: &Stage, words: &[&str]) -> (i32, String, String) {
+        let process = stage.openvisor(words.iter().copied().chain(["--data", text(&self.data)]));
+        (process.code(), process.out.text(), process.err.text())
+    }
+
+    /// The same for a command that succeeds; answers what it says.
+    fn told(&self, stage: &Stage, words: &[&str]) -> String {
+        let (code, out, err) = self.ask(stage, words);
+        assert_eq!(code, DONE, "{words:?}: {err}");
+        out
+    }
+
+    /// The same in JSON.
+    fn objects(&self, stage: &Stage, words: &[&str]) -> Vec<Value> {
+        let out = self.told(stage, &[words, &["--json"]].concat());
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        format!("@{}", text(&path))
+    }
+
+    fn device(&self, stage: &Stage, cloud: &CloudProcess) -> support::Process {
+        stage.openvisor(["device", SAMPLE, "--cloud", &cloud.address, "--data", text(&self.identity)])
+    }
+
+    /// Waits until `devices show` says so.
+    fn wait_for_state(&self, stage: &Stage, state: &str) -> Value {
+        self.wait_for(stage, "state", &state.into())
+    }
+
+    fn wait_for(&self, stage: &Stage, field: &str, value: &Value) -> Value {
+        let start = Instant::now();
+        loop {
+            let shown = self.objects(stage, &["devices", "show", "kitchen"]).remove(0);
+            if &shown[field] == value {
+                return shown;
+            }
+            assert!(start.elapsed() < PATIENCE, "{field} is not {value}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_config_is_set_got_listed_and_removed_for_the_account_and_for_a_device() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let kitchen = ["--device", "kitchen"];
+        assert!(world.told(stage, &["configs", "set", "host", "a.example"]).contains("of the account"));
+        let ca = world.file("ca.hex", b"0a0b\n");
+        world.told(stage, &[&["configs", "set", "ca", &ca], &kitchen[..]].concat());
+        let changed = world.told(stage, &["configs", "set", "host", "-b.example"]);
+        assert!(changed.starts_with("changed host"), "{changed}");
+        assert_eq!(world.told(stage, &["configs", "get", "host"]), "-b.example\n");
+        assert_eq!(world.told(stage, &[&["configs", "get", "ca"], &kitchen[..]].concat()), "0a0b\n");
+        let listed = world.objects(stage, &["configs", "list"]);
+        assert_eq!(listed.len(), 1);
+        assert_eq!((&listed[0]["key"], &listed[0]["device"]), (&"host".into(), &Value::Null));
+        let table = world.told(stage, &[&["configs", "list"], &kitchen[..]].concat());
+        assert!(table.starts_with("KEY") && table.lines().any(|line| line.starts_with("ca ")), "{table}");
+        // The device has no `host` of its own: neither scope stands in for the other.
+        let (code, out, err) = world.ask(stage, &[&["configs", "get", "host"], &kitchen[..]].concat());
+        assert_eq!((code, out.as_str()), (NOT_HAPPENED, ""));
+        assert!(err.contains("`host` of kitchen") && err.contains("configs list"), "{err}");
+        world.told(stage, &["configs", "remove", "host"]);
+        assert_eq!(world.ask(stage, &["configs", "remove", "host"]).0, NOT_HAPPENED);
+        assert!(world.objects(stage, &["configs", "list"]).is_empty());
+    });
+}
+
+#[test]
+fn a_secret_is_listed_by_its_key_and_never_shown() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let password = world.file("password", b"hunter2\n");
+        world.told(stage, &["secrets", "set", "password", &password, "--device", "kitchen"]);
+        let listed = world.told(stage, &["secrets", "list", "--device", "kitchen", "--json"]);
+        let (code, out, err) = world.ask(stage, &["secrets", "get", "password", "--device", "kitchen"]);
+        assert_eq!((code, out.as_str()), (BAD_INPUT, ""));
+        assert!(err.contains("never shown") && err.contains("secrets set"), "{err}");
+        assert!(listed.contains("password") && !listed.contains("hunter2"), "{listed}");
+        world.told(stage, &["secrets", "remove", "password", "--device", "kitchen"]);
+        let (code, out, err) = world.ask(stage, &["secrets", "list", "--device", "kitchen"]);
+        assert_eq!((code, out.as_str()), (DONE, ""));
+        assert!(err.contains("kitchen") && err.contains("has no secrets"), "{err}");
+    });
+}
+
+/// Shows M51, D63.
+#[test]
+fn what_the_stores_do_not_take_is_refused_with_the_limit() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let (long_key, full, long) = ("k".repeat(101), "v".repeat(4096), "v".repeat(4097));
+        assert_eq!(world.ask(stage, &["configs", "set", &"k".repeat(100), &full]).0, DONE);
+        let binary = world.file("key.der", &[0x30, 0x82, 0xff]);
+        for (kind, key, value, said) in [
+            ("configs", &*long_key, "v", "1 to 100 printable ASCII"),
+            ("secrets", "tab\t", "v", "1 to 100 printable ASCII"),
+            ("configs", "", "v", "1 to 100 printable ASCII"),
+            ("secrets", "key", &*long, "4097 bytes, and a store takes at most 4096"),
+            ("configs", "key", &*binary, "hexadecimal"),
+            ("secrets", "key", "@/no/such/file", "/no/such/file"),
+        ] {
+            let (code, out, err) = world.ask(stage, &[kind, "set", key, value]);
+            assert_eq!((code, out.as_str()), (BAD_INPUT, ""), "{err}");
+            assert!(err.contains(said) && err.lines().count() <= 2, "{err}");
+        }
+        let (code, _, err) = world.ask(stage, &["configs", "list", "--device", "cellar"]);
+        assert_eq!(code, BAD_INPUT);
+        assert!(err.contains("no device `cellar`") && err.contains("devices list"), "{err}");
+    });
+}
+
+#[test]
+fn a_folder_where_no_cloud_keeps_its_data_is_never_made_into_one() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let missing = world.folder.path().join("typo");
+        for words in [
+            "devices list",
+            "configs list",
+            "secrets set a b",
+            "logs stream kitchen",
+            "devices revoke kitchen",
+        ] {
+            let process = stage.openvisor(words.split(' ').chain(["--data", text(&missing)]));
+            assert_eq!(process.code(), BAD_INPUT, "{words}");
+            assert!(process.err.text().contains("openvisor cloud --data"), "{}", process.err.text());
+        }
+        assert!(!missing.exists());
+        // What `run --data` keeps is one folder deeper.
+        let outer = stage.openvisor(["devices", "list", "--data", text(world.folder.path())]);
+        assert_eq!(outer.code(), BAD_INPUT);
+        assert!(outer.err.text().contains(text(&world.data)), "{}", outer.err.text());
+    });
+}
+
+#[test]
+fn a_device_is_listed_and_shown_as_it_comes_and_goes() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let never = world.objects(stage, &["devices", "list"]).remove(0);
+        assert_eq!((&never["name"], &never["state"]), (&"kitchen".into(), &"never".into()));
+        let cloud = CloudProcess::start(stage, &world.data, "127.0.0.1:0");
+        let device = world.device(stage, &cloud);
+        let shown = world.wait_for_state(stage, "connected");
+        assert_eq!(shown["image"].as_str().unwrap().len(), 64);
+        let table = world.told(stage, &["devices", "list"]);
+        assert!(table.contains("kitchen") && table.contains("connected"), "{table}");
+        let by_id = world.objects(stage, &["devices", "show", shown["id"].as_str().unwrap()]);
+        assert_eq!(by_id[0]["name"], "kitchen");
+        device.signal("INT");
+        device.wait();
+        let away = world.wait_for_state(stage, "away");
+        assert!(away["seen"].is_string());
+        // A cloud that is killed cannot say that its devices are gone; it is not believed for ever.
+        let device = world.device(stage, &cloud);
+        world.wait_for_state(stage, "connected");
+        cloud.process.kill();
+        assert_eq!(world.wait_for_state(stage, "away")["connected"], false);
+        assert!(device.is_running());
+    });
+}
+
+#[test]
+fn a_revoked_device_is_ended_by_the_running_cloud_and_stays_out() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let cloud = CloudProcess::start(stage, &world.data, "127.0.0.1:0");
+        let device = world.device(stage, &cloud);
+        world.wait_for_state(stage, "connected");
+        let (code, _, err) = world.ask(stage, &["devices", "revoke", "kitchen"]);
+        assert_eq!(code, BAD_INPUT, "nobody can be asked");
+        assert!(err.contains("--yes"), "{err}");
+        let said = world.told(stage, &["devices", "revoke", "kitchen", "--yes"]);
+        assert!(said.starts_with("revoked kitchen") && said.contains("running cloud"), "{said}");
+        cloud.process.out.expect("device disconnected: revoked");
+        let (down, _) = device.out.expect_after(0, "link    down");
+        device.out.expect_after(down, "link    down");
+        assert_eq!(world.wait_for(stage, "connected", &false.into())["state"], "revoked");
+        let again = world.told(stage, &["devices", "revoke", "kitchen", "--yes"]);
+        assert!(again.contains("before"), "{again}");
+        // Forgotten, it leaves its name to another.
+        world.told(stage, &["devices", "revoke", "kitchen", "--yes", "--forget"]);
+        let name = ["--name", "kitchen"].map(str::to_owned);
+        provision(stage, &world.data, world.folder.path(), "device-2", &name);
+        assert_eq!(world.objects(stage, &["devices", "list"])[0]["state"], "never");
+    });
+}
+
+/// Shows D70.
+#[test]
+fn stored_lines_are_shown_and_followed_until_ctrl_c() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let cloud = CloudProcess::start(stage, &world.data, "127.0.0.1:0");
+        let _device = world.device(stage, &cloud);
+        let follow = ["logs", "stream", "kitchen", "--data", text(&world.data)];
+        let stream = stage.openvisor(follow);
+        let first = stream.out.expect("network: connected");
+        assert!(first.starts_with("20") && first.contains("Z  "), "{first}");
+        stream.signal("INT");
+        assert_eq!((stream.code(), stream.err.text()), (DONE, String::new()));
+        // What was logged is there without a cloud, too.
+        drop(cloud);
+        let lines = world.objects(stage, &["logs", "stream", "kitchen", "--no-follow"]);
+        let sequences: Vec<_> = lines.iter().filter_map(|line| line["sequence"].as_u64()).collect();
+        assert!(
+            sequences.windows(2).all(|pair| pair[0] + 1 == pair[1]) && !sequences.is_empty(),
+            "{lines:?}"
+        );
+        let last = world.objects(stage, &["logs", "stream", "kitchen", "--no-follow", "--last", "1"]);
+        assert_eq!(last.len(), 1);
+        assert_eq!(last[0]["sequence"].as_u64(), sequences.last().copied());
+        let all = ["logs", "stream", "kitchen", "--no-follow", "--since"];
+        assert!(world.objects(stage, &[&all[..], &["2020-01-01T00:00:00Z"]].concat()).len() >= lines.len());
+        assert!(world.objects(stage, &[&all[..], &["2120-01-01T00:00:00Z"]].concat()).is_empty());
+        let (code, _, err) = world.ask(stage, &[&all[..], &["soon"]].concat());
+        assert_eq!(code, BAD_INPUT);
+        assert!(err.contains("10m"), "{err}");
+    });
+}
+
+#[test]
+fn a_log_nobody_reads_any_more_ends() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let cloud = CloudProcess::start(stage, &world.data, "127.0.0.1:0");
+        let _device = world.device(stage, &cloud);
+        let script = format!(
+            "{} logs stream kitchen --data {} | head -n 1",
+            env!("CARGO_BIN_EXE_openvisor"),
+            text(&world.data)
+        );
+        let pipeline = stage.tool("sh", ["-c", &script]);
+        assert_eq!(pipeline.code(), 0);
+        assert_eq!(pipeline.out.count(), 1);
+    });
+}
+
+#[test]
+fn every_commands_help_teaches_by_example() {
+    within(LIMIT, |stage| {
+        for words in [
+            "configs",
+            "configs set",
+            "configs get",
+            "configs list",
+            "configs remove",
+            "secrets",
+            "secrets set",
+            "secrets list",
+            "secrets remove",
+            "devices",
+            "devices list",
+            "devices show",
+            "devices revoke",
+            "logs",
+            "logs stream",
+            "completions",
+        ] {
+            let process = stage.openvisor(words.split(' ').chain(["--help"]));
+            assert_eq!(process.code(), DONE, "{words}");
+            let out = process.out.text();
+            assert!(out.contains("Example") && out.contains(&format!("openvisor {words}")), "{words}: {out}");
+            assert!(out.lines().all(|line| line.chars().count() <= 110), "{words}: {out}");
+        }
+        let completions = stage.openvisor(["completions", "bash"]);
+        assert_eq!(completions.code(), DONE);
+        assert!(completions.out.text().contains("configs"));
+    });
+}
+
+#[test]
+fn the_accounts_settings_reach_the_application_and_stay() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let words = "--account-config region=north --account-config interval=7 --account-secret api-token=t1 \
+             --config region=kitchen";
+        let start = ["run", CONFIG_SAMPLE, "--data", text(&data)];
+        let run = stage.openvisor(start.into_iter().chain(words.split_whitespace()));
+        run.out.expect("api-token is a secret of 2 bytes");
+        let interval = run.out.expect("config: interval");
+        assert!(interval.contains('7') && !interval.contains("not set"), "{interval}");
+        run.signal("INT");
+        assert_eq!(run.code(), DONE, "{}", run.err.text());
+        let cloud = data.join("cloud");
+        let get = |more: &[&str]| {
+            let words = ["configs", "get", "region", "--data", text(&cloud)];
+            let process = stage.openvisor(words.iter().chain(more));
+            assert_eq!(process.code(), DONE, "{}", process.err.text());
+            process.out.text()
+        };
+        let device = run.err.expect("id UV").split_whitespace().last().unwrap().to_owned();
+        assert_eq!(get(&[]), "north\n");
+        assert_eq!(get(&["--device", &device]), "kitchen\n");
+        let secrets = stage.openvisor(["secrets", "list", "--data", text(&cloud)]);
+        secrets.out.expect("api-token");
+    });
+}

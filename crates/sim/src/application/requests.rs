@@ -1,0 +1,203 @@
+//! Asking: every accepted request goes into the books.
+
+use super::channel::Stage;
+use super::{Application, Context};
+use crate::ledger::{Ledger, Publish};
+use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch};
+use abi::mqtt::{
+    MqttConnectRequest, MqttPublishRequest, MqttSubscribeRequest, MqttSubscription, MqttUnsubscribeRequest,
+};
+use abi::{Call, Status};
+
+impl Application {
+    /// Asks something of a channel.
+    pub(super) fn ask(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let Some(channel) = &self.channels[slot] else { return };
+        if channel.is_config {
+            return self.ask_config(slot, cx);
+        }
+        match channel.stage {
+            Stage::New if cx.chance.one_in(6) => self.publish(slot, cx),
+            Stage::New => self.connect(slot, cx),
+            Stage::Asked if cx.chance.one_in(4) => self.publish(slot, cx),
+            Stage::Asked => {}
+            Stage::Connected => self.ask_connected(slot, cx),
+            Stage::Over if channel.owed.is_nothing() => self.close(slot, cx),
+            Stage::Over => {}
+        }
+    }
+
+    fn ask_connected(&mut self, slot: usize, cx: &mut Context<'_>) {
+        match cx.chance.below(40) {
+            0..=19 => self.publish(slot, cx),
+            20 | 21 => self.subscribe(slot, cx),
+            22 if slot == 1 => self.unsubscribe(slot, cx),
+            23 if cx.chance.one_in(5) => self.disconnect(slot, cx),
+            24 if cx.chance.one_in(5) => self.close(slot, cx),
+            _ => {
+                let most = cx.chance.below(6) as usize;
+                self.acknowledge(slot, most, cx);
+            }
+        }
+    }
+
+    /// Brings a channel to where it should be at the end: connected, subscribed, everything acknowledged.
+    pub(super) fn pursue(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let Some(channel) = &self.channels[slot] else { return };
+        match channel.stage {
+            Stage::New => self.connect(slot, cx),
+            Stage::Asked => {}
+            Stage::Connected if !channel.subscribed => self.subscribe(slot, cx),
+            Stage::Connected => self.acknowledge(slot, usize::MAX, cx),
+            Stage::Over if channel.owed.is_nothing() => self.close(slot, cx),
+            Stage::Over => {}
+        }
+    }
+
+    /// Whether a request was accepted; what it may be refused with depends on the moment alone.
+    fn is_accepted(&self, what: Call, slot: usize, status: Status, cx: &Context<'_>) -> bool {
+        cx.trace.say(cx.machine.now(), self.device, || format!("channel {slot}: {} {status:?}", what.name()));
+        match status {
+            Status::Okay => true,
+            Status::RateLimited | Status::InvalidBufferSize | Status::ChannelClosed => false,
+            other => panic!("{}: {other:?}", what.name()),
+        }
+    }
+
+    fn connect(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let client = format!("d{}c{slot}", self.device);
+        let request = MqttConnectRequest {
+            protocol_version: ((self.device + slot) % 2) as u32,
+            host: cx.machine.string(b"broker"),
+            port: 1883,
+            clientid: cx.machine.string(client.as_bytes()),
+            keepalive: 60,
+            clean_start: u8::from(slot == 1),
+            ..MqttConnectRequest::default()
+        };
+        let request = cx.machine.put(&request.to_bytes());
+        let handle = self.handle(slot);
+        let status = cx.machine.call(Call::MqttRequestConnect, &[handle, request]);
+        if self.is_accepted(Call::MqttRequestConnect, slot, status, cx) {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            (channel.owed.connect, channel.stage) = (true, Stage::Asked);
+        }
+    }
+
+    fn publish(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let (qos, length) = (cx.chance.below(2) as u8, cx.chance.of(&[0, 10, 100, 600]));
+        let name = format!("d{}/out/{}", self.device, cx.chance.below(12));
+        let serial = cx.ledger.serial();
+        let correlation = self.correlation();
+        let request = MqttPublishRequest {
+            correlation_id: correlation,
+            topic: cx.machine.string(name.as_bytes()),
+            payload: cx.machine.string(&Ledger::payload(self.device, serial, length)),
+            desired_qos: qos.into(),
+            retain: 0,
+        };
+        let request = cx.machine.put(&request.to_bytes());
+        let handle = self.handle(slot);
+        let status = cx.machine.call(Call::MqttRequestPublish, &[handle, request]);
+        if self.is_accepted(Call::MqttRequestPublish, slot, status, cx) {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            channel.owed.publishes.insert(correlation, serial);
+            cx.ledger.publishes.insert(serial, Publish { device: self.device, qos, arrived: 0 });
+        }
+    }
+
+    /// Of everything for this device and slot.
+    fn filter(&self, slot: usize) -> String {
+        format!("d{}/in/{slot}/#", self.device)
+    }
+
+    fn subscribe(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let topic = cx.machine.string(self.filter(slot).as_bytes());
+        let subscription = MqttSubscription { topic, desired_qos: 1, ..MqttSubscription::default() };
+        let correlation = self.correlation();
+        let request = MqttSubscribeRequest {
+            correlation_id: correlation,
+            subscriptions: cx.machine.put(&subscription.to_bytes()),
+            num_subscriptions: 1,
+        };
+        let request = cx.machine.put(&request.to_bytes());
+        let handle = self.handle(slot);
+        let status = cx.machine.call(Call::MqttRequestSubscribe, &[handle, request]);
+        if self.is_accepted(Call::MqttRequestSubscribe, slot, status, cx) {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            assert_eq!(channel.owed.subscribe.replace(correlation), None, "a second one is too many (D45)");
+        }
+    }
+
+    fn unsubscribe(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let topic = cx.machine.string(self.filter(slot).as_bytes());
+        let correlation = self.correlation();
+        let topics = cx.machine.put(&topic.to_bytes());
+        let request = MqttUnsubscribeRequest { correlation_id: correlation, topics, num_topics: 1 };
+        let request = cx.machine.put(&request.to_bytes());
+        let handle = self.handle(slot);
+        let status = cx.machine.call(Call::MqttRequestUnsubscribe, &[handle, request]);
+        if self.is_accepted(Call::MqttRequestUnsubscribe, slot, status, cx) {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            assert_eq!(channel.owed.unsubscribe.replace(correlation), None, "a second one is too many (D45)");
+        }
+    }
+
+    fn disconnect(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let handle = self.handle(slot);
+        let status = cx.machine.call(Call::MqttRequestDisconnect, &[handle]);
+        if self.is_accepted(Call::MqttRequestDisconnect, slot, status, cx) {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            assert!(!std::mem::replace(&mut channel.owed.disconnect, true), "a second one is too many (D45)");
+        }
+    }
+
+    /// Acknowledges some of what was read, the oldest first.
+    fn acknowledge(&mut self, slot: usize, most: usize, cx: &mut Context<'_>) {
+        for _ in 0..most {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            let Some(&(correlation, serial)) = channel.unacknowledged.first() else { return };
+            match cx.machine.call(Call::MqttAcknowledgeMessage, &[channel.handle, correlation]) {
+                Status::Okay => {}
+                Status::RateLimited | Status::ChannelClosed => return,
+                other => panic!("mvMqttAcknowledgeMessage: {other:?}"),
+            }
+            channel.unacknowledged.remove(0);
+            cx.ledger.messages.get_mut(&serial).expect("it was read").acknowledged = true;
+            cx.trace.say(cx.machine.now(), self.device, || format!("acknowledges message {serial}"));
+        }
+    }
+
+    fn ask_config(&mut self, slot: usize, cx: &mut Context<'_>) {
+        let channel = self.channels[slot].as_mut().expect("an open channel");
+        if channel.asked_fetch {
+            if !channel.owed.fetch {
+                self.close(slot, cx);
+            }
+            return;
+        }
+        let num_items = 1 + cx.chance.below(4) as u32;
+        let mut keys = Vec::new();
+        for index in 0..num_items {
+            let key = cx.machine.string(format!("key{index}").as_bytes());
+            let (scope, store) = (cx.chance.below(2) as u32, cx.chance.below(2) as u32);
+            keys.extend(ConfigKeyToFetch { scope, store, key }.to_bytes());
+        }
+        let params = ConfigKeyFetchParams { num_items, keys_to_fetch: cx.machine.put(&keys) };
+        let params = cx.machine.put(&params.to_bytes());
+        let status = cx.machine.call(Call::SendConfigFetchRequest, &[channel.handle, params]);
+        if self.is_accepted(Call::SendConfigFetchRequest, slot, status, cx) {
+            let channel = self.channels[slot].as_mut().expect("an open channel");
+            (channel.owed.fetch, channel.asked_fetch) = (true, true);
+        }
+    }
+
+    fn handle(&self, slot: usize) -> u32 {
+        self.channels[slot].as_ref().expect("an open channel").handle
+    }
+
+    fn correlation(&mut self) -> u32 {
+        self.next_correlation += 1;
+        self.next_correlation
+    }
+}

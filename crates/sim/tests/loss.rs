@@ -1,0 +1,476 @@
+//! One long exchange between a kernel and a scripted cloud, cut at every byte in either direction, and with a cloud that
+//! answers late, twice or never: every accepted request has one answer, no log line is missing, and the device comes back.
+
+use abi::channel::{ChannelType, OpenChannelParams};
+use abi::memory::APPLICATION_RAM_START;
+use abi::mqtt::{
+    MqttConnectRequest, MqttMessage, MqttPublishRequest, MqttPublishResponse, MqttReadableDataType,
+    MqttSubscribeRequest, MqttSubscribeResponse, MqttSubscription,
+};
+use abi::network::RequestNetworkParams;
+use abi::notifications::NotificationSetup;
+use abi::power::WakeReason;
+use abi::strings::SizedString;
+use abi::{Call, Status};
+use kernel::{Boot, Kernel, LinkLoss, Policy};
+use link::cloud::{ANSWER_FRAME, Event, Session};
+use link::kind::{to_cloud, to_device};
+use link::mqtt::MessageHead;
+use sim::machine::Machine;
+use std::collections::{BTreeMap, BTreeSet};
+
+const BUFFERS: u32 = APPLICATION_RAM_START + 0x8000;
+const RECORDS: u32 = APPLICATION_RAM_START + 0x6000;
+const LOG: u32 = APPLICATION_RAM_START + 0x7000;
+const LINES: u32 = 4;
+
+/// How the cloud answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cloud {
+    Prompt,
+    /// All at the end, the last first.
+    Late,
+    /// Each answer a second time, which is a violation (link.md §5.2).
+    Twice,
+    Never,
+}
+
+/// When the cable breaks: after so many bytes each way.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    up: usize,
+    down: usize,
+}
+
+const NO_CUT: Cut = Cut { up: usize::MAX, down: usize::MAX };
+
+struct Exchange {
+    machine: Machine,
+    how: Cloud,
+    cut: Cut,
+    moved: Cut,
+    cloud: Option<Session>,
+    held: Vec<(u8, u8, Vec<u8>)>,
+    centre: u32,
+    network: u32,
+    channel: u32,
+    /// Requests accepted and not answered, by what answers them.
+    owed: BTreeMap<u32, u32>,
+    answered: u32,
+    messages: u32,
+    lines: BTreeSet<u32>,
+    was_refused: bool,
+}
+
+impl Exchange {
+    fn new(how: Cloud, cut: Cut) -> Self {
+        let boot = Boot {
+            device_id: [b'U'; 34],
+            seed: [7; 16],
+            wake_reason: WakeReason::ColdBoot,
+            image: [1; 32],
+            policy: Policy::default(),
+            application_test: false,
+        };
+        let mut exchange = Self {
+            machine: Machine::new(&boot, 0),
+            how,
+            cut,
+            moved: Cut { up: 0, down: 0 },
+            cloud: None,
+            held: Vec::new(),
+            centre: 0,
+            network: 0,
+            channel: 0,
+            owed: BTreeMap::new(),
+            answered: 0,
+            messages: 0,
+            lines: BTreeSet::new(),
+            was_refused: false,
+        };
+        exchange.set_up();
+        exchange
+    }
+
+    fn set_up(&mut self) {
+        let setup = NotificationSetup { irq: 41, buffer: RECORDS, buffer_size: 0x400 };
+        let setup = self.machine.put(&setup.to_bytes());
+        self.centre = self.handle(Call::SetupNotifications, setup).expect("at the start");
+        let params =
+            RequestNetworkParams { version: 1, notification_handle: self.centre, notification_tag: 0 };
+        let params = self.machine.put(&params.to_bytes());
+        self.network = self.handle(Call::RequestNetwork, params).expect("at the start");
+        assert_eq!(self.machine.call(Call::ServerLoggingInit, &[LOG, 0x800]), Status::Okay);
+        for _ in 0..LINES {
+            let text = self.machine.put(b"a line of the log");
+            assert_eq!(self.machine.call(Call::ServerLog, &[text, 17]), Status::Okay);
+        }
+    }
+
+    /// The whole exchange, and what comes after a loss.
+    fn live(mut self) -> (Cut, u32) {
+        self.connect();
+        self.script();
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().rev().for_each(|(channel, kind, body)| self.say(channel, kind, &body));
+        self.pump();
+        self.read_all();
+        let moved = self.moved;
+        let has_broken = self.cloud.is_none();
+        if self.how == Cloud::Never || has_broken {
+            self.lose();
+            self.read_all();
+        }
+        assert!(self.owed.is_empty(), "never answered: {:?}", self.owed);
+        self.come_back();
+        (moved, self.answered)
+    }
+
+    /// After everything a device can be used again as on the first day.
+    fn come_back(&mut self) {
+        (self.how, self.cut) = (Cloud::Prompt, NO_CUT);
+        self.close();
+        self.lose();
+        for _ in 0..20 {
+            self.connect();
+            if self.cloud.is_some() {
+                break;
+            }
+        }
+        self.script();
+        assert!(self.owed.is_empty() && self.messages > 0, "the second time: {:?}", self.owed);
+        assert_eq!(self.lines, (1..=LINES).collect(), "every line of the log is there");
+    }
+
+    fn script(&mut self) {
+        self.open();
+        self.ask_connect();
+        self.publish(1, b"a/topic", 300);
+        self.publish(2, b"a/topic", 10);
+        self.subscribe();
+        self.deliver();
+        self.publish(3, b"another/topic", 0);
+        self.read_all();
+        self.deliver();
+        self.read_all();
+    }
+
+    // ---- requests ----
+
+    fn handle(&mut self, call: Call, params: u32) -> Option<u32> {
+        let to = self.machine.room(4);
+        (self.machine.call(call, &[params, to]) == Status::Okay).then(|| self.machine.u32(to))
+    }
+
+    fn open(&mut self) {
+        self.machine.fresh();
+        let params = OpenChannelParams {
+            version: 1,
+            notification_handle: self.centre,
+            notification_tag: 1,
+            network_handle: self.network,
+            receive_buffer: BUFFERS,
+            receive_buffer_len: 1024,
+            send_buffer: BUFFERS + 1024,
+            send_buffer_len: 1024,
+            channel_type: ChannelType::Mqtt.raw(),
+            endpoint: SizedString::default(),
+        };
+        let params = self.machine.put(&params.to_bytes());
+        self.channel = self.handle(Call::OpenChannel, params).unwrap_or(0);
+        self.pump();
+    }
+
+    fn close(&mut self) {
+        if self.channel != 0 {
+            let variable = self.machine.put(&self.channel.to_le_bytes());
+            assert_eq!(self.machine.call(Call::CloseChannel, &[variable]), Status::Okay);
+            self.channel = 0;
+        }
+    }
+
+    /// Makes a request; an accepted one is owed an answer.
+    fn ask(&mut self, call: Call, structure: &[u8], answer: MqttReadableDataType) {
+        let at = self.machine.put(structure);
+        match self.machine.call(call, &[self.channel, at]) {
+            Status::Okay => *self.owed.entry(answer.raw()).or_default() += 1,
+            Status::ChannelClosed => {}
+            Status::InvalidHandle if self.channel == 0 => {}
+            other => panic!("{}: {other:?}", call.name()),
+        }
+        self.pump();
+    }
+
+    fn ask_connect(&mut self) {
+        let request = MqttConnectRequest {
+            host: self.machine.string(b"broker"),
+            port: 1883,
+            clientid: self.machine.string(b"me"),
+            keepalive: 60,
+            clean_start: 1,
+            ..MqttConnectRequest::default()
+        };
+        self.ask(Call::MqttRequestConnect, &request.to_bytes(), MqttReadableDataType::ConnectResponse);
+    }
+
+    fn publish(&mut self, correlation_id: u32, topic: &[u8], length: usize) {
+        let topic = self.machine.string(topic);
+        let payload = self.machine.string(&vec![b'p'; length]);
+        let request = MqttPublishRequest { correlation_id, topic, payload, desired_qos: 1, retain: 0 };
+        self.ask(Call::MqttRequestPublish, &request.to_bytes(), MqttReadableDataType::PublishResponse);
+    }
+
+    fn subscribe(&mut self) {
+        let topic = self.machine.string(b"a/#");
+        let subscription = MqttSubscription { topic, desired_qos: 1, ..MqttSubscription::default() };
+        let subscriptions = self.machine.put(&subscription.to_bytes());
+        let request = MqttSubscribeRequest { correlation_id: 9, subscriptions, num_subscriptions: 1 };
+        self.ask(Call::MqttRequestSubscribe, &request.to_bytes(), MqttReadableDataType::SubscribeResponse);
+    }
+
+    // ---- answers ----
+
+    fn read_all(&mut self) {
+        while self.channel != 0 {
+            self.machine.fresh();
+            let to = self.machine.room(4);
+            let status = self.machine.call(Call::MqttGetNextReadableDataType, &[self.channel, to]);
+            let kind = MqttReadableDataType::from_raw(self.machine.u32(to));
+            match (status, kind) {
+                (Status::Okay, Some(kind)) if kind != MqttReadableDataType::None => self.read(kind),
+                _ => break,
+            }
+        }
+        self.pump();
+    }
+
+    fn read(&mut self, kind: MqttReadableDataType) {
+        let (call, args) = match kind {
+            MqttReadableDataType::ConnectResponse => (Call::MqttReadConnectResponse, self.machine.room(8)),
+            MqttReadableDataType::PublishResponse => {
+                (Call::MqttReadPublishResponse, self.machine.room(MqttPublishResponse::SIZE))
+            }
+            MqttReadableDataType::SubscribeResponse => {
+                let response = MqttSubscribeResponse {
+                    request_state: self.machine.room(4),
+                    correlation_id: self.machine.room(4),
+                    reason_codes: self.machine.room(32),
+                    reason_codes_size: 8,
+                    reason_codes_len: self.machine.room(4),
+                };
+                (Call::MqttReadSubscribeResponse, self.machine.put(&response.to_bytes()))
+            }
+            MqttReadableDataType::MessageReceived => return self.receive(),
+            other => panic!("nobody asked for {other:?}"),
+        };
+        assert_eq!(self.machine.call(call, &[self.channel, args]), Status::Okay, "{}", call.name());
+        let owed = self.owed.get_mut(&kind.raw()).filter(|owed| **owed > 0);
+        *owed.unwrap_or_else(|| panic!("a second answer: {kind:?}")) -= 1;
+        self.owed.retain(|_, owed| *owed > 0);
+        self.answered += 1;
+    }
+
+    fn receive(&mut self) {
+        let message = MqttMessage {
+            correlation_id: self.machine.room(4),
+            topic: self.machine.string_room(64),
+            payload: self.machine.string_room(512),
+            qos: self.machine.room(4),
+            retain: self.machine.room(1),
+        };
+        let at = self.machine.put(&message.to_bytes());
+        assert_eq!(self.machine.call(Call::MqttReceiveMessage, &[self.channel, at]), Status::Okay);
+        assert_eq!(self.machine.string_in(message.payload), [b'm'; 200], "a message that is whole");
+        let correlation = self.machine.u32(message.correlation_id);
+        let status = self.machine.call(Call::MqttAcknowledgeMessage, &[self.channel, correlation]);
+        assert!(matches!(status, Status::Okay | Status::ChannelClosed), "{status:?}");
+        self.messages += 1;
+    }
+
+    // ---- the cloud ----
+
+    fn connect(&mut self) {
+        for _ in 0..100 {
+            if self.machine.wants_link() {
+                break;
+            }
+            let due = self.machine.next_wakeup().expect("a pause ends");
+            self.machine.set_now(due.max(self.machine.now()));
+            self.machine.enter(Kernel::wake);
+        }
+        assert!(self.machine.wants_link(), "the device is to come back");
+        // A port that says things twice is not the kernel's undoing.
+        self.machine.enter(Kernel::link_connecting);
+        self.machine.enter(Kernel::link_connecting);
+        self.machine.enter(Kernel::link_connected);
+        self.machine.enter(Kernel::link_connected);
+        self.cloud = Some(Session::new(self.machine.now() / 1000));
+        self.pump();
+    }
+
+    /// The cable is gone, and the port says so twice.
+    fn lose(&mut self) {
+        self.cloud = None;
+        for _ in 0..2 {
+            self.machine.enter(|kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+        }
+    }
+
+    fn pump(&mut self) {
+        while self.cloud.is_some() {
+            let mut out = vec![0; 1500];
+            let count = self.machine.enter(|kernel, port| kernel.transmit(port, &mut out));
+            self.up(&out[..count]);
+            let Some(cloud) = &mut self.cloud else { return };
+            let length = cloud.transmit(&mut out);
+            if count == 0 && length == 0 {
+                return self.end_if_unwanted();
+            }
+            self.down(&out[..length]);
+        }
+    }
+
+    fn end_if_unwanted(&mut self) {
+        if !self.machine.wants_link() {
+            self.lose();
+        }
+    }
+
+    fn up(&mut self, bytes: &[u8]) {
+        let room = self.cut.up.saturating_sub(self.moved.up);
+        let mut input = &bytes[..bytes.len().min(room)];
+        self.moved.up += input.len();
+        let is_cut = input.len() < bytes.len();
+        let mut items = Vec::new();
+        let cloud = self.cloud.as_mut().expect("a connection");
+        let now = self.machine.now() / 1000;
+        while let Some(event) = cloud.receive(now, &mut input).expect("the kernel keeps to the rules") {
+            match event {
+                Event::Hello(_) => cloud.welcome(60, 16_384, 1 << 50, true),
+                Event::Log(head) => {
+                    self.lines.insert(head.sequence);
+                    cloud.log_taken(head.sequence);
+                }
+                Event::Item(piece) => {
+                    let (channel, length) = (piece.channel, piece.bytes.len() as u32);
+                    let slot = piece.bytes.first().map_or(0, |first| first & 15);
+                    if piece.first && piece.last {
+                        items.push((channel, piece.kind, slot));
+                    }
+                    cloud.consumed(channel, length);
+                }
+                _ => {}
+            }
+        }
+        for (channel, kind, slot) in items {
+            self.answer(channel, kind, slot);
+        }
+        if is_cut {
+            self.lose();
+        }
+    }
+
+    fn answer(&mut self, channel: u8, kind: u8, slot: u8) {
+        let (kind, body) = match kind {
+            to_cloud::CONNECT => (to_device::CONNECTED, vec![0, 0]),
+            to_cloud::PUBLISH => (to_device::PUBLISHED, vec![slot]),
+            to_cloud::SUBSCRIBE => (to_device::SUBSCRIBED, vec![0, 1]),
+            _ => return,
+        };
+        match self.how {
+            Cloud::Prompt => self.say(channel, kind, &body),
+            Cloud::Late => self.held.push((channel, kind, body)),
+            Cloud::Never => {}
+            Cloud::Twice => {
+                self.say(channel, kind, &body);
+                // The cloud's own end would not let it out: the second one goes as bare bytes.
+                let header = [kind << 4 | channel, (body.len() as u8) << 1];
+                self.down(&[&header[..], &body].concat());
+            }
+        }
+    }
+
+    fn say(&mut self, channel: u8, kind: u8, body: &[u8]) {
+        let mut out = [0; ANSWER_FRAME];
+        let Some(cloud) = &mut self.cloud else { return };
+        if let Ok(length) = cloud.answer(channel, kind, body, &mut out) {
+            self.down(&out[..length]);
+        }
+    }
+
+    /// A message of QoS 1 on the first channel, if there is one.
+    fn deliver(&mut self) {
+        let mut head = [0; MessageHead::MAX];
+        let length = MessageHead { delivery: Some(3), retain: false, topic: 3 }.encode(&mut head);
+        let body = [&head[..length], b"a/b", &[b'm'; 200]].concat();
+        let Some(cloud) = &mut self.cloud else { return };
+        let open = (1..=15).find(|channel| cloud.is_channel_open(*channel));
+        let Some(channel) = open else { return };
+        if cloud.begin(channel, to_device::MESSAGE, length as u32, 203).is_err() {
+            return;
+        }
+        let (mut bytes, mut left) = (Vec::new(), &body[..]);
+        while let Some((header, length)) = cloud.fragment(channel, 90) {
+            let (part, rest) = left.split_at(length);
+            bytes.extend([header.as_slice(), part].concat());
+            left = rest;
+        }
+        self.down(&bytes);
+        self.pump();
+    }
+
+    fn down(&mut self, bytes: &[u8]) {
+        if self.cloud.is_none() {
+            return;
+        }
+        let room = self.cut.down.saturating_sub(self.moved.down);
+        let input = &bytes[..bytes.len().min(room)];
+        self.moved.down += input.len();
+        let taken = self.machine.enter(|kernel, port| kernel.receive(port, input));
+        if taken.is_err() {
+            assert_eq!(self.how, Cloud::Twice, "{taken:?}");
+            self.was_refused = true;
+            self.lose();
+        } else if input.len() < bytes.len() {
+            self.lose();
+        }
+    }
+}
+
+/// Shows M12, D53, D70, D84, D87.
+#[test]
+fn a_cable_cut_at_any_byte_loses_no_answer_and_no_log_line() {
+    let (all, answered) = Exchange::new(Cloud::Prompt, NO_CUT).live();
+    assert!(all.up > 500 && all.down > 400 && answered == 10, "both times: {all:?} {answered}");
+    for up in 0..all.up {
+        Exchange::new(Cloud::Prompt, Cut { up, ..NO_CUT }).live();
+    }
+    for down in 0..all.down {
+        Exchange::new(Cloud::Prompt, Cut { down, ..NO_CUT }).live();
+    }
+}
+
+/// Shows M12, D53.
+#[test]
+fn a_cloud_that_answers_late_or_never_may_be_cut_off_at_any_byte() {
+    for how in [Cloud::Late, Cloud::Never] {
+        let (all, _) = Exchange::new(how, NO_CUT).live();
+        for byte in (0..all.up).step_by(3) {
+            Exchange::new(how, Cut { up: byte, ..NO_CUT }).live();
+        }
+        for byte in 0..all.down {
+            Exchange::new(how, Cut { down: byte, ..NO_CUT }).live();
+        }
+    }
+}
+
+/// Shows M12, D53, D89.
+#[test]
+fn a_cloud_that_answers_twice_is_left_and_every_request_still_has_one_answer() {
+    let mut exchange = Exchange::new(Cloud::Twice, NO_CUT);
+    exchange.connect();
+    exchange.script();
+    exchange.read_all();
+    assert!(exchange.was_refused && exchange.owed.is_empty(), "{:?}", exchange.owed);
+    exchange.come_back();
+}

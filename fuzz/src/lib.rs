@@ -1,0 +1,49 @@
+//! Hostile bytes for everything that takes bytes.
+//!
+//! A *target* is a function that does what its bytes say and panics when a promise is broken. The same targets run
+//!
+//! * as ordinary tests: the committed corpus, and a bounded number of mutations of it from a fixed seed ([`driver`]);
+//! * for as long as wanted, by `cargo xtask fuzz [TARGET] [--seconds N]`: with libFuzzer, which is guided by what the
+//!   code does with its bytes, where a nightly toolchain is installed (`fuzz/libfuzzer`), else by the same driver.
+
+pub mod driver;
+mod image;
+mod kernel_calls;
+mod link_cloud;
+mod link_device;
+mod mqtt_session;
+mod relay_device;
+mod source;
+
+/// One target.
+pub struct Target {
+    /// Its name, also of its corpus' folder.
+    pub name: &'static str,
+    /// What it does with bytes.
+    pub run: fn(&[u8]),
+    /// Mutations an ordinary test tries.
+    pub tries: u32,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "kernel_calls", run: kernel_calls::run, tries: 1500 },
+    Target { name: "link_device", run: link_device::run, tries: 6000 },
+    Target { name: "link_cloud", run: link_cloud::run, tries: 6000 },
+    Target { name: "relay_device", run: relay_device::run, tries: 1500 },
+    Target { name: "mqtt_session", run: mqtt_session::run, tries: 6000 },
+    Target { name: "image", run: image::run, tries: 3000 },
+];
+
+/// The target of this name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// For libFuzzer: does what the bytes say.
+///
+/// # Panics
+/// When a promise is broken.
+pub fn run(name: &str, bytes: &[u8]) {
+    (target(name).expect("a target").run)(bytes);
+}

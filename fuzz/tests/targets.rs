@@ -1,0 +1,56 @@
+//! Every target with its corpus and a bounded number of mutations of it.
+
+use fuzz::driver;
+use std::time::Duration;
+
+/// Longer only on a machine that is busy with something else: fewer mutations then, never a failure.
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn drive(name: &str) {
+    let target = fuzz::target(name).expect("a target");
+    if let Err(found) = driver::drive(target, 1, target.tries, LIMIT) {
+        panic!("{name}: {}\ninput: {:02x?}", found.what, found.input);
+    }
+}
+
+/// Shows D01, D03, D32, D33.
+#[test]
+fn a_hostile_application_breaks_no_promise_of_the_kernel() {
+    drive("kernel_calls");
+}
+
+/// Whatever a cloud sends, the device's end refuses it or understands it.
+#[test]
+fn a_hostile_cloud_breaks_no_promise_of_the_devices_end() {
+    drive("link_device");
+}
+
+/// Whatever a device sends, the cloud's end refuses it or understands it.
+#[test]
+fn a_hostile_device_breaks_no_promise_of_the_clouds_end() {
+    drive("link_cloud");
+}
+
+/// Hostile device bytes and hostile broker bytes at once.
+#[test]
+fn hostile_devices_and_brokers_break_no_promise_of_the_relay() {
+    drive("relay_device");
+}
+
+/// Whatever a broker sends.
+#[test]
+fn a_hostile_broker_breaks_no_promise_of_the_session() {
+    drive("mqtt_session");
+}
+
+/// Whatever file is given as an image.
+#[test]
+fn a_hostile_file_is_refused_as_an_image() {
+    drive("image");
+}
+
+#[test]
+fn the_corpus_is_small() {
+    let bytes: usize = fuzz::TARGETS.iter().flat_map(driver::corpus).map(|input| input.len()).sum();
+    assert!(bytes < 500_000, "{bytes} bytes");
+}

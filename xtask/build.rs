@@ -1,0 +1,6 @@
+//! Tells the chores which machine they run on.
+
+fn main() {
+    println!("cargo:rustc-env=HOST_TARGET={}", std::env::var("TARGET").expect("cargo says which"));
+    println!("cargo:rerun-if-changed=build.rs");
+}
