@@ -202,6 +202,9 @@ struct Runner {
     chunk: Box<[u8]>,
     /// When the thread last slept to an end.
     woken: Instant,
+    /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
+    /// still to be handled hides the events after it, and they would be merged into one.
+    idle: bool,
 }
 
 impl Runner {
@@ -214,7 +217,7 @@ impl Runner {
         let woken = Instant::now();
         let clock = WallClock::start(woken, machine.now());
         let chunk = vec![0; CHUNK].into_boxed_slice();
-        Runner { machine, clock, dialler, link: Link::Down, remote, observer, chunk, woken }
+        Runner { machine, clock, dialler, link: Link::Down, remote, observer, chunk, woken, idle: false }
     }
 
     fn run(mut self) {
@@ -247,7 +250,9 @@ impl Runner {
     fn step(&mut self) {
         let now = Instant::now();
         // A guest that slept is not behind: time passes for it up to what it slept for.
-        self.machine.pass_time(self.clock.cycle_at(now));
+        if mem::take(&mut self.idle) {
+            self.machine.pass_time(self.clock.cycle_at(now));
+        }
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             return self.sleep_until(self.machine.now());
@@ -255,9 +260,9 @@ impl Runner {
         self.run_towards(target);
         self.tend_link();
         // What came may have given the application something to do.
-        let idle = self.machine.run(1) == Ran::Idle;
+        self.idle = self.machine.run(1) == Ran::Idle;
         self.tell_observer();
-        if idle && self.machine.now() >= target {
+        if self.idle && self.machine.now() >= target {
             self.sleep();
         }
     }
@@ -265,12 +270,12 @@ impl Runner {
     /// Lets the application run, and time pass where it has nothing to do, up to `target` or for a slice.
     fn run_towards(&mut self, target: u64) {
         for _ in 0..MAX_EVENTS {
-            self.machine.pass_time(target);
             let lagging = target.saturating_sub(self.machine.now()) > TOLERANCE;
             let ran = self.machine.run(if lagging { LAGGING_SLICE } else { SLICE });
             if ran == Ran::Busy || self.machine.now() >= target {
                 break;
             }
+            self.machine.pass_time(target);
         }
     }
 

@@ -193,6 +193,41 @@ fn serial_input_reaches_a_device_asleep() {
     assert_eq!(&echoed[..5], b"hello");
 }
 
+/// Shows D72.
+#[test]
+fn no_tick_of_a_timer_is_lost_while_the_device_sleeps_between_them() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x09)).add(str_(1, 0, 0)); // USART2: on, sending
+    program.add(mov32(0, 0x4000_1000)).add(movs(1, 159)).add(str_(1, 0, 0x28)); // TIM6 counts microseconds
+    program.add(mov32(1, 999)).add(str_(1, 0, 0x2C)); // to a thousand
+    program.add(movs(1, 1)).add(str_(1, 0, 0x0C)).add(str_(1, 0, 0));
+    program.add(mov32(0, 0x4000_0000)).add(mov32(1, 32_000_000 - 1)).add(str_(1, 0, 0x2C)); // TIM2: 200 ms
+    program.add(movs(1, 1)).add(str_(1, 0, 0x0C)).add(str_(1, 0, 0));
+    program.add(mov32(2, 0xE000_E104)).add(mov32(1, 1 << 17 | 1 << 13)).add(str_(1, 2, 0)); // interrupts 49, 45
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 49); // counts
+    program.add(mov32(0, 0x4000_1000)).add(movs(1, 0)).add(str_(1, 0, 0x10));
+    program.add(mov32(2, 0x2000_0000)).add(ldr(1, 2, 0)).add([0x3101]).add(str_(1, 2, 0)).add([0x4770]);
+    program.handler(16 + 45); // sends the count
+    program.add(mov32(0, 0x4000_0000)).add(movs(1, 0)).add(str_(1, 0, 0x10));
+    program.add(mov32(2, 0x2000_0000)).add(ldr(1, 2, 0)).add(mov32(0, 0x4000_4400)).add(str_(1, 0, 0x28));
+    program.add([0x4770]);
+    for spins in [false, true] {
+        if spins {
+            program.replace_wfi_with_nop();
+        }
+        let bench = Bench::alone(&program);
+        let count = loop {
+            match bench.events.recv_timeout(PATIENCE).expect("a count") {
+                DeviceEvent::Serial { port: 2, bytes } => break bytes[0],
+                _ => {}
+            }
+        };
+        // The first period is short, because the prescaler is loaded at its end.
+        assert!((199..=201).contains(&count), "{count} ticks of a millisecond in 200");
+    }
+}
+
 /// Requests the network, waits until it is connected, and releases it.
 fn visiting() -> Program {
     const SETUP: u32 = 0x2000_1000;
