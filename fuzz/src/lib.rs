@@ -27,12 +27,12 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "kernel_calls", run: kernel_calls::run, tries: 1500 },
-    Target { name: "link_device", run: link_device::run, tries: 6000 },
-    Target { name: "link_cloud", run: link_cloud::run, tries: 6000 },
-    Target { name: "relay_device", run: relay_device::run, tries: 1500 },
-    Target { name: "mqtt_session", run: mqtt_session::run, tries: 6000 },
-    Target { name: "image", run: image::run, tries: 3000 },
+    Target { name: "kernel_calls", run: kernel_calls::run, tries: 15_000 },
+    Target { name: "link_device", run: link_device::run, tries: 60_000 },
+    Target { name: "link_cloud", run: link_cloud::run, tries: 60_000 },
+    Target { name: "relay_device", run: relay_device::run, tries: 15_000 },
+    Target { name: "mqtt_session", run: mqtt_session::run, tries: 60_000 },
+    Target { name: "image", run: image::run, tries: 30_000 },
 ];
 
 /// The target of this name.

@@ -10,14 +10,15 @@ use abi::mqtt::{
     MqttSubscribeResponse, MqttSubscription, MqttUnsubscribeRequest, MqttWill, TlsCredentials,
 };
 use abi::network::RequestNetworkParams;
-use abi::notifications::NotificationSetup;
+use abi::notifications::{NotificationSetup, OpenSystemNotificationParams};
 use abi::strings::{SizedString, SizedStringBuffer};
+use abi::wifi::{WifiConfig, WifiConfigOut};
 
 /// Bytes of RAM in use: all the rest is not there.
 pub const RAM: usize = 0x4000;
 /// Room for results.
 pub const OUT: u32 = APPLICATION_RAM_START + 0x3000;
-/// Where the latest handles are kept: centre, network, channel.
+/// Where the latest handles are kept: centre, network, channel, external flash, system notification.
 pub const HANDLES: u32 = APPLICATION_RAM_START + 0x3800;
 /// Buffers to lend, one behind the other, 512 bytes each.
 const LENT: u32 = APPLICATION_RAM_START + 0x1000;
@@ -30,8 +31,8 @@ const ROOM: SizedStringBuffer = SizedStringBuffer { data: OUT + 0x100, size: 0x2
 /// A place and the bytes that belong there.
 pub struct Part(pub u32, pub Vec<u8>);
 
-/// Handles as an application has them: of a centre, a network, a channel.
-pub type Handles = [u32; 3];
+/// Handles as an application has them: of a centre, a network, a channel, the external flash.
+pub type Handles = [u32; 4];
 
 fn at(index: u32) -> u32 {
     APPLICATION_RAM_START + index * 0x80
@@ -58,7 +59,7 @@ pub fn texts() -> Vec<Part> {
 /// The arguments of a call, and the structure it needs.
 #[allow(clippy::too_many_lines, reason = "a table: a few lines a call")]
 pub fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4], Option<Part>) {
-    let [centre, network, channel] = handles;
+    let [centre, network, channel, flash] = handles;
     let small = u32::from(variant % 4);
     let with = |place: u32, bytes: &[u8]| Some(Part(place, bytes.to_vec()));
     match call {
@@ -175,6 +176,38 @@ pub fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4], Option
             };
             ([channel, at(12), 0, 0], with(at(12), &response.to_bytes()))
         }
+        Call::WriteChannel | Call::WriteChannelStream => ([channel, TEXT, u32::from(variant), OUT], None),
+        Call::ReadChannel => ([channel, OUT, OUT + 4, 0], None),
+        Call::ReadChannelComplete => ([channel, small, 0, 0], None),
+        Call::ExternalFlashOpen => ([HANDLES + 12, 0, 0, 0], None),
+        Call::ExternalFlashClose => ([HANDLES + 12, 0, 0, 0], None),
+        Call::ExternalFlashGetInfo => ([flash, OUT, 0, 0], None),
+        Call::ExternalFlashReadBlocking => ([flash, u32::from(variant) * 16, 300, OUT], None),
+        Call::ExternalFlashWriteBlocking => ([flash, u32::from(variant) * 16, 300, TEXT], None),
+        Call::ExternalFlashEraseBlocking => ([flash, small * 4096, 4096, 0], None),
+        Call::SetWifiConfig => {
+            let config =
+                WifiConfig { version: 1, config_mode: variant % 3, wifi_ssid: TOPIC, wifi_password: PAYLOAD };
+            ([at(13), 0, 0, 0], with(at(13), &config.to_bytes()))
+        }
+        Call::GetWifiConfig => {
+            let config = WifiConfigOut { version: 1, ssid: ROOM, has_encryption: OUT };
+            ([at(14), 0, 0, 0], with(at(14), &config.to_bytes()))
+        }
+        Call::OpenSystemNotification => {
+            let params = OpenSystemNotificationParams {
+                notification_handle: centre,
+                notification_tag: 7,
+                notification_source: small,
+            };
+            ([at(15), HANDLES + 16, 0, 0], with(at(15), &params.to_bytes()))
+        }
+        Call::CloseSystemNotification => ([HANDLES + 16, 0, 0, 0], None),
+        Call::SetFastInterrupt
+        | Call::ClearFastInterrupt
+        | Call::EnableFastInterrupt
+        | Call::DisableFastInterrupt => ([40 + small, 0, 0, 0], None),
+        Call::PowerSave | Call::DeepSleep => ([small, 0, 0, 0], None),
         Call::MqttAcknowledgeMessage => ([channel, small, 0, 0], None),
         _ if call.parameters().first().is_some_and(|parameter| parameter.name == "handle") => {
             ([channel, OUT, small, OUT], None)

@@ -7,8 +7,10 @@ use abi::memory::{
 };
 use abi::power::WakeReason;
 use abi::{Call, Status};
+use kernel::limits::{FLASH_PAGE, SECTOR};
 use kernel::{
-    Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
+    Boot, Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, Kernel, LinkLoss, Memory,
+    MemoryFault, Outcome, Policy, Port, Wifi, WifiNetwork,
 };
 use link::channel::ClosureReason;
 use link::cloud::{ANSWER_FRAME, Event, Session};
@@ -85,11 +87,97 @@ impl Interrupts for Lines {
     fn in_handler(&self) -> bool {
         self.in_handler
     }
+    fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
+        Some(self)
+    }
 }
 
-struct NoHardware;
+/// A flash and Wi-Fi settings, each there or not.
+struct Board {
+    flash: Option<Flash>,
+    wifi: Option<Settings>,
+}
 
-impl Hardware for NoHardware {
+/// Two sectors.
+struct Flash(Vec<u8>);
+
+impl Flash {
+    fn place(&self, address: u32, length: usize) -> std::ops::Range<usize> {
+        let start = address as usize;
+        assert!(start + length <= self.0.len(), "{length} bytes at {address:#x} of the flash");
+        start..start + length
+    }
+}
+
+impl ExternalFlash for Flash {
+    fn chip_id(&self) -> u32 {
+        0xc2_2539
+    }
+    fn size(&self) -> u32 {
+        self.0.len() as u32
+    }
+    fn read(&mut self, address: u32, into: &mut [u8]) -> Result<(), FlashFault> {
+        let place = self.place(address, into.len());
+        into.copy_from_slice(&self.0[place]);
+        Ok(())
+    }
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashFault> {
+        let within = address % FLASH_PAGE + bytes.len() as u32;
+        assert!(within <= FLASH_PAGE, "programmed across a page");
+        let place = self.place(address, bytes.len());
+        for (old, new) in self.0[place].iter_mut().zip(bytes) {
+            *old &= new;
+        }
+        if address.is_multiple_of(1024) && bytes.first() == Some(&0) { Err(FlashFault) } else { Ok(()) }
+    }
+    fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault> {
+        assert!(address.is_multiple_of(SECTOR), "erased at {address:#x}");
+        let place = self.place(address, SECTOR as usize);
+        self.0[place].fill(0xff);
+        Ok(())
+    }
+}
+
+/// The network's name; empty for no settings.
+struct Settings(Vec<u8>);
+
+impl Wifi for Settings {
+    fn store(&mut self, ssid: &[u8], password: &[u8]) -> bool {
+        assert!((1..=32).contains(&ssid.len()) && password.len() <= 63, "settings too long");
+        self.0 = ssid.to_vec();
+        true
+    }
+    fn clear(&mut self) -> bool {
+        self.0.clear();
+        true
+    }
+    fn stored(&self) -> Option<WifiNetwork<'_>> {
+        (!self.0.is_empty()).then_some(WifiNetwork { ssid: &self.0, has_password: true })
+    }
+}
+
+impl FastLines for Lines {
+    fn vector_table(&self) -> u32 {
+        APPLICATION_FLASH_START
+    }
+    fn set_fast(&mut self, irq: u16, _fast: bool) {
+        assert!(irq < 126);
+    }
+    fn set_enabled(&mut self, irq: u16, enabled: bool) {
+        self.enabled = self.enabled & !(1 << irq) | u128::from(enabled) << irq;
+    }
+}
+
+impl Hardware for Board {
+    fn external_flash(&mut self) -> Option<&mut dyn ExternalFlash> {
+        self.flash.as_mut().map(|flash| flash as &mut dyn ExternalFlash)
+    }
+    fn wifi(&mut self) -> Option<&mut dyn Wifi> {
+        self.wifi.as_mut().map(|wifi| wifi as &mut dyn Wifi)
+    }
+    fn set_system_led(&mut self, _enabled: bool) -> bool {
+        true
+    }
     fn clock_hz(&self, _clock: Clock) -> u32 {
         160_000_000
     }
@@ -107,6 +195,7 @@ pub struct World {
     kernel: Kernel,
     ram: Ram,
     lines: Lines,
+    board: Board,
     now: u64,
     cloud: Option<Session>,
     /// Every handle the kernel ever gave.
@@ -121,12 +210,23 @@ impl World {
             wake_reason: WakeReason::ColdBoot,
             image: [0; 32],
             policy: Policy::default(),
-            application_test: false,
+            application_test: seed & 1 != 0,
         };
         let ram = Ram { bytes: RefCell::new(vec![0; RAM]), unrest: Cell::new(0), reads: Cell::new(0) };
         let lines = Lines { pending: 0, enabled: u128::MAX, in_handler: false };
-        let mut world =
-            Self { kernel: Kernel::new(&boot), ram, lines, now: 1000, cloud: None, given: BTreeSet::new() };
+        let board = Board {
+            flash: (seed & 2 == 0).then(|| Flash(vec![0xff; 2 * SECTOR as usize])),
+            wifi: (seed & 4 != 0).then(|| Settings(Vec::new())),
+        };
+        let mut world = Self {
+            kernel: Kernel::new(&boot),
+            ram,
+            lines,
+            board,
+            now: 1000,
+            cloud: None,
+            given: BTreeSet::new(),
+        };
         for part in kit::texts() {
             world.put(&part);
         }
@@ -166,7 +266,7 @@ impl World {
             now: self.now,
             memory: &mut self.ram,
             interrupts: &mut self.lines,
-            hardware: &mut NoHardware,
+            hardware: &mut self.board,
         };
         f(&mut self.kernel, &mut port)
     }
@@ -193,7 +293,7 @@ impl World {
             self.enter(|kernel, port| kernel.call(port, slot, args));
             return;
         };
-        let handles = [0, 4, 8].map(|offset| self.word(HANDLES + offset));
+        let handles = [0, 4, 8, 12].map(|offset| self.word(HANDLES + offset));
         let (mut args, part) = kit::arguments(call, handles, variant);
         if how & 0x100 == 0
             && let Some(part) = part
@@ -218,12 +318,19 @@ impl World {
 
     /// An accepted call gave a handle, or took one that was given.
     fn accepted(&mut self, call: Call, args: [u32; 4]) {
-        let gives = matches!(call, Call::SetupNotifications | Call::RequestNetwork | Call::OpenChannel);
+        let gives = match call {
+            Call::SetupNotifications
+            | Call::RequestNetwork
+            | Call::OpenChannel
+            | Call::OpenSystemNotification => Some(args[1]),
+            Call::ExternalFlashOpen => Some(args[0]),
+            _ => None,
+        };
         let first = call.parameters().first().map(|parameter| parameter.name);
-        let is_value = first == Some("handle") && !CLOSES.contains(&call) && !PLAIN.contains(&call);
-        if gives {
+        let is_value = first == Some("handle") && !CLOSES.contains(&call);
+        if let Some(at) = gives {
             let mut bytes = [0; 4];
-            if self.ram.read(args[1], &mut bytes).is_ok() {
+            if self.ram.read(at, &mut bytes).is_ok() {
                 self.given.insert(u32::from_le_bytes(bytes));
             }
         } else if is_value && self.ram.unrest.get() == 0 {
@@ -365,6 +472,10 @@ fn hear(cloud: &mut Session, now: u64, mut bytes: &[u8]) -> Result<(), link::Vio
 }
 
 /// Calls whose handle stands in a variable.
-const CLOSES: [Call; 3] = [Call::CloseNotifications, Call::ReleaseNetwork, Call::CloseChannel];
-/// Calls whose first parameter is called a handle and is none of ours.
-const PLAIN: [Call; 0] = [];
+const CLOSES: [Call; 5] = [
+    Call::CloseNotifications,
+    Call::ReleaseNetwork,
+    Call::CloseChannel,
+    Call::CloseSystemNotification,
+    Call::ExternalFlashClose,
+];
