@@ -218,9 +218,10 @@ fn no_tick_of_a_timer_is_lost_while_the_device_sleeps_between_them() {
         }
         let bench = Bench::alone(&program);
         let count = loop {
-            match bench.events.recv_timeout(PATIENCE).expect("a count") {
-                DeviceEvent::Serial { port: 2, bytes } => break bytes[0],
-                _ => {}
+            if let DeviceEvent::Serial { port: 2, bytes } =
+                bench.events.recv_timeout(PATIENCE).expect("a count")
+            {
+                break bytes[0];
             }
         };
         // The first period is short, because the prescaler is loaded at its end.
