@@ -23,9 +23,6 @@ pub const LOG_BACKLOG: usize = 64;
 /// Rounds one device's task may take before it lets others run.
 pub const SESSION_ROUNDS: usize = 16;
 
-/// Lookups and connections being made that one device may have at a time; one of each for every channel a device can have.
-pub const DEVICE_PENDING: usize = 32;
-
 /// Capacity of the queue of log lines on their way to the database, all devices together.
 pub const LOG_QUEUE: usize = 1024;
 

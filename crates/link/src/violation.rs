@@ -99,8 +99,6 @@ rules! {
     SLOT_IN_USE = "publish slot is in use";
     /// §5, a topic number never given.
     UNKNOWN_TOPIC_NUMBER = "topic number was never given";
-    /// §5, an `ACKNOWLEDGE` of a delivery that is not outstanding.
-    UNKNOWN_DELIVERY = "acknowledged delivery is not outstanding";
     /// §6, more bytes than the receive ring has room for.
     RING_EXCEEDED = "receive ring exceeded";
     /// §6, more than 32 messages outstanding.
