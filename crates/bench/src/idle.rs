@@ -57,7 +57,9 @@ pub fn run_devices(arguments: &[String]) -> Result<(), Failure> {
     let start = |folder: &String| site::start_device(folder.as_ref(), &image, cloud);
     let devices = folders.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     while lines.next().transpose()?.is_some() {}
-    devices.iter().for_each(|device| device.remote().stop());
+    for device in &devices {
+        device.remote().stop();
+    }
     Ok(())
 }
 
