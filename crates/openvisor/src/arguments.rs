@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
 mod devices;
+mod fleet;
 mod items;
 mod logs;
 
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
 
@@ -61,6 +63,8 @@ pub enum Command {
     Provision(Provision),
     /// Run an application image on a virtual device that connects to a cloud elsewhere
     Device(Device),
+    /// Run many devices with the same application, each with its own identity
+    Fleet(Fleet),
     /// See and change the configuration that applications fetch
     Configs(Configs),
     /// Set and remove the secrets that applications fetch
