@@ -31,7 +31,9 @@ fn read(arguments: &[String]) -> Result<Plan, String> {
             "--seeds" => &mut plan.seeds,
             "--seed" => &mut plan.first,
             _ => {
-                return Err(format!("unexpected argument {word}; there are: --instructions, --seeds, --seed"));
+                return Err(format!(
+                    "unexpected argument {word}; there are: --instructions, --seeds, --seed"
+                ));
             }
         };
         let number = words.next().and_then(|number| number.parse().ok());
