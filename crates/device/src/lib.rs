@@ -15,8 +15,10 @@ pub mod map;
 pub mod peripherals;
 mod port;
 mod runner;
+pub mod sensors;
 pub mod storage;
 pub mod transport;
+pub mod wiring;
 
 pub use runner::{Device, Options, Remote};
 

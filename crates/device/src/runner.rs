@@ -17,9 +17,9 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
-use crate::peripherals::i2c::Target;
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
 const SLICE: u64 = 50_000;
@@ -55,8 +55,8 @@ pub struct Options {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn Target>>,
+    /// What is wired to the board.
+    pub targets: Vec<Attachment>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
 }
@@ -157,6 +157,7 @@ struct Shared {
 enum Input {
     Serial { port: u8, bytes: Vec<u8> },
     Pin { port: u8, pin: u8, level: bool },
+    Quantity { bus: u8, address: u8, name: String, value: f64 },
 }
 
 impl Remote {
@@ -174,6 +175,11 @@ impl Remote {
     /// Drives pin `pin` of port `port`, 0 for A.
     pub fn drive_pin(&self, port: u8, pin: u8, level: bool) {
         self.input(Input::Pin { port, pin, level });
+    }
+
+    /// Sets what the sensor at `address` of I2C bus `bus` measures; nothing happens where there is none.
+    pub fn set_quantity(&self, bus: u8, address: u8, name: String, value: f64) {
+        self.input(Input::Quantity { bus, address, name, value });
     }
 
     fn input(&self, input: Input) {
@@ -272,6 +278,9 @@ impl Runner {
                     self.machine.send_serial(port, &bytes);
                 }
                 Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
+                Input::Quantity { bus, address, name, value } => {
+                    self.machine.set_quantity(bus, address, &name, value);
+                }
             }
         }
     }
