@@ -159,9 +159,12 @@ The first start makes the cloud's own certificate authority in DIR; keep that fo
 first line on standard output names the address, which matters with port 0. Applications may reach
 public addresses; those of this machine too while the cloud itself listens on loopback only.
 
+With --metrics it answers over HTTP, without password, on a port of its own: /metrics (Prometheus),
+/healthz (the process lives) and /readyz (devices are let in and the database can be asked).
+
 Examples:
   openvisor cloud --data ./cloud
-  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net")]
+  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
@@ -175,6 +178,9 @@ pub struct Cloud {
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
+    /// Answer for health and metrics there; without ADDR, on 127.0.0.1:7884. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_METRICS)]
+    pub metrics: Option<String>,
     /// Write one JSON object a line instead of text
     #[arg(long)]
     pub json: bool,
@@ -275,6 +281,9 @@ pub struct Completions {
 
 /// Where `openvisor cloud` listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7883";
+
+/// Where `openvisor cloud --metrics` answers unless told otherwise: this machine only.
+pub const DEFAULT_METRICS: &str = "127.0.0.1:7884";
 
 /// Longest time `--seconds` takes: a year.
 const MAX_SECONDS: f64 = 31_536_000.0;

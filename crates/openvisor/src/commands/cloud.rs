@@ -25,6 +25,9 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     let events = cloud.events();
     timeline.say(Source::Cloud, format!("listening on {}", cloud.address()));
     timeline.say(Source::Cloud, format!("devices may call it {hosts}"));
+    if let Some(address) = cloud.metrics_address() {
+        timeline.say(Source::Cloud, format!("health and metrics at http://{address}/metrics"));
+    }
     tokio::select! {
         () = stop.asked(None) => {}
         () = show(events, &timeline) => {}
@@ -39,6 +42,8 @@ fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Fa
     let mut config = Config::local(&arguments.data, listen);
     config.destinations = failures::allowing(base, &arguments.allow)?;
     config.hosts.extend(arguments.names.iter().cloned());
+    let metrics = arguments.metrics.as_deref().map(|text| address::to_listen("--metrics", text));
+    config.metrics = metrics.transpose()?;
     Ok(config)
 }
 
