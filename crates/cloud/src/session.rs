@@ -293,10 +293,14 @@ impl Session {
             let metrics = &self.shared.metrics;
             match happened {
                 Happened::Opened => {
+                    tracing::debug!(device = %self.device, connection = connection.0, "connected to a broker");
                     metrics.brokers_opened.inc();
                     metrics.brokers.inc();
                 }
-                Happened::Failed(cause) => metrics.brokers_failed.with_label_values(&[cause.label()]).inc(),
+                Happened::Failed(cause) => {
+                    tracing::debug!(device = %self.device, connection = connection.0, %cause, "no connection to a broker");
+                    metrics.brokers_failed.with_label_values(&[cause.label()]).inc();
+                }
                 Happened::Closed { .. } => metrics.brokers.dec(),
                 Happened::Received(_) | Happened::Written(_) => {}
             }
@@ -323,7 +327,9 @@ impl Session {
     fn poll_exchanges(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = false;
         while let Some((exchange, outcome)) = self.exchanges.poll_done(context) {
-            self.shared.metrics.http.with_label_values(&[translate::http_result(&outcome)]).inc();
+            let result = translate::http_result(&outcome);
+            tracing::debug!(device = %self.device, result, "an HTTP request is over");
+            self.shared.metrics.http.with_label_values(&[result]).inc();
             self.feed(Input::HttpResponse { exchange, outcome });
             worked = true;
         }
@@ -331,6 +337,7 @@ impl Session {
     }
 
     fn note_fetched(&self, values: &[Value]) {
+        tracing::debug!(device = %self.device, items = values.len(), "configuration fetched");
         self.shared.metrics.fetches.inc();
         for value in values {
             self.shared.metrics.fetched.with_label_values(&[translate::fetched(value)]).inc();
@@ -393,6 +400,8 @@ impl Session {
     fn open(&mut self, connection: ConnectionId, target: relay::Target) {
         let connector = self.shared.connector.clone();
         let target = translate::target(target);
+        let (host, port, tls) = (&target.host, target.port, target.tls.is_some());
+        tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
         let connecting = Box::pin(async move { connector.connect(target).await });
         self.brokers.push(Broker::new(connection, connecting));
     }
