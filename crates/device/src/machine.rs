@@ -286,7 +286,7 @@ impl Machine {
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => return Ran::Idle,
-            Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
+            Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } | Exit::Halted { .. } => {}
         }
         Ran::Busy
     }
