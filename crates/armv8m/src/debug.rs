@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Width};
 use crate::cpu::{Cpu, Exit};
 use crate::fault::Event;
 use crate::nvic::number;
@@ -219,6 +219,18 @@ impl Cpu {
         core.fpu.active = kept.fp_active;
         core.set_epsr(kept.epsr);
         core.disturbed = true;
+    }
+
+    /// Reads a word of the private bus (0xE0000000 to 0xE00FFFFF), as privileged code does.
+    pub fn read_system(&mut self, address: u32) -> u32 {
+        self.core.read_private(address & !3, Width::Word, true).unwrap_or(0)
+    }
+
+    /// Writes a word of the private bus, as privileged code does.
+    pub fn write_system(&mut self, address: u32, value: u32) {
+        self.core.disturbed = true;
+        // Privileged writes are never refused.
+        let _ = self.core.write_private(address & !3, Width::Word, value, true);
     }
 
     /// Records exceptions from now on, or no longer.
