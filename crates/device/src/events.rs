@@ -218,6 +218,11 @@ pub enum DeviceEvent {
         /// The pause, in milliseconds.
         restart_in_ms: u64,
     },
+    /// A debugger has come, or is gone.
+    Debugger {
+        /// It has come.
+        attached: bool,
+    },
     /// The application asked the processor for a reset. It starts again after a pause.
     ResetRequested {
         /// The pause, in milliseconds.

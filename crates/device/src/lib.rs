@@ -6,6 +6,7 @@
 pub mod bell;
 pub mod board;
 pub mod clock;
+pub mod debug;
 pub mod events;
 pub mod fault;
 pub mod identity;

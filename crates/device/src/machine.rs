@@ -3,6 +3,7 @@
 //! A machine has no clock, no thread and no connection. Time is its processor's cycle count; whoever owns it lets the
 //! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
 
+mod debugger;
 mod observer;
 mod power;
 mod restart;
@@ -25,6 +26,8 @@ use crate::port::{BoardBus, with_port};
 use crate::storage::Storage;
 use crate::wiring::{Attachment, Pin};
 
+use debugger::Debugger;
+pub use debugger::Stop;
 use observer::{Before, Observer};
 use power::Power;
 pub use restart::RestartPolicy;
@@ -85,6 +88,9 @@ pub struct Machine {
     kernel: Box<Kernel>,
     /// The cycle at which the device last started; the kernel's microseconds count from here.
     epoch: u64,
+    /// Cycles the kernel has gone on alone since then, because a debugger held the application.
+    held: u64,
+    debugger: Debugger,
     power: Power,
     restarts: Restarts,
     observer: Observer,
@@ -119,6 +125,8 @@ impl Machine {
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
             epoch: 0,
+            held: 0,
+            debugger: Debugger::default(),
             power: Power::On,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
@@ -163,6 +171,9 @@ impl Machine {
 
     /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event.
     pub fn pass_time(&mut self, to: u64) {
+        if self.is_halted() {
+            return;
+        }
         let end = self.next_event().map_or(to, |event| event.min(to));
         self.cpu.skip_cycles(end.saturating_sub(self.now()));
         self.catch_up();
@@ -274,24 +285,36 @@ impl Machine {
 
     fn run_to(&mut self, deadline: u64) -> Exit {
         let budget = deadline.saturating_sub(self.now()).max(1);
+        let step = self.begins_step();
         let mut bus = BoardBus { board: &mut self.board, lines: &mut self.lines, deadline };
-        self.cpu.run(&mut bus, budget)
+        if step { self.cpu.step(&mut bus) } else { self.cpu.run(&mut bus, budget) }
     }
 
     fn handle(&mut self, exit: Exit) -> Ran {
+        let ran = self.deal_with(exit);
+        self.end_step();
+        ran
+    }
+
+    fn deal_with(&mut self, exit: Exit) -> Ran {
         match exit {
             Exit::HardFault { .. } => self.fault(FaultKind::Hard),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => return Ran::Idle,
-            Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
+            Exit::Breakpoint { address, .. } => self.halted_by_instruction(address),
+            Exit::Halted { cause } => self.halted(cause),
+            Exit::Budget | Exit::Yield => {}
         }
         Ran::Busy
     }
 
     /// A branch into the entry page: a system call.
     fn trap(&mut self, address: u32) {
+        if self.stops_at_call(address) {
+            return;
+        }
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
         let before = Before::new(&self.cpu, slot, arguments);
@@ -316,9 +339,11 @@ impl Machine {
     }
 
     fn fault(&mut self, kind: FaultKind) {
+        self.cpu.undo_fault_entry();
         let fault = Fault::of(&self.cpu, kind);
         let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
         self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
+        self.halted_by_fault(fault);
     }
 
     fn reset_requested(&mut self) {
@@ -366,7 +391,7 @@ impl Machine {
     }
 
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let now = (self.now() - self.epoch) / CYCLES_PER_MICRO;
+        let now = (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO;
         let kernel = self.kernel.as_mut();
         let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
         self.settle_lines();
@@ -376,7 +401,13 @@ impl Machine {
     /// The cycle at which the kernel wants to be woken.
     fn kernel_event(&self) -> Option<u64> {
         let micros = self.kernel.next_wakeup()?;
-        Some(self.epoch.saturating_add(micros.saturating_mul(CYCLES_PER_MICRO)))
+        Some(self.cycle_of(micros))
+    }
+
+    /// The cycle at which the kernel's clock is at `micros`.
+    fn cycle_of(&self, micros: u64) -> u64 {
+        let since_start = micros.saturating_mul(CYCLES_PER_MICRO);
+        self.epoch.saturating_add(since_start).saturating_sub(self.held)
     }
 }
 

@@ -12,6 +12,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::bell::Bell;
 use crate::clock::WallClock;
+use crate::debug::Debugging;
+use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
@@ -40,6 +42,9 @@ const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
 const NAP: Duration = Duration::from_millis(10);
 
+/// Time between two looks at the kernel while a debugger holds the application; its timers count seconds.
+const HALTED_NAP: Duration = Duration::from_millis(250);
+
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
 
@@ -59,6 +64,8 @@ pub struct Options {
     pub targets: Vec<Attachment>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
+    /// Who looks into it.
+    pub debugging: Debugging,
 }
 
 impl Options {
@@ -74,6 +81,7 @@ impl Options {
             restart: RestartPolicy::default(),
             trace: false,
             targets: Vec::new(),
+            debugging: Debugging::default(),
         }
     }
 }
@@ -97,15 +105,17 @@ impl Device {
             trace: options.trace,
             targets: options.targets,
         };
+        let debugging = options.debugging;
+        let session =
+            debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
         let handed = remote.clone();
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            Runner::new(
-                Machine::provisioned(settings, options.provisions),
-                dialler,
-                handed,
-                Box::new(observer),
-            )
-            .run();
+            let mut machine = Machine::provisioned(settings, options.provisions);
+            if debugging.wait {
+                machine.wait_for_debugger();
+            }
+            let runner = Runner::new(machine, dialler, handed, Box::new(observer));
+            Runner { session, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
@@ -233,6 +243,8 @@ struct Runner {
     looked: Instant,
     /// When the thread last slept to an end.
     woken: Instant,
+    /// Where a debugger may connect.
+    session: Option<Session>,
     /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
     /// still to be handled hides the events after it, and they would be merged into one.
     idle: bool,
@@ -258,6 +270,7 @@ impl Runner {
             chunk,
             looked: woken,
             woken,
+            session: None,
             idle: false,
         }
     }
@@ -265,7 +278,10 @@ impl Runner {
     fn run(mut self) {
         while !self.remote.is_stopping() {
             self.take_inputs();
-            self.step();
+            if let Some(session) = &mut self.session {
+                session.attend(&mut self.machine);
+            }
+            if self.machine.is_halted() { self.stand_still() } else { self.step() }
         }
         self.farewell();
         self.tell_observer();
@@ -289,6 +305,18 @@ impl Runner {
         for event in self.machine.take_events() {
             (self.observer)(event);
         }
+    }
+
+    /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
+    fn stand_still(&mut self) {
+        let began = Instant::now();
+        self.tend_link();
+        self.tell_observer();
+        self.wait(Some(began + HALTED_NAP));
+        let now = Instant::now();
+        self.machine.hold(WallClock::start(began, 0).cycle_at(now));
+        self.clock = WallClock::start(now, self.machine.now());
+        self.idle = false;
     }
 
     /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.

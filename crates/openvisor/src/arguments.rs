@@ -8,10 +8,12 @@ use cloud::Resolve;
 
 use crate::logging;
 
+mod debugging;
 mod devices;
 mod items;
 mod logs;
 
+pub use debugging::Debugging;
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
@@ -108,6 +110,9 @@ pub struct Demo {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// `openvisor run`
@@ -121,6 +126,9 @@ Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
   openvisor run app.bin --data ./dev --secret password=@password.txt --seconds 60 > app.log
   openvisor run app.elf --config broker-ca=@ca.hex   (a certificate: xxd -p -c0 ca.der > ca.hex)
+
+  Stopped at its first instruction, for gdb-multiarch app.elf -ex 'target extended-remote :8001':
+  openvisor run app.elf --gdb-wait
 
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
@@ -152,6 +160,9 @@ pub struct Run {
     /// Write no events on standard error, only errors
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// `openvisor cloud`
@@ -247,6 +258,9 @@ pub struct Device {
     /// Write one JSON object a line instead of text
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// What goes into the device's stores, from which applications fetch their settings.

@@ -167,6 +167,8 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::Faulted { fault, restart_in_ms } => {
             device(format!("application stopped: {fault}; it starts again in {restart_in_ms} ms"))
         }
+        E::Debugger { attached: true } => device("a debugger is here; it stops the application".into()),
+        E::Debugger { attached: false } => device("the debugger is gone; the application goes on".into()),
         E::ResetRequested { restart_in_ms } => {
             device(format!("application asked for a reset; it starts again in {restart_in_ms} ms"))
         }

@@ -5,6 +5,7 @@ pub mod arguments;
 pub mod broker;
 mod commands;
 pub mod continuity;
+pub mod debugging;
 pub mod exit;
 pub mod failures;
 pub mod feed;

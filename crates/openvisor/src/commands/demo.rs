@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::arguments;
 use crate::broker::{self, Broker};
+use crate::debugging;
 use crate::exit::Failure;
 use crate::feed;
 use crate::folder::Folder;
@@ -61,6 +62,7 @@ impl Demo {
         let timeline = Timeline::on_stdout(Form::of(arguments.json));
         let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
         let relayed = Relayed::read(&arguments.relayed)?;
+        let debugging = debugging::open(&arguments.debugging)?;
         let folder = Folder::open(arguments.data.as_deref())?;
         let (told, broker_events) = mpsc::channel(QUEUE);
         let watch = Arc::new(move |event| drop(told.try_send(event)));
@@ -74,7 +76,9 @@ impl Demo {
         timeline.say(Source::Demo, format!("to watch from outside: mosquitto_sub -p {port} -t 'demo/#' -v"));
         let image = Image::parse(SAMPLE).expect("the sample that is built in is an image");
         let settings = [own_settings(port, &topics), added].concat();
-        let plan = Plan { folder, image, settings, destinations: Destinations::with_loopback(), relayed };
+        debugging::announce(&debugging, &timeline);
+        let plan =
+            Plan { folder, image, settings, destinations: Destinations::with_loopback(), relayed, debugging };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));

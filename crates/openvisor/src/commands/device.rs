@@ -6,6 +6,7 @@ use ::device::image::Image;
 use ::device::transport::Address;
 
 use crate::arguments;
+use crate::debugging;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
@@ -18,6 +19,7 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
     let options = options(&arguments)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
+    debugging::announce(&options.debugging, &timeline);
     let greeting = format!("{} with its cloud at {}", options.identity.device_id(), options.cloud);
     timeline.say(Source::Device, greeting);
     let mut device = Watched::start(options)?;
@@ -38,7 +40,8 @@ fn options(arguments: &arguments::Device) -> Result<Options, Failure> {
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
-    Ok(Options::new(cloud, identity, image))
+    let debugging = debugging::open(&arguments.debugging)?;
+    Ok(Options { debugging, ..Options::new(cloud, identity, image) })
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {

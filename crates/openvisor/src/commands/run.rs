@@ -7,6 +7,7 @@ use ::cloud::events::EventKind;
 use ::device::image::Image;
 
 use crate::arguments;
+use crate::debugging;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
@@ -23,6 +24,7 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let form = if arguments.quiet { Form::Silent } else { Form::of(arguments.json) };
     let timeline = Timeline::on_stderr(form);
     let plan = plan(&arguments)?;
+    debugging::announce(&plan.debugging, &timeline);
     let stop = Stop::listen()?;
     let mut platform = Platform::start(plan).await?;
     timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
@@ -45,7 +47,8 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    Ok(Plan { folder, image, settings, destinations, relayed })
+    let debugging = debugging::open(&arguments.debugging)?;
+    Ok(Plan { folder, image, settings, destinations, relayed, debugging })
 }
 
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ fn entry(call: Call) -> u32 {
 }
 
 /// Calls `call` with `arguments` and stores the status at `RESULT + at`.
-fn add_call(program: &mut Program, call: Call, arguments: &[u32], at: u16) {
+pub(super) fn add_call(program: &mut Program, call: Call, arguments: &[u32], at: u16) {
     for (register, argument) in (0..).zip(arguments) {
         program.add(mov32(register, *argument));
     }
@@ -34,7 +34,7 @@ const NETWORK: u32 = RESULT + 0x240;
 
 /// Requests the network and releases it, so that it is the application that decides and it decides to be offline. The
 /// time of start goes to `RESULT + 0x40`, the wake reason to `RESULT + 0x48`.
-fn going_offline() -> Program {
+pub(super) fn going_offline() -> Program {
     let mut program = Program::new();
     add_call(&mut program, Call::GetMicroseconds, &[RESULT + 0x40], 0x50);
     add_call(&mut program, Call::GetWakeReason, &[RESULT + 0x48], 0x50);
