@@ -80,6 +80,7 @@ fn of_layers(layers: &[Layer], files: &[&[u8]]) -> Result<Bundle, Refusal> {
     Bundle::read(&zip(&entries), ROOM)
 }
 
+/// Shows D152.
 #[test]
 fn layers_of_the_external_flash_are_read_with_their_places() {
     let layers = [Layer::of(2, 0x2000, 0x1000, b"two"), Layer::image(IMAGE), Layer::of(2, 0, 0x2000, b"one")];
@@ -90,6 +91,7 @@ fn layers_of_the_external_flash_are_read_with_their_places() {
     assert!(bundle.external().iter().all(|layer| layer.region.place == Place::ExternalFlash));
 }
 
+/// Shows D152.
 #[test]
 fn layers_that_cannot_be_are_refused() {
     let image = Layer::image(IMAGE);

@@ -150,6 +150,7 @@ fn what_is_no_key_on_the_curve_is_refused() {
     assert_eq!(SigningKey::from_pem(PUBLIC).err(), Some(KeyError::NoPrivateKey));
 }
 
+/// Shows D151.
 #[test]
 fn policies_that_cannot_be_are_refused() {
     for (policies, said) in [

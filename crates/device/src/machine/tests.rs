@@ -3,6 +3,7 @@ use abi::{Call, Status};
 use super::*;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
 
+mod bundles;
 mod provisions;
 
 /// A word of RAM the programs leave their results in; more follow.
