@@ -62,8 +62,19 @@ pub struct Provisions {
     pub storage: Storage,
     /// What the application's bundle says of the network.
     pub policy: Policy,
+    /// What the application's bundle has for the external flash.
+    pub layers: Vec<bundle::Layer>,
     /// The application is a factory test (D107).
     pub factory_test: bool,
+}
+
+impl Provisions {
+    /// Puts the bundle's layers into the external flash, as an installation does (D152).
+    pub fn install(&mut self) -> std::io::Result<()> {
+        self.layers.drain(..).try_for_each(|layer| {
+            self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)
+        })
+    }
 }
 
 /// Why a run ended.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use kernel::LinkLoss;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::application::Application;
 use crate::bell::Bell;
 use crate::clock::WallClock;
 use crate::debug::Debugging;
@@ -69,16 +70,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that restarts by the default policy and keeps what outlives its
-    /// power in the folder of its identity, if that has one.
-    pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
+    /// outlives its power in the folder of its identity, if that has one.
+    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Options {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
+        let Application { image, policy, restart, layers, .. } = application.into();
         Options {
-            provisions: Provisions { storage, ..Provisions::default() },
+            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
             cloud,
             identity,
             image,
-            restart: RestartPolicy::default(),
+            restart,
             trace: false,
             targets: Vec::new(),
             debugging: Debugging::default(),
@@ -94,7 +96,11 @@ pub struct Device {
 
 impl Device {
     /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
-    pub fn start(options: Options, observer: impl FnMut(DeviceEvent) + Send + 'static) -> io::Result<Device> {
+    pub fn start(
+        mut options: Options,
+        observer: impl FnMut(DeviceEvent) + Send + 'static,
+    ) -> io::Result<Device> {
+        options.provisions.install()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {

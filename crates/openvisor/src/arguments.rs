@@ -8,11 +8,13 @@ use cloud::Resolve;
 
 use crate::logging;
 
+mod bundle;
 mod debugging;
 mod devices;
 mod items;
 mod logs;
 
+pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
 pub use debugging::Debugging;
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
@@ -29,6 +31,10 @@ Examples:
   openvisor cloud --data ./cloud --listen 127.0.0.1:7883
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  An application as a bundle, which also says how the device is to behave:
+  openvisor bundle create app.elf app.zip --restart-min 500 --minimum-check-in-time 3600
+  openvisor run app.zip
 
   And what its operator does, beside the running cloud or without one:
   openvisor devices list --data ./cloud
@@ -73,6 +79,8 @@ pub enum Command {
     Devices(Devices),
     /// Watch what applications log
     Logs(Logs),
+    /// Make and look at bundles, in which applications travel with what is said of them
+    Bundle(Bundle),
     /// Write the completions for a shell
     Completions(Completions),
 }
@@ -92,6 +100,11 @@ Examples:
   openvisor demo --seconds 10 --json | jq -r .text
   openvisor demo --data ./demo        (and beside it: openvisor devices list --data ./demo/cloud)")]
 pub struct Demo {
+    /// A build of the sample of your own instead of the one built in: .elf, .bin or .zip
+    pub image: Option<PathBuf>,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub signer: Option<PathBuf>,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -133,8 +146,9 @@ Examples:
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same
     /// device with the same settings; without it, a temporary folder is used and removed
     #[arg(long, value_name = "DIR")]
@@ -244,8 +258,9 @@ The application's log lines go to the cloud, not to this process; its events are
 Example:
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
 pub struct Device {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// The cloud's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
     pub cloud: String,
@@ -261,6 +276,16 @@ pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub debugging: Debugging,
+}
+
+/// What runs on the device.
+#[derive(Args, Debug)]
+pub struct Application {
+    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
+    pub image: PathBuf,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE")]
+    pub signer: Option<PathBuf>,
 }
 
 /// What goes into the device's stores, from which applications fetch their settings.

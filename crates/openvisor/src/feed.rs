@@ -147,6 +147,9 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::NetworkReleased => device("application releases the network".into()),
         E::ChannelOpened { channel } => device(format!("application opens {}", channel_type(*channel))),
         E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
+        E::Display { bus, address, picture } => {
+            device(format!("display {bus}:{address:#04x} shows {}", picture.matrix().join("/")))
+        }
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
         E::Serial { port, bytes } => {
             device(format!("serial port {port}: {}", String::from_utf8_lossy(bytes)))

@@ -1,6 +1,7 @@
 //! The command line's parts, as a library so that its tests can hold them one by one.
 
 pub mod address;
+pub mod application;
 pub mod arguments;
 pub mod broker;
 mod commands;

@@ -5,6 +5,7 @@ use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, settings, str_, wfi};
 
+mod bundles;
 mod debugger;
 mod provisions;
 
