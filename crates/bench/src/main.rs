@@ -6,6 +6,7 @@
 
 mod arguments;
 mod broker;
+mod cost;
 mod direct;
 mod idle;
 mod latency;
@@ -119,7 +120,7 @@ fn measure_publishing(broker: &Broker, site: &Site, scale: &Scale) -> Result<Vec
         way(SIMPLE_TLS, Publisher::Direct(Writes::Each), tls),
     ];
     let names = paths.iter().map(|path| path.name);
-    let measured: Vec<_> = names.zip(path::measure(&paths, scale)?).collect();
+    let measured: Vec<_> = names.zip(path::measure(&paths, broker.process(), scale)?).collect();
     let pairs = [(DEVICE_TLS, DIRECT_TLS), (DEVICE_TLS, SIMPLE_TLS), (DEVICE_TCP, DIRECT_TCP)];
     Ok(path::sections(&measured, &pairs, scale).into())
 }

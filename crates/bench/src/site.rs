@@ -10,9 +10,10 @@ use device::image::Image;
 use device::transport::Address;
 use device::{Device, Options};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::Failure;
+use crate::cost::CLOUD_THREAD;
 use crate::direct::Security;
 use crate::idle::Waits;
 use crate::report::{Report, Span};
@@ -60,7 +61,7 @@ impl Site {
     /// Starts a cloud with a new data folder on a free loopback port.
     pub fn start() -> Result<Site, Failure> {
         let folder = tempfile::tempdir()?;
-        let runtime = Runtime::new()?;
+        let runtime = Builder::new_multi_thread().enable_all().thread_name(CLOUD_THREAD).build()?;
         let config = Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let cloud = runtime.block_on(Cloud::start(config))?;
         Ok(Site { runtime, cloud: Some(cloud), folder })
@@ -94,10 +95,21 @@ impl Site {
 
     /// Runs a plan on a device that reaches the cloud at `address`, and returns its report.
     pub fn run(&self, device: &Provisioned, address: SocketAddr) -> Result<Report, Failure> {
+        Ok(self.run_watched(device, address, || Ok(()))?.0)
+    }
+
+    /// The same, and what `look` saw before the device stopped.
+    pub fn run_watched<T>(
+        &self,
+        device: &Provisioned,
+        address: SocketAddr,
+        look: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<(Report, T), Failure> {
         let running = start_device(&device.folder, &image(Waits::Asleep)?, address)?;
         let report = self.await_report(device);
+        let seen = look();
         running.stop();
-        report
+        Ok((report?, seen?))
     }
 
     /// Reads the device's log until its application is done.
