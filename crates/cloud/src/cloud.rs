@@ -27,13 +27,15 @@ use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Store, StoreError};
+use crate::store::{LogRetention, Store, StoreError, StoreUrl, Tenancy};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The data folder; made if it does not exist.
     pub data: PathBuf,
+    /// Which database is the store; `None`: the one the data folder remembers, else the file in it.
+    pub store: Option<StoreUrl>,
     /// Where to listen for devices; port 0 takes any free one.
     pub listen: SocketAddr,
     /// Host names and addresses devices dial, for the cloud's certificate.
@@ -94,6 +96,7 @@ pub struct Cloud {
     log_writer: JoinHandle<()>,
     pruner: JoinHandle<()>,
     presence: JoinHandle<()>,
+    _tenancy: Tenancy,
     _lock: FolderLock,
 }
 
@@ -107,6 +110,7 @@ impl Config {
         }
         Config {
             data: data.into(),
+            store: None,
             listen,
             hosts,
             destinations: Destinations::with_loopback(),
@@ -134,7 +138,8 @@ impl Cloud {
         let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits)?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let store = Arc::new(Store::open(&folder).await?);
+        let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
+        let tenancy = store.occupy().await?;
         store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
         let shared = Arc::new(share(config, trust, store.clone(), intake));
@@ -149,6 +154,7 @@ impl Cloud {
             folder,
             address,
             stop,
+            _tenancy: tenancy,
             _lock: lock,
         })
     }
@@ -234,13 +240,17 @@ impl Cloud {
     }
 }
 
-/// Makes a device known in the data folder, whether or not a cloud runs on it.
+/// Makes a device known in the data folder, whether or not a cloud runs on it. `store` is as in [`Config`].
 ///
 /// # Errors
 /// As [`Cloud::provision`], and the data folder's own.
-pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, ProvisionError> {
+pub async fn provision(
+    data: &Path,
+    store: Option<&StoreUrl>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
     let folder = DataFolder::open(data)?;
-    let store = Store::open(&folder).await?;
+    let store = Store::open_at(&folder, store).await?;
     let identity = issue(&folder, &store, name).await;
     store.close().await;
     identity

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
+use crate::stores::StoreText;
+
 mod devices;
 mod items;
 mod logs;
@@ -159,13 +161,24 @@ The first start makes the cloud's own certificate authority in DIR; keep that fo
 first line on standard output names the address, which matters with port 0. Applications may reach
 public addresses; those of this machine too while the cloud itself listens on loopback only.
 
+Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
+database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
+name it again when its password has changed. The keys stay in DIR in any case. A URL on the command
+line can be seen by others on this machine: put it into OPENVISOR_STORE instead, or leave the
+password out of it and in ~/.pgpass or PGPASSWORD.
+
 Examples:
   openvisor cloud --data ./cloud
+  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Keep what there is to keep in this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also
+    /// from the variable OPENVISOR_STORE; without it, where DIR remembers, else in a file in DIR
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
@@ -192,6 +205,9 @@ pub struct Provision {
     /// The cloud's data folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The cloud's PostgreSQL database, where the data folder does not remember it yet; as for `openvisor cloud`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// The device's folder; made here, and handed to `openvisor device --data`
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
