@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
 use crate::logging;
+use crate::stores::StoreText;
 
 mod bundle;
 mod debugging;
@@ -193,14 +194,25 @@ Standard output tells what applications do, their log lines included; --quiet le
 cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
 query of a URL.
 
+Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
+database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
+name it again when its password has changed. The keys stay in DIR in any case. A URL on the command
+line can be seen by others on this machine: put it into OPENVISOR_STORE instead, or leave the
+password out of it and in ~/.pgpass or PGPASSWORD.
+
 Examples:
   openvisor cloud --data ./cloud
+  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
   openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Keep what there is to keep in this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also
+    /// from the variable OPENVISOR_STORE; without it, where DIR remembers, else in a file in DIR
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
@@ -239,6 +251,9 @@ pub struct Provision {
     /// The cloud's data folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The cloud's PostgreSQL database, where the data folder does not remember it yet; as for `openvisor cloud`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// The device's folder; made here, and handed to `openvisor device --data`
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
