@@ -12,12 +12,14 @@ use crate::stores::StoreText;
 mod bundle;
 mod debugging;
 mod devices;
+mod fleet;
 mod items;
 mod logs;
 
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
 pub use debugging::Debugging;
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
 
@@ -72,6 +74,8 @@ pub enum Command {
     Provision(Provision),
     /// Run an application image on a virtual device that connects to a cloud elsewhere
     Device(Device),
+    /// Run many devices with the same application, each with its own identity
+    Fleet(Fleet),
     /// See and change the configuration that applications fetch
     Configs(Configs),
     /// Set and remove the secrets that applications fetch
