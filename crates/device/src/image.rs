@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use elf::abi::{ELFCLASS32, ELFCLASS64, ELFDATA2LSB, EM_ARM, ET_EXEC, PT_LOAD};
 use elf::endian::LittleEndian;
@@ -22,10 +23,12 @@ pub const MIN_IMAGE: usize = 8;
 /// What erased flash reads as; fills the gaps between an ELF file's segments.
 const ERASED: u8 = 0xFF;
 
-/// A checked application image.
+/// A checked application image. Clones share the flash it lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    bytes: Vec<u8>,
+    flash: Arc<[u8]>,
+    /// Bytes of flash that are the image; the rest is erased.
+    length: usize,
     digest: [u8; 32],
 }
 
@@ -47,13 +50,13 @@ impl Image {
         };
         check_size(bytes.len())?;
         check_vectors(&bytes)?;
-        let digest = sha256(&bytes);
-        Ok(Image { bytes, digest })
+        let (digest, length) = (sha256(&bytes), bytes.len());
+        Ok(Image { flash: flashed(&bytes), length, digest })
     }
 
     /// The image as it lies in flash, from the first byte of application flash on.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.flash[..self.length]
     }
 
     /// SHA-256 of [`Image::bytes`], as the device tells it to the cloud.
@@ -61,12 +64,18 @@ impl Image {
         self.digest
     }
 
-    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased.
-    pub fn flash(&self) -> Vec<u8> {
-        let mut flash = self.bytes.clone();
-        flash.resize(MAX_IMAGE, ERASED);
-        flash
+    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased. The same memory each time, so that
+    /// all devices with this image have it only once.
+    pub fn flash(&self) -> Arc<[u8]> {
+        self.flash.clone()
     }
+}
+
+/// Application flash with an image of `bytes` in it.
+fn flashed(bytes: &[u8]) -> Arc<[u8]> {
+    let mut flash = bytes.to_vec();
+    flash.resize(MAX_IMAGE, ERASED);
+    flash.into()
 }
 
 /// Lays an ELF file's segments out as they lie in flash.

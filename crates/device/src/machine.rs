@@ -114,7 +114,7 @@ impl Machine {
             ..Config::default()
         };
         let mut machine = Machine {
-            cpu: Cpu::new(config, settings.image.flash().into()),
+            cpu: Cpu::new(config, settings.image.flash()),
             board: Board::new(fittings, storage),
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),

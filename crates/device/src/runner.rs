@@ -18,7 +18,7 @@ use crate::image::Image;
 use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
 use crate::storage::Storage;
-use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
+use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
@@ -29,6 +29,13 @@ const LAGGING_SLICE: u64 = 5_000;
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
+
+/// Pieces of news that are taken between two turns of the guest.
+const MAX_NEWS: usize = 8;
+
+/// Time after which the link is looked at although nothing has said that there is something to read: a device that is busy does
+/// not wait for it.
+const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
 const NAP: Duration = Duration::from_millis(10);
@@ -80,8 +87,8 @@ pub struct Device {
 impl Device {
     /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
     pub fn start(options: Options, observer: impl FnMut(DeviceEvent) + Send + 'static) -> io::Result<Device> {
-        let remote = Remote::default();
-        let dialler = Dialler::start(&options.identity, options.cloud, remote.bell.clone())?;
+        let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
+        let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {
             device_id: options.identity.device_id(),
             image: options.image,
@@ -134,7 +141,7 @@ impl Drop for Device {
 }
 
 /// Reaches a running device from other threads.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Remote {
     bell: Bell,
     shared: Arc<Shared>,
@@ -196,6 +203,22 @@ enum Link {
     Up(Connection),
 }
 
+impl Link {
+    fn connection(&self) -> Option<&Connection> {
+        match self {
+            Link::Down => None,
+            Link::Connecting(connection) | Link::Up(connection) => Some(connection),
+        }
+    }
+
+    fn connection_mut(&mut self) -> Option<&mut Connection> {
+        match self {
+            Link::Down => None,
+            Link::Connecting(connection) | Link::Up(connection) => Some(connection),
+        }
+    }
+}
+
 /// What runs on the device's thread.
 struct Runner {
     machine: Machine,
@@ -204,8 +227,10 @@ struct Runner {
     link: Link,
     remote: Remote,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
-    /// Where the kernel writes what goes to the cloud.
+    /// What goes to the cloud or has come from it, on its way between link and kernel.
     chunk: Box<[u8]>,
+    /// When the link was last looked at with or without a reason.
+    looked: Instant,
     /// When the thread last slept to an end.
     woken: Instant,
     /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
@@ -223,7 +248,18 @@ impl Runner {
         let woken = Instant::now();
         let clock = WallClock::start(woken, machine.now());
         let chunk = vec![0; CHUNK].into_boxed_slice();
-        Runner { machine, clock, dialler, link: Link::Down, remote, observer, chunk, woken, idle: false }
+        Runner {
+            machine,
+            clock,
+            dialler,
+            link: Link::Down,
+            remote,
+            observer,
+            chunk,
+            looked: woken,
+            woken,
+            idle: false,
+        }
     }
 
     fn run(mut self) {
@@ -264,9 +300,12 @@ impl Runner {
         }
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
+            self.tend_link();
+            self.tell_observer();
             return self.sleep_until(self.machine.now());
         }
         self.run_towards(target);
+        self.look_now_and_then(now);
         self.tend_link();
         // What came may have given the application something to do.
         self.idle = self.machine.run(1) == Ran::Idle;
@@ -292,12 +331,36 @@ impl Runner {
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
         let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
-        self.remote.bell.wait(due.map(|moment| moment.max(self.woken + NAP)));
+        self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();
     }
 
     fn sleep_until(&mut self, cycle: u64) {
-        self.remote.bell.wait(Some(self.clock.moment(cycle)));
+        self.wait(Some(self.clock.moment(cycle)));
+    }
+
+    /// Waits for the bell, the link, or a moment.
+    fn wait(&mut self, until: Option<Instant>) {
+        let connection = self.link.connection();
+        if connection.is_some_and(Connection::has_more) {
+            return;
+        }
+        let until = [until, connection.and_then(Connection::deadline)].into_iter().flatten().min();
+        let woken = self.remote.bell.wait(connection.and_then(Connection::interest), until);
+        if woken.socket
+            && let Some(connection) = self.link.connection_mut()
+        {
+            connection.look();
+        }
+    }
+
+    fn look_now_and_then(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.looked) >= LOOK_INTERVAL
+            && let Some(connection) = self.link.connection_mut()
+        {
+            connection.look();
+            self.looked = now;
+        }
     }
 
     fn tend_link(&mut self) {
@@ -315,14 +378,14 @@ impl Runner {
         self.link = Link::Connecting(self.dialler.dial());
     }
 
-    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. Whatever comes after this
-    /// rings the bell again.
+    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. What is left keeps the device
+    /// from sleeping.
     fn take_news(&mut self) {
-        for _ in 0..QUEUE {
+        for _ in 0..MAX_NEWS {
             let Some(news) = self.next_news() else { break };
             match news {
                 News::Connected => self.connected(),
-                News::Bytes(bytes) => self.receive(&bytes),
+                News::Bytes(length) => self.receive(length),
                 News::Lost(loss) => {
                     self.link = Link::Down;
                     self.machine.link_lost(loss.kind, loss.text);
@@ -332,10 +395,7 @@ impl Runner {
     }
 
     fn next_news(&mut self) -> Option<News> {
-        match &mut self.link {
-            Link::Down => None,
-            Link::Connecting(connection) | Link::Up(connection) => connection.news(),
-        }
+        self.link.connection_mut()?.news(&mut self.chunk)
     }
 
     fn connected(&mut self) {
@@ -345,21 +405,21 @@ impl Runner {
         self.machine.link_connected();
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        if let Err(violation) = self.machine.receive(bytes) {
+    fn receive(&mut self, length: usize) {
+        if let Err(violation) = self.machine.receive(&self.chunk[..length]) {
             self.hang_up(format!("the cloud broke a rule of the link: {}", violation.text()));
         }
     }
 
     /// Sends what the kernel has for the cloud, as far as there is room.
     fn send(&mut self) {
-        let Link::Up(connection) = &self.link else { return };
+        let Link::Up(connection) = &mut self.link else { return };
         while connection.has_room() {
             let length = self.machine.transmit(&mut self.chunk);
             if length == 0 {
                 break;
             }
-            connection.send(self.chunk[..length].to_vec());
+            connection.send(&self.chunk[..length]);
         }
     }
 
@@ -376,7 +436,7 @@ impl Runner {
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
             self.machine.farewell();
             let length = self.machine.transmit(&mut self.chunk);
-            self.dialler.finish(connection, self.chunk[..length].to_vec());
+            connection.finish(&self.chunk[..length]);
         }
     }
 }

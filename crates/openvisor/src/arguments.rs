@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
+use crate::logging;
+
 mod devices;
 mod items;
 mod logs;
@@ -159,9 +161,17 @@ The first start makes the cloud's own certificate authority in DIR; keep that fo
 first line on standard output names the address, which matters with port 0. Applications may reach
 public addresses; those of this machine too while the cloud itself listens on loopback only.
 
+With --metrics it answers over HTTP, without password, on a port of its own: /metrics (Prometheus),
+/healthz (the process lives) and /readyz (devices are let in and the database can be asked).
+
+Standard output tells what applications do, their log lines included; --quiet leaves that out. The
+cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
+query of a URL.
+
 Examples:
   openvisor cloud --data ./cloud
-  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net")]
+  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
+  openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
@@ -175,9 +185,21 @@ pub struct Cloud {
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
-    /// Write one JSON object a line instead of text
+    /// Answer for health and metrics there; without ADDR, on 127.0.0.1:7884. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_METRICS)]
+    pub metrics: Option<String>,
+    /// Write one JSON object a line on standard output instead of text
     #[arg(long)]
     pub json: bool,
+    /// Write nothing on standard output of what applications do, only the address and the end
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// How much of the cloud's own log to write on standard error; warn if not given, with --quiet info
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<logging::Level>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: logging::Format,
 }
 
 /// `openvisor provision`
@@ -275,6 +297,9 @@ pub struct Completions {
 
 /// Where `openvisor cloud` listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7883";
+
+/// Where `openvisor cloud --metrics` answers unless told otherwise: this machine only.
+pub const DEFAULT_METRICS: &str = "127.0.0.1:7884";
 
 /// Longest time `--seconds` takes: a year.
 const MAX_SECONDS: f64 = 31_536_000.0;

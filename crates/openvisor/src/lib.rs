@@ -10,6 +10,7 @@ pub mod failures;
 pub mod feed;
 pub mod folder;
 mod listing;
+pub mod logging;
 mod moment;
 mod operator;
 pub mod platform;

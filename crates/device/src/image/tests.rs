@@ -36,6 +36,12 @@ fn a_raw_binary_is_taken_as_it_is() {
 }
 
 #[test]
+fn all_devices_with_an_image_share_its_flash() {
+    let image = Image::parse(&TINY).expect("an image");
+    assert!(Arc::ptr_eq(&image.flash(), &image.clone().flash()));
+}
+
+#[test]
 fn an_elf_file_gives_the_same_image_as_its_binary() {
     assert_eq!(Image::parse(&elf(0x0800_0000, &TINY)), Image::parse(&TINY));
 }
