@@ -277,6 +277,10 @@ impl Machine {
             return;
         }
         self.board.advance(self.now());
+        if self.board.is_transfer_due() {
+            let now = self.now();
+            self.board.transfer(&mut &mut self.cpu, now);
+        }
         self.settle_lines();
         let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
         if kernel_is_due || self.kernel.has_waiting_records() {

@@ -23,7 +23,8 @@ impl Wired {
     }
 
     fn with<T>(&mut self, what: impl FnOnce(&mut dyn Target, &mut Context<'_>) -> T) -> T {
-        let mut context = Context { now: self.now, outputs: &mut self.outputs, driven: &mut self.driven };
+        let mut context =
+            Context { now: self.now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
         what(self.target.as_mut(), &mut context)
     }
 
