@@ -342,7 +342,7 @@ impl Runner {
         self.look_now_and_then(now);
         self.tend_link();
         // What came may have given the application something to do.
-        self.idle = self.machine.run(1) == Ran::Idle;
+        self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
         self.tell_observer();
         if self.idle && self.machine.now() >= target {
             self.sleep();

@@ -25,8 +25,8 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let timeline = Timeline::on_stderr(form);
     let plan = plan(&arguments)?;
     let signature = application::of_signature(&plan.application, arguments.application.signer.is_some());
-    debugging::announce(&plan.debugging, &timeline);
     let stop = Stop::listen()?;
+    debugging::announce(&plan.debugging, &timeline);
     let mut platform = Platform::start(plan).await?;
     timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
     timeline.say(Source::Device, format!("id {}", platform.device_id()));
