@@ -11,6 +11,7 @@ use crate::{chance, data};
 
 mod database;
 mod devices;
+mod health;
 mod items;
 mod logs;
 mod presence;
