@@ -3,7 +3,12 @@
 use crate::scale::{FULL, QUICK, Scale};
 
 /// What is said about wrong arguments.
-pub const USAGE: &str = "usage: cargo xtask bench [--quick] [--json]";
+pub const USAGE: &str = "\
+usage: cargo xtask bench [--quick] [--json] [--only GROUP]...
+groups: processor, publishing, crowd, idle-device, fleet";
+
+/// What can be measured by itself.
+pub const GROUPS: [&str; 5] = ["processor", "publishing", "crowd", "idle-device", "fleet"];
 
 /// How the figures are wanted.
 pub struct Arguments {
@@ -11,17 +16,30 @@ pub struct Arguments {
     pub scale: &'static Scale,
     /// For machines.
     pub json: bool,
+    /// The groups wanted; empty for all.
+    pub only: Vec<String>,
+}
+
+impl Arguments {
+    /// Whether a group is wanted.
+    pub fn wants(&self, group: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == group)
+    }
 }
 
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
 /// Anything unknown is refused with [`USAGE`].
-pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut parsed = Arguments { scale: &FULL, json: false };
-    for argument in arguments {
+pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut parsed = Arguments { scale: &FULL, json: false, only: Vec::new() };
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => parsed.scale = &QUICK,
+            "--only" => match arguments.next() {
+                Some(group) if GROUPS.contains(&group.as_str()) => parsed.only.push(group),
+                other => return Err(format!("--only {}: no such group\n{USAGE}", other.unwrap_or_default())),
+            },
             "--json" => parsed.json = true,
             other => return Err(format!("{other}: unknown\n{USAGE}")),
         }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::cost;
 use crate::direct::Security;
 use crate::scale::Scale;
 use crate::site::{self, Plan, Provisioned, Site};
@@ -60,9 +61,9 @@ fn watch(process: &mut Child, site: &Site, device: &Provisioned, time: Duration)
     process.stdin.as_mut().ok_or("no input")?.write_all(b"start\n")?;
     site.await_report(device)?;
     std::thread::sleep(SETTLE);
-    let (start, used_before) = (Instant::now(), processor_time(process.id())?);
+    let (start, used_before) = (Instant::now(), cost::process(process.id())?.time);
     std::thread::sleep(time);
-    let used = processor_time(process.id())?.saturating_sub(used_before);
+    let used = cost::process(process.id())?.time.saturating_sub(used_before);
     let share = used.as_secs_f64() / start.elapsed().as_secs_f64();
     let after = resident_kib(process.id())?;
 
@@ -77,19 +78,9 @@ fn watch(process: &mut Child, site: &Site, device: &Provisioned, time: Duration)
     Ok(section)
 }
 
-fn resident_kib(process: u32) -> Result<f64, Failure> {
+/// Memory of a process that is in use.
+pub fn resident_kib(process: u32) -> Result<f64, Failure> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim_end_matches("kB").trim().parse()?)
-}
-
-/// Time all threads that live have spent on a processor, by the scheduler's own nanoseconds.
-fn processor_time(process: u32) -> Result<Duration, Failure> {
-    let mut total = 0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let statistics = fs::read_to_string(task?.path().join("schedstat"))?;
-        let nanoseconds: u64 = statistics.split(' ').next().ok_or("an empty schedstat")?.parse()?;
-        total += nanoseconds;
-    }
-    Ok(Duration::from_nanos(total))
 }
