@@ -4,11 +4,14 @@ use crate::scale::{FULL, QUICK, Scale};
 
 /// What is said about wrong arguments.
 pub const USAGE: &str = "\
-usage: cargo xtask bench [--quick] [--json] [--only GROUP]...
-groups: processor, publishing, crowd, idle-device, fleet";
+usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle]
+groups: processor, publishing, crowd, idle-devices, fleet; --idle is --only idle-devices";
 
 /// What can be measured by itself.
-pub const GROUPS: [&str; 5] = ["processor", "publishing", "crowd", "idle-device", "fleet"];
+pub const GROUPS: [&str; 5] = ["processor", "publishing", "crowd", IDLE, "fleet"];
+
+/// The group of devices that have nothing to do.
+pub const IDLE: &str = "idle-devices";
 
 /// How the figures are wanted.
 pub struct Arguments {
@@ -40,6 +43,7 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, S
                 Some(group) if GROUPS.contains(&group.as_str()) => parsed.only.push(group),
                 other => return Err(format!("--only {}: no such group\n{USAGE}", other.unwrap_or_default())),
             },
+            "--idle" => parsed.only.push(IDLE.to_owned()),
             "--json" => parsed.json = true,
             other => return Err(format!("{other}: unknown\n{USAGE}")),
         }

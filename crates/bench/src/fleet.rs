@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::cost;
-use crate::idle::resident_kib;
+use crate::idle::Memory;
 use crate::light::{self, Device};
 use crate::scale::Scale;
 use crate::table::{Column, Section};
@@ -67,7 +67,7 @@ impl Process {
     }
 
     fn resident_kib(&self) -> Result<f64, Failure> {
-        resident_kib(self.child.id())
+        Ok(Memory::of(self.child.id())?.resident)
     }
 
     fn seconds(&self) -> Result<f64, Failure> {

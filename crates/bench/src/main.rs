@@ -54,7 +54,7 @@ const SIMPLE_TLS: &str = "direct, TLS, a write a message";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_device(rest)),
+        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_devices(rest)),
         Some((first, rest)) if first == fleet::ARGUMENT => end(fleet::run_cloud(rest)),
         _ => run(arguments.into_iter()),
     }
@@ -110,7 +110,7 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
         let (section, target) = crowd::measure(&site, broker.tls, &broker.authority, scale)?;
         Ok(Measured { sections: vec![section], targets: vec![target] })
     });
-    note("idle-device", &|| {
+    note(arguments::IDLE, &|| {
         let (broker, site) = start_all()?;
         Ok(Measured { sections: vec![idle::measure(&site, broker.plain, scale)?], targets: Vec::new() })
     });
@@ -121,6 +121,7 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
     outcomes
 }
 
+/// Only what idle devices cost.
 fn start_all() -> Result<(Broker, Site), Failure> {
     Ok((Broker::start()?, Site::start()?))
 }

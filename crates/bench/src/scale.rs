@@ -21,7 +21,7 @@ pub struct Scale {
     pub counted: u32,
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
-    /// Seconds an idle device is watched.
+    /// Seconds idle devices are watched.
     pub idle_seconds: u64,
     /// Devices, and clients, that publish at once.
     pub crowd: u32,
@@ -29,6 +29,8 @@ pub struct Scale {
     pub crowd_messages: u32,
     /// Devices that are connected and do nothing.
     pub fleet: u32,
+    /// Idle devices in one process.
+    pub idle_devices: usize,
 }
 
 /// A full run: a few minutes on two cores.
@@ -43,6 +45,7 @@ pub const FULL: Scale = Scale {
     crowd: 100,
     crowd_messages: 50_000,
     fleet: 10_000,
+    idle_devices: 100,
 };
 
 /// A short run, to see that everything works; its figures are rough.
@@ -57,4 +60,5 @@ pub const QUICK: Scale = Scale {
     crowd: 20,
     crowd_messages: 4000,
     fleet: 300,
+    idle_devices: 10,
 };

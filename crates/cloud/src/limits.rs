@@ -47,6 +47,12 @@ pub const DIALLED_ADDRESSES: usize = 4;
 /// Connections to the database.
 pub const DATABASE_CONNECTIONS: u32 = 4;
 
+/// Time for a connection to the database, where it is another machine's.
+pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long anything waits for the database before it fails.
+pub const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often a running cloud says who is connected and looks whom other processes on its data folder have revoked.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -58,6 +64,15 @@ pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pause after the operating system refused to give out a connection (no file descriptors left, for one).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections at a time to the port for health and metrics.
+pub const MONITOR_CONNECTIONS: usize = 16;
+
+/// Time one of them has for all it wants.
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time the store has to show that it can be asked.
+pub const READY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bounds an operator may set.
 #[derive(Debug, Clone)]

@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use kernel::LinkLoss;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::application::Application;
 use crate::bell::Bell;
 use crate::clock::WallClock;
+use crate::debug::Debugging;
+use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
-use crate::peripherals::i2c::Target;
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
 const SLICE: u64 = 4_000;
@@ -40,6 +43,9 @@ const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
 const NAP: Duration = Duration::from_millis(10);
 
+/// Time between two looks at the kernel while a debugger holds the application; its timers count seconds.
+const HALTED_NAP: Duration = Duration::from_millis(250);
+
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
 
@@ -55,25 +61,29 @@ pub struct Options {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn Target>>,
+    /// What is wired to the board.
+    pub targets: Vec<Attachment>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
+    /// Who looks into it.
+    pub debugging: Debugging,
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that restarts by the default policy and keeps what outlives its
-    /// power in the folder of its identity, if that has one.
-    pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
+    /// outlives its power in the folder of its identity, if that has one.
+    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Options {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
+        let Application { image, policy, restart, layers, .. } = application.into();
         Options {
-            provisions: Provisions { storage, ..Provisions::default() },
+            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
             cloud,
             identity,
             image,
-            restart: RestartPolicy::default(),
+            restart,
             trace: false,
             targets: Vec::new(),
+            debugging: Debugging::default(),
         }
     }
 }
@@ -86,7 +96,11 @@ pub struct Device {
 
 impl Device {
     /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
-    pub fn start(options: Options, observer: impl FnMut(DeviceEvent) + Send + 'static) -> io::Result<Device> {
+    pub fn start(
+        mut options: Options,
+        observer: impl FnMut(DeviceEvent) + Send + 'static,
+    ) -> io::Result<Device> {
+        options.provisions.install()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {
@@ -97,15 +111,17 @@ impl Device {
             trace: options.trace,
             targets: options.targets,
         };
+        let debugging = options.debugging;
+        let session =
+            debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
         let handed = remote.clone();
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            Runner::new(
-                Machine::provisioned(settings, options.provisions),
-                dialler,
-                handed,
-                Box::new(observer),
-            )
-            .run();
+            let mut machine = Machine::provisioned(settings, options.provisions);
+            if debugging.wait {
+                machine.wait_for_debugger();
+            }
+            let runner = Runner::new(machine, dialler, handed, Box::new(observer));
+            Runner { session, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
@@ -157,6 +173,7 @@ struct Shared {
 enum Input {
     Serial { port: u8, bytes: Vec<u8> },
     Pin { port: u8, pin: u8, level: bool },
+    Quantity { bus: u8, address: u8, name: String, value: f64 },
 }
 
 impl Remote {
@@ -174,6 +191,11 @@ impl Remote {
     /// Drives pin `pin` of port `port`, 0 for A.
     pub fn drive_pin(&self, port: u8, pin: u8, level: bool) {
         self.input(Input::Pin { port, pin, level });
+    }
+
+    /// Sets what the sensor at `address` of I2C bus `bus` measures; nothing happens where there is none.
+    pub fn set_quantity(&self, bus: u8, address: u8, name: String, value: f64) {
+        self.input(Input::Quantity { bus, address, name, value });
     }
 
     fn input(&self, input: Input) {
@@ -227,6 +249,8 @@ struct Runner {
     looked: Instant,
     /// When the thread last slept to an end.
     woken: Instant,
+    /// Where a debugger may connect.
+    session: Option<Session>,
     /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
     /// still to be handled hides the events after it, and they would be merged into one.
     idle: bool,
@@ -252,6 +276,7 @@ impl Runner {
             chunk,
             looked: woken,
             woken,
+            session: None,
             idle: false,
         }
     }
@@ -259,7 +284,10 @@ impl Runner {
     fn run(mut self) {
         while !self.remote.is_stopping() {
             self.take_inputs();
-            self.step();
+            if let Some(session) = &mut self.session {
+                session.attend(&mut self.machine);
+            }
+            if self.machine.is_halted() { self.stand_still() } else { self.step() }
         }
         self.farewell();
         self.tell_observer();
@@ -272,6 +300,9 @@ impl Runner {
                     self.machine.send_serial(port, &bytes);
                 }
                 Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
+                Input::Quantity { bus, address, name, value } => {
+                    self.machine.set_quantity(bus, address, &name, value);
+                }
             }
         }
     }
@@ -280,6 +311,18 @@ impl Runner {
         for event in self.machine.take_events() {
             (self.observer)(event);
         }
+    }
+
+    /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
+    fn stand_still(&mut self) {
+        let began = Instant::now();
+        self.tend_link();
+        self.tell_observer();
+        self.wait(Some(began + HALTED_NAP));
+        let now = Instant::now();
+        self.machine.hold(WallClock::start(began, 0).cycle_at(now));
+        self.clock = WallClock::start(now, self.machine.now());
+        self.idle = false;
     }
 
     /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.
@@ -299,7 +342,7 @@ impl Runner {
         self.look_now_and_then(now);
         self.tend_link();
         // What came may have given the application something to do.
-        self.idle = self.machine.run(1) == Ran::Idle;
+        self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
         self.tell_observer();
         if self.idle && self.machine.now() >= target {
             self.sleep();

@@ -102,6 +102,15 @@ impl Timeline {
         self.start.elapsed()
     }
 
+    /// Adds a line that programs look for, and that therefore begins with its text.
+    pub fn announce(&self, text: &str) {
+        match self.form {
+            Form::Text => self.write(&format!("{}\n", printable(text))),
+            Form::Json => self.say(Source::Device, text),
+            Form::Silent => {}
+        }
+    }
+
     /// Adds a line.
     pub fn say(&self, source: Source, text: impl AsRef<str>) {
         self.write(&match self.form {

@@ -1,0 +1,29 @@
+//! Options for looking into the device.
+
+use clap::Args;
+
+/// The port debuggers of the original expect.
+const DEFAULT_GDB: &str = "8001";
+
+/// How one looks into the device while it runs.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Debugging")]
+pub struct Debugging {
+    /// Let a debugger connect (gdb-multiarch, or a development environment with an external GDB server); a bare port is one of
+    /// 127.0.0.1, and port 0 takes a free one
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_GDB)]
+    pub gdb: Option<String>,
+    /// Hold the application before its first instruction until a debugger lets it go; with it --gdb may be left out
+    #[arg(long)]
+    pub gdb_wait: bool,
+    /// Let --gdb name an address that other machines reach: whoever connects can read and change all memory
+    #[arg(long, requires = "gdb")]
+    pub gdb_exposed: bool,
+}
+
+impl Debugging {
+    /// Where to listen for a debugger, if anywhere.
+    pub fn gdb(&self) -> Option<&str> {
+        self.gdb.as_deref().or(self.gdb_wait.then_some(DEFAULT_GDB))
+    }
+}

@@ -1,0 +1,79 @@
+//! What the options for looking into the device ask for: a port for a debugger.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+
+use device::debug::Debugging;
+use device::debug::gdb::Server;
+
+use crate::arguments;
+use crate::exit::Failure;
+use crate::timeline::Timeline;
+
+/// Opens what `arguments` ask for.
+pub fn open(arguments: &arguments::Debugging) -> Result<Debugging, Failure> {
+    let gdb = arguments.gdb().map(|address| serve(address, arguments.gdb_exposed)).transpose()?;
+    Ok(Debugging { gdb, wait: arguments.gdb_wait })
+}
+
+/// Tells where a debugger may connect, in the words development environments wait for.
+pub fn announce(debugging: &Debugging, timeline: &Timeline) {
+    if let Some(server) = &debugging.gdb {
+        timeline.announce(&format!("GDB server listening on {}", server.address()));
+    }
+}
+
+fn serve(address: &str, exposed: bool) -> Result<Server, Failure> {
+    let address = parse(address)?;
+    if !address.ip().is_loopback() && !exposed {
+        return Err(Failure::bad_input(format!(
+            "--gdb {address}: other machines could connect, and read and change all of the application's memory"
+        ))
+        .hint("name an address of this machine only, such as 127.0.0.1:8001, or add --gdb-exposed"));
+    }
+    Server::bind(address).map_err(|error| {
+        Failure::environment(format!("cannot listen for a debugger on {address}: {error}"))
+            .hint("another device may be running; --gdb 0 takes a free port")
+    })
+}
+
+/// A port, or a host and a port.
+fn parse(text: &str) -> Result<SocketAddr, Failure> {
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| {
+        Failure::bad_input(format!("--gdb {text}: not a port, nor an address of this machine with a port"))
+            .hint("for example --gdb 8001, or --gdb 127.0.0.1:8001; an image comes before --gdb")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_port_is_one_of_this_machine() {
+        assert_eq!(parse("8001").unwrap().to_string(), "127.0.0.1:8001");
+        assert_eq!(parse("[::1]:9").unwrap().to_string(), "[::1]:9");
+        assert!(parse("app.elf").is_err());
+        assert!(parse("70000").is_err());
+    }
+
+    /// Shows D135.
+    #[test]
+    fn a_port_that_others_reach_is_only_opened_when_asked_for() {
+        let refused = serve("0.0.0.0:0", false).unwrap_err();
+        assert!(refused.to_string().contains("--gdb-exposed"), "{refused}");
+        assert!(serve("0.0.0.0:0", true).is_ok());
+        assert!(serve("0", false).is_ok());
+    }
+
+    #[test]
+    fn a_port_in_use_is_told() {
+        let first = serve("0", false).unwrap();
+        let refused = serve(&first.address().to_string(), false).unwrap_err();
+        assert_eq!(refused.exit(), crate::exit::Exit::Environment);
+        assert!(refused.to_string().contains("cannot listen for a debugger"), "{refused}");
+    }
+}
