@@ -25,10 +25,10 @@ use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
-const SLICE: u64 = 50_000;
+const SLICE: u64 = 4_000;
 
 /// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
-const LAGGING_SLICE: u64 = 5_000;
+const LAGGING_SLICE: u64 = 4_000;
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
