@@ -19,6 +19,7 @@ use crate::relayed::Relayed;
 use crate::settings::Setting;
 use crate::stores;
 use crate::watched::{Told, Watched};
+use crate::wired::Wired;
 
 /// What is to be put together.
 pub struct Plan {
@@ -32,6 +33,8 @@ pub struct Plan {
     pub destinations: Destinations,
     /// Where they lead, and who is believed there.
     pub relayed: Relayed,
+    /// What is wired to the device.
+    pub wired: Wired,
 }
 
 /// Something that happened.
@@ -58,7 +61,7 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, image, settings, destinations, relayed } = plan;
+        let Plan { folder, image, settings, destinations, relayed, wired } = plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
@@ -70,7 +73,9 @@ impl Platform {
         let known_as = cloud::DeviceId::parse(&device_id).expect("both rooms have the same rule for ids");
         stores::fill(cloud.store(), known_as, &settings).await?;
         let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
-        let device = Watched::start(Options::new(address, identity, image))?;
+        let (options, feeds) = wired.wire(Options::new(address, identity, image));
+        let device = Watched::start(options)?;
+        feeds.start(&device.remote());
         Ok(Self { cloud, cloud_events, device, device_id, folder })
     }
 

@@ -52,6 +52,7 @@ const CRCPOLY: u32 = 0x40;
 const UDRDR: u32 = 0x4C;
 
 const SPE: u32 = 1;
+const MASRX: u32 = 1 << 8;
 const CSTART: u32 = 1 << 9;
 const CSUSP: u32 = 1 << 10;
 const HDDIR: u32 = 1 << 11;
@@ -72,6 +73,7 @@ const TXP: u32 = 1 << 1;
 const DXP: u32 = 1 << 2;
 const EOT: u32 = 1 << 3;
 const TXTF: u32 = 1 << 4;
+const OVR: u32 = 1 << 6;
 const SUSP: u32 = 1 << 11;
 const TXC: u32 = 1 << 12;
 const RXPLVL_AT: u32 = 13;
@@ -87,7 +89,7 @@ pub struct Spi {
     config: [u32; 2],
     interrupts: u32,
     kept: [u32; 3],
-    /// EOT, TXTF, SUSP.
+    /// EOT, TXTF, OVR, SUSP.
     flags: u32,
     /// Frames of the transfer that were put in, and that have gone, of those in `size`.
     loaded: u32,
@@ -210,18 +212,26 @@ impl Spi {
         let (comes, goes) = self.ways();
         while self.control & (SPE | CSTART) == SPE | CSTART && self.config[1] & MASTER != 0 {
             let full = comes && self.received.len() >= self.capacity();
-            if full || self.frames().is_some_and(|frames| self.gone >= frames) {
+            if full && self.waits_for_reader() || self.frames().is_some_and(|frames| self.gone >= frames) {
                 break;
             }
             let sent = if goes { self.sending.pop_front() } else { Some(0) };
             let Some(sent) = sent else { break };
             let answer = self.slave.as_mut().map_or(0, |slave| slave.exchange(sent));
-            if comes {
+            if full {
+                self.flags |= OVR;
+            } else if comes {
                 self.received.push_back(answer & u32::MAX >> (32 - self.bits()));
             }
             self.gone += 1;
             self.end_if_over();
         }
+    }
+
+    /// A controller that only receives, or was told to (MASRX), makes no clock while nobody reads; another one loses
+    /// what comes.
+    fn waits_for_reader(&self) -> bool {
+        self.control & MASRX != 0 || !self.ways().1
     }
 
     fn end_if_over(&mut self) {
@@ -373,8 +383,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_holds_the_transfer_up() {
+    fn what_comes_and_is_not_read_is_lost_and_told() {
+        let mut bench = bench(8, 20, 0);
+        (0..16).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
+        assert_eq!(bench.read(STATUS) & OVR, 0);
+        (16..20).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
+        assert_eq!(bench.read(STATUS) & (OVR | EOT), OVR | EOT);
+    }
+
+    #[test]
+    fn it_can_wait_for_its_reader_instead() {
         let mut bench = bench(8, 100, 0);
+        bench.write(SPI1, SPE | CSTART | MASRX);
         for byte in 0..32 {
             assert_eq!(bench.read(STATUS) & TXP, TXP, "{byte}");
             bench.write_bytes(SPI1 + TXDR, 1, byte);

@@ -23,6 +23,7 @@ use crate::settings::{self, Setting, Store};
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline, payload};
 use crate::watched::Told;
+use crate::wired::Wired;
 use crate::witness::{Seen, Witness};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
@@ -74,7 +75,14 @@ impl Demo {
         timeline.say(Source::Demo, format!("to watch from outside: mosquitto_sub -p {port} -t 'demo/#' -v"));
         let image = Image::parse(SAMPLE).expect("the sample that is built in is an image");
         let settings = [own_settings(port, &topics), added].concat();
-        let plan = Plan { folder, image, settings, destinations: Destinations::with_loopback(), relayed };
+        let plan = Plan {
+            folder,
+            image,
+            settings,
+            destinations: Destinations::with_loopback(),
+            relayed,
+            wired: Wired::default(),
+        };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));

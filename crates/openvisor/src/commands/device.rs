@@ -12,15 +12,17 @@ use crate::feed;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
 use crate::watched::{Told, Watched};
+use crate::wired::{Feeds, Wired};
 
 /// Runs until told to stop.
 pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
-    let options = options(&arguments)?;
+    let (options, feeds) = options(&arguments)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
     let greeting = format!("{} with its cloud at {}", options.identity.device_id(), options.cloud);
     timeline.say(Source::Device, greeting);
     let mut device = Watched::start(options)?;
+    feeds.start(&device.remote());
     let result = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         failure = show(&mut device, &timeline) => Err(failure),
@@ -31,14 +33,14 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device) -> Result<Options, Failure> {
+fn options(arguments: &arguments::Device) -> Result<(Options, Feeds), Failure> {
     let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
     let cloud = Address::parse(&arguments.cloud).map_err(|error| {
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
-    Ok(Options::new(cloud, identity, image))
+    Ok(Wired::read(&arguments.wiring)?.wire(Options::new(cloud, identity, image)))
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
@@ -51,6 +53,6 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
-    let (source, text) = feed::of_told(told);
-    timeline.say(source, text);
+    let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
+    lines.for_each(|(source, text)| timeline.say(source, text));
 }
