@@ -148,6 +148,9 @@ Examples:
   Stopped at its first instruction, for gdb-multiarch app.elf -ex 'target extended-remote :8001':
   openvisor run app.elf --gdb-wait
 
+  With a thermometer on its first I2C bus, and its second serial port on this terminal:
+  openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
@@ -170,6 +173,9 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
@@ -286,6 +292,9 @@ pub struct Device {
     /// The device's folder, made by `openvisor provision`
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -328,6 +337,26 @@ pub struct AccountSettings {
     /// The same for the account's secret store (repeatable)
     #[arg(long = "account-secret", value_name = "KEY=VALUE|KEY=@FILE")]
     pub account_secrets: Vec<String>,
+}
+
+/// What is wired to the device.
+#[derive(Args, Debug)]
+pub struct Wiring {
+    /// Wire a sensor or display to an I2C bus: mcp9808, th02, lis3dh or ht16k33 on bus 1 or 2, such as
+    /// 1:mcp9808@0x18,temperature=20..30/60s (repeatable). A value is a number, a ramp there and back FROM..TO/SECONDSs,
+    /// @FILE with lines VALUE or SECOND,VALUE, or @- for lines on standard input
+    #[arg(long, value_name = "BUS:MODEL[@ADDRESS][,NAME=VALUE]...")]
+    pub i2c: Vec<String>,
+    /// Wire a memory (23lc512) or a wire from out to in (loopback) to SPI bus 1, 2 or 3 (repeatable)
+    #[arg(long, value_name = "BUS:MODEL[,cs=PIN]")]
+    pub spi: Vec<String>,
+    /// Write what a serial port sends to a file, - for standard output, rather than tell it as an event; PORT is 1 to 5
+    /// or lp1 (repeatable)
+    #[arg(long, value_name = "PORT=FILE")]
+    pub serial: Vec<String>,
+    /// Send a file to a serial port, - for standard input; what it has no room for waits (repeatable)
+    #[arg(long = "serial-in", value_name = "PORT=FILE")]
+    pub serial_in: Vec<String>,
 }
 
 /// Where an application's connections lead.
