@@ -20,6 +20,7 @@ mod port;
 pub mod recording;
 mod runner;
 pub mod sensors;
+pub mod serial;
 pub mod storage;
 pub mod transport;
 pub mod wiring;

@@ -64,6 +64,8 @@ pub struct Provisions {
     pub layers: Vec<bundle::Layer>,
     /// The application is a factory test (D107).
     pub factory_test: bool,
+    /// Its time is not that of the cloud's world, which tells it the time of day only once (D141).
+    pub free_clock: bool,
 }
 
 impl Provisions {
@@ -142,8 +144,16 @@ impl Machine {
             settings,
             provisions,
         };
+        machine.set_clock_free();
         machine.begin(WakeReason::ColdBoot);
         machine
+    }
+
+    /// Tells a new kernel what kind of time it lives in.
+    fn set_clock_free(&mut self) {
+        if self.provisions.free_clock {
+            self.kernel.run_clock_free();
+        }
     }
 
     /// Guest time in cycles.
@@ -222,10 +232,12 @@ impl Machine {
     /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
     /// room.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
-        self.cpu.input_changed();
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
         let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
-        self.settle_lines();
+        if taken {
+            self.cpu.input_changed();
+            self.settle_lines();
+        }
         taken
     }
 
@@ -238,6 +250,11 @@ impl Machine {
     /// Whether a connection to the cloud should stand, or be made, now.
     pub fn wants_link(&self) -> bool {
         !self.is_off() && self.kernel.wants_link()
+    }
+
+    /// Whether the cloud owes an answer that is late after a while.
+    pub fn awaits_cloud(&self) -> bool {
+        self.kernel.awaits_cloud()
     }
 
     /// A connection is being made.
@@ -280,6 +297,10 @@ impl Machine {
             return;
         }
         self.board.advance(self.now());
+        if self.board.is_transfer_due() {
+            let now = self.now();
+            self.board.transfer(&mut &mut self.cpu, now);
+        }
         self.settle_lines();
         if self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.enter_kernel(Kernel::wake);

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use kernel::LinkLoss;
 use crate::application::Application;
 use crate::bell::Bell;
 use crate::chance::{Seed, system_chance};
-use crate::clock::WallClock;
+use crate::clock::{TimeScale, WallClock};
 use crate::debug::Debugging;
 use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
@@ -21,15 +21,16 @@ use crate::image::Image;
 use crate::machine::{Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
 use crate::recording::{Head, Recorder, Taped, wiring};
+use crate::serial::{MAX_WAITING, Route, Serial};
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
-const SLICE: u64 = 50_000;
+const SLICE: u64 = 4_000;
 
 /// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
-const LAGGING_SLICE: u64 = 5_000;
+const LAGGING_SLICE: u64 = 4_000;
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
@@ -50,6 +51,9 @@ const HALTED_NAP: Duration = Duration::from_millis(250);
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
 
+/// Cycles a guest with scaled time may lose before that is told.
+const MUCH: u64 = 1_000_000 * CYCLES_PER_MICRO;
+
 /// What a device is made from.
 pub struct Options {
     /// Where its cloud listens.
@@ -64,12 +68,16 @@ pub struct Options {
     pub trace: bool,
     /// What is wired to the board.
     pub targets: Vec<Attachment>,
+    /// Where what serial ports send goes; the observer is told of the others.
+    pub routes: Vec<Route>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
     /// Who looks into it.
     pub debugging: Debugging,
     /// Where its chance comes from; from the host if this says nothing.
     pub seed: Option<Seed>,
+    /// How many times as fast as the wall clock its time goes.
+    pub time_scale: TimeScale,
     /// Writes down what reaches it.
     pub recorder: Option<Recorder>,
 }
@@ -90,7 +98,9 @@ impl Options {
             targets: Vec::new(),
             debugging: Debugging::default(),
             seed: None,
+            time_scale: TimeScale::ONE,
             recorder: None,
+            routes: Vec::new(),
         }
     }
 
@@ -104,6 +114,7 @@ impl Options {
             restart: self.restart,
             policy: self.provisions.policy,
             factory_test: self.provisions.factory_test,
+            free_clock: self.provisions.free_clock,
             wifi,
             flash,
             wiring: wiring(&self.targets),
@@ -135,6 +146,7 @@ impl Device {
         observer: impl FnMut(DeviceEvent) + Send + 'static,
     ) -> io::Result<Device> {
         options.provisions.install()?;
+        options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
         let recorder = options.begin_recording()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
@@ -150,13 +162,15 @@ impl Device {
         let session =
             debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
         let handed = remote.clone();
+        let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
             if debugging.wait {
                 machine.wait_for_debugger();
             }
-            let runner = Runner::new(Taped::new(machine, recorder), dialler, handed, Box::new(observer));
-            Runner { session, ..runner }.run();
+            let taped = Taped::new(machine, recorder);
+            let runner = Runner::new(taped, dialler, handed, serial, Box::new(observer));
+            Runner { session, scale: options.time_scale, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
@@ -202,6 +216,8 @@ pub struct Remote {
 struct Shared {
     stopping: AtomicBool,
     inputs: Mutex<Vec<Input>>,
+    /// Bytes for serial ports that were not taken yet.
+    serial_waiting: Arc<AtomicUsize>,
 }
 
 /// What the outside does to the device's pins.
@@ -218,9 +234,16 @@ impl Remote {
         self.bell.ring();
     }
 
-    /// Sends bytes to the serial port with the number `port`. They are lost if it is off or full.
-    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) {
+    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
+    /// were accepted: not while [`MAX_WAITING`] wait already.
+    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
+        let waiting = &self.shared.serial_waiting;
+        if waiting.load(Ordering::SeqCst) >= MAX_WAITING {
+            return false;
+        }
+        waiting.fetch_add(bytes.len(), Ordering::SeqCst);
         self.input(Input::Serial { port, bytes });
+        true
     }
 
     /// Drives pin `pin` of port `port`, 0 for A.
@@ -274,9 +297,14 @@ impl Link {
 struct Runner {
     machine: Taped,
     clock: WallClock,
+    /// How fast the guest's time goes when nothing is against it.
+    scale: TimeScale,
+    /// The observer knows that the host is too slow for it.
+    is_behind: bool,
     dialler: Dialler,
     link: Link,
     remote: Remote,
+    serial: Serial,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
     /// What goes to the cloud or has come from it, on its way between link and kernel.
     chunk: Box<[u8]>,
@@ -296,6 +324,7 @@ impl Runner {
         machine: Taped,
         dialler: Dialler,
         remote: Remote,
+        serial: Serial,
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
     ) -> Runner {
         let woken = Instant::now();
@@ -304,7 +333,10 @@ impl Runner {
         Runner {
             machine,
             clock,
+            scale: TimeScale::ONE,
+            is_behind: false,
             dialler,
+            serial,
             link: Link::Down,
             remote,
             observer,
@@ -331,20 +363,25 @@ impl Runner {
     fn take_inputs(&mut self) {
         for input in self.remote.take_inputs() {
             match input {
-                Input::Serial { port, bytes } => {
-                    self.machine.send_serial(port, &bytes);
-                }
+                Input::Serial { port, bytes } => self.serial.queue(port, &bytes),
                 Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
                 Input::Quantity { bus, address, name, value } => {
                     self.machine.set_quantity(bus, address, &name, value);
                 }
             }
         }
+        self.serial.feed(&mut self.machine);
     }
 
     fn tell_observer(&mut self) {
         for event in self.machine.take_events() {
-            (self.observer)(event);
+            let routed = match &event {
+                DeviceEvent::Serial { port, bytes } => self.serial.written(*port, bytes),
+                _ => false,
+            };
+            if !routed {
+                (self.observer)(event);
+            }
         }
     }
 
@@ -369,6 +406,7 @@ impl Runner {
             self.machine.pass_time(self.clock.cycle_at(now));
         }
         self.take_inputs();
+        self.set_pace(now);
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             self.tend_link();
@@ -378,11 +416,22 @@ impl Runner {
         self.run_towards(target);
         self.look_now_and_then(now);
         self.tend_link();
+        self.serial.feed(&mut self.machine);
         // What came may have given the application something to do.
-        self.idle = self.machine.run(1) == Ran::Idle;
+        self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
         self.tell_observer();
         if self.idle && self.machine.now() >= target {
             self.sleep();
+        }
+    }
+
+    /// While the cloud owes an answer the guest's time goes no faster than the cloud's, so that none is late by scale alone.
+    fn set_pace(&mut self, now: Instant) {
+        let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.awaits_cloud();
+        self.clock.set_scale(now, if awaits { TimeScale::ONE } else { self.scale });
+        if self.scale != TimeScale::ONE && !self.is_behind && self.clock.lost() > MUCH {
+            self.is_behind = true;
+            (self.observer)(DeviceEvent::CannotKeepUp);
         }
     }
 
@@ -402,6 +451,7 @@ impl Runner {
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
         self.machine.flush();
+        self.set_pace(Instant::now());
         let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
         self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();

@@ -7,6 +7,7 @@ use cloud::events::{Event, EventKind};
 use cloud::{Cloud, Config};
 use device::Options;
 use device::application::Application;
+use device::clock::TimeScale;
 use device::debug::Debugging;
 use device::identity::Identity;
 use device::transport::Address;
@@ -20,6 +21,7 @@ use crate::relayed::Relayed;
 use crate::settings::Setting;
 use crate::stores;
 use crate::watched::{Told, Watched};
+use crate::wired::Wired;
 
 /// What is to be put together.
 pub struct Plan {
@@ -35,6 +37,10 @@ pub struct Plan {
     pub relayed: Relayed,
     /// Who looks into the device.
     pub debugging: Debugging,
+    /// What is wired to the device.
+    pub wired: Wired,
+    /// How fast the device's time goes.
+    pub time_scale: TimeScale,
 }
 
 /// Something that happened.
@@ -61,7 +67,8 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, application, settings, destinations, relayed, debugging } = plan;
+        let Plan { folder, application, settings, destinations, relayed, debugging, wired, time_scale } =
+            plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
@@ -73,7 +80,10 @@ impl Platform {
         let known_as = cloud::DeviceId::parse(&device_id).expect("both rooms have the same rule for ids");
         stores::fill(cloud.store(), known_as, &settings).await?;
         let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
-        let device = Watched::start(Options { debugging, ..Options::new(address, identity, application) })?;
+        let options = Options { debugging, time_scale, ..Options::new(address, identity, application) };
+        let (options, feeds) = wired.wire(options);
+        let device = Watched::start(options)?;
+        feeds.start(&device.remote());
         Ok(Self { cloud, cloud_events, device, device_id, folder })
     }
 

@@ -10,6 +10,7 @@ use ::device::chance::Seed;
 use ::device::identity::Identity;
 use ::device::recording::{Recorder, Status};
 use ::device::transport::Address;
+use ::device::wiring::Attachment;
 
 use super::replay;
 
@@ -22,6 +23,7 @@ use crate::feed;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
 use crate::watched::{Told, Watched};
+use crate::wired::{Feeds, Wired};
 
 /// Runs until told to stop.
 pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
@@ -29,9 +31,10 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
     let application = application::load(&named.image, named.signer.as_deref())?;
     let signature = application::of_signature(&application, named.signer.is_some());
     if let Some(recording) = &arguments.repeating.replay {
-        return replay_one(recording, application, arguments.json).await;
+        let targets = Wired::read(&arguments.wiring)?.targets();
+        return replay_one(recording, application, targets, arguments.json).await;
     }
-    let mut options = options(&arguments, application)?;
+    let (mut options, feeds) = options(&arguments, application)?;
     let recording = record(&mut options, &arguments)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
@@ -42,6 +45,7 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
         timeline.say(Source::Device, line);
     }
     let mut device = Watched::start(options)?;
+    feeds.start(&device.remote());
     let result = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         failure = show(&mut device, &timeline) => Err(failure),
@@ -76,7 +80,12 @@ fn check(recording: Option<Status>) -> Result<(), Failure> {
 }
 
 /// The replay keeps a thread busy; a signal ends it between two turns.
-async fn replay_one(recording: &Path, application: Application, json: bool) -> Result<(), Failure> {
+async fn replay_one(
+    recording: &Path,
+    application: Application,
+    targets: Vec<Attachment>,
+    json: bool,
+) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let is_asked = Arc::new(AtomicBool::new(false));
     let asked = is_asked.clone();
@@ -88,13 +97,13 @@ async fn replay_one(recording: &Path, application: Application, json: bool) -> R
     let replayed = tokio::task::spawn_blocking(move || {
         let timeline = Timeline::on_stdout(Form::of(json));
         let is_stopping = || is_asked.load(Ordering::Relaxed) || timeline.is_unread();
-        replay::replay(&recording, &application.image, Vec::new(), &timeline, is_stopping)
+        replay::replay(&recording, &application.image, targets, &timeline, is_stopping)
     });
     replayed.await.map_err(|_| Failure::not_happened("the replay has broken down"))?
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device, application: Application) -> Result<Options, Failure> {
+fn options(arguments: &arguments::Device, application: Application) -> Result<(Options, Feeds), Failure> {
     let (Some(cloud), Some(data)) = (&arguments.cloud, &arguments.data) else {
         return Err(Failure::bad_input("--cloud and --data are needed"));
     };
@@ -103,7 +112,9 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<Op
     })?;
     let identity = Identity::load(data).map_err(|error| failures::of_identity(data, &error))?;
     let debugging = debugging::open(&arguments.debugging)?;
-    Ok(Options { debugging, ..Options::new(cloud, identity, application) })
+    let options =
+        Options { debugging, time_scale: arguments.time_scale, ..Options::new(cloud, identity, application) };
+    Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
@@ -116,6 +127,6 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
-    let (source, text) = feed::of_told(told);
-    timeline.say(source, text);
+    let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
+    lines.for_each(|(source, text)| timeline.say(source, text));
 }
