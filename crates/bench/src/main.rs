@@ -10,6 +10,7 @@ mod cost;
 mod direct;
 mod idle;
 mod latency;
+mod logs;
 mod loops;
 mod machine;
 mod path;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::arguments::Only;
 use crate::broker::Broker;
 use crate::direct::{Security, Writes};
 use crate::machine::Machine;
@@ -42,6 +44,7 @@ const DIRECT_TCP: &str = "direct, TCP";
 /// As most clients do it.
 const SIMPLE_TLS: &str = "direct, TLS, a write a message";
 
+const LOGS: &str = "log lines";
 /// The last group.
 const IDLE: &str = "idle devices";
 
@@ -72,8 +75,11 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         }
     };
     let machine = Machine::look();
-    let results =
-        if arguments.idle_only { vec![measure_idle(arguments.scale)] } else { measure_all(arguments.scale) };
+    let results = match arguments.only {
+        Some(Only::Idle) => vec![measure_idle(arguments.scale)],
+        Some(Only::Logs) => vec![measure_logs(arguments.scale)],
+        None => measure_all(arguments.scale),
+    };
     print(&machine, &results, arguments.json);
     let complete = results.iter().all(|(_, result)| result.is_ok());
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -84,6 +90,7 @@ type Outcome = (&'static str, Result<Vec<Section>, Failure>);
 
 fn measure_all(scale: &Scale) -> Vec<Outcome> {
     let mut outcomes = vec![("processor", processor::measure(scale).map(|section| vec![section]))];
+    outcomes.push(measure_logs(scale));
     match start_all() {
         Ok((broker, site)) => {
             outcomes.push(("publishing", measure_publishing(&broker, &site, scale)));
@@ -92,6 +99,11 @@ fn measure_all(scale: &Scale) -> Vec<Outcome> {
         Err(failure) => outcomes.push(("publishing, idle devices", Err(failure))),
     }
     outcomes
+}
+
+/// How many log lines the cloud takes.
+fn measure_logs(scale: &Scale) -> Outcome {
+    (LOGS, logs::measure(scale).map(|section| vec![section]))
 }
 
 /// Only what idle devices cost.

@@ -21,6 +21,8 @@ pub struct Scale {
     pub counted: u32,
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
+    /// Seconds of a round of log lines.
+    pub log_seconds: u64,
     /// Seconds idle devices are watched.
     pub idle_seconds: u64,
     /// Idle devices in one process.
@@ -35,6 +37,7 @@ pub const FULL: Scale = Scale {
     qos0: 40_000,
     counted: 500,
     loop_iterations: 20_000_000,
+    log_seconds: 3,
     idle_seconds: 10,
     idle_devices: 100,
 };
@@ -47,6 +50,7 @@ pub const QUICK: Scale = Scale {
     qos0: 4000,
     counted: 100,
     loop_iterations: 2_000_000,
+    log_seconds: 1,
     idle_seconds: 2,
     idle_devices: 10,
 };
