@@ -3,7 +3,8 @@
 mod common;
 
 use abi::channel::ChannelType;
-use abi::mqtt::MqttReadableDataType;
+use abi::mqtt::{MqttMessage, MqttReadableDataType};
+use abi::strings::SizedStringBuffer;
 use abi::{Call, Status};
 use common::Machine;
 use common::cloud::Said;
@@ -81,6 +82,27 @@ fn a_message_read_to_bad_pointers_stays() {
     for outputs in bad {
         let outputs = machine.put(&outputs.to_bytes());
         assert_eq!(machine.call(call, &[channel, outputs]), Status::LateFault);
+    }
+    assert_eq!(machine.receive(channel, 5, 7), Ok(message(0, b"topic", b"payload", 0, 0)));
+}
+
+/// Shows D112, D04.
+#[test]
+fn a_message_the_port_refuses_to_write_stays() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    machine.cloud().message(1, None, false, b"topic", b"payload");
+    machine.pump();
+    let outputs = machine.message_outputs(10, 10);
+    // The map goes further than this port's memory.
+    machine.memory.ram.truncate(0x4_0000);
+    for refused in [
+        MqttMessage { correlation_id: 0x2006_0000, ..outputs },
+        MqttMessage { qos: 0x2006_0000, ..outputs },
+        MqttMessage { retain: 0x2006_0000, ..outputs },
+        MqttMessage { payload: SizedStringBuffer { data: 0x2006_0000, ..outputs.payload }, ..outputs },
+    ] {
+        let refused = machine.put(&refused.to_bytes());
+        assert_eq!(machine.call(Call::MqttReceiveMessage, &[channel, refused]), Status::LateFault);
     }
     assert_eq!(machine.receive(channel, 5, 7), Ok(message(0, b"topic", b"payload", 0, 0)));
 }
