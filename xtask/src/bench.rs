@@ -1,4 +1,4 @@
-//! `cargo xtask bench [--quick] [--json]`: the measurements of `crates/bench`, built for speed.
+//! `cargo xtask bench [--quick] [--json] | --coremark ELF`: the measurements of `crates/bench`, built for speed.
 
 use crate::{Outcome, workspace};
 use std::process::Command;

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod broker;
+mod coremark;
 mod cost;
 mod direct;
 mod idle;
@@ -71,6 +72,9 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(path) = &arguments.coremark {
+        return end(coremark::run(path));
+    }
     let machine = Machine::look();
     let results =
         if arguments.idle_only { vec![measure_idle(arguments.scale)] } else { measure_all(arguments.scale) };
