@@ -11,6 +11,7 @@ mod generate;
 mod process;
 mod sdk;
 mod sim;
+mod soak;
 mod vectors;
 mod workspace;
 
@@ -62,6 +63,11 @@ const CHORES: &[Chore] = &[
         name: "sim",
         help: "the simulation (--seeds N, --seed S): stops at the first seed that fails",
         run: sim::run,
+    },
+    Chore {
+        name: "soak",
+        help: "a C scheduler under random interrupts, 100 million instructions (--instructions N, --seeds N, --seed S)",
+        run: soak::run,
     },
     Chore {
         name: "vectors",

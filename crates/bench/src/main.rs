@@ -6,6 +6,7 @@
 
 mod arguments;
 mod broker;
+mod cost;
 mod direct;
 mod idle;
 mod latency;
@@ -41,10 +42,13 @@ const DIRECT_TCP: &str = "direct, TCP";
 /// As most clients do it.
 const SIMPLE_TLS: &str = "direct, TLS, a write a message";
 
+/// The last group.
+const IDLE: &str = "idle devices";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_device(rest)),
+        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_devices(rest)),
         _ => run(arguments.into_iter()),
     }
 }
@@ -68,7 +72,8 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         }
     };
     let machine = Machine::look();
-    let results = measure_all(arguments.scale);
+    let results =
+        if arguments.idle_only { vec![measure_idle(arguments.scale)] } else { measure_all(arguments.scale) };
     print(&machine, &results, arguments.json);
     let complete = results.iter().all(|(_, result)| result.is_ok());
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -82,14 +87,20 @@ fn measure_all(scale: &Scale) -> Vec<Outcome> {
     match start_all() {
         Ok((broker, site)) => {
             outcomes.push(("publishing", measure_publishing(&broker, &site, scale)));
-            outcomes.push((
-                "idle device",
-                idle::measure(&site, broker.plain, scale).map(|section| vec![section]),
-            ));
+            outcomes.push((IDLE, idle_devices(&broker, &site, scale)));
         }
-        Err(failure) => outcomes.push(("publishing, idle device", Err(failure))),
+        Err(failure) => outcomes.push(("publishing, idle devices", Err(failure))),
     }
     outcomes
+}
+
+/// Only what idle devices cost.
+fn measure_idle(scale: &Scale) -> Outcome {
+    (IDLE, start_all().and_then(|(broker, site)| idle_devices(&broker, &site, scale)))
+}
+
+fn idle_devices(broker: &Broker, site: &Site, scale: &Scale) -> Result<Vec<Section>, Failure> {
+    idle::measure(site, broker.plain, scale).map(|section| vec![section])
 }
 
 fn start_all() -> Result<(Broker, Site), Failure> {
@@ -109,7 +120,7 @@ fn measure_publishing(broker: &Broker, site: &Site, scale: &Scale) -> Result<Vec
         way(SIMPLE_TLS, Publisher::Direct(Writes::Each), tls),
     ];
     let names = paths.iter().map(|path| path.name);
-    let measured: Vec<_> = names.zip(path::measure(&paths, scale)?).collect();
+    let measured: Vec<_> = names.zip(path::measure(&paths, broker.process(), scale)?).collect();
     let pairs = [(DEVICE_TLS, DIRECT_TLS), (DEVICE_TLS, SIMPLE_TLS), (DEVICE_TCP, DIRECT_TCP)];
     Ok(path::sections(&measured, &pairs, scale).into())
 }

@@ -1,6 +1,7 @@
 //! The ways from a publisher to the broker, and what is measured on each.
 
 use crate::Failure;
+use crate::cost::Books;
 use crate::direct::{Client, Security, Writes};
 use crate::latency::{median, percentile};
 use crate::proxy::Proxy;
@@ -43,10 +44,21 @@ pub struct Figures {
     pub qos0: Vec<f64>,
     /// Bytes that left the publisher for each acknowledged publish, and that came back.
     pub bytes: (f64, f64),
+    /// What one message at a time costs, for each of [`Path::costs`]' messages.
+    pub one_at_a_time: Cost,
+    /// What a message of quality of service 1 costs with [`WINDOW`] in flight.
+    pub many_in_flight: Cost,
+}
+
+/// What each of so many messages has cost.
+#[derive(Clone, Copy, Default)]
+pub struct Cost {
+    books: Books,
+    messages: u32,
 }
 
 /// Measures all ways, in rounds.
-pub fn measure(paths: &[Path<'_>], scale: &Scale) -> Result<Vec<Figures>, Failure> {
+pub fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<Vec<Figures>, Failure> {
     let mut all: Vec<Figures> = paths.iter().map(|_| Figures::default()).collect();
     for _ in 0..scale.rounds {
         for (path, figures) in paths.iter().zip(&mut all) {
@@ -54,7 +66,12 @@ pub fn measure(paths: &[Path<'_>], scale: &Scale) -> Result<Vec<Figures>, Failur
         }
     }
     for (path, figures) in paths.iter().zip(&mut all) {
-        figures.bytes = path.bytes(scale.counted).map_err(|failure| format!("{}: {failure}", path.name))?;
+        let named = |failure| format!("{}: {failure}", path.name);
+        figures.bytes = path.bytes(scale.counted).map_err(named)?;
+        let (latency, qos1) = (scale.latency * scale.rounds, scale.qos1);
+        let plan = Plan { latency, ..Plan::default() };
+        figures.one_at_a_time = path.cost(plan, broker, latency).map_err(named)?;
+        figures.many_in_flight = path.cost(Plan { qos1, ..Plan::default() }, broker, qos1).map_err(named)?;
     }
     Ok(all)
 }
@@ -88,6 +105,30 @@ impl Path<'_> {
         figures.qos1.push(f64::from(scale.qos1) * 1e6 / micros(report.qos1)?);
         figures.qos0.push(f64::from(scale.qos0) * 1e6 / micros(report.qos0)?);
         Ok(())
+    }
+
+    /// What a plan of so many messages costs, the connection's making included.
+    fn cost(&self, plan: Plan, broker: u32, messages: u32) -> Result<Cost, Failure> {
+        let books = match self.publisher {
+            Publisher::Device(site) => self.device_books(site, plan, broker)?,
+            Publisher::Direct(writes) => {
+                let before = Books::look(broker, false)?;
+                let mut client = Client::connect(self.broker, self.security, writes)?;
+                client.latencies(plan.latency)?;
+                if plan.qos1 > 0 {
+                    client.publish_all(plan.qos1, 1)?;
+                }
+                Books::look(broker, false)?.since(&before)
+            }
+        };
+        Ok(Cost { books, messages })
+    }
+
+    fn device_books(&self, site: &Site, plan: Plan, broker: u32) -> Result<Books, Failure> {
+        let device = site.provision(plan, self.broker, self.security)?;
+        let before = Books::look(broker, true)?;
+        let (_, after) = site.run_watched(&device, site.address(), || Books::look(broker, true))?;
+        Ok(after.since(&before))
     }
 
     /// On a connection of its own, so that counting delays nothing that is timed.
@@ -125,9 +166,14 @@ fn each((out, back): (usize, usize), count: u32) -> (f64, f64) {
 }
 
 /// The tables about all ways, the quotients those of `pairs`.
-pub fn sections(measured: &[(&str, Figures)], pairs: &[(&str, &str)], scale: &Scale) -> [Section; 3] {
-    let mut sections =
-        [latency_section(measured, scale), rate_section(measured, scale), bytes_section(measured, scale)];
+pub fn sections(measured: &[(&str, Figures)], pairs: &[(&str, &str)], scale: &Scale) -> [Section; 5] {
+    let mut sections = [
+        latency_section(measured, scale),
+        rate_section(measured, scale),
+        cost_section(measured, "one at a time", |figures| figures.one_at_a_time),
+        cost_section(measured, "16 in flight", |figures| figures.many_in_flight),
+        bytes_section(measured, scale),
+    ];
     for section in &mut sections {
         for (dividend, divisor) in pairs {
             section.quotient(dividend, divisor);
@@ -158,6 +204,30 @@ fn rate_section(measured: &[(&str, Figures)], scale: &Scale) -> Section {
     let mut section = Section::new(title, &[Column::new("QoS 1", 0), Column::new("QoS 0", 0)]);
     for (name, figures) in measured {
         section.row(*name, &[median(&figures.qos1), median(&figures.qos0)]);
+    }
+    section
+}
+
+fn cost_section(measured: &[(&str, Figures)], how: &str, cost: impl Fn(&Figures) -> Cost) -> Section {
+    let title = format!("Processor time for each message of QoS 1, {how}, microseconds");
+    let columns = ["publisher", "cloud", "broker", "together"].map(|name| Column::new(name, 2));
+    let mut section = Section::new(title, &[&columns[..], &[Column::new("switches", 2)]].concat());
+    for (name, figures) in measured {
+        let Cost { books, messages } = cost(figures);
+        let each = |total: f64| Some(total / f64::from(messages));
+        let parts = [books.publisher, books.cloud, books.broker];
+        let micros = parts.map(|part| part.time.as_secs_f64() * 1e6);
+        let switches: u64 = parts.iter().map(|part| part.switches).sum();
+        section.row(
+            *name,
+            &[
+                each(micros[0]),
+                each(micros[1]),
+                each(micros[2]),
+                each(micros.iter().sum()),
+                each(switches as f64),
+            ],
+        );
     }
     section
 }

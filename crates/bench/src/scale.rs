@@ -21,8 +21,10 @@ pub struct Scale {
     pub counted: u32,
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
-    /// Seconds an idle device is watched.
+    /// Seconds idle devices are watched.
     pub idle_seconds: u64,
+    /// Idle devices in one process.
+    pub idle_devices: usize,
 }
 
 /// A full run: under two minutes on two cores.
@@ -34,6 +36,7 @@ pub const FULL: Scale = Scale {
     counted: 500,
     loop_iterations: 20_000_000,
     idle_seconds: 10,
+    idle_devices: 100,
 };
 
 /// A short run, to see that everything works; its figures are rough.
@@ -45,4 +48,5 @@ pub const QUICK: Scale = Scale {
     counted: 100,
     loop_iterations: 2_000_000,
     idle_seconds: 2,
+    idle_devices: 10,
 };

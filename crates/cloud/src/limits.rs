@@ -59,6 +59,15 @@ pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after the operating system refused to give out a connection (no file descriptors left, for one).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections at a time to the port for health and metrics.
+pub const MONITOR_CONNECTIONS: usize = 16;
+
+/// Time one of them has for all it wants.
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time the store has to show that it can be asked.
+pub const READY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Bounds an operator may set.
 #[derive(Debug, Clone)]
 pub struct Limits {

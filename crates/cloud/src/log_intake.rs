@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::device_id::DeviceId;
 use crate::limits::{LOG_BACKLOG, LOG_BATCH, LOG_QUEUE};
+use crate::metrics::{self, Metrics};
 use crate::store::{LogLine, Store};
 
 /// Pause after the store refused lines, before they are tried again.
@@ -52,7 +53,7 @@ pub(crate) fn queue() -> (Intake, mpsc::Receiver<Entry>) {
 
 /// Stores what comes through the queue until every sender is gone and it is empty. A line is never dropped: while the store
 /// refuses, the queue fills and the devices are held back.
-pub(crate) async fn run(store: Arc<Store>, mut queue: mpsc::Receiver<Entry>) {
+pub(crate) async fn run(store: Arc<Store>, mut queue: mpsc::Receiver<Entry>, metrics: Arc<Metrics>) {
     let mut batch = Vec::with_capacity(LOG_BATCH);
     while queue.recv_many(&mut batch, LOG_BATCH).await > 0 {
         let (mut lines, mut told, mut seen) = (Vec::new(), Vec::new(), Vec::new());
@@ -65,17 +66,23 @@ pub(crate) async fn run(store: Arc<Store>, mut queue: mpsc::Receiver<Entry>) {
                 Entry::Seen(device, image) => seen.push((device, image)),
             }
         }
-        keep(&store, &lines, &seen).await;
+        keep(&store, &lines, &seen, &metrics).await;
         for (sequence, stored) in told {
             stored.tell(sequence);
         }
     }
 }
 
-async fn keep(store: &Store, lines: &[LogLine], seen: &[(DeviceId, [u8; 32])]) {
+async fn keep(store: &Store, lines: &[LogLine], seen: &[(DeviceId, [u8; 32])], metrics: &Metrics) {
+    let start = Instant::now();
     while let Err(error) = store.add_logs(lines).await {
+        metrics.store_failures.with_label_values(&["write_logs"]).inc();
         tracing::error!(%error, lines = lines.len(), "log lines cannot be stored, trying again");
         sleep(RETRY).await;
+    }
+    if !lines.is_empty() {
+        metrics::observe(&metrics.store_seconds.write_logs, start.elapsed());
+        metrics.log_lines.taken.inc_by(lines.len() as u64);
     }
     if let Err(error) = store.devices_seen(seen).await {
         tracing::error!(%error, devices = seen.len(), "it cannot be noted that devices have connected");
@@ -184,7 +191,7 @@ mod tests {
         let store = Store::open(&DataFolder::open(directory.path()).expect("made")).await.expect("opened");
         let (store, device) = (Arc::new(store), DeviceId::random());
         let (intake, queue) = queue();
-        let running = tokio::spawn(run(store.clone(), queue));
+        let running = tokio::spawn(run(store.clone(), queue, Arc::new(Metrics::new())));
         let mut lane = Lane::new(intake);
         for sequence in 1..=3 {
             lane.push(line(device, sequence));

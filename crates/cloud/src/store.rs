@@ -17,6 +17,7 @@ use crate::seal::Seal;
 use crate::{chance, data};
 
 mod devices;
+mod health;
 mod items;
 mod logs;
 mod presence;

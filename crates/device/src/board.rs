@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use crate::events::Output;
 use crate::map::PERIPHERALS;
 use crate::peripherals::rcc::Rcc;
-use crate::peripherals::{Context, Fittings, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
+use crate::peripherals::{
+    Context, Fittings, Input, Lines, Peripheral, Placed, Store, exti, flash, gpio, table,
+};
 use crate::storage::Storage;
+use crate::wiring::Pin;
 
 /// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
@@ -30,6 +33,8 @@ pub struct Board {
     rcc: Rcc,
     lines: Lines,
     outputs: Vec<Output>,
+    /// Pins that something wired to the board has moved and that are still to be followed.
+    driven: Vec<(Pin, bool)>,
     storage: Storage,
     system_led: bool,
     unknown: BTreeSet<u32>,
@@ -47,6 +52,7 @@ impl Board {
             rcc: Rcc::default(),
             lines: Lines::default(),
             outputs: Vec::new(),
+            driven: Vec::new(),
             storage,
             system_led: true,
             unknown: BTreeSet::new(),
@@ -58,7 +64,7 @@ impl Board {
     pub fn reset(&mut self, now: u64) {
         self.set_system_led(true);
         self.rcc = Rcc::default();
-        self.each(|placed, outputs| placed.peripheral.reset(&mut Context { now, outputs }));
+        self.each(now, |placed, context| placed.peripheral.reset(context));
     }
 
     /// Reads `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
@@ -90,7 +96,7 @@ impl Board {
     /// Lets time pass up to `now`.
     pub fn advance(&mut self, now: u64) {
         if self.next_event.is_some_and(|at| at <= now) {
-            self.each(|placed, _| placed.peripheral.advance(now));
+            self.each(now, |placed, context| placed.peripheral.advance(context));
         }
     }
 
@@ -122,6 +128,18 @@ impl Board {
         taken
     }
 
+    /// Drives a pin from outside. An edge goes to the external interrupt controller as well.
+    pub fn drive_pin(&mut self, Pin { port, pin }: Pin, level: bool, now: u64) {
+        if port >= gpio::PORTS || pin > 15 {
+            return;
+        }
+        let was = self.pin(port, pin, now);
+        self.input(gpio::base(port), &Input::Pin { pin, level });
+        if self.pin(port, pin, now) != was {
+            self.input(exti::BASE, &Input::Edge { port, pin, rising: level });
+        }
+    }
+
     /// The level a pin reads as; `port` 0 is A.
     pub fn pin(&mut self, port: u8, pin: u8, now: u64) -> bool {
         self.read(gpio::base(port) + gpio::IDR, 4, now).is_ok_and(|levels| levels >> pin & 1 == 1)
@@ -136,7 +154,7 @@ impl Board {
     pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: u64) -> bool {
         let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
         for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
-            let mut context = Context { now, outputs: &mut self.outputs };
+            let mut context = Context { now, outputs: &mut self.outputs, driven: &mut self.driven };
             self.placed[index].peripheral.reset(&mut context);
             self.settle(index);
         }
@@ -171,10 +189,11 @@ impl Board {
             return self.note_unknown(address).map(|()| None);
         };
         let Placed { base, peripheral, .. } = &mut self.placed[index];
-        peripheral.advance(now);
-        let mut context = Context { now, outputs: &mut self.outputs };
+        let mut context = Context { now, outputs: &mut self.outputs, driven: &mut self.driven };
+        peripheral.advance(&mut context);
         let result = what(peripheral.as_mut(), (address - *base) & !3, &mut context);
         self.settle(index);
+        self.follow(now);
         Ok(Some(result))
     }
 
@@ -194,10 +213,19 @@ impl Board {
     }
 
     /// Does `what` to every peripheral.
-    fn each(&mut self, what: impl Fn(&mut Placed, &mut Vec<Output>)) {
+    fn each(&mut self, now: u64, what: impl Fn(&mut Placed, &mut Context<'_>)) {
         for index in 0..self.placed.len() {
-            what(&mut self.placed[index], &mut self.outputs);
+            let mut context = Context { now, outputs: &mut self.outputs, driven: &mut self.driven };
+            what(&mut self.placed[index], &mut context);
             self.settle(index);
+        }
+        self.follow(now);
+    }
+
+    /// Takes the pins that were moved from outside to their ports.
+    fn follow(&mut self, now: u64) {
+        for (pin, level) in std::mem::take(&mut self.driven) {
+            self.drive_pin(pin, level, now);
         }
     }
 

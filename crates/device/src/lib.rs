@@ -3,6 +3,7 @@
 //! An application image built for the real board runs here unmodified. The application reaches the kernel through
 //! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
 
+pub mod application;
 pub mod bell;
 pub mod board;
 pub mod clock;
@@ -16,8 +17,10 @@ pub mod map;
 pub mod peripherals;
 mod port;
 mod runner;
+pub mod sensors;
 pub mod storage;
 pub mod transport;
+pub mod wiring;
 
 pub use runner::{Device, Options, Remote};
 

@@ -21,10 +21,10 @@ use crate::fault::{Fault, FaultKind};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::i2c::Target;
-use crate::peripherals::{Fittings, Input, Lines, exti, gpio, usart};
+use crate::peripherals::{Fittings, Input, Lines, i2c, usart};
 use crate::port::{BoardBus, with_port};
 use crate::storage::Storage;
+use crate::wiring::{Attachment, Pin};
 
 use debugger::Debugger;
 pub use debugger::Stop;
@@ -51,8 +51,8 @@ pub struct Settings {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn Target>>,
+    /// What is wired to the board.
+    pub targets: Vec<Attachment>,
 }
 
 /// What a device was given for its life, beside its application.
@@ -62,8 +62,19 @@ pub struct Provisions {
     pub storage: Storage,
     /// What the application's bundle says of the network.
     pub policy: Policy,
+    /// What the application's bundle has for the external flash.
+    pub layers: Vec<bundle::Layer>,
     /// The application is a factory test (D107).
     pub factory_test: bool,
+}
+
+impl Provisions {
+    /// Puts the bundle's layers into the external flash, as an installation does (D152).
+    pub fn install(&mut self) -> std::io::Result<()> {
+        self.layers.drain(..).try_for_each(|layer| {
+            self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)
+        })
+    }
 }
 
 /// Why a run ended.
@@ -120,7 +131,7 @@ impl Machine {
             ..Config::default()
         };
         let mut machine = Machine {
-            cpu: Cpu::new(config, settings.image.flash().into()),
+            cpu: Cpu::new(config, settings.image.flash()),
             board: Board::new(fittings, storage),
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
@@ -194,16 +205,15 @@ impl Machine {
 
     /// Drives a pin from outside; `port` 0 is A. An edge goes to the external interrupt controller as well.
     pub fn drive_pin(&mut self, port: u8, pin: u8, level: bool) {
-        if port >= gpio::PORTS || pin > 15 {
-            return;
-        }
         self.cpu.input_changed();
-        let was = self.board.pin(port, pin, self.now());
-        self.board.input(gpio::base(port), &Input::Pin { pin, level });
-        if self.board.pin(port, pin, self.now()) != was {
-            self.board.input(exti::BASE, &Input::Edge { port, pin, rising: level });
-        }
+        self.board.drive_pin(Pin { port, pin }, level, self.now());
         self.settle_lines();
+    }
+
+    /// Sets what the sensor at `address` of I2C bus `bus` measures. Answers whether there is one that measures that.
+    pub fn set_quantity(&mut self, bus: u8, address: u8, name: &str, value: f64) -> bool {
+        let found = usize::from(bus).checked_sub(1).and_then(|index| i2c::BUSES.get(index));
+        found.is_some_and(|kind| self.board.input(kind.base, &Input::Quantity { address, name, value }))
     }
 
     /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use kernel::LinkLoss;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::application::Application;
 use crate::bell::Bell;
 use crate::clock::WallClock;
 use crate::debug::Debugging;
@@ -19,9 +20,9 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
-use crate::peripherals::i2c::Target;
 use crate::storage::Storage;
-use crate::transport::{Address, CHUNK, Connection, Dialler, News, QUEUE};
+use crate::transport::{Address, CHUNK, Connection, Dialler, News};
+use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
 const SLICE: u64 = 50_000;
@@ -31,6 +32,13 @@ const LAGGING_SLICE: u64 = 5_000;
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
+
+/// Pieces of news that are taken between two turns of the guest.
+const MAX_NEWS: usize = 8;
+
+/// Time after which the link is looked at although nothing has said that there is something to read: a device that is busy does
+/// not wait for it.
+const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
 const NAP: Duration = Duration::from_millis(10);
@@ -53,8 +61,8 @@ pub struct Options {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn Target>>,
+    /// What is wired to the board.
+    pub targets: Vec<Attachment>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
     /// Who looks into it.
@@ -62,16 +70,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that restarts by the default policy and keeps what outlives its
-    /// power in the folder of its identity, if that has one.
-    pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
+    /// outlives its power in the folder of its identity, if that has one.
+    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Options {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
+        let Application { image, policy, restart, layers, .. } = application.into();
         Options {
-            provisions: Provisions { storage, ..Provisions::default() },
+            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
             cloud,
             identity,
             image,
-            restart: RestartPolicy::default(),
+            restart,
             trace: false,
             targets: Vec::new(),
             debugging: Debugging::default(),
@@ -87,9 +96,13 @@ pub struct Device {
 
 impl Device {
     /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
-    pub fn start(options: Options, observer: impl FnMut(DeviceEvent) + Send + 'static) -> io::Result<Device> {
-        let remote = Remote::default();
-        let dialler = Dialler::start(&options.identity, options.cloud, remote.bell.clone())?;
+    pub fn start(
+        mut options: Options,
+        observer: impl FnMut(DeviceEvent) + Send + 'static,
+    ) -> io::Result<Device> {
+        options.provisions.install()?;
+        let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
+        let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {
             device_id: options.identity.device_id(),
             image: options.image,
@@ -144,7 +157,7 @@ impl Drop for Device {
 }
 
 /// Reaches a running device from other threads.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Remote {
     bell: Bell,
     shared: Arc<Shared>,
@@ -160,6 +173,7 @@ struct Shared {
 enum Input {
     Serial { port: u8, bytes: Vec<u8> },
     Pin { port: u8, pin: u8, level: bool },
+    Quantity { bus: u8, address: u8, name: String, value: f64 },
 }
 
 impl Remote {
@@ -177,6 +191,11 @@ impl Remote {
     /// Drives pin `pin` of port `port`, 0 for A.
     pub fn drive_pin(&self, port: u8, pin: u8, level: bool) {
         self.input(Input::Pin { port, pin, level });
+    }
+
+    /// Sets what the sensor at `address` of I2C bus `bus` measures; nothing happens where there is none.
+    pub fn set_quantity(&self, bus: u8, address: u8, name: String, value: f64) {
+        self.input(Input::Quantity { bus, address, name, value });
     }
 
     fn input(&self, input: Input) {
@@ -200,6 +219,22 @@ enum Link {
     Up(Connection),
 }
 
+impl Link {
+    fn connection(&self) -> Option<&Connection> {
+        match self {
+            Link::Down => None,
+            Link::Connecting(connection) | Link::Up(connection) => Some(connection),
+        }
+    }
+
+    fn connection_mut(&mut self) -> Option<&mut Connection> {
+        match self {
+            Link::Down => None,
+            Link::Connecting(connection) | Link::Up(connection) => Some(connection),
+        }
+    }
+}
+
 /// What runs on the device's thread.
 struct Runner {
     machine: Machine,
@@ -208,8 +243,10 @@ struct Runner {
     link: Link,
     remote: Remote,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
-    /// Where the kernel writes what goes to the cloud.
+    /// What goes to the cloud or has come from it, on its way between link and kernel.
     chunk: Box<[u8]>,
+    /// When the link was last looked at with or without a reason.
+    looked: Instant,
     /// When the thread last slept to an end.
     woken: Instant,
     /// Where a debugger may connect.
@@ -237,6 +274,7 @@ impl Runner {
             remote,
             observer,
             chunk,
+            looked: woken,
             woken,
             session: None,
             idle: false,
@@ -262,6 +300,9 @@ impl Runner {
                     self.machine.send_serial(port, &bytes);
                 }
                 Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
+                Input::Quantity { bus, address, name, value } => {
+                    self.machine.set_quantity(bus, address, &name, value);
+                }
             }
         }
     }
@@ -277,7 +318,7 @@ impl Runner {
         let began = Instant::now();
         self.tend_link();
         self.tell_observer();
-        self.remote.bell.wait(Some(began + HALTED_NAP));
+        self.wait(Some(began + HALTED_NAP));
         let now = Instant::now();
         self.machine.hold(WallClock::start(began, 0).cycle_at(now));
         self.clock = WallClock::start(now, self.machine.now());
@@ -293,9 +334,12 @@ impl Runner {
         }
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
+            self.tend_link();
+            self.tell_observer();
             return self.sleep_until(self.machine.now());
         }
         self.run_towards(target);
+        self.look_now_and_then(now);
         self.tend_link();
         // What came may have given the application something to do.
         self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
@@ -321,12 +365,36 @@ impl Runner {
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
         let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
-        self.remote.bell.wait(due.map(|moment| moment.max(self.woken + NAP)));
+        self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();
     }
 
     fn sleep_until(&mut self, cycle: u64) {
-        self.remote.bell.wait(Some(self.clock.moment(cycle)));
+        self.wait(Some(self.clock.moment(cycle)));
+    }
+
+    /// Waits for the bell, the link, or a moment.
+    fn wait(&mut self, until: Option<Instant>) {
+        let connection = self.link.connection();
+        if connection.is_some_and(Connection::has_more) {
+            return;
+        }
+        let until = [until, connection.and_then(Connection::deadline)].into_iter().flatten().min();
+        let woken = self.remote.bell.wait(connection.and_then(Connection::interest), until);
+        if woken.socket
+            && let Some(connection) = self.link.connection_mut()
+        {
+            connection.look();
+        }
+    }
+
+    fn look_now_and_then(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.looked) >= LOOK_INTERVAL
+            && let Some(connection) = self.link.connection_mut()
+        {
+            connection.look();
+            self.looked = now;
+        }
     }
 
     fn tend_link(&mut self) {
@@ -344,14 +412,14 @@ impl Runner {
         self.link = Link::Connecting(self.dialler.dial());
     }
 
-    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. Whatever comes after this
-    /// rings the bell again.
+    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. What is left keeps the device
+    /// from sleeping.
     fn take_news(&mut self) {
-        for _ in 0..QUEUE {
+        for _ in 0..MAX_NEWS {
             let Some(news) = self.next_news() else { break };
             match news {
                 News::Connected => self.connected(),
-                News::Bytes(bytes) => self.receive(&bytes),
+                News::Bytes(length) => self.receive(length),
                 News::Lost(loss) => {
                     self.link = Link::Down;
                     self.machine.link_lost(loss.kind, loss.text);
@@ -361,10 +429,7 @@ impl Runner {
     }
 
     fn next_news(&mut self) -> Option<News> {
-        match &mut self.link {
-            Link::Down => None,
-            Link::Connecting(connection) | Link::Up(connection) => connection.news(),
-        }
+        self.link.connection_mut()?.news(&mut self.chunk)
     }
 
     fn connected(&mut self) {
@@ -374,21 +439,21 @@ impl Runner {
         self.machine.link_connected();
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        if let Err(violation) = self.machine.receive(bytes) {
+    fn receive(&mut self, length: usize) {
+        if let Err(violation) = self.machine.receive(&self.chunk[..length]) {
             self.hang_up(format!("the cloud broke a rule of the link: {}", violation.text()));
         }
     }
 
     /// Sends what the kernel has for the cloud, as far as there is room.
     fn send(&mut self) {
-        let Link::Up(connection) = &self.link else { return };
+        let Link::Up(connection) = &mut self.link else { return };
         while connection.has_room() {
             let length = self.machine.transmit(&mut self.chunk);
             if length == 0 {
                 break;
             }
-            connection.send(self.chunk[..length].to_vec());
+            connection.send(&self.chunk[..length]);
         }
     }
 
@@ -405,7 +470,7 @@ impl Runner {
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
             self.machine.farewell();
             let length = self.machine.transmit(&mut self.chunk);
-            self.dialler.finish(connection, self.chunk[..length].to_vec());
+            connection.finish(&self.chunk[..length]);
         }
     }
 }

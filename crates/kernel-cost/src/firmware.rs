@@ -10,7 +10,7 @@ mod gate {
     )]
 
     use abi::power::WakeReason;
-    use core::mem::MaybeUninit;
+    use core::cell::UnsafeCell;
     use kernel::{
         Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
     };
@@ -65,21 +65,28 @@ mod gate {
         }
     }
 
-    fn enter<R>(kernel: &mut Kernel, now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
+    /// The kernel's state, as firmware has it: memory that is zero before the program runs, and takes no flash.
+    struct State(UnsafeCell<Kernel>);
+
+    // SAFETY: one thread runs, and nothing interrupts it.
+    unsafe impl Sync for State {}
+
+    static STATE: State = State(UnsafeCell::new(Kernel::EMPTY));
+
+    fn kernel() -> &'static mut Kernel {
+        // SAFETY: each function below asks once, and has given the reference up when the next one is called.
+        unsafe { &mut *STATE.0.get() }
+    }
+
+    fn enter<R>(now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
         let now = u64::from(now);
         let mut port = Port { now, memory: &mut Direct, interrupts: &mut NoLines, hardware: &mut NoHardware };
-        f(kernel, &mut port)
+        f(kernel(), &mut port)
     }
 
-    /// Bytes of the kernel's state.
+    /// A device starts that nothing is known of beforehand.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_size() -> u32 {
-        size_of::<Kernel>() as u32
-    }
-
-    /// A kernel at the start of a device that nothing is known of beforehand.
-    #[unsafe(no_mangle)]
-    extern "C" fn kernel_new(place: &mut MaybeUninit<Kernel>, seed: &[u8; 16], image: &[u8; 32]) {
+    extern "C" fn kernel_start(seed: &[u8; 16], image: &[u8; 32]) {
         let boot = Boot {
             device_id: *b"UV00112233445566778899aabbccddeeff",
             seed: *seed,
@@ -88,47 +95,47 @@ mod gate {
             policy: Policy::default(),
             application_test: false,
         };
-        place.write(Kernel::new(&boot));
+        kernel().start(&boot);
     }
 
     /// One system call; what is no status is all ones.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_call(kernel: &mut Kernel, now: u32, slot: u32, args: &[u32; 4]) -> u32 {
-        let outcome = enter(kernel, now, |kernel, port| kernel.call(port, slot, *args));
+    extern "C" fn kernel_call(now: u32, slot: u32, args: &[u32; 4]) -> u32 {
+        let outcome = enter(now, |kernel, port| kernel.call(port, slot, *args));
         if let Outcome::Status(status) = outcome { status.raw() } else { u32::MAX }
     }
 
     /// The transport stands.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_connected(kernel: &mut Kernel, now: u32) {
-        enter(kernel, now, Kernel::link_connecting);
-        enter(kernel, now, Kernel::link_connected);
+    extern "C" fn kernel_connected(now: u32) {
+        enter(now, Kernel::link_connecting);
+        enter(now, Kernel::link_connected);
     }
 
     /// The transport is gone.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_lost(kernel: &mut Kernel, now: u32) {
-        enter(kernel, now, |kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+    extern "C" fn kernel_lost(now: u32) {
+        enter(now, |kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
     }
 
     /// Bytes from the cloud; 0 if the kernel found no fault with them.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_receive(kernel: &mut Kernel, now: u32, bytes: &Buffer) -> u32 {
+    extern "C" fn kernel_receive(now: u32, bytes: &Buffer) -> u32 {
         let bytes = &bytes.bytes[..(bytes.length as usize).min(BUFFER)];
-        u32::from(enter(kernel, now, |kernel, port| kernel.receive(port, bytes)).is_err())
+        u32::from(enter(now, |kernel, port| kernel.receive(port, bytes)).is_err())
     }
 
     /// Bytes for the cloud; how many.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_transmit(kernel: &mut Kernel, now: u32, out: &mut Buffer) {
-        out.length = enter(kernel, now, |kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
+    extern "C" fn kernel_transmit(now: u32, out: &mut Buffer) {
+        out.length = enter(now, |kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
     }
 
     /// What is due.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_wake(kernel: &mut Kernel, now: u32) -> u32 {
-        enter(kernel, now, Kernel::wake);
-        u32::from(kernel.wants_link()) | kernel.next_wakeup().unwrap_or(0) as u32
+    extern "C" fn kernel_wake(now: u32) -> u32 {
+        enter(now, Kernel::wake);
+        u32::from(kernel().wants_link()) | kernel().next_wakeup().unwrap_or(0) as u32
     }
 
     const BUFFER: usize = 4096;

@@ -6,11 +6,15 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
+use crate::logging;
+
+mod bundle;
 mod debugging;
 mod devices;
 mod items;
 mod logs;
 
+pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
 pub use debugging::Debugging;
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
@@ -27,6 +31,10 @@ Examples:
   openvisor cloud --data ./cloud --listen 127.0.0.1:7883
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  An application as a bundle, which also says how the device is to behave:
+  openvisor bundle create app.elf app.zip --restart-min 500 --minimum-check-in-time 3600
+  openvisor run app.zip
 
   And what its operator does, beside the running cloud or without one:
   openvisor devices list --data ./cloud
@@ -71,6 +79,8 @@ pub enum Command {
     Devices(Devices),
     /// Watch what applications log
     Logs(Logs),
+    /// Make and look at bundles, in which applications travel with what is said of them
+    Bundle(Bundle),
     /// Write the completions for a shell
     Completions(Completions),
 }
@@ -90,6 +100,11 @@ Examples:
   openvisor demo --seconds 10 --json | jq -r .text
   openvisor demo --data ./demo        (and beside it: openvisor devices list --data ./demo/cloud)")]
 pub struct Demo {
+    /// A build of the sample of your own instead of the one built in: .elf, .bin or .zip
+    pub image: Option<PathBuf>,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub signer: Option<PathBuf>,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -131,8 +146,9 @@ Examples:
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same
     /// device with the same settings; without it, a temporary folder is used and removed
     #[arg(long, value_name = "DIR")]
@@ -170,9 +186,17 @@ The first start makes the cloud's own certificate authority in DIR; keep that fo
 first line on standard output names the address, which matters with port 0. Applications may reach
 public addresses; those of this machine too while the cloud itself listens on loopback only.
 
+With --metrics it answers over HTTP, without password, on a port of its own: /metrics (Prometheus),
+/healthz (the process lives) and /readyz (devices are let in and the database can be asked).
+
+Standard output tells what applications do, their log lines included; --quiet leaves that out. The
+cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
+query of a URL.
+
 Examples:
   openvisor cloud --data ./cloud
-  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net")]
+  openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
+  openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
@@ -186,9 +210,21 @@ pub struct Cloud {
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
-    /// Write one JSON object a line instead of text
+    /// Answer for health and metrics there; without ADDR, on 127.0.0.1:7884. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_METRICS)]
+    pub metrics: Option<String>,
+    /// Write one JSON object a line on standard output instead of text
     #[arg(long)]
     pub json: bool,
+    /// Write nothing on standard output of what applications do, only the address and the end
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// How much of the cloud's own log to write on standard error; warn if not given, with --quiet info
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<logging::Level>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: logging::Format,
 }
 
 /// `openvisor provision`
@@ -222,8 +258,9 @@ The application's log lines go to the cloud, not to this process; its events are
 Example:
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
 pub struct Device {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// The cloud's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
     pub cloud: String,
@@ -239,6 +276,16 @@ pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub debugging: Debugging,
+}
+
+/// What runs on the device.
+#[derive(Args, Debug)]
+pub struct Application {
+    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
+    pub image: PathBuf,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE")]
+    pub signer: Option<PathBuf>,
 }
 
 /// What goes into the device's stores, from which applications fetch their settings.
@@ -289,6 +336,9 @@ pub struct Completions {
 
 /// Where `openvisor cloud` listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7883";
+
+/// Where `openvisor cloud --metrics` answers unless told otherwise: this machine only.
+pub const DEFAULT_METRICS: &str = "127.0.0.1:7884";
 
 /// Longest time `--seconds` takes: a year.
 const MAX_SECONDS: f64 = 31_536_000.0;

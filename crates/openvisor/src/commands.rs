@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bundle;
 mod cloud;
 mod completions;
 mod demo;
@@ -28,6 +29,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Secrets(secrets) => items::secrets(secrets).await,
             Command::Devices(devices) => devices::devices(devices).await,
             Command::Logs(logs) => logs::logs(logs).await,
+            Command::Bundle(command) => bundle::bundle(command),
             Command::Completions(completions) => completions::completions(&completions),
         }
     })

@@ -7,7 +7,7 @@ use cloud::destinations::{Destinations, Range};
 use cloud::store::StoreError;
 use cloud::{ProvisionError, StartError};
 use device::identity::IdentityError;
-use device::image::LoadError;
+use device::image::{ImageError, LoadError};
 
 use crate::exit::Failure;
 
@@ -67,10 +67,15 @@ pub fn of_store(error: StoreError) -> Failure {
     }
 }
 
-/// A file that is no application image.
+/// A file that is no application. What is wrong with a bundle speaks for itself.
 pub fn of_image(error: &LoadError) -> Failure {
-    Failure::bad_input(error.to_string())
-        .hint("an application image is an ELF file for a Cortex-M33 (.elf), or the bytes of its flash (.bin)")
+    let failure = Failure::bad_input(error.to_string());
+    if let ImageError::Refused(_) | ImageError::InBundle(_) | ImageError::NotSigned = error.cause {
+        return failure;
+    }
+    failure.hint(
+        "an application is an ELF file for a Cortex-M33 (.elf), the bytes of its flash (.bin), or a bundle (.zip)",
+    )
 }
 
 /// A folder that is no device's.

@@ -105,12 +105,22 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: message on {topic} of {length} bytes is too large for the device")
         }
         N::Refused { channel, what, why } => format!("channel {channel}: {what} refused, {why}"),
-        N::HttpRequested { channel, method, url } => format!("channel {channel}: {method} {url}"),
+        N::HttpRequested { channel, method, url } => {
+            format!("channel {channel}: {method} {}", without_query(url))
+        }
         N::HttpAnswered { channel, status, length } => {
             format!("channel {channel}: HTTP status {status}, {length} bytes")
         }
         N::HttpFailed { channel, why } => format!("channel {channel}: HTTP request failed, {why}"),
         N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
+    }
+}
+
+/// A URL without what is often a secret: applications put tokens into queries, and the timeline is read by others.
+fn without_query(url: &str) -> String {
+    match url.split_once(['?', '#']) {
+        Some((start, _)) => format!("{start}?…"),
+        None => url.to_owned(),
     }
 }
 
@@ -137,6 +147,9 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::NetworkReleased => device("application releases the network".into()),
         E::ChannelOpened { channel } => device(format!("application opens {}", channel_type(*channel))),
         E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
+        E::Display { bus, address, picture } => {
+            device(format!("display {bus}:{address:#04x} shows {}", picture.matrix().join("/")))
+        }
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
         E::Serial { port, bytes } => {
             device(format!("serial port {port}: {}", String::from_utf8_lossy(bytes)))
@@ -222,6 +235,16 @@ mod tests {
         for (event, (source, text)) in cases {
             assert_eq!(of_device(&event), (source, text.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_query_of_a_url_is_not_shown() {
+        let asked = |url: &str| {
+            let notice = Notice::HttpRequested { channel: 1, method: "GET", url: url.into() };
+            of_cloud(&EventKind::Notice(notice)).1
+        };
+        assert_eq!(asked("https://a.example/b?token=hush"), "channel 1: GET https://a.example/b?…");
+        assert_eq!(asked("https://a.example/b"), "channel 1: GET https://a.example/b");
     }
 
     #[test]

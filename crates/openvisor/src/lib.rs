@@ -1,6 +1,7 @@
 //! The command line's parts, as a library so that its tests can hold them one by one.
 
 pub mod address;
+pub mod application;
 pub mod arguments;
 pub mod broker;
 mod commands;
@@ -11,6 +12,7 @@ pub mod failures;
 pub mod feed;
 pub mod folder;
 mod listing;
+pub mod logging;
 mod moment;
 mod operator;
 pub mod platform;

@@ -67,6 +67,9 @@ impl Observer {
             match output {
                 Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
                 Output::Serial { port, byte } => self.note_character(port, byte),
+                Output::Display { bus, address, picture } => {
+                    self.note(DeviceEvent::Display { bus, address, picture });
+                }
                 Output::SystemLed { enabled } => self.note(DeviceEvent::SystemLed { enabled }),
                 Output::UnknownRegister { address } => self.note(DeviceEvent::UnknownRegister { address }),
             }

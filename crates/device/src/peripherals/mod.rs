@@ -14,6 +14,7 @@ pub mod tim;
 pub mod usart;
 
 use crate::events::Output;
+use crate::wiring::{Attachment, Pin};
 
 /// A peripheral's registers and what they do.
 ///
@@ -34,8 +35,8 @@ pub trait Peripheral: Send {
     /// Tells the level of each of the peripheral's interrupt lines.
     fn interrupts(&self, _lines: &mut Lines) {}
 
-    /// Lets time pass up to `now`.
-    fn advance(&mut self, _now: u64) {}
+    /// Lets time pass up to the context's now.
+    fn advance(&mut self, _context: &mut Context<'_>) {}
 
     /// The cycle at which an interrupt line of this peripheral next rises by itself.
     fn next_event(&self) -> Option<u64> {
@@ -51,12 +52,14 @@ pub trait Peripheral: Send {
     fn reset(&mut self, context: &mut Context<'_>);
 }
 
-/// What an access may need besides the register: the time, and a place for what leaves the device.
+/// What an access may need besides the register: the time, and places for what comes of it.
 pub struct Context<'a> {
     /// The processor's cycle count.
     pub now: u64,
     /// What observers are told, in order.
     pub outputs: &'a mut Vec<Output>,
+    /// Pins that something wired to the board drives, with their new levels, in order.
+    pub driven: &'a mut Vec<(Pin, bool)>,
 }
 
 /// A write to part or all of a word: `value` counts where `mask` is set.
@@ -119,7 +122,7 @@ impl Lines {
 }
 
 /// Something that reaches a peripheral from outside the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Input<'a> {
     /// Bytes arrive at a serial port.
     Serial(&'a [u8]),
@@ -138,6 +141,15 @@ pub enum Input<'a> {
         pin: u8,
         /// It rose; else it fell.
         rising: bool,
+    },
+    /// What a sensor on a bus measures is set.
+    Quantity {
+        /// Its address on the bus.
+        address: u8,
+        /// Name of the quantity.
+        name: &'a str,
+        /// Its value from now on.
+        value: f64,
     },
 }
 
@@ -162,13 +174,20 @@ pub struct Fittings {
     pub chance: rng::Chance,
     /// The microcontroller's own number.
     pub unique: [u8; 12],
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn i2c::Target>>,
+    /// What is wired to it.
+    pub targets: Vec<Attachment>,
 }
 
 /// Every peripheral of the device, by rising address.
 pub fn table(fittings: Fittings) -> Vec<Placed> {
     let Fittings { chance, unique, targets } = fittings;
+    let mut buses = i2c::BUSES.map(|_| Vec::new());
+    for attachment in targets {
+        let Attachment::I2c { bus, target } = attachment;
+        if let Some(on) = usize::from(bus).checked_sub(1).and_then(|index| buses.get_mut(index)) {
+            on.push(target);
+        }
+    }
     let mut placed = Vec::new();
     let mut place = |name, base, peripheral| placed.push(Placed { name, base, size: PAGE, peripheral });
     for timer in &tim::TIMERS {
@@ -177,9 +196,9 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     for port in &usart::PORTS {
         place(port.name, port.base, Box::new(usart::Usart::new(port)));
     }
-    let [first, second] = &i2c::BUSES;
-    place(first.name, first.base, Box::new(i2c::I2c::with_targets(first, targets)));
-    place(second.name, second.base, Box::new(i2c::I2c::new(second)));
+    for (bus, targets) in i2c::BUSES.iter().zip(buses) {
+        place(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));
+    }
     for port in 0..gpio::PORTS {
         place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
     }

@@ -245,7 +245,8 @@ impl Peripheral for Tim {
         lines.set(self.kind.line, self.status & UIF != 0 && self.interrupts & UIE != 0);
     }
 
-    fn advance(&mut self, now: u64) {
+    fn advance(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
         // The first event loads the preloads; from the second on all are alike.
         for _ in 0..2 {
             match self.next_update() {

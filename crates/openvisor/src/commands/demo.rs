@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
+use ::device::application::Application;
 use ::device::events::DeviceEvent;
-use ::device::image::Image;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::application;
 use crate::arguments;
 use crate::broker::{self, Broker};
 use crate::debugging;
@@ -60,6 +61,7 @@ struct Demo {
 impl Demo {
     async fn set(arguments: &arguments::Demo) -> Result<Self, Failure> {
         let timeline = Timeline::on_stdout(Form::of(arguments.json));
+        let application = sample(arguments)?;
         let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
         let relayed = Relayed::read(&arguments.relayed)?;
         let debugging = debugging::open(&arguments.debugging)?;
@@ -74,11 +76,16 @@ impl Demo {
         let topics = Topics { readings: "demo/readings".into(), commands: "demo/commands".into() };
         let port = address.port();
         timeline.say(Source::Demo, format!("to watch from outside: mosquitto_sub -p {port} -t 'demo/#' -v"));
-        let image = Image::parse(SAMPLE).expect("the sample that is built in is an image");
         let settings = [own_settings(port, &topics), added].concat();
         debugging::announce(&debugging, &timeline);
-        let plan =
-            Plan { folder, image, settings, destinations: Destinations::with_loopback(), relayed, debugging };
+        let plan = Plan {
+            folder,
+            application,
+            settings,
+            destinations: Destinations::with_loopback(),
+            relayed,
+            debugging,
+        };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));
@@ -168,6 +175,14 @@ impl Demo {
             None => Ok(()),
             Some(what) => Err(Failure::not_happened(what)),
         }
+    }
+}
+
+/// The sample that was named, or the one built in.
+fn sample(arguments: &arguments::Demo) -> Result<Application, Failure> {
+    match &arguments.image {
+        Some(image) => application::load(image, arguments.signer.as_deref()),
+        None => Ok(Application::parse(SAMPLE, None).expect("the sample that is built in is an image")),
     }
 }
 

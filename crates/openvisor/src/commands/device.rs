@@ -1,10 +1,11 @@
 //! `openvisor device`: a virtual device whose cloud is elsewhere.
 
 use ::device::Options;
+use ::device::application::Application;
 use ::device::identity::Identity;
-use ::device::image::Image;
 use ::device::transport::Address;
 
+use crate::application;
 use crate::arguments;
 use crate::debugging;
 use crate::exit::Failure;
@@ -16,12 +17,18 @@ use crate::watched::{Told, Watched};
 
 /// Runs until told to stop.
 pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
-    let options = options(&arguments)?;
+    let named = &arguments.application;
+    let application = application::load(&named.image, named.signer.as_deref())?;
+    let signature = application::of_signature(&application, named.signer.is_some());
+    let options = options(&arguments, application)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
     debugging::announce(&options.debugging, &timeline);
     let greeting = format!("{} with its cloud at {}", options.identity.device_id(), options.cloud);
     timeline.say(Source::Device, greeting);
+    if let Some(line) = signature {
+        timeline.say(Source::Device, line);
+    }
     let mut device = Watched::start(options)?;
     let result = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
@@ -33,15 +40,14 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device) -> Result<Options, Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+fn options(arguments: &arguments::Device, application: Application) -> Result<Options, Failure> {
     let cloud = Address::parse(&arguments.cloud).map_err(|error| {
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
     let debugging = debugging::open(&arguments.debugging)?;
-    Ok(Options { debugging, ..Options::new(cloud, identity, image) })
+    Ok(Options { debugging, ..Options::new(cloud, identity, application) })
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {

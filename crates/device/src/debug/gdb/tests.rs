@@ -29,7 +29,7 @@ impl Bench {
         let wire = TcpStream::connect(address).expect("connected");
         wire.set_nonblocking(true).expect("set");
         wire.set_nodelay(true).expect("set");
-        let session = Session::new(server.open(Bell::default()).expect("open"));
+        let session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
         let mut machine = Machine::new(crate::testing::settings(program));
         machine.wait_for_debugger();
         let mut bench = Bench { machine, session, address, wire, read: Vec::new() };
@@ -375,7 +375,7 @@ fn a_debugger_that_leaves_lets_the_application_run_and_another_may_come() {
 fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = server.address();
-    let mut session = Session::new(server.open(Bell::default()).expect("open"));
+    let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
     let mut machine = Machine::new(crate::testing::settings(&counting()));
     let first = TcpStream::connect(address).expect("connected");
     let began = Instant::now();
