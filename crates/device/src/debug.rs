@@ -1,6 +1,9 @@
-//! Looking into a device from outside: a debugger.
+//! Looking into a device from outside: a debugger, and what is told of a crash.
 
+pub mod backtrace;
+pub mod crash;
 pub mod gdb;
+pub mod symbols;
 
 /// Who looks into a device.
 #[derive(Debug, Default)]
@@ -9,4 +12,6 @@ pub struct Debugging {
     pub gdb: Option<gdb::Server>,
     /// The application stands before its first instruction until a debugger lets it go.
     pub wait: bool,
+    /// The application's names and lines.
+    pub symbols: Option<symbols::Symbols>,
 }

@@ -354,6 +354,7 @@ impl Machine {
         let fault = Fault::of(&self.cpu, kind);
         let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
         self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
+        self.tell_of_crash(fault);
         self.halted_by_fault(fault);
     }
 

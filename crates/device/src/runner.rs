@@ -117,6 +117,7 @@ impl Device {
         let handed = remote.clone();
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
+            machine.set_symbols(debugging.symbols);
             if debugging.wait {
                 machine.wait_for_debugger();
             }

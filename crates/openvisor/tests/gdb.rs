@@ -264,3 +264,29 @@ fn an_address_that_cannot_be_used_is_told_before_anything_starts() {
         }
     });
 }
+
+#[test]
+fn a_crash_is_shown_with_its_calls_and_lines() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", DEBUGGED]);
+        run.err.expect("PRECISERR BFARVALID");
+        run.err.expect("backtrace:");
+        let told = run.err.expect("read_word at sdk/tests/apps/debugged/main.c:");
+        assert!(told.contains("#0  0x0800"), "{told}");
+        run.err.expect("fail at sdk/tests/apps/debugged/main.c:");
+        run.err.expect("main at sdk/tests/apps/debugged/main.c:");
+    });
+}
+
+#[test]
+fn a_crash_is_one_object_for_programs() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", DEBUGGED, "--json"]);
+        let line = run.err.expect("\"crash\":");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("an object");
+        assert_eq!(told["crash"]["cfsr"]["bits"], serde_json::json!(["PRECISERR", "BFARVALID"]));
+        assert_eq!(told["crash"]["bfar"], 0x6000_0000u32);
+        assert_eq!(told["crash"]["backtrace"][1]["function"], "fail");
+        assert_eq!(told["crash"]["backtrace"][1]["certain"], true);
+    });
+}

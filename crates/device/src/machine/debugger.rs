@@ -10,6 +10,8 @@ use armv8m::{Halt, Register, Watchpoint};
 use kernel::Kernel;
 
 use super::{Machine, Power};
+use crate::debug::crash::Crash;
+use crate::debug::symbols::Symbols;
 use crate::events::DeviceEvent;
 use crate::fault::Fault;
 use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
@@ -81,6 +83,8 @@ pub struct Debugger {
     stop: Option<Stop>,
     /// The stretch that runs is a single instruction.
     single: bool,
+    /// The application's names.
+    symbols: Option<Symbols>,
     /// The last fault of the application.
     last_fault: Option<Fault>,
     /// The application's own BKPT it stands at.
@@ -99,6 +103,11 @@ impl Debugger {
 
 /// What a debugger does.
 impl Machine {
+    /// Gives names to what is told of crashes.
+    pub fn set_symbols(&mut self, symbols: Option<Symbols>) {
+        self.debugger.symbols = symbols;
+    }
+
     /// Holds the application before its first instruction until a debugger lets it go.
     pub fn wait_for_debugger(&mut self) {
         self.stop(Stop::Reset);
@@ -255,6 +264,12 @@ impl Machine {
     pub(super) fn halted_by_instruction(&mut self, address: u32) {
         self.stop(Stop::Instruction);
         self.debugger.at_bkpt = Some(address);
+    }
+
+    /// What the processor shows after a fault.
+    pub(super) fn tell_of_crash(&mut self, fault: Fault) {
+        let crash = Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref());
+        self.observer.note(DeviceEvent::Crashed(Box::new(crash)));
     }
 
     /// A fault; with a debugger there, the application stops where it happened.

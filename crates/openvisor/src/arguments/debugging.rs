@@ -1,5 +1,7 @@
 //! Options for looking into the device.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 /// The port debuggers of the original expect.
@@ -16,6 +18,9 @@ pub struct Debugging {
     /// Hold the application before its first instruction until a debugger lets it go; with it --gdb may be left out
     #[arg(long)]
     pub gdb_wait: bool,
+    /// The ELF file with the names and lines for crashes, where the image itself has none
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Option<PathBuf>,
     /// Let --gdb name an address that other machines reach: whoever connects can read and change all memory
     #[arg(long, requires = "gdb")]
     pub gdb_exposed: bool,

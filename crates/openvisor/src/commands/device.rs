@@ -46,7 +46,7 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<Op
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
-    let debugging = debugging::open(&arguments.debugging)?;
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     Ok(Options { debugging, ..Options::new(cloud, identity, application) })
 }
 
@@ -60,6 +60,9 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
+    if let Some(crash) = feed::crash_in(told) {
+        return debugging::show_crash(crash, timeline);
+    }
     let (source, text) = feed::of_told(told);
     timeline.say(source, text);
 }

@@ -52,7 +52,7 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    let debugging = debugging::open(&arguments.debugging)?;
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     Ok(Plan { folder, application, settings, destinations, relayed, debugging })
 }
 
@@ -76,7 +76,11 @@ fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
         out.write_all(b"\n")?;
         return out.flush();
     }
-    if let Some((source, text)) = feed::of_platform(happening) {
+    if let Happening::Device(told) = happening
+        && let Some(crash) = feed::crash_in(told)
+    {
+        debugging::show_crash(crash, timeline);
+    } else if let Some((source, text)) = feed::of_platform(happening) {
         timeline.say(source, text);
     }
     Ok(())
