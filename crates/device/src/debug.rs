@@ -4,6 +4,7 @@ pub mod backtrace;
 pub mod crash;
 pub mod gdb;
 pub mod symbols;
+pub mod trace;
 
 /// Who looks into a device.
 #[derive(Debug, Default)]
@@ -14,4 +15,6 @@ pub struct Debugging {
     pub wait: bool,
     /// The application's names and lines.
     pub symbols: Option<symbols::Symbols>,
+    /// Who is told of everything the application does.
+    pub tracer: Option<trace::Tracer>,
 }

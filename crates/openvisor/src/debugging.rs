@@ -1,16 +1,18 @@
 //! What the options for looking into the device ask for, and how a crash is shown.
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use device::debug::Debugging;
 use device::debug::backtrace::Frame;
 use device::debug::crash::Crash;
 use device::debug::gdb::Server;
 use device::debug::symbols::{Site, Symbols};
+use device::debug::trace::{Format, Output, Tracer};
 use serde_json::{Value, json};
 
-use crate::arguments;
+use crate::arguments::{self, TraceFormat};
 use crate::exit::Failure;
 use crate::timeline::{Source, Timeline};
 
@@ -21,7 +23,35 @@ pub fn open(arguments: &arguments::Debugging, image: Option<&Path>) -> Result<De
         Some(file) => Some(named(file)?),
         None => image.and_then(Symbols::load),
     };
-    Ok(Debugging { gdb, wait: arguments.gdb_wait, symbols })
+    let tracer = trace(&arguments.trace, arguments.trace_format)?;
+    Ok(Debugging { gdb, wait: arguments.gdb_wait, symbols, tracer })
+}
+
+fn trace(files: &[PathBuf], format: Option<TraceFormat>) -> Result<Option<Tracer>, Failure> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let outputs = files.iter().map(|file| output(file, format)).collect::<Result<_, _>>()?;
+    let tracer = Tracer::start(outputs)
+        .map_err(|error| Failure::environment(format!("cannot start to write the trace: {error}")))?;
+    Ok(Some(tracer))
+}
+
+fn output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Failure> {
+    let by_name =
+        if file.extension().is_some_and(|end| end == "json") { Format::Perfetto } else { Format::Text };
+    let format = match format {
+        Some(TraceFormat::Text) => Format::Text,
+        Some(TraceFormat::Perfetto) => Format::Perfetto,
+        None => by_name,
+    };
+    if file == Path::new("-") {
+        return Ok(Output { format, to: Box::new(std::io::stdout()) });
+    }
+    let to = File::create(file).map_err(|error| {
+        Failure::bad_input(format!("--trace {}: cannot be written: {error}", file.display()))
+    })?;
+    Ok(Output { format, to: Box::new(to) })
 }
 
 fn named(file: &Path) -> Result<Symbols, Failure> {

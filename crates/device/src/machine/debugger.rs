@@ -118,7 +118,7 @@ impl Machine {
         self.debugger.attached = true;
         self.cpu.set_halt_on_breakpoint(true);
         self.tell_kernel_of_debugger();
-        self.observer.note(DeviceEvent::Debugger { attached: true });
+        self.note(DeviceEvent::Debugger { attached: true });
         self.stop(Stop::Asked);
         self.debugger.stop = None;
     }
@@ -128,7 +128,7 @@ impl Machine {
         self.cpu.clear_debugging();
         self.debugger.attached = false;
         self.tell_kernel_of_debugger();
-        self.observer.note(DeviceEvent::Debugger { attached: false });
+        self.note(DeviceEvent::Debugger { attached: false });
         self.resume();
     }
 
@@ -211,6 +211,7 @@ impl Machine {
 
     fn stop(&mut self, stop: Stop) {
         self.end_serving();
+        self.trace_stop(&stop);
         self.debugger.run = Run::Halted;
         self.debugger.stop = Some(stop);
     }
