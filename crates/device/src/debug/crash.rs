@@ -91,7 +91,7 @@ impl Crash {
         let mut lines = vec![format!("crash: {}", self.fault)];
         lines.push(format!("  {}", self.fault_registers()));
         for row in 0..4 {
-            let cell = |number: usize| format!("{:<3}{:08x}", NAMES[number], self.registers[number]);
+            let cell = |number: usize| format!("{:<4}{:08x}", NAMES[number], self.registers[number]);
             let cells: Vec<String> = (row * 4..row * 4 + 4).map(cell).collect();
             lines.push(format!("  {}", cells.join("  ")));
         }

@@ -85,8 +85,8 @@ pub struct Debugger {
     single: bool,
     /// The application's names.
     symbols: Option<Symbols>,
-    /// The last fault of the application.
-    last_fault: Option<Fault>,
+    /// The last crash of the application.
+    last_crash: Option<Box<Crash>>,
     /// The application's own BKPT it stands at.
     at_bkpt: Option<u32>,
 }
@@ -148,9 +148,9 @@ impl Machine {
         self.debugger.stop.take()
     }
 
-    /// The last fault of the application, if there was one.
-    pub fn last_fault(&self) -> Option<&Fault> {
-        self.debugger.last_fault.as_ref()
+    /// The last crash of the application, if there was one.
+    pub fn last_crash(&self) -> Option<&Crash> {
+        self.debugger.last_crash.as_deref()
     }
 
     /// Stops the application, if it does not stand already.
@@ -269,13 +269,13 @@ impl Machine {
 
     /// What the processor shows after a fault.
     pub(super) fn tell_of_crash(&mut self, fault: Fault) {
-        let crash = Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref());
-        self.observer.note(DeviceEvent::Crashed(Box::new(crash)));
+        let crash = Box::new(Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref()));
+        self.debugger.last_crash = Some(crash.clone());
+        self.note(DeviceEvent::Crashed(crash));
     }
 
     /// A fault; with a debugger there, the application stops where it happened.
     pub(super) fn halted_by_fault(&mut self, fault: Fault) {
-        self.debugger.last_fault = Some(fault);
         if self.debugger.attached {
             self.stop(Stop::Fault(fault));
         }

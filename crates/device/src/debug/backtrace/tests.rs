@@ -48,7 +48,7 @@ fn a_crash_is_told_in_lines_for_people() {
     for part in [
         "crash: access that nothing answers at 0x60000000, by the instruction at 0x0800",
         "CFSR 00008200 PRECISERR BFARVALID, HFSR 40000000 FORCED, BFAR 60000000",
-        "r0 60000000",
+        "r0  60000000",
         " #0  0x0800",
         "read_word at sdk/tests/apps/debugged/main.c:",
     ] {
@@ -128,7 +128,8 @@ fn nothing_in_memory_or_in_a_file_makes_a_backtrace_endless_or_panic() {
         r[13] = 0x2000_0000 | chance() & 0x7_FFFF;
         (r[14], r[15]) = (places[chance() as usize % 6], places[chance() as usize % 6]);
         let word = chance();
-        let memory = |at: u32| if at & 7 == 0 { Some(word) } else { Some(0x0800_0200 | at & 0x1FF | 1) };
+        let memory =
+            |at: u32| if at.is_multiple_of(8) { Some(word) } else { Some(0x0800_0200 | at & 0x1FF | 1) };
         let frames = backtrace(Some(&symbols), &Registers { r, msp: r[13], psp: word }, &memory);
         assert!((1..=MOST_FRAMES).contains(&frames.len()));
     }

@@ -27,6 +27,9 @@ pub(super) const SECRET: [(&str, &str); 5] = [
     ("MvConfigResponseReadItemParams", "buf"),
 ];
 
+/// Numbers that people read in hexadecimal.
+const ADDRESSES: [&str; 3] = ["reg", "mask", "xorvalue"];
+
 /// Reads application memory; false if it is not there.
 pub type Memory<'a> = &'a dyn Fn(u32, &mut [u8]) -> bool;
 
@@ -75,7 +78,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn argument(&self, parameter: &Parameter, value: u32, following: Option<(&Parameter, &u32)>) -> String {
         let Some((target, constant)) = pointed(parameter.type_name) else {
-            return scalar(parameter.type_name, &value.to_le_bytes());
+            let is_address = ADDRESSES.contains(&parameter.name);
+            let type_name = if is_address { "address" } else { parameter.type_name };
+            return scalar(type_name, &value.to_le_bytes());
         };
         if value == 0 {
             return "NULL".into();
@@ -95,7 +100,7 @@ impl Reader<'_> {
         let (target, constant) = pointed(parameter.type_name)?;
         let shown = !constant && value != 0 && target != "uint8_t";
         // A structure of the application's own may hold the places of results.
-        let places = constant && target == "struct MvConfigResponseReadItemParams";
+        let places = value != 0 && holds_places(target);
         (shown || places).then(|| self.behind(target, value, 0))
     }
 
@@ -258,6 +263,17 @@ impl Reader<'_> {
         let mut bytes = [0; 4];
         (self.memory)(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
     }
+}
+
+/// Whether a structure names places where a call writes.
+fn holds_places(target: &str) -> bool {
+    let is_place = |member: &Member| {
+        let written = pointed(member.type_name).filter(|(_, constant)| !constant);
+        let value = written.is_some_and(|(to, _)| to != "uint8_t" && !to.starts_with("struct "));
+        value || member.type_name == "struct MvSizedStringBuffer"
+    };
+    let layout = layouts::layout(target.trim_start_matches("struct "));
+    target.starts_with("struct ") && layout.is_some_and(|layout| layout.members.iter().any(is_place))
 }
 
 fn unreadable(address: u32) -> String {

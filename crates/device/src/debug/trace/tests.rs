@@ -34,7 +34,9 @@ fn written(entries: Vec<Entry>) -> [String; 2] {
     let output = |format, paper: &Paper| Output { format, to: Box::new(paper.clone()) };
     let outputs = vec![output(Format::Text, &papers[0]), output(Format::Perfetto, &papers[1])];
     let tracer = Tracer::start(outputs).expect("started");
-    entries.into_iter().for_each(|entry| tracer.put(entry));
+    for entry in entries {
+        tracer.put(entry);
+    }
     drop(tracer);
     papers.map(|paper| paper.text())
 }
@@ -138,7 +140,9 @@ fn a_full_disk_ends_one_trace_and_not_the_other() {
         Output { format: Format::Text, to: Box::new(paper.clone()) },
     ];
     let tracer = Tracer::start(outputs).expect("started");
-    (0..10_000).for_each(|at| tracer.put(call(at, 0)));
+    for at in 0..10_000 {
+        tracer.put(call(at, 0));
+    }
     drop(tracer);
     assert_eq!(paper.text().lines().count(), 10_000);
 }

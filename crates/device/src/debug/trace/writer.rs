@@ -16,7 +16,9 @@ const FLUSH_AFTER: Duration = Duration::from_millis(200);
 pub fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Vec<Output>) {
     let mut sinks: Vec<Sink> = outputs.into_iter().map(Sink::new).collect();
     let mut last = 0;
-    sinks.iter_mut().for_each(Sink::begin);
+    for sink in &mut sinks {
+        sink.begin();
+    }
     loop {
         let entry = match entries.recv_timeout(FLUSH_AFTER) {
             Ok(entry) => entry,
@@ -27,18 +29,26 @@ pub fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Vec<Outpu
             Err(RecvTimeoutError::Disconnected) => break,
         };
         last = entry.at;
-        let missed = lost.swap(0, Ordering::Relaxed);
-        if missed > 0 {
-            let gap = told_of_loss(entry.at, missed);
-            sinks.iter_mut().for_each(|sink| sink.write(&gap));
+        let gap = loss(entry.at, lost);
+        for sink in &mut sinks {
+            for entry in gap.iter().chain([&entry]) {
+                sink.write(entry);
+            }
         }
-        sinks.iter_mut().for_each(|sink| sink.write(&entry));
     }
-    let missed = lost.swap(0, Ordering::Relaxed);
-    if missed > 0 {
-        sinks.iter_mut().for_each(|sink| sink.write(&told_of_loss(last, missed)));
+    let gap = loss(last, lost);
+    for sink in &mut sinks {
+        if let Some(gap) = &gap {
+            sink.write(gap);
+        }
+        sink.end(last);
     }
-    sinks.iter_mut().for_each(|sink| sink.end(last));
+}
+
+/// What was lost since the last time, if anything.
+fn loss(at: u64, lost: &AtomicU64) -> Option<Entry> {
+    let count = lost.swap(0, Ordering::Relaxed);
+    (count > 0).then(|| told_of_loss(at, count))
 }
 
 fn told_of_loss(at: u64, count: u64) -> Entry {
@@ -183,10 +193,10 @@ fn text_line(entry: &Entry) -> String {
                 let _ = write!(line, " [{} us]", micros(*cycles));
             }
         }
-        What::Entered(name) => line.push_str(&format!("> {name}")),
-        What::Left(name) => line.push_str(&format!("< {name}")),
+        What::Entered(name) => line.extend(["> ", name]),
+        What::Left(name) => line.extend(["< ", name]),
         What::Mark { name, fields } if fields.is_empty() => line.push_str(name),
-        What::Mark { name, fields } => line.push_str(&format!("{name}: {}", joined(fields))),
+        What::Mark { name, fields } => line.extend([name, ": ", &joined(fields)]),
     }
     shown(&line) + "\n"
 }
