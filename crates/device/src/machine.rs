@@ -7,6 +7,7 @@ mod debugger;
 mod observer;
 mod power;
 mod restart;
+mod tracing;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
 use crate::peripherals::{Fittings, Input, Lines, i2c, usart};
-use crate::port::{BoardBus, with_port};
+use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
 use crate::wiring::{Attachment, Pin};
 
@@ -105,6 +106,9 @@ pub struct Machine {
     power: Power,
     restarts: Restarts,
     observer: Observer,
+    tracing: Option<Box<tracing::Tracing>>,
+    /// Notifications the kernel has posted, while someone traces.
+    posts: Option<Vec<Post>>,
 }
 
 impl Machine {
@@ -141,6 +145,8 @@ impl Machine {
             power: Power::On,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
+            tracing: None,
+            posts: None,
             settings,
             provisions,
         };
@@ -169,6 +175,7 @@ impl Machine {
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
             let idle = self.handle(exit) == Ran::Idle || self.is_held();
+            self.trace_events();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
             if idle && !served {
@@ -231,6 +238,7 @@ impl Machine {
     /// What happened since last asked, in order.
     pub fn take_events(&mut self) -> Vec<DeviceEvent> {
         self.observer.note_outputs(self.board.take_outputs());
+        self.trace_events();
         self.observer.take()
     }
 
@@ -241,19 +249,19 @@ impl Machine {
 
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
-        self.observer.note(DeviceEvent::LinkConnecting);
+        self.note(DeviceEvent::LinkConnecting);
         self.enter_kernel(Kernel::link_connecting);
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
-        self.observer.note(DeviceEvent::LinkUp);
+        self.note(DeviceEvent::LinkUp);
         self.enter_kernel(Kernel::link_connected);
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
     pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
-        self.observer.note(DeviceEvent::LinkDown { cause });
+        self.note(DeviceEvent::LinkDown { cause });
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
     }
 
@@ -291,6 +299,7 @@ impl Machine {
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
         }
+        self.trace_events();
     }
 
     /// Where the next stretch of running must end, at the latest at `limit`.
@@ -335,9 +344,11 @@ impl Machine {
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
         let before = Before::new(&self.cpu, slot, arguments);
+        self.trace_call(slot, arguments);
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
+                self.trace_answer(Some(status));
                 self.observer.after_call(&self.cpu, &before, status);
                 if self.provisions.factory_test {
                     self.tell_test_log();
@@ -353,6 +364,9 @@ impl Machine {
             Outcome::TestingComplete { status } => self.end_test(status),
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
         }
+        if self.power != Power::Saving {
+            self.trace_answer(None);
+        }
     }
 
     fn fault(&mut self, kind: FaultKind) {
@@ -360,6 +374,7 @@ impl Machine {
         let fault = Fault::of(&self.cpu, kind);
         let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
         self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
+        self.tell_of_crash(fault);
         self.halted_by_fault(fault);
     }
 
@@ -372,6 +387,11 @@ impl Machine {
     fn restart_requested(&mut self) {
         let restart_in_ms = self.restarts.again(self.cpu.cycles(), WakeReason::ColdBoot);
         self.note_outputs_before(DeviceEvent::RestartRequested { restart_in_ms });
+    }
+
+    fn note(&mut self, event: DeviceEvent) {
+        self.observer.note(event);
+        self.trace_events();
     }
 
     /// Notes `event`, after what left the board before it.
@@ -410,7 +430,8 @@ impl Machine {
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
         let now = (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO;
         let kernel = self.kernel.as_mut();
-        let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
+        let result =
+            with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
         self.settle_lines();
         result
     }

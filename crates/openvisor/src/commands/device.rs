@@ -48,7 +48,7 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<(O
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
-    let debugging = debugging::open(&arguments.debugging)?;
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     let options = Options { debugging, ..Options::new(cloud, identity, application) };
     Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
@@ -63,6 +63,9 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
+    if let Some(crash) = feed::crash_in(told) {
+        return debugging::show_crash(crash, timeline);
+    }
     let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
     lines.for_each(|(source, text)| timeline.say(source, text));
 }
