@@ -103,7 +103,7 @@ fn what_the_broker_may_not_be_sent_is_invalid_and_the_channel_goes_on() {
     assert_eq!(broker.said("Received PUBLISH from careful"), 1, "nothing else went out");
 }
 
-/// Shows M12, M18, M72, D46, D93.
+/// Shows M12, M18, D46.
 #[test]
 fn a_request_without_a_connection_is_answered_so() {
     let site = Site::open();

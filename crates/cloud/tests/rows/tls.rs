@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 use abi::Status;
 use abi::channel::ChannelType;
@@ -71,6 +72,11 @@ const UNKNOWN: MqttRequestState = MqttRequestState::UnknownCa;
 
 /// A broker behind this certificate that accepts every connection, and nothing else.
 fn accepting(site: &Site, chain: &[&Signed]) -> u16 {
+    accepting_by_name(site, chain).0
+}
+
+/// The same; also by which names it was called (SNI).
+fn accepting_by_name(site: &Site, chain: &[&Signed]) -> (u16, Receiver<Option<String>>) {
     let certificates = chain.iter().map(|signed| signed.der.clone().into()).collect();
     let key = PrivateKeyDer::try_from(chain[0].key.clone()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
@@ -83,16 +89,32 @@ fn accepting(site: &Site, chain: &[&Signed]) -> u16 {
     let listener = listener.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (tell, names) = channel();
     site.runtime.spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
+            let _ = tell.send(stream.get_ref().1.server_name().map(str::to_owned));
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(&[0x20, 3, 0, 0, 0]).await;
             let _ = stream.flush().await;
             let _ = stream.read_to_end(&mut Vec::new()).await;
         }
     });
-    port
+    (port, names)
+}
+
+/// Shows M29, M47.
+#[test]
+fn a_broker_is_called_by_the_name_the_application_gives_and_by_none_if_that_is_an_address() {
+    let site = Site::open();
+    let authority = Authority::new("authority");
+    let own = authority.sign(&["localhost", "127.0.0.1"]);
+    let (port, names) = accepting_by_name(&site, &[&own]);
+    let mut app = App::online(&site);
+    for (host, name) in [("localhost", Some("localhost")), ("127.0.0.1", None)] {
+        assert_eq!(state_of(&mut app, host, port, &Credentials::trusting(&authority)), COMPLETED);
+        assert_eq!(names.recv().expect("a call").as_deref(), name);
+    }
 }
 
 /// Shows M20, M46, M47, M48, M49, D42.
