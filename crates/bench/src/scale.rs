@@ -25,11 +25,17 @@ pub struct Scale {
     pub log_seconds: u64,
     /// Seconds idle devices are watched.
     pub idle_seconds: u64,
+    /// Devices, and clients, that publish at once.
+    pub crowd: u32,
+    /// Messages of all of them a round.
+    pub crowd_messages: u32,
+    /// Devices that are connected and do nothing.
+    pub fleet: u32,
     /// Idle devices in one process.
     pub idle_devices: usize,
 }
 
-/// A full run: under two minutes on two cores.
+/// A full run: a few minutes on two cores.
 pub const FULL: Scale = Scale {
     rounds: 5,
     latency: 1000,
@@ -39,6 +45,9 @@ pub const FULL: Scale = Scale {
     loop_iterations: 20_000_000,
     log_seconds: 3,
     idle_seconds: 10,
+    crowd: 100,
+    crowd_messages: 50_000,
+    fleet: 10_000,
     idle_devices: 100,
 };
 
@@ -52,5 +61,8 @@ pub const QUICK: Scale = Scale {
     loop_iterations: 2_000_000,
     log_seconds: 1,
     idle_seconds: 2,
+    crowd: 20,
+    crowd_messages: 4000,
+    fleet: 300,
     idle_devices: 10,
 };

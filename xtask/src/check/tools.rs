@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto_sub", "mosquitto-clients"),
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     ("psql", "postgresql-client"),
+    ("gdb-multiarch", "gdb-multiarch"),
     ("script", "bsdutils"),
     ("gcc", "gcc"),
     ("g++", "g++"),
@@ -77,7 +78,8 @@ fn install(packages: &[&str]) -> Outcome {
 fn advice(packages: &[&str]) -> String {
     format!(
         "the tests use programs that are not here. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
-         elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc) and Python 3",
+         elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc), \
+         gdb-multiarch and Python 3",
         packages.join(" ")
     )
 }

@@ -224,7 +224,7 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     let mut slaves = spi::BUSES.map(|_| None);
     for attachment in targets {
         match attachment {
-            Attachment::I2c { bus, target } => {
+            Attachment::I2c { bus, target, .. } => {
                 if let Some(on) = usize::from(bus).checked_sub(1).and_then(|index| buses.get_mut(index)) {
                     on.push(target);
                 }

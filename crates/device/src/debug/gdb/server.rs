@@ -1,7 +1,7 @@
 //! Where debuggers connect: a port, and the threads that accept and read.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -23,6 +23,9 @@ const CHUNK: usize = 4096;
 
 /// How long a debugger may leave an answer untaken before it is left.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Time between two tries to accept while the system refuses.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A port that is bound, for a device that is about to start.
 #[derive(Debug)]
@@ -50,9 +53,9 @@ impl Server {
         let closing = Arc::new(AtomicBool::new(false));
         let porter = Porter { sender, bell, closing: closing.clone(), busy: Arc::default() };
         let listener = self.listener;
-        let thread = std::thread::Builder::new().name("debugger".into()).spawn(move || {
-            listener.incoming().flatten().take_while(|tcp| porter.admit(tcp)).for_each(drop)
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("debugger".into())
+            .spawn(move || for _ in listener.incoming().take_while(|tcp| porter.goes_on(tcp.as_ref())) {})?;
         Ok(Door { arrivals, closing, address: self.address, thread: Some(thread) })
     }
 }
@@ -91,13 +94,9 @@ impl Drop for Door {
 
 /// A listener on every address is reached on this machine's own.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into())
-        }
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            address.set_ip(std::net::Ipv6Addr::LOCALHOST.into())
-        }
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
     address
@@ -112,6 +111,18 @@ struct Porter {
 }
 
 impl Porter {
+    /// False when the door closes.
+    fn goes_on(&self, tcp: Result<&TcpStream, &io::Error>) -> bool {
+        tcp.map_or_else(
+            |_| {
+                // No more connections at the moment, perhaps; asking at once again would not help.
+                std::thread::sleep(PAUSE);
+                !self.closing.load(Ordering::SeqCst)
+            },
+            |tcp| self.admit(tcp),
+        )
+    }
+
     /// False when the door closes.
     fn admit(&self, tcp: &TcpStream) -> bool {
         if self.closing.load(Ordering::SeqCst) {

@@ -17,6 +17,7 @@ const WORD: u32 = 0x2000_1000;
 struct Bench {
     machine: Machine,
     session: Session,
+    address: std::net::SocketAddr,
     wire: TcpStream,
     read: Vec<u8>,
 }
@@ -24,13 +25,14 @@ struct Bench {
 impl Bench {
     fn new(program: &Program) -> Bench {
         let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
-        let wire = TcpStream::connect(server.address()).expect("connected");
+        let address = server.address();
+        let wire = TcpStream::connect(address).expect("connected");
         wire.set_nonblocking(true).expect("set");
         wire.set_nodelay(true).expect("set");
         let session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
         let mut machine = Machine::new(crate::testing::settings(program));
         machine.wait_for_debugger();
-        let mut bench = Bench { machine, session, wire, read: Vec::new() };
+        let mut bench = Bench { machine, session, address, wire, read: Vec::new() };
         bench.until(|bench| bench.session.stub.is_some());
         bench
     }
@@ -462,4 +464,21 @@ fn nonsense_from_the_network_ends_the_session_or_is_passed_over() {
             ended || !bench.read.is_empty() || noise[0] == 0xff
         });
     }
+}
+
+#[test]
+fn an_application_that_faulted_before_the_debugger_came_starts_again_under_it() {
+    let mut bench = Bench::new(&ending_in(&[0x6801]));
+    bench.ask("D");
+    bench.until(|bench| bench.session.stub.is_none());
+    bench.machine.take_events();
+    bench.machine.run(10_000);
+    bench.wire = TcpStream::connect(bench.address).expect("connected");
+    bench.wire.set_nonblocking(true).expect("set");
+    bench.until(|bench| bench.session.stub.is_some());
+    assert_eq!(bench.pc(), CODE + 10, "where it faulted");
+    bench.monitor("reset halt");
+    bench.ask(&format!("Z1,{:x},2", CODE + 8));
+    assert!(bench.ask("vCont;c").starts_with("T05"));
+    assert_eq!(bench.pc(), CODE + 8);
 }

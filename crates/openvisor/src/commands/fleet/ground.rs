@@ -142,7 +142,7 @@ async fn make_missing(
         if there.len() + made.len() >= count {
             break;
         }
-        let identity = ::cloud::provision(data, None).await.map_err(failures::of_provision)?;
+        let identity = ::cloud::provision(data, None, None).await.map_err(failures::of_provision)?;
         identity.save(&place).map_err(|error| failures::of_data(&error))?;
         made.push((there.len() + made.len() + 1, identity.device_id));
     }
