@@ -249,6 +249,12 @@ impl Cpu {
         self.core.advance_systick();
     }
 
+    /// Stops SysTick's clock, as the processor's own clock stops in a deep sleep, or lets it go on.
+    pub fn hold_systick(&mut self, held: bool) {
+        self.core.advance_systick();
+        self.core.systick.hold(held);
+    }
+
     /// The cycle at which SysTick next pends its interrupt, if it is set up to.
     pub fn next_event(&self) -> Option<u64> {
         self.core.systick.next_event()

@@ -128,6 +128,14 @@ impl Board {
         }
     }
 
+    /// Stops the clocks of what stands still in the stop modes, or lets them go on.
+    pub fn hold_clocks(&mut self, held: bool, now: u64) {
+        self.each(now, |placed, context| {
+            placed.peripheral.advance(context);
+            placed.peripheral.hold(held, context.now);
+        });
+    }
+
     /// The earliest cycle at which a peripheral raises a line by itself.
     pub fn next_event(&self) -> Option<u64> {
         self.next_event

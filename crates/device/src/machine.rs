@@ -310,9 +310,9 @@ impl Machine {
                 }
                 self.cpu.return_from_trap(status.raw());
             }
-            Outcome::Sleep { .. } => {
+            Outcome::Sleep { mode } => {
                 self.observer.after_call(&self.cpu, &before, Status::Okay);
-                self.power = Power::Saving;
+                self.save_power(mode);
             }
             Outcome::DeepSleep { mode, check_in_at } => self.sleep_deeply(mode, check_in_at),
             Outcome::Restart => self.restart_requested(),

@@ -1,6 +1,6 @@
 //! Saving power, sleeping deeply, and ends that are not faults.
 
-use abi::power::{DeepSleepMode, WakeReason};
+use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
 use kernel::Kernel;
 
 use super::{Machine, boot};
@@ -13,7 +13,10 @@ pub enum Power {
     /// The application runs, or would if it did not rest.
     On,
     /// The application waits in `mvPowerSave` for an interrupt; the kernel goes on.
-    Saving,
+    Saving {
+        /// In a stop mode: the clocks of timers stand still (D145).
+        stopped: bool,
+    },
     /// Nothing runs, not even the kernel, until the cycle of the next start, if there is one.
     Off {
         /// The cycle, and the reason it will be told.
@@ -36,7 +39,7 @@ impl Machine {
     pub(super) fn is_held(&mut self) -> bool {
         match self.power {
             Power::On => self.restarts.is_resting(),
-            Power::Saving => !self.ends_saving(),
+            Power::Saving { stopped } => !self.ends_saving(stopped),
             Power::Off { .. } => true,
         }
     }
@@ -46,11 +49,29 @@ impl Machine {
         matches!(self.power, Power::Off { .. })
     }
 
+    /// `mvPowerSave`: nothing runs until [`Machine::ends_saving`].
+    pub(super) fn save_power(&mut self, mode: PowerSavingMode) {
+        let stopped = mode != PowerSavingMode::Sleep;
+        self.power = Power::Saving { stopped };
+        if stopped {
+            self.hold_clocks(true);
+        }
+    }
+
+    fn hold_clocks(&mut self, held: bool) {
+        let now = self.now();
+        self.cpu.hold_systick(held);
+        self.board.hold_clocks(held, now);
+    }
+
     /// `mvPowerSave` returns once an interrupt could be taken; masks of priority hold it back, PRIMASK does not, as for
     /// `WFI`.
-    fn ends_saving(&mut self) -> bool {
+    fn ends_saving(&mut self, stopped: bool) -> bool {
         let wakes = self.cpu.has_reason_to_wake();
         if wakes {
+            if stopped {
+                self.hold_clocks(false);
+            }
             self.power = Power::On;
             self.cpu.return_from_trap(abi::Status::Okay.raw());
         }
