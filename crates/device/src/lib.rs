@@ -3,9 +3,11 @@
 //! An application image built for the real board runs here unmodified. The application reaches the kernel through
 //! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
 
+pub mod application;
 pub mod bell;
 pub mod board;
 pub mod clock;
+pub mod debug;
 pub mod events;
 pub mod fault;
 pub mod identity;

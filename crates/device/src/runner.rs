@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use kernel::LinkLoss;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::application::Application;
 use crate::bell::Bell;
 use crate::clock::WallClock;
+use crate::debug::Debugging;
+use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
@@ -23,10 +26,10 @@ use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
-const SLICE: u64 = 50_000;
+const SLICE: u64 = 4_000;
 
 /// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
-const LAGGING_SLICE: u64 = 5_000;
+const LAGGING_SLICE: u64 = 4_000;
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
@@ -40,6 +43,9 @@ const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
 const NAP: Duration = Duration::from_millis(10);
+
+/// Time between two looks at the kernel while a debugger holds the application; its timers count seconds.
+const HALTED_NAP: Duration = Duration::from_millis(250);
 
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
@@ -62,21 +68,25 @@ pub struct Options {
     pub routes: Vec<Route>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
+    /// Who looks into it.
+    pub debugging: Debugging,
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that restarts by the default policy and keeps what outlives its
-    /// power in the folder of its identity, if that has one.
-    pub fn new(cloud: Address, identity: Identity, image: Image) -> Options {
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
+    /// outlives its power in the folder of its identity, if that has one.
+    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Options {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
+        let Application { image, policy, restart, layers, .. } = application.into();
         Options {
-            provisions: Provisions { storage, ..Provisions::default() },
+            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
             cloud,
             identity,
             image,
-            restart: RestartPolicy::default(),
+            restart,
             trace: false,
             targets: Vec::new(),
+            debugging: Debugging::default(),
             routes: Vec::new(),
         }
     }
@@ -90,7 +100,11 @@ pub struct Device {
 
 impl Device {
     /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
-    pub fn start(options: Options, observer: impl FnMut(DeviceEvent) + Send + 'static) -> io::Result<Device> {
+    pub fn start(
+        mut options: Options,
+        observer: impl FnMut(DeviceEvent) + Send + 'static,
+    ) -> io::Result<Device> {
+        options.provisions.install()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {
@@ -101,17 +115,22 @@ impl Device {
             trace: options.trace,
             targets: options.targets,
         };
+        let debugging = options.debugging;
+        let session =
+            debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
         let handed = remote.clone();
         let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            Runner::new(
-                Machine::provisioned(settings, options.provisions),
-                dialler,
-                handed,
-                serial,
-                Box::new(observer),
-            )
-            .run();
+            let mut machine = Machine::provisioned(settings, options.provisions);
+            machine.set_symbols(debugging.symbols);
+            if let Some(tracer) = debugging.tracer {
+                machine.trace_to(tracer);
+            }
+            if debugging.wait {
+                machine.wait_for_debugger();
+            }
+            let runner = Runner::new(machine, dialler, handed, serial, Box::new(observer));
+            Runner { session, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
@@ -249,6 +268,8 @@ struct Runner {
     looked: Instant,
     /// When the thread last slept to an end.
     woken: Instant,
+    /// Where a debugger may connect.
+    session: Option<Session>,
     /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
     /// still to be handled hides the events after it, and they would be merged into one.
     idle: bool,
@@ -276,6 +297,7 @@ impl Runner {
             chunk,
             looked: woken,
             woken,
+            session: None,
             idle: false,
         }
     }
@@ -283,7 +305,10 @@ impl Runner {
     fn run(mut self) {
         while !self.remote.is_stopping() {
             self.take_inputs();
-            self.step();
+            if let Some(session) = &mut self.session {
+                session.attend(&mut self.machine);
+            }
+            if self.machine.is_halted() { self.stand_still() } else { self.step() }
         }
         self.farewell();
         self.tell_observer();
@@ -314,6 +339,18 @@ impl Runner {
         }
     }
 
+    /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
+    fn stand_still(&mut self) {
+        let began = Instant::now();
+        self.tend_link();
+        self.tell_observer();
+        self.wait(Some(began + HALTED_NAP));
+        let now = Instant::now();
+        self.machine.hold(WallClock::start(began, 0).cycle_at(now));
+        self.clock = WallClock::start(now, self.machine.now());
+        self.idle = false;
+    }
+
     /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.
     fn step(&mut self) {
         let now = Instant::now();
@@ -332,7 +369,7 @@ impl Runner {
         self.tend_link();
         self.serial.feed(&mut self.machine);
         // What came may have given the application something to do.
-        self.idle = self.machine.run(1) == Ran::Idle;
+        self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
         self.tell_observer();
         if self.idle && self.machine.now() >= target {
             self.sleep();

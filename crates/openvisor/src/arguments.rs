@@ -7,12 +7,19 @@ use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
 use crate::logging;
+use crate::stores::StoreText;
 
+mod bundle;
+mod debugging;
 mod devices;
+mod fleet;
 mod items;
 mod logs;
 
+pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
+pub use debugging::{Debugging, TraceFormat};
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
 
@@ -27,6 +34,10 @@ Examples:
   openvisor cloud --data ./cloud --listen 127.0.0.1:7883
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  An application as a bundle, which also says how the device is to behave:
+  openvisor bundle create app.elf app.zip --restart-min 500 --minimum-check-in-time 3600
+  openvisor run app.zip
 
   And what its operator does, beside the running cloud or without one:
   openvisor devices list --data ./cloud
@@ -63,6 +74,8 @@ pub enum Command {
     Provision(Provision),
     /// Run an application image on a virtual device that connects to a cloud elsewhere
     Device(Device),
+    /// Run many devices with the same application, each with its own identity
+    Fleet(Fleet),
     /// See and change the configuration that applications fetch
     Configs(Configs),
     /// Set and remove the secrets that applications fetch
@@ -71,6 +84,8 @@ pub enum Command {
     Devices(Devices),
     /// Watch what applications log
     Logs(Logs),
+    /// Make and look at bundles, in which applications travel with what is said of them
+    Bundle(Bundle),
     /// Write the completions for a shell
     Completions(Completions),
 }
@@ -90,6 +105,11 @@ Examples:
   openvisor demo --seconds 10 --json | jq -r .text
   openvisor demo --data ./demo        (and beside it: openvisor devices list --data ./demo/cloud)")]
 pub struct Demo {
+    /// A build of the sample of your own instead of the one built in: .elf, .bin or .zip
+    pub image: Option<PathBuf>,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub signer: Option<PathBuf>,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -108,6 +128,9 @@ pub struct Demo {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// `openvisor run`
@@ -122,14 +145,18 @@ Examples:
   openvisor run app.bin --data ./dev --secret password=@password.txt --seconds 60 > app.log
   openvisor run app.elf --config broker-ca=@ca.hex   (a certificate: xxd -p -c0 ca.der > ca.hex)
 
+  Stopped at its first instruction, for gdb-multiarch app.elf -ex 'target extended-remote :8001':
+  openvisor run app.elf --gdb-wait
+
   With a thermometer on its first I2C bus, and its second serial port on this terminal:
   openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
 
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same
     /// device with the same settings; without it, a temporary folder is used and removed
     #[arg(long, value_name = "DIR")]
@@ -158,6 +185,9 @@ pub struct Run {
     /// Write no events on standard error, only errors
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// `openvisor cloud`
@@ -174,14 +204,25 @@ Standard output tells what applications do, their log lines included; --quiet le
 cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
 query of a URL.
 
+Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
+database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
+name it again when its password has changed. The keys stay in DIR in any case. A URL on the command
+line can be seen by others on this machine: put it into OPENVISOR_STORE instead, or leave the
+password out of it and in ~/.pgpass or PGPASSWORD.
+
 Examples:
   openvisor cloud --data ./cloud
+  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
   openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Keep what there is to keep in this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also
+    /// from the variable OPENVISOR_STORE; without it, where DIR remembers, else in a file in DIR
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
@@ -220,6 +261,9 @@ pub struct Provision {
     /// The cloud's data folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The cloud's PostgreSQL database, where the data folder does not remember it yet; as for `openvisor cloud`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// The device's folder; made here, and handed to `openvisor device --data`
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -239,8 +283,9 @@ The application's log lines go to the cloud, not to this process; its events are
 Example:
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
 pub struct Device {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// The cloud's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
     pub cloud: String,
@@ -256,6 +301,19 @@ pub struct Device {
     /// Write one JSON object a line instead of text
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
+}
+
+/// What runs on the device.
+#[derive(Args, Debug)]
+pub struct Application {
+    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
+    pub image: PathBuf,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE")]
+    pub signer: Option<PathBuf>,
 }
 
 /// What goes into the device's stores, from which applications fetch their settings.

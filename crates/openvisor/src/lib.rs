@@ -1,10 +1,12 @@
 //! The command line's parts, as a library so that its tests can hold them one by one.
 
 pub mod address;
+pub mod application;
 pub mod arguments;
 pub mod broker;
 mod commands;
 pub mod continuity;
+pub mod debugging;
 pub mod exit;
 pub mod failures;
 pub mod feed;

@@ -3,8 +3,10 @@ use abi::{Call, Status};
 use super::*;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
-use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
+use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, settings, str_, wfi};
 
+mod bundles;
+mod debugger;
 mod provisions;
 
 /// A word of RAM the programs leave their results in; more follow.
@@ -23,17 +25,6 @@ const UNASSIGNED: u32 = 0x0C1F_E0A1;
 const INTO_THE_MIDDLE: u32 = 0x0C1F_E0DD;
 
 const MILLISECOND: u64 = 160_000;
-
-fn settings(program: &Program) -> Settings {
-    Settings {
-        device_id: DeviceId::parse(testing::DEVICE_ID).expect("an id"),
-        image: program.image(),
-        chance: Arc::new(|| 0x5EED_0001),
-        restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
-        trace: false,
-        targets: Vec::new(),
-    }
-}
 
 fn machine(program: &Program) -> Machine {
     Machine::new(settings(program))

@@ -41,6 +41,16 @@ impl Flash {
         Flash { cells: Cells::File { path, open: None } }
     }
 
+    /// Puts `bytes` at `start` of a region of `size` bytes, whatever was there; the rest of the region is erased. A
+    /// region that is so already is left alone.
+    pub fn install(&mut self, start: u32, size: u32, bytes: &[u8]) -> io::Result<()> {
+        let mut wanted = bytes.to_vec();
+        wanted.resize(size as usize, ERASED);
+        let mut there = vec![ERASED; wanted.len()];
+        self.cells.read(start, &mut there)?;
+        if there == wanted { Ok(()) } else { self.cells.write(start, &wanted) }
+    }
+
     fn turn(&mut self, address: u32, new: impl Fn(usize, u8) -> u8, length: usize) -> io::Result<()> {
         let mut bytes = vec![ERASED; length];
         self.cells.read(address, &mut bytes)?;

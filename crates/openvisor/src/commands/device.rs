@@ -1,11 +1,13 @@
 //! `openvisor device`: a virtual device whose cloud is elsewhere.
 
 use ::device::Options;
+use ::device::application::Application;
 use ::device::identity::Identity;
-use ::device::image::Image;
 use ::device::transport::Address;
 
+use crate::application;
 use crate::arguments;
+use crate::debugging;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
@@ -16,11 +18,18 @@ use crate::wired::{Feeds, Wired};
 
 /// Runs until told to stop.
 pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
-    let (options, feeds) = options(&arguments)?;
+    let named = &arguments.application;
+    let application = application::load(&named.image, named.signer.as_deref())?;
+    let signature = application::of_signature(&application, named.signer.is_some());
+    let (options, feeds) = options(&arguments, application)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
+    debugging::announce(&options.debugging, &timeline);
     let greeting = format!("{} with its cloud at {}", options.identity.device_id(), options.cloud);
     timeline.say(Source::Device, greeting);
+    if let Some(line) = signature {
+        timeline.say(Source::Device, line);
+    }
     let mut device = Watched::start(options)?;
     feeds.start(&device.remote());
     let result = tokio::select! {
@@ -33,14 +42,15 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device) -> Result<(Options, Feeds), Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+fn options(arguments: &arguments::Device, application: Application) -> Result<(Options, Feeds), Failure> {
     let cloud = Address::parse(&arguments.cloud).map_err(|error| {
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
-    Ok(Wired::read(&arguments.wiring)?.wire(Options::new(cloud, identity, image)))
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
+    let options = Options { debugging, ..Options::new(cloud, identity, application) };
+    Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
@@ -53,6 +63,9 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
+    if let Some(crash) = feed::crash_in(told) {
+        return debugging::show_crash(crash, timeline);
+    }
     let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
     lines.for_each(|(source, text)| timeline.say(source, text));
 }

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
-use ::device::image::Image;
 
+use crate::application;
 use crate::arguments;
+use crate::debugging;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
@@ -24,10 +25,15 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let form = if arguments.quiet { Form::Silent } else { Form::of(arguments.json) };
     let timeline = Timeline::on_stderr(form);
     let plan = plan(&arguments)?;
+    let signature = application::of_signature(&plan.application, arguments.application.signer.is_some());
     let stop = Stop::listen()?;
+    debugging::announce(&plan.debugging, &timeline);
     let mut platform = Platform::start(plan).await?;
     timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
     timeline.say(Source::Device, format!("id {}", platform.device_id()));
+    if let Some(line) = signature {
+        timeline.say(Source::Device, line);
+    }
     let ended = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         ended = show(&mut platform, &timeline) => ended,
@@ -41,13 +47,15 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
 
 /// Everything is looked at before anything is made.
 fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+    let named = &arguments.application;
+    let application = application::load(&named.image, named.signer.as_deref())?;
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
     let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    Ok(Plan { folder, image, settings, destinations, relayed, wired })
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
+    Ok(Plan { folder, application, settings, destinations, relayed, debugging, wired })
 }
 
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
@@ -69,6 +77,12 @@ fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
         out.write_all(text.strip_suffix(b"\n").unwrap_or(text))?;
         out.write_all(b"\n")?;
         return out.flush();
+    }
+    if let Happening::Device(told) = happening
+        && let Some(crash) = feed::crash_in(told)
+    {
+        debugging::show_crash(crash, timeline);
+        return Ok(());
     }
     let picture = match happening {
         Happening::Device(told) => feed::picture(told),
