@@ -108,7 +108,7 @@ impl Board {
     pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: u64) -> Result<(), NoSuchAddress> {
         let store = Lane::new(address, bytes).put(value);
         self.access(address, bytes, now, |peripheral, offset, context| {
-            peripheral.write(offset, store, context)
+            peripheral.write(offset, store, context);
         })?;
         Ok(())
     }
