@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::cost;
 use crate::direct::Security;
 use crate::scale::Scale;
 use crate::site::{self, Plan, Provisioned, Site};
@@ -106,8 +107,9 @@ struct Measured {
 }
 
 /// Memory of a process, in KiB.
-struct Memory {
-    resident: f64,
+pub struct Memory {
+    /// In use.
+    pub resident: f64,
     /// What is no file, such as the program, in memory.
     anonymous: f64,
 }
@@ -163,15 +165,16 @@ fn watch(
         site.await_report(device)?;
     }
     std::thread::sleep(SETTLE);
-    let (start, used_before) = (Instant::now(), processor_time(process.id())?);
+    let (start, used_before) = (Instant::now(), cost::process(process.id())?.time);
     std::thread::sleep(time);
-    let used = processor_time(process.id())?.saturating_sub(used_before);
+    let used = cost::process(process.id())?.time.saturating_sub(used_before);
     let share = used.as_secs_f64() / start.elapsed().as_secs_f64();
     Ok(Measured { before, with: Memory::of(process.id())?, share })
 }
 
 impl Memory {
-    fn of(process: u32) -> Result<Memory, Failure> {
+    /// Looks at a process.
+    pub fn of(process: u32) -> Result<Memory, Failure> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         let line = |name: &str| -> Result<f64, Failure> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a line is missing")?;
@@ -179,15 +182,4 @@ impl Memory {
         };
         Ok(Memory { resident: line("VmRSS:")?, anonymous: line("RssAnon:")? })
     }
-}
-
-/// Time all threads that live have spent on a processor, by the scheduler's own nanoseconds.
-fn processor_time(process: u32) -> Result<Duration, Failure> {
-    let mut total = 0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let statistics = fs::read_to_string(task?.path().join("schedstat"))?;
-        let nanoseconds: u64 = statistics.split(' ').next().ok_or("an empty schedstat")?.parse()?;
-        total += nanoseconds;
-    }
-    Ok(Duration::from_nanos(total))
 }

@@ -1,15 +1,20 @@
 //! The ways from a publisher to the broker, and what is measured on each.
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+
 use crate::Failure;
 use crate::cost::Books;
 use crate::direct::{Client, Security, Writes};
 use crate::latency::{median, percentile};
+use crate::library;
 use crate::proxy::Proxy;
 use crate::scale::{PAYLOAD, Scale, TOPIC, WINDOW};
 use crate::site::{self, Plan, Site};
 use crate::table::{Column, Section};
-use std::net::SocketAddr;
-use std::time::Instant;
+use crate::target::{Bound, Target};
 
 /// Who publishes.
 #[derive(Clone, Copy)]
@@ -18,6 +23,8 @@ pub enum Publisher<'a> {
     Device(&'a Site),
     /// A client that talks to the broker itself.
     Direct(Writes),
+    /// The same, of a library.
+    Library,
 }
 
 /// A way to the broker.
@@ -80,16 +87,35 @@ impl Path<'_> {
     fn round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
         match self.publisher {
             Publisher::Device(site) => self.device_round(site, figures, scale),
-            Publisher::Direct(writes) => self.direct_round(writes, figures, scale),
+            Publisher::Direct(writes) => {
+                let mut client = Client::connect(self.broker, self.security, writes)?;
+                Self::client_round(figures, scale, |plan| run_direct(&mut client, plan))
+            }
+            Publisher::Library => {
+                let (runtime, mut client) = self.library(self.broker)?;
+                Self::client_round(figures, scale, |plan| runtime.block_on(run_library(&mut client, plan)))
+            }
         }
     }
 
-    fn direct_round(&self, writes: Writes, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
-        let mut client = Client::connect(self.broker, self.security, writes)?;
-        let latencies = client.latencies(scale.latency)?;
+    /// A client of the library, and the one thread it runs on.
+    fn library(&self, broker: SocketAddr) -> Result<(Runtime, library::Client), Failure> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let client = runtime.block_on(library::Client::connect(LIBRARY_NAME, broker, self.security))?;
+        Ok((runtime, client))
+    }
+
+    fn client_round(
+        figures: &mut Figures,
+        scale: &Scale,
+        mut run: impl FnMut(Plan) -> Result<Answers, Failure>,
+    ) -> Result<(), Failure> {
+        let latencies = run(Plan { latency: scale.latency, ..Plan::default() })?.0;
         figures.latencies.extend(latencies.iter().map(|latency| latency.as_micros() as u32));
-        figures.qos1.push(f64::from(scale.qos1) / client.publish_all(scale.qos1, 1)?.as_secs_f64());
-        figures.qos0.push(f64::from(scale.qos0) / client.publish_all(scale.qos0, 0)?.as_secs_f64());
+        let qos1 = run(Plan { qos1: scale.qos1, ..Plan::default() })?.1;
+        figures.qos1.push(f64::from(scale.qos1) / qos1.as_secs_f64());
+        let qos0 = run(Plan { qos0: scale.qos0, ..Plan::default() })?.1;
+        figures.qos0.push(f64::from(scale.qos0) / qos0.as_secs_f64());
         Ok(())
     }
 
@@ -113,11 +139,13 @@ impl Path<'_> {
             Publisher::Device(site) => self.device_books(site, plan, broker)?,
             Publisher::Direct(writes) => {
                 let before = Books::look(broker, false)?;
-                let mut client = Client::connect(self.broker, self.security, writes)?;
-                client.latencies(plan.latency)?;
-                if plan.qos1 > 0 {
-                    client.publish_all(plan.qos1, 1)?;
-                }
+                run_direct(&mut Client::connect(self.broker, self.security, writes)?, plan)?;
+                Books::look(broker, false)?.since(&before)
+            }
+            Publisher::Library => {
+                let before = Books::look(broker, false)?;
+                let (runtime, mut client) = self.library(self.broker)?;
+                runtime.block_on(run_library(&mut client, plan))?;
                 Books::look(broker, false)?.since(&before)
             }
         };
@@ -135,17 +163,28 @@ impl Path<'_> {
     fn bytes(&self, count: u32) -> Result<(f64, f64), Failure> {
         match self.publisher {
             Publisher::Device(site) => self.device_bytes(site, count),
-            Publisher::Direct(writes) => self.direct_bytes(writes, count),
+            Publisher::Direct(writes) => self.client_bytes(count, |address| {
+                let mut client = Client::connect(address, self.security, writes)?;
+                Ok(move |plan| run_direct(&mut client, plan))
+            }),
+            Publisher::Library => self.client_bytes(count, |address| {
+                let (runtime, mut client) = self.library(address)?;
+                Ok(move |plan| runtime.block_on(run_library(&mut client, plan)))
+            }),
         }
     }
 
-    fn direct_bytes(&self, writes: Writes, count: u32) -> Result<(f64, f64), Failure> {
+    fn client_bytes<R: FnMut(Plan) -> Result<Answers, Failure>>(
+        &self,
+        count: u32,
+        connect: impl FnOnce(SocketAddr) -> Result<R, Failure>,
+    ) -> Result<(f64, f64), Failure> {
         let proxy = Proxy::start(self.broker)?;
-        let mut client = Client::connect(proxy.address(), self.security, writes)?;
+        let mut run = connect(proxy.address())?;
         // Session tickets and the like come right behind the handshake: an exchange later they are through.
-        client.latencies(1)?;
+        run(Plan { latency: 1, ..Plan::default() })?;
         let start = Instant::now();
-        client.latencies(count)?;
+        run(Plan { latency: count, ..Plan::default() })?;
         Ok(each(proxy.bytes_between(start, Instant::now()), count))
     }
 
@@ -160,9 +199,62 @@ impl Path<'_> {
     }
 }
 
+/// The library's client's identifier.
+const LIBRARY_NAME: &str = "bench-library";
+
+/// How long each message took that was sent alone, and all that were not.
+type Answers = (Vec<Duration>, Duration);
+
+fn run_direct(client: &mut Client, plan: Plan) -> Result<Answers, Failure> {
+    let latencies = client.latencies(plan.latency)?;
+    let mut took = Duration::ZERO;
+    for (count, qos) in [(plan.qos1, 1), (plan.qos0, 0)] {
+        if count > 0 {
+            took += client.publish_all(count, qos)?;
+        }
+    }
+    Ok((latencies, took))
+}
+
+async fn run_library(client: &mut library::Client, plan: Plan) -> Result<Answers, Failure> {
+    let latencies = client.latencies(plan.latency).await?;
+    let mut took = Duration::ZERO;
+    for (count, qos) in [(plan.qos1, 1), (plan.qos0, 0)] {
+        if count > 0 {
+            took += client.publish_all(count, qos).await?;
+        }
+    }
+    Ok((latencies, took))
+}
+
 /// Bytes for each of `count` messages.
 fn each((out, back): (usize, usize), count: u32) -> (f64, f64) {
     (out as f64 / f64::from(count), back as f64 / f64::from(count))
+}
+
+/// What is wanted of the device's way, against the library's client.
+pub fn targets(device: &Figures, library: &Figures) -> [Target; 4] {
+    let ratio = |above: Option<f64>, below: Option<f64>| above.zip(below).map_or(f64::NAN, |(a, b)| a / b);
+    let p50 = |figures: &Figures| percentile(&figures.latencies, 50);
+    let (out, back) = device.bytes;
+    [
+        Target::new(
+            "throughput of QoS 1 / rumqttc's",
+            ratio(median(&device.qos1), median(&library.qos1)),
+            Bound::AtLeast(0.7),
+        ),
+        Target::new(
+            "throughput of QoS 0 / rumqttc's",
+            ratio(median(&device.qos0), median(&library.qos0)),
+            Bound::AtLeast(0.5),
+        ),
+        Target::new(
+            "median from publish to acknowledged / rumqttc's",
+            ratio(p50(device), p50(library)),
+            Bound::AtMost(2.2),
+        ),
+        Target::new("bytes for a message of QoS 1 with its answer", out + back, Bound::AtMost(64.0)),
+    ]
 }
 
 /// The tables about all ways, the quotients those of `pairs`.

@@ -93,6 +93,17 @@ impl Site {
         Ok(Provisioned { id: made.device_id, folder })
     }
 
+    /// Makes so many devices known.
+    pub fn identities(&self, count: u32) -> Result<Vec<cloud::Identity>, Failure> {
+        self.runtime.block_on(async {
+            let mut identities = Vec::new();
+            for _ in 0..count {
+                identities.push(self.cloud().provision(None).await?);
+            }
+            Ok(identities)
+        })
+    }
+
     /// Runs a plan on a device that reaches the cloud at `address`, and returns its report.
     pub fn run(&self, device: &Provisioned, address: SocketAddr) -> Result<Report, Failure> {
         Ok(self.run_watched(device, address, || Ok(()))?.0)

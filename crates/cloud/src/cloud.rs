@@ -30,13 +30,15 @@ use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Store, StoreError};
+use crate::store::{LogRetention, Store, StoreError, StoreUrl, Tenancy};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The data folder; made if it does not exist.
     pub data: PathBuf,
+    /// Which database is the store; `None`: the one the data folder remembers, else the file in it.
+    pub store: Option<StoreUrl>,
     /// Where to listen for devices; port 0 takes any free one.
     pub listen: SocketAddr,
     /// Where to answer for health and metrics; port 0 takes any free one. `None`: nowhere.
@@ -102,6 +104,7 @@ pub struct Cloud {
     log_writer: JoinHandle<()>,
     pruner: JoinHandle<()>,
     presence: JoinHandle<()>,
+    _tenancy: Tenancy,
     _lock: FolderLock,
 }
 
@@ -115,6 +118,7 @@ impl Config {
         }
         Config {
             data: data.into(),
+            store: None,
             listen,
             metrics: None,
             hosts,
@@ -147,7 +151,8 @@ impl Cloud {
             Some(wanted) => Some(listen(wanted).await?),
             None => None,
         };
-        let store = Arc::new(Store::open(&folder).await?);
+        let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
+        let tenancy = store.occupy().await?;
         store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
         let shared = Arc::new(share(config, trust, store.clone(), intake, metrics));
@@ -167,6 +172,7 @@ impl Cloud {
             folder,
             address,
             stop,
+            _tenancy: tenancy,
             _lock: lock,
         })
     }
@@ -261,13 +267,17 @@ impl Cloud {
     }
 }
 
-/// Makes a device known in the data folder, whether or not a cloud runs on it.
+/// Makes a device known in the data folder, whether or not a cloud runs on it. `store` is as in [`Config`].
 ///
 /// # Errors
 /// As [`Cloud::provision`], and the data folder's own.
-pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, ProvisionError> {
+pub async fn provision(
+    data: &Path,
+    store: Option<&StoreUrl>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
     let folder = DataFolder::open(data)?;
-    let store = Store::open(&folder).await?;
+    let store = Store::open_at(&folder, store).await?;
     let identity = issue(&folder, &store, name).await;
     store.close().await;
     identity

@@ -18,6 +18,7 @@ pub mod peripherals;
 mod port;
 mod runner;
 pub mod sensors;
+pub mod serial;
 pub mod storage;
 pub mod transport;
 pub mod wiring;

@@ -226,10 +226,12 @@ impl Machine {
     /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
     /// room.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
-        self.cpu.input_changed();
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
         let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
-        self.settle_lines();
+        if taken {
+            self.cpu.input_changed();
+            self.settle_lines();
+        }
         taken
     }
 
@@ -285,6 +287,10 @@ impl Machine {
             return;
         }
         self.board.advance(self.now());
+        if self.board.is_transfer_due() {
+            let now = self.now();
+            self.board.transfer(&mut &mut self.cpu, now);
+        }
         self.settle_lines();
         let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
         if kernel_is_due || self.kernel.has_waiting_records() {

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use armv8m::{Bus, BusFault, Cpu, Width, Wires};
 use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, MemoryFault, Port, Wifi};
 
-use crate::board::{Board, NoSuchAddress};
+use crate::board::{Board, DirectMemory, NoSuchAddress};
 use crate::map::{CLOCK_HZ, RAM};
 use crate::peripherals::Lines;
 
@@ -107,6 +107,17 @@ impl FastLines for InterruptView<'_> {
     }
 }
 
+impl DirectMemory for &mut Cpu {
+    fn load(&self, address: u32, bytes: u32) -> Option<u32> {
+        let mut word = [0; 4];
+        self.read_memory(address, &mut word[..bytes as usize]).then(|| u32::from_le_bytes(word))
+    }
+
+    fn store(&mut self, address: u32, bytes: u32, value: u32) -> bool {
+        RAM.contains(&address) && self.write_memory(address, &value.to_le_bytes()[..bytes as usize])
+    }
+}
+
 struct HardwareView<'a> {
     board: &'a mut Board,
     cycles: u64,
@@ -158,7 +169,7 @@ impl BoardBus<'_> {
             wires.set_level(line, level);
         }
         *self.lines = lines;
-        if self.board.next_event().is_some_and(|at| at < self.deadline) {
+        if self.board.is_transfer_due() || self.board.next_event().is_some_and(|at| at < self.deadline) {
             wires.request_yield();
         }
     }

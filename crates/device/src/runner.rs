@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,15 +20,16 @@ use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
+use crate::serial::{MAX_WAITING, Route, Serial};
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
 
 /// Most cycles between two looks at the link while the application is busy.
-const SLICE: u64 = 50_000;
+const SLICE: u64 = 4_000;
 
 /// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
-const LAGGING_SLICE: u64 = 5_000;
+const LAGGING_SLICE: u64 = 4_000;
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
@@ -63,6 +64,8 @@ pub struct Options {
     pub trace: bool,
     /// What is wired to the board.
     pub targets: Vec<Attachment>,
+    /// Where what serial ports send goes; the observer is told of the others.
+    pub routes: Vec<Route>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
     /// Who looks into it.
@@ -84,6 +87,7 @@ impl Options {
             trace: false,
             targets: Vec::new(),
             debugging: Debugging::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -115,6 +119,7 @@ impl Device {
         let session =
             debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
         let handed = remote.clone();
+        let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
             machine.set_symbols(debugging.symbols);
@@ -124,7 +129,7 @@ impl Device {
             if debugging.wait {
                 machine.wait_for_debugger();
             }
-            let runner = Runner::new(machine, dialler, handed, Box::new(observer));
+            let runner = Runner::new(machine, dialler, handed, serial, Box::new(observer));
             Runner { session, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
@@ -171,6 +176,8 @@ pub struct Remote {
 struct Shared {
     stopping: AtomicBool,
     inputs: Mutex<Vec<Input>>,
+    /// Bytes for serial ports that were not taken yet.
+    serial_waiting: Arc<AtomicUsize>,
 }
 
 /// What the outside does to the device's pins.
@@ -187,9 +194,16 @@ impl Remote {
         self.bell.ring();
     }
 
-    /// Sends bytes to the serial port with the number `port`. They are lost if it is off or full.
-    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) {
+    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
+    /// were accepted: not while [`MAX_WAITING`] wait already.
+    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
+        let waiting = &self.shared.serial_waiting;
+        if waiting.load(Ordering::SeqCst) >= MAX_WAITING {
+            return false;
+        }
+        waiting.fetch_add(bytes.len(), Ordering::SeqCst);
         self.input(Input::Serial { port, bytes });
+        true
     }
 
     /// Drives pin `pin` of port `port`, 0 for A.
@@ -246,6 +260,7 @@ struct Runner {
     dialler: Dialler,
     link: Link,
     remote: Remote,
+    serial: Serial,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
     /// What goes to the cloud or has come from it, on its way between link and kernel.
     chunk: Box<[u8]>,
@@ -265,6 +280,7 @@ impl Runner {
         machine: Machine,
         dialler: Dialler,
         remote: Remote,
+        serial: Serial,
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
     ) -> Runner {
         let woken = Instant::now();
@@ -274,6 +290,7 @@ impl Runner {
             machine,
             clock,
             dialler,
+            serial,
             link: Link::Down,
             remote,
             observer,
@@ -300,20 +317,25 @@ impl Runner {
     fn take_inputs(&mut self) {
         for input in self.remote.take_inputs() {
             match input {
-                Input::Serial { port, bytes } => {
-                    self.machine.send_serial(port, &bytes);
-                }
+                Input::Serial { port, bytes } => self.serial.queue(port, &bytes),
                 Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
                 Input::Quantity { bus, address, name, value } => {
                     self.machine.set_quantity(bus, address, &name, value);
                 }
             }
         }
+        self.serial.feed(&mut self.machine);
     }
 
     fn tell_observer(&mut self) {
         for event in self.machine.take_events() {
-            (self.observer)(event);
+            let routed = match &event {
+                DeviceEvent::Serial { port, bytes } => self.serial.written(*port, bytes),
+                _ => false,
+            };
+            if !routed {
+                (self.observer)(event);
+            }
         }
     }
 
@@ -345,6 +367,7 @@ impl Runner {
         self.run_towards(target);
         self.look_now_and_then(now);
         self.tend_link();
+        self.serial.feed(&mut self.machine);
         // What came may have given the application something to do.
         self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
         self.tell_observer();

@@ -1,11 +1,17 @@
 //! What is wired to the board, as people write it: `1:mcp9808@0x18,temperature=20..30/60s`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::peripherals::gpio;
 use crate::peripherals::i2c::{self, Target};
+use crate::peripherals::spi::{self, Slave};
+use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
+
+/// A value that is told while the device runs.
+const LIVE: &str = "@-";
 
 /// Something wired to the board.
 pub enum Attachment {
@@ -15,13 +21,26 @@ pub enum Attachment {
         bus: u8,
         /// What is there.
         target: Box<dyn Target>,
+        /// What it measures that is told while it runs, in the order it was named.
+        live: Vec<&'static str>,
+    },
+    /// On an SPI bus, alone.
+    Spi {
+        /// Number of the bus, as in its name.
+        bus: u8,
+        /// What is there.
+        slave: Box<dyn Slave>,
+        /// The pin that selects it while it is low; without one the bus's own signal does.
+        select: Option<Pin>,
     },
 }
 
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Attachment::I2c { bus, target } => write!(f, "I2C{bus} {:#04x}", target.address()),
+            Attachment::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
+            Attachment::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
+            Attachment::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
         }
     }
 }
@@ -68,7 +87,7 @@ impl fmt::Display for WiringError {
 impl std::error::Error for WiringError {}
 
 impl Attachment {
-    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`.
+    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is told while the device runs.
     pub fn i2c(text: &str) -> Result<Attachment, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
@@ -80,10 +99,56 @@ impl Attachment {
         let model = model_named(name)?;
         let mut made =
             Parts { bus, address: address_of(model, address)?, quantities: Quantities::of(model), pin: None };
+        let mut live = Vec::new();
         for part in parts {
-            settle(model, &mut made, part)?;
+            live.extend(settle(model, &mut made, part)?);
         }
-        Ok(Attachment::I2c { bus, target: (model.make)(made) })
+        Ok(Attachment::I2c { bus, target: (model.make)(made), live })
+    }
+
+    /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
+    pub fn spi(text: &str) -> Result<Attachment, WiringError> {
+        let mut parts = text.split(',');
+        let head = parts.next().unwrap_or_default();
+        let (bus, model) = head
+            .split_once(':')
+            .ok_or_else(|| WiringError(format!("{head} has no bus: write for example 1:23lc512,cs=PA4")))?;
+        let number = bus.parse().ok().filter(|number| spi::BUSES.iter().any(|kind| kind.number == *number));
+        let bus = number.ok_or_else(|| WiringError(format!("{bus} is no SPI bus: there are 1, 2 and 3")))?;
+        let slave: Box<dyn Slave> = match model.to_ascii_lowercase().as_str() {
+            "23lc512" => Box::new(SerialRam::default()),
+            "loopback" => Box::new(Loopback),
+            _ => return Err(WiringError(format!("nothing is called {model}; there are: 23lc512 loopback"))),
+        };
+        let select = match parts.next().map(|part| part.split_once('=')) {
+            None => None,
+            Some(Some(("cs", pin))) => Some(pin.parse()?),
+            Some(_) => {
+                return Err(WiringError(format!("a {model} has only cs, the pin that selects it: cs=PA4")));
+            }
+        };
+        Ok(Attachment::Spi { bus, slave, select })
+    }
+
+    /// The pin that selects it, and the bus it is on.
+    pub(crate) fn select(&self) -> Option<(Pin, u32)> {
+        let Attachment::Spi { bus, select: Some(pin), .. } = self else { return None };
+        let kind = spi::BUSES.iter().find(|kind| kind.number == *bus)?;
+        Some((*pin, kind.base))
+    }
+}
+
+/// Looks for two things in one place.
+pub fn check(attachments: &[Attachment]) -> Result<(), WiringError> {
+    let mut places = BTreeSet::new();
+    let twice = attachments.iter().map(place).find(|place| !places.insert(place.clone()));
+    twice.map_or(Ok(()), |place| Err(WiringError(format!("two things at {place}"))))
+}
+
+fn place(attachment: &Attachment) -> String {
+    match attachment {
+        Attachment::I2c { bus, target, .. } => format!("address {:#04x} of I2C{bus}", target.address()),
+        Attachment::Spi { bus, .. } => format!("SPI{bus}"),
     }
 }
 
@@ -112,26 +177,30 @@ fn address_of(model: &Model, text: Option<&str>) -> Result<u8, WiringError> {
     })
 }
 
-fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<(), WiringError> {
+/// Takes one `NAME=VALUE`. Answers the name of what is told while the device runs.
+fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static str>, WiringError> {
     let (name, value) = part
         .split_once('=')
         .ok_or_else(|| WiringError(format!("{part} is no NAME=VALUE of a {}", model.name)))?;
     if model.pins.contains(&name) {
         made.pin = Some(value.parse()?);
-        return Ok(());
+        return Ok(None);
     }
-    let Some((_, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {
+    let Some((known, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {
         let quantities = model.quantities.iter().map(|(known, ..)| *known);
         let known: Vec<&str> = quantities.chain(model.pins.iter().copied()).collect();
         let known = if known.is_empty() { "nothing".to_owned() } else { known.join(" ") };
         return Err(WiringError(format!("a {} has no {name}; there is: {known}", model.name)));
     };
+    if value == LIVE {
+        return Ok(Some(known));
+    }
     let source = Source::parse(value).map_err(|error| WiringError(format!("{name}: {}", error.0)))?;
     if !source.within(*least, *greatest) {
         return Err(WiringError(format!("{name}: a {} goes from {least} to {greatest}", model.name)));
     }
     made.quantities.set(name, source);
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -152,6 +221,24 @@ mod tests {
         ] {
             assert_eq!(format!("{:?}", Attachment::i2c(text).expect("a wiring")), expected);
         }
+    }
+
+    #[test]
+    fn a_serial_bus_has_one_thing_with_or_without_a_pin() {
+        for (text, expected) in [("1:23lc512,cs=PA4", "SPI1 PA4"), ("3:loopback", "SPI3")] {
+            assert_eq!(format!("{:?}", Attachment::spi(text).expect("a wiring")), expected);
+        }
+        for text in ["4:loopback", "1:flash", "1:23lc512,cs=4", "1:23lc512,pin=PA4", "loopback"] {
+            assert!(Attachment::spi(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_things_in_one_place_are_refused() {
+        let wired = |texts: [&str; 2]| texts.map(|text| Attachment::i2c(text).expect("a wiring"));
+        assert_eq!(check(&wired(["1:mcp9808", "2:mcp9808"])), Ok(()));
+        let error = check(&wired(["1:mcp9808", "1:lis3dh"])).expect_err("refused");
+        assert_eq!(error.0, "two things at address 0x18 of I2C1");
     }
 
     #[test]

@@ -95,9 +95,9 @@ enum Incoming {
 enum Readable {
     #[default]
     Nothing,
-    /// The delivery number is `None` for QoS 0.
+    /// The correlation id is 0 for QoS 0 (D83).
     Message {
-        delivery: Option<u32>,
+        correlation: u32,
         retain: bool,
         topic: u32,
         payload: u32,
@@ -116,7 +116,7 @@ enum Readable {
 }
 
 impl Readable {
-    fn data_type(self) -> MqttReadableDataType {
+    fn data_type(&self) -> MqttReadableDataType {
         match self {
             Self::Nothing => MqttReadableDataType::None,
             Self::Message { .. } => MqttReadableDataType::MessageReceived,
@@ -205,7 +205,7 @@ impl Mqtt {
 
     /// The next acknowledgement has gone: its place is free.
     pub fn acknowledged(&mut self) {
-        self.acknowledgements.drop_front(1);
+        self.acknowledgements.drop_first();
     }
 
     /// Takes an answer from the cloud, and tells whether the application is to hear of it: of every answer, but not of
@@ -281,7 +281,7 @@ impl Mqtt {
         let readable = match core::mem::replace(&mut self.incoming, Incoming::Nothing) {
             Incoming::Message(MessageHead { delivery, retain, topic }) => {
                 let payload = stored.checked_sub(topic).ok_or(violation::BODY_TOO_SHORT)?;
-                Readable::Message { delivery, retain, topic, payload }
+                Readable::Message { correlation: messages::correlation(delivery), retain, topic, payload }
             }
             Incoming::Lost(LostHead { reason, message_len }) => {
                 Readable::Lost { reason, message: message_len, topic: stored }
@@ -323,10 +323,10 @@ impl Mqtt {
         (self.readable.len() - before) as u32
     }
 
-    /// The item at the head, if it is of the type asked for (D44).
-    fn readable(&self, base: &Base, data_type: MqttReadableDataType) -> Result<Readable, Status> {
-        let first = self.readable.get(0).ok_or_else(|| base.nothing())?;
-        if first.data_type() == data_type { Ok(first) } else { Err(Status::WrongDataRequested) }
+    /// Why the item at the head is not the one asked for: it is another, or there is none (D44).
+    #[cold]
+    fn not_readable(&self, base: &Base) -> Status {
+        if self.readable.is_empty() { base.nothing() } else { Status::WrongDataRequested }
     }
 }
 
@@ -359,10 +359,10 @@ impl Kernel {
     ) -> Result<(), Status> {
         let to = Output::claim(port.memory, to).early()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        let first = match mqtt.readable.get(0) {
-            Some(first) => first,
-            None => base.connected().map(|()| Readable::Nothing)?,
+        let data_type = match mqtt.readable.front() {
+            Some(first) => first.data_type(),
+            None => base.connected().map(|()| MqttReadableDataType::None)?,
         };
-        to.put_u32(port.memory, first.data_type().raw()).early()
+        to.put_u32(port.memory, data_type.raw()).early()
     }
 }

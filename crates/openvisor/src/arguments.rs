@@ -7,16 +7,19 @@ use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
 use crate::logging;
+use crate::stores::StoreText;
 
 mod bundle;
 mod debugging;
 mod devices;
+mod fleet;
 mod items;
 mod logs;
 
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
 pub use debugging::{Debugging, TraceFormat};
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
 
@@ -71,6 +74,8 @@ pub enum Command {
     Provision(Provision),
     /// Run an application image on a virtual device that connects to a cloud elsewhere
     Device(Device),
+    /// Run many devices with the same application, each with its own identity
+    Fleet(Fleet),
     /// See and change the configuration that applications fetch
     Configs(Configs),
     /// Set and remove the secrets that applications fetch
@@ -143,6 +148,9 @@ Examples:
   Stopped at its first instruction, for gdb-multiarch app.elf -ex 'target extended-remote :8001':
   openvisor run app.elf --gdb-wait
 
+  With a thermometer on its first I2C bus, and its second serial port on this terminal:
+  openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
@@ -165,6 +173,9 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
@@ -193,14 +204,25 @@ Standard output tells what applications do, their log lines included; --quiet le
 cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
 query of a URL.
 
+Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
+database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
+name it again when its password has changed. The keys stay in DIR in any case. A URL on the command
+line can be seen by others on this machine: put it into OPENVISOR_STORE instead, or leave the
+password out of it and in ~/.pgpass or PGPASSWORD.
+
 Examples:
   openvisor cloud --data ./cloud
+  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
   openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Keep what there is to keep in this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also
+    /// from the variable OPENVISOR_STORE; without it, where DIR remembers, else in a file in DIR
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
@@ -239,6 +261,9 @@ pub struct Provision {
     /// The cloud's data folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The cloud's PostgreSQL database, where the data folder does not remember it yet; as for `openvisor cloud`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// The device's folder; made here, and handed to `openvisor device --data`
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -267,6 +292,9 @@ pub struct Device {
     /// The device's folder, made by `openvisor provision`
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -309,6 +337,26 @@ pub struct AccountSettings {
     /// The same for the account's secret store (repeatable)
     #[arg(long = "account-secret", value_name = "KEY=VALUE|KEY=@FILE")]
     pub account_secrets: Vec<String>,
+}
+
+/// What is wired to the device.
+#[derive(Args, Debug)]
+pub struct Wiring {
+    /// Wire a sensor or display to an I2C bus: mcp9808, th02, lis3dh or ht16k33 on bus 1 or 2, such as
+    /// 1:mcp9808@0x18,temperature=20..30/60s (repeatable). A value is a number, a ramp there and back FROM..TO/SECONDSs,
+    /// @FILE with lines VALUE or SECOND,VALUE, or @- for lines on standard input
+    #[arg(long, value_name = "BUS:MODEL[@ADDRESS][,NAME=VALUE]...")]
+    pub i2c: Vec<String>,
+    /// Wire a memory (23lc512) or a wire from out to in (loopback) to SPI bus 1, 2 or 3 (repeatable)
+    #[arg(long, value_name = "BUS:MODEL[,cs=PIN]")]
+    pub spi: Vec<String>,
+    /// Write what a serial port sends to a file, - for standard output, rather than tell it as an event; PORT is 1 to 5
+    /// or lp1 (repeatable)
+    #[arg(long, value_name = "PORT=FILE")]
+    pub serial: Vec<String>,
+    /// Send a file to a serial port, - for standard input; what it has no room for waits (repeatable)
+    #[arg(long = "serial-in", value_name = "PORT=FILE")]
+    pub serial_in: Vec<String>,
 }
 
 /// Where an application's connections lead.

@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod device;
 mod devices;
+mod fleet;
 mod items;
 mod logs;
 mod provision;
@@ -25,6 +26,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Cloud(cloud) => cloud::cloud(cloud).await,
             Command::Provision(provision) => provision::provision(provision).await,
             Command::Device(device) => device::device(device).await,
+            Command::Fleet(fleet) => fleet::fleet(fleet).await,
             Command::Configs(configs) => items::configs(configs).await,
             Command::Secrets(secrets) => items::secrets(secrets).await,
             Command::Devices(devices) => devices::devices(devices).await,

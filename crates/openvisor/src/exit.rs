@@ -57,6 +57,14 @@ impl Failure {
         self
     }
 
+    /// The same where it may be known.
+    pub fn hint_maybe(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// The code the process ends with.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -63,7 +63,26 @@ pub fn of_store(error: StoreError) -> Failure {
         StoreError::Key | StoreError::Value | StoreError::Name | StoreError::NameTaken(_) => {
             Failure::bad_input(error.to_string())
         }
-        _ => Failure::environment(error.to_string()),
+        error => Failure::environment(error.to_string()).hint_maybe(store_hint(&error)),
+    }
+}
+
+/// What to do about a database that cannot be used.
+fn store_hint(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Unreachable { .. } => Some("is it running, and may this machine connect to it?"),
+        StoreError::Refused { .. } => Some(
+            "make the user and the database with createuser and createdb; if the password has changed, start `openvisor cloud` once with the new URL",
+        ),
+        StoreError::Newer { .. } => Some("use that newer Openvisor, or name another database"),
+        StoreError::InUse(_) => Some("stop the other cloud, or name another database"),
+        StoreError::SecretKey(_) => {
+            Some("use the data folder this database was made with, or name an empty database")
+        }
+        StoreError::Elsewhere { .. } => {
+            Some("leave --store and OPENVISOR_STORE out to use them, or name a new data folder to begin anew")
+        }
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! I2C controllers, with whatever is wired to the bus. An address nobody answers to ends in NACKF and STOPF, as on a
 //! bare board. Only the controller's side of the bus is modelled.
 
-use super::{Context, Input, Lines, Peripheral, Store};
+use super::{Context, Input, Lines, Peripheral, Requests, Store};
 
 /// What tells one controller from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +12,14 @@ pub struct Kind {
     pub base: u32,
     /// Interrupt line of transfers.
     pub event_line: u16,
+    /// Its request to be read; the one to be written is the next.
+    pub receive_request: u8,
 }
 
 /// The controllers of the STM32U585 this device has.
 pub const BUSES: [Kind; 2] = [
-    Kind { name: "I2C1", base: 0x4000_5400, event_line: 55 },
-    Kind { name: "I2C2", base: 0x4000_5800, event_line: 57 },
+    Kind { name: "I2C1", base: 0x4000_5400, event_line: 55, receive_request: 12 },
+    Kind { name: "I2C2", base: 0x4000_5800, event_line: 57, receive_request: 15 },
 ];
 
 /// Something wired to a bus.
@@ -62,6 +64,8 @@ const RXIE: u32 = 1 << 2;
 const NACKIE: u32 = 1 << 4;
 const STOPIE: u32 = 1 << 5;
 const TCIE: u32 = 1 << 6;
+const TXDMAEN: u32 = 1 << 14;
+const RXDMAEN: u32 = 1 << 15;
 
 const RD_WRN: u32 = 1 << 10;
 const ADD10: u32 = 1 << 11;
@@ -272,6 +276,12 @@ impl Peripheral for I2c {
         let raised = self.flags & (TXIS | RXNE | NACKF | STOPF) | complete;
         let asked = self.control & (TXIE | RXIE | NACKIE | STOPIE | TCIE);
         lines.set(self.kind.event_line, raised & asked != 0);
+    }
+
+    fn requests(&self, requests: &mut Requests) {
+        let receive = self.kind.receive_request;
+        requests.set(receive, self.control & RXDMAEN != 0 && self.flags & RXNE != 0);
+        requests.set(receive + 1, self.control & TXDMAEN != 0 && self.flags & TXIS != 0);
     }
 
     fn advance(&mut self, context: &mut Context<'_>) {

@@ -3,6 +3,8 @@
 //! To add one: write a file with a type that implements [`Peripheral`], and give it a row in [`table`].
 //! Offsets, bits and reset values are those of the STM32U585's reference manual (RM0456).
 
+pub mod crc;
+pub mod dma;
 pub mod exti;
 pub mod flash;
 pub mod gpio;
@@ -10,6 +12,7 @@ pub mod i2c;
 pub mod rcc;
 pub mod rng;
 pub mod signature;
+pub mod spi;
 pub mod tim;
 pub mod usart;
 
@@ -35,6 +38,14 @@ pub trait Peripheral: Send {
     /// Tells the level of each of the peripheral's interrupt lines.
     fn interrupts(&self, _lines: &mut Lines) {}
 
+    /// Tells which of its requests for direct memory access stand.
+    fn requests(&self, _requests: &mut Requests) {}
+
+    /// This peripheral as the controller of direct memory access, if it is that one.
+    fn dma(&mut self) -> Option<&mut dma::Dma> {
+        None
+    }
+
     /// Lets time pass up to the context's now.
     fn advance(&mut self, _context: &mut Context<'_>) {}
 
@@ -56,6 +67,8 @@ pub trait Peripheral: Send {
 pub struct Context<'a> {
     /// The processor's cycle count.
     pub now: u64,
+    /// Bytes of the access: 1, 2 or 4.
+    pub bytes: u32,
     /// What observers are told, in order.
     pub outputs: &'a mut Vec<Output>,
     /// Pins that something wired to the board drives, with their new levels, in order.
@@ -121,6 +134,27 @@ impl Lines {
     }
 }
 
+/// Requests for direct memory access, by the numbers GPDMA1 knows them by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests(u128);
+
+impl Requests {
+    /// Raises request `number` if `level` is set.
+    pub fn set(&mut self, number: u8, level: bool) {
+        self.0 |= u128::from(level) << number;
+    }
+
+    /// The requests standing in either.
+    pub fn with(self, other: Requests) -> Requests {
+        Requests(self.0 | other.0)
+    }
+
+    /// Whether request `number` stands.
+    pub fn has(self, number: u8) -> bool {
+        self.0 >> number & 1 == 1
+    }
+}
+
 /// Something that reaches a peripheral from outside the device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Input<'a> {
@@ -141,6 +175,11 @@ pub enum Input<'a> {
         pin: u8,
         /// It rose; else it fell.
         rising: bool,
+    },
+    /// What is wired to a serial bus is selected by its pin.
+    Select {
+        /// It is; else no longer.
+        selected: bool,
     },
     /// What a sensor on a bus measures is set.
     Quantity {
@@ -182,10 +221,20 @@ pub struct Fittings {
 pub fn table(fittings: Fittings) -> Vec<Placed> {
     let Fittings { chance, unique, targets } = fittings;
     let mut buses = i2c::BUSES.map(|_| Vec::new());
+    let mut slaves = spi::BUSES.map(|_| None);
     for attachment in targets {
-        let Attachment::I2c { bus, target } = attachment;
-        if let Some(on) = usize::from(bus).checked_sub(1).and_then(|index| buses.get_mut(index)) {
-            on.push(target);
+        match attachment {
+            Attachment::I2c { bus, target, .. } => {
+                if let Some(on) = usize::from(bus).checked_sub(1).and_then(|index| buses.get_mut(index)) {
+                    on.push(target);
+                }
+            }
+            Attachment::Spi { bus, slave, select } => {
+                let index = spi::BUSES.iter().position(|kind| kind.number == bus);
+                if let Some(on) = index.and_then(|index| slaves.get_mut(index)) {
+                    *on = Some((slave, select.is_some()));
+                }
+            }
         }
     }
     let mut placed = Vec::new();
@@ -199,14 +248,21 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     for (bus, targets) in i2c::BUSES.iter().zip(buses) {
         place(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));
     }
+    for (bus, wired) in spi::BUSES.iter().zip(slaves) {
+        let (slave, by_pin) = wired.map_or((None, false), |(slave, by_pin)| (Some(slave), by_pin));
+        place(bus.name, bus.base, Box::new(spi::Spi::new(bus, slave, by_pin)));
+    }
     for port in 0..gpio::PORTS {
         place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
     }
     place("UID", signature::BASE, Box::new(signature::Signature::new(unique)));
     place("FLASH", flash::BASE, Box::new(flash::Flash));
+    place("CRC", crc::BASE, Box::<crc::Crc>::default());
     place("RNG", rng::BASE, Box::new(rng::Rng::new(chance)));
     place("RCC", rcc::BASE, Box::new(rcc::Closed));
     place("EXTI", exti::BASE, Box::<exti::Exti>::default());
+    let controller = Box::<dma::Dma>::default();
+    placed.push(Placed { name: "GPDMA1", base: dma::BASE, size: dma::SIZE, peripheral: controller });
     placed.sort_by_key(|placed| placed.base);
     placed
 }

@@ -1,6 +1,6 @@
 //! One peripheral on a bench: accessed by address, its lines and outputs looked at.
 
-use super::{Context, Input, Lines, Peripheral, Store};
+use super::{Context, Input, Lines, Peripheral, Requests, Store};
 use crate::events::Output;
 use crate::wiring::Pin;
 
@@ -18,7 +18,8 @@ impl Bench {
     }
 
     fn with<T>(&mut self, what: impl FnOnce(&mut dyn Peripheral, &mut Context<'_>) -> T) -> T {
-        let mut context = Context { now: self.now, outputs: &mut self.outputs, driven: &mut self.driven };
+        let mut context =
+            Context { now: self.now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
         what(self.peripheral.as_mut(), &mut context)
     }
 
@@ -36,6 +37,34 @@ impl Bench {
             peripheral.advance(context);
             peripheral.write(address - base, Store::word(value), context);
         });
+    }
+
+    /// Writes the lowest bytes of a word.
+    pub fn write_bytes(&mut self, address: u32, bytes: u32, value: u32) {
+        let base = self.base;
+        let mask = u32::MAX >> (32 - 8 * bytes);
+        self.with(|peripheral, context| {
+            context.bytes = bytes;
+            peripheral.advance(context);
+            peripheral.write(address - base, Store { value: value & mask, mask }, context);
+        });
+    }
+
+    /// Reads the lowest bytes of a word.
+    pub fn read_bytes(&mut self, address: u32, bytes: u32) -> u32 {
+        let base = self.base;
+        self.with(|peripheral, context| {
+            context.bytes = bytes;
+            peripheral.advance(context);
+            peripheral.read(address - base, context) & u32::MAX >> (32 - 8 * bytes)
+        })
+    }
+
+    /// Whether a request for direct memory access stands.
+    pub fn requests(&self, number: u8) -> bool {
+        let mut requests = Requests::default();
+        self.peripheral.requests(&mut requests);
+        requests.has(number)
     }
 
     pub fn reset(&mut self) {

@@ -29,14 +29,14 @@ fn no_access_to_any_register_panics() {
         for value in [0, u32::MAX, 0x5555_5555, 0xAAAA_AAAA] {
             for offset in (0..placed.size).step_by(4) {
                 let now = u64::from(offset) * 1000;
-                let mut context = Context { now, outputs: &mut outputs, driven: &mut driven };
+                let mut context = Context { now, bytes: 4, outputs: &mut outputs, driven: &mut driven };
                 placed.peripheral.advance(&mut context);
                 placed.peripheral.write(offset, Store::word(value), &mut context);
                 placed.peripheral.read(offset, &mut context);
                 placed.peripheral.interrupts(&mut Lines::default());
                 placed.peripheral.next_event();
             }
-            let mut context = Context { now: 0, outputs: &mut outputs, driven: &mut driven };
+            let mut context = Context { now: 0, bytes: 4, outputs: &mut outputs, driven: &mut driven };
             placed.peripheral.reset(&mut context);
         }
     }

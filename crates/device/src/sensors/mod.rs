@@ -1,4 +1,5 @@
-//! Models of sensors and displays that can be wired to an I2C bus, one file a model, and the table that names them.
+//! Models of sensors and displays that can be wired to an I2C bus, and of what can be wired to an SPI bus, one file a
+//! model, and the table that names those of I2C.
 //!
 //! To add one: write a type that implements [`Target`], and give it a row in [`MODELS`]. What a sensor measures comes
 //! from a [`Source`].
@@ -6,6 +7,7 @@
 pub mod ht16k33;
 pub mod lis3dh;
 pub mod mcp9808;
+pub mod serial_ram;
 mod source;
 pub mod th02;
 

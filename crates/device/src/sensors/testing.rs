@@ -15,7 +15,7 @@ pub struct Wired {
 impl Wired {
     pub fn new(spec: &str) -> Wired {
         match Attachment::i2c(&format!("1:{spec}")).expect("a wiring") {
-            Attachment::I2c { bus: 1, target } => {
+            Attachment::I2c { bus: 1, target, .. } => {
                 Wired { target, now: 0, outputs: Vec::new(), driven: Vec::new() }
             }
             _ => panic!("not on I2C1"),
@@ -23,7 +23,8 @@ impl Wired {
     }
 
     fn with<T>(&mut self, what: impl FnOnce(&mut dyn Target, &mut Context<'_>) -> T) -> T {
-        let mut context = Context { now: self.now, outputs: &mut self.outputs, driven: &mut self.driven };
+        let mut context =
+            Context { now: self.now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
         what(self.target.as_mut(), &mut context)
     }
 

@@ -15,6 +15,7 @@ use crate::failures;
 use crate::feed;
 use crate::logging::{self, Level};
 use crate::signals::Stop;
+use crate::stores;
 use crate::timeline::{Form, Source, Timeline};
 
 /// Runs until told to stop.
@@ -45,6 +46,7 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
     let base = if listen.ip().is_loopback() { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
+    config.store = stores::named(arguments.store.as_ref())?;
     config.destinations = failures::allowing(base, &arguments.allow)?;
     config.hosts.extend(arguments.names.iter().cloned());
     let metrics = arguments.metrics.as_deref().map(|text| address::to_listen("--metrics", text));

@@ -25,6 +25,7 @@ use crate::settings::{self, Setting, Store};
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline, payload};
 use crate::watched::Told;
+use crate::wired::Wired;
 use crate::witness::{Seen, Witness};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
@@ -85,6 +86,7 @@ impl Demo {
             destinations: Destinations::with_loopback(),
             relayed,
             debugging,
+            wired: Wired::default(),
         };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));

@@ -14,13 +14,14 @@ use crate::feed;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
 use crate::watched::{Told, Watched};
+use crate::wired::{Feeds, Wired};
 
 /// Runs until told to stop.
 pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
     let named = &arguments.application;
     let application = application::load(&named.image, named.signer.as_deref())?;
     let signature = application::of_signature(&application, named.signer.is_some());
-    let options = options(&arguments, application)?;
+    let (options, feeds) = options(&arguments, application)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
     debugging::announce(&options.debugging, &timeline);
@@ -30,6 +31,7 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
         timeline.say(Source::Device, line);
     }
     let mut device = Watched::start(options)?;
+    feeds.start(&device.remote());
     let result = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         failure = show(&mut device, &timeline) => Err(failure),
@@ -40,14 +42,15 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device, application: Application) -> Result<Options, Failure> {
+fn options(arguments: &arguments::Device, application: Application) -> Result<(Options, Feeds), Failure> {
     let cloud = Address::parse(&arguments.cloud).map_err(|error| {
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
     let identity =
         Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
-    Ok(Options { debugging, ..Options::new(cloud, identity, application) })
+    let options = Options { debugging, ..Options::new(cloud, identity, application) };
+    Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
@@ -63,6 +66,6 @@ fn show_one(told: &Told, timeline: &Timeline) {
     if let Some(crash) = feed::crash_in(told) {
         return debugging::show_crash(crash, timeline);
     }
-    let (source, text) = feed::of_told(told);
-    timeline.say(source, text);
+    let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
+    lines.for_each(|(source, text)| timeline.say(source, text));
 }
