@@ -4,12 +4,11 @@
 //! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
 
 mod debugger;
+mod digest;
 mod observer;
 mod power;
 mod restart;
 mod tracing;
-
-use std::sync::Arc;
 
 use abi::Status;
 use abi::power::WakeReason;
@@ -17,6 +16,7 @@ use armv8m::{Config, Cpu, Exit, Register};
 use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 
 use crate::board::Board;
+pub use crate::chance::Chance;
 use crate::events::DeviceEvent;
 use crate::fault::{Fault, FaultKind};
 use crate::identity::DeviceId;
@@ -34,11 +34,9 @@ use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
-/// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
+/// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
+/// of this.
 const RECORD_SLICE: u64 = 500;
-
-/// Where a machine's chance comes from; called for words that nobody can guess.
-pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
 
 /// What a machine is made from.
 pub struct Settings {
@@ -164,7 +162,8 @@ impl Machine {
         self.cpu.instructions()
     }
 
-    /// Runs the application for at most `budget` cycles.
+    /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no difference to
+    /// what happens in it.
     pub fn run(&mut self, budget: u64) -> Ran {
         let limit = self.now().saturating_add(budget);
         loop {
@@ -174,10 +173,14 @@ impl Machine {
             }
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
+            let called = matches!(exit, Exit::Trap { .. });
             let idle = self.handle(exit) == Ran::Idle || self.is_held();
             self.trace_events();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
+            if self.kernel.has_waiting_records() && (called || served && self.is_moment_to_look(idle)) {
+                self.enter_kernel(Kernel::wake);
+            }
             if idle && !served {
                 return Ran::Idle;
             }
@@ -249,19 +252,19 @@ impl Machine {
 
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
-        self.note(DeviceEvent::LinkConnecting);
+        self.note_outputs_before(DeviceEvent::LinkConnecting);
         self.enter_kernel(Kernel::link_connecting);
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
-        self.note(DeviceEvent::LinkUp);
+        self.note_outputs_before(DeviceEvent::LinkUp);
         self.enter_kernel(Kernel::link_connected);
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
     pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
-        self.note(DeviceEvent::LinkDown { cause });
+        self.note_outputs_before(DeviceEvent::LinkDown { cause });
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
     }
 
@@ -292,8 +295,7 @@ impl Machine {
             self.board.transfer(&mut &mut self.cpu, now);
         }
         self.settle_lines();
-        let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
-        if kernel_is_due || self.kernel.has_waiting_records() {
+        if self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.enter_kernel(Kernel::wake);
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
@@ -302,9 +304,16 @@ impl Machine {
         self.trace_events();
     }
 
+    /// Whether the kernel looks now whether the next waiting record can go. A matter of the guest's time alone, not of
+    /// where the host has ended a run.
+    fn is_moment_to_look(&self, idle: bool) -> bool {
+        idle || self.now().is_multiple_of(RECORD_SLICE)
+    }
+
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let records = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
+        let records =
+            self.kernel.has_waiting_records().then(|| (self.now() + 1).next_multiple_of(RECORD_SLICE));
         let ends = [records, self.board.next_event(), self.kernel_event()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
@@ -344,6 +353,7 @@ impl Machine {
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
         let before = Before::new(&self.cpu, slot, arguments);
+        self.observer.note_outputs(self.board.take_outputs());
         self.trace_call(slot, arguments);
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
@@ -397,7 +407,7 @@ impl Machine {
     /// Notes `event`, after what left the board before it.
     fn note_outputs_before(&mut self, event: DeviceEvent) {
         self.observer.note_outputs(self.board.take_outputs());
-        self.observer.note(event);
+        self.note(event);
     }
 
     /// Starts the application again. The kernel goes on, and with it the link, the microseconds and the numbers of log

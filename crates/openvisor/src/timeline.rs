@@ -122,9 +122,14 @@ impl Timeline {
 
     /// Adds a line.
     pub fn say(&self, source: Source, text: impl AsRef<str>) {
+        self.say_at(self.elapsed(), source, text);
+    }
+
+    /// Adds a line with another time than the present one, such as a guest's.
+    pub fn say_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
         self.write(&match self.form {
-            Form::Text => text_line(self.elapsed(), source, text.as_ref(), (self.width)()),
-            Form::Json => json_line(self.elapsed(), source, text.as_ref()),
+            Form::Text => text_line(at, source, text.as_ref(), (self.width)()),
+            Form::Json => json_line(at, source, text.as_ref()),
             Form::Silent => return,
         });
     }
