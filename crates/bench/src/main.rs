@@ -6,6 +6,7 @@
 
 mod arguments;
 mod broker;
+mod coremark;
 mod cost;
 mod crowd;
 mod direct;
@@ -78,6 +79,9 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(path) = &arguments.coremark {
+        return end(coremark::run(path));
+    }
     let machine = Machine::look();
     let results = measure_all(&arguments);
     print(&machine, &results, arguments.json);

@@ -8,18 +8,19 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kernel::LinkLoss;
-use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::application::Application;
 use crate::bell::Bell;
+use crate::chance::{Seed, system_chance};
 use crate::clock::WallClock;
 use crate::debug::Debugging;
 use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
+use crate::machine::{Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
+use crate::recording::{Head, Recorder, Taped, wiring};
 use crate::serial::{MAX_WAITING, Route, Serial};
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
@@ -70,6 +71,10 @@ pub struct Options {
     pub provisions: Provisions,
     /// Who looks into it.
     pub debugging: Debugging,
+    /// Where its chance comes from; from the host if this says nothing.
+    pub seed: Option<Seed>,
+    /// Writes down what reaches it.
+    pub recorder: Option<Recorder>,
 }
 
 impl Options {
@@ -88,7 +93,36 @@ impl Options {
             targets: Vec::new(),
             debugging: Debugging::default(),
             routes: Vec::new(),
+            seed: None,
+            recorder: None,
         }
+    }
+
+    /// What a recording begins with.
+    fn head(&mut self, seed: Seed) -> Head {
+        let (flash, wifi) = self.provisions.storage.content();
+        Head {
+            device_id: self.identity.device_id(),
+            image: self.image.digest(),
+            seed,
+            restart: self.restart,
+            policy: self.provisions.policy,
+            factory_test: self.provisions.factory_test,
+            wifi,
+            flash,
+            wiring: wiring(&self.targets),
+        }
+    }
+
+    /// Begins the recording, if there is to be one; a recording needs a seed.
+    fn begin_recording(&mut self) -> io::Result<Option<Recorder>> {
+        let Some(mut recorder) = self.recorder.take() else { return Ok(None) };
+        if self.debugging.gdb.is_some() {
+            return Err(io::Error::other("what a debugger does cannot be recorded"));
+        }
+        let seed = *self.seed.get_or_insert_with(Seed::random);
+        recorder.begin(&self.head(seed))?;
+        Ok(Some(recorder))
     }
 }
 
@@ -105,12 +139,13 @@ impl Device {
         observer: impl FnMut(DeviceEvent) + Send + 'static,
     ) -> io::Result<Device> {
         options.provisions.install()?;
+        let recorder = options.begin_recording()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {
             device_id: options.identity.device_id(),
             image: options.image,
-            chance: system_chance(),
+            chance: options.seed.map_or_else(system_chance, Seed::chance),
             restart: options.restart,
             trace: options.trace,
             targets: options.targets,
@@ -122,10 +157,15 @@ impl Device {
         let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
+            machine.set_symbols(debugging.symbols);
+            if let Some(tracer) = debugging.tracer {
+                machine.trace_to(tracer);
+            }
             if debugging.wait {
                 machine.wait_for_debugger();
             }
-            let runner = Runner::new(machine, dialler, handed, serial, Box::new(observer));
+            let runner =
+                Runner::new(Taped::new(machine, recorder), dialler, handed, serial, Box::new(observer));
             Runner { session, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
@@ -251,7 +291,7 @@ impl Link {
 
 /// What runs on the device's thread.
 struct Runner {
-    machine: Machine,
+    machine: Taped,
     clock: WallClock,
     dialler: Dialler,
     link: Link,
@@ -273,7 +313,7 @@ struct Runner {
 
 impl Runner {
     fn new(
-        machine: Machine,
+        machine: Taped,
         dialler: Dialler,
         remote: Remote,
         serial: Serial,
@@ -300,13 +340,13 @@ impl Runner {
 
     fn run(mut self) {
         while !self.remote.is_stopping() {
-            self.take_inputs();
             if let Some(session) = &mut self.session {
-                session.attend(&mut self.machine);
+                session.attend(self.machine.unrecorded());
             }
             if self.machine.is_halted() { self.stand_still() } else { self.step() }
         }
         self.farewell();
+        self.machine.end();
         self.tell_observer();
     }
 
@@ -338,11 +378,12 @@ impl Runner {
     /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
     fn stand_still(&mut self) {
         let began = Instant::now();
+        self.take_inputs();
         self.tend_link();
         self.tell_observer();
         self.wait(Some(began + HALTED_NAP));
         let now = Instant::now();
-        self.machine.hold(WallClock::start(began, 0).cycle_at(now));
+        self.machine.unrecorded().hold(WallClock::start(began, 0).cycle_at(now));
         self.clock = WallClock::start(now, self.machine.now());
         self.idle = false;
     }
@@ -354,6 +395,7 @@ impl Runner {
         if mem::take(&mut self.idle) {
             self.machine.pass_time(self.clock.cycle_at(now));
         }
+        self.take_inputs();
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             self.tend_link();
@@ -387,6 +429,7 @@ impl Runner {
     /// Nothing runs: sleeps until something is due, or the bell rings. A device that has just been up sleeps a little
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
+        self.machine.flush();
         let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
         self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();
@@ -496,16 +539,6 @@ impl Runner {
             connection.finish(&self.chunk[..length]);
         }
     }
-}
-
-/// The host's own chance.
-fn system_chance() -> Chance {
-    let random = SystemRandom::new();
-    Arc::new(move || {
-        let mut word = [0; 4];
-        random.fill(&mut word).expect("the system gives random bytes");
-        u32::from_le_bytes(word)
-    })
 }
 
 #[cfg(test)]

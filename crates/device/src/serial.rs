@@ -5,8 +5,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::machine::Machine;
 use crate::peripherals::usart::LPUART1;
+use crate::recording::Taped;
 
 /// Bytes handed to a port at a time.
 const CHUNK: usize = 256;
@@ -58,7 +58,7 @@ impl Serial {
     }
 
     /// Hands over what the ports take: they must be on and have room.
-    pub fn feed(&mut self, machine: &mut Machine) {
+    pub fn feed(&mut self, machine: &mut Taped) {
         for (port, queue) in &mut self.waiting {
             while !queue.is_empty() {
                 let chunk: Vec<u8> = queue.iter().copied().take(CHUNK).collect();

@@ -15,13 +15,15 @@ mod devices;
 mod fleet;
 mod items;
 mod logs;
+mod repeating;
 
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
-pub use debugging::Debugging;
+pub use debugging::{Debugging, TraceFormat};
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
+pub use repeating::Repeating;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +51,7 @@ Exit codes:
   1  it did not happen, though nothing was wrong to begin with
   2  bad usage or bad input, such as a file that is no application image
   3  the surroundings are in the way: a busy port, a data folder in use or of another version
+  4  a replay went another way than its recording
 
 Colour is used on a terminal only, and never when NO_COLOR is set.";
 
@@ -280,18 +283,22 @@ pub struct Provision {
 #[command(after_help = "\
 The application's log lines go to the cloud, not to this process; its events are written here.
 
-Example:
-  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
+Examples:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  The same, recorded; then that run once more, without a cloud:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1 --record run.ovrec
+  openvisor device app.elf --replay run.ovrec")]
 pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub application: Application,
     /// The cloud's address, HOST:PORT
-    #[arg(long, value_name = "ADDR")]
-    pub cloud: String,
+    #[arg(long, value_name = "ADDR", required_unless_present = "replay")]
+    pub cloud: Option<String>,
     /// The device's folder, made by `openvisor provision`
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "replay")]
+    pub data: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub wiring: Wiring,
@@ -304,6 +311,9 @@ pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub debugging: Debugging,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub repeating: Repeating,
 }
 
 /// What runs on the device.

@@ -66,6 +66,11 @@ impl Wired {
         Ok(Wired { targets, routes, feeds })
     }
 
+    /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
+    pub fn into_targets(self) -> Vec<Attachment> {
+        self.targets
+    }
+
     /// Wires it to a device about to start. What is read while it runs is left.
     pub fn wire(self, options: Options) -> (Options, Feeds) {
         let Wired { targets, routes, feeds } = self;

@@ -55,6 +55,7 @@ impl Machine {
         let wakes = self.cpu.has_reason_to_wake();
         if wakes {
             self.power = Power::On;
+            self.trace_answer(Some(abi::Status::Okay));
             self.cpu.return_from_trap(abi::Status::Okay.raw());
         }
         wakes
