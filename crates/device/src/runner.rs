@@ -165,6 +165,10 @@ impl Device {
         let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
+            machine.set_symbols(debugging.symbols);
+            if let Some(tracer) = debugging.tracer {
+                machine.trace_to(tracer);
+            }
             if debugging.wait {
                 machine.wait_for_debugger();
             }

@@ -11,7 +11,7 @@ mod publish;
 
 use crate::Kernel;
 use crate::channel::Base;
-use crate::limits::{ACKNOWLEDGEMENTS, FILTERS, PUBLISHES, READABLE};
+use crate::limits::{ACKNOWLEDGEMENTS, ANNOUNCED_MESSAGES, FILTERS, PUBLISHES, READABLE};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
 use crate::port::Port;
 use crate::queue::Queue;
@@ -40,6 +40,9 @@ pub(crate) struct Mqtt {
     acknowledgements: Queue<u32, ACKNOWLEDGEMENTS>,
     /// The item that is being received.
     incoming: Incoming,
+    /// Messages and notices announced and not read, and those that wait for their announcement (D12).
+    announced: u8,
+    unannounced: u8,
     readable: Queue<Readable, READABLE>,
 }
 
@@ -184,6 +187,8 @@ impl Mqtt {
             topics: Topics::new(),
             acknowledgements: Queue::new(0),
             incoming: Incoming::Nothing,
+            announced: 0,
+            unannounced: 0,
             readable: Queue::new(Readable::default()),
         }
     }
@@ -249,8 +254,8 @@ impl Mqtt {
         stage == Stage::InFlight
     }
 
-    /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it. Tells the
-    /// session, through `stored`, what took ring bytes.
+    /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it that is to be
+    /// announced now. Tells the session, through `stored`, what took ring bytes.
     pub fn item(
         &mut self,
         base: &mut Base,
@@ -273,7 +278,34 @@ impl Mqtt {
         };
         stored(bytes.len() as u32)?;
         base.inbox.store(memory, bytes)?;
-        if piece.last { self.finish(base.inbox.finish()).map(|()| true) } else { Ok(false) }
+        if !piece.last {
+            return Ok(false);
+        }
+        self.finish(base.inbox.finish())?;
+        Ok(self.announces())
+    }
+
+    /// Whether one more message or notice is announced now, or waits until one is read (D12).
+    fn announces(&mut self) -> bool {
+        let is_now = usize::from(self.announced) < ANNOUNCED_MESSAGES;
+        if is_now {
+            self.announced += 1;
+        } else {
+            self.unannounced += 1;
+        }
+        is_now
+    }
+
+    /// The message or notice at the head was read; whether another one is announced for it (D12).
+    fn message_read(&mut self) -> bool {
+        self.readable.drop_first();
+        let is_more = self.unannounced > 0;
+        if is_more {
+            self.unannounced -= 1;
+        } else {
+            self.announced = self.announced.saturating_sub(1);
+        }
+        is_more
     }
 
     /// The item is whole, with this many bytes in the ring.

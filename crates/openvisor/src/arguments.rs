@@ -19,7 +19,7 @@ mod logs;
 mod repeating;
 
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
-pub use debugging::Debugging;
+pub use debugging::{Debugging, TraceFormat};
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};

@@ -3,6 +3,7 @@
 use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
+use device::debug::crash::Crash;
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
 use link::mqtt::RequestState;
@@ -125,6 +126,14 @@ fn without_query(url: &str) -> String {
     }
 }
 
+/// The crash that is told, if it is one.
+pub fn crash_in(told: &Told) -> Option<&Crash> {
+    match told {
+        Told::Event(DeviceEvent::Crashed(crash)) => Some(crash),
+        _ => None,
+    }
+}
+
 /// The line for what a device's observer is told.
 pub fn of_told(told: &Told) -> Line {
     match told {
@@ -171,6 +180,8 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::Faulted { fault, restart_in_ms } => {
             device(format!("application stopped: {fault}; it starts again in {restart_in_ms} ms"))
         }
+        // Whoever can shows all of it: see `crash_in`.
+        E::Crashed(crash) => device(crash.lines().swap_remove(0)),
         E::Debugger { attached: true } => device("a debugger is here; it stops the application".into()),
         E::Debugger { attached: false } => device("the debugger is gone; the application goes on".into()),
         E::CannotKeepUp => device(

@@ -66,8 +66,8 @@ impl Wired {
         Ok(Wired { targets, routes, feeds })
     }
 
-    /// What is on the buses alone, for a replay: the rest is in the recording.
-    pub fn targets(self) -> Vec<Attachment> {
+    /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
+    pub fn into_targets(self) -> Vec<Attachment> {
         self.targets
     }
 

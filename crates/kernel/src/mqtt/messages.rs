@@ -8,6 +8,7 @@ use crate::port::Port;
 use crate::strings::StringOutput;
 use abi::Status;
 use abi::mqtt::{MqttLostMessageInfo, MqttMessage};
+use abi::notifications::EventType;
 use link::device::Session;
 
 /// Where the application wants the parts of a message.
@@ -59,8 +60,10 @@ impl Kernel {
             to.qos.with(u32::from(correlation != 0)),
         ];
         port.memory.write_words(&words).late()?;
-        mqtt.readable.drop_first();
         give_back(&mut self.session, base, topic + payload);
+        if mqtt.message_read() {
+            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
+        }
         Ok(())
     }
 
@@ -84,8 +87,10 @@ impl Kernel {
         topic_to.put_text(port.memory, base.inbox.ring(), 0, topic).late()?;
         let words = [reason_to.with(reason.code().into()), topic_to.length(topic), message_to.with(message)];
         port.memory.write_words(&words).late()?;
-        mqtt.readable.drop_first();
         give_back(&mut self.session, base, topic);
+        if mqtt.message_read() {
+            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
+        }
         Ok(())
     }
 

@@ -65,7 +65,7 @@ impl Demo {
         let application = sample(arguments)?;
         let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
         let relayed = Relayed::read(&arguments.relayed)?;
-        let debugging = debugging::open(&arguments.debugging)?;
+        let debugging = debugging::open(&arguments.debugging, None)?;
         let folder = Folder::open(arguments.data.as_deref())?;
         let (told, broker_events) = mpsc::channel(QUEUE);
         let watch = Arc::new(move |event| drop(told.try_send(event)));
@@ -130,7 +130,11 @@ impl Demo {
     }
 
     fn show(&self, happening: &Happening) {
-        if let Some((source, text)) = feed::of_platform(happening) {
+        if let Happening::Device(told) = happening
+            && let Some(crash) = feed::crash_in(told)
+        {
+            debugging::show_crash(crash, &self.timeline);
+        } else if let Some((source, text)) = feed::of_platform(happening) {
             self.timeline.say(source, text);
         }
     }

@@ -10,7 +10,6 @@ use ::device::chance::Seed;
 use ::device::identity::Identity;
 use ::device::recording::{Recorder, Status};
 use ::device::transport::Address;
-use ::device::wiring::Attachment;
 
 use super::replay;
 
@@ -31,8 +30,7 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
     let application = application::load(&named.image, named.signer.as_deref())?;
     let signature = application::of_signature(&application, named.signer.is_some());
     if let Some(recording) = &arguments.repeating.replay {
-        let targets = Wired::read(&arguments.wiring)?.targets();
-        return replay_one(recording, application, targets, arguments.json).await;
+        return replay_one(recording, application, &arguments).await;
     }
     let (mut options, feeds) = options(&arguments, application)?;
     let recording = record(&mut options, &arguments)?;
@@ -83,9 +81,10 @@ fn check(recording: Option<Status>) -> Result<(), Failure> {
 async fn replay_one(
     recording: &Path,
     application: Application,
-    targets: Vec<Attachment>,
-    json: bool,
+    arguments: &arguments::Device,
 ) -> Result<(), Failure> {
+    let targets = Wired::read(&arguments.wiring)?.into_targets();
+    let json = arguments.json;
     let stop = Stop::listen()?;
     let is_asked = Arc::new(AtomicBool::new(false));
     let asked = is_asked.clone();
@@ -111,7 +110,7 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<(O
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
     let identity = Identity::load(data).map_err(|error| failures::of_identity(data, &error))?;
-    let debugging = debugging::open(&arguments.debugging)?;
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     let options =
         Options { debugging, time_scale: arguments.time_scale, ..Options::new(cloud, identity, application) };
     Ok(Wired::read(&arguments.wiring)?.wire(options))
@@ -127,6 +126,9 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
+    if let Some(crash) = feed::crash_in(told) {
+        return debugging::show_crash(crash, timeline);
+    }
     let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
     lines.for_each(|(source, text)| timeline.say(source, text));
 }

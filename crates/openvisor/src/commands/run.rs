@@ -54,7 +54,7 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    let debugging = debugging::open(&arguments.debugging)?;
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     Ok(Plan {
         folder,
         application,
@@ -86,6 +86,12 @@ fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
         out.write_all(text.strip_suffix(b"\n").unwrap_or(text))?;
         out.write_all(b"\n")?;
         return out.flush();
+    }
+    if let Happening::Device(told) = happening
+        && let Some(crash) = feed::crash_in(told)
+    {
+        debugging::show_crash(crash, timeline);
+        return Ok(());
     }
     let picture = match happening {
         Happening::Device(told) => feed::picture(told),
