@@ -1,4 +1,4 @@
-//! `cargo xtask bench [--quick] [--json]`: the measurements of `crates/bench`, built for speed, and then what the kernel
+//! `cargo xtask bench [--quick] [--json] | --coremark ELF`: the measurements of `crates/bench`, built for speed, and then what the kernel
 //! costs on its own processor. With `--json` only the first: one document is what a program reads.
 
 use crate::{Outcome, cost, workspace};

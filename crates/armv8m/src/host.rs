@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cpu::Cpu;
 use crate::fault::{Event, Fault, Faults, cfsr};
-use crate::state::Flags;
+use crate::state::{Flags, Sleep};
 
 /// A register by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,16 @@ impl Cpu {
         }
     }
 
-    /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped.
+    /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped, and a
+    /// processor that sleeps goes on there.
     pub fn set_register(&mut self, register: Register, value: u32) {
         let core = &mut self.core;
         core.disturbed = true;
         match register {
-            Register::R(15) => core.pc = value & !1,
+            Register::R(15) => {
+                core.pc = value & !1;
+                core.sleep = Sleep::Awake;
+            }
             Register::R(n @ 0..=14) => core.set_any(n, value),
             Register::R(_) => {}
             Register::Xpsr => {
@@ -177,6 +181,12 @@ impl Cpu {
         self.core.wakes()
     }
 
+    /// The cycle since which a handler of an interrupt whose enable bit is taken from the application has been running, or
+    /// pre-empted, without an end.
+    pub fn reserved_active_since(&self) -> Option<u64> {
+        self.core.reserved_active_since
+    }
+
     /// Address of the vector table (VTOR).
     pub fn vector_table(&self) -> u32 {
         self.core.scb.vtor
@@ -247,6 +257,12 @@ impl Cpu {
         self.core.cycles = self.core.cycles.saturating_add(cycles);
         self.core.skipped = self.core.skipped.saturating_add(cycles);
         self.core.advance_systick();
+    }
+
+    /// Stops SysTick's clock, as the processor's own clock stops in a deep sleep, or lets it go on.
+    pub fn hold_systick(&mut self, held: bool) {
+        self.core.advance_systick();
+        self.core.systick.hold(held);
     }
 
     /// The cycle at which SysTick next pends its interrupt, if it is set up to.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::config::Config;
+use crate::debug::Debug;
 use crate::fault::Event;
 use crate::fpu::Fpu;
 use crate::memory::Memory;
@@ -90,6 +91,8 @@ pub(crate) struct Core {
     pub sleep: Sleep,
     pub nvic: Nvic,
     pub systick: SysTick,
+    /// Since when a handler of an interrupt that is not the application's to enable has been active.
+    pub reserved_active_since: Option<u64>,
     pub scb: Scb,
     pub mpu: Mpu,
     pub fpu: Fpu,
@@ -105,6 +108,8 @@ pub(crate) struct Core {
     /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
+    /// What a debugger or a tracer wants.
+    pub debug: Debug,
     /// Something happened that may not happen the same way again, or that the processor did not do by itself.
     pub disturbed: bool,
 }
@@ -140,6 +145,7 @@ impl Core {
             sleep: Sleep::Awake,
             nvic: Nvic::new(config.interrupts, config.priority_bits),
             systick: SysTick::new(config.systick_reference_divider, config.systick_calibration),
+            reserved_active_since: None,
             scb: Scb::new(config.vtor),
             mpu: Mpu::default(),
             fpu: Fpu::default(),
@@ -151,6 +157,7 @@ impl Core {
             hard_fault_entered: false,
             folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
+            debug: Debug::default(),
             disturbed: false,
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -23,19 +24,25 @@ use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
 use crate::limits::{EVENT_QUEUE, Limits};
 use crate::log_intake;
+use crate::metrics::Metrics;
+use crate::monitor::{self, Monitor};
 use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Store, StoreError};
+use crate::store::{LogRetention, Store, StoreError, StoreUrl, Tenancy};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The data folder; made if it does not exist.
     pub data: PathBuf,
+    /// Which database is the store; `None`: the one the data folder remembers, else the file in it.
+    pub store: Option<StoreUrl>,
     /// Where to listen for devices; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where to answer for health and metrics; port 0 takes any free one. `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Host names and addresses devices dial, for the cloud's certificate.
     pub hosts: Vec<String>,
     /// Where brokers and HTTPS servers may be (D62).
@@ -89,11 +96,15 @@ pub struct Cloud {
     shared: Arc<Shared>,
     folder: DataFolder,
     address: SocketAddr,
+    monitor: Arc<Monitor>,
+    metrics_address: Option<SocketAddr>,
+    monitoring: Option<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<()>,
     log_writer: JoinHandle<()>,
     pruner: JoinHandle<()>,
     presence: JoinHandle<()>,
+    _tenancy: Tenancy,
     _lock: FolderLock,
 }
 
@@ -107,7 +118,9 @@ impl Config {
         }
         Config {
             data: data.into(),
+            store: None,
             listen,
+            metrics: None,
             hosts,
             destinations: Destinations::with_loopback(),
             resolve: Vec::new(),
@@ -131,24 +144,35 @@ impl Cloud {
         let folder = DataFolder::open(&config.data)?;
         let lock = folder.lock()?;
         let trust = Trust::new(&config.extra_authorities)?;
-        let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits)?;
-        let listener = listen(config.listen).await?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let store = Arc::new(Store::open(&folder).await?);
+        let metrics = Arc::new(Metrics::new());
+        let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits, metrics.clone())?;
+        let (listener, address) = listen(config.listen).await?;
+        let monitored = match config.metrics {
+            Some(wanted) => Some(listen(wanted).await?),
+            None => None,
+        };
+        let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
+        let tenancy = store.occupy().await?;
         store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
-        let shared = Arc::new(share(config, trust, store.clone(), intake));
+        let shared = Arc::new(share(config, trust, store.clone(), intake, metrics));
+        let monitor = Arc::new(watch(&shared, &gateway));
+        let metrics_address = monitored.as_ref().map(|(_, address)| *address);
         let (stop, stopped) = oneshot::channel();
         tracing::info!(%address, data = %folder.path().display(), "cloud started");
         Ok(Cloud {
+            monitoring: monitored.map(|(listener, _)| tokio::spawn(monitor::run(listener, monitor.clone()))),
+            monitor,
+            metrics_address,
             gateway: tokio::spawn(gateway.run(listener, stopped, serve(&shared))),
-            log_writer: tokio::spawn(log_intake::run(store.clone(), queue)),
+            log_writer: tokio::spawn(log_intake::run(store.clone(), queue, shared.metrics.clone())),
             presence: tokio::spawn(presence::run(Arc::downgrade(&store), shared.registry.clone())),
             pruner: tokio::spawn(prune(Arc::downgrade(&store), shared.limits.clone())),
             shared,
             folder,
             address,
             stop,
+            _tenancy: tenancy,
             _lock: lock,
         })
     }
@@ -158,10 +182,16 @@ impl Cloud {
         self.address
     }
 
+    /// Where it answers for health and metrics, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
     /// Ends: no connection is accepted, every device is told *shutting down*, log lines on their way are stored. Takes at most
     /// four seconds more than four times [`Limits::farewell_timeout`], and much less when nothing hangs.
     pub async fn stop(self) {
         let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
+        self.monitor.accepting.store(false, Ordering::Relaxed);
         self.shared.registry.close();
         let _ = self.stop.send(());
         let _ = self.gateway.await;
@@ -176,6 +206,9 @@ impl Cloud {
         }
         let _ = timeout(patience, store.nobody_is_connected(true)).await;
         let _ = timeout(patience, store.close()).await;
+        if let Some(monitoring) = self.monitoring {
+            monitoring.abort();
+        }
         tracing::info!("cloud stopped");
     }
 
@@ -234,13 +267,17 @@ impl Cloud {
     }
 }
 
-/// Makes a device known in the data folder, whether or not a cloud runs on it.
+/// Makes a device known in the data folder, whether or not a cloud runs on it. `store` is as in [`Config`].
 ///
 /// # Errors
 /// As [`Cloud::provision`], and the data folder's own.
-pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, ProvisionError> {
+pub async fn provision(
+    data: &Path,
+    store: Option<&StoreUrl>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
     let folder = DataFolder::open(data)?;
-    let store = Store::open(&folder).await?;
+    let store = Store::open_at(&folder, store).await?;
     let identity = issue(&folder, &store, name).await;
     store.close().await;
     identity
@@ -252,14 +289,35 @@ async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result
     Ok(identity)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
         _ => StartError::Listen(address, error),
-    })
+    })?;
+    let bound = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
+    Ok((listener, bound))
 }
 
-fn share(config: Config, trust: Trust, store: Arc<Store>, log_intake: log_intake::Intake) -> Shared {
+fn watch(shared: &Shared, gateway: &Gateway) -> Monitor {
+    let (connections, handshakes) = gateway.quotas();
+    Monitor {
+        metrics: shared.metrics.clone(),
+        registry: shared.registry.clone(),
+        connections,
+        handshakes,
+        log_intake: shared.log_intake.downgrade(),
+        store: Arc::downgrade(&shared.store),
+        accepting: AtomicBool::new(true),
+    }
+}
+
+fn share(
+    config: Config,
+    trust: Trust,
+    store: Arc<Store>,
+    log_intake: log_intake::Intake,
+    metrics: Arc<Metrics>,
+) -> Shared {
     Shared {
         epoch: Epoch::start(),
         connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
@@ -268,6 +326,7 @@ fn share(config: Config, trust: Trust, store: Arc<Store>, log_intake: log_intake
         store,
         registry: Arc::default(),
         log_intake,
+        metrics,
         events: broadcast::channel(EVENT_QUEUE).0,
     }
 }

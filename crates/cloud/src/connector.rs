@@ -91,6 +91,23 @@ pub enum ConnectError {
     InvalidCredentials,
 }
 
+impl ConnectError {
+    /// The cause as a label of a metric.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            ConnectError::NameNotResolved => "name_not_resolved",
+            ConnectError::UnknownCa => "unknown_ca",
+            ConnectError::CertificateExpired => "certificate_expired",
+            ConnectError::Certificate => "certificate",
+            ConnectError::Socket => "socket",
+            ConnectError::Tls => "tls",
+            ConnectError::TimedOut => "timed_out",
+            ConnectError::NotAllowed => "not_allowed",
+            ConnectError::InvalidCredentials => "invalid_credentials",
+        }
+    }
+}
+
 impl From<ConnectError> for ConnectFailure {
     fn from(error: ConnectError) -> ConnectFailure {
         match error {

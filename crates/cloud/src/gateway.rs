@@ -25,6 +25,7 @@ use crate::certificate::common_name;
 use crate::connector::provider;
 use crate::device_id::DeviceId;
 use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
+use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::sources::{Full, Place, Quota};
 
@@ -52,6 +53,22 @@ pub(crate) enum Refusal {
     Name,
 }
 
+impl Refusal {
+    /// The reason as a label of a metric.
+    fn label(&self) -> &'static str {
+        match self {
+            Refusal::Connections => "connections",
+            Refusal::SourceConnections => "connections_per_source",
+            Refusal::Handshakes => "handshakes",
+            Refusal::SourceHandshakes => "handshakes_per_source",
+            Refusal::Timeout => "handshake_timeout",
+            Refusal::Handshake(_) => "handshake_failed",
+            Refusal::Protocol => "protocol",
+            Refusal::Name => "certificate_name",
+        }
+    }
+}
+
 /// A connection whose other end has shown a certificate of the authority.
 pub(crate) struct Admitted {
     /// The device the certificate names. Whether the cloud still knows it is for the session to ask.
@@ -72,6 +89,7 @@ pub(crate) struct Gateway {
     handshake_timeout: Duration,
     farewell_timeout: Duration,
     refusals: Refusals,
+    metrics: Arc<Metrics>,
 }
 
 impl Gateway {
@@ -79,6 +97,7 @@ impl Gateway {
         authority: &Authority,
         hosts: &[String],
         limits: &Limits,
+        metrics: Arc<Metrics>,
     ) -> Result<Gateway, AuthorityError> {
         Ok(Gateway {
             tls: Arc::new(tls_config(authority, hosts)?),
@@ -87,7 +106,13 @@ impl Gateway {
             handshake_timeout: limits.handshake_timeout,
             farewell_timeout: limits.farewell_timeout,
             refusals: Refusals::new(REFUSAL_REPORT_INTERVAL),
+            metrics,
         })
+    }
+
+    /// The bounds on connections and on handshakes, to be watched.
+    pub(crate) fn quotas(&self) -> (Quota, Quota) {
+        (self.connections.clone(), self.handshakes.clone())
     }
 
     /// Lets connections in until told to stop, then waits a bounded time for those inside to end. `serve` is run for every
@@ -129,7 +154,7 @@ impl Gateway {
     {
         let (place, handshake_place) = match self.places(address) {
             Ok(places) => places,
-            Err(refusal) => return self.refusals.note(address, &refusal),
+            Err(refusal) => return self.refuse(address, &refusal),
         };
         let serve = serve.clone();
         tasks.spawn(async move {
@@ -138,9 +163,14 @@ impl Gateway {
                 Box::pin(async { self.admit(stream, address, place, handshake_place).await.map(serve) });
             match admission.await {
                 Ok(session) => session.await,
-                Err(refusal) => self.refusals.note(address, &refusal),
+                Err(refusal) => self.refuse(address, &refusal),
             }
         });
+    }
+
+    fn refuse(&self, address: SocketAddr, refusal: &Refusal) {
+        self.metrics.refused.with_label_values(&[refusal.label()]).inc();
+        self.refusals.note(address, refusal);
     }
 
     fn places(&self, address: SocketAddr) -> Result<(Place, Place), Refusal> {

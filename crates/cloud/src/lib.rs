@@ -21,6 +21,8 @@ mod gateway;
 mod http;
 pub mod limits;
 mod log_intake;
+mod metrics;
+mod monitor;
 mod pipe;
 mod presence;
 mod refusals;

@@ -17,17 +17,29 @@ pub const READ_CHUNK: usize = 8 * 1024;
 /// Bytes waiting to go to a device above which nothing more is read from it.
 pub const DEVICE_BACKLOG: usize = 128 * 1024;
 
-/// Log lines a device may have waiting for the store above which nothing more is read from it.
-pub const LOG_BACKLOG: usize = 64;
+/// Log lines of a device that are not safe in the store above which nothing more is read from it, and bytes of their texts.
+pub const LOG_BACKLOG: usize = 256;
+
+/// The bytes.
+pub const LOG_BACKLOG_BYTES: usize = 32 * 1024;
 
 /// Rounds one device's task may take before it lets others run.
 pub const SESSION_ROUNDS: usize = 16;
 
-/// Capacity of the queue of log lines on their way to the database, all devices together.
-pub const LOG_QUEUE: usize = 1024;
+/// Log lines waiting, all devices together, above which a connection that ends takes its waiting lines along.
+pub const LOG_LEFT_BEHIND: usize = 16 * 1024;
 
-/// Log lines written in one transaction.
-pub const LOG_BATCH: usize = 256;
+/// Log lines removed in one transaction, and the pause behind it, in which others write.
+pub const LOG_PRUNE_SLICE: u32 = 2000;
+
+/// The pause.
+pub const LOG_PRUNE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Devices waiting to be noted as connected above which more are not noted.
+pub const SEEN_BACKLOG: usize = 1024;
+
+/// Log lines written in one transaction, which is one wait for the disk.
+pub const LOG_BATCH: usize = 1024;
 
 /// Events a slow listener may be behind before it misses some.
 pub const EVENT_QUEUE: usize = 1024;
@@ -47,6 +59,12 @@ pub const DIALLED_ADDRESSES: usize = 4;
 /// Connections to the database.
 pub const DATABASE_CONNECTIONS: u32 = 4;
 
+/// Time for a connection to the database, where it is another machine's.
+pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long anything waits for the database before it fails.
+pub const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often a running cloud says who is connected and looks whom other processes on its data folder have revoked.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -58,6 +76,15 @@ pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pause after the operating system refused to give out a connection (no file descriptors left, for one).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections at a time to the port for health and metrics.
+pub const MONITOR_CONNECTIONS: usize = 16;
+
+/// Time one of them has for all it wants.
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time the store has to show that it can be asked.
+pub const READY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bounds an operator may set.
 #[derive(Debug, Clone)]
@@ -105,7 +132,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(15),
             log_lines: 10_000,
             log_age: Duration::from_hours(7 * 24),
-            log_prune_interval: Duration::from_mins(10),
+            log_prune_interval: Duration::from_mins(1),
         }
     }
 }

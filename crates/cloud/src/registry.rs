@@ -98,6 +98,11 @@ impl Registry {
         self.lock().seats.contains_key(&device)
     }
 
+    /// How many devices are connected.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().seats.len()
+    }
+
     /// Every connected device.
     pub(crate) fn devices(&self) -> HashSet<DeviceId> {
         self.lock().seats.keys().copied().collect()

@@ -26,6 +26,7 @@ use crate::gateway::Admitted;
 use crate::http;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
+use crate::metrics;
 use crate::pipe::Pipe;
 use crate::registry::{Command, Ending, Stay};
 use crate::shared::Shared;
@@ -50,11 +51,15 @@ pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
 /// The session of a connection, which for a device that may not connect has only to say so. `None` when the cloud stops.
 async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
     let (device, address) = (admitted.device, admitted.address);
-    let (logging, refused) = match shared.store.device(device).await {
+    let asked = Instant::now();
+    let known = shared.store.device(device).await;
+    metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
+    let (logging, refused) = match known {
         Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (known.logging, None),
         Ok(_) => (false, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
+            shared.metrics.store_failures.with_label_values(&["admit"]).inc();
             (false, Some(Ending::Internal))
         }
     };
@@ -62,6 +67,7 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     let mut session = Session::new(shared, *admitted, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
+        session.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
         session.end(ending);
     } else {
         session.seat = Some(registry.enter(device)?);
@@ -130,10 +136,13 @@ impl Session {
         if !is_refused {
             self.tell(|| EventKind::Connected { address });
             tracing::info!(%device, %address, "device connected");
+            self.shared.metrics.admitted.inc();
         }
         let reason = poll_fn(|context| self.poll(context)).await;
+        self.finish();
         if !is_refused {
             tracing::info!(%device, ?reason, "device disconnected");
+            self.shared.metrics.ended.with_label_values(&[translate::ended(&reason)]).inc();
             self.tell(|| EventKind::Disconnected { reason: reason.clone() });
         }
     }
@@ -146,13 +155,28 @@ impl Session {
             self.execute();
             match self.round(context, &mut buffer) {
                 Round::Worked => {}
-                Round::Idle => return Poll::Pending,
+                Round::Idle => {
+                    self.note_counts();
+                    return Poll::Pending;
+                }
                 Round::Over(reason) => return Poll::Ready(reason),
             }
         }
+        self.note_counts();
         // Others want to run too.
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// What was counted and not yet told, and an end to what the core still counts as open.
+    fn finish(&mut self) {
+        self.feed(Input::Shutdown { reason: ByeReason::Internal });
+        self.note_counts();
+        self.drop_brokers();
+    }
+
+    fn note_counts(&mut self) {
+        self.shared.metrics.add(&self.relay.take_counts());
     }
 
     /// Has the core tell what is for people only when there are any: it costs a little for every message.
@@ -240,13 +264,18 @@ impl Session {
             return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
         }
         let mut worked = match self.link.poll_write(context) {
-            Poll::Ready(written) => written.map(|_| true).map_err(|_| Disconnection::Lost)?,
+            Poll::Ready(written) => {
+                let count = written.map_err(|_| Disconnection::Lost)?;
+                self.shared.metrics.link_sent.inc_by(count as u64);
+                true
+            }
             Poll::Pending => false,
         };
         let held_back = self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full();
         self.link.set_reading(!held_back);
         if let Poll::Ready(read) = self.link.poll_read(context, buffer) {
             let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
+            self.shared.metrics.link_received.inc_by(bytes.len() as u64);
             self.feed(Input::Link(bytes));
             worked = true;
         }
@@ -261,6 +290,20 @@ impl Session {
             index += 1;
             let Poll::Ready(happened) = broker.poll(context, buffer) else { continue };
             worked = true;
+            let metrics = &self.shared.metrics;
+            match happened {
+                Happened::Opened => {
+                    tracing::debug!(device = %self.device, connection = connection.0, "connected to a broker");
+                    metrics.brokers_opened.inc();
+                    metrics.brokers.inc();
+                }
+                Happened::Failed(cause) => {
+                    tracing::debug!(device = %self.device, connection = connection.0, %cause, "no connection to a broker");
+                    metrics.brokers_failed.with_label_values(&[cause.label()]).inc();
+                }
+                Happened::Closed { .. } => metrics.brokers.dec(),
+                Happened::Received(_) | Happened::Written(_) => {}
+            }
             if matches!(happened, Happened::Failed(_) | Happened::Closed { .. }) {
                 index -= 1;
                 self.brokers.remove(index);
@@ -273,6 +316,7 @@ impl Session {
     fn poll_lookups(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = false;
         while let Some((lookup, values)) = self.lookups.poll_done(context) {
+            self.note_fetched(&values);
             let values = translate::values(values);
             self.feed(Input::LookedUp(LookedUp { lookup, values }));
             worked = true;
@@ -283,14 +327,25 @@ impl Session {
     fn poll_exchanges(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = false;
         while let Some((exchange, outcome)) = self.exchanges.poll_done(context) {
+            let result = translate::http_result(&outcome);
+            tracing::debug!(device = %self.device, result, "an HTTP request is over");
+            self.shared.metrics.http.with_label_values(&[result]).inc();
             self.feed(Input::HttpResponse { exchange, outcome });
             worked = true;
         }
         worked
     }
 
+    fn note_fetched(&self, values: &[Value]) {
+        tracing::debug!(device = %self.device, items = values.len(), "configuration fetched");
+        self.shared.metrics.fetches.inc();
+        for value in values {
+            self.shared.metrics.fetched.with_label_values(&[translate::fetched(value)]).inc();
+        }
+    }
+
     fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
-        let mut worked = self.logs.poll_send(context);
+        let mut worked = false;
         if let Some(sequence) = self.logs.poll_stored(context) {
             self.feed(Input::LogStored { sequence });
             worked = true;
@@ -345,6 +400,8 @@ impl Session {
     fn open(&mut self, connection: ConnectionId, target: relay::Target) {
         let connector = self.shared.connector.clone();
         let target = translate::target(target);
+        let (host, port, tls) = (&target.host, target.port, target.tls.is_some());
+        tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
         let connecting = Box::pin(async move { connector.connect(target).await });
         self.brokers.push(Broker::new(connection, connecting));
     }
@@ -360,7 +417,11 @@ impl Session {
     fn close(&mut self, connection: ConnectionId, abort: bool) {
         let Some(index) = self.brokers.iter().position(|broker| broker.id == connection) else { return };
         let broker = self.brokers.remove(index);
-        let Some(mut pipe) = broker.into_pipe().filter(|_| !abort) else { return };
+        let Some(mut pipe) = broker.into_pipe() else { return };
+        self.shared.metrics.brokers.dec();
+        if abort {
+            return;
+        }
         let patience = self.shared.limits.farewell_timeout;
         tokio::spawn(async move {
             let closed = poll_fn(|context| pipe.poll_close(context, &mut [0; READ_CHUNK]));
@@ -372,7 +433,11 @@ impl Session {
         let (shared, device) = (self.shared.clone(), self.device);
         let wanted: Vec<_> = keys.into_iter().map(translate::wanted).collect();
         let future = async move {
-            shared.store.look_up(device, &wanted).await.unwrap_or_else(|error| {
+            let asked = Instant::now();
+            let found = shared.store.look_up(device, &wanted).await;
+            metrics::observe(&shared.metrics.store_seconds.look_up, asked.elapsed());
+            found.unwrap_or_else(|error| {
+                shared.metrics.store_failures.with_label_values(&["look_up"]).inc();
                 tracing::error!(%device, %error, "configuration cannot be read");
                 vec![Value::Unavailable; wanted.len()]
             })
@@ -412,9 +477,17 @@ impl Session {
         if self.leaving.is_none() {
             let deadline = Instant::now() + self.shared.limits.farewell_timeout;
             self.leaving = Some(Leaving { reason, deadline });
-            self.brokers = Vec::new();
+            self.drop_brokers();
             self.lookups = Pending::none();
             self.exchanges = Pending::none();
+        }
+    }
+
+    fn drop_brokers(&mut self) {
+        for broker in std::mem::take(&mut self.brokers) {
+            if broker.into_pipe().is_some() {
+                self.shared.metrics.brokers.dec();
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use crate::device_id::DeviceId;
 use crate::events::{Event, EventKind};
 use crate::limits::Limits;
 use crate::log_intake::Intake;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) connector: Arc<Connector>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) log_intake: Intake,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,
 }
 

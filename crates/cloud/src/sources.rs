@@ -52,6 +52,11 @@ impl Quota {
         Ok(Place { quota: self.clone(), source })
     }
 
+    /// Places that are taken.
+    pub(crate) fn held(&self) -> usize {
+        self.lock().total
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("nothing panics while it counts")
     }

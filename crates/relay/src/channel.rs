@@ -2,6 +2,7 @@
 
 use crate::assembly::Assembly;
 use crate::config::ConfigChannel;
+use crate::counts::Counts;
 use crate::http::HttpChannel;
 use crate::limits::{HELD_BYTES, HELD_MESSAGES};
 use crate::mqtt::MqttChannel;
@@ -73,6 +74,15 @@ impl Channel {
 }
 
 impl Purpose {
+    /// The type of channel it is.
+    pub fn channel_type(&self) -> ChannelType {
+        match self {
+            Self::Mqtt(_) => ChannelType::Mqtt,
+            Self::Http(_) => ChannelType::Http,
+            Self::Config(_) => ChannelType::ConfigFetch,
+        }
+    }
+
     /// The device has ended the channel, or the link is over: nobody waits for anything any more.
     pub fn abandon(&mut self, cx: &mut Context<'_>) {
         match self {
@@ -107,6 +117,8 @@ pub struct Context<'a> {
     pub outputs: &'a mut VecDeque<Output>,
     /// How the relay works.
     pub settings: &'a Settings,
+    /// What the relay has done.
+    pub counts: &'a mut Counts,
     /// The number the next connection gets.
     pub next_connection: &'a mut u32,
     /// The number the next HTTP exchange gets.
@@ -169,7 +181,8 @@ impl Context<'_> {
     }
 
     /// Queues the answer to a publish.
-    pub fn answer_publish(&mut self, published: Published) {
+    pub fn answer_publish(&mut self, qos1: bool, published: Published) {
+        self.counts.note_published(qos1, published);
         let mut body = [0; Published::MAX];
         let length = published.encode(&mut body);
         self.outbox.push(Item::answer(to_device::PUBLISHED, &body[..length]));
@@ -201,6 +214,7 @@ impl Context<'_> {
             return false;
         }
         self.outbox.push(Item::with_content(to_device::MESSAGE, &head[..length], &[topic, payload]));
+        self.counts.note_delivered(message.qos);
         let channel = self.number;
         self.notice(|| Notice::Delivered {
             channel,
@@ -216,6 +230,7 @@ impl Context<'_> {
         let mut head = [0; LostHead::MAX];
         let message_len = u32::try_from(message_length).unwrap_or(u32::MAX);
         let length = LostHead { reason: LostReason::ReceiveBufferTooSmall, message_len }.encode(&mut head);
+        self.counts.lost += 1;
         let cut = &topic.as_bytes()[..topic.len().min(self.ring as usize)];
         self.outbox.push(Item::with_content(to_device::LOST, &head[..length], &[cut]));
         let channel = self.number;

@@ -1,6 +1,7 @@
 //! One device: its link on one side, its channels by number on the other.
 
 use crate::channel::{self, Channel, Context, Purpose};
+use crate::counts::Counts;
 use crate::limits::{LINK_CHUNK, WINDOW};
 use crate::mqtt::{Finish, MqttChannel};
 use crate::outbox::give_back;
@@ -35,6 +36,7 @@ pub struct DeviceRelay {
     /// The channel whose turn it is to send.
     turn: usize,
     end: End,
+    counts: Counts,
 }
 
 /// Whether the link is over.
@@ -60,6 +62,7 @@ impl DeviceRelay {
             wall: (settings.wall_micros, now),
             turn: 0,
             end: End::No,
+            counts: Counts::default(),
         }
     }
 
@@ -116,6 +119,11 @@ impl DeviceRelay {
         given + self.channels.iter().map(Channel::held).sum::<usize>()
     }
 
+    /// What was done since this was asked last.
+    pub fn take_counts(&mut self) -> Counts {
+        core::mem::take(&mut self.counts)
+    }
+
     fn link(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut input = bytes;
         while let Some(event) = self.session.receive(self.now, &mut input)? {
@@ -157,12 +165,13 @@ impl DeviceRelay {
             return self.session.closed(number, ClosureReason::ConnectionTerminated);
         };
         self.channels.push(channel);
+        self.counts.note_opened(open.channel_type);
         self.notice(Notice::ChannelOpened { channel: number, kind: channel::name(open.channel_type) });
     }
 
     fn close(&mut self, number: u8) {
         self.with_channel(number, Purpose::abandon);
-        self.channels.retain(|channel| channel.number != number);
+        self.forget(|channel| channel.number == number);
         self.notice(Notice::ChannelClosed { channel: number, by_device: true });
     }
 
@@ -260,8 +269,20 @@ impl DeviceRelay {
         if self.end == End::No {
             self.end = End::Because(reason);
             self.each(Purpose::abandon);
-            self.channels.clear();
+            self.forget(|_| true);
         }
+    }
+
+    /// Drops channels.
+    fn forget(&mut self, which: impl Fn(&Channel) -> bool) {
+        let counts = &mut self.counts;
+        self.channels.retain(|channel| {
+            let goes = which(channel);
+            if goes {
+                counts.note_closed(channel.purpose.channel_type());
+            }
+            !goes
+        });
     }
 
     /// After any input: what can go on goes on, and the device gets its room back where the broker keeps up.
@@ -293,7 +314,7 @@ impl DeviceRelay {
             told |= matches!(progress, Some(Finish::Told | Finish::Closed(_)));
             if let Some(Finish::Closed(reason)) = progress {
                 self.session.closed(number, reason);
-                self.channels.remove(index);
+                self.forget(|channel| channel.number == number);
                 self.notice(Notice::ChannelClosed { channel: number, by_device: false });
             }
         }
@@ -314,6 +335,7 @@ impl DeviceRelay {
             outbox: &mut channel.outbox,
             outputs: &mut self.outputs,
             settings: &self.settings,
+            counts: &mut self.counts,
             next_connection: &mut self.next_connection,
             next_exchange: &mut self.next_exchange,
         };

@@ -17,6 +17,7 @@ extern crate alloc;
 mod assembly;
 mod channel;
 mod config;
+mod counts;
 mod device;
 mod flood;
 mod http;
@@ -27,6 +28,7 @@ mod port;
 #[cfg(test)]
 mod tests;
 
+pub use counts::Counts;
 pub use device::DeviceRelay;
 pub use port::{
     ConnectFailure, ConnectionId, ExchangeId, HelloInfo, HttpFailure, HttpOutcome, HttpRequest, HttpResponse,

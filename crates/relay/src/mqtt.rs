@@ -69,6 +69,8 @@ pub struct MqttChannel {
     stage: Stage,
     owed: Owed,
     topics: [Option<Box<[u8]>>; TOPIC_NUMBERS as usize],
+    /// Of each publish slot, whether the publish in it has QoS 1.
+    qos1: u16,
     flood: Flood,
     ending: Option<Ending>,
 }
@@ -80,6 +82,7 @@ impl MqttChannel {
             stage: Stage::New,
             owed: Owed::default(),
             topics: Default::default(),
+            qos1: 0,
             flood: Flood::new(messages_a_second, now),
             ending: None,
         }
@@ -295,6 +298,7 @@ impl MqttChannel {
         self.owed.connect = false;
         let channel = cx.number;
         cx.notice(|| Notice::BrokerConnected { channel });
+        cx.counts.note_connect(true, 0);
         cx.answer(to_device::CONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
     }
 
@@ -304,6 +308,7 @@ impl MqttChannel {
         if core::mem::take(&mut self.owed.connect) {
             let channel = cx.number;
             cx.notice(|| Notice::BrokerRefused { channel, state, code });
+            cx.counts.note_connect(false, u32::from(code));
             cx.answer(to_device::CONNECTED, Outcome { state, reason: u32::from(code) });
         }
         self.answer_all(RequestState::NotConnected, cx);
@@ -314,12 +319,21 @@ impl MqttChannel {
             // From 0x80 on the broker did not accept the message, and completed would say that it did (M64).
             let accepted = reason_code < 0x80;
             let state = if accepted { RequestState::Completed } else { RequestState::InvalidParameters };
-            cx.answer_publish(Published { slot, state, reason: u32::from(reason_code) });
+            cx.answer_publish(self.is_qos1(slot), Published { slot, state, reason: u32::from(reason_code) });
         }
+    }
+
+    fn is_qos1(&self, slot: u8) -> bool {
+        self.qos1 >> slot & 1 == 1
+    }
+
+    fn note_qos(&mut self, slot: u8, qos1: bool) {
+        self.qos1 = self.qos1 & !(1 << slot) | u16::from(qos1) << slot;
     }
 
     fn message(&mut self, message: &mqtt::Message, cx: &mut Context<'_>) {
         if !self.flood.admits(cx.now) {
+            cx.counts.flooded += 1;
             let state = RequestState::CircuitBreaker;
             return self.end(state, Outcome { state, reason: 0 }, ClosureReason::ConnectionTerminated, cx);
         }
@@ -409,7 +423,7 @@ impl MqttChannel {
     fn answer_all(&mut self, state: RequestState, cx: &mut Context<'_>) {
         let owed = core::mem::take(&mut self.owed);
         for slot in owed.publishes.iter() {
-            cx.answer_publish(Published { slot, state, reason: 0 });
+            cx.answer_publish(self.is_qos1(slot), Published { slot, state, reason: 0 });
         }
         if owed.subscribe {
             cx.answer_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state)));

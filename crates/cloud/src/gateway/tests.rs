@@ -22,7 +22,8 @@ struct House {
 impl House {
     async fn open(limits: Limits) -> House {
         let authority = Authority::generate();
-        let gateway = Gateway::new(&authority, &["localhost".to_owned()], &limits).expect("a host name");
+        let gateway = Gateway::new(&authority, &["localhost".to_owned()], &limits, Arc::new(Metrics::new()))
+            .expect("a host name");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();

@@ -1,11 +1,12 @@
 //! The core's words for things and the server's, side by side.
 
 use link::connection::ByeReason;
-use relay::{ConnectionId, Input, LookupKey, Settings};
+use relay::{ConnectionId, HttpFailure, HttpOutcome, Input, LookupKey, Settings};
 
 use super::broker::Happened;
 use crate::clock::wall_micros;
 use crate::connector::{Target, TlsTarget};
+use crate::events::Disconnection;
 use crate::registry::Ending;
 use crate::shared::Shared;
 use crate::store::{Value, Wanted};
@@ -27,6 +28,61 @@ pub(super) fn reason(ending: Ending) -> ByeReason {
         Ending::ShuttingDown => ByeReason::ShuttingDown,
         Ending::Revoked => ByeReason::Revoked,
         Ending::Internal => ByeReason::Internal,
+    }
+}
+
+/// Why a device was refused, as a label of a metric.
+pub(super) fn refused(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Revoked => "revoked",
+        Ending::Internal => "store",
+        Ending::Replaced => "replaced",
+        Ending::ShuttingDown => "shutting_down",
+    }
+}
+
+/// Why a session has ended, as a label of a metric.
+pub(super) fn ended(reason: &Disconnection) -> &'static str {
+    match reason {
+        Disconnection::Lost => "lost",
+        Disconnection::TimedOut => "timed_out",
+        Disconnection::Bye(ByeReason::Replaced) => "replaced",
+        Disconnection::Bye(ByeReason::ShuttingDown) => "shutting_down",
+        Disconnection::Bye(ByeReason::Revoked) => "revoked",
+        Disconnection::Bye(ByeReason::Internal) => "internal",
+        Disconnection::Bye(ByeReason::Violation) => "violation",
+        Disconnection::Bye(ByeReason::Keepalive) => "keepalive",
+        Disconnection::Bye(_) => "bye",
+    }
+}
+
+/// What became of an HTTP request, as a label of a metric.
+pub(super) fn http_result(outcome: &HttpOutcome) -> &'static str {
+    match outcome {
+        HttpOutcome::Response(response) => match response.status / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        },
+        HttpOutcome::TooLarge => "too_large",
+        HttpOutcome::Failed(HttpFailure::InvalidUrl) => "invalid_url",
+        HttpOutcome::Failed(HttpFailure::Connection(_)) => "no_connection",
+        HttpOutcome::Failed(HttpFailure::TimedOut) => "timed_out",
+        HttpOutcome::Failed(HttpFailure::Broken) => "broken",
+        HttpOutcome::Failed(HttpFailure::NotHttp) => "not_http",
+    }
+}
+
+/// What became of a configuration item, as a label of a metric.
+pub(super) fn fetched(value: &Value) -> &'static str {
+    match value {
+        Value::Found(_) => "found",
+        Value::Missing => "missing",
+        Value::InvalidKey => "invalid",
+        Value::Unavailable => "failed",
     }
 }
 

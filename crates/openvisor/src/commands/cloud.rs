@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use ::cloud::Config;
 use ::cloud::destinations::Destinations;
+use ::cloud::events::Event;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::address;
@@ -11,20 +13,27 @@ use crate::arguments;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
+use crate::logging::{self, Level};
 use crate::signals::Stop;
+use crate::stores;
 use crate::timeline::{Form, Source, Timeline};
 
 /// Runs until told to stop.
 pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     let listen = address::to_listen("--listen", &arguments.listen)?;
     let config = config(&arguments, listen)?;
+    let level = arguments.log_level.unwrap_or(if arguments.quiet { Level::Info } else { Level::Warn });
+    logging::start(level, arguments.log_format);
     let hosts = config.hosts.join(", ");
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
     let stop = Stop::listen()?;
     let cloud = ::cloud::Cloud::start(config).await.map_err(failures::of_start)?;
-    let events = cloud.events();
+    let events = (!arguments.quiet).then(|| cloud.events());
     timeline.say(Source::Cloud, format!("listening on {}", cloud.address()));
     timeline.say(Source::Cloud, format!("devices may call it {hosts}"));
+    if let Some(address) = cloud.metrics_address() {
+        timeline.say(Source::Cloud, format!("health and metrics at http://{address}/metrics"));
+    }
     tokio::select! {
         () = stop.asked(None) => {}
         () = show(events, &timeline) => {}
@@ -37,12 +46,17 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
     let base = if listen.ip().is_loopback() { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
+    config.store = stores::named(arguments.store.as_ref())?;
     config.destinations = failures::allowing(base, &arguments.allow)?;
     config.hosts.extend(arguments.names.iter().cloned());
+    let metrics = arguments.metrics.as_deref().map(|text| address::to_listen("--metrics", text));
+    config.metrics = metrics.transpose()?;
     Ok(config)
 }
 
-async fn show(mut events: tokio::sync::broadcast::Receiver<::cloud::events::Event>, timeline: &Timeline) {
+/// Tells what happens, if anyone wants to know: watching costs a little for every message.
+async fn show(events: Option<Receiver<Event>>, timeline: &Timeline) {
+    let Some(mut events) = events else { return std::future::pending().await };
     loop {
         match events.recv().await {
             Ok(event) => {

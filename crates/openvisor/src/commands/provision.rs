@@ -17,7 +17,8 @@ use crate::stores;
 pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
     let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
-    let identity = ::cloud::provision(&arguments.data, arguments.name.as_deref())
+    let store = stores::named(arguments.store.as_ref())?;
+    let identity = ::cloud::provision(&arguments.data, store.as_ref(), arguments.name.as_deref())
         .await
         .map_err(failures::of_provision)?;
     identity.save(&arguments.out).map_err(|error| failures::of_data(&error))?;

@@ -105,6 +105,7 @@ fn will(will: link::mqtt::Will<'_>) -> Option<Will> {
 fn publish(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
     let request = Publish::decode(body)?;
     channel.owed.publishes.occupy(request.slot)?;
+    channel.note_qos(request.slot, request.qos1);
     let topic = match request.topic {
         TopicRef::Number(number) => {
             channel.topics[usize::from(number)].as_deref().ok_or(violation::UNKNOWN_TOPIC_NUMBER)?
@@ -124,7 +125,10 @@ fn publish(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Resu
         Err(refused) => {
             channel.owed.publishes.release(request.slot)?;
             cx.refused("publish", refused);
-            cx.answer_publish(Published { slot: request.slot, state: state(refused), reason: 0 });
+            cx.answer_publish(
+                request.qos1,
+                Published { slot: request.slot, state: state(refused), reason: 0 },
+            );
         }
     }
     Ok(())

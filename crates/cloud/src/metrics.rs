@@ -1,0 +1,349 @@
+//! What the cloud counts, for Prometheus. Every label has a handful of values known here: no device, name or address is one.
+
+use std::time::{Duration, Instant};
+
+use prometheus::{
+    Counter, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use relay::Counts;
+
+use crate::clock::wall_millis;
+
+mod process;
+
+/// Bounds of the histogram of the store's times, in seconds.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Everything that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    started: Instant,
+    uptime: IntGauge,
+    memory: IntGauge,
+    files: IntGauge,
+    processor: Counter,
+    /// Connections turned away, by reason.
+    pub(crate) refused: IntCounterVec,
+    /// Handshakes that have ended in a session.
+    pub(crate) admitted: IntCounter,
+    /// Sessions that have ended, by reason.
+    pub(crate) ended: IntCounterVec,
+    /// Bytes from devices, inside TLS.
+    pub(crate) link_received: IntCounter,
+    /// Bytes to devices, inside TLS.
+    pub(crate) link_sent: IntCounter,
+    /// Connections to brokers that stand.
+    pub(crate) brokers: IntGauge,
+    /// Connections to brokers that were made.
+    pub(crate) brokers_opened: IntCounter,
+    /// Connections to brokers that were not, by cause.
+    pub(crate) brokers_failed: IntCounterVec,
+    /// HTTP exchanges that are over, by result.
+    pub(crate) http: IntCounterVec,
+    /// Configuration fetches.
+    pub(crate) fetches: IntCounter,
+    /// Items asked for in them, by result.
+    pub(crate) fetched: IntCounterVec,
+    /// Log lines, by what became of them.
+    pub(crate) log_lines: LogLines,
+    /// Time the store takes, by operation.
+    pub(crate) store_seconds: StoreTimes,
+    /// What the store could not do, by operation.
+    pub(crate) store_failures: IntCounterVec,
+    channels: IntGaugeVec,
+    channels_opened: IntCounterVec,
+    connects: IntCounterVec,
+    publishes: IntCounterVec,
+    delivered: IntCounterVec,
+    lost: IntCounter,
+    flooded: IntCounter,
+    levels: Levels,
+}
+
+/// What became of log lines.
+pub(crate) struct LogLines {
+    pub(crate) taken: IntCounter,
+}
+
+/// Times of the store's operations.
+pub(crate) struct StoreTimes {
+    pub(crate) write_logs: Histogram,
+    pub(crate) look_up: Histogram,
+    pub(crate) admit: Histogram,
+}
+
+/// What is measured when it is asked for.
+struct Levels {
+    devices: IntGauge,
+    connections: IntGauge,
+    handshakes: IntGauge,
+    log_queue: IntGauge,
+    log_queue_room: IntGauge,
+}
+
+/// What is so at the moment.
+pub(crate) struct Now {
+    /// Devices connected.
+    pub(crate) devices: usize,
+    /// Connections at the gateway, devices or not.
+    pub(crate) connections: usize,
+    /// Of these, in the TLS handshake.
+    pub(crate) handshakes: usize,
+    /// Log lines between devices and store.
+    pub(crate) log_queue: usize,
+    /// How many there may be.
+    pub(crate) log_queue_room: usize,
+}
+
+/// Makes metrics in a registry. Names and labels are literals, so it cannot fail at run time if it does not in a test.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let made = made.expect("a metric's name and labels are in order");
+        self.0.register(Box::new(made.clone())).expect("a metric is registered once");
+        made
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::new(name, help))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(IntGauge::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Metrics {
+        let registry = Registry::new();
+        let make = Maker(&registry);
+        note_build(&make);
+        Metrics {
+            started: Instant::now(),
+            uptime: make.gauge("openvisor_uptime_seconds", "Time since the cloud started."),
+            memory: make.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
+            files: make.gauge("process_open_fds", "Number of open file descriptors."),
+            processor: make
+                .add(Counter::new("process_cpu_seconds_total", "Processor time used, in seconds.")),
+            refused: make.counters(
+                "openvisor_connections_refused_total",
+                "Connections and devices turned away.",
+                &["reason"],
+            ),
+            admitted: make.counter("openvisor_sessions_started_total", "Device sessions begun."),
+            ended: make.counters("openvisor_sessions_ended_total", "Device sessions ended.", &["reason"]),
+            link_received: make.counter("openvisor_link_received_bytes_total", "Bytes from devices."),
+            link_sent: make.counter("openvisor_link_sent_bytes_total", "Bytes to devices."),
+            brokers: make.gauge("openvisor_broker_connections", "Connections to brokers that stand."),
+            brokers_opened: make.counter(
+                "openvisor_broker_connections_opened_total",
+                "Connections to brokers that were made.",
+            ),
+            brokers_failed: make.counters(
+                "openvisor_broker_connections_failed_total",
+                "Connections to brokers that could not be made.",
+                &["cause"],
+            ),
+            http: make.counters("openvisor_http_requests_total", "HTTP requests that are over.", &["result"]),
+            fetches: make.counter("openvisor_config_fetches_total", "Configuration fetches."),
+            fetched: make.counters(
+                "openvisor_config_items_total",
+                "Configuration items and secrets asked for.",
+                &["result"],
+            ),
+            log_lines: LogLines::new(&make),
+            store_seconds: StoreTimes::new(&make),
+            store_failures: make.counters(
+                "openvisor_store_failures_total",
+                "Operations the store could not do.",
+                &["operation"],
+            ),
+            channels: make
+                .add(IntGaugeVec::new(Opts::new("openvisor_channels", "Channels that are open."), &["type"])),
+            channels_opened: make.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
+            connects: make.counters(
+                "openvisor_mqtt_connects_total",
+                "Connects of applications that were answered.",
+                &["result"],
+            ),
+            publishes: make.counters(
+                "openvisor_mqtt_publishes_total",
+                "Publishes of applications that were answered.",
+                &["qos", "result"],
+            ),
+            delivered: make.counters(
+                "openvisor_mqtt_messages_delivered_total",
+                "Messages sent on to devices.",
+                &["qos"],
+            ),
+            lost: make
+                .counter("openvisor_mqtt_messages_lost_total", "Messages too large for their application."),
+            flooded: make.counter(
+                "openvisor_mqtt_channels_flooded_total",
+                "Channels ended because their broker sent too many messages.",
+            ),
+            levels: Levels::new(&make),
+            registry,
+        }
+    }
+
+    /// Adds what a relay has done.
+    pub(crate) fn add(&self, counts: &Counts) {
+        if *counts == Counts::default() {
+            return;
+        }
+        let Counts { opened, closed, publishes, delivered, lost, connects, flooded } = counts;
+        for (name, (&opened, &closed)) in Counts::TYPES.iter().zip(opened.iter().zip(closed)) {
+            if opened | closed != 0 {
+                self.channels_opened.with_label_values(&[name]).inc_by(opened.into());
+                self.channels.with_label_values(&[name]).add(i64::from(opened) - i64::from(closed));
+            }
+        }
+        for (qos, results) in QOS.iter().zip(publishes) {
+            for (result, &count) in Counts::PUBLISH_RESULTS.iter().zip(results) {
+                add(&self.publishes, &[qos, result], count);
+            }
+        }
+        QOS.iter().zip(delivered).for_each(|(qos, &count)| add(&self.delivered, &[qos], count));
+        let connects = Counts::CONNECT_RESULTS.iter().zip(connects);
+        connects.for_each(|(result, &count)| add(&self.connects, &[result], count));
+        self.lost.inc_by((*lost).into());
+        self.flooded.inc_by((*flooded).into());
+    }
+
+    /// All of it in Prometheus' text format.
+    pub(crate) fn text(&self, now: &Now) -> Vec<u8> {
+        self.levels.set(now);
+        self.uptime.set(self.started.elapsed().as_secs().cast_signed());
+        if let Some(usage) = process::usage() {
+            self.memory.set(usage.memory);
+            self.files.set(usage.files);
+            self.processor.reset();
+            self.processor.inc_by(usage.processor.as_secs_f64());
+        }
+        let mut text = Vec::new();
+        // Into memory, of what was checked when it was registered.
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("metrics can be written");
+        text
+    }
+}
+
+const QOS: [&str; 2] = ["0", "1"];
+
+fn add(counters: &IntCounterVec, labels: &[&str], count: u32) {
+    if count > 0 {
+        counters.with_label_values(labels).inc_by(count.into());
+    }
+}
+
+fn note_build(make: &Maker<'_>) {
+    let build = Opts::new("openvisor_build_info", "Which Openvisor this is.");
+    let build = make.add(IntGaugeVec::new(build, &["version"]));
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    let started = make.gauge("process_start_time_seconds", "Start time of the cloud, seconds since 1970.");
+    started.set(wall_millis() / 1000);
+}
+
+impl LogLines {
+    fn new(make: &Maker<'_>) -> LogLines {
+        let lines =
+            make.counters("openvisor_log_lines_total", "Log lines of applications, by result.", &["result"]);
+        LogLines { taken: lines.with_label_values(&["taken"]) }
+    }
+}
+
+impl StoreTimes {
+    fn new(make: &Maker<'_>) -> StoreTimes {
+        let options = HistogramOpts::new("openvisor_store_seconds", "Time the store takes, by operation.");
+        let times = make.add(HistogramVec::new(options.buckets(SECONDS.to_vec()), &["operation"]));
+        StoreTimes {
+            write_logs: times.with_label_values(&["write_logs"]),
+            look_up: times.with_label_values(&["look_up"]),
+            admit: times.with_label_values(&["admit"]),
+        }
+    }
+}
+
+impl Levels {
+    fn new(make: &Maker<'_>) -> Levels {
+        Levels {
+            devices: make.gauge("openvisor_devices_connected", "Devices connected."),
+            connections: make.gauge("openvisor_connections", "Connections at the gateway, devices or not."),
+            handshakes: make.gauge("openvisor_handshakes", "Of the connections, those in the TLS handshake."),
+            log_queue: make.gauge("openvisor_log_queue_lines", "Log lines between devices and store."),
+            log_queue_room: make.gauge("openvisor_log_queue_capacity_lines", "How many there may be."),
+        }
+    }
+
+    fn set(&self, now: &Now) {
+        self.devices.set(now.devices.cast_signed() as i64);
+        self.connections.set(now.connections.cast_signed() as i64);
+        self.handshakes.set(now.handshakes.cast_signed() as i64);
+        self.log_queue.set(now.log_queue.cast_signed() as i64);
+        self.log_queue_room.set(now.log_queue_room.cast_signed() as i64);
+    }
+}
+
+/// Seconds as a histogram takes them.
+pub(crate) fn observe(times: &Histogram, took: Duration) {
+    times.observe(took.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(metrics: &Metrics) -> String {
+        let now = Now { devices: 3, connections: 5, handshakes: 2, log_queue: 7, log_queue_room: 1024 };
+        String::from_utf8(metrics.text(&now)).expect("text")
+    }
+
+    fn has(text: &str, line: &str) {
+        assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
+    }
+
+    #[test]
+    fn what_a_relay_has_done_is_added_up() {
+        let metrics = Metrics::new();
+        let counts = Counts {
+            opened: [0, 1, 0, 2],
+            closed: [0, 1, 0, 0],
+            publishes: [[4, 0, 0, 0, 0], [0, 5, 0, 0, 0]],
+            delivered: [6, 7],
+            lost: 8,
+            connects: [1, 0, 2],
+            flooded: 1,
+        };
+        metrics.add(&counts);
+        metrics.add(&counts);
+        let text = text(&metrics);
+        has(&text, r#"openvisor_channels{type="mqtt"} 4"#);
+        has(&text, r#"openvisor_channels{type="http"} 0"#);
+        has(&text, r#"openvisor_channels_opened_total{type="http"} 2"#);
+        has(&text, r#"openvisor_mqtt_publishes_total{qos="0",result="completed"} 8"#);
+        has(&text, r#"openvisor_mqtt_publishes_total{qos="1",result="refused"} 10"#);
+        has(&text, r#"openvisor_mqtt_messages_delivered_total{qos="1"} 14"#);
+        has(&text, r#"openvisor_mqtt_connects_total{result="failed"} 4"#);
+        has(&text, "openvisor_mqtt_messages_lost_total 16");
+    }
+
+    #[test]
+    fn what_is_so_now_is_measured_when_it_is_asked_for() {
+        let metrics = Metrics::new();
+        observe(&metrics.store_seconds.write_logs, Duration::from_millis(3));
+        let text = text(&metrics);
+        has(&text, "openvisor_devices_connected 3");
+        has(&text, "openvisor_handshakes 2");
+        has(&text, "openvisor_log_queue_lines 7");
+        has(&text, r#"openvisor_store_seconds_bucket{operation="write_logs",le="0.005"} 1"#);
+        has(&text, &format!(r#"openvisor_build_info{{version="{}"}} 1"#, env!("CARGO_PKG_VERSION")));
+        let memory = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+        assert!(memory.expect("there").parse::<u64>().expect("a number") > 1_000_000, "{memory:?}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Health and metrics of a running cloud, asked as a collector asks.
+
+mod support;
+
+use std::net::SocketAddr;
+
+use cloud::{Cloud, Config, Limits, StartError};
+use link::channel::ChannelType;
+use link::kind::to_cloud;
+use support::{Came, Device, House, PATIENCE, config};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+async fn house() -> (House, SocketAddr) {
+    let directory = tempfile::tempdir().expect("a folder");
+    let config = Config { metrics: Some("127.0.0.1:0".parse().expect("an address")), ..config(&directory) };
+    let cloud = Cloud::start(config).await.expect("started");
+    let address = cloud.metrics_address().expect("it answers");
+    (House { cloud, directory }, address)
+}
+
+/// Asks and gives the status line's code and the body.
+async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: cloud\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("asked");
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
+}
+
+async fn metrics(address: SocketAddr) -> String {
+    let (status, text) = ask(address, "GET", "/metrics").await;
+    assert_eq!(status, 200);
+    text
+}
+
+/// Waits until a sample has a value.
+async fn until(address: SocketAddr, sample: &str, value: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    let wanted = format!("{sample} {value}");
+    loop {
+        let text = metrics(address).await;
+        if text.lines().any(|line| line == wanted) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{wanted} is not in\n{text}");
+        sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_devices_do_can_be_read_and_no_device_is_named() {
+    let (house, address) = house().await;
+    let mut device = house.device().await;
+    device.log(1, "a line").await;
+    assert_eq!(device.next().await, Came::LogTaken(1));
+    let channel = device.open(ChannelType::ConfigFetch, 512).await;
+    device.item(channel, to_cloud::CONFIG_FETCH, &[1, 4, b'n', b'o', b'n', b'e']).await;
+    assert!(matches!(device.next().await, Came::Item { .. }));
+    until(address, "openvisor_devices_connected", 1).await;
+    until(address, r#"openvisor_log_lines_total{result="taken"}"#, 1).await;
+    until(address, r#"openvisor_config_items_total{result="missing"}"#, 1).await;
+    until(address, r#"openvisor_channels{type="config"}"#, 1).await;
+    let text = metrics(address).await;
+    assert!(!text.contains(device.id.as_str()), "a label of its own for every device would have no bound");
+    drop(device);
+    until(address, "openvisor_devices_connected", 0).await;
+    until(address, r#"openvisor_channels{type="config"}"#, 0).await;
+    until(address, r#"openvisor_sessions_ended_total{reason="lost"}"#, 1).await;
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_reason() {
+    let (house, address) = house().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    house.cloud.remove_device(identity.device_id).await.expect("removed");
+    let mut device = Device::connect(house.cloud.address(), &identity).await;
+    assert!(matches!(device.next().await, Came::Bye(_)));
+    let mut stranger = TcpStream::connect(house.cloud.address()).await.expect("connected");
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("written");
+    until(address, r#"openvisor_connections_refused_total{reason="revoked"}"#, 1).await;
+    until(address, r#"openvisor_connections_refused_total{reason="handshake_failed"}"#, 1).await;
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_cloud_is_alive_and_ready_and_nothing_else_is_there() {
+    let (house, address) = house().await;
+    assert_eq!(ask(address, "GET", "/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(ask(address, "GET", "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(ask(address, "GET", "/").await.0, 404);
+    assert_eq!(ask(address, "POST", "/metrics").await.0, 405);
+    house.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_cloud_is_alive_and_not_ready() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let limits = Limits { farewell_timeout: std::time::Duration::from_secs(1), ..Limits::default() };
+    let metrics = Some("127.0.0.1:0".parse().expect("an address"));
+    let cloud = Cloud::start(Config { metrics, limits, ..config(&directory) }).await.expect("started");
+    let address = cloud.metrics_address().expect("it answers");
+    let identity = cloud.provision(None).await.expect("an identity");
+    // It does not take the last words, so that stopping takes a moment.
+    let mut deaf = Device::connect(cloud.address(), &identity).await;
+    deaf.welcome().await;
+    let stopping = tokio::spawn(cloud.stop());
+    let deadline = Instant::now() + PATIENCE;
+    while ask(address, "GET", "/readyz").await != (503, "stopping\n".to_owned()) {
+        assert!(Instant::now() < deadline, "it is never said");
+    }
+    assert_eq!(ask(address, "GET", "/healthz").await.0, 200);
+    timeout(PATIENCE, stopping).await.expect("in time").expect("without a panic");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody is left");
+}
+
+#[tokio::test]
+async fn a_busy_port_for_metrics_is_one_clear_line() {
+    let (house, address) = house().await;
+    let directory = tempfile::tempdir().expect("a folder");
+    let refused = Cloud::start(Config { metrics: Some(address), ..config(&directory) }).await.err();
+    assert!(matches!(refused, Some(StartError::AddressInUse(taken)) if taken == address));
+    house.cloud.stop().await;
+}

@@ -1,0 +1,97 @@
+//! `openvisor cloud` as whoever runs it sees it: its log, its ports, its end.
+
+mod support;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::world::{SAMPLE, provision, text};
+use support::{Process, Stage, within};
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// A cloud with one device's folder.
+struct World {
+    _folder: tempfile::TempDir,
+    cloud: Process,
+    address: String,
+    identity: PathBuf,
+}
+
+impl World {
+    fn start(stage: &Stage, arguments: &[&str], settings: &[String]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let identity = provision(stage, &data, folder.path(), "device", settings);
+        let words = ["cloud", "--data", text(&data), "--listen", "127.0.0.1:0"];
+        let cloud = stage.openvisor(words.iter().chain(arguments));
+        let line = cloud.out.expect("listening on ");
+        let address = line.rsplit(' ').next().unwrap().to_owned();
+        Self { _folder: folder, cloud, address, identity }
+    }
+
+    fn device(&self, stage: &Stage) -> Process {
+        stage.openvisor(["device", SAMPLE, "--cloud", &self.address, "--data", text(&self.identity)])
+    }
+
+    fn stop(&self) -> i32 {
+        self.cloud.signal("TERM");
+        self.cloud.code()
+    }
+}
+
+#[test]
+fn the_log_is_lines_of_json_that_name_the_device() {
+    within(LIMIT, |stage| {
+        let world = World::start(stage, &["--quiet", "--log-format", "json"], &[]);
+        let device = world.device(stage);
+        let line: Value = serde_json::from_str(&world.cloud.err.expect("device connected")).unwrap();
+        let id = line["device"].as_str().unwrap();
+        assert_eq!((id.len(), &id[..2], &line["level"]), (34, "UV", &Value::from("INFO")), "{line}");
+        device.signal("INT");
+        assert_eq!(device.code(), 0);
+        world.cloud.err.expect("device disconnected");
+        assert_eq!(world.stop(), 0);
+        let quiet = world.cloud.out.text();
+        assert!(
+            !quiet.contains("device") || quiet.lines().all(|line| !line.contains("connected")),
+            "{quiet}"
+        );
+    });
+}
+
+#[test]
+fn without_a_word_about_it_only_warnings_are_logged() {
+    within(LIMIT, |stage| {
+        let world = World::start(stage, &[], &[]);
+        let device = world.device(stage);
+        world.cloud.out.expect("device connected");
+        device.signal("INT");
+        device.wait();
+        assert_eq!(world.stop(), 0);
+        assert_eq!(world.cloud.err.text(), "");
+    });
+}
+
+#[test]
+fn health_and_metrics_are_answered_on_a_port_of_their_own() {
+    within(LIMIT, |stage| {
+        let world = World::start(stage, &["--metrics", "127.0.0.1:0"], &[]);
+        let line = world.cloud.out.expect("health and metrics at http://");
+        let address = line.split("http://").nth(1).unwrap().trim_end_matches("/metrics");
+        assert!(ask(address, "/healthz").contains(" 200 OK"));
+        assert!(ask(address, "/readyz").contains(" 200 OK"));
+        assert!(ask(address, "/metrics").contains("\nopenvisor_devices_connected 0\n"));
+        assert_eq!(world.stop(), 0);
+    });
+}
+
+fn ask(address: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
