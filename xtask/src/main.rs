@@ -8,6 +8,7 @@ mod conformance;
 mod cost;
 mod fuzz;
 mod generate;
+mod kill;
 mod process;
 mod sdk;
 mod sim;
@@ -53,6 +54,11 @@ const CHORES: &[Chore] = &[
         name: "generate",
         help: "write everything made from docs/spec/abi.toml (--check: fail if any of it is stale)",
         run: generate::run,
+    },
+    Chore {
+        name: "kill",
+        help: "kill the cloud again and again, count what it had acknowledged (--times N, --seed S)",
+        run: kill::run,
     },
     Chore {
         name: "sdk",

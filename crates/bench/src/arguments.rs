@@ -1,14 +1,16 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use crate::scale::{FULL, QUICK, Scale};
 
 /// What is said about wrong arguments.
 pub const USAGE: &str = "\
-usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle]
-groups: processor, publishing, crowd, idle-devices, fleet; --idle is --only idle-devices";
+usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle] | --coremark ELF
+groups: processor, publishing, crowd, idle-devices, fleet, logs; --idle is --only idle-devices";
 
 /// What can be measured by itself.
-pub const GROUPS: [&str; 5] = ["processor", "publishing", "crowd", IDLE, "fleet"];
+pub const GROUPS: [&str; 6] = ["processor", "publishing", "crowd", IDLE, "fleet", "logs"];
 
 /// The group of devices that have nothing to do.
 pub const IDLE: &str = "idle-devices";
@@ -21,6 +23,8 @@ pub struct Arguments {
     pub json: bool,
     /// The groups wanted; empty for all.
     pub only: Vec<String>,
+    /// Only this image of CoreMark is measured.
+    pub coremark: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -35,7 +39,7 @@ impl Arguments {
 /// # Errors
 /// Anything unknown is refused with [`USAGE`].
 pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut parsed = Arguments { scale: &FULL, json: false, only: Vec::new() };
+    let mut parsed = Arguments { scale: &FULL, json: false, only: Vec::new(), coremark: None };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => parsed.scale = &QUICK,
@@ -44,6 +48,10 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, S
                 other => return Err(format!("--only {}: no such group\n{USAGE}", other.unwrap_or_default())),
             },
             "--idle" => parsed.only.push(IDLE.to_owned()),
+            "--coremark" => {
+                let path = arguments.next().ok_or_else(|| format!("--coremark wants a file\n{USAGE}"))?;
+                parsed.coremark = Some(path.into());
+            }
             "--json" => parsed.json = true,
             other => return Err(format!("{other}: unknown\n{USAGE}")),
         }

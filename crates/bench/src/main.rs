@@ -6,6 +6,7 @@
 
 mod arguments;
 mod broker;
+mod coremark;
 mod cost;
 mod crowd;
 mod direct;
@@ -14,6 +15,7 @@ mod idle;
 mod latency;
 mod library;
 mod light;
+mod logs;
 mod loops;
 mod machine;
 mod path;
@@ -78,6 +80,9 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(path) = &arguments.coremark {
+        return end(coremark::run(path));
+    }
     let machine = Machine::look();
     let results = measure_all(&arguments);
     print(&machine, &results, arguments.json);
@@ -117,6 +122,10 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
     note("fleet", &|| {
         let (section, targets) = fleet::measure(scale)?;
         Ok(Measured { sections: vec![section], targets })
+    });
+    note("logs", &|| {
+        let (section, target) = logs::measure(scale)?;
+        Ok(Measured { sections: vec![section], targets: vec![target] })
     });
     outcomes
 }

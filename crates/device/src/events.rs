@@ -4,6 +4,7 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use abi::{Call, Status};
 
+use crate::debug::crash::Crash;
 use crate::fault::Fault;
 
 /// Something that leaves the microcontroller through its pins, or that its maker would want to know.
@@ -218,6 +219,8 @@ pub enum DeviceEvent {
         /// The pause, in milliseconds.
         restart_in_ms: u64,
     },
+    /// What there is to say about the fault told just before.
+    Crashed(Box<Crash>),
     /// A debugger has come, or is gone.
     Debugger {
         /// It has come.

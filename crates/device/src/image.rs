@@ -64,7 +64,7 @@ impl Image {
         check_size(bytes.len())?;
         check_vectors(&bytes)?;
         let (digest, length) = (sha256(&bytes), bytes.len());
-        Ok(Image { flash: flashed(&bytes), length, digest })
+        Ok(Image { flash: flashed(bytes), length, digest })
     }
 
     /// The image as it lies in flash, from the first byte of application flash on.
@@ -84,9 +84,8 @@ impl Image {
     }
 }
 
-/// Application flash with an image of `bytes` in it.
-fn flashed(bytes: &[u8]) -> Arc<[u8]> {
-    let mut flash = bytes.to_vec();
+/// Application flash that begins with these bytes.
+fn flashed(mut flash: Vec<u8>) -> Arc<[u8]> {
     flash.resize(MAX_IMAGE, ERASED);
     flash.into()
 }

@@ -6,6 +6,7 @@
 pub mod application;
 pub mod bell;
 pub mod board;
+pub mod chance;
 pub mod clock;
 pub mod debug;
 pub mod events;
@@ -16,8 +17,10 @@ pub mod machine;
 pub mod map;
 pub mod peripherals;
 mod port;
+pub mod recording;
 mod runner;
 pub mod sensors;
+pub mod serial;
 pub mod storage;
 pub mod transport;
 pub mod wiring;

@@ -4,11 +4,11 @@
 //! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
 
 mod debugger;
+mod digest;
 mod observer;
 mod power;
 mod restart;
-
-use std::sync::Arc;
+mod tracing;
 
 use abi::Status;
 use abi::power::WakeReason;
@@ -16,13 +16,14 @@ use armv8m::{Config, Cpu, Exit, Register};
 use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 
 use crate::board::Board;
+pub use crate::chance::Chance;
 use crate::events::DeviceEvent;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
 use crate::peripherals::{Fittings, Input, Lines, i2c, usart};
-use crate::port::{BoardBus, with_port};
+use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
 use crate::wiring::{Attachment, Pin};
 
@@ -33,11 +34,9 @@ use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
-/// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
+/// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
+/// of this.
 const RECORD_SLICE: u64 = 500;
-
-/// Where a machine's chance comes from; called for words that nobody can guess.
-pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
 
 /// What a machine is made from.
 pub struct Settings {
@@ -105,6 +104,9 @@ pub struct Machine {
     power: Power,
     restarts: Restarts,
     observer: Observer,
+    tracing: Option<Box<tracing::Tracing>>,
+    /// Notifications the kernel has posted, while someone traces.
+    posts: Option<Vec<Post>>,
 }
 
 impl Machine {
@@ -141,6 +143,8 @@ impl Machine {
             power: Power::On,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
+            tracing: None,
+            posts: None,
             settings,
             provisions,
         };
@@ -158,7 +162,8 @@ impl Machine {
         self.cpu.instructions()
     }
 
-    /// Runs the application for at most `budget` cycles.
+    /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no difference to
+    /// what happens in it.
     pub fn run(&mut self, budget: u64) -> Ran {
         let limit = self.now().saturating_add(budget);
         loop {
@@ -168,9 +173,14 @@ impl Machine {
             }
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
+            let called = matches!(exit, Exit::Trap { .. });
             let idle = self.handle(exit) == Ran::Idle || self.is_held();
+            self.trace_events();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
+            if self.kernel.has_waiting_records() && (called || served && self.is_moment_to_look(idle)) {
+                self.enter_kernel(Kernel::wake);
+            }
             if idle && !served {
                 return Ran::Idle;
             }
@@ -198,7 +208,7 @@ impl Machine {
         let application = if self.restarts.is_resting() {
             self.restarts.due()
         } else {
-            [self.cpu.next_event(), self.board.next_event()].into_iter().flatten().min()
+            [self.cpu.next_event(), self.board.next_event(), self.hung_at()].into_iter().flatten().min()
         };
         [application, self.kernel_event()].into_iter().flatten().min()
     }
@@ -219,16 +229,19 @@ impl Machine {
     /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
     /// room.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
-        self.cpu.input_changed();
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
         let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
-        self.settle_lines();
+        if taken {
+            self.cpu.input_changed();
+            self.settle_lines();
+        }
         taken
     }
 
     /// What happened since last asked, in order.
     pub fn take_events(&mut self) -> Vec<DeviceEvent> {
         self.observer.note_outputs(self.board.take_outputs());
+        self.trace_events();
         self.observer.take()
     }
 
@@ -239,19 +252,19 @@ impl Machine {
 
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
-        self.observer.note(DeviceEvent::LinkConnecting);
+        self.note_outputs_before(DeviceEvent::LinkConnecting);
         self.enter_kernel(Kernel::link_connecting);
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
-        self.observer.note(DeviceEvent::LinkUp);
+        self.note_outputs_before(DeviceEvent::LinkUp);
         self.enter_kernel(Kernel::link_connected);
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
     pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
-        self.observer.note(DeviceEvent::LinkDown { cause });
+        self.note_outputs_before(DeviceEvent::LinkDown { cause });
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
     }
 
@@ -282,19 +295,34 @@ impl Machine {
             self.board.transfer(&mut &mut self.cpu, now);
         }
         self.settle_lines();
-        let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
-        if kernel_is_due || self.kernel.has_waiting_records() {
+        if self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.enter_kernel(Kernel::wake);
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
         }
+        if !self.restarts.is_resting() && self.hung_at().is_some_and(|at| at <= self.now()) {
+            self.fault(FaultKind::HungHandler);
+        }
+        self.trace_events();
+    }
+
+    /// The cycle at which a handler of a fast interrupt that is active counts as hung (D146).
+    fn hung_at(&self) -> Option<u64> {
+        Some(self.cpu.reserved_active_since()? + HUNG_MS * 1000 * CYCLES_PER_MICRO)
+    }
+
+    /// Whether the kernel looks now whether the next waiting record can go. A matter of the guest's time alone, not of
+    /// where the host has ended a run.
+    fn is_moment_to_look(&self, idle: bool) -> bool {
+        idle || self.now().is_multiple_of(RECORD_SLICE)
     }
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let records = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
-        let ends = [records, self.board.next_event(), self.kernel_event()];
+        let records =
+            self.kernel.has_waiting_records().then(|| (self.now() + 1).next_multiple_of(RECORD_SLICE));
+        let ends = [records, self.board.next_event(), self.kernel_event(), self.hung_at()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
@@ -333,23 +361,29 @@ impl Machine {
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
         let before = Before::new(&self.cpu, slot, arguments);
+        self.observer.note_outputs(self.board.take_outputs());
+        self.trace_call(slot, arguments);
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
+                self.trace_answer(Some(status));
                 self.observer.after_call(&self.cpu, &before, status);
                 if self.provisions.factory_test {
                     self.tell_test_log();
                 }
                 self.cpu.return_from_trap(status.raw());
             }
-            Outcome::Sleep { .. } => {
+            Outcome::Sleep { mode } => {
                 self.observer.after_call(&self.cpu, &before, Status::Okay);
-                self.power = Power::Saving;
+                self.save_power(mode);
             }
             Outcome::DeepSleep { mode, check_in_at } => self.sleep_deeply(mode, check_in_at),
             Outcome::Restart => self.restart_requested(),
             Outcome::TestingComplete { status } => self.end_test(status),
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
+        }
+        if self.power != Power::Saving {
+            self.trace_answer(None);
         }
     }
 
@@ -358,6 +392,7 @@ impl Machine {
         let fault = Fault::of(&self.cpu, kind);
         let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
         self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
+        self.tell_of_crash(fault);
         self.halted_by_fault(fault);
     }
 
@@ -372,10 +407,15 @@ impl Machine {
         self.note_outputs_before(DeviceEvent::RestartRequested { restart_in_ms });
     }
 
+    fn note(&mut self, event: DeviceEvent) {
+        self.observer.note(event);
+        self.trace_events();
+    }
+
     /// Notes `event`, after what left the board before it.
     fn note_outputs_before(&mut self, event: DeviceEvent) {
         self.observer.note_outputs(self.board.take_outputs());
-        self.observer.note(event);
+        self.note(event);
     }
 
     /// Starts the application again. The kernel goes on, and with it the link, the microseconds and the numbers of log
@@ -408,7 +448,8 @@ impl Machine {
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
         let now = (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO;
         let kernel = self.kernel.as_mut();
-        let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
+        let result =
+            with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
         self.settle_lines();
         result
     }

@@ -2,24 +2,26 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kernel::LinkLoss;
-use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::application::Application;
 use crate::bell::Bell;
+use crate::chance::{Seed, system_chance};
 use crate::clock::WallClock;
 use crate::debug::Debugging;
 use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::machine::{Chance, Machine, Provisions, Ran, RestartPolicy, Settings};
+use crate::machine::{Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
+use crate::recording::{Head, Recorder, Taped, wiring};
+use crate::serial::{MAX_WAITING, Route, Serial};
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
@@ -63,10 +65,16 @@ pub struct Options {
     pub trace: bool,
     /// What is wired to the board.
     pub targets: Vec<Attachment>,
+    /// Where what serial ports send goes; the observer is told of the others.
+    pub routes: Vec<Route>,
     /// What outlives its power, and what its bundle says.
     pub provisions: Provisions,
     /// Who looks into it.
     pub debugging: Debugging,
+    /// Where its chance comes from; from the host if this says nothing.
+    pub seed: Option<Seed>,
+    /// Writes down what reaches it.
+    pub recorder: Option<Recorder>,
 }
 
 impl Options {
@@ -84,7 +92,37 @@ impl Options {
             trace: false,
             targets: Vec::new(),
             debugging: Debugging::default(),
+            routes: Vec::new(),
+            seed: None,
+            recorder: None,
         }
+    }
+
+    /// What a recording begins with.
+    fn head(&mut self, seed: Seed) -> Head {
+        let (flash, wifi) = self.provisions.storage.content();
+        Head {
+            device_id: self.identity.device_id(),
+            image: self.image.digest(),
+            seed,
+            restart: self.restart,
+            policy: self.provisions.policy,
+            factory_test: self.provisions.factory_test,
+            wifi,
+            flash,
+            wiring: wiring(&self.targets),
+        }
+    }
+
+    /// Begins the recording, if there is to be one; a recording needs a seed.
+    fn begin_recording(&mut self) -> io::Result<Option<Recorder>> {
+        let Some(mut recorder) = self.recorder.take() else { return Ok(None) };
+        if self.debugging.gdb.is_some() {
+            return Err(io::Error::other("what a debugger does cannot be recorded"));
+        }
+        let seed = *self.seed.get_or_insert_with(Seed::random);
+        recorder.begin(&self.head(seed))?;
+        Ok(Some(recorder))
     }
 }
 
@@ -101,12 +139,13 @@ impl Device {
         observer: impl FnMut(DeviceEvent) + Send + 'static,
     ) -> io::Result<Device> {
         options.provisions.install()?;
+        let recorder = options.begin_recording()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
         let settings = Settings {
             device_id: options.identity.device_id(),
             image: options.image,
-            chance: system_chance(),
+            chance: options.seed.map_or_else(system_chance, Seed::chance),
             restart: options.restart,
             trace: options.trace,
             targets: options.targets,
@@ -115,12 +154,18 @@ impl Device {
         let session =
             debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
         let handed = remote.clone();
+        let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
+            machine.set_symbols(debugging.symbols);
+            if let Some(tracer) = debugging.tracer {
+                machine.trace_to(tracer);
+            }
             if debugging.wait {
                 machine.wait_for_debugger();
             }
-            let runner = Runner::new(machine, dialler, handed, Box::new(observer));
+            let runner =
+                Runner::new(Taped::new(machine, recorder), dialler, handed, serial, Box::new(observer));
             Runner { session, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
@@ -167,6 +212,8 @@ pub struct Remote {
 struct Shared {
     stopping: AtomicBool,
     inputs: Mutex<Vec<Input>>,
+    /// Bytes for serial ports that were not taken yet.
+    serial_waiting: Arc<AtomicUsize>,
 }
 
 /// What the outside does to the device's pins.
@@ -183,9 +230,16 @@ impl Remote {
         self.bell.ring();
     }
 
-    /// Sends bytes to the serial port with the number `port`. They are lost if it is off or full.
-    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) {
+    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
+    /// were accepted: not while [`MAX_WAITING`] wait already.
+    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
+        let waiting = &self.shared.serial_waiting;
+        if waiting.load(Ordering::SeqCst) >= MAX_WAITING {
+            return false;
+        }
+        waiting.fetch_add(bytes.len(), Ordering::SeqCst);
         self.input(Input::Serial { port, bytes });
+        true
     }
 
     /// Drives pin `pin` of port `port`, 0 for A.
@@ -237,11 +291,12 @@ impl Link {
 
 /// What runs on the device's thread.
 struct Runner {
-    machine: Machine,
+    machine: Taped,
     clock: WallClock,
     dialler: Dialler,
     link: Link,
     remote: Remote,
+    serial: Serial,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
     /// What goes to the cloud or has come from it, on its way between link and kernel.
     chunk: Box<[u8]>,
@@ -258,9 +313,10 @@ struct Runner {
 
 impl Runner {
     fn new(
-        machine: Machine,
+        machine: Taped,
         dialler: Dialler,
         remote: Remote,
+        serial: Serial,
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
     ) -> Runner {
         let woken = Instant::now();
@@ -270,6 +326,7 @@ impl Runner {
             machine,
             clock,
             dialler,
+            serial,
             link: Link::Down,
             remote,
             observer,
@@ -283,44 +340,50 @@ impl Runner {
 
     fn run(mut self) {
         while !self.remote.is_stopping() {
-            self.take_inputs();
             if let Some(session) = &mut self.session {
-                session.attend(&mut self.machine);
+                session.attend(self.machine.unrecorded());
             }
             if self.machine.is_halted() { self.stand_still() } else { self.step() }
         }
         self.farewell();
+        self.machine.end();
         self.tell_observer();
     }
 
     fn take_inputs(&mut self) {
         for input in self.remote.take_inputs() {
             match input {
-                Input::Serial { port, bytes } => {
-                    self.machine.send_serial(port, &bytes);
-                }
+                Input::Serial { port, bytes } => self.serial.queue(port, &bytes),
                 Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
                 Input::Quantity { bus, address, name, value } => {
                     self.machine.set_quantity(bus, address, &name, value);
                 }
             }
         }
+        self.serial.feed(&mut self.machine);
     }
 
     fn tell_observer(&mut self) {
         for event in self.machine.take_events() {
-            (self.observer)(event);
+            let routed = match &event {
+                DeviceEvent::Serial { port, bytes } => self.serial.written(*port, bytes),
+                _ => false,
+            };
+            if !routed {
+                (self.observer)(event);
+            }
         }
     }
 
     /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
     fn stand_still(&mut self) {
         let began = Instant::now();
+        self.take_inputs();
         self.tend_link();
         self.tell_observer();
         self.wait(Some(began + HALTED_NAP));
         let now = Instant::now();
-        self.machine.hold(WallClock::start(began, 0).cycle_at(now));
+        self.machine.unrecorded().hold(WallClock::start(began, 0).cycle_at(now));
         self.clock = WallClock::start(now, self.machine.now());
         self.idle = false;
     }
@@ -332,6 +395,7 @@ impl Runner {
         if mem::take(&mut self.idle) {
             self.machine.pass_time(self.clock.cycle_at(now));
         }
+        self.take_inputs();
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             self.tend_link();
@@ -341,6 +405,7 @@ impl Runner {
         self.run_towards(target);
         self.look_now_and_then(now);
         self.tend_link();
+        self.serial.feed(&mut self.machine);
         // What came may have given the application something to do.
         self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
         self.tell_observer();
@@ -364,6 +429,7 @@ impl Runner {
     /// Nothing runs: sleeps until something is due, or the bell rings. A device that has just been up sleeps a little
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
+        self.machine.flush();
         let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
         self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();
@@ -473,16 +539,6 @@ impl Runner {
             connection.finish(&self.chunk[..length]);
         }
     }
-}
-
-/// The host's own chance.
-fn system_chance() -> Chance {
-    let random = SystemRandom::new();
-    Arc::new(move || {
-        let mut word = [0; 4];
-        random.fill(&mut word).expect("the system gives random bytes");
-        u32::from_le_bytes(word)
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use crate::peripherals::spi::{self, Slave};
 use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
 
+/// A value that is told while the device runs.
+const LIVE: &str = "@-";
+
 /// Something wired to the board.
 pub enum Attachment {
     /// On an I2C bus.
@@ -18,6 +21,8 @@ pub enum Attachment {
         bus: u8,
         /// What is there.
         target: Box<dyn Target>,
+        /// What it measures that is told while it runs, in the order it was named.
+        live: Vec<&'static str>,
     },
     /// On an SPI bus, alone.
     Spi {
@@ -33,7 +38,7 @@ pub enum Attachment {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Attachment::I2c { bus, target } => write!(f, "I2C{bus} {:#04x}", target.address()),
+            Attachment::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
             Attachment::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
             Attachment::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
         }
@@ -82,7 +87,7 @@ impl fmt::Display for WiringError {
 impl std::error::Error for WiringError {}
 
 impl Attachment {
-    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`.
+    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is told while the device runs.
     pub fn i2c(text: &str) -> Result<Attachment, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
@@ -94,10 +99,11 @@ impl Attachment {
         let model = model_named(name)?;
         let mut made =
             Parts { bus, address: address_of(model, address)?, quantities: Quantities::of(model), pin: None };
+        let mut live = Vec::new();
         for part in parts {
-            settle(model, &mut made, part)?;
+            live.extend(settle(model, &mut made, part)?);
         }
-        Ok(Attachment::I2c { bus, target: (model.make)(made) })
+        Ok(Attachment::I2c { bus, target: (model.make)(made), live })
     }
 
     /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
@@ -141,7 +147,7 @@ pub fn check(attachments: &[Attachment]) -> Result<(), WiringError> {
 
 fn place(attachment: &Attachment) -> String {
     match attachment {
-        Attachment::I2c { bus, target } => format!("address {:#04x} of I2C{bus}", target.address()),
+        Attachment::I2c { bus, target, .. } => format!("address {:#04x} of I2C{bus}", target.address()),
         Attachment::Spi { bus, .. } => format!("SPI{bus}"),
     }
 }
@@ -171,26 +177,30 @@ fn address_of(model: &Model, text: Option<&str>) -> Result<u8, WiringError> {
     })
 }
 
-fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<(), WiringError> {
+/// Takes one `NAME=VALUE`. Answers the name of what is told while the device runs.
+fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static str>, WiringError> {
     let (name, value) = part
         .split_once('=')
         .ok_or_else(|| WiringError(format!("{part} is no NAME=VALUE of a {}", model.name)))?;
     if model.pins.contains(&name) {
         made.pin = Some(value.parse()?);
-        return Ok(());
+        return Ok(None);
     }
-    let Some((_, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {
+    let Some((known, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {
         let quantities = model.quantities.iter().map(|(known, ..)| *known);
         let known: Vec<&str> = quantities.chain(model.pins.iter().copied()).collect();
         let known = if known.is_empty() { "nothing".to_owned() } else { known.join(" ") };
         return Err(WiringError(format!("a {} has no {name}; there is: {known}", model.name)));
     };
+    if value == LIVE {
+        return Ok(Some(known));
+    }
     let source = Source::parse(value).map_err(|error| WiringError(format!("{name}: {}", error.0)))?;
     if !source.within(*least, *greatest) {
         return Err(WiringError(format!("{name}: a {} goes from {least} to {greatest}", model.name)));
     }
     made.quantities.set(name, source);
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]

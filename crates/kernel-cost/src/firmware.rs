@@ -11,6 +11,7 @@ mod gate {
 
     use abi::power::WakeReason;
     use core::cell::UnsafeCell;
+    use core::mem::MaybeUninit;
     use kernel::{
         Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
     };
@@ -31,6 +32,20 @@ mod gate {
         fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
             // SAFETY: as above; the run is inside the application's RAM.
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) }
+            Ok(())
+        }
+
+        fn write_words(&mut self, words: &[(u32, u32)]) -> Result<(), MemoryFault> {
+            for (address, value) in words {
+                // SAFETY: as above.
+                unsafe { core::ptr::write_unaligned(*address as *mut u32, *value) }
+            }
+            Ok(())
+        }
+
+        fn copy(&mut self, from: u32, to: u32, count: u32) -> Result<(), MemoryFault> {
+            // SAFETY: as above; the second run is inside the application's RAM.
+            unsafe { core::ptr::copy(from as *const u8, to as *mut u8, count as usize) }
             Ok(())
         }
     }
@@ -66,22 +81,29 @@ mod gate {
     }
 
     /// The kernel's state, as firmware has it: memory that is zero before the program runs, and takes no flash.
-    struct State(UnsafeCell<Kernel>);
+    static KERNEL: Static<Kernel> = Static(UnsafeCell::new(Kernel::EMPTY));
+
+    /// The port, which is made once. Each entry tells it the time.
+    static PORT: Static<MaybeUninit<Port<'static>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
+
+    /// A variable of the only thread there is.
+    struct Static<T>(UnsafeCell<T>);
 
     // SAFETY: one thread runs, and nothing interrupts it.
-    unsafe impl Sync for State {}
+    unsafe impl<T> Sync for Static<T> {}
 
-    static STATE: State = State(UnsafeCell::new(Kernel::EMPTY));
-
-    fn kernel() -> &'static mut Kernel {
-        // SAFETY: each function below asks once, and has given the reference up when the next one is called.
-        unsafe { &mut *STATE.0.get() }
+    impl<T> Static<T> {
+        fn get(&self) -> &'static mut T {
+            // SAFETY: each function below asks once, and has given the reference up when the next one is called.
+            unsafe { &mut *self.0.get() }
+        }
     }
 
     fn enter<R>(now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
-        let now = u64::from(now);
-        let mut port = Port { now, memory: &mut Direct, interrupts: &mut NoLines, hardware: &mut NoHardware };
-        f(kernel(), &mut port)
+        // SAFETY: the device has started, with a port.
+        let port = unsafe { PORT.get().assume_init_mut() };
+        port.now = u64::from(now);
+        f(KERNEL.get(), port)
     }
 
     /// A device starts that nothing is known of beforehand.
@@ -95,7 +117,12 @@ mod gate {
             policy: Policy::default(),
             application_test: false,
         };
-        kernel().start(&boot);
+        static MEMORY: Static<Direct> = Static(UnsafeCell::new(Direct));
+        static LINES: Static<NoLines> = Static(UnsafeCell::new(NoLines));
+        static HARDWARE: Static<NoHardware> = Static(UnsafeCell::new(NoHardware));
+        let (memory, interrupts, hardware) = (MEMORY.get(), LINES.get(), HARDWARE.get());
+        PORT.get().write(Port { now: 0, memory, interrupts, hardware });
+        KERNEL.get().start(&boot);
     }
 
     /// One system call; what is no status is all ones.
@@ -135,7 +162,8 @@ mod gate {
     #[unsafe(no_mangle)]
     extern "C" fn kernel_wake(now: u32) -> u32 {
         enter(now, Kernel::wake);
-        u32::from(kernel().wants_link()) | kernel().next_wakeup().unwrap_or(0) as u32
+        let kernel = KERNEL.get();
+        u32::from(kernel.wants_link()) | kernel.next_wakeup().unwrap_or(0) as u32
     }
 
     const BUFFER: usize = 4096;

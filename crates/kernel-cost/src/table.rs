@@ -7,11 +7,7 @@ use crate::scenario::{Measured, PAYLOADS};
 const CALL: u64 = 250;
 /// Calls known to be over it, and what they must not exceed until they are mended: the figures of the day they were
 /// measured first, and a little for the compiler's moods.
-const KNOWN: &[(&str, u64)] = &[
-    ("mvMqttRequestPublish, a new topic", 1450),
-    ("mvMqttRequestPublish", 1400),
-    ("mvMqttReceiveMessage", 950),
-];
+const KNOWN: &[(&str, u64)] = &[("mvMqttRequestPublish, a new topic", 285), ("mvMqttRequestPublish", 270)];
 /// Bytes of the kernel's state, with 4 channels and 32 notification centres.
 const STATE: usize = 24 << 10;
 /// Bytes of the kernel's code and constants.

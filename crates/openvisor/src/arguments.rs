@@ -15,13 +15,15 @@ mod devices;
 mod fleet;
 mod items;
 mod logs;
+mod repeating;
 
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
-pub use debugging::Debugging;
+pub use debugging::{Debugging, TraceFormat};
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
+pub use repeating::Repeating;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +51,7 @@ Exit codes:
   1  it did not happen, though nothing was wrong to begin with
   2  bad usage or bad input, such as a file that is no application image
   3  the surroundings are in the way: a busy port, a data folder in use or of another version
+  4  a replay went another way than its recording
 
 Colour is used on a terminal only, and never when NO_COLOR is set.";
 
@@ -148,6 +151,9 @@ Examples:
   Stopped at its first instruction, for gdb-multiarch app.elf -ex 'target extended-remote :8001':
   openvisor run app.elf --gdb-wait
 
+  With a thermometer on its first I2C bus, and its second serial port on this terminal:
+  openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
@@ -170,6 +176,9 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
@@ -274,18 +283,25 @@ pub struct Provision {
 #[command(after_help = "\
 The application's log lines go to the cloud, not to this process; its events are written here.
 
-Example:
-  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
+Examples:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  The same, recorded; then that run once more, without a cloud:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1 --record run.ovrec
+  openvisor device app.elf --replay run.ovrec")]
 pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub application: Application,
     /// The cloud's address, HOST:PORT
-    #[arg(long, value_name = "ADDR")]
-    pub cloud: String,
+    #[arg(long, value_name = "ADDR", required_unless_present = "replay")]
+    pub cloud: Option<String>,
     /// The device's folder, made by `openvisor provision`
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "replay")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -295,6 +311,9 @@ pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub debugging: Debugging,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub repeating: Repeating,
 }
 
 /// What runs on the device.
@@ -328,6 +347,26 @@ pub struct AccountSettings {
     /// The same for the account's secret store (repeatable)
     #[arg(long = "account-secret", value_name = "KEY=VALUE|KEY=@FILE")]
     pub account_secrets: Vec<String>,
+}
+
+/// What is wired to the device.
+#[derive(Args, Debug)]
+pub struct Wiring {
+    /// Wire a sensor or display to an I2C bus: mcp9808, th02, lis3dh or ht16k33 on bus 1 or 2, such as
+    /// 1:mcp9808@0x18,temperature=20..30/60s (repeatable). A value is a number, a ramp there and back FROM..TO/SECONDSs,
+    /// @FILE with lines VALUE or SECOND,VALUE, or @- for lines on standard input
+    #[arg(long, value_name = "BUS:MODEL[@ADDRESS][,NAME=VALUE]...")]
+    pub i2c: Vec<String>,
+    /// Wire a memory (23lc512) or a wire from out to in (loopback) to SPI bus 1, 2 or 3 (repeatable)
+    #[arg(long, value_name = "BUS:MODEL[,cs=PIN]")]
+    pub spi: Vec<String>,
+    /// Write what a serial port sends to a file, - for standard output, rather than tell it as an event; PORT is 1 to 5
+    /// or lp1 (repeatable)
+    #[arg(long, value_name = "PORT=FILE")]
+    pub serial: Vec<String>,
+    /// Send a file to a serial port, - for standard input; what it has no room for waits (repeatable)
+    #[arg(long = "serial-in", value_name = "PORT=FILE")]
+    pub serial_in: Vec<String>,
 }
 
 /// Where an application's connections lead.

@@ -10,6 +10,7 @@ mod fleet;
 mod items;
 mod logs;
 mod provision;
+mod replay;
 mod run;
 
 use crate::arguments::{Arguments, Command};

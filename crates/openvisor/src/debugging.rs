@@ -1,18 +1,64 @@
-//! What the options for looking into the device ask for: a port for a debugger.
+//! What the options for looking into the device ask for, and how a crash is shown.
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 
 use device::debug::Debugging;
+use device::debug::backtrace::Frame;
+use device::debug::crash::Crash;
 use device::debug::gdb::Server;
+use device::debug::symbols::{Site, Symbols};
+use device::debug::trace::{Format, Output, Tracer};
+use serde_json::{Value, json};
 
-use crate::arguments;
+use crate::arguments::{self, TraceFormat};
 use crate::exit::Failure;
-use crate::timeline::Timeline;
+use crate::timeline::{Source, Timeline};
 
-/// Opens what `arguments` ask for.
-pub fn open(arguments: &arguments::Debugging) -> Result<Debugging, Failure> {
+/// Opens what `arguments` ask for; names come from `image`, if it has any and the arguments do not name another file.
+pub fn open(arguments: &arguments::Debugging, image: Option<&Path>) -> Result<Debugging, Failure> {
     let gdb = arguments.gdb().map(|address| serve(address, arguments.gdb_exposed)).transpose()?;
-    Ok(Debugging { gdb, wait: arguments.gdb_wait })
+    let symbols = match &arguments.symbols {
+        Some(file) => Some(named(file)?),
+        None => image.and_then(Symbols::load),
+    };
+    let tracer = trace(&arguments.trace, arguments.trace_format)?;
+    Ok(Debugging { gdb, wait: arguments.gdb_wait, symbols, tracer })
+}
+
+fn trace(files: &[PathBuf], format: Option<TraceFormat>) -> Result<Option<Tracer>, Failure> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let outputs = files.iter().map(|file| output(file, format)).collect::<Result<_, _>>()?;
+    let tracer = Tracer::start(outputs)
+        .map_err(|error| Failure::environment(format!("cannot start to write the trace: {error}")))?;
+    Ok(Some(tracer))
+}
+
+fn output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Failure> {
+    let by_name =
+        if file.extension().is_some_and(|end| end == "json") { Format::Perfetto } else { Format::Text };
+    let format = match format {
+        Some(TraceFormat::Text) => Format::Text,
+        Some(TraceFormat::Perfetto) => Format::Perfetto,
+        None => by_name,
+    };
+    if file == Path::new("-") {
+        return Ok(Output { format, to: Box::new(std::io::stdout()) });
+    }
+    let to = File::create(file).map_err(|error| {
+        Failure::bad_input(format!("--trace {}: cannot be written: {error}", file.display()))
+    })?;
+    Ok(Output { format, to: Box::new(to) })
+}
+
+fn named(file: &Path) -> Result<Symbols, Failure> {
+    Symbols::load(file).ok_or_else(|| {
+        Failure::bad_input(format!("--symbols {}: not an ELF file with names", file.display()))
+            .hint("name the file the linker wrote, not stripped, which the image was made from")
+    })
 }
 
 /// Tells where a debugger may connect, in the words development environments wait for.
@@ -20,6 +66,41 @@ pub fn announce(debugging: &Debugging, timeline: &Timeline) {
     if let Some(server) = &debugging.gdb {
         timeline.announce(&format!("GDB server listening on {}", server.address()));
     }
+}
+
+/// Shows a crash: lines for people, or one object for programs.
+pub fn show_crash(crash: &Crash, timeline: &Timeline) {
+    timeline.report(Source::Device, &crash.lines(), "crash", &crash_fields(crash));
+}
+
+fn crash_fields(crash: &Crash) -> Value {
+    let frames: Vec<Value> = crash.frames.iter().flat_map(frame_fields).collect();
+    json!({
+        "cause": crash.fault.to_string(),
+        "cfsr": { "value": crash.fault.cfsr, "bits": crash.cfsr() },
+        "hfsr": { "value": crash.fault.hfsr, "bits": crash.hfsr() },
+        "mmfar": crash.mmfar(),
+        "bfar": crash.bfar(),
+        "registers": crash.registers,
+        "xpsr": crash.xpsr,
+        "msp": crash.msp,
+        "psp": crash.psp,
+        "backtrace": frames,
+    })
+}
+
+fn frame_fields(frame: &Frame) -> Vec<Value> {
+    let fields = |site: &Site| {
+        let (file, line) = site.line.clone().unzip();
+        json!({
+            "address": frame.address,
+            "function": site.function,
+            "file": file,
+            "line": line,
+            "certain": !frame.uncertain,
+        })
+    };
+    frame.sites.iter().map(fields).collect()
 }
 
 fn serve(address: &str, exposed: bool) -> Result<Server, Failure> {

@@ -1,4 +1,4 @@
-//! How the command ends: four exit codes, and errors that say what happened and what to do.
+//! How the command ends: five exit codes, and errors that say what happened and what to do.
 
 use std::fmt;
 use std::io::Write;
@@ -15,6 +15,8 @@ pub enum Exit {
     BadInput = 2,
     /// The surroundings are in the way: a busy port, a data folder in use or of another version.
     Environment = 3,
+    /// A replay went another way than its recording.
+    Diverged = 4,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -45,6 +47,11 @@ impl Failure {
     /// The surroundings are in the way.
     pub fn environment(what: impl Into<String>) -> Self {
         Self::new(Exit::Environment, what)
+    }
+
+    /// A replay went another way than its recording.
+    pub fn diverged(what: impl Into<String>) -> Self {
+        Self::new(Exit::Diverged, what)
     }
 
     fn new(exit: Exit, what: impl Into<String>) -> Self {

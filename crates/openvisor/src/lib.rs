@@ -23,6 +23,7 @@ pub mod signals;
 pub mod stores;
 pub mod timeline;
 pub mod watched;
+pub mod wired;
 pub mod witness;
 
 pub use commands::run;

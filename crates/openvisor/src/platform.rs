@@ -20,6 +20,7 @@ use crate::relayed::Relayed;
 use crate::settings::Setting;
 use crate::stores;
 use crate::watched::{Told, Watched};
+use crate::wired::Wired;
 
 /// What is to be put together.
 pub struct Plan {
@@ -35,6 +36,8 @@ pub struct Plan {
     pub relayed: Relayed,
     /// Who looks into the device.
     pub debugging: Debugging,
+    /// What is wired to the device.
+    pub wired: Wired,
 }
 
 /// Something that happened.
@@ -61,7 +64,7 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, application, settings, destinations, relayed, debugging } = plan;
+        let Plan { folder, application, settings, destinations, relayed, debugging, wired } = plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
@@ -73,7 +76,10 @@ impl Platform {
         let known_as = cloud::DeviceId::parse(&device_id).expect("both rooms have the same rule for ids");
         stores::fill(cloud.store(), known_as, &settings).await?;
         let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
-        let device = Watched::start(Options { debugging, ..Options::new(address, identity, application) })?;
+        let options = Options { debugging, ..Options::new(address, identity, application) };
+        let (options, feeds) = wired.wire(options);
+        let device = Watched::start(options)?;
+        feeds.start(&device.remote());
         Ok(Self { cloud, cloud_events, device, device_id, folder })
     }
 

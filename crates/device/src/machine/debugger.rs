@@ -10,6 +10,8 @@ use armv8m::{Halt, Register, Watchpoint};
 use kernel::Kernel;
 
 use super::{Machine, Power};
+use crate::debug::crash::Crash;
+use crate::debug::symbols::Symbols;
 use crate::events::DeviceEvent;
 use crate::fault::Fault;
 use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
@@ -81,8 +83,10 @@ pub struct Debugger {
     stop: Option<Stop>,
     /// The stretch that runs is a single instruction.
     single: bool,
-    /// The last fault of the application.
-    last_fault: Option<Fault>,
+    /// The application's names.
+    symbols: Option<Symbols>,
+    /// The last crash of the application.
+    last_crash: Option<Box<Crash>>,
     /// The application's own BKPT it stands at.
     at_bkpt: Option<u32>,
 }
@@ -99,6 +103,11 @@ impl Debugger {
 
 /// What a debugger does.
 impl Machine {
+    /// Gives names to what is told of crashes.
+    pub fn set_symbols(&mut self, symbols: Option<Symbols>) {
+        self.debugger.symbols = symbols;
+    }
+
     /// Holds the application before its first instruction until a debugger lets it go.
     pub fn wait_for_debugger(&mut self) {
         self.stop(Stop::Reset);
@@ -109,7 +118,7 @@ impl Machine {
         self.debugger.attached = true;
         self.cpu.set_halt_on_breakpoint(true);
         self.tell_kernel_of_debugger();
-        self.observer.note(DeviceEvent::Debugger { attached: true });
+        self.note(DeviceEvent::Debugger { attached: true });
         self.stop(Stop::Asked);
         self.debugger.stop = None;
     }
@@ -119,7 +128,7 @@ impl Machine {
         self.cpu.clear_debugging();
         self.debugger.attached = false;
         self.tell_kernel_of_debugger();
-        self.observer.note(DeviceEvent::Debugger { attached: false });
+        self.note(DeviceEvent::Debugger { attached: false });
         self.resume();
     }
 
@@ -139,9 +148,9 @@ impl Machine {
         self.debugger.stop.take()
     }
 
-    /// The last fault of the application, if there was one.
-    pub fn last_fault(&self) -> Option<&Fault> {
-        self.debugger.last_fault.as_ref()
+    /// The last crash of the application, if there was one.
+    pub fn last_crash(&self) -> Option<&Crash> {
+        self.debugger.last_crash.as_deref()
     }
 
     /// Stops the application, if it does not stand already.
@@ -202,6 +211,7 @@ impl Machine {
 
     fn stop(&mut self, stop: Stop) {
         self.end_serving();
+        self.trace_stop(&stop);
         self.debugger.run = Run::Halted;
         self.debugger.stop = Some(stop);
     }
@@ -257,9 +267,15 @@ impl Machine {
         self.debugger.at_bkpt = Some(address);
     }
 
+    /// What the processor shows after a fault.
+    pub(super) fn tell_of_crash(&mut self, fault: Fault) {
+        let crash = Box::new(Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref()));
+        self.debugger.last_crash = Some(crash.clone());
+        self.note(DeviceEvent::Crashed(crash));
+    }
+
     /// A fault; with a debugger there, the application stops where it happened.
     pub(super) fn halted_by_fault(&mut self, fault: Fault) {
-        self.debugger.last_fault = Some(fault);
         if self.debugger.attached {
             self.stop(Stop::Fault(fault));
         }
@@ -327,7 +343,7 @@ impl Machine {
         }
         self.cpu.set_register(register, value);
         if register == Register::PC && self.power == Power::Saving {
-            self.power = Power::On;
+            self.run_again();
         }
     }
 

@@ -52,6 +52,7 @@ const CRCPOLY: u32 = 0x40;
 const UDRDR: u32 = 0x4C;
 
 const SPE: u32 = 1;
+const MASRX: u32 = 1 << 8;
 const CSTART: u32 = 1 << 9;
 const CSUSP: u32 = 1 << 10;
 const HDDIR: u32 = 1 << 11;
@@ -72,12 +73,17 @@ const TXP: u32 = 1 << 1;
 const DXP: u32 = 1 << 2;
 const EOT: u32 = 1 << 3;
 const TXTF: u32 = 1 << 4;
+const OVR: u32 = 1 << 6;
 const SUSP: u32 = 1 << 11;
 const TXC: u32 = 1 << 12;
 const RXPLVL_AT: u32 = 13;
 const RXWNE: u32 = 1 << 15;
 const CTSIZE_AT: u32 = 16;
 const CLEARABLE: u32 = 0x0BF8;
+
+/// Cycles a full controller waits for its reader before what comes is lost: frames take no time here, so a program that
+/// would be in time on a board must be so here.
+const PATIENCE: u64 = 10_000;
 
 /// One controller and what is wired to it.
 pub struct Spi {
@@ -87,13 +93,15 @@ pub struct Spi {
     config: [u32; 2],
     interrupts: u32,
     kept: [u32; 3],
-    /// EOT, TXTF, SUSP.
+    /// EOT, TXTF, OVR, SUSP.
     flags: u32,
     /// Frames of the transfer that were put in, and that have gone, of those in `size`.
     loaded: u32,
     gone: u32,
     sending: VecDeque<u32>,
     received: VecDeque<u32>,
+    /// Frames wait because nobody reads: until then.
+    full_until: Option<u64>,
     slave: Option<Box<dyn Slave>>,
     /// A pin selects the slave; else the controller's own signal does.
     by_pin: bool,
@@ -114,6 +122,7 @@ impl Spi {
             gone: 0,
             sending: VecDeque::new(),
             received: VecDeque::new(),
+            full_until: None,
             slave,
             by_pin,
         }
@@ -181,7 +190,7 @@ impl Spi {
             | self.frames().map_or(0, |frames| frames - self.gone.min(frames)) << CTSIZE_AT
     }
 
-    fn write_control(&mut self, store: Store) {
+    fn write_control(&mut self, store: Store, now: u64) {
         let was = self.control;
         self.control = store.over(was, CR1_WRITABLE);
         if self.control & SPE == 0 {
@@ -196,7 +205,7 @@ impl Spi {
         if !self.by_pin && (was ^ self.control) & SPE != 0 && self.config[1] & SSOE != 0 {
             self.select(self.control & SPE != 0);
         }
-        self.proceed();
+        self.proceed(now);
     }
 
     fn select(&mut self, selected: bool) {
@@ -206,22 +215,40 @@ impl Spi {
     }
 
     /// Exchanges frames as far as there are some to send and room for those that come.
-    fn proceed(&mut self) {
+    fn proceed(&mut self, now: u64) {
+        self.exchange(now, false);
+    }
+
+    /// The same; `lossy` if nobody has read for so long that what comes is lost.
+    fn exchange(&mut self, now: u64, lossy: bool) {
+        self.full_until = None;
         let (comes, goes) = self.ways();
         while self.control & (SPE | CSTART) == SPE | CSTART && self.config[1] & MASTER != 0 {
             let full = comes && self.received.len() >= self.capacity();
-            if full || self.frames().is_some_and(|frames| self.gone >= frames) {
+            if full && !lossy {
+                self.full_until = (!self.waits_for_reader()).then_some(now + PATIENCE);
+                break;
+            }
+            if self.frames().is_some_and(|frames| self.gone >= frames) {
                 break;
             }
             let sent = if goes { self.sending.pop_front() } else { Some(0) };
             let Some(sent) = sent else { break };
             let answer = self.slave.as_mut().map_or(0, |slave| slave.exchange(sent));
-            if comes {
+            if full {
+                self.flags |= OVR;
+            } else if comes {
                 self.received.push_back(answer & u32::MAX >> (32 - self.bits()));
             }
             self.gone += 1;
             self.end_if_over();
         }
+    }
+
+    /// A controller that only receives, or was told to (MASRX), makes no clock while nobody reads; another one loses
+    /// what comes.
+    fn waits_for_reader(&self) -> bool {
+        self.control & MASRX != 0 || !self.ways().1
     }
 
     fn end_if_over(&mut self) {
@@ -232,7 +259,7 @@ impl Spi {
     }
 
     /// Frames in a write of `bytes`: one, or as many as fit.
-    fn put(&mut self, value: u32, bytes: u32) {
+    fn put(&mut self, value: u32, bytes: u32, now: u64) {
         let size = self.frame_bytes();
         for part in 0..(bytes / size).max(1) {
             if !self.is_on() || self.sending.len() >= self.capacity() {
@@ -245,16 +272,16 @@ impl Spi {
         if self.frames().is_some_and(|frames| self.loaded >= frames) {
             self.flags |= TXTF;
         }
-        self.proceed();
+        self.proceed(now);
     }
 
-    fn take(&mut self, bytes: u32) -> u32 {
+    fn take(&mut self, bytes: u32, now: u64) -> u32 {
         let size = self.frame_bytes();
         let mut value = 0;
         for part in 0..(bytes / size).max(1) {
             value |= self.received.pop_front().unwrap_or(0) << (8 * size * part);
         }
-        self.proceed();
+        self.proceed(now);
         value
     }
 }
@@ -268,7 +295,7 @@ impl Peripheral for Spi {
             IER => self.interrupts,
             SR => self.status(),
             AUTOCR => self.kept[0],
-            RXDR => self.take(context.bytes),
+            RXDR => self.take(context.bytes, context.now),
             CRCPOLY => self.kept[1],
             UDRDR => self.kept[2],
             _ => 0,
@@ -277,7 +304,7 @@ impl Peripheral for Spi {
 
     fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
         match offset {
-            CR1 => self.write_control(store),
+            CR1 => self.write_control(store, context.now),
             // These can be changed while the controller is off only.
             CR2 if !self.is_on() => self.size = store.over(self.size, TSIZE),
             CFG1 | CFG2 if !self.is_on() || offset == CFG1 => {
@@ -287,7 +314,7 @@ impl Peripheral for Spi {
             IER => self.interrupts = store.over(self.interrupts, 0x3FF),
             IFCR => self.flags &= !(store.ones() & CLEARABLE),
             AUTOCR => self.kept[0] = store.over(self.kept[0], u32::MAX),
-            TXDR => self.put(store.ones() >> store.mask.trailing_zeros(), context.bytes),
+            TXDR => self.put(store.ones() >> store.mask.trailing_zeros(), context.bytes, context.now),
             CRCPOLY => self.kept[1] = store.over(self.kept[1], u32::MAX),
             UDRDR => self.kept[2] = store.over(self.kept[2], u32::MAX),
             _ => {}
@@ -302,6 +329,16 @@ impl Peripheral for Spi {
         let (receive, config) = (self.kind.receive_request, self.config[0]);
         requests.set(receive, config & RXDMAEN != 0 && self.status() & RXP != 0);
         requests.set(receive + 1, config & TXDMAEN != 0 && self.room_to_send());
+    }
+
+    fn advance(&mut self, context: &mut Context<'_>) {
+        if self.full_until.is_some_and(|at| at <= context.now) {
+            self.exchange(context.now, true);
+        }
+    }
+
+    fn next_event(&self) -> Option<u64> {
+        self.full_until
     }
 
     fn input(&mut self, input: &Input<'_>) -> bool {
@@ -373,8 +410,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_holds_the_transfer_up() {
+    fn what_comes_and_is_not_read_is_lost_and_told() {
+        let mut bench = bench(8, 20, 0);
+        (0..16).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
+        assert_eq!(bench.read(STATUS) & OVR, 0);
+        (16..20).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
+        assert_eq!(bench.read(STATUS) & (OVR | EOT), 0, "a reader has some time");
+        bench.now = PATIENCE;
+        assert_eq!(bench.read(STATUS) & (OVR | EOT), OVR | EOT);
+    }
+
+    #[test]
+    fn it_can_wait_for_its_reader_instead() {
         let mut bench = bench(8, 100, 0);
+        bench.write(SPI1, SPE | CSTART | MASRX);
         for byte in 0..32 {
             assert_eq!(bench.read(STATUS) & TXP, TXP, "{byte}");
             bench.write_bytes(SPI1 + TXDR, 1, byte);

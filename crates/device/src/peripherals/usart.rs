@@ -68,6 +68,8 @@ const DMAT: u32 = 1 << 7;
 const TXFTIE: u32 = 1 << 23;
 const RXFTIE: u32 = 1 << 28;
 const RXFTCFG_AT: u32 = 25;
+/// Bits of a character on the line, each of which takes as many cycles as BRR says (without its finer settings).
+const CHARACTER: u64 = 10;
 /// Received characters at each threshold of a FIFO of eight.
 const THRESHOLDS: [usize; 8] = [1, 2, 4, 6, 7, 8, 8, 8];
 const RXFRQ: u32 = 1 << 3;
@@ -95,6 +97,8 @@ pub struct Usart {
     complete: bool,
     /// IDLE and RTOF: the sender made a pause after what was taken last.
     pause: u32,
+    /// The cycle at which it will have been silent for a character.
+    silent_at: Option<u64>,
     received: VecDeque<u8>,
 }
 
@@ -110,6 +114,7 @@ impl Usart {
             prescaler: 0,
             complete: true,
             pause: 0,
+            silent_at: None,
             received: VecDeque::new(),
         }
     }
@@ -139,11 +144,9 @@ impl Usart {
     }
 
     /// Takes the next character. After the last one that has come the line is silent.
-    fn take(&mut self) -> u32 {
+    fn take(&mut self, now: u64) -> u32 {
         let Some(byte) = self.received.pop_front() else { return 0 };
-        if self.received.is_empty() {
-            self.pause = IDLE | if self.control[1] & RTOEN != 0 { RTOF } else { 0 };
-        }
+        self.silent_at = self.received.is_empty().then(|| now + CHARACTER * u64::from(self.baud.max(1)));
         byte.into()
     }
 
@@ -163,6 +166,7 @@ impl Usart {
     fn receive(&mut self, bytes: &[u8]) -> bool {
         let room = self.enabled(RE) && self.received.len() + bytes.len() <= RECEIVE_QUEUE;
         if room {
+            self.silent_at = None;
             self.received.extend(bytes);
         }
         room
@@ -170,21 +174,21 @@ impl Usart {
 }
 
 impl Peripheral for Usart {
-    fn read(&mut self, offset: u32, _context: &mut Context<'_>) -> u32 {
+    fn read(&mut self, offset: u32, context: &mut Context<'_>) -> u32 {
         match offset {
             CR1 | CR2 | CR3 => self.control[offset as usize / 4],
             BRR => self.baud,
             GTPR => self.guard,
             RTOR => self.timeout,
             ISR => self.status(),
-            RDR => self.take(),
+            RDR => self.take(context.now),
             PRESC => self.prescaler,
             _ => 0,
         }
     }
 
     fn is_steady(&self, offset: u32) -> bool {
-        offset != RDR
+        offset != RDR && self.silent_at.is_none()
     }
 
     fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
@@ -215,6 +219,17 @@ impl Peripheral for Usart {
         let (receive, control) = (self.kind.receive_request, self.control[2]);
         requests.set(receive, control & DMAR != 0 && self.enabled(RE) && !self.received.is_empty());
         requests.set(receive + 1, control & DMAT != 0 && self.enabled(TE));
+    }
+
+    fn advance(&mut self, context: &mut Context<'_>) {
+        if self.silent_at.is_some_and(|at| at <= context.now) {
+            self.silent_at = None;
+            self.pause = IDLE | if self.control[1] & RTOEN != 0 { RTOF } else { 0 };
+        }
+    }
+
+    fn next_event(&self) -> Option<u64> {
+        self.silent_at.filter(|_| self.control[0] & (IDLEIE | RTOIE) != 0)
     }
 
     fn input(&mut self, input: &Input<'_>) -> bool {
@@ -321,11 +336,15 @@ mod tests {
     #[test]
     fn after_the_last_character_the_line_is_idle() {
         let mut bench = bench(0x5 | IDLEIE);
+        bench.write(0x4000_440C, 1389);
         bench.input(&Input::Serial(b"ab"));
         bench.read(0x4000_4424);
         assert!(!bench.level(62));
         bench.read(0x4000_4424);
-        assert!(bench.level(62));
+        assert!(!bench.level(62));
+        bench.now = 13_890;
+        assert_eq!(bench.peripheral.next_event(), Some(13_890));
+        assert!(bench.level(62), "silent for a character at 115200");
         bench.write(0x4000_4420, IDLE);
         assert!(!bench.level(62));
     }

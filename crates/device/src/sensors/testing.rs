@@ -15,7 +15,7 @@ pub struct Wired {
 impl Wired {
     pub fn new(spec: &str) -> Wired {
         match Attachment::i2c(&format!("1:{spec}")).expect("a wiring") {
-            Attachment::I2c { bus: 1, target } => {
+            Attachment::I2c { bus: 1, target, .. } => {
                 Wired { target, now: 0, outputs: Vec::new(), driven: Vec::new() }
             }
             _ => panic!("not on I2C1"),

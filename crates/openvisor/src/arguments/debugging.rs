@@ -1,6 +1,8 @@
 //! Options for looking into the device.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 /// The port debuggers of the original expect.
 const DEFAULT_GDB: &str = "8001";
@@ -16,9 +18,28 @@ pub struct Debugging {
     /// Hold the application before its first instruction until a debugger lets it go; with it --gdb may be left out
     #[arg(long)]
     pub gdb_wait: bool,
+    /// Record system calls with their arguments, interrupts, notifications and the link in FILE; a name that ends in .json
+    /// makes it a trace for Perfetto or Chrome, - is standard output (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub trace: Vec<PathBuf>,
+    /// How --trace writes, whatever the file's name
+    #[arg(long, value_name = "FORMAT", requires = "trace")]
+    pub trace_format: Option<TraceFormat>,
+    /// The ELF file with the names and lines for crashes, where the image itself has none
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Option<PathBuf>,
     /// Let --gdb name an address that other machines reach: whoever connects can read and change all memory
     #[arg(long, requires = "gdb")]
     pub gdb_exposed: bool,
+}
+
+/// How a trace is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    /// A line for each thing, for people
+    Text,
+    /// Chrome's trace events, for Perfetto and chrome://tracing
+    Perfetto,
 }
 
 impl Debugging {

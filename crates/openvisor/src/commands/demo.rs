@@ -25,6 +25,7 @@ use crate::settings::{self, Setting, Store};
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline, payload};
 use crate::watched::Told;
+use crate::wired::Wired;
 use crate::witness::{Seen, Witness};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
@@ -64,7 +65,7 @@ impl Demo {
         let application = sample(arguments)?;
         let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
         let relayed = Relayed::read(&arguments.relayed)?;
-        let debugging = debugging::open(&arguments.debugging)?;
+        let debugging = debugging::open(&arguments.debugging, None)?;
         let folder = Folder::open(arguments.data.as_deref())?;
         let (told, broker_events) = mpsc::channel(QUEUE);
         let watch = Arc::new(move |event| drop(told.try_send(event)));
@@ -85,6 +86,7 @@ impl Demo {
             destinations: Destinations::with_loopback(),
             relayed,
             debugging,
+            wired: Wired::default(),
         };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
@@ -127,7 +129,11 @@ impl Demo {
     }
 
     fn show(&self, happening: &Happening) {
-        if let Some((source, text)) = feed::of_platform(happening) {
+        if let Happening::Device(told) = happening
+            && let Some(crash) = feed::crash_in(told)
+        {
+            debugging::show_crash(crash, &self.timeline);
+        } else if let Some((source, text)) = feed::of_platform(happening) {
             self.timeline.say(source, text);
         }
     }

@@ -18,6 +18,7 @@ use crate::settings;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
 use crate::watched::Told;
+use crate::wired::Wired;
 
 /// Runs until told to stop, or until nobody reads the log any more.
 pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
@@ -51,9 +52,10 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
     let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
+    let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    let debugging = debugging::open(&arguments.debugging)?;
-    Ok(Plan { folder, application, settings, destinations, relayed, debugging })
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
+    Ok(Plan { folder, application, settings, destinations, relayed, debugging, wired })
 }
 
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
@@ -76,8 +78,17 @@ fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
         out.write_all(b"\n")?;
         return out.flush();
     }
-    if let Some((source, text)) = feed::of_platform(happening) {
-        timeline.say(source, text);
+    if let Happening::Device(told) = happening
+        && let Some(crash) = feed::crash_in(told)
+    {
+        debugging::show_crash(crash, timeline);
+        return Ok(());
     }
+    let picture = match happening {
+        Happening::Device(told) => feed::picture(told),
+        Happening::Cloud(_) | Happening::CloudMissed(_) => Vec::new(),
+    };
+    let lines = feed::of_platform(happening).into_iter().chain(picture);
+    lines.for_each(|(source, text)| timeline.say(source, text));
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::map::CYCLES_PER_MICRO;
 const HELP: &str = "\
 monitor reset [halt]   start the application again; it stands at its first instruction until continued
 monitor halt           stop the application
-monitor fault          the last fault of the application
+monitor fault          the last fault of the application, its registers and backtrace
 monitor status         the device's time, power and link
 monitor help           this
 ";
@@ -55,8 +55,8 @@ fn status(machine: &Machine) -> String {
 }
 
 fn fault(machine: &Machine) -> String {
-    match machine.last_fault() {
-        Some(fault) => format!("{fault}\n"),
+    match machine.last_crash() {
+        Some(crash) => crash.to_string(),
         None => "The application has not faulted.\n".to_owned(),
     }
 }

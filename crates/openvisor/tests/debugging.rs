@@ -1,4 +1,5 @@
-//! A real debugger at a real image: `gdb-multiarch` in batch mode, and as development environments drive it.
+//! A real debugger at a real image: `gdb-multiarch` in batch mode, and as development environments drive it. Crashes and
+//! traces as they are shown.
 
 mod support;
 
@@ -6,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::world::DEBUGGED;
+use support::world::{DEBUGGED, Mosquitto, SAMPLE};
 use support::{Process, Stage, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -262,5 +263,79 @@ fn an_address_that_cannot_be_used_is_told_before_anything_starts() {
             assert_eq!(run.code(), code);
             assert!(run.err.text().contains(told), "{}", run.err.text());
         }
+    });
+}
+
+#[test]
+fn a_crash_is_shown_with_its_calls_and_lines() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", DEBUGGED]);
+        run.err.expect("PRECISERR BFARVALID");
+        run.err.expect("backtrace:");
+        let told = run.err.expect("read_word at sdk/tests/apps/debugged/main.c:");
+        assert!(told.contains("#0  0x0800"), "{told}");
+        run.err.expect("fail at sdk/tests/apps/debugged/main.c:");
+        run.err.expect("main at sdk/tests/apps/debugged/main.c:");
+    });
+}
+
+#[test]
+fn a_crash_is_one_object_for_programs() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", DEBUGGED, "--json"]);
+        let line = run.err.expect("\"crash\":");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("an object");
+        assert_eq!(told["crash"]["cfsr"]["bits"], serde_json::json!(["PRECISERR", "BFARVALID"]));
+        assert_eq!(told["crash"]["bfar"], 0x6000_0000u32);
+        assert_eq!(told["crash"]["backtrace"][1]["function"], "fail");
+        assert_eq!(told["crash"]["backtrace"][1]["certain"], true);
+    });
+}
+
+/// Shows D136, D137.
+#[test]
+fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {
+    within(LIMIT, |stage| {
+        let broker = Mosquitto::start(stage);
+        let folder = tempfile::tempdir().unwrap();
+        let [text, events] = ["trace.txt", "trace.json"].map(|name| folder.path().join(name));
+        let mut words = vec!["run".to_owned(), SAMPLE.to_owned()];
+        words.extend(broker.settings());
+        for file in [&text, &events] {
+            words.extend(["--trace".to_owned(), file.to_str().unwrap().to_owned()]);
+        }
+        let credentials = ["--config", "username=somebody", "--secret", "password=HUNTER2"];
+        words.extend(credentials.map(str::to_owned));
+        let run = stage.openvisor(words);
+        run.out.expect("publish 1: ");
+        run.signal("INT");
+        assert_eq!(run.code(), 0, "{}", run.err.text());
+        let text = std::fs::read_to_string(text).unwrap();
+        in_order(
+            &text,
+            &[
+                "application starts: reason=MV_WAKEREASON_COLDBOOT",
+                "mvServerLoggingInit(",
+                "mvRequestNetwork(params={version=1,",
+                "mvOpenChannel(params={version=1,",
+                "mvMqttRequestConnect(handle=0x",
+                "host=\"127.0.0.1\"",
+                "mvMqttRequestPublish(",
+                "topic=\"",
+                ") = OKAY",
+            ],
+        );
+        // The link may be up before the application asks for it, or after.
+        in_order(&text, &["link         connecting", "link         up"]);
+        in_order(&text, &["notification: line=", "> interrupt ", "< interrupt "]);
+        let told = std::fs::read_to_string(events).unwrap();
+        let events: serde_json::Value = serde_json::from_str(&told).expect("JSON, to its end");
+        let events = events["traceEvents"].as_array().expect("a list");
+        let calls = events.iter().filter(|event| event["ph"] == "X" && event["tid"] == 1);
+        assert!(calls.clone().count() > 10);
+        assert!(calls.clone().all(|event| event["ts"].is_number() && event["dur"].is_number()));
+        assert!(events.iter().any(|event| event["name"] == "SysTick" && event["tid"] == 2));
+        assert!(text.contains("username=\"somebody\", password=(7 bytes, not shown)"), "{text}");
+        assert!(!text.contains("HUNTER2") && !told.contains("HUNTER2"));
     });
 }
