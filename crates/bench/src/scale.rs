@@ -21,6 +21,8 @@ pub struct Scale {
     pub counted: u32,
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
+    /// Seconds of a round of log lines.
+    pub log_seconds: u64,
     /// Seconds idle devices are watched.
     pub idle_seconds: u64,
     /// Devices, and clients, that publish at once.
@@ -41,6 +43,7 @@ pub const FULL: Scale = Scale {
     qos0: 40_000,
     counted: 500,
     loop_iterations: 20_000_000,
+    log_seconds: 3,
     idle_seconds: 10,
     crowd: 100,
     crowd_messages: 50_000,
@@ -56,6 +59,7 @@ pub const QUICK: Scale = Scale {
     qos0: 4000,
     counted: 100,
     loop_iterations: 2_000_000,
+    log_seconds: 1,
     idle_seconds: 2,
     crowd: 20,
     crowd_messages: 4000,

@@ -345,7 +345,7 @@ impl Session {
     }
 
     fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
-        let mut worked = self.logs.poll_send(context);
+        let mut worked = false;
         if let Some(sequence) = self.logs.poll_stored(context) {
             self.feed(Input::LogStored { sequence });
             worked = true;

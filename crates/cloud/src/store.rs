@@ -3,9 +3,13 @@
 //! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`, `$2`, …;
 //! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`).
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use sqlx::{AnyPool, Row};
 
 use crate::clock::wall_millis;
+use crate::device_id::DeviceId;
 use crate::seal::Seal;
 use crate::{chance, data};
 
@@ -109,6 +113,8 @@ pub struct Store {
     account: String,
     database: Database,
     tenant: Tenant,
+    /// Lines of each device since they were counted; `None` until they were once.
+    logged: Mutex<Option<HashMap<DeviceId, u32>>>,
 }
 
 impl Store {
@@ -142,7 +148,7 @@ impl Store {
         if *url != kept {
             folder.remember_store(url)?;
         }
-        Ok(Store { pool, seal, account, database, tenant })
+        Ok(Store { pool, seal, account, database, tenant, logged: Mutex::default() })
     }
 
     /// Id of the one account there is so far.

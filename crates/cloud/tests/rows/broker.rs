@@ -151,11 +151,11 @@ impl Broker {
         assert!(status.success());
     }
 
-    /// The retained message of a topic, asked from outside; none within the second it waits.
+    /// The retained message of a topic, asked from outside; none if none comes in a long while.
     pub fn retained(&self, topic: &str) -> Option<String> {
         let port = self.open.to_string();
         let output = Command::new("mosquitto_sub")
-            .args(["-h", "127.0.0.1", "-p", &port, "-t", topic, "-C", "1", "-W", "1", "--retained-only"])
+            .args(["-h", "127.0.0.1", "-p", &port, "-t", topic, "-C", "1", "-W", "15", "--retained-only"])
             .output();
         let output = output.expect("mosquitto_sub is needed: Debian package mosquitto-clients");
         let text = String::from_utf8(output.stdout).expect("text");
