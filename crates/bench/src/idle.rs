@@ -21,6 +21,8 @@ use crate::target::{Bound, Target};
 pub const ARGUMENT: &str = "--idle-devices";
 /// Until the last exchange with the cloud has settled.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Between the starts of two devices: they are to be idle together, not to begin together.
+const STAGGER: Duration = Duration::from_millis(20);
 /// Most memory a device may take, in KiB.
 const WANTED_KIB: f64 = 3072.0;
 /// Less of a core than this is wanted of a device, in percent.
@@ -58,7 +60,10 @@ pub fn run_devices(arguments: &[String]) -> Result<(), Failure> {
     let mut lines = io::stdin().lines();
     lines.next().transpose()?;
     let image = site::image(waits)?;
-    let start = |folder: &String| site::start_device(folder.as_ref(), &image, cloud);
+    let start = |folder: &String| {
+        std::thread::sleep(STAGGER);
+        site::start_device(folder.as_ref(), &image, cloud)
+    };
     let devices = folders.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     while lines.next().transpose()?.is_some() {}
     for device in &devices {
