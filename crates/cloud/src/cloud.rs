@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
+use crate::account_id::AccountId;
+use crate::accounts::Accounts;
 use crate::authority::{AuthorityError, Identity};
 use crate::clock::Epoch;
 use crate::connector::{AuthoritiesError, Connector, Resolve, Trust};
@@ -214,13 +216,25 @@ impl Cloud {
         issue(&self.folder, &self.shared.store, name).await
     }
 
+    /// The same for a device of an account that is not the first.
+    ///
+    /// # Errors
+    /// As [`Cloud::provision`].
+    pub async fn provision_in(
+        &self,
+        account: AccountId,
+        name: Option<&str>,
+    ) -> Result<Identity, ProvisionError> {
+        issue(&self.folder, &self.shared.store.of_account(account), name).await
+    }
+
     /// Gives a known device a new identity. The old one is worth nothing from now on; a connection made with it ends.
     ///
     /// # Errors
     /// As [`Cloud::provision`]; [`StoreError::NoDevice`] for a device that is not known.
     pub async fn renew(&self, device: DeviceId) -> Result<Identity, ProvisionError> {
         let identity = self.folder.authority()?.issue_device(device);
-        self.shared.store.set_fingerprint(device, identity.fingerprint()).await?;
+        self.shared.store.of_device(device).await?.set_fingerprint(device, identity.fingerprint()).await?;
         self.shared.registry.tell(device, Command::End(Ending::Revoked));
         Ok(identity)
     }
@@ -230,7 +244,7 @@ impl Cloud {
         self.shared.events.subscribe()
     }
 
-    /// The store.
+    /// The store as the first account sees it; [`Store::of_account`] gives the others' views.
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
@@ -248,14 +262,18 @@ impl Cloud {
         wanted: bool,
         expires: Option<i64>,
     ) -> Result<(), StoreError> {
-        self.shared.store.set_logging(device, wanted, expires).await?;
+        self.shared.store.of_device(device).await?.set_logging(device, wanted, expires).await?;
         self.shared.registry.tell(device, Command::Logging(wanted));
         Ok(())
     }
 
     /// Forgets a device; if it is connected, its connection ends. `false` when there was none.
     pub async fn remove_device(&self, device: DeviceId) -> Result<bool, StoreError> {
-        let removed = self.shared.store.remove_device(device).await?;
+        let removed = match self.shared.store.of_device(device).await {
+            Ok(store) => store.remove_device(device).await?,
+            Err(StoreError::NoDevice(_)) => false,
+            Err(error) => return Err(error),
+        };
         self.shared.registry.tell(device, Command::End(Ending::Revoked));
         Ok(removed)
     }
@@ -266,11 +284,35 @@ impl Cloud {
 /// # Errors
 /// As [`Cloud::provision`], and the data folder's own.
 pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, ProvisionError> {
+    provision_in(data, None, name).await
+}
+
+/// The same in an account named by its id or name; in the first if none is.
+///
+/// # Errors
+/// As [`provision`], and [`StoreError::NoAccount`].
+pub async fn provision_in(
+    data: &Path,
+    account: Option<&str>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
     let folder = DataFolder::open(data)?;
     let store = Store::open(&folder).await?;
-    let identity = issue(&folder, &store, name).await;
+    let identity = provision_at(&folder, &store, account, name).await;
     store.close().await;
     identity
+}
+
+async fn provision_at(
+    folder: &DataFolder,
+    store: &Store,
+    account: Option<&str>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
+    let Some(account) = account else { return issue(folder, store, name).await };
+    let found = store.account_named(account).await?;
+    let found = found.ok_or_else(|| StoreError::NoAccount(account.to_owned()))?;
+    issue(folder, &store.of_account(found.id), name).await
 }
 
 async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result<Identity, ProvisionError> {
@@ -313,6 +355,7 @@ fn share(
         connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
         limits: config.limits,
         require_tls: config.require_tls,
+        accounts: Accounts::new(store.clone()),
         store,
         registry: Arc::default(),
         log_intake,

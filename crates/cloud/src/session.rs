@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
+use crate::accounts::Account;
 use crate::clock::{wall_micros, wall_millis};
 use crate::connector::Transport;
 use crate::device_id::DeviceId;
@@ -52,19 +53,21 @@ pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
 async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
     let (device, address) = (admitted.device, admitted.address);
     let asked = Instant::now();
-    let known = shared.store.device(device).await;
+    let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
-    let (logging, refused) = match known {
-        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (known.logging, None),
-        Ok(_) => (false, Some(Ending::Revoked)),
+    let (known, refused) = match known {
+        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (Some(known), None),
+        Ok(_) => (None, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
             shared.metrics.store_failures.with_label_values(&["admit"]).inc();
-            (false, Some(Ending::Internal))
+            (None, Some(Ending::Internal))
         }
     };
     let registry = shared.registry.clone();
-    let mut session = Session::new(shared, *admitted, logging);
+    let logging = known.is_some_and(|known| known.wants_logging(wall_millis()));
+    let account = known.map(|known| shared.accounts.of(known.account));
+    let mut session = Session::new(shared, *admitted, account, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
         session.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
@@ -80,6 +83,8 @@ struct Session {
     shared: Arc<Shared>,
     device: DeviceId,
     address: SocketAddr,
+    /// Whose it is; none for a device that is refused.
+    account: Option<Arc<Account>>,
     /// Its place among the connected devices; none for a device that is refused.
     seat: Option<Stay>,
     /// From `HELLO`; names the start of the device its log lines belong to.
@@ -107,12 +112,18 @@ struct Leaving {
 }
 
 impl Session {
-    fn new(shared: Arc<Shared>, admitted: Admitted, logging: bool) -> Box<Session> {
+    fn new(
+        shared: Arc<Shared>,
+        admitted: Admitted,
+        account: Option<Arc<Account>>,
+        logging: bool,
+    ) -> Box<Session> {
         let settings = translate::settings(&shared, logging);
         let logs = Lane::new(shared.log_intake.clone());
         Box::new(Session {
             device: admitted.device,
             address: admitted.address,
+            account,
             seat: None,
             boot: 0,
             relay: DeviceRelay::new(shared.epoch.now(), settings),
@@ -431,10 +442,11 @@ impl Session {
 
     fn look_up(&mut self, lookup: LookupId, keys: Vec<relay::LookupKey>) {
         let (shared, device) = (self.shared.clone(), self.device);
+        let Some(account) = self.account.clone() else { return };
         let wanted: Vec<_> = keys.into_iter().map(translate::wanted).collect();
         let future = async move {
             let asked = Instant::now();
-            let found = shared.store.look_up(device, &wanted).await;
+            let found = account.store.look_up(device, &wanted).await;
             metrics::observe(&shared.metrics.store_seconds.look_up, asked.elapsed());
             found.unwrap_or_else(|error| {
                 shared.metrics.store_failures.with_label_values(&["look_up"]).inc();

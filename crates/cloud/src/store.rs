@@ -11,17 +11,20 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Row, SqlSafeStr};
 
+use crate::account_id::AccountId;
 use crate::clock::wall_millis;
+use crate::data;
 use crate::limits;
 use crate::seal::Seal;
-use crate::{chance, data};
 
+mod accounts;
 mod devices;
 mod health;
 mod items;
 mod logs;
 mod presence;
 
+pub use accounts::Account;
 pub use devices::Device;
 pub use items::{Config, Scope, Secret, Value, Wanted};
 pub use logs::{LogLine, LogPlace, LogRetention};
@@ -44,6 +47,18 @@ pub enum StoreError {
     /// There is no such device.
     #[error("there is no device `{0}`")]
     NoDevice(String),
+    /// Not an account's name: 1 to 64 printable characters that do not look like an id.
+    #[error("an account's name is 1 to 64 bytes without control characters and not of the form of an id")]
+    AccountName,
+    /// Another account has the name.
+    #[error("another account has the name `{0}`")]
+    AccountNameTaken(String),
+    /// There is no such account.
+    #[error("there is no account `{0}`")]
+    NoAccount(String),
+    /// The account cannot be removed.
+    #[error("the account cannot be removed: {0}")]
+    AccountInUse(&'static str),
     /// The secrets in the database were sealed with another key.
     #[error("secret.key does not belong to this database")]
     SecretKey,
@@ -61,7 +76,7 @@ pub enum StoreError {
     Data(#[from] data::DataError),
 }
 
-/// The store of one data folder.
+/// The store of one data folder, as one account sees it.
 pub struct Store {
     pool: AnyPool,
     seal: Seal,
@@ -86,7 +101,7 @@ impl Store {
         Ok(Store { pool, seal, account })
     }
 
-    /// Id of the one account there is so far.
+    /// Id of the account whose view this is: the first, unless it was asked for as another's.
     pub fn account(&self) -> &str {
         &self.account
     }
@@ -139,6 +154,7 @@ fn migrator() -> Migrator {
     let steps = [
         (1, "first", include_str!("../migrations/sqlite/1_first.sql")),
         (2, "presence", include_str!("../migrations/sqlite/2_presence.sql")),
+        (4, "accounts", include_str!("../migrations/sqlite/4_accounts.sql")),
     ];
     let step = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
@@ -164,11 +180,12 @@ async fn check_secret_key(pool: &AnyPool, seal: &Seal) -> Result<(), StoreError>
 }
 
 async fn default_account(pool: &AnyPool) -> Result<String, StoreError> {
-    let row = sqlx::query("SELECT id FROM accounts ORDER BY created LIMIT 1").fetch_optional(pool).await?;
+    let row =
+        sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1").fetch_optional(pool).await?;
     if let Some(row) = row {
         return Ok(row.try_get(0)?);
     }
-    let id = format!("AC{}", chance::hex_digits());
+    let id = AccountId::random().as_str().to_owned();
     sqlx::query("INSERT INTO accounts (id, created) VALUES ($1, $2)")
         .bind(id.clone())
         .bind(wall_millis())

@@ -100,6 +100,37 @@ async fn a_device_fetches_configuration_and_secrets() {
     house.cloud.stop().await;
 }
 
+/// Shows D121.
+#[tokio::test]
+async fn devices_of_two_accounts_get_their_own_settings_and_nothing_of_the_other() {
+    let house = House::open().await;
+    let store = house.cloud.store();
+    let other_account = store.add_account(Some("plant")).await.expect("added");
+    let theirs = store.of_account(other_account.id);
+    store.set_config(Scope::Account, "key", "mine").await.expect("set");
+    theirs.set_config(Scope::Account, "key", "theirs").await.expect("set");
+    theirs.set_secret(Scope::Account, "only", "theirs").await.expect("set");
+    let identity = house.cloud.provision_in(other_account.id, None).await.expect("an identity");
+    let mut other = Device::connect(house.cloud.address(), &identity).await;
+    other.welcome().await;
+    let mut own = house.device().await;
+    let ask = [&[2, 3][..], b"key", &[0, 4], b"only"].concat();
+    for (device, expected) in [(&mut own, &b"mine"[..]), (&mut other, b"theirstheirs")] {
+        let channel = device.open(ChannelType::ConfigFetch, 1024).await;
+        device.item(channel, to_cloud::CONFIG_FETCH, &ask).await;
+        let Came::Item { body, .. } = device.next().await else { panic!("no response") };
+        let (_, length) = ConfigHead::decode(&body).expect("a head").expect("whole");
+        assert_eq!(&body[length..], expected);
+    }
+    other.log(1, "of the plant").await;
+    assert_eq!(other.next().await, Came::LogTaken(1));
+    assert!(store.logs(other.id, 9).await.expect("asked").is_empty(), "the log is another account's");
+    assert_eq!(theirs.logs(other.id, 9).await.expect("asked").len(), 1);
+    assert!(house.cloud.remove_device(other.id).await.expect("removed"), "who owns the cloud may");
+    assert_eq!(other.next().await, Came::Bye(ByeReason::Revoked));
+    house.cloud.stop().await;
+}
+
 #[tokio::test]
 async fn a_second_connection_of_a_device_replaces_the_first() {
     let house = House::open().await;

@@ -8,10 +8,12 @@ use cloud::Resolve;
 
 use crate::logging;
 
+mod accounts;
 mod devices;
 mod items;
 mod logs;
 
+pub use accounts::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
 pub use devices::{Devices, DevicesAction, List, Revoke, Show};
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
@@ -69,6 +71,8 @@ pub enum Command {
     Secrets(Secrets),
     /// See the devices of a cloud, and revoke them
     Devices(Devices),
+    /// Keep the devices of several owners apart
+    Accounts(Accounts),
     /// Watch what applications log
     Logs(Logs),
     /// Write the completions for a shell
@@ -220,6 +224,9 @@ pub struct Provision {
     /// A name for people
     #[arg(long)]
     pub name: Option<String>,
+    /// The account the device is to belong to; without it, the first
+    #[arg(long, value_name = "ID|NAME")]
+    pub account: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub settings: Settings,

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod accounts;
 mod cloud;
 mod completions;
 mod demo;
@@ -26,6 +27,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Device(device) => device::device(device).await,
             Command::Configs(configs) => items::configs(configs).await,
             Command::Secrets(secrets) => items::secrets(secrets).await,
+            Command::Accounts(accounts) => accounts::accounts(accounts).await,
             Command::Devices(devices) => devices::devices(devices).await,
             Command::Logs(logs) => logs::logs(logs).await,
             Command::Completions(completions) => completions::completions(&completions),

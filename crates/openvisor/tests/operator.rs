@@ -336,3 +336,40 @@ fn the_accounts_settings_reach_the_application_and_stay() {
         secrets.out.expect("api-token");
     });
 }
+
+/// Shows D121.
+#[test]
+fn accounts_keep_their_devices_and_settings_apart() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let id = world.told(stage, &["accounts", "add", "plant"]);
+        let id = id.trim_end();
+        assert!(id.len() == 34 && id.starts_with("AC"), "{id}");
+        let out = world.folder.path().join("press");
+        let words = ["provision", "--account", "plant", "--name", "kitchen", "--out", text(&out)];
+        world.told(stage, &[&words[..], &["--config", "speed=9"]].concat());
+        world.told(stage, &["configs", "set", "broker", "theirs", "--account", "plant"]);
+        world.told(stage, &["configs", "set", "broker", "ours"]);
+        assert_eq!(world.told(stage, &["configs", "get", "broker"]), "ours\n");
+        assert_eq!(world.told(stage, &["configs", "get", "broker", "--account", id]), "theirs\n");
+        let speed = ["configs", "get", "speed", "--device", "kitchen"];
+        assert_eq!(world.ask(stage, &speed).0, NOT_HAPPENED, "this kitchen is another account's");
+        assert_eq!(world.told(stage, &[&speed[..], &["--account", "plant"]].concat()), "9\n");
+        let theirs = world.objects(stage, &["devices", "list", "--account", "plant"]);
+        assert_eq!((theirs.len(), &theirs[0]["name"]), (1, &Value::from("kitchen")));
+        let their_id = theirs[0]["id"].as_str().unwrap();
+        assert_eq!(
+            world.ask(stage, &["devices", "show", their_id]).0,
+            BAD_INPUT,
+            "an id alone opens nothing"
+        );
+        let (code, _, err) = world.ask(stage, &["accounts", "remove", "plant"]);
+        assert_eq!((code, err.contains("it has devices")), (NOT_HAPPENED, true), "{err}");
+        world.told(stage, &["accounts", "rename", "plant", "west"]);
+        let accounts = world.objects(stage, &["accounts", "list"]);
+        assert_eq!(accounts.len(), 2);
+        assert_eq!((&accounts[0]["default"], &accounts[1]["name"]), (&true.into(), &Value::from("west")));
+        let (code, _, err) = world.ask(stage, &["devices", "list", "--account", "plant"]);
+        assert_eq!((code, err.contains("accounts list")), (BAD_INPUT, true), "{err}");
+    });
+}

@@ -102,6 +102,9 @@ impl Store {
 
     /// Forgets a device with everything that belongs to it. `false` when there was none.
     pub async fn remove_device(&self, id: DeviceId) -> Result<bool, StoreError> {
+        if self.device(id).await?.is_none() {
+            return Ok(false);
+        }
         let mut transaction = self.pool.begin().await?;
         for sql in [
             "DELETE FROM configs WHERE device = $1",

@@ -55,6 +55,9 @@ pub struct List {
     /// The cloud's data folder; a cloud may be running on it
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The account; without it, the first
+    #[arg(long, value_name = "ID|NAME")]
+    pub account: Option<String>,
     /// Answer with one JSON object a line instead of text
     #[arg(long)]
     pub json: bool,

@@ -77,7 +77,7 @@ impl Now {
 }
 
 async fn list_all(list: &List) -> Result<(), Failure> {
-    let operator = Operator::open(&list.data).await?;
+    let operator = Operator::open(&list.data, list.account.as_deref()).await?;
     let cloud_runs = operator.is_cloud_running()?;
     let devices = operator.store().devices().await.map_err(failures::of_store)?;
     operator.close().await;
@@ -101,7 +101,7 @@ async fn list_all(list: &List) -> Result<(), Failure> {
 }
 
 async fn show_one(show: &Show) -> Result<(), Failure> {
-    let operator = Operator::open(&show.list.data).await?;
+    let operator = Operator::open(&show.list.data, show.list.account.as_deref()).await?;
     let device = operator.device(&show.device).await?;
     let scope = Scope::Device(device.id);
     let configs = operator.store().configs(scope).await.map_err(failures::of_store)?.len();
@@ -135,7 +135,7 @@ async fn show_one(show: &Show) -> Result<(), Failure> {
 }
 
 async fn revoke_one(revoke: &Revoke) -> Result<(), Failure> {
-    let operator = Operator::open(&revoke.list.data).await?;
+    let operator = Operator::open(&revoke.list.data, revoke.list.account.as_deref()).await?;
     let device = operator.device(&revoke.device).await?;
     if !revoke.yes {
         confirm(&device, revoke.forget)?;
