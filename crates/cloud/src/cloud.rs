@@ -353,9 +353,9 @@ fn share(
     Shared {
         epoch: Epoch::start(),
         connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
+        accounts: Accounts::new(store.clone(), config.limits.clone()),
         limits: config.limits,
         require_tls: config.require_tls,
-        accounts: Accounts::new(store.clone()),
         store,
         registry: Arc::default(),
         log_intake,

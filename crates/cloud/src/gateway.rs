@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring::Ticketer;
 use tokio_rustls::rustls::server::{Acceptor, NoServerSessionStorage, WebPkiClientVerifier};
@@ -26,6 +26,7 @@ use crate::connector::provider;
 use crate::device_id::DeviceId;
 use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
 use crate::metrics::Metrics;
+use crate::rate::SourceRates;
 use crate::refusals::Refusals;
 use crate::sources::{Full, Place, Quota};
 
@@ -39,6 +40,8 @@ pub(crate) enum Refusal {
     Connections,
     #[error("too many connections from this source")]
     SourceConnections,
+    #[error("too many connections a second from this source")]
+    SourceRate,
     #[error("too many unfinished handshakes")]
     Handshakes,
     #[error("too many unfinished handshakes from this source")]
@@ -59,6 +62,7 @@ impl Refusal {
         match self {
             Refusal::Connections => "connections",
             Refusal::SourceConnections => "connections_per_source",
+            Refusal::SourceRate => "handshakes_a_second_per_source",
             Refusal::Handshakes => "handshakes",
             Refusal::SourceHandshakes => "handshakes_per_source",
             Refusal::Timeout => "handshake_timeout",
@@ -86,6 +90,7 @@ pub(crate) struct Gateway {
     tls: Arc<ServerConfig>,
     connections: Quota,
     handshakes: Quota,
+    rates: SourceRates,
     handshake_timeout: Duration,
     farewell_timeout: Duration,
     refusals: Refusals,
@@ -103,6 +108,7 @@ impl Gateway {
             tls: Arc::new(tls_config(authority, hosts)?),
             connections: Quota::new(limits.connections, limits.connections_per_source),
             handshakes: Quota::new(limits.handshakes, limits.handshakes_per_source),
+            rates: SourceRates::new(limits.handshakes_a_second_per_source),
             handshake_timeout: limits.handshake_timeout,
             farewell_timeout: limits.farewell_timeout,
             refusals: Refusals::new(REFUSAL_REPORT_INTERVAL),
@@ -182,6 +188,9 @@ impl Gateway {
             Full::Total => Refusal::Handshakes,
             Full::Source => Refusal::SourceHandshakes,
         })?;
+        if !self.rates.admits(address.ip(), Instant::now()) {
+            return Err(Refusal::SourceRate);
+        }
         Ok((place, handshake_place))
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum Ending {
     Revoked,
     /// The cloud cannot serve it.
     Internal,
+    /// Its account has as many devices connected as it may.
+    TooMany,
 }
 
 /// The connected devices.

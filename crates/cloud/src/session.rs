@@ -4,6 +4,7 @@
 //! look-ups and its timer in turn. Read buffers are on the worker's stack, so a session at rest owns no buffer at all.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,15 +13,16 @@ use std::time::Duration;
 
 use link::connection::ByeReason;
 use relay::{
-    ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp, LookupId, Output,
+    ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, Input, LookedUp, LookupId,
+    Output,
 };
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
-use crate::accounts::Account;
+use crate::accounts::{Account, Share};
 use crate::clock::{wall_micros, wall_millis};
-use crate::connector::Transport;
+use crate::connector::{ConnectError, Transport};
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
 use crate::gateway::Admitted;
@@ -35,10 +37,14 @@ use crate::sources::Place;
 use crate::store::{LogLine, Value};
 
 mod broker;
+mod log_rate;
+mod meters;
 mod pending;
 mod translate;
 
 use broker::{Broker, Happened};
+use log_rate::LogRate;
+use meters::Meters;
 use pending::Pending;
 
 /// Serves a connection from its admission to its end. What is large is in boxes of its own, so that a session at rest takes no
@@ -70,11 +76,20 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     let mut session = Session::new(shared, *admitted, account, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
-        session.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
-        session.end(ending);
-    } else {
-        session.seat = Some(registry.enter(device)?);
+        session.refuse(ending);
+        return Some(session);
     }
+    // A device that comes anew takes the place it has.
+    let account = session.account.clone()?;
+    let again = || registry.is_connected(device).then(|| account.devices.force());
+    session.share = account.devices.take().or_else(again);
+    if session.share.is_none() {
+        tracing::warn!(%device, %address, account = account.store.account(), "too many devices of its account");
+        session.shared.metrics.note_limit("connections_per_account");
+        session.refuse(Ending::TooMany);
+        return Some(session);
+    }
+    session.seat = Some(registry.enter(device)?);
     Some(session)
 }
 
@@ -85,6 +100,8 @@ struct Session {
     address: SocketAddr,
     /// Whose it is; none for a device that is refused.
     account: Option<Arc<Account>>,
+    /// Its part in what the account may have.
+    share: Option<Share>,
     /// Its place among the connected devices; none for a device that is refused.
     seat: Option<Stay>,
     /// From `HELLO`; names the start of the device its log lines belong to.
@@ -97,6 +114,8 @@ struct Session {
     /// Whether the core tells what is for people only.
     is_watched: bool,
     logs: Lane,
+    log_rate: LogRate,
+    meters: Meters,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
@@ -120,10 +139,13 @@ impl Session {
     ) -> Box<Session> {
         let settings = translate::settings(&shared, logging);
         let logs = Lane::new(shared.log_intake.clone());
+        let log_rate = LogRate::new(shared.limits.log_lines_a_second);
+        let meters = Meters::new(&shared.limits, account.clone());
         Box::new(Session {
             device: admitted.device,
             address: admitted.address,
             account,
+            share: None,
             seat: None,
             boot: 0,
             relay: DeviceRelay::new(shared.epoch.now(), settings),
@@ -133,6 +155,8 @@ impl Session {
             exchanges: Pending::none(),
             is_watched: settings.notices,
             logs,
+            log_rate,
+            meters,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
             leaving: None,
@@ -187,7 +211,11 @@ impl Session {
     }
 
     fn note_counts(&mut self) {
-        self.shared.metrics.add(&self.relay.take_counts());
+        let counts = self.relay.take_counts();
+        self.shared.metrics.add(&counts);
+        if self.meters.note_requests(counts.requests()) {
+            self.shared.metrics.note_limit("requests_a_second");
+        }
     }
 
     /// Has the core tell what is for people only when there are any: it costs a little for every message.
@@ -274,23 +302,34 @@ impl Session {
             let closed = self.link.poll_close(context, buffer).is_ready();
             return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
         }
-        let mut worked = match self.link.poll_write(context) {
+        let mut worked = match self.poll_write(context) {
             Poll::Ready(written) => {
                 let count = written.map_err(|_| Disconnection::Lost)?;
                 self.shared.metrics.link_sent.inc_by(count as u64);
+                if self.meters.note_sent(count) {
+                    self.shared.metrics.note_limit("link_bytes_a_second");
+                }
                 true
             }
             Poll::Pending => false,
         };
-        let held_back = self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full();
+        let held_back =
+            self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full() || !self.meters.may_read();
         self.link.set_reading(!held_back);
         if let Poll::Ready(read) = self.link.poll_read(context, buffer) {
             let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
             self.shared.metrics.link_received.inc_by(bytes.len() as u64);
+            if self.meters.note_received(bytes.len()) {
+                self.shared.metrics.note_limit("link_bytes_a_second");
+            }
             self.feed(Input::Link(bytes));
             worked = true;
         }
         Ok(worked)
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.meters.may_write() { self.link.poll_write(context) } else { Poll::Pending }
     }
 
     fn poll_brokers(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> bool {
@@ -387,7 +426,8 @@ impl Session {
             return leaving.deadline;
         }
         let core = self.relay.next_timeout().map(|millis| self.shared.epoch.instant(millis));
-        core.map_or(self.wall_clock, |core| core.min(self.wall_clock))
+        let held = self.meters.due().into_iter().chain(self.log_rate.due());
+        held.chain(core).fold(self.wall_clock, Instant::min)
     }
 
     fn timeout(&mut self) {
@@ -397,6 +437,9 @@ impl Session {
         if self.wall_clock <= Instant::now() {
             self.wall_clock += WALL_CLOCK_INTERVAL;
             self.feed(Input::WallClock { micros: wall_micros() });
+        }
+        if self.log_rate.due().is_some_and(|due| due <= Instant::now()) {
+            self.log_dropped();
         }
         self.feed(Input::Timeout);
     }
@@ -413,8 +456,22 @@ impl Session {
         let target = translate::target(target);
         let (host, port, tls) = (&target.host, target.port, target.tls.is_some());
         tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
-        let connecting = Box::pin(async move { connector.connect(target).await });
-        self.brokers.push(Broker::new(connection, connecting));
+        let share = self.outbound();
+        let is_allowed = share.is_some();
+        let connecting = Box::pin(async move {
+            if is_allowed { connector.connect(target).await } else { Err(ConnectError::TooMany) }
+        });
+        self.brokers.push(Broker::new(connection, connecting, share));
+    }
+
+    /// A part in the connections the account may have, if there still is one.
+    fn outbound(&self) -> Option<Share> {
+        let share = self.account.as_ref()?.outbound.take();
+        if share.is_none() {
+            tracing::warn!(device = %self.device, "too many outbound connections of its account");
+            self.shared.metrics.note_limit("outbound_connections_per_account");
+        }
+        share
     }
 
     fn with_pipe(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Pipe<Box<dyn Transport>>)) {
@@ -459,11 +516,35 @@ impl Session {
 
     fn carry(&mut self, exchange: ExchangeId, request: HttpRequest) {
         let connector = self.shared.connector.clone();
-        self.exchanges.push(exchange, async move { http::exchange(&connector, request).await });
+        let share = self.outbound();
+        self.exchanges.push(exchange, async move {
+            if share.is_none() {
+                return HttpOutcome::Failed(HttpFailure::Connection(ConnectError::TooMany.into()));
+            }
+            http::exchange(&connector, request).await
+        });
     }
 
     fn log(&mut self, line: relay::LogLine) {
         let relay::LogLine { sequence, clock_micros: clock, text } = line;
+        if self.log_rate.admits(sequence, clock) {
+            self.log_dropped();
+            self.keep(sequence, clock, text);
+        } else {
+            self.shared.metrics.log_lines.dropped.inc();
+        }
+    }
+
+    /// Says in the log what was dropped, if anything was.
+    fn log_dropped(&mut self) {
+        let Some(dropped) = self.log_rate.take_dropped() else { return };
+        self.shared.metrics.note_limit("log_lines_a_second");
+        tracing::warn!(device = %self.device, "log lines dropped");
+        let text = self.log_rate.words(dropped);
+        self.keep(dropped.sequence, dropped.clock, text.into_bytes());
+    }
+
+    fn keep(&mut self, sequence: u32, clock: u64, text: Vec<u8>) {
         self.tell(|| EventKind::Log { sequence, clock, text: text.clone() });
         let (device, boot, received) = (self.device, self.boot, wall_millis());
         self.logs.push(LogLine { device, boot, sequence, clock, received, text });
@@ -474,6 +555,12 @@ impl Session {
         self.boot = boot;
         self.logs.note_seen(self.device, image);
         self.tell(|| EventKind::Started { boot, wake_reason, image });
+    }
+
+    /// Ends the session before it begins.
+    fn refuse(&mut self, ending: Ending) {
+        self.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
+        self.end(ending);
     }
 
     /// Ends the session from outside.

@@ -11,6 +11,7 @@ use crate::logging;
 mod accounts;
 mod devices;
 mod items;
+mod limits;
 mod logs;
 
 pub use accounts::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
@@ -158,9 +159,8 @@ pub struct Run {
     pub quiet: bool,
 }
 
-/// `openvisor cloud`
-#[derive(Args, Debug)]
-#[command(after_help = "\
+/// What `openvisor cloud --help` ends with.
+const CLOUD_EXAMPLES: &str = "\
 The first start makes the cloud's own certificate authority in DIR; keep that folder private. The
 first line on standard output names the address, which matters with port 0. Applications may reach
 public addresses; those of this machine too while the cloud itself listens on loopback only.
@@ -169,13 +169,18 @@ With --metrics it answers over HTTP, without password, on a port of its own: /me
 /healthz (the process lives) and /readyz (devices are let in and the database can be asked).
 
 Standard output tells what applications do, their log lines included; --quiet leaves that out. The
-cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
-query of a URL.
+cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header, or
+the query of a URL.
 
 Examples:
   openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
-  openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
+  openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log
+  openvisor cloud --data ./cloud --limit connections=500 --limit log_lines_a_second=0";
+
+/// `openvisor cloud`
+#[derive(Args, Debug)]
+#[command(after_help = limits::help(CLOUD_EXAMPLES))]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
@@ -189,6 +194,12 @@ pub struct Cloud {
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
+    /// Set a limit; what there is to set stands below (repeatable)
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub limits: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub relayed: Relayed,
     /// Answer for health and metrics there; without ADDR, on 127.0.0.1:7884. Port 0 takes a free one
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_METRICS)]
     pub metrics: Option<String>,

@@ -95,3 +95,36 @@ fn ask(address: &str, path: &str) -> String {
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
+
+/// Shows D122.
+#[test]
+fn a_limit_is_set_by_name_and_one_that_is_not_there_is_refused() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let words = ["cloud", "--data", text(&data), "--listen", "127.0.0.1:0", "--limit"];
+        let refused = stage.openvisor(words.iter().chain(&["conections=5"]));
+        assert_eq!(refused.code(), 2);
+        assert!(refused.err.text().contains("there is no limit `conections`"), "{}", refused.err.text());
+        assert!(!data.exists(), "it is looked at first");
+        let world =
+            World::start(stage, &["--limit", "log_lines_a_second=1", "--limit", "connections=1"], &[]);
+        world.device(stage).out.expect("link    up");
+        assert_eq!(world.stop(), 0);
+    });
+}
+
+#[test]
+fn connections_are_led_elsewhere_and_an_authority_is_believed_as_in_run() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let port = support::world::https_server(folder.path());
+        let ca = folder.path().join("ca.pem");
+        let resolve = format!("example.com:443=127.0.0.1:{port}");
+        let world = World::start(stage, &["--resolve", &resolve, "--cacert", text(&ca)], &[]);
+        let words = ["device", support::world::HTTP_SAMPLE, "--cloud", &world.address, "--data"];
+        let _device = stage.openvisor(words.iter().chain(&[text(&world.identity)]));
+        world.cloud.out.expect("HTTP status 200");
+        assert_eq!(world.stop(), 0);
+    });
+}

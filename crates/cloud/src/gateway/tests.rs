@@ -223,6 +223,20 @@ async fn half_open_handshakes_are_bounded() {
     house.close().await;
 }
 
+/// Shows D122.
+#[tokio::test]
+async fn a_source_may_come_so_often_and_not_once_more() {
+    let house = House::open(Limits { handshakes_a_second_per_source: 1, ..Limits::default() }).await;
+    for _ in 1..crate::limits::BURST_SECONDS {
+        drop(house.dial().await);
+    }
+    let mut last = house.dial().await;
+    assert!(!is_closed(&mut last, Duration::from_millis(100)).await, "the last of the burst is heard");
+    let mut beyond = house.dial().await;
+    assert!(is_closed(&mut beyond, Duration::from_secs(5)).await, "one more is not");
+    house.close().await;
+}
+
 #[tokio::test]
 async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
     let house = House::open(Limits { connections_per_source: 1, ..Limits::default() }).await;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use relay::ConnectionId;
 
+use crate::accounts::Share;
 use crate::connector::{ConnectError, Transport};
 use crate::limits::READ_CHUNK;
 use crate::pipe::Pipe;
@@ -18,6 +19,8 @@ pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transpor
 pub(super) struct Broker {
     pub(super) id: ConnectionId,
     state: State,
+    /// Its part in what the account may have.
+    _share: Option<Share>,
 }
 
 enum State {
@@ -36,8 +39,8 @@ pub(super) enum Happened<'a> {
 }
 
 impl Broker {
-    pub(super) fn new(id: ConnectionId, connecting: Connecting) -> Broker {
-        Broker { id, state: State::Connecting(connecting) }
+    pub(super) fn new(id: ConnectionId, connecting: Connecting, share: Option<Share>) -> Broker {
+        Broker { id, state: State::Connecting(connecting), _share: share }
     }
 
     /// The open connection, if it is open.

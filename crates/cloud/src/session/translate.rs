@@ -27,7 +27,7 @@ pub(super) fn reason(ending: Ending) -> ByeReason {
         Ending::Replaced => ByeReason::Replaced,
         Ending::ShuttingDown => ByeReason::ShuttingDown,
         Ending::Revoked => ByeReason::Revoked,
-        Ending::Internal => ByeReason::Internal,
+        Ending::Internal | Ending::TooMany => ByeReason::Internal,
     }
 }
 
@@ -36,6 +36,7 @@ pub(super) fn refused(ending: Ending) -> &'static str {
     match ending {
         Ending::Revoked => "revoked",
         Ending::Internal => "store",
+        Ending::TooMany => "connections_per_account",
         Ending::Replaced => "replaced",
         Ending::ShuttingDown => "shutting_down",
     }
