@@ -183,8 +183,9 @@ impl Cloud {
         self.metrics_address
     }
 
-    /// Ends: no connection is accepted, every device is told *shutting down*, log lines on their way are stored. Takes at most
-    /// four seconds more than four times [`Limits::farewell_timeout`], and much less when nothing hangs.
+    /// Ends (D123): no connection is accepted, nothing more is taken from devices, what is in flight is answered, every device is
+    /// told *shutting down*, log lines on their way are stored. Takes at most [`Limits::drain_timeout`] and four seconds more than
+    /// four times [`Limits::farewell_timeout`], and much less when nothing hangs.
     pub async fn stop(self) {
         let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
         self.monitor.accepting.store(false, Ordering::Relaxed);

@@ -92,7 +92,8 @@ pub(crate) struct Gateway {
     handshakes: Quota,
     rates: SourceRates,
     handshake_timeout: Duration,
-    farewell_timeout: Duration,
+    /// Time the sessions have to end by themselves.
+    stop_timeout: Duration,
     refusals: Refusals,
     metrics: Arc<Metrics>,
 }
@@ -110,7 +111,8 @@ impl Gateway {
             handshakes: Quota::new(limits.handshakes, limits.handshakes_per_source),
             rates: SourceRates::new(limits.handshakes_a_second_per_source),
             handshake_timeout: limits.handshake_timeout,
-            farewell_timeout: limits.farewell_timeout,
+            // Half a second more than a session gives itself, so that its own bounds are the ones that count.
+            stop_timeout: limits.drain_timeout + limits.farewell_timeout + Duration::from_millis(500),
             refusals: Refusals::new(REFUSAL_REPORT_INTERVAL),
             metrics,
         })
@@ -141,9 +143,8 @@ impl Gateway {
             }
         }
         drop(listener);
-        // Half a second more than a session gives itself, so that its own bound is the one that counts.
         let all = async { while tasks.join_next().await.is_some() {} };
-        let _ = timeout(gateway.farewell_timeout + Duration::from_millis(500), all).await;
+        let _ = timeout(gateway.stop_timeout, all).await;
         tasks.shutdown().await;
     }
 

@@ -114,6 +114,8 @@ pub struct Limits {
     pub log_lines_a_second: u32,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
+    /// Time what is in flight has to be answered when the cloud stops.
+    pub drain_timeout: Duration,
     /// Time a session has for its last words before the connection is dropped, also when the cloud stops.
     pub farewell_timeout: Duration,
     /// Time a name look-up may take.
@@ -146,6 +148,7 @@ impl Default for Limits {
             requests_a_second_per_account: 50_000,
             log_lines_a_second: 100,
             messages_a_second: relay::limits::MESSAGES_A_SECOND,
+            drain_timeout: Duration::from_secs(5),
             farewell_timeout: Duration::from_secs(2),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),

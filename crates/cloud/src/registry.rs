@@ -11,6 +11,8 @@ use crate::device_id::DeviceId;
 pub(crate) enum Command {
     /// Say `BYE` and end.
     End(Ending),
+    /// Take nothing more from the device, and end as the cloud stops once what is in flight is answered.
+    Drain,
     /// Want log lines from now on, or no longer.
     Logging(bool),
 }
@@ -53,6 +55,7 @@ struct Mailbox(Mutex<Mail>);
 #[derive(Default)]
 struct Mail {
     end: Option<Ending>,
+    drain: bool,
     logging: Option<bool>,
     waker: Option<Waker>,
 }
@@ -86,12 +89,12 @@ impl Registry {
         self.lock().seats.get(&device).map(|seat| seat.mailbox.put(command)).is_some()
     }
 
-    /// Ends every session, and lets no device in any more.
+    /// Has every session come to its end, and lets no device in any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         for seat in state.seats.values() {
-            seat.mailbox.put(Command::End(Ending::ShuttingDown));
+            seat.mailbox.put(Command::Drain);
         }
     }
 
@@ -120,6 +123,7 @@ impl Mailbox {
         let mut mail = self.lock();
         match command {
             Command::End(ending) => mail.end = Some(ending),
+            Command::Drain => mail.drain = true,
             Command::Logging(wanted) => mail.logging = Some(wanted),
         }
         if let Some(waker) = mail.waker.take() {
@@ -138,6 +142,9 @@ impl Stay {
         let mut mail = self.mailbox.lock();
         if let Some(ending) = mail.end.take() {
             return Poll::Ready(Command::End(ending));
+        }
+        if std::mem::take(&mut mail.drain) {
+            return Poll::Ready(Command::Drain);
         }
         if let Some(wanted) = mail.logging.take() {
             return Poll::Ready(Command::Logging(wanted));
@@ -189,7 +196,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let stay = registry.enter(DeviceId::random()).expect("open");
         registry.close();
-        assert_eq!(heard(&stay), Some(Command::End(Ending::ShuttingDown)));
+        assert_eq!(heard(&stay), Some(Command::Drain));
         assert!(registry.enter(DeviceId::random()).is_none());
     }
 

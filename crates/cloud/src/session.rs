@@ -114,11 +114,16 @@ struct Session {
     /// Whether the core tells what is for people only.
     is_watched: bool,
     logs: Lane,
+    /// Number of the last log line on its way to the store, and of the last that is there.
+    logged: u32,
+    stored: u32,
     log_rate: LogRate,
     meters: Meters,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
+    /// Until when what is in flight may be answered, once the cloud stops.
+    draining: Option<Instant>,
     leaving: Option<Leaving>,
     /// Its share of the gateway's bounds.
     _place: Place,
@@ -155,10 +160,13 @@ impl Session {
             exchanges: Pending::none(),
             is_watched: settings.notices,
             logs,
+            logged: 0,
+            stored: 0,
             log_rate,
             meters,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
+            draining: None,
             leaving: None,
             _place: admitted.place,
             shared,
@@ -241,6 +249,7 @@ impl Session {
         }
         worked |= self.poll_logs(context);
         worked |= self.poll_timer(context);
+        worked |= self.drain();
         if self.is_out_of_patience() {
             return Round::Over(Disconnection::TimedOut);
         }
@@ -286,6 +295,10 @@ impl Session {
         let Some(seat) = &self.seat else { return false };
         match seat.poll_command(context) {
             Poll::Ready(Command::End(ending)) => self.end(ending),
+            Poll::Ready(Command::Drain) => {
+                self.log_dropped();
+                self.draining = Some(Instant::now() + self.shared.limits.drain_timeout);
+            }
             Poll::Ready(Command::Logging(enabled)) => self.feed(Input::Logging { enabled }),
             Poll::Pending => return false,
         }
@@ -313,8 +326,10 @@ impl Session {
             }
             Poll::Pending => false,
         };
-        let held_back =
-            self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full() || !self.meters.may_read();
+        let held_back = self.draining.is_some()
+            || self.link.backlog() > DEVICE_BACKLOG
+            || self.logs.is_full()
+            || !self.meters.may_read();
         self.link.set_reading(!held_back);
         if let Poll::Ready(read) = self.link.poll_read(context, buffer) {
             let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
@@ -397,6 +412,7 @@ impl Session {
     fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = self.logs.poll_send(context);
         if let Some(sequence) = self.logs.poll_stored(context) {
+            self.stored = sequence;
             self.feed(Input::LogStored { sequence });
             worked = true;
         }
@@ -426,7 +442,7 @@ impl Session {
             return leaving.deadline;
         }
         let core = self.relay.next_timeout().map(|millis| self.shared.epoch.instant(millis));
-        let held = self.meters.due().into_iter().chain(self.log_rate.due());
+        let held = self.meters.due().into_iter().chain(self.log_rate.due()).chain(self.draining);
         held.chain(core).fold(self.wall_clock, Instant::min)
     }
 
@@ -442,6 +458,24 @@ impl Session {
             self.log_dropped();
         }
         self.feed(Input::Timeout);
+    }
+
+    /// Ends a session that has nothing more to wait for, if it is to end; whether it did.
+    fn drain(&mut self) -> bool {
+        let Some(deadline) = self.draining.filter(|_| self.leaving.is_none()) else { return false };
+        // Answers that are known leave first.
+        self.execute();
+        if !self.is_drained() && Instant::now() < deadline {
+            return false;
+        }
+        self.end(Ending::ShuttingDown);
+        true
+    }
+
+    /// Whether all the device asked for is answered, and the answers have left.
+    fn is_drained(&self) -> bool {
+        let logs_are_safe = self.logged == self.stored;
+        !self.relay.is_asked() && logs_are_safe && self.exchanges.is_empty() && self.link.backlog() == 0
     }
 
     fn is_out_of_patience(&self) -> bool {
@@ -547,6 +581,7 @@ impl Session {
     fn keep(&mut self, sequence: u32, clock: u64, text: Vec<u8>) {
         self.tell(|| EventKind::Log { sequence, clock, text: text.clone() });
         let (device, boot, received) = (self.device, self.boot, wall_millis());
+        self.logged = sequence;
         self.logs.push(LogLine { device, boot, sequence, clock, received, text });
     }
 

@@ -31,7 +31,7 @@ async fn an_account_has_so_many_devices_connected_and_another_has_its_own() {
     first.welcome().await;
     let second = house.cloud.provision(None).await.expect("an identity");
     let mut refused = Device::connect(house.cloud.address(), &second).await;
-    assert_eq!(refused.next().await, Came::Bye(ByeReason::Internal));
+    assert_eq!(refused.next().await, Came::Bye(ByeReason::Overloaded));
     assert_eq!(value(address, &limited("connections_per_account")).await, 1);
     let other = house.cloud.store().add_account(None).await.expect("added").id;
     let other = house.cloud.provision_in(other, None).await.expect("an identity");

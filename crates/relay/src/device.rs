@@ -119,6 +119,16 @@ impl DeviceRelay {
         given + self.channels.iter().map(Channel::held).sum::<usize>()
     }
 
+    /// Whether the device waits for an answer that can come by itself: to a publish, a subscribe, an unsubscribe, a disconnect or
+    /// a configuration fetch. A connect may take long, and an HTTP exchange is its carrier's to know.
+    pub fn is_asked(&self) -> bool {
+        self.channels.iter().any(|channel| match &channel.purpose {
+            Purpose::Mqtt(mqtt) => mqtt.is_asked(),
+            Purpose::Config(config) => config.is_asked(),
+            Purpose::Http(_) => false,
+        })
+    }
+
     /// What was done since this was asked last.
     pub fn take_counts(&mut self) -> Counts {
         core::mem::take(&mut self.counts)
@@ -223,7 +233,7 @@ impl DeviceRelay {
             }
             Input::Notices { wanted } => self.settings.notices = wanted,
             Input::Shutdown { reason } => {
-                self.session.bye(reason, "");
+                self.session.bye(reason, words(reason));
                 self.over(reason);
             }
             Input::Link(_) | Input::Timeout => {}
@@ -428,6 +438,17 @@ impl DeviceRelay {
         let End::Because(reason) = self.end else { return None };
         self.end = End::Told;
         Some(Output::Disconnect { reason })
+    }
+}
+
+/// A `BYE`'s words for people.
+const fn words(reason: ByeReason) -> &'static str {
+    match reason {
+        ByeReason::ShuttingDown => "the cloud stops; come again",
+        ByeReason::Overloaded => "the account has as many devices connected as it may",
+        ByeReason::Replaced => "the same device has a newer connection",
+        ByeReason::Revoked => "the device is not known by this certificate",
+        _ => "",
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn reason(ending: Ending) -> ByeReason {
         Ending::Replaced => ByeReason::Replaced,
         Ending::ShuttingDown => ByeReason::ShuttingDown,
         Ending::Revoked => ByeReason::Revoked,
-        Ending::Internal | Ending::TooMany => ByeReason::Internal,
+        Ending::Internal => ByeReason::Internal,
+        Ending::TooMany => ByeReason::Overloaded,
     }
 }
 
@@ -50,6 +51,7 @@ pub(super) fn ended(reason: &Disconnection) -> &'static str {
         Disconnection::Bye(ByeReason::Replaced) => "replaced",
         Disconnection::Bye(ByeReason::ShuttingDown) => "shutting_down",
         Disconnection::Bye(ByeReason::Revoked) => "revoked",
+        Disconnection::Bye(ByeReason::Overloaded) => "overloaded",
         Disconnection::Bye(ByeReason::Internal) => "internal",
         Disconnection::Bye(ByeReason::Violation) => "violation",
         Disconnection::Bye(ByeReason::Keepalive) => "keepalive",
