@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     pub(crate) link_received: IntCounter,
     /// Bytes to devices, inside TLS.
     pub(crate) link_sent: IntCounter,
+    /// Bytes that wait for devices to take them.
+    pub(crate) link_backlog: IntGauge,
     /// Connections to brokers that stand.
     pub(crate) brokers: IntGauge,
     /// Connections to brokers that were made.
@@ -140,6 +142,8 @@ impl Metrics {
             ended: make.counters("openvisor_sessions_ended_total", "Device sessions ended.", &["reason"]),
             link_received: make.counter("openvisor_link_received_bytes_total", "Bytes from devices."),
             link_sent: make.counter("openvisor_link_sent_bytes_total", "Bytes to devices."),
+            link_backlog: make
+                .gauge("openvisor_link_backlog_bytes", "Bytes that wait for devices to take them."),
             brokers: make.gauge("openvisor_broker_connections", "Connections to brokers that stand."),
             brokers_opened: make.counter(
                 "openvisor_broker_connections_opened_total",

@@ -108,6 +108,8 @@ struct Session {
     boot: u32,
     relay: DeviceRelay,
     link: Pipe<TlsStream<TcpStream>>,
+    /// What was last said of its queue.
+    backlog: usize,
     brokers: Vec<Broker>,
     lookups: Pending<LookupId, Vec<Value>>,
     exchanges: Pending<ExchangeId, HttpOutcome>,
@@ -155,6 +157,7 @@ impl Session {
             boot: 0,
             relay: DeviceRelay::new(shared.epoch.now(), settings),
             link: Pipe::new(admitted.stream),
+            backlog: 0,
             brokers: Vec::new(),
             lookups: Pending::none(),
             exchanges: Pending::none(),
@@ -215,10 +218,19 @@ impl Session {
     fn finish(&mut self) {
         self.feed(Input::Shutdown { reason: ByeReason::Internal });
         self.note_counts();
+        self.note_backlog(0);
         self.drop_brokers();
     }
 
+    fn note_backlog(&mut self, now: usize) {
+        let before = std::mem::replace(&mut self.backlog, now);
+        if now != before {
+            self.shared.metrics.link_backlog.add(now.cast_signed() as i64 - before.cast_signed() as i64);
+        }
+    }
+
     fn note_counts(&mut self) {
+        self.note_backlog(self.link.backlog());
         let counts = self.relay.take_counts();
         self.shared.metrics.add(&counts);
         if self.meters.note_requests(counts.requests()) {
@@ -352,8 +364,9 @@ impl Session {
         let mut index = 0;
         while let Some(broker) = self.brokers.get_mut(index) {
             let connection = broker.id;
+            let may_read = self.link.backlog() <= DEVICE_BACKLOG;
             index += 1;
-            let Poll::Ready(happened) = broker.poll(context, buffer) else { continue };
+            let Poll::Ready(happened) = broker.poll(context, buffer, may_read) else { continue };
             worked = true;
             let metrics = &self.shared.metrics;
             match happened {

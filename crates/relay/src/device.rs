@@ -2,7 +2,7 @@
 
 use crate::channel::{self, Channel, Context, Purpose};
 use crate::counts::Counts;
-use crate::limits::{LINK_CHUNK, WINDOW};
+use crate::limits::{DEVICE_HELD, LINK_CHUNK, WINDOW};
 use crate::mqtt::{Finish, MqttChannel};
 use crate::outbox::give_back;
 use crate::port::{
@@ -190,7 +190,11 @@ impl DeviceRelay {
         let Some(channel) = self.channels.iter_mut().find(|channel| channel.number == piece.channel) else {
             return Ok(());
         };
-        let Some(body) = channel.assembly.take(piece) else { return Ok(()) };
+        let Some(body) = channel.assembly.take(piece) else {
+            self.bound();
+            return Ok(());
+        };
+        let is_topic = piece.kind == to_cloud::TOPIC;
         let lookup = LookupId(self.next_lookup);
         self.next_lookup = self.next_lookup.wrapping_add(u32::from(piece.kind == to_cloud::CONFIG_FETCH));
         self.with_channel(piece.channel, |purpose, cx| match (purpose, piece.kind) {
@@ -205,7 +209,20 @@ impl DeviceRelay {
             }
             _ => Err(violation::WRONG_CHANNEL_TYPE),
         })
-        .unwrap_or(Ok(()))
+        .unwrap_or(Ok(()))?;
+        if is_topic {
+            self.bound();
+        }
+        Ok(())
+    }
+
+    /// Ends the link of a device that makes the relay keep more than any application could.
+    fn bound(&mut self) {
+        let topics: usize = self.channels.iter().map(Channel::topics).sum();
+        if self.held() + topics > DEVICE_HELD {
+            self.session.bye(ByeReason::Overloaded, "more is held for the device than any application needs");
+            self.over(ByeReason::Overloaded);
+        }
     }
 
     fn other(&mut self, input: Input<'_>) {
@@ -306,6 +323,7 @@ impl DeviceRelay {
                 }
                 Purpose::Http(_) | Purpose::Config(_) => true,
             });
+            self.session.set_taking(number, takes_more == Some(true));
             if takes_more == Some(true) {
                 self.session.consumed(number, u32::MAX);
             }

@@ -255,8 +255,8 @@ async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
 
 #[tokio::test]
 async fn stopping_ends_within_its_bound_whatever_the_others_do() {
-    let (farewell_timeout, drain_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
-    let limits = Limits { farewell_timeout, drain_timeout, ..Limits::default() };
+    let (drain_timeout, farewell_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
+    let limits = Limits { drain_timeout, farewell_timeout, ..Limits::default() };
     let house = House::open(limits).await;
     let identity = house.authority.issue_device(DeviceId::random());
     let name = ServerName::try_from("localhost").expect("a name");

@@ -111,7 +111,9 @@ pub fn connect_item(version_5: bool, host: &str, port: u16, authorities: Option<
     writer.str(b"scripted");
     if let Some(authorities) = authorities {
         writer.u8(authorities.len() as u8);
-        authorities.iter().for_each(|authority| writer.str(authority));
+        for authority in authorities {
+            writer.str(authority);
+        }
         writer.u8(0);
         writer.str(b"");
     }
