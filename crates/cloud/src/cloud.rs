@@ -32,7 +32,7 @@ use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Store, StoreError};
+use crate::store::{LogRetention, Logging, Store, StoreError};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
@@ -264,7 +264,7 @@ impl Cloud {
         expires: Option<i64>,
     ) -> Result<(), StoreError> {
         self.shared.store.of_device(device).await?.set_logging(device, wanted, expires).await?;
-        self.shared.registry.tell(device, Command::Logging(wanted));
+        self.shared.registry.tell(device, Command::Logging(Logging::new(wanted, expires)));
         Ok(())
     }
 

@@ -66,6 +66,7 @@ pub(crate) struct Metrics {
 pub(crate) struct LogLines {
     pub(crate) taken: IntCounter,
     pub(crate) dropped: IntCounter,
+    pub(crate) refused: IntCounter,
 }
 
 /// Times of the store's operations.
@@ -223,6 +224,7 @@ impl LogLines {
         LogLines {
             taken: lines.with_label_values(&["taken"]),
             dropped: lines.with_label_values(&["dropped"]),
+            refused: lines.with_label_values(&["refused"]),
         }
     }
 }

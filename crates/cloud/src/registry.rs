@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use crate::device_id::DeviceId;
+use crate::store::Logging;
 
 /// What a session is told from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub(crate) enum Command {
     /// Take nothing more from the device, and end as the cloud stops once what is in flight is answered.
     Drain,
     /// Want log lines from now on, or no longer.
-    Logging(bool),
+    Logging(Logging),
 }
 
 /// Why a session is ended from outside.
@@ -56,7 +57,7 @@ struct Mailbox(Mutex<Mail>);
 struct Mail {
     end: Option<Ending>,
     drain: bool,
-    logging: Option<bool>,
+    logging: Option<Logging>,
     waker: Option<Waker>,
 }
 
@@ -205,18 +206,18 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
         let stay = registry.enter(device).expect("open");
-        for wanted in [true, false, true, false] {
-            assert!(registry.tell(device, Command::Logging(wanted)));
+        for expires in [1, 2, 3, 4] {
+            assert!(registry.tell(device, Command::Logging(Logging::new(true, Some(expires)))));
         }
         assert!(registry.tell(device, Command::End(Ending::Revoked)));
         assert_eq!(heard(&stay), Some(Command::End(Ending::Revoked)));
-        assert_eq!(heard(&stay), Some(Command::Logging(false)));
+        assert_eq!(heard(&stay), Some(Command::Logging(Logging::new(true, Some(4)))));
         assert_eq!(heard(&stay), None);
     }
 
     #[test]
     fn a_device_that_is_not_there_cannot_be_told() {
         let registry = Arc::new(Registry::default());
-        assert!(!registry.tell(DeviceId::random(), Command::Logging(true)));
+        assert!(!registry.tell(DeviceId::random(), Command::Logging(Logging::OFF)));
     }
 }

@@ -34,7 +34,7 @@ use crate::pipe::Pipe;
 use crate::registry::{Command, Ending, Stay};
 use crate::shared::Shared;
 use crate::sources::Place;
-use crate::store::{LogLine, Value};
+use crate::store::{LogLine, Logging, Value};
 
 mod broker;
 mod log_rate;
@@ -71,7 +71,7 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
         }
     };
     let registry = shared.registry.clone();
-    let logging = known.is_some_and(|known| known.wants_logging(wall_millis()));
+    let logging = known.map_or(Logging::OFF, |known| known.logging);
     let account = known.map(|known| shared.accounts.of(known.account));
     let mut session = Session::new(shared, *admitted, account, logging);
     if let Some(ending) = refused {
@@ -119,6 +119,12 @@ struct Session {
     /// Number of the last log line on its way to the store, and of the last that is there.
     logged: u32,
     stored: u32,
+    /// Whether lines are wanted, and what the device knows of it.
+    logging: Logging,
+    is_logging: bool,
+    logging_ends: Option<Instant>,
+    /// Number of the last line that was not, until the device is told that it is done with.
+    refused: Option<u32>,
     log_rate: LogRate,
     meters: Meters,
     timer: Pin<Box<Sleep>>,
@@ -142,9 +148,9 @@ impl Session {
         shared: Arc<Shared>,
         admitted: Admitted,
         account: Option<Arc<Account>>,
-        logging: bool,
+        logging: Logging,
     ) -> Box<Session> {
-        let settings = translate::settings(&shared, logging);
+        let settings = translate::settings(&shared, logging.is_on(wall_millis()));
         let logs = Lane::new(shared.log_intake.clone());
         let log_rate = LogRate::new(shared.limits.log_lines_a_second);
         let meters = Meters::new(&shared.limits, account.clone());
@@ -165,6 +171,10 @@ impl Session {
             logs,
             logged: 0,
             stored: 0,
+            logging,
+            is_logging: settings.logging,
+            logging_ends: None,
+            refused: None,
             log_rate,
             meters,
             timer: Box::pin(sleep_until(Instant::now())),
@@ -180,6 +190,7 @@ impl Session {
         let (device, address) = (self.device, self.address);
         let is_refused = self.seat.is_none();
         if !is_refused {
+            self.switch_logging();
             self.tell(|| EventKind::Connected { address });
             tracing::info!(%device, %address, "device connected");
             self.shared.metrics.admitted.inc();
@@ -311,7 +322,10 @@ impl Session {
                 self.log_dropped();
                 self.draining = Some(Instant::now() + self.shared.limits.drain_timeout);
             }
-            Poll::Ready(Command::Logging(enabled)) => self.feed(Input::Logging { enabled }),
+            Poll::Ready(Command::Logging(logging)) => {
+                self.logging = logging;
+                self.switch_logging();
+            }
             Poll::Pending => return false,
         }
         true
@@ -424,6 +438,14 @@ impl Session {
 
     fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = self.logs.poll_send(context);
+        // What stands before it has to be safe first.
+        if let Some(sequence) = self.refused.filter(|_| self.logged == self.stored) {
+            self.refused = None;
+            self.logged = sequence;
+            self.stored = sequence;
+            self.feed(Input::LogStored { sequence });
+            worked = true;
+        }
         if let Some(sequence) = self.logs.poll_stored(context) {
             self.stored = sequence;
             self.feed(Input::LogStored { sequence });
@@ -450,12 +472,33 @@ impl Session {
         false
     }
 
+    /// Tells the device whether its lines are wanted, when that has changed or its time is over.
+    fn switch_logging(&mut self) {
+        let now = wall_millis();
+        let enabled = self.logging.is_on(now);
+        if self.is_logging != enabled {
+            self.is_logging = enabled;
+            self.log_dropped();
+            self.feed(Input::Logging { enabled });
+        }
+        let left = self.logging.expires().filter(|_| enabled).map(|expires| expires.saturating_sub(now));
+        let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+        // Looked at again now and then: the wall clock may be set meanwhile.
+        self.logging_ends = left.map(|left| Instant::now() + left.min(WALL_CLOCK_INTERVAL));
+    }
+
     fn due(&self) -> Instant {
         if let Some(leaving) = &self.leaving {
             return leaving.deadline;
         }
         let core = self.relay.next_timeout().map(|millis| self.shared.epoch.instant(millis));
-        let held = self.meters.due().into_iter().chain(self.log_rate.due()).chain(self.draining);
+        let held = self
+            .meters
+            .due()
+            .into_iter()
+            .chain(self.log_rate.due())
+            .chain(self.draining)
+            .chain(self.logging_ends);
         held.chain(core).fold(self.wall_clock, Instant::min)
     }
 
@@ -463,6 +506,7 @@ impl Session {
         if self.leaving.is_some() {
             return;
         }
+        self.switch_logging();
         if self.wall_clock <= Instant::now() {
             self.wall_clock += WALL_CLOCK_INTERVAL;
             self.feed(Input::WallClock { micros: wall_micros() });
@@ -574,7 +618,10 @@ impl Session {
 
     fn log(&mut self, line: relay::LogLine) {
         let relay::LogLine { sequence, clock_micros: clock, text } = line;
-        if self.log_rate.admits(sequence, clock) {
+        if !self.is_logging {
+            self.shared.metrics.log_lines.refused.inc();
+            self.refused = Some(sequence);
+        } else if self.log_rate.admits(sequence, clock) {
             self.log_dropped();
             self.keep(sequence, clock, text);
         } else {

@@ -21,12 +21,14 @@ mod accounts;
 mod devices;
 mod health;
 mod items;
+mod logging;
 mod logs;
 mod presence;
 
 pub use accounts::Account;
 pub use devices::Device;
 pub use items::{Config, Scope, Secret, Value, Wanted};
+pub(crate) use logging::Logging;
 pub use logs::{LogLine, LogPlace, LogRetention};
 
 /// Why the store could not do it. Each message is one line.

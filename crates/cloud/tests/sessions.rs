@@ -255,6 +255,43 @@ async fn logging_is_switched_while_the_device_is_connected() {
     house.cloud.stop().await;
 }
 
+/// Shows D125.
+#[tokio::test]
+async fn logging_ends_by_itself_and_lines_that_come_then_are_not_kept() {
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let soon = cloud::clock::wall_millis() + 700;
+    house.cloud.set_logging(device.id, true, Some(soon)).await.expect("set");
+    device.log(1, "wanted").await;
+    assert_eq!(device.next().await, Came::LogTaken(1));
+    assert_eq!(device.next().await, Came::Logging(false));
+    assert!(cloud::clock::wall_millis() >= soon, "not before its time");
+    device.log(2, "on its way when it ended").await;
+    assert_eq!(device.next().await, Came::LogTaken(2), "the device is done with it");
+    house.cloud.set_logging(device.id, true, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(true));
+    device.log(3, "wanted again").await;
+    assert_eq!(device.next().await, Came::LogTaken(3));
+    let stored = house.cloud.store().logs(device.id, 10).await.expect("read");
+    assert!(stored.iter().map(|line| line.sequence).eq([1, 3]), "{stored:?}");
+    house.cloud.stop().await;
+}
+
+/// Shows D125.
+#[tokio::test]
+async fn another_process_may_switch_logging_and_the_device_is_told() {
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let folder = cloud::data::DataFolder::open_existing(house.directory.path()).expect("there");
+    let beside = cloud::Store::open(&folder).await.expect("opened");
+    beside.set_logging(device.id, false, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(false));
+    beside.set_logging(device.id, true, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(true));
+    assert!(device.is_quiet(Duration::from_millis(1500)).await, "it is said once");
+    house.cloud.stop().await;
+}
+
 #[tokio::test]
 async fn what_a_device_reports_is_remembered() {
     let house = House::open().await;

@@ -15,7 +15,7 @@ mod limits;
 mod logs;
 
 pub use accounts::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
-pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use devices::{Devices, DevicesAction, List, Logging, OnOff, Revoke, Show};
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
 

@@ -373,3 +373,31 @@ fn accounts_keep_their_devices_and_settings_apart() {
         assert_eq!((code, err.contains("accounts list")), (BAD_INPUT, true), "{err}");
     });
 }
+
+/// Shows D125.
+#[test]
+fn logging_is_switched_and_shown_with_its_end() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let show = ["devices", "show", "kitchen"];
+        let shown = world.objects(stage, &show).remove(0);
+        assert_eq!((&shown["logging"], &shown["logging_expires"]), (&true.into(), &Value::Null));
+        let said = world.told(stage, &["devices", "logging", "kitchen", "on"]);
+        assert!(said.contains("is on until 20"), "{said}");
+        let shown = world.objects(stage, &show).remove(0);
+        let first = shown["logging_expires"].as_str().unwrap().to_owned();
+        world.told(stage, &["devices", "logging", "kitchen", "on", "--for", "7d"]);
+        let shown = world.objects(stage, &show).remove(0);
+        assert!(shown["logging_expires"].as_str().unwrap() > first.as_str(), "it is extended: {shown}");
+        world.told(stage, &["devices", "logging", "kitchen", "off"]);
+        let text = world.told(stage, &show);
+        assert!(text.lines().any(|line| line.starts_with("logging") && line.ends_with("off")), "{text}");
+        let (code, _, err) = world.ask(stage, &["devices", "logging", "kitchen", "on", "--for", "soon"]);
+        assert_eq!((code, err.contains("no time")), (BAD_INPUT, true), "{err}");
+        let cloud = CloudProcess::start(stage, &world.data, "127.0.0.1:0");
+        let _device = world.device(stage, &cloud);
+        world.wait_for_state(stage, "connected");
+        world.told(stage, &["devices", "logging", "kitchen", "on", "--for", "ever"]);
+        cloud.process.out.expect("  app     ");
+    });
+}

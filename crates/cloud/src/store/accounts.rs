@@ -5,7 +5,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError};
+use super::{Logging, Store, StoreError};
 use crate::account_id::AccountId;
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
@@ -32,17 +32,8 @@ pub(crate) struct Admission {
     pub(crate) account: AccountId,
     /// Fingerprint of the one certificate it is known by.
     pub(crate) fingerprint: Fingerprint,
-    /// Whether its log lines are wanted, were it not for the time.
-    pub(crate) logging: bool,
-    /// Until when, milliseconds since 1970; `None`: without end.
-    pub(crate) logging_expires: Option<i64>,
-}
-
-impl Admission {
-    /// Whether the device's log lines are wanted at `now`, milliseconds since 1970.
-    pub(crate) fn wants_logging(&self, now: i64) -> bool {
-        self.logging && self.logging_expires.is_none_or(|expires| now < expires)
-    }
+    /// Whether its log lines are wanted.
+    pub(crate) logging: Logging,
 }
 
 /// A query for accounts with the number of their devices, ended by what the caller says.
@@ -157,8 +148,7 @@ fn admission(row: &AnyRow) -> Result<Admission, StoreError> {
     Ok(Admission {
         account: account_id(row.try_get(0)?)?,
         fingerprint: fingerprint.try_into().map_err(|_| StoreError::Damaged("fingerprint"))?,
-        logging: row.try_get::<i64, _>(2)? != 0,
-        logging_expires: row.try_get(3)?,
+        logging: Logging::new(row.try_get::<i64, _>(2)? != 0, row.try_get(3)?),
     })
 }
 

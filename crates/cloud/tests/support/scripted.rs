@@ -52,6 +52,10 @@ impl Scripted {
 }
 
 impl Peer {
+    pub fn over(tcp: TcpStream) -> Peer {
+        Peer(Box::new(tcp))
+    }
+
     /// The next packet, whole.
     pub async fn packet(&mut self) -> Vec<u8> {
         timeout(PATIENCE, self.read_packet()).await.expect("a packet comes").expect("whole")

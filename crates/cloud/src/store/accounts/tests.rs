@@ -165,7 +165,7 @@ async fn what_is_known_at_the_door_says_whose_a_device_is() {
     let fixture = Fixture::new().await;
     let Fixture { first, second, own, other, .. } = &fixture;
     let known = first.admission(*other).await.expect("asked").expect("known");
-    assert_eq!((known.account.as_str(), known.fingerprint, known.logging), (second.account(), [2; 32], true));
+    assert_eq!((known.account.as_str(), known.fingerprint), (second.account(), [2; 32]));
     assert_eq!(second.of_device(*own).await.expect("asked").account(), first.account());
     assert!(matches!(first.of_device(DeviceId::random()).await, Err(StoreError::NoDevice(_))));
     let retention = LogRetention { lines: 0, age: Duration::ZERO };
