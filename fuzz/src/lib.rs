@@ -6,6 +6,7 @@
 //! * for as long as wanted, by `cargo xtask fuzz [TARGET] [--seconds N]`: with libFuzzer, which is guided by what the
 //!   code does with its bytes, where a nightly toolchain is installed (`fuzz/libfuzzer`), else by the same driver.
 
+mod bundle;
 pub mod driver;
 mod image;
 mod kernel_calls;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "link_cloud", run: link_cloud::run, tries: 60_000 },
     Target { name: "relay_device", run: relay_device::run, tries: 15_000 },
     Target { name: "mqtt_session", run: mqtt_session::run, tries: 60_000 },
+    Target { name: "bundle", run: bundle::run, tries: 30_000 },
     Target { name: "image", run: image::run, tries: 30_000 },
 ];
 

@@ -49,6 +49,12 @@ fn a_hostile_file_is_refused_as_an_image() {
     drive("image");
 }
 
+/// Whatever file is given as a bundle, and whatever its manifest says.
+#[test]
+fn a_hostile_bundle_is_refused_or_is_what_it_says() {
+    drive("bundle");
+}
+
 #[test]
 fn the_corpus_is_small() {
     let bytes: usize = fuzz::TARGETS.iter().flat_map(driver::corpus).map(|input| input.len()).sum();

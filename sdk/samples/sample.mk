@@ -2,6 +2,7 @@
 #
 #   make            builds $(OUT)/$(NAME).elf and .bin
 #   make OUT=dir    the same, elsewhere
+#   make DEBUG=1    with names and lines for a debugger, and code that follows the source
 #
 # The same compiler makes the same bytes anywhere: no path, date or build id gets into the image.
 
@@ -11,12 +12,20 @@ PREFIX  ?= arm-none-eabi-
 CC      := $(PREFIX)gcc
 OBJCOPY := $(PREFIX)objcopy
 
-CFLAGS := -std=c11 -Os -mcpu=cortex-m33 -mthumb -mfloat-abi=soft -fshort-enums \
+# Without it the image holds nothing but the program.
+ifdef DEBUG
+OPTIMISE := -Og -g
+else
+OPTIMISE := -Os
+STRIP := -s
+endif
+
+CFLAGS := -std=c11 $(OPTIMISE) -mcpu=cortex-m33 -mthumb -mfloat-abi=soft -fshort-enums \
 	-ffreestanding -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
 	-I$(SDK)/include -I$(SDK)/lib -I$(SDK)/samples/common -I.
 
-LDFLAGS := -nostdlib -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings -s
+LDFLAGS := -nostdlib -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings $(STRIP)
 
 ALL     := $(SOURCES) $(COMMON:%=$(SDK)/samples/common/%) $(SDK)/lib/startup.c $(SDK)/lib/memory.c $(SDK)/lib/mv_names.c
 OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(notdir $(ALL)))

@@ -1,6 +1,7 @@
-//! `cargo xtask bench [--quick] [--json]`: the measurements of `crates/bench`, built for speed.
+//! `cargo xtask bench [--quick] [--json] | --coremark ELF`: the measurements of `crates/bench`, built for speed, and then what the kernel
+//! costs on its own processor. With `--json` only the first: one document is what a program reads.
 
-use crate::{Outcome, workspace};
+use crate::{Outcome, cost, workspace};
 use std::process::Command;
 
 /// Builds the measuring program in release and hands it the arguments.
@@ -9,5 +10,12 @@ pub fn run(arguments: &[String]) -> Outcome {
     command.args(["run", "--quiet", "--release", "--package", "bench", "--"]).args(arguments);
     let status =
         command.current_dir(workspace::root()).status().map_err(|error| format!("cargo: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("bench: {status}")) }
+    if !status.success() {
+        return Err(format!("bench: {status}"));
+    }
+    if arguments.iter().any(|argument| argument == "--json") {
+        return Ok(());
+    }
+    println!("\nThe kernel on its own processor, in instructions");
+    cost::run(&[])
 }

@@ -10,6 +10,7 @@ mod model;
 mod names;
 mod rust;
 mod rust_calls;
+mod rust_layouts;
 #[cfg(test)]
 mod tests;
 

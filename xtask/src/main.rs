@@ -8,9 +8,11 @@ mod conformance;
 mod cost;
 mod fuzz;
 mod generate;
+mod kill;
 mod process;
 mod sdk;
 mod sim;
+mod soak;
 mod vectors;
 mod workspace;
 
@@ -54,6 +56,11 @@ const CHORES: &[Chore] = &[
         run: generate::run,
     },
     Chore {
+        name: "kill",
+        help: "kill the cloud again and again, count what it had acknowledged (--times N, --seed S)",
+        run: kill::run,
+    },
+    Chore {
         name: "sdk",
         help: "build the samples' images (--check: fail if they are stale, and try the C header)",
         run: sdk::run,
@@ -62,6 +69,11 @@ const CHORES: &[Chore] = &[
         name: "sim",
         help: "the simulation (--seeds N, --seed S): stops at the first seed that fails",
         run: sim::run,
+    },
+    Chore {
+        name: "soak",
+        help: "a C scheduler under random interrupts, 100 million instructions (--instructions N, --seeds N, --seed S)",
+        run: soak::run,
     },
     Chore {
         name: "vectors",

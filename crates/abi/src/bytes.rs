@@ -21,7 +21,7 @@ pub struct Field {
 
 /// The `N` bytes at `offset`. The generator only ever names offsets inside the structure.
 pub(crate) fn take<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
-    core::array::from_fn(|index| bytes[offset + index])
+    *bytes[offset..].first_chunk().expect("the field lies inside the structure")
 }
 
 /// Writes a part's bytes at `offset`.

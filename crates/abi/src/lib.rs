@@ -12,7 +12,8 @@ mod generated;
 
 pub use bytes::{Field, Structure};
 pub use generated::{
-    calls, channel, config, flash, http, memory, mqtt, network, notifications, power, status, strings, wifi,
+    calls, channel, config, flash, http, layouts, memory, mqtt, network, notifications, power, status,
+    strings, wifi,
 };
 
 pub use calls::{Call, Parameter};

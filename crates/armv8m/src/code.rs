@@ -89,6 +89,8 @@ pub(crate) struct Place {
 }
 
 pub(crate) struct Code {
+    /// Addresses where a debugger wants to halt.
+    breakpoints: Vec<u32>,
     flash: Region,
     ram: Region,
 }
@@ -96,6 +98,7 @@ pub(crate) struct Code {
 impl Code {
     pub fn new(config: &Config, flash_size: usize) -> Code {
         Code {
+            breakpoints: Vec::new(),
             flash: Region::new(config.flash_base, flash_size),
             ram: Region::new(config.ram_base, config.ram_size),
         }
@@ -118,7 +121,10 @@ impl Code {
 
     /// Decodes the instruction at `address`; false if it does not fit into memory.
     pub fn decode(&mut self, place: &Place, memory: &mut Memory, address: u32, in_it: bool) -> bool {
-        let Some(inst) = decode_at(memory, address, in_it) else { return false };
+        let Some(mut inst) = decode_at(memory, address, in_it) else { return false };
+        if self.has_breakpoint(address) {
+            inst = Inst::of(Op::Halt);
+        }
         let region = if place.in_ram { &mut self.ram } else { &mut self.flash };
         let Some(slot) = region.pages.get_mut(place.page) else { return false };
         let page = slot.get_or_insert_with(Page::new);
@@ -133,6 +139,39 @@ impl Code {
     /// Drops what was decoded from `stale`, a part of RAM.
     pub fn forget(&mut self, stale: &Range<u32>) {
         self.ram.forget(stale);
+    }
+
+    pub fn has_breakpoint(&self, address: u32) -> bool {
+        self.breakpoints.contains(&address)
+    }
+
+    /// Whatever is decoded at `address` next halts; false if it does so already.
+    pub fn insert_breakpoint(&mut self, address: u32) -> bool {
+        if self.has_breakpoint(address) {
+            return false;
+        }
+        self.breakpoints.push(address);
+        self.forget_at(address);
+        true
+    }
+
+    pub fn remove_breakpoint(&mut self, address: u32) -> bool {
+        let Some(at) = self.breakpoints.iter().position(|one| *one == address) else { return false };
+        self.breakpoints.swap_remove(at);
+        self.forget_at(address);
+        true
+    }
+
+    pub fn clear_breakpoints(&mut self) {
+        for address in std::mem::take(&mut self.breakpoints) {
+            self.forget_at(address);
+        }
+    }
+
+    fn forget_at(&mut self, address: u32) {
+        let stale = address..address.saturating_add(2);
+        self.flash.forget(&stale);
+        self.ram.forget(&stale);
     }
 
     pub fn forget_all(&mut self) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::bus::Bus;
 use crate::code::{Code, Page, Place};
 use crate::config::Config;
+use crate::debug::Halt;
 use crate::exec;
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
@@ -36,6 +37,11 @@ pub enum Exit {
         /// Its immediate.
         comment: u8,
     },
+    /// A breakpoint or a watchpoint. The program counter is on the instruction, which has not been executed.
+    Halted {
+        /// Which of the two.
+        cause: Halt,
+    },
     /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and nothing of its handler has
     /// run, if there is one. [`Cpu::fault_state`] says why. Running on runs the handler.
     HardFault {
@@ -64,7 +70,7 @@ pub struct NoVectorTable;
 /// One processor with its RAM.
 pub struct Cpu {
     pub(crate) core: Core,
-    code: Code,
+    pub(crate) code: Code,
     config: Config,
     watch: Watch,
 }
@@ -195,19 +201,28 @@ impl Cpu {
     /// Deals with an instruction that did not complete.
     fn event(&mut self, event: Event, at: u32, it: u8) -> Option<Exit> {
         match event {
-            Event::Fault(_) | Event::Breakpoint(_) => {
+            Event::Fault(_) | Event::Breakpoint(_) | Event::Halt(_) => {
                 self.core.pc = at;
                 self.core.it = it;
             }
             Event::Supervisor | Event::ExceptionReturn(_) | Event::Undecoded => {}
         }
         match event {
-            Event::Breakpoint(comment) if self.config.halt_on_breakpoint => {
+            Event::Breakpoint(comment) if self.halts_on_bkpt() => {
                 return Some(Exit::Breakpoint { address: at, comment });
+            }
+            Event::Halt(cause) => {
+                // The instruction is still to be executed.
+                self.core.cycles -= 1;
+                return Some(Exit::Halted { cause });
             }
             event => self.core.raise(event),
         }
         None
+    }
+
+    fn halts_on_bkpt(&self) -> bool {
+        self.config.halt_on_breakpoint || self.core.debug.halts_on_bkpt
     }
 
     /// Fetching where there is neither flash nor RAM.
@@ -346,7 +361,7 @@ impl Core {
         }
         let condition = self.it >> 4;
         self.it = after(self.it);
-        if self.holds(condition) || inst.op == Op::Bkpt {
+        if self.holds(condition) || inst.op == Op::Bkpt || inst.op == Op::Halt {
             return Conditional::Run(inst);
         }
         self.pc = self.pc.wrapping_add(u32::from(inst.len));
@@ -363,6 +378,7 @@ impl Core {
                 self.it = 0;
                 Conditional::Run(inst)
             }
+            Op::Halt => Conditional::Run(inst),
             _ => Conditional::Invalid,
         }
     }
@@ -402,9 +418,11 @@ impl Core {
         (fresh.cycles, fresh.skipped, fresh.disturbed) = (self.cycles, self.skipped, true);
         (fresh.memory.direct, fresh.memory.fold_literals) = (true, true);
         (fresh.memory.code_start, fresh.memory.code_len) = (0, 0);
+        std::mem::swap(&mut fresh.debug, &mut self.debug);
         std::mem::swap(&mut fresh.nvic, &mut self.nvic);
         fresh.nvic.reset();
         fresh.systick.reset(self.cycles);
+        fresh.update_direct();
         *self = fresh;
     }
 }

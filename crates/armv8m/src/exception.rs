@@ -58,7 +58,9 @@ impl Core {
     /// Takes the pending exception that may pre-empt running code, if there is one.
     pub fn take_pending(&mut self) -> bool {
         let Some(candidate) = self.nvic.highest_pending() else { return false };
-        if self.nvic.group(candidate.priority) >= self.execution_priority {
+        if self.nvic.group(candidate.priority) >= self.execution_priority
+            || self.is_held_by_step(candidate.number)
+        {
             return false;
         }
         self.enter(candidate.number);
@@ -72,7 +74,7 @@ impl Core {
             Event::Supervisor => self.raise_supervisor(),
             Event::Breakpoint(_) => self.raise_breakpoint(),
             Event::ExceptionReturn(value) => self.exception_return(value),
-            Event::Undecoded => {}
+            Event::Halt(_) | Event::Undecoded => {}
         }
     }
 
@@ -136,9 +138,16 @@ impl Core {
     /// Stacks the context and starts the handler of `number`, or of a fault that stacking itself caused.
     fn enter(&mut self, number: u16) {
         let value = self.entry_exc_return();
+        let sp = self.r[13];
+        if number < number::SVCALL {
+            self.keep_context(sp);
+        }
         let first = match self.push_frame() {
             Ok(()) => number,
-            Err(fault) => self.derived(number, &fault),
+            Err(fault) => {
+                self.keep_context(sp);
+                self.derived(number, &fault)
+            }
         };
         if !self.locked_up {
             self.start_handler(first, value);
@@ -230,6 +239,7 @@ impl Core {
         self.thumb = true;
         self.leave_context();
         self.nvic.activate(number);
+        self.debug.moved(self.cycles, number, true);
         self.update_priority();
         self.hard_fault_entered |= number == number::HARD_FAULT && self.halt_on_hard_fault;
         match self.memory.read(self.scb.vtor.wrapping_add(u32::from(number) * 4)) {
@@ -272,6 +282,7 @@ impl Core {
             self.faultmask = false;
         }
         self.nvic.deactivate(returning);
+        self.debug.moved(self.cycles, returning, false);
         self.update_priority();
         if !well_formed(value) {
             return self.return_fault(&Fault::usage(cfsr::INVPC), value);
@@ -292,6 +303,7 @@ impl Core {
     /// A fault on the way out: its handler is tail-chained, the frame stays where it is.
     fn return_fault(&mut self, fault: &Fault, value: u32) {
         self.scb.note_fault(fault, self.pc, self.r[14]);
+        self.keep_context(self.r[13]);
         match self.escalate(fault.exception) {
             Some(number) => self.start_handler(number, value),
             None => self.lock_up(),

@@ -1,5 +1,6 @@
 //! What can stop an instruction, and the fault status bits it leaves (Arm ARM: CFSR, HFSR).
 
+use crate::debug::Halt;
 use crate::nvic::number;
 
 /// Bits of the Configurable Fault Status Register.
@@ -61,6 +62,8 @@ pub(crate) enum Event {
     Breakpoint(u8),
     /// A branch to an EXC_RETURN value in handler mode.
     ExceptionReturn(u32),
+    /// A debugger wants the processor to halt before this instruction.
+    Halt(Halt),
     /// Nobody has decoded this instruction yet.
     Undecoded,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cpu::Cpu;
 use crate::fault::{Event, Fault, Faults, cfsr};
-use crate::state::Flags;
+use crate::state::{Flags, Sleep};
 
 /// A register by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,16 @@ impl Cpu {
         }
     }
 
-    /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped.
+    /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped, and a
+    /// processor that sleeps goes on there.
     pub fn set_register(&mut self, register: Register, value: u32) {
         let core = &mut self.core;
         core.disturbed = true;
         match register {
-            Register::R(15) => core.pc = value & !1,
+            Register::R(15) => {
+                core.pc = value & !1;
+                core.sleep = Sleep::Awake;
+            }
             Register::R(n @ 0..=14) => core.set_any(n, value),
             Register::R(_) => {}
             Register::Xpsr => {

@@ -16,7 +16,7 @@
 //!
 //! "Arm ARM" is the Armv8-M Architecture Reference Manual (DDI 0553); names such as `AddWithCarry` are its own.
 //!
-//! What is not here: the secure state, a debugger's halting, watchpoints, caches, and instruction timing. Every
+//! What is not here: the secure state, caches, and instruction timing. Every
 //! instruction takes one cycle, exception entry and return none. Memory attributes (MAIR) are kept and not used.
 //! Encodings the manual calls UNPREDICTABLE are mostly undefined instructions.
 
@@ -44,6 +44,7 @@ mod bus;
 mod code;
 mod config;
 mod cpu;
+mod debug;
 mod decode;
 mod exception;
 mod exec;
@@ -64,5 +65,6 @@ mod systick;
 pub use bus::{Bus, BusFault, EmptyBus, Width, Wires};
 pub use config::Config;
 pub use cpu::{Cpu, Exit, NoVectorTable};
+pub use debug::{Halt, MOST_MOVEMENTS, Movement, Watchpoint};
 pub use fault::Faults;
 pub use host::Register;

@@ -133,6 +133,7 @@ impl Core {
         privileged: bool,
     ) -> Result<u32, Event> {
         self.check_access(address, width, privileged, false)?;
+        self.check_watchpoints(address, width.bytes(), false)?;
         if let Some(bytes) = self.memory.slice(address, width.bytes() as usize) {
             return Ok(little_endian(bytes));
         }
@@ -158,6 +159,7 @@ impl Core {
         privileged: bool,
     ) -> Result<(), Event> {
         self.check_access(address, width, privileged, true)?;
+        self.check_watchpoints(address, width.bytes(), true)?;
         let length = width.bytes() as usize;
         if let Some(place) = self.memory.ram_slice(address, length) {
             place.copy_from_slice(&value.to_le_bytes()[..length]);
@@ -229,7 +231,7 @@ impl Core {
 
     /// Recomputes whether accesses may go straight to the slices.
     pub fn update_direct(&mut self) {
-        let watched = self.memory.journal.is_some();
+        let watched = self.memory.journal.is_some() || !self.debug.watchpoints.is_empty();
         self.memory.direct = !self.mpu.enabled() && !self.scb.traps_unaligned() && !watched;
     }
 }

@@ -123,6 +123,8 @@ pub(crate) mod mode {
 #[repr(u8)]
 pub(crate) enum Op {
     Undecoded,
+    /// A debugger's breakpoint is here, whatever the instruction is.
+    Halt,
     Undefined,
     NoCoprocessor,
     Nop,

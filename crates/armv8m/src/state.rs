@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::config::Config;
+use crate::debug::Debug;
 use crate::fault::Event;
 use crate::fpu::Fpu;
 use crate::memory::Memory;
@@ -105,6 +106,8 @@ pub(crate) struct Core {
     /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
+    /// What a debugger or a tracer wants.
+    pub debug: Debug,
     /// Something happened that may not happen the same way again, or that the processor did not do by itself.
     pub disturbed: bool,
 }
@@ -151,6 +154,7 @@ impl Core {
             hard_fault_entered: false,
             folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
+            debug: Debug::default(),
             disturbed: false,
         }
     }

@@ -1,9 +1,19 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use crate::scale::{FULL, QUICK, Scale};
 
 /// What is said about wrong arguments.
-pub const USAGE: &str = "usage: cargo xtask bench [--quick] [--json]";
+pub const USAGE: &str = "\
+usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle] | --coremark ELF
+groups: processor, publishing, crowd, idle-devices, fleet; --idle is --only idle-devices";
+
+/// What can be measured by itself.
+pub const GROUPS: [&str; 5] = ["processor", "publishing", "crowd", IDLE, "fleet"];
+
+/// The group of devices that have nothing to do.
+pub const IDLE: &str = "idle-devices";
 
 /// How the figures are wanted.
 pub struct Arguments {
@@ -11,17 +21,37 @@ pub struct Arguments {
     pub scale: &'static Scale,
     /// For machines.
     pub json: bool,
+    /// The groups wanted; empty for all.
+    pub only: Vec<String>,
+    /// Only this image of CoreMark is measured.
+    pub coremark: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Whether a group is wanted.
+    pub fn wants(&self, group: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == group)
+    }
 }
 
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
 /// Anything unknown is refused with [`USAGE`].
-pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut parsed = Arguments { scale: &FULL, json: false };
-    for argument in arguments {
+pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut parsed = Arguments { scale: &FULL, json: false, only: Vec::new(), coremark: None };
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => parsed.scale = &QUICK,
+            "--only" => match arguments.next() {
+                Some(group) if GROUPS.contains(&group.as_str()) => parsed.only.push(group),
+                other => return Err(format!("--only {}: no such group\n{USAGE}", other.unwrap_or_default())),
+            },
+            "--idle" => parsed.only.push(IDLE.to_owned()),
+            "--coremark" => {
+                let path = arguments.next().ok_or_else(|| format!("--coremark wants a file\n{USAGE}"))?;
+                parsed.coremark = Some(path.into());
+            }
             "--json" => parsed.json = true,
             other => return Err(format!("{other}: unknown\n{USAGE}")),
         }

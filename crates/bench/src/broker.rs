@@ -48,6 +48,11 @@ impl Broker {
         Ok(broker)
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     fn wait_until_listening(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         while TcpStream::connect(self.plain).is_err() || TcpStream::connect(self.tls).is_err() {

@@ -1,7 +1,7 @@
-//! What a device costs that has nothing to do: its memory and its share of a core.
+//! What devices cost that have nothing to do: their memory and their share of a core.
 //!
-//! The device runs in a process of its own, this program started again, so that nothing else is counted. The process is
-//! looked at before it makes the device, and when the device's application waits for interrupts.
+//! The devices run in a process of their own, this program started again, so that nothing else is counted. The process is
+//! looked at before it makes the devices, and when their applications wait.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,86 +10,176 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::cost;
 use crate::direct::Security;
 use crate::scale::Scale;
 use crate::site::{self, Plan, Provisioned, Site};
 use crate::table::{Column, Section};
 
-/// The argument that makes this program the process of the idle device.
-pub const ARGUMENT: &str = "--idle-device";
+/// The argument that makes this program the process of idle devices.
+pub const ARGUMENT: &str = "--idle-devices";
 /// Until the last exchange with the cloud has settled.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Most memory a device may take, in KiB.
+const WANTED_KIB: f64 = 3072.0;
+/// Less of a core than this is wanted of a device, in percent.
+const WANTED_SHARE: f64 = 1.0;
 
-/// The process of the idle device: says when it is there, makes the device when it is told to, and ends when its standard
+/// How an application waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// In WFI.
+    Asleep,
+    /// In a loop that looks whether there is something to do: the same application with a NOP where its WFI was.
+    Spinning,
+}
+
+impl Waits {
+    fn argument(self) -> &'static str {
+        match self {
+            Waits::Asleep => "asleep",
+            Waits::Spinning => "spinning",
+        }
+    }
+}
+
+/// The process of idle devices: says when it is there, makes the devices when it is told to, and ends when its standard
 /// input does.
-pub fn run_device(arguments: &[String]) -> Result<(), Failure> {
-    let [folder, cloud] = arguments else {
-        return Err(format!("{ARGUMENT} takes a folder and an address").into());
+pub fn run_devices(arguments: &[String]) -> Result<(), Failure> {
+    let [cloud, waits, folders @ ..] = arguments else {
+        return Err(format!("{ARGUMENT} takes an address, a way to wait, and folders").into());
     };
     let cloud: SocketAddr = cloud.parse()?;
+    let waits = if waits == Waits::Spinning.argument() { Waits::Spinning } else { Waits::Asleep };
     println!("ready");
     let mut lines = io::stdin().lines();
     lines.next().transpose()?;
-    let device = site::start_device(folder.as_ref(), cloud)?;
+    let image = site::image(waits)?;
+    let start = |folder: &String| site::start_device(folder.as_ref(), &image, cloud);
+    let devices = folders.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     while lines.next().transpose()?.is_some() {}
-    device.stop();
+    for device in &devices {
+        device.remote().stop();
+    }
     Ok(())
 }
 
-/// Measures a process with one idle device.
+/// Measures processes with idle devices.
 pub fn measure(site: &Site, broker: SocketAddr, scale: &Scale) -> Result<Section, Failure> {
-    let device = site.provision(Plan::default(), broker, Security::Plain)?;
-    let mut process = start_process(&device, site.address())?;
-    let measured = watch(&mut process, site, &device, Duration::from_secs(scale.idle_seconds));
+    let title = format!(
+        "Idle devices in a process of their own, connected, with 10 ms ticks, watched for {} s",
+        scale.idle_seconds
+    );
+    let columns = [
+        Column::new("KiB a device", 0),
+        Column::new("at most", 0),
+        Column::new("not program", 0),
+        Column::new("% of a core each", 2),
+        Column::new("below", 0),
+        Column::new("all together", 1),
+    ];
+    let mut section = Section::new(title, &columns);
+    let time = Duration::from_secs(scale.idle_seconds);
+    for (count, waits) in [
+        (1, Waits::Asleep),
+        (1, Waits::Spinning),
+        (scale.idle_devices, Waits::Asleep),
+        (scale.idle_devices, Waits::Spinning),
+    ] {
+        let measured = measure_process(site, broker, waits, count, time)?;
+        let name = match count {
+            1 => format!("one device, its application {}", waits.argument()),
+            _ => format!("{count} devices, their applications {}", waits.argument()),
+        };
+        section.row(name, &measured.row(count));
+    }
+    Ok(section)
+}
+
+/// What a process with idle devices took.
+struct Measured {
+    /// Memory before the devices were made.
+    before: Memory,
+    /// The same with them.
+    with: Memory,
+    /// Share of a core.
+    share: f64,
+}
+
+/// Memory of a process, in KiB.
+pub struct Memory {
+    /// In use.
+    pub resident: f64,
+    /// What is no file, such as the program, in memory.
+    anonymous: f64,
+}
+
+impl Measured {
+    fn row(&self, count: usize) -> [Option<f64>; 6] {
+        let devices = count as f64;
+        let percent = self.share * 100.0;
+        let resident = (self.with.resident - self.before.resident) / devices;
+        let anonymous = (self.with.anonymous - self.before.anonymous) / devices;
+        // The image is shared by all of a process: one device alone bears all of it, 1 MiB.
+        let wanted = (count > 1).then_some(WANTED_KIB);
+        let share = Some(percent / devices);
+        [Some(resident), wanted, Some(anonymous), share, Some(WANTED_SHARE), Some(percent)]
+    }
+}
+
+fn measure_process(
+    site: &Site,
+    broker: SocketAddr,
+    waits: Waits,
+    count: usize,
+    time: Duration,
+) -> Result<Measured, Failure> {
+    let provision = |_| site.provision(Plan::default(), broker, Security::Plain);
+    let devices = (0..count).map(provision).collect::<Result<Vec<_>, _>>()?;
+    let mut process = start_process(&devices, waits, site.address())?;
+    let measured = watch(&mut process, site, &devices, time);
     // Its standard input ends, and it with it.
     drop(process.stdin.take());
     process.wait()?;
     measured
 }
 
-fn start_process(device: &Provisioned, cloud: SocketAddr) -> Result<Child, Failure> {
+fn start_process(devices: &[Provisioned], waits: Waits, cloud: SocketAddr) -> Result<Child, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(ARGUMENT).arg(&device.folder).arg(cloud.to_string());
+    command.arg(ARGUMENT).arg(cloud.to_string()).arg(waits.argument());
+    command.args(devices.iter().map(|device| &device.folder));
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
 }
 
-fn watch(process: &mut Child, site: &Site, device: &Provisioned, time: Duration) -> Result<Section, Failure> {
+fn watch(
+    process: &mut Child,
+    site: &Site,
+    devices: &[Provisioned],
+    time: Duration,
+) -> Result<Measured, Failure> {
     let mut ready = String::new();
     BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut ready)?;
-    let before = resident_kib(process.id())?;
+    let before = Memory::of(process.id())?;
     process.stdin.as_mut().ok_or("no input")?.write_all(b"start\n")?;
-    site.await_report(device)?;
-    std::thread::sleep(SETTLE);
-    let (start, used_before) = (Instant::now(), processor_time(process.id())?);
-    std::thread::sleep(time);
-    let used = processor_time(process.id())?.saturating_sub(used_before);
-    let share = used.as_secs_f64() / start.elapsed().as_secs_f64();
-    let after = resident_kib(process.id())?;
-
-    let title = format!(
-        "A process with one idle device, connected, in WFI between 10 ms ticks, for {} s",
-        time.as_secs()
-    );
-    let mut section = Section::new(title, &[Column::new("resident KiB", 0), Column::new("% of a core", 2)]);
-    section.row("before the device is made", &[Some(before), None]);
-    section.row("with the idle device", &[Some(after), Some(share * 100.0)]);
-    section.row("the device's part", &[Some(after - before), Some(share * 100.0)]);
-    Ok(section)
-}
-
-fn resident_kib(process: u32) -> Result<f64, Failure> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.trim_end_matches("kB").trim().parse()?)
-}
-
-/// Time all threads that live have spent on a processor, by the scheduler's own nanoseconds.
-fn processor_time(process: u32) -> Result<Duration, Failure> {
-    let mut total = 0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let statistics = fs::read_to_string(task?.path().join("schedstat"))?;
-        let nanoseconds: u64 = statistics.split(' ').next().ok_or("an empty schedstat")?.parse()?;
-        total += nanoseconds;
+    for device in devices {
+        site.await_report(device)?;
     }
-    Ok(Duration::from_nanos(total))
+    std::thread::sleep(SETTLE);
+    let (start, used_before) = (Instant::now(), cost::process(process.id())?.time);
+    std::thread::sleep(time);
+    let used = cost::process(process.id())?.time.saturating_sub(used_before);
+    let share = used.as_secs_f64() / start.elapsed().as_secs_f64();
+    Ok(Measured { before, with: Memory::of(process.id())?, share })
+}
+
+impl Memory {
+    /// Looks at a process.
+    pub fn of(process: u32) -> Result<Memory, Failure> {
+        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+        let line = |name: &str| -> Result<f64, Failure> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a line is missing")?;
+            Ok(line.trim_end_matches("kB").trim().parse()?)
+        };
+        Ok(Memory { resident: line("VmRSS:")?, anonymous: line("RssAnon:")? })
+    }
 }

@@ -6,9 +6,15 @@
 
 mod arguments;
 mod broker;
+mod coremark;
+mod cost;
+mod crowd;
 mod direct;
+mod fleet;
 mod idle;
 mod latency;
+mod library;
+mod light;
 mod loops;
 mod machine;
 mod path;
@@ -18,11 +24,13 @@ mod report;
 mod scale;
 mod site;
 mod table;
+mod target;
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::arguments::Arguments;
 use crate::broker::Broker;
 use crate::direct::{Security, Writes};
 use crate::machine::Machine;
@@ -30,6 +38,7 @@ use crate::path::{Path, Publisher};
 use crate::scale::Scale;
 use crate::site::Site;
 use crate::table::Section;
+use crate::target::Target;
 
 /// Why something could not be measured.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -38,13 +47,16 @@ const DEVICE_TLS: &str = "device, cloud to broker by TLS";
 const DEVICE_TCP: &str = "device, cloud to broker by TCP";
 const DIRECT_TLS: &str = "direct, TLS";
 const DIRECT_TCP: &str = "direct, TCP";
-/// As most clients do it.
+/// What a user would otherwise run: what the targets are about.
+const LIBRARY_TLS: &str = "rumqttc, TLS";
+/// Our own, as most clients do it.
 const SIMPLE_TLS: &str = "direct, TLS, a write a message";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_device(rest)),
+        Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_devices(rest)),
+        Some((first, rest)) if first == fleet::ARGUMENT => end(fleet::run_cloud(rest)),
         _ => run(arguments.into_iter()),
     }
 }
@@ -67,51 +79,81 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(path) = &arguments.coremark {
+        return end(coremark::run(path));
+    }
     let machine = Machine::look();
-    let results = measure_all(arguments.scale);
+    let results = measure_all(&arguments);
     print(&machine, &results, arguments.json);
     let complete = results.iter().all(|(_, result)| result.is_ok());
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What came of one group of measurements.
-type Outcome = (&'static str, Result<Vec<Section>, Failure>);
+/// Figures, and what is wanted of them.
+#[derive(Default)]
+struct Measured {
+    sections: Vec<Section>,
+    targets: Vec<Target>,
+}
 
-fn measure_all(scale: &Scale) -> Vec<Outcome> {
-    let mut outcomes = vec![("processor", processor::measure(scale).map(|section| vec![section]))];
-    match start_all() {
-        Ok((broker, site)) => {
-            outcomes.push(("publishing", measure_publishing(&broker, &site, scale)));
-            outcomes.push((
-                "idle device",
-                idle::measure(&site, broker.plain, scale).map(|section| vec![section]),
-            ));
+/// What came of one group of measurements.
+type Outcome = (&'static str, Result<Measured, Failure>);
+
+fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
+    let scale = arguments.scale;
+    let mut outcomes = Vec::new();
+    let mut note = |group: &'static str, measure: &dyn Fn() -> Result<Measured, Failure>| {
+        if arguments.wants(group) {
+            outcomes.push((group, measure()));
         }
-        Err(failure) => outcomes.push(("publishing, idle device", Err(failure))),
-    }
+    };
+    note("processor", &|| Ok(Measured { sections: vec![processor::measure(scale)?], targets: Vec::new() }));
+    note("publishing", &|| measure_publishing(scale));
+    note("crowd", &|| {
+        let (broker, site) = start_all()?;
+        let (section, target) = crowd::measure(&site, broker.tls, &broker.authority, scale)?;
+        Ok(Measured { sections: vec![section], targets: vec![target] })
+    });
+    note(arguments::IDLE, &|| {
+        let (broker, site) = start_all()?;
+        Ok(Measured { sections: vec![idle::measure(&site, broker.plain, scale)?], targets: Vec::new() })
+    });
+    note("fleet", &|| {
+        let (section, targets) = fleet::measure(scale)?;
+        Ok(Measured { sections: vec![section], targets })
+    });
     outcomes
 }
 
+/// Only what idle devices cost.
 fn start_all() -> Result<(Broker, Site), Failure> {
     Ok((Broker::start()?, Site::start()?))
 }
 
-fn measure_publishing(broker: &Broker, site: &Site, scale: &Scale) -> Result<Vec<Section>, Failure> {
+fn measure_publishing(scale: &Scale) -> Result<Measured, Failure> {
+    let (broker, site) = start_all()?;
     let tls = (broker.tls, Security::Tls(&broker.authority));
     let tcp = (broker.plain, Security::Plain);
-    let (device, direct) = (Publisher::Device(site), Publisher::Direct(Writes::Gathered));
+    let (device, direct) = (Publisher::Device(&site), Publisher::Direct(Writes::Gathered));
     let way = |name, publisher, (broker, security)| Path { name, publisher, broker, security };
     let paths = [
         way(DEVICE_TLS, device, tls),
-        way(DEVICE_TCP, device, tcp),
+        way(LIBRARY_TLS, Publisher::Library, tls),
         way(DIRECT_TLS, direct, tls),
-        way(DIRECT_TCP, direct, tcp),
         way(SIMPLE_TLS, Publisher::Direct(Writes::Each), tls),
+        way(DEVICE_TCP, device, tcp),
+        way(DIRECT_TCP, direct, tcp),
     ];
     let names = paths.iter().map(|path| path.name);
-    let measured: Vec<_> = names.zip(path::measure(&paths, scale)?).collect();
-    let pairs = [(DEVICE_TLS, DIRECT_TLS), (DEVICE_TLS, SIMPLE_TLS), (DEVICE_TCP, DIRECT_TCP)];
-    Ok(path::sections(&measured, &pairs, scale).into())
+    let measured: Vec<_> = names.zip(path::measure(&paths, broker.process(), scale)?).collect();
+    let pairs = [
+        (DEVICE_TLS, LIBRARY_TLS),
+        (DEVICE_TLS, DIRECT_TLS),
+        (DEVICE_TLS, SIMPLE_TLS),
+        (DEVICE_TCP, DIRECT_TCP),
+    ];
+    let sections = path::sections(&measured, &pairs, scale).into();
+    Ok(Measured { sections, targets: path::targets(&measured[0].1, &measured[1].1).into() })
 }
 
 fn print(machine: &Machine, results: &[Outcome], json: bool) {
@@ -120,14 +162,21 @@ fn print(machine: &Machine, results: &[Outcome], json: bool) {
             eprintln!("bench: {name}: not measured: {failure}");
         }
     }
-    let sections = results.iter().filter_map(|(_, result)| result.as_ref().ok()).flatten();
+    let measured = || results.iter().filter_map(|(_, result)| result.as_ref().ok());
+    let sections = measured().flat_map(|measured| &measured.sections);
+    let targets = measured().flat_map(|measured| &measured.targets);
     if json {
         let sections: Vec<Value> = sections.map(Section::to_json).collect();
-        println!("{:#}", json!({ "machine": machine.to_json(), "sections": sections }));
+        let targets: Vec<Value> = targets.map(Target::to_json).collect();
+        println!("{:#}", json!({ "machine": machine.to_json(), "sections": sections, "targets": targets }));
     } else {
         println!("{machine}\n");
         for section in sections {
             println!("{section}");
+        }
+        println!("Targets");
+        for target in targets {
+            println!("{target}");
         }
     }
 }

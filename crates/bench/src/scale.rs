@@ -21,11 +21,19 @@ pub struct Scale {
     pub counted: u32,
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
-    /// Seconds an idle device is watched.
+    /// Seconds idle devices are watched.
     pub idle_seconds: u64,
+    /// Devices, and clients, that publish at once.
+    pub crowd: u32,
+    /// Messages of all of them a round.
+    pub crowd_messages: u32,
+    /// Devices that are connected and do nothing.
+    pub fleet: u32,
+    /// Idle devices in one process.
+    pub idle_devices: usize,
 }
 
-/// A full run: under two minutes on two cores.
+/// A full run: a few minutes on two cores.
 pub const FULL: Scale = Scale {
     rounds: 5,
     latency: 1000,
@@ -34,6 +42,10 @@ pub const FULL: Scale = Scale {
     counted: 500,
     loop_iterations: 20_000_000,
     idle_seconds: 10,
+    crowd: 100,
+    crowd_messages: 50_000,
+    fleet: 10_000,
+    idle_devices: 100,
 };
 
 /// A short run, to see that everything works; its figures are rough.
@@ -45,4 +57,8 @@ pub const QUICK: Scale = Scale {
     counted: 100,
     loop_iterations: 2_000_000,
     idle_seconds: 2,
+    crowd: 20,
+    crowd_messages: 4000,
+    fleet: 300,
+    idle_devices: 10,
 };

@@ -10,10 +10,12 @@ use device::image::Image;
 use device::transport::Address;
 use device::{Device, Options};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::Failure;
+use crate::cost::CLOUD_THREAD;
 use crate::direct::Security;
+use crate::idle::Waits;
 use crate::report::{Report, Span};
 use crate::scale::{PAYLOAD, TOPIC};
 
@@ -59,7 +61,7 @@ impl Site {
     /// Starts a cloud with a new data folder on a free loopback port.
     pub fn start() -> Result<Site, Failure> {
         let folder = tempfile::tempdir()?;
-        let runtime = Runtime::new()?;
+        let runtime = Builder::new_multi_thread().enable_all().thread_name(CLOUD_THREAD).build()?;
         let mut config =
             Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         // Measured is what the machine can do, not what a device is granted.
@@ -95,12 +97,34 @@ impl Site {
         Ok(Provisioned { id: made.device_id, folder })
     }
 
+    /// Makes so many devices known.
+    pub fn identities(&self, count: u32) -> Result<Vec<cloud::Identity>, Failure> {
+        self.runtime.block_on(async {
+            let mut identities = Vec::new();
+            for _ in 0..count {
+                identities.push(self.cloud().provision(None).await?);
+            }
+            Ok(identities)
+        })
+    }
+
     /// Runs a plan on a device that reaches the cloud at `address`, and returns its report.
     pub fn run(&self, device: &Provisioned, address: SocketAddr) -> Result<Report, Failure> {
-        let running = start_device(&device.folder, address)?;
+        Ok(self.run_watched(device, address, || Ok(()))?.0)
+    }
+
+    /// The same, and what `look` saw before the device stopped.
+    pub fn run_watched<T>(
+        &self,
+        device: &Provisioned,
+        address: SocketAddr,
+        look: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<(Report, T), Failure> {
+        let running = start_device(&device.folder, &image(Waits::Asleep)?, address)?;
         let report = self.await_report(device);
+        let seen = look();
         running.stop();
-        report
+        Ok((report?, seen?))
     }
 
     /// Reads the device's log until its application is done.
@@ -132,12 +156,26 @@ impl Drop for Site {
     }
 }
 
-/// Starts a device with the identity in `folder` and the measuring application.
-pub fn start_device(folder: &Path, cloud: SocketAddr) -> Result<Device, Failure> {
+/// The measuring application, which has one place where it waits.
+pub fn image(waits: Waits) -> Result<Image, Failure> {
+    const WFI: [u8; 2] = [0x30, 0xBF];
+    const NOP: [u8; 2] = [0x00, 0xBF];
+    let mut bytes = IMAGE.to_vec();
+    if waits == Waits::Spinning {
+        let mut places = bytes.chunks_exact_mut(2).filter(|half| **half == WFI);
+        places.next().ok_or("no WFI in the application")?.copy_from_slice(&NOP);
+        if places.next().is_some() {
+            return Err("more than one WFI in the application".into());
+        }
+    }
+    Image::parse(&bytes).map_err(|error| error.to_string().into())
+}
+
+/// Starts a device with the identity in `folder` and the application in `image`.
+pub fn start_device(folder: &Path, image: &Image, cloud: SocketAddr) -> Result<Device, Failure> {
     let identity = Identity::load(folder).map_err(|error| error.to_string())?;
-    let image = Image::parse(IMAGE).map_err(|error| error.to_string())?;
     let address = Address::parse(&cloud.to_string())?;
-    Ok(Device::start(Options::new(address, identity, image), |_| {})?)
+    Ok(Device::start(Options::new(address, identity, image.clone()), |_| {})?)
 }
 
 /// The part of a measurement's span in which nothing but the measured work is on the wire: the log lines around it are

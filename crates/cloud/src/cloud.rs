@@ -32,13 +32,15 @@ use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Logging, Store, StoreError};
+use crate::store::{LogRetention, Logging, Store, StoreError, StoreUrl, Tenancy};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The data folder; made if it does not exist.
     pub data: PathBuf,
+    /// Which database is the store; `None`: the one the data folder remembers, else the file in it.
+    pub store: Option<StoreUrl>,
     /// Where to listen for devices; port 0 takes any free one.
     pub listen: SocketAddr,
     /// Where to answer for health and metrics; port 0 takes any free one. `None`: nowhere.
@@ -104,6 +106,7 @@ pub struct Cloud {
     log_writer: JoinHandle<()>,
     pruner: JoinHandle<()>,
     presence: JoinHandle<()>,
+    _tenancy: Tenancy,
     _lock: FolderLock,
 }
 
@@ -117,6 +120,7 @@ impl Config {
         }
         Config {
             data: data.into(),
+            store: None,
             listen,
             metrics: None,
             hosts,
@@ -149,7 +153,8 @@ impl Cloud {
             Some(wanted) => Some(listen(wanted).await?),
             None => None,
         };
-        let store = Arc::new(Store::open(&folder).await?);
+        let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
+        let tenancy = store.occupy().await?;
         store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
         let shared = Arc::new(share(config, trust, store.clone(), intake, metrics));
@@ -169,6 +174,7 @@ impl Cloud {
             folder,
             address,
             stop,
+            _tenancy: tenancy,
             _lock: lock,
         })
     }
@@ -280,12 +286,16 @@ impl Cloud {
     }
 }
 
-/// Makes a device known in the data folder, whether or not a cloud runs on it.
+/// Makes a device known in the data folder, whether or not a cloud runs on it. `store` is as in [`Config`].
 ///
 /// # Errors
 /// As [`Cloud::provision`], and the data folder's own.
-pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, ProvisionError> {
-    provision_in(data, None, name).await
+pub async fn provision(
+    data: &Path,
+    store: Option<&StoreUrl>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
+    provision_in(data, store, None, name).await
 }
 
 /// The same in an account named by its id or name; in the first if none is.
@@ -294,11 +304,12 @@ pub async fn provision(data: &Path, name: Option<&str>) -> Result<Identity, Prov
 /// As [`provision`], and [`StoreError::NoAccount`].
 pub async fn provision_in(
     data: &Path,
+    store: Option<&StoreUrl>,
     account: Option<&str>,
     name: Option<&str>,
 ) -> Result<Identity, ProvisionError> {
     let folder = DataFolder::open(data)?;
-    let store = Store::open(&folder).await?;
+    let store = Store::open_at(&folder, store).await?;
     let identity = provision_at(&folder, &store, account, name).await;
     store.close().await;
     identity

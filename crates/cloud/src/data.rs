@@ -7,6 +7,7 @@
 //! | `authority.key` | its private key, mode 0600 |
 //! | `secret.key` | the key stored secrets are sealed with, 32 bytes, mode 0600 |
 //! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm`, mode 0600 |
+//! | `store.url` | instead of `cloud.db`: the URL of the PostgreSQL database, password included, mode 0600 |
 //! | `lock` | locked by the running cloud |
 //! | `setup.lock` | locked for the moment in which the folder or the database is made or brought up to date |
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::chance;
+use crate::store::StoreUrl;
 
 /// Number of the format this cloud reads and writes.
 pub const FORMAT: u32 = 1;
@@ -27,6 +29,7 @@ const AUTHORITY: &str = "authority.pem";
 const AUTHORITY_KEY: &str = "authority.key";
 const SECRET_KEY: &str = "secret.key";
 const DATABASE: &str = "cloud.db";
+const STORE_URL: &str = "store.url";
 const LOCK: &str = "lock";
 const SETUP_LOCK: &str = "setup.lock";
 
@@ -173,6 +176,37 @@ impl DataFolder {
     /// Where the database is.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    /// The store this folder's devices are in: the one remembered, else the file.
+    pub fn store(&self) -> Result<StoreUrl, DataError> {
+        let path = self.path.join(STORE_URL);
+        if !path.try_exists().map_err(|error| DataError::File(path.clone(), error))? {
+            return Ok(StoreUrl::Folder);
+        }
+        check_private(&path)?;
+        let text = read_text(&path)?;
+        text.trim_end().parse().map_err(|_| DataError::Damaged(path, "it holds no URL of a store"))
+    }
+
+    /// Whether anything was ever kept in the store this folder has.
+    pub(crate) fn has_store(&self) -> Result<bool, DataError> {
+        if self.store()? != StoreUrl::Folder {
+            return Ok(true);
+        }
+        match fs::metadata(self.database()) {
+            Ok(file) => Ok(file.len() > 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DataError::File(self.database(), error)),
+        }
+    }
+
+    /// Makes `url` the folder's store. An empty file that was never the store goes, so that nobody takes it for one.
+    pub(crate) fn remember_store(&self, url: &StoreUrl) -> Result<(), DataError> {
+        if !self.has_store()? {
+            let _ = fs::remove_file(self.database());
+        }
+        write_new(&self.path.join(STORE_URL), format!("{}\n", url.with_password()).as_bytes(), PRIVATE)
     }
 
     /// Where the folder is.

@@ -51,6 +51,12 @@ pub const DIALLED_ADDRESSES: usize = 4;
 /// Connections to the database.
 pub const DATABASE_CONNECTIONS: u32 = 4;
 
+/// Time for a connection to the database, where it is another machine's.
+pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long anything waits for the database before it fails.
+pub const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often a running cloud says who is connected and looks whom other processes on its data folder have revoked.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -1,35 +1,36 @@
 //! What the cloud remembers: devices, configuration, secrets, log lines.
 //!
 //! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`, `$2`, …;
-//! values are text, 64-bit integers or bytes.
+//! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`).
 
-use std::borrow::Cow;
-use std::path::Path;
-use std::time::Duration;
-
-use sqlx::any::AnyPoolOptions;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, Row, SqlSafeStr};
+use sqlx::{AnyPool, Row};
 
 use crate::account_id::AccountId;
 use crate::clock::wall_millis;
 use crate::data;
-use crate::limits;
 use crate::seal::Seal;
 
 mod accounts;
+mod database;
 mod devices;
 mod health;
 mod items;
 mod logging;
 mod logs;
 mod presence;
+mod tenancy;
+mod url;
 
 pub use accounts::Account;
 pub use devices::Device;
 pub use items::{Config, Scope, Secret, Value, Wanted};
 pub(crate) use logging::Logging;
 pub use logs::{LogLine, LogPlace, LogRetention};
+pub(crate) use tenancy::Tenancy;
+pub use url::{StoreUrl, StoreUrlError};
+
+use database::{Database, within};
+use tenancy::Tenant;
 
 /// Why the store could not do it. Each message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +63,48 @@ pub enum StoreError {
     #[error("the account cannot be removed: {0}")]
     AccountInUse(&'static str),
     /// The secrets in the database were sealed with another key.
-    #[error("secret.key does not belong to this database")]
-    SecretKey,
+    #[error("{0} belongs to another data folder: its secrets were sealed with another secret.key")]
+    SecretKey(String),
+    /// There is no way to the database now.
+    #[error("cannot reach the database {database}: {why}")]
+    Unreachable {
+        /// Which, without its password.
+        database: String,
+        /// What stands in the way.
+        why: String,
+    },
+    /// The database does not let us in: user, password, its name.
+    #[error("the database {database} refuses: {why}")]
+    Refused {
+        /// Which, without its password.
+        database: String,
+        /// What it says.
+        why: String,
+    },
+    /// A newer Openvisor has brought the database to a version this one does not know.
+    #[error("{database} has schema {found} of a newer Openvisor; this one knows schema {known}")]
+    Newer {
+        /// Which.
+        database: String,
+        /// Its version.
+        found: i64,
+        /// The newest this one knows.
+        known: i64,
+    },
+    /// Another cloud runs on the database.
+    #[error("another running cloud uses the database {0}")]
+    InUse(String),
+    /// The data folder's devices are in another database than the one named, which is empty.
+    #[error("the devices of this data folder are in {kept}; {named} has none of them")]
+    Elsewhere {
+        /// The database the folder remembers.
+        kept: String,
+        /// The one that was named.
+        named: String,
+    },
+    /// The database has not answered in time.
+    #[error("the database does not answer")]
+    Silent,
     /// A stored value is not what this cloud writes.
     #[error("the database holds a damaged {0}")]
     Damaged(&'static str),
@@ -83,24 +124,42 @@ pub struct Store {
     pool: AnyPool,
     seal: Seal,
     account: String,
+    database: Database,
+    tenant: Tenant,
 }
 
 impl Store {
-    /// Opens the store of a data folder, making the database or bringing it up to date.
+    /// Opens the store the data folder remembers, making the database or bringing it up to date.
     pub async fn open(folder: &data::DataFolder) -> Result<Store, StoreError> {
+        Store::open_at(folder, None).await
+    }
+
+    /// The same with the store at `named`, which the folder remembers from now on (D116).
+    ///
+    /// # Errors
+    /// [`StoreError::Elsewhere`] when the folder's devices are not there.
+    pub async fn open_at(folder: &data::DataFolder, named: Option<&StoreUrl>) -> Result<Store, StoreError> {
         let seal = Seal::new(&folder.secret_key()?);
         // Only one at a time may change the schema, or turn on the write-ahead log, for which SQLite does not wait its turn; a second
         // opener must find both done.
-        let setup = {
+        let _setup = {
             let folder = folder.clone();
             tokio::task::spawn_blocking(move || folder.lock_for_setup()).await.expect("taking a lock")?
         };
-        let pool = connect(&folder.database()).await?;
-        migrator().run(&pool).await?;
-        check_secret_key(&pool, &seal).await?;
-        let account = default_account(&pool).await?;
-        drop(setup);
-        Ok(Store { pool, seal, account })
+        let kept = folder.store()?;
+        let url = named.unwrap_or(&kept);
+        let database = Database::of(folder, url);
+        let tenant = Tenant::default();
+        let pool = database.connect(&tenant).await?;
+        if *url != kept && folder.has_store()? && !database.is_used(&pool).await? {
+            return Err(StoreError::Elsewhere { kept: kept.to_string(), named: url.to_string() });
+        }
+        database.migrate(&pool).await?;
+        let account = settle(&pool, &seal).await?.ok_or_else(|| StoreError::SecretKey(database.name()))?;
+        if *url != kept {
+            folder.remember_store(url)?;
+        }
+        Ok(Store { pool, seal, account, database, tenant })
     }
 
     /// Id of the account whose view this is: the first, unless it was asked for as another's.
@@ -114,86 +173,40 @@ impl Store {
     }
 }
 
-/// A pool of connections, each set to lose nothing once a transaction has ended.
-async fn connect(database: &Path) -> Result<AnyPool, StoreError> {
-    sqlx::any::install_default_drivers();
-    let pool = AnyPoolOptions::new()
-        .max_connections(limits::DATABASE_CONNECTIONS)
-        .acquire_timeout(Duration::from_secs(30))
-        .after_connect(|connection, _| Box::pin(set_up(connection)))
-        .connect(&url(database))
-        .await?;
-    Ok(pool)
-}
-
-async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    for pragma in [
-        "PRAGMA busy_timeout = 10000",
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-    ] {
-        sqlx::query(pragma).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// The database's address, with every byte that could mean something else in it written out.
-fn url(database: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut url = String::from("sqlite:");
-    for &byte in database.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(byte as char),
-            _ => write!(url, "%{byte:02X}").expect("writing to a string"),
-        }
-    }
-    url + "?mode=rwc"
-}
-
-fn migrator() -> Migrator {
-    let steps = [
-        (1, "first", include_str!("../migrations/sqlite/1_first.sql")),
-        (2, "presence", include_str!("../migrations/sqlite/2_presence.sql")),
-        (4, "accounts", include_str!("../migrations/sqlite/4_accounts.sql")),
-    ];
-    let step = |(version, name, sql): (i64, &'static str, &'static str)| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(steps.into_iter().map(step).collect())
-}
-
-/// Keeps a sealed word in the database, so that a wrong `secret.key` is noticed at the start and not when a device asks.
-async fn check_secret_key(pool: &AnyPool, seal: &Seal) -> Result<(), StoreError> {
+/// The account, made when the database is new; `None` when the database was made with another `secret.key`.
+///
+/// A sealed word in the database shows that at the start, and not when a device asks for a secret.
+async fn settle(pool: &AnyPool, seal: &Seal) -> Result<Option<String>, StoreError> {
     const NAME: &str = "secret key check";
-    let row =
-        sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME).fetch_optional(pool).await?;
-    if let Some(row) = row {
-        let sealed: Vec<u8> = row.try_get(0)?;
-        return seal.open(&[NAME], &sealed).map(|_| ()).ok_or(StoreError::SecretKey);
+    for _ in 0..2 {
+        let word =
+            sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME).fetch_optional(pool).await?;
+        let account =
+            sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1").fetch_optional(pool).await?;
+        if let (Some(word), Some(account)) = (word, account) {
+            let sealed: Vec<u8> = word.try_get(0)?;
+            return if seal.open(&[NAME], &sealed).is_some() { Ok(account.try_get(0)?) } else { Ok(None) };
+        }
+        make_account(pool, NAME, &seal.seal(&[NAME], NAME.as_bytes())).await?;
     }
-    sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2)")
-        .bind(NAME)
-        .bind(seal.seal(&[NAME], NAME.as_bytes()))
-        .execute(pool)
-        .await?;
-    Ok(())
+    Err(StoreError::Damaged("account"))
 }
 
-async fn default_account(pool: &AnyPool) -> Result<String, StoreError> {
-    let row =
-        sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1").fetch_optional(pool).await?;
-    if let Some(row) = row {
-        return Ok(row.try_get(0)?);
-    }
-    let id = AccountId::random().as_str().to_owned();
-    sqlx::query("INSERT INTO accounts (id, created) VALUES ($1, $2)")
-        .bind(id.clone())
-        .bind(wall_millis())
-        .execute(pool)
+/// Makes word and account; of two that do it at once one does.
+async fn make_account(pool: &AnyPool, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(name)
+        .bind(sealed)
+        .execute(&mut *transaction)
         .await?;
-    Ok(id)
+    sqlx::query("INSERT INTO accounts (id, created) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM accounts)")
+        .bind(AccountId::random().as_str())
+        .bind(wall_millis())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 #[cfg(test)]

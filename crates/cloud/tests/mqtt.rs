@@ -218,6 +218,25 @@ async fn a_connect_that_fails_says_why() {
     house.cloud.stop().await;
 }
 
+/// Shows M17, D91.
+#[tokio::test]
+async fn a_second_connect_on_a_channel_is_already_connected() {
+    let broker = Mosquitto::start();
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let channel =
+        connected(&mut device, broker.port, Connect { client_id: "once", ..Connect::default() }).await;
+    let again = Connect { client_id: "again", ..Connect::default() };
+    device.item(channel, to_cloud::CONNECT, &again.encode("127.0.0.1", broker.port)).await;
+    let Came::Answer { answer: Answer::Connected(outcome), .. } = device.next().await else {
+        panic!("no answer")
+    };
+    assert_eq!(outcome.state, RequestState::AlreadyConnected);
+    device.item(channel, to_cloud::PUBLISH, &publish(0, 1, "t", b"the first one stands")).await;
+    assert!(matches!(device.next().await, Came::Answer { answer: Answer::Published(_), .. }));
+    house.cloud.stop().await;
+}
+
 /// Shows D62.
 #[tokio::test]
 async fn a_cloud_for_the_public_does_not_connect_to_its_own_machine() {

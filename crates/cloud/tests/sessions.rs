@@ -311,7 +311,7 @@ async fn what_a_device_reports_is_remembered() {
 #[tokio::test]
 async fn a_device_can_be_provisioned_beside_a_running_cloud() {
     let house = House::open().await;
-    let identity = cloud::provision(house.directory.path(), Some("kettle")).await.expect("an identity");
+    let identity = cloud::provision(house.directory.path(), None, Some("kettle")).await.expect("an identity");
     let mut device = Device::connect(house.cloud.address(), &identity).await;
     device.welcome().await;
     let taken = house.cloud.provision(Some("kettle")).await.expect_err("refused").to_string();

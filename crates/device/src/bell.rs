@@ -1,74 +1,176 @@
-//! A bell that wakes the device's thread, rung by whatever has something for it.
+//! The one place where the device's thread waits: for its bell, for its connection, or for a moment.
+//!
+//! The bell is rung by whatever has something for the device from another thread. It is a pipe, so that the operating system
+//! can wait for it and for a socket at once.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Clones ring, and wait for, the same bell. A ring nobody waits for is kept until someone does.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Bell {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    rung: Mutex<bool>,
-    heard: Condvar,
+    /// The bell has been rung since the last wait. A byte is in the pipe, or about to be.
+    rung: AtomicBool,
+    heard: PipeReader,
+    rope: PipeWriter,
+}
+
+/// A socket that is waited for as well.
+#[derive(Debug, Clone, Copy)]
+pub struct Interest<'a> {
+    /// The socket.
+    pub socket: BorrowedFd<'a>,
+    /// Bytes wait to be sent: wake also when there is room for them.
+    pub writes: bool,
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Woken {
+    /// The socket has something to read, has room, or has failed.
+    pub socket: bool,
 }
 
 impl Bell {
+    /// A bell that has not been rung.
+    ///
+    /// # Errors
+    /// The operating system's, when it has no more pipes to give.
+    pub fn new() -> io::Result<Bell> {
+        let (heard, rope) = io::pipe()?;
+        Ok(Bell { shared: Arc::new(Shared { rung: AtomicBool::new(false), heard, rope }) })
+    }
+
     /// Wakes who waits.
     pub fn ring(&self) {
-        *self.rung() = true;
-        self.shared.heard.notify_one();
-    }
-
-    /// Waits until the bell rings, or until `deadline`; for ever if there is none.
-    pub fn wait(&self, deadline: Option<Instant>) {
-        let mut rung = self.rung();
-        while !*rung {
-            let Some(deadline) = deadline else {
-                rung = self.shared.heard.wait(rung).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = self.shared.heard.wait_timeout(rung, left);
-            rung = waited.unwrap_or_else(PoisonError::into_inner).0;
+        // One byte for all rings that are not heard yet, so that the pipe is never full.
+        if !self.shared.rung.swap(true, Ordering::SeqCst) {
+            let _ = (&self.shared.rope).write_all(&[1]);
         }
-        *rung = false;
     }
 
-    fn rung(&self) -> MutexGuard<'_, bool> {
-        // A flag cannot be left half-changed, so a panic elsewhere is no reason to stop.
-        self.shared.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until the bell rings, the socket of `interest` is ready, or `deadline` has come; without a deadline, for ever.
+    pub fn wait(&self, interest: Option<Interest<'_>>, deadline: Option<Instant>) -> Woken {
+        let heard = PollFd::new(&self.shared.heard, PollFlags::IN);
+        let socket = if let Some(interest) = interest {
+            poll_both(heard, interest, deadline)
+        } else {
+            poll_until(&mut [heard], deadline);
+            false
+        };
+        self.take_ring();
+        Woken { socket }
+    }
+
+    /// What is told from here on rings anew: who waited looks for news after this.
+    fn take_ring(&self) {
+        if self.shared.rung.swap(false, Ordering::SeqCst) {
+            // The byte of whoever set the flag; it is there, or comes within an instant.
+            let _ = (&self.shared.heard).read_exact(&mut [0]);
+        }
+    }
+}
+
+/// Whether the socket is ready.
+fn poll_both(heard: PollFd<'_>, interest: Interest<'_>, deadline: Option<Instant>) -> bool {
+    let flags = if interest.writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+    let mut waited = [heard, PollFd::from_borrowed_fd(interest.socket, flags)];
+    poll_until(&mut waited, deadline);
+    !waited[1].revents().is_empty()
+}
+
+/// Waits until one of these is ready, or until `deadline`.
+fn poll_until(waited: &mut [PollFd<'_>], deadline: Option<Instant>) {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(timespec);
+        match poll(waited, left.as_ref()) {
+            // A signal is no reason to wake.
+            Err(rustix::io::Errno::INTR) => {}
+            // Without memory in the operating system there is no waiting: who called looks around and comes back.
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
 
     use super::*;
 
+    fn bell() -> Bell {
+        Bell::new().expect("a pipe")
+    }
+
     #[test]
     fn a_ring_before_the_wait_is_heard_once() {
-        let bell = Bell::default();
+        let bell = bell();
         bell.ring();
         bell.ring();
-        bell.wait(None);
+        bell.wait(None, None);
         let deadline = Instant::now() + Duration::from_millis(5);
-        bell.wait(Some(deadline));
+        bell.wait(None, Some(deadline));
         assert!(Instant::now() >= deadline);
     }
 
     #[test]
     fn another_thread_wakes_the_one_that_waits() {
-        let bell = Bell::default();
+        let bell = bell();
         let ringer = bell.clone();
         let thread = std::thread::spawn(move || ringer.ring());
-        bell.wait(None);
+        bell.wait(None, None);
         thread.join().expect("rung");
+    }
+
+    #[test]
+    fn every_one_of_many_rings_from_many_threads_is_heard() {
+        let bell = bell();
+        for _ in 0..100 {
+            let ringers = [bell.clone(), bell.clone()];
+            let threads = ringers.map(|ringer| std::thread::spawn(move || ringer.ring()));
+            bell.wait(None, None);
+            for thread in threads {
+                thread.join().expect("rung");
+            }
+            // The second ring is heard with the first, or kept.
+            bell.wait(None, Some(Instant::now()));
+        }
+        let deadline = Instant::now() + Duration::from_millis(5);
+        bell.wait(None, Some(deadline));
+        assert!(Instant::now() >= deadline, "nothing is left in the pipe");
+    }
+
+    #[test]
+    fn a_socket_wakes_when_it_has_something_or_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let near = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (mut far, _) = listener.accept().expect("accepted");
+        let bell = bell();
+        let read = Interest { socket: near.as_fd(), writes: false };
+        assert_eq!(bell.wait(Some(read), Some(Instant::now())), Woken { socket: false });
+        assert_eq!(bell.wait(Some(Interest { writes: true, ..read }), None), Woken { socket: true });
+        far.write_all(b"x").expect("sent");
+        assert_eq!(bell.wait(Some(read), None), Woken { socket: true });
+        bell.ring();
+        bell.wait(Some(read), None);
     }
 }

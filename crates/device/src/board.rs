@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::events::Output;
 use crate::map::PERIPHERALS;
+use crate::peripherals::dma::{Dma, Step};
 use crate::peripherals::rcc::Rcc;
-use crate::peripherals::{Context, Fittings, Input, Lines, Peripheral, Placed, Store, flash, gpio, table};
+use crate::peripherals::{
+    Context, Fittings, Input, Lines, Peripheral, Placed, Requests, Store, dma, exti, flash, gpio, table,
+};
 use crate::storage::Storage;
+use crate::wiring::{Attachment, Pin};
 
 /// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
@@ -15,10 +19,22 @@ const MAX_UNKNOWN: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSuchAddress;
 
+/// Most data items moved in one go, so that a list that leads back to itself does not hold the device up for ever.
+const MAX_STEPS: usize = 1 << 16;
+
+/// Memory as direct memory access sees it.
+pub trait DirectMemory {
+    /// Reads `bytes` (1, 2 or 4) at `address`, a multiple of them; `None` if nothing is there.
+    fn load(&self, address: u32, bytes: u32) -> Option<u32>;
+    /// Writes `bytes` at `address`; `false` if it may not.
+    fn store(&mut self, address: u32, bytes: u32, value: u32) -> bool;
+}
+
 /// What a peripheral drives and awaits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct State {
     lines: Lines,
+    requests: Requests,
     next_event: Option<u64>,
 }
 
@@ -29,7 +45,16 @@ pub struct Board {
     states: Vec<State>,
     rcc: Rcc,
     lines: Lines,
+    requests: Requests,
+    /// Data is to be moved by direct memory access.
+    transfer_due: bool,
+    /// Place of its controller.
+    controller: usize,
     outputs: Vec<Output>,
+    /// Pins that something wired to the board has moved and that are still to be followed.
+    driven: Vec<(Pin, bool)>,
+    /// Pins that select what is wired to a serial bus, and the bus's first register.
+    selects: Vec<(Pin, u32)>,
     storage: Storage,
     system_led: bool,
     unknown: BTreeSet<u32>,
@@ -40,13 +65,20 @@ pub struct Board {
 impl Board {
     /// A board after power-on.
     pub fn new(fittings: Fittings, storage: Storage) -> Board {
+        let selects = fittings.targets.iter().filter_map(Attachment::select).collect();
         let placed = table(fittings);
+        let controller = placed.iter().position(|placed| placed.base == dma::BASE).expect("it is there");
         Board {
             states: vec![State::default(); placed.len()],
             placed,
             rcc: Rcc::default(),
             lines: Lines::default(),
+            requests: Requests::default(),
+            transfer_due: false,
+            controller,
             outputs: Vec::new(),
+            driven: Vec::new(),
+            selects,
             storage,
             system_led: true,
             unknown: BTreeSet::new(),
@@ -58,14 +90,14 @@ impl Board {
     pub fn reset(&mut self, now: u64) {
         self.set_system_led(true);
         self.rcc = Rcc::default();
-        self.each(|placed, outputs| placed.peripheral.reset(&mut Context { now, outputs }));
+        self.each(now, |placed, context| placed.peripheral.reset(context));
     }
 
     /// Reads `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
     pub fn read(&mut self, address: u32, bytes: u32, now: u64) -> Result<u32, NoSuchAddress> {
         let lane = Lane::new(address, bytes);
         let Some(word) =
-            self.access(address, now, |peripheral, offset, context| peripheral.read(offset, context))?
+            self.access(address, bytes, now, |peripheral, offset, context| peripheral.read(offset, context))?
         else {
             return Ok(0);
         };
@@ -75,7 +107,9 @@ impl Board {
     /// Writes `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
     pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: u64) -> Result<(), NoSuchAddress> {
         let store = Lane::new(address, bytes).put(value);
-        self.access(address, now, |peripheral, offset, context| peripheral.write(offset, store, context))?;
+        self.access(address, bytes, now, |peripheral, offset, context| {
+            peripheral.write(offset, store, context)
+        })?;
         Ok(())
     }
 
@@ -90,7 +124,7 @@ impl Board {
     /// Lets time pass up to `now`.
     pub fn advance(&mut self, now: u64) {
         if self.next_event.is_some_and(|at| at <= now) {
-            self.each(|placed, _| placed.peripheral.advance(now));
+            self.each(now, |placed, context| placed.peripheral.advance(context));
         }
     }
 
@@ -122,6 +156,18 @@ impl Board {
         taken
     }
 
+    /// Drives a pin from outside. An edge goes to the external interrupt controller as well.
+    pub fn drive_pin(&mut self, Pin { port, pin }: Pin, level: bool, now: u64) {
+        if port >= gpio::PORTS || pin > 15 {
+            return;
+        }
+        let was = self.pin(port, pin, now);
+        self.input(gpio::base(port), &Input::Pin { pin, level });
+        if self.pin(port, pin, now) != was {
+            self.input(exti::BASE, &Input::Edge { port, pin, rising: level });
+        }
+    }
+
     /// The level a pin reads as; `port` 0 is A.
     pub fn pin(&mut self, port: u8, pin: u8, now: u64) -> bool {
         self.read(gpio::base(port) + gpio::IDR, 4, now).is_ok_and(|levels| levels >> pin & 1 == 1)
@@ -136,11 +182,103 @@ impl Board {
     pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: u64) -> bool {
         let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
         for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
-            let mut context = Context { now, outputs: &mut self.outputs };
+            let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
             self.placed[index].peripheral.reset(&mut context);
             self.settle(index);
         }
         true
+    }
+
+    /// Whether data is to be moved by [`Board::transfer`].
+    pub fn is_transfer_due(&self) -> bool {
+        self.transfer_due
+    }
+
+    /// Moves what direct memory access is asked to move, as far as the requests go.
+    pub fn transfer(&mut self, memory: &mut dyn DirectMemory, now: u64) {
+        for _ in 0..MAX_STEPS {
+            let requests = self.requests;
+            let Some(step) = self.dma().next(requests) else { break };
+            match step {
+                Step::Link { channel, address, words } => self.link(channel, address, words, memory),
+                step @ Step::Move { .. } => self.carry(step, memory, now),
+            }
+            self.settle(self.controller);
+        }
+    }
+
+    fn dma(&mut self) -> &mut Dma {
+        self.placed[self.controller].peripheral.dma().expect("this is the controller")
+    }
+
+    fn link(&mut self, channel: usize, address: u32, words: u32, memory: &mut dyn DirectMemory) {
+        let item: Option<Vec<u32>> = (0..words).map(|word| memory.load(address + 4 * word, 4)).collect();
+        match item {
+            Some(item) => self.dma().linked(channel, &item),
+            None => self.dma().link_failed(channel),
+        }
+    }
+
+    /// Moves one data item; a bus error ends the channel.
+    fn carry(&mut self, step: Step, memory: &mut dyn DirectMemory, now: u64) {
+        let Step::Move {
+            channel,
+            mut source,
+            source_bytes,
+            source_moves,
+            reads,
+            mut destination,
+            destination_bytes,
+            destination_moves,
+            writes,
+        } = step
+        else {
+            return;
+        };
+        let mut item = 0u32;
+        for part in 0..reads {
+            let Some(value) = self.load(source, source_bytes, memory, now) else {
+                return self.dma().data_failed(channel);
+            };
+            item |= value << (8 * source_bytes * part);
+            source = if source_moves { source.wrapping_add(source_bytes) } else { source };
+        }
+        for part in 0..writes {
+            let value = item >> (8 * destination_bytes * part);
+            if !self.store(destination, destination_bytes, value, memory, now) {
+                return self.dma().data_failed(channel);
+            }
+            destination =
+                if destination_moves { destination.wrapping_add(destination_bytes) } else { destination };
+        }
+        self.dma().moved(channel, reads * source_bytes, source, destination);
+    }
+
+    fn load(&mut self, address: u32, bytes: u32, memory: &mut dyn DirectMemory, now: u64) -> Option<u32> {
+        if !address.is_multiple_of(bytes) {
+            return None;
+        }
+        if PERIPHERALS.contains(&address) {
+            return self.read(address, bytes, now).ok();
+        }
+        memory.load(address, bytes)
+    }
+
+    fn store(
+        &mut self,
+        address: u32,
+        bytes: u32,
+        value: u32,
+        memory: &mut dyn DirectMemory,
+        now: u64,
+    ) -> bool {
+        if !address.is_multiple_of(bytes) {
+            return false;
+        }
+        if PERIPHERALS.contains(&address) {
+            return self.write(address, bytes, value, now).is_ok();
+        }
+        memory.store(address, bytes, value)
     }
 
     /// What outlives the device's power.
@@ -164,17 +302,23 @@ impl Board {
     fn access<T>(
         &mut self,
         address: u32,
+        bytes: u32,
         now: u64,
         what: impl FnOnce(&mut dyn Peripheral, u32, &mut Context<'_>) -> T,
     ) -> Result<Option<T>, NoSuchAddress> {
         let Some(index) = self.find(address) else {
             return self.note_unknown(address).map(|()| None);
         };
+        let told = self.outputs.len();
         let Placed { base, peripheral, .. } = &mut self.placed[index];
-        peripheral.advance(now);
-        let mut context = Context { now, outputs: &mut self.outputs };
+        let mut context = Context { now, bytes, outputs: &mut self.outputs, driven: &mut self.driven };
+        peripheral.advance(&mut context);
         let result = what(peripheral.as_mut(), (address - *base) & !3, &mut context);
         self.settle(index);
+        self.follow(now);
+        if self.outputs.len() > told && !self.selects.is_empty() {
+            self.follow_selects(told);
+        }
         Ok(Some(result))
     }
 
@@ -194,10 +338,30 @@ impl Board {
     }
 
     /// Does `what` to every peripheral.
-    fn each(&mut self, what: impl Fn(&mut Placed, &mut Vec<Output>)) {
+    fn each(&mut self, now: u64, what: impl Fn(&mut Placed, &mut Context<'_>)) {
         for index in 0..self.placed.len() {
-            what(&mut self.placed[index], &mut self.outputs);
+            let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+            what(&mut self.placed[index], &mut context);
             self.settle(index);
+        }
+        self.follow(now);
+    }
+
+    /// What is wired to a serial bus is selected while its pin is low.
+    fn follow_selects(&mut self, told: usize) {
+        for index in told..self.outputs.len() {
+            let Output::Pin { port, pin, level } = self.outputs[index] else { continue };
+            let wired = self.selects.iter().find(|(select, _)| *select == Pin { port, pin });
+            if let Some((_, bus)) = wired.copied() {
+                self.input(bus, &Input::Select { selected: !level });
+            }
+        }
+    }
+
+    /// Takes the pins that were moved from outside to their ports.
+    fn follow(&mut self, now: u64) {
+        for (pin, level) in std::mem::take(&mut self.driven) {
+            self.drive_pin(pin, level, now);
         }
     }
 
@@ -206,11 +370,18 @@ impl Board {
         let peripheral = &self.placed[index].peripheral;
         let mut state = State { next_event: peripheral.next_event(), ..State::default() };
         peripheral.interrupts(&mut state.lines);
+        peripheral.requests(&mut state.requests);
         if state != self.states[index] {
             self.states[index] = state;
+            self.requests =
+                self.states.iter().fold(Requests::default(), |all, state| all.with(state.requests));
             self.lines = self.states.iter().fold(Lines::default(), |all, state| all.with(state.lines));
             self.next_event = self.states.iter().filter_map(|state| state.next_event).min();
+        } else if index != self.controller {
+            return;
         }
+        let requests = self.requests;
+        self.transfer_due = self.dma().is_due(requests);
     }
 }
 

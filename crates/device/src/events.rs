@@ -4,6 +4,7 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use abi::{Call, Status};
 
+use crate::debug::crash::Crash;
 use crate::fault::Fault;
 
 /// Something that leaves the microcontroller through its pins, or that its maker would want to know.
@@ -25,6 +26,15 @@ pub enum Output {
         /// The character.
         byte: u8,
     },
+    /// What a display shows changed.
+    Display {
+        /// The I2C bus it is on, as in its name.
+        bus: u8,
+        /// Its address there.
+        address: u8,
+        /// What is lit.
+        picture: Picture,
+    },
     /// The system LED may show the connection's state, or not.
     SystemLed {
         /// It may.
@@ -37,6 +47,79 @@ pub enum Output {
         address: u32,
     },
 }
+
+/// What is lit on a display of 16 by 8 LEDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// Eight LEDs a byte, the lowest bit first; two bytes a row, of which a matrix of 8 by 8 uses the first.
+    pub rows: [u8; 16],
+}
+
+impl Picture {
+    /// The 8 by 8 matrix, two rows a line of characters.
+    pub fn matrix(&self) -> [String; 4] {
+        std::array::from_fn(|line| {
+            let [upper, lower] = [self.rows[4 * line], self.rows[4 * line + 2]];
+            let lit = |row: u8, column: u8| row >> column & 1 == 1;
+            (0..8)
+                .map(|column| match (lit(upper, column), lit(lower, column)) {
+                    (true, true) => '\u{2588}',
+                    (true, false) => '\u{2580}',
+                    (false, true) => '\u{2584}',
+                    (false, false) => '\u{B7}',
+                })
+                .collect()
+        })
+    }
+
+    /// Four digits of seven segments with a colon in the middle, as such displays are wired. Segments that make no
+    /// character are `?`.
+    pub fn digits(&self) -> String {
+        let mut text = String::new();
+        for (place, row) in [0, 2, 6, 8].into_iter().enumerate() {
+            if place == 2 && self.rows[4] & 2 != 0 {
+                text.push(':');
+            }
+            let segments = self.rows[row];
+            let found = SEGMENTS.iter().find(|(lit, _)| *lit == segments & 0x7F);
+            text.push(found.map_or('?', |(_, character)| *character));
+            if segments & 0x80 != 0 {
+                text.push('.');
+            }
+        }
+        text
+    }
+}
+
+/// Segments a to g from the lowest bit up, and what they are read as.
+const SEGMENTS: [(u8, char); 26] = [
+    (0x00, ' '),
+    (0x3F, '0'),
+    (0x06, '1'),
+    (0x5B, '2'),
+    (0x4F, '3'),
+    (0x66, '4'),
+    (0x6D, '5'),
+    (0x7D, '6'),
+    (0x07, '7'),
+    (0x7F, '8'),
+    (0x6F, '9'),
+    (0x77, 'A'),
+    (0x7C, 'b'),
+    (0x39, 'C'),
+    (0x58, 'c'),
+    (0x5E, 'd'),
+    (0x79, 'E'),
+    (0x71, 'F'),
+    (0x76, 'H'),
+    (0x74, 'h'),
+    (0x38, 'L'),
+    (0x5C, 'o'),
+    (0x73, 'P'),
+    (0x50, 'r'),
+    (0x40, '-'),
+    (0x63, '\u{B0}'),
+];
 
 /// Something that happened to the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +182,15 @@ pub enum DeviceEvent {
         /// 0 for passed.
         status: u32,
     },
+    /// What a display shows changed.
+    Display {
+        /// The I2C bus it is on, as in its name.
+        bus: u8,
+        /// Its address there.
+        address: u8,
+        /// What is lit.
+        picture: Picture,
+    },
     /// A serial port sent something.
     Serial {
         /// Number of the port, as in its name.
@@ -127,9 +219,37 @@ pub enum DeviceEvent {
         /// The pause, in milliseconds.
         restart_in_ms: u64,
     },
+    /// What there is to say about the fault told just before.
+    Crashed(Box<Crash>),
+    /// A debugger has come, or is gone.
+    Debugger {
+        /// It has come.
+        attached: bool,
+    },
     /// The application asked the processor for a reset. It starts again after a pause.
     ResetRequested {
         /// The pause, in milliseconds.
         restart_in_ms: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_is_four_lines_of_half_blocks() {
+        let mut rows = [0; 16];
+        (rows[0], rows[2], rows[14]) = (0b1000_0001, 0b0000_0011, 0xFF);
+        let lines = Picture { rows }.matrix();
+        assert_eq!(lines, ["█▄·····▀", "········", "········", "▄▄▄▄▄▄▄▄"]);
+    }
+
+    #[test]
+    fn digits_are_read_with_their_points_and_colon() {
+        let mut rows = [0; 16];
+        (rows[0], rows[2], rows[4], rows[6], rows[8]) = (0x06, 0xDB, 2, 0x4F, 0x49);
+        assert_eq!(Picture { rows }.digits(), "12.:3?");
+        assert_eq!(Picture { rows: [0; 16] }.digits(), "    ");
+    }
 }

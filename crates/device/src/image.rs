@@ -4,7 +4,10 @@
 //! fits the application's flash and begins with a vector table the processor can start from.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use elf::abi::{ELFCLASS32, ELFCLASS64, ELFDATA2LSB, EM_ARM, ET_EXEC, PT_LOAD};
 use elf::endian::LittleEndian;
@@ -19,13 +22,18 @@ pub const MAX_IMAGE: usize = map::length(&FLASH);
 /// Fewest bytes that can be an image: initial stack pointer and reset vector.
 pub const MIN_IMAGE: usize = 8;
 
+/// Most bytes a file may have: an ELF file carries its debugging information beside the image.
+pub const MAX_FILE: u64 = 64 << 20;
+
 /// What erased flash reads as; fills the gaps between an ELF file's segments.
 const ERASED: u8 = 0xFF;
 
-/// A checked application image.
+/// A checked application image. Clones share the flash it lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    bytes: Vec<u8>,
+    flash: Arc<[u8]>,
+    /// Bytes of flash that are the image; the rest is erased.
+    length: usize,
     digest: [u8; 32],
 }
 
@@ -33,8 +41,7 @@ impl Image {
     /// Reads and checks the image in the file at `path`.
     pub fn load(path: &Path) -> Result<Image, LoadError> {
         let told = |cause| LoadError { path: path.to_owned(), cause };
-        let file = std::fs::read(path).map_err(|error| told(ImageError::Unreadable(error.to_string())))?;
-        Image::parse(&file).map_err(told)
+        read_file(path).and_then(|file| Image::parse(&file)).map_err(told)
     }
 
     /// Checks the image in `file`, the whole content of an ELF file or of a raw binary.
@@ -45,15 +52,24 @@ impl Image {
             [b'P', b'K', 3, 4, ..] => return Err(ImageError::Bundle),
             raw => raw.to_vec(),
         };
+        Image::of(bytes)
+    }
+
+    /// Checks the image in `bytes`, which are those of flash, whatever they look like.
+    pub(crate) fn raw(bytes: &[u8]) -> Result<Image, ImageError> {
+        if bytes.is_empty() { Err(ImageError::Empty) } else { Image::of(bytes.to_vec()) }
+    }
+
+    fn of(bytes: Vec<u8>) -> Result<Image, ImageError> {
         check_size(bytes.len())?;
         check_vectors(&bytes)?;
-        let digest = sha256(&bytes);
-        Ok(Image { bytes, digest })
+        let (digest, length) = (sha256(&bytes), bytes.len());
+        Ok(Image { flash: flashed(bytes), length, digest })
     }
 
     /// The image as it lies in flash, from the first byte of application flash on.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.flash[..self.length]
     }
 
     /// SHA-256 of [`Image::bytes`], as the device tells it to the cloud.
@@ -61,11 +77,28 @@ impl Image {
         self.digest
     }
 
-    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased.
-    pub fn flash(&self) -> Vec<u8> {
-        let mut flash = self.bytes.clone();
-        flash.resize(MAX_IMAGE, ERASED);
-        flash
+    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased. The same memory each time, so that
+    /// all devices with this image have it only once.
+    pub fn flash(&self) -> Arc<[u8]> {
+        self.flash.clone()
+    }
+}
+
+/// Application flash that begins with these bytes.
+fn flashed(mut flash: Vec<u8>) -> Arc<[u8]> {
+    flash.resize(MAX_IMAGE, ERASED);
+    flash.into()
+}
+
+/// The whole content of a file, unless that is more than any image has.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    let mut read =
+        || -> io::Result<u64> { Ok(File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)? as u64) };
+    match read() {
+        Err(error) => Err(ImageError::Unreadable(error.to_string())),
+        Ok(length) if length > MAX_FILE => Err(ImageError::FileTooLarge),
+        Ok(_) => Ok(bytes),
     }
 }
 
@@ -74,7 +107,9 @@ fn flatten(file: &[u8]) -> Result<Vec<u8>, ImageError> {
     check_header(file)?;
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|error| malformed(&error))?;
     let mut flash = Vec::new();
-    for segment in loaded(&elf)? {
+    let segments = loaded(&elf)?;
+    check_apart(&segments)?;
+    for segment in segments {
         let at = place(&segment)?;
         let bytes = elf.segment_data(&segment).map_err(|error| malformed(&error))?;
         if flash.len() < at + bytes.len() {
@@ -107,6 +142,14 @@ fn check_header(file: &[u8]) -> Result<(), ImageError> {
 fn loaded(elf: &ElfBytes<'_, LittleEndian>) -> Result<Vec<ProgramHeader>, ImageError> {
     let segments = elf.segments().ok_or(ImageError::NothingToLoad)?;
     Ok(segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0).collect())
+}
+
+/// No byte of flash is loaded twice.
+fn check_apart(segments: &[ProgramHeader]) -> Result<(), ImageError> {
+    let mut spans: Vec<_> = segments.iter().map(|segment| (segment.p_paddr, segment.p_filesz)).collect();
+    spans.sort_unstable();
+    let overlap = spans.windows(2).find(|pair| pair[1].0 < pair[0].0.saturating_add(pair[0].1));
+    overlap.map_or(Ok(()), |pair| Err(ImageError::SegmentsOverlap { start: pair[1].0 }))
 }
 
 /// Offset in flash of a segment, which lies wholly inside it.
@@ -165,10 +208,18 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 pub enum ImageError {
     /// The file cannot be read; the system's own words.
     Unreadable(String),
+    /// The file has more than [`MAX_FILE`] bytes.
+    FileTooLarge,
     /// The file has no bytes.
     Empty,
-    /// The file is a signed bundle, which this version does not open.
+    /// The file is a bundle, where an image alone is wanted.
     Bundle,
+    /// The file is a bundle that is not taken.
+    Refused(Box<bundle::Refusal>),
+    /// The image inside a bundle is none.
+    InBundle(Box<ImageError>),
+    /// The file is an image alone, where a signed bundle is wanted.
+    NotSigned,
     /// An ELF file that is not 32-bit little-endian.
     Format {
         /// The file is a 64-bit one; otherwise a big-endian one.
@@ -184,6 +235,11 @@ pub enum ImageError {
     Malformed(String),
     /// An ELF file without a byte to load.
     NothingToLoad,
+    /// Segments of an ELF file that load the same byte of flash.
+    SegmentsOverlap {
+        /// Load address of the second.
+        start: u64,
+    },
     /// A segment that does not lie in application flash.
     OutsideFlash {
         /// Load address of the segment.
@@ -214,8 +270,16 @@ impl fmt::Display for ImageError {
         match self {
             E::Unreadable(why) => write!(f, "cannot be read: {why}"),
             E::Empty => write!(f, "is empty; expected an application image (.elf or .bin)"),
+            E::FileTooLarge => {
+                write!(f, "has more than {MAX_FILE} bytes; expected an application image (.elf or .bin)")
+            }
             E::Bundle => {
                 write!(f, "is a zip bundle; expected the application image inside it (.elf or .bin)")
+            }
+            E::Refused(why) => why.fmt(f),
+            E::InBundle(why) => write!(f, "is a bundle of something that {why}"),
+            E::NotSigned => {
+                write!(f, "is no bundle, so nobody has signed it; expected a signed bundle (.zip)")
             }
             E::Format { bits64: true } => {
                 write!(f, "is a 64-bit ELF file; expected a 32-bit one for Arm Cortex-M33")
@@ -235,6 +299,9 @@ impl fmt::Display for ImageError {
             E::Truncated => write!(f, "is an ELF file cut short: it ends before something it points to"),
             E::Malformed(why) => write!(f, "is a damaged ELF file: {why}"),
             E::NothingToLoad => write!(f, "is an ELF file without anything to load into flash"),
+            E::SegmentsOverlap { start } => {
+                write!(f, "is an ELF file that loads two segments over each other, at {start:#010x}")
+            }
             E::OutsideFlash { start, length } => write!(
                 f,
                 "loads {length} bytes at {start:#010x}; expected addresses in application flash, {:#010x} to {:#010x}",

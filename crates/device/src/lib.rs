@@ -3,9 +3,12 @@
 //! An application image built for the real board runs here unmodified. The application reaches the kernel through
 //! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
 
+pub mod application;
 pub mod bell;
 pub mod board;
+pub mod chance;
 pub mod clock;
+pub mod debug;
 pub mod events;
 pub mod fault;
 pub mod identity;
@@ -14,9 +17,13 @@ pub mod machine;
 pub mod map;
 pub mod peripherals;
 mod port;
+pub mod recording;
 mod runner;
+pub mod sensors;
+pub mod serial;
 pub mod storage;
 pub mod transport;
+pub mod wiring;
 
 pub use runner::{Device, Options, Remote};
 

@@ -3,11 +3,12 @@
 //! A machine has no clock, no thread and no connection. Time is its processor's cycle count; whoever owns it lets the
 //! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
 
+mod debugger;
+mod digest;
 mod observer;
 mod power;
 mod restart;
-
-use std::sync::Arc;
+mod tracing;
 
 use abi::Status;
 use abi::power::WakeReason;
@@ -15,26 +16,27 @@ use armv8m::{Config, Cpu, Exit, Register};
 use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 
 use crate::board::Board;
+pub use crate::chance::Chance;
 use crate::events::DeviceEvent;
 use crate::fault::{Fault, FaultKind};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::i2c::Target;
-use crate::peripherals::{Fittings, Input, Lines, exti, gpio, usart};
-use crate::port::{BoardBus, with_port};
+use crate::peripherals::{Fittings, Input, Lines, i2c, usart};
+use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
+use crate::wiring::{Attachment, Pin};
 
+use debugger::Debugger;
+pub use debugger::Stop;
 use observer::{Before, Observer};
 use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
 
-/// Instructions that run between looks at the kernel while records wait for an interrupt to be taken (D11).
+/// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
+/// of this.
 const RECORD_SLICE: u64 = 500;
-
-/// Where a machine's chance comes from; called for words that nobody can guess.
-pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
 
 /// What a machine is made from.
 pub struct Settings {
@@ -48,8 +50,8 @@ pub struct Settings {
     pub restart: RestartPolicy,
     /// Tell of every system call.
     pub trace: bool,
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn Target>>,
+    /// What is wired to the board.
+    pub targets: Vec<Attachment>,
 }
 
 /// What a device was given for its life, beside its application.
@@ -59,8 +61,19 @@ pub struct Provisions {
     pub storage: Storage,
     /// What the application's bundle says of the network.
     pub policy: Policy,
+    /// What the application's bundle has for the external flash.
+    pub layers: Vec<bundle::Layer>,
     /// The application is a factory test (D107).
     pub factory_test: bool,
+}
+
+impl Provisions {
+    /// Puts the bundle's layers into the external flash, as an installation does (D152).
+    pub fn install(&mut self) -> std::io::Result<()> {
+        self.layers.drain(..).try_for_each(|layer| {
+            self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)
+        })
+    }
 }
 
 /// Why a run ended.
@@ -85,9 +98,15 @@ pub struct Machine {
     kernel: Box<Kernel>,
     /// The cycle at which the device last started; the kernel's microseconds count from here.
     epoch: u64,
+    /// Cycles the kernel has gone on alone since then, because a debugger held the application.
+    held: u64,
+    debugger: Debugger,
     power: Power,
     restarts: Restarts,
     observer: Observer,
+    tracing: Option<Box<tracing::Tracing>>,
+    /// Notifications the kernel has posted, while someone traces.
+    posts: Option<Vec<Post>>,
 }
 
 impl Machine {
@@ -114,14 +133,18 @@ impl Machine {
             ..Config::default()
         };
         let mut machine = Machine {
-            cpu: Cpu::new(config, settings.image.flash().into()),
+            cpu: Cpu::new(config, settings.image.flash()),
             board: Board::new(fittings, storage),
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
             epoch: 0,
+            held: 0,
+            debugger: Debugger::default(),
             power: Power::On,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
+            tracing: None,
+            posts: None,
             settings,
             provisions,
         };
@@ -139,7 +162,8 @@ impl Machine {
         self.cpu.instructions()
     }
 
-    /// Runs the application for at most `budget` cycles.
+    /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no difference to
+    /// what happens in it.
     pub fn run(&mut self, budget: u64) -> Ran {
         let limit = self.now().saturating_add(budget);
         loop {
@@ -149,9 +173,14 @@ impl Machine {
             }
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
+            let called = matches!(exit, Exit::Trap { .. });
             let idle = self.handle(exit) == Ran::Idle || self.is_held();
+            self.trace_events();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
+            if self.kernel.has_waiting_records() && (called || served && self.is_moment_to_look(idle)) {
+                self.enter_kernel(Kernel::wake);
+            }
             if idle && !served {
                 return Ran::Idle;
             }
@@ -163,6 +192,9 @@ impl Machine {
 
     /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event.
     pub fn pass_time(&mut self, to: u64) {
+        if self.is_halted() {
+            return;
+        }
         let end = self.next_event().map_or(to, |event| event.min(to));
         self.cpu.skip_cycles(end.saturating_sub(self.now()));
         self.catch_up();
@@ -183,31 +215,33 @@ impl Machine {
 
     /// Drives a pin from outside; `port` 0 is A. An edge goes to the external interrupt controller as well.
     pub fn drive_pin(&mut self, port: u8, pin: u8, level: bool) {
-        if port >= gpio::PORTS || pin > 15 {
-            return;
-        }
         self.cpu.input_changed();
-        let was = self.board.pin(port, pin, self.now());
-        self.board.input(gpio::base(port), &Input::Pin { pin, level });
-        if self.board.pin(port, pin, self.now()) != was {
-            self.board.input(exti::BASE, &Input::Edge { port, pin, rising: level });
-        }
+        self.board.drive_pin(Pin { port, pin }, level, self.now());
         self.settle_lines();
+    }
+
+    /// Sets what the sensor at `address` of I2C bus `bus` measures. Answers whether there is one that measures that.
+    pub fn set_quantity(&mut self, bus: u8, address: u8, name: &str, value: f64) -> bool {
+        let found = usize::from(bus).checked_sub(1).and_then(|index| i2c::BUSES.get(index));
+        found.is_some_and(|kind| self.board.input(kind.base, &Input::Quantity { address, name, value }))
     }
 
     /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
     /// room.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
-        self.cpu.input_changed();
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
         let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
-        self.settle_lines();
+        if taken {
+            self.cpu.input_changed();
+            self.settle_lines();
+        }
         taken
     }
 
     /// What happened since last asked, in order.
     pub fn take_events(&mut self) -> Vec<DeviceEvent> {
         self.observer.note_outputs(self.board.take_outputs());
+        self.trace_events();
         self.observer.take()
     }
 
@@ -218,19 +252,19 @@ impl Machine {
 
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
-        self.observer.note(DeviceEvent::LinkConnecting);
+        self.note_outputs_before(DeviceEvent::LinkConnecting);
         self.enter_kernel(Kernel::link_connecting);
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
-        self.observer.note(DeviceEvent::LinkUp);
+        self.note_outputs_before(DeviceEvent::LinkUp);
         self.enter_kernel(Kernel::link_connected);
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
     pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
-        self.observer.note(DeviceEvent::LinkDown { cause });
+        self.note_outputs_before(DeviceEvent::LinkDown { cause });
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
     }
 
@@ -256,49 +290,75 @@ impl Machine {
             return;
         }
         self.board.advance(self.now());
+        if self.board.is_transfer_due() {
+            let now = self.now();
+            self.board.transfer(&mut &mut self.cpu, now);
+        }
         self.settle_lines();
-        let kernel_is_due = self.kernel_event().is_some_and(|at| at <= self.now());
-        if kernel_is_due || self.kernel.has_waiting_records() {
+        if self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.enter_kernel(Kernel::wake);
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
         }
+        self.trace_events();
+    }
+
+    /// Whether the kernel looks now whether the next waiting record can go. A matter of the guest's time alone, not of
+    /// where the host has ended a run.
+    fn is_moment_to_look(&self, idle: bool) -> bool {
+        idle || self.now().is_multiple_of(RECORD_SLICE)
     }
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let records = self.kernel.has_waiting_records().then(|| self.now() + RECORD_SLICE);
+        let records =
+            self.kernel.has_waiting_records().then(|| (self.now() + 1).next_multiple_of(RECORD_SLICE));
         let ends = [records, self.board.next_event(), self.kernel_event()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
     fn run_to(&mut self, deadline: u64) -> Exit {
         let budget = deadline.saturating_sub(self.now()).max(1);
+        let step = self.begins_step();
         let mut bus = BoardBus { board: &mut self.board, lines: &mut self.lines, deadline };
-        self.cpu.run(&mut bus, budget)
+        if step { self.cpu.step(&mut bus) } else { self.cpu.run(&mut bus, budget) }
     }
 
     fn handle(&mut self, exit: Exit) -> Ran {
+        let ran = self.deal_with(exit);
+        self.end_step();
+        ran
+    }
+
+    fn deal_with(&mut self, exit: Exit) -> Ran {
         match exit {
             Exit::HardFault { .. } => self.fault(FaultKind::Hard),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => return Ran::Idle,
-            Exit::Budget | Exit::Yield | Exit::Breakpoint { .. } => {}
+            Exit::Breakpoint { address, .. } => self.halted_by_instruction(address),
+            Exit::Halted { cause } => self.halted(cause),
+            Exit::Budget | Exit::Yield => {}
         }
         Ran::Busy
     }
 
     /// A branch into the entry page: a system call.
     fn trap(&mut self, address: u32) {
+        if self.stops_at_call(address) {
+            return;
+        }
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
         let before = Before::new(&self.cpu, slot, arguments);
+        self.observer.note_outputs(self.board.take_outputs());
+        self.trace_call(slot, arguments);
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
+                self.trace_answer(Some(status));
                 self.observer.after_call(&self.cpu, &before, status);
                 if self.provisions.factory_test {
                     self.tell_test_log();
@@ -314,12 +374,18 @@ impl Machine {
             Outcome::TestingComplete { status } => self.end_test(status),
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
         }
+        if self.power != Power::Saving {
+            self.trace_answer(None);
+        }
     }
 
     fn fault(&mut self, kind: FaultKind) {
+        self.cpu.undo_fault_entry();
         let fault = Fault::of(&self.cpu, kind);
         let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
         self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
+        self.tell_of_crash(fault);
+        self.halted_by_fault(fault);
     }
 
     fn reset_requested(&mut self) {
@@ -333,10 +399,15 @@ impl Machine {
         self.note_outputs_before(DeviceEvent::RestartRequested { restart_in_ms });
     }
 
+    fn note(&mut self, event: DeviceEvent) {
+        self.observer.note(event);
+        self.trace_events();
+    }
+
     /// Notes `event`, after what left the board before it.
     fn note_outputs_before(&mut self, event: DeviceEvent) {
         self.observer.note_outputs(self.board.take_outputs());
-        self.observer.note(event);
+        self.note(event);
     }
 
     /// Starts the application again. The kernel goes on, and with it the link, the microseconds and the numbers of log
@@ -367,9 +438,10 @@ impl Machine {
     }
 
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let now = (self.now() - self.epoch) / CYCLES_PER_MICRO;
+        let now = (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO;
         let kernel = self.kernel.as_mut();
-        let result = with_port(&mut self.cpu, &mut self.board, now, |port| what(kernel, port));
+        let result =
+            with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
         self.settle_lines();
         result
     }
@@ -377,7 +449,13 @@ impl Machine {
     /// The cycle at which the kernel wants to be woken.
     fn kernel_event(&self) -> Option<u64> {
         let micros = self.kernel.next_wakeup()?;
-        Some(self.epoch.saturating_add(micros.saturating_mul(CYCLES_PER_MICRO)))
+        Some(self.cycle_of(micros))
+    }
+
+    /// The cycle at which the kernel's clock is at `micros`.
+    fn cycle_of(&self, micros: u64) -> u64 {
+        let since_start = micros.saturating_mul(CYCLES_PER_MICRO);
+        self.epoch.saturating_add(since_start).saturating_sub(self.held)
     }
 }
 

@@ -1,25 +1,49 @@
 //! What the device lends its kernel: the processor's memory and interrupt controller, and the board's registers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use armv8m::{Bus, BusFault, Cpu, Width, Wires};
 use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, MemoryFault, Port, Wifi};
 
-use crate::board::{Board, NoSuchAddress};
+use crate::board::{Board, DirectMemory, NoSuchAddress};
 use crate::map::{CLOCK_HZ, RAM};
 use crate::peripherals::Lines;
 
-/// Calls `what` with a port made of the processor and the board, at `now` microseconds.
-pub fn with_port<T>(cpu: &mut Cpu, board: &mut Board, now: u64, what: impl FnOnce(&mut Port<'_>) -> T) -> T {
+/// A record the kernel wrote for the application, and the line it pended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Post {
+    /// The interrupt line.
+    pub irq: u16,
+    /// The record.
+    pub record: [u8; RECORD],
+}
+
+/// Bytes of a record.
+const RECORD: usize = 16;
+
+/// Calls `what` with a port made of the processor and the board, at `now` microseconds. What the kernel posts goes into
+/// `posts`, if someone wants to know.
+pub fn with_port<T>(
+    cpu: &mut Cpu,
+    board: &mut Board,
+    posts: &mut Option<Vec<Post>>,
+    now: u64,
+    what: impl FnOnce(&mut Port<'_>) -> T,
+) -> T {
     let cycles = cpu.cycles();
     // The kernel sees memory and interrupts as two things; here they are two views of one processor.
     let cpu = RefCell::new(cpu);
-    let (mut memory, mut interrupts) = (MemoryView(&cpu), InterruptView(&cpu));
+    let last = Cell::new(None);
+    let mut memory = MemoryView(&cpu, &last);
+    let mut interrupts = InterruptView { cpu: &cpu, last: &last, posts };
     let mut hardware = HardwareView { board, cycles };
     what(&mut Port { now, memory: &mut memory, interrupts: &mut interrupts, hardware: &mut hardware })
 }
 
-struct MemoryView<'a>(&'a RefCell<&'a mut Cpu>);
+/// The record written last, until its line is pended.
+type Last = Cell<Option<[u8; RECORD]>>;
+
+struct MemoryView<'a>(&'a RefCell<&'a mut Cpu>, &'a Last);
 
 impl Memory for MemoryView<'_> {
     fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
@@ -31,27 +55,35 @@ impl Memory for MemoryView<'_> {
         if !RAM.contains(&address) || !self.0.borrow_mut().write_memory(address, bytes) {
             return Err(MemoryFault);
         }
+        self.1.set(bytes.try_into().ok());
         Ok(())
     }
 }
 
-struct InterruptView<'a>(&'a RefCell<&'a mut Cpu>);
+struct InterruptView<'a> {
+    cpu: &'a RefCell<&'a mut Cpu>,
+    last: &'a Last,
+    posts: &'a mut Option<Vec<Post>>,
+}
 
 impl Interrupts for InterruptView<'_> {
     fn pend(&mut self, irq: u16) {
-        self.0.borrow_mut().pend_interrupt(irq);
+        self.cpu.borrow_mut().pend_interrupt(irq);
+        if let (Some(posts), Some(record)) = (self.posts.as_mut(), self.last.take()) {
+            posts.push(Post { irq, record });
+        }
     }
 
     fn is_enabled(&self, irq: u16) -> bool {
-        self.0.borrow().is_enabled(irq)
+        self.cpu.borrow().is_enabled(irq)
     }
 
     fn is_pending(&self, irq: u16) -> bool {
-        self.0.borrow().is_pending(irq)
+        self.cpu.borrow().is_pending(irq)
     }
 
     fn in_handler(&self) -> bool {
-        self.0.borrow().in_handler_mode()
+        self.cpu.borrow().in_handler_mode()
     }
 
     fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
@@ -63,15 +95,26 @@ impl Interrupts for InterruptView<'_> {
 /// application's own is all there is to it.
 impl FastLines for InterruptView<'_> {
     fn vector_table(&self) -> u32 {
-        self.0.borrow().vector_table()
+        self.cpu.borrow().vector_table()
     }
 
     fn set_fast(&mut self, irq: u16, fast: bool) {
-        self.0.borrow_mut().reserve_enable(irq, fast);
+        self.cpu.borrow_mut().reserve_enable(irq, fast);
     }
 
     fn set_enabled(&mut self, irq: u16, enabled: bool) {
-        self.0.borrow_mut().set_enabled(irq, enabled);
+        self.cpu.borrow_mut().set_enabled(irq, enabled);
+    }
+}
+
+impl DirectMemory for &mut Cpu {
+    fn load(&self, address: u32, bytes: u32) -> Option<u32> {
+        let mut word = [0; 4];
+        self.read_memory(address, &mut word[..bytes as usize]).then(|| u32::from_le_bytes(word))
+    }
+
+    fn store(&mut self, address: u32, bytes: u32, value: u32) -> bool {
+        RAM.contains(&address) && self.write_memory(address, &value.to_le_bytes()[..bytes as usize])
     }
 }
 
@@ -126,7 +169,7 @@ impl BoardBus<'_> {
             wires.set_level(line, level);
         }
         *self.lines = lines;
-        if self.board.next_event().is_some_and(|at| at < self.deadline) {
+        if self.board.is_transfer_due() || self.board.next_event().is_some_and(|at| at < self.deadline) {
             wires.request_yield();
         }
     }

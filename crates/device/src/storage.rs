@@ -14,6 +14,8 @@ mod wifi;
 
 use std::path::Path;
 
+use kernel::Wifi;
+
 pub use flash::{CHIP_ID, Flash, SIZE};
 pub use wifi::Settings;
 
@@ -36,6 +38,23 @@ impl Storage {
             flash: Flash::in_file(folder.join(FLASH_FILE)),
             wifi: Settings::in_file(folder.join(WIFI_FILE)),
         }
+    }
+
+    /// Storage in memory: an external flash that begins with `flash`, and the Wi-Fi settings, if there are any, by name
+    /// and whether there is a password. A password itself has no effect on anything.
+    pub fn holding(flash: Vec<u8>, wifi: Option<(Vec<u8>, bool)>) -> Storage {
+        let mut settings = Settings::default();
+        if let Some((ssid, has_password)) = wifi {
+            settings.store(&ssid, if has_password { b"?" } else { b"" });
+        }
+        Storage { flash: Flash::holding(flash), wifi: settings }
+    }
+
+    /// What is stored: the external flash without the erased bytes at its end, and the Wi-Fi settings as
+    /// [`Storage::holding`] takes them. A flash that cannot be read counts as erased.
+    pub fn content(&mut self) -> (Vec<u8>, Option<(Vec<u8>, bool)>) {
+        let wifi = self.wifi.stored().map(|network| (network.ssid.to_vec(), network.has_password));
+        (self.flash.content(), wifi)
     }
 }
 

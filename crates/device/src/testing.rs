@@ -11,6 +11,7 @@ use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, Strea
 
 use crate::identity::{DeviceId, Identity};
 use crate::image::Image;
+use crate::machine::{RestartPolicy, Settings};
 use crate::transport::Address;
 
 pub const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
@@ -102,6 +103,18 @@ fn server_config(authority: &Authority, alpn: &[u8]) -> ServerConfig {
         .expect("a certificate");
     config.alpn_protocols = vec![alpn.to_vec()];
     config
+}
+
+/// What a machine that runs `program` is made from.
+pub fn settings(program: &Program) -> Settings {
+    Settings {
+        device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
+        image: program.image(),
+        chance: Arc::new(|| 0x5EED_0001),
+        restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
+        trace: false,
+        targets: Vec::new(),
+    }
 }
 
 /// Where a [`Program`]'s code begins: after the vector table.

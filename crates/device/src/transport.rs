@@ -1,27 +1,30 @@
-//! Connections to the cloud: TCP and TLS 1.3 on a thread of their own, bytes and news handed over in bounded queues.
+//! Connections to the cloud: TCP and TLS 1.3, driven by the device's own thread.
 //!
-//! Both ends show certificates of the cloud's authority, and both must name the protocol (link.md, section 1). A
-//! [`Connection`] that is dropped says what it was still given to say and then ends by itself.
+//! Both ends show certificates of the cloud's authority, and both must name the protocol (link.md, section 1). Between the
+//! application and the cloud's socket there is no thread and no queue: [`Connection::send`] seals and writes, and
+//! [`Connection::news`] reads and opens, as far as the socket allows at once; the device's thread waits for the socket
+//! together with its bell. Two things that can only be waited for have a thread for as long as they take: finding and
+//! reaching the cloud (`opening.rs`), and the farewell of a connection the device has no more use for (`farewell.rs`).
 
-use std::fmt;
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
 
 use kernel::LinkLoss;
-use rustls::pki_types::{InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use rustls::client::Resumption;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use crate::bell::Bell;
+use crate::bell::{Bell, Interest};
 use crate::identity::Identity;
+
+mod address;
+mod farewell;
+mod opening;
+
+pub use address::{Address, AddressError};
 
 /// The protocol's name in the TLS handshake.
 pub const ALPN: &[u8] = b"openvisor/1";
@@ -29,11 +32,8 @@ pub const ALPN: &[u8] = b"openvisor/1";
 /// Port a cloud listens at unless told otherwise.
 pub const DEFAULT_PORT: u16 = 7883;
 
-/// Most bytes in one chunk, either way.
+/// Most bytes in one chunk, either way: as many as a TLS record holds.
 pub const CHUNK: usize = 16 * 1024;
-
-/// Chunks that wait in each direction before the other side has to.
-pub const QUEUE: usize = 8;
 
 /// Time a connection may take to be made: name, TCP and TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
@@ -41,69 +41,16 @@ const CONNECT_TIME: Duration = Duration::from_secs(15);
 /// Time a connection has to say its last words.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);
 
-/// Where a cloud listens: a host name or address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    host: String,
-    port: u16,
-    name: ServerName<'static>,
-}
-
-impl Address {
-    /// Reads `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`.
-    pub fn parse(text: &str) -> Result<Address, AddressError> {
-        let wrong = || AddressError(text.to_owned());
-        let (host, port) = split_port(text).ok_or_else(wrong)?;
-        let port = port.map_or(Ok(DEFAULT_PORT), str::parse).map_err(|_| wrong())?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|_: InvalidDnsNameError| wrong())?;
-        if port == 0 { Err(wrong()) } else { Ok(Address { host: host.to_owned(), port, name }) }
-    }
-}
-
-/// Splits host and port; an IPv6 address with a port stands in brackets.
-fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let (host, after) = rest.split_once(']')?;
-        return match after {
-            "" => Some((host, None)),
-            _ => Some((host, Some(after.strip_prefix(':')?))),
-        };
-    }
-    match text.split_once(':') {
-        Some((host, port)) if !port.contains(':') => Some((host, Some(port))),
-        _ => Some((text, None)),
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// A text that names no host and port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressError(String);
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no address of a cloud; expected host or host:port", self.0)
-    }
-}
-
-impl std::error::Error for AddressError {}
+/// Clouds whose session tickets are kept: a device has one.
+const REMEMBERED_SESSIONS: usize = 8;
 
 /// News of a connection, in order: at most one `Connected`, then bytes, and one `Lost` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// TLS stands.
     Connected,
-    /// Bytes from the cloud, at most [`CHUNK`].
-    Bytes(Vec<u8>),
+    /// So many bytes from the cloud, at the front of the buffer.
+    Bytes(usize),
     /// The attempt failed, or the connection is gone.
     Lost(Loss),
 }
@@ -117,69 +64,33 @@ pub struct Loss {
     pub text: String,
 }
 
-/// Makes connections to one cloud, on a thread of its own. Keeps TLS session tickets between them.
+/// Makes connections to one cloud. Keeps TLS session tickets between them.
 pub struct Dialler {
-    runtime: tokio::runtime::Handle,
-    route: Arc<Route>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// What every connection needs to know.
-struct Route {
-    tls: TlsConnector,
-    address: Address,
+    tls: Arc<ClientConfig>,
+    address: Arc<Address>,
     bell: Bell,
 }
 
 impl Dialler {
-    /// A dialler to the cloud at `address`, for the device with `identity`. `bell` rings at news and at new room.
-    pub fn start(identity: &Identity, address: Address, bell: Bell) -> io::Result<Dialler> {
-        let tls = TlsConnector::from(Arc::new(tls_config(identity).map_err(io::Error::other)?));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("link".into()).spawn(move || {
-            // Ends when told, and also when whoever could tell is gone.
-            let _ = runtime.block_on(stopped);
-            runtime.shutdown_timeout(Duration::ZERO);
-        })?;
-        let route = Arc::new(Route { tls, address, bell });
-        Ok(Dialler { runtime: handle, route, stop: Some(stop), thread: Some(thread) })
+    /// A dialler to the cloud at `address`, for the device with `identity`. `bell` rings when the cloud has been reached, or
+    /// cannot be.
+    ///
+    /// # Errors
+    /// An identity TLS cannot use.
+    pub fn new(identity: &Identity, address: Address, bell: Bell) -> io::Result<Dialler> {
+        let tls = Arc::new(tls_config(identity).map_err(io::Error::other)?);
+        Ok(Dialler { tls, address: Arc::new(address), bell })
     }
 
     /// Starts to make a connection.
     pub fn dial(&self) -> Connection {
-        let (outbound, to_send) = mpsc::channel(QUEUE);
-        let (told, news) = mpsc::channel(QUEUE);
-        let short_of_room = Arc::new(AtomicBool::new(false));
-        let ends = Ends { to_send, told, short_of_room: short_of_room.clone() };
-        self.runtime.spawn(carry(self.route.clone(), ends));
-        Connection { outbound: Some(outbound), news, short_of_room }
-    }
-
-    /// Says `words` on `connection` and ends it. Waits until the other end has taken note, but not longer than a
-    /// farewell takes.
-    pub fn finish(&self, mut connection: Connection, words: Vec<u8>) {
-        if let Some(outbound) = connection.outbound.take() {
-            // Waits for room; dropping the sender then closes this side.
-            self.runtime.spawn(async move { outbound.send(words).await });
-        }
-        let (done, finished) = std::sync::mpsc::channel();
-        self.runtime.spawn(async move {
-            // What still arrives is of no interest; taking it lets the connection reach its end.
-            while !matches!(connection.news.recv().await, None | Some(News::Lost(_))) {}
-            let _ = done.send(());
-        });
-        let _ = finished.recv_timeout(FAREWELL_TIME);
-    }
-}
-
-impl Drop for Dialler {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let opened = opening::start(self.address.clone(), self.bell.clone(), CONNECT_TIME);
+        Connection {
+            tls: self.tls.clone(),
+            address: self.address.clone(),
+            stage: Stage::Reaching(opened),
+            deadline: Instant::now() + CONNECT_TIME,
+            is_readable: true,
         }
     }
 }
@@ -195,157 +106,252 @@ fn tls_config(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
         .with_root_certificates(roots)
         .with_client_auth_cert(identity.certificates(), identity.key())?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
     Ok(config)
 }
 
-/// The device's end of one connection.
+/// One connection, from the first attempt to its end.
 pub struct Connection {
-    outbound: Option<mpsc::Sender<Vec<u8>>>,
-    news: mpsc::Receiver<News>,
-    short_of_room: Arc<AtomicBool>,
+    tls: Arc<ClientConfig>,
+    address: Arc<Address>,
+    stage: Stage,
+    /// When it must stand.
+    deadline: Instant,
+    /// The socket may have something to read. Asking it when it has nothing costs a system call.
+    is_readable: bool,
+}
+
+enum Stage {
+    /// The name is looked up, TCP is connecting.
+    Reaching(Receiver<io::Result<TcpStream>>),
+    /// The ends shake hands.
+    Shaking(Box<Stream>),
+    /// TLS stands.
+    Open(Box<Stream>),
+    /// Its loss has been told.
+    Over,
+}
+
+/// A socket that never blocks, and the TLS session on it.
+struct Stream {
+    socket: TcpStream,
+    session: ClientConnection,
 }
 
 impl Connection {
-    /// What happened next, if anything did.
-    pub fn news(&mut self) -> Option<News> {
-        self.news.try_recv().ok()
-    }
-
-    /// Whether a chunk can be sent. If not, the bell rings when one can.
-    pub fn has_room(&self) -> bool {
-        let room = || self.outbound.as_ref().is_some_and(|outbound| outbound.capacity() > 0);
-        if room() {
-            return true;
-        }
-        self.short_of_room.store(true, Ordering::SeqCst);
-        // Room made before the flag was up rang no bell.
-        room()
-    }
-
-    /// Sends a chunk; without room, or after the connection's end, it is lost.
-    pub fn send(&self, chunk: Vec<u8>) -> bool {
-        self.outbound.as_ref().is_some_and(|outbound| outbound.try_send(chunk).is_ok())
-    }
-}
-
-/// The transport's end of one connection.
-struct Ends {
-    to_send: mpsc::Receiver<Vec<u8>>,
-    told: mpsc::Sender<News>,
-    short_of_room: Arc<AtomicBool>,
-}
-
-/// One connection from its first attempt to its end.
-async fn carry(route: Arc<Route>, ends: Ends) {
-    let told = ends.told.clone();
-    let attempt = async {
-        tokio::select! {
-            opened = open(&route) => opened,
-            () = told.closed() => Err(asked()),
-        }
-    };
-    let opened = match timeout(CONNECT_TIME, attempt).await {
-        Ok(opened) => opened,
-        Err(_) => Err(unreachable(&route, &format!("no answer within {} s", CONNECT_TIME.as_secs()))),
-    };
-    let loss = match opened {
-        Ok(stream) => pump(&route, stream, ends).await,
-        Err(loss) => loss,
-    };
-    let _ = told.send(News::Lost(loss)).await;
-    route.bell.ring();
-}
-
-async fn open(route: &Route) -> Result<TlsStream<TcpStream>, Loss> {
-    let Address { host, port, name } = &route.address;
-    let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| judge(route, &error))?;
-    // Frames are small and someone waits for each; the kernel has gathered what belongs together.
-    tcp.set_nodelay(true).map_err(|error| judge(route, &error))?;
-    let stream = route.tls.connect(name.clone(), tcp).await.map_err(|error| judge(route, &error))?;
-    match stream.get_ref().1.alpn_protocol() {
-        Some(ALPN) => Ok(stream),
-        _ => Err(unreachable(route, "it does not speak openvisor/1")),
-    }
-}
-
-/// Carries bytes both ways until either end has had enough.
-async fn pump(route: &Arc<Route>, stream: TlsStream<TcpStream>, ends: Ends) -> Loss {
-    let Ends { to_send, told, short_of_room } = ends;
-    if told.send(News::Connected).await.is_err() {
-        return asked();
-    }
-    route.bell.ring();
-    let (reader, writer) = tokio::io::split(stream);
-    let mut reading = Box::pin(read(route, reader, told));
-    tokio::select! {
-        loss = &mut reading => loss,
-        result = write(route, writer, to_send, &short_of_room) => {
-            if let Err(error) = result {
-                return judge(route, &error);
+    /// What happened next, if anything did. Bytes are read into `buffer`, which is not empty.
+    pub fn news(&mut self, buffer: &mut [u8]) -> Option<News> {
+        match self.advance(buffer) {
+            Ok(news) => news,
+            Err(error) => {
+                self.stage = Stage::Over;
+                Some(News::Lost(self.loss(&error)))
             }
-            // The farewell is out; the cloud closes its side, or has had its time.
-            let _ = timeout(FAREWELL_TIME, reading).await;
-            asked()
         }
     }
-}
 
-async fn read(route: &Route, mut stream: ReadHalf<TlsStream<TcpStream>>, told: mpsc::Sender<News>) -> Loss {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match stream.read(&mut buffer).await {
-            Ok(0) => return unreachable(route, "it closed the connection"),
-            Ok(length) => {
-                // Nobody may listen any more while the last words go out; then the bytes are dropped.
-                if told.send(News::Bytes(buffer[..length].to_vec())).await.is_ok() {
-                    route.bell.ring();
+    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<News>> {
+        if let Stage::Reaching(opened) = &self.stage {
+            match opened.try_recv() {
+                Ok(socket) => self.stage = Stage::Shaking(Box::new(Stream::start(self, socket?)?)),
+                Err(TryRecvError::Empty) => return self.wait_for_it(),
+                Err(TryRecvError::Disconnected) => return Err(io::ErrorKind::OutOfMemory.into()),
+            }
+        }
+        match &mut self.stage {
+            Stage::Shaking(stream) => {
+                if stream.shake()? {
+                    self.stand()
+                } else {
+                    self.wait_for_it()
                 }
             }
-            Err(error) => return judge(route, &error),
+            Stage::Open(stream) => Ok(stream.read(&mut self.is_readable, buffer)?.map(News::Bytes)),
+            Stage::Reaching(_) | Stage::Over => Ok(None),
+        }
+    }
+
+    fn wait_for_it(&self) -> io::Result<Option<News>> {
+        if self.deadline > Instant::now() { Ok(None) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+
+    fn stand(&mut self) -> io::Result<Option<News>> {
+        let Stage::Shaking(stream) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(None) };
+        if stream.session.alpn_protocol() != Some(ALPN) {
+            return Err(io::Error::other("it does not speak openvisor/1"));
+        }
+        self.stage = Stage::Open(stream);
+        Ok(Some(News::Connected))
+    }
+
+    /// Whether a chunk can be sent: everything before it has left. If not, the wait for [`Connection::interest`] ends when one
+    /// can.
+    pub fn has_room(&mut self) -> bool {
+        let Stage::Open(stream) = &mut self.stage else { return false };
+        // A socket that has failed says so when it is read.
+        stream.flush().is_ok() && !stream.session.wants_write()
+    }
+
+    /// Sends a chunk, of [`CHUNK`] bytes at most. Without room, or after the connection's end, it is lost.
+    pub fn send(&mut self, chunk: &[u8]) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let Stage::Open(stream) = &mut self.stage else { return false };
+        stream.session.writer().write_all(chunk).is_ok() && stream.flush().is_ok()
+    }
+
+    /// What to wait for, besides the bell.
+    pub fn interest(&self) -> Option<Interest<'_>> {
+        match &self.stage {
+            Stage::Shaking(stream) | Stage::Open(stream) => {
+                Some(Interest { socket: stream.socket.as_fd(), writes: stream.session.wants_write() })
+            }
+            Stage::Reaching(_) | Stage::Over => None,
+        }
+    }
+
+    /// When to look for news at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Reaching(_) | Stage::Shaking(_) => Some(self.deadline),
+            Stage::Open(_) | Stage::Over => None,
+        }
+    }
+
+    /// Notes that the socket may have something to read: its wait said so, or nobody has looked for a while.
+    pub fn look(&mut self) {
+        self.is_readable = true;
+    }
+
+    /// Whether bytes may be there that no wait would end for.
+    pub fn has_more(&self) -> bool {
+        self.is_readable && matches!(self.stage, Stage::Open(_))
+    }
+
+    /// Says `words` and ends. Waits until the other end has taken note, but not longer than a farewell takes.
+    pub fn finish(mut self, words: &[u8]) {
+        if let Stage::Open(stream) = &mut self.stage {
+            let _ = stream.session.writer().write_all(words);
+        }
+        if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Over) {
+            let _ = farewell::say(*stream, FAREWELL_TIME);
+        }
+    }
+
+    fn loss(&self, error: &io::Error) -> Loss {
+        let why = match error.kind() {
+            io::ErrorKind::TimedOut => format!("no answer within {} s", CONNECT_TIME.as_secs()),
+            _ => reason(error),
+        };
+        Loss { kind: kind(error), text: format!("cloud at {}: {why}", self.address) }
+    }
+}
+
+impl Drop for Connection {
+    /// Whoever drops a connection that stands has no time for its farewell; it says what it was still given to say, and ends by
+    /// itself.
+    fn drop(&mut self) {
+        if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Over) {
+            farewell::leave(*stream, FAREWELL_TIME);
         }
     }
 }
 
-/// Sends chunks until there will be no more, then closes this side.
-async fn write(
-    route: &Route,
-    mut stream: WriteHalf<TlsStream<TcpStream>>,
-    mut to_send: mpsc::Receiver<Vec<u8>>,
-    short_of_room: &AtomicBool,
-) -> io::Result<()> {
-    while let Some(chunk) = to_send.recv().await {
-        if short_of_room.swap(false, Ordering::SeqCst) {
-            route.bell.ring();
+impl Stream {
+    fn start(connection: &Connection, socket: TcpStream) -> io::Result<Stream> {
+        // Frames are small and someone waits for each; the kernel has gathered what belongs together.
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let session = ClientConnection::new(connection.tls.clone(), connection.address.name.clone());
+        Ok(Stream { socket, session: session.map_err(io::Error::other)? })
+    }
+
+    /// Goes on with the handshake as far as the socket allows; whether it is done.
+    fn shake(&mut self) -> io::Result<bool> {
+        while self.session.is_handshaking() {
+            self.flush()?;
+            match self.take_in() {
+                Ok(0) if self.session.is_handshaking() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
-        stream.write_all(&chunk).await?;
-        if to_send.is_empty() {
-            stream.flush().await?;
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Reads bytes into `buffer`, from the socket if there are none yet. `None` when there are none now.
+    fn read(&mut self, is_readable: &mut bool, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.session.reader().read(buffer) {
+                Ok(0) => return Err(io::Error::other("it closed the connection")),
+                Ok(count) => return Ok(Some(count)),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if !*is_readable => return Ok(None),
+                Err(_) => {}
+            }
+            match self.take_in() {
+                // Less than was asked for: the socket is empty, and its wait ends when it is not.
+                Ok(count) => *is_readable = count == 0 || count >= READ_SIZE,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
+                Err(error) => return Err(error),
+            }
         }
     }
-    timeout(FAREWELL_TIME, stream.shutdown()).await.unwrap_or(Ok(()))
+
+    /// Reads from the socket once. What is wrong with it is told to the other end.
+    fn take_in(&mut self) -> io::Result<usize> {
+        let count = retrying(|| self.session.read_tls(&mut self.socket))?;
+        if let Err(error) = self.session.process_new_packets() {
+            let _ = self.flush();
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        Ok(count)
+    }
+
+    /// Writes as much as the socket takes.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            match retrying(|| self.session.write_tls(&mut self.socket)) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
-fn asked() -> Loss {
-    Loss { kind: LinkLoss::Asked, text: "closed by the device".into() }
+/// Most bytes the TLS session takes from the socket at a time; less means that there were no more.
+const READ_SIZE: usize = 4096;
+
+/// Does what a signal kept from being done.
+fn retrying<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
-fn unreachable(route: &Route, why: &str) -> Loss {
-    Loss { kind: LinkLoss::Unreachable, text: format!("cloud at {}: {why}", route.address) }
-}
-
-fn judge(route: &Route, error: &io::Error) -> Loss {
-    use io::ErrorKind as Kind;
-    let kind = match error.kind() {
-        Kind::NetworkDown | Kind::NetworkUnreachable => LinkLoss::NoCarrier,
+fn kind(error: &io::Error) -> LinkLoss {
+    match error.kind() {
+        io::ErrorKind::NetworkDown | io::ErrorKind::NetworkUnreachable => LinkLoss::NoCarrier,
         _ => LinkLoss::Unreachable,
-    };
-    let why = match error.kind() {
-        Kind::ConnectionRefused => "nothing listens there".to_owned(),
-        Kind::ConnectionReset | Kind::BrokenPipe => "it broke the connection".to_owned(),
-        Kind::UnexpectedEof => "it closed the connection without a farewell".to_owned(),
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "it broke the connection".to_owned(),
+        io::ErrorKind::UnexpectedEof => "it closed the connection without a farewell".to_owned(),
         _ => error.to_string(),
-    };
-    Loss { kind, ..unreachable(route, &why) }
+    }
 }
 
 #[cfg(test)]

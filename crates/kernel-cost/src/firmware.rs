@@ -10,6 +10,7 @@ mod gate {
     )]
 
     use abi::power::WakeReason;
+    use core::cell::UnsafeCell;
     use core::mem::MaybeUninit;
     use kernel::{
         Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
@@ -31,6 +32,20 @@ mod gate {
         fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
             // SAFETY: as above; the run is inside the application's RAM.
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) }
+            Ok(())
+        }
+
+        fn write_words(&mut self, words: &[(u32, u32)]) -> Result<(), MemoryFault> {
+            for (address, value) in words {
+                // SAFETY: as above.
+                unsafe { core::ptr::write_unaligned(*address as *mut u32, *value) }
+            }
+            Ok(())
+        }
+
+        fn copy(&mut self, from: u32, to: u32, count: u32) -> Result<(), MemoryFault> {
+            // SAFETY: as above; the second run is inside the application's RAM.
+            unsafe { core::ptr::copy(from as *const u8, to as *mut u8, count as usize) }
             Ok(())
         }
     }
@@ -65,21 +80,35 @@ mod gate {
         }
     }
 
-    fn enter<R>(kernel: &mut Kernel, now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
-        let now = u64::from(now);
-        let mut port = Port { now, memory: &mut Direct, interrupts: &mut NoLines, hardware: &mut NoHardware };
-        f(kernel, &mut port)
+    /// The kernel's state, as firmware has it: memory that is zero before the program runs, and takes no flash.
+    static KERNEL: Static<Kernel> = Static(UnsafeCell::new(Kernel::EMPTY));
+
+    /// The port, which is made once. Each entry tells it the time.
+    static PORT: Static<MaybeUninit<Port<'static>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
+
+    /// A variable of the only thread there is.
+    struct Static<T>(UnsafeCell<T>);
+
+    // SAFETY: one thread runs, and nothing interrupts it.
+    unsafe impl<T> Sync for Static<T> {}
+
+    impl<T> Static<T> {
+        fn get(&self) -> &'static mut T {
+            // SAFETY: each function below asks once, and has given the reference up when the next one is called.
+            unsafe { &mut *self.0.get() }
+        }
     }
 
-    /// Bytes of the kernel's state.
-    #[unsafe(no_mangle)]
-    extern "C" fn kernel_size() -> u32 {
-        size_of::<Kernel>() as u32
+    fn enter<R>(now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
+        // SAFETY: the device has started, with a port.
+        let port = unsafe { PORT.get().assume_init_mut() };
+        port.now = u64::from(now);
+        f(KERNEL.get(), port)
     }
 
-    /// A kernel at the start of a device that nothing is known of beforehand.
+    /// A device starts that nothing is known of beforehand.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_new(place: &mut MaybeUninit<Kernel>, seed: &[u8; 16], image: &[u8; 32]) {
+    extern "C" fn kernel_start(seed: &[u8; 16], image: &[u8; 32]) {
         let boot = Boot {
             device_id: *b"UV00112233445566778899aabbccddeeff",
             seed: *seed,
@@ -88,46 +117,52 @@ mod gate {
             policy: Policy::default(),
             application_test: false,
         };
-        place.write(Kernel::new(&boot));
+        static MEMORY: Static<Direct> = Static(UnsafeCell::new(Direct));
+        static LINES: Static<NoLines> = Static(UnsafeCell::new(NoLines));
+        static HARDWARE: Static<NoHardware> = Static(UnsafeCell::new(NoHardware));
+        let (memory, interrupts, hardware) = (MEMORY.get(), LINES.get(), HARDWARE.get());
+        PORT.get().write(Port { now: 0, memory, interrupts, hardware });
+        KERNEL.get().start(&boot);
     }
 
     /// One system call; what is no status is all ones.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_call(kernel: &mut Kernel, now: u32, slot: u32, args: &[u32; 4]) -> u32 {
-        let outcome = enter(kernel, now, |kernel, port| kernel.call(port, slot, *args));
+    extern "C" fn kernel_call(now: u32, slot: u32, args: &[u32; 4]) -> u32 {
+        let outcome = enter(now, |kernel, port| kernel.call(port, slot, *args));
         if let Outcome::Status(status) = outcome { status.raw() } else { u32::MAX }
     }
 
     /// The transport stands.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_connected(kernel: &mut Kernel, now: u32) {
-        enter(kernel, now, Kernel::link_connecting);
-        enter(kernel, now, Kernel::link_connected);
+    extern "C" fn kernel_connected(now: u32) {
+        enter(now, Kernel::link_connecting);
+        enter(now, Kernel::link_connected);
     }
 
     /// The transport is gone.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_lost(kernel: &mut Kernel, now: u32) {
-        enter(kernel, now, |kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+    extern "C" fn kernel_lost(now: u32) {
+        enter(now, |kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
     }
 
     /// Bytes from the cloud; 0 if the kernel found no fault with them.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_receive(kernel: &mut Kernel, now: u32, bytes: &Buffer) -> u32 {
+    extern "C" fn kernel_receive(now: u32, bytes: &Buffer) -> u32 {
         let bytes = &bytes.bytes[..(bytes.length as usize).min(BUFFER)];
-        u32::from(enter(kernel, now, |kernel, port| kernel.receive(port, bytes)).is_err())
+        u32::from(enter(now, |kernel, port| kernel.receive(port, bytes)).is_err())
     }
 
     /// Bytes for the cloud; how many.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_transmit(kernel: &mut Kernel, now: u32, out: &mut Buffer) {
-        out.length = enter(kernel, now, |kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
+    extern "C" fn kernel_transmit(now: u32, out: &mut Buffer) {
+        out.length = enter(now, |kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
     }
 
     /// What is due.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_wake(kernel: &mut Kernel, now: u32) -> u32 {
-        enter(kernel, now, Kernel::wake);
+    extern "C" fn kernel_wake(now: u32) -> u32 {
+        enter(now, Kernel::wake);
+        let kernel = KERNEL.get();
         u32::from(kernel.wants_link()) | kernel.next_wakeup().unwrap_or(0) as u32
     }
 

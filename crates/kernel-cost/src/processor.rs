@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 const PROGRAM: u32 = 0x0810_0000;
 const FLASH: u32 = 0x0800_0000;
 const FLASH_SIZE: usize = 0x14_0000;
-/// Where the kernel's state lies, behind the application's RAM.
-pub const KERNEL: u32 = 0x2008_0000;
 /// Four arguments of a system call.
 const ARGUMENTS: u32 = 0x200a_0000;
 /// Bytes to and from the cloud, their number before them.
@@ -29,6 +27,8 @@ pub struct Program {
     pub code: usize,
     /// Of these, constants.
     pub constants: usize,
+    /// Bytes of the kernel's state, which is all zero before the program runs, so that it takes no flash (D111).
+    pub state: usize,
 }
 
 impl Program {
@@ -37,12 +37,16 @@ impl Program {
         let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
         let file = object::File::parse(&bytes[..]).map_err(|error| format!("{path}: {error}"))?;
         let mut flash = vec![0xff; FLASH_SIZE];
-        let (mut code, mut constants) = (0, 0);
+        let (mut code, mut constants, mut state) = (0, 0, 0);
         for section in file.sections() {
             match section.kind() {
                 SectionKind::Text | SectionKind::ReadOnlyData => {}
-                SectionKind::Data | SectionKind::UninitializedData if section.size() > 0 => {
-                    return Err("the kernel has no variables of its own".to_owned());
+                SectionKind::UninitializedData => {
+                    state += section.size() as usize;
+                    continue;
+                }
+                SectionKind::Data if section.size() > 0 => {
+                    return Err("the kernel's first state is not all zero: it lies in .data".to_owned());
                 }
                 _ => continue,
             }
@@ -59,7 +63,7 @@ impl Program {
         let functions =
             text.filter_map(|symbol| Some((symbol.address() as u32 & !1, readable(symbol.name().ok()?))));
         let functions = functions.collect();
-        Ok(Self { flash, functions, code, constants })
+        Ok(Self { flash, functions, code, constants, state })
     }
 
     fn address(&self, name: &str) -> u32 {
@@ -127,39 +131,34 @@ impl<'a> Processor<'a> {
         cpu.reset().expect("the program has vectors");
         let mut processor = Self { program, cpu, now: 1000 };
         processor.set(ARGUMENTS, &[3; 48]);
-        processor.run("kernel_new", [KERNEL, ARGUMENTS, ARGUMENTS + 16, 0]);
+        processor.run("kernel_start", [ARGUMENTS, ARGUMENTS + 16, 0, 0]);
         processor
-    }
-
-    /// Bytes of the kernel's state.
-    pub fn state(&mut self) -> u32 {
-        self.run("kernel_size", [0; 4]).0
     }
 
     /// A system call: its status, and what it took.
     pub fn call(&mut self, slot: u32, args: [u32; 4]) -> (u32, Count) {
         let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.to_le_bytes()).collect();
         self.set(ARGUMENTS, &bytes);
-        self.run("kernel_call", [KERNEL, self.now, slot, ARGUMENTS])
+        self.run("kernel_call", [self.now, slot, ARGUMENTS, 0])
     }
 
     /// The transport stands.
     pub fn connected(&mut self) {
-        self.run("kernel_connected", [KERNEL, self.now, 0, 0]);
+        self.run("kernel_connected", [self.now, 0, 0, 0]);
     }
 
     /// Bytes from the cloud.
     pub fn receive(&mut self, bytes: &[u8]) -> Count {
         self.set(BUFFER, &(bytes.len() as u32).to_le_bytes());
         self.set(BUFFER + 4, bytes);
-        let (refused, count) = self.run("kernel_receive", [KERNEL, self.now, BUFFER, 0]);
+        let (refused, count) = self.run("kernel_receive", [self.now, BUFFER, 0, 0]);
         assert_eq!(refused, 0, "the kernel found fault with the cloud");
         count
     }
 
     /// Bytes for the cloud.
     pub fn transmit(&mut self) -> (Vec<u8>, Count) {
-        let count = self.run("kernel_transmit", [KERNEL, self.now, BUFFER, 0]).1;
+        let count = self.run("kernel_transmit", [self.now, BUFFER, 0, 0]).1;
         let length = self.u32(BUFFER) as usize;
         (self.bytes(BUFFER + 4, length), count)
     }

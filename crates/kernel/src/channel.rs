@@ -44,13 +44,15 @@ pub(crate) struct Base {
     pub outbox: Outbox,
 }
 
-/// What a channel carries. There is no heap: every place is as large as the largest.
+/// What a channel carries. There is no heap: every place is as large as the largest. Numbered from 1, so that a place
+/// without a channel is all zero bytes.
 #[allow(clippy::large_enum_variant, reason = "a place of the table must hold any of them anyway")]
+#[repr(u32)]
 pub(crate) enum Protocol {
-    Opaque(Opaque),
-    Mqtt(Mqtt),
-    Http(Http),
-    Config(Config),
+    Opaque(Opaque) = 1,
+    Mqtt(Mqtt) = 2,
+    Http(Http) = 3,
+    Config(Config) = 4,
 }
 
 impl Channels {

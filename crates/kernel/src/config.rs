@@ -242,8 +242,8 @@ impl Kernel {
         params: u32,
     ) -> Result<(), Status> {
         let params: ConfigResponseReadItemParams = structure(port.memory, params).early()?;
-        let result_to = Output::claim(port.memory, params.result).late()?;
-        let value_to = StringOutput::claim(port.memory, params.buf).late()?;
+        let result_to = Output::mapped(params.result).late()?;
+        let value_to = StringOutput::mapped(params.buf).late()?;
         let (base, config) = self.channels.config(handle)?;
         config.complete(base)?;
         let index = params.item_index as usize;
@@ -251,7 +251,7 @@ impl Kernel {
         value_to.fits(length)?;
 
         let offset = config.items()[..index].iter().map(|(_, length)| length).sum();
-        result_to.put_u32(port.memory, u32::from(result.code())).late()?;
-        value_to.put(port.memory, base.inbox.ring(), offset, length).late()
+        value_to.put_text(port.memory, base.inbox.ring(), offset, length).late()?;
+        port.memory.write_words(&[result_to.with(result.code().into()), value_to.length(length)]).late()
     }
 }

@@ -155,7 +155,8 @@ pub struct Kernel {
 
 impl Kernel {
     /// A kernel before the start of its device, for memory that is set up before the program runs. It is good for
-    /// nothing but [`Self::start`]; a kernel is too large for the stacks of small processors.
+    /// nothing but [`Self::start`]; a kernel is too large for the stacks of small processors. It is all zero bytes, so
+    /// that it takes no flash (D111): whatever is not zero at the start is set by [`Self::start`].
     pub const EMPTY: Self = Self {
         boot: Boot {
             device_id: [0; 34],

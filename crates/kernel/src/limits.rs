@@ -50,6 +50,9 @@ pub const TOPIC_NUMBERS: usize = 8;
 pub const NUMBERED_TOPIC: usize = 64;
 /// Received messages and notices of lost ones that wait to be read on one channel.
 pub const MESSAGES: usize = 32;
+/// Received messages and notices that are announced and not read yet, at most; the next is announced when one is read
+/// (D12). Half of the queue of sixteen events that applications are known to have.
+pub const ANNOUNCED_MESSAGES: usize = 8;
 /// Readable items of one channel: the messages, and one place for every answer it can be owed (D44, D80):
 /// publishes, connect, subscribe, unsubscribe, disconnect.
 pub const READABLE: usize = MESSAGES + PUBLISHES + 4;

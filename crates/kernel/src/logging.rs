@@ -27,8 +27,9 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
+    /// The log before the start of the device: all zero bytes.
     pub const fn new() -> Self {
-        Self { ring: None, clocks: Queue::new(0), lengths: Queue::new(0), sent: 0, first: 1, enabled: true }
+        Self { ring: None, clocks: Queue::new(0), lengths: Queue::new(0), sent: 0, first: 0, enabled: false }
     }
 
     /// The device starts: there is no buffer, and no message has had a number.

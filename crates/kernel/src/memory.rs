@@ -6,6 +6,7 @@
 //! converts into none by itself: the line that makes the claim says [`Phase::early`] (`PARAMETERFAULT`) or
 //! [`Phase::late`] (`LATEFAULT`), as D02 divides them.
 
+use crate::limits::CHUNK;
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
 };
@@ -17,6 +18,23 @@ pub trait Memory {
     fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault>;
     /// Writes `bytes` from `address` on.
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault>;
+    /// Writes numbers, little-endian, each at its address.
+    fn write_words(&mut self, words: &[(u32, u32)]) -> Result<(), MemoryFault> {
+        words.iter().try_for_each(|(address, value)| self.write(*address, &value.to_le_bytes()))
+    }
+    /// Copies `count` bytes at `from` to `to`. A port that can do it in one go should say how.
+    fn copy(&mut self, from: u32, to: u32, count: u32) -> Result<(), MemoryFault> {
+        let mut chunk = [0; CHUNK];
+        let mut done = 0;
+        while done < count {
+            let step = (count - done).min(CHUNK as u32);
+            let part = &mut chunk[..step as usize];
+            self.read(from.wrapping_add(done), part)?;
+            self.write(to.wrapping_add(done), part)?;
+            done += step;
+        }
+        Ok(())
+    }
 }
 
 /// The bytes are not there, or not for the application to use so.
@@ -54,13 +72,13 @@ impl Span {
     /// A run to read: application flash or RAM. An empty run may have any address (a null pointer with length 0).
     pub fn readable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
-        if length == 0 || span.in_flash() || span.in_ram() { Ok(span) } else { Err(MemoryFault) }
+        if span.in_ram() || span.in_flash() { Ok(span) } else { span.if_empty() }
     }
 
     /// A run to write: application RAM only.
     pub fn writable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
-        if length == 0 || span.in_ram() { Ok(span) } else { Err(MemoryFault) }
+        if span.in_ram() { Ok(span) } else { span.if_empty() }
     }
 
     /// `count` elements of `size` bytes to read.
@@ -97,6 +115,12 @@ impl Span {
         Self { address: self.at(offset), length }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn if_empty(self) -> Result<Self, MemoryFault> {
+        if self.length == 0 { Ok(self) } else { Err(MemoryFault) }
+    }
+
     fn in_flash(self) -> bool {
         self.within(APPLICATION_FLASH_START, APPLICATION_FLASH_LENGTH)
     }
@@ -106,10 +130,9 @@ impl Span {
     }
 
     fn within(self, start: u32, length: u32) -> bool {
-        match self.address.checked_sub(start) {
-            Some(offset) => u64::from(offset) + u64::from(self.length) <= u64::from(length),
-            None => false,
-        }
+        // An address before the start wraps to an offset far behind the end.
+        let offset = self.address.wrapping_sub(start);
+        self.length <= length && offset <= length - self.length
     }
 }
 
@@ -120,9 +143,15 @@ pub(crate) struct Output<const N: usize>(Span);
 impl<const N: usize> Output<N> {
     /// Checks that the bytes are there to be written, before anything is done (D02).
     pub fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
-        let span = Span::writable(address, N as u32)?;
+        let output = Self::mapped(address)?;
         memory.read(address, &mut [0; N])?;
-        Ok(Self(span))
+        Ok(output)
+    }
+
+    /// Checks the map only: for calls that do nothing before all their results are written. Whether the port lets them be
+    /// written shows then, and what was to be read is still there (D04, D112).
+    pub fn mapped(address: u32) -> Result<Self, MemoryFault> {
+        Span::writable(address, N as u32).map(Self)
     }
 
     /// Writes the bytes. A fault here means that the memory changed under the call.
@@ -136,6 +165,11 @@ impl Output<4> {
     pub fn put_u32(self, memory: &mut dyn Memory, value: u32) -> Result<(), MemoryFault> {
         self.put(memory, value.to_le_bytes())
     }
+
+    /// The number and where it goes, for [`Memory::write_words`].
+    pub fn with(self, value: u32) -> (u32, u32) {
+        (self.0.address, value)
+    }
 }
 
 /// Copies a structure in (D01).
@@ -143,10 +177,19 @@ pub(crate) fn structure<const N: usize, S: Structure<N>>(
     memory: &dyn Memory,
     address: u32,
 ) -> Result<S, MemoryFault> {
-    let span = Span::readable(address, N as u32)?;
+    if Span::writable(address, N as u32).is_err() {
+        outside_ram(address, N as u32)?;
+    }
     let mut bytes = [0; N];
-    memory.read(span.address, &mut bytes)?;
+    memory.read(address, &mut bytes)?;
     Ok(S::from_bytes(&bytes))
+}
+
+/// A structure that is not on somebody's stack may be a constant in flash.
+#[cold]
+#[inline(never)]
+fn outside_ram(address: u32, length: u32) -> Result<Span, MemoryFault> {
+    Span::readable(address, length)
 }
 
 /// Copies one number in.

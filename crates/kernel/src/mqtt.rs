@@ -11,7 +11,7 @@ mod publish;
 
 use crate::Kernel;
 use crate::channel::Base;
-use crate::limits::{ACKNOWLEDGEMENTS, FILTERS, PUBLISHES, READABLE};
+use crate::limits::{ACKNOWLEDGEMENTS, ANNOUNCED_MESSAGES, FILTERS, PUBLISHES, READABLE};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
 use crate::port::Port;
 use crate::queue::Queue;
@@ -40,6 +40,9 @@ pub(crate) struct Mqtt {
     acknowledgements: Queue<u32, ACKNOWLEDGEMENTS>,
     /// The item that is being received.
     incoming: Incoming,
+    /// Messages and notices announced and not read, and those that wait for their announcement (D12).
+    announced: u8,
+    unannounced: u8,
     readable: Queue<Readable, READABLE>,
 }
 
@@ -95,9 +98,9 @@ enum Incoming {
 enum Readable {
     #[default]
     Nothing,
-    /// The delivery number is `None` for QoS 0.
+    /// The correlation id is 0 for QoS 0 (D83).
     Message {
-        delivery: Option<u32>,
+        correlation: u32,
         retain: bool,
         topic: u32,
         payload: u32,
@@ -116,7 +119,7 @@ enum Readable {
 }
 
 impl Readable {
-    fn data_type(self) -> MqttReadableDataType {
+    fn data_type(&self) -> MqttReadableDataType {
         match self {
             Self::Nothing => MqttReadableDataType::None,
             Self::Message { .. } => MqttReadableDataType::MessageReceived,
@@ -184,6 +187,8 @@ impl Mqtt {
             topics: Topics::new(),
             acknowledgements: Queue::new(0),
             incoming: Incoming::Nothing,
+            announced: 0,
+            unannounced: 0,
             readable: Queue::new(Readable::default()),
         }
     }
@@ -205,7 +210,7 @@ impl Mqtt {
 
     /// The next acknowledgement has gone: its place is free.
     pub fn acknowledged(&mut self) {
-        self.acknowledgements.drop_front(1);
+        self.acknowledgements.drop_first();
     }
 
     /// Takes an answer from the cloud, and tells whether the application is to hear of it: of every answer, but not of
@@ -249,8 +254,8 @@ impl Mqtt {
         stage == Stage::InFlight
     }
 
-    /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it. Tells the
-    /// session, through `stored`, what took ring bytes.
+    /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it that is to be
+    /// announced now. Tells the session, through `stored`, what took ring bytes.
     pub fn item(
         &mut self,
         base: &mut Base,
@@ -273,7 +278,34 @@ impl Mqtt {
         };
         stored(bytes.len() as u32)?;
         base.inbox.store(memory, bytes)?;
-        if piece.last { self.finish(base.inbox.finish()).map(|()| true) } else { Ok(false) }
+        if !piece.last {
+            return Ok(false);
+        }
+        self.finish(base.inbox.finish())?;
+        Ok(self.announces())
+    }
+
+    /// Whether one more message or notice is announced now, or waits until one is read (D12).
+    fn announces(&mut self) -> bool {
+        let is_now = usize::from(self.announced) < ANNOUNCED_MESSAGES;
+        if is_now {
+            self.announced += 1;
+        } else {
+            self.unannounced += 1;
+        }
+        is_now
+    }
+
+    /// The message or notice at the head was read; whether another one is announced for it (D12).
+    fn message_read(&mut self) -> bool {
+        self.readable.drop_first();
+        let is_more = self.unannounced > 0;
+        if is_more {
+            self.unannounced -= 1;
+        } else {
+            self.announced = self.announced.saturating_sub(1);
+        }
+        is_more
     }
 
     /// The item is whole, with this many bytes in the ring.
@@ -281,7 +313,7 @@ impl Mqtt {
         let readable = match core::mem::replace(&mut self.incoming, Incoming::Nothing) {
             Incoming::Message(MessageHead { delivery, retain, topic }) => {
                 let payload = stored.checked_sub(topic).ok_or(violation::BODY_TOO_SHORT)?;
-                Readable::Message { delivery, retain, topic, payload }
+                Readable::Message { correlation: messages::correlation(delivery), retain, topic, payload }
             }
             Incoming::Lost(LostHead { reason, message_len }) => {
                 Readable::Lost { reason, message: message_len, topic: stored }
@@ -323,10 +355,10 @@ impl Mqtt {
         (self.readable.len() - before) as u32
     }
 
-    /// The item at the head, if it is of the type asked for (D44).
-    fn readable(&self, base: &Base, data_type: MqttReadableDataType) -> Result<Readable, Status> {
-        let first = self.readable.get(0).ok_or_else(|| base.nothing())?;
-        if first.data_type() == data_type { Ok(first) } else { Err(Status::WrongDataRequested) }
+    /// Why the item at the head is not the one asked for: it is another, or there is none (D44).
+    #[cold]
+    fn not_readable(&self, base: &Base) -> Status {
+        if self.readable.is_empty() { base.nothing() } else { Status::WrongDataRequested }
     }
 }
 
@@ -359,10 +391,10 @@ impl Kernel {
     ) -> Result<(), Status> {
         let to = Output::claim(port.memory, to).early()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        let first = match mqtt.readable.get(0) {
-            Some(first) => first,
-            None => base.connected().map(|()| Readable::Nothing)?,
+        let data_type = match mqtt.readable.front() {
+            Some(first) => first.data_type(),
+            None => base.connected().map(|()| MqttReadableDataType::None)?,
         };
-        to.put_u32(port.memory, first.data_type().raw()).early()
+        to.put_u32(port.memory, data_type.raw()).early()
     }
 }

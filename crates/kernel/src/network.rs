@@ -72,7 +72,7 @@ struct Held {
 }
 
 impl Network {
-    /// The network before the start of the device.
+    /// The network before the start of the device: all zero bytes.
     pub const fn new() -> Self {
         Self {
             held: [None; NETWORK_HANDLES],
@@ -82,8 +82,8 @@ impl Network {
             failures: 0,
             out_of_reach_since: 0,
             carrier: false,
-            announced: NetworkStatus::Connecting,
-            check_in_every: CHECK_IN_DEFAULT,
+            announced: NetworkStatus::DeliberatelyOffline,
+            check_in_every: 0,
             grace: 0,
             last_open: 0,
             linger: Linger::No,
@@ -93,6 +93,7 @@ impl Network {
     /// The device starts: what the kernel itself wants of the cloud, and the bundle's policy.
     pub fn start(&mut self, boot: &Boot) {
         self.own = own_reasons(boot.wake_reason, &boot.image);
+        self.announced = NetworkStatus::Connecting;
         self.grace = u64::from(boot.policy.connection_grace_time_sec) * SECOND;
         self.check_in_every = match boot.policy.minimum_check_in_time_sec {
             0 => CHECK_IN_DEFAULT,

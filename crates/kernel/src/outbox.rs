@@ -87,36 +87,51 @@ impl Outbox {
 
     /// Puts a request into the ring, whole or not at all (D03, D45). `INVALIDBUFFERSIZE`: it does not fit.
     pub fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
-        let length = length_of(body);
-        if length > u64::from(self.free().min(MAX_ITEM)) || !self.waiting.has_room(1) {
+        let length = u32::try_from(length_of(body)).map_err(|_| Status::InvalidBufferSize)?;
+        self.put_written(memory, kind, length, |draft| body.encode(draft))
+    }
+
+    /// The same for a request whose length is known: `write` writes as many bytes.
+    pub fn put_written(
+        &mut self,
+        memory: &mut dyn Memory,
+        kind: u8,
+        length: u32,
+        write: impl FnOnce(&mut Draft<'_>) -> Result<(), MemoryFault>,
+    ) -> Result<(), Status> {
+        if length > self.free() || length > MAX_ITEM || !self.waiting.has_room(1) {
             return Err(Status::InvalidBufferSize);
         }
-        let mut draft = Draft { memory, ring: self.ring, length: 0 };
-        body.encode(&mut draft).late()?;
-        self.ring.grow(length as u32);
-        self.waiting.push(Outgoing { kind, left: length as u32 });
+        write(&mut self.draft(memory)).late()?;
+        self.take_in(kind, length);
         Ok(())
     }
 
-    /// Puts two requests into the ring, both or none.
-    pub fn put_after(
+    /// Two requests, each as its kind and its length, both or none; `write` writes the bytes of both. Tells whether they
+    /// had room.
+    pub fn put_both(
         &mut self,
         memory: &mut dyn Memory,
-        first: (u8, &dyn Body),
-        second: (u8, &dyn Body),
-    ) -> Result<(), Status> {
-        self.put(memory, first.0, first.1)?;
-        let put = self.put(memory, second.0, second.1);
-        if put.is_err() {
-            self.take_back(length_of(first.1) as u32);
+        [first, second]: [(u8, u32); 2],
+        write: impl FnOnce(&mut Draft<'_>) -> Result<(), MemoryFault>,
+    ) -> Result<bool, Status> {
+        if first.1 + second.1 > self.free() || second.1 > MAX_ITEM || !self.waiting.has_room(2) {
+            return Ok(false);
         }
-        put
+        write(&mut self.draft(memory)).late()?;
+        self.take_in(first.0, first.1);
+        self.take_in(second.0, second.1);
+        Ok(true)
     }
 
-    /// Takes the newest item out again, of which nothing has left yet.
-    fn take_back(&mut self, length: u32) {
-        self.ring.shrink(length);
-        self.waiting.remove(self.waiting.len().saturating_sub(1));
+    fn draft<'a>(&self, memory: &'a mut dyn Memory) -> Draft<'a> {
+        Draft { memory, ring: self.ring, length: 0 }
+    }
+
+    /// Takes the next bytes behind those in the ring, which have been written, into use as an item.
+    fn take_in(&mut self, kind: u8, length: u32) {
+        self.ring.grow(length);
+        self.waiting.push(Outgoing { kind, left: length });
     }
 
     /// Whether the next frame begins an item, so that another item may go before it.
@@ -135,7 +150,7 @@ impl Outbox {
         self.begun = more;
         match self.waiting.front_mut() {
             Some(first) if more => first.left -= length,
-            _ => self.waiting.drop_front(1),
+            _ => self.waiting.drop_first(),
         }
     }
 
@@ -175,7 +190,7 @@ impl Outbox {
 }
 
 /// Writes an item behind what is in the ring, without taking the bytes into use.
-struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     memory: &'a mut dyn Memory,
     ring: Ring,
     length: u32,

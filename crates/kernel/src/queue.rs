@@ -33,8 +33,9 @@ impl<T: Copy, const N: usize> Queue<T, N> {
         if !self.has_room(1) {
             return false;
         }
-        self.items[self.place(self.len)] = item;
+        let place = self.place(self.len);
         self.len += 1;
+        self.items[place] = item;
         true
     }
 
@@ -43,10 +44,14 @@ impl<T: Copy, const N: usize> Queue<T, N> {
         (index < self.len).then(|| self.items[self.place(index)])
     }
 
+    /// The first, where it is.
+    pub fn front(&self) -> Option<&T> {
+        if self.is_empty() { None } else { self.items.get(self.first) }
+    }
+
     /// The first, to be changed where it is.
     pub fn front_mut(&mut self) -> Option<&mut T> {
-        let place = self.place(0);
-        if self.is_empty() { None } else { self.items.get_mut(place) }
+        if self.is_empty() { None } else { self.items.get_mut(self.first) }
     }
 
     /// Takes the first.
@@ -54,6 +59,14 @@ impl<T: Copy, const N: usize> Queue<T, N> {
         let item = self.get(0)?;
         self.drop_front(1);
         Some(item)
+    }
+
+    /// Takes the first, if there is one, without looking at it.
+    pub fn drop_first(&mut self) {
+        if self.len > 0 {
+            self.first = self.place(1);
+            self.len -= 1;
+        }
     }
 
     /// Takes the first `count`, or all if there are fewer.
@@ -91,7 +104,9 @@ impl<T: Copy, const N: usize> Queue<T, N> {
     }
 
     fn place(&self, index: usize) -> usize {
-        (self.first + index) % N
+        // `index` is at most `N`, and `first` below it.
+        let place = self.first + index;
+        if place < N { place } else { place - N }
     }
 }
 

@@ -3,7 +3,6 @@
 //! The application lends the memory and may scribble on it; nothing found there is ever taken for a position or a
 //! length (D32), and every access goes through the port's memory again (D33).
 
-use crate::limits::CHUNK;
 use crate::memory::{Memory, MemoryFault, Span};
 
 /// Positions in a lent buffer. Bytes are counted from the oldest, 0.
@@ -42,7 +41,7 @@ impl Ring {
 
     /// Takes `count` written bytes into use. The caller has checked that they are free.
     pub fn grow(&mut self, count: u32) {
-        self.used = (self.used + count).min(self.size());
+        self.used += count;
     }
 
     /// Gives the newest `count` bytes back, as if they had never been written.
@@ -64,21 +63,30 @@ impl Ring {
 
     /// Reads from the byte that is `offset` behind the oldest.
     pub fn read(&self, memory: &dyn Memory, offset: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
-        let (address, run) = self.run(offset, into.len());
-        let (straight, wrapped) = into.split_at_mut(run);
-        memory.read(address, straight)?;
-        if wrapped.is_empty() { Ok(()) } else { memory.read(self.span.address(), wrapped) }
+        let (address, room) = self.run(offset);
+        match into.split_at_mut_checked(room as usize) {
+            None => memory.read(address, into),
+            Some((straight, wrapped)) => {
+                memory.read(address, straight)?;
+                memory.read(self.span.address(), wrapped)
+            }
+        }
     }
 
     /// Writes from `offset` behind the oldest byte on, without taking the bytes into use.
     pub fn write(&self, memory: &mut dyn Memory, offset: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
-        let (address, run) = self.run(offset, bytes.len());
-        let (straight, wrapped) = bytes.split_at(run);
-        memory.write(address, straight)?;
-        if wrapped.is_empty() { Ok(()) } else { memory.write(self.span.address(), wrapped) }
+        let (address, room) = self.run(offset);
+        match bytes.split_at_checked(room as usize) {
+            None => memory.write(address, bytes),
+            Some((straight, wrapped)) => {
+                memory.write(address, straight)?;
+                memory.write(self.span.address(), wrapped)
+            }
+        }
     }
 
     /// Copies `count` bytes from `offset` on to the application's memory at `to`.
+    #[inline]
     pub fn copy_out(
         &self,
         memory: &mut dyn Memory,
@@ -86,46 +94,46 @@ impl Ring {
         to: Span,
         count: u32,
     ) -> Result<(), MemoryFault> {
-        let mut chunk = [0; CHUNK];
-        let mut done = 0;
-        while done < count {
-            let step = (count - done).min(CHUNK as u32);
-            let part = &mut chunk[..step as usize];
-            self.read(memory, offset + done, part)?;
-            memory.write(to.at(done), part)?;
-            done += step;
+        if count == 0 {
+            return Ok(());
         }
-        Ok(())
+        let (address, room) = self.run(offset);
+        if count <= room {
+            return memory.copy(address, to.address(), count);
+        }
+        memory.copy(address, to.address(), room)?;
+        memory.copy(self.span.address(), to.at(room), count - room)
     }
 
     /// Copies application memory to `offset` behind the oldest byte on, without taking the bytes into use.
     pub fn copy_in(&self, memory: &mut dyn Memory, offset: u32, from: Span) -> Result<(), MemoryFault> {
-        let mut chunk = [0; CHUNK];
-        let mut done = 0;
-        while done < from.length() {
-            let step = (from.length() - done).min(CHUNK as u32);
-            let part = &mut chunk[..step as usize];
-            memory.read(from.at(done), part)?;
-            self.write(memory, offset + done, part)?;
-            done += step;
+        let count = from.length();
+        if count == 0 {
+            return Ok(());
         }
-        Ok(())
+        let (address, room) = self.run(offset);
+        if count <= room {
+            return memory.copy(from.address(), address, count);
+        }
+        memory.copy(from.address(), address, room)?;
+        memory.copy(from.at(room), self.span.address(), count - room)
     }
 
     /// The oldest bytes, as far as they lie in one piece.
     pub fn oldest(&self) -> Span {
-        let (_, run) = self.run(0, self.used as usize);
-        self.span.part(self.first, run as u32)
+        let (_, room) = self.run(0);
+        self.span.part(self.first, self.used.min(room))
     }
 
-    /// Where the byte at `offset` lies, and how many of `length` bytes lie there in one piece.
-    fn run(&self, offset: u32, length: usize) -> (u32, usize) {
+    /// Where the byte at `offset` lies, and how many lie from there on in one piece.
+    fn run(&self, offset: u32) -> (u32, u32) {
         let position = self.wrapped(offset);
-        (self.span.at(position), length.min((self.size() - position) as usize))
+        (self.span.at(position), self.size() - position)
     }
 
     fn wrapped(&self, offset: u32) -> u32 {
-        // Both are at most the application's RAM, so their sum is far from a u32's end.
-        (self.first + offset) % self.size()
+        // Both are at most the ring's size, and that is at most the application's RAM: far from a u32's end.
+        let position = self.first + offset;
+        if position < self.size() { position } else { position - self.size() }
     }
 }

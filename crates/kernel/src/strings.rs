@@ -5,18 +5,15 @@ use crate::ring::Ring;
 use abi::Status;
 use abi::strings::SizedStringBuffer;
 
-/// Room for a string and for its length; both were writable when they were checked.
+/// Room for a string and for its length, both inside the map. They are written before what was read is given up (D112).
 pub(crate) struct StringOutput {
     room: Span,
     length: Output<4>,
 }
 
 impl StringOutput {
-    pub fn claim(memory: &dyn Memory, buffer: SizedStringBuffer) -> Result<Self, MemoryFault> {
-        Ok(Self {
-            room: Span::writable(buffer.data, buffer.size)?,
-            length: Output::claim(memory, buffer.length)?,
-        })
+    pub fn mapped(buffer: SizedStringBuffer) -> Result<Self, MemoryFault> {
+        Ok(Self { room: Span::writable(buffer.data, buffer.size)?, length: Output::mapped(buffer.length)? })
     }
 
     /// `INVALIDBUFFERSIZE` if the string is longer than the room.
@@ -32,15 +29,19 @@ impl StringOutput {
         self.length.put_u32(memory, bytes.len() as u32)
     }
 
-    /// Copies the string out of the ring, and its length.
-    pub fn put(
+    /// Copies the string, which fits, out of the ring, without its length.
+    pub fn put_text(
         &self,
         memory: &mut dyn Memory,
         ring: &Ring,
         offset: u32,
         length: u32,
     ) -> Result<(), MemoryFault> {
-        ring.copy_out(memory, offset, self.room, length)?;
-        self.length.put_u32(memory, length)
+        ring.copy_out(memory, offset, self.room, length)
+    }
+
+    /// The length and where it goes, for [`Memory::write_words`].
+    pub fn length(&self, length: u32) -> (u32, u32) {
+        self.length.with(length)
     }
 }

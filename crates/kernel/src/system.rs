@@ -10,26 +10,32 @@ use abi::notifications::{EventType, OpenSystemNotificationParams, SystemNotifica
 
 /// All registrations.
 pub(crate) struct SystemEvents {
-    registered: [Option<Registration>; SYSTEM_NOTIFICATIONS],
+    registered: [Registration; SYSTEM_NOTIFICATIONS],
     /// Whether an update is downloaded and waits.
     update_waits: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Registration {
+    /// 0 where there is none (N08).
     handle: u32,
     to: Address,
     source: SystemNotificationSource,
 }
 
+impl Registration {
+    const NONE: Self =
+        Self { handle: 0, to: Address { centre: 0, tag: 0 }, source: SystemNotificationSource::Network };
+}
+
 impl SystemEvents {
     pub const fn new() -> Self {
-        Self { registered: [None; SYSTEM_NOTIFICATIONS], update_waits: false }
+        Self { registered: [Registration::NONE; SYSTEM_NOTIFICATIONS], update_waits: false }
     }
 
     /// The application starts anew: it has registered for nothing. An update that waits goes on waiting.
     pub fn application_restarted(&mut self) {
-        self.registered = [None; SYSTEM_NOTIFICATIONS];
+        self.registered = [Registration::NONE; SYSTEM_NOTIFICATIONS];
     }
 }
 
@@ -43,8 +49,8 @@ impl Kernel {
 
     /// Tells everyone who registered for this source.
     pub(crate) fn post_system_event(&mut self, port: &mut Port<'_>, source: SystemNotificationSource) {
-        for registration in self.system.registered.into_iter().flatten() {
-            if registration.source == source {
+        for registration in self.system.registered {
+            if registration.handle != 0 && registration.source == source {
                 self.notifications.post(port, registration.to, event(source));
             }
         }
@@ -65,13 +71,13 @@ impl Kernel {
         if !self.notifications.knows(params.notification_handle) {
             return Err(Status::InvalidHandle);
         }
-        let place = self.system.registered.iter_mut().find(|place| place.is_none());
+        let place = self.system.registered.iter_mut().find(|place| place.handle == 0);
         let place = place.ok_or(Status::Unavailable)?;
 
         let handle = self.handles.issue();
         handle_out.put_u32(port.memory, handle).early()?;
         let to = Address { centre: params.notification_handle, tag: params.notification_tag };
-        *place = Some(Registration { handle, to, source });
+        *place = Registration { handle, to, source };
         if source == SystemNotificationSource::Update && self.system.update_waits {
             self.notifications.post(port, to, event(source));
         }
@@ -87,10 +93,10 @@ impl Kernel {
         port.not_in_handler()?;
         let handle = HandleVariable::claim(port.memory, handle).early()?;
         let closing = handle.value;
-        let is_it = |place: &&mut Option<Registration>| place.is_some_and(|one| one.handle == closing);
+        let is_it = |place: &&mut Registration| closing != 0 && place.handle == closing;
         let place = self.system.registered.iter_mut().find(is_it).ok_or(Status::InvalidHandle)?;
         handle.zero(port.memory).early()?;
-        *place = None;
+        *place = Registration::NONE;
         Ok(())
     }
 }

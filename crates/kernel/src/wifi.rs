@@ -27,8 +27,8 @@ pub(crate) fn stored_config(port: &mut Port<'_>, params: u32) -> Result<(), Stat
     if params.version != 1 {
         return Err(Status::UnsupportedStructureVersion);
     }
-    let ssid_to = StringOutput::claim(port.memory, params.ssid).late()?;
-    let encryption_to = Output::<1>::claim(port.memory, params.has_encryption).late()?;
+    let ssid_to = StringOutput::mapped(params.ssid).late()?;
+    let encryption_to = Output::<1>::mapped(params.has_encryption).late()?;
     let stored = wifi(port)?.stored();
     let ssid = stored.map_or(&[][..], |network| network.ssid);
     let has_password = stored.is_some_and(|network| network.has_password);

@@ -3,12 +3,13 @@
 mod common;
 
 use abi::channel::ChannelType;
-use abi::mqtt::MqttReadableDataType;
+use abi::mqtt::{MqttMessage, MqttReadableDataType};
+use abi::strings::SizedStringBuffer;
 use abi::{Call, Status};
 use common::Machine;
 use common::cloud::Said;
 use common::mqtt::{NOT_CONNECTED, READABLE, Received};
-use kernel::limits::MESSAGES;
+use kernel::limits::{ANNOUNCED_MESSAGES, MESSAGES};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::{Acknowledge, RequestState};
 use link::{Violation, violation};
@@ -81,6 +82,27 @@ fn a_message_read_to_bad_pointers_stays() {
     for outputs in bad {
         let outputs = machine.put(&outputs.to_bytes());
         assert_eq!(machine.call(call, &[channel, outputs]), Status::LateFault);
+    }
+    assert_eq!(machine.receive(channel, 5, 7), Ok(message(0, b"topic", b"payload", 0, 0)));
+}
+
+/// Shows D112, D04.
+#[test]
+fn a_message_the_port_refuses_to_write_stays() {
+    let (mut machine, _, channel) = Machine::with_broker();
+    machine.cloud().message(1, None, false, b"topic", b"payload");
+    machine.pump();
+    let outputs = machine.message_outputs(10, 10);
+    // The map goes further than this port's memory.
+    machine.memory.ram.truncate(0x4_0000);
+    for refused in [
+        MqttMessage { correlation_id: 0x2006_0000, ..outputs },
+        MqttMessage { qos: 0x2006_0000, ..outputs },
+        MqttMessage { retain: 0x2006_0000, ..outputs },
+        MqttMessage { payload: SizedStringBuffer { data: 0x2006_0000, ..outputs.payload }, ..outputs },
+    ] {
+        let refused = machine.put(&refused.to_bytes());
+        assert_eq!(machine.call(Call::MqttReceiveMessage, &[channel, refused]), Status::LateFault);
     }
     assert_eq!(machine.receive(channel, 5, 7), Ok(message(0, b"topic", b"payload", 0, 0)));
 }
@@ -180,10 +202,11 @@ fn there_is_a_place_for_every_message_and_every_answer_at_once() {
     machine.cloud().disconnected(1, RequestState::Completed, 0);
     machine.pump();
     assert!(machine.connected);
-    assert_eq!(machine.events(&mut setup.centre).len(), MESSAGES + 20);
+    assert_eq!(machine.events(&mut setup.centre).len(), ANNOUNCED_MESSAGES + 20);
     for _ in 0..MESSAGES {
         machine.receive(channel, 1, 1).expect("a message");
     }
+    assert_eq!(machine.events(&mut setup.centre).len(), MESSAGES - ANNOUNCED_MESSAGES);
     machine.read_connect(channel).expect("an answer");
     for _ in 0..16 {
         machine.read_publish(channel).expect("an answer");
@@ -192,6 +215,87 @@ fn there_is_a_place_for_every_message_and_every_answer_at_once() {
     machine.read_unsubscribe(channel, 1).expect("an answer");
     machine.read_disconnect(channel).expect("an answer");
     assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::None));
+}
+
+/// Shows D12.
+#[test]
+fn of_a_burst_of_messages_eight_are_announced_and_each_further_one_when_one_is_read() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    for _ in 1..MESSAGES {
+        machine.cloud().message(1, None, false, b"t", b"p");
+    }
+    machine.cloud().lost(1, 5000, b"big");
+    machine.pump();
+    assert_eq!(machine.events(&mut setup.centre), [READABLE; ANNOUNCED_MESSAGES]);
+    for read in 1..MESSAGES {
+        machine.receive(channel, 1, 1).expect("a message");
+        let more = usize::from(read + ANNOUNCED_MESSAGES <= MESSAGES);
+        assert_eq!(machine.events(&mut setup.centre), vec![READABLE; more], "after {read}");
+    }
+    machine.receive_lost(channel, 3).expect("the notice, which counted as one of them");
+    machine.pump();
+    machine.cloud().message(1, None, false, b"t", b"p");
+    machine.pump();
+    assert_eq!(machine.events(&mut setup.centre), [READABLE], "all were read, and this one is told at once");
+}
+
+/// Shows D12, D80.
+#[test]
+fn answers_are_announced_at_once_however_many_messages_wait() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    machine.publish(channel, 1, b"t", b"p");
+    machine.subscribe(channel, 2, &[(b"f", 0)]);
+    for _ in 0..20 {
+        machine.cloud().message(1, None, false, b"t", b"p");
+    }
+    machine.pump();
+    assert_eq!(machine.events(&mut setup.centre).len(), ANNOUNCED_MESSAGES);
+    machine.cloud().published(1, 0, RequestState::Completed, 0);
+    machine.cloud().subscribed(1, &[0]);
+    machine.pump();
+    assert_eq!(machine.events(&mut setup.centre), [READABLE; 2]);
+}
+
+/// Shows D12, N68.
+#[test]
+fn what_was_not_announced_when_the_channel_was_lost_is_announced_as_the_rest_is_read() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    for _ in 0..=ANNOUNCED_MESSAGES {
+        machine.cloud().message(1, None, false, b"t", b"p");
+    }
+    machine.pump();
+    machine.events(&mut setup.centre);
+    machine.cut();
+    assert_eq!(machine.events(&mut setup.centre)[0], NOT_CONNECTED);
+    machine.receive(channel, 1, 1).expect("a message");
+    assert_eq!(machine.events(&mut setup.centre), [READABLE]);
+    for _ in 0..ANNOUNCED_MESSAGES {
+        machine.receive(channel, 1, 1).expect("a message");
+    }
+    assert_eq!(machine.events(&mut setup.centre), []);
+}
+
+/// An application with a queue of sixteen places that reads one item for each event, as the vendor's own does.
+///
+/// Shows D12, M03.
+#[test]
+fn a_queue_of_sixteen_places_holds_the_events_of_any_burst() {
+    let (mut machine, mut setup, channel) = Machine::with_broker();
+    let mut waiting = 0;
+    for round in 0..10 {
+        for _ in 0..MESSAGES {
+            machine.cloud().message(1, None, false, b"t", b"p");
+        }
+        machine.pump();
+        for read in 0..MESSAGES {
+            waiting += machine.events(&mut setup.centre).len();
+            assert!((1..=16).contains(&waiting), "{waiting} events in round {round} after {read} messages");
+            waiting -= 1;
+            machine.receive(channel, 1, 1).expect("a message for each event");
+        }
+        machine.pump();
+        assert_eq!(machine.events(&mut setup.centre).len() + waiting, 0, "as many events as messages");
+    }
 }
 
 /// Shows N68, N69, N74, D31.

@@ -6,10 +6,10 @@ use crate::limits::{MAX_BYE_TEXT, MAX_FRAME_BODY, MAX_ITEM, MAX_LOG_TEXT, MAX_TO
 /// Which way a frame goes. Kinds are read separately for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From the device to the cloud.
-    ToCloud,
     /// From the cloud to the device.
     ToDevice,
+    /// From the device to the cloud.
+    ToCloud,
 }
 
 /// Kinds the device sends.

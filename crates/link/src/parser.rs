@@ -26,11 +26,12 @@ pub struct Parser {
     direction: Direction,
     head: [u8; MAX_HEADER],
     head_len: usize,
-    frame: Option<Frame>,
+    /// The frame whose body is being read; nothing is left of it between frames.
+    frame: Frame,
     unfinished: [Option<Item>; CHANNELS + 1],
 }
 
-/// The frame whose body is being read.
+/// A frame and what is left of its body.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     header: Header,
@@ -45,27 +46,28 @@ struct Item {
     bytes: u32,
 }
 
+impl Frame {
+    const NONE: Self = Self { header: Header::connection(0, 0), left: 0, first: false };
+}
+
 impl Parser {
     /// At the first byte of a connection.
     pub const fn new(direction: Direction) -> Self {
-        Self { direction, head: [0; MAX_HEADER], head_len: 0, frame: None, unfinished: [None; CHANNELS + 1] }
+        let frame = Frame::NONE;
+        Self { direction, head: [0; MAX_HEADER], head_len: 0, frame, unfinished: [None; CHANNELS + 1] }
     }
 
     /// The next run of bytes, taken from the front of `input`; `None` when `input` is used up. After a violation the parser is
     /// not to be used again.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Violation> {
-        let frame = match self.frame {
-            Some(frame) => frame,
-            None => match self.next_header(input)? {
-                Some(header) => self.begin(header)?,
-                None => return Ok(None),
-            },
-        };
-        if frame.left > 0 && input.is_empty() {
-            self.frame = Some(frame);
+        if self.frame.left == 0 {
+            let Some(header) = self.next_header(input)? else { return Ok(None) };
+            self.frame = self.begin(header)?;
+        }
+        if self.frame.left > 0 && input.is_empty() {
             return Ok(None);
         }
-        Ok(Some(self.advance(frame, input)))
+        Ok(Some(self.advance(input)))
     }
 
     /// Whether the channel has an item of which more fragments are to come. During a fragment it speaks of what follows it.
@@ -129,14 +131,14 @@ impl Parser {
         Ok(())
     }
 
-    fn advance<'a>(&mut self, mut frame: Frame, input: &mut &'a [u8]) -> Piece<'a> {
+    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Piece<'a> {
+        let frame = &mut self.frame;
         let (bytes, rest) = input.split_at(frame.left.min(input.len()));
         *input = rest;
         frame.left -= bytes.len();
         let Header { kind, channel, more, .. } = frame.header;
         let piece = Piece { channel, kind, first: frame.first, last: frame.left == 0 && !more, bytes };
         frame.first = false;
-        self.frame = (frame.left > 0).then_some(frame);
         piece
     }
 }

@@ -7,17 +7,26 @@ use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 
 use crate::logging;
+use crate::stores::StoreText;
 
 mod accounts;
+mod bundle;
+mod debugging;
 mod devices;
+mod fleet;
 mod items;
 mod limits;
 mod logs;
+mod repeating;
 
 pub use accounts::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
+pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
+pub use debugging::{Debugging, TraceFormat};
 pub use devices::{Devices, DevicesAction, List, Logging, OnOff, Revoke, Show};
+pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
+pub use repeating::Repeating;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +40,10 @@ Examples:
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
 
+  An application as a bundle, which also says how the device is to behave:
+  openvisor bundle create app.elf app.zip --restart-min 500 --minimum-check-in-time 3600
+  openvisor run app.zip
+
   And what its operator does, beside the running cloud or without one:
   openvisor devices list --data ./cloud
   openvisor logs stream kitchen --data ./cloud
@@ -41,6 +54,7 @@ Exit codes:
   1  it did not happen, though nothing was wrong to begin with
   2  bad usage or bad input, such as a file that is no application image
   3  the surroundings are in the way: a busy port, a data folder in use or of another version
+  4  a replay went another way than its recording
 
 Colour is used on a terminal only, and never when NO_COLOR is set.";
 
@@ -66,6 +80,8 @@ pub enum Command {
     Provision(Provision),
     /// Run an application image on a virtual device that connects to a cloud elsewhere
     Device(Device),
+    /// Run many devices with the same application, each with its own identity
+    Fleet(Fleet),
     /// See and change the configuration that applications fetch
     Configs(Configs),
     /// Set and remove the secrets that applications fetch
@@ -76,6 +92,8 @@ pub enum Command {
     Accounts(Accounts),
     /// Watch what applications log
     Logs(Logs),
+    /// Make and look at bundles, in which applications travel with what is said of them
+    Bundle(Bundle),
     /// Write the completions for a shell
     Completions(Completions),
 }
@@ -95,6 +113,11 @@ Examples:
   openvisor demo --seconds 10 --json | jq -r .text
   openvisor demo --data ./demo        (and beside it: openvisor devices list --data ./demo/cloud)")]
 pub struct Demo {
+    /// A build of the sample of your own instead of the one built in: .elf, .bin or .zip
+    pub image: Option<PathBuf>,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub signer: Option<PathBuf>,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -113,6 +136,9 @@ pub struct Demo {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// `openvisor run`
@@ -127,11 +153,18 @@ Examples:
   openvisor run app.bin --data ./dev --secret password=@password.txt --seconds 60 > app.log
   openvisor run app.elf --config broker-ca=@ca.hex   (a certificate: xxd -p -c0 ca.der > ca.hex)
 
+  Stopped at its first instruction, for gdb-multiarch app.elf -ex 'target extended-remote :8001':
+  openvisor run app.elf --gdb-wait
+
+  With a thermometer on its first I2C bus, and its second serial port on this terminal:
+  openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same
     /// device with the same settings; without it, a temporary folder is used and removed
     #[arg(long, value_name = "DIR")]
@@ -148,6 +181,9 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub relayed: Relayed,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
@@ -157,6 +193,9 @@ pub struct Run {
     /// Write no events on standard error, only errors
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
 }
 
 /// What `openvisor cloud --help` ends with.
@@ -172,8 +211,15 @@ Standard output tells what applications do, their log lines included; --quiet le
 cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header, or
 the query of a URL.
 
+Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
+database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
+name it again when its password has changed. The keys stay in DIR in any case. A URL on the command
+line can be seen by others on this machine: put it into OPENVISOR_STORE instead, or leave the
+password out of it and in ~/.pgpass or PGPASSWORD.
+
 Examples:
   openvisor cloud --data ./cloud
+  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
   openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log
   openvisor cloud --data ./cloud --limit connections=500 --limit log_lines_a_second=0";
@@ -185,6 +231,10 @@ pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Keep what there is to keep in this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also
+    /// from the variable OPENVISOR_STORE; without it, where DIR remembers, else in a file in DIR
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
@@ -229,6 +279,9 @@ pub struct Provision {
     /// The cloud's data folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The cloud's PostgreSQL database, where the data folder does not remember it yet; as for `openvisor cloud`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<StoreText>,
     /// The device's folder; made here, and handed to `openvisor device --data`
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -248,23 +301,47 @@ pub struct Provision {
 #[command(after_help = "\
 The application's log lines go to the cloud, not to this process; its events are written here.
 
-Example:
-  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1")]
+Examples:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  The same, recorded; then that run once more, without a cloud:
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1 --record run.ovrec
+  openvisor device app.elf --replay run.ovrec")]
 pub struct Device {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
-    pub image: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub application: Application,
     /// The cloud's address, HOST:PORT
-    #[arg(long, value_name = "ADDR")]
-    pub cloud: String,
+    #[arg(long, value_name = "ADDR", required_unless_present = "replay")]
+    pub cloud: Option<String>,
     /// The device's folder, made by `openvisor provision`
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "replay")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub wiring: Wiring,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
     /// Write one JSON object a line instead of text
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub debugging: Debugging,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub repeating: Repeating,
+}
+
+/// What runs on the device.
+#[derive(Args, Debug)]
+pub struct Application {
+    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
+    pub image: PathBuf,
+    /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
+    #[arg(long, value_name = "FILE")]
+    pub signer: Option<PathBuf>,
 }
 
 /// What goes into the device's stores, from which applications fetch their settings.
@@ -288,6 +365,26 @@ pub struct AccountSettings {
     /// The same for the account's secret store (repeatable)
     #[arg(long = "account-secret", value_name = "KEY=VALUE|KEY=@FILE")]
     pub account_secrets: Vec<String>,
+}
+
+/// What is wired to the device.
+#[derive(Args, Debug)]
+pub struct Wiring {
+    /// Wire a sensor or display to an I2C bus: mcp9808, th02, lis3dh or ht16k33 on bus 1 or 2, such as
+    /// 1:mcp9808@0x18,temperature=20..30/60s (repeatable). A value is a number, a ramp there and back FROM..TO/SECONDSs,
+    /// @FILE with lines VALUE or SECOND,VALUE, or @- for lines on standard input
+    #[arg(long, value_name = "BUS:MODEL[@ADDRESS][,NAME=VALUE]...")]
+    pub i2c: Vec<String>,
+    /// Wire a memory (23lc512) or a wire from out to in (loopback) to SPI bus 1, 2 or 3 (repeatable)
+    #[arg(long, value_name = "BUS:MODEL[,cs=PIN]")]
+    pub spi: Vec<String>,
+    /// Write what a serial port sends to a file, - for standard output, rather than tell it as an event; PORT is 1 to 5
+    /// or lp1 (repeatable)
+    #[arg(long, value_name = "PORT=FILE")]
+    pub serial: Vec<String>,
+    /// Send a file to a serial port, - for standard input; what it has no room for waits (repeatable)
+    #[arg(long = "serial-in", value_name = "PORT=FILE")]
+    pub serial_in: Vec<String>,
 }
 
 /// Where an application's connections lead.

@@ -1,14 +1,17 @@
 //! The commands, one file each.
 
 mod accounts;
+mod bundle;
 mod cloud;
 mod completions;
 mod demo;
 mod device;
 mod devices;
+mod fleet;
 mod items;
 mod logs;
 mod provision;
+mod replay;
 mod run;
 
 use crate::arguments::{Arguments, Command};
@@ -25,11 +28,13 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Cloud(cloud) => cloud::cloud(cloud).await,
             Command::Provision(provision) => provision::provision(provision).await,
             Command::Device(device) => device::device(device).await,
+            Command::Fleet(fleet) => fleet::fleet(fleet).await,
             Command::Configs(configs) => items::configs(configs).await,
             Command::Secrets(secrets) => items::secrets(secrets).await,
             Command::Accounts(accounts) => accounts::accounts(accounts).await,
             Command::Devices(devices) => devices::devices(devices).await,
             Command::Logs(logs) => logs::logs(logs).await,
+            Command::Bundle(command) => bundle::bundle(command),
             Command::Completions(completions) => completions::completions(&completions),
         }
     })

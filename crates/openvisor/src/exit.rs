@@ -1,4 +1,4 @@
-//! How the command ends: four exit codes, and errors that say what happened and what to do.
+//! How the command ends: five exit codes, and errors that say what happened and what to do.
 
 use std::fmt;
 use std::io::Write;
@@ -15,6 +15,8 @@ pub enum Exit {
     BadInput = 2,
     /// The surroundings are in the way: a busy port, a data folder in use or of another version.
     Environment = 3,
+    /// A replay went another way than its recording.
+    Diverged = 4,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -47,6 +49,11 @@ impl Failure {
         Self::new(Exit::Environment, what)
     }
 
+    /// A replay went another way than its recording.
+    pub fn diverged(what: impl Into<String>) -> Self {
+        Self::new(Exit::Diverged, what)
+    }
+
     fn new(exit: Exit, what: impl Into<String>) -> Self {
         Self { exit, what: what.into(), hint: None }
     }
@@ -55,6 +62,14 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same where it may be known.
+    pub fn hint_maybe(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 
     /// The code the process ends with.

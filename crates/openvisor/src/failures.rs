@@ -7,7 +7,7 @@ use cloud::destinations::{Destinations, Range};
 use cloud::store::StoreError;
 use cloud::{ProvisionError, StartError};
 use device::identity::IdentityError;
-use device::image::LoadError;
+use device::image::{ImageError, LoadError};
 
 use crate::exit::Failure;
 
@@ -68,14 +68,38 @@ pub fn of_store(error: StoreError) -> Failure {
         | StoreError::AccountNameTaken(_)
         | StoreError::NoAccount(_) => Failure::bad_input(error.to_string()),
         StoreError::AccountInUse(_) => Failure::not_happened(error.to_string()),
-        _ => Failure::environment(error.to_string()),
+        error => Failure::environment(error.to_string()).hint_maybe(store_hint(&error)),
     }
 }
 
-/// A file that is no application image.
+/// What to do about a database that cannot be used.
+fn store_hint(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Unreachable { .. } => Some("is it running, and may this machine connect to it?"),
+        StoreError::Refused { .. } => Some(
+            "make the user and the database with createuser and createdb; if the password has changed, start `openvisor cloud` once with the new URL",
+        ),
+        StoreError::Newer { .. } => Some("use that newer Openvisor, or name another database"),
+        StoreError::InUse(_) => Some("stop the other cloud, or name another database"),
+        StoreError::SecretKey(_) => {
+            Some("use the data folder this database was made with, or name an empty database")
+        }
+        StoreError::Elsewhere { .. } => {
+            Some("leave --store and OPENVISOR_STORE out to use them, or name a new data folder to begin anew")
+        }
+        _ => None,
+    }
+}
+
+/// A file that is no application. What is wrong with a bundle speaks for itself.
 pub fn of_image(error: &LoadError) -> Failure {
-    Failure::bad_input(error.to_string())
-        .hint("an application image is an ELF file for a Cortex-M33 (.elf), or the bytes of its flash (.bin)")
+    let failure = Failure::bad_input(error.to_string());
+    if let ImageError::Refused(_) | ImageError::InBundle(_) | ImageError::NotSigned = error.cause {
+        return failure;
+    }
+    failure.hint(
+        "an application is an ELF file for a Cortex-M33 (.elf), the bytes of its flash (.bin), or a bundle (.zip)",
+    )
 }
 
 /// A folder that is no device's.

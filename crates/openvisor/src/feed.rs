@@ -3,7 +3,9 @@
 use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
-use device::events::DeviceEvent;
+use device::debug::crash::Crash;
+use device::events::{DeviceEvent, Picture};
+use device::serial::port_name;
 use link::mqtt::RequestState;
 use relay::Notice;
 
@@ -124,6 +126,14 @@ fn without_query(url: &str) -> String {
     }
 }
 
+/// The crash that is told, if it is one.
+pub fn crash_in(told: &Told) -> Option<&Crash> {
+    match told {
+        Told::Event(DeviceEvent::Crashed(crash)) => Some(crash),
+        _ => None,
+    }
+}
+
 /// The line for what a device's observer is told.
 pub fn of_told(told: &Told) -> Line {
     match told {
@@ -149,7 +159,10 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
         E::Serial { port, bytes } => {
-            device(format!("serial port {port}: {}", String::from_utf8_lossy(bytes)))
+            device(format!("serial port {}: {}", port_name(*port), String::from_utf8_lossy(bytes)))
+        }
+        E::Display { bus, address, picture } => {
+            device(format!("display {bus}:{address:#04x} {}", displayed(picture)))
         }
         E::SystemLed { enabled } => {
             device(format!("application turns the system LED {}", if *enabled { "on" } else { "off" }))
@@ -167,10 +180,26 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::Faulted { fault, restart_in_ms } => {
             device(format!("application stopped: {fault}; it starts again in {restart_in_ms} ms"))
         }
+        // Whoever can shows all of it: see `crash_in`.
+        E::Crashed(crash) => device(crash.lines().swap_remove(0)),
+        E::Debugger { attached: true } => device("a debugger is here; it stops the application".into()),
+        E::Debugger { attached: false } => device("the debugger is gone; the application goes on".into()),
         E::ResetRequested { restart_in_ms } => {
             device(format!("application asked for a reset; it starts again in {restart_in_ms} ms"))
         }
     }
+}
+
+/// What the LEDs of a display are as four digits of seven segments, where that is readable.
+fn displayed(picture: &Picture) -> String {
+    let digits = picture.digits();
+    if digits.contains('?') { "shows:".into() } else { format!("shows \"{digits}\", or:") }
+}
+
+/// The rows of a picture, which follow the line of its event.
+pub fn picture(told: &Told) -> Vec<Line> {
+    let Told::Event(DeviceEvent::Display { picture, .. }) = told else { return Vec::new() };
+    picture.matrix().into_iter().map(|row| (Source::Device, row)).collect()
 }
 
 fn called(call: abi::Call, arguments: [u32; 4], status: abi::Status) -> String {

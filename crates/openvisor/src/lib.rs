@@ -1,10 +1,12 @@
 //! The command line's parts, as a library so that its tests can hold them one by one.
 
 pub mod address;
+pub mod application;
 pub mod arguments;
 pub mod broker;
 mod commands;
 pub mod continuity;
+pub mod debugging;
 pub mod exit;
 pub mod failures;
 pub mod feed;
@@ -21,6 +23,7 @@ pub mod signals;
 pub mod stores;
 pub mod timeline;
 pub mod watched;
+pub mod wired;
 pub mod witness;
 
 pub use commands::run;

@@ -6,8 +6,9 @@ use cloud::destinations::Destinations;
 use cloud::events::{Event, EventKind};
 use cloud::{Cloud, Config};
 use device::Options;
+use device::application::Application;
+use device::debug::Debugging;
 use device::identity::Identity;
-use device::image::Image;
 use device::transport::Address;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -19,19 +20,24 @@ use crate::relayed::Relayed;
 use crate::settings::Setting;
 use crate::stores;
 use crate::watched::{Told, Watched};
+use crate::wired::Wired;
 
 /// What is to be put together.
 pub struct Plan {
     /// Where cloud and device keep their data.
     pub folder: Folder,
     /// The application.
-    pub image: Image,
+    pub application: Application,
     /// What goes into the stores.
     pub settings: Vec<Setting>,
     /// Where the application's connections may go.
     pub destinations: Destinations,
     /// Where they lead, and who is believed there.
     pub relayed: Relayed,
+    /// Who looks into the device.
+    pub debugging: Debugging,
+    /// What is wired to the device.
+    pub wired: Wired,
 }
 
 /// Something that happened.
@@ -58,7 +64,7 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, image, settings, destinations, relayed } = plan;
+        let Plan { folder, application, settings, destinations, relayed, debugging, wired } = plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
@@ -70,7 +76,10 @@ impl Platform {
         let known_as = cloud::DeviceId::parse(&device_id).expect("both rooms have the same rule for ids");
         stores::fill(cloud.store(), known_as, &settings).await?;
         let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
-        let device = Watched::start(Options::new(address, identity, image))?;
+        let options = Options { debugging, ..Options::new(address, identity, application) };
+        let (options, feeds) = wired.wire(options);
+        let device = Watched::start(options)?;
+        feeds.start(&device.remote());
         Ok(Self { cloud, cloud_events, device, device_id, folder })
     }
 

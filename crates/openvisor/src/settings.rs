@@ -116,7 +116,8 @@ pub fn check_key(what: &str, key: &str) -> Result<(), Failure> {
         .hint(format!("a key is 1 to {MAX_KEY} printable ASCII characters")))
 }
 
-fn check_value(what: &str, key: &str, value: &str) -> Result<(), Failure> {
+/// Refuses what no store takes.
+pub fn check_value(what: &str, key: &str, value: &str) -> Result<(), Failure> {
     if value.contains('\0') {
         return Err(not_text(what, key));
     }

@@ -1,11 +1,47 @@
-//! Settings into the stores.
+//! Which database is the store, and settings into it.
+
+use std::fmt;
 
 use cloud::DeviceId;
-use cloud::store::{Scope, Store};
+use cloud::store::{Scope, Store, StoreUrl, StoreUrlError};
 
 use crate::exit::Failure;
 use crate::failures;
 use crate::settings::{self, Setting};
+
+/// Where the store's URL may stand instead of on the command line, which others on the machine can see.
+pub const VARIABLE: &str = "OPENVISOR_STORE";
+
+/// The text of `--store`. It may hold a password, so nothing shows it: not the parser's errors either, which is why it is read
+/// here and judged by [`named`].
+#[derive(Clone)]
+pub struct StoreText(Result<StoreUrl, StoreUrlError>);
+
+impl From<String> for StoreText {
+    fn from(text: String) -> Self {
+        Self(text.parse())
+    }
+}
+
+impl fmt::Debug for StoreText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The store that `--store` or [`VARIABLE`] names, the first before the second; none: the one the data folder has.
+pub fn named(argument: Option<&StoreText>) -> Result<Option<StoreUrl>, Failure> {
+    let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).map(StoreText::from);
+    let (text, origin) = match argument {
+        Some(text) => (Some(text), "--store"),
+        None => (variable.as_ref(), VARIABLE),
+    };
+    let refused = |error: StoreUrlError| {
+        Failure::bad_input(format!("{origin}: {error}"))
+            .hint("for example postgres://openvisor@db.example.net/openvisor?sslmode=verify-full")
+    };
+    text.map(|text| text.0.clone().map_err(refused)).transpose()
+}
 
 /// Sets every entry of `settings`, those that are not the account's for `device`; one that is there already gets the new value.
 pub async fn fill(store: &Store, device: DeviceId, settings: &[Setting]) -> Result<(), Failure> {

@@ -102,11 +102,34 @@ impl Timeline {
         self.start.elapsed()
     }
 
+    /// Adds a line that programs look for, and that therefore begins with its text.
+    pub fn announce(&self, text: &str) {
+        match self.form {
+            Form::Text => self.write(&format!("{}\n", printable(text))),
+            Form::Json => self.say(Source::Device, text),
+            Form::Silent => {}
+        }
+    }
+
+    /// Adds several lines at one moment, or one object with `fields` under `name`. The first line is for the object only.
+    pub fn report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
+        match self.form {
+            Form::Text => lines.iter().skip(1).for_each(|line| self.say(source, line)),
+            Form::Json => self.write(&json_report(self.elapsed(), source, lines, (name, fields))),
+            Form::Silent => {}
+        }
+    }
+
     /// Adds a line.
     pub fn say(&self, source: Source, text: impl AsRef<str>) {
+        self.say_at(self.elapsed(), source, text);
+    }
+
+    /// Adds a line with another time than the present one, such as a guest's.
+    pub fn say_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
         self.write(&match self.form {
-            Form::Text => text_line(self.elapsed(), source, text.as_ref(), (self.width)()),
-            Form::Json => json_line(self.elapsed(), source, text.as_ref()),
+            Form::Text => text_line(at, source, text.as_ref(), (self.width)()),
+            Form::Json => json_line(at, source, text.as_ref()),
             Form::Silent => return,
         });
     }
@@ -175,6 +198,12 @@ fn wrapped(text: &str, width: Option<usize>) -> String {
 fn json_line(at: Duration, source: Source, text: &str) -> String {
     let at_ms = at.as_millis() as u64;
     json!({ "at_ms": at_ms, "source": source.name(), "text": text }).to_string() + "\n"
+}
+
+fn json_report(at: Duration, source: Source, lines: &[String], (name, fields): (&str, &Value)) -> String {
+    let text = lines.first().map_or("", String::as_str);
+    let at_ms = at.as_millis() as u64;
+    json!({ "at_ms": at_ms, "source": source.name(), "text": text, name: fields }).to_string() + "\n"
 }
 
 fn text_summary(line: &str) -> String {

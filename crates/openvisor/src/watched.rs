@@ -43,6 +43,11 @@ impl Watched {
         Ok(Self { device, events })
     }
 
+    /// Reaches the device from other threads.
+    pub fn remote(&self) -> device::Remote {
+        self.device.remote()
+    }
+
     /// The next thing to be told. Safe to cancel.
     pub async fn next(&mut self) -> Told {
         self.events.next().await

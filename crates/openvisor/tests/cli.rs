@@ -72,12 +72,22 @@ fn vectors(stack: u32, reset: u32) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_image_is_refused_in_one_line_with_code_2() {
+fn what_is_no_image_is_refused_in_one_line_with_code_2_and_nothing_is_written() {
     within(LIMIT, |stage| {
         let folder = tempfile::tempdir().unwrap();
         let sample = std::fs::read(SAMPLE).unwrap();
         let own = std::fs::read(env!("CARGO_BIN_EXE_openvisor")).unwrap();
+        let with = |at: usize, byte: u8| {
+            let mut file = sample.clone();
+            file[at] = byte;
+            file
+        };
         let cases = [
+            ("big-endian.elf", with(5, 2), "big-endian"),
+            ("x86.elf", with(18, 62), "x86-64"),
+            ("object.elf", with(16, 1), "of type 1"),
+            ("no-segment.elf", with(44, 0), "without anything to load"),
+            ("outside.elf", with(67, 0x0C), "in application flash"),
             ("text.elf", b"This is a letter, not an application image.".to_vec(), "stack pointer"),
             ("empty.bin", Vec::new(), "is empty"),
             ("short.bin", vec![0; 7], "vector table"),
@@ -90,7 +100,9 @@ fn what_is_no_image_is_refused_in_one_line_with_code_2() {
         ];
         for (name, bytes, said) in cases {
             let path = file(folder.path(), name, &bytes);
-            let (code, out, err) = run(stage, &format!("run {path} --seconds 5"));
+            let data = folder.path().join("data");
+            let (code, out, err) = run(stage, &format!("run {path} --seconds 5 --data {}", data.display()));
+            assert!(!data.exists(), "{name}");
             assert_eq!((code, out.as_str()), (BAD_INPUT, ""), "{name}: {err}");
             assert!(err.contains(&path) && err.contains(said), "{name}: {err}");
             assert!(err.lines().count() <= 2, "{name}: {err}");

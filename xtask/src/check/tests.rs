@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use test_postgres::{Durability, Server, VARIABLE};
 
 const BUILD_LIMIT: Duration = Duration::from_mins(20);
 const LIST_LIMIT: Duration = Duration::from_secs(30);
@@ -58,7 +59,7 @@ struct Tally {
     failed: Vec<String>,
 }
 
-/// Builds and runs them all.
+/// Builds and runs them all. One PostgreSQL server serves those that need one; it ends with this process.
 pub fn run() -> Outcome {
     let binaries = build()?;
     let mut tests = Vec::new();
@@ -70,7 +71,8 @@ pub fn run() -> Outcome {
         let wanted = all.into_iter().filter(|name| !ignored.contains(name));
         tests.extend(wanted.map(|name| Test { name, binary: binary.clone(), package: package.clone() }));
     }
-    let tally = run_all(tests);
+    let postgres = Server::start(Durability::Memory)?;
+    let tally = run_all(tests, &postgres);
     println!("\n{} passed, {} failed, {skipped} skipped", tally.passed, tally.failed.len());
     if tally.failed.is_empty() { Ok(()) } else { Err(format!("failed:\n  {}", tally.failed.join("\n  "))) }
 }
@@ -103,7 +105,7 @@ fn names(binary: &Path, package: &Path, more: &[&str]) -> Result<Vec<String>, St
 }
 
 /// As many at a time as there are cores.
-fn run_all(tests: Vec<Test>) -> Tally {
+fn run_all(tests: Vec<Test>, postgres: &Server) -> Tally {
     let queue = Mutex::new(tests.into_iter());
     let tally = Mutex::new(Tally::default());
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -111,7 +113,7 @@ fn run_all(tests: Vec<Test>) -> Tally {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(test) = next(&queue) {
-                    run_one(&test, &tally);
+                    run_one(&test, postgres, &tally);
                 }
             });
         }
@@ -123,10 +125,11 @@ fn next(queue: &Mutex<std::vec::IntoIter<Test>>) -> Option<Test> {
     queue.lock().ok()?.next()
 }
 
-fn run_one(test: &Test, tally: &Mutex<Tally>) {
+fn run_one(test: &Test, postgres: &Server, tally: &Mutex<Tally>) {
     let started = Instant::now();
     let mut command = Command::new(&test.binary);
     command.args(["--exact", &test.name, "--nocapture"]).current_dir(&test.package);
+    command.env(VARIABLE, postgres.url());
     let ended = capture(&mut command, test.limit());
     let took = started.elapsed();
     let Ok(mut tally) = tally.lock() else { return };

@@ -18,6 +18,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
+    ("psql", "postgresql-client"),
+    ("gdb-multiarch", "gdb-multiarch"),
     ("script", "bsdutils"),
     ("gcc", "gcc"),
     ("g++", "g++"),
@@ -48,6 +50,10 @@ fn thumb_target() -> Outcome {
 fn missing_packages() -> Vec<&'static str> {
     let missing = PROGRAMS.iter().filter(|(program, _)| !is_on_path(program));
     let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    // Debian keeps its server's programs out of the path.
+    if test_postgres::programs().is_none() {
+        packages.push("postgresql");
+    }
     packages.dedup();
     packages
 }
@@ -72,7 +78,8 @@ fn install(packages: &[&str]) -> Outcome {
 fn advice(packages: &[&str]) -> String {
     format!(
         "the tests use programs that are not here. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
-         elsewhere: install mosquitto (broker and clients), the Arm GNU toolchain (arm-none-eabi-gcc) and Python 3",
+         elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc), \
+         gdb-multiarch and Python 3",
         packages.join(" ")
     )
 }

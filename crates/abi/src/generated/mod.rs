@@ -7,6 +7,7 @@ pub mod channel;
 pub mod config;
 pub mod flash;
 pub mod http;
+pub mod layouts;
 pub mod memory;
 pub mod mqtt;
 pub mod network;

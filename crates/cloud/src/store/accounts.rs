@@ -5,7 +5,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Logging, Store, StoreError};
+use super::{Logging, Store, StoreError, within};
 use crate::account_id::AccountId;
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
@@ -50,7 +50,13 @@ macro_rules! select {
 impl Store {
     /// The store as another account sees it.
     pub fn of_account(&self, account: AccountId) -> Store {
-        Store { pool: self.pool.clone(), seal: self.seal.clone(), account: account.as_str().to_owned() }
+        Store {
+            pool: self.pool.clone(),
+            seal: self.seal.clone(),
+            account: account.as_str().to_owned(),
+            database: self.database.clone(),
+            tenant: self.tenant.clone(),
+        }
     }
 
     /// The store as the account of a device sees it, whichever that is.
@@ -67,8 +73,11 @@ impl Store {
     pub(crate) async fn admission(&self, device: DeviceId) -> Result<Option<Admission>, StoreError> {
         let query =
             sqlx::query("SELECT account, fingerprint, logging, logging_expires FROM devices WHERE id = $1");
-        let row = query.bind(device.as_str()).fetch_optional(&self.pool).await?;
-        row.as_ref().map(admission).transpose()
+        within(async {
+            let row = query.bind(device.as_str()).fetch_optional(&self.pool).await?;
+            row.as_ref().map(admission).transpose()
+        })
+        .await
     }
 
     /// Makes an account, with nothing in it.

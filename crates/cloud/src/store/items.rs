@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, within};
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
 use crate::limits::{MAX_KEY, MAX_VALUE};
@@ -83,8 +83,8 @@ impl Store {
             "INSERT INTO configs (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated",
         );
-        let query = query.bind(&*self.account).bind(scope.column()).bind(key).bind(value).bind(wall_millis());
-        query.execute(&self.pool).await?;
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
+        query.bind(value.as_bytes()).bind(wall_millis()).execute(&self.pool).await?;
         Ok(new)
     }
 
@@ -149,11 +149,14 @@ impl Store {
 
     /// What `device` asks for, one value for each item, in order.
     pub async fn look_up(&self, device: DeviceId, wanted: &[Wanted]) -> Result<Vec<Value>, StoreError> {
-        let mut values = Vec::with_capacity(wanted.len());
-        for item in wanted {
-            values.push(self.look_up_one(device, item).await?);
-        }
-        Ok(values)
+        within(async {
+            let mut values = Vec::with_capacity(wanted.len());
+            for item in wanted {
+                values.push(self.look_up_one(device, item).await?);
+            }
+            Ok(values)
+        })
+        .await
     }
 
     async fn look_up_one(&self, device: DeviceId, wanted: &Wanted) -> Result<Value, StoreError> {
@@ -189,7 +192,8 @@ impl Store {
 }
 
 fn config(row: &sqlx::any::AnyRow) -> Result<Config, StoreError> {
-    Ok(Config { key: row.try_get(0)?, value: row.try_get(1)?, updated: row.try_get(2)? })
+    let value = String::from_utf8(row.try_get(1)?).map_err(|_| StoreError::Damaged("configuration value"))?;
+    Ok(Config { key: row.try_get(0)?, value, updated: row.try_get(2)? })
 }
 
 fn check(key: &str, value: &str) -> Result<(), StoreError> {

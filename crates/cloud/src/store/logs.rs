@@ -1,13 +1,21 @@
 //! The log lines devices sent, kept for a time and up to a number.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, within};
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
+
+/// Rows of one statement at most: beyond this a statement gets no faster.
+const MAX_ROWS: usize = 128;
+
+/// Columns of a row that are written.
+const COLUMNS: usize = 6;
 
 /// A log line of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,24 +53,21 @@ impl Store {
         if lines.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.pool.begin().await?;
-        for line in lines {
-            let query = sqlx::query(
-                "INSERT INTO logs (device, boot, sequence, clock, received, text) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (device, boot, sequence) DO NOTHING",
-            );
-            query
-                .bind(line.device.as_str())
-                .bind(i64::from(line.boot))
-                .bind(i64::from(line.sequence))
-                .bind(line.clock.cast_signed())
-                .bind(line.received)
-                .bind(&line.text[..])
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        self.check_tenancy()?;
+        within(async {
+            let mut transaction = self.pool.begin().await?;
+            let mut rest = lines;
+            while !rest.is_empty() {
+                // Powers of two, so that there are few statements, each prepared once.
+                let count = MAX_ROWS.min(1 << rest.len().ilog2());
+                let (rows, behind) = rest.split_at(count);
+                insert(rows).execute(&mut *transaction).await?;
+                rest = behind;
+            }
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The last `count` lines of a device, the oldest of them first.
@@ -127,6 +132,31 @@ impl Store {
         query.bind(device).bind(i64::from(lines)).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// One statement for all of `lines`.
+fn insert(lines: &[LogLine]) -> Query<'_, Any, AnyArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(insert_statement(lines.len())));
+    for line in lines {
+        query = query
+            .bind(line.device.as_str())
+            .bind(i64::from(line.boot))
+            .bind(i64::from(line.sequence))
+            .bind(line.clock.cast_signed())
+            .bind(line.received)
+            .bind(&line.text[..]);
+    }
+    query
+}
+
+fn insert_statement(rows: usize) -> String {
+    let mut sql = String::from("INSERT INTO logs (device, boot, sequence, clock, received, text) VALUES ");
+    for row in 0..rows {
+        let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|column| row * COLUMNS + column);
+        let comma = if row == 0 { "" } else { ", " };
+        write!(sql, "{comma}(${a}, ${b}, ${c}, ${d}, ${e}, ${f})").expect("writing to a string");
+    }
+    sql + " ON CONFLICT (device, boot, sequence) DO NOTHING"
 }
 
 fn line(row: &AnyRow) -> Result<LogLine, StoreError> {

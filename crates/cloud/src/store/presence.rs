@@ -45,6 +45,7 @@ impl Store {
         if came.is_empty() && left.is_empty() {
             return Ok(refused);
         }
+        self.check_tenancy()?;
         let mut transaction = self.pool.begin().await?;
         for id in left {
             let query = sqlx::query("UPDATE devices SET connected = 0, seen = $1 WHERE id = $2");

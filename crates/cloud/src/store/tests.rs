@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Duration;
 
 use tempfile::{TempDir, tempdir};
 
@@ -10,14 +11,30 @@ struct Fixture {
     directory: TempDir,
     folder: DataFolder,
     store: Store,
+    /// Of a PostgreSQL server; the file in the folder otherwise.
+    database: Option<test_postgres::Database>,
 }
 
 impl Fixture {
-    async fn new() -> Fixture {
+    async fn sqlite() -> Fixture {
+        Fixture::at(None).await
+    }
+
+    async fn postgres() -> Fixture {
+        Fixture::at(Some(test_postgres::shared())).await
+    }
+
+    /// One of each kind, for what must be so on both.
+    async fn each() -> [Fixture; 2] {
+        [Fixture::sqlite().await, Fixture::postgres().await]
+    }
+
+    async fn at(database: Option<test_postgres::Database>) -> Fixture {
         let directory = tempdir().expect("a folder");
         let folder = DataFolder::open(directory.path()).expect("made");
-        let store = Store::open(&folder).await.expect("opened");
-        Fixture { directory, folder, store }
+        let url = database.as_ref().map(|database| url(&database.url()));
+        let store = Store::open_at(&folder, url.as_ref()).await.expect("opened");
+        Fixture { directory, folder, store, database }
     }
 
     async fn reopen(&mut self) {
@@ -30,6 +47,18 @@ impl Fixture {
         self.store.add_device(id, name, [1; 32]).await.expect("added");
         id
     }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was on {}", if self.database.is_some() { "PostgreSQL" } else { "SQLite" });
+        }
+    }
+}
+
+fn url(text: &str) -> StoreUrl {
+    text.parse().expect("a store")
 }
 
 fn wanted(device_scope: bool, secret: bool, key: &str) -> Wanted {
@@ -53,24 +82,26 @@ fn line(device: DeviceId, boot: u32, sequence: u32, received: i64) -> LogLine {
 
 #[tokio::test]
 async fn what_was_stored_is_there_after_a_restart() {
-    let mut fixture = Fixture::new().await;
-    let account = fixture.store.account().to_owned();
-    let device = fixture.device(Some("kettle")).await;
-    fixture.store.set_config(Scope::Account, "broker", "mqtt.example").await.expect("set");
-    fixture.store.set_secret(Scope::Device(device), "key", "hush").await.expect("set");
-    fixture.store.add_logs(&[line(device, 1, 1, wall_millis())]).await.expect("kept");
-    fixture.reopen().await;
-    let store = &fixture.store;
-    assert_eq!(store.account(), account);
-    assert_eq!(store.device_named("kettle").await.expect("asked").expect("there").id, device);
-    let values = store.look_up(device, &[wanted(false, false, "broker"), wanted(true, true, "key")]).await;
-    assert_eq!(values.expect("looked up"), [found("mqtt.example"), found("hush")]);
-    assert_eq!(store.logs(device, 10).await.expect("read").len(), 1);
+    for mut fixture in Fixture::each().await {
+        let account = fixture.store.account().to_owned();
+        let device = fixture.device(Some("kettle")).await;
+        fixture.store.set_config(Scope::Account, "broker", "mqtt.example").await.expect("set");
+        fixture.store.set_secret(Scope::Device(device), "key", "hush").await.expect("set");
+        fixture.store.add_logs(&[line(device, 1, 1, wall_millis())]).await.expect("kept");
+        fixture.reopen().await;
+        let store = &fixture.store;
+        assert_eq!(store.account(), account);
+        assert_eq!(store.device_named("kettle").await.expect("asked").expect("there").id, device);
+        let values =
+            store.look_up(device, &[wanted(false, false, "broker"), wanted(true, true, "key")]).await;
+        assert_eq!(values.expect("looked up"), [found("mqtt.example"), found("hush")]);
+        assert_eq!(store.logs(device, 10).await.expect("read").len(), 1);
+    }
 }
 
 #[tokio::test]
 async fn the_database_is_set_to_lose_nothing() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::sqlite().await;
     let mut connection = fixture.store.pool.acquire().await.expect("a connection");
     for (pragma, expected) in [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1)] {
         let row = sqlx::query(pragma).fetch_one(&mut *connection).await.expect("asked");
@@ -83,7 +114,7 @@ async fn the_database_is_set_to_lose_nothing() {
 /// Shows D63.
 #[tokio::test]
 async fn a_secret_can_be_read_nowhere_in_the_data_folder_but_by_its_device() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::sqlite().await;
     let device = fixture.device(None).await;
     let secret = "correct horse battery staple";
     fixture.store.set_secret(Scope::Device(device), "pass", secret).await.expect("set");
@@ -100,154 +131,186 @@ async fn a_secret_can_be_read_nowhere_in_the_data_folder_but_by_its_device() {
 
 #[tokio::test]
 async fn another_secret_key_is_noticed_at_the_start() {
-    let fixture = Fixture::new().await;
-    fixture.store.close().await;
-    data::write_new(&fixture.directory.path().join("secret.key"), &[9; 32], 0o600).expect("written");
-    assert!(matches!(Store::open(&fixture.folder).await, Err(StoreError::SecretKey)));
+    for fixture in Fixture::each().await {
+        fixture.store.close().await;
+        data::write_new(&fixture.directory.path().join("secret.key"), &[9; 32], 0o600).expect("written");
+        assert!(matches!(Store::open(&fixture.folder).await, Err(StoreError::SecretKey(_))));
+    }
 }
 
 /// Shows D63, M51.
 #[tokio::test]
 async fn keys_and_values_have_bounds() {
-    let fixture = Fixture::new().await;
-    let store = &fixture.store;
-    let (longest_key, longest_value) = ("k".repeat(100), "v".repeat(4096));
-    assert!(store.set_config(Scope::Account, &longest_key, &longest_value).await.is_ok());
-    assert!(store.set_secret(Scope::Account, &longest_key, &longest_value).await.is_ok());
-    for key in ["", &"k".repeat(101), "tab\t", "umlaut ü", "line\n", "\u{7f}"] {
-        assert!(matches!(store.set_config(Scope::Account, key, "").await, Err(StoreError::Key)), "{key:?}");
-        assert!(matches!(store.set_secret(Scope::Account, key, "").await, Err(StoreError::Key)), "{key:?}");
+    for fixture in Fixture::each().await {
+        let store = &fixture.store;
+        let (longest_key, longest_value) = ("k".repeat(100), "v".repeat(4096));
+        assert!(store.set_config(Scope::Account, &longest_key, &longest_value).await.is_ok());
+        assert!(store.set_secret(Scope::Account, &longest_key, &longest_value).await.is_ok());
+        for key in ["", &"k".repeat(101), "tab\t", "umlaut ü", "line\n", "\u{7f}"] {
+            assert!(
+                matches!(store.set_config(Scope::Account, key, "").await, Err(StoreError::Key)),
+                "{key:?}"
+            );
+            assert!(
+                matches!(store.set_secret(Scope::Account, key, "").await, Err(StoreError::Key)),
+                "{key:?}"
+            );
+        }
+        let long = "v".repeat(4097);
+        assert!(matches!(store.set_config(Scope::Account, "k", &long).await, Err(StoreError::Value)));
+        assert!(matches!(store.set_secret(Scope::Account, "k", &long).await, Err(StoreError::Value)));
     }
-    let long = "v".repeat(4097);
-    assert!(matches!(store.set_config(Scope::Account, "k", &long).await, Err(StoreError::Value)));
-    assert!(matches!(store.set_secret(Scope::Account, "k", &long).await, Err(StoreError::Value)));
 }
 
 /// Shows D63.
 #[tokio::test]
 async fn a_lookup_finds_each_item_in_its_own_scope_and_store_only() {
-    let fixture = Fixture::new().await;
-    let store = &fixture.store;
-    let (device, other) = (fixture.device(None).await, fixture.device(None).await);
-    store.set_config(Scope::Account, "key", "account config").await.expect("set");
-    store.set_config(Scope::Device(device), "key", "device config").await.expect("set");
-    store.set_secret(Scope::Account, "key", "account secret").await.expect("set");
-    store.set_secret(Scope::Device(device), "key", "device secret").await.expect("set");
-    let keys = [
-        wanted(false, false, "key"),
-        wanted(true, false, "key"),
-        wanted(false, true, "key"),
-        wanted(true, true, "key"),
-    ];
-    let values = store.look_up(device, &keys).await.expect("looked up");
-    assert_eq!(
-        values,
-        [found("account config"), found("device config"), found("account secret"), found("device secret")]
-    );
-    let values = store.look_up(other, &keys).await.expect("looked up");
-    assert_eq!(values, [found("account config"), Value::Missing, found("account secret"), Value::Missing]);
-    let odd = [wanted(false, false, "KEY"), wanted(false, false, ""), wanted(false, false, &"k".repeat(101))];
-    let values = store.look_up(device, &odd).await.expect("looked up");
-    assert_eq!(values, [Value::Missing, Value::InvalidKey, Value::InvalidKey]);
+    for fixture in Fixture::each().await {
+        let store = &fixture.store;
+        let (device, other) = (fixture.device(None).await, fixture.device(None).await);
+        store.set_config(Scope::Account, "key", "account config").await.expect("set");
+        store.set_config(Scope::Device(device), "key", "device config").await.expect("set");
+        store.set_secret(Scope::Account, "key", "account secret").await.expect("set");
+        store.set_secret(Scope::Device(device), "key", "device secret").await.expect("set");
+        let keys = [
+            wanted(false, false, "key"),
+            wanted(true, false, "key"),
+            wanted(false, true, "key"),
+            wanted(true, true, "key"),
+        ];
+        let values = store.look_up(device, &keys).await.expect("looked up");
+        assert_eq!(
+            values,
+            [
+                found("account config"),
+                found("device config"),
+                found("account secret"),
+                found("device secret")
+            ]
+        );
+        let values = store.look_up(other, &keys).await.expect("looked up");
+        assert_eq!(
+            values,
+            [found("account config"), Value::Missing, found("account secret"), Value::Missing]
+        );
+        let odd =
+            [wanted(false, false, "KEY"), wanted(false, false, ""), wanted(false, false, &"k".repeat(101))];
+        let values = store.look_up(device, &odd).await.expect("looked up");
+        assert_eq!(values, [Value::Missing, Value::InvalidKey, Value::InvalidKey]);
+    }
 }
 
 #[tokio::test]
 async fn items_are_set_listed_changed_and_removed() {
-    let fixture = Fixture::new().await;
-    let (store, scope) = (&fixture.store, Scope::Account);
-    assert!(store.set_config(scope, "b", "1").await.expect("set"), "new");
-    assert!(!store.set_config(scope, "b", "2").await.expect("set"), "changed");
-    assert!(store.set_config(scope, "a", "").await.expect("set"));
-    let listed: Vec<_> =
-        store.configs(scope).await.expect("listed").into_iter().map(|item| (item.key, item.value)).collect();
-    assert_eq!(listed, [("a".to_owned(), String::new()), ("b".to_owned(), "2".to_owned())]);
-    assert!(store.set_secret(scope, "s", "1").await.expect("set"));
-    assert!(!store.set_secret(scope, "s", "2").await.expect("set"));
-    assert_eq!(store.secrets(scope).await.expect("listed").len(), 1);
-    assert!(store.remove_config(scope, "b").await.expect("removed"));
-    assert!(!store.remove_config(scope, "b").await.expect("asked"));
-    assert!(store.remove_secret(scope, "s").await.expect("removed"));
-    assert!(!store.remove_secret(scope, "s").await.expect("asked"));
-    let nobody = Scope::Device(DeviceId::random());
-    assert!(matches!(store.set_config(nobody, "k", "v").await, Err(StoreError::NoDevice(_))));
+    for fixture in Fixture::each().await {
+        let (store, scope) = (&fixture.store, Scope::Account);
+        assert!(store.set_config(scope, "b", "1").await.expect("set"), "new");
+        assert!(!store.set_config(scope, "b", "2").await.expect("set"), "changed");
+        assert!(store.set_config(scope, "a", "").await.expect("set"));
+        let listed: Vec<_> = store
+            .configs(scope)
+            .await
+            .expect("listed")
+            .into_iter()
+            .map(|item| (item.key, item.value))
+            .collect();
+        assert_eq!(listed, [("a".to_owned(), String::new()), ("b".to_owned(), "2".to_owned())]);
+        assert!(store.set_secret(scope, "s", "1").await.expect("set"));
+        assert!(!store.set_secret(scope, "s", "2").await.expect("set"));
+        assert_eq!(store.secrets(scope).await.expect("listed").len(), 1);
+        assert!(store.remove_config(scope, "b").await.expect("removed"));
+        assert!(!store.remove_config(scope, "b").await.expect("asked"));
+        assert!(store.remove_secret(scope, "s").await.expect("removed"));
+        assert!(!store.remove_secret(scope, "s").await.expect("asked"));
+        let nobody = Scope::Device(DeviceId::random());
+        assert!(matches!(store.set_config(nobody, "k", "v").await, Err(StoreError::NoDevice(_))));
+    }
 }
 
 #[tokio::test]
 async fn a_name_belongs_to_one_device_and_is_no_id() {
-    let fixture = Fixture::new().await;
-    let device = fixture.device(Some("kettle")).await;
-    let other = fixture.device(None).await;
-    let taken = fixture.store.rename_device(other, Some("kettle")).await;
-    assert!(matches!(taken, Err(StoreError::NameTaken(name)) if name == "kettle"));
-    for name in ["", device.as_str(), "line\n", &"n".repeat(65)] {
-        assert!(
-            matches!(fixture.store.rename_device(other, Some(name)).await, Err(StoreError::Name)),
-            "{name}"
+    for fixture in Fixture::each().await {
+        let device = fixture.device(Some("kettle")).await;
+        let other = fixture.device(None).await;
+        let taken = fixture.store.rename_device(other, Some("kettle")).await;
+        assert!(matches!(taken, Err(StoreError::NameTaken(name)) if name == "kettle"));
+        for name in ["", device.as_str(), "line\n", &"n".repeat(65)] {
+            assert!(
+                matches!(fixture.store.rename_device(other, Some(name)).await, Err(StoreError::Name)),
+                "{name}"
+            );
+        }
+        fixture.store.rename_device(device, None).await.expect("cleared");
+        fixture.store.rename_device(other, Some("kettle")).await.expect("free now");
+        assert_eq!(
+            fixture.store.device_named(device.as_str()).await.expect("asked").expect("there").name,
+            None
         );
+        let missing = fixture.store.rename_device(DeviceId::random(), None).await;
+        assert!(matches!(missing, Err(StoreError::NoDevice(_))));
     }
-    fixture.store.rename_device(device, None).await.expect("cleared");
-    fixture.store.rename_device(other, Some("kettle")).await.expect("free now");
-    assert_eq!(fixture.store.device_named(device.as_str()).await.expect("asked").expect("there").name, None);
-    let missing = fixture.store.rename_device(DeviceId::random(), None).await;
-    assert!(matches!(missing, Err(StoreError::NoDevice(_))));
 }
 
 #[tokio::test]
 async fn a_removed_device_takes_its_items_along() {
-    let fixture = Fixture::new().await;
-    let device = fixture.device(None).await;
-    fixture.store.set_secret(Scope::Device(device), "key", "hush").await.expect("set");
-    assert!(fixture.store.remove_device(device).await.expect("removed"));
-    assert!(!fixture.store.remove_device(device).await.expect("asked"));
-    assert!(fixture.store.secrets(Scope::Device(device)).await.expect("listed").is_empty());
-    assert!(fixture.store.devices().await.expect("listed").is_empty());
+    for fixture in Fixture::each().await {
+        let device = fixture.device(None).await;
+        fixture.store.set_secret(Scope::Device(device), "key", "hush").await.expect("set");
+        assert!(fixture.store.remove_device(device).await.expect("removed"));
+        assert!(!fixture.store.remove_device(device).await.expect("asked"));
+        assert!(fixture.store.secrets(Scope::Device(device)).await.expect("listed").is_empty());
+        assert!(fixture.store.devices().await.expect("listed").is_empty());
+    }
 }
 
 #[tokio::test]
 async fn logging_can_be_wanted_for_a_time() {
-    let fixture = Fixture::new().await;
-    let device = fixture.device(None).await;
-    let logging = async || fixture.store.device(device).await.expect("asked").expect("there").logging;
-    assert!(logging().await);
-    fixture.store.set_logging(device, true, Some(wall_millis() - 1)).await.expect("set");
-    assert!(!logging().await);
-    fixture.store.set_logging(device, true, Some(wall_millis() + 60_000)).await.expect("set");
-    assert!(logging().await);
-    fixture.store.set_logging(device, false, None).await.expect("set");
-    assert!(!logging().await);
+    for fixture in Fixture::each().await {
+        let device = fixture.device(None).await;
+        let logging = async || fixture.store.device(device).await.expect("asked").expect("there").logging;
+        assert!(logging().await);
+        fixture.store.set_logging(device, true, Some(wall_millis() - 1)).await.expect("set");
+        assert!(!logging().await);
+        fixture.store.set_logging(device, true, Some(wall_millis() + 60_000)).await.expect("set");
+        assert!(logging().await);
+        fixture.store.set_logging(device, false, None).await.expect("set");
+        assert!(!logging().await);
+    }
 }
 
 /// Shows D70, N28.
 #[tokio::test]
 async fn a_log_line_sent_twice_is_kept_once() {
-    let fixture = Fixture::new().await;
-    let (store, device, now) = (&fixture.store, fixture.device(None).await, wall_millis());
-    store.add_logs(&[line(device, 7, 1, now), line(device, 7, 2, now)]).await.expect("kept");
-    store.add_logs(&[line(device, 7, 2, now + 9), line(device, 8, 1, now)]).await.expect("kept");
-    let kept = store.logs(device, 10).await.expect("read");
-    assert_eq!(kept, [line(device, 7, 1, now), line(device, 7, 2, now), line(device, 8, 1, now)]);
+    for fixture in Fixture::each().await {
+        let (store, device, now) = (&fixture.store, fixture.device(None).await, wall_millis());
+        store.add_logs(&[line(device, 7, 1, now), line(device, 7, 2, now)]).await.expect("kept");
+        store.add_logs(&[line(device, 7, 2, now + 9), line(device, 8, 1, now)]).await.expect("kept");
+        let kept = store.logs(device, 10).await.expect("read");
+        assert_eq!(kept, [line(device, 7, 1, now), line(device, 7, 2, now), line(device, 8, 1, now)]);
+    }
 }
 
 #[tokio::test]
 async fn log_lines_go_when_they_are_too_many_or_too_old() {
-    let fixture = Fixture::new().await;
-    let (store, now) = (&fixture.store, wall_millis());
-    let (device, other) = (fixture.device(None).await, fixture.device(None).await);
-    let lines: Vec<_> = (1..=10).map(|sequence| line(device, 1, sequence, now)).collect();
-    store.add_logs(&lines).await.expect("kept");
-    store.add_logs(&[line(other, 1, 1, now - 5_000), line(other, 1, 2, now)]).await.expect("kept");
-    store.prune_logs(LogRetention { lines: 3, age: Duration::from_secs(4) }).await.expect("pruned");
-    let sequences = async |device| -> Vec<u32> {
-        store.logs(device, 100).await.expect("read").iter().map(|line| line.sequence).collect()
-    };
-    assert_eq!(sequences(device).await, [8, 9, 10]);
-    assert_eq!(sequences(other).await, [2]);
+    for fixture in Fixture::each().await {
+        let (store, now) = (&fixture.store, wall_millis());
+        let (device, other) = (fixture.device(None).await, fixture.device(None).await);
+        let lines: Vec<_> = (1..=10).map(|sequence| line(device, 1, sequence, now)).collect();
+        store.add_logs(&lines).await.expect("kept");
+        store.add_logs(&[line(other, 1, 1, now - 5_000), line(other, 1, 2, now)]).await.expect("kept");
+        store.prune_logs(LogRetention { lines: 3, age: Duration::from_secs(4) }).await.expect("pruned");
+        let sequences = async |device| -> Vec<u32> {
+            store.logs(device, 100).await.expect("read").iter().map(|line| line.sequence).collect()
+        };
+        assert_eq!(sequences(device).await, [8, 9, 10]);
+        assert_eq!(sequences(other).await, [2]);
+    }
 }
 
 #[tokio::test]
 async fn the_files_of_the_database_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::sqlite().await;
     fixture.device(None).await;
     for name in ["cloud.db", "cloud.db-wal", "cloud.db-shm"] {
         let mode = fs::metadata(fixture.directory.path().join(name)).expect("there").permissions().mode();
@@ -275,21 +338,200 @@ async fn a_folder_with_an_odd_name_holds_a_database() {
 /// Shows D70.
 #[tokio::test]
 async fn a_log_is_followed_from_any_place() {
-    let fixture = Fixture::new().await;
-    let (device, other) = (fixture.device(None).await, fixture.device(None).await);
-    let store = &fixture.store;
-    let lines: Vec<_> = (1..=5).map(|sequence| line(device, 1, sequence, i64::from(sequence))).collect();
-    store.add_logs(&lines).await.expect("kept");
-    store.add_logs(&[line(other, 1, 1, 1)]).await.expect("kept");
-    let place = store.log_place(device, 2).await.expect("asked");
-    let found = store.logs_after(device, place, 0, 10).await.expect("read");
-    let sequences: Vec<_> = found.iter().map(|(_, line)| line.sequence).collect();
-    assert_eq!(sequences, [4, 5]);
-    let (end, _) = found.last().expect("two");
-    assert!(store.logs_after(device, *end, 0, 10).await.expect("read").is_empty());
-    store.add_logs(&[line(device, 1, 6, 6)]).await.expect("kept");
-    assert_eq!(store.logs_after(device, *end, 0, 10).await.expect("read").len(), 1);
-    assert_eq!(store.log_place(device, 100).await.expect("asked"), LogPlace::default());
-    let late = store.logs_after(device, LogPlace::default(), 3, 2).await.expect("read");
-    assert_eq!(late.iter().map(|(_, line)| line.sequence).collect::<Vec<_>>(), [3, 4]);
+    for fixture in Fixture::each().await {
+        let (device, other) = (fixture.device(None).await, fixture.device(None).await);
+        let store = &fixture.store;
+        let lines: Vec<_> = (1..=5).map(|sequence| line(device, 1, sequence, i64::from(sequence))).collect();
+        store.add_logs(&lines).await.expect("kept");
+        store.add_logs(&[line(other, 1, 1, 1)]).await.expect("kept");
+        let place = store.log_place(device, 2).await.expect("asked");
+        let found = store.logs_after(device, place, 0, 10).await.expect("read");
+        let sequences: Vec<_> = found.iter().map(|(_, line)| line.sequence).collect();
+        assert_eq!(sequences, [4, 5]);
+        let (end, _) = found.last().expect("two");
+        assert!(store.logs_after(device, *end, 0, 10).await.expect("read").is_empty());
+        store.add_logs(&[line(device, 1, 6, 6)]).await.expect("kept");
+        assert_eq!(store.logs_after(device, *end, 0, 10).await.expect("read").len(), 1);
+        assert_eq!(store.log_place(device, 100).await.expect("asked"), LogPlace::default());
+        let late = store.logs_after(device, LogPlace::default(), 3, 2).await.expect("read");
+        assert_eq!(late.iter().map(|(_, line)| line.sequence).collect::<Vec<_>>(), [3, 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_value_holds_any_character() {
+    for fixture in Fixture::each().await {
+        let (store, odd) = (&fixture.store, "\0 \u{1} ü \u{1f980}\n");
+        store.set_config(Scope::Account, "odd", odd).await.expect("set");
+        store.set_secret(Scope::Account, "odd", odd).await.expect("set");
+        assert_eq!(store.config(Scope::Account, "odd").await.expect("asked").expect("there").value, odd);
+        let keys = [wanted(false, false, "odd"), wanted(false, true, "odd")];
+        let values = store.look_up(DeviceId::random(), &keys).await.expect("looked up");
+        assert_eq!(values, [found(odd), found(odd)]);
+    }
+}
+
+/// Shows D70.
+#[tokio::test]
+async fn many_lines_at_once_are_kept_in_order_whatever_their_number() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        let lines: Vec<_> = (1..=300).map(|sequence| line(device, 1, sequence, 1)).collect();
+        let mut from = 0;
+        for count in [1, 2, 127, 170] {
+            store.add_logs(&lines[from..from + count]).await.expect("kept");
+            from += count;
+        }
+        // Some of these are there already, and one is named twice.
+        let again = [&lines[250..], &lines[299..]].concat();
+        store.add_logs(&again).await.expect("kept");
+        assert_eq!(store.logs(device, 1000).await.expect("read"), lines);
+    }
+}
+
+/// Shows D116.
+#[tokio::test]
+async fn the_folder_remembers_its_store_and_a_new_password_for_it() {
+    let mut fixture = Fixture::postgres().await;
+    let device = fixture.device(Some("kettle")).await;
+    fixture.reopen().await;
+    assert_eq!(fixture.store.device(device).await.expect("asked").expect("there").id, device);
+    assert!(!fixture.folder.database().exists(), "nobody takes an empty file for the store");
+    let database = fixture.database.as_ref().expect("of a server");
+    database.psql("DROP ROLE IF EXISTS ann; CREATE ROLE ann SUPERUSER LOGIN PASSWORD 'new'");
+    let (_, place) =
+        database.url().rsplit_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a user");
+    let renewed = url(&format!("postgres://ann:new@{place}"));
+    Store::open_at(&fixture.folder, Some(&renewed)).await.expect("the same devices");
+    assert_eq!(fixture.folder.store().expect("remembered"), renewed);
+}
+
+/// Shows D116.
+#[tokio::test]
+async fn a_folder_with_devices_is_not_led_to_an_empty_database() {
+    let (fixture, empty) = (Fixture::sqlite().await, test_postgres::shared());
+    fixture.device(None).await;
+    let refused =
+        Store::open_at(&fixture.folder, Some(&url(&empty.url()))).await.err().expect("refused").to_string();
+    assert!(
+        refused.starts_with("the devices of this data folder are in cloud.db; postgres://postgres@"),
+        "{refused}"
+    );
+    assert_eq!(fixture.folder.store().expect("read"), StoreUrl::Folder, "nothing new is remembered");
+    assert_eq!(empty.psql("SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'"), "0", "nor made");
+    let fixture = Fixture::postgres().await;
+    let refused = Store::open_at(&fixture.folder, Some(&StoreUrl::Folder)).await;
+    assert!(matches!(refused, Err(StoreError::Elsewhere { .. })));
+}
+
+/// Shows D116.
+#[tokio::test]
+async fn what_stands_in_the_way_of_a_database_is_said_without_the_password() {
+    let fixture = Fixture::postgres().await;
+    let good = fixture.database.as_ref().expect("of a server").url();
+    let (_, place) = good.rsplit_once('@').expect("a user");
+    let (server, _) = place.rsplit_once('/').expect("a database");
+    let told = async |text: String| {
+        let directory = tempdir().expect("a folder");
+        let folder = DataFolder::open(directory.path()).expect("made");
+        let error = Store::open_at(&folder, Some(&url(&text))).await.err().expect("refused");
+        assert!(!directory.path().join("store.url").exists());
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hush"), "{shown}");
+        error
+    };
+    let error = told(format!("postgres://postgres:hush@{place}")).await;
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("password authentication failed"), "{error}");
+    let error = told(good.replace(place, &format!("{server}/nowhere"))).await;
+    assert!(error.to_string().contains(r#"database "nowhere" does not exist"#), "{error}");
+    let error = told("postgres://ann:hush@127.0.0.1:1/fleet".to_owned()).await;
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    assert!(
+        error.to_string().starts_with("cannot reach the database postgres://ann@127.0.0.1:1/fleet: "),
+        "{error}"
+    );
+    let error = told(good).await;
+    assert!(matches!(error, StoreError::SecretKey(_)), "another folder's: {error}");
+}
+
+/// Shows D116.
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_by_both_numbers() {
+    for fixture in Fixture::each().await {
+        let row =
+            sqlx::query("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&fixture.store.pool).await;
+        let known: i64 = row.expect("asked").try_get(0).expect("a number");
+        let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                   SELECT $1, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = $2";
+        sqlx::query(sql).bind(known + 6).bind(known).execute(&fixture.store.pool).await.expect("added");
+        fixture.store.close().await;
+        let refused = Store::open(&fixture.folder).await.err().expect("refused").to_string();
+        let expected =
+            format!("has schema {} of a newer Openvisor; this one knows schema {known}", known + 6);
+        assert!(refused.ends_with(&expected), "{refused}");
+    }
+}
+
+/// Shows D116.
+#[tokio::test]
+async fn one_cloud_at_a_time_occupies_a_shared_database() {
+    let fixture = Fixture::postgres().await;
+    let other = Store::open(&fixture.folder).await.expect("others may look and change");
+    let tenancy = fixture.store.occupy().await.expect("free");
+    assert!(matches!(other.occupy().await, Err(StoreError::InUse(_))));
+    drop(tenancy);
+    assert!(other.occupy().await.is_ok());
+}
+
+/// A database that starts anew takes the lock along, and the cloud takes it again; what is written meanwhile waits.
+///
+/// Shows D117.
+#[tokio::test]
+async fn a_database_that_starts_anew_is_used_again() {
+    let mut server = test_postgres::Server::start(test_postgres::Durability::Memory).expect("a server");
+    let fixture = Fixture::at(Some(server.database())).await;
+    let (store, device) = (&fixture.store, fixture.device(None).await);
+    let tenancy = store.occupy().await.expect("free");
+    store.add_logs(&[line(device, 1, 1, 1)]).await.expect("kept");
+    server.crash();
+    let revived = tokio::task::spawn_blocking(move || {
+        server.revive();
+        server
+    });
+    while store.add_logs(&[line(device, 1, 2, 1)]).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let _server = revived.await.expect("revived");
+    assert_eq!(store.logs(device, 10).await.expect("read").len(), 2);
+    let database = fixture.database.as_ref().expect("of a server");
+    while database.psql("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory'") != "1" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(tenancy);
+}
+
+/// Shows D116.
+#[tokio::test]
+async fn a_cloud_whose_database_was_taken_by_another_writes_nothing_more() {
+    let fixture = Fixture::postgres().await;
+    let database = fixture.database.as_ref().expect("of a server");
+    let (store, device) = (&fixture.store, fixture.device(None).await);
+    let _tenancy = store.occupy().await.expect("free");
+    let other = Store::open(&fixture.folder).await.expect("opened");
+    // As if the server had started anew and the other been quicker: every connection ends.
+    let rival = async {
+        database.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        other.occupy().await
+    };
+    let _other = rival.await.expect("the quicker one");
+    // It tries to connect for as long as it waits for any database.
+    let refused =
+        tokio::time::timeout(Duration::from_secs(1), store.add_logs(&[line(device, 1, 1, 1)])).await;
+    assert!(!matches!(refused, Ok(Ok(()))), "it may not write");
+    assert!(other.logs(device, 10).await.expect("read").is_empty());
+    other.add_logs(&[line(device, 1, 1, 1)]).await.expect("the tenant may");
 }

@@ -3,8 +3,13 @@ use super::*;
 /// The smallest image: a vector table whose reset handler is the one instruction after it, `b .`.
 const TINY: [u8; 10] = [0x00, 0x00, 0x08, 0x20, 0x09, 0x00, 0x00, 0x08, 0xFE, 0xE7];
 
-/// An ELF file with one segment of `bytes` at `address`; every field a literal of the format.
+/// An ELF file with one segment of `bytes` at `address`.
 fn elf(address: u32, bytes: &[u8]) -> Vec<u8> {
+    elf_of(&[(address, bytes)])
+}
+
+/// An ELF file with these segments; every field a literal of the format.
+fn elf_of(segments: &[(u32, &[u8])]) -> Vec<u8> {
     let mut file = vec![0x7F, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for half in [2u16, 40] {
         file.extend(half.to_le_bytes()); // e_type: executable, e_machine: Arm
@@ -12,14 +17,18 @@ fn elf(address: u32, bytes: &[u8]) -> Vec<u8> {
     for word in [1u32, 0x0800_0009, 52, 0, 0x0500_0200] {
         file.extend(word.to_le_bytes()); // e_version, e_entry, e_phoff, e_shoff, e_flags
     }
-    for half in [52u16, 32, 1, 40, 0, 0] {
+    for half in [52u16, 32, segments.len() as u16, 40, 0, 0] {
         file.extend(half.to_le_bytes()); // e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
     }
-    let size = bytes.len() as u32;
-    for word in [1, 84, address, address, size, size, 5, 4] {
-        file.extend(word.to_le_bytes()); // p_type: load, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_flags, p_align
+    let mut offset = 52 + 32 * segments.len() as u32;
+    for (address, bytes) in segments {
+        let size = bytes.len() as u32;
+        for word in [1, offset, *address, *address, size, size, 5, 4] {
+            file.extend(word.to_le_bytes()); // p_type: load, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_flags, p_align
+        }
+        offset += size;
     }
-    file.extend(bytes);
+    file.extend(segments.iter().flat_map(|(_, bytes)| *bytes));
     file
 }
 
@@ -33,6 +42,12 @@ fn a_raw_binary_is_taken_as_it_is() {
     assert_eq!(image.bytes(), TINY);
     assert_eq!(image.flash().len(), 0x10_0000);
     assert_eq!(image.flash()[10], 0xFF);
+}
+
+#[test]
+fn all_devices_with_an_image_share_its_flash() {
+    let image = Image::parse(&TINY).expect("an image");
+    assert!(Arc::ptr_eq(&image.flash(), &image.clone().flash()));
 }
 
 #[test]
@@ -106,6 +121,48 @@ fn a_segment_outside_application_flash_is_refused_with_its_address() {
         let told = refusal(&elf(address, &TINY));
         assert!(told.starts_with(&format!("loads 10 bytes at {address:#010x}; expected")), "{told}");
     }
+}
+
+#[test]
+fn segments_may_touch_and_leave_gaps_but_not_overlap() {
+    let good = elf_of(&[(0x0800_0010, b"far"), (0x0800_000A, b"near"), (0x0800_0000, &TINY)]);
+    let image = Image::parse(&good).expect("an image");
+    assert_eq!(image.bytes()[10..], *b"near\xFF\xFFfar");
+    for other in [0x0800_0000u32, 0x0800_0009, 0x0800_0004] {
+        for segments in
+            [[(0x0800_0000, &TINY[..]), (other, b"other")], [(other, b"other"), (0x0800_0000, &TINY)]]
+        {
+            let told = refusal(&elf_of(&segments));
+            assert!(
+                told.starts_with("is an ELF file that loads two segments over each other, at 0x0800000"),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_elf_file_with_nothing_but_ram_is_refused() {
+    let mut file = elf(0x2000_0000, &TINY);
+    assert!(refusal(&file).starts_with("loads 10 bytes at 0x20000000; expected"));
+    file[68..72].copy_from_slice(&[0; 4]); // p_filesz: nothing to load, only RAM to reserve
+    assert_eq!(Image::parse(&file), Err(ImageError::NothingToLoad));
+    file[52] = 4; // p_type: a note
+    assert_eq!(Image::parse(&file), Err(ImageError::NothingToLoad));
+}
+
+#[test]
+fn an_elf_file_too_large_for_flash_is_refused_wherever_it_begins() {
+    let large = vec![0; 0x10_0001];
+    for address in [0x0800_0000, 0x0800_1000] {
+        assert!(refusal(&elf(address, &large)).starts_with("loads 1048577 bytes at"));
+    }
+}
+
+#[test]
+fn a_file_of_no_end_is_not_read_to_its_end() {
+    let told = Image::load(Path::new("/dev/zero")).expect_err("no end").to_string();
+    assert_eq!(told, "/dev/zero has more than 67108864 bytes; expected an application image (.elf or .bin)");
 }
 
 #[test]

@@ -19,6 +19,8 @@ const CHANNEL_TYPE_AT: u32 = 32;
 pub struct Observer {
     trace: bool,
     events: Vec<DeviceEvent>,
+    /// How many of them are in the trace, if one is made.
+    traced: usize,
     /// Channels by handle, to name the one that is closed.
     channels: BTreeMap<u32, ChannelType>,
 }
@@ -43,7 +45,7 @@ impl Before {
 impl Observer {
     /// An observer; with `trace` it tells of every call.
     pub fn new(trace: bool) -> Observer {
-        Observer { trace, events: Vec::new(), channels: BTreeMap::new() }
+        Observer { trace, events: Vec::new(), traced: 0, channels: BTreeMap::new() }
     }
 
     /// Adds an event.
@@ -51,8 +53,15 @@ impl Observer {
         self.events.push(event);
     }
 
+    /// What was gathered since this was last asked.
+    pub fn untraced(&mut self) -> &[DeviceEvent] {
+        let from = std::mem::replace(&mut self.traced, self.events.len());
+        self.events.get(from..).unwrap_or_default()
+    }
+
     /// Takes everything gathered.
     pub fn take(&mut self) -> Vec<DeviceEvent> {
+        self.traced = 0;
         std::mem::take(&mut self.events)
     }
 
@@ -67,6 +76,9 @@ impl Observer {
             match output {
                 Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
                 Output::Serial { port, byte } => self.note_character(port, byte),
+                Output::Display { bus, address, picture } => {
+                    self.note(DeviceEvent::Display { bus, address, picture });
+                }
                 Output::SystemLed { enabled } => self.note(DeviceEvent::SystemLed { enabled }),
                 Output::UnknownRegister { address } => self.note(DeviceEvent::UnknownRegister { address }),
             }

@@ -34,6 +34,9 @@ impl Power {
 impl Machine {
     /// Whether the application is to wait, whatever the processor would do.
     pub(super) fn is_held(&mut self) -> bool {
+        if self.is_halted() {
+            return true;
+        }
         match self.power {
             Power::On => self.restarts.is_resting(),
             Power::Saving => !self.ends_saving(),
@@ -52,6 +55,7 @@ impl Machine {
         let wakes = self.cpu.has_reason_to_wake();
         if wakes {
             self.power = Power::On;
+            self.trace_answer(Some(abi::Status::Okay));
             self.cpu.return_from_trap(abi::Status::Okay.raw());
         }
         wakes
@@ -63,7 +67,7 @@ impl Machine {
             DeepSleepMode::Standby => WakeReason::DeepSleepCheckIn,
             DeepSleepMode::Shutdown => WakeReason::ColdBoot,
         };
-        let start = self.epoch.saturating_add(check_in_at.saturating_mul(CYCLES_PER_MICRO));
+        let start = self.cycle_of(check_in_at);
         self.turn_off(Some((start, reason)));
         let wakes_in_ms = start.saturating_sub(self.now()) / CYCLES_PER_MICRO / 1000;
         self.note_outputs_before(DeviceEvent::SleepsDeeply { wakes_in_ms });
@@ -92,10 +96,13 @@ impl Machine {
     /// Starts the device anew if it is time: RAM is lost, the kernel is a new one whose time starts at zero.
     pub(super) fn wake_if_due(&mut self) {
         let Some(reason) = self.power.due(self.now()) else { return };
-        self.epoch = self.now();
+        (self.epoch, self.held) = (self.now(), 0);
         *self.kernel = Kernel::new(&boot(&self.settings, &self.provisions, reason));
         self.cpu.write_memory(RAM.start, &vec![0; length(&RAM)]);
         self.board.reset(self.now());
+        if self.debugger.is_attached() {
+            self.tell_kernel_of_debugger();
+        }
         self.begin(reason);
     }
 }

@@ -1,8 +1,12 @@
 use abi::{Call, Status};
 
 use super::*;
-use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, str_, wfi};
+use crate::peripherals::Context;
+use crate::peripherals::i2c::Target;
+use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, settings, str_, wfi};
 
+mod bundles;
+mod debugger;
 mod provisions;
 
 /// A word of RAM the programs leave their results in; more follow.
@@ -21,17 +25,6 @@ const UNASSIGNED: u32 = 0x0C1F_E0A1;
 const INTO_THE_MIDDLE: u32 = 0x0C1F_E0DD;
 
 const MILLISECOND: u64 = 160_000;
-
-fn settings(program: &Program) -> Settings {
-    Settings {
-        device_id: DeviceId::parse(testing::DEVICE_ID).expect("an id"),
-        image: program.image(),
-        chance: Arc::new(|| 0x5EED_0001),
-        restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
-        trace: false,
-        targets: Vec::new(),
-    }
-}
 
 fn machine(program: &Program) -> Machine {
     Machine::new(settings(program))
@@ -402,10 +395,10 @@ impl Target for Present {
     fn address(&self) -> u8 {
         0x5F
     }
-    fn write(&mut self, _byte: u8) -> bool {
+    fn write(&mut self, _byte: u8, _context: &mut Context<'_>) -> bool {
         false
     }
-    fn read(&mut self) -> u8 {
+    fn read(&mut self, _context: &mut Context<'_>) -> u8 {
         0
     }
 }
@@ -417,7 +410,8 @@ fn what_is_wired_to_the_bus_is_found_and_nothing_else() {
         program.add(mov32(0, 0x4000_5400)).add(movs(1, 1)).add(str_(1, 0, 0)); // I2C1 on
         program.add(mov32(1, 1 << 25 | 1 << 13 | address << 1)).add(str_(1, 0, 4)).add(ldr(1, 0, 0x18));
         program.add(mov32(0, RESULT)).add(str_(1, 0, 0)).add(b_self());
-        let mut machine = Machine::new(Settings { targets: vec![Box::new(Present)], ..settings(&program) });
+        let targets = vec![Attachment::I2c { bus: 1, target: Box::new(Present), live: Vec::new() }];
+        let mut machine = Machine::new(Settings { targets, ..settings(&program) });
         machine.run(1000);
         assert_eq!(ram(&machine, RESULT), flags, "{address:#x}");
     }

@@ -1,7 +1,7 @@
 //! I2C controllers, with whatever is wired to the bus. An address nobody answers to ends in NACKF and STOPF, as on a
 //! bare board. Only the controller's side of the bus is modelled.
 
-use super::{Context, Lines, Peripheral, Store};
+use super::{Context, Input, Lines, Peripheral, Requests, Store};
 
 /// What tells one controller from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +12,14 @@ pub struct Kind {
     pub base: u32,
     /// Interrupt line of transfers.
     pub event_line: u16,
+    /// Its request to be read; the one to be written is the next.
+    pub receive_request: u8,
 }
 
 /// The controllers of the STM32U585 this device has.
 pub const BUSES: [Kind; 2] = [
-    Kind { name: "I2C1", base: 0x4000_5400, event_line: 55 },
-    Kind { name: "I2C2", base: 0x4000_5800, event_line: 57 },
+    Kind { name: "I2C1", base: 0x4000_5400, event_line: 55, receive_request: 12 },
+    Kind { name: "I2C2", base: 0x4000_5800, event_line: 57, receive_request: 15 },
 ];
 
 /// Something wired to a bus.
@@ -25,11 +27,23 @@ pub trait Target: Send {
     /// Its 7-bit address.
     fn address(&self) -> u8;
     /// A transfer to or from it begins.
-    fn start(&mut self, _read: bool) {}
+    fn start(&mut self, _read: bool, _context: &mut Context<'_>) {}
     /// It is given a byte. Answers whether it acknowledges.
-    fn write(&mut self, byte: u8) -> bool;
+    fn write(&mut self, byte: u8, context: &mut Context<'_>) -> bool;
     /// It is asked for a byte.
-    fn read(&mut self) -> u8;
+    fn read(&mut self, context: &mut Context<'_>) -> u8;
+    /// The bus is free again after a transfer.
+    fn stop(&mut self, _context: &mut Context<'_>) {}
+    /// The cycle at which it does something by itself.
+    fn next_event(&self) -> Option<u64> {
+        None
+    }
+    /// Lets time pass up to the context's now.
+    fn advance(&mut self, _context: &mut Context<'_>) {}
+    /// What it measures is `value` from now on. Answers whether it measures that.
+    fn set(&mut self, _quantity: &str, _value: f64) -> bool {
+        false
+    }
 }
 
 const CR1: u32 = 0x00;
@@ -50,6 +64,8 @@ const RXIE: u32 = 1 << 2;
 const NACKIE: u32 = 1 << 4;
 const STOPIE: u32 = 1 << 5;
 const TCIE: u32 = 1 << 6;
+const TXDMAEN: u32 = 1 << 14;
+const RXDMAEN: u32 = 1 << 15;
 
 const RD_WRN: u32 = 1 << 10;
 const ADD10: u32 = 1 << 11;
@@ -113,96 +129,111 @@ impl I2c {
         self.transfer & RD_WRN != 0
     }
 
-    fn write_control(&mut self, store: Store) {
+    fn write_control(&mut self, store: Store, context: &mut Context<'_>) {
         self.control = store.over(self.control, u32::MAX);
         if self.control & PE == 0 {
             // Switching the controller off lets go of the bus and clears its state, not its settings.
-            (self.flags, self.left, self.chosen) = (TXE, 0, None);
+            self.let_go(context);
+            self.flags = TXE;
         }
     }
 
-    fn write_transfer(&mut self, store: Store) {
+    fn let_go(&mut self, context: &mut Context<'_>) {
+        self.left = 0;
+        if let Some(index) = self.chosen.take() {
+            self.targets[index].stop(context);
+        }
+    }
+
+    fn write_transfer(&mut self, store: Store, context: &mut Context<'_>) {
         let asked = store.over(self.transfer, u32::MAX);
         self.transfer = asked & !(START | STOP);
         if self.control & PE == 0 {
             return;
         }
         if asked & START != 0 {
-            self.start();
+            self.start(context);
         } else if asked & STOP != 0 {
-            self.stop();
+            self.stop(context);
         } else if self.flags & TCR != 0 && store.mask >> NBYTES_AT != 0 {
             self.flags &= !TCR;
-            self.begin_chunk();
+            self.begin_chunk(context);
         }
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, context: &mut Context<'_>) {
         self.flags = self.flags & !(TC | TCR | TXIS | RXNE) | BUSY | TXE;
         let (address, read) = ((self.transfer >> 1 & 0x7F) as u8, self.reading());
         let ten_bits = self.transfer & ADD10 != 0;
-        self.chosen = self.targets.iter().position(|target| !ten_bits && target.address() == address);
+        let chosen = self.targets.iter().position(|target| !ten_bits && target.address() == address);
+        if chosen != self.chosen {
+            self.let_go(context);
+        }
+        self.chosen = chosen;
         match self.chosen {
             Some(index) => {
-                self.targets[index].start(read);
-                self.begin_chunk();
+                self.targets[index].start(read, context);
+                self.begin_chunk(context);
             }
-            None => self.refuse(),
+            None => self.refuse(context),
         }
     }
 
     /// Nobody acknowledged: the controller gives the bus free by itself.
-    fn refuse(&mut self) {
+    fn refuse(&mut self, context: &mut Context<'_>) {
         self.flags |= NACKF;
-        self.stop();
+        self.stop(context);
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, context: &mut Context<'_>) {
         self.flags = self.flags & !(BUSY | TXIS | TC | TCR) | STOPF;
-        self.chosen = None;
-        self.left = 0;
+        self.let_go(context);
     }
 
-    fn begin_chunk(&mut self) {
+    fn begin_chunk(&mut self, context: &mut Context<'_>) {
         self.left = self.transfer >> NBYTES_AT & 0xFF;
-        self.proceed();
+        self.proceed(context);
     }
 
     /// Asks for the next byte, fetches it, or ends the chunk.
-    fn proceed(&mut self) {
+    fn proceed(&mut self, context: &mut Context<'_>) {
         if self.left == 0 {
-            self.end_chunk();
+            self.end_chunk(context);
         } else if !self.reading() {
             self.flags |= TXIS;
         } else if let Some(index) = self.chosen {
-            self.received = self.targets[index].read().into();
+            self.received = self.targets[index].read(context).into();
             self.flags |= RXNE;
         }
     }
 
-    fn end_chunk(&mut self) {
+    fn end_chunk(&mut self, context: &mut Context<'_>) {
         if self.transfer & RELOAD != 0 {
             self.flags |= TCR;
         } else if self.transfer & AUTOEND != 0 {
-            self.stop();
+            self.stop(context);
         } else {
             self.flags |= TC;
         }
     }
 
-    fn give(&mut self, byte: u8) {
+    fn give(&mut self, byte: u8, context: &mut Context<'_>) {
         let Some(index) = self.chosen.filter(|_| self.flags & TXIS != 0) else { return };
         self.flags &= !TXIS;
         self.left -= 1;
-        if self.targets[index].write(byte) { self.proceed() } else { self.refuse() }
+        if self.targets[index].write(byte, context) {
+            self.proceed(context);
+        } else {
+            self.refuse(context);
+        }
     }
 
-    fn take(&mut self) -> u32 {
+    fn take(&mut self, context: &mut Context<'_>) -> u32 {
         if self.flags & RXNE != 0 {
             self.flags &= !RXNE;
             let byte = self.received;
             self.left = self.left.saturating_sub(1);
-            self.proceed();
+            self.proceed(context);
             return byte;
         }
         self.received
@@ -210,7 +241,7 @@ impl I2c {
 }
 
 impl Peripheral for I2c {
-    fn read(&mut self, offset: u32, _context: &mut Context<'_>) -> u32 {
+    fn read(&mut self, offset: u32, context: &mut Context<'_>) -> u32 {
         match offset {
             CR1 => self.control,
             CR2 => self.transfer,
@@ -219,15 +250,15 @@ impl Peripheral for I2c {
             TIMINGR => self.timing,
             TIMEOUTR => self.timeout,
             ISR => self.flags,
-            RXDR => self.take(),
+            RXDR => self.take(context),
             _ => 0,
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, _context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
         match offset {
-            CR1 => self.write_control(store),
-            CR2 => self.write_transfer(store),
+            CR1 => self.write_control(store, context),
+            CR2 => self.write_transfer(store, context),
             OAR1 => self.own[0] = store.over(self.own[0], 0x87FF),
             OAR2 => self.own[1] = store.over(self.own[1], 0x87FE),
             TIMINGR => self.timing = store.over(self.timing, u32::MAX),
@@ -235,7 +266,7 @@ impl Peripheral for I2c {
             // The transmit register can be flushed by writing its own flag.
             ISR if store.ones() & TXE != 0 => self.flags |= TXE,
             ICR => self.flags &= !(store.ones() & CLEARABLE),
-            TXDR => self.give(store.ones() as u8),
+            TXDR => self.give(store.ones() as u8, context),
             _ => {}
         }
     }
@@ -247,7 +278,30 @@ impl Peripheral for I2c {
         lines.set(self.kind.event_line, raised & asked != 0);
     }
 
-    fn reset(&mut self, _context: &mut Context<'_>) {
+    fn requests(&self, requests: &mut Requests) {
+        let receive = self.kind.receive_request;
+        requests.set(receive, self.control & RXDMAEN != 0 && self.flags & RXNE != 0);
+        requests.set(receive + 1, self.control & TXDMAEN != 0 && self.flags & TXIS != 0);
+    }
+
+    fn advance(&mut self, context: &mut Context<'_>) {
+        for target in &mut self.targets {
+            target.advance(context);
+        }
+    }
+
+    fn next_event(&self) -> Option<u64> {
+        self.targets.iter().filter_map(|target| target.next_event()).min()
+    }
+
+    fn input(&mut self, input: &Input<'_>) -> bool {
+        let Input::Quantity { address, name, value } = *input else { return false };
+        let found = self.targets.iter_mut().find(|target| target.address() == address);
+        found.is_some_and(|target| target.set(name, value))
+    }
+
+    fn reset(&mut self, context: &mut Context<'_>) {
+        self.let_go(context);
         let targets = std::mem::take(&mut self.targets);
         *self = I2c::with_targets(&self.kind, targets);
     }
@@ -273,15 +327,15 @@ mod tests {
         fn address(&self) -> u8 {
             0x44
         }
-        fn start(&mut self, _read: bool) {
+        fn start(&mut self, _read: bool, _context: &mut Context<'_>) {
             self.next = 0x10;
         }
-        fn write(&mut self, byte: u8) -> bool {
+        fn write(&mut self, byte: u8, _context: &mut Context<'_>) -> bool {
             let mut written = self.written.lock().expect("unpoisoned");
             written.push(byte);
             written.len() <= 2
         }
-        fn read(&mut self) -> u8 {
+        fn read(&mut self, _context: &mut Context<'_>) -> u8 {
             self.next += 1;
             self.next - 1
         }

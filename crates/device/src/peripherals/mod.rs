@@ -3,6 +3,8 @@
 //! To add one: write a file with a type that implements [`Peripheral`], and give it a row in [`table`].
 //! Offsets, bits and reset values are those of the STM32U585's reference manual (RM0456).
 
+pub mod crc;
+pub mod dma;
 pub mod exti;
 pub mod flash;
 pub mod gpio;
@@ -10,10 +12,12 @@ pub mod i2c;
 pub mod rcc;
 pub mod rng;
 pub mod signature;
+pub mod spi;
 pub mod tim;
 pub mod usart;
 
 use crate::events::Output;
+use crate::wiring::{Attachment, Pin};
 
 /// A peripheral's registers and what they do.
 ///
@@ -34,8 +38,16 @@ pub trait Peripheral: Send {
     /// Tells the level of each of the peripheral's interrupt lines.
     fn interrupts(&self, _lines: &mut Lines) {}
 
-    /// Lets time pass up to `now`.
-    fn advance(&mut self, _now: u64) {}
+    /// Tells which of its requests for direct memory access stand.
+    fn requests(&self, _requests: &mut Requests) {}
+
+    /// This peripheral as the controller of direct memory access, if it is that one.
+    fn dma(&mut self) -> Option<&mut dma::Dma> {
+        None
+    }
+
+    /// Lets time pass up to the context's now.
+    fn advance(&mut self, _context: &mut Context<'_>) {}
 
     /// The cycle at which an interrupt line of this peripheral next rises by itself.
     fn next_event(&self) -> Option<u64> {
@@ -51,12 +63,16 @@ pub trait Peripheral: Send {
     fn reset(&mut self, context: &mut Context<'_>);
 }
 
-/// What an access may need besides the register: the time, and a place for what leaves the device.
+/// What an access may need besides the register: the time, and places for what comes of it.
 pub struct Context<'a> {
     /// The processor's cycle count.
     pub now: u64,
+    /// Bytes of the access: 1, 2 or 4.
+    pub bytes: u32,
     /// What observers are told, in order.
     pub outputs: &'a mut Vec<Output>,
+    /// Pins that something wired to the board drives, with their new levels, in order.
+    pub driven: &'a mut Vec<(Pin, bool)>,
 }
 
 /// A write to part or all of a word: `value` counts where `mask` is set.
@@ -118,8 +134,29 @@ impl Lines {
     }
 }
 
+/// Requests for direct memory access, by the numbers GPDMA1 knows them by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests(u128);
+
+impl Requests {
+    /// Raises request `number` if `level` is set.
+    pub fn set(&mut self, number: u8, level: bool) {
+        self.0 |= u128::from(level) << number;
+    }
+
+    /// The requests standing in either.
+    pub fn with(self, other: Requests) -> Requests {
+        Requests(self.0 | other.0)
+    }
+
+    /// Whether request `number` stands.
+    pub fn has(self, number: u8) -> bool {
+        self.0 >> number & 1 == 1
+    }
+}
+
 /// Something that reaches a peripheral from outside the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Input<'a> {
     /// Bytes arrive at a serial port.
     Serial(&'a [u8]),
@@ -138,6 +175,20 @@ pub enum Input<'a> {
         pin: u8,
         /// It rose; else it fell.
         rising: bool,
+    },
+    /// What is wired to a serial bus is selected by its pin.
+    Select {
+        /// It is; else no longer.
+        selected: bool,
+    },
+    /// What a sensor on a bus measures is set.
+    Quantity {
+        /// Its address on the bus.
+        address: u8,
+        /// Name of the quantity.
+        name: &'a str,
+        /// Its value from now on.
+        value: f64,
     },
 }
 
@@ -162,13 +213,30 @@ pub struct Fittings {
     pub chance: rng::Chance,
     /// The microcontroller's own number.
     pub unique: [u8; 12],
-    /// What is wired to I2C1.
-    pub targets: Vec<Box<dyn i2c::Target>>,
+    /// What is wired to it.
+    pub targets: Vec<Attachment>,
 }
 
 /// Every peripheral of the device, by rising address.
 pub fn table(fittings: Fittings) -> Vec<Placed> {
     let Fittings { chance, unique, targets } = fittings;
+    let mut buses = i2c::BUSES.map(|_| Vec::new());
+    let mut slaves = spi::BUSES.map(|_| None);
+    for attachment in targets {
+        match attachment {
+            Attachment::I2c { bus, target, .. } => {
+                if let Some(on) = usize::from(bus).checked_sub(1).and_then(|index| buses.get_mut(index)) {
+                    on.push(target);
+                }
+            }
+            Attachment::Spi { bus, slave, select } => {
+                let index = spi::BUSES.iter().position(|kind| kind.number == bus);
+                if let Some(on) = index.and_then(|index| slaves.get_mut(index)) {
+                    *on = Some((slave, select.is_some()));
+                }
+            }
+        }
+    }
     let mut placed = Vec::new();
     let mut place = |name, base, peripheral| placed.push(Placed { name, base, size: PAGE, peripheral });
     for timer in &tim::TIMERS {
@@ -177,17 +245,24 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     for port in &usart::PORTS {
         place(port.name, port.base, Box::new(usart::Usart::new(port)));
     }
-    let [first, second] = &i2c::BUSES;
-    place(first.name, first.base, Box::new(i2c::I2c::with_targets(first, targets)));
-    place(second.name, second.base, Box::new(i2c::I2c::new(second)));
+    for (bus, targets) in i2c::BUSES.iter().zip(buses) {
+        place(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));
+    }
+    for (bus, wired) in spi::BUSES.iter().zip(slaves) {
+        let (slave, by_pin) = wired.map_or((None, false), |(slave, by_pin)| (Some(slave), by_pin));
+        place(bus.name, bus.base, Box::new(spi::Spi::new(bus, slave, by_pin)));
+    }
     for port in 0..gpio::PORTS {
         place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
     }
     place("UID", signature::BASE, Box::new(signature::Signature::new(unique)));
     place("FLASH", flash::BASE, Box::new(flash::Flash));
+    place("CRC", crc::BASE, Box::<crc::Crc>::default());
     place("RNG", rng::BASE, Box::new(rng::Rng::new(chance)));
     place("RCC", rcc::BASE, Box::new(rcc::Closed));
     place("EXTI", exti::BASE, Box::<exti::Exti>::default());
+    let controller = Box::<dma::Dma>::default();
+    placed.push(Placed { name: "GPDMA1", base: dma::BASE, size: dma::SIZE, peripheral: controller });
     placed.sort_by_key(|placed| placed.base);
     placed
 }

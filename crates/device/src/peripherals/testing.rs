@@ -1,34 +1,74 @@
 //! One peripheral on a bench: accessed by address, its lines and outputs looked at.
 
-use super::{Context, Input, Lines, Peripheral, Store};
+use super::{Context, Input, Lines, Peripheral, Requests, Store};
 use crate::events::Output;
+use crate::wiring::Pin;
 
 pub struct Bench {
     base: u32,
     pub peripheral: Box<dyn Peripheral>,
     pub now: u64,
     outputs: Vec<Output>,
+    driven: Vec<(Pin, bool)>,
 }
 
 impl Bench {
     pub fn new(base: u32, peripheral: Box<dyn Peripheral>) -> Bench {
-        Bench { base, peripheral, now: 0, outputs: Vec::new() }
+        Bench { base, peripheral, now: 0, outputs: Vec::new(), driven: Vec::new() }
+    }
+
+    fn with<T>(&mut self, what: impl FnOnce(&mut dyn Peripheral, &mut Context<'_>) -> T) -> T {
+        let mut context =
+            Context { now: self.now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+        what(self.peripheral.as_mut(), &mut context)
     }
 
     pub fn read(&mut self, address: u32) -> u32 {
-        self.peripheral.advance(self.now);
-        let mut context = Context { now: self.now, outputs: &mut self.outputs };
-        self.peripheral.read(address - self.base, &mut context)
+        let base = self.base;
+        self.with(|peripheral, context| {
+            peripheral.advance(context);
+            peripheral.read(address - base, context)
+        })
     }
 
     pub fn write(&mut self, address: u32, value: u32) {
-        self.peripheral.advance(self.now);
-        let mut context = Context { now: self.now, outputs: &mut self.outputs };
-        self.peripheral.write(address - self.base, Store::word(value), &mut context);
+        let base = self.base;
+        self.with(|peripheral, context| {
+            peripheral.advance(context);
+            peripheral.write(address - base, Store::word(value), context);
+        });
+    }
+
+    /// Writes the lowest bytes of a word.
+    pub fn write_bytes(&mut self, address: u32, bytes: u32, value: u32) {
+        let base = self.base;
+        let mask = u32::MAX >> (32 - 8 * bytes);
+        self.with(|peripheral, context| {
+            context.bytes = bytes;
+            peripheral.advance(context);
+            peripheral.write(address - base, Store { value: value & mask, mask }, context);
+        });
+    }
+
+    /// Reads the lowest bytes of a word.
+    pub fn read_bytes(&mut self, address: u32, bytes: u32) -> u32 {
+        let base = self.base;
+        self.with(|peripheral, context| {
+            context.bytes = bytes;
+            peripheral.advance(context);
+            peripheral.read(address - base, context) & u32::MAX >> (32 - 8 * bytes)
+        })
+    }
+
+    /// Whether a request for direct memory access stands.
+    pub fn requests(&self, number: u8) -> bool {
+        let mut requests = Requests::default();
+        self.peripheral.requests(&mut requests);
+        requests.has(number)
     }
 
     pub fn reset(&mut self) {
-        self.peripheral.reset(&mut Context { now: self.now, outputs: &mut self.outputs });
+        self.with(|peripheral, context| peripheral.reset(context));
     }
 
     pub fn input(&mut self, input: &Input<'_>) -> bool {
@@ -36,7 +76,7 @@ impl Bench {
     }
 
     pub fn level(&mut self, line: u16) -> bool {
-        self.peripheral.advance(self.now);
+        self.with(|peripheral, context| peripheral.advance(context));
         let mut lines = Lines::default();
         self.peripheral.interrupts(&mut lines);
         lines.level(line)

@@ -25,17 +25,19 @@ fn no_two_timers_or_ports_share_a_line() {
 #[test]
 fn no_access_to_any_register_panics() {
     for placed in &mut table() {
-        let mut outputs = Vec::new();
+        let (mut outputs, mut driven) = (Vec::new(), Vec::new());
         for value in [0, u32::MAX, 0x5555_5555, 0xAAAA_AAAA] {
             for offset in (0..placed.size).step_by(4) {
-                let mut context = Context { now: u64::from(offset) * 1000, outputs: &mut outputs };
-                placed.peripheral.advance(context.now);
+                let now = u64::from(offset) * 1000;
+                let mut context = Context { now, bytes: 4, outputs: &mut outputs, driven: &mut driven };
+                placed.peripheral.advance(&mut context);
                 placed.peripheral.write(offset, Store::word(value), &mut context);
                 placed.peripheral.read(offset, &mut context);
                 placed.peripheral.interrupts(&mut Lines::default());
                 placed.peripheral.next_event();
             }
-            placed.peripheral.reset(&mut Context { now: 0, outputs: &mut outputs });
+            let mut context = Context { now: 0, bytes: 4, outputs: &mut outputs, driven: &mut driven };
+            placed.peripheral.reset(&mut context);
         }
     }
 }

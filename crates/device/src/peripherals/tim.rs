@@ -1,8 +1,8 @@
-//! The timers' counters: counting up, update events and their interrupts, one-pulse mode, preloads.
+//! The timers' counters: counting up, update events, compare matches and their interrupts, one-pulse mode, preloads.
 //!
-//! A counter is not stepped. It is the number of ticks since a known cycle, and an update event is a moment that can
-//! be computed, so a timer costs nothing while it runs. Capture and compare, counting down and the repetition counter
-//! are not modelled: their registers keep what is written, and a compare never raises a flag.
+//! A counter is not stepped. It is the number of ticks since a known cycle, and update events and matches are moments
+//! that can be computed, so a timer costs nothing while it runs. Output pins, capture from pins, counting down and the
+//! repetition counter are not modelled: their registers keep what is written.
 
 use super::{Context, Lines, Peripheral, Store};
 
@@ -15,27 +15,32 @@ pub struct Kind {
     pub base: u32,
     /// Interrupt line of its update event.
     pub line: u16,
+    /// Interrupt line of its channels.
+    pub compare_line: u16,
     /// Largest value of its counter.
     pub max: u32,
-    /// It has counter and prescaler only.
-    pub basic: bool,
+    /// Number of its capture and compare channels; a timer without one has counter and prescaler only.
+    pub channels: u8,
 }
+
+/// Most channels of a timer.
+const CHANNELS: usize = 4;
 
 const HALF: u32 = 0xFFFF;
 
 /// The timers of the STM32U585.
 pub const TIMERS: [Kind; 11] = [
-    Kind { name: "TIM2", base: 0x4000_0000, line: 45, max: u32::MAX, basic: false },
-    Kind { name: "TIM3", base: 0x4000_0400, line: 46, max: u32::MAX, basic: false },
-    Kind { name: "TIM4", base: 0x4000_0800, line: 47, max: u32::MAX, basic: false },
-    Kind { name: "TIM5", base: 0x4000_0C00, line: 48, max: u32::MAX, basic: false },
-    Kind { name: "TIM6", base: 0x4000_1000, line: 49, max: HALF, basic: true },
-    Kind { name: "TIM7", base: 0x4000_1400, line: 50, max: HALF, basic: true },
-    Kind { name: "TIM1", base: 0x4001_2C00, line: 42, max: HALF, basic: false },
-    Kind { name: "TIM8", base: 0x4001_3400, line: 52, max: HALF, basic: false },
-    Kind { name: "TIM15", base: 0x4001_4000, line: 69, max: HALF, basic: false },
-    Kind { name: "TIM16", base: 0x4001_4400, line: 70, max: HALF, basic: false },
-    Kind { name: "TIM17", base: 0x4001_4800, line: 71, max: HALF, basic: false },
+    Kind { name: "TIM2", base: 0x4000_0000, line: 45, compare_line: 45, max: u32::MAX, channels: 4 },
+    Kind { name: "TIM3", base: 0x4000_0400, line: 46, compare_line: 46, max: u32::MAX, channels: 4 },
+    Kind { name: "TIM4", base: 0x4000_0800, line: 47, compare_line: 47, max: u32::MAX, channels: 4 },
+    Kind { name: "TIM5", base: 0x4000_0C00, line: 48, compare_line: 48, max: u32::MAX, channels: 4 },
+    Kind { name: "TIM6", base: 0x4000_1000, line: 49, compare_line: 49, max: HALF, channels: 0 },
+    Kind { name: "TIM7", base: 0x4000_1400, line: 50, compare_line: 50, max: HALF, channels: 0 },
+    Kind { name: "TIM1", base: 0x4001_2C00, line: 42, compare_line: 44, max: HALF, channels: 4 },
+    Kind { name: "TIM8", base: 0x4001_3400, line: 52, compare_line: 54, max: HALF, channels: 4 },
+    Kind { name: "TIM15", base: 0x4001_4000, line: 69, compare_line: 69, max: HALF, channels: 2 },
+    Kind { name: "TIM16", base: 0x4001_4400, line: 70, compare_line: 70, max: HALF, channels: 1 },
+    Kind { name: "TIM17", base: 0x4001_4800, line: 71, compare_line: 71, max: HALF, channels: 1 },
 ];
 
 const CR1: u32 = 0x00;
@@ -46,6 +51,9 @@ const EGR: u32 = 0x14;
 const CNT: u32 = 0x24;
 const PSC: u32 = 0x28;
 const ARR: u32 = 0x2C;
+const CCMR1: u32 = 0x18;
+const CCR1: u32 = 0x34;
+const CCR4: u32 = 0x40;
 /// One past the last register of a timer with every feature.
 const END: u32 = 0x70;
 
@@ -58,6 +66,14 @@ const CR1_WRITABLE: u32 = 0x1BFF;
 const UIE: u32 = 1;
 const UIF: u32 = 1;
 const UG: u32 = 1;
+/// In a channel's eight bits of CCMR1 or CCMR2: an input, if not zero; its value is preloaded.
+const CCS: u32 = 0b11;
+const OCPE: u32 = 1 << 3;
+
+/// Flag, enable and software event of channel `index`, which have the same place.
+const fn channel_bit(index: usize) -> u32 {
+    2 << index
+}
 
 /// One timer.
 #[derive(Debug)]
@@ -68,6 +84,9 @@ pub struct Tim {
     status: u32,
     prescaler: Preloaded,
     reload: Preloaded,
+    compares: [Preloaded; CHANNELS],
+    /// Matches up to this cycle are told.
+    matched: u64,
     /// The counter stood at `count` at cycle `since`; it runs from there while it is enabled.
     count: u32,
     since: u64,
@@ -102,6 +121,8 @@ impl Tim {
             status: 0,
             prescaler: Preloaded::new(0),
             reload: Preloaded::new(kind.max),
+            compares: [Preloaded::new(0); CHANNELS],
+            matched: 0,
             count: 0,
             since: 0,
             kept: [0; END as usize / 4],
@@ -150,19 +171,77 @@ impl Tim {
         }
     }
 
+    /// The channels that compare the counter with a value.
+    fn comparing(&self) -> impl Iterator<Item = usize> + use<> {
+        let modes = [self.kept[CCMR1 as usize / 4], self.kept[CCMR1 as usize / 4 + 1]];
+        let is_output = move |index: &usize| modes[index / 2] >> (8 * (index % 2)) & CCS == 0;
+        (0..usize::from(self.kind.channels)).filter(is_output)
+    }
+
+    fn is_preloaded(&self, channel: usize) -> bool {
+        let mode = self.kept[CCMR1 as usize / 4 + channel / 2] >> (8 * (channel % 2));
+        mode & (OCPE | CCS) == OCPE
+    }
+
+    /// Tells the matches up to cycle `now`, before which no update event lies.
+    fn note_matches(&mut self, now: u64) {
+        if self.running() && now > self.matched {
+            let (from, to) = (self.counter(self.matched.max(self.since)), self.counter(now));
+            for channel in self.comparing() {
+                let value = self.compares[channel].active;
+                self.status |= if from < value && value <= to { channel_bit(channel) } else { 0 };
+            }
+        }
+        self.matched = self.matched.max(now);
+    }
+
+    /// The matches of an update event: with zero, and with what the counter did not reach.
+    fn note_overflow(&mut self) {
+        for channel in self.comparing() {
+            let value = self.compares[channel].active;
+            let told = value == 0 || value > self.reload.active;
+            self.status |= if told { channel_bit(channel) } else { 0 };
+        }
+    }
+
+    /// The cycle of the next match that raises an interrupt, or of the update event behind which it lies.
+    fn next_match(&self) -> Option<u64> {
+        let update = self.next_update()?;
+        let from = self.counter(self.matched.max(self.since));
+        let awaited = |channel: &usize| {
+            let bit = channel_bit(*channel);
+            self.interrupts & bit != 0 && self.status & bit == 0
+        };
+        let moments = self.comparing().filter(awaited).map(|channel| {
+            let value = self.compares[channel].active;
+            let ahead = value > from && value <= self.reload.active;
+            if ahead { self.since + u64::from(value - self.count) * self.tick() } else { update }
+        });
+        moments.min()
+    }
+
     /// One update event at cycle `at`.
     fn update(&mut self, at: u64) {
+        self.note_matches(at - 1);
+        self.note_overflow();
+        self.matched = at;
         self.count = 0;
         self.since = at;
         if self.control & UDIS != 0 {
             return;
         }
         self.status |= UIF;
-        self.prescaler.load();
-        self.reload.load();
+        self.load();
         if self.control & OPM != 0 {
             self.control &= !CEN;
         }
+    }
+
+    /// What was preloaded takes effect.
+    fn load(&mut self) {
+        self.prescaler.load();
+        self.reload.load();
+        self.compares.iter_mut().for_each(Preloaded::load);
     }
 
     /// Skips the whole periods before `now`, which differ in nothing from the one just begun.
@@ -175,14 +254,15 @@ impl Tim {
     }
 
     fn generate(&mut self, store: Store, now: u64) {
+        let channels = channel_bit(usize::from(self.kind.channels)) - channel_bit(0);
+        self.status |= store.ones() & channels;
         if store.ones() & UG == 0 {
             return;
         }
         self.count = 0;
         self.since = now;
         if self.control & UDIS == 0 {
-            self.prescaler.load();
-            self.reload.load();
+            self.load();
             if self.control & URS == 0 {
                 self.status |= UIF;
             }
@@ -199,11 +279,24 @@ impl Tim {
 
     fn write_control(&mut self, store: Store, now: u64) {
         self.settle(now);
+        self.matched = now;
         self.control = store.over(self.control, CR1_WRITABLE);
     }
 
+    fn write_compare(&mut self, channel: usize, store: Store) {
+        if channel >= usize::from(self.kind.channels) {
+            return;
+        }
+        let preloaded = self.is_preloaded(channel);
+        let compare = &mut self.compares[channel];
+        compare.written = store.over(compare.written, self.kind.max);
+        if !preloaded {
+            compare.load();
+        }
+    }
+
     fn keep(&mut self, offset: u32, store: Store) {
-        let has = offset < END && (!self.kind.basic || offset == CR2);
+        let has = offset < END && (self.kind.channels > 0 || offset == CR2);
         if has {
             let word = &mut self.kept[offset as usize / 4];
             *word = store.over(*word, u32::MAX);
@@ -221,6 +314,7 @@ impl Peripheral for Tim {
             CNT => self.counter(context.now),
             PSC => self.prescaler.written,
             ARR => self.reload.written,
+            CCR1..=CCR4 => self.compares[(offset - CCR1) as usize / 4].written,
             _ => self.kept.get(offset as usize / 4).copied().unwrap_or(0),
         }
     }
@@ -237,33 +331,46 @@ impl Peripheral for Tim {
             }
             PSC => self.prescaler.written = store.over(self.prescaler.written, HALF),
             ARR => self.write_reload(store, context.now),
+            CCR1..=CCR4 => self.write_compare((offset - CCR1) as usize / 4, store),
             _ => self.keep(offset, store),
         }
     }
 
     fn interrupts(&self, lines: &mut Lines) {
         lines.set(self.kind.line, self.status & UIF != 0 && self.interrupts & UIE != 0);
+        let channels = (0..usize::from(self.kind.channels)).fold(0, |all, index| all | channel_bit(index));
+        lines.set(self.kind.compare_line, self.status & self.interrupts & channels != 0);
     }
 
-    fn advance(&mut self, now: u64) {
+    fn advance(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
         // The first event loads the preloads; from the second on all are alike.
         for _ in 0..2 {
             match self.next_update() {
                 Some(at) if at <= now => self.update(at),
-                _ => return,
+                _ => return self.note_matches(now),
+            }
+        }
+        if self.next_update().is_some_and(|at| at <= now) {
+            // A whole period has every match.
+            for channel in self.comparing() {
+                self.status |= channel_bit(channel);
             }
         }
         self.skip_periods(now);
+        self.matched = self.matched.max(self.since);
+        self.note_matches(now);
     }
 
     fn next_event(&self) -> Option<u64> {
         // Without its interrupt, or with the flag up already, an update changes no line.
         let awaited = self.interrupts & UIE != 0 && self.status & UIF == 0 && self.control & UDIS == 0;
-        if awaited { self.next_update() } else { None }
+        let update = if awaited { self.next_update() } else { None };
+        [update, self.next_match()].into_iter().flatten().min()
     }
 
     fn reset(&mut self, context: &mut Context<'_>) {
-        *self = Tim { since: context.now, ..Tim::new(&self.kind) };
+        *self = Tim { since: context.now, matched: context.now, ..Tim::new(&self.kind) };
     }
 }
 
@@ -421,6 +528,103 @@ mod tests {
         bench.write(TIM6, 1);
         bench.now = u64::from(u32::MAX) * 1000 + 1;
         assert_eq!(bench.read(TIM6 + 0x24), 1);
+    }
+
+    /// TIM3 with 160 cycles a tick and 100 ticks a period; channel 1 at 25.
+    fn comparing(mode: u32) -> Bench {
+        let mut bench = bench("TIM3");
+        bench.write(TIM3 + 0x28, 159);
+        bench.write(TIM3 + 0x2C, 99);
+        bench.write(TIM3 + 0x14, 1);
+        bench.write(TIM3 + 0x18, mode);
+        bench.write(TIM3 + 0x34, 25);
+        bench.write(TIM3 + 0x10, 0);
+        bench.write(TIM3 + 0x0C, 2);
+        bench.write(TIM3, 1);
+        bench
+    }
+
+    const TIM3: u32 = 0x4000_0400;
+
+    #[test]
+    fn a_match_comes_in_every_period_at_its_tick() {
+        let mut bench = comparing(0);
+        for period in 0..3 {
+            let at = (period * 100 + 25) * 160;
+            while let Some(event) = bench.peripheral.next_event().filter(|event| *event < at) {
+                bench.now = event;
+                assert!(!bench.level(46), "early, at {event}");
+            }
+            assert_eq!(bench.peripheral.next_event(), Some(at));
+            bench.now = at - 1;
+            assert!(!bench.level(46), "early");
+            bench.now = at;
+            assert!(bench.level(46), "period {period}");
+            bench.write(TIM3 + 0x10, !2);
+            assert!(!bench.level(46));
+        }
+    }
+
+    #[test]
+    fn a_match_missed_over_several_periods_is_one() {
+        let mut bench = comparing(0);
+        bench.now = 1_000 * 100 * 160 + 30 * 160;
+        assert_eq!(bench.read(TIM3 + 0x10) & 2, 2);
+        bench.write(TIM3 + 0x10, 0);
+        bench.now += 60 * 160;
+        assert_eq!(bench.read(TIM3 + 0x10) & 2, 0, "not again in this period");
+        bench.now += 40 * 160;
+        assert_eq!(bench.read(TIM3 + 0x10) & 2, 2);
+    }
+
+    #[test]
+    fn a_preloaded_value_waits_for_the_next_period_and_another_does_not() {
+        for (mode, at) in [(0, 50), (0x68, 100 + 50)] {
+            let mut bench = comparing(mode);
+            // With preload the value written before the timer ran was not loaded yet.
+            bench.write(TIM3 + 0x14, 1);
+            bench.write(TIM3 + 0x34, 25);
+            bench.write(TIM3 + 0x14, 1);
+            bench.write(TIM3 + 0x10, 0);
+            bench.now = 30 * 160;
+            bench.write(TIM3 + 0x10, 0);
+            bench.write(TIM3 + 0x34, 50);
+            bench.now = at * 160 - 1;
+            assert!(!bench.level(46), "mode {mode:#x}");
+            bench.now += 1;
+            assert!(bench.level(46), "mode {mode:#x}");
+        }
+    }
+
+    #[test]
+    fn zero_and_what_is_never_reached_match_at_the_update() {
+        for value in [0, 100] {
+            let mut bench = comparing(0);
+            bench.write(TIM3 + 0x34, value);
+            bench.now = 99 * 160;
+            assert!(!bench.level(46));
+            bench.now = 100 * 160;
+            assert!(bench.level(46), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_input_channel_matches_nothing_and_software_may_raise_any() {
+        let mut bench = comparing(1);
+        bench.now = 1_000_000;
+        assert!(!bench.level(46));
+        bench.write(TIM3 + 0x14, 2);
+        assert!(bench.level(46));
+    }
+
+    #[test]
+    fn the_advanced_timers_have_a_line_for_their_channels() {
+        let mut bench = bench("TIM1");
+        bench.write(0x4001_2C0C, 3);
+        bench.write(0x4001_2C14, 2);
+        assert_eq!((bench.level(42), bench.level(44)), (false, true));
+        bench.write(0x4001_2C14, 1);
+        assert_eq!((bench.level(42), bench.level(44)), (true, true));
     }
 
     #[test]

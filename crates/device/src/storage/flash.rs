@@ -41,6 +41,33 @@ impl Flash {
         Flash { cells: Cells::File { path, open: None } }
     }
 
+    /// A chip that begins with `bytes` and keeps its content in memory.
+    pub fn holding(bytes: Vec<u8>) -> Flash {
+        Flash { cells: Cells::Memory(bytes) }
+    }
+
+    /// The bytes that are not erased, with those before them. A chip that cannot be read counts as erased.
+    pub fn content(&mut self) -> Vec<u8> {
+        let mut bytes = vec![ERASED; SIZE as usize];
+        if self.cells.read(0, &mut bytes).is_err() {
+            return Vec::new();
+        }
+        let end = bytes.iter().rposition(|byte| *byte != ERASED).map_or(0, |last| last + 1);
+        bytes.truncate(end);
+        bytes.shrink_to_fit();
+        bytes
+    }
+
+    /// Puts `bytes` at `start` of a region of `size` bytes, whatever was there; the rest of the region is erased. A
+    /// region that is so already is left alone.
+    pub fn install(&mut self, start: u32, size: u32, bytes: &[u8]) -> io::Result<()> {
+        let mut wanted = bytes.to_vec();
+        wanted.resize(size as usize, ERASED);
+        let mut there = vec![ERASED; wanted.len()];
+        self.cells.read(start, &mut there)?;
+        if there == wanted { Ok(()) } else { self.cells.write(start, &wanted) }
+    }
+
     fn turn(&mut self, address: u32, new: impl Fn(usize, u8) -> u8, length: usize) -> io::Result<()> {
         let mut bytes = vec![ERASED; length];
         self.cells.read(address, &mut bytes)?;

@@ -29,38 +29,62 @@ struct Client {
     bell: Bell,
 }
 
+/// News with its bytes.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    Connected,
+    Bytes(Vec<u8>),
+    Lost(Loss),
+}
+
 impl Client {
     fn new(authority: &Authority, address: &Address) -> Client {
-        let bell = Bell::default();
-        let dialler = Dialler::start(&authority.device(), address.clone(), bell.clone()).expect("started");
+        let bell = Bell::new().expect("a pipe");
+        let dialler = Dialler::new(&authority.device(), address.clone(), bell.clone()).expect("an identity");
         Client { dialler, bell }
     }
 
-    /// Waits by the bell alone, as the device's thread does.
-    fn next(&self, connection: &mut Connection) -> News {
+    /// Waits as the device's thread does.
+    fn next(&self, connection: &mut Connection) -> Heard {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(news) = connection.news() {
-                return news;
+            if let Some(heard) = news(connection) {
+                return heard;
             }
             assert!(Instant::now() < deadline, "no news");
-            self.bell.wait(Some(deadline));
+            self.wait(connection, deadline);
+        }
+    }
+
+    fn wait(&self, connection: &mut Connection, deadline: Instant) {
+        let deadline = connection.deadline().map_or(deadline, |own| own.min(deadline));
+        if !connection.has_more() && self.bell.wait(connection.interest(), Some(deadline)).socket {
+            connection.look();
         }
     }
 
     fn connected(&self) -> Connection {
         let mut connection = self.dialler.dial();
-        assert_eq!(self.next(&mut connection), News::Connected);
+        assert_eq!(self.next(&mut connection), Heard::Connected);
         connection
     }
 
     fn loss(&self, connection: &mut Connection) -> Loss {
         loop {
-            if let News::Lost(loss) = self.next(connection) {
+            if let Heard::Lost(loss) = self.next(connection) {
                 return loss;
             }
         }
     }
+}
+
+fn news(connection: &mut Connection) -> Option<Heard> {
+    let mut buffer = vec![0; CHUNK];
+    Some(match connection.news(&mut buffer)? {
+        News::Connected => Heard::Connected,
+        News::Bytes(length) => Heard::Bytes(buffer[..length].to_vec()),
+        News::Lost(loss) => Heard::Lost(loss),
+    })
 }
 
 #[test]
@@ -69,30 +93,38 @@ fn bytes_go_there_and_back() {
     let server = Server::start(&authority, ALPN, 1, echo);
     let client = Client::new(&authority, &server.address);
     let mut connection = client.connected();
-    assert!(connection.send(b"hello".to_vec()));
-    assert_eq!(client.next(&mut connection), News::Bytes(b"hello".to_vec()));
+    assert!(connection.send(b"hello"));
+    assert_eq!(client.next(&mut connection), Heard::Bytes(b"hello".to_vec()));
 }
 
 #[test]
-fn a_large_amount_passes_with_bounded_queues() {
+fn a_large_amount_passes_although_the_socket_takes_little_at_a_time() {
     let authority = Authority::new();
     let server = Server::start(&authority, ALPN, 1, echo);
     let client = Client::new(&authority, &server.address);
     let mut connection = client.connected();
-    let (mut sent, mut received) = (0u8, 0);
-    while received < 100 * CHUNK {
-        while sent < 100 && connection.has_room() {
-            assert!(connection.send(vec![sent; CHUNK]));
+    let (mut sent, mut received) = (0, Vec::new());
+    // Nothing is read, so the other end stops reading too.
+    while connection.has_room() {
+        assert!(connection.send(&[sent as u8; CHUNK]));
+        sent += 1;
+    }
+    assert!(!connection.send(b"no room"));
+    let all = sent + 100;
+    while received.len() < all * CHUNK {
+        while sent < all && connection.has_room() {
+            assert!(connection.send(&[sent as u8; CHUNK]));
             sent += 1;
         }
-        if let Some(news) = connection.news() {
-            let News::Bytes(bytes) = news else { panic!("{news:?}") };
-            received += bytes.len();
-        } else {
-            client.bell.wait(Some(Instant::now() + PATIENCE));
+        match news(&mut connection) {
+            Some(Heard::Bytes(bytes)) => received.extend(bytes),
+            Some(other) => panic!("{other:?}"),
+            None => client.wait(&mut connection, Instant::now() + PATIENCE),
         }
     }
-    assert_eq!(received, 100 * CHUNK);
+    for (number, chunk) in received.chunks(CHUNK).enumerate() {
+        assert!(chunk.iter().all(|byte| *byte == number as u8), "chunk {number}");
+    }
 }
 
 #[test]
@@ -105,10 +137,45 @@ fn a_connection_closed_by_the_device_says_its_last_words() {
         let _ = tell.send((all, clean));
     });
     let client = Client::new(&authority, &server.address);
-    let connection = client.connected();
-    assert!(connection.send(b"goodbye".to_vec()));
-    client.dialler.finish(connection, Vec::new());
+    let mut connection = client.connected();
+    assert!(connection.send(b"good"));
+    connection.finish(b"bye");
     assert_eq!(heard.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
+}
+
+#[test]
+fn a_connection_that_is_dropped_says_what_it_was_given_and_ends_by_itself() {
+    let authority = Authority::new();
+    let (tell, heard) = std_mpsc::channel();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        // More than fits on the way, unread until the other end has given up, would be torn down with it.
+        let _ = peer.write_all(&[0; 1000]);
+        let mut all = Vec::new();
+        let clean = peer.read_to_end(&mut all).is_ok();
+        let _ = tell.send((all, clean));
+    });
+    let client = Client::new(&authority, &server.address);
+    let mut connection = client.connected();
+    assert!(connection.send(b"goodbye"));
+    drop(connection);
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
+}
+
+#[test]
+fn a_cloud_that_accepts_and_says_nothing_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let authority = Authority::new();
+    let address = Address::parse(&silent.local_addr().expect("bound").to_string()).expect("an address");
+    let client = Client::new(&authority, &address);
+    let mut connection = client.dialler.dial();
+    assert_eq!(news(&mut connection), None);
+    client.bell.wait(None, Some(Instant::now() + PATIENCE));
+    assert_eq!(news(&mut connection), None);
+    assert!(connection.interest().is_some(), "TCP stands");
+    connection.deadline = Instant::now() + Duration::from_millis(20);
+    let loss = client.loss(&mut connection);
+    assert_eq!(loss.text, format!("cloud at {address}: no answer within 15 s"));
+    assert_eq!(connection.deadline(), None, "nothing is waited for any more");
 }
 
 #[test]
@@ -170,20 +237,19 @@ fn a_second_connection_resumes_the_first_ones_session() {
     for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
         let mut connection = client.connected();
         // Tickets come with the cloud's first bytes.
-        connection.send(b"x".to_vec());
-        assert_eq!(client.next(&mut connection), News::Bytes(b"x".to_vec()));
-        client.dialler.finish(connection, Vec::new());
+        connection.send(b"x");
+        assert_eq!(client.next(&mut connection), Heard::Bytes(b"x".to_vec()));
+        connection.finish(b"");
         assert_eq!(server.served.recv_timeout(PATIENCE), Ok(expected));
     }
 }
 
 #[test]
-fn a_dialler_stops_at_once_also_with_connections_open() {
+fn nobody_waits_for_a_connection_that_is_dropped_while_it_is_made_or_open() {
     let authority = Authority::new();
     let server = Server::start(&authority, ALPN, 1, echo);
     let client = Client::new(&authority, &server.address);
-    let _connection = client.connected();
-    drop(client);
+    drop((client.connected(), client.dialler.dial()));
 }
 
 #[test]

@@ -114,6 +114,17 @@ fn a_handler_held_back_gets_every_event_of_the_real_relay() {
     assert_eq!(bench.cloud.targets, [("broker.test".to_owned(), 1883)]);
 }
 
+/// Shows M03, M69, D11, D12.
+#[test]
+fn a_queue_of_sixteen_events_loses_none_in_a_burst_of_messages() {
+    let mut bench = start("burst");
+    bench.run_to_line(20_000, "READY for a burst");
+    for number in 0..120 {
+        bench.cloud.message("loop", number.to_string().as_bytes());
+    }
+    finish(&mut bench, 10);
+}
+
 /// Shows N02, N31, M03, M12, D11, D12, D14.
 #[test]
 fn tasks_of_a_pre_emptive_scheduler_share_the_calls_and_miss_no_event() {

@@ -9,6 +9,7 @@ use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
 use device::machine::{Machine, Ran, RestartPolicy, Settings};
+use device::recording::Taped;
 use kernel::LinkLoss;
 
 use super::cloud::{Cloud, Script};
@@ -21,7 +22,7 @@ pub const MILLISECOND: u64 = 160_000;
 const PACE: u64 = MILLISECOND;
 
 pub struct Bench<C = Cloud> {
-    pub machine: Machine,
+    pub machine: Taped,
     pub cloud: C,
     pub events: Vec<DeviceEvent>,
     /// Cycles between looks at the link while the application is busy.
@@ -50,6 +51,11 @@ impl<C: CloudEnd> Bench<C> {
             trace: false,
             targets: Vec::new(),
         });
+        Bench::around(Taped::new(machine, None), cloud)
+    }
+
+    /// A machine and its cloud.
+    pub fn around(machine: Taped, cloud: C) -> Bench<C> {
         Bench { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
     }
 

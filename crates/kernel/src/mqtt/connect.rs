@@ -9,7 +9,7 @@ use crate::port::Port;
 use abi::Status;
 use abi::mqtt::{
     MqttAuthenticationMethod, MqttConnectRequest, MqttConnectResponse, MqttDisconnectResponse,
-    MqttProtocolVersion, MqttReadableDataType, MqttWill, TlsCertificateChain, TlsCredentials,
+    MqttProtocolVersion, MqttWill, TlsCertificateChain, TlsCredentials,
 };
 use abi::strings::SizedString;
 use link::kind::to_cloud;
@@ -222,11 +222,11 @@ impl Kernel {
     ) -> Result<(), Status> {
         let to = Output::claim(port.memory, to).early()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        mqtt.readable(base, MqttReadableDataType::ConnectResponse)?;
+        let Some(Readable::Connect) = mqtt.readable.front() else { return Err(mqtt.not_readable(base)) };
         let Single { state, code, .. } = mqtt.connect;
         let response = MqttConnectResponse { request_state: raw(state), reason_code: code };
         to.put(port.memory, response.to_bytes()).early()?;
-        mqtt.readable.pop();
+        mqtt.readable.drop_first();
         mqtt.connect = Single::IDLE;
         Ok(())
     }
@@ -252,12 +252,11 @@ impl Kernel {
     ) -> Result<(), Status> {
         let to = Output::claim(port.memory, to).early()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        let readable = mqtt.readable(base, MqttReadableDataType::DisconnectResponse)?;
-        debug_assert_eq!(readable, Readable::Disconnect, "the type was asked for");
+        let Some(Readable::Disconnect) = mqtt.readable.front() else { return Err(mqtt.not_readable(base)) };
         let Single { state, code, .. } = mqtt.disconnect;
         let response = MqttDisconnectResponse { request_state: raw(state), disconnect_code: code };
         to.put(port.memory, response.to_bytes()).early()?;
-        mqtt.readable.pop();
+        mqtt.readable.drop_first();
         mqtt.disconnect = Single::IDLE;
         Ok(())
     }

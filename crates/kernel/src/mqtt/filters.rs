@@ -7,10 +7,7 @@ use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{self, Body, Sink};
 use crate::port::Port;
 use abi::Status;
-use abi::mqtt::{
-    MqttReadableDataType, MqttSubscribeRequest, MqttSubscribeResponse, MqttSubscription,
-    MqttUnsubscribeRequest,
-};
+use abi::mqtt::{MqttSubscribeRequest, MqttSubscribeResponse, MqttSubscription, MqttUnsubscribeRequest};
 use abi::notifications::EventType;
 use abi::strings::SizedString;
 use link::kind::to_cloud;
@@ -93,10 +90,6 @@ impl Which {
             Self::Subscribe => Readable::Subscribe,
             Self::Unsubscribe => Readable::Unsubscribe,
         }
-    }
-
-    fn data_type(self) -> MqttReadableDataType {
-        self.readable().data_type()
     }
 
     fn of(self, mqtt: &mut Mqtt) -> &mut Filters {
@@ -227,14 +220,16 @@ impl Kernel {
         let response: MqttSubscribeResponse = structure(port.memory, response).early()?;
         let outputs = ResponseOutputs::claim(port.memory, &response).late()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        mqtt.readable(base, which.data_type())?;
+        if mqtt.readable.front() != Some(&which.readable()) {
+            return Err(mqtt.not_readable(base));
+        }
         let answer = *which.of(mqtt);
         if u32::from(answer.count) > outputs.room {
             return Err(Status::InvalidBufferSize);
         }
         outputs.put(port.memory, &answer).late()?;
         *which.of(mqtt) = Filters::IDLE;
-        mqtt.readable.pop();
+        mqtt.readable.drop_first();
         Ok(())
     }
 }

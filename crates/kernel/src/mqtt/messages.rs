@@ -2,11 +2,14 @@
 
 use super::Readable;
 use crate::Kernel;
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, structure};
+use crate::channel::Base;
+use crate::memory::{MemoryFault, Output, Phase as _, structure};
 use crate::port::Port;
 use crate::strings::StringOutput;
 use abi::Status;
-use abi::mqtt::{MqttLostMessageInfo, MqttMessage, MqttReadableDataType};
+use abi::mqtt::{MqttLostMessageInfo, MqttMessage};
+use abi::notifications::EventType;
+use link::device::Session;
 
 /// Where the application wants the parts of a message.
 struct MessageOutputs {
@@ -18,13 +21,13 @@ struct MessageOutputs {
 }
 
 impl MessageOutputs {
-    fn claim(memory: &dyn Memory, message: &MqttMessage) -> Result<Self, MemoryFault> {
+    fn mapped(message: &MqttMessage) -> Result<Self, MemoryFault> {
         Ok(Self {
-            correlation: Output::claim(memory, message.correlation_id)?,
-            topic: StringOutput::claim(memory, message.topic)?,
-            payload: StringOutput::claim(memory, message.payload)?,
-            qos: Output::claim(memory, message.qos)?,
-            retain: Output::claim(memory, message.retain)?,
+            correlation: Output::mapped(message.correlation_id)?,
+            topic: StringOutput::mapped(message.topic)?,
+            payload: StringOutput::mapped(message.payload)?,
+            qos: Output::mapped(message.qos)?,
+            retain: Output::mapped(message.retain)?,
         })
     }
 }
@@ -38,23 +41,29 @@ impl Kernel {
         message: u32,
     ) -> Result<(), Status> {
         let message: MqttMessage = structure(port.memory, message).early()?;
-        let to = MessageOutputs::claim(port.memory, &message).late()?;
+        let to = MessageOutputs::mapped(&message).late()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        let readable = mqtt.readable(base, MqttReadableDataType::MessageReceived)?;
-        let Readable::Message { delivery, retain, topic, payload } = readable else {
-            return Err(Status::InternalError);
+        let Some(&Readable::Message { correlation, retain, topic, payload }) = mqtt.readable.front() else {
+            return Err(mqtt.not_readable(base));
         };
         to.topic.fits(topic)?;
         to.payload.fits(payload)?;
 
         let ring = base.inbox.ring();
-        to.topic.put(port.memory, ring, 0, topic).late()?;
-        to.payload.put(port.memory, ring, topic, payload).late()?;
-        to.correlation.put_u32(port.memory, correlation(delivery)).late()?;
-        to.qos.put_u32(port.memory, u32::from(delivery.is_some())).late()?;
+        to.topic.put_text(port.memory, ring, 0, topic).late()?;
+        to.payload.put_text(port.memory, ring, topic, payload).late()?;
         to.retain.put(port.memory, [u8::from(retain)]).late()?;
-        mqtt.readable.pop();
-        self.give_back(handle, topic + payload);
+        let words = [
+            to.topic.length(topic),
+            to.payload.length(payload),
+            to.correlation.with(correlation),
+            to.qos.with(u32::from(correlation != 0)),
+        ];
+        port.memory.write_words(&words).late()?;
+        give_back(&mut self.session, base, topic + payload);
+        if mqtt.message_read() {
+            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
+        }
         Ok(())
     }
 
@@ -66,21 +75,22 @@ impl Kernel {
         info: u32,
     ) -> Result<(), Status> {
         let info: MqttLostMessageInfo = structure(port.memory, info).early()?;
-        let reason_to = Output::claim(port.memory, info.reason).late()?;
-        let topic_to = StringOutput::claim(port.memory, info.topic).late()?;
-        let message_to = Output::claim(port.memory, info.message_len).late()?;
+        let reason_to = Output::mapped(info.reason).late()?;
+        let topic_to = StringOutput::mapped(info.topic).late()?;
+        let message_to = Output::mapped(info.message_len).late()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        let readable = mqtt.readable(base, MqttReadableDataType::MessageLost)?;
-        let Readable::Lost { reason, message, topic } = readable else {
-            return Err(Status::InternalError);
+        let Some(&Readable::Lost { reason, message, topic }) = mqtt.readable.front() else {
+            return Err(mqtt.not_readable(base));
         };
         topic_to.fits(topic)?;
 
-        reason_to.put_u32(port.memory, u32::from(reason.code())).late()?;
-        topic_to.put(port.memory, base.inbox.ring(), 0, topic).late()?;
-        message_to.put_u32(port.memory, message).late()?;
-        mqtt.readable.pop();
-        self.give_back(handle, topic);
+        topic_to.put_text(port.memory, base.inbox.ring(), 0, topic).late()?;
+        let words = [reason_to.with(reason.code().into()), topic_to.length(topic), message_to.with(message)];
+        port.memory.write_words(&words).late()?;
+        give_back(&mut self.session, base, topic);
+        if mqtt.message_read() {
+            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
+        }
         Ok(())
     }
 
@@ -96,20 +106,19 @@ impl Kernel {
         }
         Ok(())
     }
+}
 
-    /// A message's bytes and place are free again, and the cloud hears of it.
-    fn give_back(&mut self, handle: u32, bytes: u32) {
-        if let Ok((base, _)) = self.channels.mqtt(handle) {
-            base.inbox.release(bytes);
-            if base.connected().is_ok() {
-                self.session.credit(base.number, bytes, 1);
-            }
-        }
+/// A message's bytes and place are free again, and the cloud hears of it.
+#[inline]
+fn give_back(session: &mut Session, base: &mut Base, bytes: u32) {
+    base.inbox.release(bytes);
+    if base.connected().is_ok() {
+        session.credit(base.number, bytes, 1);
     }
 }
 
 /// The correlation id of a message: one more than its delivery number, so that 0 is left for those of QoS 0 (D83).
-fn correlation(delivery: Option<u32>) -> u32 {
+pub(super) fn correlation(delivery: Option<u32>) -> u32 {
     delivery.map_or(0, |number| number.wrapping_add(1))
 }
 

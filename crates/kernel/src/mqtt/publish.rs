@@ -4,23 +4,32 @@ use super::{Publish, Readable, Stage, raw, string};
 use crate::Kernel;
 use crate::limits::{NUMBERED_TOPIC, PUBLISHES, TOPIC_NUMBERS};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{Body, Sink, length_of};
+use crate::outbox::{Outbox, Sink as _};
 use crate::port::Port;
 use abi::Status;
-use abi::mqtt::{MqttPublishRequest, MqttPublishResponse, MqttReadableDataType};
+use abi::mqtt::{MqttPublishRequest, MqttPublishResponse};
 use link::kind::to_cloud;
-use link::mqtt::{PublishHead, RequestState, TopicHead};
+use link::mqtt::{PublishHead, TopicHead};
+
+/// [`NUMBERED_TOPIC`] as lengths are.
+const NUMBERED_TOPIC_LENGTH: u32 = NUMBERED_TOPIC as u32;
 
 /// The topics of a channel that have a number.
 pub(super) struct Topics {
     names: [Name; TOPIC_NUMBERS],
+    /// Numbers given, from 0 on.
+    given: u8,
+    /// The number used last. It is looked at first: most applications go on with the topic they have.
+    last: u8,
     /// The number given next: the oldest, once all are given.
     next: u8,
 }
 
-/// A topic short enough for a number; empty for none.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A topic short enough for a number; empty for none. Aligned, to be compared and copied by words.
+#[derive(Clone, Copy)]
+#[repr(align(4))]
 struct Name {
+    /// The bytes, and zeros behind them.
     bytes: [u8; NUMBERED_TOPIC],
     length: u8,
 }
@@ -28,50 +37,70 @@ struct Name {
 impl Name {
     const NONE: Self = Self { bytes: [0; NUMBERED_TOPIC], length: 0 };
 
-    /// The name in the application's memory, if a number is worth it.
-    fn read(memory: &dyn Memory, span: Span) -> Result<Option<Self>, MemoryFault> {
-        let mut name = Self { length: span.length().min(u32::from(u8::MAX)) as u8, ..Self::NONE };
-        let Some(bytes) = name.bytes.get_mut(..span.length() as usize).filter(|bytes| bytes.len() > 1) else {
-            return Ok(None);
-        };
-        memory.read(span.address(), bytes)?;
-        Ok(Some(name))
+    /// Reads the name from the application's memory, unless a number is not worth it or has no room for it.
+    fn read(&mut self, memory: &dyn Memory, topic: Span) -> Result<(), MemoryFault> {
+        let 2..=NUMBERED_TOPIC_LENGTH = topic.length() else { return Ok(()) };
+        self.length = topic.length() as u8;
+        memory.read(topic.address(), &mut self.bytes[..topic.length() as usize])
     }
 
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+    /// The bytes, eight at a time; the last are filled up with zeros.
+    fn words(&self) -> impl Iterator<Item = u64> {
+        let count = usize::from(self.length).div_ceil(8);
+        self.bytes.as_chunks().0.iter().take(count).map(|word| u64::from_le_bytes(*word))
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.length == other.length
+            && self.words().zip(other.words()).fold(0, |differing, (one, other)| differing | one ^ other) == 0
     }
 }
 
 impl Topics {
     pub const fn new() -> Self {
-        Self { names: [Name::NONE; TOPIC_NUMBERS], next: 0 }
+        Self { names: [Name::NONE; TOPIC_NUMBERS], given: 0, last: 0, next: 0 }
     }
 
-    fn number_of(&self, name: &Name) -> Option<u8> {
-        self.names.iter().position(|known| known == name).map(|number| number as u8)
+    fn number_of(&mut self, name: &Name) -> Option<u8> {
+        if name.length == 0 {
+            return None;
+        }
+        if !self.names[usize::from(self.last)].is(name) {
+            let mut given = self.names.iter().take(usize::from(self.given));
+            self.last = given.position(|known| known.is(name))? as u8;
+        }
+        Some(self.last)
     }
 
-    fn give(&mut self, name: Name) {
-        self.names[usize::from(self.next)] = name;
+    fn give(&mut self, name: &Name) {
+        self.names[usize::from(self.next)] = *name;
+        self.given = self.given.max(self.next + 1);
+        self.last = self.next;
         self.next = (self.next + 1) % TOPIC_NUMBERS as u8;
     }
-}
 
-/// The `TOPIC` item.
-struct Announcement {
-    number: u8,
-    name: Name,
-}
-
-impl Body for Announcement {
-    fn encode(&self, sink: &mut dyn Sink) -> Result<(), MemoryFault> {
-        sink.bytes(&[self.number])?;
-        sink.bytes(self.name.bytes())
+    /// Puts a publish into the send ring: by its topic's number if it has one, else giving it one if there is room for
+    /// that.
+    fn put(
+        &mut self,
+        outbox: &mut Outbox,
+        memory: &mut dyn Memory,
+        item: Item,
+        name: &Name,
+    ) -> Result<(), Status> {
+        if let Some(number) = self.number_of(name) {
+            return item.put_numbered(outbox, memory, number);
+        }
+        if name.length > 0 && item.put_announced(outbox, memory, self.next, name)? {
+            self.give(name);
+            return Ok(());
+        }
+        item.put_named(outbox, memory)
     }
 }
 
-/// The `PUBLISH` item. The topic follows its head unless it goes by number.
+/// A `PUBLISH` item on its way into the send ring.
+#[derive(Clone, Copy)]
 struct Item {
     head: PublishHead,
     topic: Span,
@@ -79,22 +108,50 @@ struct Item {
 }
 
 impl Item {
-    fn by_number(&self, number: u8) -> Self {
-        Self {
-            head: PublishHead { topic: TopicHead::Number(number), ..self.head },
-            topic: Span::default(),
-            ..*self
-        }
-    }
-}
-
-impl Body for Item {
-    fn encode(&self, sink: &mut dyn Sink) -> Result<(), MemoryFault> {
+    /// Puts it with its topic by name.
+    #[inline]
+    fn put_named(self, outbox: &mut Outbox, memory: &mut dyn Memory) -> Result<(), Status> {
         let mut head = [0; PublishHead::MAX];
-        let length = self.head.encode(&mut head);
-        sink.bytes(&head[..length])?;
-        sink.span(self.topic)?;
-        sink.span(self.payload)
+        let count = self.head.encode(&mut head);
+        // Each string lies in the map, so the sum is far from a u32's end.
+        let length = count as u32 + self.topic.length() + self.payload.length();
+        outbox.put_written(memory, to_cloud::PUBLISH, length, |draft| {
+            draft.bytes(&head[..count])?;
+            draft.span(self.topic)?;
+            draft.span(self.payload)
+        })
+    }
+
+    /// Puts it with its topic by number.
+    fn put_numbered(self, outbox: &mut Outbox, memory: &mut dyn Memory, number: u8) -> Result<(), Status> {
+        let head = self.head.numbered(number);
+        let length = head.len() as u32 + self.payload.length();
+        outbox.put_written(memory, to_cloud::PUBLISH, length, |draft| {
+            draft.bytes(&head)?;
+            draft.span(self.payload)
+        })
+    }
+
+    /// Puts it with its topic by a number that is given to the topic just before, if there is room for both.
+    fn put_announced(
+        self,
+        outbox: &mut Outbox,
+        memory: &mut dyn Memory,
+        number: u8,
+        name: &Name,
+    ) -> Result<bool, Status> {
+        let head = self.head.numbered(number);
+        let length = 1 + usize::from(name.length);
+        let mut heads = [0; 1 + NUMBERED_TOPIC + 2];
+        heads[0] = number;
+        heads[1..=NUMBERED_TOPIC].copy_from_slice(&name.bytes);
+        heads[length..][..head.len()].copy_from_slice(&head);
+        let announcement = (to_cloud::TOPIC, length as u32);
+        let publish = (to_cloud::PUBLISH, head.len() as u32 + self.payload.length());
+        outbox.put_both(memory, [announcement, publish], |draft| {
+            draft.bytes(&heads[..length + head.len()])?;
+            draft.span(self.payload)
+        })
     }
 }
 
@@ -109,7 +166,8 @@ impl Kernel {
         let request: MqttPublishRequest = structure(port.memory, request).early()?;
         let topic = string(request.topic).late()?;
         let payload = string(request.payload).late()?;
-        let name = Name::read(port.memory, topic).late()?;
+        let mut name = Name::NONE;
+        name.read(port.memory, topic).late()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
         base.connected()?;
         let slot = mqtt.publishes.iter().position(|place| place.stage == Stage::Idle);
@@ -121,34 +179,9 @@ impl Kernel {
             qos_out_of_range: request.desired_qos > 1,
             topic: TopicHead::Name(topic.length()),
         };
-        let item = Item { head, topic, payload };
-
-        match name.map(|name| (name, mqtt.topics.number_of(&name))) {
-            None => base.outbox.put(port.memory, to_cloud::PUBLISH, &item)?,
-            Some((_, Some(number))) => {
-                base.outbox.put(port.memory, to_cloud::PUBLISH, &item.by_number(number))?;
-            }
-            Some((name, None)) => {
-                let announcement = Announcement { number: mqtt.topics.next, name };
-                let numbered = item.by_number(announcement.number);
-                if length_of(&announcement) + length_of(&numbered) > u64::from(base.outbox.free()) {
-                    base.outbox.put(port.memory, to_cloud::PUBLISH, &item)?;
-                } else {
-                    base.outbox.put_after(
-                        port.memory,
-                        (to_cloud::TOPIC, &announcement),
-                        (to_cloud::PUBLISH, &numbered),
-                    )?;
-                    mqtt.topics.give(name);
-                }
-            }
-        }
-        mqtt.publishes[slot] = Publish {
-            stage: Stage::InFlight,
-            correlation: request.correlation_id,
-            state: RequestState::Completed,
-            reason: 0,
-        };
+        mqtt.topics.put(&mut base.outbox, port.memory, Item { head, topic, payload }, &name)?;
+        let place = &mut mqtt.publishes[slot];
+        (place.stage, place.correlation) = (Stage::InFlight, request.correlation_id);
         Ok(())
     }
 
@@ -161,8 +194,8 @@ impl Kernel {
     ) -> Result<(), Status> {
         let to = Output::claim(port.memory, to).early()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
-        let Readable::Publish(slot) = mqtt.readable(base, MqttReadableDataType::PublishResponse)? else {
-            return Err(Status::InternalError);
+        let Some(&Readable::Publish(slot)) = mqtt.readable.front() else {
+            return Err(mqtt.not_readable(base));
         };
         let place = &mut mqtt.publishes[usize::from(slot) % PUBLISHES];
         let Publish { correlation, state, reason, .. } = *place;
@@ -173,7 +206,7 @@ impl Kernel {
         };
         to.put(port.memory, response.to_bytes()).early()?;
         *place = Publish::IDLE;
-        mqtt.readable.pop();
+        mqtt.readable.drop_first();
         Ok(())
     }
 }

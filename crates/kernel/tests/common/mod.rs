@@ -94,6 +94,15 @@ pub fn boot() -> Boot {
     }
 }
 
+/// A connection whose other end is elsewhere: the test carries its bytes.
+#[derive(Default)]
+pub struct Wire {
+    /// On their way to the cloud.
+    pub up: Vec<u8>,
+    /// Come from the cloud.
+    pub down: Vec<u8>,
+}
+
 /// A device: the kernel and a model port around it.
 pub struct Machine {
     pub kernel: Kernel,
@@ -103,6 +112,8 @@ pub struct Machine {
     pub board: Board,
     /// The cloud's end of the connection, while there is one.
     pub cloud: Option<Cloud>,
+    /// The connection to a cloud that is not the model's.
+    pub wire: Option<Wire>,
     /// The port's side of it: whether a connection stands.
     pub connected: bool,
     /// How many bytes travel to the device at a time.
@@ -128,6 +139,7 @@ impl Machine {
             nvic: Nvic::new(),
             board: Board::new(),
             cloud: None,
+            wire: None,
             connected: false,
             chunk: usize::MAX,
             outgoing: 4096,
@@ -249,6 +261,9 @@ impl Machine {
     fn pump_up(&mut self) -> bool {
         let mut out = vec![0; self.outgoing];
         let count = self.enter(|kernel, port| kernel.transmit(port, &mut out));
+        if let Some(wire) = self.wire.as_mut().filter(|_| self.connected) {
+            wire.up.extend(&out[..count]);
+        }
         if let Some(cloud) = self.cloud.as_mut().filter(|_| self.connected) {
             cloud.receive(self.now, &out[..count]);
         }
@@ -256,8 +271,12 @@ impl Machine {
     }
 
     fn pump_down(&mut self) -> bool {
-        let Some(cloud) = self.cloud.as_mut().filter(|_| self.connected) else { return false };
-        let bytes = cloud.transmit();
+        let bytes = match (&mut self.wire, &mut self.cloud) {
+            _ if !self.connected => return false,
+            (Some(wire), _) => std::mem::take(&mut wire.down),
+            (None, Some(cloud)) => cloud.transmit(),
+            (None, None) => return false,
+        };
         for chunk in bytes.chunks(self.chunk) {
             if self.enter(|kernel, port| kernel.receive(port, chunk)).is_err() {
                 break;

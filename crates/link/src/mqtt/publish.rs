@@ -76,19 +76,33 @@ impl PublishHead {
     }
 
     /// Writes the head and answers its length.
+    #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
-        let mut writer = Writer::new(out);
-        let numbered = matches!(self.topic, TopicHead::Number(_));
-        writer.u8(self.slot & Self::SLOT
+        match self.topic {
+            TopicHead::Number(number) => {
+                out[..2].copy_from_slice(&self.numbered(number));
+                2
+            }
+            TopicHead::Name(length) => {
+                let mut writer = Writer::new(out);
+                writer.u8(self.flags());
+                writer.v(length);
+                writer.written()
+            }
+        }
+    }
+
+    /// The head with its topic by this number, whatever the topic is here.
+    #[inline]
+    pub const fn numbered(&self, number: u8) -> [u8; 2] {
+        [self.flags() | Self::NUMBERED, number]
+    }
+
+    const fn flags(&self) -> u8 {
+        self.slot & Self::SLOT
             | bit(self.qos1, Self::QOS)
             | bit(self.retain, Self::RETAIN)
-            | bit(numbered, Self::NUMBERED)
-            | bit(self.qos_out_of_range, Self::QOS_OUT_OF_RANGE));
-        match self.topic {
-            TopicHead::Number(number) => writer.u8(number),
-            TopicHead::Name(length) => writer.v(length),
-        }
-        writer.written()
+            | bit(self.qos_out_of_range, Self::QOS_OUT_OF_RANGE)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::feed;
 use crate::logging::{self, Level};
 use crate::relayed::Relayed;
 use crate::signals::Stop;
+use crate::stores;
 use crate::timeline::{Form, Source, Timeline};
 
 /// Runs until told to stop.
@@ -46,6 +47,7 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
     let base = if listen.ip().is_loopback() { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
+    config.store = stores::named(arguments.store.as_ref())?;
     config.destinations = failures::allowing(base, &arguments.allow)?;
     config.hosts.extend(arguments.names.iter().cloned());
     let Relayed { resolve, extra_authorities } = Relayed::read(&arguments.relayed)?;

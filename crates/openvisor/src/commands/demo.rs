@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
+use ::device::application::Application;
 use ::device::events::DeviceEvent;
-use ::device::image::Image;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::application;
 use crate::arguments;
 use crate::broker::{self, Broker};
+use crate::debugging;
 use crate::exit::Failure;
 use crate::feed;
 use crate::folder::Folder;
@@ -23,6 +25,7 @@ use crate::settings::{self, Setting, Store};
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline, payload};
 use crate::watched::Told;
+use crate::wired::Wired;
 use crate::witness::{Seen, Witness};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
@@ -59,8 +62,10 @@ struct Demo {
 impl Demo {
     async fn set(arguments: &arguments::Demo) -> Result<Self, Failure> {
         let timeline = Timeline::on_stdout(Form::of(arguments.json));
+        let application = sample(arguments)?;
         let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
         let relayed = Relayed::read(&arguments.relayed)?;
+        let debugging = debugging::open(&arguments.debugging, None)?;
         let folder = Folder::open(arguments.data.as_deref())?;
         let (told, broker_events) = mpsc::channel(QUEUE);
         let watch = Arc::new(move |event| drop(told.try_send(event)));
@@ -72,9 +77,17 @@ impl Demo {
         let topics = Topics { readings: "demo/readings".into(), commands: "demo/commands".into() };
         let port = address.port();
         timeline.say(Source::Demo, format!("to watch from outside: mosquitto_sub -p {port} -t 'demo/#' -v"));
-        let image = Image::parse(SAMPLE).expect("the sample that is built in is an image");
         let settings = [own_settings(port, &topics), added].concat();
-        let plan = Plan { folder, image, settings, destinations: Destinations::with_loopback(), relayed };
+        debugging::announce(&debugging, &timeline);
+        let plan = Plan {
+            folder,
+            application,
+            settings,
+            destinations: Destinations::with_loopback(),
+            relayed,
+            debugging,
+            wired: Wired::default(),
+        };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));
@@ -116,7 +129,11 @@ impl Demo {
     }
 
     fn show(&self, happening: &Happening) {
-        if let Some((source, text)) = feed::of_platform(happening) {
+        if let Happening::Device(told) = happening
+            && let Some(crash) = feed::crash_in(told)
+        {
+            debugging::show_crash(crash, &self.timeline);
+        } else if let Some((source, text)) = feed::of_platform(happening) {
             self.timeline.say(source, text);
         }
     }
@@ -164,6 +181,14 @@ impl Demo {
             None => Ok(()),
             Some(what) => Err(Failure::not_happened(what)),
         }
+    }
+}
+
+/// The sample that was named, or the one built in.
+fn sample(arguments: &arguments::Demo) -> Result<Application, Failure> {
+    match &arguments.image {
+        Some(image) => application::load(image, arguments.signer.as_deref()),
+        None => Ok(Application::parse(SAMPLE, None).expect("the sample that is built in is an image")),
     }
 }
 

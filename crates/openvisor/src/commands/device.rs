@@ -1,44 +1,118 @@
 //! `openvisor device`: a virtual device whose cloud is elsewhere.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ::device::Options;
+use ::device::application::Application;
+use ::device::chance::Seed;
 use ::device::identity::Identity;
-use ::device::image::Image;
+use ::device::recording::{Recorder, Status};
 use ::device::transport::Address;
 
+use super::replay;
+
+use crate::application;
 use crate::arguments;
+use crate::debugging;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
 use crate::watched::{Told, Watched};
+use crate::wired::{Feeds, Wired};
 
 /// Runs until told to stop.
 pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
-    let options = options(&arguments)?;
+    let named = &arguments.application;
+    let application = application::load(&named.image, named.signer.as_deref())?;
+    let signature = application::of_signature(&application, named.signer.is_some());
+    if let Some(recording) = &arguments.repeating.replay {
+        return replay_one(recording, application, &arguments).await;
+    }
+    let (mut options, feeds) = options(&arguments, application)?;
+    let recording = record(&mut options, &arguments)?;
     let stop = Stop::listen()?;
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
+    debugging::announce(&options.debugging, &timeline);
     let greeting = format!("{} with its cloud at {}", options.identity.device_id(), options.cloud);
     timeline.say(Source::Device, greeting);
+    if let Some(line) = signature {
+        timeline.say(Source::Device, line);
+    }
     let mut device = Watched::start(options)?;
+    feeds.start(&device.remote());
     let result = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         failure = show(&mut device, &timeline) => Err(failure),
     };
     timeline.say(Source::Device, "stopping");
     device.stop().await.iter().for_each(|told| show_one(told, &timeline));
-    result
+    result.and_then(|()| check(recording))
+}
+
+/// What was asked for with `--record` and `--deterministic`.
+fn record(options: &mut Options, arguments: &arguments::Device) -> Result<Option<Status>, Failure> {
+    let repeating = &arguments.repeating;
+    options.seed = repeating.deterministic.as_deref().map(Seed::of_text);
+    let Some(path) = &repeating.record else { return Ok(None) };
+    let recorder = Recorder::create(path).map_err(|error| {
+        Failure::environment(format!("--record {}: cannot be written: {error}", path.display()))
+    })?;
+    let status = recorder.status();
+    options.recorder = Some(recorder);
+    Ok(Some(status))
+}
+
+/// Whether the recording was written to its end.
+fn check(recording: Option<Status>) -> Result<(), Failure> {
+    match recording.and_then(|status| status.take_failure()) {
+        Some(error) => {
+            Err(Failure::environment(format!("the recording could not be written further: {error}"))
+                .hint("what is there can be replayed up to there"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The replay keeps a thread busy; a signal ends it between two turns.
+async fn replay_one(
+    recording: &Path,
+    application: Application,
+    arguments: &arguments::Device,
+) -> Result<(), Failure> {
+    let targets = Wired::read(&arguments.wiring)?.into_targets();
+    let json = arguments.json;
+    let stop = Stop::listen()?;
+    let is_asked = Arc::new(AtomicBool::new(false));
+    let asked = is_asked.clone();
+    tokio::spawn(async move {
+        stop.asked(None).await;
+        asked.store(true, Ordering::Relaxed);
+    });
+    let recording = recording.to_owned();
+    let replayed = tokio::task::spawn_blocking(move || {
+        let timeline = Timeline::on_stdout(Form::of(json));
+        let is_stopping = || is_asked.load(Ordering::Relaxed) || timeline.is_unread();
+        replay::replay(&recording, &application.image, targets, &timeline, is_stopping)
+    });
+    replayed.await.map_err(|_| Failure::not_happened("the replay has broken down"))?
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device) -> Result<Options, Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
-    let cloud = Address::parse(&arguments.cloud).map_err(|error| {
+fn options(arguments: &arguments::Device, application: Application) -> Result<(Options, Feeds), Failure> {
+    let (Some(cloud), Some(data)) = (&arguments.cloud, &arguments.data) else {
+        return Err(Failure::bad_input("--cloud and --data are needed"));
+    };
+    let cloud = Address::parse(cloud).map_err(|error| {
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
-    let identity =
-        Identity::load(&arguments.data).map_err(|error| failures::of_identity(&arguments.data, &error))?;
-    Ok(Options::new(cloud, identity, image))
+    let identity = Identity::load(data).map_err(|error| failures::of_identity(data, &error))?;
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
+    let options = Options { debugging, ..Options::new(cloud, identity, application) };
+    Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 
 async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
@@ -51,6 +125,9 @@ async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
 }
 
 fn show_one(told: &Told, timeline: &Timeline) {
-    let (source, text) = feed::of_told(told);
-    timeline.say(source, text);
+    if let Some(crash) = feed::crash_in(told) {
+        return debugging::show_crash(crash, timeline);
+    }
+    let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
+    lines.for_each(|(source, text)| timeline.say(source, text));
 }

@@ -17,8 +17,9 @@ use crate::stores;
 pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
     let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
-    let account = arguments.account.as_deref();
-    let identity = ::cloud::provision_in(&arguments.data, account, arguments.name.as_deref())
+    let store = stores::named(arguments.store.as_ref())?;
+    let (account, name) = (arguments.account.as_deref(), arguments.name.as_deref());
+    let identity = ::cloud::provision_in(&arguments.data, store.as_ref(), account, name)
         .await
         .map_err(failures::of_provision)?;
     identity.save(&arguments.out).map_err(|error| failures::of_data(&error))?;

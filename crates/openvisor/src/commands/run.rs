@@ -4,9 +4,10 @@ use std::io::Write;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
-use ::device::image::Image;
 
+use crate::application;
 use crate::arguments;
+use crate::debugging;
 use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
@@ -17,16 +18,22 @@ use crate::settings;
 use crate::signals::Stop;
 use crate::timeline::{Form, Source, Timeline};
 use crate::watched::Told;
+use crate::wired::Wired;
 
 /// Runs until told to stop, or until nobody reads the log any more.
 pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let form = if arguments.quiet { Form::Silent } else { Form::of(arguments.json) };
     let timeline = Timeline::on_stderr(form);
     let plan = plan(&arguments)?;
+    let signature = application::of_signature(&plan.application, arguments.application.signer.is_some());
     let stop = Stop::listen()?;
+    debugging::announce(&plan.debugging, &timeline);
     let mut platform = Platform::start(plan).await?;
     timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
     timeline.say(Source::Device, format!("id {}", platform.device_id()));
+    if let Some(line) = signature {
+        timeline.say(Source::Device, line);
+    }
     let ended = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         ended = show(&mut platform, &timeline) => ended,
@@ -40,12 +47,15 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
 
 /// Everything is looked at before anything is made.
 fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+    let named = &arguments.application;
+    let application = application::load(&named.image, named.signer.as_deref())?;
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
     let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
+    let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    Ok(Plan { folder, image, settings, destinations, relayed })
+    let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
+    Ok(Plan { folder, application, settings, destinations, relayed, debugging, wired })
 }
 
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
@@ -68,8 +78,17 @@ fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
         out.write_all(b"\n")?;
         return out.flush();
     }
-    if let Some((source, text)) = feed::of_platform(happening) {
-        timeline.say(source, text);
+    if let Happening::Device(told) = happening
+        && let Some(crash) = feed::crash_in(told)
+    {
+        debugging::show_crash(crash, timeline);
+        return Ok(());
     }
+    let picture = match happening {
+        Happening::Device(told) => feed::picture(told),
+        Happening::Cloud(_) | Happening::CloudMissed(_) => Vec::new(),
+    };
+    let lines = feed::of_platform(happening).into_iter().chain(picture);
+    lines.for_each(|(source, text)| timeline.say(source, text));
     Ok(())
 }

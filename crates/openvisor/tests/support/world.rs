@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Process, Stage, free_port, wait_for_port};
 
+/// An image with names and lines, which faults in the end.
+pub const DEBUGGED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/debugged/debugged.elf");
 /// The sample application's image.
 pub const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.elf");
 /// The same as raw bytes.

@@ -3,16 +3,16 @@
 use super::*;
 
 /// WELCOME: version 1, keepalive 60 s, window 16384, wall clock 0, logging on.
-const WELCOME: [u8; 9] = [0x00, 0x0E, 0x01, 0x3C, 0x80, 0x80, 0x01, 0x00, 0x01];
+pub(super) const WELCOME: [u8; 9] = [0x00, 0x0E, 0x01, 0x3C, 0x80, 0x80, 0x01, 0x00, 0x01];
 
 const BUSY: u32 = Status::MicrovisorBusy.raw();
 
-fn entry(call: Call) -> u32 {
+pub(super) fn entry(call: Call) -> u32 {
     ENTRY_PAGE.start + call.slot() + 1
 }
 
 /// Calls `call` with `arguments` and stores the status at `RESULT + at`.
-fn add_call(program: &mut Program, call: Call, arguments: &[u32], at: u16) {
+pub(super) fn add_call(program: &mut Program, call: Call, arguments: &[u32], at: u16) {
     for (register, argument) in (0..).zip(arguments) {
         program.add(mov32(register, *argument));
     }
@@ -21,20 +21,20 @@ fn add_call(program: &mut Program, call: Call, arguments: &[u32], at: u16) {
 }
 
 /// Writes words into RAM.
-fn add_words(program: &mut Program, address: u32, words: &[u32]) {
+pub(super) fn add_words(program: &mut Program, address: u32, words: &[u32]) {
     program.add(mov32(6, address));
     for (offset, word) in (0..).step_by(4).zip(words) {
         program.add(mov32(7, *word)).add(str_(7, 6, offset));
     }
 }
 
-const CENTRE_SETUP: u32 = RESULT + 0x200;
-const NETWORK_PARAMS: u32 = RESULT + 0x220;
-const NETWORK: u32 = RESULT + 0x240;
+pub(super) const CENTRE_SETUP: u32 = RESULT + 0x200;
+pub(super) const NETWORK_PARAMS: u32 = RESULT + 0x220;
+pub(super) const NETWORK: u32 = RESULT + 0x240;
 
 /// Requests the network and releases it, so that it is the application that decides and it decides to be offline. The
 /// time of start goes to `RESULT + 0x40`, the wake reason to `RESULT + 0x48`.
-fn going_offline() -> Program {
+pub(super) fn going_offline() -> Program {
     let mut program = Program::new();
     add_call(&mut program, Call::GetMicroseconds, &[RESULT + 0x40], 0x50);
     add_call(&mut program, Call::GetWakeReason, &[RESULT + 0x48], 0x50);
@@ -64,7 +64,7 @@ fn offline_calling(call: Call, argument: u32) -> Program {
 }
 
 /// Makes the connection the kernel wants, has it welcomed, and ends it when it is no longer wanted.
-fn connect_and_part(machine: &mut Machine) {
+pub(super) fn connect_and_part(machine: &mut Machine) {
     let mut out = [0; 4096];
     machine.run(20_000);
     assert!(machine.wants_link());

@@ -1,0 +1,229 @@
+//! A light device: the link's own session over TLS, without processor and kernel. Many of them fit on one thread, so that a
+//! crowd measures the cloud.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::channel::ChannelType;
+use link::connection::Hello;
+use link::device::{Answer, Event, Session};
+use link::kind::to_cloud;
+use link::mqtt::{ConnectHead, PublishHead, RequestState, TopicHead};
+use link::varint;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::Failure;
+use crate::direct::Security;
+use crate::scale::{PAYLOAD, TOPIC, WINDOW};
+
+/// Nothing on loopback takes so long, however many there are.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Room for answers, of which there are few: nothing is subscribed to.
+const RING: u32 = 512;
+/// Seconds, to the broker.
+const KEEP_ALIVE: u32 = 600;
+/// The number of the only topic.
+const TOPIC_NUMBER: u8 = 0;
+
+/// Who a device is, ready for TLS.
+pub type Tls = Arc<ClientConfig>;
+
+/// Makes the TLS of a device from its identity.
+pub fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes());
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(&identity.authority)?)?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate(&identity.certificate)?], key)?;
+    config.alpn_protocols = vec![cloud::ALPN.to_vec()];
+    config.resumption = rustls::client::Resumption::in_memory_sessions(1);
+    Ok(Arc::new(config))
+}
+
+/// A connected, welcome device.
+pub struct Device {
+    stream: TlsStream<TcpStream>,
+    session: Session,
+    start: Instant,
+    output: Vec<u8>,
+}
+
+impl Device {
+    /// Connects, and waits until the cloud has said `WELCOME`.
+    pub async fn connect(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Device, Failure> {
+        timeout(PATIENCE, Self::enter(cloud, tls, boot)).await?
+    }
+
+    async fn enter(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Device, Failure> {
+        let tcp = TcpStream::connect(cloud).await?;
+        tcp.set_nodelay(true)?;
+        let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
+        let stream = TlsConnector::from(tls).connect(name, tcp).await?;
+        let mut session = Session::new();
+        let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [0; 32] };
+        session.connected(0, &hello);
+        let mut device = Device { stream, session, start: Instant::now(), output: Vec::new() };
+        while !device.session.is_open() {
+            device.send().await?;
+            device.receive().await?;
+        }
+        Ok(device)
+    }
+
+    /// Opens a channel and connects it to a broker.
+    pub async fn open(
+        &mut self,
+        name: &str,
+        broker: SocketAddr,
+        security: Security<'_>,
+    ) -> Result<u8, Failure> {
+        let channel = self.session.open(ChannelType::Mqtt, RING).map_err(|_| "no channel")?;
+        self.owe();
+        self.item(channel, to_cloud::CONNECT, &connect(name, broker, security))?;
+        self.item(channel, to_cloud::TOPIC, &[&[TOPIC_NUMBER], TOPIC.as_bytes()].concat())?;
+        self.send().await?;
+        let (mut connected, mut outcome) = (false, None);
+        while !connected {
+            outcome = self.receive().await?.1;
+            connected = outcome.is_some();
+        }
+        if outcome == Some(RequestState::Completed) {
+            Ok(channel)
+        } else {
+            Err(format!("connect: {outcome:?}").into())
+        }
+    }
+
+    /// Publishes `count` messages of quality of service 1, at most [`WINDOW`] unanswered, and waits for the last answer.
+    pub async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Failure> {
+        let mut free: Vec<u8> = (0..WINDOW as u8).collect();
+        let mut unsent = count;
+        while unsent > 0 || free.len() < WINDOW {
+            while unsent > 0
+                && let Some(slot) = free.pop()
+            {
+                self.publish(channel, slot)?;
+                unsent -= 1;
+            }
+            self.send().await?;
+            free.extend(self.receive().await?.0);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, channel: u8, slot: u8) -> Result<(), Failure> {
+        let topic = TopicHead::Number(TOPIC_NUMBER);
+        let head = PublishHead { slot, qos1: true, retain: false, qos_out_of_range: false, topic };
+        let mut bytes = [0; PublishHead::MAX];
+        let length = head.encode(&mut bytes);
+        self.item(channel, to_cloud::PUBLISH, &[&bytes[..length], &[b'0'; PAYLOAD]].concat())
+    }
+
+    /// Queues an item that fits into a frame.
+    fn item(&mut self, channel: u8, kind: u8, body: &[u8]) -> Result<(), Failure> {
+        let now = self.now();
+        let header = self.session.channel_frame(now, channel, kind, body.len() as u16, false);
+        self.output.extend_from_slice(header.map_err(|refused| format!("{refused:?}"))?.as_slice());
+        self.output.extend_from_slice(body);
+        Ok(())
+    }
+
+    /// Queues what the session owes.
+    fn owe(&mut self) {
+        let mut frames = [0; 256];
+        loop {
+            let count = self.session.transmit(self.now(), &mut frames);
+            if count == 0 {
+                return;
+            }
+            self.output.extend_from_slice(&frames[..count]);
+        }
+    }
+
+    async fn send(&mut self) -> Result<(), Failure> {
+        self.owe();
+        if !self.output.is_empty() {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await?;
+            self.output.clear();
+        }
+        Ok(())
+    }
+
+    /// Reads once: the slots that are free again, and the answer to a connect.
+    async fn receive(&mut self) -> Result<(Vec<u8>, Option<RequestState>), Failure> {
+        let mut buffer = [0; 4096];
+        let count = self.stream.read(&mut buffer).await?;
+        if count == 0 {
+            return Err("the cloud closed the connection".into());
+        }
+        let (now, mut input) = (self.now(), &buffer[..count]);
+        let (mut free, mut connected) = (Vec::new(), None);
+        while let Some(event) = self.session.receive(now, &mut input).map_err(link::Violation::text)? {
+            match event {
+                Event::Answer { answer: Answer::Published(published), .. } => {
+                    if published.state != RequestState::Completed || published.reason != 0 {
+                        return Err(format!("publish: {published:?}").into());
+                    }
+                    free.push(published.slot);
+                }
+                Event::Answer { answer: Answer::Connected(outcome), .. } => connected = Some(outcome.state),
+                Event::Closed { .. } | Event::Bye { .. } => return Err(format!("{event:?}").into()),
+                _ => {}
+            }
+        }
+        Ok((free, connected))
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
+
+/// A whole `CONNECT`.
+fn connect(name: &str, broker: SocketAddr, security: Security<'_>) -> Vec<u8> {
+    let authority = match security {
+        Security::Plain => None,
+        Security::Tls(authority) => Some(authority),
+    };
+    let tls = authority.is_some();
+    let head = ConnectHead {
+        clean_start: true,
+        tls,
+        port: broker.port(),
+        keepalive: KEEP_ALIVE,
+        ..ConnectHead::default()
+    };
+    let mut bytes = [0; ConnectHead::MAX];
+    let length = head.encode(&mut bytes);
+    let mut body = bytes[..length].to_vec();
+    string(&mut body, broker.ip().to_string().as_bytes());
+    string(&mut body, name.as_bytes());
+    if let Some(authority) = authority {
+        // One authority, no certificates and no key of its own.
+        body.push(1);
+        string(&mut body, authority);
+        body.extend([0, 0]);
+    }
+    body
+}
+
+/// Writes a length and the bytes.
+fn string(body: &mut Vec<u8>, bytes: &[u8]) {
+    let mut length = [0; varint::MAX_64];
+    let count = varint::encode(bytes.len() as u64, &mut length);
+    body.extend_from_slice(&length[..count]);
+    body.extend_from_slice(bytes);
+}

@@ -1,0 +1,34 @@
+//! SHA-256, and how it is written.
+
+use ring::digest::{Context, SHA256, digest};
+
+/// What erased flash reads as.
+const ERASED: [u8; 4096] = [0xFF; 4096];
+
+/// SHA-256 of `bytes`.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    array(digest(&SHA256, bytes).as_ref())
+}
+
+/// SHA-256 of `bytes` followed by erased flash, `size` bytes together; of `bytes` alone if they are more.
+pub fn padded(bytes: &[u8], size: u32) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(bytes);
+    let mut missing = (size as usize).saturating_sub(bytes.len());
+    while missing > 0 {
+        let some = missing.min(ERASED.len());
+        context.update(&ERASED[..some]);
+        missing -= some;
+    }
+    array(context.finish().as_ref())
+}
+
+/// Lowercase hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+fn array(digest: &[u8]) -> [u8; 32] {
+    digest.try_into().expect("SHA-256 is 32 bytes long")
+}

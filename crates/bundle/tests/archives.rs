@@ -1,0 +1,141 @@
+//! Archives that are taken, and those that are not.
+
+mod support;
+
+use bundle::{Bundle, Place, Policies, Refusal, Room};
+use support::{FLASH, File, Layer, bundle, hostile, manifest, zip};
+
+const IMAGE: &[u8] = b"an application, as far as anybody here looks";
+
+const ROOM: Room = Room { internal_flash: FLASH as u32, external_flash: 4 << 20 };
+
+fn refusal(file: &[u8]) -> String {
+    Bundle::read(file, ROOM).expect_err("refused").to_string()
+}
+
+#[test]
+fn a_bundle_put_together_by_hand_is_read() {
+    let bundle = Bundle::read(&bundle(IMAGE, &[]), ROOM).expect("a bundle");
+    assert_eq!(bundle.image().bytes, IMAGE);
+    assert_eq!(bundle.image().region.size, 0x10_0000);
+    assert_eq!(bundle.policies(), &Policies::default());
+    assert_eq!((bundle.external().len(), bundle.signer_id()), (0, None));
+}
+
+#[test]
+fn entries_may_be_deflated_and_come_in_any_order() {
+    let manifest = File::deflated("manifest", &manifest(&[Layer::image(IMAGE)], &[]));
+    let layer = File::deflated(&support::hex(&support::sha256(IMAGE)), IMAGE);
+    assert!(Bundle::read(&zip(&[manifest, layer]), ROOM).is_ok());
+}
+
+#[test]
+fn an_image_of_zeros_is_no_bomb() {
+    let zeros = vec![0; FLASH];
+    let file = Bundle::write(&zeros, &Policies::default(), ROOM, None).expect("written");
+    assert!(file.len() < 3000, "{}", file.len());
+    assert_eq!(Bundle::read(&file, ROOM).expect("read").image().bytes, zeros);
+}
+
+#[test]
+fn every_hostile_archive_is_refused_in_one_line_that_says_why() {
+    for (name, file, said) in hostile(IMAGE) {
+        let told = refusal(&file);
+        assert!(told.contains(said), "{name}: {told}");
+        assert!(told.chars().all(|letter| !letter.is_control()) && told.len() < 200, "{name}: {told:?}");
+    }
+}
+
+/// One whose region is soon measured.
+fn small() -> Vec<u8> {
+    let manifest = manifest(&[Layer::of(1, 0, 0x1000, IMAGE)], &[]);
+    zip(&[File::layer(IMAGE), File::stored("manifest", &manifest)])
+}
+
+#[test]
+fn a_bundle_cut_anywhere_is_refused() {
+    let whole = small();
+    assert!((0..whole.len()).all(|length| Bundle::read(&whole[..length], ROOM).is_err()));
+}
+
+/// What is not covered by a hash or a checksum may change (times, versions), and then the bundle is the same.
+#[test]
+fn a_bundle_with_one_byte_changed_is_refused_or_the_same() {
+    let whole = small();
+    let good = Bundle::read(&whole, ROOM).expect("good");
+    for at in 0..whole.len() {
+        for change in [1, 0x80, 0xFF] {
+            let mut file = whole.clone();
+            file[at] ^= change;
+            if let Ok(read) = Bundle::read(&file, ROOM) {
+                assert_eq!(read, good, "byte {at}");
+            }
+        }
+    }
+}
+
+fn of_layers(layers: &[Layer], files: &[&[u8]]) -> Result<Bundle, Refusal> {
+    let mut entries: Vec<File> = files.iter().map(|bytes| File::layer(bytes)).collect();
+    entries.push(File::stored("manifest", &manifest(layers, &[])));
+    Bundle::read(&zip(&entries), ROOM)
+}
+
+/// Shows D152.
+#[test]
+fn layers_of_the_external_flash_are_read_with_their_places() {
+    let layers = [Layer::of(2, 0x2000, 0x1000, b"two"), Layer::image(IMAGE), Layer::of(2, 0, 0x2000, b"one")];
+    let bundle = of_layers(&layers, &[IMAGE, b"one", b"two"]).expect("a bundle");
+    let places: Vec<_> =
+        bundle.external().iter().map(|layer| (layer.region.start, &layer.bytes[..])).collect();
+    assert_eq!(places, [(0x2000, &b"two"[..]), (0, b"one")]);
+    assert!(bundle.external().iter().all(|layer| layer.region.place == Place::ExternalFlash));
+}
+
+/// Shows D152.
+#[test]
+fn layers_that_cannot_be_are_refused() {
+    let image = Layer::image(IMAGE);
+    let changed = |change: fn(&mut Layer)| {
+        let mut layer = Layer::image(IMAGE);
+        change(&mut layer);
+        layer
+    };
+    for (layers, said) in [
+        (vec![], "its manifest is empty"),
+        (vec![changed(|layer| layer.measured[0] ^= 1)], "in its region has another SHA-256"),
+        (vec![changed(|layer| layer.fetch[0] ^= 1)], "is not in the archive"),
+        (vec![changed(|layer| layer.fetch.truncate(31))], "a layer's hash has 31 bytes"),
+        (vec![changed(|layer| layer.key = 7)], "encrypted with key 0000000000000007"),
+        (vec![changed(|layer| layer.place = 3)], "does not say where it belongs"),
+        (
+            vec![changed(|layer| layer.start = 1)],
+            "0x100000 bytes at 0x1, is outside the application's internal",
+        ),
+        (vec![changed(|layer| layer.start = 0xFFFF_FFFF)], "is outside"),
+        (vec![Layer::of(1, 0x100, 0x1000, IMAGE)], "begins at 0x100 of its flash"),
+        (vec![Layer::of(1, 0, 16, IMAGE)], "does not fit its region of 16"),
+        (vec![image.clone(), image.clone()], "2 layers for the internal flash"),
+        (vec![Layer::of(2, 0, 0x1000, IMAGE)], "0 layers for the internal flash"),
+        (
+            vec![image.clone(), Layer::of(2, 4 << 20, 1, IMAGE)],
+            "outside the application's external flash of 0x400000",
+        ),
+        (
+            vec![image.clone(), Layer::of(2, 0, 0x1001, IMAGE), Layer::of(2, 0x1000, 0x1000, IMAGE)],
+            "share a part of the external flash",
+        ),
+        (vec![image.clone(); 17], "more than 16 layers"),
+    ] {
+        let told = of_layers(&layers, &[IMAGE]).expect_err(said).to_string();
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    let told = of_layers(&[image], &[IMAGE, b"stray"]).expect_err("stray").to_string();
+    assert!(told.contains("its manifest has no layer"), "{told}");
+}
+
+#[test]
+fn the_small_limit_of_each_memory_is_the_devices() {
+    let room = Room { internal_flash: 0x8_0000, external_flash: 0 };
+    let refused = Bundle::read(&bundle(IMAGE, &[]), room).expect_err("too large a region");
+    assert!(refused.to_string().contains("internal flash of 0x80000"), "{refused}");
+}

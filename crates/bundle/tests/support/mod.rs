@@ -1,0 +1,281 @@
+//! Archives and manifests put together by hand from the format's tables, good ones and hostile ones.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+/// SHA-256, as ring computes it.
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
+}
+
+/// Bytes of the application's internal flash.
+pub const FLASH: usize = 0x10_0000;
+
+/// A protobuf field of wire type 2: bytes, or a message.
+pub fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [vec![number << 3 | 2], varint(bytes.len() as u64), bytes.to_vec()].concat()
+}
+
+/// A protobuf field of wire type 0: a number.
+pub fn number(number: u8, value: u64) -> Vec<u8> {
+    [vec![number << 3], varint(value)].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A layer of the manifest. `place` is 1 for the internal flash and 2 for the external one.
+#[derive(Clone)]
+pub struct Layer {
+    pub place: u8,
+    pub start: u64,
+    pub size: u64,
+    pub key: u64,
+    pub fetch: Vec<u8>,
+    pub measured: Vec<u8>,
+}
+
+impl Layer {
+    /// The application, with the hashes it should have.
+    pub fn image(bytes: &[u8]) -> Layer {
+        Layer::of(1, 0, FLASH, bytes)
+    }
+
+    pub fn of(place: u8, start: u64, size: usize, bytes: &[u8]) -> Layer {
+        let mut padded = bytes.to_vec();
+        padded.resize(size.max(bytes.len()), 0xFF);
+        let (fetch, measured) = (sha256(bytes), sha256(&padded));
+        Layer { place, start, size: size as u64, key: 0, fetch, measured }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let region = [number(1, self.start), number(2, self.size)].concat();
+        let key = if self.key == 0 { Vec::new() } else { number(2, self.key) };
+        field(
+            1,
+            &[field(1, &field(self.place, &region)), key, field(3, &self.fetch), field(4, &self.measured)]
+                .concat(),
+        )
+    }
+}
+
+/// A manifest that is not signed; `policies` are encoded fields of its body.
+pub fn manifest(layers: &[Layer], policies: &[u8]) -> Vec<u8> {
+    let layers: Vec<u8> = layers.iter().flat_map(Layer::encode).collect();
+    field(2, &[&layers, policies].concat())
+}
+
+/// An entry of an archive, with everything a hostile one may say.
+#[derive(Clone, Default)]
+pub struct File {
+    pub name: Vec<u8>,
+    /// The name in the entry's own header, if another.
+    pub own_name: Option<Vec<u8>>,
+    pub data: Vec<u8>,
+    pub method: u16,
+    pub flags: u16,
+    pub crc: u32,
+    /// The length unpacked.
+    pub length: u32,
+    /// Where the directory says it is, if elsewhere.
+    pub offset: Option<u32>,
+}
+
+impl File {
+    /// A good entry, stored.
+    pub fn stored(name: &str, data: &[u8]) -> File {
+        let (crc, length) = (crc32(data), data.len() as u32);
+        File { name: name.into(), data: data.to_vec(), crc, length, ..File::default() }
+    }
+
+    /// A good entry, deflated.
+    pub fn deflated(name: &str, data: &[u8]) -> File {
+        let packed = miniz_oxide::deflate::compress_to_vec(data, 9);
+        File { data: packed, method: 8, ..File::stored(name, data) }
+    }
+
+    /// A good entry named by its content's hash.
+    pub fn layer(data: &[u8]) -> File {
+        File::stored(&hex(&sha256(data)), data)
+    }
+}
+
+/// An archive of these entries: headers and data, the directory, its end.
+pub fn zip(files: &[File]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for file in files {
+        let offset = file.offset.unwrap_or(out.len() as u32);
+        let own_name = file.own_name.as_ref().unwrap_or(&file.name);
+        let common = |name: &[u8]| {
+            let mut bytes = Vec::new();
+            for half in [20, file.flags, file.method, 0, 0x21] {
+                bytes.extend(half.to_le_bytes()); // version needed, flags, method, time, date
+            }
+            for word in [file.crc, file.data.len() as u32, file.length] {
+                bytes.extend(word.to_le_bytes());
+            }
+            bytes.extend((name.len() as u16).to_le_bytes());
+            bytes.extend(0u16.to_le_bytes()); // extra field
+            bytes
+        };
+        out.extend(b"PK\x03\x04");
+        out.extend(common(own_name));
+        out.extend(own_name);
+        out.extend(&file.data);
+        directory.extend(b"PK\x01\x02\x14\x00");
+        directory.extend(common(&file.name));
+        directory.extend([0; 10]); // comment, disk, attributes
+        directory.extend(offset.to_le_bytes());
+        directory.extend(&file.name);
+    }
+    let (start, length, count) = (out.len() as u32, directory.len() as u32, files.len() as u16);
+    out.extend(directory);
+    out.extend(b"PK\x05\x06\x00\x00\x00\x00");
+    out.extend(count.to_le_bytes());
+    out.extend(count.to_le_bytes());
+    out.extend(length.to_le_bytes());
+    out.extend(start.to_le_bytes());
+    out.extend(0u16.to_le_bytes()); // comment
+    out
+}
+
+/// The archive of an application and its manifest.
+pub fn bundle(image: &[u8], policies: &[u8]) -> Vec<u8> {
+    let manifest = manifest(&[Layer::image(image)], policies);
+    zip(&[File::layer(image), File::stored("manifest", &manifest)])
+}
+
+/// CRC-32 as zip has it, bit by bit.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc: u32, &byte| {
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 },
+        )
+    })
+}
+
+/// A hostile archive: what it is called, its bytes, and a part of the refusal.
+pub type Hostile = (&'static str, Vec<u8>, &'static str);
+
+/// Every way an archive can be hostile.
+pub fn hostile(image: &[u8]) -> Vec<Hostile> {
+    let manifest = File::stored("manifest", &manifest(&[Layer::image(image)], &[]));
+    let layer = File::layer(image);
+    let [frames, names, contents, bombs] =
+        [frames, names, contents, bombs].map(|kind| kind(&layer, &manifest));
+    [frames, names, contents, bombs].concat()
+}
+
+/// The archive itself.
+fn frames(layer: &File, manifest: &File) -> Vec<Hostile> {
+    let good = zip(&[layer.clone(), manifest.clone()]);
+    let end = good.len() - 22;
+    let mut zip64 = good[..end].to_vec();
+    zip64.extend([b"PK\x06\x07".as_slice(), &[0; 16], &good[end..]].concat());
+    let mut count = good.clone();
+    count[end + 8..end + 12].copy_from_slice(&[0xFF; 4]);
+    let many: Vec<File> =
+        (0..2000).map(|n: u32| File::stored(&hex(&sha256(&n.to_le_bytes())), b"")).collect();
+    vec![
+        ("cut", good[..good.len() - 1].to_vec(), "cut short"),
+        ("half", good[..good.len() / 2].to_vec(), "cut short"),
+        ("trailing", [&good[..], b"more"].concat(), "before or after"),
+        ("leading", [b"PK\x03\x04 leading", &good[..]].concat(), "before or after"),
+        ("zip64", zip64, "64-bit"),
+        ("count", count, "another number of entries"),
+        ("many", zip(&many), "more than 17 entries"),
+        ("overlap", nested(layer, manifest), "shares bytes"),
+        (
+            "same",
+            zip(&[layer.clone(), File { offset: Some(0), ..layer.clone() }, manifest.clone()]),
+            "shares bytes",
+        ),
+        ("no manifest", zip(std::slice::from_ref(layer)), "no entry `manifest`"),
+        ("empty", zip(&[]), "no entry `manifest`"),
+    ]
+}
+
+/// What entries are called.
+fn names(layer: &File, manifest: &File) -> Vec<Hostile> {
+    let with = |file: File| zip(&[layer.clone(), manifest.clone(), file]);
+    let mut upper = layer.clone();
+    upper.name.make_ascii_uppercase();
+    let two_names = File { own_name: Some(b"manifest".to_vec()), ..layer.clone() };
+    vec![
+        ("absolute", with(File::stored("/etc/passwd", b"x")), "\"/etc/passwd\" is neither"),
+        ("parent", with(File::stored("../../x", b"x")), "\"../../x\" is neither"),
+        ("backslash", with(File::stored("..\\x", b"x")), "is neither"),
+        ("folder", with(File::stored("layers/", b"")), "is neither"),
+        ("upper case", zip(&[upper, manifest.clone()]), "is neither"),
+        ("escape", with(File::stored("\u{1b}[2J\nerror: no", b"x")), "\\u{1b}[2J\\nerror"),
+        ("duplicate", with(manifest.clone()), "more than one entry \"manifest\""),
+        ("two names", zip(&[two_names, manifest.clone()]), "called otherwise"),
+        ("elsewhere", with(File { offset: Some(0), ..File::layer(b"other") }), "called otherwise"),
+    ]
+}
+
+/// What entries hold.
+fn contents(layer: &File, manifest: &File) -> Vec<Hostile> {
+    let instead = |change: fn(&mut File)| {
+        let mut changed = layer.clone();
+        change(&mut changed);
+        zip(&[changed, manifest.clone()])
+    };
+    let other_content = instead(|file| {
+        file.data[9] ^= 1;
+        file.crc = crc32(&file.data);
+    });
+    vec![
+        ("encrypted", instead(|file| file.flags = 1), "is encrypted"),
+        ("strongly encrypted", instead(|file| file.flags = 1 << 6), "is encrypted"),
+        ("method", instead(|file| file.method = 12), "method 12"),
+        ("checksum", instead(|file| file.crc ^= 1), "does not unpack"),
+        ("length", instead(|file| file.length += 1), "does not unpack"),
+        ("garbage", instead(|file| file.method = 8), "does not unpack"),
+        ("content", other_content, "another SHA-256 than its name"),
+    ]
+}
+
+/// Entries that would fill the memory.
+fn bombs(layer: &File, manifest: &File) -> Vec<Hostile> {
+    let zeros = vec![0; 32 << 20];
+    let packed = miniz_oxide::deflate::compress_to_vec(&zeros, 6);
+    let name = hex(&sha256(&zeros)).into();
+    let bomb = File { name, data: packed, method: 8, length: zeros.len() as u32, ..File::default() };
+    let liar = File { length: 100, crc: crc32(&zeros[..100]), ..bomb.clone() };
+    let part = File::deflated("", &zeros[..FLASH]);
+    let parts = (0..8u32).map(|n| File { name: hex(&sha256(&n.to_le_bytes())).into(), ..part.clone() });
+    let together: Vec<File> = parts.chain([manifest.clone()]).collect();
+    let large = File::stored("manifest", &vec![0; 70_000]);
+    let with = |file: File| zip(&[layer.clone(), manifest.clone(), file]);
+    vec![
+        ("bomb", with(bomb), "33554432 bytes, more than"),
+        ("lying bomb", with(liar), "does not unpack"),
+        ("bombs", zip(&together), "bytes together, more than"),
+        ("large manifest", zip(&[layer.clone(), large]), "70000 bytes, more than"),
+    ]
+}
+
+/// An entry whose data is another entry, header and all, which the directory lists as well.
+fn nested(layer: &File, manifest: &File) -> Vec<u8> {
+    let inner = zip(std::slice::from_ref(layer));
+    let local = &inner[..30 + layer.name.len() + layer.data.len()];
+    let outer = File::layer(local);
+    let at = 30 + outer.name.len() as u32;
+    // The second local copy of the layer stays unused: the directory points into the first entry.
+    zip(&[outer, File { offset: Some(at), ..layer.clone() }, manifest.clone()])
+}

@@ -1,0 +1,204 @@
+//! The database itself: connections, their settings, the schema.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row, SqlSafeStr};
+use tokio::time::timeout;
+
+use super::tenancy::Tenant;
+use super::{StoreError, StoreUrl};
+use crate::data::DataFolder;
+use crate::limits;
+
+/// SQLite loses nothing once a transaction has ended, also when the power fails: every commit waits for the disk. The log it
+/// writes ahead is taken into the database at 4000 pages rather than 1000, which costs fewer such waits.
+const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384";
+
+/// The same of PostgreSQL, whatever its own configuration says; and a connection whose other end is gone ends within half a minute,
+/// on either side, so that its locks do.
+const POSTGRES: &str = "SET synchronous_commit = on; SET statement_timeout = '30s'; SET client_min_messages = warning; \
+     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
+
+/// A database to connect to.
+#[derive(Clone)]
+pub(super) enum Database {
+    Sqlite(PathBuf),
+    Postgres(StoreUrl),
+}
+
+impl Database {
+    pub(super) fn of(folder: &DataFolder, url: &StoreUrl) -> Database {
+        match url {
+            StoreUrl::Folder => Database::Sqlite(folder.database()),
+            StoreUrl::Postgres(_) => Database::Postgres(url.clone()),
+        }
+    }
+
+    /// How people call it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Database::Sqlite(path) => path.display().to_string(),
+            Database::Postgres(url) => url.to_string(),
+        }
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Database::Postgres(_))
+    }
+
+    /// A pool of connections, each set to lose nothing, and each good only while `tenant` occupies the database, once that is
+    /// known. The first is made here.
+    pub(super) async fn connect(&self, tenant: &Tenant) -> Result<AnyPool, StoreError> {
+        if self.is_shared() {
+            // A pool would try again and again and then not say why.
+            let _ = self.connect_once().await?.close().await;
+        }
+        let (statements, tenant) = (self.settings(), tenant.clone());
+        let pool = AnyPoolOptions::new()
+            .max_connections(limits::DATABASE_CONNECTIONS)
+            .acquire_timeout(limits::DATABASE_PATIENCE)
+            .after_connect(move |connection, _| {
+                let tenant = tenant.clone();
+                Box::pin(async move {
+                    sqlx::raw_sql(statements).execute(&mut *connection).await?;
+                    tenant.check(connection).await
+                })
+            })
+            .connect_with(self.options()?);
+        pool.await.map_err(|error| self.refusal(error))
+    }
+
+    /// One connection, outside any pool.
+    ///
+    /// # Errors
+    /// What stands in the way, in words, within [`limits::DATABASE_CONNECT_TIMEOUT`].
+    pub(super) async fn connect_once(&self) -> Result<AnyConnection, StoreError> {
+        let options = self.options()?;
+        let connecting = async {
+            let mut connection = AnyConnection::connect_with(&options).await?;
+            sqlx::raw_sql(self.settings()).execute(&mut connection).await?;
+            Ok(connection)
+        };
+        match timeout(limits::DATABASE_CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| self.refusal(error)),
+            Err(_) => {
+                Err(StoreError::Unreachable { database: self.name(), why: "it does not answer".to_owned() })
+            }
+        }
+    }
+
+    fn settings(&self) -> &'static str {
+        match self {
+            Database::Sqlite(_) => SQLITE,
+            Database::Postgres(_) => POSTGRES,
+        }
+    }
+
+    fn options(&self) -> Result<AnyConnectOptions, StoreError> {
+        sqlx::any::install_default_drivers();
+        let url = match self {
+            Database::Sqlite(path) => sqlite_url(path),
+            Database::Postgres(url) => url.with_password().to_owned(),
+        };
+        Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
+    }
+
+    /// A connection that was not made, in the words of whoever has to make it possible.
+    fn refusal(&self, error: sqlx::Error) -> StoreError {
+        let database = self.name();
+        match error {
+            _ if !self.is_shared() => StoreError::Database(error),
+            sqlx::Error::Io(error) => StoreError::Unreachable { database, why: error.to_string() },
+            sqlx::Error::Tls(error) => StoreError::Unreachable { database, why: format!("TLS: {error}") },
+            sqlx::Error::PoolTimedOut => {
+                StoreError::Unreachable { database, why: "no connection is free".to_owned() }
+            }
+            sqlx::Error::Database(error) => match error.code().as_deref() {
+                // Starting up, shutting down, too many connections.
+                Some("57P03" | "57P01" | "53300") => {
+                    StoreError::Unreachable { database, why: error.message().to_owned() }
+                }
+                _ => StoreError::Refused { database, why: error.message().to_owned() },
+            },
+            error => StoreError::Database(error),
+        }
+    }
+
+    /// Brings the schema up to date.
+    pub(super) async fn migrate(&self, pool: &AnyPool) -> Result<(), StoreError> {
+        let migrator = self.migrator();
+        let known = migrator.iter().map(|step| step.version).max().unwrap_or(0);
+        let mut connection = pool.acquire().await?;
+        // The usual case needs no lock, which another that starts might hold.
+        if self.is_up_to_date(&mut connection, &migrator).await {
+            return Ok(());
+        }
+        migrator.run(&mut *connection).await.map_err(|error| match error {
+            MigrateError::VersionMissing(found) if found > known => {
+                StoreError::Newer { database: self.name(), found, known }
+            }
+            error => StoreError::Migration(error),
+        })
+    }
+
+    async fn is_up_to_date(&self, connection: &mut AnyConnection, migrator: &Migrator) -> bool {
+        let applied = connection.list_applied_migrations(&migrator.table_name).await.unwrap_or_default();
+        let wanted = migrator.iter().map(|step| (step.version, &*step.checksum));
+        applied.iter().map(|step| (step.version, &*step.checksum)).eq(wanted)
+    }
+
+    fn migrator(&self) -> Migrator {
+        let steps: &[(i64, &'static str, &'static str)] = match self {
+            Database::Sqlite(_) => &[
+                (1, "first", include_str!("../../migrations/sqlite/1_first.sql")),
+                (2, "presence", include_str!("../../migrations/sqlite/2_presence.sql")),
+                (3, "configuration bytes", include_str!("../../migrations/sqlite/3_configuration_bytes.sql")),
+                (4, "accounts", include_str!("../../migrations/sqlite/4_accounts.sql")),
+            ],
+            Database::Postgres(_) => &[
+                (1, "first", include_str!("../../migrations/postgres/1_first.sql")),
+                (2, "accounts", include_str!("../../migrations/postgres/2_accounts.sql")),
+            ],
+        };
+        let step = |&(version, name, sql): &(i64, &'static str, &'static str)| {
+            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+        };
+        Migrator::with_migrations(steps.iter().map(step).collect())
+    }
+
+    /// Whether a cloud has ever kept anything there.
+    pub(super) async fn is_used(&self, pool: &AnyPool) -> Result<bool, StoreError> {
+        let sql = match self {
+            Database::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'",
+            Database::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('settings')",
+        };
+        let count: i64 = sqlx::query(sql).fetch_one(pool).await?.try_get(0)?;
+        Ok(count > 0)
+    }
+}
+
+/// SQLite's address, with every byte that could mean something else in it written out.
+fn sqlite_url(database: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut url = String::from("sqlite:");
+    for &byte in database.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(byte as char),
+            _ => write!(url, "%{byte:02X}").expect("writing to a string"),
+        }
+    }
+    url + "?mode=rwc"
+}
+
+/// Waits for the database no longer than [`limits::DATABASE_PATIENCE`].
+pub(super) async fn within<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(limits::DATABASE_PATIENCE + Duration::from_secs(1), asked)
+        .await
+        .unwrap_or(Err(StoreError::Silent))
+}

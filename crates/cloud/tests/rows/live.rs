@@ -1,0 +1,446 @@
+//! A device whose cloud is the real one: the model port of the kernel's own tests, on a TLS connection.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use abi::Status;
+use abi::channel::ChannelType;
+use abi::mqtt::{MqttConnectRequest, MqttReadableDataType, MqttRequestState};
+use abi::network::NetworkStatus;
+use abi::notifications::EventType;
+use cloud::events::{Event, EventKind};
+use cloud::{Cloud, Config, Identity};
+use kernel::{Boot, Kernel, LinkLoss};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::broadcast;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
+
+use crate::common::mqtt::READABLE;
+use crate::common::{Centre, LINE, Machine, Setup, Wire, boot};
+use crate::support::{PATIENCE, config, tls};
+
+/// Longest wait for bytes before the clock is looked at again.
+const TICK: Duration = Duration::from_millis(2);
+
+/// `NETWORKSTATUSCHANGED` of a network with tag 1.
+pub const CHANGED: (u32, u32) = (EventType::NetworkStatusChanged.raw(), 1);
+
+/// A cloud, on threads of its own.
+pub struct Site {
+    pub cloud: Option<Cloud>,
+    pub runtime: Runtime,
+    pub events: broadcast::Receiver<Event>,
+    _folder: TempDir,
+}
+
+impl Site {
+    pub fn open() -> Site {
+        Site::with(|_| ())
+    }
+
+    pub fn with(adjust: impl FnOnce(&mut Config)) -> Site {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let (runtime, folder) = (runtime.expect("a runtime"), tempfile::tempdir().expect("a folder"));
+        let mut config = config(&folder);
+        config.limits.farewell_timeout = Duration::from_millis(300);
+        adjust(&mut config);
+        let cloud = runtime.block_on(Cloud::start(config)).expect("started");
+        let events = cloud.events();
+        Site { cloud: Some(cloud), runtime, events, _folder: folder }
+    }
+
+    pub fn cloud(&self) -> &Cloud {
+        self.cloud.as_ref().expect("it has not stopped")
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.runtime.block_on(self.cloud().provision(None)).expect("an identity")
+    }
+
+    /// Waits for an event of the cloud, passing over others.
+    pub fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(EventKind) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => {
+                    if let Some(found) = wanted(event.kind) {
+                        return found;
+                    }
+                }
+                Err(broadcast::error::TryRecvError::Empty) => std::thread::sleep(TICK),
+                Err(error) => panic!("{error}"),
+            }
+            assert!(Instant::now() < deadline, "the cloud never told of {what}");
+        }
+    }
+
+    /// Everything the cloud has told and nobody has asked for.
+    pub fn told(&mut self) -> Vec<EventKind> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.kind).collect()
+    }
+
+    /// Stops the cloud.
+    pub fn stop(&mut self) {
+        let cloud = self.cloud.take().expect("it has not stopped");
+        self.runtime.block_on(cloud.stop());
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(cloud) = self.cloud.take() {
+            self.runtime.block_on(cloud.stop());
+        }
+    }
+}
+
+/// A device at work. Its clock is the wall clock, and whatever is skipped.
+pub struct Live {
+    pub machine: Machine,
+    identity: Identity,
+    address: SocketAddr,
+    stream: Option<StreamOwned<ClientConnection, TcpStream>>,
+    start: Instant,
+    skipped: u64,
+    /// Whether there is a network under it.
+    pub plugged: bool,
+    /// Connections made so far.
+    pub connections: u32,
+}
+
+impl Live {
+    /// A device about to start.
+    pub fn new(site: &Site) -> Live {
+        Live::booted(site, &boot())
+    }
+
+    pub fn booted(site: &Site, boot: &Boot) -> Live {
+        Live::known(site.identity(), site.cloud().address(), boot)
+    }
+
+    /// One that exists already, started again.
+    pub fn again(self, boot: &Boot) -> Live {
+        Live::known(self.identity, self.address, boot)
+    }
+
+    fn known(identity: Identity, address: SocketAddr, boot: &Boot) -> Live {
+        let boot = Boot {
+            device_id: identity.device_id.to_string().as_bytes().try_into().expect("34 digits"),
+            ..boot.clone()
+        };
+        Live {
+            machine: Machine::booted(&boot),
+            identity,
+            address,
+            stream: None,
+            start: Instant::now(),
+            skipped: 0,
+            plugged: true,
+            connections: 0,
+        }
+    }
+
+    pub fn device_id(&self) -> cloud::DeviceId {
+        self.identity.device_id
+    }
+
+    /// What a port does in a turn: time, connection, bytes both ways.
+    pub fn step(&mut self) {
+        self.tick();
+        if !self.machine.connected && self.machine.kernel.wants_link() {
+            self.dial();
+        }
+        self.machine.pump();
+        self.send();
+        self.hear();
+        self.machine.pump();
+        self.send();
+        if !self.machine.connected {
+            self.hang_up();
+        }
+    }
+
+    fn tick(&mut self) {
+        self.machine.now = 1000 + self.start.elapsed().as_micros() as u64 + self.skipped;
+        if self.machine.kernel.next_wakeup().is_some_and(|at| at <= self.machine.now) {
+            self.machine.enter(Kernel::wake);
+        }
+    }
+
+    /// Lets time pass that nobody waits for; the cloud does not notice.
+    pub fn skip(&mut self, span: Duration) {
+        self.skipped += span.as_micros() as u64;
+        self.step();
+    }
+
+    fn dial(&mut self) {
+        self.machine.enter(Kernel::link_connecting);
+        match self.connection() {
+            Some(stream) => {
+                self.stream = Some(stream);
+                self.machine.wire = Some(Wire::default());
+                self.machine.connected = true;
+                self.connections += 1;
+                self.machine.enter(Kernel::link_connected);
+            }
+            None => self.machine.lose(LinkLoss::Unreachable),
+        }
+    }
+
+    fn connection(&self) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let mut tcp = TcpStream::connect(self.address).ok().filter(|_| self.plugged)?;
+        tcp.set_nodelay(true).expect("a socket");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut session = ClientConnection::new(tls(&self.identity), name).expect("a session");
+        session.complete_io(&mut tcp).ok()?;
+        tcp.set_read_timeout(Some(TICK)).expect("a socket");
+        Some(StreamOwned::new(session, tcp))
+    }
+
+    fn send(&mut self) {
+        let (Some(stream), Some(wire)) = (&mut self.stream, &mut self.machine.wire) else { return };
+        let bytes = std::mem::take(&mut wire.up);
+        if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
+            self.lost();
+        }
+    }
+
+    fn hear(&mut self) {
+        let Some(stream) = &mut self.stream else { return std::thread::sleep(TICK) };
+        let mut buffer = [0; 16 * 1024];
+        match stream.read(&mut buffer) {
+            Ok(0) => self.lost(),
+            Ok(count) => {
+                let wire = self.machine.wire.as_mut().expect("a connection");
+                wire.down.extend(&buffer[..count]);
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => self.lost(),
+        }
+    }
+
+    fn lost(&mut self) {
+        self.stream = None;
+        if self.machine.connected {
+            self.machine.lose(LinkLoss::Unreachable);
+        }
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    }
+
+    /// Cuts the cable: nobody says goodbye.
+    pub fn unplug(&mut self) {
+        self.plugged = false;
+        self.lost();
+    }
+
+    /// Goes on until `holds`.
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Machine) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&mut self.machine) {
+            assert!(Instant::now() < deadline, "in vain: {what}");
+            self.step();
+        }
+    }
+
+    /// Goes on for a while.
+    pub fn go_on(&mut self, span: Duration) {
+        let end = Instant::now() + span;
+        while Instant::now() < end {
+            self.step();
+        }
+    }
+
+    /// Goes on until the cloud has welcomed it.
+    pub fn until_online(&mut self) {
+        self.until("online", |machine| {
+            let to = machine.room(8);
+            // Only a welcomed device knows what time it is.
+            machine.connected && machine.call(abi::Call::GetWallTime, &[to]) == Status::Okay
+        });
+    }
+}
+
+/// An application on a device: its notification centre, its hold on the network, what it was told.
+pub struct App {
+    pub live: Live,
+    pub setup: Setup,
+    told: VecDeque<(u32, u32)>,
+}
+
+impl App {
+    /// An application that is online, and was told so.
+    pub fn online(site: &Site) -> App {
+        App::on(Live::new(site))
+    }
+
+    pub fn on(mut live: Live) -> App {
+        let centre = live.machine.centre(LINE, 16);
+        let network = live.machine.network(&centre, 1);
+        let mut app = App { live, setup: Setup { centre, network }, told: VecDeque::new() };
+        app.expect(CHANGED);
+        assert_eq!(app.status(), Some(NetworkStatus::Connected));
+        app
+    }
+
+    pub fn status(&mut self) -> Option<NetworkStatus> {
+        let network = self.setup.network;
+        self.live.machine.network_status(network)
+    }
+
+    pub fn step(&mut self) {
+        self.live.step();
+        let Setup { centre, .. } = &mut self.setup;
+        self.told.extend(self.live.machine.events(centre));
+    }
+
+    /// Waits for the next event.
+    #[track_caller]
+    pub fn next_event(&mut self) -> (u32, u32) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(event) = self.told.pop_front() {
+                return event;
+            }
+            assert!(Instant::now() < deadline, "no event comes");
+            self.step();
+        }
+    }
+
+    /// Waits for the next event, which is this one.
+    #[track_caller]
+    pub fn expect(&mut self, event: (u32, u32)) {
+        assert_eq!(self.next_event(), event);
+    }
+
+    /// No event comes for a while.
+    #[track_caller]
+    pub fn expect_nothing(&mut self, span: Duration) {
+        let end = Instant::now() + span;
+        while Instant::now() < end {
+            self.step();
+        }
+        assert_eq!(self.told, []);
+    }
+
+    /// A channel with rings of this size.
+    #[track_caller]
+    pub fn channel(&mut self, channel_type: ChannelType, ring: u32) -> u32 {
+        // At most eight channels may be opened in a second.
+        self.live.skip(Duration::from_millis(130));
+        let params = self.live.machine.params(&self.setup, channel_type, ring, ring);
+        self.live.machine.open(&params)
+    }
+
+    /// Waits for an item on an MQTT channel, which is announced and of this type.
+    #[track_caller]
+    pub fn readable(&mut self, channel: u32, expected: MqttReadableDataType) {
+        self.expect(READABLE);
+        assert_eq!(self.live.machine.next_type(channel), Ok(expected));
+    }
+
+    /// The least that connects to a broker on this machine.
+    pub fn request(&mut self, client: &str, port: u16) -> MqttConnectRequest {
+        let machine = &mut self.live.machine;
+        MqttConnectRequest {
+            host: machine.string(b"127.0.0.1"),
+            port,
+            clientid: machine.string(client.as_bytes()),
+            ..machine.connect_request()
+        }
+    }
+
+    /// Asks for a broker; the state and the broker's code.
+    #[track_caller]
+    pub fn connect(&mut self, channel: u32, request: &MqttConnectRequest) -> (MqttRequestState, u32) {
+        assert_eq!(self.live.machine.request_connect(channel, request), Status::Okay);
+        self.readable(channel, MqttReadableDataType::ConnectResponse);
+        let (state, code) = self.live.machine.read_connect(channel).expect("a response");
+        (MqttRequestState::from_raw(state).expect("a known state"), code)
+    }
+
+    /// A new channel and its broker.
+    #[track_caller]
+    pub fn connected(&mut self, client: &str, port: u16) -> u32 {
+        let channel = self.channel(ChannelType::Mqtt, 4096);
+        let request = self.request(client, port);
+        assert_eq!(self.connect(channel, &request), (MqttRequestState::RequestCompleted, 0));
+        channel
+    }
+
+    /// Publishes; state, correlation id and code.
+    #[track_caller]
+    pub fn publish(
+        &mut self,
+        channel: u32,
+        id: u32,
+        topic: &str,
+        payload: &str,
+        qos: u32,
+        retain: bool,
+    ) -> (u32, u32, u32) {
+        let machine = &mut self.live.machine;
+        let mut request = machine.publish_request(id, topic.as_bytes(), payload.as_bytes(), qos);
+        request.retain = u32::from(retain);
+        assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+        self.readable(channel, MqttReadableDataType::PublishResponse);
+        self.live.machine.read_publish(channel).expect("a response")
+    }
+
+    /// Subscribes; state, correlation id and codes.
+    #[track_caller]
+    pub fn subscribe(
+        &mut self,
+        channel: u32,
+        id: u32,
+        filters: &[(&[u8], u32)],
+    ) -> crate::common::mqtt::Codes {
+        assert_eq!(self.live.machine.subscribe(channel, id, filters), Status::Okay);
+        self.readable(channel, MqttReadableDataType::SubscribeResponse);
+        self.live.machine.read_subscribe(channel, filters.len() as u32).expect("a response")
+    }
+
+    /// The next message, which is announced.
+    #[track_caller]
+    pub fn message(&mut self, channel: u32) -> crate::common::mqtt::Received {
+        self.readable(channel, MqttReadableDataType::MessageReceived);
+        self.live.machine.receive(channel, 256, 2048).expect("a message")
+    }
+
+    /// Disconnects; state and code.
+    #[track_caller]
+    pub fn disconnect(&mut self, channel: u32) -> (u32, u32) {
+        self.live.machine.ok(abi::Call::MqttRequestDisconnect, &[channel]);
+        self.readable(channel, MqttReadableDataType::DisconnectResponse);
+        self.live.machine.read_disconnect(channel).expect("a response")
+    }
+
+    /// Closes a channel, as every application has to.
+    #[track_caller]
+    pub fn close(&mut self, channel: u32) {
+        let variable = self.live.machine.variable(channel);
+        self.live.machine.ok(abi::Call::CloseChannel, &[variable]);
+        assert_eq!(self.live.machine.u32(variable), 0);
+    }
+}
+
+/// The centre an application sets up by itself: `records` records, all bytes 0xFF.
+pub fn blank_centre(machine: &mut Machine, records: u32) -> Centre {
+    use abi::notifications::NotificationSetup;
+    let buffer = machine.put(&vec![0xFF; records as usize * 16]);
+    let setup = NotificationSetup { irq: u32::from(LINE), buffer, buffer_size: records * 16 };
+    let setup = machine.put(&setup.to_bytes());
+    let handle = machine.variable(0);
+    machine.ok(abi::Call::SetupNotifications, &[setup, handle]);
+    machine.nvic.enabled[usize::from(LINE)] = true;
+    Centre { handle: machine.u32(handle), line: LINE, buffer, records, next: 0 }
+}

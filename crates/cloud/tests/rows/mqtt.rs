@@ -1,0 +1,393 @@
+//! MQTT, from an application's calls to mosquitto; what mosquitto says of itself is the witness.
+
+use std::time::Duration;
+
+use abi::channel::ChannelType;
+use abi::mqtt::{
+    MqttConnectRequest, MqttReadableDataType, MqttRequestState, MqttSubscribeRequest, MqttSubscription,
+    MqttWill,
+};
+use abi::{Call, Status};
+
+use crate::broker::{Broker, FORBIDDEN, USER};
+use crate::common::mqtt::{NOT_CONNECTED, READABLE};
+use crate::live::{App, Site};
+
+const COMPLETED: u32 = MqttRequestState::RequestCompleted.raw();
+
+/// Long enough for anything that would happen to have happened.
+const WHILE: Duration = Duration::from_millis(150);
+
+const VERSION_3_1_1: u32 = 0;
+const VERSION_5: u32 = 1;
+
+/// Both versions of the protocol: the request's value, mosquitto's number, a name for clients.
+const VERSIONS: [(u32, u32, &str); 2] = [(VERSION_3_1_1, 2, "three"), (VERSION_5, 5, "five")];
+
+/// A channel connected as `request` is changed.
+fn connected(
+    app: &mut App,
+    broker: &Broker,
+    client: &str,
+    change: impl FnOnce(&mut App, &mut MqttConnectRequest),
+) -> u32 {
+    let channel = app.channel(ChannelType::Mqtt, 4096);
+    let mut request = app.request(client, broker.open);
+    change(app, &mut request);
+    assert_eq!(app.connect(channel, &request), (MqttRequestState::RequestCompleted, 0));
+    channel
+}
+
+/// Shows M01, M02, M03, M04, M05, M06, M07, M08, M12, M13, M14, M15, M23, M24, M25, M27, M28, M29, M32, M35, M36, M39.
+/// Shows M52, M53, M54, M55, M56.
+#[test]
+fn everything_in_a_connect_reaches_the_broker_and_its_answer_the_application() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    for (version, number, client) in VERSIONS {
+        let channel = app.channel(ChannelType::Mqtt, 1536);
+        let request = MqttConnectRequest {
+            protocol_version: version,
+            keepalive: 77,
+            clean_start: version as u8,
+            ..app.request(client, broker.open)
+        };
+        assert_eq!(app.live.machine.next_type(channel), Ok(MqttReadableDataType::None));
+        assert_eq!(app.live.machine.request_connect(channel, &request), Status::Okay, "accepted, no more");
+        app.readable(channel, MqttReadableDataType::ConnectResponse);
+        assert_eq!(app.live.machine.read_connect(channel), Ok((COMPLETED, 0)));
+        assert_eq!(app.live.machine.next_type(channel), Ok(MqttReadableDataType::None));
+        broker.says(&format!("as {client} (p{number}, c{version}, k77)."));
+        broker.says("No will message specified.");
+        app.expect_nothing(WHILE);
+        app.close(channel);
+    }
+}
+
+/// Shows M41, M42, M57, M58, M59, M60, M61, M62, M63, M64, M65, M69, D47.
+#[test]
+fn each_publish_reaches_the_broker_as_it_was_asked_for_and_is_answered_by_its_id() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    for (version, _, client) in VERSIONS {
+        let channel = connected(&mut app, &broker, client, |_, request| request.protocol_version = version);
+        for (id, qos, retain) in [(1, 0, false), (2, 1, false), (3, 0, true), (0xFFFF_FFFF, 1, true)] {
+            let topic = format!("{client}/{qos}/{retain}");
+            assert_eq!(
+                app.publish(channel, id, &topic, "payload", qos, retain),
+                (COMPLETED, id, 0x10 * code(version, qos))
+            );
+            let (q, r) = (qos, u32::from(retain));
+            let line = broker.says(&format!("Received PUBLISH from {client} (d0, q{q}, r{r}, "));
+            assert!(line.contains(&format!("'{topic}'")) && line.ends_with("(7 bytes))"), "{line}");
+            if retain {
+                assert_eq!(broker.retained(&topic).as_deref(), Some("payload"));
+            }
+        }
+        // One message to several topics: the answers come in any order and are told apart by their ids.
+        for id in 10..14 {
+            let topic = format!("{client}/many/{id}");
+            let machine = &mut app.live.machine;
+            let request = machine.publish_request(id, topic.as_bytes(), b"same", id % 2);
+            assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+        }
+        let mut ids: Vec<u32> = (0..4)
+            .map(|_| {
+                app.readable(channel, MqttReadableDataType::PublishResponse);
+                app.live.machine.read_publish(channel).expect("a response").1
+            })
+            .collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [10, 11, 12, 13]);
+        app.close(channel);
+    }
+}
+
+/// What mosquitto says of a publish nobody subscribes to: 0x10 on version 5 with QoS 1.
+fn code(version: u32, qos: u32) -> u32 {
+    version * qos
+}
+
+/// Shows M66, M67, M68, M72, M73, M74, M75, M76, M77, M78, M79, M80, D40, D45.
+#[test]
+fn several_topics_are_subscribed_to_in_one_request_and_answered_in_its_order() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    for (version, _, client) in VERSIONS {
+        let channel = app.channel(ChannelType::Mqtt, 4096);
+        let mut request = app.request(client, broker.password);
+        request.protocol_version = version;
+        sign_in(&mut app, &mut request, USER);
+        assert_eq!(app.connect(channel, &request), (MqttRequestState::RequestCompleted, 0));
+        let filters: [(&[u8], u32); 3] = [(b"a/+", 1), (FORBIDDEN.as_bytes(), 0), (b"b/#", 0)];
+        let machine = &mut app.live.machine;
+        assert_eq!(machine.subscribe(channel, 40, &filters), Status::Okay);
+        assert_eq!(machine.subscribe(channel, 41, &filters), Status::RateLimited, "one at a time");
+        app.readable(channel, MqttReadableDataType::SubscribeResponse);
+        let machine = &mut app.live.machine;
+        assert_eq!(
+            machine.read_subscribe(channel, 2).err(),
+            Some(Status::InvalidBufferSize),
+            "codes, not bytes"
+        );
+        // mosquitto judges by its list of access when messages flow, and grants what was asked.
+        assert_eq!(machine.read_subscribe(channel, 3), Ok((COMPLETED, 40, vec![1, 0, 0])));
+        broker.says(&format!("{client} 1 a/+"));
+        app.close(channel);
+    }
+}
+
+/// Shows M70, M71, M85.
+#[test]
+fn the_options_of_version_5_reach_the_broker() {
+    let site = Site::open();
+    let broker = Broker::start();
+    broker.publish("kept", "old", &["-r"]);
+    let mut app = App::online(&site);
+    let channel = connected(&mut app, &broker, "options", |_, request| request.protocol_version = VERSION_5);
+    // No local; retain as published; no retained messages at the subscription (2) or with it (0).
+    let options = [("own/#", 1, 0, 0), ("kept", 0, 0, 2), ("as/it/was", 0, 1, 0), ("without", 0, 0, 0)];
+    let machine = &mut app.live.machine;
+    let mut array = Vec::new();
+    for (filter, nl, rap, rh) in options {
+        let topic = machine.string(filter.as_bytes());
+        array.extend(MqttSubscription { topic, desired_qos: 1, nl, rap, rh }.to_bytes());
+    }
+    let subscriptions = machine.put(&array);
+    let request = MqttSubscribeRequest { correlation_id: 1, subscriptions, num_subscriptions: 4 };
+    let at = machine.put(&request.to_bytes());
+    machine.ok(Call::MqttRequestSubscribe, &[channel, at]);
+    app.readable(channel, MqttReadableDataType::SubscribeResponse);
+    assert_eq!(app.live.machine.read_subscribe(channel, 4), Ok((COMPLETED, 1, vec![1; 4])));
+    app.publish(channel, 2, "own/word", "not for me", 1, false);
+    app.expect_nothing(WHILE);
+    broker.publish("as/it/was", "x", &["-r"]);
+    assert_eq!(app.message(channel).retain, 1, "as published");
+    broker.publish("without", "x", &["-r"]);
+    assert_eq!(app.message(channel).retain, 0, "not retained for one who was there");
+    app.expect_nothing(WHILE);
+    app.close(channel);
+    without_meaning_on_3_1_1(&mut app, &broker, &request);
+}
+
+/// The same subscriptions on version 3.1.1: the options mean nothing there.
+fn without_meaning_on_3_1_1(app: &mut App, broker: &Broker, request: &MqttSubscribeRequest) {
+    let channel = connected(app, broker, "no options", |_, request| request.protocol_version = VERSION_3_1_1);
+    let request = app.live.machine.put(&request.to_bytes());
+    app.live.machine.ok(Call::MqttRequestSubscribe, &[channel, request]);
+    app.readable(channel, MqttReadableDataType::SubscribeResponse);
+    assert_eq!(app.live.machine.read_subscribe(channel, 4), Ok((COMPLETED, 1, vec![1; 4])));
+    let mut kept: Vec<_> = (0..3).map(|_| app.message(channel).topic).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [&b"as/it/was"[..], b"kept", b"without"], "with the subscription, wanted or not");
+    let machine = &mut app.live.machine;
+    let own = machine.publish_request(3, b"own/word", b"for me", 0);
+    assert_eq!(machine.request_publish(channel, &own), Status::Okay);
+    let mut came = vec![];
+    for _ in 0..2 {
+        app.expect(READABLE);
+        let next = app.live.machine.next_type(channel).expect("something");
+        match next {
+            MqttReadableDataType::MessageReceived => drop(app.live.machine.receive(channel, 64, 64)),
+            _ => drop(app.live.machine.read_publish(channel)),
+        }
+        came.push(next);
+    }
+    assert!(came.contains(&MqttReadableDataType::MessageReceived), "its own message came back");
+}
+
+/// Shows M24, M26, M81, M82, M83, M84, M85, M86, M87, M88, M92, D12, D48, D83.
+#[test]
+fn a_message_comes_with_all_that_it_has_and_is_acknowledged_by_its_id() {
+    let site = Site::open();
+    let broker = Broker::start();
+    broker.publish("in/kept", "retained", &["-r"]);
+    let mut app = App::online(&site);
+    for (version, _, client) in VERSIONS {
+        let channel = connected(&mut app, &broker, client, |_, request| request.protocol_version = version);
+        app.subscribe(channel, 1, &[(b"in/kept", 1), (b"in/+/now", 0)]);
+        app.readable(channel, MqttReadableDataType::MessageReceived);
+        let machine = &mut app.live.machine;
+        // Too little room leaves it where it is.
+        assert_eq!(machine.receive(channel, 64, 3).err(), Some(Status::InvalidBufferSize));
+        let message = machine.receive(channel, 64, 64).expect("a message");
+        assert_eq!((&message.topic[..], &message.payload[..]), (&b"in/kept"[..], &b"retained"[..]));
+        assert_eq!((message.qos, message.retain), (1, 1));
+        app.live.go_on(WHILE);
+        let acknowledged = format!("Received PUBACK from {client}");
+        assert_eq!(broker.said(&acknowledged), 0, "not before the application does");
+        app.live.machine.ok(Call::MqttAcknowledgeMessage, &[channel, message.correlation]);
+        app.live.go_on(WHILE);
+        broker.says(&acknowledged);
+        broker.publish("in/just/now", "", &[]);
+        let message = app.message(channel);
+        assert_eq!((&message.topic[..], &message.payload[..]), (&b"in/just/now"[..], &b""[..]));
+        assert_eq!((message.qos, message.retain, message.correlation), (0, 0, 0));
+        app.close(channel);
+    }
+}
+
+/// Shows M89, M90, M14.
+#[test]
+fn unsubscribing_ends_the_messages_and_disconnecting_the_connection() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    for (version, _, client) in VERSIONS {
+        let channel = connected(&mut app, &broker, client, |_, request| request.protocol_version = version);
+        app.subscribe(channel, 1, &[(b"in", 0), (b"other", 0)]);
+        assert_eq!(app.live.machine.unsubscribe(channel, 2, &[b"in", b"other"]), Status::Okay);
+        app.readable(channel, MqttReadableDataType::UnsubscribeResponse);
+        let (state, id, codes) = app.live.machine.read_unsubscribe(channel, 2).expect("a response");
+        assert_eq!((state, id), (COMPLETED, 2));
+        assert!(codes.iter().all(|code| *code == 0), "{codes:?}");
+        broker.publish("in", "nobody hears", &[]);
+        app.expect_nothing(WHILE);
+        assert_eq!(app.disconnect(channel), (COMPLETED, 0));
+        broker.says(&format!("Received DISCONNECT from {client}"));
+        app.expect_nothing(WHILE);
+        app.close(channel);
+    }
+}
+
+/// A will of this QoS and retain flag.
+fn with_will(app: &mut App, request: &mut MqttConnectRequest, topic: &str, qos: u32, retain: u8) {
+    let machine = &mut app.live.machine;
+    let (topic, payload) = (machine.string(topic.as_bytes()), machine.string(b"gone"));
+    request.will = machine.put(&MqttWill { topic, payload, qos, retain }.to_bytes());
+}
+
+/// Shows M37, M38, M40, M41, M42, M91, D52.
+#[test]
+fn a_will_is_sent_when_the_device_is_lost_and_not_when_it_leaves() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut witness = App::online(&site);
+    let watching = witness.connected("witness", broker.open);
+    witness.subscribe(watching, 1, &[(b"will/#", 1)]);
+    for (qos, version) in [(0, VERSION_3_1_1), (1, VERSION_5)] {
+        let mut app = App::online(&site);
+        let topic = format!("will/{qos}");
+        let client = format!("mortal{qos}");
+        let request = |app: &mut App, request: &mut MqttConnectRequest| {
+            request.protocol_version = version;
+            with_will(app, request, &topic, qos, 1);
+        };
+        let channel = connected(&mut app, &broker, &client, request);
+        assert_eq!(app.disconnect(channel), (COMPLETED, 0));
+        app.close(channel);
+        witness.expect_nothing(WHILE);
+
+        connected(&mut app, &broker, &client, request);
+        app.live.unplug();
+        let message = witness.message(watching);
+        assert_eq!((&message.topic[..], &message.payload[..]), (topic.as_bytes(), &b"gone"[..]));
+        assert_eq!(message.qos, qos);
+        assert_eq!(broker.retained(&topic).as_deref(), Some("gone"));
+    }
+    let mut app = App::online(&site);
+    let channel = app.channel(ChannelType::Mqtt, 1024);
+    let mut request = app.request("too good", broker.open);
+    with_will(&mut app, &mut request, "will/2", 2, 0);
+    assert_eq!(app.connect(channel, &request).0, MqttRequestState::InvalidParameters);
+}
+
+/// Shows M30, M31, M32, M33, D41, D50, D90.
+#[test]
+fn the_client_id_names_a_session_that_lasts_if_it_is_to() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    for (version, _, client) in VERSIONS {
+        let start = |clean: u8| {
+            move |_: &mut App, request: &mut MqttConnectRequest| {
+                (request.protocol_version, request.clean_start) = (version, clean);
+            }
+        };
+        let channel = connected(&mut app, &broker, client, start(0));
+        app.subscribe(channel, 1, &[(b"meanwhile", 1)]);
+        app.disconnect(channel);
+        app.close(channel);
+        broker.publish("meanwhile", client, &[]);
+        // The message waits at the broker for a client that does not start anew …
+        let channel = connected(&mut app, &broker, client, start(0));
+        let message = app.message(channel);
+        assert_eq!(message.payload, client.as_bytes());
+        app.live.machine.ok(Call::MqttAcknowledgeMessage, &[channel, message.correlation]);
+        app.disconnect(channel);
+        app.close(channel);
+        // … and everything is forgotten for one that does.
+        let channel = connected(&mut app, &broker, client, start(1));
+        broker.publish("meanwhile", client, &[]);
+        app.expect_nothing(WHILE);
+        // A second client of the same name puts the first one out.
+        let second = app.channel(ChannelType::Mqtt, 1024);
+        let mut request = app.request(client, broker.open);
+        request.protocol_version = version;
+        assert_eq!(app.live.machine.request_connect(second, &request), Status::Okay);
+        taken_over(&mut app, channel);
+        assert_eq!(app.live.machine.read_connect(second), Ok((COMPLETED, 0)));
+        app.close(second);
+        app.close(channel);
+    }
+    empty_ids(&mut app, &broker);
+}
+
+/// Two items to read and one end come, in whatever order two connections have among each other.
+fn taken_over(app: &mut App, channel: u32) {
+    let mut events = vec![app.next_event(), app.next_event()];
+    events.sort_unstable();
+    let mut expected = vec![READABLE, NOT_CONNECTED];
+    expected.sort_unstable();
+    assert_eq!(events, expected);
+    // This broker closes the connection without a word, on version 5 as well.
+    assert_eq!(app.live.machine.read_disconnect(channel), Ok((COMPLETED, 0)));
+}
+
+/// An empty id is the broker's to judge: it gives one to who starts anew, and refuses others on 3.1.1.
+fn empty_ids(app: &mut App, broker: &Broker) {
+    for (version, clean, code) in [(VERSION_3_1_1, 1, 0), (VERSION_3_1_1, 0, 2), (VERSION_5, 1, 0)] {
+        let channel = app.channel(ChannelType::Mqtt, 1024);
+        let mut request = app.request("", broker.open);
+        (request.protocol_version, request.clean_start) = (version, clean);
+        let state =
+            if code == 0 { MqttRequestState::RequestCompleted } else { MqttRequestState::NotConnected };
+        assert_eq!(app.connect(channel, &request), (state, code), "{version} {clean}");
+        app.close(channel);
+    }
+}
+
+/// User name and password.
+pub fn sign_in(app: &mut App, request: &mut MqttConnectRequest, (user, password): (&str, &str)) {
+    let machine = &mut app.live.machine;
+    request.authentication.method = 1;
+    request.authentication.username_password.username = machine.string(user.as_bytes());
+    request.authentication.username_password.password = machine.string(password.as_bytes());
+}
+
+/// Shows M43, M44, M45, M55, D90.
+#[test]
+fn a_password_opens_a_broker_and_a_wrong_one_or_none_does_not() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    for (version, refused) in [(VERSION_3_1_1, 5), (VERSION_5, 0x87)] {
+        let wrong = (USER.0, "wrong");
+        for (credentials, code) in [(Some(USER), 0), (Some(wrong), refused), (None, refused)] {
+            let channel = app.channel(ChannelType::Mqtt, 1024);
+            let mut request = app.request("secretive", broker.password);
+            request.protocol_version = version;
+            if let Some(credentials) = credentials {
+                sign_in(&mut app, &mut request, credentials);
+            }
+            let (state, found) = app.connect(channel, &request);
+            assert_eq!(found, code, "{credentials:?}");
+            assert_eq!(state == MqttRequestState::RequestCompleted, code == 0, "{state:?}");
+            app.close(channel);
+        }
+    }
+    assert_eq!(broker.said("u'sensor'"), 2, "the name reached it, each time it was let in");
+}

@@ -1,0 +1,482 @@
+//! The network, from an application's calls to the cloud.
+
+use std::time::Duration;
+
+use abi::channel::{ChannelType, OpenChannelParams};
+use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseData, ConfigResponseReadItemParams};
+use abi::http::{HttpRequest, HttpResponseData};
+use abi::mqtt::{MqttReadableDataType, MqttRequestState};
+use abi::network::{NetworkReason, NetworkStatus};
+use abi::notifications::EventType;
+use abi::power::WakeReason;
+use abi::{Call, Status};
+use cloud::Scope;
+use cloud::events::{Disconnection, EventKind};
+use kernel::{Boot, Kernel, Policy};
+use link::connection::ByeReason;
+use relay::Notice;
+
+use crate::broker::Broker;
+use crate::common::mqtt::{NOT_CONNECTED, READABLE};
+use crate::common::{Machine, Setup, TAG, boot};
+use crate::live::{App, CHANGED, Live, Site, blank_centre};
+use crate::support::https::{HOST, Https, resolve};
+
+/// Long enough for anything that would happen to have happened.
+const WHILE: Duration = Duration::from_millis(150);
+
+#[expect(clippy::needless_pass_by_value, reason = "as all questions to the cloud's events are")]
+fn connected(kind: EventKind) -> Option<()> {
+    matches!(kind, EventKind::Connected { .. }).then_some(())
+}
+
+fn disconnected(kind: EventKind) -> Option<Disconnection> {
+    if let EventKind::Disconnected { reason } = kind { Some(reason) } else { None }
+}
+
+fn reasons(machine: &mut Machine) -> NetworkReason {
+    NetworkReason::from_raw(machine.reasons().0)
+}
+
+/// Gives a handle back by its call; the variable must then be 0 and the handle worth nothing.
+fn give_back(machine: &mut Machine, call: Call, handle: u32) {
+    let variable = machine.variable(handle);
+    machine.ok(call, &[variable]);
+    assert_eq!(machine.u32(variable), 0, "{}", call.name());
+    let stale = machine.variable(handle);
+    assert_eq!(machine.call(call, &[stale]), Status::InvalidHandle, "{}", call.name());
+}
+
+/// Shows N12, N13, N21, N22, N29, N30, N31, N33, N34, N35, N36, N37, N38, N39, N40, N41, N42, N45, N46, D21.
+#[test]
+fn a_device_connects_by_itself_and_the_application_takes_the_link_over() {
+    let mut site = Site::open();
+    let mut live = Live::new(&site);
+    // Nothing has been asked for, and the reasons can be had all the same.
+    let own = reasons(&mut live.machine);
+    assert!(own.contains(NetworkReason::COLD_BOOT_CONNECTION.with(NetworkReason::NEVER_USED_NETWORK_API)));
+    live.until_online();
+    site.expect("the device", connected);
+    assert!(reasons(&mut live.machine).contains(NetworkReason::NEVER_USED_NETWORK_API));
+    live.go_on(WHILE);
+    assert!(live.machine.connected, "held until the application asks");
+
+    let mut centre = blank_centre(&mut live.machine, 16);
+    let network = live.machine.network(&centre, 5);
+    assert_eq!(live.machine.network_status(network), Some(NetworkStatus::Connected));
+    live.until("the event", |machine| machine.nvic.pending[usize::from(crate::common::LINE)]);
+    let event = EventType::NetworkStatusChanged.raw();
+    assert_eq!(live.machine.events(&mut centre), [(event, 5)]);
+    assert_eq!(live.machine.memory.bytes(centre.buffer + 16, 16), [0xFF; 16], "one record, 16 bytes");
+    assert!(reasons(&mut live.machine).contains(NetworkReason::USING_NETWORK));
+    assert_eq!(live.connections, 1, "the link that was there is used");
+    assert!(site.told().into_iter().all(|kind| disconnected(kind).is_none()));
+}
+
+/// Shows N02, N03, N04, N05, N06, N07, N08, N10, N11, N14, N32, N47, N48, N61, N62, N63, N64, N65, N75, N76, N78, N79.
+/// Shows N80, D14, D24.
+#[test]
+fn handles_are_given_and_given_back_and_the_last_release_takes_the_device_off_line() {
+    let mut site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    let (network, centre) = (app.setup.network, app.setup.centre.handle);
+    let second = {
+        let App { live, setup, .. } = &mut app;
+        live.machine.network(&setup.centre, 1)
+    };
+    app.expect(CHANGED);
+    let channels = [(); 2].map(|()| app.channel(ChannelType::Mqtt, 1024));
+    let all = [network, second, centre, channels[0], channels[1]];
+    assert!(all.iter().all(|handle| *handle != 0));
+    assert!((1..all.len()).all(|at| !all[..at].contains(&all[at])), "{all:?}");
+    assert_eq!(app.live.machine.call(Call::MqttRequestDisconnect, &[0]), Status::InvalidHandle);
+
+    let request = app.request("two-handles", broker.open);
+    app.connect(channels[0], &request);
+    app.publish(channels[0], 1, "t", "transfer", 1, false);
+    for channel in channels {
+        give_back(&mut app.live.machine, Call::CloseChannel, channel);
+    }
+    give_back(&mut app.live.machine, Call::ReleaseNetwork, second);
+    app.expect_nothing(WHILE);
+    assert!(app.live.machine.connected, "another handle holds the link");
+    give_back(&mut app.live.machine, Call::ReleaseNetwork, network);
+    app.live.until("off line", |machine| !machine.connected);
+    assert_eq!(site.expect("the end", disconnected), Disconnection::Bye(ByeReason::Done));
+    give_back(&mut app.live.machine, Call::CloseNotifications, centre);
+    app.live.go_on(WHILE);
+    assert_eq!(app.live.connections, 1, "it stays off line");
+}
+
+/// Shows N33, N43, N44, N45, N49, N32, D23.
+#[test]
+fn before_the_link_is_up_a_request_is_accepted_and_no_channel_opens() {
+    let site = Site::open();
+    let mut live = Live::new(&site);
+    live.plugged = false;
+    live.step();
+    let centre = live.machine.centre(crate::common::LINE, 16);
+    let network = live.machine.network(&centre, 1);
+    let setup = Setup { centre, network };
+    assert_eq!(live.machine.network_status(network), Some(NetworkStatus::Connecting));
+    let params = live.machine.params(&setup, ChannelType::Mqtt, 1024, 1024);
+    assert_eq!(live.machine.try_open(&params), Status::NetworkNotConnected);
+    live.plugged = true;
+    live.skip(Duration::from_secs(3));
+    live.until("connected", |machine| machine.network_status(network) == Some(NetworkStatus::Connected));
+    live.machine.open(&params);
+}
+
+/// Shows N50, N51, N66, N67, N68, N69, N71, N72, N73, N74, M12, M18, D31, D53.
+#[test]
+fn a_lost_link_is_told_and_what_had_arrived_can_still_be_read() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    let channel = app.connected("loses", broker.open);
+    app.subscribe(channel, 1, &[(b"news", 1)]);
+    broker.publish("news", "before", &[]);
+    app.expect(READABLE);
+    let under_way = app.live.machine.publish_request(8, b"t", b"p", 1);
+    assert_eq!(app.live.machine.request_publish(channel, &under_way), Status::Okay);
+    app.live.unplug();
+    app.expect(READABLE);
+    app.expect(NOT_CONNECTED);
+    app.expect(CHANGED);
+    assert_eq!(app.status(), Some(NetworkStatus::Connecting));
+    broker.publish("news", "after", &[]);
+    let machine = &mut app.live.machine;
+    let message = machine.receive(channel, 64, 64).expect("still there");
+    assert_eq!((&message.topic[..], &message.payload[..]), (&b"news"[..], &b"before"[..]));
+    assert_eq!(machine.read_publish(channel), Ok((MqttRequestState::NotConnected.raw(), 8, 0)));
+    assert_eq!(machine.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
+    app.live.plugged = true;
+    app.live.skip(Duration::from_secs(3));
+    app.expect(CHANGED);
+    assert_eq!(app.status(), Some(NetworkStatus::Connected));
+    app.expect_nothing(WHILE);
+    let machine = &mut app.live.machine;
+    assert_eq!(machine.receive(channel, 64, 64).err(), Some(Status::ChannelClosed), "nothing was added");
+    give_back(machine, Call::CloseChannel, channel);
+    app.connected("has a new channel", broker.open);
+}
+
+/// Shows N50, N51, N66, N67, N73.
+#[test]
+fn a_cloud_that_stops_is_a_loss_like_any_other() {
+    let mut site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    let channels = [app.connected("one", broker.open), app.channel(ChannelType::Http, 512)];
+    site.stop();
+    app.expect(NOT_CONNECTED);
+    app.expect(NOT_CONNECTED);
+    app.expect(CHANGED);
+    for channel in channels {
+        app.close(channel);
+    }
+}
+
+/// Shows N76, N77.
+#[test]
+fn releasing_the_network_disconnects_every_open_channel() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    let channels = [app.connected("one", broker.open), app.connected("two", broker.open)];
+    let variable = app.live.machine.variable(app.setup.network);
+    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    app.expect(NOT_CONNECTED);
+    app.expect(NOT_CONNECTED);
+    app.expect_nothing(WHILE);
+    broker.says("Client one closed its connection");
+    broker.says("Client two closed its connection");
+    for channel in channels {
+        app.close(channel);
+    }
+}
+
+/// Shows N48, N53, N54, N55, N59, N60, M06, D30.
+#[test]
+fn a_channel_with_buffers_that_cannot_be_never_reaches_the_cloud() {
+    let mut site = Site::open();
+    let mut app = App::online(&site);
+    let App { live: Live { machine, .. }, setup, .. } = &mut app;
+    let good = machine.params(setup, ChannelType::Mqtt, 1536, 1536);
+    let endpoint = machine.string(b"x");
+    let bad = |change: fn(&mut OpenChannelParams)| {
+        let mut params = good;
+        change(&mut params);
+        params
+    };
+    for (params, status) in [
+        (bad(|params| params.receive_buffer_len = 1500), Status::InvalidBufferSize),
+        (bad(|params| params.send_buffer_len = 0), Status::InvalidBufferSize),
+        (bad(|params| params.receive_buffer += 256), Status::InvalidBufferAlignment),
+        (bad(|params| params.send_buffer += 4), Status::InvalidBufferAlignment),
+        (OpenChannelParams { endpoint, ..good }, Status::UnknownChannelEndpoint),
+    ] {
+        assert_eq!(machine.try_open(&params), status);
+    }
+    let channel = machine.open(&good);
+    assert_eq!(machine.try_open(&good), Status::BufferAlreadyInUse);
+    let opened = |kind| matches!(kind, EventKind::Notice(Notice::ChannelOpened { .. })).then_some(());
+    app.expect_nothing(WHILE);
+    assert_eq!(site.told().into_iter().filter_map(opened).count(), 1);
+    app.close(channel);
+    // Closed, the same buffers are good for another channel.
+    app.live.machine.open(&good);
+}
+
+/// Shows N56, N57, N58, M24, M84.
+#[test]
+fn both_rings_go_round_many_times_and_no_byte_is_lost() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    let channel = app.channel(ChannelType::Mqtt, 512);
+    let request = app.request("rounds", broker.open);
+    app.connect(channel, &request);
+    app.subscribe(channel, 1, &[(b"round", 0)]);
+    for number in 0..24u32 {
+        let payload = format!("{number:03}").repeat(90 + number as usize % 7);
+        let machine = &mut app.live.machine;
+        let publish = machine.publish_request(number, b"round", payload.as_bytes(), 0);
+        assert_eq!(machine.request_publish(channel, &publish), Status::Okay);
+        // The broker's copy and the answer come in whatever order.
+        app.expect(READABLE);
+        app.expect(READABLE);
+        let mut seen = 0;
+        for _ in 0..2 {
+            let machine = &mut app.live.machine;
+            if machine.next_type(channel) == Ok(MqttReadableDataType::MessageReceived) {
+                let message = machine.receive(channel, 16, 512).expect("a message");
+                assert_eq!(String::from_utf8_lossy(&message.payload), payload);
+                seen += 1;
+            } else {
+                assert_eq!(machine.read_publish(channel), Ok((0, number, 0)));
+            }
+        }
+        assert_eq!(seen, 1);
+    }
+}
+
+fn logging(machine: &mut Machine) {
+    let buffer = machine.buffer(512);
+    machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+}
+
+fn log(machine: &mut Machine, text: &str) {
+    let message = machine.string(text.as_bytes());
+    machine.ok(Call::ServerLog, &[message.data, message.length]);
+}
+
+/// Waits until the cloud is told this line.
+fn heard(live: &mut Live, site: &mut Site, text: &str) {
+    live.until(text, |_| {
+        site.told()
+            .into_iter()
+            .any(|kind| matches!(kind, EventKind::Log { text: found, .. } if found == text.as_bytes()))
+    });
+}
+
+fn lines(site: &mut Site) -> usize {
+    site.told().into_iter().filter(|kind| matches!(kind, EventKind::Log { .. })).count()
+}
+
+/// Shows N24, N25, N26, N27, N28, D70, D71.
+#[test]
+fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
+    let mut site = Site::open();
+    let mut live = Live::new(&site);
+    let id = live.device_id();
+    live.until_online();
+    logging(&mut live.machine);
+    log(&mut live.machine, "over the kernel's own link");
+    heard(&mut live, &mut site, "over the kernel's own link");
+    live.unplug();
+    log(&mut live.machine, "during an outage");
+    live.plugged = true;
+    live.skip(Duration::from_secs(3));
+    heard(&mut live, &mut site, "during an outage");
+
+    let mut app = App::on(live);
+    let variable = app.live.machine.variable(app.setup.network);
+    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    log(&mut app.live.machine, "off line on purpose");
+    app.live.go_on(WHILE);
+    assert!(!app.live.machine.connected);
+    assert_eq!(lines(&mut site), 0);
+    let App { mut live, setup, .. } = app;
+    live.machine.network(&setup.centre, 1);
+    heard(&mut live, &mut site, "off line on purpose");
+    // What the cloud has stored, each line once and in order, the application may go on without.
+    let mut kept = Vec::new();
+    live.until("stored", |_| {
+        kept = site.runtime.block_on(site.cloud().store().logs(id, 10)).expect("readable");
+        kept.len() == 3
+    });
+    let texts: Vec<_> = kept.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+    assert_eq!(texts, ["over the kernel's own link", "during an outage", "off line on purpose"]);
+}
+
+/// Shows N16, N17, N26, D104.
+#[test]
+fn a_device_off_line_on_purpose_checks_in_with_the_cloud_for_a_short_time() {
+    let mut site = Site::open();
+    let policy = Policy { minimum_check_in_time_sec: 60, connection_grace_time_sec: 0 };
+    let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
+    logging(&mut app.live.machine);
+    let variable = app.live.machine.variable(app.setup.network);
+    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    log(&mut app.live.machine, "not for a check-in");
+    app.live.until("off line", |machine| !machine.connected);
+    app.live.skip(Duration::from_secs(50));
+    app.live.go_on(WHILE);
+    assert_eq!(app.live.connections, 1, "not yet");
+    app.live.skip(Duration::from_secs(11));
+    app.live.until("a check-in", |machine| machine.connected);
+    app.live.go_on(WHILE);
+    assert!(reasons(&mut app.live.machine).contains(NetworkReason::MINIMUM_CHECK_IN_EXPIRED));
+    app.live.skip(Duration::from_secs(6));
+    app.live.until("off line again", |machine| !machine.connected);
+    assert_eq!((app.live.connections, lines(&mut site)), (2, 0));
+}
+
+/// Shows D24.
+#[test]
+fn a_grace_keeps_the_connection_with_the_cloud() {
+    let site = Site::open();
+    let policy = Policy { minimum_check_in_time_sec: 0, connection_grace_time_sec: 20 };
+    let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
+    let variable = app.live.machine.variable(app.setup.network);
+    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    app.live.skip(Duration::from_secs(19));
+    assert!(app.live.machine.connected);
+    app.live.skip(Duration::from_secs(2));
+    app.live.until("off line", |machine| !machine.connected);
+}
+
+/// Shows N09, N18, N19, D73.
+#[test]
+fn a_crash_makes_the_device_connect_and_takes_the_network_from_the_application() {
+    let mut site = Site::open();
+    let mut app = App::online(&site);
+    let network = app.setup.network;
+    let variable = app.live.machine.variable(network);
+    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    app.live.until("off line", |machine| !machine.connected);
+    let mut live = app.live;
+    let crash = WakeReason::ApplicationCrash;
+    live.machine.enter(|kernel, port| kernel.application_restarted(port, crash));
+    assert!(reasons(&mut live.machine).contains(NetworkReason::APPLICATION_ERROR));
+    live.until("connected after the crash", |machine| machine.connected);
+    let to = live.machine.variable(0);
+    assert_eq!(live.machine.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
+    live.go_on(WHILE);
+    assert!(live.machine.connected, "held until the application asks again");
+    site.told();
+    // A start of the whole device: the cloud is told why, and no handle of before is good.
+    let mut live = live.again(&Boot { wake_reason: crash, seed: [4; 16], ..boot() });
+    live.until_online();
+    let why = site.expect("a start", |kind| match kind {
+        EventKind::Started { wake_reason, .. } => Some(wake_reason),
+        _ => None,
+    });
+    assert_eq!(why, crash.raw());
+    let to = live.machine.variable(0);
+    assert_eq!(live.machine.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
+}
+
+/// Shows N20, N21, N23, N76.
+#[test]
+fn a_debugger_or_an_update_holds_the_link_though_the_application_releases_it() {
+    type Hold = fn(&mut Kernel, &mut kernel::Port<'_>, bool);
+    let holds: [(Hold, NetworkReason); 2] = [
+        (Kernel::debugger_attached, NetworkReason::DEBUGGER_ATTACHED),
+        (Kernel::fetching_update, NetworkReason::FETCHING_UPDATE),
+    ];
+    let site = Site::open();
+    for (hold, reason) in holds {
+        let mut app = App::online(&site);
+        app.live.machine.enter(|kernel, port| hold(kernel, port, true));
+        let variable = app.live.machine.variable(app.setup.network);
+        app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+        app.live.go_on(WHILE);
+        assert!(app.live.machine.connected && site.cloud().is_connected(app.live.device_id()));
+        assert_eq!(reasons(&mut app.live.machine), reason);
+        app.live.machine.enter(|kernel, port| hold(kernel, port, false));
+        app.live.until("off line", |machine| !machine.connected);
+    }
+}
+
+/// Shows N52, N53, D60, D63, D99.
+#[test]
+fn each_type_of_channel_leads_to_its_own_service() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec();
+    let server = runtime.block_on(Https::start(move |_| Some(answer.clone())));
+    let site = Site::with(|config| {
+        config.resolve = resolve(server.address);
+        config.extra_authorities = vec![server.authority.clone()];
+    });
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    let store = site.cloud().store();
+    let device = Scope::Device(app.live.device_id());
+    site.runtime.block_on(store.set_config(device, "ca", "3082")).expect("stored");
+
+    app.connected("mqtt", broker.open);
+    let channel = app.channel(ChannelType::Http, 2048);
+    assert_eq!(fetch_page(&mut app, channel), (200, b"hello".to_vec()));
+    let channel = app.channel(ChannelType::ConfigFetch, 1024);
+    assert_eq!(fetch_config(&mut app, channel, b"ca"), b"3082");
+    // Opaque bytes have no other end (D99).
+    app.channel(ChannelType::OpaqueBytes, 512);
+    app.expect((EventType::ChannelNotConnected.raw(), TAG));
+}
+
+fn fetch_page(app: &mut App, channel: u32) -> (u32, Vec<u8>) {
+    let machine = &mut app.live.machine;
+    let request = HttpRequest {
+        method: machine.string(b"GET"),
+        url: machine.string(format!("https://{HOST}/").as_bytes()),
+        num_headers: 0,
+        headers: machine.room(8),
+        body: machine.string(b""),
+        timeout_ms: 10_000,
+    };
+    let request = machine.put(&request.to_bytes());
+    machine.ok(Call::SendHttpRequest, &[channel, request]);
+    app.expect(READABLE);
+    let machine = &mut app.live.machine;
+    let to = machine.room(16);
+    machine.ok(Call::ReadHttpResponseData, &[channel, to]);
+    let data = HttpResponseData::from_bytes(&machine.memory.bytes(to, 16).try_into().expect("16 bytes"));
+    let to = machine.room(data.body_length as usize);
+    machine.ok(Call::ReadHttpResponseBody, &[channel, 0, to, data.body_length]);
+    (data.status_code, machine.memory.bytes(to, data.body_length as usize))
+}
+
+/// A value of the device's configuration.
+pub fn fetch_config(app: &mut App, channel: u32, key: &[u8]) -> Vec<u8> {
+    let machine = &mut app.live.machine;
+    let key = ConfigKeyToFetch { scope: 1, store: 1, key: machine.string(key) };
+    let keys_to_fetch = machine.put(&key.to_bytes());
+    let params = machine.put(&ConfigKeyFetchParams { num_items: 1, keys_to_fetch }.to_bytes());
+    machine.ok(Call::SendConfigFetchRequest, &[channel, params]);
+    app.expect(READABLE);
+    let machine = &mut app.live.machine;
+    let to = machine.room(8);
+    machine.ok(Call::ReadConfigFetchResponseData, &[channel, to]);
+    let data = ConfigResponseData::from_bytes(&machine.memory.bytes(to, 8).try_into().expect("8 bytes"));
+    assert_eq!(data.num_items, 1);
+    let buf = machine.string_room(4096);
+    let result = machine.variable(99);
+    let params = ConfigResponseReadItemParams { item_index: 0, result, buf };
+    let params = machine.put(&params.to_bytes());
+    machine.ok(Call::ReadConfigResponseItem, &[channel, params]);
+    assert_eq!(machine.u32(result), 0);
+    machine.string_in(buf)
+}

@@ -1,0 +1,217 @@
+//! Where debuggers connect: a port, and the threads that accept and read.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gdbstub::conn::Connection;
+
+use crate::bell::Bell;
+
+/// The original's port, which projects' settings name.
+pub const DEFAULT_PORT: u16 = 8001;
+
+/// Most reads that wait for the device's thread; the debugger is held back beyond.
+const QUEUE: usize = 64;
+
+/// Bytes of one read.
+const CHUNK: usize = 4096;
+
+/// How long a debugger may leave an answer untaken before it is left.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Time between two tries to accept while the system refuses.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A port that is bound, for a device that is about to start.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds `address`; port 0 takes a free one.
+    pub fn bind(address: SocketAddr) -> io::Result<Server> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        Ok(Server { listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to accept; what comes rings `bell`.
+    pub(crate) fn open(self, bell: Bell) -> io::Result<Door> {
+        let (sender, arrivals) = sync_channel(QUEUE);
+        let closing = Arc::new(AtomicBool::new(false));
+        let porter = Porter { sender, bell, closing: closing.clone(), busy: Arc::default() };
+        let listener = self.listener;
+        let thread = std::thread::Builder::new()
+            .name("debugger".into())
+            .spawn(move || for _ in listener.incoming().take_while(|tcp| porter.goes_on(tcp.as_ref())) {})?;
+        Ok(Door { arrivals, closing, address: self.address, thread: Some(thread) })
+    }
+}
+
+/// What comes from a debugger.
+pub(crate) enum Arrival {
+    Connected(Wire),
+    Bytes(Vec<u8>),
+    Closed,
+}
+
+/// The device's end of the queue. Dropping it closes the port.
+pub(crate) struct Door {
+    arrivals: Receiver<Arrival>,
+    closing: Arc<AtomicBool>,
+    address: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Door {
+    pub(crate) fn next(&mut self) -> Option<Arrival> {
+        self.arrivals.try_recv().ok()
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::SeqCst);
+        // Only a connection ends an accept that waits.
+        let woken = TcpStream::connect_timeout(&reachable(self.address), WRITE_LIMIT).is_ok();
+        if let (true, Some(thread)) = (woken, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A listener on every address is reached on this machine's own.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+/// Admits one debugger at a time.
+struct Porter {
+    sender: SyncSender<Arrival>,
+    bell: Bell,
+    closing: Arc<AtomicBool>,
+    busy: Arc<AtomicBool>,
+}
+
+impl Porter {
+    /// False when the door closes.
+    fn goes_on(&self, tcp: Result<&TcpStream, &io::Error>) -> bool {
+        tcp.map_or_else(
+            |_| {
+                // No more connections at the moment, perhaps; asking at once again would not help.
+                std::thread::sleep(PAUSE);
+                !self.closing.load(Ordering::SeqCst)
+            },
+            |tcp| self.admit(tcp),
+        )
+    }
+
+    /// False when the door closes.
+    fn admit(&self, tcp: &TcpStream) -> bool {
+        if self.closing.load(Ordering::SeqCst) {
+            return false;
+        }
+        if self.busy.swap(true, Ordering::SeqCst) {
+            // The second sees its connection end, rather than wait for ever.
+            return true;
+        }
+        if self.greet(tcp).is_err() {
+            self.busy.store(false, Ordering::SeqCst);
+        }
+        true
+    }
+
+    fn greet(&self, tcp: &TcpStream) -> io::Result<()> {
+        tcp.set_nodelay(true)?;
+        tcp.set_write_timeout(Some(WRITE_LIMIT))?;
+        let mut reader = Reader {
+            tcp: tcp.try_clone()?,
+            sender: self.sender.clone(),
+            bell: self.bell.clone(),
+            busy: self.busy.clone(),
+        };
+        let wire = Wire { tcp: tcp.try_clone()?, unsent: Vec::new() };
+        std::thread::Builder::new().name("debugger reader".into()).spawn(move || reader.run(wire))?;
+        Ok(())
+    }
+}
+
+/// Reads what one debugger sends.
+struct Reader {
+    tcp: TcpStream,
+    sender: SyncSender<Arrival>,
+    bell: Bell,
+    busy: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn run(&mut self, wire: Wire) {
+        let mut goes_on = self.tell(Arrival::Connected(wire));
+        let mut chunk = [0; CHUNK];
+        while goes_on {
+            match self.tcp.read(&mut chunk) {
+                Ok(length) if length > 0 => goes_on = self.tell(Arrival::Bytes(chunk[..length].to_vec())),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => break,
+            }
+        }
+        self.tell(Arrival::Closed);
+        self.busy.store(false, Ordering::SeqCst);
+    }
+
+    /// False when nobody listens any more.
+    fn tell(&self, arrival: Arrival) -> bool {
+        let told = self.sender.send(arrival).is_ok();
+        self.bell.ring();
+        told
+    }
+}
+
+/// Answers to the debugger, sent packet by packet. Dropping it ends the connection.
+pub(crate) struct Wire {
+    tcp: TcpStream,
+    unsent: Vec<u8>,
+}
+
+impl Connection for Wire {
+    type Error = io::Error;
+
+    fn write(&mut self, byte: u8) -> io::Result<()> {
+        self.unsent.push(byte);
+        Ok(())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.unsent.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let sent = Write::write_all(&mut self.tcp, &self.unsent);
+        self.unsent.clear();
+        sent
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let _ = self.tcp.shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,311 @@
+//! The machine as a target of the protocol.
+
+use std::convert::Infallible;
+
+use armv8m::Watchpoint;
+use gdbstub::common::{Pid, Signal};
+use gdbstub::target::ext::base::BaseOps;
+use gdbstub::target::ext::base::single_register_access::{SingleRegisterAccess, SingleRegisterAccessOps};
+use gdbstub::target::ext::base::singlethread::{
+    SingleThreadBase, SingleThreadRangeStepping, SingleThreadRangeSteppingOps, SingleThreadResume,
+    SingleThreadResumeOps, SingleThreadSingleStep, SingleThreadSingleStepOps,
+};
+use gdbstub::target::ext::breakpoints::{
+    Breakpoints, BreakpointsOps, HwBreakpoint, HwBreakpointOps, HwWatchpoint, HwWatchpointOps, SwBreakpoint,
+    SwBreakpointOps, WatchKind,
+};
+use gdbstub::target::ext::extended_mode::{Args, AttachKind, ExtendedMode, ExtendedModeOps, ShouldTerminate};
+use gdbstub::target::ext::flash::{Flash, FlashOps};
+use gdbstub::target::ext::memory_map::{MemoryMap, MemoryMapOps};
+use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd, MonitorCmdOps};
+use gdbstub::target::{Target, TargetError, TargetResult};
+
+use super::monitor;
+use super::registers::{self, CortexM33, Number, WORDS, Words};
+use crate::machine::Machine;
+
+/// Bytes the debugger erases at once: a page of the real board's flash.
+const FLASH_PAGE: u32 = 0x2000;
+
+/// What erased flash reads as.
+const ERASED: u8 = 0xFF;
+
+/// EINVAL and EFAULT, as the protocol numbers them.
+const INVALID: u8 = 22;
+const BAD_ADDRESS: u8 = 14;
+
+impl Target for Machine {
+    type Arch = CortexM33;
+    type Error = Infallible;
+
+    fn base_ops(&mut self) -> BaseOps<'_, CortexM33, Infallible> {
+        BaseOps::SingleThread(self)
+    }
+
+    /// Breakpoints are the processor's own: no code is written over.
+    fn guard_rail_implicit_sw_breakpoints(&self) -> bool {
+        true
+    }
+
+    fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_memory_map(&mut self) -> Option<MemoryMapOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_flash_operations(&mut self) -> Option<FlashOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_extended_mode(&mut self) -> Option<ExtendedModeOps<'_, Machine>> {
+        Some(self)
+    }
+}
+
+impl SingleThreadBase for Machine {
+    fn read_registers(&mut self, words: &mut Words) -> TargetResult<(), Machine> {
+        for (at, word) in words.0.iter_mut().enumerate() {
+            *word = self.register(registers::at(at));
+        }
+        Ok(())
+    }
+
+    /// Registers that name the same thing (SP is MSP or PSP) come together: only what changed is written.
+    fn write_registers(&mut self, words: &Words) -> TargetResult<(), Machine> {
+        let mut before = Words::default();
+        self.read_registers(&mut before)?;
+        let changed = (0..WORDS).filter(|at| words.0[*at] != before.0[*at]);
+        changed.for_each(|at| self.set_register(registers::at(at), words.0[at]));
+        Ok(())
+    }
+
+    fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, (), Machine>> {
+        Some(self)
+    }
+
+    fn read_addrs(&mut self, start: u32, data: &mut [u8]) -> TargetResult<usize, Machine> {
+        match self.inspect(start, data) {
+            0 if !data.is_empty() => Err(TargetError::Errno(BAD_ADDRESS)),
+            length => Ok(length),
+        }
+    }
+
+    fn write_addrs(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Machine> {
+        if self.change(start, data) { Ok(()) } else { Err(TargetError::Errno(BAD_ADDRESS)) }
+    }
+
+    fn support_resume(&mut self) -> Option<SingleThreadResumeOps<'_, Machine>> {
+        Some(self)
+    }
+}
+
+impl SingleRegisterAccess<()> for Machine {
+    fn read_register(&mut self, (): (), number: Number, into: &mut [u8]) -> TargetResult<usize, Machine> {
+        let length = number.words * 4;
+        let into = into.get_mut(..length).ok_or(TargetError::Errno(INVALID))?;
+        for (word, bytes) in into.chunks_exact_mut(4).enumerate() {
+            bytes.copy_from_slice(&self.register(registers::at(number.first + word)).to_le_bytes());
+        }
+        Ok(length)
+    }
+
+    fn write_register(&mut self, (): (), number: Number, value: &[u8]) -> TargetResult<(), Machine> {
+        if value.len() != number.words * 4 {
+            return Err(TargetError::Errno(INVALID));
+        }
+        for (word, bytes) in value.chunks_exact(4).enumerate() {
+            let value = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            self.set_register(registers::at(number.first + word), value);
+        }
+        Ok(())
+    }
+}
+
+/// There are no signals: one that is to be delivered is not.
+impl SingleThreadResume for Machine {
+    fn resume(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
+        Machine::resume(self);
+        Ok(())
+    }
+
+    fn support_single_step(&mut self) -> Option<SingleThreadSingleStepOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_range_step(&mut self) -> Option<SingleThreadRangeSteppingOps<'_, Machine>> {
+        Some(self)
+    }
+}
+
+impl SingleThreadSingleStep for Machine {
+    fn step(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
+        Machine::step(self, 0..0);
+        Ok(())
+    }
+}
+
+impl SingleThreadRangeStepping for Machine {
+    fn resume_range_step(&mut self, start: u32, end: u32) -> Result<(), Infallible> {
+        Machine::step(self, start..end);
+        Ok(())
+    }
+}
+
+impl Breakpoints for Machine {
+    fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Machine>> {
+        Some(self)
+    }
+
+    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Machine>> {
+        Some(self)
+    }
+}
+
+impl SwBreakpoint for Machine {
+    fn add_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+        Ok(self.insert_breakpoint(address))
+    }
+
+    fn remove_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+        Ok(self.remove_breakpoint(address))
+    }
+}
+
+impl HwBreakpoint for Machine {
+    fn add_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+        Ok(self.insert_breakpoint(address))
+    }
+
+    fn remove_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+        Ok(self.remove_breakpoint(address))
+    }
+}
+
+impl HwWatchpoint for Machine {
+    fn add_hw_watchpoint(
+        &mut self,
+        address: u32,
+        length: u32,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Machine> {
+        self.insert_watchpoint(watchpoint(address, length, kind));
+        Ok(true)
+    }
+
+    fn remove_hw_watchpoint(
+        &mut self,
+        address: u32,
+        length: u32,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Machine> {
+        Ok(self.remove_watchpoint(&watchpoint(address, length, kind)))
+    }
+}
+
+fn watchpoint(address: u32, length: u32, kind: WatchKind) -> Watchpoint {
+    Watchpoint {
+        range: address..address.saturating_add(length.max(1)),
+        reads: kind != WatchKind::Write,
+        writes: kind != WatchKind::Read,
+    }
+}
+
+impl MonitorCmd for Machine {
+    fn handle_monitor_cmd(&mut self, command: &[u8], mut out: ConsoleOutput<'_>) -> Result<(), Infallible> {
+        out.write_raw(monitor::answer(self, &String::from_utf8_lossy(command)).as_bytes());
+        Ok(())
+    }
+}
+
+impl MemoryMap for Machine {
+    fn memory_map_xml(&self, offset: u64, length: usize, into: &mut [u8]) -> TargetResult<usize, Machine> {
+        let map = memory_map();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(map.len());
+        let part = &map.as_bytes()[from..];
+        let length = length.min(part.len()).min(into.len());
+        into[..length].copy_from_slice(&part[..length]);
+        Ok(length)
+    }
+}
+
+/// Flash is marked as such, so that the debugger uses breakpoints that write nothing.
+fn memory_map() -> String {
+    use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
+    let region = |kind: &str, range: &std::ops::Range<u32>| {
+        format!(
+            "<memory type=\"{kind}\" start=\"{:#x}\" length=\"{:#x}\"/>",
+            range.start,
+            range.end - range.start
+        )
+    };
+    let flash = format!(
+        "<memory type=\"flash\" start=\"{:#x}\" length=\"{:#x}\"><property name=\"blocksize\">{FLASH_PAGE:#x}</property></memory>",
+        FLASH.start,
+        FLASH.end - FLASH.start
+    );
+    let others = [
+        region("rom", &ENTRY_PAGE),
+        region("ram", &RAM),
+        region("ram", &PERIPHERALS),
+        region("ram", &(0xE000_0000..0xE010_0000)),
+    ];
+    format!("<?xml version=\"1.0\"?><memory-map>{flash}{}</memory-map>", others.concat())
+}
+
+/// `load`: the image in flash is another one until the process ends.
+impl Flash for Machine {
+    fn flash_erase(&mut self, start: u32, length: u32) -> TargetResult<(), Machine> {
+        let erased = vec![ERASED; length as usize];
+        self.flash_write(start, &erased)
+    }
+
+    fn flash_write(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Machine> {
+        if self.write_flash(start, data) { Ok(()) } else { Err(TargetError::Errno(BAD_ADDRESS)) }
+    }
+
+    /// What runs next is another application.
+    fn flash_done(&mut self) -> TargetResult<(), Machine> {
+        self.reset_and_halt();
+        Ok(())
+    }
+}
+
+/// `target extended-remote`: `run` starts the application again, `kill` too, and a debugger that goes away lets it run.
+impl ExtendedMode for Machine {
+    fn run(&mut self, _file: Option<&[u8]>, _arguments: Args<'_, '_>) -> TargetResult<Pid, Machine> {
+        self.reset_and_halt();
+        Ok(PID)
+    }
+
+    fn attach(&mut self, _pid: Pid) -> TargetResult<(), Machine> {
+        self.interrupt();
+        Ok(())
+    }
+
+    fn query_if_attached(&mut self, _pid: Pid) -> TargetResult<AttachKind, Machine> {
+        Ok(AttachKind::Attach)
+    }
+
+    fn kill(&mut self, _pid: Option<Pid>) -> TargetResult<ShouldTerminate, Machine> {
+        self.reset_and_halt();
+        Ok(ShouldTerminate::No)
+    }
+
+    fn restart(&mut self) -> Result<(), Infallible> {
+        self.reset_and_halt();
+        Ok(())
+    }
+}
+
+/// The only process there is.
+const PID: Pid = Pid::new(1).expect("not zero");

@@ -1,0 +1,484 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::registers::WORDS;
+use super::*;
+use crate::bell::Bell;
+use crate::testing::{CODE, Program, b_self, ldr, mov32, movs, str_, wfi};
+
+/// Long enough for a busy machine; reached only by a failing test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A word of RAM the programs write.
+const WORD: u32 = 0x2000_1000;
+
+/// A debugger connected to a machine that runs whenever it may.
+struct Bench {
+    machine: Machine,
+    session: Session,
+    address: std::net::SocketAddr,
+    wire: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Bench {
+    fn new(program: &Program) -> Bench {
+        let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let address = server.address();
+        let wire = TcpStream::connect(address).expect("connected");
+        wire.set_nonblocking(true).expect("set");
+        wire.set_nodelay(true).expect("set");
+        let session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
+        let mut machine = Machine::new(crate::testing::settings(program));
+        machine.wait_for_debugger();
+        let mut bench = Bench { machine, session, address, wire, read: Vec::new() };
+        bench.until(|bench| bench.session.stub.is_some());
+        bench
+    }
+
+    fn until(&mut self, mut done: impl FnMut(&mut Bench) -> bool) {
+        let began = Instant::now();
+        while !done(self) {
+            assert!(began.elapsed() < PATIENCE, "in vain; read {:?}", String::from_utf8_lossy(&self.read));
+            self.session.attend(&mut self.machine);
+            self.machine.run(10_000);
+            let mut chunk = [0; 4096];
+            if let Ok(length) = self.wire.read(&mut chunk) {
+                self.read.extend(&chunk[..length]);
+            }
+        }
+    }
+
+    fn send(&mut self, packet: &str) {
+        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
+        self.wire.write_all(format!("${packet}#{sum:02x}").as_bytes()).expect("sent");
+    }
+
+    /// The next packet, acknowledged, with runs written out.
+    fn answer(&mut self) -> String {
+        self.until(|bench| whole(&bench.read).is_some());
+        let end = whole(&self.read).expect("whole");
+        let packet = String::from_utf8(self.read.drain(..end).collect()).expect("text");
+        self.wire.write_all(b"+").expect("sent");
+        let body = packet.trim_start_matches('+').trim_start_matches('$');
+        expanded(&body[..body.len() - 3])
+    }
+
+    fn ask(&mut self, packet: &str) -> String {
+        self.send(packet);
+        self.answer()
+    }
+
+    fn register(&mut self, number: usize) -> u32 {
+        let text = self.ask(&format!("p{number:x}"));
+        u32::from_str_radix(&text, 16).expect("a word").swap_bytes()
+    }
+
+    fn pc(&mut self) -> u32 {
+        self.register(15)
+    }
+
+    fn monitor(&mut self, command: &str) -> String {
+        let hex = |byte: u8| format!("{byte:02x}");
+        let asked: String = command.bytes().map(hex).collect();
+        self.send(&format!("qRcmd,{asked}"));
+        let mut text = String::new();
+        loop {
+            let answer = self.answer();
+            let Some(part) = answer.strip_prefix('O').filter(|part| *part != "K") else { return text };
+            let pairs = (0..part.len() / 2).map(|at| &part[at * 2..at * 2 + 2]);
+            text.extend(pairs.map(|pair| char::from(u8::from_str_radix(pair, 16).expect("hex"))));
+        }
+    }
+}
+
+fn whole(read: &[u8]) -> Option<usize> {
+    let hash = read.iter().position(|byte| *byte == b'#')?;
+    (read.len() >= hash + 3).then_some(hash + 3)
+}
+
+/// A character, `*` and a count stand for a run.
+fn expanded(text: &str) -> String {
+    let mut out = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, out.chars().last()) {
+            ('*', Some(last)) => {
+                let count = characters.next().map_or(0, |count| count as usize - 29);
+                out.extend(std::iter::repeat_n(last, count));
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// r0 is [`WORD`]; counts it up for ever.
+fn counting() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, WORD));
+    // ldr r1, [r0]; adds r1, #1; str r1, [r0]; b to the first
+    program.add(ldr(1, 0, 0)).add([0x3101]).add(str_(1, 0, 0)).add([0xE7FB]);
+    program
+}
+
+/// Where [`counting`] adds, and where it stores.
+const ADDS: u32 = CODE + 10;
+const STORES: u32 = CODE + 12;
+
+#[test]
+fn a_debugger_that_comes_stops_the_application() {
+    let mut bench = Bench::new(&counting());
+    assert!(bench.ask("?").starts_with("T05"));
+    let (pc, now) = (bench.pc(), bench.machine.now());
+    assert_eq!(bench.pc(), pc);
+    assert_eq!(bench.machine.now(), now, "its time stands still");
+}
+
+#[test]
+fn the_processor_is_described_with_all_its_registers() {
+    let mut bench = Bench::new(&counting());
+    let features = bench.ask("qSupported:multiprocess+;swbreak+;hwbreak+;xmlRegisters=arm");
+    for feature in ["qXfer:features:read+", "qXfer:memory-map:read+", "swbreak+", "hwbreak+"] {
+        assert!(features.contains(feature), "{features}");
+    }
+    let description = bench.ask("qXfer:features:read:target.xml:0,fff");
+    for name in ["xpsr", "d15", "fpscr", "msp", "psp", "primask", "basepri", "faultmask", "control"] {
+        assert!(description.contains(&format!("name=\"{name}\"")), "{name}");
+    }
+    assert_eq!(bench.ask("g").len(), WORDS * 8);
+}
+
+#[test]
+fn every_number_of_the_description_names_its_register() {
+    use gdbstub::arch::RegId;
+    let names = registers::DESCRIPTION.matches("<reg ").count();
+    let (mut words, mut number) = (0, 0);
+    while let Some((register, size)) = registers::Number::from_raw_id(number) {
+        assert_eq!((register.first, size.map(usize::from)), (words, Some(register.words * 4)));
+        assert_eq!(register.to_raw_id(), Some(number));
+        (words, number) = (words + register.words, number + 1);
+    }
+    assert_eq!((words, number), (WORDS, names));
+}
+
+#[test]
+fn the_memory_map_marks_flash() {
+    let mut bench = Bench::new(&counting());
+    let map = bench.ask("qXfer:memory-map:read::0,fff");
+    assert!(map.contains("type=\"flash\" start=\"0x8000000\" length=\"0x100000\""), "{map}");
+    assert!(map.contains("type=\"ram\" start=\"0x20000000\" length=\"0x80000\""), "{map}");
+}
+
+#[test]
+fn breakpoints_of_both_kinds_stop_and_go_away() {
+    for kind in ["0", "1"] {
+        let mut bench = Bench::new(&counting());
+        bench.ask("qSupported:swbreak+;hwbreak+");
+        assert_eq!(bench.ask(&format!("Z{kind},{ADDS:x},2")), "OK");
+        assert_eq!(bench.ask("vCont;c"), "T05thread:01;hwbreak:;");
+        assert_eq!(bench.pc(), ADDS);
+        assert_eq!(bench.ask(&format!("z{kind},{ADDS:x},2")), "OK");
+        assert_eq!(bench.ask("vCont;s"), "S05");
+        assert_eq!(bench.pc(), STORES);
+    }
+}
+
+#[test]
+fn a_breakpoint_where_no_code_is_is_refused() {
+    let mut bench = Bench::new(&counting());
+    assert!(bench.ask("Z1,60000000,2").starts_with('E'));
+}
+
+#[test]
+fn a_watchpoint_names_the_address_and_stops_before_the_access() {
+    for (kind, name, at) in [("2", "watch", STORES), ("3", "rwatch", CODE + 8)] {
+        let mut bench = Bench::new(&counting());
+        bench.machine.run(100);
+        bench.ask("vCont;s");
+        assert_eq!(bench.ask(&format!("Z{kind},{WORD:x},4")), "OK");
+        assert_eq!(bench.ask("vCont;c"), format!("T05thread:01;{name}:{WORD:08x};"));
+        assert_eq!(bench.pc(), at);
+        assert_eq!(bench.ask(&format!("z{kind},{WORD:x},4")), "OK");
+        assert_eq!(bench.ask(&format!("z{kind},{WORD:x},4")), "E16", "it is gone");
+    }
+}
+
+#[test]
+fn an_interrupt_stops_a_running_application() {
+    let mut bench = Bench::new(&counting());
+    bench.send("vCont;c");
+    bench.until(|bench| !bench.machine.is_halted());
+    bench.wire.write_all(&[3]).expect("sent");
+    assert_eq!(bench.answer(), "S02");
+}
+
+#[test]
+fn registers_and_memory_are_read_and_written() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("P2=78563412"), "OK");
+    assert_eq!(bench.register(2), 0x1234_5678);
+    assert_eq!(bench.ask(&format!("M{WORD:x},4:01020304")), "OK");
+    assert_eq!(bench.ask(&format!("m{WORD:x},4")), "01020304");
+    assert_eq!(bench.ask(&format!("m{CODE:x},2")), "41f2", "movw r0");
+    assert!(bench.ask(&format!("M{CODE:x},2:0000")).starts_with('E'), "flash is not written like that");
+    assert!(bench.ask("m60000000,4").starts_with('E'));
+    assert_eq!(bench.ask("m2007fffe,4").len(), 4, "as far as there is any");
+}
+
+#[test]
+fn all_registers_are_written_at_once_and_only_what_changed() {
+    let mut bench = Bench::new(&counting());
+    let all = bench.ask("g");
+    // SP moves, and MSP, which is the same, is sent as it was.
+    let sp = "00f00720";
+    assert_eq!(bench.ask(&format!("G{}{sp}{}", &all[..13 * 8], &all[14 * 8..])), "OK");
+    assert_eq!((bench.register(13), bench.register(34)), (0x2007_F000, 0x2007_F000));
+}
+
+#[test]
+fn peripherals_and_system_registers_are_memory() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("me000ed00,4"), "14d20f41", "CPUID");
+    // GPIOA's output data register.
+    assert_eq!(bench.ask("M42020014,4:20000000"), "OK");
+    assert_eq!(bench.ask("m42020014,4"), "20000000");
+    assert_eq!(bench.ask("m42020015,1"), "00");
+}
+
+#[test]
+fn a_range_is_stepped_without_a_word_between() {
+    let mut bench = Bench::new(&counting());
+    bench.ask(&format!("Z1,{:x},2", CODE + 8));
+    bench.ask("vCont;c");
+    bench.ask(&format!("z1,{:x},2", CODE + 8));
+    assert_eq!(bench.ask(&format!("vCont;r{:x},{STORES:x}", CODE + 8)), "S05");
+    assert_eq!(bench.pc(), STORES);
+}
+
+/// `mvNoOp` by its entry.
+const NO_OP: u32 = 0x0C1F_E0D8;
+
+#[test]
+fn a_system_call_is_one_step_and_its_entry_can_have_a_breakpoint() {
+    let mut program = Program::new();
+    program.add(movs(0, 7)).call(NO_OP | 1).add(b_self());
+    let mut bench = Bench::new(&program);
+    bench.ask(&format!("Z1,{NO_OP:x},2"));
+    assert!(bench.ask("vCont;c").starts_with("T05"));
+    assert_eq!((bench.pc(), bench.register(0)), (NO_OP, 7));
+    assert_eq!(bench.ask(&format!("m{NO_OP:x},2")), "7047", "bx lr");
+    assert_eq!(bench.ask("vCont;s"), "S05");
+    assert_eq!((bench.pc(), bench.register(0)), (bench.register(14) & !1, 0));
+}
+
+/// Ticks by SysTick, whose handler counts [`WORD`]; the main program adds to r6 for ever.
+fn ticking() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0xE000_E010));
+    program.add(movs(1, 200)).add(str_(1, 0, 4)).add(movs(1, 7)).add(str_(1, 0, 0));
+    program.add([0x3601]).add([0xE7FD]); // adds r6, #1; b to it
+    program.handler(15);
+    program.add(mov32(0, WORD)).add(ldr(1, 0, 0)).add([0x3101]).add(str_(1, 0, 0)).add([0x4770]);
+    program
+}
+
+/// The addition in [`ticking`].
+const TICKING_ADDS: u32 = CODE + 16;
+
+#[test]
+fn steps_do_not_lead_into_handlers_and_do_not_hold_them_back() {
+    let mut bench = Bench::new(&ticking());
+    bench.ask(&format!("Z1,{TICKING_ADDS:x},2"));
+    bench.ask("vCont;c");
+    bench.ask(&format!("z1,{TICKING_ADDS:x},2"));
+    for _ in 0..1000 {
+        assert_eq!(bench.ask("vCont;s"), "S05");
+        let pc = bench.pc();
+        assert!((TICKING_ADDS..=TICKING_ADDS + 2).contains(&pc), "{pc:#x}");
+    }
+    let mut ticks = [0; 4];
+    bench.machine.inspect(WORD, &mut ticks);
+    assert!(u32::from_le_bytes(ticks) >= 4, "{ticks:?}");
+    assert!(
+        !bench.machine.remove_breakpoint(TICKING_ADDS) && !bench.machine.remove_breakpoint(TICKING_ADDS + 2)
+    );
+}
+
+#[test]
+fn a_range_that_waits_for_a_tick_ends() {
+    // ldr r1, [r0]; cmp r1, #3; bne to the load.
+    let mut program = Program::new();
+    program.add(mov32(0, 0xE000_E010));
+    program.add(movs(1, 200)).add(str_(1, 0, 4)).add(movs(1, 7)).add(str_(1, 0, 0));
+    program.add(mov32(0, WORD)).add(ldr(1, 0, 0)).add([0x2903, 0xD1FC]).add(b_self());
+    program.handler(15);
+    program.add(mov32(0, WORD)).add(ldr(1, 0, 0)).add([0x3101]).add(str_(1, 0, 0)).add([0x4770]);
+    let mut bench = Bench::new(&program);
+    bench.ask("vCont;s");
+    assert_eq!(bench.ask(&format!("vCont;r{CODE:x},{:x}", CODE + 30)), "S05");
+    assert_eq!(bench.pc(), CODE + 30);
+}
+
+fn ending_in(instructions: &[u16]) -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x6000_0000)).add(movs(2, 0)).add(instructions).add(b_self());
+    program
+}
+
+#[test]
+fn a_fault_stops_where_it_happened_with_a_signal_and_going_on_starts_again() {
+    for (instructions, signal) in [
+        (&[0x6801][..], "S0a"),                             // ldr r1, [r0]: SIGBUS
+        (&[0xDE00], "S04"),                                 // udf: SIGILL
+        (&[0x4700], "S0a"),                                 // bx r0, where nothing is: SIGBUS
+        (&[0xF24E, 0x04A1, 0xF6C0, 0x441F, 0x47A0], "S0c"), // r4 = 0x0C1FE0A1, where no call is; blx r4: SIGSYS
+    ] {
+        let mut bench = Bench::new(&ending_in(instructions));
+        let told = bench.ask("vCont;c");
+        assert_eq!(told, signal, "{instructions:x?}");
+        if instructions.len() == 1 {
+            let at = bench.pc();
+            assert!(at == CODE + 10 || at == 0x6000_0000, "{at:#x}");
+        }
+        assert!(bench.monitor("fault").contains("by the instruction at"));
+        bench.ask(&format!("Z1,{CODE:x},2"));
+        assert!(bench.ask("vCont;c").starts_with("T05"), "from its beginning");
+        assert_eq!(bench.pc(), CODE);
+    }
+}
+
+#[test]
+fn a_bkpt_of_the_applications_own_stops_once() {
+    let mut program = Program::new();
+    program.add([0xBE00]).add(movs(3, 3)).add([0xBE01]).add(b_self());
+    let mut bench = Bench::new(&program);
+    for at in [CODE, CODE + 4] {
+        assert_eq!(bench.ask("vCont;c"), "S05");
+        assert_eq!(bench.pc(), at);
+    }
+}
+
+#[test]
+fn a_debugger_that_leaves_lets_the_application_run_and_another_may_come() {
+    let mut bench = Bench::new(&counting());
+    bench.ask(&format!("Z1,{ADDS:x},2"));
+    assert_eq!(bench.ask("D"), "OK");
+    bench.until(|bench| bench.session.stub.is_none() && !bench.machine.is_halted());
+    let now = bench.machine.now();
+    bench.machine.run(1000);
+    assert!(bench.machine.now() >= now + 1000, "no breakpoint is left");
+}
+
+#[test]
+fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
+    let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = server.address();
+    let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
+    let mut machine = Machine::new(crate::testing::settings(&counting()));
+    let first = TcpStream::connect(address).expect("connected");
+    let began = Instant::now();
+    while session.stub.is_none() {
+        assert!(began.elapsed() < PATIENCE);
+        session.attend(&mut machine);
+    }
+    let mut second = TcpStream::connect(address).expect("connected");
+    assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0, "its connection ends");
+    assert!(machine.is_halted());
+    drop(first);
+    while machine.is_halted() {
+        assert!(began.elapsed() < PATIENCE);
+        session.attend(&mut machine);
+    }
+    while !machine.is_halted() {
+        assert!(began.elapsed() < PATIENCE);
+        let _third = TcpStream::connect(address).expect("connected");
+        std::thread::sleep(Duration::from_millis(1));
+        session.attend(&mut machine);
+    }
+}
+
+#[test]
+fn monitor_commands_of_probes_are_answered() {
+    let mut bench = Bench::new(&counting());
+    assert!(bench.monitor("help").contains("monitor reset"));
+    assert!(bench.monitor("halt").contains("stands"));
+    assert!(bench.monitor("arm semihosting enable").contains("mvServerLog"));
+    assert!(bench.monitor("nonsense").contains("unknown: nonsense"));
+    assert!(bench.monitor("status").contains("has power"));
+    assert!(bench.monitor("fault").contains("has not faulted"));
+    bench.ask("vCont;s");
+    bench.ask("vCont;s");
+    assert_ne!(bench.pc(), CODE);
+    assert!(bench.monitor("reset halt").contains("first instruction"));
+    assert_eq!(bench.pc(), CODE);
+}
+
+#[test]
+fn extended_mode_starts_again_and_again() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("!"), "OK");
+    bench.ask("vCont;s");
+    assert!(bench.ask("vRun;").starts_with("T05"));
+    assert_eq!(bench.pc(), CODE);
+    assert_eq!(bench.ask("qAttached"), "1", "so that a debugger that leaves does not kill");
+    assert_eq!(bench.ask("vKill;1"), "OK");
+    assert_eq!(bench.pc(), CODE);
+}
+
+#[test]
+fn another_image_is_loaded_into_flash() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("vFlashErase:08000000,2000"), "OK");
+    assert_eq!(bench.ask("m8000000,4"), "ffffffff");
+    // The vectors of a program at 0x08000008, and that: b to itself.
+    let mut packet = b"vFlashWrite:8000000:".to_vec();
+    packet.extend([0x00, 0x00, 0x08, 0x20, 0x09, 0x00, 0x00, 0x08, 0xFE, 0xE7]);
+    let sum = packet.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    bench.wire.write_all(b"$").expect("sent");
+    bench.wire.write_all(&packet).expect("sent");
+    bench.wire.write_all(format!("#{sum:02x}").as_bytes()).expect("sent");
+    assert_eq!(bench.answer(), "OK");
+    assert_eq!(bench.ask("vFlashDone"), "OK");
+    assert_eq!(bench.pc(), 0x0800_0008);
+}
+
+#[test]
+fn a_step_over_a_wait_goes_on() {
+    let mut program = Program::new();
+    program.add(wfi()).add(movs(3, 3)).add(b_self());
+    let mut bench = Bench::new(&program);
+    bench.ask("vCont;s");
+    bench.ask("vCont;s");
+    assert_eq!((bench.register(3), bench.pc()), (3, CODE + 4));
+}
+
+#[test]
+fn nonsense_from_the_network_ends_the_session_or_is_passed_over() {
+    for noise in [&b"$zzz#00"[..], b"\xff\xff\xff", b"$#00$vCont;#00", b"$Z9,zz,1#xx", b"$m0,ffffffff#00"] {
+        let mut bench = Bench::new(&counting());
+        bench.wire.write_all(noise).expect("sent");
+        bench.until(|bench| {
+            let ended = bench.session.stub.is_none();
+            ended || !bench.read.is_empty() || noise[0] == 0xff
+        });
+    }
+}
+
+#[test]
+fn an_application_that_faulted_before_the_debugger_came_starts_again_under_it() {
+    let mut bench = Bench::new(&ending_in(&[0x6801]));
+    bench.ask("D");
+    bench.until(|bench| bench.session.stub.is_none());
+    bench.machine.take_events();
+    bench.machine.run(10_000);
+    bench.wire = TcpStream::connect(bench.address).expect("connected");
+    bench.wire.set_nonblocking(true).expect("set");
+    bench.until(|bench| bench.session.stub.is_some());
+    assert_eq!(bench.pc(), CODE + 10, "where it faulted");
+    bench.monitor("reset halt");
+    bench.ask(&format!("Z1,{:x},2", CODE + 8));
+    assert!(bench.ask("vCont;c").starts_with("T05"));
+    assert_eq!(bench.pc(), CODE + 8);
+}

@@ -1,0 +1,142 @@
+//! A record of what an application does: system calls with their arguments, interrupts, notifications, the link.
+//!
+//! The device's thread makes [`Entry`]s and hands them to a thread of the tracer's, which writes them ([`writer`]). The
+//! device never waits for a disk: what does not fit into the queue is lost, and told as lost.
+
+pub mod decode;
+mod writer;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Entries that may wait to be written; more are lost.
+pub const QUEUE: usize = 1 << 16;
+
+/// Most bytes of one trace; what comes after is not written.
+pub const MOST_BYTES: u64 = 1 << 30;
+
+/// How long the end of a device waits for its trace to be written.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How a trace is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A line an entry, for people.
+    Text,
+    /// Chrome's trace events in JSON, which Perfetto shows too.
+    Perfetto,
+}
+
+/// Where a trace goes.
+pub struct Output {
+    /// How it is written.
+    pub format: Format,
+    /// Where to.
+    pub to: Box<dyn Write + Send>,
+}
+
+/// Who an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The application and its calls.
+    Application,
+    /// Exceptions and interrupts.
+    Interrupts,
+    /// What the kernel posts.
+    Kernel,
+    /// The link to the cloud.
+    Link,
+    /// The device: starts, faults, pins.
+    Device,
+}
+
+/// Names and values, as they are shown.
+pub type Fields = Vec<(&'static str, String)>;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A system call, told when it returned.
+    Call {
+        /// Its name.
+        name: &'static str,
+        /// What was passed.
+        arguments: Fields,
+        /// The status, by name; none if the call does not return.
+        status: Option<&'static str>,
+        /// What was given back.
+        results: Fields,
+        /// Cycles from call to return.
+        cycles: u64,
+    },
+    /// An exception was entered.
+    Entered(String),
+    /// It was left.
+    Left(String),
+    /// Something at one moment.
+    Mark {
+        /// In a few words.
+        name: String,
+        /// What belongs to it.
+        fields: Fields,
+    },
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The processor's cycle at its beginning.
+    pub at: u64,
+    /// Who it is about.
+    pub lane: Lane,
+    /// What it is.
+    pub what: What,
+}
+
+/// Writes entries, on a thread of its own. Dropping it writes what is left, for a few seconds at most.
+pub struct Tracer {
+    queue: Option<SyncSender<Entry>>,
+    lost: Arc<AtomicU64>,
+    done: Receiver<()>,
+}
+
+impl std::fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tracer").field("lost", &self.lost).finish_non_exhaustive()
+    }
+}
+
+impl Tracer {
+    /// Starts to write to `outputs`.
+    pub fn start(outputs: Vec<Output>) -> io::Result<Tracer> {
+        let (queue, entries) = sync_channel(QUEUE);
+        let (tell, done) = sync_channel(1);
+        let lost: Arc<AtomicU64> = Arc::default();
+        let counted = lost.clone();
+        std::thread::Builder::new().name("trace".into()).spawn(move || {
+            writer::write_all(&entries, &counted, outputs);
+            let _ = tell.send(());
+        })?;
+        Ok(Tracer { queue: Some(queue), lost, done })
+    }
+
+    /// Adds an entry, or counts it as lost.
+    pub fn put(&self, entry: Entry) {
+        if self.queue.as_ref().is_none_or(|queue| queue.try_send(entry).is_err()) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        self.queue = None;
+        let _ = self.done.recv_timeout(FAREWELL);
+    }
+}
+
+#[cfg(test)]
+mod tests;

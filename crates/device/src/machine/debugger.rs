@@ -1,0 +1,447 @@
+//! A debugger at the machine: what stops the application, what it does while it stands, and how it goes on.
+//!
+//! While the application stands its time stands: timers and cycle counter wait with it. The kernel's time goes on
+//! ([`Machine::hold`]), so that the link is kept, as on a board where only the application's side is halted (D133).
+
+use std::ops::Range;
+
+use abi::power::WakeReason;
+use armv8m::{Halt, Register, Watchpoint};
+use kernel::Kernel;
+
+use super::{Machine, Power};
+use crate::debug::crash::Crash;
+use crate::debug::symbols::Symbols;
+use crate::events::DeviceEvent;
+use crate::fault::Fault;
+use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
+
+/// The processor's own registers, which a debugger may look at.
+const SYSTEM: Range<u32> = 0xE000_0000..0xE010_0000;
+
+/// What an entry of the call page looks like to a debugger: `bx lr; nop; bx lr; nop`, a function that uses no stack.
+const VENEER: [u8; 8] = [0x70, 0x47, 0x00, 0xBF, 0x70, 0x47, 0x00, 0xBF];
+
+/// Why the application stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The debugger asked for it, or has just come.
+    Asked,
+    /// What was to be stepped is done.
+    Stepped,
+    /// A breakpoint.
+    Breakpoint,
+    /// A BKPT instruction of the application's own.
+    Instruction,
+    /// An access to memory that is watched.
+    Watchpoint {
+        /// The address.
+        address: u32,
+        /// It would write.
+        write: bool,
+    },
+    /// A fault. The registers are those at the instruction; going on starts the application again.
+    Fault(Fault),
+    /// The application was started again and has not executed anything.
+    Reset,
+}
+
+/// What the debugger lets the application do.
+#[derive(Debug, Default)]
+enum Run {
+    #[default]
+    Free,
+    Stepping(Stepping),
+    Halted,
+}
+
+/// Single steps, until the program counter leaves `range`.
+#[derive(Debug)]
+struct Stepping {
+    range: Range<u32>,
+    /// Interrupts that were due are handled first.
+    serving: Option<Place>,
+}
+
+/// Where the application was interrupted.
+#[derive(Debug)]
+struct Place {
+    pc: u32,
+    sp: u32,
+    exception: u16,
+    /// The breakpoint at `pc` is there for the way back only.
+    temporary: bool,
+    /// Someone else came by: it is to be stepped over.
+    passing: bool,
+}
+
+/// A debugger, or none.
+#[derive(Debug, Default)]
+pub struct Debugger {
+    attached: bool,
+    run: Run,
+    stop: Option<Stop>,
+    /// The stretch that runs is a single instruction.
+    single: bool,
+    /// The application's names.
+    symbols: Option<Symbols>,
+    /// The last crash of the application.
+    last_crash: Option<Box<Crash>>,
+    /// The application's own BKPT it stands at.
+    at_bkpt: Option<u32>,
+}
+
+impl Debugger {
+    pub fn is_halted(&self) -> bool {
+        matches!(self.run, Run::Halted)
+    }
+
+    pub fn is_attached(&self) -> bool {
+        self.attached
+    }
+}
+
+/// What a debugger does.
+impl Machine {
+    /// Gives names to what is told of crashes.
+    pub fn set_symbols(&mut self, symbols: Option<Symbols>) {
+        self.debugger.symbols = symbols;
+    }
+
+    /// Holds the application before its first instruction until a debugger lets it go.
+    pub fn wait_for_debugger(&mut self) {
+        self.stop(Stop::Reset);
+    }
+
+    /// A debugger has come: the application stands, and the kernel keeps the link whatever the application wants (N20).
+    pub fn attach_debugger(&mut self) {
+        self.debugger.attached = true;
+        self.cpu.set_halt_on_breakpoint(true);
+        self.tell_kernel_of_debugger();
+        self.note(DeviceEvent::Debugger { attached: true });
+        self.stop(Stop::Asked);
+        self.debugger.stop = None;
+    }
+
+    /// The debugger is gone, and what it set with it; the application goes on.
+    pub fn detach_debugger(&mut self) {
+        self.cpu.clear_debugging();
+        self.debugger.attached = false;
+        self.tell_kernel_of_debugger();
+        self.note(DeviceEvent::Debugger { attached: false });
+        self.resume();
+    }
+
+    /// A kernel that has just begun does not know of the debugger.
+    pub(super) fn tell_kernel_of_debugger(&mut self) {
+        let attached = self.debugger.attached;
+        self.enter_kernel(|kernel, port| kernel.debugger_attached(port, attached));
+    }
+
+    /// Whether the application stands because of a debugger.
+    pub fn is_halted(&self) -> bool {
+        self.debugger.is_halted()
+    }
+
+    /// Why the application stopped, told once.
+    pub fn take_stop(&mut self) -> Option<Stop> {
+        self.debugger.stop.take()
+    }
+
+    /// The last crash of the application, if there was one.
+    pub fn last_crash(&self) -> Option<&Crash> {
+        self.debugger.last_crash.as_deref()
+    }
+
+    /// Stops the application, if it does not stand already.
+    pub fn interrupt(&mut self) {
+        if !self.is_halted() {
+            self.stop(Stop::Asked);
+        }
+    }
+
+    /// Lets the application go on; one that has faulted starts again at once.
+    pub fn resume(&mut self) {
+        self.leave();
+        self.debugger.run = Run::Free;
+    }
+
+    /// Lets the application execute one instruction, and go on doing so while its program counter is in `range`.
+    pub fn step(&mut self, range: Range<u32>) {
+        if self.leave() {
+            return self.stop(Stop::Stepped);
+        }
+        self.debugger.run = Run::Stepping(Stepping { range, serving: None });
+    }
+
+    /// Starts the application again and stops it before its first instruction.
+    pub fn reset_and_halt(&mut self) {
+        if self.is_off() {
+            self.power = Power::Off { start: Some((self.now(), WakeReason::DebuggerRestart)) };
+            self.wake_if_due();
+        } else {
+            self.restart(WakeReason::DebuggerRestart);
+        }
+        self.stop(Stop::Reset);
+        self.debugger.stop = None;
+    }
+
+    /// Lets `cycles` pass for the kernel alone, while the application stands.
+    pub fn hold(&mut self, cycles: u64) {
+        self.held = self.held.saturating_add(cycles);
+        if !self.is_off() && self.kernel_event().is_some_and(|at| at <= self.now()) {
+            self.enter_kernel(Kernel::wake);
+        }
+    }
+
+    /// Ends standing. Answers whether the application has started again instead of going on.
+    fn leave(&mut self) -> bool {
+        self.debugger.stop = None;
+        let bkpt = self.debugger.at_bkpt.take();
+        if let Some(reason) = self.restarts.take_due(u64::MAX) {
+            self.restart(reason);
+            return true;
+        }
+        if bkpt.is_some_and(|at| at == self.cpu.register(Register::PC)) {
+            // It would stop here for ever.
+            self.cpu.set_register(Register::PC, self.cpu.register(Register::PC).wrapping_add(2));
+        }
+        false
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        self.end_serving();
+        self.trace_stop(&stop);
+        self.debugger.run = Run::Halted;
+        self.debugger.stop = Some(stop);
+    }
+}
+
+/// What the machine asks while it runs.
+impl Machine {
+    /// Whether the next stretch is a single instruction. Interrupts that are due are served first, and at full speed: a
+    /// step would otherwise lead into a handler, or hold the interrupts back for as long as someone steps.
+    pub(super) fn begins_step(&mut self) -> bool {
+        self.debugger.single = self.is_to_step();
+        self.debugger.single
+    }
+
+    fn is_to_step(&mut self) -> bool {
+        let Run::Stepping(stepping) = &mut self.debugger.run else { return false };
+        if let Some(place) = &mut stepping.serving {
+            return std::mem::take(&mut place.passing);
+        }
+        if !self.cpu.is_about_to_be_interrupted() {
+            return true;
+        }
+        let pc = self.cpu.register(Register::PC);
+        let temporary = self.cpu.insert_breakpoint(pc);
+        let (sp, exception) = (self.cpu.register(Register::SP), self.cpu.exception_number());
+        stepping.serving = Some(Place { pc, sp, exception, temporary, passing: false });
+        false
+    }
+
+    /// The stretch is over: a step that is done stops the application.
+    pub(super) fn end_step(&mut self) {
+        if !std::mem::take(&mut self.debugger.single) || self.power != Power::On {
+            return;
+        }
+        let Run::Stepping(Stepping { range, serving: None }) = &self.debugger.run else { return };
+        if !range.contains(&self.cpu.register(Register::PC)) {
+            self.stop(Stop::Stepped);
+        }
+    }
+
+    /// The processor halted at a breakpoint or a watchpoint.
+    pub(super) fn halted(&mut self, cause: Halt) {
+        match cause {
+            Halt::Breakpoint if self.is_on_way_back() => {}
+            Halt::Breakpoint => self.stop(Stop::Breakpoint),
+            Halt::Watchpoint { address, write } => self.stop(Stop::Watchpoint { address, write }),
+        }
+    }
+
+    /// A BKPT, with a debugger there.
+    pub(super) fn halted_by_instruction(&mut self, address: u32) {
+        self.stop(Stop::Instruction);
+        self.debugger.at_bkpt = Some(address);
+    }
+
+    /// What the processor shows after a fault.
+    pub(super) fn tell_of_crash(&mut self, fault: Fault) {
+        let crash = Box::new(Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref()));
+        self.debugger.last_crash = Some(crash.clone());
+        self.note(DeviceEvent::Crashed(crash));
+    }
+
+    /// A fault; with a debugger there, the application stops where it happened.
+    pub(super) fn halted_by_fault(&mut self, fault: Fault) {
+        if self.debugger.attached {
+            self.stop(Stop::Fault(fault));
+        }
+    }
+
+    /// Whether a call about to be made is to stop at a breakpoint instead.
+    pub(super) fn stops_at_call(&mut self, address: u32) -> bool {
+        let stops = !self.debugger.single && self.cpu.has_breakpoint(address);
+        if stops {
+            self.halted(Halt::Breakpoint);
+        }
+        stops
+    }
+
+    /// The interrupts that went before a step are served, or another has come by where they came in.
+    fn is_on_way_back(&mut self) -> bool {
+        let Run::Stepping(Stepping { serving: Some(place), .. }) = &mut self.debugger.run else {
+            return false;
+        };
+        if place.pc != self.cpu.register(Register::PC) || !place.temporary {
+            // A breakpoint of the debugger's own is worth stopping at whoever comes by.
+            return self.is_back();
+        }
+        let here = (self.cpu.register(Register::SP), self.cpu.exception_number());
+        if here == (place.sp, place.exception) {
+            self.end_serving();
+        } else {
+            place.passing = true;
+        }
+        true
+    }
+
+    /// Whether the application is back where it was interrupted, at a breakpoint that it was to step from.
+    fn is_back(&mut self) -> bool {
+        let Run::Stepping(Stepping { serving: Some(place), .. }) = &self.debugger.run else { return false };
+        let registers = (self.cpu.register(Register::PC), self.cpu.register(Register::SP));
+        let back = registers == (place.pc, place.sp) && self.cpu.exception_number() == place.exception;
+        if back {
+            self.end_serving();
+        }
+        back
+    }
+
+    fn end_serving(&mut self) {
+        if let Run::Stepping(stepping) = &mut self.debugger.run
+            && let Some(place) = stepping.serving.take()
+            && place.temporary
+        {
+            self.cpu.remove_breakpoint(place.pc);
+        }
+    }
+}
+
+/// Registers, memory and breakpoints.
+impl Machine {
+    /// Reads a register.
+    pub fn register(&self, register: Register) -> u32 {
+        self.cpu.register(register)
+    }
+
+    /// Writes a register, if that changes it. A new program counter wakes an application that waits.
+    pub fn set_register(&mut self, register: Register, value: u32) {
+        if self.cpu.register(register) == value {
+            return;
+        }
+        self.cpu.set_register(register, value);
+        if register == Register::PC && self.power == Power::Saving {
+            self.power = Power::On;
+        }
+    }
+
+    /// Reads memory as a debugger sees it, as far as there is any from `address` on; answers how much. Registers of
+    /// peripherals are read as the application would.
+    pub fn inspect(&mut self, address: u32, into: &mut [u8]) -> usize {
+        let space = |region: &Range<u32>| region.contains(&address).then(|| (region.end - address) as usize);
+        let memory = space(&FLASH).or_else(|| space(&RAM));
+        if let Some(space) = memory {
+            let length = into.len().min(space);
+            return if self.cpu.read_memory(address, &mut into[..length]) { length } else { 0 };
+        }
+        if let Some(space) = space(&ENTRY_PAGE) {
+            let length = into.len().min(space);
+            let from = (address - ENTRY_PAGE.start) as usize;
+            (0..length).for_each(|at| into[at] = VENEER[(from + at) % VENEER.len()]);
+            return length;
+        }
+        self.inspect_registers(address, into)
+    }
+
+    fn inspect_registers(&mut self, address: u32, into: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < into.len() {
+            let at = address.wrapping_add(done as u32);
+            let Some(word) = self.peripheral_word(at & !3) else { break };
+            let bytes = &word.to_le_bytes()[(at & 3) as usize..];
+            let length = bytes.len().min(into.len() - done);
+            into[done..done + length].copy_from_slice(&bytes[..length]);
+            done += length;
+        }
+        self.settle_lines();
+        done
+    }
+
+    fn peripheral_word(&mut self, address: u32) -> Option<u32> {
+        if SYSTEM.contains(&address) {
+            return Some(self.cpu.read_system(address));
+        }
+        if !PERIPHERALS.contains(&address) {
+            return None;
+        }
+        self.board.read(address, 4, self.now()).ok()
+    }
+
+    /// Writes memory as a debugger does: RAM, and registers by words. Flash is not written like this
+    /// ([`Machine::write_flash`]). Answers whether all of it was written.
+    pub fn change(&mut self, address: u32, bytes: &[u8]) -> bool {
+        if RAM.contains(&address) {
+            return self.cpu.write_memory(address, bytes);
+        }
+        let aligned = address.is_multiple_of(4) && bytes.len().is_multiple_of(4);
+        let registers = SYSTEM.contains(&address) || PERIPHERALS.contains(&address);
+        if !aligned || !registers {
+            return false;
+        }
+        let words =
+            bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+        let written = (address..).step_by(4).zip(words).all(|(at, word)| self.change_word(at, word));
+        self.settle_lines();
+        written
+    }
+
+    fn change_word(&mut self, address: u32, word: u32) -> bool {
+        if SYSTEM.contains(&address) {
+            self.cpu.write_system(address, word);
+            return true;
+        }
+        self.cpu.input_changed();
+        self.board.write(address, 4, word, self.now()).is_ok()
+    }
+
+    /// Writes application flash, until the process ends: the image's file stays as it is.
+    pub fn write_flash(&mut self, address: u32, bytes: &[u8]) -> bool {
+        FLASH.contains(&address) && self.cpu.write_memory(address, bytes)
+    }
+
+    /// Sets a breakpoint at an instruction or at a system call's entry. False where neither can be.
+    pub fn insert_breakpoint(&mut self, address: u32) -> bool {
+        let possible = FLASH.contains(&address) || RAM.contains(&address) || ENTRY_PAGE.contains(&address);
+        if possible {
+            self.cpu.insert_breakpoint(address);
+        }
+        possible
+    }
+
+    /// Removes a breakpoint; false if there is none.
+    pub fn remove_breakpoint(&mut self, address: u32) -> bool {
+        self.cpu.remove_breakpoint(address)
+    }
+
+    /// Watches memory.
+    pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) {
+        self.cpu.insert_watchpoint(watchpoint);
+    }
+
+    /// Stops watching; false if this was not watched.
+    pub fn remove_watchpoint(&mut self, watchpoint: &Watchpoint) -> bool {
+        self.cpu.remove_watchpoint(watchpoint)
+    }
+}

@@ -1,0 +1,471 @@
+//! SPI controllers, with what is wired to them. A frame is exchanged the moment there is one to send and room for the
+//! one that comes; with nothing wired the line from the other side reads zero. Only the controller's side (master) is
+//! modelled, without CRC and without timing.
+
+use std::collections::VecDeque;
+
+use super::{Context, Input, Lines, Peripheral, Requests, Store};
+
+/// What tells one controller from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Name in the reference manual.
+    pub name: &'static str,
+    /// First register.
+    pub base: u32,
+    /// Interrupt line.
+    pub line: u16,
+    /// Number, as in its name.
+    pub number: u8,
+    /// Bytes each of its FIFOs holds.
+    pub fifo: usize,
+    /// Its request to be read; the one to be written is the next.
+    pub receive_request: u8,
+}
+
+/// The controllers of the STM32U585.
+pub const BUSES: [Kind; 3] = [
+    Kind { name: "SPI2", base: 0x4000_3800, line: 60, number: 2, fifo: 16, receive_request: 8 },
+    Kind { name: "SPI1", base: 0x4001_3000, line: 59, number: 1, fifo: 16, receive_request: 6 },
+    Kind { name: "SPI3", base: 0x4600_2000, line: 99, number: 3, fifo: 8, receive_request: 10 },
+];
+
+/// Something wired to a controller.
+pub trait Slave: Send {
+    /// A frame goes out while it is selected; answers the one that comes back.
+    fn exchange(&mut self, frame: u32) -> u32;
+    /// It is selected, or no longer.
+    fn select(&mut self, _selected: bool) {}
+}
+
+const CR1: u32 = 0x00;
+const CR2: u32 = 0x04;
+const CFG1: u32 = 0x08;
+const CFG2: u32 = 0x0C;
+const IER: u32 = 0x10;
+const SR: u32 = 0x14;
+const IFCR: u32 = 0x18;
+const AUTOCR: u32 = 0x1C;
+const TXDR: u32 = 0x20;
+const RXDR: u32 = 0x30;
+const CRCPOLY: u32 = 0x40;
+const UDRDR: u32 = 0x4C;
+
+const SPE: u32 = 1;
+const MASRX: u32 = 1 << 8;
+const CSTART: u32 = 1 << 9;
+const CSUSP: u32 = 1 << 10;
+const HDDIR: u32 = 1 << 11;
+const CR1_WRITABLE: u32 = 0x1_FF01;
+const TSIZE: u32 = 0xFFFF;
+/// CFG1: frame size less one, frames in a packet less one, direct memory access.
+const DSIZE: u32 = 0x1F;
+const FTHLV_AT: u32 = 5;
+const RXDMAEN: u32 = 1 << 14;
+const TXDMAEN: u32 = 1 << 15;
+/// CFG2: which ways frames go, and who selects.
+const COMM_AT: u32 = 17;
+const MASTER: u32 = 1 << 22;
+const SSOE: u32 = 1 << 29;
+
+const RXP: u32 = 1;
+const TXP: u32 = 1 << 1;
+const DXP: u32 = 1 << 2;
+const EOT: u32 = 1 << 3;
+const TXTF: u32 = 1 << 4;
+const OVR: u32 = 1 << 6;
+const SUSP: u32 = 1 << 11;
+const TXC: u32 = 1 << 12;
+const RXPLVL_AT: u32 = 13;
+const RXWNE: u32 = 1 << 15;
+const CTSIZE_AT: u32 = 16;
+const CLEARABLE: u32 = 0x0BF8;
+
+/// Cycles a full controller waits for its reader before what comes is lost: frames take no time here, so a program that
+/// would be in time on a board must be so here.
+const PATIENCE: u64 = 10_000;
+
+/// One controller and what is wired to it.
+pub struct Spi {
+    kind: Kind,
+    control: u32,
+    size: u32,
+    config: [u32; 2],
+    interrupts: u32,
+    kept: [u32; 3],
+    /// EOT, TXTF, OVR, SUSP.
+    flags: u32,
+    /// Frames of the transfer that were put in, and that have gone, of those in `size`.
+    loaded: u32,
+    gone: u32,
+    sending: VecDeque<u32>,
+    received: VecDeque<u32>,
+    /// Frames wait because nobody reads: until then.
+    full_until: Option<u64>,
+    slave: Option<Box<dyn Slave>>,
+    /// A pin selects the slave; else the controller's own signal does.
+    by_pin: bool,
+}
+
+impl Spi {
+    /// A controller after reset, with what is wired to it; `by_pin` if a pin of the application's choice selects it.
+    pub fn new(kind: &Kind, slave: Option<Box<dyn Slave>>, by_pin: bool) -> Spi {
+        Spi {
+            kind: *kind,
+            control: 0,
+            size: 0,
+            config: [0x0007_0007, 0],
+            interrupts: 0,
+            kept: [0, 0x107, 0],
+            flags: 0,
+            loaded: 0,
+            gone: 0,
+            sending: VecDeque::new(),
+            received: VecDeque::new(),
+            full_until: None,
+            slave,
+            by_pin,
+        }
+    }
+
+    /// Bits of a frame.
+    fn bits(&self) -> u32 {
+        (self.config[0] & DSIZE) + 1
+    }
+
+    /// Bytes a frame takes in a FIFO.
+    fn frame_bytes(&self) -> u32 {
+        match self.bits() {
+            0..=8 => 1,
+            9..=16 => 2,
+            _ => 4,
+        }
+    }
+
+    fn packet(&self) -> usize {
+        (self.config[0] >> FTHLV_AT & 0xF) as usize + 1
+    }
+
+    /// Frames a FIFO holds.
+    fn capacity(&self) -> usize {
+        self.kind.fifo / self.frame_bytes() as usize
+    }
+
+    fn is_on(&self) -> bool {
+        self.control & SPE != 0
+    }
+
+    /// Whether frames come in, and whether they go out: full duplex, out only, in only, either by turns.
+    fn ways(&self) -> (bool, bool) {
+        match self.config[1] >> COMM_AT & 3 {
+            0 => (true, true),
+            1 => (false, true),
+            2 => (true, false),
+            _ => (self.control & HDDIR == 0, self.control & HDDIR != 0),
+        }
+    }
+
+    fn frames(&self) -> Option<u32> {
+        let size = self.size & TSIZE;
+        (size != 0).then_some(size)
+    }
+
+    fn room_to_send(&self) -> bool {
+        let more = self.frames().is_none_or(|frames| self.loaded < frames);
+        self.is_on() && self.ways().1 && more && self.sending.len() + self.packet() <= self.capacity()
+    }
+
+    fn status(&self) -> u32 {
+        let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        let (whole, word) = (self.received.len() >= self.packet(), 4 / self.frame_bytes() as usize);
+        let left = self.received.len() % word;
+        let over = self.frames().is_none_or(|frames| self.gone >= frames) && self.sending.is_empty();
+        flag(whole, RXP)
+            | flag(self.room_to_send(), TXP)
+            | flag(whole && self.room_to_send(), DXP)
+            | self.flags
+            | flag(over, TXC)
+            | (left as u32) << RXPLVL_AT
+            | flag(self.received.len() >= word, RXWNE)
+            | self.frames().map_or(0, |frames| frames - self.gone.min(frames)) << CTSIZE_AT
+    }
+
+    fn write_control(&mut self, store: Store, now: u64) {
+        let was = self.control;
+        self.control = store.over(was, CR1_WRITABLE);
+        if self.control & SPE == 0 {
+            self.control &= !(CSTART | CSUSP);
+            self.sending.clear();
+            self.received.clear();
+            (self.flags, self.loaded, self.gone) = (0, 0, 0);
+        } else if self.control & CSUSP != 0 {
+            self.control &= !(CSTART | CSUSP);
+            self.flags |= SUSP;
+        }
+        if !self.by_pin && (was ^ self.control) & SPE != 0 && self.config[1] & SSOE != 0 {
+            self.select(self.control & SPE != 0);
+        }
+        self.proceed(now);
+    }
+
+    fn select(&mut self, selected: bool) {
+        if let Some(slave) = &mut self.slave {
+            slave.select(selected);
+        }
+    }
+
+    /// Exchanges frames as far as there are some to send and room for those that come.
+    fn proceed(&mut self, now: u64) {
+        self.exchange(now, false);
+    }
+
+    /// The same; `lossy` if nobody has read for so long that what comes is lost.
+    fn exchange(&mut self, now: u64, lossy: bool) {
+        self.full_until = None;
+        let (comes, goes) = self.ways();
+        while self.control & (SPE | CSTART) == SPE | CSTART && self.config[1] & MASTER != 0 {
+            let full = comes && self.received.len() >= self.capacity();
+            if full && !lossy {
+                self.full_until = (!self.waits_for_reader()).then_some(now + PATIENCE);
+                break;
+            }
+            if self.frames().is_some_and(|frames| self.gone >= frames) {
+                break;
+            }
+            let sent = if goes { self.sending.pop_front() } else { Some(0) };
+            let Some(sent) = sent else { break };
+            let answer = self.slave.as_mut().map_or(0, |slave| slave.exchange(sent));
+            if full {
+                self.flags |= OVR;
+            } else if comes {
+                self.received.push_back(answer & u32::MAX >> (32 - self.bits()));
+            }
+            self.gone += 1;
+            self.end_if_over();
+        }
+    }
+
+    /// A controller that only receives, or was told to (MASRX), makes no clock while nobody reads; another one loses
+    /// what comes.
+    fn waits_for_reader(&self) -> bool {
+        self.control & MASRX != 0 || !self.ways().1
+    }
+
+    fn end_if_over(&mut self) {
+        if self.frames() == Some(self.gone) {
+            self.flags |= EOT | TXTF;
+            self.control &= !CSTART;
+        }
+    }
+
+    /// Frames in a write of `bytes`: one, or as many as fit.
+    fn put(&mut self, value: u32, bytes: u32, now: u64) {
+        let size = self.frame_bytes();
+        for part in 0..(bytes / size).max(1) {
+            if !self.is_on() || self.sending.len() >= self.capacity() {
+                break;
+            }
+            let frame = value >> (8 * size * part) & u32::MAX >> (32 - self.bits());
+            self.sending.push_back(frame);
+            self.loaded += 1;
+        }
+        if self.frames().is_some_and(|frames| self.loaded >= frames) {
+            self.flags |= TXTF;
+        }
+        self.proceed(now);
+    }
+
+    fn take(&mut self, bytes: u32, now: u64) -> u32 {
+        let size = self.frame_bytes();
+        let mut value = 0;
+        for part in 0..(bytes / size).max(1) {
+            value |= self.received.pop_front().unwrap_or(0) << (8 * size * part);
+        }
+        self.proceed(now);
+        value
+    }
+}
+
+impl Peripheral for Spi {
+    fn read(&mut self, offset: u32, context: &mut Context<'_>) -> u32 {
+        match offset {
+            CR1 => self.control,
+            CR2 => self.size,
+            CFG1 | CFG2 => self.config[(offset - CFG1) as usize / 4],
+            IER => self.interrupts,
+            SR => self.status(),
+            AUTOCR => self.kept[0],
+            RXDR => self.take(context.bytes, context.now),
+            CRCPOLY => self.kept[1],
+            UDRDR => self.kept[2],
+            _ => 0,
+        }
+    }
+
+    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
+        match offset {
+            CR1 => self.write_control(store, context.now),
+            // These can be changed while the controller is off only.
+            CR2 if !self.is_on() => self.size = store.over(self.size, TSIZE),
+            CFG1 | CFG2 if !self.is_on() || offset == CFG1 => {
+                let word = &mut self.config[(offset - CFG1) as usize / 4];
+                *word = store.over(*word, u32::MAX);
+            }
+            IER => self.interrupts = store.over(self.interrupts, 0x3FF),
+            IFCR => self.flags &= !(store.ones() & CLEARABLE),
+            AUTOCR => self.kept[0] = store.over(self.kept[0], u32::MAX),
+            TXDR => self.put(store.ones() >> store.mask.trailing_zeros(), context.bytes, context.now),
+            CRCPOLY => self.kept[1] = store.over(self.kept[1], u32::MAX),
+            UDRDR => self.kept[2] = store.over(self.kept[2], u32::MAX),
+            _ => {}
+        }
+    }
+
+    fn interrupts(&self, lines: &mut Lines) {
+        lines.set(self.kind.line, self.status() & self.interrupts != 0);
+    }
+
+    fn requests(&self, requests: &mut Requests) {
+        let (receive, config) = (self.kind.receive_request, self.config[0]);
+        requests.set(receive, config & RXDMAEN != 0 && self.status() & RXP != 0);
+        requests.set(receive + 1, config & TXDMAEN != 0 && self.room_to_send());
+    }
+
+    fn advance(&mut self, context: &mut Context<'_>) {
+        if self.full_until.is_some_and(|at| at <= context.now) {
+            self.exchange(context.now, true);
+        }
+    }
+
+    fn next_event(&self) -> Option<u64> {
+        self.full_until
+    }
+
+    fn input(&mut self, input: &Input<'_>) -> bool {
+        let Input::Select { selected } = *input else { return false };
+        self.select(selected);
+        true
+    }
+
+    fn reset(&mut self, _context: &mut Context<'_>) {
+        *self = Spi::new(&self.kind, self.slave.take(), self.by_pin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+
+    const SPI1: u32 = 0x4001_3000;
+    const STATUS: u32 = SPI1 + SR;
+
+    /// Answers each frame with its complement.
+    struct Complement;
+
+    impl Slave for Complement {
+        fn exchange(&mut self, frame: u32) -> u32 {
+            !frame
+        }
+    }
+
+    /// A controller of the board, set up for `frames` of `bits`, on and started.
+    fn bench(bits: u32, frames: u32, config: u32) -> Bench {
+        let spi = Spi::new(&BUSES[1], Some(Box::new(Complement)), false);
+        let mut bench = Bench::new(SPI1, Box::new(spi));
+        bench.write(SPI1 + CFG1, bits - 1 | config);
+        bench.write(SPI1 + CFG2, MASTER);
+        bench.write(SPI1 + CR2, frames);
+        bench.write(SPI1, SPE);
+        bench.write(SPI1, SPE | CSTART);
+        bench
+    }
+
+    #[test]
+    fn frames_go_out_and_come_back_until_the_last() {
+        let mut bench = bench(8, 3, 0);
+        for (byte, left) in [(0x01u32, 2), (0x80, 1), (0xFF, 0)] {
+            assert_eq!(bench.read(STATUS) & TXP, TXP);
+            bench.write_bytes(SPI1 + TXDR, 1, byte);
+            assert_eq!(bench.read(STATUS) & RXP, RXP);
+            assert_eq!(bench.read(STATUS) >> 16, left);
+            assert_eq!(bench.read_bytes(SPI1 + RXDR, 1), !byte & 0xFF);
+        }
+        assert_eq!(bench.read(STATUS) & (EOT | TXTF | TXC | TXP | RXP), EOT | TXTF | TXC);
+        bench.write(SPI1 + IFCR, EOT | TXTF);
+        assert_eq!(bench.read(STATUS) & (EOT | TXTF), 0);
+        assert_eq!(bench.read(SPI1) & CSTART, 0, "it is over");
+    }
+
+    #[test]
+    fn a_wide_access_carries_several_frames() {
+        let mut bench = bench(8, 4, 0);
+        bench.write(SPI1 + TXDR, 0x4433_2211);
+        assert_eq!(bench.read(STATUS) & RXWNE, RXWNE);
+        assert_eq!(bench.read(SPI1 + RXDR), !0x4433_2211);
+        let mut bench = self::bench(16, 2, 0);
+        bench.write(SPI1 + TXDR, 0x2222_1111);
+        assert_eq!(bench.read_bytes(SPI1 + RXDR, 2), 0xEEEE);
+        assert_eq!(bench.read_bytes(SPI1 + RXDR, 2), 0xDDDD);
+    }
+
+    #[test]
+    fn what_comes_and_is_not_read_is_lost_and_told() {
+        let mut bench = bench(8, 20, 0);
+        (0..16).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
+        assert_eq!(bench.read(STATUS) & OVR, 0);
+        (16..20).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
+        assert_eq!(bench.read(STATUS) & (OVR | EOT), 0, "a reader has some time");
+        bench.now = PATIENCE;
+        assert_eq!(bench.read(STATUS) & (OVR | EOT), OVR | EOT);
+    }
+
+    #[test]
+    fn it_can_wait_for_its_reader_instead() {
+        let mut bench = bench(8, 100, 0);
+        bench.write(SPI1, SPE | CSTART | MASRX);
+        for byte in 0..32 {
+            assert_eq!(bench.read(STATUS) & TXP, TXP, "{byte}");
+            bench.write_bytes(SPI1 + TXDR, 1, byte);
+        }
+        assert_eq!(bench.read(STATUS) & TXP, 0, "both queues are full");
+        assert_eq!(bench.read_bytes(SPI1 + RXDR, 1), 0xFF);
+        assert_eq!(bench.read(STATUS) & TXP, TXP);
+    }
+
+    #[test]
+    fn sending_only_keeps_nothing_and_receiving_only_needs_nothing() {
+        let mut bench = bench(8, 2, 0);
+        bench.write(SPI1, 0);
+        bench.write(SPI1 + CFG2, MASTER | 1 << COMM_AT);
+        bench.write(SPI1, SPE | CSTART);
+        bench.write_bytes(SPI1 + TXDR, 2, 0x1234);
+        assert_eq!(bench.read(STATUS) & (RXP | EOT), EOT);
+        bench.write(SPI1, 0);
+        bench.write(SPI1 + CFG2, MASTER | 2 << COMM_AT);
+        bench.write(SPI1, SPE | CSTART);
+        assert_eq!(bench.read(STATUS) & (RXP | EOT | TXP), RXP | EOT);
+        assert_eq!(bench.read_bytes(SPI1 + RXDR, 2), 0xFFFF);
+    }
+
+    #[test]
+    fn interrupts_and_requests_follow_what_is_asked_for() {
+        let mut bench = bench(8, 2, 0);
+        assert!(!bench.level(59));
+        bench.write(SPI1 + IER, EOT);
+        bench.write_bytes(SPI1 + TXDR, 2, 0);
+        assert!(bench.level(59));
+        let mut bench = self::bench(8, 2, TXDMAEN | RXDMAEN);
+        assert_eq!((bench.requests(6), bench.requests(7)), (false, true));
+        bench.write_bytes(SPI1 + TXDR, 2, 0);
+        assert_eq!((bench.requests(6), bench.requests(7)), (true, false));
+    }
+
+    #[test]
+    fn off_or_no_master_it_does_nothing() {
+        let mut bench = bench(8, 0, 0);
+        bench.write(SPI1, 0);
+        bench.write_bytes(SPI1 + TXDR, 1, 1);
+        assert_eq!(bench.read(STATUS) & (RXP | TXP), 0);
+    }
+}

@@ -1,0 +1,327 @@
+//! The bytes of a recording.
+//!
+//! ```text
+//! file    = "OVREC\r\n\x1A" version(2) head entry*            integers little-endian
+//! head    = device-id(34) image-sha256(32) seed(32) flags(1)
+//!           restart-min-ms(v) restart-max-ms(v) check-in-s(v) grace-s(v)
+//!           ssid(b) flash(b) wiring-count(v) wiring(b)*
+//! entry   = tag-and-stance(1) cycles-since-the-entry-before(v) ...  by tag, below
+//! v       = LEB128, at most ten bytes            b = length(v) bytes
+//! ```
+//!
+//! Flags: bit 0 factory test, bit 1 Wi-Fi settings are stored, bit 2 they have a password (which is not in here).
+//! The flash is the external one, without the erased bytes at its end.
+
+use std::io::{self, Read, Write};
+
+use kernel::limits::SSID;
+use kernel::{LinkLoss, Policy};
+
+use super::{DIGEST, Entry, Input, RecordingError, Stance};
+use crate::chance::Seed;
+use crate::identity::DeviceId;
+use crate::machine::RestartPolicy;
+use crate::storage;
+use crate::transport::CHUNK;
+use crate::wiring::Attachment;
+
+const MAGIC: &[u8; 8] = b"OVREC\r\n\x1A";
+
+/// The format's version; another one is refused.
+pub const VERSION: u16 = 1;
+
+/// Most things wired to a board that a recording names.
+pub const MAX_WIRING: usize = 64;
+
+/// Longest text in a recording, in bytes.
+const MAX_TEXT: usize = 4096;
+
+/// Most bytes that reach a serial port at once.
+const MAX_SERIAL: usize = 1 << 20;
+
+/// What a device was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its id.
+    pub device_id: DeviceId,
+    /// SHA-256 of its image.
+    pub image: [u8; 32],
+    /// Where its chance came from.
+    pub seed: Seed,
+    /// How soon it started again after a fault.
+    pub restart: RestartPolicy,
+    /// What its bundle said of the network.
+    pub policy: Policy,
+    /// It ran a factory test.
+    pub factory_test: bool,
+    /// The Wi-Fi network it had stored, and whether that has a password.
+    pub wifi: Option<(Vec<u8>, bool)>,
+    /// Its external flash, without the erased bytes at the end.
+    pub flash: Vec<u8>,
+    /// What was wired to it, by place.
+    pub wiring: Vec<String>,
+}
+
+/// The places of what is wired to a board.
+pub fn wiring(targets: &[Attachment]) -> Vec<String> {
+    targets.iter().map(|target| format!("{target:?}")).collect()
+}
+
+const FACTORY_TEST: u8 = 1 << 0;
+const WIFI: u8 = 1 << 1;
+const WIFI_PASSWORD: u8 = 1 << 2;
+
+impl Head {
+    /// Writes the beginning of a file.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let (ssid, has_password) = self.wifi.clone().unwrap_or_default();
+        let flags =
+            [(self.factory_test, FACTORY_TEST), (self.wifi.is_some(), WIFI), (has_password, WIFI_PASSWORD)];
+        let flags = flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit);
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(self.device_id.as_bytes());
+        bytes.extend(self.image);
+        bytes.extend(self.seed.0);
+        bytes.push(flags);
+        put(&mut bytes, self.restart.minimum_ms);
+        put(&mut bytes, self.restart.maximum_ms);
+        put(&mut bytes, self.policy.minimum_check_in_time_sec.into());
+        put(&mut bytes, self.policy.connection_grace_time_sec.into());
+        put_bytes(&mut bytes, &ssid);
+        put_bytes(&mut bytes, &self.flash);
+        put(&mut bytes, self.wiring.len() as u64);
+        self.wiring.iter().for_each(|text| put_bytes(&mut bytes, text.as_bytes()));
+        out.write_all(&bytes)
+    }
+
+    /// Reads the beginning of a file.
+    pub(super) fn read(from: &mut impl Read) -> Result<Head, RecordingError> {
+        check_beginning(from)?;
+        let id: [u8; 34] = array(from)?;
+        let id = std::str::from_utf8(&id).ok().and_then(DeviceId::parse);
+        let device_id = id.ok_or(RecordingError::Damaged("its device id is none"))?;
+        let (image, seed) = (array(from)?, Seed(array(from)?));
+        let [flags] = array(from)?;
+        let restart = RestartPolicy { minimum_ms: take(from)?, maximum_ms: take(from)? };
+        let policy =
+            Policy { minimum_check_in_time_sec: take_u32(from)?, connection_grace_time_sec: take_u32(from)? };
+        let ssid = take_bytes(from, SSID)?;
+        let flash = take_bytes(from, storage::SIZE as usize)?;
+        let count = take(from)? as usize;
+        if count > MAX_WIRING {
+            return Err(RecordingError::Damaged("too much is wired"));
+        }
+        let wiring = (0..count).map(|_| take_text(from)).collect::<Result<_, _>>()?;
+        let wifi = (flags & WIFI != 0).then_some((ssid, flags & WIFI_PASSWORD != 0));
+        let factory_test = flags & FACTORY_TEST != 0;
+        Ok(Head { device_id, image, seed, restart, policy, factory_test, wifi, flash, wiring })
+    }
+}
+
+fn check_beginning(from: &mut impl Read) -> Result<(), RecordingError> {
+    let magic: [u8; 8] = array(from).map_err(|_| RecordingError::Foreign)?;
+    if magic != *MAGIC {
+        return Err(RecordingError::Foreign);
+    }
+    match u16::from_le_bytes(array(from)?) {
+        VERSION => Ok(()),
+        other => Err(RecordingError::Version(other)),
+    }
+}
+
+mod tag {
+    pub const SERIAL: u8 = 1;
+    pub const PIN: u8 = 2;
+    pub const QUANTITY: u8 = 3;
+    pub const LINK_CONNECTING: u8 = 4;
+    pub const LINK_CONNECTED: u8 = 5;
+    pub const LINK_LOST: u8 = 6;
+    pub const RECEIVED: u8 = 7;
+    pub const TRANSMITTED: u8 = 8;
+    pub const FAREWELL: u8 = 9;
+    pub const CHECK: u8 = 10;
+    pub const END: u8 = 11;
+    /// The rest of the byte is the stance.
+    pub const BITS: u32 = 6;
+}
+
+/// Writes an entry that follows one at cycle `before`.
+pub(super) fn write_entry(entry: &Entry, before: u64, out: &mut Vec<u8>) {
+    let stance = match entry.stance {
+        Stance::Ran => 0,
+        Stance::Idle => 1,
+        Stance::Passed => 2,
+    };
+    out.push(tag_of(&entry.input) | stance << tag::BITS);
+    put(out, entry.cycle - before);
+    match &entry.input {
+        Input::Serial { port, bytes } => {
+            out.push(*port);
+            put_bytes(out, bytes);
+        }
+        Input::Pin { port, pin, level } => out.extend([*port, *pin, u8::from(*level)]),
+        Input::Quantity { bus, address, name, value } => {
+            out.extend([*bus, *address]);
+            put_bytes(out, name.as_bytes());
+            out.extend(value.to_bits().to_le_bytes());
+        }
+        Input::LinkConnecting | Input::LinkConnected | Input::Farewell => {}
+        Input::LinkLost { kind, text } => {
+            out.push(loss_number(*kind));
+            put_bytes(out, text.as_bytes());
+        }
+        Input::Received(bytes) => put_bytes(out, bytes),
+        Input::Transmitted { length, sum } => {
+            put(out, u64::from(*length));
+            out.extend(sum);
+        }
+        Input::Check(digest) | Input::End(digest) => out.extend(digest),
+    }
+}
+
+fn tag_of(input: &Input) -> u8 {
+    match input {
+        Input::Serial { .. } => tag::SERIAL,
+        Input::Pin { .. } => tag::PIN,
+        Input::Quantity { .. } => tag::QUANTITY,
+        Input::LinkConnecting => tag::LINK_CONNECTING,
+        Input::LinkConnected => tag::LINK_CONNECTED,
+        Input::LinkLost { .. } => tag::LINK_LOST,
+        Input::Received(_) => tag::RECEIVED,
+        Input::Transmitted { .. } => tag::TRANSMITTED,
+        Input::Farewell => tag::FAREWELL,
+        Input::Check(_) => tag::CHECK,
+        Input::End(_) => tag::END,
+    }
+}
+
+/// Reads the entry that follows one at cycle `before`; `None` at the file's end.
+pub(super) fn read_entry(from: &mut impl Read, before: u64) -> Result<Option<Entry>, RecordingError> {
+    let mut first = [0];
+    if from.read(&mut first)? == 0 {
+        return Ok(None);
+    }
+    let stance = match first[0] >> tag::BITS {
+        0 => Stance::Ran,
+        1 => Stance::Idle,
+        2 => Stance::Passed,
+        _ => return Err(RecordingError::Damaged("an entry of no known stance")),
+    };
+    let cycle = before.checked_add(take(from)?).ok_or(RecordingError::Damaged("time without end"))?;
+    let input = read_input(from, first[0] & ((1 << tag::BITS) - 1))?;
+    Ok(Some(Entry { cycle, stance, input }))
+}
+
+fn read_input(from: &mut impl Read, tag: u8) -> Result<Input, RecordingError> {
+    Ok(match tag {
+        tag::SERIAL => {
+            let [port] = array(from)?;
+            Input::Serial { port, bytes: take_bytes(from, MAX_SERIAL)? }
+        }
+        tag::PIN => {
+            let [port, pin, level] = array(from)?;
+            Input::Pin { port, pin, level: level != 0 }
+        }
+        tag::QUANTITY => {
+            let [bus, address] = array(from)?;
+            let name = take_text(from)?;
+            Input::Quantity { bus, address, name, value: f64::from_bits(u64::from_le_bytes(array(from)?)) }
+        }
+        tag::LINK_CONNECTING => Input::LinkConnecting,
+        tag::LINK_CONNECTED => Input::LinkConnected,
+        tag::LINK_LOST => {
+            let [number] = array(from)?;
+            let kind = loss_of(number).ok_or(RecordingError::Damaged("a loss of no known kind"))?;
+            Input::LinkLost { kind, text: take_text(from)? }
+        }
+        tag::RECEIVED => Input::Received(take_bytes(from, CHUNK)?),
+        tag::TRANSMITTED => {
+            let length = take_u32(from)?;
+            if length as usize > CHUNK {
+                return Err(RecordingError::Damaged("more bytes than a chunk"));
+            }
+            Input::Transmitted { length, sum: array(from)? }
+        }
+        tag::FAREWELL => Input::Farewell,
+        tag::CHECK => Input::Check(array::<DIGEST>(from)?),
+        tag::END => Input::End(array::<DIGEST>(from)?),
+        _ => return Err(RecordingError::Damaged("an entry of no known kind")),
+    })
+}
+
+fn loss_number(kind: LinkLoss) -> u8 {
+    match kind {
+        LinkLoss::NoCarrier => 0,
+        LinkLoss::Unreachable => 1,
+        LinkLoss::Asked => 2,
+    }
+}
+
+fn loss_of(number: u8) -> Option<LinkLoss> {
+    [LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Asked].get(usize::from(number)).copied()
+}
+
+fn put(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u64);
+    out.extend(bytes);
+}
+
+fn take(from: &mut impl Read) -> Result<u64, RecordingError> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let [byte] = array(from)?;
+        if shift == 63 && byte > 1 {
+            break;
+        }
+        value |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(RecordingError::Damaged("a number that is too large"))
+}
+
+fn take_u32(from: &mut impl Read) -> Result<u32, RecordingError> {
+    u32::try_from(take(from)?).map_err(|_| RecordingError::Damaged("a number that is too large"))
+}
+
+fn take_bytes(from: &mut impl Read, most: usize) -> Result<Vec<u8>, RecordingError> {
+    let length = take(from)?;
+    if length > most as u64 {
+        return Err(RecordingError::Damaged("more bytes than there can be"));
+    }
+    // A length alone makes no room: that grows with the bytes that are there.
+    let mut bytes = Vec::new();
+    from.by_ref().take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == length {
+        Ok(bytes)
+    } else {
+        Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+    }
+}
+
+fn take_text(from: &mut impl Read) -> Result<String, RecordingError> {
+    String::from_utf8(take_bytes(from, MAX_TEXT)?).map_err(|_| RecordingError::Damaged("a text that is none"))
+}
+
+fn array<const N: usize>(from: &mut impl Read) -> Result<[u8; N], RecordingError> {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A text as the format takes it.
+pub(super) fn cut(mut text: String) -> String {
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+    text
+}

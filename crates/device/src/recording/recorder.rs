@@ -1,0 +1,97 @@
+//! Writes a recording while its device runs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::format::{self, Head};
+use super::{Entry, Input, Stance};
+
+/// Writes a recording. What cannot be written ends it, not the device.
+pub struct Recorder {
+    out: BufWriter<Box<dyn Write + Send>>,
+    status: Status,
+    /// Cycle of the last entry.
+    cycle: u64,
+    /// One entry's bytes.
+    bytes: Vec<u8>,
+    is_flushed: bool,
+}
+
+/// Whether a recording could be written, for who asks after its device has stopped.
+#[derive(Clone, Default)]
+pub struct Status(Arc<Mutex<Option<io::Error>>>);
+
+impl Status {
+    /// Why the recording has ended before its device, if it has.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn fail(&self, error: io::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+impl Recorder {
+    /// Makes the file at `path`, readable by its owner only; one that is there is replaced.
+    pub fn create(path: &Path) -> io::Result<Recorder> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Recorder::to(Box::new(private(path)?)))
+    }
+
+    /// Writes to `out`.
+    pub fn to(out: Box<dyn Write + Send>) -> Recorder {
+        let out = BufWriter::new(out);
+        Recorder { out, status: Status::default(), cycle: 0, bytes: Vec::new(), is_flushed: true }
+    }
+
+    /// Whether it could be written.
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// Writes what the device is made of. Once, and before its machine is made.
+    pub fn begin(&mut self, head: &Head) -> io::Result<()> {
+        head.write(&mut self.out)?;
+        self.out.flush()
+    }
+
+    /// Adds an entry; false if that was not possible, and no other will be.
+    pub(super) fn add(&mut self, cycle: u64, stance: Stance, input: Input) -> bool {
+        self.bytes.clear();
+        format::write_entry(&Entry { cycle, stance, input }, self.cycle, &mut self.bytes);
+        (self.cycle, self.is_flushed) = (cycle, false);
+        let written = self.out.write_all(&self.bytes);
+        self.judge(written)
+    }
+
+    /// Hands what was written to the system.
+    pub(super) fn flush(&mut self) -> bool {
+        if self.is_flushed {
+            return true;
+        }
+        self.is_flushed = true;
+        let flushed = self.out.flush();
+        self.judge(flushed)
+    }
+
+    fn judge(&self, result: io::Result<()>) -> bool {
+        result.map_err(|error| self.status.fail(error)).is_ok()
+    }
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}

@@ -1,0 +1,84 @@
+//! Serial ports' other ends: where what they send is written, and what waits to be received.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::peripherals::usart::LPUART1;
+use crate::recording::Taped;
+
+/// Bytes handed to a port at a time.
+const CHUNK: usize = 256;
+
+/// Most bytes that wait for the ports of a device together.
+pub const MAX_WAITING: usize = 1 << 16;
+
+/// Where the bytes of one port go.
+pub struct Route {
+    /// The port's number.
+    pub port: u8,
+    /// Gets everything it sends, as it comes.
+    pub to: Box<dyn Write + Send>,
+}
+
+/// The number of the port called `name`: a number, or `lp1` for LPUART1.
+pub fn port_named(name: &str) -> Option<u8> {
+    match name {
+        "lp1" => Some(LPUART1),
+        _ => name.parse().ok().filter(|number| (1..=5).contains(number)),
+    }
+}
+
+/// What a port is called.
+pub fn port_name(port: u8) -> String {
+    if port == LPUART1 { "lp1".to_owned() } else { port.to_string() }
+}
+
+/// Both directions, on the device's thread.
+pub struct Serial {
+    routes: Vec<Route>,
+    waiting: Vec<(u8, VecDeque<u8>)>,
+    /// Bytes that wait, here and on the way here.
+    count: Arc<AtomicUsize>,
+}
+
+impl Serial {
+    /// Nothing waits; `count` is what has been handed over and not taken.
+    pub fn new(routes: Vec<Route>, count: Arc<AtomicUsize>) -> Serial {
+        Serial { routes, waiting: Vec::new(), count }
+    }
+
+    /// Bytes came for `port`, behind those that wait.
+    pub fn queue(&mut self, port: u8, bytes: &[u8]) {
+        match self.waiting.iter_mut().find(|(number, _)| *number == port) {
+            Some((_, queue)) => queue.extend(bytes),
+            None => self.waiting.push((port, bytes.iter().copied().collect())),
+        }
+    }
+
+    /// Hands over what the ports take: they must be on and have room.
+    pub fn feed(&mut self, machine: &mut Taped) {
+        for (port, queue) in &mut self.waiting {
+            while !queue.is_empty() {
+                let chunk: Vec<u8> = queue.iter().copied().take(CHUNK).collect();
+                if !machine.send_serial(*port, &chunk) {
+                    break;
+                }
+                queue.drain(..chunk.len());
+                self.count.fetch_sub(chunk.len(), Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Writes what `port` sent where it goes. Answers whether there is such a place; one that fails is given up.
+    pub fn written(&mut self, port: u8, bytes: &[u8]) -> bool {
+        let Some(index) = self.routes.iter().position(|route| route.port == port) else { return false };
+        let to = &mut self.routes[index].to;
+        let written = to.write_all(bytes).and_then(|()| to.flush()).is_ok();
+        if !written {
+            self.routes.remove(index);
+        }
+        written
+    }
+}

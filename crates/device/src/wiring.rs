@@ -1,0 +1,256 @@
+//! What is wired to the board, as people write it: `1:mcp9808@0x18,temperature=20..30/60s`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::peripherals::gpio;
+use crate::peripherals::i2c::{self, Target};
+use crate::peripherals::spi::{self, Slave};
+use crate::sensors::serial_ram::{Loopback, SerialRam};
+use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
+
+/// A value that is told while the device runs.
+const LIVE: &str = "@-";
+
+/// Something wired to the board.
+pub enum Attachment {
+    /// On an I2C bus.
+    I2c {
+        /// Number of the bus, as in its name.
+        bus: u8,
+        /// What is there.
+        target: Box<dyn Target>,
+        /// What it measures that is told while it runs, in the order it was named.
+        live: Vec<&'static str>,
+    },
+    /// On an SPI bus, alone.
+    Spi {
+        /// Number of the bus, as in its name.
+        bus: u8,
+        /// What is there.
+        slave: Box<dyn Slave>,
+        /// The pin that selects it while it is low; without one the bus's own signal does.
+        select: Option<Pin>,
+    },
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Attachment::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
+            Attachment::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
+            Attachment::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
+        }
+    }
+}
+
+/// A pin of the microcontroller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin {
+    /// Its port, 0 for A.
+    pub port: u8,
+    /// Its number in the port.
+    pub pin: u8,
+}
+
+impl FromStr for Pin {
+    type Err = WiringError;
+
+    fn from_str(text: &str) -> Result<Pin, WiringError> {
+        let parse = || {
+            let number = text.strip_prefix(['P', 'p'])?;
+            let port = number.bytes().next()?.to_ascii_uppercase().checked_sub(b'A')?;
+            let pin = number[1..].parse().ok()?;
+            (port < gpio::PORTS && pin < 16).then_some(Pin { port, pin })
+        };
+        parse().ok_or_else(|| WiringError(format!("{text} is no pin, such as PF3")))
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "P{}{}", char::from(b'A' + self.port), self.pin)
+    }
+}
+
+/// Why a wiring is none, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WiringError(pub String);
+
+impl fmt::Display for WiringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WiringError {}
+
+impl Attachment {
+    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is told while the device runs.
+    pub fn i2c(text: &str) -> Result<Attachment, WiringError> {
+        let mut parts = text.split(',');
+        let head = parts.next().unwrap_or_default();
+        let (bus, model) = head
+            .split_once(':')
+            .ok_or_else(|| WiringError(format!("{head} has no bus: write for example 1:mcp9808@0x18")))?;
+        let bus = i2c_bus(bus)?;
+        let (name, address) = model.split_once('@').map_or((model, None), |(name, at)| (name, Some(at)));
+        let model = model_named(name)?;
+        let mut made =
+            Parts { bus, address: address_of(model, address)?, quantities: Quantities::of(model), pin: None };
+        let mut live = Vec::new();
+        for part in parts {
+            live.extend(settle(model, &mut made, part)?);
+        }
+        Ok(Attachment::I2c { bus, target: (model.make)(made), live })
+    }
+
+    /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
+    pub fn spi(text: &str) -> Result<Attachment, WiringError> {
+        let mut parts = text.split(',');
+        let head = parts.next().unwrap_or_default();
+        let (bus, model) = head
+            .split_once(':')
+            .ok_or_else(|| WiringError(format!("{head} has no bus: write for example 1:23lc512,cs=PA4")))?;
+        let number = bus.parse().ok().filter(|number| spi::BUSES.iter().any(|kind| kind.number == *number));
+        let bus = number.ok_or_else(|| WiringError(format!("{bus} is no SPI bus: there are 1, 2 and 3")))?;
+        let slave: Box<dyn Slave> = match model.to_ascii_lowercase().as_str() {
+            "23lc512" => Box::new(SerialRam::default()),
+            "loopback" => Box::new(Loopback),
+            _ => return Err(WiringError(format!("nothing is called {model}; there are: 23lc512 loopback"))),
+        };
+        let select = match parts.next().map(|part| part.split_once('=')) {
+            None => None,
+            Some(Some(("cs", pin))) => Some(pin.parse()?),
+            Some(_) => {
+                return Err(WiringError(format!("a {model} has only cs, the pin that selects it: cs=PA4")));
+            }
+        };
+        Ok(Attachment::Spi { bus, slave, select })
+    }
+
+    /// The pin that selects it, and the bus it is on.
+    pub(crate) fn select(&self) -> Option<(Pin, u32)> {
+        let Attachment::Spi { bus, select: Some(pin), .. } = self else { return None };
+        let kind = spi::BUSES.iter().find(|kind| kind.number == *bus)?;
+        Some((*pin, kind.base))
+    }
+}
+
+/// Looks for two things in one place.
+pub fn check(attachments: &[Attachment]) -> Result<(), WiringError> {
+    let mut places = BTreeSet::new();
+    let twice = attachments.iter().map(place).find(|place| !places.insert(place.clone()));
+    twice.map_or(Ok(()), |place| Err(WiringError(format!("two things at {place}"))))
+}
+
+fn place(attachment: &Attachment) -> String {
+    match attachment {
+        Attachment::I2c { bus, target, .. } => format!("address {:#04x} of I2C{bus}", target.address()),
+        Attachment::Spi { bus, .. } => format!("SPI{bus}"),
+    }
+}
+
+fn i2c_bus(text: &str) -> Result<u8, WiringError> {
+    let number = text.parse().ok().filter(|number| (1..=i2c::BUSES.len() as u8).contains(number));
+    number.ok_or_else(|| WiringError(format!("{text} is no I2C bus: there are 1 and 2")))
+}
+
+fn model_named(name: &str) -> Result<&'static Model, WiringError> {
+    let found = MODELS.iter().find(|model| model.name.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+        WiringError(format!("nothing is called {name}; there are: {}", names.join(" ")))
+    })
+}
+
+fn address_of(model: &Model, text: Option<&str>) -> Result<u8, WiringError> {
+    let Some(text) = text else { return Ok(model.addresses[0]) };
+    let address = match text.strip_prefix("0x") {
+        Some(digits) => u8::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    address.filter(|address| model.addresses.contains(address)).ok_or_else(|| {
+        let addresses: Vec<String> = model.addresses.iter().map(|at| format!("{at:#04x}")).collect();
+        WiringError(format!("a {} cannot have address {text}, only {}", model.name, addresses.join(" ")))
+    })
+}
+
+/// Takes one `NAME=VALUE`. Answers the name of what is told while the device runs.
+fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static str>, WiringError> {
+    let (name, value) = part
+        .split_once('=')
+        .ok_or_else(|| WiringError(format!("{part} is no NAME=VALUE of a {}", model.name)))?;
+    if model.pins.contains(&name) {
+        made.pin = Some(value.parse()?);
+        return Ok(None);
+    }
+    let Some((known, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {
+        let quantities = model.quantities.iter().map(|(known, ..)| *known);
+        let known: Vec<&str> = quantities.chain(model.pins.iter().copied()).collect();
+        let known = if known.is_empty() { "nothing".to_owned() } else { known.join(" ") };
+        return Err(WiringError(format!("a {} has no {name}; there is: {known}", model.name)));
+    };
+    if value == LIVE {
+        return Ok(Some(known));
+    }
+    let source = Source::parse(value).map_err(|error| WiringError(format!("{name}: {}", error.0)))?;
+    if !source.within(*least, *greatest) {
+        return Err(WiringError(format!("{name}: a {} goes from {least} to {greatest}", model.name)));
+    }
+    made.quantities.set(name, source);
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Attachment::i2c(text).expect_err("refused").0
+    }
+
+    #[test]
+    fn a_wiring_names_bus_model_and_address() {
+        for (text, expected) in [
+            ("1:mcp9808", "I2C1 0x18"),
+            ("2:MCP9808@0x1f,temperature=-10", "I2C2 0x1f"),
+            ("1:ht16k33@113", "I2C1 0x71"),
+            ("2:lis3dh,x=-1..1/0.5s,int1=pf3", "I2C2 0x18"),
+        ] {
+            assert_eq!(format!("{:?}", Attachment::i2c(text).expect("a wiring")), expected);
+        }
+    }
+
+    #[test]
+    fn a_serial_bus_has_one_thing_with_or_without_a_pin() {
+        for (text, expected) in [("1:23lc512,cs=PA4", "SPI1 PA4"), ("3:loopback", "SPI3")] {
+            assert_eq!(format!("{:?}", Attachment::spi(text).expect("a wiring")), expected);
+        }
+        for text in ["4:loopback", "1:flash", "1:23lc512,cs=4", "1:23lc512,pin=PA4", "loopback"] {
+            assert!(Attachment::spi(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_things_in_one_place_are_refused() {
+        let wired = |texts: [&str; 2]| texts.map(|text| Attachment::i2c(text).expect("a wiring"));
+        assert_eq!(check(&wired(["1:mcp9808", "2:mcp9808"])), Ok(()));
+        let error = check(&wired(["1:mcp9808", "1:lis3dh"])).expect_err("refused");
+        assert_eq!(error.0, "two things at address 0x18 of I2C1");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_there_is() {
+        assert_eq!(refused("mcp9808"), "mcp9808 has no bus: write for example 1:mcp9808@0x18");
+        assert_eq!(refused("3:mcp9808"), "3 is no I2C bus: there are 1 and 2");
+        assert_eq!(refused("1:bme280"), "nothing is called bme280; there are: mcp9808 th02 lis3dh ht16k33");
+        assert_eq!(refused("1:lis3dh@0x20"), "a lis3dh cannot have address 0x20, only 0x18 0x19");
+        assert_eq!(refused("1:th02,x=1"), "a th02 has no x; there is: temperature humidity");
+        assert_eq!(refused("1:ht16k33,x=1"), "a ht16k33 has no x; there is: nothing");
+        assert_eq!(refused("1:th02,humidity=101"), "humidity: a th02 goes from 0 to 100");
+        assert_eq!(refused("1:lis3dh,int1=PZ1"), "PZ1 is no pin, such as PF3");
+        assert_eq!(refused("1:th02,warm"), "warm is no NAME=VALUE of a th02");
+    }
+}

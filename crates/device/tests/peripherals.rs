@@ -1,0 +1,65 @@
+//! A program in C tries the peripherals by their registers (`sdk/tests/apps/peripherals`), with things wired to them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use device::events::DeviceEvent;
+use device::identity::DeviceId;
+use device::image::Image;
+use device::machine::{Machine, Ran, RestartPolicy, Settings};
+use device::wiring::Attachment;
+
+const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/peripherals/peripherals.elf");
+const MILLISECOND: u64 = 160_000;
+/// Guest time by which it is over.
+const LIMIT: u64 = 1000 * MILLISECOND;
+/// The port it tells on, and the one somebody answers on.
+const TELLS: u8 = 3;
+const ASKS: u8 = 2;
+
+fn machine() -> Machine {
+    let targets = vec![
+        Attachment::i2c("1:mcp9808@0x18,temperature=25.25").expect("a wiring"),
+        Attachment::spi("1:23lc512,cs=PA4").expect("a wiring"),
+    ];
+    Machine::new(Settings {
+        device_id: DeviceId::parse("UV0123456789abcdef0123456789abcdef").expect("an id"),
+        image: Image::load(Path::new(IMAGE)).expect("an image"),
+        chance: Arc::new(|| 1),
+        restart: RestartPolicy::default(),
+        trace: false,
+        targets,
+    })
+}
+
+/// What the program tells until its end, with `pong` for every `ping`.
+fn told(mut machine: Machine) -> String {
+    let mut told = String::new();
+    while !told.ends_with("end\n") {
+        assert!(machine.now() < LIMIT, "it did not come to its end:\n{told}");
+        if machine.run(MILLISECOND) == Ran::Idle {
+            machine.pass_time(machine.now() + MILLISECOND);
+        }
+        for event in machine.take_events() {
+            match event {
+                DeviceEvent::Serial { port: TELLS, bytes } => told += &String::from_utf8_lossy(&bytes),
+                DeviceEvent::Serial { port: ASKS, bytes } => {
+                    assert_eq!(bytes, b"ping\n");
+                    assert!(machine.send_serial(ASKS, b"pong"));
+                }
+                DeviceEvent::Started { .. } => {}
+                other => panic!("{other:?}\n{told}"),
+            }
+        }
+    }
+    told
+}
+
+#[test]
+fn a_program_finds_the_peripherals_as_the_manual_has_them() {
+    let told = told(machine());
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 13, "{told}");
+    let bad: Vec<&&str> = lines[..12].iter().filter(|line| !line.ends_with(": good")).collect();
+    assert!(bad.is_empty(), "{bad:?}");
+}

@@ -1,0 +1,173 @@
+//! `openvisor bundle`: archives of applications, made and looked at.
+
+use std::path::Path;
+
+use ::bundle::{Bundle, Connectivity, Crash, Debug, Layer, Place, Policies};
+use ::device::application::ROOM;
+use ::device::image::{Image, ImageError, LoadError};
+use serde_json::{Value, json};
+
+use crate::application::{public_key, signing_key};
+use crate::arguments::{self, BundleAction, Create, ShowBundle};
+use crate::exit::Failure;
+use crate::failures;
+use crate::listing::pairs;
+use crate::operator::{answer, say};
+
+/// Does what was asked for.
+pub fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
+    match arguments.action {
+        BundleAction::Create(create) => self::create(&create),
+        BundleAction::Show(show) => self::show(&show),
+    }
+}
+
+/// Everything is looked at before the file is written.
+fn create(arguments: &Create) -> Result<(), Failure> {
+    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+    let policies = policies(arguments)?;
+    let key = arguments.sign.as_deref().map(|path| signing_key("--sign", path)).transpose()?;
+    let out = &arguments.out;
+    let same =
+        out.canonicalize().is_ok_and(|out| arguments.image.canonicalize().is_ok_and(|image| image == out));
+    if same {
+        return Err(Failure::bad_input(format!("{} is the image; name another file", out.display())));
+    }
+    let file = Bundle::write(image.bytes(), &policies, ROOM, key.as_ref())
+        .map_err(|error| Failure::bad_input(format!("what was asked for {error}")))?;
+    std::fs::write(out, &file)
+        .map_err(|error| Failure::environment(format!("cannot write {}: {error}", out.display())))?;
+    let signed = if key.is_some() { "signed" } else { "not signed" };
+    let (out, length) = (out.display(), image.bytes().len());
+    let _ = say(&format!("{out}: an image of {length} bytes in a bundle of {}, {signed}", file.len()));
+    Ok(())
+}
+
+fn policies(arguments: &Create) -> Result<Policies, Failure> {
+    let key = arguments.debug_auth_pubkey.as_deref();
+    let key = key.map(|path| public_key("--debug-auth-pubkey", path)).transpose()?;
+    let auth_pubkey = key.map(|key| key.point().to_vec()).unwrap_or_default();
+    Ok(Policies {
+        debug: Debug { debuggable: false, auth_pubkey },
+        crash: Crash {
+            minimum_restart_ms: arguments.restart_min,
+            maximum_restart_ms: arguments.restart_max,
+            report_pubkey: Vec::new(),
+            include_stack_bytes: arguments.include_stack_bytes,
+        },
+        connectivity: Connectivity {
+            connection_grace_time_sec: arguments.connection_grace_time,
+            minimum_check_in_time_sec: arguments.minimum_check_in_time,
+        },
+        ..Policies::default()
+    })
+}
+
+fn show(arguments: &ShowBundle) -> Result<(), Failure> {
+    let key = arguments.signer.as_deref().map(|path| public_key("--signer", path)).transpose()?;
+    let bundle = read(&arguments.file)?;
+    if let Some(key) = &key {
+        bundle.verify(key).map_err(|why| refused(&arguments.file, why))?;
+    }
+    answer(arguments.json, || text(&bundle, key.is_some()), || json(&bundle, key.is_some()));
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Bundle, Failure> {
+    let file = ::device::image::read_file(path)
+        .map_err(|cause| failures::of_image(&LoadError { path: path.to_owned(), cause }))?;
+    Bundle::read(&file, ROOM).map_err(|why| refused(path, why))
+}
+
+fn refused(path: &Path, why: ::bundle::Refusal) -> Failure {
+    failures::of_image(&LoadError { path: path.to_owned(), cause: ImageError::Refused(Box::new(why)) })
+}
+
+fn json(bundle: &Bundle, checked: bool) -> Value {
+    let Policies { debug, crash, update, connectivity } = bundle.policies();
+    json!({
+        "manifest": format!("sha256:{}", hex(&bundle.manifest_hash())),
+        "signer_id": bundle.signer_id().map(|id| format!("{id:016x}")),
+        "signature_checked": checked,
+        "layers": layers(bundle).map(|layer| json!({
+            "target": target(layer),
+            "start": layer.region.start,
+            "size": layer.region.size,
+            "length": layer.bytes.len(),
+            "fetch_hash": hex(&layer.fetch_hash()),
+            "measurement_hash": hex(&layer.measurement_hash()),
+        })).collect::<Vec<_>>(),
+        "debug": { "debuggable": debug.debuggable, "debug_auth_pubkey": key(&debug.auth_pubkey) },
+        "crash": {
+            "minimum_restart_ms": crash.minimum_restart_ms,
+            "maximum_restart_ms": crash.maximum_restart_ms,
+            "crash_report_pubkey": key(&crash.report_pubkey),
+            "include_stack_bytes": crash.include_stack_bytes,
+        },
+        "update": {
+            "maximum_politeness_time_sec": update.maximum_politeness_time_sec,
+            "minimum_kernel_version": update.minimum_kernel_version,
+        },
+        "connectivity": {
+            "connection_grace_time_sec": connectivity.connection_grace_time_sec,
+            "minimum_check_in_time_sec": connectivity.minimum_check_in_time_sec,
+        },
+    })
+}
+
+fn text(bundle: &Bundle, checked: bool) -> String {
+    let Policies { debug, crash, update, connectivity } = bundle.policies();
+    let said =
+        |value: u32, unit: &str| if value == 0 { "not said".to_owned() } else { format!("{value} {unit}") };
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let mut rows = vec![
+        ("manifest", format!("sha256:{}", hex(&bundle.manifest_hash()))),
+        ("signed", signed(bundle, checked)),
+    ];
+    for layer in layers(bundle) {
+        let (start, size) = (layer.region.start, layer.region.size);
+        rows.push((target(layer), format!("{} bytes, for {size:#x} at {start:#x}", layer.bytes.len())));
+        rows.push(("", format!("sha256:{}", hex(&layer.fetch_hash()))));
+    }
+    rows.extend([
+        ("connection grace time", said(connectivity.connection_grace_time_sec, "s")),
+        ("minimum check-in time", said(connectivity.minimum_check_in_time_sec, "s")),
+        ("shortest restart", said(crash.minimum_restart_ms, "ms")),
+        ("longest restart", said(crash.maximum_restart_ms, "ms")),
+        ("stack in crash reports", said(crash.include_stack_bytes, "bytes")),
+        (
+            "crash reports",
+            if crash.report_pubkey.is_empty() { "not encrypted" } else { "encrypted" }.to_owned(),
+        ),
+        ("debuggable", yes_no(debug.debuggable)),
+        ("debugging key", key(&debug.auth_pubkey).unwrap_or_else(|| "none".to_owned())),
+        ("update politeness", said(update.maximum_politeness_time_sec, "s")),
+        ("oldest kernel", said(update.minimum_kernel_version, "").trim_end().to_owned()),
+    ]);
+    pairs(&rows)
+}
+
+fn signed(bundle: &Bundle, checked: bool) -> String {
+    let how = if checked { "checked" } else { "not checked: --signer was not named" };
+    bundle.signer_id().map_or_else(|| "no".to_owned(), |id| format!("with key {id:016x}, {how}"))
+}
+
+fn layers(bundle: &Bundle) -> impl Iterator<Item = &Layer> {
+    std::iter::once(bundle.image()).chain(bundle.external())
+}
+
+fn target(layer: &Layer) -> &'static str {
+    match layer.region.place {
+        Place::InternalFlash => "internal flash",
+        Place::ExternalFlash => "external flash",
+    }
+}
+
+/// A key in hexadecimal, if there is one.
+fn key(bytes: &[u8]) -> Option<String> {
+    (!bytes.is_empty()).then(|| hex(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}

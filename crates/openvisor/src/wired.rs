@@ -1,0 +1,196 @@
+//! What is wired to a device on the command line: sensors and memories, and the other ends of its serial ports.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::time::Duration;
+
+use device::serial::{self, Route};
+use device::wiring::{self, Attachment};
+use device::{Options, Remote};
+
+use crate::arguments;
+use crate::exit::Failure;
+
+/// Bytes read for a serial port at a time.
+const CHUNK: usize = 1024;
+/// How long a reader waits when its port takes nothing.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Standard input or output in place of a file.
+const STANDARD: &str = "-";
+
+/// Everything wired to a device.
+#[derive(Default)]
+pub struct Wired {
+    targets: Vec<Attachment>,
+    routes: Vec<Route>,
+    feeds: Vec<Feed>,
+}
+
+/// Something read while the device runs.
+enum Feed {
+    /// Goes to a serial port.
+    Serial { port: u8, from: Box<dyn Read + Send> },
+    /// A line holds one value for each quantity.
+    Quantities(Vec<Quantity>),
+}
+
+/// Something a sensor measures: bus, address, name.
+type Quantity = (u8, u8, &'static str);
+
+impl Wired {
+    /// Opens the files and makes what is wired.
+    pub fn read(arguments: &arguments::Wiring) -> Result<Wired, Failure> {
+        let mut targets = Vec::new();
+        for text in &arguments.i2c {
+            targets.push(Attachment::i2c(text).map_err(|error| bad("--i2c", &error))?);
+        }
+        for text in &arguments.spi {
+            targets.push(Attachment::spi(text).map_err(|error| bad("--spi", &error))?);
+        }
+        wiring::check(&targets).map_err(|error| bad("--i2c, --spi", &error))?;
+        let quantities = live(&targets);
+        let mut feeds = Vec::new();
+        for text in &arguments.serial_in {
+            feeds.push(input(text)?);
+        }
+        let on_stdin = arguments.serial_in.iter().filter(|text| text.ends_with("=-")).count();
+        if on_stdin + usize::from(!quantities.is_empty()) > 1 {
+            let failure =
+                Failure::bad_input("standard input can feed one serial port, or sensors, but not both");
+            return Err(failure.hint("name a file instead of - for the others"));
+        }
+        if !quantities.is_empty() {
+            feeds.push(Feed::Quantities(quantities));
+        }
+        let routes = arguments.serial.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
+        Ok(Wired { targets, routes, feeds })
+    }
+
+    /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
+    pub fn into_targets(self) -> Vec<Attachment> {
+        self.targets
+    }
+
+    /// Wires it to a device about to start. What is read while it runs is left.
+    pub fn wire(self, options: Options) -> (Options, Feeds) {
+        let Wired { targets, routes, feeds } = self;
+        (Options { targets, routes, ..options }, Feeds(feeds))
+    }
+}
+
+/// What is read while the device runs.
+pub struct Feeds(Vec<Feed>);
+
+impl Feeds {
+    /// Reads on threads of their own, which end with their files or with the process.
+    pub fn start(self, remote: &Remote) {
+        for feed in self.0 {
+            let remote = remote.clone();
+            // Without its thread a feed is silent; the device runs all the same.
+            let _ = std::thread::Builder::new().name("input".into()).spawn(move || match feed {
+                Feed::Serial { port, from } => feed_serial(&remote, port, from),
+                Feed::Quantities(quantities) => feed_quantities(&remote, &quantities, io::stdin().lock()),
+            });
+        }
+    }
+}
+
+fn bad(option: &str, error: &impl std::fmt::Display) -> Failure {
+    Failure::bad_input(format!("{option}: {error}"))
+}
+
+fn live(targets: &[Attachment]) -> Vec<Quantity> {
+    let live_of = |target: &Attachment| match target {
+        Attachment::I2c { bus, target, live } => {
+            live.iter().map(|name| (*bus, target.address(), *name)).collect()
+        }
+        Attachment::Spi { .. } => Vec::new(),
+    };
+    targets.iter().flat_map(live_of).collect()
+}
+
+fn port_and_file<'a>(option: &str, text: &'a str) -> Result<(u8, &'a str), Failure> {
+    let parsed = text.split_once('=').and_then(|(port, file)| Some((serial::port_named(port)?, file)));
+    parsed.ok_or_else(|| {
+        bad(option, &format!("{text} is no PORT=FILE"))
+            .hint("PORT is 1 to 5 or lp1, FILE a path or -, for example 2=serial.txt")
+    })
+}
+
+fn output(text: &str) -> Result<Route, Failure> {
+    let (port, file) = port_and_file("--serial", text)?;
+    let to: Box<dyn Write + Send> = match file {
+        STANDARD => Box::new(io::stdout()),
+        _ => Box::new(File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?),
+    };
+    Ok(Route { port, to })
+}
+
+fn input(text: &str) -> Result<Feed, Failure> {
+    let (port, file) = port_and_file("--serial-in", text)?;
+    let from: Box<dyn Read + Send> = match file {
+        STANDARD => Box::new(io::stdin()),
+        _ => Box::new(File::open(file).map_err(|error| bad("--serial-in", &format!("{file}: {error}")))?),
+    };
+    Ok(Feed::Serial { port, from })
+}
+
+fn feed_serial(remote: &Remote, port: u8, mut from: impl Read) {
+    let mut chunk = [0; CHUNK];
+    while let Ok(length @ 1..) = from.read(&mut chunk) {
+        while !remote.send_serial(port, chunk[..length].to_vec()) {
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Values of a line are for the quantities in order; what is no number leaves its quantity as it is.
+fn feed_quantities(remote: &Remote, quantities: &[Quantity], lines: impl Read) {
+    for line in BufReader::new(lines).lines().map_while(Result::ok) {
+        let values = line.split([',', ';', ' ', '\t']).filter(|value| !value.is_empty());
+        for ((bus, address, name), value) in quantities.iter().zip(values) {
+            if let Some(value) = value.parse().ok().filter(|value: &f64| value.is_finite()) {
+                remote.set_quantity(*bus, *address, (*name).to_owned(), value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(i2c: &[&str], serial_in: &[&str]) -> arguments::Wiring {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        arguments::Wiring {
+            i2c: owned(i2c),
+            spi: Vec::new(),
+            serial: Vec::new(),
+            serial_in: owned(serial_in),
+        }
+    }
+
+    fn refused(i2c: &[&str], serial_in: &[&str]) -> String {
+        Wired::read(&arguments(i2c, serial_in)).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn quantities_told_while_it_runs_are_taken_in_order() {
+        let wired = Wired::read(&arguments(&["1:th02,humidity=@-,temperature=@-", "2:mcp9808"], &[]));
+        let [Feed::Quantities(quantities)] = &wired.expect("a wiring").feeds[..] else { panic!("one feed") };
+        assert_eq!(quantities[..], [(1, 0x40, "humidity"), (1, 0x40, "temperature")]);
+    }
+
+    #[test]
+    fn standard_input_has_one_reader() {
+        assert!(refused(&["1:th02,humidity=@-"], &["2=-"]).contains("one serial port, or sensors"));
+        assert!(refused(&[], &["2=-", "1=-"]).contains("one serial port, or sensors"));
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_said_with_an_example() {
+        assert!(refused(&[], &["6=x"]).contains("6=x is no PORT=FILE"));
+        assert!(refused(&[], &["2"]).contains("2 is no PORT=FILE"));
+        assert!(refused(&["1:mcp9808", "1:mcp9808"], &[]).contains("two things at address 0x18 of I2C1"));
+    }
+}

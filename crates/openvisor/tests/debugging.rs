@@ -1,0 +1,341 @@
+//! A real debugger at a real image: `gdb-multiarch` in batch mode, and as development environments drive it. Crashes and
+//! traces as they are shown.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::world::{DEBUGGED, Mosquitto, SAMPLE};
+use support::{Process, Stage, within};
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// A device that waits for a debugger, or has run into its fault already.
+fn debugged(stage: &Stage, wait: bool) -> (Process, String) {
+    let mut words = vec!["run", DEBUGGED, "--gdb", "0"];
+    words.extend(wait.then_some("--gdb-wait"));
+    let run = stage.openvisor(words);
+    let line = run.err.expect("GDB server listening on 127.0.0.1:");
+    assert!(line.starts_with("GDB server"), "{line}");
+    let address = line.trim_start_matches("GDB server listening on ").to_owned();
+    if !wait {
+        run.err.expect("application stopped");
+    }
+    (run, address)
+}
+
+/// What gdb answers to `commands`, after it has connected by `connect`.
+fn gdb(stage: &Stage, connect: &str, commands: &[&str]) -> String {
+    // One stream, so that what it says stays in order; the sources are named from the repository's root.
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut words = vec!["-c", "exec gdb-multiarch \"$@\" 2>&1", "gdb", "-batch", "-nx", "-cd", root];
+    words.extend(["-ex", "set pagination off", "-ex", connect]);
+    words.extend(commands.iter().flat_map(|command| ["-ex", command]));
+    words.push(DEBUGGED);
+    let gdb = stage.tool("sh", words);
+    let code = gdb.code();
+    let told = gdb.out.text();
+    assert_eq!(code, 0, "{told}");
+    told
+}
+
+/// Asserts that all of `parts` are in `told`, in this order.
+fn in_order(told: &str, parts: &[&str]) {
+    let mut rest = told;
+    for part in parts {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing, or too early, in\n{told}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
+#[test]
+fn gdb_stops_at_functions_steps_finishes_and_watches() {
+    within(LIMIT, |stage| {
+        let (_run, address) = debugged(stage, true);
+        let connect = format!("target remote {address}");
+        let told = gdb(
+            stage,
+            &connect,
+            &[
+                "break doubled",
+                "continue",
+                "bt",
+                "watch total",
+                "continue",
+                "delete",
+                "next",
+                "next",
+                "finish",
+            ],
+        );
+        in_order(
+            &told,
+            &[
+                "Reset_Handler ()",
+                "Breakpoint 1, doubled (value=value@entry=1) at main.c:",
+                "#1 ",
+                "in next_round (round=round@entry=1)",
+                "#2 ",
+                "in main ()",
+                "Hardware watchpoint 2: total",
+                "Old value = 0",
+                "New value = 1",
+                // Over a system call, which is one line and no code of the application.
+                "mvNoOp",
+                "return 2 * value",
+                "Value returned is",
+            ],
+        );
+    });
+}
+
+#[test]
+fn gdb_reads_and_writes_registers_and_memory_and_calls_functions() {
+    within(LIMIT, |stage| {
+        let (_run, address) = debugged(stage, true);
+        let connect = format!("target remote {address}");
+        let told = gdb(
+            stage,
+            &connect,
+            &[
+                "break doubled",
+                "continue",
+                "print $msp == $sp && $psp == 0 && $primask == 0 && $basepri == 0 && $faultmask == 0 && $control == 0",
+                "set var total = 70",
+                "print total",
+                "set $r3 = 0x1234",
+                "print/x $r3",
+                "set $d1 = 2.5",
+                "print $d1",
+                "delete",
+                "print doubled(21)",
+                "print total",
+                "x/2i doubled",
+            ],
+        );
+        in_order(&told, &["= 1\n", "= 70\n", "= 0x1234\n", "= 2.5\n", "= 42\n", "= 91\n", "<doubled>:"]);
+    });
+}
+
+#[test]
+fn gdb_sees_a_handler_and_what_it_interrupted() {
+    within(LIMIT, |stage| {
+        let (_run, address) = debugged(stage, true);
+        let connect = format!("target remote {address}");
+        let told = gdb(stage, &connect, &["tbreak SysTick_Handler", "continue", "bt", "info registers xpsr"]);
+        in_order(&told, &["SysTick_Handler () at main.c", "<signal handler called>", "in main ()", "0f "]);
+    });
+}
+
+/// Shows D134.
+#[test]
+fn gdb_is_shown_a_fault_where_it_happened() {
+    within(LIMIT, |stage| {
+        let (run, address) = debugged(stage, true);
+        let connect = format!("target extended-remote {address}");
+        let told = gdb(
+            stage,
+            &connect,
+            &["continue", "bt", "print *from", "monitor fault", "tbreak main", "continue", "print total"],
+        );
+        in_order(
+            &told,
+            &[
+                "Program received signal SIGBUS",
+                "read_word (from=from@entry=0x60000000) at main.c:",
+                "in fail (result=result@entry=35)",
+                "in main ()",
+                "Cannot access memory",
+                "access that nothing answers at 0x60000000",
+                "Temporary breakpoint 1, main ()",
+                "= 0\n",
+            ],
+        );
+        run.err.expect("the debugger is gone");
+    });
+}
+
+/// Shows D134.
+#[test]
+fn gdb_loads_an_image_and_starts_it_over_and_over() {
+    within(LIMIT, |stage| {
+        let (_run, address) = debugged(stage, false);
+        let connect = format!("target extended-remote {address}");
+        let told = gdb(stage, &connect, &["load", "monitor reset halt", "tbreak main", "run", "bt", "kill"]);
+        in_order(
+            &told,
+            &["Start address", "stands at its first instruction", "Temporary breakpoint 1, main ()"],
+        );
+        let told = gdb(stage, &connect, &["break doubled", "run", "print total"]);
+        in_order(&told, &["Breakpoint 1, doubled (value=value@entry=1)", "= 0\n"]);
+    });
+}
+
+/// The order in which an editor's debugger with an "external" server sends its commands.
+#[test]
+fn an_editor_drives_gdb_by_its_machine_interface() {
+    within(LIMIT, |stage| {
+        let (_run, address) = debugged(stage, false);
+        let mut editor = Editor::start();
+        for (command, answer) in [
+            ("-gdb-set mi-async on", "^done"),
+            ("-enable-pretty-printing", "^done"),
+            (&format!("-target-select extended-remote {address}"), "^connected"),
+            ("-interpreter-exec console \"monitor reset halt\"", "^done"),
+            ("-interpreter-exec console \"monitor arm semihosting enable\"", "^done"),
+            ("-target-download", "^done,address="),
+            ("-interpreter-exec console \"monitor reset halt\"", "^done"),
+            ("-break-insert -h doubled", "^done,bkpt="),
+            ("-exec-continue", "*stopped,reason=\"breakpoint-hit\""),
+            ("-stack-list-frames --thread 1", "func=\"next_round\""),
+            ("-var-create - * total", "value=\"0\""),
+            ("-exec-next", "*stopped,reason=\"end-stepping-range\""),
+            ("-exec-finish", "*stopped,reason=\"function-finished\""),
+            ("-break-delete", "^done"),
+            ("-exec-continue", "signal-name=\"SIGBUS\""),
+            ("-target-detach", "^done"),
+        ] {
+            editor.ask(command, answer);
+        }
+    });
+}
+
+/// An editor's end of gdb.
+struct Editor {
+    gdb: std::process::Child,
+    told: BufReader<std::process::ChildStdout>,
+}
+
+impl Editor {
+    fn start() -> Editor {
+        let mut command = Command::new("gdb-multiarch");
+        command.args(["-q", "-nx", "-i=mi2", DEBUGGED]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut gdb = command.spawn().expect("gdb-multiarch is installed");
+        let told = BufReader::new(gdb.stdout.take().expect("a pipe"));
+        Editor { gdb, told }
+    }
+
+    /// Sends a command and waits for a line that holds `answer`.
+    fn ask(&mut self, command: &str, answer: &str) {
+        writeln!(self.gdb.stdin.as_mut().expect("a pipe"), "{command}").expect("sent");
+        let mut lines = String::new();
+        loop {
+            let from = lines.len();
+            assert_ne!(self.told.read_line(&mut lines).expect("a line"), 0, "{command}: {lines}");
+            let line = &lines[from..];
+            eprint!("gdb: {line}");
+            assert!(!line.starts_with("^error"), "{command}: {line}");
+            if line.contains(answer) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Editor {
+    fn drop(&mut self) {
+        let _ = self.gdb.kill();
+        let _ = self.gdb.wait();
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_device_that_a_debugger_holds() {
+    within(LIMIT, |stage| {
+        let (run, _) = debugged(stage, true);
+        run.signal("INT");
+        assert_eq!(run.code(), 0, "{}", run.err.text());
+    });
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_told_before_anything_starts() {
+    within(LIMIT, |stage| {
+        for (address, code, told) in [
+            ("0.0.0.0:0", 2, "--gdb-exposed"),
+            ("nonsense", 2, "not a port"),
+            ("192.0.2.1:8001", 2, "other machines"),
+        ] {
+            let run = stage.openvisor(["run", DEBUGGED, "--gdb", address]);
+            assert_eq!(run.code(), code);
+            assert!(run.err.text().contains(told), "{}", run.err.text());
+        }
+    });
+}
+
+#[test]
+fn a_crash_is_shown_with_its_calls_and_lines() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", DEBUGGED]);
+        run.err.expect("PRECISERR BFARVALID");
+        run.err.expect("backtrace:");
+        let told = run.err.expect("read_word at sdk/tests/apps/debugged/main.c:");
+        assert!(told.contains("#0  0x0800"), "{told}");
+        run.err.expect("fail at sdk/tests/apps/debugged/main.c:");
+        run.err.expect("main at sdk/tests/apps/debugged/main.c:");
+    });
+}
+
+#[test]
+fn a_crash_is_one_object_for_programs() {
+    within(LIMIT, |stage| {
+        let run = stage.openvisor(["run", DEBUGGED, "--json"]);
+        let line = run.err.expect("\"crash\":");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("an object");
+        assert_eq!(told["crash"]["cfsr"]["bits"], serde_json::json!(["PRECISERR", "BFARVALID"]));
+        assert_eq!(told["crash"]["bfar"], 0x6000_0000u32);
+        assert_eq!(told["crash"]["backtrace"][1]["function"], "fail");
+        assert_eq!(told["crash"]["backtrace"][1]["certain"], true);
+    });
+}
+
+/// Shows D136, D137.
+#[test]
+fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {
+    within(LIMIT, |stage| {
+        let broker = Mosquitto::start(stage);
+        let folder = tempfile::tempdir().unwrap();
+        let [text, events] = ["trace.txt", "trace.json"].map(|name| folder.path().join(name));
+        let mut words = vec!["run".to_owned(), SAMPLE.to_owned()];
+        words.extend(broker.settings());
+        for file in [&text, &events] {
+            words.extend(["--trace".to_owned(), file.to_str().unwrap().to_owned()]);
+        }
+        words.extend(["--secret".to_owned(), "broker-password=HUNTER2".to_owned()]);
+        let run = stage.openvisor(words);
+        run.out.expect("publish 1: ");
+        run.signal("INT");
+        assert_eq!(run.code(), 0, "{}", run.err.text());
+        let text = std::fs::read_to_string(text).unwrap();
+        in_order(
+            &text,
+            &[
+                "application starts: reason=MV_WAKEREASON_COLDBOOT",
+                "mvServerLoggingInit(",
+                "mvRequestNetwork(params={version=1,",
+                "link         up",
+                "notification: line=",
+                "> interrupt ",
+                "mvOpenChannel(params={version=1,",
+                "mvMqttRequestConnect(handle=0x",
+                "host=\"127.0.0.1\"",
+                "mvMqttRequestPublish(",
+                "topic=\"",
+                ") = OKAY",
+            ],
+        );
+        let told = std::fs::read_to_string(events).unwrap();
+        let events: serde_json::Value = serde_json::from_str(&told).expect("JSON, to its end");
+        let events = events["traceEvents"].as_array().expect("a list");
+        let calls = events.iter().filter(|event| event["ph"] == "X" && event["tid"] == 1);
+        assert!(calls.clone().count() > 10);
+        assert!(calls.clone().all(|event| event["ts"].is_number() && event["dur"].is_number()));
+        assert!(events.iter().any(|event| event["name"] == "SysTick" && event["tid"] == 2));
+        for secret in ["HUNTER2"] {
+            assert!(!text.contains(secret) && !told.contains(secret));
+        }
+    });
+}

@@ -1,0 +1,192 @@
+//! A device that does nothing but log: after each loss of its connection it sends again what was not acknowledged, as devices do.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use cloud::{DeviceId, Identity};
+use link::connection::{Hello, LogHead};
+use link::device::{Event, LOG_FRAME, Session};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// The device's start; it lives through the whole run.
+pub const BOOT: u32 = 77;
+/// Lines sent and not acknowledged at most.
+const WINDOW: u32 = 40;
+/// How long an answer is waited for before more is sent.
+const TURN: Duration = Duration::from_millis(1);
+
+/// A line's text; its length goes up and down.
+pub fn text(sequence: u32) -> String {
+    format!("line {sequence} {}", "x".repeat((sequence * 37 % 200) as usize))
+}
+
+/// The device, shared by its thread and the test.
+pub struct Logger {
+    pub id: DeviceId,
+    tls: Arc<ClientConfig>,
+    orders: Mutex<Orders>,
+    changed: Condvar,
+}
+
+/// What the thread is to do, and what it has done.
+#[derive(Default)]
+struct Orders {
+    /// The cloud to go to; taken by the thread.
+    address: Option<String>,
+    /// The last line it may send.
+    last: u32,
+    /// The last line that was acknowledged.
+    acknowledged: u32,
+    is_over: bool,
+}
+
+impl Logger {
+    pub fn new(identity: &Identity) -> Arc<Logger> {
+        let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate(&identity.authority)).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![certificate(&identity.certificate)], key)
+            .expect("they belong together");
+        tls.alpn_protocols = vec![cloud::ALPN.to_vec()];
+        let (orders, changed) = (Mutex::default(), Condvar::new());
+        Arc::new(Logger { id: identity.device_id, tls: Arc::new(tls), orders, changed })
+    }
+
+    pub fn start(self: Arc<Self>) -> JoinHandle<()> {
+        std::thread::spawn(move || {
+            while let Some(address) = self.next_address() {
+                // Every connection ends by the cloud's death.
+                let _ = Connection::open(&self, &address).and_then(|mut connection| connection.work());
+            }
+        })
+    }
+
+    /// Lets it go to a new cloud and send so many lines more.
+    pub fn go(&self, address: &str, more: u32) {
+        let mut orders = self.orders.lock().expect("sound");
+        orders.address = Some(address.to_owned());
+        orders.last += more;
+        self.changed.notify_all();
+    }
+
+    pub fn stop(&self) {
+        self.orders.lock().expect("sound").is_over = true;
+        self.changed.notify_all();
+    }
+
+    /// The last line that was acknowledged.
+    pub fn acknowledged(&self) -> u32 {
+        self.orders.lock().expect("sound").acknowledged
+    }
+
+    fn next_address(&self) -> Option<String> {
+        let mut orders = self.orders.lock().expect("sound");
+        while orders.address.is_none() && !orders.is_over {
+            orders = self.changed.wait(orders).expect("sound");
+        }
+        orders.address.take()
+    }
+}
+
+/// One connection of it.
+struct Connection<'a> {
+    logger: &'a Logger,
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    session: Session,
+    start: Instant,
+    sent: u32,
+}
+
+impl<'a> Connection<'a> {
+    fn open(logger: &'a Logger, address: &str) -> io::Result<Connection<'a>> {
+        let tcp = TcpStream::connect(address)?;
+        tcp.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost").expect("a name");
+        let tls = ClientConnection::new(logger.tls.clone(), name).map_err(io::Error::other)?;
+        let mut session = Session::new();
+        let hello =
+            Hello { version: link::limits::VERSION, boot: BOOT, wake_reason: 0, clock: 0, image: [3; 32] };
+        session.connected(0, &hello);
+        let sent = logger.acknowledged();
+        let stream = StreamOwned::new(tls, tcp);
+        Ok(Connection { logger, stream, session, start: Instant::now(), sent })
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        self.transmit()?;
+        while !self.session.is_open() {
+            self.receive()?;
+        }
+        self.stream.sock.set_read_timeout(Some(TURN))?;
+        loop {
+            self.log()?;
+            self.receive()?;
+            self.transmit()?;
+        }
+    }
+
+    /// A few lines more, if it may.
+    fn log(&mut self) -> io::Result<()> {
+        let last = {
+            let orders = self.logger.orders.lock().expect("sound");
+            orders.last.min(orders.acknowledged + WINDOW).min(self.sent + WINDOW / 4)
+        };
+        while self.sent < last {
+            self.sent += 1;
+            let text = text(self.sent);
+            let mut frame = [0; LOG_FRAME];
+            let head = LogHead { sequence: self.sent, clock: u64::from(self.sent) };
+            let now = self.now();
+            let length = self.session.log_frame(now, &head, text.len(), &mut frame).expect("open");
+            self.stream.write_all(&[&frame[..length], text.as_bytes()].concat())?;
+        }
+        self.stream.flush()
+    }
+
+    fn transmit(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 1024];
+        loop {
+            let count = self.session.transmit(self.now(), &mut buffer);
+            if count == 0 {
+                return self.stream.flush();
+            }
+            self.stream.write_all(&buffer[..count])?;
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        let count = match self.stream.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let (now, mut bytes) = (self.now(), &buffer[..count]);
+        while let Some(event) = self.session.receive(now, &mut bytes).expect("the cloud keeps the rules") {
+            if let Event::LogTaken { sequence } = event {
+                assert!(sequence <= self.sent, "acknowledged before it was sent");
+                let mut orders = self.logger.orders.lock().expect("sound");
+                orders.acknowledged = orders.acknowledged.max(sequence);
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}

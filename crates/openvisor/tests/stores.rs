@@ -1,0 +1,99 @@
+//! A cloud whose store is a PostgreSQL database, as its operator meets it.
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use support::world::text;
+use support::{Stage, within};
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+const DONE: i32 = 0;
+const BAD_INPUT: i32 = 2;
+const ENVIRONMENT: i32 = 3;
+
+/// The password of the tests' server as a URL writes it and as a person would; neither may be printed.
+const PASSWORDS: [&str; 2] = ["made%20for%20tests", "made for tests"];
+
+/// Runs a command; answers its exit code, standard output and standard error, having looked that no password is there.
+fn ask(stage: &Stage, variables: &[(&str, &str)], words: &[&str]) -> (i32, String, String) {
+    let process = stage.openvisor_with(variables, words);
+    let (code, out, err) = (process.code(), process.out.text(), process.err.text());
+    assert!(!PASSWORDS.iter().any(|password| out.contains(password) || err.contains(password)), "{out}{err}");
+    (code, out, err)
+}
+
+fn told(stage: &Stage, words: &[&str]) -> String {
+    let (code, out, err) = ask(stage, &[], words);
+    assert_eq!(code, DONE, "{words:?}: {err}");
+    out
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Shows D116.
+#[test]
+fn a_cloud_on_postgresql_is_named_once_and_found_by_every_command() {
+    within(LIMIT, |stage| {
+        let (folder, database) = (tempfile::tempdir().unwrap(), test_postgres::shared());
+        let (data, device) = (folder.path().join("cloud"), folder.path().join("kitchen"));
+        let url = database.url();
+        let words = ["provision", "--name", "kitchen", "--data", text(&data), "--out", text(&device)];
+        let (code, _, err) = ask(stage, &[("OPENVISOR_STORE", &url)], &words);
+        assert_eq!(code, DONE, "{err}");
+        assert!(!data.join("cloud.db").exists());
+
+        let cloud = stage.openvisor(["cloud", "--data", text(&data), "--listen", "127.0.0.1:0"]);
+        cloud.out.expect("listening on ");
+        told(stage, &["configs", "set", "greeting", "hello", "--device", "kitchen", "--data", text(&data)]);
+        told(stage, &["secrets", "set", "key", "hush", "--device", "kitchen", "--data", text(&data)]);
+        let value =
+            told(stage, &["configs", "get", "greeting", "--device", "kitchen", "--data", text(&data)]);
+        assert_eq!(value.trim_end(), "hello");
+        assert!(told(stage, &["devices", "list", "--data", text(&data)]).contains("kitchen"));
+        assert_eq!(database.psql("SELECT COUNT(*) FROM devices WHERE name = 'kitchen'"), "1");
+
+        // The same cloud on another machine: the folder's lock does not help there, the database's does.
+        let other = folder.path().join("other");
+        copy(&data, &other);
+        let words = ["cloud", "--data", text(&other), "--listen", "127.0.0.1:0"];
+        let (code, _, err) = ask(stage, &[], &words);
+        assert_eq!(code, ENVIRONMENT, "{err}");
+        assert!(
+            err.contains("another running cloud uses the database postgres://postgres@127.0.0.1:"),
+            "{err}"
+        );
+    });
+}
+
+/// Shows D116.
+#[test]
+fn a_store_that_cannot_be_used_is_refused_with_what_to_do_and_without_its_password() {
+    within(LIMIT, |stage| {
+        let (folder, database) = (tempfile::tempdir().unwrap(), test_postgres::shared());
+        let (data, url) = (folder.path().join("cloud"), database.url());
+        let refused = |store: &str| {
+            let words = ["cloud", "--data", text(&data), "--store", store, "--listen", "127.0.0.1:0"];
+            let (code, _, err) = ask(stage, &[], &words);
+            (code, err)
+        };
+        let (code, err) = refused(&url.replace("postgres://", "mysql://"));
+        assert_eq!(code, BAD_INPUT);
+        assert!(err.contains("--store: a store is `sqlite`, or postgres://USER@HOST/DATABASE"), "{err}");
+        let (code, err) = refused(&format!("{url}_missing"));
+        assert_eq!(code, ENVIRONMENT);
+        assert!(err.contains("does not exist") && err.contains("createdb"), "{err}");
+        let (code, err) = refused("postgres://ann:made%20for%20tests@127.0.0.1:1/fleet");
+        assert_eq!(code, ENVIRONMENT);
+        assert!(err.contains("cannot reach the database postgres://ann@127.0.0.1:1/fleet"), "{err}");
+        assert!(err.contains("is it running"), "{err}");
+    });
+}

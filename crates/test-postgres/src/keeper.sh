@@ -1,0 +1,42 @@
+# Makes, starts and ends a PostgreSQL server. It ends when standard input does, so that no server outlives the process that
+# asked for it, however that process ends.
+#   $1 folder of PostgreSQL's programs   $2 folder for the server, ours to remove   $3 port   $4 on or off: fsync
+bin=$1 folder=$2 port=$3 fsync=$4
+
+start() {
+    if "$bin/pg_ctl" -D "$folder/data" -w -t 60 -l "$folder/log" -o "-p $port" start >/dev/null 2>&1; then
+        echo ready
+    else
+        tail -n 3 "$folder/log" >&2
+        echo failed
+    fi
+}
+
+stop() {
+    "$bin/pg_ctl" -D "$folder/data" -w -m immediate stop >/dev/null 2>&1
+}
+
+if "$bin/initdb" -D "$folder/data" -U postgres -A scram-sha-256 --pwfile="$folder/password" \
+    -E UTF8 --locale=C --no-sync >"$folder/initdb" 2>&1; then
+    cat >>"$folder/data/postgresql.conf" <<END
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+fsync = $fsync
+full_page_writes = $fsync
+max_connections = 200
+shared_buffers = 64MB
+END
+    start
+else
+    tail -n 3 "$folder/initdb" >&2
+    echo failed
+fi
+
+while read -r word; do
+    case $word in
+    stop) stop; echo stopped ;;
+    start) start ;;
+    esac
+done
+stop
+rm -rf "$folder"

@@ -1,0 +1,49 @@
+//! A bundle: an archive from anywhere, or a good archive around a manifest from anywhere.
+
+use bundle::{Bundle, Place, Room};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use crate::source::Source;
+
+/// Small, so that a region is soon measured.
+const ROOM: Room = Room { internal_flash: 0x1000, external_flash: 0x2000 };
+
+pub fn run(bytes: &[u8]) {
+    match bytes {
+        [b'P', b'K', ..] => judge(bytes),
+        _ => judge(&around(&mut Source::new(bytes))),
+    }
+}
+
+/// What is taken is within the room, and no two layers of the external flash overlap.
+fn judge(file: &[u8]) {
+    let Ok(bundle) = Bundle::read(file, ROOM) else { return };
+    assert!(bundle.image().region.start == 0 && bundle.image().bytes.len() <= 0x1000);
+    let mut used = vec![false; ROOM.external_flash as usize];
+    for layer in bundle.external() {
+        assert_eq!(layer.region.place, Place::ExternalFlash);
+        let (start, size) = (layer.region.start as usize, layer.region.size as usize);
+        assert!(layer.bytes.len() <= size);
+        for byte in &mut used[start..start + size] {
+            assert!(!std::mem::replace(byte, true), "two layers in one place");
+        }
+    }
+}
+
+/// An archive of a layer, whose length comes first, and the rest as the manifest.
+fn around(source: &mut Source<'_>) -> Vec<u8> {
+    let layer = source.run();
+    let digest = ring::digest::digest(&ring::digest::SHA256, layer);
+    let mut name = String::new();
+    digest.as_ref().iter().for_each(|byte| write!(name, "{byte:02x}").expect("memory"));
+    let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
+    for (name, content) in [(name.as_str(), layer), ("manifest", source.bytes(usize::MAX))] {
+        let (mut entry, config) = archive.new_file(name).start().expect("an entry");
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(content).expect("memory");
+        let (_, output) = writer.finish().expect("memory");
+        entry.finish(output).expect("memory");
+    }
+    archive.finish().expect("memory")
+}

@@ -1,0 +1,24 @@
+/* A channel of GPDMA1, moving bytes. */
+
+#ifndef DMA_H
+#define DMA_H
+
+#include <stdint.h>
+
+/* Requests of peripherals, and none at all. */
+enum Dma_Request {
+    DMA_SPI1_RX = 6,
+    DMA_SPI1_TX = 7,
+    DMA_I2C1_RX = 12,
+    DMA_USART2_RX = 26,
+    DMA_USART2_TX = 27,
+    DMA_SOFTWARE = 1 << 9,
+};
+
+/* Starts moving; `from` or `to` stays where it is if it is a peripheral's register. */
+void dma_start(uint32_t channel, enum Dma_Request request, const volatile void *from, volatile void *to, uint32_t bytes);
+/* How often the channel has told that all is moved. */
+uint32_t dma_completions(uint32_t channel);
+void dma_wait(uint32_t channel, uint32_t completions);
+
+#endif

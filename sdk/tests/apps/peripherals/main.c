@@ -1,0 +1,19 @@
+/* Tries the board's peripherals by their registers, interrupts included, with a thermometer at 0x18 of I2C1, at 25.25
+ * degrees, a memory on SPI1 selected by PA4, and somebody who answers what USART2 sends. Needs no call. */
+
+#include "tell.h"
+
+int main(void)
+{
+    tell_start();
+    test_timers();
+    test_crc();
+    test_memory_to_memory();
+    test_i2c();
+    test_spi();
+    test_serial_by_dma();
+    tell_line("end");
+    for (;;) {
+        wait_for_interrupt();
+    }
+}

@@ -1,0 +1,53 @@
+#include "tell.h"
+
+#define USART3_CR1 REGISTER(0x40004800)
+#define USART3_TDR REGISTER(0x40004828)
+#define CR1_TRANSMITS 9u
+#define LOOKS 1000000u
+
+void tell_start(void)
+{
+    USART3_CR1 = CR1_TRANSMITS;
+}
+
+static void put(const char *text)
+{
+    while (*text != 0) {
+        USART3_TDR = (uint8_t)*text++;
+    }
+}
+
+static void put_number(uint32_t number)
+{
+    for (uint32_t digit = 8; digit-- > 0;) {
+        USART3_TDR = (uint8_t)"0123456789abcdef"[number >> 4 * digit & 0xF];
+    }
+}
+
+void tell_line(const char *text)
+{
+    put(text);
+    put("\n");
+}
+
+void tell(const char *name, uint32_t found, uint32_t expected)
+{
+    put(name);
+    put(": ");
+    if (found == expected) {
+        put("good");
+    } else {
+        put_number(found);
+    }
+    put("\n");
+}
+
+bool wait_for(volatile uint32_t *reg, uint32_t bits)
+{
+    for (uint32_t look = 0; look < LOOKS; look++) {
+        if ((*reg & bits) == bits) {
+            return true;
+        }
+    }
+    return false;
+}

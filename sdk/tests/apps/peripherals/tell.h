@@ -1,0 +1,26 @@
+/* Lines on USART3, and what tests of peripherals share. */
+
+#ifndef TELL_H
+#define TELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "processor.h"
+
+void tell_start(void);
+/* "NAME: good", or "NAME: VALUE" in hexadecimal digits if it is not what was expected. */
+void tell(const char *name, uint32_t found, uint32_t expected);
+void tell_line(const char *text);
+
+/* Waits until the bits of a register are all set; false after too many looks. */
+bool wait_for(volatile uint32_t *reg, uint32_t bits);
+
+void test_timers(void);
+void test_crc(void);
+void test_memory_to_memory(void);
+void test_serial_by_dma(void);
+void test_i2c(void);
+void test_spi(void);
+
+#endif
