@@ -15,6 +15,7 @@ mod idle;
 mod latency;
 mod library;
 mod light;
+mod logs;
 mod loops;
 mod machine;
 mod path;
@@ -121,6 +122,10 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
     note("fleet", &|| {
         let (section, targets) = fleet::measure(scale)?;
         Ok(Measured { sections: vec![section], targets })
+    });
+    note("logs", &|| {
+        let (section, target) = logs::measure(scale)?;
+        Ok(Measured { sections: vec![section], targets: vec![target] })
     });
     outcomes
 }

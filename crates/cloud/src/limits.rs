@@ -21,17 +21,29 @@ pub const READ_CHUNK: usize = 8 * 1024;
 /// Bytes waiting to go to a device above which nothing more is read from it.
 pub const DEVICE_BACKLOG: usize = 128 * 1024;
 
-/// Log lines a device may have waiting for the store above which nothing more is read from it.
-pub const LOG_BACKLOG: usize = 64;
+/// Log lines of a device that are not safe in the store above which nothing more is read from it, and bytes of their texts.
+pub const LOG_BACKLOG: usize = 256;
+
+/// The bytes.
+pub const LOG_BACKLOG_BYTES: usize = 32 * 1024;
 
 /// Rounds one device's task may take before it lets others run.
 pub const SESSION_ROUNDS: usize = 16;
 
-/// Capacity of the queue of log lines on their way to the database, all devices together.
-pub const LOG_QUEUE: usize = 1024;
+/// Log lines waiting, all devices together, above which a connection that ends takes its waiting lines along.
+pub const LOG_LEFT_BEHIND: usize = 16 * 1024;
 
-/// Log lines written in one transaction.
-pub const LOG_BATCH: usize = 256;
+/// Log lines removed in one transaction, and the pause behind it, in which others write.
+pub const LOG_PRUNE_SLICE: u32 = 2000;
+
+/// The pause.
+pub const LOG_PRUNE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Devices waiting to be noted as connected above which more are not noted.
+pub const SEEN_BACKLOG: usize = 1024;
+
+/// Log lines written in one transaction, which is one wait for the disk.
+pub const LOG_BATCH: usize = 1024;
 
 /// Events a slow listener may be behind before it misses some.
 pub const EVENT_QUEUE: usize = 1024;
@@ -160,7 +172,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(15),
             log_lines: 10_000,
             log_age: Duration::from_hours(7 * 24),
-            log_prune_interval: Duration::from_mins(10),
+            log_prune_interval: Duration::from_mins(1),
         }
     }
 }

@@ -1,75 +1,95 @@
-//! The way of log lines into the store: from every session through one queue, many lines to a transaction, and word back to the
-//! session when a line is safe.
+//! The way of log lines into the store: every device has a lane of its own, the writer takes from all of them by turns, many lines to
+//! a transaction, and tells each device when its lines are safe.
+//!
+//! A device that floods fills its own lane and is read from no more; the others' lines go on with the next transaction (D119).
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::{SendError, TrySendError};
-use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::device_id::DeviceId;
-use crate::limits::{LOG_BACKLOG, LOG_BATCH, LOG_QUEUE};
+use crate::limits::{LOG_BACKLOG, LOG_BACKLOG_BYTES, LOG_BATCH, LOG_LEFT_BEHIND, SEEN_BACKLOG};
 use crate::metrics::{self, Metrics};
 use crate::store::{LogLine, Store};
 
 /// Pause after the store refused lines, before they are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Something to keep.
-pub(crate) enum Entry {
-    /// A line on its way, and where to say that it has arrived.
-    Line(LogLine, Arc<Stored>),
-    /// A device has started or connected anew, with this application.
-    Seen(DeviceId, [u8; 32]),
+/// What the sessions hold of the queue; the writer ends when the last of these has gone and nothing is left to write.
+#[derive(Clone)]
+pub(crate) struct Intake(Arc<Gate>);
+
+struct Gate(Arc<Queue>);
+
+/// What is on its way.
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+    /// Lines in all lanes, those being written included.
+    lines: AtomicUsize,
 }
 
-/// The queue all sessions put their entries in.
-pub(crate) type Intake = mpsc::Sender<Entry>;
+#[derive(Default)]
+struct Waiting {
+    /// Lanes that have lines, each once, in the order of their turns.
+    lanes: VecDeque<Arc<Held>>,
+    /// Devices that have started or connected anew, each with its application.
+    seen: Vec<(DeviceId, [u8; 32])>,
+    is_closed: bool,
+}
 
-/// Room for one entry, or word that the store has closed.
-type Room = Result<OwnedPermit<Entry>, SendError<()>>;
-
-/// A session's end: lines waiting for room in the queue, and the number of the last one that is safe.
+/// A session's end of its lane.
 pub(crate) struct Lane {
     intake: Intake,
-    waiting: VecDeque<LogLine>,
-    room: Option<Pin<Box<dyn Future<Output = Room> + Send>>>,
-    stored: Arc<Stored>,
+    held: Arc<Held>,
 }
 
-/// The last line stored, told once.
+/// A lane's lines, and what is told back.
 #[derive(Default)]
-pub(crate) struct Stored(Mutex<(Option<u32>, Option<Waker>)>);
+struct Held(Mutex<Holding>);
 
-/// Makes the queue.
-pub(crate) fn queue() -> (Intake, mpsc::Receiver<Entry>) {
-    mpsc::channel(LOG_QUEUE)
+#[derive(Default)]
+struct Holding {
+    lines: VecDeque<LogLine>,
+    /// Lines and bytes that are not safe yet, also those the writer has taken.
+    unsafe_lines: usize,
+    unsafe_bytes: usize,
+    /// Whether the lane is among those whose turn comes.
+    is_waiting: bool,
+    /// The last line stored, told once.
+    stored: Option<u32>,
+    waker: Option<Waker>,
 }
 
-/// Stores what comes through the queue until every sender is gone and it is empty. A line is never dropped: while the store
-/// refuses, the queue fills and the devices are held back.
-pub(crate) async fn run(store: Arc<Store>, mut queue: mpsc::Receiver<Entry>, metrics: Arc<Metrics>) {
-    let mut batch = Vec::with_capacity(LOG_BATCH);
-    while queue.recv_many(&mut batch, LOG_BATCH).await > 0 {
-        let (mut lines, mut told, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        for entry in batch.drain(..) {
-            match entry {
-                Entry::Line(line, stored) => {
-                    told.push((line.sequence, stored));
-                    lines.push(line);
-                }
-                Entry::Seen(device, image) => seen.push((device, image)),
-            }
-        }
-        keep(&store, &lines, &seen, &metrics).await;
-        for (sequence, stored) in told {
-            stored.tell(sequence);
-        }
+/// What one transaction takes.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<LogLine>,
+    /// Whose, in the same order: lane, lines, bytes, number of the last.
+    shares: Vec<(Arc<Held>, usize, usize, u32)>,
+    seen: Vec<(DeviceId, [u8; 32])>,
+}
+
+/// Makes the queue: the sessions' end, and the writer's.
+pub(crate) fn queue() -> (Intake, Arc<Queue>) {
+    let queue = Queue { waiting: Mutex::default(), filled: Notify::new(), lines: AtomicUsize::new(0) };
+    let queue = Arc::new(queue);
+    (Intake(Arc::new(Gate(queue.clone()))), queue)
+}
+
+/// Stores what comes until every session is gone and nothing is left. A line is never dropped: while the store refuses, the lanes
+/// fill and the devices are held back.
+pub(crate) async fn run(store: Arc<Store>, queue: Arc<Queue>, metrics: Arc<Metrics>) {
+    let mut batch = Batch::default();
+    while queue.take(&mut batch).await {
+        keep(&store, &batch.lines, &batch.seen, &metrics).await;
+        queue.lines.fetch_sub(batch.lines.len(), Ordering::Relaxed);
+        batch.tell();
     }
 }
 
@@ -89,73 +109,160 @@ async fn keep(store: &Store, lines: &[LogLine], seen: &[(DeviceId, [u8; 32])], m
     }
 }
 
+impl Intake {
+    /// The queue, for who only counts.
+    pub(crate) fn downgrade(&self) -> Weak<Queue> {
+        Arc::downgrade(&self.0.0)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.waiting().is_closed = true;
+        self.0.filled.notify_one();
+    }
+}
+
+impl Queue {
+    /// Lines between devices and store.
+    pub(crate) fn lines(&self) -> usize {
+        self.lines.load(Ordering::Relaxed)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("nothing panics while it is held")
+    }
+
+    /// Waits until there is something; `false` when nothing will come any more.
+    async fn take(&self, batch: &mut Batch) -> bool {
+        loop {
+            {
+                let mut waiting = self.waiting();
+                waiting.fill(batch);
+                if !batch.is_empty() {
+                    return true;
+                }
+                if waiting.is_closed {
+                    return false;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+}
+
+impl Waiting {
+    /// Moves lines by turns, so that every lane that waits has its share in the batch, and then what is left of its room.
+    fn fill(&mut self, batch: &mut Batch) {
+        batch.seen.append(&mut self.seen);
+        let share = (LOG_BATCH / self.lanes.len().max(1)).max(1);
+        while batch.lines.len() < LOG_BATCH
+            && let Some(held) = self.lanes.pop_front()
+        {
+            if batch.take_from(&held, share) {
+                self.lanes.push_back(held);
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.seen.is_empty()
+    }
+
+    /// Takes a lane's share; whether the lane has more.
+    fn take_from(&mut self, held: &Arc<Held>, share: usize) -> bool {
+        let mut holding = held.holding();
+        let count = share.min(LOG_BATCH - self.lines.len()).min(holding.lines.len());
+        let from = self.lines.len();
+        self.lines.extend(holding.lines.drain(..count));
+        let taken = &self.lines[from..];
+        if let Some(last) = taken.last() {
+            let bytes = taken.iter().map(|line| line.text.len()).sum();
+            self.shares.push((held.clone(), count, bytes, last.sequence));
+        }
+        holding.is_waiting = !holding.lines.is_empty();
+        holding.is_waiting
+    }
+
+    /// Says that everything is safe, and is empty again.
+    fn tell(&mut self) {
+        for (held, lines, bytes, sequence) in self.shares.drain(..) {
+            let mut holding = held.holding();
+            holding.unsafe_lines -= lines;
+            holding.unsafe_bytes -= bytes;
+            holding.stored = Some(sequence);
+            let waker = holding.waker.take();
+            drop(holding);
+            waker.into_iter().for_each(Waker::wake);
+        }
+        self.lines.clear();
+        self.seen.clear();
+    }
+}
+
+impl Held {
+    fn holding(&self) -> MutexGuard<'_, Holding> {
+        self.0.lock().expect("nothing panics while it is held")
+    }
+}
+
 impl Lane {
     pub(crate) fn new(intake: Intake) -> Lane {
-        Lane { intake, waiting: VecDeque::new(), room: None, stored: Arc::default() }
+        Lane { intake, held: Arc::default() }
+    }
+
+    fn queue(&self) -> &Queue {
+        &self.intake.0.0
     }
 
     /// Takes a line along.
     pub(crate) fn push(&mut self, line: LogLine) {
-        self.waiting.push_back(line);
+        self.queue().lines.fetch_add(1, Ordering::Relaxed);
+        let mut holding = self.held.holding();
+        holding.unsafe_lines += 1;
+        holding.unsafe_bytes += line.text.len();
+        holding.lines.push_back(line);
+        if !std::mem::replace(&mut holding.is_waiting, true) {
+            drop(holding);
+            self.queue().waiting().lanes.push_back(self.held.clone());
+            self.queue().filled.notify_one();
+        }
     }
 
     /// Has it noted that the device is there. While the store is far behind it is not noted, rather than held back for.
     pub(crate) fn note_seen(&self, device: DeviceId, image: [u8; 32]) {
-        let _ = self.intake.try_send(Entry::Seen(device, image));
+        let mut waiting = self.queue().waiting();
+        if waiting.seen.len() < SEEN_BACKLOG {
+            waiting.seen.push((device, image));
+            drop(waiting);
+            self.queue().filled.notify_one();
+        }
     }
 
     /// Whether the device must be held back.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.len() >= LOG_BACKLOG
-    }
-
-    /// Moves lines into the queue as there is room; whether any moved.
-    pub(crate) fn poll_send(&mut self, context: &mut Context<'_>) -> bool {
-        let mut moved = false;
-        while !self.waiting.is_empty() {
-            let Poll::Ready(permit) = self.poll_room(context) else { break };
-            let line = self.waiting.pop_front().expect("not empty");
-            moved = true;
-            // Without a permit the store has closed, which it does last: nobody is there to hear of the line.
-            if let Ok(permit) = permit {
-                permit.send(Entry::Line(line, self.stored.clone()));
-            }
-        }
-        moved
+        let holding = self.held.holding();
+        holding.unsafe_lines >= LOG_BACKLOG || holding.unsafe_bytes >= LOG_BACKLOG_BYTES
     }
 
     /// The number of the last line that is safe, once for each time that changes.
     pub(crate) fn poll_stored(&self, context: &mut Context<'_>) -> Option<u32> {
-        let mut stored = self.stored.0.lock().expect("nothing panics while it is held");
-        if !stored.1.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-            stored.1 = Some(context.waker().clone());
+        let mut holding = self.held.holding();
+        if !holding.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            holding.waker = Some(context.waker().clone());
         }
-        stored.0.take()
-    }
-
-    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Room> {
-        if self.room.is_none() {
-            match self.intake.clone().try_reserve_owned() {
-                Ok(permit) => return Poll::Ready(Ok(permit)),
-                Err(TrySendError::Closed(_)) => return Poll::Ready(Err(SendError(()))),
-                Err(TrySendError::Full(intake)) => self.room = Some(Box::pin(intake.reserve_owned())),
-            }
-        }
-        let room = self.room.as_mut().expect("just made");
-        let ready = room.as_mut().poll(context);
-        if ready.is_ready() {
-            self.room = None;
-        }
-        ready
+        holding.stored.take()
     }
 }
 
-impl Stored {
-    fn tell(&self, sequence: u32) {
-        let mut stored = self.0.lock().expect("nothing panics while it is held");
-        stored.0 = Some(sequence);
-        if let Some(waker) = stored.1.take() {
-            waker.wake();
+/// What a session leaves behind is stored, but not without bound: devices that come and go while the store refuses send it again.
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if self.queue().lines() > LOG_LEFT_BEHIND {
+            let dropped = std::mem::take(&mut self.held.holding().lines).len();
+            self.queue().lines.fetch_sub(dropped, Ordering::Relaxed);
         }
     }
 }
@@ -163,6 +270,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::task::Poll;
 
     use tempfile::tempdir;
 
@@ -178,6 +286,15 @@ mod tests {
             received: crate::clock::wall_millis(),
             text: vec![b'x'],
         }
+    }
+
+    fn flood(lane: &mut Lane, device: DeviceId) -> u32 {
+        let mut sequence = 0;
+        while !lane.is_full() {
+            sequence += 1;
+            lane.push(line(device, sequence));
+        }
+        sequence
     }
 
     async fn stored(lane: &Lane) -> u32 {
@@ -196,28 +313,76 @@ mod tests {
         for sequence in 1..=3 {
             lane.push(line(device, sequence));
         }
-        assert!(poll_fn(|context| Poll::Ready(lane.poll_send(context))).await);
         while stored(&lane).await < 3 {}
         assert_eq!(store.logs(device, 10).await.expect("read").len(), 3);
+        lane.push(line(device, 4));
         drop(lane);
         running.await.expect("ends when the last session has gone");
+        assert_eq!(store.logs(device, 10).await.expect("read").len(), 4, "what it left behind is stored");
+    }
+
+    /// Shows D119.
+    #[tokio::test]
+    async fn a_flood_of_one_device_delays_another_by_no_batch() {
+        let (intake, queue) = queue();
+        let (loud, quiet) = (DeviceId::random(), DeviceId::random());
+        let mut floods: Vec<_> =
+            (0..2 * LOG_BATCH / LOG_BACKLOG).map(|_| Lane::new(intake.clone())).collect();
+        for lane in &mut floods {
+            assert_eq!(flood(lane, loud) as usize, LOG_BACKLOG);
+        }
+        let mut lane = Lane::new(intake);
+        lane.push(line(quiet, 1));
+        let mut batch = Batch::default();
+        assert!(queue.take(&mut batch).await);
+        assert!(
+            batch.lines.iter().any(|line| line.device == quiet),
+            "it came last and is in the first batch"
+        );
+        assert_eq!(batch.lines.len(), LOG_BATCH, "and no room is left empty");
+        let shares = |lane: &Lane| -> usize {
+            batch.shares.iter().filter(|(held, ..)| Arc::ptr_eq(held, &lane.held)).map(|share| share.1).sum()
+        };
+        let counts: Vec<_> = floods.iter().map(shares).collect();
+        assert!(
+            counts.iter().min() > Some(&0)
+                && counts[0] - counts.last().expect("some") <= LOG_BATCH / counts.len()
+        );
+    }
+
+    /// Shows D119.
+    #[tokio::test]
+    async fn a_full_lane_holds_its_device_back_until_lines_are_safe_and_keeps_their_order() {
+        let (intake, queue) = queue();
+        let mut lane = Lane::new(intake);
+        let count = flood(&mut lane, DeviceId::random());
+        let (mut batch, mut next) = (Batch::default(), 1);
+        while next <= count {
+            assert!(queue.take(&mut batch).await);
+            assert!(lane.is_full() || next > 1, "taken is not safe yet");
+            for line in &batch.lines {
+                assert_eq!(line.sequence, next);
+                next += 1;
+            }
+            batch.tell();
+        }
+        assert!(!lane.is_full());
+        assert_eq!(stored(&lane).await, count);
     }
 
     #[tokio::test]
-    async fn a_full_queue_holds_lines_back_and_lets_them_on_in_order() {
-        let (intake, mut queue) = mpsc::channel(1);
-        let mut lane = Lane::new(intake);
-        let device = DeviceId::random();
-        for sequence in 1..=LOG_BACKLOG as u32 + 1 {
-            lane.push(line(device, sequence));
+    async fn devices_that_come_and_go_while_the_store_refuses_leave_a_bounded_number_of_lines() {
+        let (intake, queue) = queue();
+        for _ in 0..2 * LOG_LEFT_BEHIND / LOG_BACKLOG {
+            flood(&mut Lane::new(intake.clone()), DeviceId::random());
         }
-        assert!(poll_fn(|context| Poll::Ready(lane.poll_send(context))).await);
-        assert!(lane.is_full(), "one has moved, the others wait");
-        for sequence in 1..=LOG_BACKLOG as u32 + 1 {
-            let Some(Entry::Line(line, _)) = queue.recv().await else { panic!("no line") };
-            assert_eq!(line.sequence, sequence);
-            poll_fn(|context| Poll::Ready(lane.poll_send(context))).await;
+        assert!(queue.lines() <= LOG_LEFT_BEHIND + LOG_BACKLOG);
+        let (mut batch, mut found) = (Batch::default(), 0);
+        drop(intake);
+        while queue.take(&mut batch).await {
+            found += batch.lines.len();
+            batch.tell();
         }
-        assert!(!lane.is_full() && lane.waiting.is_empty());
+        assert!(found > 0 && found <= LOG_LEFT_BEHIND + LOG_BACKLOG);
     }
 }

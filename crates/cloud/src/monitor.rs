@@ -19,7 +19,6 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{ACCEPT_PAUSE, MONITOR_CONNECTIONS, MONITOR_PATIENCE, READY_PATIENCE};
-use crate::log_intake::Intake;
 use crate::metrics::{Metrics, Now};
 use crate::registry::Registry;
 use crate::sources::Quota;
@@ -34,8 +33,7 @@ pub(crate) struct Monitor {
     pub(crate) registry: Arc<Registry>,
     pub(crate) connections: Quota,
     pub(crate) handshakes: Quota,
-    /// Held weakly: the log writer ends when the last sender has gone.
-    pub(crate) log_intake: tokio::sync::mpsc::WeakSender<crate::log_intake::Entry>,
+    pub(crate) log_intake: std::sync::Weak<crate::log_intake::Queue>,
     pub(crate) store: Weak<Store>,
     /// Whether devices are let in.
     pub(crate) accepting: AtomicBool,
@@ -106,13 +104,13 @@ impl Monitor {
 
     fn now(&self) -> Now {
         let queue = self.log_intake.upgrade();
-        let log_queue_room = queue.as_ref().map_or(0, Intake::max_capacity);
+        let devices = self.registry.count();
         Now {
-            devices: self.registry.count(),
+            devices,
             connections: self.connections.held(),
             handshakes: self.handshakes.held(),
-            log_queue: log_queue_room - queue.as_ref().map_or(0, Intake::capacity),
-            log_queue_room,
+            log_queue: queue.map_or(0, |queue| queue.lines()),
+            log_queue_room: devices * crate::limits::LOG_BACKLOG,
         }
     }
 }

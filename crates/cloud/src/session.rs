@@ -16,16 +16,14 @@ use relay::{
     ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, Input, LookedUp, LookupId,
     Output,
 };
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_rustls::server::TlsStream;
 
 use crate::accounts::{Account, Share};
 use crate::clock::{wall_micros, wall_millis};
 use crate::connector::{ConnectError, Transport};
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
-use crate::gateway::Admitted;
+use crate::gateway::{Admitted, DeviceStream};
 use crate::http;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
@@ -107,7 +105,7 @@ struct Session {
     /// From `HELLO`; names the start of the device its log lines belong to.
     boot: u32,
     relay: DeviceRelay,
-    link: Pipe<TlsStream<TcpStream>>,
+    link: Pipe<DeviceStream>,
     /// What was last said of its queue.
     backlog: usize,
     brokers: Vec<Broker>,
@@ -437,7 +435,7 @@ impl Session {
     }
 
     fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
-        let mut worked = self.logs.poll_send(context);
+        let mut worked = false;
         // What stands before it has to be safe first.
         if let Some(sequence) = self.refused.filter(|_| self.logged == self.stored) {
             self.refused = None;

@@ -3,11 +3,15 @@
 //! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`, `$2`, …;
 //! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`).
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
 use sqlx::{AnyPool, Row};
 
 use crate::account_id::AccountId;
 use crate::clock::wall_millis;
 use crate::data;
+use crate::device_id::DeviceId;
 use crate::seal::Seal;
 
 mod accounts;
@@ -126,6 +130,8 @@ pub struct Store {
     account: String,
     database: Database,
     tenant: Tenant,
+    /// Lines of each device since they were counted; `None` until they were once.
+    logged: Arc<Mutex<Option<HashMap<DeviceId, u32>>>>,
 }
 
 impl Store {
@@ -159,7 +165,7 @@ impl Store {
         if *url != kept {
             folder.remember_store(url)?;
         }
-        Ok(Store { pool, seal, account, database, tenant })
+        Ok(Store { pool, seal, account, database, tenant, logged: Arc::default() })
     }
 
     /// Id of the account whose view this is: the first, unless it was asked for as another's.

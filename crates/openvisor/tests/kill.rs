@@ -109,7 +109,9 @@ impl Killing {
         }
         operator.finish();
         self.devices.iter().for_each(|device| device.stop());
-        threads.into_iter().for_each(|thread| thread.join().expect("the device keeps the rules"));
+        for thread in threads {
+            thread.join().expect("the device keeps the rules");
+        }
         let took = started.elapsed();
         let counted = self.count(&operator);
         format!(

@@ -11,6 +11,7 @@ use support::{Stage, within};
 const LIMIT: Duration = Duration::from_mins(2);
 
 const DONE: i32 = 0;
+const NOT_HAPPENED: i32 = 1;
 const BAD_INPUT: i32 = 2;
 const ENVIRONMENT: i32 = 3;
 
@@ -95,5 +96,18 @@ fn a_store_that_cannot_be_used_is_refused_with_what_to_do_and_without_its_passwo
         assert_eq!(code, ENVIRONMENT);
         assert!(err.contains("cannot reach the database postgres://ann@127.0.0.1:1/fleet"), "{err}");
         assert!(err.contains("is it running"), "{err}");
+    });
+}
+
+#[test]
+fn whoever_follows_the_log_of_a_device_is_told_that_it_was_revoked() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, device) = (folder.path().join("cloud"), folder.path().join("kitchen"));
+        told(stage, &["provision", "--name", "kitchen", "--data", text(&data), "--out", text(&device)]);
+        let stream = stage.openvisor(["logs", "stream", "kitchen", "--data", text(&data)]);
+        told(stage, &["devices", "revoke", "kitchen", "--yes", "--data", text(&data)]);
+        assert_eq!(stream.code(), NOT_HAPPENED);
+        stream.err.expect("the device kitchen was revoked: it logs nothing more");
     });
 }

@@ -56,6 +56,7 @@ impl Store {
             account: account.as_str().to_owned(),
             database: self.database.clone(),
             tenant: self.tenant.clone(),
+            logged: self.logged.clone(),
         }
     }
 

@@ -1,18 +1,24 @@
 //! The log lines devices sent, kept for a time and up to a number.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row};
+use tokio::time::sleep;
 
 use super::{Store, StoreError, within};
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
+use crate::limits::{LOG_PRUNE_PAUSE, LOG_PRUNE_SLICE};
 
 /// Rows of one statement at most: beyond this a statement gets no faster.
 const MAX_ROWS: usize = 128;
+
+/// A device's lines are counted again when it has logged one part in so many of what it may have.
+const LOOK_AGAIN: u32 = 10;
 
 /// Columns of a row that are written.
 const COLUMNS: usize = 6;
@@ -65,6 +71,7 @@ impl Store {
                 rest = behind;
             }
             transaction.commit().await?;
+            self.note_logged(lines);
             Ok(())
         })
         .await
@@ -112,25 +119,60 @@ impl Store {
         rows.iter().map(|row| Ok((LogPlace(row.try_get(6)?), line(row)?))).collect()
     }
 
-    /// Removes what is older than the retention says, and of every device what is beyond its number of lines.
+    /// Removes what is older than the retention says, and of every device what is beyond its number of lines. It does so a slice
+    /// at a time, so that writers wait for one slice at most (D120).
     pub async fn prune_logs(&self, retention: LogRetention) -> Result<(), StoreError> {
         let oldest = wall_millis() - i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
-        sqlx::query("DELETE FROM logs WHERE received < $1").bind(oldest).execute(&self.pool).await?;
-        let query = sqlx::query("SELECT device FROM logs GROUP BY device HAVING COUNT(*) > $1");
-        let crowded = query.bind(i64::from(retention.lines)).fetch_all(&self.pool).await?;
-        for row in &crowded {
-            self.prune_device(row.try_get(0)?, retention.lines).await?;
+        let old = "DELETE FROM logs WHERE number IN (SELECT number FROM logs WHERE received < $1 ORDER BY received LIMIT $2)";
+        while self.prune_slice(sqlx::query(old).bind(oldest)).await? {}
+        for device in self.crowded(retention.lines).await? {
+            self.prune_device(&device, retention.lines).await?;
         }
         Ok(())
     }
 
+    /// The devices that may have more than so many lines: at first whoever has, later whoever has logged a good part of that many
+    /// since it was looked at last.
+    async fn crowded(&self, lines: u32) -> Result<Vec<String>, StoreError> {
+        let enough = lines / LOOK_AGAIN;
+        let known = self.logged.lock().expect("nothing panics while it is held").as_mut().map(|logged| {
+            logged.extract_if(|_, count| *count > enough).map(|(device, _)| device.to_string()).collect()
+        });
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        *self.logged.lock().expect("nothing panics while it is held") = Some(HashMap::new());
+        let query = sqlx::query("SELECT device FROM logs GROUP BY device HAVING COUNT(*) > $1");
+        let rows = query.bind(i64::from(lines)).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     async fn prune_device(&self, device: &str, lines: u32) -> Result<(), StoreError> {
-        let query = sqlx::query(
-            "DELETE FROM logs WHERE device = $1 AND number <= \
-             (SELECT number FROM logs WHERE device = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)",
-        );
-        query.bind(device).bind(i64::from(lines)).execute(&self.pool).await?;
+        let query =
+            sqlx::query("SELECT number FROM logs WHERE device = $1 ORDER BY number DESC LIMIT 1 OFFSET $2");
+        let row = query.bind(device).bind(i64::from(lines)).fetch_optional(&self.pool).await?;
+        let Some(row) = row else { return Ok(()) };
+        let last: i64 = row.try_get(0)?;
+        let sql = "DELETE FROM logs WHERE number IN \
+             (SELECT number FROM logs WHERE device = $1 AND number <= $2 ORDER BY number LIMIT $3)";
+        while self.prune_slice(sqlx::query(sql).bind(device.to_owned()).bind(last)).await? {}
         Ok(())
+    }
+
+    /// Removes one slice and lets others write; whether there may be more.
+    async fn prune_slice(&self, query: Query<'_, Any, AnyArguments>) -> Result<bool, StoreError> {
+        let removed = query.bind(i64::from(LOG_PRUNE_SLICE)).execute(&self.pool).await?.rows_affected();
+        sleep(LOG_PRUNE_PAUSE).await;
+        Ok(removed >= u64::from(LOG_PRUNE_SLICE))
+    }
+
+    /// Remembers who has logged how much, for [`Store::prune_logs`].
+    fn note_logged(&self, lines: &[LogLine]) {
+        if let Some(logged) = self.logged.lock().expect("nothing panics while it is held").as_mut() {
+            for line in lines {
+                *logged.entry(line.device).or_default() += 1;
+            }
+        }
     }
 }
 

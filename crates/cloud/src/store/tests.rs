@@ -6,6 +6,7 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::data::DataFolder;
 use crate::device_id::DeviceId;
+use crate::limits;
 
 struct Fixture {
     directory: TempDir,
@@ -534,4 +535,27 @@ async fn a_cloud_whose_database_was_taken_by_another_writes_nothing_more() {
     assert!(!matches!(refused, Ok(Ok(()))), "it may not write");
     assert!(other.logs(device, 10).await.expect("read").is_empty());
     other.add_logs(&[line(device, 1, 1, 1)]).await.expect("the tenant may");
+}
+
+/// Shows D120.
+#[tokio::test]
+async fn many_lines_go_in_slices_and_a_device_is_looked_at_again_when_it_has_logged_more() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        let slice = limits::LOG_PRUNE_SLICE;
+        let kept = LogRetention { lines: 100, age: Duration::from_secs(60) };
+        let now = wall_millis();
+        let lines = |from, to| (from..=to).map(|sequence| line(device, 1, sequence, now)).collect::<Vec<_>>();
+        store.add_logs(&lines(1, 2 * slice + 500)).await.expect("kept");
+        let count = async || store.logs(device, u32::MAX >> 1).await.expect("read").len();
+        store.prune_logs(kept).await.expect("pruned");
+        assert_eq!(count().await, 100, "more than a slice went");
+        store.add_logs(&lines(2 * slice + 501, 2 * slice + 510)).await.expect("kept");
+        store.prune_logs(kept).await.expect("pruned");
+        assert_eq!(count().await, 110, "a tenth more is not worth looking");
+        store.add_logs(&lines(2 * slice + 511, 2 * slice + 520)).await.expect("kept");
+        store.prune_logs(kept).await.expect("pruned");
+        let left = store.logs(device, 1000).await.expect("read");
+        assert_eq!((left.len(), left.last().map(|line| line.sequence)), (100, Some(2 * slice + 520)));
+    }
 }

@@ -23,7 +23,7 @@ pub enum LogsAction {
     #[command(after_help = "\
 Lines are shown once the cloud has stored them, with the time at which it got them. A device numbers its
 lines; where numbers are missing, the lines between were lost on the way, and that is said. Ends at
-Ctrl-C, which is success.
+Ctrl-C, which is success, and when the device is revoked or removed, which is not.
 
 Examples:
   openvisor logs stream kitchen --data ./cloud

@@ -3,10 +3,11 @@
 //! The lines come from the store, which is asked again and again: this works beside any cloud on the data folder, or none.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ::cloud::DeviceId;
 use ::cloud::clock::wall_millis;
-use ::cloud::store::{LogLine, LogPlace};
+use ::cloud::store::{LogLine, LogPlace, Store};
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
@@ -23,6 +24,8 @@ use crate::timeline::printable;
 const LAST: u32 = 100;
 /// Lines taken from the store at a time.
 const PAGE: u32 = 256;
+/// How often it is seen whether the device may still log.
+const PRESENCE: Duration = Duration::from_secs(1);
 /// How often the store is asked.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -57,6 +60,7 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
         None => LogPlace::default(),
     };
     let mut shown = Shown { json: stream.json, continuity: Continuity::default() };
+    let mut asked = Instant::now();
     loop {
         let lines = store.logs_after(device, place, since.unwrap_or(0), PAGE).await;
         let lines = lines.map_err(failures::of_store)?;
@@ -71,8 +75,27 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
                 operator.close().await;
                 return Ok(());
             }
+            if asked.elapsed() >= PRESENCE {
+                asked = Instant::now();
+                check_known(store, device, &stream.device).await?;
+            }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+}
+
+/// Nothing more comes from a device that is not let in any more: whoever waits for its lines is told.
+async fn check_known(store: &Store, device: DeviceId, named: &str) -> Result<(), Failure> {
+    let named = printable(named);
+    match store.device(device).await.map_err(failures::of_store)? {
+        None => {
+            Err(Failure::not_happened(format!("the device {named} was removed: there is no more to follow")))
+        }
+        Some(known) if known.revoked.is_some() => {
+            Err(Failure::not_happened(format!("the device {named} was revoked: it logs nothing more"))
+                .hint("its stored lines can still be seen with --no-follow"))
+        }
+        Some(_) => Ok(()),
     }
 }
 
