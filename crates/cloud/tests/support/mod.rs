@@ -21,6 +21,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 pub mod https;
 pub mod mosquitto;
+pub mod scrape;
+pub mod scripted;
 
 /// Longest a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
