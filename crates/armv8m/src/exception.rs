@@ -239,6 +239,9 @@ impl Core {
         self.thumb = true;
         self.leave_context();
         self.nvic.activate(number);
+        if self.nvic.is_reserved(number) {
+            self.reserved_active_since.get_or_insert(self.cycles);
+        }
         self.debug.moved(self.cycles, number, true);
         self.update_priority();
         self.hard_fault_entered |= number == number::HARD_FAULT && self.halt_on_hard_fault;
@@ -282,6 +285,9 @@ impl Core {
             self.faultmask = false;
         }
         self.nvic.deactivate(returning);
+        if self.reserved_active_since.is_some() && !self.nvic.any_reserved_active() {
+            self.reserved_active_since = None;
+        }
         self.debug.moved(self.cycles, returning, false);
         self.update_priority();
         if !well_formed(value) {

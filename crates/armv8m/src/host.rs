@@ -181,6 +181,12 @@ impl Cpu {
         self.core.wakes()
     }
 
+    /// The cycle since which a handler of an interrupt whose enable bit is taken from the application has been running, or
+    /// pre-empted, without an end.
+    pub fn reserved_active_since(&self) -> Option<u64> {
+        self.core.reserved_active_since
+    }
+
     /// Address of the vector table (VTOR).
     pub fn vector_table(&self) -> u32 {
         self.core.scb.vtor
@@ -251,6 +257,12 @@ impl Cpu {
         self.core.cycles = self.core.cycles.saturating_add(cycles);
         self.core.skipped = self.core.skipped.saturating_add(cycles);
         self.core.advance_systick();
+    }
+
+    /// Stops SysTick's clock, as the processor's own clock stops in a deep sleep, or lets it go on.
+    pub fn hold_systick(&mut self, held: bool) {
+        self.core.advance_systick();
+        self.core.systick.hold(held);
     }
 
     /// The cycle at which SysTick next pends its interrupt, if it is set up to.

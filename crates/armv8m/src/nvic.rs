@@ -270,6 +270,16 @@ impl Nvic {
         self.reserved.put(number, reserved);
     }
 
+    /// Whether an interrupt's enable bit is taken from the application.
+    pub fn is_reserved(&self, number: u16) -> bool {
+        self.reserved.contains(number)
+    }
+
+    /// Whether a handler of such an interrupt is active.
+    pub fn any_reserved_active(&self) -> bool {
+        self.active.both(&self.reserved).next().is_some()
+    }
+
     fn each(&mut self, first: u16, bits: u32, act: impl Fn(&mut Nvic, u16)) {
         for irq in Ones(bits, first) {
             if let Some(number) = self.external(irq) {

@@ -91,6 +91,8 @@ pub(crate) struct Core {
     pub sleep: Sleep,
     pub nvic: Nvic,
     pub systick: SysTick,
+    /// Since when a handler of an interrupt that is not the application's to enable has been active.
+    pub reserved_active_since: Option<u64>,
     pub scb: Scb,
     pub mpu: Mpu,
     pub fpu: Fpu,
@@ -143,6 +145,7 @@ impl Core {
             sleep: Sleep::Awake,
             nvic: Nvic::new(config.interrupts, config.priority_bits),
             systick: SysTick::new(config.systick_reference_divider, config.systick_calibration),
+            reserved_active_since: None,
             scb: Scb::new(config.vtor),
             mpu: Mpu::default(),
             fpu: Fpu::default(),

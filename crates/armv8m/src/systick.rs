@@ -15,6 +15,8 @@ pub(crate) struct SysTick {
     counter: u32,
     since: u64,
     flag: bool,
+    /// Its clock stands still.
+    held: bool,
     reference_divider: u64,
     calibration: u32,
 }
@@ -22,7 +24,16 @@ pub(crate) struct SysTick {
 impl SysTick {
     pub fn new(reference_divider: u32, calibration: u32) -> SysTick {
         let reference_divider = u64::from(reference_divider.max(1));
-        SysTick { control: 0, reload: 0, counter: 0, since: 0, flag: false, reference_divider, calibration }
+        SysTick {
+            control: 0,
+            reload: 0,
+            counter: 0,
+            since: 0,
+            flag: false,
+            held: false,
+            reference_divider,
+            calibration,
+        }
     }
 
     pub fn reset(&mut self, now: u64) {
@@ -35,12 +46,17 @@ impl SysTick {
 
     /// Whether the counter moves at all: a counter at zero with a zero reload stays there.
     fn moves(&self) -> bool {
-        self.control & ENABLE != 0 && (self.counter != 0 || self.reload != 0)
+        self.control & ENABLE != 0 && !self.held && (self.counter != 0 || self.reload != 0)
     }
 
     /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first.
     fn ticks_to_zero(&self) -> u64 {
         if self.counter == 0 { u64::from(self.reload) + 1 } else { u64::from(self.counter) }
+    }
+
+    /// Stops its clock or lets it go on. The caller has advanced the timer.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// The cycle at which an interrupt will pend, if the timer is set up to pend one.

@@ -183,12 +183,14 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
     text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}"))
 }
 
+/// Shows D144.
 #[test]
 fn ten_tasks_survive_interrupts_at_random_instructions() {
     let instructions = from_environment(INSTRUCTIONS, 5_000_000);
     soak(Saving::Lazy, instructions, from_environment(SEED, 1) as u32);
 }
 
+/// Shows D144.
 #[test]
 fn they_survive_them_as_well_when_floating_point_registers_are_saved_at_once() {
     let instructions = from_environment(INSTRUCTIONS, 5_000_000);

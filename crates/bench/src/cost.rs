@@ -10,6 +10,8 @@ use crate::Failure;
 const DEVICE_THREADS: &[&str] = &["device", "dial", "farewell"];
 /// The cloud's.
 pub const CLOUD_THREAD: &str = "cloud";
+/// A client's that talks to the broker itself.
+pub const CLIENT_THREAD: &str = "client";
 
 /// What threads have used until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,19 +37,23 @@ pub struct Books {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Device,
+    Client,
     Cloud,
     Other,
 }
 
 impl Books {
-    /// Looks at the books of this process and the broker's. `is_device` says who publishes: a device, or a thread of the bench.
+    /// Looks at the books of this process and the broker's. `is_device` says who publishes: a device, or a
+    /// client on the thread of that name.
     pub fn look(broker: u32, is_device: bool) -> Result<Books, Failure> {
         let mut books = Books { broker: process(broker)?, ..Books::default() };
         for thread in threads(std::process::id())? {
             let Some((name, used)) = thread_use(&thread) else { continue };
             match (owner(&name), is_device) {
                 (Owner::Cloud, _) => books.cloud = books.cloud.plus(used),
-                (Owner::Device, true) | (Owner::Other, false) => books.publisher = books.publisher.plus(used),
+                (Owner::Device, true) | (Owner::Client, false) => {
+                    books.publisher = books.publisher.plus(used)
+                }
                 _ => {}
             }
         }
@@ -105,6 +111,7 @@ fn switches(status: &str) -> u64 {
 fn owner(thread: &str) -> Owner {
     match thread {
         CLOUD_THREAD => Owner::Cloud,
+        CLIENT_THREAD => Owner::Client,
         name if DEVICE_THREADS.contains(&name) => Owner::Device,
         _ => Owner::Other,
     }
@@ -123,13 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn what_this_thread_does_is_in_the_books() {
-        let before = Books::look(std::process::id(), false).expect("books");
-        let mut sum = 0u64;
-        while Books::look(std::process::id(), false).expect("books").publisher.time <= before.publisher.time {
-            sum = std::hint::black_box(sum + 1);
-        }
-        let after = Books::look(std::process::id(), false).expect("books");
-        assert!(after.since(&before).publisher.time > Duration::ZERO);
+    fn what_a_client_does_is_in_the_books_and_what_others_do_is_not() {
+        let look = || Books::look(std::process::id(), false).expect("books").publisher.time;
+        assert_eq!(look(), Duration::ZERO);
+        let client = std::thread::Builder::new().name(CLIENT_THREAD.into());
+        let client = client.spawn(move || {
+            let (before, mut sum) = (look(), 0u64);
+            while look() <= before {
+                sum = std::hint::black_box(sum + 1);
+            }
+        });
+        client.expect("a thread").join().expect("no panic");
     }
 }

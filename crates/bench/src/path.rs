@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Failure;
-use crate::cost::Books;
+use crate::cost::{Books, CLIENT_THREAD};
 use crate::direct::{Client, Security, Writes};
 use crate::latency::{median, percentile};
 use crate::library;
@@ -85,6 +85,10 @@ pub fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<Vec<Fig
 
 impl Path<'_> {
     fn round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
+        on_a_fresh_thread(|| self.measure_round(figures, scale))
+    }
+
+    fn measure_round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
         match self.publisher {
             Publisher::Device(site) => self.device_round(site, figures, scale),
             Publisher::Direct(writes) => {
@@ -135,7 +139,11 @@ impl Path<'_> {
 
     /// What a plan of so many messages costs, the connection's making included.
     fn cost(&self, plan: Plan, broker: u32, messages: u32) -> Result<Cost, Failure> {
-        let books = match self.publisher {
+        Ok(Cost { books: on_a_fresh_thread(|| self.books(plan, broker))?, messages })
+    }
+
+    fn books(&self, plan: Plan, broker: u32) -> Result<Books, Failure> {
+        Ok(match self.publisher {
             Publisher::Device(site) => self.device_books(site, plan, broker)?,
             Publisher::Direct(writes) => {
                 let before = Books::look(broker, false)?;
@@ -148,8 +156,7 @@ impl Path<'_> {
                 runtime.block_on(run_library(&mut client, plan))?;
                 Books::look(broker, false)?.since(&before)
             }
-        };
-        Ok(Cost { books, messages })
+        })
     }
 
     fn device_books(&self, site: &Site, plan: Plan, broker: u32) -> Result<Books, Failure> {
@@ -197,6 +204,15 @@ impl Path<'_> {
         let (from, to) = window.ok_or("the log does not say when it was counted")?;
         Ok(each(proxy.bytes_between(from, to), count))
     }
+}
+
+/// Runs a round on a thread of its own: where the operating system puts a thread decides how long waking it takes, and it is to
+/// choose anew for every round of every way.
+fn on_a_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(CLIENT_THREAD.into()).spawn_scoped(scope, work)?;
+        thread.join().map_err(|_| Failure::from("a measurement panicked"))?
+    })
 }
 
 /// The library's client's identifier.

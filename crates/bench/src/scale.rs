@@ -37,16 +37,16 @@ pub struct Scale {
 
 /// A full run: a few minutes on two cores.
 pub const FULL: Scale = Scale {
-    rounds: 5,
-    latency: 1000,
-    qos1: 20_000,
-    qos0: 40_000,
+    rounds: 9,
+    latency: 600,
+    qos1: 12_000,
+    qos0: 24_000,
     counted: 500,
     loop_iterations: 20_000_000,
     log_seconds: 3,
     idle_seconds: 10,
     crowd: 100,
-    crowd_messages: 50_000,
+    crowd_messages: 30_000,
     fleet: 10_000,
     idle_devices: 100,
 };

@@ -13,12 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring::Ticketer;
-use tokio_rustls::rustls::server::{Acceptor, NoServerSessionStorage, WebPkiClientVerifier};
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
-use tokio_rustls::server::TlsStream;
 
 use crate::authority::{Authority, AuthorityError, Fingerprint, fingerprint};
 use crate::certificate::common_name;
@@ -28,6 +26,10 @@ use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
 use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::sources::{Full, Place, Quota};
+
+mod stream;
+
+pub(crate) use stream::DeviceStream;
 
 /// The name of the link's protocol in the handshake.
 pub const ALPN: &[u8] = b"openvisor/1";
@@ -76,7 +78,7 @@ pub(crate) struct Admitted {
     /// Which certificate it was.
     pub(crate) fingerprint: Fingerprint,
     pub(crate) address: SocketAddr,
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: DeviceStream,
     /// Kept as long as the connection.
     pub(crate) place: Place,
 }
@@ -199,21 +201,16 @@ impl Gateway {
         Ok(Box::new(Admitted { device, fingerprint, address, stream, place }))
     }
 
-    async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
-        let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
-        let start = acceptor.await.map_err(Refusal::Handshake)?;
+    async fn shake_hands(&self, stream: TcpStream) -> Result<DeviceStream, Refusal> {
+        let stream = DeviceStream::accept(stream, self.tls.clone()).await.map_err(Refusal::Handshake)?;
         // The library turns away whoever offers other names, and lets in whoever offers none.
-        if start.client_hello().alpn().is_none() {
-            return Err(Refusal::Protocol);
-        }
-        start.into_stream(self.tls.clone()).await.map_err(Refusal::Handshake)
+        if stream.protocol().is_none() { Err(Refusal::Protocol) } else { Ok(stream) }
     }
 }
 
 /// The device that the certificate at the other end names.
-fn identify(stream: &TlsStream<TcpStream>) -> Result<(DeviceId, Fingerprint), Refusal> {
-    let (_, session) = stream.get_ref();
-    let certificate = session.peer_certificates().and_then(<[_]>::first).ok_or(Refusal::Name)?;
+fn identify(stream: &DeviceStream) -> Result<(DeviceId, Fingerprint), Refusal> {
+    let certificate = stream.certificate().ok_or(Refusal::Name)?;
     let device = common_name(certificate).and_then(DeviceId::parse).ok_or(Refusal::Name)?;
     Ok((device, fingerprint(certificate)))
 }

@@ -14,15 +14,13 @@ use link::connection::ByeReason;
 use relay::{
     ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp, LookupId, Output,
 };
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_rustls::server::TlsStream;
 
 use crate::clock::{wall_micros, wall_millis};
 use crate::connector::Transport;
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
-use crate::gateway::Admitted;
+use crate::gateway::{Admitted, DeviceStream};
 use crate::http;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
@@ -85,7 +83,7 @@ struct Session {
     /// From `HELLO`; names the start of the device its log lines belong to.
     boot: u32,
     relay: DeviceRelay,
-    link: Pipe<TlsStream<TcpStream>>,
+    link: Pipe<DeviceStream>,
     brokers: Vec<Broker>,
     lookups: Pending<LookupId, Vec<Value>>,
     exchanges: Pending<ExchangeId, HttpOutcome>,

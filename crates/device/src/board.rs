@@ -108,7 +108,7 @@ impl Board {
     pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: u64) -> Result<(), NoSuchAddress> {
         let store = Lane::new(address, bytes).put(value);
         self.access(address, bytes, now, |peripheral, offset, context| {
-            peripheral.write(offset, store, context)
+            peripheral.write(offset, store, context);
         })?;
         Ok(())
     }
@@ -126,6 +126,14 @@ impl Board {
         if self.next_event.is_some_and(|at| at <= now) {
             self.each(now, |placed, context| placed.peripheral.advance(context));
         }
+    }
+
+    /// Stops the clocks of what stands still in the stop modes, or lets them go on.
+    pub fn hold_clocks(&mut self, held: bool, now: u64) {
+        self.each(now, |placed, context| {
+            placed.peripheral.advance(context);
+            placed.peripheral.hold(held, context.now);
+        });
     }
 
     /// The earliest cycle at which a peripheral raises a line by itself.

@@ -18,14 +18,20 @@ pub enum FaultKind {
         /// Where it went.
         address: u32,
     },
+    /// A handler of a fast interrupt did not come to its end (D146).
+    HungHandler,
 }
+
+/// Milliseconds after which a handler of a fast interrupt counts as hung.
+pub const HUNG_MS: u64 = 1000;
 
 /// A fault: what happened, where, and the registers then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// What kind of end it was.
     pub kind: FaultKind,
-    /// Address of the instruction that could not go on; for [`FaultKind::NoSuchCall`] where it would have returned to.
+    /// Address of the instruction that could not go on; for [`FaultKind::NoSuchCall`] where it would have returned to,
+    /// for [`FaultKind::HungHandler`] where it was.
     pub pc: u32,
     /// Link register then.
     pub lr: u32,
@@ -45,11 +51,14 @@ impl Fault {
     /// Reads the fault from the processor it happened on.
     pub fn of(cpu: &Cpu, kind: FaultKind) -> Fault {
         let state = cpu.fault_state();
-        let called = matches!(kind, FaultKind::NoSuchCall { .. });
-        let lr = if called { cpu.register(Register::LR) } else { state.lr };
+        let (pc, lr) = match kind {
+            FaultKind::NoSuchCall { .. } => (cpu.register(Register::LR) & !1, cpu.register(Register::LR)),
+            FaultKind::HungHandler => (cpu.register(Register::PC), cpu.register(Register::LR)),
+            FaultKind::Hard | FaultKind::Lockup => (state.pc, state.lr),
+        };
         Fault {
             kind,
-            pc: if called { lr & !1 } else { state.pc },
+            pc,
             lr,
             sp: cpu.register(Register::SP),
             cfsr: state.cfsr,
@@ -62,6 +71,9 @@ impl Fault {
     fn cause(&self) -> String {
         if let FaultKind::NoSuchCall { address } = self.kind {
             return format!("branch to {address:#010x}, where no system call is");
+        }
+        if self.kind == FaultKind::HungHandler {
+            return format!("handler of a fast interrupt that ran for {HUNG_MS} ms without an end");
         }
         let named = CAUSES.iter().find(|(bit, _)| self.cfsr & bit != 0).map(|(_, words)| (*words).to_owned());
         let cause = named.unwrap_or_else(|| self.cause_without_status().to_owned());

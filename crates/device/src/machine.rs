@@ -18,7 +18,7 @@ use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 use crate::board::Board;
 pub use crate::chance::Chance;
 use crate::events::DeviceEvent;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
@@ -208,7 +208,7 @@ impl Machine {
         let application = if self.restarts.is_resting() {
             self.restarts.due()
         } else {
-            [self.cpu.next_event(), self.board.next_event()].into_iter().flatten().min()
+            [self.cpu.next_event(), self.board.next_event(), self.hung_at()].into_iter().flatten().min()
         };
         [application, self.kernel_event()].into_iter().flatten().min()
     }
@@ -301,7 +301,15 @@ impl Machine {
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
         }
+        if !self.restarts.is_resting() && self.hung_at().is_some_and(|at| at <= self.now()) {
+            self.fault(FaultKind::HungHandler);
+        }
         self.trace_events();
+    }
+
+    /// The cycle at which a handler of a fast interrupt that is active counts as hung (D146).
+    fn hung_at(&self) -> Option<u64> {
+        Some(self.cpu.reserved_active_since()? + HUNG_MS * 1000 * CYCLES_PER_MICRO)
     }
 
     /// Whether the kernel looks now whether the next waiting record can go. A matter of the guest's time alone, not of
@@ -314,7 +322,7 @@ impl Machine {
     fn slice_end(&self, limit: u64) -> u64 {
         let records =
             self.kernel.has_waiting_records().then(|| (self.now() + 1).next_multiple_of(RECORD_SLICE));
-        let ends = [records, self.board.next_event(), self.kernel_event()];
+        let ends = [records, self.board.next_event(), self.kernel_event(), self.hung_at()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
 
@@ -365,9 +373,9 @@ impl Machine {
                 }
                 self.cpu.return_from_trap(status.raw());
             }
-            Outcome::Sleep { .. } => {
+            Outcome::Sleep { mode } => {
                 self.observer.after_call(&self.cpu, &before, Status::Okay);
-                self.power = Power::Saving;
+                self.save_power(mode);
             }
             Outcome::DeepSleep { mode, check_in_at } => self.sleep_deeply(mode, check_in_at),
             Outcome::Restart => self.restart_requested(),

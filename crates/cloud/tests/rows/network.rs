@@ -332,10 +332,10 @@ fn a_device_off_line_on_purpose_checks_in_with_the_cloud_for_a_short_time() {
     app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
     log(&mut app.live.machine, "not for a check-in");
     app.live.until("off line", |machine| !machine.connected);
-    app.live.skip(Duration::from_secs(50));
+    app.live.skip(Duration::from_secs(40));
     app.live.go_on(WHILE);
     assert_eq!(app.live.connections, 1, "not yet");
-    app.live.skip(Duration::from_secs(11));
+    app.live.skip(Duration::from_secs(21));
     app.live.until("a check-in", |machine| machine.connected);
     app.live.go_on(WHILE);
     assert!(reasons(&mut app.live.machine).contains(NetworkReason::MINIMUM_CHECK_IN_EXPIRED));
@@ -352,9 +352,9 @@ fn a_grace_keeps_the_connection_with_the_cloud() {
     let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
     let variable = app.live.machine.variable(app.setup.network);
     app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
-    app.live.skip(Duration::from_secs(19));
+    app.live.skip(Duration::from_secs(10));
     assert!(app.live.machine.connected);
-    app.live.skip(Duration::from_secs(2));
+    app.live.skip(Duration::from_secs(11));
     app.live.until("off line", |machine| !machine.connected);
 }
 

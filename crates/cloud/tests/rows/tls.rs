@@ -203,6 +203,23 @@ fn keys() -> Vec<(&'static str, KeyPair)> {
     ]
 }
 
+/// Shows M47, M49.
+#[test]
+fn a_broker_may_have_a_key_of_any_kind() {
+    let site = Site::open();
+    let authority = Authority::new("authority");
+    let mut app = App::online(&site);
+    for (kind, key) in keys() {
+        let own = authority.sign_key(&["localhost"], &key, |_| ());
+        let port = accepting(&site, &[&own]);
+        assert_eq!(
+            state_of(&mut app, "localhost", port, &Credentials::trusting(&authority)),
+            COMPLETED,
+            "{kind}"
+        );
+    }
+}
+
 /// Shows M43, M47, M48, M50, D43.
 #[test]
 fn a_broker_that_asks_who_is_there_is_shown_the_applications_certificate() {

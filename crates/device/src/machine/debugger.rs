@@ -343,7 +343,7 @@ impl Machine {
         }
         self.cpu.set_register(register, value);
         if register == Register::PC && self.power == Power::Saving {
-            self.power = Power::On;
+            self.run_again();
         }
     }
 

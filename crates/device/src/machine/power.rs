@@ -1,6 +1,6 @@
 //! Saving power, sleeping deeply, and ends that are not faults.
 
-use abi::power::{DeepSleepMode, WakeReason};
+use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
 use kernel::Kernel;
 
 use super::{Machine, boot};
@@ -49,13 +49,32 @@ impl Machine {
         matches!(self.power, Power::Off { .. })
     }
 
+    /// `mvPowerSave`: nothing runs until [`Machine::ends_saving`]. In the stop modes timers stand still (D145).
+    pub(super) fn save_power(&mut self, mode: PowerSavingMode) {
+        self.power = Power::Saving;
+        if mode != PowerSavingMode::Sleep {
+            self.hold_clocks(true);
+        }
+    }
+
+    /// The end of `mvPowerSave`.
+    pub(super) fn run_again(&mut self) {
+        self.power = Power::On;
+        self.hold_clocks(false);
+    }
+
+    fn hold_clocks(&mut self, held: bool) {
+        let now = self.now();
+        self.cpu.hold_systick(held);
+        self.board.hold_clocks(held, now);
+    }
+
     /// `mvPowerSave` returns once an interrupt could be taken; masks of priority hold it back, PRIMASK does not, as for
     /// `WFI`.
     fn ends_saving(&mut self) -> bool {
         let wakes = self.cpu.has_reason_to_wake();
         if wakes {
-            self.power = Power::On;
-            self.trace_answer(Some(abi::Status::Okay));
+            self.run_again();
             self.cpu.return_from_trap(abi::Status::Okay.raw());
         }
         wakes

@@ -65,10 +65,11 @@ impl Crc {
 
     /// What is written, with its bits reversed as asked: in bytes, in half-words, in the word.
     fn turned(&self, data: u32, bits: u32) -> u32 {
-        let unit = [bits, 8, 16, 32][(self.control >> REV_IN_AT & 3) as usize].min(bits);
-        if self.control >> REV_IN_AT & 3 == 0 {
+        let reversal = (self.control >> REV_IN_AT & 3) as usize;
+        if reversal == 0 {
             return data;
         }
+        let unit = [0, 8, 16, 32][reversal].min(bits);
         let ones = u32::MAX >> (32 - unit);
         (0..bits).step_by(unit as usize).fold(0, |turned, at| {
             let part = data >> at & ones;

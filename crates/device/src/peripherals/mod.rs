@@ -49,6 +49,9 @@ pub trait Peripheral: Send {
     /// Lets time pass up to the context's now.
     fn advance(&mut self, _context: &mut Context<'_>) {}
 
+    /// Its clock stands still from `now` on, as in the stop modes, or goes on. It was advanced to `now`.
+    fn hold(&mut self, _held: bool, _now: u64) {}
+
     /// The cycle at which an interrupt line of this peripheral next rises by itself.
     fn next_event(&self) -> Option<u64> {
         None

@@ -90,6 +90,8 @@ pub struct Tim {
     /// The counter stood at `count` at cycle `since`; it runs from there while it is enabled.
     count: u32,
     since: u64,
+    /// Its clock stands still, this long after its last tick.
+    held: Option<u64>,
     /// Registers that are only kept.
     kept: [u32; END as usize / 4],
 }
@@ -125,13 +127,14 @@ impl Tim {
             matched: 0,
             count: 0,
             since: 0,
+            held: None,
             kept: [0; END as usize / 4],
         }
     }
 
     fn running(&self) -> bool {
         // A reload value of zero stops the counter.
-        self.control & CEN != 0 && self.reload.active != 0
+        self.control & CEN != 0 && self.held.is_none() && self.reload.active != 0
     }
 
     /// Cycles a tick of the counter takes.
@@ -362,6 +365,16 @@ impl Peripheral for Tim {
         self.note_matches(now);
     }
 
+    fn hold(&mut self, held: bool, now: u64) {
+        if held && self.held.is_none() {
+            self.settle(now);
+            self.held = Some(now - self.since);
+        } else if let (false, Some(part)) = (held, self.held) {
+            self.held = None;
+            (self.since, self.matched) = (now - part, now);
+        }
+    }
+
     fn next_event(&self) -> Option<u64> {
         // Without its interrupt, or with the flag up already, an update changes no line.
         let awaited = self.interrupts & UIE != 0 && self.status & UIF == 0 && self.control & UDIS == 0;
@@ -486,6 +499,22 @@ mod tests {
         bench.write(TIM6, 1 << 2);
         bench.write(TIM6 + 0x14, 1);
         assert_eq!(bench.read(TIM6 + 0x10), 0);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_goes_on_where_it_was() {
+        let mut bench = millisecond();
+        bench.write(TIM6 + 0x10, 0);
+        bench.now = 40_080;
+        bench.read(TIM6 + 0x24);
+        bench.peripheral.hold(true, 40_080);
+        assert_eq!(bench.peripheral.next_event(), None);
+        bench.now = 5_000_000;
+        assert_eq!((bench.read(TIM6 + 0x24), bench.read(TIM6 + 0x10)), (250, 0));
+        bench.peripheral.hold(false, 5_000_000);
+        assert_eq!(bench.peripheral.next_event(), Some(5_000_000 + 160_000 - 40_080));
+        bench.now += 80;
+        assert_eq!(bench.read(TIM6 + 0x24), 251, "half a tick was over before");
     }
 
     #[test]

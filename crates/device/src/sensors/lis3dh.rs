@@ -38,6 +38,8 @@ const EVENTS: u8 = 0x3F;
 const ACTIVE: u8 = 1 << 6;
 /// STATUS: new data on all axes, and on each.
 const NEW_DATA: u8 = 0x0F;
+/// Those of the axes alone.
+const NEW_AXES: u8 = 0x07;
 const OVERRUN: u8 = 0xF0;
 
 const AXES: [&str; 3] = ["x", "y", "z"];
@@ -186,7 +188,7 @@ impl Lis3dh {
     fn take_sample(&mut self, byte: u8) -> u8 {
         let axis = usize::from(byte / 2);
         self.new &= !(0x11 << axis);
-        if self.new & 0x07 == 0 {
+        if self.new & NEW_AXES == 0 {
             self.new = 0;
         }
         let high = (byte % 2 == 1) != (self.register(CTRL_REG4) & BIG_ENDIAN != 0);

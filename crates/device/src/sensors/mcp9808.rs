@@ -59,13 +59,13 @@ impl Mcp9808 {
             // Coarser resolutions leave the lowest bits zero.
             let coarse = 3 - u16::from(self.resolution & 3);
             let sixteenths = steps(self.quantities.value("temperature", now), 0.0625, 13);
-            self.ambient = sixteenths as u16 & TEMPERATURE & !((1 << coarse) - 1);
+            self.ambient = sixteenths.cast_unsigned() as u16 & TEMPERATURE & !((1 << coarse) - 1);
         }
     }
 
     /// The temperature with its three comparisons above it.
     fn ambient(&self) -> u16 {
-        let signed = |value: u16| (value << 3) as i16;
+        let signed = |value: u16| (value << 3).cast_signed();
         let [upper, lower, critical] = self.limits.map(signed);
         let is = signed(self.ambient);
         let flag = |set: bool, bit: u16| u16::from(set) << bit;

@@ -102,7 +102,8 @@ impl Quantities {
 
 /// Guest time in seconds.
 fn seconds(cycles: u64) -> f64 {
-    cycles as f64 / f64::from(CLOCK_HZ)
+    let hz = u64::from(CLOCK_HZ);
+    f64::from((cycles / hz) as u32) + f64::from((cycles % hz) as u32) / f64::from(CLOCK_HZ)
 }
 
 /// `value` in whole steps of `step`, within what `bits` bits can hold as a signed number.

@@ -102,7 +102,7 @@ fn ramp(text: &str) -> Option<Source> {
 fn line_of_series(line: &str, before: usize) -> Option<(f64, f64)> {
     match line.split_once([',', ';']) {
         Some((second, value)) => Some((number(second)?, number(value)?)),
-        None => Some((before as f64, number(line)?)),
+        None => Some((f64::from(before as u32), number(line)?)),
     }
 }
 

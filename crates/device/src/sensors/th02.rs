@@ -1,7 +1,7 @@
 //! The TH02, a hygrometer and thermometer (data sheet of Hoperf): a conversion is started, takes its time, and leaves 14
 //! or 12 bits in two registers.
 
-use super::{Parts, Quantities, Source};
+use super::{Parts, Quantities, Source, steps};
 use crate::map::CLOCK_HZ;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
@@ -72,13 +72,7 @@ impl Th02 {
 
     fn register(&self) -> u8 {
         match self.pointer {
-            STATUS => {
-                if self.ready_at.is_some() {
-                    BUSY
-                } else {
-                    0
-                }
-            }
+            STATUS => u8::from(self.ready_at.is_some()) * BUSY,
             DATA_HIGH => self.data.to_be_bytes()[0],
             DATA_LOW => self.data.to_be_bytes()[1],
             CONFIG => self.config,
@@ -90,7 +84,7 @@ impl Th02 {
 
 /// `value` as a whole number of `bits` bits.
 fn whole(value: f64, bits: u32) -> u16 {
-    (value.round() as u16).min((1 << bits) - 1)
+    steps(value, 1.0, bits + 1).max(0).cast_unsigned() as u16
 }
 
 impl Target for Th02 {

@@ -95,7 +95,7 @@ fn saving_power_ends_with_an_interrupt_and_not_before() {
     }
     program.add([0xBF00]); // nop
     let again = program.here();
-    add_call(&mut program, Call::PowerSave, &[4], 0);
+    add_call(&mut program, Call::PowerSave, &[0], 0);
     while_busy(&mut program, again);
     add_words(&mut program, 0xE000_E104, &[1 << 17]); // NVIC_ISER1: interrupt 49
     add_call(&mut program, Call::PowerSave, &[0], 4);
@@ -116,6 +116,50 @@ fn saving_power_ends_with_an_interrupt_and_not_before() {
     run_until(&mut machine, end);
     assert_eq!([ram(&machine, RESULT), ram(&machine, RESULT + 4)], [0, 0], "MV_STATUS_OKAY");
     assert_eq!(ram(&machine, RESULT + 0x10), 1);
+}
+
+/// Waits in `mode` with a tick each millisecond, and tells by a word what has ended the wait.
+fn waiting_with_a_tick(mode: u32) -> Machine {
+    let mut program = going_offline();
+    add_words(&mut program, 0x4000_1000 + 0x28, &[159, 999]);
+    for (offset, value) in [(0x14, 1), (0x10, 0), (0x0C, 1), (0x00, 1)] {
+        add_words(&mut program, 0x4000_1000 + offset, &[value]);
+    }
+    add_words(&mut program, 0xE000_E104, &[1 << 17]); // NVIC_ISER1: interrupt 49, TIM6
+    add_words(&mut program, 0xE000_E100, &[1 << 14]); // NVIC_ISER0: interrupt 14, EXTI3
+    add_words(&mut program, 0x4602_2060, &[5 << 24]); // line 3 is PF3
+    add_words(&mut program, 0x4602_2000, &[1 << 3]); // rising
+    add_words(&mut program, 0x4602_2080, &[1 << 3]);
+    program.add([0xBF00]); // nop
+    let again = program.here();
+    add_call(&mut program, Call::PowerSave, &[mode], 0);
+    while_busy(&mut program, again);
+    add_words(&mut program, RESULT + 0x10, &[1]);
+    program.add(wfi()).add([0xE7FD]);
+    program.handler(16 + 49);
+    add_words(&mut program, 0x4000_1010, &[0]);
+    program.add([0x4770]);
+    program.handler(16 + 14);
+    add_words(&mut program, 0x4602_200C, &[1 << 3]);
+    program.add([0x4770]);
+    let mut machine = machine(&program);
+    connect_and_part(&mut machine);
+    machine
+}
+
+/// Shows D145.
+#[test]
+fn timers_wake_from_sleep_and_in_the_stop_modes_stand_still() {
+    for mode in 0..=4 {
+        let mut machine = waiting_with_a_tick(mode);
+        let end = machine.now() + 20 * MILLISECOND;
+        run_until(&mut machine, end);
+        assert_eq!(ram(&machine, RESULT + 0x10), u32::from(mode == 0), "mode {mode}");
+        machine.drive_pin(5, 3, true);
+        let end = machine.now() + MILLISECOND / 10;
+        run_until(&mut machine, end);
+        assert_eq!(ram(&machine, RESULT + 0x10), 1, "an edge wakes from mode {mode}");
+    }
 }
 
 const CHECK_IN: Policy = Policy { minimum_check_in_time_sec: 10, connection_grace_time_sec: 0 };
@@ -299,6 +343,28 @@ fn fast_lines_are_held_back_together_and_an_ordinary_line_is_the_applications_ag
         add_words(program, 0xE000_E104, &[1 << 9]);
     });
     assert_eq!(ram(&ordinary, RESULT + 0x20), 1);
+}
+
+/// Shows D146.
+#[test]
+fn a_handler_of_a_fast_line_that_hangs_stops_the_application() {
+    for hangs in [[0xE7FE], [0xBF30]] {
+        let mut program = Program::new();
+        add_call(&mut program, Call::SetFastInterrupt, &[41], 0);
+        add_call(&mut program, Call::EnableFastInterrupt, &[41], 4);
+        add_words(&mut program, 0xE000_E204, &[1 << 9]); // NVIC_ISPR1: interrupt 41
+        program.add(b_self());
+        program.handler(16 + 41);
+        let handler = testing::CODE + 2 * program.here() as u32;
+        program.add(hangs).add([0xE7FD]);
+        let mut machine = machine(&program);
+        run_until(&mut machine, 999 * MILLISECOND);
+        assert_eq!(faults(&mut machine), []);
+        run_until(&mut machine, 1001 * MILLISECOND);
+        let [(fault, _)] = faults(&mut machine)[..] else { panic!("one fault") };
+        assert_eq!(fault.kind, FaultKind::HungHandler);
+        assert!((handler..handler + 4).contains(&fault.pc), "{fault}");
+    }
 }
 
 /// Logs a word and ends with `status`.
