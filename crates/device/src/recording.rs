@@ -96,8 +96,8 @@ impl Trail {
                     self.0.update(&[b'S', *port, *byte]);
                 }
             }
-            // Told only if someone wants to know.
-            DeviceEvent::Called { .. } => {}
+            // Told only if someone wants to know, and as far as the application's symbols are known.
+            DeviceEvent::Called { .. } | DeviceEvent::Crashed(_) => {}
             event => self.0.update(format!("{event:?}\n").as_bytes()),
         }
     }
