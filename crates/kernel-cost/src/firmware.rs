@@ -83,7 +83,7 @@ mod gate {
     /// The kernel's state, as firmware has it: memory that is zero before the program runs, and takes no flash.
     static KERNEL: Static<Kernel> = Static(UnsafeCell::new(Kernel::EMPTY));
 
-    /// The port, which is made once. Each entry tells it the time.
+    /// The port, which is made once.
     static PORT: Static<MaybeUninit<Port<'static>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
 
     /// A variable of the only thread there is.
@@ -99,10 +99,16 @@ mod gate {
         }
     }
 
-    fn enter<R>(now: u32, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
+    /// The time of the entries from now on. Telling it is the port's work.
+    #[unsafe(no_mangle)]
+    extern "C" fn port_set_time(now: u32) {
+        // SAFETY: the device has started, with a port.
+        unsafe { PORT.get().assume_init_mut() }.now = u64::from(now);
+    }
+
+    fn enter<R>(f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
         // SAFETY: the device has started, with a port.
         let port = unsafe { PORT.get().assume_init_mut() };
-        port.now = u64::from(now);
         f(KERNEL.get(), port)
     }
 
@@ -127,41 +133,41 @@ mod gate {
 
     /// One system call; what is no status is all ones.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_call(now: u32, slot: u32, args: &[u32; 4]) -> u32 {
-        let outcome = enter(now, |kernel, port| kernel.call(port, slot, *args));
+    extern "C" fn kernel_call(slot: u32, args: &[u32; 4]) -> u32 {
+        let outcome = enter(|kernel, port| kernel.call(port, slot, *args));
         if let Outcome::Status(status) = outcome { status.raw() } else { u32::MAX }
     }
 
     /// The transport stands.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_connected(now: u32) {
-        enter(now, Kernel::link_connecting);
-        enter(now, Kernel::link_connected);
+    extern "C" fn kernel_connected() {
+        enter(Kernel::link_connecting);
+        enter(Kernel::link_connected);
     }
 
     /// The transport is gone.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_lost(now: u32) {
-        enter(now, |kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+    extern "C" fn kernel_lost() {
+        enter(|kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
     }
 
     /// Bytes from the cloud; 0 if the kernel found no fault with them.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_receive(now: u32, bytes: &Buffer) -> u32 {
+    extern "C" fn kernel_receive(bytes: &Buffer) -> u32 {
         let bytes = &bytes.bytes[..(bytes.length as usize).min(BUFFER)];
-        u32::from(enter(now, |kernel, port| kernel.receive(port, bytes)).is_err())
+        u32::from(enter(|kernel, port| kernel.receive(port, bytes)).is_err())
     }
 
     /// Bytes for the cloud; how many.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_transmit(now: u32, out: &mut Buffer) {
-        out.length = enter(now, |kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
+    extern "C" fn kernel_transmit(out: &mut Buffer) {
+        out.length = enter(|kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
     }
 
     /// What is due.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_wake(now: u32) -> u32 {
-        enter(now, Kernel::wake);
+    extern "C" fn kernel_wake() -> u32 {
+        enter(Kernel::wake);
         let kernel = KERNEL.get();
         u32::from(kernel.wants_link()) | kernel.next_wakeup().unwrap_or(0) as u32
     }

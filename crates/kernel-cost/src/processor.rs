@@ -15,6 +15,8 @@ const BUFFER: u32 = 0x200a_1000;
 const STACK: u32 = 0x200c_0000;
 /// Returning to here ends a call.
 const RETURN: u32 = 0x0c1f_e000;
+/// Microseconds since the start, for the whole day.
+const NOW: u32 = 1000;
 /// More instructions than any call may take.
 const PATIENCE: u64 = 10_000_000;
 
@@ -119,8 +121,6 @@ fn copies(function: &str) -> bool {
 pub struct Processor<'a> {
     program: &'a Program,
     cpu: Cpu,
-    /// Microseconds since the start.
-    pub now: u32,
 }
 
 impl<'a> Processor<'a> {
@@ -129,9 +129,10 @@ impl<'a> Processor<'a> {
         let config = Config { vtor: PROGRAM, trap: RETURN..RETURN + 0x1000, ..Config::default() };
         let mut cpu = Cpu::new(config, program.flash.clone().into());
         cpu.reset().expect("the program has vectors");
-        let mut processor = Self { program, cpu, now: 1000 };
+        let mut processor = Self { program, cpu };
         processor.set(ARGUMENTS, &[3; 48]);
         processor.run("kernel_start", [ARGUMENTS, ARGUMENTS + 16, 0, 0]);
+        processor.run("port_set_time", [NOW, 0, 0, 0]);
         processor
     }
 
@@ -139,26 +140,26 @@ impl<'a> Processor<'a> {
     pub fn call(&mut self, slot: u32, args: [u32; 4]) -> (u32, Count) {
         let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.to_le_bytes()).collect();
         self.set(ARGUMENTS, &bytes);
-        self.run("kernel_call", [self.now, slot, ARGUMENTS, 0])
+        self.run("kernel_call", [slot, ARGUMENTS, 0, 0])
     }
 
     /// The transport stands.
     pub fn connected(&mut self) {
-        self.run("kernel_connected", [self.now, 0, 0, 0]);
+        self.run("kernel_connected", [0; 4]);
     }
 
     /// Bytes from the cloud.
     pub fn receive(&mut self, bytes: &[u8]) -> Count {
         self.set(BUFFER, &(bytes.len() as u32).to_le_bytes());
         self.set(BUFFER + 4, bytes);
-        let (refused, count) = self.run("kernel_receive", [self.now, BUFFER, 0, 0]);
+        let (refused, count) = self.run("kernel_receive", [BUFFER, 0, 0, 0]);
         assert_eq!(refused, 0, "the kernel found fault with the cloud");
         count
     }
 
     /// Bytes for the cloud.
     pub fn transmit(&mut self) -> (Vec<u8>, Count) {
-        let count = self.run("kernel_transmit", [self.now, BUFFER, 0, 0]).1;
+        let count = self.run("kernel_transmit", [BUFFER, 0, 0, 0]).1;
         let length = self.u32(BUFFER) as usize;
         (self.bytes(BUFFER + 4, length), count)
     }

@@ -2,7 +2,7 @@
 
 use crate::channel::{Base, Channel, Protocol};
 use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
-use crate::mqtt::Mqtt;
+use crate::mqtt::{ANNOUNCEMENT, Mqtt};
 use crate::opaque::Opaque;
 use crate::port::{LinkLoss, Port};
 use crate::{Kernel, Violation};
@@ -206,6 +206,9 @@ impl Kernel {
             Protocol::Mqtt(mqtt) if mqtt.owes_acknowledgement() && base.outbox.is_between_items() => {
                 acknowledge(&mut self.session, port.now, base.number, mqtt, out)
             }
+            Protocol::Mqtt(mqtt) if base.outbox.announces() => {
+                announce(&mut self.session, port.now, base, mqtt, out)
+            }
             _ => send_fragment(&mut self.session, port, base, out),
         }
     }
@@ -220,15 +223,44 @@ fn acknowledge(
 ) -> Option<usize> {
     let mut body = [0; Acknowledge::MAX];
     let length = Acknowledge { delivery: mqtt.next_acknowledgement()? }.encode(&mut body);
-    if out.len() < MAX_HEADER + length || session.window(channel) < length as u32 {
+    let sent = send_whole(session, now, channel, to_cloud::ACKNOWLEDGE, &body[..length], out)?;
+    mqtt.acknowledged();
+    Some(sent)
+}
+
+/// Tells the cloud which topic the number of the next publish stands for.
+fn announce(
+    session: &mut Session,
+    now: u64,
+    base: &mut Base,
+    mqtt: &mut Mqtt,
+    out: &mut [u8],
+) -> Option<usize> {
+    let mut body = [0; ANNOUNCEMENT];
+    let length = mqtt.topics.announce(&mut body);
+    let sent = send_whole(session, now, base.number, to_cloud::TOPIC, &body[..length], out)?;
+    base.outbox.announced();
+    mqtt.topics.told();
+    Some(sent)
+}
+
+/// A short item of the kernel's own, in one frame.
+fn send_whole(
+    session: &mut Session,
+    now: u64,
+    channel: u8,
+    kind: u8,
+    body: &[u8],
+    out: &mut [u8],
+) -> Option<usize> {
+    if out.len() < MAX_HEADER + body.len() || session.window(channel) < body.len() as u32 {
         return None;
     }
-    let header = session.channel_frame(now, channel, to_cloud::ACKNOWLEDGE, length as u16, false).ok()?;
-    mqtt.acknowledged();
+    let header = session.channel_frame(now, channel, kind, body.len() as u16, false).ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
-    rest[..length].copy_from_slice(&body[..length]);
-    Some(before.len() + length)
+    rest[..body.len()].copy_from_slice(body);
+    Some(before.len() + body.len())
 }
 
 /// As many bytes of the stream as fit one frame: each frame is an item of its own, so nothing ever waits for its end.

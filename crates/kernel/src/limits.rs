@@ -56,9 +56,8 @@ pub const ANNOUNCED_MESSAGES: usize = 8;
 /// Readable items of one channel: the messages, and one place for every answer it can be owed (D44, D80):
 /// publishes, connect, subscribe, unsubscribe, disconnect.
 pub const READABLE: usize = MESSAGES + PUBLISHES + 4;
-/// Items of one channel that wait to leave: publishes, each perhaps with its topic's name before it, and one
-/// each of connect, subscribe, unsubscribe, disconnect.
-pub const OUTGOING: usize = 2 * PUBLISHES + 4;
+/// Items of one channel that wait to leave: publishes, and one each of connect, subscribe, unsubscribe, disconnect.
+pub const OUTGOING: usize = PUBLISHES + 4;
 
 /// Headers of one HTTP request.
 pub const HTTP_HEADERS: usize = 32;

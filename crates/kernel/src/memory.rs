@@ -69,10 +69,16 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// The same check as [`Self::in_ram`], quicker where the length is not known.
+    fn ends_in_ram(self) -> bool {
+        let offset = self.address.wrapping_sub(APPLICATION_RAM_START);
+        offset.checked_add(self.length).is_some_and(|end| end <= APPLICATION_RAM_LENGTH)
+    }
+
     /// A run to read: application flash or RAM. An empty run may have any address (a null pointer with length 0).
     pub fn readable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
-        if span.in_ram() || span.in_flash() { Ok(span) } else { span.if_empty() }
+        if span.ends_in_ram() || span.in_flash() { Ok(span) } else { span.if_empty() }
     }
 
     /// A run to write: application RAM only.

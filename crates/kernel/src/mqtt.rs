@@ -22,7 +22,7 @@ use link::device::Answer;
 use link::kind::to_device;
 use link::mqtt::{LostHead, LostReason, MessageHead, RequestState};
 use link::{Piece, Violation, violation};
-use publish::Topics;
+pub(crate) use publish::{ANNOUNCEMENT, Topics};
 
 /// The state of one MQTT channel.
 pub(crate) struct Mqtt {
@@ -35,7 +35,7 @@ pub(crate) struct Mqtt {
     subscribe: Filters,
     unsubscribe: Filters,
     publishes: [Publish; PUBLISHES],
-    topics: Topics,
+    pub topics: Topics,
     /// Delivery numbers to acknowledge, not sent yet.
     acknowledgements: Queue<u32, ACKNOWLEDGEMENTS>,
     /// The item that is being received.

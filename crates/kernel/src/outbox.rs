@@ -60,9 +60,13 @@ pub(crate) struct Outbox {
 
 /// An item, or what is left of it.
 #[derive(Clone, Copy, Default)]
-struct Outgoing {
-    kind: u8,
-    left: u32,
+pub(crate) struct Outgoing {
+    /// Its kind.
+    pub kind: u8,
+    /// Whether its topic goes by a number that the cloud does not know yet.
+    pub announces: bool,
+    /// Its bytes that have not gone.
+    pub left: u32,
 }
 
 impl Outbox {
@@ -87,51 +91,45 @@ impl Outbox {
 
     /// Puts a request into the ring, whole or not at all (D03, D45). `INVALIDBUFFERSIZE`: it does not fit.
     pub fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
-        let length = u32::try_from(length_of(body)).map_err(|_| Status::InvalidBufferSize)?;
-        self.put_written(memory, kind, length, |draft| body.encode(draft))
+        let left = u32::try_from(length_of(body)).map_err(|_| Status::InvalidBufferSize)?;
+        self.put_written(memory, Outgoing { kind, left, announces: false }, |draft| body.encode(draft))
     }
 
-    /// The same for a request whose length is known: `write` writes as many bytes.
+    /// The same for an item whose length is known: `write` writes as many bytes.
+    #[allow(clippy::inline_always, reason = "a part of one call, which is counted by instructions")]
+    #[inline(always)]
     pub fn put_written(
         &mut self,
         memory: &mut dyn Memory,
-        kind: u8,
-        length: u32,
+        item: Outgoing,
         write: impl FnOnce(&mut Draft<'_>) -> Result<(), MemoryFault>,
     ) -> Result<(), Status> {
-        if length > self.free() || length > MAX_ITEM || !self.waiting.has_room(1) {
+        if item.left > self.free() || item.left > MAX_ITEM || !self.waiting.has_room(1) {
             return Err(Status::InvalidBufferSize);
         }
-        write(&mut self.draft(memory)).late()?;
-        self.take_in(kind, length);
-        Ok(())
+        let mut draft = Draft { memory, ring: self.ring, length: 0 };
+        self.ring.grow(item.left);
+        self.waiting.push(item);
+        write(&mut draft).late().inspect_err(|_| self.take_back(item.left))
     }
 
-    /// Two requests, each as its kind and its length, both or none; `write` writes the bytes of both. Tells whether they
-    /// had room.
-    pub fn put_both(
-        &mut self,
-        memory: &mut dyn Memory,
-        [first, second]: [(u8, u32); 2],
-        write: impl FnOnce(&mut Draft<'_>) -> Result<(), MemoryFault>,
-    ) -> Result<bool, Status> {
-        if first.1 + second.1 > self.free() || second.1 > MAX_ITEM || !self.waiting.has_room(2) {
-            return Ok(false);
+    /// Takes the newest item out again, of which nothing has left yet.
+    #[cold]
+    fn take_back(&mut self, length: u32) {
+        self.ring.shrink(length);
+        self.waiting.drop_last();
+    }
+
+    /// Whether the cloud must be told of a topic's number before the item that goes next.
+    pub fn announces(&self) -> bool {
+        self.waiting.front().is_some_and(|first| first.announces)
+    }
+
+    /// The cloud has been told of it.
+    pub fn announced(&mut self) {
+        if let Some(first) = self.waiting.front_mut() {
+            first.announces = false;
         }
-        write(&mut self.draft(memory)).late()?;
-        self.take_in(first.0, first.1);
-        self.take_in(second.0, second.1);
-        Ok(true)
-    }
-
-    fn draft<'a>(&self, memory: &'a mut dyn Memory) -> Draft<'a> {
-        Draft { memory, ring: self.ring, length: 0 }
-    }
-
-    /// Takes the next bytes behind those in the ring, which have been written, into use as an item.
-    fn take_in(&mut self, kind: u8, length: u32) {
-        self.ring.grow(length);
-        self.waiting.push(Outgoing { kind, left: length });
     }
 
     /// Whether the next frame begins an item, so that another item may go before it.

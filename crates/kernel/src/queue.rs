@@ -76,6 +76,11 @@ impl<T: Copy, const N: usize> Queue<T, N> {
         self.len -= count;
     }
 
+    /// Takes the last, if there is one, without looking at it.
+    pub fn drop_last(&mut self) {
+        self.len = self.len.saturating_sub(1);
+    }
+
     /// Takes the one at `index`; those behind it move up.
     pub fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;

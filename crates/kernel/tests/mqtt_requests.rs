@@ -312,19 +312,59 @@ fn scribbling_on_the_send_ring_changes_bytes_and_no_lengths() {
     assert_eq!(Publish::decode(&items.last().expect("a publish").1).expect("a publish").payload, b"payload");
 }
 
-/// Shows D45.
+/// Shows D45, D113.
 #[test]
-fn a_topic_keeps_its_name_where_a_number_would_not_fit() {
+fn a_topic_by_number_takes_no_room_in_the_send_ring_for_its_name() {
     let (mut machine, setup) = Machine::ready();
     let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
     let channel = machine.open(&params);
-    // With its name the item has 1 + 1 + 60 + 450 bytes, all of the ring; a number would cost one more.
+    // The item has a head of two bytes and the payload.
     let topic = [b't'; 60];
-    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 451]), Status::InvalidBufferSize);
-    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 450]), Status::Okay);
+    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 511]), Status::InvalidBufferSize);
+    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 510]), Status::Okay);
     let items = machine.cloud().items();
-    let [(to_cloud::PUBLISH, body)] = &items[..] else { panic!("{} items", items.len()) };
-    assert_eq!(Publish::decode(body).expect("a publish").topic, TopicRef::Name(&topic[..]));
+    let [(to_cloud::TOPIC, announced), (to_cloud::PUBLISH, body)] = &items[..] else {
+        panic!("{} items", items.len())
+    };
+    assert_eq!(Topic::decode(announced).expect("a topic"), Topic { number: 0, name: &topic });
+    assert_eq!(Publish::decode(body).expect("a publish").topic, TopicRef::Number(0));
+}
+
+/// Shows D113.
+#[test]
+fn a_number_is_not_given_again_before_the_cloud_was_told_what_it_stood_for() {
+    let (mut machine, setup) = Machine::ready();
+    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = machine.open(&params);
+    let topics: Vec<String> = (0..10).map(|number| format!("topic/{number}")).collect();
+    let all = topics.iter().chain([&topics[0], &topics[9]]);
+    for (correlation, topic) in (0..).zip(all.clone()) {
+        let request = machine.publish_request(correlation, topic.as_bytes(), b"p", 1);
+        assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+    }
+    machine.pump();
+    let mut known: Vec<Vec<u8>> = vec![Vec::new(); 8];
+    let mut published = Vec::new();
+    let mut by_name = 0;
+    for (kind, body) in machine.cloud().items() {
+        if kind == to_cloud::TOPIC {
+            let topic = Topic::decode(&body).expect("a topic");
+            known[usize::from(topic.number)] = topic.name.to_vec();
+            continue;
+        }
+        published.push(match Publish::decode(&body).expect("a publish").topic {
+            TopicRef::Number(number) => known[usize::from(number)].clone(),
+            TopicRef::Name(name) => {
+                by_name += 1;
+                name.to_vec()
+            }
+        });
+    }
+    assert_eq!(published, all.map(|topic| topic.as_bytes().to_vec()).collect::<Vec<_>>());
+    assert_eq!(by_name, 3, "the ninth, the tenth, and the tenth again");
+    assert_eq!(machine.publish(channel, 20, topics[9].as_bytes(), b"p"), Status::Okay);
+    let last: Vec<u8> = machine.cloud().items().iter().rev().take(2).map(|item| item.0).collect();
+    assert_eq!(last, [to_cloud::PUBLISH, to_cloud::TOPIC], "all were told, so it has a number now");
 }
 
 /// Shows N58, D45.

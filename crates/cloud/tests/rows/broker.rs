@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use crate::support::PATIENCE;
 
 /// The only user of [`Broker::password`], and the password.
 pub const USER: (&str, &str) = ("sensor", "hunter2");
+/// How the ids of [`Broker::said`]'s own clients begin.
+const MARK: &str = "marks-";
 /// What [`Broker::password`] lets nobody subscribe to or publish.
 pub const FORBIDDEN: &str = "forbidden/topic";
 
@@ -135,9 +138,14 @@ impl Broker {
         }
     }
 
-    /// How often it has said so.
+    /// How often it has said so by now. A client of the test's own marks what is now.
     pub fn said(&self, text: &str) -> usize {
-        self.log.lock().expect("unharmed").iter().filter(|line| line.contains(text)).count()
+        static MARKS: AtomicUsize = AtomicUsize::new(0);
+        let mark = format!("{MARK}{}", MARKS.fetch_add(1, Ordering::Relaxed));
+        self.publish("mark", "now", &["-i", &mark]);
+        self.says(&format!("Received DISCONNECT from {mark}"));
+        let log = self.log.lock().expect("unharmed");
+        log.iter().filter(|line| line.contains(text) && !line.contains(MARK)).count()
     }
 
     /// Publishes from outside.

@@ -35,7 +35,9 @@ struct ResetBit {
 }
 
 /// Reset bits of the peripherals modelled here.
-const RESET_BITS: [ResetBit; 25] = [
+const RESET_BITS: [ResetBit; 34] = [
+    reset_bit(0x60, 0, 0x4002_0000),  // GPDMA1
+    reset_bit(0x60, 12, 0x4002_3000), // CRC
     reset_bit(0x64, 0, 0x4202_0000),  // GPIOA
     reset_bit(0x64, 1, 0x4202_0400),  // GPIOB
     reset_bit(0x64, 2, 0x4202_0800),  // GPIOC
@@ -52,15 +54,22 @@ const RESET_BITS: [ResetBit; 25] = [
     reset_bit(0x74, 3, 0x4000_0C00),  // TIM5
     reset_bit(0x74, 4, 0x4000_1000),  // TIM6
     reset_bit(0x74, 5, 0x4000_1400),  // TIM7
+    reset_bit(0x74, 14, 0x4000_3800), // SPI2
     reset_bit(0x74, 17, 0x4000_4400), // USART2
     reset_bit(0x74, 18, 0x4000_4800), // USART3
+    reset_bit(0x74, 19, 0x4000_4C00), // UART4
+    reset_bit(0x74, 20, 0x4000_5000), // UART5
     reset_bit(0x74, 21, 0x4000_5400), // I2C1
     reset_bit(0x74, 22, 0x4000_5800), // I2C2
     reset_bit(0x7C, 11, 0x4001_2C00), // TIM1
+    reset_bit(0x7C, 12, 0x4001_3000), // SPI1
     reset_bit(0x7C, 13, 0x4001_3400), // TIM8
     reset_bit(0x7C, 14, 0x4001_3800), // USART1
+    reset_bit(0x7C, 16, 0x4001_4000), // TIM15
     reset_bit(0x7C, 17, 0x4001_4400), // TIM16
     reset_bit(0x7C, 18, 0x4001_4800), // TIM17
+    reset_bit(0x80, 5, 0x4600_2000),  // SPI3
+    reset_bit(0x80, 6, 0x4600_2400),  // LPUART1
 ];
 
 const fn reset_bit(register: u32, bit: u32, base: u32) -> ResetBit {

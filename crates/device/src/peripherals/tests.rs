@@ -59,3 +59,13 @@ fn shared_lines_are_high_while_one_source_is() {
     let changed: Vec<_> = lines.changed_from(Lines::default()).collect();
     assert_eq!(changed, [(5, true), (125, true)]);
 }
+
+#[test]
+fn every_reset_bit_names_a_peripheral_that_is_there() {
+    let placed = table();
+    for register in (0x60..=0x80).step_by(4) {
+        for base in rcc::Rcc::default().poke(rcc::BASE + register, u32::MAX, u32::MAX).expect("a register") {
+            assert!(placed.iter().any(|placed| placed.base == base), "{base:#010x}");
+        }
+    }
+}

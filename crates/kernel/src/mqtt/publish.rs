@@ -1,21 +1,23 @@
-//! Publish: a topic that was sent once goes by number.
+//! Publish: a topic goes by number, of which the cloud is told before the first publish that uses it (D113).
 
 use super::{Publish, Readable, Stage, raw, string};
 use crate::Kernel;
 use crate::limits::{NUMBERED_TOPIC, PUBLISHES, TOPIC_NUMBERS};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{Outbox, Sink as _};
+use crate::outbox::{Outbox, Outgoing, Sink as _};
 use crate::port::Port;
 use abi::Status;
 use abi::mqtt::{MqttPublishRequest, MqttPublishResponse};
 use link::kind::to_cloud;
 use link::mqtt::{PublishHead, TopicHead};
 
+/// Bytes the longest `TOPIC` item has: the number and the name.
+pub(crate) const ANNOUNCEMENT: usize = 1 + NUMBERED_TOPIC;
 /// [`NUMBERED_TOPIC`] as lengths are.
 const NUMBERED_TOPIC_LENGTH: u32 = NUMBERED_TOPIC as u32;
 
 /// The topics of a channel that have a number.
-pub(super) struct Topics {
+pub(crate) struct Topics {
     names: [Name; TOPIC_NUMBERS],
     /// Numbers given, from 0 on.
     given: u8,
@@ -23,6 +25,8 @@ pub(super) struct Topics {
     last: u8,
     /// The number given next: the oldest, once all are given.
     next: u8,
+    /// How many of the numbers given last the cloud has not been told of.
+    untold: u8,
 }
 
 /// A topic short enough for a number; empty for none. Aligned, to be compared and copied by words.
@@ -36,6 +40,8 @@ struct Name {
 
 impl Name {
     const NONE: Self = Self { bytes: [0; NUMBERED_TOPIC], length: 0 };
+    /// No name is equal to this one, not even none.
+    const UNUSED: Self = Self { length: u8::MAX, ..Self::NONE };
 
     /// Reads the name from the application's memory, unless a number is not worth it or has no room for it.
     fn read(&mut self, memory: &dyn Memory, topic: Span) -> Result<(), MemoryFault> {
@@ -44,115 +50,112 @@ impl Name {
         memory.read(topic.address(), &mut self.bytes[..topic.length() as usize])
     }
 
-    /// The bytes, eight at a time; the last are filled up with zeros.
-    fn words(&self) -> impl Iterator<Item = u64> {
-        let count = usize::from(self.length).div_ceil(8);
-        self.bytes.as_chunks().0.iter().take(count).map(|word| u64::from_le_bytes(*word))
-    }
-
     fn is(&self, other: &Self) -> bool {
-        self.length == other.length
-            && self.words().zip(other.words()).fold(0, |differing, (one, other)| differing | one ^ other) == 0
+        if self.length != other.length {
+            return false;
+        }
+        // Eight bytes at a time: the zeros behind the names are equal.
+        let count = usize::from(self.length).div_ceil(8);
+        let [one, other] = [self, other].map(|name| &name.bytes.as_chunks::<8>().0[..count]);
+        let differing =
+            |one: &[u8; 8], other: &[u8; 8]| u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        one.iter().zip(other).fold(0, |all, (one, other)| all | differing(one, other)) == 0
     }
 }
 
 impl Topics {
     pub const fn new() -> Self {
-        Self { names: [Name::NONE; TOPIC_NUMBERS], given: 0, last: 0, next: 0 }
+        Self { names: [Name::UNUSED; TOPIC_NUMBERS], given: 0, last: 0, next: 0, untold: 0 }
     }
 
     fn number_of(&mut self, name: &Name) -> Option<u8> {
-        if name.length == 0 {
-            return None;
-        }
-        if !self.names[usize::from(self.last)].is(name) {
+        if !self.names[usize::from(self.last) % TOPIC_NUMBERS].is(name) {
             let mut given = self.names.iter().take(usize::from(self.given));
             self.last = given.position(|known| known.is(name))? as u8;
         }
         Some(self.last)
     }
 
+    /// Gives the name the next number.
     fn give(&mut self, name: &Name) {
         self.names[usize::from(self.next)] = *name;
         self.given = self.given.max(self.next + 1);
         self.last = self.next;
+        self.untold += 1;
         self.next = (self.next + 1) % TOPIC_NUMBERS as u8;
     }
 
-    /// Puts a publish into the send ring: by its topic's number if it has one, else giving it one if there is room for
-    /// that.
+    /// Writes the `TOPIC` item that tells the cloud of the oldest number it has not been told of, and answers how many bytes
+    /// it has.
+    pub fn announce(&self, body: &mut [u8; ANNOUNCEMENT]) -> usize {
+        let number = (self.next + TOPIC_NUMBERS as u8 - self.untold) % TOPIC_NUMBERS as u8;
+        let name = &self.names[usize::from(number)];
+        body[0] = number;
+        body[1..].copy_from_slice(&name.bytes);
+        1 + usize::from(name.length)
+    }
+
+    /// The cloud has been told of it.
+    pub fn told(&mut self) {
+        self.untold = self.untold.saturating_sub(1);
+    }
+
+    /// Puts a publish into the send ring: its topic by number if it has one or can be given one, else by name.
     fn put(
         &mut self,
         outbox: &mut Outbox,
         memory: &mut dyn Memory,
-        item: Item,
+        flags: u8,
+        [topic, payload]: [Span; 2],
         name: &Name,
+        known: Option<u8>,
     ) -> Result<(), Status> {
-        if let Some(number) = self.number_of(name) {
-            return item.put_numbered(outbox, memory, number);
+        if let Some(number) = known {
+            return put_numbered(outbox, memory, PublishHead::numbered(flags, number), payload, false);
         }
-        if name.length > 0 && item.put_announced(outbox, memory, self.next, name)? {
-            self.give(name);
-            return Ok(());
+        if name.length == 0 || usize::from(self.untold) == TOPIC_NUMBERS {
+            return put_named(outbox, memory, flags, topic, payload);
         }
-        item.put_named(outbox, memory)
+        put_numbered(outbox, memory, PublishHead::numbered(flags, self.next), payload, true)?;
+        self.give(name);
+        Ok(())
     }
 }
 
-/// A `PUBLISH` item on its way into the send ring.
-#[derive(Clone, Copy)]
-struct Item {
-    head: PublishHead,
+/// Puts a `PUBLISH` into the send ring, its topic by name.
+fn put_named(
+    outbox: &mut Outbox,
+    memory: &mut dyn Memory,
+    flags: u8,
     topic: Span,
     payload: Span,
+) -> Result<(), Status> {
+    let mut head = [0; PublishHead::MAX];
+    let count = PublishHead::named(flags, topic.length(), &mut head);
+    // Each string lies in the map, so the sum is far from a u32's end.
+    let left = count as u32 + topic.length() + payload.length();
+    outbox.put_written(memory, Outgoing { kind: to_cloud::PUBLISH, announces: false, left }, |draft| {
+        draft.bytes(&head[..count])?;
+        draft.span(topic)?;
+        draft.span(payload)
+    })
 }
 
-impl Item {
-    /// Puts it with its topic by name.
-    #[inline]
-    fn put_named(self, outbox: &mut Outbox, memory: &mut dyn Memory) -> Result<(), Status> {
-        let mut head = [0; PublishHead::MAX];
-        let count = self.head.encode(&mut head);
-        // Each string lies in the map, so the sum is far from a u32's end.
-        let length = count as u32 + self.topic.length() + self.payload.length();
-        outbox.put_written(memory, to_cloud::PUBLISH, length, |draft| {
-            draft.bytes(&head[..count])?;
-            draft.span(self.topic)?;
-            draft.span(self.payload)
-        })
-    }
-
-    /// Puts it with its topic by number.
-    fn put_numbered(self, outbox: &mut Outbox, memory: &mut dyn Memory, number: u8) -> Result<(), Status> {
-        let head = self.head.numbered(number);
-        let length = head.len() as u32 + self.payload.length();
-        outbox.put_written(memory, to_cloud::PUBLISH, length, |draft| {
-            draft.bytes(&head)?;
-            draft.span(self.payload)
-        })
-    }
-
-    /// Puts it with its topic by a number that is given to the topic just before, if there is room for both.
-    fn put_announced(
-        self,
-        outbox: &mut Outbox,
-        memory: &mut dyn Memory,
-        number: u8,
-        name: &Name,
-    ) -> Result<bool, Status> {
-        let head = self.head.numbered(number);
-        let length = 1 + usize::from(name.length);
-        let mut heads = [0; 1 + NUMBERED_TOPIC + 2];
-        heads[0] = number;
-        heads[1..=NUMBERED_TOPIC].copy_from_slice(&name.bytes);
-        heads[length..][..head.len()].copy_from_slice(&head);
-        let announcement = (to_cloud::TOPIC, length as u32);
-        let publish = (to_cloud::PUBLISH, head.len() as u32 + self.payload.length());
-        outbox.put_both(memory, [announcement, publish], |draft| {
-            draft.bytes(&heads[..length + head.len()])?;
-            draft.span(self.payload)
-        })
-    }
+/// Puts a `PUBLISH` into the send ring, its topic by a number that the cloud knows or is to be told of.
+#[allow(clippy::inline_always, reason = "a part of one call, which is counted by instructions")]
+#[inline(always)]
+fn put_numbered(
+    outbox: &mut Outbox,
+    memory: &mut dyn Memory,
+    head: [u8; 2],
+    payload: Span,
+    announces: bool,
+) -> Result<(), Status> {
+    let left = head.len() as u32 + payload.length();
+    outbox.put_written(memory, Outgoing { kind: to_cloud::PUBLISH, announces, left }, |draft| {
+        draft.bytes(&head)?;
+        draft.span(payload)
+    })
 }
 
 impl Kernel {
@@ -170,19 +173,21 @@ impl Kernel {
         name.read(port.memory, topic).late()?;
         let (base, mqtt) = self.channels.mqtt(handle)?;
         base.connected()?;
-        let slot = mqtt.publishes.iter().position(|place| place.stage == Stage::Idle);
-        let slot = slot.ok_or(Status::RateLimited)?;
+        let number = mqtt.topics.number_of(&name);
+        let mut places = (0..).zip(&mut mqtt.publishes);
+        let free = places.find(|(_, place)| place.stage == Stage::Idle);
+        let (slot, place) = free.ok_or(Status::RateLimited)?;
         let head = PublishHead {
-            slot: slot as u8,
+            slot,
             qos1: request.desired_qos == 1,
             retain: request.retain != 0,
             qos_out_of_range: request.desired_qos > 1,
             topic: TopicHead::Name(topic.length()),
         };
-        mqtt.topics.put(&mut base.outbox, port.memory, Item { head, topic, payload }, &name)?;
-        let place = &mut mqtt.publishes[slot];
+        let strings = [topic, payload];
         (place.stage, place.correlation) = (Stage::InFlight, request.correlation_id);
-        Ok(())
+        let put = mqtt.topics.put(&mut base.outbox, port.memory, head.flags(), strings, &name, number);
+        put.inspect_err(|_| *place = Publish::IDLE)
     }
 
     /// `mvMqttReadPublishResponse`.

@@ -76,33 +76,37 @@ impl PublishHead {
     }
 
     /// Writes the head and answers its length.
-    #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         match self.topic {
             TopicHead::Number(number) => {
-                out[..2].copy_from_slice(&self.numbered(number));
+                out[..2].copy_from_slice(&Self::numbered(self.flags(), number));
                 2
             }
-            TopicHead::Name(length) => {
-                let mut writer = Writer::new(out);
-                writer.u8(self.flags());
-                writer.v(length);
-                writer.written()
-            }
+            TopicHead::Name(length) => Self::named(self.flags(), length, out),
         }
     }
 
-    /// The head with its topic by this number, whatever the topic is here.
+    /// The first byte, but for whether the topic goes by number.
     #[inline]
-    pub const fn numbered(&self, number: u8) -> [u8; 2] {
-        [self.flags() | Self::NUMBERED, number]
-    }
-
-    const fn flags(&self) -> u8 {
+    pub const fn flags(&self) -> u8 {
         self.slot & Self::SLOT
             | bit(self.qos1, Self::QOS)
             | bit(self.retain, Self::RETAIN)
             | bit(self.qos_out_of_range, Self::QOS_OUT_OF_RANGE)
+    }
+
+    /// The head with these flags, its topic by number.
+    #[inline]
+    pub const fn numbered(flags: u8, number: u8) -> [u8; 2] {
+        [flags | Self::NUMBERED, number]
+    }
+
+    /// Writes the head with these flags, its topic by a name of this length, and answers its own length.
+    pub fn named(flags: u8, length: u32, out: &mut [u8; Self::MAX]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.u8(flags);
+        writer.v(length);
+        writer.written()
     }
 }
 

@@ -11,8 +11,8 @@ const DEFAULT_GDB: &str = "8001";
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Debugging")]
 pub struct Debugging {
-    /// Let a debugger connect (gdb-multiarch, or a development environment with an external GDB server); a bare port is one of
-    /// 127.0.0.1, and port 0 takes a free one
+    /// Let a debugger connect (gdb-multiarch, or an editor with an external GDB server), at 127.0.0.1:8001 unless ADDR says
+    /// otherwise; a bare port is one of 127.0.0.1, and port 0 takes a free one
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_GDB)]
     pub gdb: Option<String>,
     /// Hold the application before its first instruction until a debugger lets it go; with it --gdb may be left out
