@@ -348,3 +348,22 @@ async fn a_folder_of_another_version_is_refused() {
     let refused = Cloud::start(config(&directory)).await.err().expect("refused").to_string();
     assert!(refused.ends_with("has data format 99, this cloud reads format 1"), "{refused}");
 }
+
+/// Shows D128.
+#[tokio::test]
+async fn a_revoked_device_is_turned_away_also_when_it_takes_up_a_session_of_before() {
+    let house = House::open().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    let (address, tls) = (house.cloud.address(), support::tls(&identity));
+    let connect = || Device::connect_with(address, identity.device_id, tls.clone(), 7);
+    let mut first = connect().await;
+    first.welcome().await;
+    assert!(!first.is_resumed(), "there was none before");
+    let mut second = connect().await;
+    second.welcome().await;
+    assert!(second.is_resumed());
+    assert!(house.cloud.store().revoke_device(identity.device_id).await.expect("revoked"));
+    let mut third = connect().await;
+    assert!(third.is_resumed(), "TLS knows nothing of it");
+    assert_eq!(third.next().await, Came::Bye(ByeReason::Revoked));
+}
