@@ -56,7 +56,7 @@ impl Moment {
     }
 
     fn until(self, end: Moment, iterations: u32) -> Outcome {
-        let processor = end.processor.zip(self.processor).map(|(end, start)| end - start);
+        let processor = end.processor.zip(self.processor).map(|(end, start)| end.saturating_sub(start));
         let instructions = end.instructions - self.instructions;
         Outcome { iterations, clock: end.at - self.at, processor, instructions }
     }

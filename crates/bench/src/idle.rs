@@ -15,6 +15,7 @@ use crate::direct::Security;
 use crate::scale::Scale;
 use crate::site::{self, Plan, Provisioned, Site};
 use crate::table::{Column, Section};
+use crate::target::{Bound, Target};
 
 /// The argument that makes this program the process of idle devices.
 pub const ARGUMENT: &str = "--idle-devices";
@@ -24,6 +25,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 const WANTED_KIB: f64 = 3072.0;
 /// Less of a core than this is wanted of a device, in percent.
 const WANTED_SHARE: f64 = 1.0;
+/// Two cores, in percent of one.
+const TWO_CORES: f64 = 200.0;
 
 /// How an application waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,36 +68,53 @@ pub fn run_devices(arguments: &[String]) -> Result<(), Failure> {
 }
 
 /// Measures processes with idle devices.
-pub fn measure(site: &Site, broker: SocketAddr, scale: &Scale) -> Result<Section, Failure> {
+pub fn measure(site: &Site, broker: SocketAddr, scale: &Scale) -> Result<(Section, Vec<Target>), Failure> {
     let title = format!(
         "Idle devices in a process of their own, connected, with 10 ms ticks, watched for {} s",
         scale.idle_seconds
     );
     let columns = [
         Column::new("KiB a device", 0),
-        Column::new("at most", 0),
         Column::new("not program", 0),
         Column::new("% of a core each", 2),
-        Column::new("below", 0),
         Column::new("all together", 1),
     ];
     let mut section = Section::new(title, &columns);
     let time = Duration::from_secs(scale.idle_seconds);
-    for (count, waits) in [
-        (1, Waits::Asleep),
-        (1, Waits::Spinning),
-        (scale.idle_devices, Waits::Asleep),
-        (scale.idle_devices, Waits::Spinning),
-    ] {
-        let measured = measure_process(site, broker, waits, count, time)?;
+    let many = scale.idle_devices;
+    let mut measured = Vec::new();
+    for (count, waits) in
+        [(1, Waits::Asleep), (1, Waits::Spinning), (many, Waits::Asleep), (many, Waits::Spinning)]
+    {
+        let row = measure_process(site, broker, waits, count, time)?.row(count);
         let name = match count {
             1 => format!("one device, its application {}", waits.argument()),
             _ => format!("{count} devices, their applications {}", waits.argument()),
         };
-        section.row(name, &measured.row(count));
+        section.row(name, &row.map(Some));
+        measured.push(row);
     }
-    Ok(section)
+    Ok((section, targets(&measured, many)))
 }
+
+/// What is wanted: the image is shared by all devices of a process, so a device's memory is that of one among many.
+fn targets(measured: &[Row], many: usize) -> Vec<Target> {
+    let worst = |column: usize| measured.iter().map(|row| row[column]).fold(0.0, f64::max);
+    let memory = measured.iter().skip(2).map(|row| row[0]).fold(0.0, f64::max);
+    let per_hundred = worst(3) * (100.0 / many as f64).max(1.0);
+    vec![
+        Target::new("memory of a device with a shared image, KiB", memory, Bound::AtMost(WANTED_KIB)),
+        Target::new("an idle device, asleep or spinning, % of a core", worst(2), Bound::AtMost(WANTED_SHARE)),
+        Target::new(
+            "100 idle devices together, % of a core, of two cores",
+            per_hundred,
+            Bound::AtMost(TWO_CORES),
+        ),
+    ]
+}
+
+/// The columns' figures.
+type Row = [f64; 4];
 
 /// What a process with idle devices took.
 struct Measured {
@@ -115,15 +135,12 @@ pub struct Memory {
 }
 
 impl Measured {
-    fn row(&self, count: usize) -> [Option<f64>; 6] {
+    fn row(&self, count: usize) -> Row {
         let devices = count as f64;
         let percent = self.share * 100.0;
         let resident = (self.with.resident - self.before.resident) / devices;
         let anonymous = (self.with.anonymous - self.before.anonymous) / devices;
-        // The image is shared by all of a process: one device alone bears all of it, 1 MiB.
-        let wanted = (count > 1).then_some(WANTED_KIB);
-        let share = Some(percent / devices);
-        [Some(resident), wanted, Some(anonymous), share, Some(WANTED_SHARE), Some(percent)]
+        [resident, anonymous, percent / devices, percent]
     }
 }
 

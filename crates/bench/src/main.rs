@@ -117,7 +117,8 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
     });
     note(arguments::IDLE, &|| {
         let (broker, site) = start_all()?;
-        Ok(Measured { sections: vec![idle::measure(&site, broker.plain, scale)?], targets: Vec::new() })
+        let (section, targets) = idle::measure(&site, broker.plain, scale)?;
+        Ok(Measured { sections: vec![section], targets })
     });
     note("fleet", &|| {
         let (section, targets) = fleet::measure(scale)?;
@@ -130,7 +131,7 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
     outcomes
 }
 
-/// Only what idle devices cost.
+/// A broker and a cloud with nothing to do yet.
 fn start_all() -> Result<(Broker, Site), Failure> {
     Ok((Broker::start()?, Site::start()?))
 }

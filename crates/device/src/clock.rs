@@ -1,4 +1,8 @@
-//! Guest time against the wall clock: 160 cycles a microsecond, except where the host cannot keep up.
+//! Guest time against the wall clock: 160 cycles a microsecond, or so many times as much, except where the host cannot
+//! keep up.
+
+use std::fmt;
+use std::str::FromStr;
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +12,84 @@ use crate::map::CLOCK_HZ;
 /// stopped, rather than race to catch up.
 pub const MAX_LAG: u64 = CLOCK_HZ as u64 / 4;
 
+/// How many times as fast as the wall clock a guest's time goes, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeScale(u32);
+
+impl TimeScale {
+    /// As fast as the wall clock.
+    pub const ONE: TimeScale = TimeScale(1000);
+
+    /// The greatest.
+    pub const MAX: TimeScale = TimeScale(1_000_000);
+}
+
+impl Default for TimeScale {
+    fn default() -> TimeScale {
+        TimeScale::ONE
+    }
+}
+
+impl fmt::Display for TimeScale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", f64::from(self.0) / 1000.0)
+    }
+}
+
+/// A text that is no time scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeScaleError;
+
+impl fmt::Display for TimeScaleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be a number from 1 to {}, with at most three decimals", TimeScale::MAX)
+    }
+}
+
+impl std::error::Error for TimeScaleError {}
+
+impl FromStr for TimeScale {
+    type Err = TimeScaleError;
+
+    fn from_str(text: &str) -> Result<TimeScale, TimeScaleError> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
+            return Err(TimeScaleError);
+        }
+        let thousandths = format!("{whole}{decimals:0<3}").parse().map_err(|_| TimeScaleError)?;
+        let range = TimeScale::ONE.0..=TimeScale::MAX.0;
+        if range.contains(&thousandths) { Ok(TimeScale(thousandths)) } else { Err(TimeScaleError) }
+    }
+}
+
 /// Turns moments of the wall clock into cycles and back.
 #[derive(Debug)]
 pub struct WallClock {
     /// The moment of cycle `start`, put off each time the guest's time stood still.
     origin: Instant,
     start: u64,
+    scale: TimeScale,
+    /// Cycles that were given up.
+    lost: u64,
 }
 
 impl WallClock {
     /// A clock by which the guest is at cycle `cycle` at `now`.
     pub fn start(now: Instant, cycle: u64) -> WallClock {
-        WallClock { origin: now, start: cycle }
+        WallClock { origin: now, start: cycle, scale: TimeScale::ONE, lost: 0 }
+    }
+
+    /// From `now` on the guest's time goes so fast.
+    pub fn set_scale(&mut self, now: Instant, scale: TimeScale) {
+        if scale != self.scale {
+            (self.origin, self.start, self.scale) = (now, self.cycle_at(now), scale);
+        }
+    }
+
+    /// Cycles the guest was too far behind, and will not catch up with.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// The cycle the guest should be at, at `now`, when it is at `guest`. Gives up what it is too far behind.
@@ -27,6 +97,7 @@ impl WallClock {
         let target = self.cycle_at(now);
         let reachable = guest.saturating_add(MAX_LAG);
         if target > reachable {
+            self.lost = self.lost.saturating_add(target - reachable);
             (self.origin, self.start) = (now, reachable);
         }
         target.min(reachable)
@@ -36,15 +107,16 @@ impl WallClock {
     pub fn moment(&self, cycle: u64) -> Instant {
         // A moment too far off to name is as good as a year.
         let cycles = cycle.saturating_sub(self.start).min(YEAR);
-        // Six and a quarter nanoseconds a cycle; rounded up, so that the cycle is reached.
-        self.origin + Duration::from_nanos((cycles * 25).div_ceil(4))
+        // Six and a quarter nanoseconds a cycle at scale one; rounded up, so that the cycle is reached.
+        let nanos = (u128::from(cycles) * 25 * 1000).div_ceil(4 * u128::from(self.scale.0));
+        self.origin + Duration::from_nanos(nanos as u64)
     }
 
     /// The cycle a guest that kept up is at, at `now`.
     pub fn cycle_at(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.origin);
-        let nanos = u64::from(elapsed.subsec_nanos());
-        self.start + elapsed.as_secs() * u64::from(CLOCK_HZ) + nanos * 4 / 25
+        let cycles = elapsed.as_nanos() * 4 * u128::from(self.scale.0) / 25_000;
+        self.start.saturating_add(u64::try_from(cycles).unwrap_or(u64::MAX))
     }
 }
 
@@ -91,6 +163,34 @@ mod tests {
             "and goes on from there"
         );
         assert_eq!(clock.moment(MAX_LAG + 160_000), start + 10_001 * MILLI);
+    }
+
+    /// Shows D141.
+    #[test]
+    fn a_scaled_clock_goes_so_many_times_as_fast_from_where_it_stands() {
+        let start = Instant::now();
+        let mut clock = WallClock::start(start, 1000);
+        clock.set_scale(start + MILLI, "2.5".parse().expect("a scale"));
+        assert_eq!(clock.cycle_at(start + 3 * MILLI), 1000 + 160_000 + 800_000);
+        for cycle in [200_000, 200_001, 1_000_000_007] {
+            let at = clock.moment(cycle);
+            assert!(clock.cycle_at(at) >= cycle, "{cycle}");
+            let before = at.checked_sub(Duration::from_nanos(10)).expect("a moment");
+            assert!(clock.cycle_at(before) < cycle, "{cycle}");
+        }
+        clock.set_scale(start + 3 * MILLI, TimeScale::ONE);
+        assert_eq!(clock.cycle_at(start + 4 * MILLI), 1000 + 160_000 + 800_000 + 160_000);
+    }
+
+    #[test]
+    fn what_is_no_scale_is_refused() {
+        for (text, thousandths) in [("1", 1000), ("1.5", 1500), ("10.125", 10_125), ("1000", 1_000_000)] {
+            assert_eq!(text.parse(), Ok(TimeScale(thousandths)), "{text}");
+        }
+        for text in ["", "0", "0.999", "-1", "1000.001", "1e3", "1.", ".5", "1.0000", "fast", "9999999999"] {
+            assert_eq!(text.parse::<TimeScale>(), Err(TimeScaleError), "{text}");
+        }
+        assert_eq!(TimeScale(1500).to_string(), "1.5");
     }
 
     #[test]

@@ -226,6 +226,8 @@ pub enum DeviceEvent {
         /// It has come.
         attached: bool,
     },
+    /// The host is too slow for the time scale that was asked for: the guest's time stands still now and then. Told once.
+    CannotKeepUp,
     /// The application asked the processor for a reset. It starts again after a pause.
     ResetRequested {
         /// The pause, in milliseconds.

@@ -65,6 +65,8 @@ pub struct Provisions {
     pub layers: Vec<bundle::Layer>,
     /// The application is a factory test (D107).
     pub factory_test: bool,
+    /// Its time is not that of the cloud's world, which tells it the time of day only once (D141).
+    pub free_clock: bool,
 }
 
 impl Provisions {
@@ -148,8 +150,16 @@ impl Machine {
             settings,
             provisions,
         };
+        machine.set_clock_free();
         machine.begin(WakeReason::ColdBoot);
         machine
+    }
+
+    /// Tells a new kernel what kind of time it lives in.
+    fn set_clock_free(&mut self) {
+        if self.provisions.free_clock {
+            self.kernel.run_clock_free();
+        }
     }
 
     /// Guest time in cycles.
@@ -248,6 +258,11 @@ impl Machine {
     /// Whether a connection to the cloud should stand, or be made, now.
     pub fn wants_link(&self) -> bool {
         !self.is_off() && self.kernel.wants_link()
+    }
+
+    /// Whether the cloud owes an answer that is late after a while.
+    pub fn awaits_cloud(&self) -> bool {
+        self.kernel.awaits_cloud()
     }
 
     /// A connection is being made.

@@ -12,7 +12,7 @@ use kernel::LinkLoss;
 use crate::application::Application;
 use crate::bell::Bell;
 use crate::chance::{Seed, system_chance};
-use crate::clock::WallClock;
+use crate::clock::{TimeScale, WallClock};
 use crate::debug::Debugging;
 use crate::debug::gdb::Session;
 use crate::events::DeviceEvent;
@@ -51,6 +51,9 @@ const HALTED_NAP: Duration = Duration::from_millis(250);
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
 
+/// Cycles a guest with scaled time may lose before that is told.
+const MUCH: u64 = 1_000_000 * CYCLES_PER_MICRO;
+
 /// What a device is made from.
 pub struct Options {
     /// Where its cloud listens.
@@ -73,6 +76,8 @@ pub struct Options {
     pub debugging: Debugging,
     /// Where its chance comes from; from the host if this says nothing.
     pub seed: Option<Seed>,
+    /// How many times as fast as the wall clock its time goes.
+    pub time_scale: TimeScale,
     /// Writes down what reaches it.
     pub recorder: Option<Recorder>,
 }
@@ -92,9 +97,10 @@ impl Options {
             trace: false,
             targets: Vec::new(),
             debugging: Debugging::default(),
-            routes: Vec::new(),
             seed: None,
+            time_scale: TimeScale::ONE,
             recorder: None,
+            routes: Vec::new(),
         }
     }
 
@@ -108,6 +114,7 @@ impl Options {
             restart: self.restart,
             policy: self.provisions.policy,
             factory_test: self.provisions.factory_test,
+            free_clock: self.provisions.free_clock,
             wifi,
             flash,
             wiring: wiring(&self.targets),
@@ -139,6 +146,7 @@ impl Device {
         observer: impl FnMut(DeviceEvent) + Send + 'static,
     ) -> io::Result<Device> {
         options.provisions.install()?;
+        options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
         let recorder = options.begin_recording()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
@@ -164,9 +172,9 @@ impl Device {
             if debugging.wait {
                 machine.wait_for_debugger();
             }
-            let runner =
-                Runner::new(Taped::new(machine, recorder), dialler, handed, serial, Box::new(observer));
-            Runner { session, ..runner }.run();
+            let taped = Taped::new(machine, recorder);
+            let runner = Runner::new(taped, dialler, handed, serial, Box::new(observer));
+            Runner { session, scale: options.time_scale, ..runner }.run();
         })?;
         Ok(Device { remote, thread: Some(thread) })
     }
@@ -293,6 +301,10 @@ impl Link {
 struct Runner {
     machine: Taped,
     clock: WallClock,
+    /// How fast the guest's time goes when nothing is against it.
+    scale: TimeScale,
+    /// The observer knows that the host is too slow for it.
+    is_behind: bool,
     dialler: Dialler,
     link: Link,
     remote: Remote,
@@ -325,6 +337,8 @@ impl Runner {
         Runner {
             machine,
             clock,
+            scale: TimeScale::ONE,
+            is_behind: false,
             dialler,
             serial,
             link: Link::Down,
@@ -396,6 +410,7 @@ impl Runner {
             self.machine.pass_time(self.clock.cycle_at(now));
         }
         self.take_inputs();
+        self.set_pace(now);
         let target = self.clock.target(now, self.machine.now());
         if self.machine.now() > target + TOLERANCE {
             self.tend_link();
@@ -411,6 +426,16 @@ impl Runner {
         self.tell_observer();
         if self.idle && self.machine.now() >= target {
             self.sleep();
+        }
+    }
+
+    /// While the cloud owes an answer the guest's time goes no faster than the cloud's, so that none is late by scale alone.
+    fn set_pace(&mut self, now: Instant) {
+        let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.awaits_cloud();
+        self.clock.set_scale(now, if awaits { TimeScale::ONE } else { self.scale });
+        if self.scale != TimeScale::ONE && !self.is_behind && self.clock.lost() > MUCH {
+            self.is_behind = true;
+            (self.observer)(DeviceEvent::CannotKeepUp);
         }
     }
 
@@ -430,6 +455,7 @@ impl Runner {
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
         self.machine.flush();
+        self.set_pace(Instant::now());
         let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
         self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();

@@ -84,6 +84,7 @@ fn head(image: &Image, seed: Seed) -> Head {
         restart: RestartPolicy::default(),
         policy: kernel::Policy::default(),
         factory_test: false,
+        free_clock: false,
         wifi: None,
         flash: Vec::new(),
         wiring: Vec::new(),

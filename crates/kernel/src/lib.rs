@@ -226,6 +226,17 @@ impl Kernel {
         self.settle_network(port);
     }
 
+    /// The port's time is not that of the cloud's world: the time of day is taken from the cloud once, and goes on by the
+    /// port's time (D141). To be said again after each start of the kernel.
+    pub fn run_clock_free(&mut self) {
+        self.clock.run_free();
+    }
+
+    /// Whether the cloud owes an answer that is late after a while: `WELCOME` or `PONG`.
+    pub fn awaits_cloud(&self) -> bool {
+        self.network.has_connection() && (!self.network.is_open() || self.session.awaits_pong())
+    }
+
     /// Whether the port should have, or be making, a connection now. False during the pauses of back-off, and from the
     /// moment a connection is to end until the port has said that it has ended.
     pub fn wants_link(&self) -> bool {

@@ -12,11 +12,13 @@ pub(crate) struct WallClock {
     set: Option<(u64, u64)>,
     /// When it is to be asked for again.
     ask_at: u64,
+    /// Only the first time the cloud tells counts.
+    free: bool,
 }
 
 impl WallClock {
     pub const fn new() -> Self {
-        Self { set: None, ask_at: 0 }
+        Self { set: None, ask_at: 0, free: false }
     }
 
     /// Whether the cloud has ever told the time.
@@ -26,8 +28,15 @@ impl WallClock {
 
     /// Takes the time from the cloud; it may jump either way.
     pub fn set(&mut self, now: u64, wall: u64) {
-        self.set = Some((wall, now));
+        if !self.free || self.set.is_none() {
+            self.set = Some((wall, now));
+        }
         self.asked(now);
+    }
+
+    /// From now on it goes by the device's time alone, once it is set.
+    pub fn run_free(&mut self) {
+        self.free = true;
     }
 
     /// The time of day now.

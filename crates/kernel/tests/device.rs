@@ -95,6 +95,21 @@ fn the_wall_clock_comes_with_the_welcome_and_is_asked_for_every_hour() {
     assert_eq!(machine.u64(to), 42, "it may jump either way");
 }
 
+/// Shows D141.
+#[test]
+fn a_clock_that_runs_free_is_set_by_the_cloud_once() {
+    let mut machine = Machine::new();
+    machine.kernel.run_clock_free();
+    let to = machine.room(8);
+    machine.connect();
+    machine.pass(3600 * SECOND);
+    assert!(machine.cloud().heard().contains(&Said::TimeQuery));
+    machine.cloud().session.time(42);
+    machine.pump();
+    machine.ok(Call::GetWallTime, &[to]);
+    assert_eq!(machine.u64(to), WALL + 3600 * SECOND);
+}
+
 /// Shows D07.
 #[test]
 fn branching_to_no_call_is_a_fault_and_to_the_retired_one_unavailable() {

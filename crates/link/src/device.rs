@@ -361,6 +361,11 @@ impl Session {
         }
     }
 
+    /// Whether a `PING` was sent and not answered yet.
+    pub fn awaits_pong(&self) -> bool {
+        self.ping.is_some()
+    }
+
     /// When [`Session::handle_timeout`] and [`Session::transmit`] are to be called at the latest.
     pub fn next_wakeup(&self) -> Option<u64> {
         match (self.state, self.ping) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
+use device::clock::TimeScale;
 
 use crate::logging;
 use crate::stores::StoreText;
@@ -118,6 +119,10 @@ pub struct Demo {
     /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
     #[arg(long, value_name = "FILE", requires = "image")]
     pub signer: Option<PathBuf>,
+    /// Let the device's time go N times as fast as the clock on the wall, 1 to 1000: its timers, its microseconds, and its
+    /// time of day, which it is told by the cloud only once. Networks do not get faster by it
+    #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]
+    pub time_scale: TimeScale,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -175,6 +180,10 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub account_settings: AccountSettings,
+    /// Let the device's time go N times as fast as the clock on the wall, 1 to 1000: its timers, its microseconds, and its
+    /// time of day, which it is told by the cloud only once. Networks do not get faster by it
+    #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]
+    pub time_scale: TimeScale,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
@@ -320,6 +329,10 @@ pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub wiring: Wiring,
+    /// Let the device's time go N times as fast as the clock on the wall, 1 to 1000: its timers, its microseconds, and its
+    /// time of day, which it is told by the cloud only once. Networks do not get faster by it
+    #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]
+    pub time_scale: TimeScale,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,

@@ -184,6 +184,10 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::Crashed(crash) => device(crash.lines().swap_remove(0)),
         E::Debugger { attached: true } => device("a debugger is here; it stops the application".into()),
         E::Debugger { attached: false } => device("the debugger is gone; the application goes on".into()),
+        E::CannotKeepUp => device(
+            "this machine is too slow for the --time-scale; the application's time stands still now and then"
+                .into(),
+        ),
         E::ResetRequested { restart_in_ms } => {
             device(format!("application asked for a reset; it starts again in {restart_in_ms} ms"))
         }

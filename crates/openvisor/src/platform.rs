@@ -7,6 +7,7 @@ use cloud::events::{Event, EventKind};
 use cloud::{Cloud, Config};
 use device::Options;
 use device::application::Application;
+use device::clock::TimeScale;
 use device::debug::Debugging;
 use device::identity::Identity;
 use device::transport::Address;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub debugging: Debugging,
     /// What is wired to the device.
     pub wired: Wired,
+    /// How fast the device's time goes.
+    pub time_scale: TimeScale,
 }
 
 /// Something that happened.
@@ -64,7 +67,8 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, application, settings, destinations, relayed, debugging, wired } = plan;
+        let Plan { folder, application, settings, destinations, relayed, debugging, wired, time_scale } =
+            plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
@@ -76,7 +80,7 @@ impl Platform {
         let known_as = cloud::DeviceId::parse(&device_id).expect("both rooms have the same rule for ids");
         stores::fill(cloud.store(), known_as, &settings).await?;
         let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
-        let options = Options { debugging, ..Options::new(address, identity, application) };
+        let options = Options { debugging, time_scale, ..Options::new(address, identity, application) };
         let (options, feeds) = wired.wire(options);
         let device = Watched::start(options)?;
         feeds.start(&device.remote());

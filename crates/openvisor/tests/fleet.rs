@@ -44,6 +44,7 @@ fn each_device_of_a_fleet_is_itself_to_the_broker() {
     });
 }
 
+/// Shows D142.
 #[test]
 fn a_device_that_never_connects_is_named_and_is_exit_code_1() {
     within(LIMIT, |stage| {
@@ -90,6 +91,7 @@ fn missing_identities_are_made_where_that_is_asked_for_and_only_there() {
     });
 }
 
+/// Shows D142.
 #[test]
 fn a_fleet_whose_application_crashes_says_so() {
     within(LIMIT, |stage| {

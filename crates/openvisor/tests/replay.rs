@@ -105,3 +105,25 @@ fn a_recording_is_its_owners_alone() {
         assert!(replay.out.text().contains("nothing listens there"), "{}", replay.out.text());
     });
 }
+
+/// A reading a second of its own time: forty of them are there long before forty seconds.
+///
+/// Shows D141.
+#[test]
+fn a_scaled_devices_time_goes_faster_and_its_link_stands() {
+    within(LIMIT, |stage| {
+        let broker = Mosquitto::start(stage);
+        let witness = broker.witness(stage, READINGS);
+        let words = ["run", SAMPLE, "--time-scale", "40"].map(str::to_owned);
+        let run = stage.openvisor(words.iter().chain(&broker.settings()));
+        let start = std::time::Instant::now();
+        // Two minutes of its time: its link is asked twice whether it lives.
+        while witness.out.text().lines().count() < 120 {
+            assert!(start.elapsed() < Duration::from_secs(40), "{}", run.err.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        run.signal("INT");
+        assert_eq!(run.code(), 0, "{}", run.err.text());
+        assert!(!run.err.text().contains("down"), "{}", run.err.text());
+    });
+}

@@ -281,7 +281,9 @@ fn a_pin_that_goes_low_selects_what_is_wired_to_it() {
         write(0x4001_3004, 4, 4);
         write(0x4001_3000, 4, 1);
         write(0x4001_3000, 4, 1 | 1 << 9);
-        command.iter().for_each(|byte| write(0x4001_3020, 1, u32::from(*byte)));
+        for byte in command {
+            write(0x4001_3020, 1, u32::from(byte));
+        }
         if command[0] == 2 {
             write(0x4001_3000, 4, 0);
             write(0x4202_0018, 4, 1 << 4);

@@ -117,6 +117,7 @@ impl Machine {
         let Some(reason) = self.power.due(self.now()) else { return };
         (self.epoch, self.held) = (self.now(), 0);
         *self.kernel = Kernel::new(&boot(&self.settings, &self.provisions, reason));
+        self.set_clock_free();
         self.cpu.write_memory(RAM.start, &vec![0; length(&RAM)]);
         self.board.reset(self.now());
         if self.debugger.is_attached() {

@@ -373,7 +373,7 @@ mod tests {
     fn bench(bits: u32, frames: u32, config: u32) -> Bench {
         let spi = Spi::new(&BUSES[1], Some(Box::new(Complement)), false);
         let mut bench = Bench::new(SPI1, Box::new(spi));
-        bench.write(SPI1 + CFG1, bits - 1 | config);
+        bench.write(SPI1 + CFG1, (bits - 1) | config);
         bench.write(SPI1 + CFG2, MASTER);
         bench.write(SPI1 + CR2, frames);
         bench.write(SPI1, SPE);

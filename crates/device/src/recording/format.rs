@@ -9,7 +9,8 @@
 //! v       = LEB128, at most ten bytes            b = length(v) bytes
 //! ```
 //!
-//! Flags: bit 0 factory test, bit 1 Wi-Fi settings are stored, bit 2 they have a password (which is not in here).
+//! Flags: bit 0 factory test, bit 1 Wi-Fi settings are stored, bit 2 they have a password (which is not in here),
+//! bit 3 the time was scaled.
 //! The flash is the external one, without the erased bytes at its end.
 
 use std::io::{self, Read, Write};
@@ -54,6 +55,8 @@ pub struct Head {
     pub policy: Policy,
     /// It ran a factory test.
     pub factory_test: bool,
+    /// Its time was not that of the cloud's world.
+    pub free_clock: bool,
     /// The Wi-Fi network it had stored, and whether that has a password.
     pub wifi: Option<(Vec<u8>, bool)>,
     /// Its external flash, without the erased bytes at the end.
@@ -70,13 +73,18 @@ pub fn wiring(targets: &[Attachment]) -> Vec<String> {
 const FACTORY_TEST: u8 = 1 << 0;
 const WIFI: u8 = 1 << 1;
 const WIFI_PASSWORD: u8 = 1 << 2;
+const FREE_CLOCK: u8 = 1 << 3;
 
 impl Head {
     /// Writes the beginning of a file.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let (ssid, has_password) = self.wifi.clone().unwrap_or_default();
-        let flags =
-            [(self.factory_test, FACTORY_TEST), (self.wifi.is_some(), WIFI), (has_password, WIFI_PASSWORD)];
+        let flags = [
+            (self.factory_test, FACTORY_TEST),
+            (self.wifi.is_some(), WIFI),
+            (has_password, WIFI_PASSWORD),
+            (self.free_clock, FREE_CLOCK),
+        ];
         let flags = flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit);
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
@@ -114,8 +122,8 @@ impl Head {
         }
         let wiring = (0..count).map(|_| take_text(from)).collect::<Result<_, _>>()?;
         let wifi = (flags & WIFI != 0).then_some((ssid, flags & WIFI_PASSWORD != 0));
-        let factory_test = flags & FACTORY_TEST != 0;
-        Ok(Head { device_id, image, seed, restart, policy, factory_test, wifi, flash, wiring })
+        let (factory_test, free_clock) = (flags & FACTORY_TEST != 0, flags & FREE_CLOCK != 0);
+        Ok(Head { device_id, image, seed, restart, policy, factory_test, free_clock, wifi, flash, wiring })
     }
 }
 

@@ -286,6 +286,7 @@ fn machine(head: Head, image: &Image, targets: Vec<Attachment>, trace: bool) -> 
         storage: Storage::holding(head.flash, head.wifi),
         policy: head.policy,
         factory_test: head.factory_test,
+        free_clock: head.free_clock,
         ..Provisions::default()
     };
     Machine::provisioned(settings, provisions)

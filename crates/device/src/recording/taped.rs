@@ -85,10 +85,13 @@ impl Taped {
         self.machine.set_quantity(bus, address, name, value)
     }
 
-    /// As [`Machine::send_serial`].
+    /// As [`Machine::send_serial`]. Bytes that are not taken change nothing, and are not recorded.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
-        self.note(|| Input::Serial { port, bytes: bytes.to_vec() });
-        self.machine.send_serial(port, bytes)
+        let taken = self.machine.send_serial(port, bytes);
+        if taken {
+            self.note(|| Input::Serial { port, bytes: bytes.to_vec() });
+        }
+        taken
     }
 
     /// As [`Machine::link_connecting`].

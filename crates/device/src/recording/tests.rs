@@ -40,6 +40,7 @@ fn head(program: &Program) -> Head {
         restart: settings.restart,
         policy: kernel::Policy { minimum_check_in_time_sec: 3600, connection_grace_time_sec: 9 },
         factory_test: false,
+        free_clock: false,
         wifi: Some((b"home".to_vec(), true)),
         flash: vec![1, 2, 3],
         wiring: Vec::new(),
@@ -305,7 +306,8 @@ fn every_entry_is_read_as_it_was_written() {
 
 #[test]
 fn the_head_is_read_as_it_was_written() {
-    let head = Head { wiring: vec!["I2C1 0x18".into()], factory_test: true, ..head(&resting()) };
+    let head =
+        Head { wiring: vec!["I2C1 0x18".into()], factory_test: true, free_clock: true, ..head(&resting()) };
     let mut bytes = Vec::new();
     head.write(&mut bytes).expect("written");
     assert_eq!(Head::read(&mut &bytes[..]).expect("readable"), head);

@@ -111,6 +111,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "the values here have few bits: sums and halves of them are exact")]
 mod tests {
     use super::*;
 

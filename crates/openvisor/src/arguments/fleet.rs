@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use device::clock::TimeScale;
 
 use super::{AccountSettings, Relayed, Settings, seconds};
 
@@ -36,7 +37,7 @@ Examples:
   Against a cloud on this machine, making the identities that ./devices lacks:
   openvisor fleet app.elf --count 20 --cloud 127.0.0.1:7883 --identities ./devices --provision ./cloud")]
 pub struct Fleet {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
+    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
     pub image: PathBuf,
     /// How many devices
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEVICES)))]
@@ -69,6 +70,10 @@ pub struct Fleet {
     /// Start at most so many devices a second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RAMP)))]
     pub ramp: u32,
+    /// Let the device's time go N times as fast as the clock on the wall, 1 to 1000: its timers, its microseconds, and its
+    /// time of day, which it is told by the cloud only once. Networks do not get faster by it
+    #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]
+    pub time_scale: TimeScale,
     /// End after this many seconds; without it, at Ctrl-C
     #[arg(long, visible_alias = "duration", value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,

@@ -87,6 +87,7 @@ impl Demo {
             relayed,
             debugging,
             wired: Wired::default(),
+            time_scale: arguments.time_scale,
         };
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));

@@ -111,7 +111,8 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<(O
     })?;
     let identity = Identity::load(data).map_err(|error| failures::of_identity(data, &error))?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
-    let options = Options { debugging, ..Options::new(cloud, identity, application) };
+    let options =
+        Options { debugging, time_scale: arguments.time_scale, ..Options::new(cloud, identity, application) };
     Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 

@@ -8,14 +8,15 @@ mod summary;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use ::device::image::Image;
+use ::device::application::Application;
+use ::device::clock::TimeScale;
 use ::device::transport::Address;
 use ::device::{Device, Options};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::application;
 use crate::arguments;
 use crate::exit::Failure;
-use crate::failures;
 use crate::signals::Stop;
 
 use ground::Ground;
@@ -31,7 +32,7 @@ const NAMED: usize = 5;
 
 /// Runs until told to stop. Everything is looked at before anything is made.
 pub async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+    let application = application::load(&arguments.image, None)?;
     let plan = ground::plan(&arguments)?;
     let stop = Stop::listen()?;
     let mut stopping = pin!(stop.asked(None));
@@ -42,7 +43,7 @@ pub async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
         () = &mut stopping => return Ok(()),
         prepared = plan.prepare() => prepared?,
     };
-    let mut fleet = Fleet::new(image, &mut ground, arguments.ramp);
+    let mut fleet = Fleet::new(application, &mut ground, arguments.ramp, arguments.time_scale);
     summary.begin(fleet.members.len(), &fleet.cloud);
     let ended = tokio::select! {
         () = &mut stopping => Ok(()),
@@ -65,20 +66,22 @@ async fn pass(time: Option<Duration>) {
 
 /// The devices, those that run and those that will.
 struct Fleet {
-    image: Image,
+    application: Application,
     cloud: Address,
     members: Vec<Member>,
     running: Vec<Device>,
     began: Instant,
     /// Devices started in a second.
     ramp: u32,
+    /// How fast their time goes.
+    scale: TimeScale,
 }
 
 impl Fleet {
-    fn new(image: Image, ground: &mut Ground, ramp: u32) -> Fleet {
+    fn new(application: Application, ground: &mut Ground, ramp: u32, scale: TimeScale) -> Fleet {
         let cloud = ground.address().clone();
         let members = ground.take_members();
-        Fleet { image, cloud, members, running: Vec::new(), began: Instant::now(), ramp }
+        Fleet { application, cloud, members, running: Vec::new(), began: Instant::now(), ramp, scale }
     }
 
     /// Starts the devices one after the other and shows the summary. Ends only if a device cannot be started.
@@ -105,8 +108,11 @@ impl Fleet {
             let member = &mut self.members[self.running.len()];
             let Some(identity) = member.take_identity() else { break };
             // The calls are what is counted.
-            let options =
-                Options { trace: true, ..Options::new(self.cloud.clone(), identity, self.image.clone()) };
+            let options = Options {
+                trace: true,
+                time_scale: self.scale,
+                ..Options::new(self.cloud.clone(), identity, self.application.clone())
+            };
             let device = Device::start(options, member.observer())
                 .map_err(|error| cannot_start(&self.running, &error))?;
             self.running.push(device);

@@ -55,7 +55,16 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
-    Ok(Plan { folder, application, settings, destinations, relayed, debugging, wired })
+    Ok(Plan {
+        folder,
+        application,
+        settings,
+        destinations,
+        relayed,
+        debugging,
+        wired,
+        time_scale: arguments.time_scale,
+    })
 }
 
 async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
