@@ -52,7 +52,7 @@ impl Books {
             match (owner(&name), is_device) {
                 (Owner::Cloud, _) => books.cloud = books.cloud.plus(used),
                 (Owner::Device, true) | (Owner::Client, false) => {
-                    books.publisher = books.publisher.plus(used)
+                    books.publisher = books.publisher.plus(used);
                 }
                 _ => {}
             }

@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
+use crate::account_id::AccountId;
+use crate::accounts::Accounts;
 use crate::authority::{AuthorityError, Identity};
 use crate::clock::Epoch;
 use crate::connector::{AuthoritiesError, Connector, Resolve, Trust};
@@ -30,7 +32,7 @@ use crate::presence;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Store, StoreError, StoreUrl, Tenancy};
+use crate::store::{LogRetention, Logging, Store, StoreError, StoreUrl, Tenancy};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
@@ -187,8 +189,9 @@ impl Cloud {
         self.metrics_address
     }
 
-    /// Ends: no connection is accepted, every device is told *shutting down*, log lines on their way are stored. Takes at most
-    /// four seconds more than four times [`Limits::farewell_timeout`], and much less when nothing hangs.
+    /// Ends (D123): no connection is accepted, nothing more is taken from devices, what is in flight is answered, every device is
+    /// told *shutting down*, log lines on their way are stored. Takes at most [`Limits::drain_timeout`] and four seconds more than
+    /// four times [`Limits::farewell_timeout`], and much less when nothing hangs.
     pub async fn stop(self) {
         let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
         self.monitor.accepting.store(false, Ordering::Relaxed);
@@ -220,13 +223,25 @@ impl Cloud {
         issue(&self.folder, &self.shared.store, name).await
     }
 
+    /// The same for a device of an account that is not the first.
+    ///
+    /// # Errors
+    /// As [`Cloud::provision`].
+    pub async fn provision_in(
+        &self,
+        account: AccountId,
+        name: Option<&str>,
+    ) -> Result<Identity, ProvisionError> {
+        issue(&self.folder, &self.shared.store.of_account(account), name).await
+    }
+
     /// Gives a known device a new identity. The old one is worth nothing from now on; a connection made with it ends.
     ///
     /// # Errors
     /// As [`Cloud::provision`]; [`StoreError::NoDevice`] for a device that is not known.
     pub async fn renew(&self, device: DeviceId) -> Result<Identity, ProvisionError> {
         let identity = self.folder.authority()?.issue_device(device);
-        self.shared.store.set_fingerprint(device, identity.fingerprint()).await?;
+        self.shared.store.of_device(device).await?.set_fingerprint(device, identity.fingerprint()).await?;
         self.shared.registry.tell(device, Command::End(Ending::Revoked));
         Ok(identity)
     }
@@ -236,7 +251,7 @@ impl Cloud {
         self.shared.events.subscribe()
     }
 
-    /// The store.
+    /// The store as the first account sees it; [`Store::of_account`] gives the others' views.
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
@@ -254,14 +269,18 @@ impl Cloud {
         wanted: bool,
         expires: Option<i64>,
     ) -> Result<(), StoreError> {
-        self.shared.store.set_logging(device, wanted, expires).await?;
-        self.shared.registry.tell(device, Command::Logging(wanted));
+        self.shared.store.of_device(device).await?.set_logging(device, wanted, expires).await?;
+        self.shared.registry.tell(device, Command::Logging(Logging::new(wanted, expires)));
         Ok(())
     }
 
     /// Forgets a device; if it is connected, its connection ends. `false` when there was none.
     pub async fn remove_device(&self, device: DeviceId) -> Result<bool, StoreError> {
-        let removed = self.shared.store.remove_device(device).await?;
+        let removed = match self.shared.store.of_device(device).await {
+            Ok(store) => store.remove_device(device).await?,
+            Err(StoreError::NoDevice(_)) => false,
+            Err(error) => return Err(error),
+        };
         self.shared.registry.tell(device, Command::End(Ending::Revoked));
         Ok(removed)
     }
@@ -276,11 +295,36 @@ pub async fn provision(
     store: Option<&StoreUrl>,
     name: Option<&str>,
 ) -> Result<Identity, ProvisionError> {
+    provision_in(data, store, None, name).await
+}
+
+/// The same in an account named by its id or name; in the first if none is.
+///
+/// # Errors
+/// As [`provision`], and [`StoreError::NoAccount`].
+pub async fn provision_in(
+    data: &Path,
+    store: Option<&StoreUrl>,
+    account: Option<&str>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
     let folder = DataFolder::open(data)?;
     let store = Store::open_at(&folder, store).await?;
-    let identity = issue(&folder, &store, name).await;
+    let identity = provision_at(&folder, &store, account, name).await;
     store.close().await;
     identity
+}
+
+async fn provision_at(
+    folder: &DataFolder,
+    store: &Store,
+    account: Option<&str>,
+    name: Option<&str>,
+) -> Result<Identity, ProvisionError> {
+    let Some(account) = account else { return issue(folder, store, name).await };
+    let found = store.account_named(account).await?;
+    let found = found.ok_or_else(|| StoreError::NoAccount(account.to_owned()))?;
+    issue(folder, &store.of_account(found.id), name).await
 }
 
 async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result<Identity, ProvisionError> {
@@ -321,6 +365,7 @@ fn share(
     Shared {
         epoch: Epoch::start(),
         connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
+        accounts: Accounts::new(store.clone(), config.limits.clone()),
         limits: config.limits,
         require_tls: config.require_tls,
         store,

@@ -86,6 +86,9 @@ pub enum ConnectError {
     /// The address is not open to devices (D62).
     #[error("the destination is not allowed")]
     NotAllowed,
+    /// The account has as many connections as it may.
+    #[error("the account has as many connections as it may")]
+    TooMany,
     /// The application's certificates or key cannot be used.
     #[error("the client's certificate or key is not usable")]
     InvalidCredentials,
@@ -103,6 +106,7 @@ impl ConnectError {
             ConnectError::Tls => "tls",
             ConnectError::TimedOut => "timed_out",
             ConnectError::NotAllowed => "not_allowed",
+            ConnectError::TooMany => "too_many",
             ConnectError::InvalidCredentials => "invalid_credentials",
         }
     }
@@ -118,7 +122,7 @@ impl From<ConnectError> for ConnectFailure {
             ConnectError::Socket => ConnectFailure::Socket,
             ConnectError::Tls => ConnectFailure::Tls,
             ConnectError::TimedOut => ConnectFailure::TimedOut,
-            ConnectError::NotAllowed => ConnectFailure::NotAllowed,
+            ConnectError::NotAllowed | ConnectError::TooMany => ConnectFailure::NotAllowed,
             ConnectError::InvalidCredentials => ConnectFailure::InvalidCredentials,
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::rustls::crypto::ring::Ticketer;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::version::TLS13;
@@ -24,6 +24,7 @@ use crate::connector::provider;
 use crate::device_id::DeviceId;
 use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
 use crate::metrics::Metrics;
+use crate::rate::SourceRates;
 use crate::refusals::Refusals;
 use crate::sources::{Full, Place, Quota};
 
@@ -41,6 +42,8 @@ pub(crate) enum Refusal {
     Connections,
     #[error("too many connections from this source")]
     SourceConnections,
+    #[error("too many connections a second from this source")]
+    SourceRate,
     #[error("too many unfinished handshakes")]
     Handshakes,
     #[error("too many unfinished handshakes from this source")]
@@ -61,6 +64,7 @@ impl Refusal {
         match self {
             Refusal::Connections => "connections",
             Refusal::SourceConnections => "connections_per_source",
+            Refusal::SourceRate => "handshakes_a_second_per_source",
             Refusal::Handshakes => "handshakes",
             Refusal::SourceHandshakes => "handshakes_per_source",
             Refusal::Timeout => "handshake_timeout",
@@ -88,8 +92,10 @@ pub(crate) struct Gateway {
     tls: Arc<ServerConfig>,
     connections: Quota,
     handshakes: Quota,
+    rates: SourceRates,
     handshake_timeout: Duration,
-    farewell_timeout: Duration,
+    /// Time the sessions have to end by themselves.
+    stop_timeout: Duration,
     refusals: Refusals,
     metrics: Arc<Metrics>,
 }
@@ -105,8 +111,10 @@ impl Gateway {
             tls: Arc::new(tls_config(authority, hosts)?),
             connections: Quota::new(limits.connections, limits.connections_per_source),
             handshakes: Quota::new(limits.handshakes, limits.handshakes_per_source),
+            rates: SourceRates::new(limits.handshakes_a_second_per_source),
             handshake_timeout: limits.handshake_timeout,
-            farewell_timeout: limits.farewell_timeout,
+            // Half a second more than a session gives itself, so that its own bounds are the ones that count.
+            stop_timeout: limits.drain_timeout + limits.farewell_timeout + Duration::from_millis(500),
             refusals: Refusals::new(REFUSAL_REPORT_INTERVAL),
             metrics,
         })
@@ -137,9 +145,8 @@ impl Gateway {
             }
         }
         drop(listener);
-        // Half a second more than a session gives itself, so that its own bound is the one that counts.
         let all = async { while tasks.join_next().await.is_some() {} };
-        let _ = timeout(gateway.farewell_timeout + Duration::from_millis(500), all).await;
+        let _ = timeout(gateway.stop_timeout, all).await;
         tasks.shutdown().await;
     }
 
@@ -184,6 +191,9 @@ impl Gateway {
             Full::Total => Refusal::Handshakes,
             Full::Source => Refusal::SourceHandshakes,
         })?;
+        if !self.rates.admits(address.ip(), Instant::now()) {
+            return Err(Refusal::SourceRate);
+        }
         Ok((place, handshake_place))
     }
 

@@ -7,6 +7,8 @@
 //! What is not here: MQTT (crate `mqtt`), what a request means (`relay`), the link's frames (`link`), the REST interface.
 #![forbid(unsafe_code)]
 
+mod account_id;
+mod accounts;
 pub mod authority;
 mod certificate;
 mod chance;
@@ -25,6 +27,7 @@ mod metrics;
 mod monitor;
 mod pipe;
 mod presence;
+mod rate;
 mod refusals;
 mod registry;
 mod seal;
@@ -33,13 +36,14 @@ mod shared;
 mod sources;
 pub mod store;
 
+pub use account_id::AccountId;
 pub use authority::Identity;
-pub use cloud::{Cloud, Config, ProvisionError, StartError, provision};
+pub use cloud::{Cloud, Config, ProvisionError, StartError, provision, provision_in};
 pub use connector::{AuthoritiesError, Resolve, ResolveError, read_authorities};
 pub use destinations::Destinations;
 pub use device_id::DeviceId;
 pub use events::{Disconnection, Event, EventKind};
 pub use gateway::ALPN;
-pub use limits::Limits;
+pub use limits::{LimitError, Limits};
 pub use store::{Scope, Store};
 pub use tokio_rustls::rustls::pki_types::CertificateDer;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+mod table;
+
+pub use table::{LimitError, NAMED, Named};
+
 /// Longest key of a configuration item or secret, in characters, all printable ASCII (D63).
 pub const MAX_KEY: usize = 100;
 
@@ -77,6 +81,15 @@ pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after the operating system refused to give out a connection (no file descriptors left, for one).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Seconds of a rate that may come at once before it is held to.
+pub const BURST_SECONDS: u32 = 10;
+
+/// Sources of connections whose rate is remembered at a time.
+pub const RATED_SOURCES: usize = 10_000;
+
+/// Time after which lines that were dropped are said to have been, if no other line comes before.
+pub const DROPPED_LINES_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Connections at a time to the port for health and metrics.
 pub const MONITOR_CONNECTIONS: usize = 16;
 
@@ -93,16 +106,34 @@ pub struct Limits {
     pub connections: usize,
     /// Device connections at a time from one address (IPv6: one /64).
     pub connections_per_source: usize,
+    /// Devices of one account connected at a time.
+    pub connections_per_account: usize,
     /// Connections at a time that have not finished the TLS handshake.
     pub handshakes: usize,
     /// Of these, from one address (IPv6: one /64).
     pub handshakes_per_source: usize,
+    /// New connections a second from one address (IPv6: one /64); 0 is no limit.
+    pub handshakes_a_second_per_source: u32,
     /// Time a connection has for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Seconds a device may be silent before it must say that it is there.
     pub keepalive: u32,
+    /// Connections of one account to brokers and HTTPS servers at a time.
+    pub outbound_connections_per_account: usize,
+    /// Bytes a second from one device, and as many to it; 0 is no limit.
+    pub link_bytes_a_second: u32,
+    /// The same for all devices of one account together.
+    pub link_bytes_a_second_per_account: u32,
+    /// Publishes and newly opened channels a second of one device; 0 is no limit.
+    pub requests_a_second: u32,
+    /// The same for all devices of one account together.
+    pub requests_a_second_per_account: u32,
+    /// Log lines a second of one device; beyond, lines are dropped and their number is told in the log. 0 is no limit.
+    pub log_lines_a_second: u32,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
+    /// Time what is in flight has to be answered when the cloud stops.
+    pub drain_timeout: Duration,
     /// Time a session has for its last words before the connection is dropped, also when the cloud stops.
     pub farewell_timeout: Duration,
     /// Time a name look-up may take.
@@ -122,11 +153,20 @@ impl Default for Limits {
         Limits {
             connections: 20_000,
             connections_per_source: 20_000,
+            connections_per_account: 20_000,
             handshakes: 1024,
             handshakes_per_source: 256,
+            handshakes_a_second_per_source: 500,
             handshake_timeout: Duration::from_secs(10),
             keepalive: relay::limits::KEEPALIVE,
+            outbound_connections_per_account: 40_000,
+            link_bytes_a_second: 4 * 1024 * 1024,
+            link_bytes_a_second_per_account: 64 * 1024 * 1024,
+            requests_a_second: 1000,
+            requests_a_second_per_account: 50_000,
+            log_lines_a_second: 100,
             messages_a_second: relay::limits::MESSAGES_A_SECOND,
+            drain_timeout: Duration::from_secs(5),
             farewell_timeout: Duration::from_secs(2),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),

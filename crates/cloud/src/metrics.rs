@@ -11,6 +11,9 @@ use relay::Counts;
 use crate::clock::wall_millis;
 
 mod process;
+mod relayed;
+
+use relayed::Relayed;
 
 /// Bounds of the histogram of the store's times, in seconds.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -33,6 +36,8 @@ pub(crate) struct Metrics {
     pub(crate) link_received: IntCounter,
     /// Bytes to devices, inside TLS.
     pub(crate) link_sent: IntCounter,
+    /// Bytes that wait for devices to take them.
+    pub(crate) link_backlog: IntGauge,
     /// Connections to brokers that stand.
     pub(crate) brokers: IntGauge,
     /// Connections to brokers that were made.
@@ -51,19 +56,17 @@ pub(crate) struct Metrics {
     pub(crate) store_seconds: StoreTimes,
     /// What the store could not do, by operation.
     pub(crate) store_failures: IntCounterVec,
-    channels: IntGaugeVec,
-    channels_opened: IntCounterVec,
-    connects: IntCounterVec,
-    publishes: IntCounterVec,
-    delivered: IntCounterVec,
-    lost: IntCounter,
-    flooded: IntCounter,
+    /// How often a limit refused something or held it back, by the limit's name.
+    limited: IntCounterVec,
+    relayed: Relayed,
     levels: Levels,
 }
 
 /// What became of log lines.
 pub(crate) struct LogLines {
     pub(crate) taken: IntCounter,
+    pub(crate) dropped: IntCounter,
+    pub(crate) refused: IntCounter,
 }
 
 /// Times of the store's operations.
@@ -140,6 +143,8 @@ impl Metrics {
             ended: make.counters("openvisor_sessions_ended_total", "Device sessions ended.", &["reason"]),
             link_received: make.counter("openvisor_link_received_bytes_total", "Bytes from devices."),
             link_sent: make.counter("openvisor_link_sent_bytes_total", "Bytes to devices."),
+            link_backlog: make
+                .gauge("openvisor_link_backlog_bytes", "Bytes that wait for devices to take them."),
             brokers: make.gauge("openvisor_broker_connections", "Connections to brokers that stand."),
             brokers_opened: make.counter(
                 "openvisor_broker_connections_opened_total",
@@ -164,57 +169,27 @@ impl Metrics {
                 "Operations the store could not do.",
                 &["operation"],
             ),
-            channels: make
-                .add(IntGaugeVec::new(Opts::new("openvisor_channels", "Channels that are open."), &["type"])),
-            channels_opened: make.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
-            connects: make.counters(
-                "openvisor_mqtt_connects_total",
-                "Connects of applications that were answered.",
-                &["result"],
+            limited: make.counters(
+                "openvisor_limited_total",
+                "Times a limit refused something or held it back, by the limit's name.",
+                &["limit"],
             ),
-            publishes: make.counters(
-                "openvisor_mqtt_publishes_total",
-                "Publishes of applications that were answered.",
-                &["qos", "result"],
-            ),
-            delivered: make.counters(
-                "openvisor_mqtt_messages_delivered_total",
-                "Messages sent on to devices.",
-                &["qos"],
-            ),
-            lost: make
-                .counter("openvisor_mqtt_messages_lost_total", "Messages too large for their application."),
-            flooded: make.counter(
-                "openvisor_mqtt_channels_flooded_total",
-                "Channels ended because their broker sent too many messages.",
-            ),
+            relayed: Relayed::new(&make),
             levels: Levels::new(&make),
             registry,
         }
     }
 
+    /// Notes that a limit did something.
+    pub(crate) fn note_limit(&self, name: &str) {
+        self.limited.with_label_values(&[name]).inc();
+    }
+
     /// Adds what a relay has done.
     pub(crate) fn add(&self, counts: &Counts) {
-        if *counts == Counts::default() {
-            return;
+        if *counts != Counts::default() {
+            self.relayed.add(counts);
         }
-        let Counts { opened, closed, publishes, delivered, lost, connects, flooded } = counts;
-        for (name, (&opened, &closed)) in Counts::TYPES.iter().zip(opened.iter().zip(closed)) {
-            if opened | closed != 0 {
-                self.channels_opened.with_label_values(&[name]).inc_by(opened.into());
-                self.channels.with_label_values(&[name]).add(i64::from(opened) - i64::from(closed));
-            }
-        }
-        for (qos, results) in QOS.iter().zip(publishes) {
-            for (result, &count) in Counts::PUBLISH_RESULTS.iter().zip(results) {
-                add(&self.publishes, &[qos, result], count);
-            }
-        }
-        QOS.iter().zip(delivered).for_each(|(qos, &count)| add(&self.delivered, &[qos], count));
-        let connects = Counts::CONNECT_RESULTS.iter().zip(connects);
-        connects.for_each(|(result, &count)| add(&self.connects, &[result], count));
-        self.lost.inc_by((*lost).into());
-        self.flooded.inc_by((*flooded).into());
     }
 
     /// All of it in Prometheus' text format.
@@ -234,14 +209,6 @@ impl Metrics {
     }
 }
 
-const QOS: [&str; 2] = ["0", "1"];
-
-fn add(counters: &IntCounterVec, labels: &[&str], count: u32) {
-    if count > 0 {
-        counters.with_label_values(labels).inc_by(count.into());
-    }
-}
-
 fn note_build(make: &Maker<'_>) {
     let build = Opts::new("openvisor_build_info", "Which Openvisor this is.");
     let build = make.add(IntGaugeVec::new(build, &["version"]));
@@ -254,7 +221,11 @@ impl LogLines {
     fn new(make: &Maker<'_>) -> LogLines {
         let lines =
             make.counters("openvisor_log_lines_total", "Log lines of applications, by result.", &["result"]);
-        LogLines { taken: lines.with_label_values(&["taken"]) }
+        LogLines {
+            taken: lines.with_label_values(&["taken"]),
+            dropped: lines.with_label_values(&["dropped"]),
+            refused: lines.with_label_values(&["refused"]),
+        }
     }
 }
 

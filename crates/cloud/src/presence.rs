@@ -6,21 +6,32 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
 use crate::limits::PRESENCE_INTERVAL;
 use crate::registry::{Command, Ending, Registry};
 use crate::store::{Store, StoreError};
+
+/// How far back a look goes, milliseconds.
+const LOOK_BACK: i64 = 3000;
 
 /// Looks again and again, as long as anyone else has the store.
 pub(crate) async fn run(store: Weak<Store>, registry: Arc<Registry>) {
     let mut ticks = interval(PRESENCE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut noted = HashSet::new();
+    let mut looked = wall_millis();
     loop {
         ticks.tick().await;
         let Some(store) = store.upgrade() else { return };
         if let Err(error) = look(&store, &registry, &mut noted).await {
             tracing::error!(%error, "it cannot be noted who is connected, or read who is revoked");
+        }
+        // A little back, for what was written while the last look was under way; who hears it twice takes it once.
+        let since = looked - LOOK_BACK;
+        looked = wall_millis();
+        if let Err(error) = tell_logging(&store, &registry, since).await {
+            tracing::error!(%error, "it cannot be read whose log lines are wanted");
         }
     }
 }
@@ -39,6 +50,14 @@ async fn look(store: &Store, registry: &Registry, noted: &mut HashSet<DeviceId>)
         let gone: Vec<_> = noted.difference(&present).copied().collect();
         store.note_presence(&[], &gone).await?;
         end(registry, noted, &gone);
+    }
+    Ok(())
+}
+
+/// Tells devices whose log lines other processes want from now on, or no longer.
+async fn tell_logging(store: &Store, registry: &Registry, since: i64) -> Result<(), StoreError> {
+    for (device, logging) in store.logging_changed(since).await? {
+        registry.tell(device, Command::Logging(logging));
     }
     Ok(())
 }

@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use crate::device_id::DeviceId;
+use crate::store::Logging;
 
 /// What a session is told from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Say `BYE` and end.
     End(Ending),
+    /// Take nothing more from the device, and end as the cloud stops once what is in flight is answered.
+    Drain,
     /// Want log lines from now on, or no longer.
-    Logging(bool),
+    Logging(Logging),
 }
 
 /// Why a session is ended from outside.
@@ -26,6 +29,8 @@ pub(crate) enum Ending {
     Revoked,
     /// The cloud cannot serve it.
     Internal,
+    /// Its account has as many devices connected as it may.
+    TooMany,
 }
 
 /// The connected devices.
@@ -51,7 +56,8 @@ struct Mailbox(Mutex<Mail>);
 #[derive(Default)]
 struct Mail {
     end: Option<Ending>,
-    logging: Option<bool>,
+    drain: bool,
+    logging: Option<Logging>,
     waker: Option<Waker>,
 }
 
@@ -84,12 +90,12 @@ impl Registry {
         self.lock().seats.get(&device).map(|seat| seat.mailbox.put(command)).is_some()
     }
 
-    /// Ends every session, and lets no device in any more.
+    /// Has every session come to its end, and lets no device in any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         for seat in state.seats.values() {
-            seat.mailbox.put(Command::End(Ending::ShuttingDown));
+            seat.mailbox.put(Command::Drain);
         }
     }
 
@@ -118,6 +124,7 @@ impl Mailbox {
         let mut mail = self.lock();
         match command {
             Command::End(ending) => mail.end = Some(ending),
+            Command::Drain => mail.drain = true,
             Command::Logging(wanted) => mail.logging = Some(wanted),
         }
         if let Some(waker) = mail.waker.take() {
@@ -136,6 +143,9 @@ impl Stay {
         let mut mail = self.mailbox.lock();
         if let Some(ending) = mail.end.take() {
             return Poll::Ready(Command::End(ending));
+        }
+        if std::mem::take(&mut mail.drain) {
+            return Poll::Ready(Command::Drain);
         }
         if let Some(wanted) = mail.logging.take() {
             return Poll::Ready(Command::Logging(wanted));
@@ -187,7 +197,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let stay = registry.enter(DeviceId::random()).expect("open");
         registry.close();
-        assert_eq!(heard(&stay), Some(Command::End(Ending::ShuttingDown)));
+        assert_eq!(heard(&stay), Some(Command::Drain));
         assert!(registry.enter(DeviceId::random()).is_none());
     }
 
@@ -196,18 +206,18 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
         let stay = registry.enter(device).expect("open");
-        for wanted in [true, false, true, false] {
-            assert!(registry.tell(device, Command::Logging(wanted)));
+        for expires in [1, 2, 3, 4] {
+            assert!(registry.tell(device, Command::Logging(Logging::new(true, Some(expires)))));
         }
         assert!(registry.tell(device, Command::End(Ending::Revoked)));
         assert_eq!(heard(&stay), Some(Command::End(Ending::Revoked)));
-        assert_eq!(heard(&stay), Some(Command::Logging(false)));
+        assert_eq!(heard(&stay), Some(Command::Logging(Logging::new(true, Some(4)))));
         assert_eq!(heard(&stay), None);
     }
 
     #[test]
     fn a_device_that_is_not_there_cannot_be_told() {
         let registry = Arc::new(Registry::default());
-        assert!(!registry.tell(DeviceId::random(), Command::Logging(true)));
+        assert!(!registry.tell(DeviceId::random(), Command::Logging(Logging::OFF)));
     }
 }

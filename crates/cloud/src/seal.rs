@@ -3,18 +3,20 @@
 //! A sealed value is a random nonce, the ciphertext and the tag. Where the secret belongs is authenticated with it, so that a value
 //! copied to another row does not open there.
 
+use std::sync::Arc;
+
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::chance;
 
 /// The key, ready for use.
-pub(crate) struct Seal(LessSafeKey);
+#[derive(Clone)]
+pub(crate) struct Seal(Arc<LessSafeKey>);
 
 impl Seal {
     pub(crate) fn new(key: &[u8; 32]) -> Seal {
-        Seal(LessSafeKey::new(
-            UnboundKey::new(&AES_256_GCM, key).expect("the key has the length the cipher asks"),
-        ))
+        let key = UnboundKey::new(&AES_256_GCM, key).expect("the key has the length the cipher asks");
+        Seal(Arc::new(LessSafeKey::new(key)))
     }
 
     /// Seals `value` for the place `belongs_to`.

@@ -4,6 +4,7 @@
 //! look-ups and its timer in turn. Read buffers are on the worker's stack, so a session at rest owns no buffer at all.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +13,14 @@ use std::time::Duration;
 
 use link::connection::ByeReason;
 use relay::{
-    ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp, LookupId, Output,
+    ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, Input, LookedUp, LookupId,
+    Output,
 };
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use crate::accounts::{Account, Share};
 use crate::clock::{wall_micros, wall_millis};
-use crate::connector::Transport;
+use crate::connector::{ConnectError, Transport};
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
 use crate::gateway::{Admitted, DeviceStream};
@@ -29,13 +32,17 @@ use crate::pipe::Pipe;
 use crate::registry::{Command, Ending, Stay};
 use crate::shared::Shared;
 use crate::sources::Place;
-use crate::store::{LogLine, Value};
+use crate::store::{LogLine, Logging, Value};
 
 mod broker;
+mod log_rate;
+mod meters;
 mod pending;
 mod translate;
 
 use broker::{Broker, Happened};
+use log_rate::LogRate;
+use meters::Meters;
 use pending::Pending;
 
 /// Serves a connection from its admission to its end. What is large is in boxes of its own, so that a session at rest takes no
@@ -50,26 +57,37 @@ pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
 async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
     let (device, address) = (admitted.device, admitted.address);
     let asked = Instant::now();
-    let known = shared.store.device(device).await;
+    let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
-    let (logging, refused) = match known {
-        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (known.logging, None),
-        Ok(_) => (false, Some(Ending::Revoked)),
+    let (known, refused) = match known {
+        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (Some(known), None),
+        Ok(_) => (None, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
             shared.metrics.store_failures.with_label_values(&["admit"]).inc();
-            (false, Some(Ending::Internal))
+            (None, Some(Ending::Internal))
         }
     };
     let registry = shared.registry.clone();
-    let mut session = Session::new(shared, *admitted, logging);
+    let logging = known.map_or(Logging::OFF, |known| known.logging);
+    let account = known.map(|known| shared.accounts.of(known.account));
+    let mut session = Session::new(shared, *admitted, account, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
-        session.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
-        session.end(ending);
-    } else {
-        session.seat = Some(registry.enter(device)?);
+        session.refuse(ending);
+        return Some(session);
     }
+    // A device that comes anew takes the place it has.
+    let account = session.account.clone()?;
+    let again = || registry.is_connected(device).then(|| account.devices.force());
+    session.share = account.devices.take().or_else(again);
+    if session.share.is_none() {
+        tracing::warn!(%device, %address, account = account.store.account(), "too many devices of its account");
+        session.shared.metrics.note_limit("connections_per_account");
+        session.refuse(Ending::TooMany);
+        return Some(session);
+    }
+    session.seat = Some(registry.enter(device)?);
     Some(session)
 }
 
@@ -78,21 +96,40 @@ struct Session {
     shared: Arc<Shared>,
     device: DeviceId,
     address: SocketAddr,
+    /// Whose it is; none for a device that is refused.
+    account: Option<Arc<Account>>,
+    /// Its part in what the account may have.
+    share: Option<Share>,
     /// Its place among the connected devices; none for a device that is refused.
     seat: Option<Stay>,
     /// From `HELLO`; names the start of the device its log lines belong to.
     boot: u32,
     relay: DeviceRelay,
     link: Pipe<DeviceStream>,
+    /// What was last said of its queue.
+    backlog: usize,
     brokers: Vec<Broker>,
     lookups: Pending<LookupId, Vec<Value>>,
     exchanges: Pending<ExchangeId, HttpOutcome>,
     /// Whether the core tells what is for people only.
     is_watched: bool,
     logs: Lane,
+    /// Number of the last log line on its way to the store, and of the last that is there.
+    logged: u32,
+    stored: u32,
+    /// Whether lines are wanted, and what the device knows of it.
+    logging: Logging,
+    is_logging: bool,
+    logging_ends: Option<Instant>,
+    /// Number of the last line that was not, until the device is told that it is done with.
+    refused: Option<u32>,
+    log_rate: LogRate,
+    meters: Meters,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
+    /// Until when what is in flight may be answered, once the cloud stops.
+    draining: Option<Instant>,
     leaving: Option<Leaving>,
     /// Its share of the gateway's bounds.
     _place: Place,
@@ -105,23 +142,42 @@ struct Leaving {
 }
 
 impl Session {
-    fn new(shared: Arc<Shared>, admitted: Admitted, logging: bool) -> Box<Session> {
-        let settings = translate::settings(&shared, logging);
+    fn new(
+        shared: Arc<Shared>,
+        admitted: Admitted,
+        account: Option<Arc<Account>>,
+        logging: Logging,
+    ) -> Box<Session> {
+        let settings = translate::settings(&shared, logging.is_on(wall_millis()));
         let logs = Lane::new(shared.log_intake.clone());
+        let log_rate = LogRate::new(shared.limits.log_lines_a_second);
+        let meters = Meters::new(&shared.limits, account.clone());
         Box::new(Session {
             device: admitted.device,
             address: admitted.address,
+            account,
+            share: None,
             seat: None,
             boot: 0,
             relay: DeviceRelay::new(shared.epoch.now(), settings),
             link: Pipe::new(admitted.stream),
+            backlog: 0,
             brokers: Vec::new(),
             lookups: Pending::none(),
             exchanges: Pending::none(),
             is_watched: settings.notices,
             logs,
+            logged: 0,
+            stored: 0,
+            logging,
+            is_logging: settings.logging,
+            logging_ends: None,
+            refused: None,
+            log_rate,
+            meters,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
+            draining: None,
             leaving: None,
             _place: admitted.place,
             shared,
@@ -132,6 +188,7 @@ impl Session {
         let (device, address) = (self.device, self.address);
         let is_refused = self.seat.is_none();
         if !is_refused {
+            self.switch_logging();
             self.tell(|| EventKind::Connected { address });
             tracing::info!(%device, %address, "device connected");
             self.shared.metrics.admitted.inc();
@@ -170,11 +227,24 @@ impl Session {
     fn finish(&mut self) {
         self.feed(Input::Shutdown { reason: ByeReason::Internal });
         self.note_counts();
+        self.note_backlog(0);
         self.drop_brokers();
     }
 
+    fn note_backlog(&mut self, now: usize) {
+        let before = std::mem::replace(&mut self.backlog, now);
+        if now != before {
+            self.shared.metrics.link_backlog.add(now.cast_signed() as i64 - before.cast_signed() as i64);
+        }
+    }
+
     fn note_counts(&mut self) {
-        self.shared.metrics.add(&self.relay.take_counts());
+        self.note_backlog(self.link.backlog());
+        let counts = self.relay.take_counts();
+        self.shared.metrics.add(&counts);
+        if self.meters.note_requests(counts.requests()) {
+            self.shared.metrics.note_limit("requests_a_second");
+        }
     }
 
     /// Has the core tell what is for people only when there are any: it costs a little for every message.
@@ -200,6 +270,7 @@ impl Session {
         }
         worked |= self.poll_logs(context);
         worked |= self.poll_timer(context);
+        worked |= self.drain();
         if self.is_out_of_patience() {
             return Round::Over(Disconnection::TimedOut);
         }
@@ -245,7 +316,14 @@ impl Session {
         let Some(seat) = &self.seat else { return false };
         match seat.poll_command(context) {
             Poll::Ready(Command::End(ending)) => self.end(ending),
-            Poll::Ready(Command::Logging(enabled)) => self.feed(Input::Logging { enabled }),
+            Poll::Ready(Command::Drain) => {
+                self.log_dropped();
+                self.draining = Some(Instant::now() + self.shared.limits.drain_timeout);
+            }
+            Poll::Ready(Command::Logging(logging)) => {
+                self.logging = logging;
+                self.switch_logging();
+            }
             Poll::Pending => return false,
         }
         true
@@ -261,23 +339,36 @@ impl Session {
             let closed = self.link.poll_close(context, buffer).is_ready();
             return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
         }
-        let mut worked = match self.link.poll_write(context) {
+        let mut worked = match self.poll_write(context) {
             Poll::Ready(written) => {
                 let count = written.map_err(|_| Disconnection::Lost)?;
                 self.shared.metrics.link_sent.inc_by(count as u64);
+                if self.meters.note_sent(count) {
+                    self.shared.metrics.note_limit("link_bytes_a_second");
+                }
                 true
             }
             Poll::Pending => false,
         };
-        let held_back = self.link.backlog() > DEVICE_BACKLOG || self.logs.is_full();
+        let held_back = self.draining.is_some()
+            || self.link.backlog() > DEVICE_BACKLOG
+            || self.logs.is_full()
+            || !self.meters.may_read();
         self.link.set_reading(!held_back);
         if let Poll::Ready(read) = self.link.poll_read(context, buffer) {
             let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
             self.shared.metrics.link_received.inc_by(bytes.len() as u64);
+            if self.meters.note_received(bytes.len()) {
+                self.shared.metrics.note_limit("link_bytes_a_second");
+            }
             self.feed(Input::Link(bytes));
             worked = true;
         }
         Ok(worked)
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.meters.may_write() { self.link.poll_write(context) } else { Poll::Pending }
     }
 
     fn poll_brokers(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> bool {
@@ -285,8 +376,9 @@ impl Session {
         let mut index = 0;
         while let Some(broker) = self.brokers.get_mut(index) {
             let connection = broker.id;
+            let may_read = self.link.backlog() <= DEVICE_BACKLOG;
             index += 1;
-            let Poll::Ready(happened) = broker.poll(context, buffer) else { continue };
+            let Poll::Ready(happened) = broker.poll(context, buffer, may_read) else { continue };
             worked = true;
             let metrics = &self.shared.metrics;
             match happened {
@@ -344,7 +436,16 @@ impl Session {
 
     fn poll_logs(&mut self, context: &mut Context<'_>) -> bool {
         let mut worked = false;
+        // What stands before it has to be safe first.
+        if let Some(sequence) = self.refused.filter(|_| self.logged == self.stored) {
+            self.refused = None;
+            self.logged = sequence;
+            self.stored = sequence;
+            self.feed(Input::LogStored { sequence });
+            worked = true;
+        }
         if let Some(sequence) = self.logs.poll_stored(context) {
+            self.stored = sequence;
             self.feed(Input::LogStored { sequence });
             worked = true;
         }
@@ -369,23 +470,67 @@ impl Session {
         false
     }
 
+    /// Tells the device whether its lines are wanted, when that has changed or its time is over.
+    fn switch_logging(&mut self) {
+        let now = wall_millis();
+        let enabled = self.logging.is_on(now);
+        if self.is_logging != enabled {
+            self.is_logging = enabled;
+            self.log_dropped();
+            self.feed(Input::Logging { enabled });
+        }
+        let left = self.logging.expires().filter(|_| enabled).map(|expires| expires.saturating_sub(now));
+        let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+        // Looked at again now and then: the wall clock may be set meanwhile.
+        self.logging_ends = left.map(|left| Instant::now() + left.min(WALL_CLOCK_INTERVAL));
+    }
+
     fn due(&self) -> Instant {
         if let Some(leaving) = &self.leaving {
             return leaving.deadline;
         }
         let core = self.relay.next_timeout().map(|millis| self.shared.epoch.instant(millis));
-        core.map_or(self.wall_clock, |core| core.min(self.wall_clock))
+        let held = self
+            .meters
+            .due()
+            .into_iter()
+            .chain(self.log_rate.due())
+            .chain(self.draining)
+            .chain(self.logging_ends);
+        held.chain(core).fold(self.wall_clock, Instant::min)
     }
 
     fn timeout(&mut self) {
         if self.leaving.is_some() {
             return;
         }
+        self.switch_logging();
         if self.wall_clock <= Instant::now() {
             self.wall_clock += WALL_CLOCK_INTERVAL;
             self.feed(Input::WallClock { micros: wall_micros() });
         }
+        if self.log_rate.due().is_some_and(|due| due <= Instant::now()) {
+            self.log_dropped();
+        }
         self.feed(Input::Timeout);
+    }
+
+    /// Ends a session that has nothing more to wait for, if it is to end; whether it did.
+    fn drain(&mut self) -> bool {
+        let Some(deadline) = self.draining.filter(|_| self.leaving.is_none()) else { return false };
+        // Answers that are known leave first.
+        self.execute();
+        if !self.is_drained() && Instant::now() < deadline {
+            return false;
+        }
+        self.end(Ending::ShuttingDown);
+        true
+    }
+
+    /// Whether all the device asked for is answered, and the answers have left.
+    fn is_drained(&self) -> bool {
+        let logs_are_safe = self.logged == self.stored;
+        !self.relay.is_asked() && logs_are_safe && self.exchanges.is_empty() && self.link.backlog() == 0
     }
 
     fn is_out_of_patience(&self) -> bool {
@@ -400,8 +545,22 @@ impl Session {
         let target = translate::target(target);
         let (host, port, tls) = (&target.host, target.port, target.tls.is_some());
         tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
-        let connecting = Box::pin(async move { connector.connect(target).await });
-        self.brokers.push(Broker::new(connection, connecting));
+        let share = self.outbound();
+        let is_allowed = share.is_some();
+        let connecting = Box::pin(async move {
+            if is_allowed { connector.connect(target).await } else { Err(ConnectError::TooMany) }
+        });
+        self.brokers.push(Broker::new(connection, connecting, share));
+    }
+
+    /// A part in the connections the account may have, if there still is one.
+    fn outbound(&self) -> Option<Share> {
+        let share = self.account.as_ref()?.outbound.take();
+        if share.is_none() {
+            tracing::warn!(device = %self.device, "too many outbound connections of its account");
+            self.shared.metrics.note_limit("outbound_connections_per_account");
+        }
+        share
     }
 
     fn with_pipe(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Pipe<Box<dyn Transport>>)) {
@@ -429,10 +588,11 @@ impl Session {
 
     fn look_up(&mut self, lookup: LookupId, keys: Vec<relay::LookupKey>) {
         let (shared, device) = (self.shared.clone(), self.device);
+        let Some(account) = self.account.clone() else { return };
         let wanted: Vec<_> = keys.into_iter().map(translate::wanted).collect();
         let future = async move {
             let asked = Instant::now();
-            let found = shared.store.look_up(device, &wanted).await;
+            let found = account.store.look_up(device, &wanted).await;
             metrics::observe(&shared.metrics.store_seconds.look_up, asked.elapsed());
             found.unwrap_or_else(|error| {
                 shared.metrics.store_failures.with_label_values(&["look_up"]).inc();
@@ -445,13 +605,41 @@ impl Session {
 
     fn carry(&mut self, exchange: ExchangeId, request: HttpRequest) {
         let connector = self.shared.connector.clone();
-        self.exchanges.push(exchange, async move { http::exchange(&connector, request).await });
+        let share = self.outbound();
+        self.exchanges.push(exchange, async move {
+            if share.is_none() {
+                return HttpOutcome::Failed(HttpFailure::Connection(ConnectError::TooMany.into()));
+            }
+            http::exchange(&connector, request).await
+        });
     }
 
     fn log(&mut self, line: relay::LogLine) {
         let relay::LogLine { sequence, clock_micros: clock, text } = line;
+        if !self.is_logging {
+            self.shared.metrics.log_lines.refused.inc();
+            self.refused = Some(sequence);
+        } else if self.log_rate.admits(sequence, clock) {
+            self.log_dropped();
+            self.keep(sequence, clock, text);
+        } else {
+            self.shared.metrics.log_lines.dropped.inc();
+        }
+    }
+
+    /// Says in the log what was dropped, if anything was.
+    fn log_dropped(&mut self) {
+        let Some(dropped) = self.log_rate.take_dropped() else { return };
+        self.shared.metrics.note_limit("log_lines_a_second");
+        tracing::warn!(device = %self.device, "log lines dropped");
+        let text = self.log_rate.words(dropped);
+        self.keep(dropped.sequence, dropped.clock, text.into_bytes());
+    }
+
+    fn keep(&mut self, sequence: u32, clock: u64, text: Vec<u8>) {
         self.tell(|| EventKind::Log { sequence, clock, text: text.clone() });
         let (device, boot, received) = (self.device, self.boot, wall_millis());
+        self.logged = sequence;
         self.logs.push(LogLine { device, boot, sequence, clock, received, text });
     }
 
@@ -460,6 +648,12 @@ impl Session {
         self.boot = boot;
         self.logs.note_seen(self.device, image);
         self.tell(|| EventKind::Started { boot, wake_reason, image });
+    }
+
+    /// Ends the session before it begins.
+    fn refuse(&mut self, ending: Ending) {
+        self.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
+        self.end(ending);
     }
 
     /// Ends the session from outside.

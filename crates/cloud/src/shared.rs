@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::accounts::Accounts;
 use crate::clock::{Epoch, wall_millis};
 use crate::connector::Connector;
 use crate::device_id::DeviceId;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) require_tls: bool,
     pub(crate) store: Arc<Store>,
+    pub(crate) accounts: Accounts,
     pub(crate) connector: Arc<Connector>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) log_intake: Intake,

@@ -1,4 +1,6 @@
 //! How many connections there are, in total and from each source, and who still gets one.
+//!
+//! How fast they come is in `rate.rs`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -76,7 +78,7 @@ impl Drop for Place {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 a single IPv6 subscriber has.
-fn source(address: IpAddr) -> IpAddr {
+pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 @ IpAddr::V4(_) => v4,

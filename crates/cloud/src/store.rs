@@ -4,26 +4,31 @@
 //! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`).
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use sqlx::{AnyPool, Row};
 
+use crate::account_id::AccountId;
 use crate::clock::wall_millis;
+use crate::data;
 use crate::device_id::DeviceId;
 use crate::seal::Seal;
-use crate::{chance, data};
 
+mod accounts;
 mod database;
 mod devices;
 mod health;
 mod items;
+mod logging;
 mod logs;
 mod presence;
 mod tenancy;
 mod url;
 
+pub use accounts::Account;
 pub use devices::Device;
 pub use items::{Config, Scope, Secret, Value, Wanted};
+pub(crate) use logging::Logging;
 pub use logs::{LogLine, LogPlace, LogRetention};
 pub(crate) use tenancy::Tenancy;
 pub use url::{StoreUrl, StoreUrlError};
@@ -49,6 +54,18 @@ pub enum StoreError {
     /// There is no such device.
     #[error("there is no device `{0}`")]
     NoDevice(String),
+    /// Not an account's name: 1 to 64 printable characters that do not look like an id.
+    #[error("an account's name is 1 to 64 bytes without control characters and not of the form of an id")]
+    AccountName,
+    /// Another account has the name.
+    #[error("another account has the name `{0}`")]
+    AccountNameTaken(String),
+    /// There is no such account.
+    #[error("there is no account `{0}`")]
+    NoAccount(String),
+    /// The account cannot be removed.
+    #[error("the account cannot be removed: {0}")]
+    AccountInUse(&'static str),
     /// The secrets in the database were sealed with another key.
     #[error("{0} belongs to another data folder: its secrets were sealed with another secret.key")]
     SecretKey(String),
@@ -106,7 +123,7 @@ pub enum StoreError {
     Data(#[from] data::DataError),
 }
 
-/// The store of one data folder.
+/// The store of one data folder, as one account sees it.
 pub struct Store {
     pool: AnyPool,
     seal: Seal,
@@ -114,7 +131,7 @@ pub struct Store {
     database: Database,
     tenant: Tenant,
     /// Lines of each device since they were counted; `None` until they were once.
-    logged: Mutex<Option<HashMap<DeviceId, u32>>>,
+    logged: Arc<Mutex<Option<HashMap<DeviceId, u32>>>>,
 }
 
 impl Store {
@@ -148,10 +165,10 @@ impl Store {
         if *url != kept {
             folder.remember_store(url)?;
         }
-        Ok(Store { pool, seal, account, database, tenant, logged: Mutex::default() })
+        Ok(Store { pool, seal, account, database, tenant, logged: Arc::default() })
     }
 
-    /// Id of the one account there is so far.
+    /// Id of the account whose view this is: the first, unless it was asked for as another's.
     pub fn account(&self) -> &str {
         &self.account
     }
@@ -171,7 +188,7 @@ async fn settle(pool: &AnyPool, seal: &Seal) -> Result<Option<String>, StoreErro
         let word =
             sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME).fetch_optional(pool).await?;
         let account =
-            sqlx::query("SELECT id FROM accounts ORDER BY created LIMIT 1").fetch_optional(pool).await?;
+            sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1").fetch_optional(pool).await?;
         if let (Some(word), Some(account)) = (word, account) {
             let sealed: Vec<u8> = word.try_get(0)?;
             return if seal.open(&[NAME], &sealed).is_some() { Ok(account.try_get(0)?) } else { Ok(None) };
@@ -190,7 +207,7 @@ async fn make_account(pool: &AnyPool, name: &str, sealed: &[u8]) -> Result<(), S
         .execute(&mut *transaction)
         .await?;
     sqlx::query("INSERT INTO accounts (id, created) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM accounts)")
-        .bind(format!("AC{}", chance::hex_digits()))
+        .bind(AccountId::random().as_str())
         .bind(wall_millis())
         .execute(&mut *transaction)
         .await?;

@@ -2,58 +2,18 @@
 
 mod support;
 
-use std::net::SocketAddr;
-
 use cloud::{Cloud, Config, Limits, StartError};
 use link::channel::ChannelType;
 use link::kind::to_cloud;
-use support::{Came, Device, House, PATIENCE, config};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::scrape::{ask, house, metrics, until};
+use support::{Came, Device, PATIENCE, config};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
-
-async fn house() -> (House, SocketAddr) {
-    let directory = tempfile::tempdir().expect("a folder");
-    let config = Config { metrics: Some("127.0.0.1:0".parse().expect("an address")), ..config(&directory) };
-    let cloud = Cloud::start(config).await.expect("started");
-    let address = cloud.metrics_address().expect("it answers");
-    (House { cloud, directory }, address)
-}
-
-/// Asks and gives the status line's code and the body.
-async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).await.expect("connected");
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: cloud\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("asked");
-    let mut answer = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
-}
-
-async fn metrics(address: SocketAddr) -> String {
-    let (status, text) = ask(address, "GET", "/metrics").await;
-    assert_eq!(status, 200);
-    text
-}
-
-/// Waits until a sample has a value.
-async fn until(address: SocketAddr, sample: &str, value: u64) {
-    let deadline = Instant::now() + PATIENCE;
-    let wanted = format!("{sample} {value}");
-    loop {
-        let text = metrics(address).await;
-        if text.lines().any(|line| line == wanted) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{wanted} is not in\n{text}");
-        sleep(std::time::Duration::from_millis(10)).await;
-    }
-}
+use tokio::time::{Instant, timeout};
 
 #[tokio::test]
 async fn what_devices_do_can_be_read_and_no_device_is_named() {
-    let (house, address) = house().await;
+    let (house, address) = house(|_| ()).await;
     let mut device = house.device().await;
     device.log(1, "a line").await;
     assert_eq!(device.next().await, Came::LogTaken(1));
@@ -75,7 +35,7 @@ async fn what_devices_do_can_be_read_and_no_device_is_named() {
 
 #[tokio::test]
 async fn refusals_are_counted_by_reason() {
-    let (house, address) = house().await;
+    let (house, address) = house(|_| ()).await;
     let identity = house.cloud.provision(None).await.expect("an identity");
     house.cloud.remove_device(identity.device_id).await.expect("removed");
     let mut device = Device::connect(house.cloud.address(), &identity).await;
@@ -89,7 +49,7 @@ async fn refusals_are_counted_by_reason() {
 
 #[tokio::test]
 async fn a_cloud_is_alive_and_ready_and_nothing_else_is_there() {
-    let (house, address) = house().await;
+    let (house, address) = house(|_| ()).await;
     assert_eq!(ask(address, "GET", "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(ask(address, "GET", "/readyz").await, (200, "ready\n".to_owned()));
     assert_eq!(ask(address, "GET", "/").await.0, 404);
@@ -120,7 +80,7 @@ async fn a_stopping_cloud_is_alive_and_not_ready() {
 
 #[tokio::test]
 async fn a_busy_port_for_metrics_is_one_clear_line() {
-    let (house, address) = house().await;
+    let (house, address) = house(|_| ()).await;
     let directory = tempfile::tempdir().expect("a folder");
     let refused = Cloud::start(Config { metrics: Some(address), ..config(&directory) }).await.err();
     assert!(matches!(refused, Some(StartError::AddressInUse(taken)) if taken == address));

@@ -46,7 +46,7 @@ async fn a_logged_line_is_acknowledged_when_it_is_stored_and_heard_on_the_timeli
 #[tokio::test]
 async fn a_flood_of_lines_is_stored_whole_while_another_device_is_served() {
     const LINES: u32 = 2000;
-    let house = House::open().await;
+    let house = House::with(Limits { log_lines_a_second: 0, ..Limits::default() }).await;
     let (mut loud, mut other) = (house.device().await, house.device().await);
     let text = "x".repeat(1024);
     for sequence in 1..=LINES {
@@ -97,6 +97,37 @@ async fn a_device_fetches_configuration_and_secrets() {
     assert_eq!(head.result, FetchResult::Ok);
     assert_eq!(head.items(), [(KeyResult::Ok, 12), (KeyResult::Ok, 4), (KeyResult::NotFound, 0)]);
     assert_eq!(&body[length..], b"mqtt.examplehush");
+    house.cloud.stop().await;
+}
+
+/// Shows D121.
+#[tokio::test]
+async fn devices_of_two_accounts_get_their_own_settings_and_nothing_of_the_other() {
+    let house = House::open().await;
+    let store = house.cloud.store();
+    let other_account = store.add_account(Some("plant")).await.expect("added");
+    let theirs = store.of_account(other_account.id);
+    store.set_config(Scope::Account, "key", "mine").await.expect("set");
+    theirs.set_config(Scope::Account, "key", "theirs").await.expect("set");
+    theirs.set_secret(Scope::Account, "only", "theirs").await.expect("set");
+    let identity = house.cloud.provision_in(other_account.id, None).await.expect("an identity");
+    let mut other = Device::connect(house.cloud.address(), &identity).await;
+    other.welcome().await;
+    let mut own = house.device().await;
+    let ask = [&[2, 3][..], b"key", &[0, 4], b"only"].concat();
+    for (device, expected) in [(&mut own, &b"mine"[..]), (&mut other, b"theirstheirs")] {
+        let channel = device.open(ChannelType::ConfigFetch, 1024).await;
+        device.item(channel, to_cloud::CONFIG_FETCH, &ask).await;
+        let Came::Item { body, .. } = device.next().await else { panic!("no response") };
+        let (_, length) = ConfigHead::decode(&body).expect("a head").expect("whole");
+        assert_eq!(&body[length..], expected);
+    }
+    other.log(1, "of the plant").await;
+    assert_eq!(other.next().await, Came::LogTaken(1));
+    assert!(store.logs(other.id, 9).await.expect("asked").is_empty(), "the log is another account's");
+    assert_eq!(theirs.logs(other.id, 9).await.expect("asked").len(), 1);
+    assert!(house.cloud.remove_device(other.id).await.expect("removed"), "who owns the cloud may");
+    assert_eq!(other.next().await, Came::Bye(ByeReason::Revoked));
     house.cloud.stop().await;
 }
 
@@ -224,6 +255,43 @@ async fn logging_is_switched_while_the_device_is_connected() {
     house.cloud.stop().await;
 }
 
+/// Shows D125.
+#[tokio::test]
+async fn logging_ends_by_itself_and_lines_that_come_then_are_not_kept() {
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let soon = cloud::clock::wall_millis() + 700;
+    house.cloud.set_logging(device.id, true, Some(soon)).await.expect("set");
+    device.log(1, "wanted").await;
+    assert_eq!(device.next().await, Came::LogTaken(1));
+    assert_eq!(device.next().await, Came::Logging(false));
+    assert!(cloud::clock::wall_millis() >= soon, "not before its time");
+    device.log(2, "on its way when it ended").await;
+    assert_eq!(device.next().await, Came::LogTaken(2), "the device is done with it");
+    house.cloud.set_logging(device.id, true, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(true));
+    device.log(3, "wanted again").await;
+    assert_eq!(device.next().await, Came::LogTaken(3));
+    let stored = house.cloud.store().logs(device.id, 10).await.expect("read");
+    assert!(stored.iter().map(|line| line.sequence).eq([1, 3]), "{stored:?}");
+    house.cloud.stop().await;
+}
+
+/// Shows D125.
+#[tokio::test]
+async fn another_process_may_switch_logging_and_the_device_is_told() {
+    let house = House::open().await;
+    let mut device = house.device().await;
+    let folder = cloud::data::DataFolder::open_existing(house.directory.path()).expect("there");
+    let beside = cloud::Store::open(&folder).await.expect("opened");
+    beside.set_logging(device.id, false, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(false));
+    beside.set_logging(device.id, true, None).await.expect("set");
+    assert_eq!(device.next().await, Came::Logging(true));
+    assert!(device.is_quiet(Duration::from_millis(1500)).await, "it is said once");
+    house.cloud.stop().await;
+}
+
 #[tokio::test]
 async fn what_a_device_reports_is_remembered() {
     let house = House::open().await;
@@ -279,4 +347,23 @@ async fn a_folder_of_another_version_is_refused() {
     std::fs::write(directory.path().join("VERSION"), "99\n").expect("written");
     let refused = Cloud::start(config(&directory)).await.err().expect("refused").to_string();
     assert!(refused.ends_with("has data format 99, this cloud reads format 1"), "{refused}");
+}
+
+/// Shows D128.
+#[tokio::test]
+async fn a_revoked_device_is_turned_away_also_when_it_takes_up_a_session_of_before() {
+    let house = House::open().await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    let (address, tls) = (house.cloud.address(), support::tls(&identity));
+    let connect = || Device::connect_with(address, identity.device_id, tls.clone(), 7);
+    let mut first = connect().await;
+    first.welcome().await;
+    assert!(!first.is_resumed(), "there was none before");
+    let mut second = connect().await;
+    second.welcome().await;
+    assert!(second.is_resumed());
+    assert!(house.cloud.store().revoke_device(identity.device_id).await.expect("revoked"));
+    let mut third = connect().await;
+    assert!(third.is_resumed(), "TLS knows nothing of it");
+    assert_eq!(third.next().await, Came::Bye(ByeReason::Revoked));
 }

@@ -338,11 +338,20 @@ impl Session {
     }
 
     /// The caller took items further: up to `bytes` received bytes of the channel go back into the device's window. Bytes of
-    /// fragments with more to follow went back by themselves, so that an item longer than the window comes to its end.
+    /// fragments with more to follow went back by themselves unless [`Session::set_taking`] says otherwise, so that an item longer
+    /// than the window comes to its end.
     pub fn consumed(&mut self, channel: u8, bytes: u32) {
         if let Some(slot) = self.slot(channel) {
             slot.owed += bytes.min(slot.held);
             slot.held -= bytes.min(slot.held);
+        }
+    }
+
+    /// Says whether the caller has room for what comes on the channel. While it has not, fragments with more to follow stay in the
+    /// window as all others do until [`Session::consumed`], so that what an unfinished item takes is bounded by the window.
+    pub fn set_taking(&mut self, channel: u8, is_taking: bool) {
+        if let Some(slot) = self.slot(channel) {
+            slot.is_taking = is_taking;
         }
     }
 

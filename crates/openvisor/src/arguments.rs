@@ -10,17 +10,20 @@ use device::clock::TimeScale;
 use crate::logging;
 use crate::stores::StoreText;
 
+mod accounts;
 mod bundle;
 mod debugging;
 mod devices;
 mod fleet;
 mod items;
+mod limits;
 mod logs;
 mod repeating;
 
+pub use accounts::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
 pub use debugging::{Debugging, TraceFormat};
-pub use devices::{Devices, DevicesAction, List, Revoke, Show};
+pub use devices::{Devices, DevicesAction, List, Logging, OnOff, Revoke, Show};
 pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
@@ -86,6 +89,8 @@ pub enum Command {
     Secrets(Secrets),
     /// See the devices of a cloud, and revoke them
     Devices(Devices),
+    /// Keep the devices of several owners apart
+    Accounts(Accounts),
     /// Watch what applications log
     Logs(Logs),
     /// Make and look at bundles, in which applications travel with what is said of them
@@ -202,9 +207,8 @@ pub struct Run {
     pub debugging: Debugging,
 }
 
-/// `openvisor cloud`
-#[derive(Args, Debug)]
-#[command(after_help = "\
+/// What `openvisor cloud --help` ends with.
+const CLOUD_EXAMPLES: &str = "\
 The first start makes the cloud's own certificate authority in DIR; keep that folder private. The
 first line on standard output names the address, which matters with port 0. Applications may reach
 public addresses; those of this machine too while the cloud itself listens on loopback only.
@@ -213,8 +217,8 @@ With --metrics it answers over HTTP, without password, on a port of its own: /me
 /healthz (the process lives) and /readyz (devices are let in and the database can be asked).
 
 Standard output tells what applications do, their log lines included; --quiet leaves that out. The
-cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header or the
-query of a URL.
+cloud's own log is on standard error. Neither ever holds a password, a key, a secret, a header, or
+the query of a URL.
 
 Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
 database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
@@ -226,7 +230,12 @@ Examples:
   openvisor cloud --data ./cloud
   OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
-  openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log")]
+  openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log
+  openvisor cloud --data ./cloud --limit connections=500 --limit log_lines_a_second=0";
+
+/// `openvisor cloud`
+#[derive(Args, Debug)]
+#[command(after_help = limits::help(CLOUD_EXAMPLES))]
 pub struct Cloud {
     /// The cloud's data folder; made at the first start
     #[arg(long, value_name = "DIR")]
@@ -244,6 +253,12 @@ pub struct Cloud {
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
+    /// Set a limit; what there is to set stands below (repeatable)
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub limits: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub relayed: Relayed,
     /// Answer for health and metrics there; without ADDR, on 127.0.0.1:7884. Port 0 takes a free one
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_METRICS)]
     pub metrics: Option<String>,
@@ -282,6 +297,9 @@ pub struct Provision {
     /// A name for people
     #[arg(long)]
     pub name: Option<String>,
+    /// The account the device is to belong to; without it, the first
+    #[arg(long, value_name = "ID|NAME")]
+    pub account: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub settings: Settings,

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod accounts;
 mod bundle;
 mod cloud;
 mod completions;
@@ -30,6 +31,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Fleet(fleet) => fleet::fleet(fleet).await,
             Command::Configs(configs) => items::configs(configs).await,
             Command::Secrets(secrets) => items::secrets(secrets).await,
+            Command::Accounts(accounts) => accounts::accounts(accounts).await,
             Command::Devices(devices) => devices::devices(devices).await,
             Command::Logs(logs) => logs::logs(logs).await,
             Command::Bundle(command) => bundle::bundle(command),

@@ -60,9 +60,14 @@ fn of_missing(folder: &Path) -> Failure {
 pub fn of_store(error: StoreError) -> Failure {
     match error {
         StoreError::Data(error) => of_data(&error),
-        StoreError::Key | StoreError::Value | StoreError::Name | StoreError::NameTaken(_) => {
-            Failure::bad_input(error.to_string())
-        }
+        StoreError::Key
+        | StoreError::Value
+        | StoreError::Name
+        | StoreError::NameTaken(_)
+        | StoreError::AccountName
+        | StoreError::AccountNameTaken(_)
+        | StoreError::NoAccount(_) => Failure::bad_input(error.to_string()),
+        StoreError::AccountInUse(_) => Failure::not_happened(error.to_string()),
         error => Failure::environment(error.to_string()).hint_maybe(store_hint(&error)),
     }
 }

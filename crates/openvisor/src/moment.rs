@@ -35,7 +35,8 @@ pub fn read(text: &str, now: i64) -> Option<i64> {
     })
 }
 
-fn duration(text: &str) -> Option<i64> {
+/// A length of time in milliseconds: `90s`, `10m`, `2h`, `7d`.
+pub fn duration(text: &str) -> Option<i64> {
     let units = [('s', 1000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
     let (unit, millis) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
     let count: u32 = text.strip_suffix(unit)?.parse().ok()?;

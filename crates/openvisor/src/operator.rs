@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use cloud::data::DataFolder;
-use cloud::store::{Device, Scope, Store};
+use cloud::store::{Account, Device, Scope, Store};
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -18,10 +18,14 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Opens the folder; never makes one.
-    pub async fn open(data: &Path) -> Result<Self, Failure> {
+    /// Opens the folder, as the account of this id or name sees it, or the first; never makes one.
+    pub async fn open(data: &Path, account: Option<&str>) -> Result<Self, Failure> {
         let folder = DataFolder::open_existing(data).map_err(|error| failures::of_data(&error))?;
         let store = Store::open(&folder).await.map_err(failures::of_store)?;
+        let store = match account {
+            Some(named) => store.of_account(account_named(&store, data, named).await?.id),
+            None => store,
+        };
         Ok(Self { folder, store })
     }
 
@@ -57,6 +61,15 @@ impl Operator {
     pub async fn close(self) {
         self.store.close().await;
     }
+}
+
+/// The account of this id or name.
+pub async fn account_named(store: &Store, data: &Path, named: &str) -> Result<Account, Failure> {
+    let found = store.account_named(named).await.map_err(failures::of_store)?;
+    found.ok_or_else(|| {
+        Failure::bad_input(format!("there is no account `{}`", printable(named)))
+            .hint(format!("see which there are with: openvisor accounts list --data {}", data.display()))
+    })
 }
 
 /// Whose an item is, for people and machines.

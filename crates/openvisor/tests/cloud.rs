@@ -3,7 +3,7 @@
 mod support;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::world::{SAMPLE, provision, text};
@@ -94,4 +94,71 @@ fn ask(address: &str, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+/// Shows D122.
+#[test]
+fn a_limit_is_set_by_name_and_one_that_is_not_there_is_refused() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let words = ["cloud", "--data", text(&data), "--listen", "127.0.0.1:0", "--limit"];
+        let refused = stage.openvisor(words.iter().chain(&["conections=5"]));
+        assert_eq!(refused.code(), 2);
+        assert!(refused.err.text().contains("there is no limit `conections`"), "{}", refused.err.text());
+        assert!(!data.exists(), "it is looked at first");
+        let world =
+            World::start(stage, &["--limit", "log_lines_a_second=1", "--limit", "connections=1"], &[]);
+        world.device(stage).out.expect("link    up");
+        assert_eq!(world.stop(), 0);
+    });
+}
+
+#[test]
+fn connections_are_led_elsewhere_and_an_authority_is_believed_as_in_run() {
+    within(LIMIT, |stage| {
+        let folder = tempfile::tempdir().unwrap();
+        let port = support::world::https_server(folder.path());
+        let ca = folder.path().join("ca.pem");
+        let resolve = format!("example.com:443=127.0.0.1:{port}");
+        let world = World::start(stage, &["--resolve", &resolve, "--cacert", text(&ca)], &[]);
+        let words = ["device", support::world::HTTP_SAMPLE, "--cloud", &world.address, "--data"];
+        let _device = stage.openvisor(words.iter().chain(&[text(&world.identity)]));
+        world.cloud.out.expect("HTTP status 200");
+        assert_eq!(world.stop(), 0);
+    });
+}
+
+/// Shows D123.
+#[test]
+fn told_to_end_it_says_so_to_its_devices_and_ends_with_success() {
+    within(LIMIT, |stage| {
+        let world = World::start(stage, &[], &[]);
+        let device = world.device(stage);
+        world.cloud.out.expect("device runs image");
+        let start = Instant::now();
+        assert_eq!(world.stop(), 0);
+        assert!(start.elapsed() < Duration::from_secs(5), "nothing hangs: {:?}", start.elapsed());
+        device.out.expect("link    down");
+        assert!(device.is_running(), "it waits for a cloud to come back");
+    });
+}
+
+/// Shows D123.
+#[test]
+fn a_device_that_hears_nothing_is_not_waited_for_and_a_second_signal_ends_at_once() {
+    within(LIMIT, |stage| {
+        let world = World::start(stage, &["--limit", "farewell_timeout=20"], &[]);
+        let device = world.device(stage);
+        world.cloud.out.expect("device runs image");
+        device.signal("STOP");
+        world.cloud.signal("TERM");
+        world.cloud.out.expect("stopping");
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(world.cloud.is_running(), "the last words have their time");
+        let start = Instant::now();
+        world.cloud.signal("INT");
+        assert_eq!(world.cloud.code(), 1);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
 }

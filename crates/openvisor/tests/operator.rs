@@ -336,3 +336,68 @@ fn the_accounts_settings_reach_the_application_and_stay() {
         secrets.out.expect("api-token");
     });
 }
+
+/// Shows D121.
+#[test]
+fn accounts_keep_their_devices_and_settings_apart() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let id = world.told(stage, &["accounts", "add", "plant"]);
+        let id = id.trim_end();
+        assert!(id.len() == 34 && id.starts_with("AC"), "{id}");
+        let out = world.folder.path().join("press");
+        let words = ["provision", "--account", "plant", "--name", "kitchen", "--out", text(&out)];
+        world.told(stage, &[&words[..], &["--config", "speed=9"]].concat());
+        world.told(stage, &["configs", "set", "broker", "theirs", "--account", "plant"]);
+        world.told(stage, &["configs", "set", "broker", "ours"]);
+        assert_eq!(world.told(stage, &["configs", "get", "broker"]), "ours\n");
+        assert_eq!(world.told(stage, &["configs", "get", "broker", "--account", id]), "theirs\n");
+        let speed = ["configs", "get", "speed", "--device", "kitchen"];
+        assert_eq!(world.ask(stage, &speed).0, NOT_HAPPENED, "this kitchen is another account's");
+        assert_eq!(world.told(stage, &[&speed[..], &["--account", "plant"]].concat()), "9\n");
+        let theirs = world.objects(stage, &["devices", "list", "--account", "plant"]);
+        assert_eq!((theirs.len(), &theirs[0]["name"]), (1, &Value::from("kitchen")));
+        let their_id = theirs[0]["id"].as_str().unwrap();
+        assert_eq!(
+            world.ask(stage, &["devices", "show", their_id]).0,
+            BAD_INPUT,
+            "an id alone opens nothing"
+        );
+        let (code, _, err) = world.ask(stage, &["accounts", "remove", "plant"]);
+        assert_eq!((code, err.contains("it has devices")), (NOT_HAPPENED, true), "{err}");
+        world.told(stage, &["accounts", "rename", "plant", "west"]);
+        let accounts = world.objects(stage, &["accounts", "list"]);
+        assert_eq!(accounts.len(), 2);
+        assert_eq!((&accounts[0]["default"], &accounts[1]["name"]), (&true.into(), &Value::from("west")));
+        let (code, _, err) = world.ask(stage, &["devices", "list", "--account", "plant"]);
+        assert_eq!((code, err.contains("accounts list")), (BAD_INPUT, true), "{err}");
+    });
+}
+
+/// Shows D125.
+#[test]
+fn logging_is_switched_and_shown_with_its_end() {
+    within(LIMIT, |stage| {
+        let world = World::new(stage);
+        let show = ["devices", "show", "kitchen"];
+        let shown = world.objects(stage, &show).remove(0);
+        assert_eq!((&shown["logging"], &shown["logging_expires"]), (&true.into(), &Value::Null));
+        let said = world.told(stage, &["devices", "logging", "kitchen", "on"]);
+        assert!(said.contains("is on until 20"), "{said}");
+        let shown = world.objects(stage, &show).remove(0);
+        let first = shown["logging_expires"].as_str().unwrap().to_owned();
+        world.told(stage, &["devices", "logging", "kitchen", "on", "--for", "7d"]);
+        let shown = world.objects(stage, &show).remove(0);
+        assert!(shown["logging_expires"].as_str().unwrap() > first.as_str(), "it is extended: {shown}");
+        world.told(stage, &["devices", "logging", "kitchen", "off"]);
+        let text = world.told(stage, &show);
+        assert!(text.lines().any(|line| line.starts_with("logging") && line.ends_with("off")), "{text}");
+        let (code, _, err) = world.ask(stage, &["devices", "logging", "kitchen", "on", "--for", "soon"]);
+        assert_eq!((code, err.contains("no time")), (BAD_INPUT, true), "{err}");
+        let cloud = CloudProcess::start(stage, &world.data, "127.0.0.1:0");
+        let _device = world.device(stage, &cloud);
+        world.wait_for_state(stage, "connected");
+        world.told(stage, &["devices", "logging", "kitchen", "on", "--for", "ever"]);
+        cloud.process.out.expect("  app     ");
+    });
+}

@@ -63,6 +63,11 @@ impl Channel {
 }
 
 impl Channel {
+    /// Bytes of topic names it has been told.
+    pub fn topics(&self) -> usize {
+        if let Purpose::Mqtt(mqtt) = &self.purpose { mqtt.topics() } else { 0 }
+    }
+
     /// Bytes of items, messages and requests held for it.
     pub fn held(&self) -> usize {
         let purpose = match &self.purpose {

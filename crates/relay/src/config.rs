@@ -26,6 +26,11 @@ impl ConfigChannel {
         Ok(keys)
     }
 
+    /// Whether a lookup is under way.
+    pub fn is_asked(&self) -> bool {
+        self.lookup.is_some()
+    }
+
     /// Whether this channel waits for that lookup.
     pub fn waits_for(&self, lookup: LookupId) -> bool {
         self.lookup.is_some_and(|(waited_for, _)| waited_for == lookup)

@@ -32,6 +32,11 @@ impl Counts {
     /// What can become of a connect: accepted, refused by the broker, not made.
     pub const CONNECT_RESULTS: [&'static str; 3] = ["accepted", "refused", "failed"];
 
+    /// What the device asked for: channels and publishes.
+    pub fn requests(&self) -> u32 {
+        self.opened.iter().chain(self.publishes.iter().flatten()).sum()
+    }
+
     pub(crate) fn note_opened(&mut self, channel_type: ChannelType) {
         self.opened[place(channel_type)] += 1;
     }

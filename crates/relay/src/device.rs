@@ -2,7 +2,7 @@
 
 use crate::channel::{self, Channel, Context, Purpose};
 use crate::counts::Counts;
-use crate::limits::{LINK_CHUNK, WINDOW};
+use crate::limits::{DEVICE_HELD, LINK_CHUNK, WINDOW};
 use crate::mqtt::{Finish, MqttChannel};
 use crate::outbox::give_back;
 use crate::port::{
@@ -119,6 +119,16 @@ impl DeviceRelay {
         given + self.channels.iter().map(Channel::held).sum::<usize>()
     }
 
+    /// Whether the device waits for an answer that can come by itself: to a publish, a subscribe, an unsubscribe, a disconnect or
+    /// a configuration fetch. A connect may take long, and an HTTP exchange is its carrier's to know.
+    pub fn is_asked(&self) -> bool {
+        self.channels.iter().any(|channel| match &channel.purpose {
+            Purpose::Mqtt(mqtt) => mqtt.is_asked(),
+            Purpose::Config(config) => config.is_asked(),
+            Purpose::Http(_) => false,
+        })
+    }
+
     /// What was done since this was asked last.
     pub fn take_counts(&mut self) -> Counts {
         core::mem::take(&mut self.counts)
@@ -180,7 +190,11 @@ impl DeviceRelay {
         let Some(channel) = self.channels.iter_mut().find(|channel| channel.number == piece.channel) else {
             return Ok(());
         };
-        let Some(body) = channel.assembly.take(piece) else { return Ok(()) };
+        let Some(body) = channel.assembly.take(piece) else {
+            self.bound();
+            return Ok(());
+        };
+        let is_topic = piece.kind == to_cloud::TOPIC;
         let lookup = LookupId(self.next_lookup);
         self.next_lookup = self.next_lookup.wrapping_add(u32::from(piece.kind == to_cloud::CONFIG_FETCH));
         self.with_channel(piece.channel, |purpose, cx| match (purpose, piece.kind) {
@@ -195,7 +209,20 @@ impl DeviceRelay {
             }
             _ => Err(violation::WRONG_CHANNEL_TYPE),
         })
-        .unwrap_or(Ok(()))
+        .unwrap_or(Ok(()))?;
+        if is_topic {
+            self.bound();
+        }
+        Ok(())
+    }
+
+    /// Ends the link of a device that makes the relay keep more than any application could.
+    fn bound(&mut self) {
+        let topics: usize = self.channels.iter().map(Channel::topics).sum();
+        if self.held() + topics > DEVICE_HELD {
+            self.session.bye(ByeReason::Overloaded, "more is held for the device than any application needs");
+            self.over(ByeReason::Overloaded);
+        }
     }
 
     fn other(&mut self, input: Input<'_>) {
@@ -223,7 +250,7 @@ impl DeviceRelay {
             }
             Input::Notices { wanted } => self.settings.notices = wanted,
             Input::Shutdown { reason } => {
-                self.session.bye(reason, "");
+                self.session.bye(reason, words(reason));
                 self.over(reason);
             }
             Input::Link(_) | Input::Timeout => {}
@@ -296,6 +323,7 @@ impl DeviceRelay {
                 }
                 Purpose::Http(_) | Purpose::Config(_) => true,
             });
+            self.session.set_taking(number, takes_more == Some(true));
             if takes_more == Some(true) {
                 self.session.consumed(number, u32::MAX);
             }
@@ -428,6 +456,17 @@ impl DeviceRelay {
         let End::Because(reason) = self.end else { return None };
         self.end = End::Told;
         Some(Output::Disconnect { reason })
+    }
+}
+
+/// A `BYE`'s words for people.
+const fn words(reason: ByeReason) -> &'static str {
+    match reason {
+        ByeReason::ShuttingDown => "the cloud stops; come again",
+        ByeReason::Overloaded => "the account has as many devices connected as it may",
+        ByeReason::Replaced => "the same device has a newer connection",
+        ByeReason::Revoked => "the device is not known by this certificate",
+        _ => "",
     }
 }
 

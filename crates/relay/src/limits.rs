@@ -18,6 +18,11 @@ pub const HELD_BYTES: usize = 64 * 1024;
 /// Bytes that wait for the broker's connection before a channel's window stays shut.
 pub const UNSENT_BYTES: usize = 64 * 1024;
 
+/// Bytes held for all channels of a device, above which it is sent away: unfinished items, topic names, what waits for brokers
+/// and for the device. An application has 512 KiB of memory for all it sends and receives. Beyond come at most one item and what
+/// brokers had on the way.
+pub const DEVICE_HELD: usize = 4 * 1024 * 1024;
+
 /// Unless the operator says otherwise: messages a second one channel may receive, over [`FLOOD_SECONDS`] (D51).
 pub const MESSAGES_A_SECOND: u32 = 500;
 

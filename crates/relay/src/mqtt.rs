@@ -101,6 +101,17 @@ impl MqttChannel {
         }
     }
 
+    /// Whether an answer is owed that the broker or its connection will give.
+    pub fn is_asked(&self) -> bool {
+        let Owed { connect: _, publishes, subscribe, unsubscribe, disconnect } = &self.owed;
+        publishes.iter().next().is_some() || *subscribe || *unsubscribe || *disconnect
+    }
+
+    /// Bytes of topic names.
+    pub fn topics(&self) -> usize {
+        self.topics.iter().flatten().map(|topic| topic.len()).sum()
+    }
+
     /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
     pub fn held(&self) -> usize {
         if let Stage::Broker(broker) = &self.stage { broker.held() } else { 0 }

@@ -223,6 +223,20 @@ async fn half_open_handshakes_are_bounded() {
     house.close().await;
 }
 
+/// Shows D122.
+#[tokio::test]
+async fn a_source_may_come_so_often_and_not_once_more() {
+    let house = House::open(Limits { handshakes_a_second_per_source: 1, ..Limits::default() }).await;
+    for _ in 1..crate::limits::BURST_SECONDS {
+        drop(house.dial().await);
+    }
+    let mut last = house.dial().await;
+    assert!(!is_closed(&mut last, Duration::from_millis(100)).await, "the last of the burst is heard");
+    let mut beyond = house.dial().await;
+    assert!(is_closed(&mut beyond, Duration::from_secs(5)).await, "one more is not");
+    house.close().await;
+}
+
 #[tokio::test]
 async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
     let house = House::open(Limits { connections_per_source: 1, ..Limits::default() }).await;
@@ -241,7 +255,8 @@ async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
 
 #[tokio::test]
 async fn stopping_ends_within_its_bound_whatever_the_others_do() {
-    let limits = Limits { farewell_timeout: Duration::from_millis(50), ..Limits::default() };
+    let (drain_timeout, farewell_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
+    let limits = Limits { drain_timeout, farewell_timeout, ..Limits::default() };
     let house = House::open(limits).await;
     let identity = house.authority.issue_device(DeviceId::random());
     let name = ServerName::try_from("localhost").expect("a name");

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use relay::ConnectionId;
 
+use crate::accounts::Share;
 use crate::connector::{ConnectError, Transport};
 use crate::limits::READ_CHUNK;
 use crate::pipe::Pipe;
@@ -18,6 +19,8 @@ pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transpor
 pub(super) struct Broker {
     pub(super) id: ConnectionId,
     state: State,
+    /// Its part in what the account may have.
+    _share: Option<Share>,
 }
 
 enum State {
@@ -36,8 +39,8 @@ pub(super) enum Happened<'a> {
 }
 
 impl Broker {
-    pub(super) fn new(id: ConnectionId, connecting: Connecting) -> Broker {
-        Broker { id, state: State::Connecting(connecting) }
+    pub(super) fn new(id: ConnectionId, connecting: Connecting, share: Option<Share>) -> Broker {
+        Broker { id, state: State::Connecting(connecting), _share: share }
     }
 
     /// The open connection, if it is open.
@@ -56,11 +59,12 @@ impl Broker {
         }
     }
 
-    /// The next thing that happened; pending when nothing has.
+    /// The next thing that happened; pending when nothing has. Nothing is read while the device is too far behind.
     pub(super) fn poll<'b>(
         &mut self,
         context: &mut Context<'_>,
         buffer: &'b mut [u8; READ_CHUNK],
+        may_read: bool,
     ) -> Poll<Happened<'b>> {
         match &mut self.state {
             State::Connecting(connecting) => match connecting.as_mut().poll(context) {
@@ -71,7 +75,7 @@ impl Broker {
                 Poll::Ready(Err(error)) => Poll::Ready(Happened::Failed(error)),
                 Poll::Pending => Poll::Pending,
             },
-            State::Open(pipe) => poll_open(pipe, context, buffer),
+            State::Open(pipe) => poll_open(pipe, context, buffer, may_read),
         }
     }
 }
@@ -80,11 +84,15 @@ fn poll_open<'b>(
     pipe: &mut Pipe<Box<dyn Transport>>,
     context: &mut Context<'_>,
     buffer: &'b mut [u8; READ_CHUNK],
+    may_read: bool,
 ) -> Poll<Happened<'b>> {
     match pipe.poll_write(context) {
         Poll::Ready(Ok(count)) => return Poll::Ready(Happened::Written(count)),
         Poll::Ready(Err(_)) => return Poll::Ready(Happened::Closed { clean: false }),
         Poll::Pending => {}
+    }
+    if !may_read {
+        return Poll::Pending;
     }
     pipe.poll_read(context, buffer).map(|read| received(&read))
 }

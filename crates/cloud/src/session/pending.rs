@@ -18,6 +18,10 @@ impl<K: Copy + PartialEq, T> Pending<K, T> {
         self.0.push((name, Box::pin(work)));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Ends work, wherever it is.
     pub(super) fn cancel(&mut self, name: K) {
         self.0.retain(|(of, _)| *of != name);

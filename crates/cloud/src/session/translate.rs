@@ -28,6 +28,7 @@ pub(super) fn reason(ending: Ending) -> ByeReason {
         Ending::ShuttingDown => ByeReason::ShuttingDown,
         Ending::Revoked => ByeReason::Revoked,
         Ending::Internal => ByeReason::Internal,
+        Ending::TooMany => ByeReason::Overloaded,
     }
 }
 
@@ -36,6 +37,7 @@ pub(super) fn refused(ending: Ending) -> &'static str {
     match ending {
         Ending::Revoked => "revoked",
         Ending::Internal => "store",
+        Ending::TooMany => "connections_per_account",
         Ending::Replaced => "replaced",
         Ending::ShuttingDown => "shutting_down",
     }
@@ -49,6 +51,7 @@ pub(super) fn ended(reason: &Disconnection) -> &'static str {
         Disconnection::Bye(ByeReason::Replaced) => "replaced",
         Disconnection::Bye(ByeReason::ShuttingDown) => "shutting_down",
         Disconnection::Bye(ByeReason::Revoked) => "revoked",
+        Disconnection::Bye(ByeReason::Overloaded) => "overloaded",
         Disconnection::Bye(ByeReason::Internal) => "internal",
         Disconnection::Bye(ByeReason::Violation) => "violation",
         Disconnection::Bye(ByeReason::Keepalive) => "keepalive",

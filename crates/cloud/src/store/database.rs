@@ -159,8 +159,12 @@ impl Database {
                 (1, "first", include_str!("../../migrations/sqlite/1_first.sql")),
                 (2, "presence", include_str!("../../migrations/sqlite/2_presence.sql")),
                 (3, "configuration bytes", include_str!("../../migrations/sqlite/3_configuration_bytes.sql")),
+                (4, "accounts", include_str!("../../migrations/sqlite/4_accounts.sql")),
             ],
-            Database::Postgres(_) => &[(1, "first", include_str!("../../migrations/postgres/1_first.sql"))],
+            Database::Postgres(_) => &[
+                (1, "first", include_str!("../../migrations/postgres/1_first.sql")),
+                (2, "accounts", include_str!("../../migrations/postgres/2_accounts.sql")),
+            ],
         };
         let step = |&(version, name, sql): &(i64, &'static str, &'static str)| {
             Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)

@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError};
+use super::{Logging, Store, StoreError};
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
@@ -20,6 +20,8 @@ pub struct Device {
     pub fingerprint: Fingerprint,
     /// Whether its log lines are wanted now.
     pub logging: bool,
+    /// Until when they are; `None`: without end, or they are not.
+    pub logging_expires: Option<i64>,
     /// SHA-256 of the application it reported last; `None` when it never connected.
     pub image: Option<[u8; 32]>,
     /// When it connected last or, once it has left, when it left.
@@ -102,6 +104,9 @@ impl Store {
 
     /// Forgets a device with everything that belongs to it. `false` when there was none.
     pub async fn remove_device(&self, id: DeviceId) -> Result<bool, StoreError> {
+        if self.device(id).await?.is_none() {
+            return Ok(false);
+        }
         let mut transaction = self.pool.begin().await?;
         for sql in [
             "DELETE FROM configs WHERE device = $1",
@@ -159,11 +164,13 @@ impl Store {
 fn device(row: &AnyRow) -> Result<Device, StoreError> {
     let fingerprint: Vec<u8> = row.try_get(2)?;
     let image: Option<Vec<u8>> = row.try_get(5)?;
+    let logging = Logging::new(row.try_get::<i64, _>(3)? != 0, row.try_get(4)?);
     Ok(Device {
         id: DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))?,
         name: row.try_get(1)?,
         fingerprint: fingerprint.try_into().map_err(|_| StoreError::Damaged("fingerprint"))?,
-        logging: logging_wanted(row.try_get(3)?, row.try_get(4)?),
+        logging: logging.is_on(wall_millis()),
+        logging_expires: logging.expires().filter(|_| logging.is_on(wall_millis())),
         image: image.map(|image| image.try_into().map_err(|_| StoreError::Damaged("hash"))).transpose()?,
         seen: row.try_get(6)?,
         created: row.try_get(7)?,
@@ -171,10 +178,6 @@ fn device(row: &AnyRow) -> Result<Device, StoreError> {
         connected: row.try_get::<i64, _>(9)? != 0,
         revoked: row.try_get(10)?,
     })
-}
-
-fn logging_wanted(logging: i64, expires: Option<i64>) -> bool {
-    logging != 0 && expires.is_none_or(|expires| wall_millis() < expires)
 }
 
 /// A name that looks like an id could stand for another device where either is accepted.

@@ -80,18 +80,22 @@ impl Store {
     /// The last `count` lines of a device, the oldest of them first.
     pub async fn logs(&self, device: DeviceId, count: u32) -> Result<Vec<LogLine>, StoreError> {
         let query = sqlx::query(
-            "SELECT device, boot, sequence, clock, received, text FROM logs WHERE device = $1 \
-             ORDER BY number DESC LIMIT $2",
+            "SELECT device, boot, sequence, clock, received, text FROM logs WHERE device = $1 AND NOT EXISTS \
+             (SELECT 1 FROM devices WHERE id = $1 AND account <> $3) ORDER BY number DESC LIMIT $2",
         );
-        let rows = query.bind(device.as_str()).bind(i64::from(count)).fetch_all(&self.pool).await?;
+        let query = query.bind(device.as_str()).bind(i64::from(count)).bind(&*self.account);
+        let rows = query.fetch_all(&self.pool).await?;
         rows.iter().rev().map(line).collect()
     }
 
     /// Where the last `count` lines of a device begin: a place for [`Store::logs_after`].
     pub async fn log_place(&self, device: DeviceId, count: u32) -> Result<LogPlace, StoreError> {
-        let query =
-            sqlx::query("SELECT number FROM logs WHERE device = $1 ORDER BY number DESC LIMIT 1 OFFSET $2");
-        let row = query.bind(device.as_str()).bind(i64::from(count)).fetch_optional(&self.pool).await?;
+        let query = sqlx::query(
+            "SELECT number FROM logs WHERE device = $1 AND NOT EXISTS \
+             (SELECT 1 FROM devices WHERE id = $1 AND account <> $3) ORDER BY number DESC LIMIT 1 OFFSET $2",
+        );
+        let query = query.bind(device.as_str()).bind(i64::from(count)).bind(&*self.account);
+        let row = query.fetch_optional(&self.pool).await?;
         Ok(LogPlace(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
 
@@ -106,9 +110,11 @@ impl Store {
     ) -> Result<Vec<(LogPlace, LogLine)>, StoreError> {
         let query = sqlx::query(
             "SELECT device, boot, sequence, clock, received, text, number FROM logs \
-             WHERE device = $1 AND number > $2 AND received >= $3 ORDER BY number LIMIT $4",
+             WHERE device = $1 AND number > $2 AND received >= $3 AND NOT EXISTS \
+             (SELECT 1 FROM devices WHERE id = $1 AND account <> $5) ORDER BY number LIMIT $4",
         );
         let query = query.bind(device.as_str()).bind(place.0).bind(since).bind(i64::from(count));
+        let query = query.bind(&*self.account);
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok((LogPlace(row.try_get(6)?), line(row)?))).collect()
     }

@@ -543,7 +543,7 @@ async fn many_lines_go_in_slices_and_a_device_is_looked_at_again_when_it_has_log
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
         let slice = limits::LOG_PRUNE_SLICE;
-        let kept = LogRetention { lines: 100, age: Duration::from_secs(60) };
+        let kept = LogRetention { lines: 100, age: Duration::from_mins(1) };
         let now = wall_millis();
         let lines = |from, to| (from..=to).map(|sequence| line(device, 1, sequence, now)).collect::<Vec<_>>();
         store.add_logs(&lines(1, 2 * slice + 500)).await.expect("kept");

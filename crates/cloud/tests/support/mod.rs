@@ -17,10 +17,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore, crypto};
 
 pub mod https;
 pub mod mosquitto;
+pub mod scrape;
+pub mod scripted;
 
 /// Longest a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -118,14 +120,24 @@ impl Device {
 
     /// The same as the device's start number `boot`.
     pub async fn connect_as(address: SocketAddr, identity: &Identity, boot: u32) -> Device {
+        Device::connect_with(address, identity.device_id, tls(identity), boot).await
+    }
+
+    /// The same with TLS that may remember a session of before.
+    pub async fn connect_with(
+        address: SocketAddr,
+        id: cloud::DeviceId,
+        tls: Arc<ClientConfig>,
+        boot: u32,
+    ) -> Device {
         let tcp = TcpStream::connect(address).await.expect("the port is open");
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TlsConnector::from(tls(identity)).connect(name, tcp).await.expect("let in");
+        let stream = TlsConnector::from(tls).connect(name, tcp).await.expect("let in");
         let mut session = Session::new();
         let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [3; 32] };
         session.connected(0, &hello);
         let mut device = Device {
-            id: identity.device_id,
+            id,
             stream,
             session,
             start: Instant::now(),
@@ -135,6 +147,11 @@ impl Device {
         };
         device.transmit().await;
         device
+    }
+
+    /// Whether the connection took up a TLS session of before.
+    pub fn is_resumed(&self) -> bool {
+        self.stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Waits for `WELCOME`; whether log lines are wanted.

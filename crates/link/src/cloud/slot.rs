@@ -37,6 +37,8 @@ pub(super) struct Slot {
     pub window: u32,
     pub held: u32,
     pub owed: u32,
+    /// Whether fragments with more to follow go back as soon as they have come, or wait to be taken further too.
+    pub is_taking: bool,
     pub sending: Option<Sending>,
     pub requests: Requests,
 }
@@ -60,6 +62,7 @@ impl Slot {
         window: 0,
         held: 0,
         owed: 0,
+        is_taking: true,
         sending: None,
         requests: Requests::NONE,
     };
@@ -106,7 +109,7 @@ impl Slot {
     /// Bytes of an item came, of a fragment with more to follow or not.
     pub fn took(&mut self, bytes: u32, goes_on: bool) -> Result<(), Violation> {
         self.window = self.window.checked_sub(bytes).ok_or(violation::WINDOW_EXCEEDED)?;
-        *(if goes_on { &mut self.owed } else { &mut self.held }) += bytes;
+        *(if goes_on && self.is_taking { &mut self.owed } else { &mut self.held }) += bytes;
         Ok(())
     }
 

@@ -135,6 +135,9 @@ pub struct Items {
     /// The cloud's data folder; a cloud may be running on it
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The account; without it, the first
+    #[arg(long, value_name = "ID|NAME")]
+    pub account: Option<String>,
     /// The device the entries belong to; without it, the account
     #[arg(long, value_name = "ID|NAME")]
     pub device: Option<String>,

@@ -42,6 +42,9 @@ pub struct Stream {
     /// The cloud's data folder; a cloud may be running on it
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The account; without it, the first
+    #[arg(long, value_name = "ID|NAME")]
+    pub account: Option<String>,
     /// Begin with the last N stored lines; 100 unless --since is given
     #[arg(long, value_name = "N")]
     pub last: Option<u32>,

@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
 use crate::logging::{self, Level};
+use crate::relayed::Relayed;
 use crate::signals::Stop;
 use crate::stores;
 use crate::timeline::{Form, Source, Timeline};
@@ -49,6 +50,15 @@ fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Fa
     config.store = stores::named(arguments.store.as_ref())?;
     config.destinations = failures::allowing(base, &arguments.allow)?;
     config.hosts.extend(arguments.names.iter().cloned());
+    let Relayed { resolve, extra_authorities } = Relayed::read(&arguments.relayed)?;
+    config.resolve = resolve;
+    config.extra_authorities = extra_authorities;
+    for limit in &arguments.limits {
+        config.limits.set(limit).map_err(|error| {
+            Failure::bad_input(format!("--limit {limit}: {error}"))
+                .hint("see which there are with: openvisor cloud --help")
+        })?;
+    }
     let metrics = arguments.metrics.as_deref().map(|text| address::to_listen("--metrics", text));
     config.metrics = metrics.transpose()?;
     Ok(config)

@@ -2,11 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use ::cloud::clock::wall_millis;
 use ::cloud::limits::PRESENCE_INTERVAL;
 use ::cloud::store::{Device, Scope};
 use serde_json::{Value, json};
 
-use crate::arguments::{Devices, DevicesAction, List, Revoke, Show};
+use crate::arguments::{Devices, DevicesAction, List, Logging, OnOff, Revoke, Show};
 use crate::exit::Failure;
 use crate::failures;
 use crate::listing::{pairs, table};
@@ -19,6 +20,7 @@ pub async fn devices(arguments: Devices) -> Result<(), Failure> {
     match arguments.action {
         DevicesAction::List(list) => list_all(&list).await,
         DevicesAction::Show(show) => show_one(&show).await,
+        DevicesAction::Logging(logging) => switch_logging(&logging).await,
         DevicesAction::Revoke(revoke) => revoke_one(&revoke).await,
     }
 }
@@ -69,6 +71,7 @@ impl Now {
             "seen": self.device.seen.map(moment::exact),
             "image": self.image(),
             "logging": self.device.logging,
+            "logging_expires": self.device.logging_expires.map(moment::exact),
             "created": moment::exact(self.device.created),
             "updated": moment::exact(self.device.updated),
             "revoked": self.device.revoked.map(moment::exact),
@@ -77,7 +80,7 @@ impl Now {
 }
 
 async fn list_all(list: &List) -> Result<(), Failure> {
-    let operator = Operator::open(&list.data).await?;
+    let operator = Operator::open(&list.data, list.account.as_deref()).await?;
     let cloud_runs = operator.is_cloud_running()?;
     let devices = operator.store().devices().await.map_err(failures::of_store)?;
     operator.close().await;
@@ -101,7 +104,7 @@ async fn list_all(list: &List) -> Result<(), Failure> {
 }
 
 async fn show_one(show: &Show) -> Result<(), Failure> {
-    let operator = Operator::open(&show.list.data).await?;
+    let operator = Operator::open(&show.list.data, show.list.account.as_deref()).await?;
     let device = operator.device(&show.device).await?;
     let scope = Scope::Device(device.id);
     let configs = operator.store().configs(scope).await.map_err(failures::of_store)?.len();
@@ -115,7 +118,7 @@ async fn show_one(show: &Show) -> Result<(), Failure> {
             ("state", now.state().to_owned()),
             ("last seen", now.seen()),
             ("image", now.image().unwrap_or_else(|| "-".into())),
-            ("logging", if now.device.logging { "on" } else { "off" }.to_owned()),
+            ("logging", logging(now.device.logging, now.device.logging_expires)),
             ("configs", configs.to_string()),
             ("secrets", secrets.to_string()),
             ("created", moment::plain(now.device.created)),
@@ -134,8 +137,45 @@ async fn show_one(show: &Show) -> Result<(), Failure> {
     Ok(())
 }
 
+/// `on`, `on until …` or `off`.
+fn logging(wanted: bool, expires: Option<i64>) -> String {
+    match (wanted, expires) {
+        (false, _) => "off".into(),
+        (true, None) => "on".into(),
+        (true, Some(expires)) => format!("on until {}", moment::plain(expires)),
+    }
+}
+
+async fn switch_logging(asked: &Logging) -> Result<(), Failure> {
+    let wanted = asked.wanted == OnOff::On;
+    let expires = expiry(&asked.span)?.filter(|_| wanted);
+    let operator = Operator::open(&asked.list.data, asked.list.account.as_deref()).await?;
+    let device = operator.device(&asked.device).await?;
+    operator.store().set_logging(device.id, wanted, expires).await.map_err(failures::of_store)?;
+    operator.close().await;
+    answer(
+        asked.list.json,
+        || format!("logging of {} is {}", called(&device), logging(wanted, expires)),
+        || json!({ "id": device.id.as_str(), "name": device.name, "logging": wanted, "logging_expires": expires.map(moment::exact) }),
+    );
+    Ok(())
+}
+
+/// When a time that begins now is over; none for `ever`.
+fn expiry(span: &str) -> Result<Option<i64>, Failure> {
+    if span == "ever" {
+        return Ok(None);
+    }
+    let millis = moment::duration(span).filter(|millis| *millis > 0);
+    let expires = millis.and_then(|millis| wall_millis().checked_add(millis));
+    expires.map(Some).ok_or_else(|| {
+        Failure::bad_input(format!("--for {}: this is no time", printable(span)))
+            .hint("say how long (90s, 10m, 24h, 7d), or ever")
+    })
+}
+
 async fn revoke_one(revoke: &Revoke) -> Result<(), Failure> {
-    let operator = Operator::open(&revoke.list.data).await?;
+    let operator = Operator::open(&revoke.list.data, revoke.list.account.as_deref()).await?;
     let device = operator.device(&revoke.device).await?;
     if !revoke.yes {
         confirm(&device, revoke.forget)?;

@@ -78,7 +78,7 @@ async fn set_item(kind: Kind, set: &SetItem) -> Result<(), Failure> {
     let what = format!("{} set", kind.command());
     settings::check_key(&what, &set.key)?;
     let value = settings::read_value(&what, &set.key, &set.value)?;
-    let operator = Operator::open(&set.items.data).await?;
+    let operator = Operator::open(&set.items.data, set.items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(set.items.device.as_deref()).await?;
     let new = kind.set(operator.store(), scope, &set.key, &value).await.map_err(failures::of_store)?;
     operator.close().await;
@@ -94,7 +94,7 @@ async fn set_item(kind: Kind, set: &SetItem) -> Result<(), Failure> {
 async fn remove(kind: Kind, asked: &ItemKey) -> Result<(), Failure> {
     let (key, items) = (&asked.key, &asked.items);
     settings::check_key(&format!("{} remove", kind.command()), key)?;
-    let operator = Operator::open(&items.data).await?;
+    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let removed = kind.remove(operator.store(), scope, key).await.map_err(failures::of_store)?;
     operator.close().await;
@@ -124,7 +124,7 @@ fn missing(kind: Kind, key: &str, owner: &Owner) -> Failure {
 async fn get(asked: &ItemKey) -> Result<(), Failure> {
     let (key, items) = (&asked.key, &asked.items);
     settings::check_key("configs get", key)?;
-    let operator = Operator::open(&items.data).await?;
+    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let found = operator.store().config(scope, key).await.map_err(failures::of_store)?;
     operator.close().await;
@@ -140,7 +140,7 @@ async fn get(asked: &ItemKey) -> Result<(), Failure> {
 }
 
 async fn list_configs(items: &Items) -> Result<(), Failure> {
-    let operator = Operator::open(&items.data).await?;
+    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let configs = operator.store().configs(scope).await.map_err(failures::of_store)?;
     operator.close().await;
@@ -160,7 +160,7 @@ async fn list_configs(items: &Items) -> Result<(), Failure> {
 }
 
 async fn list_secrets(items: &Items) -> Result<(), Failure> {
-    let operator = Operator::open(&items.data).await?;
+    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let secrets = operator.store().secrets(scope).await.map_err(failures::of_store)?;
     operator.close().await;

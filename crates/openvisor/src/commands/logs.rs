@@ -51,7 +51,7 @@ fn since(text: Option<&str>) -> Result<Option<i64>, Failure> {
 
 /// Ends after the stored lines if nothing more is wanted, and when nobody reads any more.
 async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
-    let operator = Operator::open(&stream.data).await?;
+    let operator = Operator::open(&stream.data, stream.account.as_deref()).await?;
     let device = operator.device(&stream.device).await?.id;
     let store = operator.store();
     let last = stream.last.or(since.is_none().then_some(LAST));

@@ -18,7 +18,8 @@ pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
     let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
     let store = stores::named(arguments.store.as_ref())?;
-    let identity = ::cloud::provision(&arguments.data, store.as_ref(), arguments.name.as_deref())
+    let (account, name) = (arguments.account.as_deref(), arguments.name.as_deref());
+    let identity = ::cloud::provision_in(&arguments.data, store.as_ref(), account, name)
         .await
         .map_err(failures::of_provision)?;
     identity.save(&arguments.out).map_err(|error| failures::of_data(&error))?;
@@ -48,7 +49,10 @@ async fn fill(data: &Path, device: DeviceId, settings: &[Setting]) -> Result<(),
     }
     let folder = DataFolder::open(data).map_err(|error| failures::of_data(&error))?;
     let store = Store::open(&folder).await.map_err(failures::of_store)?;
-    let filled = stores::fill(&store, device, settings).await;
+    let filled = match store.of_device(device).await {
+        Ok(own) => stores::fill(&own, device, settings).await,
+        Err(error) => Err(failures::of_store(error)),
+    };
     store.close().await;
     filled
 }

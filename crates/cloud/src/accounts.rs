@@ -1,0 +1,136 @@
+//! What the sessions of one account share: its view of the store, and its bounds (D122).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use tokio::time::Instant;
+
+use crate::account_id::AccountId;
+use crate::limits::Limits;
+use crate::rate::Bucket;
+use crate::store::Store;
+
+/// An account with devices connected.
+pub(crate) struct Account {
+    /// The store as this account sees it.
+    pub(crate) store: Store,
+    /// Devices that are connected.
+    pub(crate) devices: Tally,
+    /// Connections to brokers and servers, made or being made.
+    pub(crate) outbound: Tally,
+    /// Bytes from its devices.
+    pub(crate) received: SharedBucket,
+    /// Bytes to its devices.
+    pub(crate) sent: SharedBucket,
+    /// What its devices ask for.
+    pub(crate) requests: SharedBucket,
+}
+
+/// A rate many sessions are held to together.
+pub(crate) struct SharedBucket(Mutex<Bucket>);
+
+/// How many there are of something, and may be.
+#[derive(Clone)]
+pub(crate) struct Tally {
+    held: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// One of those a [`Tally`] counts, until it is dropped.
+pub(crate) struct Share(Arc<AtomicUsize>);
+
+/// The accounts that have devices connected.
+pub(crate) struct Accounts {
+    store: Arc<Store>,
+    limits: Limits,
+    present: Mutex<HashMap<AccountId, Weak<Account>>>,
+}
+
+impl Accounts {
+    pub(crate) fn new(store: Arc<Store>, limits: Limits) -> Accounts {
+        Accounts { store, limits, present: Mutex::default() }
+    }
+
+    /// What the sessions of this account share, as long as one of them has it.
+    pub(crate) fn of(&self, id: AccountId) -> Arc<Account> {
+        let mut present = self.present.lock().expect("nothing panics while it is held");
+        if let Some(account) = present.get(&id).and_then(Weak::upgrade) {
+            return account;
+        }
+        present.retain(|_, account| account.strong_count() > 0);
+        let account = Arc::new(Account::new(self.store.of_account(id), &self.limits));
+        present.insert(id, Arc::downgrade(&account));
+        account
+    }
+}
+
+impl Account {
+    fn new(store: Store, limits: &Limits) -> Account {
+        Account {
+            store,
+            devices: Tally::new(limits.connections_per_account),
+            outbound: Tally::new(limits.outbound_connections_per_account),
+            received: SharedBucket::new(limits.link_bytes_a_second_per_account),
+            sent: SharedBucket::new(limits.link_bytes_a_second_per_account),
+            requests: SharedBucket::new(limits.requests_a_second_per_account),
+        }
+    }
+}
+
+impl SharedBucket {
+    fn new(rate: u32) -> SharedBucket {
+        SharedBucket(Mutex::new(Bucket::new(rate, Instant::now())))
+    }
+
+    /// As [`Bucket::take`].
+    pub(crate) fn take(&self, count: u64, now: Instant) -> Option<Instant> {
+        self.0.lock().expect("nothing panics while it counts").take(count, now)
+    }
+}
+
+impl Tally {
+    fn new(most: usize) -> Tally {
+        Tally { held: Arc::default(), most }
+    }
+
+    /// One more; `None` when there are as many as may be.
+    pub(crate) fn take(&self) -> Option<Share> {
+        let more = |held| (held < self.most).then_some(held + 1);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Share(self.held.clone()))
+    }
+
+    /// One more, whether or not there may be.
+    pub(crate) fn force(&self) -> Share {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        Share(self.held.clone())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows D122.
+    #[test]
+    fn a_share_given_back_can_be_taken_again() {
+        let tally = Tally::new(2);
+        let (first, second) = (tally.take(), tally.take());
+        assert!(first.is_some() && second.is_some() && tally.take().is_none());
+        drop(first);
+        let third = tally.take();
+        assert!(third.is_some() && tally.take().is_none());
+        let forced = tally.force();
+        drop(third);
+        assert!(tally.take().is_none(), "the forced one counts");
+        drop(forced);
+        assert!(tally.take().is_some());
+    }
+}

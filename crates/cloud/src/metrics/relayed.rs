@@ -1,0 +1,77 @@
+//! What the relays have done.
+
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts};
+use relay::Counts;
+
+use super::Maker;
+
+const QOS: [&str; 2] = ["0", "1"];
+
+/// The counts of every relay there was.
+pub(super) struct Relayed {
+    channels: IntGaugeVec,
+    channels_opened: IntCounterVec,
+    connects: IntCounterVec,
+    publishes: IntCounterVec,
+    delivered: IntCounterVec,
+    lost: IntCounter,
+    flooded: IntCounter,
+}
+
+impl Relayed {
+    pub(super) fn new(make: &Maker<'_>) -> Relayed {
+        let channels = Opts::new("openvisor_channels", "Channels that are open.");
+        Relayed {
+            channels: make.add(IntGaugeVec::new(channels, &["type"])),
+            channels_opened: make.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
+            connects: make.counters(
+                "openvisor_mqtt_connects_total",
+                "Connects of applications that were answered.",
+                &["result"],
+            ),
+            publishes: make.counters(
+                "openvisor_mqtt_publishes_total",
+                "Publishes of applications that were answered.",
+                &["qos", "result"],
+            ),
+            delivered: make.counters(
+                "openvisor_mqtt_messages_delivered_total",
+                "Messages sent on to devices.",
+                &["qos"],
+            ),
+            lost: make
+                .counter("openvisor_mqtt_messages_lost_total", "Messages too large for their application."),
+            flooded: make.counter(
+                "openvisor_mqtt_channels_flooded_total",
+                "Channels ended because their broker sent too many messages.",
+            ),
+        }
+    }
+
+    pub(super) fn add(&self, counts: &Counts) {
+        let Counts { opened, closed, publishes, delivered, lost, connects, flooded } = counts;
+        for (name, (&opened, &closed)) in Counts::TYPES.iter().zip(opened.iter().zip(closed)) {
+            if opened | closed != 0 {
+                self.channels_opened.with_label_values(&[name]).inc_by(opened.into());
+                self.channels.with_label_values(&[name]).add(i64::from(opened) - i64::from(closed));
+            }
+        }
+        for (qos, results) in QOS.iter().zip(publishes) {
+            for (result, &count) in Counts::PUBLISH_RESULTS.iter().zip(results) {
+                add(&self.publishes, &[qos, result], count);
+            }
+        }
+        QOS.iter().zip(delivered).for_each(|(qos, &count)| add(&self.delivered, &[qos], count));
+        let connects = Counts::CONNECT_RESULTS.iter().zip(connects);
+        connects.for_each(|(result, &count)| add(&self.connects, &[result], count));
+        self.lost.inc_by((*lost).into());
+        self.flooded.inc_by((*flooded).into());
+    }
+}
+
+/// Adds what there is: a label that never happened is not shown.
+fn add(counters: &IntCounterVec, labels: &[&str], count: u32) {
+    if count > 0 {
+        counters.with_label_values(labels).inc_by(count.into());
+    }
+}

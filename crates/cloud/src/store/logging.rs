@@ -1,0 +1,63 @@
+//! Whose log lines are wanted, and until when.
+
+use sqlx::Row;
+
+use super::{Store, StoreError};
+use crate::device_id::DeviceId;
+
+/// Whether a device's log lines are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Logging {
+    wanted: bool,
+    /// Milliseconds since 1970; `None`: without end.
+    expires: Option<i64>,
+}
+
+impl Logging {
+    /// Not wanted.
+    pub(crate) const OFF: Logging = Logging { wanted: false, expires: None };
+
+    pub(crate) fn new(wanted: bool, expires: Option<i64>) -> Logging {
+        Logging { wanted, expires: expires.filter(|_| wanted) }
+    }
+
+    /// Whether they are wanted at `now`, milliseconds since 1970.
+    pub(crate) fn is_on(self, now: i64) -> bool {
+        self.wanted && self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// When that ends by itself, milliseconds since 1970.
+    pub(crate) fn expires(self) -> Option<i64> {
+        self.expires
+    }
+}
+
+impl Store {
+    /// The connected devices that people have changed since then (milliseconds since 1970), and whether their lines are wanted.
+    pub(crate) async fn logging_changed(&self, since: i64) -> Result<Vec<(DeviceId, Logging)>, StoreError> {
+        let query = sqlx::query(
+            "SELECT id, logging, logging_expires FROM devices WHERE connected = 1 AND updated >= $1",
+        );
+        let rows = query.bind(since).fetch_all(&self.pool).await?;
+        let changed = |row: &sqlx::any::AnyRow| {
+            let id = DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))?;
+            Ok((id, Logging::new(row.try_get::<i64, _>(1)? != 0, row.try_get(2)?)))
+        };
+        rows.iter().map(changed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows D125.
+    #[test]
+    fn logging_ends_at_its_time_and_not_before() {
+        let logging = Logging::new(true, Some(1000));
+        assert!(logging.is_on(999) && !logging.is_on(1000));
+        assert!(Logging::new(true, None).is_on(i64::MAX));
+        assert!(!Logging::new(false, Some(1000)).is_on(0));
+        assert_eq!(Logging::new(false, Some(1000)), Logging::OFF);
+    }
+}
