@@ -51,7 +51,7 @@ pub struct Figures {
     pub qos0: Vec<f64>,
     /// Bytes that left the publisher for each acknowledged publish, and that came back.
     pub bytes: (f64, f64),
-    /// What one message at a time costs, for each of [`Path::costs`]' messages.
+    /// What one message at a time costs, for each of a run's messages.
     pub one_at_a_time: Cost,
     /// What a message of quality of service 1 costs with [`WINDOW`] in flight.
     pub many_in_flight: Cost,
