@@ -21,6 +21,7 @@ use crate::cost;
 use crate::idle::Memory;
 use crate::light::{self, Device};
 use crate::scale::Scale;
+use crate::site;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
 
@@ -36,7 +37,8 @@ pub fn run_cloud(arguments: &[String]) -> Result<(), Failure> {
     let [folder, address] = arguments else {
         return Err(format!("{ARGUMENT} takes a folder and an address").into());
     };
-    let config = Config::local(folder, address.parse()?);
+    let mut config = Config::local(folder, address.parse()?);
+    site::unmetered(&mut config);
     let runtime = Runtime::new()?;
     let cloud = runtime.block_on(Cloud::start(config))?;
     println!("{}", cloud.address());

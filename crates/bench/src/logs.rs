@@ -24,6 +24,7 @@ use tokio::runtime::Runtime;
 use crate::Failure;
 use crate::latency::median;
 use crate::scale::Scale;
+use crate::site;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
 
@@ -96,6 +97,7 @@ impl Place {
         let database = server.map(Server::database);
         let mut config =
             Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        site::unmetered(&mut config);
         config.store = database.as_ref().map(|database| database.url().parse()).transpose()?;
         let cloud = runtime.block_on(Cloud::start(config))?;
         let devices: Result<Vec<_>, _> =

@@ -57,6 +57,14 @@ pub struct Provisioned {
     pub folder: PathBuf,
 }
 
+/// Takes a cloud's rates away: measured is what the machine can do, not what a device is granted.
+pub fn unmetered(config: &mut Config) {
+    let limits = &mut config.limits;
+    (limits.requests_a_second, limits.requests_a_second_per_account) = (0, 0);
+    (limits.link_bytes_a_second, limits.link_bytes_a_second_per_account) = (0, 0);
+    (limits.log_lines_a_second, limits.handshakes_a_second_per_source) = (0, 0);
+}
+
 impl Site {
     /// Starts a cloud with a new data folder on a free loopback port.
     pub fn start() -> Result<Site, Failure> {
@@ -64,9 +72,7 @@ impl Site {
         let runtime = Builder::new_multi_thread().enable_all().thread_name(CLOUD_THREAD).build()?;
         let mut config =
             Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        // Measured is what the machine can do, not what a device is granted.
-        config.limits.requests_a_second = 0;
-        config.limits.link_bytes_a_second = 0;
+        unmetered(&mut config);
         let cloud = runtime.block_on(Cloud::start(config))?;
         Ok(Site { runtime, cloud: Some(cloud), folder })
     }

@@ -43,7 +43,7 @@ const MAX_NEWS: usize = 8;
 const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
-const NAP: Duration = Duration::from_millis(10);
+const NAP: Duration = Duration::from_millis(15);
 
 /// Time between two looks at the kernel while a debugger holds the application; its timers count seconds.
 const HALTED_NAP: Duration = Duration::from_millis(250);
