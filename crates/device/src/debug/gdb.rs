@@ -1,7 +1,7 @@
 //! The GDB remote protocol over TCP: one debugger at a time, on the device's own thread.
 //!
-//! Threads of its own accept and read ([`server`]); what they read comes to the device's thread through a queue and its
-//! bell. There a [`Session`] feeds it to the protocol's state machine, whose target is the machine itself
+//! Threads of its own accept and read (`server`); what they read comes to the device's thread through a queue and its
+//! bell. There a `Session` feeds it to the protocol's state machine, whose target is the machine itself
 //! (`docs/decisions/0011-debugging.md`).
 
 mod monitor;

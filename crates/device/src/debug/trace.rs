@@ -1,6 +1,6 @@
 //! A record of what an application does: system calls with their arguments, interrupts, notifications, the link.
 //!
-//! The device's thread makes [`Entry`]s and hands them to a thread of the tracer's, which writes them ([`writer`]). The
+//! The device's thread makes [`Entry`]s and hands them to a thread of the tracer's, which writes them (`writer`). The
 //! device never waits for a disk: what does not fit into the queue is lost, and told as lost.
 
 pub mod decode;
