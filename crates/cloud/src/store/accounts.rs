@@ -87,7 +87,9 @@ impl Store {
     /// [`StoreError::AccountName`], [`StoreError::AccountNameTaken`], the database's own.
     pub async fn add_account(&self, name: Option<&str>) -> Result<Account, StoreError> {
         check_name(name)?;
-        let (id, created) = (AccountId::random(), wall_millis());
+        // The oldest is the one that is meant where none is named: no other may come to be as old.
+        let after_all = self.accounts().await?.last().map_or(0, |newest| newest.created + 1);
+        let (id, created) = (AccountId::random(), wall_millis().max(after_all));
         let query = sqlx::query("INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)");
         let added = query.bind(id.as_str()).bind(name).bind(created).execute(&self.pool).await;
         added.map_err(|error| name_taken(error, name))?;

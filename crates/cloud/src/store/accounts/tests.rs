@@ -51,6 +51,18 @@ async fn there_is_one_account_to_begin_with_and_it_stays_the_default() {
 
 /// Shows D121.
 #[tokio::test]
+async fn accounts_made_in_one_instant_are_in_their_order_and_none_takes_the_firsts_place() {
+    let Fixture { first, second, _directory, .. } = Fixture::new().await;
+    let mut made = vec![first.account().to_owned(), second.account().to_owned()];
+    for _ in 0..20 {
+        made.push(first.add_account(None).await.expect("added").id.as_str().to_owned());
+    }
+    let accounts = first.accounts().await.expect("read");
+    assert_eq!(accounts.iter().map(|account| account.id.as_str()).collect::<Vec<_>>(), made);
+}
+
+/// Shows D121.
+#[tokio::test]
 async fn a_device_is_given_the_settings_of_its_own_account_only() {
     let fixture = Fixture::new().await;
     let Fixture { first, second, own, other, .. } = &fixture;
