@@ -1,6 +1,7 @@
 //! `cargo xtask check`: everything that must be true before a change is taken, in rising cost.
 
 mod fresh;
+mod layers;
 mod licences;
 mod lints;
 mod tests;
@@ -12,58 +13,95 @@ pub use tools::THUMB;
 use crate::Outcome;
 use std::time::Instant;
 
+/// The option for the inner loop.
+const QUICK: &str = "--quick";
+
 /// One thing that is checked.
 struct Step {
     name: &'static str,
     help: &'static str,
     run: fn() -> Outcome,
+    /// What `--quick` does instead; `None` leaves the step out.
+    quick: Option<fn() -> Outcome>,
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "tools", help: "what the checks need is there, or is installed", run: tools::run },
-    Step { name: "format", help: "cargo fmt", run: lints::format },
-    Step { name: "tidy", help: "the project's own rules on its text", run: tidy::run },
-    Step { name: "fresh", help: "generated files are what their sources say", run: fresh::run },
-    Step { name: "sdk", help: "the C header with every compiler here, the samples' images", run: fresh::sdk },
-    Step { name: "licences", help: "every dependency under a licence of deny.toml", run: licences::run },
-    Step { name: "clippy", help: "lints, warnings as errors", run: lints::clippy },
-    Step { name: "thumb", help: "the kernel builds for thumbv8m.main-none-eabi", run: lints::thumb },
-    Step { name: "cost", help: "the kernel's instructions a call, state and code", run: cost },
-    Step { name: "tests", help: "every test, each with a time limit", run: tests::run },
-    Step { name: "docs", help: "documentation builds, and its examples run", run: lints::docs },
+    step("tools", "what the checks need is there, or is installed", tools::run).also_quick(),
+    step("format", "cargo fmt", lints::format).also_quick(),
+    step("tidy", "the project's own rules on its text", tidy::run).also_quick(),
+    step("layers", "crates depend on what ARCHITECTURE.md allows them", layers::run).also_quick(),
+    step("fresh", "generated files are what their sources say", fresh::run).also_quick(),
+    step("sdk", "the C header with every compiler here, the samples' images", fresh::sdk),
+    step("licences", "every dependency under a licence of deny.toml", licences::run).also_quick(),
+    step("clippy", "lints, warnings as errors", lints::clippy).also_quick(),
+    step("thumb", "the kernel builds for thumbv8m.main-none-eabi", lints::thumb),
+    step("cost", "the kernel's instructions a call, state and code", cost),
+    step("tests", "every test, each with a time limit (--quick: those that start no program)", tests::run)
+        .quick(tests::run_quick),
+    step("docs", "documentation builds, and its examples run", lints::docs),
 ];
+
+/// A step that `--quick` leaves out.
+const fn step(name: &'static str, help: &'static str, run: fn() -> Outcome) -> Step {
+    Step { name, help, run, quick: None }
+}
+
+impl Step {
+    /// `--quick` does the same.
+    const fn also_quick(self) -> Step {
+        Step { quick: Some(self.run), ..self }
+    }
+
+    /// `--quick` does less.
+    const fn quick(self, run: fn() -> Outcome) -> Step {
+        Step { quick: Some(run), ..self }
+    }
+
+    /// What to do in a run that is quick or is not; `None`: nothing.
+    fn action(&self, is_quick: bool) -> Option<fn() -> Outcome> {
+        if is_quick { self.quick } else { Some(self.run) }
+    }
+}
 
 /// The figures that are promised.
 fn cost() -> Outcome {
     crate::cost::run(&["--check".to_owned()])
 }
 
-/// Runs the steps named, or all.
+/// Runs the steps named, or all. `--quick` is for the inner loop: the steps and tests that take seconds once they are built.
 pub fn run(arguments: &[String]) -> Outcome {
     if arguments.iter().any(|argument| argument == "--help") {
-        return Err(usage());
+        println!("{}", usage());
+        return Ok(());
     }
-    let unknown = arguments.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str()));
-    if let Some(name) = unknown {
+    let (flags, names): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|argument| argument.starts_with("--"));
+    if let Some(flag) = flags.iter().find(|flag| flag.as_str() != QUICK) {
+        return Err(format!("there is no option {flag}\n{}", usage()));
+    }
+    if let Some(name) = names.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str())) {
         return Err(format!("no step is called {name}\n{}", usage()));
     }
-    let wanted = |step: &&Step| arguments.is_empty() || arguments.iter().any(|name| name == step.name);
+    let wanted = |step: &&Step| names.is_empty() || names.iter().any(|name| *name == step.name);
+    let actions = STEPS.iter().filter(wanted);
+    let actions = actions.filter_map(|step| Some((step, step.action(!flags.is_empty())?)));
+    run_all(actions)
+}
+
+/// The others run even when one fails, so that one run shows all there is to fix.
+fn run_all(steps: impl Iterator<Item = (&'static Step, fn() -> Outcome)>) -> Outcome {
     let started = Instant::now();
-    let mut failed = Vec::new();
-    for step in STEPS.iter().filter(wanted) {
-        if !passes(step) {
-            failed.push(step.name);
-        }
-    }
+    let failed: Vec<&str> =
+        steps.filter(|(step, action)| !passes(step, *action)).map(|(step, _)| step.name).collect();
     println!("\nxtask check: {} s", started.elapsed().as_secs());
     if failed.is_empty() { Ok(()) } else { Err(format!("these steps failed: {}", failed.join(", "))) }
 }
 
-/// Runs one step and says how it went. The others run even when it fails, so that one run shows all there is to mend.
-fn passes(step: &Step) -> bool {
+/// Runs one step and says how it went.
+fn passes(step: &Step, action: fn() -> Outcome) -> bool {
     println!("\n== {}: {}", step.name, step.help);
     let started = Instant::now();
-    let outcome = (step.run)();
+    let outcome = action();
     let seconds = started.elapsed().as_secs_f32();
     match &outcome {
         Ok(()) => println!("== {}: good ({seconds:.1} s)", step.name),
@@ -74,5 +112,9 @@ fn passes(step: &Step) -> bool {
 
 fn usage() -> String {
     let lines: Vec<String> = STEPS.iter().map(|step| format!("  {:<10} {}", step.name, step.help)).collect();
-    format!("usage: cargo xtask check [STEP…]\nsteps, all of them when none is named:\n{}", lines.join("\n"))
+    format!(
+        "usage: cargo xtask check [--quick] [STEP…]\n  --quick      for the inner loop: only what takes seconds once it is built\n\
+         steps, all of them when none is named:\n{}",
+        lines.join("\n")
+    )
 }

@@ -1,6 +1,7 @@
 //! Every test of the workspace, each in a process of its own with a time limit of its own: a test that hangs is
 //! named and ended, and the others go on.
 
+use super::tidy::CORE;
 use crate::Outcome;
 use crate::process::capture;
 use crate::workspace::cargo;
@@ -59,9 +60,23 @@ struct Tally {
     failed: Vec<String>,
 }
 
-/// Builds and runs them all. One PostgreSQL server serves those that need one; it ends with this process.
+/// Builds and runs them all.
 pub fn run() -> Outcome {
-    let binaries = build()?;
+    run_built(build(&["--workspace"])?)
+}
+
+/// Builds and runs those that start no program and need no server: unit tests everywhere, all tests of the crates without I/O.
+pub fn run_quick() -> Outcome {
+    let mut binaries = build(&["--workspace", "--lib", "--bins", "--exclude", "fuzz", "--exclude", "sim"])?;
+    let core: Vec<&str> = CORE.iter().flat_map(|name| ["--package", name]).collect();
+    binaries.extend(build(&[&["--tests"], core.as_slice()].concat())?);
+    binaries.sort();
+    binaries.dedup();
+    run_built(binaries)
+}
+
+/// One PostgreSQL server serves the tests that need one; it ends with this process.
+fn run_built(binaries: Vec<(PathBuf, PathBuf)>) -> Outcome {
     let mut tests = Vec::new();
     let mut skipped = 0;
     for (binary, package) in binaries {
@@ -78,9 +93,11 @@ pub fn run() -> Outcome {
 }
 
 /// Builds the test programs; answers each with its package's folder, where tests expect to run.
-fn build() -> Result<Vec<(PathBuf, PathBuf)>, String> {
+fn build(selection: &[&str]) -> Result<Vec<(PathBuf, PathBuf)>, String> {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--locked", "--no-run", "--message-format=json-render-diagnostics"]);
+    command
+        .args(["test", "--locked", "--no-run", "--message-format=json-render-diagnostics"])
+        .args(selection);
     let built = capture(&mut command, BUILD_LIMIT)?;
     let messages = built.output.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
     let binaries: Vec<_> = messages.filter_map(test_binary).collect();
