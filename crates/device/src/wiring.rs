@@ -7,8 +7,10 @@ use std::str::FromStr;
 use crate::peripherals::gpio;
 use crate::peripherals::i2c::{self, Target};
 use crate::peripherals::spi::{self, Slave};
+
 use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
+use crate::serial;
 
 /// A value that is told while the device runs.
 const LIVE: &str = "@-";
@@ -33,6 +35,11 @@ pub enum Attachment {
         /// The pin that selects it while it is low; without one the bus's own signal does.
         select: Option<Pin>,
     },
+    /// A serial port that loses what arrives while its receiver is full, as on the chip; without this it waits.
+    Overrunning {
+        /// Number of the port, as [`serial::port_named`] has it.
+        port: u8,
+    },
 }
 
 impl fmt::Debug for Attachment {
@@ -41,6 +48,9 @@ impl fmt::Debug for Attachment {
             Attachment::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
             Attachment::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
             Attachment::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
+            Attachment::Overrunning { port } => {
+                write!(f, "serial port {} with overruns", serial::port_name(*port))
+            }
         }
     }
 }
@@ -130,6 +140,14 @@ impl Attachment {
         Ok(Attachment::Spi { bus, slave, select })
     }
 
+    /// Reads the name of a serial port that is to lose what arrives while its receiver is full: 1 to 5, or lp1.
+    pub fn overrunning(text: &str) -> Result<Attachment, WiringError> {
+        let port = serial::port_named(text);
+        let port =
+            port.ok_or_else(|| WiringError(format!("{text} is no serial port: there are 1 to 5 and lp1")))?;
+        Ok(Attachment::Overrunning { port })
+    }
+
     /// The pin that selects it, and the bus it is on.
     pub(crate) fn select(&self) -> Option<(Pin, u32)> {
         let Attachment::Spi { bus, select: Some(pin), .. } = self else { return None };
@@ -149,6 +167,7 @@ fn place(attachment: &Attachment) -> String {
     match attachment {
         Attachment::I2c { bus, target, .. } => format!("address {:#04x} of I2C{bus}", target.address()),
         Attachment::Spi { bus, .. } => format!("SPI{bus}"),
+        Attachment::Overrunning { port } => format!("serial port {}", serial::port_name(*port)),
     }
 }
 

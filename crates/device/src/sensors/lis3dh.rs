@@ -255,7 +255,7 @@ impl Target for Lis3dh {
         self.drive(context);
     }
 
-    fn set(&mut self, quantity: &str, value: f64) -> bool {
+    fn set(&mut self, quantity: &str, value: f64, _now: u64) -> bool {
         self.quantities.set(quantity, Source::Constant(value))
     }
 }

@@ -124,7 +124,7 @@ impl Target for Mcp9808 {
         byte
     }
 
-    fn set(&mut self, quantity: &str, value: f64) -> bool {
+    fn set(&mut self, quantity: &str, value: f64, _now: u64) -> bool {
         self.quantities.set(quantity, Source::Constant(value))
     }
 }
