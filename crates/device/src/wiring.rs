@@ -21,6 +21,8 @@ pub enum Attachment {
     I2c {
         /// Number of the bus, as in its name.
         bus: u8,
+        /// What kind of thing is there; none of [`MODELS`] if the program that uses this library brought its own.
+        model: Option<&'static Model>,
         /// What is there.
         target: Box<dyn Target>,
         /// What it measures that is told while it runs, in the order it was named.
@@ -107,13 +109,17 @@ impl Attachment {
         let bus = i2c_bus(bus)?;
         let (name, address) = model.split_once('@').map_or((model, None), |(name, at)| (name, Some(at)));
         let model = model_named(name)?;
-        let mut made =
-            Parts { bus, address: address_of(model, address)?, quantities: Quantities::of(model), pin: None };
+        let mut made = Parts {
+            bus,
+            address: address_of(model, address)?,
+            quantities: Quantities::of(model),
+            pins: [None; 2],
+        };
         let mut live = Vec::new();
         for part in parts {
             live.extend(settle(model, &mut made, part)?);
         }
-        Ok(Attachment::I2c { bus, target: (model.make)(made), live })
+        Ok(Attachment::I2c { bus, model: Some(model), target: (model.make)(made), live })
     }
 
     /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
@@ -201,8 +207,8 @@ fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static
     let (name, value) = part
         .split_once('=')
         .ok_or_else(|| WiringError(format!("{part} is no NAME=VALUE of a {}", model.name)))?;
-    if model.pins.contains(&name) {
-        made.pin = Some(value.parse()?);
+    if let Some(output) = model.pins.iter().position(|known| *known == name) {
+        made.pins[output] = Some(value.parse()?);
         return Ok(None);
     }
     let Some((known, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {

@@ -34,13 +34,11 @@ fn machine() -> Machine {
 
 /// What somebody answers who was sent `line`.
 fn answer(line: &[u8]) -> &[u8] {
-    match line.strip_prefix(b"say ") {
-        Some(text) => text,
-        None => {
-            assert_eq!(line, b"ping");
-            b"pong"
-        }
-    }
+    let Some(text) = line.strip_prefix(b"say ") else {
+        assert_eq!(line, b"ping");
+        return b"pong";
+    };
+    text
 }
 
 /// What the program tells until its end.

@@ -438,7 +438,8 @@ fn what_is_wired_to_the_bus_is_found_and_nothing_else() {
         program.add(mov32(0, 0x4000_5400)).add(movs(1, 1)).add(str_(1, 0, 0)); // I2C1 on
         program.add(mov32(1, 1 << 25 | 1 << 13 | address << 1)).add(str_(1, 0, 4)).add(ldr(1, 0, 0x18));
         program.add(mov32(0, RESULT)).add(str_(1, 0, 0)).add(b_self());
-        let targets = vec![Attachment::I2c { bus: 1, target: Box::new(Present), live: Vec::new() }];
+        let targets =
+            vec![Attachment::I2c { bus: 1, model: None, target: Box::new(Present), live: Vec::new() }];
         let mut machine = Machine::new(Settings { targets, ..settings(&program) });
         machine.run(1000);
         assert_eq!(ram(&machine, RESULT), flags, "{address:#x}");
