@@ -244,6 +244,24 @@ mod tests {
 
     /// Shows D216.
     #[test]
+    fn inputs_come_from_all_their_options_in_the_order_of_their_times() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("script");
+        std::fs::write(&script, "# two taps\n2s i2c:1@0x18:tap=z\n2.15s i2c:1@0x18:tap=z\n")
+            .expect("written");
+        let mut arguments = arguments(&["1:lis3dh,int1=PB11"], &[]);
+        arguments.pin.push("PC13=1@3s,0@1s".to_owned());
+        arguments.input.push("serial:2=go\\n".to_owned());
+        arguments.inputs.push(script);
+        let mut schedule = Wired::read(&arguments).expect("a wiring").schedule;
+        let targets: Vec<String> = std::iter::from_fn(|| schedule.take_due(u64::MAX))
+            .map(|stimulus| stimulus.action.to_string())
+            .collect();
+        assert_eq!(targets, ["serial:2", "PC13", "i2c:1@0x18:tap", "i2c:1@0x18:tap", "PC13"]);
+    }
+
+    /// Shows D216.
+    #[test]
     fn inputs_that_reach_nothing_are_refused_with_the_option_that_named_them() {
         assert!(refused_input("--pin", "PQ1=0@5s").contains("--pin: PQ1 is no pin"));
         assert!(refused_input("--pin", "PB1").contains("PB1 is no PIN=LEVEL@TIME"));
