@@ -164,6 +164,9 @@ Examples:
   With a thermometer on its first I2C bus, and its second serial port on this terminal:
   openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
 
+  With a button that is pressed after five seconds, and an accelerometer that is tapped after eight:
+  openvisor run app.elf --pin PC13=1@5s,0@5.2s --i2c 1:lis3dh@0x19,int1=PB11 --input i2c:1@0x19:tap=z@8s
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
