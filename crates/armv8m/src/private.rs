@@ -12,10 +12,14 @@ const CYCCNTENA: u32 = 1 << 0;
 /// DWT_CTRL as it reads with no comparators: NOTRCPKT, NOEXTTRIG, NOPRFCNT.
 const DWT_FEATURES: u32 = 0x0D00_0000;
 
-/// The data watchpoint unit's cycle counter: what is added to the cycle count while it runs, its value otherwise.
+/// The data watchpoint unit's cycle counter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CycleCounter {
+    /// DWT_CTRL.CYCCNTENA, which keeps its value whatever DEMCR.TRCENA is.
+    enabled: bool,
+    /// It counts: both CYCCNTENA and TRCENA are set.
     running: bool,
+    /// What is added to the cycle count while it runs, its value otherwise.
     offset: u32,
 }
 
@@ -82,7 +86,7 @@ impl Core {
 
     fn read_private_word(&mut self, address: u32) -> u32 {
         match address {
-            DWT_CTRL => DWT_FEATURES | u32::from(self.cycle_counter.running),
+            DWT_CTRL => DWT_FEATURES | u32::from(self.cycle_counter.enabled),
             DWT_CYCCNT => self.cyccnt(),
             0xE000_E004 => u32::from(self.nvic.interrupts().div_ceil(32)).saturating_sub(1),
             0xE000_E010..=0xE000_E01C => {
@@ -97,7 +101,10 @@ impl Core {
 
     fn write_private_word(&mut self, address: u32, value: u32) {
         match address {
-            DWT_CTRL => self.run_cyccnt(value & CYCCNTENA != 0),
+            DWT_CTRL => {
+                self.cycle_counter.enabled = value & CYCCNTENA != 0;
+                self.update_cyccnt();
+            }
             DWT_CYCCNT => self.set_cyccnt(value),
             0xE000_E010..=0xE000_E01C => {
                 self.advance_systick();
@@ -121,9 +128,61 @@ impl Core {
         self.cycle_counter.offset = value.wrapping_sub(base);
     }
 
-    fn run_cyccnt(&mut self, run: bool) {
+    /// Starts or stops the counter after a change of CYCCNTENA or TRCENA, in whatever order they are written. It keeps its
+    /// value.
+    pub fn update_cyccnt(&mut self) {
         let value = self.cyccnt();
-        self.cycle_counter.running = run && self.scb.trace_enabled();
+        self.cycle_counter.running = self.cycle_counter.enabled && self.scb.trace_enabled();
         self.set_cyccnt(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Cpu};
+
+    const DEMCR: u32 = 0xE000_EDFC;
+    const TRCENA: u32 = 1 << 24;
+
+    fn cpu() -> Cpu {
+        Cpu::new(Config::default(), vec![0; 64].into())
+    }
+
+    fn write(cpu: &mut Cpu, address: u32, value: u32) {
+        cpu.core.write_private(address, Width::Word, value, true).expect("a register");
+    }
+
+    fn read(cpu: &mut Cpu, address: u32) -> u32 {
+        cpu.core.read_private(address, Width::Word, true).expect("a register")
+    }
+
+    /// Shows D217.
+    #[test]
+    fn cyccnt_counts_while_both_of_its_enables_are_set_in_any_order() {
+        for first in [(DWT_CTRL, CYCCNTENA), (DEMCR, TRCENA)] {
+            let second = if first.0 == DEMCR { (DWT_CTRL, CYCCNTENA) } else { (DEMCR, TRCENA) };
+            let mut cpu = cpu();
+            write(&mut cpu, first.0, first.1);
+            cpu.skip_cycles(100);
+            assert_eq!(read(&mut cpu, DWT_CYCCNT), 0, "one of them is missing");
+            write(&mut cpu, second.0, second.1);
+            cpu.skip_cycles(100);
+            assert_eq!(read(&mut cpu, DWT_CYCCNT), 100);
+            write(&mut cpu, second.0, 0);
+            cpu.skip_cycles(100);
+            assert_eq!(read(&mut cpu, DWT_CYCCNT), 100, "stopped, it keeps its value");
+            write(&mut cpu, second.0, second.1);
+            cpu.skip_cycles(1);
+            assert_eq!(read(&mut cpu, DWT_CYCCNT), 101);
+        }
+    }
+
+    /// Shows D217: CYCCNTENA reads as it was written, also without TRCENA.
+    #[test]
+    fn cyccntena_reads_back_without_trcena() {
+        let mut cpu = cpu();
+        write(&mut cpu, DWT_CTRL, CYCCNTENA);
+        assert_eq!(read(&mut cpu, DWT_CTRL), DWT_FEATURES | CYCCNTENA);
     }
 }

@@ -17,8 +17,10 @@ mod ccr {
 /// SCR bits: SLEEPONEXIT and SEVONPEND.
 const SLEEPONEXIT: u32 = 1 << 1;
 const SEVONPEND: u32 = 1 << 4;
-/// DEMCR bits.
+/// DEMCR bits. MON_STEP is not implemented and reads zero.
 const MON_EN: u32 = 1 << 16;
+const MON_PEND: u32 = 1 << 17;
+const MON_REQ: u32 = 1 << 19;
 const TRCENA: u32 = 1 << 24;
 /// DFSR.BKPT.
 const DFSR_BKPT: u32 = 1 << 1;
@@ -163,7 +165,7 @@ impl Core {
             0xD38 => self.scb.bfar,
             0xD88 => self.scb.cpacr,
             offset @ 0xD90..=0xDC4 => self.mpu.read(offset - 0xD90),
-            0xDFC => self.scb.demcr,
+            0xDFC => self.demcr(),
             0xF34 => self.fpu.fpccr,
             0xF38 => self.fpu.fpcar,
             0xF3C => self.fpu.fpdscr,
@@ -191,7 +193,7 @@ impl Core {
             0xD38 => self.scb.bfar = value,
             0xD88 => self.scb.cpacr = value & CPACR_MASK,
             offset @ 0xD90..=0xDC4 => self.write_mpu(offset - 0xD90, value),
-            0xDFC => self.scb.demcr = value & (MON_EN | TRCENA),
+            0xDFC => self.write_demcr(value),
             0xF00 => self.nvic.pend_irq((value & 0x1FF) as u16),
             0xF34 => self.fpu.set_fpccr(value),
             0xF38 => self.fpu.fpcar = value & !7,
@@ -207,6 +209,22 @@ impl Core {
         if self.mpu.enabled() && std::mem::take(&mut self.memory.fold_literals) {
             self.folded_literals_stale = true;
         }
+    }
+
+    fn demcr(&self) -> u32 {
+        let pending = self.nvic.pending.contains(number::DEBUG_MONITOR);
+        self.scb.demcr | if pending { MON_PEND } else { 0 }
+    }
+
+    /// MON_PEND is the pending state of DebugMonitor itself, and does not depend on MON_EN (Armv8-M, DEMCR).
+    fn write_demcr(&mut self, value: u32) {
+        self.scb.demcr = value & (MON_EN | MON_REQ | TRCENA);
+        if value & MON_PEND == 0 {
+            self.nvic.unpend(number::DEBUG_MONITOR);
+        } else {
+            self.nvic.pend(number::DEBUG_MONITOR);
+        }
+        self.update_cyccnt();
     }
 
     fn icsr(&self) -> u32 {

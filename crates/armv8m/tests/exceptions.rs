@@ -878,3 +878,38 @@ fn active_and_pending_system_exceptions_show_in_their_registers() {
     assert_eq!(r(&cpu, 1), 0x80B, "RETTOBASE, VECTACTIVE");
     assert_eq!(r(&cpu, 2), 1 << 7, "SVCALLACT");
 }
+
+/// Sets DEMCR.MON_PEND while PRIMASK holds the exception back, reads DEMCR into R2, then lets it come.
+const PEND_MONITOR: &[u16] = &[
+    0xB672, // cpsid i
+    0x4804, // ldr r0, [pc, #16]
+    0x4904, // ldr r1, [pc, #16]
+    0x6001, // str r1, [r0, #0]
+    0x6802, // ldr r2, [r0, #0]
+    0xBF00, // nop, or str r3, [r0, #0] to take it back
+    0xB662, // cpsie i
+    0x6804, // ldr r4, [r0, #0]
+    0xBE01, // bkpt 0x0001
+    0xBF00, // nop
+    0xEDFC, 0xE000, // .word 0xe000edfc
+    0x0000, 0x0002, // .word 0x00020000
+];
+
+/// Shows D217. MON_EN is not needed (Armv8-M, DEMCR.MON_PEND).
+#[test]
+fn mon_pend_makes_the_debug_monitor_pending_and_takes_it_back() {
+    let boot = |program: &[u16]| {
+        let mut image = Image::new(program);
+        image.handler(12, &[0xBE0C, 0x4770]); // bkpt #12; bx lr
+        image.boot()
+    };
+    let mut cpu = boot(PEND_MONITOR);
+    assert_eq!(run_to_breakpoint(&mut cpu), 12);
+    assert_eq!((r(&cpu, 2), cpu.exception_number()), (1 << 17, 12));
+    step_over(&mut cpu);
+    assert_eq!(run_to_breakpoint(&mut cpu), 1, "it comes once");
+    assert_eq!(r(&cpu, 4), 0, "it is no longer pending");
+    let mut program = PEND_MONITOR.to_vec();
+    program[5] = 0x6003;
+    assert_eq!(run_to_breakpoint(&mut boot(&program)), 1);
+}

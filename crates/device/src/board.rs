@@ -8,6 +8,7 @@ use crate::peripherals::dma::{Dma, Step};
 use crate::peripherals::rcc::Rcc;
 use crate::peripherals::{
     Context, Fittings, Input, Lines, Peripheral, Placed, Requests, Store, dma, exti, flash, gpio, table,
+    usart,
 };
 use crate::storage::Storage;
 use crate::wiring::{Attachment, Pin};
@@ -91,6 +92,15 @@ impl Board {
         self.set_system_led(true);
         self.rcc = Rcc::default();
         self.each(now, |placed, context| placed.peripheral.reset(context));
+        self.clock_serial_ports(now);
+    }
+
+    /// Takes the clocks that RCC selects for the serial ports to them.
+    fn clock_serial_ports(&mut self, now: u64) {
+        for port in &usart::PORTS {
+            let hz = self.rcc.serial_clock_hz(port.number);
+            self.input(port.base, &Input::KernelClock { hz }, now);
+        }
     }
 
     /// Reads `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
@@ -121,11 +131,26 @@ impl Board {
         peripheral.is_steady((address - base) & !3)
     }
 
-    /// Lets time pass up to `now`.
-    pub fn advance(&mut self, now: u64) {
-        if self.next_event.is_some_and(|at| at <= now) {
-            self.each(now, |placed, context| placed.peripheral.advance(context));
+    /// Lets time pass up to `now`. Answers whether a register that [`Board::is_steady`] has changed by it.
+    pub fn advance(&mut self, now: u64) -> bool {
+        if self.next_event.is_none_or(|at| at > now) {
+            return false;
         }
+        let mut changed = false;
+        for index in 0..self.placed.len() {
+            if self.states[index].next_event.is_some_and(|at| at <= now) {
+                self.advance_one(index, now);
+                changed |= self.placed[index].peripheral.take_change();
+            }
+        }
+        self.follow(now);
+        changed
+    }
+
+    fn advance_one(&mut self, index: usize, now: u64) {
+        let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+        self.placed[index].peripheral.advance(&mut context);
+        self.settle(index);
     }
 
     /// Stops the clocks of what stands still in the stop modes, or lets them go on.
@@ -156,11 +181,13 @@ impl Board {
         !self.outputs.is_empty()
     }
 
-    /// Gives `input` to the peripheral whose first register is at `base`. Answers whether it was taken.
-    pub fn input(&mut self, base: u32, input: &Input<'_>) -> bool {
+    /// Gives `input` to the peripheral whose first register is at `base`, at cycle `now`. Answers whether it was taken.
+    pub fn input(&mut self, base: u32, input: &Input<'_>, now: u64) -> bool {
         let Some(index) = self.find(base) else { return false };
-        let taken = self.placed[index].peripheral.input(input);
+        self.advance_one(index, now);
+        let taken = self.placed[index].peripheral.input(input, now);
         self.settle(index);
+        self.follow(now);
         taken
     }
 
@@ -170,9 +197,9 @@ impl Board {
             return;
         }
         let was = self.pin(port, pin, now);
-        self.input(gpio::base(port), &Input::Pin { pin, level });
+        self.input(gpio::base(port), &Input::Pin { pin, level }, now);
         if self.pin(port, pin, now) != was {
-            self.input(exti::BASE, &Input::Edge { port, pin, rising: level });
+            self.input(exti::BASE, &Input::Edge { port, pin, rising: level }, now);
         }
     }
 
@@ -194,6 +221,7 @@ impl Board {
             self.placed[index].peripheral.reset(&mut context);
             self.settle(index);
         }
+        self.clock_serial_ports(now);
         true
     }
 
@@ -325,7 +353,7 @@ impl Board {
         self.settle(index);
         self.follow(now);
         if self.outputs.len() > told && !self.selects.is_empty() {
-            self.follow_selects(told);
+            self.follow_selects(told, now);
         }
         Ok(Some(result))
     }
@@ -356,12 +384,12 @@ impl Board {
     }
 
     /// What is wired to a serial bus is selected while its pin is low.
-    fn follow_selects(&mut self, told: usize) {
+    fn follow_selects(&mut self, told: usize, now: u64) {
         for index in told..self.outputs.len() {
             let Output::Pin { port, pin, level } = self.outputs[index] else { continue };
             let wired = self.selects.iter().find(|(select, _)| *select == Pin { port, pin });
             if let Some((_, bus)) = wired.copied() {
-                self.input(bus, &Input::Select { selected: !level });
+                self.input(bus, &Input::Select { selected: !level }, now);
             }
         }
     }

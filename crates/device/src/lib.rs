@@ -21,6 +21,7 @@ pub mod recording;
 mod runner;
 pub mod sensors;
 pub mod serial;
+pub mod stimulus;
 pub mod storage;
 pub mod transport;
 pub mod wiring;

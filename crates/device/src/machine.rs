@@ -233,14 +233,20 @@ impl Machine {
     /// Sets what the sensor at `address` of I2C bus `bus` measures. Answers whether there is one that measures that.
     pub fn set_quantity(&mut self, bus: u8, address: u8, name: &str, value: f64) -> bool {
         let found = usize::from(bus).checked_sub(1).and_then(|index| i2c::BUSES.get(index));
-        found.is_some_and(|kind| self.board.input(kind.base, &Input::Quantity { address, name, value }))
+        let now = self.now();
+        let known = found
+            .is_some_and(|kind| self.board.input(kind.base, &Input::Quantity { address, name, value }, now));
+        self.cpu.input_changed();
+        self.settle_lines();
+        known
     }
 
-    /// Sends bytes to the serial port with the number `port`. Answers whether it took them: it must be on and have
-    /// room.
+    /// Sends bytes to the serial port with the number `port`. Answers whether there was room for them on its line; they
+    /// arrive one by one at its baud rate once its receiver is on.
     pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
-        let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes)));
+        let now = self.now();
+        let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes), now));
         if taken {
             self.cpu.input_changed();
             self.settle_lines();
@@ -304,7 +310,9 @@ impl Machine {
         if self.is_off() {
             return;
         }
-        self.board.advance(self.now());
+        if self.board.advance(self.now()) {
+            self.cpu.input_changed();
+        }
         if self.board.is_transfer_due() {
             let now = self.now();
             self.board.transfer(&mut &mut self.cpu, now);

@@ -22,6 +22,7 @@ use crate::machine::{Machine, Provisions, Ran, RestartPolicy, Settings};
 use crate::map::CYCLES_PER_MICRO;
 use crate::recording::{Head, Recorder, Taped, wiring};
 use crate::serial::{MAX_WAITING, Route, Serial};
+use crate::stimulus::Schedule;
 use crate::storage::Storage;
 use crate::transport::{Address, CHUNK, Connection, Dialler, News};
 use crate::wiring::Attachment;
@@ -68,6 +69,8 @@ pub struct Options {
     pub trace: bool,
     /// What is wired to the board.
     pub targets: Vec<Attachment>,
+    /// What reaches it from outside at times of its own.
+    pub schedule: Schedule,
     /// Where what serial ports send goes; the observer is told of the others.
     pub routes: Vec<Route>,
     /// What outlives its power, and what its bundle says.
@@ -96,6 +99,7 @@ impl Options {
             restart,
             trace: false,
             targets: Vec::new(),
+            schedule: Schedule::default(),
             debugging: Debugging::default(),
             seed: None,
             time_scale: TimeScale::ONE,
@@ -172,7 +176,8 @@ impl Device {
             if debugging.wait {
                 machine.wait_for_debugger();
             }
-            let taped = Taped::new(machine, recorder);
+            let mut taped = Taped::new(machine, recorder);
+            taped.follow(options.schedule);
             let runner = Runner::new(taped, dialler, handed, serial, Box::new(observer));
             Runner { session, scale: options.time_scale, ..runner }.run();
         })?;

@@ -160,6 +160,12 @@ impl Program {
         self.add([0xD100 | (0x100 - back as u16)])
     }
 
+    /// Adds the code of another program, which must not depend on where it lies.
+    pub fn append(&mut self, other: &Program) -> &mut Program {
+        self.code.extend(&other.code);
+        self
+    }
+
     /// A call of the entry at `entry`.
     pub fn call(&mut self, entry: u32) -> &mut Program {
         self.add(mov32(4, entry)).add(blx(4))

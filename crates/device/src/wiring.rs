@@ -7,8 +7,10 @@ use std::str::FromStr;
 use crate::peripherals::gpio;
 use crate::peripherals::i2c::{self, Target};
 use crate::peripherals::spi::{self, Slave};
+
 use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
+use crate::serial;
 
 /// A value that is told while the device runs.
 const LIVE: &str = "@-";
@@ -19,6 +21,8 @@ pub enum Attachment {
     I2c {
         /// Number of the bus, as in its name.
         bus: u8,
+        /// What kind of thing is there; none of [`MODELS`] if the program that uses this library brought its own.
+        model: Option<&'static Model>,
         /// What is there.
         target: Box<dyn Target>,
         /// What it measures that is told while it runs, in the order it was named.
@@ -33,6 +37,11 @@ pub enum Attachment {
         /// The pin that selects it while it is low; without one the bus's own signal does.
         select: Option<Pin>,
     },
+    /// A serial port that loses what arrives while its receiver is full, as on the chip; without this it waits.
+    Overrunning {
+        /// Number of the port, as [`serial::port_named`] has it.
+        port: u8,
+    },
 }
 
 impl fmt::Debug for Attachment {
@@ -41,6 +50,9 @@ impl fmt::Debug for Attachment {
             Attachment::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
             Attachment::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
             Attachment::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
+            Attachment::Overrunning { port } => {
+                write!(f, "serial port {} with overruns", serial::port_name(*port))
+            }
         }
     }
 }
@@ -97,13 +109,17 @@ impl Attachment {
         let bus = i2c_bus(bus)?;
         let (name, address) = model.split_once('@').map_or((model, None), |(name, at)| (name, Some(at)));
         let model = model_named(name)?;
-        let mut made =
-            Parts { bus, address: address_of(model, address)?, quantities: Quantities::of(model), pin: None };
+        let mut made = Parts {
+            bus,
+            address: address_of(model, address)?,
+            quantities: Quantities::of(model),
+            pins: [None; 2],
+        };
         let mut live = Vec::new();
         for part in parts {
             live.extend(settle(model, &mut made, part)?);
         }
-        Ok(Attachment::I2c { bus, target: (model.make)(made), live })
+        Ok(Attachment::I2c { bus, model: Some(model), target: (model.make)(made), live })
     }
 
     /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
@@ -130,6 +146,14 @@ impl Attachment {
         Ok(Attachment::Spi { bus, slave, select })
     }
 
+    /// Reads the name of a serial port that is to lose what arrives while its receiver is full: 1 to 5, or lp1.
+    pub fn overrunning(text: &str) -> Result<Attachment, WiringError> {
+        let port = serial::port_named(text);
+        let port =
+            port.ok_or_else(|| WiringError(format!("{text} is no serial port: there are 1 to 5 and lp1")))?;
+        Ok(Attachment::Overrunning { port })
+    }
+
     /// The pin that selects it, and the bus it is on.
     pub(crate) fn select(&self) -> Option<(Pin, u32)> {
         let Attachment::Spi { bus, select: Some(pin), .. } = self else { return None };
@@ -149,6 +173,7 @@ fn place(attachment: &Attachment) -> String {
     match attachment {
         Attachment::I2c { bus, target, .. } => format!("address {:#04x} of I2C{bus}", target.address()),
         Attachment::Spi { bus, .. } => format!("SPI{bus}"),
+        Attachment::Overrunning { port } => format!("serial port {}", serial::port_name(*port)),
     }
 }
 
@@ -182,8 +207,8 @@ fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static
     let (name, value) = part
         .split_once('=')
         .ok_or_else(|| WiringError(format!("{part} is no NAME=VALUE of a {}", model.name)))?;
-    if model.pins.contains(&name) {
-        made.pin = Some(value.parse()?);
+    if let Some(output) = model.pins.iter().position(|known| *known == name) {
+        made.pins[output] = Some(value.parse()?);
         return Ok(None);
     }
     let Some((known, least, greatest, _)) = model.quantities.iter().find(|(known, ..)| *known == name) else {

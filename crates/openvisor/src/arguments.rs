@@ -164,6 +164,9 @@ Examples:
   With a thermometer on its first I2C bus, and its second serial port on this terminal:
   openvisor run app.elf --i2c 1:mcp9808,temperature=20..30/60s --serial 2=- --serial-in 2=-
 
+  With a button that is pressed after five seconds, and an accelerometer that is tapped after eight:
+  openvisor run app.elf --pin PC13=1@5s,0@5.2s --i2c 1:lis3dh@0x19,int1=PB11 --input i2c:1@0x19:tap=z@8s
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
@@ -380,8 +383,8 @@ pub struct AccountSettings {
     pub account_secrets: Vec<String>,
 }
 
-/// What is wired to the device.
-#[derive(Args, Debug)]
+/// What is wired to the device, and what reaches it at times of its own.
+#[derive(Args, Debug, Default)]
 pub struct Wiring {
     /// Wire a sensor or display to an I2C bus: mcp9808, th02, lis3dh or ht16k33 on bus 1 or 2, such as
     /// 1:mcp9808@0x18,temperature=20..30/60s (repeatable). A value is a number, a ramp there and back FROM..TO/SECONDSs,
@@ -395,9 +398,25 @@ pub struct Wiring {
     /// or lp1 (repeatable)
     #[arg(long, value_name = "PORT=FILE")]
     pub serial: Vec<String>,
-    /// Send a file to a serial port, - for standard input; what it has no room for waits (repeatable)
+    /// Send a file to a serial port, - for standard input, at its baud rate from when its receiver is on; nothing is lost
+    /// while the receiver is full (repeatable)
     #[arg(long = "serial-in", value_name = "PORT=FILE")]
     pub serial_in: Vec<String>,
+    /// Let a serial port lose what arrives while its receiver is full, as the chip does, and tell the application of the overrun
+    /// (repeatable)
+    #[arg(long, value_name = "PORT")]
+    pub serial_overrun: Vec<String>,
+    /// Drive a pin from outside, at times of the device such as 5s, 250ms or 10us since power-on; without a time, from the
+    /// start: PB11=0@5s,1@5.2s (repeatable)
+    #[arg(long, value_name = "PIN=LEVEL[@TIME][,...]")]
+    pub pin: Vec<String>,
+    /// Do something to the device at a time of its own: PB11=0@5s, serial:2=hello\n@3s, i2c:1@0x18:temperature=30@1m, or a tap
+    /// of an accelerometer, i2c:1@0x19:tap=-z@2s (repeatable)
+    #[arg(long, value_name = "TARGET=VALUE[@TIME]")]
+    pub input: Vec<String>,
+    /// The same from a script with lines TIME TARGET=VALUE (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
 }
 
 /// Where an application's connections lead.

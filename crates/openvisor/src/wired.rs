@@ -1,10 +1,13 @@
-//! What is wired to a device on the command line: sensors and memories, and the other ends of its serial ports.
+//! What is wired to a device on the command line: sensors and memories, the other ends of its serial ports, and what reaches it
+//! at times of its own.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use device::serial::{self, Route};
+use device::stimulus::{self, MAX_SCRIPT, MAX_STIMULI, Schedule, Stimulus};
 use device::wiring::{self, Attachment};
 use device::{Options, Remote};
 
@@ -24,6 +27,7 @@ pub struct Wired {
     targets: Vec<Attachment>,
     routes: Vec<Route>,
     feeds: Vec<Feed>,
+    schedule: Schedule,
 }
 
 /// Something read while the device runs.
@@ -47,7 +51,11 @@ impl Wired {
         for text in &arguments.spi {
             targets.push(Attachment::spi(text).map_err(|error| bad("--spi", &error))?);
         }
-        wiring::check(&targets).map_err(|error| bad("--i2c, --spi", &error))?;
+        for text in &arguments.serial_overrun {
+            targets.push(Attachment::overrunning(text).map_err(|error| bad("--serial-overrun", &error))?);
+        }
+        wiring::check(&targets).map_err(|error| bad("--i2c, --spi, --serial-overrun", &error))?;
+        let schedule = schedule(arguments, &targets)?;
         let quantities = live(&targets);
         let mut feeds = Vec::new();
         for text in &arguments.serial_in {
@@ -63,7 +71,7 @@ impl Wired {
             feeds.push(Feed::Quantities(quantities));
         }
         let routes = arguments.serial.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
-        Ok(Wired { targets, routes, feeds })
+        Ok(Wired { targets, routes, feeds, schedule })
     }
 
     /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
@@ -73,8 +81,8 @@ impl Wired {
 
     /// Wires it to a device about to start. What is read while it runs is left.
     pub fn wire(self, options: Options) -> (Options, Feeds) {
-        let Wired { targets, routes, feeds } = self;
-        (Options { targets, routes, ..options }, Feeds(feeds))
+        let Wired { targets, routes, feeds, schedule } = self;
+        (Options { targets, routes, schedule, ..options }, Feeds(feeds))
     }
 }
 
@@ -99,12 +107,46 @@ fn bad(option: &str, error: &impl std::fmt::Display) -> Failure {
     Failure::bad_input(format!("{option}: {error}"))
 }
 
+/// What `--pin`, `--input` and `--inputs` say, in this order where times are the same.
+fn schedule(arguments: &arguments::Wiring, targets: &[Attachment]) -> Result<Schedule, Failure> {
+    let mut stimuli = Vec::new();
+    let mut add = |option: &str, read: Result<Vec<Stimulus>, wiring::WiringError>| {
+        let read = read.and_then(|read| stimulus::check(&read, targets).map(|()| read));
+        stimuli.extend(read.map_err(|error| bad(option, &error))?);
+        if stimuli.len() > MAX_STIMULI {
+            return Err(bad(option, &format!("more than {MAX_STIMULI} entries")));
+        }
+        Ok(())
+    };
+    for text in &arguments.pin {
+        add("--pin", stimulus::parse_pin(text))?;
+    }
+    for text in &arguments.input {
+        add("--input", stimulus::parse(text).map(|stimulus| vec![stimulus]))?;
+    }
+    for path in &arguments.inputs {
+        let option = format!("--inputs {}", path.display());
+        let script = read_script(path).map_err(|error| bad(&option, &error))?;
+        add(&option, stimulus::parse_script(&script))?;
+    }
+    Ok(Schedule::new(stimuli))
+}
+
+fn read_script(path: &Path) -> io::Result<String> {
+    let mut script = String::new();
+    File::open(path)?.take(MAX_SCRIPT as u64 + 1).read_to_string(&mut script)?;
+    if script.len() > MAX_SCRIPT {
+        return Err(io::Error::other(format!("longer than {MAX_SCRIPT} bytes")));
+    }
+    Ok(script)
+}
+
 fn live(targets: &[Attachment]) -> Vec<Quantity> {
     let live_of = |target: &Attachment| match target {
-        Attachment::I2c { bus, target, live } => {
+        Attachment::I2c { bus, target, live, .. } => {
             live.iter().map(|name| (*bus, target.address(), *name)).collect()
         }
-        Attachment::Spi { .. } => Vec::new(),
+        Attachment::Spi { .. } | Attachment::Overrunning { .. } => Vec::new(),
     };
     targets.iter().flat_map(live_of).collect()
 }
@@ -162,12 +204,7 @@ mod tests {
 
     fn arguments(i2c: &[&str], serial_in: &[&str]) -> arguments::Wiring {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        arguments::Wiring {
-            i2c: owned(i2c),
-            spi: Vec::new(),
-            serial: Vec::new(),
-            serial_in: owned(serial_in),
-        }
+        arguments::Wiring { i2c: owned(i2c), serial_in: owned(serial_in), ..arguments::Wiring::default() }
     }
 
     fn refused(i2c: &[&str], serial_in: &[&str]) -> String {
@@ -192,5 +229,52 @@ mod tests {
         assert!(refused(&[], &["6=x"]).contains("6=x is no PORT=FILE"));
         assert!(refused(&[], &["2"]).contains("2 is no PORT=FILE"));
         assert!(refused(&["1:mcp9808", "1:mcp9808"], &[]).contains("two things at address 0x18 of I2C1"));
+    }
+
+    fn refused_input(option: &str, text: &str) -> String {
+        let mut arguments = arguments(&["1:lis3dh"], &[]);
+        match option {
+            "--pin" => arguments.pin.push(text.to_owned()),
+            "--input" => arguments.input.push(text.to_owned()),
+            "--serial-overrun" => arguments.serial_overrun.push(text.to_owned()),
+            _ => arguments.inputs.push(text.into()),
+        }
+        Wired::read(&arguments).err().expect("refused").to_string()
+    }
+
+    /// Shows D216.
+    #[test]
+    fn inputs_come_from_all_their_options_in_the_order_of_their_times() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("script");
+        std::fs::write(&script, "# two taps\n2s i2c:1@0x18:tap=z\n2.15s i2c:1@0x18:tap=z\n")
+            .expect("written");
+        let mut arguments = arguments(&["1:lis3dh,int1=PB11"], &[]);
+        arguments.pin.push("PC13=1@3s,0@1s".to_owned());
+        arguments.input.push("serial:2=go\\n".to_owned());
+        arguments.inputs.push(script);
+        let mut schedule = Wired::read(&arguments).expect("a wiring").schedule;
+        let targets: Vec<String> = std::iter::from_fn(|| schedule.take_due(u64::MAX))
+            .map(|stimulus| stimulus.action.to_string())
+            .collect();
+        assert_eq!(targets, ["serial:2", "PC13", "i2c:1@0x18:tap", "i2c:1@0x18:tap", "PC13"]);
+    }
+
+    /// Shows D216.
+    #[test]
+    fn inputs_that_reach_nothing_are_refused_with_the_option_that_named_them() {
+        assert!(refused_input("--pin", "PQ1=0@5s").contains("--pin: PQ1 is no pin"));
+        assert!(refused_input("--pin", "PB1").contains("PB1 is no PIN=LEVEL@TIME"));
+        assert!(
+            refused_input("--input", "i2c:2@0x18:tap=z@1s")
+                .contains("--input: i2c:2@0x18:tap: nothing is wired")
+        );
+        assert!(refused_input("--inputs", "/nowhere").contains("--inputs /nowhere: "));
+        assert!(refused_input("--serial-overrun", "7").contains("7 is no serial port"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("script");
+        std::fs::write(&script, "# a button\n1s PB11=0\n2s PB11=low\n").expect("written");
+        let refused = refused_input("--inputs", script.to_str().expect("text"));
+        assert!(refused.contains("line 3: low is no level of a pin"), "{refused}");
     }
 }

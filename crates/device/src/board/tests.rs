@@ -90,9 +90,9 @@ fn a_reset_bit_resets_its_peripheral() {
 #[test]
 fn a_pin_from_outside_is_read_at_its_port() {
     let mut board = board();
-    assert!(board.input(0x4202_0800, &Input::Pin { pin: 13, level: true }));
+    assert!(board.input(0x4202_0800, &Input::Pin { pin: 13, level: true }, 0));
     assert_eq!(board.read(0x4202_0810, 4, 0), Ok(1 << 13));
-    assert!(!board.input(0x4602_0C00, &Input::Pin { pin: 13, level: true }));
+    assert!(!board.input(0x4602_0C00, &Input::Pin { pin: 13, level: true }, 0));
 }
 
 #[test]
@@ -188,6 +188,9 @@ fn unequal_widths_are_cut_padded_or_packed() {
     }
 }
 
+/// Cycles of a character while BRR is zero: ten bits of the least divider.
+const CHARACTER: u64 = 160;
+
 #[test]
 fn a_peripheral_asks_for_each_item() {
     let receiving = [(CTR1, 1 << 19), (CTR2, 26), (CBR1, 3), (CSAR, 0x4000_4424), (CDAR, 0x2000_0200)];
@@ -195,14 +198,20 @@ fn a_peripheral_asks_for_each_item() {
     board.write(0x4000_4408, 4, 1 << 6, 0).expect("a register");
     board.write(0x4000_4400, 4, 5, 0).expect("a register");
     assert!(!board.is_transfer_due());
-    board.input(0x4000_4400, &Input::Serial(b"ab"));
-    assert!(board.is_transfer_due());
-    board.transfer(&mut ram, 0);
+    board.input(0x4000_4400, &Input::Serial(b"ab"), 0);
+    assert!(!board.is_transfer_due(), "the first character has only just begun");
+    let move_until = |board: &mut Board, ram: &mut Ram, cycles: u64| {
+        while let Some(at) = board.next_event().filter(|at| *at <= cycles) {
+            assert!(board.advance(at), "a flag of the port has changed");
+            board.transfer(ram, at);
+        }
+    };
+    move_until(&mut board, &mut ram, 2 * CHARACTER);
     assert_eq!((&ram.0[0x200..0x202], flags(&mut board)), (&b"ab"[..], 0x200), "half of three is behind it");
-    board.input(0x4000_4400, &Input::Serial(b"cd"));
-    board.transfer(&mut ram, 0);
+    board.input(0x4000_4400, &Input::Serial(b"cd"), 2 * CHARACTER);
+    move_until(&mut board, &mut ram, 4 * CHARACTER);
     assert_eq!((&ram.0[0x200..0x203], flags(&mut board)), (&b"abc"[..], 0x301));
-    assert_eq!(board.read(0x4000_4424, 4, 0), Ok(u32::from(b'd')), "the next is not taken");
+    assert_eq!(board.read(0x4000_4424, 4, 4 * CHARACTER), Ok(u32::from(b'd')), "the next is not taken");
 }
 
 #[test]

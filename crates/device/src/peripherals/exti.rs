@@ -92,7 +92,7 @@ impl Peripheral for Exti {
         }
     }
 
-    fn input(&mut self, input: &Input<'_>) -> bool {
+    fn input(&mut self, input: &Input<'_>, _now: u64) -> bool {
         match *input {
             Input::Edge { port, pin, rising } => self.edge(port, pin, rising),
             _ => false,

@@ -142,7 +142,7 @@ impl Peripheral for Gpio {
         self.tell_changes(context.outputs);
     }
 
-    fn input(&mut self, input: &Input<'_>) -> bool {
+    fn input(&mut self, input: &Input<'_>, _now: u64) -> bool {
         match *input {
             Input::Pin { pin, level } if pin < 16 => {
                 self.driven |= 1 << pin;

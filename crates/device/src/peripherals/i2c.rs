@@ -40,8 +40,8 @@ pub trait Target: Send {
     }
     /// Lets time pass up to the context's now.
     fn advance(&mut self, _context: &mut Context<'_>) {}
-    /// What it measures is `value` from now on. Answers whether it measures that.
-    fn set(&mut self, _quantity: &str, _value: f64) -> bool {
+    /// What it measures is `value` from cycle `now` on, to which it was advanced. Answers whether it measures that.
+    fn set(&mut self, _quantity: &str, _value: f64, _now: u64) -> bool {
         false
     }
 }
@@ -294,10 +294,10 @@ impl Peripheral for I2c {
         self.targets.iter().filter_map(|target| target.next_event()).min()
     }
 
-    fn input(&mut self, input: &Input<'_>) -> bool {
+    fn input(&mut self, input: &Input<'_>, now: u64) -> bool {
         let Input::Quantity { address, name, value } = *input else { return false };
         let found = self.targets.iter_mut().find(|target| target.address() == address);
-        found.is_some_and(|target| target.set(name, value))
+        found.is_some_and(|target| target.set(name, value, now))
     }
 
     fn reset(&mut self, context: &mut Context<'_>) {

@@ -29,8 +29,8 @@ pub trait Peripheral: Send {
     /// Writes to the word at `offset`, a multiple of four.
     fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>);
 
-    /// Whether reading the word at `offset` has no effect and gives the same value until something is written or arrives
-    /// from outside, however much time passes: a loop that only waits for it need then not run.
+    /// Whether reading the word at `offset` has no effect and gives the same value until something is written, arrives from
+    /// outside, or [`Peripheral::take_change`] says so: a loop that only waits for it need then not run.
     fn is_steady(&self, _offset: u32) -> bool {
         false
     }
@@ -52,13 +52,18 @@ pub trait Peripheral: Send {
     /// Its clock stands still from `now` on, as in the stop modes, or goes on. It was advanced to `now`.
     fn hold(&mut self, _held: bool, _now: u64) {}
 
-    /// The cycle at which an interrupt line of this peripheral next rises by itself.
+    /// Whether something that reads as steady has changed by itself since this was last asked.
+    fn take_change(&mut self) -> bool {
+        false
+    }
+
+    /// The cycle at which an interrupt line of this peripheral, or what reads as steady, next changes by itself.
     fn next_event(&self) -> Option<u64> {
         None
     }
 
-    /// Something arrives from outside. Answers what of it was taken.
-    fn input(&mut self, _input: &Input<'_>) -> bool {
+    /// Something arrives from outside at cycle `now`, to which this was advanced. Answers whether it was taken.
+    fn input(&mut self, _input: &Input<'_>, _now: u64) -> bool {
         false
     }
 
@@ -161,8 +166,13 @@ impl Requests {
 /// Something that reaches a peripheral from outside the device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Input<'a> {
-    /// Bytes arrive at a serial port.
+    /// The other end of a serial port sends bytes.
     Serial(&'a [u8]),
+    /// The clock a serial port counts its bits by has this frequency.
+    KernelClock {
+        /// In hertz.
+        hz: u32,
+    },
     /// A pin is driven from outside.
     Pin {
         /// Number of the pin in its port.
@@ -225,6 +235,7 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     let Fittings { chance, unique, targets } = fittings;
     let mut buses = i2c::BUSES.map(|_| Vec::new());
     let mut slaves = spi::BUSES.map(|_| None);
+    let mut overrunning = Vec::new();
     for attachment in targets {
         match attachment {
             Attachment::I2c { bus, target, .. } => {
@@ -238,6 +249,7 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
                     *on = Some((slave, select.is_some()));
                 }
             }
+            Attachment::Overrunning { port } => overrunning.push(port),
         }
     }
     let mut placed = Vec::new();
@@ -246,7 +258,8 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
         place(timer.name, timer.base, Box::new(tim::Tim::new(timer)));
     }
     for port in &usart::PORTS {
-        place(port.name, port.base, Box::new(usart::Usart::new(port)));
+        let overruns = overrunning.contains(&port.number);
+        place(port.name, port.base, Box::new(usart::Usart::with_overruns(port, overruns)));
     }
     for (bus, targets) in i2c::BUSES.iter().zip(buses) {
         place(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));

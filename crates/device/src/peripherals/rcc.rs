@@ -2,13 +2,23 @@
 //! [`Rcc`]. A direct access reads zero and writes nothing ([`Closed`]), as secure-only peripherals do; every image
 //! built with the vendor's hardware library makes one such read at its start.
 
+use super::usart::LPUART1;
 use super::{Context, Peripheral, Store};
+use crate::map::CLOCK_HZ;
 
 /// First register.
 pub const BASE: u32 = 0x4602_0C00;
 
 /// Registers as words: 0x000 to 0x0FC.
 const WORDS: usize = 64;
+
+/// Registers that select the clocks of the serial ports.
+const CCIPR1: usize = 0xE0;
+const CCIPR3: usize = 0xE8;
+/// Frequencies of the oscillators that can be selected, in hertz.
+const HSI16_HZ: u32 = 16_000_000;
+const LSE_HZ: u32 = 32_768;
+const MSIK_HZ: u32 = 4_000_000;
 
 /// Reset values the application can tell apart; the clock tree agrees with 160 MHz on every bus (D72).
 const RESET: [(u32, u32); 10] = [
@@ -98,6 +108,22 @@ impl Rcc {
         (BASE..BASE + 4 * WORDS as u32).contains(&address)
     }
 
+    /// Frequency in hertz of the clock by which the serial port with number `port` counts its bits, as CCIPR1 and, for
+    /// LPUART1, CCIPR3 select it.
+    pub fn serial_clock_hz(&self, port: u8) -> u32 {
+        let (register, at, mask) = match port {
+            LPUART1 => (CCIPR3, 0, 7),
+            _ => (CCIPR1, 2 * (u32::from(port) - 1), 3),
+        };
+        match self.words[register / 4] >> at & mask {
+            2 => HSI16_HZ,
+            3 => LSE_HZ,
+            4 => MSIK_HZ,
+            // The bus's clock, or the system's, which is the same (D72).
+            _ => CLOCK_HZ,
+        }
+    }
+
     /// The register at `address`; `None` if there is none.
     pub fn peek(&self, address: u32) -> Option<u32> {
         self.words.get(index(address)?).copied()
@@ -183,6 +209,18 @@ mod tests {
             assert_eq!(rcc.peek(address), None, "{address:#x}");
             assert_eq!(rcc.poke(address, 0, 1), None, "{address:#x}");
         }
+    }
+
+    #[test]
+    fn a_serial_port_has_the_clock_that_is_selected_for_it() {
+        let mut rcc = Rcc::default();
+        assert_eq!((rcc.serial_clock_hz(2), rcc.serial_clock_hz(LPUART1)), (CLOCK_HZ, CLOCK_HZ));
+        rcc.poke(0x4602_0CE0, 0xC, 2 << 2);
+        rcc.poke(0x4602_0CE8, 7, 4);
+        let clocks = [1, 2, 3, LPUART1].map(|port| rcc.serial_clock_hz(port));
+        assert_eq!(clocks, [CLOCK_HZ, 16_000_000, CLOCK_HZ, 4_000_000]);
+        rcc.poke(0x4602_0CE0, 0x300, 3 << 8);
+        assert_eq!(rcc.serial_clock_hz(5), 32_768);
     }
 
     #[test]

@@ -341,7 +341,7 @@ impl Peripheral for Spi {
         self.full_until
     }
 
-    fn input(&mut self, input: &Input<'_>) -> bool {
+    fn input(&mut self, input: &Input<'_>, _now: u64) -> bool {
         let Input::Select { selected } = *input else { return false };
         self.select(selected);
         true

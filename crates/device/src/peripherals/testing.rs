@@ -72,7 +72,11 @@ impl Bench {
     }
 
     pub fn input(&mut self, input: &Input<'_>) -> bool {
-        self.peripheral.input(input)
+        let now = self.now;
+        self.with(|peripheral, context| {
+            peripheral.advance(context);
+            peripheral.input(input, now)
+        })
     }
 
     pub fn level(&mut self, line: u16) -> bool {
@@ -80,6 +84,15 @@ impl Bench {
         let mut lines = Lines::default();
         self.peripheral.interrupts(&mut lines);
         lines.level(line)
+    }
+
+    /// Lets time pass up to `now`, stopping at each event.
+    pub fn pass_to(&mut self, now: u64) {
+        while let Some(at) = self.peripheral.next_event().filter(|at| *at <= now) {
+            self.now = at;
+            self.with(|peripheral, context| peripheral.advance(context));
+        }
+        self.now = now;
     }
 
     /// What left the peripheral since last asked.

@@ -1,6 +1,7 @@
 //! A machine whose inputs are recorded, if that was asked for. It can be looked at like the machine itself, and everything
-//! that changes it goes through here.
+//! that changes it goes through here; so does what reaches it by a schedule, which then is recorded like anything else.
 
+use std::collections::VecDeque;
 use std::ops::Deref;
 
 use kernel::{LinkLoss, Violation};
@@ -9,10 +10,14 @@ use super::format::cut;
 use super::{CHECK_AFTER, Input, Recorder, Stance, Trail, sum};
 use crate::events::DeviceEvent;
 use crate::machine::{Machine, Ran};
+use crate::stimulus::{Action, Schedule};
 
-/// A machine, and who writes down what reaches it.
+/// A machine, what is still to reach it, and who writes down what does.
 pub struct Taped {
     machine: Machine,
+    schedule: Schedule,
+    /// Bytes of the schedule for which a serial port's line had no room yet.
+    late: VecDeque<(u8, Vec<u8>)>,
     tape: Option<Tape>,
 }
 
@@ -45,7 +50,17 @@ impl Taped {
             checked: machine.instructions(),
         };
         let tape = recorder.map(tape);
-        Taped { machine, tape }
+        Taped { machine, schedule: Schedule::default(), late: VecDeque::new(), tape }
+    }
+
+    /// What reaches the machine by itself from now on.
+    pub fn follow(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
+    }
+
+    /// As [`Machine::next_event`], or when the schedule goes on.
+    pub fn next_event(&self) -> Option<u64> {
+        [self.machine.next_event(), self.schedule.next()].into_iter().flatten().min()
     }
 
     /// The machine, for changes that are in no recording: a debugger's.
@@ -53,9 +68,11 @@ impl Taped {
         &mut self.machine
     }
 
-    /// As [`Machine::run`].
+    /// As [`Machine::run`], but not beyond the next entry of the schedule.
     pub fn run(&mut self, budget: u64) -> Ran {
-        let ran = self.machine.run(budget);
+        self.do_what_is_due();
+        let next = self.schedule.next().map_or(budget, |at| at - self.machine.now());
+        let ran = self.machine.run(budget.min(next));
         if let Some(tape) = &mut self.tape {
             tape.stance = if ran == Ran::Idle { Stance::Idle } else { Stance::Ran };
             if self.machine.instructions() - tape.checked >= CHECK_AFTER {
@@ -65,11 +82,34 @@ impl Taped {
         ran
     }
 
-    /// As [`Machine::pass_time`]; only after a run that ended idle.
+    /// As [`Machine::pass_time`], but not beyond the next entry of the schedule; only after a run that ended idle.
     pub fn pass_time(&mut self, to: u64) {
-        self.machine.pass_time(to);
+        self.machine.pass_time(self.schedule.next().map_or(to, |at| at.min(to)));
         if let Some(tape) = &mut self.tape {
             tape.stance = Stance::Passed;
+        }
+    }
+
+    fn do_what_is_due(&mut self) {
+        while let Some((port, bytes)) = self.late.pop_front() {
+            if !self.send_serial(port, &bytes) {
+                self.late.push_front((port, bytes));
+                break;
+            }
+        }
+        while let Some(stimulus) = self.schedule.take_due(self.machine.now()) {
+            match stimulus.action {
+                Action::Pin { pin, level } => self.drive_pin(pin.port, pin.pin, level),
+                Action::Quantity { bus, address, name, value } => {
+                    // Whether there is such a sensor was checked when the schedule was made.
+                    let _known = self.set_quantity(bus, address, &name, value);
+                }
+                Action::Serial { port, bytes } => {
+                    if !self.send_serial(port, &bytes) {
+                        self.late.push_back((port, bytes));
+                    }
+                }
+            }
         }
     }
 

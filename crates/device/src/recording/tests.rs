@@ -6,6 +6,7 @@ use super::*;
 use crate::chance::Seed;
 use crate::identity::DeviceId;
 use crate::machine::{Machine, Ran, Settings};
+use crate::stimulus::{self, Schedule};
 use crate::testing::{self, Program, b_self, ldr, mov32, movs, str_, wfi};
 
 /// Where a test's recording goes.
@@ -97,6 +98,21 @@ fn spinning() -> Program {
     program
 }
 
+/// Sends back what arrives at USART1, which it polls both ways.
+fn echoing() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4001_3800)).add(mov32(1, 1389)).add(str_(1, 0, 0x0C));
+    program.add(movs(1, 0xD)).add(str_(1, 0, 0));
+    let again = program.here();
+    program.add(ldr(1, 0, 0x1C)).add([0x0689, 0x0FC9, 0x2901]).bne(again); // ISR; lsls #26; lsrs #31: RXNE
+    program.add(ldr(2, 0, 0x24)).add(str_(2, 0, 0x28));
+    let poll = program.here();
+    program.add(ldr(1, 0, 0x1C)).add([0x0649, 0x0FC9, 0x2901]).bne(poll); // TC
+    let back = (program.here() + 2 - again) as u16;
+    program.add([0xE800 - back]); // b to the first loop
+    program
+}
+
 /// Numbers for a test to choose by (Numerical Recipes).
 struct Dice(u32);
 
@@ -125,8 +141,11 @@ fn digest(machine: &Machine) -> [u8; DIGEST] {
 #[test]
 fn into_how_many_runs_time_is_cut_makes_no_difference() {
     const STEP: u64 = 320_000;
-    for program in [busy(), resting(), spinning()] {
+    for program in [busy(), resting(), spinning(), echoing()] {
         let mut machines = [1, 2, 3].map(|seed| (Taped::new(machine(&program), None), Dice(seed)));
+        for (machine, _) in &mut machines {
+            assert!(machine.send_serial(1, b"hello, hello"));
+        }
         for step in 1..=5 {
             let digests = machines.each_mut().map(|(machine, dice)| {
                 go_on(machine, step * STEP, dice);
@@ -179,7 +198,7 @@ fn replay(bytes: Vec<u8>, program: &Program) -> Ending {
 #[test]
 fn a_recording_is_replayed_exactly() {
     for seed in 1..=4 {
-        for program in [busy(), resting(), spinning()] {
+        for program in [busy(), resting(), spinning(), echoing()] {
             let ending = replay(recorded(&program, seed), &program);
             assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "seed {seed}: {ending:?}");
         }
@@ -312,4 +331,76 @@ fn the_head_is_read_as_it_was_written() {
     head.write(&mut bytes).expect("written");
     assert_eq!(Head::read(&mut &bytes[..]).expect("readable"), head);
     assert_eq!(head.device_id, DeviceId::parse(testing::DEVICE_ID).expect("an id"));
+}
+
+/// Polls PC13 until it is high and keeps the cycle, as TIM2 counts, at 0x20002000; then sends what arrives at USART1 back.
+fn timing_a_pin() -> Program {
+    let mut program = Program::new();
+    program.add(mov32(3, 0x4000_0000)).add(movs(1, 1)).add(str_(1, 3, 0)); // TIM2 counts
+    program.add(mov32(0, 0x4202_0800)).add(mov32(1, !(3 << 26))).add(str_(1, 0, 0)); // PC13: input
+    let again = program.here();
+    program.add(ldr(1, 0, 0x10)).add([0x0489, 0x0FCA, 0x2A01]).bne(again); // IDR; lsls #18; lsrs r2, #31; cmp r2, #1
+    program.add(ldr(1, 3, 0x24)).add(mov32(2, 0x2000_2000)).add(str_(1, 2, 0));
+    program.append(&echoing());
+    program
+}
+
+fn stimuli(texts: &[&str]) -> Schedule {
+    Schedule::new(texts.iter().map(|text| stimulus::parse(text).expect("a stimulus")).collect())
+}
+
+const STIMULI: [&str; 3] = ["PC13=1@1234.567us", "PC13=0@2ms", "serial:1=hello@3ms"];
+
+/// Shows D216, D138.
+#[test]
+fn a_schedule_is_kept_to_the_cycle_however_time_is_cut() {
+    let mut digests = Vec::new();
+    for seed in 1..=3 {
+        let mut machine = Taped::new(machine(&timing_a_pin()), None);
+        machine.follow(stimuli(&STIMULI));
+        assert_eq!(machine.next_event(), Some(197_530));
+        go_on(&mut machine, 800_000, &mut Dice(seed));
+        let mut count = [0; 4];
+        assert_eq!(machine.unrecorded().inspect(0x2000_2000, &mut count), 4);
+        let seen = u32::from_le_bytes(count);
+        assert!((197_530 - 20..197_530 + 20).contains(&seen), "{seen}");
+        let told = machine.take_events();
+        let echo: Vec<u8> = told.into_iter().filter_map(serial).flatten().collect();
+        assert_eq!(echo, b"hello");
+        digests.push(digest(&machine));
+    }
+    assert!(digests.iter().all(|other| *other == digests[0]));
+}
+
+fn serial(event: DeviceEvent) -> Option<Vec<u8>> {
+    match event {
+        DeviceEvent::Serial { bytes, .. } => Some(bytes),
+        _ => None,
+    }
+}
+
+/// Shows D216: a replay needs no schedule.
+#[test]
+fn what_a_schedule_did_is_in_the_recording() {
+    let program = timing_a_pin();
+    let tape = Tape::default();
+    let mut recorder = Recorder::to(Box::new(tape.clone()));
+    recorder.begin(&head(&program)).expect("written");
+    let mut machine = Taped::new(machine(&program), Some(recorder));
+    machine.follow(stimuli(&STIMULI));
+    go_on(&mut machine, 800_000, &mut Dice(1));
+    machine.end();
+    let ending = replay(tape.bytes(), &program);
+    assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "{ending:?}");
+}
+
+/// Shows D216: a line that is full takes what was scheduled when it has room.
+#[test]
+fn bytes_of_a_schedule_wait_for_room_on_the_line() {
+    let text = format!("serial:1={}@1ms", "x".repeat(4096));
+    let mut machine = Taped::new(machine(&echoing()), None);
+    machine.follow(stimuli(&[&text, "serial:1=yz@1ms"]));
+    go_on(&mut machine, 4_200 * 13_890, &mut Dice(1));
+    let echo: Vec<u8> = machine.take_events().into_iter().filter_map(serial).flatten().collect();
+    assert_eq!((echo.len(), &echo[4094..]), (4098, &b"xxyz"[..]));
 }

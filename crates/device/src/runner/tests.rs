@@ -5,6 +5,7 @@ use std::time::Duration;
 use abi::power::WakeReason;
 
 use super::*;
+use crate::stimulus::{self, Schedule};
 use crate::testing::{Authority, Peer, Program, Server, b_self, ldr, mov32, movs, str_, wfi};
 use crate::transport::ALPN;
 
@@ -21,8 +22,11 @@ struct Bench {
 
 impl Bench {
     fn start(program: &Program, authority: &Authority, cloud: Address) -> Bench {
+        Bench::with(Options::new(cloud, authority.device(), program.image()))
+    }
+
+    fn with(mut options: Options) -> Bench {
         let (tell, events) = mpsc::channel();
-        let mut options = Options::new(cloud, authority.device(), program.image());
         options.restart.minimum_ms = 1;
         let device = Device::start(options, move |event| {
             let _ = tell.send(event);
@@ -170,27 +174,48 @@ fn guest_time_goes_on_while_the_device_sleeps() {
     assert!(ask() - before >= 6, "guest time fell behind");
 }
 
-#[test]
-fn serial_input_reaches_a_device_asleep() {
+/// Sends back what arrives at USART2, by interrupt.
+fn echoing() -> Program {
     let mut program = Program::new();
     program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x2D)).add(str_(1, 0, 0)); // USART2: on, both ways, RXNEIE
     program.add(mov32(2, 0xE000_E104)).add(mov32(1, 1 << 30)).add(str_(1, 2, 0)); // interrupt 62
     program.add(wfi()).add([0xE7FD]);
     program.handler(16 + 62);
-    program.add(mov32(0, 0x4000_4400)).add(ldr(1, 0, 0x24)).add(str_(1, 0, 0x28)).add([0x4770]); // echo
-    let bench = Bench::alone(&program);
-    bench.expect(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
+    program.add(mov32(0, 0x4000_4400)).add(ldr(1, 0, 0x24)).add(str_(1, 0, 0x28)).add([0x4770]);
+    program
+}
+
+fn echoed(bench: &Bench, length: usize) -> Vec<u8> {
     let mut echoed = Vec::new();
-    while echoed.is_empty() {
-        // The port is lost to input until the program has switched it on.
-        bench.device.remote().send_serial(2, b"hello".to_vec());
-        if let Ok(DeviceEvent::Serial { port: 2, bytes }) =
-            bench.events.recv_timeout(Duration::from_millis(10))
+    while echoed.len() < length {
+        if let DeviceEvent::Serial { port: 2, bytes } = bench.events.recv_timeout(PATIENCE).expect("an echo")
         {
-            echoed = bytes;
+            echoed.extend(bytes);
         }
     }
-    assert_eq!(&echoed[..5], b"hello");
+    echoed
+}
+
+#[test]
+fn serial_input_reaches_a_device_asleep() {
+    let bench = Bench::alone(&echoing());
+    bench.expect(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
+    bench.device.remote().send_serial(2, b"hello".to_vec());
+    assert_eq!(echoed(&bench, 5), b"hello");
+}
+
+/// Shows D216.
+#[test]
+fn what_is_scheduled_reaches_a_device_asleep_at_its_time() {
+    let nowhere = Address::parse("localhost:1").expect("an address");
+    let mut options = Options::new(nowhere, Authority::new().device(), echoing().image());
+    let stimuli =
+        ["serial:2=b@200ms", "serial:2=a@100ms"].map(|text| stimulus::parse(text).expect("a stimulus"));
+    options.schedule = Schedule::new(stimuli.to_vec());
+    let started = Instant::now();
+    let bench = Bench::with(options);
+    assert_eq!(echoed(&bench, 2), b"ab");
+    assert!(started.elapsed() >= Duration::from_millis(200));
 }
 
 /// Shows D72.

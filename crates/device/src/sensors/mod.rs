@@ -25,8 +25,10 @@ pub struct Model {
     pub addresses: &'static [u8],
     /// What it measures: name, least, greatest, and what it is where nobody says.
     pub quantities: &'static [(&'static str, f64, f64, f64)],
-    /// Its outputs that can be wired to a pin of the microcontroller.
+    /// Its outputs that can be wired to a pin of the microcontroller, at most two.
     pub pins: &'static [&'static str],
+    /// It can be tapped.
+    pub taps: bool,
     /// Makes one.
     pub make: fn(Parts) -> Box<dyn Target>,
 }
@@ -40,8 +42,8 @@ pub struct Parts {
     pub address: u8,
     /// What it measures.
     pub quantities: Quantities,
-    /// The pin its output is wired to.
-    pub pin: Option<Pin>,
+    /// The pins its outputs are wired to, in the order of [`Model::pins`].
+    pub pins: [Option<Pin>; 2],
 }
 
 /// Every model.
@@ -50,7 +52,8 @@ pub const MODELS: [Model; 4] = [
         name: "mcp9808",
         addresses: &[0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F],
         quantities: &[("temperature", -40.0, 125.0, 21.0)],
-        pins: &[],
+        pins: &["alert"],
+        taps: false,
         make: |parts| Box::new(mcp9808::Mcp9808::new(parts)),
     },
     Model {
@@ -58,13 +61,15 @@ pub const MODELS: [Model; 4] = [
         addresses: &[0x40],
         quantities: &[("temperature", -40.0, 85.0, 21.0), ("humidity", 0.0, 100.0, 45.0)],
         pins: &[],
+        taps: false,
         make: |parts| Box::new(th02::Th02::new(parts)),
     },
     Model {
         name: "lis3dh",
         addresses: &[0x18, 0x19],
         quantities: &[("x", -16.0, 16.0, 0.0), ("y", -16.0, 16.0, 0.0), ("z", -16.0, 16.0, 1.0)],
-        pins: &["int1"],
+        pins: &["int1", "int2"],
+        taps: true,
         make: |parts| Box::new(lis3dh::Lis3dh::new(parts)),
     },
     Model {
@@ -72,6 +77,7 @@ pub const MODELS: [Model; 4] = [
         addresses: &[0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77],
         quantities: &[],
         pins: &[],
+        taps: false,
         make: |parts| Box::new(ht16k33::Ht16k33::new(&parts)),
     },
 ];

@@ -49,7 +49,8 @@ impl Wired {
     }
 
     pub fn set(&mut self, quantity: &str, value: f64) -> bool {
-        self.target.set(quantity, value)
+        self.with(|target, context| target.advance(context));
+        self.target.set(quantity, value, self.now)
     }
 
     /// Lets time pass, stopping at each of its events; answers what it drove.

@@ -115,7 +115,7 @@ impl Target for Th02 {
         byte
     }
 
-    fn set(&mut self, quantity: &str, value: f64) -> bool {
+    fn set(&mut self, quantity: &str, value: f64, _now: u64) -> bool {
         self.quantities.set(quantity, Source::Constant(value))
     }
 }

@@ -14,6 +14,7 @@
 #define CSAR(channel) CHANNEL(channel, 0x4C)
 #define CDAR(channel) CHANNEL(channel, 0x50)
 #define CCR_EN 1u
+#define CCR_RESET 2u
 #define FLAG_COMPLETE (1u << 8)
 #define CTR1_SOURCE_MOVES (1u << 3)
 #define CTR1_DESTINATION_MOVES (1u << 19)
@@ -24,11 +25,13 @@
 
 #define USART2_CR1 REGISTER(0x40004400)
 #define USART2_CR3 REGISTER(0x40004408)
+#define USART2_BRR REGISTER(0x4000440C)
 #define USART2_ISR REGISTER(0x4000441C)
 #define USART2_RDR REGISTER(0x40004424)
 #define USART2_TDR REGISTER(0x40004428)
 #define CR1_BOTH_WAYS 0xDu
 #define CR3_DMA 0xC0u
+#define BAUD_115200 1389u
 
 static volatile uint32_t completions[CHANNELS];
 
@@ -96,6 +99,16 @@ void dma_wait(uint32_t channel, uint32_t expected)
     }
 }
 
+uint32_t dma_left(uint32_t channel)
+{
+    return CBR1(channel) & 0xFFFF;
+}
+
+void dma_stop(uint32_t channel)
+{
+    CCR(channel) = CCR_RESET;
+}
+
 void test_memory_to_memory(void)
 {
     static uint8_t from[100];
@@ -118,6 +131,7 @@ void test_serial_by_dma(void)
 {
     static const uint8_t ping[] = "ping\n";
     static uint8_t answer[4];
+    USART2_BRR = BAUD_115200;
     USART2_CR3 = CR3_DMA;
     USART2_CR1 = CR1_BOTH_WAYS;
     uint32_t before[] = { dma_completions(1), dma_completions(2) };

@@ -20,5 +20,9 @@ void dma_start(uint32_t channel, enum Dma_Request request, const volatile void *
 /* How often the channel has told that all is moved. */
 uint32_t dma_completions(uint32_t channel);
 void dma_wait(uint32_t channel, uint32_t completions);
+/* Bytes the channel has still to move. */
+uint32_t dma_left(uint32_t channel);
+/* Breaks off what the channel moves. */
+void dma_stop(uint32_t channel);
 
 #endif

@@ -1,5 +1,5 @@
 /* Tries the board's peripherals by their registers, interrupts included, with a thermometer at 0x18 of I2C1, at 25.25
- * degrees, a memory on SPI1 selected by PA4, and somebody who answers what USART2 sends. Needs no call. */
+ * degrees, a memory on SPI1 selected by PA4, and somebody who answers what USART2 sends (serial.c). Needs no call. */
 
 #include "tell.h"
 
@@ -12,6 +12,7 @@ int main(void)
     test_i2c();
     test_spi();
     test_serial_by_dma();
+    test_serial();
     tell_line("end");
     for (;;) {
         wait_for_interrupt();

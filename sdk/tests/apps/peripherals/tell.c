@@ -1,26 +1,38 @@
 #include "tell.h"
 
 #define USART3_CR1 REGISTER(0x40004800)
+#define USART3_BRR REGISTER(0x4000480C)
+#define USART3_ISR REGISTER(0x4000481C)
 #define USART3_TDR REGISTER(0x40004828)
 #define CR1_TRANSMITS 9u
+#define BAUD_1000000 160u
+#define ISR_TXE (1u << 7)
 #define LOOKS 1000000u
 
 void tell_start(void)
 {
+    USART3_BRR = BAUD_1000000;
     USART3_CR1 = CR1_TRANSMITS;
+}
+
+static void put_character(char character)
+{
+    while ((USART3_ISR & ISR_TXE) == 0) {
+    }
+    USART3_TDR = (uint8_t)character;
 }
 
 static void put(const char *text)
 {
     while (*text != 0) {
-        USART3_TDR = (uint8_t)*text++;
+        put_character(*text++);
     }
 }
 
 static void put_number(uint32_t number)
 {
     for (uint32_t digit = 8; digit-- > 0;) {
-        USART3_TDR = (uint8_t)"0123456789abcdef"[number >> 4 * digit & 0xF];
+        put_character("0123456789abcdef"[number >> 4 * digit & 0xF]);
     }
 }
 

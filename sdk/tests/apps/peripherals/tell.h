@@ -19,6 +19,7 @@ bool wait_for(volatile uint32_t *reg, uint32_t bits);
 void test_timers(void);
 void test_crc(void);
 void test_memory_to_memory(void);
+void test_serial(void);
 void test_serial_by_dma(void);
 void test_i2c(void);
 void test_spi(void);
