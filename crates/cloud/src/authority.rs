@@ -163,9 +163,10 @@ impl Identity {
         make_private_folder(folder)?;
         let device_id = format!("{}\n", self.device_id);
         let contents = [&*self.key, &*self.certificate, &*self.authority, &*device_id];
-        FILES.iter().zip(contents).try_for_each(|(name, content)| {
-            write_new(&folder.join(name), content.as_bytes(), PRIVATE)
-        })
+        FILES
+            .iter()
+            .zip(contents)
+            .try_for_each(|(name, content)| write_new(&folder.join(name), content.as_bytes(), PRIVATE))
     }
 
     /// Removes the files of an identity from `folder`, and with `folder_too` the folder, if it is empty then.

@@ -160,7 +160,8 @@ mod tests {
     /// Shows D164.
     #[test]
     fn certificates_are_judged_within_their_validity_whatever_the_clock_says() {
-        for (now, judged) in [(0, 1_577_923_200), (1_780_000_000, 1_780_000_000), (u64::MAX, 253_402_128_000)] {
+        for (now, judged) in [(0, 1_577_923_200), (1_780_000_000, 1_780_000_000), (u64::MAX, 253_402_128_000)]
+        {
             assert_eq!(valid(Duration::from_secs(now)), Duration::from_secs(judged));
         }
     }

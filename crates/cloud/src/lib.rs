@@ -41,7 +41,9 @@ mod supervisor;
 
 pub use account_id::AccountId;
 pub use authority::Identity;
-pub use cloud::{Cloud, Config, NewDevice, ProvisionError, StartError, provision, provision_in, provision_into};
+pub use cloud::{
+    Cloud, Config, NewDevice, ProvisionError, StartError, provision, provision_in, provision_into,
+};
 pub use connector::{AuthoritiesError, Resolve, ResolveError, read_authorities};
 pub use destinations::Destinations;
 pub use device_id::DeviceId;

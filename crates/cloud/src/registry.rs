@@ -93,7 +93,9 @@ impl Registry {
         }
         let serial = state.next_serial;
         state.next_serial += 1;
-        if let Some(older) = state.seats.insert(device, Seat { serial, fingerprint, mailbox: mailbox.clone() }) {
+        if let Some(older) =
+            state.seats.insert(device, Seat { serial, fingerprint, mailbox: mailbox.clone() })
+        {
             older.mailbox.put(Command::End(Ending::Replaced));
         }
         Some(Stay { registry: self.clone(), device, serial, mailbox })

@@ -97,7 +97,10 @@ impl Watch {
         if is_over || store.lease() == Lease::Taken {
             let ended = self.registry.end_all(Ending::Internal);
             if ended > 0 {
-                tracing::error!(devices = ended, "connections end: the cloud cannot tell who may be connected");
+                tracing::error!(
+                    devices = ended,
+                    "connections end: the cloud cannot tell who may be connected"
+                );
             }
         }
     }

@@ -190,7 +190,9 @@ impl Store {
         let elsewhere = || StoreError::Elsewhere { kept: kept.to_string(), named: url.to_string() };
         let is_moving = *url != kept && folder.has_store()?;
         if *url == StoreUrl::Folder {
-            folder.check_database().or_else(|error| if is_moving { Err(elsewhere()) } else { Err(error.into()) })?;
+            folder
+                .check_database()
+                .or_else(|error| if is_moving { Err(elsewhere()) } else { Err(error.into()) })?;
         }
         let database = Database::of(folder, url);
         let tenant = Tenant::default();
@@ -236,9 +238,9 @@ async fn settle(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> 
     const NAME: &str = "secret key check";
     for _ in 0..2 {
         let check = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME);
-        let check = pool.fetch_optional(Purpose::Read, check).await?;
+        let check = pool.fetch_optional(Purpose::Authorization, check).await?;
         let account = sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1");
-        let account = pool.fetch_optional(Purpose::Read, account).await?;
+        let account = pool.fetch_optional(Purpose::Authorization, account).await?;
         if let (Some(check), Some(account)) = (check, account) {
             let sealed: Vec<u8> = check.try_get(0)?;
             return if seal.open(&[NAME], &sealed).is_some() { Ok(account.try_get(0)?) } else { Ok(None) };
@@ -251,10 +253,12 @@ async fn settle(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> 
 /// Makes sealed text and account; of two that do it at once one does.
 async fn make_account(pool: &Pool, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
     let mut transaction = pool.begin().await?;
-    let check = sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    let check =
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
     transaction.execute(check.bind(name).bind(sealed)).await?;
-    let account =
-        sqlx::query("INSERT INTO accounts (id, created) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM accounts)");
+    let account = sqlx::query(
+        "INSERT INTO accounts (id, created) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM accounts)",
+    );
     transaction.execute(account.bind(AccountId::random().as_str()).bind(wall_millis())).await?;
     transaction.commit().await
 }

@@ -76,8 +76,7 @@ async fn a_device_whose_files_cannot_be_written_is_not_made() {
     let data = directory.path().join("cloud");
     let blocked = directory.path().join("file");
     fs::write(&blocked, "in the way").expect("written");
-    let device =
-        NewDevice { account: None, name: Some("orphan"), items: &[], out: &blocked.join("device") };
+    let device = NewDevice { account: None, name: Some("orphan"), items: &[], out: &blocked.join("device") };
     assert!(matches!(provision_into(&data, None, device).await, Err(ProvisionError::Data(_))));
     assert_eq!(devices(&data).await, 0);
     let out = directory.path().join("device");

@@ -57,7 +57,7 @@ fn a_folder_of_somebody_else_is_refused_and_left_alone() {
 #[test]
 fn an_interrupted_making_is_finished() {
     let parent = tempdir().expect("a folder");
-    fs::write(parent.path().join("authority.key"), "half").expect("written");
+    write_new(&parent.path().join("authority.key"), b"half", 0o600).expect("written");
     fs::write(parent.path().join("authority.pem.new"), "half").expect("written");
     let folder = DataFolder::open(parent.path()).expect("made");
     assert!(folder.authority().is_ok());
@@ -144,7 +144,10 @@ fn a_folder_or_a_file_that_others_may_use_is_refused() {
         let file = parent.path().join(name);
         set(&file, 0o644);
         let told = refusal(parent.path());
-        assert!(told.ends_with("can be read by others; make it readable by its owner only (chmod 600)"), "{told}");
+        assert!(
+            told.ends_with("can be read by others; make it readable by its owner only (chmod 600)"),
+            "{told}"
+        );
         set(&file, 0o600);
     }
     assert!(DataFolder::open(parent.path()).is_ok());

@@ -45,7 +45,10 @@ impl Store {
     }
 
     /// The rows of these devices; one that is not known has none.
-    pub(crate) async fn authorizations(&self, devices: &[DeviceId]) -> Result<Vec<Authorization>, StoreError> {
+    pub(crate) async fn authorizations(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<Vec<Authorization>, StoreError> {
         let mut found = Vec::with_capacity(devices.len());
         for slice in devices.chunks(SLICE) {
             let mut query = sqlx::query(AssertSqlSafe(statement(slice.len())));

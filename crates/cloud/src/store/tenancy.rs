@@ -183,7 +183,9 @@ impl FileWatch {
             let lease = if is_same { Lease::Held } else { Lease::Taken };
             if lease != self.tenant.lease() {
                 match lease {
-                    Lease::Held => tracing::info!(database = %self.path.display(), "the database file is back"),
+                    Lease::Held => {
+                        tracing::info!(database = %self.path.display(), "the database file is back")
+                    }
                     _ => tracing::error!(
                         database = %self.path.display(),
                         "the database file was removed or replaced: no device is served; stop the cloud and put the file back"

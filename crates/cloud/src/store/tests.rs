@@ -594,14 +594,18 @@ async fn connection(store: &Store, run: &mut LogRun, lines: &[LogLine]) -> u64 {
 async fn a_run_that_is_repeated_bit_by_bit_is_kept_beside_the_first() {
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
-        let lines: Vec<_> = (1..=25).map(|number| run_line(device, number, 1000 * u64::from(number), "same")).collect();
+        let lines: Vec<_> =
+            (1..=25).map(|number| run_line(device, number, 1000 * u64::from(number), "same")).collect();
         for _ in 0..3 {
             let mut run = LogRun::new(500);
             // In two transactions: the second goes to where the first went.
             assert_eq!(connection(store, &mut run, &lines[..10]).await, 0);
             assert_eq!(connection(store, &mut run, &lines[10..]).await, 0);
         }
-        assert_eq!(store.logs(device, 100).await.expect("read"), [&lines[..], &lines[..], &lines[..]].concat());
+        assert_eq!(
+            store.logs(device, 100).await.expect("read"),
+            [&lines[..], &lines[..], &lines[..]].concat()
+        );
         // What the last of them sends again after a lost connection is there once.
         let mut again = LogRun::new(25_001);
         let next = run_line(device, 26, 26_000, "next");
@@ -638,8 +642,10 @@ async fn lines_of_an_older_connection_that_come_late_are_kept_too() {
         let (store, device) = (&fixture.store, fixture.device(None).await);
         let (mut older, mut newer) = (LogRun::new(1), LogRun::new(1));
         connection(store, &mut older, &[run_line(device, 1, 10, "older")]).await;
-        connection(store, &mut newer, &[run_line(device, 1, 11, "newer"), run_line(device, 2, 12, "newer")]).await;
-        connection(store, &mut older, &[run_line(device, 2, 12, "older"), run_line(device, 3, 13, "older")]).await;
+        connection(store, &mut newer, &[run_line(device, 1, 11, "newer"), run_line(device, 2, 12, "newer")])
+            .await;
+        connection(store, &mut older, &[run_line(device, 2, 12, "older"), run_line(device, 3, 13, "older")])
+            .await;
         let late = [run_line(device, 2, 14, "newer, otherwise"), run_line(device, 3, 15, "newer")];
         connection(store, &mut older, &late).await;
         let texts = store.logs(device, 100).await.expect("read");
@@ -661,7 +667,12 @@ async fn a_damaged_secret_is_missing_by_itself() {
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&[0xFF_u8, 1][..]);
             store.pool.execute(query).await.expect("damaged");
         }
-        let keys = [wanted(false, true, "bad"), wanted(false, true, "good"), wanted(false, false, "bad"), wanted(false, false, "good")];
+        let keys = [
+            wanted(false, true, "bad"),
+            wanted(false, true, "good"),
+            wanted(false, false, "bad"),
+            wanted(false, false, "good"),
+        ];
         let values = store.look_up(device, &keys).await.expect("looked up");
         assert_eq!(values, [Value::Unavailable, found("good"), Value::Unavailable, found("good")]);
     }
@@ -733,7 +744,9 @@ async fn a_store_that_cannot_be_written_is_not_ready_and_can_still_be_asked() {
 async fn lines_that_are_not_stored_make_the_store_not_ready() {
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
-        let rename = |from: &str, to: &str| sqlx::query(sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}")));
+        let rename = |from: &str, to: &str| {
+            sqlx::query(sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}")))
+        };
         store.pool.execute(rename("logs", "away")).await.expect("renamed");
         assert!(store.add_logs(&[line(device, 1, 1, 1)]).await.is_err());
         assert!(matches!(store.check().await, Err(StoreError::NotStoring)));
@@ -770,10 +783,16 @@ async fn a_device_is_made_with_its_settings_or_not_at_all() {
             key: key.to_owned(),
             value: "value".to_owned(),
         };
-        let items = [item("a", false, true), item("b", true, true), item("c", false, false), item("d", true, false)];
+        let items =
+            [item("a", false, true), item("b", true, true), item("c", false, false), item("d", true, false)];
         let device = DeviceId::random();
         store.add_device_with(device, Some("kettle"), [1; 32], &items).await.expect("added");
-        let keys = [wanted(true, false, "a"), wanted(true, true, "b"), wanted(false, false, "c"), wanted(false, true, "d")];
+        let keys = [
+            wanted(true, false, "a"),
+            wanted(true, true, "b"),
+            wanted(false, false, "c"),
+            wanted(false, true, "d"),
+        ];
         assert_eq!(store.look_up(device, &keys).await.expect("looked up"), [(); 4].map(|()| found("value")));
         let bad = [item("e", false, false), item("bad\tkey", false, true)];
         let refused = store.add_device_with(DeviceId::random(), Some("pot"), [1; 32], &bad).await;

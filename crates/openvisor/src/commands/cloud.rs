@@ -44,8 +44,10 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     cloud.stop().await;
     match failed {
         None => Ok(()),
-        Some(task) => Err(Failure::not_happened(format!("the cloud's background task `{task}` has panicked"))
-            .hint("its log says where; start the cloud again")),
+        Some(task) => {
+            Err(Failure::not_happened(format!("the cloud's background task `{task}` has panicked"))
+                .hint("its log says where; start the cloud again"))
+        }
     }
 }
 

@@ -139,7 +139,9 @@ impl Killing {
         let took = started.elapsed().as_secs_f32();
         let counted = self.count(&operator);
         let slowest = slowest.as_millis();
-        format!("{rounds} faults and {kills} kills in {took:.1} s, all stored at most {slowest} ms later; {counted}")
+        format!(
+            "{rounds} faults and {kills} kills in {took:.1} s, all stored at most {slowest} ms later; {counted}"
+        )
     }
 
     /// A device that only connects.

@@ -173,8 +173,7 @@ async fn is_stored(
     line: &LogLine,
     repeat: u32,
 ) -> Result<Option<bool>, StoreError> {
-    let query =
-        sqlx::query("SELECT clock, text FROM logs WHERE device = $1 AND boot = $2 AND sequence = $3");
+    let query = sqlx::query("SELECT clock, text FROM logs WHERE device = $1 AND boot = $2 AND sequence = $3");
     let query = query.bind(line.device.as_str()).bind(i64::from(line.boot)).bind(join(repeat, line.sequence));
     let Some(row) = transaction.fetch_optional(query).await? else { return Ok(None) };
     let (clock, text): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
