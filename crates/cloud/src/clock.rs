@@ -57,8 +57,8 @@ impl TimeProvider for CertificateTime {
 /// The nearest time at which every certificate ever issued is valid.
 fn valid(now: Duration) -> Duration {
     /// 2020-01-02, a day after the beginning of the oldest authorities' validity, and 9999-12-30, a day before its end.
-    const FIRST: Duration = Duration::from_secs(1_577_923_200);
-    const LAST: Duration = Duration::from_secs(253_402_128_000);
+    const FIRST: Duration = Duration::from_hours(438_312);
+    const LAST: Duration = Duration::from_hours(70_389_480);
     now.clamp(FIRST, LAST)
 }
 

@@ -156,11 +156,13 @@ impl DataFolder {
         let files = [self.lock_file(LOCK)?, self.directory()?];
         // Whoever only asks whether a cloud runs has the locks for a moment too.
         for _ in 0..LOCK_ATTEMPTS {
-            let is_taken = self.is_taken(files[0].try_lock())? || is_folder_taken(files[1].try_lock());
+            let is_taken = self.is_taken(files[0].try_lock())? || is_folder_taken(&files[1].try_lock());
             if !is_taken {
                 return Ok(FolderLock { _files: files.into() });
             }
-            files.iter().for_each(|file| drop(file.unlock()));
+            for file in &files {
+                let _ = file.unlock();
+            }
             std::thread::sleep(LOCK_PAUSE);
         }
         Err(DataError::InUse(self.path.clone()))
@@ -169,7 +171,7 @@ impl DataFolder {
     /// Whether a cloud runs on the folder now.
     pub fn is_in_use(&self) -> Result<bool, DataError> {
         let is_file_taken = self.is_taken(self.lock_file(LOCK)?.try_lock_shared())?;
-        Ok(is_file_taken || is_folder_taken(self.directory()?.try_lock_shared()))
+        Ok(is_file_taken || is_folder_taken(&self.directory()?.try_lock_shared()))
     }
 
     fn directory(&self) -> Result<File, DataError> {
@@ -361,7 +363,7 @@ pub(crate) fn make_private_folder(path: &Path) -> Result<(), DataError> {
 }
 
 /// Whether another has the lock of a folder. One that cannot be locked is nobody's: there is the lock file.
-fn is_folder_taken(attempt: Result<(), TryLockError>) -> bool {
+fn is_folder_taken(attempt: &Result<(), TryLockError>) -> bool {
     matches!(attempt, Err(TryLockError::WouldBlock))
 }
 

@@ -39,13 +39,10 @@ struct Presence {
 
 impl Presence {
     async fn note(&mut self, store: &Store) -> Result<(), StoreError> {
-        let noted = match &mut self.noted {
-            Some(noted) => noted,
-            None => {
-                store.nobody_is_connected(false).await?;
-                self.noted.insert(HashSet::new())
-            }
-        };
+        if self.noted.is_none() {
+            store.nobody_is_connected(false).await?;
+        }
+        let noted = self.noted.get_or_insert_default();
         let connected: HashSet<_> = self.registry.connected().iter().map(|one| one.device).collect();
         let came: Vec<_> = connected.difference(noted).copied().collect();
         let left: Vec<_> = noted.difference(&connected).copied().collect();

@@ -190,9 +190,8 @@ impl Store {
         let elsewhere = || StoreError::Elsewhere { kept: kept.to_string(), named: url.to_string() };
         let is_moving = *url != kept && folder.has_store()?;
         if *url == StoreUrl::Folder {
-            folder
-                .check_database()
-                .or_else(|error| if is_moving { Err(elsewhere()) } else { Err(error.into()) })?;
+            let checked = folder.check_database();
+            checked.map_err(|error| if is_moving { elsewhere() } else { error.into() })?;
         }
         let database = Database::of(folder, url);
         let tenant = Tenant::default();

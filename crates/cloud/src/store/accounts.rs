@@ -68,10 +68,10 @@ impl Store {
     /// # Errors
     /// The database's own; the cloud may authorise nobody now (D162).
     pub(crate) async fn admission(&self, device: DeviceId) -> Result<Option<Admission>, StoreError> {
-        self.check_tenancy()?;
         let query =
             sqlx::query("SELECT account, fingerprint, logging, logging_expires FROM devices WHERE id = $1");
         within(async {
+            self.wait_for_tenancy().await?;
             let row = self.pool.fetch_optional(Purpose::Authorization, query.bind(device.as_str())).await?;
             row.as_ref().map(admission).transpose()
         })

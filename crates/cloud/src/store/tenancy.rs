@@ -148,6 +148,15 @@ impl Store {
         self.tenant.lease()
     }
 
+    /// The same after waiting for a lock that is lost and may be held again in a moment, as when the database has ended all
+    /// connections. The caller bounds the time.
+    pub(super) async fn wait_for_tenancy(&self) -> Result<(), StoreError> {
+        while self.lease() == Lease::Lost {
+            sleep(PAUSE).await;
+        }
+        self.check_tenancy()
+    }
+
     /// Refuses while this cloud does not have its database.
     pub(crate) fn check_tenancy(&self) -> Result<(), StoreError> {
         match (self.lease(), self.database.file()) {
@@ -182,14 +191,13 @@ impl FileWatch {
             let is_same = found.is_ok_and(|found| (found.dev(), found.ino()) == self.opened);
             let lease = if is_same { Lease::Held } else { Lease::Taken };
             if lease != self.tenant.lease() {
-                match lease {
-                    Lease::Held => {
-                        tracing::info!(database = %self.path.display(), "the database file is back")
-                    }
-                    _ => tracing::error!(
+                if is_same {
+                    tracing::info!(database = %self.path.display(), "the database file is back");
+                } else {
+                    tracing::error!(
                         database = %self.path.display(),
                         "the database file was removed or replaced: no device is served; stop the cloud and put the file back"
-                    ),
+                    );
                 }
                 self.tenant.set(lease);
             }

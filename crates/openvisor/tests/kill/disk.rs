@@ -24,8 +24,8 @@ impl SmallDisk {
     pub fn fill(&self, left: u64) {
         let mut file = File::create(self.filler()).expect("made");
         let mut size = 0;
-        for block in [&[1; 1 << 16][..], &[1; 1 << 12]] {
-            while let Ok(written) = file.write(block) {
+        for block in [1 << 16, 1 << 12] {
+            while let Ok(written) = file.write(&vec![1; block]) {
                 size += written as u64;
             }
         }
