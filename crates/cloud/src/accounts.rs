@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::account_id::AccountId;
 use crate::limits::Limits;
+use crate::lock::lock;
 use crate::rate::Bucket;
 use crate::store::Store;
 
@@ -54,7 +55,7 @@ impl Accounts {
 
     /// What the sessions of this account share, as long as one of them has it.
     pub(crate) fn of(&self, id: AccountId) -> Arc<Account> {
-        let mut present = self.present.lock().expect("nothing panics while it is held");
+        let mut present = lock(&self.present);
         if let Some(account) = present.get(&id).and_then(Weak::upgrade) {
             return account;
         }
@@ -85,7 +86,7 @@ impl SharedBucket {
 
     /// As [`Bucket::take`].
     pub(crate) fn take(&self, count: u64, now: Instant) -> Option<Instant> {
-        self.0.lock().expect("nothing panics while it counts").take(count, now)
+        lock(&self.0).take(count, now)
     }
 }
 

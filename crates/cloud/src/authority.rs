@@ -14,7 +14,7 @@ use ring::digest::{SHA256, digest};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::data::{DataError, write_new};
+use crate::data::{DataError, PRIVATE, make_private_folder, write_new};
 use crate::device_id::DeviceId;
 
 /// Common name of every cloud's authority. Devices trust the certificate, not the name.
@@ -68,6 +68,9 @@ pub struct Identity {
     /// The device's certificate, DER.
     pub certificate_der: CertificateDer<'static>,
 }
+
+/// The files of an identity; the last says that the others are there.
+const FILES: [&str; 4] = ["key.pem", "certificate.pem", "authority.pem", "device-id"];
 
 /// SHA-256 of a certificate, by which the store knows a device's current one.
 pub type Fingerprint = [u8; 32];
@@ -145,13 +148,35 @@ impl Authority {
 }
 
 impl Identity {
-    /// Writes the identity into `folder`, made if it does not exist: `device-id`, `certificate.pem`, `key.pem` (mode 0600), `authority.pem`.
+    /// Writes the identity into `folder`, made with mode 0700 if it does not exist: `device-id`, `certificate.pem`, `key.pem`,
+    /// `authority.pem`, each with mode 0600. When that fails, what was written is removed again.
     pub fn save(&self, folder: &Path) -> Result<(), DataError> {
-        std::fs::create_dir_all(folder).map_err(|error| DataError::File(folder.to_owned(), error))?;
-        write_new(&folder.join("key.pem"), self.key.as_bytes(), 0o600)?;
-        write_new(&folder.join("certificate.pem"), self.certificate.as_bytes(), 0o644)?;
-        write_new(&folder.join("authority.pem"), self.authority.as_bytes(), 0o644)?;
-        write_new(&folder.join("device-id"), format!("{}\n", self.device_id).as_bytes(), 0o644)
+        let is_new = !folder.exists();
+        let written = self.write(folder);
+        if written.is_err() {
+            Identity::remove_files(folder, is_new);
+        }
+        written
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), DataError> {
+        make_private_folder(folder)?;
+        let device_id = format!("{}\n", self.device_id);
+        let contents = [&*self.key, &*self.certificate, &*self.authority, &*device_id];
+        FILES
+            .iter()
+            .zip(contents)
+            .try_for_each(|(name, content)| write_new(&folder.join(name), content.as_bytes(), PRIVATE))
+    }
+
+    /// Removes the files of an identity from `folder`, and with `folder_too` the folder, if it is empty then.
+    pub(crate) fn remove_files(folder: &Path, folder_too: bool) {
+        for name in FILES {
+            let _ = std::fs::remove_file(folder.join(name));
+        }
+        if folder_too {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 
     /// Fingerprint of the certificate.
@@ -196,7 +221,8 @@ fn params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    params.not_before = date_time_ymd(2020, 1, 1);
+    // The beginning of all clocks: a device or a cloud that does not know the time yet must not be turned away (D164).
+    params.not_before = date_time_ymd(1970, 1, 1);
     // "No well-defined end", as RFC 5280 4.1.2.5 writes it, without its last day's seconds.
     params.not_after = date_time_ymd(9999, 12, 31);
     params

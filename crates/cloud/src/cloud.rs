@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use crate::account_id::AccountId;
 use crate::accounts::Accounts;
 use crate::authority::{AuthorityError, Identity};
-use crate::clock::Epoch;
+use crate::clock::{ClockWatch, Epoch, wall_millis};
 use crate::connector::{AuthoritiesError, Connector, Resolve, Trust};
 use crate::data::{DataError, DataFolder, FolderLock};
 use crate::destinations::Destinations;
@@ -30,9 +30,11 @@ use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
 use crate::registry::{Command, Ending};
+use crate::revocation;
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Logging, Store, StoreError, StoreUrl, Tenancy};
+use crate::store::{LogRetention, Logging, NewItem, Store, StoreError, StoreUrl, Tenancy};
+use crate::supervisor::{PanicCount, Supervisor};
 
 /// How a cloud is to run.
 #[derive(Debug, Clone)]
@@ -106,6 +108,8 @@ pub struct Cloud {
     log_writer: JoinHandle<()>,
     pruner: JoinHandle<()>,
     presence: JoinHandle<()>,
+    revocation: JoinHandle<()>,
+    tasks: Arc<Supervisor>,
     _tenancy: Tenancy,
     _lock: FolderLock,
 }
@@ -148,28 +152,32 @@ impl Cloud {
         let trust = Trust::new(&config.extra_authorities)?;
         let metrics = Arc::new(Metrics::new());
         let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits, metrics.clone())?;
+        // The store first: a port that is open promises that somebody answers.
+        let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
+        let tenancy = store.occupy().await?;
         let (listener, address) = listen(config.listen).await?;
         let monitored = match config.metrics {
             Some(wanted) => Some(listen(wanted).await?),
             None => None,
         };
-        let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
-        let tenancy = store.occupy().await?;
-        store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
+        let tasks = Supervisor::new(metrics.clone());
         let shared = Arc::new(share(config, trust, store.clone(), intake, metrics));
-        let monitor = Arc::new(watch(&shared, &gateway));
+        let monitor = Arc::new(watch(&shared, &gateway, tasks.clone()));
         let metrics_address = monitored.as_ref().map(|(_, address)| *address);
         let (stop, stopped) = oneshot::channel();
         tracing::info!(%address, data = %folder.path().display(), "cloud started");
         Ok(Cloud {
-            monitoring: monitored.map(|(listener, _)| tokio::spawn(monitor::run(listener, monitor.clone()))),
+            monitoring: monitored
+                .map(|(listener, _)| tasks.spawn_once("monitor", monitor::run(listener, monitor.clone()))),
             monitor,
             metrics_address,
-            gateway: tokio::spawn(gateway.run(listener, stopped, serve(&shared))),
-            log_writer: tokio::spawn(log_intake::run(store.clone(), queue, shared.metrics.clone())),
-            presence: tokio::spawn(presence::run(Arc::downgrade(&store), shared.registry.clone())),
-            pruner: tokio::spawn(prune(Arc::downgrade(&store), shared.limits.clone())),
+            gateway: tasks.spawn_once("gateway", gateway.run(listener, stopped, serve(&shared))),
+            log_writer: spawn_log_writer(&tasks, &shared, queue),
+            presence: spawn_presence(&tasks, &shared),
+            revocation: spawn_revocation(&tasks, &shared),
+            pruner: spawn_pruner(&tasks, &shared),
+            tasks,
             shared,
             folder,
             address,
@@ -177,6 +185,11 @@ impl Cloud {
             _tenancy: tenancy,
             _lock: lock,
         })
+    }
+
+    /// Waits until the cloud cannot go on, because a part of it has panicked again and again; answers which. It is to be stopped then.
+    pub async fn failed(&self) -> &'static str {
+        self.tasks.failed().await
     }
 
     /// Where it listens.
@@ -200,6 +213,7 @@ impl Cloud {
         let _ = self.gateway.await;
         self.pruner.abort();
         self.presence.abort();
+        self.revocation.abort();
         let store = self.shared.store.clone();
         // The last sender of the queue of log lines; the writer ends when it has written what is there.
         drop(self.shared);
@@ -308,23 +322,74 @@ pub async fn provision_in(
     account: Option<&str>,
     name: Option<&str>,
 ) -> Result<Identity, ProvisionError> {
-    let folder = DataFolder::open(data)?;
-    let store = Store::open_at(&folder, store).await?;
-    let identity = provision_at(&folder, &store, account, name).await;
+    let (folder, store) = open(data, store).await?;
+    let made = async { issue(&folder, &in_account(&store, account).await?, name).await };
+    let made = made.await;
     store.close().await;
-    identity
+    made
 }
 
-async fn provision_at(
+/// A device that is to be made, with its files.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDevice<'a> {
+    /// Id or name of its account; the first if there is none.
+    pub account: Option<&'a str>,
+    /// The unique name people give it.
+    pub name: Option<&'a str>,
+    /// Settings it is to have from the beginning, and such of its account.
+    pub items: &'a [NewItem],
+    /// Where its identity is written: a folder that does not exist or is empty.
+    pub out: &'a Path,
+}
+
+/// Makes a device known and writes its identity: all of it or nothing (D163). `store` is as in [`Config`].
+///
+/// # Errors
+/// As [`provision_in`]; the files cannot be written; an item is not in order.
+pub async fn provision_into(
+    data: &Path,
+    store: Option<&StoreUrl>,
+    device: NewDevice<'_>,
+) -> Result<DeviceId, ProvisionError> {
+    let (folder, store) = open(data, store).await?;
+    let made = make_device(&folder, &store, device).await;
+    store.close().await;
+    made
+}
+
+/// The files first: they are taken back more easily than a device in a database, and without the database's row they are worth nothing.
+async fn make_device(
     folder: &DataFolder,
     store: &Store,
-    account: Option<&str>,
-    name: Option<&str>,
-) -> Result<Identity, ProvisionError> {
-    let Some(account) = account else { return issue(folder, store, name).await };
+    device: NewDevice<'_>,
+) -> Result<DeviceId, ProvisionError> {
+    let NewDevice { account, name, items, out } = device;
+    let store = in_account(store, account).await?;
+    let identity = folder.authority()?.issue_device(DeviceId::random());
+    let is_new = !out.exists();
+    identity.save(out)?;
+    let added = store.add_device_with(identity.device_id, name, identity.fingerprint(), items).await;
+    if let Err(error) = added {
+        // The commit's answer may have been lost: what is there was made whole.
+        if !matches!(store.device(identity.device_id).await, Ok(Some(_))) {
+            Identity::remove_files(out, is_new);
+            return Err(error.into());
+        }
+    }
+    Ok(identity.device_id)
+}
+
+async fn open(data: &Path, store: Option<&StoreUrl>) -> Result<(DataFolder, Store), ProvisionError> {
+    let folder = DataFolder::open(data)?;
+    let store = Store::open_at(&folder, store).await?;
+    Ok((folder, store))
+}
+
+/// The store as the account of this id or name sees it, or the first.
+async fn in_account(store: &Store, account: Option<&str>) -> Result<Store, StoreError> {
+    let Some(account) = account else { return Ok(store.clone()) };
     let found = store.account_named(account).await?;
-    let found = found.ok_or_else(|| StoreError::NoAccount(account.to_owned()))?;
-    issue(folder, &store.of_account(found.id), name).await
+    Ok(store.of_account(found.ok_or_else(|| StoreError::NoAccount(account.to_owned()))?.id))
 }
 
 async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result<Identity, ProvisionError> {
@@ -342,7 +407,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, bound))
 }
 
-fn watch(shared: &Shared, gateway: &Gateway) -> Monitor {
+fn watch(shared: &Shared, gateway: &Gateway, tasks: Arc<Supervisor>) -> Monitor {
     let (connections, handshakes) = gateway.quotas();
     Monitor {
         metrics: shared.metrics.clone(),
@@ -351,6 +416,7 @@ fn watch(shared: &Shared, gateway: &Gateway) -> Monitor {
         handshakes,
         log_intake: shared.log_intake.downgrade(),
         store: Arc::downgrade(&shared.store),
+        tasks,
         accepting: AtomicBool::new(true),
     }
 }
@@ -379,20 +445,81 @@ fn share(
 /// What the gateway does with a connection it has admitted.
 fn serve(shared: &Arc<Shared>) -> impl Fn(Box<Admitted>) -> SessionFuture + Clone + Send + 'static {
     let shared = shared.clone();
-    move |admitted| Box::pin(session::serve(shared.clone(), admitted))
+    move |admitted| {
+        let count = PanicCount(shared.metrics.clone());
+        let session = session::serve(shared.clone(), admitted);
+        Box::pin(async move {
+            let _count = count;
+            session.await;
+        })
+    }
 }
 
 type SessionFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+fn spawn_log_writer(
+    tasks: &Arc<Supervisor>,
+    shared: &Shared,
+    queue: Arc<log_intake::Queue>,
+) -> JoinHandle<()> {
+    let (store, metrics) = (shared.store.clone(), shared.metrics.clone());
+    tasks.spawn("log writer", move || log_intake::run(store.clone(), queue.clone(), metrics.clone()))
+}
+
+fn spawn_presence(tasks: &Arc<Supervisor>, shared: &Shared) -> JoinHandle<()> {
+    let (store, registry) = (Arc::downgrade(&shared.store), shared.registry.clone());
+    tasks.spawn("presence", move || presence::run(store.clone(), registry.clone()))
+}
+
+fn spawn_revocation(tasks: &Arc<Supervisor>, shared: &Shared) -> JoinHandle<()> {
+    let (store, registry) = (Arc::downgrade(&shared.store), shared.registry.clone());
+    let (metrics, timeout) = (shared.metrics.clone(), shared.limits.authorization_timeout);
+    tasks.spawn("revocation", move || {
+        revocation::run(store.clone(), registry.clone(), metrics.clone(), timeout)
+    })
+}
+
+fn spawn_pruner(tasks: &Arc<Supervisor>, shared: &Shared) -> JoinHandle<()> {
+    let (store, epoch, limits) = (Arc::downgrade(&shared.store), shared.epoch, shared.limits.clone());
+    tasks.spawn("pruner", move || prune(store.clone(), epoch, limits.clone()))
+}
+
 /// Removes old log lines now and then, as long as anyone else has the store.
-async fn prune(store: Weak<Store>, limits: Limits) {
+async fn prune(store: Weak<Store>, epoch: Epoch, limits: Limits) {
     let mut ticks = interval(limits.log_prune_interval.max(Duration::from_secs(1)));
+    let mut clock = None;
     loop {
         ticks.tick().await;
         let Some(store) = store.upgrade() else { return };
-        let retention = LogRetention { lines: limits.log_lines, age: limits.log_age };
-        if let Err(error) = store.prune_logs(retention).await {
+        if let Err(error) = prune_once(&store, epoch, &limits, &mut clock).await {
             tracing::error!(%error, "old log lines cannot be removed");
         }
     }
 }
+
+/// Removes log lines that are too many, and those that are too old unless the clock may be wrong (D164).
+async fn prune_once(
+    store: &Store,
+    epoch: Epoch,
+    limits: &Limits,
+    clock: &mut Option<ClockWatch>,
+) -> Result<(), StoreError> {
+    let now = wall_millis();
+    let watch = match clock {
+        Some(watch) => watch,
+        None => clock.insert(ClockWatch::new(store.newest_moment().await?, now)),
+    };
+    if let Some(step) = watch.look(now, epoch.now()) {
+        tracing::warn!(
+            hours = step / 3_600_000,
+            "the clock has moved forward: for a day no log lines are removed by age; set it right if it is wrong"
+        );
+    }
+    let is_believed = watch.is_believed();
+    let age = if is_believed { limits.log_age } else { Duration::MAX };
+    store.prune_logs(LogRetention { lines: limits.log_lines, age }).await?;
+    if is_believed { store.note_moment(now).await } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,16 +4,18 @@
 //! |---|---|
 //! | `VERSION` | the number of this format; written last when the folder is made, so that it says the rest is there |
 //! | `authority.pem` | certificate of the authority that devices and cloud trust |
-//! | `authority.key` | its private key, mode 0600 |
-//! | `secret.key` | the key stored secrets are sealed with, 32 bytes, mode 0600 |
-//! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm`, mode 0600 |
-//! | `store.url` | instead of `cloud.db`: the URL of the PostgreSQL database, password included, mode 0600 |
-//! | `lock` | locked by the running cloud |
+//! | `authority.key` | its private key |
+//! | `secret.key` | the key stored secrets are sealed with, 32 bytes |
+//! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm` |
+//! | `store.url` | which store the folder has: `sqlite` for `cloud.db`, or the URL of a PostgreSQL database, password included; written when there first was one |
+//! | `lock` | locked by the running cloud, as is the folder itself |
 //! | `setup.lock` | locked for the moment in which the folder or the database is made or brought up to date |
+//!
+//! The folder has mode 0700 and every file in it 0600. What others could read or write is refused (D163).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,12 +38,18 @@ const SETUP_LOCK: &str = "setup.lock";
 /// What may lie in a folder whose making was interrupted.
 const PARTS: [&str; 6] = [AUTHORITY, AUTHORITY_KEY, SECRET_KEY, DATABASE, LOCK, SETUP_LOCK];
 
+/// What others must not read, beside [`STORE_URL`].
+const SECRETS: [&str; 5] = [AUTHORITY_KEY, SECRET_KEY, DATABASE, "cloud.db-wal", "cloud.db-shm"];
+
 /// How often the lock of a running cloud is tried, and the pause between.
 const LOCK_ATTEMPTS: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Mode of a file only the cloud's own user may read.
-const PRIVATE: u32 = 0o600;
+/// Mode of a file only its owner may read.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// Mode of a folder only its owner may enter.
+const PRIVATE_FOLDER: u32 = 0o700;
 
 /// Why a data folder cannot be used. Each message is one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +74,18 @@ pub enum DataError {
     /// A private file can be read by others.
     #[error("{0} can be read by others; make it readable by its owner only (chmod 600)")]
     Exposed(PathBuf),
+    /// Others may enter the folder, or write to it.
+    #[error("{0} is open to others; make it its owner's only (chmod 700)")]
+    ExposedFolder(PathBuf),
+    /// The folder had a database, and the file is not there.
+    #[error("{0} is missing; the devices of this data folder were in it")]
+    DatabaseMissing(PathBuf),
+    /// The folder had a database, and the file is empty.
+    #[error("{0} is empty; the devices of this data folder were in it")]
+    DatabaseEmpty(PathBuf),
+    /// The folder has a database and does not say of which format it is.
+    #[error("{0} has a database but no VERSION: a part of a data folder is missing")]
+    Incomplete(PathBuf),
     /// A file is there but not what it should be.
     #[error("{0} is damaged: {1}")]
     Damaged(PathBuf, &'static str),
@@ -86,7 +106,7 @@ pub struct DataFolder {
 /// Held while a cloud runs on the folder, or while it is set up.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    _files: Vec<File>,
 }
 
 impl DataFolder {
@@ -96,13 +116,18 @@ impl DataFolder {
     /// Everything of [`DataError`] but [`DataError::InUse`].
     pub fn open(path: &Path) -> Result<DataFolder, DataError> {
         let folder = DataFolder { path: path.to_owned() };
-        make_directory(path)?;
+        make_private_folder(path)?;
         if !folder.has_version()? {
-            folder.check_unused()?;
+            let unused = folder.check_unused();
+            // Another process may have made it meanwhile, and opened its database.
+            if !folder.has_version()? {
+                unused?;
+            }
             let _lock = folder.lock_for_setup()?;
             folder.make()?;
         }
         folder.check_version()?;
+        folder.check_exposure()?;
         Ok(folder)
     }
 
@@ -116,29 +141,41 @@ impl DataFolder {
             return Err(DataError::Missing(path.to_owned()));
         }
         folder.check_version()?;
+        folder.check_exposure()?;
         Ok(folder)
     }
 
     /// Takes the folder for a running cloud.
     ///
+    /// The folder itself is locked beside the file, so that removing the file lets no second cloud in. File systems that cannot lock a
+    /// folder (NFS) leave the file.
+    ///
     /// # Errors
     /// [`DataError::InUse`] when another has it.
     pub fn lock(&self) -> Result<FolderLock, DataError> {
-        let file = self.lock_file(LOCK)?;
-        // Whoever only asks whether a cloud runs has the lock for a moment too.
+        let files = [self.lock_file(LOCK)?, self.directory()?];
+        // Whoever only asks whether a cloud runs has the locks for a moment too.
         for _ in 0..LOCK_ATTEMPTS {
-            if self.is_taken(file.try_lock())? {
-                std::thread::sleep(LOCK_PAUSE);
-            } else {
-                return Ok(FolderLock { _file: file });
+            let is_taken = self.is_taken(files[0].try_lock())? || is_folder_taken(&files[1].try_lock());
+            if !is_taken {
+                return Ok(FolderLock { _files: files.into() });
             }
+            for file in &files {
+                let _ = file.unlock();
+            }
+            std::thread::sleep(LOCK_PAUSE);
         }
         Err(DataError::InUse(self.path.clone()))
     }
 
     /// Whether a cloud runs on the folder now.
     pub fn is_in_use(&self) -> Result<bool, DataError> {
-        self.is_taken(self.lock_file(LOCK)?.try_lock_shared())
+        let is_file_taken = self.is_taken(self.lock_file(LOCK)?.try_lock_shared())?;
+        Ok(is_file_taken || is_folder_taken(&self.directory()?.try_lock_shared()))
+    }
+
+    fn directory(&self) -> Result<File, DataError> {
+        File::open(&self.path).map_err(|error| DataError::File(self.path.clone(), error))
     }
 
     fn is_taken(&self, attempt: Result<(), TryLockError>) -> Result<bool, DataError> {
@@ -153,7 +190,7 @@ impl DataFolder {
     pub(crate) fn lock_for_setup(&self) -> Result<FolderLock, DataError> {
         let file = self.lock_file(SETUP_LOCK)?;
         file.lock().map_err(|error| DataError::File(self.path.join(SETUP_LOCK), error))?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { _files: vec![file] })
     }
 
     /// The authority kept here.
@@ -191,13 +228,33 @@ impl DataFolder {
 
     /// Whether anything was ever kept in the store this folder has.
     pub(crate) fn has_store(&self) -> Result<bool, DataError> {
-        if self.store()? != StoreUrl::Folder {
-            return Ok(true);
-        }
+        Ok(self.is_store_marked()? || self.database_size()?.is_some_and(|size| size > 0))
+    }
+
+    /// Whether `store.url` says which store the folder has.
+    fn is_store_marked(&self) -> Result<bool, DataError> {
+        let path = self.path.join(STORE_URL);
+        path.try_exists().map_err(|error| DataError::File(path, error))
+    }
+
+    /// Bytes of the database; `None` when there is no such file.
+    fn database_size(&self) -> Result<Option<u64>, DataError> {
         match fs::metadata(self.database()) {
-            Ok(file) => Ok(file.len() > 0),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Ok(file) => Ok(Some(file.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(DataError::File(self.database(), error)),
+        }
+    }
+
+    /// Refuses a folder whose database is gone: the file is made with the folder, and empty only until it is opened first.
+    ///
+    /// # Errors
+    /// [`DataError::DatabaseMissing`], [`DataError::DatabaseEmpty`].
+    pub(crate) fn check_database(&self) -> Result<(), DataError> {
+        match self.database_size()? {
+            None => Err(DataError::DatabaseMissing(self.database())),
+            Some(0) if self.is_store_marked()? => Err(DataError::DatabaseEmpty(self.database())),
+            Some(_) => Ok(()),
         }
     }
 
@@ -205,6 +262,14 @@ impl DataFolder {
     pub(crate) fn remember_store(&self, url: &StoreUrl) -> Result<(), DataError> {
         if !self.has_store()? {
             let _ = fs::remove_file(self.database());
+        }
+        write_new(&self.path.join(STORE_URL), format!("{}\n", url.with_password()).as_bytes(), PRIVATE)
+    }
+
+    /// The same for the store the folder has already, if that is not noted yet.
+    pub(crate) fn mark_store(&self, url: &StoreUrl) -> Result<(), DataError> {
+        if self.is_store_marked()? {
+            return Ok(());
         }
         write_new(&self.path.join(STORE_URL), format!("{}\n", url.with_password()).as_bytes(), PRIVATE)
     }
@@ -242,18 +307,39 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Writes what is missing, `VERSION` last. Nothing is in use before that, so parts of an interrupted making are replaced.
+    /// Refuses what others could read or write.
+    fn check_exposure(&self) -> Result<(), DataError> {
+        if is_open_to_others(&self.path)? {
+            return Err(DataError::ExposedFolder(self.path.clone()));
+        }
+        for name in SECRETS {
+            check_private_if_there(&self.path.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is missing, `VERSION` last. Nothing is in use before that, so damaged parts of an interrupted making are replaced.
     fn make(&self) -> Result<(), DataError> {
         if self.has_version()? {
             return Ok(());
         }
-        let authority = Authority::generate();
-        write_new(&self.path.join(AUTHORITY_KEY), authority.key_pem().as_bytes(), PRIVATE)?;
-        write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), 0o644)?;
-        write_new(&self.path.join(SECRET_KEY), &chance::bytes::<32>(), PRIVATE)?;
+        // A folder that was copied without its VERSION: what is in it must not be replaced.
+        if self.has_store()? {
+            return Err(DataError::Incomplete(self.path.clone()));
+        }
+        let own = fs::Permissions::from_mode(PRIVATE_FOLDER);
+        fs::set_permissions(&self.path, own).map_err(|error| DataError::File(self.path.clone(), error))?;
+        if !is_whole(self.authority())? {
+            let authority = Authority::generate();
+            write_new(&self.path.join(AUTHORITY_KEY), authority.key_pem().as_bytes(), PRIVATE)?;
+            write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), PRIVATE)?;
+        }
+        if !is_whole(self.secret_key())? {
+            write_new(&self.path.join(SECRET_KEY), &chance::bytes::<32>(), PRIVATE)?;
+        }
         // An empty database; SQLite gives the files beside it the mode this one has.
         write_new(&self.database(), b"", PRIVATE)?;
-        write_new(&self.path.join(VERSION), format!("{FORMAT}\n").as_bytes(), 0o644)
+        write_new(&self.path.join(VERSION), format!("{FORMAT}\n").as_bytes(), PRIVATE)
     }
 
     fn lock_file(&self, name: &str) -> Result<File, DataError> {
@@ -270,9 +356,15 @@ impl DataFolder {
 
 const TEMPORARY_SUFFIX: &str = ".new";
 
-fn make_directory(path: &Path) -> Result<(), DataError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+/// Makes a folder with mode 0700 if there is none.
+pub(crate) fn make_private_folder(path: &Path) -> Result<(), DataError> {
+    let made = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(path);
     made.map_err(|error| DataError::File(path.to_owned(), error))
+}
+
+/// Whether another has the lock of a folder. One that cannot be locked is nobody's: there is the lock file.
+fn is_folder_taken(attempt: &Result<(), TryLockError>) -> bool {
+    matches!(attempt, Err(TryLockError::WouldBlock))
 }
 
 /// Puts a whole file in place at once, on the disk before its name is.
@@ -283,6 +375,9 @@ pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Da
     let written = write_file(&temporary, content, mode)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| sync_parent(path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
     written.map_err(|error| DataError::File(path.to_owned(), error))
 }
 
@@ -297,12 +392,33 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
+/// Whether a part of the folder is there and whole. One that others could read is neither used nor replaced.
+fn is_whole<T>(part: Result<T, DataError>) -> Result<bool, DataError> {
+    match part {
+        Ok(_) => Ok(true),
+        Err(error @ DataError::Exposed(_)) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
 fn check_private(path: &Path) -> Result<(), DataError> {
-    let metadata = fs::metadata(path).map_err(|error| DataError::File(path.to_owned(), error))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
+    if is_open_to_others(path)? {
         return Err(DataError::Exposed(path.to_owned()));
     }
     Ok(())
+}
+
+fn check_private_if_there(path: &Path) -> Result<(), DataError> {
+    match check_private(path) {
+        Err(DataError::File(_, error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        checked => checked,
+    }
+}
+
+/// Whether group or others have any right to a file or folder.
+fn is_open_to_others(path: &Path) -> Result<bool, DataError> {
+    let metadata = fs::metadata(path).map_err(|error| DataError::File(path.to_owned(), error))?;
+    Ok(metadata.mode() & 0o077 != 0)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {

@@ -20,6 +20,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::authority::{Authority, AuthorityError, Fingerprint, fingerprint};
 use crate::certificate::common_name;
+use crate::clock::CertificateTime;
 use crate::connector::provider;
 use crate::device_id::DeviceId;
 use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
@@ -232,7 +233,7 @@ fn tls_config(authority: &Authority, hosts: &[String]) -> Result<ServerConfig, A
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|_| AuthorityError::Certificate)?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_details(provider(), Arc::new(CertificateTime))
         .with_protocol_versions(&[&TLS13])
         .expect("the provider knows TLS 1.3")
         .with_client_cert_verifier(verifier)

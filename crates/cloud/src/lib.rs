@@ -22,6 +22,7 @@ pub mod events;
 mod gateway;
 mod http;
 pub mod limits;
+mod lock;
 mod log_intake;
 mod metrics;
 mod monitor;
@@ -30,15 +31,19 @@ mod presence;
 mod rate;
 mod refusals;
 mod registry;
+mod revocation;
 mod seal;
 mod session;
 mod shared;
 mod sources;
 pub mod store;
+mod supervisor;
 
 pub use account_id::AccountId;
 pub use authority::Identity;
-pub use cloud::{Cloud, Config, ProvisionError, StartError, provision, provision_in};
+pub use cloud::{
+    Cloud, Config, NewDevice, ProvisionError, StartError, provision, provision_in, provision_into,
+};
 pub use connector::{AuthoritiesError, Resolve, ResolveError, read_authorities};
 pub use destinations::Destinations;
 pub use device_id::DeviceId;

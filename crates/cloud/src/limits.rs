@@ -24,8 +24,9 @@ pub const DEVICE_BACKLOG: usize = 128 * 1024;
 /// Log lines of a device that are not safe in the store above which nothing more is read from it, and bytes of their texts.
 pub const LOG_BACKLOG: usize = 256;
 
-/// The bytes.
-pub const LOG_BACKLOG_BYTES: usize = 32 * 1024;
+/// The bytes: as many as a device's kernel keeps at most until they are acknowledged, 128 lines of full length. So no device whose
+/// lines the store does not take is held back, and its PINGs with them, unless it breaks the kernel's own bounds.
+pub const LOG_BACKLOG_BYTES: usize = 128 * link::limits::MAX_LOG_TEXT;
 
 /// Rounds one device's task may take before it lets others run.
 pub const SESSION_ROUNDS: usize = 16;
@@ -60,8 +61,14 @@ pub const HTTP_HEAD: usize = 1024;
 /// Addresses of one name that are tried.
 pub const DIALLED_ADDRESSES: usize = 4;
 
-/// Connections to the database.
-pub const DATABASE_CONNECTIONS: u32 = 4;
+/// Connections to the database that only read whether devices may be connected.
+pub const DATABASE_AUTHORIZATION_CONNECTIONS: u32 = 2;
+
+/// Connections to the database for all else that reads.
+pub const DATABASE_READ_CONNECTIONS: u32 = 3;
+
+/// Connections to the database that write: the log writer's, and those of what is noted beside it.
+pub const DATABASE_WRITE_CONNECTIONS: u32 = 4;
 
 /// Time for a connection to the database, where it is another machine's.
 pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,8 +76,26 @@ pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long anything waits for the database before it fails.
 pub const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a running cloud says who is connected and looks whom other processes on its data folder have revoked.
+/// How often a running cloud notes who is connected, for other processes on its data folder.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a running cloud looks whom other processes have revoked, and whose log lines they want.
+pub const REVOCATION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time such a look may take before it has failed.
+pub const REVOCATION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Shortest time between two log lines about the same background trouble; those between are left out.
+pub const TROUBLE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Pause before a background task that has panicked is started again.
+pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Panics of one background task within [`TASK_PANIC_PERIOD`] after which it is given up, and the cloud with it.
+pub const TASK_PANICS: usize = 5;
+
+/// The period.
+pub const TASK_PANIC_PERIOD: Duration = Duration::from_mins(1);
 
 /// How long the wall clock given to a device stays good before it is told again (D25).
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
@@ -96,8 +121,11 @@ pub const MONITOR_CONNECTIONS: usize = 16;
 /// Time one of them has for all it wants.
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Time the store has to show that it can be asked.
+/// Time the store has to show that it can be written.
 pub const READY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Shortest time between two attempts to write that only serve to know whether the store can be written.
+pub const READY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bounds an operator may set.
 #[derive(Debug, Clone)]
@@ -132,6 +160,8 @@ pub struct Limits {
     pub log_lines_a_second: u32,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
+    /// How long devices stay connected while the cloud cannot read whether they may be (D162).
+    pub authorization_timeout: Duration,
     /// Time what is in flight has to be answered when the cloud stops.
     pub drain_timeout: Duration,
     /// Time a session has for its last words before the connection is dropped, also when the cloud stops.
@@ -166,6 +196,7 @@ impl Default for Limits {
             requests_a_second_per_account: 200_000,
             log_lines_a_second: 2000,
             messages_a_second: relay::limits::MESSAGES_A_SECOND,
+            authorization_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(5),
             farewell_timeout: Duration::from_secs(2),
             resolve_timeout: Duration::from_secs(10),

@@ -13,9 +13,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::device_id::DeviceId;
-use crate::limits::{LOG_BACKLOG, LOG_BACKLOG_BYTES, LOG_BATCH, LOG_LEFT_BEHIND, SEEN_BACKLOG};
+use crate::limits::{
+    LOG_BACKLOG, LOG_BACKLOG_BYTES, LOG_BATCH, LOG_LEFT_BEHIND, SEEN_BACKLOG, TROUBLE_REPORT_INTERVAL,
+};
+use crate::lock::lock;
 use crate::metrics::{self, Metrics};
-use crate::store::{LogLine, Store};
+use crate::store::{LogLine, LogRun, RunLines, Store};
 
 /// Pause after the store refused lines, before they are tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -63,16 +66,28 @@ struct Holding {
     is_waiting: bool,
     /// The last line stored, told once.
     stored: Option<u32>,
+    /// What the store knows of the device's start.
+    run: LogRun,
     waker: Option<Waker>,
 }
 
-/// What one transaction takes.
+/// What one transaction takes. Dropped before it was stored, as when the writer panics, it gives the lines back.
 #[derive(Default)]
 struct Batch {
     lines: Vec<LogLine>,
-    /// Whose, in the same order: lane, lines, bytes, number of the last.
-    shares: Vec<(Arc<Held>, usize, usize, u32)>,
+    /// Whose, in the same order.
+    shares: Vec<Share>,
     seen: Vec<(DeviceId, [u8; 32])>,
+}
+
+/// A lane's part of a batch.
+struct Share {
+    held: Arc<Held>,
+    lines: usize,
+    bytes: usize,
+    /// Number of the last line.
+    sequence: u32,
+    run: LogRun,
 }
 
 /// Makes the queue: the sessions' end, and the writer's.
@@ -85,27 +100,50 @@ pub(crate) fn queue() -> (Intake, Arc<Queue>) {
 /// Stores what comes until every session is gone and nothing is left. A line is never dropped: while the store refuses, the lanes
 /// fill and the devices are held back.
 pub(crate) async fn run(store: Arc<Store>, queue: Arc<Queue>, metrics: Arc<Metrics>) {
-    let mut batch = Batch::default();
-    while queue.take(&mut batch).await {
-        keep(&store, &batch.lines, &batch.seen, &metrics).await;
-        queue.lines.fetch_sub(batch.lines.len(), Ordering::Relaxed);
-        batch.tell();
+    let mut taken = Taken { queue, batch: Batch::default() };
+    while taken.queue.take(&mut taken.batch).await {
+        keep(&store, &mut taken.batch, &metrics).await;
+        taken.queue.lines.fetch_sub(taken.batch.lines.len(), Ordering::Relaxed);
+        taken.batch.tell();
     }
 }
 
-async fn keep(store: &Store, lines: &[LogLine], seen: &[(DeviceId, [u8; 32])], metrics: &Metrics) {
+/// A batch that goes back to the queue when it is dropped.
+struct Taken {
+    queue: Arc<Queue>,
+    batch: Batch,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.queue.give_back(&mut self.batch);
+    }
+}
+
+async fn keep(store: &Store, batch: &mut Batch, metrics: &Metrics) {
     let start = Instant::now();
-    while let Err(error) = store.add_logs(lines).await {
-        metrics.store_failures.with_label_values(&["write_logs"]).inc();
-        tracing::error!(%error, lines = lines.len(), "log lines cannot be stored, trying again");
-        sleep(RETRY).await;
-    }
-    if !lines.is_empty() {
+    let mut reported: Option<Instant> = None;
+    let duplicates = loop {
+        match store.add_run_logs(&mut batch.groups()).await {
+            Ok(duplicates) => break duplicates,
+            Err(error) => {
+                metrics.store_failures.with_label_values(&["write_logs"]).inc();
+                if reported.is_none_or(|reported| reported.elapsed() >= TROUBLE_REPORT_INTERVAL) {
+                    reported = Some(Instant::now());
+                    let lines = batch.lines.len();
+                    tracing::error!(%error, lines, "log lines cannot be stored, trying again");
+                }
+                sleep(RETRY).await;
+            }
+        }
+    };
+    if !batch.lines.is_empty() {
         metrics::observe(&metrics.store_seconds.write_logs, start.elapsed());
-        metrics.log_lines.taken.inc_by(lines.len() as u64);
+        metrics.log_lines.taken.inc_by((batch.lines.len() as u64).saturating_sub(duplicates));
+        metrics.log_lines.duplicate.inc_by(duplicates);
     }
-    if let Err(error) = store.devices_seen(seen).await {
-        tracing::error!(%error, devices = seen.len(), "it cannot be noted that devices have connected");
+    if let Err(error) = store.devices_seen(&batch.seen).await {
+        tracing::error!(%error, devices = batch.seen.len(), "it cannot be noted that devices have connected");
     }
 }
 
@@ -130,7 +168,27 @@ impl Queue {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().expect("nothing panics while it is held")
+        lock(&self.waiting)
+    }
+
+    /// Takes back what was not stored, before all that has come since.
+    fn give_back(&self, batch: &mut Batch) {
+        let mut end = batch.lines.len();
+        let mut waiting = self.waiting();
+        for share in batch.shares.drain(..).rev() {
+            let from = end - share.lines;
+            let mut holding = share.held.holding();
+            for line in batch.lines.drain(from..).rev() {
+                holding.lines.push_front(line);
+            }
+            end = from;
+            if !std::mem::replace(&mut holding.is_waiting, true) {
+                waiting.lanes.push_front(share.held.clone());
+            }
+        }
+        waiting.seen.append(&mut batch.seen);
+        drop(waiting);
+        self.filled.notify_one();
     }
 
     /// Waits until there is something; `false` when nothing will come any more.
@@ -180,19 +238,33 @@ impl Batch {
         let taken = &self.lines[from..];
         if let Some(last) = taken.last() {
             let bytes = taken.iter().map(|line| line.text.len()).sum();
-            self.shares.push((held.clone(), count, bytes, last.sequence));
+            let (sequence, run) = (last.sequence, holding.run);
+            self.shares.push(Share { held: held.clone(), lines: count, bytes, sequence, run });
         }
         holding.is_waiting = !holding.lines.is_empty();
         holding.is_waiting
     }
 
+    /// The lines of each lane with what is known of their device's start.
+    fn groups(&mut self) -> Vec<RunLines<'_>> {
+        let mut rest = &self.lines[..];
+        let mut groups = Vec::with_capacity(self.shares.len());
+        for share in &mut self.shares {
+            let (lines, behind) = rest.split_at(share.lines);
+            groups.push(RunLines { run: &mut share.run, lines });
+            rest = behind;
+        }
+        groups
+    }
+
     /// Says that everything is safe, and is empty again.
     fn tell(&mut self) {
-        for (held, lines, bytes, sequence) in self.shares.drain(..) {
+        for Share { held, lines, bytes, sequence, run } in self.shares.drain(..) {
             let mut holding = held.holding();
             holding.unsafe_lines -= lines;
             holding.unsafe_bytes -= bytes;
             holding.stored = Some(sequence);
+            holding.run = run;
             let waker = holding.waker.take();
             drop(holding);
             waker.into_iter().for_each(Waker::wake);
@@ -204,7 +276,7 @@ impl Batch {
 
 impl Held {
     fn holding(&self) -> MutexGuard<'_, Holding> {
-        self.0.lock().expect("nothing panics while it is held")
+        lock(&self.0)
     }
 }
 
@@ -215,6 +287,11 @@ impl Lane {
 
     fn queue(&self) -> &Queue {
         &self.intake.0.0
+    }
+
+    /// The device has started or come back, with its clock at this many microseconds since its start.
+    pub(crate) fn begin(&self, clock: u64) {
+        self.held.holding().run = LogRun::new(clock);
     }
 
     /// Takes a line along.
@@ -307,6 +384,7 @@ mod tests {
         let directory = tempdir().expect("a folder");
         let store = Store::open(&DataFolder::open(directory.path()).expect("made")).await.expect("opened");
         let (store, device) = (Arc::new(store), DeviceId::random());
+        store.add_device(device, None, [1; 32]).await.expect("added");
         let (intake, queue) = queue();
         let running = tokio::spawn(run(store.clone(), queue, Arc::new(Metrics::new())));
         let mut lane = Lane::new(intake);
@@ -341,7 +419,8 @@ mod tests {
         );
         assert_eq!(batch.lines.len(), LOG_BATCH, "and no room is left empty");
         let shares = |lane: &Lane| -> usize {
-            batch.shares.iter().filter(|(held, ..)| Arc::ptr_eq(held, &lane.held)).map(|share| share.1).sum()
+            let own = batch.shares.iter().filter(|share| Arc::ptr_eq(&share.held, &lane.held));
+            own.map(|share| share.lines).sum()
         };
         let counts: Vec<_> = floods.iter().map(shares).collect();
         assert!(
@@ -368,6 +447,35 @@ mod tests {
         }
         assert!(!lane.is_full());
         assert_eq!(stored(&lane).await, count);
+    }
+
+    /// Shows D166.
+    #[tokio::test]
+    async fn what_a_writer_that_panics_had_taken_is_written_by_the_next() {
+        let (intake, queue) = queue();
+        let (device, mut lane) = (DeviceId::random(), Lane::new(intake.clone()));
+        let mut other = Lane::new(intake);
+        (1..=5).for_each(|sequence| lane.push(line(device, sequence)));
+        other.push(line(DeviceId::random(), 1));
+        let dying = queue.clone();
+        let writer = tokio::spawn(async move {
+            let mut taken = Taken { queue: dying, batch: Batch::default() };
+            assert!(taken.queue.take(&mut taken.batch).await);
+            panic!("a writer with {} lines", taken.batch.lines.len());
+        });
+        assert!(writer.await.is_err());
+        lane.push(line(device, 6));
+        let mut batch = Batch::default();
+        let mut found = Vec::new();
+        while found.len() < 7 {
+            assert!(queue.take(&mut batch).await);
+            found.append(&mut batch.lines.clone());
+            batch.tell();
+        }
+        let own = found.iter().filter(|line| line.device == device).map(|line| line.sequence);
+        assert_eq!(own.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "in order, each once");
+        assert_eq!(stored(&lane).await, 6);
+        assert!(!lane.is_full());
     }
 
     #[tokio::test]

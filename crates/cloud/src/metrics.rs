@@ -58,6 +58,10 @@ pub(crate) struct Metrics {
     pub(crate) store_failures: IntCounterVec,
     /// How often a limit refused something or held it back, by the limit's name.
     limited: IntCounterVec,
+    /// Panics of background tasks, by task.
+    pub(crate) task_panics: IntCounterVec,
+    /// Panics of device sessions.
+    pub(crate) session_panics: IntCounter,
     relayed: Relayed,
     levels: Levels,
 }
@@ -65,6 +69,7 @@ pub(crate) struct Metrics {
 /// What became of log lines.
 pub(crate) struct LogLines {
     pub(crate) taken: IntCounter,
+    pub(crate) duplicate: IntCounter,
     pub(crate) dropped: IntCounter,
     pub(crate) refused: IntCounter,
 }
@@ -174,6 +179,12 @@ impl Metrics {
                 "Times a limit refused something or held it back, by the limit's name.",
                 &["limit"],
             ),
+            task_panics: make.counters(
+                "openvisor_task_panics_total",
+                "Panics of background tasks of the cloud.",
+                &["task"],
+            ),
+            session_panics: make.counter("openvisor_session_panics_total", "Panics of device sessions."),
             relayed: Relayed::new(&make),
             levels: Levels::new(&make),
             registry,
@@ -223,6 +234,7 @@ impl LogLines {
             make.counters("openvisor_log_lines_total", "Log lines of applications, by result.", &["result"]);
         LogLines {
             taken: lines.with_label_values(&["taken"]),
+            duplicate: lines.with_label_values(&["duplicate"]),
             dropped: lines.with_label_values(&["dropped"]),
             refused: lines.with_label_values(&["refused"]),
         }

@@ -1,6 +1,6 @@
 //! Health and metrics on a port of their own, for whoever runs the cloud: never on the port of the devices.
 //!
-//! `GET /healthz`: the process answers. `GET /readyz`: devices are let in and the store can be asked. `GET /metrics`: Prometheus'
+//! `GET /healthz`: the process answers. `GET /readyz`: devices are let in, the store can be written, every background task runs. `GET /metrics`: Prometheus'
 //! text format. There is no TLS and no password here; who may reach the port may read the numbers, which name no device.
 
 use std::convert::Infallible;
@@ -23,6 +23,7 @@ use crate::metrics::{Metrics, Now};
 use crate::registry::Registry;
 use crate::sources::Quota;
 use crate::store::Store;
+use crate::supervisor::Supervisor;
 
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
@@ -35,6 +36,7 @@ pub(crate) struct Monitor {
     pub(crate) handshakes: Quota,
     pub(crate) log_intake: std::sync::Weak<crate::log_intake::Queue>,
     pub(crate) store: Weak<Store>,
+    pub(crate) tasks: Arc<Supervisor>,
     /// Whether devices are let in.
     pub(crate) accepting: AtomicBool,
 }
@@ -90,16 +92,22 @@ impl Monitor {
         if !self.accepting.load(Ordering::Relaxed) {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
         }
-        if self.can_ask_store().await {
-            plain(StatusCode::OK, "ready\n")
-        } else {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be asked\n")
+        if let Some(task) = self.tasks.down() {
+            return unready(format!("the background task `{task}` has panicked\n"));
+        }
+        match self.check_store().await {
+            Ok(()) => plain(StatusCode::OK, "ready\n"),
+            Err(why) => unready(format!("{why}\n")),
         }
     }
 
-    async fn can_ask_store(&self) -> bool {
-        let Some(store) = self.store.upgrade() else { return false };
-        matches!(timeout(READY_PATIENCE, store.check()).await, Ok(Ok(())))
+    /// Whether the store can be written; why not, in words that name no device.
+    async fn check_store(&self) -> Result<(), String> {
+        let Some(store) = self.store.upgrade() else { return Err("stopping".to_owned()) };
+        match timeout(READY_PATIENCE, store.check()).await {
+            Ok(checked) => checked.map_err(|error| error.to_string()),
+            Err(_) => Err("the store does not take writes in time".to_owned()),
+        }
     }
 
     fn now(&self) -> Now {
@@ -113,6 +121,10 @@ impl Monitor {
             log_queue_room: devices * crate::limits::LOG_BACKLOG,
         }
     }
+}
+
+fn unready(text: String) -> Answer {
+    with(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text.into())
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {

@@ -1,10 +1,12 @@
 //! Which devices are connected, and how to reach the session of each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use crate::authority::Fingerprint;
 use crate::device_id::DeviceId;
+use crate::lock::lock;
 use crate::store::Logging;
 
 /// What a session is told from outside.
@@ -46,7 +48,19 @@ struct State {
 
 struct Seat {
     serial: u64,
+    /// The certificate it was let in by.
+    fingerprint: Fingerprint,
     mailbox: Arc<Mailbox>,
+}
+
+/// A device's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connected {
+    pub(crate) device: DeviceId,
+    /// Tells it from other connections of the device.
+    pub(crate) serial: u64,
+    /// The certificate it was let in by.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// What a session is still to be told. Of each kind only the newest counts, so this is all there can be.
@@ -71,7 +85,7 @@ pub(crate) struct Stay {
 
 impl Registry {
     /// Gives the device its place; a session that had it is told to end as replaced. `None` once the cloud stops.
-    pub(crate) fn enter(self: &Arc<Self>, device: DeviceId) -> Option<Stay> {
+    pub(crate) fn enter(self: &Arc<Self>, device: DeviceId, fingerprint: Fingerprint) -> Option<Stay> {
         let mailbox = Arc::new(Mailbox::default());
         let mut state = self.lock();
         if state.closed {
@@ -79,7 +93,9 @@ impl Registry {
         }
         let serial = state.next_serial;
         state.next_serial += 1;
-        if let Some(older) = state.seats.insert(device, Seat { serial, mailbox: mailbox.clone() }) {
+        if let Some(older) =
+            state.seats.insert(device, Seat { serial, fingerprint, mailbox: mailbox.clone() })
+        {
             older.mailbox.put(Command::End(Ending::Replaced));
         }
         Some(Stay { registry: self.clone(), device, serial, mailbox })
@@ -88,6 +104,20 @@ impl Registry {
     /// Tells a device's session something; whether there is one.
     pub(crate) fn tell(&self, device: DeviceId, command: Command) -> bool {
         self.lock().seats.get(&device).map(|seat| seat.mailbox.put(command)).is_some()
+    }
+
+    /// The same for one connection of the device, if it still is the one.
+    pub(crate) fn tell_one(&self, device: DeviceId, serial: u64, command: Command) -> bool {
+        let state = self.lock();
+        let seat = state.seats.get(&device).filter(|seat| seat.serial == serial);
+        seat.map(|seat| seat.mailbox.put(command)).is_some()
+    }
+
+    /// Has every session end, and lets others in; answers how many there are.
+    pub(crate) fn end_all(&self, ending: Ending) -> usize {
+        let state = self.lock();
+        state.seats.values().for_each(|seat| seat.mailbox.put(Command::End(ending)));
+        state.seats.len()
     }
 
     /// Has every session come to its end, and lets no device in any more.
@@ -110,12 +140,18 @@ impl Registry {
     }
 
     /// Every connected device.
-    pub(crate) fn devices(&self) -> HashSet<DeviceId> {
-        self.lock().seats.keys().copied().collect()
+    pub(crate) fn connected(&self) -> Vec<Connected> {
+        let state = self.lock();
+        let connected = |(device, seat): (&DeviceId, &Seat)| Connected {
+            device: *device,
+            serial: seat.serial,
+            fingerprint: seat.fingerprint,
+        };
+        state.seats.iter().map(connected).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("nothing panics while it is held")
+        lock(&self.0)
     }
 }
 
@@ -133,7 +169,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Mail> {
-        self.0.lock().expect("nothing panics while it is held")
+        lock(&self.0)
     }
 }
 
@@ -181,9 +217,9 @@ mod tests {
     fn a_second_session_replaces_the_first_and_outlives_it() {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
-        let first = registry.enter(device).expect("open");
+        let first = registry.enter(device, [1; 32]).expect("open");
         assert_eq!(heard(&first), None);
-        let second = registry.enter(device).expect("open");
+        let second = registry.enter(device, [1; 32]).expect("open");
         assert_eq!(heard(&first), Some(Command::End(Ending::Replaced)));
         drop(first);
         assert!(registry.is_connected(device), "the newer one stays");
@@ -195,17 +231,17 @@ mod tests {
     #[test]
     fn closing_ends_everyone_and_lets_nobody_in() {
         let registry = Arc::new(Registry::default());
-        let stay = registry.enter(DeviceId::random()).expect("open");
+        let stay = registry.enter(DeviceId::random(), [1; 32]).expect("open");
         registry.close();
         assert_eq!(heard(&stay), Some(Command::Drain));
-        assert!(registry.enter(DeviceId::random()).is_none());
+        assert!(registry.enter(DeviceId::random(), [1; 32]).is_none());
     }
 
     #[test]
     fn however_much_is_told_the_newest_is_heard_and_the_end_before_all() {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
-        let stay = registry.enter(device).expect("open");
+        let stay = registry.enter(device, [1; 32]).expect("open");
         for expires in [1, 2, 3, 4] {
             assert!(registry.tell(device, Command::Logging(Logging::new(true, Some(expires)))));
         }

@@ -55,12 +55,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
 
 /// The session of a connection, which for a device that may not connect has only to say so. `None` when the cloud stops.
 async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
-    let (device, address) = (admitted.device, admitted.address);
+    let (device, address, fingerprint) = (admitted.device, admitted.address, admitted.fingerprint);
     let asked = Instant::now();
     let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
     let (known, refused) = match known {
-        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (Some(known), None),
+        Ok(Some(known)) if known.fingerprint == fingerprint => (Some(known), None),
         Ok(_) => (None, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
@@ -87,7 +87,7 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
         session.refuse(Ending::TooMany);
         return Some(session);
     }
-    session.seat = Some(registry.enter(device)?);
+    session.seat = Some(registry.enter(device, fingerprint)?);
     Some(session)
 }
 
@@ -644,8 +644,9 @@ impl Session {
     }
 
     fn greet(&mut self, hello: relay::HelloInfo) {
-        let relay::HelloInfo { boot, wake_reason, image, .. } = hello;
+        let relay::HelloInfo { boot, wake_reason, image, clock_micros, .. } = hello;
         self.boot = boot;
+        self.logs.begin(clock_micros);
         self.logs.note_seen(self.device, image);
         self.tell(|| EventKind::Started { boot, wake_reason, image });
     }
@@ -685,6 +686,14 @@ impl Session {
 
     fn tell(&self, kind: impl FnOnce() -> EventKind) {
         self.shared.tell(self.device, kind);
+    }
+}
+
+/// What the gauges count of a session goes with it, however it ends: also when it panics, or is dropped when the cloud stops.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.note_backlog(0);
+        self.drop_brokers();
     }
 }
 

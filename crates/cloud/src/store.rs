@@ -1,12 +1,14 @@
 //! What the cloud remembers: devices, configuration, secrets, log lines.
 //!
 //! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`, `$2`, …;
-//! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`).
+//! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`). Every statement
+//! and every transaction goes through `pool`, which alone knows the driver's connections.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use sqlx::{AnyPool, Row};
+use sqlx::Row;
 
 use crate::account_id::AccountId;
 use crate::clock::wall_millis;
@@ -15,25 +17,31 @@ use crate::device_id::DeviceId;
 use crate::seal::Seal;
 
 mod accounts;
+mod authorization;
 mod database;
 mod devices;
 mod health;
 mod items;
 mod logging;
 mod logs;
+mod pool;
 mod presence;
 mod tenancy;
 mod url;
 
 pub use accounts::Account;
+pub(crate) use authorization::{Authorization, Changes};
 pub use devices::Device;
-pub use items::{Config, Scope, Secret, Value, Wanted};
+pub use items::{Config, NewItem, Scope, Secret, Value, Wanted};
 pub(crate) use logging::Logging;
 pub use logs::{LogLine, LogPlace, LogRetention};
-pub(crate) use tenancy::Tenancy;
+pub(crate) use logs::{LogRun, RunLines};
+pub(crate) use tenancy::{Lease, Tenancy};
 pub use url::{StoreUrl, StoreUrlError};
 
 use database::{Database, within};
+use health::Health;
+use pool::{Pool, Purpose};
 use tenancy::Tenant;
 
 /// Why the store could not do it. Each message is one line.
@@ -109,6 +117,18 @@ pub enum StoreError {
     /// The database has not answered in time.
     #[error("the database does not answer")]
     Silent,
+    /// The file of a running cloud is not the one it opened any more.
+    #[error("the database file {0} was removed or replaced while the cloud runs")]
+    Replaced(String),
+    /// Whether devices may be connected could not be read for too long.
+    #[error("the database has not been readable for so long that no device may be connected")]
+    Unauthorized,
+    /// Log lines wait that the database does not store.
+    #[error("the database does not store log lines")]
+    NotStoring,
+    /// A transaction was to be committed although a statement of it had failed.
+    #[error("a statement of the transaction had failed")]
+    Unfinished,
     /// A stored value is not what this cloud writes.
     #[error("the database holds a damaged {0}")]
     Damaged(&'static str),
@@ -123,15 +143,27 @@ pub enum StoreError {
     Data(#[from] data::DataError),
 }
 
+impl StoreError {
+    /// Whether a value was there already that may be there once.
+    fn is_unique_violation(&self) -> bool {
+        let StoreError::Database(error) = self else { return false };
+        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
+}
+
 /// The store of one data folder, as one account sees it.
+#[derive(Clone)]
 pub struct Store {
-    pool: AnyPool,
+    pool: Pool,
     seal: Seal,
     account: String,
     database: Database,
     tenant: Tenant,
     /// Lines of each device since they were counted; `None` until they were once.
     logged: Arc<Mutex<Option<HashMap<DeviceId, u32>>>>,
+    health: Arc<Health>,
+    /// Whether devices may be connected: false while that could not be read for too long (D162).
+    authorizes: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -143,7 +175,8 @@ impl Store {
     /// The same with the store at `named`, which the folder remembers from now on (D116).
     ///
     /// # Errors
-    /// [`StoreError::Elsewhere`] when the folder's devices are not there.
+    /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`data::DataError::DatabaseMissing`] and
+    /// [`data::DataError::DatabaseEmpty`] when the folder had a database and has none now (D163).
     pub async fn open_at(folder: &data::DataFolder, named: Option<&StoreUrl>) -> Result<Store, StoreError> {
         let seal = Seal::new(&folder.secret_key()?);
         // Only one at a time may change the schema, or turn on the write-ahead log, for which SQLite does not wait its turn; a second
@@ -154,18 +187,36 @@ impl Store {
         };
         let kept = folder.store()?;
         let url = named.unwrap_or(&kept);
+        let elsewhere = || StoreError::Elsewhere { kept: kept.to_string(), named: url.to_string() };
+        let is_moving = *url != kept && folder.has_store()?;
+        if *url == StoreUrl::Folder {
+            let checked = folder.check_database();
+            checked.map_err(|error| if is_moving { elsewhere() } else { error.into() })?;
+        }
         let database = Database::of(folder, url);
         let tenant = Tenant::default();
-        let pool = database.connect(&tenant).await?;
-        if *url != kept && folder.has_store()? && !database.is_used(&pool).await? {
-            return Err(StoreError::Elsewhere { kept: kept.to_string(), named: url.to_string() });
+        let pool = Pool::connect(&database, &tenant).await?;
+        if is_moving && !database.is_used(&pool).await? {
+            return Err(elsewhere());
         }
         database.migrate(&pool).await?;
         let account = settle(&pool, &seal).await?.ok_or_else(|| StoreError::SecretKey(database.name()))?;
         if *url != kept {
             folder.remember_store(url)?;
+        } else if let Err(error) = folder.mark_store(url) {
+            // It only serves to notice a loss later.
+            tracing::warn!(%error, "the data folder cannot note which store it has");
         }
-        Ok(Store { pool, seal, account, database, tenant, logged: Arc::default() })
+        Ok(Store {
+            pool,
+            seal,
+            account,
+            database,
+            tenant,
+            logged: Arc::default(),
+            health: Arc::default(),
+            authorizes: Arc::new(AtomicBool::new(true)),
+        })
     }
 
     /// Id of the account whose view this is: the first, unless it was asked for as another's.
@@ -181,16 +232,16 @@ impl Store {
 
 /// The account, made when the database is new; `None` when the database was made with another `secret.key`.
 ///
-/// A sealed word in the database shows that at the start, and not when a device asks for a secret.
-async fn settle(pool: &AnyPool, seal: &Seal) -> Result<Option<String>, StoreError> {
+/// A sealed text in the database shows that at the start, and not when a device asks for a secret.
+async fn settle(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> {
     const NAME: &str = "secret key check";
     for _ in 0..2 {
-        let word =
-            sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME).fetch_optional(pool).await?;
-        let account =
-            sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1").fetch_optional(pool).await?;
-        if let (Some(word), Some(account)) = (word, account) {
-            let sealed: Vec<u8> = word.try_get(0)?;
+        let check = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME);
+        let check = pool.fetch_optional(Purpose::Authorization, check).await?;
+        let account = sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1");
+        let account = pool.fetch_optional(Purpose::Authorization, account).await?;
+        if let (Some(check), Some(account)) = (check, account) {
+            let sealed: Vec<u8> = check.try_get(0)?;
             return if seal.open(&[NAME], &sealed).is_some() { Ok(account.try_get(0)?) } else { Ok(None) };
         }
         make_account(pool, NAME, &seal.seal(&[NAME], NAME.as_bytes())).await?;
@@ -198,22 +249,18 @@ async fn settle(pool: &AnyPool, seal: &Seal) -> Result<Option<String>, StoreErro
     Err(StoreError::Damaged("account"))
 }
 
-/// Makes word and account; of two that do it at once one does.
-async fn make_account(pool: &AnyPool, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
+/// Makes sealed text and account; of two that do it at once one does.
+async fn make_account(pool: &Pool, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
     let mut transaction = pool.begin().await?;
-    sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
-        .bind(name)
-        .bind(sealed)
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::query("INSERT INTO accounts (id, created) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM accounts)")
-        .bind(AccountId::random().as_str())
-        .bind(wall_millis())
-        .execute(&mut *transaction)
-        .await?;
-    transaction.commit().await?;
-    Ok(())
+    let check =
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    transaction.execute(check.bind(name).bind(sealed)).await?;
+    let account = sqlx::query(
+        "INSERT INTO accounts (id, created) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM accounts)",
+    );
+    transaction.execute(account.bind(AccountId::random().as_str()).bind(wall_millis())).await?;
+    transaction.commit().await
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

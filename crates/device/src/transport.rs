@@ -11,10 +11,12 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kernel::LinkLoss;
 use rustls::client::Resumption;
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::bell::{Bell, Interest};
@@ -101,13 +103,28 @@ fn tls_config(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
         roots.add(authority)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_details(provider, Arc::new(CertificateTime))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots)
         .with_client_auth_cert(identity.certificates(), identity.key())?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
     Ok(config)
+}
+
+/// The time by which the cloud's certificate is judged: always within its validity. The cloud's authority issues certificates that
+/// hold until they are revoked, and a device whose clock is not set yet must reach the cloud to set it (D164).
+#[derive(Debug)]
+struct CertificateTime;
+
+impl TimeProvider for CertificateTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        /// 2020-01-02 and 9999-12-30: within the validity of every certificate an authority of this cloud has issued.
+        const FIRST: Duration = Duration::from_hours(438_312);
+        const LAST: Duration = Duration::from_hours(70_389_480);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(UnixTime::since_unix_epoch(now.clamp(FIRST, LAST)))
+    }
 }
 
 /// One connection, from the first attempt to its end.

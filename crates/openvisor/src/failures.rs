@@ -41,6 +41,11 @@ pub fn of_data(error: &DataError) -> Failure {
             failure.hint("use the openvisor that made it, or name another folder")
         }
         DataError::Missing(folder) => of_missing(folder),
+        DataError::ExposedFolder(folder) => failure.hint(format!("chmod 700 {}", folder.display())),
+        DataError::Exposed(file) => failure.hint(format!("chmod 600 {}", file.display())),
+        DataError::DatabaseMissing(_) | DataError::DatabaseEmpty(_) | DataError::Incomplete(_) => failure.hint(
+            "restore all of the data folder from a backup, or name another folder to begin anew without these devices",
+        ),
         _ => failure,
     }
 }

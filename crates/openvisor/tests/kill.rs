@@ -1,8 +1,12 @@
-//! The cloud is killed (SIGKILL) again and again while devices log and an operator works, and everything that was acknowledged is
-//! counted afterwards.
+//! The cloud is killed (SIGKILL) again and again, its disk fills and empties, and its writes fail, while devices log and an operator
+//! works; everything that was acknowledged is counted afterwards.
 //!
 //! `OPENVISOR_KILLS` is how often (`cargo xtask kill --times N`), `OPENVISOR_SEED` when.
 
+#[path = "kill/disk.rs"]
+mod disk;
+#[path = "kill/faults.rs"]
+mod faults;
 #[path = "kill/logger.rs"]
 mod logger;
 #[path = "kill/operator.rs"]
@@ -64,6 +68,7 @@ fn wanted() -> Option<u32> {
 /// One run.
 struct Killing {
     folder: tempfile::TempDir,
+    data: PathBuf,
     database: Option<Database>,
     devices: Vec<Arc<Logger>>,
     chance: Chance,
@@ -72,17 +77,23 @@ struct Killing {
 impl Killing {
     fn new(database: Option<Database>) -> Killing {
         let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("cloud");
+        Killing::at(folder, data, database)
+    }
+
+    /// The same with the data folder at `data`.
+    fn at(folder: tempfile::TempDir, data: PathBuf, database: Option<Database>) -> Killing {
         let url = database.as_ref().map(|database| database.url().parse().expect("a store"));
         let runtime = Runtime::new().expect("a runtime");
         let devices = (0..DEVICES).map(|_| {
-            let made = runtime.block_on(cloud::provision(&folder.path().join("cloud"), url.as_ref(), None));
+            let made = runtime.block_on(cloud::provision(&data, url.as_ref(), None));
             Logger::new(&made.expect("a device"))
         });
-        Killing { devices: devices.collect(), folder, database, chance: Chance::new() }
+        Killing { devices: devices.collect(), folder, data, database, chance: Chance::new() }
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("cloud")
+        self.data.clone()
     }
 
     /// Kills so often, `meanwhile` before each kill; then looks what is there.
@@ -164,8 +175,10 @@ struct CloudProcess {
 
 impl CloudProcess {
     fn start(data: &Path) -> CloudProcess {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_openvisor"))
-            .args(["cloud", "--listen", "127.0.0.1:0", "--data"])
+        // A file that may grow no further must be an error to it and not its end.
+        let mut child = Command::new("sh")
+            .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh", env!("CARGO_BIN_EXE_openvisor")])
+            .args(["cloud", "--listen", "127.0.0.1:0", "--log-level", "off", "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -190,6 +203,7 @@ impl Drop for CloudProcess {
 }
 
 /// Chance from a seed (splitmix64).
+#[derive(Clone)]
 struct Chance {
     seed: u64,
     state: u64,

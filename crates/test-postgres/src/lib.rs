@@ -45,6 +45,8 @@ pub struct Server {
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     url: String,
+    /// User and group it runs as, where that is not whoever asked for it.
+    user: Option<(u32, u32)>,
 }
 
 /// A database of its own on a server; dropped with this.
@@ -88,7 +90,7 @@ impl Server {
         let orders = keeper.stdin.take();
         let answers = BufReader::new(keeper.stdout.take().expect("piped"));
         let url = format!("postgres://postgres:{PASSWORD_IN_URL}@127.0.0.1:{port}");
-        let mut server = Server { keeper, orders, answers, url };
+        let mut server = Server { keeper, orders, answers, url, user };
         server.expect("ready")?;
         Ok(server)
     }
@@ -101,6 +103,17 @@ impl Server {
     /// A new database.
     pub fn database(&self) -> Database {
         Database::new(&self.url)
+    }
+
+    /// A new database whose tables are in `folder`, which must be empty: on a small disk of its own, for one.
+    ///
+    /// # Errors
+    /// The folder cannot be given to the server's user.
+    pub fn database_in(&self, folder: &Path) -> io::Result<Database> {
+        if let Some((user, group)) = self.user {
+            chown(folder, Some(user), Some(group))?;
+        }
+        Ok(Database::in_tablespace(&self.url, Some(folder)))
     }
 
     /// Ends the server at once, as a crash would, and keeps its data.
@@ -135,10 +148,20 @@ impl Drop for Server {
 
 impl Database {
     fn new(server: &str) -> Database {
+        Database::in_tablespace(server, None)
+    }
+
+    fn in_tablespace(server: &str, folder: Option<&Path>) -> Database {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let database = Database { server: server.to_owned(), name };
-        database.administer(&format!("CREATE DATABASE {}", database.name));
+        let mut tablespace = String::new();
+        if let Some(folder) = folder {
+            let (name, folder) = (&database.name, folder.display());
+            database.administer(&format!("CREATE TABLESPACE space_{name} LOCATION '{folder}'"));
+            tablespace = format!(" TABLESPACE space_{name}");
+        }
+        database.administer(&format!("CREATE DATABASE {}{tablespace}", database.name));
         database
     }
 

@@ -57,7 +57,7 @@ fn a_folder_of_somebody_else_is_refused_and_left_alone() {
 #[test]
 fn an_interrupted_making_is_finished() {
     let parent = tempdir().expect("a folder");
-    fs::write(parent.path().join("authority.key"), "half").expect("written");
+    write_new(&parent.path().join("authority.key"), b"half", 0o600).expect("written");
     fs::write(parent.path().join("authority.pem.new"), "half").expect("written");
     let folder = DataFolder::open(parent.path()).expect("made");
     assert!(folder.authority().is_ok());
@@ -111,4 +111,84 @@ fn whoever_only_looks_makes_no_folder_and_sees_whether_a_cloud_runs() {
     assert!(folder.is_in_use().expect("asked"));
     drop(lock);
     assert!(!folder.is_in_use().expect("asked"));
+}
+
+/// Shows D163.
+#[test]
+fn removing_the_lock_file_lets_no_second_cloud_in() {
+    let parent = tempdir().expect("a folder");
+    let folder = DataFolder::open(parent.path()).expect("made");
+    let held = folder.lock().expect("free");
+    fs::remove_file(parent.path().join("lock")).expect("removed");
+    assert!(matches!(folder.lock(), Err(DataError::InUse(_))));
+    assert!(folder.is_in_use().expect("asked"));
+    drop(held);
+    assert!(!folder.is_in_use().expect("asked"));
+    assert!(folder.lock().is_ok());
+}
+
+/// Shows D163.
+#[test]
+fn a_folder_or_a_file_that_others_may_use_is_refused() {
+    let parent = tempdir().expect("a folder");
+    DataFolder::open(parent.path()).expect("made");
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    for mode in [0o755, 0o777, 0o701, 0o720] {
+        set(parent.path(), mode);
+        let told = refusal(parent.path());
+        assert!(told.ends_with("is open to others; make it its owner's only (chmod 700)"), "{told}");
+        assert!(matches!(DataFolder::open_existing(parent.path()), Err(DataError::ExposedFolder(_))));
+    }
+    set(parent.path(), 0o700);
+    for name in ["authority.key", "secret.key", "cloud.db"] {
+        let file = parent.path().join(name);
+        set(&file, 0o644);
+        let told = refusal(parent.path());
+        assert!(
+            told.ends_with("can be read by others; make it readable by its owner only (chmod 600)"),
+            "{told}"
+        );
+        set(&file, 0o600);
+    }
+    assert!(DataFolder::open(parent.path()).is_ok());
+}
+
+/// Shows D163.
+#[test]
+fn an_empty_folder_of_any_mode_becomes_a_private_one() {
+    let parent = tempdir().expect("a folder");
+    fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).expect("set");
+    DataFolder::open(parent.path()).expect("made");
+    assert_eq!(mode(parent.path()), 0o700);
+    for entry in fs::read_dir(parent.path()).expect("there") {
+        let path = entry.expect("an entry").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+/// A backup that was put back without its `VERSION`.
+///
+/// Shows D163.
+#[test]
+fn a_folder_with_a_database_and_no_version_is_refused_and_left_alone() {
+    let parent = tempdir().expect("a folder");
+    let folder = DataFolder::open(parent.path()).expect("made");
+    let key = folder.secret_key().expect("a key");
+    fs::write(parent.path().join("cloud.db"), "devices").expect("written");
+    fs::remove_file(parent.path().join("VERSION")).expect("removed");
+    let told = refusal(parent.path());
+    assert!(told.ends_with("has a database but no VERSION: a part of a data folder is missing"), "{told}");
+    assert_eq!(fs::read_to_string(parent.path().join("cloud.db")).expect("there"), "devices");
+    assert_eq!(folder.secret_key().expect("a key"), key);
+}
+
+/// Shows D163.
+#[test]
+fn the_keys_of_an_interrupted_making_are_kept_when_they_are_whole() {
+    let parent = tempdir().expect("a folder");
+    let folder = DataFolder::open(parent.path()).expect("made");
+    let key = folder.secret_key().expect("a key");
+    fs::remove_file(parent.path().join("VERSION")).expect("removed");
+    DataFolder::open(parent.path()).expect("made");
+    assert_eq!(folder.secret_key().expect("a key"), key);
 }

@@ -107,6 +107,7 @@ named! {
     Rate log_lines_a_second: "log lines a second kept of one device",
     Number log_lines: "log lines kept of one device",
     Seconds log_age: "seconds a log line is kept",
+    Seconds authorization_timeout: "seconds devices stay while the database cannot be read",
     Seconds drain_timeout: "seconds what is in flight has when the cloud stops",
     Seconds farewell_timeout: "seconds a device has to take the last words",
     Seconds resolve_timeout: "seconds a name look-up may take",

@@ -5,7 +5,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Logging, Store, StoreError, within};
+use super::{Logging, Purpose, Store, StoreError, within};
 use crate::account_id::AccountId;
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
@@ -50,14 +50,7 @@ macro_rules! select {
 impl Store {
     /// The store as another account sees it.
     pub fn of_account(&self, account: AccountId) -> Store {
-        Store {
-            pool: self.pool.clone(),
-            seal: self.seal.clone(),
-            account: account.as_str().to_owned(),
-            database: self.database.clone(),
-            tenant: self.tenant.clone(),
-            logged: self.logged.clone(),
-        }
+        Store { account: account.as_str().to_owned(), ..self.clone() }
     }
 
     /// The store as the account of a device sees it, whichever that is.
@@ -71,11 +64,15 @@ impl Store {
     }
 
     /// What a device that wants to connect is known by, whichever account it is of.
+    ///
+    /// # Errors
+    /// The database's own; the cloud may authorise nobody now (D162).
     pub(crate) async fn admission(&self, device: DeviceId) -> Result<Option<Admission>, StoreError> {
         let query =
             sqlx::query("SELECT account, fingerprint, logging, logging_expires FROM devices WHERE id = $1");
         within(async {
-            let row = query.bind(device.as_str()).fetch_optional(&self.pool).await?;
+            self.wait_for_tenancy().await?;
+            let row = self.pool.fetch_optional(Purpose::Authorization, query.bind(device.as_str())).await?;
             row.as_ref().map(admission).transpose()
         })
         .await
@@ -91,7 +88,7 @@ impl Store {
         let after_all = self.accounts().await?.last().map_or(0, |newest| newest.created + 1);
         let (id, created) = (AccountId::random(), wall_millis().max(after_all));
         let query = sqlx::query("INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)");
-        let added = query.bind(id.as_str()).bind(name).bind(created).execute(&self.pool).await;
+        let added = self.pool.execute(query.bind(id.as_str()).bind(name).bind(created)).await;
         added.map_err(|error| name_taken(error, name))?;
         Ok(Account { id, name: name.map(str::to_owned), created, devices: 0 })
     }
@@ -99,13 +96,14 @@ impl Store {
     /// Every account, the oldest first: the one that is meant where none is named.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         let query = sqlx::query(select!("ORDER BY created, id"));
-        query.fetch_all(&self.pool).await?.iter().map(account).collect()
+        self.pool.fetch_all(Purpose::Read, query).await?.iter().map(account).collect()
     }
 
     /// The account with this id or this name.
     pub async fn account_named(&self, name: &str) -> Result<Option<Account>, StoreError> {
         let query = sqlx::query(select!("WHERE id = $1 OR name = $1"));
-        query.bind(name).fetch_optional(&self.pool).await?.as_ref().map(account).transpose()
+        let row = self.pool.fetch_optional(Purpose::Read, query.bind(name)).await?;
+        row.as_ref().map(account).transpose()
     }
 
     /// Sets or clears an account's name.
@@ -115,8 +113,8 @@ impl Store {
     pub async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<(), StoreError> {
         check_name(name)?;
         let query = sqlx::query("UPDATE accounts SET name = $1 WHERE id = $2").bind(name).bind(id.as_str());
-        let changed = query.execute(&self.pool).await.map_err(|error| name_taken(error, name))?;
-        if changed.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NoAccount(id.to_string())) }
+        let changed = self.pool.execute(query).await.map_err(|error| name_taken(error, name))?;
+        if changed == 1 { Ok(()) } else { Err(StoreError::NoAccount(id.to_string())) }
     }
 
     /// Removes an account with its settings.
@@ -139,10 +137,9 @@ impl Store {
             "DELETE FROM secrets WHERE account = $1",
             "DELETE FROM accounts WHERE id = $1",
         ] {
-            sqlx::query(sql).bind(id.as_str()).execute(&mut *transaction).await?;
+            transaction.execute(sqlx::query(sql).bind(id.as_str())).await?;
         }
-        transaction.commit().await?;
-        Ok(())
+        transaction.commit().await
     }
 }
 
@@ -176,12 +173,10 @@ fn check_name(name: Option<&str>) -> Result<(), StoreError> {
     if fits && !like_an_id { Ok(()) } else { Err(StoreError::AccountName) }
 }
 
-fn name_taken(error: sqlx::Error, name: Option<&str>) -> StoreError {
-    match (name, error.as_database_error()) {
-        (Some(name), Some(cause)) if cause.is_unique_violation() => {
-            StoreError::AccountNameTaken(name.to_owned())
-        }
-        _ => StoreError::Database(error),
+fn name_taken(error: StoreError, name: Option<&str>) -> StoreError {
+    match name {
+        Some(name) if error.is_unique_violation() => StoreError::AccountNameTaken(name.to_owned()),
+        _ => error,
     }
 }
 

@@ -10,7 +10,8 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row, SqlSafeStr};
 use tokio::time::timeout;
 
-use super::tenancy::Tenant;
+use super::pool::{Pool, Purpose};
+use super::tenancy::{self, Tenant};
 use super::{StoreError, StoreUrl};
 use crate::data::DataFolder;
 use crate::limits;
@@ -48,20 +49,24 @@ impl Database {
         }
     }
 
+    /// The file it is, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Database::Sqlite(path) => Some(path),
+            Database::Postgres(_) => None,
+        }
+    }
+
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Database::Postgres(_))
     }
 
-    /// A pool of connections, each set to lose nothing, and each good only while `tenant` occupies the database, once that is
-    /// known. The first is made here.
-    pub(super) async fn connect(&self, tenant: &Tenant) -> Result<AnyPool, StoreError> {
-        if self.is_shared() {
-            // A pool would try again and again and then not say why.
-            let _ = self.connect_once().await?.close().await;
-        }
+    /// A pool of at most `count` connections, each set to lose nothing, and each good only while `tenant` occupies the database,
+    /// once that is known. They are made when they are needed.
+    pub(super) fn lazy_pool(&self, tenant: &Tenant, count: u32) -> Result<AnyPool, StoreError> {
         let (statements, tenant) = (self.settings(), tenant.clone());
         let pool = AnyPoolOptions::new()
-            .max_connections(limits::DATABASE_CONNECTIONS)
+            .max_connections(count)
             .acquire_timeout(limits::DATABASE_PATIENCE)
             .after_connect(move |connection, _| {
                 let tenant = tenant.clone();
@@ -69,9 +74,51 @@ impl Database {
                     sqlx::raw_sql(statements).execute(&mut *connection).await?;
                     tenant.check(connection).await
                 })
-            })
-            .connect_with(self.options()?);
-        pool.await.map_err(|error| self.refusal(error))
+            });
+        Ok(pool.connect_lazy_with(self.options()?))
+    }
+
+    /// Begins a transaction that is going to write. SQLite takes the write lock here and not in its middle, where it could not wait.
+    pub(super) fn begin_statement(&self) -> &'static str {
+        match self {
+            Database::Sqlite(_) => "BEGIN IMMEDIATE",
+            Database::Postgres(_) => "BEGIN",
+        }
+    }
+
+    /// Commits a transaction, or fails. `word` is the tenant's, of a running cloud.
+    ///
+    /// SQLite's `COMMIT` fails outside a transaction. PostgreSQL's does not, and answers a failed transaction with a rollback and no
+    /// error. So a statement goes before it, in the same message, that fails in a failed transaction and keeps the `COMMIT` from
+    /// being run; it fails too, by a division by zero, when another cloud has taken the database.
+    pub(super) fn commit_statement(&self, word: Option<&[u8; 16]>) -> String {
+        match (self, word) {
+            (Database::Sqlite(_), _) => "COMMIT".to_owned(),
+            (Database::Postgres(_), None) => "SELECT 1; COMMIT".to_owned(),
+            (Database::Postgres(_), Some(word)) => format!(
+                "SELECT 1 / COUNT(*) FROM settings WHERE name = '{}' AND value = decode('{}', 'hex'); COMMIT",
+                tenancy::TENANT,
+                hexadecimal(word)
+            ),
+        }
+    }
+
+    /// Whether the disk, the memory or the file has failed, rather than the statement.
+    pub(super) fn is_storage_failure(&self, error: &sqlx::Error) -> bool {
+        /// Primary result codes: NOMEM, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. Extended ones have them in their lowest byte.
+        const SQLITE: [i32; 6] = [7, 10, 11, 13, 14, 26];
+        /// Disk full, out of memory, I/O error, damaged data, damaged index.
+        const POSTGRES: [&str; 5] = ["53100", "53200", "58030", "XX001", "XX002"];
+        let code = match error {
+            sqlx::Error::Database(error) => error.code(),
+            sqlx::Error::WorkerCrashed => return true,
+            _ => return false,
+        };
+        let code = code.as_deref().unwrap_or_default();
+        match self {
+            Database::Sqlite(_) => code.parse::<i32>().is_ok_and(|code| SQLITE.contains(&(code & 0xFF))),
+            Database::Postgres(_) => POSTGRES.contains(&code),
+        }
     }
 
     /// One connection, outside any pool.
@@ -83,6 +130,8 @@ impl Database {
         let connecting = async {
             let mut connection = AnyConnection::connect_with(&options).await?;
             sqlx::raw_sql(self.settings()).execute(&mut connection).await?;
+            // SQLite looks into the file only when it is asked for something.
+            sqlx::query(self.first_statement()).execute(&mut connection).await?;
             Ok(connection)
         };
         match timeout(limits::DATABASE_CONNECT_TIMEOUT, connecting).await {
@@ -97,6 +146,13 @@ impl Database {
         match self {
             Database::Sqlite(_) => SQLITE,
             Database::Postgres(_) => POSTGRES,
+        }
+    }
+
+    fn first_statement(&self) -> &'static str {
+        match self {
+            Database::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master",
+            Database::Postgres(_) => "SELECT 1",
         }
     }
 
@@ -131,20 +187,21 @@ impl Database {
     }
 
     /// Brings the schema up to date.
-    pub(super) async fn migrate(&self, pool: &AnyPool) -> Result<(), StoreError> {
+    pub(super) async fn migrate(&self, pool: &Pool) -> Result<(), StoreError> {
         let migrator = self.migrator();
         let known = migrator.iter().map(|step| step.version).max().unwrap_or(0);
-        let mut connection = pool.acquire().await?;
+        let mut checkout = pool.checkout(Purpose::Write).await?;
         // The usual case needs no lock, which another that starts might hold.
-        if self.is_up_to_date(&mut connection, &migrator).await {
-            return Ok(());
+        if self.is_up_to_date(checkout.connection(), &migrator).await {
+            return checkout.finish(Ok(()));
         }
-        migrator.run(&mut *connection).await.map_err(|error| match error {
+        migrator.run(checkout.connection()).await.map_err(|error| match error {
             MigrateError::VersionMissing(found) if found > known => {
                 StoreError::Newer { database: self.name(), found, known }
             }
             error => StoreError::Migration(error),
-        })
+        })?;
+        checkout.finish(Ok(()))
     }
 
     async fn is_up_to_date(&self, connection: &mut AnyConnection, migrator: &Migrator) -> bool {
@@ -173,17 +230,25 @@ impl Database {
     }
 
     /// Whether a cloud has ever kept anything there.
-    pub(super) async fn is_used(&self, pool: &AnyPool) -> Result<bool, StoreError> {
+    pub(super) async fn is_used(&self, pool: &Pool) -> Result<bool, StoreError> {
         let sql = match self {
             Database::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'",
             Database::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('settings')",
         };
-        let count: i64 = sqlx::query(sql).fetch_one(pool).await?.try_get(0)?;
+        let count: i64 = pool.fetch_one(Purpose::Read, sqlx::query(sql)).await?.try_get(0)?;
         Ok(count > 0)
     }
 }
 
-/// SQLite's address, with every byte that could mean something else in it written out.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string");
+        text
+    })
+}
+
+/// SQLite's address, with every byte that could mean something else in it written out. The file must be there: a missing one is an
+/// error and not a new store (D163).
 fn sqlite_url(database: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     let mut url = String::from("sqlite:");
@@ -193,7 +258,7 @@ fn sqlite_url(database: &Path) -> String {
             _ => write!(url, "%{byte:02X}").expect("writing to a string"),
         }
     }
-    url + "?mode=rwc"
+    url + "?mode=rw"
 }
 
 /// Waits for the database no longer than [`limits::DATABASE_PATIENCE`].

@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Logging, Store, StoreError};
+use super::{Logging, NewItem, Purpose, Scope, Store, StoreError};
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
@@ -32,7 +32,7 @@ pub struct Device {
     pub revoked: Option<i64>,
     /// When it was made known.
     pub created: i64,
-    /// When people changed it last.
+    /// When people changed it last. Each change makes it larger, also when the clock is set back.
     pub updated: i64,
 }
 
@@ -58,48 +58,67 @@ impl Store {
         name: Option<&str>,
         fingerprint: Fingerprint,
     ) -> Result<(), StoreError> {
+        self.add_device_with(id, name, fingerprint, &[]).await
+    }
+
+    /// The same with settings, of the device or its account: all of it or nothing.
+    ///
+    /// # Errors
+    /// As [`Store::add_device`] and [`Store::set_config`].
+    pub async fn add_device_with(
+        &self,
+        id: DeviceId,
+        name: Option<&str>,
+        fingerprint: Fingerprint,
+        items: &[NewItem],
+    ) -> Result<(), StoreError> {
         check_name(name)?;
-        let added = sqlx::query(
+        items.iter().try_for_each(NewItem::check)?;
+        let mut transaction = self.pool.begin().await?;
+        let query = sqlx::query(
             "INSERT INTO devices (id, account, name, fingerprint, logging, created, updated) \
              VALUES ($1, $2, $3, $4, 1, $5, $5)",
-        )
-        .bind(id.as_str())
-        .bind(&*self.account)
-        .bind(name)
-        .bind(&fingerprint[..])
-        .bind(wall_millis())
-        .execute(&self.pool)
-        .await;
-        added.map(|_| ()).map_err(|error| name_taken(error, name))
+        );
+        let query = query.bind(id.as_str()).bind(&*self.account).bind(name);
+        let query = query.bind(&fingerprint[..]).bind(wall_millis());
+        transaction.execute(query).await.map_err(|error| name_taken(error, name))?;
+        for item in items {
+            let scope = if item.device_scope { Scope::Device(id) } else { Scope::Account };
+            transaction.execute(self.set_item(scope, item)).await?;
+        }
+        transaction.commit().await
     }
 
     /// Makes another certificate the one a device is known by.
     pub async fn set_fingerprint(&self, id: DeviceId, fingerprint: Fingerprint) -> Result<(), StoreError> {
         let query = sqlx::query(
-            "UPDATE devices SET fingerprint = $1, updated = $2, revoked = NULL WHERE account = $3 AND id = $4",
+            "UPDATE devices SET fingerprint = $1, updated = CASE WHEN updated < $2 THEN $2 ELSE updated + 1 END, \
+             revoked = NULL WHERE account = $3 AND id = $4",
         );
         let query = query.bind(&fingerprint[..]).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
-        changed_one(query.execute(&self.pool).await?.rows_affected(), id)
+        changed_one(self.pool.execute(query).await?, id)
     }
 
     /// The device with this id.
     pub async fn device(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
         let query = sqlx::query(select!("WHERE account = $1 AND id = $2"));
-        let row = query.bind(&*self.account).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let query = query.bind(&*self.account).bind(id.as_str());
+        let row = self.pool.fetch_optional(Purpose::Read, query).await?;
         row.as_ref().map(device).transpose()
     }
 
     /// The device with this id or this unique name.
     pub async fn device_named(&self, name: &str) -> Result<Option<Device>, StoreError> {
         let query = sqlx::query(select!("WHERE account = $1 AND (id = $2 OR name = $2)"));
-        let row = query.bind(&*self.account).bind(name).fetch_optional(&self.pool).await?;
+        let row = self.pool.fetch_optional(Purpose::Read, query.bind(&*self.account).bind(name)).await?;
         row.as_ref().map(device).transpose()
     }
 
     /// Every device, the oldest first.
     pub async fn devices(&self) -> Result<Vec<Device>, StoreError> {
         let query = sqlx::query(select!("WHERE account = $1 ORDER BY created, id"));
-        query.bind(&*self.account).fetch_all(&self.pool).await?.iter().map(device).collect()
+        let rows = self.pool.fetch_all(Purpose::Read, query.bind(&*self.account)).await?;
+        rows.iter().map(device).collect()
     }
 
     /// Forgets a device with everything that belongs to it. `false` when there was none.
@@ -113,12 +132,12 @@ impl Store {
             "DELETE FROM secrets WHERE device = $1",
             "DELETE FROM logs WHERE device = $1",
         ] {
-            sqlx::query(sql).bind(id.as_str()).execute(&mut *transaction).await?;
+            transaction.execute(sqlx::query(sql).bind(id.as_str())).await?;
         }
         let query = sqlx::query("DELETE FROM devices WHERE account = $1 AND id = $2");
-        let removed = query.bind(&*self.account).bind(id.as_str()).execute(&mut *transaction).await?;
+        let removed = transaction.execute(query.bind(&*self.account).bind(id.as_str())).await?;
         transaction.commit().await?;
-        Ok(removed.rows_affected() == 1)
+        Ok(removed == 1)
     }
 
     /// Sets or clears a device's unique name.
@@ -126,8 +145,8 @@ impl Store {
         check_name(name)?;
         let query = sqlx::query("UPDATE devices SET name = $1, updated = $2 WHERE account = $3 AND id = $4");
         let query = query.bind(name).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
-        let changed = query.execute(&self.pool).await.map_err(|error| name_taken(error, name))?;
-        changed_one(changed.rows_affected(), id)
+        let changed = self.pool.execute(query).await.map_err(|error| name_taken(error, name))?;
+        changed_one(changed, id)
     }
 
     /// Wants a device's log lines until `expires` (milliseconds since 1970; `None`: without end), or no longer.
@@ -138,11 +157,11 @@ impl Store {
         expires: Option<i64>,
     ) -> Result<(), StoreError> {
         let query = sqlx::query(
-            "UPDATE devices SET logging = $1, logging_expires = $2, updated = $3 WHERE account = $4 AND id = $5",
+            "UPDATE devices SET logging = $1, logging_expires = $2, \
+             updated = CASE WHEN updated < $3 THEN $3 ELSE updated + 1 END WHERE account = $4 AND id = $5",
         );
         let query = query.bind(i64::from(wanted)).bind(expires).bind(wall_millis());
-        let changed = query.bind(&*self.account).bind(id.as_str()).execute(&self.pool).await?;
-        changed_one(changed.rows_affected(), id)
+        changed_one(self.pool.execute(query.bind(&*self.account).bind(id.as_str())).await?, id)
     }
 
     /// Notes that devices have connected now, and which application each runs.
@@ -150,14 +169,14 @@ impl Store {
         if seen.is_empty() {
             return Ok(());
         }
+        self.check_tenancy()?;
         let mut transaction = self.pool.begin().await?;
         for (id, image) in seen {
             let query = sqlx::query("UPDATE devices SET image = $1, seen = $2 WHERE id = $3");
             let query = query.bind(&image[..]).bind(wall_millis()).bind(id.as_str());
-            query.execute(&mut *transaction).await?;
+            transaction.execute(query).await?;
         }
-        transaction.commit().await?;
-        Ok(())
+        transaction.commit().await
     }
 }
 
@@ -188,10 +207,10 @@ fn check_name(name: Option<&str>) -> Result<(), StoreError> {
     if fits && !like_an_id { Ok(()) } else { Err(StoreError::Name) }
 }
 
-fn name_taken(error: sqlx::Error, name: Option<&str>) -> StoreError {
-    match (name, error.as_database_error()) {
-        (Some(name), Some(cause)) if cause.is_unique_violation() => StoreError::NameTaken(name.to_owned()),
-        _ => StoreError::Database(error),
+fn name_taken(error: StoreError, name: Option<&str>) -> StoreError {
+    match name {
+        Some(name) if error.is_unique_violation() => StoreError::NameTaken(name.to_owned()),
+        _ => error,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use sqlx::Row;
 
-use super::{Store, StoreError, within};
+use super::pool::Query;
+use super::{Purpose, Store, StoreError, within};
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
 use crate::limits::{MAX_KEY, MAX_VALUE};
@@ -34,6 +35,37 @@ pub struct Secret {
     pub key: String,
     /// When it was set last.
     pub updated: i64,
+}
+
+/// An item to be set.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewItem {
+    /// Of the device it is set for, else of its account.
+    pub device_scope: bool,
+    /// A secret, else a configuration item.
+    pub secret: bool,
+    /// Its key: 1 to 100 printable ASCII characters (D63).
+    pub key: String,
+    /// Its value: at most 4096 bytes.
+    pub value: String,
+}
+
+impl NewItem {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        check(&self.key, &self.value)
+    }
+}
+
+impl std::fmt::Debug for NewItem {
+    /// Names the item; its value stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let NewItem { device_scope, secret, key, value: _ } = self;
+        f.debug_struct("NewItem")
+            .field("device_scope", device_scope)
+            .field("secret", secret)
+            .field("key", key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An item a device asks for.
@@ -76,15 +108,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Key`], [`StoreError::Value`], [`StoreError::NoDevice`], the database's own.
     pub async fn set_config(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
-        check(key, value)?;
-        self.check_scope(scope).await?;
         let new = self.config(scope, key).await?.is_none();
-        let query = sqlx::query(
-            "INSERT INTO configs (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated",
-        );
-        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
-        query.bind(value.as_bytes()).bind(wall_millis()).execute(&self.pool).await?;
+        self.set(scope, false, key, value).await?;
         Ok(new)
     }
 
@@ -94,7 +119,7 @@ impl Store {
             "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 AND key = $3",
         );
         let query = query.bind(&*self.account).bind(scope.column()).bind(key);
-        query.fetch_optional(&self.pool).await?.map(|row| config(&row)).transpose()
+        self.pool.fetch_optional(Purpose::Read, query).await?.map(|row| config(&row)).transpose()
     }
 
     /// Every configuration item of a scope, by key.
@@ -102,15 +127,16 @@ impl Store {
         let query = sqlx::query(
             "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 ORDER BY key",
         );
-        let rows = query.bind(&*self.account).bind(scope.column()).fetch_all(&self.pool).await?;
+        let query = query.bind(&*self.account).bind(scope.column());
+        let rows = self.pool.fetch_all(Purpose::Read, query).await?;
         rows.iter().map(config).collect()
     }
 
     /// Removes a configuration item. `false` when there was none.
     pub async fn remove_config(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM configs WHERE account = $1 AND device = $2 AND key = $3");
-        let removed = query.bind(&*self.account).bind(scope.column()).bind(key).execute(&self.pool).await?;
-        Ok(removed.rows_affected() == 1)
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
+        Ok(self.pool.execute(query).await? == 1)
     }
 
     /// Sets a secret. `true` when it is new.
@@ -118,41 +144,66 @@ impl Store {
     /// # Errors
     /// As [`Store::set_config`].
     pub async fn set_secret(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        let new = self.sealed(scope, key).await?.is_none();
+        self.set(scope, true, key, value).await?;
+        Ok(new)
+    }
+
+    async fn set(&self, scope: Scope, secret: bool, key: &str, value: &str) -> Result<(), StoreError> {
         check(key, value)?;
         self.check_scope(scope).await?;
-        let new = self.sealed(scope, key).await?.is_none();
-        let query = sqlx::query(
+        let device_scope = scope != Scope::Account;
+        let item = NewItem { device_scope, secret, key: key.to_owned(), value: value.to_owned() };
+        self.pool.execute(self.set_item(scope, &item)).await.map(|_| ())
+    }
+
+    /// Sets an item that has been checked; one that is there gets the new value.
+    pub(super) fn set_item(&self, scope: Scope, item: &NewItem) -> Query<'static> {
+        let sql = if item.secret {
             "INSERT INTO secrets (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated",
-        );
-        let sealed = self.seal.seal(&[&self.account, scope.column(), key], value.as_bytes());
-        let query =
-            query.bind(&*self.account).bind(scope.column()).bind(key).bind(sealed).bind(wall_millis());
-        query.execute(&self.pool).await?;
-        Ok(new)
+             ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated"
+        } else {
+            "INSERT INTO configs (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated"
+        };
+        let value = if item.secret {
+            self.seal.seal(&[&self.account, scope.column(), &item.key], item.value.as_bytes())
+        } else {
+            item.value.clone().into_bytes()
+        };
+        let query = sqlx::query(sql).bind(self.account.clone()).bind(scope.column().to_owned());
+        query.bind(item.key.clone()).bind(value).bind(wall_millis())
     }
 
     /// Every secret of a scope, by key, without the values.
     pub async fn secrets(&self, scope: Scope) -> Result<Vec<Secret>, StoreError> {
         let query =
             sqlx::query("SELECT key, updated FROM secrets WHERE account = $1 AND device = $2 ORDER BY key");
-        let rows = query.bind(&*self.account).bind(scope.column()).fetch_all(&self.pool).await?;
+        let query = query.bind(&*self.account).bind(scope.column());
+        let rows = self.pool.fetch_all(Purpose::Read, query).await?;
         rows.iter().map(|row| Ok(Secret { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
     }
 
     /// Removes a secret. `false` when there was none.
     pub async fn remove_secret(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
-        let removed = query.bind(&*self.account).bind(scope.column()).bind(key).execute(&self.pool).await?;
-        Ok(removed.rows_affected() == 1)
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
+        Ok(self.pool.execute(query).await? == 1)
     }
 
-    /// What `device` asks for, one value for each item, in order.
+    /// What `device` asks for, one value for each item, in order. A damaged item is [`Value::Unavailable`] by itself and keeps no
+    /// other from being found.
     pub async fn look_up(&self, device: DeviceId, wanted: &[Wanted]) -> Result<Vec<Value>, StoreError> {
         within(async {
             let mut values = Vec::with_capacity(wanted.len());
             for item in wanted {
-                values.push(self.look_up_one(device, item).await?);
+                values.push(match self.look_up_one(device, item).await {
+                    Err(StoreError::Damaged(what)) => {
+                        tracing::error!(%device, key = %item.key.escape_ascii(), "the database holds a damaged {what}");
+                        Value::Unavailable
+                    }
+                    value => value?,
+                });
             }
             Ok(values)
         })
@@ -181,7 +232,7 @@ impl Store {
     async fn sealed(&self, scope: Scope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let query = sqlx::query("SELECT value FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
         let query = query.bind(&*self.account).bind(scope.column()).bind(key);
-        let row = query.fetch_optional(&self.pool).await?;
+        let row = self.pool.fetch_optional(Purpose::Read, query).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 

@@ -1,10 +1,5 @@
 //! Whose log lines are wanted, and until when.
 
-use sqlx::Row;
-
-use super::{Store, StoreError};
-use crate::device_id::DeviceId;
-
 /// Whether a device's log lines are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Logging {
@@ -29,21 +24,6 @@ impl Logging {
     /// When that ends by itself, milliseconds since 1970.
     pub(crate) fn expires(self) -> Option<i64> {
         self.expires
-    }
-}
-
-impl Store {
-    /// The connected devices that people have changed since then (milliseconds since 1970), and whether their lines are wanted.
-    pub(crate) async fn logging_changed(&self, since: i64) -> Result<Vec<(DeviceId, Logging)>, StoreError> {
-        let query = sqlx::query(
-            "SELECT id, logging, logging_expires FROM devices WHERE connected = 1 AND updated >= $1",
-        );
-        let rows = query.bind(since).fetch_all(&self.pool).await?;
-        let changed = |row: &sqlx::any::AnyRow| {
-            let id = DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))?;
-            Ok((id, Logging::new(row.try_get::<i64, _>(1)? != 0, row.try_get(2)?)))
-        };
-        rows.iter().map(changed).collect()
     }
 }
 

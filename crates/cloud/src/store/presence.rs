@@ -1,6 +1,4 @@
-//! Which devices are connected, as other processes on the data folder see it, and which of them may no longer be.
-
-use sqlx::Row;
+//! Which devices are connected, as other processes on the data folder see it; and taking a device's certificate from it.
 
 use super::{Store, StoreError};
 use crate::authority::Fingerprint;
@@ -19,62 +17,39 @@ impl Store {
     pub async fn revoke_device(&self, id: DeviceId) -> Result<bool, StoreError> {
         let device = self.device(id).await?.ok_or_else(|| StoreError::NoDevice(id.to_string()))?;
         let query = sqlx::query(
-            "UPDATE devices SET revoked = $1, updated = $1, fingerprint = $2 \
+            "UPDATE devices SET revoked = $1, fingerprint = $2, \
+             updated = CASE WHEN updated < $1 THEN $1 ELSE updated + 1 END \
              WHERE account = $3 AND id = $4 AND revoked IS NULL",
         );
         let query = query.bind(wall_millis()).bind(&NO_CERTIFICATE[..]).bind(&*self.account);
-        query.bind(id.as_str()).execute(&self.pool).await?;
+        self.pool.execute(query.bind(id.as_str())).await?;
         Ok(device.revoked.is_none())
     }
 
     /// Notes that no device is connected. `left`: whether they have left now, rather than at a moment nobody knows.
     pub(crate) async fn nobody_is_connected(&self, left: bool) -> Result<(), StoreError> {
+        self.check_tenancy()?;
         let query =
             sqlx::query("UPDATE devices SET connected = 0, seen = COALESCE($1, seen) WHERE connected = 1");
-        query.bind(left.then(wall_millis)).execute(&self.pool).await?;
-        Ok(())
+        self.pool.execute(query.bind(left.then(wall_millis))).await.map(|_| ())
     }
 
-    /// Notes who has come and who has left. Answers those of `came` that may not be here: revoked or not known.
-    pub(crate) async fn note_presence(
-        &self,
-        came: &[DeviceId],
-        left: &[DeviceId],
-    ) -> Result<Vec<DeviceId>, StoreError> {
-        let mut refused = Vec::new();
+    /// Notes who has connected and who has left. This is for people only: what a device may is in its own row, which
+    /// [`Store::authorizations`] reads.
+    pub(crate) async fn note_presence(&self, came: &[DeviceId], left: &[DeviceId]) -> Result<(), StoreError> {
         if came.is_empty() && left.is_empty() {
-            return Ok(refused);
+            return Ok(());
         }
         self.check_tenancy()?;
         let mut transaction = self.pool.begin().await?;
         for id in left {
             let query = sqlx::query("UPDATE devices SET connected = 0, seen = $1 WHERE id = $2");
-            query.bind(wall_millis()).bind(id.as_str()).execute(&mut *transaction).await?;
+            transaction.execute(query.bind(wall_millis()).bind(id.as_str())).await?;
         }
         for id in came {
-            let query = sqlx::query("UPDATE devices SET connected = 1 WHERE id = $1 AND revoked IS NULL");
-            if query.bind(id.as_str()).execute(&mut *transaction).await?.rows_affected() == 0 {
-                refused.push(*id);
-            }
+            let query = sqlx::query("UPDATE devices SET connected = 1 WHERE id = $1");
+            transaction.execute(query.bind(id.as_str())).await?;
         }
-        transaction.commit().await?;
-        Ok(refused)
-    }
-
-    /// How many devices are noted as connected and may be.
-    pub(crate) async fn count_present(&self) -> Result<usize, StoreError> {
-        let query = sqlx::query("SELECT COUNT(*) FROM devices WHERE connected = 1 AND revoked IS NULL");
-        let count: i64 = query.fetch_one(&self.pool).await?.try_get(0)?;
-        Ok(usize::try_from(count).unwrap_or(0))
-    }
-
-    /// The devices that [`Store::count_present`] counts.
-    pub(crate) async fn present(&self) -> Result<Vec<DeviceId>, StoreError> {
-        let query = sqlx::query("SELECT id FROM devices WHERE connected = 1 AND revoked IS NULL");
-        let rows = query.fetch_all(&self.pool).await?;
-        let id = |row: &sqlx::any::AnyRow| {
-            DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))
-        };
-        rows.iter().map(id).collect()
+        transaction.commit().await
     }
 }

@@ -1,10 +1,16 @@
 //! One cloud to a database: whoever runs on it holds a lock there, for as long as one connection lives.
 //!
-//! With SQLite the data folder's own lock says it all. A PostgreSQL database can be reached from anywhere, so the lock is the
-//! server's (an advisory lock): it goes when the connection does, however the cloud ends. It goes too when the server starts anew,
-//! and another cloud may then be quicker: so whoever takes the lock leaves a word, and each new connection looks whether it is ours.
+//! A PostgreSQL database can be reached from anywhere, so the lock is the server's (an advisory lock): it goes when the connection does,
+//! however the cloud ends. It goes too when the server starts anew, and another cloud may then be quicker: so whoever takes the lock
+//! leaves a random value, and each new connection and each commit of log lines looks whether it is still ours. With SQLite the data
+//! folder's own lock keeps others out; what is watched there is that the database file is still the one that was opened.
+//!
+//! A cloud that does not hold its lock writes nothing and authorises nobody (D162).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,8 +33,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How often it is seen whether the lock is still held.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where the word of whoever took the lock last is among the settings.
-const TENANT: &str = "tenant";
+/// Where the random value of whoever took the lock last is among the settings.
+pub(super) const TENANT: &str = "tenant";
+
+/// Whether this cloud still has its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lease {
+    /// It has, or no cloud runs in this process.
+    Held,
+    /// The database cannot be asked.
+    Lost,
+    /// Another cloud has it, or the file was removed or replaced.
+    Taken,
+}
 
 /// What a store knows of its own occupation of the database.
 #[derive(Clone, Default)]
@@ -36,16 +53,37 @@ pub(super) struct Tenant(Arc<Occupation>);
 
 #[derive(Default)]
 struct Occupation {
-    /// The word left, once this has occupied the database.
+    /// The random value left, once this has occupied the database.
     word: OnceLock<[u8; 16]>,
-    /// The lock was lost and is not held again.
-    is_lost: AtomicBool,
+    /// A [`Lease`].
+    lease: AtomicU8,
 }
 
 impl Tenant {
+    pub(super) fn word(&self) -> Option<&[u8; 16]> {
+        self.0.word.get()
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        match self.0.lease.load(Ordering::Acquire) {
+            0 => Lease::Held,
+            1 => Lease::Lost,
+            _ => Lease::Taken,
+        }
+    }
+
+    fn set(&self, lease: Lease) {
+        let number = match lease {
+            Lease::Held => 0,
+            Lease::Lost => 1,
+            Lease::Taken => 2,
+        };
+        self.0.lease.store(number, Ordering::Release);
+    }
+
     /// Refuses a new connection to a database another cloud has occupied since.
     pub(super) async fn check(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-        let Some(word) = self.0.word.get() else { return Ok(()) };
+        let Some(word) = self.word() else { return Ok(()) };
         let row = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(TENANT);
         let found: Vec<u8> = row.fetch_one(connection).await?.try_get(0)?;
         if found == word {
@@ -67,7 +105,7 @@ impl Tenant {
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         );
         query.bind(TENANT).bind(&word[..]).execute(connection).await?;
-        self.0.is_lost.store(false, Ordering::Release);
+        self.set(Lease::Held);
         Ok(true)
     }
 }
@@ -89,8 +127,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::InUse`]; the database cannot be reached.
     pub(crate) async fn occupy(&self) -> Result<Tenancy, StoreError> {
-        if !self.database.is_shared() {
-            return Ok(Tenancy(None));
+        if let Some(path) = self.database.file() {
+            let watch = FileWatch::new(path, self.tenant.clone());
+            return Ok(Tenancy(watch.map(|watch| tokio::spawn(watch.run()))));
         }
         let mut connection = self.database.connect_once().await?;
         let deadline = Instant::now() + PATIENCE;
@@ -104,12 +143,65 @@ impl Store {
         Ok(Tenancy(Some(tokio::spawn(keeper.keep(connection)))))
     }
 
-    /// Refuses while the lock is lost: another cloud may have it.
-    pub(super) fn check_tenancy(&self) -> Result<(), StoreError> {
-        if self.tenant.0.is_lost.load(Ordering::Acquire) {
-            return Err(StoreError::Silent);
+    /// Whether this cloud still has its database.
+    pub(crate) fn lease(&self) -> Lease {
+        self.tenant.lease()
+    }
+
+    /// The same after waiting for a lock that is lost and may be held again in a moment, as when the database has ended all
+    /// connections. The caller bounds the time.
+    pub(super) async fn wait_for_tenancy(&self) -> Result<(), StoreError> {
+        while self.lease() == Lease::Lost {
+            sleep(PAUSE).await;
         }
-        Ok(())
+        self.check_tenancy()
+    }
+
+    /// Refuses while this cloud does not have its database.
+    pub(crate) fn check_tenancy(&self) -> Result<(), StoreError> {
+        match (self.lease(), self.database.file()) {
+            (Lease::Held, _) => Ok(()),
+            (Lease::Lost, _) => Err(StoreError::Silent),
+            (Lease::Taken, None) => Err(StoreError::InUse(self.database.name())),
+            (Lease::Taken, Some(_)) => Err(StoreError::Replaced(self.database.name())),
+        }
+    }
+}
+
+/// Watches that a database file is the one that was opened.
+struct FileWatch {
+    path: PathBuf,
+    /// Device and inode.
+    opened: (u64, u64),
+    tenant: Tenant,
+}
+
+impl FileWatch {
+    /// `None` where the file cannot be looked at, which is for the database itself to say.
+    fn new(path: &Path, tenant: Tenant) -> Option<FileWatch> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(FileWatch { path: path.to_owned(), opened: (metadata.dev(), metadata.ino()), tenant })
+    }
+
+    async fn run(self) {
+        loop {
+            sleep(INTERVAL).await;
+            let path = self.path.clone();
+            let Ok(found) = tokio::task::spawn_blocking(move || fs::metadata(path)).await else { continue };
+            let is_same = found.is_ok_and(|found| (found.dev(), found.ino()) == self.opened);
+            let lease = if is_same { Lease::Held } else { Lease::Taken };
+            if lease != self.tenant.lease() {
+                if is_same {
+                    tracing::info!(database = %self.path.display(), "the database file is back");
+                } else {
+                    tracing::error!(
+                        database = %self.path.display(),
+                        "the database file was removed or replaced: no device is served; stop the cloud and put the file back"
+                    );
+                }
+                self.tenant.set(lease);
+            }
+        }
     }
 }
 
@@ -122,11 +214,11 @@ struct Keeper {
 impl Keeper {
     async fn keep(self, mut connection: AnyConnection) {
         loop {
-            while is_alive(&mut connection).await {
+            while is_held(&mut connection).await {
                 sleep(INTERVAL).await;
             }
-            self.tenant.0.is_lost.store(true, Ordering::Release);
-            tracing::error!(database = %self.database.name(), "the connection to the database is lost");
+            self.tenant.set(Lease::Lost);
+            tracing::error!(database = %self.database.name(), "the lock on the database is lost");
             connection = self.regain().await;
             tracing::info!(database = %self.database.name(), "the database is back");
         }
@@ -147,13 +239,23 @@ impl Keeper {
         if self.tenant.take(&mut connection).await? {
             return Ok(connection);
         }
-        tracing::error!(database = %self.database.name(), "another cloud has taken the database; stop one of them");
+        self.tenant.set(Lease::Taken);
+        tracing::error!(
+            database = %self.database.name(),
+            "another cloud has taken the database: no device is served; stop one of them"
+        );
         sleep(INTERVAL).await;
         Err(StoreError::InUse(self.database.name()))
     }
 }
 
-async fn is_alive(connection: &mut AnyConnection) -> bool {
-    let asked = sqlx::query("SELECT 1").execute(connection);
-    timeout(DATABASE_CONNECT_TIMEOUT, asked).await.is_ok_and(|answer| answer.is_ok())
+/// Whether this very connection holds the lock. A pooler between here and the server may have given it to another.
+async fn is_held(connection: &mut AnyConnection) -> bool {
+    let query = sqlx::query(
+        "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
+         AND CAST(classid AS BIGINT) = $1 AND CAST(objid AS BIGINT) = $2",
+    );
+    let asked = query.bind(LOCK >> 32).bind(LOCK & 0xFFFF_FFFF).fetch_one(connection);
+    let answer = timeout(DATABASE_CONNECT_TIMEOUT, asked).await;
+    answer.is_ok_and(|row| row.and_then(|row| row.try_get::<i64, _>(0)).is_ok_and(|count| count > 0))
 }

@@ -8,25 +8,25 @@ use crate::data::DataFolder;
 use crate::device_id::DeviceId;
 use crate::limits;
 
-struct Fixture {
-    directory: TempDir,
-    folder: DataFolder,
-    store: Store,
+pub(crate) struct Fixture {
+    pub(crate) directory: TempDir,
+    pub(crate) folder: DataFolder,
+    pub(crate) store: Store,
     /// Of a PostgreSQL server; the file in the folder otherwise.
-    database: Option<test_postgres::Database>,
+    pub(crate) database: Option<test_postgres::Database>,
 }
 
 impl Fixture {
-    async fn sqlite() -> Fixture {
+    pub(crate) async fn sqlite() -> Fixture {
         Fixture::at(None).await
     }
 
-    async fn postgres() -> Fixture {
+    pub(crate) async fn postgres() -> Fixture {
         Fixture::at(Some(test_postgres::shared())).await
     }
 
     /// One of each kind, for what must be so on both.
-    async fn each() -> [Fixture; 2] {
+    pub(crate) async fn each() -> [Fixture; 2] {
         [Fixture::sqlite().await, Fixture::postgres().await]
     }
 
@@ -43,10 +43,39 @@ impl Fixture {
         self.store = Store::open(&self.folder).await.expect("opened again");
     }
 
-    async fn device(&self, name: Option<&str>) -> DeviceId {
+    pub(crate) async fn device(&self, name: Option<&str>) -> DeviceId {
         let id = DeviceId::random();
         self.store.add_device(id, name, [1; 32]).await.expect("added");
         id
+    }
+}
+
+impl Fixture {
+    /// Makes what is stored of a device's certificate no fingerprint.
+    pub(crate) async fn damage_fingerprint(&self, device: DeviceId) {
+        let query = sqlx::query("UPDATE devices SET fingerprint = $1, updated = updated + 1 WHERE id = $2");
+        let query = query.bind(&[1_u8, 2][..]).bind(device.as_str());
+        self.store.pool.execute(query).await.expect("damaged");
+    }
+
+    /// Takes the database as another cloud that was quicker after the server had started anew: every connection ends.
+    pub(crate) async fn seize(&self) -> Tenancy {
+        let other = Store::open(&self.folder).await.expect("opened");
+        let database = self.database.as_ref().expect("of a server");
+        database.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        other.occupy().await.expect("the quicker one")
+    }
+}
+
+impl Store {
+    /// Holds what another process holds that writes to every device: a backup, or a person with a database shell.
+    pub(crate) async fn hold_devices(&self) -> impl Sized + '_ {
+        let mut transaction = self.pool.begin().await.expect("begun");
+        transaction.execute(sqlx::query("UPDATE devices SET seen = 1")).await.expect("held");
+        transaction
     }
 }
 
@@ -103,12 +132,12 @@ async fn what_was_stored_is_there_after_a_restart() {
 #[tokio::test]
 async fn the_database_is_set_to_lose_nothing() {
     let fixture = Fixture::sqlite().await;
-    let mut connection = fixture.store.pool.acquire().await.expect("a connection");
+    let ask = |pragma| fixture.store.pool.fetch_one(Purpose::Write, sqlx::query(pragma));
     for (pragma, expected) in [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1)] {
-        let row = sqlx::query(pragma).fetch_one(&mut *connection).await.expect("asked");
+        let row = ask(pragma).await.expect("asked");
         assert_eq!(row.get::<i64, _>(0), expected, "{pragma}");
     }
-    let row = sqlx::query("PRAGMA journal_mode").fetch_one(&mut *connection).await.expect("asked");
+    let row = ask("PRAGMA journal_mode").await.expect("asked");
     assert_eq!(row.get::<String, _>(0), "wal");
 }
 
@@ -460,12 +489,12 @@ async fn what_stands_in_the_way_of_a_database_is_said_without_the_password() {
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_refused_by_both_numbers() {
     for fixture in Fixture::each().await {
-        let row =
-            sqlx::query("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&fixture.store.pool).await;
+        let query = sqlx::query("SELECT MAX(version) FROM _sqlx_migrations");
+        let row = fixture.store.pool.fetch_one(Purpose::Read, query).await;
         let known: i64 = row.expect("asked").try_get(0).expect("a number");
         let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                    SELECT $1, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = $2";
-        sqlx::query(sql).bind(known + 6).bind(known).execute(&fixture.store.pool).await.expect("added");
+        fixture.store.pool.execute(sqlx::query(sql).bind(known + 6).bind(known)).await.expect("added");
         fixture.store.close().await;
         let refused = Store::open(&fixture.folder).await.err().expect("refused").to_string();
         let expected =
@@ -516,19 +545,10 @@ async fn a_database_that_starts_anew_is_used_again() {
 #[tokio::test]
 async fn a_cloud_whose_database_was_taken_by_another_writes_nothing_more() {
     let fixture = Fixture::postgres().await;
-    let database = fixture.database.as_ref().expect("of a server");
     let (store, device) = (&fixture.store, fixture.device(None).await);
     let _tenancy = store.occupy().await.expect("free");
     let other = Store::open(&fixture.folder).await.expect("opened");
-    // As if the server had started anew and the other been quicker: every connection ends.
-    let rival = async {
-        database.psql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        );
-        other.occupy().await
-    };
-    let _other = rival.await.expect("the quicker one");
+    let _rival = fixture.seize().await;
     // It tries to connect for as long as it waits for any database.
     let refused =
         tokio::time::timeout(Duration::from_secs(1), store.add_logs(&[line(device, 1, 1, 1)])).await;
@@ -557,5 +577,230 @@ async fn many_lines_go_in_slices_and_a_device_is_looked_at_again_when_it_has_log
         store.prune_logs(kept).await.expect("pruned");
         let left = store.logs(device, 1000).await.expect("read");
         assert_eq!((left.len(), left.last().map(|line| line.sequence)), (100, Some(2 * slice + 520)));
+    }
+}
+
+fn run_line(device: DeviceId, sequence: u32, clock: u64, text: &str) -> LogLine {
+    LogLine { device, boot: 9, sequence, clock, received: 1, text: text.into() }
+}
+
+/// Lines of one connection, whose device said at its beginning that its clock is at `clock`.
+async fn connection(store: &Store, run: &mut LogRun, lines: &[LogLine]) -> u64 {
+    store.add_run_logs(&mut [RunLines { run, lines }]).await.expect("kept")
+}
+
+/// Shows D118, D165.
+#[tokio::test]
+async fn a_run_that_is_repeated_bit_by_bit_is_kept_beside_the_first() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        let lines: Vec<_> =
+            (1..=25).map(|number| run_line(device, number, 1000 * u64::from(number), "same")).collect();
+        for _ in 0..3 {
+            let mut run = LogRun::new(500);
+            // In two transactions: the second goes to where the first went.
+            assert_eq!(connection(store, &mut run, &lines[..10]).await, 0);
+            assert_eq!(connection(store, &mut run, &lines[10..]).await, 0);
+        }
+        assert_eq!(
+            store.logs(device, 100).await.expect("read"),
+            [&lines[..], &lines[..], &lines[..]].concat()
+        );
+        // What the last of them sends again after a lost connection is there once.
+        let mut again = LogRun::new(25_001);
+        let next = run_line(device, 26, 26_000, "next");
+        assert_eq!(connection(store, &mut again, &[&lines[20..], &[next.clone()]].concat()).await, 5);
+        assert_eq!(store.logs(device, 1).await.expect("read"), [next]);
+        assert_eq!(store.logs(device, 100).await.expect("read").len(), 76);
+    }
+}
+
+/// Shows D118, D165.
+#[tokio::test]
+async fn a_number_that_comes_again_with_another_line_is_no_repetition() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        let first: Vec<_> = (1..=5).map(|number| run_line(device, number, 5, "first")).collect();
+        let second: Vec<_> = (1..=7).map(|number| run_line(device, number, 5, "second")).collect();
+        store.add_logs(&first).await.expect("kept");
+        store.add_logs(&second).await.expect("kept");
+        // Each of them sent again once more is a repetition of the last.
+        store.add_logs(&second[3..]).await.expect("kept");
+        assert_eq!(store.logs(device, 100).await.expect("read"), [&first[..], &second[..]].concat());
+        let other_clock = run_line(device, 7, 6, "second");
+        store.add_logs(&[other_clock.clone()]).await.expect("kept");
+        assert_eq!(store.logs(device, 1).await.expect("read"), [other_clock]);
+    }
+}
+
+/// Two connections of a device, the older with lines that are stored only now: none is lost.
+///
+/// Shows D118, D165.
+#[tokio::test]
+async fn lines_of_an_older_connection_that_come_late_are_kept_too() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        let (mut older, mut newer) = (LogRun::new(1), LogRun::new(1));
+        connection(store, &mut older, &[run_line(device, 1, 10, "older")]).await;
+        connection(store, &mut newer, &[run_line(device, 1, 11, "newer"), run_line(device, 2, 12, "newer")])
+            .await;
+        connection(store, &mut older, &[run_line(device, 2, 12, "older"), run_line(device, 3, 13, "older")])
+            .await;
+        let late = [run_line(device, 2, 14, "newer, otherwise"), run_line(device, 3, 15, "newer")];
+        connection(store, &mut older, &late).await;
+        let texts = store.logs(device, 100).await.expect("read");
+        assert_eq!(texts.len(), 7, "{texts:?}");
+    }
+}
+
+/// Shows D63.
+#[tokio::test]
+async fn a_damaged_secret_is_missing_by_itself() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        for key in ["good", "bad"] {
+            store.set_secret(Scope::Account, key, key).await.expect("set");
+            store.set_config(Scope::Account, key, key).await.expect("set");
+        }
+        for table in ["secrets", "configs"] {
+            let sql = format!("UPDATE {table} SET value = $1 WHERE key = 'bad'");
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&[0xFF_u8, 1][..]);
+            store.pool.execute(query).await.expect("damaged");
+        }
+        let keys = [
+            wanted(false, true, "bad"),
+            wanted(false, true, "good"),
+            wanted(false, false, "bad"),
+            wanted(false, false, "good"),
+        ];
+        let values = store.look_up(device, &keys).await.expect("looked up");
+        assert_eq!(values, [Value::Unavailable, found("good"), Value::Unavailable, found("good")]);
+    }
+}
+
+/// Shows D163.
+#[tokio::test]
+async fn a_database_that_is_gone_or_empty_is_an_error_and_no_new_store() {
+    let fixture = Fixture::sqlite().await;
+    fixture.device(None).await;
+    fixture.store.close().await;
+    let (path, aside) = (fixture.folder.database(), fixture.directory.path().join("aside"));
+    fs::rename(&path, &aside).expect("moved");
+    let refused = Store::open(&fixture.folder).await.err().expect("refused").to_string();
+    assert_eq!(refused, format!("{} is missing; the devices of this data folder were in it", path.display()));
+    assert!(!path.exists(), "none is made");
+    data::write_new(&path, b"", 0o600).expect("written");
+    let refused = Store::open(&fixture.folder).await.err().expect("refused").to_string();
+    assert_eq!(refused, format!("{} is empty; the devices of this data folder were in it", path.display()));
+    fs::rename(&aside, &path).expect("moved back");
+    let store = Store::open(&fixture.folder).await.expect("opened");
+    assert_eq!(store.devices().await.expect("listed").len(), 1);
+}
+
+/// A file of an Openvisor that did not note which store a folder has.
+///
+/// Shows D163.
+#[tokio::test]
+async fn a_folder_that_does_not_say_which_store_it_has_is_marked_when_it_is_opened() {
+    let mut fixture = Fixture::sqlite().await;
+    let mark = fixture.directory.path().join("store.url");
+    fs::remove_file(&mark).expect("there");
+    fixture.reopen().await;
+    assert_eq!(fs::read_to_string(&mark).expect("there"), "sqlite\n");
+}
+
+/// Shows L11 of the store: what is wrong with a file is said at once.
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_without_waiting() {
+    let fixture = Fixture::sqlite().await;
+    fixture.store.close().await;
+    fs::write(fixture.folder.database(), [0x55; 8192]).expect("written");
+    let opened = tokio::time::timeout(limits::DATABASE_PATIENCE / 2, Store::open(&fixture.folder)).await;
+    let refused = opened.expect("at once").err().expect("refused").to_string();
+    assert!(refused.contains("not a database"), "{refused}");
+}
+
+/// Shows D161.
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_ready_and_can_still_be_asked() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        store.check().await.expect("ready");
+        store.check().await.expect("at once again");
+        let other = Store::open(&fixture.folder).await.expect("opened");
+        let mut held = other.pool.begin().await.expect("begun");
+        held.execute(sqlx::query("UPDATE settings SET value = value")).await.expect("held");
+        tokio::time::sleep(limits::READY_INTERVAL).await;
+        let checked = tokio::time::timeout(Duration::from_millis(300), store.check()).await;
+        assert!(checked.is_err(), "it waits for the other");
+        assert!(store.admission(device).await.expect("asked").is_some());
+        held.commit().await.expect("committed");
+        store.check().await.expect("ready again");
+    }
+}
+
+/// Shows D160.
+#[tokio::test]
+async fn lines_that_are_not_stored_make_the_store_not_ready() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        let rename = |from: &str, to: &str| {
+            sqlx::query(sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}")))
+        };
+        store.pool.execute(rename("logs", "away")).await.expect("renamed");
+        assert!(store.add_logs(&[line(device, 1, 1, 1)]).await.is_err());
+        assert!(matches!(store.check().await, Err(StoreError::NotStoring)));
+        store.pool.execute(rename("away", "logs")).await.expect("renamed");
+        store.add_logs(&[line(device, 1, 1, 1)]).await.expect("kept");
+        store.check().await.expect("ready");
+    }
+}
+
+/// Shows D121.
+#[tokio::test]
+async fn lines_of_a_device_that_is_forgotten_are_nobodys() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        store.remove_device(device).await.expect("removed");
+        // One was on its way.
+        store.add_logs(&[line(device, 1, 1, 1)]).await.expect("kept");
+        let other = store.add_account(None).await.expect("made");
+        for store in [store, &store.of_account(other.id)] {
+            assert!(store.logs(device, 10).await.expect("read").is_empty());
+            assert!(store.logs_after(device, LogPlace::default(), 0, 10).await.expect("read").is_empty());
+        }
+    }
+}
+
+/// Shows D163.
+#[tokio::test]
+async fn a_device_is_made_with_its_settings_or_not_at_all() {
+    for fixture in Fixture::each().await {
+        let store = &fixture.store;
+        let item = |key: &str, secret, device_scope| NewItem {
+            device_scope,
+            secret,
+            key: key.to_owned(),
+            value: "value".to_owned(),
+        };
+        let items =
+            [item("a", false, true), item("b", true, true), item("c", false, false), item("d", true, false)];
+        let device = DeviceId::random();
+        store.add_device_with(device, Some("kettle"), [1; 32], &items).await.expect("added");
+        let keys = [
+            wanted(true, false, "a"),
+            wanted(true, true, "b"),
+            wanted(false, false, "c"),
+            wanted(false, true, "d"),
+        ];
+        assert_eq!(store.look_up(device, &keys).await.expect("looked up"), [(); 4].map(|()| found("value")));
+        let bad = [item("e", false, false), item("bad\tkey", false, true)];
+        let refused = store.add_device_with(DeviceId::random(), Some("pot"), [1; 32], &bad).await;
+        assert!(matches!(refused, Err(StoreError::Key)));
+        let again = [item("e", false, false)];
+        let refused = store.add_device_with(DeviceId::random(), Some("kettle"), [1; 32], &again).await;
+        assert!(matches!(refused, Err(StoreError::NameTaken(_))));
+        assert_eq!(store.config(Scope::Account, "e").await.expect("asked"), None);
+        assert_eq!(store.devices().await.expect("listed").len(), 1);
     }
 }

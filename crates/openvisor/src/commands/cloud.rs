@@ -35,13 +35,20 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     if let Some(address) = cloud.metrics_address() {
         timeline.say(Source::Cloud, format!("health and metrics at http://{address}/metrics"));
     }
-    tokio::select! {
-        () = stop.asked(None) => {}
-        () = show(events, &timeline) => {}
-    }
+    let failed = tokio::select! {
+        () = stop.asked(None) => None,
+        () = show(events, &timeline) => None,
+        task = cloud.failed() => Some(task),
+    };
     timeline.say(Source::Cloud, "stopping");
     cloud.stop().await;
-    Ok(())
+    match failed {
+        None => Ok(()),
+        Some(task) => {
+            Err(Failure::not_happened(format!("the cloud's background task `{task}` has panicked"))
+                .hint("its log says where; start the cloud again"))
+        }
+    }
 }
 
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {

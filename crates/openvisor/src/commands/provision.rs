@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use ::cloud::DeviceId;
-use ::cloud::data::DataFolder;
-use ::cloud::store::Store;
+use ::cloud::NewDevice;
+use ::cloud::store::NewItem;
 
 use crate::arguments;
 use crate::exit::Failure;
@@ -18,15 +17,30 @@ pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
     let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
     let store = stores::named(arguments.store.as_ref())?;
-    let (account, name) = (arguments.account.as_deref(), arguments.name.as_deref());
-    let identity = ::cloud::provision_in(&arguments.data, store.as_ref(), account, name)
+    let items: Vec<_> = settings.into_iter().map(item).collect();
+    let device = NewDevice {
+        account: arguments.account.as_deref(),
+        name: arguments.name.as_deref(),
+        items: &items,
+        out: &arguments.out,
+    };
+    let id = ::cloud::provision_into(&arguments.data, store.as_ref(), device)
         .await
         .map_err(failures::of_provision)?;
-    identity.save(&arguments.out).map_err(|error| failures::of_data(&error))?;
-    fill(&arguments.data, identity.device_id, &settings).await?;
     // The device exists by now, whether or not anyone reads its name.
-    let _ = writeln!(std::io::stdout(), "{}", identity.device_id);
+    let _ = writeln!(std::io::stdout(), "{id}");
     Ok(())
+}
+
+fn item(setting: Setting) -> NewItem {
+    let Setting { store, key, value } = setting;
+    let (device_scope, secret) = match store {
+        settings::Store::Config => (true, false),
+        settings::Store::Secret => (true, true),
+        settings::Store::AccountConfig => (false, false),
+        settings::Store::AccountSecret => (false, true),
+    };
+    NewItem { device_scope, secret, key, value }
 }
 
 /// A folder with something in it may hold another device's only key.
@@ -41,18 +55,4 @@ fn check_new(out: &Path) -> Result<(), Failure> {
             .hint("name a folder that does not exist yet; a device's key is never overwritten"));
     }
     Ok(())
-}
-
-async fn fill(data: &Path, device: DeviceId, settings: &[Setting]) -> Result<(), Failure> {
-    if settings.is_empty() {
-        return Ok(());
-    }
-    let folder = DataFolder::open(data).map_err(|error| failures::of_data(&error))?;
-    let store = Store::open(&folder).await.map_err(failures::of_store)?;
-    let filled = match store.of_device(device).await {
-        Ok(own) => stores::fill(&own, device, settings).await,
-        Err(error) => Err(failures::of_store(error)),
-    };
-    store.close().await;
-    filled
 }

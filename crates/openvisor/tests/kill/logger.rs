@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cloud::{DeviceId, Identity};
-use link::connection::{Hello, LogHead};
+use link::connection::{ByeReason, Hello, LogHead};
 use link::device::{Event, LOG_FRAME, Session};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -17,6 +17,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 pub const BOOT: u32 = 77;
 /// Lines sent and not acknowledged at most.
 const WINDOW: u32 = 40;
+/// How long a visit may take.
+const VISIT: Duration = Duration::from_secs(20);
 /// How long an answer is waited for before more is sent.
 const TURN: Duration = Duration::from_millis(1);
 
@@ -88,6 +90,34 @@ impl Logger {
     /// The last line that was acknowledged.
     pub fn acknowledged(&self) -> u32 {
         self.orders.lock().expect("sound").acknowledged
+    }
+
+    /// Waits until every line it may send is acknowledged, or until `deadline`; whether it is so.
+    pub fn catch_up(&self, deadline: Instant) -> bool {
+        let mut orders = self.orders.lock().expect("sound");
+        while orders.acknowledged < orders.last {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            orders = self.changed.wait_timeout(orders, left).expect("sound").0;
+        }
+        true
+    }
+
+    /// Connects once beside its thread, and is let in.
+    pub fn visit(&self, address: &str) -> io::Result<()> {
+        let mut connection = Connection::open(self, address)?;
+        connection.transmit()?;
+        connection.stream.sock.set_read_timeout(Some(TURN))?;
+        let deadline = Instant::now() + VISIT;
+        while !connection.session.is_open() {
+            if Instant::now() >= deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            connection.receive()?;
+        }
+        Ok(())
     }
 
     fn next_address(&self) -> Option<String> {
@@ -177,10 +207,15 @@ impl<'a> Connection<'a> {
         };
         let (now, mut bytes) = (self.now(), &buffer[..count]);
         while let Some(event) = self.session.receive(now, &mut bytes).expect("the cloud keeps the rules") {
-            if let Event::LogTaken { sequence } = event {
-                assert!(sequence <= self.sent, "acknowledged before it was sent");
-                let mut orders = self.logger.orders.lock().expect("sound");
-                orders.acknowledged = orders.acknowledged.max(sequence);
+            match event {
+                Event::LogTaken { sequence } => {
+                    assert!(sequence <= self.sent, "acknowledged before it was sent");
+                    let mut orders = self.logger.orders.lock().expect("sound");
+                    orders.acknowledged = orders.acknowledged.max(sequence);
+                    self.logger.changed.notify_all();
+                }
+                Event::Bye { reason } => assert_ne!(reason, ByeReason::Revoked, "nobody revoked it"),
+                _ => {}
             }
         }
         Ok(())

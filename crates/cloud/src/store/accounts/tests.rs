@@ -131,9 +131,9 @@ async fn a_secret_moved_to_another_account_does_not_open_there() {
     let Fixture { first, second, own, .. } = &fixture;
     second.set_secret(Scope::Account, "key", "theirs").await.expect("set");
     let moved = sqlx::query("UPDATE secrets SET account = $1").bind(first.account().to_owned());
-    moved.execute(&first.pool).await.expect("moved by somebody with the database");
+    first.pool.execute(moved).await.expect("moved by somebody with the database");
     let wanted = Wanted { device_scope: false, secret: true, key: b"key".to_vec() };
-    assert!(matches!(first.look_up(*own, &[wanted]).await, Err(StoreError::Damaged("secret"))));
+    assert_eq!(first.look_up(*own, &[wanted]).await.expect("looked up"), [Value::Unavailable]);
 }
 
 #[tokio::test]

@@ -1,0 +1,117 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tempfile::tempdir;
+
+use super::*;
+use crate::store::tests::Fixture;
+use crate::store::{LogLine, Scope};
+
+const DAY: i64 = 24 * 3600 * 1000;
+
+async fn with_lines(store: &Store, device: DeviceId) {
+    let line = |sequence, age_days: i64| LogLine {
+        device,
+        boot: 1,
+        sequence,
+        clock: 1,
+        received: wall_millis() - age_days * DAY,
+        text: vec![b'x'],
+    };
+    store.add_logs(&[line(1, 30), line(2, 8), line(3, 0)]).await.expect("kept");
+}
+
+async fn prune_now(store: &Store) -> Option<ClockWatch> {
+    let mut clock = None;
+    prune_once(store, Epoch::start(), &Limits::default(), &mut clock).await.expect("pruned");
+    clock
+}
+
+/// A cloud that finds a clock far ahead of all it knows, as after a battery was changed.
+///
+/// Shows D164.
+#[tokio::test]
+async fn a_clock_that_is_ahead_deletes_nothing() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        with_lines(store, device).await;
+        store.note_moment(wall_millis() - 40 * DAY).await.expect("noted");
+        let clock = prune_now(store).await.expect("looked at");
+        assert!(!clock.is_believed());
+        assert_eq!(store.logs(device, 10).await.expect("read").len(), 3);
+        let known = store.newest_moment().await.expect("asked").expect("known");
+        assert!(known < wall_millis() - 39 * DAY, "what is not believed is not noted");
+        store.note_moment(wall_millis() - DAY / 2).await.expect("noted");
+        assert!(prune_now(store).await.expect("looked at").is_believed());
+        assert_eq!(store.logs(device, 10).await.expect("read").len(), 1, "a clock that keeps time does");
+    }
+}
+
+/// Shows D164.
+#[tokio::test]
+async fn a_store_that_never_pruned_knows_the_time_by_its_newest_line() {
+    for fixture in Fixture::each().await {
+        let (store, device) = (&fixture.store, fixture.device(None).await);
+        assert_eq!(store.newest_moment().await.expect("asked"), None);
+        with_lines(store, device).await;
+        let newest = store.newest_moment().await.expect("asked").expect("known");
+        assert!((wall_millis() - newest).abs() < DAY);
+        assert!(prune_now(store).await.expect("looked at").is_believed());
+        assert_eq!(store.logs(device, 10).await.expect("read").len(), 1);
+    }
+}
+
+async fn devices(data: &Path) -> usize {
+    let folder = DataFolder::open_existing(data).expect("there");
+    let store = Store::open(&folder).await.expect("opened");
+    let count = store.devices().await.expect("listed").len();
+    store.close().await;
+    count
+}
+
+/// Shows D163.
+#[tokio::test]
+async fn a_device_whose_files_cannot_be_written_is_not_made() {
+    let directory = tempdir().expect("a folder");
+    let data = directory.path().join("cloud");
+    let blocked = directory.path().join("file");
+    fs::write(&blocked, "in the way").expect("written");
+    let device = NewDevice { account: None, name: Some("orphan"), items: &[], out: &blocked.join("device") };
+    assert!(matches!(provision_into(&data, None, device).await, Err(ProvisionError::Data(_))));
+    assert_eq!(devices(&data).await, 0);
+    let out = directory.path().join("device");
+    let again = NewDevice { out: &out, ..device };
+    provision_into(&data, None, again).await.expect("the name is free");
+    assert_eq!(fs::metadata(&out).expect("there").permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(out.join("key.pem")).expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+/// Shows D163.
+#[tokio::test]
+async fn a_device_the_store_refuses_leaves_no_files() {
+    let directory = tempdir().expect("a folder");
+    let (data, out) = (directory.path().join("cloud"), directory.path().join("device"));
+    provision(&data, None, Some("kettle")).await.expect("made");
+    let item = |key: &str| NewItem {
+        device_scope: false,
+        secret: false,
+        key: key.to_owned(),
+        value: "value".to_owned(),
+    };
+    let bad = [item("good"), item("")];
+    let refused = NewDevice { account: None, name: Some("kettle"), items: &bad[..1], out: &out };
+    let told = provision_into(&data, None, refused).await.expect_err("taken");
+    assert!(matches!(told, ProvisionError::Store(StoreError::NameTaken(_))), "{told}");
+    let refused = NewDevice { name: None, items: &bad, ..refused };
+    let told = provision_into(&data, None, refused).await.expect_err("no key");
+    assert!(matches!(told, ProvisionError::Store(StoreError::Key)), "{told}");
+    assert!(!out.exists());
+    // A folder that was there stays, and is empty again.
+    fs::create_dir(&out).expect("made");
+    provision_into(&data, None, refused).await.expect_err("no key");
+    assert_eq!(fs::read_dir(&out).expect("there").count(), 0);
+    let folder = DataFolder::open_existing(&data).expect("there");
+    let store = Store::open(&folder).await.expect("opened");
+    assert_eq!(store.config(Scope::Account, "good").await.expect("asked"), None);
+    assert_eq!(store.devices().await.expect("listed").len(), 1);
+}
