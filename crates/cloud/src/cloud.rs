@@ -24,11 +24,12 @@ use crate::destinations::Destinations;
 use crate::device_id::DeviceId;
 use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
-use crate::limits::{EVENT_QUEUE, Limits};
+use crate::limits::{EVENT_QUEUE, Limits, Lowered, descriptors};
 use crate::log_intake;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
+use crate::refused::RefusedDevices;
 use crate::registry::{Command, Ending};
 use crate::session;
 use crate::shared::Shared;
@@ -100,6 +101,7 @@ pub struct Cloud {
     address: SocketAddr,
     monitor: Arc<Monitor>,
     metrics_address: Option<SocketAddr>,
+    lowered: Vec<Lowered>,
     monitoring: Option<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<()>,
@@ -142,7 +144,8 @@ impl Cloud {
     ///
     /// # Errors
     /// One clear line for whatever stands in the way; nothing is left running.
-    pub async fn start(config: Config) -> Result<Cloud, StartError> {
+    pub async fn start(mut config: Config) -> Result<Cloud, StartError> {
+        let lowered = fit(&mut config.limits);
         let folder = DataFolder::open(&config.data)?;
         let lock = folder.lock()?;
         let trust = Trust::new(&config.extra_authorities)?;
@@ -170,6 +173,7 @@ impl Cloud {
             log_writer: tokio::spawn(log_intake::run(store.clone(), queue, shared.metrics.clone())),
             presence: tokio::spawn(presence::run(Arc::downgrade(&store), shared.registry.clone())),
             pruner: tokio::spawn(prune(Arc::downgrade(&store), shared.limits.clone())),
+            lowered,
             shared,
             folder,
             address,
@@ -187,6 +191,11 @@ impl Cloud {
     /// Where it answers for health and metrics, if it does.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
+    }
+
+    /// Limits that are lower than configured because the process may not open more files (D175).
+    pub fn lowered_limits(&self) -> &[Lowered] {
+        &self.lowered
     }
 
     /// Ends (D123): no connection is accepted, nothing more is taken from devices, what is in flight is answered, every device is
@@ -333,6 +342,16 @@ async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result
     Ok(identity)
 }
 
+/// Lowers the limits to what the process's file descriptors allow; which ones.
+fn fit(limits: &mut Limits) -> Vec<Lowered> {
+    let Some(available) = descriptors::available() else { return Vec::new() };
+    let lowered = limits.fit_descriptors(available);
+    for Lowered { name, from, to } in &lowered {
+        tracing::warn!(limit = name, from, to, available, "limit lowered: too few file descriptors");
+    }
+    lowered
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
@@ -370,6 +389,7 @@ fn share(
         require_tls: config.require_tls,
         store,
         registry: Arc::default(),
+        refused: RefusedDevices::default(),
         log_intake,
         metrics,
         events: broadcast::channel(EVENT_QUEUE).0,

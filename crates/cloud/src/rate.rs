@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::{BURST_SECONDS, RATED_SOURCES};
+use crate::limits::{BURST_SECONDS, HANDSHAKE_BURST_SECONDS, RATED_SOURCES};
 use crate::sources::source;
 
 /// A bucket that fills at a rate and may be overdrawn once: what has come cannot be sent back, so it is paid for by waiting.
@@ -15,6 +15,8 @@ use crate::sources::source;
 pub(crate) struct Bucket {
     /// Units a second; 0 is no limit.
     rate: u32,
+    /// Seconds of the rate that may come at once.
+    burst: u32,
     /// Millionths of units that are left; below zero is a debt.
     left: i64,
     at: Instant,
@@ -25,18 +27,24 @@ const UNIT: i64 = 1_000_000;
 impl Bucket {
     /// A full bucket: [`BURST_SECONDS`] of the rate.
     pub(crate) fn new(rate: u32, now: Instant) -> Bucket {
-        Bucket { rate, left: Bucket::capacity(rate), at: now }
+        Bucket::with_burst(rate, BURST_SECONDS, now)
     }
 
-    fn capacity(rate: u32) -> i64 {
-        i64::from(rate) * i64::from(BURST_SECONDS) * UNIT
+    /// A full bucket of so many seconds of the rate.
+    pub(crate) fn with_burst(rate: u32, burst: u32, now: Instant) -> Bucket {
+        let bucket = Bucket { rate, burst, left: 0, at: now };
+        Bucket { left: bucket.capacity(), ..bucket }
+    }
+
+    fn capacity(&self) -> i64 {
+        i64::from(self.rate) * i64::from(self.burst) * UNIT
     }
 
     fn refill(&mut self, now: Instant) {
         let passed = i64::try_from(now.saturating_duration_since(self.at).as_micros()).unwrap_or(i64::MAX);
         self.at = self.at.max(now);
         let filled = self.left.saturating_add(passed.saturating_mul(i64::from(self.rate)));
-        self.left = filled.min(Bucket::capacity(self.rate));
+        self.left = filled.min(self.capacity());
     }
 
     /// Takes what has passed; when there was not enough, says when the debt is paid.
@@ -64,7 +72,7 @@ impl Bucket {
 
     fn is_full(&mut self, now: Instant) -> bool {
         self.refill(now);
-        self.left >= Bucket::capacity(self.rate)
+        self.left >= self.capacity()
     }
 }
 
@@ -80,7 +88,8 @@ impl SourceRates {
     }
 
     /// Whether one more may come from there now. Sources that have been quiet are forgotten; while more than
-    /// [`RATED_SOURCES`] are not, a new one is refused.
+    /// [`RATED_SOURCES`] are not, a new one is admitted and not remembered: refusing it would let whoever has so many addresses keep
+    /// everybody else out.
     pub(crate) fn admits(&self, address: IpAddr, now: Instant) -> bool {
         if self.rate == 0 {
             return true;
@@ -90,10 +99,11 @@ impl SourceRates {
         if buckets.len() >= RATED_SOURCES && !buckets.contains_key(&source) {
             buckets.retain(|_, bucket| !bucket.is_full(now));
             if buckets.len() >= RATED_SOURCES {
-                return false;
+                return true;
             }
         }
-        buckets.entry(source).or_insert_with(|| Bucket::new(self.rate, now)).admits(now)
+        let full = || Bucket::with_burst(self.rate, HANDSHAKE_BURST_SECONDS, now);
+        buckets.entry(source).or_insert_with(full).admits(now)
     }
 }
 
@@ -141,7 +151,7 @@ mod tests {
         let (rates, start) = (SourceRates::new(1), Instant::now());
         let (noisy, other) = ("192.0.2.1".parse().expect("an address"), "192.0.2.2".parse().expect("one"));
         let admitted = (0..100).filter(|_| rates.admits(noisy, start)).count();
-        assert_eq!(admitted, BURST_SECONDS as usize);
+        assert_eq!(admitted, HANDSHAKE_BURST_SECONDS as usize);
         assert!(rates.admits(other, start));
         assert!(!rates.admits(noisy, start + 999 * MILLI));
         assert!(rates.admits(noisy, start + 1000 * MILLI));
@@ -152,7 +162,8 @@ mod tests {
         let (rates, start) = (SourceRates::new(10), Instant::now());
         let address = |number: u32| IpAddr::from(number.to_be_bytes());
         assert!((0..RATED_SOURCES as u32).all(|number| rates.admits(address(number), start)));
-        assert!(!rates.admits(address(u32::MAX), start), "all of them are busy");
+        assert!(rates.admits(address(u32::MAX), start), "all of them are busy, which is not its fault");
+        assert_eq!(rates.buckets.lock().expect("free").len(), RATED_SOURCES);
         assert!(rates.admits(address(u32::MAX), start + Duration::from_secs(1)), "they have been quiet");
         assert!(rates.buckets.lock().expect("free").len() < RATED_SOURCES);
     }

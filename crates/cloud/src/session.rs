@@ -55,12 +55,15 @@ pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
 
 /// The session of a connection, which for a device that may not connect has only to say so. `None` when the cloud stops.
 async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
-    let (device, address) = (admitted.device, admitted.address);
+    let (device, address, fingerprint) = (admitted.device, admitted.address, admitted.fingerprint);
     let asked = Instant::now();
+    if let Some(ending) = shared.refused.find(device, fingerprint, asked) {
+        return Some(refuse_again(shared, *admitted, ending));
+    }
     let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
     let (known, refused) = match known {
-        Ok(Some(known)) if known.fingerprint == admitted.fingerprint => (Some(known), None),
+        Ok(Some(known)) if known.fingerprint == fingerprint => (Some(known), None),
         Ok(_) => (None, Some(Ending::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
@@ -74,6 +77,7 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     let mut session = Session::new(shared, *admitted, account, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
+        session.shared.refused.note(device, fingerprint, ending, asked);
         session.refuse(ending);
         return Some(session);
     }
@@ -84,11 +88,21 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     if session.share.is_none() {
         tracing::warn!(%device, %address, account = account.store.account(), "too many devices of its account");
         session.shared.metrics.note_limit("connections_per_account");
+        session.shared.refused.note(device, fingerprint, Ending::TooMany, asked);
         session.refuse(Ending::TooMany);
         return Some(session);
     }
     session.seat = Some(registry.enter(device)?);
     Some(session)
+}
+
+/// The session of a device that was refused a moment ago and connects again: it is told the same, and the store is not asked.
+fn refuse_again(shared: Arc<Shared>, admitted: Admitted, ending: Ending) -> Box<Session> {
+    let (device, address) = (admitted.device, admitted.address);
+    tracing::warn!(%device, %address, ?ending, "device refused again");
+    let mut session = Session::new(shared, admitted, None, Logging::OFF);
+    session.refuse(ending);
+    session
 }
 
 /// One connected device.

@@ -1,7 +1,7 @@
 //! What is wired to a device on the command line: sensors and memories, and the other ends of its serial ports.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
 use device::serial::{self, Route};
@@ -10,6 +10,7 @@ use device::{Options, Remote};
 
 use crate::arguments;
 use crate::exit::Failure;
+use crate::output::{self, Output};
 
 /// Bytes read for a serial port at a time.
 const CHUNK: usize = 1024;
@@ -119,11 +120,15 @@ fn port_and_file<'a>(option: &str, text: &'a str) -> Result<(u8, &'a str), Failu
 
 fn output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
-    let to: Box<dyn Write + Send> = match file {
-        STANDARD => Box::new(io::stdout()),
-        _ => Box::new(File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?),
+    // Queued: the device's thread must not wait for whoever reads (D170).
+    let to = match file {
+        STANDARD => output::raw_stdout().clone(),
+        _ => {
+            let file = File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
+            Output::new(Box::new(file))
+        }
     };
-    Ok(Route { port, to })
+    Ok(Route { port, to: Box::new(to) })
 }
 
 fn input(text: &str) -> Result<Feed, Failure> {
