@@ -24,11 +24,12 @@ use crate::destinations::Destinations;
 use crate::device_id::DeviceId;
 use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
-use crate::limits::{EVENT_QUEUE, Limits, Lowered, descriptors};
+use crate::limits::{BURST_SECONDS, EVENT_QUEUE, Limits, Lowered, descriptors};
 use crate::log_intake;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
+use crate::rate::Rates;
 use crate::refused::RefusedDevices;
 use crate::registry::{Command, Ending};
 use crate::session;
@@ -385,6 +386,7 @@ fn share(
         epoch: Epoch::start(),
         connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
         accounts: Accounts::new(store.clone(), config.limits.clone()),
+        device_rates: Rates::new(config.limits.connections_a_second_per_device, BURST_SECONDS),
         limits: config.limits,
         require_tls: config.require_tls,
         store,

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +22,14 @@ use crate::authority::{Authority, AuthorityError, Fingerprint, fingerprint};
 use crate::certificate::common_name;
 use crate::connector::provider;
 use crate::device_id::DeviceId;
-use crate::limits::{ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_GRACE, Limits, REFUSAL_REPORT_INTERVAL};
+use crate::limits::{
+    ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, Limits,
+    REFUSAL_REPORT_INTERVAL,
+};
 use crate::metrics::Metrics;
-use crate::rate::SourceRates;
+use crate::rate::Rates;
 use crate::slots::{Slot, Slots};
-use crate::sources::{Full, Place, Quota};
+use crate::sources::{Full, Place, Quota, source};
 use crate::throttle::Throttle;
 
 mod stream;
@@ -96,7 +99,7 @@ pub(crate) struct Gateway {
     tls: Arc<ServerConfig>,
     connections: Quota,
     handshakes: Slots,
-    rates: SourceRates,
+    rates: Rates<IpAddr>,
     handshake_timeout: Duration,
     /// Time the sessions have to end by themselves.
     stop_timeout: Duration,
@@ -116,7 +119,7 @@ impl Gateway {
             tls: Arc::new(tls_config(authority, hosts)?),
             connections: Quota::new(limits.connections, limits.connections_per_source),
             handshakes: Slots::new(limits.handshakes, limits.handshakes_per_source, HANDSHAKE_GRACE),
-            rates: SourceRates::new(limits.handshakes_a_second_per_source),
+            rates: Rates::new(limits.handshakes_a_second_per_source, HANDSHAKE_BURST_SECONDS),
             handshake_timeout: limits.handshake_timeout,
             // Half a second more than a session gives itself, so that its own bounds are the ones that count.
             stop_timeout: limits.drain_timeout + limits.farewell_timeout + Duration::from_millis(500),
@@ -200,7 +203,7 @@ impl Gateway {
     /// The rate is asked first: a source beyond it costs nobody a slot.
     fn places(&self, address: SocketAddr) -> Result<(Place, Slot), Refusal> {
         let now = Instant::now();
-        if !self.rates.admits(address.ip(), now) {
+        if !self.rates.admits(source(address.ip()), now) {
             return Err(Refusal::SourceRate);
         }
         let place = self.connections.take(address.ip()).map_err(|full| match full {

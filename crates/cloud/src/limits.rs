@@ -106,7 +106,7 @@ pub const BURST_SECONDS: u32 = 10;
 /// The same for new connections, each of which costs a handshake's computations.
 pub const HANDSHAKE_BURST_SECONDS: u32 = 2;
 
-/// Sources of connections whose rate is remembered at a time.
+/// Sources of connections, and devices, whose rate is remembered at a time.
 pub const RATED_SOURCES: usize = 10_000;
 
 /// Time after which lines that were dropped are said to have been, if no other line comes before.
@@ -142,6 +142,8 @@ pub struct Limits {
     pub handshakes_per_source: usize,
     /// New connections a second from one address (IPv6: one /64); 0 is no limit.
     pub handshakes_a_second_per_source: u32,
+    /// Connections a second of one device, [`BURST_SECONDS`] at once; 0 is no limit. A kernel waits longer between two attempts.
+    pub connections_a_second_per_device: u32,
     /// Time a connection has for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Seconds a device may be silent before it must say that it is there.
@@ -187,6 +189,7 @@ impl Default for Limits {
             handshakes: 2048,
             handshakes_per_source: 64,
             handshakes_a_second_per_source: 200,
+            connections_a_second_per_device: 1,
             handshake_timeout: Duration::from_secs(10),
             keepalive: relay::limits::KEEPALIVE,
             outbound_connections: 40_000,
@@ -209,13 +212,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Lets one source and one account have all there is, at any rate: for devices that are known to come from one address, as in a
-    /// fleet of virtual devices or behind a load balancer.
+    /// Lets one source and one account have all there is, at any rate, and a device come as often as it likes: for virtual devices that
+    /// come from this machine and whose time may go faster.
     pub fn allow_single_source(&mut self) {
         self.connections_per_source = self.connections;
         self.connections_per_account = self.connections;
         self.handshakes_per_source = self.handshakes;
         self.handshakes_a_second_per_source = 0;
+        self.connections_a_second_per_device = 0;
         self.outbound_connections_per_account = self.outbound_connections;
     }
 }

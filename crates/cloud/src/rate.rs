@@ -1,14 +1,13 @@
 //! Rates: how much may pass in a time, and when it may go on once it was too much.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::{BURST_SECONDS, HANDSHAKE_BURST_SECONDS, RATED_SOURCES};
-use crate::sources::source;
+use crate::limits::{BURST_SECONDS, RATED_SOURCES};
 
 /// A bucket that fills at a rate and may be overdrawn once: what has come cannot be sent back, so it is paid for by waiting.
 #[derive(Debug, Clone, Copy)]
@@ -76,34 +75,33 @@ impl Bucket {
     }
 }
 
-/// A rate for each source of connections.
-pub(crate) struct SourceRates {
+/// A rate for each source of connections, or each device.
+pub(crate) struct Rates<K> {
     rate: u32,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    burst: u32,
+    buckets: Mutex<HashMap<K, Bucket>>,
 }
 
-impl SourceRates {
-    pub(crate) fn new(rate: u32) -> SourceRates {
-        SourceRates { rate, buckets: Mutex::default() }
+impl<K: Copy + Eq + Hash> Rates<K> {
+    /// So many a second for each, and so many seconds' worth at once; 0 is no limit.
+    pub(crate) fn new(rate: u32, burst: u32) -> Rates<K> {
+        Rates { rate, burst, buckets: Mutex::default() }
     }
 
-    /// Whether one more may come from there now. Sources that have been quiet are forgotten; while more than
-    /// [`RATED_SOURCES`] are not, a new one is admitted and not remembered: refusing it would let whoever has so many addresses keep
-    /// everybody else out.
-    pub(crate) fn admits(&self, address: IpAddr, now: Instant) -> bool {
+    /// Whether one more may come from there now. Those that have been quiet are forgotten; while more than [`RATED_SOURCES`] are
+    /// not, a new one is admitted and not remembered: refusing it would let whoever has so many addresses keep everybody else out.
+    pub(crate) fn admits(&self, key: K, now: Instant) -> bool {
         if self.rate == 0 {
             return true;
         }
-        let source = source(address);
         let mut buckets = self.buckets.lock().expect("nothing panics while it counts");
-        if buckets.len() >= RATED_SOURCES && !buckets.contains_key(&source) {
+        if buckets.len() >= RATED_SOURCES && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| !bucket.is_full(now));
             if buckets.len() >= RATED_SOURCES {
                 return true;
             }
         }
-        let full = || Bucket::with_burst(self.rate, HANDSHAKE_BURST_SECONDS, now);
-        buckets.entry(source).or_insert_with(full).admits(now)
+        buckets.entry(key).or_insert_with(|| Bucket::with_burst(self.rate, self.burst, now)).admits(now)
     }
 }
 
@@ -148,10 +146,10 @@ mod tests {
     /// Shows D122.
     #[test]
     fn one_source_uses_up_its_own_rate_only() {
-        let (rates, start) = (SourceRates::new(1), Instant::now());
-        let (noisy, other) = ("192.0.2.1".parse().expect("an address"), "192.0.2.2".parse().expect("one"));
+        let (rates, start) = (Rates::new(1, 2), Instant::now());
+        let (noisy, other) = ("noisy", "other");
         let admitted = (0..100).filter(|_| rates.admits(noisy, start)).count();
-        assert_eq!(admitted, HANDSHAKE_BURST_SECONDS as usize);
+        assert_eq!(admitted, 2);
         assert!(rates.admits(other, start));
         assert!(!rates.admits(noisy, start + 999 * MILLI));
         assert!(rates.admits(noisy, start + 1000 * MILLI));
@@ -159,12 +157,11 @@ mod tests {
 
     #[test]
     fn however_many_sources_there_are_so_many_are_remembered() {
-        let (rates, start) = (SourceRates::new(10), Instant::now());
-        let address = |number: u32| IpAddr::from(number.to_be_bytes());
-        assert!((0..RATED_SOURCES as u32).all(|number| rates.admits(address(number), start)));
-        assert!(rates.admits(address(u32::MAX), start), "all of them are busy, which is not its fault");
+        let (rates, start) = (Rates::new(10, 2), Instant::now());
+        assert!((0..RATED_SOURCES).all(|number| rates.admits(number, start)));
+        assert!(rates.admits(usize::MAX, start), "all of them are busy, which is not its fault");
         assert_eq!(rates.buckets.lock().expect("free").len(), RATED_SOURCES);
-        assert!(rates.admits(address(u32::MAX), start + Duration::from_secs(1)), "they have been quiet");
+        assert!(rates.admits(usize::MAX, start + Duration::from_secs(1)), "they have been quiet");
         assert!(rates.buckets.lock().expect("free").len() < RATED_SOURCES);
     }
 }

@@ -58,7 +58,11 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     let (device, address, fingerprint) = (admitted.device, admitted.address, admitted.fingerprint);
     let asked = Instant::now();
     if let Some(ending) = shared.refused.find(device, fingerprint, asked) {
-        return Some(refuse_again(shared, *admitted, ending));
+        return Some(refuse_unasked(shared, *admitted, ending));
+    }
+    if !shared.device_rates.admits(device, asked) {
+        shared.metrics.note_limit("connections_a_second_per_device");
+        return Some(refuse_unasked(shared, *admitted, Ending::TooOften));
     }
     let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
@@ -96,10 +100,10 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     Some(session)
 }
 
-/// The session of a device that was refused a moment ago and connects again: it is told the same, and the store is not asked.
-fn refuse_again(shared: Arc<Shared>, admitted: Admitted, ending: Ending) -> Box<Session> {
+/// The session of a device that is refused without asking the store: it was refused a moment ago, or connects too often.
+fn refuse_unasked(shared: Arc<Shared>, admitted: Admitted, ending: Ending) -> Box<Session> {
     let (device, address) = (admitted.device, admitted.address);
-    tracing::warn!(%device, %address, ?ending, "device refused again");
+    tracing::warn!(%device, %address, ?ending, "device refused without asking the store");
     let mut session = Session::new(shared, admitted, None, Logging::OFF);
     session.refuse(ending);
     session

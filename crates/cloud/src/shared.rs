@@ -12,6 +12,7 @@ use crate::events::{Event, EventKind};
 use crate::limits::Limits;
 use crate::log_intake::Intake;
 use crate::metrics::Metrics;
+use crate::rate::Rates;
 use crate::refused::RefusedDevices;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) connector: Arc<Connector>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) refused: RefusedDevices,
+    pub(crate) device_rates: Rates<DeviceId>,
     pub(crate) log_intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,

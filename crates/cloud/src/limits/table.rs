@@ -96,6 +96,7 @@ named! {
     Count handshakes: "TLS handshakes under way",
     Count handshakes_per_source: "of these from one address; more only once they are old",
     Rate handshakes_a_second_per_source: "new connections a second from one address",
+    Rate connections_a_second_per_device: "connections a second of one device",
     Seconds handshake_timeout: "seconds a TLS handshake may take",
     Number keepalive: "seconds a device may be silent",
     Count outbound_connections: "connections to brokers and servers at a time",
