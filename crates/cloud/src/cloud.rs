@@ -347,8 +347,9 @@ async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result
 fn fit(limits: &mut Limits) -> Vec<Lowered> {
     let Some(available) = descriptors::available() else { return Vec::new() };
     let lowered = limits.fit_descriptors(available);
-    for Lowered { name, from, to } in &lowered {
-        tracing::warn!(limit = name, from, to, available, "limit lowered: too few file descriptors");
+    if !lowered.is_empty() {
+        let list: Vec<_> = lowered.iter().map(ToString::to_string).collect();
+        tracing::info!(available, lowered = %list.join(", "), "limits lowered: too few file descriptors");
     }
     lowered
 }

@@ -49,14 +49,22 @@ struct State {
     /// Lines dropped behind what is queued.
     dropped: u64,
     notice: DropNotice,
-    /// A write has failed.
-    failed: bool,
-    /// Nothing can be written any more: the reader is gone.
-    broken: bool,
+    reader: Reader,
     /// Nobody waits for room any more: the process is ending.
     ending: bool,
     /// There are no producers left.
     closed: bool,
+}
+
+/// What is known of the other end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Every write has succeeded.
+    Reads,
+    /// A write has failed; others may succeed.
+    Failed,
+    /// Nothing can be written any more.
+    Gone,
 }
 
 impl Output {
@@ -72,8 +80,7 @@ impl Output {
             pieces: 0,
             dropped: 0,
             notice: Box::new(|count| format!("{count} lines were dropped: they were not read in time\n")),
-            failed: false,
-            broken: false,
+            reader: Reader::Reads,
             ending: false,
             closed: false,
         };
@@ -102,7 +109,7 @@ impl Output {
     pub fn offer(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         let is_queued = self.0.0.try_queue(&mut state, line);
-        if !is_queued && !state.broken {
+        if !is_queued && state.reader != Reader::Gone {
             state.dropped += 1;
         }
         is_queued
@@ -138,12 +145,12 @@ impl Output {
 
     /// Completes when a write has failed.
     pub async fn failed(&self) {
-        self.0.0.until(|state| state.failed.then_some(())).await;
+        self.0.0.until(|state| state.has_failed().then_some(())).await;
     }
 
     /// Whether a write has failed.
     pub fn has_failed(&self) -> bool {
-        self.lock().failed
+        self.lock().has_failed()
     }
 
     /// From now on nobody waits for room: lines that do not fit are dropped.
@@ -184,8 +191,12 @@ impl Write for Output {
 }
 
 impl State {
+    fn has_failed(&self) -> bool {
+        self.reader != Reader::Reads
+    }
+
     fn is_drained(&self) -> bool {
-        self.broken || (self.queued.is_empty() && self.writing == 0 && self.dropped == 0)
+        self.reader == Reader::Gone || (self.queued.is_empty() && self.writing == 0 && self.dropped == 0)
     }
 }
 
@@ -198,7 +209,7 @@ impl Shared {
     fn try_queue(&self, state: &mut State, line: &[u8]) -> bool {
         let waiting = state.queued.len() + state.writing;
         let has_room = waiting == 0 || waiting + line.len() <= self.limit;
-        if state.broken || state.dropped > 0 || !has_room {
+        if state.reader == Reader::Gone || state.dropped > 0 || !has_room {
             return false;
         }
         state.queued.extend_from_slice(line);
@@ -208,7 +219,7 @@ impl Shared {
 
     /// `None`: there is no room yet.
     fn try_send(&self, state: &mut State, line: &[u8]) -> Option<io::Result<()>> {
-        if state.failed {
+        if state.has_failed() {
             return Some(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if self.try_queue(state, line) {

@@ -121,12 +121,11 @@ fn port_and_file<'a>(option: &str, text: &'a str) -> Result<(u8, &'a str), Failu
 fn output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
     // Queued: the device's thread must not wait for whoever reads (D170).
-    let to = match file {
-        STANDARD => output::raw_stdout().clone(),
-        _ => {
-            let file = File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
-            Output::new(Box::new(file))
-        }
+    let to = if file == STANDARD {
+        output::raw_stdout().clone()
+    } else {
+        let file = File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
+        Output::new(Box::new(file))
     };
     Ok(Route { port, to: Box::new(to) })
 }

@@ -140,25 +140,26 @@ fn a_write_that_fails_for_a_time_is_counted_as_dropped() {
     assert!(output.has_failed());
 }
 
+/// Notes the lengths of what is written.
+struct Lengths(Arc<Mutex<Vec<usize>>>);
+
+impl Write for Lengths {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn pieces_end_where_lines_end() {
-    let mut bytes = b"short\n".to_vec();
-    bytes.extend(vec![b'x'; 5000]);
-    bytes.extend(b"\nend\n");
-    let output = Arc::<Mutex<Vec<usize>>>::default();
-    struct Lengths(Arc<Mutex<Vec<usize>>>);
-    impl Write for Lengths {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().push(bytes.len());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let queue = Output::new(Box::new(Lengths(output.clone())));
+    let bytes = [b"short\n", &[b'x'; 5000][..], b"\nend\n"].concat();
+    let lengths = Arc::<Mutex<Vec<usize>>>::default();
+    let queue = Output::new(Box::new(Lengths(lengths.clone())));
     queue.offer(&bytes);
     assert!(queue.flush(SOON));
-    assert_eq!(*output.lock().unwrap(), [6, 5001, 4]);
+    assert_eq!(*lengths.lock().unwrap(), [6, 5001, 4]);
 }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::Shared;
+use super::{Reader, Shared};
 
 /// Bytes written at a time, more only for a longer line: progress is seen in such steps.
 const PIECE: usize = 4096;
@@ -47,7 +47,7 @@ pub(super) fn run(shared: &Shared, mut to: Box<dyn Write + Send>) {
 /// What is queued, once there is something, with the notice of what was dropped behind it.
 fn next_batch(shared: &Shared) -> Option<Batch> {
     let mut state = shared.lock();
-    while state.queued.is_empty() && (state.dropped == 0 || (state.closed && state.failed)) {
+    while state.queued.is_empty() && (state.dropped == 0 || (state.closed && state.has_failed())) {
         if state.closed {
             return None;
         }
@@ -66,7 +66,7 @@ impl Batch {
     /// Lines in a piece that could not be written, those that its notice stands for included.
     fn lines_between(&self, start: usize, end: usize) -> u64 {
         let lines = &self.bytes[start..end.min(self.notice).max(start)];
-        let count = lines.iter().filter(|byte| **byte == b'\n').count().max(usize::from(!lines.is_empty()));
+        let count = lines.split_inclusive(|byte| *byte == b'\n').count();
         count as u64 + if end > self.notice { self.dropped } else { 0 }
     }
 }
@@ -98,7 +98,7 @@ fn note_written(shared: &Shared, length: usize) {
 
 fn note_broken(shared: &Shared) {
     let mut state = shared.lock();
-    (state.failed, state.broken) = (true, true);
+    state.reader = Reader::Gone;
     state.queued = Vec::new();
     drop(state);
     shared.tell_progress();
@@ -107,7 +107,7 @@ fn note_broken(shared: &Shared) {
 /// The lines of the piece are dropped. That is no progress: whoever flushes does not wait for a full disk.
 fn note_failed(shared: &Shared, batch: &Batch, start: usize, end: usize) {
     let mut state = shared.lock();
-    state.failed = true;
+    state.reader = Reader::Failed;
     state.writing -= end - start;
     state.dropped += batch.lines_between(start, end);
     drop(state);
