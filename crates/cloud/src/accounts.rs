@@ -36,21 +36,29 @@ pub(crate) struct SharedBucket(Mutex<Bucket>);
 pub(crate) struct Tally {
     held: Arc<AtomicUsize>,
     most: usize,
+    /// What counts them too, with those of others.
+    whole: Option<Box<Tally>>,
 }
 
 /// One of those a [`Tally`] counts, until it is dropped.
-pub(crate) struct Share(Arc<AtomicUsize>);
+pub(crate) struct Share {
+    held: Arc<AtomicUsize>,
+    _of_whole: Option<Box<Share>>,
+}
 
 /// The accounts that have devices connected.
 pub(crate) struct Accounts {
     store: Arc<Store>,
     limits: Limits,
+    /// Connections to brokers and servers for all accounts.
+    outbound: Tally,
     present: Mutex<HashMap<AccountId, Weak<Account>>>,
 }
 
 impl Accounts {
     pub(crate) fn new(store: Arc<Store>, limits: Limits) -> Accounts {
-        Accounts { store, limits, present: Mutex::default() }
+        let outbound = Tally::new(limits.outbound_connections);
+        Accounts { store, limits, outbound, present: Mutex::default() }
     }
 
     /// What the sessions of this account share, as long as one of them has it.
@@ -60,18 +68,18 @@ impl Accounts {
             return account;
         }
         present.retain(|_, account| account.strong_count() > 0);
-        let account = Arc::new(Account::new(self.store.of_account(id), &self.limits));
+        let account = Arc::new(Account::new(self.store.of_account(id), &self.limits, &self.outbound));
         present.insert(id, Arc::downgrade(&account));
         account
     }
 }
 
 impl Account {
-    fn new(store: Store, limits: &Limits) -> Account {
+    fn new(store: Store, limits: &Limits, outbound: &Tally) -> Account {
         Account {
             store,
             devices: Tally::new(limits.connections_per_account),
-            outbound: Tally::new(limits.outbound_connections_per_account),
+            outbound: outbound.part(limits.outbound_connections_per_account),
             received: SharedBucket::new(limits.link_bytes_a_second_per_account),
             sent: SharedBucket::new(limits.link_bytes_a_second_per_account),
             requests: SharedBucket::new(limits.requests_a_second_per_account),
@@ -92,26 +100,36 @@ impl SharedBucket {
 
 impl Tally {
     fn new(most: usize) -> Tally {
-        Tally { held: Arc::default(), most }
+        Tally { held: Arc::default(), most, whole: None }
+    }
+
+    /// A tally of `most` that also counts in this one.
+    fn part(&self, most: usize) -> Tally {
+        Tally { whole: Some(Box::new(self.clone())), ..Tally::new(most) }
     }
 
     /// One more; `None` when there are as many as may be.
     pub(crate) fn take(&self) -> Option<Share> {
         let more = |held| (held < self.most).then_some(held + 1);
+        let of_whole = match &self.whole {
+            Some(whole) => Some(Box::new(whole.take()?)),
+            None => None,
+        };
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Share(self.held.clone()))
+        Some(Share { held: self.held.clone(), _of_whole: of_whole })
     }
 
     /// One more, whether or not there may be.
     pub(crate) fn force(&self) -> Share {
         self.held.fetch_add(1, Ordering::Relaxed);
-        Share(self.held.clone())
+        let of_whole = self.whole.as_ref().map(|whole| Box::new(whole.force()));
+        Share { held: self.held.clone(), _of_whole: of_whole }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -133,5 +151,21 @@ mod tests {
         assert!(tally.take().is_none(), "the forced one counts");
         drop(forced);
         assert!(tally.take().is_some());
+    }
+
+    /// Shows D175: what all accounts have is bounded, and one account's part of it.
+    #[test]
+    fn a_part_counts_in_the_whole() {
+        let whole = Tally::new(3);
+        let (first, second) = (whole.part(2), whole.part(2));
+        let shares = [first.take(), first.take(), second.take()];
+        assert!(shares.iter().all(Option::is_some));
+        assert!(
+            first.take().is_none() && second.take().is_none(),
+            "one has its part, the other finds nothing left"
+        );
+        drop(shares);
+        let again = [second.take(), second.take(), first.take()];
+        assert!(again.iter().all(Option::is_some), "a failed attempt keeps nothing");
     }
 }

@@ -24,11 +24,13 @@ use crate::destinations::Destinations;
 use crate::device_id::DeviceId;
 use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
-use crate::limits::{EVENT_QUEUE, Limits};
+use crate::limits::{BURST_SECONDS, EVENT_QUEUE, Limits, Lowered, descriptors};
 use crate::log_intake;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
+use crate::rate::Rates;
+use crate::refused::RefusedDevices;
 use crate::registry::{Command, Ending};
 use crate::revocation;
 use crate::session;
@@ -102,6 +104,7 @@ pub struct Cloud {
     address: SocketAddr,
     monitor: Arc<Monitor>,
     metrics_address: Option<SocketAddr>,
+    lowered: Vec<Lowered>,
     monitoring: Option<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<()>,
@@ -146,7 +149,8 @@ impl Cloud {
     ///
     /// # Errors
     /// One clear line for whatever stands in the way; nothing is left running.
-    pub async fn start(config: Config) -> Result<Cloud, StartError> {
+    pub async fn start(mut config: Config) -> Result<Cloud, StartError> {
+        let lowered = fit(&mut config.limits);
         let folder = DataFolder::open(&config.data)?;
         let lock = folder.lock()?;
         let trust = Trust::new(&config.extra_authorities)?;
@@ -178,6 +182,7 @@ impl Cloud {
             revocation: spawn_revocation(&tasks, &shared),
             pruner: spawn_pruner(&tasks, &shared),
             tasks,
+            lowered,
             shared,
             folder,
             address,
@@ -200,6 +205,11 @@ impl Cloud {
     /// Where it answers for health and metrics, if it does.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
+    }
+
+    /// Limits that are lower than configured because the process may not open more files (D175).
+    pub fn lowered_limits(&self) -> &[Lowered] {
+        &self.lowered
     }
 
     /// Ends (D123): no connection is accepted, nothing more is taken from devices, what is in flight is answered, every device is
@@ -398,6 +408,17 @@ async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result
     Ok(identity)
 }
 
+/// Lowers the limits to what the process's file descriptors allow; which ones.
+fn fit(limits: &mut Limits) -> Vec<Lowered> {
+    let Some(available) = descriptors::available() else { return Vec::new() };
+    let lowered = limits.fit_descriptors(available);
+    if !lowered.is_empty() {
+        let list: Vec<_> = lowered.iter().map(ToString::to_string).collect();
+        tracing::info!(available, lowered = %list.join(", "), "limits lowered: too few file descriptors");
+    }
+    lowered
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
@@ -432,10 +453,12 @@ fn share(
         epoch: Epoch::start(),
         connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
         accounts: Accounts::new(store.clone(), config.limits.clone()),
+        device_rates: Rates::new(config.limits.connections_a_second_per_device, BURST_SECONDS),
         limits: config.limits,
         require_tls: config.require_tls,
         store,
         registry: Arc::default(),
+        refused: RefusedDevices::default(),
         log_intake,
         metrics,
         events: broadcast::channel(EVENT_QUEUE).0,

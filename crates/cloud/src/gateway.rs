@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +23,15 @@ use crate::certificate::common_name;
 use crate::clock::CertificateTime;
 use crate::connector::provider;
 use crate::device_id::DeviceId;
-use crate::limits::{ACCEPT_PAUSE, Limits, REFUSAL_REPORT_INTERVAL};
+use crate::limits::{
+    ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, Limits,
+    REFUSAL_REPORT_INTERVAL,
+};
 use crate::metrics::Metrics;
-use crate::rate::SourceRates;
-use crate::refusals::Refusals;
-use crate::sources::{Full, Place, Quota};
+use crate::rate::Rates;
+use crate::slots::{Slot, Slots};
+use crate::sources::{Full, Place, Quota, source};
+use crate::throttle::Throttle;
 
 mod stream;
 
@@ -45,10 +49,12 @@ pub(crate) enum Refusal {
     SourceConnections,
     #[error("too many connections a second from this source")]
     SourceRate,
-    #[error("too many unfinished handshakes")]
-    Handshakes,
     #[error("too many unfinished handshakes from this source")]
     SourceHandshakes,
+    #[error("the handshake was not finished when others needed its slot")]
+    Evicted,
+    #[error("nothing was sent")]
+    Silent,
     #[error("the handshake took too long")]
     Timeout,
     #[error("the handshake failed: {0}")]
@@ -66,8 +72,9 @@ impl Refusal {
             Refusal::Connections => "connections",
             Refusal::SourceConnections => "connections_per_source",
             Refusal::SourceRate => "handshakes_a_second_per_source",
-            Refusal::Handshakes => "handshakes",
             Refusal::SourceHandshakes => "handshakes_per_source",
+            Refusal::Evicted => "handshake_evicted",
+            Refusal::Silent => "first_byte_timeout",
             Refusal::Timeout => "handshake_timeout",
             Refusal::Handshake(_) => "handshake_failed",
             Refusal::Protocol => "protocol",
@@ -92,12 +99,13 @@ pub(crate) struct Admitted {
 pub(crate) struct Gateway {
     tls: Arc<ServerConfig>,
     connections: Quota,
-    handshakes: Quota,
-    rates: SourceRates,
+    handshakes: Slots,
+    rates: Rates<IpAddr>,
     handshake_timeout: Duration,
     /// Time the sessions have to end by themselves.
     stop_timeout: Duration,
-    refusals: Refusals,
+    refusals: Throttle,
+    failures: Throttle,
     metrics: Arc<Metrics>,
 }
 
@@ -111,18 +119,19 @@ impl Gateway {
         Ok(Gateway {
             tls: Arc::new(tls_config(authority, hosts)?),
             connections: Quota::new(limits.connections, limits.connections_per_source),
-            handshakes: Quota::new(limits.handshakes, limits.handshakes_per_source),
-            rates: SourceRates::new(limits.handshakes_a_second_per_source),
+            handshakes: Slots::new(limits.handshakes, limits.handshakes_per_source, HANDSHAKE_GRACE),
+            rates: Rates::new(limits.handshakes_a_second_per_source, HANDSHAKE_BURST_SECONDS),
             handshake_timeout: limits.handshake_timeout,
             // Half a second more than a session gives itself, so that its own bounds are the ones that count.
             stop_timeout: limits.drain_timeout + limits.farewell_timeout + Duration::from_millis(500),
-            refusals: Refusals::new(REFUSAL_REPORT_INTERVAL),
+            refusals: Throttle::new(REFUSAL_REPORT_INTERVAL),
+            failures: Throttle::new(REFUSAL_REPORT_INTERVAL),
             metrics,
         })
     }
 
     /// The bounds on connections and on handshakes, to be watched.
-    pub(crate) fn quotas(&self) -> (Quota, Quota) {
+    pub(crate) fn quotas(&self) -> (Quota, Slots) {
         (self.connections.clone(), self.handshakes.clone())
     }
 
@@ -139,7 +148,7 @@ impl Gateway {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => gateway.clone().receive(stream, address, &serve, &mut tasks),
-                    Err(error) => pause(&error).await,
+                    Err(error) => gateway.pause(&error).await,
                 },
                 Some(_) = tasks.join_next() => {}
                 _ = &mut stop => break,
@@ -162,15 +171,14 @@ impl Gateway {
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send,
     {
-        let (place, handshake_place) = match self.places(address) {
+        let (place, slot) = match self.places(address) {
             Ok(places) => places,
             Err(refusal) => return self.refuse(address, &refusal),
         };
         let serve = serve.clone();
         tasks.spawn(async move {
             // Boxed, so that a connection at rest does not keep the room the handshake took.
-            let admission =
-                Box::pin(async { self.admit(stream, address, place, handshake_place).await.map(serve) });
+            let admission = Box::pin(async { self.admit(stream, address, place, slot).await.map(serve) });
             match admission.await {
                 Ok(session) => session.await,
                 Err(refusal) => self.refuse(address, &refusal),
@@ -180,22 +188,31 @@ impl Gateway {
 
     fn refuse(&self, address: SocketAddr, refusal: &Refusal) {
         self.metrics.refused.with_label_values(&[refusal.label()]).inc();
-        self.refusals.note(address, refusal);
+        if let Some(others) = self.refusals.due(Instant::now()) {
+            tracing::warn!(from = %address, reason = %refusal, others, "connection refused");
+        }
     }
 
-    fn places(&self, address: SocketAddr) -> Result<(Place, Place), Refusal> {
+    /// What the operating system refuses, for want of descriptors for instance, it refuses again at once.
+    async fn pause(&self, error: &io::Error) {
+        if let Some(others) = self.failures.due(Instant::now()) {
+            tracing::error!(%error, others, "no connection can be accepted");
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
+
+    /// The rate is asked first: a source beyond it costs nobody a slot.
+    fn places(&self, address: SocketAddr) -> Result<(Place, Slot), Refusal> {
+        let now = Instant::now();
+        if !self.rates.admits(source(address.ip()), now) {
+            return Err(Refusal::SourceRate);
+        }
         let place = self.connections.take(address.ip()).map_err(|full| match full {
             Full::Total => Refusal::Connections,
             Full::Source => Refusal::SourceConnections,
         })?;
-        let handshake_place = self.handshakes.take(address.ip()).map_err(|full| match full {
-            Full::Total => Refusal::Handshakes,
-            Full::Source => Refusal::SourceHandshakes,
-        })?;
-        if !self.rates.admits(address.ip(), Instant::now()) {
-            return Err(Refusal::SourceRate);
-        }
-        Ok((place, handshake_place))
+        let slot = self.handshakes.take(address.ip(), now).ok_or(Refusal::SourceHandshakes)?;
+        Ok((place, slot))
     }
 
     async fn admit(
@@ -203,16 +220,23 @@ impl Gateway {
         stream: TcpStream,
         address: SocketAddr,
         place: Place,
-        _handshake_place: Place,
+        mut slot: Slot,
     ) -> Result<Box<Admitted>, Refusal> {
         stream.set_nodelay(true).map_err(Refusal::Handshake)?;
-        let shaken = timeout(self.handshake_timeout, self.shake_hands(stream)).await;
-        let stream = shaken.map_err(|_| Refusal::Timeout)??;
+        let stream = tokio::select! {
+            shaken = timeout(self.handshake_timeout, self.shake_hands(stream)) => {
+                shaken.map_err(|_| Refusal::Timeout)??
+            }
+            () = slot.evicted() => return Err(Refusal::Evicted),
+        };
         let (device, fingerprint) = identify(&stream)?;
         Ok(Box::new(Admitted { device, fingerprint, address, stream, place }))
     }
 
     async fn shake_hands(&self, stream: TcpStream) -> Result<DeviceStream, Refusal> {
+        // A client speaks first in TLS, so one that is silent wants nothing.
+        let first = timeout(FIRST_BYTE_TIMEOUT, stream.peek(&mut [0])).await;
+        first.map_err(|_| Refusal::Silent)?.map_err(Refusal::Handshake)?;
         let stream = DeviceStream::accept(stream, self.tls.clone()).await.map_err(Refusal::Handshake)?;
         // The library turns away whoever offers other names, and lets in whoever offers none.
         if stream.protocol().is_none() { Err(Refusal::Protocol) } else { Ok(stream) }
@@ -251,11 +275,6 @@ fn set_resumption(config: &mut ServerConfig) {
     if let Ok(ticketer) = Ticketer::new() {
         config.ticketer = ticketer;
     }
-}
-
-async fn pause(error: &io::Error) {
-    tracing::error!(%error, "no connection can be accepted");
-    sleep(ACCEPT_PAUSE).await;
 }
 
 #[cfg(test)]

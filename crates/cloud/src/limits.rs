@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+pub(crate) mod descriptors;
 mod table;
 
+pub use descriptors::{Lowered, RESERVED_DESCRIPTORS};
 pub use table::{LimitError, NAMED, Named};
 
 /// Longest key of a configuration item or secret, in characters, all printable ASCII (D63).
@@ -100,6 +102,23 @@ pub const TASK_PANIC_PERIOD: Duration = Duration::from_mins(1);
 /// How long the wall clock given to a device stays good before it is told again (D25).
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 
+/// Time a connection has for its first byte. A device speaks first, and at once.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes of a TLS connection that make no whole record or handshake message yet. A record of greatest length fits; so does the whole
+/// of what a device sends in its handshake.
+pub const UNFINISHED_TLS: usize = 20 * 1024;
+
+/// Age from which an unfinished handshake makes room for another one of the same source.
+pub const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a refusal of a device is remembered and repeated without asking the store. What lets a device in again is delayed by no
+/// more.
+pub const REFUSED_DURATION: Duration = Duration::from_secs(1);
+
+/// Refused devices that are remembered.
+pub const REFUSED_DEVICES: usize = 4096;
+
 /// Shortest time between two log lines about refused connections; those between are counted.
 pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -109,14 +128,23 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Seconds of a rate that may come at once before it is held to.
 pub const BURST_SECONDS: u32 = 10;
 
-/// Sources of connections whose rate is remembered at a time.
+/// The same for new connections, each of which costs a handshake's computations.
+pub const HANDSHAKE_BURST_SECONDS: u32 = 2;
+
+/// Sources of connections, and devices, whose rate is remembered at a time.
 pub const RATED_SOURCES: usize = 10_000;
 
 /// Time after which lines that were dropped are said to have been, if no other line comes before.
 pub const DROPPED_LINES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Connections at a time to the port for health and metrics.
-pub const MONITOR_CONNECTIONS: usize = 16;
+pub const MONITOR_CONNECTIONS: usize = 32;
+
+/// Of these, from one address. The oldest makes room for the next.
+pub const MONITOR_CONNECTIONS_PER_SOURCE: usize = 16;
+
+/// Time one of them has for its request.
+pub const MONITOR_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Time one of them has for all it wants.
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
@@ -142,11 +170,15 @@ pub struct Limits {
     pub handshakes_per_source: usize,
     /// New connections a second from one address (IPv6: one /64); 0 is no limit.
     pub handshakes_a_second_per_source: u32,
+    /// Connections a second of one device, [`BURST_SECONDS`] at once; 0 is no limit. A kernel waits longer between two attempts.
+    pub connections_a_second_per_device: u32,
     /// Time a connection has for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Seconds a device may be silent before it must say that it is there.
     pub keepalive: u32,
-    /// Connections of one account to brokers and HTTPS servers at a time.
+    /// Connections to brokers and HTTPS servers at a time.
+    pub outbound_connections: usize,
+    /// Of these, for the devices of one account.
     pub outbound_connections_per_account: usize,
     /// Bytes a second from one device, and as many to it; 0 is no limit.
     pub link_bytes_a_second: u32,
@@ -182,14 +214,16 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 20_000,
-            connections_per_source: 20_000,
-            connections_per_account: 20_000,
+            connections_per_source: 5000,
+            connections_per_account: 10_000,
             handshakes: 2048,
-            handshakes_per_source: 1024,
-            handshakes_a_second_per_source: 2000,
+            handshakes_per_source: 64,
+            handshakes_a_second_per_source: 200,
+            connections_a_second_per_device: 1,
             handshake_timeout: Duration::from_secs(10),
             keepalive: relay::limits::KEEPALIVE,
-            outbound_connections_per_account: 40_000,
+            outbound_connections: 40_000,
+            outbound_connections_per_account: 20_000,
             link_bytes_a_second: 16 * 1024 * 1024,
             link_bytes_a_second_per_account: 256 * 1024 * 1024,
             requests_a_second: 20_000,
@@ -205,5 +239,18 @@ impl Default for Limits {
             log_age: Duration::from_hours(7 * 24),
             log_prune_interval: Duration::from_mins(1),
         }
+    }
+}
+
+impl Limits {
+    /// Lets one source and one account have all there is, at any rate, and a device come as often as it likes: for virtual devices that
+    /// come from this machine and whose time may go faster.
+    pub fn allow_single_source(&mut self) {
+        self.connections_per_source = self.connections;
+        self.connections_per_account = self.connections;
+        self.handshakes_per_source = self.handshakes;
+        self.handshakes_a_second_per_source = 0;
+        self.connections_a_second_per_device = 0;
+        self.outbound_connections_per_account = self.outbound_connections;
     }
 }

@@ -13,6 +13,7 @@ use crate::clock::wall_millis;
 mod process;
 mod relayed;
 
+pub(crate) use process::open_files;
 use relayed::Relayed;
 
 /// Bounds of the histogram of the store's times, in seconds.

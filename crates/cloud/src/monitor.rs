@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -13,17 +14,21 @@ use hyper::header::{ALLOW, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::limits::{ACCEPT_PAUSE, MONITOR_CONNECTIONS, MONITOR_PATIENCE, READY_PATIENCE};
+use crate::limits::{
+    ACCEPT_PAUSE, MONITOR_CONNECTIONS, MONITOR_CONNECTIONS_PER_SOURCE, MONITOR_PATIENCE,
+    MONITOR_REQUEST_TIMEOUT, READY_PATIENCE, REFUSAL_REPORT_INTERVAL,
+};
 use crate::metrics::{Metrics, Now};
 use crate::registry::Registry;
+use crate::slots::{Slot, Slots};
 use crate::sources::Quota;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
+use crate::throttle::Throttle;
 
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
@@ -33,7 +38,7 @@ pub(crate) struct Monitor {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) connections: Quota,
-    pub(crate) handshakes: Quota,
+    pub(crate) handshakes: Slots,
     pub(crate) log_intake: std::sync::Weak<crate::log_intake::Queue>,
     pub(crate) store: Weak<Store>,
     pub(crate) tasks: Arc<Supervisor>,
@@ -43,24 +48,32 @@ pub(crate) struct Monitor {
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers until it is dropped. A peer has a bounded time, and there are only so many of them.
+/// Answers until it is dropped. A peer has a bounded time, and there are only so many of them: idle ones make room for who comes
+/// next, so that a probe is answered however many connections there are.
 pub(crate) async fn run(listener: TcpListener, monitor: Arc<Monitor>) {
-    let places = Arc::new(Semaphore::new(MONITOR_CONNECTIONS));
+    let slots = Slots::new(MONITOR_CONNECTIONS, MONITOR_CONNECTIONS_PER_SOURCE, Duration::ZERO);
+    let failures = Throttle::new(REFUSAL_REPORT_INTERVAL);
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let monitor = monitor.clone();
-                tokio::spawn(async move {
-                    let _ = timeout(MONITOR_PATIENCE, serve(stream, monitor)).await;
-                    drop(place);
-                });
+            Ok((stream, address)) => {
+                // Without a grace there always is one.
+                let Some(slot) = slots.take(address.ip(), Instant::now()) else { continue };
+                tokio::spawn(serve_in(slot, stream, monitor.clone()));
             }
             Err(error) => {
-                tracing::error!(%error, "no connection for metrics can be accepted");
+                if let Some(others) = failures.due(Instant::now()) {
+                    tracing::error!(%error, others, "no connection for metrics can be accepted");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+async fn serve_in(mut slot: Slot, stream: TcpStream, monitor: Arc<Monitor>) {
+    tokio::select! {
+        _ = timeout(MONITOR_PATIENCE, serve(stream, monitor)) => {}
+        () = slot.evicted() => {}
     }
 }
 
@@ -69,8 +82,10 @@ async fn serve(stream: TcpStream, monitor: Arc<Monitor>) {
         let monitor = monitor.clone();
         async move { Ok::<_, Infallible>(monitor.answer(request.method(), request.uri().path()).await) }
     });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(MONITOR_REQUEST_TIMEOUT);
     // A request that is no HTTP, or an asker that goes away, concerns nobody else.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
 impl Monitor {

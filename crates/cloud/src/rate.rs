@@ -1,20 +1,21 @@
 //! Rates: how much may pass in a time, and when it may go on once it was too much.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::limits::{BURST_SECONDS, RATED_SOURCES};
-use crate::sources::source;
 
 /// A bucket that fills at a rate and may be overdrawn once: what has come cannot be sent back, so it is paid for by waiting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
     /// Units a second; 0 is no limit.
     rate: u32,
+    /// Seconds of the rate that may come at once.
+    burst: u32,
     /// Millionths of units that are left; below zero is a debt.
     left: i64,
     at: Instant,
@@ -25,18 +26,24 @@ const UNIT: i64 = 1_000_000;
 impl Bucket {
     /// A full bucket: [`BURST_SECONDS`] of the rate.
     pub(crate) fn new(rate: u32, now: Instant) -> Bucket {
-        Bucket { rate, left: Bucket::capacity(rate), at: now }
+        Bucket::with_burst(rate, BURST_SECONDS, now)
     }
 
-    fn capacity(rate: u32) -> i64 {
-        i64::from(rate) * i64::from(BURST_SECONDS) * UNIT
+    /// A full bucket of so many seconds of the rate.
+    pub(crate) fn with_burst(rate: u32, burst: u32, now: Instant) -> Bucket {
+        let bucket = Bucket { rate, burst, left: 0, at: now };
+        Bucket { left: bucket.capacity(), ..bucket }
+    }
+
+    fn capacity(&self) -> i64 {
+        i64::from(self.rate) * i64::from(self.burst) * UNIT
     }
 
     fn refill(&mut self, now: Instant) {
         let passed = i64::try_from(now.saturating_duration_since(self.at).as_micros()).unwrap_or(i64::MAX);
         self.at = self.at.max(now);
         let filled = self.left.saturating_add(passed.saturating_mul(i64::from(self.rate)));
-        self.left = filled.min(Bucket::capacity(self.rate));
+        self.left = filled.min(self.capacity());
     }
 
     /// Takes what has passed; when there was not enough, says when the debt is paid.
@@ -64,36 +71,37 @@ impl Bucket {
 
     fn is_full(&mut self, now: Instant) -> bool {
         self.refill(now);
-        self.left >= Bucket::capacity(self.rate)
+        self.left >= self.capacity()
     }
 }
 
-/// A rate for each source of connections.
-pub(crate) struct SourceRates {
+/// A rate for each source of connections, or each device.
+pub(crate) struct Rates<K> {
     rate: u32,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    burst: u32,
+    buckets: Mutex<HashMap<K, Bucket>>,
 }
 
-impl SourceRates {
-    pub(crate) fn new(rate: u32) -> SourceRates {
-        SourceRates { rate, buckets: Mutex::default() }
+impl<K: Copy + Eq + Hash> Rates<K> {
+    /// So many a second for each, and so many seconds' worth at once; 0 is no limit.
+    pub(crate) fn new(rate: u32, burst: u32) -> Rates<K> {
+        Rates { rate, burst, buckets: Mutex::default() }
     }
 
-    /// Whether one more may come from there now. Sources that have been quiet are forgotten; while more than
-    /// [`RATED_SOURCES`] are not, a new one is refused.
-    pub(crate) fn admits(&self, address: IpAddr, now: Instant) -> bool {
+    /// Whether one more may come from there now. Those that have been quiet are forgotten; while more than [`RATED_SOURCES`] are
+    /// not, a new one is admitted and not remembered: refusing it would let whoever has so many addresses keep everybody else out.
+    pub(crate) fn admits(&self, key: K, now: Instant) -> bool {
         if self.rate == 0 {
             return true;
         }
-        let source = source(address);
         let mut buckets = self.buckets.lock().expect("nothing panics while it counts");
-        if buckets.len() >= RATED_SOURCES && !buckets.contains_key(&source) {
+        if buckets.len() >= RATED_SOURCES && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| !bucket.is_full(now));
             if buckets.len() >= RATED_SOURCES {
-                return false;
+                return true;
             }
         }
-        buckets.entry(source).or_insert_with(|| Bucket::new(self.rate, now)).admits(now)
+        buckets.entry(key).or_insert_with(|| Bucket::with_burst(self.rate, self.burst, now)).admits(now)
     }
 }
 
@@ -138,10 +146,10 @@ mod tests {
     /// Shows D122.
     #[test]
     fn one_source_uses_up_its_own_rate_only() {
-        let (rates, start) = (SourceRates::new(1), Instant::now());
-        let (noisy, other) = ("192.0.2.1".parse().expect("an address"), "192.0.2.2".parse().expect("one"));
+        let (rates, start) = (Rates::new(1, 2), Instant::now());
+        let (noisy, other) = ("noisy", "other");
         let admitted = (0..100).filter(|_| rates.admits(noisy, start)).count();
-        assert_eq!(admitted, BURST_SECONDS as usize);
+        assert_eq!(admitted, 2);
         assert!(rates.admits(other, start));
         assert!(!rates.admits(noisy, start + 999 * MILLI));
         assert!(rates.admits(noisy, start + 1000 * MILLI));
@@ -149,11 +157,11 @@ mod tests {
 
     #[test]
     fn however_many_sources_there_are_so_many_are_remembered() {
-        let (rates, start) = (SourceRates::new(10), Instant::now());
-        let address = |number: u32| IpAddr::from(number.to_be_bytes());
-        assert!((0..RATED_SOURCES as u32).all(|number| rates.admits(address(number), start)));
-        assert!(!rates.admits(address(u32::MAX), start), "all of them are busy");
-        assert!(rates.admits(address(u32::MAX), start + Duration::from_secs(1)), "they have been quiet");
+        let (rates, start) = (Rates::new(10, 2), Instant::now());
+        assert!((0..RATED_SOURCES).all(|number| rates.admits(number, start)));
+        assert!(rates.admits(usize::MAX, start), "all of them are busy, which is not its fault");
+        assert_eq!(rates.buckets.lock().expect("free").len(), RATED_SOURCES);
+        assert!(rates.admits(usize::MAX, start + Duration::from_secs(1)), "they have been quiet");
         assert!(rates.buckets.lock().expect("free").len() < RATED_SOURCES);
     }
 }

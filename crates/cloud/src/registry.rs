@@ -33,6 +33,8 @@ pub(crate) enum Ending {
     Internal,
     /// Its account has as many devices connected as it may.
     TooMany,
+    /// It connects more often than it may.
+    TooOften,
 }
 
 /// The connected devices.

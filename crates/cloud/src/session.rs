@@ -57,6 +57,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
 async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
     let (device, address, fingerprint) = (admitted.device, admitted.address, admitted.fingerprint);
     let asked = Instant::now();
+    if let Some(ending) = shared.refused.find(device, fingerprint, asked) {
+        return Some(refuse_unasked(shared, *admitted, ending));
+    }
+    if !shared.device_rates.admits(device, asked) {
+        shared.metrics.note_limit("connections_a_second_per_device");
+        return Some(refuse_unasked(shared, *admitted, Ending::TooOften));
+    }
     let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
     let (known, refused) = match known {
@@ -74,6 +81,7 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     let mut session = Session::new(shared, *admitted, account, logging);
     if let Some(ending) = refused {
         tracing::warn!(%device, %address, ?ending, "device refused");
+        session.shared.refused.note(device, fingerprint, ending, asked);
         session.refuse(ending);
         return Some(session);
     }
@@ -84,11 +92,21 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     if session.share.is_none() {
         tracing::warn!(%device, %address, account = account.store.account(), "too many devices of its account");
         session.shared.metrics.note_limit("connections_per_account");
+        session.shared.refused.note(device, fingerprint, Ending::TooMany, asked);
         session.refuse(Ending::TooMany);
         return Some(session);
     }
     session.seat = Some(registry.enter(device, fingerprint)?);
     Some(session)
+}
+
+/// The session of a device that is refused without asking the store: it was refused a moment ago, or connects too often.
+fn refuse_unasked(shared: Arc<Shared>, admitted: Admitted, ending: Ending) -> Box<Session> {
+    let (device, address) = (admitted.device, admitted.address);
+    tracing::warn!(%device, %address, ?ending, "device refused without asking the store");
+    let mut session = Session::new(shared, admitted, None, Logging::OFF);
+    session.refuse(ending);
+    session
 }
 
 /// One connected device.

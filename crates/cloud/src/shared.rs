@@ -12,6 +12,8 @@ use crate::events::{Event, EventKind};
 use crate::limits::Limits;
 use crate::log_intake::Intake;
 use crate::metrics::Metrics;
+use crate::rate::Rates;
+use crate::refused::RefusedDevices;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -24,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) connector: Arc<Connector>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) refused: RefusedDevices,
+    pub(crate) device_rates: Rates<DeviceId>,
     pub(crate) log_intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,

@@ -41,6 +41,8 @@ async fn an_account_has_so_many_devices_connected_and_another_has_its_own() {
     assert_eq!(first.next().await, Came::Bye(ByeReason::Replaced), "it is the same one");
     drop((first, again));
     until(address, "openvisor_devices_connected", 0).await;
+    // Its refusal is remembered for a moment (D173).
+    tokio::time::sleep(cloud::limits::REFUSED_DURATION).await;
     Device::connect(house.cloud.address(), &second).await.welcome().await;
     house.cloud.stop().await;
 }
@@ -56,6 +58,47 @@ fn connect(port: u16) -> Vec<u8> {
     let length = writer.finish().expect("fits");
     body.truncate(length);
     body
+}
+
+/// Shows D173: a device that connects again and again, whatever it does then, is refused without a question to the store.
+#[tokio::test]
+async fn a_device_connects_so_often_and_is_then_refused_unasked() {
+    const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;
+    let (house, address) = house(|_| ()).await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    let start = Instant::now();
+    let mut refused = 0;
+    for _ in 0..40 {
+        let mut device = Device::connect(house.cloud.address(), &identity).await;
+        refused += u32::from(device.next().await == Came::Bye(ByeReason::Overloaded));
+    }
+    let most = u64::from(cloud::limits::BURST_SECONDS) + start.elapsed().as_secs() + 1;
+    assert!(value(address, ASKED).await <= most);
+    assert!(u64::from(refused) >= 40 - most, "{refused} refused");
+    assert_eq!(value(address, &limited("connections_a_second_per_device")).await, u64::from(refused));
+    house.cloud.stop().await;
+}
+
+/// Shows D122, D175.
+#[tokio::test]
+async fn all_accounts_together_have_so_many_connections_to_brokers() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let (house, address) = house(|config| config.limits.outbound_connections = 1).await;
+    let other = house.cloud.store().add_account(None).await.expect("added").id;
+    let other = house.cloud.provision_in(other, None).await.expect("an identity");
+    let (mut one, mut two) = (house.device().await, Device::connect(house.cloud.address(), &other).await);
+    two.welcome().await;
+    let first = one.open(ChannelType::Mqtt, 512).await;
+    one.item(first, to_cloud::CONNECT, &connect(port)).await;
+    until(address, "openvisor_broker_connections", 1).await;
+    let second = two.open(ChannelType::Mqtt, 512).await;
+    two.item(second, to_cloud::CONNECT, &connect(port)).await;
+    let Came::Answer { answer: Answer::Connected(outcome), .. } = two.next().await else {
+        panic!("no answer")
+    };
+    assert_eq!(outcome.state, RequestState::SocketError);
+    house.cloud.stop().await;
 }
 
 /// Shows D122.

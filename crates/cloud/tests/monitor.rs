@@ -5,7 +5,7 @@ mod support;
 use cloud::{Cloud, Config, Limits, StartError};
 use link::channel::ChannelType;
 use link::kind::to_cloud;
-use support::scrape::{ask, house, metrics, until};
+use support::scrape::{ask, house, metrics, until, value};
 use support::{Came, Device, PATIENCE, config};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -76,6 +76,47 @@ async fn a_stopping_cloud_is_alive_and_not_ready() {
     assert_eq!(ask(address, "GET", "/healthz").await.0, 200);
     timeout(PATIENCE, stopping).await.expect("in time").expect("without a panic");
     assert!(TcpStream::connect(address).await.is_err(), "nobody is left");
+}
+
+/// Shows D176: idle connections, from one address or many, keep nobody from being answered.
+#[tokio::test]
+async fn idle_connections_do_not_keep_health_from_being_answered() {
+    let (house, address) = house(|_| ()).await;
+    let mut idle = Vec::new();
+    for number in 0..200 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind(std::net::SocketAddr::from(([127, 78, 0, number / 2], 0)))
+            .expect("an address of this machine");
+        let mut stream = socket.connect(address).await.expect("connected");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.expect("written");
+        idle.push(stream);
+        if number % 10 == 0 {
+            assert_eq!(ask(address, "GET", "/healthz").await.0, 200);
+        }
+    }
+    assert_eq!(ask(address, "GET", "/readyz").await.0, 200);
+    house.cloud.stop().await;
+}
+
+/// Shows D173: a refused device that connects again at once is told the same, and the store is not asked each time.
+#[tokio::test]
+async fn a_refused_device_in_a_loop_costs_few_questions_to_the_store_and_a_new_certificate_none() {
+    const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;
+    let (house, address) = house(|_| ()).await;
+    let identity = house.cloud.provision(None).await.expect("an identity");
+    assert!(house.cloud.store().revoke_device(identity.device_id).await.expect("revoked"));
+    let start = Instant::now();
+    for _ in 0..40 {
+        let mut device = Device::connect(house.cloud.address(), &identity).await;
+        assert!(matches!(device.next().await, Came::Bye(link::connection::ByeReason::Revoked)));
+    }
+    let asked = value(address, ASKED).await;
+    assert!(asked <= 1 + start.elapsed().as_secs(), "asked {asked} times");
+    until(address, r#"openvisor_connections_refused_total{reason="revoked"}"#, 40).await;
+    let renewed = house.cloud.renew(identity.device_id).await.expect("renewed");
+    Device::connect(house.cloud.address(), &renewed).await.welcome().await;
+    house.cloud.stop().await;
 }
 
 #[tokio::test]

@@ -14,14 +14,21 @@ mod provision;
 mod replay;
 mod run;
 
+use std::time::Duration;
+
 use crate::arguments::{Arguments, Command};
+use crate::descriptors;
 use crate::exit::Failure;
+
+/// How long the end waits for blocking work that nobody is interested in any more, such as a name look-up under way.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Does what was asked for.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(async {
+    descriptors::raise_limit();
+    let result = runtime.block_on(async {
         match arguments.command {
             Command::Demo(demo) => demo::demo(demo).await,
             Command::Run(run) => run::run(run).await,
@@ -37,5 +44,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Bundle(command) => bundle::bundle(command),
             Command::Completions(completions) => completions::completions(&completions),
         }
-    })
+    });
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    result
 }

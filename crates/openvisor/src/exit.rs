@@ -1,7 +1,8 @@
 //! How the command ends: five exit codes, and errors that say what happened and what to do.
 
 use std::fmt;
-use std::io::Write;
+
+use crate::output;
 
 /// The process's exit code. The numbers are promised in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +88,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Prints `failure` on standard error, in colour where a person reads it.
+/// Queues `failure` for standard error, in colour where a person reads it.
 pub fn report(failure: &Failure) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     // The exit code says it too, should standard error be closed.
-    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {failure}");
+    output::stderr().offer(format!("{red}error:{red:#} {failure}\n").as_bytes());
 }

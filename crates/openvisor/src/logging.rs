@@ -2,8 +2,23 @@
 //!
 //! The timeline beside it is for whoever watches what applications do.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
 use clap::ValueEnum;
+use cloud::clock::wall_millis;
+use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
+
+use crate::moment;
+use crate::output;
+
+mod rates;
+
+use rates::{RateLimit, Rates, Suppressed, WINDOW};
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,13 +59,57 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// From now on lines of this level and above go to standard error. Only the first call in a process does anything.
+/// The rates of this process's log, once it has been started.
+static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
+
+/// From now on lines of this level and above go to standard error: queued, so that no task waits for whoever reads it (D170), and at a
+/// bounded rate, since most of them can be caused by whoever reaches the port (D172). Only the first call in a process does anything.
 pub fn start(level: Level, format: Format) {
-    let lines =
-        tracing_subscriber::fmt().with_max_level(LevelFilter::from(level)).with_writer(std::io::stderr);
-    // Somebody else's subscriber is no reason not to serve devices.
-    let _ = match format {
-        Format::Text => lines.with_ansi(false).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+    let rates = Arc::<Rates>::default();
+    let filters = registry().with(LevelFilter::from(level)).with(RateLimit::new(rates.clone()));
+    let lines = fmt::layer().with_writer(|| output::stderr().clone());
+    let started = match format {
+        Format::Text => filters.with(lines.with_ansi(false)).try_init(),
+        Format::Json => filters.with(lines.json().flatten_event(true)).try_init(),
     };
+    // Somebody else's subscriber is no reason not to serve devices.
+    if started.is_err() || RATES.set(rates).is_err() {
+        return;
+    }
+    output::stderr().set_drop_notice(Box::new(move |count| drop_notice(format, count)));
+    let thread = std::thread::Builder::new().name("log-report".into());
+    // Without it only the counts are missing.
+    let _ = thread.spawn(|| {
+        loop {
+            std::thread::sleep(WINDOW);
+            report_suppressed();
+        }
+    });
+}
+
+/// Says how many lines were suppressed and not yet reported. Done regularly by itself, and by whoever ends the process.
+pub fn report_suppressed() {
+    let Some(rates) = RATES.get() else { return };
+    for Suppressed { kind, is_warning, count } in rates.take_suppressed(Instant::now()) {
+        if is_warning {
+            tracing::warn!(target: rates::REPORT, kind, count, "log lines suppressed");
+        } else {
+            tracing::info!(target: rates::REPORT, kind, count, "log lines suppressed");
+        }
+    }
+}
+
+/// Stands where lines were dropped because standard error was not read in time.
+fn drop_notice(format: Format, count: u64) -> String {
+    let at = moment::exact(wall_millis());
+    let text = "log lines dropped: standard error was not read in time";
+    match format {
+        Format::Text => format!("{at}  WARN openvisor::output: {text} count={count}\n"),
+        Format::Json => {
+            let line = json!({
+                "timestamp": at, "level": "WARN", "message": text, "count": count, "target": "openvisor::output",
+            });
+            format!("{line}\n")
+        }
+    }
 }

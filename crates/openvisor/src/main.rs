@@ -5,13 +5,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use openvisor::arguments::Arguments;
 use openvisor::exit::{Exit, report};
+use openvisor::output;
 
 fn main() -> ExitCode {
-    match openvisor::run(Arguments::parse()) {
-        Ok(()) => Exit::Done.into(),
+    let exit = match openvisor::run(Arguments::parse()) {
+        Ok(()) => Exit::Done,
         Err(failure) => {
             report(&failure);
-            failure.exit().into()
+            failure.exit()
         }
-    }
+    };
+    output::finish();
+    exit.into()
 }

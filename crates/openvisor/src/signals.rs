@@ -1,29 +1,54 @@
 //! When to stop: Ctrl-C, the system's request to end, or the time asked for.
+//!
+//! Signals are handled on a thread of their own, so that they are heeded whatever the runtime is doing (D171).
 
 use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::sync::watch;
 
 use crate::exit::{Exit, Failure};
 
 /// Listens for the wish to stop. Made before anything is started, so that nothing is left behind by an early Ctrl-C.
-pub struct Stop(Interrupts);
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// From now on a signal no longer ends the process by itself.
+    /// From now on the first SIGINT or SIGTERM asks the command to stop, and the second ends the process at once, in case
+    /// cleaning up hangs: without destructors or buffers, none of which can be relied on to return then.
     pub fn listen() -> Result<Self, Failure> {
-        Interrupts::new().map(Self)
+        let failed = |error| Failure::environment(format!("cannot listen for signals: {error}"));
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+        let (tell, asked) = watch::channel(false);
+        let thread = std::thread::Builder::new().name("signals".into());
+        let listening = thread.spawn(move || {
+            let mut signals = signals.forever();
+            if signals.next().is_some() {
+                tell.send_replace(true);
+            }
+            if signals.next().is_some() {
+                signal_hook::low_level::exit(Exit::NotHappened as i32);
+            }
+        });
+        listening.map_err(failed)?;
+        Ok(Self(asked))
     }
 
-    /// Completes at the first Ctrl-C or SIGTERM, or after `time` if one is given. From the first signal on, a second one
-    /// ends the process at once, in case cleaning up hangs.
-    pub async fn asked(mut self, time: Option<Duration>) {
+    /// Completes at the first signal, or after `time` if one is given.
+    pub async fn asked(&self, time: Option<Duration>) {
         tokio::select! {
-            () = self.0.next() => {
-                tokio::spawn(async move {
-                    self.0.next().await;
-                    std::process::exit(Exit::NotHappened as i32);
-                });
-            }
+            () = self.signalled() => {}
             () = pass(time) => {}
+        }
+    }
+
+    /// Completes at the first signal, or at once if it has come.
+    pub async fn signalled(&self) {
+        let mut asked = self.0.clone();
+        if asked.wait_for(|asked| *asked).await.is_err() {
+            // The thread has gone without a signal: none will come.
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -32,46 +57,5 @@ async fn pass(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(unix)]
-struct Interrupts {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Interrupts {
-    fn new() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Failure::environment(format!("cannot listen for Ctrl-C: {error}"));
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Interrupts;
-
-#[cfg(not(unix))]
-impl Interrupts {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
     }
 }

@@ -1,12 +1,12 @@
 //! What happens, as lines for people or for machines: time since the start, who, what.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
+
+use crate::output::{self, Output};
 
 /// Who a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,33 +68,50 @@ impl Form {
     }
 }
 
-/// A place where lines go, shared by all who have something to say.
+/// A place where lines go, shared by all who have something to say. Lines are queued and never waited for (D170): those that are not
+/// read in time are dropped, and one line says how many.
 pub struct Timeline {
     start: Instant,
     form: Form,
-    out: Mutex<Box<dyn Write + Send>>,
+    out: Output,
     /// Tells the terminal's columns at the moment; none where no terminal reads.
     width: fn() -> Option<usize>,
-    unread: AtomicBool,
+    is_complete: bool,
 }
 
 impl Timeline {
     /// A timeline that starts now and writes to `out`, which is no terminal.
     pub fn new(form: Form, out: Box<dyn Write + Send>) -> Self {
-        let (start, out, unread) = (Instant::now(), Mutex::new(out), AtomicBool::new(false));
-        Self { start, form, out, width: || None, unread }
+        Self::on(form, Output::new(out), || None)
     }
 
     /// On standard output.
     pub fn on_stdout(form: Form) -> Self {
-        let timeline = Self::new(form, Box::new(anstream::AutoStream::auto(io::stdout())));
-        Self { width: || columns(terminal_size::terminal_size_of(io::stdout())), ..timeline }
+        let width = || columns(terminal_size::terminal_size_of(io::stdout()));
+        Self::on(form, output::stdout().clone(), width)
     }
 
     /// On standard error.
     pub fn on_stderr(form: Form) -> Self {
-        let timeline = Self::new(form, Box::new(anstream::AutoStream::auto(io::stderr())));
-        Self { width: || columns(terminal_size::terminal_size_of(io::stderr())), ..timeline }
+        let width = || columns(terminal_size::terminal_size_of(io::stderr()));
+        Self::on(form, output::stderr().clone(), width)
+    }
+
+    fn on(form: Form, out: Output, width: fn() -> Option<usize>) -> Self {
+        let start = Instant::now();
+        out.set_drop_notice(Box::new(move |count| drop_notice(start.elapsed(), form, count)));
+        Self { start, form, out, width, is_complete: false }
+    }
+
+    /// The same timeline with every line written: whoever adds one waits for the reader, until [`Output::stop_waiting`]. For
+    /// threads that may wait.
+    pub fn complete(self) -> Self {
+        Self { is_complete: true, ..self }
+    }
+
+    /// Where the lines go.
+    pub fn output(&self) -> &Output {
+        &self.out
     }
 
     /// The time since the start.
@@ -145,14 +162,29 @@ impl Timeline {
 
     /// Whether a line could not be written because nobody reads any more, as in `| head`.
     pub fn is_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
+        self.out.has_failed()
     }
 
     fn write(&self, line: &str) {
-        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
-            self.unread.store(true, Ordering::Relaxed);
+        if self.is_complete {
+            // Its failure is seen by `is_unread`.
+            let _ = self.out.send_blocking(line.as_bytes());
+        } else {
+            self.out.offer(line.as_bytes());
         }
+    }
+}
+
+/// Stands where lines were dropped.
+fn drop_notice(at: Duration, form: Form, count: u64) -> String {
+    let plural = if count == 1 { "line was" } else { "lines were" };
+    let text = format!("{count} {plural} dropped here: the output was not read in time");
+    match form {
+        Form::Json => {
+            let at_ms = at.as_millis() as u64;
+            json!({ "at_ms": at_ms, "source": "output", "text": text, "dropped": count }).to_string() + "\n"
+        }
+        Form::Text | Form::Silent => format!("{:9.3}  output  {text}\n", at.as_secs_f64()),
     }
 }
 

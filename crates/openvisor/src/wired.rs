@@ -2,7 +2,7 @@
 //! at times of its own.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use device::{Options, Remote};
 
 use crate::arguments;
 use crate::exit::Failure;
+use crate::output::{self, Output};
 
 /// Bytes read for a serial port at a time.
 const CHUNK: usize = 1024;
@@ -161,11 +162,14 @@ fn port_and_file<'a>(option: &str, text: &'a str) -> Result<(u8, &'a str), Failu
 
 fn output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
-    let to: Box<dyn Write + Send> = match file {
-        STANDARD => Box::new(io::stdout()),
-        _ => Box::new(File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?),
+    // Queued: the device's thread must not wait for whoever reads (D170).
+    let to = if file == STANDARD {
+        output::raw_stdout().clone()
+    } else {
+        let file = File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
+        Output::new(Box::new(file))
     };
-    Ok(Route { port, to })
+    Ok(Route { port, to: Box::new(to) })
 }
 
 fn input(text: &str) -> Result<Feed, Failure> {

@@ -20,7 +20,7 @@ use tokio_rustls::rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
 };
 
-use crate::limits::READ_CHUNK;
+use crate::limits::{READ_CHUNK, UNFINISHED_TLS};
 
 /// Room a buffer keeps once it is empty; beyond it the memory is given back.
 const KEPT: usize = 256;
@@ -31,6 +31,9 @@ const RECORD: usize = 16 * 1024;
 /// Bytes a record has at most beside its plaintext: its header, its type, its tag, and some to spare.
 const RECORD_OVERHEAD: usize = 64;
 
+// Else a record could never come whole.
+const _: () = assert!(UNFINISHED_TLS > RECORD + 256 + RECORD_OVERHEAD);
+
 /// Sealed bytes the network has not taken above which nothing more is read: what comes could make more of them.
 const OUTGOING: usize = 4 * RECORD;
 
@@ -38,7 +41,8 @@ const OUTGOING: usize = 4 * RECORD;
 pub(crate) struct DeviceStream {
     tcp: TcpStream,
     tls: UnbufferedServerConnection,
-    /// Sealed bytes that make no whole record yet.
+    /// Sealed bytes that make no whole record yet, or records that make no whole handshake message: the library wants those together.
+    /// At most [`UNFINISHED_TLS`].
     incoming: Vec<u8>,
     opened: Queue,
     outgoing: Queue,
@@ -146,15 +150,34 @@ impl DeviceStream {
         }
     }
 
-    /// Reads from the network once; how much.
+    /// Reads from the network once; how much. What has been opened leaves room for a whole record, so that a peer for whose bytes there
+    /// is no room has sent a handshake message that is longer than any device's.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut room = [MaybeUninit::uninit(); READ_CHUNK];
-        let mut room = ReadBuf::uninit(&mut room);
+        let left = if self.closed { READ_CHUNK } else { UNFINISHED_TLS - self.incoming.len() };
+        if left == 0 {
+            self.failed = true;
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a handshake message is too long",
+            )));
+        }
+        let mut room = ReadBuf::uninit(&mut room[..left.min(READ_CHUNK)]);
         ready!(Pin::new(&mut self.tcp).poll_read(context, &mut room))?;
         if !self.closed {
-            self.incoming.extend_from_slice(room.filled());
+            self.keep(room.filled());
         }
         Poll::Ready(Ok(room.filled().len()))
+    }
+
+    /// Keeps bytes for the library. The buffer grows as any vector does, but no further than [`UNFINISHED_TLS`].
+    fn keep(&mut self, bytes: &[u8]) {
+        let needed = self.incoming.len() + bytes.len();
+        if needed > self.incoming.capacity() {
+            let capacity = needed.max(2 * self.incoming.capacity()).min(UNFINISHED_TLS).max(needed);
+            self.incoming.reserve_exact(capacity - self.incoming.len());
+        }
+        self.incoming.extend_from_slice(bytes);
     }
 
     /// Gives the network what is queued, until it has all of it.

@@ -199,27 +199,89 @@ async fn a_handshake_left_half_open_ends_by_itself() {
     house.close().await;
 }
 
+/// Shows D174.
 #[tokio::test]
-async fn half_open_handshakes_are_bounded() {
-    let limits =
-        Limits { handshakes_per_source: 8, handshake_timeout: Duration::from_mins(1), ..Limits::default() };
+async fn a_connection_that_says_nothing_is_dropped_long_before_a_slow_handshake() {
+    let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
+    let mut slow = house.dial().await;
+    slow.write_all(&[0x16, 3, 1]).await.expect("written");
+    let mut silent = house.dial().await;
+    assert!(is_closed(&mut silent, Duration::from_secs(20)).await);
+    assert!(!is_closed(&mut slow, Duration::from_millis(50)).await);
+    house.close().await;
+}
+
+/// Shows D174: a source's own handshakes are bounded, and one that is unfinished for long makes room for the next.
+#[tokio::test]
+async fn half_open_handshakes_of_one_source_are_bounded_and_the_oldest_gives_way() {
+    let limits = Limits { handshakes_per_source: 8, handshakes_a_second_per_source: 0, ..Limits::default() };
     let house = House::open(limits).await;
     let mut held = Vec::new();
     for _ in 0..8 {
-        held.push(house.dial().await);
+        let mut slow = house.dial().await;
+        slow.write_all(&[0x16, 3, 1]).await.expect("written");
+        held.push(slow);
     }
-    for _ in 0..100 {
-        let mut extra = house.dial().await;
-        assert!(
-            is_closed(&mut extra, Duration::from_secs(5)).await,
-            "beyond the bound it is dropped at once"
-        );
+    let mut extra = house.dial().await;
+    assert!(is_closed(&mut extra, Duration::from_secs(20)).await, "no room while all of them are young");
+    tokio::time::sleep(HANDSHAKE_GRACE).await;
+    assert!(house.serves().await, "the same source");
+    assert!(is_closed(&mut held[0], Duration::from_secs(20)).await, "the oldest");
+    assert!(!is_closed(&mut held[7], Duration::from_millis(50)).await, "the youngest");
+    house.close().await;
+}
+
+/// An address of this machine, of which there are 16 million.
+fn source(number: u16) -> SocketAddr {
+    let [high, low] = number.to_be_bytes();
+    SocketAddr::from(([127, 77, high, low], 0))
+}
+
+async fn dial_from(source: SocketAddr, to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(source).expect("an address of this machine");
+    socket.connect(to).await.expect("the port is open")
+}
+
+/// Shows D174: the target of slow handshakes from everywhere. The attack keeps all its connections open and opens those anew that
+/// are evicted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_4000_slow_handshakes_a_device_of_another_address_is_served() {
+    let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
+    for sources in [4000, 100, 2] {
+        let mut slow = Vec::new();
+        for number in 0..4000 {
+            let mut stream = dial_from(source(number % sources), house.address).await;
+            let _ = stream.write_all(&[0x16, 3, 1, 2, 0]).await;
+            slow.push(stream);
+        }
+        for attempt in 0..3 {
+            let start = Instant::now();
+            assert!(house.serves().await, "{sources} sources, attempt {attempt}");
+            assert!(start.elapsed() < Duration::from_secs(2), "{:?} with {sources} sources", start.elapsed());
+        }
     }
-    assert!(!house.serves().await, "the source is full");
-    drop(held);
-    while !house.serves().await {
-        tokio::task::yield_now().await;
+    house.close().await;
+}
+
+/// A ClientHello in records of one byte: what is kept of it is bounded, and the connection ends.
+#[tokio::test]
+async fn a_handshake_message_that_is_too_long_ends_the_connection() {
+    let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
+    let mut stream = house.dial().await;
+    let mut hello = vec![1, 0, 0xff, 0];
+    hello.resize(60_000, 0);
+    let records: Vec<u8> = hello.iter().flat_map(|byte| [0x16, 3, 1, 0, 1, *byte]).collect();
+    let mut sent = 0;
+    for piece in records.chunks(600) {
+        if timeout(Duration::from_secs(20), stream.write_all(piece)).await.expect("taken or ended").is_err() {
+            break;
+        }
+        sent += piece.len();
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    assert!(sent < records.len(), "it was ended after {sent} bytes at most");
+    assert!(house.serves().await);
     house.close().await;
 }
 
@@ -227,7 +289,7 @@ async fn half_open_handshakes_are_bounded() {
 #[tokio::test]
 async fn a_source_may_come_so_often_and_not_once_more() {
     let house = House::open(Limits { handshakes_a_second_per_source: 1, ..Limits::default() }).await;
-    for _ in 1..crate::limits::BURST_SECONDS {
+    for _ in 1..crate::limits::HANDSHAKE_BURST_SECONDS {
         drop(house.dial().await);
     }
     let mut last = house.dial().await;

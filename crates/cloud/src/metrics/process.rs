@@ -16,15 +16,19 @@ pub(super) struct Usage {
     pub(super) processor: Duration,
 }
 
+/// Open files and sockets. `None` where there is no `/proc`.
+pub(crate) fn open_files() -> Option<usize> {
+    // Less the one that was open for counting.
+    Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
+}
+
 /// `None` where there is no `/proc`.
 pub(super) fn usage() -> Option<Usage> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let files = fs::read_dir("/proc/self/fd").ok()?.count();
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     Some(Usage {
         memory: resident(&status)?,
-        // Less the one that was open for counting.
-        files: files.saturating_sub(1).cast_signed() as i64,
+        files: open_files()?.cast_signed() as i64,
         processor: Duration::from_millis(ticks(&stat)? * 1000 / TICKS),
     })
 }

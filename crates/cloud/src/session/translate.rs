@@ -28,7 +28,7 @@ pub(super) fn reason(ending: Ending) -> ByeReason {
         Ending::ShuttingDown => ByeReason::ShuttingDown,
         Ending::Revoked => ByeReason::Revoked,
         Ending::Internal => ByeReason::Internal,
-        Ending::TooMany => ByeReason::Overloaded,
+        Ending::TooMany | Ending::TooOften => ByeReason::Overloaded,
     }
 }
 
@@ -38,6 +38,7 @@ pub(super) fn refused(ending: Ending) -> &'static str {
         Ending::Revoked => "revoked",
         Ending::Internal => "store",
         Ending::TooMany => "connections_per_account",
+        Ending::TooOften => "connections_a_second_per_device",
         Ending::Replaced => "replaced",
         Ending::ShuttingDown => "shutting_down",
     }

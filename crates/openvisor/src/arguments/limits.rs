@@ -11,7 +11,7 @@ pub fn help(before: &str) -> String {
     let lines: String = NAMED.iter().map(line).collect();
     format!(
         "{before}\n\nLimits, and their values unless --limit says otherwise. A rate (a second) of 0 is none; ten\n\
-         seconds of a rate may come at once.{lines}"
+         seconds of a rate may come at once, two of new connections.{lines}"
     )
 }
 

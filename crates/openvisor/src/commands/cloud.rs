@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use ::cloud::Config;
 use ::cloud::destinations::Destinations;
 use ::cloud::events::Event;
+use ::cloud::{Config, Lowered};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -32,6 +32,9 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     let events = (!arguments.quiet).then(|| cloud.events());
     timeline.say(Source::Cloud, format!("listening on {}", cloud.address()));
     timeline.say(Source::Cloud, format!("devices may call it {hosts}"));
+    if let Some(line) = lowered(cloud.lowered_limits()) {
+        timeline.say(Source::Cloud, line);
+    }
     if let Some(address) = cloud.metrics_address() {
         timeline.say(Source::Cloud, format!("health and metrics at http://{address}/metrics"));
     }
@@ -42,6 +45,7 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     };
     timeline.say(Source::Cloud, "stopping");
     cloud.stop().await;
+    logging::report_suppressed();
     match failed {
         None => Ok(()),
         Some(task) => {
@@ -49,6 +53,14 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
                 .hint("its log says where; start the cloud again"))
         }
     }
+}
+
+/// Says which limits are lower than configured, if any are.
+fn lowered(limits: &[Lowered]) -> Option<String> {
+    let limits: Vec<_> = limits.iter().map(ToString::to_string).collect();
+    let line =
+        || format!("limits lowered, the process may open too few files (ulimit -n): {}", limits.join(", "));
+    (!limits.is_empty()).then(line)
 }
 
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {

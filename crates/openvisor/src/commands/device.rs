@@ -88,17 +88,27 @@ async fn replay_one(
     let stop = Stop::listen()?;
     let is_asked = Arc::new(AtomicBool::new(false));
     let asked = is_asked.clone();
+    // A replay is faster than any reader, and complete: its thread waits for the reader until a signal comes.
+    let timeline = Timeline::on_stdout(Form::of(json)).complete();
+    let out = timeline.output().clone();
+    let drained = out.clone();
+    let signals = stop.clone();
     tokio::spawn(async move {
-        stop.asked(None).await;
+        signals.signalled().await;
         asked.store(true, Ordering::Relaxed);
+        out.stop_waiting();
     });
     let recording = recording.to_owned();
     let replayed = tokio::task::spawn_blocking(move || {
-        let timeline = Timeline::on_stdout(Form::of(json));
         let is_stopping = || is_asked.load(Ordering::Relaxed) || timeline.is_unread();
         replay::replay(&recording, &application.image, targets, &timeline, is_stopping)
     });
-    replayed.await.map_err(|_| Failure::not_happened("the replay has broken down"))?
+    let result = replayed.await.map_err(|_| Failure::not_happened("the replay has broken down"))?;
+    tokio::select! {
+        () = drained.drained() => {}
+        () = stop.signalled() => {}
+    }
+    result
 }
 
 /// Everything is looked at before anything starts.

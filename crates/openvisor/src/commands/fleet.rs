@@ -36,7 +36,6 @@ pub async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
     let plan = ground::plan(&arguments)?;
     let stop = Stop::listen()?;
     let mut stopping = pin!(stop.asked(None));
-    process::allow_many_files();
     let mut summary = Summary::new(arguments.json);
     summary.preparing(arguments.count);
     let mut ground = tokio::select! {

@@ -16,7 +16,8 @@ use crate::continuity::{Between, Continuity};
 use crate::exit::Failure;
 use crate::failures;
 use crate::moment;
-use crate::operator::{Operator, say};
+use crate::operator::Operator;
+use crate::output;
 use crate::signals::Stop;
 use crate::timeline::printable;
 
@@ -35,8 +36,15 @@ pub async fn logs(arguments: Logs) -> Result<(), Failure> {
     let since = since(stream.since.as_deref())?;
     let stop = Stop::listen()?;
     tokio::select! {
-        () = stop.asked(None) => Ok(()),
-        ended = follow(&stream, since) => ended,
+        () = stop.signalled() => Ok(()),
+        ended = follow(&stream, since) => {
+            ended?;
+            // However slowly somebody reads, all of it is written, unless a signal comes.
+            output::stdout().drained().await;
+            Ok(())
+        }
+        // Nobody reads any more.
+        () = output::stdout().failed() => Ok(()),
     }
 }
 
@@ -66,7 +74,7 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
         let lines = lines.map_err(failures::of_store)?;
         for (behind, line) in &lines {
             place = *behind;
-            if shown.line(line).is_err() {
+            if shown.line(line).await.is_err() {
                 return Ok(());
             }
         }
@@ -106,10 +114,12 @@ struct Shown {
 }
 
 impl Shown {
-    fn line(&mut self, line: &LogLine) -> io::Result<()> {
+    /// Waits for the reader without holding anything up: the next lines are taken from the store when these are queued.
+    async fn line(&mut self, line: &LogLine) -> io::Result<()> {
         let between = self.continuity.next(line.boot, line.sequence);
         let lines = if self.json { json_lines(line, &between) } else { text_lines(line, &between) };
-        lines.iter().try_for_each(|line| say(line))
+        let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        output::stdout().send(text.as_bytes()).await
     }
 }
 

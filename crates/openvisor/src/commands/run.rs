@@ -1,6 +1,6 @@
 //! `openvisor run`: the user's image with a cloud around it.
 
-use std::io::Write;
+use std::io;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
 use crate::folder::Folder;
+use crate::output;
 use crate::platform::{Happening, Plan, Platform};
 use crate::relayed::Relayed;
 use crate::settings;
@@ -37,12 +38,28 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let ended = tokio::select! {
         () = stop.asked(arguments.seconds) => Ok(()),
         ended = show(&mut platform, &timeline) => ended,
+        // Nobody reads the log any more.
+        () = output::raw_stdout().failed() => Ok(()),
     };
     timeline.say(Source::Device, "stopping");
-    for happening in platform.stop().await {
-        let _ = show_one(&happening, &timeline);
+    let last = platform.stop().await;
+    tokio::select! {
+        biased;
+        () = show_last(&last, &timeline) => {}
+        // What is queued is still written when the process ends, as far as somebody reads it.
+        () = stop.signalled() => {}
     }
     ended
+}
+
+/// Shows what happened at the end, and waits until standard output is written: `run --seconds 5 | less` shows all of it.
+async fn show_last(last: &[Happening], timeline: &Timeline) {
+    for happening in last {
+        if show_one(happening, timeline).await.is_err() {
+            return;
+        }
+    }
+    output::raw_stdout().drained().await;
 }
 
 /// Everything is looked at before anything is made.
@@ -73,19 +90,18 @@ async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failur
         if matches!(happening, Happening::Device(Told::Ended)) {
             return Err(Failure::not_happened(feed::DEVICE_ENDED));
         }
-        if show_one(&happening, timeline).is_err() {
+        if show_one(&happening, timeline).await.is_err() {
             return Ok(());
         }
     }
 }
 
-/// The application's lines to standard output as they are, each ended once; everything else to the timeline.
-fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
+/// The application's lines to standard output as they are, each ended once; everything else to the timeline. Waits for whoever
+/// reads standard output: meanwhile events wait in their own queues, which say how many they had to drop.
+async fn show_one(happening: &Happening, timeline: &Timeline) -> io::Result<()> {
     if let Happening::Cloud(EventKind::Log { text, .. }) = happening {
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.strip_suffix(b"\n").unwrap_or(text))?;
-        out.write_all(b"\n")?;
-        return out.flush();
+        let line = [text.strip_suffix(b"\n").unwrap_or(text), b"\n"].concat();
+        return output::raw_stdout().send(&line).await;
     }
     if let Happening::Device(told) = happening
         && let Some(crash) = feed::crash_in(told)

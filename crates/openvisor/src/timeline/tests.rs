@@ -1,8 +1,11 @@
 //! What a line looks like, and what it never contains.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::*;
+
+/// Longer than any write here takes.
+const SOON: Duration = Duration::from_secs(20);
 
 /// A place to write that the test can look into.
 #[derive(Clone, Default)]
@@ -53,7 +56,9 @@ fn no_text_from_outside_can_command_the_terminal() {
 #[test]
 fn a_summary_is_one_line() {
     let (page, out) = Page::plain();
-    Timeline::new(Form::Text, out).sum_up("it worked", &[("a", json!(3))]);
+    let timeline = Timeline::new(Form::Text, out);
+    timeline.sum_up("it worked", &[("a", json!(3))]);
+    assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "\nit worked\n");
 }
 
@@ -74,7 +79,9 @@ fn a_long_line_stays_in_its_column_on_a_terminal() {
 #[test]
 fn a_json_summary_is_one_object() {
     let (page, out) = Page::plain();
-    Timeline::new(Form::Json, out).sum_up("it worked", &[("messages out", json!(3))]);
+    let timeline = Timeline::new(Form::Json, out);
+    timeline.sum_up("it worked", &[("messages out", json!(3))]);
+    assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "{\"summary\":\"it worked\",\"values\":{\"messages_out\":3}}\n");
 }
 
@@ -84,6 +91,7 @@ fn a_silent_timeline_writes_nothing() {
     let timeline = Timeline::new(Form::Silent, out);
     timeline.say(Source::App, "text");
     timeline.sum_up("title", &[]);
+    assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "");
 }
 
@@ -109,5 +117,16 @@ fn a_reader_that_went_away_is_noticed() {
     let timeline = Timeline::new(Form::Text, Box::new(Closed));
     assert!(!timeline.is_unread());
     timeline.say(Source::App, "text");
+    assert!(timeline.output().flush(SOON), "there is nothing to wait for");
     assert!(timeline.is_unread());
+}
+
+/// Shows D170.
+#[test]
+fn dropped_lines_are_told_in_the_form_of_the_timeline() {
+    let at = Duration::from_millis(1500);
+    let text = "3 lines were dropped here: the output was not read in time";
+    assert_eq!(drop_notice(at, Form::Text, 3), format!("    1.500  output  {text}\n"));
+    let json = format!("{{\"at_ms\":1500,\"source\":\"output\",\"text\":\"{text}\",\"dropped\":3}}\n");
+    assert_eq!(drop_notice(at, Form::Json, 3), json);
 }

@@ -5,7 +5,7 @@
 pub mod world;
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -60,6 +60,16 @@ impl Stage {
         self.start("openvisor", command)
     }
 
+    /// Starts the product's own command with full pipes that nobody reads as standard output, standard error, or both. The
+    /// stream of such a pipe is empty for the test.
+    pub fn unread(&self, arguments: &[&str], out: Option<&FullPipe>, err: Option<&FullPipe>) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
+        command.args(arguments).env("TMPDIR", self.temporary.path());
+        let to = |pipe: Option<&FullPipe>| pipe.map_or_else(Stdio::piped, FullPipe::stdio);
+        command.stdout(to(out)).stderr(to(err));
+        self.spawn("openvisor", command)
+    }
+
     /// Starts a program that has to be installed.
     pub fn tool<S: AsRef<OsStr>>(&self, name: &str, arguments: impl IntoIterator<Item = S>) -> Process {
         let mut command = Command::new(tool_path(name));
@@ -68,12 +78,18 @@ impl Stage {
     }
 
     fn start(&self, name: &str, mut command: Command) -> Process {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.spawn(name, command)
+    }
+
+    fn spawn(&self, name: &str, mut command: Command) -> Process {
+        let mut child = command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| {
             panic!("cannot start {name}: {error}; the tests need the package mosquitto-clients and mosquitto")
         });
-        let out = Lines::of(name, "", child.stdout.take().unwrap());
-        let err = Lines::of(name, "! ", child.stderr.take().unwrap());
+        let out = child.stdout.take().map(|stream| Lines::of(name, "", stream));
+        let err = child.stderr.take().map(|stream| Lines::of(name, "! ", stream));
+        let unread = || Lines::of(name, "", std::io::empty());
+        let (out, err) = (out.unwrap_or_else(unread), err.unwrap_or_else(unread));
         let child = Arc::new(Mutex::new(child));
         self.children.lock().unwrap().push(child.clone());
         Process { name: name.into(), child, out, err }
@@ -97,6 +113,45 @@ fn tool_path(name: &str) -> PathBuf {
     let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     let found = places.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| name.into())
+}
+
+/// A pipe that takes nothing more: the next write to it blocks.
+pub struct FullPipe {
+    reader: PipeReader,
+    writer: PipeWriter,
+    content: usize,
+}
+
+impl FullPipe {
+    /// Fills a pipe.
+    pub fn new() -> Self {
+        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let flags = fcntl_getfl(&writer).unwrap();
+        fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+        let mut content = 0;
+        while let Ok(count) = writer.write(&[b'.'; 4096]) {
+            content += count;
+        }
+        while writer.write(b".").is_ok() {
+            content += 1;
+        }
+        fcntl_setfl(&writer, flags).unwrap();
+        Self { reader, writer, content }
+    }
+
+    fn stdio(&self) -> Stdio {
+        self.writer.try_clone().unwrap().into()
+    }
+
+    /// Reads from now on; answers what comes behind what it was filled with, once all writers are gone.
+    pub fn read_to_end(self) -> String {
+        let Self { mut reader, writer, content } = self;
+        drop(writer);
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).unwrap();
+        String::from_utf8(all.split_off(content)).unwrap()
+    }
 }
 
 /// A running process and all it has written so far.
@@ -151,6 +206,22 @@ impl Process {
     /// Waits for its end and answers the exit code.
     pub fn code(&self) -> i32 {
         self.wait().code().unwrap_or(-1)
+    }
+
+    /// Waits until SIGTERM no longer ends it by itself: before that, a test has nothing to show.
+    pub fn wait_for_handler(&self) {
+        const TERM: u64 = 1 << (15 - 1);
+        let status = format!("/proc/{}/status", self.child.lock().unwrap().id());
+        let start = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            if caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & TERM != 0) {
+                return;
+            }
+            assert!(self.is_running() && start.elapsed() < PATIENCE, "{} handles no signal", self.name);
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Whether it has not ended.

@@ -109,7 +109,9 @@ async fn prepare_here(
 ) -> Result<Ground, Failure> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let Relayed { resolve, extra_authorities } = relayed;
-    let local = Config::local(folder.join("cloud"), listen);
+    let mut local = Config::local(folder.join("cloud"), listen);
+    // All devices come from this process.
+    local.limits.allow_single_source();
     let cloud = Cloud::start(Config { destinations, resolve, extra_authorities, ..local }).await;
     let cloud = cloud.map_err(failures::of_start)?;
     let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");

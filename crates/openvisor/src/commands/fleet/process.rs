@@ -1,4 +1,4 @@
-//! What this process takes of the machine, and what it may take.
+//! What this process takes of the machine.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -50,19 +50,6 @@ fn resident_kib() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim_end_matches("kB").trim().parse().ok()
 }
-
-/// Lets the process have as many files open as the system allows it: each device has some. Where it may not, starting a
-/// device says so.
-#[cfg(unix)]
-pub fn allow_many_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-}
-
-/// Other systems have no such limit, or none that can be raised.
-#[cfg(not(unix))]
-pub fn allow_many_files() {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -2,7 +2,7 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::time::Instant;
 
 use device::transport::Address;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::member::{Member, Totals};
 use super::process::{Meter, Usage};
+use crate::output;
 use crate::timeline::printable;
 
 /// Lines of trouble that are shown; more are only counted.
@@ -171,10 +172,9 @@ impl Summary {
     }
 }
 
-/// Nobody may be reading any more; the run goes on to its end all the same.
+/// Nobody may be reading, now or any more; the run goes on to its end all the same. A summary that is not read in time is dropped.
 fn put(text: &str) {
-    let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    output::stdout().offer(text.as_bytes());
 }
 
 /// `line`, cut to `width` columns so that it takes one line; styles stand at its start only.
