@@ -290,6 +290,7 @@ mod tests {
             lost: 8,
             connects: [1, 0, 2],
             flooded: 1,
+            slowed: 1,
         };
         metrics.add(&counts);
         metrics.add(&counts);

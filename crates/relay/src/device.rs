@@ -35,6 +35,8 @@ pub struct DeviceRelay {
     wall: (u64, u64),
     /// The channel whose turn it is to send.
     turn: usize,
+    /// Whether as little as possible is to be held (D183).
+    throttled: bool,
     end: End,
     counts: Counts,
 }
@@ -61,6 +63,7 @@ impl DeviceRelay {
             next_exchange: 1,
             wall: (settings.wall_micros, now),
             turn: 0,
+            throttled: false,
             end: End::No,
             counts: Counts::default(),
         }
@@ -112,7 +115,7 @@ impl DeviceRelay {
         channels.chain(self.session.next_timeout()).min()
     }
 
-    /// Bytes of items, messages and requests held now, in either direction; what [`Self::poll`] has not given yet included.
+    /// Bytes of items, messages, requests and topic names held now; what [`Self::poll`] has not given yet included.
     /// For those who watch over memory; nothing of a channel remains when it has ended.
     pub fn held(&self) -> usize {
         let given: usize = self.outputs.iter().map(Output::bytes).sum();
@@ -218,8 +221,7 @@ impl DeviceRelay {
 
     /// Ends the link of a device that makes the relay keep more than any application could.
     fn bound(&mut self) {
-        let topics: usize = self.channels.iter().map(Channel::topics).sum();
-        if self.held() + topics > DEVICE_HELD {
+        if self.held() > DEVICE_HELD {
             self.session.bye(ByeReason::Overloaded, "more is held for the device than any application needs");
             self.over(ByeReason::Overloaded);
         }
@@ -249,6 +251,7 @@ impl DeviceRelay {
                 self.session.logging(enabled);
             }
             Input::Notices { wanted } => self.settings.notices = wanted,
+            Input::Throttle { throttled } => self.throttled = throttled,
             Input::Shutdown { reason } => {
                 self.session.bye(reason, words(reason));
                 self.over(reason);
@@ -316,15 +319,14 @@ impl DeviceRelay {
     fn settle(&mut self) {
         for index in 0..self.channels.len() {
             let number = self.channels[index].number;
-            let takes_more = self.with_channel(number, |purpose, cx| match purpose {
-                Purpose::Mqtt(mqtt) => {
+            self.with_channel(number, |purpose, cx| {
+                if let Purpose::Mqtt(mqtt) = purpose {
                     mqtt.advance(cx);
-                    mqtt.takes_more()
                 }
-                Purpose::Http(_) | Purpose::Config(_) => true,
             });
-            self.session.set_taking(number, takes_more == Some(true));
-            if takes_more == Some(true) {
+            let takes_more = self.channels[index].takes_more(self.throttled);
+            self.session.set_taking(number, takes_more);
+            if takes_more {
                 self.session.consumed(number, u32::MAX);
             }
         }
@@ -363,6 +365,7 @@ impl DeviceRelay {
             outbox: &mut channel.outbox,
             outputs: &mut self.outputs,
             settings: &self.settings,
+            throttled: self.throttled,
             counts: &mut self.counts,
             next_connection: &mut self.next_connection,
             next_exchange: &mut self.next_exchange,
