@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::account_id::AccountId;
 use crate::limits::Limits;
+use crate::memory::Pool;
 use crate::rate::Bucket;
 use crate::store::Store;
 
@@ -25,6 +26,12 @@ pub(crate) struct Account {
     pub(crate) sent: SharedBucket,
     /// What its devices ask for.
     pub(crate) requests: SharedBucket,
+    /// Connects, HTTP requests and fetches of its devices.
+    pub(crate) starts: SharedBucket,
+    /// What its devices hold (D183).
+    pub(crate) memory: Pool,
+    /// Whether its devices may connect to brokers over TLS only (D42).
+    pub(crate) require_tls: bool,
 }
 
 /// A rate many sessions are held to together.
@@ -44,12 +51,14 @@ pub(crate) struct Share(Arc<AtomicUsize>);
 pub(crate) struct Accounts {
     store: Arc<Store>,
     limits: Limits,
+    /// The accounts whose devices may connect to brokers over TLS only.
+    require_tls: Vec<AccountId>,
     present: Mutex<HashMap<AccountId, Weak<Account>>>,
 }
 
 impl Accounts {
-    pub(crate) fn new(store: Arc<Store>, limits: Limits) -> Accounts {
-        Accounts { store, limits, present: Mutex::default() }
+    pub(crate) fn new(store: Arc<Store>, limits: Limits, require_tls: Vec<AccountId>) -> Accounts {
+        Accounts { store, limits, require_tls, present: Mutex::default() }
     }
 
     /// What the sessions of this account share, as long as one of them has it.
@@ -59,14 +68,15 @@ impl Accounts {
             return account;
         }
         present.retain(|_, account| account.strong_count() > 0);
-        let account = Arc::new(Account::new(self.store.of_account(id), &self.limits));
+        let require_tls = self.require_tls.contains(&id);
+        let account = Arc::new(Account::new(self.store.of_account(id), &self.limits, require_tls));
         present.insert(id, Arc::downgrade(&account));
         account
     }
 }
 
 impl Account {
-    fn new(store: Store, limits: &Limits) -> Account {
+    fn new(store: Store, limits: &Limits, require_tls: bool) -> Account {
         Account {
             store,
             devices: Tally::new(limits.connections_per_account),
@@ -74,6 +84,9 @@ impl Account {
             received: SharedBucket::new(limits.link_bytes_a_second_per_account),
             sent: SharedBucket::new(limits.link_bytes_a_second_per_account),
             requests: SharedBucket::new(limits.requests_a_second_per_account),
+            starts: SharedBucket::new(limits.channels_a_second_per_account),
+            memory: Pool::new(limits.memory_per_account),
+            require_tls,
         }
     }
 }
@@ -92,6 +105,11 @@ impl SharedBucket {
 impl Tally {
     fn new(most: usize) -> Tally {
         Tally { held: Arc::default(), most }
+    }
+
+    /// How many there are.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// One more; `None` when there are as many as may be.

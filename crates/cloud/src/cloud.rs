@@ -26,6 +26,7 @@ use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
 use crate::limits::{EVENT_QUEUE, Limits};
 use crate::log_intake;
+use crate::memory::Pool;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
@@ -53,8 +54,12 @@ pub struct Config {
     pub resolve: Vec<Resolve>,
     /// Authorities believed beside the public ones where the application names none; [`crate::read_authorities`] reads a file.
     pub extra_authorities: Vec<CertificateDer<'static>>,
+    /// The DNS servers names are looked up at; none means those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// Whether a broker must be reached by TLS (D42).
     pub require_tls: bool,
+    /// Ids or names of accounts for whose devices alone that is so.
+    pub require_tls_of: Vec<String>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -80,6 +85,9 @@ pub enum StartError {
     /// An added authority cannot be used.
     #[error(transparent)]
     ExtraAuthority(#[from] AuthoritiesError),
+    /// An account that is to use TLS does not exist.
+    #[error("there is no account `{0}`, whose devices are to use TLS only")]
+    NoAccount(String),
 }
 
 /// Why no identity was made.
@@ -127,7 +135,9 @@ impl Config {
             destinations: Destinations::with_loopback(),
             resolve: Vec::new(),
             extra_authorities: Vec::new(),
+            name_servers: Vec::new(),
             require_tls: false,
+            require_tls_of: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -157,7 +167,8 @@ impl Cloud {
         let tenancy = store.occupy().await?;
         store.nobody_is_connected(false).await?;
         let (intake, queue) = log_intake::queue();
-        let shared = Arc::new(share(config, trust, store.clone(), intake, metrics));
+        let require_tls = accounts_named(&store, &config.require_tls_of).await?;
+        let shared = Arc::new(share(config, trust, store.clone(), require_tls, intake, metrics));
         let monitor = Arc::new(watch(&shared, &gateway));
         let metrics_address = monitored.as_ref().map(|(_, address)| *address);
         let (stop, stopped) = oneshot::channel();
@@ -333,6 +344,16 @@ async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result
     Ok(identity)
 }
 
+/// The accounts of these ids or names.
+async fn accounts_named(store: &Store, named: &[String]) -> Result<Vec<AccountId>, StartError> {
+    let mut accounts = Vec::new();
+    for name in named {
+        let account = store.account_named(name).await?;
+        accounts.push(account.ok_or_else(|| StartError::NoAccount(name.clone()))?.id);
+    }
+    Ok(accounts)
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
@@ -349,6 +370,7 @@ fn watch(shared: &Shared, gateway: &Gateway) -> Monitor {
         registry: shared.registry.clone(),
         connections,
         handshakes,
+        memory: shared.memory.clone(),
         log_intake: shared.log_intake.downgrade(),
         store: Arc::downgrade(&shared.store),
         accepting: AtomicBool::new(true),
@@ -359,13 +381,16 @@ fn share(
     config: Config,
     trust: Trust,
     store: Arc<Store>,
+    require_tls: Vec<AccountId>,
     log_intake: log_intake::Intake,
     metrics: Arc<Metrics>,
 ) -> Shared {
+    let connector = Connector::new(config.destinations, config.resolve, trust, &config.limits);
     Shared {
         epoch: Epoch::start(),
-        connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
-        accounts: Accounts::new(store.clone(), config.limits.clone()),
+        connector: Arc::new(connector.asking(config.name_servers, &config.limits)),
+        accounts: Accounts::new(store.clone(), config.limits.clone(), require_tls),
+        memory: Arc::new(Pool::new(config.limits.memory)),
         limits: config.limits,
         require_tls: config.require_tls,
         store,

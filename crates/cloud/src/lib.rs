@@ -23,6 +23,7 @@ mod gateway;
 mod http;
 pub mod limits;
 mod log_intake;
+mod memory;
 mod metrics;
 mod monitor;
 mod pipe;

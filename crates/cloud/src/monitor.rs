@@ -34,6 +34,7 @@ pub(crate) struct Monitor {
     pub(crate) connections: Quota,
     pub(crate) handshakes: Quota,
     pub(crate) log_intake: std::sync::Weak<crate::log_intake::Queue>,
+    pub(crate) memory: Arc<crate::memory::Pool>,
     pub(crate) store: Weak<Store>,
     /// Whether devices are let in.
     pub(crate) accepting: AtomicBool,
@@ -111,6 +112,7 @@ impl Monitor {
             handshakes: self.handshakes.held(),
             log_queue: queue.map_or(0, |queue| queue.lines()),
             log_queue_room: devices * crate::limits::LOG_BACKLOG,
+            memory: self.memory.held(),
         }
     }
 }

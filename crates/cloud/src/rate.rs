@@ -15,6 +15,8 @@ use crate::sources::source;
 pub(crate) struct Bucket {
     /// Units a second; 0 is no limit.
     rate: u32,
+    /// Seconds of the rate that may come at once.
+    burst: u32,
     /// Millionths of units that are left; below zero is a debt.
     left: i64,
     at: Instant,
@@ -25,18 +27,24 @@ const UNIT: i64 = 1_000_000;
 impl Bucket {
     /// A full bucket: [`BURST_SECONDS`] of the rate.
     pub(crate) fn new(rate: u32, now: Instant) -> Bucket {
-        Bucket { rate, left: Bucket::capacity(rate), at: now }
+        Bucket::with_burst(rate, BURST_SECONDS, now)
     }
 
-    fn capacity(rate: u32) -> i64 {
-        i64::from(rate) * i64::from(BURST_SECONDS) * UNIT
+    /// A full bucket of so many seconds of the rate.
+    pub(crate) fn with_burst(rate: u32, burst: u32, now: Instant) -> Bucket {
+        let bucket = Bucket { rate, burst, left: 0, at: now };
+        Bucket { left: bucket.capacity(), ..bucket }
+    }
+
+    fn capacity(&self) -> i64 {
+        i64::from(self.rate) * i64::from(self.burst) * UNIT
     }
 
     fn refill(&mut self, now: Instant) {
         let passed = i64::try_from(now.saturating_duration_since(self.at).as_micros()).unwrap_or(i64::MAX);
         self.at = self.at.max(now);
         let filled = self.left.saturating_add(passed.saturating_mul(i64::from(self.rate)));
-        self.left = filled.min(Bucket::capacity(self.rate));
+        self.left = filled.min(self.capacity());
     }
 
     /// Takes what has passed; when there was not enough, says when the debt is paid.
@@ -64,7 +72,7 @@ impl Bucket {
 
     fn is_full(&mut self, now: Instant) -> bool {
         self.refill(now);
-        self.left >= Bucket::capacity(self.rate)
+        self.left >= self.capacity()
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Ending {
     Internal,
     /// Its account has as many devices connected as it may.
     TooMany,
+    /// It holds more memory than it may, and has done so for long (D183).
+    Overloaded,
 }
 
 /// The connected devices.

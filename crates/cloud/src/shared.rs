@@ -11,6 +11,7 @@ use crate::device_id::DeviceId;
 use crate::events::{Event, EventKind};
 use crate::limits::Limits;
 use crate::log_intake::Intake;
+use crate::memory::Pool;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) connector: Arc<Connector>,
     pub(crate) registry: Arc<Registry>,
+    /// What is held for all devices.
+    pub(crate) memory: Arc<Pool>,
     pub(crate) log_intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,

@@ -74,10 +74,15 @@ impl Channel {
         }
     }
 
-    /// Bytes of items, messages, requests and topic names held for it.
+    /// Bytes of topic names it has been told.
+    pub fn topics(&self) -> usize {
+        if let Purpose::Mqtt(mqtt) = &self.purpose { mqtt.topics() } else { 0 }
+    }
+
+    /// Bytes of items, messages and requests held for it.
     pub fn held(&self) -> usize {
         let purpose = match &self.purpose {
-            Purpose::Mqtt(mqtt) => mqtt.held() + mqtt.topics(),
+            Purpose::Mqtt(mqtt) => mqtt.held(),
             Purpose::Http(_) | Purpose::Config(_) => 0,
         };
         self.assembly.held() + self.outbox.held() + purpose

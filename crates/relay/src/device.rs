@@ -115,11 +115,16 @@ impl DeviceRelay {
         channels.chain(self.session.next_timeout()).min()
     }
 
-    /// Bytes of items, messages, requests and topic names held now; what [`Self::poll`] has not given yet included.
+    /// Bytes of items, messages and requests held now, in either direction; what [`Self::poll`] has not given yet included.
     /// For those who watch over memory; nothing of a channel remains when it has ended.
     pub fn held(&self) -> usize {
         let given: usize = self.outputs.iter().map(Output::bytes).sum();
         given + self.channels.iter().map(Channel::held).sum::<usize>()
+    }
+
+    /// [`Self::held`] and the topic names of open channels, in bytes: all that grows with what a device and its brokers send.
+    pub fn memory(&self) -> usize {
+        self.held() + self.channels.iter().map(Channel::topics).sum::<usize>()
     }
 
     /// Whether the device waits for an answer that can come by itself: to a publish, a subscribe, an unsubscribe, a disconnect or
@@ -130,6 +135,11 @@ impl DeviceRelay {
             Purpose::Config(config) => config.is_asked(),
             Purpose::Http(_) => false,
         })
+    }
+
+    /// What was done since [`Self::take_counts`] was last called.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// What was done since this was asked last.
@@ -221,7 +231,7 @@ impl DeviceRelay {
 
     /// Ends the link of a device that makes the relay keep more than any application could.
     fn bound(&mut self) {
-        if self.held() > DEVICE_HELD {
+        if self.memory() > DEVICE_HELD {
             self.session.bye(ByeReason::Overloaded, "more is held for the device than any application needs");
             self.over(ByeReason::Overloaded);
         }
@@ -466,7 +476,9 @@ impl DeviceRelay {
 const fn words(reason: ByeReason) -> &'static str {
     match reason {
         ByeReason::ShuttingDown => "the cloud stops; come again",
-        ByeReason::Overloaded => "the account has as many devices connected as it may",
+        ByeReason::Overloaded => {
+            "the account has as many devices connected as it may, or the device holds too much memory"
+        }
         ByeReason::Replaced => "the same device has a newer connection",
         ByeReason::Revoked => "the device is not known by this certificate",
         _ => "",

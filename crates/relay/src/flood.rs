@@ -63,8 +63,7 @@ impl Allowance {
     /// Takes units, or gives back where `units` is negative.
     fn take(&mut self, units: i64) {
         if self.rate > 0 {
-            self.left =
-                self.left.saturating_sub(units.saturating_mul(1000)).min(Self::capacity(self.rate));
+            self.left = self.left.saturating_sub(units.saturating_mul(1000)).min(Self::capacity(self.rate));
         }
     }
 

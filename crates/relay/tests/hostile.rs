@@ -137,7 +137,10 @@ fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
     for (name, version5, chunk, a_second) in cases {
         let (mut rig, _) = Rig::with_broker(version5, 512);
         let burst = flood(&mut rig, &chunk, 100 * a_second);
-        assert!(burst <= FLOOD_SECONDS as usize * a_second + chunk.len() + 1024, "{name}: {burst} bytes at once");
+        assert!(
+            burst <= FLOOD_SECONDS as usize * a_second + chunk.len() + 1024,
+            "{name}: {burst} bytes at once"
+        );
         assert!(rig.wire(1).is_paused, "{name}");
         let mut read = 0;
         for _ in 0..600 {

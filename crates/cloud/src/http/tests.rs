@@ -72,7 +72,7 @@ impl Server {
     }
 
     async fn exchange(&self, request: HttpRequest) -> HttpOutcome {
-        exchange(&self.connector(), request).await
+        exchange(&self.connector(), Owner::default(), request).await
     }
 
     /// What it was asked, head and body.

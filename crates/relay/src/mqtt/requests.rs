@@ -80,9 +80,7 @@ impl Unfit {
     const fn why(self) -> &'static str {
         match self {
             Self::Value => "a value MQTT does not allow",
-            Self::ControlCharacter => {
-                "a control character in the host, client id, user name or will topic"
-            }
+            Self::ControlCharacter => "a control character in the host, client id, user name or will topic",
             Self::PlainText => "the operator of this cloud requires TLS (tls_credentials)",
         }
     }
