@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use if_addrs::{IfAddr, Interface};
 use tokio::sync::Mutex;
@@ -17,6 +18,8 @@ pub(super) type Read = Arc<dyn Fn() -> io::Result<Vec<Range>> + Send + Sync>;
 /// What is known of this machine's addresses.
 pub(super) struct Interfaces {
     read: Read,
+    /// How old what is known may be.
+    interval: Duration,
     known: Mutex<Known>,
 }
 
@@ -28,20 +31,20 @@ struct Known {
 impl Interfaces {
     /// Those of the system.
     pub(super) fn system() -> Interfaces {
-        Interfaces::reading(Arc::new(system))
+        Interfaces::reading(Arc::new(system), INTERFACES_INTERVAL)
     }
 
-    pub(super) fn reading(read: Read) -> Interfaces {
-        Interfaces { read, known: Mutex::new(Known { ranges: Arc::from([]), at: None }) }
+    pub(super) fn reading(read: Read, interval: Duration) -> Interfaces {
+        Interfaces { read, interval, known: Mutex::new(Known { ranges: Arc::from([]), at: None }) }
     }
 
-    /// The addresses, at most [`INTERFACES_INTERVAL`] old.
+    /// The addresses, no older than the interval.
     ///
     /// # Errors
     /// They have never been found out: nothing may be connected to then.
     pub(super) async fn own(&self) -> io::Result<Arc<[Range]>> {
         let mut known = self.known.lock().await;
-        if known.at.is_some_and(|at| at.elapsed() < INTERFACES_INTERVAL) {
+        if known.at.is_some_and(|at| at.elapsed() < self.interval) {
             return Ok(known.ranges.clone());
         }
         let read = self.read.clone();
@@ -78,36 +81,45 @@ fn range(interface: &Interface) -> Option<Range> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use super::*;
 
-    /// Shows D184: an address that is given to the machine later is known soon, and a failure forgets nothing.
-    #[tokio::test(start_paused = true)]
-    async fn addresses_are_read_again_and_kept_when_they_cannot_be() {
+    /// Fails the first and the third time; the address changes with each reading.
+    fn reading(interval: Duration) -> (Interfaces, Arc<AtomicUsize>) {
         let reads = Arc::new(AtomicUsize::new(0));
-        let read: Read = Arc::new({
-            let reads = reads.clone();
-            move || match reads.fetch_add(1, Ordering::Relaxed) {
-                0 => Err(io::Error::other("first")),
-                1 => Ok(vec!["192.0.2.1".parse().expect("one")]),
-                2 => Err(io::Error::other("later")),
-                _ => Ok(vec!["192.0.2.2".parse().expect("one")]),
-            }
+        let count = reads.clone();
+        let read: Read = Arc::new(move || match count.fetch_add(1, Ordering::Relaxed) {
+            0 | 2 => Err(io::Error::other("no descriptor")),
+            number => Ok(vec![format!("192.0.2.{number}").parse().expect("one")]),
         });
-        let interfaces = Interfaces::reading(read);
+        (Interfaces::reading(read, interval), reads)
+    }
+
+    async fn has(interfaces: &Interfaces, text: &str) -> bool {
+        let own = interfaces.own().await.expect("known");
+        own.iter().any(|range| range.contains(text.parse().expect("an address")))
+    }
+
+    /// Shows D184: an address that is given to the machine later is known, and a failure forgets nothing.
+    #[tokio::test]
+    async fn addresses_are_read_again_and_kept_when_they_cannot_be() {
+        let (interfaces, reads) = reading(Duration::ZERO);
         assert!(interfaces.own().await.is_err(), "nothing is known");
-        let has = async |text: &str| {
-            let own = interfaces.own().await.expect("known");
-            own.iter().any(|range| range.contains(text.parse().expect("an address")))
-        };
-        assert!(has("192.0.2.1").await);
-        assert!(has("192.0.2.1").await);
-        assert_eq!(reads.load(Ordering::Relaxed), 2, "not for every connection");
-        tokio::time::advance(INTERFACES_INTERVAL).await;
-        assert!(has("192.0.2.1").await);
-        assert!(has("192.0.2.2").await, "tried again");
+        assert!(has(&interfaces, "192.0.2.1").await);
+        assert!(has(&interfaces, "192.0.2.1").await, "the third reading fails");
+        assert!(has(&interfaces, "192.0.2.3").await);
+        assert_eq!(reads.load(Ordering::Relaxed), 4);
         assert!(INTERFACES_INTERVAL <= Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn addresses_are_not_read_for_every_connection() {
+        let (interfaces, reads) = reading(Duration::from_hours(1));
+        assert!(interfaces.own().await.is_err());
+        for _ in 0..10 {
+            assert!(has(&interfaces, "192.0.2.1").await);
+        }
+        assert_eq!(reads.load(Ordering::Relaxed), 2);
     }
 
     /// Shows D184.

@@ -198,3 +198,6 @@ fn in_turns(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
         all.extend(pair.into_iter().flatten());
     }
 }
+
+#[cfg(test)]
+mod tests;
