@@ -148,17 +148,24 @@ impl State {
     fn victim(&self, newcomer: Owner) -> Option<usize> {
         let accounts = counts(self.running.iter().map(|running| running.owner.account));
         let own = accounts.get(&newcomer.account).copied().unwrap_or(0);
-        let (&largest, &most) = accounts.iter().max_by_key(|&(_, count)| *count)?;
-        let account = if most > own + 1 { largest } else { newcomer.account };
-        let in_account = || self.running.iter().filter(|running| running.owner.account == account);
-        let devices = counts(in_account().map(|running| running.owner.device));
-        let (&device, &most) = devices.iter().max_by_key(|&(_, count)| *count)?;
-        let own = devices.get(&newcomer.device).copied().unwrap_or(0);
-        if account == newcomer.account && most <= own + 1 {
+        let most = accounts.values().copied().max()?;
+        let others = most > own + 1;
+        let candidates = self.running.iter().map(|running| running.owner).filter(|owner| {
+            if others {
+                accounts.get(&owner.account) == Some(&most)
+            } else {
+                owner.account == newcomer.account
+            }
+        });
+        let devices = counts(candidates);
+        let largest = devices.values().copied().max()?;
+        let own = devices.get(&newcomer).copied().unwrap_or(0);
+        if !others && largest <= own + 1 {
             return None;
         }
         // They stand in the order they came in.
-        self.running.iter().position(|running| running.owner == Owner { account, device })
+        let is_victim = |running: &Running| devices.get(&running.owner) == Some(&largest);
+        self.running.iter().position(is_victim)
     }
 
     fn leave(&mut self, number: u64) {
