@@ -272,6 +272,17 @@ impl Device {
         channel
     }
 
+    /// Opens a channel as soon as there is a number: those of closed channels come back when the cloud has read of it.
+    pub async fn open_patiently(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
+        loop {
+            if let Ok(channel) = self.session.open(channel_type, ring) {
+                self.transmit().await;
+                return channel;
+            }
+            assert!(self.is_quiet(Duration::from_millis(20)).await, "nothing else comes");
+        }
+    }
+
     /// Closes a channel.
     pub async fn close(&mut self, channel: u8) {
         self.session.close(channel);
