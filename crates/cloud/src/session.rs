@@ -550,6 +550,9 @@ impl Session {
     }
 
     fn timeout(&mut self) {
+        if self.memory.due().is_some_and(|due| due <= Instant::now()) {
+            self.note_memory();
+        }
         if self.leaving.is_some() {
             return;
         }

@@ -15,6 +15,8 @@ use hickory_resolver::proto::rr::RData;
 use hickory_resolver::system_conf::read_system_conf;
 use moka::sync::Cache;
 use tokio::time::{Instant, timeout};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::places::{Full, Owner, Places};
 use crate::limits::{
@@ -87,8 +89,10 @@ impl Names {
         let entering = timeout(self.patience, self.places.enter(owner));
         let mut place = entering.await.map_err(|_| LookUpError::Busy)??;
         let resolver = self.resolver();
+        // What the resolver logs of names and answers is of devices and of strangers, and of any amount.
+        let finding = addresses(&resolver, host).with_subscriber(NoSubscriber::default());
         let found = tokio::select! {
-            found = timeout(self.patience, addresses(&resolver, host)) => found.unwrap_or_default(),
+            found = timeout(self.patience, finding) => found.unwrap_or_default(),
             () = place.evicted() => return Err(LookUpError::Busy),
         };
         if found.is_empty() {
