@@ -7,10 +7,10 @@ use crate::scale::{FULL, QUICK, Scale};
 /// What is said about wrong arguments.
 pub const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle] | --coremark ELF
-groups: processor, publishing, crowd, idle-devices, fleet, logs; --idle is --only idle-devices";
+groups: processor, publishing, crowd, misbehaving, idle-devices, fleet, logs; --idle is --only idle-devices";
 
 /// What can be measured by itself.
-pub const GROUPS: [&str; 6] = ["processor", "publishing", "crowd", IDLE, "fleet", "logs"];
+pub const GROUPS: [&str; 7] = ["processor", "publishing", "crowd", "misbehaving", IDLE, "fleet", "logs"];
 
 /// The group of devices that have nothing to do.
 pub const IDLE: &str = "idle-devices";

@@ -106,6 +106,31 @@ impl Device {
         }
     }
 
+    /// Opens a channel and asks for a broker by name or address, and does not wait for what comes of it. `None` while the cloud
+    /// has not given a channel's number back.
+    pub async fn ask(&mut self, host: &str, port: u16) -> Result<Option<u8>, Failure> {
+        let Ok(channel) = self.session.open(ChannelType::Mqtt, RING) else { return Ok(None) };
+        self.owe();
+        self.item(channel, to_cloud::CONNECT, &connect_to(host, port, "bench", None))?;
+        self.send().await?;
+        Ok(Some(channel))
+    }
+
+    /// Closes a channel.
+    pub async fn close(&mut self, channel: u8) -> Result<(), Failure> {
+        self.session.close(channel);
+        self.send().await
+    }
+
+    /// Reads for a while at most, whatever comes.
+    pub async fn listen(&mut self, span: Duration) -> Result<(), Failure> {
+        let mut buffer = [0; 4096];
+        let Ok(read) = timeout(span, self.stream.read(&mut buffer)).await else { return Ok(()) };
+        let (now, mut input) = (self.now(), &buffer[..read?]);
+        while self.session.receive(now, &mut input).map_err(link::Violation::text)?.is_some() {}
+        self.send().await
+    }
+
     /// Publishes `count` messages of quality of service 1, at most [`WINDOW`] unanswered, and waits for the last answer.
     pub async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Failure> {
         let mut free: Vec<u8> = (0..WINDOW as u8).collect();
@@ -198,18 +223,16 @@ fn connect(name: &str, broker: SocketAddr, security: Security<'_>) -> Vec<u8> {
         Security::Plain => None,
         Security::Tls(authority) => Some(authority),
     };
+    connect_to(&broker.ip().to_string(), broker.port(), name, authority)
+}
+
+fn connect_to(host: &str, port: u16, name: &str, authority: Option<&[u8]>) -> Vec<u8> {
     let tls = authority.is_some();
-    let head = ConnectHead {
-        clean_start: true,
-        tls,
-        port: broker.port(),
-        keepalive: KEEP_ALIVE,
-        ..ConnectHead::default()
-    };
+    let head = ConnectHead { clean_start: true, tls, port, keepalive: KEEP_ALIVE, ..ConnectHead::default() };
     let mut bytes = [0; ConnectHead::MAX];
     let length = head.encode(&mut bytes);
     let mut body = bytes[..length].to_vec();
-    string(&mut body, broker.ip().to_string().as_bytes());
+    string(&mut body, host.as_bytes());
     string(&mut body, name.as_bytes());
     if let Some(authority) = authority {
         // One authority, no certificates and no key of its own.

@@ -18,6 +18,7 @@ mod light;
 mod logs;
 mod loops;
 mod machine;
+mod misbehaving;
 mod path;
 mod processor;
 mod proxy;
@@ -113,6 +114,11 @@ fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
     note("crowd", &|| {
         let (broker, site) = start_all()?;
         let (section, target) = crowd::measure(&site, broker.tls, &broker.authority, scale)?;
+        Ok(Measured { sections: vec![section], targets: vec![target] })
+    });
+    note("misbehaving", &|| {
+        let broker = Broker::start()?;
+        let (section, target) = misbehaving::measure(broker.tls, &broker.authority, scale)?;
         Ok(Measured { sections: vec![section], targets: vec![target] })
     });
     note(arguments::IDLE, &|| {

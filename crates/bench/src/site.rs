@@ -63,6 +63,8 @@ pub fn unmetered(config: &mut Config) {
     (limits.requests_a_second, limits.requests_a_second_per_account) = (0, 0);
     (limits.link_bytes_a_second, limits.link_bytes_a_second_per_account) = (0, 0);
     limits.log_lines_a_second = 0;
+    (limits.channels_a_second, limits.channels_a_second_per_account) = (0, 0);
+    (limits.broker_packets_a_second, limits.broker_bytes_a_second) = (0, 0);
     // All devices of a measurement come from this machine.
     limits.allow_single_source();
 }
@@ -70,11 +72,16 @@ pub fn unmetered(config: &mut Config) {
 impl Site {
     /// Starts a cloud with a new data folder on a free loopback port.
     pub fn start() -> Result<Site, Failure> {
+        Site::start_with(unmetered)
+    }
+
+    /// The same with a configuration of its own, otherwise as a cloud is by itself.
+    pub fn start_with(adjust: impl FnOnce(&mut Config)) -> Result<Site, Failure> {
         let folder = tempfile::tempdir()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name(CLOUD_THREAD).build()?;
         let mut config =
             Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        unmetered(&mut config);
+        adjust(&mut config);
         let cloud = runtime.block_on(Cloud::start(config))?;
         Ok(Site { runtime, cloud: Some(cloud), folder })
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::account_id::AccountId;
 use crate::limits::Limits;
 use crate::lock::lock;
+use crate::memory::Pool;
 use crate::rate::Bucket;
 use crate::store::Store;
 
@@ -26,6 +27,12 @@ pub(crate) struct Account {
     pub(crate) sent: SharedBucket,
     /// What its devices ask for.
     pub(crate) requests: SharedBucket,
+    /// Connects, HTTP requests and fetches of its devices.
+    pub(crate) starts: SharedBucket,
+    /// What its devices hold (D183).
+    pub(crate) memory: Pool,
+    /// Whether its devices may connect to brokers over TLS only (D42).
+    pub(crate) require_tls: bool,
 }
 
 /// A rate many sessions are held to together.
@@ -52,13 +59,15 @@ pub(crate) struct Accounts {
     limits: Limits,
     /// Connections to brokers and servers for all accounts.
     outbound: Tally,
+    /// The accounts whose devices may connect to brokers over TLS only.
+    require_tls: Vec<AccountId>,
     present: Mutex<HashMap<AccountId, Weak<Account>>>,
 }
 
 impl Accounts {
-    pub(crate) fn new(store: Arc<Store>, limits: Limits) -> Accounts {
+    pub(crate) fn new(store: Arc<Store>, limits: Limits, require_tls: Vec<AccountId>) -> Accounts {
         let outbound = Tally::new(limits.outbound_connections);
-        Accounts { store, limits, outbound, present: Mutex::default() }
+        Accounts { store, limits, outbound, require_tls, present: Mutex::default() }
     }
 
     /// What the sessions of this account share, as long as one of them has it.
@@ -68,14 +77,16 @@ impl Accounts {
             return account;
         }
         present.retain(|_, account| account.strong_count() > 0);
-        let account = Arc::new(Account::new(self.store.of_account(id), &self.limits, &self.outbound));
+        let require_tls = self.require_tls.contains(&id);
+        let store = self.store.of_account(id);
+        let account = Arc::new(Account::new(store, &self.limits, &self.outbound, require_tls));
         present.insert(id, Arc::downgrade(&account));
         account
     }
 }
 
 impl Account {
-    fn new(store: Store, limits: &Limits, outbound: &Tally) -> Account {
+    fn new(store: Store, limits: &Limits, outbound: &Tally, require_tls: bool) -> Account {
         Account {
             store,
             devices: Tally::new(limits.connections_per_account),
@@ -83,6 +94,9 @@ impl Account {
             received: SharedBucket::new(limits.link_bytes_a_second_per_account),
             sent: SharedBucket::new(limits.link_bytes_a_second_per_account),
             requests: SharedBucket::new(limits.requests_a_second_per_account),
+            starts: SharedBucket::new(limits.channels_a_second_per_account),
+            memory: Pool::new(limits.memory_per_account),
+            require_tls,
         }
     }
 }
@@ -106,6 +120,11 @@ impl Tally {
     /// A tally of `most` that also counts in this one.
     fn part(&self, most: usize) -> Tally {
         Tally { whole: Some(Box::new(self.clone())), ..Tally::new(most) }
+    }
+
+    /// How many there are.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// One more; `None` when there are as many as may be.

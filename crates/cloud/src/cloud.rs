@@ -26,6 +26,7 @@ use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
 use crate::limits::{BURST_SECONDS, EVENT_QUEUE, Limits, Lowered, descriptors};
 use crate::log_intake;
+use crate::memory::Pool;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
@@ -57,8 +58,12 @@ pub struct Config {
     pub resolve: Vec<Resolve>,
     /// Authorities believed beside the public ones where the application names none; [`crate::read_authorities`] reads a file.
     pub extra_authorities: Vec<CertificateDer<'static>>,
+    /// The DNS servers names are looked up at; none means those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// Whether a broker must be reached by TLS (D42).
     pub require_tls: bool,
+    /// Ids or names of accounts for whose devices alone that is so.
+    pub require_tls_of: Vec<String>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -84,6 +89,9 @@ pub enum StartError {
     /// An added authority cannot be used.
     #[error(transparent)]
     ExtraAuthority(#[from] AuthoritiesError),
+    /// An account that is to use TLS does not exist.
+    #[error("there is no account `{0}`, whose devices are to use TLS only")]
+    NoAccount(String),
 }
 
 /// Why no identity was made.
@@ -134,7 +142,9 @@ impl Config {
             destinations: Destinations::with_loopback(),
             resolve: Vec::new(),
             extra_authorities: Vec::new(),
+            name_servers: Vec::new(),
             require_tls: false,
+            require_tls_of: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -166,7 +176,8 @@ impl Cloud {
         };
         let (intake, queue) = log_intake::queue();
         let tasks = Supervisor::new(metrics.clone());
-        let shared = Arc::new(share(config, trust, store.clone(), intake, metrics));
+        let require_tls = accounts_named(&store, &config.require_tls_of).await?;
+        let shared = Arc::new(share(config, trust, store.clone(), require_tls, intake, metrics));
         let monitor = Arc::new(watch(&shared, &gateway, tasks.clone()));
         let metrics_address = monitored.as_ref().map(|(_, address)| *address);
         let (stop, stopped) = oneshot::channel();
@@ -419,6 +430,16 @@ fn fit(limits: &mut Limits) -> Vec<Lowered> {
     lowered
 }
 
+/// The accounts of these ids or names.
+async fn accounts_named(store: &Store, named: &[String]) -> Result<Vec<AccountId>, StartError> {
+    let mut accounts = Vec::new();
+    for name in named {
+        let account = store.account_named(name).await?;
+        accounts.push(account.ok_or_else(|| StartError::NoAccount(name.clone()))?.id);
+    }
+    Ok(accounts)
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
@@ -435,6 +456,7 @@ fn watch(shared: &Shared, gateway: &Gateway, tasks: Arc<Supervisor>) -> Monitor 
         registry: shared.registry.clone(),
         connections,
         handshakes,
+        memory: shared.memory.clone(),
         log_intake: shared.log_intake.downgrade(),
         store: Arc::downgrade(&shared.store),
         tasks,
@@ -446,14 +468,17 @@ fn share(
     config: Config,
     trust: Trust,
     store: Arc<Store>,
+    require_tls: Vec<AccountId>,
     log_intake: log_intake::Intake,
     metrics: Arc<Metrics>,
 ) -> Shared {
+    let connector = Connector::new(config.destinations, config.resolve, trust, &config.limits);
     Shared {
         epoch: Epoch::start(),
-        connector: Arc::new(Connector::new(config.destinations, config.resolve, trust, &config.limits)),
-        accounts: Accounts::new(store.clone(), config.limits.clone()),
+        connector: Arc::new(connector.asking(config.name_servers, &config.limits)),
+        accounts: Accounts::new(store.clone(), config.limits.clone(), require_tls),
         device_rates: Rates::new(config.limits.connections_a_second_per_device, BURST_SECONDS),
+        memory: Arc::new(Pool::new(config.limits.memory)),
         limits: config.limits,
         require_tls: config.require_tls,
         store,

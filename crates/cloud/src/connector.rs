@@ -1,27 +1,33 @@
 //! Connections to brokers and HTTPS servers: name, address, TCP, TLS, and for each of these the cause when it fails.
 //!
-//! - `resolve.rs`: names the operator points elsewhere. `trust.rs`: which certificates are believed.
+//! - `resolve.rs`: names the operator points elsewhere. `names.rs`: name resolution; `places.rs`: who may use it when not everybody
+//!   can. `interfaces.rs`: this machine's own addresses. `trust.rs`: which certificates are believed.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use relay::ConnectFailure;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError};
 
 use crate::destinations::Destinations;
-use crate::limits::{DIALLED_ADDRESSES, Limits, RESOLVER_THREADS};
+use crate::limits::{DIALLED_ADDRESSES, Limits};
 
+mod interfaces;
+mod names;
+mod places;
 mod resolve;
 mod trust;
 
+use interfaces::Interfaces;
+use names::{LookUpError, Names};
+pub(crate) use places::Owner;
 pub use resolve::{Resolve, ResolveError};
 pub(crate) use trust::provider;
 pub use trust::{AuthoritiesError, Trust, read_authorities};
@@ -89,6 +95,9 @@ pub enum ConnectError {
     /// The account has as many connections as it may.
     #[error("the account has as many connections as it may")]
     TooMany,
+    /// The device, or everybody together, looks up as many names as may be (D181).
+    #[error("too many host names are being looked up")]
+    TooManyLookups,
     /// The application's certificates or key cannot be used.
     #[error("the client's certificate or key is not usable")]
     InvalidCredentials,
@@ -107,6 +116,7 @@ impl ConnectError {
             ConnectError::TimedOut => "timed_out",
             ConnectError::NotAllowed => "not_allowed",
             ConnectError::TooMany => "too_many",
+            ConnectError::TooManyLookups => "too_many_lookups",
             ConnectError::InvalidCredentials => "invalid_credentials",
         }
     }
@@ -115,7 +125,7 @@ impl ConnectError {
 impl From<ConnectError> for ConnectFailure {
     fn from(error: ConnectError) -> ConnectFailure {
         match error {
-            ConnectError::NameNotResolved => ConnectFailure::NameNotResolved,
+            ConnectError::NameNotResolved | ConnectError::TooManyLookups => ConnectFailure::NameNotResolved,
             ConnectError::UnknownCa => ConnectFailure::UnknownCa,
             ConnectError::CertificateExpired => ConnectFailure::CertificateExpired,
             ConnectError::Certificate => ConnectFailure::Certificate,
@@ -138,8 +148,8 @@ pub struct Connector {
     destinations: Destinations,
     resolve: Vec<Resolve>,
     trust: Trust,
-    resolvers: Arc<Semaphore>,
-    resolve_timeout: Duration,
+    names: Names,
+    interfaces: Interfaces,
     connect_timeout: Duration,
 }
 
@@ -155,75 +165,83 @@ impl Connector {
             destinations,
             resolve,
             trust,
-            resolvers: Arc::new(Semaphore::new(RESOLVER_THREADS)),
-            resolve_timeout: limits.resolve_timeout,
+            names: Names::new(Vec::new(), limits),
+            interfaces: Interfaces::system(),
             connect_timeout: limits.connect_timeout,
         }
     }
 
-    /// Connects to `target`, with TLS if it says so.
-    pub async fn connect(&self, target: Target) -> Result<Box<dyn Transport>, ConnectError> {
+    /// The same, but names are looked up at these DNS servers rather than those of the system; none means those of the system.
+    pub fn asking(mut self, name_servers: Vec<SocketAddr>, limits: &Limits) -> Connector {
+        if !name_servers.is_empty() {
+            self.names = Names::new(name_servers, limits);
+        }
+        self
+    }
+
+    /// Connects to `target`, with TLS if it says so, on nobody's behalf.
+    #[cfg(test)]
+    pub(crate) async fn connect(&self, target: Target) -> Result<Box<dyn Transport>, ConnectError> {
+        self.connect_for(Owner::default(), target).await
+    }
+
+    /// Connects to `target`, with TLS if it says so. Looking up its name is charged to `owner`.
+    pub(crate) async fn connect_for(
+        &self,
+        owner: Owner,
+        target: Target,
+    ) -> Result<Box<dyn Transport>, ConnectError> {
         // Judged first: a request that can never succeed should not reach the network.
         let tls = target.tls.as_ref().map(|tls| self.trust.config(tls)).transpose()?;
-        self.reach(&target.host, target.port, tls, self.connect_timeout).await
+        self.reach(owner, &target.host, target.port, tls, self.connect_timeout).await
     }
 
     /// Connects to an HTTPS server in at most `patience`, on the same way as to a broker.
-    pub async fn connect_https(
+    pub(crate) async fn connect_https(
         &self,
+        owner: Owner,
         host: &str,
         port: u16,
         patience: Duration,
     ) -> Result<Box<dyn Transport>, ConnectError> {
-        self.reach(host, port, Some(self.trust.https()), patience.min(self.connect_timeout)).await
+        self.reach(owner, host, port, Some(self.trust.https()), patience.min(self.connect_timeout)).await
     }
 
     async fn reach(
         &self,
+        owner: Owner,
         host: &str,
         port: u16,
         tls: Option<Arc<ClientConfig>>,
         patience: Duration,
     ) -> Result<Box<dyn Transport>, ConnectError> {
         let host = bare_host(host).to_owned();
-        let addresses = self.addresses(&host, port).await?;
+        let addresses = self.addresses(owner, &host, port).await?;
         timeout(patience, open(host, addresses, tls, patience)).await.map_err(|_| ConnectError::TimedOut)?
     }
 
     /// Where the host may be dialled: where the operator says it is, or where its name leads if that is allowed (D62).
-    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    async fn addresses(&self, owner: Owner, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         if let Some(resolve) = self.resolve.iter().find(|resolve| resolve.is_for(host, port)) {
             return Ok(vec![resolve.to]);
         }
-        let found = timeout(self.resolve_timeout, self.resolve(host.to_owned(), port)).await;
-        self.allowed(found.map_err(|_| ConnectError::NameNotResolved)??)
+        let found = match host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => self.names.look_up(owner, host).await.map_err(|error| match error {
+                // No such name, no answer, no network: for the application it is the same.
+                LookUpError::NotFound => ConnectError::NameNotResolved,
+                LookUpError::Busy => ConnectError::TooManyLookups,
+            })?,
+        };
+        self.allowed(&found, port).await
     }
 
-    /// Every address of the host. The look-up blocks, so it has a thread of which there are only so many.
-    async fn resolve(&self, host: String, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
-        }
-        let permit =
-            self.resolvers.clone().acquire_owned().await.map_err(|_| ConnectError::NameNotResolved)?;
-        let found = tokio::task::spawn_blocking(move || {
-            let found = (host.as_str(), port).to_socket_addrs();
-            drop(permit);
-            found
-        });
-        match found.await {
-            Ok(Ok(addresses)) => Ok(addresses.collect()),
-            // No such name, no answer, no network: for the application it is the same.
-            Ok(Err(_)) | Err(_) => Err(ConnectError::NameNotResolved),
-        }
-    }
-
-    fn allowed(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
-        if addresses.is_empty() {
-            return Err(ConnectError::NameNotResolved);
-        }
-        let open: Vec<_> =
-            addresses.into_iter().filter(|address| self.destinations.is_open(address.ip())).collect();
+    /// Those of the addresses that may be connected to. These very addresses are dialled, so that a name cannot lead elsewhere
+    /// after it was judged.
+    async fn allowed(&self, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        let own = self.interfaces.own().await.map_err(|_| ConnectError::NotAllowed)?;
+        let open = addresses.iter().filter(|address| self.destinations.is_open(**address, &own));
+        let open: Vec<_> = open.map(|address| SocketAddr::new(*address, port)).collect();
         if open.is_empty() { Err(ConnectError::NotAllowed) } else { Ok(open) }
     }
 }

@@ -3,6 +3,7 @@
 //! The judgement is on addresses, after the name was resolved and on the very address that is then dialled, so that a name cannot be
 //! pointed elsewhere between the two.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -18,7 +19,7 @@ pub struct Range {
 #[error("`{0}` is not an address range (like 10.0.0.0/8 or fd00::/8)")]
 pub struct RangeError(String);
 
-/// Which destinations are open: every public address, and the ranges the operator allows.
+/// Which destinations are open: every public address that is not this machine's own, and the ranges the operator allows.
 #[derive(Debug, Clone, Default)]
 pub struct Destinations {
     allowed: Vec<Range>,
@@ -47,6 +48,9 @@ const CLOSED_V4: [(Ipv4Addr, u8); 16] = [
 /// The one IPv6 block from which public addresses are given out; everything else is closed.
 const PUBLIC_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
+/// The block of NAT64 (RFC 6052): as public as the IPv4 address in it.
+const NAT64: [(Ipv6Addr, u8); 1] = [(Ipv6Addr::new(0x64, 0xFF9B, 0, 0, 0, 0, 0, 0), 96)];
+
 /// Blocks within it that are not public: protocol assignments (Teredo among them) and documentation.
 const CLOSED_V6: [(Ipv6Addr, u8); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
@@ -65,6 +69,16 @@ impl Range {
         let ((own, width), (other, other_width)) = (bits(self.address), bits(address));
         let shift = u32::from(width - self.length);
         width == other_width && own.checked_shr(shift) == other.checked_shr(shift)
+    }
+}
+
+impl fmt::Display for Range {
+    /// As [`Range::from_str`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.length == bits(self.address).1 {
+            return write!(f, "{}", self.address);
+        }
+        write!(f, "{}/{}", self.address, self.length)
     }
 }
 
@@ -89,10 +103,14 @@ impl Destinations {
         Destinations::default()
     }
 
-    /// The public internet and the machine the cloud runs on: for development.
+    /// The public internet and the loopback addresses: for development.
     pub fn with_loopback() -> Destinations {
-        Destinations::public()
-            .allow(Range { address: Ipv4Addr::new(127, 0, 0, 0).into(), length: 8 })
+        Destinations::public().allow_loopback()
+    }
+
+    /// Opens the loopback addresses, 127.0.0.0/8 and ::1.
+    pub fn allow_loopback(self) -> Destinations {
+        self.allow(Range { address: Ipv4Addr::new(127, 0, 0, 0).into(), length: 8 })
             .allow(Range { address: Ipv6Addr::LOCALHOST.into(), length: 128 })
     }
 
@@ -109,10 +127,21 @@ impl Destinations {
         self
     }
 
-    /// Whether the cloud may connect to `address`.
-    pub fn is_open(&self, address: IpAddr) -> bool {
+    /// The ranges the operator allows.
+    pub fn allowed(&self) -> &[Range] {
+        &self.allowed
+    }
+
+    /// Whether the cloud may connect to `address`, on a machine whose own addresses are `own`. An own address is open only where
+    /// an allowed range contains it: whatever else listens on this machine may rely on a firewall that the cloud is behind.
+    pub fn is_open(&self, address: IpAddr, own: &[Range]) -> bool {
         let address = address.to_canonical();
-        self.allowed.iter().any(|range| range.contains(address)) || is_public(address)
+        if self.allowed.iter().any(|range| range.contains(address)) {
+            return true;
+        }
+        let end = translated(address);
+        let is_own = own.iter().any(|range| range.contains(address) || range.contains(end));
+        !is_own && is_public(address) && is_public(end)
     }
 }
 
@@ -123,18 +152,22 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Where packets for the address end up: NAT64 (RFC 6052) and 6to4 (RFC 3056) addresses carry an IPv4 address.
+fn translated(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    match v6.segments() {
+        [0x64, 0xFF9B, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low).into(),
+        _ => address,
+    }
+}
+
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !CLOSED_V4.iter().any(|&(block, length)| is_in(block.into(), length, address.into()))
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let within = |(block, length): (Ipv6Addr, u8)| is_in(block.into(), length, address.into());
-    match address.segments() {
-        // NAT64 (RFC 6052) and 6to4 (RFC 3056) carry an IPv4 address, which is where the packets end up.
-        [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
-        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
-        _ => within(PUBLIC_V6) && !CLOSED_V6.into_iter().any(within),
-    }
+    NAT64.into_iter().any(within) || (within(PUBLIC_V6) && !CLOSED_V6.into_iter().any(within))
 }
 
 fn embedded(high: u16, low: u16) -> Ipv4Addr {
@@ -158,7 +191,7 @@ mod tests {
     use super::*;
 
     fn is_open(destinations: &Destinations, address: &str) -> bool {
-        destinations.is_open(address.parse().expect("an address"))
+        destinations.is_open(address.parse().expect("an address"), &[])
     }
 
     /// Shows D62.
@@ -233,6 +266,30 @@ mod tests {
             is_open(&Destinations::everywhere(), "192.168.0.1")
                 && is_open(&Destinations::everywhere(), "fe80::1")
         );
+    }
+
+    /// Shows D184: this machine's own public address is closed in every spelling, and opened by the operator alone.
+    #[test]
+    fn this_machines_own_addresses_are_closed_unless_allowed() {
+        let own: Vec<Range> = ["93.184.216.77", "2606:4700::7"].map(|text| text.parse().expect("one")).into();
+        let is_open = |destinations: &Destinations, address: &str| {
+            destinations.is_open(address.parse().expect("an address"), &own)
+        };
+        let public = Destinations::public();
+        let spellings = [
+            "93.184.216.77",
+            "::ffff:93.184.216.77",
+            "64:ff9b::5db8:d84d",
+            "2002:5db8:d84d::1",
+            "2606:4700::7",
+        ];
+        for address in spellings {
+            assert!(!is_open(&public, address), "{address}");
+            assert!(is_open(&Destinations::everywhere(), address), "{address}");
+        }
+        assert!(is_open(&public, "93.184.216.78") && is_open(&public, "2606:4700::8"));
+        let allowed = Destinations::public().allow("93.184.216.77".parse().expect("a range"));
+        assert!(is_open(&allowed, "93.184.216.77") && !is_open(&allowed, "2606:4700::7"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! No redirect is followed (D60), nothing is kept between exchanges, and no byte is read beyond what the device has room for.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -12,11 +14,16 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use relay::{HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use url::{Position, Url};
 
-use crate::connector::Connector;
-use crate::limits::{HTTP_BUFFER, HTTP_HEAD};
+use crate::connector::{Connector, Owner};
+use crate::limits::{HTTP_BUFFER, HTTP_HEAD, HTTP_OVERHEAD, INTERIM_RESPONSES};
+
+mod budget;
+
+use budget::{Budget, Budgeted};
 
 /// Methods that say so when they have no content (RFC 9110 section 8.6); servers answer 411 otherwise. hyper leaves it out.
 const EXPECT_CONTENT: [&str; 3] = ["POST", "PUT", "PATCH"];
@@ -34,9 +41,9 @@ impl From<HttpFailure> for Stop {
 }
 
 /// Carries a request. Dropped before it is done it ends the connection.
-pub(crate) async fn exchange(connector: &Connector, request: HttpRequest) -> HttpOutcome {
+pub(crate) async fn exchange(connector: &Connector, owner: Owner, request: HttpRequest) -> HttpOutcome {
     let patience = Duration::from_millis(u64::from(request.timeout_ms));
-    let carried = timeout(patience, carry(connector, request, patience)).await;
+    let carried = timeout(patience, carry(connector, owner, request, patience)).await;
     match carried.unwrap_or(Err(Stop::Failed(HttpFailure::TimedOut))) {
         Ok(response) => HttpOutcome::Response(response),
         Err(Stop::TooLarge) => HttpOutcome::TooLarge,
@@ -46,15 +53,19 @@ pub(crate) async fn exchange(connector: &Connector, request: HttpRequest) -> Htt
 
 async fn carry(
     connector: &Connector,
+    owner: Owner,
     request: HttpRequest,
     patience: Duration,
 ) -> Result<HttpResponse, Stop> {
     let url = url(&request.url)?;
     let room = request.room as usize;
-    let message = message(&url, request)?;
+    let mut message = message(&url, request)?;
+    let interim = Interim::limit(&mut message);
     let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(HttpFailure::InvalidUrl)?;
-    let stream = connector.connect_https(host, port, patience).await;
+    let stream = connector.connect_https(owner, host, port, patience).await;
     let stream = stream.map_err(|error| HttpFailure::Connection(error.into()))?;
+    let budget = Budget::new(HTTP_HEAD + HTTP_OVERHEAD * (room + HTTP_HEAD) + HTTP_BUFFER);
+    let stream = Budgeted::new(stream, budget.clone());
     let connecting = settings(room).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connecting.map_err(|error| stop(&error))?;
     let mut answer = pin!(async {
@@ -62,11 +73,35 @@ async fn carry(
         read(response, room).await
     });
     // Both in this one future, so that dropping it leaves nothing behind.
-    tokio::select! {
+    let outcome = tokio::select! {
         biased;
+        () = interim.exceeded() => return Err(Stop::TooLarge),
         answer = &mut answer => answer,
         // The connection has ended; what came before, or why there is nothing, is still to be had.
         _ = connection => answer.await,
+    };
+    outcome.map_err(|stop| if budget.is_spent() { Stop::TooLarge } else { stop })
+}
+
+/// Counts interim responses (1xx), which come before the response and of which there may be any number (RFC 9110 section 15.2).
+struct Interim(Arc<Notify>);
+
+impl Interim {
+    /// Counts those to this request.
+    fn limit(message: &mut Request<Full<Bytes>>) -> Interim {
+        let exceeded = Arc::new(Notify::new());
+        let (told, count) = (exceeded.clone(), AtomicUsize::new(0));
+        hyper::ext::on_informational(message, move |_| {
+            if count.fetch_add(1, Ordering::Relaxed) >= INTERIM_RESPONSES {
+                told.notify_one();
+            }
+        });
+        Interim(exceeded)
+    }
+
+    /// Ready when there were more than [`INTERIM_RESPONSES`].
+    async fn exceeded(&self) {
+        self.0.notified().await;
     }
 }
 

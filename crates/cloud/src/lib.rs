@@ -24,6 +24,7 @@ mod http;
 pub mod limits;
 mod lock;
 mod log_intake;
+mod memory;
 mod metrics;
 mod monitor;
 mod pipe;

@@ -51,14 +51,56 @@ pub const LOG_BATCH: usize = 1024;
 /// Events a slow listener may be behind before it misses some.
 pub const EVENT_QUEUE: usize = 1024;
 
-/// Name look-ups running at a time, all devices together; each holds a thread.
-pub const RESOLVER_THREADS: usize = 32;
+/// Host names one device may have looked up at a time: as many as a kernel has channels.
+pub const LOOKUPS_PER_DEVICE: usize = 4;
+
+/// Look-ups of host names that wait for others to end, above which more are refused.
+pub const WAITING_LOOKUPS: usize = 4096;
+
+/// Answers of name servers that are kept.
+pub const CACHED_ANSWERS: u64 = 1024;
+
+/// How long an answer is kept at most, whatever time to live it has.
+pub const LONGEST_CACHED: Duration = Duration::from_mins(5);
+
+/// Names that could not be looked up and are remembered.
+pub const CACHED_FAILURES: u64 = 1024;
+
+/// How long it is remembered at most that a name could not be looked up.
+pub const LONGEST_CACHED_FAILURE: Duration = Duration::from_secs(5);
+
+/// Once a name has an address of IPv4 or IPv6, how long the other kind is waited for.
+pub const OTHER_FAMILY_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often the resolver's configuration is looked at for changes.
+pub const RESOLVER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How old what is known of this machine's own addresses may be when a connection is judged.
+pub const INTERFACES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Seconds of [`Limits::channels_a_second`] that may come at once.
+pub const CHANNEL_BURST_SECONDS: u32 = 2;
+
+/// Bytes a connection to a broker or server is reckoned to take beside what waits on it: TLS state and buffers.
+pub const CONNECTION_BYTES: usize = 32 * 1024;
+
+/// Bytes a device may always hold, however short memory is, so that it can go on with what is small.
+pub const SMALLEST_MEMORY: usize = 32 * 1024;
+
+/// How long a device that holds more than its part may be throttled before it is disconnected.
+pub const THROTTLE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of an HTTP connection's buffer at most, unless the device's own room is larger; hyper takes no less.
 pub const HTTP_BUFFER: usize = 8 * 1024;
 
 /// Bytes the head of an HTTP response may have beyond the room the device has for headers: the status line, line ends, blanks.
 pub const HTTP_HEAD: usize = 1024;
+
+/// Interim (1xx) responses a server may send before the response.
+pub const INTERIM_RESPONSES: usize = 8;
+
+/// Bytes a response may take on the wire for each byte the device has room for: chunks may be small.
+pub const HTTP_OVERHEAD: usize = 8;
 
 /// Addresses of one name that are tried.
 pub const DIALLED_ADDRESSES: usize = 4;
@@ -188,6 +230,21 @@ pub struct Limits {
     pub requests_a_second: u32,
     /// The same for all devices of one account together.
     pub requests_a_second_per_account: u32,
+    /// Channels a second one device opens, and with them connects to brokers, HTTP requests and configuration fetches that begin:
+    /// what a kernel allows its application (D30), [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
+    pub channels_a_second: u32,
+    /// The same for all devices of one account together, [`BURST_SECONDS`] at once.
+    pub channels_a_second_per_account: u32,
+    /// Host names being looked up at a time, all devices together; each takes two sockets.
+    pub name_lookups: usize,
+    /// Packets a second read from one broker though no message and no answer comes of them; 0 is no limit (D180).
+    pub broker_packets_a_second: u32,
+    /// The same in bytes.
+    pub broker_bytes_a_second: u32,
+    /// MiB held for all devices together: messages and requests on their way, and connections (D183).
+    pub memory: usize,
+    /// The same for all devices of one account.
+    pub memory_per_account: usize,
     /// Log lines a second of one device; beyond, lines are dropped and their number is told in the log. 0 is no limit.
     pub log_lines_a_second: u32,
     /// Messages a second one channel may receive (D51).
@@ -228,6 +285,13 @@ impl Default for Limits {
             link_bytes_a_second_per_account: 256 * 1024 * 1024,
             requests_a_second: 20_000,
             requests_a_second_per_account: 200_000,
+            channels_a_second: 8,
+            channels_a_second_per_account: 2000,
+            name_lookups: 256,
+            broker_packets_a_second: relay::limits::BROKER_PACKETS_A_SECOND,
+            broker_bytes_a_second: relay::limits::BROKER_BYTES_A_SECOND,
+            memory: 1024,
+            memory_per_account: 512,
             log_lines_a_second: 2000,
             messages_a_second: relay::limits::MESSAGES_A_SECOND,
             authorization_timeout: Duration::from_mins(1),

@@ -39,7 +39,9 @@ pub(crate) struct Metrics {
     pub(crate) link_sent: IntCounter,
     /// Bytes that wait for devices to take them.
     pub(crate) link_backlog: IntGauge,
-    /// Connections to brokers that stand.
+    /// Devices disconnected because they held too much memory for long.
+    pub(crate) overloaded: IntCounter,
+    /// Connections to brokers that are open, those that are being closed included.
     pub(crate) brokers: IntGauge,
     /// Connections to brokers that were made.
     pub(crate) brokers_opened: IntCounter,
@@ -89,6 +91,7 @@ struct Levels {
     handshakes: IntGauge,
     log_queue: IntGauge,
     log_queue_room: IntGauge,
+    memory: IntGauge,
 }
 
 /// What is so at the moment.
@@ -103,6 +106,8 @@ pub(crate) struct Now {
     pub(crate) log_queue: usize,
     /// How many there may be.
     pub(crate) log_queue_room: usize,
+    /// Bytes held for devices.
+    pub(crate) memory: usize,
 }
 
 /// Makes metrics in a registry. Names and labels are literals, so it cannot fail at run time if it does not in a test.
@@ -151,7 +156,14 @@ impl Metrics {
             link_sent: make.counter("openvisor_link_sent_bytes_total", "Bytes to devices."),
             link_backlog: make
                 .gauge("openvisor_link_backlog_bytes", "Bytes that wait for devices to take them."),
-            brokers: make.gauge("openvisor_broker_connections", "Connections to brokers that stand."),
+            overloaded: make.counter(
+                "openvisor_devices_overloaded_total",
+                "Devices disconnected because they held too much memory for long.",
+            ),
+            brokers: make.gauge(
+                "openvisor_broker_connections",
+                "Connections to brokers that are open, those being closed included.",
+            ),
             brokers_opened: make.counter(
                 "openvisor_broker_connections_opened_total",
                 "Connections to brokers that were made.",
@@ -262,6 +274,8 @@ impl Levels {
             handshakes: make.gauge("openvisor_handshakes", "Of the connections, those in the TLS handshake."),
             log_queue: make.gauge("openvisor_log_queue_lines", "Log lines between devices and store."),
             log_queue_room: make.gauge("openvisor_log_queue_capacity_lines", "How many there may be."),
+            memory: make
+                .gauge("openvisor_memory_held_bytes", "Messages and requests held for devices, in bytes."),
         }
     }
 
@@ -271,6 +285,7 @@ impl Levels {
         self.handshakes.set(now.handshakes.cast_signed() as i64);
         self.log_queue.set(now.log_queue.cast_signed() as i64);
         self.log_queue_room.set(now.log_queue_room.cast_signed() as i64);
+        self.memory.set(now.memory.cast_signed() as i64);
     }
 }
 
@@ -284,7 +299,8 @@ mod tests {
     use super::*;
 
     fn text(metrics: &Metrics) -> String {
-        let now = Now { devices: 3, connections: 5, handshakes: 2, log_queue: 7, log_queue_room: 1024 };
+        let now =
+            Now { devices: 3, connections: 5, handshakes: 2, log_queue: 7, log_queue_room: 1024, memory: 9 };
         String::from_utf8(metrics.text(&now)).expect("text")
     }
 
@@ -303,6 +319,7 @@ mod tests {
             lost: 8,
             connects: [1, 0, 2],
             flooded: 1,
+            slowed: 1,
         };
         metrics.add(&counts);
         metrics.add(&counts);

@@ -40,6 +40,7 @@ pub(crate) struct Monitor {
     pub(crate) connections: Quota,
     pub(crate) handshakes: Slots,
     pub(crate) log_intake: std::sync::Weak<crate::log_intake::Queue>,
+    pub(crate) memory: Arc<crate::memory::Pool>,
     pub(crate) store: Weak<Store>,
     pub(crate) tasks: Arc<Supervisor>,
     /// Whether devices are let in.
@@ -134,6 +135,7 @@ impl Monitor {
             handshakes: self.handshakes.held(),
             log_queue: queue.map_or(0, |queue| queue.lines()),
             log_queue_room: devices * crate::limits::LOG_BACKLOG,
+            memory: self.memory.held(),
         }
     }
 }

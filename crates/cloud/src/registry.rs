@@ -35,6 +35,8 @@ pub(crate) enum Ending {
     TooMany,
     /// It connects more often than it may.
     TooOften,
+    /// It holds more memory than it may, and has done so for long (D183).
+    Overloaded,
 }
 
 /// The connected devices.

@@ -12,21 +12,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use link::connection::ByeReason;
-use relay::{
-    ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, Input, LookedUp, LookupId,
-    Output,
-};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use relay::{DeviceRelay, ExchangeId, HttpOutcome, Input, LookedUp, LookupId, Output};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::accounts::{Account, Share};
 use crate::clock::{wall_micros, wall_millis};
-use crate::connector::{ConnectError, Transport};
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
 use crate::gateway::{Admitted, DeviceStream};
-use crate::http;
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
 use crate::log_intake::Lane;
+use crate::memory::{Held, Verdict};
 use crate::metrics;
 use crate::pipe::Pipe;
 use crate::registry::{Command, Ending, Stay};
@@ -37,6 +33,7 @@ use crate::store::{LogLine, Logging, Value};
 mod broker;
 mod log_rate;
 mod meters;
+mod outbound;
 mod pending;
 mod translate;
 
@@ -143,6 +140,9 @@ struct Session {
     refused: Option<u32>,
     log_rate: LogRate,
     meters: Meters,
+    /// Channels opened of those the relay has counted, which the meters have.
+    opened: u32,
+    memory: Held,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
@@ -166,7 +166,9 @@ impl Session {
         account: Option<Arc<Account>>,
         logging: Logging,
     ) -> Box<Session> {
-        let settings = translate::settings(&shared, logging.is_on(wall_millis()));
+        let require_tls = account.as_ref().is_some_and(|account| account.require_tls);
+        let settings = translate::settings(&shared, require_tls, logging.is_on(wall_millis()));
+        let memory = Held::new(shared.memory.clone(), account.clone());
         let logs = Lane::new(shared.log_intake.clone());
         let log_rate = LogRate::new(shared.limits.log_lines_a_second);
         let meters = Meters::new(&shared.limits, account.clone());
@@ -193,6 +195,8 @@ impl Session {
             refused: None,
             log_rate,
             meters,
+            opened: 0,
+            memory,
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
             draining: None,
@@ -230,12 +234,15 @@ impl Session {
                 Round::Worked => {}
                 Round::Idle => {
                     self.note_counts();
-                    return Poll::Pending;
+                    if !self.note_memory() {
+                        return Poll::Pending;
+                    }
                 }
                 Round::Over(reason) => return Poll::Ready(reason),
             }
         }
         self.note_counts();
+        self.note_memory();
         // Others want to run too.
         context.waker().wake_by_ref();
         Poll::Pending
@@ -259,10 +266,52 @@ impl Session {
     fn note_counts(&mut self) {
         self.note_backlog(self.link.backlog());
         let counts = self.relay.take_counts();
+        self.opened = 0;
         self.shared.metrics.add(&counts);
         if self.meters.note_requests(counts.requests()) {
             self.shared.metrics.note_limit("requests_a_second");
         }
+    }
+
+    /// Looks at once what was read for channels it opened, so that one that opens too many is not read from again.
+    fn note_channels(&mut self) {
+        let opened = self.relay.counts().opened.iter().sum::<u32>();
+        let more = opened.saturating_sub(self.opened);
+        self.opened = opened;
+        if more > 0 && self.meters.note_channels(more) {
+            self.shared.metrics.note_limit("channels_a_second");
+        }
+    }
+
+    /// Notes what is held, and acts on it (D183). Whether there is something to be done now.
+    fn note_memory(&mut self) -> bool {
+        if self.leaving.is_some() {
+            return false;
+        }
+        let was_throttled = self.memory.is_throttled();
+        let verdict = self.memory.note(self.held(), Instant::now());
+        if let Verdict::Throttle(limit) = verdict
+            && !was_throttled
+        {
+            self.shared.metrics.note_limit(limit);
+        }
+        if verdict == Verdict::Disconnect {
+            self.shared.metrics.overloaded.inc();
+            self.end(Ending::Overloaded);
+            return true;
+        }
+        let throttled = self.memory.is_throttled();
+        if throttled != was_throttled {
+            self.feed(Input::Throttle { throttled });
+        }
+        throttled != was_throttled
+    }
+
+    /// Bytes held for the device and its connections.
+    fn held(&self) -> usize {
+        let brokers: usize = self.brokers.iter().map(Broker::held).sum();
+        let waiting = self.exchanges.reserved() + self.lookups.reserved();
+        self.relay.memory() + self.link.backlog() + brokers + waiting
     }
 
     /// Has the core tell what is for people only when there are any: it costs a little for every message.
@@ -380,6 +429,7 @@ impl Session {
                 self.shared.metrics.note_limit("link_bytes_a_second");
             }
             self.feed(Input::Link(bytes));
+            self.note_channels();
             worked = true;
         }
         Ok(worked)
@@ -403,14 +453,12 @@ impl Session {
                 Happened::Opened => {
                     tracing::debug!(device = %self.device, connection = connection.0, "connected to a broker");
                     metrics.brokers_opened.inc();
-                    metrics.brokers.inc();
                 }
                 Happened::Failed(cause) => {
                     tracing::debug!(device = %self.device, connection = connection.0, %cause, "no connection to a broker");
                     metrics.brokers_failed.with_label_values(&[cause.label()]).inc();
                 }
-                Happened::Closed { .. } => metrics.brokers.dec(),
-                Happened::Received(_) | Happened::Written(_) => {}
+                Happened::Closed { .. } | Happened::Received(_) | Happened::Written(_) => {}
             }
             if matches!(happened, Happened::Failed(_) | Happened::Closed { .. }) {
                 index -= 1;
@@ -513,12 +561,16 @@ impl Session {
             .due()
             .into_iter()
             .chain(self.log_rate.due())
+            .chain(self.memory.due())
             .chain(self.draining)
             .chain(self.logging_ends);
         held.chain(core).fold(self.wall_clock, Instant::min)
     }
 
     fn timeout(&mut self) {
+        if self.memory.due().is_some_and(|due| due <= Instant::now()) {
+            self.note_memory();
+        }
         if self.leaving.is_some() {
             return;
         }
@@ -556,82 +608,8 @@ impl Session {
     }
 }
 
-/// What the core asks for.
+/// What the core asks for; its connections and requests are in `outbound.rs`.
 impl Session {
-    fn open(&mut self, connection: ConnectionId, target: relay::Target) {
-        let connector = self.shared.connector.clone();
-        let target = translate::target(target);
-        let (host, port, tls) = (&target.host, target.port, target.tls.is_some());
-        tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
-        let share = self.outbound();
-        let is_allowed = share.is_some();
-        let connecting = Box::pin(async move {
-            if is_allowed { connector.connect(target).await } else { Err(ConnectError::TooMany) }
-        });
-        self.brokers.push(Broker::new(connection, connecting, share));
-    }
-
-    /// A part in the connections the account may have, if there still is one.
-    fn outbound(&self) -> Option<Share> {
-        let share = self.account.as_ref()?.outbound.take();
-        if share.is_none() {
-            tracing::warn!(device = %self.device, "too many outbound connections of its account");
-            self.shared.metrics.note_limit("outbound_connections_per_account");
-        }
-        share
-    }
-
-    fn with_pipe(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Pipe<Box<dyn Transport>>)) {
-        let broker = self.brokers.iter_mut().find(|broker| broker.id == connection);
-        if let Some(pipe) = broker.and_then(Broker::pipe) {
-            act(pipe);
-        }
-    }
-
-    /// Ends a broker connection: at once, or in good order and beside the session, which has no more to do with it.
-    fn close(&mut self, connection: ConnectionId, abort: bool) {
-        let Some(index) = self.brokers.iter().position(|broker| broker.id == connection) else { return };
-        let broker = self.brokers.remove(index);
-        let Some(mut pipe) = broker.into_pipe() else { return };
-        self.shared.metrics.brokers.dec();
-        if abort {
-            return;
-        }
-        let patience = self.shared.limits.farewell_timeout;
-        tokio::spawn(async move {
-            let closed = poll_fn(|context| pipe.poll_close(context, &mut [0; READ_CHUNK]));
-            let _ = timeout(patience, closed).await;
-        });
-    }
-
-    fn look_up(&mut self, lookup: LookupId, keys: Vec<relay::LookupKey>) {
-        let (shared, device) = (self.shared.clone(), self.device);
-        let Some(account) = self.account.clone() else { return };
-        let wanted: Vec<_> = keys.into_iter().map(translate::wanted).collect();
-        let future = async move {
-            let asked = Instant::now();
-            let found = account.store.look_up(device, &wanted).await;
-            metrics::observe(&shared.metrics.store_seconds.look_up, asked.elapsed());
-            found.unwrap_or_else(|error| {
-                shared.metrics.store_failures.with_label_values(&["look_up"]).inc();
-                tracing::error!(%device, %error, "configuration cannot be read");
-                vec![Value::Unavailable; wanted.len()]
-            })
-        };
-        self.lookups.push(lookup, future);
-    }
-
-    fn carry(&mut self, exchange: ExchangeId, request: HttpRequest) {
-        let connector = self.shared.connector.clone();
-        let share = self.outbound();
-        self.exchanges.push(exchange, async move {
-            if share.is_none() {
-                return HttpOutcome::Failed(HttpFailure::Connection(ConnectError::TooMany.into()));
-            }
-            http::exchange(&connector, request).await
-        });
-    }
-
     fn log(&mut self, line: relay::LogLine) {
         let relay::LogLine { sequence, clock_micros: clock, text } = line;
         if !self.is_logging {
@@ -691,14 +669,6 @@ impl Session {
             self.drop_brokers();
             self.lookups = Pending::none();
             self.exchanges = Pending::none();
-        }
-    }
-
-    fn drop_brokers(&mut self) {
-        for broker in std::mem::take(&mut self.brokers) {
-            if broker.into_pipe().is_some() {
-                self.shared.metrics.brokers.dec();
-            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::device_id::DeviceId;
 use crate::events::{Event, EventKind};
 use crate::limits::Limits;
 use crate::log_intake::Intake;
+use crate::memory::Pool;
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::refused::RefusedDevices;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) refused: RefusedDevices,
     pub(crate) device_rates: Rates<DeviceId>,
+    /// What is held for all devices.
+    pub(crate) memory: Arc<Pool>,
     pub(crate) log_intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,

@@ -56,5 +56,5 @@ pub use error::{Error, ProtocolError, Refused};
 pub use event::{Event, Message};
 pub use limits::{Limits, MAXIMUM_REQUESTS};
 pub use options::{ConnectOptions, InvalidOptions, Version, Will};
-pub use session::{Filter, Session};
+pub use session::{Filter, Overhead, Session};
 pub use topic::{is_valid_topic_filter, is_valid_topic_name};

@@ -24,6 +24,9 @@ pub(crate) const KEPT_EVENTS: usize = 8;
 /// A topic must be longer than the alias property itself for an alias to pay.
 pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
 
+/// Bytes of a packet beside topic and payload that are no overhead: header, identifier, reason code, short properties.
+pub(crate) const USUAL_FIELDS: usize = 16;
+
 /// What one session may hold at most.
 ///
 /// Its memory is bounded by `outgoing_bytes`, `event_bytes` and twice the maximum packet size (one packet arriving, one

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The sample publishes a reading each second and obeys commands. Openvisor starts a cloud and an MQTT
-broker on loopback ports, and plays both the person who sends the commands and the witness at the
+broker on loopback ports, which are open to the application, and plays both the person who sends the commands and the witness at the
 broker. Exit code 0 means that a message went from the application to the broker, and another from
 the broker to the application, which answered it.
 
@@ -150,8 +151,9 @@ pub struct Demo {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The application's log lines go to standard output exactly as it posted them; everything else goes to
-standard error. The application may reach public addresses and this machine's own; others, such as
-those of a home or office network, only as --allow says.
+standard error. The application may reach public addresses and, unlike with `openvisor cloud`, this
+machine's loopback addresses; others, such as those of a home or office network and this machine's
+address in it, only as --allow says.
 
 Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
@@ -213,8 +215,10 @@ pub struct Run {
 /// What `openvisor cloud --help` ends with.
 const CLOUD_EXAMPLES: &str = "\
 The first start makes the cloud's own certificate authority in DIR; keep that folder private. The
-first line on standard output names the address, which matters with port 0. Applications may reach
-public addresses; those of this machine too while the cloud itself listens on loopback only.
+first line on standard output names the address, which matters with port 0.
+
+Applications may reach public addresses, but none of this machine's own; other addresses only as
+--allow and --allow-loopback say. The second line says what is open.
 
 With --metrics it answers over HTTP, without password, on a port of its own: /metrics (Prometheus),
 /healthz (the process lives) and /readyz (devices are let in and the database can be asked).
@@ -225,13 +229,16 @@ the query of a URL.
 
 Devices, settings, secrets and log lines are kept in the file cloud.db in DIR, or in a PostgreSQL
 database. DIR remembers which (store.url, readable by you only), so that the other commands find it;
-name it again when its password has changed. The keys stay in DIR in any case. A URL on the command
+name it again when its password has changed. A database on another machine is connected to over TLS
+and its certificate is verified (sslmode=verify-full), unless the URL has another sslmode. The keys stay in DIR in any case. A URL on the command
 line can be seen by others on this machine: put it into OPENVISOR_STORE instead, or leave the
 password out of it and in ~/.pgpass or PGPASSWORD.
 
 Examples:
   openvisor cloud --data ./cloud
-  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor openvisor cloud --data ./cloud
+  openvisor cloud --data ./cloud --allow-loopback      (with a broker on this machine)
+  OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor?sslrootcert=ca.pem \
+      openvisor cloud --data ./cloud --require-tls
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
   openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log
   openvisor cloud --data ./cloud --limit connections=500 --limit log_lines_a_second=0";
@@ -250,9 +257,22 @@ pub struct Cloud {
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
-    /// Let applications reach these addresses too, such as 192.168.0.0/16 (repeatable)
+    /// Let applications reach these addresses too, such as 192.168.0.0/16; this machine's own addresses in it are reached as
+    /// well (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
+    /// Let applications reach this machine's loopback addresses, 127.0.0.0/8 and ::1, and whatever listens there
+    #[arg(long)]
+    pub allow_loopback: bool,
+    /// Refuse connects to brokers without TLS
+    #[arg(long)]
+    pub require_tls: bool,
+    /// Refuse connects to brokers without TLS to the devices of this account (repeatable)
+    #[arg(long, value_name = "ID|NAME")]
+    pub require_tls_of: Vec<String>,
+    /// Look up host names at this DNS server, IP:PORT, rather than at those of /etc/resolv.conf (repeatable)
+    #[arg(long = "name-server", value_name = "ADDR")]
+    pub name_servers: Vec<SocketAddr>,
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,

@@ -20,7 +20,9 @@ pub fn of_start(error: StartError) -> Failure {
         StartError::Listen(..) => Failure::environment(error.to_string()),
         StartError::Data(error) => of_data(&error),
         StartError::Store(error) => of_store(error),
-        StartError::Authority(_) | StartError::ExtraAuthority(_) => Failure::bad_input(error.to_string()),
+        StartError::Authority(_) | StartError::ExtraAuthority(_) | StartError::NoAccount(_) => {
+            Failure::bad_input(error.to_string())
+        }
     }
 }
 
@@ -120,4 +122,13 @@ pub fn allowing(base: Destinations, ranges: &[String]) -> Result<Destinations, F
         let range: Range = text.parse().map_err(|error| Failure::bad_input(format!("--allow: {error}")))?;
         Ok(destinations.allow(range))
     })
+}
+
+/// A line that says which addresses applications may reach.
+pub fn open_to_applications(destinations: &Destinations) -> String {
+    let allowed: Vec<String> = destinations.allowed().iter().map(ToString::to_string).collect();
+    if allowed.is_empty() {
+        return "applications may reach public addresses only, none of this machine's own".to_owned();
+    }
+    format!("applications may reach public addresses and {}", allowed.join(", "))
 }

@@ -71,10 +71,14 @@ impl Platform {
             plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
-        let mut local = Config::local(folder.join("cloud"), listen);
+        let local = Config::local(folder.join("cloud"), listen);
+        let mut config = Config { destinations, resolve, extra_authorities, ..local };
         // The one device comes from this process, and its time may go faster.
-        local.limits.allow_single_source();
-        let config = Config { destinations, resolve, extra_authorities, ..local };
+        config.limits.allow_single_source();
+        if time_scale != TimeScale::ONE {
+            // The kernel holds its application to the rate by guest time; the cloud would by the wall clock.
+            config.limits.channels_a_second = 0;
+        }
         let cloud = Cloud::start(config).await.map_err(failures::of_start)?;
         let cloud_events = cloud.events();
         let identity = identity(&cloud, &folder).await?;

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,11 @@ struct World {
 
 impl World {
     fn start(stage: &Stage, arguments: &[&str], settings: &[String]) -> Self {
+        World::start_closed(stage, &[arguments, &["--allow-loopback"]].concat(), settings)
+    }
+
+    /// The same with public destinations only.
+    fn start_closed(stage: &Stage, arguments: &[&str], settings: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("cloud");
         let identity = provision(stage, &data, folder.path(), "device", settings);
@@ -160,5 +166,57 @@ fn a_device_that_hears_nothing_is_not_waited_for_and_a_second_signal_ends_at_onc
         world.cloud.signal("INT");
         assert_eq!(world.cloud.code(), 1);
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+}
+
+/// The settings of a sample whose broker is this listener.
+fn settings_of(listener: &TcpListener) -> Vec<String> {
+    let port = listener.local_addr().unwrap().port();
+    let settings = ["broker-host=127.0.0.1".to_owned(), format!("broker-port={port}")];
+    settings.into_iter().flat_map(|setting| ["--config".to_owned(), setting]).collect()
+}
+
+/// Shows D62, D184: loopback is open by an option alone, wherever the cloud listens, and the first lines say so.
+#[test]
+fn loopback_is_open_to_applications_only_by_an_option() {
+    within(LIMIT, |stage| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = World::start_closed(stage, &[], &settings_of(&listener));
+        closed.cloud.out.expect("applications may reach public addresses only");
+        let device = closed.device(stage);
+        closed.cloud.out.expect("--allow");
+        device.signal("INT");
+        assert_eq!(device.code(), 0);
+        assert_eq!(closed.stop(), 0);
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "somebody came");
+        listener.set_nonblocking(false).unwrap();
+        let open = World::start(stage, &[], &settings_of(&listener));
+        open.cloud.out.expect("applications may reach public addresses and 127.0.0.0/8, ::1");
+        let device = open.device(stage);
+        listener.accept().expect("the application's connection");
+        device.signal("INT");
+        assert_eq!(device.code(), 0);
+        assert_eq!(open.stop(), 0);
+    });
+}
+
+/// Shows D42: the operator requires TLS, and the timeline says why an application's connect is refused.
+#[test]
+fn an_operator_requires_tls_and_an_account_that_is_to_use_it_exists() {
+    within(LIMIT, |stage| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let world = World::start(stage, &["--require-tls"], &settings_of(&listener));
+        let device = world.device(stage);
+        world.cloud.out.expect("requires TLS");
+        device.signal("INT");
+        assert_eq!(device.code(), 0);
+        assert_eq!(world.stop(), 0);
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let words = ["cloud", "--data", text(&data), "--listen", "127.0.0.1:0", "--require-tls-of", "nobody"];
+        let refused = stage.openvisor(words);
+        assert_eq!(refused.code(), 2);
+        refused.err.expect("there is no account `nobody`");
     });
 }

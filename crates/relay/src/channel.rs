@@ -4,7 +4,7 @@ use crate::assembly::Assembly;
 use crate::config::ConfigChannel;
 use crate::counts::Counts;
 use crate::http::HttpChannel;
-use crate::limits::{HELD_BYTES, HELD_MESSAGES};
+use crate::limits::{HELD_BYTES, HELD_MESSAGES, UNSENT_BYTES};
 use crate::mqtt::MqttChannel;
 use crate::outbox::{Item, Outbox};
 use crate::port::{ConnectionId, ExchangeId, Notice, Output, Settings};
@@ -63,6 +63,17 @@ impl Channel {
 }
 
 impl Channel {
+    /// Whether the device may go on sending on it. Without a throttle, as long as the broker keeps up; with one, only what is
+    /// needed for what is there to end: nothing waits for the broker, and no item has come in part.
+    pub fn takes_more(&self, throttled: bool) -> bool {
+        let limit = if throttled { 1 } else { UNSENT_BYTES };
+        let is_done = !throttled || self.assembly.held() == 0;
+        match &self.purpose {
+            Purpose::Mqtt(mqtt) => is_done && mqtt.untransmitted().is_none_or(|bytes| bytes < limit),
+            Purpose::Http(_) | Purpose::Config(_) => is_done,
+        }
+    }
+
     /// Bytes of topic names it has been told.
     pub fn topics(&self) -> usize {
         if let Purpose::Mqtt(mqtt) = &self.purpose { mqtt.topics() } else { 0 }
@@ -122,6 +133,8 @@ pub struct Context<'a> {
     pub outputs: &'a mut VecDeque<Output>,
     /// How the relay works.
     pub settings: &'a Settings,
+    /// Whether as little as possible is to be held (D183).
+    pub throttled: bool,
     /// What the relay has done.
     pub counts: &'a mut Counts,
     /// The number the next connection gets.
@@ -203,7 +216,8 @@ impl Context<'_> {
 
     /// Whether more may be taken from the broker now.
     pub fn has_room_for_messages(&self) -> bool {
-        self.outbox.waiting() < HELD_MESSAGES && self.outbox.waiting_bytes() < HELD_BYTES
+        let messages = if self.throttled { 1 } else { HELD_MESSAGES };
+        self.outbox.waiting() < messages && self.outbox.waiting_bytes() < HELD_BYTES
     }
 
     /// Queues a message for the device; false, and queued as lost, when it could never fit the ring or the link (D49).

@@ -20,6 +20,8 @@ pub struct Counts {
     pub connects: [u32; 3],
     /// Channels a broker flooded (D51).
     pub flooded: u32,
+    /// Times a broker was read more slowly because nothing came of what it sent (D180).
+    pub slowed: u32,
 }
 
 impl Counts {

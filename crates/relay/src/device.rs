@@ -35,6 +35,8 @@ pub struct DeviceRelay {
     wall: (u64, u64),
     /// The channel whose turn it is to send.
     turn: usize,
+    /// Whether as little as possible is to be held (D183).
+    throttled: bool,
     end: End,
     counts: Counts,
 }
@@ -61,6 +63,7 @@ impl DeviceRelay {
             next_exchange: 1,
             wall: (settings.wall_micros, now),
             turn: 0,
+            throttled: false,
             end: End::No,
             counts: Counts::default(),
         }
@@ -119,6 +122,11 @@ impl DeviceRelay {
         given + self.channels.iter().map(Channel::held).sum::<usize>()
     }
 
+    /// [`Self::held`] and the topic names of open channels, in bytes: all that grows with what a device and its brokers send.
+    pub fn memory(&self) -> usize {
+        self.held() + self.channels.iter().map(Channel::topics).sum::<usize>()
+    }
+
     /// Whether the device waits for an answer that can come by itself: to a publish, a subscribe, an unsubscribe, a disconnect or
     /// a configuration fetch. A connect may take long, and an HTTP exchange is its carrier's to know.
     pub fn is_asked(&self) -> bool {
@@ -127,6 +135,11 @@ impl DeviceRelay {
             Purpose::Config(config) => config.is_asked(),
             Purpose::Http(_) => false,
         })
+    }
+
+    /// What was done since [`Self::take_counts`] was last called.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// What was done since this was asked last.
@@ -218,8 +231,7 @@ impl DeviceRelay {
 
     /// Ends the link of a device that makes the relay keep more than any application could.
     fn bound(&mut self) {
-        let topics: usize = self.channels.iter().map(Channel::topics).sum();
-        if self.held() + topics > DEVICE_HELD {
+        if self.memory() > DEVICE_HELD {
             self.session.bye(ByeReason::Overloaded, "more is held for the device than any application needs");
             self.over(ByeReason::Overloaded);
         }
@@ -249,6 +261,7 @@ impl DeviceRelay {
                 self.session.logging(enabled);
             }
             Input::Notices { wanted } => self.settings.notices = wanted,
+            Input::Throttle { throttled } => self.throttled = throttled,
             Input::Shutdown { reason } => {
                 self.session.bye(reason, words(reason));
                 self.over(reason);
@@ -316,15 +329,14 @@ impl DeviceRelay {
     fn settle(&mut self) {
         for index in 0..self.channels.len() {
             let number = self.channels[index].number;
-            let takes_more = self.with_channel(number, |purpose, cx| match purpose {
-                Purpose::Mqtt(mqtt) => {
+            self.with_channel(number, |purpose, cx| {
+                if let Purpose::Mqtt(mqtt) = purpose {
                     mqtt.advance(cx);
-                    mqtt.takes_more()
                 }
-                Purpose::Http(_) | Purpose::Config(_) => true,
             });
-            self.session.set_taking(number, takes_more == Some(true));
-            if takes_more == Some(true) {
+            let takes_more = self.channels[index].takes_more(self.throttled);
+            self.session.set_taking(number, takes_more);
+            if takes_more {
                 self.session.consumed(number, u32::MAX);
             }
         }
@@ -363,6 +375,7 @@ impl DeviceRelay {
             outbox: &mut channel.outbox,
             outputs: &mut self.outputs,
             settings: &self.settings,
+            throttled: self.throttled,
             counts: &mut self.counts,
             next_connection: &mut self.next_connection,
             next_exchange: &mut self.next_exchange,
@@ -463,7 +476,9 @@ impl DeviceRelay {
 const fn words(reason: ByeReason) -> &'static str {
     match reason {
         ByeReason::ShuttingDown => "the cloud stops; come again",
-        ByeReason::Overloaded => "the account has as many devices connected as it may",
+        ByeReason::Overloaded => {
+            "the account has as many devices connected as it may, or the device holds too much memory"
+        }
         ByeReason::Replaced => "the same device has a newer connection",
         ByeReason::Revoked => "the device is not known by this certificate",
         _ => "",

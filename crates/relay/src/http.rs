@@ -4,6 +4,7 @@ use crate::channel::Context;
 use crate::limits::{HTTP_HEADERS, HTTP_TIMEOUT};
 use crate::outbox::Item;
 use crate::port::{ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse, Notice, Output};
+use crate::text;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use link::Violation;
@@ -172,7 +173,9 @@ fn judge(asked: &Asked<'_>, room: u32) -> Result<HttpRequest, Unfit> {
     if !HTTP_TIMEOUT.contains(&asked.timeout) {
         return Err(Unfit::Timeout);
     }
-    let url = core::str::from_utf8(asked.url).map_err(|_| Unfit::Url)?.into();
+    // What parses URLs would drop line breaks and tabs without a word.
+    let url = core::str::from_utf8(asked.url).ok().filter(|_| !text::has_control_characters(asked.url));
+    let url = url.ok_or(Unfit::Url)?.into();
     Ok(HttpRequest { method, url, headers, body: asked.body.to_vec(), timeout_ms: asked.timeout, room })
 }
 
@@ -186,7 +189,7 @@ fn is_https(url: &[u8]) -> bool {
 fn header(line: &[u8]) -> Option<(String, Vec<u8>)> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
-    let sound = !name.is_empty() && name.iter().copied().all(is_token) && value.iter().copied().all(is_field);
+    let sound = !name.is_empty() && name.iter().copied().all(is_token) && is_field(value);
     let name = core::str::from_utf8(name).ok().filter(|_| sound)?;
     let forbidden = FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden));
     (!forbidden).then(|| (name.into(), value.to_vec()))
@@ -205,7 +208,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A byte of a field value: visible, a blank between others, or beyond ASCII (RFC 9110 section 5.5).
-fn is_field(byte: u8) -> bool {
-    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+/// Whether a field value may be sent: visible characters, blanks and tabs between them, and what is beyond ASCII (RFC 9110
+/// section 5.5) but for the control characters there, which some servers take for line ends (D185).
+fn is_field(value: &[u8]) -> bool {
+    value.split(|&byte| byte == b'\t').all(|part| !text::has_control_characters(part))
 }

@@ -6,6 +6,7 @@
 //! - `device.rs`: the device's link, its channels by number, log messages, the time.
 //! - `mqtt.rs`: an MQTT channel, between requests on the link and a client session towards a broker.
 //! - `config.rs`: a fetch of configuration items. `http.rs`: an HTTP exchange.
+//! - `text.rs`: text of applications that is written to servers. `flood.rs`: how much a broker may send.
 //! - `outbox.rs`: what waits to go to the device on one channel. `assembly.rs`: what comes from it in pieces.
 //!
 //! A device cannot make the relay hold more than the limits of [`limits`] allow, whatever it sends; neither can a broker.
@@ -27,6 +28,7 @@ mod outbox;
 mod port;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use counts::Counts;
 pub use device::DeviceRelay;

@@ -29,6 +29,13 @@ pub const MESSAGES_A_SECOND: u32 = 500;
 /// Seconds over which the rate of messages is judged (D51).
 pub const FLOOD_SECONDS: u32 = 10;
 
+/// Unless the operator says otherwise: packets a second that are read from a broker though no message and no answer comes of
+/// them, over [`FLOOD_SECONDS`] (D180).
+pub const BROKER_PACKETS_A_SECOND: u32 = 1000;
+
+/// The same in bytes a second: properties, acknowledgements, messages that are too long (D180).
+pub const BROKER_BYTES_A_SECOND: u32 = 1024 * 1024;
+
 /// Unacknowledged QoS 1 messages a broker may have outstanding: as many as the link carries for one channel.
 pub const RECEIVE_MAXIMUM: u16 = link::MESSAGE_ITEMS as u16;
 

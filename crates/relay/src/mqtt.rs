@@ -114,7 +114,11 @@ impl MqttChannel {
 
     /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
     pub fn held(&self) -> usize {
-        if let Stage::Broker(broker) = &self.stage { broker.held() } else { 0 }
+        match &self.stage {
+            Stage::Opening { options, .. } => broker::length(options),
+            Stage::Broker(broker) => broker.held(),
+            Stage::New | Stage::Over => 0,
+        }
     }
 
     /// A whole item came from the device.
@@ -127,7 +131,7 @@ impl MqttChannel {
     /// The connection stands: CONNECT can go out.
     pub fn opened(&mut self, cx: &mut Context<'_>) {
         let Stage::Opening { connection, options } = &self.stage else { return };
-        match Broker::new(*connection, options, cx.now) {
+        match Broker::new(*connection, options, cx.settings, cx.now) {
             Ok(broker) => self.stage = Stage::Broker(Box::new(broker)),
             Err(_) => self.refuse_connect(RequestState::InvalidParameters, 0, cx),
         }
@@ -202,12 +206,9 @@ impl MqttChannel {
         }
     }
 
-    /// Whether the device may go on sending, or the broker is to catch up first.
-    pub fn takes_more(&self) -> bool {
-        match &self.stage {
-            Stage::Broker(broker) => broker.session.untransmitted() < crate::limits::UNSENT_BYTES,
-            _ => true,
-        }
+    /// Bytes that wait for the broker's connection; `None` without one.
+    pub fn untransmitted(&self) -> Option<usize> {
+        if let Stage::Broker(broker) = &self.stage { Some(broker.session.untransmitted()) } else { None }
     }
 
     /// The device has closed the channel, or is gone: the broker is left without DISCONNECT, so that it sends the will (D52).

@@ -22,6 +22,10 @@ pub struct Settings {
     pub require_tls: bool,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
+    /// Packets a second read from a broker though nothing comes of them; 0 is no limit (D180).
+    pub broker_packets_a_second: u32,
+    /// The same in bytes; 0 is no limit (D180).
+    pub broker_bytes_a_second: u32,
     /// Whether [`Output::Notice`]s are wanted; they cost an allocation a message.
     pub notices: bool,
 }
@@ -34,6 +38,8 @@ impl Default for Settings {
             logging: true,
             require_tls: false,
             messages_a_second: crate::limits::MESSAGES_A_SECOND,
+            broker_packets_a_second: crate::limits::BROKER_PACKETS_A_SECOND,
+            broker_bytes_a_second: crate::limits::BROKER_BYTES_A_SECOND,
             notices: false,
         }
     }
@@ -115,6 +121,12 @@ pub enum Input<'a> {
     Notices {
         /// Whether they are.
         wanted: bool,
+    },
+    /// As little as possible is to be held from now on, because memory is short, or no longer (D183). What is held goes on to
+    /// where it belongs; of the device and of brokers no more is taken than that needs.
+    Throttle {
+        /// Whether that is so.
+        throttled: bool,
     },
     /// The link is to be ended.
     Shutdown {

@@ -153,6 +153,45 @@ fn what_a_broker_may_not_be_sent_is_invalid() {
     is_invalid(&ConnectRequest { will: Some((0, b"w".to_vec(), vec![0; 65_536])), ..ok });
 }
 
+/// Shows D185: nothing a device says in text can begin a line of another protocol.
+#[test]
+fn a_control_character_in_text_is_invalid_and_nobody_is_called() {
+    let ok = ConnectRequest::default();
+    for control in ["\r", "\n", "\t", "\u{1b}", "\u{7f}", "\u{85}", "\u{9b}"] {
+        let text = |before: &str| format!("{before}{control}FLUSHALL").into_bytes();
+        is_invalid(&ConnectRequest { host: text("127.0.0.1"), ..ok.clone() });
+        is_invalid(&ConnectRequest { client_id: text("dev"), ..ok.clone() });
+        is_invalid(&ConnectRequest { client_id: text("dev"), version5: true, ..ok.clone() });
+        is_invalid(&ConnectRequest { will: Some((0, text("w"), Vec::new())), ..ok.clone() });
+    }
+    for user_name in ["me\r\nQUIT", "me\u{0}", "me\u{9b}"] {
+        is_invalid(&ConnectRequest { credentials: Some((user_name, "")), ..ok.clone() });
+    }
+    // Binary by MQTT, so they go as they are.
+    let payload = Some((0, b"w".to_vec(), b"\r\n\0".to_vec()));
+    let packet = connect_packet(&ConnectRequest { credentials: Some(("me", "a\r\nb")), will: payload, ..ok });
+    assert!(packet.ends_with(b"\x00\x03\r\n\0\x00\x02me\x00\x04a\r\nb"), "{packet:?}");
+}
+
+/// Shows D42, D185: the operator reads why, on the timeline.
+#[test]
+fn a_connect_that_may_not_be_made_says_why_to_people() {
+    let settings = Settings { require_tls: true, notices: true, ..Settings::default() };
+    let why = |request: &ConnectRequest| {
+        let mut rig = Rig::open_with(settings);
+        let channel = rig.open_channel(link::channel::ChannelType::Mqtt, common::RING);
+        rig.send(channel, to_cloud::CONNECT, &request.body());
+        let notice = rig.notices.into_iter().find_map(|notice| match notice {
+            relay::Notice::Refused { what: "connect", why, .. } => Some(why),
+            _ => None,
+        });
+        notice.expect("said")
+    };
+    assert!(why(&ConnectRequest::default()).contains("requires TLS"));
+    let host = ConnectRequest { host: b"a\nb".to_vec(), ..ConnectRequest::default() };
+    assert!(why(&host).contains("control character"));
+}
+
 /// Shows M36.
 #[test]
 fn the_longest_keepalive_is_65535_seconds() {

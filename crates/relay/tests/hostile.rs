@@ -104,3 +104,90 @@ fn a_device_that_never_reads_makes_the_relay_keep_little_of_what_its_broker_send
     let most = 2 * relay::limits::HELD_BYTES;
     assert!(rig.relay.held() <= most, "{} bytes held", rig.relay.held());
 }
+
+/// A version 5 PUBACK for a publish that is not in flight, with `length` bytes of a user property.
+fn puback_with_property(length: usize) -> Vec<u8> {
+    let property = [&[0x26, 0, 1, b'k'][..], &(length as u16).to_be_bytes(), &vec![b'v'; length]].concat();
+    let varint = |number: usize| vec![number as u8 | 0x80, (number >> 7) as u8 | 0x80, (number >> 14) as u8];
+    let body = [vec![0, 9, 0], varint(property.len()), property].concat();
+    [vec![0x40], varint(body.len()), body].concat()
+}
+
+/// Sends the same again and again as TCP would, for as long as the relay reads.
+fn flood(rig: &mut Rig, bytes: &[u8], most: usize) -> usize {
+    let mut sent = 0;
+    while sent < most && !rig.wire(1).is_paused && rig.disconnected.is_none() {
+        rig.broker_sends(1, bytes);
+        sent += bytes.len();
+    }
+    sent
+}
+
+/// Shows D180: for every kind of input nothing comes of, the broker is held back after a burst, and read again at the rate.
+#[test]
+fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
+    use relay::limits::{BROKER_BYTES_A_SECOND, BROKER_PACKETS_A_SECOND, FLOOD_SECONDS};
+    let repeated = |packet: &[u8], times: usize| packet.repeat(times);
+    let cases: [(&str, bool, Vec<u8>, usize); 4] = [
+        ("PINGRESP", false, repeated(&[0xd0, 0], 4096), 2 * BROKER_PACKETS_A_SECOND as usize),
+        ("PUBACK", false, repeated(&[0x40, 2, 0, 9], 2048), 4 * BROKER_PACKETS_A_SECOND as usize),
+        ("SUBACK", true, repeated(&[0x90, 4, 0, 9, 0, 0], 1024), 6 * BROKER_PACKETS_A_SECOND as usize),
+        ("properties", true, puback_with_property(60_000), BROKER_BYTES_A_SECOND as usize),
+    ];
+    for (name, version5, chunk, a_second) in cases {
+        let (mut rig, _) = Rig::with_broker(version5, 512);
+        let burst = flood(&mut rig, &chunk, 100 * a_second);
+        assert!(
+            burst <= FLOOD_SECONDS as usize * a_second + chunk.len() + 1024,
+            "{name}: {burst} bytes at once"
+        );
+        assert!(rig.wire(1).is_paused, "{name}");
+        let mut read = 0;
+        for _ in 0..600 {
+            rig.wait(100);
+            read += flood(&mut rig, &chunk, 100 * a_second);
+        }
+        assert!(read <= 61 * a_second + 2 * chunk.len(), "{name}: {read} bytes in a minute");
+        assert!(read >= 50 * a_second, "{name}: it still is read, {read} bytes in a minute");
+        assert_eq!(rig.disconnected, None, "{name}");
+        assert!(rig.relay.take_counts().slowed > 1, "{name}");
+    }
+}
+
+/// Shows D180: messages and answers, at any honest rate, never slow a broker down.
+#[test]
+fn a_broker_that_sends_what_is_wanted_is_never_slowed() {
+    let (mut rig, channel) = Rig::with_broker(false, 512);
+    for round in 0..20_000u32 {
+        let slot = (round % 16) as u8;
+        rig.send(channel, to_cloud::PUBLISH, &common::publish(slot, 1, "t", b"x".to_vec()));
+        let sent = rig.sent(1);
+        rig.broker_sends(1, [0x40, 2, sent[sent.len() - 3], sent[sent.len() - 2]]);
+        rig.broker_sends(1, [&[0x30, 4, 0, 1][..], b"tx"].concat().repeat(usize::from(round % 3 == 0)));
+        rig.wait(1);
+    }
+    assert_eq!(rig.relay.take_counts().slowed, 0);
+}
+
+/// Shows D183: throttled, a relay takes no new large item and one message a channel, and goes on afterwards.
+#[test]
+fn a_throttled_relay_takes_only_what_lets_the_rest_end() {
+    let (mut rig, channel) = Rig::with_broker(false, 4096);
+    rig.writes = false;
+    rig.reads = false;
+    rig.input(relay::Input::Throttle { throttled: true });
+    let body = common::publish(0, 1, "t", vec![b'x'; 200_000]);
+    let taken = rig.try_send(channel, to_cloud::PUBLISH, &body);
+    assert!(taken <= 2 * WINDOW as usize, "{taken} bytes of an item that is not needed yet");
+    let message = [&[0x30, 0x83, 0x08, 0, 1, b't'][..], &[b'm'; 1024]].concat();
+    for _ in 0..100 {
+        if !rig.wire(1).is_paused {
+            rig.broker_sends(1, &message);
+        }
+    }
+    let held = rig.relay.held();
+    assert!(held <= 2 * WINDOW as usize + 80 * 1024, "{held} bytes held");
+    rig.input(relay::Input::Throttle { throttled: false });
+    let rest = rig.try_send(channel, to_cloud::PUBLISH, &body[taken..]);
+    assert_eq!(taken + rest, body.len(), "it comes to its end when there is memory again");
+}

@@ -103,6 +103,23 @@ fn only_https_is_carried() {
     assert_eq!(carried(&body("GET", b"https://\xff", 5000, &[], b"")), Err(5), "no text");
 }
 
+/// Shows D185: a URL is not mended, and what some servers take for a line end is in no header.
+#[test]
+fn control_characters_are_in_no_url_and_no_header() {
+    for url in ["https://x/a\r\nb", "https://x\n.y/", "https://x/\t", "https://x/\u{7f}", "https://x/\u{85}"]
+    {
+        assert_eq!(carried(&body("GET", url, 5000, &[], b"")), Err(5), "{url:?}");
+    }
+    for line in
+        [&b"a: x\x0by"[..], b"a: x\0", b"a: x\x7f", "a: x\u{85}y".as_bytes(), b"a: \xff\x85", b"a\t: x"]
+    {
+        assert_eq!(carried(&body("GET", URL, 5000, &[line], b"")), Err(3), "{line:?}");
+    }
+    for line in [&b"a: x\ty"[..], "a: Gr\u{fc}\u{df}e".as_bytes(), b"a: gr\xfc\xdfe"] {
+        assert!(carried(&body("GET", URL, 5000, &[line], b"")).is_ok(), "{line:?}");
+    }
+}
+
 /// Shows D60.
 #[test]
 fn a_header_that_is_malformed_or_of_the_connection_is_invalid() {

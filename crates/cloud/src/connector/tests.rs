@@ -294,11 +294,16 @@ async fn a_destination_that_is_not_open_is_not_dialled_by_name_or_address() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let connector = connector_with(Destinations::public(), &Limits::default());
-    for host in
-        ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "127.1", "0"]
-    {
+    for host in ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1"] {
         let failed = connector.connect(target(host, port, None)).await.err();
         assert_eq!(failed, Some(ConnectError::NotAllowed), "{host}");
+    }
+    // Spellings of C's `inet_aton` are names, which nobody has.
+    let limits = Limits { resolve_timeout: Duration::from_millis(200), ..Limits::default() };
+    let connector = connector_with(Destinations::public(), &limits);
+    for host in ["127.1", "0", "2130706433", "0x7f000001", "fe80::1%lo"] {
+        let failed = connector.connect(target(host, port, None)).await.err();
+        assert_eq!(failed, Some(ConnectError::NameNotResolved), "{host}");
     }
     assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody came");
 }
@@ -332,7 +337,12 @@ async fn a_broker_may_show_the_very_certificate_that_is_named_as_its_authority()
             let connector =
                 Connector::new(Destinations::with_loopback(), Vec::new(), trust, &Limits::default());
             assert!(connector.connect(target("localhost", port, TlsTarget::default())).await.is_ok());
-            assert!(connector.connect_https("localhost", port, Duration::from_secs(10)).await.is_ok());
+            assert!(
+                connector
+                    .connect_https(Owner::default(), "localhost", port, Duration::from_secs(10))
+                    .await
+                    .is_ok()
+            );
         }
     }
 }
@@ -388,4 +398,61 @@ fn authorities_come_from_a_pem_file_or_the_fault_is_told() {
     assert_eq!(read_authorities(&path).expect("two").len(), 2);
     assert!(Trust::new(&[der.into()]).is_ok());
     assert!(matches!(Trust::new(&[b"none".to_vec().into()]), Err(AuthoritiesError::Unusable(_))));
+}
+
+/// Shows D62, D184: this machine's own public address is refused, by address and by name, unless the operator allows it.
+#[tokio::test]
+async fn this_machines_own_address_is_refused_unless_allowed() {
+    let read = || Ok(vec!["93.184.216.77".parse().expect("a range")]);
+    let own = || Interfaces::reading(Arc::new(read), Duration::ZERO);
+    let with = |destinations| {
+        let limits = Limits { connect_timeout: Duration::from_millis(1), ..Limits::default() };
+        Connector { interfaces: own(), ..connector_with(destinations, &limits) }
+    };
+    let refused = |error| matches!(error, Some(ConnectError::NotAllowed));
+    let public = with(Destinations::public());
+    for host in ["93.184.216.77", "::ffff:93.184.216.77", "[64:ff9b::5db8:d84d]"] {
+        assert!(refused(public.connect(target(host, 9, None)).await.err()), "{host}");
+    }
+    let allowed = with(Destinations::public().allow("93.184.216.77".parse().expect("a range")));
+    assert!(!refused(allowed.connect(target("93.184.216.77", 9, None)).await.err()));
+}
+
+/// Shows D184: what cannot be judged is not connected to.
+#[tokio::test]
+async fn without_knowing_its_own_addresses_the_cloud_connects_to_nothing() {
+    let read = || Err(io::Error::other("no permission"));
+    let interfaces = Interfaces::reading(Arc::new(read), Duration::ZERO);
+    let connector = Connector { interfaces, ..connector() };
+    let error = connector.connect(target("127.0.0.1", 9, None)).await.err();
+    assert_eq!(error, Some(ConnectError::NotAllowed));
+}
+
+/// Shows D181: name servers may be given, and their answers are judged like any (D62).
+#[tokio::test]
+async fn answers_of_a_given_name_server_are_judged() {
+    let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let server = socket.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let mut query = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut query).await {
+            // `a.test`, A or AAAA: 127.0.0.1, or nothing.
+            let is_v4 = query[21] == 1;
+            let question = &query[12..24];
+            let mut answer =
+                [&query[..2], &[0x81, 0x80, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0], question].concat();
+            if is_v4 {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 1]);
+            }
+            assert!(length > 24);
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let limits = Limits::default();
+    let asking = |destinations| connector_with(destinations, &limits).asking(vec![server], &limits);
+    let error = asking(Destinations::public()).connect(target("a.test", port, None)).await.err();
+    assert_eq!(error, Some(ConnectError::NotAllowed));
+    assert!(asking(Destinations::with_loopback()).connect(target("a.test", port, None)).await.is_ok());
 }

@@ -72,7 +72,7 @@ impl Server {
     }
 
     async fn exchange(&self, request: HttpRequest) -> HttpOutcome {
-        exchange(&self.connector(), request).await
+        exchange(&self.connector(), Owner::default(), request).await
     }
 
     /// What it was asked, head and body.
@@ -439,10 +439,11 @@ async fn neither_finished_nor_cancelled_exchanges_leave_a_connection_behind() {
     let slow = Server::saying(&[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"], Then::Hang).await;
     let (connector, slow_connector) = (server.connector(), slow.connector());
     for _ in 0..300 {
-        assert_eq!(answered(exchange(&connector, get(64)).await).body, b"ok");
+        assert_eq!(answered(exchange(&connector, Owner::default(), get(64)).await).body, b"ok");
     }
     for _ in 0..50 {
-        let cancelled = timeout(Duration::from_millis(5), exchange(&slow_connector, get(64))).await;
+        let cancelled =
+            timeout(Duration::from_millis(5), exchange(&slow_connector, Owner::default(), get(64))).await;
         assert!(cancelled.is_err());
     }
     for open in [&server.open, &slow.open] {
@@ -452,4 +453,36 @@ async fn neither_finished_nor_cancelled_exchanges_leave_a_connection_behind() {
             sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// A few interim responses are skipped, as HTTP asks of clients; more of them, or an endless one, end the exchange at once.
+/// Shows D182.
+#[tokio::test]
+async fn interim_responses_have_a_bound() {
+    let ok: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let hints = |count: usize| b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(count);
+    let few = Server::saying(&[&hints(INTERIM_RESPONSES), ok], Then::Close).await;
+    assert_eq!(answered(few.exchange(get(64)).await).body, b"ok");
+    let many = Server::saying(&[&hints(INTERIM_RESPONSES + 1), ok], Then::Hang).await;
+    assert_eq!(many.exchange(get(64)).await, HttpOutcome::TooLarge);
+    let endless = hints(1000);
+    let endless = Server::saying(&vec![endless.as_slice(); 200], Then::Hang).await;
+    assert_eq!(endless.exchange(get(64)).await, HttpOutcome::TooLarge);
+}
+
+/// What is neither a head nor a body has a bound too. Shows D182.
+#[tokio::test]
+async fn a_response_has_a_bound_on_the_wire_whatever_it_consists_of() {
+    let head: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let zeros = [b'0'; 8192];
+    let zeros = Server::saying(&[&[head][..], &vec![&zeros[..]; 200]].concat(), Then::Hang).await;
+    assert!(matches!(
+        zeros.exchange(get(64)).await,
+        HttpOutcome::TooLarge | HttpOutcome::Failed(HttpFailure::NotHttp)
+    ));
+    // As many chunks of one byte as there is room for bytes are read.
+    let chunks = b"1\r\nx\r\n".repeat(1000);
+    let small = Server::saying(&[head, &chunks, b"0\r\n\r\n"], Then::Close).await;
+    let room = 1000 + "transfer-encoding: chunked".len() as u32;
+    assert_eq!(answered(small.exchange(get(room)).await).body, [b'x'; 1000]);
 }

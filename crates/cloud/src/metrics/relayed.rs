@@ -16,6 +16,7 @@ pub(super) struct Relayed {
     delivered: IntCounterVec,
     lost: IntCounter,
     flooded: IntCounter,
+    slowed: IntCounter,
 }
 
 impl Relayed {
@@ -45,11 +46,15 @@ impl Relayed {
                 "openvisor_mqtt_channels_flooded_total",
                 "Channels ended because their broker sent too many messages.",
             ),
+            slowed: make.counter(
+                "openvisor_mqtt_brokers_slowed_total",
+                "Times a broker was read more slowly because nothing came of what it sent.",
+            ),
         }
     }
 
     pub(super) fn add(&self, counts: &Counts) {
-        let Counts { opened, closed, publishes, delivered, lost, connects, flooded } = counts;
+        let Counts { opened, closed, publishes, delivered, lost, connects, flooded, slowed } = counts;
         for (name, (&opened, &closed)) in Counts::TYPES.iter().zip(opened.iter().zip(closed)) {
             if opened | closed != 0 {
                 self.channels_opened.with_label_values(&[name]).inc_by(opened.into());
@@ -66,6 +71,7 @@ impl Relayed {
         connects.for_each(|(result, &count)| add(&self.connects, &[result], count));
         self.lost.inc_by((*lost).into());
         self.flooded.inc_by((*flooded).into());
+        self.slowed.inc_by((*slowed).into());
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use prometheus::IntGauge;
 use relay::ConnectionId;
 
 use crate::accounts::Share;
@@ -18,9 +19,39 @@ pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transpor
 /// An outbound connection.
 pub(super) struct Broker {
     pub(super) id: ConnectionId,
+    // Dropped before the permit: the permit is given back when the socket is closed.
     state: State,
-    /// Its part in what the account may have.
+    permit: Permit,
+    /// Bytes of what was given to connect with: certificates, keys, names.
+    given: usize,
+}
+
+/// What a connection occupies for as long as its socket is open: its part in what the account may have, and its place in the
+/// metric of open connections.
+pub(super) struct Permit {
     _share: Option<Share>,
+    open: IntGauge,
+    is_open: bool,
+}
+
+impl Permit {
+    /// For a connection that is about to be made; `open` counts those that stand.
+    pub(super) fn new(share: Option<Share>, open: IntGauge) -> Permit {
+        Permit { _share: share, open, is_open: false }
+    }
+
+    fn note_open(&mut self) {
+        self.is_open = true;
+        self.open.inc();
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.open.dec();
+        }
+    }
 }
 
 enum State {
@@ -39,8 +70,13 @@ pub(super) enum Happened<'a> {
 }
 
 impl Broker {
-    pub(super) fn new(id: ConnectionId, connecting: Connecting, share: Option<Share>) -> Broker {
-        Broker { id, state: State::Connecting(connecting), _share: share }
+    pub(super) fn new(id: ConnectionId, connecting: Connecting, permit: Permit, given: usize) -> Broker {
+        Broker { id, state: State::Connecting(connecting), permit, given }
+    }
+
+    /// Bytes held for it.
+    pub(super) fn held(&self) -> usize {
+        self.given + if let State::Open(pipe) = &self.state { pipe.backlog() } else { 0 }
     }
 
     /// The open connection, if it is open.
@@ -51,11 +87,12 @@ impl Broker {
         }
     }
 
-    /// The open connection, to be closed; `None` when it is not open yet, which ends its being made.
-    pub(super) fn into_pipe(self) -> Option<Pipe<Box<dyn Transport>>> {
+    /// The open connection, to be closed, and what it occupies until then; `None` when it is not open yet, which ends its being
+    /// made.
+    pub(super) fn into_open(self) -> Option<(Pipe<Box<dyn Transport>>, Permit)> {
         match self.state {
             State::Connecting(_) => None,
-            State::Open(pipe) => Some(pipe),
+            State::Open(pipe) => Some((pipe, self.permit)),
         }
     }
 
@@ -70,6 +107,7 @@ impl Broker {
             State::Connecting(connecting) => match connecting.as_mut().poll(context) {
                 Poll::Ready(Ok(transport)) => {
                     self.state = State::Open(Pipe::new(transport));
+                    self.permit.note_open();
                     Poll::Ready(Happened::Opened)
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Happened::Failed(error)),

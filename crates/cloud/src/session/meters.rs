@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::accounts::Account;
-use crate::limits::Limits;
+use crate::limits::{CHANNEL_BURST_SECONDS, Limits};
 use crate::rate::Bucket;
 
 /// The rates of one device, and its part in those of its account.
@@ -14,6 +14,8 @@ pub(super) struct Meters {
     received: Bucket,
     sent: Bucket,
     requests: Bucket,
+    channels: Bucket,
+    starts: Bucket,
     account: Option<Arc<Account>>,
     reading: Hold,
     writing: Hold,
@@ -47,6 +49,8 @@ impl Meters {
             received: Bucket::new(limits.link_bytes_a_second, now),
             sent: Bucket::new(limits.link_bytes_a_second, now),
             requests: Bucket::new(limits.requests_a_second, now),
+            channels: Bucket::with_burst(limits.channels_a_second, CHANNEL_BURST_SECONDS, now),
+            starts: Bucket::with_burst(limits.channels_a_second, CHANNEL_BURST_SECONDS, now),
             account,
             reading: Hold::default(),
             writing: Hold::default(),
@@ -78,6 +82,21 @@ impl Meters {
         let own = self.requests.take(count.into(), now);
         let shared = self.account.as_ref().and_then(|account| account.requests.take(count.into(), now));
         self.reading.extend(own.max(shared))
+    }
+
+    /// The device opened channels. Whether it is held back from now on for them.
+    pub(super) fn note_channels(&mut self, count: u32) -> bool {
+        let then = self.channels.take(count.into(), Instant::now());
+        self.reading.extend(then)
+    }
+
+    /// The device begins a connect, an HTTP request or a fetch: when it may, if not at once. What was read from the device
+    /// before it was held back may ask for many.
+    pub(super) fn start(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let own = self.starts.take(1, now);
+        let shared = self.account.as_ref().and_then(|account| account.starts.take(1, now));
+        own.max(shared)
     }
 
     pub(super) fn may_read(&mut self) -> bool {

@@ -6,16 +6,21 @@ use std::task::{Context, Poll};
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Work under way, each with the name the core gave it.
-pub(super) struct Pending<K, T>(Vec<(K, Work<T>)>);
+/// Work under way, each with the name the core gave it and the bytes that are reserved for it.
+pub(super) struct Pending<K, T>(Vec<(K, usize, Work<T>)>);
 
 impl<K: Copy + PartialEq, T> Pending<K, T> {
     pub(super) fn none() -> Pending<K, T> {
         Pending(Vec::new())
     }
 
-    pub(super) fn push(&mut self, name: K, work: impl Future<Output = T> + Send + 'static) {
-        self.0.push((name, Box::pin(work)));
+    pub(super) fn push(&mut self, name: K, reserved: usize, work: impl Future<Output = T> + Send + 'static) {
+        self.0.push((name, reserved, Box::pin(work)));
+    }
+
+    /// Bytes reserved.
+    pub(super) fn reserved(&self) -> usize {
+        self.0.iter().map(|(_, reserved, _)| reserved).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -24,13 +29,13 @@ impl<K: Copy + PartialEq, T> Pending<K, T> {
 
     /// Ends work, wherever it is.
     pub(super) fn cancel(&mut self, name: K) {
-        self.0.retain(|(of, _)| *of != name);
+        self.0.retain(|(of, ..)| *of != name);
     }
 
     /// One that is done, if any is.
     pub(super) fn poll_done(&mut self, context: &mut Context<'_>) -> Option<(K, T)> {
         for index in 0..self.0.len() {
-            let (name, work) = &mut self.0[index];
+            let (name, _, work) = &mut self.0[index];
             if let Poll::Ready(outcome) = work.as_mut().poll(context) {
                 let name = *name;
                 drop(self.0.swap_remove(index));

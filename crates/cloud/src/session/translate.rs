@@ -11,13 +11,15 @@ use crate::registry::Ending;
 use crate::shared::Shared;
 use crate::store::{Value, Wanted};
 
-pub(super) fn settings(shared: &Shared, logging: bool) -> Settings {
+pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Settings {
     Settings {
         wall_micros: wall_micros(),
         keepalive: shared.limits.keepalive,
         logging,
-        require_tls: shared.require_tls,
+        require_tls: require_tls || shared.require_tls,
         messages_a_second: shared.limits.messages_a_second,
+        broker_packets_a_second: shared.limits.broker_packets_a_second,
+        broker_bytes_a_second: shared.limits.broker_bytes_a_second,
         notices: shared.is_watched(),
     }
 }
@@ -28,7 +30,7 @@ pub(super) fn reason(ending: Ending) -> ByeReason {
         Ending::ShuttingDown => ByeReason::ShuttingDown,
         Ending::Revoked => ByeReason::Revoked,
         Ending::Internal => ByeReason::Internal,
-        Ending::TooMany | Ending::TooOften => ByeReason::Overloaded,
+        Ending::TooMany | Ending::TooOften | Ending::Overloaded => ByeReason::Overloaded,
     }
 }
 
@@ -39,6 +41,7 @@ pub(super) fn refused(ending: Ending) -> &'static str {
         Ending::Internal => "store",
         Ending::TooMany => "connections_per_account",
         Ending::TooOften => "connections_a_second_per_device",
+        Ending::Overloaded => "memory",
         Ending::Replaced => "replaced",
         Ending::ShuttingDown => "shutting_down",
     }
@@ -94,6 +97,13 @@ pub(super) fn target(target: relay::Target) -> Target {
     let tls =
         target.tls.map(|tls| TlsTarget { authorities: tls.authorities, chain: tls.chain, key: tls.key });
     Target { host: target.host, port: target.port, tls }
+}
+
+/// Bytes of what a connection is to be made with.
+pub(super) fn target_bytes(target: &Target) -> usize {
+    let list = |list: &[Vec<u8>]| list.iter().map(Vec::len).sum::<usize>();
+    let tls = target.tls.as_ref();
+    target.host.len() + tls.map_or(0, |tls| list(&tls.authorities) + list(&tls.chain) + tls.key.len())
 }
 
 pub(super) fn happened(connection: ConnectionId, happened: Happened<'_>) -> Input<'_> {

@@ -160,7 +160,7 @@ impl Database {
         sqlx::any::install_default_drivers();
         let url = match self {
             Database::Sqlite(path) => sqlite_url(path),
-            Database::Postgres(url) => url.with_password().to_owned(),
+            Database::Postgres(url) => url.for_driver(),
         };
         Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
     }
@@ -171,7 +171,12 @@ impl Database {
         match error {
             _ if !self.is_shared() => StoreError::Database(error),
             sqlx::Error::Io(error) => StoreError::Unreachable { database, why: error.to_string() },
-            sqlx::Error::Tls(error) => StoreError::Unreachable { database, why: format!("TLS: {error}") },
+            sqlx::Error::Tls(error) => StoreError::Unreachable {
+                database,
+                why: format!(
+                    "TLS: {error}; name its authority with ?sslrootcert=FILE, or allow plain text with ?sslmode=prefer"
+                ),
+            },
             sqlx::Error::PoolTimedOut => {
                 StoreError::Unreachable { database, why: "no connection is free".to_owned() }
             }

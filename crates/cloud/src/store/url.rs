@@ -1,6 +1,7 @@
 //! Which database the store is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::Url;
@@ -21,6 +22,9 @@ const OPTIONS: [&str; 13] = [
     "statement-cache-capacity",
     "user",
 ];
+
+/// Ways to secure a connection, as the driver and libpq name them.
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// Which database the store is: the file in the data folder, or one of a PostgreSQL server. Shown to people it has no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,6 +71,25 @@ impl FromStr for StoreUrl {
 }
 
 impl StoreUrl {
+    /// The whole of it, as the driver is to take it: where nothing says how the connection is to be secured and the server is not
+    /// on this machine, by TLS to a server whose certificate is for that host (D187). The driver's own default is to go on in plain
+    /// text, password included, when the server offers no TLS.
+    pub(crate) fn for_driver(&self) -> String {
+        self.secured(|name| std::env::var(name).ok())
+    }
+
+    fn secured(&self, variable: impl Fn(&str) -> Option<String>) -> String {
+        let StoreUrl::Postgres(url) = self else { return self.with_password().to_owned() };
+        // The driver passes over a variable it cannot read.
+        let of_variable = variable("PGSSLMODE").is_some_and(|mode| SSL_MODES.contains(&mode.as_str()));
+        let is_said = of_variable || url.query_pairs().any(|(name, _)| name == "sslmode");
+        let mut secured = url.clone();
+        if !is_said && !is_local(url, variable) {
+            secured.query_pairs_mut().append_pair("sslmode", "verify-full");
+        }
+        secured.into()
+    }
+
     /// The whole of it, password included: for the file it is remembered in.
     pub(crate) fn with_password(&self) -> &str {
         match self {
@@ -74,6 +97,25 @@ impl StoreUrl {
             StoreUrl::Postgres(url) => url.as_str(),
         }
     }
+}
+
+/// Whether the server is on this machine: a Unix socket, or a loopback address. Without a host the driver looks for a socket and
+/// takes `localhost` if there is none.
+fn is_local(url: &Url, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let of_query = url.query_pairs().filter(|(name, _)| name == "host" || name == "hostaddr");
+    let of_query = of_query.last().map(|(_, value)| value.into_owned());
+    let of_url = url.host_str().filter(|host| !host.is_empty()).map(str::to_owned);
+    let host = of_query.or(of_url).or_else(|| variable("PGHOSTADDR")).or_else(|| variable("PGHOST"));
+    host.is_none_or(|host| is_local_host(&host))
+}
+
+fn is_local_host(host: &str) -> bool {
+    // In a URL the path of a socket has its slashes as %2F.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_socket =
+        host.starts_with('/') || host.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%2F"));
+    let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback());
+    is_socket || is_loopback || host.eq_ignore_ascii_case("localhost")
 }
 
 impl fmt::Display for StoreUrl {
@@ -110,6 +152,44 @@ mod tests {
             assert_eq!(url.with_password(), text);
         }
         assert_eq!("sqlite".parse(), Ok(StoreUrl::Folder));
+    }
+
+    /// Shows D187.
+    #[test]
+    fn another_machine_is_reached_by_verified_tls_unless_asked_otherwise() {
+        let secured = |text: &str, variables: &[(&str, &str)]| {
+            let variable = |wanted: &str| {
+                variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+            };
+            text.parse::<StoreUrl>().expect("a store").secured(variable)
+        };
+        for (text, with) in [
+            ("postgres://u:p@db.example/d", "?sslmode=verify-full"),
+            ("postgres://u@192.0.2.1:5433/d", "?sslmode=verify-full"),
+            ("postgres://u@[2001:db8::1]/d", "?sslmode=verify-full"),
+            ("postgres:///d?host=db.example", "&sslmode=verify-full"),
+            ("postgres://localhost/d?hostaddr=192.0.2.1", "&sslmode=verify-full"),
+            ("postgres://localhost.example/d", "?sslmode=verify-full"),
+        ] {
+            assert_eq!(secured(text, &[]), format!("{text}{with}"));
+            assert_eq!(secured(text, &[("PGSSLMODE", "disable")]), text, "the variable says how");
+        }
+        for text in [
+            "sqlite",
+            "postgres://u@db.example/d?sslmode=disable",
+            "postgres://u@db.example/d?sslmode=prefer",
+            "postgres://u@localhost/d",
+            "postgres://u@127.0.0.2:5433/d",
+            "postgres://u@[::1]/d",
+            "postgres:///d",
+            "postgres:///d?host=/run/postgresql",
+            "postgres://%2Frun%2Fpostgresql/d",
+        ] {
+            assert_eq!(secured(text, &[]), text);
+        }
+        assert!(secured("postgres:///d", &[("PGHOST", "db.example")]).ends_with("sslmode=verify-full"));
+        assert_eq!(secured("postgres:///d", &[("PGHOST", "/run/postgresql")]), "postgres:///d");
+        assert!(secured("postgres://h/d", &[("PGSSLMODE", "off")]).ends_with("sslmode=verify-full"));
     }
 
     #[test]

@@ -41,6 +41,7 @@ impl House {
 
     pub async fn with(limits: Limits) -> House {
         let directory = tempfile::tempdir().expect("a folder");
+        let limits = Limits { channels_a_second: 0, ..limits };
         let cloud = Cloud::start(Config { limits, ..config(&directory) }).await.expect("started");
         House { cloud, directory }
     }
@@ -56,7 +57,10 @@ impl House {
 
 /// A cloud on any free port of this machine.
 pub fn config(directory: &TempDir) -> Config {
-    Config::local(directory.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    let mut config = Config::local(directory.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    // Devices of the tests open channels faster than a kernel would; `outbound.rs` has what comes of it.
+    config.limits.channels_a_second = 0;
+    config
 }
 
 /// What came from the cloud, whole.
@@ -268,6 +272,17 @@ impl Device {
         channel
     }
 
+    /// Opens a channel as soon as there is a number: those of closed channels come back when the cloud has read of it.
+    pub async fn open_patiently(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
+        loop {
+            if let Ok(channel) = self.session.open(channel_type, ring) {
+                self.transmit().await;
+                return channel;
+            }
+            assert!(self.is_quiet(Duration::from_millis(20)).await, "nothing else comes");
+        }
+    }
+
     /// Closes a channel.
     pub async fn close(&mut self, channel: u8) {
         self.session.close(channel);
@@ -288,6 +303,27 @@ impl Device {
             self.session.channel_frame(self.now(), channel, kind, length, false).expect("within the window");
         let bytes = [header.as_slice(), body].concat();
         self.send(&bytes).await;
+    }
+
+    /// Sends all of an item but its end, as far as the cloud takes it; how many bytes that was.
+    pub async fn send_unfinished(&mut self, channel: u8, kind: u8, length: usize) -> usize {
+        let mut sent = 0;
+        while sent + 4096 < length {
+            let Some((piece, true)) = self.session.fragment(channel, (length - sent) as u32, 4096) else {
+                // The window is shut; it opens soon if at all.
+                let mut buffer = [0; 4096];
+                let read = timeout(Duration::from_secs(1), self.stream.read(&mut buffer)).await;
+                let Ok(Ok(read @ 1..)) = read else { return sent };
+                self.receive(&buffer[..read]);
+                continue;
+            };
+            let header = self.session.channel_frame(self.now(), channel, kind, piece, true);
+            let header = header.expect("within the window");
+            let bytes = [header.as_slice(), &vec![b'x'; usize::from(piece)]].concat();
+            self.send(&bytes).await;
+            sent += usize::from(piece);
+        }
+        sent
     }
 
     /// Says `BYE` done.

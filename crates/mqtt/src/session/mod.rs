@@ -16,7 +16,7 @@ use crate::deliveries::{Deliveries, DeliveryId, UnknownDelivery};
 use crate::error::{Error, ProtocolError};
 use crate::event::{Event, EventQueue};
 use crate::keep_alive::{Due, KeepAlive};
-use crate::limits::Limits;
+use crate::limits::{Limits, USUAL_FIELDS};
 use crate::options::{ConnectOptions, InvalidOptions, Version};
 use crate::outgoing::Outgoing;
 use crate::requests::Requests;
@@ -58,6 +58,17 @@ pub struct Session {
     keep_alive: KeepAlive,
     /// Input was held back since the last look at the keepalive, so a PINGRESP may be among it.
     was_held_back: bool,
+    overhead: Overhead,
+}
+
+/// Input that gave the caller nothing: what a broker can send without end and without any event coming of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overhead {
+    /// Packets no event came of, such as a PINGRESP, or a PUBACK for an identifier that is not in flight.
+    pub packets: u64,
+    /// Bytes received less the topics and payloads in events and 16 bytes for each event. A packet in progress counts as
+    /// overhead until it is whole, so this is negative when its event has just been queued.
+    pub bytes: i64,
 }
 
 impl Session {
@@ -84,6 +95,7 @@ impl Session {
             outgoing,
             keep_alive: KeepAlive::new(options.keep_alive, limits.ping_timeout, now),
             was_held_back: false,
+            overhead: Overhead::default(),
             limits,
         })
     }
@@ -99,7 +111,10 @@ impl Session {
         }
         let mut rest = bytes;
         while !rest.is_empty() && self.can_receive() {
+            let (before, queued) = (rest.len(), self.queued());
             self.receive_packet(&mut rest).map_err(|error| self.fail(error))?;
+            let useful = self.queued().saturating_sub(queued);
+            self.overhead.bytes += (before - rest.len()) as i64 - useful as i64;
         }
         if self.is_closed() {
             return Ok(bytes.len());
@@ -110,6 +125,16 @@ impl Session {
             self.keep_alive.received(now);
         }
         Ok(consumed)
+    }
+
+    /// Bytes of events in the queue, the fields every packet has included.
+    fn queued(&self) -> usize {
+        self.events.bytes() + self.events.len() * USUAL_FIELDS
+    }
+
+    /// What of the input gave no event since this was asked last, for a caller that bounds it.
+    pub fn take_overhead(&mut self) -> Overhead {
+        core::mem::take(&mut self.overhead)
     }
 
     /// Whether [`receive`](Self::receive) would take input: the session has not ended and its queues have room.

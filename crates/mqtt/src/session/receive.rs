@@ -13,10 +13,11 @@ use crate::requests::{Kind, all_success};
 impl Session {
     /// Takes input up to the end of one packet, and acts on the packet if it is whole.
     pub(super) fn receive_packet(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
-        match self.framer.next(input)? {
-            Some(frame) => self.frame(&frame),
-            None => Ok(()),
-        }
+        let Some(frame) = self.framer.next(input)? else { return Ok(()) };
+        let events = self.events.len();
+        let outcome = self.frame(&frame);
+        self.overhead.packets += u64::from(self.events.len() == events);
+        outcome
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {

@@ -18,8 +18,9 @@ const MAX_RAMP: u32 = 10_000;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Each device has an identity, stores, memory and a processor of its own; they share the image's flash.
-Without --cloud a cloud is started in this process, with new devices; --config and its like fill the
-stores of each of them, and may name the device by {number} or {device-id}. Once a second a summary is shown: drawn anew on a terminal, a line elsewhere.
+Without --cloud a cloud is started in this process, with new devices; it lets applications reach this
+machine's loopback addresses. --config and its like fill the stores of each of them, and may name the
+device by {number} or {device-id}. Once a second a summary is shown: drawn anew on a terminal, a line elsewhere.
 
 Publishes, messages and log lines are counted as the applications make them: calls that answered OKAY.
 Exit code 0 means that every device connected at some time and that no application was stopped by a

@@ -26,11 +26,13 @@ pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     let level = arguments.log_level.unwrap_or(if arguments.quiet { Level::Info } else { Level::Warn });
     logging::start(level, arguments.log_format);
     let hosts = config.hosts.join(", ");
+    let open = failures::open_to_applications(&config.destinations);
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
     let stop = Stop::listen()?;
     let cloud = ::cloud::Cloud::start(config).await.map_err(failures::of_start)?;
     let events = (!arguments.quiet).then(|| cloud.events());
     timeline.say(Source::Cloud, format!("listening on {}", cloud.address()));
+    timeline.say(Source::Cloud, open);
     timeline.say(Source::Cloud, format!("devices may call it {hosts}"));
     if let Some(line) = lowered(cloud.lowered_limits()) {
         timeline.say(Source::Cloud, line);
@@ -64,10 +66,13 @@ fn lowered(limits: &[Lowered]) -> Option<String> {
 }
 
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
-    let base = if listen.ip().is_loopback() { Destinations::with_loopback() } else { Destinations::public() };
+    let base = if arguments.allow_loopback { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
     config.store = stores::named(arguments.store.as_ref())?;
     config.destinations = failures::allowing(base, &arguments.allow)?;
+    config.require_tls = arguments.require_tls;
+    config.require_tls_of.clone_from(&arguments.require_tls_of);
+    config.name_servers.clone_from(&arguments.name_servers);
     config.hosts.extend(arguments.names.iter().cloned());
     let Relayed { resolve, extra_authorities } = Relayed::read(&arguments.relayed)?;
     config.resolve = resolve;

@@ -16,6 +16,7 @@ use crate::arguments;
 use crate::broker::{self, Broker};
 use crate::debugging;
 use crate::exit::Failure;
+use crate::failures;
 use crate::feed;
 use crate::folder::Folder;
 use crate::platform::{Happening, Plan, Platform};
@@ -89,6 +90,7 @@ impl Demo {
             wired: Wired::default(),
             time_scale: arguments.time_scale,
         };
+        timeline.say(Source::Cloud, failures::open_to_applications(&plan.destinations));
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));

@@ -29,7 +29,9 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let signature = application::of_signature(&plan.application, arguments.application.signer.is_some());
     let stop = Stop::listen()?;
     debugging::announce(&plan.debugging, &timeline);
+    let open = failures::open_to_applications(&plan.destinations);
     let mut platform = Platform::start(plan).await?;
+    timeline.say(Source::Cloud, open);
     timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
     timeline.say(Source::Device, format!("id {}", platform.device_id()));
     if let Some(line) = signature {

@@ -1,8 +1,9 @@
 //! The connection to a broker: its client session, and what the session cannot take yet.
 
 use crate::channel::Context;
+use crate::flood::Pace;
 use crate::limits;
-use crate::port::{ConnectionId, Output};
+use crate::port::{ConnectionId, Output, Settings};
 use alloc::vec::Vec;
 use link::channel::ClosureReason;
 use mqtt::{ConnectOptions, InvalidOptions, Limits, Session, Version};
@@ -23,13 +24,21 @@ pub struct Broker {
     /// Bytes from the broker the session did not take yet.
     kept: Vec<u8>,
     is_paused: bool,
+    pace: Pace,
+    /// Until when nothing is taken from the broker, because too much came of which nothing comes (D180).
+    slowed: Option<u64>,
     /// Bytes given out that the connection has not taken.
     unwritten: usize,
 }
 
 impl Broker {
     /// A session whose CONNECT is ready to go.
-    pub fn new(connection: ConnectionId, options: &ConnectOptions, now: u64) -> Result<Self, InvalidOptions> {
+    pub fn new(
+        connection: ConnectionId,
+        options: &ConnectOptions,
+        settings: &Settings,
+        now: u64,
+    ) -> Result<Self, InvalidOptions> {
         let limits = Limits {
             outgoing_bytes: limits::BROKER_OUTGOING,
             receive_maximum_excess: limits::RECEIVE_MAXIMUM_EXCESS,
@@ -43,6 +52,8 @@ impl Broker {
             farewell: None,
             kept: Vec::new(),
             is_paused: false,
+            pace: Pace::new(settings.broker_packets_a_second, settings.broker_bytes_a_second, now),
+            slowed: None,
             unwritten: 0,
         })
     }
@@ -65,7 +76,10 @@ impl Broker {
 
     /// When something is due, if ever. A connection that has ended is not kept alive (D54).
     pub fn next_timeout(&self) -> Option<u64> {
-        if self.gone.is_some() { None } else { self.farewell.or_else(|| self.session.next_timeout()) }
+        if self.gone.is_some() {
+            return None;
+        }
+        self.farewell.or_else(|| self.session.next_timeout()).into_iter().chain(self.slowed).min()
     }
 
     /// Adds bytes from the broker; [`Self::feed`] uses them.
@@ -75,10 +89,13 @@ impl Broker {
 
     /// Gives the session what it takes of the kept bytes; whether it took any.
     pub fn feed(&mut self, now: u64) -> Result<bool, mqtt::Error> {
-        if self.kept.is_empty() || self.session.is_closed() {
+        // What a connection that has ended left behind is little and is used at once.
+        self.slowed = self.slowed.filter(|until| *until > now && self.gone.is_none());
+        if self.kept.is_empty() || self.session.is_closed() || self.slowed.is_some() {
             return Ok(false);
         }
         let taken = self.session.receive(now, &self.kept)?;
+        self.slowed = self.pace.note(self.session.take_overhead(), now);
         if taken == self.kept.len() {
             self.kept = Vec::new();
         } else {
@@ -115,14 +132,24 @@ impl Broker {
     }
 
     /// Reading stops while the session takes nothing, so that the broker is held back (D49).
+    /// The same while it is slowed down (D180).
     pub fn pause_or_resume(&mut self, cx: &mut Context<'_>) {
-        let pause = !self.kept.is_empty() || !self.session.can_receive();
+        let pause = !self.kept.is_empty() || !self.session.can_receive() || self.slowed.is_some();
         if pause == self.is_paused || self.gone.is_some() || self.session.is_closed() {
             return;
         }
         self.is_paused = pause;
+        cx.counts.slowed += u32::from(self.slowed.is_some());
         let connection = self.connection;
         let (stop, go) = (Output::PauseReading { connection }, Output::ResumeReading { connection });
         cx.outputs.push_back(if pause { stop } else { go });
     }
+}
+
+/// Bytes of what a CONNECT is to say.
+pub fn length(options: &ConnectOptions) -> usize {
+    let will = options.will.as_ref().map_or(0, |will| will.topic.len() + will.payload.len());
+    let credentials = [&options.username, &options.password];
+    let credentials: usize = credentials.into_iter().flatten().map(Vec::len).sum();
+    options.client_id.len() + credentials + will
 }

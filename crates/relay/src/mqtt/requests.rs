@@ -4,6 +4,7 @@ use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
 use crate::channel::Context;
 use crate::limits;
 use crate::port::{Notice, Output, Target, TlsOptions};
+use crate::text;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -45,9 +46,14 @@ fn connect(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Resu
         return Ok(());
     }
     channel.owed.connect = true;
-    let Some((target, options)) = wanted(&request, cx.settings.require_tls) else {
-        channel.refuse_connect(RequestState::InvalidParameters, 0, cx);
-        return Ok(());
+    let (target, options) = match wanted(&request, cx.settings.require_tls) {
+        Ok(wanted) => wanted,
+        Err(unfit) => {
+            let (channel_number, why) = (cx.number, unfit.why());
+            cx.notice(|| Notice::Refused { channel: channel_number, what: "connect", why: why.into() });
+            channel.refuse_connect(RequestState::InvalidParameters, 0, cx);
+            return Ok(());
+        }
     };
     let number = cx.number;
     let (host, port, tls) = (target.host.clone(), target.port, target.tls.is_some());
@@ -58,20 +64,65 @@ fn connect(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Resu
     Ok(())
 }
 
-/// What a connect asks for; `None` for a value the broker may not be sent (D46) or the operator does not allow (D42).
-fn wanted(request: &Connect<'_>, require_tls: bool) -> Option<(Target, ConnectOptions)> {
+/// Why a connect is answered `INVALIDPARAMETERS` before anything is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfit {
+    /// A value MQTT does not allow (D46).
+    Value,
+    /// A control character in text (D185).
+    ControlCharacter,
+    /// The operator requires TLS (D42).
+    PlainText,
+}
+
+impl Unfit {
+    /// The reason for people.
+    const fn why(self) -> &'static str {
+        match self {
+            Self::Value => "a value MQTT does not allow",
+            Self::ControlCharacter => "a control character in the host, client id, user name or will topic",
+            Self::PlainText => "the operator of this cloud requires TLS (tls_credentials)",
+        }
+    }
+}
+
+/// What a connect asks for.
+fn wanted(request: &Connect<'_>, require_tls: bool) -> Result<(Target, ConnectOptions), Unfit> {
     let head = request.head;
-    let host = String::from_utf8(request.host.to_vec()).ok()?;
+    if has_control_characters(request) {
+        return Err(Unfit::ControlCharacter);
+    }
+    let host = String::from_utf8(request.host.to_vec()).map_err(|_| Unfit::Value)?;
     let tls = request.tls.map(|tls| TlsOptions {
         authorities: tls.authorities.iter().map(<[u8]>::to_vec).collect(),
         chain: tls.chain.iter().map(<[u8]>::to_vec).collect(),
         key: tls.key.to_vec(),
     });
-    if head.out_of_range || host.is_empty() || head.port == 0 || (require_tls && tls.is_none()) {
-        return None;
+    if head.out_of_range || host.is_empty() || head.port == 0 {
+        return Err(Unfit::Value);
     }
+    if require_tls && tls.is_none() {
+        return Err(Unfit::PlainText);
+    }
+    let options = options(request).ok_or(Unfit::Value)?;
+    // A session made only to have the options checked: the answer comes before a connection is made.
+    mqtt::Session::new(&options, mqtt::Limits::default(), 0).map_err(|_| Unfit::Value)?;
+    Ok((Target { host, port: head.port, tls }, options))
+}
+
+/// The text of a connect is checked for control characters, with which a device could write lines of another protocol, such as
+/// those of a mail server, to whatever listens at the address. Password and will payload are binary and are not checked (D185).
+fn has_control_characters(request: &Connect<'_>) -> bool {
+    let user_name = request.credentials.map(|credentials| credentials.username);
+    let will_topic = request.will.map(|will| will.topic);
+    let texts = [Some(request.host), Some(request.client_id), user_name, will_topic];
+    texts.into_iter().flatten().any(text::has_control_characters)
+}
+
+fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
+    let head = request.head;
     let version = if head.version5 { Version::V5 } else { Version::V3_1_1 };
-    let options = ConnectOptions {
+    Some(ConnectOptions {
         username: request.credentials.map(|credentials| credentials.username.to_vec()),
         password: request
             .credentials
@@ -85,10 +136,7 @@ fn wanted(request: &Connect<'_>, require_tls: bool) -> Option<(Target, ConnectOp
         receive_maximum: limits::RECEIVE_MAXIMUM,
         maximum_packet_size: limits::BROKER_PACKET,
         ..ConnectOptions::new(version, request.client_id)
-    };
-    // A session made for the look of it tells now, not after a connection was made, whether the broker may be sent this.
-    mqtt::Session::new(&options, mqtt::Limits::default(), 0).ok()?;
-    Some((Target { host, port: head.port, tls }, options))
+    })
 }
 
 fn will(will: link::mqtt::Will<'_>) -> Option<Will> {

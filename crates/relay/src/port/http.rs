@@ -27,7 +27,7 @@ pub struct HttpRequest {
 
 impl HttpRequest {
     /// Bytes of traffic it carries.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.url.len() + headers + self.body.len()
     }

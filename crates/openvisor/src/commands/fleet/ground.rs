@@ -7,6 +7,7 @@ use ::cloud::data::DataFolder;
 use ::cloud::destinations::Destinations;
 use ::cloud::store::Store;
 use ::cloud::{Cloud, Config, DeviceId};
+use ::device::clock::TimeScale;
 use ::device::identity::Identity;
 use ::device::transport::Address;
 
@@ -33,7 +34,7 @@ pub struct Plan {
 
 enum Place {
     /// A cloud in this process.
-    Here { folder: Folder, destinations: Destinations, relayed: Relayed },
+    Here { folder: Folder, destinations: Destinations, relayed: Relayed, scale: TimeScale },
     /// A cloud elsewhere; the identities are in `identities`, those that are missing are made in the data folder
     /// `provision`.
     Elsewhere { cloud: Address, identities: PathBuf, provision: Option<PathBuf> },
@@ -52,7 +53,8 @@ pub fn plan(arguments: &arguments::Fleet) -> Result<Plan, Failure> {
 fn here(arguments: &arguments::Fleet) -> Result<Place, Failure> {
     let relayed = Relayed::read(&arguments.relayed)?;
     let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
-    Ok(Place::Here { folder: Folder::open(arguments.data.as_deref())?, destinations, relayed })
+    let folder = Folder::open(arguments.data.as_deref())?;
+    Ok(Place::Here { folder, destinations, relayed, scale: arguments.time_scale })
 }
 
 fn elsewhere(
@@ -86,8 +88,19 @@ impl Plan {
     pub async fn prepare(self) -> Result<Ground, Failure> {
         let Plan { count, settings, place } = self;
         match place {
-            Place::Here { folder, destinations, relayed } => {
-                prepare_here(folder, destinations, relayed, count, &settings).await
+            Place::Here { folder, destinations, relayed, scale } => {
+                let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let Relayed { resolve, extra_authorities } = relayed;
+                let local = Config::local(folder.join("cloud"), listen);
+                let mut config = Config { destinations, resolve, extra_authorities, ..local };
+                // All devices come from this process.
+                config.limits.allow_single_source();
+                if scale != TimeScale::ONE {
+                    // Kernels hold their applications to the rate by guest time; the cloud would by the wall clock.
+                    config.limits.channels_a_second = 0;
+                    config.limits.channels_a_second_per_account = 0;
+                }
+                prepare_here(folder, config, count, &settings).await
             }
             Place::Elsewhere { cloud, identities, provision } => {
                 if let Some(data) = provision {
@@ -102,18 +115,11 @@ impl Plan {
 
 async fn prepare_here(
     folder: Folder,
-    destinations: Destinations,
-    relayed: Relayed,
+    config: Config,
     count: usize,
     settings: &[Setting],
 ) -> Result<Ground, Failure> {
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let Relayed { resolve, extra_authorities } = relayed;
-    let mut local = Config::local(folder.join("cloud"), listen);
-    // All devices come from this process.
-    local.limits.allow_single_source();
-    let cloud = Cloud::start(Config { destinations, resolve, extra_authorities, ..local }).await;
-    let cloud = cloud.map_err(failures::of_start)?;
+    let cloud = Cloud::start(config).await.map_err(failures::of_start)?;
     let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
     let devices = folder.join("devices");
     for number in 0..count {
