@@ -1,7 +1,7 @@
 //! Serial ports: USART1 to USART3, UART4, UART5 and LPUART1, as asynchronous ports.
 //!
-//! Characters take their time on the line in both directions, by the baud rate the port is set to ([`format`]), and the
-//! flags follow them: [`transmitter`] and [`receiver`] hold them, this file the registers. The other end has the same
+//! Characters take their time on the line in both directions, by the baud rate the port is set to (`format`), and the
+//! flags follow them: `transmitter` and `receiver` hold them, this file the registers. The other end has the same
 //! settings, so there are no parity, framing or noise errors.
 
 mod format;
