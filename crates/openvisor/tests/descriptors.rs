@@ -69,8 +69,9 @@ fn is_healthy(address: &str) -> bool {
         && answer.contains(" 200 OK")
 }
 
-/// Shows D175: the target of idle connections at the usual limit of open files. The broker goes away and comes back meanwhile, so
-/// that the device needs a new descriptor in the cloud.
+/// Shows D175.
+///
+/// The broker goes away and comes back meanwhile, so that the device needs a new descriptor in the cloud.
 #[test]
 fn with_1000_idle_connections_and_1024_descriptors_devices_keep_their_brokers() {
     within(LIMIT, |stage| {

@@ -243,8 +243,7 @@ async fn dial_from(source: SocketAddr, to: SocketAddr) -> TcpStream {
     socket.connect(to).await.expect("the port is open")
 }
 
-/// Shows D174: the target of slow handshakes from everywhere. The attack keeps all its connections open and opens those anew that
-/// are evicted.
+/// Shows D174: slow handshakes from many sources, from some, and from two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_4000_slow_handshakes_a_device_of_another_address_is_served() {
     let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
