@@ -609,7 +609,10 @@ async fn a_run_that_is_repeated_bit_by_bit_is_kept_beside_the_first() {
         // What the last of them sends again after a lost connection is there once.
         let mut again = LogRun::new(25_001);
         let next = run_line(device, 26, 26_000, "next");
-        assert_eq!(connection(store, &mut again, &[&lines[20..], &[next.clone()]].concat()).await, 5);
+        assert_eq!(
+            connection(store, &mut again, &[&lines[20..], std::slice::from_ref(&next)].concat()).await,
+            5
+        );
         assert_eq!(store.logs(device, 1).await.expect("read"), [next]);
         assert_eq!(store.logs(device, 100).await.expect("read").len(), 76);
     }
@@ -628,7 +631,7 @@ async fn a_number_that_comes_again_with_another_line_is_no_repetition() {
         store.add_logs(&second[3..]).await.expect("kept");
         assert_eq!(store.logs(device, 100).await.expect("read"), [&first[..], &second[..]].concat());
         let other_clock = run_line(device, 7, 6, "second");
-        store.add_logs(&[other_clock.clone()]).await.expect("kept");
+        store.add_logs(std::slice::from_ref(&other_clock)).await.expect("kept");
         assert_eq!(store.logs(device, 1).await.expect("read"), [other_clock]);
     }
 }
