@@ -712,7 +712,9 @@ async fn a_folder_that_does_not_say_which_store_it_has_is_marked_when_it_is_open
     assert_eq!(fs::read_to_string(&mark).expect("there"), "sqlite\n");
 }
 
-/// Shows L11 of the store: what is wrong with a file is said at once.
+/// What is wrong with a file is said at once, before anything listens.
+///
+/// Shows D163.
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused_without_waiting() {
     let fixture = Fixture::sqlite().await;
