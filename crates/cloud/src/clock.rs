@@ -123,7 +123,7 @@ mod tests {
     fn a_clock_that_keeps_time_is_believed() {
         let mut watch = ClockWatch::new(Some(NOW - HOUR), NOW);
         for hour in 0..100 {
-            assert_eq!(watch.look(NOW + hour * HOUR, (hour * HOUR) as u64), None);
+            assert_eq!(watch.look(NOW + hour * HOUR, (hour * HOUR).cast_unsigned()), None);
             assert!(watch.is_believed());
         }
         let mut fresh = ClockWatch::new(None, NOW);

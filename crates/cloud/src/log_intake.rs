@@ -3,7 +3,7 @@
 //!
 //! A device that floods fills its own lane and is read from no more; the others' lines go on with the next transaction (D119).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Waker};
@@ -29,8 +29,38 @@ pub(crate) struct Intake(Arc<Gate>);
 
 struct Gate(Arc<Queue>);
 
+/// What a device said of its start when it connected last.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    boot: u32,
+    /// Microseconds since the start; 0 is unknown.
+    clock: u64,
+    at: Instant,
+}
+
+/// A device's clock may go so many times slower than the cloud's without being taken for that of another run.
+const SLOWEST: u128 = 8;
+
+/// Between connections that follow each other sooner nothing is concluded from the clock's rate.
+const TOO_SOON: Duration = Duration::from_millis(500);
+
+impl Start {
+    /// Whether this is another run under the same number: a device that has only lost its connection has a clock that has gone on
+    /// meanwhile. One that says the same each time has no clock (D165).
+    fn repeats(self, before: Start) -> bool {
+        if self.boot != before.boot || self.clock == before.clock || self.clock == 0 {
+            return false;
+        }
+        let passed = self.at.saturating_duration_since(before.at);
+        let advance = u128::from(self.clock.saturating_sub(before.clock));
+        self.clock < before.clock || (passed >= TOO_SOON && advance < passed.as_micros() / SLOWEST)
+    }
+}
+
 /// What is on its way.
 pub(crate) struct Queue {
+    /// Of each device that has connected since the cloud started.
+    starts: Mutex<HashMap<DeviceId, Start>>,
     waiting: Mutex<Waiting>,
     filled: Notify,
     /// Lines in all lanes, those being written included.
@@ -92,7 +122,12 @@ struct Share {
 
 /// Makes the queue: the sessions' end, and the writer's.
 pub(crate) fn queue() -> (Intake, Arc<Queue>) {
-    let queue = Queue { waiting: Mutex::default(), filled: Notify::new(), lines: AtomicUsize::new(0) };
+    let queue = Queue {
+        starts: Mutex::default(),
+        waiting: Mutex::default(),
+        filled: Notify::new(),
+        lines: AtomicUsize::new(0),
+    };
     let queue = Arc::new(queue);
     (Intake(Arc::new(Gate(queue.clone()))), queue)
 }
@@ -290,8 +325,11 @@ impl Lane {
     }
 
     /// The device has started or come back, with its clock at this many microseconds since its start.
-    pub(crate) fn begin(&self, clock: u64) {
-        self.held.holding().run = LogRun::new(clock);
+    pub(crate) fn begin(&self, device: DeviceId, boot: u32, clock: u64) {
+        let start = Start { boot, clock, at: Instant::now() };
+        let before = lock(&self.queue().starts).insert(device, start);
+        let is_repeat = before.is_some_and(|before| start.repeats(before));
+        self.held.holding().run = LogRun::new(clock, is_repeat);
     }
 
     /// Takes a line along.
@@ -447,6 +485,49 @@ mod tests {
         }
         assert!(!lane.is_full());
         assert_eq!(stored(&lane).await, count);
+    }
+
+    /// Shows D165.
+    #[test]
+    fn a_run_is_another_when_its_clock_has_not_gone_on() {
+        let now = Instant::now();
+        let start = |boot, clock, seconds| Start { boot, clock, at: now + Duration::from_secs(seconds) };
+        let first = start(1, 500_000, 0);
+        for (second, repeats) in [
+            (start(1, 10_600_000, 10), false),
+            (start(1, 1_800_000, 10), false),
+            (start(1, 510_000, 10), true),
+            (start(1, 400_000, 0), true),
+            (start(1, 510_000, 0), false),
+            (start(1, 500_000, 10), false),
+            (start(1, 0, 10), false),
+            (start(2, 510_000, 10), false),
+        ] {
+            assert_eq!(second.repeats(first), repeats, "{second:?}");
+        }
+    }
+
+    /// Shows D165.
+    #[tokio::test]
+    async fn a_run_repeated_before_its_first_connection_ends_is_stored_twice() {
+        let directory = tempdir().expect("a folder");
+        let store = Store::open(&DataFolder::open(directory.path()).expect("made")).await.expect("opened");
+        let (store, device) = (Arc::new(store), DeviceId::random());
+        store.add_device(device, None, [1; 32]).await.expect("added");
+        let (intake, queue) = queue();
+        let running = tokio::spawn(run(store.clone(), queue, Arc::new(Metrics::new())));
+        // The lines were logged before either run had a connection: their clocks tell nothing.
+        for clock in [500_000, 499_000] {
+            let mut lane = Lane::new(intake.clone());
+            lane.begin(device, 1, clock);
+            for sequence in 1..=3 {
+                lane.push(line(device, sequence));
+            }
+            while stored(&lane).await < 3 {}
+        }
+        drop(intake);
+        running.await.expect("ends when the last session has gone");
+        assert_eq!(store.logs(device, 10).await.expect("read").len(), 6);
     }
 
     /// Shows D166.

@@ -642,7 +642,7 @@ impl Session {
     fn greet(&mut self, hello: relay::HelloInfo) {
         let relay::HelloInfo { boot, wake_reason, image, clock_micros, .. } = hello;
         self.boot = boot;
-        self.logs.begin(clock_micros);
+        self.logs.begin(self.device, boot, clock_micros);
         self.logs.note_seen(self.device, image);
         self.tell(|| EventKind::Started { boot, wake_reason, image });
     }

@@ -597,7 +597,7 @@ async fn a_run_that_is_repeated_bit_by_bit_is_kept_beside_the_first() {
         let lines: Vec<_> =
             (1..=25).map(|number| run_line(device, number, 1000 * u64::from(number), "same")).collect();
         for _ in 0..3 {
-            let mut run = LogRun::new(500);
+            let mut run = LogRun::new(500, false);
             // In two transactions: the second goes to where the first went.
             assert_eq!(connection(store, &mut run, &lines[..10]).await, 0);
             assert_eq!(connection(store, &mut run, &lines[10..]).await, 0);
@@ -607,9 +607,12 @@ async fn a_run_that_is_repeated_bit_by_bit_is_kept_beside_the_first() {
             [&lines[..], &lines[..], &lines[..]].concat()
         );
         // What the last of them sends again after a lost connection is there once.
-        let mut again = LogRun::new(25_001);
+        let mut again = LogRun::new(25_001, false);
         let next = run_line(device, 26, 26_000, "next");
-        assert_eq!(connection(store, &mut again, &[&lines[20..], &[next.clone()]].concat()).await, 5);
+        assert_eq!(
+            connection(store, &mut again, &[&lines[20..], std::slice::from_ref(&next)].concat()).await,
+            5
+        );
         assert_eq!(store.logs(device, 1).await.expect("read"), [next]);
         assert_eq!(store.logs(device, 100).await.expect("read").len(), 76);
     }
@@ -628,7 +631,7 @@ async fn a_number_that_comes_again_with_another_line_is_no_repetition() {
         store.add_logs(&second[3..]).await.expect("kept");
         assert_eq!(store.logs(device, 100).await.expect("read"), [&first[..], &second[..]].concat());
         let other_clock = run_line(device, 7, 6, "second");
-        store.add_logs(&[other_clock.clone()]).await.expect("kept");
+        store.add_logs(std::slice::from_ref(&other_clock)).await.expect("kept");
         assert_eq!(store.logs(device, 1).await.expect("read"), [other_clock]);
     }
 }
@@ -640,7 +643,7 @@ async fn a_number_that_comes_again_with_another_line_is_no_repetition() {
 async fn lines_of_an_older_connection_that_come_late_are_kept_too() {
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
-        let (mut older, mut newer) = (LogRun::new(1), LogRun::new(1));
+        let (mut older, mut newer) = (LogRun::new(1, false), LogRun::new(1, false));
         connection(store, &mut older, &[run_line(device, 1, 10, "older")]).await;
         connection(store, &mut newer, &[run_line(device, 1, 11, "newer"), run_line(device, 2, 12, "newer")])
             .await;
@@ -709,7 +712,9 @@ async fn a_folder_that_does_not_say_which_store_it_has_is_marked_when_it_is_open
     assert_eq!(fs::read_to_string(&mark).expect("there"), "sqlite\n");
 }
 
-/// Shows L11 of the store: what is wrong with a file is said at once.
+/// What is wrong with a file is said at once, before anything listens.
+///
+/// Shows D163.
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused_without_waiting() {
     let fixture = Fixture::sqlite().await;

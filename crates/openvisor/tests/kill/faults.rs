@@ -20,7 +20,7 @@ const LEFT: u64 = 100_000;
 /// Bytes of a file that may grow no further, at most.
 const FILE: u64 = 200_000;
 
-/// Shows C1 of the audit by its class: D117, D118, D160.
+/// Shows D117, D118, D160.
 #[test]
 fn a_cloud_whose_writes_fail_has_everything_it_acknowledged_and_goes_on_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -42,7 +42,7 @@ fn a_cloud_whose_writes_fail_has_everything_it_acknowledged_and_goes_on_by_itsel
     println!("SQLite, {}: {report}", if disk.is_some() { "small disk and file limit" } else { "file limit" });
 }
 
-/// Shows C1 of the audit by its class: D117, D118, D160.
+/// Shows D117, D118, D160.
 #[test]
 fn a_cloud_on_postgresql_whose_writes_fail_has_everything_it_acknowledged_and_goes_on_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,8 +3,8 @@
 //! A device that has lost its connection sends again what it does not know to be stored. The number of its start (`boot`) and the
 //! line's own number tell such a line from a new one, but not always: a device that is run again with the same seed has the same
 //! number of its start and counts from 1 again, and 32 random bits repeat themselves now and then. Such a *repeat* of a start is
-//! recognised by its clock, which at its `HELLO` is behind a line that is stored already, or by a line whose number is stored with
-//! another clock or text. Its lines are kept beside those of the earlier one: the column `sequence` has the number of the repeat,
+//! recognised by its clock, which at its `HELLO` is behind a line that is stored already or has not gone on since the `HELLO` before, or
+//! by a line whose number is stored with another clock or text. Its lines are kept beside those of the earlier one: the column `sequence` has the number of the repeat,
 //! from 0, in its upper and the line's number in its lower 32 bits.
 
 use std::fmt::Write as _;
@@ -30,7 +30,9 @@ const MAX_REPEAT: u32 = i32::MAX as u32;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LogRun {
     /// The device's clock at `HELLO`, microseconds since its start; 0 is unknown.
-    pub(crate) clock: u64,
+    clock: u64,
+    /// Whether it is known that this is not the run of the connection before.
+    is_repeat: bool,
     place: Option<Place>,
 }
 
@@ -49,8 +51,8 @@ pub(crate) struct RunLines<'a> {
 }
 
 impl LogRun {
-    pub(crate) fn new(clock: u64) -> LogRun {
-        LogRun { clock, place: None }
+    pub(crate) fn new(clock: u64, is_repeat: bool) -> LogRun {
+        LogRun { clock, is_repeat, place: None }
     }
 }
 
@@ -116,7 +118,7 @@ async fn place(
 ) -> Result<Option<u32>, StoreError> {
     let mut place = match run.place {
         Some(place) => place,
-        None => find_place(transaction, run.clock, line).await?,
+        None => find_place(transaction, run, line).await?,
     };
     if line.sequence <= place.stored {
         match is_stored(transaction, line, place.repeat).await? {
@@ -135,7 +137,7 @@ async fn place(
 /// Where a connection's lines go, seen from its first.
 async fn find_place(
     transaction: &mut Transaction<'_>,
-    clock: u64,
+    run: &LogRun,
     first: &LogLine,
 ) -> Result<Place, StoreError> {
     let Some((repeat, stored, last)) = last_line(transaction, first.device, first.boot).await? else {
@@ -143,7 +145,8 @@ async fn find_place(
     };
     let place = Place { repeat, stored };
     // A connection begins after everything was logged that an earlier one of the same start has carried.
-    if clock != 0 && clock < last { Ok(place.next()) } else { Ok(place) }
+    let is_behind = run.clock != 0 && run.clock < last;
+    if run.is_repeat || is_behind { Ok(place.next()) } else { Ok(place) }
 }
 
 impl Place {
