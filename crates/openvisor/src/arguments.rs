@@ -257,22 +257,9 @@ pub struct Cloud {
     /// Where devices connect; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub listen: String,
-    /// Let applications reach these addresses too, such as 192.168.0.0/16; this machine's own addresses in it are reached as
-    /// well (repeatable)
-    #[arg(long, value_name = "RANGE")]
-    pub allow: Vec<String>,
-    /// Let applications reach this machine's loopback addresses, 127.0.0.0/8 and ::1, and whatever listens there
-    #[arg(long)]
-    pub allow_loopback: bool,
-    /// Refuse connects to brokers without TLS
-    #[arg(long)]
-    pub require_tls: bool,
-    /// Refuse connects to brokers without TLS to the devices of this account (repeatable)
-    #[arg(long, value_name = "ID|NAME")]
-    pub require_tls_of: Vec<String>,
-    /// Look up host names at this DNS server, IP:PORT, rather than at those of /etc/resolv.conf (repeatable)
-    #[arg(long = "name-server", value_name = "ADDR")]
-    pub name_servers: Vec<SocketAddr>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub reach: Reach,
     /// A host name or address devices dial to reach this cloud, for its certificate (repeatable)
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
@@ -297,6 +284,27 @@ pub struct Cloud {
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: logging::Format,
+}
+
+/// What applications may reach, and how.
+#[derive(Args, Debug)]
+pub struct Reach {
+    /// Let applications reach these addresses too, such as 192.168.0.0/16; this machine's own addresses in it are reached as
+    /// well (repeatable)
+    #[arg(long, value_name = "RANGE")]
+    pub allow: Vec<String>,
+    /// Let applications reach this machine's loopback addresses, 127.0.0.0/8 and ::1, and whatever listens there
+    #[arg(long)]
+    pub allow_loopback: bool,
+    /// Refuse connects to brokers without TLS
+    #[arg(long)]
+    pub require_tls: bool,
+    /// Refuse connects to brokers without TLS to the devices of this account (repeatable)
+    #[arg(long, value_name = "ID|NAME")]
+    pub require_tls_of: Vec<String>,
+    /// Look up host names at this DNS server, IP:PORT, rather than at those of /etc/resolv.conf (repeatable)
+    #[arg(long = "name-server", value_name = "ADDR")]
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// `openvisor provision`

@@ -144,7 +144,9 @@ fn system() -> (ResolverConfig, ResolverOpts) {
 fn asking(servers: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     let server = |address: &SocketAddr| {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        connections.iter_mut().for_each(|connection| connection.port = address.port());
+        for connection in &mut connections {
+            connection.port = address.port();
+        }
         NameServerConfig::new(address.ip(), true, connections)
     };
     let config = ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(server).collect());

@@ -204,12 +204,12 @@ mod tests {
 
     use super::*;
 
-    fn account() -> Option<AccountId> {
-        Some(AccountId::random())
+    fn account() -> AccountId {
+        AccountId::random()
     }
 
-    fn device_of(account: Option<AccountId>) -> Owner {
-        Owner { account, device: Some(DeviceId::random()) }
+    fn device_of(account: AccountId) -> Owner {
+        Owner { account: Some(account), device: Some(DeviceId::random()) }
     }
 
     /// What a future says at once.
@@ -229,11 +229,12 @@ mod tests {
     /// Shows D181.
     #[test]
     fn a_device_has_its_share_and_no_more_and_gets_it_back() {
-        let (places, device) = (Places::new(10, 2), device_of(account()));
+        let (places, account) = (Places::new(10, 2), account());
+        let device = device_of(account);
         let first = entered(&places, device);
         let _second = entered(&places, device);
         assert!(matches!(now(places.enter(device)), Poll::Ready(Err(Full))));
-        let _other = entered(&places, device_of(device.account));
+        let _other = entered(&places, device_of(account));
         drop(first);
         let _third = entered(&places, device);
     }
@@ -278,13 +279,11 @@ mod tests {
     #[test]
     fn a_place_goes_to_somebody_who_still_waits() {
         let places = Places::new(1, 4);
-        let owner = device_of(account());
-        let place = entered(&places, owner);
+        let account = account();
+        let place = entered(&places, device_of(account));
         let waker = Waker::noop();
-        let (mut gone, mut waits) = (
-            Box::pin(places.enter(device_of(owner.account))),
-            Box::pin(places.enter(device_of(owner.account))),
-        );
+        let (mut gone, mut waits) =
+            (Box::pin(places.enter(device_of(account))), Box::pin(places.enter(device_of(account))));
         assert!(gone.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
         assert!(waits.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
         drop(gone);

@@ -114,7 +114,8 @@ impl Session {
             let (before, queued) = (rest.len(), self.queued());
             self.receive_packet(&mut rest).map_err(|error| self.fail(error))?;
             let useful = self.queued().saturating_sub(queued);
-            self.overhead.bytes += (before - rest.len()) as i64 - useful as i64;
+            let consumed = before - rest.len();
+            self.overhead.bytes += consumed.cast_signed() as i64 - useful.cast_signed() as i64;
         }
         if self.is_closed() {
             return Ok(bytes.len());

@@ -57,7 +57,8 @@ fn the_cloud_listens_on_this_machine_only_unless_told() {
     let Command::Cloud(cloud) = parse("cloud --data d").unwrap() else { panic!("another command") };
     let address: std::net::SocketAddr = cloud.listen.parse().unwrap();
     assert!(address.ip().is_loopback());
-    assert!(cloud.allow.is_empty() && !cloud.allow_loopback && !cloud.require_tls);
+    let reach = cloud.reach;
+    assert!(reach.allow.is_empty() && !reach.allow_loopback && !reach.require_tls);
 }
 
 #[test]

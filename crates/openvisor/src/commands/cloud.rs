@@ -66,13 +66,14 @@ fn lowered(limits: &[Lowered]) -> Option<String> {
 }
 
 fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
-    let base = if arguments.allow_loopback { Destinations::with_loopback() } else { Destinations::public() };
+    let base =
+        if arguments.reach.allow_loopback { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
     config.store = stores::named(arguments.store.as_ref())?;
-    config.destinations = failures::allowing(base, &arguments.allow)?;
-    config.require_tls = arguments.require_tls;
-    config.require_tls_of.clone_from(&arguments.require_tls_of);
-    config.name_servers.clone_from(&arguments.name_servers);
+    config.destinations = failures::allowing(base, &arguments.reach.allow)?;
+    config.require_tls = arguments.reach.require_tls;
+    config.require_tls_of.clone_from(&arguments.reach.require_tls_of);
+    config.name_servers.clone_from(&arguments.reach.name_servers);
     config.hosts.extend(arguments.names.iter().cloned());
     let Relayed { resolve, extra_authorities } = Relayed::read(&arguments.relayed)?;
     config.resolve = resolve;

@@ -67,7 +67,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let mut answer = query[..2].to_vec();
     answer.extend([
         0x81,
-        0x80 | u8::from(does_not_exist) * 3,
+        0x80 | (u8::from(does_not_exist) * 3),
         0,
         1,
         0,
@@ -89,12 +89,12 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-fn device_of(account: Option<AccountId>) -> Owner {
-    Owner { account, device: Some(DeviceId::random()) }
+fn device_of(account: AccountId) -> Owner {
+    Owner { account: Some(account), device: Some(DeviceId::random()) }
 }
 
-fn account() -> Option<AccountId> {
-    Some(AccountId::random())
+fn account() -> AccountId {
+    AccountId::random()
 }
 
 type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, LookUpError>> + Send + 'a>>;
