@@ -315,7 +315,7 @@ fn read_text(path: &Path) -> Result<String, DataError> {
 
 /// At most a few characters of a foreign text, safe for one line.
 fn printable(text: &str) -> String {
-    text.chars().take(16).filter(|character| !character.is_control()).collect()
+    text::escape(&text.chars().take(16).collect::<String>()).into_owned()
 }
 
 #[cfg(test)]

@@ -543,7 +543,7 @@ impl Session {
     fn open(&mut self, connection: ConnectionId, target: relay::Target) {
         let connector = self.shared.connector.clone();
         let target = translate::target(target);
-        let (host, port, tls) = (&target.host, target.port, target.tls.is_some());
+        let (host, port, tls) = (text::masked_host(&target.host), target.port, target.tls.is_some());
         tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
         let share = self.outbound();
         let is_allowed = share.is_some();

@@ -48,10 +48,17 @@ fn output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Failure> {
     if file == Path::new("-") {
         return Ok(Output { format, to: Box::new(std::io::stdout()) });
     }
-    let to = File::create(file).map_err(|error| {
+    let to = private_file(file).map_err(|error| {
         Failure::bad_input(format!("--trace {}: cannot be written: {error}", file.display()))
     })?;
     Ok(Output { format, to: Box::new(to) })
+}
+
+/// A new file that only this user may read: what an application does is in traces and on serial ports. One that is there keeps
+/// the mode its owner gave it.
+pub fn private_file(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn named(file: &Path) -> Result<Symbols, Failure> {

@@ -91,5 +91,9 @@ impl std::error::Error for Failure {}
 pub fn report(failure: &Failure) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     // The exit code says it too, should standard error be closed.
-    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {failure}");
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {}", text::escape(&failure.what));
+    // What is wrong may quote a file, a server or a device.
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(anstream::stderr(), "  {}", text::escape(hint));
+    }
 }

@@ -44,10 +44,16 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// From now on lines of this level and above go to standard error. Only the first call in a process does anything.
+/// From now on lines of this level and above go to standard error, escaped as they are written: no call site can let a
+/// device's, broker's or server's text through. Only the first call in a process does anything.
 pub fn start(level: Level, format: Format) {
-    let lines =
-        tracing_subscriber::fmt().with_max_level(LevelFilter::from(level)).with_writer(std::io::stderr);
+    let form = match format {
+        Format::Text => text::Form::Text,
+        Format::Json => text::Form::Json,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::from(level))
+        .with_writer(move || text::Escaping::new(form, std::io::stderr()));
     // Somebody else's subscriber is no reason not to serve devices.
     let _ = match format {
         Format::Text => lines.with_ansi(false).try_init(),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use device::serial::{self, Route};
@@ -9,6 +10,7 @@ use device::wiring::{self, Attachment};
 use device::{Options, Remote};
 
 use crate::arguments;
+use crate::debugging::private_file;
 use crate::exit::Failure;
 
 /// Bytes read for a serial port at a time.
@@ -121,7 +123,7 @@ fn output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
     let to: Box<dyn Write + Send> = match file {
         STANDARD => Box::new(io::stdout()),
-        _ => Box::new(File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?),
+        _ => Box::new(private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?),
     };
     Ok(Route { port, to })
 }

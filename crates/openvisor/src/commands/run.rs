@@ -1,6 +1,6 @@
 //! `openvisor run`: the user's image with a cloud around it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
@@ -16,7 +16,7 @@ use crate::platform::{Happening, Plan, Platform};
 use crate::relayed::Relayed;
 use crate::settings;
 use crate::signals::Stop;
-use crate::timeline::{Form, Source, Timeline};
+use crate::timeline::{Form, Source, Timeline, shown_to};
 use crate::watched::Told;
 use crate::wired::Wired;
 
@@ -79,12 +79,12 @@ async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failur
     }
 }
 
-/// The application's lines to standard output as they are, each ended once; everything else to the timeline.
+/// The application's lines to standard output, each ended once: as they are for a file or another program, escaped on a
+/// terminal, which an image could otherwise control (D207). Everything else to the timeline.
 fn show_one(happening: &Happening, timeline: &Timeline) -> std::io::Result<()> {
     if let Happening::Cloud(EventKind::Log { text, .. }) = happening {
         let mut out = std::io::stdout().lock();
-        out.write_all(text.strip_suffix(b"\n").unwrap_or(text))?;
-        out.write_all(b"\n")?;
+        out.write_all(&shown_to(out.is_terminal(), text.strip_suffix(b"\n").unwrap_or(text)))?;
         return out.flush();
     }
     if let Happening::Device(told) = happening
