@@ -68,8 +68,11 @@ fn named(file: &Path) -> Result<Symbols, Failure> {
     })
 }
 
-/// Tells where a debugger may connect, in the words development environments wait for.
+/// Says where a debugger may connect, in the words development environments wait for, and what of the debug information cannot be
+/// read, which a backtrace will lack.
 pub fn announce(debugging: &Debugging, timeline: &Timeline) {
+    let notes = debugging.symbols.iter().flat_map(Symbols::notes);
+    notes.for_each(|note| timeline.say(Source::Device, note));
     if let Some(server) = &debugging.gdb {
         timeline.announce(&format!("GDB server listening on {}", server.address()));
     }

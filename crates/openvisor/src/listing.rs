@@ -24,7 +24,8 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 pub fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let dim = Style::new().dimmed();
-    let lines = rows.iter().map(|(name, value)| format!("{dim}{name:<width$}{dim:#}{GAP}{}", printable(value)));
+    let lines =
+        rows.iter().map(|(name, value)| format!("{dim}{name:<width$}{dim:#}{GAP}{}", printable(value)));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -123,7 +123,9 @@ fn output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
     let to: Box<dyn Write + Send> = match file {
         STANDARD => Box::new(io::stdout()),
-        _ => Box::new(private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?),
+        _ => Box::new(
+            private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?,
+        ),
     };
     Ok(Route { port, to })
 }

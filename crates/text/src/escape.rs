@@ -94,7 +94,19 @@ mod tests {
     /// Shows D205.
     #[test]
     fn text_that_people_write_stays() {
-        for text in ["", "plain ~", "grün — 25 °C", "日本語", "кириллица", "שלום", "مرحبا", "e\u{301}", "naïve\u{a0}€", "🚀", "C:\\x"] {
+        for text in [
+            "",
+            "plain ~",
+            "grün — 25 °C",
+            "日本語",
+            "кириллица",
+            "שלום",
+            "مرحبا",
+            "e\u{301}",
+            "naïve\u{a0}€",
+            "🚀",
+            "C:\\x",
+        ] {
             assert_eq!(escape(text), text);
             assert_eq!(json_string(text), serde_json::Value::from(text).to_string());
         }

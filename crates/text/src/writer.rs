@@ -65,7 +65,10 @@ mod tests {
             written(Form::Text, forged),
             "WARN host=\\u{1b}[31m\\n2026-12-01T02:17:00Z ERROR forged\\u{9b}\\u{202e}\n"
         );
-        assert_eq!(written(Form::Json, "{\"h\":\"\u{9b}\u{e0001}\"}\n".as_bytes()), "{\"h\":\"\\u009b\\udb40\\udc01\"}\n");
+        assert_eq!(
+            written(Form::Json, "{\"h\":\"\u{9b}\u{e0001}\"}\n".as_bytes()),
+            "{\"h\":\"\\u009b\\udb40\\udc01\"}\n"
+        );
         assert_eq!(written(Form::Text, b"no end\xff"), "no end\u{fffd}");
     }
 }

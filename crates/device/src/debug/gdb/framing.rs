@@ -110,7 +110,11 @@ impl Framing {
             }
         }
         self.has_begun = true;
-        Some(if self.is_too_long { Incoming::TooLong } else { Incoming::Packet(std::mem::take(&mut self.data)) })
+        Some(if self.is_too_long {
+            Incoming::TooLong
+        } else {
+            Incoming::Packet(std::mem::take(&mut self.data))
+        })
     }
 
     fn send_again(&mut self) {
@@ -161,11 +165,8 @@ mod tests {
     fn what_lies_between_packets_is_passed_over_and_a_cut_packet_too() {
         let mut framing = Framing::default();
         let come = all(&mut framing, b"\xff\0garbage#00$m0,$?#3f\x03 GET $a}\x03b#43");
-        let expected = [
-            Incoming::Packet(b"?".to_vec()),
-            Incoming::Interrupt,
-            Incoming::Packet(b"a}\x03b".to_vec()),
-        ];
+        let expected =
+            [Incoming::Packet(b"?".to_vec()), Incoming::Interrupt, Incoming::Packet(b"a}\x03b".to_vec())];
         assert_eq!(come, expected);
     }
 

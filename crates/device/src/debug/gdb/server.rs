@@ -187,7 +187,9 @@ impl Reader {
         let mut has_begun = false;
         while goes_on {
             let patience = (!has_begun).then(|| deadline.saturating_duration_since(Instant::now()));
-            if patience.is_some_and(|patience| patience.is_zero()) || self.tcp.set_read_timeout(patience).is_err() {
+            if patience.is_some_and(|patience| patience.is_zero())
+                || self.tcp.set_read_timeout(patience).is_err()
+            {
                 break;
             }
             match self.tcp.read(&mut chunk) {

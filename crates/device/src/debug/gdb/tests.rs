@@ -625,7 +625,9 @@ fn a_connection_that_is_no_debugger_stops_nothing() {
         tcp.set_nonblocking(true).expect("set");
         let began = Instant::now();
         // Until it is over at both ends.
-        while matches!(tcp.read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock) || session.peer.is_some() {
+        while matches!(tcp.read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+            || session.peer.is_some()
+        {
             assert!(began.elapsed() < PATIENCE, "{noise:?}");
             session.attend(&mut machine);
             assert!(!machine.is_halted(), "{noise:?}");

@@ -233,7 +233,10 @@ fn what_is_secret_is_told_by_its_length_only() {
     words.extend([0, 0, 0, 0, secret, length]);
     let ram = memory(&words, &[SECRET, b"name"]);
     let connecting = told(Call::MqttRequestConnect, [1, AT, 0, 0], &ram);
-    assert!(connecting.contains("username=(4 bytes, not shown), password=(15 bytes, not shown)"), "{connecting}");
+    assert!(
+        connecting.contains("username=(4 bytes, not shown), password=(15 bytes, not shown)"),
+        "{connecting}"
+    );
     assert!(connecting.contains("key=(15 bytes, not shown)"), "{connecting}");
 
     let wifi = memory(&[1, 0, AT + 0x200, 4, secret, length], &[SECRET, b"name"]);
@@ -283,7 +286,8 @@ fn an_address_is_never_cut_before_what_tells_its_user_from_its_host() {
     let mut connect = vec![1, AT + 0x200, host.len() as u32, 1883, 0, 0, 0, 0, 0, 0, 0, 0, 60, 1, AT + 0x80];
     connect.resize(0x20, 0);
     connect.extend(will);
-    let connect = told(Call::MqttRequestConnect, [1, AT, 0, 0], &memory(&connect, &[b"topic", host, b"HUNTER2"]));
+    let connect =
+        told(Call::MqttRequestConnect, [1, AT, 0, 0], &memory(&connect, &[b"topic", host, b"HUNTER2"]));
     assert!(connect.contains("host=\"…@host\""), "{connect}");
     assert!(connect.contains("topic=\"topic\", payload=(7 bytes, not shown)"), "{connect}");
     assert!(!connect.contains("HUNTER2") && !http.contains("HUNTER2"), "{connect} {http}");

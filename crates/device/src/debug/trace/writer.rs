@@ -236,7 +236,9 @@ fn micros(cycles: u64) -> String {
 }
 
 fn object(fields: &[(&'static str, String)]) -> String {
-    let members: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{}:{}", text::json_string(name), text::json_string(value))).collect();
+    let members: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}:{}", text::json_string(name), text::json_string(value)))
+        .collect();
     format!("{{{}}}", members.join(","))
 }

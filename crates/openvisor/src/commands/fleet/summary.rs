@@ -84,7 +84,9 @@ impl Summary {
     pub fn begin(&mut self, devices: usize, cloud: &Address) {
         self.began = Instant::now();
         match self.form {
-            Form::Json => put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n")),
+            Form::Json => {
+                put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n"))
+            }
             _ => put(&format!("a fleet of {} with its cloud at {cloud}\n", devices_text(devices as u64))),
         }
     }
