@@ -16,6 +16,7 @@ pub mod logging;
 mod moment;
 mod operator;
 pub mod platform;
+mod process;
 pub mod relayed;
 pub mod script;
 pub mod settings;

@@ -28,6 +28,9 @@ use server::Wire;
 pub(crate) use server::{Arrival, Door};
 pub use server::{DEFAULT_PORT, Server};
 
+/// A stop by SIGTRAP.
+const HELD: &[u8] = b"S05";
+
 type Stub = GdbStubStateMachine<'static, Machine, Replies>;
 
 /// The debugger's side of a device's thread: nobody, or one who is connected.
@@ -106,11 +109,20 @@ struct Peer {
     features: Option<Vec<u8>>,
     /// It stays when it detaches, and may attach again (`target extended-remote`).
     is_extended: bool,
+    /// The application was started again by `run`, after which a debugger continues by itself.
+    holds: bool,
 }
 
 impl Peer {
     fn new(wire: Wire) -> Peer {
-        Peer { wire, framing: Framing::default(), stub: None, features: None, is_extended: false }
+        Peer {
+            wire,
+            framing: Framing::default(),
+            stub: None,
+            features: None,
+            is_extended: false,
+            holds: false,
+        }
     }
 
     /// Takes a byte. False when the connection is to end.
@@ -142,6 +154,10 @@ impl Peer {
         if self.stub.is_none() {
             self.attach(machine);
         }
+        if self.holds_at(data) && machine.is_halted() {
+            self.framing.reply(HELD);
+            return true;
+        }
         match requests::look_at(data, machine) {
             Request::Done => true,
             Request::Reply(reply) => {
@@ -150,6 +166,20 @@ impl Peer {
             }
             Request::Pass(data) => self.pass(&data, machine),
         }
+    }
+
+    /// Whether the application is held at its first instruction though this packet continues it: `run` is to hold there (D134),
+    /// and the debugger's own continue, which follows it, is answered with a stop. The next one is the user's.
+    fn holds_at(&mut self, data: &[u8]) -> bool {
+        match data {
+            _ if requests::is_run(data) => self.holds = true,
+            [b'c' | b'C', ..] | [b'v', b'C', b'o', b'n', b't', b';', b'c' | b'C', ..] => {
+                return std::mem::take(&mut self.holds);
+            }
+            [b's' | b'S', ..] | [b'v', b'C', b'o', b'n', b't', b';', ..] => self.holds = false,
+            _ => {}
+        }
+        false
     }
 
     fn attach(&mut self, machine: &mut Machine) {

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_wrong_checksum_is_refused_and_a_nak_sends_the_last_packet_again() {
         let mut framing = Framing::default();
-        assert_eq!(all(&mut framing, b"+$g#68$g#67$m0,1#zz"), []);
+        assert_eq!(all(&mut framing, b"+$g#68$g#00$m0,1#zz"), []);
         assert_eq!(framing.take_unsent(), b"---");
         assert_eq!(all(&mut framing, b"$?#3f"), [Incoming::Packet(b"?".to_vec())]);
         framing.send(b"+$O41#c4$OK#9a");

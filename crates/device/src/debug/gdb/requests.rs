@@ -51,9 +51,14 @@ pub(super) fn look_at(data: &[u8], machine: &mut Machine) -> Request {
             machine.reset_and_halt();
             Request::Done
         }
-        _ if data == b"vRun" || data.starts_with(b"vRun;") => Request::pass(b"vRun;"),
+        _ if is_run(data) => Request::pass(b"vRun;"),
         _ => query(data, machine),
     }
+}
+
+/// Whether a packet starts the application again as `run` does.
+pub(super) fn is_run(data: &[u8]) -> bool {
+    data == b"vRun" || data.starts_with(b"vRun;") || data.starts_with(b"R")
 }
 
 fn query(data: &[u8], machine: &mut Machine) -> Request {

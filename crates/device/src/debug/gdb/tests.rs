@@ -485,7 +485,7 @@ const UNEXPECTED: [(&str, Option<&str>); 60] = [
     ("qXfer:features:read:target.xml:0,ffffffffffffffff", None),
     ("qXfer:features:read:target.xml:ffffffffffffffff,ffffffffffffffff", Some("l")),
     ("qXfer:memory-map:read:x:0,ff", Some("E00")),
-    ("qXfer:threads:read::0,ff", Some("E00")),
+    ("qXfer:threads:read::0,ff", Some("")),
     ("qXfer:", None),
     ("vAttach;1", Some("T05thread:01;")),
     ("vAttach;7", Some("E03")),
@@ -686,8 +686,12 @@ fn run_starts_again_and_holds_whatever_it_is_called() {
     for packet in ["vRun;", "vRun", "vRun;6170702e656c66", "vRun;;61;62"] {
         bench.ask("vCont;s");
         assert_eq!(bench.ask(packet), "T05thread:01;", "{packet}");
+        // The debugger continues by itself; the application stands all the same.
+        assert_eq!(bench.ask("vCont;c"), "S05", "{packet}");
         assert_eq!(bench.pc(), CODE, "{packet}");
     }
+    bench.ask(&format!("Z1,{ADDS:x},2"));
+    assert!(bench.ask("vCont;c").contains("hwbreak"), "the next continue is the user's");
     bench.ask("vCont;s");
     // It has no answer of its own.
     bench.send("R00");
@@ -704,6 +708,7 @@ fn run_starts_again_and_holds_whatever_it_is_called() {
 fn an_address_to_go_on_from_is_taken() {
     let mut bench = Bench::new(&counting());
     bench.ask(&format!("Z1,{STORES:x},2"));
+    bench.ask("P0=00100020");
     assert!(bench.ask(&format!("c{ADDS:x}")).contains("hwbreak"));
     assert_eq!(bench.pc(), STORES);
     assert_eq!(bench.ask(&format!("S05;{:x}", CODE + 8)), "S05");

@@ -81,7 +81,7 @@ fn events_have_begin_and_length_in_microseconds() {
     for part in [
         "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[",
         "\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"thread_name\",\"args\":{\"name\":\"application\"}",
-        "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"mvNoOp\",\"ts\":1.00625,\"dur\":2,\"args\":{\"a\":\"1\",\"b\":\"\\\"x\\\\\\u000a\\\"\",\"status\":\"OKAY\",\"c\":\"2\"}}",
+        "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"mvNoOp\",\"ts\":1.00625,\"dur\":2,\"args\":{\"a\":\"1\",\"b\":\"\\\"x\\\\\\n\\\"\",\"status\":\"OKAY\",\"c\":\"2\"}}",
         "{\"ph\":\"X\",\"pid\":1,\"tid\":2,\"name\":\"inner\",\"ts\":20,\"dur\":1,\"args\":{}}",
         "{\"ph\":\"X\",\"pid\":1,\"tid\":2,\"name\":\"outer\",\"ts\":10,\"dur\":20,\"args\":{}}",
         "\n]}\n",
