@@ -160,6 +160,20 @@ mod tests {
         assert!(serve("0", false).is_ok());
     }
 
+    /// Shows D207.
+    #[test]
+    fn what_shows_an_applications_doings_is_its_owners() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.txt");
+        private_file(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Over one that is there, as before.
+        std::fs::write(&path, "old").unwrap();
+        private_file(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
     #[test]
     fn a_port_in_use_is_told() {
         let first = serve("0", false).unwrap();

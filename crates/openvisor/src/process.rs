@@ -22,3 +22,17 @@ pub fn warn_if_root() {
         tracing::warn!("running as root, which is not needed: use an account of its own");
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    /// Shows D207.
+    #[test]
+    fn a_protected_process_writes_no_core_dump() {
+        protect_memory();
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

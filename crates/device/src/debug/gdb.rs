@@ -154,7 +154,7 @@ impl Peer {
         if self.stub.is_none() {
             self.attach(machine);
         }
-        if self.holds_at(data) && machine.is_halted() {
+        if self.holds_at(data) && machine.is_halted() && !machine.may_stop() {
             self.framing.reply(HELD);
             return true;
         }
@@ -168,8 +168,8 @@ impl Peer {
         }
     }
 
-    /// Whether the application is held at its first instruction though this packet continues it: `run` is to hold there (D134),
-    /// and the debugger's own continue, which follows it, is answered with a stop. The next one is the user's.
+    /// Whether this is the continue that a debugger sends by itself after `run`. Where no breakpoint would stop the application,
+    /// it is answered with a stop at the first instruction, where `run` is to hold (D134); the next one is the user's.
     fn holds_at(&mut self, data: &[u8]) -> bool {
         match data {
             _ if requests::is_run(data) => self.holds = true,

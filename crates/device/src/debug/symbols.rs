@@ -101,8 +101,9 @@ impl Files {
     }
 
     fn named(self) -> Option<Symbols> {
-        let has_names = self.both().any(Sections::has_symbols);
-        has_names.then(|| Symbols(Arc::new(self)))
+        // A file without names that says where they are is worth a note.
+        let is_useful = self.both().any(Sections::has_symbols) || !self.notes.is_empty();
+        is_useful.then(|| Symbols(Arc::new(self)))
     }
 
     fn both(&self) -> impl Iterator<Item = &Sections> {
@@ -126,7 +127,8 @@ impl Files {
             }
             Some(file) => self.linked = Sections::read(file, &mut self.notes),
             None => {
-                self.notes.push(format!("debug information: {name}, where names and lines are, is not there"))
+                self.notes
+                    .push(format!("debug information: {name}, where names and lines are, is not there"));
             }
         }
     }
@@ -187,7 +189,7 @@ impl Files {
             match lookup {
                 LookupResult::Output(frames) => break frames.ok()?,
                 LookupResult::Load { load, continuation } => {
-                    lookup = continuation.resume(self.split_of(&load))
+                    lookup = continuation.resume(self.split_of(&load));
                 }
             }
         };

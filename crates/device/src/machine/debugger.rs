@@ -410,7 +410,7 @@ impl Machine {
     /// write them by. Flash is not written like this ([`Machine::write_flash`]). Answers whether all of it was written.
     pub fn change(&mut self, address: u32, bytes: &[u8]) -> bool {
         if bytes.is_empty() || RAM.contains(&address) {
-            return self.cpu.write_memory(address, bytes);
+            return bytes.is_empty() || self.cpu.write_memory(address, bytes);
         }
         let (mut at, mut rest) = (address, bytes);
         let mut written = true;
@@ -459,6 +459,11 @@ impl Machine {
         let removed = self.cpu.remove_breakpoint(address);
         self.debugger.breakpoints -= u32::from(removed).min(self.debugger.breakpoints);
         removed
+    }
+
+    /// Whether a breakpoint or a watchpoint is set.
+    pub fn may_stop(&self) -> bool {
+        self.debugger.breakpoints + self.debugger.watchpoints > 0
     }
 
     /// Watches memory. False beyond [`MOST_WATCHPOINTS`].

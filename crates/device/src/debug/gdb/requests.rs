@@ -16,6 +16,9 @@ const MOST_READ: u32 = PACKET_SIZE as u32 / 2 - 16;
 /// Bytes of memory that are summed up at a time.
 const CHUNK: usize = 4096;
 
+/// CRC-32 of the polynomial 0x04C11DB7 from the highest bit on, begun with all ones, not inverted at the end.
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_MPEG_2);
+
 /// EINVAL and EFAULT as the protocol's error replies.
 const INVALID: &[u8] = b"E16";
 const BAD_ADDRESS: &[u8] = b"E0e";
@@ -45,6 +48,7 @@ impl Request {
 pub(super) fn look_at(data: &[u8], machine: &mut Machine) -> Request {
     match data {
         [b'm', rest @ ..] => bounded_read(rest),
+        [b'M' | b'X', ..] if !is_whole_write(data) => Request::reply(INVALID),
         [b'c' | b's' | b'C' | b'S', ..] => resume(data, machine),
         [b'H', b'g', .., b'-', b'1'] => Request::pass(b"Hg0"),
         [b'R', ..] => {
@@ -87,6 +91,31 @@ fn bounded_read(rest: &[u8]) -> Request {
     }
 }
 
+/// Whether `M ADDRESS,LENGTH:DIGITS` or `X ADDRESS,LENGTH:BYTES` has as much as it says: a part alone is not written.
+fn is_whole_write(data: &[u8]) -> bool {
+    let Some(colon) = data.iter().position(|byte| *byte == b':') else { return false };
+    let (head, content) = (&data[1..colon], &data[colon + 1..]);
+    let Some((_, length)) = pair(head) else { return false };
+    let digits_or_bytes = match data[0] {
+        b'M' if content.iter().all(u8::is_ascii_hexdigit) => content.len(),
+        b'M' => return false,
+        // Of an escaped byte two are sent.
+        _ => 2 * (content.len() - escapes(content)),
+    };
+    digits_or_bytes as u64 == 2 * u64::from(length)
+}
+
+/// How many bytes of `content` only say that the next one is escaped.
+fn escapes(content: &[u8]) -> usize {
+    let (mut count, mut at) = (0, 0);
+    while let Some(next) = content[at..].iter().position(|byte| *byte == b'}') {
+        // One that escapes nothing is no byte either.
+        count += 1;
+        at = (at + next + 2).min(content.len());
+    }
+    count
+}
+
 /// `c` and `s` with an address to go on from, and with a signal, which there are none of.
 fn resume(data: &[u8], machine: &mut Machine) -> Request {
     let (action, rest) = (data[0], &data[1..]);
@@ -122,8 +151,6 @@ fn checksum(rest: &[u8], machine: &mut Machine) -> Request {
     if !is_memory {
         return Request::reply(BAD_ADDRESS);
     }
-    // CRC-32 of the polynomial 0x04C11DB7 from the highest bit on, begun with all ones, not inverted at the end.
-    static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_MPEG_2);
     let mut digest = CRC.digest();
     let mut chunk = [0; CHUNK];
     let (mut at, mut left) = (address, length as usize);

@@ -516,10 +516,10 @@ const UNEXPECTED: [(&str, Option<&str>); 60] = [
     ("m8000000,zz", Some("E16")),
     ("m123456789,4", Some("E16")),
     ("mffffffff,4", Some("E0e")),
-    ("M20000000,4:0", Some("")),
-    ("M20000000,4", Some("")),
+    ("M20000000,4:0", Some("E16")),
+    ("M20000000,4", Some("E16")),
     ("Mfffffffe,4:01020304", Some("E0e")),
-    ("X20000000", Some("")),
+    ("X20000000,2:a", Some("E16")),
     ("pfff", Some("")),
     ("P2", Some("")),
     ("G00", Some("")),
@@ -593,6 +593,17 @@ fn memory_is_summed_up_as_the_debugger_does() {
     for wrong in ["", "8000000", "zz,1", "8000000,1,2"] {
         assert_eq!(bench.ask(&format!("qCRC:{wrong}")), "E16", "{wrong}");
     }
+}
+
+/// Shows D208.
+#[test]
+fn bytes_are_written_with_their_escapes() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("X0,0:"), "OK", "as debuggers ask whether it is known");
+    assert_eq!(bench.ask(&format!("X{WORD:x},4:}}]a}}\u{3}b")), "OK");
+    assert_eq!(bench.ask(&format!("m{WORD:x},4")), "7d612362");
+    assert_eq!(bench.ask(&format!("X{WORD:x},2:}}]ab")), "E16");
+    assert_eq!(bench.ask(&format!("X{WORD:x},1:}}")), "E16", "an escape of nothing");
 }
 
 /// Shows D208.
@@ -692,6 +703,10 @@ fn run_starts_again_and_holds_whatever_it_is_called() {
     }
     bench.ask(&format!("Z1,{ADDS:x},2"));
     assert!(bench.ask("vCont;c").contains("hwbreak"), "the next continue is the user's");
+    // With a breakpoint, the debugger's own continue leads there.
+    bench.ask("vRun;");
+    assert!(bench.ask("vCont;c").contains("hwbreak"));
+    bench.ask(&format!("z1,{ADDS:x},2"));
     bench.ask("vCont;s");
     // It has no answer of its own.
     bench.send("R00");

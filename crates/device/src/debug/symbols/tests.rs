@@ -63,8 +63,11 @@ fn debug_information_that_is_missing_is_told_once() {
     fs::create_dir(folder.join("split.dwo")).expect("a folder");
     assert_eq!(Symbols::load(&folder.join("a.elf")).expect("names").notes().len(), 1);
     copy("plain.elf", "linked.debug");
-    let other = Symbols::load(&copy("linked.elf", "b.elf"));
-    assert!(other.is_none(), "no names");
+    let other = Symbols::load(&copy("linked.elf", "b.elf")).expect("a note");
+    assert_eq!(other.notes(), ["debug information: linked.debug is not the one of this image"]);
+    fs::remove_file(folder.join("linked.debug")).expect("removed");
+    let missing = Symbols::load(&folder.join("b.elf")).expect("a note");
+    assert_eq!(missing.notes(), ["debug information: linked.debug, where names and lines are, is not there"]);
     let _ = fs::remove_dir_all(&folder);
 }
 
