@@ -118,10 +118,17 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
 fn flatten(file: &[u8]) -> Result<Vec<u8>, ImageError> {
     check_header(file)?;
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|error| malformed(&error))?;
-    let segments = loaded(&elf)?;
+    let mut segments = loaded(&elf)?;
     // Some linkers leave load addresses out: then every segment is loaded where it runs.
     let has_addresses = segments.iter().any(|segment| segment.p_paddr != 0);
     let address = |segment: &ProgramHeader| if has_addresses { segment.p_paddr } else { segment.p_vaddr };
+    // Some linker scripts write zeros where they only mean to reserve RAM, for a heap or a stack.
+    segments.retain(|segment| {
+        let end = address(segment).saturating_add(segment.p_filesz);
+        let is_ram = u64::from(RAM.start) <= address(segment) && end <= u64::from(RAM.end);
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        !(is_ram && elf.segment_data(segment).is_ok_and(is_zero))
+    });
     check_apart(segments.iter().map(|segment| (address(segment), segment.p_filesz)))?;
     let mut flash = Vec::new();
     for segment in &segments {

@@ -100,7 +100,9 @@ impl Files {
         Some(Files { main, linked: None, split: BTreeMap::new(), package: None, notes })
     }
 
-    fn named(self) -> Option<Symbols> {
+    fn named(mut self) -> Option<Symbols> {
+        let unreadable = addr2line::Context::from_dwarf(self.dwarf()).err();
+        self.notes.extend(unreadable.map(|error| format!("debug information: it cannot be read: {error}")));
         // A file without names that says where they are is worth a note.
         let is_useful = self.both().any(Sections::has_symbols) || !self.notes.is_empty();
         is_useful.then(|| Symbols(Arc::new(self)))

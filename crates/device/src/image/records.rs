@@ -163,7 +163,7 @@ mod tests {
             for text in [
                 text.to_owned(),
                 text.replace('\n', "\r\n"),
-                format!("\u{feff}\n{}", text.to_lowercase().replace("s", "S")),
+                format!("\u{feff}\n{}", text.to_lowercase().replace('s', "S")),
             ] {
                 assert_eq!(format(text.as_bytes()), Some(kind), "{text}");
                 assert_eq!(pieces(kind, text.as_bytes()).expect("read"), expected, "{text}");

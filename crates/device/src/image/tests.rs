@@ -222,6 +222,20 @@ fn segments_without_load_addresses_are_loaded_where_they_run() {
 
 /// Shows D211.
 #[test]
+fn zeros_in_ram_are_nothing_to_load() {
+    let file = elf_of(&[(0x0800_0000, &TINY), (0x2000_1001, &[0; 7])]);
+    assert_eq!(Image::parse(&file), Image::parse(&TINY));
+    assert!(
+        refusal(&elf_of(&[(0x0800_0000, &TINY), (0x2000_1001, &[0, 1])]))
+            .starts_with("loads 2 bytes at 0x20001001")
+    );
+    assert!(
+        refusal(&elf_of(&[(0x0800_0000, &TINY), (0x2007_FFFF, &[0, 0])])).starts_with("loads 2 bytes at")
+    );
+}
+
+/// Shows D211.
+#[test]
 fn files_of_records_give_the_same_image_as_their_binary() {
     let hex = ":020000040800F2\n:0A000000000008200900000800000000C3\n:00000001FF\n";
     let told = refusal(hex.as_bytes());

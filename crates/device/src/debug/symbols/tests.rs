@@ -93,6 +93,18 @@ fn a_section_that_would_be_too_large_unpacked_is_told_and_not_unpacked() {
     assert_eq!(Symbols::of(file).expect("names").notes().len(), 1);
 }
 
+/// Shows D212.
+#[test]
+fn debug_information_of_an_unknown_version_is_told() {
+    let mut file = fs::read(data("plain.elf")).expect("read");
+    let at = header_of(&file, ".debug_info");
+    // After the length, the version.
+    file[at + 4] = 99;
+    let symbols = Symbols::of(file).expect("names");
+    assert_eq!(symbols.notes().len(), 1, "{:?}", symbols.notes());
+    assert_eq!(symbols.sites(RESET)[0].function.as_deref(), Some("Reset_Handler"));
+}
+
 fn header_of(file: &[u8], name: &str) -> usize {
     use object::{Object, ObjectSection};
     let elf = object::File::parse(file).expect("an ELF file");

@@ -85,7 +85,7 @@ impl Summary {
         self.began = Instant::now();
         match self.form {
             Form::Json => {
-                put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n"))
+                put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n"));
             }
             _ => put(&format!("a fleet of {} with its cloud at {cloud}\n", devices_text(devices as u64))),
         }
