@@ -62,9 +62,11 @@ impl Image {
         if let Some(format) = records::format(file) {
             return Image::of(flatten_records(format, file)?);
         }
+        let raw = without_padding(file);
+        check_size(raw.len())?;
         // Nothing else tells an image from any other file.
-        check_stack(file)?;
-        Image::of(without_padding(file).to_vec())
+        check_stack(raw)?;
+        Image::of(raw.to_vec())
     }
 
     /// Checks the image in `bytes`, which are those of flash, whatever they look like.
@@ -215,19 +217,17 @@ fn malformed(error: &ParseError) -> ImageError {
     }
 }
 
-fn check_least(length: usize) -> Result<(), ImageError> {
-    if length < MIN_IMAGE { Err(ImageError::TooShort(length)) } else { Ok(()) }
-}
-
 fn check_size(length: usize) -> Result<(), ImageError> {
-    check_least(length)?;
-    if length > MAX_IMAGE { Err(ImageError::TooLarge(length)) } else { Ok(()) }
+    match length {
+        0..MIN_IMAGE => Err(ImageError::TooShort(length)),
+        MIN_IMAGE..=MAX_IMAGE => Ok(()),
+        _ => Err(ImageError::TooLarge(length)),
+    }
 }
 
 /// The first word: the initial stack pointer, of which the processor takes bits 1 and 0 as zero. Only a file that says nothing
 /// else of itself is judged by it: an application may well set its stack pointer before it uses it.
 fn check_stack(bytes: &[u8]) -> Result<(), ImageError> {
-    check_least(bytes.len())?;
     let stack = word(bytes, 0);
     // The stack grows down from its initial pointer, so the end of RAM is in.
     if (RAM.start..=RAM.end).contains(&(stack & !3)) { Ok(()) } else { Err(ImageError::StackPointer(stack)) }
