@@ -62,6 +62,21 @@ impl Written {
         self.add(&words.join(" "), process.out.text() + &process.err.text());
     }
 
+    /// What cannot be used is refused without being repeated.
+    fn refusals(&mut self, stage: &Stage, folder: &str) {
+        for store in [
+            "postgres://u:S3cr@",
+            "postgres://u:S3cr@127.0.0.1:9/d?password=S3cr",
+            "S3cr:S3cr@host",
+            "mysql://u:S3cr@h/d",
+        ] {
+            let words = ["cloud", "--data", folder, "--store", store, "--listen", "127.0.0.1:0"];
+            self.command(stage, &words);
+        }
+        self.command(stage, &["run", SAMPLE, "--secret", "S3crWithoutKey"]);
+        self.command(stage, &["run", SAMPLE, "--secret", "password=@/no/such/file", "--seconds", "1"]);
+    }
+
     fn check(&self, proofs: &[&str]) {
         for proof in proofs {
             assert!(
@@ -131,20 +146,7 @@ fn no_credential_is_in_anything_the_product_writes() {
         cloud.signal("TERM");
         assert_eq!(cloud.code(), 0);
         written.add("cloud", cloud.out.text() + &cloud.err.text());
-        // What cannot be used is refused without being repeated.
-        for store in [
-            "postgres://u:S3cr@",
-            "postgres://u:S3cr@127.0.0.1:9/d?password=S3cr",
-            "S3cr:S3cr@host",
-            "mysql://u:S3cr@h/d",
-        ] {
-            written.command(
-                stage,
-                &["cloud", "--data", text(&place("other")), "--store", store, "--listen", "127.0.0.1:0"],
-            );
-        }
-        written.command(stage, &["run", SAMPLE, "--secret", "S3crWithoutKey"]);
-        written.command(stage, &["run", SAMPLE, "--secret", "password=@/no/such/file", "--seconds", "1"]);
+        written.refusals(stage, text(&place("other")));
         written.check(&[
             "GET https://…@e.m/#…",
             "POST https://…@e.m/r?…",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the files of this folder with an Arm GCC, whose version the paths in them show nothing of.
+# Makes the files of this folder with an Arm GCC. Paths in them are mapped to /src.
 set -e
 flags="-mcpu=cortex-m33 -mthumb -O1 -ffreestanding -nostdlib -Wl,--build-id=none -Ttext=0x08000008 -Wl,--section-start=.isr_vector=0x08000000 -e Reset_Handler"
 arm-none-eabi-gcc $flags -g -gdwarf-5 -ffile-prefix-map="$PWD"=/src split.c -o plain.elf
