@@ -57,7 +57,7 @@ pub(crate) struct Debug {
     pub watchpoints: Vec<Watchpoint>,
     /// Interrupts are not taken: a single step is under way.
     pub masked: bool,
-    /// BKPT halts.
+    /// Halting debug is enabled, as DHCSR.C_DEBUGEN tells: BKPT halts.
     pub halts_on_bkpt: bool,
     /// Exceptions entered and left, if someone records them.
     movements: Option<Vec<Movement>>,
@@ -178,7 +178,8 @@ impl Cpu {
     }
 
     /// Whether BKPT exits with [`Exit::Breakpoint`], whatever
-    /// [`Config::halt_on_breakpoint`](crate::Config::halt_on_breakpoint) says.
+    /// [`Config::halt_on_breakpoint`](crate::Config::halt_on_breakpoint) says. Meanwhile DHCSR.C_DEBUGEN reads as one: a
+    /// debugger is attached.
     pub fn set_halt_on_breakpoint(&mut self, halts: bool) {
         self.core.debug.halts_on_bkpt = halts;
     }
@@ -226,11 +227,17 @@ impl Cpu {
         self.core.read_private(address & !3, Width::Word, true).unwrap_or(0)
     }
 
-    /// Writes a word of the private bus, as privileged code does.
-    pub fn write_system(&mut self, address: u32, value: u32) {
+    /// Writes a word, halfword or byte (`bytes` is 4, 2 or 1, and `address` a multiple of it) of the private bus, as
+    /// privileged code does.
+    pub fn write_system(&mut self, address: u32, bytes: u32, value: u32) {
         self.core.disturbed = true;
+        let width = match bytes {
+            1 => Width::Byte,
+            2 => Width::Half,
+            _ => Width::Word,
+        };
         // Privileged writes are never refused.
-        let _ = self.core.write_private(address & !3, Width::Word, value, true);
+        let _ = self.core.write_private(address, width, value, true);
     }
 
     /// Records exceptions from now on, or no longer.

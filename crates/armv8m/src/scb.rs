@@ -22,6 +22,9 @@ const MON_EN: u32 = 1 << 16;
 const MON_PEND: u32 = 1 << 17;
 const MON_REQ: u32 = 1 << 19;
 const TRCENA: u32 = 1 << 24;
+/// DHCSR bits.
+const C_DEBUGEN: u32 = 1 << 0;
+const S_REGRDY: u32 = 1 << 16;
 /// DFSR.BKPT.
 const DFSR_BKPT: u32 = 1 << 1;
 /// CPACR bits that exist: coprocessors 10 and 11.
@@ -165,6 +168,7 @@ impl Core {
             0xD38 => self.scb.bfar,
             0xD88 => self.scb.cpacr,
             offset @ 0xD90..=0xDC4 => self.mpu.read(offset - 0xD90),
+            0xDF0 => self.dhcsr(),
             0xDFC => self.demcr(),
             0xF34 => self.fpu.fpccr,
             0xF38 => self.fpu.fpcar,
@@ -201,6 +205,11 @@ impl Core {
             _ => {}
         }
         self.update_priority();
+    }
+
+    /// Software reads whether a debugger is attached; only the debugger changes that.
+    fn dhcsr(&self) -> u32 {
+        if self.debug.halts_on_bkpt { C_DEBUGEN | S_REGRDY } else { 0 }
     }
 
     fn write_mpu(&mut self, offset: u32, value: u32) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use rawzip::time::UtcDateTime;
 use rawzip::{
     CompressionMethod, ZipArchive, ZipArchiveWriter, ZipFileHeaderRecord, ZipSliceArchive, ZipSliceEntry,
 };
@@ -144,6 +145,10 @@ fn unpacked(packed: &Packed<'_>) -> Result<Vec<u8>, Refusal> {
 /// How hard entries are packed: as zip programs do unless told otherwise.
 const LEVEL: u8 = 6;
 
+/// The date of every entry, in seconds since 1970: 1980-01-01, the first that the format has. Its date field left at zero would be
+/// month 0 and day 0, which readers refuse or make something of; the present would make another file of the same application.
+const FIRST_DATE: i64 = 315_532_800;
+
 /// An archive of these entries, in this order, deflated.
 pub fn write(entries: &[(&str, &[u8])]) -> Vec<u8> {
     write_to_memory(entries).expect("memory takes what is written")
@@ -152,7 +157,10 @@ pub fn write(entries: &[(&str, &[u8])]) -> Vec<u8> {
 fn write_to_memory(entries: &[(&str, &[u8])]) -> Result<Vec<u8>, rawzip::Error> {
     let mut archive = ZipArchiveWriter::new(Vec::new());
     for (name, bytes) in entries {
-        let file = archive.new_file(*name).compression_method(CompressionMethod::DEFLATE);
+        let file = archive
+            .new_file(*name)
+            .compression_method(CompressionMethod::DEFLATE)
+            .last_modified(UtcDateTime::from_unix(FIRST_DATE));
         let (mut entry, _) = file.start()?;
         entry.write_all(&miniz_oxide::deflate::compress_to_vec(bytes, LEVEL))?;
         let length = bytes.len() as u64;

@@ -139,3 +139,20 @@ fn the_small_limit_of_each_memory_is_the_devices() {
     let refused = Bundle::read(&bundle(IMAGE, &[]), room).expect_err("too large a region");
     assert!(refused.to_string().contains("internal flash of 0x80000"), "{refused}");
 }
+
+/// Shows D211.
+#[test]
+fn every_entry_has_a_date_that_the_format_has_and_the_archive_is_the_same_each_time() {
+    let file = Bundle::write(IMAGE, &Policies::default(), ROOM, None).expect("written");
+    assert_eq!(file, Bundle::write(IMAGE, &Policies::default(), ROOM, None).expect("written"));
+    let mut headers = 0;
+    // Where the time stands in a local header and in one of the directory (APPNOTE 4.3.7, 4.3.12).
+    for (signature, time) in [(b"PK\x03\x04", 10), (b"PK\x01\x02", 12)] {
+        for at in (0..file.len() - 4).filter(|at| file[*at..].starts_with(signature)) {
+            // Midnight; day 1, month 1 and 1980.
+            assert_eq!(file[at + time..at + time + 4], [0, 0, 0x21, 0]);
+            headers += 1;
+        }
+    }
+    assert_eq!(headers, 4);
+}

@@ -19,6 +19,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::authority::{Authority, AuthorityError};
 use crate::chance;
 use crate::store::StoreUrl;
@@ -198,16 +200,17 @@ impl DataFolder {
         let key_path = self.path.join(AUTHORITY_KEY);
         check_private(&key_path)?;
         let certificate = read_text(&self.path.join(AUTHORITY))?;
-        let key = read_text(&key_path)?;
+        let key = Zeroizing::new(read_text(&key_path)?);
         Authority::from_pem(&certificate, &key).map_err(|error| DataError::Authority(key_path, error))
     }
 
     /// The key secrets are sealed with.
-    pub(crate) fn secret_key(&self) -> Result<[u8; 32], DataError> {
+    pub(crate) fn secret_key(&self) -> Result<Zeroizing<[u8; 32]>, DataError> {
         let path = self.path.join(SECRET_KEY);
         check_private(&path)?;
-        let bytes = read(&path)?;
-        bytes.try_into().map_err(|_| DataError::Damaged(path, "it is not 32 bytes long"))
+        let bytes = Zeroizing::new(read(&path)?);
+        let key = <[u8; 32]>::try_from(&bytes[..]);
+        key.map(Zeroizing::new).map_err(|_| DataError::Damaged(path, "it is not 32 bytes long"))
     }
 
     /// Where the database is.
@@ -431,7 +434,7 @@ fn read_text(path: &Path) -> Result<String, DataError> {
 
 /// At most a few characters of a foreign text, safe for one line.
 fn printable(text: &str) -> String {
-    text.chars().take(16).filter(|character| !character.is_control()).collect()
+    text::escape(&text.chars().take(16).collect::<String>()).into_owned()
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Store {
     /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`data::DataError::DatabaseMissing`] and
     /// [`data::DataError::DatabaseEmpty`] when the folder had a database and has none now (D163).
     pub async fn open_at(folder: &data::DataFolder, named: Option<&StoreUrl>) -> Result<Store, StoreError> {
-        let seal = Seal::new(&folder.secret_key()?);
+        let seal = Seal::new(&*folder.secret_key()?);
         // Only one at a time may change the schema, or turn on the write-ahead log, for which SQLite does not wait its turn; a second
         // opener must find both done.
         let _setup = {

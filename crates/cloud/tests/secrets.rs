@@ -89,7 +89,7 @@ fn connect(port: u16, password: &[u8], key: Option<&[u8]>) -> Vec<u8> {
         writer.str(b"no certificate, but the key is read first or not at all");
         writer.str(key);
     } else {
-        writer.str(b"user-of-the-test");
+        writer.str(b"s3cret-user-of-the-test");
         writer.str(password);
     }
     let length = writer.finish().expect("fits");
@@ -150,9 +150,14 @@ async fn no_secret_is_logged_at_any_level() {
     assert!(taken.windows(15).any(|part| part == b"s3cret-password"), "it did pass through");
     let body = connect(port, b"", Some(&key));
     item(&mut device, ChannelType::Mqtt, to_cloud::CONNECT, &body).await;
-    let url = "https://server.example/path?token=s3cret-query";
-    let body = http(url, "Authorization: Bearer s3cret-header", b"s3cret-body");
-    item(&mut device, ChannelType::Http, to_cloud::HTTP_REQUEST, &body).await;
+    for url in [
+        "https://server.example/path?token=s3cret-query#s3cret-fragment",
+        "https://s3cret-user:s3cret-pass@server.example/path",
+        "s3cret-user:s3cret-pass@server.example",
+    ] {
+        let body = http(url, "Authorization: Bearer s3cret-header", b"s3cret-body");
+        item(&mut device, ChannelType::Http, to_cloud::HTTP_REQUEST, &body).await;
+    }
     device.log(1, "s3cret-of-a-line").await;
     assert_eq!(device.next().await, Came::LogTaken(1));
     // A rule broken with a secret in hand.

@@ -1,7 +1,9 @@
-//! An application image: read from an ELF file or a raw binary, and checked before anything runs.
+//! An application image: read from an ELF file, a file of hexadecimal records or a raw binary, and checked before anything runs.
 //!
 //! Whatever is wrong is told in one line that says what was found and what is expected. An [`Image`] that exists
 //! fits the application's flash and begins with a vector table the processor can start from.
+
+mod records;
 
 use std::fmt;
 use std::fs::File;
@@ -16,6 +18,8 @@ use elf::{ElfBytes, ParseError};
 
 use crate::map::{self, FLASH, RAM};
 
+pub use records::Format;
+
 /// Most bytes an image may have: all of the application's flash.
 pub const MAX_IMAGE: usize = map::length(&FLASH);
 
@@ -27,6 +31,9 @@ pub const MAX_FILE: u64 = 64 << 20;
 
 /// What erased flash reads as; fills the gaps between an ELF file's segments.
 const ERASED: u8 = 0xFF;
+
+/// How files that hold an image alone are usually called.
+const KINDS: &str = ".elf, .hex, .srec or .bin";
 
 /// A checked application image. Clones share the flash it lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +51,22 @@ impl Image {
         read_file(path).and_then(|file| Image::parse(&file)).map_err(told)
     }
 
-    /// Checks the image in `file`, the whole content of an ELF file or of a raw binary.
+    /// Checks the image in `file`, the whole content of an ELF file, an Intel HEX file, a file of S-records or a raw binary.
     pub fn parse(file: &[u8]) -> Result<Image, ImageError> {
-        let bytes = match file {
+        match file {
             [] => return Err(ImageError::Empty),
-            [0x7F, b'E', b'L', b'F', ..] => flatten(file)?,
+            [0x7F, b'E', b'L', b'F', ..] => return Image::of(flatten(file)?),
             [b'P', b'K', 3, 4, ..] => return Err(ImageError::Bundle),
-            raw => raw.to_vec(),
-        };
-        Image::of(bytes)
+            _ => {}
+        }
+        if let Some(format) = records::format(file) {
+            return Image::of(flatten_records(format, file)?);
+        }
+        let raw = without_padding(file);
+        check_size(raw.len())?;
+        // Nothing else tells an image from any other file.
+        check_stack(raw)?;
+        Image::of(raw.to_vec())
     }
 
     /// Checks the image in `bytes`, which are those of flash, whatever they look like.
@@ -62,7 +76,7 @@ impl Image {
 
     fn of(bytes: Vec<u8>) -> Result<Image, ImageError> {
         check_size(bytes.len())?;
-        check_vectors(&bytes)?;
+        check_reset(&bytes)?;
         let (digest, length) = (sha256(&bytes), bytes.len());
         Ok(Image { flash: flashed(bytes), length, digest })
     }
@@ -106,18 +120,53 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
 fn flatten(file: &[u8]) -> Result<Vec<u8>, ImageError> {
     check_header(file)?;
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|error| malformed(&error))?;
+    let mut segments = loaded(&elf)?;
+    // Some linkers leave load addresses out: then every segment is loaded where it runs.
+    let has_addresses = segments.iter().any(|segment| segment.p_paddr != 0);
+    let address = |segment: &ProgramHeader| if has_addresses { segment.p_paddr } else { segment.p_vaddr };
+    // Some linker scripts write zeros where they only mean to reserve RAM, for a heap or a stack.
+    segments.retain(|segment| {
+        let end = address(segment).saturating_add(segment.p_filesz);
+        let is_ram = u64::from(RAM.start) <= address(segment) && end <= u64::from(RAM.end);
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        !(is_ram && elf.segment_data(segment).is_ok_and(is_zero))
+    });
+    check_apart(segments.iter().map(|segment| (address(segment), segment.p_filesz)))?;
     let mut flash = Vec::new();
-    let segments = loaded(&elf)?;
-    check_apart(&segments)?;
-    for segment in segments {
-        let at = place(&segment)?;
-        let bytes = elf.segment_data(&segment).map_err(|error| malformed(&error))?;
-        if flash.len() < at + bytes.len() {
-            flash.resize(at + bytes.len(), ERASED);
-        }
-        flash[at..at + bytes.len()].copy_from_slice(bytes);
+    for segment in &segments {
+        let at = place(address(segment), segment.p_filesz)?;
+        let bytes = elf.segment_data(segment).map_err(|error| malformed(&error))?;
+        put(&mut flash, at, bytes);
     }
     if flash.is_empty() { Err(ImageError::NothingToLoad) } else { Ok(flash) }
+}
+
+/// The same for records of hexadecimal digits.
+fn flatten_records(format: Format, file: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let pieces =
+        records::pieces(format, file).map_err(|(record, why)| ImageError::Record { format, record, why })?;
+    check_apart(pieces.iter().map(|(address, bytes)| (*address, bytes.len() as u64)))?;
+    let mut flash = Vec::new();
+    for (address, bytes) in &pieces {
+        let at = place(*address, bytes.len() as u64)?;
+        put(&mut flash, at, bytes);
+    }
+    if flash.is_empty() { Err(ImageError::NothingToLoad) } else { Ok(flash) }
+}
+
+fn put(flash: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    if flash.len() < at + bytes.len() {
+        flash.resize(at + bytes.len(), ERASED);
+    }
+    flash[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+/// A raw binary without what is erased flash beyond the application's: a dump of a whole chip has that.
+fn without_padding(file: &[u8]) -> &[u8] {
+    match file.split_at_checked(MAX_IMAGE) {
+        Some((image, rest)) if rest.iter().all(|byte| *byte == ERASED) => image,
+        _ => file,
+    }
 }
 
 /// Judges the header's first fields before anything else in the file is believed.
@@ -144,17 +193,16 @@ fn loaded(elf: &ElfBytes<'_, LittleEndian>) -> Result<Vec<ProgramHeader>, ImageE
     Ok(segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0).collect())
 }
 
-/// No byte of flash is loaded twice.
-fn check_apart(segments: &[ProgramHeader]) -> Result<(), ImageError> {
-    let mut spans: Vec<_> = segments.iter().map(|segment| (segment.p_paddr, segment.p_filesz)).collect();
+/// No byte of flash is loaded twice. Spans are addresses and lengths.
+fn check_apart(spans: impl Iterator<Item = (u64, u64)>) -> Result<(), ImageError> {
+    let mut spans: Vec<_> = spans.collect();
     spans.sort_unstable();
     let overlap = spans.windows(2).find(|pair| pair[1].0 < pair[0].0.saturating_add(pair[0].1));
     overlap.map_or(Ok(()), |pair| Err(ImageError::SegmentsOverlap { start: pair[1].0 }))
 }
 
-/// Offset in flash of a segment, which lies wholly inside it.
-fn place(segment: &ProgramHeader) -> Result<usize, ImageError> {
-    let (start, length) = (segment.p_paddr, segment.p_filesz);
+/// Offset in flash of `length` bytes at `start`, which lie wholly inside it.
+fn place(start: u64, length: u64) -> Result<usize, ImageError> {
     let end = start.saturating_add(length);
     if start < u64::from(FLASH.start) || end > u64::from(FLASH.end) {
         return Err(ImageError::OutsideFlash { start, length });
@@ -177,13 +225,17 @@ fn check_size(length: usize) -> Result<(), ImageError> {
     }
 }
 
-/// The two words the processor starts from.
-fn check_vectors(bytes: &[u8]) -> Result<(), ImageError> {
-    let (stack, reset) = (word(bytes, 0), word(bytes, 4));
-    // The stack grows down from its initial pointer, so the end of RAM is in and its start is out.
-    if stack <= RAM.start || stack > RAM.end || !stack.is_multiple_of(4) {
-        return Err(ImageError::StackPointer(stack));
-    }
+/// The first word: the initial stack pointer, of which the processor takes bits 1 and 0 as zero. Only a file that says nothing
+/// else of itself is judged by it: an application may well set its stack pointer before it uses it.
+fn check_stack(bytes: &[u8]) -> Result<(), ImageError> {
+    let stack = word(bytes, 0);
+    // The stack grows down from its initial pointer, so the end of RAM is in.
+    if (RAM.start..=RAM.end).contains(&(stack & !3)) { Ok(()) } else { Err(ImageError::StackPointer(stack)) }
+}
+
+/// The second word: the address the processor starts at.
+fn check_reset(bytes: &[u8]) -> Result<(), ImageError> {
+    let reset = word(bytes, 4);
     if reset & 1 == 0 {
         return Err(ImageError::ResetNotThumb(reset));
     }
@@ -233,9 +285,18 @@ pub enum ImageError {
     Truncated,
     /// An ELF file that breaks the format's rules.
     Malformed(String),
-    /// An ELF file without a byte to load.
+    /// A record of hexadecimal digits that breaks the format's rules.
+    Record {
+        /// The format.
+        format: Format,
+        /// The record, counted from 1.
+        record: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An ELF file or one of records without a byte to load.
     NothingToLoad,
-    /// Segments of an ELF file that load the same byte of flash.
+    /// Segments or records that load the same byte of flash.
     SegmentsOverlap {
         /// Load address of the second.
         start: u64,
@@ -269,12 +330,12 @@ impl fmt::Display for ImageError {
         use ImageError as E;
         match self {
             E::Unreadable(why) => write!(f, "cannot be read: {why}"),
-            E::Empty => write!(f, "is empty; expected an application image (.elf or .bin)"),
+            E::Empty => write!(f, "is empty; expected an application image ({KINDS})"),
             E::FileTooLarge => {
-                write!(f, "has more than {MAX_FILE} bytes; expected an application image (.elf or .bin)")
+                write!(f, "has more than {MAX_FILE} bytes; expected an application image ({KINDS})")
             }
             E::Bundle => {
-                write!(f, "is a zip bundle; expected the application image inside it (.elf or .bin)")
+                write!(f, "is a zip bundle; expected the application image inside it ({KINDS})")
             }
             E::Refused(why) => why.fmt(f),
             E::InBundle(why) => write!(f, "is a bundle of something that {why}"),
@@ -298,10 +359,9 @@ impl fmt::Display for ImageError {
             }
             E::Truncated => write!(f, "is an ELF file cut short: it ends before something it points to"),
             E::Malformed(why) => write!(f, "is a damaged ELF file: {why}"),
-            E::NothingToLoad => write!(f, "is an ELF file without anything to load into flash"),
-            E::SegmentsOverlap { start } => {
-                write!(f, "is an ELF file that loads two segments over each other, at {start:#010x}")
-            }
+            E::Record { format, record, why } => write!(f, "is {format}, but of record {record} {why}"),
+            E::NothingToLoad => write!(f, "has nothing to load into flash"),
+            E::SegmentsOverlap { start } => write!(f, "loads two segments over each other, at {start:#010x}"),
             E::OutsideFlash { start, length } => write!(
                 f,
                 "loads {length} bytes at {start:#010x}; expected addresses in application flash, {:#010x} to {:#010x}",
@@ -316,9 +376,8 @@ impl fmt::Display for ImageError {
             }
             E::StackPointer(found) => write!(
                 f,
-                "begins with initial stack pointer {found:#010x}; expected a word address in application RAM, {:#010x} to {:#010x}",
-                RAM.start + 4,
-                RAM.end
+                "begins with initial stack pointer {found:#010x}; expected an address in application RAM, {:#010x} to {:#010x}",
+                RAM.start, RAM.end
             ),
             E::ResetNotThumb(found) => {
                 write!(f, "has reset vector {found:#010x}; expected an odd address (Thumb code)")

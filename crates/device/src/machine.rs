@@ -28,7 +28,7 @@ use crate::storage::Storage;
 use crate::wiring::{Attachment, Pin};
 
 use debugger::Debugger;
-pub use debugger::Stop;
+pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
 use observer::{Before, Observer};
 use power::Power;
 pub use restart::RestartPolicy;

@@ -115,7 +115,7 @@ Examples:
   openvisor demo --seconds 10 --json | jq -r .text
   openvisor demo --data ./demo        (and beside it: openvisor devices list --data ./demo/cloud)")]
 pub struct Demo {
-    /// A build of the sample of your own instead of the one built in: .elf, .bin or .zip
+    /// A build of the sample of your own instead of the one built in: .elf, .hex, .srec, .bin or .zip
     pub image: Option<PathBuf>,
     /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
     #[arg(long, value_name = "FILE", requires = "image")]
@@ -150,10 +150,10 @@ pub struct Demo {
 /// `openvisor run`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The application's log lines go to standard output exactly as it posted them; everything else goes to
-standard error. The application may reach public addresses and, unlike with `openvisor cloud`, this
-machine's loopback addresses; others, such as those of a home or office network and this machine's
-address in it, only as --allow says.
+The application's log lines go to standard output exactly as it posted them, or escaped if that is a
+terminal; everything else goes to standard error. The application may reach public addresses and,
+unlike with `openvisor cloud`, this machine's loopback addresses; others, such as those of a home or
+office network and this machine's address in it, only as --allow says.
 
 Examples:
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
@@ -381,7 +381,7 @@ pub struct Device {
 /// What runs on the device.
 #[derive(Args, Debug)]
 pub struct Application {
-    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
+    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), the bytes of its flash (.bin), or a bundle of it (.zip)
     pub image: PathBuf,
     /// Run nothing but a bundle signed with this key; FILE has its public half in PEM
     #[arg(long, value_name = "FILE")]

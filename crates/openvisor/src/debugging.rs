@@ -48,10 +48,17 @@ fn output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Failure> {
     if file == Path::new("-") {
         return Ok(Output { format, to: Box::new(std::io::stdout()) });
     }
-    let to = File::create(file).map_err(|error| {
+    let to = private_file(file).map_err(|error| {
         Failure::bad_input(format!("--trace {}: cannot be written: {error}", file.display()))
     })?;
     Ok(Output { format, to: Box::new(to) })
+}
+
+/// A new file that only this user may read: what an application does is in traces and on serial ports. One that is there keeps
+/// the mode its owner gave it.
+pub fn private_file(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn named(file: &Path) -> Result<Symbols, Failure> {
@@ -61,8 +68,11 @@ fn named(file: &Path) -> Result<Symbols, Failure> {
     })
 }
 
-/// Tells where a debugger may connect, in the words development environments wait for.
+/// Says where a debugger may connect, in the words development environments wait for, and what of the debug information cannot be
+/// read, which a backtrace will lack.
 pub fn announce(debugging: &Debugging, timeline: &Timeline) {
+    let notes = debugging.symbols.iter().flat_map(Symbols::notes);
+    notes.for_each(|note| timeline.say(Source::Device, note));
     if let Some(server) = &debugging.gdb {
         timeline.announce(&format!("GDB server listening on {}", server.address()));
     }
@@ -148,6 +158,20 @@ mod tests {
         assert!(refused.to_string().contains("--gdb-exposed"), "{refused}");
         assert!(serve("0.0.0.0:0", true).is_ok());
         assert!(serve("0", false).is_ok());
+    }
+
+    /// Shows D207.
+    #[test]
+    fn what_shows_an_applications_doings_is_its_owners() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.txt");
+        private_file(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Over one that is there, as before.
+        std::fs::write(&path, "old").unwrap();
+        private_file(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
     }
 
     #[test]

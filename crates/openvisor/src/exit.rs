@@ -92,5 +92,10 @@ impl std::error::Error for Failure {}
 pub fn report(failure: &Failure) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     // The exit code says it too, should standard error be closed.
-    output::stderr().offer(format!("{red}error:{red:#} {failure}\n").as_bytes());
+    let mut lines = format!("{red}error:{red:#} {}\n", text::escape(&failure.what));
+    // What is wrong may quote a file, a server or a device.
+    if let Some(hint) = &failure.hint {
+        lines += &format!("  {}\n", text::escape(hint));
+    }
+    output::stderr().offer(lines.as_bytes());
 }

@@ -105,7 +105,7 @@ pub fn of_image(error: &LoadError) -> Failure {
         return failure;
     }
     failure.hint(
-        "an application is an ELF file for a Cortex-M33 (.elf), the bytes of its flash (.bin), or a bundle (.zip)",
+        "an application is an ELF file for a Cortex-M33 (.elf), hexadecimal records (.hex, .srec), the bytes of its flash (.bin), or a bundle (.zip)",
     )
 }
 

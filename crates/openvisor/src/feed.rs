@@ -86,7 +86,7 @@ fn of_notice(notice: &Notice) -> String {
         N::ChannelClosed { channel, by_device: false } => format!("channel {channel} closed by the cloud"),
         N::BrokerConnecting { channel, host, port, tls } => {
             let tls = if *tls { ", TLS" } else { "" };
-            format!("channel {channel}: connecting to broker {host}:{port}{tls}")
+            format!("channel {channel}: connecting to broker {}:{port}{tls}", text::masked_host(host))
         }
         N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
         N::BrokerRefused { channel, state: RequestState::SocketError, .. } => {
@@ -108,21 +108,13 @@ fn of_notice(notice: &Notice) -> String {
         }
         N::Refused { channel, what, why } => format!("channel {channel}: {what} refused, {why}"),
         N::HttpRequested { channel, method, url } => {
-            format!("channel {channel}: {method} {}", without_query(url))
+            format!("channel {channel}: {method} {}", text::masked_url(url))
         }
         N::HttpAnswered { channel, status, length } => {
             format!("channel {channel}: HTTP status {status}, {length} bytes")
         }
         N::HttpFailed { channel, why } => format!("channel {channel}: HTTP request failed, {why}"),
         N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
-    }
-}
-
-/// A URL without what is often a secret: applications put tokens into queries, and the timeline is read by others.
-fn without_query(url: &str) -> String {
-    match url.split_once(['?', '#']) {
-        Some((start, _)) => format!("{start}?…"),
-        None => url.to_owned(),
     }
 }
 
@@ -265,14 +257,21 @@ mod tests {
         }
     }
 
+    /// Shows D206.
     #[test]
-    fn the_query_of_a_url_is_not_shown() {
+    fn credentials_of_an_address_are_not_shown() {
         let asked = |url: &str| {
             let notice = Notice::HttpRequested { channel: 1, method: "GET", url: url.into() };
             of_cloud(&EventKind::Notice(notice)).1
         };
         assert_eq!(asked("https://a.example/b?token=hush"), "channel 1: GET https://a.example/b?…");
         assert_eq!(asked("https://a.example/b"), "channel 1: GET https://a.example/b");
+        assert_eq!(asked("https://bob:hush@a.example/b"), "channel 1: GET https://…@a.example/b");
+        let broker = |host: &str| {
+            let notice = Notice::BrokerConnecting { channel: 1, host: host.into(), port: 1883, tls: false };
+            of_cloud(&EventKind::Notice(notice)).1
+        };
+        assert_eq!(broker("bob:hush@a.example"), "channel 1: connecting to broker …@a.example:1883");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod moment;
 mod operator;
 pub mod output;
 pub mod platform;
+mod process;
 pub mod relayed;
 pub mod script;
 pub mod settings;

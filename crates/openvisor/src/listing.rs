@@ -2,13 +2,16 @@
 
 use anstyle::Style;
 
+use crate::timeline::printable;
+
 /// Longest entry of a column that is shown whole, in characters.
 const SHOWN: usize = 40;
 /// What stands between two columns.
 const GAP: &str = "  ";
 
-/// A table with a line of heads. There is nothing to see but the heads when `rows` is empty.
+/// A table with a line of heads; entries are escaped. There is nothing to see but the heads when `rows` is empty.
 pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let rows = &rows.iter().map(|row| row.iter().map(|entry| printable(entry)).collect()).collect::<Vec<_>>();
     let widths: Vec<_> = (0..heads.len()).map(|column| width(heads, rows, column)).collect();
     let dim = Style::new().dimmed();
     let heads: Vec<_> = heads.iter().map(|&head| head.to_owned()).collect();
@@ -17,11 +20,12 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
-/// A name and a value a line, the values in a column.
+/// A name and a value a line, the values in a column and escaped.
 pub fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let dim = Style::new().dimmed();
-    let lines = rows.iter().map(|(name, value)| format!("{dim}{name:<width$}{dim:#}{GAP}{value}"));
+    let lines =
+        rows.iter().map(|(name, value)| format!("{dim}{name:<width$}{dim:#}{GAP}{}", printable(value)));
     lines.collect::<Vec<_>>().join("\n")
 }
 

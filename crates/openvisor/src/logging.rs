@@ -62,12 +62,17 @@ impl From<Level> for LevelFilter {
 /// The rates of this process's log, once it has been started.
 static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 
-/// From now on lines of this level and above go to standard error: queued, so that no task waits for whoever reads it (D170), and at a
-/// bounded rate, since most of them can be caused by whoever reaches the port (D172). Only the first call in a process does anything.
+/// From now on lines of this level and above go to standard error: queued, so that no task waits for whoever reads it (D170), at a
+/// bounded rate, since most of them can be caused by whoever reaches the port (D172), and escaped as they are written, so that no
+/// call site can let a device's, broker's or server's text through (D205). Only the first call in a process does anything.
 pub fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
     let filters = registry().with(LevelFilter::from(level)).with(RateLimit::new(rates.clone()));
-    let lines = fmt::layer().with_writer(|| output::stderr().clone());
+    let form = match format {
+        Format::Text => text::Form::Text,
+        Format::Json => text::Form::Json,
+    };
+    let lines = fmt::layer().with_writer(move || text::Escaping::new(form, output::stderr().clone()));
     let started = match format {
         Format::Text => filters.with(lines.with_ansi(false)).try_init(),
         Format::Json => filters.with(lines.json().flatten_event(true)).try_init(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::exit::Failure;
 use crate::failures;
-use crate::timeline::printable;
+use crate::timeline::{json_text, printable};
 
 /// A cloud's data folder that was there before.
 pub struct Operator {
@@ -97,11 +97,19 @@ pub fn called(device: &Device) -> String {
 
 /// Answers in one of the two forms. That nobody reads is no reason to fail: what was to be done is done.
 pub fn answer(json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) {
-    let line = if json { value().to_string() } else { text() };
+    let line = if json { json_text(&value()) } else { text() };
     let _ = say(&line);
 }
 
-/// One line on standard output.
+/// One line of JSON on standard output.
+///
+/// # Errors
+/// Nobody reads any more.
+pub fn say_json(value: &Value) -> io::Result<()> {
+    say(&json_text(value))
+}
+
+/// One line on standard output. Text from outside in it is escaped already.
 ///
 /// # Errors
 /// Nobody reads any more.

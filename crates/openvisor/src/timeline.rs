@@ -229,13 +229,13 @@ fn wrapped(text: &str, width: Option<usize>) -> String {
 
 fn json_line(at: Duration, source: Source, text: &str) -> String {
     let at_ms = at.as_millis() as u64;
-    json!({ "at_ms": at_ms, "source": source.name(), "text": text }).to_string() + "\n"
+    json_text(&json!({ "at_ms": at_ms, "source": source.name(), "text": text })) + "\n"
 }
 
 fn json_report(at: Duration, source: Source, lines: &[String], (name, fields): (&str, &Value)) -> String {
     let text = lines.first().map_or("", String::as_str);
     let at_ms = at.as_millis() as u64;
-    json!({ "at_ms": at_ms, "source": source.name(), "text": text, name: fields }).to_string() + "\n"
+    json_text(&json!({ "at_ms": at_ms, "source": source.name(), "text": text, name: fields })) + "\n"
 }
 
 fn text_summary(line: &str) -> String {
@@ -246,25 +246,30 @@ fn text_summary(line: &str) -> String {
 fn json_summary(line: &str, values: &[(&str, Value)]) -> String {
     let values: Map<_, _> =
         values.iter().map(|(name, value)| (name.replace(' ', "_"), value.clone())).collect();
-    json!({ "summary": line, "values": values }).to_string() + "\n"
+    json_text(&json!({ "summary": line, "values": values })) + "\n"
 }
 
-/// `text` with everything a terminal could take for an order written out. Applications and brokers send what they like.
+/// `text` escaped for one line of a terminal ([`text::escape`]).
 pub fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\t' => safe.push(' '),
-            c if c.is_control() || is_invisible(c) => safe.extend(c.escape_default()),
-            c => safe.push(c),
-        }
-    }
-    safe
+    text::escape(text).into_owned()
 }
 
-/// Characters that reorder or hide text on the line they stand in.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// `value` as one line of JSON, in which nothing controls a terminal ([`text::escape_json`]).
+pub fn json_text(value: &Value) -> String {
+    text::escape_json(&value.to_string()).into_owned()
+}
+
+/// `text` and a line end, for standard output: byte for byte, or escaped where a terminal reads it. Line ends within the text
+/// stay line ends.
+pub fn shown_to(terminal: bool, text: &[u8]) -> Vec<u8> {
+    let mut shown = if terminal {
+        let text = String::from_utf8_lossy(text);
+        text.split('\n').map(text::escape).collect::<Vec<_>>().join("\n").into_bytes()
+    } else {
+        text.to_vec()
+    };
+    shown.push(b'\n');
+    shown
 }
 
 /// A message's payload for a line: its text if it is text, else its size and start; long ones are cut.

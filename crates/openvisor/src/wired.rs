@@ -12,6 +12,7 @@ use device::wiring::{self, Attachment};
 use device::{Options, Remote};
 
 use crate::arguments;
+use crate::debugging::private_file;
 use crate::exit::Failure;
 use crate::output::{self, Output};
 
@@ -166,7 +167,7 @@ fn output(text: &str) -> Result<Route, Failure> {
     let to = if file == STANDARD {
         output::raw_stdout().clone()
     } else {
-        let file = File::create(file).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
+        let file = private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
         Output::new(Box::new(file))
     };
     Ok(Route { port, to: Box::new(to) })

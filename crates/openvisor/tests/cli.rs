@@ -86,7 +86,7 @@ fn what_is_no_image_is_refused_in_one_line_with_code_2_and_nothing_is_written() 
             ("big-endian.elf", with(5, 2), "big-endian"),
             ("x86.elf", with(18, 62), "x86-64"),
             ("object.elf", with(16, 1), "of type 1"),
-            ("no-segment.elf", with(44, 0), "without anything to load"),
+            ("no-segment.elf", with(44, 0), "has nothing to load"),
             ("outside.elf", with(67, 0x0C), "in application flash"),
             ("text.elf", b"This is a letter, not an application image.".to_vec(), "stack pointer"),
             ("empty.bin", Vec::new(), "is empty"),

@@ -76,7 +76,9 @@ fn without_a_word_about_it_only_warnings_are_logged() {
         device.signal("INT");
         device.wait();
         assert_eq!(world.stop(), 0);
-        assert_eq!(world.cloud.err.text(), "");
+        let text = world.cloud.err.text();
+        // Those who run the tests as root are told that a cloud should not be.
+        assert!(text.lines().all(|line| line.contains("running as root")), "{text}");
     });
 }
 

@@ -173,6 +173,43 @@ fn gdb_loads_an_image_and_starts_it_over_and_over() {
     });
 }
 
+/// Shows D134, D208, D210.
+#[test]
+fn gdb_holds_at_run_compares_sections_and_writes_by_any_width() {
+    within(LIMIT, |stage| {
+        let (_run, address) = debugged(stage, true);
+        let connect = format!("target extended-remote {address}");
+        let commands = [
+            "compare-sections",
+            "run",
+            "print $pc == &Reset_Handler",
+            "set *(unsigned char *)0xE000E42D = 0x40",
+            "print/x *(unsigned *)0xE000E42C",
+            "set *(unsigned short *)0x42020414 = 0x1234",
+            "set {unsigned char[6]}0x42020414 = {1, 2, 0, 0, 4, 0}",
+            "print/x *(unsigned *)0x42020414",
+            "print/x *(unsigned *)0xE000EDF0",
+            "maintenance packet qC,nonsense",
+            "print 6 * 7",
+        ];
+        let told = gdb(stage, &connect, &commands);
+        in_order(
+            &told,
+            &[
+                "Section .isr_vector, range 0x8000000",
+                "matched",
+                "SIGTRAP",
+                "= 1",
+                "= 0x4000",
+                "= 0x205",
+                "= 0x30003",
+                "= 42",
+            ],
+        );
+        assert!(!told.contains("MIS-MATCHED") && !told.contains("Cannot access"), "{told}");
+    });
+}
+
 /// The order in which an editor's debugger with an "external" server sends its commands.
 #[test]
 fn an_editor_drives_gdb_by_its_machine_interface() {
@@ -335,7 +372,7 @@ fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {
         assert!(calls.clone().count() > 10);
         assert!(calls.clone().all(|event| event["ts"].is_number() && event["dur"].is_number()));
         assert!(events.iter().any(|event| event["name"] == "SysTick" && event["tid"] == 2));
-        assert!(text.contains("username=\"somebody\", password=(7 bytes, not shown)"), "{text}");
+        assert!(text.contains("username=(8 bytes, not shown), password=(7 bytes, not shown)"), "{text}");
         assert!(!text.contains("HUNTER2") && !told.contains("HUNTER2"));
     });
 }

@@ -43,7 +43,10 @@ fn a_folder_of_another_format_is_refused_in_one_line() {
     DataFolder::open(parent.path()).expect("made");
     fs::write(parent.path().join("VERSION"), "2\nmore").expect("written");
     let told = refusal(parent.path());
-    assert_eq!(told, format!("{} has data format 2more, this cloud reads format 1", parent.path().display()));
+    assert_eq!(
+        told,
+        format!("{} has data format 2\\nmore, this cloud reads format 1", parent.path().display())
+    );
 }
 
 #[test]

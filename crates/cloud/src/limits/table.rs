@@ -44,6 +44,8 @@ enum Field<'a> {
     Rate(&'a mut u32),
     /// A number of at least 1.
     Number(&'a mut u32),
+    /// Whole seconds of a keepalive interval, 1 to the link's longest (link.md, section 4).
+    Keepalive(&'a mut u32),
     /// Whole seconds, at least 1.
     Seconds(&'a mut Duration),
 }
@@ -55,7 +57,7 @@ impl Field<'_> {
     fn value(&self) -> u64 {
         match self {
             Field::Count(count) => **count as u64,
-            Field::Rate(number) | Field::Number(number) => u64::from(**number),
+            Field::Rate(number) | Field::Number(number) | Field::Keepalive(number) => u64::from(**number),
             Field::Seconds(time) => time.as_secs(),
         }
     }
@@ -63,6 +65,7 @@ impl Field<'_> {
     fn most(&self) -> u64 {
         match self {
             Field::Count(_) | Field::Rate(_) | Field::Number(_) => u64::from(u32::MAX),
+            Field::Keepalive(_) => u64::from(link::limits::MAX_KEEPALIVE),
             Field::Seconds(_) => MOST_SECONDS,
         }
     }
@@ -74,7 +77,7 @@ impl Field<'_> {
     fn set(self, value: u64) {
         match self {
             Field::Count(count) => *count = value as usize,
-            Field::Rate(number) | Field::Number(number) => *number = value as u32,
+            Field::Rate(number) | Field::Number(number) | Field::Keepalive(number) => *number = value as u32,
             Field::Seconds(time) => *time = Duration::from_secs(value),
         }
     }
@@ -98,7 +101,7 @@ named! {
     Rate handshakes_a_second_per_source: "new connections a second from one address",
     Rate connections_a_second_per_device: "connections a second of one device",
     Seconds handshake_timeout: "seconds a TLS handshake may take",
-    Number keepalive: "seconds a device may be silent",
+    Keepalive keepalive: "seconds a device may be silent, at most 3600",
     Count outbound_connections: "connections to brokers and servers at a time",
     Count outbound_connections_per_account: "of these for the devices of one account",
     Rate link_bytes_a_second: "bytes a second from, and to, one device",
@@ -182,5 +185,8 @@ mod tests {
             assert_eq!(refused(&format!("connections={value}")), said);
         }
         Limits::default().set("link_bytes_a_second=0").expect("no limit");
+        // The link carries no longer one: it would be shortened without a word.
+        assert_eq!(refused("keepalive=7200"), "keepalive: `7200` is not a whole number up to 3600");
+        Limits::default().set("keepalive=3600").expect("the longest");
     }
 }

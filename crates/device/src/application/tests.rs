@@ -54,7 +54,7 @@ fn a_pause_the_bundle_does_not_say_is_the_default_as_far_as_it_agrees() {
 fn a_bundle_of_something_else_is_refused_for_what_it_is() {
     let told = Application::parse(&bundled(b"a letter", &Policies::default()), None).expect_err("a letter");
     assert!(
-        told.to_string().starts_with("is a bundle of something that begins with initial stack pointer"),
+        told.to_string().starts_with("is a bundle of something that has reset vector 0x72657474"),
         "{told}"
     );
     let told = Application::parse(b"PK\x03\x04 and more", None).expect_err("no archive").to_string();

@@ -136,6 +136,6 @@ fn frame_lines(number: usize, frame: &Frame) -> Vec<String> {
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines().iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.lines().iter().try_for_each(|line| writeln!(f, "{}", text::escape(line)))
     }
 }

@@ -1,102 +1,287 @@
 //! The GDB remote protocol over TCP: one debugger at a time, on the device's own thread.
 //!
 //! Threads of its own accept and read (`server`); what they read comes to the device's thread through a queue and its
-//! bell. There a `Session` feeds it to the protocol's state machine, whose target is the machine itself
-//! (`docs/decisions/0011-debugging.md`).
+//! bell. There a `Session` takes packets out of it (`framing`), answers or bounds what the protocol's state machine would end
+//! the session for (`requests`), and feeds it the rest. The machine itself is the state machine's target (`target`). Whatever a
+//! debugger sends, the session goes on (`docs/decisions/0011-debugging.md`, D208).
 
+mod framing;
 mod monitor;
 mod registers;
+mod requests;
 mod server;
 mod target;
 
+use std::convert::Infallible;
+
 use gdbstub::common::Signal;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
-use gdbstub::stub::{GdbStub, SingleThreadStopReason};
+use gdbstub::stub::{DisconnectReason, GdbStub, SingleThreadStopReason};
 use gdbstub::target::ext::breakpoints::WatchKind;
 
 use crate::fault::{Fault, FaultKind};
 use crate::machine::{Machine, Stop};
 
+use framing::{Framing, Incoming, PACKET_SIZE, framed};
+use requests::Request;
 use server::Wire;
 pub(crate) use server::{Arrival, Door};
 pub use server::{DEFAULT_PORT, Server};
 
-type Stub = GdbStubStateMachine<'static, Machine, Wire>;
+/// A stop by SIGTRAP.
+const HELD: &[u8] = b"S05";
+
+type Stub = GdbStubStateMachine<'static, Machine, Replies>;
 
 /// The debugger's side of a device's thread: nobody, or one who is connected.
 pub(crate) struct Session {
     door: Door,
-    stub: Option<Stub>,
+    peer: Option<Peer>,
 }
 
 impl Session {
     /// Waits for a debugger at `door`.
     pub(crate) fn new(door: Door) -> Session {
-        Session { door, stub: None }
+        Session { door, peer: None }
     }
 
-    /// Does what the debugger has asked for, and tells it when the application has stopped.
+    /// Does what the debugger has asked for, and reports when the application has stopped.
     pub(crate) fn attend(&mut self, machine: &mut Machine) {
         while let Some(arrival) = self.door.next() {
             match arrival {
-                Arrival::Connected(wire) => self.begin(wire, machine),
-                Arrival::Bytes(bytes) => bytes.iter().for_each(|byte| self.feed(*byte, machine)),
+                Arrival::Connected(wire) => self.peer = Some(Peer::new(wire)),
+                Arrival::Bytes(bytes) => self.receive(&bytes, machine),
                 Arrival::Closed => self.end(machine),
             }
         }
-        self.report(machine);
+        if let Some(peer) = &mut self.peer {
+            peer.report(machine);
+            if !peer.flush() {
+                self.end(machine);
+            }
+        }
     }
 
-    fn begin(&mut self, wire: Wire, machine: &mut Machine) {
-        let stub = GdbStub::builder(wire).build().ok();
-        self.stub = stub.and_then(|stub| stub.run_state_machine(machine).ok());
-        if self.stub.is_some() {
-            machine.attach_debugger();
+    fn receive(&mut self, bytes: &[u8], machine: &mut Machine) {
+        for byte in bytes {
+            let Some(peer) = &mut self.peer else { return };
+            let goes_on = peer.receive(*byte, machine);
+            // A debugger that does not take its answers is left.
+            if !(peer.flush() && goes_on) {
+                self.end(machine);
+            }
         }
     }
 
     fn end(&mut self, machine: &mut Machine) {
-        if self.stub.take().is_some() {
+        if let Some(peer) = self.peer.take()
+            && peer.stub.is_some()
+        {
             machine.detach_debugger();
         }
     }
+}
 
-    /// A debugger that breaks the protocol, or does not take its answers, is left.
-    fn feed(&mut self, byte: u8, machine: &mut Machine) {
-        let next = match self.stub.take() {
-            None | Some(GdbStubStateMachine::Disconnected(_)) => return,
-            Some(GdbStubStateMachine::Idle(stub)) => stub.incoming_data(machine, byte),
-            Some(GdbStubStateMachine::Running(stub)) => stub.incoming_data(machine, byte),
-            Some(GdbStubStateMachine::CtrlCInterrupt(stub)) => {
-                stub.interrupt_handled(machine, None::<SingleThreadStopReason<u32>>)
-            }
-        };
-        let next = match next {
-            Ok(GdbStubStateMachine::CtrlCInterrupt(stub)) => {
-                machine.interrupt();
-                let stop = machine.take_stop().unwrap_or(Stop::Asked);
-                stub.interrupt_handled(machine, Some(reason(&stop)))
-            }
-            next => next,
-        };
-        match next {
-            Ok(GdbStubStateMachine::Disconnected(_)) | Err(_) => machine.detach_debugger(),
-            Ok(stub) => self.stub = Some(stub),
+/// What the state machine writes, until it is sent.
+#[derive(Default)]
+struct Replies(Vec<u8>);
+
+impl gdbstub::conn::Connection for Replies {
+    type Error = Infallible;
+
+    fn write(&mut self, byte: u8) -> Result<(), Infallible> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// A debugger that is connected.
+struct Peer {
+    wire: Wire,
+    framing: Framing,
+    /// The protocol's state; none before its first packet, and after it has detached.
+    stub: Option<Stub>,
+    /// The packet its features were agreed by.
+    features: Option<Vec<u8>>,
+    /// It stays when it detaches, and may attach again (`target extended-remote`).
+    is_extended: bool,
+    /// The application was started again by `run`, after which a debugger continues by itself.
+    holds: bool,
+}
+
+impl Peer {
+    fn new(wire: Wire) -> Peer {
+        Peer {
+            wire,
+            framing: Framing::default(),
+            stub: None,
+            features: None,
+            is_extended: false,
+            holds: false,
         }
     }
 
+    /// Takes a byte. False when the connection is to end.
+    fn receive(&mut self, byte: u8, machine: &mut Machine) -> bool {
+        match self.framing.push(byte) {
+            None => true,
+            Some(Incoming::Http) => false,
+            Some(Incoming::TooLong) => {
+                self.framing.reply(b"E16");
+                true
+            }
+            Some(Incoming::Interrupt) => {
+                if matches!(self.stub, Some(GdbStubStateMachine::Running(_))) {
+                    machine.interrupt();
+                    self.report(machine);
+                }
+                true
+            }
+            Some(Incoming::Packet(data)) => {
+                // A stop that is not reported yet comes before the packet's answer.
+                self.report(machine);
+                self.packet(&data, machine)
+            }
+        }
+    }
+
+    /// Answers a packet. False when the connection is to end.
+    fn packet(&mut self, data: &[u8], machine: &mut Machine) -> bool {
+        if self.stub.is_none() {
+            self.attach(machine);
+        }
+        if self.holds_at(data) && machine.is_halted() && !machine.may_stop() {
+            self.framing.reply(HELD);
+            return true;
+        }
+        match requests::look_at(data, machine) {
+            Request::Done => true,
+            Request::Reply(reply) => {
+                self.framing.reply(&reply);
+                true
+            }
+            Request::Pass(data) => self.pass(&data, machine),
+        }
+    }
+
+    /// Whether this is the continue that a debugger sends by itself after `run`. Where no breakpoint would stop the application,
+    /// it is answered with a stop at the first instruction, where `run` is to hold (D134); the next one is the user's.
+    fn holds_at(&mut self, data: &[u8]) -> bool {
+        match data {
+            _ if requests::is_run(data) => self.holds = true,
+            [b'c' | b'C', ..] | [b'v', b'C', b'o', b'n', b't', b';', b'c' | b'C', ..] => {
+                return std::mem::take(&mut self.holds);
+            }
+            [b's' | b'S', ..] | [b'v', b'C', b'o', b'n', b't', b';', ..] => self.holds = false,
+            _ => {}
+        }
+        false
+    }
+
+    fn attach(&mut self, machine: &mut Machine) {
+        self.stub = stub(machine);
+        machine.attach_debugger();
+        if let Some(features) = self.features.clone() {
+            let _ = self.feed(&features, machine);
+        }
+    }
+
+    /// Has the state machine answer a packet. One it does not understand has an empty answer, as the protocol asks.
+    fn pass(&mut self, data: &[u8], machine: &mut Machine) -> bool {
+        let was_running = matches!(self.stub, Some(GdbStubStateMachine::Running(_)));
+        let Some(replies) = self.feed(data, machine) else {
+            self.renew(was_running, machine);
+            let malformed: &[u8] = if data.starts_with(b"qXfer:") { b"E00" } else { b"" };
+            self.framing.reply(malformed);
+            return true;
+        };
+        self.framing.send(&replies);
+        self.note(data);
+        let Some(GdbStubStateMachine::Disconnected(ended)) = &self.stub else { return true };
+        let stays = self.is_extended && ended.get_reason() == DisconnectReason::Disconnect;
+        self.stub = None;
+        machine.detach_debugger();
+        stays
+    }
+
+    /// Keeps what a packet has changed for the rest of the connection.
+    fn note(&mut self, data: &[u8]) {
+        match data {
+            b"!" => self.is_extended = true,
+            b"QStartNoAckMode" => self.framing.stop_acknowledging(),
+            _ if data.starts_with(b"qSupported") => self.features = Some(data.to_vec()),
+            _ => {}
+        }
+    }
+
+    /// Feeds a packet to the state machine, and takes what it answers. None if it has failed, and is gone.
+    fn feed(&mut self, data: &[u8], machine: &mut Machine) -> Option<Vec<u8>> {
+        let mut stub = self.stub.take()?;
+        for byte in framed(data) {
+            stub = match stub {
+                GdbStubStateMachine::Idle(stub) => stub.incoming_data(machine, byte).ok()?,
+                GdbStubStateMachine::Running(stub) => stub.incoming_data(machine, byte).ok()?,
+                // Neither comes before a packet's last byte.
+                GdbStubStateMachine::CtrlCInterrupt(_) | GdbStubStateMachine::Disconnected(_) => return None,
+            };
+        }
+        let replies = match &mut stub {
+            GdbStubStateMachine::Idle(stub) => stub.borrow_conn(),
+            GdbStubStateMachine::Running(stub) => stub.borrow_conn(),
+            GdbStubStateMachine::CtrlCInterrupt(stub) => stub.borrow_conn(),
+            GdbStubStateMachine::Disconnected(stub) => stub.borrow_conn(),
+        };
+        let replies = std::mem::take(&mut replies.0);
+        self.stub = Some(stub);
+        Some(replies)
+    }
+
+    /// A new state machine in the place of one that failed, in the same state.
+    fn renew(&mut self, was_running: bool, machine: &mut Machine) {
+        self.stub = stub(machine);
+        if let Some(features) = self.features.clone() {
+            let _ = self.feed(&features, machine);
+        }
+        if was_running {
+            // An application that runs is not touched by it.
+            let _ = self.feed(b"c", machine);
+        }
+    }
+
+    /// Reports that the application has stopped, if the debugger waits for it.
     fn report(&mut self, machine: &mut Machine) {
         match self.stub.take() {
-            Some(GdbStubStateMachine::Running(stub)) if machine.is_halted() => {
+            Some(GdbStubStateMachine::Running(mut stub)) if machine.is_halted() => {
                 let stop = machine.take_stop().unwrap_or(Stop::Asked);
+                stub.borrow_conn().0.clear();
                 match stub.report_stop(machine, reason(&stop)) {
-                    Ok(stub) => self.stub = Some(stub),
-                    Err(_) => machine.detach_debugger(),
+                    Ok(GdbStubStateMachine::Idle(mut stub)) => {
+                        let replies = std::mem::take(&mut stub.borrow_conn().0);
+                        self.framing.send(&replies);
+                        self.stub = Some(stub.into());
+                    }
+                    _ => self.renew(false, machine),
                 }
             }
             other => self.stub = other,
         }
     }
+
+    /// Sends what is to be sent. False when the debugger does not take it.
+    fn flush(&mut self) -> bool {
+        let unsent = self.framing.take_unsent();
+        unsent.is_empty() || self.wire.send(&unsent).is_ok()
+    }
+}
+
+/// The protocol's state at its beginning.
+fn stub(machine: &mut Machine) -> Option<Stub> {
+    let stub = GdbStub::builder(Replies::default()).packet_buffer_size(PACKET_SIZE).build().ok()?;
+    stub.run_state_machine(machine).ok()
 }
 
 /// A stop in the protocol's words.

@@ -64,7 +64,7 @@ fn the_digest_is_the_sha256_of_the_bytes_in_flash() {
 
 #[test]
 fn an_empty_file_is_refused() {
-    assert_eq!(refusal(&[]), "is empty; expected an application image (.elf or .bin)");
+    assert_eq!(refusal(&[]), "is empty; expected an application image (.elf, .hex, .srec or .bin)");
 }
 
 #[test]
@@ -133,10 +133,7 @@ fn segments_may_touch_and_leave_gaps_but_not_overlap() {
             [[(0x0800_0000, &TINY[..]), (other, b"other")], [(other, b"other"), (0x0800_0000, &TINY)]]
         {
             let told = refusal(&elf_of(&segments));
-            assert!(
-                told.starts_with("is an ELF file that loads two segments over each other, at 0x0800000"),
-                "{told}"
-            );
+            assert!(told.starts_with("loads two segments over each other, at 0x0800000"), "{told}");
         }
     }
 }
@@ -162,7 +159,10 @@ fn an_elf_file_too_large_for_flash_is_refused_wherever_it_begins() {
 #[test]
 fn a_file_of_no_end_is_not_read_to_its_end() {
     let told = Image::load(Path::new("/dev/zero")).expect_err("no end").to_string();
-    assert_eq!(told, "/dev/zero has more than 67108864 bytes; expected an application image (.elf or .bin)");
+    assert_eq!(
+        told,
+        "/dev/zero has more than 67108864 bytes; expected an application image (.elf, .hex, .srec or .bin)"
+    );
 }
 
 #[test]
@@ -179,20 +179,74 @@ fn a_file_shorter_than_two_vectors_is_refused() {
     assert_eq!(Image::parse(&TINY[..7]), Err(ImageError::TooShort(7)));
 }
 
+/// Shows D211.
 #[test]
-fn the_initial_stack_pointer_must_be_in_application_ram() {
+fn the_initial_stack_pointer_of_a_raw_binary_must_be_in_application_ram_as_the_processor_takes_it() {
     for (stack, good) in [
-        (0x2000_0000u32, false),
-        (0x2000_0004, true),
+        (0x2000_0000u32, true),
+        (0x2000_1002, true),
+        (0x2007_FFFF, true),
         (0x2008_0000, true),
+        (0x2008_0003, true),
         (0x2008_0004, false),
-        (0x2000_1002, false),
+        (0x1FFF_FFFF, false),
+        (0, false),
     ] {
         let mut file = TINY;
         file[..4].copy_from_slice(&stack.to_le_bytes());
         let expected = if good { Ok(()) } else { Err(ImageError::StackPointer(stack)) };
         assert_eq!(Image::parse(&file).map(|_| ()), expected, "{stack:#x}");
+        // An ELF file or a bundle says what it is: its application may set the stack pointer itself.
+        assert_eq!(Image::parse(&elf(0x0800_0000, &file)).map(|_| ()), Ok(()), "{stack:#x}");
+        assert_eq!(Image::raw(&file).map(|_| ()), Ok(()), "{stack:#x}");
     }
+}
+
+/// Shows D211.
+#[test]
+fn a_dump_of_a_larger_flash_is_taken_without_what_is_erased() {
+    let mut file = TINY.to_vec();
+    file.resize(0x20_0000, 0xFF);
+    assert_eq!(Image::parse(&file).expect("an image").bytes().len(), 0x10_0000);
+    file[0x18_0000] = 0;
+    assert_eq!(Image::parse(&file), Err(ImageError::TooLarge(0x20_0000)));
+}
+
+/// Shows D211.
+#[test]
+fn segments_without_load_addresses_are_loaded_where_they_run() {
+    let mut file = elf(0x0800_0000, &TINY);
+    file[64..68].copy_from_slice(&[0; 4]); // p_paddr
+    assert_eq!(Image::parse(&file), Image::parse(&TINY));
+}
+
+/// Shows D211.
+#[test]
+fn zeros_in_ram_are_nothing_to_load() {
+    let file = elf_of(&[(0x0800_0000, &TINY), (0x2000_1001, &[0; 7])]);
+    assert_eq!(Image::parse(&file), Image::parse(&TINY));
+    assert!(
+        refusal(&elf_of(&[(0x0800_0000, &TINY), (0x2000_1001, &[0, 1])]))
+            .starts_with("loads 2 bytes at 0x20001001")
+    );
+    assert!(
+        refusal(&elf_of(&[(0x0800_0000, &TINY), (0x2007_FFFF, &[0, 0])])).starts_with("loads 2 bytes at")
+    );
+}
+
+/// Shows D211.
+#[test]
+fn files_of_records_give_the_same_image_as_their_binary() {
+    let hex = ":020000040800F2\n:0A000000000008200900000800000000C3\n:00000001FF\n";
+    let told = refusal(hex.as_bytes());
+    assert_eq!(told, "is an Intel HEX file, but of record 2 its checksum is wrong");
+    let hex = ":020000040800F2\n:0A0000000000082009000008FEE7D8\n:00000001FF\n";
+    assert_eq!(Image::parse(hex.as_bytes()), Image::parse(&TINY));
+    let outside = ":020000042000DA\n:0A0000000000082009000008FEE7D8\n:00000001FF\n";
+    assert!(refusal(outside.as_bytes()).starts_with("loads 10 bytes at 0x20000000; expected"));
+    let twice = ":020000040800F2\n:0A0000000000082009000008FEE7D8\n:0100000000FF\n:00000001FF\n";
+    assert!(refusal(twice.as_bytes()).starts_with("loads two segments over each other"));
+    assert_eq!(refusal(b":00000001FF"), "has nothing to load into flash");
 }
 
 #[test]

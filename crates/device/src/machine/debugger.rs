@@ -19,6 +19,15 @@ use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
 /// The processor's own registers, which a debugger may look at.
 const SYSTEM: Range<u32> = 0xE000_0000..0xE010_0000;
 
+/// The Debug Halting Control and Status Register; its C_HALT and S_HALT are set for whoever looks while the application stands.
+const DHCSR: u32 = 0xE000_EDF0;
+const HALTED: u32 = 1 << 17 | 1 << 1;
+
+/// Most breakpoints and watchpoints at a time: far more than a person sets, and few enough to look through.
+pub const MOST_BREAKPOINTS: u32 = 4096;
+/// See [`MOST_BREAKPOINTS`].
+pub const MOST_WATCHPOINTS: u32 = 256;
+
 /// What an entry of the call page looks like to a debugger: `bx lr; nop; bx lr; nop`, a function that uses no stack.
 const VENEER: [u8; 8] = [0x70, 0x47, 0x00, 0xBF, 0x70, 0x47, 0x00, 0xBF];
 
@@ -89,6 +98,9 @@ pub struct Debugger {
     last_crash: Option<Box<Crash>>,
     /// The application's own BKPT it stands at.
     at_bkpt: Option<u32>,
+    /// Breakpoints and watchpoints that are set.
+    breakpoints: u32,
+    watchpoints: u32,
 }
 
 impl Debugger {
@@ -126,6 +138,7 @@ impl Machine {
     /// The debugger is gone, and what it set with it; the application goes on.
     pub fn detach_debugger(&mut self) {
         self.cpu.clear_debugging();
+        (self.debugger.breakpoints, self.debugger.watchpoints) = (0, 0);
         self.debugger.attached = false;
         self.tell_kernel_of_debugger();
         self.note(DeviceEvent::Debugger { attached: false });
@@ -369,51 +382,60 @@ impl Machine {
         let mut done = 0;
         while done < into.len() {
             let at = address.wrapping_add(done as u32);
-            let Some(word) = self.peripheral_word(at & !3) else { break };
-            let bytes = &word.to_le_bytes()[(at & 3) as usize..];
-            let length = bytes.len().min(into.len() - done);
-            into[done..done + length].copy_from_slice(&bytes[..length]);
-            done += length;
+            let width = width(at, into.len() - done);
+            let Some(value) = self.register_part(at, width) else { break };
+            into[done..done + width].copy_from_slice(&value.to_le_bytes()[..width]);
+            done += width;
         }
         self.settle_lines();
         done
     }
 
-    fn peripheral_word(&mut self, address: u32) -> Option<u32> {
+    /// Reads a register, or a part of one, as an instruction of the application with this width would.
+    fn register_part(&mut self, address: u32, width: usize) -> Option<u32> {
         if SYSTEM.contains(&address) {
-            return Some(self.cpu.read_system(address));
+            let mut word = self.cpu.read_system(address);
+            if address & !3 == DHCSR && self.is_halted() {
+                word |= HALTED;
+            }
+            return Some(word >> (8 * (address % 4)));
         }
         if !PERIPHERALS.contains(&address) {
             return None;
         }
-        self.board.read(address, 4, self.now()).ok()
+        self.board.read(address, width as u32, self.now()).ok()
     }
 
-    /// Writes memory as a debugger does: RAM, and registers by words. Flash is not written like this
-    /// ([`Machine::write_flash`]). Answers whether all of it was written.
+    /// Writes memory as a debugger does: RAM, and registers by the words, halfwords and bytes that an application would
+    /// write them by. Flash is not written like this ([`Machine::write_flash`]). Answers whether all of it was written.
     pub fn change(&mut self, address: u32, bytes: &[u8]) -> bool {
-        if RAM.contains(&address) {
-            return self.cpu.write_memory(address, bytes);
+        if bytes.is_empty() || RAM.contains(&address) {
+            return bytes.is_empty() || self.cpu.write_memory(address, bytes);
         }
-        let aligned = address.is_multiple_of(4) && bytes.len().is_multiple_of(4);
-        let registers = SYSTEM.contains(&address) || PERIPHERALS.contains(&address);
-        if !aligned || !registers {
-            return false;
+        let (mut at, mut rest) = (address, bytes);
+        let mut written = true;
+        while written && !rest.is_empty() {
+            let (part, following) = rest.split_at(width(at, rest.len()));
+            written = self.change_part(at, part);
+            (at, rest) = (at.wrapping_add(part.len() as u32), following);
         }
-        let words =
-            bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-        let written = (address..).step_by(4).zip(words).all(|(at, word)| self.change_word(at, word));
         self.settle_lines();
         written
     }
 
-    fn change_word(&mut self, address: u32, word: u32) -> bool {
+    fn change_part(&mut self, address: u32, part: &[u8]) -> bool {
+        let mut word = [0; 4];
+        word[..part.len()].copy_from_slice(part);
+        let (value, width) = (u32::from_le_bytes(word), part.len() as u32);
         if SYSTEM.contains(&address) {
-            self.cpu.write_system(address, word);
+            self.cpu.write_system(address, width, value);
             return true;
         }
+        if !PERIPHERALS.contains(&address) {
+            return false;
+        }
         self.cpu.input_changed();
-        self.board.write(address, 4, word, self.now()).is_ok()
+        self.board.write(address, width, value, self.now()).is_ok()
     }
 
     /// Writes application flash, until the process ends: the image's file stays as it is.
@@ -421,27 +443,52 @@ impl Machine {
         FLASH.contains(&address) && self.cpu.write_memory(address, bytes)
     }
 
-    /// Sets a breakpoint at an instruction or at a system call's entry. False where neither can be.
+    /// Sets a breakpoint at an instruction or at a system call's entry. False where neither can be, and beyond
+    /// [`MOST_BREAKPOINTS`].
     pub fn insert_breakpoint(&mut self, address: u32) -> bool {
         let possible = FLASH.contains(&address) || RAM.contains(&address) || ENTRY_PAGE.contains(&address);
-        if possible {
-            self.cpu.insert_breakpoint(address);
+        if !possible || self.debugger.breakpoints >= MOST_BREAKPOINTS && !self.cpu.has_breakpoint(address) {
+            return false;
         }
-        possible
+        self.debugger.breakpoints += u32::from(self.cpu.insert_breakpoint(address));
+        true
     }
 
     /// Removes a breakpoint; false if there is none.
     pub fn remove_breakpoint(&mut self, address: u32) -> bool {
-        self.cpu.remove_breakpoint(address)
+        let removed = self.cpu.remove_breakpoint(address);
+        self.debugger.breakpoints -= u32::from(removed).min(self.debugger.breakpoints);
+        removed
     }
 
-    /// Watches memory.
-    pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) {
+    /// Whether a breakpoint or a watchpoint is set.
+    pub fn may_stop(&self) -> bool {
+        self.debugger.breakpoints + self.debugger.watchpoints > 0
+    }
+
+    /// Watches memory. False beyond [`MOST_WATCHPOINTS`].
+    pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) -> bool {
+        if self.debugger.watchpoints >= MOST_WATCHPOINTS {
+            return false;
+        }
+        self.debugger.watchpoints += 1;
         self.cpu.insert_watchpoint(watchpoint);
+        true
     }
 
     /// Stops watching; false if this was not watched.
     pub fn remove_watchpoint(&mut self, watchpoint: &Watchpoint) -> bool {
-        self.cpu.remove_watchpoint(watchpoint)
+        let removed = self.cpu.remove_watchpoint(watchpoint);
+        self.debugger.watchpoints -= u32::from(removed).min(self.debugger.watchpoints);
+        removed
+    }
+}
+
+/// Bytes of the widest access at `address`, aligned, that takes no more than `left`.
+fn width(address: u32, left: usize) -> usize {
+    match left {
+        4.. if address.is_multiple_of(4) => 4,
+        2.. if address.is_multiple_of(2) => 2,
+        _ => 1,
     }
 }

@@ -165,7 +165,12 @@ impl Cells {
 /// The file at `path`, opened once; made only if `create`.
 fn opened<'a>(path: &PathBuf, open: &'a mut Option<File>, create: bool) -> io::Result<&'a mut File> {
     if open.is_none() {
-        let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(create).truncate(false);
+        // Applications keep credentials here; other users of the machine have no business with them.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
         *open = Some(file);
     }
     open.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())

@@ -137,3 +137,16 @@ fn settings_that_cannot_be_stored_stay_as_they_were() {
     assert!(!wifi.store(b"name", b"secret"));
     assert_eq!(wifi.stored(), None);
 }
+
+/// Shows D207.
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("private");
+    Storage::in_folder(&folder.0).flash.program(0, &[0]).expect("programmed");
+    let files: Vec<_> =
+        fs::read_dir(&folder.0).expect("a folder").map(|entry| entry.expect("there")).collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].metadata().expect("there").permissions().mode() & 0o777, 0o600);
+}

@@ -47,7 +47,7 @@ Examples:
 /// `openvisor bundle create`
 #[derive(Args, Debug)]
 pub struct Create {
-    /// The application: an ELF file (.elf), or the bytes of its flash (.bin)
+    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), or the bytes of its flash (.bin)
     pub image: PathBuf,
     /// The bundle to write; one that is there is replaced
     pub out: PathBuf,

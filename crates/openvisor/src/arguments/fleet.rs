@@ -38,7 +38,7 @@ Examples:
   Against a cloud on this machine, making the identities that ./devices lacks:
   openvisor fleet app.elf --count 20 --cloud 127.0.0.1:7883 --identities ./devices --provision ./cloud")]
 pub struct Fleet {
-    /// The application: an ELF file (.elf), the bytes of its flash (.bin), or a bundle of it (.zip)
+    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), the bytes of its flash (.bin), or a bundle of it (.zip)
     pub image: PathBuf,
     /// How many devices
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEVICES)))]

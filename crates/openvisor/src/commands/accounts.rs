@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::listing::table;
 use crate::moment;
-use crate::operator::{Operator, account_named, answer, say};
+use crate::operator::{Operator, account_named, answer, say, say_json};
 use crate::timeline::printable;
 
 /// Does what was asked for.
@@ -34,8 +34,8 @@ async fn list_all(list: &ListAccounts) -> Result<(), Failure> {
     let accounts = operator.store().accounts().await.map_err(failures::of_store)?;
     operator.close().await;
     if list.json {
-        let lines = accounts.iter().enumerate().map(|(place, account)| object(account, place == 0));
-        let _ = lines.map(|line| line.to_string()).try_for_each(|line| say(&line));
+        let mut lines = accounts.iter().enumerate().map(|(place, account)| object(account, place == 0));
+        let _ = lines.try_for_each(|line| say_json(&line));
         return Ok(());
     }
     let row = |(place, account): (usize, &Account)| {

@@ -13,6 +13,7 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::listing::pairs;
 use crate::operator::{answer, say};
+use crate::timeline::printable;
 
 /// Does what was asked for.
 pub fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
@@ -38,7 +39,7 @@ fn create(arguments: &Create) -> Result<(), Failure> {
     std::fs::write(out, &file)
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}", out.display())))?;
     let signed = if key.is_some() { "signed" } else { "not signed" };
-    let (out, length) = (out.display(), image.bytes().len());
+    let (out, length) = (printable(&out.display().to_string()), image.bytes().len());
     let _ = say(&format!("{out}: an image of {length} bytes in a bundle of {}, {signed}", file.len()));
     Ok(())
 }

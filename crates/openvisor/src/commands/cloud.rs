@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::feed;
 use crate::logging::{self, Level};
+use crate::process;
 use crate::relayed::Relayed;
 use crate::signals::Stop;
 use crate::stores;
@@ -21,10 +22,12 @@ use crate::timeline::{Form, Source, Timeline};
 
 /// Runs until told to stop.
 pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
+    process::protect_memory();
     let listen = address::to_listen("--listen", &arguments.listen)?;
     let config = config(&arguments, listen)?;
     let level = arguments.log_level.unwrap_or(if arguments.quiet { Level::Info } else { Level::Warn });
     logging::start(level, arguments.log_format);
+    process::warn_if_root();
     let hosts = config.hosts.join(", ");
     let open = failures::open_to_applications(&config.destinations);
     let timeline = Timeline::on_stdout(Form::of(arguments.json));

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::listing::{pairs, table};
 use crate::moment;
-use crate::operator::{Operator, answer, called, say};
+use crate::operator::{Operator, answer, called, say, say_json};
 use crate::timeline::printable;
 
 /// Does what was asked for.
@@ -86,7 +86,7 @@ async fn list_all(list: &List) -> Result<(), Failure> {
     operator.close().await;
     let devices: Vec<_> = devices.into_iter().map(|device| Now::new(device, cloud_runs)).collect();
     if list.json {
-        let _ = devices.iter().try_for_each(|device| say(&device.json().to_string()));
+        let _ = devices.iter().try_for_each(|device| say_json(&device.json()));
         return Ok(());
     }
     if devices.is_empty() {

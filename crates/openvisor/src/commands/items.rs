@@ -1,6 +1,6 @@
 //! `openvisor configs` and `openvisor secrets`: what applications fetch.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use ::cloud::store::{Scope, Store, StoreError};
 use serde_json::json;
@@ -11,9 +11,9 @@ use crate::exit::Failure;
 use crate::failures;
 use crate::listing::{brief, table};
 use crate::moment;
-use crate::operator::{Operator, Owner, answer, say};
+use crate::operator::{Operator, Owner, answer, say, say_json};
 use crate::settings;
-use crate::timeline::printable;
+use crate::timeline::{printable, shown_to};
 
 /// Which of the two stores.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn missing(kind: Kind, key: &str, owner: &Owner) -> Failure {
         .hint(format!("see which there are with `{list} --device …`; without --device, those of the account"))
 }
 
-/// The value goes out as it is, for scripts, with one line end.
+/// The value goes out as it is, for scripts, with one line end; on a terminal it is escaped.
 async fn get(asked: &ItemKey) -> Result<(), Failure> {
     let (key, items) = (&asked.key, &asked.items);
     settings::check_key("configs get", key)?;
@@ -132,9 +132,10 @@ async fn get(asked: &ItemKey) -> Result<(), Failure> {
     if items.json {
         let updated = moment::exact(config.updated);
         let line = json!({ "key": key, "device": owner.id(), "value": config.value, "updated": updated });
-        let _ = say(&line.to_string());
+        let _ = say_json(&line);
     } else {
-        let _ = writeln!(std::io::stdout(), "{}", config.value);
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(&shown_to(out.is_terminal(), config.value.as_bytes()));
     }
     Ok(())
 }
@@ -149,7 +150,7 @@ async fn list_configs(items: &Items) -> Result<(), Failure> {
             let updated = moment::exact(config.updated);
             json!({ "key": config.key, "device": owner.id(), "value": config.value, "updated": updated })
         };
-        let _ = configs.iter().map(line).try_for_each(|line| say(&line.to_string()));
+        let _ = configs.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
     let row = |config: &::cloud::store::Config| {
@@ -166,7 +167,7 @@ async fn list_secrets(items: &Items) -> Result<(), Failure> {
     operator.close().await;
     if items.json {
         let line = |secret: &::cloud::store::Secret| json!({ "key": secret.key, "device": owner.id(), "updated": moment::exact(secret.updated) });
-        let _ = secrets.iter().map(line).try_for_each(|line| say(&line.to_string()));
+        let _ = secrets.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
     let row = |secret: &::cloud::store::Secret| vec![secret.key.clone(), moment::plain(secret.updated)];

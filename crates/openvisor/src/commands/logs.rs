@@ -19,7 +19,7 @@ use crate::moment;
 use crate::operator::Operator;
 use crate::output;
 use crate::signals::Stop;
-use crate::timeline::printable;
+use crate::timeline::{json_text, printable};
 
 /// Lines shown at first, unless told otherwise.
 const LAST: u32 = 100;
@@ -156,7 +156,7 @@ fn json_lines(line: &LogLine, between: &Between) -> Vec<String> {
         "clock_us": clock,
         "text": String::from_utf8_lossy(&line.text),
     }));
-    lines.iter().map(ToString::to_string).collect()
+    lines.iter().map(json_text).collect()
 }
 
 #[cfg(test)]

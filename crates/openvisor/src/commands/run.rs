@@ -1,6 +1,6 @@
 //! `openvisor run`: the user's image with a cloud around it.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
@@ -17,7 +17,7 @@ use crate::platform::{Happening, Plan, Platform};
 use crate::relayed::Relayed;
 use crate::settings;
 use crate::signals::Stop;
-use crate::timeline::{Form, Source, Timeline};
+use crate::timeline::{Form, Source, Timeline, shown_to};
 use crate::watched::Told;
 use crate::wired::Wired;
 
@@ -98,11 +98,12 @@ async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failur
     }
 }
 
-/// The application's lines to standard output as they are, each ended once; everything else to the timeline. Waits for whoever
-/// reads standard output: meanwhile events wait in their own queues, which say how many they had to drop.
+/// The application's lines to standard output, each ended once: as they are for a file or another program, escaped on a
+/// terminal, which an image could otherwise control (D207). Everything else to the timeline. Waits until standard output is
+/// read: meanwhile events wait in their own queues, which say how many they had to drop.
 async fn show_one(happening: &Happening, timeline: &Timeline) -> io::Result<()> {
     if let Happening::Cloud(EventKind::Log { text, .. }) = happening {
-        let line = [text.strip_suffix(b"\n").unwrap_or(text), b"\n"].concat();
+        let line = shown_to(io::stdout().is_terminal(), text.strip_suffix(b"\n").unwrap_or(text));
         return output::raw_stdout().send(&line).await;
     }
     if let Happening::Device(told) = happening

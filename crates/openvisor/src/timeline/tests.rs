@@ -53,6 +53,25 @@ fn no_text_from_outside_can_command_the_terminal() {
     assert_eq!(line.matches('\n').count(), 1);
 }
 
+/// Shows D205.
+#[test]
+fn json_lines_are_as_safe_and_keep_the_text() {
+    let text = "\u{9b}2J\u{202e}\u{61c}\u{e0001}\u{7f}é";
+    let line = json_line(Duration::ZERO, Source::App, text);
+    let escaped = r#""text":"\u009b2J\u202e\u061c\udb40\udc01\u007fé"}"#;
+    assert!(line.ends_with(&format!("{escaped}\n")), "{line:?}");
+    let read: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(read["text"], text);
+}
+
+/// Shows D207.
+#[test]
+fn a_terminal_is_shown_escaped_text_and_a_program_every_byte() {
+    let text = b"one\n\x1b]0;title\x07two\xff";
+    assert_eq!(shown_to(false, text), b"one\n\x1b]0;title\x07two\xff\n");
+    assert_eq!(String::from_utf8(shown_to(true, text)).unwrap(), "one\n\\u{1b}]0;title\\u{7}two\u{fffd}\n");
+}
+
 #[test]
 fn a_summary_is_one_line() {
     let (page, out) = Page::plain();

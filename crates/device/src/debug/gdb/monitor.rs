@@ -38,7 +38,7 @@ pub fn answer(machine: &mut Machine, command: &str) -> String {
             "speed" | "adapter" | "swd" | "tpiu" | "itm" | "swo" | "SWO" | "exitonclose" | "gdb" | "rtos",
             ..,
         ] => String::new(),
-        _ => format!("unknown: {command}\n{HELP}"),
+        _ => format!("unknown: {}\n{HELP}", text::escape(command)),
     }
 }
 

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
-
-use gdbstub::conn::Connection;
+use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
 
@@ -23,6 +21,15 @@ const CHUNK: usize = 4096;
 
 /// How long a debugger may leave an answer untaken before it is left.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a connection may take to begin its first packet; until then it keeps every other debugger away.
+const FIRST_PACKET: Duration = Duration::from_secs(10);
+
+/// After so long without a byte the system asks whether the debugger's machine is still there, which it does so many times, at
+/// this interval. A debugger that is there may be silent as long as it likes.
+const SILENCE: Duration = Duration::from_mins(1);
+const PROBES: u32 = 4;
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Time between two tries to accept while the system refuses.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -141,16 +148,27 @@ impl Porter {
     fn greet(&self, tcp: &TcpStream) -> io::Result<()> {
         tcp.set_nodelay(true)?;
         tcp.set_write_timeout(Some(WRITE_LIMIT))?;
+        watch_for_silence(tcp)?;
         let mut reader = Reader {
             tcp: tcp.try_clone()?,
             sender: self.sender.clone(),
             bell: self.bell.clone(),
             busy: self.busy.clone(),
         };
-        let wire = Wire { tcp: tcp.try_clone()?, unsent: Vec::new() };
+        let wire = Wire { tcp: tcp.try_clone()? };
         std::thread::Builder::new().name("debugger reader".into()).spawn(move || reader.run(wire))?;
         Ok(())
     }
+}
+
+/// A debugger whose machine is gone without a word must not keep the application stopped, and others away, for ever.
+fn watch_for_silence(tcp: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(tcp, true)?;
+    sockopt::set_tcp_keepidle(tcp, SILENCE)?;
+    sockopt::set_tcp_keepintvl(tcp, PROBE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(tcp, PROBES)?;
+    Ok(())
 }
 
 /// Reads what one debugger sends.
@@ -165,9 +183,20 @@ impl Reader {
     fn run(&mut self, wire: Wire) {
         let mut goes_on = self.tell(Arrival::Connected(wire));
         let mut chunk = [0; CHUNK];
+        let deadline = Instant::now() + FIRST_PACKET;
+        let mut has_begun = false;
         while goes_on {
+            let patience = (!has_begun).then(|| deadline.saturating_duration_since(Instant::now()));
+            if patience.is_some_and(|patience| patience.is_zero())
+                || self.tcp.set_read_timeout(patience).is_err()
+            {
+                break;
+            }
             match self.tcp.read(&mut chunk) {
-                Ok(length) if length > 0 => goes_on = self.tell(Arrival::Bytes(chunk[..length].to_vec())),
+                Ok(length) if length > 0 => {
+                    has_begun |= chunk[..length].contains(&b'$');
+                    goes_on = self.tell(Arrival::Bytes(chunk[..length].to_vec()));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => break,
             }
@@ -184,29 +213,15 @@ impl Reader {
     }
 }
 
-/// Answers to the debugger, sent packet by packet. Dropping it ends the connection.
+/// The way back to the debugger. Dropping it ends the connection.
 pub(crate) struct Wire {
     tcp: TcpStream,
-    unsent: Vec<u8>,
 }
 
-impl Connection for Wire {
-    type Error = io::Error;
-
-    fn write(&mut self, byte: u8) -> io::Result<()> {
-        self.unsent.push(byte);
-        Ok(())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.unsent.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let sent = Write::write_all(&mut self.tcp, &self.unsent);
-        self.unsent.clear();
-        sent
+impl Wire {
+    /// Sends `bytes`, which the debugger has to take within [`WRITE_LIMIT`].
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.tcp.write_all(bytes)
     }
 }
 

@@ -14,7 +14,9 @@ use gdbstub::target::ext::breakpoints::{
     Breakpoints, BreakpointsOps, HwBreakpoint, HwBreakpointOps, HwWatchpoint, HwWatchpointOps, SwBreakpoint,
     SwBreakpointOps, WatchKind,
 };
-use gdbstub::target::ext::extended_mode::{Args, AttachKind, ExtendedMode, ExtendedModeOps, ShouldTerminate};
+use gdbstub::target::ext::extended_mode::{
+    Args, AttachKind, CurrentActivePid, CurrentActivePidOps, ExtendedMode, ExtendedModeOps, ShouldTerminate,
+};
 use gdbstub::target::ext::flash::{Flash, FlashOps};
 use gdbstub::target::ext::memory_map::{MemoryMap, MemoryMapOps};
 use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd, MonitorCmdOps};
@@ -23,6 +25,7 @@ use gdbstub::target::{Target, TargetError, TargetResult};
 use super::monitor;
 use super::registers::{self, CortexM33, Number, WORDS, Words};
 use crate::machine::Machine;
+use crate::map::FLASH;
 
 /// Bytes the debugger erases at once: a page of the real board's flash.
 const FLASH_PAGE: u32 = 0x2000;
@@ -30,7 +33,8 @@ const FLASH_PAGE: u32 = 0x2000;
 /// What erased flash reads as.
 const ERASED: u8 = 0xFF;
 
-/// EINVAL and EFAULT, as the protocol numbers them.
+/// ESRCH, EINVAL and EFAULT, as the protocol numbers them.
+const NO_PROCESS: u8 = 3;
 const INVALID: u8 = 22;
 const BAD_ADDRESS: u8 = 14;
 
@@ -130,7 +134,10 @@ impl SingleRegisterAccess<()> for Machine {
 /// There are no signals: one that is to be delivered is not.
 impl SingleThreadResume for Machine {
     fn resume(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
-        Machine::resume(self);
+        // One that runs, or is being stepped, is not disturbed.
+        if self.is_halted() {
+            Machine::resume(self);
+        }
         Ok(())
     }
 
@@ -145,14 +152,15 @@ impl SingleThreadResume for Machine {
 
 impl SingleThreadSingleStep for Machine {
     fn step(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
-        Machine::step(self, 0..0);
-        Ok(())
+        self.resume_range_step(0, 0)
     }
 }
 
 impl SingleThreadRangeStepping for Machine {
     fn resume_range_step(&mut self, start: u32, end: u32) -> Result<(), Infallible> {
-        Machine::step(self, start..end);
+        if self.is_halted() {
+            Machine::step(self, start..end);
+        }
         Ok(())
     }
 }
@@ -198,8 +206,7 @@ impl HwWatchpoint for Machine {
         length: u32,
         kind: WatchKind,
     ) -> TargetResult<bool, Machine> {
-        self.insert_watchpoint(watchpoint(address, length, kind));
-        Ok(true)
+        Ok(self.insert_watchpoint(watchpoint(address, length, kind)))
     }
 
     fn remove_hw_watchpoint(
@@ -265,6 +272,11 @@ fn memory_map() -> String {
 /// `load`: the image in flash is another one until the process ends.
 impl Flash for Machine {
     fn flash_erase(&mut self, start: u32, length: u32) -> TargetResult<(), Machine> {
+        // Nothing is allocated for what is not there.
+        let end = u64::from(start) + u64::from(length);
+        if !FLASH.contains(&start) || end > u64::from(FLASH.end) {
+            return Err(TargetError::Errno(BAD_ADDRESS));
+        }
         let erased = vec![ERASED; length as usize];
         self.flash_write(start, &erased)
     }
@@ -287,9 +299,16 @@ impl ExtendedMode for Machine {
         Ok(PID)
     }
 
-    fn attach(&mut self, _pid: Pid) -> TargetResult<(), Machine> {
+    fn attach(&mut self, pid: Pid) -> TargetResult<(), Machine> {
+        if pid != PID {
+            return Err(TargetError::Errno(NO_PROCESS));
+        }
         self.interrupt();
         Ok(())
+    }
+
+    fn support_current_active_pid(&mut self) -> Option<CurrentActivePidOps<'_, Machine>> {
+        Some(self)
     }
 
     fn query_if_attached(&mut self, _pid: Pid) -> TargetResult<AttachKind, Machine> {
@@ -304,6 +323,12 @@ impl ExtendedMode for Machine {
     fn restart(&mut self) -> Result<(), Infallible> {
         self.reset_and_halt();
         Ok(())
+    }
+}
+
+impl CurrentActivePid for Machine {
+    fn current_active_pid(&mut self) -> Result<Pid, Infallible> {
+        Ok(PID)
     }
 }
 

@@ -33,8 +33,13 @@ impl Bench {
         let mut machine = Machine::new(crate::testing::settings(program));
         machine.wait_for_debugger();
         let mut bench = Bench { machine, session, address, wire, read: Vec::new() };
-        bench.until(|bench| bench.session.stub.is_some());
+        bench.connect();
         bench
+    }
+
+    /// Attaches, as a debugger does by its first packet.
+    fn connect(&mut self) {
+        assert!(self.ask("?").starts_with("T05"));
     }
 
     fn until(&mut self, mut done: impl FnMut(&mut Bench) -> bool) {
@@ -51,8 +56,7 @@ impl Bench {
     }
 
     fn send(&mut self, packet: &str) {
-        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
-        self.wire.write_all(format!("${packet}#{sum:02x}").as_bytes()).expect("sent");
+        self.wire.write_all(&framed(packet.as_bytes())).expect("sent");
     }
 
     /// The next packet, acknowledged, with runs written out.
@@ -61,7 +65,7 @@ impl Bench {
         let end = whole(&self.read).expect("whole");
         let packet = String::from_utf8(self.read.drain(..end).collect()).expect("text");
         self.wire.write_all(b"+").expect("sent");
-        let body = packet.trim_start_matches('+').trim_start_matches('$');
+        let body = packet.trim_start_matches(['+', '-']).trim_start_matches('$');
         expanded(&body[..body.len() - 3])
     }
 
@@ -365,7 +369,7 @@ fn a_debugger_that_leaves_lets_the_application_run_and_another_may_come() {
     let mut bench = Bench::new(&counting());
     bench.ask(&format!("Z1,{ADDS:x},2"));
     assert_eq!(bench.ask("D"), "OK");
-    bench.until(|bench| bench.session.stub.is_none() && !bench.machine.is_halted());
+    bench.until(|bench| bench.session.peer.is_none() && !bench.machine.is_halted());
     let now = bench.machine.now();
     bench.machine.run(1000);
     assert!(bench.machine.now() >= now + 1000, "no breakpoint is left");
@@ -377,9 +381,15 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     let address = server.address();
     let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
     let mut machine = Machine::new(crate::testing::settings(&counting()));
-    let first = TcpStream::connect(address).expect("connected");
+    let attached = || {
+        let mut tcp = TcpStream::connect(address).expect("connected");
+        // The answer is not waited for: a connection that is turned away ends.
+        let _ = tcp.write_all(b"+$?#3f");
+        tcp
+    };
+    let first = attached();
     let began = Instant::now();
-    while session.stub.is_none() {
+    while !machine.is_halted() {
         assert!(began.elapsed() < PATIENCE);
         session.attend(&mut machine);
     }
@@ -393,7 +403,7 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     }
     while !machine.is_halted() {
         assert!(began.elapsed() < PATIENCE);
-        let _third = TcpStream::connect(address).expect("connected");
+        let _third = attached();
         std::thread::sleep(Duration::from_millis(1));
         session.attend(&mut machine);
     }
@@ -454,28 +464,283 @@ fn a_step_over_a_wait_goes_on() {
     assert_eq!((bench.register(3), bench.pc()), (3, CODE + 4));
 }
 
+/// Packets that no debugger should send, or that this one does not know, with their answers; none stands for any.
+const UNEXPECTED: [(&str, Option<&str>); 60] = [
+    ("", Some("")),
+    ("zzz", Some("")),
+    ("qC", Some("QC01")),
+    ("qCzz", None),
+    ("qSupported", None),
+    ("qSupported:", None),
+    ("qSupported:;;multiprocess-;", None),
+    ("qSupportedzz", None),
+    ("Hg-1", Some("OK")),
+    ("Hgp1.-1", Some("OK")),
+    ("Hc-1", Some("OK")),
+    ("Hq0", Some("")),
+    ("H", Some("")),
+    ("qXfer:features:read:other.xml:0,fff", Some("E00")),
+    ("qXfer:features:read:target.xml:zz,1", Some("E00")),
+    ("qXfer:features:read:target.xml", Some("E00")),
+    ("qXfer:features:read:target.xml:0,ffffffffffffffff", None),
+    ("qXfer:features:read:target.xml:ffffffffffffffff,ffffffffffffffff", Some("l")),
+    ("qXfer:memory-map:read:x:0,ff", Some("E00")),
+    ("qXfer:threads:read::0,ff", Some("")),
+    ("qXfer:", None),
+    ("vAttach;1", Some("T05thread:01;")),
+    ("vAttach;7", Some("E03")),
+    ("vAttach", Some("")),
+    ("vAttach;zz", Some("")),
+    ("vAttach;0", Some("")),
+    ("vMustReplyEmpty", Some("")),
+    ("vCont", Some("")),
+    ("vCont;", Some("")),
+    ("vCont;t", Some("")),
+    ("vCont;x", Some("")),
+    ("vCont;c;c;c", Some("")),
+    ("vCont;s:zz", Some("")),
+    ("vCont;r8000000", Some("")),
+    ("vCont;rzz,yy", Some("")),
+    ("vKill;zz", Some("")),
+    ("vFile:open:00,0,0", None),
+    ("vFlashErase:8000000,ffffffff", Some("E0e")),
+    ("vFlashErase:8000000,6fffff00", Some("E0e")),
+    ("vFlashErase:80ffff0,20", Some("E0e")),
+    ("vFlashErase:20000000,20", Some("E0e")),
+    ("vFlashErase:8000000", Some("")),
+    ("vFlashErase:100000000,1", Some("")),
+    ("vFlashWrite:8000000", Some("")),
+    ("vFlashWrite:80fffff:ab", Some("E0e")),
+    ("m", Some("E16")),
+    ("m8000000", Some("E16")),
+    ("m8000000,zz", Some("E16")),
+    ("m123456789,4", Some("E16")),
+    ("mffffffff,4", Some("E0e")),
+    ("M20000000,4:0", Some("E16")),
+    ("M20000000,4", Some("E16")),
+    ("Mfffffffe,4:01020304", Some("E0e")),
+    ("X20000000,2:a", Some("E16")),
+    ("pfff", Some("")),
+    ("P2", Some("")),
+    ("G00", Some("")),
+    ("Z9,0,1", Some("")),
+    ("Z1,zz,2", Some("")),
+    ("T7", Some("E01")),
+];
+
+/// Shows D208.
 #[test]
-fn nonsense_from_the_network_ends_the_session_or_is_passed_over() {
-    for noise in [&b"$zzz#00"[..], b"\xff\xff\xff", b"$#00$vCont;#00", b"$Z9,zz,1#xx", b"$m0,ffffffff#00"] {
-        let mut bench = Bench::new(&counting());
-        bench.wire.write_all(noise).expect("sent");
-        bench.until(|bench| {
-            let ended = bench.session.stub.is_none();
-            ended || !bench.read.is_empty() || noise[0] == 0xff
-        });
+fn whatever_the_debugger_sends_the_session_goes_on() {
+    let mut bench = Bench::new(&counting());
+    bench.ask(&format!("Z1,{ADDS:x},2"));
+    for (packet, expected) in UNEXPECTED {
+        let answer = bench.ask(packet);
+        assert!(expected.is_none_or(|expected| answer == expected), "{packet}: {answer}");
+        assert!(bench.machine.is_halted(), "{packet}");
     }
+    bench.ask("D");
+    let mut bench = Bench::new(&counting());
+    bench.ask(&format!("Z1,{ADDS:x},2"));
+    for (packet, _) in UNEXPECTED.into_iter().filter(|(packet, _)| *packet != "vAttach;1") {
+        bench.ask(packet);
+    }
+    assert!(bench.ask("vCont;c").contains("hwbreak"), "breakpoints are still there");
+    assert_eq!(bench.pc(), ADDS);
+}
+
+/// Shows D208.
+#[test]
+fn unexpected_packets_leave_a_running_application_alone() {
+    let mut bench = Bench::new(&counting());
+    bench.send("vCont;c");
+    bench.until(|bench| !bench.machine.is_halted());
+    for packet in ["zzz", "vCont;t", "Hg-1", "vAttach;zz", "m20001000,4"] {
+        bench.ask(packet);
+        assert!(!bench.machine.is_halted(), "{packet}");
+    }
+    bench.wire.write_all(&[3]).expect("sent");
+    assert_eq!(bench.answer(), "S02");
+    // One that comes too late stops nothing.
+    bench.wire.write_all(&[3]).expect("sent");
+    bench.ask(&format!("Z1,{ADDS:x},2"));
+    assert!(bench.ask("vCont;c").contains("hwbreak"));
+}
+
+/// Shows D208.
+#[test]
+fn a_reply_that_was_not_understood_comes_again() {
+    let mut bench = Bench::new(&counting());
+    let first = bench.ask("g");
+    bench.wire.write_all(b"-").expect("sent");
+    assert_eq!(bench.answer(), first);
+    bench.wire.write_all(b"$g#00").expect("sent");
+    bench.until(|bench| bench.read.contains(&b'-'));
+    assert_eq!(bench.ask("g"), first);
+}
+
+/// Shows D208.
+#[test]
+fn memory_is_summed_up_as_the_debugger_does() {
+    let mut bench = Bench::new(&counting());
+    // The catalogue's check value of CRC-32/MPEG-2.
+    bench.ask(&format!("M{WORD:x},9:313233343536373839"));
+    assert_eq!(bench.ask(&format!("qCRC:{WORD:x},9")), "C376e6e7");
+    assert_eq!(bench.ask(&format!("qCRC:{WORD:x},0")), "Cffffffff");
+    assert!(bench.ask("qCRC:8000000,100000").starts_with('C'), "all of flash");
+    for wrong in ["8000000,100001", "40000000,4", "8000000,ffffffff", "fffffffc,8"] {
+        assert_eq!(bench.ask(&format!("qCRC:{wrong}")), "E0e", "{wrong}");
+    }
+    for wrong in ["", "8000000", "zz,1", "8000000,1,2"] {
+        assert_eq!(bench.ask(&format!("qCRC:{wrong}")), "E16", "{wrong}");
+    }
+}
+
+/// Shows D208.
+#[test]
+fn bytes_are_written_with_their_escapes() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("X0,0:"), "OK", "as debuggers ask whether it is known");
+    assert_eq!(bench.ask(&format!("X{WORD:x},4:}}]a}}\u{3}b")), "OK");
+    assert_eq!(bench.ask(&format!("m{WORD:x},4")), "7d612362");
+    assert_eq!(bench.ask(&format!("X{WORD:x},2:}}]ab")), "E16");
+    assert_eq!(bench.ask(&format!("X{WORD:x},1:}}")), "E16", "an escape of nothing");
+}
+
+/// Shows D208.
+#[test]
+fn lengths_are_bounded() {
+    let mut bench = Bench::new(&counting());
+    let answer = bench.ask("m8000000,ffffffff");
+    assert_eq!(answer.len(), 2 * (framing::PACKET_SIZE / 2 - 16));
+    assert!(bench.ask("m42020000,ffffffff").len() <= framing::PACKET_SIZE);
+    assert_eq!(bench.ask(&"x".repeat(1 << 16)), "E16");
+    for _ in 0..crate::machine::MOST_WATCHPOINTS {
+        assert_eq!(bench.ask(&format!("Z2,{WORD:x},4")), "OK");
+    }
+    assert_eq!(bench.ask(&format!("Z2,{WORD:x},4")), "E16");
+    assert_eq!(bench.ask(&format!("z2,{WORD:x},4")), "OK");
+    assert_eq!(bench.ask(&format!("Z2,{WORD:x},4")), "OK");
+}
+
+/// Shows D209.
+#[test]
+fn a_connection_that_is_no_debugger_stops_nothing() {
+    let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = server.address();
+    let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
+    let mut machine = Machine::new(crate::testing::settings(&counting()));
+    for noise in [&b""[..], b"+", b"\x03", b"\xff\0$m0,1#00", b"POST / HTTP/1.1\r\n\r\n$?#3f"] {
+        let mut tcp = TcpStream::connect(address).expect("connected");
+        let _ = tcp.write_all(noise);
+        let _ = tcp.shutdown(std::net::Shutdown::Write);
+        tcp.set_nonblocking(true).expect("set");
+        let began = Instant::now();
+        // Until it is over at both ends.
+        while matches!(tcp.read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+            || session.peer.is_some()
+        {
+            assert!(began.elapsed() < PATIENCE, "{noise:?}");
+            session.attend(&mut machine);
+            assert!(!machine.is_halted(), "{noise:?}");
+            machine.run(1000);
+        }
+    }
+}
+
+/// Shows D210.
+#[test]
+fn registers_are_written_by_any_width_as_the_application_would() {
+    let mut bench = Bench::new(&counting());
+    // An NVIC priority, of which three bits of eight exist at most; its neighbours stay.
+    bench.ask("M e000e42c,4:00000000".replace(' ', "").as_str());
+    assert_eq!(bench.ask("Me000e42d,1:40"), "OK");
+    assert_eq!(bench.ask("me000e42c,4"), "00400000");
+    // GPIOB's output data register by a halfword, and six bytes of it and the register behind: a word and a halfword.
+    assert_eq!(bench.ask("M42020414,2:3412"), "OK");
+    assert_eq!(bench.ask("m42020414,4"), "34120000");
+    assert_eq!(bench.ask("M42020414,6:010000000200"), "OK");
+    assert_eq!(bench.ask("m42020414,4"), "03000000", "BSRR has set a bit");
+    assert_eq!(bench.ask("M42020415,3:800000"), "OK");
+    assert_eq!(bench.ask("m42020414,4"), "03800000");
+    // VTOR by bytes; a read-only register takes them and stays.
+    assert_eq!(bench.ask("Me000ed00,1:ff"), "OK");
+    assert_eq!(bench.ask("me000ed00,4"), "14d20f41");
+    assert!(bench.ask("M60000000,1:00").starts_with('E'));
+    assert!(bench.ask("Mdfffffff,2:0000").starts_with('E'));
+}
+
+/// Shows D210.
+#[test]
+fn the_application_sees_the_debugger_in_dhcsr() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0xE000_EDF0)).add(ldr(3, 0, 0)).add(b_self());
+    let mut bench = Bench::new(&program);
+    for _ in 0..3 {
+        bench.ask("vCont;s");
+    }
+    assert_eq!(bench.register(3), 0x0001_0001, "C_DEBUGEN, S_REGRDY");
+    assert_eq!(bench.ask("me000edf0,4"), "03000300", "and S_HALT, C_HALT for who looks");
+    assert_eq!(bench.ask("me000edf2,1"), "03");
+    bench.ask("D");
+    bench.until(|bench| bench.session.peer.is_none());
+    bench.machine.reset_and_halt();
+    bench.machine.resume();
+    bench.machine.run(1000);
+    assert_eq!(bench.machine.register(armv8m::Register::R(3)), 0);
+}
+
+/// Shows D134.
+#[test]
+fn run_starts_again_and_holds_whatever_it_is_called() {
+    let mut bench = Bench::new(&counting());
+    assert_eq!(bench.ask("!"), "OK");
+    for packet in ["vRun;", "vRun", "vRun;6170702e656c66", "vRun;;61;62"] {
+        bench.ask("vCont;s");
+        assert_eq!(bench.ask(packet), "T05thread:01;", "{packet}");
+        // The debugger continues by itself; the application stands all the same.
+        assert_eq!(bench.ask("vCont;c"), "S05", "{packet}");
+        assert_eq!(bench.pc(), CODE, "{packet}");
+    }
+    bench.ask(&format!("Z1,{ADDS:x},2"));
+    assert!(bench.ask("vCont;c").contains("hwbreak"), "the next continue is the user's");
+    // With a breakpoint, the debugger's own continue leads there.
+    bench.ask("vRun;");
+    assert!(bench.ask("vCont;c").contains("hwbreak"));
+    bench.ask(&format!("z1,{ADDS:x},2"));
+    bench.ask("vCont;s");
+    // It has no answer of its own.
+    bench.send("R00");
+    assert_eq!(bench.pc(), CODE);
+    // One that has detached stays, and may begin again.
+    assert_eq!(bench.ask("D"), "OK");
+    bench.until(|bench| !bench.machine.is_halted());
+    assert_eq!(bench.ask("vRun;"), "T05thread:01;");
+    assert_eq!(bench.pc(), CODE);
+}
+
+/// Shows D208.
+#[test]
+fn an_address_to_go_on_from_is_taken() {
+    let mut bench = Bench::new(&counting());
+    bench.ask(&format!("Z1,{STORES:x},2"));
+    bench.ask("P0=00100020");
+    assert!(bench.ask(&format!("c{ADDS:x}")).contains("hwbreak"));
+    assert_eq!(bench.pc(), STORES);
+    assert_eq!(bench.ask(&format!("S05;{:x}", CODE + 8)), "S05");
+    assert_eq!(bench.pc(), ADDS);
+    assert_eq!(bench.ask("czz"), "E16");
 }
 
 #[test]
 fn an_application_that_faulted_before_the_debugger_came_starts_again_under_it() {
     let mut bench = Bench::new(&ending_in(&[0x6801]));
     bench.ask("D");
-    bench.until(|bench| bench.session.stub.is_none());
+    bench.until(|bench| bench.session.peer.is_none());
     bench.machine.take_events();
     bench.machine.run(10_000);
     bench.wire = TcpStream::connect(bench.address).expect("connected");
     bench.wire.set_nonblocking(true).expect("set");
-    bench.until(|bench| bench.session.stub.is_some());
+    bench.connect();
     assert_eq!(bench.pc(), CODE + 10, "where it faulted");
     bench.monitor("reset halt");
     bench.ask(&format!("Z1,{:x},2", CODE + 8));

@@ -1,7 +1,7 @@
 //! Arguments of system calls in words, by the tables generated from the interface.
 //!
-//! Nothing that is secret is shown: of passwords, private keys and the values of settings only the length, of an address of
-//! the web nothing behind the `?`, of a header of HTTP only its name.
+//! Nothing that is secret is shown: of user names, passwords, private keys, wills and the values of settings only the length,
+//! of a URL neither user nor query ([`text::masked_url`]), of a header of HTTP only its name.
 
 use abi::layouts::{self, Layout, Member};
 use abi::{Call, Parameter};
@@ -12,14 +12,20 @@ use super::Fields;
 const MOST_CHARACTERS: usize = 64;
 /// Bytes read of a text: enough for so many characters.
 const MOST_READ: u32 = 4 * MOST_CHARACTERS as u32;
+/// Bytes of the longest address that is read; of a longer one the length is shown.
+const MOST_ADDRESS: u32 = 8192;
 /// Elements shown of an array.
 const MOST_ELEMENTS: u32 = 4;
 /// Structures within structures that are followed.
 const MOST_DEPTH: u32 = 5;
 
 /// Fields of which only the length is shown.
-pub(super) const SECRET: [(&str, &str); 5] = [
+pub(super) const SECRET: [(&str, &str); 7] = [
+    // Some services take a token for the user's name.
+    ("MvUsernamePassword", "username"),
     ("MvUsernamePassword", "password"),
+    // Set once beside the credentials and seen by others only when the device is gone.
+    ("MvMqttWill", "payload"),
     ("MvOwnTlsCertificateChain", "key"),
     ("MvWifiConfig", "wifi_password"),
     ("MvHttpRequest", "body"),
@@ -145,7 +151,10 @@ impl Reader<'_> {
             return self.hidden(member, own);
         }
         if (layout.name, member.name) == ("MvHttpRequest", "url") {
-            return self.address_of_the_web(own);
+            return self.address(own, text::masked_url);
+        }
+        if (layout.name, member.name) == ("MvMqttConnectRequest", "host") {
+            return self.address(own, text::masked_host);
         }
         if let Some(nested) = layouts::layout(member.type_name.trim_start_matches("struct ")) {
             return self.structure(nested, own, depth + 1);
@@ -210,20 +219,25 @@ impl Reader<'_> {
 
     fn header(&self, data: u32, length: u32) -> String {
         let Some(text) = self.read_text(data, length) else { return unreadable(data) };
-        let name = text.split(':').next().unwrap_or_default();
-        format!("{name:?} ({length} bytes)")
+        // What is no name and a colon may be all value.
+        match text.split_once(':') {
+            Some((name, _)) if name.chars().all(is_token) => format!("{name:?} ({length} bytes)"),
+            _ => format!("({length} bytes, not shown)"),
+        }
     }
 
-    fn address_of_the_web(&self, bytes: &[u8]) -> String {
+    /// An address as `masked` shows it. It is read whole: what is cut off may be all that tells a user from a host.
+    fn address(&self, bytes: &[u8], masked: fn(&str) -> String) -> String {
         let (data, length) = (word(bytes, 0), word(bytes, 4));
-        match self.read_text(data, length) {
-            Some(text) if text.contains(['?', '@']) => {
-                let scheme = text.find("://").map_or(0, |at| at + 3);
-                let path = text[scheme..].find(['?', '#']).map_or(text.len(), |at| scheme + at);
-                let user = text[..path].rfind('@').map_or(scheme, |at| at + 1);
-                format!("{:?} (a part is not shown)", format!("{}{}", &text[..scheme], &text[user..path]))
-            }
-            _ => self.text(data, length),
+        let mut bytes = vec![0; length.min(MOST_ADDRESS) as usize];
+        let is_whole = length <= MOST_ADDRESS && (self.memory)(data, &mut bytes);
+        let Some(address) = is_whole.then(|| String::from_utf8(bytes).ok()).flatten() else {
+            return format!("{length} bytes at {data:#010x}");
+        };
+        let shown = masked(&address);
+        match shown.char_indices().nth(MOST_CHARACTERS) {
+            Some((end, _)) => format!("{:?}… ({length} bytes)", &shown[..end]),
+            None => format!("{shown:?}"),
         }
     }
 
@@ -263,6 +277,11 @@ impl Reader<'_> {
         let mut bytes = [0; 4];
         (self.memory)(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
     }
+}
+
+/// Whether `c` may stand in a header's name (RFC 9110, 5.6.2), or in the white space some put before the colon.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~ \t".contains(c)
 }
 
 /// Whether a structure names places where a call writes.

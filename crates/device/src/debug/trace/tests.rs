@@ -81,7 +81,7 @@ fn events_have_begin_and_length_in_microseconds() {
     for part in [
         "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[",
         "\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"thread_name\",\"args\":{\"name\":\"application\"}",
-        "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"mvNoOp\",\"ts\":1.00625,\"dur\":2,\"args\":{\"a\":\"1\",\"b\":\"\\\"x\\\\\\u000a\\\"\",\"status\":\"OKAY\",\"c\":\"2\"}}",
+        "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"mvNoOp\",\"ts\":1.00625,\"dur\":2,\"args\":{\"a\":\"1\",\"b\":\"\\\"x\\\\\\n\\\"\",\"status\":\"OKAY\",\"c\":\"2\"}}",
         "{\"ph\":\"X\",\"pid\":1,\"tid\":2,\"name\":\"inner\",\"ts\":20,\"dur\":1,\"args\":{}}",
         "{\"ph\":\"X\",\"pid\":1,\"tid\":2,\"name\":\"outer\",\"ts\":10,\"dur\":20,\"args\":{}}",
         "\n]}\n",
@@ -233,7 +233,10 @@ fn what_is_secret_is_told_by_its_length_only() {
     words.extend([0, 0, 0, 0, secret, length]);
     let ram = memory(&words, &[SECRET, b"name"]);
     let connecting = told(Call::MqttRequestConnect, [1, AT, 0, 0], &ram);
-    assert!(connecting.contains("username=\"name\", password=(15 bytes, not shown)"), "{connecting}");
+    assert!(
+        connecting.contains("username=(4 bytes, not shown), password=(15 bytes, not shown)"),
+        "{connecting}"
+    );
     assert!(connecting.contains("key=(15 bytes, not shown)"), "{connecting}");
 
     let wifi = memory(&[1, 0, AT + 0x200, 4, secret, length], &[SECRET, b"name"]);
@@ -253,11 +256,41 @@ fn what_is_secret_is_told_by_its_length_only() {
     request.extend([header.len() as u32, AT + 0x400]);
     let http = memory(&request, &[SECRET, b"POST", url, header]);
     let http = told(Call::SendHttpRequest, [1, AT, 0, 0], &http);
-    assert!(http.contains("\"https://host/p\" (a part is not shown)"), "{http}");
+    assert!(http.contains("\"https://…@host/p?…\""), "{http}");
     assert!(http.contains("\"Authorization\" (30 bytes)"), "{http}");
+    for line in [&b"HUNTER2-HUNTER2"[..], b"X\r\n HUNTER2: v"] {
+        request[0x20] = line.len() as u32;
+        let odd = memory(&request, &[SECRET, b"POST", url, line]);
+        let odd = told(Call::SendHttpRequest, [1, AT, 0, 0], &odd);
+        assert!(odd.contains(" bytes, not shown)") && !odd.contains("HUNTER2"), "{odd}");
+    }
     for told in [connecting, wifi, item, http] {
         assert!(!told.contains("HUNTER2"), "{told}");
     }
+}
+
+/// Shows D206, D137.
+#[test]
+fn an_address_is_never_cut_before_what_tells_its_user_from_its_host() {
+    let long = format!("https://HUNTER2-{}@host/p", "x".repeat(400));
+    let host = b"HUNTER2@host";
+    let mut request = vec![AT + 0x200, 3, AT + 0x300, long.len() as u32, 0, 0, 0, 0, 1000];
+    request.resize(0x20, 0);
+    let http = told(Call::SendHttpRequest, [1, AT, 0, 0], &memory(&request, &[b"", b"GET", long.as_bytes()]));
+    assert!(http.contains("\"https://…@host/p\""), "{http}");
+    request[3] = 1 << 16;
+    let http = told(Call::SendHttpRequest, [1, AT, 0, 0], &memory(&request, &[b"", b"GET", long.as_bytes()]));
+    assert!(http.contains("65536 bytes at 0x"), "{http}");
+
+    let will = [AT + 0x100, 5, AT + 0x300, 7, 1, 0];
+    let mut connect = vec![1, AT + 0x200, host.len() as u32, 1883, 0, 0, 0, 0, 0, 0, 0, 0, 60, 1, AT + 0x80];
+    connect.resize(0x20, 0);
+    connect.extend(will);
+    let connect =
+        told(Call::MqttRequestConnect, [1, AT, 0, 0], &memory(&connect, &[b"topic", host, b"HUNTER2"]));
+    assert!(connect.contains("host=\"…@host\""), "{connect}");
+    assert!(connect.contains("topic=\"topic\", payload=(7 bytes, not shown)"), "{connect}");
+    assert!(!connect.contains("HUNTER2") && !http.contains("HUNTER2"), "{connect} {http}");
 }
 
 #[test]

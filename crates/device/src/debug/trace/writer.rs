@@ -198,16 +198,8 @@ fn text_line(entry: &Entry) -> String {
         What::Mark { name, fields } if fields.is_empty() => line.push_str(name),
         What::Mark { name, fields } => line.extend([name, ": ", &joined(fields)]),
     }
-    shown(&line) + "\n"
-}
-
-/// What stands in a line stays in it, whatever a value holds.
-fn shown(line: &str) -> String {
-    let mut out = String::with_capacity(line.len() + 1);
-    for character in line.chars() {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    }
-    out
+    // What stands in a line stays in it, whatever a value holds.
+    text::escape(&line).into_owned() + "\n"
 }
 
 fn joined(fields: &Fields) -> String {
@@ -233,7 +225,7 @@ fn instant(name: &str, lane: Lane, at: u64, fields: &[(&'static str, String)]) -
 }
 
 fn head(name: &str, lane: Lane) -> String {
-    format!("\"pid\":1,\"tid\":{},\"name\":{}", lane.number(), quoted(name))
+    format!("\"pid\":1,\"tid\":{},\"name\":{}", lane.number(), text::json_string(name))
 }
 
 /// Microseconds with all the digits a cycle has.
@@ -244,25 +236,9 @@ fn micros(cycles: u64) -> String {
 }
 
 fn object(fields: &[(&'static str, String)]) -> String {
-    let members: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{}:{}", quoted(name), quoted(value))).collect();
+    let members: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}:{}", text::json_string(name), text::json_string(value)))
+        .collect();
     format!("{{{}}}", members.join(","))
-}
-
-/// A string of JSON.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

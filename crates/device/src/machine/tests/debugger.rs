@@ -63,7 +63,7 @@ fn the_link_is_kept_alive_while_the_application_stands() {
     machine.attach_debugger();
     let now = machine.now();
     machine.hold(59 * SECOND);
-    assert_eq!(transmitted(&mut machine), []);
+    assert_eq!(transmitted(&mut machine), [0u8; 0]);
     machine.hold(2 * SECOND);
     assert!(!transmitted(&mut machine).is_empty(), "PING, as the cloud must hear of the device");
     assert_eq!(machine.run(SECOND), Ran::Idle);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::member::{Member, Totals};
 use super::process::{Meter, Usage};
 use crate::output;
-use crate::timeline::printable;
+use crate::timeline::{json_text, printable};
 
 /// Lines of trouble that are shown; more are only counted.
 const MAX_TROUBLES: usize = 50;
@@ -85,7 +85,9 @@ impl Summary {
     pub fn begin(&mut self, devices: usize, cloud: &Address) {
         self.began = Instant::now();
         match self.form {
-            Form::Json => put(&format!("{}\n", json!({ "devices": devices, "cloud": cloud.to_string() }))),
+            Form::Json => {
+                put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n"));
+            }
             _ => put(&format!("a fleet of {} with its cloud at {cloud}\n", devices_text(devices as u64))),
         }
     }
@@ -101,7 +103,7 @@ impl Summary {
         match self.form {
             Form::Live => self.draw(&troubles, &panel(at, totals, &rates, usage)),
             Form::Lines => put(&(troubles + &line(at, totals, &rates, usage) + "\n")),
-            Form::Json => put(&(troubles + &object(at, totals, &rates, usage).to_string() + "\n")),
+            Form::Json => put(&(troubles + &json_text(&object(at, totals, &rates, usage)) + "\n")),
         }
     }
 
