@@ -167,7 +167,8 @@ fn output(text: &str) -> Result<Route, Failure> {
     let to = if file == STANDARD {
         output::raw_stdout().clone()
     } else {
-        let file = private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
+        let file =
+            private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
         Output::new(Box::new(file))
     };
     Ok(Route { port, to: Box::new(to) })

@@ -351,14 +351,14 @@ mod tests {
         assert_eq!(warmed(&mut wired, 31.0), [true], "active high");
         wired.write(&[1, 0x00, 0x2B]);
         assert_eq!(wired.take_driven(), [("PB11".to_owned(), false)]);
-        assert_eq!(warmed(&mut wired, 32.0), []);
+        assert!(warmed(&mut wired, 32.0).is_empty());
         assert_eq!(warmed(&mut wired, 25.0), [true], "coming back is one too");
     }
 
     #[test]
     fn an_alert_can_be_for_the_critical_limit_alone() {
         let mut wired = alerting(0x000C);
-        assert_eq!(warmed(&mut wired, 40.0), []);
+        assert!(warmed(&mut wired, 40.0).is_empty());
         assert_eq!(warmed(&mut wired, 50.0), [false]);
     }
 
