@@ -1,7 +1,7 @@
 //! Judging whether a broker floods a channel: with messages, which ends it (D51), or with input that gives nothing, which is
 //! read more slowly (D180).
 
-use crate::limits::FLOOD_SECONDS;
+use crate::limits::{BROKER_BURST_SECONDS, FLOOD_SECONDS};
 use mqtt::Overhead;
 
 /// A bucket that holds as many messages as may come in [`FLOOD_SECONDS`], refilled as time passes.
@@ -52,7 +52,7 @@ impl Allowance {
     }
 
     fn capacity(rate: u32) -> i64 {
-        i64::from(rate) * i64::from(FLOOD_SECONDS) * 1000
+        i64::from(rate) * i64::from(BROKER_BURST_SECONDS) * 1000
     }
 
     fn refill(&mut self, millis: u64) {
@@ -76,7 +76,8 @@ impl Allowance {
     }
 }
 
-/// How fast input that gives no event is read from a broker: packets and bytes a second, [`FLOOD_SECONDS`] of them at once.
+/// How fast input that gives no event is read from a broker: packets and bytes a second, [`BROKER_BURST_SECONDS`] of
+/// them at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     packets: Allowance,
@@ -117,10 +118,10 @@ mod tests {
     #[test]
     fn a_burst_without_events_is_read_and_what_is_beyond_it_is_paid_for_by_a_pause() {
         let mut pace = Pace::new(100, 1000, 0);
-        assert_eq!(pace.note(overhead(1000, 2000), 0), None, "ten seconds' worth");
-        assert_eq!(pace.note(overhead(50, 100), 0), Some(500), "half a second of packets");
+        assert_eq!(pace.note(overhead(100, 500), 0), None, "a second's worth");
+        assert_eq!(pace.note(overhead(50, 0), 0), Some(500), "half a second of packets");
         assert_eq!(pace.note(overhead(0, 0), 500), None);
-        assert_eq!(pace.note(overhead(0, 8_900), 500), Some(1000), "half a second of bytes");
+        assert_eq!(pace.note(overhead(0, 1500), 500), Some(1000), "half a second of bytes");
     }
 
     /// Shows D180: a packet counts while it arrives and is taken back when its event is there.
@@ -128,8 +129,8 @@ mod tests {
     fn a_large_message_in_pieces_is_no_overhead_in_the_end() {
         let mut pace = Pace::new(100, 1000, 0);
         for _ in 0..100 {
-            assert_eq!(pace.note(overhead(0, 5000), 0), None);
-            assert_eq!(pace.note(overhead(0, -5000), 0), None);
+            assert_eq!(pace.note(overhead(0, 900), 0), None);
+            assert_eq!(pace.note(overhead(0, -900), 0), None);
         }
     }
 

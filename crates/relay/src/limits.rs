@@ -30,11 +30,14 @@ pub const MESSAGES_A_SECOND: u32 = 500;
 pub const FLOOD_SECONDS: u32 = 10;
 
 /// Unless the operator says otherwise: packets a second that are read from a broker though no message and no answer comes of
-/// them, over [`FLOOD_SECONDS`] (D180).
+/// them (D180).
 pub const BROKER_PACKETS_A_SECOND: u32 = 1000;
 
 /// The same in bytes a second: properties, acknowledgements, messages that are too long (D180).
 pub const BROKER_BYTES_A_SECOND: u32 = 1024 * 1024;
+
+/// Seconds of these two rates that may come at once. More would be had again with each new connection.
+pub const BROKER_BURST_SECONDS: u32 = 1;
 
 /// Unacknowledged QoS 1 messages a broker may have outstanding: as many as the link carries for one channel.
 pub const RECEIVE_MAXIMUM: u16 = link::MESSAGE_ITEMS as u16;

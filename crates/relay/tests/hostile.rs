@@ -126,7 +126,7 @@ fn flood(rig: &mut Rig, bytes: &[u8], most: usize) -> usize {
 /// Shows D180: for every kind of input nothing comes of, the broker is held back after a burst, and read again at the rate.
 #[test]
 fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
-    use relay::limits::{BROKER_BYTES_A_SECOND, BROKER_PACKETS_A_SECOND, FLOOD_SECONDS};
+    use relay::limits::{BROKER_BURST_SECONDS, BROKER_BYTES_A_SECOND, BROKER_PACKETS_A_SECOND};
     let repeated = |packet: &[u8], times: usize| packet.repeat(times);
     let cases: [(&str, bool, Vec<u8>, usize); 4] = [
         ("PINGRESP", false, repeated(&[0xd0, 0], 4096), 2 * BROKER_PACKETS_A_SECOND as usize),
@@ -138,7 +138,7 @@ fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
         let (mut rig, _) = Rig::with_broker(version5, 512);
         let burst = flood(&mut rig, &chunk, 100 * a_second);
         assert!(
-            burst <= FLOOD_SECONDS as usize * a_second + chunk.len() + 1024,
+            burst <= BROKER_BURST_SECONDS as usize * a_second + chunk.len() + 1024,
             "{name}: {burst} bytes at once"
         );
         assert!(rig.wire(1).is_paused, "{name}");
