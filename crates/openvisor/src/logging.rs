@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use cloud::clock::wall_millis;
 use serde_json::json;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, registry};
@@ -67,7 +67,7 @@ static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 /// call site can let a device's, broker's or server's text through (D205). Only the first call in a process does anything.
 pub fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
-    let filters = registry().with(LevelFilter::from(level)).with(RateLimit::new(rates.clone()));
+    let filters = registry().with(targets(level)).with(RateLimit::new(rates.clone()));
     let form = match format {
         Format::Text => text::Form::Text,
         Format::Json => text::Form::Json,
@@ -90,6 +90,17 @@ pub fn start(level: Level, format: Format) {
             report_suppressed();
         }
     });
+}
+
+/// All lines of this level and above, but of the resolver's own only errors: it warns of every name that a device makes up.
+fn targets(level: Level) -> Targets {
+    let level = LevelFilter::from(level);
+    let resolver = level.min(LevelFilter::ERROR);
+    Targets::new()
+        .with_default(level)
+        .with_target("hickory_resolver", resolver)
+        .with_target("hickory_net", resolver)
+        .with_target("hickory_proto", resolver)
 }
 
 /// Says how many lines were suppressed and not yet reported. Done regularly by itself, and by whoever ends the process.

@@ -7,8 +7,14 @@ use std::fmt;
 
 use super::Limits;
 
-/// Descriptors kept for what is no device's and no broker's: listeners, the database, health and metrics, name resolution, files.
+/// Descriptors kept for what is no device's and no broker's: listeners, the database, health and metrics, files.
 pub const RESERVED_DESCRIPTORS: usize = 128;
+
+/// Sockets of one name look-up: over UDP to each of two servers, or one over TCP after that.
+const SOCKETS_PER_LOOKUP: usize = 2;
+
+/// Name look-ups get this part of all descriptors at most.
+const LOOKUP_PART: usize = 8;
 
 /// A limit that was lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +38,9 @@ impl Limits {
     /// connections keep their proportion, and shares of an account or a source theirs of the total.
     pub fn fit_descriptors(&mut self, available: usize) -> Vec<Lowered> {
         let before = self.clone();
-        let room = available.saturating_sub(RESERVED_DESCRIPTORS).max(2);
+        self.name_lookups = before.name_lookups.min((available / LOOKUP_PART / SOCKETS_PER_LOOKUP).max(1));
+        let kept = RESERVED_DESCRIPTORS + self.name_lookups * SOCKETS_PER_LOOKUP;
+        let room = available.saturating_sub(kept).max(2);
         let wanted = self.connections.saturating_add(self.outbound_connections);
         if wanted > room {
             self.connections = scaled(before.connections, room, wanted);
@@ -76,6 +84,7 @@ fn differences(before: &Limits, after: &Limits) -> Vec<Lowered> {
             before.outbound_connections_per_account,
             after.outbound_connections_per_account,
         ),
+        ("name_lookups", before.name_lookups, after.name_lookups),
     ];
     let changed = all.into_iter().filter(|(_, from, to)| from != to);
     changed.map(|(name, from, to)| Lowered { name, from, to }).collect()
@@ -103,7 +112,8 @@ mod tests {
     #[test]
     fn whatever_fits_stays_as_it_was() {
         let mut limits = Limits::default();
-        let wanted = limits.connections + limits.outbound_connections + RESERVED_DESCRIPTORS;
+        let kept = RESERVED_DESCRIPTORS + limits.name_lookups * SOCKETS_PER_LOOKUP;
+        let wanted = limits.connections + limits.outbound_connections + kept;
         assert_eq!(limits.fit_descriptors(wanted), []);
         assert_eq!(format!("{limits:?}"), format!("{:?}", Limits::default()));
         assert!(!limits.fit_descriptors(wanted - 1).is_empty());
@@ -115,8 +125,9 @@ mod tests {
         for available in [0, 1, 64, 129, 256, 1024, 4096, 20_000] {
             let mut limits = Limits::default();
             let lowered = limits.fit_descriptors(available);
+            let kept = RESERVED_DESCRIPTORS + limits.name_lookups * SOCKETS_PER_LOOKUP;
             let sum = limits.connections + limits.outbound_connections;
-            assert!(sum <= available.saturating_sub(RESERVED_DESCRIPTORS).max(2), "{available}: {limits:?}");
+            assert!(sum <= available.saturating_sub(kept).max(2), "{available}: {limits:?}");
             let parts = [
                 (limits.handshakes_per_source, limits.handshakes),
                 (limits.handshakes, limits.connections),
