@@ -50,6 +50,11 @@ impl Framer {
         }
     }
 
+    /// Whether the next byte begins a packet.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// Takes bytes from `input` up to the end of one packet; `None` when `input` is used up before.
     pub(crate) fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Frame<'a>>, ProtocolError> {
         let Some(header) = self.header(input)? else { return Ok(None) };

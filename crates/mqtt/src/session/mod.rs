@@ -240,6 +240,11 @@ impl Session {
         core::mem::replace(&mut self.was_held_back, is_held_back) || is_held_back
     }
 
+    /// Whether [`take_deviations`](Self::take_deviations) would give any.
+    pub fn has_deviations(&self) -> bool {
+        !self.deviations.is_empty()
+    }
+
     /// The deviations from MQTT that were tolerated since the last call.
     pub fn take_deviations(&mut self) -> Deviations {
         core::mem::take(&mut self.deviations)

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::{Session, State};
 use crate::broker::Broker;
-use crate::codec::{self, Frame, Packet, Properties, Publish, violation};
+use crate::codec::{self, Frame, Packet, Properties, Publish, malformed, packet_type, violation};
 use crate::deliveries::{DeliveryId, Fingerprint};
 use crate::deviation::Deviation;
 use crate::error::ProtocolError;
@@ -16,6 +16,12 @@ use crate::requests::{Kind, all_success};
 impl Session {
     /// Takes input up to the end of one packet, and acts on the packet if it is whole.
     pub(super) fn receive_packet(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
+        if self.is_connecting()
+            && self.framer.is_at_start()
+            && let Some(first) = input.first()
+        {
+            check_first_byte(*first)?;
+        }
         let Some(frame) = self.framer.next(input)? else { return Ok(()) };
         let events = self.events.len();
         let outcome = self.frame(&frame);
@@ -233,5 +239,20 @@ impl Session {
         }
         self.events.push(Event::Unsubscribed { token: unsubscribe.token, reason_codes });
         Ok(())
+    }
+}
+
+/// Judges the first byte of a packet before CONNACK. What is not MQTT at all is so known at once: its second byte would be
+/// taken for a length, and the rest waited for.
+fn check_first_byte(first: u8) -> Result<(), ProtocolError> {
+    match (first >> 4, first) {
+        (packet_type::CONNACK | packet_type::PUBLISH | packet_type::PUBREL | packet_type::DISCONNECT, _) => {
+            Ok(())
+        }
+        // Alert and handshake (RFC 8446, 5.1).
+        (_, 0x15 | 0x16) => Err(malformed("TLS instead of MQTT: on this port the broker expects TLS")),
+        (_, b'H') => Err(malformed("HTTP instead of MQTT, by its first byte")),
+        (0 | packet_type::AUTH, _) => Err(malformed("a reserved packet type")),
+        _ => Err(violation("a packet before CONNACK (MQTT-3.2.0-1)")),
     }
 }

@@ -45,6 +45,20 @@ fn no_answer_comes_before_connack() {
     assert_fails(&mut connecting(&ConnectOptions::new(V5, b"dev"), Limits::default()), b"\xe0\x00", 0x82);
 }
 
+/// Shows D190: the cause is told by the first byte, however long the packet would be it seems to begin.
+#[test]
+fn what_is_not_mqtt_at_all_is_told_apart_at_once() {
+    for (bytes, cause) in [
+        (&b"HTTP/1.1 400 Bad Request"[..], "HTTP instead of MQTT, by its first byte"),
+        (b"\x15\x03\x03\x00\x02", "TLS instead of MQTT: on this port the broker expects TLS"),
+        (b"SSH-2.0-OpenSSH", "a packet before CONNACK (MQTT-3.2.0-1)"),
+    ] {
+        let mut session = connecting(&ConnectOptions::new(V3, b"dev"), Limits::default());
+        let error = session.receive(0, &bytes[..1]).expect_err("no CONNACK");
+        assert!(matches!(error, Error::Protocol(error) if error.cause == cause), "{error}");
+    }
+}
+
 #[test]
 fn a_broker_that_does_not_answer_is_given_up_at_the_timeout() {
     let limits = Limits { connect_timeout: 500, ..Limits::default() };

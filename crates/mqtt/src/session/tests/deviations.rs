@@ -46,7 +46,9 @@ fn another_message_under_an_identifier_in_use_is_not_lost() {
             message.delivery.expect("QoS 1")
         });
         assert_eq!(seen(&mut session), [(Deviation::PacketIdReused, 1)]);
-        deliveries.into_iter().for_each(|delivery| session.acknowledge(delivery).expect("known"));
+        for delivery in deliveries {
+            session.acknowledge(delivery).expect("known");
+        }
         assert_eq!(sent(&mut session), b"\x40\x02\x00\x07\x40\x02\x00\x07");
     }
 }
