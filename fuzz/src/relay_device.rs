@@ -5,8 +5,8 @@ use link::channel::ChannelType;
 use link::connection::Hello;
 use link::device::Session;
 use relay::{
-    ConnectFailure, ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpResponse, Input,
-    LookedUp, LookupId, Output, Settings, Value,
+    ConnectFailure, ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome,
+    HttpResponse, Input, LookedUp, LookupId, Output, Settings, Value,
 };
 
 /// Bytes that one device with a handful of brokers may make a relay hold.
@@ -127,6 +127,7 @@ impl Fuzz {
             _ => HttpOutcome::Response(HttpResponse {
                 status: source.u16(),
                 headers: vec![("name".to_owned(), source.run().to_vec()); usize::from(source.u8())],
+                ignored: Vec::new(),
                 body: vec![7; usize::from(source.u16())],
             }),
         };
@@ -151,7 +152,12 @@ impl Fuzz {
             }
             (Life::Open { .. }, 0) => {
                 self.wires[index].1 = Life::Closed;
-                self.input(Input::ConnectionClosed { connection, clean: source.u8().is_multiple_of(2) });
+                let end = if source.u8().is_multiple_of(2) {
+                    ConnectionEnd::Closed
+                } else {
+                    ConnectionEnd::Failed(ConnectFailure::Socket)
+                };
+                self.input(Input::ConnectionClosed { connection, end });
             }
             (Life::Open { unwritten, is_paused }, 1 | 2) => {
                 let bytes = unwritten.min(usize::from(source.u16()));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use relay::TlsPorts;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
@@ -64,6 +65,8 @@ pub struct Config {
     pub require_tls: bool,
     /// Ids or names of accounts for whose devices alone that is so.
     pub require_tls_of: Vec<String>,
+    /// Ports on which brokers are reached over TLS where the application gives no TLS credentials (D196).
+    pub tls_ports: TlsPorts,
     /// The bounds.
     pub limits: Limits,
 }
@@ -145,6 +148,7 @@ impl Config {
             name_servers: Vec::new(),
             require_tls: false,
             require_tls_of: Vec::new(),
+            tls_ports: TlsPorts::default(),
             limits: Limits::default(),
         }
     }
@@ -481,6 +485,7 @@ fn share(
         memory: Arc::new(Pool::new(config.limits.memory)),
         limits: config.limits,
         require_tls: config.require_tls,
+        tls_ports: config.tls_ports,
         store,
         registry: Arc::default(),
         refused: RefusedDevices::default(),

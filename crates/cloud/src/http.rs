@@ -1,6 +1,7 @@
 //! HTTP exchanges for devices: one connection each, over the connector, so that every address is judged as a broker's is (D62).
 //!
 //! No redirect is followed (D60), nothing is kept between exchanges, and no byte is read beyond what the device has room for.
+//! `head.rs`: which header lines of a response are malformed.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use relay::{HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
@@ -22,8 +23,13 @@ use crate::connector::{Connector, Owner};
 use crate::limits::{HTTP_BUFFER, HTTP_HEAD, HTTP_OVERHEAD, INTERIM_RESPONSES};
 
 mod budget;
+mod head;
 
 use budget::{Budget, Budgeted};
+use head::{Recorded, Recording};
+
+/// What a request says of its sender where the application does not: some servers refuse a request without (D195).
+const AGENT: &str = concat!("openvisor/", env!("CARGO_PKG_VERSION"));
 
 /// Methods that say so when they have no content (RFC 9110 section 8.6); servers answer 411 otherwise. hyper leaves it out.
 const EXPECT_CONTENT: [&str; 3] = ["POST", "PUT", "PATCH"];
@@ -63,14 +69,15 @@ async fn carry(
     let interim = Interim::limit(&mut message);
     let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(HttpFailure::InvalidUrl)?;
     let stream = connector.connect_https(owner, host, port, patience).await;
-    let stream = stream.map_err(|error| HttpFailure::Connection(error.into()))?;
     let budget = Budget::new(HTTP_HEAD + HTTP_OVERHEAD * (room + HTTP_HEAD) + HTTP_BUFFER);
-    let stream = Budgeted::new(stream, budget.clone());
+    let stream = Budgeted::new(stream.map_err(HttpFailure::Connection)?, budget.clone());
+    let recording = Recording::new(room + HTTP_HEAD);
+    let stream = Recorded::new(stream, recording.clone());
     let connecting = settings(room).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connecting.map_err(|error| stop(&error))?;
     let mut answer = pin!(async {
-        let response = sender.send_request(message).await.map_err(|error| stop(&error))?;
-        read(response, room).await
+        let response = sender.send_request(message).await.map_err(|error| malformed(&error, &recording))?;
+        read(response, room, &recording).await
     });
     // Both in this one future, so that dropping it leaves nothing behind.
     let outcome = tokio::select! {
@@ -119,6 +126,9 @@ fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, Http
         .uri(&url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
         .header(CONNECTION, "close");
+    if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(USER_AGENT.as_str())) {
+        message = message.header(USER_AGENT, AGENT);
+    }
     if request.body.is_empty() && EXPECT_CONTENT.contains(&request.method) {
         message = message.header(CONTENT_LENGTH, 0);
     }
@@ -128,11 +138,15 @@ fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, Http
     message.body(Full::new(request.body.into())).map_err(|_| HttpFailure::InvalidUrl)
 }
 
-/// A client that reads no more of a head than a response with `room` bytes can have.
+/// A client that reads no more of a head than a response with `room` bytes can have. A header line that is malformed costs no more
+/// than itself (D194): folded lines are joined, a blank before the colon is passed over, and what cannot be read is left out.
 fn settings(room: usize) -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
         .title_case_headers(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
         .max_headers(usize::from(link::limits::RESPONSE_HEADERS))
         .max_header_size(room + HTTP_HEAD)
         .max_buf_size(HTTP_BUFFER.max(room + HTTP_HEAD));
@@ -140,12 +154,17 @@ fn settings(room: usize) -> http1::Builder {
 }
 
 /// Reads a response as long as it fits.
-async fn read(response: Response<Incoming>, room: usize) -> Result<HttpResponse, Stop> {
+async fn read(
+    response: Response<Incoming>,
+    room: usize,
+    recording: &Recording,
+) -> Result<HttpResponse, Stop> {
     let (head, mut body) = response.into_parts();
     let headers = head.headers.iter();
     let headers =
         headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-    let mut response = HttpResponse { status: head.status.as_u16(), headers, body: Vec::new() };
+    let ignored = recording.malformed_headers();
+    let mut response = HttpResponse { status: head.status.as_u16(), headers, ignored, body: Vec::new() };
     let mut left = room.checked_sub(response.length()).ok_or(Stop::TooLarge)?;
     if body.size_hint().lower() > left as u64 {
         return Err(Stop::TooLarge);
@@ -159,11 +178,23 @@ async fn read(response: Response<Incoming>, room: usize) -> Result<HttpResponse,
     Ok(response)
 }
 
+/// Why there is no head; of one that cannot be read at all, with the header lines that are at fault.
+fn malformed(error: &hyper::Error, recording: &Recording) -> Stop {
+    match stop(error) {
+        Stop::Failed(HttpFailure::NotHttp(what)) => {
+            let names = recording.malformed_headers();
+            let at = if names.is_empty() { String::new() } else { format!(", at {}", names.join(", ")) };
+            Stop::Failed(HttpFailure::NotHttp(what + &at))
+        }
+        other => other,
+    }
+}
+
 fn stop(error: &hyper::Error) -> Stop {
     if error.is_parse_too_large() {
         Stop::TooLarge
     } else if error.is_parse() {
-        Stop::Failed(HttpFailure::NotHttp)
+        Stop::Failed(HttpFailure::NotHttp(error.to_string()))
     } else {
         Stop::Failed(HttpFailure::Broken)
     }

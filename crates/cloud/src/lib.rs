@@ -53,5 +53,6 @@ pub use device_id::DeviceId;
 pub use events::{Disconnection, Event, EventKind};
 pub use gateway::ALPN;
 pub use limits::{LimitError, Limits, Lowered};
+pub use relay::TlsPorts;
 pub use store::{Scope, Store};
 pub use tokio_rustls::rustls::pki_types::CertificateDer;

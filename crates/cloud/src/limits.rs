@@ -259,6 +259,8 @@ pub struct Limits {
     pub resolve_timeout: Duration,
     /// Time a broker has for TCP and TLS, name look-up not counted.
     pub connect_timeout: Duration,
+    /// Longest time a connect waits after earlier ones to the same broker failed; 0 is no waiting (D197).
+    pub reconnect_delay: Duration,
     /// Log lines kept for one device; older ones go.
     pub log_lines: u32,
     /// How long a log line is kept.
@@ -299,6 +301,7 @@ impl Default for Limits {
             farewell_timeout: Duration::from_secs(2),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
+            reconnect_delay: Duration::from_millis(relay::limits::RECONNECT_DELAY as u64),
             log_lines: 10_000,
             log_age: Duration::from_hours(7 * 24),
             log_prune_interval: Duration::from_mins(1),

@@ -209,6 +209,11 @@ impl Metrics {
         self.limited.with_label_values(&[name]).inc();
     }
 
+    /// Counts a connect of an application that did not succeed, by its cause.
+    pub(crate) fn note_connect_failed(&self, cause: &str) {
+        self.relayed.note_connect_failed(cause);
+    }
+
     /// Adds what a relay has done.
     pub(crate) fn add(&self, counts: &Counts) {
         if *counts != Counts::default() {
@@ -317,7 +322,9 @@ mod tests {
             publishes: [[4, 0, 0, 0, 0], [0, 5, 0, 0, 0]],
             delivered: [6, 7],
             lost: 8,
-            connects: [1, 0, 2],
+            connected: 2,
+            delayed: 1,
+            deviations: std::array::from_fn(|place| u32::from(place == 3)),
             flooded: 1,
             slowed: 1,
         };
@@ -330,7 +337,9 @@ mod tests {
         has(&text, r#"openvisor_mqtt_publishes_total{qos="0",result="completed"} 8"#);
         has(&text, r#"openvisor_mqtt_publishes_total{qos="1",result="refused"} 10"#);
         has(&text, r#"openvisor_mqtt_messages_delivered_total{qos="1"} 14"#);
-        has(&text, r#"openvisor_mqtt_connects_total{result="failed"} 4"#);
+        has(&text, r#"openvisor_mqtt_connects_total{result="accepted"} 4"#);
+        has(&text, r#"openvisor_mqtt_deviations_total{kind="qos2_message"} 2"#);
+        has(&text, "openvisor_mqtt_connects_delayed_total 2");
         has(&text, "openvisor_mqtt_messages_lost_total 16");
     }
 

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use link::connection::ByeReason;
-use relay::{DeviceRelay, ExchangeId, HttpOutcome, Input, LookedUp, LookupId, Output};
+use relay::{DeviceRelay, ExchangeId, HttpOutcome, Input, LookedUp, LookupId, Notice, Output};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::accounts::{Account, Share};
@@ -371,7 +371,7 @@ impl Session {
                 Output::CancelHttp { exchange } => self.exchanges.cancel(exchange),
                 Output::Log(line) => self.log(line),
                 Output::Hello(hello) => self.greet(hello),
-                Output::Notice(notice) => self.tell(|| EventKind::Notice(notice)),
+                Output::Notice(notice) => self.note(notice),
                 Output::Disconnect { reason } => self.leave(reason),
             }
         }
@@ -449,18 +449,17 @@ impl Session {
             let Poll::Ready(happened) = broker.poll(context, buffer, may_read) else { continue };
             worked = true;
             let metrics = &self.shared.metrics;
-            match happened {
+            match &happened {
                 Happened::Opened => {
                     tracing::debug!(device = %self.device, connection = connection.0, "connected to a broker");
                     metrics.brokers_opened.inc();
                 }
                 Happened::Failed(cause) => {
-                    tracing::debug!(device = %self.device, connection = connection.0, %cause, "no connection to a broker");
                     metrics.brokers_failed.with_label_values(&[cause.label()]).inc();
                 }
-                Happened::Closed { .. } | Happened::Received(_) | Happened::Written(_) => {}
+                Happened::Closed(_) | Happened::Received(_) | Happened::Written(_) => {}
             }
-            if matches!(happened, Happened::Failed(_) | Happened::Closed { .. }) {
+            if matches!(happened, Happened::Failed(_) | Happened::Closed(_)) {
                 index -= 1;
                 self.brokers.remove(index);
             }
@@ -484,7 +483,11 @@ impl Session {
         let mut worked = false;
         while let Some((exchange, outcome)) = self.exchanges.poll_done(context) {
             let result = translate::http_result(&outcome);
-            tracing::debug!(device = %self.device, result, "an HTTP request is over");
+            if let HttpOutcome::Failed(cause) = &outcome {
+                tracing::info!(device = %self.device, result, %cause, "HTTP request failed");
+            } else {
+                tracing::debug!(device = %self.device, result, "HTTP request finished");
+            }
             self.shared.metrics.http.with_label_values(&[result]).inc();
             self.feed(Input::HttpResponse { exchange, outcome });
             worked = true;
@@ -610,6 +613,24 @@ impl Session {
 
 /// What the core asks for; its connections and requests are in `outbound.rs`.
 impl Session {
+    /// Passes on what happened on a channel; the log and the metrics need some of it too (D190, D197).
+    fn note(&self, notice: Notice) {
+        let device = self.device;
+        match &notice {
+            Notice::ConnectFailed { host, port, cause, .. } => {
+                self.shared.metrics.note_connect_failed(cause.label());
+                let host = text::masked_host(host);
+                tracing::info!(%device, ?host, port, result = cause.label(), cause = %cause, "connect to a broker failed");
+            }
+            Notice::ConnectDelayed { host, port, most, .. } => {
+                let host = text::masked_host(host);
+                tracing::warn!(%device, ?host, port, most_ms = most, "connects to a broker keep failing; they are delayed");
+            }
+            _ => {}
+        }
+        self.tell(|| EventKind::Notice(notice));
+    }
+
     fn log(&mut self, line: relay::LogLine) {
         let relay::LogLine { sequence, clock_micros: clock, text } = line;
         if !self.is_logging {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use relay::TlsPorts;
 use tokio::sync::broadcast;
 
 use crate::accounts::Accounts;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: Epoch,
     pub(crate) limits: Limits,
     pub(crate) require_tls: bool,
+    pub(crate) tls_ports: TlsPorts,
     pub(crate) store: Arc<Store>,
     pub(crate) accounts: Accounts,
     pub(crate) connector: Arc<Connector>,

@@ -1,9 +1,10 @@
-//! Topic aliases towards the broker (MQTT 5, 3.3.2.3.4). They live and die with one connection (MQTT-3.3.2-7).
+//! Topic aliases (MQTT 5, 3.3.2.3.4). They live and die with one connection (MQTT-3.3.2-7).
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::limits::SHORTEST_ALIASED_TOPIC;
+use crate::limits::{RECEIVED_ALIAS_BYTES, RECEIVED_ALIASES, SHORTEST_ALIASED_TOPIC};
 
 #[derive(Debug)]
 struct Entry {
@@ -11,7 +12,7 @@ struct Entry {
     used: u64,
 }
 
-/// The aliases defined so far; the alias of an entry is its position plus one, so it is never 0 (MQTT-3.3.2-8).
+/// The aliases towards the broker defined so far; the alias of an entry is its position plus one, so it is never 0 (MQTT-3.3.2-8).
 #[derive(Debug, Default)]
 pub(crate) struct TopicAliases {
     entries: Vec<Entry>,
@@ -59,4 +60,27 @@ impl TopicAliases {
 
 fn alias_of(index: usize) -> u16 {
     index as u16 + 1
+}
+
+/// The aliases a broker has defined although it was allowed none: a few are remembered, so that what it sends under them is
+/// not lost (D192).
+#[derive(Debug, Default)]
+pub(crate) struct ReceivedAliases {
+    entries: Vec<(u16, Box<str>)>,
+}
+
+impl ReceivedAliases {
+    /// Notes what `alias` stands for from now on. Beyond the bounds it is forgotten.
+    pub(crate) fn define(&mut self, alias: u16, topic: &str) {
+        self.entries.retain(|(other, _)| *other != alias);
+        let bytes: usize = self.entries.iter().map(|(_, topic)| topic.len()).sum();
+        if self.entries.len() < RECEIVED_ALIASES && bytes + topic.len() <= RECEIVED_ALIAS_BYTES {
+            self.entries.push((alias, topic.to_owned().into_boxed_str()));
+        }
+    }
+
+    /// The topic `alias` stands for.
+    pub(crate) fn find(&self, alias: u16) -> Option<&str> {
+        self.entries.iter().find(|(other, _)| *other == alias).map(|(_, topic)| &**topic)
+    }
 }

@@ -17,7 +17,8 @@ pub enum Event {
     },
     /// The broker refused the connection; the session has ended.
     ConnectRefused {
-        /// As the broker sent it: a 3.1.1 return code or a version 5 reason code (M55).
+        /// As the broker sent it in CONNACK, or on version 5 in a DISCONNECT before it: a 3.1.1 return code or a version 5
+        /// reason code (M55).
         reason_code: u8,
     },
     /// A publish is done: QoS 0 when the connection has taken its bytes, QoS 1 when the broker answered (D47).
@@ -43,16 +44,16 @@ pub enum Event {
     },
     /// A message arrived.
     Message(Message),
-    /// A message larger than `maximum_packet_size` arrived on 3.1.1; it was skipped, and acknowledged if QoS 1.
+    /// A message larger than `maximum_packet_size` arrived; it was skipped, and acknowledged unless QoS 0.
     MessageLost {
         /// Its topic.
         topic: String,
         /// Bytes of its payload.
         length: usize,
     },
-    /// The broker disconnected (version 5 only); the session has ended.
+    /// The broker sent DISCONNECT; the session has ended.
     Disconnected {
-        /// As the broker sent it.
+        /// As the broker sent it; 0 on 3.1.1.
         reason_code: u8,
     },
 }
@@ -67,13 +68,13 @@ impl Event {
 /// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Names a QoS 1 message for [`Session::acknowledge`](crate::Session::acknowledge); `None` for QoS 0.
+    /// Names the message for [`Session::acknowledge`](crate::Session::acknowledge); `None` for QoS 0.
     pub delivery: Option<DeliveryId>,
-    /// A valid topic name.
+    /// Not empty, without U+0000.
     pub topic: String,
     /// The payload.
     pub payload: Vec<u8>,
-    /// 0 or 1.
+    /// 0 or 1; 1 also for a message the broker sent with QoS 2.
     pub qos: u8,
     /// Whether it is the topic's retained message (M85).
     pub retain: bool,
@@ -92,6 +93,17 @@ impl EventQueue {
     pub(crate) fn push(&mut self, event: Event) {
         self.bytes += weight(&event);
         self.queue.push_back(event);
+    }
+
+    /// Puts an event before all that wait.
+    pub(crate) fn push_front(&mut self, event: Event) {
+        self.bytes += weight(&event);
+        self.queue.push_front(event);
+    }
+
+    /// Drops all that wait.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {

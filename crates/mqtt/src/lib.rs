@@ -28,7 +28,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is *not* here: QoS 2, enhanced authentication, re-sending after a reconnect (a request that was in flight when
+//! A broker's harmless departures from the standard are counted and tolerated ([`Session::take_deviations`]); what would
+//! make the bytes ambiguous or break a promise ends the session ([`ProtocolError`]).
+//!
+//! What is *not* here: QoS 2 (a message a broker sends with it all the same is passed on as QoS 1), enhanced authentication, re-sending after a reconnect (a request that was in flight when
 //! the connection ended is answered by the caller), and sockets. Both protocol versions share one codec; they differ
 //! by the presence of properties and reason codes only.
 #![no_std]
@@ -40,6 +43,7 @@ mod alias;
 mod broker;
 mod codec;
 mod deliveries;
+mod deviation;
 mod error;
 mod event;
 mod keep_alive;
@@ -52,6 +56,7 @@ mod session;
 mod topic;
 
 pub use deliveries::{DeliveryId, UnknownDelivery};
+pub use deviation::{Deviation, Deviations};
 pub use error::{Error, ProtocolError, Refused};
 pub use event::{Event, Message};
 pub use limits::{Limits, MAXIMUM_REQUESTS};

@@ -27,6 +27,20 @@ pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
 /// Bytes of a packet beside topic and payload that are no overhead: header, identifier, reason code, short properties.
 pub(crate) const USUAL_FIELDS: usize = 16;
 
+/// Topic aliases of a broker that was allowed none which are remembered all the same.
+pub(crate) const RECEIVED_ALIASES: usize = 16;
+
+/// Bytes of their topics.
+pub(crate) const RECEIVED_ALIAS_BYTES: usize = 4096;
+
+/// QoS 2 messages acknowledged with PUBREC and not yet released by PUBREL which are remembered. Of more, the oldest is
+/// forgotten: should the broker send it again it would be delivered again, which QoS 1, all the application has, allows.
+pub(crate) const UNRELEASED: usize = 1024;
+
+/// Bytes of answers a broker may leave unread beyond [`Limits::outgoing_bytes`] before nothing more is read from it: it asks
+/// for them with PUBREL and repeated messages as often as it likes.
+pub(crate) const UNREAD_ANSWERS: usize = 64 * 1024;
+
 /// What one session may hold at most.
 ///
 /// Its memory is bounded by `outgoing_bytes`, `event_bytes` and twice the maximum packet size (one packet arriving, one
@@ -41,14 +55,14 @@ pub struct Limits {
     /// Unacknowledged QoS 1 messages before no more input is taken, version 3.1.1 only; at least 1.
     /// (Version 5 has the Receive Maximum, beyond which the broker is at fault.)
     pub unacknowledged: usize,
-    /// QoS 1 messages beyond the Receive Maximum that are borne with before a version 5 broker is at fault
+    /// QoS 1 messages beyond the Receive Maximum that are tolerated before a version 5 broker is at fault
     /// (MQTT-3.3.4-9). The standard says 0. mosquitto 2.0.11 overruns the Receive Maximum when it works off a backlog,
     /// so a session that is to live with it needs more. The waiting messages stay bounded by `events` and `event_bytes`.
     pub receive_maximum_excess: usize,
     /// Publishes, subscribes and unsubscribes whose outcome has not been polled; 1 to [`MAXIMUM_REQUESTS`].
     pub requests: usize,
     /// Bytes waiting for the connection, those handed out but not yet taken included; at least 1.
-    /// Acknowledgements and pings, bounded by other limits, come on top.
+    /// Acknowledgements and pings come on top, at most 64 KiB before no more input is taken.
     pub outgoing_bytes: usize,
     /// Topic aliases used towards a broker that allows more.
     pub topic_aliases: u16,

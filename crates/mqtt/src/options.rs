@@ -48,9 +48,9 @@ pub struct ConnectOptions {
     pub clean_start: bool,
     /// Unacknowledged QoS 1 messages the broker may have outstanding, 1 to 65 535; version 5 only.
     pub receive_maximum: u16,
-    /// Largest packet taken from the broker, in bytes, at least 2. Version 5 announces it, and a larger packet is a
-    /// protocol error. Version 3.1.1 cannot announce it: a larger message is skipped, acknowledged, and reported as
-    /// [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic fits.
+    /// Largest packet taken from the broker, in bytes, at least 2; version 5 announces it. A larger message is skipped,
+    /// acknowledged, and reported as [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic fits. Any
+    /// other larger packet is a protocol error.
     pub maximum_packet_size: u32,
 }
 

@@ -208,6 +208,41 @@ fn both_versions_talk_to_each_other_through_a_real_broker() {
     }
 }
 
+/// What an earlier client of the same id subscribed to with QoS 2, and what came while nobody was there.
+fn leave_a_qos_2_message(broker: &Broker, client_id: &str) {
+    let port = broker.port.to_string();
+    let clients: [(&str, &[&str]); 2] = [
+        ("mosquitto_sub", &["-i", client_id, "-c", "-q", "2", "-t", "cmd", "-E"]),
+        ("mosquitto_pub", &["-q", "2", "-t", "cmd", "-m", "while away"]),
+    ];
+    for (program, arguments) in clients {
+        let mut command = Command::new(program);
+        let status = command.args(["-h", "127.0.0.1", "-p", &port]).args(arguments).status();
+        let missing = "needed for this test: Debian package mosquitto-clients";
+        assert!(status.expect(missing).success(), "{program}");
+    }
+}
+
+/// Shows M33, D193.
+#[test]
+fn a_qos_2_message_of_a_kept_session_is_delivered_once_and_done_with() {
+    let broker = Broker::start();
+    for version in BOTH {
+        let client_id = format!("{version:?}");
+        leave_a_qos_2_message(&broker, &client_id);
+        let options = ConnectOptions { clean_start: false, ..options(version, &client_id) };
+        let mut client = broker.connect(&options);
+        let message = client.message();
+        assert_eq!((&message.payload[..], message.qos), (&b"while away"[..], 1));
+        client.session.acknowledge(message.delivery.expect("QoS 1")).expect("known");
+        client.round_trip("after/the/exchange");
+        client.leave();
+        let mut again = broker.connect(&options);
+        again.round_trip("nothing/came/again");
+        again.leave();
+    }
+}
+
 /// Shows M32, M33.
 #[test]
 fn a_session_without_clean_start_keeps_its_messages() {

@@ -457,6 +457,14 @@ pub struct Relayed {
     /// Believe the certificate authorities in this PEM file too, where the application names none (repeatable)
     #[arg(long = "cacert", value_name = "FILE")]
     pub authorities: Vec<PathBuf>,
+    /// Connect to brokers on this port over TLS, verified with the public authorities, where the application gives no TLS
+    /// credentials; 8883 and 443 always are, unless --plain-port says otherwise (repeatable)
+    #[arg(long = "tls-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub tls_ports: Vec<u16>,
+    /// Connect to brokers on this port over plain TCP where the application gives no TLS credentials, also when it is 8883 or
+    /// 443 (repeatable)
+    #[arg(long = "plain-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub plain_ports: Vec<u16>,
 }
 
 /// `openvisor completions`

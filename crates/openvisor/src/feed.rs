@@ -6,8 +6,7 @@ use cloud::events::{Disconnection, EventKind};
 use device::debug::crash::Crash;
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
-use link::mqtt::RequestState;
-use relay::Notice;
+use relay::{ConnectFailure, HttpFailure, Notice, Security};
 
 use crate::broker;
 use crate::platform::Happening;
@@ -84,16 +83,23 @@ fn of_notice(notice: &Notice) -> String {
         N::ChannelOpened { channel, kind } => format!("channel {channel} opened, {kind}"),
         N::ChannelClosed { channel, by_device: true } => format!("channel {channel} closed by the device"),
         N::ChannelClosed { channel, by_device: false } => format!("channel {channel} closed by the cloud"),
-        N::BrokerConnecting { channel, host, port, tls } => {
-            let tls = if *tls { ", TLS" } else { "" };
-            format!("channel {channel}: connecting to broker {}:{port}{tls}", text::masked_host(host))
+        N::BrokerConnecting { channel, host, port, security } => {
+            let host = text::masked_host(host);
+            format!("channel {channel}: connecting to broker {host}:{port}{}", secured(*security))
         }
         N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
-        N::BrokerRefused { channel, state: RequestState::SocketError, .. } => {
-            format!("channel {channel}: broker cannot be reached, or its address is closed (see --allow)")
+        N::ConnectFailed { channel, cause, .. } => {
+            format!("channel {channel}: connect to broker failed, {}", connect_failure(cause))
         }
-        N::BrokerRefused { channel, state, code } => {
-            format!("channel {channel}: broker connection refused, {state:?}, code {code:#04x}")
+        N::ConnectDelayed { channel, host, port, most } => {
+            let host = text::masked_host(host);
+            let seconds = f64::from(*most) / 1000.0;
+            format!(
+                "channel {channel}: connects to {host}:{port} keep failing; from now on up to {seconds} s pass between them"
+            )
+        }
+        N::Deviation { channel, deviation } => {
+            format!("channel {channel}: broker departs from MQTT, tolerated: {deviation}")
         }
         N::BrokerLost { channel, why } => format!("channel {channel}: broker lost, {why}"),
         N::Published { channel, topic, length, qos } => {
@@ -113,8 +119,31 @@ fn of_notice(notice: &Notice) -> String {
         N::HttpAnswered { channel, status, length } => {
             format!("channel {channel}: HTTP status {status}, {length} bytes")
         }
-        N::HttpFailed { channel, why } => format!("channel {channel}: HTTP request failed, {why}"),
+        N::HttpHeadersIgnored { channel, names } => {
+            format!("channel {channel}: malformed header lines left out: {}", names.join(", "))
+        }
+        N::HttpFailed { channel, cause: HttpFailure::Connection(cause) } => {
+            format!("channel {channel}: HTTP request failed, {}", connect_failure(cause))
+        }
+        N::HttpFailed { channel, cause } => format!("channel {channel}: HTTP request failed, {cause}"),
         N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
+    }
+}
+
+fn secured(security: Security) -> &'static str {
+    match security {
+        Security::Plain => "",
+        Security::Tls => ", TLS",
+        Security::TlsByPort => ", TLS with public authorities, because of the port (see --plain-port)",
+    }
+}
+
+/// The cause of a failed connect; with the option that lifts it where there is one.
+fn connect_failure(cause: &ConnectFailure) -> String {
+    match cause {
+        ConnectFailure::NotAllowed => format!("{cause} (see --allow)"),
+        ConnectFailure::TooMany => format!("{cause} (see --limit outbound_connections_per_account)"),
+        _ => cause.to_string(),
     }
 }
 
@@ -268,10 +297,38 @@ mod tests {
         assert_eq!(asked("https://a.example/b"), "channel 1: GET https://a.example/b");
         assert_eq!(asked("https://bob:hush@a.example/b"), "channel 1: GET https://…@a.example/b");
         let broker = |host: &str| {
-            let notice = Notice::BrokerConnecting { channel: 1, host: host.into(), port: 1883, tls: false };
+            let (host, security) = (host.into(), Security::Plain);
+            let notice = Notice::BrokerConnecting { channel: 1, host, port: 1883, security };
             of_cloud(&EventKind::Notice(notice)).1
         };
         assert_eq!(broker("bob:hush@a.example"), "channel 1: connecting to broker …@a.example:1883");
+    }
+
+    /// Shows D190: one cause, and `--allow` where it is about that and only there.
+    #[test]
+    fn a_failed_connect_is_told_with_its_cause() {
+        let told = |cause| {
+            let notice = Notice::ConnectFailed { channel: 1, host: "h".into(), port: 1883, cause };
+            of_cloud(&EventKind::Notice(notice)).1
+        };
+        let cases = [
+            (ConnectFailure::NotAllowed, "the address is not allowed (see --allow)"),
+            (ConnectFailure::Refused, "TCP connection refused; nothing listens on this port"),
+            (
+                ConnectFailure::CertificateName { names: vec!["a.example".into()] },
+                "the server's certificate is for another name: a.example",
+            ),
+            (
+                ConnectFailure::MqttRefused { version5: true, code: 0x87 },
+                "the broker refused the connection: reason code 0x87 (Not authorized)",
+            ),
+        ];
+        for (cause, text) in cases {
+            assert_eq!(told(cause.clone()), format!("channel 1: connect to broker failed, {text}"));
+            let notice = Notice::HttpFailed { channel: 1, cause: HttpFailure::Connection(cause) };
+            let failed = of_cloud(&EventKind::Notice(notice)).1;
+            assert_eq!(failed, format!("channel 1: HTTP request failed, {text}"));
+        }
     }
 
     #[test]

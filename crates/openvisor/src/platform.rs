@@ -70,9 +70,9 @@ impl Platform {
         let Plan { folder, application, settings, destinations, relayed, debugging, wired, time_scale } =
             plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let Relayed { resolve, extra_authorities } = relayed;
+        let Relayed { resolve, extra_authorities, tls_ports } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
-        let mut config = Config { destinations, resolve, extra_authorities, ..local };
+        let mut config = Config { destinations, resolve, extra_authorities, tls_ports, ..local };
         // The one device comes from this process, and its time may go faster.
         config.limits.allow_single_source();
         if time_scale != TimeScale::ONE {

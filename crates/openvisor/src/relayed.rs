@@ -1,6 +1,6 @@
-//! `--resolve` and `--cacert`: where an application's connections lead, and who is believed there.
+//! `--resolve`, `--cacert`, `--tls-port` and `--plain-port`: where an application's connections lead, and who is believed there.
 
-use cloud::{CertificateDer, Resolve, read_authorities};
+use cloud::{CertificateDer, Resolve, TlsPorts, read_authorities};
 
 use crate::arguments;
 use crate::exit::Failure;
@@ -12,6 +12,8 @@ pub struct Relayed {
     pub resolve: Vec<Resolve>,
     /// Authorities believed besides the public ones.
     pub extra_authorities: Vec<CertificateDer<'static>>,
+    /// Ports with TLS where the application gives no TLS credentials.
+    pub tls_ports: TlsPorts,
 }
 
 impl Relayed {
@@ -25,6 +27,33 @@ impl Relayed {
             })?;
             extra_authorities.extend(read);
         }
-        Ok(Self { resolve: arguments.resolve.clone(), extra_authorities })
+        let tls_ports = tls_ports(&arguments.tls_ports, &arguments.plain_ports)?;
+        Ok(Self { resolve: arguments.resolve.clone(), extra_authorities, tls_ports })
+    }
+}
+
+/// The usual ports with TLS, those named besides, and not those that are to be plain.
+fn tls_ports(with_tls: &[u16], plain: &[u16]) -> Result<TlsPorts, Failure> {
+    if let Some(both) = with_tls.iter().find(|port| plain.contains(port)) {
+        return Err(Failure::bad_input(format!("port {both} cannot have both --tls-port and --plain-port")));
+    }
+    let usual = plain.iter().fold(TlsPorts::default(), |ports, port| ports.without(*port));
+    let all = with_tls.iter().try_fold(usual, |ports, port| ports.with(*port));
+    all.ok_or_else(|| Failure::bad_input("--tls-port: there can be 16 such ports at most"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows D196.
+    #[test]
+    fn ports_with_tls_are_the_usual_ones_and_those_named() {
+        let usual = tls_ports(&[], &[]).expect("ports");
+        assert!(usual.contains(8883) && usual.contains(443) && !usual.contains(1883));
+        let other = tls_ports(&[8884], &[8883]).expect("ports");
+        assert!(other.contains(8884) && !other.contains(8883));
+        assert!(tls_ports(&[8884], &[8884]).is_err());
+        assert!(tls_ports(&(1..=15).collect::<Vec<_>>(), &[]).is_err());
     }
 }

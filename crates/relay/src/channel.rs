@@ -8,6 +8,7 @@ use crate::limits::{HELD_BYTES, HELD_MESSAGES, UNSENT_BYTES};
 use crate::mqtt::MqttChannel;
 use crate::outbox::{Item, Outbox};
 use crate::port::{ConnectionId, ExchangeId, Notice, Output, Settings};
+use crate::reconnects::Reconnects;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -137,6 +138,8 @@ pub struct Context<'a> {
     pub throttled: bool,
     /// What the relay has done.
     pub counts: &'a mut Counts,
+    /// Brokers whose connects failed.
+    pub reconnects: &'a mut Reconnects,
     /// The number the next connection gets.
     pub next_connection: &'a mut u32,
     /// The number the next HTTP exchange gets.
@@ -161,6 +164,11 @@ impl Context<'_> {
     /// Ends a connection.
     pub fn close(&mut self, connection: ConnectionId, abort: bool) {
         self.outputs.push_back(Output::Close { connection, abort });
+    }
+
+    /// Tells what the operator's log and metrics need, and those who watch.
+    pub fn report(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
     }
 
     /// Tells those who watch, if any do.

@@ -2,6 +2,7 @@
 
 use link::channel::ChannelType;
 use link::mqtt::{Published, RequestState};
+use mqtt::Deviation;
 
 /// Since the last [`crate::DeviceRelay::take_counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +17,12 @@ pub struct Counts {
     pub delivered: [u32; 2],
     /// Messages that could never fit the application's ring (D49).
     pub lost: u32,
-    /// Connects answered by result: the places of [`Counts::CONNECT_RESULTS`].
-    pub connects: [u32; 3],
+    /// Connects brokers accepted. Those that failed are told one by one ([`crate::Notice::ConnectFailed`]).
+    pub connected: u32,
+    /// Connects that had to wait because earlier ones failed (D197).
+    pub delayed: u32,
+    /// Departures of brokers from MQTT that were tolerated (D192): the places of [`Deviation::ALL`].
+    pub deviations: [u32; Deviation::ALL.len()],
     /// Channels a broker flooded (D51).
     pub flooded: u32,
     /// Times a broker was read more slowly because nothing came of what it sent (D180).
@@ -31,9 +36,6 @@ impl Counts {
     /// more), ended with a flooded channel.
     pub const PUBLISH_RESULTS: [&'static str; 5] =
         ["completed", "refused", "invalid", "not_connected", "circuit_breaker"];
-    /// What can become of a connect: accepted, refused by the broker, not made.
-    pub const CONNECT_RESULTS: [&'static str; 3] = ["accepted", "refused", "failed"];
-
     /// What the device asked for: channels and publishes.
     pub fn requests(&self) -> u32 {
         self.opened.iter().chain(self.publishes.iter().flatten()).sum()
@@ -60,16 +62,6 @@ impl Counts {
 
     pub(crate) fn note_delivered(&mut self, qos: u8) {
         self.delivered[usize::from(qos > 0)] += 1;
-    }
-
-    /// `code` is the broker's, 0 if it gave none.
-    pub(crate) fn note_connect(&mut self, accepted: bool, code: u32) {
-        let result = match (accepted, code) {
-            (true, _) => 0,
-            (false, 0) => 2,
-            (false, _) => 1,
-        };
-        self.connects[result] += 1;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::outbox::give_back;
 use crate::port::{
     ConnectionId, ExchangeId, HttpOutcome, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings,
 };
+use crate::reconnects::Reconnects;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use link::channel::{ClosureReason, Open};
@@ -39,6 +40,7 @@ pub struct DeviceRelay {
     throttled: bool,
     end: End,
     counts: Counts,
+    reconnects: Reconnects,
 }
 
 /// Whether the link is over.
@@ -66,6 +68,7 @@ impl DeviceRelay {
             throttled: false,
             end: End::No,
             counts: Counts::default(),
+            reconnects: Reconnects::new(settings.reconnect_delay),
         }
     }
 
@@ -250,8 +253,8 @@ impl DeviceRelay {
             Input::ConnectionWritten { connection, bytes } => {
                 self.mqtt(connection, |mqtt, cx| mqtt.written(bytes, cx));
             }
-            Input::ConnectionClosed { connection, clean } => {
-                self.mqtt(connection, |mqtt, cx| mqtt.closed(clean, cx));
+            Input::ConnectionClosed { connection, end } => {
+                self.mqtt(connection, |mqtt, cx| mqtt.closed(end, cx));
             }
             Input::LookedUp(looked_up) => self.looked_up(&looked_up),
             Input::HttpResponse { exchange, outcome } => self.http(exchange, outcome),
@@ -377,6 +380,7 @@ impl DeviceRelay {
             settings: &self.settings,
             throttled: self.throttled,
             counts: &mut self.counts,
+            reconnects: &mut self.reconnects,
             next_connection: &mut self.next_connection,
             next_exchange: &mut self.next_exchange,
         };

@@ -45,8 +45,7 @@ impl HttpChannel {
             Ok(request) => self.begin(request, cx),
             Err(refused) => {
                 let channel = cx.number;
-                let why = refused.why();
-                cx.notice(|| Notice::Refused { channel, what: "HTTP request", why: why.to_string() });
+                cx.notice(|| Notice::Refused { channel, what: "HTTP request", why: refused.why() });
                 answer(refused.result(), cx);
             }
         }
@@ -75,10 +74,13 @@ impl HttpChannel {
             HttpOutcome::Failed(failure) => return failed(failure, cx),
         };
         let channel = cx.number;
-        let Some((HttpResponse { status, body, .. }, item)) = response else {
-            cx.notice(|| Notice::HttpFailed { channel, why: TOO_LARGE });
+        let Some((HttpResponse { status, body, ignored, .. }, item)) = response else {
+            cx.notice(|| Notice::HttpFailed { channel, cause: HttpFailure::TooLarge });
             return answer(HttpResult::ResponseTooLarge, cx);
         };
+        if !ignored.is_empty() {
+            cx.notice(|| Notice::HttpHeadersIgnored { channel, names: ignored });
+        }
         cx.notice(|| Notice::HttpAnswered { channel, status, length: body.len() });
         cx.outbox.push(item);
     }
@@ -91,8 +93,6 @@ impl HttpChannel {
     }
 }
 
-const TOO_LARGE: &str = "the response does not fit the receive buffer";
-
 /// Bytes of headers and body a response may have: what the ring takes, and what one item of the link does.
 fn room(ring: u32) -> u32 {
     ring.min(link::MAX_ITEM - ResponseHead::MAX as u32)
@@ -100,7 +100,7 @@ fn room(ring: u32) -> u32 {
 
 fn failed(failure: HttpFailure, cx: &mut Context<'_>) {
     let channel = cx.number;
-    cx.notice(|| Notice::HttpFailed { channel, why: failure.why() });
+    cx.notice(|| Notice::HttpFailed { channel, cause: failure });
     answer(HttpResult::RequestFailed, cx);
 }
 
@@ -151,13 +151,13 @@ impl Unfit {
         }
     }
 
-    fn why(self) -> &'static str {
+    fn why(self) -> String {
         match self {
-            Self::Scheme => "the URL's scheme is not https",
-            Self::Method => "the method is not carried",
-            Self::Headers => "a header is malformed or may not be sent",
-            Self::Timeout => "the timeout is not allowed",
-            Self::Url => HttpFailure::InvalidUrl.why(),
+            Self::Scheme => "the URL's scheme is not https".into(),
+            Self::Method => "the method is not carried".into(),
+            Self::Headers => "a header is malformed or may not be sent".into(),
+            Self::Timeout => "the timeout is not allowed".into(),
+            Self::Url => HttpFailure::InvalidUrl.to_string(),
         }
     }
 }

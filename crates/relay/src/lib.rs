@@ -4,7 +4,8 @@
 //! [`Output`] says until [`DeviceRelay::poll`] gives `None`; [`DeviceRelay::next_timeout`] tells when to come back.
 //!
 //! - `device.rs`: the device's link, its channels by number, log messages, the time.
-//! - `mqtt.rs`: an MQTT channel, between requests on the link and a client session towards a broker.
+//! - `mqtt.rs`: an MQTT channel, between requests on the link and a client session towards a broker. `reconnects.rs`: the
+//!   pauses of an application that connects in vain.
 //! - `config.rs`: a fetch of configuration items. `http.rs`: an HTTP exchange.
 //! - `text.rs`: text of applications that is written to servers. `flood.rs`: how much a broker may send.
 //! - `outbox.rs`: what waits to go to the device on one channel. `assembly.rs`: what comes from it in pieces.
@@ -26,13 +27,16 @@ pub mod limits;
 mod mqtt;
 mod outbox;
 mod port;
+mod reconnects;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use ::mqtt::Deviation;
 pub use counts::Counts;
 pub use device::DeviceRelay;
 pub use port::{
-    ConnectFailure, ConnectionId, ExchangeId, HelloInfo, HttpFailure, HttpOutcome, HttpRequest, HttpResponse,
-    Input, LogLine, LookedUp, LookupId, LookupKey, Notice, Output, Settings, Target, TlsOptions, Value,
+    ConnectFailure, ConnectionEnd, ConnectionId, ExchangeId, HelloInfo, HttpFailure, HttpOutcome,
+    HttpRequest, HttpResponse, Input, LogLine, LookedUp, LookupId, LookupKey, Notice, Output, Security,
+    Settings, Target, TlsOptions, TlsPorts, Value,
 };

@@ -67,3 +67,22 @@ pub const KEPT_PLACES: usize = 4;
 /// Unacknowledged QoS 1 messages taken beyond the Receive Maximum before the broker is held to be at fault: mosquitto 2.0
 /// exceeds it while it works off a backlog.
 pub const RECEIVE_MAXIMUM_EXCESS: usize = 1024;
+
+/// Connects to a broker that may fail in a row before the next has to wait (D197).
+pub const FREE_RECONNECTS: u32 = 3;
+
+/// Milliseconds the first one that waits does so after the last failure; each further failure doubles it.
+pub const RECONNECT_DELAY_START: u64 = 250;
+
+/// Unless the operator says otherwise: milliseconds a connect waits after the last failure at most. Together with the time TCP,
+/// TLS and CONNACK may take it stays below a minute, which applications wait before they give up by themselves.
+pub const RECONNECT_DELAY: u32 = 8000;
+
+/// Milliseconds after which a connection counts as a success that makes earlier failures good.
+pub const LASTING_CONNECTION: u64 = 10_000;
+
+/// Milliseconds without another failure after which a broker's failures are forgotten.
+pub const RECONNECTS_FORGOTTEN: u64 = 60_000;
+
+/// Brokers of one device whose failures are remembered.
+pub const WATCHED_BROKERS: usize = 8;

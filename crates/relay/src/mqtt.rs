@@ -2,14 +2,17 @@
 //! and messages on the link.
 
 mod broker;
+mod ending;
 mod requests;
 
 use crate::channel::Context;
 use crate::flood::Flood;
-use crate::port::{ConnectFailure, ConnectionId, Notice};
+use crate::port::{ConnectFailure, ConnectionEnd, ConnectionId, Notice, Output, Target};
+use crate::reconnects::Destination;
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 pub use broker::Broker;
+use ending::{Cause, Ending};
 use link::channel::ClosureReason;
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
@@ -25,6 +28,8 @@ const UNSUBSCRIBE: u32 = 101;
 enum Stage {
     /// No connect was asked for.
     New,
+    /// A connect has to wait, because those before failed (D197).
+    Waiting { until: u64, target: Box<Target>, options: Box<ConnectOptions> },
     /// The connection is being made.
     Opening { connection: ConnectionId, options: Box<ConnectOptions> },
     /// There is a connection: MQTT is being spoken.
@@ -44,14 +49,6 @@ struct Owed {
     disconnect: bool,
 }
 
-/// How the broker's end of the channel ended, to be told when all it sent before has gone to the device (D50).
-#[derive(Clone, Copy, Debug)]
-struct Ending {
-    outcome: Outcome,
-    reason: ClosureReason,
-    told: bool,
-}
-
 /// What [`MqttChannel::finish`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
@@ -67,6 +64,8 @@ pub enum Finish {
 #[derive(Debug)]
 pub struct MqttChannel {
     stage: Stage,
+    /// The broker that was asked for.
+    destination: Option<Destination>,
     owed: Owed,
     topics: [Option<Box<[u8]>>; TOPIC_NUMBERS as usize],
     /// Of each publish slot, whether the publish in it has QoS 1.
@@ -80,6 +79,7 @@ impl MqttChannel {
     pub fn new(now: u64, messages_a_second: u32) -> Self {
         Self {
             stage: Stage::New,
+            destination: None,
             owed: Owed::default(),
             topics: Default::default(),
             qos1: 0,
@@ -97,7 +97,7 @@ impl MqttChannel {
         match &self.stage {
             Stage::Opening { connection, .. } => Some(*connection),
             Stage::Broker(broker) => Some(broker.connection),
-            Stage::New | Stage::Over => None,
+            Stage::New | Stage::Waiting { .. } | Stage::Over => None,
         }
     }
 
@@ -115,7 +115,7 @@ impl MqttChannel {
     /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
     pub fn held(&self) -> usize {
         match &self.stage {
-            Stage::Opening { options, .. } => broker::length(options),
+            Stage::Waiting { options, .. } | Stage::Opening { options, .. } => broker::length(options),
             Stage::Broker(broker) => broker.held(),
             Stage::New | Stage::Over => 0,
         }
@@ -133,18 +133,25 @@ impl MqttChannel {
         let Stage::Opening { connection, options } = &self.stage else { return };
         match Broker::new(*connection, options, cx.settings, cx.now) {
             Ok(broker) => self.stage = Stage::Broker(Box::new(broker)),
-            Err(_) => self.refuse_connect(RequestState::InvalidParameters, 0, cx),
+            Err(_) => self.refuse_connect(ConnectFailure::InvalidParameters, cx),
         }
         self.advance(cx);
+    }
+
+    /// Has the connection made.
+    fn open(&mut self, target: Target, options: Box<ConnectOptions>, cx: &mut Context<'_>) {
+        let connection = cx.new_connection();
+        self.stage = Stage::Opening { connection, options };
+        cx.outputs.push_back(Output::OpenConnection { connection, target });
     }
 
     /// The connection could not be made.
     pub fn failed(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
         if matches!(self.stage, Stage::Broker(_)) {
-            return self.closed(false, cx);
+            return self.closed(ConnectionEnd::Failed(cause), cx);
         }
         self.stage = Stage::Over;
-        self.refuse_connect(cause.state(), 0, cx);
+        self.refuse_connect(cause, cx);
     }
 
     /// Bytes from the broker.
@@ -164,20 +171,21 @@ impl MqttChannel {
     }
 
     /// The connection has ended. What it brought before is still used, as far as there is room for it.
-    pub fn closed(&mut self, clean: bool, cx: &mut Context<'_>) {
-        match &mut self.stage {
-            Stage::Opening { .. } => return self.failed(ConnectFailure::Socket, cx),
-            Stage::Broker(broker) => {
-                broker.gone =
-                    Some(if clean { ClosureReason::ClosedByServer } else { ClosureReason::ResetByServer });
-            }
-            Stage::New | Stage::Over => {}
+    pub fn closed(&mut self, end: ConnectionEnd, cx: &mut Context<'_>) {
+        match (&mut self.stage, end) {
+            (Stage::Opening { .. }, ConnectionEnd::Closed) => return self.failed(ConnectFailure::Socket, cx),
+            (Stage::Opening { .. }, ConnectionEnd::Failed(cause)) => return self.failed(cause, cx),
+            (Stage::Broker(broker), end) => broker.gone = Some(end),
+            (Stage::New | Stage::Waiting { .. } | Stage::Over, _) => {}
         }
         self.advance(cx);
     }
 
     /// The session's time has come.
     pub fn timeout(&mut self, cx: &mut Context<'_>) {
+        if let Some((target, options)) = self.take_due(cx.now) {
+            self.open(target, options, cx);
+        }
         if let Stage::Broker(broker) = &mut self.stage
             && broker.gone.is_none()
         {
@@ -191,6 +199,17 @@ impl MqttChannel {
         self.advance(cx);
     }
 
+    /// The connect that has waited long enough.
+    fn take_due(&mut self, now: u64) -> Option<(Target, Box<ConnectOptions>)> {
+        if !matches!(self.stage, Stage::Waiting { until, .. } if until <= now) {
+            return None;
+        }
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waiting { target, options, .. } => Some((*target, options)),
+            _ => None,
+        }
+    }
+
     /// The connection did not take the application's DISCONNECT: it is dropped, and the disconnect did not succeed.
     fn give_up(&mut self, cx: &mut Context<'_>) {
         self.tell_all(cx);
@@ -201,6 +220,7 @@ impl MqttChannel {
     /// When [`Self::timeout`] is due, if ever.
     pub fn next_timeout(&self) -> Option<u64> {
         match &self.stage {
+            Stage::Waiting { until, .. } => Some(*until),
             Stage::Broker(broker) => broker.next_timeout(),
             _ => None,
         }
@@ -235,7 +255,9 @@ impl MqttChannel {
         loop {
             self.tell_events(cx);
             let Stage::Broker(broker) = &mut self.stage else { return };
-            match broker.feed(cx.now) {
+            let fed = broker.feed(cx.now);
+            broker.note_deviations(cx);
+            match fed {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => return self.broken(error, cx),
@@ -252,12 +274,15 @@ impl MqttChannel {
     /// Once all that a closed connection brought has been used, the broker's end is over.
     fn finish_gone(&mut self, cx: &mut Context<'_>) {
         if let Stage::Broker(broker) = &self.stage
-            && let Some(reason) = broker.gone
+            && let Some(end) = &broker.gone
             && (broker.is_used_up() || self.owed.disconnect)
         {
+            let cause = match end {
+                ConnectionEnd::Closed => Cause::Closed,
+                ConnectionEnd::Failed(cause) => Cause::Lost(cause.clone()),
+            };
             self.tell_all(cx);
-            let outcome = Outcome { state: RequestState::Completed, reason: 0 };
-            self.end(RequestState::NotConnected, outcome, reason, cx);
+            self.end(cause, cx);
         }
     }
 
@@ -284,7 +309,7 @@ impl MqttChannel {
         match event {
             mqtt::Event::Connected { .. } => self.connected(cx),
             mqtt::Event::ConnectRefused { reason_code } => {
-                self.refuse_connect(RequestState::NotConnected, reason_code, cx);
+                self.refuse_connect(Cause::Disconnected(reason_code).connect_failure(self.is_version5()), cx);
             }
             mqtt::Event::Published { token, reason_code } => self.published(token as u8, reason_code, cx),
             mqtt::Event::Subscribed { reason_codes, .. } => {
@@ -299,29 +324,38 @@ impl MqttChannel {
             }
             mqtt::Event::Message(message) => self.message(&message, cx),
             mqtt::Event::MessageLost { topic, length } => cx.lost(&topic, length),
-            mqtt::Event::Disconnected { reason_code } => {
-                let outcome = Outcome { state: RequestState::Completed, reason: u32::from(reason_code) };
-                self.end(RequestState::NotConnected, outcome, ClosureReason::ClosedByServer, cx);
-            }
+            mqtt::Event::Disconnected { reason_code } => self.end(Cause::Disconnected(reason_code), cx),
         }
+    }
+
+    fn is_version5(&self) -> bool {
+        matches!(&self.stage, Stage::Broker(broker) if broker.is_version5)
     }
 
     fn connected(&mut self, cx: &mut Context<'_>) {
         self.owed.connect = false;
+        if let Stage::Broker(broker) = &mut self.stage {
+            broker.connected_at = Some(cx.now);
+        }
         let channel = cx.number;
         cx.notice(|| Notice::BrokerConnected { channel });
-        cx.counts.note_connect(true, 0);
+        cx.counts.connected += 1;
         cx.answer(to_device::CONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
     }
 
     /// Answers a connect that did not succeed; with the broker's code if it was the broker that refused (M55).
-    fn refuse_connect(&mut self, state: RequestState, code: u8, cx: &mut Context<'_>) {
+    fn refuse_connect(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
         self.release(false, cx);
         if core::mem::take(&mut self.owed.connect) {
-            let channel = cx.number;
-            cx.notice(|| Notice::BrokerRefused { channel, state, code });
-            cx.counts.note_connect(false, u32::from(code));
-            cx.answer(to_device::CONNECTED, Outcome { state, reason: u32::from(code) });
+            let outcome = Outcome { state: cause.state(), reason: u32::from(cause.code()) };
+            cx.answer(to_device::CONNECTED, outcome);
+            let (channel, destination) = (cx.number, self.destination.clone());
+            let is_worth_a_pause = cause != ConnectFailure::Withdrawn;
+            if let Some(destination) = destination.as_ref().filter(|_| is_worth_a_pause) {
+                cx.reconnects.failed(destination, cx.now);
+            }
+            let (host, port) = destination.map_or((String::new(), 0), |to| (to.host, to.port));
+            cx.report(Notice::ConnectFailed { channel, host, port, cause });
         }
         self.answer_all(RequestState::NotConnected, cx);
     }
@@ -346,8 +380,7 @@ impl MqttChannel {
     fn message(&mut self, message: &mqtt::Message, cx: &mut Context<'_>) {
         if !self.flood.admits(cx.now) {
             cx.counts.flooded += 1;
-            let state = RequestState::CircuitBreaker;
-            return self.end(state, Outcome { state, reason: 0 }, ClosureReason::ConnectionTerminated, cx);
+            return self.end(Cause::Flooded, cx);
         }
         if cx.deliver(message) {
             return;
@@ -363,43 +396,26 @@ impl MqttChannel {
         self.tell_all(cx);
         let Stage::Broker(broker) = &mut self.stage else { return };
         broker.send(cx);
-        let (code, reason) = match error {
-            mqtt::Error::Protocol(error) if broker.is_version5 => {
-                (error.reason_code, ClosureReason::ConnectionTerminated)
-            }
-            mqtt::Error::Protocol(_) => (0, ClosureReason::ConnectionTerminated),
-            _ => (0, ClosureReason::UnexpectedlyTerminated),
-        };
-        let outcome = Outcome { state: RequestState::Completed, reason: u32::from(code) };
-        self.end_because(RequestState::NotConnected, outcome, reason, || error.to_string(), cx);
-    }
-
-    fn end(&mut self, state: RequestState, outcome: Outcome, reason: ClosureReason, cx: &mut Context<'_>) {
-        self.end_because(state, outcome, reason, || lost_because(outcome), cx);
+        self.end(Cause::Broken(error), cx);
     }
 
     /// The broker's end is over. Before it ever was up, that is a failed connect; before the application's own disconnect
     /// has gone out, that one came too late (M18); else the channel ends with it (D50).
-    fn end_because(
-        &mut self,
-        state: RequestState,
-        outcome: Outcome,
-        reason: ClosureReason,
-        why: impl FnOnce() -> String,
-        cx: &mut Context<'_>,
-    ) {
-        if matches!(self.stage, Stage::New | Stage::Over) {
+    fn end(&mut self, cause: Cause, cx: &mut Context<'_>) {
+        if matches!(self.stage, Stage::New | Stage::Waiting { .. } | Stage::Over) {
             return;
         }
+        let is_version5 = self.is_version5();
         if self.owed.connect {
-            return self.refuse_connect(RequestState::SocketError, 0, cx);
+            return self.refuse_connect(cause.connect_failure(is_version5), cx);
         }
         let asked_for = self.owed.disconnect;
         self.release(false, cx);
-        self.answer_all(state, cx);
+        self.answer_all(cause.state(), cx);
         if !asked_for {
             let channel = cx.number;
-            cx.notice(|| Notice::BrokerLost { channel, why: why() });
+            cx.notice(|| Notice::BrokerLost { channel, why: cause.text() });
+            let (outcome, reason) = (cause.outcome(is_version5), cause.closure());
             self.ending = Some(Ending { outcome, reason, told: false });
         }
     }
@@ -424,6 +440,11 @@ impl MqttChannel {
 
     /// Ends the connection, if there still is one: at once, or when it has sent what it was given.
     fn release(&mut self, abort: bool, cx: &mut Context<'_>) {
+        if let (Stage::Broker(broker), Some(destination)) = (&self.stage, &self.destination)
+            && let Some(connected_at) = broker.connected_at
+        {
+            cx.reconnects.ended(destination, connected_at, self.owed.disconnect, cx.now);
+        }
         let is_gone = matches!(&self.stage, Stage::Broker(broker) if broker.gone.is_some());
         if let (Some(connection), false) = (self.connection(), is_gone) {
             cx.close(connection, abort);
@@ -446,13 +467,5 @@ impl MqttChannel {
         if owed.disconnect {
             cx.answer(to_device::DISCONNECTED, Outcome { state, reason: 0 });
         }
-    }
-}
-
-fn lost_because(outcome: Outcome) -> String {
-    match (outcome.state, outcome.reason) {
-        (RequestState::CircuitBreaker, _) => "too many messages at once".to_string(),
-        (_, 0) => "the broker closed the connection".to_string(),
-        (_, code) => alloc::format!("the broker disconnected, reason code 0x{code:02x}"),
     }
 }

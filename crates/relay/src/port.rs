@@ -3,11 +3,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use link::connection::{ByeReason, Hello};
-use link::mqtt::RequestState;
 
+mod failure;
 mod http;
+mod notice;
+mod tls_ports;
 
+pub use failure::{ConnectFailure, ConnectionEnd};
 pub use http::{ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+pub use notice::{Notice, Security};
+pub use tls_ports::TlsPorts;
 
 /// How a relay is to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,10 @@ pub struct Settings {
     pub logging: bool,
     /// Whether brokers may only be reached over TLS (D42).
     pub require_tls: bool,
+    /// Ports with TLS where the application gives no TLS credentials (D196).
+    pub tls_ports: TlsPorts,
+    /// Milliseconds a connect waits at most after earlier ones to the same broker failed; 0 is no waiting (D197).
+    pub reconnect_delay: u32,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
     /// Packets a second read from a broker though nothing comes of them; 0 is no limit (D180).
@@ -37,6 +46,8 @@ impl Default for Settings {
             keepalive: crate::limits::KEEPALIVE,
             logging: true,
             require_tls: false,
+            tls_ports: TlsPorts::default(),
+            reconnect_delay: crate::limits::RECONNECT_DELAY,
             messages_a_second: crate::limits::MESSAGES_A_SECOND,
             broker_packets_a_second: crate::limits::BROKER_PACKETS_A_SECOND,
             broker_bytes_a_second: crate::limits::BROKER_BYTES_A_SECOND,
@@ -95,8 +106,8 @@ pub enum Input<'a> {
     ConnectionClosed {
         /// Which.
         connection: ConnectionId,
-        /// Whether the other end closed it in good order, not by a reset or a broken TLS stream.
-        clean: bool,
+        /// How.
+        end: ConnectionEnd,
     },
     /// The answer to an [`Output::Lookup`].
     LookedUp(LookedUp),
@@ -133,59 +144,6 @@ pub enum Input<'a> {
         /// What the device is told.
         reason: ByeReason,
     },
-}
-
-/// Why a connection could not be made (M19 to M21).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectFailure {
-    /// The name does not resolve.
-    NameNotResolved,
-    /// The other end's certificate leads to no authority that is trusted.
-    UnknownCa,
-    /// The other end's certificate has expired.
-    CertificateExpired,
-    /// The other end's certificate names somebody else, is not valid yet, or cannot be used otherwise.
-    Certificate,
-    /// Refused, unreachable or reset.
-    Socket,
-    /// TLS failed, but not over the certificate.
-    Tls,
-    /// Nothing came in time.
-    TimedOut,
-    /// The operator does not allow this destination (D62).
-    NotAllowed,
-    /// The certificates or the key given by the application cannot be used.
-    InvalidCredentials,
-}
-
-impl ConnectFailure {
-    /// What the application is told.
-    pub const fn state(self) -> RequestState {
-        match self {
-            Self::NameNotResolved => RequestState::NameNotResolved,
-            Self::UnknownCa => RequestState::UnknownCa,
-            Self::CertificateExpired => RequestState::CertificateExpired,
-            Self::Certificate | Self::Socket | Self::Tls | Self::TimedOut | Self::NotAllowed => {
-                RequestState::SocketError
-            }
-            Self::InvalidCredentials => RequestState::InvalidParameters,
-        }
-    }
-
-    /// The cause for people.
-    pub const fn why(self) -> &'static str {
-        match self {
-            Self::NameNotResolved => "the host name could not be resolved",
-            Self::UnknownCa => "the server's certificate is of an unknown authority",
-            Self::CertificateExpired => "the server's certificate has expired",
-            Self::Certificate => "the server's certificate is not one for this host and time",
-            Self::Socket => "the connection was refused or lost",
-            Self::Tls => "TLS failed",
-            Self::TimedOut => "the connection was not made in time",
-            Self::NotAllowed => "the destination is not allowed",
-            Self::InvalidCredentials => "the certificates or the key given cannot be used",
-        }
-    }
 }
 
 /// What a lookup found, in the order of the keys.
@@ -267,7 +225,8 @@ pub enum Output {
     Log(LogLine),
     /// The device has said who it is; the link is open.
     Hello(HelloInfo),
-    /// For people who watch. Only with [`Settings::notices`].
+    /// For people who watch. Only with [`Settings::notices`], but for those the log and the metrics need
+    /// ([`Notice::is_for_operators`]).
     Notice(Notice),
     /// The link is over: send what came before, then close it and drop the relay.
     Disconnect {
@@ -349,134 +308,4 @@ impl From<Hello> for HelloInfo {
         let Hello { boot, wake_reason, clock, image, .. } = hello;
         Self { boot, wake_reason, clock_micros: clock, image }
     }
-}
-
-/// What happened on a channel, for people who watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The device opened a channel.
-    ChannelOpened {
-        /// Its number on the link.
-        channel: u8,
-        /// `MQTT`, `HTTP`, `configuration` or `opaque`.
-        kind: &'static str,
-    },
-    /// A channel has ended.
-    ChannelClosed {
-        /// Its number on the link.
-        channel: u8,
-        /// Who ended it.
-        by_device: bool,
-    },
-    /// A broker is being connected to.
-    BrokerConnecting {
-        /// The channel.
-        channel: u8,
-        /// Its name.
-        host: String,
-        /// Its port.
-        port: u16,
-        /// Over TLS.
-        tls: bool,
-    },
-    /// A broker accepted the connection.
-    BrokerConnected {
-        /// The channel.
-        channel: u8,
-    },
-    /// A connect did not succeed.
-    BrokerRefused {
-        /// The channel.
-        channel: u8,
-        /// What the application is told.
-        state: RequestState,
-        /// The broker's code.
-        code: u8,
-    },
-    /// The connection to a broker has ended.
-    BrokerLost {
-        /// The channel.
-        channel: u8,
-        /// What is known of why.
-        why: String,
-    },
-    /// A message went to a broker.
-    Published {
-        /// The channel.
-        channel: u8,
-        /// Its topic.
-        topic: String,
-        /// Bytes of its payload.
-        length: usize,
-        /// 0 or 1.
-        qos: u8,
-    },
-    /// A subscribe went to a broker.
-    Subscribing {
-        /// The channel.
-        channel: u8,
-        /// The filters.
-        filters: String,
-    },
-    /// A message went to the device.
-    Delivered {
-        /// The channel.
-        channel: u8,
-        /// Its topic.
-        topic: String,
-        /// Bytes of its payload.
-        length: usize,
-        /// 0 or 1.
-        qos: u8,
-    },
-    /// A message that could never fit the application's ring was lost (D49).
-    Lost {
-        /// The channel.
-        channel: u8,
-        /// Its topic.
-        topic: String,
-        /// Bytes of its payload, as far as known.
-        length: usize,
-    },
-    /// A request was answered as not possible.
-    Refused {
-        /// The channel.
-        channel: u8,
-        /// What was asked.
-        what: &'static str,
-        /// Why it was refused.
-        why: String,
-    },
-    /// An HTTP request goes to a server.
-    HttpRequested {
-        /// The channel.
-        channel: u8,
-        /// Its method.
-        method: &'static str,
-        /// Its URL.
-        url: String,
-    },
-    /// A server answered an HTTP request.
-    HttpAnswered {
-        /// The channel.
-        channel: u8,
-        /// The status.
-        status: u16,
-        /// Bytes of the body.
-        length: usize,
-    },
-    /// An HTTP request has no answer, or one the application cannot take.
-    HttpFailed {
-        /// The channel.
-        channel: u8,
-        /// Why.
-        why: &'static str,
-    },
-    /// Configuration was asked for.
-    ConfigFetch {
-        /// The channel.
-        channel: u8,
-        /// How many keys.
-        keys: usize,
-    },
 }

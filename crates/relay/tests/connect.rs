@@ -3,9 +3,12 @@
 mod common;
 
 use common::{ConnectRequest, Life, Rig, connack, connected, disconnected, published};
+use link::channel::ChannelType;
 use link::kind::to_cloud;
 use link::mqtt::RequestState as State;
-use relay::{ConnectFailure, Settings, TlsOptions};
+use relay::{
+    ConnectFailure, ConnectionEnd, Notice, Security, Settings, TlsOptions, TlsPorts, limits::RECONNECT_DELAY,
+};
 
 fn connect_packet(request: &ConnectRequest) -> Vec<u8> {
     let (mut rig, channel) = Rig::with_channel(common::RING);
@@ -17,7 +20,7 @@ fn connect_packet(request: &ConnectRequest) -> Vec<u8> {
 
 fn refused(request: &ConnectRequest, settings: Settings) {
     let mut rig = Rig::open_with(settings);
-    let channel = rig.open_channel(link::channel::ChannelType::Mqtt, common::RING);
+    let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
     rig.send(channel, to_cloud::CONNECT, &request.body());
     assert_eq!(rig.answers(), [connected(State::InvalidParameters, 0)]);
     assert!(rig.targets.is_empty(), "nobody was called");
@@ -130,7 +133,7 @@ fn an_operator_can_ask_for_tls() {
     let settings = Settings { require_tls: true, ..Settings::default() };
     refused(&ConnectRequest::default(), settings);
     let mut rig = Rig::open_with(settings);
-    let channel = rig.open_channel(link::channel::ChannelType::Mqtt, common::RING);
+    let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
     let tls = Some((Vec::new(), Vec::new(), Vec::new()));
     rig.send(channel, to_cloud::CONNECT, &ConnectRequest { tls, ..ConnectRequest::default() }.body());
     assert_eq!(rig.targets[0].1.tls, Some(TlsOptions::default()), "no authorities: the public ones");
@@ -173,23 +176,23 @@ fn a_control_character_in_text_is_invalid_and_nobody_is_called() {
     assert!(packet.ends_with(b"\x00\x03\r\n\0\x00\x02me\x00\x04a\r\nb"), "{packet:?}");
 }
 
-/// Shows D42, D185: the operator reads why, on the timeline.
+/// Shows D42, D185, D190: people read why, on the timeline.
 #[test]
 fn a_connect_that_may_not_be_made_says_why_to_people() {
-    let settings = Settings { require_tls: true, notices: true, ..Settings::default() };
-    let why = |request: &ConnectRequest| {
+    let settings = Settings { require_tls: true, ..Settings::default() };
+    let cause = |request: &ConnectRequest| {
         let mut rig = Rig::open_with(settings);
-        let channel = rig.open_channel(link::channel::ChannelType::Mqtt, common::RING);
+        let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
         rig.send(channel, to_cloud::CONNECT, &request.body());
-        let notice = rig.notices.into_iter().find_map(|notice| match notice {
-            relay::Notice::Refused { what: "connect", why, .. } => Some(why),
+        let cause = rig.notices.into_iter().find_map(|notice| match notice {
+            Notice::ConnectFailed { cause, .. } => Some(cause),
             _ => None,
         });
-        notice.expect("said")
+        cause.expect("said")
     };
-    assert!(why(&ConnectRequest::default()).contains("requires TLS"));
+    assert_eq!(cause(&ConnectRequest::default()), ConnectFailure::TlsRequired);
     let host = ConnectRequest { host: b"a\nb".to_vec(), ..ConnectRequest::default() };
-    assert!(why(&host).contains("control character"));
+    assert_eq!(cause(&host), ConnectFailure::ControlCharacter);
 }
 
 /// Shows M36.
@@ -199,23 +202,102 @@ fn the_longest_keepalive_is_65535_seconds() {
     assert_eq!(packet[10..12], [0xff, 0xff]);
 }
 
-/// Shows M10, M11, M16, M19, M20, M21, D62.
+/// The causes those who watch and the operator were told.
+fn causes(rig: &mut Rig) -> Vec<ConnectFailure> {
+    let cause = |notice| match notice {
+        Notice::ConnectFailed { host, port, cause, .. } => {
+            assert_eq!((host.as_str(), port), ("broker.example", 1883));
+            Some(cause)
+        }
+        _ => None,
+    };
+    std::mem::take(&mut rig.notices).into_iter().filter_map(cause).collect()
+}
+
+/// Shows M10, M11, M16, M19, M20, M21, D62, D190.
 #[test]
 fn a_connection_that_cannot_be_made_is_answered_by_its_cause() {
     for (cause, state) in [
         (ConnectFailure::NameNotResolved, State::NameNotResolved),
+        (ConnectFailure::ResolveTimedOut, State::NameNotResolved),
         (ConnectFailure::UnknownCa, State::UnknownCa),
         (ConnectFailure::CertificateExpired, State::CertificateExpired),
-        (ConnectFailure::Socket, State::SocketError),
+        (ConnectFailure::CertificateNotYetValid, State::SocketError),
+        (ConnectFailure::CertificateName { names: vec!["other.example".into()] }, State::SocketError),
+        (ConnectFailure::CertificateAlgorithm("SHA-1".into()), State::SocketError),
+        (ConnectFailure::ClientCertificateRequired, State::SocketError),
+        (ConnectFailure::TlsAlert("handshake_failure".into()), State::SocketError),
+        (ConnectFailure::NotTls, State::SocketError),
+        (ConnectFailure::Refused, State::SocketError),
+        (ConnectFailure::Unreachable, State::SocketError),
+        (ConnectFailure::TimedOut, State::SocketError),
+        (ConnectFailure::TlsTimedOut, State::SocketError),
         (ConnectFailure::NotAllowed, State::SocketError),
+        (ConnectFailure::TooMany, State::SocketError),
         (ConnectFailure::InvalidCredentials, State::InvalidParameters),
     ] {
-        let (mut rig, channel) = Rig::with_channel(common::RING);
+        // The log and the metrics need it, so it is told whether anyone watches or not.
+        let mut rig = Rig::open_with(Settings::default());
+        let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
         rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
-        rig.failed(1, cause);
+        rig.failed(1, cause.clone());
         assert_eq!(rig.answers(), [connected(state, 0)]);
+        assert_eq!(causes(&mut rig), [cause]);
         rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "t", "p"));
         assert_eq!(rig.answers(), [published(0, State::NotConnected, 0)], "the channel stays");
+    }
+}
+
+/// What the broker does with a connection that stands, the state, code and cause it comes to.
+type Refusal = (fn(&mut Rig), State, u32, ConnectFailure);
+
+/// Shows M21, M55, D90, D95, D190.
+#[test]
+fn whatever_a_broker_does_instead_of_accepting_is_told_as_what_it_is() {
+    let refusals: [Refusal; 7] = [
+        (
+            |rig| rig.broker_sends(1, [0x20, 3, 0, 0x87, 0]),
+            State::NotConnected,
+            0x87,
+            ConnectFailure::MqttRefused { version5: true, code: 0x87 },
+        ),
+        (
+            |rig| rig.broker_sends(1, [0xe0, 1, 0x89]),
+            State::NotConnected,
+            0x89,
+            ConnectFailure::MqttRefused { version5: true, code: 0x89 },
+        ),
+        (
+            |rig| rig.broker_sends(1, [0x00, 0x00]),
+            State::SocketError,
+            0,
+            ConnectFailure::MqttProtocol(mqtt::ProtocolError {
+                reason_code: 0x81,
+                cause: "a reserved packet type",
+            }),
+        ),
+        (|rig| rig.broker_closes(1, true), State::SocketError, 0, ConnectFailure::MqttClosed),
+        (|rig| rig.broker_closes(1, false), State::SocketError, 0, ConnectFailure::MqttLost),
+        (
+            |rig| rig.broker_ends(1, ConnectionEnd::Failed(ConnectFailure::ClientCertificateRequired)),
+            State::SocketError,
+            0,
+            ConnectFailure::ClientCertificateRequired,
+        ),
+        (|rig| rig.wait(20_000), State::SocketError, 0, ConnectFailure::MqttTimedOut),
+    ];
+    for (does, state, code, cause) in refusals {
+        let (mut rig, channel) = Rig::with_channel(common::RING);
+        rig.send(
+            channel,
+            to_cloud::CONNECT,
+            &ConnectRequest { version5: true, ..ConnectRequest::default() }.body(),
+        );
+        rig.opened(1);
+        does(&mut rig);
+        assert_eq!(rig.answers(), [connected(state, code)], "{cause}");
+        assert_eq!(causes(&mut rig), [cause]);
+        assert_eq!(rig.wire(1).life, Life::Closed);
     }
 }
 
@@ -317,4 +399,96 @@ fn a_disconnect_takes_back_a_connect_under_way() {
         assert_eq!(rig.answers(), answers);
         assert_eq!(rig.wire(1).life, Life::Closed);
     }
+}
+
+/// Shows M46, D42, D196.
+#[test]
+fn without_tls_credentials_the_port_decides_whether_there_is_tls() {
+    let open = |port, settings: Settings| {
+        let mut rig = Rig::open_with(Settings { notices: true, ..settings });
+        let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
+        rig.send(channel, to_cloud::CONNECT, &ConnectRequest { port, ..ConnectRequest::default() }.body());
+        let security = rig.notices.iter().find_map(|notice| match notice {
+            Notice::BrokerConnecting { security, .. } => Some(*security),
+            _ => None,
+        });
+        (rig.targets.pop().map(|(_, target)| target.tls), security)
+    };
+    let public = (Some(Some(TlsOptions::default())), Some(Security::TlsByPort));
+    let plain = (Some(None), Some(Security::Plain));
+    let default = Settings::default();
+    assert_eq!(open(8883, default), public);
+    assert_eq!(open(443, default), public);
+    assert_eq!(open(1883, default), plain);
+    assert_eq!(open(8884, default), plain);
+    let other = TlsPorts::default().without(8883).with(8884).expect("room");
+    assert_eq!(open(8883, Settings { tls_ports: other, ..default }), plain);
+    assert_eq!(open(8884, Settings { tls_ports: other, ..default }), public);
+    // That is TLS for an operator who requires it.
+    assert_eq!(open(8883, Settings { require_tls: true, ..default }), public);
+    assert_eq!(open(1883, Settings { require_tls: true, ..default }), (None, None));
+}
+
+/// Connects in vain on a new channel; how long it took to be tried, and the notices.
+fn in_vain(rig: &mut Rig, connection: u32) -> u64 {
+    let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
+    let before = rig.now;
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+    while rig.targets.is_empty() {
+        assert_eq!(rig.told, [], "nobody is refused");
+        rig.wait(50);
+    }
+    rig.targets.clear();
+    let waited = rig.now - before;
+    rig.failed(connection, ConnectFailure::Refused);
+    assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
+    rig.close(channel);
+    rig.told();
+    waited
+}
+
+/// Shows D197.
+#[test]
+fn connects_that_keep_failing_are_tried_later_and_later_and_it_is_told_once() {
+    let mut rig = Rig::open_with(Settings::default());
+    let waits: Vec<u64> = (1..=12).map(|connection| in_vain(&mut rig, connection)).collect();
+    assert_eq!(waits[..7], [0, 0, 0, 250, 500, 1000, 2000]);
+    assert!(waits[8..].iter().all(|wait| *wait == u64::from(RECONNECT_DELAY)), "{waits:?}");
+    let delayed = rig.notices.iter().filter(|notice| matches!(notice, Notice::ConnectDelayed { .. }));
+    assert_eq!(delayed.count(), 1);
+    assert_eq!(rig.relay.take_counts().delayed, 9);
+    // An operator who wants none gets none.
+    let mut rig = Rig::open_with(Settings { reconnect_delay: 0, ..Settings::default() });
+    assert!((1..=12).all(|connection| in_vain(&mut rig, connection) == 0));
+}
+
+/// Shows D93, D197.
+#[test]
+fn a_connect_that_waits_can_be_taken_back() {
+    let mut rig = Rig::open_with(Settings::default());
+    (1..=4).for_each(|connection| {
+        in_vain(&mut rig, connection);
+    });
+    let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+    rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
+    assert_eq!(rig.answers(), [connected(State::AlreadyConnected, 0)]);
+    rig.send(channel, to_cloud::DISCONNECT, &[]);
+    assert_eq!(rig.answers(), [connected(State::NotConnected, 0), disconnected(State::NotConnected, 0)]);
+    rig.wait(60_000);
+    assert!(rig.targets.is_empty(), "nobody is called");
+}
+
+/// Shows D192: told once of each kind, counted each time.
+#[test]
+fn a_broker_that_departs_from_mqtt_without_harm_is_told_of_once() {
+    let (mut rig, _) = Rig::with_broker(false, common::RING);
+    rig.notices.clear();
+    (0..3).for_each(|_| rig.broker_sends(1, [0x38, 3, 0, 1, b't']));
+    let told = rig.notices.iter().filter_map(|notice| match notice {
+        Notice::Deviation { deviation, .. } => Some(*deviation),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [mqtt::Deviation::DupOnQos0]);
+    assert_eq!(rig.relay.take_counts().deviations[mqtt::Deviation::DupOnQos0 as usize], 3);
 }

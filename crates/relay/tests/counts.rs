@@ -14,7 +14,7 @@ fn counts(rig: &mut Rig) -> Counts {
 #[test]
 fn publishes_are_counted_by_qos_and_by_what_became_of_them() {
     let (mut rig, channel) = Rig::with_broker(true, RING);
-    assert_eq!(counts(&mut rig).connects, [1, 0, 0]);
+    assert_eq!(counts(&mut rig).connected, 1);
     rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "t", "a"));
     rig.send(channel, to_cloud::PUBLISH, &common::publish(1, 1, "t", "b"));
     rig.broker_sends(1, [0x40, 3, 0, 1, 0x87]);

@@ -237,18 +237,15 @@ fn broken(version5: bool, bytes: &[u8], code: u32) {
 /// Shows M12, D50, D95.
 #[test]
 fn a_broker_that_breaks_the_protocol_ends_the_channel() {
-    broken(true, &[0x20, 3, 0, 0, 0], 0x82);
-    broken(false, &[0x20, 2, 0, 0], 0);
     broken(true, &[0x00, 0], 0x81);
     broken(true, &[0x30, 1, 0], 0x81);
     broken(true, &[0x30, 0xff, 0xff, 0xff, 0xff, 0xff], 0x81);
     broken(true, &[0x90, 5, 0, 2, 0, 0, 0], 0x82);
     broken(false, &[0x90, 2, 0, 2], 0);
-    broken(false, &[0x34, 5, 0, 1, b't', 0, 1], 0);
+    broken(false, &[0x36, 5, 0, 1, b't', 0, 1], 0);
     broken(true, &[0x40, 2, 0, 0], 0x82);
-    broken(true, &[0x30, 0xff, 0xff, 0x7f], 0x95);
-    broken(false, &[0xe0, 0], 0);
-    broken(true, &[0x30, 4, 0, 1, b'#', 0], 0x81);
+    broken(true, &[0x90, 0xff, 0xff, 0x7f], 0x95);
+    broken(true, &[0x30, 4, 0, 1, 0, 0], 0x81);
 }
 
 /// Shows M12, M15, D49.
@@ -287,7 +284,7 @@ fn a_broker_that_accepts_and_then_breaks_the_protocol_was_connected() {
 #[test]
 fn a_broker_that_does_not_speak_mqtt_is_a_socket_error() {
     let http = [&b"HTTP/1.1 400 Bad Request\r\n"[..], &[b'.'; 100]].concat();
-    for bytes in [&http[..], &[0x30, 3, 0, 1, b't'], &[0x20, 2, 2, 0], &[0xd0, 0]] {
+    for bytes in [&http[..], &[0x15, 3, 3, 0, 2, 2, 80], &[0xd0, 0]] {
         let (mut rig, channel) = Rig::with_channel(RING);
         rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
         rig.opened(1);

@@ -46,7 +46,12 @@ fn carried(asked: &[u8]) -> Result<HttpRequest, u8> {
 
 fn response(headers: &[(&str, &str)], body: &[u8]) -> HttpResponse {
     let pair = |&(name, value): &(&str, &str)| (name.into(), value.as_bytes().to_vec());
-    HttpResponse { status: 200, headers: headers.iter().map(pair).collect(), body: body.to_vec() }
+    HttpResponse {
+        status: 200,
+        headers: headers.iter().map(pair).collect(),
+        ignored: Vec::new(),
+        body: body.to_vec(),
+    }
 }
 
 /// What the device is told of an outcome.
@@ -209,20 +214,32 @@ fn a_failure_goes_to_the_device_byte_for_byte() {
 #[test]
 fn every_failure_is_a_failed_request_with_its_cause_for_those_who_watch() {
     let causes = [
-        (HttpFailure::InvalidUrl, "the URL cannot be used"),
-        (HttpFailure::TimedOut, "the response did not come in time"),
-        (HttpFailure::Broken, "the connection ended before the response was complete"),
-        (HttpFailure::NotHttp, "what the server sent is not HTTP"),
-        (HttpFailure::Connection(ConnectFailure::NotAllowed), "the destination is not allowed"),
-        (HttpFailure::Connection(ConnectFailure::NameNotResolved), "the host name could not be resolved"),
+        HttpFailure::InvalidUrl,
+        HttpFailure::TimedOut,
+        HttpFailure::Broken,
+        HttpFailure::NotHttp("invalid HTTP version parsed".into()),
+        HttpFailure::Connection(ConnectFailure::NotAllowed),
+        HttpFailure::Connection(ConnectFailure::NameNotResolved),
     ];
-    for (failure, why) in causes {
+    for cause in causes {
         let (mut rig, channel) = asking(RING, &body("GET", URL, 5000, &[], b""));
         let (exchange, _) = rig.exchanges.pop().unwrap();
-        rig.http(exchange, HttpOutcome::Failed(failure));
+        rig.http(exchange, HttpOutcome::Failed(cause.clone()));
         assert_eq!(result_of(&rig.told[0]), HttpResult::RequestFailed.code());
-        assert_eq!(rig.notices.pop(), Some(Notice::HttpFailed { channel, why }));
+        assert_eq!(rig.notices.pop(), Some(Notice::HttpFailed { channel, cause }));
     }
+}
+
+/// Shows D194.
+#[test]
+fn header_lines_that_were_left_out_are_named_for_those_who_watch() {
+    let (mut rig, channel) = asking(RING, &body("GET", URL, 5000, &[], b""));
+    let (exchange, _) = rig.exchanges.pop().unwrap();
+    let names = vec!["X Forwarded By".to_owned()];
+    let answer = HttpResponse { ignored: names.clone(), ..response(&[], b"hi") };
+    rig.http(exchange, HttpOutcome::Response(answer));
+    assert_eq!(result_of(&rig.told[0]), HttpResult::Ok.code());
+    assert!(rig.notices.contains(&Notice::HttpHeadersIgnored { channel, names }), "{:?}", rig.notices);
 }
 
 /// Shows D60.

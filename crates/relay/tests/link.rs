@@ -7,7 +7,7 @@ use link::channel::{ChannelType, ClosureReason};
 use link::connection::{ByeReason, Hello};
 use link::kind::to_cloud;
 use link::{MAX_ITEM, violation};
-use relay::{HelloInfo, Input, LogLine, LookupKey, Notice, Settings, Value};
+use relay::{HelloInfo, Input, LogLine, LookupKey, Notice, Security, Settings, Value};
 
 /// Shows D25.
 #[test]
@@ -207,7 +207,7 @@ fn those_who_watch_are_told_and_others_cost_nothing() {
     let host = "broker.example".into();
     let expected = [
         Notice::ChannelOpened { channel, kind: "MQTT" },
-        Notice::BrokerConnecting { channel, host, port: 1883, tls: false },
+        Notice::BrokerConnecting { channel, host, port: 1883, security: Security::Plain },
         Notice::BrokerConnected { channel },
         Notice::Published { channel, topic: "a/b".into(), length: 2, qos: 0 },
         Notice::Delivered { channel, topic: "c".into(), length: 3, qos: 0 },

@@ -332,7 +332,8 @@ impl World {
         }
         let Some((exchange, _)) = self.rig.exchanges.pop() else { return };
         let headers = vec![("name".into(), vec![b'x'; value / 2])];
-        let response = HttpResponse { status: 200, headers, body: vec![b'x'; value / 2] };
+        let response =
+            HttpResponse { status: 200, headers, ignored: Vec::new(), body: vec![b'x'; value / 2] };
         let outcome = match self.chance.below(4) {
             0 => HttpOutcome::Failed(HttpFailure::Broken),
             1 => HttpOutcome::TooLarge,
@@ -377,6 +378,8 @@ impl World {
     /// Everybody does what they owe: then nothing may be left.
     fn settle(&mut self) {
         (self.rig.reads, self.rig.writes) = (true, true);
+        // A connect that waits (D197) is tried by then.
+        self.rig.wait(u64::from(relay::limits::RECONNECT_DELAY));
         while !(self.rig.lookups.is_empty() && self.rig.exchanges.is_empty()) {
             self.look_up();
         }

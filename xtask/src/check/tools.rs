@@ -24,6 +24,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("gcc", "gcc"),
     ("g++", "g++"),
     ("python3", "python3"),
+    ("openssl", "openssl"),
 ];
 
 /// Makes sure that all of it is there.

@@ -32,6 +32,8 @@ const CONFIGURATION: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 pub(super) enum LookUpError {
     /// There is none, or the name servers do not say.
     NotFound,
+    /// The name servers did not answer in time.
+    TimedOut,
     /// Too much is being looked up (D181).
     Busy,
 }
@@ -92,14 +94,16 @@ impl Names {
         // What the resolver logs of names and answers is of devices and of strangers, and of any amount.
         let finding = addresses(&resolver, host).with_subscriber(NoSubscriber::default());
         let found = tokio::select! {
-            found = timeout(self.patience, finding) => found.unwrap_or_default(),
+            found = timeout(self.patience, finding) => found,
             () = place.evicted() => return Err(LookUpError::Busy),
         };
-        if found.is_empty() {
-            self.failed.insert(key, ());
-            return Err(LookUpError::NotFound);
+        match found {
+            Ok(found) if !found.is_empty() => Ok(found),
+            failed => {
+                self.failed.insert(key, ());
+                Err(if failed.is_ok() { LookUpError::NotFound } else { LookUpError::TimedOut })
+            }
         }
-        Ok(found)
     }
 
     /// The resolver, made anew when the system's configuration has changed.

@@ -7,14 +7,18 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme, WantsVerifier,
 };
 
-use super::{ConnectError, TlsTarget};
+use relay::ConnectFailure;
+
+use super::TlsTarget;
+use super::given::GivenAuthorities;
+use super::given::client_key::{ClientCertificate, certified};
 
 type Certificate = CertificateDer<'static>;
 
@@ -51,14 +55,12 @@ pub fn read_authorities(path: &Path) -> Result<Vec<Certificate>, AuthoritiesErro
 
 /// What is believed where the application names no authorities of its own.
 pub struct Trust {
-    /// The Mozilla roots and the operator's (D42).
-    roots: Roots,
+    /// Believes the Mozilla roots and the operator's (D42).
     brokers: Arc<ClientConfig>,
     https: Arc<ClientConfig>,
 }
 
 /// Authorities, and the certificates of those that a server may also show as its own.
-#[derive(Clone)]
 struct Roots {
     store: Arc<RootCertStore>,
     own: Vec<Certificate>,
@@ -81,28 +83,44 @@ impl Trust {
         let brokers = without_certificate(&roots);
         let mut https = without_certificate(&https_roots);
         https.alpn_protocols = vec![HTTP_1_1.to_vec()];
-        Ok(Trust { roots, brokers: Arc::new(brokers), https: Arc::new(https) })
+        Ok(Trust { brokers: Arc::new(brokers), https: Arc::new(https) })
     }
 
     /// The TLS an HTTPS server is spoken to with.
-    pub(super) fn https(&self) -> Arc<ClientConfig> {
-        self.https.clone()
+    pub(super) fn https(&self) -> Tls {
+        let mut config = (*self.https).clone();
+        let certificate = Arc::new(ClientCertificate::default());
+        config.client_auth_cert_resolver = certificate.clone();
+        Tls { config: Arc::new(config), certificate }
     }
 
-    /// The TLS an application asks for.
-    pub(super) fn config(&self, tls: &TlsTarget) -> Result<Arc<ClientConfig>, ConnectError> {
-        if tls.authorities.is_empty() && tls.chain.is_empty() {
-            return Ok(self.brokers.clone());
-        }
-        let roots = if tls.authorities.is_empty() { self.roots.clone() } else { named(&tls.authorities)? };
-        if tls.chain.is_empty() {
-            return Ok(Arc::new(without_certificate(&roots)));
-        }
-        let chain = tls.chain.iter().map(|certificate| CertificateDer::from(certificate.clone())).collect();
-        let key = PrivatePkcs8KeyDer::from(tls.key.clone());
-        let config = believing(&roots).with_client_auth_cert(chain, key.into());
-        config.map(unresumed).map(Arc::new).map_err(|_| ConnectError::InvalidCredentials)
+    /// The TLS an application asks for. Its own authorities are held to the rules of OpenSSL (D191), the public ones to the
+    /// stricter ones of the web.
+    pub(super) fn config(&self, tls: &TlsTarget) -> Result<Tls, ConnectFailure> {
+        let mut config = if tls.authorities.is_empty() {
+            (*self.brokers).clone()
+        } else {
+            let given =
+                tls.authorities.iter().map(|authority| Certificate::from(authority.clone())).collect();
+            let verifier = GivenAuthorities::new(given).ok_or(ConnectFailure::InvalidCredentials)?;
+            unresumed(verified_by(Arc::new(verifier)).with_no_client_auth())
+        };
+        let own = if tls.chain.is_empty() {
+            None
+        } else {
+            Some(certified(&tls.chain, &tls.key).ok_or(ConnectFailure::InvalidCredentials)?)
+        };
+        let certificate = Arc::new(ClientCertificate::new(own));
+        config.client_auth_cert_resolver = certificate.clone();
+        Ok(Tls { config: Arc::new(config), certificate })
     }
+}
+
+/// The TLS of one connection.
+pub(super) struct Tls {
+    pub(super) config: Arc<ClientConfig>,
+    /// What the server is shown of the application.
+    pub(super) certificate: Arc<ClientCertificate>,
 }
 
 /// The authorities the machine's system trusts, read once. Without any the others still stand.
@@ -119,15 +137,6 @@ fn system_roots() -> &'static RootCertStore {
     })
 }
 
-fn named(authorities: &[Vec<u8>]) -> Result<Roots, ConnectError> {
-    let mut store = RootCertStore::empty();
-    let own: Vec<_> = authorities.iter().map(|authority| Certificate::from(authority.clone())).collect();
-    for authority in &own {
-        store.add(authority.clone()).map_err(|_| ConnectError::InvalidCredentials)?;
-    }
-    Ok(Roots { store: Arc::new(store), own })
-}
-
 fn without_certificate(roots: &Roots) -> ClientConfig {
     unresumed(believing(roots).with_no_client_auth())
 }
@@ -141,17 +150,20 @@ fn unresumed(mut config: ClientConfig) -> ClientConfig {
 type Believing = ConfigBuilder<ClientConfig, tokio_rustls::rustls::client::WantsClientCert>;
 
 fn believing(roots: &Roots) -> Believing {
-    let builder: ConfigBuilder<ClientConfig, WantsVerifier> = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3");
-    if roots.own.is_empty() {
-        return builder.with_root_certificates(roots.store.clone());
-    }
     let usual = WebPkiServerVerifier::builder_with_provider(roots.store.clone(), provider())
         .build()
         .expect("there is an authority, and there are no revocation lists");
-    let verifier = OwnAuthority { usual, own: roots.own.clone() };
-    builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    if roots.own.is_empty() {
+        return verified_by(usual);
+    }
+    verified_by(Arc::new(OwnAuthority { usual, own: roots.own.clone() }))
+}
+
+fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> Believing {
+    let builder: ConfigBuilder<ClientConfig, WantsVerifier> = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows TLS 1.2 and 1.3");
+    builder.dangerous().with_custom_certificate_verifier(verifier)
 }
 
 /// The cryptography behind every TLS connection of the cloud.

@@ -168,8 +168,12 @@ async fn a_request_goes_out_as_it_was_asked_for() {
         vec![("b".into(), b"2".to_vec()), ("X-a".into(), b"".to_vec()), ("b".into(), b"3".to_vec())];
     request.body = b"hello".to_vec();
     assert_eq!(answered(server.exchange(request).await).status, 204);
-    let expected = "POST /a%20b/%41?q=1|2 HTTP/1.1\r\nHost: server.example\r\nConnection: close\r\nB: 2\r\nB: 3\r\n\
-                    X-A: \r\nContent-Length: 5\r\n\r\nhello";
+    let expected = format!(
+        "POST /a%20b/%41?q=1|2 HTTP/1.1\r\nHost: server.example\r\nConnection: close\r\n\
+                    User-Agent: openvisor/{}\r\nB: 2\r\nB: 3\r\n\
+                    X-A: \r\nContent-Length: 5\r\n\r\nhello",
+        env!("CARGO_PKG_VERSION")
+    );
     assert_eq!(server.request().await, expected);
 }
 
@@ -199,7 +203,7 @@ async fn headers_come_in_the_servers_order_and_any_status_is_an_answer() {
     let response = answered(server.exchange(get(512)).await);
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let headers = vec![header("z", "1"), header("a", "2"), header("content-length", "2"), header("m", "x y")];
-    assert_eq!(response, HttpResponse { status: 404, headers, body: b"no".to_vec() });
+    assert_eq!(response, HttpResponse { status: 404, headers, ignored: Vec::new(), body: b"no".to_vec() });
 }
 
 /// Shows D60.
@@ -319,11 +323,12 @@ async fn what_is_not_http_is_a_failure() {
     for said in [
         &b"220 mail.example ESMTP\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nbad name: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
     ] {
         let server = Server::saying(&[said], Then::Hang).await;
         let outcome = server.exchange(get(512)).await;
-        assert_eq!(outcome, HttpOutcome::Failed(HttpFailure::NotHttp), "{}", String::from_utf8_lossy(said));
+        let is_not_http = matches!(outcome, HttpOutcome::Failed(HttpFailure::NotHttp(_)));
+        assert!(is_not_http, "{outcome:?} for {}", String::from_utf8_lossy(said));
     }
     let server =
         Server::saying(&[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"], Then::Hang).await;
@@ -343,7 +348,7 @@ async fn a_server_that_is_too_slow_runs_out_of_time_at_every_stage() {
         // In the handshake; which of the two clocks goes off first does not matter.
         (
             silent.local_addr().expect("bound"),
-            [HttpFailure::TimedOut, HttpFailure::Connection(ConnectFailure::TimedOut)],
+            [HttpFailure::TimedOut, HttpFailure::Connection(ConnectFailure::TlsTimedOut)],
         ),
     ] {
         server.address = address;
@@ -370,12 +375,12 @@ async fn each_cause_of_having_no_connection_is_told_apart() {
     let address = format!("https://127.0.0.1:{}/", server.address.port());
     for (url, expected) in [
         ("https://nowhere.invalid/", failed(ConnectFailure::NameNotResolved)),
-        (&refused, failed(ConnectFailure::Socket)),
+        (&refused, failed(ConnectFailure::Refused)),
         ("https://169.254.169.254/latest", failed(ConnectFailure::NotAllowed)),
         ("https://0x0a000001/", failed(ConnectFailure::NotAllowed)),
         ("https://[fe80::1]/", failed(ConnectFailure::NotAllowed)),
         // The certificate names the host, not the address.
-        (&address, failed(ConnectFailure::Certificate)),
+        (&address, failed(ConnectFailure::CertificateName { names: vec![HOST.to_owned()] })),
     ] {
         assert_eq!(server.exchange(asking("GET", url, 64)).await, expected, "{url}");
     }
@@ -391,7 +396,7 @@ async fn each_fault_of_a_certificate_is_told_apart() {
     let expired = expired.await;
     assert_eq!(expired.exchange(get(64)).await, failed(ConnectFailure::CertificateExpired));
     let future = Server::with(&[], Then::Hang, |params| params.not_before = date_time_ymd(3000, 1, 1)).await;
-    assert_eq!(future.exchange(get(64)).await, failed(ConnectFailure::Certificate));
+    assert_eq!(future.exchange(get(64)).await, failed(ConnectFailure::CertificateNotYetValid));
     let mut unknown = Server::saying(&[], Then::Hang).await;
     unknown.authority = future.authority;
     assert_eq!(unknown.exchange(get(64)).await, failed(ConnectFailure::UnknownCa));
@@ -401,7 +406,7 @@ async fn each_fault_of_a_certificate_is_told_apart() {
         let (mut stream, _) = plain.accept().await.expect("a connection");
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     });
-    assert_eq!(unknown.exchange(get(64)).await, failed(ConnectFailure::Tls));
+    assert_eq!(unknown.exchange(get(64)).await, failed(ConnectFailure::NotTls));
 }
 
 #[tokio::test]
@@ -478,11 +483,97 @@ async fn a_response_has_a_bound_on_the_wire_whatever_it_consists_of() {
     let zeros = Server::saying(&[&[head][..], &vec![&zeros[..]; 200]].concat(), Then::Hang).await;
     assert!(matches!(
         zeros.exchange(get(64)).await,
-        HttpOutcome::TooLarge | HttpOutcome::Failed(HttpFailure::NotHttp)
+        HttpOutcome::TooLarge | HttpOutcome::Failed(HttpFailure::NotHttp(_))
     ));
     // As many chunks of one byte as there is room for bytes are read.
     let chunks = b"1\r\nx\r\n".repeat(1000);
     let small = Server::saying(&[head, &chunks, b"0\r\n\r\n"], Then::Close).await;
     let room = 1000 + "transfer-encoding: chunked".len() as u32;
     assert_eq!(answered(small.exchange(get(room)).await).body, [b'x'; 1000]);
+}
+
+/// A header line that is odd, what the application gets of it, and what is named as left out.
+type Odd = (&'static [u8], Option<(&'static str, &'static [u8])>, &'static [&'static str]);
+
+/// Shows D194.
+#[tokio::test]
+async fn an_odd_header_line_costs_at_most_itself_and_is_named() {
+    let odd: [Odd; 13] = [
+        (b"X-Policy: one;\r\n two\r\n\tthree", Some(("x-policy", b"one; two three")), &[]),
+        (b"X-Empty:\r\n  folded", Some(("x-empty", b"folded")), &[]),
+        (b"Content-Type : text/plain", Some(("content-type", b"text/plain")), &[]),
+        (b"Content-Type\t: text/plain", Some(("content-type", b"text/plain")), &[]),
+        (b"X-Name: caf\xe9", Some(("x-name", b"caf\xe9")), &[]),
+        (b"X-Tab: a\tb", Some(("x-tab", b"a\tb")), &[]),
+        (b"X-None:", Some(("x-none", b"")), &[]),
+        (b"X Forwarded By: proxy", None, &["X Forwarded By"]),
+        (b"X-Name: a\x01b", None, &["X-Name"]),
+        (b"X-Del: a\x7fb", None, &["X-Del"]),
+        (b"X-(Name): a", None, &["X-(Name)"]),
+        (b"preload", None, &["(a line without a colon)"]),
+        (b": nameless", None, &["(no name)"]),
+    ];
+    for (line, expected, ignored) in odd {
+        for end in ["\r\n", "\n"] {
+            let line = String::from_utf8_lossy(line).replace("\r\n", end);
+            let line =
+                if line.contains('\u{fffd}') { b"X-Name: caf\xe9".to_vec() } else { line.into_bytes() };
+            let end = end.as_bytes();
+            let said =
+                [b"HTTP/1.1 200 OK", end, b"X-A: 1", end, &line, end, b"Content-Length: 2", end, end, b"hi"];
+            let server = Server::saying(&[&said.concat()], Then::Hang).await;
+            let what = String::from_utf8_lossy(&line).into_owned();
+            let outcome = server.exchange(get(512)).await;
+            let HttpOutcome::Response(response) = outcome else { panic!("{outcome:?} for {what:?}") };
+            assert_eq!(response.body, b"hi", "{what}");
+            let mut headers = vec![("x-a".to_owned(), b"1".to_vec())];
+            headers.extend(expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
+            headers.push(("content-length".to_owned(), b"2".to_vec()));
+            assert_eq!(response.headers, headers, "{what}");
+            assert_eq!(response.ignored, ignored, "{what}");
+        }
+    }
+}
+
+/// A NUL is refused by every parser; the timeline says where it is (D194).
+#[tokio::test]
+async fn a_head_that_cannot_be_read_names_the_header() {
+    let server = Server::saying(&[b"HTTP/1.1 200 OK\r\nGood: 1\r\nX-Nul: a\0b\r\n\r\n"], Then::Hang).await;
+    let outcome = server.exchange(get(512)).await;
+    let HttpOutcome::Failed(HttpFailure::NotHttp(what)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(what, "invalid HTTP header parsed, at X-Nul");
+}
+
+/// Shows D194.
+#[tokio::test]
+async fn what_other_clients_take_is_taken() {
+    let heads: [&[u8]; 6] = [
+        b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 Non trouv\xe9\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\nTransfer-Encoding: Chunked\r\n\r\n2  \r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nX Odd: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\n folded from nothing\r\nContent-Length: 2\r\n\r\nhi",
+    ];
+    for said in heads {
+        let server = Server::saying(&[said], Then::Hang).await;
+        let response = answered(server.exchange(get(512)).await);
+        assert_eq!(
+            (response.status, response.body),
+            (200, b"hi".to_vec()),
+            "{}",
+            String::from_utf8_lossy(said)
+        );
+    }
+}
+
+/// Shows D195.
+#[tokio::test]
+async fn a_request_names_its_sender_once() {
+    let mut server = Server::saying(&[b"HTTP/1.1 204 No Content\r\n\r\n"], Then::Hang).await;
+    let mut request = get(64);
+    request.headers = vec![("user-agent".into(), b"thermometer/2".to_vec())];
+    answered(server.exchange(request).await);
+    let asked = server.request().await;
+    assert!(asked.contains("User-Agent: thermometer/2\r\n") && !asked.contains("openvisor"), "{asked}");
 }

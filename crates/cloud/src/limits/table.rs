@@ -48,17 +48,22 @@ enum Field<'a> {
     Keepalive(&'a mut u32),
     /// Whole seconds, at least 1.
     Seconds(&'a mut Duration),
+    /// Whole seconds; 0 is none.
+    Pause(&'a mut Duration),
 }
 
 /// Longest time a bound may be, seconds: ten years.
 const MOST_SECONDS: u64 = 10 * 365 * 24 * 3600;
+
+/// Longest pause, seconds.
+const MOST_PAUSE: u64 = 60;
 
 impl Field<'_> {
     fn value(&self) -> u64 {
         match self {
             Field::Count(count) => **count as u64,
             Field::Rate(number) | Field::Number(number) | Field::Keepalive(number) => u64::from(**number),
-            Field::Seconds(time) => time.as_secs(),
+            Field::Seconds(time) | Field::Pause(time) => time.as_secs(),
         }
     }
 
@@ -67,18 +72,20 @@ impl Field<'_> {
             Field::Count(_) | Field::Rate(_) | Field::Number(_) => u64::from(u32::MAX),
             Field::Keepalive(_) => u64::from(link::limits::MAX_KEEPALIVE),
             Field::Seconds(_) => MOST_SECONDS,
+            // An application waits a minute for an answer, TCP, TLS and CONNACK included.
+            Field::Pause(_) => MOST_PAUSE,
         }
     }
 
     fn may_be_zero(&self) -> bool {
-        matches!(self, Field::Rate(_))
+        matches!(self, Field::Rate(_) | Field::Pause(_))
     }
 
     fn set(self, value: u64) {
         match self {
             Field::Count(count) => *count = value as usize,
             Field::Rate(number) | Field::Number(number) | Field::Keepalive(number) => *number = value as u32,
-            Field::Seconds(time) => *time = Duration::from_secs(value),
+            Field::Seconds(time) | Field::Pause(time) => *time = Duration::from_secs(value),
         }
     }
 }
@@ -124,6 +131,7 @@ named! {
     Seconds farewell_timeout: "seconds a device has to take the last words",
     Seconds resolve_timeout: "seconds a name look-up may take",
     Seconds connect_timeout: "seconds a broker or server has for TCP and TLS",
+    Pause reconnect_delay: "seconds at most between connects that keep failing",
 }
 
 impl Limits {

@@ -1,7 +1,7 @@
 //! What the relays have done.
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts};
-use relay::Counts;
+use relay::{Counts, Deviation};
 
 use super::Maker;
 
@@ -12,6 +12,8 @@ pub(super) struct Relayed {
     channels: IntGaugeVec,
     channels_opened: IntCounterVec,
     connects: IntCounterVec,
+    delayed: IntCounter,
+    deviations: IntCounterVec,
     publishes: IntCounterVec,
     delivered: IntCounterVec,
     lost: IntCounter,
@@ -27,8 +29,17 @@ impl Relayed {
             channels_opened: make.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
             connects: make.counters(
                 "openvisor_mqtt_connects_total",
-                "Connects of applications that were answered.",
+                "Connects of applications that were answered: accepted, or why not.",
                 &["result"],
+            ),
+            delayed: make.counter(
+                "openvisor_mqtt_connects_delayed_total",
+                "Connects that had to wait because earlier ones to the same broker failed.",
+            ),
+            deviations: make.counters(
+                "openvisor_mqtt_deviations_total",
+                "Departures of brokers from MQTT that were tolerated.",
+                &["kind"],
             ),
             publishes: make.counters(
                 "openvisor_mqtt_publishes_total",
@@ -53,8 +64,23 @@ impl Relayed {
         }
     }
 
+    pub(super) fn note_connect_failed(&self, cause: &str) {
+        add(&self.connects, &[cause], 1);
+    }
+
     pub(super) fn add(&self, counts: &Counts) {
-        let Counts { opened, closed, publishes, delivered, lost, connects, flooded, slowed } = counts;
+        let Counts {
+            opened,
+            closed,
+            publishes,
+            delivered,
+            lost,
+            connected,
+            delayed,
+            deviations,
+            flooded,
+            slowed,
+        } = counts;
         for (name, (&opened, &closed)) in Counts::TYPES.iter().zip(opened.iter().zip(closed)) {
             if opened | closed != 0 {
                 self.channels_opened.with_label_values(&[name]).inc_by(opened.into());
@@ -67,8 +93,11 @@ impl Relayed {
             }
         }
         QOS.iter().zip(delivered).for_each(|(qos, &count)| add(&self.delivered, &[qos], count));
-        let connects = Counts::CONNECT_RESULTS.iter().zip(connects);
-        connects.for_each(|(result, &count)| add(&self.connects, &[result], count));
+        add(&self.connects, &["accepted"], *connected);
+        self.delayed.inc_by((*delayed).into());
+        for (deviation, &count) in Deviation::ALL.iter().zip(deviations) {
+            add(&self.deviations, &[deviation.label()], count);
+        }
         self.lost.inc_by((*lost).into());
         self.flooded.inc_by((*flooded).into());
         self.slowed.inc_by((*slowed).into());

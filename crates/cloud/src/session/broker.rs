@@ -6,15 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use prometheus::IntGauge;
-use relay::ConnectionId;
+use relay::{ConnectFailure, ConnectionEnd, ConnectionId};
 
 use crate::accounts::Share;
-use crate::connector::{ConnectError, Transport};
+use crate::connector::{self, Transport};
 use crate::limits::READ_CHUNK;
 use crate::pipe::Pipe;
 
 /// A connection being made.
-pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, ConnectError>> + Send>>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, ConnectFailure>> + Send>>;
 
 /// An outbound connection.
 pub(super) struct Broker {
@@ -60,13 +60,13 @@ enum State {
 }
 
 /// What happened at a connection.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Happened<'a> {
     Opened,
-    Failed(ConnectError),
+    Failed(ConnectFailure),
     Received(&'a [u8]),
     Written(usize),
-    Closed { clean: bool },
+    Closed(ConnectionEnd),
 }
 
 impl Broker {
@@ -126,7 +126,9 @@ fn poll_open<'b>(
 ) -> Poll<Happened<'b>> {
     match pipe.poll_write(context) {
         Poll::Ready(Ok(count)) => return Poll::Ready(Happened::Written(count)),
-        Poll::Ready(Err(_)) => return Poll::Ready(Happened::Closed { clean: false }),
+        Poll::Ready(Err(error)) => {
+            return Poll::Ready(Happened::Closed(unwritable(pipe, context, buffer, &error)));
+        }
         Poll::Pending => {}
     }
     if !may_read {
@@ -135,10 +137,23 @@ fn poll_open<'b>(
     pipe.poll_read(context, buffer).map(|read| received(&read))
 }
 
+/// How a connection has ended to which nothing can be written: what the other end said before may tell why.
+fn unwritable(
+    pipe: &mut Pipe<Box<dyn Transport>>,
+    context: &mut Context<'_>,
+    buffer: &mut [u8; READ_CHUNK],
+    error: &io::Error,
+) -> ConnectionEnd {
+    match pipe.poll_read(context, buffer) {
+        Poll::Ready(Err(told)) => connector::of_end(&told),
+        _ => connector::of_end(error),
+    }
+}
+
 fn received<'b>(read: &io::Result<&'b [u8]>) -> Happened<'b> {
     match read {
-        Ok([]) => Happened::Closed { clean: true },
+        Ok([]) => Happened::Closed(ConnectionEnd::Closed),
         Ok(bytes) => Happened::Received(bytes),
-        Err(_) => Happened::Closed { clean: false },
+        Err(error) => Happened::Closed(connector::of_end(error)),
     }
 }

@@ -3,14 +3,14 @@
 
 use std::future::poll_fn;
 
-use relay::{ConnectionId, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, LookupId};
+use relay::{ConnectFailure, ConnectionId, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, LookupId};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::broker::{Broker, Permit};
 use super::{Session, translate};
 use crate::account_id::AccountId;
 use crate::accounts::Share;
-use crate::connector::{ConnectError, Owner, Transport};
+use crate::connector::{Owner, Transport};
 use crate::http;
 use crate::limits::{MAX_VALUE, READ_CHUNK};
 use crate::metrics;
@@ -29,7 +29,7 @@ impl Session {
         let is_allowed = share.is_some();
         let connecting = Box::pin(async move {
             if !is_allowed {
-                return Err(ConnectError::TooMany);
+                return Err(ConnectFailure::TooMany);
             }
             wait(start).await;
             connector.connect_for(owner, target).await
@@ -126,7 +126,7 @@ impl Session {
         let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
         self.exchanges.push(exchange, reserved, async move {
             if share.is_none() {
-                return HttpOutcome::Failed(HttpFailure::Connection(ConnectError::TooMany.into()));
+                return HttpOutcome::Failed(HttpFailure::Connection(ConnectFailure::TooMany));
             }
             wait(start.map(|start| start.min(deadline))).await;
             let left = deadline.saturating_duration_since(Instant::now());

@@ -17,6 +17,8 @@ pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Set
         keepalive: shared.limits.keepalive,
         logging,
         require_tls: require_tls || shared.require_tls,
+        tls_ports: shared.tls_ports,
+        reconnect_delay: shared.limits.reconnect_delay.as_millis() as u32,
         messages_a_second: shared.limits.messages_a_second,
         broker_packets_a_second: shared.limits.broker_packets_a_second,
         broker_bytes_a_second: shared.limits.broker_bytes_a_second,
@@ -74,12 +76,8 @@ pub(super) fn http_result(outcome: &HttpOutcome) -> &'static str {
             5 => "5xx",
             _ => "other",
         },
-        HttpOutcome::TooLarge => "too_large",
-        HttpOutcome::Failed(HttpFailure::InvalidUrl) => "invalid_url",
-        HttpOutcome::Failed(HttpFailure::Connection(_)) => "no_connection",
-        HttpOutcome::Failed(HttpFailure::TimedOut) => "timed_out",
-        HttpOutcome::Failed(HttpFailure::Broken) => "broken",
-        HttpOutcome::Failed(HttpFailure::NotHttp) => "not_http",
+        HttpOutcome::TooLarge => HttpFailure::TooLarge.label(),
+        HttpOutcome::Failed(failure) => failure.label(),
     }
 }
 
@@ -109,10 +107,10 @@ pub(super) fn target_bytes(target: &Target) -> usize {
 pub(super) fn happened(connection: ConnectionId, happened: Happened<'_>) -> Input<'_> {
     match happened {
         Happened::Opened => Input::ConnectionOpened { connection },
-        Happened::Failed(error) => Input::ConnectionFailed { connection, cause: error.into() },
+        Happened::Failed(cause) => Input::ConnectionFailed { connection, cause },
         Happened::Received(bytes) => Input::ConnectionReceived { connection, bytes },
         Happened::Written(bytes) => Input::ConnectionWritten { connection, bytes },
-        Happened::Closed { clean } => Input::ConnectionClosed { connection, clean },
+        Happened::Closed(end) => Input::ConnectionClosed { connection, end },
     }
 }
 

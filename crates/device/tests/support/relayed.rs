@@ -110,7 +110,12 @@ impl Relayed {
             let answer = serve(&asked);
             assert_eq!(answer.result, HttpResult::Ok, "the relay judges by itself");
             let headers = answer.headers.iter().map(|line| name_and_value(line)).collect();
-            HttpOutcome::Response(HttpResponse { status: answer.status as u16, headers, body: answer.body })
+            HttpOutcome::Response(HttpResponse {
+                status: answer.status as u16,
+                headers,
+                ignored: Vec::new(),
+                body: answer.body,
+            })
         });
         self.input(Input::HttpResponse { exchange, outcome });
     }

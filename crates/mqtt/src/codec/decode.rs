@@ -3,150 +3,225 @@
 use crate::codec::properties::Properties;
 use crate::codec::reader::Reader;
 use crate::codec::{malformed, packet_type, violation};
+use crate::deviation::{Deviation, Deviations};
 use crate::error::ProtocolError;
 use crate::options::Version;
 use crate::reason;
-use crate::topic::is_valid_topic_name;
+use crate::topic::has_wildcard;
 
 /// A packet from the broker, borrowed from the bytes it came in.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Packet<'a> {
-    ConnAck { session_present: bool, reason_code: u8, properties: Properties },
+    ConnAck {
+        session_present: bool,
+        reason_code: u8,
+        properties: Properties,
+    },
     Publish(Publish<'a>),
-    PubAck { packet_id: u16, reason_code: u8 },
-    SubAck { packet_id: u16, reason_codes: &'a [u8] },
-    UnsubAck { packet_id: u16, reason_codes: &'a [u8] },
+    PubAck {
+        packet_id: u16,
+        reason_code: u8,
+    },
+    PubRec {
+        packet_id: u16,
+        reason_code: u8,
+    },
+    PubRel {
+        packet_id: u16,
+    },
+    SubAck {
+        packet_id: u16,
+        reason_codes: &'a [u8],
+    },
+    UnsubAck {
+        packet_id: u16,
+        reason_codes: &'a [u8],
+    },
     PingResp,
-    Disconnect { reason_code: u8 },
+    Disconnect {
+        reason_code: u8,
+    },
+    /// One that asks for nothing and answers nothing.
+    Ignored,
 }
 
-/// A PUBLISH of QoS 0, or of QoS 1 with its packet identifier.
+/// A PUBLISH of QoS 0, or of QoS 1 or 2 with its packet identifier.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Publish<'a> {
     pub(crate) packet_id: Option<u16>,
+    pub(crate) qos: u8,
     pub(crate) dup: bool,
     pub(crate) retain: bool,
+    /// Empty only with a topic alias.
     pub(crate) topic: &'a str,
+    pub(crate) topic_alias: Option<u16>,
     pub(crate) payload: &'a [u8],
 }
 
 /// Decodes the packet with this first byte and body.
-pub(crate) fn decode(version: Version, first: u8, body: &[u8]) -> Result<Packet<'_>, ProtocolError> {
+pub(crate) fn decode<'a>(
+    version: Version,
+    first: u8,
+    body: &'a [u8],
+    deviations: &mut Deviations,
+) -> Result<Packet<'a>, ProtocolError> {
     let reader = &mut Reader::new(body);
-    let packet = match first >> 4 {
-        packet_type::PUBLISH => return publish(version, first, reader).map(Packet::Publish),
+    let packet_type = first >> 4;
+    if packet_type == packet_type::PUBLISH {
+        return publish(version, first, reader, deviations).map(Packet::Publish);
+    }
+    let packet = match packet_type {
+        packet_type::CONNACK => connack(version, reader, deviations)?,
+        packet_type::SUBACK => suback(version, reader, deviations)?,
+        packet_type::UNSUBACK => unsuback(version, reader, deviations)?,
+        packet_type::PINGRESP => Packet::PingResp,
+        packet_type::DISCONNECT => disconnect(version, reader, deviations)?,
+        packet_type::PUBACK | packet_type::PUBREC | packet_type::PUBREL | packet_type::PUBCOMP => {
+            acknowledgement(version, packet_type, reader, deviations)?
+        }
+        packet_type::PINGREQ => {
+            deviations.note(Deviation::UnexpectedPacket);
+            Packet::Ignored
+        }
         packet_type::AUTH if version == Version::V5 => {
             return Err(violation("AUTH without an authentication method in CONNECT (MQTT-4.12.0-6)"));
         }
         0 | packet_type::AUTH => return Err(malformed("a reserved packet type")),
-        _ if first & 0x0f != 0 && is_from_broker(first >> 4) => {
-            return Err(malformed("reserved flags of a fixed header are set (MQTT-2.1.3-1)"));
-        }
-        packet_type::CONNACK => connack(version, reader)?,
-        packet_type::PUBACK => puback(version, reader)?,
-        packet_type::SUBACK => suback(version, reader)?,
-        packet_type::UNSUBACK => unsuback(version, reader)?,
-        packet_type::PINGRESP => Packet::PingResp,
-        packet_type::DISCONNECT if version.has_properties() => disconnect(reader)?,
         _ => return Err(violation("a packet a broker may not send to this client")),
     };
-    if reader.is_empty() { Ok(packet) } else { Err(malformed("bytes behind the end of a packet")) }
+    if first & 0x0f != required_flags(packet_type) {
+        deviations.note(Deviation::ReservedFlags);
+    }
+    if !reader.is_empty() {
+        deviations.note(Deviation::TrailingBytes);
+    }
+    Ok(packet)
 }
 
-fn is_from_broker(packet: u8) -> bool {
-    matches!(
-        packet,
-        packet_type::CONNACK
-            | packet_type::PUBACK
-            | packet_type::SUBACK
-            | packet_type::UNSUBACK
-            | packet_type::PINGRESP
-            | packet_type::DISCONNECT
-    )
+/// The low half of the first byte of any packet but PUBLISH (MQTT 5, 2.1.3).
+fn required_flags(packet_type: u8) -> u8 {
+    if packet_type == packet_type::PUBREL { 0x02 } else { 0 }
 }
 
-fn connack<'a>(version: Version, reader: &mut Reader<'a>) -> Result<Packet<'a>, ProtocolError> {
+fn connack<'a>(
+    version: Version,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Packet<'a>, ProtocolError> {
     let flags = reader.u8()?;
     if flags > 1 {
-        return Err(malformed("reserved flags of CONNACK are set (MQTT-3.2.2-1)"));
+        deviations.note(Deviation::ReservedFlags);
     }
     let reason_code = reader.u8()?;
     // A broker that cannot speak version 5 refuses it in the form of 3.1.1, without properties.
-    let properties =
-        optional_properties(version, reader, packet_type::CONNACK, reason_code != reason::SUCCESS)?;
-    Ok(Packet::ConnAck { session_present: flags == 1, reason_code, properties })
-}
-
-fn publish<'a>(version: Version, first: u8, reader: &mut Reader<'a>) -> Result<Publish<'a>, ProtocolError> {
-    let mut publish = publish_beginning(first, reader)?;
-    let properties = optional_properties(version, reader, packet_type::PUBLISH, false)?;
-    if properties.topic_alias.is_some() {
-        let cause = "a topic alias, although none is allowed (MQTT-3.1.2-27)";
-        return Err(ProtocolError { reason_code: reason::TOPIC_ALIAS_INVALID, cause });
+    if version.has_properties() && reader.is_empty() && reason_code == reason::SUCCESS {
+        return Err(malformed("CONNACK of version 5 in the form of 3.1.1, without properties"));
     }
-    check_topic(publish.topic)?;
-    publish.payload = reader.remainder();
-    Ok(publish)
+    let properties = optional_properties(version, reader, packet_type::CONNACK, deviations)?;
+    Ok(Packet::ConnAck { session_present: flags & 1 != 0, reason_code, properties })
 }
 
-/// Decodes a PUBLISH of version 3.1.1 of which only the beginning was kept; its payload is the beginning, too.
-pub(crate) fn decode_beginning(first: u8, body: &[u8]) -> Result<Publish<'_>, ProtocolError> {
-    let mut reader = Reader::new(body);
-    let mut publish = publish_beginning(first, &mut reader)?;
-    check_topic(publish.topic)?;
+fn publish<'a>(
+    version: Version,
+    first: u8,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Publish<'a>, ProtocolError> {
+    let mut publish = publish_beginning(first, reader, deviations)?;
+    if version.has_properties() {
+        publish.topic_alias = Properties::read(reader, packet_type::PUBLISH, deviations)?.topic_alias;
+    }
+    check_topic(&publish, deviations)?;
     publish.payload = reader.remainder();
     Ok(publish)
 }
 
 /// The flags, topic and packet identifier.
-fn publish_beginning<'a>(first: u8, reader: &mut Reader<'a>) -> Result<Publish<'a>, ProtocolError> {
-    let dup = first & 0x08 != 0;
-    let retain = first & 0x01 != 0;
-    let has_packet_id = match (first >> 1) & 0x03 {
-        0 if dup => return Err(malformed("DUP is set on a QoS 0 message (MQTT-3.3.1-2)")),
-        0 => false,
-        1 => true,
-        2 => return Err(violation("a QoS 2 message, although none was subscribed to with QoS 2")),
-        _ => return Err(malformed("both QoS bits are set (MQTT-3.3.1-4)")),
-    };
+fn publish_beginning<'a>(
+    first: u8,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Publish<'a>, ProtocolError> {
+    let (qos, retain) = ((first >> 1) & 0x03, first & 0x01 != 0);
+    let mut dup = first & 0x08 != 0;
+    if qos == 3 {
+        return Err(malformed("both QoS bits are set (MQTT-3.3.1-4)"));
+    }
+    if qos == 0 && dup {
+        deviations.note(Deviation::DupOnQos0);
+        dup = false;
+    }
+    if qos == 2 {
+        deviations.note(Deviation::Qos2Message);
+    }
     let topic = reader.text()?;
-    let packet_id = if has_packet_id { Some(packet_id(reader)?) } else { None };
-    Ok(Publish { packet_id, dup, retain, topic, payload: &[] })
+    let packet_id = if qos > 0 { Some(packet_id(reader)?) } else { None };
+    Ok(Publish { packet_id, qos, dup, retain, topic, topic_alias: None, payload: &[] })
 }
 
-fn check_topic(topic: &str) -> Result<(), ProtocolError> {
-    if topic.is_empty() {
+fn check_topic(publish: &Publish<'_>, deviations: &mut Deviations) -> Result<(), ProtocolError> {
+    if publish.topic.is_empty() && publish.topic_alias.is_none() {
         return Err(violation("a message without a topic (MQTT-4.7.3-1)"));
     }
-    if !is_valid_topic_name(topic.as_bytes()) {
-        return Err(malformed("a topic name holds a wildcard (MQTT-3.3.2-2)"));
+    if has_wildcard(publish.topic.as_bytes()) {
+        deviations.note(Deviation::WildcardInTopic);
     }
     Ok(())
 }
 
-fn puback<'a>(version: Version, reader: &mut Reader<'a>) -> Result<Packet<'a>, ProtocolError> {
+/// PUBACK, PUBREC, PUBREL and PUBCOMP have the same form (MQTT 5, 3.4 to 3.7).
+fn acknowledgement<'a>(
+    version: Version,
+    packet_type: u8,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Packet<'a>, ProtocolError> {
     let packet_id = packet_id(reader)?;
     let reason_code = optional_reason_code(version, reader)?;
-    optional_properties(version, reader, packet_type::PUBACK, true)?;
-    Ok(Packet::PubAck { packet_id, reason_code })
+    optional_properties(version, reader, packet_type, deviations)?;
+    Ok(match packet_type {
+        packet_type::PUBACK => Packet::PubAck { packet_id, reason_code },
+        packet_type::PUBREC => Packet::PubRec { packet_id, reason_code },
+        packet_type::PUBREL => Packet::PubRel { packet_id },
+        _ => Packet::Ignored,
+    })
 }
 
-fn suback<'a>(version: Version, reader: &mut Reader<'a>) -> Result<Packet<'a>, ProtocolError> {
+fn suback<'a>(
+    version: Version,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Packet<'a>, ProtocolError> {
     let packet_id = packet_id(reader)?;
-    optional_properties(version, reader, packet_type::SUBACK, false)?;
+    if version.has_properties() {
+        Properties::read(reader, packet_type::SUBACK, deviations)?;
+    }
     Ok(Packet::SubAck { packet_id, reason_codes: reader.remainder() })
 }
 
-fn unsuback<'a>(version: Version, reader: &mut Reader<'a>) -> Result<Packet<'a>, ProtocolError> {
+fn unsuback<'a>(
+    version: Version,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Packet<'a>, ProtocolError> {
     let packet_id = packet_id(reader)?;
-    optional_properties(version, reader, packet_type::UNSUBACK, false)?;
+    optional_properties(version, reader, packet_type::UNSUBACK, deviations)?;
     let reason_codes = if version.has_properties() { reader.remainder() } else { &[] };
     Ok(Packet::UnsubAck { packet_id, reason_codes })
 }
 
-fn disconnect<'a>(reader: &mut Reader<'a>) -> Result<Packet<'a>, ProtocolError> {
-    let reason_code = optional_reason_code(Version::V5, reader)?;
-    optional_properties(Version::V5, reader, packet_type::DISCONNECT, true)?;
+/// On 3.1.1 only the client may send one; from a broker it means what it means on version 5.
+fn disconnect<'a>(
+    version: Version,
+    reader: &mut Reader<'a>,
+    deviations: &mut Deviations,
+) -> Result<Packet<'a>, ProtocolError> {
+    if !version.has_properties() {
+        deviations.note(Deviation::UnexpectedPacket);
+        return Ok(Packet::Disconnect { reason_code: reason::SUCCESS });
+    }
+    let reason_code = optional_reason_code(version, reader)?;
+    optional_properties(version, reader, packet_type::DISCONNECT, deviations)?;
     Ok(Packet::Disconnect { reason_code })
 }
 
@@ -157,20 +232,20 @@ fn packet_id(reader: &mut Reader<'_>) -> Result<u16, ProtocolError> {
     }
 }
 
-/// A version 5 reason code, which PUBACK and DISCONNECT leave out for success (MQTT 5, 3.4.2.1 and 3.14.2.1).
+/// A version 5 reason code, which acknowledgements and DISCONNECT leave out for success (MQTT 5, 3.4.2.1 and 3.14.2.1).
 fn optional_reason_code(version: Version, reader: &mut Reader<'_>) -> Result<u8, ProtocolError> {
     if version.has_properties() && !reader.is_empty() { reader.u8() } else { Ok(reason::SUCCESS) }
 }
 
-/// The properties of a version 5 packet; some packets may end before them.
+/// The properties of a version 5 packet that may end before them.
 fn optional_properties(
     version: Version,
     reader: &mut Reader<'_>,
     packet: u8,
-    may_end: bool,
+    deviations: &mut Deviations,
 ) -> Result<Properties, ProtocolError> {
-    if !version.has_properties() || (may_end && reader.is_empty()) {
+    if !version.has_properties() || reader.is_empty() {
         return Ok(Properties::default());
     }
-    Properties::read(reader, packet)
+    Properties::read(reader, packet, deviations)
 }

@@ -125,9 +125,29 @@ fn publish_length(version: Version, message: &Outbound<'_>) -> usize {
     2 + sent_topic(message).len() + packet_id + no_properties_length(version) + alias + message.payload.len()
 }
 
-/// PUBACK with success (3.4), in its short form.
+/// PUBACK with success (3.4).
 pub(crate) fn puback(out: &mut Vec<u8>, packet_id: u16) {
-    put_fixed_header(out, packet_type::PUBACK << 4, 2);
+    acknowledgement(out, packet_type::PUBACK << 4, packet_id);
+}
+
+/// PUBREC with success (3.5).
+pub(crate) fn pubrec(out: &mut Vec<u8>, packet_id: u16) {
+    acknowledgement(out, packet_type::PUBREC << 4, packet_id);
+}
+
+/// PUBREL with success (3.6).
+pub(crate) fn pubrel(out: &mut Vec<u8>, packet_id: u16) {
+    acknowledgement(out, packet_type::PUBREL << 4 | 0x02, packet_id);
+}
+
+/// PUBCOMP with success (3.7).
+pub(crate) fn pubcomp(out: &mut Vec<u8>, packet_id: u16) {
+    acknowledgement(out, packet_type::PUBCOMP << 4, packet_id);
+}
+
+/// An acknowledgement in the short form, which both versions have for success.
+fn acknowledgement(out: &mut Vec<u8>, first: u8, packet_id: u16) {
+    put_fixed_header(out, first, 2);
     out.extend_from_slice(&packet_id.to_be_bytes());
 }
 

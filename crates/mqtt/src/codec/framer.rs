@@ -7,15 +7,6 @@ use crate::codec::{malformed, packet_type};
 use crate::error::ProtocolError;
 use crate::reason;
 
-/// What to do with a packet larger than the maximum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Oversize {
-    /// It is a protocol error: the maximum was announced (MQTT-3.1.2-24).
-    Refuse,
-    /// Keep the beginning of a PUBLISH and drop the rest; refuse any other packet.
-    Shorten,
-}
-
 /// One packet behind its fixed header.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
@@ -39,7 +30,6 @@ struct Header {
 #[derive(Debug)]
 pub(crate) struct Framer {
     maximum: usize,
-    oversize: Oversize,
     first: Option<u8>,
     length: usize,
     length_bytes: u32,
@@ -49,16 +39,20 @@ pub(crate) struct Framer {
 
 impl Framer {
     /// A framer for packets of at most `maximum` bytes, the fixed header included.
-    pub(crate) fn new(maximum: u32, oversize: Oversize) -> Self {
+    pub(crate) fn new(maximum: u32) -> Self {
         Self {
             maximum: maximum as usize,
-            oversize,
             first: None,
             length: 0,
             length_bytes: 0,
             header: None,
             body: Vec::new(),
         }
+    }
+
+    /// Whether the next byte begins a packet.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.first.is_none()
     }
 
     /// Takes bytes from `input` up to the end of one packet; `None` when `input` is used up before.
@@ -98,12 +92,13 @@ impl Framer {
         Ok(None)
     }
 
-    /// Judges the size of a packet before anything is stored for it.
+    /// Judges the size of a packet before anything is stored for it. Of a PUBLISH beyond the maximum the beginning is kept, so
+    /// that it can be acknowledged; any other packet has no business being that large.
     fn admit(&self, first: u8) -> Result<Header, ProtocolError> {
         let fixed_header = 1 + self.length_bytes as usize;
         let keep = self.length.min(self.maximum.saturating_sub(fixed_header));
         let drop = self.length - keep;
-        let may_shorten = self.oversize == Oversize::Shorten && first >> 4 == packet_type::PUBLISH;
+        let may_shorten = first >> 4 == packet_type::PUBLISH;
         if drop > 0 && !may_shorten {
             let cause = "a packet is larger than the maximum packet size (MQTT-3.1.2-24)";
             return Err(ProtocolError { reason_code: reason::PACKET_TOO_LARGE, cause });

@@ -8,12 +8,12 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{Packet, Publish, decode, decode_beginning};
+pub(crate) use decode::{Packet, Publish, decode};
 pub(crate) use encode::{
-    Naming, Outbound, connect, disconnect, pingreq, puback, publish, publish_size, subscribe, subscribe_size,
-    unsubscribe, unsubscribe_size,
+    Naming, Outbound, connect, disconnect, pingreq, puback, pubcomp, publish, publish_size, pubrec, pubrel,
+    subscribe, subscribe_size, unsubscribe, unsubscribe_size,
 };
-pub(crate) use framer::{Frame, Framer, Oversize};
+pub(crate) use framer::{Frame, Framer};
 pub(crate) use properties::Properties;
 
 use crate::error::ProtocolError;
@@ -26,6 +26,9 @@ pub(crate) mod packet_type {
     pub(crate) const CONNACK: u8 = 2;
     pub(crate) const PUBLISH: u8 = 3;
     pub(crate) const PUBACK: u8 = 4;
+    pub(crate) const PUBREC: u8 = 5;
+    pub(crate) const PUBREL: u8 = 6;
+    pub(crate) const PUBCOMP: u8 = 7;
     pub(crate) const SUBSCRIBE: u8 = 8;
     pub(crate) const SUBACK: u8 = 9;
     pub(crate) const UNSUBSCRIBE: u8 = 10;

@@ -1,8 +1,11 @@
-//! Properties of the packets a broker sends (MQTT 5, 2.2.2). All are checked; only those the session acts on are kept.
+//! Properties of the packets a broker sends (MQTT 5, 2.2.2). Only those the session acts on are kept; what is wrong with one
+//! is counted and passed over, as long as the properties end where their length says (D192).
 
+use crate::codec::packet_type;
 use crate::codec::reader::Reader;
-use crate::codec::{malformed, packet_type, violation};
+use crate::deviation::{Deviation, Deviations};
 use crate::error::ProtocolError;
+use crate::topic::is_valid_text;
 
 /// What a broker's properties say that matters here.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,9 @@ pub(crate) mod id {
     pub(crate) const SERVER_KEEP_ALIVE: u8 = 0x13;
     pub(crate) const AUTHENTICATION_METHOD: u8 = 0x15;
     pub(crate) const AUTHENTICATION_DATA: u8 = 0x16;
+    pub(crate) const REQUEST_PROBLEM_INFORMATION: u8 = 0x17;
+    pub(crate) const WILL_DELAY: u8 = 0x18;
+    pub(crate) const REQUEST_RESPONSE_INFORMATION: u8 = 0x19;
     pub(crate) const RESPONSE_INFORMATION: u8 = 0x1a;
     pub(crate) const SERVER_REFERENCE: u8 = 0x1c;
     pub(crate) const REASON_STRING: u8 = 0x1f;
@@ -77,71 +83,134 @@ fn is_allowed(id: u8, packet: u8) -> bool {
     }
 }
 
-/// A broker may send these more than once; any other property twice is a protocol error.
+/// A broker may send these more than once.
 fn may_repeat(id: u8) -> bool {
     matches!(id, id::USER_PROPERTY | id::SUBSCRIPTION_IDENTIFIER)
 }
 
 impl Properties {
     /// Reads the property length and the properties of a packet of this type.
-    pub(crate) fn read(reader: &mut Reader<'_>, packet: u8) -> Result<Self, ProtocolError> {
+    pub(crate) fn read(
+        reader: &mut Reader<'_>,
+        packet: u8,
+        deviations: &mut Deviations,
+    ) -> Result<Self, ProtocolError> {
         let length = reader.variable()? as usize;
         let mut fields = Reader::new(reader.bytes(length)?);
         let mut properties = Self::default();
         let mut seen = 0_u64;
         while !fields.is_empty() {
             let id = fields.u8()?;
-            if !is_allowed(id, packet) {
-                return Err(malformed("a property does not belong in its packet (MQTT 5, 2.2.2.2)"));
-            }
-            let bit = 1_u64 << id;
-            if seen & bit != 0 && !may_repeat(id) {
-                return Err(violation("a property is given twice"));
-            }
+            let bit = 1_u64.checked_shl(u32::from(id)).unwrap_or(0);
+            let is_repeated = seen & bit != 0 && !may_repeat(id);
             seen |= bit;
-            properties.field(id, &mut fields)?;
+            if is_allowed(id, packet) && !is_repeated {
+                properties.field(id, &mut fields, deviations)?;
+                continue;
+            }
+            deviations.note(Deviation::Property);
+            if !skip(id, &mut fields, deviations)? {
+                // Of an unknown property the length is not known, but where all of them end is.
+                fields.remainder();
+            }
         }
         Ok(properties)
     }
 
     /// Reads the value of one allowed property.
-    fn field(&mut self, id: u8, fields: &mut Reader<'_>) -> Result<(), ProtocolError> {
+    fn field(
+        &mut self,
+        id: u8,
+        fields: &mut Reader<'_>,
+        deviations: &mut Deviations,
+    ) -> Result<(), ProtocolError> {
         match id {
             id::SERVER_KEEP_ALIVE => self.server_keep_alive = Some(fields.u16()?),
-            id::RECEIVE_MAXIMUM => self.receive_maximum = Some(positive(fields.u16()?)?),
+            // None at all could not be lived with; one at a time can.
+            id::RECEIVE_MAXIMUM => self.receive_maximum = positive(fields.u16()?, deviations).or(Some(1)),
             id::TOPIC_ALIAS_MAXIMUM => self.topic_alias_maximum = Some(fields.u16()?),
             id::TOPIC_ALIAS => self.topic_alias = Some(fields.u16()?),
-            id::MAXIMUM_QOS => self.maximum_qos = Some(u8::from(flag(fields)?)),
-            id::RETAIN_AVAILABLE => self.retain_available = Some(flag(fields)?),
-            id::MAXIMUM_PACKET_SIZE => self.maximum_packet_size = Some(positive(fields.u32()?)?),
-            id::WILDCARD_AVAILABLE => self.wildcard_subscriptions = Some(flag(fields)?),
-            id::SHARED_AVAILABLE => self.shared_subscriptions = Some(flag(fields)?),
-            _ => skip(id, fields)?,
+            id::MAXIMUM_QOS => self.maximum_qos = maximum_qos(fields.u8()?, deviations),
+            id::RETAIN_AVAILABLE => self.retain_available = Some(flag(fields, deviations)?),
+            id::MAXIMUM_PACKET_SIZE => self.maximum_packet_size = positive(fields.u32()?, deviations),
+            id::WILDCARD_AVAILABLE => self.wildcard_subscriptions = Some(flag(fields, deviations)?),
+            id::SHARED_AVAILABLE => self.shared_subscriptions = Some(flag(fields, deviations)?),
+            _ => {
+                skip(id, fields, deviations)?;
+            }
         }
         Ok(())
     }
 }
 
-/// Checks and drops a property the session does not act on.
-fn skip(id: u8, fields: &mut Reader<'_>) -> Result<(), ProtocolError> {
+/// Drops the value of a property the session does not act on; false when there is no such property.
+fn skip(id: u8, fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<bool, ProtocolError> {
     match id {
-        id::PAYLOAD_FORMAT | id::SUBSCRIPTION_IDENTIFIER_AVAILABLE => flag(fields).map(drop),
-        id::MESSAGE_EXPIRY | id::SESSION_EXPIRY => fields.u32().map(drop),
-        id::CORRELATION_DATA | id::AUTHENTICATION_DATA => fields.binary().map(drop),
-        id::SUBSCRIPTION_IDENTIFIER => positive(fields.variable()?).map(drop),
-        id::USER_PROPERTY => fields.text().and_then(|_| fields.text()).map(drop),
-        _ => fields.text().map(drop),
+        id::PAYLOAD_FORMAT
+        | id::SUBSCRIPTION_IDENTIFIER_AVAILABLE
+        | id::MAXIMUM_QOS
+        | id::RETAIN_AVAILABLE
+        | id::WILDCARD_AVAILABLE
+        | id::SHARED_AVAILABLE
+        | id::REQUEST_PROBLEM_INFORMATION
+        | id::REQUEST_RESPONSE_INFORMATION => flag(fields, deviations).map(drop)?,
+        id::SERVER_KEEP_ALIVE | id::RECEIVE_MAXIMUM | id::TOPIC_ALIAS_MAXIMUM | id::TOPIC_ALIAS => {
+            fields.u16().map(drop)?;
+        }
+        id::MESSAGE_EXPIRY | id::SESSION_EXPIRY | id::MAXIMUM_PACKET_SIZE | id::WILL_DELAY => {
+            fields.u32().map(drop)?;
+        }
+        id::CORRELATION_DATA | id::AUTHENTICATION_DATA => fields.binary().map(drop)?,
+        id::SUBSCRIPTION_IDENTIFIER => {
+            positive(fields.variable()?, deviations);
+        }
+        id::USER_PROPERTY => {
+            text(fields, deviations)?;
+            text(fields, deviations)?;
+        }
+        id::CONTENT_TYPE
+        | id::RESPONSE_TOPIC
+        | id::ASSIGNED_CLIENT_ID
+        | id::AUTHENTICATION_METHOD
+        | id::RESPONSE_INFORMATION
+        | id::SERVER_REFERENCE
+        | id::REASON_STRING => text(fields, deviations)?,
+        _ => return Ok(false),
     }
+    Ok(true)
 }
 
-fn flag(fields: &mut Reader<'_>) -> Result<bool, ProtocolError> {
-    match fields.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(violation("a property that is 0 or 1 has another value")),
+/// A string nobody reads.
+fn text(fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<(), ProtocolError> {
+    if !is_valid_text(fields.binary()?) {
+        deviations.note(Deviation::Property);
     }
+    Ok(())
 }
 
-fn positive<T: Default + PartialEq>(value: T) -> Result<T, ProtocolError> {
-    if value == T::default() { Err(violation("a property that may not be 0 is 0")) } else { Ok(value) }
+/// A property that is 0 or 1; any other value says yes.
+fn flag(fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<bool, ProtocolError> {
+    let value = fields.u8()?;
+    if value > 1 {
+        deviations.note(Deviation::Property);
+    }
+    Ok(value != 0)
+}
+
+/// A Maximum QoS of 2 is what a broker without this limit has (MQTT 5, 3.2.2.3.4).
+fn maximum_qos(value: u8, deviations: &mut Deviations) -> Option<u8> {
+    if value <= 1 {
+        return Some(value);
+    }
+    deviations.note(Deviation::MaximumQos);
+    None
+}
+
+/// A number that may not be 0, if it is not.
+fn positive<T: Default + PartialEq>(value: T, deviations: &mut Deviations) -> Option<T> {
+    if value == T::default() {
+        deviations.note(Deviation::Property);
+        return None;
+    }
+    Some(value)
 }

@@ -9,14 +9,15 @@ use alloc::vec::Vec;
 
 pub use request::Filter;
 
-use crate::alias::TopicAliases;
+use crate::alias::{ReceivedAliases, TopicAliases};
 use crate::broker::Broker;
-use crate::codec::{self, Framer, Oversize};
-use crate::deliveries::{Deliveries, DeliveryId, UnknownDelivery};
+use crate::codec::{self, Framer, violation};
+use crate::deliveries::{Acknowledgement, Deliveries, DeliveryId, UnknownDelivery};
+use crate::deviation::Deviations;
 use crate::error::{Error, ProtocolError};
 use crate::event::{Event, EventQueue};
 use crate::keep_alive::{Due, KeepAlive};
-use crate::limits::{Limits, USUAL_FIELDS};
+use crate::limits::{Limits, UNREAD_ANSWERS, USUAL_FIELDS};
 use crate::options::{ConnectOptions, InvalidOptions, Version};
 use crate::outgoing::Outgoing;
 use crate::requests::Requests;
@@ -54,6 +55,8 @@ pub struct Session {
     requests: Requests,
     deliveries: Deliveries,
     aliases: TopicAliases,
+    received_aliases: ReceivedAliases,
+    deviations: Deviations,
     outgoing: Outgoing,
     keep_alive: KeepAlive,
     /// Input was held back since the last look at the keepalive, so a PINGRESP may be among it.
@@ -78,7 +81,6 @@ impl Session {
         if !limits.are_usable() {
             return Err(InvalidOptions::Limits);
         }
-        let oversize = if options.version.has_properties() { Oversize::Refuse } else { Oversize::Shorten };
         let mut outgoing = Outgoing::default();
         codec::connect(outgoing.buffer(), options);
         Ok(Self {
@@ -87,11 +89,13 @@ impl Session {
             receive_maximum: options.receive_maximum,
             state: State::Connecting { before: now.saturating_add(limits.connect_timeout) },
             broker: Broker::default(),
-            framer: Framer::new(options.maximum_packet_size, oversize),
+            framer: Framer::new(options.maximum_packet_size),
             events: EventQueue::default(),
             requests: Requests::default(),
             deliveries: Deliveries::default(),
             aliases: TopicAliases::default(),
+            received_aliases: ReceivedAliases::default(),
+            deviations: Deviations::default(),
             outgoing,
             keep_alive: KeepAlive::new(options.keep_alive, limits.ping_timeout, now),
             was_held_back: false,
@@ -120,6 +124,12 @@ impl Session {
         if self.is_closed() {
             return Ok(bytes.len());
         }
+        if self.is_connecting() && !self.can_receive() {
+            // The CONNACK behind all this would never be read.
+            return Err(
+                self.fail(violation("more messages before CONNACK than can wait for it (MQTT-3.2.0-1)"))
+            );
+        }
         self.was_held_back |= !self.can_receive();
         let consumed = bytes.len() - rest.len();
         if consumed > 0 {
@@ -140,7 +150,12 @@ impl Session {
 
     /// Whether [`receive`](Self::receive) would take input: the session has not ended and its queues have room.
     pub fn can_receive(&self) -> bool {
-        !self.is_closed() && self.events.has_room(&self.limits) && self.can_deliver()
+        !self.is_closed() && self.events.has_room(&self.limits) && self.can_deliver() && self.can_answer()
+    }
+
+    /// Whether the broker reads what it is answered.
+    fn can_answer(&self) -> bool {
+        self.outgoing.untaken() <= self.limits.outgoing_bytes + UNREAD_ANSWERS
     }
 
     /// On 3.1.1 nothing but not reading keeps the broker from sending more QoS 1 messages.
@@ -172,8 +187,12 @@ impl Session {
         }
     }
 
-    /// The next event, in the order they happened.
+    /// The next event, in the order they happened. What the broker sent before it accepted the connection comes after
+    /// [`Event::Connected`].
     pub fn poll_event(&mut self) -> Option<Event> {
+        if self.is_connecting() {
+            return None;
+        }
         let event = self.events.pop()?;
         self.requests.open -= usize::from(event.ends_request());
         Some(event)
@@ -221,7 +240,17 @@ impl Session {
         core::mem::replace(&mut self.was_held_back, is_held_back) || is_held_back
     }
 
-    /// Acknowledges a QoS 1 message for the application. The PUBACK leaves when every message the broker sent before
+    /// Whether [`take_deviations`](Self::take_deviations) would give any.
+    pub fn has_deviations(&self) -> bool {
+        !self.deviations.is_empty()
+    }
+
+    /// The deviations from MQTT that were tolerated since the last call.
+    pub fn take_deviations(&mut self) -> Deviations {
+        core::mem::take(&mut self.deviations)
+    }
+
+    /// Acknowledges a message for the application. The PUBACK, or PUBREC of a QoS 2 message, leaves when every message the broker sent before
     /// is acknowledged too (MQTT-4.6.0-2, D48).
     pub fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), UnknownDelivery> {
         if self.is_connected() { self.deliveries.acknowledge(delivery) } else { Err(UnknownDelivery) }
@@ -231,8 +260,11 @@ impl Session {
         if !self.is_connected() {
             return;
         }
-        while let Some(packet_id) = self.deliveries.next_due() {
-            codec::puback(self.outgoing.buffer(), packet_id);
+        while let Some(due) = self.deliveries.next_due() {
+            match due {
+                Acknowledgement::PubAck(packet_id) => codec::puback(self.outgoing.buffer(), packet_id),
+                Acknowledgement::PubRec(packet_id) => codec::pubrec(self.outgoing.buffer(), packet_id),
+            }
         }
     }
 
@@ -253,6 +285,10 @@ impl Session {
         self.state == State::Connected
     }
 
+    fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting { .. })
+    }
+
     /// Whether the session has ended. What is queued may still be transmitted and polled.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
@@ -260,7 +296,7 @@ impl Session {
 
     /// Events waiting to be polled.
     pub fn undelivered(&self) -> usize {
-        self.events.len()
+        if self.is_connecting() { 0 } else { self.events.len() }
     }
 
     /// Topic and payload bytes in events waiting to be polled.
@@ -268,7 +304,7 @@ impl Session {
         self.events.bytes()
     }
 
-    /// QoS 1 messages whose PUBACK has not been handed to [`transmit`](Self::transmit)'s caller.
+    /// Messages whose acknowledgement has not been handed to [`transmit`](Self::transmit)'s caller.
     pub fn unacknowledged(&self) -> usize {
         self.deliveries.len()
     }
@@ -293,6 +329,10 @@ impl Session {
     }
 
     fn close(&mut self) {
+        if self.is_connecting() {
+            // Messages before a CONNACK that never accepted them.
+            self.events.clear();
+        }
         self.state = State::Closed;
         self.requests.abandon();
     }

@@ -1,10 +1,13 @@
 //! Packets from the broker.
 
 use alloc::borrow::ToOwned;
+use alloc::string::String;
 
 use super::{Session, State};
 use crate::broker::Broker;
-use crate::codec::{self, Frame, Packet, Properties, Publish, violation};
+use crate::codec::{self, Frame, Packet, Properties, Publish, malformed, packet_type, violation};
+use crate::deliveries::{DeliveryId, Fingerprint};
+use crate::deviation::Deviation;
 use crate::error::ProtocolError;
 use crate::event::{Event, Message};
 use crate::reason;
@@ -13,6 +16,12 @@ use crate::requests::{Kind, all_success};
 impl Session {
     /// Takes input up to the end of one packet, and acts on the packet if it is whole.
     pub(super) fn receive_packet(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
+        if self.is_connecting()
+            && self.framer.is_at_start()
+            && let Some(first) = input.first()
+        {
+            check_first_byte(*first)?;
+        }
         let Some(frame) = self.framer.next(input)? else { return Ok(()) };
         let events = self.events.len();
         let outcome = self.frame(&frame);
@@ -21,55 +30,59 @@ impl Session {
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
-        if frame.dropped > 0 && self.is_connected() {
-            let publish = codec::decode_beginning(frame.first, &frame.body)?;
-            return self.lost(&publish, publish.payload.len() + frame.dropped);
-        }
-        let packet = codec::decode(self.version, frame.first, &frame.body)?;
+        let packet = codec::decode(self.version, frame.first, &frame.body, &mut self.deviations)?;
         match (self.state, packet) {
-            (State::Connecting { .. }, Packet::ConnAck { session_present, reason_code, properties }) => {
-                self.connack(session_present, reason_code, &properties)
-            }
-            (State::Connected, packet) => self.packet(packet),
-            _ => Err(violation("a packet before CONNACK (MQTT-3.2.0-1)")),
+            (State::Connecting { .. }, packet) => self.first_packet(packet, frame.dropped),
+            (_, Packet::Publish(publish)) => self.publish_received(&publish, frame.dropped),
+            (_, packet) => self.packet(packet),
         }
+    }
+
+    /// A packet before the connection is accepted: CONNACK, or what a broker sends too early (D192).
+    fn first_packet(&mut self, packet: Packet<'_>, dropped: usize) -> Result<(), ProtocolError> {
+        match packet {
+            Packet::ConnAck { session_present, reason_code, properties } => {
+                self.connack(session_present, reason_code, &properties);
+                return Ok(());
+            }
+            Packet::Publish(publish) => self.publish_received(&publish, dropped)?,
+            Packet::PubRel { packet_id } => self.pubrel(packet_id),
+            Packet::Disconnect { reason_code } if reason_code >= reason::UNSPECIFIED_ERROR => {
+                self.refused(reason_code);
+            }
+            _ => return Err(violation("a packet before CONNACK (MQTT-3.2.0-1)")),
+        }
+        self.deviations.note(Deviation::BeforeConnack);
+        Ok(())
     }
 
     fn packet(&mut self, packet: Packet<'_>) -> Result<(), ProtocolError> {
         match packet {
-            Packet::ConnAck { .. } => Err(violation("a second CONNACK (MQTT-3.2.0-2)")),
-            Packet::Publish(publish) => self.publish_received(&publish),
-            Packet::PubAck { packet_id, reason_code } => {
-                self.puback(packet_id, reason_code);
-                Ok(())
+            Packet::ConnAck { reason_code: reason::SUCCESS, .. } => {
+                self.deviations.note(Deviation::SecondConnack);
             }
-            Packet::SubAck { packet_id, reason_codes } => self.suback(packet_id, reason_codes),
-            Packet::UnsubAck { packet_id, reason_codes } => self.unsuback(packet_id, reason_codes),
-            Packet::PingResp => {
-                self.keep_alive.answered();
-                Ok(())
-            }
-            Packet::Disconnect { reason_code } => {
+            Packet::ConnAck { reason_code, .. } | Packet::Disconnect { reason_code } => {
                 self.events.push(Event::Disconnected { reason_code });
                 self.close();
-                Ok(())
             }
+            Packet::Publish(publish) => self.publish_received(&publish, 0)?,
+            Packet::PubAck { packet_id, reason_code } => self.puback(packet_id, reason_code),
+            Packet::PubRec { packet_id, reason_code } => self.pubrec(packet_id, reason_code),
+            Packet::PubRel { packet_id } => self.pubrel(packet_id),
+            Packet::SubAck { packet_id, reason_codes } => self.suback(packet_id, reason_codes)?,
+            Packet::UnsubAck { packet_id, reason_codes } => self.unsuback(packet_id, reason_codes)?,
+            Packet::PingResp => self.keep_alive.answered(),
+            Packet::Ignored => {}
         }
+        Ok(())
     }
 
-    fn connack(
-        &mut self,
-        session_present: bool,
-        reason_code: u8,
-        said: &Properties,
-    ) -> Result<(), ProtocolError> {
+    fn connack(&mut self, session_present: bool, reason_code: u8, said: &Properties) {
         if reason_code != reason::SUCCESS {
-            self.events.push(Event::ConnectRefused { reason_code });
-            self.close();
-            return Ok(());
+            return self.refused(reason_code);
         }
         if session_present && self.clean_start {
-            return Err(violation("a session is present after a clean start (MQTT-3.2.2-2, MQTT-3.2.2-4)"));
+            self.deviations.note(Deviation::SessionPresent);
         }
         self.broker = Broker::from(said);
         self.aliases.allow(self.broker.topic_alias_maximum.min(self.limits.topic_aliases));
@@ -77,59 +90,123 @@ impl Session {
             self.keep_alive.set_seconds(seconds);
         }
         self.state = State::Connected;
-        self.events.push(Event::Connected { session_present });
-        Ok(())
+        self.events.push_front(Event::Connected { session_present });
     }
 
-    fn publish_received(&mut self, publish: &Publish<'_>) -> Result<(), ProtocolError> {
-        if self.is_repeated(publish)? {
-            return Ok(());
+    fn refused(&mut self, reason_code: u8) {
+        self.close();
+        self.events.push(Event::ConnectRefused { reason_code });
+    }
+
+    /// A message, of which `dropped` bytes at the end were too many to keep.
+    fn publish_received(&mut self, publish: &Publish<'_>, dropped: usize) -> Result<(), ProtocolError> {
+        let topic = self.topic(publish)?;
+        let delivery = match publish.packet_id {
+            Some(packet_id) => {
+                let fingerprint = Fingerprint::of(&topic, publish.payload);
+                if self.is_repeated(publish, packet_id, fingerprint)? {
+                    return Ok(());
+                }
+                Some(self.deliveries.arrive(packet_id, publish.qos == 2, fingerprint))
+            }
+            None => None,
+        };
+        if dropped > 0 {
+            self.lost(topic, publish.payload.len() + dropped, delivery);
+        } else {
+            self.events.push(Event::Message(Message {
+                delivery,
+                topic,
+                payload: publish.payload.to_owned(),
+                qos: u8::from(delivery.is_some()),
+                retain: publish.retain,
+                dup: publish.dup,
+            }));
         }
-        let delivery = publish.packet_id.map(|packet_id| self.deliveries.arrive(packet_id));
-        self.events.push(Event::Message(Message {
-            delivery,
-            topic: publish.topic.to_owned(),
-            payload: publish.payload.to_owned(),
-            qos: u8::from(delivery.is_some()),
-            retain: publish.retain,
-            dup: publish.dup,
-        }));
         Ok(())
     }
 
     /// A message that was too large to keep. There is nothing for the application to acknowledge, so it is done here,
     /// in its turn (D49).
-    fn lost(&mut self, publish: &Publish<'_>, length: usize) -> Result<(), ProtocolError> {
-        if self.is_repeated(publish)? {
-            return Ok(());
+    fn lost(&mut self, topic: String, length: usize, delivery: Option<DeliveryId>) {
+        if self.version.has_properties() {
+            self.deviations.note(Deviation::PacketTooLarge);
         }
-        if let Some(packet_id) = publish.packet_id {
-            let delivery = self.deliveries.arrive(packet_id);
+        if let Some(delivery) = delivery {
             // Just arrived, so it is known and unacknowledged.
             let _ = self.deliveries.acknowledge(delivery);
         }
-        self.events.push(Event::MessageLost { topic: publish.topic.to_owned(), length });
-        Ok(())
+        self.events.push(Event::MessageLost { topic, length });
     }
 
-    /// Whether a QoS 1 message is the one already delivered under its identifier and not yet acknowledged
-    /// (MQTT-4.3.2-5: only behind the PUBACK is it a new one).
-    fn is_repeated(&self, publish: &Publish<'_>) -> Result<bool, ProtocolError> {
-        let Some(packet_id) = publish.packet_id else { return Ok(false) };
-        match (self.deliveries.contains(packet_id), publish.dup) {
-            (true, true) => Ok(true),
-            (true, false) => Err(violation("a packet identifier in use for a new message (MQTT-2.2.1-4)")),
-            (false, _) => self.check_receive_maximum().map(|()| false),
+    /// The topic of a message, which may have been given as an alias.
+    fn topic(&mut self, publish: &Publish<'_>) -> Result<String, ProtocolError> {
+        let Some(alias) = publish.topic_alias else { return Ok(publish.topic.to_owned()) };
+        self.deviations.note(Deviation::TopicAlias);
+        if !publish.topic.is_empty() {
+            self.received_aliases.define(alias, publish.topic);
+            return Ok(publish.topic.to_owned());
+        }
+        let cause = "a topic alias that stands for no known topic, and none is allowed (MQTT-3.1.2-27)";
+        let unknown = ProtocolError { reason_code: reason::TOPIC_ALIAS_INVALID, cause };
+        self.received_aliases.find(alias).map(ToOwned::to_owned).ok_or(unknown)
+    }
+
+    /// Whether a QoS 1 or 2 message is one that was delivered under its identifier before and is not done with
+    /// (MQTT-4.3.2-5, MQTT-4.3.3-10). Some brokers send a message again without DUP; only its content then tells it from
+    /// another one, which must not be lost.
+    fn is_repeated(
+        &mut self,
+        publish: &Publish<'_>,
+        packet_id: u16,
+        fingerprint: Fingerprint,
+    ) -> Result<bool, ProtocolError> {
+        if publish.qos == 2 && self.deliveries.is_unreleased(packet_id) {
+            codec::pubrec(self.outgoing.buffer(), packet_id);
+            return Ok(true);
+        }
+        match self.deliveries.find(packet_id) {
+            Some(_) if publish.dup => Ok(true),
+            Some(same) if same == fingerprint => {
+                self.deviations.note(Deviation::ResentWithoutDup);
+                Ok(true)
+            }
+            other => {
+                if other.is_some() {
+                    self.deviations.note(Deviation::PacketIdReused);
+                }
+                self.check_receive_maximum().map(|()| false)
+            }
         }
     }
 
-    fn check_receive_maximum(&self) -> Result<(), ProtocolError> {
-        let borne = usize::from(self.receive_maximum).saturating_add(self.limits.receive_maximum_excess);
-        if self.version.has_properties() && self.deliveries.len() >= borne {
+    fn check_receive_maximum(&mut self) -> Result<(), ProtocolError> {
+        let (count, maximum) = (self.deliveries.len(), usize::from(self.receive_maximum));
+        if !self.version.has_properties() || count < maximum {
+            return Ok(());
+        }
+        if count >= maximum.saturating_add(self.limits.receive_maximum_excess) {
             let cause = "more unacknowledged messages than the receive maximum (MQTT-3.3.4-9)";
             return Err(ProtocolError { reason_code: reason::RECEIVE_MAXIMUM_EXCEEDED, cause });
         }
+        self.deviations.note(Deviation::ReceiveMaximumExceeded);
         Ok(())
+    }
+
+    /// PUBCOMP is the answer whether the message is known or was acknowledged on an earlier connection (MQTT-4.3.3-11).
+    fn pubrel(&mut self, packet_id: u16) {
+        self.deliveries.release(packet_id);
+        codec::pubcomp(self.outgoing.buffer(), packet_id);
+    }
+
+    /// No publish of this session has QoS 2. A broker that answers one of QoS 1 so has taken it all the same; any other is
+    /// left from an earlier client of the same id. Both are brought to their end.
+    fn pubrec(&mut self, packet_id: u16, reason_code: u8) {
+        self.deviations.note(Deviation::UnexpectedPacket);
+        self.puback(packet_id, reason_code);
+        if reason_code < reason::UNSPECIFIED_ERROR {
+            codec::pubrel(self.outgoing.buffer(), packet_id);
+        }
     }
 
     /// An identifier that is not in flight is passed over: neither version calls it an error, and it must not raise
@@ -152,15 +229,30 @@ impl Session {
 
     fn unsuback(&mut self, packet_id: u16, reason_codes: &[u8]) -> Result<(), ProtocolError> {
         let Some(unsubscribe) = self.requests.finish(Kind::Unsubscribe, packet_id) else { return Ok(()) };
-        let reason_codes = if self.version.has_properties() {
-            reason_codes.to_owned()
-        } else {
-            all_success(unsubscribe.filters)
-        };
+        let has_codes = self.version.has_properties() && !reason_codes.is_empty();
+        if self.version.has_properties() && !has_codes {
+            self.deviations.note(Deviation::MissingReasonCodes);
+        }
+        let reason_codes = if has_codes { reason_codes.to_owned() } else { all_success(unsubscribe.filters) };
         if reason_codes.len() != unsubscribe.filters {
             return Err(violation("not one reason code for each filter in UNSUBACK (MQTT 5, 3.11.3)"));
         }
         self.events.push(Event::Unsubscribed { token: unsubscribe.token, reason_codes });
         Ok(())
+    }
+}
+
+/// Judges the first byte of a packet before CONNACK. What is not MQTT at all is so known at once: its second byte would be
+/// taken for a length, and the rest waited for.
+fn check_first_byte(first: u8) -> Result<(), ProtocolError> {
+    match (first >> 4, first) {
+        (packet_type::CONNACK | packet_type::PUBLISH | packet_type::PUBREL | packet_type::DISCONNECT, _) => {
+            Ok(())
+        }
+        // Alert and handshake (RFC 8446, 5.1).
+        (_, 0x15 | 0x16) => Err(malformed("TLS instead of MQTT: on this port the broker expects TLS")),
+        (_, b'H') => Err(malformed("HTTP instead of MQTT, by its first byte")),
+        (0 | packet_type::AUTH, _) => Err(malformed("a reserved packet type")),
+        _ => Err(violation("a packet before CONNACK (MQTT-3.2.0-1)")),
     }
 }

@@ -78,9 +78,10 @@ fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Fa
     config.require_tls_of.clone_from(&arguments.reach.require_tls_of);
     config.name_servers.clone_from(&arguments.reach.name_servers);
     config.hosts.extend(arguments.names.iter().cloned());
-    let Relayed { resolve, extra_authorities } = Relayed::read(&arguments.relayed)?;
+    let Relayed { resolve, extra_authorities, tls_ports } = Relayed::read(&arguments.relayed)?;
     config.resolve = resolve;
     config.extra_authorities = extra_authorities;
+    config.tls_ports = tls_ports;
     for limit in &arguments.limits {
         config.limits.set(limit).map_err(|error| {
             Failure::bad_input(format!("--limit {limit}: {error}"))

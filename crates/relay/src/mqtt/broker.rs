@@ -3,9 +3,8 @@
 use crate::channel::Context;
 use crate::flood::Pace;
 use crate::limits;
-use crate::port::{ConnectionId, Output, Settings};
+use crate::port::{ConnectionEnd, ConnectionId, Notice, Output, Settings};
 use alloc::vec::Vec;
-use link::channel::ClosureReason;
 use mqtt::{ConnectOptions, InvalidOptions, Limits, Session, Version};
 
 /// A connection that stands.
@@ -17,8 +16,12 @@ pub struct Broker {
     pub session: Session,
     /// Whether it speaks version 5, which has reason codes.
     pub is_version5: bool,
+    /// When the broker accepted the connection, milliseconds.
+    pub connected_at: Option<u64>,
     /// The connection has ended by itself, and how.
-    pub gone: Option<ClosureReason>,
+    pub gone: Option<ConnectionEnd>,
+    /// The kinds of deviation told of, by their places.
+    told_deviations: u32,
     /// By when the connection is to have taken the application's DISCONNECT.
     farewell: Option<u64>,
     /// Bytes from the broker the session did not take yet.
@@ -48,7 +51,9 @@ impl Broker {
             connection,
             session: Session::new(options, limits, now)?,
             is_version5: options.version == Version::V5,
+            connected_at: None,
             gone: None,
+            told_deviations: 0,
             farewell: None,
             kept: Vec::new(),
             is_paused: false,
@@ -102,6 +107,22 @@ impl Broker {
             self.kept.drain(..taken);
         }
         Ok(taken > 0)
+    }
+
+    /// Counts what the broker did that MQTT does not allow and that does no harm; each kind is told once (D192).
+    pub fn note_deviations(&mut self, cx: &mut Context<'_>) {
+        if !self.session.has_deviations() {
+            return;
+        }
+        for (deviation, count) in self.session.take_deviations().iter() {
+            cx.counts.deviations[deviation as usize] += u32::from(count);
+            let bit = 1 << deviation as u32;
+            if self.told_deviations & bit == 0 {
+                self.told_deviations |= bit;
+                let channel = cx.number;
+                cx.notice(|| Notice::Deviation { channel, deviation });
+            }
+        }
     }
 
     /// The connection has taken bytes.

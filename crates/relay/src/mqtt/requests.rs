@@ -3,7 +3,8 @@
 use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
 use crate::channel::Context;
 use crate::limits;
-use crate::port::{Notice, Output, Target, TlsOptions};
+use crate::port::{ConnectFailure, Notice, Security, Settings, Target, TlsOptions};
+use crate::reconnects::{Destination, Wait};
 use crate::text;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -46,68 +47,63 @@ fn connect(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Resu
         return Ok(());
     }
     channel.owed.connect = true;
-    let (target, options) = match wanted(&request, cx.settings.require_tls) {
+    let (target, options, security) = match wanted(&request, cx.settings) {
         Ok(wanted) => wanted,
-        Err(unfit) => {
-            let (channel_number, why) = (cx.number, unfit.why());
-            cx.notice(|| Notice::Refused { channel: channel_number, what: "connect", why: why.into() });
-            channel.refuse_connect(RequestState::InvalidParameters, 0, cx);
+        Err(cause) => {
+            channel.refuse_connect(cause, cx);
             return Ok(());
         }
     };
     let number = cx.number;
-    let (host, port, tls) = (target.host.clone(), target.port, target.tls.is_some());
-    cx.notice(|| Notice::BrokerConnecting { channel: number, host, port, tls });
-    let connection = cx.new_connection();
-    channel.stage = Stage::Opening { connection, options: Box::new(options) };
-    cx.outputs.push_back(Output::OpenConnection { connection, target });
+    let (host, port) = (target.host.clone(), target.port);
+    cx.notice(|| Notice::BrokerConnecting { channel: number, host, port, security });
+    let destination = Destination { host: target.host.clone(), port: target.port };
+    let wait = cx.reconnects.wait(&destination, cx.now);
+    channel.destination = Some(destination);
+    match wait {
+        Some(wait) => delay(channel, wait, target, options, cx),
+        None => channel.open(target, Box::new(options), cx),
+    }
     Ok(())
 }
 
-/// Why a connect is answered `INVALIDPARAMETERS` before anything is connected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unfit {
-    /// A value MQTT does not allow (D46).
-    Value,
-    /// A control character in text (D185).
-    ControlCharacter,
-    /// The operator requires TLS (D42).
-    PlainText,
-}
-
-impl Unfit {
-    /// The reason for people.
-    const fn why(self) -> &'static str {
-        match self {
-            Self::Value => "a value MQTT does not allow",
-            Self::ControlCharacter => "a control character in the host, client id, user name or will topic",
-            Self::PlainText => "the operator of this cloud requires TLS (tls_credentials)",
-        }
+/// Lets a connect wait (D197): it is answered later, not refused.
+fn delay(
+    channel: &mut MqttChannel,
+    wait: Wait,
+    target: Target,
+    options: ConnectOptions,
+    cx: &mut Context<'_>,
+) {
+    cx.counts.delayed += 1;
+    if wait.is_first {
+        let (host, port) = (target.host.clone(), target.port);
+        let most = cx.settings.reconnect_delay;
+        cx.report(Notice::ConnectDelayed { channel: cx.number, host, port, most });
     }
+    channel.stage =
+        Stage::Waiting { until: wait.until, target: Box::new(target), options: Box::new(options) };
 }
 
-/// What a connect asks for.
-fn wanted(request: &Connect<'_>, require_tls: bool) -> Result<(Target, ConnectOptions), Unfit> {
+/// What a connect asks for, if a broker may be sent it (D46) and the operator allows it (D42).
+fn wanted(
+    request: &Connect<'_>,
+    settings: &Settings,
+) -> Result<(Target, ConnectOptions, Security), ConnectFailure> {
     let head = request.head;
     if has_control_characters(request) {
-        return Err(Unfit::ControlCharacter);
+        return Err(ConnectFailure::ControlCharacter);
     }
-    let host = String::from_utf8(request.host.to_vec()).map_err(|_| Unfit::Value)?;
-    let tls = request.tls.map(|tls| TlsOptions {
-        authorities: tls.authorities.iter().map(<[u8]>::to_vec).collect(),
-        chain: tls.chain.iter().map(<[u8]>::to_vec).collect(),
-        key: tls.key.to_vec(),
-    });
+    let host = String::from_utf8(request.host.to_vec()).map_err(|_| ConnectFailure::InvalidParameters)?;
     if head.out_of_range || host.is_empty() || head.port == 0 {
-        return Err(Unfit::Value);
+        return Err(ConnectFailure::InvalidParameters);
     }
-    if require_tls && tls.is_none() {
-        return Err(Unfit::PlainText);
+    let (tls, security) = tls(request, head.port, settings);
+    if settings.require_tls && tls.is_none() {
+        return Err(ConnectFailure::TlsRequired);
     }
-    let options = options(request).ok_or(Unfit::Value)?;
-    // A session made only to have the options checked: the answer comes before a connection is made.
-    mqtt::Session::new(&options, mqtt::Limits::default(), 0).map_err(|_| Unfit::Value)?;
-    Ok((Target { host, port: head.port, tls }, options))
+    let options = options(request).ok_or(ConnectFailure::InvalidParameters)?;
+    Ok((Target { host, port: head.port, tls }, options, security))
 }
 
 /// The text of a connect is checked for control characters, with which a device could write lines of another protocol, such as
@@ -119,10 +115,27 @@ fn has_control_characters(request: &Connect<'_>) -> bool {
     texts.into_iter().flatten().any(text::has_control_characters)
 }
 
+/// The TLS of the connection: as the application gives it, else by the port (D196).
+fn tls(request: &Connect<'_>, port: u16, settings: &Settings) -> (Option<TlsOptions>, Security) {
+    match &request.tls {
+        Some(tls) => {
+            let options = TlsOptions {
+                authorities: tls.authorities.iter().map(<[u8]>::to_vec).collect(),
+                chain: tls.chain.iter().map(<[u8]>::to_vec).collect(),
+                key: tls.key.to_vec(),
+            };
+            (Some(options), Security::Tls)
+        }
+        None if settings.tls_ports.contains(port) => (Some(TlsOptions::default()), Security::TlsByPort),
+        None => (None, Security::Plain),
+    }
+}
+
+/// What CONNECT is to say; `None` for a value the broker may not be sent (D46).
 fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
     let head = request.head;
     let version = if head.version5 { Version::V5 } else { Version::V3_1_1 };
-    Some(ConnectOptions {
+    let options = ConnectOptions {
         username: request.credentials.map(|credentials| credentials.username.to_vec()),
         password: request
             .credentials
@@ -136,7 +149,10 @@ fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
         receive_maximum: limits::RECEIVE_MAXIMUM,
         maximum_packet_size: limits::BROKER_PACKET,
         ..ConnectOptions::new(version, request.client_id)
-    })
+    };
+    // A session that is not used shows now, not after a connection was made, whether the broker may be sent this.
+    mqtt::Session::new(&options, mqtt::Limits::default(), 0).ok()?;
+    Some(options)
 }
 
 fn will(will: link::mqtt::Will<'_>) -> Option<Will> {
@@ -237,7 +253,9 @@ fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
     match &mut channel.stage {
         Stage::Broker(broker) if broker.session.is_connected() => broker.disconnect(cx.now),
         // A connect still under way is taken back: it is answered, and so is this.
-        Stage::Opening { .. } | Stage::Broker(_) => channel.refuse_connect(RequestState::NotConnected, 0, cx),
+        Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Broker(_) => {
+            channel.refuse_connect(ConnectFailure::Withdrawn, cx);
+        }
         Stage::New | Stage::Over => channel.answer_all(RequestState::NotConnected, cx),
     }
 }

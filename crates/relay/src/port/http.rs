@@ -3,6 +3,7 @@
 use super::ConnectFailure;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Names an HTTP exchange of one relay. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +52,8 @@ pub struct HttpResponse {
     pub status: u16,
     /// Names and values in the server's order.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Names of header lines that were left out because they are malformed (D194), at most a few.
+    pub ignored: Vec<String>,
     /// The body without any transfer coding.
     pub body: Vec<u8>,
 }
@@ -63,8 +66,8 @@ impl HttpResponse {
     }
 }
 
-/// Why an HTTP request has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why an HTTP request has no answer, or one the application cannot take.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpFailure {
     /// The URL is none, or names no host, or carries credentials.
     InvalidUrl,
@@ -74,19 +77,35 @@ pub enum HttpFailure {
     TimedOut,
     /// The connection ended before the answer did.
     Broken,
-    /// What came is not HTTP.
-    NotHttp,
+    /// What came is not HTTP: what is wrong with it.
+    NotHttp(String),
+    /// The response does not fit.
+    TooLarge,
 }
 
 impl HttpFailure {
-    /// The cause for people.
-    pub const fn why(self) -> &'static str {
+    /// The label of a metric.
+    pub const fn label(&self) -> &'static str {
         match self {
+            Self::InvalidUrl => "invalid_url",
+            Self::Connection(cause) => cause.label(),
+            Self::TimedOut => "response_timed_out",
+            Self::Broken => "broken",
+            Self::NotHttp(_) => "not_http",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl fmt::Display for HttpFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection(cause) => return cause.fmt(f),
+            Self::NotHttp(what) => return write!(f, "what the server sent is not HTTP: {what}"),
             Self::InvalidUrl => "the URL cannot be used",
-            Self::Connection(cause) => cause.why(),
             Self::TimedOut => "the response did not come in time",
             Self::Broken => "the connection ended before the response was complete",
-            Self::NotHttp => "what the server sent is not HTTP",
-        }
+            Self::TooLarge => "the response does not fit the receive buffer",
+        })
     }
 }

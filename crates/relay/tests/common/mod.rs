@@ -18,8 +18,8 @@ use link::kind::{to_cloud, to_device};
 use link::mqtt::{LostHead, MessageHead, Outcome, RequestState};
 use link::{Piece, Violation};
 use relay::{
-    ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp, LookupId, LookupKey,
-    Notice, Output, Settings, Target,
+    ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp,
+    LookupId, LookupKey, Notice, Output, Settings, Target,
 };
 
 pub const RING: u32 = 1536;
@@ -191,8 +191,14 @@ impl Rig {
     }
 
     pub fn broker_closes(&mut self, connection: u32, clean: bool) {
+        let end =
+            if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(relay::ConnectFailure::Socket) };
+        self.broker_ends(connection, end);
+    }
+
+    pub fn broker_ends(&mut self, connection: u32, end: ConnectionEnd) {
         self.wire(connection).life = Life::Closed;
-        self.input(Input::ConnectionClosed { connection: ConnectionId(connection), clean });
+        self.input(Input::ConnectionClosed { connection: ConnectionId(connection), end });
     }
 
     /// The connection takes up to `most` bytes.

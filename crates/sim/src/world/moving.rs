@@ -7,7 +7,7 @@ use crate::pipe::Arrival;
 use crate::wire::Wire;
 use kernel::{Kernel, LinkLoss};
 use link::connection::ByeReason;
-use relay::{ConnectFailure, ConnectionId, Input, Output};
+use relay::{ConnectFailure, ConnectionEnd, ConnectionId, Input, Output};
 
 impl World {
     /// The port of a device: makes, feeds and ends its connection as the kernel wants.
@@ -222,8 +222,8 @@ impl World {
             return true;
         }
         if fails {
-            let causes = [ConnectFailure::Socket, ConnectFailure::NameNotResolved];
-            let cause = self.chance.of(&causes);
+            let is_refused = self.chance.of(&[true, false]);
+            let cause = if is_refused { ConnectFailure::Refused } else { ConnectFailure::NameNotResolved };
             self.feed(id, |connection| Input::ConnectionFailed { connection, cause });
             self.wires.remove(&id);
             return true;
@@ -278,7 +278,9 @@ impl World {
                 }
             }
             Some(Arrival::End) => {
-                self.feed(id, |connection| Input::ConnectionClosed { connection, clean });
+                let end =
+                    if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(ConnectFailure::Socket) };
+                self.feed(id, |connection| Input::ConnectionClosed { connection, end });
                 self.wires.get_mut(&id).expect("it is in the list").has_relay = false;
             }
             None => return false,

@@ -34,27 +34,29 @@ fn a_refusal_is_passed_on_as_the_broker_sent_it() {
     }
 }
 
-/// Shows MQTT-3.2.2-2, MQTT-3.2.2-4.
+/// Shows MQTT-3.2.0-1, MQTT-3.14.0-1.
 #[test]
-fn a_session_present_after_a_clean_start_is_an_error() {
-    for version in BOTH {
-        let mut session = connecting(&ConnectOptions::new(version, b"dev"), Limits::default());
-        let connack: &[u8] = if version == V3 { b"\x20\x02\x01\x00" } else { b"\x20\x03\x01\x00\x00" };
-        assert_fails(&mut session, connack, 0x82);
-    }
-}
-
-/// Shows MQTT-3.2.0-1, MQTT-3.2.0-2, MQTT-3.14.0-1.
-#[test]
-fn the_first_packet_is_connack_and_no_other_is() {
+fn no_answer_comes_before_connack() {
     let firsts: [&[u8]; 4] =
-        [b"\xd0\x00", b"\x40\x02\x00\x01", b"\x30\x04\x00\x01t\x00", b"\x90\x04\x00\x01\x00\x00"];
+        [b"\xd0\x00", b"\x40\x02\x00\x01", b"\x90\x04\x00\x01\x00\x00", b"\x50\x02\x00\x01"];
     for first in firsts {
         assert_fails(&mut connecting(&ConnectOptions::new(V5, b"dev"), Limits::default()), first, 0x82);
     }
     assert_fails(&mut connecting(&ConnectOptions::new(V5, b"dev"), Limits::default()), b"\xe0\x00", 0x82);
-    assert_fails(&mut connected(V3), b"\x20\x02\x00\x00", 0x82);
-    assert_fails(&mut connected(V5), b"\x20\x03\x00\x00\x00", 0x82);
+}
+
+/// Shows D190: the cause is told by the first byte, however long the packet would be it seems to begin.
+#[test]
+fn what_is_not_mqtt_at_all_is_told_apart_at_once() {
+    for (bytes, cause) in [
+        (&b"HTTP/1.1 400 Bad Request"[..], "HTTP instead of MQTT, by its first byte"),
+        (b"\x15\x03\x03\x00\x02", "TLS instead of MQTT: on this port the broker expects TLS"),
+        (b"SSH-2.0-OpenSSH", "a packet before CONNACK (MQTT-3.2.0-1)"),
+    ] {
+        let mut session = connecting(&ConnectOptions::new(V3, b"dev"), Limits::default());
+        let error = session.receive(0, &bytes[..1]).expect_err("no CONNACK");
+        assert!(matches!(error, Error::Protocol(error) if error.cause == cause), "{error}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod connect;
 mod deliver;
+mod deviations;
 mod faults;
 mod keep_alive;
 mod publish;

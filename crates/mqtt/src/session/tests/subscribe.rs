@@ -65,7 +65,7 @@ fn a_wrong_number_of_codes_is_a_protocol_error() {
     }
     let mut session = connected(V5);
     session.unsubscribe(1, &[b"a"]).expect("taken");
-    assert_fails(&mut session, b"\xb0\x03\x00\x01\x00", 0x82);
+    assert_fails(&mut session, b"\xb0\x05\x00\x01\x00\x00\x00", 0x82);
 }
 
 /// Shows D46, MQTT-3.8.3-2, MQTT-3.8.3-4, MQTT-4.8.2-1, MQTT-4.8.2-2.

@@ -90,9 +90,9 @@ impl Plan {
         match place {
             Place::Here { folder, destinations, relayed, scale } => {
                 let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                let Relayed { resolve, extra_authorities } = relayed;
+                let Relayed { resolve, extra_authorities, tls_ports } = relayed;
                 let local = Config::local(folder.join("cloud"), listen);
-                let mut config = Config { destinations, resolve, extra_authorities, ..local };
+                let mut config = Config { destinations, resolve, extra_authorities, tls_ports, ..local };
                 // All devices come from this process.
                 config.limits.allow_single_source();
                 if scale != TimeScale::ONE {

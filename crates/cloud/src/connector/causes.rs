@@ -1,0 +1,173 @@
+//! Why a connection failed, found in the errors of sockets and of TLS (D190).
+
+use std::io;
+
+use relay::{ConnectFailure, ConnectionEnd};
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible,
+};
+
+use super::given::Found;
+use super::given::client_key::ClientCertificate;
+use super::given::names::{TOLD_NAMES, shown};
+
+/// The cause in a TCP connection that was not made.
+pub(super) fn of_dialling(error: &io::Error) -> ConnectFailure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            ConnectFailure::Unreachable
+        }
+        _ => ConnectFailure::Socket,
+    }
+}
+
+/// The cause in a failed TLS handshake.
+pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> ConnectFailure {
+    match tls(error) {
+        None => ConnectFailure::TlsClosed,
+        Some(TlsError::InvalidCertificate(cause)) => of_certificate(cause),
+        Some(TlsError::AlertReceived(alert)) => of_alert(*alert, own),
+        Some(TlsError::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload,
+        )) => ConnectFailure::NotTls,
+        Some(TlsError::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon)) => {
+            ConnectFailure::CertificateAlgorithm("no signature algorithm in common".to_owned())
+        }
+        Some(other) => ConnectFailure::Tls(other.to_string()),
+    }
+}
+
+/// How a connection that stood has ended. In TLS 1.3 a server judges the client's certificate after the client's handshake is
+/// over, so what it says of it comes here.
+pub(crate) fn of_end(error: &io::Error) -> ConnectionEnd {
+    ConnectionEnd::Failed(match tls(error) {
+        None => ConnectFailure::Socket,
+        Some(TlsError::AlertReceived(alert)) => match alert {
+            AlertDescription::CertificateRequired => ConnectFailure::ClientCertificateRequired,
+            alert if is_about_certificates(*alert) => ConnectFailure::ClientCertificateRefused(name(*alert)),
+            alert => ConnectFailure::TlsAlert(name(*alert).to_owned()),
+        },
+        Some(other) => ConnectFailure::Tls(other.to_string()),
+    })
+}
+
+fn tls(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn of_certificate(cause: &CertificateError) -> ConnectFailure {
+    use CertificateError as C;
+    match cause {
+        // A bad signature is an authority that bears a trusted one's name and is not it.
+        C::UnknownIssuer | C::BadSignature => ConnectFailure::UnknownCa,
+        C::Expired | C::ExpiredContext { .. } => ConnectFailure::CertificateExpired,
+        C::NotValidYet | C::NotValidYetContext { .. } => ConnectFailure::CertificateNotYetValid,
+        C::NotValidForName => ConnectFailure::CertificateName { names: Vec::new() },
+        C::NotValidForNameContext { presented, .. } => {
+            let names = presented.iter().take(TOLD_NAMES).map(|name| bare(name)).collect();
+            ConnectFailure::CertificateName { names }
+        }
+        C::UnsupportedSignatureAlgorithmContext { .. }
+        | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            ConnectFailure::CertificateAlgorithm("a signature algorithm that is not supported".to_owned())
+        }
+        C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
+            ConnectFailure::Certificate("it is not for TLS servers".to_owned())
+        }
+        C::BadEncoding => ConnectFailure::Certificate("it is malformed".to_owned()),
+        C::UnhandledCriticalExtension => {
+            ConnectFailure::Certificate("a critical extension is not understood".to_owned())
+        }
+        C::Other(other) => match (other.0.downcast_ref::<Found>(), other.0.downcast_ref::<webpki::Error>()) {
+            (Some(Found(cause)), _) => cause.clone(),
+            (None, Some(cause)) => of_webpki(cause),
+            (None, None) => ConnectFailure::Certificate(other.to_string()),
+        },
+        other => ConnectFailure::Certificate(other.to_string()),
+    }
+}
+
+/// What the strict rules of the public authorities refuse and rustls has no name for.
+fn of_webpki(cause: &webpki::Error) -> ConnectFailure {
+    let why = match cause {
+        webpki::Error::CaUsedAsEndEntity => "it is an authority's and not a server's",
+        webpki::Error::UnsupportedCertVersion => "it is not X.509 version 3",
+        webpki::Error::NameConstraintViolation => {
+            "the name constraints of its authority do not allow its names"
+        }
+        other => return ConnectFailure::Certificate(format!("{other:?}")),
+    };
+    ConnectFailure::Certificate(why.to_owned())
+}
+
+/// A name as rustls writes it, such as `DnsName("broker.example")`, without what is around it.
+fn bare(presented: &str) -> String {
+    shown(presented.split('"').nth(1).unwrap_or(presented))
+}
+
+fn of_alert(alert: AlertDescription, own: &ClientCertificate) -> ConnectFailure {
+    let is_refusal = is_about_certificates(alert)
+        || matches!(alert, AlertDescription::HandshakeFailure | AlertDescription::CertificateRequired);
+    if is_refusal && own.is_missing() {
+        return ConnectFailure::ClientCertificateRequired;
+    }
+    if is_refusal && own.is_presented() {
+        return ConnectFailure::ClientCertificateRefused(name(alert));
+    }
+    ConnectFailure::TlsAlert(name(alert).to_owned())
+}
+
+fn is_about_certificates(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+    matches!(
+        alert,
+        A::NoCertificate
+            | A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::AccessDenied
+            | A::DecryptError
+    )
+}
+
+/// The name RFC 8446 (section 6) gives an alert.
+fn name(alert: AlertDescription) -> &'static str {
+    use AlertDescription as A;
+    match alert {
+        A::CloseNotify => "close_notify",
+        A::UnexpectedMessage => "unexpected_message",
+        A::BadRecordMac => "bad_record_mac",
+        A::RecordOverflow => "record_overflow",
+        A::HandshakeFailure => "handshake_failure",
+        A::NoCertificate => "no_certificate",
+        A::BadCertificate => "bad_certificate",
+        A::UnsupportedCertificate => "unsupported_certificate",
+        A::CertificateRevoked => "certificate_revoked",
+        A::CertificateExpired => "certificate_expired",
+        A::CertificateUnknown => "certificate_unknown",
+        A::IllegalParameter => "illegal_parameter",
+        A::UnknownCA => "unknown_ca",
+        A::AccessDenied => "access_denied",
+        A::DecodeError => "decode_error",
+        A::DecryptError => "decrypt_error",
+        A::ProtocolVersion => "protocol_version",
+        A::InsufficientSecurity => "insufficient_security",
+        A::InternalError => "internal_error",
+        A::UserCanceled => "user_canceled",
+        A::MissingExtension => "missing_extension",
+        A::UnsupportedExtension => "unsupported_extension",
+        A::UnrecognisedName => "unrecognized_name",
+        A::UnknownPSKIdentity => "unknown_psk_identity",
+        A::CertificateRequired => "certificate_required",
+        A::NoApplicationProtocol => "no_application_protocol",
+        _ => "of another kind",
+    }
+}

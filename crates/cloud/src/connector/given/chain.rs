@@ -1,0 +1,228 @@
+//! From a server's certificate over those it sent to an authority that was given.
+
+use relay::ConnectFailure;
+use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
+
+use super::names;
+use super::signature::{self, Refused};
+
+/// Certificates a chain may have, the server's and the authority's included.
+const LONGEST_CHAIN: usize = 10;
+
+/// Signatures that are checked for one connection: whoever sends many certificates of one name must not keep us busy.
+const MOST_SIGNATURES: usize = 50;
+
+/// The certificate in these bytes, if they are one and nothing else.
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    X509Certificate::from_der(der)
+        .ok()
+        .filter(|(rest, _)| rest.is_empty())
+        .map(|(_, certificate)| certificate)
+}
+
+/// Whether a server with these certificates is the one named, by the word of one of the authorities.
+pub(super) fn verify(
+    end_entity: &[u8],
+    sent: &[impl AsRef<[u8]>],
+    authorities: &[impl AsRef<[u8]>],
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<(), ConnectFailure> {
+    let server = parse(end_entity).ok_or_else(|| unusable("it is not an X.509 certificate"))?;
+    let mut search = Search {
+        sent: sent.iter().filter_map(|der| parse(der.as_ref())).collect(),
+        authorities: authorities.iter().filter_map(|der| parse(der.as_ref())).collect(),
+        now: now.as_secs().cast_signed(),
+        signatures: MOST_SIGNATURES,
+    };
+    let chain = search.chain(&server)?;
+    check_server(&server)?;
+    names::check(&server, name)?;
+    chain.iter().skip(1).try_for_each(|issuer| names::check_constraints(issuer, &server))
+}
+
+fn unusable(why: &str) -> ConnectFailure {
+    ConnectFailure::Certificate(why.to_owned())
+}
+
+/// Everything that is looked through.
+struct Search<'a> {
+    sent: Vec<X509Certificate<'a>>,
+    authorities: Vec<X509Certificate<'a>>,
+    /// Seconds since 1970.
+    now: i64,
+    /// How many may still be checked.
+    signatures: usize,
+}
+
+impl<'a> Search<'a> {
+    /// The certificates from the server's to an authority, in this order.
+    fn chain(&mut self, server: &X509Certificate<'a>) -> Result<Vec<X509Certificate<'a>>, ConnectFailure> {
+        self.extend(vec![server.clone()])
+    }
+
+    /// Looks for what is above the last certificate of a chain.
+    fn extend(
+        &mut self,
+        chain: Vec<X509Certificate<'a>>,
+    ) -> Result<Vec<X509Certificate<'a>>, ConnectFailure> {
+        let Some(last) = chain.last() else { return Err(ConnectFailure::UnknownCa) };
+        self.check_by_itself(last)?;
+        if self.authorities.iter().any(|authority| authority.as_raw() == last.as_raw()) {
+            return Ok(chain);
+        }
+        let mut fault = ConnectFailure::UnknownCa;
+        for (issuer, is_authority) in self.issuers(last, &chain) {
+            match self.step(&chain, issuer, is_authority) {
+                Ok(chain) => return Ok(chain),
+                // Of several faults the first that is more than not having been found.
+                Err(found) if fault == ConnectFailure::UnknownCa => fault = found,
+                Err(_) => {}
+            }
+        }
+        Err(fault)
+    }
+
+    /// Certificates that bear the name of a certificate's issuer: first the authorities, which end the search.
+    fn issuers(
+        &self,
+        of: &X509Certificate<'a>,
+        chain: &[X509Certificate<'a>],
+    ) -> Vec<(X509Certificate<'a>, bool)> {
+        let authorities = self.authorities.iter().map(|authority| (authority, true));
+        let sent = self.sent.iter().map(|sent| (sent, false));
+        let is_new = |one: &X509Certificate<'_>| chain.iter().all(|other| other.as_raw() != one.as_raw());
+        authorities
+            .chain(sent)
+            .filter(|(issuer, _)| is_same_name(issuer.subject(), of.issuer()) && is_new(issuer))
+            .map(|(issuer, is_authority)| (issuer.clone(), is_authority))
+            .collect()
+    }
+
+    /// A chain with one certificate more, if that has signed the last one and may do so, and from there to an authority.
+    fn step(
+        &mut self,
+        chain: &[X509Certificate<'a>],
+        issuer: X509Certificate<'a>,
+        is_authority: bool,
+    ) -> Result<Vec<X509Certificate<'a>>, ConnectFailure> {
+        self.signatures = self.signatures.checked_sub(1).ok_or_else(|| unusable("its chain is too long"))?;
+        let last = chain.last().ok_or(ConnectFailure::UnknownCa)?;
+        match signature::verify_certificate(last, issuer.public_key()) {
+            Ok(()) => {}
+            // One that only bears the authority's name.
+            Err(Refused::Wrong) => return Err(ConnectFailure::UnknownCa),
+            Err(Refused::Unsupported(what)) => return Err(ConnectFailure::CertificateAlgorithm(what)),
+        }
+        check_issuer(&issuer, is_authority, chain)?;
+        if chain.len() + 1 > LONGEST_CHAIN {
+            return Err(unusable("its chain is too long"));
+        }
+        self.extend([chain, &[issuer]].concat())
+    }
+
+    /// What is asked of every certificate of a chain.
+    fn check_by_itself(&self, certificate: &X509Certificate<'_>) -> Result<(), ConnectFailure> {
+        let validity = certificate.validity();
+        if self.now > validity.not_after.timestamp() {
+            return Err(ConnectFailure::CertificateExpired);
+        }
+        if self.now < validity.not_before.timestamp() {
+            return Err(ConnectFailure::CertificateNotYetValid);
+        }
+        if let Some(weak) = signature::weakness(certificate.public_key()) {
+            return Err(ConnectFailure::CertificateAlgorithm(weak));
+        }
+        for extension in certificate.extensions() {
+            if extension.critical && !is_understood(extension.parsed_extension()) {
+                let oid = extension.oid.to_id_string();
+                return Err(unusable(&format!("its critical extension {oid} is not understood")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The extensions that are acted on, and those OpenSSL too passes over though they are critical.
+fn is_understood(extension: &ParsedExtension<'_>) -> bool {
+    use ParsedExtension as E;
+    matches!(
+        extension,
+        E::KeyUsage(_)
+            | E::ExtendedKeyUsage(_)
+            | E::BasicConstraints(_)
+            | E::SubjectAlternativeName(_)
+            | E::NameConstraints(_)
+            | E::CertificatePolicies(_)
+            | E::PolicyMappings(_)
+            | E::PolicyConstraints(_)
+            | E::InhibitAnyPolicy(_)
+            | E::CRLDistributionPoints(_)
+            | E::AuthorityKeyIdentifier(_)
+            | E::SubjectKeyIdentifier(_)
+            | E::NSCertType(_)
+    )
+}
+
+/// What is asked of the server's own certificate. It may be an authority's: it has been signed by one, or is one that was given.
+fn check_server(server: &X509Certificate<'_>) -> Result<(), ConnectFailure> {
+    check_purpose(server)
+}
+
+/// Where the uses are listed, TLS servers must be among them.
+fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), ConnectFailure> {
+    match certificate.extended_key_usage() {
+        Ok(None) => Ok(()),
+        Ok(Some(usage)) if usage.value.server_auth => Ok(()),
+        Ok(Some(_)) => Err(unusable("it is not for TLS servers")),
+        Err(_) => Err(unusable("its extended key usage is malformed")),
+    }
+}
+
+/// Whether a certificate may have signed the last of `below`.
+fn check_issuer(
+    issuer: &X509Certificate<'_>,
+    is_authority: bool,
+    below: &[X509Certificate<'_>],
+) -> Result<(), ConnectFailure> {
+    check_purpose(issuer)?;
+    let usage = issuer.key_usage().map_err(|_| unusable("a key usage in its chain is malformed"))?;
+    if usage.as_ref().is_some_and(|usage| !usage.value.key_cert_sign()) {
+        return Err(unusable("the key of its issuer is not for signing certificates"));
+    }
+    let constraints = issuer.basic_constraints();
+    match constraints.map_err(|_| unusable("basic constraints in its chain are malformed"))? {
+        Some(constraints) if !constraints.value.ca => Err(unusable("its issuer is no authority")),
+        Some(constraints) => check_length(constraints.value.path_len_constraint, below),
+        // An authority that was given needs no mark: version 1 has none.
+        None if is_authority => Ok(()),
+        None => Err(unusable("its issuer is not marked as an authority")),
+    }
+}
+
+/// Certificates that may stand between an authority and the server's; those that are signed by their own name do not count.
+fn check_length(most: Option<u32>, below: &[X509Certificate<'_>]) -> Result<(), ConnectFailure> {
+    let between = below.iter().skip(1).filter(|other| !is_same_name(other.subject(), other.issuer())).count();
+    if most.is_some_and(|most| between > most as usize) {
+        return Err(unusable("its chain is longer than an authority allows"));
+    }
+    Ok(())
+}
+
+/// Names are the same whatever string types, case and blanks they are written with.
+fn is_same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
+    one.as_raw() == other.as_raw() || canonical(one).is_some_and(|name| canonical(other) == Some(name))
+}
+
+/// The attributes of a name as text; `None` for one that has no text.
+fn canonical(name: &X509Name<'_>) -> Option<Vec<(String, String)>> {
+    let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
+        let words: Vec<_> = attribute.as_str().ok()?.split_whitespace().map(str::to_lowercase).collect();
+        Some((attribute.attr_type().to_id_string(), words.join(" ")))
+    };
+    name.iter_attributes().map(attribute).collect()
+}

@@ -1,0 +1,89 @@
+//! How the broker's end of a channel came to an end, and what everyone is told of it.
+
+use crate::port::ConnectFailure;
+use alloc::string::{String, ToString};
+use link::channel::ClosureReason;
+use link::mqtt::{Outcome, RequestState};
+
+/// Why the connection to the broker is over.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// Too many messages at once (D51).
+    Flooded,
+    /// The broker sent DISCONNECT with this reason code.
+    Disconnected(u8),
+    /// The broker closed the connection in good order.
+    Closed,
+    /// The connection was reset, or its TLS failed.
+    Lost(ConnectFailure),
+    /// The broker broke the protocol, or went silent.
+    Broken(mqtt::Error),
+}
+
+impl Cause {
+    /// What requests in flight are answered (M12).
+    pub fn state(&self) -> RequestState {
+        if let Self::Flooded = self { RequestState::CircuitBreaker } else { RequestState::NotConnected }
+    }
+
+    /// What the disconnect response says (D94, D95).
+    pub fn outcome(&self, is_version5: bool) -> Outcome {
+        let code = match self {
+            Self::Flooded => return Outcome { state: self.state(), reason: 0 },
+            Self::Disconnected(code) => *code,
+            // The code the session has told the broker; 3.1.1 has none.
+            Self::Broken(mqtt::Error::Protocol(error)) if is_version5 => error.reason_code,
+            _ => 0,
+        };
+        Outcome { state: RequestState::Completed, reason: u32::from(code) }
+    }
+
+    /// Why the channel is closed (D94).
+    pub fn closure(&self) -> ClosureReason {
+        match self {
+            Self::Disconnected(_) | Self::Closed => ClosureReason::ClosedByServer,
+            Self::Lost(_) => ClosureReason::ResetByServer,
+            Self::Flooded | Self::Broken(mqtt::Error::Protocol(_)) => ClosureReason::ConnectionTerminated,
+            Self::Broken(_) => ClosureReason::UnexpectedlyTerminated,
+        }
+    }
+
+    /// The same before the broker had accepted the connection (D190).
+    pub fn connect_failure(self, is_version5: bool) -> ConnectFailure {
+        match self {
+            Self::Disconnected(code) => ConnectFailure::MqttRefused { version5: is_version5, code },
+            Self::Lost(ConnectFailure::Socket) => ConnectFailure::MqttLost,
+            Self::Lost(cause) => cause,
+            Self::Broken(mqtt::Error::Protocol(error)) => ConnectFailure::MqttProtocol(error),
+            Self::Broken(mqtt::Error::ConnectTimeout | mqtt::Error::KeepAliveTimeout) => {
+                ConnectFailure::MqttTimedOut
+            }
+            Self::Closed | Self::Flooded | Self::Broken(mqtt::Error::Closed) => ConnectFailure::MqttClosed,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Flooded => "too many messages at once".into(),
+            Self::Disconnected(0) | Self::Closed => "the broker closed the connection".into(),
+            Self::Disconnected(code) => {
+                let name = mqtt::reason::name(*code).unwrap_or("unknown");
+                alloc::format!("the broker disconnected, reason code {code:#04x} ({name})")
+            }
+            Self::Lost(cause) => cause.to_string(),
+            Self::Broken(error) => error.to_string(),
+        }
+    }
+}
+
+/// The end of a channel, to be told when all the broker sent before has gone to the device (D50).
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// What the disconnect response says.
+    pub outcome: Outcome,
+    /// Why the channel is closed.
+    pub reason: ClosureReason,
+    /// Whether the disconnect response is on its way.
+    pub told: bool,
+}

@@ -1,0 +1,181 @@
+//! What happens on channels, in terms for people.
+
+use super::{ConnectFailure, HttpFailure};
+use alloc::string::String;
+use alloc::vec::Vec;
+use mqtt::Deviation;
+
+/// How a broker is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Plain TCP.
+    Plain,
+    /// TLS as the application asked for.
+    Tls,
+    /// TLS with the public authorities because of the port, though the application gave no TLS credentials (D196).
+    TlsByPort,
+}
+
+/// What happened on a channel, for people who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The device opened a channel.
+    ChannelOpened {
+        /// Its number on the link.
+        channel: u8,
+        /// `MQTT`, `HTTP`, `configuration` or `opaque`.
+        kind: &'static str,
+    },
+    /// A channel has ended.
+    ChannelClosed {
+        /// Its number on the link.
+        channel: u8,
+        /// Who ended it.
+        by_device: bool,
+    },
+    /// A broker is being connected to.
+    BrokerConnecting {
+        /// The channel.
+        channel: u8,
+        /// Its name.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// How.
+        security: Security,
+    },
+    /// A broker accepted the connection.
+    BrokerConnected {
+        /// The channel.
+        channel: u8,
+    },
+    /// A connect did not succeed.
+    ConnectFailed {
+        /// The channel.
+        channel: u8,
+        /// The broker's name; empty when the request did not get as far.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Why.
+        cause: ConnectFailure,
+    },
+    /// Connects to a broker failed so often that the next ones have to wait (D197). Told once, until a connection lasts.
+    ConnectDelayed {
+        /// The channel.
+        channel: u8,
+        /// The broker's name.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Milliseconds at most between two connects from now on.
+        most: u32,
+    },
+    /// A broker departs from MQTT without harm (D192). Told once of each kind and connection.
+    Deviation {
+        /// The channel.
+        channel: u8,
+        /// From which rule.
+        deviation: Deviation,
+    },
+    /// The connection to a broker has ended.
+    BrokerLost {
+        /// The channel.
+        channel: u8,
+        /// What is known of why.
+        why: String,
+    },
+    /// A message went to a broker.
+    Published {
+        /// The channel.
+        channel: u8,
+        /// Its topic.
+        topic: String,
+        /// Bytes of its payload.
+        length: usize,
+        /// 0 or 1.
+        qos: u8,
+    },
+    /// A subscribe went to a broker.
+    Subscribing {
+        /// The channel.
+        channel: u8,
+        /// The filters.
+        filters: String,
+    },
+    /// A message went to the device.
+    Delivered {
+        /// The channel.
+        channel: u8,
+        /// Its topic.
+        topic: String,
+        /// Bytes of its payload.
+        length: usize,
+        /// 0 or 1.
+        qos: u8,
+    },
+    /// A message that could never fit the application's ring was lost (D49).
+    Lost {
+        /// The channel.
+        channel: u8,
+        /// Its topic.
+        topic: String,
+        /// Bytes of its payload, as far as known.
+        length: usize,
+    },
+    /// A request was answered as not possible.
+    Refused {
+        /// The channel.
+        channel: u8,
+        /// What was asked.
+        what: &'static str,
+        /// Why it was refused.
+        why: String,
+    },
+    /// An HTTP request goes to a server.
+    HttpRequested {
+        /// The channel.
+        channel: u8,
+        /// Its method.
+        method: &'static str,
+        /// Its URL.
+        url: String,
+    },
+    /// A server answered an HTTP request.
+    HttpAnswered {
+        /// The channel.
+        channel: u8,
+        /// The status.
+        status: u16,
+        /// Bytes of the body.
+        length: usize,
+    },
+    /// Header lines of a response were left out, because they are malformed (D194).
+    HttpHeadersIgnored {
+        /// The channel.
+        channel: u8,
+        /// Their names, as far as they have one: at most a few, unchecked text of the server.
+        names: Vec<String>,
+    },
+    /// An HTTP request has no answer, or one the application cannot take.
+    HttpFailed {
+        /// The channel.
+        channel: u8,
+        /// Why.
+        cause: HttpFailure,
+    },
+    /// Configuration was asked for.
+    ConfigFetch {
+        /// The channel.
+        channel: u8,
+        /// How many keys.
+        keys: usize,
+    },
+}
+
+impl Notice {
+    /// Whether the log and the metrics need it too, so that it is told whoever watches.
+    pub const fn is_for_operators(&self) -> bool {
+        matches!(self, Self::ConnectFailed { .. } | Self::ConnectDelayed { .. })
+    }
+}
