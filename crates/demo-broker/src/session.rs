@@ -117,7 +117,7 @@ impl Session {
     /// The client sent DISCONNECT: it is gone on purpose, and its will only goes out if it says so (MQTT-3.14.4-3).
     pub fn disconnect(&mut self, code: u8, sets_session_expiry: bool) -> Result<(), Fault> {
         if sets_session_expiry && !self.has_session_expiry {
-            return Err(Fault::protocol("a session expiry where CONNECT had none")); // MQTT-3.14.2-2
+            return Err(Fault::protocol("a session expiry where CONNECT had none")); // MQTT 5, 3.14.2.2.2
         }
         self.is_clean = code == reason::SUCCESS;
         Ok(())

@@ -82,7 +82,9 @@ fn read(arguments: &[String]) -> Result<Plan, String> {
 
 /// Runs the suite; whether the outcome is as expected.
 fn run(plan: &Plan) -> Result<bool, String> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
+    // One thread, so that the broker takes what several clients send in the order in which it arrives: tests count on it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let mut reports = Vec::new();
     if plan.suite == "mosquitto" {
         let cases = cases::load(&plan.path.join("test/lib/data"), plan.only.as_deref())?;
