@@ -107,7 +107,7 @@ impl Session {
             return Err(invalid("a topic alias above the maximum"));
         }
         if topic.is_empty() {
-            *topic = self.aliases.get(&alias).ok_or(Fault::protocol("a topic alias never defined"))?.clone();
+            topic.clone_from(self.aliases.get(&alias).ok_or(Fault::protocol("a topic alias never defined"))?);
         } else {
             self.aliases.insert(alias, topic.clone());
         }

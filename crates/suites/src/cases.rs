@@ -50,13 +50,15 @@ struct Settings {
 
 #[derive(Deserialize)]
 struct Group {
-    group: String,
+    #[serde(rename = "group")]
+    name: String,
     #[serde(default)]
     disable: bool,
     #[serde(flatten)]
     settings: Settings,
-    #[serde(default)]
-    group_msgs: Vec<Message>,
+    /// What comes first in each of its cases.
+    #[serde(default, rename = "group_msgs")]
+    preamble: Vec<Message>,
     tests: Vec<Test>,
 }
 
@@ -110,7 +112,7 @@ fn read(stem: &str, text: &str, names: &mut HashMap<String, usize>) -> Result<Ve
     let mut cases = Vec::new();
     for group in groups.into_iter().filter(|group| !group.disable) {
         for test in &group.tests {
-            let name = name(stem, &group.group, &test.name, names);
+            let name = name(stem, &group.name, &test.name, names);
             cases.push(case(name, &group, test)?);
         }
     }
@@ -128,7 +130,7 @@ fn name(stem: &str, group: &str, test: &str, names: &mut HashMap<String, usize>)
 
 fn case(name: String, group: &Group, test: &Test) -> Result<Case, String> {
     let (own, common) = (&test.settings, &group.settings);
-    let messages = group.group_msgs.iter().chain(&test.msgs);
+    let messages = group.preamble.iter().chain(&test.msgs);
     let steps = messages.map(step).collect::<Result<_, _>>().map_err(|error| format!("{name}: {error}"))?;
     Ok(Case {
         name,

@@ -111,9 +111,11 @@ fn misuses(metadata: &Metadata, ban: &Ban) -> Vec<String> {
     if banned.is_empty() {
         return vec![format!("{} is restricted in deny.toml and no longer used", ban.specification)];
     }
-    let dependents = metadata.resolve.nodes.iter().filter(|node| {
-        banned.iter().any(|package| node.dependencies.iter().any(|dependency| *dependency == package.id))
-    });
+    let dependents = metadata
+        .resolve
+        .nodes
+        .iter()
+        .filter(|node| banned.iter().any(|package| node.dependencies.contains(&package.id)));
     let others = dependents.filter_map(|node| names.get(node.id.as_str()).copied());
     let others = others.filter(|user| !ban.wrappers.iter().any(|wrapper| wrapper == user));
     others.map(|user| format!("{user} depends on {}, which deny.toml restricts", ban.specification)).collect()

@@ -167,13 +167,13 @@ fn publish(version: Version, first: u8, reader: &mut Reader<'_>) -> Result<Incom
     let (dup, qos, retain) = (first & 8 != 0, first >> 1 & 3, first & 1 != 0);
     require(qos <= 2, Fault::malformed("QoS 3"))?; // MQTT-3.3.1-4
     require(qos > 0 || !dup, Fault::malformed("DUP on QoS 0"))?; // MQTT-3.3.1-2
-    let named = *reader;
+    let mut named = *reader;
     let topic = reader.text()?.to_owned();
     let id = if qos > 0 { reader.packet_id()? } else { 0 };
     let properties = read_properties(version, reader, Place::Publish)?;
     let topic_alias = properties.topic_alias;
     if !topic.is_empty() || topic_alias.is_none() {
-        topic_name(&mut named.clone())?;
+        topic_name(&mut named)?;
     }
     let payload = reader.remainder().to_vec();
     Ok(Incoming::Publish(Publish {

@@ -103,16 +103,14 @@ pub(super) fn read(packet: &mut Reader<'_>, place: Place) -> Result<Properties, 
     let mut properties = Properties::default();
     let mut seen: u64 = 0;
     while !reader.is_empty() {
-        let before = reader;
+        let mut property = reader;
         let id = reader.variable()?;
         let (id, form) = look_up(id, place)?;
         let is_repeated = seen & (1 << id) != 0;
         seen |= 1 << id;
-        let length_before = before.clone().remainder().len();
         let value = value(&mut reader, form)?;
         require(!is_repeated || id == USER_PROPERTY, Fault::protocol("a property twice"))?;
-        let length = length_before - reader.clone().remainder().len();
-        let bytes = before.clone().take(length)?;
+        let bytes = property.take(property.len() - reader.len())?;
         note(&mut properties, id, value, bytes)?;
     }
     require(

@@ -13,6 +13,10 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    pub fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
