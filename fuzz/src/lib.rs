@@ -6,15 +6,22 @@
 //! * for as long as wanted, by `cargo xtask fuzz [TARGET] [--seconds N]`: with libFuzzer, which is guided by what the
 //!   code does with its bytes, where a nightly toolchain is installed (`fuzz/libfuzzer`), else by the same driver.
 
+mod board;
 mod bundle;
+mod certificate;
 pub mod driver;
+mod gdb;
+mod http_response;
 mod image;
 mod kernel_calls;
 mod link_cloud;
 mod link_device;
 mod mqtt_session;
+mod peripherals;
+mod recording;
 mod relay_device;
 mod source;
+mod symbols;
 
 /// One target.
 pub struct Target {
@@ -35,6 +42,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mqtt_session", run: mqtt_session::run, tries: 60_000 },
     Target { name: "bundle", run: bundle::run, tries: 30_000 },
     Target { name: "image", run: image::run, tries: 30_000 },
+    Target { name: "recording", run: recording::run, tries: 6_000 },
+    Target { name: "gdb", run: gdb::run, tries: 1_000 },
+    Target { name: "symbols", run: symbols::run, tries: 20_000 },
+    Target { name: "certificate", run: certificate::run, tries: 60_000 },
+    Target { name: "http_response", run: http_response::run, tries: 8_000 },
+    Target { name: "peripherals", run: peripherals::run, tries: 10_000 },
 ];
 
 /// The target of this name.

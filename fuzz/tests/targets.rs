@@ -55,6 +55,42 @@ fn a_hostile_bundle_is_refused_or_is_what_it_says() {
     drive("bundle");
 }
 
+/// Whatever file is given as a recording.
+#[test]
+fn a_hostile_recording_is_refused_or_replayed() {
+    drive("recording");
+}
+
+/// Whatever a debugger sends.
+#[test]
+fn a_hostile_debugger_breaks_no_promise_of_the_device() {
+    drive("gdb");
+}
+
+/// Whatever file is given for the names in backtraces.
+#[test]
+fn hostile_debugging_information_gives_names_or_none() {
+    drive("symbols");
+}
+
+/// Whatever certificate is asked for its common name.
+#[test]
+fn a_hostile_certificate_has_a_name_or_none() {
+    drive("certificate");
+}
+
+/// Whatever an HTTP server answers.
+#[test]
+fn a_hostile_http_response_fits_or_is_refused() {
+    drive("http_response");
+}
+
+/// Whatever an application writes into peripheral registers.
+#[test]
+fn hostile_register_writes_break_no_promise_of_the_peripherals() {
+    drive("peripherals");
+}
+
 #[test]
 fn the_corpus_is_small() {
     let bytes: usize = fuzz::TARGETS.iter().flat_map(driver::corpus).map(|input| input.len()).sum();

@@ -1,5 +1,7 @@
 //! `cargo xtask check`: everything that must be true before a change is taken, in rising cost.
 
+mod advisories;
+mod deny;
 mod fresh;
 mod layers;
 mod licences;
@@ -33,6 +35,13 @@ const STEPS: &[Step] = &[
     step("fresh", "generated files are what their sources say", fresh::run).also_quick(),
     step("sdk", "the C header with every compiler here, the samples' images", fresh::sdk),
     step("licences", "every dependency under a licence of deny.toml", licences::run).also_quick(),
+    step(
+        "advisories",
+        "no dependency has a known vulnerability, by a database on this machine",
+        advisories::run,
+    )
+    .also_quick(),
+    step("deny", "cargo deny, where it is installed", deny::run),
     step("clippy", "lints, warnings as errors", lints::clippy).also_quick(),
     step("thumb", "the kernel builds for thumbv8m.main-none-eabi", lints::thumb),
     step("cost", "the kernel's instructions a call, state and code", cost),
@@ -74,6 +83,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         println!("{}", usage());
         return Ok(());
     }
+    let arguments = advisories::take_option(arguments)?;
     let (flags, names): (Vec<&String>, Vec<&String>) =
         arguments.iter().partition(|argument| argument.starts_with("--"));
     if let Some(flag) = flags.iter().find(|flag| flag.as_str() != QUICK) {
@@ -113,7 +123,8 @@ fn passes(step: &Step, action: fn() -> Outcome) -> bool {
 fn usage() -> String {
     let lines: Vec<String> = STEPS.iter().map(|step| format!("  {:<10} {}", step.name, step.help)).collect();
     format!(
-        "usage: cargo xtask check [--quick] [STEP…]\n  --quick      for the inner loop: only what takes seconds once it is built\n\
+        "usage: cargo xtask check [--quick] [--advisories DIR] [STEP…]\n  --quick      for the inner loop: only what takes seconds once it is built\n  \
+         --advisories DIR  a checkout of the RustSec advisory database\n\
          steps, all of them when none is named:\n{}",
         lines.join("\n")
     )

@@ -13,6 +13,7 @@ mod process;
 mod sdk;
 mod sim;
 mod soak;
+mod suite;
 mod vectors;
 mod workspace;
 
@@ -74,6 +75,11 @@ const CHORES: &[Chore] = &[
         name: "soak",
         help: "a C scheduler under random interrupts, 100 million instructions (--instructions N, --seeds N, --seed S)",
         run: soak::run,
+    },
+    Chore {
+        name: "suite",
+        help: "public MQTT test suites (mosquitto|paho --path DIR; --help)",
+        run: suite::run,
     },
     Chore {
         name: "vectors",

@@ -15,6 +15,7 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use relay::{HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use url::{Position, Url};
@@ -65,12 +66,22 @@ async fn carry(
 ) -> Result<HttpResponse, Stop> {
     let url = url(&request.url)?;
     let room = request.room as usize;
-    let mut message = message(&url, request)?;
-    let interim = Interim::limit(&mut message);
+    let message = message(&url, request)?;
     let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(HttpFailure::InvalidUrl)?;
     let stream = connector.connect_https(owner, host, port, patience).await;
+    let stream = stream.map_err(HttpFailure::Connection)?;
+    converse(stream, message, room).await
+}
+
+/// Sends a request on a connection that has been made and reads the response.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut message: Request<Full<Bytes>>,
+    room: usize,
+) -> Result<HttpResponse, Stop> {
+    let interim = Interim::limit(&mut message);
     let budget = Budget::new(HTTP_HEAD + HTTP_OVERHEAD * (room + HTTP_HEAD) + HTTP_BUFFER);
-    let stream = Budgeted::new(stream.map_err(HttpFailure::Connection)?, budget.clone());
+    let stream = Budgeted::new(stream, budget.clone());
     let recording = Recording::new(room + HTTP_HEAD);
     let stream = Recorded::new(stream, recording.clone());
     let connecting = settings(room).handshake(TokioIo::new(stream)).await;
@@ -110,6 +121,11 @@ impl Interim {
     async fn exceeded(&self) {
         self.0.notified().await;
     }
+}
+
+/// Sends a plain GET on a connection and reads the response, for a fuzz target.
+pub(crate) async fn get(stream: impl AsyncRead + AsyncWrite + Unpin, room: usize) -> Option<HttpResponse> {
+    converse(stream, Request::new(Full::default()), room).await.ok()
 }
 
 /// The URL, if it names a host. Credentials in it are refused: applications have a header for them, and URLs are shown.

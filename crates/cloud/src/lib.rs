@@ -19,6 +19,7 @@ pub mod data;
 pub mod destinations;
 mod device_id;
 pub mod events;
+pub mod fuzzing;
 mod gateway;
 mod http;
 pub mod limits;

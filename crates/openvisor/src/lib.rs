@@ -3,7 +3,7 @@
 pub mod address;
 pub mod application;
 pub mod arguments;
-pub mod broker;
+pub use demo_broker as broker;
 mod commands;
 pub mod continuity;
 pub mod debugging;

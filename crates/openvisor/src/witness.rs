@@ -2,13 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mqtt_protocol_core::mqtt::common::Cursor;
-use mqtt_protocol_core::mqtt::connection::Event as Happening;
-use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait as _, Packet, Qos, SubEntry, SubOpts, v5_0};
-use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, MqttError, SubackReasonCode};
-use mqtt_protocol_core::mqtt::{Connection as Protocol, Version, role};
+use mqtt::{ConnectOptions, Event, Filter, Limits, Session, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -16,10 +12,12 @@ use tokio::time::timeout;
 
 /// How long the broker may take to answer CONNECT and SUBSCRIBE.
 const PATIENCE: Duration = Duration::from_secs(5);
-const CLIENT_ID: &str = "openvisor-demo-witness";
+const CLIENT_ID: &[u8] = b"openvisor-demo-witness";
 const READ_BUFFER: usize = 16 * 1024;
 /// Messages waiting either way; the broker holds back what does not fit.
 const QUEUE: usize = 256;
+/// Of its requests; the outcome of a publish is not waited for.
+const TOKEN: u32 = 0;
 
 /// A message seen at the broker, published by someone else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +40,12 @@ impl Witness {
         let (seen_in, seen) = mpsc::channel(QUEUE);
         let (sending, to_send) = mpsc::channel(QUEUE);
         let stream = TcpStream::connect(broker).await?;
-        let mut client =
-            Client { stream, protocol: Protocol::new(Version::V5_0), out: Vec::new(), arrived: Vec::new() };
-        client.protocol.set_auto_pub_response(true);
+        let options = ConnectOptions {
+            maximum_packet_size: crate::broker::MAX_PACKET,
+            ..ConnectOptions::new(Version::V5, CLIENT_ID)
+        };
+        let session = Session::new(&options, Limits::default(), 0).map_err(io::Error::other)?;
+        let mut client = Client { stream, session, started: Instant::now(), unread: Vec::new() };
         timeout(PATIENCE, client.open()).await.map_err(|_| io::ErrorKind::TimedOut)??;
         tokio::spawn(client.work(seen_in, to_send));
         Ok(Self { seen, sending })
@@ -66,40 +67,37 @@ impl Witness {
 
 struct Client {
     stream: TcpStream,
-    protocol: Protocol<role::Client>,
-    out: Vec<u8>,
-    arrived: Vec<Packet>,
+    session: Session,
+    started: Instant,
+    /// What the session did not take yet.
+    unread: Vec<u8>,
 }
 
 impl Client {
     async fn open(&mut self) -> io::Result<()> {
-        let connect = v5_0::Connect::builder().client_id(CLIENT_ID).map_err(told)?.clean_start(true).build();
-        self.send(connect.map_err(told)?.into())?;
         match self.answer().await? {
-            Packet::V5_0Connack(connack) if connack.reason_code() == ConnectReasonCode::Success => {}
-            packet => return Err(io::Error::other(format!("the broker answered CONNECT with {packet}"))),
+            Event::Connected { .. } => {}
+            event => return Err(io::Error::other(format!("the broker answered CONNECT with {event:?}"))),
         }
-        let id = self.protocol.acquire_packet_id().map_err(told)?;
-        let options = SubOpts::new().set_qos(Qos::AtLeastOnce).set_nl(true).set_rap(true);
-        let everything = SubEntry::new("#", options).map_err(told)?;
-        let subscribe = v5_0::Subscribe::builder().packet_id(id).entries(vec![everything]).build();
-        self.send(subscribe.map_err(told)?.into())?;
+        let everything =
+            Filter { topic: b"#", qos: 1, no_local: true, retain_as_published: true, retain_handling: 0 };
+        self.session.subscribe(TOKEN, &[everything]).map_err(io::Error::other)?;
         match self.answer().await? {
-            Packet::V5_0Suback(suback) if suback.reason_codes().iter().all(SubackReasonCode::is_success) => {
-                Ok(())
-            }
-            packet => Err(io::Error::other(format!("the broker answered SUBSCRIBE with {packet}"))),
+            Event::Subscribed { reason_codes, .. } if reason_codes.iter().all(|&code| code <= 1) => Ok(()),
+            event => Err(io::Error::other(format!("the broker answered SUBSCRIBE with {event:?}"))),
         }
     }
 
-    async fn answer(&mut self) -> io::Result<Packet> {
+    async fn answer(&mut self) -> io::Result<Event> {
         let mut buffer = vec![0; READ_BUFFER];
-        while self.arrived.is_empty() {
+        loop {
+            if let Some(event) = self.session.poll_event() {
+                return Ok(event);
+            }
             self.flush().await?;
             let length = self.stream.read(&mut buffer).await?;
             self.receive(&buffer[..length])?;
         }
-        Ok(self.arrived.remove(0))
     }
 
     /// Ends when the broker or the [`Witness`] is gone.
@@ -114,68 +112,65 @@ impl Client {
         seen: &mpsc::Sender<Seen>,
         to_send: &mut mpsc::Receiver<(String, String)>,
     ) -> io::Result<()> {
+        self.hand_on(seen).await?;
         self.flush().await?;
-        for packet in std::mem::take(&mut self.arrived) {
-            if let Packet::V5_0Publish(publish) = packet {
-                let payload = publish.payload().as_slice().to_vec();
-                let message = Seen { topic: publish.topic_name().to_owned(), payload };
-                seen.send(message).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
-            }
-        }
         tokio::select! {
             length = self.stream.read(buffer) => self.receive(&buffer[..length?]),
             message = to_send.recv() => {
                 let (topic, text) = message.ok_or(io::ErrorKind::BrokenPipe)?;
-                self.publish(&topic, text)
+                self.session.publish(TOKEN, topic.as_bytes(), text.as_bytes(), 1, false).map_err(io::Error::other)
             }
         }
     }
 
-    fn publish(&mut self, topic: &str, text: String) -> io::Result<()> {
-        let id = self.protocol.acquire_packet_id().map_err(told)?;
-        let publish = v5_0::Publish::builder().topic_name(topic).map_err(told)?;
-        let publish = publish.qos(Qos::AtLeastOnce).packet_id(id).payload(text).build();
-        self.send(publish.map_err(told)?.into())
-    }
-
-    fn send(&mut self, packet: Packet) -> io::Result<()> {
-        let happenings = self.protocol.send(packet);
-        self.take(happenings)
+    /// Passes on every message that has arrived, and acknowledges it.
+    async fn hand_on(&mut self, seen: &mpsc::Sender<Seen>) -> io::Result<()> {
+        loop {
+            while let Some(event) = self.session.poll_event() {
+                let Event::Message(message) = event else { continue };
+                if let Some(delivery) = message.delivery {
+                    // Unknown only if the session has ended, which the next read tells.
+                    let _ = self.session.acknowledge(delivery);
+                }
+                let message = Seen { topic: message.topic, payload: message.payload };
+                seen.send(message).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            }
+            if self.unread.is_empty() || !self.consume()? {
+                return Ok(());
+            }
+        }
     }
 
     fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut cursor = Cursor::new(bytes);
-        while (cursor.position() as usize) < bytes.len() {
-            let happenings = self.protocol.recv(&mut cursor);
-            self.take(happenings)?;
-        }
+        self.unread.extend_from_slice(bytes);
+        self.consume()?;
         Ok(())
     }
 
-    fn take(&mut self, happenings: Vec<Happening>) -> io::Result<()> {
-        for happening in happenings {
-            match happening {
-                Happening::NotifyPacketReceived(packet) => self.arrived.push(packet),
-                Happening::RequestSendPacket { packet, .. } => self.out.extend(packet.to_continuous_buffer()),
-                Happening::NotifyError(error) => return Err(told(error)),
-                Happening::RequestClose => return Err(io::ErrorKind::ConnectionAborted.into()),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// Gives the session what it takes; whether it took any.
+    fn consume(&mut self) -> io::Result<bool> {
+        let now = self.now();
+        let count = self.session.receive(now, &self.unread).map_err(io::Error::other)?;
+        self.unread.drain(..count);
+        Ok(count > 0)
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        let bytes = std::mem::take(&mut self.out);
-        self.stream.write_all(&bytes).await
+        let mut bytes = Vec::new();
+        self.session.transmit(&mut bytes);
+        self.stream.write_all(&bytes).await?;
+        let now = self.now();
+        self.session.transmitted(now, bytes.len());
+        Ok(())
     }
-}
 
-fn told(error: MqttError) -> io::Error {
-    io::Error::other(format!("MQTT: {error:?}"))
+    /// Milliseconds since it was made, as the session counts.
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
 }
 
 #[cfg(test)]

@@ -318,5 +318,33 @@ fn signal(fault: &Fault) -> Signal {
     }
 }
 
+/// Serves one debugger that sends `bytes` and then closes: the whole way from the socket to the machine, for a fuzz target.
+///
+/// # Errors
+/// Loopback cannot be used.
+pub fn converse(machine: &mut Machine, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::{Read, Write};
+
+    /// Cycles the application may run at a time.
+    const BUDGET: u64 = 1000;
+    let server = Server::bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+    let mut wire = std::net::TcpStream::connect(server.address())?;
+    let mut session = Session::new(server.open(crate::bell::Bell::new()?)?);
+    wire.write_all(bytes)?;
+    wire.shutdown(std::net::Shutdown::Write)?;
+    wire.set_read_timeout(Some(std::time::Duration::from_millis(1)))?;
+    let mut answers = [0; 4096];
+    loop {
+        session.attend(machine);
+        machine.run(BUDGET);
+        match wire.read(&mut answers) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Ok(length) if length > 0 => {}
+            // The session has left the debugger, as one that is gone or one that breaks the protocol.
+            _ => return Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

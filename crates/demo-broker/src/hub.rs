@@ -1,11 +1,13 @@
 //! Who is connected, who wants what, what is retained: the broker's whole state, without any I/O.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use mqtt_protocol_core::mqtt::packet::{Property, RetainHandling};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::{MAX_RETAINED, MAX_SUBSCRIPTIONS, MAX_WAITING, filter};
+use super::{MAX_RETAINED, MAX_RETAINED_BYTES, MAX_SUBSCRIPTIONS, MAX_WAITING, MAX_WAITING_BYTES, filter};
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +20,19 @@ pub struct Message {
     pub qos: u8,
     /// As published; to a subscriber, whether it comes from the retained ones.
     pub retain: bool,
-    /// What version 5 hands on from publisher to subscriber.
-    pub(super) properties: Vec<Property>,
+    /// What version 5 passes on from publisher to subscriber, as bytes of the packet; without the expiry.
+    pub(super) properties: Vec<u8>,
+    /// When it is no longer to be delivered (version 5, Message Expiry Interval).
+    pub(super) expires: Option<Instant>,
+    /// To a subscriber: the identifiers of the subscriptions that matched (MQTT-3.3.4-3).
+    pub(super) identifiers: Vec<u32>,
+}
+
+impl Message {
+    /// Bytes it holds, for the limits.
+    fn size(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.properties.len()
+    }
 }
 
 /// A client's place in the hub, as its connection holds it.
@@ -27,26 +40,54 @@ pub(super) struct Seat {
     /// Tells this connection from a later one with the same client id.
     pub number: u64,
     /// Messages for the client.
-    pub messages: mpsc::Receiver<Message>,
+    pub messages: Queue,
     /// Completes when the place is lost: well if another connection came with the same client id (MQTT-3.1.4-3), with
     /// an error if the client did not keep up.
     pub lost: oneshot::Receiver<()>,
 }
 
+/// The messages waiting for one client.
+pub(super) struct Queue {
+    messages: mpsc::Receiver<Message>,
+    /// Bytes of what waits, shared with who puts them in.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    /// The next message; `None` when the place is lost. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Message> {
+        let message = self.messages.recv().await?;
+        self.bytes.fetch_sub(message.size(), Relaxed);
+        Some(message)
+    }
+}
+
+/// Which retained messages a SUBSCRIBE is answered with (MQTT 5, 3.8.3.1). 3.1.1 always sends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetainHandling {
+    Send,
+    /// Only if the subscription did not exist.
+    SendIfNew,
+    DoNotSend,
+}
+
 /// One filter a client asked for. A client has at most one with the same filter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub filter: String,
     pub qos: u8,
     pub no_local: bool,
     pub retain_as_published: bool,
     pub retain_handling: RetainHandling,
+    /// Sent with each message that matches (version 5).
+    pub identifier: Option<u32>,
 }
 
 #[derive(Debug)]
 struct Client {
     number: u64,
     messages: mpsc::Sender<Message>,
+    waiting_bytes: Arc<AtomicUsize>,
     replaced: oneshot::Sender<()>,
     subscriptions: Vec<Subscription>,
 }
@@ -55,6 +96,7 @@ struct Client {
 pub(super) struct Hub {
     clients: HashMap<String, Client>,
     retained: HashMap<String, Message>,
+    retained_bytes: usize,
     next_number: u64,
 }
 
@@ -65,11 +107,14 @@ impl Hub {
         let number = self.next_number;
         let (messages, received) = mpsc::channel(MAX_WAITING);
         let (replaced, lost) = oneshot::channel();
-        let client = Client { number, messages, replaced, subscriptions: Vec::new() };
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let subscriptions = Vec::new();
+        let client =
+            Client { number, messages, waiting_bytes: waiting_bytes.clone(), replaced, subscriptions };
         if let Some(older) = self.clients.insert(id.to_owned(), client) {
             let _ = older.replaced.send(());
         }
-        Seat { number, messages: received, lost }
+        Seat { number, messages: Queue { messages: received, bytes: waiting_bytes }, lost }
     }
 
     /// Forgets a client, unless a newer connection has taken its place.
@@ -94,7 +139,8 @@ impl Hub {
                 self.retained.values().filter(|message| filter::matches(&wanted.filter, &message.topic));
             for message in matching {
                 let qos = message.qos.min(wanted.qos);
-                let _ = client.messages.try_send(Message { qos, retain: true, ..message.clone() });
+                let identifiers = wanted.identifier.into_iter().collect();
+                client.offer(Message { qos, retain: true, identifiers, ..message.clone() });
             }
         }
         client.subscriptions.push(wanted);
@@ -115,30 +161,64 @@ impl Hub {
             self.retain(message);
         }
         self.clients.retain(|id, client| match client.copy_for(message, id == from) {
-            Some(copy) => client.messages.try_send(copy).is_ok(),
+            Some(copy) => client.offer(copy),
             None => true,
         });
     }
 
-    /// An empty payload removes the topic's retained message (MQTT-3.3.1-6).
+    /// Clients, their subscriptions, retained messages.
+    pub fn counts(&self) -> Counts {
+        let subscriptions = self.clients.values().map(|client| client.subscriptions.len()).sum();
+        Counts { clients: self.clients.len(), subscriptions, retained: self.retained.len() }
+    }
+
+    /// An empty payload removes the topic's retained message (MQTT-3.3.1-6), as does one for which there is no room: an
+    /// old value must not pass for the new one.
     fn retain(&mut self, message: &Message) {
-        if message.payload.is_empty() {
-            self.retained.remove(&message.topic);
-        } else if self.retained.len() < MAX_RETAINED || self.retained.contains_key(&message.topic) {
+        if let Some(old) = self.retained.remove(&message.topic) {
+            self.retained_bytes -= old.size();
+        }
+        let has_room =
+            self.retained.len() < MAX_RETAINED && self.retained_bytes + message.size() <= MAX_RETAINED_BYTES;
+        if !message.payload.is_empty() && has_room {
+            self.retained_bytes += message.size();
             self.retained.insert(message.topic.clone(), message.clone());
         }
     }
 }
 
+/// What the broker keeps at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Clients whose CONNECT was accepted.
+    pub clients: usize,
+    /// Subscriptions of all clients.
+    pub subscriptions: usize,
+    /// Topics with a retained message.
+    pub retained: usize,
+}
+
 fn sends_retained(handling: RetainHandling, is_new: bool) -> bool {
     match handling {
-        RetainHandling::SendRetained => true,
-        RetainHandling::SendRetainedIfNotExists => is_new,
-        RetainHandling::DoNotSendRetained => false,
+        RetainHandling::Send => true,
+        RetainHandling::SendIfNew => is_new,
+        RetainHandling::DoNotSend => false,
     }
 }
 
 impl Client {
+    /// Queues a message unless too much is waiting. False: the client does not keep up.
+    fn offer(&self, message: Message) -> bool {
+        let size = message.size();
+        if self.waiting_bytes.fetch_add(size, Relaxed) + size > MAX_WAITING_BYTES
+            || self.messages.try_send(message).is_err()
+        {
+            self.waiting_bytes.fetch_sub(size, Relaxed);
+            return false;
+        }
+        true
+    }
+
     /// One copy however many subscriptions match, at the highest QoS among them (MQTT-3.3.4-2).
     fn copy_for(&self, message: &Message, own: bool) -> Option<Message> {
         let matching = || {
@@ -148,7 +228,8 @@ impl Client {
         };
         let qos = matching().map(|wanted| wanted.qos).max()?.min(message.qos);
         let retain = message.retain && matching().any(|wanted| wanted.retain_as_published);
-        Some(Message { qos, retain, ..message.clone() })
+        let identifiers = matching().filter_map(|wanted| wanted.identifier).collect();
+        Some(Message { qos, retain, identifiers, ..message.clone() })
     }
 }
 

@@ -3,7 +3,15 @@
 use super::*;
 
 fn message(topic: &str, payload: &str) -> Message {
-    Message { topic: topic.into(), payload: payload.into(), qos: 1, retain: false, properties: Vec::new() }
+    Message {
+        topic: topic.into(),
+        payload: payload.into(),
+        qos: 1,
+        retain: false,
+        properties: Vec::new(),
+        expires: None,
+        identifiers: Vec::new(),
+    }
 }
 
 fn wanted(filter: &str) -> Subscription {
@@ -12,12 +20,13 @@ fn wanted(filter: &str) -> Subscription {
         qos: 1,
         no_local: false,
         retain_as_published: false,
-        retain_handling: RetainHandling::SendRetained,
+        retain_handling: RetainHandling::Send,
+        identifier: None,
     }
 }
 
 fn delivered(seat: &mut Seat) -> Vec<Message> {
-    std::iter::from_fn(|| seat.messages.try_recv().ok()).collect()
+    std::iter::from_fn(|| seat.messages.messages.try_recv().ok()).collect()
 }
 
 #[test]
@@ -44,10 +53,7 @@ fn the_retained_message_meets_a_new_subscriber_and_an_empty_one_removes_it() {
     hub.publish("p", &Message { retain: true, ..message("a", "2") });
     hub.subscribe("c", wanted("a"));
     assert_eq!(delivered(&mut seat), [Message { retain: true, ..message("a", "2") }]);
-    hub.subscribe(
-        "c",
-        Subscription { retain_handling: RetainHandling::SendRetainedIfNotExists, ..wanted("a") },
-    );
+    hub.subscribe("c", Subscription { retain_handling: RetainHandling::SendIfNew, ..wanted("a") });
     assert_eq!(delivered(&mut seat), [], "a subscription that existed");
     hub.publish("p", &Message { retain: true, ..message("a", "") });
     delivered(&mut seat);
@@ -100,7 +106,7 @@ fn a_client_that_does_not_keep_up_is_let_go_and_the_others_are_not() {
         hub.publish("p", &message("a", "x"));
         assert_eq!(delivered(&mut quick).len(), 1);
     }
-    assert_eq!(slow.messages.len(), MAX_WAITING);
+    assert_eq!(slow.messages.messages.len(), MAX_WAITING);
     assert_eq!(slow.lost.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     assert!(!hub.subscribe("slow", wanted("b")), "it is gone");
 }

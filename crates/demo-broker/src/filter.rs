@@ -1,6 +1,9 @@
 //! Topic names and topic filters (MQTT 5 §4.7).
 
-/// Whether `filter` may be subscribed to (MQTT-4.7.1-2, MQTT-4.7.1-3, MQTT-4.7.3-1).
+/// What the filter of a shared subscription begins with (MQTT 5, 4.8.2).
+pub const SHARED: &str = "$share/";
+
+/// Whether `filter` may be subscribed to (MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1).
 pub fn is_valid(filter: &str) -> bool {
     let last = filter.split('/').count() - 1;
     !filter.is_empty()

@@ -1,13 +1,13 @@
 //! The MQTT broker inside the demo: 3.1.1 and 5 on one loopback port, nothing kept on disk.
 //!
-//! `mqtt-protocol-core` speaks the protocol; what is here joins clients to each other. Why not a whole broker as a
-//! library: `docs/decisions/0006-embedded-broker.md`. It is the demo's stage, not a product: no sessions that outlive
-//! their connection, no shared subscriptions, no access rules, and it listens on loopback only.
+//! It is there for the demo, not a product: no sessions that outlive their connection, no shared subscriptions, no access
+//! rules, and it listens on loopback only. Why it is not a library: `docs/decisions/0006-embedded-broker.md`.
 
+mod codec;
 mod connection;
 pub mod filter;
 mod hub;
-mod packets;
+mod session;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -15,19 +15,26 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use hub::Message;
+pub use hub::{Counts, Message};
 
 /// Most clients at a time; one more is turned away.
 pub const MAX_CLIENTS: usize = 64;
 /// Largest packet a client may send, in bytes.
 pub const MAX_PACKET: u32 = 1_048_576;
+/// Topic aliases a client may use.
+pub const MAX_TOPIC_ALIAS: u16 = 10;
 /// Most topics that can have a retained message; further ones are delivered, not retained.
 pub const MAX_RETAINED: usize = 1024;
+/// Bytes of all retained messages together.
+pub const MAX_RETAINED_BYTES: usize = 16 * 1024 * 1024;
 /// Most subscriptions of one client.
 pub const MAX_SUBSCRIPTIONS: usize = 256;
 /// Messages that may wait for a slow client before it is disconnected.
 pub const MAX_WAITING: usize = 1024;
-/// QoS 1 messages sent to a client and not yet acknowledged, unless it asks for fewer.
+/// Bytes of those messages; room for at least one of the largest.
+pub const MAX_WAITING_BYTES: usize = 4 * MAX_PACKET as usize;
+/// QoS 1 messages sent to a client and not yet acknowledged, unless it asks for fewer; as many QoS 2 messages a version 5
+/// client may have unfinished.
 pub const MAX_IN_FLIGHT: u16 = 32;
 
 /// What happens at the broker, for whoever watches.
@@ -87,6 +94,7 @@ impl Shared {
 /// A running broker. Dropping it stops it.
 pub struct Broker {
     address: SocketAddr,
+    shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
@@ -96,12 +104,18 @@ impl Broker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { hub: Mutex::default(), watch });
-        Ok(Self { address, accepting: tokio::spawn(accept(listener, shared)) })
+        let accepting = tokio::spawn(accept(listener, shared.clone()));
+        Ok(Self { address, shared, accepting })
     }
 
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the broker keeps at this moment.
+    pub fn counts(&self) -> Counts {
+        self.shared.hub().counts()
     }
 
     /// Closes the port and every connection, as pulling the plug would.
@@ -130,7 +144,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 // Out of descriptors, most likely: wait for some to come back instead of spinning.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
             },
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.join_next() => {
+                // The client's place and its will are taken care of by its session's end, whatever ended the task.
+                if ended.is_err_and(|error| error.is_panic()) {
+                    (shared.watch)(Event::Refused { why: "a fault in the broker ended the connection".into() });
+                }
+            }
         }
     }
 }

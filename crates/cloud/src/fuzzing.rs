@@ -1,0 +1,23 @@
+//! Ways in for the fuzz targets (`fuzz/`), which see only what is public. Nothing else uses them.
+
+use relay::HttpResponse;
+use tokio::io::AsyncWriteExt;
+
+/// The common name of a certificate, if it has exactly one.
+pub fn common_name(certificate: &[u8]) -> Option<&str> {
+    crate::certificate::common_name(certificate)
+}
+
+/// What a device with `room` bytes is given of the response in `bytes`, after which the server closes.
+///
+/// # Panics
+/// If the system has no resources for a runtime.
+pub fn http_response(bytes: &[u8], room: usize) -> Option<HttpResponse> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let (client, mut server) = tokio::io::duplex(bytes.len().max(1) + 4096);
+        server.write_all(bytes).await.ok()?;
+        server.shutdown().await.ok()?;
+        crate::http::get(client, room).await
+    })
+}

@@ -1,0 +1,57 @@
+//! What several targets run on: a machine whose application does nothing, and a board by itself.
+
+use std::sync::Arc;
+
+use device::board::Board;
+use device::identity::DeviceId;
+use device::image::Image;
+use device::machine::{Machine, RestartPolicy, Settings};
+use device::peripherals::Fittings;
+use device::storage::Storage;
+
+const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
+/// Words of an application's vector table.
+const VECTORS: usize = 0x238 / 4;
+const STACK: u32 = 0x2008_0000;
+const RESET: u32 = 0x0800_0238 + 1;
+/// `wfi`, and a branch back to it.
+const CODE: [u16; 2] = [0xbf30, 0xe7fd];
+
+/// An application that waits.
+pub fn image() -> Image {
+    let mut words = [0u32; VECTORS];
+    (words[0], words[1]) = (STACK, RESET);
+    let code = CODE.iter().flat_map(|half| half.to_le_bytes());
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).chain(code).collect();
+    Image::parse(&bytes).expect("a raw image")
+}
+
+/// The device it runs on.
+pub fn device_id() -> DeviceId {
+    DeviceId::parse(DEVICE_ID).expect("an id")
+}
+
+/// How soon it starts again.
+pub const RESTART: RestartPolicy = RestartPolicy { minimum_ms: 10, maximum_ms: 40 };
+
+/// A machine about to start it.
+pub fn machine() -> Machine {
+    Machine::new(Settings {
+        device_id: device_id(),
+        image: image(),
+        chance: Arc::new(|| 0x5eed_0001),
+        restart: RESTART,
+        trace: false,
+        targets: Vec::new(),
+    })
+}
+
+/// What a board is built with.
+pub fn fittings() -> Fittings {
+    Fittings { chance: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }
+}
+
+/// A board after power-on.
+pub fn board() -> Board {
+    Board::new(fittings(), Storage::default())
+}

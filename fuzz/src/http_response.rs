@@ -1,0 +1,12 @@
+//! An HTTP server that answers with anything.
+
+/// Bytes of a response a device has room for.
+const ROOM: usize = 1000;
+
+pub fn run(bytes: &[u8]) {
+    if let Some(response) = cloud::fuzzing::http_response(bytes, ROOM) {
+        let headers = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        assert!(headers + response.body.len() <= ROOM, "a response larger than the room for it");
+        assert!((100..1000).contains(&response.status), "status {}", response.status);
+    }
+}

@@ -1,0 +1,65 @@
+//! A recording from anywhere: its bytes as they are, or entries behind a head that is right.
+
+use std::io::{Cursor, Write};
+use std::sync::{Arc, Mutex};
+
+use device::chance::Seed;
+use device::image::Image;
+use device::recording::{Head, Recorder, Replay, Turn};
+
+use crate::board::{RESTART, device_id, image};
+
+/// Turns of a replay before it is left.
+const TURNS: usize = 64;
+
+/// What is written, shared with who reads it.
+#[derive(Clone, Default)]
+struct Tape(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Tape {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The head of a recording of a device that waits.
+fn head(image: &Image) -> Vec<u8> {
+    let head = Head {
+        device_id: device_id(),
+        image: image.digest(),
+        seed: Seed([7; 32]),
+        restart: RESTART,
+        policy: kernel::Policy::default(),
+        factory_test: false,
+        free_clock: false,
+        wifi: None,
+        flash: Vec::new(),
+        wiring: Vec::new(),
+    };
+    let tape = Tape::default();
+    Recorder::to(Box::new(tape.clone())).begin(&head).expect("memory takes everything");
+    tape.0.lock().expect("no panic").clone()
+}
+
+pub fn run(bytes: &[u8]) {
+    let Some((&first, rest)) = bytes.split_first() else { return };
+    let image = image();
+    let recording = if first % 2 == 0 { [head(&image), rest.to_vec()].concat() } else { rest.to_vec() };
+    let Ok(mut replay) = Replay::from(Box::new(Cursor::new(recording)), &image, Vec::new(), false) else {
+        return;
+    };
+    for _ in 0..TURNS {
+        let before = replay.now();
+        if matches!(replay.turn(), Turn::Ended(_)) {
+            return;
+        }
+        assert!(replay.now() >= before, "time goes back");
+        replay.take_events();
+        replay.take_sent();
+    }
+}

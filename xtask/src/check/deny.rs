@@ -1,0 +1,22 @@
+//! `cargo deny`, where it is installed: licences, sources, duplicates and restrictions, all of `deny.toml`.
+//!
+//! A fresh machine does not have it, and would compile it for longer than all of the project
+//! (`docs/decisions/0019-hand-written-parts.md`): the steps *licences* and *advisories* read what matters most of the same
+//! file without it.
+
+use crate::Outcome;
+use crate::process::{is_on_path, run as run_program};
+use crate::workspace::cargo;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Runs it without the advisories, for which it would use the network.
+pub fn run() -> Outcome {
+    if !is_on_path("cargo-deny") {
+        println!("NOT RUN: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
+        return Ok(());
+    }
+    let words = ["deny", "--workspace", "--locked", "--offline", "check", "bans", "licenses", "sources"];
+    run_program(cargo().args(words), LIMIT)
+}
