@@ -37,6 +37,7 @@ fn head(image: &Image) -> Vec<u8> {
         policy: kernel::Policy::default(),
         factory_test: false,
         free_clock: false,
+        poll_scale: 1,
         wifi: None,
         flash: Vec::new(),
         wiring: Vec::new(),
