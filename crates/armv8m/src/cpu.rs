@@ -12,6 +12,7 @@ use crate::memory::Memory;
 use crate::op::{Inst, Op};
 use crate::spin::Watch;
 use crate::state::{Core, Sleep};
+use crate::trial::Trial;
 
 /// LR after reset: a reset handler that returns faults.
 const LR_AT_RESET: u32 = 0xFFFF_FFFF;
@@ -72,7 +73,8 @@ pub struct Cpu {
     pub(crate) core: Core,
     pub(crate) code: Code,
     config: Config,
-    watch: Watch,
+    pub(crate) watch: Watch,
+    pub(crate) trial: Option<Box<Trial>>,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -111,9 +113,11 @@ impl Cpu {
             code_start: 0,
             code_len: 0,
             journal: None,
+            undo: None,
         };
         let code = Code::new(&config, memory.flash.len());
-        Cpu { core: Core::new(&config, memory), code, watch: Watch::new(config.halt_on_spin), config }
+        let watch = Watch::new(config.halt_on_spin);
+        Cpu { core: Core::new(&config, memory), code, watch, trial: None, config }
     }
 
     /// Resets the processor: SP and PC come from the vector table at [`Config::vtor`]. RAM, the cycle count and the
@@ -265,11 +269,14 @@ impl Cpu {
         if core.cycles >= limit {
             return Some(Exit::Budget);
         }
-        if self.watch.spins(core) {
-            return Some(Exit::Spin);
+        core.until = limit;
+        if !core.on_trial {
+            if self.watch.spins(core) {
+                return Some(Exit::Spin);
+            }
+            let ends = [core.systick.next_event(), Some(self.watch.next(core.cycles))];
+            core.until = ends.into_iter().flatten().fold(limit, u64::min);
         }
-        let ends = [core.systick.next_event(), Some(self.watch.next(core.cycles))];
-        core.until = ends.into_iter().flatten().fold(limit, u64::min);
         if !core.thumb {
             core.raise(Event::usage(cfsr::INVSTATE));
         }

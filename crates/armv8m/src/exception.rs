@@ -55,20 +55,30 @@ impl Core {
         self.nvic.highest_pending().is_some_and(|c| self.nvic.group(c.priority) < level)
     }
 
+    /// The pending exception that may pre-empt running code, if there is one.
+    pub fn next_to_take(&self) -> Option<u16> {
+        let candidate = self.nvic.highest_pending()?;
+        let pre_empts = self.nvic.group(candidate.priority) < self.execution_priority;
+        (pre_empts && !self.is_held_by_step(candidate.number)).then_some(candidate.number)
+    }
+
     /// Takes the pending exception that may pre-empt running code, if there is one.
     pub fn take_pending(&mut self) -> bool {
-        let Some(candidate) = self.nvic.highest_pending() else { return false };
-        if self.nvic.group(candidate.priority) >= self.execution_priority
-            || self.is_held_by_step(candidate.number)
-        {
+        let Some(number) = self.next_to_take() else { return false };
+        if self.on_trial {
+            self.yield_requested = true;
             return false;
         }
-        self.enter(candidate.number);
+        self.enter(number);
         true
     }
 
     /// Turns what stopped an instruction into an exception. `self.pc` is the address to return to.
     pub fn raise(&mut self, event: Event) {
+        if self.on_trial {
+            self.yield_requested = true;
+            return self.attention();
+        }
         match event {
             Event::Fault(fault) => self.raise_fault(fault),
             Event::Supervisor => self.raise_supervisor(),

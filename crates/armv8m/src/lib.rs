@@ -61,6 +61,7 @@ mod scb;
 mod spin;
 mod state;
 mod systick;
+mod trial;
 
 pub use bus::{Bus, BusFault, EmptyBus, Width, Wires};
 pub use config::Config;
@@ -68,3 +69,4 @@ pub use cpu::{Cpu, Exit, NoVectorTable};
 pub use debug::{Halt, MOST_MOVEMENTS, Movement, Watchpoint};
 pub use fault::Faults;
 pub use host::Register;
+pub use trial::Disturbance;

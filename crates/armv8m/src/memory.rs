@@ -6,6 +6,7 @@ use crate::bus::{Bus, Width, Wires};
 use crate::fault::Event;
 use crate::spin::Journal;
 use crate::state::Core;
+use crate::trial::UndoLog;
 
 /// Private peripherals: inside the processor.
 const PRIVATE: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;
@@ -24,6 +25,8 @@ pub(crate) struct Memory {
     pub code_len: usize,
     /// What is written, while someone wants to know; then no access is direct.
     pub journal: Option<Box<Journal>>,
+    /// What was written, while a trial run may have to be taken back; then no access is direct.
+    pub undo: Option<Box<UndoLog>>,
 }
 
 /// `N` bytes at `offset`, if they lie within `bytes`.
@@ -46,6 +49,7 @@ impl Memory {
             code_start: 0,
             code_len: 0,
             journal: None,
+            undo: None,
         }
     }
 
@@ -138,7 +142,10 @@ impl Core {
             return Ok(little_endian(bytes));
         }
         if PRIVATE.contains(&address) {
-            self.disturbed = true;
+            self.note_access();
+            if self.on_trial {
+                return Err(Event::precise(address));
+            }
             return self.read_private(address, width, privileged);
         }
         match self.with_wires(|wires| bus.read(address, width, wires)) {
@@ -166,8 +173,11 @@ impl Core {
             self.note_code_write(address, length);
             return Ok(());
         }
-        self.disturbed = true;
+        self.note_access();
         if PRIVATE.contains(&address) {
+            if self.on_trial {
+                return Err(Event::precise(address));
+            }
             return self.write_private(address, width, value, privileged);
         }
         if self.plain_memory(address, width) {
@@ -220,8 +230,10 @@ impl Core {
         let mut wires =
             Wires { nvic: &mut self.nvic, cycles: self.cycles, attention: false, stop: false, steady: false };
         let result = access(&mut wires);
-        let (attention, stop) = (wires.attention, wires.stop);
-        self.disturbed |= !wires.steady;
+        let (attention, stop, steady) = (wires.attention, wires.stop, wires.steady);
+        if !steady {
+            self.note_access();
+        }
         self.yield_requested |= stop;
         if attention {
             self.attention();
@@ -229,9 +241,16 @@ impl Core {
         result.ok()
     }
 
+    /// Running code accesses something outside registers and memory.
+    fn note_access(&mut self) {
+        self.disturbed = true;
+        self.accessed |= !self.in_handler_mode();
+    }
+
     /// Recomputes whether accesses may go straight to the slices.
     pub fn update_direct(&mut self) {
-        let watched = self.memory.journal.is_some() || !self.debug.watchpoints.is_empty();
+        let logged = self.memory.journal.is_some() || self.memory.undo.is_some();
+        let watched = logged || !self.debug.watchpoints.is_empty();
         self.memory.direct = !self.mpu.enabled() && !self.scb.traps_unaligned() && !watched;
     }
 }

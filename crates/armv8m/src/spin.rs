@@ -61,7 +61,7 @@ fn word_of(ram: &[u8], word: usize) -> Option<[u8; 4]> {
 /// Every register that instructions can see or that decides what they do, but for the program counter. What only the
 /// private bus and exceptions change is left out: both are a disturbance.
 #[derive(PartialEq)]
-struct Registers {
+pub(crate) struct Registers {
     general: [u32; 15],
     xpsr: u32,
     other_sp: u32,
@@ -76,7 +76,7 @@ struct Registers {
 }
 
 impl Registers {
-    fn of(core: &Core) -> Registers {
+    pub fn of(core: &Core) -> Registers {
         Registers {
             general: std::array::from_fn(|n| core.r[n]),
             xpsr: core.xpsr(),
@@ -91,6 +91,23 @@ impl Registers {
             pending: core.nvic.pending.clone(),
         }
     }
+
+    /// Puts the registers back, in the mode they were taken in. Pending interrupts stay.
+    pub fn restore(self, core: &mut Core) {
+        // Control first: it decides which stack pointer is in R13.
+        core.set_control(self.control);
+        core.r[..self.general.len()].copy_from_slice(&self.general);
+        core.other_sp = self.other_sp;
+        core.set_apsr(self.xpsr);
+        core.set_epsr(self.xpsr);
+        [core.msplim, core.psplim] = self.limits;
+        (core.primask, core.faultmask, core.basepri) = self.masks;
+        core.monitor = self.monitor;
+        core.event_register = self.event;
+        core.ici = self.ici;
+        core.fpu = self.fpu;
+        core.update_priority();
+    }
 }
 
 /// A look in progress.
@@ -101,9 +118,10 @@ struct Look {
     /// longer way round, or one that begins with something that happens once, is found as well (Brent 1980).
     passes: u32,
     patience: u32,
-    /// When it began, and when `registers` were taken, in instructions.
+    /// When it began, in instructions.
     began: u64,
-    taken: u64,
+    /// When the processor last came by `pc`. Where a run is cut it is looked at twice between the same two instructions.
+    seen: u64,
 }
 
 enum Phase {
@@ -132,9 +150,7 @@ impl Watch {
 
     /// Looks at the processor between two instructions; true if nothing can change any more.
     pub fn spins(&mut self, core: &mut Core) -> bool {
-        if std::mem::take(&mut core.disturbed) {
-            self.give_up(core);
-        }
+        self.settle(core);
         match &mut self.phase {
             Phase::Resting if core.cycles >= self.next => self.phase = Phase::Looking(Look::begin(core)),
             Phase::Resting => {}
@@ -150,6 +166,14 @@ impl Watch {
             Phase::Spinning(_) => self.give_up(core),
         }
         matches!(self.phase, Phase::Spinning(_))
+    }
+
+    /// Takes note of what happened besides instructions on registers and RAM: nothing seen before counts any more.
+    pub fn settle(&mut self, core: &mut Core) {
+        if std::mem::take(&mut core.disturbed) {
+            core.interrupted = true;
+            self.give_up(core);
+        }
     }
 
     /// The cycle at which [`Watch::spins`] is to be asked again.
@@ -178,14 +202,15 @@ impl Look {
         start_journal(core);
         let registers = Box::new(Registers::of(core));
         let now = core.instructions();
-        Look { pc: core.pc, registers, passes: 0, patience: 1, began: now, taken: now }
+        Look { pc: core.pc, registers, passes: 0, patience: 1, began: now, seen: now }
     }
 
     /// Whether the processor is at the same instruction again and everything else is the same too.
     fn has_come_round(&mut self, core: &mut Core) -> bool {
-        if core.pc != self.pc || core.instructions() == self.taken {
+        if core.pc != self.pc || core.instructions() == self.seen {
             return false;
         }
+        self.seen = core.instructions();
         let now = Registers::of(core);
         let undone = core.memory.journal.as_ref().is_some_and(|journal| journal.is_undone(&core.memory.ram));
         if undone && *self.registers == now {
@@ -195,7 +220,6 @@ impl Look {
         if self.passes == self.patience {
             (self.passes, self.patience) = (0, self.patience * 2);
             *self.registers = now;
-            self.taken = core.instructions();
             start_journal(core);
         }
         false
@@ -217,6 +241,9 @@ impl Memory {
     pub fn note_write(&mut self, start: usize, end: usize) {
         if let Some(journal) = &mut self.journal {
             journal.note(&self.ram, start, end);
+        }
+        if let Some(undo) = &mut self.undo {
+            undo.note(&self.ram, start, end);
         }
     }
 }

@@ -112,6 +112,12 @@ pub(crate) struct Core {
     pub debug: Debug,
     /// Something happened that may not happen the same way again, or that the processor did not do by itself.
     pub disturbed: bool,
+    /// The same, until [`Cpu::take_disturbance`](crate::Cpu::take_disturbance) is called.
+    pub interrupted: bool,
+    /// Thread mode accessed something outside registers and memory; until then as well.
+    pub accessed: bool,
+    /// What runs is going to be taken back: see [`crate::trial`].
+    pub on_trial: bool,
 }
 
 impl Core {
@@ -159,6 +165,9 @@ impl Core {
             cycle_counter: CycleCounter::default(),
             debug: Debug::default(),
             disturbed: false,
+            interrupted: false,
+            accessed: false,
+            on_trial: false,
         }
     }
 

@@ -21,6 +21,8 @@ use crate::scale::{PAYLOAD, TOPIC};
 
 /// `sdk/samples/bench`, as committed.
 const IMAGE: &[u8] = include_bytes!("../../../sdk/samples/bench/bench.bin");
+/// `sdk/tests/apps/watching`, as committed.
+const POLLING_IMAGE: &[u8] = include_bytes!("../../../sdk/tests/apps/watching/watching.elf");
 /// How often the log is looked at. Seldom enough to disturb nothing, often enough for [`SILENCE`].
 const POLL: Duration = Duration::from_millis(200);
 /// The application's silence before and after a measurement whose bytes are counted.
@@ -175,7 +177,7 @@ impl Drop for Site {
 pub fn image(waits: Waits) -> Result<Image, Failure> {
     const WFI: [u8; 2] = [0x30, 0xBF];
     const NOP: [u8; 2] = [0x00, 0xBF];
-    let mut bytes = IMAGE.to_vec();
+    let mut bytes = if waits == Waits::Polling { POLLING_IMAGE.to_vec() } else { IMAGE.to_vec() };
     if waits == Waits::Spinning {
         let mut places = bytes.chunks_exact_mut(2).filter(|half| **half == WFI);
         places.next().ok_or("no WFI in the application")?.copy_from_slice(&NOP);

@@ -20,6 +20,11 @@ impl TimeScale {
     /// As fast as the wall clock.
     pub const ONE: TimeScale = TimeScale(1000);
 
+    /// Rounded down, 1 to 1000.
+    pub fn whole(self) -> u32 {
+        self.0 / 1000
+    }
+
     /// The greatest.
     pub const MAX: TimeScale = TimeScale(1_000_000);
 }
@@ -120,6 +125,40 @@ impl WallClock {
     }
 }
 
+/// The least pace of the kernel's clock, which is that of the wall clock (D220): the cloud's timeouts, and the time of day, do not wait
+/// for a guest that falls behind.
+#[derive(Debug)]
+pub struct LeastPace {
+    /// At `origin` the kernel's clock was at `cycle`.
+    origin: Instant,
+    cycle: u64,
+    /// Cycles by which it is ahead of the guest's.
+    skipped: u64,
+}
+
+impl LeastPace {
+    /// The kernel's clock goes with the guest's, which is at cycle `guest` at `now`.
+    pub fn start(now: Instant, guest: u64) -> LeastPace {
+        LeastPace { origin: now, cycle: guest, skipped: 0 }
+    }
+
+    /// Cycles by which the kernel's clock is to be put forward at `now`, when the guest is at cycle `guest`. A clock that is a little
+    /// late is left alone: each time it is put forward is an input of the device.
+    pub fn behind(&mut self, now: Instant, guest: u64) -> u64 {
+        let kernel = guest.saturating_add(self.skipped);
+        let wall = WallClock::start(self.origin, self.cycle).cycle_at(now);
+        if kernel >= wall {
+            (self.origin, self.cycle) = (now, kernel);
+        }
+        if wall.saturating_sub(kernel) <= MAX_LAG {
+            return 0;
+        }
+        let skip = wall - kernel - MAX_LAG / 2;
+        self.skipped = self.skipped.saturating_add(skip);
+        skip
+    }
+}
+
 /// A year in cycles.
 const YEAR: u64 = 365 * 24 * 3600 * CLOCK_HZ as u64;
 
@@ -163,6 +202,36 @@ mod tests {
             "and goes on from there"
         );
         assert_eq!(clock.moment(MAX_LAG + 160_000), start + 10_001 * MILLI);
+    }
+
+    /// Shows D220.
+    #[test]
+    fn the_kernels_clock_is_never_far_behind_the_wall_clock() {
+        let start = Instant::now();
+        let mut pace = LeastPace::start(start, 1000);
+        let (mut guest, mut kernel) = (1000, 1000);
+        // A guest at a tenth of its speed.
+        for millis in 1..=60_000 {
+            guest += 16_000;
+            kernel += 16_000;
+            let wall = 1000 + u64::from(millis) * 160_000;
+            let skip = pace.behind(start + millis * MILLI, guest);
+            kernel += skip;
+            assert!(skip == 0 || skip >= MAX_LAG / 2, "{skip}: a few large steps");
+            assert!(kernel <= wall && wall - kernel <= MAX_LAG, "{millis}");
+        }
+    }
+
+    /// Shows D220, D141.
+    #[test]
+    fn a_guest_ahead_of_the_wall_clock_that_then_falls_behind_is_not_waited_for() {
+        let start = Instant::now();
+        let mut pace = LeastPace::start(start, 0);
+        let hour = 3600 * u64::from(CLOCK_HZ);
+        assert_eq!(pace.behind(start + 1000 * MILLI, hour), 0, "with scaled time");
+        let skip = pace.behind(start + 2000 * MILLI, hour);
+        assert_eq!(skip, u64::from(CLOCK_HZ) - MAX_LAG / 2, "a second in which the guest did nothing");
+        assert_eq!(pace.behind(start + 2000 * MILLI, hour), 0);
     }
 
     /// Shows D141.

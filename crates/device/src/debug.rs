@@ -3,6 +3,7 @@
 pub mod backtrace;
 pub mod crash;
 pub mod gdb;
+pub mod refusal;
 pub mod symbols;
 pub mod trace;
 

@@ -4,8 +4,11 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use abi::{Call, Status};
 
+use crate::clock::TimeScale;
 use crate::debug::crash::Crash;
+use crate::debug::refusal::Refusal;
 use crate::fault::Fault;
+use crate::wiring::Pin;
 
 /// Something that leaves the microcontroller through its pins, or that its maker would want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,29 @@ pub enum Output {
         /// The address, a multiple of four.
         address: u32,
     },
+}
+
+/// Which general-purpose outputs are told of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PinFilter {
+    /// None.
+    #[default]
+    None,
+    /// These.
+    Some(Vec<Pin>),
+    /// All.
+    All,
+}
+
+impl PinFilter {
+    /// Whether the pin is one of them.
+    pub fn selects(&self, pin: Pin) -> bool {
+        match self {
+            PinFilter::None => false,
+            PinFilter::Some(pins) => pins.contains(&pin),
+            PinFilter::All => true,
+        }
+    }
 }
 
 /// What is lit on a display of 16 by 8 LEDs.
@@ -212,6 +238,15 @@ pub enum DeviceEvent {
         /// What was answered.
         status: Status,
     },
+    /// A system call was refused. Told of the first one with this call and status since the device's start.
+    CallRefused(Box<Refusal>),
+    /// A general-purpose output other than the user LED changed; only told of pins that were selected.
+    Pin {
+        /// The pin.
+        pin: Pin,
+        /// Its new level.
+        level: bool,
+    },
     /// The application was stopped by a fault. It starts again after a pause (D73).
     Faulted {
         /// What happened.
@@ -226,8 +261,16 @@ pub enum DeviceEvent {
         /// It has come.
         attached: bool,
     },
-    /// The host is too slow for the time scale that was asked for: the guest's time stands still now and then. Told once.
-    CannotKeepUp,
+    /// The host is too slow for the application, or for the time scale that was asked for: the application's time has fallen behind.
+    /// Told once.
+    FellBehind {
+        /// By how much, in milliseconds of the device's time.
+        behind_ms: u64,
+        /// Within how much of the host's time since the device's start, in milliseconds.
+        elapsed_ms: u64,
+        /// How fast the device's time was to go.
+        scale: TimeScale,
+    },
     /// The application asked the processor for a reset. It starts again after a pause.
     ResetRequested {
         /// The pause, in milliseconds.

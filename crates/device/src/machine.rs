@@ -6,6 +6,7 @@
 mod debugger;
 mod digest;
 mod observer;
+mod polling;
 mod power;
 mod restart;
 mod tracing;
@@ -17,7 +18,7 @@ use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
 
 use crate::board::Board;
 pub use crate::chance::Chance;
-use crate::events::DeviceEvent;
+use crate::events::{DeviceEvent, PinFilter};
 use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::identity::DeviceId;
 use crate::image::Image;
@@ -30,6 +31,7 @@ use crate::wiring::{Attachment, Pin};
 use debugger::Debugger;
 pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
 use observer::{Before, Observer};
+use polling::{CALL_CYCLES, Hold, Polling};
 use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
@@ -67,6 +69,9 @@ pub struct Provisions {
     pub factory_test: bool,
     /// Its time is not that of the cloud's world, which tells it the time of day only once (D141).
     pub free_clock: bool,
+    /// How many times as long as otherwise a call of a polling application may take (D219): as many times as its time is faster than
+    /// the wall clock. 0 is 1.
+    pub poll_scale: u32,
 }
 
 impl Provisions {
@@ -104,6 +109,9 @@ pub struct Machine {
     held: u64,
     debugger: Debugger,
     power: Power,
+    polling: Polling,
+    /// A call that is to be answered later.
+    call_held: Option<Hold>,
     restarts: Restarts,
     observer: Observer,
     tracing: Option<Box<tracing::Tracing>>,
@@ -143,6 +151,8 @@ impl Machine {
             held: 0,
             debugger: Debugger::default(),
             power: Power::On,
+            polling: Polling::default(),
+            call_held: None,
             restarts: Restarts::new(settings.restart),
             observer: Observer::new(settings.trace),
             tracing: None,
@@ -218,7 +228,9 @@ impl Machine {
         let application = if self.restarts.is_resting() {
             self.restarts.due()
         } else {
-            [self.cpu.next_event(), self.board.next_event(), self.hung_at()].into_iter().flatten().min()
+            let ends =
+                [self.cpu.next_event(), self.board.next_event(), self.hung_at(), self.held_call_event()];
+            ends.into_iter().flatten().min()
         };
         [application, self.kernel_event()].into_iter().flatten().min()
     }
@@ -228,6 +240,7 @@ impl Machine {
         self.cpu.input_changed();
         self.board.drive_pin(Pin { port, pin }, level, self.now());
         self.settle_lines();
+        self.changed();
     }
 
     /// Sets what the sensor at `address` of I2C bus `bus` measures. Answers whether there is one that measures that.
@@ -250,8 +263,14 @@ impl Machine {
         if taken {
             self.cpu.input_changed();
             self.settle_lines();
+            self.changed();
         }
         taken
+    }
+
+    /// Which general-purpose outputs besides the user LED are told of; none unless this says so.
+    pub fn report_pins(&mut self, pins: PinFilter) {
+        self.observer.report_pins(pins);
     }
 
     /// What happened since last asked, in order.
@@ -275,18 +294,28 @@ impl Machine {
     pub fn link_connecting(&mut self) {
         self.note_outputs_before(DeviceEvent::LinkConnecting);
         self.enter_kernel(Kernel::link_connecting);
+        self.changed();
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
         self.note_outputs_before(DeviceEvent::LinkUp);
         self.enter_kernel(Kernel::link_connected);
+        self.changed();
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
     pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
         self.note_outputs_before(DeviceEvent::LinkDown { cause });
         self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
+        self.changed();
+    }
+
+    /// Puts the kernel's clock forward by `cycles`, of which the application sees nothing but by system calls: the host has been too slow
+    /// for it, and the cloud's time has gone on (D220).
+    pub fn skip_time(&mut self, cycles: u64) {
+        self.hold(cycles);
+        self.changed();
     }
 
     /// The device stops: what [`Machine::transmit`] gives next is the last the cloud is to hear.
@@ -296,7 +325,9 @@ impl Machine {
 
     /// Bytes from the cloud. A violation is the cloud's; the connection must then end.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        self.enter_kernel(|kernel, port| kernel.receive(port, bytes))
+        let received = self.enter_kernel(|kernel, port| kernel.receive(port, bytes));
+        self.changed();
+        received
     }
 
     /// Fills `out` with what is to go to the cloud now and answers how much that is.
@@ -320,6 +351,7 @@ impl Machine {
         self.settle_lines();
         if self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.enter_kernel(Kernel::wake);
+            self.polling.kernel_changed();
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
@@ -386,6 +418,10 @@ impl Machine {
         let before = Before::new(&self.cpu, slot, arguments);
         self.observer.note_outputs(self.board.take_outputs());
         self.trace_call(slot, arguments);
+        self.cpu.skip_cycles(CALL_CYCLES);
+        if self.is_held_call(slot, arguments, &before) {
+            return;
+        }
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
@@ -394,7 +430,9 @@ impl Machine {
                 if self.provisions.factory_test {
                     self.tell_test_log();
                 }
+                self.note_answer(slot, arguments, status);
                 self.cpu.return_from_trap(status.raw());
+                self.settle_call();
             }
             Outcome::Sleep { mode } => {
                 self.observer.after_call(&self.cpu, &before, Status::Okay);
@@ -454,6 +492,7 @@ impl Machine {
         self.note_outputs_before(DeviceEvent::Started { reason });
         self.observer.forget_channels();
         self.power = Power::On;
+        self.call_held = None;
         self.cpu.reset().expect("the vector table lies in flash, which is always there");
         self.settle_lines();
         self.restarts.started(self.now());
@@ -469,7 +508,16 @@ impl Machine {
     }
 
     fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let now = (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO;
+        let now = self.kernel_now();
+        self.enter_kernel_at(now, what)
+    }
+
+    /// The kernel's clock, in microseconds.
+    fn kernel_now(&self) -> u64 {
+        (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO
+    }
+
+    fn enter_kernel_at<T>(&mut self, now: u64, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
         let kernel = self.kernel.as_mut();
         let result =
             with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));

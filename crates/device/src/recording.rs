@@ -63,6 +63,8 @@ enum Input {
     Received(Vec<u8>),
     /// The kernel was asked for what goes to the cloud, and gave so many bytes with this sum.
     Transmitted { length: u32, sum: [u8; 4] },
+    /// The kernel's clock was put forward by so many cycles (D220).
+    TimeSkipped(u64),
     /// The device was told to stop.
     Farewell,
     /// The machine's state is this.
@@ -97,7 +99,10 @@ impl Trail {
                 }
             }
             // Told only if someone wants to know, and as far as the application's symbols are known.
-            DeviceEvent::Called { .. } | DeviceEvent::Crashed(_) => {}
+            DeviceEvent::Called { .. }
+            | DeviceEvent::Crashed(_)
+            | DeviceEvent::CallRefused(_)
+            | DeviceEvent::Pin { .. } => {}
             event => self.0.update(format!("{event:?}\n").as_bytes()),
         }
     }

@@ -12,10 +12,10 @@ use kernel::LinkLoss;
 use crate::application::Application;
 use crate::bell::Bell;
 use crate::chance::{Seed, system_chance};
-use crate::clock::{TimeScale, WallClock};
+use crate::clock::{LeastPace, TimeScale, WallClock};
 use crate::debug::Debugging;
 use crate::debug::gdb::Session;
-use crate::events::DeviceEvent;
+use crate::events::{DeviceEvent, PinFilter};
 use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{Machine, Provisions, Ran, RestartPolicy, Settings};
@@ -52,7 +52,7 @@ const HALTED_NAP: Duration = Duration::from_millis(250);
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
 
-/// Cycles a guest with scaled time may lose before that is told.
+/// Cycles a guest may lose before that is told: a second.
 const MUCH: u64 = 1_000_000 * CYCLES_PER_MICRO;
 
 /// What a device is made from.
@@ -81,6 +81,8 @@ pub struct Options {
     pub seed: Option<Seed>,
     /// How many times as fast as the wall clock its time goes.
     pub time_scale: TimeScale,
+    /// Which general-purpose outputs besides the user LED are told of.
+    pub pins: PinFilter,
     /// Writes down what reaches it.
     pub recorder: Option<Recorder>,
 }
@@ -103,6 +105,7 @@ impl Options {
             debugging: Debugging::default(),
             seed: None,
             time_scale: TimeScale::ONE,
+            pins: PinFilter::default(),
             recorder: None,
             routes: Vec::new(),
         }
@@ -119,6 +122,7 @@ impl Options {
             policy: self.provisions.policy,
             factory_test: self.provisions.factory_test,
             free_clock: self.provisions.free_clock,
+            poll_scale: self.provisions.poll_scale,
             wifi,
             flash,
             wiring: wiring(&self.targets),
@@ -151,6 +155,7 @@ impl Device {
     ) -> io::Result<Device> {
         options.provisions.install()?;
         options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
+        options.provisions.poll_scale = options.time_scale.whole();
         let recorder = options.begin_recording()?;
         let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
         let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
@@ -170,6 +175,7 @@ impl Device {
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let mut machine = Machine::provisioned(settings, options.provisions);
             machine.set_symbols(debugging.symbols);
+            machine.report_pins(options.pins);
             if let Some(tracer) = debugging.tracer {
                 machine.trace_to(tracer);
             }
@@ -308,7 +314,10 @@ struct Runner {
     clock: WallClock,
     /// How fast the guest's time goes when nothing is against it.
     scale: TimeScale,
-    /// The observer knows that the host is too slow for it.
+    /// How fast the kernel's clock goes at least.
+    least_pace: LeastPace,
+    started: Instant,
+    /// The observer knows that the host is too slow.
     is_behind: bool,
     dialler: Dialler,
     link: Link,
@@ -337,12 +346,15 @@ impl Runner {
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
     ) -> Runner {
         let woken = Instant::now();
-        let clock = WallClock::start(woken, machine.now());
+        let start = machine.now();
+        let clock = WallClock::start(woken, start);
         let chunk = vec![0; CHUNK].into_boxed_slice();
         Runner {
             machine,
             clock,
             scale: TimeScale::ONE,
+            least_pace: LeastPace::start(woken, start),
+            started: woken,
             is_behind: false,
             dialler,
             serial,
@@ -404,6 +416,7 @@ impl Runner {
         let now = Instant::now();
         self.machine.unrecorded().hold(WallClock::start(began, 0).cycle_at(now));
         self.clock = WallClock::start(now, self.machine.now());
+        self.least_pace = LeastPace::start(now, self.machine.now());
         self.idle = false;
     }
 
@@ -417,6 +430,7 @@ impl Runner {
         self.take_inputs();
         self.set_pace(now);
         let target = self.clock.target(now, self.machine.now());
+        self.keep_up(now);
         if self.machine.now() > target + TOLERANCE {
             self.tend_link();
             self.tell_observer();
@@ -438,9 +452,23 @@ impl Runner {
     fn set_pace(&mut self, now: Instant) {
         let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.awaits_cloud();
         self.clock.set_scale(now, if awaits { TimeScale::ONE } else { self.scale });
-        if self.scale != TimeScale::ONE && !self.is_behind && self.clock.lost() > MUCH {
+    }
+
+    /// The cloud's world does not wait for a guest that has fallen behind: the kernel's clock follows it (D220).
+    fn keep_up(&mut self, now: Instant) {
+        let behind = self.least_pace.behind(now, self.machine.now());
+        if behind > 0 {
+            self.machine.skip_time(behind);
+        }
+        let lost = self.clock.lost();
+        if !self.is_behind && lost > MUCH {
             self.is_behind = true;
-            (self.observer)(DeviceEvent::CannotKeepUp);
+            let elapsed = now.saturating_duration_since(self.started);
+            (self.observer)(DeviceEvent::FellBehind {
+                behind_ms: lost / CYCLES_PER_MICRO / 1000,
+                elapsed_ms: elapsed.as_millis() as u64,
+                scale: self.scale,
+            });
         }
     }
 

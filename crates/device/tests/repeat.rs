@@ -85,6 +85,7 @@ fn head(image: &Image, seed: Seed) -> Head {
         policy: kernel::Policy::default(),
         factory_test: false,
         free_clock: false,
+        poll_scale: 1,
         wifi: None,
         flash: Vec::new(),
         wiring: Vec::new(),

@@ -20,6 +20,7 @@ mod items;
 mod limits;
 mod logs;
 mod repeating;
+mod showing;
 
 pub use accounts::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
 pub use bundle::{Bundle, BundleAction, Create, ShowBundle};
@@ -29,6 +30,7 @@ pub use fleet::Fleet;
 pub use items::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 pub use logs::{Logs, LogsAction, Stream};
 pub use repeating::Repeating;
+pub use showing::Showing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -169,6 +171,9 @@ Examples:
   With a button that is pressed after five seconds, and an accelerometer that is tapped after eight:
   openvisor run app.elf --pin PC13=1@5s,0@5.2s --i2c 1:lis3dh@0x19,int1=PB11 --input i2c:1@0x19:tap=z@8s
 
+  A factory test, whose result is the exit code:
+  openvisor run test.elf --factory-test --seconds 60
+
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
 pub struct Run {
@@ -198,6 +203,13 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub wiring: Wiring,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub showing: Showing,
+    /// Start the application as a factory test: mvTestingComplete ends the run, with success if its status is 0, and
+    /// what the test logs is shown here and does not go to the cloud
+    #[arg(long)]
+    pub factory_test: bool,
     /// Let the application reach these addresses too, such as 192.168.0.0/16 (repeatable)
     #[arg(long, value_name = "RANGE")]
     pub allow: Vec<String>,
@@ -360,6 +372,13 @@ pub struct Device {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
     pub wiring: Wiring,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the command's help text")]
+    pub showing: Showing,
+    /// Start the application as a factory test: mvTestingComplete ends the run, with success if its status is 0, and
+    /// what the test logs is shown here and does not go to the cloud
+    #[arg(long)]
+    pub factory_test: bool,
     /// Let the device's time go N times as fast as the clock on the wall, 1 to 1000: its timers, its microseconds, and its
     /// time of day, which it is told by the cloud only once. Networks do not get faster by it
     #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]

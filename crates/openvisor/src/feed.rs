@@ -1,11 +1,16 @@
 //! What broker and device tell, as lines of the timeline.
 
+use std::time::Duration;
+
 use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
+use device::clock::TimeScale;
 use device::debug::crash::Crash;
+use device::debug::refusal::Refusal;
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
+use link::connection::ByeReason;
 use link::mqtt::RequestState;
 use relay::Notice;
 
@@ -72,9 +77,25 @@ fn start_of(digest: &[u8; 32]) -> String {
 
 fn disconnection(reason: &Disconnection) -> String {
     match reason {
-        Disconnection::Bye(reason) => format!("{reason:?}").to_lowercase(),
-        Disconnection::Lost => "without a word".into(),
-        Disconnection::TimedOut => "it did not take the last words in time".into(),
+        Disconnection::Bye(reason) => bye(*reason).into(),
+        Disconnection::Lost => "the connection was lost".into(),
+        Disconnection::TimedOut => "it did not acknowledge the end in time".into(),
+    }
+}
+
+/// The reasons of `BYE`, as docs/spec/link.md names them.
+fn bye(reason: ByeReason) -> &'static str {
+    match reason {
+        ByeReason::Done => "done",
+        ByeReason::Version => "protocol version not supported",
+        ByeReason::Violation => "protocol violation",
+        ByeReason::Replaced => "replaced by a newer connection of this device",
+        ByeReason::ShuttingDown => "the cloud is shutting down",
+        ByeReason::Revoked => "the device is revoked",
+        ByeReason::Keepalive => "keepalive timed out",
+        ByeReason::Overloaded => "overloaded",
+        ByeReason::Internal => "internal error",
+        ByeReason::Other(_) => "a reason of a later protocol version",
     }
 }
 
@@ -114,8 +135,30 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: HTTP status {status}, {length} bytes")
         }
         N::HttpFailed { channel, why } => format!("channel {channel}: HTTP request failed, {why}"),
-        N::ConfigFetch { channel, keys } => format!("channel {channel}: {keys} settings fetched"),
+        N::ConfigFetch { channel, keys, missing, failed, is_too_large } => {
+            format!("channel {channel}: {}", fetched(*keys, missing, failed, *is_too_large))
+        }
     }
+}
+
+/// What became of a fetch of configuration. Names of keys are no secret, values may be.
+fn fetched(keys: usize, missing: &[String], failed: &[String], is_too_large: bool) -> String {
+    let found = keys.saturating_sub(missing.len() + failed.len());
+    let mut text = if found == keys {
+        format!("{keys} {} found", if keys == 1 { "setting" } else { "settings" })
+    } else {
+        format!("{found} of {keys} settings found")
+    };
+    if !missing.is_empty() {
+        text = text + "; not set: " + &missing.join(", ");
+    }
+    if !failed.is_empty() {
+        text = text + "; the store could not be asked about: " + &failed.join(", ");
+    }
+    if is_too_large {
+        text += "; their values are too large for the application's receive buffer";
+    }
+    text
 }
 
 /// The crash that is told, if it is one.
@@ -150,6 +193,8 @@ pub fn of_device(event: &DeviceEvent) -> Line {
         E::ChannelOpened { channel } => device(format!("application opens {}", channel_type(*channel))),
         E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
+        E::Pin { pin, level } => device(format!("pin {pin} is {}", if *level { "high" } else { "low" })),
+        E::CallRefused(refusal) => device(refused(refusal)),
         E::Serial { port, bytes } => {
             device(format!("serial port {}: {}", port_name(*port), String::from_utf8_lossy(bytes)))
         }
@@ -160,30 +205,56 @@ pub fn of_device(event: &DeviceEvent) -> Line {
             device(format!("application turns the system LED {}", if *enabled { "on" } else { "off" }))
         }
         E::SleepsDeeply { wakes_in_ms } => device(format!("deep sleep, for {wakes_in_ms} ms at most")),
-        E::RestartRequested { restart_in_ms } => {
-            device(format!("application asked to start again; it does in {restart_in_ms} ms"))
-        }
+        E::RestartRequested { restart_in_ms } => device(restarts("it called mvRestart", *restart_in_ms)),
         E::TestLog { text } => (Source::App, String::from_utf8_lossy(text).into()),
-        E::TestingComplete { status } => device(format!("factory test is over, status {status}")),
+        E::TestingComplete { status: 0 } => device("factory test has passed (mvTestingComplete, 0)".into()),
+        E::TestingComplete { status } => {
+            device(format!("factory test has failed (mvTestingComplete, {status})"))
+        }
         E::UnknownRegister { address } => {
             device(format!("application uses register {address:#010x}, which is not modelled and reads zero"))
         }
         E::Called { call, arguments, status } => device(called(*call, *arguments, *status)),
         E::Faulted { fault, restart_in_ms } => {
-            device(format!("application stopped: {fault}; it starts again in {restart_in_ms} ms"))
+            device(format!("application stopped: {fault}; it restarts in {restart_in_ms} ms"))
         }
         // Whoever can shows all of it: see `crash_in`.
         E::Crashed(crash) => device(crash.lines().swap_remove(0)),
         E::Debugger { attached: true } => device("a debugger is here; it stops the application".into()),
         E::Debugger { attached: false } => device("the debugger is gone; the application goes on".into()),
-        E::CannotKeepUp => device(
-            "this machine is too slow for the --time-scale; the application's time stands still now and then"
-                .into(),
-        ),
+        E::FellBehind { behind_ms, elapsed_ms, scale } => {
+            device(fell_behind(Duration::from_millis(*behind_ms), Duration::from_millis(*elapsed_ms), *scale))
+        }
         E::ResetRequested { restart_in_ms } => {
-            device(format!("application asked for a reset; it starts again in {restart_in_ms} ms"))
+            device(restarts("it requested a reset (AIRCR.SYSRESETREQ)", *restart_in_ms))
         }
     }
+}
+
+fn restarts(why: &str, in_ms: u64) -> String {
+    match in_ms {
+        0 => format!("application restarts: {why}"),
+        in_ms => format!("application restarts in {in_ms} ms: {why}"),
+    }
+}
+
+/// The first refusal of its kind; others like it are not told.
+fn refused(refusal: &Refusal) -> String {
+    let (call, status) = (refusal.call.name(), refusal.status.name().trim_start_matches("MV_STATUS_"));
+    match &refusal.blamed {
+        Some(blamed) => format!("{call} refused, {status}: {blamed}"),
+        None => format!("{call}({}) refused, {status}", refusal.arguments),
+    }
+}
+
+fn fell_behind(behind: Duration, elapsed: Duration, scale: TimeScale) -> String {
+    let what = if scale == TimeScale::ONE { String::new() } else { format!(" at --time-scale {scale}") };
+    format!(
+        "this machine is too slow for the application{what}: after {:.1} s its timers are {:.1} s late; \
+         mvGetMicroseconds, the time of day and the connection go on by the wall clock",
+        elapsed.as_secs_f64(),
+        behind.as_secs_f64()
+    )
 }
 
 /// What the LEDs of a display are as four digits of seven segments, where that is readable.
@@ -215,8 +286,10 @@ fn channel_type(channel: ChannelType) -> &'static str {
 
 fn wake_reason(reason: WakeReason) -> &'static str {
     match reason {
-        WakeReason::ColdBoot => "power on",
-        WakeReason::ApplicationCrash => "again, after a crash",
+        WakeReason::ColdBoot => "cold boot",
+        WakeReason::ApplicationCrash => "after a crash",
+        WakeReason::DebuggerRestart => "reset by the debugger",
+        WakeReason::DeepSleepCheckIn => "check-in after deep sleep",
         other => other.name(),
     }
 }
@@ -238,7 +311,7 @@ mod tests {
             (DeviceEvent::SleepsDeeply { wakes_in_ms: 5 }, (Source::Device, "deep sleep, for 5 ms at most")),
             (
                 DeviceEvent::Started { reason: WakeReason::ColdBoot },
-                (Source::Device, "application starts: power on"),
+                (Source::Device, "application starts: cold boot"),
             ),
             (
                 DeviceEvent::ChannelOpened { channel: ChannelType::Mqtt },
@@ -255,6 +328,54 @@ mod tests {
         for (event, (source, text)) in cases {
             assert_eq!(of_device(&event), (source, text.to_owned()));
         }
+    }
+
+    /// Shows D221.
+    #[test]
+    fn a_fetch_names_the_settings_that_are_missing() {
+        let said = |keys, missing: &[&str], failed: &[&str], is_too_large| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let (missing, failed) = (owned(missing), owned(failed));
+            of_cloud(&EventKind::Notice(Notice::ConfigFetch {
+                channel: 1,
+                keys,
+                missing,
+                failed,
+                is_too_large,
+            }))
+            .1
+        };
+        assert_eq!(said(5, &[], &[], false), "channel 1: 5 settings found");
+        assert_eq!(
+            said(5, &["broker-ca", "password (secret)", "user (account)"], &[], false),
+            "channel 1: 2 of 5 settings found; not set: broker-ca, password (secret), user (account)"
+        );
+        assert_eq!(
+            said(1, &[], &["host"], false),
+            "channel 1: 0 of 1 settings found; the store could not be asked about: host"
+        );
+        assert!(said(1, &[], &[], true).ends_with("too large for the application's receive buffer"));
+    }
+
+    /// Shows D221, D222: what the header and link.md call it, not what the code does.
+    #[test]
+    fn restarts_ends_and_refusals_are_in_the_terms_of_the_header() {
+        let restarts = |restart_in_ms| of_device(&DeviceEvent::RestartRequested { restart_in_ms }).1;
+        assert_eq!(restarts(0), "application restarts: it called mvRestart");
+        assert_eq!(restarts(700), "application restarts in 700 ms: it called mvRestart");
+        let reason = Disconnection::Bye(ByeReason::ShuttingDown);
+        let ended = of_cloud(&EventKind::Disconnected { reason }).1;
+        assert_eq!(ended, "device disconnected: the cloud is shutting down");
+        let refused = |blamed: Option<&str>| {
+            of_device(&DeviceEvent::CallRefused(Box::new(Refusal {
+                call: abi::Call::CloseChannel,
+                status: abi::Status::InvalidHandle,
+                arguments: "handle=&0x20000000 -> 0x1".into(),
+                blamed: blamed.map(str::to_owned),
+            })))
+        };
+        assert_eq!(refused(None).1, "mvCloseChannel(handle=&0x20000000 -> 0x1) refused, INVALIDHANDLE");
+        assert_eq!(refused(Some("why")).1, "mvCloseChannel refused, INVALIDHANDLE: why");
     }
 
     /// Shows D206.

@@ -9,6 +9,7 @@ use device::Options;
 use device::application::Application;
 use device::clock::TimeScale;
 use device::debug::Debugging;
+use device::events::PinFilter;
 use device::identity::Identity;
 use device::transport::Address;
 use tokio::sync::broadcast;
@@ -41,6 +42,10 @@ pub struct Plan {
     pub wired: Wired,
     /// How fast the device's time goes.
     pub time_scale: TimeScale,
+    /// Which of the device's outputs are reported.
+    pub pins: PinFilter,
+    /// The application is started as a factory test (D107).
+    pub factory_test: bool,
 }
 
 /// Something that happened.
@@ -67,15 +72,14 @@ pub struct Platform {
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
-        let Plan { folder, application, settings, destinations, relayed, debugging, wired, time_scale } =
-            plan;
+        let Plan { folder, application, settings, destinations, relayed, wired, .. } = plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities } = relayed;
         let local = Config::local(folder.join("cloud"), listen);
         let mut config = Config { destinations, resolve, extra_authorities, ..local };
         // The one device comes from this process, and its time may go faster.
         config.limits.allow_single_source();
-        if time_scale != TimeScale::ONE {
+        if plan.time_scale != TimeScale::ONE {
             // The kernel holds its application to the rate by guest time; the cloud would by the wall clock.
             config.limits.channels_a_second = 0;
         }
@@ -86,7 +90,13 @@ impl Platform {
         let known_as = cloud::DeviceId::parse(&device_id).expect("both rooms have the same rule for ids");
         stores::fill(cloud.store(), known_as, &settings).await?;
         let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
-        let options = Options { debugging, time_scale, ..Options::new(address, identity, application) };
+        let mut options = Options {
+            debugging: plan.debugging,
+            time_scale: plan.time_scale,
+            pins: plan.pins,
+            ..Options::new(address, identity, application)
+        };
+        options.provisions.factory_test = plan.factory_test;
         let (options, feeds) = wired.wire(options);
         let device = Watched::start(options)?;
         feeds.start(&device.remote());

@@ -1,13 +1,16 @@
 //! A device whose events can be awaited. Its thread never waits for whoever shows them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use device::events::DeviceEvent;
 use device::{Device, Options};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::exit::Failure;
+use crate::serial_lines::SerialLines;
 
 /// Events that may wait to be shown; more are counted, not kept.
 const QUEUE: usize = 1024;
@@ -15,7 +18,7 @@ const QUEUE: usize = 1024;
 /// What an observer gets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Something happened.
+    /// Something happened. What a serial port has sent comes in lines.
     Event(DeviceEvent),
     /// So many events came faster than they were taken.
     Missed(u64),
@@ -32,6 +35,9 @@ pub struct Watched {
 struct Events {
     queue: mpsc::Receiver<DeviceEvent>,
     missed: Arc<AtomicU64>,
+    serial: SerialLines,
+    /// What is to be told before anything else.
+    ready: VecDeque<DeviceEvent>,
 }
 
 impl Watched {
@@ -71,21 +77,55 @@ fn events() -> (impl FnMut(DeviceEvent) + Send + 'static, Events) {
             counted.fetch_add(1, Ordering::Relaxed);
         }
     };
-    (tell, Events { queue, missed })
+    (tell, Events { queue, missed, serial: SerialLines::default(), ready: VecDeque::new() })
 }
 
 impl Events {
+    /// Safe to cancel: what has been taken from the queue is in `ready` or in `serial`.
     async fn next(&mut self) -> Told {
-        if let Some(missed) = self.take_missed() {
-            return missed;
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Told::Event(event);
+            }
+            if let Some(missed) = self.take_missed() {
+                return missed;
+            }
+            let due = self.serial.due();
+            tokio::select! {
+                biased;
+                event = self.queue.recv() => {
+                    let Some(event) = event else { return self.last() };
+                    self.sort(event);
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.ready.extend(self.serial.pop_due(Instant::now()));
+                }
+            }
         }
-        self.queue.recv().await.map_or(Told::Ended, Told::Event)
     }
 
     fn rest(&mut self) -> Vec<Told> {
         let missed = self.take_missed();
-        let events = std::iter::from_fn(|| self.queue.try_recv().ok()).map(Told::Event);
-        missed.into_iter().chain(events).collect()
+        while let Ok(event) = self.queue.try_recv() {
+            self.sort(event);
+        }
+        self.ready.extend(self.serial.rest());
+        missed.into_iter().chain(self.ready.drain(..).map(Told::Event)).collect()
+    }
+
+    /// The device's thread is gone: what it had begun to send is shown first.
+    fn last(&mut self) -> Told {
+        self.ready.extend(self.serial.rest());
+        self.ready.pop_front().map_or(Told::Ended, Told::Event)
+    }
+
+    fn sort(&mut self, event: DeviceEvent) {
+        match event {
+            DeviceEvent::Serial { port, bytes } => {
+                self.ready.extend(self.serial.take(port, &bytes, Instant::now()));
+            }
+            event => self.ready.push_back(event),
+        }
     }
 
     fn take_missed(&self) -> Option<Told> {

@@ -1,7 +1,9 @@
 //! A fetch of configuration items and secrets (D63).
 
 use crate::outbox::{Item, Outbox};
-use crate::port::{LookupId, LookupKey, Value};
+use crate::port::{LookupId, LookupKey, Notice, Value};
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use link::Violation;
 use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyResult};
@@ -10,8 +12,29 @@ use link::kind::to_device;
 /// A channel for one fetch.
 #[derive(Debug, Default)]
 pub struct ConfigChannel {
-    /// The lookup it waits for, and of how many keys.
-    lookup: Option<(LookupId, usize)>,
+    /// The lookup it waits for, and of which keys.
+    lookup: Option<(LookupId, Vec<LookupKey>)>,
+}
+
+/// What became of a fetch, for people: names of keys, never values.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// How many keys there were.
+    pub keys: usize,
+    /// Those the stores do not have.
+    pub missing: Vec<String>,
+    /// Those the stores could not be asked about.
+    pub failed: Vec<String>,
+    /// The values do not fit the application's buffer, or the link.
+    pub is_too_large: bool,
+}
+
+impl Fetched {
+    /// What is told of it.
+    pub fn notice(self, channel: u8) -> Notice {
+        let Fetched { keys, missing, failed, is_too_large } = self;
+        Notice::ConfigFetch { channel, keys, missing, failed, is_too_large }
+    }
 }
 
 impl ConfigChannel {
@@ -22,7 +45,7 @@ impl ConfigChannel {
             .iter()
             .map(|(place, key)| LookupKey { device: place.device, secret: !place.config, key: key.to_vec() })
             .collect();
-        self.lookup = Some((lookup, keys.len()));
+        self.lookup = Some((lookup, keys.clone()));
         Ok(keys)
     }
 
@@ -33,18 +56,46 @@ impl ConfigChannel {
 
     /// Whether this channel waits for that lookup.
     pub fn waits_for(&self, lookup: LookupId) -> bool {
-        self.lookup.is_some_and(|(waited_for, _)| waited_for == lookup)
+        self.lookup.as_ref().is_some_and(|(waited_for, _)| *waited_for == lookup)
     }
 
     /// Answers the request with what was found, or as too large for the ring or the link. A key without a value is one the
     /// store could not be asked about.
-    pub fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) {
-        let Some((_, keys)) = self.lookup.take() else { return };
-        let values: Vec<&Value> = (0..keys).map(|key| values.get(key).unwrap_or(&Value::Failed)).collect();
+    pub fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) -> Option<Fetched> {
+        let (_, keys) = self.lookup.take()?;
+        let values: Vec<&Value> =
+            (0..keys.len()).map(|key| values.get(key).unwrap_or(&Value::Failed)).collect();
         let found = response(FetchResult::Ok, &values)
             .filter(|item| item.content <= ring && item.bytes.len() <= link::MAX_ITEM as usize);
+        let is_too_large = found.is_none();
         if let Some(item) = found.or_else(|| response(FetchResult::ResponseTooLarge, &[])) {
             outbox.push(item);
+        }
+        let named = |wanted: &Value| {
+            let those = keys.iter().zip(&values).filter(|(_, value)| **value == wanted);
+            those.map(|(key, _)| key.name()).collect()
+        };
+        Some(Fetched {
+            keys: keys.len(),
+            missing: named(&Value::NotFound),
+            failed: named(&Value::Failed),
+            is_too_large,
+        })
+    }
+}
+
+/// Most bytes of a key that are shown: as many as a key may have (D63).
+const SHOWN_KEY: usize = 100;
+
+impl LookupKey {
+    /// The key as people name it, with the store it was looked for in unless that is the device's configuration.
+    fn name(&self) -> String {
+        let key = String::from_utf8_lossy(self.key.get(..SHOWN_KEY).unwrap_or(&self.key));
+        match (self.device, self.secret) {
+            (true, false) => format!("{key}"),
+            (true, true) => format!("{key} (secret)"),
+            (false, false) => format!("{key} (account)"),
+            (false, true) => format!("{key} (account secret)"),
         }
     }
 }

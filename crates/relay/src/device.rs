@@ -215,8 +215,6 @@ impl DeviceRelay {
             (Purpose::Http(http), to_cloud::HTTP_REQUEST) => http.item(&body, cx),
             (Purpose::Config(config), to_cloud::CONFIG_FETCH) => {
                 let keys = config.item(&body, lookup)?;
-                let (channel, count) = (cx.number, keys.len());
-                cx.notice(|| Notice::ConfigFetch { channel, keys: count });
                 cx.outputs.push_back(Output::Lookup { lookup, keys });
                 Ok(())
             }
@@ -271,12 +269,17 @@ impl DeviceRelay {
     }
 
     fn looked_up(&mut self, looked_up: &LookedUp) {
+        let mut notice = None;
         for channel in &mut self.channels {
             if let Purpose::Config(config) = &mut channel.purpose
                 && config.waits_for(looked_up.lookup)
             {
-                config.looked_up(&looked_up.values, channel.ring, &mut channel.outbox);
+                let fetched = config.looked_up(&looked_up.values, channel.ring, &mut channel.outbox);
+                notice = fetched.map(|fetched| fetched.notice(channel.number));
             }
+        }
+        if let Some(notice) = notice {
+            self.notice(notice);
         }
     }
 

@@ -472,11 +472,17 @@ pub enum Notice {
         /// Why.
         why: &'static str,
     },
-    /// Configuration was asked for.
+    /// A fetch of configuration was answered.
     ConfigFetch {
         /// The channel.
         channel: u8,
-        /// How many keys.
+        /// How many keys it was about.
         keys: usize,
+        /// Names of those the stores do not have.
+        missing: Vec<String>,
+        /// Names of those the stores could not be asked about.
+        failed: Vec<String>,
+        /// The values do not fit the application's buffer, or the link: the application gets none.
+        is_too_large: bool,
     },
 }

@@ -156,6 +156,11 @@ impl Machine {
         self.debugger.is_halted()
     }
 
+    /// Whether no debugger stops or steps the application.
+    pub(super) fn runs_freely(&self) -> bool {
+        matches!(self.debugger.run, Run::Free)
+    }
+
     /// Why the application stopped, told once.
     pub fn take_stop(&mut self) -> Option<Stop> {
         self.debugger.stop.take()
@@ -223,6 +228,7 @@ impl Machine {
     }
 
     fn stop(&mut self, stop: Stop) {
+        self.answer_held_call();
         self.end_serving();
         self.trace_stop(&stop);
         self.debugger.run = Run::Halted;

@@ -6,7 +6,9 @@ use abi::channel::ChannelType;
 use abi::{Call, Status};
 use armv8m::Cpu;
 
-use crate::events::{DeviceEvent, Output};
+use crate::debug::refusal::Refusals;
+use crate::events::{DeviceEvent, Output, PinFilter};
+use crate::wiring::Pin;
 
 /// Port and pin of the user LED, PA5.
 const LED: (u8, u8) = (0, 5);
@@ -23,9 +25,13 @@ pub struct Observer {
     traced: usize,
     /// Channels by handle, to name the one that is closed.
     channels: BTreeMap<u32, ChannelType>,
+    /// Which pins are told of, besides the LED.
+    pins: PinFilter,
+    refusals: Refusals,
 }
 
 /// What must be known of a call before it is made, because it may change it.
+#[derive(Clone)]
 pub struct Before {
     call: Option<Call>,
     arguments: [u32; 4],
@@ -45,7 +51,19 @@ impl Before {
 impl Observer {
     /// An observer; with `trace` it tells of every call.
     pub fn new(trace: bool) -> Observer {
-        Observer { trace, events: Vec::new(), traced: 0, channels: BTreeMap::new() }
+        Observer {
+            trace,
+            events: Vec::new(),
+            traced: 0,
+            channels: BTreeMap::new(),
+            pins: PinFilter::default(),
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// From now on these pins are told of.
+    pub fn report_pins(&mut self, pins: PinFilter) {
+        self.pins = pins;
     }
 
     /// Adds an event.
@@ -88,6 +106,8 @@ impl Observer {
     fn note_pin(&mut self, port: u8, pin: u8, level: bool) {
         if (port, pin) == LED {
             self.note(DeviceEvent::Led { on: level });
+        } else if self.pins.selects(Pin { port, pin }) {
+            self.note(DeviceEvent::Pin { pin: Pin { port, pin }, level });
         }
     }
 
@@ -105,6 +125,9 @@ impl Observer {
             self.note(DeviceEvent::Called { call, arguments: before.arguments, status });
         }
         if status != Status::Okay {
+            let memory = |address: u32, into: &mut [u8]| cpu.read_memory(address, into);
+            let refusal = self.refusals.note(call, before.arguments, status, &memory);
+            self.events.extend(refusal.map(|refusal| DeviceEvent::CallRefused(Box::new(refusal))));
             return;
         }
         match call {

@@ -38,7 +38,7 @@ impl Machine {
             return true;
         }
         match self.power {
-            Power::On => self.restarts.is_resting(),
+            Power::On => self.restarts.is_resting() || self.holds_call(),
             Power::Saving => !self.ends_saving(),
             Power::Off { .. } => true,
         }

@@ -153,6 +153,11 @@ fn mark(event: &DeviceEvent) -> Option<(Lane, String, Fields)> {
         E::TestingComplete { status } => named(Lane::Device, "factory test over", field("status", status)),
         E::Debugger { attached } => named(Lane::Device, "debugger", field("attached", attached)),
         E::Led { on } => named(Lane::Device, "LED", field("on", on)),
+        E::Pin { pin, level } => named(
+            Lane::Device,
+            "pin",
+            vec![("pin", pin.to_string()), ("level", u8::from(*level).to_string())],
+        ),
         E::UnknownRegister { address } => named(
             Lane::Device,
             "register that is not modelled",

@@ -3,7 +3,7 @@
 //! ```text
 //! file    = "OVREC\r\n\x1A" version(2) head entry*            integers little-endian
 //! head    = device-id(34) image-sha256(32) seed(32) flags(1)
-//!           restart-min-ms(v) restart-max-ms(v) check-in-s(v) grace-s(v)
+//!           restart-min-ms(v) restart-max-ms(v) check-in-s(v) grace-s(v) poll-scale(v)
 //!           ssid(b) flash(b) wiring-count(v) wiring(b)*
 //! entry   = tag-and-stance(1) cycles-since-the-entry-before(v) ...  by tag, below
 //! v       = LEB128, at most ten bytes            b = length(v) bytes
@@ -29,7 +29,7 @@ use crate::wiring::Attachment;
 const MAGIC: &[u8; 8] = b"OVREC\r\n\x1A";
 
 /// The format's version; another one is refused.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Most things wired to a board that a recording names.
 pub const MAX_WIRING: usize = 64;
@@ -57,6 +57,8 @@ pub struct Head {
     pub factory_test: bool,
     /// Its time was not that of the cloud's world.
     pub free_clock: bool,
+    /// How many times as long as otherwise its calls were held when it polled (D219).
+    pub poll_scale: u32,
     /// The Wi-Fi network it had stored, and whether that has a password.
     pub wifi: Option<(Vec<u8>, bool)>,
     /// Its external flash, without the erased bytes at the end.
@@ -96,6 +98,7 @@ impl Head {
         put(&mut bytes, self.restart.maximum_ms);
         put(&mut bytes, self.policy.minimum_check_in_time_sec.into());
         put(&mut bytes, self.policy.connection_grace_time_sec.into());
+        put(&mut bytes, self.poll_scale.into());
         put_bytes(&mut bytes, &ssid);
         put_bytes(&mut bytes, &self.flash);
         put(&mut bytes, self.wiring.len() as u64);
@@ -114,6 +117,7 @@ impl Head {
         let restart = RestartPolicy { minimum_ms: take(from)?, maximum_ms: take(from)? };
         let policy =
             Policy { minimum_check_in_time_sec: take_u32(from)?, connection_grace_time_sec: take_u32(from)? };
+        let poll_scale = take_u32(from)?;
         let ssid = take_bytes(from, SSID)?;
         let flash = take_bytes(from, storage::SIZE as usize)?;
         let count = take(from)? as usize;
@@ -123,7 +127,19 @@ impl Head {
         let wiring = (0..count).map(|_| take_text(from)).collect::<Result<_, _>>()?;
         let wifi = (flags & WIFI != 0).then_some((ssid, flags & WIFI_PASSWORD != 0));
         let (factory_test, free_clock) = (flags & FACTORY_TEST != 0, flags & FREE_CLOCK != 0);
-        Ok(Head { device_id, image, seed, restart, policy, factory_test, free_clock, wifi, flash, wiring })
+        Ok(Head {
+            device_id,
+            image,
+            seed,
+            restart,
+            policy,
+            factory_test,
+            free_clock,
+            poll_scale,
+            wifi,
+            flash,
+            wiring,
+        })
     }
 }
 
@@ -150,6 +166,7 @@ mod tag {
     pub const FAREWELL: u8 = 9;
     pub const CHECK: u8 = 10;
     pub const END: u8 = 11;
+    pub const TIME_SKIPPED: u8 = 12;
     /// The rest of the byte is the stance.
     pub const BITS: u32 = 6;
 }
@@ -180,6 +197,7 @@ pub(super) fn write_entry(entry: &Entry, before: u64, out: &mut Vec<u8>) {
             put_bytes(out, text.as_bytes());
         }
         Input::Received(bytes) => put_bytes(out, bytes),
+        Input::TimeSkipped(cycles) => put(out, *cycles),
         Input::Transmitted { length, sum } => {
             put(out, u64::from(*length));
             out.extend(sum);
@@ -198,6 +216,7 @@ fn tag_of(input: &Input) -> u8 {
         Input::LinkLost { .. } => tag::LINK_LOST,
         Input::Received(_) => tag::RECEIVED,
         Input::Transmitted { .. } => tag::TRANSMITTED,
+        Input::TimeSkipped(_) => tag::TIME_SKIPPED,
         Input::Farewell => tag::FAREWELL,
         Input::Check(_) => tag::CHECK,
         Input::End(_) => tag::END,
@@ -251,6 +270,7 @@ fn read_input(from: &mut impl Read, tag: u8) -> Result<Input, RecordingError> {
             }
             Input::Transmitted { length, sum: array(from)? }
         }
+        tag::TIME_SKIPPED => Input::TimeSkipped(take(from)?),
         tag::FAREWELL => Input::Farewell,
         tag::CHECK => Input::Check(array::<DIGEST>(from)?),
         tag::END => Input::End(array::<DIGEST>(from)?),

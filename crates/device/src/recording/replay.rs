@@ -228,6 +228,7 @@ impl Replay {
             Input::LinkLost { kind, text } => machine.link_lost(kind, text),
             // A violation was answered with the loss that follows.
             Input::Received(bytes) => drop(machine.receive(&bytes)),
+            Input::TimeSkipped(cycles) => machine.skip_time(cycles),
             Input::Farewell => machine.farewell(),
             Input::Transmitted { length, sum } => self.transmit(length, sum)?,
             Input::Check(digest) | Input::End(digest) => {
@@ -287,6 +288,7 @@ fn machine(head: Head, image: &Image, targets: Vec<Attachment>, trace: bool) -> 
         policy: head.policy,
         factory_test: head.factory_test,
         free_clock: head.free_clock,
+        poll_scale: head.poll_scale,
         ..Provisions::default()
     };
     Machine::provisioned(settings, provisions)

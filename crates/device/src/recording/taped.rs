@@ -159,6 +159,12 @@ impl Taped {
         self.machine.receive(bytes)
     }
 
+    /// As [`Machine::skip_time`].
+    pub fn skip_time(&mut self, cycles: u64) {
+        self.note(|| Input::TimeSkipped(cycles));
+        self.machine.skip_time(cycles);
+    }
+
     /// As [`Machine::farewell`].
     pub fn farewell(&mut self) {
         self.note(|| Input::Farewell);

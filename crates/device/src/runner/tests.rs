@@ -399,3 +399,63 @@ fn a_waiting_thread_ends_when_another_stops_the_device() {
     remote.stop();
     waiting.join().expect("ended");
 }
+
+/// The first byte of PING.
+const PING: u8 = 0x10;
+
+/// Reads frames until one of `kind` comes; how long that took.
+fn time_of_frame(peer: &mut Peer, kind: u8, since: Instant) -> Duration {
+    loop {
+        let mut header = [0; 2];
+        peer.read_exact(&mut header).expect("a frame's header");
+        let mut body = vec![0; usize::from(header[1]) / 2];
+        peer.read_exact(&mut body).expect("a frame's body");
+        if header[0] == kind {
+            return since.elapsed();
+        }
+    }
+}
+
+/// A host so slow that the guest hardly moves: its observer takes a tenth of a second for each character of a device that sends as
+/// fast as it can.
+///
+/// Shows D220: PING goes by the wall clock, and that the guest is behind is told once.
+#[test]
+fn a_guest_that_falls_behind_keeps_its_link_and_is_told_once() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x09)).add(str_(1, 0, 0)); // USART2: on, sending
+    let top = program.here();
+    program.add(mov32(1, 100_000)); // a character each 200,000 cycles
+    let count = program.here();
+    program.add([0x3901]).bne(count); // subs r1, #1
+    program.add(movs(1, 0x2E)).add(str_(1, 0, 0x28)).add([0x4281]).bne(top).add(b_self()); // cmp r1, r0
+    let authority = Authority::new();
+    let (tell, heard) = mpsc::channel();
+    let server = Server::start(&authority, ALPN, 1, move |mut peer| {
+        hello(&mut peer);
+        // WELCOME, with a keepalive of 2 s.
+        peer.write_all(&[0x00, 0x0E, 0x01, 0x02, 0x80, 0x80, 0x01, 0x00, 0x01]).expect("sent");
+        let _ = peer.flush();
+        let since = Instant::now();
+        let _ = tell.send(time_of_frame(&mut peer, PING, since));
+        let _ = peer.read_to_end(&mut Vec::new());
+    });
+    let (told, events) = mpsc::channel();
+    let device =
+        Device::start(Options::new(server.address, authority.device(), program.image()), move |event| {
+            if let DeviceEvent::Serial { .. } = event {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            if let DeviceEvent::FellBehind { behind_ms, elapsed_ms, .. } = event {
+                let _ = told.send((behind_ms, elapsed_ms));
+            }
+        })
+        .expect("started");
+    let waited = heard.recv_timeout(PATIENCE).expect("a PING");
+    assert!(waited >= Duration::from_millis(1900), "{waited:?}");
+    device.stop();
+    let reports: Vec<_> = events.try_iter().collect();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    let (behind, elapsed) = reports[0];
+    assert!(behind >= 1000 && elapsed >= behind, "{reports:?}");
+}

@@ -160,3 +160,36 @@ fn records_that_wait_do_not_wait_for_a_sleeping_processors_next_tick() {
     let took = (bench.machine.now() - start) / MILLISECOND;
     assert!(took <= 30, "{took} ms");
 }
+
+/// Instructions in a second of guest time while the application waits, from `milliseconds` after it has said that it does.
+fn instructions_a_second(bench: &mut Bench, waits: &str) -> u64 {
+    bench.run_to_line(20_000, waits);
+    bench.run_for(50);
+    let before = bench.machine.instructions();
+    bench.run_for(1000);
+    bench.machine.instructions() - before
+}
+
+/// Shows D218, D219.
+#[test]
+fn a_program_that_asks_again_and_again_executes_little_and_misses_no_moment() {
+    let mut bench = start("watching");
+    for (waits, most) in [
+        ("BEGIN a moment", 100_000),
+        ("BEGIN a clock", 200_000),
+        ("BEGIN several questions", 100_000),
+        ("BEGIN a change", 100_000),
+    ] {
+        let instructions = instructions_a_second(&mut bench, waits);
+        assert!(instructions < most, "{waits}: {instructions} instructions in a second");
+    }
+    bench.unplug();
+    let cut = bench.machine.now() / (MILLISECOND / 1000);
+    bench.plug();
+    finish(&mut bench, 10);
+    let seen = bench.line("DONE a change at ").expect("it was seen").rsplit(' ').next().expect("a word");
+    let late = seen.parse::<u64>().expect("microseconds") - cut;
+    assert!(late <= 1000, "seen {late} µs after it happened");
+    let instructions = instructions_a_second(&mut bench, "BEGIN for ever");
+    assert!(instructions < 200_000, "a clock: {instructions} instructions in a second");
+}

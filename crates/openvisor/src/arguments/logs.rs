@@ -21,8 +21,10 @@ pub struct Logs {
 pub enum LogsAction {
     /// Show the lines a device's application has logged, and follow as more come
     #[command(after_help = "\
-Lines are shown once the cloud has stored them, with the time at which it got them. A device numbers its
-lines; where numbers are missing, the lines between were lost on the way, and that is said. Ends at
+Lines are shown once the cloud has stored them, with the time at which the cloud received them and the
+device's own: seconds since its start, as mvGetMicroseconds counts them (clock_us with --json). Lines
+logged while the device is offline arrive together, and the device's time tells them apart. A device
+numbers its lines; where numbers are missing, the lines between were lost, and that is shown. Ends at
 Ctrl-C, which is success, and when the device is revoked or removed, which is not.
 
 Examples:

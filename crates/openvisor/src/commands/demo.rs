@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
 use ::device::application::Application;
-use ::device::events::DeviceEvent;
+use ::device::events::{DeviceEvent, PinFilter};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -89,6 +89,8 @@ impl Demo {
             debugging,
             wired: Wired::default(),
             time_scale: arguments.time_scale,
+            pins: PinFilter::None,
+            factory_test: false,
         };
         timeline.say(Source::Cloud, failures::open_to_applications(&plan.destinations));
         let platform = Platform::start(plan).await?;

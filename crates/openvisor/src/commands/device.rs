@@ -14,9 +14,10 @@ use ::device::transport::Address;
 use super::replay;
 
 use crate::application;
-use crate::arguments;
+use crate::arguments::{self, Showing};
 use crate::debugging;
 use crate::exit::Failure;
+use crate::factory_test;
 use crate::failures;
 use crate::feed;
 use crate::signals::Stop;
@@ -45,11 +46,11 @@ pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
     let mut device = Watched::start(options)?;
     feeds.start(&device.remote());
     let result = tokio::select! {
-        () = stop.asked(arguments.seconds) => Ok(()),
-        failure = show(&mut device, &timeline) => Err(failure),
+        () = stop.asked(arguments.seconds) => factory_test::stopped(arguments.factory_test),
+        ended = show(&mut device, &timeline, &arguments.showing) => ended,
     };
     timeline.say(Source::Device, "stopping");
-    device.stop().await.iter().for_each(|told| show_one(told, &timeline));
+    device.stop().await.iter().for_each(|told| show_one(told, &timeline, &arguments.showing));
     result.and_then(|()| check(recording))
 }
 
@@ -121,21 +122,35 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<(O
     })?;
     let identity = Identity::load(data).map_err(|error| failures::of_identity(data, &error))?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
-    let options =
-        Options { debugging, time_scale: arguments.time_scale, ..Options::new(cloud, identity, application) };
+    let mut options = Options {
+        debugging,
+        time_scale: arguments.time_scale,
+        pins: arguments.showing.pins(),
+        ..Options::new(cloud, identity, application)
+    };
+    options.provisions.factory_test = arguments.factory_test;
     Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 
-async fn show(device: &mut Watched, timeline: &Timeline) -> Failure {
+async fn show(device: &mut Watched, timeline: &Timeline, showing: &Showing) -> Result<(), Failure> {
     loop {
-        match device.next().await {
-            Told::Ended => return Failure::not_happened(feed::DEVICE_ENDED),
-            told => show_one(&told, timeline),
+        let told = device.next().await;
+        if told == Told::Ended {
+            return Err(Failure::not_happened(feed::DEVICE_ENDED));
+        }
+        show_one(&told, timeline, showing);
+        if let Some(result) = factory_test::result(&told) {
+            return result;
         }
     }
 }
 
-fn show_one(told: &Told, timeline: &Timeline) {
+fn show_one(told: &Told, timeline: &Timeline, showing: &Showing) {
+    if let Told::Event(event) = told
+        && !showing.shows(event)
+    {
+        return;
+    }
     if let Some(crash) = feed::crash_in(told) {
         return debugging::show_crash(crash, timeline);
     }

@@ -135,8 +135,17 @@ fn text_lines(line: &LogLine, between: &Between) -> Vec<String> {
         lines.push(format!("{mark}-- {count} {plural} lost --{mark:#}"));
     }
     let text = String::from_utf8_lossy(line.text.trim_ascii_end());
-    lines.push(format!("{dim}{}{dim:#}  {}", moment::exact(line.received), printable(&text)));
+    let (received, logged) = (moment::exact(line.received), device_time(line.clock));
+    lines.push(format!("{dim}{received}  {logged}{dim:#}  {}", printable(&text)));
     lines
+}
+
+/// The device's own time of a line: microseconds since its start, as `mvGetMicroseconds` counts them.
+fn device_time(clock: u64) -> String {
+    let (seconds, micros) = (clock / 1_000_000, clock % 1_000_000);
+    let seconds = format!("+{seconds}.{micros:06}");
+    // Columns stay in place for the first eleven days.
+    format!("{seconds:>14}")
 }
 
 fn json_lines(line: &LogLine, between: &Between) -> Vec<String> {
@@ -174,12 +183,24 @@ mod tests {
         let between = Between { restarted: true, lost: Some(1..=3) };
         let lines = text_lines(&line(b"hello\n"), &between).join("\n");
         let plain = anstream::adapter::strip_str(&lines).to_string();
-        let expected =
-            "-- the device has started anew --\n-- 3 lines lost --\n1970-01-01T00:00:00.000Z  hello";
+        let expected = "-- the device has started anew --\n-- 3 lines lost --\n1970-01-01T00:00:00.000Z       +0.000005  hello";
         assert_eq!(plain, expected);
         let lines = json_lines(&line(b"hello"), &between);
         assert_eq!(lines[1], r#"{"event":"lost","boot":1,"first":1,"last":3}"#);
-        assert!(lines[2].contains(r#""text":"hello""#));
+        assert!(lines[2].contains(r#""text":"hello""#) && lines[2].contains(r#""clock_us":5"#));
+    }
+
+    /// Shows D226.
+    #[test]
+    fn the_devices_time_stands_beside_the_clouds() {
+        for (clock, text) in [
+            (0, "     +0.000000"),
+            (12_345_678, "    +12.345678"),
+            (86_400_000_000, " +86400.000000"),
+            (u64::MAX, "+18446744073709.551615"),
+        ] {
+            assert_eq!(device_time(clock), text);
+        }
     }
 
     #[test]

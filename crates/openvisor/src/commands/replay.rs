@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ::device::events::DeviceEvent;
 use ::device::image::Image;
 use ::device::map::CYCLES_PER_MICRO;
 use ::device::recording::{Ending, RecordingError, Replay, Turn};
@@ -10,9 +11,11 @@ use ::device::wiring::Attachment;
 use link::connection::LogHead;
 use link::header::Header;
 use link::kind::to_cloud;
+use tokio::time::Instant;
 
 use crate::exit::Failure;
 use crate::feed;
+use crate::serial_lines::SerialLines;
 use crate::timeline::{Source, Timeline};
 
 /// Runs the recording at `path` to its end. The times of the lines are the guest's.
@@ -24,11 +27,12 @@ pub fn replay(
     is_stopping: impl Fn() -> bool,
 ) -> Result<(), Failure> {
     let mut replay = Replay::open(path, image, targets, false).map_err(|error| unusable(path, &error))?;
-    let mut log = Log::default();
+    let (mut log, mut serial) = (Log::default(), SerialLines::default());
     loop {
         let turn = replay.turn();
-        show(&mut replay, &mut log, timeline);
+        show(&mut replay, &mut log, &mut serial, timeline);
         if let Turn::Ended(ending) = turn {
+            show_all(moment(replay.now()), &serial.rest(), timeline);
             return judge(path, ending, timeline);
         }
         if is_stopping() {
@@ -38,14 +42,24 @@ pub fn replay(
     }
 }
 
-fn show(replay: &mut Replay, log: &mut Log, timeline: &Timeline) {
+fn show(replay: &mut Replay, log: &mut Log, serial: &mut SerialLines, timeline: &Timeline) {
     let at = moment(replay.now());
     for event in replay.take_events() {
-        let (source, text) = feed::of_device(&event);
-        timeline.say_at(at, source, text);
+        match event {
+            DeviceEvent::Serial { port, bytes } => {
+                show_all(at, &serial.take(port, &bytes, Instant::now()), timeline);
+            }
+            event => show_all(at, &[event], timeline),
+        }
     }
     for line in log.lines(&replay.take_sent()) {
         timeline.say_at(at, Source::App, line);
+    }
+}
+
+fn show_all(at: Duration, events: &[DeviceEvent], timeline: &Timeline) {
+    for (source, text) in events.iter().map(feed::of_device) {
+        timeline.say_at(at, source, text);
     }
 }
 

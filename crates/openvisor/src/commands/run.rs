@@ -4,11 +4,13 @@ use std::io::{self, IsTerminal};
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
+use ::device::events::DeviceEvent;
 
 use crate::application;
-use crate::arguments;
+use crate::arguments::{self, Showing};
 use crate::debugging;
 use crate::exit::Failure;
+use crate::factory_test;
 use crate::failures;
 use crate::feed;
 use crate::folder::Folder;
@@ -38,8 +40,8 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
         timeline.say(Source::Device, line);
     }
     let ended = tokio::select! {
-        () = stop.asked(arguments.seconds) => Ok(()),
-        ended = show(&mut platform, &timeline) => ended,
+        () = stop.asked(arguments.seconds) => factory_test::stopped(arguments.factory_test),
+        ended = show(&mut platform, &timeline, &arguments.showing) => ended,
         // Nobody reads the log any more.
         () = output::raw_stdout().failed() => Ok(()),
     };
@@ -47,7 +49,7 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let last = platform.stop().await;
     tokio::select! {
         biased;
-        () = show_last(&last, &timeline) => {}
+        () = show_last(&last, &timeline, &arguments.showing) => {}
         // What is queued is still written when the process ends, as far as somebody reads it.
         () = stop.signalled() => {}
     }
@@ -55,9 +57,9 @@ pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
 }
 
 /// Shows what happened at the end, and waits until standard output is written: `run --seconds 5 | less` shows all of it.
-async fn show_last(last: &[Happening], timeline: &Timeline) {
+async fn show_last(last: &[Happening], timeline: &Timeline, showing: &Showing) {
     for happening in last {
-        if show_one(happening, timeline).await.is_err() {
+        if show_one(happening, timeline, showing).await.is_err() {
             return;
         }
     }
@@ -83,17 +85,24 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
         debugging,
         wired,
         time_scale: arguments.time_scale,
+        pins: arguments.showing.pins(),
+        factory_test: arguments.factory_test,
     })
 }
 
-async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failure> {
+async fn show(platform: &mut Platform, timeline: &Timeline, showing: &Showing) -> Result<(), Failure> {
     loop {
         let happening = platform.next().await;
         if matches!(happening, Happening::Device(Told::Ended)) {
             return Err(Failure::not_happened(feed::DEVICE_ENDED));
         }
-        if show_one(&happening, timeline).await.is_err() {
+        if show_one(&happening, timeline, showing).await.is_err() {
             return Ok(());
+        }
+        if let Happening::Device(told) = &happening
+            && let Some(result) = factory_test::result(told)
+        {
+            return result;
         }
     }
 }
@@ -101,8 +110,15 @@ async fn show(platform: &mut Platform, timeline: &Timeline) -> Result<(), Failur
 /// The application's lines to standard output, each ended once: as they are for a file or another program, escaped on a
 /// terminal, which an image could otherwise control (D207). Everything else to the timeline. Waits until standard output is
 /// read: meanwhile events wait in their own queues, which say how many they had to drop.
-async fn show_one(happening: &Happening, timeline: &Timeline) -> io::Result<()> {
-    if let Happening::Cloud(EventKind::Log { text, .. }) = happening {
+async fn show_one(happening: &Happening, timeline: &Timeline, showing: &Showing) -> io::Result<()> {
+    if let Happening::Device(Told::Event(event)) = happening
+        && !showing.shows(event)
+    {
+        return Ok(());
+    }
+    if let Happening::Cloud(EventKind::Log { text, .. })
+    | Happening::Device(Told::Event(DeviceEvent::TestLog { text })) = happening
+    {
         let line = shown_to(io::stdout().is_terminal(), text.strip_suffix(b"\n").unwrap_or(text));
         return output::raw_stdout().send(&line).await;
     }

@@ -367,8 +367,8 @@ fn a_machine_tells_calls_interrupts_and_notifications_in_order() {
         "device       application starts: reason=MV_WAKEREASON_COLDBOOT",
         "mvSetupNotifications(notifications={irq=41, buffer=&0x20001100, buffer_size=48}, handle_out=&0x20001040) = OKAY; handle_out=0x",
         "mvTempTriggerNotification(handle=0x",
-        "type=UPDATEDOWNLOADED, tag=77) = OKAY\n",
-        "kernel       notification: line=41, microseconds=0, event_type=UPDATEDOWNLOADED, tag=77\n",
+        "type=UPDATEDOWNLOADED, tag=77) = OKAY [2.5 us]\n",
+        "kernel       notification: line=41, microseconds=5, event_type=UPDATEDOWNLOADED, tag=77\n",
         "interrupts   > interrupt 41\n",
         "interrupts   < interrupt 41\n",
     ] {

@@ -234,7 +234,7 @@ fn the_system_led_is_told_when_it_changes() {
     }
     program.add([0xDE00]); // udf: the next start has the LED again
     let mut machine = machine(&program);
-    run_until(&mut machine, 10 * MILLISECOND + 1000);
+    run_until(&mut machine, 10 * MILLISECOND + 4500);
     let told: Vec<bool> = machine
         .take_events()
         .into_iter()

@@ -1,0 +1,420 @@
+//! What a system call costs the application in guest time, and how a program that only polls lets the host sleep (D218, D219).
+//!
+//! A call that only asks something, made from one place again and again with nothing done in between, may take longer than others. The
+//! machine finds such loops by a trial run ([`armv8m::Cpu::begin_trial`]): it lets the application go on with the clock standing still,
+//! a little in the future, and the calls giving the answers of that moment. If registers and memory come back to what they were, and
+//! the first round took the same way as the next, the application goes on polling until then unless something else happens. The trial
+//! is taken back and the call is held: it answers at that moment, or as soon as an interrupt is about to be taken or something arrives
+//! from outside. If something changes for the application by then, an earlier moment is tried.
+//!
+//! All of this depends on guest time and recorded inputs alone (D138).
+
+use abi::{Call, Status};
+use armv8m::{Bus, BusFault, Disturbance, Register, Width, Wires};
+use kernel::Outcome;
+
+use super::observer::Before;
+use super::{Machine, Power};
+use crate::board::Board;
+use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE};
+
+/// Cycles that pass for the application in each system call: 2.5 µs. The kernel needs up to 250 instructions of its own for a call
+/// (`cargo xtask cost`), which waits for flash make about twice as many cycles on a chip; entering and leaving the secure state, with
+/// registers saved, cleared and restored, takes the rest.
+pub const CALL_CYCLES: u64 = 400;
+
+/// Longest hold, in cycles. With the call and the rest of the loop an application sees a change within a millisecond.
+const LONGEST_HOLD: u64 = 900 * CYCLES_PER_MICRO;
+
+/// Greatest scale of the guest's time (D141).
+const MOST_SCALE: u32 = 1000;
+
+/// Shortest hold that is worth its effort, in cycles.
+const SHORTEST_HOLD: u64 = 10 * CYCLES_PER_MICRO;
+
+/// How long an application has been polling, in cycles, before a call of its is held.
+const LEAST_POLLED: u64 = 40 * CYCLES_PER_MICRO;
+
+/// Most instructions from one call to the next call from the same place.
+const LONGEST_ROUND: u64 = 4_000;
+
+/// Most instructions of a trial run, and most rounds: a loop is recognised after two, or one that is more involved after a few more.
+const LONGEST_TRIAL: u64 = 3 * LONGEST_ROUND;
+const TRIAL_ROUNDS: u64 = 16;
+
+/// Instructions of a round from which on a trial is only made for every so many holds: trials would cost more than the application.
+const LONG_ROUND: u64 = 30;
+const TRUSTED_ROUNDS: u32 = 16;
+
+/// Cycles until a loop that did not come round is tried again; doubles with each failure, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: u64 = 100 * CYCLES_PER_MICRO;
+const LONGEST_PAUSE: u64 = 12_800 * CYCLES_PER_MICRO;
+
+/// Most calls for an item that was not there that are remembered.
+const MOST_ABSENT: usize = 8;
+
+/// A call that only asks, as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Made {
+    call: Call,
+    /// Registers that are no arguments of this call are zero.
+    arguments: [u32; 4],
+}
+
+impl Made {
+    fn new(slot: u32, mut registers: [u32; 4]) -> Option<Made> {
+        let call = Call::from_slot(slot)?;
+        registers[arguments_of(call)?..].fill(0);
+        Some(Made { call, arguments: registers })
+    }
+}
+
+/// The place of a call: what it is, where it returns to, and the stack there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Site {
+    made: Made,
+    lr: u32,
+    sp: u32,
+}
+
+/// A call that answers later.
+pub struct Hold {
+    /// The cycle at which it answers at the latest.
+    pub until: u64,
+    made: Made,
+    before: Before,
+}
+
+/// What is to be done with a call that only asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Answer it.
+    Answer,
+    /// Find out by trials of at most so many instructions how long it may be held.
+    Try(u64),
+    /// Hold it.
+    Hold,
+}
+
+/// Watches the calls of an application for polling.
+#[derive(Debug, Default)]
+pub struct Polling {
+    /// The place by which rounds are told apart.
+    site: Option<Site>,
+    /// Instructions executed when the call was last made there.
+    arrived: u64,
+    /// The cycle since which the application has done nothing that was not polling.
+    began: u64,
+    /// Since the call was last made there, an exception was taken or the host changed something.
+    interrupted: bool,
+    /// Instructions of a round that a trial has found to be polling.
+    round: u64,
+    /// Calls that may be held without another trial.
+    trusted: u32,
+    /// The cycle before which there is no other trial, and how long the next pause is.
+    next_trial: u64,
+    pause: u64,
+    /// Reads that found nothing, since anything reached the kernel.
+    absent: Vec<Made>,
+}
+
+impl Polling {
+    /// The application did something else than poll.
+    fn acted(&mut self) {
+        (self.site, self.trusted) = (None, 0);
+        self.absent.clear();
+    }
+
+    /// Something reached the kernel: reads may find something now.
+    pub fn kernel_changed(&mut self) {
+        self.absent.clear();
+    }
+
+    /// A call that only asks was made at `site`.
+    fn asked(&mut self, site: Site, now: u64, instructions: u64, since: Disturbance) -> Verdict {
+        if since.accessed {
+            self.acted();
+        }
+        self.interrupted |= since.interrupted;
+        let round = instructions.saturating_sub(self.arrived);
+        if self.site != Some(site) {
+            if self.site.is_none() || round > LONGEST_ROUND {
+                (self.site, self.began, self.trusted) = (Some(site), now, 0);
+                (self.arrived, self.interrupted) = (instructions, true);
+            }
+            return Verdict::Answer;
+        }
+        self.arrived = instructions;
+        if round > LONGEST_ROUND {
+            (self.began, self.trusted) = (now, 0);
+        }
+        // A round in which an interrupt was handled may have been about that.
+        if std::mem::take(&mut self.interrupted) || round > LONGEST_ROUND {
+            return Verdict::Answer;
+        }
+        self.judge(now, round)
+    }
+
+    fn judge(&mut self, now: u64, round: u64) -> Verdict {
+        if now.saturating_sub(self.began) < LEAST_POLLED {
+            return Verdict::Answer;
+        }
+        if self.trusted > 0 && round.abs_diff(self.round) <= self.round / 4 {
+            self.trusted -= 1;
+            return Verdict::Hold;
+        }
+        if now < self.next_trial {
+            return Verdict::Answer;
+        }
+        Verdict::Try(LONGEST_TRIAL.min((round + 4) * TRIAL_ROUNDS))
+    }
+
+    fn polls(&mut self, round: u64, is_longest: bool) {
+        let is_trusted = round >= LONG_ROUND && is_longest;
+        (self.round, self.trusted, self.pause) = (round, if is_trusted { TRUSTED_ROUNDS } else { 0 }, 0);
+    }
+
+    fn does_not_poll(&mut self, now: u64) {
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.next_trial = now + self.pause;
+        (self.began, self.trusted) = (now, 0);
+    }
+}
+
+/// How a trial run ended.
+enum Trial {
+    /// The application only polls; a round takes so many instructions.
+    Polls { round: u64 },
+    /// It does something else, or begins to.
+    Acts,
+    /// Something is due before this could be found out.
+    Unknown,
+}
+
+impl Machine {
+    /// A call was made. Deals with it if it only asks something and the application does nothing but ask: it is then held.
+    pub(super) fn is_held_call(&mut self, slot: u32, arguments: [u32; 4], before: &Before) -> bool {
+        let since = self.cpu.take_disturbance();
+        let Some(made) = Made::new(slot, arguments) else {
+            self.polling.acted();
+            return false;
+        };
+        if self.cpu.in_handler_mode() || !self.runs_freely() {
+            return false;
+        }
+        let (lr, sp) = (self.cpu.register(Register::LR), self.cpu.register(Register::SP));
+        let site = Site { made, lr, sp };
+        let hold = match self.polling.asked(site, self.now(), self.instructions(), since) {
+            Verdict::Answer => None,
+            Verdict::Hold => Some(self.longest_hold()),
+            Verdict::Try(budget) => self.find_hold(&site, budget),
+        };
+        let Some(hold) = hold else { return false };
+        self.call_held = Some(Hold { until: self.now() + hold, made, before: before.clone() });
+        true
+    }
+
+    /// Finds for how long nothing changes for the application but the answers to what it asks.
+    fn find_hold(&mut self, site: &Site, budget: u64) -> Option<u64> {
+        let longest = self.longest_hold();
+        let mut hold = longest;
+        loop {
+            match self.try_polling(site, hold, budget) {
+                Trial::Polls { round } => {
+                    self.polling.polls(round, hold == longest);
+                    return Some(hold);
+                }
+                Trial::Unknown => return None,
+                Trial::Acts if hold == longest && !self.polls_now(site, budget) => {
+                    self.polling.does_not_poll(self.now());
+                    return None;
+                }
+                Trial::Acts => hold /= 2,
+            }
+            if hold < SHORTEST_HOLD {
+                return None;
+            }
+        }
+    }
+
+    /// The longest hold, which is as long by the wall clock whatever the scale of the guest's time.
+    fn longest_hold(&self) -> u64 {
+        LONGEST_HOLD * u64::from(self.provisions.poll_scale.clamp(1, MOST_SCALE))
+    }
+
+    fn polls_now(&mut self, site: &Site, budget: u64) -> bool {
+        matches!(self.try_polling(site, 0, budget), Trial::Polls { .. })
+    }
+
+    /// A call was answered.
+    pub(super) fn note_answer(&mut self, slot: u32, arguments: [u32; 4], status: Status) {
+        let Some(made) = Made::new(slot, arguments).filter(|made| reads(made.call)) else { return };
+        if status != Status::ResponseNotPresent {
+            return self.polling.acted();
+        }
+        if !self.polling.absent.contains(&made) && self.polling.absent.len() < MOST_ABSENT {
+            self.polling.absent.push(made);
+        }
+    }
+
+    /// What the kernel did to registers and memory on behalf of a call is no disturbance to polling.
+    pub(super) fn settle_call(&mut self) {
+        let _own = self.cpu.take_disturbance();
+    }
+
+    /// Something reached the kernel or the board from outside, or by itself: a call that is held answers now.
+    pub(super) fn changed(&mut self) {
+        self.polling.kernel_changed();
+        self.answer_held_call();
+    }
+
+    /// Whether a call is held on. One whose time has come is answered.
+    pub(super) fn holds_call(&mut self) -> bool {
+        let Some(hold) = &self.call_held else { return false };
+        if self.now() < hold.until && !self.cpu.is_about_to_be_interrupted() {
+            return true;
+        }
+        self.answer_held_call();
+        false
+    }
+
+    /// Answers the call that is held, if one is, with what is so now.
+    pub(super) fn answer_held_call(&mut self) {
+        let Some(Hold { made: Made { call, arguments }, before, .. }) = self.call_held.take() else { return };
+        let slot = call.slot();
+        let Outcome::Status(status) = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments))
+        else {
+            return;
+        };
+        self.trace_answer(Some(status));
+        self.observer.after_call(&self.cpu, &before, status);
+        self.note_answer(slot, arguments, status);
+        self.cpu.return_from_trap(status.raw());
+        self.settle_call();
+    }
+
+    /// Lets the application run on, with the clock standing still `ahead` cycles from now, and takes that back.
+    fn try_polling(&mut self, site: &Site, ahead: u64, budget: u64) -> Trial {
+        let due = self.slice_end(u64::MAX).min(self.cpu.next_event().unwrap_or(u64::MAX));
+        let limit = due.min(self.now() + budget);
+        let now = self.kernel_now() + ahead / CYCLES_PER_MICRO;
+        if !self.cpu.begin_trial() {
+            return Trial::Unknown;
+        }
+        let began = self.instructions();
+        let found = self.run_trial(site, now, limit);
+        self.cpu.end_trial();
+        // What is taken back is no part of the next round.
+        self.polling.arrived = self.instructions();
+        match found {
+            Some(round) => Trial::Polls { round },
+            None if self.now() >= limit && self.instructions() - began < budget => Trial::Unknown,
+            None => Trial::Acts,
+        }
+    }
+
+    /// Answers how many instructions a round has, if the application comes back to where it was, and each round is like the first.
+    fn run_trial(&mut self, site: &Site, now: u64, limit: u64) -> Option<u64> {
+        let mut made = site.made;
+        let mut arrived = self.instructions();
+        let mut first = None;
+        loop {
+            let status = self.answer_on_trial(made, now)?;
+            if !self.cpu.return_on_trial(status.raw()) {
+                return None;
+            }
+            if self.cpu.trial_came_round() {
+                return first;
+            }
+            let budget = limit.checked_sub(self.now()).filter(|budget| *budget > 0)?;
+            let address = self.cpu.run_trial(&mut TrialBus { board: &mut self.board }, budget)?;
+            let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
+            made = Made::new(address - ENTRY_PAGE.start, arguments)?;
+            if made == site.made {
+                let round = self.instructions() - std::mem::replace(&mut arrived, self.instructions());
+                if *first.get_or_insert(round) != round {
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// What a call would answer now, if it only asks.
+    fn answer_on_trial(&mut self, made: Made, now: u64) -> Option<Status> {
+        if reads(made.call) {
+            // To ask the kernel could take an item from it. It has none for a read that found none a moment ago.
+            return self.polling.absent.contains(&made).then_some(Status::ResponseNotPresent);
+        }
+        let Made { call, arguments } = made;
+        let outcome = self.enter_kernel_at(now, |kernel, port| kernel.call(port, call.slot(), arguments));
+        if let Outcome::Status(status) = outcome { Some(status) } else { None }
+    }
+
+    /// The cycle at which a call that is held answers.
+    pub(super) fn held_call_event(&self) -> Option<u64> {
+        let hold = self.call_held.as_ref()?;
+        (self.power == Power::On).then_some(hold.until)
+    }
+}
+
+/// How many arguments a call has that changes nothing but its outputs. `None`: it does something. Reads change nothing where there is
+/// nothing to be read.
+fn arguments_of(call: Call) -> Option<usize> {
+    let asks = matches!(
+        call,
+        Call::NoOp
+            | Call::GetMicroseconds
+            | Call::GetWallTime
+            | Call::GetNetworkStatus
+            | Call::GetNetworkReasons
+            | Call::GetChannelClosureReason
+            | Call::MqttGetNextReadableDataType
+            | Call::GetDeviceId
+            | Call::GetSysClk
+            | Call::GetHClk
+            | Call::GetPClk1
+            | Call::GetPClk2
+            | Call::GetWakeReason
+            | Call::ExternalFlashGetInfo
+            | Call::GetWifiConfig
+    );
+    (asks || reads(call)).then(|| call.parameters().len().min(4))
+}
+
+/// Whether a call takes an item that has arrived, and changes nothing while it answers `RESPONSENOTPRESENT` (D04).
+fn reads(call: Call) -> bool {
+    matches!(
+        call,
+        Call::ReadHttpResponseData
+            | Call::ReadHttpResponseHeader
+            | Call::ReadHttpResponseBody
+            | Call::ReadConfigFetchResponseData
+            | Call::ReadConfigResponseItem
+            | Call::MqttReadConnectResponse
+            | Call::MqttReadSubscribeResponse
+            | Call::MqttReadUnsubscribeResponse
+            | Call::MqttReadPublishResponse
+            | Call::MqttReadDisconnectResponse
+            | Call::MqttReceiveMessage
+            | Call::MqttReceiveLostMessageInfo
+    )
+}
+
+/// The board during a trial run: registers whose reading has no effect can be read, and nothing can be written.
+struct TrialBus<'a> {
+    board: &'a mut Board,
+}
+
+impl Bus for TrialBus<'_> {
+    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
+        if !self.board.is_steady(address) {
+            return Err(BusFault);
+        }
+        wires.note_steady();
+        self.board.read(address, width.bytes(), wires.cycles()).map_err(|_| BusFault)
+    }
+
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+        Err(BusFault)
+    }
+}
