@@ -79,11 +79,11 @@ fn step(board: &mut Board, memory: &mut Memory, now: &mut u64, source: &mut Sour
             board.advance(*now);
         }
         5 => {
-            board.input(base, &Input::Serial(source.run()));
+            board.input(base, &Input::Serial(source.run()), *now);
         }
         6 => {
             let (pin, level) = (source.u8() % 16, source.u8() % 2 == 1);
-            board.input(base, &Input::Pin { pin, level });
+            board.input(base, &Input::Pin { pin, level }, *now);
         }
         _ => {
             if board.is_transfer_due() {
