@@ -1,7 +1,6 @@
 //! `cargo deny`, where it is installed: licences, sources, duplicates and restrictions, all of `deny.toml`.
 //!
-//! A fresh machine does not have it, and would compile it for longer than all of the project
-//! (`docs/decisions/0019-hand-written-parts.md`): the steps *licences* and *advisories* read what matters most of the same
+//! A fresh machine does not have it, and would compile it for minutes (`docs/decisions/0019-hand-written-parts.md`): the steps *licences* and *advisories* read what matters most of the same
 //! file without it.
 
 use crate::Outcome;
