@@ -122,7 +122,9 @@ async fn a_connect_beyond_the_rate_is_made_later() {
     house.cloud.stop().await;
 }
 
-/// Shows D122, the fault of a task that outlives its permit: a connection that is being closed still counts, for the account and
+/// Shows D122.
+///
+/// The fault of a task that outlives its permit: a connection that is being closed still counts, for the account and
 /// in the metric.
 #[tokio::test]
 async fn a_connection_counts_until_its_socket_is_closed() {
@@ -162,7 +164,9 @@ async fn connected(device: &mut Device, port: u16) -> (u8, RequestState) {
     (channel, outcome.state)
 }
 
-/// Shows D183: the device that holds most is throttled, another one of the account goes on, and what was throttled long is
+/// Shows D183.
+///
+/// The device that holds most is throttled, another one of the account goes on, and what was throttled long is
 /// disconnected.
 #[tokio::test]
 async fn short_of_memory_the_largest_device_is_throttled_and_a_small_one_is_not() {

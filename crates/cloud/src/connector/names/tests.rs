@@ -157,8 +157,10 @@ async fn a_name_that_is_never_answered_for_is_given_up_and_remembered() {
     assert_eq!(server.asked(), 0);
 }
 
-/// Shows D181, the fault of a pool of threads: devices whose names are never answered for delay nobody else, be it another
-/// account's device or one of the same.
+/// Shows D181.
+///
+/// The fault of a pool of threads: devices whose names are never answered for delay nobody else, be it another account's device
+/// or one of the same.
 #[tokio::test]
 async fn devices_with_names_that_are_never_answered_for_delay_nobody() {
     let (server, noisy) = (Server::start().await, account());
