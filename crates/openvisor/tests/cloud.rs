@@ -210,7 +210,7 @@ fn an_operator_requires_tls_and_an_account_that_is_to_use_it_exists() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let world = World::start(stage, &["--require-tls"], &settings_of(&listener));
         let device = world.device(stage);
-        world.cloud.out.expect("requires TLS");
+        world.cloud.out.expect("this cloud connects to brokers over TLS only");
         device.signal("INT");
         assert_eq!(device.code(), 0);
         assert_eq!(world.stop(), 0);

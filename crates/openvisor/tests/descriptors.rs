@@ -78,8 +78,7 @@ fn with_1000_idle_connections_and_1024_descriptors_devices_keep_their_brokers() 
         let folder = tempfile::tempdir().unwrap();
         let (data, broker) = (folder.path().join("cloud"), Mosquitto::start(stage));
         let identity = provision(stage, &data, folder.path(), "device", &broker.settings());
-        let command =
-            "ulimit -n 1024; exec \"$0\" cloud --data \"$1\" --listen 127.0.0.1:0 --metrics 127.0.0.1:0";
+        let command = "ulimit -n 1024; exec \"$0\" cloud --data \"$1\" --allow-loopback --listen 127.0.0.1:0 --metrics 127.0.0.1:0";
         let cloud = stage.tool("sh", ["-c", command, env!("CARGO_BIN_EXE_openvisor"), text(&data)]);
         let listening = cloud.out.expect("listening on ");
         let address = listening.rsplit(' ').next().unwrap();

@@ -211,7 +211,7 @@ fn a_revoked_device_is_ended_by_the_running_cloud_and_stays_out() {
         assert!(err.contains("--yes"), "{err}");
         let said = world.told(stage, &["devices", "revoke", "kitchen", "--yes"]);
         assert!(said.starts_with("revoked kitchen") && said.contains("running cloud"), "{said}");
-        cloud.process.out.expect("device disconnected: revoked");
+        cloud.process.out.expect("device disconnected: the device is revoked");
         let (down, _) = device.out.expect_after(0, "link    down");
         device.out.expect_after(down, "link    down");
         assert_eq!(world.wait_for(stage, "connected", &false.into())["state"], "revoked");

@@ -100,7 +100,7 @@ fn no_credential_is_in_anything_the_product_writes() {
         let broker = Mosquitto::with_password(stage, folder.path(), "S3crUser", "S3crPassword");
         let port = https_server(folder.path());
         let (data, resolve, ca) = (place("cloud"), format!("e.m:443=127.0.0.1:{port}"), place("ca.pem"));
-        let relayed = ["--resolve", &resolve, "--cacert", text(&ca)];
+        let relayed = ["--allow-loopback", "--resolve", &resolve, "--cacert", text(&ca)];
         let words = ["cloud", "--data", text(&data), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
         let logged = ["--log-level", "trace", "--log-format", "json"];
         let cloud = stage.openvisor(words.iter().chain(&logged).chain(&relayed));

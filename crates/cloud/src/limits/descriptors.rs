@@ -16,6 +16,9 @@ const SOCKETS_PER_LOOKUP: usize = 2;
 /// Name look-ups get this part of all descriptors at most.
 const LOOKUP_PART: usize = 8;
 
+/// A limit for one account or source that is at most one such part of the whole stays as it is when the whole is lowered.
+const SMALL_PART: usize = 4;
+
 /// A limit that was lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lowered {
@@ -45,7 +48,9 @@ impl Limits {
         if wanted > room {
             self.connections = scaled(before.connections, room, wanted);
             self.outbound_connections = scaled(before.outbound_connections, room, wanted);
-            let share = |part, now, total| scaled(part, now, total).min(now);
+            // What is a small part anyway takes nothing from others and stays as it was set.
+            let share =
+                |part: usize, now, total| part.min(scaled(part, now, total).max(now / SMALL_PART).max(1));
             self.connections_per_source =
                 share(before.connections_per_source, self.connections, before.connections);
             self.connections_per_account =
@@ -145,8 +150,8 @@ mod tests {
     fn the_usual_1024_descriptors_leave_most_to_brokers() {
         let mut limits = Limits::default();
         let lowered = limits.fit_descriptors(1024 - 24);
-        assert_eq!((limits.connections, limits.outbound_connections), (290, 581));
-        assert_eq!((limits.handshakes, limits.handshakes_per_source), (72, 18));
-        assert_eq!(lowered[0].to_string(), "connections 290 instead of 20000");
+        assert_eq!((limits.connections, limits.outbound_connections, limits.name_lookups), (249, 498, 62));
+        assert_eq!((limits.handshakes, limits.handshakes_per_source), (62, 15));
+        assert_eq!(lowered[0].to_string(), "connections 249 instead of 20000");
     }
 }

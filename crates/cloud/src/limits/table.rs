@@ -115,7 +115,7 @@ named! {
     Rate link_bytes_a_second_per_account: "the same for one account",
     Rate requests_a_second: "publishes and opened channels a second of one device",
     Rate requests_a_second_per_account: "the same for one account",
-    Rate channels_a_second: "channels one device opens a second, and what begins with them",
+    Rate channels_a_second: "channels one device opens a second, and their requests",
     Rate channels_a_second_per_account: "the same for one account",
     Count name_lookups: "host names being looked up at a time, two sockets each",
     Rate broker_packets_a_second: "packets a second read from a broker that give no message",

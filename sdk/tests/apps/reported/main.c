@@ -15,8 +15,10 @@
 #define PIN 11u
 
 #define USART2_CR1 REGISTER(0x40004400)
+#define USART2_ISR REGISTER(0x4000441C)
 #define USART2_TDR REGISTER(0x40004428)
 #define UE_AND_TE 0x9u
+#define ISR_TXE (1u << 7)
 
 #define LINE 41u
 #define RECORDS 8u
@@ -49,6 +51,9 @@ static void write_to_serial_port(const char *text)
 {
     USART2_CR1 = UE_AND_TE;
     for (; *text != '\0'; text++) {
+        /* A character written before the register is free replaces the one in it. */
+        while ((USART2_ISR & ISR_TXE) == 0) {
+        }
         USART2_TDR = (uint8_t)*text;
     }
 }
