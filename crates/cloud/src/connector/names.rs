@@ -51,7 +51,7 @@ pub(super) struct Names {
     current: Mutex<Current>,
     /// Names that could not be looked up a moment ago, whatever the reason; the resolver itself keeps only that a name does
     /// not exist.
-    failed: Cache<String, ()>,
+    failed: Cache<String, LookUpError>,
     places: Places,
     patience: Duration,
 }
@@ -85,8 +85,8 @@ impl Names {
     /// The addresses of a host, at least one; IPv4 and IPv6 in turns, so that a few of them are some of each.
     pub(super) async fn look_up(&self, owner: Owner, host: &str) -> Result<Vec<IpAddr>, LookUpError> {
         let key = host.to_ascii_lowercase();
-        if self.failed.contains_key(&key) {
-            return Err(LookUpError::NotFound);
+        if let Some(cause) = self.failed.get(&key) {
+            return Err(cause);
         }
         let entering = timeout(self.patience, self.places.enter(owner));
         let mut place = entering.await.map_err(|_| LookUpError::Busy)??;
@@ -100,8 +100,9 @@ impl Names {
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
             failed => {
-                self.failed.insert(key, ());
-                Err(if failed.is_ok() { LookUpError::NotFound } else { LookUpError::TimedOut })
+                let cause = if failed.is_ok() { LookUpError::NotFound } else { LookUpError::TimedOut };
+                self.failed.insert(key, cause);
+                Err(cause)
             }
         }
     }
