@@ -4,7 +4,7 @@ use relay::HttpResponse;
 use tokio::io::AsyncWriteExt;
 
 /// The common name of a certificate, if it has exactly one.
-pub fn common_name(certificate: &[u8]) -> Option<&str> {
+pub fn common_name(certificate: &[u8]) -> Option<String> {
     crate::certificate::common_name(certificate)
 }
 

@@ -246,7 +246,8 @@ impl Gateway {
 /// The device that the certificate at the other end names.
 fn identify(stream: &DeviceStream) -> Result<(DeviceId, Fingerprint), Refusal> {
     let certificate = stream.certificate().ok_or(Refusal::Name)?;
-    let device = common_name(certificate).and_then(DeviceId::parse).ok_or(Refusal::Name)?;
+    let name = common_name(certificate).ok_or(Refusal::Name)?;
+    let device = DeviceId::parse(&name).ok_or(Refusal::Name)?;
     Ok((device, fingerprint(certificate)))
 }
 

@@ -20,8 +20,21 @@ pub fn run(cases: &[Case]) -> Vec<Outcome> {
     cases.iter().map(|case| Outcome { case: case.name.clone(), difference: run_case(case).err() }).collect()
 }
 
+/// Runs one case; a difference names the deviations from MQTT that the session tolerated (D192).
 fn run_case(case: &Case) -> Result<(), String> {
     let mut client = Client::new(case.version)?;
+    play(&mut client, case).map_err(|difference| {
+        let deviations = client.session.take_deviations();
+        let tolerated: Vec<&str> = deviations.iter().map(|(deviation, _)| deviation.label()).collect();
+        if tolerated.is_empty() {
+            difference
+        } else {
+            format!("{difference}; tolerated: {}", tolerated.join(", "))
+        }
+    })
+}
+
+fn play(client: &mut Client, case: &Case) -> Result<(), String> {
     let connect = client.next_packet().ok_or("no CONNECT")?;
     if connect[0] != 0x10 {
         return Err(format!("not a CONNECT: {connect:02x?}"));
