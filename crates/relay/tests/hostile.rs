@@ -160,7 +160,7 @@ fn a_broker_that_sends_what_is_wanted_is_never_slowed() {
     let (mut rig, channel) = Rig::with_broker(false, 512);
     for round in 0..20_000u32 {
         let slot = (round % 16) as u8;
-        rig.send(channel, to_cloud::PUBLISH, &common::publish(slot, 1, "t", b"x".to_vec()));
+        rig.send(channel, to_cloud::PUBLISH, &common::publish(slot, 1, "t", b"x"));
         let sent = rig.sent(1);
         rig.broker_sends(1, [0x40, 2, sent[sent.len() - 3], sent[sent.len() - 2]]);
         rig.broker_sends(1, [&[0x30, 4, 0, 1][..], b"tx"].concat().repeat(usize::from(round % 3 == 0)));
