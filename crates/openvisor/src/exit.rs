@@ -92,10 +92,8 @@ impl std::error::Error for Failure {}
 pub fn report(failure: &Failure) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     // The exit code says it too, should standard error be closed.
-    let mut lines = format!("{red}error:{red:#} {}\n", text::escape(&failure.what));
     // What is wrong may quote a file, a server or a device.
-    if let Some(hint) = &failure.hint {
-        lines += &format!("  {}\n", text::escape(hint));
-    }
-    output::stderr().offer(lines.as_bytes());
+    let what = text::escape(&failure.what);
+    let hint = failure.hint.as_ref().map(|hint| format!("  {}\n", text::escape(hint))).unwrap_or_default();
+    output::stderr().offer(format!("{red}error:{red:#} {what}\n{hint}").as_bytes());
 }

@@ -100,7 +100,7 @@ impl Store {
     /// Removes what is older than the retention says, and of every device what is beyond its number of lines. It does so a slice
     /// at a time, so that writers wait for one slice at most (D120).
     ///
-    /// `retention.age` is by this machine's clock; a cloud asks [`Store::newest_moment`] first whether to believe it (D164).
+    /// `retention.age` is by this machine's clock; a cloud first compares it with the newest moment the store knows (D164).
     pub async fn prune_logs(&self, retention: LogRetention) -> Result<(), StoreError> {
         let oldest = wall_millis() - i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
         let old = "DELETE FROM logs WHERE number IN (SELECT number FROM logs WHERE received < $1 ORDER BY received LIMIT $2)";
