@@ -40,7 +40,7 @@ Examples:
       Your image on a virtual device, with its cloud, talking to your broker.
 
   The same in two processes, as it is with real devices:
-  openvisor cloud --data ./cloud --listen 127.0.0.1:7883
+  openvisor cloud --data ./cloud --listen 127.0.0.1:7883 --allow-loopback
   openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
 
