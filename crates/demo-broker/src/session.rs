@@ -52,7 +52,7 @@ impl Session {
         session
     }
 
-    /// Tells whoever watches the broker.
+    /// Tells the broker's observers.
     pub fn tell(&self, event: Event) {
         (self.shared.watch)(event);
     }

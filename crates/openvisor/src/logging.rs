@@ -62,7 +62,7 @@ impl From<Level> for LevelFilter {
 /// The rates of this process's log, once it has been started.
 static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 
-/// From now on lines of this level and above go to standard error: queued, so that no task waits for whoever reads it (D170), at a
+/// From now on lines of this level and above go to standard error: queued, so that no task waits for the reader (D170), at a
 /// bounded rate, since most of them can be caused by whoever reaches the port (D172), and escaped as they are written, so that no
 /// call site can let a device's, broker's or server's text through (D205). Only the first call in a process does anything.
 pub fn start(level: Level, format: Format) {
@@ -103,7 +103,7 @@ fn targets(level: Level) -> Targets {
         .with_target("hickory_proto", resolver)
 }
 
-/// Says how many lines were suppressed and not yet reported. Done regularly by itself, and by whoever ends the process.
+/// Says how many lines were suppressed and not yet reported. Called regularly, and before the process ends.
 pub fn report_suppressed() {
     let Some(rates) = RATES.get() else { return };
     for Suppressed { kind, is_warning, count } in rates.take_suppressed(Instant::now()) {

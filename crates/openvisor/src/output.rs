@@ -175,7 +175,7 @@ impl Drop for Producers {
     }
 }
 
-/// For whoever wants a `Write`: each write is one line offered.
+/// As a `Write`: each write offers one line.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.has_failed() {

@@ -163,7 +163,7 @@ fn port_and_file<'a>(option: &str, text: &'a str) -> Result<(u8, &'a str), Failu
 
 fn output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
-    // Queued: the device's thread must not wait for whoever reads (D170).
+    // Queued: the device's thread must not wait for the reader (D170).
     let to = if file == STANDARD {
         output::raw_stdout().clone()
     } else {

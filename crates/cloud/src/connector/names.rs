@@ -107,7 +107,7 @@ impl Names {
         }
     }
 
-    /// The resolver, made anew when the system's configuration has changed.
+    /// The resolver, recreated when the system's configuration has changed.
     fn resolver(&self) -> Arc<TokioResolver> {
         let mut current = self.current.lock().expect("nothing panics while it is held");
         if self.servers.is_empty() && current.checked.elapsed() >= RESOLVER_CHECK_INTERVAL {

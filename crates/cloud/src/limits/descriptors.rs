@@ -61,7 +61,7 @@ impl Limits {
                 before.outbound_connections,
             );
         }
-        // Whoever has not shown a certificate has a quarter at most, and one source a quarter of that.
+        // Connections that have not shown a certificate get a quarter at most, and one source a quarter of that.
         if wanted > room {
             self.handshakes = before.handshakes.min((self.connections / 4).max(1));
             self.handshakes_per_source = before.handshakes_per_source.min((self.handshakes / 4).max(1));

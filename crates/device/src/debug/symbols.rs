@@ -72,7 +72,7 @@ impl Symbols {
         Files::of(file)?.named()
     }
 
-    /// What of the debug information cannot be read, and why: a sentence each, for whoever will miss it.
+    /// What of the debug information cannot be read, and why: one sentence each.
     pub fn notes(&self) -> &[String] {
         &self.0.notes
     }

@@ -8,7 +8,7 @@ use mqtt::ProtocolError;
 
 /// Why a connect to a broker or HTTPS server did not succeed (M19 to M21, D190).
 ///
-/// Texts that come from the other end are not trusted: whoever shows them escapes them.
+/// Texts that come from the other end are not trusted: they are escaped where they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
     /// The application asked for what a broker may not be sent (D46).

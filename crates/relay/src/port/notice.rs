@@ -16,7 +16,7 @@ pub enum Security {
     TlsByPort,
 }
 
-/// What happened on a channel, for people who watch.
+/// What happened on a channel, for timelines and logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The device opened a channel.

@@ -295,7 +295,7 @@ fn algorithm(what: &str) -> ConnectFailure {
     ConnectFailure::CertificateAlgorithm(what.to_owned())
 }
 
-/// Whoever sends many certificates of the same name does not keep us busy.
+/// A server that sends many certificates of the same name does not keep the cloud busy.
 #[test]
 fn the_search_for_a_chain_is_bounded() {
     let pki = Pki::new();

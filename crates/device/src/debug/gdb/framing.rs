@@ -65,7 +65,7 @@ impl Framing {
         None
     }
 
-    /// Frames `data` as a reply. One that must come again after a NAK is kept.
+    /// Frames `data` as a reply, kept where a NAK must have it sent again.
     pub fn reply(&mut self, data: &[u8]) {
         self.send(&framed(data));
     }
