@@ -18,7 +18,7 @@ const RESET: u32 = 0x0800_0238 + 1;
 const CODE: [u16; 2] = [0xbf30, 0xe7fd];
 
 /// An application that waits.
-pub fn image() -> Image {
+pub(crate) fn image() -> Image {
     let mut words = [0u32; VECTORS];
     (words[0], words[1]) = (STACK, RESET);
     let code = CODE.iter().flat_map(|half| half.to_le_bytes());
@@ -27,15 +27,15 @@ pub fn image() -> Image {
 }
 
 /// The device it runs on.
-pub fn device_id() -> DeviceId {
+pub(crate) fn device_id() -> DeviceId {
     DeviceId::parse(DEVICE_ID).expect("an id")
 }
 
 /// How soon it starts again.
-pub const RESTART: RestartPolicy = RestartPolicy { minimum_ms: 10, maximum_ms: 40 };
+pub(crate) const RESTART: RestartPolicy = RestartPolicy { minimum_ms: 10, maximum_ms: 40 };
 
 /// A machine about to start it.
-pub fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     Machine::new(Settings {
         device_id: device_id(),
         image: image(),
@@ -47,11 +47,11 @@ pub fn machine() -> Machine {
 }
 
 /// What a board is built with.
-pub fn fittings() -> Fittings {
+pub(crate) fn fittings() -> Fittings {
     Fittings { chance: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }
 }
 
 /// A board after power-on.
-pub fn board() -> Board {
+pub(crate) fn board() -> Board {
     Board::new(fittings(), Storage::default())
 }

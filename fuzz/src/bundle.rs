@@ -1,15 +1,16 @@
 //! A bundle: an archive from anywhere, or a good archive around a manifest from anywhere.
 
-use bundle::{Bundle, Place, Room};
 use std::fmt::Write as _;
 use std::io::Write as _;
+
+use bundle::{Bundle, Place, Room};
 
 use crate::source::Source;
 
 /// Small, so that a region is soon measured.
 const ROOM: Room = Room { internal_flash: 0x1000, external_flash: 0x2000 };
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     match bytes {
         [b'P', b'K', ..] => judge(bytes),
         _ => judge(&around(&mut Source::new(bytes))),

@@ -1,6 +1,6 @@
 //! A certificate whose common name is wanted.
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     if let Some(name) = cloud::fuzzing::common_name(bytes) {
         assert!(name.len() < bytes.len(), "a name of {} bytes in {}", name.len(), bytes.len());
     }

@@ -1,9 +1,10 @@
 //! The driver for a stable toolchain: replays the corpus and mutates it, the same each time for the same seed.
 
-use crate::Target;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use crate::Target;
 
 /// Longest input, bytes.
 const LONGEST: usize = 4096;

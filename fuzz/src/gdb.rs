@@ -5,7 +5,7 @@ use device::debug::gdb;
 use crate::board::machine;
 
 /// Memory of a process that holds a device stays far below this; an input that allocates by a number in it does not.
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     let mut machine = machine();
     machine.wait_for_debugger();
     gdb::converse(&mut machine, &packets(bytes)).expect("loopback");

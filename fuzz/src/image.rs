@@ -5,7 +5,7 @@ use device::image::Image;
 /// Flash of an application, bytes.
 const FLASH: usize = abi::memory::APPLICATION_FLASH_LENGTH as usize;
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     if let Ok(image) = Image::parse(bytes) {
         let flash = image.flash();
         assert!(flash.len() <= FLASH, "an image of {} bytes", flash.len());

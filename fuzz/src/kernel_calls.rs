@@ -8,10 +8,11 @@
 mod kit;
 mod world;
 
-use crate::source::Source;
 use world::World;
 
-pub fn run(bytes: &[u8]) {
+use crate::source::Source;
+
+pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let mut world = World::new(source.u8());
     while !source.is_empty() {

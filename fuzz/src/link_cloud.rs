@@ -1,12 +1,13 @@
 //! The cloud's end of the link: a device's bytes, in pieces, between the cloud's own doings.
 
-use crate::source::Source;
 use link::Violation;
 use link::channel::ClosureReason;
 use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::connection::ByeReason;
 
-pub fn run(bytes: &[u8]) {
+use crate::source::Source;
+
+pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let mut cloud = Session::new(0);
     let mut now = 0;

@@ -1,16 +1,17 @@
 //! The device's end of the link: the cloud's bytes, in pieces, between the device's own doings.
 
-use crate::source::Source;
 use link::Violation;
 use link::channel::ChannelType;
 use link::connection::Hello;
 use link::device::{Event, Session};
 
+use crate::source::Source;
+
 const HELLO: Hello = Hello { version: 1, boot: 1, wake_reason: 0, clock: 0, image: [0; 32] };
 const TYPES: [ChannelType; 4] =
     [ChannelType::OpaqueBytes, ChannelType::Mqtt, ChannelType::Http, ChannelType::ConfigFetch];
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let mut device = Session::new();
     let mut now = 0;

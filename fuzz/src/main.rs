@@ -1,8 +1,9 @@
 //! `fuzz [TARGET] [--seconds N] [--seed S]`: mutates for as long as wanted, without libFuzzer.
 
-use fuzz::{TARGETS, Target, driver};
 use std::process::ExitCode;
 use std::time::Duration;
+
+use fuzz::{TARGETS, Target, driver};
 
 fn main() -> ExitCode {
     match arguments() {

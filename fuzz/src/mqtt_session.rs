@@ -1,9 +1,10 @@
 //! An MQTT session: a broker's bytes, in pieces, between the client's own doings.
 
-use crate::source::Source;
 use mqtt::{ConnectOptions, Event, Filter, Limits, Session, Version};
 
-pub fn run(bytes: &[u8]) {
+use crate::source::Source;
+
+pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let version = [Version::V3_1_1, Version::V5][usize::from(source.u8() % 2)];
     let limits =

@@ -27,12 +27,12 @@ impl Memory {
 
 impl DirectMemory for Memory {
     fn load(&self, address: u32, bytes: u32) -> Option<u32> {
-        let range = Memory::range(address, bytes)?;
+        let range = Self::range(address, bytes)?;
         Some(self.0[range].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte)))
     }
 
     fn store(&mut self, address: u32, bytes: u32, value: u32) -> bool {
-        let Some(range) = Memory::range(address, bytes) else { return false };
+        let Some(range) = Self::range(address, bytes) else { return false };
         let length = range.len();
         self.0[range].copy_from_slice(&value.to_le_bytes()[..length]);
         true
@@ -45,7 +45,7 @@ fn places() -> &'static [(u32, u32)] {
     PLACES.get_or_init(|| table(fittings()).iter().map(|placed| (placed.base, placed.size)).collect())
 }
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let (mut board, mut memory, mut now) = (board(), Memory(vec![0; MEMORY]), 0);
     board.reset(now);

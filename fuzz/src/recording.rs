@@ -47,7 +47,7 @@ fn head(image: &Image) -> Vec<u8> {
     tape.0.lock().expect("no panic").clone()
 }
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     let Some((&first, rest)) = bytes.split_first() else { return };
     let image = image();
     let recording = if first % 2 == 0 { [head(&image), rest.to_vec()].concat() } else { rest.to_vec() };

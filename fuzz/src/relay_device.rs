@@ -1,6 +1,5 @@
 //! A relay between a hostile device and hostile brokers: bytes of both, connections that come and go at any moment.
 
-use crate::source::Source;
 use link::channel::ChannelType;
 use link::connection::Hello;
 use link::device::Session;
@@ -9,13 +8,15 @@ use relay::{
     HttpResponse, Input, LookedUp, LookupId, Output, Settings, Value,
 };
 
+use crate::source::Source;
+
 /// Bytes that one device with a handful of brokers may make a relay hold.
 const HELD: usize = 8 << 20;
 const HELLO: Hello = Hello { version: 1, boot: 1, wake_reason: 0, clock: 0, image: [0; 32] };
 const TYPES: [ChannelType; 4] =
     [ChannelType::OpaqueBytes, ChannelType::Mqtt, ChannelType::Http, ChannelType::ConfigFetch];
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let settings = Settings {
         messages_a_second: [1, 500][usize::from(source.u8() % 2)],

@@ -1,7 +1,8 @@
 //! Every target with its corpus and a bounded number of mutations of it.
 
-use fuzz::driver;
 use std::time::Duration;
+
+use fuzz::driver;
 
 /// Longer only on a machine that is busy with something else: fewer mutations then, never a failure.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -10,10 +10,11 @@ mod tests;
 mod tidy;
 mod tools;
 
-pub use tools::THUMB;
+use std::time::Instant;
+
+pub(crate) use tools::THUMB;
 
 use crate::Outcome;
-use std::time::Instant;
 
 /// The option for the inner loop.
 const QUICK: &str = "--quick";
@@ -57,13 +58,13 @@ const fn step(name: &'static str, help: &'static str, run: fn() -> Outcome) -> S
 
 impl Step {
     /// `--quick` does the same.
-    const fn also_quick(self) -> Step {
-        Step { quick: Some(self.run), ..self }
+    const fn also_quick(self) -> Self {
+        Self { quick: Some(self.run), ..self }
     }
 
     /// `--quick` does less.
-    const fn quick(self, run: fn() -> Outcome) -> Step {
-        Step { quick: Some(run), ..self }
+    const fn quick(self, run: fn() -> Outcome) -> Self {
+        Self { quick: Some(run), ..self }
     }
 
     /// What to do in a run that is quick or is not; `None`: nothing.
@@ -78,7 +79,7 @@ fn cost() -> Outcome {
 }
 
 /// Runs the steps named, or all. `--quick` is for the inner loop: the steps and tests that take seconds once they are built.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     if arguments.iter().any(|argument| argument == "--help") {
         println!("{}", usage());
         return Ok(());

@@ -3,12 +3,14 @@
 
 mod statuses;
 
-use crate::workspace::{read, root, write_or_check};
-use crate::{Outcome, check_flag};
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::workspace::{read, root, write_or_check};
+use crate::{Outcome, check_flag};
 
 const PAGE: &str = "docs/conformance.md";
 
@@ -54,7 +56,7 @@ impl Test {
 type Citations = BTreeMap<String, BTreeSet<Test>>;
 
 /// Writes the page, or says that it is stale.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let check = check_flag(arguments)?;
     let requirements = requirement_rows(&read("docs/spec/requirements.md")?);
     let decisions = decision_rows(&read("docs/spec/decisions.md")?);

@@ -1,18 +1,19 @@
 //! `cargo xtask cost`: what the kernel costs, measured by running its own program on our processor.
 
+use std::time::Duration;
+
 use crate::Outcome;
 use crate::check::THUMB;
 use crate::check_flag;
 use crate::process::run as run_program;
 use crate::workspace::{cargo, root};
-use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_mins(20);
 /// The profile the kernel goes into a device with.
 const PROFILE: &str = "firmware";
 
 /// Builds the program, and the processor that runs it, and prints the figures; with `--check` those over a limit fail.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let is_check = check_flag(arguments)?;
     let build = ["build", "--package", "kernel-cost", "--bin", "kernel-firmware", "--locked", "--quiet"];
     run_program(cargo().args(build).args(["--profile", PROFILE, "--target", THUMB]), LIMIT)?;

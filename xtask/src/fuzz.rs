@@ -4,12 +4,13 @@
 //! goes to `target/fuzz/<TARGET>`, what breaks a promise to `target/fuzz/artifacts`. Without one the driver of the
 //! ordinary tests mutates the corpus.
 
-use crate::Outcome;
-use crate::process::{capture, run as run_program};
-use crate::workspace::{cargo, root};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+
+use crate::Outcome;
+use crate::process::{capture, run as run_program};
+use crate::workspace::{cargo, root};
 
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
 const LIST_LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +32,7 @@ struct Plan {
 }
 
 /// Fuzzes one target or all.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let plan = read(arguments)?;
     if has_nightly() { guided(&plan) } else { unguided(&plan) }
 }

@@ -14,11 +14,12 @@ mod rust_layouts;
 #[cfg(test)]
 mod tests;
 
-use crate::{Outcome, check_flag, workspace};
 use model::Model;
 
+use crate::{Outcome, check_flag, workspace};
+
 /// One generated file: where it goes in the repository and what it holds.
-pub struct Output {
+pub(crate) struct Output {
     path: String,
     bytes: Vec<u8>,
 }
@@ -30,7 +31,7 @@ impl Output {
 }
 
 /// Writes every output, or with `--check` only compares.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let check = check_flag(arguments)?;
     let outputs = outputs(&Model::read()?)?;
     if check { compare(&outputs) } else { write(&outputs) }

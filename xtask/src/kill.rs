@@ -1,15 +1,16 @@
 //! `cargo xtask kill`: the cloud is killed again and again, and what it had acknowledged is counted.
 
+use std::time::Duration;
+
 use crate::Outcome;
 use crate::process::run as run_program;
 use crate::workspace::cargo;
-use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_hours(24);
 const USAGE: &str = "usage: cargo xtask kill [--times N] [--seed S]";
 
 /// Runs the test of that name as often as wanted: `--times N` kills (300) for each store, at moments from `--seed S` (1).
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut wanted = [("--times", "OPENVISOR_KILLS", 300_u64), ("--seed", "OPENVISOR_SEED", 1)];
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { return Err(USAGE.to_owned()) };

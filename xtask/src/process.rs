@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How a program that was run to its end, or to its limit, ended.
-pub struct Ended {
+pub(crate) struct Ended {
     /// True when it exited with status 0 within its limit.
     pub success: bool,
     /// What to say of it: the exit status, or that the limit was reached.
@@ -19,7 +19,7 @@ pub struct Ended {
 ///
 /// # Errors
 /// Says which command failed and how.
-pub fn run(command: &mut Command, limit: Duration) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<(), String> {
     let shown = shown(command);
     println!("$ {shown}");
     let child = start(command)?;
@@ -28,7 +28,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<(), String> {
 }
 
 /// Runs a program and keeps what it prints.
-pub fn capture(command: &mut Command, limit: Duration) -> Result<Ended, String> {
+pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<Ended, String> {
     let (mut reader, writer) = std::io::pipe().map_err(|error| error.to_string())?;
     let second = writer.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(writer).stderr(second);
@@ -44,7 +44,7 @@ pub fn capture(command: &mut Command, limit: Duration) -> Result<Ended, String> 
 }
 
 /// Whether a program of this name can be found.
-pub fn is_on_path(program: &str) -> bool {
+pub(crate) fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/usr/local/sbin"].map(std::path::PathBuf::from);
     std::env::split_paths(&path).chain(extra).any(|folder| folder.join(program).is_file())

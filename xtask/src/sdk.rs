@@ -3,9 +3,10 @@
 //! The committed images are for those who have no Arm compiler. With the very compiler that made them they must come
 //! out byte for byte; with another one they are only built, and the comparison is skipped with a line that says so.
 
-use crate::{Outcome, check_flag, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::{Outcome, check_flag, workspace};
 
 /// Folders of programs: each subfolder with a Makefile is one, and keeps its own image.
 const PROGRAMS: &[&str] = &["sdk/samples", "sdk/tests/apps"];
@@ -27,7 +28,7 @@ const HEADER_CHECKS: &[(&str, &[&str], &str, &str)] = &[
 ];
 
 /// Builds the programs' images into their folders; with `--check` checks header, shared code and images instead.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     if check_flag(arguments)? {
         check_header()?;
         run_shared_tests()?;

@@ -1,10 +1,11 @@
 //! `cargo xtask soak [--instructions N] [--seeds N] [--seed S]`: the scheduler in C under interrupts at random
 //! instructions (`crates/armv8m/tests/preemption.rs`), for as long as wanted.
 
+use std::time::Duration;
+
 use crate::Outcome;
 use crate::process::run as run_program;
 use crate::workspace::cargo;
-use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_hours(24);
 /// Instructions a seed, with frames saved lazily; a third as many more are run with frames saved at once.
@@ -17,7 +18,7 @@ struct Plan {
 }
 
 /// Runs every seed, and stops at the first that fails.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let plan = read(arguments)?;
     (plan.first..plan.first.saturating_add(plan.seeds)).try_for_each(|seed| soak(plan.instructions, seed))
 }

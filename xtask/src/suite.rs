@@ -1,11 +1,12 @@
 //! `cargo xtask suite`: public MQTT test suites, of which whoever runs them has a checkout.
 
-use crate::Outcome;
-use crate::workspace::cargo;
 use std::path::Path;
 
+use crate::Outcome;
+use crate::workspace::cargo;
+
 /// Hands the arguments to the crate that runs the suites; `--help` tells them, and where the suites are to be had.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut command = cargo();
     command.args(["run", "--package", "suites", "--locked", "--quiet", "--"]);
     let mut is_path = false;

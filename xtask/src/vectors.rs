@@ -4,13 +4,15 @@
 //! With `--more N` further cases, N of each form, are recorded into `target/vectors/more`, which the test replays when
 //! `ARMV8M_VECTORS` names that folder.
 
-use crate::{Outcome, process, workspace};
+use std::ops::Range;
+
 use armv8m_vectors::case::{self, Recorded};
 use armv8m_vectors::form::{Family, Form};
 use armv8m_vectors::forms::FAMILIES;
 use armv8m_vectors::recorder::{ASSEMBLER, QEMU, Recorder};
 use armv8m_vectors::text;
-use std::ops::Range;
+
+use crate::{Outcome, process, workspace};
 
 const RECORDED: &str = "crates/armv8m-vectors/recorded";
 const MORE: &str = "target/vectors/more";
@@ -20,7 +22,7 @@ const SAMPLE: u32 = 16;
 const FURTHER: u32 = 0x10000;
 
 /// Records every family, or does what the flag says.
-pub fn run(arguments: &[String]) -> Outcome {
+pub(crate) fn run(arguments: &[String]) -> Outcome {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [] => record_all(&recorder()?, RECORDED, &|form, family| 0..form.count(family)),

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The repository's root, whatever directory the chore was started in.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().expect("xtask/ has a parent: the repository").to_path_buf()
 }
 
 /// Reads a text file of the repository.
-pub fn read(path: &str) -> Result<String, String> {
+pub(crate) fn read(path: &str) -> Result<String, String> {
     std::fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
 }
 
@@ -18,7 +18,7 @@ pub fn read(path: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// Names the stale file and the command that renews it.
-pub fn write_or_check(path: &str, text: &str, check: bool) -> Result<(), String> {
+pub(crate) fn write_or_check(path: &str, text: &str, check: bool) -> Result<(), String> {
     if !check {
         return std::fs::write(root().join(path), text).map_err(|error| format!("{path}: {error}"));
     }
@@ -29,7 +29,7 @@ pub fn write_or_check(path: &str, text: &str, check: bool) -> Result<(), String>
 }
 
 /// The cargo that runs this program, in the repository's root.
-pub fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command

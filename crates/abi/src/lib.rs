@@ -11,10 +11,9 @@ mod bytes;
 mod generated;
 
 pub use bytes::{Field, Structure};
+pub use calls::{Call, Parameter};
 pub use generated::{
     calls, channel, config, flash, http, layouts, memory, mqtt, network, notifications, power, status,
     strings, wifi,
 };
-
-pub use calls::{Call, Parameter};
 pub use status::Status;

@@ -35,28 +35,28 @@ pub struct Family {
 
 impl Form {
     /// An instruction that works with random fields in any state.
-    pub const fn new(name: &'static str, pattern: &'static str) -> Form {
-        Form { name, pattern, keep: |_| true, plan: None, cases: None }
+    pub const fn new(name: &'static str, pattern: &'static str) -> Self {
+        Self { name, pattern, keep: |_| true, plan: None, cases: None }
     }
 
     /// A sequence that `plan` makes.
-    pub const fn sequence(name: &'static str, plan: fn(&mut Plan)) -> Form {
-        Form { name, pattern: "", keep: |_| true, plan: Some(plan), cases: None }
+    pub const fn sequence(name: &'static str, plan: fn(&mut Plan)) -> Self {
+        Self { name, pattern: "", keep: |_| true, plan: Some(plan), cases: None }
     }
 
     /// Leaves out field values that are UNPREDICTABLE, or another form's.
-    pub const fn keep(self, keep: fn(&Fields) -> bool) -> Form {
-        Form { keep, ..self }
+    pub const fn keep(self, keep: fn(&Fields) -> bool) -> Self {
+        Self { keep, ..self }
     }
 
     /// Prepares registers and memory for each case.
-    pub const fn plan(self, plan: fn(&mut Plan)) -> Form {
-        Form { plan: Some(plan), ..self }
+    pub const fn plan(self, plan: fn(&mut Plan)) -> Self {
+        Self { plan: Some(plan), ..self }
     }
 
     /// Has this many cases, whatever its family has.
-    pub const fn cases(self, cases: u32) -> Form {
-        Form { cases: Some(cases), ..self }
+    pub const fn cases(self, cases: u32) -> Self {
+        Self { cases: Some(cases), ..self }
     }
 
     /// How many cases it has in `family`.

@@ -12,8 +12,8 @@ pub struct Fields {
 
 impl Fields {
     /// Random values for the fields of `pattern`.
-    pub fn random(pattern: &str, rng: &mut Rng) -> Fields {
-        let mut fields = Fields { values: [0; 128] };
+    pub fn random(pattern: &str, rng: &mut Rng) -> Self {
+        let mut fields = Self { values: [0; 128] };
         for letter in letters(pattern) {
             let (at, width) = (letter as usize, width(pattern, letter));
             fields.values[at] = rng.bits() & ((1u64 << width) - 1) as u32;

@@ -31,13 +31,13 @@ pub struct Plan {
 
 impl Plan {
     /// A plan without anything special.
-    pub fn new(form: &'static str, pattern: &'static str, index: u32) -> Plan {
+    pub fn new(form: &'static str, pattern: &'static str, index: u32) -> Self {
         let initial = State::random(&mut Rng::of_case(form, index));
         let mut rng = Rng::of_case(form, index ^ 0x00A5_0000);
         let fields = Fields::random("", &mut rng);
         let (before, after, more) = (Vec::new(), Vec::new(), Vec::new());
         let state = initial.clone();
-        Plan { form, pattern, index, rng, fields, before, after, start: CODE, more, initial, state }
+        Self { form, pattern, index, rng, fields, before, after, start: CODE, more, initial, state }
     }
 
     /// The finished case.

@@ -50,7 +50,7 @@ impl Recorder {
     ///
     /// # Errors
     /// The assembler is not there, or refuses.
-    pub fn new(folder: &Path) -> Result<Recorder, String> {
+    pub fn new(folder: &Path) -> Result<Self, String> {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/harness.S");
         let mut command = Command::new(ASSEMBLER);
@@ -58,7 +58,7 @@ impl Recorder {
         command.args(["-Wl,-Ttext=0x10000000", "-Wl,--entry=0x10000040", "-o"]);
         command.arg(folder.join("harness.elf")).arg(source);
         finish(&mut command)?;
-        Ok(Recorder { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned() })
     }
 
     /// Runs cases, as many at a time as fit.

@@ -6,11 +6,11 @@ pub struct Rng(u64);
 
 impl Rng {
     /// The generator of case `index` of `form`.
-    pub fn of_case(form: &str, index: u32) -> Rng {
+    pub fn of_case(form: &str, index: u32) -> Self {
         let hash = form.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
         });
-        Rng(hash ^ u64::from(index) << 40)
+        Self(hash ^ u64::from(index) << 40)
     }
 
     /// 64 random bits.

@@ -49,8 +49,8 @@ pub enum Place {
 
 impl State {
     /// A random state: mostly numbers that are interesting to instructions.
-    pub fn random(rng: &mut Rng) -> State {
-        let mut state = State {
+    pub fn random(rng: &mut Rng) -> Self {
+        let mut state = Self {
             r: [0; 15],
             apsr: rng.bits() & 0xF80F_0000,
             fpscr: fpscr(rng),
@@ -99,8 +99,8 @@ impl State {
     }
 
     /// What to change in `self` to get `after`.
-    pub fn changes(&self, after: &State) -> Vec<(Place, u32)> {
-        let changed = State::places().filter(|&place| self.value(place) != after.value(place));
+    pub fn changes(&self, after: &Self) -> Vec<(Place, u32)> {
+        let changed = Self::places().filter(|&place| self.value(place) != after.value(place));
         changed.map(|place| (place, after.value(place))).collect()
     }
 }

@@ -17,18 +17,18 @@ impl Width {
     /// Bytes the access covers: 1, 2 or 4.
     pub const fn bytes(self) -> u32 {
         match self {
-            Width::Byte => 1,
-            Width::Half => 2,
-            Width::Word => 4,
+            Self::Byte => 1,
+            Self::Half => 2,
+            Self::Word => 4,
         }
     }
 
     /// The low bits of `value` that an access of this width moves.
     pub(crate) const fn cut(self, value: u32) -> u32 {
         match self {
-            Width::Byte => value & 0xFF,
-            Width::Half => value & 0xFFFF,
-            Width::Word => value,
+            Self::Byte => value & 0xFF,
+            Self::Half => value & 0xFFFF,
+            Self::Word => value,
         }
     }
 }

@@ -22,13 +22,13 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn new() -> Page {
+    fn new() -> Self {
         let blank = || Box::new([Inst::UNDECODED; ENTRIES]);
-        Page { plain: blank(), conditional: blank() }
+        Self { plain: blank(), conditional: blank() }
     }
     /// The entry for `offset` bytes into the page.
     #[inline(always)]
-    pub fn at(&self, offset: u32) -> &Inst {
+    pub(crate) fn at(&self, offset: u32) -> &Inst {
         &self.plain[(offset >> 1) as usize % ENTRIES]
     }
     fn forget(&mut self, offset: u32) {
@@ -38,7 +38,7 @@ impl Page {
     }
     /// The entry for `offset` bytes into the page, inside an IT block.
     #[inline(always)]
-    pub fn conditional_at(&self, offset: u32) -> &Inst {
+    pub(crate) fn conditional_at(&self, offset: u32) -> &Inst {
         &self.conditional[(offset >> 1) as usize % ENTRIES]
     }
 }
@@ -51,9 +51,9 @@ struct Region {
 }
 
 impl Region {
-    fn new(base: u32, length: usize) -> Region {
+    fn new(base: u32, length: usize) -> Self {
         let pages = length.div_ceil(PAGE as usize);
-        Region { base, length: length as u32, pages: std::iter::repeat_with(|| None).take(pages).collect() }
+        Self { base, length: length as u32, pages: std::iter::repeat_with(|| None).take(pages).collect() }
     }
     /// The page index of `address` and the addresses that page covers.
     fn locate(&self, address: u32) -> Option<(usize, Range<u32>)> {
@@ -96,8 +96,8 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    pub fn new(config: &Config, flash_size: usize) -> Code {
-        Code {
+    pub(crate) fn new(config: &Config, flash_size: usize) -> Self {
+        Self {
             breakpoints: Vec::new(),
             flash: Region::new(config.flash_base, flash_size),
             ram: Region::new(config.ram_base, config.ram_size),
@@ -105,7 +105,7 @@ impl Code {
     }
 
     /// Where code at `address` lives, if it is flash or RAM.
-    pub fn locate(&self, address: u32) -> Option<Place> {
+    pub(crate) fn locate(&self, address: u32) -> Option<Place> {
         if let Some((page, span)) = self.flash.locate(address) {
             return Some(Place { in_ram: false, page, span });
         }
@@ -114,13 +114,13 @@ impl Code {
 
     /// The page of a place, if anything there was decoded.
     #[inline]
-    pub fn page(&self, place: &Place) -> Option<&Page> {
+    pub(crate) fn page(&self, place: &Place) -> Option<&Page> {
         let region = if place.in_ram { &self.ram } else { &self.flash };
         region.pages.get(place.page)?.as_ref()
     }
 
     /// Decodes the instruction at `address`; false if it does not fit into memory.
-    pub fn decode(&mut self, place: &Place, memory: &mut Memory, address: u32, in_it: bool) -> bool {
+    pub(crate) fn decode(&mut self, place: &Place, memory: &mut Memory, address: u32, in_it: bool) -> bool {
         let Some(mut inst) = decode_at(memory, address, in_it) else { return false };
         if self.has_breakpoint(address) {
             inst = Inst::of(Op::Halt);
@@ -137,16 +137,16 @@ impl Code {
     }
 
     /// Drops what was decoded from `stale`, a part of RAM.
-    pub fn forget(&mut self, stale: &Range<u32>) {
+    pub(crate) fn forget(&mut self, stale: &Range<u32>) {
         self.ram.forget(stale);
     }
 
-    pub fn has_breakpoint(&self, address: u32) -> bool {
+    pub(crate) fn has_breakpoint(&self, address: u32) -> bool {
         self.breakpoints.contains(&address)
     }
 
     /// Whatever is decoded at `address` next halts; false if it does so already.
-    pub fn insert_breakpoint(&mut self, address: u32) -> bool {
+    pub(crate) fn insert_breakpoint(&mut self, address: u32) -> bool {
         if self.has_breakpoint(address) {
             return false;
         }
@@ -155,14 +155,14 @@ impl Code {
         true
     }
 
-    pub fn remove_breakpoint(&mut self, address: u32) -> bool {
+    pub(crate) fn remove_breakpoint(&mut self, address: u32) -> bool {
         let Some(at) = self.breakpoints.iter().position(|one| *one == address) else { return false };
         self.breakpoints.swap_remove(at);
         self.forget_at(address);
         true
     }
 
-    pub fn clear_breakpoints(&mut self) {
+    pub(crate) fn clear_breakpoints(&mut self) {
         for address in std::mem::take(&mut self.breakpoints) {
             self.forget_at(address);
         }
@@ -174,7 +174,7 @@ impl Code {
         self.ram.forget(&stale);
     }
 
-    pub fn forget_all(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         self.flash.forget_all();
         self.ram.forget_all();
     }

@@ -39,8 +39,8 @@ impl Config {
 
 impl Default for Config {
     /// An STM32U585's application side: 768 KiB of RAM at 0x20000000, flash at 0x08000000, 126 interrupts.
-    fn default() -> Config {
-        Config {
+    fn default() -> Self {
+        Self {
             flash_base: 0x0800_0000,
             ram_base: 0x2000_0000,
             ram_size: 768 << 10,

@@ -102,7 +102,7 @@ enum Pause {
 
 impl Cpu {
     /// A processor in reset, with RAM all zero. `flash` is shared and read-only to the processor.
-    pub fn new(config: Config, flash: Arc<[u8]>) -> Cpu {
+    pub fn new(config: Config, flash: Arc<[u8]>) -> Self {
         let memory = Memory {
             flash_base: config.flash_base,
             flash,
@@ -117,7 +117,7 @@ impl Cpu {
         };
         let code = Code::new(&config, memory.flash.len());
         let watch = Watch::new(config.halt_on_spin);
-        Cpu { core: Core::new(&config, memory), code, watch, trial: None, config }
+        Self { core: Core::new(&config, memory), code, watch, trial: None, config }
     }
 
     /// Resets the processor: SP and PC come from the vector table at [`Config::vtor`]. RAM, the cycle count and the
@@ -421,7 +421,7 @@ impl Core {
 
     fn reset(&mut self, config: &Config) {
         let memory = std::mem::replace(&mut self.memory, Memory::empty());
-        let mut fresh = Core::new(config, memory);
+        let mut fresh = Self::new(config, memory);
         (fresh.cycles, fresh.skipped, fresh.disturbed) = (self.cycles, self.skipped, true);
         (fresh.memory.direct, fresh.memory.fold_literals) = (true, true);
         (fresh.memory.code_start, fresh.memory.code_len) = (0, 0);

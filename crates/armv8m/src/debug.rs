@@ -80,7 +80,7 @@ struct Context {
 
 impl Debug {
     /// Notes that an exception was entered or left.
-    pub fn moved(&mut self, cycle: u64, number: u16, entered: bool) {
+    pub(crate) fn moved(&mut self, cycle: u64, number: u16, entered: bool) {
         if let Some(movements) = &mut self.movements
             && movements.len() < MOST_MOVEMENTS
         {
@@ -91,7 +91,7 @@ impl Debug {
 
 impl Core {
     /// Halts before an access to watched memory.
-    pub fn check_watchpoints(&self, address: u32, length: u32, write: bool) -> Result<(), Event> {
+    pub(crate) fn check_watchpoints(&self, address: u32, length: u32, write: bool) -> Result<(), Event> {
         let touches = |watched: &&Watchpoint| {
             let end = address.saturating_add(length);
             address < watched.range.end && watched.range.start < end && watched.covers(write)
@@ -103,12 +103,12 @@ impl Core {
     }
 
     /// Whether a step under way keeps this exception from being taken: those a fault does not ask for.
-    pub fn is_held_by_step(&self, number: u16) -> bool {
+    pub(crate) fn is_held_by_step(&self, number: u16) -> bool {
         self.debug.masked && number >= number::PENDSV
     }
 
     /// Keeps the registers as they are before a fault's exception is entered, with `sp` as stack pointer.
-    pub fn keep_context(&mut self, sp: u32) {
+    pub(crate) fn keep_context(&mut self, sp: u32) {
         if !self.halt_on_hard_fault {
             return;
         }

@@ -6,20 +6,20 @@ use crate::state::{Core, Sleep};
 
 /// Bits of an EXC_RETURN value.
 mod exc_return {
-    pub const PREFIX: u32 = 0xFFFF_FF80;
+    pub(super) const PREFIX: u32 = 0xFFFF_FF80;
     /// Secure stack; never set here.
-    pub const S: u32 = 1 << 6;
+    pub(super) const S: u32 = 1 << 6;
     /// Default callee-saved register stacking.
-    pub const DCRS: u32 = 1 << 5;
+    pub(super) const DCRS: u32 = 1 << 5;
     /// Standard frame, without floating-point registers.
-    pub const FTYPE: u32 = 1 << 4;
+    pub(super) const FTYPE: u32 = 1 << 4;
     /// Return to thread mode.
-    pub const MODE: u32 = 1 << 3;
+    pub(super) const MODE: u32 = 1 << 3;
     /// The frame is on the process stack.
-    pub const SPSEL: u32 = 1 << 2;
-    pub const RES0: u32 = 1 << 1;
+    pub(super) const SPSEL: u32 = 1 << 2;
+    pub(super) const RES0: u32 = 1 << 1;
     /// Exception taken to secure state; never set here.
-    pub const ES: u32 = 1 << 0;
+    pub(super) const ES: u32 = 1 << 0;
 }
 
 /// Bytes of a frame without floating-point registers.
@@ -35,7 +35,7 @@ const IPSR: u32 = 0x1FF;
 
 impl Core {
     /// Recomputes the priority of running code from what is active and the mask registers.
-    pub fn update_priority(&mut self) {
+    pub(crate) fn update_priority(&mut self) {
         let unmasked = self.priority_without_primask();
         self.execution_priority = if self.primask { unmasked.min(0) } else { unmasked };
         self.attention();
@@ -50,20 +50,20 @@ impl Core {
     }
 
     /// Whether a WFI would end: an exception is pending that would be taken if PRIMASK were clear.
-    pub fn wakes(&self) -> bool {
+    pub(crate) fn wakes(&self) -> bool {
         let level = self.priority_without_primask();
         self.nvic.highest_pending().is_some_and(|c| self.nvic.group(c.priority) < level)
     }
 
     /// The pending exception that may pre-empt running code, if there is one.
-    pub fn next_to_take(&self) -> Option<u16> {
+    pub(crate) fn next_to_take(&self) -> Option<u16> {
         let candidate = self.nvic.highest_pending()?;
         let pre_empts = self.nvic.group(candidate.priority) < self.execution_priority;
         (pre_empts && !self.is_held_by_step(candidate.number)).then_some(candidate.number)
     }
 
     /// Takes the pending exception that may pre-empt running code, if there is one.
-    pub fn take_pending(&mut self) -> bool {
+    pub(crate) fn take_pending(&mut self) -> bool {
         let Some(number) = self.next_to_take() else { return false };
         if self.on_trial {
             self.yield_requested = true;
@@ -74,7 +74,7 @@ impl Core {
     }
 
     /// Turns what stopped an instruction into an exception. `self.pc` is the address to return to.
-    pub fn raise(&mut self, event: Event) {
+    pub(crate) fn raise(&mut self, event: Event) {
         if self.on_trial {
             self.yield_requested = true;
             return self.attention();
@@ -128,7 +128,7 @@ impl Core {
     }
 
     /// Whether `number` is enabled and of higher priority than running code.
-    pub fn may_preempt(&self, number: u16) -> bool {
+    pub(crate) fn may_preempt(&self, number: u16) -> bool {
         self.nvic.enabled.contains(number)
             && self.nvic.group(self.nvic.priority(number)) < self.execution_priority
     }
@@ -200,7 +200,7 @@ impl Core {
     }
 
     /// Writes `words` to the stack; a refusal leaves `memory` or `bus` in the fault status.
-    pub fn stack_words(
+    pub(crate) fn stack_words(
         &mut self,
         address: u32,
         words: &[u32],
@@ -223,7 +223,11 @@ impl Core {
     }
 
     /// Reads `words` from the stack for an exception return.
-    pub fn unstack_words<const N: usize>(&self, address: u32, privileged: bool) -> Result<[u32; N], Fault> {
+    pub(crate) fn unstack_words<const N: usize>(
+        &self,
+        address: u32,
+        privileged: bool,
+    ) -> Result<[u32; N], Fault> {
         let length = N * 4;
         if self.mpu_check_span(address, length as u32, privileged, false).is_err() {
             return Err(Fault::memory(cfsr::MUNSTKERR, 0));
@@ -285,7 +289,7 @@ impl Core {
     }
 
     /// Returns from the current exception, or goes straight to the next pending one (tail-chaining).
-    pub fn exception_return(&mut self, value: u32) {
+    pub(crate) fn exception_return(&mut self, value: u32) {
         self.disturbed = true;
         let returning = self.ipsr;
         if !self.nvic.active.contains(returning) {

@@ -5,32 +5,32 @@ use crate::nvic::number;
 
 /// Bits of the Configurable Fault Status Register.
 pub(crate) mod cfsr {
-    pub const IACCVIOL: u32 = 1 << 0;
-    pub const DACCVIOL: u32 = 1 << 1;
-    pub const MUNSTKERR: u32 = 1 << 3;
-    pub const MSTKERR: u32 = 1 << 4;
-    pub const MLSPERR: u32 = 1 << 5;
-    pub const MMARVALID: u32 = 1 << 7;
-    pub const IBUSERR: u32 = 1 << 8;
-    pub const PRECISERR: u32 = 1 << 9;
-    pub const UNSTKERR: u32 = 1 << 11;
-    pub const STKERR: u32 = 1 << 12;
-    pub const LSPERR: u32 = 1 << 13;
-    pub const BFARVALID: u32 = 1 << 15;
-    pub const UNDEFINSTR: u32 = 1 << 16;
-    pub const INVSTATE: u32 = 1 << 17;
-    pub const INVPC: u32 = 1 << 18;
-    pub const NOCP: u32 = 1 << 19;
-    pub const STKOF: u32 = 1 << 20;
-    pub const UNALIGNED: u32 = 1 << 24;
-    pub const DIVBYZERO: u32 = 1 << 25;
+    pub(crate) const IACCVIOL: u32 = 1 << 0;
+    pub(crate) const DACCVIOL: u32 = 1 << 1;
+    pub(crate) const MUNSTKERR: u32 = 1 << 3;
+    pub(crate) const MSTKERR: u32 = 1 << 4;
+    pub(crate) const MLSPERR: u32 = 1 << 5;
+    pub(crate) const MMARVALID: u32 = 1 << 7;
+    pub(crate) const IBUSERR: u32 = 1 << 8;
+    pub(crate) const PRECISERR: u32 = 1 << 9;
+    pub(crate) const UNSTKERR: u32 = 1 << 11;
+    pub(crate) const STKERR: u32 = 1 << 12;
+    pub(crate) const LSPERR: u32 = 1 << 13;
+    pub(crate) const BFARVALID: u32 = 1 << 15;
+    pub(crate) const UNDEFINSTR: u32 = 1 << 16;
+    pub(crate) const INVSTATE: u32 = 1 << 17;
+    pub(crate) const INVPC: u32 = 1 << 18;
+    pub(crate) const NOCP: u32 = 1 << 19;
+    pub(crate) const STKOF: u32 = 1 << 20;
+    pub(crate) const UNALIGNED: u32 = 1 << 24;
+    pub(crate) const DIVBYZERO: u32 = 1 << 25;
 }
 
 /// Bits of the HardFault Status Register.
 pub(crate) mod hfsr {
-    pub const VECTTBL: u32 = 1 << 1;
-    pub const FORCED: u32 = 1 << 30;
-    pub const DEBUGEVT: u32 = 1 << 31;
+    pub(crate) const VECTTBL: u32 = 1 << 1;
+    pub(crate) const FORCED: u32 = 1 << 30;
+    pub(crate) const DEBUGEVT: u32 = 1 << 31;
 }
 
 /// A synchronous fault: the exception it asks for and the status it leaves.
@@ -43,14 +43,14 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    pub const fn usage(cfsr: u32) -> Fault {
-        Fault { exception: number::USAGE_FAULT, cfsr, address: 0 }
+    pub(crate) const fn usage(cfsr: u32) -> Self {
+        Self { exception: number::USAGE_FAULT, cfsr, address: 0 }
     }
-    pub const fn memory(cfsr: u32, address: u32) -> Fault {
-        Fault { exception: number::MEM_MANAGE, cfsr, address }
+    pub(crate) const fn memory(cfsr: u32, address: u32) -> Self {
+        Self { exception: number::MEM_MANAGE, cfsr, address }
     }
-    pub const fn bus(cfsr: u32, address: u32) -> Fault {
-        Fault { exception: number::BUS_FAULT, cfsr, address }
+    pub(crate) const fn bus(cfsr: u32, address: u32) -> Self {
+        Self { exception: number::BUS_FAULT, cfsr, address }
     }
 }
 
@@ -69,20 +69,20 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    pub const UNDEFINED: Event = Event::usage(cfsr::UNDEFINSTR);
-    pub const STACK_OVERFLOW: Event = Event::usage(cfsr::STKOF);
-    pub const UNALIGNED: Event = Event::usage(cfsr::UNALIGNED);
+    pub(crate) const UNDEFINED: Self = Self::usage(cfsr::UNDEFINSTR);
+    pub(crate) const STACK_OVERFLOW: Self = Self::usage(cfsr::STKOF);
+    pub(crate) const UNALIGNED: Self = Self::usage(cfsr::UNALIGNED);
 
-    pub const fn usage(bits: u32) -> Event {
-        Event::Fault(Fault::usage(bits))
+    pub(crate) const fn usage(bits: u32) -> Self {
+        Self::Fault(Fault::usage(bits))
     }
     /// A data access the bus refused.
-    pub const fn precise(address: u32) -> Event {
-        Event::Fault(Fault::bus(cfsr::PRECISERR | cfsr::BFARVALID, address))
+    pub(crate) const fn precise(address: u32) -> Self {
+        Self::Fault(Fault::bus(cfsr::PRECISERR | cfsr::BFARVALID, address))
     }
     /// A data access the MPU or the memory map refused.
-    pub const fn data_violation(address: u32) -> Event {
-        Event::Fault(Fault::memory(cfsr::DACCVIOL | cfsr::MMARVALID, address))
+    pub(crate) const fn data_violation(address: u32) -> Self {
+        Self::Fault(Fault::memory(cfsr::DACCVIOL | cfsr::MMARVALID, address))
     }
 }
 

@@ -6,21 +6,21 @@ use crate::state::Core;
 
 /// Bits of FPCCR.
 pub(crate) mod fpccr {
-    pub const ASPEN: u32 = 1 << 31;
-    pub const LSPEN: u32 = 1 << 30;
-    pub const CLRONRET: u32 = 1 << 28;
-    pub const UFRDY: u32 = 1 << 10;
-    pub const MONRDY: u32 = 1 << 8;
-    pub const BFRDY: u32 = 1 << 6;
-    pub const MMRDY: u32 = 1 << 5;
-    pub const HFRDY: u32 = 1 << 4;
-    pub const THREAD: u32 = 1 << 3;
-    pub const USER: u32 = 1 << 1;
-    pub const LSPACT: u32 = 1 << 0;
+    pub(crate) const ASPEN: u32 = 1 << 31;
+    pub(crate) const LSPEN: u32 = 1 << 30;
+    pub(crate) const CLRONRET: u32 = 1 << 28;
+    pub(crate) const UFRDY: u32 = 1 << 10;
+    pub(crate) const MONRDY: u32 = 1 << 8;
+    pub(crate) const BFRDY: u32 = 1 << 6;
+    pub(crate) const MMRDY: u32 = 1 << 5;
+    pub(crate) const HFRDY: u32 = 1 << 4;
+    pub(crate) const THREAD: u32 = 1 << 3;
+    pub(crate) const USER: u32 = 1 << 1;
+    pub(crate) const LSPACT: u32 = 1 << 0;
     /// What the owner of a lazily saved frame was and could have done.
-    pub const CONTEXT: u32 = UFRDY | MONRDY | BFRDY | MMRDY | HFRDY | THREAD | USER;
+    pub(crate) const CONTEXT: u32 = UFRDY | MONRDY | BFRDY | MMRDY | HFRDY | THREAD | USER;
     /// Everything software may write.
-    pub const WRITABLE: u32 = 0xD000_057B;
+    pub(crate) const WRITABLE: u32 = 0xD000_057B;
 }
 
 /// FPSCR bits that FPDSCR sets the defaults of: AHP, DN, FZ, RMode.
@@ -41,19 +41,19 @@ pub(crate) struct Fpu {
 }
 
 impl Default for Fpu {
-    fn default() -> Fpu {
-        Fpu { s: [0; 32], fpscr: 0, fpccr: fpccr::ASPEN | fpccr::LSPEN, fpcar: 0, fpdscr: 0, active: false }
+    fn default() -> Self {
+        Self { s: [0; 32], fpscr: 0, fpccr: fpccr::ASPEN | fpccr::LSPEN, fpcar: 0, fpdscr: 0, active: false }
     }
 }
 
 impl Fpu {
-    pub fn set_fpscr(&mut self, value: u32) {
+    pub(crate) fn set_fpscr(&mut self, value: u32) {
         self.fpscr = value & FPSCR_MASK;
     }
-    pub fn set_fpdscr(&mut self, value: u32) {
+    pub(crate) fn set_fpdscr(&mut self, value: u32) {
         self.fpdscr = value & DEFAULTS;
     }
-    pub fn set_fpccr(&mut self, value: u32) {
+    pub(crate) fn set_fpccr(&mut self, value: u32) {
         self.fpccr = value & fpccr::WRITABLE;
     }
     /// S0 to S15 and FPSCR, in the order of an extended frame.
@@ -68,7 +68,7 @@ impl Fpu {
 impl Core {
     /// Makes the unit ready for an instruction of the running context (ExecuteFPCheck): permission, then the lazy
     /// save of the interrupted context with its own FPSCR, and only then a fresh FPSCR.
-    pub fn prepare_fp(&mut self) -> Result<(), Event> {
+    pub(crate) fn prepare_fp(&mut self) -> Result<(), Event> {
         if !self.scb.fp_allowed(self.privileged()) {
             return Err(Event::usage(cfsr::NOCP));
         }
@@ -92,7 +92,7 @@ impl Core {
     }
 
     /// FPCCR.CLRONRET: what a handler leaves in the unit is not for those it returns to.
-    pub fn clear_fp_on_return(&mut self) {
+    pub(crate) fn clear_fp_on_return(&mut self) {
         let lazy = self.fpu.fpccr & fpccr::LSPACT != 0;
         if self.fpu.active && !lazy && self.fpu.fpccr & fpccr::CLRONRET != 0 {
             self.fpu.s[..16].fill(0);
@@ -113,7 +113,7 @@ impl Core {
     }
 
     /// Stacks the floating-point part of a frame at `address`, now or lazily.
-    pub fn push_fp(&mut self, address: u32) -> Result<(), Fault> {
+    pub(crate) fn push_fp(&mut self, address: u32) -> Result<(), Fault> {
         if !self.scb.fp_allowed(self.privileged()) {
             return Err(Fault::usage(cfsr::NOCP));
         }
@@ -127,7 +127,7 @@ impl Core {
     }
 
     /// Restores the floating-point part of a frame at `address`, unless it was never saved.
-    pub fn pop_fp(&mut self, address: u32, privileged: bool) -> Result<(), Fault> {
+    pub(crate) fn pop_fp(&mut self, address: u32, privileged: bool) -> Result<(), Fault> {
         if self.fpu.fpccr & fpccr::LSPACT != 0 {
             self.fpu.fpccr &= !fpccr::LSPACT;
             return Ok(());

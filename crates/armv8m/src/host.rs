@@ -38,11 +38,11 @@ pub enum Register {
 
 impl Register {
     /// Link register.
-    pub const LR: Register = Register::R(14);
+    pub const LR: Self = Self::R(14);
     /// Program counter.
-    pub const PC: Register = Register::R(15);
+    pub const PC: Self = Self::R(15);
     /// Current stack pointer.
-    pub const SP: Register = Register::R(13);
+    pub const SP: Self = Self::R(13);
 }
 
 impl Cpu {

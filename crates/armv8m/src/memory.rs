@@ -38,8 +38,8 @@ fn part<const N: usize>(bytes: &[u8], offset: u32) -> Option<[u8; N]> {
 
 impl Memory {
     /// No memory at all; only ever a placeholder.
-    pub fn empty() -> Memory {
-        Memory {
+    pub(crate) fn empty() -> Self {
+        Self {
             flash_base: 0,
             flash: Arc::from([]),
             ram_base: 0,
@@ -55,7 +55,7 @@ impl Memory {
 
     /// `N` bytes of RAM or flash at `address`.
     #[inline(always)]
-    pub fn read<const N: usize>(&self, address: u32) -> Option<[u8; N]> {
+    pub(crate) fn read<const N: usize>(&self, address: u32) -> Option<[u8; N]> {
         part(&self.ram, address.wrapping_sub(self.ram_base))
             .or_else(|| part(&self.flash, address.wrapping_sub(self.flash_base)))
     }
@@ -73,7 +73,7 @@ impl Memory {
     }
 
     /// The bytes of RAM or flash from `address` on, `length` of them.
-    pub fn slice(&self, address: u32, length: usize) -> Option<&[u8]> {
+    pub(crate) fn slice(&self, address: u32, length: usize) -> Option<&[u8]> {
         let within = |base: u32, bytes: &'_ [u8]| {
             let start = address.wrapping_sub(base) as usize;
             (start.checked_add(length)? <= bytes.len()).then_some(start)
@@ -85,7 +85,7 @@ impl Memory {
     }
 
     /// The bytes of RAM from `address` on, `length` of them, to be written.
-    pub fn ram_slice(&mut self, address: u32, length: usize) -> Option<&mut [u8]> {
+    pub(crate) fn ram_slice(&mut self, address: u32, length: usize) -> Option<&mut [u8]> {
         let start = address.wrapping_sub(self.ram_base) as usize;
         let end = start.checked_add(length)?;
         self.note_write(start, end);
@@ -93,7 +93,7 @@ impl Memory {
     }
 
     /// Whether `start .. start + length` (RAM offsets) touches decoded code.
-    pub fn touches_code(&self, start: usize, length: usize) -> bool {
+    pub(crate) fn touches_code(&self, start: usize, length: usize) -> bool {
         start < self.code_start + self.code_len && self.code_start < start + length
     }
 }
@@ -102,7 +102,7 @@ macro_rules! accessors {
     ($read:ident, $write:ident, $type:ty, $width:expr) => {
         /// Reads as running code does.
         #[inline(always)]
-        pub fn $read(&mut self, bus: &mut dyn Bus, address: u32) -> Result<u32, Event> {
+        pub(crate) fn $read(&mut self, bus: &mut dyn Bus, address: u32) -> Result<u32, Event> {
             if self.memory.direct
                 && let Some(bytes) = self.memory.read(address)
             {
@@ -113,7 +113,7 @@ macro_rules! accessors {
 
         /// Writes as running code does.
         #[inline(always)]
-        pub fn $write(&mut self, bus: &mut dyn Bus, address: u32, value: u32) -> Result<(), Event> {
+        pub(crate) fn $write(&mut self, bus: &mut dyn Bus, address: u32, value: u32) -> Result<(), Event> {
             if self.memory.direct && self.memory.write_data(address, (value as $type).to_le_bytes()) {
                 return Ok(());
             }
@@ -129,7 +129,7 @@ impl Core {
 
     /// Every read that is not a plain one: checks alignment and permission, then finds who answers.
     #[inline(never)]
-    pub fn read_slow(
+    pub(crate) fn read_slow(
         &mut self,
         bus: &mut dyn Bus,
         address: u32,
@@ -157,7 +157,7 @@ impl Core {
 
     /// Every write that is not a plain one.
     #[inline(never)]
-    pub fn write_slow(
+    pub(crate) fn write_slow(
         &mut self,
         bus: &mut dyn Bus,
         address: u32,
@@ -212,7 +212,7 @@ impl Core {
     }
 
     /// Marks decoded code at `address` as stale if there is any.
-    pub fn note_code_write(&mut self, address: u32, length: usize) {
+    pub(crate) fn note_code_write(&mut self, address: u32, length: usize) {
         let start = address.wrapping_sub(self.memory.ram_base) as usize;
         if !self.memory.touches_code(start, length) {
             return;
@@ -248,7 +248,7 @@ impl Core {
     }
 
     /// Recomputes whether accesses may go straight to the slices.
-    pub fn update_direct(&mut self) {
+    pub(crate) fn update_direct(&mut self) {
         let logged = self.memory.journal.is_some() || self.memory.undo.is_some();
         let watched = logged || !self.debug.watchpoints.is_empty();
         self.memory.direct = !self.mpu.enabled() && !self.scb.traps_unaligned() && !watched;

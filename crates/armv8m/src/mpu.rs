@@ -48,7 +48,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    const NONE: Access = Access { read: false, write: false, execute: false, region: None };
+    const NONE: Self = Self { read: false, write: false, execute: false, region: None };
 }
 
 #[derive(Clone, Debug, Default)]
@@ -60,12 +60,12 @@ pub(crate) struct Mpu {
 }
 
 impl Mpu {
-    pub fn enabled(&self) -> bool {
+    pub(crate) fn enabled(&self) -> bool {
         self.control & ENABLE != 0
     }
 
     /// What `address` allows; `negative` says that code runs at a negative priority.
-    pub fn access(&self, address: u32, privileged: bool, negative: bool) -> Access {
+    pub(crate) fn access(&self, address: u32, privileged: bool, negative: bool) -> Access {
         let private = matches!(address, 0xE000_0000..0xE010_0000);
         if !self.enabled() || private || (negative && self.control & HFNMIENA == 0) {
             return default_map(address);
@@ -79,7 +79,7 @@ impl Mpu {
     }
 
     /// The part of `span` around `address` in which permissions do not change.
-    pub fn uniform(&self, address: u32, span: Range<u32>) -> Range<u32> {
+    pub(crate) fn uniform(&self, address: u32, span: Range<u32>) -> Range<u32> {
         let edges =
             self.regions.iter().filter(|r| r.enabled()).flat_map(|r| [r.first(), r.last().wrapping_add(1)]);
         edges.fold(span, |span, edge| {
@@ -88,7 +88,7 @@ impl Mpu {
     }
 
     /// Reads the register at `offset` from 0xE000ED90.
-    pub fn read(&self, offset: u32) -> u32 {
+    pub(crate) fn read(&self, offset: u32) -> u32 {
         match offset {
             0x00 => (REGIONS as u32) << 8,
             0x04 => self.control,
@@ -102,7 +102,7 @@ impl Mpu {
     }
 
     /// Writes the register at `offset` from 0xE000ED90.
-    pub fn write(&mut self, offset: u32, value: u32) {
+    pub(crate) fn write(&mut self, offset: u32, value: u32) {
         match offset {
             0x04 => self.control = value & (ENABLE | HFNMIENA | PRIVDEFENA),
             0x08 => self.number = value & (REGIONS as u32 - 1),
@@ -142,7 +142,7 @@ impl Core {
     }
 
     /// Whether running code may fetch from `address`, and how far around it within `span` the answer holds.
-    pub fn fetch_window(&self, address: u32, span: Range<u32>) -> Result<Range<u32>, Event> {
+    pub(crate) fn fetch_window(&self, address: u32, span: Range<u32>) -> Result<Range<u32>, Event> {
         if !self.access(address, self.privileged()).execute {
             return Err(Event::Fault(Fault::memory(cfsr::IACCVIOL, 0)));
         }
@@ -150,7 +150,13 @@ impl Core {
     }
 
     /// Checks one data access of up to four bytes.
-    pub fn mpu_check(&self, address: u32, bytes: u32, privileged: bool, write: bool) -> Result<(), Event> {
+    pub(crate) fn mpu_check(
+        &self,
+        address: u32,
+        bytes: u32,
+        privileged: bool,
+        write: bool,
+    ) -> Result<(), Event> {
         if !self.mpu.enabled() {
             return Ok(());
         }
@@ -164,7 +170,7 @@ impl Core {
     }
 
     /// Checks a longer span, granule by granule.
-    pub fn mpu_check_span(
+    pub(crate) fn mpu_check_span(
         &self,
         address: u32,
         bytes: u32,
@@ -179,7 +185,7 @@ impl Core {
     }
 
     /// The TT instruction's answer (without security): region, its validity, read and write permission.
-    pub fn test_target(&self, address: u32, unprivileged: bool) -> u32 {
+    pub(crate) fn test_target(&self, address: u32, unprivileged: bool) -> u32 {
         let access = self.access(address, self.privileged() && !unprivileged);
         let region = access.region.map_or(0, |r| u32::from(r) | 1 << 16);
         region | u32::from(access.read) << 18 | u32::from(access.write) << 19

@@ -4,17 +4,17 @@ use crate::config::Config;
 
 /// Exception numbers.
 pub(crate) mod number {
-    pub const NMI: u16 = 2;
-    pub const HARD_FAULT: u16 = 3;
-    pub const MEM_MANAGE: u16 = 4;
-    pub const BUS_FAULT: u16 = 5;
-    pub const USAGE_FAULT: u16 = 6;
-    pub const SVCALL: u16 = 11;
-    pub const DEBUG_MONITOR: u16 = 12;
-    pub const PENDSV: u16 = 14;
-    pub const SYSTICK: u16 = 15;
+    pub(crate) const NMI: u16 = 2;
+    pub(crate) const HARD_FAULT: u16 = 3;
+    pub(crate) const MEM_MANAGE: u16 = 4;
+    pub(crate) const BUS_FAULT: u16 = 5;
+    pub(crate) const USAGE_FAULT: u16 = 6;
+    pub(crate) const SVCALL: u16 = 11;
+    pub(crate) const DEBUG_MONITOR: u16 = 12;
+    pub(crate) const PENDSV: u16 = 14;
+    pub(crate) const SYSTICK: u16 = 15;
     /// The first external interrupt.
-    pub const EXTERNAL: u16 = 16;
+    pub(crate) const EXTERNAL: u16 = 16;
 }
 
 /// The execution priority of thread mode with nothing active or masked: below every exception.
@@ -27,27 +27,27 @@ const WORDS: usize = Config::MAX_INTERRUPTS as usize / 32 + 1;
 pub(crate) struct Set([u32; WORDS]);
 
 impl Set {
-    pub fn contains(&self, number: u16) -> bool {
+    pub(crate) fn contains(&self, number: u16) -> bool {
         self.0[number as usize / 32] & (1 << (number % 32)) != 0
     }
-    pub fn insert(&mut self, number: u16) {
+    pub(crate) fn insert(&mut self, number: u16) {
         self.0[number as usize / 32] |= 1 << (number % 32);
     }
-    pub fn remove(&mut self, number: u16) {
+    pub(crate) fn remove(&mut self, number: u16) {
         self.0[number as usize / 32] &= !(1 << (number % 32));
     }
-    pub fn put(&mut self, number: u16, member: bool) {
+    pub(crate) fn put(&mut self, number: u16, member: bool) {
         if member { self.insert(number) } else { self.remove(number) }
     }
     fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.both(self)
     }
     /// Whether `number` is the only member.
-    pub fn only(&self, number: u16) -> bool {
+    pub(crate) fn only(&self, number: u16) -> bool {
         self.iter().eq([number])
     }
     /// Members of both sets, ascending.
-    fn both<'a>(&'a self, other: &'a Set) -> impl Iterator<Item = u16> + 'a {
+    fn both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u16> + 'a {
         self.0.iter().zip(&other.0).enumerate().flat_map(|(word, (a, b))| Ones(a & b, word as u16 * 32))
     }
     /// The bits of external interrupts `32 * word ..`, as the NVIC's registers show them.
@@ -96,9 +96,9 @@ pub(crate) struct Nvic {
 }
 
 impl Nvic {
-    pub fn new(interrupts: u16, priority_bits: u8) -> Nvic {
+    pub(crate) fn new(interrupts: u16, priority_bits: u8) -> Self {
         let interrupts = interrupts.min(Config::MAX_INTERRUPTS);
-        let mut nvic = Nvic {
+        let mut nvic = Self {
             pending: Set::default(),
             active: Set::default(),
             enabled: Set::default(),
@@ -115,7 +115,7 @@ impl Nvic {
     }
 
     /// Back to reset; lines that are high stay high.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.pending = Set::default();
         self.active = Set::default();
         self.enabled = Set::default();
@@ -132,35 +132,35 @@ impl Nvic {
         }
     }
 
-    pub fn interrupts(&self) -> u16 {
+    pub(crate) fn interrupts(&self) -> u16 {
         self.interrupts
     }
 
     /// The exception number of external interrupt `irq`, if it is configured.
-    pub fn external(&self, irq: u16) -> Option<u16> {
+    pub(crate) fn external(&self, irq: u16) -> Option<u16> {
         (irq < self.interrupts).then(|| irq + number::EXTERNAL)
     }
 
-    pub fn pend(&mut self, number: u16) {
+    pub(crate) fn pend(&mut self, number: u16) {
         self.newly_pending |= !self.pending.contains(number);
         self.pending.insert(number);
     }
 
-    pub fn pend_irq(&mut self, irq: u16) {
+    pub(crate) fn pend_irq(&mut self, irq: u16) {
         if let Some(number) = self.external(irq) {
             self.pend(number);
         }
     }
 
     /// Clears the pending state; a line that is still high pends again at once.
-    pub fn unpend(&mut self, number: u16) {
+    pub(crate) fn unpend(&mut self, number: u16) {
         if !self.level.contains(number) || self.active.contains(number) {
             self.pending.remove(number);
         }
     }
 
     /// A rising edge pends even while the handler runs; a high level pends again whenever it does not.
-    pub fn set_level(&mut self, irq: u16, high: bool) {
+    pub(crate) fn set_level(&mut self, irq: u16, high: bool) {
         let Some(number) = self.external(irq) else { return };
         let was = self.level.contains(number);
         self.level.put(number, high);
@@ -170,13 +170,13 @@ impl Nvic {
     }
 
     /// The handler starts.
-    pub fn activate(&mut self, number: u16) {
+    pub(crate) fn activate(&mut self, number: u16) {
         self.pending.remove(number);
         self.active.insert(number);
     }
 
     /// The handler is over; a line that is still high pends again.
-    pub fn deactivate(&mut self, number: u16) {
+    pub(crate) fn deactivate(&mut self, number: u16) {
         self.active.remove(number);
         if self.level.contains(number) {
             self.pend(number);
@@ -184,7 +184,7 @@ impl Nvic {
     }
 
     /// The whole priority of an exception: -2 for NMI, -1 for HardFault, else the priority byte.
-    pub fn priority(&self, number: u16) -> i16 {
+    pub(crate) fn priority(&self, number: u16) -> i16 {
         match number {
             1 => -3,
             number::NMI => -2,
@@ -194,17 +194,17 @@ impl Nvic {
     }
 
     /// The part of a priority that decides pre-emption (AIRCR.PRIGROUP).
-    pub fn group(&self, priority: i16) -> i16 {
+    pub(crate) fn group(&self, priority: i16) -> i16 {
         if priority < 0 { priority } else { priority & !((2i16 << self.prigroup) - 1) }
     }
 
     /// The priority of what is active, without masks.
-    pub fn active_priority(&self) -> i16 {
+    pub(crate) fn active_priority(&self) -> i16 {
         self.active.iter().map(|n| self.group(self.priority(n))).min().unwrap_or(NO_PRIORITY)
     }
 
     /// The pending, enabled exception that goes first.
-    pub fn highest_pending(&self) -> Option<Candidate> {
+    pub(crate) fn highest_pending(&self) -> Option<Candidate> {
         self.pending
             .both(&self.enabled)
             .map(|number| Candidate { number, priority: self.priority(number) })
@@ -212,17 +212,17 @@ impl Nvic {
     }
 
     /// Whether any external interrupt is pending.
-    pub fn external_pending(&self) -> bool {
+    pub(crate) fn external_pending(&self) -> bool {
         self.pending.iter().any(|n| n >= number::EXTERNAL)
     }
 
     /// Reads a priority byte by exception number.
-    pub fn priority_byte(&self, number: u16) -> u8 {
+    pub(crate) fn priority_byte(&self, number: u16) -> u8 {
         self.priority.get(number as usize).copied().unwrap_or(0)
     }
 
     /// Writes a priority byte; bits that are not implemented stay zero.
-    pub fn set_priority_byte(&mut self, number: u16, value: u8) {
+    pub(crate) fn set_priority_byte(&mut self, number: u16, value: u8) {
         let mask = self.priority_mask;
         if let Some(byte) = self.priority.get_mut(number as usize) {
             *byte = value & mask;
@@ -230,12 +230,12 @@ impl Nvic {
     }
 
     /// The bits of a BASEPRI or priority value that exist.
-    pub fn priority_mask(&self) -> u8 {
+    pub(crate) fn priority_mask(&self) -> u8 {
         self.priority_mask
     }
 
     /// Reads an NVIC register at `offset` from 0xE000E100, by word.
-    pub fn read(&self, offset: u32) -> u32 {
+    pub(crate) fn read(&self, offset: u32) -> u32 {
         let word = (offset / 4 % 16) as usize;
         match offset {
             0x000..0x040 | 0x080..0x0C0 => self.enabled.external(word),
@@ -247,13 +247,13 @@ impl Nvic {
     }
 
     /// Writes an NVIC register at `offset` from 0xE000E100, by word.
-    pub fn write(&mut self, offset: u32, value: u32) {
+    pub(crate) fn write(&mut self, offset: u32, value: u32) {
         let first = (offset / 4 % 16) as u16 * 32;
         match offset {
             0x000..0x040 => self.each(first, value, |nvic, n| nvic.enable(n, true)),
             0x080..0x0C0 => self.each(first, value, |nvic, n| nvic.enable(n, false)),
-            0x100..0x140 => self.each(first, value, Nvic::pend),
-            0x180..0x1C0 => self.each(first, value, Nvic::unpend),
+            0x100..0x140 => self.each(first, value, Self::pend),
+            0x180..0x1C0 => self.each(first, value, Self::unpend),
             _ => {}
         }
     }
@@ -266,21 +266,21 @@ impl Nvic {
     }
 
     /// Takes an interrupt's enable bit from the application, or gives it back.
-    pub fn reserve(&mut self, number: u16, reserved: bool) {
+    pub(crate) fn reserve(&mut self, number: u16, reserved: bool) {
         self.reserved.put(number, reserved);
     }
 
     /// Whether an interrupt's enable bit is taken from the application.
-    pub fn is_reserved(&self, number: u16) -> bool {
+    pub(crate) fn is_reserved(&self, number: u16) -> bool {
         self.reserved.contains(number)
     }
 
     /// Whether a handler of such an interrupt is active.
-    pub fn any_reserved_active(&self) -> bool {
+    pub(crate) fn any_reserved_active(&self) -> bool {
         self.active.both(&self.reserved).next().is_some()
     }
 
-    fn each(&mut self, first: u16, bits: u32, act: impl Fn(&mut Nvic, u16)) {
+    fn each(&mut self, first: u16, bits: u32, act: impl Fn(&mut Self, u16)) {
         for irq in Ones(bits, first) {
             if let Some(number) = self.external(irq) {
                 act(self, number);

@@ -25,97 +25,97 @@ pub(crate) struct Inst {
 
 impl Inst {
     /// An entry nobody has decoded yet.
-    pub const UNDECODED: Inst = Inst::of(Op::Undecoded);
+    pub(crate) const UNDECODED: Self = Self::of(Op::Undecoded);
 
     /// A 16-bit instruction with every operand zero.
-    pub const fn of(op: Op) -> Inst {
-        Inst { op, len: 2, d: 0, n: 0, m: 0, a: 0, s: 0, k: 0, imm: 0 }
+    pub(crate) const fn of(op: Op) -> Self {
+        Self { op, len: 2, d: 0, n: 0, m: 0, a: 0, s: 0, k: 0, imm: 0 }
     }
     /// The same instruction as a 32-bit encoding.
-    pub const fn wide(self) -> Inst {
-        Inst { len: 4, ..self }
+    pub(crate) const fn wide(self) -> Self {
+        Self { len: 4, ..self }
     }
     /// With destination register.
-    pub const fn d(self, d: u32) -> Inst {
-        Inst { d: d as u8, ..self }
+    pub(crate) const fn d(self, d: u32) -> Self {
+        Self { d: d as u8, ..self }
     }
     /// With first operand register.
-    pub const fn n(self, n: u32) -> Inst {
-        Inst { n: n as u8, ..self }
+    pub(crate) const fn n(self, n: u32) -> Self {
+        Self { n: n as u8, ..self }
     }
     /// With second operand register.
-    pub const fn m(self, m: u32) -> Inst {
-        Inst { m: m as u8, ..self }
+    pub(crate) const fn m(self, m: u32) -> Self {
+        Self { m: m as u8, ..self }
     }
     /// With third register or sub-operation.
-    pub const fn a(self, a: u32) -> Inst {
-        Inst { a: a as u8, ..self }
+    pub(crate) const fn a(self, a: u32) -> Self {
+        Self { a: a as u8, ..self }
     }
     /// With small selector.
-    pub const fn s(self, s: u32) -> Inst {
-        Inst { s: s as u8, ..self }
+    pub(crate) const fn s(self, s: u32) -> Self {
+        Self { s: s as u8, ..self }
     }
     /// With small number.
-    pub const fn k(self, k: u32) -> Inst {
-        Inst { k: k as u8, ..self }
+    pub(crate) const fn k(self, k: u32) -> Self {
+        Self { k: k as u8, ..self }
     }
     /// With immediate.
-    pub const fn imm(self, imm: u32) -> Inst {
-        Inst { imm, ..self }
+    pub(crate) const fn imm(self, imm: u32) -> Self {
+        Self { imm, ..self }
     }
 }
 
 /// The opcode numbers the data-processing encodings use, kept in `Inst::a`.
 pub(crate) mod alu {
-    pub const AND: u8 = 0;
-    pub const BIC: u8 = 1;
-    pub const ORR: u8 = 2;
-    pub const ORN: u8 = 3;
-    pub const EOR: u8 = 4;
-    pub const ADD: u8 = 8;
-    pub const ADC: u8 = 10;
-    pub const SBC: u8 = 11;
-    pub const SUB: u8 = 13;
-    pub const RSB: u8 = 14;
+    pub(crate) const AND: u8 = 0;
+    pub(crate) const BIC: u8 = 1;
+    pub(crate) const ORR: u8 = 2;
+    pub(crate) const ORN: u8 = 3;
+    pub(crate) const EOR: u8 = 4;
+    pub(crate) const ADD: u8 = 8;
+    pub(crate) const ADC: u8 = 10;
+    pub(crate) const SBC: u8 = 11;
+    pub(crate) const SUB: u8 = 13;
+    pub(crate) const RSB: u8 = 14;
 }
 
 /// Shift types as encoded, with RRX apart; kept in `Inst::s`.
 pub(crate) mod shift {
-    pub const LSL: u8 = 0;
-    pub const LSR: u8 = 1;
-    pub const ASR: u8 = 2;
-    pub const ROR: u8 = 3;
-    pub const RRX: u8 = 4;
+    pub(crate) const LSL: u8 = 0;
+    pub(crate) const LSR: u8 = 1;
+    pub(crate) const ASR: u8 = 2;
+    pub(crate) const ROR: u8 = 3;
+    pub(crate) const RRX: u8 = 4;
 }
 
 /// What an immediate does to the carry flag; kept in `Inst::s` of flag-setting immediates.
 pub(crate) mod carry {
-    pub const KEEP: u8 = 0;
-    pub const CLEAR: u8 = 1;
-    pub const SET: u8 = 2;
+    pub(crate) const KEEP: u8 = 0;
+    pub(crate) const CLEAR: u8 = 1;
+    pub(crate) const SET: u8 = 2;
 }
 
 /// What a general load or store moves; kept in `Inst::a`.
 pub(crate) mod kind {
-    pub const BYTE: u8 = 0;
-    pub const HALF: u8 = 1;
-    pub const WORD: u8 = 2;
-    pub const SIGNED_BYTE: u8 = 4;
-    pub const SIGNED_HALF: u8 = 5;
+    pub(crate) const BYTE: u8 = 0;
+    pub(crate) const HALF: u8 = 1;
+    pub(crate) const WORD: u8 = 2;
+    pub(crate) const SIGNED_BYTE: u8 = 4;
+    pub(crate) const SIGNED_HALF: u8 = 5;
 }
 
 /// How a general load or store forms its address; kept in `Inst::s`.
 pub(crate) mod mode {
     /// `[Rn, #imm]`.
-    pub const OFFSET: u8 = 0;
+    pub(crate) const OFFSET: u8 = 0;
     /// `[Rn, #imm]!`.
-    pub const PRE: u8 = 1;
+    pub(crate) const PRE: u8 = 1;
     /// `[Rn], #imm`.
-    pub const POST: u8 = 2;
+    pub(crate) const POST: u8 = 2;
     /// `[Rn, Rm, LSL #k]`.
-    pub const REGISTER: u8 = 3;
+    pub(crate) const REGISTER: u8 = 3;
     /// An absolute address known at decode (`[PC, #imm]`).
-    pub const LITERAL: u8 = 4;
+    pub(crate) const LITERAL: u8 = 4;
 }
 
 /// Every operation the interpreter knows. Register 15 as destination means "discard".
@@ -312,20 +312,20 @@ pub(crate) enum Op {
 
 /// Arithmetic on S registers; kept in `Inst::a` of [`Op::FpArithmetic`].
 pub(crate) mod fp {
-    pub const VMLA: u8 = 0;
-    pub const VMLS: u8 = 1;
-    pub const VNMLS: u8 = 2;
-    pub const VNMLA: u8 = 3;
-    pub const VMUL: u8 = 4;
-    pub const VNMUL: u8 = 5;
-    pub const VADD: u8 = 6;
-    pub const VSUB: u8 = 7;
-    pub const VDIV: u8 = 8;
-    pub const VFNMS: u8 = 10;
-    pub const VFNMA: u8 = 11;
-    pub const VFMA: u8 = 12;
-    pub const VFMS: u8 = 13;
-    pub const VSQRT: u8 = 16;
-    pub const VMAXNM: u8 = 17;
-    pub const VMINNM: u8 = 18;
+    pub(crate) const VMLA: u8 = 0;
+    pub(crate) const VMLS: u8 = 1;
+    pub(crate) const VNMLS: u8 = 2;
+    pub(crate) const VNMLA: u8 = 3;
+    pub(crate) const VMUL: u8 = 4;
+    pub(crate) const VNMUL: u8 = 5;
+    pub(crate) const VADD: u8 = 6;
+    pub(crate) const VSUB: u8 = 7;
+    pub(crate) const VDIV: u8 = 8;
+    pub(crate) const VFNMS: u8 = 10;
+    pub(crate) const VFNMA: u8 = 11;
+    pub(crate) const VFMA: u8 = 12;
+    pub(crate) const VFMS: u8 = 13;
+    pub(crate) const VSQRT: u8 = 16;
+    pub(crate) const VMAXNM: u8 = 17;
+    pub(crate) const VMINNM: u8 = 18;
 }

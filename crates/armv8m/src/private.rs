@@ -25,7 +25,12 @@ pub(crate) struct CycleCounter {
 
 impl Core {
     /// Reads from the private bus. Only privileged code may.
-    pub fn read_private(&mut self, address: u32, width: Width, privileged: bool) -> Result<u32, Event> {
+    pub(crate) fn read_private(
+        &mut self,
+        address: u32,
+        width: Width,
+        privileged: bool,
+    ) -> Result<u32, Event> {
         if !privileged {
             return Err(Event::precise(address));
         }
@@ -38,7 +43,7 @@ impl Core {
     }
 
     /// Writes to the private bus. Only privileged code may, except to STIR where CCR lets it.
-    pub fn write_private(
+    pub(crate) fn write_private(
         &mut self,
         address: u32,
         width: Width,
@@ -130,7 +135,7 @@ impl Core {
 
     /// Starts or stops the counter after a change of CYCCNTENA or TRCENA, in whatever order they are written. It keeps its
     /// value.
-    pub fn update_cyccnt(&mut self) {
+    pub(crate) fn update_cyccnt(&mut self) {
         let value = self.cyccnt();
         self.cycle_counter.running = self.cycle_counter.enabled && self.scb.trace_enabled();
         self.set_cyccnt(value);

@@ -5,13 +5,14 @@ use crate::nvic::number;
 use crate::state::Core;
 
 mod ccr {
-    pub const RESET: u32 = 1 << 9 | 1 << 0;
-    pub const USERSETMPEND: u32 = 1 << 1;
-    pub const UNALIGN_TRP: u32 = 1 << 3;
-    pub const DIV_0_TRP: u32 = 1 << 4;
-    pub const BFHFNMIGN: u32 = 1 << 8;
-    pub const STKOFHFNMIGN: u32 = 1 << 10;
-    pub const WRITABLE: u32 = USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | BFHFNMIGN | STKOFHFNMIGN | 1 << 18;
+    pub(super) const RESET: u32 = 1 << 9 | 1 << 0;
+    pub(super) const USERSETMPEND: u32 = 1 << 1;
+    pub(super) const UNALIGN_TRP: u32 = 1 << 3;
+    pub(super) const DIV_0_TRP: u32 = 1 << 4;
+    pub(super) const BFHFNMIGN: u32 = 1 << 8;
+    pub(super) const STKOFHFNMIGN: u32 = 1 << 10;
+    pub(super) const WRITABLE: u32 =
+        USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | BFHFNMIGN | STKOFHFNMIGN | 1 << 18;
 }
 
 /// SCR bits: SLEEPONEXIT and SEVONPEND.
@@ -60,8 +61,8 @@ pub(crate) struct Scb {
 }
 
 impl Scb {
-    pub fn new(vtor: u32) -> Scb {
-        Scb {
+    pub(crate) fn new(vtor: u32) -> Self {
+        Self {
             vtor: vtor & !0x7F,
             hfsr: 0,
             cfsr: 0,
@@ -77,38 +78,38 @@ impl Scb {
         }
     }
 
-    pub fn traps_unaligned(&self) -> bool {
+    pub(crate) fn traps_unaligned(&self) -> bool {
         self.ccr & ccr::UNALIGN_TRP != 0
     }
-    pub fn traps_division_by_zero(&self) -> bool {
+    pub(crate) fn traps_division_by_zero(&self) -> bool {
         self.ccr & ccr::DIV_0_TRP != 0
     }
-    pub fn ignores_bus_faults(&self) -> bool {
+    pub(crate) fn ignores_bus_faults(&self) -> bool {
         self.ccr & ccr::BFHFNMIGN != 0
     }
-    pub fn ignores_limits(&self) -> bool {
+    pub(crate) fn ignores_limits(&self) -> bool {
         self.ccr & ccr::STKOFHFNMIGN != 0
     }
     /// CCR.USERSETMPEND: unprivileged code may use STIR.
-    pub fn user_may_pend(&self) -> bool {
+    pub(crate) fn user_may_pend(&self) -> bool {
         self.ccr & ccr::USERSETMPEND != 0
     }
-    pub fn sleeps_on_exit(&self) -> bool {
+    pub(crate) fn sleeps_on_exit(&self) -> bool {
         self.scr & SLEEPONEXIT != 0
     }
-    pub fn pending_is_event(&self) -> bool {
+    pub(crate) fn pending_is_event(&self) -> bool {
         self.scr & SEVONPEND != 0
     }
-    pub fn monitor_enabled(&self) -> bool {
+    pub(crate) fn monitor_enabled(&self) -> bool {
         self.demcr & MON_EN != 0
     }
     /// DEMCR.TRCENA: the DWT works.
-    pub fn trace_enabled(&self) -> bool {
+    pub(crate) fn trace_enabled(&self) -> bool {
         self.demcr & TRCENA != 0
     }
 
     /// CPACR.CP10: no access, privileged only, or full.
-    pub fn fp_allowed(&self, privileged: bool) -> bool {
+    pub(crate) fn fp_allowed(&self, privileged: bool) -> bool {
         match self.cpacr >> 20 & 3 {
             3 => true,
             1 => privileged,
@@ -117,7 +118,7 @@ impl Scb {
     }
 
     /// Leaves a fault's status.
-    pub fn note_fault(&mut self, fault: &Fault, pc: u32, lr: u32) {
+    pub(crate) fn note_fault(&mut self, fault: &Fault, pc: u32, lr: u32) {
         self.cfsr |= fault.cfsr;
         if fault.cfsr & cfsr::MMARVALID != 0 {
             self.mmfar = fault.address;
@@ -129,15 +130,15 @@ impl Scb {
     }
 
     /// Leaves where a fault happened, for the host.
-    pub fn note_place(&mut self, pc: u32, lr: u32) {
+    pub(crate) fn note_place(&mut self, pc: u32, lr: u32) {
         (self.last_fault_pc, self.last_fault_lr) = (pc, lr);
     }
 
-    pub fn note_breakpoint(&mut self) {
+    pub(crate) fn note_breakpoint(&mut self) {
         self.dfsr |= DFSR_BKPT;
     }
 
-    pub fn faults(&self) -> Faults {
+    pub(crate) fn faults(&self) -> Faults {
         Faults {
             cfsr: self.cfsr,
             hfsr: self.hfsr,
@@ -151,7 +152,7 @@ impl Scb {
 
 impl Core {
     /// Reads a register of 0xE000ED00 to 0xE000EFFF.
-    pub fn read_scb(&mut self, address: u32) -> u32 {
+    pub(crate) fn read_scb(&mut self, address: u32) -> u32 {
         match address & 0xFFF {
             0xD00 => CPUID,
             0xD04 => self.icsr(),
@@ -178,7 +179,7 @@ impl Core {
     }
 
     /// Writes a register of 0xE000ED00 to 0xE000EFFF.
-    pub fn write_scb(&mut self, address: u32, value: u32) {
+    pub(crate) fn write_scb(&mut self, address: u32, value: u32) {
         match address & 0xFFF {
             0xD04 => self.write_icsr(value),
             0xD08 => self.scb.vtor = value & !0x7F,

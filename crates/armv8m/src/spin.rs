@@ -36,7 +36,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Bytes `start .. end` of RAM are about to be written.
-    pub fn note(&mut self, ram: &[u8], start: usize, end: usize) {
+    pub(crate) fn note(&mut self, ram: &[u8], start: usize, end: usize) {
         for word in start / 4..end.div_ceil(4) {
             if self.words.iter().any(|(noted, _)| *noted == word) {
                 continue;
@@ -76,8 +76,8 @@ pub(crate) struct Registers {
 }
 
 impl Registers {
-    pub fn of(core: &Core) -> Registers {
-        Registers {
+    pub(crate) fn of(core: &Core) -> Self {
+        Self {
             general: std::array::from_fn(|n| core.r[n]),
             xpsr: core.xpsr(),
             other_sp: core.other_sp,
@@ -93,7 +93,7 @@ impl Registers {
     }
 
     /// Puts the registers back, in the mode they were taken in. Pending interrupts stay.
-    pub fn restore(self, core: &mut Core) {
+    pub(crate) fn restore(self, core: &mut Core) {
         // Control first: it decides which stack pointer is in R13.
         core.set_control(self.control);
         core.r[..self.general.len()].copy_from_slice(&self.general);
@@ -140,16 +140,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub fn new(enabled: bool) -> Watch {
-        Watch {
-            phase: Phase::Resting,
-            pause: FIRST_PAUSE,
-            next: if enabled { FIRST_PAUSE } else { u64::MAX },
-        }
+    pub(crate) fn new(enabled: bool) -> Self {
+        Self { phase: Phase::Resting, pause: FIRST_PAUSE, next: if enabled { FIRST_PAUSE } else { u64::MAX } }
     }
 
     /// Looks at the processor between two instructions; true if nothing can change any more.
-    pub fn spins(&mut self, core: &mut Core) -> bool {
+    pub(crate) fn spins(&mut self, core: &mut Core) -> bool {
         self.settle(core);
         match &mut self.phase {
             Phase::Resting if core.cycles >= self.next => self.phase = Phase::Looking(Look::begin(core)),
@@ -169,7 +165,7 @@ impl Watch {
     }
 
     /// Takes note of what happened besides instructions on registers and RAM: nothing seen before counts any more.
-    pub fn settle(&mut self, core: &mut Core) {
+    pub(crate) fn settle(&mut self, core: &mut Core) {
         if std::mem::take(&mut core.disturbed) {
             core.interrupted = true;
             self.give_up(core);
@@ -177,7 +173,7 @@ impl Watch {
     }
 
     /// The cycle at which [`Watch::spins`] is to be asked again.
-    pub fn next(&self, now: u64) -> u64 {
+    pub(crate) fn next(&self, now: u64) -> u64 {
         match self.phase {
             Phase::Resting => self.next,
             Phase::Looking(_) => now + 1,
@@ -198,11 +194,11 @@ impl Watch {
 }
 
 impl Look {
-    fn begin(core: &mut Core) -> Look {
+    fn begin(core: &mut Core) -> Self {
         start_journal(core);
         let registers = Box::new(Registers::of(core));
         let now = core.instructions();
-        Look { pc: core.pc, registers, passes: 0, patience: 1, began: now, seen: now }
+        Self { pc: core.pc, registers, passes: 0, patience: 1, began: now, seen: now }
     }
 
     /// Whether the processor is at the same instruction again and everything else is the same too.
@@ -238,7 +234,7 @@ fn stop_journal(core: &mut Core) {
 
 impl Memory {
     /// Bytes `start .. end` of RAM are about to be written.
-    pub fn note_write(&mut self, start: usize, end: usize) {
+    pub(crate) fn note_write(&mut self, start: usize, end: usize) {
         if let Some(journal) = &mut self.journal {
             journal.note(&self.ram, start, end);
         }

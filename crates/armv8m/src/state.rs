@@ -27,12 +27,12 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// As in APSR bits 31..28.
-    pub fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         let z = u32::from(self.z == 0);
         self.n & 1 << 31 | z << 30 | u32::from(self.c) << 29 | self.v >> 31 << 28
     }
-    pub fn from_bits(bits: u32) -> Flags {
-        Flags { n: bits, z: !bits & 1 << 30, c: bits & 1 << 29 != 0, v: bits << 3 }
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self { n: bits, z: !bits & 1 << 30, c: bits & 1 << 29 != 0, v: bits << 3 }
     }
 }
 
@@ -121,8 +121,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub fn new(config: &Config, memory: Memory) -> Core {
-        Core {
+    pub(crate) fn new(config: &Config, memory: Memory) -> Self {
+        Self {
             r: [0; 16],
             pc: 0,
             flags: Flags::default(),
@@ -172,55 +172,55 @@ impl Core {
     }
 
     /// Makes the run loop look up before the next instruction.
-    pub fn attention(&mut self) {
+    pub(crate) fn attention(&mut self) {
         self.until = 0;
     }
 
     /// Instructions executed: each takes one cycle.
-    pub fn instructions(&self) -> u64 {
+    pub(crate) fn instructions(&self) -> u64 {
         self.cycles - self.skipped
     }
 
-    pub fn in_handler_mode(&self) -> bool {
+    pub(crate) fn in_handler_mode(&self) -> bool {
         self.ipsr != 0
     }
 
     /// Whether running code is privileged.
-    pub fn privileged(&self) -> bool {
+    pub(crate) fn privileged(&self) -> bool {
         self.in_handler_mode() || !self.unprivileged
     }
 
     /// Reads register `n` of R0 to R14.
     #[inline(always)]
-    pub fn reg(&self, n: u8) -> u32 {
+    pub(crate) fn reg(&self, n: u8) -> u32 {
         self.r[(n & 15) as usize]
     }
 
     /// Writes register `d` of R0 to R12 and R14; 15 discards.
     #[inline(always)]
-    pub fn set_reg(&mut self, d: u8, value: u32) {
+    pub(crate) fn set_reg(&mut self, d: u8, value: u32) {
         self.r[(d & 15) as usize] = value;
     }
 
     /// Writes any register but PC, keeping SP a multiple of four.
-    pub fn set_any(&mut self, d: u8, value: u32) {
+    pub(crate) fn set_any(&mut self, d: u8, value: u32) {
         self.set_reg(d, if d == 13 { value & !3 } else { value });
     }
 
     /// The limit of the current stack; zero never limits.
-    pub fn stack_limit(&self) -> u32 {
+    pub(crate) fn stack_limit(&self) -> u32 {
         if self.on_psp { self.psplim } else { self.msplim }
     }
 
     /// Moves SP as instructions do: below the limit is a stack overflow.
-    pub fn move_sp(&mut self, value: u32) -> Result<(), Event> {
+    pub(crate) fn move_sp(&mut self, value: u32) -> Result<(), Event> {
         self.check_limit(value)?;
         self.r[13] = value & !3;
         Ok(())
     }
 
     /// A stack pointer below its limit faults (STKOF), except where CCR lets handlers at negative priority through.
-    pub fn check_limit(&self, value: u32) -> Result<(), Event> {
+    pub(crate) fn check_limit(&self, value: u32) -> Result<(), Event> {
         if value < self.stack_limit() && !self.limit_ignored() {
             return Err(Event::STACK_OVERFLOW);
         }
@@ -228,25 +228,25 @@ impl Core {
     }
 
     /// CCR.STKOFHFNMIGN.
-    pub fn limit_ignored(&self) -> bool {
+    pub(crate) fn limit_ignored(&self) -> bool {
         self.scb.ignores_limits() && self.execution_priority < 0
     }
 
-    pub fn msp(&self) -> u32 {
+    pub(crate) fn msp(&self) -> u32 {
         if self.on_psp { self.other_sp } else { self.r[13] }
     }
-    pub fn psp(&self) -> u32 {
+    pub(crate) fn psp(&self) -> u32 {
         if self.on_psp { self.r[13] } else { self.other_sp }
     }
-    pub fn set_msp(&mut self, value: u32) {
+    pub(crate) fn set_msp(&mut self, value: u32) {
         *(if self.on_psp { &mut self.other_sp } else { &mut self.r[13] }) = value & !3;
     }
-    pub fn set_psp(&mut self, value: u32) {
+    pub(crate) fn set_psp(&mut self, value: u32) {
         *(if self.on_psp { &mut self.r[13] } else { &mut self.other_sp }) = value & !3;
     }
 
     /// Puts the stack pointer the mode and SPSEL ask for into R13.
-    pub fn select_stack(&mut self) {
+    pub(crate) fn select_stack(&mut self) {
         let psp = self.spsel && !self.in_handler_mode();
         if psp != self.on_psp {
             std::mem::swap(&mut self.r[13], &mut self.other_sp);
@@ -255,12 +255,12 @@ impl Core {
     }
 
     /// CONTROL: FPCA, SPSEL, nPRIV.
-    pub fn control(&self) -> u32 {
+    pub(crate) fn control(&self) -> u32 {
         u32::from(self.fpu.active) << 2 | u32::from(self.spsel) << 1 | u32::from(self.unprivileged)
     }
 
     /// Writes CONTROL as privileged code does.
-    pub fn set_control(&mut self, value: u32) {
+    pub(crate) fn set_control(&mut self, value: u32) {
         self.unprivileged = value & 1 != 0;
         self.spsel = value & 2 != 0;
         self.fpu.active = value & 4 != 0;
@@ -269,29 +269,29 @@ impl Core {
     }
 
     /// APSR: flags, Q and GE.
-    pub fn apsr(&self) -> u32 {
+    pub(crate) fn apsr(&self) -> u32 {
         self.flags.bits() | u32::from(self.q) << 27 | u32::from(self.ge) << 16
     }
 
     /// EPSR's T, IT and ICI bits.
-    pub fn epsr(&self) -> u32 {
+    pub(crate) fn epsr(&self) -> u32 {
         let it = u32::from(self.it);
         u32::from(self.thumb) << 24 | (it & 3) << 25 | (it >> 2) << 10
     }
 
-    pub fn xpsr(&self) -> u32 {
+    pub(crate) fn xpsr(&self) -> u32 {
         self.apsr() | self.epsr() | u32::from(self.ipsr)
     }
 
     /// Sets the flags, Q and GE from an xPSR value.
-    pub fn set_apsr(&mut self, value: u32) {
+    pub(crate) fn set_apsr(&mut self, value: u32) {
         self.flags = Flags::from_bits(value);
         self.q = value & 1 << 27 != 0;
         self.ge = (value >> 16 & 15) as u8;
     }
 
     /// Sets T, IT and ICI from an xPSR value.
-    pub fn set_epsr(&mut self, value: u32) {
+    pub(crate) fn set_epsr(&mut self, value: u32) {
         self.thumb = value & 1 << 24 != 0;
         self.it = ((value >> 25 & 3) | (value >> 10 & 0x3F) << 2) as u8;
         if !self.thumb {
@@ -300,7 +300,7 @@ impl Core {
     }
 
     /// Whether `condition` (0 to 15, as encoded) holds.
-    pub fn holds(&self, condition: u8) -> bool {
+    pub(crate) fn holds(&self, condition: u8) -> bool {
         let f = &self.flags;
         let (n, z, v) = ((f.n as i32) < 0, f.z == 0, (f.v as i32) < 0);
         match condition {
@@ -323,7 +323,7 @@ impl Core {
     }
 
     /// Brings SysTick up to now, pending its interrupt if it expired.
-    pub fn advance_systick(&mut self) {
+    pub(crate) fn advance_systick(&mut self) {
         if self.systick.advance(self.cycles) {
             self.nvic.pend(crate::nvic::number::SYSTICK);
             self.attention();

@@ -22,9 +22,9 @@ pub(crate) struct SysTick {
 }
 
 impl SysTick {
-    pub fn new(reference_divider: u32, calibration: u32) -> SysTick {
+    pub(crate) fn new(reference_divider: u32, calibration: u32) -> Self {
         let reference_divider = u64::from(reference_divider.max(1));
-        SysTick {
+        Self {
             control: 0,
             reload: 0,
             counter: 0,
@@ -36,8 +36,8 @@ impl SysTick {
         }
     }
 
-    pub fn reset(&mut self, now: u64) {
-        *self = SysTick { since: now, ..SysTick::new(self.reference_divider as u32, self.calibration) };
+    pub(crate) fn reset(&mut self, now: u64) {
+        *self = Self { since: now, ..Self::new(self.reference_divider as u32, self.calibration) };
     }
 
     fn divider(&self) -> u64 {
@@ -55,18 +55,18 @@ impl SysTick {
     }
 
     /// Stops its clock or lets it go on. The caller has advanced the timer.
-    pub fn hold(&mut self, held: bool) {
+    pub(crate) fn hold(&mut self, held: bool) {
         self.held = held;
     }
 
     /// The cycle at which an interrupt will pend, if the timer is set up to pend one.
-    pub fn next_event(&self) -> Option<u64> {
+    pub(crate) fn next_event(&self) -> Option<u64> {
         (self.moves() && self.control & TICKINT != 0)
             .then(|| self.since + self.ticks_to_zero() * self.divider())
     }
 
     /// Brings the counter up to `now`; true if it reached zero on the way and the interrupt is enabled.
-    pub fn advance(&mut self, now: u64) -> bool {
+    pub(crate) fn advance(&mut self, now: u64) -> bool {
         if !self.moves() {
             self.since = now;
             return false;
@@ -91,7 +91,7 @@ impl SysTick {
     }
 
     /// Reads the register at offset 0, 4, 8 or 12. The caller has advanced the timer.
-    pub fn read(&mut self, offset: u32) -> u32 {
+    pub(crate) fn read(&mut self, offset: u32) -> u32 {
         match offset {
             0x0 => self.control | if std::mem::take(&mut self.flag) { COUNTFLAG } else { 0 },
             0x4 => self.reload,
@@ -101,7 +101,7 @@ impl SysTick {
     }
 
     /// Writes the register at offset 0, 4 or 8. The caller has advanced the timer.
-    pub fn write(&mut self, offset: u32, value: u32, now: u64) {
+    pub(crate) fn write(&mut self, offset: u32, value: u32, now: u64) {
         match offset {
             0x0 => {
                 self.control = value & (ENABLE | TICKINT | CLKSOURCE);

@@ -31,7 +31,7 @@ pub(crate) struct UndoLog(Vec<(usize, [u8; 4])>);
 
 impl UndoLog {
     /// Bytes `start .. end` of RAM are about to be written.
-    pub fn note(&mut self, ram: &[u8], start: usize, end: usize) {
+    pub(crate) fn note(&mut self, ram: &[u8], start: usize, end: usize) {
         for word in start / 4..end.div_ceil(4) {
             if let Some(held) = ram.get(word * 4..word * 4 + 4).and_then(|bytes| bytes.try_into().ok()) {
                 self.0.push((word, held));
@@ -54,8 +54,8 @@ struct State {
 }
 
 impl State {
-    fn of(core: &Core) -> State {
-        State { pc: core.pc, registers: Registers::of(core) }
+    fn of(core: &Core) -> Self {
+        Self { pc: core.pc, registers: Registers::of(core) }
     }
 }
 

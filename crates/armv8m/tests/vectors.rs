@@ -26,8 +26,8 @@ const PRELUDE: &[u16] = &[
 struct Operands(u32);
 
 impl Operands {
-    fn of(line: usize, salt: u32) -> Operands {
-        Operands((line as u32 + 1).wrapping_mul(2_654_435_761) ^ salt)
+    fn of(line: usize, salt: u32) -> Self {
+        Self((line as u32 + 1).wrapping_mul(2_654_435_761) ^ salt)
     }
 
     fn next(&mut self) -> u32 {

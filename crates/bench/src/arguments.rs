@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use crate::scale::{FULL, QUICK, Scale};
 
 /// What is said about wrong arguments.
-pub const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle] | --coremark ELF
 groups: processor, publishing, crowd, misbehaving, idle-devices, fleet, logs; --idle is --only idle-devices";
 
 /// What can be measured by itself.
-pub const GROUPS: [&str; 7] = ["processor", "publishing", "crowd", "misbehaving", IDLE, "fleet", "logs"];
+pub(crate) const GROUPS: [&str; 7] =
+    ["processor", "publishing", "crowd", "misbehaving", IDLE, "fleet", "logs"];
 
 /// The group of devices that have nothing to do.
-pub const IDLE: &str = "idle-devices";
+pub(crate) const IDLE: &str = "idle-devices";
 
 /// How the figures are wanted.
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// How much is measured.
     pub scale: &'static Scale,
     /// For machines.
@@ -29,7 +30,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Whether a group is wanted.
-    pub fn wants(&self, group: &str) -> bool {
+    pub(crate) fn wants(&self, group: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == group)
     }
 }
@@ -38,7 +39,7 @@ impl Arguments {
 ///
 /// # Errors
 /// Anything unknown is refused with [`USAGE`].
-pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut parsed = Arguments { scale: &FULL, json: false, only: Vec::new(), coremark: None };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {

@@ -16,7 +16,7 @@ const USUAL_PLACE: &str = "/usr/sbin/mosquitto";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running mosquitto; ends when dropped.
-pub struct Broker {
+pub(crate) struct Broker {
     process: Child,
     /// Configuration, certificate and log, for as long as it runs.
     folder: TempDir,
@@ -30,7 +30,7 @@ pub struct Broker {
 
 impl Broker {
     /// Starts it and waits until it listens.
-    pub fn start() -> Result<Broker, Failure> {
+    pub(crate) fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let authority = write_certificate(folder.path())?;
         let (plain, tls) = (free_address()?, free_address()?);
@@ -43,13 +43,13 @@ impl Broker {
             .stderr(log)
             .spawn()
             .map_err(|error| format!("mosquitto: {error}; on Debian: apt-get install mosquitto"))?;
-        let mut broker = Broker { process, folder, plain, tls, authority };
+        let mut broker = Self { process, folder, plain, tls, authority };
         broker.wait_until_listening()?;
         Ok(broker)
     }
 
     /// Its process.
-    pub fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.process.id()
     }
 

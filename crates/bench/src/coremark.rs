@@ -51,11 +51,11 @@ struct Outcome {
 }
 
 impl Moment {
-    fn now(instructions: u64) -> Moment {
-        Moment { at: Instant::now(), processor: processor_time(), instructions }
+    fn now(instructions: u64) -> Self {
+        Self { at: Instant::now(), processor: processor_time(), instructions }
     }
 
-    fn until(self, end: Moment, iterations: u32) -> Outcome {
+    fn until(self, end: Self, iterations: u32) -> Outcome {
         let processor = end.processor.zip(self.processor).map(|(end, start)| end.saturating_sub(start));
         let instructions = end.instructions - self.instructions;
         Outcome { iterations, clock: end.at - self.at, processor, instructions }
@@ -93,7 +93,7 @@ impl Account {
 }
 
 /// Runs the image at `path` and prints what came of it.
-pub fn run(path: &Path) -> Result<(), Failure> {
+pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let mut machine = Machine::new(settings(path)?);
     let mut account = Account::default();
     let begun = Instant::now();

@@ -9,13 +9,13 @@ use crate::Failure;
 /// Names of threads that belong to a virtual device; the operating system keeps 15 bytes of a name.
 const DEVICE_THREADS: &[&str] = &["device", "dial", "farewell"];
 /// The cloud's.
-pub const CLOUD_THREAD: &str = "cloud";
+pub(crate) const CLOUD_THREAD: &str = "cloud";
 /// A client's that talks to the broker itself.
-pub const CLIENT_THREAD: &str = "client";
+pub(crate) const CLIENT_THREAD: &str = "client";
 
 /// What threads have used until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Used {
+pub(crate) struct Used {
     /// Time on a processor.
     pub time: Duration,
     /// Times the processor was given to another thread.
@@ -24,7 +24,7 @@ pub struct Used {
 
 /// What publisher, cloud and broker have used.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Books {
+pub(crate) struct Books {
     /// The virtual device, or the client.
     pub publisher: Used,
     /// The cloud; nothing for a client that talks to the broker itself.
@@ -45,8 +45,8 @@ enum Owner {
 impl Books {
     /// Looks at the books of this process and the broker's. `is_device` says who publishes: a device, or a
     /// client on the thread of that name.
-    pub fn look(broker: u32, is_device: bool) -> Result<Books, Failure> {
-        let mut books = Books { broker: process(broker)?, ..Books::default() };
+    pub(crate) fn look(broker: u32, is_device: bool) -> Result<Self, Failure> {
+        let mut books = Self { broker: process(broker)?, ..Self::default() };
         for thread in threads(std::process::id())? {
             let Some((name, used)) = thread_use(&thread) else { continue };
             match (owner(&name), is_device) {
@@ -61,8 +61,8 @@ impl Books {
     }
 
     /// What has been used since `earlier`.
-    pub fn since(&self, earlier: &Books) -> Books {
-        Books {
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
             publisher: self.publisher.minus(earlier.publisher),
             cloud: self.cloud.minus(earlier.cloud),
             broker: self.broker.minus(earlier.broker),
@@ -71,12 +71,12 @@ impl Books {
 }
 
 impl Used {
-    fn plus(self, other: Used) -> Used {
-        Used { time: self.time + other.time, switches: self.switches + other.switches }
+    fn plus(self, other: Self) -> Self {
+        Self { time: self.time + other.time, switches: self.switches + other.switches }
     }
 
-    fn minus(self, earlier: Used) -> Used {
-        Used {
+    fn minus(self, earlier: Self) -> Self {
+        Self {
             time: self.time.saturating_sub(earlier.time),
             switches: self.switches.saturating_sub(earlier.switches),
         }
@@ -84,7 +84,7 @@ impl Used {
 }
 
 /// What all threads of a process that live have used.
-pub fn process(process: u32) -> Result<Used, Failure> {
+pub(crate) fn process(process: u32) -> Result<Used, Failure> {
     let uses = threads(process)?.into_iter().filter_map(|thread| thread_use(&thread));
     Ok(uses.fold(Used::default(), |sum, (_, used)| sum.plus(used)))
 }

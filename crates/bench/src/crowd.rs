@@ -21,7 +21,7 @@ use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
 
 /// Runs both crowds in turn.
-pub fn measure(
+pub(crate) fn measure(
     site: &Site,
     broker: SocketAddr,
     authority: &[u8],

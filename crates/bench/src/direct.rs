@@ -25,7 +25,7 @@ static CLIENTS: AtomicU32 = AtomicU32::new(0);
 
 /// How a client reaches its broker.
 #[derive(Clone, Copy)]
-pub enum Security<'a> {
+pub(crate) enum Security<'a> {
     /// TCP.
     Plain,
     /// TLS, trusting this authority (DER).
@@ -34,7 +34,7 @@ pub enum Security<'a> {
 
 /// When messages are written to the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Writes {
+pub(crate) enum Writes {
     /// All that the window allows in one write.
     Gathered,
     /// Each by itself, when it is published.
@@ -45,7 +45,7 @@ trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// A connected client.
-pub struct Client {
+pub(crate) struct Client {
     stream: Box<dyn Stream>,
     session: Session,
     writes: Writes,
@@ -56,7 +56,11 @@ pub struct Client {
 
 impl Client {
     /// Connects to a broker and waits until it has accepted.
-    pub fn connect(address: SocketAddr, security: Security<'_>, writes: Writes) -> Result<Client, Failure> {
+    pub(crate) fn connect(
+        address: SocketAddr,
+        security: Security<'_>,
+        writes: Writes,
+    ) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -68,7 +72,7 @@ impl Client {
         let options = ConnectOptions::new(Version::V3_1_1, name.as_bytes());
         let session = Session::new(&options, Limits::default(), 0).map_err(|error| format!("{error:?}"))?;
         let (input, output) = (Vec::new(), Vec::new());
-        let mut client = Client { stream, session, writes, start: Instant::now(), input, output };
+        let mut client = Self { stream, session, writes, start: Instant::now(), input, output };
         while !client.session.is_connected() {
             client.send()?;
             client.receive()?;
@@ -78,7 +82,7 @@ impl Client {
     }
 
     /// Publishes one at a time, and returns how long each took until it was acknowledged.
-    pub fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
+    pub(crate) fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
         let mut latencies = Vec::with_capacity(count as usize);
         for token in 0..count {
             let start = Instant::now();
@@ -91,7 +95,7 @@ impl Client {
 
     /// Publishes `count` messages with at most [`WINDOW`] unanswered, the last of them at quality of service 1; returns
     /// the time until that one was acknowledged.
-    pub fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
+    pub(crate) fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
         let start = Instant::now();
         let (mut sent, mut answered) = (0, 0);
         while answered < count - 1 {
@@ -174,7 +178,7 @@ fn secure(
 }
 
 /// TLS of a client that trusts one authority (DER).
-pub fn tls_config(authority: &[u8]) -> Result<Arc<ClientConfig>, Failure> {
+pub(crate) fn tls_config(authority: &[u8]) -> Result<Arc<ClientConfig>, Failure> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(authority.to_vec()))?;
     Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))

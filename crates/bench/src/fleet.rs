@@ -26,14 +26,14 @@ use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
 
 /// The argument that makes this program the cloud's process.
-pub const ARGUMENT: &str = "--cloud";
+pub(crate) const ARGUMENT: &str = "--cloud";
 /// Devices that are connecting at the same time: below the cloud's own bound for one address.
 const DIALLING: usize = 128;
 /// Until what was begun has settled: presence is noted every second.
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// The cloud's process: says where it listens and ends when its standard input does.
-pub fn run_cloud(arguments: &[String]) -> Result<(), Failure> {
+pub(crate) fn run_cloud(arguments: &[String]) -> Result<(), Failure> {
     let [folder, address] = arguments else {
         return Err(format!("{ARGUMENT} takes a folder and an address").into());
     };
@@ -56,7 +56,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(folder: &Path, address: SocketAddr) -> Result<Process, Failure> {
+    fn start(folder: &Path, address: SocketAddr) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(ARGUMENT).arg(folder).arg(address.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -67,7 +67,7 @@ impl Process {
             let _ = child.kill();
             let _ = child.wait();
         }
-        Ok(Process { address: address?, child })
+        Ok(Self { address: address?, child })
     }
 
     fn resident_kib(&self) -> Result<f64, Failure> {
@@ -98,7 +98,7 @@ struct Seen {
 }
 
 /// Connects all, twice.
-pub fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Failure> {
+pub(crate) fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Failure> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("cloud");
     let runtime = Runtime::new()?;

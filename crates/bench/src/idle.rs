@@ -18,7 +18,7 @@ use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
 
 /// The argument that makes this program the process of idle devices.
-pub const ARGUMENT: &str = "--idle-devices";
+pub(crate) const ARGUMENT: &str = "--idle-devices";
 /// Until the last exchange with the cloud has settled.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Between the starts of two devices: they are to be idle together, not to begin together.
@@ -36,7 +36,7 @@ const TWO_CORES: f64 = 200.0;
 
 /// How an application waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waits {
+pub(crate) enum Waits {
     /// In WFI.
     Asleep,
     /// In a loop that looks whether there is something to do: the same application with a NOP where its WFI was.
@@ -48,22 +48,20 @@ pub enum Waits {
 impl Waits {
     fn argument(self) -> &'static str {
         match self {
-            Waits::Asleep => "asleep",
-            Waits::Spinning => "spinning",
-            Waits::Polling => "polling",
+            Self::Asleep => "asleep",
+            Self::Spinning => "spinning",
+            Self::Polling => "polling",
         }
     }
 
-    fn of(argument: &str) -> Option<Waits> {
-        [Waits::Asleep, Waits::Spinning, Waits::Polling]
-            .into_iter()
-            .find(|waits| waits.argument() == argument)
+    fn of(argument: &str) -> Option<Self> {
+        [Self::Asleep, Self::Spinning, Self::Polling].into_iter().find(|waits| waits.argument() == argument)
     }
 }
 
 /// The process of idle devices: says when it is there, makes the devices when it is told to, and ends when its standard
 /// input does.
-pub fn run_devices(arguments: &[String]) -> Result<(), Failure> {
+pub(crate) fn run_devices(arguments: &[String]) -> Result<(), Failure> {
     let [cloud, waits, folders @ ..] = arguments else {
         return Err(format!("{ARGUMENT} takes an address, a way to wait, and folders").into());
     };
@@ -86,7 +84,11 @@ pub fn run_devices(arguments: &[String]) -> Result<(), Failure> {
 }
 
 /// Measures processes with idle devices.
-pub fn measure(site: &Site, broker: SocketAddr, scale: &Scale) -> Result<(Section, Vec<Target>), Failure> {
+pub(crate) fn measure(
+    site: &Site,
+    broker: SocketAddr,
+    scale: &Scale,
+) -> Result<(Section, Vec<Target>), Failure> {
     let title = format!(
         "Idle devices in a process of their own, connected, with 10 ms ticks, watched for {} s",
         scale.idle_seconds
@@ -156,7 +158,7 @@ struct Measured {
 }
 
 /// Memory of a process, in KiB.
-pub struct Memory {
+pub(crate) struct Memory {
     /// In use.
     pub resident: f64,
     /// What is no file, such as the program, in memory.
@@ -223,12 +225,12 @@ fn watch(
 
 impl Memory {
     /// Looks at a process.
-    pub fn of(process: u32) -> Result<Memory, Failure> {
+    pub(crate) fn of(process: u32) -> Result<Self, Failure> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         let line = |name: &str| -> Result<f64, Failure> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a line is missing")?;
             Ok(line.trim_end_matches("kB").trim().parse()?)
         };
-        Ok(Memory { resident: line("VmRSS:")?, anonymous: line("RssAnon:")? })
+        Ok(Self { resident: line("VmRSS:")?, anonymous: line("RssAnon:")? })
     }
 }

@@ -1,7 +1,7 @@
 //! What a list of figures says.
 
 /// The value that `per_cent` of all values do not exceed (nearest rank); `None` if there are none.
-pub fn percentile(values: &[u32], per_cent: u32) -> Option<f64> {
+pub(crate) fn percentile(values: &[u32], per_cent: u32) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     let rank = (sorted.len() * per_cent as usize).div_ceil(100);
@@ -9,7 +9,7 @@ pub fn percentile(values: &[u32], per_cent: u32) -> Option<f64> {
 }
 
 /// The middle one, of an even number the lower; `None` if there are none.
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()

@@ -17,14 +17,18 @@ use crate::scale::{PAYLOAD, TOPIC, WINDOW};
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
 
 /// A connected client.
-pub struct Client {
+pub(crate) struct Client {
     requests: AsyncClient,
     events: EventLoop,
 }
 
 impl Client {
     /// Connects to a broker and waits until it has accepted.
-    pub async fn connect(name: &str, address: SocketAddr, security: Security<'_>) -> Result<Client, Failure> {
+    pub(crate) async fn connect(
+        name: &str,
+        address: SocketAddr,
+        security: Security<'_>,
+    ) -> Result<Self, Failure> {
         let mut options = MqttOptions::new(name, address.ip().to_string(), address.port());
         options.set_keep_alive(KEEP_ALIVE);
         if let Security::Tls(authority) = security {
@@ -35,11 +39,11 @@ impl Client {
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
         while !matches!(events.poll().await?, Event::Incoming(Packet::ConnAck(_))) {}
-        Ok(Client { requests, events })
+        Ok(Self { requests, events })
     }
 
     /// Publishes one at a time, and returns how long each took until it was acknowledged.
-    pub async fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
+    pub(crate) async fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
         let mut latencies = Vec::with_capacity(count as usize);
         for _ in 0..count {
             let start = Instant::now();
@@ -51,7 +55,7 @@ impl Client {
     }
 
     /// As [`crate::direct::Client::publish_all`]. A message of quality of service 0 counts as under way until it is written.
-    pub async fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
+    pub(crate) async fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
         let start = Instant::now();
         let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let (mut sent, mut done) = (0, 0);

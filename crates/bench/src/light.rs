@@ -34,10 +34,10 @@ const KEEP_ALIVE: u32 = 600;
 const TOPIC_NUMBER: u8 = 0;
 
 /// Who a device is, ready for TLS.
-pub type Tls = Arc<ClientConfig>;
+pub(crate) type Tls = Arc<ClientConfig>;
 
 /// Makes the TLS of a device from its identity.
-pub fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
+pub(crate) fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
     let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes());
     let mut roots = RootCertStore::empty();
     roots.add(certificate(&identity.authority)?)?;
@@ -53,7 +53,7 @@ pub fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
 }
 
 /// A connected, welcome device.
-pub struct Device {
+pub(crate) struct Device {
     stream: TlsStream<TcpStream>,
     session: Session,
     start: Instant,
@@ -62,11 +62,11 @@ pub struct Device {
 
 impl Device {
     /// Connects, and waits until the cloud has said `WELCOME`.
-    pub async fn connect(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Device, Failure> {
+    pub(crate) async fn connect(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Self, Failure> {
         timeout(PATIENCE, Self::enter(cloud, tls, boot)).await?
     }
 
-    async fn enter(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Device, Failure> {
+    async fn enter(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Self, Failure> {
         let tcp = TcpStream::connect(cloud).await?;
         tcp.set_nodelay(true)?;
         let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
@@ -74,7 +74,7 @@ impl Device {
         let mut session = Session::new();
         let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [0; 32] };
         session.connected(0, &hello);
-        let mut device = Device { stream, session, start: Instant::now(), output: Vec::new() };
+        let mut device = Self { stream, session, start: Instant::now(), output: Vec::new() };
         while !device.session.is_open() {
             device.send().await?;
             device.receive().await?;
@@ -83,7 +83,7 @@ impl Device {
     }
 
     /// Opens a channel and connects it to a broker.
-    pub async fn open(
+    pub(crate) async fn open(
         &mut self,
         name: &str,
         broker: SocketAddr,
@@ -108,7 +108,7 @@ impl Device {
 
     /// Opens a channel and asks for a broker by name or address, and does not wait for what comes of it. `None` while the cloud
     /// has not given a channel's number back.
-    pub async fn ask(&mut self, host: &str, port: u16) -> Result<Option<u8>, Failure> {
+    pub(crate) async fn ask(&mut self, host: &str, port: u16) -> Result<Option<u8>, Failure> {
         let Ok(channel) = self.session.open(ChannelType::Mqtt, RING) else { return Ok(None) };
         self.owe();
         self.item(channel, to_cloud::CONNECT, &connect_to(host, port, "bench", None))?;
@@ -117,13 +117,13 @@ impl Device {
     }
 
     /// Closes a channel.
-    pub async fn close(&mut self, channel: u8) -> Result<(), Failure> {
+    pub(crate) async fn close(&mut self, channel: u8) -> Result<(), Failure> {
         self.session.close(channel);
         self.send().await
     }
 
     /// Reads for a while at most, whatever comes.
-    pub async fn listen(&mut self, span: Duration) -> Result<(), Failure> {
+    pub(crate) async fn listen(&mut self, span: Duration) -> Result<(), Failure> {
         let mut buffer = [0; 4096];
         let Ok(read) = timeout(span, self.stream.read(&mut buffer)).await else { return Ok(()) };
         let (now, mut input) = (self.now(), &buffer[..read?]);
@@ -132,7 +132,7 @@ impl Device {
     }
 
     /// Publishes `count` messages of quality of service 1, at most [`WINDOW`] unanswered, and waits for the last answer.
-    pub async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Failure> {
+    pub(crate) async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Failure> {
         let mut free: Vec<u8> = (0..WINDOW as u8).collect();
         let mut unsent = count;
         while unsent > 0 || free.len() < WINDOW {

@@ -44,7 +44,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 const PAGE: [u8; 4096] = [7; 4096];
 
 /// Measures SQLite, and PostgreSQL as the machine has it.
-pub fn measure(scale: &Scale) -> Result<(Section, Target), Failure> {
+pub(crate) fn measure(scale: &Scale) -> Result<(Section, Target), Failure> {
     let title = format!(
         "Log lines of {TEXT} bytes on the disk a second: {DEVICES} devices, {WINDOW} lines on the way each, {} rounds of {} s, the median",
         scale.rounds, scale.log_seconds
@@ -92,7 +92,7 @@ struct Place {
 }
 
 impl Place {
-    fn make(server: Option<&Server>) -> Result<Place, Failure> {
+    fn make(server: Option<&Server>) -> Result<Self, Failure> {
         let (folder, runtime) = (tempfile::tempdir()?, Runtime::new()?);
         let database = server.map(Server::database);
         let mut config =
@@ -102,7 +102,7 @@ impl Place {
         let cloud = runtime.block_on(Cloud::start(config))?;
         let devices: Result<Vec<_>, _> =
             (0..DEVICES).map(|_| runtime.block_on(cloud.provision(None))).collect();
-        Ok(Place {
+        Ok(Self {
             runtime,
             cloud: Some(cloud),
             devices: devices?,
@@ -204,7 +204,7 @@ struct Logger {
 }
 
 impl Logger {
-    fn connect(identity: &Identity, address: SocketAddr, boot: u32) -> Result<Logger, Failure> {
+    fn connect(identity: &Identity, address: SocketAddr, boot: u32) -> Result<Self, Failure> {
         let tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
         let tls = ClientConnection::new(tls(identity)?, ServerName::try_from("localhost")?)?;
@@ -212,7 +212,7 @@ impl Logger {
         let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [3; 32] };
         session.connected(0, &hello);
         let stream = StreamOwned::new(tls, tcp);
-        let mut logger = Logger { stream, session, start: Instant::now(), sent: 0, taken: 0 };
+        let mut logger = Self { stream, session, start: Instant::now(), sent: 0, taken: 0 };
         while !logger.session.is_open() {
             logger.transmit()?;
             logger.receive()?;

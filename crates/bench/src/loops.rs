@@ -4,14 +4,14 @@
 //! can be left out.
 
 /// The table the loops work on, in words.
-pub const TABLE_WORDS: usize = 256;
+pub(crate) const TABLE_WORDS: usize = 256;
 
 /// R0: iterations; R1: the table, all zero; R2: the seed. Ends at a breakpoint with the result in R5.
 ///
 /// An iteration has a multiplication, a load, a store and a byte load, shifts and rotations, a branch that nobody can
 /// predict, a call and an IT block.
 #[rustfmt::skip]
-pub const INTEGER: &[u16] = &[
+pub(crate) const INTEGER: &[u16] = &[
     0xF246, 0x630D, // movw r3, #26125
     0xF2C0, 0x0319, // movt r3, #25
     0xF24F, 0x345F, // movw r4, #62303
@@ -46,7 +46,7 @@ pub const INTEGER: &[u16] = &[
 ///
 /// A pendulum's energy, summed up: multiplications, additions, a load, a store, a comparison, and a rare division.
 #[rustfmt::skip]
-pub const FLOAT: &[u16] = &[
+pub(crate) const FLOAT: &[u16] = &[
     0xF64E, 0x5388, // movw r3, #60808
     0xF2CE, 0x0300, // movt r3, #57344
     0x681C, // ldr r4, [r3, #0]
@@ -83,7 +83,7 @@ pub const FLOAT: &[u16] = &[
 
 /// What [`INTEGER`] computes. Not inlined, so that it is compiled alike whatever stands around it.
 #[inline(never)]
-pub fn integer(iterations: u32, table: &mut [u32; TABLE_WORDS], seed: u32) -> u32 {
+pub(crate) fn integer(iterations: u32, table: &mut [u32; TABLE_WORDS], seed: u32) -> u32 {
     let (mut x, mut sum) = (seed, 0_u32);
     for _ in 0..iterations {
         x = x.wrapping_mul(1664525).wrapping_add(1013904223);
@@ -107,7 +107,7 @@ fn mix(mut value: u32) -> u32 {
 
 /// What [`FLOAT`] computes.
 #[inline(never)]
-pub fn float(iterations: u32, memory: &mut f32, step: f32) -> f32 {
+pub(crate) fn float(iterations: u32, memory: &mut f32, step: f32) -> f32 {
     let (mut x, mut v, mut sum) = (1.0_f32, 0.0_f32, 0.0_f32);
     for _ in 0..iterations {
         v -= x * step;

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 /// The machine before the first measurement.
-pub struct Machine {
+pub(crate) struct Machine {
     processor: String,
     cores: usize,
     /// Processes that wanted a core in the last minute, on average.
@@ -15,10 +15,10 @@ pub struct Machine {
 
 impl Machine {
     /// Looks at it. What the system does not say is left empty.
-    pub fn look() -> Machine {
+    pub(crate) fn look() -> Self {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        Machine {
+        Self {
             processor: model(&processors).to_owned(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             load: load.split(' ').next().unwrap_or_default().to_owned(),
@@ -26,7 +26,7 @@ impl Machine {
     }
 
     /// The same for machines.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({ "processor": self.processor, "cores": self.cores, "load": self.load })
     }
 }

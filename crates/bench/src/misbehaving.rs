@@ -30,7 +30,11 @@ const CHANNELS: usize = 4;
 const MISBEHAVING: u32 = 3;
 
 /// Measures the quiet devices alone, then beside the others.
-pub fn measure(broker: SocketAddr, authority: &[u8], scale: &Scale) -> Result<(Section, Target), Failure> {
+pub(crate) fn measure(
+    broker: SocketAddr,
+    authority: &[u8],
+    scale: &Scale,
+) -> Result<(Section, Target), Failure> {
     let others = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let name_server = others.block_on(silent_name_server())?;
     let site = Site::start_with(|config| config.name_servers = vec![name_server])?;

@@ -18,7 +18,7 @@ use crate::target::{Bound, Target};
 
 /// Who publishes.
 #[derive(Clone, Copy)]
-pub enum Publisher<'a> {
+pub(crate) enum Publisher<'a> {
     /// An application on a device of this site.
     Device(&'a Site),
     /// A client that talks to the broker itself.
@@ -29,7 +29,7 @@ pub enum Publisher<'a> {
 
 /// A way to the broker.
 #[derive(Clone, Copy)]
-pub struct Path<'a> {
+pub(crate) struct Path<'a> {
     /// As the tables call it.
     pub name: &'static str,
     /// Who publishes.
@@ -42,7 +42,7 @@ pub struct Path<'a> {
 
 /// What was measured on one way.
 #[derive(Default)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Microseconds from publish to acknowledged, one at a time, of all rounds.
     pub latencies: Vec<u32>,
     /// Messages a second, quality of service 1, of each round.
@@ -59,13 +59,13 @@ pub struct Figures {
 
 /// What each of so many messages has cost.
 #[derive(Clone, Copy, Default)]
-pub struct Cost {
+pub(crate) struct Cost {
     books: Books,
     messages: u32,
 }
 
 /// Measures all ways, in rounds.
-pub fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<Vec<Figures>, Failure> {
+pub(crate) fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<Vec<Figures>, Failure> {
     let mut all: Vec<Figures> = paths.iter().map(|_| Figures::default()).collect();
     for _ in 0..scale.rounds {
         for (path, figures) in paths.iter().zip(&mut all) {
@@ -249,7 +249,7 @@ fn each((out, back): (usize, usize), count: u32) -> (f64, f64) {
 }
 
 /// What is wanted of the device's way, against the library's client.
-pub fn targets(device: &Figures, library: &Figures) -> [Target; 4] {
+pub(crate) fn targets(device: &Figures, library: &Figures) -> [Target; 4] {
     let ratio = |above: Option<f64>, below: Option<f64>| above.zip(below).map_or(f64::NAN, |(a, b)| a / b);
     let p50 = |figures: &Figures| percentile(&figures.latencies, 50);
     let (out, back) = device.bytes;
@@ -274,7 +274,7 @@ pub fn targets(device: &Figures, library: &Figures) -> [Target; 4] {
 }
 
 /// The tables about all ways, the quotients those of `pairs`.
-pub fn sections(measured: &[(&str, Figures)], pairs: &[(&str, &str)], scale: &Scale) -> [Section; 5] {
+pub(crate) fn sections(measured: &[(&str, Figures)], pairs: &[(&str, &str)], scale: &Scale) -> [Section; 5] {
     let mut sections = [
         latency_section(measured, scale),
         rate_section(measured, scale),

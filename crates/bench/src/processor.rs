@@ -29,7 +29,7 @@ struct Run {
 }
 
 /// Runs both loops on both, and compares their results.
-pub fn measure(scale: &Scale) -> Result<Section, Failure> {
+pub(crate) fn measure(scale: &Scale) -> Result<Section, Failure> {
     let iterations = scale.loop_iterations;
     let mut section = Section::new(
         format!("Processor, {iterations} iterations of a loop, fastest of {RUNS} runs"),

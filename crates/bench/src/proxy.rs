@@ -10,7 +10,7 @@ use crate::Failure;
 
 /// Which way bytes went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub(crate) enum Direction {
     /// From who connected.
     Out,
     /// To who connected.
@@ -25,16 +25,16 @@ struct Passage {
 }
 
 /// The counting relay. Its threads end with the connections they carry, the listening one with the process.
-pub struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     passages: Arc<Mutex<Vec<Passage>>>,
 }
 
 impl Proxy {
     /// Connects everybody who comes to `target`.
-    pub fn start(target: SocketAddr) -> Result<Proxy, Failure> {
+    pub(crate) fn start(target: SocketAddr) -> Result<Self, Failure> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let proxy = Proxy { address: listener.local_addr()?, passages: Arc::default() };
+        let proxy = Self { address: listener.local_addr()?, passages: Arc::default() };
         let passages = Arc::clone(&proxy.passages);
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
@@ -46,12 +46,12 @@ impl Proxy {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Bytes that passed from `from` on and before `to`, out and back.
-    pub fn bytes_between(&self, from: Instant, to: Instant) -> (usize, usize) {
+    pub(crate) fn bytes_between(&self, from: Instant, to: Instant) -> (usize, usize) {
         let passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
         let inside = passages.iter().filter(|passage| (from..to).contains(&passage.at));
         inside.fold((0, 0), |(out, back), passage| match passage.direction {

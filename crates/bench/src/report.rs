@@ -9,7 +9,7 @@ use crate::Failure;
 
 /// When a measurement was announced and when its end was seen here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// Its `begin` was seen.
     pub begin: Instant,
     /// Its `end` was seen.
@@ -18,7 +18,7 @@ pub struct Span {
 
 /// All that was reported so far.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     begin: Option<Instant>,
     took: Option<u32>,
     /// Microseconds from publish to acknowledged, in order.
@@ -40,7 +40,7 @@ impl Report {
     ///
     /// # Errors
     /// The application gave up, or says what it should not.
-    pub fn take(&mut self, line: &str, seen: Instant) -> Result<(), Failure> {
+    pub(crate) fn take(&mut self, line: &str, seen: Instant) -> Result<(), Failure> {
         let Some(words) = line.strip_prefix("bench ") else {
             self.remarks.push(line.to_owned());
             return Ok(());
@@ -67,7 +67,7 @@ impl Report {
     }
 
     /// What the application said besides its figures.
-    pub fn remarks(&self) -> String {
+    pub(crate) fn remarks(&self) -> String {
         self.remarks.join("; ")
     }
 }

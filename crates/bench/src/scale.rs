@@ -1,14 +1,14 @@
 //! How much is measured: everything with a name, in one place.
 
 /// Bytes of a payload, and of a topic.
-pub const PAYLOAD: usize = 10;
+pub(crate) const PAYLOAD: usize = 10;
 /// The topic of every publish: 20 bytes.
-pub const TOPIC: &str = "bench/room/sensor/01";
+pub(crate) const TOPIC: &str = "bench/room/sensor/01";
 /// Publishes without an answer at a time; as many as the kernel allows on a channel.
-pub const WINDOW: usize = 16;
+pub(crate) const WINDOW: usize = 16;
 
 /// How often each thing is done.
-pub struct Scale {
+pub(crate) struct Scale {
     /// Rounds in which all ways are measured in turn, so that none has the machine at its best or its worst alone.
     pub rounds: u32,
     /// Messages a round, one at a time.
@@ -36,7 +36,7 @@ pub struct Scale {
 }
 
 /// A full run: a few minutes on two cores.
-pub const FULL: Scale = Scale {
+pub(crate) const FULL: Scale = Scale {
     rounds: 9,
     latency: 600,
     qos1: 12_000,
@@ -52,7 +52,7 @@ pub const FULL: Scale = Scale {
 };
 
 /// A short run, to see that everything works; its figures are rough.
-pub const QUICK: Scale = Scale {
+pub(crate) const QUICK: Scale = Scale {
     rounds: 1,
     latency: 300,
     qos1: 2000,

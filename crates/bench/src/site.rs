@@ -34,7 +34,7 @@ const LINES: u32 = 10_000;
 
 /// How many messages the application is to publish for each measurement; 0 leaves one out.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// One at a time.
     pub latency: u32,
     /// Quality of service 1, many in flight.
@@ -46,21 +46,21 @@ pub struct Plan {
 }
 
 /// The running cloud.
-pub struct Site {
+pub(crate) struct Site {
     runtime: Runtime,
     cloud: Option<Cloud>,
     folder: TempDir,
 }
 
 /// A device the cloud knows, its stores filled.
-pub struct Provisioned {
+pub(crate) struct Provisioned {
     id: DeviceId,
     /// Where its identity is.
     pub folder: PathBuf,
 }
 
 /// Takes a cloud's rates away: measured is what the machine can do, not what a device is granted.
-pub fn unmetered(config: &mut Config) {
+pub(crate) fn unmetered(config: &mut Config) {
     let limits = &mut config.limits;
     (limits.requests_a_second, limits.requests_a_second_per_account) = (0, 0);
     (limits.link_bytes_a_second, limits.link_bytes_a_second_per_account) = (0, 0);
@@ -73,23 +73,23 @@ pub fn unmetered(config: &mut Config) {
 
 impl Site {
     /// Starts a cloud with a new data folder on a free loopback port.
-    pub fn start() -> Result<Site, Failure> {
-        Site::start_with(unmetered)
+    pub(crate) fn start() -> Result<Self, Failure> {
+        Self::start_with(unmetered)
     }
 
     /// The same with a configuration of its own, otherwise as a cloud is by itself.
-    pub fn start_with(adjust: impl FnOnce(&mut Config)) -> Result<Site, Failure> {
+    pub(crate) fn start_with(adjust: impl FnOnce(&mut Config)) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name(CLOUD_THREAD).build()?;
         let mut config =
             Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         adjust(&mut config);
         let cloud = runtime.block_on(Cloud::start(config))?;
-        Ok(Site { runtime, cloud: Some(cloud), folder })
+        Ok(Self { runtime, cloud: Some(cloud), folder })
     }
 
     /// Where it listens for devices.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.cloud().address()
     }
 
@@ -98,7 +98,7 @@ impl Site {
     }
 
     /// Makes a new device known and puts the plan and its broker into its configuration.
-    pub fn provision(
+    pub(crate) fn provision(
         &self,
         plan: Plan,
         broker: SocketAddr,
@@ -115,7 +115,7 @@ impl Site {
     }
 
     /// Makes so many devices known.
-    pub fn identities(&self, count: u32) -> Result<Vec<cloud::Identity>, Failure> {
+    pub(crate) fn identities(&self, count: u32) -> Result<Vec<cloud::Identity>, Failure> {
         self.runtime.block_on(async {
             let mut identities = Vec::new();
             for _ in 0..count {
@@ -126,12 +126,12 @@ impl Site {
     }
 
     /// Runs a plan on a device that reaches the cloud at `address`, and returns its report.
-    pub fn run(&self, device: &Provisioned, address: SocketAddr) -> Result<Report, Failure> {
+    pub(crate) fn run(&self, device: &Provisioned, address: SocketAddr) -> Result<Report, Failure> {
         Ok(self.run_watched(device, address, || Ok(()))?.0)
     }
 
     /// The same, and what `look` saw before the device stopped.
-    pub fn run_watched<T>(
+    pub(crate) fn run_watched<T>(
         &self,
         device: &Provisioned,
         address: SocketAddr,
@@ -145,7 +145,7 @@ impl Site {
     }
 
     /// Reads the device's log until its application is done.
-    pub fn await_report(&self, device: &Provisioned) -> Result<Report, Failure> {
+    pub(crate) fn await_report(&self, device: &Provisioned) -> Result<Report, Failure> {
         let start = Instant::now();
         let mut report = Report::default();
         let mut taken = 0;
@@ -174,7 +174,7 @@ impl Drop for Site {
 }
 
 /// The measuring application, which has one place where it waits.
-pub fn image(waits: Waits) -> Result<Image, Failure> {
+pub(crate) fn image(waits: Waits) -> Result<Image, Failure> {
     const WFI: [u8; 2] = [0x30, 0xBF];
     const NOP: [u8; 2] = [0x00, 0xBF];
     let mut bytes = if waits == Waits::Polling { POLLING_IMAGE.to_vec() } else { IMAGE.to_vec() };
@@ -189,7 +189,7 @@ pub fn image(waits: Waits) -> Result<Image, Failure> {
 }
 
 /// Starts a device with the identity in `folder` and the application in `image`.
-pub fn start_device(folder: &Path, image: &Image, cloud: SocketAddr) -> Result<Device, Failure> {
+pub(crate) fn start_device(folder: &Path, image: &Image, cloud: SocketAddr) -> Result<Device, Failure> {
     let identity = Identity::load(folder).map_err(|error| error.to_string())?;
     let address = Address::parse(&cloud.to_string())?;
     Ok(Device::start(Options::new(address, identity, image.clone()), |_| {})?)
@@ -197,7 +197,7 @@ pub fn start_device(folder: &Path, image: &Image, cloud: SocketAddr) -> Result<D
 
 /// The part of a measurement's span in which nothing but the measured work is on the wire: the log lines around it are
 /// a silence away, of which being seen late may take a part. `None` if there is no such part.
-pub fn quiet_window(span: Span) -> Option<(Instant, Instant)> {
+pub(crate) fn quiet_window(span: Span) -> Option<(Instant, Instant)> {
     Some((span.begin + SILENCE / 4, span.end.checked_sub(SILENCE / 2)?))
 }
 

@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 
 /// A column of a section.
 #[derive(Clone, Copy)]
-pub struct Column {
+pub(crate) struct Column {
     name: &'static str,
     decimals: usize,
 }
 
 impl Column {
     /// Figures are printed with so many decimals.
-    pub fn new(name: &'static str, decimals: usize) -> Column {
-        Column { name, decimals }
+    pub(crate) fn new(name: &'static str, decimals: usize) -> Self {
+        Self { name, decimals }
     }
 }
 
@@ -27,7 +27,7 @@ struct Row {
 }
 
 /// Things measured in the same way, to be compared.
-pub struct Section {
+pub(crate) struct Section {
     title: String,
     columns: Vec<Column>,
     rows: Vec<Row>,
@@ -35,19 +35,19 @@ pub struct Section {
 
 impl Section {
     /// A section without rows.
-    pub fn new(title: impl Into<String>, columns: &[Column]) -> Section {
+    pub(crate) fn new(title: impl Into<String>, columns: &[Column]) -> Self {
         let columns = columns.to_vec();
-        Section { title: title.into(), columns, rows: Vec::new() }
+        Self { title: title.into(), columns, rows: Vec::new() }
     }
 
     /// Adds a row, with a figure for each column.
-    pub fn row(&mut self, name: impl Into<String>, values: &[Option<f64>]) {
+    pub(crate) fn row(&mut self, name: impl Into<String>, values: &[Option<f64>]) {
         assert_eq!(values.len(), self.columns.len(), "a figure for each column");
         self.rows.push(Row { name: name.into(), values: values.to_vec(), decimals: None });
     }
 
     /// Adds a row with the quotients of two rows.
-    pub fn quotient(&mut self, dividend: &str, divisor: &str) {
+    pub(crate) fn quotient(&mut self, dividend: &str, divisor: &str) {
         let find = |name| self.rows.iter().find(|row| row.name == name);
         let (Some(above), Some(below)) = (find(dividend), find(divisor)) else {
             return;
@@ -59,7 +59,7 @@ impl Section {
     }
 
     /// The section as JSON: rows by name, figures by column.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let rows = self.rows.iter().map(|row| (row.name.clone(), self.row_to_json(row)));
         json!({ "title": self.title, "rows": rows.collect::<Map<_, _>>() })
     }

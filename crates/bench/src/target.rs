@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// What a figure is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bound {
+pub(crate) enum Bound {
     /// It may not be smaller.
     AtLeast(f64),
     /// It may not be larger.
@@ -15,7 +15,7 @@ pub enum Bound {
 
 /// A figure and what is wanted of it.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     name: &'static str,
     measured: f64,
     bound: Bound,
@@ -23,12 +23,12 @@ pub struct Target {
 
 impl Target {
     /// A target; `measured` is infinite or no number where a figure is missing, and then missed.
-    pub fn new(name: &'static str, measured: f64, bound: Bound) -> Target {
-        Target { name, measured, bound }
+    pub(crate) fn new(name: &'static str, measured: f64, bound: Bound) -> Self {
+        Self { name, measured, bound }
     }
 
     /// Whether the figure is good enough.
-    pub fn is_met(&self) -> bool {
+    pub(crate) fn is_met(&self) -> bool {
         match self.bound {
             Bound::AtLeast(least) => self.measured >= least,
             Bound::AtMost(most) => self.measured <= most,
@@ -36,7 +36,7 @@ impl Target {
     }
 
     /// The target as JSON.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let (side, bound) = match self.bound {
             Bound::AtLeast(least) => ("at_least", least),
             Bound::AtMost(most) => ("at_most", most),

@@ -19,7 +19,7 @@ const LOCATOR_64: usize = 20;
 const LOCATOR_64_SIGNATURE: &[u8] = b"PK\x06\x07";
 
 /// Contents by name.
-pub type Entries = BTreeMap<String, Vec<u8>>;
+pub(crate) type Entries = BTreeMap<String, Vec<u8>>;
 
 /// What is packed, and where.
 struct Packed<'a> {
@@ -32,7 +32,7 @@ struct Packed<'a> {
 }
 
 /// All entries of `file`. Each is the manifest or named as a layer is.
-pub fn read(file: &[u8], room: Room) -> Result<Entries, Refusal> {
+pub(crate) fn read(file: &[u8], room: Room) -> Result<Entries, Refusal> {
     let archive = ZipArchive::from_slice(file).map_err(|_| Refusal::NotZip)?;
     check_frame(file, &archive)?;
     let mut entries = Vec::new();
@@ -150,7 +150,7 @@ const LEVEL: u8 = 6;
 const FIRST_DATE: i64 = 315_532_800;
 
 /// An archive of these entries, in this order, deflated.
-pub fn write(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn write(entries: &[(&str, &[u8])]) -> Vec<u8> {
     write_to_memory(entries).expect("memory takes what is written")
 }
 

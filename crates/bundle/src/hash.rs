@@ -6,12 +6,12 @@ use ring::digest::{Context, SHA256, digest};
 const ERASED: [u8; 4096] = [0xFF; 4096];
 
 /// SHA-256 of `bytes`.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     array(digest(&SHA256, bytes).as_ref())
 }
 
 /// SHA-256 of `bytes` followed by erased flash, `size` bytes together; of `bytes` alone if they are more.
-pub fn padded(bytes: &[u8], size: u32) -> [u8; 32] {
+pub(crate) fn padded(bytes: &[u8], size: u32) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(bytes);
     let mut missing = (size as usize).saturating_sub(bytes.len());
@@ -24,7 +24,7 @@ pub fn padded(bytes: &[u8], size: u32) -> [u8; 32] {
 }
 
 /// Lowercase hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -87,7 +87,7 @@ impl Bundle {
 
     /// Reads and checks the bundle in `file`, the whole content of an archive. A signature is not judged here
     /// ([`Bundle::verify`]).
-    pub fn read(file: &[u8], room: Room) -> Result<Bundle, Refusal> {
+    pub fn read(file: &[u8], room: Room) -> Result<Self, Refusal> {
         let entries = archive::read(file, room)?;
         manifest::read(&entries, room)
     }
@@ -105,7 +105,7 @@ impl Bundle {
         let file =
             archive::write(&[(&hash::hex(&layer.fetch_hash()), image), (limits::MANIFEST_NAME, &manifest)]);
         // What nobody could read is not written.
-        Bundle::read(&file, room).map(|_| file)
+        Self::read(&file, room).map(|_| file)
     }
 
     /// The layer of the internal flash: the application itself.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The bundle of these entries.
-pub fn read(entries: &Entries, room: Room) -> Result<Bundle, Refusal> {
+pub(crate) fn read(entries: &Entries, room: Room) -> Result<Bundle, Refusal> {
     let bytes = entries.get(MANIFEST_NAME).ok_or(Refusal::NoManifest)?;
     let outer = OpaqueManifest::decode(bytes.as_slice()).map_err(|error| unreadable(&error))?;
     if outer.body.is_empty() {
@@ -133,7 +133,7 @@ fn check_policies(policies: &Policies) -> Result<(), Refusal> {
 }
 
 /// A manifest of these layers, signed if there is a key.
-pub fn write(layers: &[&Layer], policies: &Policies, key: Option<&SigningKey>) -> Vec<u8> {
+pub(crate) fn write(layers: &[&Layer], policies: &Policies, key: Option<&SigningKey>) -> Vec<u8> {
     let body = AppBody {
         layers: layers.iter().map(|layer| reference(layer)).collect(),
         debug: Some(wire::DebugPolicy {

@@ -14,10 +14,10 @@ pub struct Entry(String);
 
 impl Entry {
     /// The entry called `name`, whatever bytes that is.
-    pub fn new(name: &[u8]) -> Entry {
+    pub fn new(name: &[u8]) -> Self {
         let text: String = String::from_utf8_lossy(name).escape_debug().collect();
         let cut = text.char_indices().nth(SHOWN).map(|(at, _)| format!("{}…", &text[..at]));
-        Entry(cut.unwrap_or(text))
+        Self(cut.unwrap_or(text))
     }
 }
 
@@ -132,22 +132,22 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("is no bundle that can be used: ")?;
         match self {
-            Refusal::NoManifest
-            | Refusal::Manifest(_)
-            | Refusal::NoBody
-            | Refusal::Signature
-            | Refusal::ImageLayers(_)
-            | Refusal::TooManyLayers
-            | Refusal::NoPlace
-            | Refusal::EncryptedLayer(_)
-            | Refusal::HashLength(_)
-            | Refusal::OutsideFlash { .. }
-            | Refusal::ImageStart(_)
-            | Refusal::RegionsOverlap
-            | Refusal::LayerTooLong { .. }
-            | Refusal::DebugKey(_)
-            | Refusal::RestartOrder { .. } => self.of_manifest(f),
-            Refusal::Unsigned | Refusal::OtherSigner { .. } | Refusal::BadSignature => self.of_signature(f),
+            Self::NoManifest
+            | Self::Manifest(_)
+            | Self::NoBody
+            | Self::Signature
+            | Self::ImageLayers(_)
+            | Self::TooManyLayers
+            | Self::NoPlace
+            | Self::EncryptedLayer(_)
+            | Self::HashLength(_)
+            | Self::OutsideFlash { .. }
+            | Self::ImageStart(_)
+            | Self::RegionsOverlap
+            | Self::LayerTooLong { .. }
+            | Self::DebugKey(_)
+            | Self::RestartOrder { .. } => self.of_manifest(f),
+            Self::Unsigned | Self::OtherSigner { .. } | Self::BadSignature => self.of_signature(f),
             _ => self.of_archive(f),
         }
     }
@@ -156,42 +156,42 @@ impl fmt::Display for Refusal {
 impl Refusal {
     fn of_archive(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::NotZip => write!(f, "the zip archive is cut short or damaged"),
-            Refusal::Surplus => write!(f, "there are bytes before or after the zip archive"),
-            Refusal::Zip64 => write!(f, "its directory is of the 64-bit kind, which no bundle needs"),
-            Refusal::TooManyEntries => write!(f, "it has more than {} entries", limits::ENTRIES),
-            Refusal::EntryCount => write!(f, "its directory says another number of entries than it has"),
-            Refusal::Name(name) => {
+            Self::NotZip => write!(f, "the zip archive is cut short or damaged"),
+            Self::Surplus => write!(f, "there are bytes before or after the zip archive"),
+            Self::Zip64 => write!(f, "its directory is of the 64-bit kind, which no bundle needs"),
+            Self::TooManyEntries => write!(f, "it has more than {} entries", limits::ENTRIES),
+            Self::EntryCount => write!(f, "its directory says another number of entries than it has"),
+            Self::Name(name) => {
                 write!(
                     f,
                     "the entry {name} is neither `manifest` nor named by a SHA-256 in lowercase hexadecimal"
                 )
             }
-            Refusal::NamedTwice(name) => write!(f, "the entry {name} is called otherwise in the directory"),
-            Refusal::Duplicate(name) => write!(f, "it has more than one entry {name}"),
-            Refusal::Overlap(name) => write!(f, "the entry {name} shares bytes with another"),
-            Refusal::Encrypted(name) => write!(f, "the entry {name} is encrypted"),
-            Refusal::Method(name, method) => {
+            Self::NamedTwice(name) => write!(f, "the entry {name} is called otherwise in the directory"),
+            Self::Duplicate(name) => write!(f, "it has more than one entry {name}"),
+            Self::Overlap(name) => write!(f, "the entry {name} shares bytes with another"),
+            Self::Encrypted(name) => write!(f, "the entry {name} is encrypted"),
+            Self::Method(name, method) => {
                 write!(
                     f,
                     "the entry {name} is packed by method {method}; expected 0 (stored) or 8 (deflated)"
                 )
             }
-            Refusal::TooLarge(name, size) => {
+            Self::TooLarge(name, size) => {
                 write!(f, "the entry {name} says it has {size} bytes, more than there is room for")
             }
-            Refusal::TooLargeTogether(size) => {
+            Self::TooLargeTogether(size) => {
                 write!(f, "its entries say they have {size} bytes together, more than there is room for")
             }
-            Refusal::Damaged(name) => {
+            Self::Damaged(name) => {
                 write!(f, "the entry {name} does not unpack to the length and checksum it says")
             }
-            Refusal::MissingLayer(name) => {
+            Self::MissingLayer(name) => {
                 write!(f, "the layer {name} of its manifest is not in the archive")
             }
-            Refusal::UnusedLayer(name) => write!(f, "its manifest has no layer {name}"),
-            Refusal::FetchHash(name) => write!(f, "the content of {name} has another SHA-256 than its name"),
-            Refusal::MeasurementHash(name) => {
+            Self::UnusedLayer(name) => write!(f, "its manifest has no layer {name}"),
+            Self::FetchHash(name) => write!(f, "the content of {name} has another SHA-256 than its name"),
+            Self::MeasurementHash(name) => {
                 write!(f, "the layer {name} in its region has another SHA-256 than the manifest says")
             }
             _ => Ok(()),
@@ -200,20 +200,20 @@ impl Refusal {
 
     fn of_manifest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::NoManifest => write!(f, "it has no entry `manifest`"),
-            Refusal::Manifest(why) => write!(f, "its manifest cannot be read: {why}"),
-            Refusal::NoBody => write!(f, "its manifest is empty"),
-            Refusal::Signature => write!(f, "its signature is incomplete"),
-            Refusal::ImageLayers(found) => {
+            Self::NoManifest => write!(f, "it has no entry `manifest`"),
+            Self::Manifest(why) => write!(f, "its manifest cannot be read: {why}"),
+            Self::NoBody => write!(f, "its manifest is empty"),
+            Self::Signature => write!(f, "its signature is incomplete"),
+            Self::ImageLayers(found) => {
                 write!(f, "it has {found} layers for the internal flash; expected one, the application")
             }
-            Refusal::TooManyLayers => write!(f, "it has more than {} layers", limits::LAYERS),
-            Refusal::NoPlace => write!(f, "a layer does not say where it belongs"),
-            Refusal::EncryptedLayer(key) => {
+            Self::TooManyLayers => write!(f, "it has more than {} layers", limits::LAYERS),
+            Self::NoPlace => write!(f, "a layer does not say where it belongs"),
+            Self::EncryptedLayer(key) => {
                 write!(f, "a layer is encrypted with key {key:016x}, which nobody has here")
             }
-            Refusal::HashLength(length) => write!(f, "a layer's hash has {length} bytes; expected 32"),
-            Refusal::OutsideFlash { place, start, size, room } => write!(
+            Self::HashLength(length) => write!(f, "a layer's hash has {length} bytes; expected 32"),
+            Self::OutsideFlash { place, start, size, room } => write!(
                 f,
                 "a layer's region, {size:#x} bytes at {start:#x}, is outside the {} flash of {room:#x} bytes",
                 match place {
@@ -221,22 +221,22 @@ impl Refusal {
                     Place::ExternalFlash => "application's external",
                 }
             ),
-            Refusal::ImageStart(start) => {
+            Self::ImageStart(start) => {
                 write!(
                     f,
                     "the application begins at {start:#x} of its flash; expected 0, where the vector table is"
                 )
             }
-            Refusal::RegionsOverlap => write!(f, "two layers share a part of the external flash"),
-            Refusal::LayerTooLong { length, size } => {
+            Self::RegionsOverlap => write!(f, "two layers share a part of the external flash"),
+            Self::LayerTooLong { length, size } => {
                 write!(f, "a layer of {length} bytes does not fit its region of {size}")
             }
-            Refusal::DebugKey(length) => write!(
+            Self::DebugKey(length) => write!(
                 f,
                 "its debugging key of {length} bytes is no uncompressed point on P-256 ({} bytes)",
                 limits::POINT
             ),
-            Refusal::RestartOrder { minimum, maximum } => {
+            Self::RestartOrder { minimum, maximum } => {
                 write!(
                     f,
                     "its shortest pause after a crash, {minimum} ms, is longer than its longest, {maximum} ms"
@@ -248,8 +248,8 @@ impl Refusal {
 
     fn of_signature(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Unsigned => write!(f, "it is not signed, and a signer was named"),
-            Refusal::OtherSigner { found, expected } => {
+            Self::Unsigned => write!(f, "it is not signed, and a signer was named"),
+            Self::OtherSigner { found, expected } => {
                 write!(f, "it is signed with key {found:016x}, not with {expected:016x}, which was named")
             }
             _ => write!(f, "its signature is wrong: the manifest is not the one that was signed"),

@@ -23,7 +23,7 @@ const SPKI: [u8; 26] = [
 
 /// What is signed, and by whom it says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seal {
+pub(crate) struct Seal {
     signer_id: u64,
     body: Vec<u8>,
     signature: Option<[u8; SIGNATURE]>,
@@ -31,20 +31,20 @@ pub struct Seal {
 
 impl Seal {
     /// A signature has 64 bytes and a signer, or there is none of either.
-    pub fn new(signer_id: u64, body: Vec<u8>, signature: &[u8]) -> Result<Seal, Refusal> {
+    pub(crate) fn new(signer_id: u64, body: Vec<u8>, signature: &[u8]) -> Result<Self, Refusal> {
         let signature = match signature {
             [] if signer_id == 0 => None,
             bytes if signer_id != 0 => Some(bytes.try_into().map_err(|_| Refusal::Signature)?),
             _ => return Err(Refusal::Signature),
         };
-        Ok(Seal { signer_id, body, signature })
+        Ok(Self { signer_id, body, signature })
     }
 
-    pub fn signer_id(&self) -> Option<u64> {
+    pub(crate) fn signer_id(&self) -> Option<u64> {
         self.signature.map(|_| self.signer_id)
     }
 
-    pub fn verify(&self, key: &PublicKey) -> Result<(), Refusal> {
+    pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), Refusal> {
         let signature = self.signature.as_ref().ok_or(Refusal::Unsigned)?;
         if self.signer_id != key.id() {
             return Err(Refusal::OtherSigner { found: self.signer_id, expected: key.id() });
@@ -64,11 +64,11 @@ pub struct PublicKey([u8; POINT]);
 
 impl PublicKey {
     /// Reads a key in PEM (`BEGIN PUBLIC KEY`).
-    pub fn from_pem(pem: &[u8]) -> Result<PublicKey, KeyError> {
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyError::NoPublicKey)?;
         let point = der.strip_prefix(&SPKI).ok_or(KeyError::OtherKind)?;
         let point: [u8; POINT] = point.try_into().map_err(|_| KeyError::OtherKind)?;
-        if point[0] == 4 { Ok(PublicKey(point)) } else { Err(KeyError::OtherKind) }
+        if point[0] == 4 { Ok(Self(point)) } else { Err(KeyError::OtherKind) }
     }
 
     /// The point, uncompressed.
@@ -88,7 +88,7 @@ pub struct SigningKey(EcdsaKeyPair);
 
 impl SigningKey {
     /// Reads a key in PEM (`BEGIN PRIVATE KEY`, PKCS#8).
-    pub fn from_pem(pem: &[u8]) -> Result<SigningKey, KeyError> {
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPrivateKey)?;
         let random = SystemRandom::new();
         let pair =
@@ -123,9 +123,9 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            KeyError::NoPublicKey => "holds no public key in PEM (BEGIN PUBLIC KEY)",
-            KeyError::NoPrivateKey => "holds no private key in PEM, PKCS#8 (BEGIN PRIVATE KEY)",
-            KeyError::OtherKind => "holds a key of another kind; expected one on the curve P-256",
+            Self::NoPublicKey => "holds no public key in PEM (BEGIN PUBLIC KEY)",
+            Self::NoPrivateKey => "holds no private key in PEM, PKCS#8 (BEGIN PRIVATE KEY)",
+            Self::OtherKind => "holds a key of another kind; expected one on the curve P-256",
         })
     }
 }

@@ -4,7 +4,7 @@ use prost::{Message, Oneof};
 
 /// The outer message: what is signed, as bytes, and by whom.
 #[derive(Clone, PartialEq, Message)]
-pub struct OpaqueManifest {
+pub(crate) struct OpaqueManifest {
     #[prost(uint64, tag = "1")]
     pub signer_id: u64,
     #[prost(bytes = "vec", tag = "2")]
@@ -14,7 +14,7 @@ pub struct OpaqueManifest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct AppBody {
+pub(crate) struct AppBody {
     #[prost(message, repeated, tag = "1")]
     pub layers: Vec<AppLayerReference>,
     #[prost(message, optional, tag = "2")]
@@ -28,7 +28,7 @@ pub struct AppBody {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct AppLayerReference {
+pub(crate) struct AppLayerReference {
     #[prost(message, optional, tag = "1")]
     pub target: Option<AppLayerRegion>,
     #[prost(uint64, tag = "2")]
@@ -40,13 +40,13 @@ pub struct AppLayerReference {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct AppLayerRegion {
+pub(crate) struct AppLayerRegion {
     #[prost(oneof = "Where", tags = "1, 2")]
     pub at: Option<Where>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-pub enum Where {
+pub(crate) enum Where {
     #[prost(message, tag = "1")]
     InternalFlash(FlashRegion),
     #[prost(message, tag = "2")]
@@ -54,7 +54,7 @@ pub enum Where {
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct FlashRegion {
+pub(crate) struct FlashRegion {
     #[prost(uint32, tag = "1")]
     pub start: u32,
     #[prost(uint32, tag = "2")]
@@ -62,7 +62,7 @@ pub struct FlashRegion {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct DebugPolicy {
+pub(crate) struct DebugPolicy {
     #[prost(bool, tag = "1")]
     pub debuggable: bool,
     #[prost(bytes = "vec", tag = "2")]
@@ -70,7 +70,7 @@ pub struct DebugPolicy {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct CrashPolicy {
+pub(crate) struct CrashPolicy {
     #[prost(uint32, tag = "1")]
     pub minimum_restart_ms: u32,
     #[prost(uint32, tag = "2")]
@@ -82,7 +82,7 @@ pub struct CrashPolicy {
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct UpdatePolicy {
+pub(crate) struct UpdatePolicy {
     #[prost(uint32, tag = "1")]
     pub maximum_politeness_time_sec: u32,
     #[prost(uint32, tag = "2")]
@@ -90,7 +90,7 @@ pub struct UpdatePolicy {
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct ConnectivityPolicy {
+pub(crate) struct ConnectivityPolicy {
     #[prost(uint32, tag = "1")]
     pub connection_grace_time_sec: u32,
     #[prost(uint32, tag = "2")]

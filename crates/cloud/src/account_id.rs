@@ -6,23 +6,23 @@ use crate::chance;
 
 /// An account's id: `AC` and 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountId([u8; AccountId::LENGTH]);
+pub struct AccountId([u8; Self::LENGTH]);
 
 impl AccountId {
     /// Characters of an id.
     pub const LENGTH: usize = 34;
 
     /// Reads an id; `None` unless `text` is exactly one.
-    pub fn parse(text: &str) -> Option<AccountId> {
-        let bytes: [u8; AccountId::LENGTH] = text.as_bytes().try_into().ok()?;
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
         let digits = bytes.strip_prefix(b"AC")?;
-        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(AccountId(bytes))
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(bytes))
     }
 
     /// A new id of 128 random bits.
-    pub(crate) fn random() -> AccountId {
+    pub(crate) fn random() -> Self {
         let text = format!("AC{}", chance::hex_digits());
-        AccountId::parse(&text).expect("made to the rule")
+        Self::parse(&text).expect("made to the rule")
     }
 
     /// The id as text.

@@ -44,13 +44,13 @@ pub(crate) struct Tally {
     held: Arc<AtomicUsize>,
     most: usize,
     /// What counts them too, with those of others.
-    whole: Option<Box<Tally>>,
+    whole: Option<Box<Self>>,
 }
 
 /// One of those a [`Tally`] counts, until it is dropped.
 pub(crate) struct Share {
     held: Arc<AtomicUsize>,
-    _of_whole: Option<Box<Share>>,
+    _of_whole: Option<Box<Self>>,
 }
 
 /// The accounts that have devices connected.
@@ -65,9 +65,9 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    pub(crate) fn new(store: Arc<Store>, limits: Limits, require_tls: Vec<AccountId>) -> Accounts {
+    pub(crate) fn new(store: Arc<Store>, limits: Limits, require_tls: Vec<AccountId>) -> Self {
         let outbound = Tally::new(limits.outbound_connections);
-        Accounts { store, limits, outbound, require_tls, present: Mutex::default() }
+        Self { store, limits, outbound, require_tls, present: Mutex::default() }
     }
 
     /// What the sessions of this account share, as long as one of them has it.
@@ -86,8 +86,8 @@ impl Accounts {
 }
 
 impl Account {
-    fn new(store: Store, limits: &Limits, outbound: &Tally, require_tls: bool) -> Account {
-        Account {
+    fn new(store: Store, limits: &Limits, outbound: &Tally, require_tls: bool) -> Self {
+        Self {
             store,
             devices: Tally::new(limits.connections_per_account),
             outbound: outbound.part(limits.outbound_connections_per_account),
@@ -102,8 +102,8 @@ impl Account {
 }
 
 impl SharedBucket {
-    fn new(rate: u32) -> SharedBucket {
-        SharedBucket(Mutex::new(Bucket::new(rate, Instant::now())))
+    fn new(rate: u32) -> Self {
+        Self(Mutex::new(Bucket::new(rate, Instant::now())))
     }
 
     /// As [`Bucket::take`].
@@ -113,13 +113,13 @@ impl SharedBucket {
 }
 
 impl Tally {
-    fn new(most: usize) -> Tally {
-        Tally { held: Arc::default(), most, whole: None }
+    fn new(most: usize) -> Self {
+        Self { held: Arc::default(), most, whole: None }
     }
 
     /// A tally of `most` that also counts in this one.
-    fn part(&self, most: usize) -> Tally {
-        Tally { whole: Some(Box::new(self.clone())), ..Tally::new(most) }
+    fn part(&self, most: usize) -> Self {
+        Self { whole: Some(Box::new(self.clone())), ..Self::new(most) }
     }
 
     /// How many there are.

@@ -77,10 +77,10 @@ pub type Fingerprint = [u8; 32];
 
 impl Authority {
     /// A new authority with a new key.
-    pub(crate) fn generate() -> Authority {
+    pub(crate) fn generate() -> Self {
         let key = new_key();
         let certificate = authority_params().self_signed(&key).expect("fixed parameters");
-        Authority {
+        Self {
             certificate_pem: certificate.pem(),
             certificate: certificate.der().clone(),
             issuer: Issuer::new(authority_params(), key),
@@ -88,7 +88,7 @@ impl Authority {
     }
 
     /// The authority kept as these two PEM texts.
-    pub(crate) fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Authority, AuthorityError> {
+    pub(crate) fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, AuthorityError> {
         let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|_| AuthorityError::Certificate)?;
         let key = KeyPair::from_pkcs8_pem_and_sign_algo(key_pem, &rcgen::PKCS_ECDSA_P256_SHA256)
@@ -97,7 +97,7 @@ impl Authority {
             return Err(AuthorityError::Mismatch);
         }
         let issuer = Issuer::new(authority_params(), key);
-        Ok(Authority { issuer, certificate_pem: certificate_pem.to_owned(), certificate })
+        Ok(Self { issuer, certificate_pem: certificate_pem.to_owned(), certificate })
     }
 
     /// A certificate for the cloud itself, with a key that lives as long as the process.
@@ -154,7 +154,7 @@ impl Identity {
         let is_new = !folder.exists();
         let written = self.write(folder);
         if written.is_err() {
-            Identity::remove_files(folder, is_new);
+            Self::remove_files(folder, is_new);
         }
         written
     }

@@ -16,10 +16,11 @@ pub(crate) fn common_name(certificate: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::DnType;
+
     use super::*;
     use crate::authority::Authority;
     use crate::device_id::DeviceId;
-    use rcgen::DnType;
 
     #[test]
     fn the_common_name_of_an_issued_certificate_is_the_device() {

@@ -25,8 +25,8 @@ fn since_1970() -> Duration {
 pub(crate) struct Epoch(Instant);
 
 impl Epoch {
-    pub(crate) fn start() -> Epoch {
-        Epoch(Instant::now())
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
     }
 
     pub(crate) fn now(self) -> u64 {
@@ -87,8 +87,8 @@ const PAUSE: i64 = 24 * 3600 * 1000;
 
 impl ClockWatch {
     /// Begins with the latest moment the store knows of, milliseconds since 1970; `None` in an empty store.
-    pub(crate) fn new(known: Option<i64>, wall: i64) -> ClockWatch {
-        ClockWatch { wall: known.unwrap_or(wall), steady: None, doubted_until: 0 }
+    pub(crate) fn new(known: Option<i64>, wall: i64) -> Self {
+        Self { wall: known.unwrap_or(wall), steady: None, doubted_until: 0 }
     }
 
     /// Looks at both clocks. Answers the step forward in milliseconds that has just been noticed, if one has.

@@ -131,12 +131,12 @@ pub struct Cloud {
 impl Config {
     /// A cloud for the machine it runs on: the certificate names `localhost`, the loopback addresses and the address it listens
     /// on; brokers may be on the public internet and on this machine.
-    pub fn local(data: impl Into<PathBuf>, listen: SocketAddr) -> Config {
+    pub fn local(data: impl Into<PathBuf>, listen: SocketAddr) -> Self {
         let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         if !listen.ip().is_unspecified() && !is_in(&hosts, listen.ip()) {
             hosts.push(listen.ip().to_string());
         }
-        Config {
+        Self {
             data: data.into(),
             store: None,
             listen,
@@ -163,7 +163,7 @@ impl Cloud {
     ///
     /// # Errors
     /// One clear line for whatever stands in the way; nothing is left running.
-    pub async fn start(mut config: Config) -> Result<Cloud, StartError> {
+    pub async fn start(mut config: Config) -> Result<Self, StartError> {
         let lowered = fit(&mut config.limits);
         let folder = DataFolder::open(&config.data)?;
         let lock = folder.lock()?;
@@ -186,7 +186,7 @@ impl Cloud {
         let metrics_address = monitored.as_ref().map(|(_, address)| *address);
         let (stop, stopped) = oneshot::channel();
         tracing::info!(%address, data = %folder.path().display(), "cloud started");
-        Ok(Cloud {
+        Ok(Self {
             monitoring: monitored
                 .map(|(listener, _)| tasks.spawn_once("monitor", monitor::run(listener, monitor.clone()))),
             monitor,

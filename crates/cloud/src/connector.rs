@@ -84,13 +84,8 @@ pub struct Connector {
 
 impl Connector {
     /// A connector that may reach `destinations` and what `resolve` names, and believes servers as `trust` says.
-    pub fn new(
-        destinations: Destinations,
-        resolve: Vec<Resolve>,
-        trust: Trust,
-        limits: &Limits,
-    ) -> Connector {
-        Connector {
+    pub fn new(destinations: Destinations, resolve: Vec<Resolve>, trust: Trust, limits: &Limits) -> Self {
+        Self {
             destinations,
             resolve,
             trust,
@@ -101,7 +96,7 @@ impl Connector {
     }
 
     /// The same, but names are looked up at these DNS servers rather than those of the system; none means those of the system.
-    pub fn asking(mut self, name_servers: Vec<SocketAddr>, limits: &Limits) -> Connector {
+    pub fn asking(mut self, name_servers: Vec<SocketAddr>, limits: &Limits) -> Self {
         if !name_servers.is_empty() {
             self.names = Names::new(name_servers, limits);
         }

@@ -116,8 +116,8 @@ impl DataFolder {
     ///
     /// # Errors
     /// Everything of [`DataError`] but [`DataError::InUse`].
-    pub fn open(path: &Path) -> Result<DataFolder, DataError> {
-        let folder = DataFolder { path: path.to_owned() };
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let folder = Self { path: path.to_owned() };
         make_private_folder(path)?;
         if !folder.has_version()? {
             let unused = folder.check_unused();
@@ -137,8 +137,8 @@ impl DataFolder {
     ///
     /// # Errors
     /// [`DataError::Missing`], and those of [`DataFolder::open`].
-    pub fn open_existing(path: &Path) -> Result<DataFolder, DataError> {
-        let folder = DataFolder { path: path.to_owned() };
+    pub fn open_existing(path: &Path) -> Result<Self, DataError> {
+        let folder = Self { path: path.to_owned() };
         if !folder.has_version()? {
             return Err(DataError::Missing(path.to_owned()));
         }

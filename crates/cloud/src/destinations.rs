@@ -60,8 +60,8 @@ const CLOSED_V6: [(Ipv6Addr, u8); 3] = [
 
 impl Range {
     /// The block of addresses that share the first `length` bits with `address`; `None` when the address has fewer bits.
-    pub fn new(address: IpAddr, length: u8) -> Option<Range> {
-        (length <= bits(address).1).then_some(Range { address, length })
+    pub fn new(address: IpAddr, length: u8) -> Option<Self> {
+        (length <= bits(address).1).then_some(Self { address, length })
     }
 
     /// Whether `address` is in the block.
@@ -86,43 +86,43 @@ impl FromStr for Range {
     type Err = RangeError;
 
     /// Reads `address/length`, or an address alone.
-    fn from_str(text: &str) -> Result<Range, RangeError> {
+    fn from_str(text: &str) -> Result<Self, RangeError> {
         let parsed = match text.split_once('/') {
             Some((address, length)) => address.parse().ok().zip(length.parse().ok()),
             None => text.parse().ok().map(|address| (address, bits(address).1)),
         };
         parsed
-            .and_then(|(address, length)| Range::new(address, length))
+            .and_then(|(address, length)| Self::new(address, length))
             .ok_or_else(|| RangeError(text.to_owned()))
     }
 }
 
 impl Destinations {
     /// The public internet alone.
-    pub fn public() -> Destinations {
-        Destinations::default()
+    pub fn public() -> Self {
+        Self::default()
     }
 
     /// The public internet and the loopback addresses: for development.
-    pub fn with_loopback() -> Destinations {
-        Destinations::public().allow_loopback()
+    pub fn with_loopback() -> Self {
+        Self::public().allow_loopback()
     }
 
     /// Opens the loopback addresses, 127.0.0.0/8 and ::1.
-    pub fn allow_loopback(self) -> Destinations {
+    pub fn allow_loopback(self) -> Self {
         self.allow(Range { address: Ipv4Addr::new(127, 0, 0, 0).into(), length: 8 })
             .allow(Range { address: Ipv6Addr::LOCALHOST.into(), length: 128 })
     }
 
     /// Every address there is.
-    pub fn everywhere() -> Destinations {
-        Destinations::public()
+    pub fn everywhere() -> Self {
+        Self::public()
             .allow(Range { address: Ipv4Addr::UNSPECIFIED.into(), length: 0 })
             .allow(Range { address: Ipv6Addr::UNSPECIFIED.into(), length: 0 })
     }
 
     /// Opens one more range.
-    pub fn allow(mut self, range: Range) -> Destinations {
+    pub fn allow(mut self, range: Range) -> Self {
         self.allowed.push(range);
         self
     }

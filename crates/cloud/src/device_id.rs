@@ -6,23 +6,23 @@ use crate::chance;
 
 /// A device's id: `UV` and 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceId([u8; DeviceId::LENGTH]);
+pub struct DeviceId([u8; Self::LENGTH]);
 
 impl DeviceId {
     /// Characters of an id.
     pub const LENGTH: usize = 34;
 
     /// Reads an id; `None` unless `text` is exactly one.
-    pub fn parse(text: &str) -> Option<DeviceId> {
-        let bytes: [u8; DeviceId::LENGTH] = text.as_bytes().try_into().ok()?;
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
         let digits = bytes.strip_prefix(b"UV")?;
-        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(DeviceId(bytes))
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(bytes))
     }
 
     /// A new id of 128 random bits.
-    pub(crate) fn random() -> DeviceId {
+    pub(crate) fn random() -> Self {
         let text = format!("UV{}", chance::hex_digits());
-        DeviceId::parse(&text).expect("made to the rule")
+        Self::parse(&text).expect("made to the rule")
     }
 
     /// The id as text.

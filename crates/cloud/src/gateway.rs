@@ -69,16 +69,16 @@ impl Refusal {
     /// The reason as a label of a metric.
     fn label(&self) -> &'static str {
         match self {
-            Refusal::Connections => "connections",
-            Refusal::SourceConnections => "connections_per_source",
-            Refusal::SourceRate => "handshakes_a_second_per_source",
-            Refusal::SourceHandshakes => "handshakes_per_source",
-            Refusal::Evicted => "handshake_evicted",
-            Refusal::Silent => "first_byte_timeout",
-            Refusal::Timeout => "handshake_timeout",
-            Refusal::Handshake(_) => "handshake_failed",
-            Refusal::Protocol => "protocol",
-            Refusal::Name => "certificate_name",
+            Self::Connections => "connections",
+            Self::SourceConnections => "connections_per_source",
+            Self::SourceRate => "handshakes_a_second_per_source",
+            Self::SourceHandshakes => "handshakes_per_source",
+            Self::Evicted => "handshake_evicted",
+            Self::Silent => "first_byte_timeout",
+            Self::Timeout => "handshake_timeout",
+            Self::Handshake(_) => "handshake_failed",
+            Self::Protocol => "protocol",
+            Self::Name => "certificate_name",
         }
     }
 }
@@ -115,8 +115,8 @@ impl Gateway {
         hosts: &[String],
         limits: &Limits,
         metrics: Arc<Metrics>,
-    ) -> Result<Gateway, AuthorityError> {
-        Ok(Gateway {
+    ) -> Result<Self, AuthorityError> {
+        Ok(Self {
             tls: Arc::new(tls_config(authority, hosts)?),
             connections: Quota::new(limits.connections, limits.connections_per_source),
             handshakes: Slots::new(limits.handshakes, limits.handshakes_per_source, HANDSHAKE_GRACE),

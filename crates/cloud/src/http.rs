@@ -42,8 +42,8 @@ enum Stop {
 }
 
 impl From<HttpFailure> for Stop {
-    fn from(failure: HttpFailure) -> Stop {
-        Stop::Failed(failure)
+    fn from(failure: HttpFailure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -106,7 +106,7 @@ struct Interim(Arc<Notify>);
 
 impl Interim {
     /// Counts those to this request.
-    fn limit(message: &mut Request<Full<Bytes>>) -> Interim {
+    fn limit(message: &mut Request<Full<Bytes>>) -> Self {
         let exceeded = Arc::new(Notify::new());
         let (told, count) = (exceeded.clone(), AtomicUsize::new(0));
         hyper::ext::on_informational(message, move |_| {
@@ -114,7 +114,7 @@ impl Interim {
                 told.notify_one();
             }
         });
-        Interim(exceeded)
+        Self(exceeded)
     }
 
     /// Ready when there were more than [`INTERIM_RESPONSES`].

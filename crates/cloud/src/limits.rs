@@ -270,8 +270,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+    fn default() -> Self {
+        Self {
             connections: 20_000,
             connections_per_source: 5000,
             connections_per_account: 10_000,

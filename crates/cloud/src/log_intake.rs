@@ -47,7 +47,7 @@ const TOO_SOON: Duration = Duration::from_millis(500);
 impl Start {
     /// Whether this is another run under the same number: a device that has only lost its connection has a clock that has gone on
     /// meanwhile. One that says the same each time has no clock (D165).
-    fn repeats(self, before: Start) -> bool {
+    fn repeats(self, before: Self) -> bool {
         if self.boot != before.boot || self.clock == before.clock || self.clock == 0 {
             return false;
         }
@@ -316,8 +316,8 @@ impl Held {
 }
 
 impl Lane {
-    pub(crate) fn new(intake: Intake) -> Lane {
-        Lane { intake, held: Arc::default() }
+    pub(crate) fn new(intake: Intake) -> Self {
+        Self { intake, held: Arc::default() }
     }
 
     fn queue(&self) -> &Queue {

@@ -52,8 +52,8 @@ pub(crate) enum Verdict {
 
 impl Pool {
     /// A pool of so many MiB.
-    pub(crate) fn new(mebibytes: usize) -> Pool {
-        Pool { held: AtomicUsize::new(0), limit: mebibytes.saturating_mul(1 << 20) }
+    pub(crate) fn new(mebibytes: usize) -> Self {
+        Self { held: AtomicUsize::new(0), limit: mebibytes.saturating_mul(1 << 20) }
     }
 
     /// Bytes held.
@@ -75,8 +75,8 @@ impl Pool {
 }
 
 impl Held {
-    pub(crate) fn new(total: Arc<Pool>, account: Option<Arc<Account>>) -> Held {
-        Held { total, account, bytes: 0, throttled: None }
+    pub(crate) fn new(total: Arc<Pool>, account: Option<Arc<Account>>) -> Self {
+        Self { total, account, bytes: 0, throttled: None }
     }
 
     /// Whether the device is throttled.

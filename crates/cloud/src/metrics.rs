@@ -134,11 +134,11 @@ impl Maker<'_> {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Metrics {
+    pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let make = Maker(&registry);
         note_build(&make);
-        Metrics {
+        Self {
             started: Instant::now(),
             uptime: make.gauge("openvisor_uptime_seconds", "Time since the cloud started."),
             memory: make.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
@@ -247,10 +247,10 @@ fn note_build(make: &Maker<'_>) {
 }
 
 impl LogLines {
-    fn new(make: &Maker<'_>) -> LogLines {
+    fn new(make: &Maker<'_>) -> Self {
         let lines =
             make.counters("openvisor_log_lines_total", "Log lines of applications, by result.", &["result"]);
-        LogLines {
+        Self {
             taken: lines.with_label_values(&["taken"]),
             duplicate: lines.with_label_values(&["duplicate"]),
             dropped: lines.with_label_values(&["dropped"]),
@@ -260,10 +260,10 @@ impl LogLines {
 }
 
 impl StoreTimes {
-    fn new(make: &Maker<'_>) -> StoreTimes {
+    fn new(make: &Maker<'_>) -> Self {
         let options = HistogramOpts::new("openvisor_store_seconds", "Time the store takes, by operation.");
         let times = make.add(HistogramVec::new(options.buckets(SECONDS.to_vec()), &["operation"]));
-        StoreTimes {
+        Self {
             write_logs: times.with_label_values(&["write_logs"]),
             look_up: times.with_label_values(&["look_up"]),
             admit: times.with_label_values(&["admit"]),
@@ -272,8 +272,8 @@ impl StoreTimes {
 }
 
 impl Levels {
-    fn new(make: &Maker<'_>) -> Levels {
-        Levels {
+    fn new(make: &Maker<'_>) -> Self {
+        Self {
             devices: make.gauge("openvisor_devices_connected", "Devices connected."),
             connections: make.gauge("openvisor_connections", "Connections at the gateway, devices or not."),
             handshakes: make.gauge("openvisor_handshakes", "Of the connections, those in the TLS handshake."),

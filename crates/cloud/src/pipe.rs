@@ -22,8 +22,8 @@ pub(crate) struct Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    pub(crate) fn new(stream: S) -> Pipe<S> {
-        Pipe { stream, queue: Vec::new(), taken: 0, unflushed: 0, reading: true, shut: false }
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, queue: Vec::new(), taken: 0, unflushed: 0, reading: true, shut: false }
     }
 
     /// Queues bytes. What is queued in one round leaves in one write, hence in as few TLS records as there can be.

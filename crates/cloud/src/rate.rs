@@ -25,14 +25,14 @@ const UNIT: i64 = 1_000_000;
 
 impl Bucket {
     /// A full bucket: [`BURST_SECONDS`] of the rate.
-    pub(crate) fn new(rate: u32, now: Instant) -> Bucket {
-        Bucket::with_burst(rate, BURST_SECONDS, now)
+    pub(crate) fn new(rate: u32, now: Instant) -> Self {
+        Self::with_burst(rate, BURST_SECONDS, now)
     }
 
     /// A full bucket of so many seconds of the rate.
-    pub(crate) fn with_burst(rate: u32, burst: u32, now: Instant) -> Bucket {
-        let bucket = Bucket { rate, burst, left: 0, at: now };
-        Bucket { left: bucket.capacity(), ..bucket }
+    pub(crate) fn with_burst(rate: u32, burst: u32, now: Instant) -> Self {
+        let bucket = Self { rate, burst, left: 0, at: now };
+        Self { left: bucket.capacity(), ..bucket }
     }
 
     fn capacity(&self) -> i64 {
@@ -84,8 +84,8 @@ pub(crate) struct Rates<K> {
 
 impl<K: Copy + Eq + Hash> Rates<K> {
     /// So many a second for each, and so many seconds' worth at once; 0 is no limit.
-    pub(crate) fn new(rate: u32, burst: u32) -> Rates<K> {
-        Rates { rate, burst, buckets: Mutex::default() }
+    pub(crate) fn new(rate: u32, burst: u32) -> Self {
+        Self { rate, burst, buckets: Mutex::default() }
     }
 
     /// Whether one more may come from there now. Those that have been quiet are forgotten; while more than [`RATED_SOURCES`] are

@@ -56,8 +56,8 @@ struct Checked {
 }
 
 impl Watch {
-    fn new(registry: Arc<Registry>, authorization_timeout: Duration) -> Watch {
-        Watch {
+    fn new(registry: Arc<Registry>, authorization_timeout: Duration) -> Self {
+        Self {
             registry,
             authorization_timeout,
             confirmed: Instant::now(),

@@ -14,9 +14,9 @@ use crate::chance;
 pub(crate) struct Seal(Arc<LessSafeKey>);
 
 impl Seal {
-    pub(crate) fn new(key: &[u8; 32]) -> Seal {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, key).expect("the key has the length the cipher asks");
-        Seal(Arc::new(LessSafeKey::new(key)))
+        Self(Arc::new(LessSafeKey::new(key)))
     }
 
     /// Seals `value` for the place `belongs_to`.

@@ -165,14 +165,14 @@ impl Session {
         admitted: Admitted,
         account: Option<Arc<Account>>,
         logging: Logging,
-    ) -> Box<Session> {
+    ) -> Box<Self> {
         let require_tls = account.as_ref().is_some_and(|account| account.require_tls);
         let settings = translate::settings(&shared, require_tls, logging.is_on(wall_millis()));
         let memory = Held::new(shared.memory.clone(), account.clone());
         let logs = Lane::new(shared.log_intake.clone());
         let log_rate = LogRate::new(shared.limits.log_lines_a_second);
         let meters = Meters::new(&shared.limits, account.clone());
-        Box::new(Session {
+        Box::new(Self {
             device: admitted.device,
             address: admitted.address,
             account,

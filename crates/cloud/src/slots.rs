@@ -55,8 +55,8 @@ impl Slots {
     /// `total` slots, of which one source has `per_source`. A source that has all of its own loses the oldest once that is older than
     /// `grace`; until then it gets no more. So many honest devices behind one address finish their handshakes one after the other,
     /// where evicting them would let none finish.
-    pub(crate) fn new(total: usize, per_source: usize, grace: Duration) -> Slots {
-        Slots { state: Arc::default(), total, per_source, grace }
+    pub(crate) fn new(total: usize, per_source: usize, grace: Duration) -> Self {
+        Self { state: Arc::default(), total, per_source, grace }
     }
 
     /// Takes a slot for a connection from `address`, if need be from another connection; `None` when the source has all of its own and

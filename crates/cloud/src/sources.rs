@@ -34,8 +34,8 @@ pub(crate) enum Full {
 }
 
 impl Quota {
-    pub(crate) fn new(total: usize, per_source: usize) -> Quota {
-        Quota { held: Arc::default(), total, per_source }
+    pub(crate) fn new(total: usize, per_source: usize) -> Self {
+        Self { held: Arc::default(), total, per_source }
     }
 
     /// Takes a place for a connection from `address`.

@@ -31,18 +31,17 @@ mod url;
 
 pub use accounts::Account;
 pub(crate) use authorization::{Authorization, Changes};
+use database::{Database, within};
 pub use devices::Device;
+use health::Health;
 pub use items::{Config, NewItem, Scope, Secret, Value, Wanted};
 pub(crate) use logging::Logging;
 pub use logs::{LogLine, LogPlace, LogRetention};
 pub(crate) use logs::{LogRun, RunLines};
-pub(crate) use tenancy::{Lease, Tenancy};
-pub use url::{StoreUrl, StoreUrlError};
-
-use database::{Database, within};
-use health::Health;
 use pool::{Pool, Purpose};
 use tenancy::Tenant;
+pub(crate) use tenancy::{Lease, Tenancy};
+pub use url::{StoreUrl, StoreUrlError};
 
 /// Why the store could not do it. Each message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +145,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether a value was there already that may be there once.
     fn is_unique_violation(&self) -> bool {
-        let StoreError::Database(error) = self else { return false };
+        let Self::Database(error) = self else { return false };
         error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 }
@@ -168,8 +167,8 @@ pub struct Store {
 
 impl Store {
     /// Opens the store the data folder remembers, making the database or bringing it up to date.
-    pub async fn open(folder: &data::DataFolder) -> Result<Store, StoreError> {
-        Store::open_at(folder, None).await
+    pub async fn open(folder: &data::DataFolder) -> Result<Self, StoreError> {
+        Self::open_at(folder, None).await
     }
 
     /// The same with the store at `named`, which the folder remembers from now on (D116).
@@ -177,7 +176,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`data::DataError::DatabaseMissing`] and
     /// [`data::DataError::DatabaseEmpty`] when the folder had a database and has none now (D163).
-    pub async fn open_at(folder: &data::DataFolder, named: Option<&StoreUrl>) -> Result<Store, StoreError> {
+    pub async fn open_at(folder: &data::DataFolder, named: Option<&StoreUrl>) -> Result<Self, StoreError> {
         let seal = Seal::new(&*folder.secret_key()?);
         // Only one at a time may change the schema, or turn on the write-ahead log, for which SQLite does not wait its turn; a second
         // opener must find both done.
@@ -207,7 +206,7 @@ impl Store {
             // It only serves to notice a loss later.
             tracing::warn!(%error, "the data folder cannot note which store it has");
         }
-        Ok(Store {
+        Ok(Self {
             pool,
             seal,
             account,

@@ -24,12 +24,12 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Supervisor> {
-        Supervisor::with_pause(metrics, TASK_RESTART_PAUSE)
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Self::with_pause(metrics, TASK_RESTART_PAUSE)
     }
 
-    fn with_pause(metrics: Arc<Metrics>, pause: Duration) -> Arc<Supervisor> {
-        Arc::new(Supervisor { metrics, pause, down: Mutex::default(), failed: watch::Sender::new(None) })
+    fn with_pause(metrics: Arc<Metrics>, pause: Duration) -> Arc<Self> {
+        Arc::new(Self { metrics, pause, down: Mutex::default(), failed: watch::Sender::new(None) })
     }
 
     /// Runs the task that `make` makes until it ends by itself, and again each time it panics. When it panics too often it is given up.

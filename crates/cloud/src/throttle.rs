@@ -18,8 +18,8 @@ struct State {
 }
 
 impl Throttle {
-    pub(crate) fn new(interval: Duration) -> Throttle {
-        Throttle { interval, state: Mutex::default() }
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { interval, state: Mutex::default() }
     }
 
     /// How many went unreported before this one, if this one is to be reported.

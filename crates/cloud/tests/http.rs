@@ -64,8 +64,8 @@ struct Response {
 }
 
 impl Response {
-    fn without(result: HttpResult) -> Response {
-        Response { result, status: 0, headers: Vec::new(), body: Vec::new() }
+    fn without(result: HttpResult) -> Self {
+        Self { result, status: 0, headers: Vec::new(), body: Vec::new() }
     }
 }
 

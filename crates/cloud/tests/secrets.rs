@@ -32,8 +32,8 @@ impl Write for Captured {
 }
 
 impl Captured {
-    fn start() -> Captured {
-        let captured = Captured::default();
+    fn start() -> Self {
+        let captured = Self::default();
         let writer = captured.clone();
         tracing_subscriber::fmt()
             .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)

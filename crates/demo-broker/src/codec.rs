@@ -22,37 +22,37 @@ use super::hub::{Message, Subscription};
 
 /// MQTT 5 reason codes used here (MQTT 5, 2.4). 3.1.1 shares those below 0x80 and 0x80 itself.
 pub(super) mod reason {
-    pub const SUCCESS: u8 = 0x00;
-    pub const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
-    pub const UNSPECIFIED_ERROR: u8 = 0x80;
-    pub const MALFORMED_PACKET: u8 = 0x81;
-    pub const PROTOCOL_ERROR: u8 = 0x82;
-    pub const UNSUPPORTED_PROTOCOL_VERSION: u8 = 0x84;
-    pub const BAD_AUTHENTICATION_METHOD: u8 = 0x8c;
-    pub const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
-    pub const SESSION_TAKEN_OVER: u8 = 0x8e;
-    pub const TOPIC_NAME_INVALID: u8 = 0x90;
-    pub const PACKET_IDENTIFIER_NOT_FOUND: u8 = 0x92;
-    pub const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
-    pub const TOPIC_ALIAS_INVALID: u8 = 0x94;
-    pub const PACKET_TOO_LARGE: u8 = 0x95;
-    pub const QUOTA_EXCEEDED: u8 = 0x97;
-    pub const SHARED_SUBSCRIPTIONS_NOT_SUPPORTED: u8 = 0x9e;
+    pub(crate) const SUCCESS: u8 = 0x00;
+    pub(crate) const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
+    pub(crate) const UNSPECIFIED_ERROR: u8 = 0x80;
+    pub(crate) const MALFORMED_PACKET: u8 = 0x81;
+    pub(crate) const PROTOCOL_ERROR: u8 = 0x82;
+    pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: u8 = 0x84;
+    pub(crate) const BAD_AUTHENTICATION_METHOD: u8 = 0x8c;
+    pub(crate) const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
+    pub(crate) const SESSION_TAKEN_OVER: u8 = 0x8e;
+    pub(crate) const TOPIC_NAME_INVALID: u8 = 0x90;
+    pub(crate) const PACKET_IDENTIFIER_NOT_FOUND: u8 = 0x92;
+    pub(crate) const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
+    pub(crate) const TOPIC_ALIAS_INVALID: u8 = 0x94;
+    pub(crate) const PACKET_TOO_LARGE: u8 = 0x95;
+    pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
+    pub(crate) const SHARED_SUBSCRIPTIONS_NOT_SUPPORTED: u8 = 0x9e;
 }
 
 /// Packet types: the upper four bits of the first byte (MQTT 5, 2.1.2).
 pub(super) mod kind {
-    pub const CONNECT: u8 = 1;
-    pub const PUBLISH: u8 = 3;
-    pub const PUBACK: u8 = 4;
-    pub const PUBREC: u8 = 5;
-    pub const PUBREL: u8 = 6;
-    pub const PUBCOMP: u8 = 7;
-    pub const SUBSCRIBE: u8 = 8;
-    pub const UNSUBSCRIBE: u8 = 10;
-    pub const PINGREQ: u8 = 12;
-    pub const DISCONNECT: u8 = 14;
-    pub const AUTH: u8 = 15;
+    pub(crate) const CONNECT: u8 = 1;
+    pub(crate) const PUBLISH: u8 = 3;
+    pub(crate) const PUBACK: u8 = 4;
+    pub(crate) const PUBREC: u8 = 5;
+    pub(crate) const PUBREL: u8 = 6;
+    pub(crate) const PUBCOMP: u8 = 7;
+    pub(crate) const SUBSCRIBE: u8 = 8;
+    pub(crate) const UNSUBSCRIBE: u8 = 10;
+    pub(crate) const PINGREQ: u8 = 12;
+    pub(crate) const DISCONNECT: u8 = 14;
+    pub(crate) const AUTH: u8 = 15;
 }
 
 /// A rule of MQTT that a client broke.
@@ -66,12 +66,12 @@ pub(super) struct Fault {
 
 impl Fault {
     /// The bytes cannot be read as a packet (MQTT 5, 1.2).
-    pub const fn malformed(why: &'static str) -> Self {
+    pub(crate) const fn malformed(why: &'static str) -> Self {
         Self { code: reason::MALFORMED_PACKET, why }
     }
 
     /// The packet can be read and says something that is not allowed.
-    pub const fn protocol(why: &'static str) -> Self {
+    pub(crate) const fn protocol(why: &'static str) -> Self {
         Self { code: reason::PROTOCOL_ERROR, why }
     }
 }
@@ -89,7 +89,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::V3 => "3.1.1",
             Self::V5 => "5",

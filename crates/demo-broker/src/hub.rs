@@ -55,7 +55,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// The next message; `None` when the place is lost. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Message> {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         let message = self.messages.recv().await?;
         self.bytes.fetch_sub(message.size(), Relaxed);
         Some(message)
@@ -102,7 +102,7 @@ pub(super) struct Hub {
 
 impl Hub {
     /// Takes a client in, in place of an older connection with the same id.
-    pub fn enter(&mut self, id: &str) -> Seat {
+    pub(crate) fn enter(&mut self, id: &str) -> Seat {
         self.next_number += 1;
         let number = self.next_number;
         let (messages, received) = mpsc::channel(MAX_WAITING);
@@ -118,14 +118,14 @@ impl Hub {
     }
 
     /// Forgets a client, unless a newer connection has taken its place.
-    pub fn leave(&mut self, id: &str, number: u64) {
+    pub(crate) fn leave(&mut self, id: &str, number: u64) {
         if self.clients.get(id).is_some_and(|client| client.number == number) {
             self.clients.remove(id);
         }
     }
 
     /// Adds or replaces a subscription, and sends the retained messages it asks for. False: the client has too many.
-    pub fn subscribe(&mut self, id: &str, wanted: Subscription) -> bool {
+    pub(crate) fn subscribe(&mut self, id: &str, wanted: Subscription) -> bool {
         let Some(client) = self.clients.get_mut(id) else { return false };
         let known = client.subscriptions.iter().position(|old| old.filter == wanted.filter);
         if known.is_none() && client.subscriptions.len() == MAX_SUBSCRIPTIONS {
@@ -148,7 +148,7 @@ impl Hub {
     }
 
     /// Ends a subscription. False: there was none.
-    pub fn unsubscribe(&mut self, id: &str, filter: &str) -> bool {
+    pub(crate) fn unsubscribe(&mut self, id: &str, filter: &str) -> bool {
         let Some(client) = self.clients.get_mut(id) else { return false };
         let before = client.subscriptions.len();
         client.subscriptions.retain(|subscription| subscription.filter != filter);
@@ -156,7 +156,7 @@ impl Hub {
     }
 
     /// Sends `message`, published by `from`, to everyone who asked for it. A client whose queue is full loses its place.
-    pub fn publish(&mut self, from: &str, message: &Message) {
+    pub(crate) fn publish(&mut self, from: &str, message: &Message) {
         if message.retain {
             self.retain(message);
         }
@@ -167,7 +167,7 @@ impl Hub {
     }
 
     /// Clients, their subscriptions, retained messages.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let subscriptions = self.clients.values().map(|client| client.subscriptions.len()).sum();
         Counts { clients: self.clients.len(), subscriptions, retained: self.retained.len() }
     }

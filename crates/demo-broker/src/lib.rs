@@ -12,10 +12,9 @@ mod session;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+pub use hub::{Counts, Message};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-
-pub use hub::{Counts, Message};
 
 /// Most clients at a time; one more is turned away.
 pub const MAX_CLIENTS: usize = 64;

@@ -30,7 +30,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Takes a client in, in place of an older connection with the same id.
-    pub fn new(shared: Arc<Shared>, client: String, connect: Connect) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, client: String, connect: Connect) -> Self {
         let seat = shared.hub().enter(&client);
         let name = connect.version.name();
         let session = Self {
@@ -53,17 +53,17 @@ impl Session {
     }
 
     /// Tells the broker's observers.
-    pub fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         (self.shared.watch)(event);
     }
 
     /// Whether the client may be sent another message that it has to acknowledge.
-    pub fn may_deliver(&self) -> bool {
+    pub(crate) fn may_deliver(&self) -> bool {
         self.in_flight.len() < usize::from(self.receive_maximum)
     }
 
     /// A packet identifier for a QoS 1 message; at most [`MAX_IN_FLIGHT`] are in use.
-    pub fn assign_id(&mut self) -> u16 {
+    pub(crate) fn assign_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             if self.in_flight.insert(self.last_id) {
@@ -73,17 +73,17 @@ impl Session {
     }
 
     /// The client acknowledged a message, or it was not sent after all.
-    pub fn release_id(&mut self, id: u16) {
+    pub(crate) fn release_id(&mut self, id: u16) {
         self.in_flight.remove(&id);
     }
 
     /// Whether a QoS 1 message with this identifier waits for its PUBACK.
-    pub fn is_in_flight(&self, id: u16) -> bool {
+    pub(crate) fn is_in_flight(&self, id: u16) -> bool {
         self.in_flight.contains(&id)
     }
 
     /// Notes a QoS 2 message. False: it came before and is only to be confirmed once more (MQTT-4.3.3-10).
-    pub fn receive_exactly_once(&mut self, id: u16) -> Result<bool, Fault> {
+    pub(crate) fn receive_exactly_once(&mut self, id: u16) -> Result<bool, Fault> {
         let is_new = self.unreleased.insert(id);
         let is_over = self.version == Version::V5 && self.unreleased.len() > usize::from(MAX_IN_FLIGHT);
         if is_over {
@@ -94,12 +94,12 @@ impl Session {
     }
 
     /// Ends a QoS 2 delivery. False: there was none.
-    pub fn complete(&mut self, id: u16) -> bool {
+    pub(crate) fn complete(&mut self, id: u16) -> bool {
         self.unreleased.remove(&id)
     }
 
     /// Puts the topic of an alias into the message, or learns the alias (MQTT 5, 3.3.2.3.4).
-    pub fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), Fault> {
+    pub(crate) fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), Fault> {
         let Some(alias) = publish.topic_alias else { return Ok(()) };
         let topic = &mut publish.message.topic;
         let invalid = |why| Fault { code: reason::TOPIC_ALIAS_INVALID, why };
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// The client sent DISCONNECT: it is gone on purpose, and its will only goes out if it says so (MQTT-3.14.4-3).
-    pub fn disconnect(&mut self, code: u8, sets_session_expiry: bool) -> Result<(), Fault> {
+    pub(crate) fn disconnect(&mut self, code: u8, sets_session_expiry: bool) -> Result<(), Fault> {
         if sets_session_expiry && !self.has_session_expiry {
             return Err(Fault::protocol("a session expiry where CONNECT had none")); // MQTT 5, 3.14.2.2.2
         }

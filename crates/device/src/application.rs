@@ -29,8 +29,8 @@ pub struct Application {
 
 impl From<Image> for Application {
     /// An image alone: everything else is as in a bundle that says nothing.
-    fn from(image: Image) -> Application {
-        Application {
+    fn from(image: Image) -> Self {
+        Self {
             image,
             policy: Policy::default(),
             restart: RestartPolicy::default(),
@@ -43,19 +43,19 @@ impl From<Image> for Application {
 impl Application {
     /// Reads and checks what is in the file at `path`. When there is a `signer`, only a bundle signed with its private
     /// half will do.
-    pub fn load(path: &Path, signer: Option<&PublicKey>) -> Result<Application, LoadError> {
-        let parsed = read_file(path).and_then(|file| Application::parse(&file, signer));
+    pub fn load(path: &Path, signer: Option<&PublicKey>) -> Result<Self, LoadError> {
+        let parsed = read_file(path).and_then(|file| Self::parse(&file, signer));
         parsed.map_err(|cause| LoadError { path: path.to_owned(), cause })
     }
 
     /// Checks what is in `file`, the whole content of a bundle, an ELF file or a raw binary.
-    pub fn parse(file: &[u8], signer: Option<&PublicKey>) -> Result<Application, ImageError> {
+    pub fn parse(file: &[u8], signer: Option<&PublicKey>) -> Result<Self, ImageError> {
         if Bundle::is_likely(file) {
             return of_bundle(file, signer);
         }
         match signer {
             Some(_) => Err(ImageError::NotSigned),
-            None => Image::parse(file).map(Application::from),
+            None => Image::parse(file).map(Self::from),
         }
     }
 }

@@ -46,9 +46,9 @@ impl Bell {
     ///
     /// # Errors
     /// The operating system's, when it has no more pipes to give.
-    pub fn new() -> io::Result<Bell> {
+    pub fn new() -> io::Result<Self> {
         let (heard, rope) = io::pipe()?;
-        Ok(Bell { shared: Arc::new(Shared { rung: AtomicBool::new(false), heard, rope }) })
+        Ok(Self { shared: Arc::new(Shared { rung: AtomicBool::new(false), heard, rope }) })
     }
 
     /// Wakes who waits.

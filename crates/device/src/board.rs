@@ -65,11 +65,11 @@ pub struct Board {
 
 impl Board {
     /// A board after power-on.
-    pub fn new(fittings: Fittings, storage: Storage) -> Board {
+    pub fn new(fittings: Fittings, storage: Storage) -> Self {
         let selects = fittings.targets.iter().filter_map(Attachment::select).collect();
         let placed = table(fittings);
         let controller = placed.iter().position(|placed| placed.base == dma::BASE).expect("it is there");
-        Board {
+        Self {
             states: vec![State::default(); placed.len()],
             placed,
             rcc: Rcc::default(),
@@ -428,9 +428,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(address: u32, bytes: u32) -> Lane {
+    fn new(address: u32, bytes: u32) -> Self {
         let mask = if bytes >= 4 { u32::MAX } else { (1 << (8 * bytes)) - 1 };
-        Lane { shift: 8 * (address & 3 & !(bytes - 1)), mask }
+        Self { shift: 8 * (address & 3 & !(bytes - 1)), mask }
     }
 
     fn take(&self, word: u32) -> u32 {

@@ -22,15 +22,15 @@ impl fmt::Debug for Seed {
 
 impl Seed {
     /// A seed nobody can guess.
-    pub fn random() -> Seed {
+    pub fn random() -> Self {
         let mut seed = [0; 32];
         SystemRandom::new().fill(&mut seed).expect("the system gives random bytes");
-        Seed(seed)
+        Self(seed)
     }
 
     /// The seed that people write as `text`; any text is one.
-    pub fn of_text(text: &str) -> Seed {
-        Seed(digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 is 32 bytes long"))
+    pub fn of_text(text: &str) -> Self {
+        Self(digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 is 32 bytes long"))
     }
 
     /// The words that follow from this seed: SHA-256 of the seed and a counter.

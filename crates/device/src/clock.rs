@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-
 use std::time::{Duration, Instant};
 
 use crate::map::CLOCK_HZ;
@@ -18,7 +17,7 @@ pub struct TimeScale(u32);
 
 impl TimeScale {
     /// As fast as the wall clock.
-    pub const ONE: TimeScale = TimeScale(1000);
+    pub const ONE: Self = Self(1000);
 
     /// Rounded down, 1 to 1000.
     pub fn whole(self) -> u32 {
@@ -26,12 +25,12 @@ impl TimeScale {
     }
 
     /// The greatest.
-    pub const MAX: TimeScale = TimeScale(1_000_000);
+    pub const MAX: Self = Self(1_000_000);
 }
 
 impl Default for TimeScale {
-    fn default() -> TimeScale {
-        TimeScale::ONE
+    fn default() -> Self {
+        Self::ONE
     }
 }
 
@@ -56,15 +55,15 @@ impl std::error::Error for TimeScaleError {}
 impl FromStr for TimeScale {
     type Err = TimeScaleError;
 
-    fn from_str(text: &str) -> Result<TimeScale, TimeScaleError> {
+    fn from_str(text: &str) -> Result<Self, TimeScaleError> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
             return Err(TimeScaleError);
         }
         let thousandths = format!("{whole}{decimals:0<3}").parse().map_err(|_| TimeScaleError)?;
-        let range = TimeScale::ONE.0..=TimeScale::MAX.0;
-        if range.contains(&thousandths) { Ok(TimeScale(thousandths)) } else { Err(TimeScaleError) }
+        let range = Self::ONE.0..=Self::MAX.0;
+        if range.contains(&thousandths) { Ok(Self(thousandths)) } else { Err(TimeScaleError) }
     }
 }
 
@@ -81,8 +80,8 @@ pub struct WallClock {
 
 impl WallClock {
     /// A clock by which the guest is at cycle `cycle` at `now`.
-    pub fn start(now: Instant, cycle: u64) -> WallClock {
-        WallClock { origin: now, start: cycle, scale: TimeScale::ONE, lost: 0 }
+    pub fn start(now: Instant, cycle: u64) -> Self {
+        Self { origin: now, start: cycle, scale: TimeScale::ONE, lost: 0 }
     }
 
     /// From `now` on the guest's time goes so fast.
@@ -138,8 +137,8 @@ pub struct LeastPace {
 
 impl LeastPace {
     /// The kernel's clock goes with the guest's, which is at cycle `guest` at `now`.
-    pub fn start(now: Instant, guest: u64) -> LeastPace {
-        LeastPace { origin: now, cycle: guest, skipped: 0 }
+    pub fn start(now: Instant, guest: u64) -> Self {
+        Self { origin: now, cycle: guest, skipped: 0 }
     }
 
     /// Cycles by which the kernel's clock is to be put forward at `now`, when the guest is at cycle `guest`. A clock that is a little

@@ -67,9 +67,9 @@ impl PinFilter {
     /// Whether the pin is one of them.
     pub fn selects(&self, pin: Pin) -> bool {
         match self {
-            PinFilter::None => false,
-            PinFilter::Some(pins) => pins.contains(&pin),
-            PinFilter::All => true,
+            Self::None => false,
+            Self::Some(pins) => pins.contains(&pin),
+            Self::All => true,
         }
     }
 }

@@ -31,10 +31,10 @@ pub struct DeviceId([u8; 34]);
 
 impl DeviceId {
     /// Reads an id; `None` unless `text` is exactly one.
-    pub fn parse(text: &str) -> Option<DeviceId> {
+    pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 34] = text.as_bytes().try_into().ok()?;
         let digits = bytes.strip_prefix(b"UV")?;
-        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(DeviceId(bytes))
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(bytes))
     }
 
     /// The 34 characters as bytes.
@@ -65,20 +65,20 @@ impl Identity {
         certificate: String,
         key: String,
         authority: String,
-    ) -> Result<Identity, IdentityError> {
-        let identity = Identity { device_id, certificate, key, authority, folder: None };
+    ) -> Result<Self, IdentityError> {
+        let identity = Self { device_id, certificate, key, authority, folder: None };
         identity.check()?;
         Ok(identity)
     }
 
     /// Reads the identity in `folder`.
-    pub fn load(folder: &Path) -> Result<Identity, IdentityError> {
+    pub fn load(folder: &Path) -> Result<Self, IdentityError> {
         check_mode(&folder.join(KEY))?;
         let id = read(&folder.join(DEVICE_ID))?;
         let device_id = DeviceId::parse(id.trim_end()).ok_or(IdentityError::DeviceId(id))?;
         let pem = |name: &str| read(&folder.join(name));
-        let identity = Identity::new(device_id, pem(CERTIFICATE)?, pem(KEY)?, pem(AUTHORITY)?)?;
-        Ok(Identity { folder: Some(folder.to_owned()), ..identity })
+        let identity = Self::new(device_id, pem(CERTIFICATE)?, pem(KEY)?, pem(AUTHORITY)?)?;
+        Ok(Self { folder: Some(folder.to_owned()), ..identity })
     }
 
     /// Writes the identity into `folder`, which is made if it does not exist.
@@ -226,34 +226,33 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
-    fn file(path: &Path, error: &std::io::Error) -> IdentityError {
-        IdentityError::File { path: path.to_owned(), why: error.to_string() }
+    fn file(path: &Path, error: &std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), why: error.to_string() }
     }
 }
 
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use IdentityError as E;
         match self {
-            E::File { path, why } => write!(f, "{}: {why}", path.display()),
-            E::DeviceId(found) => {
+            Self::File { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::DeviceId(found) => {
                 let shown: String = found.chars().take(40).collect();
                 write!(f, "{DEVICE_ID} holds {shown:?}; expected UV and 32 lower-case hexadecimal digits")
             }
-            E::NoPem { file, expected } => write!(f, "{file} holds no {expected} in PEM form"),
-            E::KeyMode { path, mode } => write!(
+            Self::NoPem { file, expected } => write!(f, "{file} holds no {expected} in PEM form"),
+            Self::KeyMode { path, mode } => write!(
                 f,
                 "{} may be opened by others (mode {mode:03o}); make it yours alone: chmod 600",
                 path.display()
             ),
-            E::UnsupportedKey => {
+            Self::UnsupportedKey => {
                 write!(
                     f,
                     "{KEY} holds a key of a kind TLS cannot use; expected ECDSA P-256 or P-384, Ed25519 or RSA"
                 )
             }
-            E::OtherKey => write!(f, "{KEY} does not belong to {CERTIFICATE}"),
-            E::OtherDevice(id) => write!(f, "{CERTIFICATE} does not name the device in {DEVICE_ID}, {id}"),
+            Self::OtherKey => write!(f, "{KEY} does not belong to {CERTIFICATE}"),
+            Self::OtherDevice(id) => write!(f, "{CERTIFICATE} does not name the device in {DEVICE_ID}, {id}"),
         }
     }
 }

@@ -15,10 +15,9 @@ use elf::abi::{ELFCLASS32, ELFCLASS64, ELFDATA2LSB, EM_ARM, ET_EXEC, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
 use elf::{ElfBytes, ParseError};
+pub use records::Format;
 
 use crate::map::{self, FLASH, RAM};
-
-pub use records::Format;
 
 /// Most bytes an image may have: all of the application's flash.
 pub const MAX_IMAGE: usize = map::length(&FLASH);
@@ -46,39 +45,39 @@ pub struct Image {
 
 impl Image {
     /// Reads and checks the image in the file at `path`.
-    pub fn load(path: &Path) -> Result<Image, LoadError> {
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
         let told = |cause| LoadError { path: path.to_owned(), cause };
-        read_file(path).and_then(|file| Image::parse(&file)).map_err(told)
+        read_file(path).and_then(|file| Self::parse(&file)).map_err(told)
     }
 
     /// Checks the image in `file`, the whole content of an ELF file, an Intel HEX file, a file of S-records or a raw binary.
-    pub fn parse(file: &[u8]) -> Result<Image, ImageError> {
+    pub fn parse(file: &[u8]) -> Result<Self, ImageError> {
         match file {
             [] => return Err(ImageError::Empty),
-            [0x7F, b'E', b'L', b'F', ..] => return Image::of(flatten(file)?),
+            [0x7F, b'E', b'L', b'F', ..] => return Self::of(flatten(file)?),
             [b'P', b'K', 3, 4, ..] => return Err(ImageError::Bundle),
             _ => {}
         }
         if let Some(format) = records::format(file) {
-            return Image::of(flatten_records(format, file)?);
+            return Self::of(flatten_records(format, file)?);
         }
         let raw = without_padding(file);
         check_size(raw.len())?;
         // Nothing else tells an image from any other file.
         check_stack(raw)?;
-        Image::of(raw.to_vec())
+        Self::of(raw.to_vec())
     }
 
     /// Checks the image in `bytes`, which are those of flash, whatever they look like.
-    pub(crate) fn raw(bytes: &[u8]) -> Result<Image, ImageError> {
-        if bytes.is_empty() { Err(ImageError::Empty) } else { Image::of(bytes.to_vec()) }
+    pub(crate) fn raw(bytes: &[u8]) -> Result<Self, ImageError> {
+        if bytes.is_empty() { Err(ImageError::Empty) } else { Self::of(bytes.to_vec()) }
     }
 
-    fn of(bytes: Vec<u8>) -> Result<Image, ImageError> {
+    fn of(bytes: Vec<u8>) -> Result<Self, ImageError> {
         check_size(bytes.len())?;
         check_reset(&bytes)?;
         let (digest, length) = (sha256(&bytes), bytes.len());
-        Ok(Image { flash: flashed(bytes), length, digest })
+        Ok(Self { flash: flashed(bytes), length, digest })
     }
 
     /// The image as it lies in flash, from the first byte of application flash on.
@@ -269,7 +268,7 @@ pub enum ImageError {
     /// The file is a bundle that is not taken.
     Refused(Box<bundle::Refusal>),
     /// The image inside a bundle is none.
-    InBundle(Box<ImageError>),
+    InBundle(Box<Self>),
     /// The file is an image alone, where a signed bundle is wanted.
     NotSigned,
     /// An ELF file that is not 32-bit little-endian.
@@ -327,62 +326,63 @@ pub enum ImageError {
 
 impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use ImageError as E;
         match self {
-            E::Unreadable(why) => write!(f, "cannot be read: {why}"),
-            E::Empty => write!(f, "is empty; expected an application image ({KINDS})"),
-            E::FileTooLarge => {
+            Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
+            Self::Empty => write!(f, "is empty; expected an application image ({KINDS})"),
+            Self::FileTooLarge => {
                 write!(f, "has more than {MAX_FILE} bytes; expected an application image ({KINDS})")
             }
-            E::Bundle => {
+            Self::Bundle => {
                 write!(f, "is a zip bundle; expected the application image inside it ({KINDS})")
             }
-            E::Refused(why) => why.fmt(f),
-            E::InBundle(why) => write!(f, "is a bundle of something that {why}"),
-            E::NotSigned => {
+            Self::Refused(why) => why.fmt(f),
+            Self::InBundle(why) => write!(f, "is a bundle of something that {why}"),
+            Self::NotSigned => {
                 write!(f, "is no bundle, so nobody has signed it; expected a signed bundle (.zip)")
             }
-            E::Format { bits64: true } => {
+            Self::Format { bits64: true } => {
                 write!(f, "is a 64-bit ELF file; expected a 32-bit one for Arm Cortex-M33")
             }
-            E::Format { bits64: false } => {
+            Self::Format { bits64: false } => {
                 write!(f, "is a big-endian ELF file; expected a little-endian one")
             }
-            E::Machine(number) => {
+            Self::Machine(number) => {
                 write!(f, "is an ELF file for {}; expected Arm (machine {EM_ARM})", machine_name(*number))
             }
-            E::NotExecutable(kind) => {
+            Self::NotExecutable(kind) => {
                 write!(
                     f,
                     "is an ELF file of type {kind}; expected an executable linked to fixed addresses (type {ET_EXEC})"
                 )
             }
-            E::Truncated => write!(f, "is an ELF file cut short: it ends before something it points to"),
-            E::Malformed(why) => write!(f, "is a damaged ELF file: {why}"),
-            E::Record { format, record, why } => write!(f, "is {format}, but of record {record} {why}"),
-            E::NothingToLoad => write!(f, "has nothing to load into flash"),
-            E::SegmentsOverlap { start } => write!(f, "loads two segments over each other, at {start:#010x}"),
-            E::OutsideFlash { start, length } => write!(
+            Self::Truncated => write!(f, "is an ELF file cut short: it ends before something it points to"),
+            Self::Malformed(why) => write!(f, "is a damaged ELF file: {why}"),
+            Self::Record { format, record, why } => write!(f, "is {format}, but of record {record} {why}"),
+            Self::NothingToLoad => write!(f, "has nothing to load into flash"),
+            Self::SegmentsOverlap { start } => {
+                write!(f, "loads two segments over each other, at {start:#010x}")
+            }
+            Self::OutsideFlash { start, length } => write!(
                 f,
                 "loads {length} bytes at {start:#010x}; expected addresses in application flash, {:#010x} to {:#010x}",
                 FLASH.start,
                 FLASH.end - 1
             ),
-            E::TooShort(length) => {
+            Self::TooShort(length) => {
                 write!(f, "has {length} bytes; expected a vector table of at least {MIN_IMAGE} bytes")
             }
-            E::TooLarge(length) => {
+            Self::TooLarge(length) => {
                 write!(f, "has {length} bytes; expected at most {MAX_IMAGE}, the size of application flash")
             }
-            E::StackPointer(found) => write!(
+            Self::StackPointer(found) => write!(
                 f,
                 "begins with initial stack pointer {found:#010x}; expected an address in application RAM, {:#010x} to {:#010x}",
                 RAM.start, RAM.end
             ),
-            E::ResetNotThumb(found) => {
+            Self::ResetNotThumb(found) => {
                 write!(f, "has reset vector {found:#010x}; expected an odd address (Thumb code)")
             }
-            E::ResetOutside { reset, end } => write!(
+            Self::ResetOutside { reset, end } => write!(
                 f,
                 "has reset vector {reset:#010x}; expected code inside the image, {:#010x} to {:#010x}",
                 FLASH.start + MIN_IMAGE as u32,

@@ -14,7 +14,14 @@ mod tracing;
 use abi::Status;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Exit, Register};
+use debugger::Debugger;
+pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
 use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
+use observer::{Before, Observer};
+use polling::{CALL_CYCLES, Hold, Polling};
+use power::Power;
+pub use restart::RestartPolicy;
+use restart::Restarts;
 
 use crate::board::Board;
 pub use crate::chance::Chance;
@@ -27,14 +34,6 @@ use crate::peripherals::{Fittings, Input, Lines, i2c, usart};
 use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
 use crate::wiring::{Attachment, Pin};
-
-use debugger::Debugger;
-pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
-use observer::{Before, Observer};
-use polling::{CALL_CYCLES, Hold, Polling};
-use power::Power;
-pub use restart::RestartPolicy;
-use restart::Restarts;
 
 /// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
 /// of this.
@@ -121,12 +120,12 @@ pub struct Machine {
 
 impl Machine {
     /// A machine about to start its application, with nothing provided for it.
-    pub fn new(settings: Settings) -> Machine {
-        Machine::provisioned(settings, Provisions::default())
+    pub fn new(settings: Settings) -> Self {
+        Self::provisioned(settings, Provisions::default())
     }
 
     /// A machine about to start its application, with what it was given.
-    pub fn provisioned(mut settings: Settings, mut provisions: Provisions) -> Machine {
+    pub fn provisioned(mut settings: Settings, mut provisions: Provisions) -> Self {
         let storage = std::mem::take(&mut provisions.storage);
         let fittings = fittings(&mut settings);
         let config = Config {
@@ -142,7 +141,7 @@ impl Machine {
             halt_on_spin: true,
             ..Config::default()
         };
-        let mut machine = Machine {
+        let mut machine = Self {
             cpu: Cpu::new(config, settings.image.flash()),
             board: Board::new(fittings, storage),
             lines: Lines::default(),

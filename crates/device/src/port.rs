@@ -11,7 +11,7 @@ use crate::peripherals::Lines;
 
 /// A record the kernel wrote for the application, and the line it pended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Post {
+pub(crate) struct Post {
     /// The interrupt line.
     pub irq: u16,
     /// The record.
@@ -23,7 +23,7 @@ const RECORD: usize = 16;
 
 /// Calls `what` with a port made of the processor and the board, at `now` microseconds. What the kernel posts goes into
 /// `posts`, if someone wants to know.
-pub fn with_port<T>(
+pub(crate) fn with_port<T>(
     cpu: &mut Cpu,
     board: &mut Board,
     posts: &mut Option<Vec<Post>>,
@@ -152,7 +152,7 @@ impl Hardware for HardwareView<'_> {
 }
 
 /// The board as the processor's bus, for the length of one run.
-pub struct BoardBus<'a> {
+pub(crate) struct BoardBus<'a> {
     /// The board.
     pub board: &'a mut Board,
     /// Levels of the interrupt lines as the processor knows them.

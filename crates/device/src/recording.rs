@@ -17,12 +17,11 @@ use std::fmt;
 use std::io;
 
 pub use format::{Head, MAX_WIRING, wiring};
+use kernel::LinkLoss;
 pub use recorder::{Recorder, Status};
 pub use replay::{Divergence, Ending, Replay, Turn};
-pub use taped::Taped;
-
-use kernel::LinkLoss;
 use ring::digest::{Context, SHA256};
+pub use taped::Taped;
 
 use crate::events::DeviceEvent;
 use crate::machine::Machine;
@@ -86,8 +85,8 @@ struct Entry {
 struct Trail(Context);
 
 impl Trail {
-    fn new() -> Trail {
-        Trail(Context::new(&SHA256))
+    fn new() -> Self {
+        Self(Context::new(&SHA256))
     }
 
     /// Adds an event. Characters count one by one: how many of them come as one event is the host's doing.
@@ -142,17 +141,17 @@ pub enum RecordingError {
 impl fmt::Display for RecordingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RecordingError::Io(error) => write!(f, "cannot be read: {error}"),
-            RecordingError::Foreign => write!(f, "is no recording of a device"),
-            RecordingError::Version(found) => {
+            Self::Io(error) => write!(f, "cannot be read: {error}"),
+            Self::Foreign => write!(f, "is no recording of a device"),
+            Self::Version(found) => {
                 write!(f, "is a recording of version {found}; expected version {}", format::VERSION)
             }
-            RecordingError::Damaged(how) => write!(f, "is a damaged recording: {how}"),
-            RecordingError::OtherImage => write!(f, "was recorded with another application image"),
-            RecordingError::Wiring(text) if text.is_empty() => {
+            Self::Damaged(how) => write!(f, "is a damaged recording: {how}"),
+            Self::OtherImage => write!(f, "was recorded with another application image"),
+            Self::Wiring(text) if text.is_empty() => {
                 write!(f, "was recorded with nothing wired to the board")
             }
-            RecordingError::Wiring(text) => write!(f, "was recorded with this wired to the board: {text}"),
+            Self::Wiring(text) => write!(f, "was recorded with this wired to the board: {text}"),
         }
     }
 }
@@ -160,10 +159,10 @@ impl fmt::Display for RecordingError {
 impl std::error::Error for RecordingError {}
 
 impl From<io::Error> for RecordingError {
-    fn from(error: io::Error) -> RecordingError {
+    fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => RecordingError::Damaged("it ends too early"),
-            _ => RecordingError::Io(error),
+            io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early"),
+            _ => Self::Io(error),
         }
     }
 }

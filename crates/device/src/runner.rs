@@ -90,10 +90,10 @@ pub struct Options {
 impl Options {
     /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
     /// outlives its power in the folder of its identity, if that has one.
-    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Options {
+    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Self {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
         let Application { image, policy, restart, layers, .. } = application.into();
-        Options {
+        Self {
             provisions: Provisions { storage, policy, layers, ..Provisions::default() },
             cloud,
             identity,
@@ -152,7 +152,7 @@ impl Device {
     pub fn start(
         mut options: Options,
         observer: impl FnMut(DeviceEvent) + Send + 'static,
-    ) -> io::Result<Device> {
+    ) -> io::Result<Self> {
         options.provisions.install()?;
         options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
         options.provisions.poll_scale = options.time_scale.whole();
@@ -187,7 +187,7 @@ impl Device {
             let runner = Runner::new(taped, dialler, handed, serial, Box::new(observer));
             Runner { session, scale: options.time_scale, ..runner }.run();
         })?;
-        Ok(Device { remote, thread: Some(thread) })
+        Ok(Self { remote, thread: Some(thread) })
     }
 
     /// A handle by which other threads reach the device.
@@ -295,15 +295,15 @@ enum Link {
 impl Link {
     fn connection(&self) -> Option<&Connection> {
         match self {
-            Link::Down => None,
-            Link::Connecting(connection) | Link::Up(connection) => Some(connection),
+            Self::Down => None,
+            Self::Connecting(connection) | Self::Up(connection) => Some(connection),
         }
     }
 
     fn connection_mut(&mut self) -> Option<&mut Connection> {
         match self {
-            Link::Down => None,
-            Link::Connecting(connection) | Link::Up(connection) => Some(connection),
+            Self::Down => None,
+            Self::Connecting(connection) | Self::Up(connection) => Some(connection),
         }
     }
 }
@@ -344,12 +344,12 @@ impl Runner {
         remote: Remote,
         serial: Serial,
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
-    ) -> Runner {
+    ) -> Self {
         let woken = Instant::now();
         let start = machine.now();
         let clock = WallClock::start(woken, start);
         let chunk = vec![0; CHUNK].into_boxed_slice();
-        Runner {
+        Self {
             machine,
             clock,
             scale: TimeScale::ONE,

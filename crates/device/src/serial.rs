@@ -45,8 +45,8 @@ pub struct Serial {
 
 impl Serial {
     /// Nothing waits; `count` is what has been handed over and not taken.
-    pub fn new(routes: Vec<Route>, count: Arc<AtomicUsize>) -> Serial {
-        Serial { routes, waiting: Vec::new(), count }
+    pub fn new(routes: Vec<Route>, count: Arc<AtomicUsize>) -> Self {
+        Self { routes, waiting: Vec::new(), count }
     }
 
     /// Bytes came for `port`, behind those that wait.

@@ -6,12 +6,12 @@ mod text;
 
 use std::fmt;
 
+pub use schedule::Schedule;
+pub use text::{MAX_SCRIPT, MAX_STIMULI, parse, parse_pin, parse_script};
+
 use crate::sensors::lis3dh::TAP;
 use crate::serial::{port_name, port_named};
 use crate::wiring::{Attachment, Pin, WiringError};
-
-pub use schedule::Schedule;
-pub use text::{MAX_SCRIPT, MAX_STIMULI, parse, parse_pin, parse_script};
 
 /// One thing done to a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,9 +56,9 @@ impl fmt::Display for Action {
     /// The target, without the value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Action::Pin { pin, .. } => write!(f, "{pin}"),
-            Action::Serial { port, .. } => write!(f, "serial:{}", port_name(*port)),
-            Action::Quantity { bus, address, name, .. } => write!(f, "i2c:{bus}@{address:#04x}:{name}"),
+            Self::Pin { pin, .. } => write!(f, "{pin}"),
+            Self::Serial { port, .. } => write!(f, "serial:{}", port_name(*port)),
+            Self::Quantity { bus, address, name, .. } => write!(f, "i2c:{bus}@{address:#04x}:{name}"),
         }
     }
 }

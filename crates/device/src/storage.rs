@@ -14,9 +14,8 @@ mod wifi;
 
 use std::path::Path;
 
-use kernel::Wifi;
-
 pub use flash::{CHIP_ID, Flash, SIZE};
+use kernel::Wifi;
 pub use wifi::Settings;
 
 const FLASH_FILE: &str = "external-flash";
@@ -33,8 +32,8 @@ pub struct Storage {
 
 impl Storage {
     /// Storage in files of `folder`, which exists. What cannot be read there counts as erased, and fails when it is used.
-    pub fn in_folder(folder: &Path) -> Storage {
-        Storage {
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
             flash: Flash::in_file(folder.join(FLASH_FILE)),
             wifi: Settings::in_file(folder.join(WIFI_FILE)),
         }
@@ -42,12 +41,12 @@ impl Storage {
 
     /// Storage in memory: an external flash that begins with `flash`, and the Wi-Fi settings, if there are any, by name
     /// and whether there is a password. A password itself has no effect on anything.
-    pub fn holding(flash: Vec<u8>, wifi: Option<(Vec<u8>, bool)>) -> Storage {
+    pub fn holding(flash: Vec<u8>, wifi: Option<(Vec<u8>, bool)>) -> Self {
         let mut settings = Settings::default();
         if let Some((ssid, has_password)) = wifi {
             settings.store(&ssid, if has_password { b"?" } else { b"" });
         }
-        Storage { flash: Flash::holding(flash), wifi: settings }
+        Self { flash: Flash::holding(flash), wifi: settings }
     }
 
     /// What is stored: the external flash without the erased bytes at its end, and the Wi-Fi settings as

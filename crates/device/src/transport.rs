@@ -79,9 +79,9 @@ impl Dialler {
     ///
     /// # Errors
     /// An identity TLS cannot use.
-    pub fn new(identity: &Identity, address: Address, bell: Bell) -> io::Result<Dialler> {
+    pub fn new(identity: &Identity, address: Address, bell: Bell) -> io::Result<Self> {
         let tls = Arc::new(tls_config(identity).map_err(io::Error::other)?);
-        Ok(Dialler { tls, address: Arc::new(address), bell })
+        Ok(Self { tls, address: Arc::new(address), bell })
     }
 
     /// Starts to make a connection.
@@ -276,12 +276,12 @@ impl Drop for Connection {
 }
 
 impl Stream {
-    fn start(connection: &Connection, socket: TcpStream) -> io::Result<Stream> {
+    fn start(connection: &Connection, socket: TcpStream) -> io::Result<Self> {
         // Frames are small and someone waits for each; the kernel has gathered what belongs together.
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let session = ClientConnection::new(connection.tls.clone(), connection.address.name.clone());
-        Ok(Stream { socket, session: session.map_err(io::Error::other)? })
+        Ok(Self { socket, session: session.map_err(io::Error::other)? })
     }
 
     /// Goes on with the handshake as far as the socket allows; whether it is done.

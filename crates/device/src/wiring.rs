@@ -7,7 +7,6 @@ use std::str::FromStr;
 use crate::peripherals::gpio;
 use crate::peripherals::i2c::{self, Target};
 use crate::peripherals::spi::{self, Slave};
-
 use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
 use crate::serial;
@@ -47,10 +46,10 @@ pub enum Attachment {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Attachment::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
-            Attachment::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
-            Attachment::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
-            Attachment::Overrunning { port } => {
+            Self::I2c { bus, target, .. } => write!(f, "I2C{bus} {:#04x}", target.address()),
+            Self::Spi { bus, select: None, .. } => write!(f, "SPI{bus}"),
+            Self::Spi { bus, select: Some(pin), .. } => write!(f, "SPI{bus} {pin}"),
+            Self::Overrunning { port } => {
                 write!(f, "serial port {} with overruns", serial::port_name(*port))
             }
         }
@@ -69,12 +68,12 @@ pub struct Pin {
 impl FromStr for Pin {
     type Err = WiringError;
 
-    fn from_str(text: &str) -> Result<Pin, WiringError> {
+    fn from_str(text: &str) -> Result<Self, WiringError> {
         let parse = || {
             let number = text.strip_prefix(['P', 'p'])?;
             let port = number.bytes().next()?.to_ascii_uppercase().checked_sub(b'A')?;
             let pin = number[1..].parse().ok()?;
-            (port < gpio::PORTS && pin < 16).then_some(Pin { port, pin })
+            (port < gpio::PORTS && pin < 16).then_some(Self { port, pin })
         };
         parse().ok_or_else(|| WiringError(format!("{text} is no pin, such as PF3")))
     }
@@ -100,7 +99,7 @@ impl std::error::Error for WiringError {}
 
 impl Attachment {
     /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is told while the device runs.
-    pub fn i2c(text: &str) -> Result<Attachment, WiringError> {
+    pub fn i2c(text: &str) -> Result<Self, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
         let (bus, model) = head
@@ -119,11 +118,11 @@ impl Attachment {
         for part in parts {
             live.extend(settle(model, &mut made, part)?);
         }
-        Ok(Attachment::I2c { bus, model: Some(model), target: (model.make)(made), live })
+        Ok(Self::I2c { bus, model: Some(model), target: (model.make)(made), live })
     }
 
     /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
-    pub fn spi(text: &str) -> Result<Attachment, WiringError> {
+    pub fn spi(text: &str) -> Result<Self, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
         let (bus, model) = head
@@ -143,20 +142,20 @@ impl Attachment {
                 return Err(WiringError(format!("a {model} has only cs, the pin that selects it: cs=PA4")));
             }
         };
-        Ok(Attachment::Spi { bus, slave, select })
+        Ok(Self::Spi { bus, slave, select })
     }
 
     /// Reads the name of a serial port that is to lose what arrives while its receiver is full: 1 to 5, or lp1.
-    pub fn overrunning(text: &str) -> Result<Attachment, WiringError> {
+    pub fn overrunning(text: &str) -> Result<Self, WiringError> {
         let port = serial::port_named(text);
         let port =
             port.ok_or_else(|| WiringError(format!("{text} is no serial port: there are 1 to 5 and lp1")))?;
-        Ok(Attachment::Overrunning { port })
+        Ok(Self::Overrunning { port })
     }
 
     /// The pin that selects it, and the bus it is on.
     pub(crate) fn select(&self) -> Option<(Pin, u32)> {
-        let Attachment::Spi { bus, select: Some(pin), .. } = self else { return None };
+        let Self::Spi { bus, select: Some(pin), .. } = self else { return None };
         let kind = spi::BUSES.iter().find(|kind| kind.number == *bus)?;
         Some((*pin, kind.base))
     }

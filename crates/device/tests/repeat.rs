@@ -14,7 +14,6 @@ use device::image::Image;
 use device::machine::{Machine, Provisions, RestartPolicy, Settings};
 use device::recording::{Ending, Head, Recorder, Replay, Taped, Turn};
 use link::http::HttpResult;
-
 use support::bench::{Bench, DEVICE_ID};
 use support::cloud::{HttpAnswer, HttpAsked, Script, place};
 use support::relayed::Relayed;

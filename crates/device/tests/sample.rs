@@ -16,27 +16,27 @@ const MILLISECOND: u64 = 160_000;
 
 /// Kinds the device sends on a channel, and on the connection (link.md, sections 4 and 5).
 mod sent {
-    pub const HELLO: u8 = 0;
-    pub const LOG: u8 = 2;
-    pub const OPEN: u8 = 0;
-    pub const CLOSE: u8 = 1;
-    pub const PUBLISH: u8 = 4;
-    pub const CONNECT: u8 = 5;
-    pub const SUBSCRIBE: u8 = 6;
-    pub const CONFIG_FETCH: u8 = 11;
+    pub(crate) const HELLO: u8 = 0;
+    pub(crate) const LOG: u8 = 2;
+    pub(crate) const OPEN: u8 = 0;
+    pub(crate) const CLOSE: u8 = 1;
+    pub(crate) const PUBLISH: u8 = 4;
+    pub(crate) const CONNECT: u8 = 5;
+    pub(crate) const SUBSCRIBE: u8 = 6;
+    pub(crate) const CONFIG_FETCH: u8 = 11;
 }
 
 /// Kinds the cloud sends.
 mod answered {
-    pub const WELCOME: u8 = 0;
-    pub const LOG_TAKEN: u8 = 2;
-    pub const CLOSED: u8 = 1;
-    pub const CREDIT: u8 = 2;
-    pub const MESSAGE: u8 = 4;
-    pub const PUBLISHED: u8 = 6;
-    pub const CONNECTED: u8 = 7;
-    pub const SUBSCRIBED: u8 = 8;
-    pub const CONFIG_RESPONSE: u8 = 12;
+    pub(crate) const WELCOME: u8 = 0;
+    pub(crate) const LOG_TAKEN: u8 = 2;
+    pub(crate) const CLOSED: u8 = 1;
+    pub(crate) const CREDIT: u8 = 2;
+    pub(crate) const MESSAGE: u8 = 4;
+    pub(crate) const PUBLISHED: u8 = 6;
+    pub(crate) const CONNECTED: u8 = 7;
+    pub(crate) const SUBSCRIBED: u8 = 8;
+    pub(crate) const CONFIG_RESPONSE: u8 = 12;
 }
 
 fn varint(mut value: u32) -> Vec<u8> {
@@ -164,7 +164,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/samples/mqtt/mqtt.elf");
         let machine = Machine::new(Settings {
             device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
@@ -174,11 +174,11 @@ impl Bench {
             trace: false,
             targets: Vec::new(),
         });
-        Bench { machine, script: Script::default(), up: false, events: Vec::new() }
+        Self { machine, script: Script::default(), up: false, events: Vec::new() }
     }
 
     /// Lets guest time go on until `done`, for at most `milliseconds`.
-    fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Bench) -> bool) {
+    fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Self) -> bool) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while !done(self) {
             assert!(self.machine.now() < end, "log: {:#?}\nevents: {:?}", self.script.log, self.events);

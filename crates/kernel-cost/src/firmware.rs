@@ -9,9 +9,10 @@ mod gate {
         reason = "the port is where addresses become memory, and where functions get names that a caller outside finds"
     )]
 
-    use abi::power::WakeReason;
     use core::cell::UnsafeCell;
     use core::mem::MaybeUninit;
+
+    use abi::power::WakeReason;
     use kernel::{
         Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
     };

@@ -1,8 +1,9 @@
 //! The program on the processor: calls by name, every instruction counted.
 
+use std::collections::BTreeMap;
+
 use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
-use std::collections::BTreeMap;
 
 /// Where the program's flash begins; the application's own lies before it, as it does on the device.
 const PROGRAM: u32 = 0x0810_0000;
@@ -21,7 +22,7 @@ const NOW: u32 = 1000;
 const PATIENCE: u64 = 10_000_000;
 
 /// The program as it was linked.
-pub struct Program {
+pub(crate) struct Program {
     flash: Vec<u8>,
     /// Functions by their first address.
     functions: BTreeMap<u32, String>,
@@ -35,7 +36,7 @@ pub struct Program {
 
 impl Program {
     /// Reads an ELF file.
-    pub fn load(path: &str) -> Result<Self, String> {
+    pub(crate) fn load(path: &str) -> Result<Self, String> {
         let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
         let file = object::File::parse(&bytes[..]).map_err(|error| format!("{path}: {error}"))?;
         let mut flash = vec![0xff; FLASH_SIZE];
@@ -94,7 +95,7 @@ fn readable(name: &str) -> String {
 
 /// What a call took.
 #[derive(Clone, Debug, Default)]
-pub struct Count {
+pub(crate) struct Count {
     /// All instructions.
     pub all: u64,
     /// Those that only moved bytes.
@@ -107,7 +108,7 @@ pub struct Count {
 
 impl Count {
     /// Instructions that did not only move bytes.
-    pub fn own(&self) -> u64 {
+    pub(crate) fn own(&self) -> u64 {
         self.all - self.copying
     }
 }
@@ -118,14 +119,14 @@ fn copies(function: &str) -> bool {
 }
 
 /// The processor with the program and a kernel.
-pub struct Processor<'a> {
+pub(crate) struct Processor<'a> {
     program: &'a Program,
     cpu: Cpu,
 }
 
 impl<'a> Processor<'a> {
     /// A kernel that has just started.
-    pub fn start(program: &'a Program) -> Self {
+    pub(crate) fn start(program: &'a Program) -> Self {
         let config = Config { vtor: PROGRAM, trap: RETURN..RETURN + 0x1000, ..Config::default() };
         let mut cpu = Cpu::new(config, program.flash.clone().into());
         cpu.reset().expect("the program has vectors");
@@ -137,19 +138,19 @@ impl<'a> Processor<'a> {
     }
 
     /// A system call: its status, and what it took.
-    pub fn call(&mut self, slot: u32, args: [u32; 4]) -> (u32, Count) {
+    pub(crate) fn call(&mut self, slot: u32, args: [u32; 4]) -> (u32, Count) {
         let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.to_le_bytes()).collect();
         self.set(ARGUMENTS, &bytes);
         self.run("kernel_call", [slot, ARGUMENTS, 0, 0])
     }
 
     /// The transport stands.
-    pub fn connected(&mut self) {
+    pub(crate) fn connected(&mut self) {
         self.run("kernel_connected", [0; 4]);
     }
 
     /// Bytes from the cloud.
-    pub fn receive(&mut self, bytes: &[u8]) -> Count {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Count {
         self.set(BUFFER, &(bytes.len() as u32).to_le_bytes());
         self.set(BUFFER + 4, bytes);
         let (refused, count) = self.run("kernel_receive", [BUFFER, 0, 0, 0]);
@@ -158,7 +159,7 @@ impl<'a> Processor<'a> {
     }
 
     /// Bytes for the cloud.
-    pub fn transmit(&mut self) -> (Vec<u8>, Count) {
+    pub(crate) fn transmit(&mut self) -> (Vec<u8>, Count) {
         let count = self.run("kernel_transmit", [BUFFER, 0, 0, 0]).1;
         let length = self.u32(BUFFER) as usize;
         (self.bytes(BUFFER + 4, length), count)
@@ -201,17 +202,17 @@ impl<'a> Processor<'a> {
     }
 
     /// Writes memory.
-    pub fn set(&mut self, at: u32, bytes: &[u8]) {
+    pub(crate) fn set(&mut self, at: u32, bytes: &[u8]) {
         assert!(self.cpu.write_memory(at, bytes), "no memory at {at:#x}");
     }
 
     /// Reads memory.
-    pub fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
         self.cpu.memory(at, count).expect("memory is there").to_vec()
     }
 
     /// Reads a number.
-    pub fn u32(&self, at: u32) -> u32 {
+    pub(crate) fn u32(&self, at: u32) -> u32 {
         u32::from_le_bytes(self.bytes(at, 4).try_into().expect("four bytes"))
     }
 }

@@ -1,6 +1,5 @@
 //! An application's day: the calls it makes all the time, each measured where it stands.
 
-use crate::processor::{Count, Processor, Program};
 use abi::Call;
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::memory::APPLICATION_RAM_START;
@@ -12,13 +11,15 @@ use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::to_device;
 use link::mqtt::{MessageHead, Outcome, Published, RequestState};
 
+use crate::processor::{Count, Processor, Program};
+
 /// Payloads measured, bytes: the first for the call itself, both together for the price of a byte.
-pub const PAYLOADS: [usize; 2] = [0, 512];
+pub(crate) const PAYLOADS: [usize; 2] = [0, 512];
 const BUFFERS: u32 = APPLICATION_RAM_START + 0x1_0000;
 const TOPIC: &[u8] = b"sensors/42/temperature";
 
 /// One measured call.
-pub struct Measured {
+pub(crate) struct Measured {
     /// What was called, and how.
     pub name: &'static str,
     /// What it took, at each of [`PAYLOADS`]; once for a call without one.
@@ -28,7 +29,7 @@ pub struct Measured {
 }
 
 /// Lives the day; what was measured, in its order.
-pub fn run(program: &Program) -> Vec<Measured> {
+pub(crate) fn run(program: &Program) -> Vec<Measured> {
     let mut application = Application::start(program);
     let mut calls = vec![
         application.single("mvGetNetworkStatus", Call::GetNetworkStatus, |a| [a.network, a.output, 0, 0]),

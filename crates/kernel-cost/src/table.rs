@@ -13,7 +13,7 @@ const CODE: usize = 64 << 10;
 const SHOWN: usize = 8;
 
 /// Prints everything; what is over its limit comes back in words.
-pub fn print(program: &Program, day: &[Measured]) -> Vec<String> {
+pub(crate) fn print(program: &Program, day: &[Measured]) -> Vec<String> {
     let mut objections = Vec::new();
     println!("{:<36} {:>6} {:>8} {:>6} {:>9} {:>6}", "call", "own", "copying", "all", "per byte", "stack");
     for measured in day {

@@ -1,9 +1,10 @@
 //! The one dispatch: a line a call, in the order of the slots' topics. Each call reads, acts and writes in its own file.
 
-use crate::port::Clock;
-use crate::{Kernel, Outcome, Port, device, power, time, wifi};
 use abi::memory::RETIRED_SLOTS;
 use abi::{Call, Status};
+
+use crate::port::Clock;
+use crate::{Kernel, Outcome, Port, device, power, time, wifi};
 
 /// The calls that are not built: whatever they are given, they answer `UNAVAILABLE`. There are none.
 pub const NOT_YET: &[Call] = &[];

@@ -1,5 +1,9 @@
 //! Channels: opening, losing and closing them, whatever they carry.
 
+use abi::Status;
+use abi::channel::{ChannelType, ClosureReason, OpenChannelParams};
+use abi::notifications::EventType;
+
 use crate::Kernel;
 use crate::config::Config;
 use crate::http::Http;
@@ -12,9 +16,6 @@ use crate::opaque::Opaque;
 use crate::outbox::Outbox;
 use crate::port::Port;
 use crate::queue::Queue;
-use abi::Status;
-use abi::channel::{ChannelType, ClosureReason, OpenChannelParams};
-use abi::notifications::EventType;
 
 /// All channels.
 pub(crate) struct Channels {
@@ -56,31 +57,31 @@ pub(crate) enum Protocol {
 }
 
 impl Channels {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { places: [const { None }; CHANNELS], opened: Queue::new(0) }
     }
 
     /// The device starts: there are none.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.places.iter_mut().for_each(|place| *place = None);
         self.opened.clear();
     }
 
     /// Whether the span overlaps a buffer of a channel the application has not closed.
-    pub fn lend(&self, span: Span) -> bool {
+    pub(crate) fn lend(&self, span: Span) -> bool {
         let overlaps =
             |base: &Base| base.outbox.span().overlaps(span) || base.inbox.ring().span().overlaps(span);
         self.places.iter().flatten().any(|channel| overlaps(&channel.base))
     }
 
     /// The connected channel with this number on the link.
-    pub fn numbered(&mut self, number: u8) -> Option<&mut Channel> {
+    pub(crate) fn numbered(&mut self, number: u8) -> Option<&mut Channel> {
         let is_it = |base: &Base| base.number == number && base.closure.is_none();
         self.places.iter_mut().flatten().find(|channel| is_it(&channel.base))
     }
 
     /// The MQTT channel of this handle.
-    pub fn mqtt(&mut self, handle: u32) -> Result<(&mut Base, &mut Mqtt), Status> {
+    pub(crate) fn mqtt(&mut self, handle: u32) -> Result<(&mut Base, &mut Mqtt), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Mqtt(mqtt) } => Ok((base, mqtt)),
             Channel { .. } => Err(Status::InvalidHandle),
@@ -88,7 +89,7 @@ impl Channels {
     }
 
     /// The HTTP channel of this handle.
-    pub fn http(&mut self, handle: u32) -> Result<(&mut Base, &mut Http), Status> {
+    pub(crate) fn http(&mut self, handle: u32) -> Result<(&mut Base, &mut Http), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Http(http) } => Ok((base, http)),
             Channel { .. } => Err(Status::InvalidHandle),
@@ -96,7 +97,7 @@ impl Channels {
     }
 
     /// The configuration channel of this handle.
-    pub fn config(&mut self, handle: u32) -> Result<(&mut Base, &mut Config), Status> {
+    pub(crate) fn config(&mut self, handle: u32) -> Result<(&mut Base, &mut Config), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Config(config) } => Ok((base, config)),
             Channel { .. } => Err(Status::InvalidHandle),
@@ -104,7 +105,7 @@ impl Channels {
     }
 
     /// The channel of opaque bytes of this handle.
-    pub fn opaque(&mut self, handle: u32) -> Result<(&mut Base, &mut Opaque), Status> {
+    pub(crate) fn opaque(&mut self, handle: u32) -> Result<(&mut Base, &mut Opaque), Status> {
         match self.find(handle)? {
             Channel { base, protocol: Protocol::Opaque(opaque) } => Ok((base, opaque)),
             Channel { .. } => Err(Status::InvalidHandle),
@@ -132,12 +133,12 @@ impl Channels {
 
 impl Base {
     /// Requests and writes need a connected channel (N72).
-    pub fn connected(&self) -> Result<(), Status> {
+    pub(crate) fn connected(&self) -> Result<(), Status> {
         if self.closure.is_none() { Ok(()) } else { Err(Status::ChannelClosed) }
     }
 
     /// What a read answers when there is nothing: a connected channel may still receive it (D31).
-    pub fn nothing(&self) -> Status {
+    pub(crate) fn nothing(&self) -> Status {
         if self.closure.is_none() { Status::ResponseNotPresent } else { Status::ChannelClosed }
     }
 }

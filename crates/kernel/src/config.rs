@@ -1,12 +1,5 @@
 //! One configuration fetch: its keys go out once, its values stay readable until the channel is closed.
 
-use crate::Kernel;
-use crate::channel::Base;
-use crate::limits::{CONFIG_KEY, CONFIG_KEYS};
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{self, Body, Sink, length_of};
-use crate::port::Port;
-use crate::strings::StringOutput;
 use abi::Status;
 use abi::config::{
     ConfigKeyFetchParams, ConfigKeyFetchScope, ConfigKeyFetchStore, ConfigKeyToFetch, ConfigResponseData,
@@ -16,6 +9,14 @@ use abi::notifications::EventType;
 use link::config::{ConfigHead, FetchResult, KeyPlace, KeyResult};
 use link::kind::{to_cloud, to_device};
 use link::{Piece, Violation, violation};
+
+use crate::Kernel;
+use crate::channel::Base;
+use crate::limits::{CONFIG_KEY, CONFIG_KEYS};
+use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
+use crate::outbox::{self, Body, Sink, length_of};
+use crate::port::Port;
+use crate::strings::StringOutput;
 
 /// The state of one configuration channel.
 pub(crate) struct Config {
@@ -38,7 +39,7 @@ enum Stage {
 }
 
 impl Config {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             stage: Stage::Unasked,
             asked: 0,
@@ -49,12 +50,12 @@ impl Config {
     }
 
     /// Whether the response is there, so that the end of the channel is no news.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.stage == Stage::Complete
     }
 
     /// Takes a piece of the response; whether the response became whole by it.
-    pub fn item(
+    pub(crate) fn item(
         &mut self,
         base: &mut Base,
         memory: &mut dyn Memory,

@@ -1,11 +1,5 @@
 //! The connection to the cloud: events of the session into the tables, and what waits in the tables onto the wire.
 
-use crate::channel::{Base, Channel, Protocol};
-use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
-use crate::mqtt::{ANNOUNCEMENT, Mqtt};
-use crate::opaque::Opaque;
-use crate::port::{LinkLoss, Port};
-use crate::{Kernel, Violation};
 use abi::channel::ClosureReason;
 use abi::notifications::EventType;
 use link::connection::{ByeReason, Hello, LogHead};
@@ -15,6 +9,13 @@ use link::kind::to_cloud;
 use link::mqtt::Acknowledge;
 use link::opaque::chunk;
 use link::{Piece, violation};
+
+use crate::channel::{Base, Channel, Protocol};
+use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
+use crate::mqtt::{ANNOUNCEMENT, Mqtt};
+use crate::opaque::Opaque;
+use crate::port::{LinkLoss, Port};
+use crate::{Kernel, Violation};
 
 /// Those that take turns on the wire: the log, then each channel.
 const TURNS: usize = 1 + CHANNELS;

@@ -1,9 +1,10 @@
 //! The device itself: its identifier, its clocks' frequencies, and the registers reached by call only.
 
+use abi::Status;
+
 use crate::Kernel;
 use crate::memory::{Output, Phase as _, Span};
 use crate::port::{Clock, Port};
-use abi::Status;
 
 impl Kernel {
     /// `mvGetDeviceId`. The length must be exactly that of the identifier.

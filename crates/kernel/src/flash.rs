@@ -1,11 +1,12 @@
 //! The application's part of the external flash: handles, bounds, and the chip's own units.
 
+use abi::Status;
+use abi::flash::ExternalFlashInfo;
+
 use crate::Kernel;
 use crate::limits::{CHUNK, FLASH_HANDLES, FLASH_PAGE, SECTOR};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::port::{ExternalFlash, FlashFault, Port};
-use abi::Status;
-use abi::flash::ExternalFlashInfo;
 
 /// The handles given out.
 pub(crate) struct FlashHandles {
@@ -14,7 +15,7 @@ pub(crate) struct FlashHandles {
 }
 
 impl FlashHandles {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { open: [0; FLASH_HANDLES] }
     }
 

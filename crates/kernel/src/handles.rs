@@ -11,15 +11,15 @@ pub(crate) struct Handles {
 
 impl Handles {
     /// An order that must not be used: it is not secret.
-    pub const UNKEYED: Self = Self { keys: [0; 4], issued: 0 };
+    pub(crate) const UNKEYED: Self = Self { keys: [0; 4], issued: 0 };
 
     /// A new order of handles.
-    pub fn new(chance: &mut Chance) -> Self {
+    pub(crate) fn new(chance: &mut Chance) -> Self {
         Self { keys: core::array::from_fn(|_| chance.word()), issued: 0 }
     }
 
     /// A handle never given before, and not 0 (N08).
-    pub fn issue(&mut self) -> u32 {
+    pub(crate) fn issue(&mut self) -> u32 {
         loop {
             self.issued = self.issued.wrapping_add(1);
             let handle = self.permuted(self.issued);
@@ -54,17 +54,17 @@ pub(crate) struct Chance {
 
 impl Chance {
     /// A source that must not be used: it was given no chance.
-    pub const UNSEEDED: Self = Self { state: [0; 4] };
+    pub(crate) const UNSEEDED: Self = Self { state: [0; 4] };
 
     /// A source started from the seed.
-    pub fn new(seed: &[u8; 16]) -> Self {
+    pub(crate) fn new(seed: &[u8; 16]) -> Self {
         let word = |at: usize| u32::from_le_bytes([seed[at], seed[at + 1], seed[at + 2], seed[at + 3]]);
         // An all-zero state would stay zero for ever.
         Self { state: [word(0), word(4), word(8), word(12) | 1] }
     }
 
     /// The next 32 bits (xoshiro128).
-    pub fn word(&mut self) -> u32 {
+    pub(crate) fn word(&mut self) -> u32 {
         let [a, b, c, d] = self.state;
         let result = a.wrapping_add(d).rotate_left(7).wrapping_add(a);
         let (c, d) = (c ^ a, d ^ b);
@@ -73,7 +73,7 @@ impl Chance {
     }
 
     /// A number below `bound`, or 0 if that is 0. The tiny unevenness does not matter to pauses.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         (u64::from(self.word()) * bound.min(u64::from(u32::MAX))) >> 32
     }
 }
@@ -81,8 +81,9 @@ impl Chance {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Chance, Handles};
     use std::collections::HashSet;
+
+    use super::{Chance, Handles};
 
     /// Shows D06, N06, N08.
     #[test]

@@ -3,12 +3,6 @@
 //! Whether the method, the scheme, the headers and the time-out may be used is the cloud's to say, as the result of an
 //! accepted request (D60).
 
-use crate::Kernel;
-use crate::channel::Base;
-use crate::limits::{HTTP_HEADERS, RESPONSE_HEADERS};
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{self, Body, Sink, length_of};
-use crate::port::Port;
 use abi::Status;
 use abi::http::{HttpHeader, HttpRequest, HttpResponseData};
 use abi::strings::SizedString;
@@ -16,6 +10,13 @@ use link::bytes::Writer;
 use link::http::{HttpResult, ResponseHead};
 use link::kind::{to_cloud, to_device};
 use link::{Piece, Violation, varint, violation};
+
+use crate::Kernel;
+use crate::channel::Base;
+use crate::limits::{HTTP_HEADERS, RESPONSE_HEADERS};
+use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
+use crate::outbox::{self, Body, Sink, length_of};
+use crate::port::Port;
 
 /// The state of one HTTP channel.
 pub(crate) struct Http {
@@ -39,7 +40,7 @@ enum Stage {
 }
 
 impl Http {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             stage: Stage::Unasked,
             result: HttpResult::Ok,
@@ -51,12 +52,12 @@ impl Http {
     }
 
     /// Whether the response is there, so that the end of the channel is no news.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.stage == Stage::Complete
     }
 
     /// Takes a piece of the response; whether the response became whole by it.
-    pub fn item(
+    pub(crate) fn item(
         &mut self,
         base: &mut Base,
         memory: &mut dyn Memory,

@@ -1,10 +1,11 @@
 //! An item on its way in: its head collected here, its bytes written to the application's receive ring.
 
-use crate::memory::{Memory, Span};
-use crate::ring::Ring;
 use link::bytes::HeadBuffer;
 use link::http::ResponseHead;
 use link::{Piece, Violation, violation};
+
+use crate::memory::{Memory, Span};
+use crate::ring::Ring;
 
 /// The longest head of any item: an HTTP response's.
 const HEAD: usize = ResponseHead::MAX;
@@ -20,22 +21,22 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub fn new(span: Span) -> Self {
+    pub(crate) fn new(span: Span) -> Self {
         Self { ring: Ring::new(span), head: HeadBuffer::new(), has_head: false, unfinished: 0 }
     }
 
     /// The ring, to read finished items from.
-    pub fn ring(&self) -> &Ring {
+    pub(crate) fn ring(&self) -> &Ring {
         &self.ring
     }
 
     /// Gives the oldest bytes back.
-    pub fn release(&mut self, count: u32) {
+    pub(crate) fn release(&mut self, count: u32) {
         self.ring.release(count);
     }
 
     /// Forgets the item that has not been finished, and never will be (N69).
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.ring.shrink(self.unfinished);
         self.unfinished = 0;
         self.has_head = false;
@@ -44,7 +45,7 @@ impl Inbox {
 
     /// Takes the head of an item from the front of the piece: the head when it becomes whole, and what is left
     /// of the piece.
-    pub fn head<'a, H>(
+    pub(crate) fn head<'a, H>(
         &mut self,
         piece: &Piece<'a>,
         decode: impl Fn(&[u8]) -> Result<Option<(H, usize)>, Violation>,
@@ -62,7 +63,7 @@ impl Inbox {
     }
 
     /// Writes bytes of the item to the ring. More than is free is a violation: the cloud knows the ring's size.
-    pub fn store(&mut self, memory: &mut dyn Memory, bytes: &[u8]) -> Result<(), Violation> {
+    pub(crate) fn store(&mut self, memory: &mut dyn Memory, bytes: &[u8]) -> Result<(), Violation> {
         if bytes.len() > self.ring.free() as usize {
             return Err(violation::RING_EXCEEDED);
         }
@@ -74,7 +75,7 @@ impl Inbox {
     }
 
     /// The item is finished: how many bytes of it are in the ring.
-    pub fn finish(&mut self) -> u32 {
+    pub(crate) fn finish(&mut self) -> u32 {
         self.has_head = false;
         core::mem::take(&mut self.unfinished)
     }

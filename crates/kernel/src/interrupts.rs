@@ -3,11 +3,12 @@
 //! The kernel keeps which lines are fast and which of them are enabled; the controller is told what follows from both
 //! and from the one switch for all.
 
+use abi::Status;
+
 use crate::Kernel;
 use crate::limits::{LAST_LINE, LINES, SECURE_LINES};
 use crate::memory::{MemoryFault, Span, word};
 use crate::port::{FastLines, Port};
-use abi::Status;
 
 /// Exceptions of the processor before the first external line in a vector table (Armv8-M, B3.30).
 const SYSTEM_EXCEPTIONS: u32 = 16;
@@ -44,17 +45,17 @@ impl LineSet {
 }
 
 impl FastInterrupts {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { fast: LineSet::EMPTY, enabled: LineSet::EMPTY, held_back: false }
     }
 
     /// Whether the line is a fast one.
-    pub fn has(&self, irq: u32) -> bool {
+    pub(crate) fn has(&self, irq: u32) -> bool {
         u16::try_from(irq).is_ok_and(|irq| self.fast.has(irq))
     }
 
     /// The application starts anew, with ordinary lines only.
-    pub fn give_back(&mut self, port: &mut Port<'_>) {
+    pub(crate) fn give_back(&mut self, port: &mut Port<'_>) {
         if let Some(lines) = port.interrupts.fast_lines() {
             self.fast.lines().for_each(|irq| make_ordinary(lines, irq));
         }

@@ -53,23 +53,22 @@ mod system;
 mod time;
 mod wifi;
 
-pub use calls::NOT_YET;
-pub use link::Violation;
-pub use memory::{Memory, MemoryFault};
-pub use port::{
-    Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, LinkLoss, Port, Wifi, WifiNetwork,
-};
-
 use abi::Status;
 use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
+pub use calls::NOT_YET;
 use channel::Channels;
 use flash::FlashHandles;
 use handles::{Chance, Handles};
 use interrupts::FastInterrupts;
+pub use link::Violation;
 use link::device::Session;
 use logging::Logging;
+pub use memory::{Memory, MemoryFault};
 use network::Network;
 use notifications::Notifications;
+pub use port::{
+    Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, LinkLoss, Port, Wifi, WifiNetwork,
+};
 use system::SystemEvents;
 use time::WallClock;
 

@@ -3,15 +3,16 @@
 //! The text lies in the buffer; its length, its time and its number are here, because the application can scribble on
 //! the buffer (D32). The number of messages kept is therefore limited as well as their bytes (D84).
 
+use abi::Status;
+use link::connection::LogHead;
+use link::{Violation, violation};
+
 use crate::Kernel;
 use crate::limits::{BUFFER_UNIT, LOG_MESSAGE, LOG_MESSAGES};
 use crate::memory::{Memory, Phase as _, Span};
 use crate::port::Port;
 use crate::queue::Queue;
 use crate::ring::Ring;
-use abi::Status;
-use link::connection::LogHead;
-use link::{Violation, violation};
 
 /// The application's log.
 pub(crate) struct Logging {
@@ -28,33 +29,33 @@ pub(crate) struct Logging {
 
 impl Logging {
     /// The log before the start of the device: all zero bytes.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { ring: None, clocks: Queue::new(0), lengths: Queue::new(0), sent: 0, first: 0, enabled: false }
     }
 
     /// The device starts: there is no buffer, and no message has had a number.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.give_up_buffer();
         (self.first, self.enabled) = (1, true);
     }
 
     /// Whether the span overlaps the buffer.
-    pub fn lends(&self, span: Span) -> bool {
+    pub(crate) fn lends(&self, span: Span) -> bool {
         self.ring.is_some_and(|ring| ring.span().overlaps(span))
     }
 
     /// The cloud has said whether it takes messages.
-    pub fn set_enabled(&mut self, enabled: bool) {
+    pub(crate) fn set_enabled(&mut self, enabled: bool) {
         self.enabled = enabled;
     }
 
     /// What was not acknowledged is to be sent again on the next connection, with the same numbers.
-    pub fn connection_lost(&mut self) {
+    pub(crate) fn connection_lost(&mut self) {
         self.sent = 0;
     }
 
     /// The cloud has taken the message with this number and all before it.
-    pub fn taken(&mut self, sequence: u32) -> Result<(), Violation> {
+    pub(crate) fn taken(&mut self, sequence: u32) -> Result<(), Violation> {
         // A number from before the last buffer change is old news.
         let Some(count) = sequence.checked_sub(self.first).map(|behind| behind as usize + 1) else {
             return Ok(());
@@ -72,14 +73,14 @@ impl Logging {
     }
 
     /// The next message to send: its head, and the bytes of its text.
-    pub fn next(&self) -> Option<(LogHead, usize)> {
+    pub(crate) fn next(&self) -> Option<(LogHead, usize)> {
         let (clock, length) = (self.clocks.get(self.sent)?, self.lengths.get(self.sent)?);
         let head = LogHead { sequence: self.first.wrapping_add(self.sent as u32), clock };
         self.enabled.then_some((head, usize::from(length)))
     }
 
     /// Copies the text of the next message out, and counts it as sent.
-    pub fn send(&mut self, memory: &dyn Memory, text: &mut [u8]) {
+    pub(crate) fn send(&mut self, memory: &dyn Memory, text: &mut [u8]) {
         let before = (0..self.sent).filter_map(|index| self.lengths.get(index)).map(u32::from).sum();
         let read = self.ring.map(|ring| ring.read(memory, before, text));
         if read != Some(Ok(())) {
@@ -90,7 +91,7 @@ impl Logging {
     }
 
     /// The buffer is gone, and the messages in it; the numbers go on, so that the cloud sees what is missing.
-    pub fn give_up_buffer(&mut self) {
+    pub(crate) fn give_up_buffer(&mut self) {
         self.forget(self.lengths.len());
         self.sent = 0;
         self.ring = None;

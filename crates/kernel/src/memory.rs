@@ -6,11 +6,12 @@
 //! converts into none by itself: the line that makes the claim says [`Phase::early`] (`PARAMETERFAULT`) or
 //! [`Phase::late`] (`LATEFAULT`), as D02 divides them.
 
-use crate::limits::CHUNK;
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
 };
 use abi::{Status, Structure};
+
+use crate::limits::CHUNK;
 
 /// The application's memory: flash and RAM readable, RAM writable. The kernel checks the map before it asks.
 pub trait Memory {
@@ -76,48 +77,48 @@ impl Span {
     }
 
     /// A run to read: application flash or RAM. An empty run may have any address (a null pointer with length 0).
-    pub fn readable(address: u32, length: u32) -> Result<Self, MemoryFault> {
+    pub(crate) fn readable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
         if span.ends_in_ram() || span.in_flash() { Ok(span) } else { span.if_empty() }
     }
 
     /// A run to write: application RAM only.
-    pub fn writable(address: u32, length: u32) -> Result<Self, MemoryFault> {
+    pub(crate) fn writable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
         if span.in_ram() { Ok(span) } else { span.if_empty() }
     }
 
     /// `count` elements of `size` bytes to read.
-    pub fn array(address: u32, count: u32, size: u32) -> Result<Self, MemoryFault> {
+    pub(crate) fn array(address: u32, count: u32, size: u32) -> Result<Self, MemoryFault> {
         Self::readable(address, count.checked_mul(size).ok_or(MemoryFault)?)
     }
 
-    pub fn address(self) -> u32 {
+    pub(crate) fn address(self) -> u32 {
         self.address
     }
 
-    pub fn length(self) -> u32 {
+    pub(crate) fn length(self) -> u32 {
         self.length
     }
 
     /// Whether the two runs share a byte.
-    pub fn overlaps(self, other: Self) -> bool {
+    pub(crate) fn overlaps(self, other: Self) -> bool {
         let end = |span: Self| u64::from(span.address) + u64::from(span.length);
         u64::from(self.address) < end(other) && u64::from(other.address) < end(self)
     }
 
     /// The address `offset` bytes in; the caller knows that `offset` is within the run.
-    pub fn at(self, offset: u32) -> u32 {
+    pub(crate) fn at(self, offset: u32) -> u32 {
         self.address.wrapping_add(offset)
     }
 
     /// The first `count` bytes, or all if there are fewer.
-    pub fn first(self, count: u32) -> Self {
+    pub(crate) fn first(self, count: u32) -> Self {
         Self { length: self.length.min(count), ..self }
     }
 
     /// `length` bytes from `offset` on; the caller knows that they are within the run.
-    pub fn part(self, offset: u32, length: u32) -> Self {
+    pub(crate) fn part(self, offset: u32, length: u32) -> Self {
         Self { address: self.at(offset), length }
     }
 
@@ -148,7 +149,7 @@ pub(crate) struct Output<const N: usize>(Span);
 
 impl<const N: usize> Output<N> {
     /// Checks that the bytes are there to be written, before anything is done (D02).
-    pub fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
+    pub(crate) fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
         let output = Self::mapped(address)?;
         memory.read(address, &mut [0; N])?;
         Ok(output)
@@ -156,24 +157,24 @@ impl<const N: usize> Output<N> {
 
     /// Checks the map only: for calls that do nothing before all their results are written. Whether the port lets them be
     /// written shows then, and what was to be read is still there (D04, D112).
-    pub fn mapped(address: u32) -> Result<Self, MemoryFault> {
+    pub(crate) fn mapped(address: u32) -> Result<Self, MemoryFault> {
         Span::writable(address, N as u32).map(Self)
     }
 
     /// Writes the bytes. A fault here means that the memory changed under the call.
-    pub fn put(self, memory: &mut dyn Memory, bytes: [u8; N]) -> Result<(), MemoryFault> {
+    pub(crate) fn put(self, memory: &mut dyn Memory, bytes: [u8; N]) -> Result<(), MemoryFault> {
         memory.write(self.0.address, &bytes)
     }
 }
 
 impl Output<4> {
     /// Writes a number.
-    pub fn put_u32(self, memory: &mut dyn Memory, value: u32) -> Result<(), MemoryFault> {
+    pub(crate) fn put_u32(self, memory: &mut dyn Memory, value: u32) -> Result<(), MemoryFault> {
         self.put(memory, value.to_le_bytes())
     }
 
     /// The number and where it goes, for [`Memory::write_words`].
-    pub fn with(self, value: u32) -> (u32, u32) {
+    pub(crate) fn with(self, value: u32) -> (u32, u32) {
         (self.0.address, value)
     }
 }
@@ -215,20 +216,21 @@ pub(crate) struct HandleVariable {
 
 impl HandleVariable {
     /// Reads the variable, and checks that it can be written.
-    pub fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
+    pub(crate) fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
         Ok(Self { place: Output::claim(memory, address)?, value: word(memory, address)? })
     }
 
     /// Writes 0.
-    pub fn zero(self, memory: &mut dyn Memory) -> Result<(), MemoryFault> {
+    pub(crate) fn zero(self, memory: &mut dyn Memory) -> Result<(), MemoryFault> {
         self.place.put_u32(memory, 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MemoryFault, Phase as _, Span};
     use abi::Status;
+
+    use super::{MemoryFault, Phase as _, Span};
 
     const RAM_END: u32 = 0x2008_0000;
     const FLASH_END: u32 = 0x0810_0000;

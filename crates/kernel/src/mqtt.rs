@@ -9,12 +9,6 @@ mod filters;
 mod messages;
 mod publish;
 
-use crate::Kernel;
-use crate::channel::Base;
-use crate::limits::{ACKNOWLEDGEMENTS, ANNOUNCED_MESSAGES, FILTERS, PUBLISHES, READABLE};
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
-use crate::port::Port;
-use crate::queue::Queue;
 use abi::Status;
 use abi::mqtt::MqttReadableDataType;
 use abi::strings::SizedString;
@@ -23,6 +17,13 @@ use link::kind::to_device;
 use link::mqtt::{LostHead, LostReason, MessageHead, RequestState};
 use link::{Piece, Violation, violation};
 pub(crate) use publish::{ANNOUNCEMENT, Topics};
+
+use crate::Kernel;
+use crate::channel::Base;
+use crate::limits::{ACKNOWLEDGEMENTS, ANNOUNCED_MESSAGES, FILTERS, PUBLISHES, READABLE};
+use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
+use crate::port::Port;
+use crate::queue::Queue;
 
 /// The state of one MQTT channel.
 pub(crate) struct Mqtt {
@@ -175,7 +176,7 @@ impl Filters {
 }
 
 impl Mqtt {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             connect: Single::IDLE,
             connect_asked: false,
@@ -194,28 +195,28 @@ impl Mqtt {
     }
 
     /// Whether the application asked for the end of the broker connection and was answered.
-    pub fn has_disconnected(&self) -> bool {
+    pub(crate) fn has_disconnected(&self) -> bool {
         self.disconnected_as_asked
     }
 
     /// Whether an acknowledgement waits to be sent.
-    pub fn owes_acknowledgement(&self) -> bool {
+    pub(crate) fn owes_acknowledgement(&self) -> bool {
         !self.acknowledgements.is_empty()
     }
 
     /// The delivery number of the acknowledgement that goes next.
-    pub fn next_acknowledgement(&self) -> Option<u32> {
+    pub(crate) fn next_acknowledgement(&self) -> Option<u32> {
         self.acknowledgements.get(0)
     }
 
     /// The next acknowledgement has gone: its place is free.
-    pub fn acknowledged(&mut self) {
+    pub(crate) fn acknowledged(&mut self) {
         self.acknowledgements.drop_first();
     }
 
     /// Takes an answer from the cloud, and tells whether the application is to hear of it: of every answer, but not of
     /// the end the broker made by itself, which CHANNELNOTCONNECTED tells (D50).
-    pub fn answered(&mut self, answer: &Answer) -> Result<bool, Violation> {
+    pub(crate) fn answered(&mut self, answer: &Answer) -> Result<bool, Violation> {
         let readable = match answer {
             Answer::Connected(outcome) => {
                 in_flight(self.connect.stage)?;
@@ -256,7 +257,7 @@ impl Mqtt {
 
     /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it that is to be
     /// announced now. Tells the session, through `stored`, what took ring bytes.
-    pub fn item(
+    pub(crate) fn item(
         &mut self,
         base: &mut Base,
         memory: &mut dyn Memory,
@@ -325,7 +326,7 @@ impl Mqtt {
 
     /// Answers every request in flight with "not connected", in the order connect, subscribe, unsubscribe, publishes,
     /// disconnect (D50, D53), and tells how many there were.
-    pub fn answer_unanswered(&mut self) -> u32 {
+    pub(crate) fn answer_unanswered(&mut self) -> u32 {
         let before = self.readable.len();
         let state = RequestState::NotConnected;
         self.acknowledgements.clear();

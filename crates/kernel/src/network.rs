@@ -3,6 +3,14 @@
 //! Everybody who wants the link has a bit in the reasons; the link is wanted while any bit is set. The kernel's own
 //! bits are there from the start (N12, N13), the application's while it holds a handle (N14, N76).
 
+use abi::Status;
+use abi::channel::ClosureReason;
+use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
+use abi::notifications::{EventType, SystemNotificationSource};
+use abi::power::WakeReason;
+use link::connection::ByeReason;
+use policy::Linger;
+
 use crate::handles::Chance;
 use crate::limits::{
     BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, CHECK_IN_DEFAULT, NETWORK_HANDLES, SECOND, UNREACHABLE_AFTER,
@@ -11,13 +19,6 @@ use crate::memory::{HandleVariable, Output, Phase as _, structure};
 use crate::notifications::Address;
 use crate::port::{LinkLoss, Port};
 use crate::{Boot, Kernel};
-use abi::Status;
-use abi::channel::ClosureReason;
-use abi::network::{NetworkReason, NetworkStatus, RequestNetworkParams};
-use abi::notifications::{EventType, SystemNotificationSource};
-use abi::power::WakeReason;
-use link::connection::ByeReason;
-use policy::Linger;
 
 mod policy;
 
@@ -73,7 +74,7 @@ struct Held {
 
 impl Network {
     /// The network before the start of the device: all zero bytes.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             held: [None; NETWORK_HANDLES],
             ever_requested: false,
@@ -91,7 +92,7 @@ impl Network {
     }
 
     /// The device starts: what the kernel itself wants of the cloud, and the bundle's policy.
-    pub fn start(&mut self, boot: &Boot) {
+    pub(crate) fn start(&mut self, boot: &Boot) {
         self.own = own_reasons(boot.wake_reason, &boot.image);
         self.announced = NetworkStatus::Connecting;
         self.grace = u64::from(boot.policy.connection_grace_time_sec) * SECOND;
@@ -102,38 +103,38 @@ impl Network {
     }
 
     /// Whether the link may be used by everybody.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.link == Link::Open
     }
 
     /// Whether bytes can go to the cloud at all.
-    pub fn has_connection(&self) -> bool {
+    pub(crate) fn has_connection(&self) -> bool {
         matches!(self.link, Link::Greeting | Link::Open | Link::Closing { .. })
     }
 
     /// Whether the handle is one the application holds.
-    pub fn knows(&self, handle: u32) -> bool {
+    pub(crate) fn knows(&self, handle: u32) -> bool {
         self.held.iter().flatten().any(|held| held.handle == handle)
     }
 
     /// Whether log messages may use the link: until the application first requests the network, and while it holds it
     /// (D71).
-    pub fn carries_logs(&self) -> bool {
+    pub(crate) fn carries_logs(&self) -> bool {
         self.is_open() && (!self.ever_requested || self.count() > 0)
     }
 
     /// Whether the port should have a connection, or be making one.
-    pub fn wants_link(&self, clock_is_set: bool) -> bool {
+    pub(crate) fn wants_link(&self, clock_is_set: bool) -> bool {
         self.is_wanted(clock_is_set) && !matches!(self.link, Link::Pause { .. } | Link::Closing { .. })
     }
 
     /// Whether a connection stands or is being made.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         !matches!(self.link, Link::Down | Link::Pause { .. })
     }
 
     /// Whether the port has said that an update is on its way.
-    pub fn is_fetching_update(&self) -> bool {
+    pub(crate) fn is_fetching_update(&self) -> bool {
         self.owns(NetworkReason::FETCHING_UPDATE)
     }
 
@@ -146,7 +147,7 @@ impl Network {
     }
 
     /// When the network next changes by itself.
-    pub fn next_wakeup(&self) -> Option<u64> {
+    pub(crate) fn next_wakeup(&self) -> Option<u64> {
         let pause = if let Link::Pause { until } = self.link { Some(until) } else { None };
         let unreachable = (self.carrier && !self.is_open() && self.announced == NetworkStatus::Connecting)
             .then(|| self.out_of_reach_since.saturating_add(UNREACHABLE_AFTER));
@@ -210,7 +211,7 @@ impl Network {
 
     /// The application starts anew: it holds nothing and has never asked (N19). A link that is open serves at once what
     /// the kernel wants of it.
-    pub fn application_restarted(&mut self, wake_reason: WakeReason) {
+    pub(crate) fn application_restarted(&mut self, wake_reason: WakeReason) {
         self.held = [None; NETWORK_HANDLES];
         self.ever_requested = false;
         if !self.is_open() {

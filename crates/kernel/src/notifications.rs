@@ -1,13 +1,14 @@
 //! Notification centres: records in the application's buffer, an interrupt for each (D10, D11).
 
+use abi::Status;
+use abi::notifications::{EventType, Notification, NotificationSetup};
+
 use crate::Kernel;
 use crate::interrupts::usable_line;
 use crate::limits::{CENTRES, SMALLEST_NOTIFICATION_BUFFER, WAITING_RECORDS};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::port::Port;
 use crate::queue::Queue;
-use abi::Status;
-use abi::notifications::{EventType, Notification, NotificationSetup};
 
 const RECORD: u32 = Notification::SIZE as u32;
 
@@ -43,44 +44,44 @@ struct Waiting {
 }
 
 impl Notifications {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         let record = Notification { microseconds: 0, event_type: 0, tag: 0 };
         Self { centres: [None; CENTRES], waiting: Queue::new(Waiting { centre: 0, record }) }
     }
 
     /// The device or the application starts: there are none.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.centres.fill(None);
         self.waiting.clear();
     }
 
     /// Posts an event: a record and a pend, now or when the line's earlier pend was taken (D11).
-    pub fn post(&mut self, port: &mut Port<'_>, to: Address, event: EventType) {
+    pub(crate) fn post(&mut self, port: &mut Port<'_>, to: Address, event: EventType) {
         self.post_raw(port, to, event.raw());
     }
 
     /// Whether the handle names a centre.
-    pub fn knows(&self, handle: u32) -> bool {
+    pub(crate) fn knows(&self, handle: u32) -> bool {
         self.centres().any(|centre| centre.handle == handle)
     }
 
     /// Whether a centre has this line.
-    pub fn uses(&self, irq: u16) -> bool {
+    pub(crate) fn uses(&self, irq: u16) -> bool {
         self.centres().any(|centre| centre.irq == irq)
     }
 
     /// Whether a buffer overlaps that of a centre.
-    pub fn lends(&self, span: Span) -> bool {
+    pub(crate) fn lends(&self, span: Span) -> bool {
         self.centres().any(|centre| centre.buffer.overlaps(span))
     }
 
     /// Whether records wait for their line.
-    pub fn has_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Writes, in order, every waiting record whose line is free by now.
-    pub fn advance(&mut self, port: &mut Port<'_>) {
+    pub(crate) fn advance(&mut self, port: &mut Port<'_>) {
         let mut index = 0;
         while let Some(waiting) = self.waiting.get(index) {
             if self.is_busy(port, waiting.centre) {

@@ -3,14 +3,15 @@
 //! How the bytes are cut on the link tells nobody anything, so whatever has come is readable, and whatever is in the send
 //! ring may go, at once.
 
-use crate::Kernel;
-use crate::channel::Base;
-use crate::memory::{Memory, Output, Phase as _, Span};
-use crate::port::Port;
 use abi::Status;
 use abi::notifications::EventType;
 use link::kind::to_device;
 use link::{Piece, Violation, violation};
+
+use crate::Kernel;
+use crate::channel::Base;
+use crate::memory::{Memory, Output, Phase as _, Span};
+use crate::port::Port;
 
 /// The state of one channel of opaque bytes.
 pub(crate) struct Opaque {
@@ -22,12 +23,12 @@ pub(crate) struct Opaque {
 }
 
 impl Opaque {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { shown: 0, awaited: None }
     }
 
     /// Takes a piece of what the cloud sends; whether there is something to read that was not there before (D12).
-    pub fn item(
+    pub(crate) fn item(
         base: &mut Base,
         memory: &mut dyn Memory,
         piece: &Piece<'_>,
@@ -43,7 +44,7 @@ impl Opaque {
     }
 
     /// Bytes have left the send ring; whether the application is to be told that there is room (D13).
-    pub fn has_room_again(&mut self, free: u32) -> bool {
+    pub(crate) fn has_room_again(&mut self, free: u32) -> bool {
         let is_told = self.awaited.is_some_and(|awaited| free >= awaited);
         if is_told {
             self.awaited = None;
@@ -52,7 +53,7 @@ impl Opaque {
     }
 
     /// Nobody writes any more.
-    pub fn ended(&mut self) {
+    pub(crate) fn ended(&mut self) {
         self.awaited = None;
     }
 

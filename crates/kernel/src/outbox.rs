@@ -1,12 +1,13 @@
 //! Requests on their way out: their bytes in the application's send ring, their kinds and lengths here.
 
+use abi::Status;
+use link::MAX_ITEM;
+use link::bytes::{MAX_PREFIX, prefix};
+
 use crate::limits::OUTGOING;
 use crate::memory::{Memory, MemoryFault, Phase as _, Span};
 use crate::queue::Queue;
 use crate::ring::Ring;
-use abi::Status;
-use link::MAX_ITEM;
-use link::bytes::{MAX_PREFIX, prefix};
 
 /// What one request's item consists of. It is gone through twice, to be measured and to be written, so it must say the
 /// same each time: it holds copies of the structures, and spans only where strings are meant.
@@ -70,27 +71,27 @@ pub(crate) struct Outgoing {
 }
 
 impl Outbox {
-    pub fn new(span: Span) -> Self {
+    pub(crate) fn new(span: Span) -> Self {
         Self { ring: Ring::new(span), waiting: Queue::new(Outgoing::default()), begun: false }
     }
 
     /// The buffer.
-    pub fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         self.ring.span()
     }
 
     /// Bytes an item may have in this ring when it is empty.
-    pub fn size(&self) -> u32 {
+    pub(crate) fn size(&self) -> u32 {
         self.ring.size()
     }
 
     /// Bytes an item may have now.
-    pub fn free(&self) -> u32 {
+    pub(crate) fn free(&self) -> u32 {
         self.ring.free()
     }
 
     /// Puts a request into the ring, whole or not at all (D03, D45). `INVALIDBUFFERSIZE`: it does not fit.
-    pub fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
+    pub(crate) fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
         let left = u32::try_from(length_of(body)).map_err(|_| Status::InvalidBufferSize)?;
         self.put_written(memory, Outgoing { kind, left, announces: false }, |draft| body.encode(draft))
     }
@@ -98,7 +99,7 @@ impl Outbox {
     /// The same for an item whose length is known: `write` writes as many bytes.
     #[allow(clippy::inline_always, reason = "a part of one call, which is counted by instructions")]
     #[inline(always)]
-    pub fn put_written(
+    pub(crate) fn put_written(
         &mut self,
         memory: &mut dyn Memory,
         item: Outgoing,
@@ -121,29 +122,29 @@ impl Outbox {
     }
 
     /// Whether the cloud must be told of a topic's number before the item that goes next.
-    pub fn announces(&self) -> bool {
+    pub(crate) fn announces(&self) -> bool {
         self.waiting.front().is_some_and(|first| first.announces)
     }
 
     /// The cloud has been told of it.
-    pub fn announced(&mut self) {
+    pub(crate) fn announced(&mut self) {
         if let Some(first) = self.waiting.front_mut() {
             first.announces = false;
         }
     }
 
     /// Whether the next frame begins an item, so that another item may go before it.
-    pub fn is_between_items(&self) -> bool {
+    pub(crate) fn is_between_items(&self) -> bool {
         !self.begun
     }
 
     /// The kind of the item that goes next, and the bytes of it that have not gone.
-    pub fn next(&self) -> Option<(u8, u32)> {
+    pub(crate) fn next(&self) -> Option<(u8, u32)> {
         self.waiting.get(0).map(|item| (item.kind, item.left))
     }
 
     /// Moves a fragment's body out of the ring; its bytes are free from now on (N58).
-    pub fn take(&mut self, memory: &dyn Memory, body: &mut [u8], more: bool) {
+    pub(crate) fn take(&mut self, memory: &dyn Memory, body: &mut [u8], more: bool) {
         let length = self.read_out(memory, body);
         self.begun = more;
         match self.waiting.front_mut() {
@@ -153,19 +154,19 @@ impl Outbox {
     }
 
     /// Puts bytes behind those in the ring, without making an item of them. The caller has checked that they fit.
-    pub fn append(&mut self, memory: &mut dyn Memory, bytes: Span) -> Result<(), MemoryFault> {
+    pub(crate) fn append(&mut self, memory: &mut dyn Memory, bytes: Span) -> Result<(), MemoryFault> {
         self.ring.copy_in(memory, self.ring.used(), bytes)?;
         self.ring.grow(bytes.length());
         Ok(())
     }
 
     /// Bytes that are no item and have not gone.
-    pub fn appended(&self) -> u32 {
+    pub(crate) fn appended(&self) -> u32 {
         self.ring.used()
     }
 
     /// Moves such bytes out of the ring.
-    pub fn take_appended(&mut self, memory: &dyn Memory, bytes: &mut [u8]) {
+    pub(crate) fn take_appended(&mut self, memory: &dyn Memory, bytes: &mut [u8]) {
         self.read_out(memory, bytes);
     }
 
@@ -180,7 +181,7 @@ impl Outbox {
     }
 
     /// Forgets everything: the connection is gone.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ring.clear();
         self.waiting.clear();
         self.begun = false;

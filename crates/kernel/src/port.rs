@@ -1,7 +1,8 @@
 //! What a port lends the kernel for the length of one entry.
 
-use crate::memory::Memory;
 use abi::Status;
+
+use crate::memory::Memory;
 
 /// Everything a port lends. The kernel keeps none of it: when an entry returns, it has forgotten the references.
 pub struct Port<'a> {

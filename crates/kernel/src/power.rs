@@ -1,11 +1,12 @@
 //! Sleeping, waking, restarting, and the light that shows the connection.
 
+use abi::Status;
+use abi::power::{DeepSleepMode, PowerSavingMode, RestartMode};
+
 use crate::Kernel;
 use crate::Outcome;
 use crate::memory::{Output, Phase as _};
 use crate::port::Port;
-use abi::Status;
-use abi::power::{DeepSleepMode, PowerSavingMode, RestartMode};
 
 impl Kernel {
     /// `mvPowerSave`. Not while the network is in use (D105).

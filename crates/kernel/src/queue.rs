@@ -9,27 +9,27 @@ pub(crate) struct Queue<T, const N: usize> {
 
 impl<T: Copy, const N: usize> Queue<T, N> {
     /// An empty queue. Its places hold `blank` until they are used.
-    pub const fn new(blank: T) -> Self {
+    pub(crate) const fn new(blank: T) -> Self {
         Self { items: [blank; N], first: 0, len: 0 }
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Whether `more` others have a place.
-    pub fn has_room(&self, more: usize) -> bool {
+    pub(crate) fn has_room(&self, more: usize) -> bool {
         self.len + more <= N
     }
 
     /// Puts one at the end, and tells whether there was a place.
-    pub fn push(&mut self, item: T) -> bool {
+    pub(crate) fn push(&mut self, item: T) -> bool {
         if !self.has_room(1) {
             return false;
         }
@@ -40,29 +40,29 @@ impl<T: Copy, const N: usize> Queue<T, N> {
     }
 
     /// The one that is `index` places behind the first.
-    pub fn get(&self, index: usize) -> Option<T> {
+    pub(crate) fn get(&self, index: usize) -> Option<T> {
         (index < self.len).then(|| self.items[self.place(index)])
     }
 
     /// The first, where it is.
-    pub fn front(&self) -> Option<&T> {
+    pub(crate) fn front(&self) -> Option<&T> {
         if self.is_empty() { None } else { self.items.get(self.first) }
     }
 
     /// The first, to be changed where it is.
-    pub fn front_mut(&mut self) -> Option<&mut T> {
+    pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
         if self.is_empty() { None } else { self.items.get_mut(self.first) }
     }
 
     /// Takes the first.
-    pub fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.get(0)?;
         self.drop_front(1);
         Some(item)
     }
 
     /// Takes the first, if there is one, without looking at it.
-    pub fn drop_first(&mut self) {
+    pub(crate) fn drop_first(&mut self) {
         if self.len > 0 {
             self.first = self.place(1);
             self.len -= 1;
@@ -70,19 +70,19 @@ impl<T: Copy, const N: usize> Queue<T, N> {
     }
 
     /// Takes the first `count`, or all if there are fewer.
-    pub fn drop_front(&mut self, count: usize) {
+    pub(crate) fn drop_front(&mut self, count: usize) {
         let count = count.min(self.len);
         self.first = self.place(count);
         self.len -= count;
     }
 
     /// Takes the last, if there is one, without looking at it.
-    pub fn drop_last(&mut self) {
+    pub(crate) fn drop_last(&mut self) {
         self.len = self.len.saturating_sub(1);
     }
 
     /// Takes the one at `index`; those behind it move up.
-    pub fn remove(&mut self, index: usize) -> Option<T> {
+    pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;
         for at in index + 1..self.len {
             self.items[self.place(at - 1)] = self.items[self.place(at)];
@@ -92,12 +92,12 @@ impl<T: Copy, const N: usize> Queue<T, N> {
     }
 
     /// Takes all.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.len = 0;
     }
 
     /// Only those stay for which `keep` says so.
-    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         let mut index = 0;
         while let Some(item) = self.get(index) {
             if keep(&item) {

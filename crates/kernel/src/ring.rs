@@ -15,54 +15,54 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// An empty ring over the buffer, which is not empty itself.
-    pub fn new(span: Span) -> Self {
+    pub(crate) fn new(span: Span) -> Self {
         Self { span, first: 0, used: 0 }
     }
 
     /// The buffer.
-    pub fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         self.span
     }
 
     /// Bytes of the whole ring.
-    pub fn size(&self) -> u32 {
+    pub(crate) fn size(&self) -> u32 {
         self.span.length()
     }
 
     /// Bytes in use.
-    pub fn used(&self) -> u32 {
+    pub(crate) fn used(&self) -> u32 {
         self.used
     }
 
     /// Bytes free.
-    pub fn free(&self) -> u32 {
+    pub(crate) fn free(&self) -> u32 {
         self.size() - self.used
     }
 
     /// Takes `count` written bytes into use. The caller has checked that they are free.
-    pub fn grow(&mut self, count: u32) {
+    pub(crate) fn grow(&mut self, count: u32) {
         self.used += count;
     }
 
     /// Gives the newest `count` bytes back, as if they had never been written.
-    pub fn shrink(&mut self, count: u32) {
+    pub(crate) fn shrink(&mut self, count: u32) {
         self.used -= count.min(self.used);
     }
 
     /// Gives the oldest `count` bytes back (N56, N58).
-    pub fn release(&mut self, count: u32) {
+    pub(crate) fn release(&mut self, count: u32) {
         let count = count.min(self.used);
         self.first = self.wrapped(count);
         self.used -= count;
     }
 
     /// Gives all bytes back.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.release(self.used);
     }
 
     /// Reads from the byte that is `offset` behind the oldest.
-    pub fn read(&self, memory: &dyn Memory, offset: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
+    pub(crate) fn read(&self, memory: &dyn Memory, offset: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
         let (address, room) = self.run(offset);
         match into.split_at_mut_checked(room as usize) {
             None => memory.read(address, into),
@@ -74,7 +74,12 @@ impl Ring {
     }
 
     /// Writes from `offset` behind the oldest byte on, without taking the bytes into use.
-    pub fn write(&self, memory: &mut dyn Memory, offset: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
+    pub(crate) fn write(
+        &self,
+        memory: &mut dyn Memory,
+        offset: u32,
+        bytes: &[u8],
+    ) -> Result<(), MemoryFault> {
         let (address, room) = self.run(offset);
         match bytes.split_at_checked(room as usize) {
             None => memory.write(address, bytes),
@@ -87,7 +92,7 @@ impl Ring {
 
     /// Copies `count` bytes from `offset` on to the application's memory at `to`.
     #[inline]
-    pub fn copy_out(
+    pub(crate) fn copy_out(
         &self,
         memory: &mut dyn Memory,
         offset: u32,
@@ -106,7 +111,12 @@ impl Ring {
     }
 
     /// Copies application memory to `offset` behind the oldest byte on, without taking the bytes into use.
-    pub fn copy_in(&self, memory: &mut dyn Memory, offset: u32, from: Span) -> Result<(), MemoryFault> {
+    pub(crate) fn copy_in(
+        &self,
+        memory: &mut dyn Memory,
+        offset: u32,
+        from: Span,
+    ) -> Result<(), MemoryFault> {
         let count = from.length();
         if count == 0 {
             return Ok(());
@@ -120,7 +130,7 @@ impl Ring {
     }
 
     /// The oldest bytes, as far as they lie in one piece.
-    pub fn oldest(&self) -> Span {
+    pub(crate) fn oldest(&self) -> Span {
         let (_, room) = self.run(0);
         self.span.part(self.first, self.used.min(room))
     }

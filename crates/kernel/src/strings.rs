@@ -1,9 +1,10 @@
 //! Strings the application wants written: room for the bytes, and a place for how many they are.
 
-use crate::memory::{Memory, MemoryFault, Output, Span};
-use crate::ring::Ring;
 use abi::Status;
 use abi::strings::SizedStringBuffer;
+
+use crate::memory::{Memory, MemoryFault, Output, Span};
+use crate::ring::Ring;
 
 /// Room for a string and for its length, both inside the map. They are written before what was read is given up (D112).
 pub(crate) struct StringOutput {
@@ -12,17 +13,17 @@ pub(crate) struct StringOutput {
 }
 
 impl StringOutput {
-    pub fn mapped(buffer: SizedStringBuffer) -> Result<Self, MemoryFault> {
+    pub(crate) fn mapped(buffer: SizedStringBuffer) -> Result<Self, MemoryFault> {
         Ok(Self { room: Span::writable(buffer.data, buffer.size)?, length: Output::mapped(buffer.length)? })
     }
 
     /// `INVALIDBUFFERSIZE` if the string is longer than the room.
-    pub fn fits(&self, length: u32) -> Result<(), Status> {
+    pub(crate) fn fits(&self, length: u32) -> Result<(), Status> {
         if length <= self.room.length() { Ok(()) } else { Err(Status::InvalidBufferSize) }
     }
 
     /// Writes the string, which fits, and its length.
-    pub fn put_bytes(&self, memory: &mut dyn Memory, bytes: &[u8]) -> Result<(), MemoryFault> {
+    pub(crate) fn put_bytes(&self, memory: &mut dyn Memory, bytes: &[u8]) -> Result<(), MemoryFault> {
         if !bytes.is_empty() {
             memory.write(self.room.address(), bytes)?;
         }
@@ -30,7 +31,7 @@ impl StringOutput {
     }
 
     /// Copies the string, which fits, out of the ring, without its length.
-    pub fn put_text(
+    pub(crate) fn put_text(
         &self,
         memory: &mut dyn Memory,
         ring: &Ring,
@@ -41,7 +42,7 @@ impl StringOutput {
     }
 
     /// The length and where it goes, for [`Memory::write_words`].
-    pub fn length(&self, length: u32) -> (u32, u32) {
+    pub(crate) fn length(&self, length: u32) -> (u32, u32) {
         self.length.with(length)
     }
 }

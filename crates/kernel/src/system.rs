@@ -1,12 +1,13 @@
 //! Registrations for events of the system itself: the network's status, and updates.
 
+use abi::Status;
+use abi::notifications::{EventType, OpenSystemNotificationParams, SystemNotificationSource};
+
 use crate::Kernel;
 use crate::limits::SYSTEM_NOTIFICATIONS;
 use crate::memory::{HandleVariable, Output, Phase as _, structure};
 use crate::notifications::Address;
 use crate::port::Port;
-use abi::Status;
-use abi::notifications::{EventType, OpenSystemNotificationParams, SystemNotificationSource};
 
 /// All registrations.
 pub(crate) struct SystemEvents {
@@ -29,12 +30,12 @@ impl Registration {
 }
 
 impl SystemEvents {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { registered: [Registration::NONE; SYSTEM_NOTIFICATIONS], update_waits: false }
     }
 
     /// The application starts anew: it has registered for nothing. An update that waits goes on waiting.
-    pub fn application_restarted(&mut self) {
+    pub(crate) fn application_restarted(&mut self) {
         self.registered = [Registration::NONE; SYSTEM_NOTIFICATIONS];
     }
 }

@@ -1,10 +1,11 @@
 //! The two clocks: microseconds since the start, and the time of day as the cloud tells it (D25).
 
+use abi::Status;
+
 use crate::Kernel;
 use crate::limits::CLOCK_EVERY;
 use crate::memory::{Output, Phase as _};
 use crate::port::Port;
-use abi::Status;
 
 /// The time of day, as a moment of the device's own clock.
 pub(crate) struct WallClock {
@@ -17,17 +18,17 @@ pub(crate) struct WallClock {
 }
 
 impl WallClock {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { set: None, ask_at: 0, free: false }
     }
 
     /// Whether the cloud has ever told the time.
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.set.is_some()
     }
 
     /// Takes the time from the cloud; it may jump either way.
-    pub fn set(&mut self, now: u64, wall: u64) {
+    pub(crate) fn set(&mut self, now: u64, wall: u64) {
         if !self.free || self.set.is_none() {
             self.set = Some((wall, now));
         }
@@ -35,7 +36,7 @@ impl WallClock {
     }
 
     /// From now on it goes by the device's time alone, once it is set.
-    pub fn run_free(&mut self) {
+    pub(crate) fn run_free(&mut self) {
         self.free = true;
     }
 
@@ -45,12 +46,12 @@ impl WallClock {
     }
 
     /// It has been asked for.
-    pub fn asked(&mut self, now: u64) {
+    pub(crate) fn asked(&mut self, now: u64) {
         self.ask_at = now.saturating_add(CLOCK_EVERY);
     }
 
     /// When to ask again, over a link that is open (D25).
-    pub fn ask_at(&self) -> u64 {
+    pub(crate) fn ask_at(&self) -> u64 {
         self.ask_at
     }
 }

@@ -1,12 +1,13 @@
 //! Wi-Fi settings: checked here, kept by the port.
 
+use abi::Status;
+use abi::strings::SizedString;
+use abi::wifi::{WifiConfig, WifiConfigMode, WifiConfigOut};
+
 use crate::limits::{SSID, WIFI_PASSWORD};
 use crate::memory::{Memory, Output, Phase as _, Span, structure};
 use crate::port::{Port, Wifi};
 use crate::strings::StringOutput;
-use abi::Status;
-use abi::strings::SizedString;
-use abi::wifi::{WifiConfig, WifiConfigMode, WifiConfigOut};
 
 /// `mvSetWifiConfig`. Clearing looks at neither text.
 pub(crate) fn store_config(port: &mut Port<'_>, params: u32) -> Result<(), Status> {

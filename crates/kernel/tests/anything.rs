@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::collections::HashSet;
+
 use abi::Call;
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};
@@ -29,7 +31,6 @@ use link::config::{ConfigHead, FetchResult, KeyResult};
 use link::http::{HttpResult, ResponseHead};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Published, RequestState};
-use std::collections::HashSet;
 
 const SEEDS: u64 = 60;
 const STEPS: u32 = 2500;

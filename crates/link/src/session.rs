@@ -35,10 +35,10 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// Of a new channel.
-    pub const NONE: Self = Self { publishes: 0, connects: 0, waiting: 0, spent: 0, ended: false };
+    pub(crate) const NONE: Self = Self { publishes: 0, connects: 0, waiting: 0, spent: 0, ended: false };
 
     /// A request of this kind goes out or came.
-    pub fn asked(&mut self, kind: u8) -> Result<(), Violation> {
+    pub(crate) fn asked(&mut self, kind: u8) -> Result<(), Violation> {
         match kind {
             to_cloud::PUBLISH if self.publishes == PUBLISH_SLOTS => return Err(violation::SLOT_IN_USE),
             to_cloud::PUBLISH => self.publishes += 1,
@@ -53,7 +53,7 @@ impl Requests {
     }
 
     /// An answer of this kind came or goes out.
-    pub fn answered(&mut self, kind: u8) -> Result<(), Violation> {
+    pub(crate) fn answered(&mut self, kind: u8) -> Result<(), Violation> {
         match kind {
             to_device::PUBLISHED => one_less(&mut self.publishes),
             to_device::CONNECTED => one_less(&mut self.connects),
@@ -115,7 +115,7 @@ pub(crate) struct Sending {
 
 impl Sending {
     /// Cuts the next fragment of at most `most` bytes; `None` when that leaves no room for a byte there is to send.
-    pub fn fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+    pub(crate) fn fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
         let length = (self.left as usize).min(most).min(MAX_FRAME_BODY);
         if length == 0 && self.left > 0 {
             return None;
@@ -134,12 +134,12 @@ pub(crate) struct Gather<const N: usize> {
 }
 
 impl<const N: usize> Gather<N> {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { bytes: [0; N], len: 0 }
     }
 
     /// Takes a piece; whether the frame is whole now.
-    pub fn take(&mut self, piece: &Piece<'_>) -> bool {
+    pub(crate) fn take(&mut self, piece: &Piece<'_>) -> bool {
         if piece.first {
             self.len = 0;
         }
@@ -149,7 +149,7 @@ impl<const N: usize> Gather<N> {
         piece.last
     }
 
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
@@ -161,12 +161,12 @@ pub(crate) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub fn new(out: &'a mut [u8]) -> Self {
+    pub(crate) fn new(out: &'a mut [u8]) -> Self {
         Self { out, written: 0 }
     }
 
     /// Writes a frame; whether it fitted.
-    pub fn frame(&mut self, channel: u8, kind: u8, body: &[u8]) -> bool {
+    pub(crate) fn frame(&mut self, channel: u8, kind: u8, body: &[u8]) -> bool {
         let header = Header { kind, channel, length: body.len() as u16, more: false }.to_bytes();
         let header = header.as_slice();
         let end = self.written + header.len() + body.len();
@@ -177,7 +177,7 @@ impl<'a> Output<'a> {
         true
     }
 
-    pub const fn written(&self) -> usize {
+    pub(crate) const fn written(&self) -> usize {
         self.written
     }
 }

@@ -3,7 +3,7 @@
 /// Raises the process's limit to what the system allows it: each device and each connection takes a descriptor. The usual limit of
 /// 1024 is for programs that use `select`, of which this is none. Where it cannot be raised, whoever opens files is told.
 #[cfg(unix)]
-pub fn raise_limit() {
+pub(crate) fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });

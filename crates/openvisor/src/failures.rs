@@ -12,7 +12,7 @@ use device::image::{ImageError, LoadError};
 use crate::exit::Failure;
 
 /// A cloud that does not start.
-pub fn of_start(error: StartError) -> Failure {
+pub(crate) fn of_start(error: StartError) -> Failure {
     match error {
         StartError::AddressInUse(_) => {
             Failure::environment(error.to_string()).hint("choose another port, or port 0 for any free one")
@@ -27,7 +27,7 @@ pub fn of_start(error: StartError) -> Failure {
 }
 
 /// A device that is not made.
-pub fn of_provision(error: ProvisionError) -> Failure {
+pub(crate) fn of_provision(error: ProvisionError) -> Failure {
     match error {
         ProvisionError::Data(error) => of_data(&error),
         ProvisionError::Store(error) => of_store(error),
@@ -35,7 +35,7 @@ pub fn of_provision(error: ProvisionError) -> Failure {
 }
 
 /// A data folder that cannot be used.
-pub fn of_data(error: &DataError) -> Failure {
+pub(crate) fn of_data(error: &DataError) -> Failure {
     let failure = Failure::environment(error.to_string());
     match error {
         DataError::InUse(_) => failure.hint("stop the other one, or name another folder"),
@@ -64,7 +64,7 @@ fn of_missing(folder: &Path) -> Failure {
 }
 
 /// A store that refuses.
-pub fn of_store(error: StoreError) -> Failure {
+pub(crate) fn of_store(error: StoreError) -> Failure {
     match error {
         StoreError::Data(error) => of_data(&error),
         StoreError::Key
@@ -99,7 +99,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
 }
 
 /// A file that is no application. What is wrong with a bundle speaks for itself.
-pub fn of_image(error: &LoadError) -> Failure {
+pub(crate) fn of_image(error: &LoadError) -> Failure {
     let failure = Failure::bad_input(error.to_string());
     if let ImageError::Refused(_) | ImageError::InBundle(_) | ImageError::NotSigned = error.cause {
         return failure;
@@ -110,14 +110,14 @@ pub fn of_image(error: &LoadError) -> Failure {
 }
 
 /// A folder that is no device's.
-pub fn of_identity(folder: &Path, error: &IdentityError) -> Failure {
+pub(crate) fn of_identity(folder: &Path, error: &IdentityError) -> Failure {
     let folder = folder.display();
     Failure::bad_input(format!("{folder} holds no usable device: {error}"))
         .hint(format!("make one with: openvisor provision --data CLOUD-FOLDER --out {folder}"))
 }
 
 /// `base` and the ranges of `--allow`.
-pub fn allowing(base: Destinations, ranges: &[String]) -> Result<Destinations, Failure> {
+pub(crate) fn allowing(base: Destinations, ranges: &[String]) -> Result<Destinations, Failure> {
     ranges.iter().try_fold(base, |destinations, text| {
         let range: Range = text.parse().map_err(|error| Failure::bad_input(format!("--allow: {error}")))?;
         Ok(destinations.allow(range))
@@ -125,7 +125,7 @@ pub fn allowing(base: Destinations, ranges: &[String]) -> Result<Destinations, F
 }
 
 /// A line that says which addresses applications may reach.
-pub fn open_to_applications(destinations: &Destinations) -> String {
+pub(crate) fn open_to_applications(destinations: &Destinations) -> String {
     let allowed: Vec<String> = destinations.allowed().iter().map(ToString::to_string).collect();
     if allowed.is_empty() {
         return "applications may reach public addresses only, none of this machine's own".to_owned();

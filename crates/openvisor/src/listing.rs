@@ -10,7 +10,7 @@ const SHOWN: usize = 40;
 const GAP: &str = "  ";
 
 /// A table with a line of heads; entries are escaped. There is nothing to see but the heads when `rows` is empty.
-pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let rows = &rows.iter().map(|row| row.iter().map(|entry| printable(entry)).collect()).collect::<Vec<_>>();
     let widths: Vec<_> = (0..heads.len()).map(|column| width(heads, rows, column)).collect();
     let dim = Style::new().dimmed();
@@ -21,7 +21,7 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A name and a value a line, the values in a column and escaped.
-pub fn pairs(rows: &[(&str, String)]) -> String {
+pub(crate) fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let dim = Style::new().dimmed();
     let lines =
@@ -30,7 +30,7 @@ pub fn pairs(rows: &[(&str, String)]) -> String {
 }
 
 /// `text`, cut short if it is long.
-pub fn brief(text: &str) -> String {
+pub(crate) fn brief(text: &str) -> String {
     if text.chars().count() <= SHOWN {
         return text.to_owned();
     }

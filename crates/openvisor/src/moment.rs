@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// A moment, given in milliseconds since 1970, as RFC 3339 has it: `2026-11-20T10:54:59.123Z`.
-pub fn exact(millis: i64) -> String {
+pub(crate) fn exact(millis: i64) -> String {
     let moment = at(millis);
     let (date, time) = (moment.date(), moment.time());
     format!(
@@ -20,14 +20,14 @@ pub fn exact(millis: i64) -> String {
 }
 
 /// The same to the second, easier on the eye: `2026-11-20 10:54:59Z`.
-pub fn plain(millis: i64) -> String {
+pub(crate) fn plain(millis: i64) -> String {
     let text = exact(millis);
     let seconds = text.rsplit_once('.').map_or(&*text, |(seconds, _)| seconds);
     seconds.replacen('T', " ", 1) + "Z"
 }
 
 /// The moment that `text` means, in milliseconds since 1970: one of RFC 3339, or so long before `now` (`90s`, `10m`, `2h`, `7d`).
-pub fn read(text: &str, now: i64) -> Option<i64> {
+pub(crate) fn read(text: &str, now: i64) -> Option<i64> {
     let ago = |millis: i64| now.saturating_sub(millis);
     duration(text).map(ago).or_else(|| {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -36,7 +36,7 @@ pub fn read(text: &str, now: i64) -> Option<i64> {
 }
 
 /// A length of time in milliseconds: `90s`, `10m`, `2h`, `7d`.
-pub fn duration(text: &str) -> Option<i64> {
+pub(crate) fn duration(text: &str) -> Option<i64> {
     let units = [('s', 1000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
     let (unit, millis) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
     let count: u32 = text.strip_suffix(unit)?.parse().ok()?;

@@ -12,14 +12,14 @@ use crate::failures;
 use crate::timeline::{json_text, printable};
 
 /// A cloud's data folder that was there before.
-pub struct Operator {
+pub(crate) struct Operator {
     folder: DataFolder,
     store: Store,
 }
 
 impl Operator {
     /// Opens the folder, as the account of this id or name sees it, or the first; never makes one.
-    pub async fn open(data: &Path, account: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) async fn open(data: &Path, account: Option<&str>) -> Result<Self, Failure> {
         let folder = DataFolder::open_existing(data).map_err(|error| failures::of_data(&error))?;
         let store = Store::open(&folder).await.map_err(failures::of_store)?;
         let store = match account {
@@ -30,17 +30,17 @@ impl Operator {
     }
 
     /// The store.
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
     /// Whether a cloud runs on the folder now.
-    pub fn is_cloud_running(&self) -> Result<bool, Failure> {
+    pub(crate) fn is_cloud_running(&self) -> Result<bool, Failure> {
         self.folder.is_in_use().map_err(|error| failures::of_data(&error))
     }
 
     /// The device of this id or name.
-    pub async fn device(&self, named: &str) -> Result<Device, Failure> {
+    pub(crate) async fn device(&self, named: &str) -> Result<Device, Failure> {
         let found = self.store.device_named(named).await.map_err(failures::of_store)?;
         found.ok_or_else(|| {
             Failure::bad_input(format!("there is no device `{}`", printable(named))).hint(format!(
@@ -51,20 +51,20 @@ impl Operator {
     }
 
     /// The scope of `--device`, and its name for people: the account's where none is given.
-    pub async fn scope(&self, named: Option<&str>) -> Result<(Scope, Owner), Failure> {
+    pub(crate) async fn scope(&self, named: Option<&str>) -> Result<(Scope, Owner), Failure> {
         let Some(named) = named else { return Ok((Scope::Account, Owner(None))) };
         let device = self.device(named).await?;
         Ok((Scope::Device(device.id), Owner(Some(device))))
     }
 
     /// Lets the database go.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         self.store.close().await;
     }
 }
 
 /// The account of this id or name.
-pub async fn account_named(store: &Store, data: &Path, named: &str) -> Result<Account, Failure> {
+pub(crate) async fn account_named(store: &Store, data: &Path, named: &str) -> Result<Account, Failure> {
     let found = store.account_named(named).await.map_err(failures::of_store)?;
     found.ok_or_else(|| {
         Failure::bad_input(format!("there is no account `{}`", printable(named)))
@@ -73,22 +73,22 @@ pub async fn account_named(store: &Store, data: &Path, named: &str) -> Result<Ac
 }
 
 /// Whose an item is, for people and machines.
-pub struct Owner(Option<Device>);
+pub(crate) struct Owner(Option<Device>);
 
 impl Owner {
     /// `the account`, or the device by name and id.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.0.as_ref().map_or_else(|| "the account".to_owned(), called)
     }
 
     /// The device's id, nothing for the account.
-    pub fn id(&self) -> Value {
+    pub(crate) fn id(&self) -> Value {
         self.0.as_ref().map_or(Value::Null, |device| device.id.as_str().into())
     }
 }
 
 /// A device for people: its name, if it has one, and its id.
-pub fn called(device: &Device) -> String {
+pub(crate) fn called(device: &Device) -> String {
     match &device.name {
         Some(name) => format!("{} ({})", printable(name), device.id),
         None => device.id.to_string(),
@@ -96,7 +96,7 @@ pub fn called(device: &Device) -> String {
 }
 
 /// Answers in one of the two forms. That nobody reads is no reason to fail: what was to be done is done.
-pub fn answer(json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) {
+pub(crate) fn answer(json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) {
     let line = if json { json_text(&value()) } else { text() };
     let _ = say(&line);
 }
@@ -105,7 +105,7 @@ pub fn answer(json: bool, text: impl FnOnce() -> String, value: impl FnOnce() ->
 ///
 /// # Errors
 /// Nobody reads any more.
-pub fn say_json(value: &Value) -> io::Result<()> {
+pub(crate) fn say_json(value: &Value) -> io::Result<()> {
     say(&json_text(value))
 }
 
@@ -113,7 +113,7 @@ pub fn say_json(value: &Value) -> io::Result<()> {
 ///
 /// # Errors
 /// Nobody reads any more.
-pub fn say(line: &str) -> io::Result<()> {
+pub(crate) fn say(line: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(line.as_bytes())?;
     out.write_all(b"\n")?;

@@ -2,7 +2,7 @@
 
 /// From now on the memory of this process, keys and passwords in it, is in no core dump, and neither it nor the environment is to
 /// be read by other processes of the same user. Where the system does not let us, the cloud serves its devices all the same.
-pub fn protect_memory() {
+pub(crate) fn protect_memory() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
@@ -16,7 +16,7 @@ pub fn protect_memory() {
 }
 
 /// Says so in the log where the process has all rights, which a cloud needs none of.
-pub fn warn_if_root() {
+pub(crate) fn warn_if_root() {
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {
         tracing::warn!("running as root, which is not needed: use an account of its own");
@@ -25,8 +25,9 @@ pub fn warn_if_root() {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::*;
     use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    use super::*;
 
     /// Shows D207.
     #[test]

@@ -9,9 +9,9 @@ use crate::arguments;
 use crate::exit::Failure;
 
 /// Longest key a store takes, in characters (D63).
-pub const MAX_KEY: usize = 100;
+pub(crate) const MAX_KEY: usize = 100;
 /// Longest value a store takes, in bytes of text; it holds text only (M51).
-pub const MAX_VALUE: usize = 4096;
+pub(crate) const MAX_VALUE: usize = 4096;
 
 /// Which of the stores a setting goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl fmt::Debug for Setting {
 }
 
 /// All of them, for `run` and `demo`.
-pub fn of_run(
+pub(crate) fn of_run(
     device: &arguments::Settings,
     account: &arguments::AccountSettings,
 ) -> Result<Vec<Setting>, Failure> {
@@ -65,7 +65,7 @@ pub fn of_run(
 }
 
 /// The settings of `--config` and `--secret`, in this order and each in the order given.
-pub fn of_device(settings: &arguments::Settings) -> Result<Vec<Setting>, Failure> {
+pub(crate) fn of_device(settings: &arguments::Settings) -> Result<Vec<Setting>, Failure> {
     read_all([(Store::Config, &settings.configs), (Store::Secret, &settings.secrets)])
 }
 
@@ -81,7 +81,7 @@ fn read_all(options: [(Store, &Vec<String>); 2]) -> Result<Vec<Setting>, Failure
 }
 
 /// Reads one argument. No error repeats the value: it may be a secret.
-pub fn read(store: Store, argument: &str) -> Result<Setting, Failure> {
+pub(crate) fn read(store: Store, argument: &str) -> Result<Setting, Failure> {
     let option = store.option();
     let (key, value) = argument.split_once('=').ok_or_else(|| no_equals_sign(option))?;
     check_key(option, key)?;
@@ -91,7 +91,7 @@ pub fn read(store: Store, argument: &str) -> Result<Setting, Failure> {
 
 /// The value that `text` stands for: itself, the text of a file (`@FILE`), or one that begins with `@` (`@@text`). `what` is the
 /// option or command it was given to, for the error.
-pub fn read_value(what: &str, key: &str, text: &str) -> Result<String, Failure> {
+pub(crate) fn read_value(what: &str, key: &str, text: &str) -> Result<String, Failure> {
     let value = match text.strip_prefix('@') {
         Some(escaped) if escaped.starts_with('@') => escaped.to_owned(),
         Some(path) => read_file(what, key, Path::new(path))?,
@@ -107,7 +107,7 @@ fn no_equals_sign(option: &str) -> Failure {
 }
 
 /// Refuses what no device could ask for.
-pub fn check_key(what: &str, key: &str) -> Result<(), Failure> {
+pub(crate) fn check_key(what: &str, key: &str) -> Result<(), Failure> {
     let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if printable && (1..=MAX_KEY).contains(&key.len()) {
         return Ok(());
@@ -117,7 +117,7 @@ pub fn check_key(what: &str, key: &str) -> Result<(), Failure> {
 }
 
 /// Refuses what no store takes.
-pub fn check_value(what: &str, key: &str, value: &str) -> Result<(), Failure> {
+pub(crate) fn check_value(what: &str, key: &str, value: &str) -> Result<(), Failure> {
     if value.contains('\0') {
         return Err(not_text(what, key));
     }

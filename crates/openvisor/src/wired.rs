@@ -45,7 +45,7 @@ type Quantity = (u8, u8, &'static str);
 
 impl Wired {
     /// Opens the files and makes what is wired.
-    pub fn read(arguments: &arguments::Wiring) -> Result<Wired, Failure> {
+    pub fn read(arguments: &arguments::Wiring) -> Result<Self, Failure> {
         let mut targets = Vec::new();
         for text in &arguments.i2c {
             targets.push(Attachment::i2c(text).map_err(|error| bad("--i2c", &error))?);
@@ -73,7 +73,7 @@ impl Wired {
             feeds.push(Feed::Quantities(quantities));
         }
         let routes = arguments.serial.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
-        Ok(Wired { targets, routes, feeds, schedule })
+        Ok(Self { targets, routes, feeds, schedule })
     }
 
     /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
@@ -83,7 +83,7 @@ impl Wired {
 
     /// Wires it to a device about to start. What is read while it runs is left.
     pub fn wire(self, options: Options) -> (Options, Feeds) {
-        let Wired { targets, routes, feeds, schedule } = self;
+        let Self { targets, routes, feeds, schedule } = self;
         (Options { targets, routes, schedule, ..options }, Feeds(feeds))
     }
 }

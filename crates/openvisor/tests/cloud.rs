@@ -22,7 +22,7 @@ struct World {
 
 impl World {
     fn start(stage: &Stage, arguments: &[&str], settings: &[String]) -> Self {
-        World::start_closed(stage, &[arguments, &["--allow-loopback"]].concat(), settings)
+        Self::start_closed(stage, &[arguments, &["--allow-loopback"]].concat(), settings)
     }
 
     /// The same with public destinations only.

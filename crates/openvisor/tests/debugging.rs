@@ -246,13 +246,13 @@ struct Editor {
 }
 
 impl Editor {
-    fn start() -> Editor {
+    fn start() -> Self {
         let mut command = Command::new("gdb-multiarch");
         command.args(["-q", "-nx", "-i=mi2", DEBUGGED]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut gdb = command.spawn().expect("gdb-multiarch is installed");
         let told = BufReader::new(gdb.stdout.take().expect("a pipe"));
-        Editor { gdb, told }
+        Self { gdb, told }
     }
 
     /// Sends a command and waits for a line that holds `answer`.

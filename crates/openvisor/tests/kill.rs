@@ -75,21 +75,21 @@ struct Killing {
 }
 
 impl Killing {
-    fn new(database: Option<Database>) -> Killing {
+    fn new(database: Option<Database>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("cloud");
-        Killing::at(folder, data, database)
+        Self::at(folder, data, database)
     }
 
     /// The same with the data folder at `data`.
-    fn at(folder: tempfile::TempDir, data: PathBuf, database: Option<Database>) -> Killing {
+    fn at(folder: tempfile::TempDir, data: PathBuf, database: Option<Database>) -> Self {
         let url = database.as_ref().map(|database| database.url().parse().expect("a store"));
         let runtime = Runtime::new().expect("a runtime");
         let devices = (0..DEVICES).map(|_| {
             let made = runtime.block_on(cloud::provision(&data, url.as_ref(), None));
             Logger::new(&made.expect("a device"))
         });
-        Killing { devices: devices.collect(), folder, data, database, chance: Chance::new() }
+        Self { devices: devices.collect(), folder, data, database, chance: Chance::new() }
     }
 
     fn data(&self) -> PathBuf {
@@ -174,7 +174,7 @@ struct CloudProcess {
 }
 
 impl CloudProcess {
-    fn start(data: &Path) -> CloudProcess {
+    fn start(data: &Path) -> Self {
         // A file that may grow no further must be an error to it and not its end.
         let mut child = Command::new("sh")
             .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh", env!("CARGO_BIN_EXE_openvisor")])
@@ -191,7 +191,7 @@ impl CloudProcess {
         assert!(line.contains("listening on"), "the cloud does not start again: {line}");
         // It has more to say, and must not be held up by it.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        CloudProcess { child, address }
+        Self { child, address }
     }
 }
 
@@ -210,10 +210,10 @@ struct Chance {
 }
 
 impl Chance {
-    fn new() -> Chance {
+    fn new() -> Self {
         let seed = std::env::var("OPENVISOR_SEED").ok();
         let seed = seed.map_or(1, |text| text.parse().expect("OPENVISOR_SEED is a number"));
-        Chance { seed, state: seed }
+        Self { seed, state: seed }
     }
 
     fn within(&mut self, range: std::ops::Range<u64>) -> u64 {

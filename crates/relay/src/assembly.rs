@@ -2,22 +2,23 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+
 use link::Piece;
 
 /// The item a channel is in the middle of. The parser holds an item to its greatest length, so this is bounded.
 #[derive(Debug, Default)]
-pub struct Assembly {
+pub(crate) struct Assembly {
     bytes: Vec<u8>,
 }
 
 impl Assembly {
     /// Bytes of it.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.bytes.len()
     }
 
     /// Takes a piece; gives the whole item with its last one. An item that comes in one piece is not copied.
-    pub fn take<'a>(&mut self, piece: &Piece<'a>) -> Option<Cow<'a, [u8]>> {
+    pub(crate) fn take<'a>(&mut self, piece: &Piece<'a>) -> Option<Cow<'a, [u8]>> {
         if piece.first {
             self.bytes.clear();
         }

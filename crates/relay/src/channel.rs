@@ -1,5 +1,15 @@
 //! One channel: what it carries, what comes in pieces, what waits to go out.
 
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use link::channel::{ChannelType, Open};
+use link::kind::to_device;
+use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Publish, Published, RequestState};
+use mqtt::Refused;
+
 use crate::assembly::Assembly;
 use crate::config::ConfigChannel;
 use crate::counts::Counts;
@@ -9,18 +19,10 @@ use crate::mqtt::MqttChannel;
 use crate::outbox::{Item, Outbox};
 use crate::port::{ConnectionId, ExchangeId, Notice, Output, Settings};
 use crate::reconnects::Reconnects;
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use link::channel::{ChannelType, Open};
-use link::kind::to_device;
-use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Publish, Published, RequestState};
-use mqtt::Refused;
 
 /// A channel the device opened.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     /// Its number on the link.
     pub number: u8,
     /// Bytes of the application's receive ring.
@@ -35,7 +37,7 @@ pub struct Channel {
 
 /// What a channel is for.
 #[derive(Debug)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// A broker.
     Mqtt(Box<MqttChannel>),
     /// An HTTP exchange.
@@ -46,7 +48,7 @@ pub enum Purpose {
 
 impl Channel {
     /// A new channel; `None` for a type this cloud does not carry.
-    pub fn new(number: u8, open: Open, now: u64, messages_a_second: u32) -> Option<Self> {
+    pub(crate) fn new(number: u8, open: Open, now: u64, messages_a_second: u32) -> Option<Self> {
         let purpose = match open.channel_type {
             ChannelType::Mqtt => Purpose::Mqtt(Box::new(MqttChannel::new(now, messages_a_second))),
             ChannelType::Http => Purpose::Http(HttpChannel::default()),
@@ -66,7 +68,7 @@ impl Channel {
 impl Channel {
     /// Whether the device may go on sending on it. Without a throttle, as long as the broker keeps up; with one, only what is
     /// needed for what is there to end: nothing waits for the broker, and no item has come in part.
-    pub fn takes_more(&self, throttled: bool) -> bool {
+    pub(crate) fn takes_more(&self, throttled: bool) -> bool {
         let limit = if throttled { 1 } else { UNSENT_BYTES };
         let is_done = !throttled || self.assembly.held() == 0;
         match &self.purpose {
@@ -76,12 +78,12 @@ impl Channel {
     }
 
     /// Bytes of topic names it has been told.
-    pub fn topics(&self) -> usize {
+    pub(crate) fn topics(&self) -> usize {
         if let Purpose::Mqtt(mqtt) = &self.purpose { mqtt.topics() } else { 0 }
     }
 
     /// Bytes of items, messages and requests held for it.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         let purpose = match &self.purpose {
             Purpose::Mqtt(mqtt) => mqtt.held(),
             Purpose::Http(_) | Purpose::Config(_) => 0,
@@ -92,7 +94,7 @@ impl Channel {
 
 impl Purpose {
     /// The type of channel it is.
-    pub fn channel_type(&self) -> ChannelType {
+    pub(crate) fn channel_type(&self) -> ChannelType {
         match self {
             Self::Mqtt(_) => ChannelType::Mqtt,
             Self::Http(_) => ChannelType::Http,
@@ -101,7 +103,7 @@ impl Purpose {
     }
 
     /// The device has ended the channel, or the link is over: nobody waits for anything any more.
-    pub fn abandon(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
         match self {
             Self::Mqtt(mqtt) => mqtt.abandon(cx),
             Self::Http(http) => http.abandon(cx),
@@ -111,7 +113,7 @@ impl Purpose {
 }
 
 /// The type's name for people.
-pub fn name(channel_type: ChannelType) -> &'static str {
+pub(crate) fn name(channel_type: ChannelType) -> &'static str {
     match channel_type {
         ChannelType::OpaqueBytes => "opaque",
         ChannelType::Mqtt => "MQTT",
@@ -121,7 +123,7 @@ pub fn name(channel_type: ChannelType) -> &'static str {
 }
 
 /// What a channel works with while something is done on it: the time, its outbox, and the relay's outputs.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// Milliseconds.
     pub now: u64,
     /// The channel's number.
@@ -148,44 +150,44 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// A name for a connection.
-    pub fn new_connection(&mut self) -> ConnectionId {
+    pub(crate) fn new_connection(&mut self) -> ConnectionId {
         let connection = ConnectionId(*self.next_connection);
         *self.next_connection = self.next_connection.wrapping_add(1);
         connection
     }
 
     /// A name for an HTTP exchange.
-    pub fn new_exchange(&mut self) -> ExchangeId {
+    pub(crate) fn new_exchange(&mut self) -> ExchangeId {
         let exchange = ExchangeId(*self.next_exchange);
         *self.next_exchange = self.next_exchange.wrapping_add(1);
         exchange
     }
 
     /// Ends a connection.
-    pub fn close(&mut self, connection: ConnectionId, abort: bool) {
+    pub(crate) fn close(&mut self, connection: ConnectionId, abort: bool) {
         self.outputs.push_back(Output::Close { connection, abort });
     }
 
     /// Tells what the operator's log and metrics need, and those who watch.
-    pub fn report(&mut self, notice: Notice) {
+    pub(crate) fn report(&mut self, notice: Notice) {
         self.outputs.push_back(Output::Notice(notice));
     }
 
     /// Tells those who watch, if any do.
-    pub fn notice(&mut self, notice: impl FnOnce() -> Notice) {
+    pub(crate) fn notice(&mut self, notice: impl FnOnce() -> Notice) {
         if self.settings.notices {
             self.outputs.push_back(Output::Notice(notice()));
         }
     }
 
     /// Tells of a publish that goes to the broker.
-    pub fn published(&mut self, topic: &[u8], request: &Publish<'_>) {
+    pub(crate) fn published(&mut self, topic: &[u8], request: &Publish<'_>) {
         let (channel, length, qos) = (self.number, request.payload.len(), u8::from(request.qos1));
         self.notice(|| Notice::Published { channel, topic: text(topic), length, qos });
     }
 
     /// Tells of a subscribe that goes to the broker.
-    pub fn subscribing<'a>(&mut self, topics: impl Iterator<Item = &'a [u8]>) {
+    pub(crate) fn subscribing<'a>(&mut self, topics: impl Iterator<Item = &'a [u8]>) {
         let channel = self.number;
         self.notice(|| {
             let filters: Vec<String> = topics.map(text).collect();
@@ -194,20 +196,20 @@ impl Context<'_> {
     }
 
     /// Tells of a request that was not taken.
-    pub fn refused(&mut self, what: &'static str, why: Refused) {
+    pub(crate) fn refused(&mut self, what: &'static str, why: Refused) {
         let channel = self.number;
         self.notice(|| Notice::Refused { channel, what, why: why.to_string() });
     }
 
     /// Queues an answer.
-    pub fn answer(&mut self, kind: u8, outcome: Outcome) {
+    pub(crate) fn answer(&mut self, kind: u8, outcome: Outcome) {
         let mut body = [0; Outcome::MAX];
         let length = outcome.encode(&mut body);
         self.outbox.push(Item::answer(kind, &body[..length]));
     }
 
     /// Queues the answer to a publish.
-    pub fn answer_publish(&mut self, qos1: bool, published: Published) {
+    pub(crate) fn answer_publish(&mut self, qos1: bool, published: Published) {
         self.counts.note_published(qos1, published);
         let mut body = [0; Published::MAX];
         let length = published.encode(&mut body);
@@ -215,7 +217,7 @@ impl Context<'_> {
     }
 
     /// Queues the answer to a subscribe or unsubscribe. More codes than filters can be no answer of a sound broker.
-    pub fn answer_codes(&mut self, kind: u8, codes: Option<FilterCodes>) {
+    pub(crate) fn answer_codes(&mut self, kind: u8, codes: Option<FilterCodes>) {
         let codes = codes.unwrap_or(FilterCodes::failed(RequestState::InvalidParameters));
         let mut body = [0; FilterCodes::MAX];
         let length = codes.encode(&mut body);
@@ -223,13 +225,13 @@ impl Context<'_> {
     }
 
     /// Whether more may be taken from the broker now.
-    pub fn has_room_for_messages(&self) -> bool {
+    pub(crate) fn has_room_for_messages(&self) -> bool {
         let messages = if self.throttled { 1 } else { HELD_MESSAGES };
         self.outbox.waiting() < messages && self.outbox.waiting_bytes() < HELD_BYTES
     }
 
     /// Queues a message for the device; false, and queued as lost, when it could never fit the ring or the link (D49).
-    pub fn deliver(&mut self, message: &mqtt::Message) -> bool {
+    pub(crate) fn deliver(&mut self, message: &mqtt::Message) -> bool {
         let (topic, payload) = (message.topic.as_bytes(), message.payload.as_slice());
         let delivery = message.delivery.map(u32::from);
         let mut head = [0; MessageHead::MAX];
@@ -253,7 +255,7 @@ impl Context<'_> {
     }
 
     /// Queues word of a message that could never fit; its topic is cut to the ring (link.md §6).
-    pub fn lost(&mut self, topic: &str, message_length: usize) {
+    pub(crate) fn lost(&mut self, topic: &str, message_length: usize) {
         let mut head = [0; LostHead::MAX];
         let message_len = u32::try_from(message_length).unwrap_or(u32::MAX);
         let length = LostHead { reason: LostReason::ReceiveBufferTooSmall, message_len }.encode(&mut head);

@@ -1,24 +1,26 @@
 //! A fetch of configuration items and secrets (D63).
 
-use crate::outbox::{Item, Outbox};
-use crate::port::{LookupId, LookupKey, Notice, Value};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+
 use link::Violation;
 use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyResult};
 use link::kind::to_device;
 
+use crate::outbox::{Item, Outbox};
+use crate::port::{LookupId, LookupKey, Notice, Value};
+
 /// A channel for one fetch.
 #[derive(Debug, Default)]
-pub struct ConfigChannel {
+pub(crate) struct ConfigChannel {
     /// The lookup it waits for, and of which keys.
     lookup: Option<(LookupId, Vec<LookupKey>)>,
 }
 
 /// What became of a fetch, for people: names of keys, never values.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     /// How many keys there were.
     pub keys: usize,
     /// Those the stores do not have.
@@ -31,15 +33,15 @@ pub struct Fetched {
 
 impl Fetched {
     /// What is told of it.
-    pub fn notice(self, channel: u8) -> Notice {
-        let Fetched { keys, missing, failed, is_too_large } = self;
+    pub(crate) fn notice(self, channel: u8) -> Notice {
+        let Self { keys, missing, failed, is_too_large } = self;
         Notice::ConfigFetch { channel, keys, missing, failed, is_too_large }
     }
 }
 
 impl ConfigChannel {
     /// Reads a request: the keys to look up under the name `lookup`.
-    pub fn item(&mut self, body: &[u8], lookup: LookupId) -> Result<Vec<LookupKey>, Violation> {
+    pub(crate) fn item(&mut self, body: &[u8], lookup: LookupId) -> Result<Vec<LookupKey>, Violation> {
         let fetch = ConfigFetch::decode(body)?;
         let keys: Vec<_> = fetch
             .iter()
@@ -50,18 +52,18 @@ impl ConfigChannel {
     }
 
     /// Whether a lookup is under way.
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.lookup.is_some()
     }
 
     /// Whether this channel waits for that lookup.
-    pub fn waits_for(&self, lookup: LookupId) -> bool {
+    pub(crate) fn waits_for(&self, lookup: LookupId) -> bool {
         self.lookup.as_ref().is_some_and(|(waited_for, _)| *waited_for == lookup)
     }
 
     /// Answers the request with what was found, or as too large for the ring or the link. A key without a value is one the
     /// store could not be asked about.
-    pub fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) -> Option<Fetched> {
+    pub(crate) fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) -> Option<Fetched> {
         let (_, keys) = self.lookup.take()?;
         let values: Vec<&Value> =
             (0..keys.len()).map(|key| values.get(key).unwrap_or(&Value::Failed)).collect();

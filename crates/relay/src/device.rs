@@ -1,5 +1,14 @@
 //! One device: its link on one side, its channels by number on the other.
 
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use link::channel::{ClosureReason, Open};
+use link::cloud::{Event, Session};
+use link::connection::ByeReason;
+use link::kind::to_cloud;
+use link::{Piece, Violation, violation};
+
 use crate::channel::{self, Channel, Context, Purpose};
 use crate::counts::Counts;
 use crate::limits::{DEVICE_HELD, LINK_CHUNK, WINDOW};
@@ -9,13 +18,6 @@ use crate::port::{
     ConnectionId, ExchangeId, HttpOutcome, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings,
 };
 use crate::reconnects::Reconnects;
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
-use link::channel::{ClosureReason, Open};
-use link::cloud::{Event, Session};
-use link::connection::ByeReason;
-use link::kind::to_cloud;
-use link::{Piece, Violation, violation};
 
 /// Room for the control frames of one [`Session::transmit`].
 const CONTROL: usize = 512;

@@ -1,12 +1,13 @@
 //! Judging whether a broker floods a channel: with messages, which ends it (D51), or with input that gives nothing, which is
 //! read more slowly (D180).
 
-use crate::limits::{BROKER_BURST_SECONDS, FLOOD_SECONDS};
 use mqtt::Overhead;
+
+use crate::limits::{BROKER_BURST_SECONDS, FLOOD_SECONDS};
 
 /// A bucket that holds as many messages as may come in [`FLOOD_SECONDS`], refilled as time passes.
 #[derive(Clone, Copy, Debug)]
-pub struct Flood {
+pub(crate) struct Flood {
     /// Messages a second.
     rate: u64,
     /// Thousandths of messages that may still come.
@@ -17,7 +18,7 @@ pub struct Flood {
 
 impl Flood {
     /// A full bucket.
-    pub fn new(rate: u32, now: u64) -> Self {
+    pub(crate) fn new(rate: u32, now: u64) -> Self {
         let rate = u64::from(rate);
         Self { rate, left: Self::capacity(rate), at: now }
     }
@@ -27,7 +28,7 @@ impl Flood {
     }
 
     /// Notes a message; false when it is one too many.
-    pub fn admits(&mut self, now: u64) -> bool {
+    pub(crate) fn admits(&mut self, now: u64) -> bool {
         let passed = now.saturating_sub(self.at);
         self.at = now;
         self.left = self.left.saturating_add(passed.saturating_mul(self.rate)).min(Self::capacity(self.rate));
@@ -79,7 +80,7 @@ impl Allowance {
 /// How fast input that gives no event is read from a broker: packets and bytes a second, [`BROKER_BURST_SECONDS`] of
 /// them at once.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     packets: Allowance,
     bytes: Allowance,
     /// When the allowances were true, milliseconds.
@@ -88,12 +89,12 @@ pub struct Pace {
 
 impl Pace {
     /// Full allowances; a rate of 0 is no limit.
-    pub fn new(packets_a_second: u32, bytes_a_second: u32, now: u64) -> Self {
+    pub(crate) fn new(packets_a_second: u32, bytes_a_second: u32, now: u64) -> Self {
         Self { packets: Allowance::new(packets_a_second), bytes: Allowance::new(bytes_a_second), at: now }
     }
 
     /// Notes input; says until when nothing more is to be read, if it was too much.
-    pub fn note(&mut self, overhead: Overhead, now: u64) -> Option<u64> {
+    pub(crate) fn note(&mut self, overhead: Overhead, now: u64) -> Option<u64> {
         let passed = now.saturating_sub(self.at);
         self.at = self.at.max(now);
         self.packets.refill(passed);
@@ -107,8 +108,9 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flood, Pace};
     use mqtt::Overhead;
+
+    use super::{Flood, Pace};
 
     fn overhead(packets: u64, bytes: i64) -> Overhead {
         Overhead { packets, bytes }

@@ -1,15 +1,17 @@
 //! HTTP exchanges: a request is judged here (D60), carried by whoever owns the sockets, and its response put into an item.
 
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use link::Violation;
+use link::http::{HttpRequest as Asked, HttpResult, ResponseHead};
+use link::kind::to_device;
+
 use crate::channel::Context;
 use crate::limits::{HTTP_HEADERS, HTTP_TIMEOUT};
 use crate::outbox::Item;
 use crate::port::{ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse, Notice, Output};
 use crate::text;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use link::Violation;
-use link::http::{HttpRequest as Asked, HttpResult, ResponseHead};
-use link::kind::to_device;
 
 /// The methods that are carried. Their names are case-sensitive (RFC 9110 section 9.1).
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
@@ -32,14 +34,14 @@ const FORBIDDEN: [&str; 11] = [
 
 /// A channel for one exchange. That there is only one request the link sees to.
 #[derive(Debug, Default)]
-pub struct HttpChannel {
+pub(crate) struct HttpChannel {
     /// The exchange that is under way.
     waiting: Option<ExchangeId>,
 }
 
 impl HttpChannel {
     /// Takes a request: hands it out to be carried, or answers why it is not.
-    pub fn item(&mut self, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    pub(crate) fn item(&mut self, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
         let asked = Asked::decode(body)?;
         match judge(&asked, room(cx.ring)) {
             Ok(request) => self.begin(request, cx),
@@ -61,12 +63,12 @@ impl HttpChannel {
     }
 
     /// Whether this channel waits for that exchange.
-    pub fn waits_for(&self, exchange: ExchangeId) -> bool {
+    pub(crate) fn waits_for(&self, exchange: ExchangeId) -> bool {
         self.waiting == Some(exchange)
     }
 
     /// Answers the request with what became of it.
-    pub fn came(&mut self, outcome: HttpOutcome, cx: &mut Context<'_>) {
+    pub(crate) fn came(&mut self, outcome: HttpOutcome, cx: &mut Context<'_>) {
         self.waiting = None;
         let response = match outcome {
             HttpOutcome::Response(response) => item(&response, room(cx.ring)).map(|item| (response, item)),
@@ -86,7 +88,7 @@ impl HttpChannel {
     }
 
     /// Nobody waits for the answer any more.
-    pub fn abandon(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
         if let Some(exchange) = self.waiting.take() {
             cx.outputs.push_back(Output::CancelHttp { exchange });
         }

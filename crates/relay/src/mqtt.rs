@@ -5,19 +5,21 @@ mod broker;
 mod ending;
 mod requests;
 
-use crate::channel::Context;
-use crate::flood::Flood;
-use crate::port::{ConnectFailure, ConnectionEnd, ConnectionId, Notice, Output, Target};
-use crate::reconnects::Destination;
 use alloc::boxed::Box;
 use alloc::string::String;
-pub use broker::Broker;
+
+pub(crate) use broker::Broker;
 use ending::{Cause, Ending};
 use link::channel::ClosureReason;
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
 use link::{TOPIC_NUMBERS, Violation};
 use mqtt::ConnectOptions;
+
+use crate::channel::Context;
+use crate::flood::Flood;
+use crate::port::{ConnectFailure, ConnectionEnd, ConnectionId, Notice, Output, Target};
+use crate::reconnects::Destination;
 
 /// The tokens of requests other than publishes, whose tokens are their slots.
 const SUBSCRIBE: u32 = 100;
@@ -51,7 +53,7 @@ struct Owed {
 
 /// What [`MqttChannel::finish`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub(crate) enum Finish {
     /// Nothing: the broker has not ended, or there is something to be sent first.
     NotYet,
     /// The device is being told.
@@ -62,7 +64,7 @@ pub enum Finish {
 
 /// A channel to one broker.
 #[derive(Debug)]
-pub struct MqttChannel {
+pub(crate) struct MqttChannel {
     stage: Stage,
     /// The broker that was asked for.
     destination: Option<Destination>,
@@ -76,7 +78,7 @@ pub struct MqttChannel {
 
 impl MqttChannel {
     /// A channel on which nothing was asked for yet.
-    pub fn new(now: u64, messages_a_second: u32) -> Self {
+    pub(crate) fn new(now: u64, messages_a_second: u32) -> Self {
         Self {
             stage: Stage::New,
             destination: None,
@@ -89,7 +91,7 @@ impl MqttChannel {
     }
 
     /// Whether the connection is this channel's.
-    pub fn has(&self, id: ConnectionId) -> bool {
+    pub(crate) fn has(&self, id: ConnectionId) -> bool {
         self.connection() == Some(id)
     }
 
@@ -102,18 +104,18 @@ impl MqttChannel {
     }
 
     /// Whether an answer is owed that the broker or its connection will give.
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         let Owed { connect: _, publishes, subscribe, unsubscribe, disconnect } = &self.owed;
         publishes.iter().next().is_some() || *subscribe || *unsubscribe || *disconnect
     }
 
     /// Bytes of topic names.
-    pub fn topics(&self) -> usize {
+    pub(crate) fn topics(&self) -> usize {
         self.topics.iter().flatten().map(|topic| topic.len()).sum()
     }
 
     /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         match &self.stage {
             Stage::Waiting { options, .. } | Stage::Opening { options, .. } => broker::length(options),
             Stage::Broker(broker) => broker.held(),
@@ -122,14 +124,14 @@ impl MqttChannel {
     }
 
     /// A whole item came from the device.
-    pub fn item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+    pub(crate) fn item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
         requests::item(self, kind, body, cx)?;
         self.advance(cx);
         Ok(())
     }
 
     /// The connection stands: CONNECT can go out.
-    pub fn opened(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn opened(&mut self, cx: &mut Context<'_>) {
         let Stage::Opening { connection, options } = &self.stage else { return };
         match Broker::new(*connection, options, cx.settings, cx.now) {
             Ok(broker) => self.stage = Stage::Broker(Box::new(broker)),
@@ -146,7 +148,7 @@ impl MqttChannel {
     }
 
     /// The connection could not be made.
-    pub fn failed(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
+    pub(crate) fn failed(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
         if matches!(self.stage, Stage::Broker(_)) {
             return self.closed(ConnectionEnd::Failed(cause), cx);
         }
@@ -155,7 +157,7 @@ impl MqttChannel {
     }
 
     /// Bytes from the broker.
-    pub fn received(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+    pub(crate) fn received(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
         if let Stage::Broker(broker) = &mut self.stage {
             broker.keep(bytes);
         }
@@ -163,7 +165,7 @@ impl MqttChannel {
     }
 
     /// The connection took bytes.
-    pub fn written(&mut self, bytes: usize, cx: &mut Context<'_>) {
+    pub(crate) fn written(&mut self, bytes: usize, cx: &mut Context<'_>) {
         if let Stage::Broker(broker) = &mut self.stage {
             broker.written(cx.now, bytes);
         }
@@ -171,7 +173,7 @@ impl MqttChannel {
     }
 
     /// The connection has ended. What it brought before is still used, as far as there is room for it.
-    pub fn closed(&mut self, end: ConnectionEnd, cx: &mut Context<'_>) {
+    pub(crate) fn closed(&mut self, end: ConnectionEnd, cx: &mut Context<'_>) {
         match (&mut self.stage, end) {
             (Stage::Opening { .. }, ConnectionEnd::Closed) => return self.failed(ConnectFailure::Socket, cx),
             (Stage::Opening { .. }, ConnectionEnd::Failed(cause)) => return self.failed(cause, cx),
@@ -182,7 +184,7 @@ impl MqttChannel {
     }
 
     /// The session's time has come.
-    pub fn timeout(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn timeout(&mut self, cx: &mut Context<'_>) {
         if let Some((target, options)) = self.take_due(cx.now) {
             self.open(target, options, cx);
         }
@@ -218,7 +220,7 @@ impl MqttChannel {
     }
 
     /// When [`Self::timeout`] is due, if ever.
-    pub fn next_timeout(&self) -> Option<u64> {
+    pub(crate) fn next_timeout(&self) -> Option<u64> {
         match &self.stage {
             Stage::Waiting { until, .. } => Some(*until),
             Stage::Broker(broker) => broker.next_timeout(),
@@ -227,17 +229,17 @@ impl MqttChannel {
     }
 
     /// Bytes that wait for the broker's connection; `None` without one.
-    pub fn untransmitted(&self) -> Option<usize> {
+    pub(crate) fn untransmitted(&self) -> Option<usize> {
         if let Stage::Broker(broker) = &self.stage { Some(broker.session.untransmitted()) } else { None }
     }
 
     /// The device has closed the channel, or is gone: the broker is left without DISCONNECT, so that it sends the will (D52).
-    pub fn abandon(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
         self.release(true, cx);
     }
 
     /// Goes on with the channel's end, if its broker has ended: first `DISCONNECTED`, behind all messages, then the close.
-    pub fn finish(&mut self, cx: &mut Context<'_>) -> Finish {
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) -> Finish {
         match &mut self.ending {
             Some(ending) if !ending.told && cx.outbox.waiting() == 0 => {
                 ending.told = true;
@@ -251,7 +253,7 @@ impl MqttChannel {
     }
 
     /// Does all that can be done now: events to the device, kept bytes into the session, its bytes to the broker.
-    pub fn advance(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
         loop {
             self.tell_events(cx);
             let Stage::Broker(broker) = &mut self.stage else { return };

@@ -3,15 +3,17 @@
 //! Answers go before messages: the kernel has a place for every answer it can be owed, while a message may have to wait
 //! for room in the application's ring, and must not keep an answer waiting (M12).
 
-use crate::limits::KEPT_PLACES;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
 use link::cloud::Session;
 use link::session::Refusal;
 
+use crate::limits::KEPT_PLACES;
+
 /// An item: its bytes, of which the last `content` take room in the application's ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub(crate) struct Item {
     /// The kind on the wire.
     pub kind: u8,
     /// Head and content.
@@ -22,12 +24,12 @@ pub struct Item {
 
 impl Item {
     /// An item that takes no room: an answer.
-    pub fn answer(kind: u8, body: &[u8]) -> Self {
+    pub(crate) fn answer(kind: u8, body: &[u8]) -> Self {
         Self { kind, bytes: body.to_vec(), content: 0 }
     }
 
     /// An item whose content takes room.
-    pub fn with_content(kind: u8, head: &[u8], content: &[&[u8]]) -> Self {
+    pub(crate) fn with_content(kind: u8, head: &[u8], content: &[&[u8]]) -> Self {
         let mut bytes = head.to_vec();
         for part in content {
             bytes.extend_from_slice(part);
@@ -43,7 +45,7 @@ impl Item {
 
 /// Items in waiting, and the one on its way.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     answers: VecDeque<Item>,
     stored: VecDeque<Item>,
     stored_bytes: usize,
@@ -53,7 +55,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Queues an item; the device is owed few enough of each kind that the queues are bounded by their callers.
-    pub fn push(&mut self, item: Item) {
+    pub(crate) fn push(&mut self, item: Item) {
         if item.content == 0 && !item.is_message() {
             self.answers.push_back(item);
         } else {
@@ -63,28 +65,28 @@ impl Outbox {
     }
 
     /// Items that wait for room.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.stored.len()
     }
 
     /// Bytes of those.
-    pub fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.stored_bytes
     }
 
     /// Bytes in waiting, and those on their way.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         let answers: usize = self.answers.iter().map(|item| item.bytes.len()).sum();
         answers + self.stored_bytes + self.current.len()
     }
 
     /// Whether everything has gone.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.answers.is_empty() && self.stored.is_empty() && self.current.is_empty()
     }
 
     /// Writes the next frame of the channel to `out`; false when there is none now.
-    pub fn write_frame(&mut self, session: &mut Session, channel: u8, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn write_frame(&mut self, session: &mut Session, channel: u8, out: &mut Vec<u8>) -> bool {
         if self.current.is_empty() && !self.begin_next(session, channel) {
             return false;
         }
@@ -132,7 +134,7 @@ impl Outbox {
 }
 
 /// Gives an empty queue's memory back if it had grown, so that a burst costs nothing once it is over.
-pub fn give_back<T>(queue: &mut VecDeque<T>) {
+pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
     if queue.is_empty() && queue.capacity() > KEPT_PLACES {
         *queue = VecDeque::new();
     }

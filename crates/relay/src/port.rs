@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+
 use link::connection::{ByeReason, Hello};
 
 mod failure;

@@ -1,14 +1,15 @@
 //! Slowing down an application that connects to the same broker again and again without lasting success.
 
-use crate::limits::{
-    FREE_RECONNECTS, LASTING_CONNECTION, RECONNECT_DELAY_START, RECONNECTS_FORGOTTEN, WATCHED_BROKERS,
-};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::limits::{
+    FREE_RECONNECTS, LASTING_CONNECTION, RECONNECT_DELAY_START, RECONNECTS_FORGOTTEN, WATCHED_BROKERS,
+};
+
 /// A broker as the application names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
+pub(crate) struct Destination {
     /// A name or an address.
     pub host: String,
     /// The port.
@@ -27,7 +28,7 @@ struct Entry {
 
 /// What a connect has to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// Until when, milliseconds.
     pub until: u64,
     /// Whether it is the first time for this broker since a connection lasted.
@@ -36,7 +37,7 @@ pub struct Wait {
 
 /// The brokers of one device whose connects failed of late.
 #[derive(Debug)]
-pub struct Reconnects {
+pub(crate) struct Reconnects {
     entries: Vec<Entry>,
     /// Milliseconds between two connects at most; 0 is no waiting.
     most: u64,
@@ -44,12 +45,12 @@ pub struct Reconnects {
 
 impl Reconnects {
     /// None yet; two connects are at most `most` milliseconds apart by it.
-    pub fn new(most: u32) -> Self {
+    pub(crate) fn new(most: u32) -> Self {
         Self { entries: Vec::new(), most: u64::from(most) }
     }
 
     /// Whether a connect to `destination` has to wait. The first few do not, then the pauses double.
-    pub fn wait(&mut self, destination: &Destination, now: u64) -> Option<Wait> {
+    pub(crate) fn wait(&mut self, destination: &Destination, now: u64) -> Option<Wait> {
         let most = self.most;
         let entry = self.entries.iter_mut().find(|entry| entry.destination == *destination)?;
         let doublings = entry.failures.checked_sub(FREE_RECONNECTS)?.min(16);
@@ -63,7 +64,7 @@ impl Reconnects {
     }
 
     /// A connect failed, or its connection ended soon after.
-    pub fn failed(&mut self, destination: &Destination, now: u64) {
+    pub(crate) fn failed(&mut self, destination: &Destination, now: u64) {
         self.entries.retain(|entry| now.saturating_sub(entry.failed_at) < RECONNECTS_FORGOTTEN);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.destination == *destination) {
             entry.failures = entry.failures.saturating_add(1);
@@ -80,7 +81,7 @@ impl Reconnects {
     }
 
     /// A connection has ended that began at `connected_at`. `is_wanted`: the application ended it with a disconnect.
-    pub fn ended(&mut self, destination: &Destination, connected_at: u64, is_wanted: bool, now: u64) {
+    pub(crate) fn ended(&mut self, destination: &Destination, connected_at: u64, is_wanted: bool, now: u64) {
         if is_wanted || now.saturating_sub(connected_at) >= LASTING_CONNECTION {
             self.entries.retain(|entry| entry.destination != *destination);
         } else {
@@ -91,8 +92,9 @@ impl Reconnects {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use alloc::format;
+
+    use super::*;
 
     fn broker(port: u16) -> Destination {
         Destination { host: "broker.example".into(), port }

@@ -2,19 +2,21 @@
 
 extern crate std;
 
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::size_of;
+
+use link::channel::ChannelType as Type;
+use link::cloud::Session;
+use link::connection::Hello;
+use link::kind::to_device;
+
 use crate::channel::{Channel, Purpose};
 use crate::limits::KEPT_PLACES;
 use crate::mqtt::{Broker, MqttChannel};
 use crate::outbox::{Item, Outbox};
 use crate::port::Output;
 use crate::{DeviceRelay, Input, Settings};
-use alloc::vec;
-use alloc::vec::Vec;
-use core::mem::size_of;
-use link::channel::ChannelType as Type;
-use link::cloud::Session;
-use link::connection::Hello;
-use link::kind::to_device;
 
 /// An idle device with one connected broker: the relay, a channel, its MQTT part and the broker's session.
 #[test]

@@ -4,15 +4,16 @@ mod channel;
 mod reading;
 mod requests;
 
-use crate::chance::Chance;
-use crate::ledger::Ledger;
-use crate::machine::Machine;
-use crate::trace::Trace;
 use abi::memory::APPLICATION_RAM_START;
 use abi::network::{NetworkStatus, RequestNetworkParams};
 use abi::notifications::{EventType, Notification, NotificationSetup};
 use abi::{Call, Status};
 use channel::Channel;
+
+use crate::chance::Chance;
+use crate::ledger::Ledger;
+use crate::machine::Machine;
+use crate::trace::Trace;
 
 /// Bytes of each receive ring.
 pub const RING: u32 = 0x1000;

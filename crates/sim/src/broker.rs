@@ -1,8 +1,9 @@
 //! A model broker: both versions, persistent sessions, QoS 1 both ways. It is in good order itself; its connections are not.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use crate::ledger::{Ledger, Message};
 use crate::packet::{Reader, next, packet, text};
-use std::collections::{BTreeMap, VecDeque};
 
 /// What the broker does to a connection.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! The cloud's half of a cable: the relay, and what stands around it in a real cloud.
 
+use std::collections::VecDeque;
+
+use relay::{DeviceRelay, Input, LogLine, LookedUp, LookupId, LookupKey, Settings, Value};
+
 use crate::chance::Chance;
 use crate::ledger::Ledger;
 use crate::pipe::Pipe;
-use relay::{DeviceRelay, Input, LogLine, LookedUp, LookupId, LookupKey, Settings, Value};
-use std::collections::VecDeque;
 
 /// Bytes of one relay, and of one direction of a cable, that would be a leak.
 const HELD: usize = 1 << 20;

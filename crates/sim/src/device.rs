@@ -1,12 +1,13 @@
 //! A device: a machine, the application on it, and its end of the cable.
 
+use abi::power::WakeReason;
+use kernel::{Boot, Kernel, LinkLoss, Policy};
+
 use crate::application::{Application, Context};
 use crate::chance::Chance;
 use crate::ledger::Ledger;
 use crate::machine::Machine;
 use crate::trace::Trace;
-use abi::power::WakeReason;
-use kernel::{Boot, Kernel, LinkLoss, Policy};
 
 /// Bytes the port has room for on their way to the cloud.
 const BACKLOG: usize = 8192;

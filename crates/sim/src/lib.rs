@@ -26,6 +26,7 @@ pub mod wire;
 pub mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use trace::Trace;
 use world::{Report, World};
 

@@ -1,7 +1,8 @@
 //! A connection between a relay and the broker.
 
-use crate::pipe::Pipe;
 use relay::ConnectionId;
+
+use crate::pipe::Pipe;
 
 /// Bytes a connection takes before the relay has to wait.
 const ROOM: usize = 8192;

@@ -3,6 +3,8 @@
 mod chaos;
 mod moving;
 
+use std::collections::BTreeMap;
+
 use crate::broker::Broker;
 use crate::chance::Chance;
 use crate::cloud::Cable;
@@ -10,7 +12,6 @@ use crate::device::Device;
 use crate::ledger::Ledger;
 use crate::trace::Trace;
 use crate::wire::Wire;
-use std::collections::BTreeMap;
 
 const SECOND: u64 = 1_000_000;
 /// How long things go wrong.

@@ -1,6 +1,8 @@
 //! One long exchange between a kernel and a scripted cloud, cut at every byte in either direction, and with a cloud that
 //! answers late, twice or never: every accepted request has one answer, no log line is missing, and the device comes back.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::memory::APPLICATION_RAM_START;
 use abi::mqtt::{
@@ -17,7 +19,6 @@ use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::MessageHead;
 use sim::machine::Machine;
-use std::collections::{BTreeMap, BTreeSet};
 
 const BUFFERS: u32 = APPLICATION_RAM_START + 0x8000;
 const RECORDS: u32 = APPLICATION_RAM_START + 0x6000;

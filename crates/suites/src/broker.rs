@@ -21,7 +21,7 @@ const PINGRESP: [u8; 2] = [0xd0, 0];
 const PROGRESS: usize = 200;
 
 /// Runs all cases one after the other: some rely on what an earlier one left.
-pub async fn run(cases: &[Case]) -> Result<Vec<Outcome>, String> {
+pub(crate) async fn run(cases: &[Case]) -> Result<Vec<Outcome>, String> {
     let faults = Arc::new(AtomicUsize::new(0));
     let counted = faults.clone();
     let watch = Arc::new(move |event| {

@@ -9,7 +9,7 @@ use crate::notation;
 
 /// One case: what is sent, what has to come back, and whether the connection is to end.
 #[derive(Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// File, group and name.
     pub name: String,
     /// MQTT's protocol level: 3, 4 or 5.
@@ -26,7 +26,7 @@ pub struct Case {
 
 /// One step of a case. *Sending* is what the suite's side does.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Send(Vec<u8>),
     Receive(Vec<u8>),
     /// Another client publishes.
@@ -89,7 +89,7 @@ enum Message {
 }
 
 /// Reads every JSON file of a folder, in the order of their names; `only` keeps the cases whose name contains it.
-pub fn load(folder: &Path, only: Option<&str>) -> Result<Vec<Case>, String> {
+pub(crate) fn load(folder: &Path, only: Option<&str>) -> Result<Vec<Case>, String> {
     let entries = std::fs::read_dir(folder)
         .map_err(|error| format!("{}: {error}; --path is to be a checkout of the suite", folder.display()))?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

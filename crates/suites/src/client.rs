@@ -15,7 +15,7 @@ const CONNACK_3: &[u8] = b"\x20\x02\x00\x00";
 const CONNACK_5: &[u8] = b"\x20\x06\x00\x00\x03\x21\x00\x14";
 
 /// Runs all cases.
-pub fn run(cases: &[Case]) -> Vec<Outcome> {
+pub(crate) fn run(cases: &[Case]) -> Vec<Outcome> {
     eprintln!("client cases: {}", cases.len());
     cases.iter().map(|case| Outcome { case: case.name.clone(), difference: run_case(case).err() }).collect()
 }

@@ -10,7 +10,7 @@
 //! | otherwise | hexadecimal |
 
 /// The bytes of a packet.
-pub fn bytes(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find(|character| character != ' ') {

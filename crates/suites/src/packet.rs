@@ -1,7 +1,7 @@
 //! Whole packets, and when two of them say the same.
 
 /// The first packet in `bytes`, if it is whole.
-pub fn first(bytes: &[u8]) -> Option<&[u8]> {
+pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
     let mut length = 0;
     for index in 0..4 {
         let byte = *bytes.get(1 + index)?;
@@ -17,7 +17,7 @@ pub fn first(bytes: &[u8]) -> Option<&[u8]> {
 ///
 /// The bytes are the same; or both are a CONNACK that accepts, whatever properties describe the one who sent it; or both
 /// refuse, whatever the reason; or both acknowledge the same packet without an error, or both with one.
-pub fn agree(expected: &[u8], got: &[u8]) -> bool {
+pub(crate) fn agree(expected: &[u8], got: &[u8]) -> bool {
     if expected == got {
         return true;
     }

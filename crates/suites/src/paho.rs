@@ -30,7 +30,7 @@ runpy.run_path(script, run_name='__main__')
 ";
 
 /// Runs all tests of both programs; `only` keeps those whose name contains it.
-pub async fn run(folder: &Path, only: Option<&str>) -> Result<Vec<Outcome>, String> {
+pub(crate) async fn run(folder: &Path, only: Option<&str>) -> Result<Vec<Outcome>, String> {
     let mut waiting = Vec::new();
     for (version, program) in PROGRAMS {
         let path = folder.join(program);

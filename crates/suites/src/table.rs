@@ -6,15 +6,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Expected differences of the client cases.
-pub const MOSQUITTO_CLIENT: &str = include_str!("../expected/mosquitto-client.toml");
+pub(crate) const MOSQUITTO_CLIENT: &str = include_str!("../expected/mosquitto-client.toml");
 /// Expected differences of the broker cases.
-pub const MOSQUITTO_BROKER: &str = include_str!("../expected/mosquitto-broker.toml");
+pub(crate) const MOSQUITTO_BROKER: &str = include_str!("../expected/mosquitto-broker.toml");
 /// Expected differences of Paho's tests.
-pub const PAHO: &str = include_str!("../expected/paho.toml");
+pub(crate) const PAHO: &str = include_str!("../expected/paho.toml");
 
 /// How one case ended.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Names the case within its suite; no two are the same.
     pub case: String,
     /// What differed from what the suite expects, if anything.
@@ -23,13 +23,13 @@ pub struct Outcome {
 
 /// The table: each case that may differ, and why.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     reasons: BTreeMap<String, Reason>,
 }
 
 /// Why a case differs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reason {
+pub(crate) struct Reason {
     /// The clause of the standard, or the limitation of ours.
     pub clause: String,
     /// What the clause has to do with the case.
@@ -53,7 +53,7 @@ struct Group {
 
 impl Table {
     /// Reads a table.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| format!("table of differences: {error}"))?;
         let mut reasons = BTreeMap::new();
         for Group { clause, reason, cases } in file.difference {
@@ -68,7 +68,12 @@ impl Table {
     }
 
     /// Compares outcomes with the table; `all` says that every case of the suite was run.
-    pub fn compare(self, title: &'static str, outcomes: Vec<Outcome>, all: bool) -> Result<Report, String> {
+    pub(crate) fn compare(
+        self,
+        title: &'static str,
+        outcomes: Vec<Outcome>,
+        all: bool,
+    ) -> Result<Report, String> {
         let mut report = Report { title, total: outcomes.len(), ..Report::default() };
         let mut seen = BTreeSet::new();
         for Outcome { case, difference } in outcomes {
@@ -92,7 +97,7 @@ impl Table {
 
 /// Outcomes beside what was expected.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     title: &'static str,
     total: usize,
     agree: usize,
@@ -105,7 +110,7 @@ pub struct Report {
 
 impl Report {
     /// Whether nothing differs from the table.
-    pub fn is_expected(&self) -> bool {
+    pub(crate) fn is_expected(&self) -> bool {
         self.unexpected.is_empty() && self.obsolete.is_empty()
     }
 
@@ -114,7 +119,7 @@ impl Report {
     }
 
     /// For people.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("\n{}", self.title);
         println!("  {} cases: {} agree, {} differ as expected", self.total, self.agree, self.differ());
         for (Reason { clause, reason }, cases) in &self.expected {
@@ -131,7 +136,7 @@ impl Report {
     }
 
     /// For machines.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let expected: Vec<Value> = self
             .expected
             .iter()

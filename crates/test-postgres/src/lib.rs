@@ -60,11 +60,11 @@ impl Server {
     ///
     /// # Errors
     /// In words: PostgreSQL is not installed, or what it says.
-    pub fn start(durability: Durability) -> Result<Server, String> {
+    pub fn start(durability: Durability) -> Result<Self, String> {
         let programs = programs().ok_or(ADVICE)?;
         let mut failure = String::new();
         for _ in 0..ATTEMPTS {
-            match Server::launch(&programs, durability) {
+            match Self::launch(&programs, durability) {
                 Ok(server) => return Ok(server),
                 Err(error) => failure = error,
             }
@@ -72,7 +72,7 @@ impl Server {
         Err(format!("PostgreSQL does not start: {failure}"))
     }
 
-    fn launch(programs: &Path, durability: Durability) -> Result<Server, String> {
+    fn launch(programs: &Path, durability: Durability) -> Result<Self, String> {
         let user = unprivileged_user()?;
         let (folder, port) = make_folder(user)
             .and_then(|folder| Ok((folder, free_port()?)))
@@ -90,7 +90,7 @@ impl Server {
         let orders = keeper.stdin.take();
         let answers = BufReader::new(keeper.stdout.take().expect("piped"));
         let url = format!("postgres://postgres:{PASSWORD_IN_URL}@127.0.0.1:{port}");
-        let mut server = Server { keeper, orders, answers, url, user };
+        let mut server = Self { keeper, orders, answers, url, user };
         server.expect("ready")?;
         Ok(server)
     }
@@ -147,14 +147,14 @@ impl Drop for Server {
 }
 
 impl Database {
-    fn new(server: &str) -> Database {
-        Database::in_tablespace(server, None)
+    fn new(server: &str) -> Self {
+        Self::in_tablespace(server, None)
     }
 
-    fn in_tablespace(server: &str, folder: Option<&Path>) -> Database {
+    fn in_tablespace(server: &str, folder: Option<&Path>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let database = Database { server: server.to_owned(), name };
+        let database = Self { server: server.to_owned(), name };
         let mut tablespace = String::new();
         if let Some(folder) = folder {
             let (name, folder) = (&database.name, folder.display());

@@ -15,11 +15,11 @@ use abi::strings::{SizedString, SizedStringBuffer};
 use abi::wifi::{WifiConfig, WifiConfigOut};
 
 /// Bytes of RAM in use: all the rest is not there.
-pub const RAM: usize = 0x4000;
+pub(super) const RAM: usize = 0x4000;
 /// Room for results.
-pub const OUT: u32 = APPLICATION_RAM_START + 0x3000;
+pub(super) const OUT: u32 = APPLICATION_RAM_START + 0x3000;
 /// Where the latest handles are kept: centre, network, channel, external flash, system notification.
-pub const HANDLES: u32 = APPLICATION_RAM_START + 0x3800;
+pub(super) const HANDLES: u32 = APPLICATION_RAM_START + 0x3800;
 /// Buffers to lend, one behind the other, 512 bytes each.
 const LENT: u32 = APPLICATION_RAM_START + 0x1000;
 const TEXT: u32 = APPLICATION_RAM_START + 0xc00;
@@ -29,17 +29,17 @@ const PAYLOAD: SizedString = SizedString { data: TEXT + 0x20, length: 40 };
 const ROOM: SizedStringBuffer = SizedStringBuffer { data: OUT + 0x100, size: 0x200, length: OUT + 0x20 };
 
 /// A place and the bytes that belong there.
-pub struct Part(pub u32, pub Vec<u8>);
+pub(super) struct Part(pub u32, pub Vec<u8>);
 
 /// Handles as an application has them: of a centre, a network, a channel, the external flash.
-pub type Handles = [u32; 4];
+pub(super) type Handles = [u32; 4];
 
 fn at(index: u32) -> u32 {
     APPLICATION_RAM_START + index * 0x80
 }
 
 /// What lies in memory all the time.
-pub fn texts() -> Vec<Part> {
+pub(super) fn texts() -> Vec<Part> {
     let key = ConfigKeyToFetch { scope: 0, store: 1, key: TOPIC };
     let filter = MqttSubscription { topic: TOPIC, desired_qos: 1, ..MqttSubscription::default() };
     let will = MqttWill { topic: TOPIC, payload: PAYLOAD, qos: 1, retain: 0 };
@@ -58,7 +58,7 @@ pub fn texts() -> Vec<Part> {
 
 /// The arguments of a call, and the structure it needs.
 #[allow(clippy::too_many_lines, reason = "a table: a few lines a call")]
-pub fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4], Option<Part>) {
+pub(super) fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4], Option<Part>) {
     let [centre, network, channel, flash] = handles;
     let small = u32::from(variant % 4);
     let with = |place: u32, bytes: &[u8]| Some(Part(place, bytes.to_vec()));

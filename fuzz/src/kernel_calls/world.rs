@@ -1,7 +1,8 @@
 //! The kernel, its hostile application, and a cloud.
 
-use super::kit::{self, HANDLES, Part, RAM};
-use crate::source::Source;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
 };
@@ -15,8 +16,9 @@ use kernel::{
 use link::channel::ClosureReason;
 use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::to_device;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+
+use super::kit::{self, HANDLES, Part, RAM};
+use crate::source::Source;
 
 /// Rounds after which bytes that still move would move for ever.
 const ROUNDS: u32 = 10_000;
@@ -191,7 +193,7 @@ impl Hardware for Board {
     }
 }
 
-pub struct World {
+pub(super) struct World {
     kernel: Kernel,
     ram: Ram,
     lines: Lines,
@@ -203,7 +205,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u8) -> Self {
+    pub(super) fn new(seed: u8) -> Self {
         let boot = Boot {
             device_id: [b'U'; 34],
             seed: [seed; 16],
@@ -234,7 +236,7 @@ impl World {
         world
     }
 
-    pub fn step(&mut self, source: &mut Source<'_>) {
+    pub(super) fn step(&mut self, source: &mut Source<'_>) {
         match source.u8() % 16 {
             0..=6 => self.call(source),
             7 => self.scribble(source),

@@ -4,12 +4,14 @@
 //! says that it checked nothing. `deny.toml` lists the advisories that do not apply here, each with the reason; an entry
 //! that no longer matches anything is an error.
 
-use crate::Outcome;
-use crate::workspace::{read, root};
-use semver::{Version, VersionReq};
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use semver::{Version, VersionReq};
+use serde::Deserialize;
+
+use crate::Outcome;
+use crate::workspace::{read, root};
 
 /// Names a copy of the database, as `--advisories` does.
 const VARIABLE: &str = "OPENVISOR_ADVISORIES";
@@ -75,7 +77,7 @@ static NAMED: OnceLock<PathBuf> = OnceLock::new();
 ///
 /// # Errors
 /// The folder is missing.
-pub fn take_option(arguments: &[String]) -> Result<Vec<String>, String> {
+pub(super) fn take_option(arguments: &[String]) -> Result<Vec<String>, String> {
     let Some(at) = arguments.iter().position(|argument| argument == "--advisories") else {
         return Ok(arguments.to_vec());
     };
@@ -85,7 +87,7 @@ pub fn take_option(arguments: &[String]) -> Result<Vec<String>, String> {
 }
 
 /// Compares Cargo.lock with the database that `--advisories` names, or one in a place where tools keep it.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     let Some(database) = database(NAMED.get().map(PathBuf::as_path))? else {
         println!(
             "NOT CHECKED: there is no advisory database on this machine. Give a checkout of\n\

@@ -3,15 +3,16 @@
 //! A fresh machine does not have it, and would compile it for minutes (`docs/decisions/0019-hand-written-parts.md`): the steps *licences* and *advisories* read what matters most of the same
 //! file without it.
 
+use std::time::Duration;
+
 use crate::Outcome;
 use crate::process::{is_on_path, run as run_program};
 use crate::workspace::cargo;
-use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// Runs it without the advisories, for which it would use the network.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     if !is_on_path("cargo-deny") {
         println!("NOT RUN: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
         return Ok(());

@@ -3,13 +3,13 @@
 use crate::Outcome;
 
 /// Every generator in its checking mode.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     let flag = ["--check".to_owned()];
     crate::generate::run(&flag)?;
     crate::conformance::run(&flag)
 }
 
 /// The header compiles, and the committed images are what their sources make.
-pub fn sdk() -> Outcome {
+pub(super) fn sdk() -> Outcome {
     crate::sdk::run(&["--check".to_owned()])
 }

@@ -3,12 +3,14 @@
 //! A dependency that the table does not list is a finding, so a core crate cannot gain one by accident. Dev-dependencies are
 //! free: a test may use whatever it needs.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
 use crate::Outcome;
 use crate::process::capture;
 use crate::workspace::{cargo, read};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 const METADATA_LIMIT: Duration = Duration::from_mins(2);
 
@@ -40,7 +42,7 @@ enum Allowed {
 }
 
 /// Compares the table with what cargo knows.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     let table = parse_table(&read("ARCHITECTURE.md")?);
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--no-deps", "--locked", "--quiet"]);

@@ -4,12 +4,14 @@
 //! `deny.toml` is the one list; `cargo deny check` reads the same file and more of it (the step *deny*). This step needs
 //! nothing installed, so it runs everywhere.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
 use crate::Outcome;
 use crate::process::capture;
 use crate::workspace::{cargo, read};
-use serde::Deserialize;
-use std::collections::HashMap;
-use std::time::Duration;
 
 const METADATA_LIMIT: Duration = Duration::from_mins(2);
 
@@ -68,7 +70,7 @@ struct Ban {
 }
 
 /// Reads what cargo knows and compares.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     let deny: Deny = toml::from_str(&read("deny.toml")?).map_err(|error| format!("deny.toml: {error}"))?;
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--locked", "--quiet"]);

@@ -1,16 +1,18 @@
 //! Every test of the workspace, each in a process of its own with a time limit of its own: a test that hangs is
 //! named and ended, and the others go on.
 
-use super::tidy::CORE;
-use crate::Outcome;
-use crate::process::capture;
-use crate::workspace::cargo;
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use serde::Deserialize;
 use test_postgres::{Durability, Server, VARIABLE};
+
+use super::tidy::CORE;
+use crate::Outcome;
+use crate::process::capture;
+use crate::workspace::cargo;
 
 const BUILD_LIMIT: Duration = Duration::from_mins(20);
 const LIST_LIMIT: Duration = Duration::from_secs(30);
@@ -61,12 +63,12 @@ struct Tally {
 }
 
 /// Builds and runs them all.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     run_built(build(&["--workspace"])?)
 }
 
 /// Builds and runs those that start no program and need no server: unit tests everywhere, all tests of the crates without I/O.
-pub fn run_quick() -> Outcome {
+pub(super) fn run_quick() -> Outcome {
     let mut binaries = build(&["--workspace", "--lib", "--bins", "--exclude", "fuzz", "--exclude", "sim"])?;
     let core: Vec<&str> = CORE.iter().flat_map(|name| ["--package", name]).collect();
     binaries.extend(build(&[&["--tests"], core.as_slice()].concat())?);

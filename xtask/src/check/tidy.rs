@@ -1,14 +1,15 @@
 //! The project's own rules on its text, as an ordinary check.
 
-use crate::Outcome;
-use crate::workspace::root;
 use std::path::{Path, PathBuf};
 
+use crate::Outcome;
+use crate::workspace::root;
+
 /// Crates that must not be able to do I/O, read a clock or draw randomness: without `std` the compiler sees to it.
-pub const CORE: &[&str] = &["abi", "kernel", "link", "mqtt", "relay"];
+pub(super) const CORE: &[&str] = &["abi", "kernel", "link", "mqtt", "relay"];
 
 /// Looks at every source file.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     let mut objections: Vec<String> = CORE.iter().filter_map(|name| core_objection(name)).collect();
     let mut files = Vec::new();
     for folder in ["crates", "xtask", "sdk", "docs"] {

@@ -1,13 +1,14 @@
 //! What the checks need beside Rust and a C compiler: installed on Debian when we may, named when we may not.
 
-use crate::Outcome;
-use crate::process::{self, capture, is_on_path};
-use crate::workspace::root;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::Outcome;
+use crate::process::{self, capture, is_on_path};
+use crate::workspace::root;
+
 /// The target the kernel must always build for.
-pub const THUMB: &str = "thumbv8m.main-none-eabi";
+pub(crate) const THUMB: &str = "thumbv8m.main-none-eabi";
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(10);
 
@@ -28,7 +29,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// Makes sure that all of it is there.
-pub fn run() -> Outcome {
+pub(super) fn run() -> Outcome {
     thumb_target()?;
     let missing = missing_packages();
     if missing.is_empty() {

@@ -3,10 +3,12 @@
 //! The kernel's test `every_documented_error_is_provoked_or_says_why_it_cannot_come` holds the two apart; the reasons are
 //! read from its list.
 
-use crate::workspace::read;
-use abi::Call;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use abi::Call;
+
+use crate::workspace::read;
 
 /// Where the test and its list of reasons are.
 const TESTS: &str = "crates/kernel/tests/statuses.rs";
@@ -15,7 +17,7 @@ const TESTS: &str = "crates/kernel/tests/statuses.rs";
 ///
 /// # Errors
 /// The list of reasons is not where it is looked for.
-pub fn write(page: &mut String) -> Result<(), String> {
+pub(super) fn write(page: &mut String) -> Result<(), String> {
     let reasons = reasons(&read(TESTS)?)?;
     let _ = writeln!(
         page,

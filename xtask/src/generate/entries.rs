@@ -1,10 +1,11 @@
 //! The entry object: `sdk/lib/mv_entries.o`, a relocatable object that holds nothing but one absolute Thumb
 //! function symbol a call. An application links it, and the linker reaches the page by its own veneers.
 
-use super::Output;
-use super::model::Model;
 use object::write::{Object, Symbol, SymbolSection};
 use object::{Architecture, BinaryFormat, Endianness, FileFlags, SymbolFlags, SymbolKind, SymbolScope, elf};
+
+use super::Output;
+use super::model::Model;
 
 /// Bytes of an entry.
 const ENTRY_SIZE: u64 = 8;
@@ -12,7 +13,7 @@ const ENTRY_SIZE: u64 = 8;
 const THUMB: u32 = 1;
 
 /// The entry object.
-pub fn file(model: &Model) -> Result<Output, String> {
+pub(super) fn file(model: &Model) -> Result<Output, String> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
     object.flags = FileFlags::Elf {
         os_abi: elf::ELFOSABI_NONE,

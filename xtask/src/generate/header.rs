@@ -1,8 +1,9 @@
 //! The C header: `sdk/include/mv_syscalls.h`.
 
+use std::fmt::Write as _;
+
 use super::Output;
 use super::model::{Call, Enumeration, Field, Model, Structure, Topic};
-use std::fmt::Write as _;
 
 /// Characters of text in a comment line, without its mark and indentation.
 const WIDTH: usize = 104;
@@ -61,7 +62,7 @@ const CHECKS: &str = "
 ";
 
 /// The header.
-pub fn file(model: &Model) -> Output {
+pub(super) fn file(model: &Model) -> Output {
     let mut text = String::from(TOP);
     text.push_str(&handles(model));
     for topic in &model.words.topics {
@@ -203,7 +204,7 @@ fn checks(model: &Model) -> String {
 }
 
 /// The text in lines of at most `width` characters.
-pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -7,7 +7,7 @@ use super::model::Model;
 const STACK_RESERVE: u32 = 0x2000;
 
 /// The linker script.
-pub fn file(model: &Model) -> Output {
+pub(super) fn file(model: &Model) -> Output {
     let memory = &model.facts.memory;
     let (flash, ram) = (&memory.application_flash, &memory.application_ram);
     let text = format!(

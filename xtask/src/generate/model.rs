@@ -1,18 +1,20 @@
 //! The binary interface as read from `docs/spec/abi.toml`, joined with our words from `abi-docs.toml`.
 
-use crate::workspace;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
+use crate::workspace;
+
 /// The whole interface.
-pub struct Model {
+pub(super) struct Model {
     pub facts: Facts,
     pub words: Words,
 }
 
 /// `docs/spec/abi.toml`: names, numbers, layouts, slots.
 #[derive(Deserialize)]
-pub struct Facts {
+pub(super) struct Facts {
     pub memory: Memory,
     #[serde(rename = "enum")]
     pub enums: Vec<Enumeration>,
@@ -24,7 +26,7 @@ pub struct Facts {
 
 /// What the application owns, and where the calls are entered.
 #[derive(Deserialize)]
-pub struct Memory {
+pub(super) struct Memory {
     pub application_flash: Region,
     pub application_ram: Region,
     pub entry_page: u32,
@@ -33,13 +35,13 @@ pub struct Memory {
 }
 
 #[derive(Deserialize)]
-pub struct Region {
+pub(super) struct Region {
     pub start: u32,
     pub length: u32,
 }
 
 #[derive(Deserialize)]
-pub struct Enumeration {
+pub(super) struct Enumeration {
     pub name: String,
     pub size: u32,
     pub values: toml::Table,
@@ -47,7 +49,7 @@ pub struct Enumeration {
 
 impl Enumeration {
     /// The values in the file's order, which is ascending.
-    pub fn values(&self) -> impl Iterator<Item = (&str, u32)> {
+    pub(super) fn values(&self) -> impl Iterator<Item = (&str, u32)> {
         self.values.iter().map(|(name, value)| {
             let value = value.as_integer().and_then(|value| u32::try_from(value).ok());
             (name.as_str(), value.expect("every enum value in abi.toml is a u32"))
@@ -55,13 +57,13 @@ impl Enumeration {
     }
 
     /// What every value's name starts with: `MvStatus` has `MV_STATUS_`.
-    pub fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         format!("MV_{}_", self.name.trim_start_matches("Mv").to_uppercase())
     }
 }
 
 #[derive(Deserialize)]
-pub struct Structure {
+pub(super) struct Structure {
     pub name: String,
     pub size: u32,
     pub align: u32,
@@ -71,7 +73,7 @@ pub struct Structure {
 }
 
 #[derive(Deserialize)]
-pub struct Field {
+pub(super) struct Field {
     pub name: String,
     #[serde(rename = "type")]
     pub ctype: String,
@@ -81,19 +83,19 @@ pub struct Field {
 
 impl Field {
     /// The name of the structure held by value, if it is one.
-    pub fn nested(&self) -> Option<&str> {
+    pub(super) fn nested(&self) -> Option<&str> {
         let name = self.ctype.strip_prefix("struct ")?;
         (!name.contains('*')).then_some(name)
     }
 
     /// Whether the field is an address in application memory.
-    pub fn is_pointer(&self) -> bool {
+    pub(super) fn is_pointer(&self) -> bool {
         self.ctype.ends_with('*')
     }
 }
 
 #[derive(Deserialize)]
-pub struct Call {
+pub(super) struct Call {
     pub name: String,
     pub slot: u32,
     pub params: Vec<Parameter>,
@@ -101,7 +103,7 @@ pub struct Call {
 }
 
 #[derive(Deserialize)]
-pub struct Parameter {
+pub(super) struct Parameter {
     pub name: String,
     #[serde(rename = "type")]
     pub ctype: String,
@@ -109,7 +111,7 @@ pub struct Parameter {
 
 /// `docs/spec/abi-docs.toml`: what each thing means, in our own words.
 #[derive(Deserialize)]
-pub struct Words {
+pub(super) struct Words {
     #[serde(rename = "topic")]
     pub topics: Vec<Topic>,
     pub handle: toml::Table,
@@ -123,7 +125,7 @@ pub struct Words {
 
 /// A part of the interface that belongs together: one Rust file, one section of the header.
 #[derive(Deserialize)]
-pub struct Topic {
+pub(super) struct Topic {
     pub name: String,
     pub title: String,
     pub doc: String,
@@ -135,7 +137,7 @@ pub struct Topic {
 
 /// One thing's text and the texts of its parts.
 #[derive(Deserialize)]
-pub struct Described {
+pub(super) struct Described {
     pub doc: String,
     /// A value's, field's or parameter's text by name.
     #[serde(default)]
@@ -147,13 +149,13 @@ pub struct Described {
 
 impl Model {
     /// Reads both files and checks that they speak of the same things.
-    pub fn read() -> Result<Self, String> {
+    pub(super) fn read() -> Result<Self, String> {
         let text = |path| workspace::read(path);
         Self::parse(&text("docs/spec/abi.toml")?, &text("docs/spec/abi-docs.toml")?)
     }
 
     /// The model in the texts of the two pages.
-    pub fn parse(facts: &str, words: &str) -> Result<Self, String> {
+    pub(super) fn parse(facts: &str, words: &str) -> Result<Self, String> {
         let facts = toml::from_str(facts).map_err(|error| format!("abi.toml: {error}"))?;
         let words = toml::from_str(words).map_err(|error| format!("abi-docs.toml: {error}"))?;
         let model = Self { facts, words };
@@ -161,47 +163,47 @@ impl Model {
         Ok(model)
     }
 
-    pub fn enumeration(&self, name: &str) -> Option<&Enumeration> {
+    pub(super) fn enumeration(&self, name: &str) -> Option<&Enumeration> {
         self.facts.enums.iter().find(|item| item.name == name)
     }
 
-    pub fn structure(&self, name: &str) -> Option<&Structure> {
+    pub(super) fn structure(&self, name: &str) -> Option<&Structure> {
         self.facts.structs.iter().find(|item| item.name == name)
     }
 
-    pub fn call(&self, name: &str) -> Option<&Call> {
+    pub(super) fn call(&self, name: &str) -> Option<&Call> {
         self.facts.calls.iter().find(|item| item.name == name)
     }
 
-    pub fn enum_doc(&self, name: &str) -> &str {
+    pub(super) fn enum_doc(&self, name: &str) -> &str {
         &self.words.enums[name].doc
     }
 
-    pub fn value_doc(&self, item: &Enumeration, value: &str) -> &str {
+    pub(super) fn value_doc(&self, item: &Enumeration, value: &str) -> &str {
         &self.words.enums[&item.name].of[value.trim_start_matches(&item.prefix())]
     }
 
-    pub fn struct_doc(&self, name: &str) -> &str {
+    pub(super) fn struct_doc(&self, name: &str) -> &str {
         &self.words.structs[name].doc
     }
 
-    pub fn field_doc(&self, item: &Structure, field: &str) -> &str {
+    pub(super) fn field_doc(&self, item: &Structure, field: &str) -> &str {
         if item.versioned > 0 && field == "version" {
             return "The structure's version: 1, or the call answers `UNSUPPORTEDSTRUCTUREVERSION`.";
         }
         &self.words.structs[&item.name].of[field]
     }
 
-    pub fn call_doc(&self, name: &str) -> &str {
+    pub(super) fn call_doc(&self, name: &str) -> &str {
         &self.words.calls[name].doc
     }
 
-    pub fn parameter_doc(&self, call: &Call, parameter: &str) -> &str {
+    pub(super) fn parameter_doc(&self, call: &Call, parameter: &str) -> &str {
         &self.words.calls[&call.name].of[parameter]
     }
 
     /// What a status says when this call answers it: the call's own text, or the status's general one.
-    pub fn error_doc(&self, call: &Call, status: &str) -> &str {
+    pub(super) fn error_doc(&self, call: &Call, status: &str) -> &str {
         let own = self.words.calls[&call.name].errors.get(status);
         own.unwrap_or(&self.words.enums["MvStatus"].of[status])
     }

@@ -39,7 +39,7 @@ fn words(run: &str) -> Result<Vec<String>, String> {
 }
 
 /// `PARAMETERFAULT` becomes `ParameterFault`; a version such as `V3_1_1` stays as it is.
-pub fn camel(run: &str) -> Result<String, String> {
+pub(super) fn camel(run: &str) -> Result<String, String> {
     if is_version(run) {
         return Ok(run.to_owned());
     }
@@ -47,7 +47,7 @@ pub fn camel(run: &str) -> Result<String, String> {
 }
 
 /// `USINGNETWORK` becomes `USING_NETWORK`.
-pub fn constant(run: &str) -> Result<String, String> {
+pub(super) fn constant(run: &str) -> Result<String, String> {
     Ok(words(run)?.join("_").to_uppercase())
 }
 
@@ -61,11 +61,11 @@ fn capitalised(word: &str) -> String {
 }
 
 /// `MvNetworkStatus` becomes `NetworkStatus`, `mvOpenChannel` becomes `OpenChannel`.
-pub fn bare(public: &str) -> &str {
+pub(super) fn bare(public: &str) -> &str {
     public.trim_start_matches("Mv").trim_start_matches("mv")
 }
 
 /// `notification_tag` becomes `NOTIFICATION_TAG`.
-pub fn upper(field: &str) -> String {
+pub(super) fn upper(field: &str) -> String {
     field.to_uppercase()
 }

@@ -1,12 +1,13 @@
 //! The Rust side of the calls: `crates/abi/src/generated/calls.rs`.
 
+use std::fmt::Write as _;
+
 use super::model::{Call, Model};
 use super::names;
 use super::rust::{doc, each};
-use std::fmt::Write as _;
 
 /// The `Call` enum and its tables.
-pub fn text(model: &Model) -> Result<String, String> {
+pub(super) fn text(model: &Model) -> Result<String, String> {
     let calls = &model.facts.calls;
     let mut text = String::from(
         "//! The calls: slot, name, parameters and documented errors of each.

@@ -4,7 +4,7 @@ use super::model::{Enumeration, Model, Structure};
 use super::rust::{BIT_SET, each};
 
 /// The types of the tables, and the tables.
-pub fn text(model: &Model) -> String {
+pub(super) fn text(model: &Model) -> String {
     let layouts = each(&model.facts.structs, layout);
     let enumerations = each(&model.facts.enums, enumeration);
     format!(

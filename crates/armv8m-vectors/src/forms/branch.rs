@@ -141,7 +141,7 @@ fn apart(f: &Fields) -> bool {
     f.of('N') != f.of('m')
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("b_conditional", "1101 cccc iiiiiiii")
         .keep(|f| f.of('c') < 14 && clear_of_itself(conditional_offset(f)))
         .plan(|p| short(p, conditional_offset(&p.fields.clone()))),

@@ -235,7 +235,7 @@ fn every_half(p: &mut Plan) {
     p.set(Place::S(1), half << 16 | half);
 }
 
-pub const INTEGER: &[Form] = &[
+pub(super) const INTEGER: &[Form] = &[
     Form::new("directed_lsls", "0100000010 010 001").plan(shift).cases(70),
     Form::new("directed_lsrs", "0100000011 010 001").plan(shift).cases(70),
     Form::new("directed_asrs", "0100000100 010 001").plan(shift).cases(70),
@@ -286,7 +286,7 @@ pub const INTEGER: &[Form] = &[
     Form::new("directed_stm", "11000 nnn rrrrrrrr").plan(base_first).cases(48),
 ];
 
-pub const FLOAT: &[Form] = &[
+pub(super) const FLOAT: &[Form] = &[
     Form::new("directed_vadd", "11101110 0011 0000 0000 1010 1000 0001").plan(floats).cases(576),
     Form::new("directed_vsub", "11101110 0011 0000 0000 1010 1100 0001").plan(floats).cases(576),
     Form::new("directed_vmul", "11101110 0010 0000 0000 1010 1000 0001").plan(floats).cases(576),
@@ -302,7 +302,7 @@ pub const FLOAT: &[Form] = &[
     Form::new("directed_vminnm", "11111110 1000 0000 0000 1010 1100 0001").plan(floats).cases(576),
 ];
 
-pub const CONVERT: &[Form] = &[
+pub(super) const CONVERT: &[Form] = &[
     Form::new("directed_vcvtr_to_unsigned", "11101110 1011 1100 0000 1010 0110 0000")
         .plan(near_integer)
         .cases(312),

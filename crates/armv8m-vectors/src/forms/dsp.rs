@@ -2,7 +2,7 @@
 
 use crate::form::Form;
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("qadd", "111110101000 nnnn 1111 dddd 1000 mmmm"),
     Form::new("qdadd", "111110101000 nnnn 1111 dddd 1001 mmmm"),
     Form::new("qsub", "111110101000 nnnn 1111 dddd 1010 mmmm"),
@@ -10,7 +10,7 @@ pub const FORMS: &[Form] = &[
     Form::new("sel", "111110101010 nnnn 1111 dddd 1000 mmmm"),
 ];
 
-pub const PARALLEL: &[Form] = &[
+pub(super) const PARALLEL: &[Form] = &[
     Form::new("sadd8", "111110101000 nnnn 1111 dddd 0000 mmmm"),
     Form::new("sadd16", "111110101001 nnnn 1111 dddd 0000 mmmm"),
     Form::new("sasx", "111110101010 nnnn 1111 dddd 0000 mmmm"),

@@ -55,7 +55,7 @@ fn stored_before(p: &mut Plan) {
     p.before.extend([0xE840 | n, t << 12 | d << 8 | i]);
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("ldrex", "111010000101 NNNN tttt 1111 iiiiiiii").plan(at_offset),
     Form::new("ldrexb", "111010001101 NNNN tttt 1111 0100 1111").plan(at::<1>),
     Form::new("ldrexh", "111010001101 NNNN tttt 1111 0101 1111").plan(at::<2>),

@@ -31,7 +31,7 @@ fn transfer_apart(f: &Fields) -> bool {
     f.of('t') != f.of('u') && f.of('t') != f.of('n') && f.of('u') != f.of('n')
 }
 
-pub const ALIGNMENT: &[Form] = &[
+pub(super) const ALIGNMENT: &[Form] = &[
     Form::new("unaligned_ldrd", "11101001 U1 0 1 nnnn tttt uuuu 0000iiii")
         .keep(transfer_apart)
         .plan(off_by_some),
@@ -52,12 +52,12 @@ pub const ALIGNMENT: &[Form] = &[
     Form::new("unaligned_vstm", "11101100 1 0 W0 nnnn 0xxx 1010 00000011").plan(off_by_some),
 ];
 
-pub const STATE: &[Form] = &[
+pub(super) const STATE: &[Form] = &[
     Form::new("bx_even", "010001110 mmmm 000").plan(to_even_address),
     Form::new("blx_even", "010001111 mmmm 000").plan(to_even_address),
 ];
 
-pub const UNDEFINED: &[Form] = &[
+pub(super) const UNDEFINED: &[Form] = &[
     Form::new("udf", "11011110 iiiiiiii"),
     Form::new("udf_wide", "111101111111 iiii 1010 iiii iiiiiiii"),
     Form::new("undefined_parallel", "11111010 1o11 nnnn 1111 dddd 0ppp mmmm").keep(|f| f.of('p') & 3 != 3),

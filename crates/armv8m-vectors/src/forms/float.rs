@@ -10,7 +10,7 @@ fn fraction(f: &Fields) -> bool {
     f.of('s') == 1 || position <= 16
 }
 
-pub const ARITHMETIC: &[Form] = &[
+pub(super) const ARITHMETIC: &[Form] = &[
     Form::new("vmla", "11101110 0x00 yyyy xxxx 1010 y0z0 zzzz"),
     Form::new("vmls", "11101110 0x00 yyyy xxxx 1010 y1z0 zzzz"),
     Form::new("vnmls", "11101110 0x01 yyyy xxxx 1010 y0z0 zzzz"),
@@ -34,7 +34,7 @@ pub const ARITHMETIC: &[Form] = &[
 ];
 
 /// What is UNPREDICTABLE in an IT block.
-pub const MINMAX: &[Form] = &[
+pub(super) const MINMAX: &[Form] = &[
     Form::new("vsel", "11111110 0xcc yyyy xxxx 1010 y0z0 zzzz"),
     Form::new("vmaxnm", "11111110 1x00 yyyy xxxx 1010 y0z0 zzzz"),
     Form::new("vminnm", "11111110 1x00 yyyy xxxx 1010 y1z0 zzzz"),
@@ -42,7 +42,7 @@ pub const MINMAX: &[Form] = &[
     Form::new("vcvt_directed", "11111110 1x11 11rr xxxx 1010 s1z0 zzzz"),
 ];
 
-pub const CONVERT: &[Form] = &[
+pub(super) const CONVERT: &[Form] = &[
     Form::new("vcvtb_from_half", "11101110 1x11 0010 xxxx 1010 01z0 zzzz"),
     Form::new("vcvtt_from_half", "11101110 1x11 0010 xxxx 1010 11z0 zzzz"),
     Form::new("vcvtb_to_half", "11101110 1x11 0011 xxxx 1010 01z0 zzzz"),
@@ -60,7 +60,7 @@ pub const CONVERT: &[Form] = &[
     Form::new("vcvt_to_fixed", "11101110 1x11 111u xxxx 1010 s1k0 iiii").keep(fraction),
 ];
 
-pub const MOVE: &[Form] = &[
+pub(super) const MOVE: &[Form] = &[
     Form::new("vmov_imm", "11101110 1x11 iiii xxxx 1010 0000 iiii"),
     Form::new("vmov", "11101110 1x11 0000 xxxx 1010 01z0 zzzz"),
     Form::new("vmov_to_single", "11101110 0000 yyyy tttt 1010 y001 0000"),

@@ -43,7 +43,7 @@ fn descending<const WORDS: u32>(p: &mut Plan) {
     p.base(p.field('N'), size.wrapping_neg(), size, 4);
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("vstr", "11101101 U x 00 NNNN xxxx 1010 iiiiiiii").plan(one::<SINGLE>),
     Form::new("vldr", "11101101 U x 01 NNNN xxxx 1010 iiiiiiii").plan(one::<SINGLE>),
     Form::new("vldr_literal", "11101101 U x 01 1111 xxxx 1010 iiiiiiii").plan(literal::<SINGLE>),

@@ -1,14 +1,13 @@
 //! IT blocks (Arm ARM C1.3): instructions that are skipped or run, leave flags alone, or change the flags the rest of
 //! the block asks for. One more instruction stands behind the block and shows that it has ended.
 
+use super::{INTEGER, float, narrow, sequences};
 use crate::form::Form;
 use crate::plan::Plan;
 use crate::rng::Rng;
 
-use super::{INTEGER, float, narrow, sequences};
-
 /// The IT instruction for `length` instructions, 1 to 4.
-pub fn block(rng: &mut Rng, length: u32) -> u16 {
+pub(super) fn block(rng: &mut Rng, length: u32) -> u16 {
     let condition = rng.below(15);
     0xBF00 | (condition << 4 | mask(rng, condition, length)) as u16
 }
@@ -50,7 +49,7 @@ fn branch(p: &mut Plan, code: &[u16], distance: u32) {
     p.landing(target);
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::sequence("it_narrow", |p| fill(p, &[narrow::FORMS])),
     Form::sequence("it_integer", |p| fill(p, INTEGER)),
     Form::sequence("it_memory", |p| fill(p, &[narrow::FORMS, sequences::STACK])),

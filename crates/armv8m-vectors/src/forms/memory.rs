@@ -127,7 +127,7 @@ fn pc_literal(p: &mut Plan) {
     p.word(at, value);
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("strb_imm12", "111110001000 NNNN tttt iiiiiiiiiiii").plan(up::<1>),
     Form::new("strb_negative", "111110000000 NNNN tttt 1100 iiiiiiii").plan(down::<1>),
     Form::new("strb_pre", "111110000000 NNNN tttt 11U1 iiiiiiii").keep(not_base).plan(signed::<1>),
@@ -189,7 +189,7 @@ pub const FORMS: &[Form] = &[
 ];
 
 /// PC as base, and hints that touch nothing.
-pub const LITERALS: &[Form] = &[
+pub(super) const LITERALS: &[Form] = &[
     Form::new("ldrb_literal", "11111000U001 1111 tttt iiiiiiiiiiii").plan(literal::<1>),
     Form::new("ldrh_literal", "11111000U011 1111 tttt iiiiiiiiiiii").plan(literal::<2>),
     Form::new("ldr_literal", "11111000U101 1111 tttt iiiiiiiiiiii").plan(literal::<4>),
@@ -210,7 +210,7 @@ pub const LITERALS: &[Form] = &[
 ];
 
 /// PC as target.
-pub const PC: &[Form] = &[
+pub(super) const PC: &[Form] = &[
     Form::new("ldr_pc_imm12", "111110001101 NNNN 1111 iiiiiiiiiiii").plan(pc_up),
     Form::new("ldr_pc_pre", "111110000101 NNNN 1111 11U1 iiiiiiii").plan(pc_signed),
     Form::new("ldr_pc_post", "111110000101 NNNN 1111 10U1 iiiiiiii").plan(pc_post),

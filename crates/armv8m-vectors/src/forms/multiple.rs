@@ -83,7 +83,7 @@ fn with_pc(f: &Fields) -> bool {
     some(f) && (f.of('W') == 0 || f.of('r') >> f.of('N') & 1 == 0)
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("push", "1011010 M rrrrrrrr").keep(|f| f.of('M') + f.of('r') != 0).plan(push),
     Form::new("pop", "10111100 rrrrrrrr").keep(some).plan(pop),
     Form::new("pop_pc", "10111101 rrrrrrrr").plan(pop_pc),

@@ -8,7 +8,7 @@ fn apart(f: &Fields) -> bool {
     f.of('l') != f.of('h')
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("mul", "111110110000 nnnn 1111 dddd 0000 mmmm"),
     Form::new("mla", "111110110000 nnnn aaaa dddd 0000 mmmm"),
     Form::new("mls", "111110110000 nnnn aaaa dddd 0001 mmmm"),

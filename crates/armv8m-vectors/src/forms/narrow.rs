@@ -8,7 +8,7 @@ const fn one_is_high(a: u32, b: u32) -> bool {
     a > 7 || b > 7
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     // Zero is MOVS, which is UNPREDICTABLE in an IT block.
     Form::new("lsl_imm", "00000 iiiii mmm ddd").keep(|f| f.of('i') != 0),
     Form::new("lsr_imm", "00001 iiiii mmm ddd"),
@@ -59,7 +59,7 @@ pub const FORMS: &[Form] = &[
 ];
 
 /// What depends on its address, or sets flags or SP in ways of its own.
-pub const STACK: &[Form] = &[
+pub(super) const STACK: &[Form] = &[
     Form::new("movs_reg", "00000 00000 mmm ddd"),
     Form::new("add_sp_sp_imm7", "101100000 iiiiiii"),
     Form::new("sub_sp_sp_imm7", "101100001 iiiiiii"),

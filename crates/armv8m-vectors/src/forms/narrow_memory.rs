@@ -30,7 +30,7 @@ fn literal(p: &mut Plan) {
     p.data((p.pc() & !3) + p.field('i') * 4, 4);
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("str_reg", "0101000 mmm nnn ttt").keep(apart).plan(indexed::<4>),
     Form::new("strh_reg", "0101001 mmm nnn ttt").keep(apart).plan(indexed::<2>),
     Form::new("strb_reg", "0101010 mmm nnn ttt").keep(apart).plan(indexed::<1>),

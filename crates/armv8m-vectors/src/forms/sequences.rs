@@ -1,13 +1,12 @@
 //! Random programs without branches: what one instruction leaves behind, the next one uses.
 
+use super::{INTEGER, float, it, narrow};
 use crate::form::Form;
 use crate::plan::Plan;
 use crate::rng::Rng;
 
-use super::{INTEGER, float, it, narrow};
-
 /// One plain instruction of a table that is chosen first, so that small tables come as often as large ones.
-pub fn any(rng: &mut Rng, tables: &[&[Form]]) -> Vec<u16> {
+pub(super) fn any(rng: &mut Rng, tables: &[&[Form]]) -> Vec<u16> {
     loop {
         let form = {
             let table = rng.pick(tables);
@@ -20,7 +19,7 @@ pub fn any(rng: &mut Rng, tables: &[&[Form]]) -> Vec<u16> {
 }
 
 /// Accesses around the stack pointer, which lies in the middle of a window.
-pub const STACK: &[Form] = &[
+pub(super) const STACK: &[Form] = &[
     Form::new("near_str", "10010 ttt 000iiiii"),
     Form::new("near_ldr", "10011 ttt 000iiiii"),
     Form::new("near_strb_wide", "111110001000 1101 tttt 00000 iiiiiii"),
@@ -58,7 +57,7 @@ fn with_blocks(p: &mut Plan, length: u32, always: &[&[Form]], conditional: &[&[F
 
 const FLOAT: &[&[Form]] = &[float::ARITHMETIC, float::ARITHMETIC, float::CONVERT, float::MOVE];
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::sequence("program_narrow", |p| with_blocks(p, 12, &[narrow::FORMS], &[narrow::FORMS])),
     Form::sequence("program_integer", |p| with_blocks(p, 12, INTEGER, INTEGER)),
     Form::sequence("program_memory", |p| {

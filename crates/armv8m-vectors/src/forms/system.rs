@@ -21,7 +21,7 @@ fn change_first(p: &mut Plan, change: u16) {
     p.before.push(change);
 }
 
-pub const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     Form::new("mrs_status", "1111001111101111 1000 dddd vvvvvvvv").keep(|f| f.of('v') < 8).plan(read_status),
     Form::new("mrs_msp", "1111001111101111 1000 dddd 00001000"),
     Form::new("msr_apsr_nzcvq", "111100111000 nnnn 1000 1000 00000000"),

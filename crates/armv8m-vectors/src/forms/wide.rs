@@ -30,7 +30,7 @@ fn twice(f: &Fields) -> bool {
     f.of('n') == f.of('m')
 }
 
-pub const IMMEDIATE: &[Form] = &[
+pub(super) const IMMEDIATE: &[Form] = &[
     Form::new("and_imm", "11110 i 00000 S nnnn 0 iii dddd iiiiiiii").keep(modified),
     Form::new("tst_imm", "11110 i 00000 1 nnnn 0 iii 1111 iiiiiiii").keep(modified),
     Form::new("bic_imm", "11110 i 00001 S nnnn 0 iii dddd iiiiiiii").keep(modified),
@@ -67,7 +67,7 @@ pub const IMMEDIATE: &[Form] = &[
     Form::new("cmn_imm_sp", "11110 i 01000 1 1101 0 iii 1111 iiiiiiii").keep(modified),
 ];
 
-pub const SHIFTED: &[Form] = &[
+pub(super) const SHIFTED: &[Form] = &[
     Form::new("and_shift", "11101010000 S nnnn 0 iii dddd iitt mmmm"),
     Form::new("tst_shift", "11101010000 1 nnnn 0 iii 1111 iitt mmmm"),
     Form::new("bic_shift", "11101010001 S nnnn 0 iii dddd iitt mmmm"),
@@ -105,7 +105,7 @@ pub const SHIFTED: &[Form] = &[
     Form::new("cmp_shift_sp", "11101011101 1 1101 0 iii 1111 iitt mmmm"),
 ];
 
-pub const REGISTER: &[Form] = &[
+pub(super) const REGISTER: &[Form] = &[
     Form::new("lsl_wide", "11111010000 S nnnn 1111 dddd 0000 mmmm"),
     Form::new("lsr_wide", "11111010001 S nnnn 1111 dddd 0000 mmmm"),
     Form::new("asr_wide", "11111010010 S nnnn 1111 dddd 0000 mmmm"),
@@ -130,7 +130,7 @@ pub const REGISTER: &[Form] = &[
 ];
 
 /// What writes SP, or reads PC.
-pub const STACK: &[Form] = &[
+pub(super) const STACK: &[Form] = &[
     Form::new("add_imm_sp", "11110 i 01000 S 1101 0 iii 1101 iiiiiiii").keep(modified),
     Form::new("sub_imm_sp", "11110 i 01101 S 1101 0 iii 1101 iiiiiiii").keep(modified),
     Form::new("addw_sp", "11110 i 100000 1101 0 iii 1101 iiiiiiii"),

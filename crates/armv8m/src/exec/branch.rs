@@ -11,7 +11,7 @@ const EXC_RETURN_MIN: u32 = 0xFF00_0000;
 impl Core {
     /// BXWritePC and LoadWritePC: an exception return in handler mode, else a branch with state.
     #[inline(always)]
-    pub fn branch_exchange(&mut self, target: u32) -> Result<(), Event> {
+    pub(crate) fn branch_exchange(&mut self, target: u32) -> Result<(), Event> {
         if target >= EXC_RETURN_MIN && self.in_handler_mode() {
             return Err(Event::ExceptionReturn(target));
         }
@@ -21,7 +21,7 @@ impl Core {
 
     /// BLXWritePC: bit 0 becomes the T bit, which must be one by the next instruction.
     #[inline(always)]
-    pub fn branch_state(&mut self, target: u32) {
+    pub(crate) fn branch_state(&mut self, target: u32) {
         self.pc = target & !1;
         if target & 1 == 0 {
             self.thumb = false;

@@ -5,18 +5,18 @@ use crate::state::Core;
 
 /// `Inst::a` of a parallel operation, as encoded.
 mod parallel {
-    pub const ADD8: u8 = 0;
-    pub const ADD16: u8 = 1;
-    pub const ASX: u8 = 2;
-    pub const SUB8: u8 = 4;
-    pub const SUB16: u8 = 5;
+    pub(super) const ADD8: u8 = 0;
+    pub(super) const ADD16: u8 = 1;
+    pub(super) const ASX: u8 = 2;
+    pub(super) const SUB8: u8 = 4;
+    pub(super) const SUB16: u8 = 5;
 }
 
 /// `Inst::s` of a parallel operation, as encoded: bit 2 is unsigned, the rest says what becomes of a lane.
 mod prefix {
-    pub const UNSIGNED: u8 = 4;
-    pub const SATURATE: u8 = 1;
-    pub const HALVE: u8 = 2;
+    pub(super) const UNSIGNED: u8 = 4;
+    pub(super) const SATURATE: u8 = 1;
+    pub(super) const HALVE: u8 = 2;
 }
 
 #[inline(never)]

@@ -5,16 +5,16 @@ use crate::state::{Core, Sleep};
 
 /// SYSm numbers (MRS, MSR).
 mod sysm {
-    pub const PSRS: std::ops::RangeInclusive<u32> = 0..=7;
-    pub const MSP: u32 = 8;
-    pub const PSP: u32 = 9;
-    pub const MSPLIM: u32 = 10;
-    pub const PSPLIM: u32 = 11;
-    pub const PRIMASK: u32 = 16;
-    pub const BASEPRI: u32 = 17;
-    pub const BASEPRI_MAX: u32 = 18;
-    pub const FAULTMASK: u32 = 19;
-    pub const CONTROL: u32 = 20;
+    pub(super) const PSRS: std::ops::RangeInclusive<u32> = 0..=7;
+    pub(super) const MSP: u32 = 8;
+    pub(super) const PSP: u32 = 9;
+    pub(super) const MSPLIM: u32 = 10;
+    pub(super) const PSPLIM: u32 = 11;
+    pub(super) const PRIMASK: u32 = 16;
+    pub(super) const BASEPRI: u32 = 17;
+    pub(super) const BASEPRI_MAX: u32 = 18;
+    pub(super) const FAULTMASK: u32 = 19;
+    pub(super) const CONTROL: u32 = 20;
 }
 
 /// APSR.NZCVQ and APSR.GE.
@@ -70,7 +70,7 @@ impl Core {
     }
 
     /// What MRS reads.
-    pub fn special(&self, register: u32) -> u32 {
+    pub(crate) fn special(&self, register: u32) -> u32 {
         let privileged = self.privileged();
         match register {
             r if sysm::PSRS.contains(&r) => self.psr(r),

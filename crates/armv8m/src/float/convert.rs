@@ -8,7 +8,7 @@ const HALF: Format = Format { fraction: 10, bias: 15 };
 
 impl Unit {
     /// FPRoundInt.
-    pub fn round_to_integral(&mut self, bits: u32, rounding: Rounding, exact: bool) -> u32 {
+    pub(crate) fn round_to_integral(&mut self, bits: u32, rounding: Rounding, exact: bool) -> u32 {
         let a = self.unpack(bits);
         match a.class {
             Class::Quiet | Class::Signaling => self.quiet(a),
@@ -28,7 +28,7 @@ impl Unit {
     }
 
     /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`.
-    pub fn float_to_fixed(
+    pub(crate) fn float_to_fixed(
         &mut self,
         bits: u32,
         width: u32,
@@ -62,7 +62,7 @@ impl Unit {
     }
 
     /// FixedToFP: `value / 2^fraction`.
-    pub fn fixed_to_float(&mut self, value: i64, fraction: u32) -> u32 {
+    pub(crate) fn fixed_to_float(&mut self, value: i64, fraction: u32) -> u32 {
         if value == 0 {
             return 0;
         }
@@ -70,7 +70,7 @@ impl Unit {
     }
 
     /// FPHalfToSingle.
-    pub fn half_to_single(&mut self, half: u32) -> u32 {
+    pub(crate) fn half_to_single(&mut self, half: u32) -> u32 {
         let (sign, exponent, fraction) = (half & 0x8000 != 0, half >> 10 & 0x1F, half & 0x3FF);
         match (exponent, fraction) {
             (0, 0) => signed(sign, 0),
@@ -92,7 +92,7 @@ impl Unit {
     }
 
     /// FPSingleToHalf.
-    pub fn single_to_half(&mut self, bits: u32) -> u32 {
+    pub(crate) fn single_to_half(&mut self, bits: u32) -> u32 {
         let a = self.unpack(bits);
         let sign = u32::from(a.sign) << 15;
         match a.class {

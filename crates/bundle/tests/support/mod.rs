@@ -2,11 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 /// SHA-256, as ring computes it.
-pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
 }
 
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])
@@ -15,15 +15,15 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Bytes of the application's internal flash.
-pub const FLASH: usize = 0x10_0000;
+pub(crate) const FLASH: usize = 0x10_0000;
 
 /// A protobuf field of wire type 2: bytes, or a message.
-pub fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [vec![number << 3 | 2], varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
 /// A protobuf field of wire type 0: a number.
-pub fn number(number: u8, value: u64) -> Vec<u8> {
+pub(crate) fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
@@ -39,7 +39,7 @@ fn varint(mut value: u64) -> Vec<u8> {
 
 /// A layer of the manifest. `place` is 1 for the internal flash and 2 for the external one.
 #[derive(Clone)]
-pub struct Layer {
+pub(crate) struct Layer {
     pub place: u8,
     pub start: u64,
     pub size: u64,
@@ -50,15 +50,15 @@ pub struct Layer {
 
 impl Layer {
     /// The application, with the hashes it should have.
-    pub fn image(bytes: &[u8]) -> Layer {
-        Layer::of(1, 0, FLASH, bytes)
+    pub(crate) fn image(bytes: &[u8]) -> Self {
+        Self::of(1, 0, FLASH, bytes)
     }
 
-    pub fn of(place: u8, start: u64, size: usize, bytes: &[u8]) -> Layer {
+    pub(crate) fn of(place: u8, start: u64, size: usize, bytes: &[u8]) -> Self {
         let mut padded = bytes.to_vec();
         padded.resize(size.max(bytes.len()), 0xFF);
         let (fetch, measured) = (sha256(bytes), sha256(&padded));
-        Layer { place, start, size: size as u64, key: 0, fetch, measured }
+        Self { place, start, size: size as u64, key: 0, fetch, measured }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -73,14 +73,14 @@ impl Layer {
 }
 
 /// A manifest that is not signed; `policies` are encoded fields of its body.
-pub fn manifest(layers: &[Layer], policies: &[u8]) -> Vec<u8> {
+pub(crate) fn manifest(layers: &[Layer], policies: &[u8]) -> Vec<u8> {
     let layers: Vec<u8> = layers.iter().flat_map(Layer::encode).collect();
     field(2, &[&layers, policies].concat())
 }
 
 /// An entry of an archive, with everything a hostile one may say.
 #[derive(Clone, Default)]
-pub struct File {
+pub(crate) struct File {
     pub name: Vec<u8>,
     /// The name in the entry's own header, if another.
     pub own_name: Option<Vec<u8>>,
@@ -96,25 +96,25 @@ pub struct File {
 
 impl File {
     /// A good entry, stored.
-    pub fn stored(name: &str, data: &[u8]) -> File {
+    pub(crate) fn stored(name: &str, data: &[u8]) -> Self {
         let (crc, length) = (crc32(data), data.len() as u32);
-        File { name: name.into(), data: data.to_vec(), crc, length, ..File::default() }
+        Self { name: name.into(), data: data.to_vec(), crc, length, ..Self::default() }
     }
 
     /// A good entry, deflated.
-    pub fn deflated(name: &str, data: &[u8]) -> File {
+    pub(crate) fn deflated(name: &str, data: &[u8]) -> Self {
         let packed = miniz_oxide::deflate::compress_to_vec(data, 9);
-        File { data: packed, method: 8, ..File::stored(name, data) }
+        Self { data: packed, method: 8, ..Self::stored(name, data) }
     }
 
     /// A good entry named by its content's hash.
-    pub fn layer(data: &[u8]) -> File {
-        File::stored(&hex(&sha256(data)), data)
+    pub(crate) fn layer(data: &[u8]) -> Self {
+        Self::stored(&hex(&sha256(data)), data)
     }
 }
 
 /// An archive of these entries: headers and data, the directory, its end.
-pub fn zip(files: &[File]) -> Vec<u8> {
+pub(crate) fn zip(files: &[File]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for file in files {
         let offset = file.offset.unwrap_or(out.len() as u32);
@@ -153,13 +153,13 @@ pub fn zip(files: &[File]) -> Vec<u8> {
 }
 
 /// The archive of an application and its manifest.
-pub fn bundle(image: &[u8], policies: &[u8]) -> Vec<u8> {
+pub(crate) fn bundle(image: &[u8], policies: &[u8]) -> Vec<u8> {
     let manifest = manifest(&[Layer::image(image)], policies);
     zip(&[File::layer(image), File::stored("manifest", &manifest)])
 }
 
 /// CRC-32 as zip has it, bit by bit.
-pub fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
         (0..8).fold(
             crc ^ u32::from(byte),
@@ -169,10 +169,10 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// A hostile archive: what it is called, its bytes, and a part of the refusal.
-pub type Hostile = (&'static str, Vec<u8>, &'static str);
+pub(crate) type Hostile = (&'static str, Vec<u8>, &'static str);
 
 /// Every way an archive can be hostile.
-pub fn hostile(image: &[u8]) -> Vec<Hostile> {
+pub(crate) fn hostile(image: &[u8]) -> Vec<Hostile> {
     let manifest = File::stored("manifest", &manifest(&[Layer::image(image)], &[]));
     let layer = File::layer(image);
     let [frames, names, contents, bombs] =

@@ -56,9 +56,9 @@ pub(super) struct GivenAuthorities {
 
 impl GivenAuthorities {
     /// By these; `None` if one of them is no certificate.
-    pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Option<GivenAuthorities> {
+    pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Option<Self> {
         let all = authorities.iter().all(|authority| chain::parse(authority).is_some());
-        all.then_some(GivenAuthorities { authorities })
+        all.then_some(Self { authorities })
     }
 }
 

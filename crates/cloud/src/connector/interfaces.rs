@@ -30,12 +30,12 @@ struct Known {
 
 impl Interfaces {
     /// Those of the system.
-    pub(super) fn system() -> Interfaces {
-        Interfaces::reading(Arc::new(system), INTERFACES_INTERVAL)
+    pub(super) fn system() -> Self {
+        Self::reading(Arc::new(system), INTERFACES_INTERVAL)
     }
 
-    pub(super) fn reading(read: Read, interval: Duration) -> Interfaces {
-        Interfaces { read, interval, known: Mutex::new(Known { ranges: Arc::from([]), at: None }) }
+    pub(super) fn reading(read: Read, interval: Duration) -> Self {
+        Self { read, interval, known: Mutex::new(Known { ranges: Arc::from([]), at: None }) }
     }
 
     /// The addresses, no older than the interval.

@@ -39,8 +39,8 @@ pub(super) enum LookUpError {
 }
 
 impl From<Full> for LookUpError {
-    fn from(_: Full) -> LookUpError {
-        LookUpError::Busy
+    fn from(_: Full) -> Self {
+        Self::Busy
     }
 }
 
@@ -64,13 +64,13 @@ struct Current {
 
 impl Names {
     /// Names as the system has them, or as these name servers say.
-    pub(super) fn new(servers: Vec<SocketAddr>, limits: &Limits) -> Names {
+    pub(super) fn new(servers: Vec<SocketAddr>, limits: &Limits) -> Self {
         let current = Current {
             resolver: Arc::new(resolver(&servers)),
             state: configuration(),
             checked: Instant::now(),
         };
-        Names {
+        Self {
             servers,
             current: Mutex::new(current),
             failed: Cache::builder()

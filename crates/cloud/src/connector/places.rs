@@ -70,9 +70,9 @@ impl std::fmt::Debug for Places {
 
 impl Places {
     /// So many places, of which one device has `per_device` at most.
-    pub(crate) fn new(total: usize, per_device: usize) -> Places {
+    pub(crate) fn new(total: usize, per_device: usize) -> Self {
         let state = State { total, per_device, next: 0, running: Vec::new(), waiting: VecDeque::new() };
-        Places(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Takes a place, if need be after others.

@@ -31,7 +31,7 @@ impl FromStr for Resolve {
     type Err = ResolveError;
 
     /// Reads `HOST:PORT=ADDRESS:PORT`; IPv6 addresses stand in brackets.
-    fn from_str(text: &str) -> Result<Resolve, ResolveError> {
+    fn from_str(text: &str) -> Result<Self, ResolveError> {
         parse(text).ok_or_else(|| ResolveError(text.to_owned()))
     }
 }

@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use relay::ConnectionEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -10,8 +11,6 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::TLS12;
 use tokio_rustls::rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
-
-use relay::ConnectionEnd;
 
 use super::*;
 
@@ -28,12 +27,12 @@ struct Signed {
 }
 
 impl Authority {
-    fn new() -> Authority {
+    fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let der = params.self_signed(&key).expect("a certificate").der().to_vec();
-        Authority { issuer: Issuer::new(params, key), der }
+        Self { issuer: Issuer::new(params, key), der }
     }
 
     fn sign(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> Signed {
@@ -55,8 +54,8 @@ struct Broker {
 }
 
 impl Broker {
-    fn with(signed: Signed) -> Broker {
-        Broker { signed, versions: ALL_VERSIONS, clients: None }
+    fn with(signed: Signed) -> Self {
+        Self { signed, versions: ALL_VERSIONS, clients: None }
     }
 
     /// Serves one connection after another: `hello` back for every byte.

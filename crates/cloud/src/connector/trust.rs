@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use relay::ConnectFailure;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -13,8 +14,6 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme, WantsVerifier,
 };
-
-use relay::ConnectFailure;
 
 use super::TlsTarget;
 use super::given::GivenAuthorities;
@@ -71,7 +70,7 @@ impl Trust {
     ///
     /// # Errors
     /// One of `extra` is no certificate.
-    pub fn new(extra: &[Certificate]) -> Result<Trust, AuthoritiesError> {
+    pub fn new(extra: &[Certificate]) -> Result<Self, AuthoritiesError> {
         let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for certificate in extra {
             store.add(certificate.clone()).map_err(|error| AuthoritiesError::Unusable(error.to_string()))?;
@@ -83,7 +82,7 @@ impl Trust {
         let brokers = without_certificate(&roots);
         let mut https = without_certificate(&https_roots);
         https.alpn_protocols = vec![HTTP_1_1.to_vec()];
-        Ok(Trust { brokers: Arc::new(brokers), https: Arc::new(https) })
+        Ok(Self { brokers: Arc::new(brokers), https: Arc::new(https) })
     }
 
     /// The TLS an HTTPS server is spoken to with.

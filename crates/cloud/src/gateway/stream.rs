@@ -63,11 +63,11 @@ struct Queue {
 
 impl DeviceStream {
     /// Shakes hands as a server.
-    pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<DeviceStream> {
+    pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
         let (incoming, opened, outgoing) = (Vec::new(), Queue::default(), Queue::default());
         let (ended, closed, failed) = (false, false, false);
-        let mut stream = DeviceStream { tcp, tls, incoming, opened, outgoing, ended, closed, failed };
+        let mut stream = Self { tcp, tls, incoming, opened, outgoing, ended, closed, failed };
         poll_fn(|context| stream.poll_handshake(context)).await?;
         Ok(stream)
     }

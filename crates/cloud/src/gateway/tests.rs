@@ -20,7 +20,7 @@ struct House {
 }
 
 impl House {
-    async fn open(limits: Limits) -> House {
+    async fn open(limits: Limits) -> Self {
         let authority = Authority::generate();
         let gateway = Gateway::new(&authority, &["localhost".to_owned()], &limits, Arc::new(Metrics::new()))
             .expect("a host name");
@@ -33,7 +33,7 @@ impl House {
                 let _ = admitted.stream.flush().await;
                 let _ = admitted.stream.read(&mut [0]).await;
             }));
-        House { address, authority, stop, running }
+        Self { address, authority, stop, running }
     }
 
     async fn dial(&self) -> TcpStream {

@@ -22,8 +22,8 @@ pub(super) struct Budgeted<S> {
 pub(super) struct Budget(Arc<AtomicUsize>);
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(AtomicUsize::new(bytes)))
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
     /// Whether it has been used up.
@@ -33,8 +33,8 @@ impl Budget {
 }
 
 impl<S> Budgeted<S> {
-    pub(super) fn new(stream: S, left: Budget) -> Budgeted<S> {
-        Budgeted { stream, left }
+    pub(super) fn new(stream: S, left: Budget) -> Self {
+        Self { stream, left }
     }
 }
 

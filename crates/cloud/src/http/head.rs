@@ -25,8 +25,8 @@ struct Recorder {
 
 impl Recording {
     /// Of at most this many bytes.
-    pub(super) fn new(most: usize) -> Recording {
-        Recording(Arc::new(Mutex::new(Recorder { bytes: Vec::new(), most })))
+    pub(super) fn new(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Recorder { bytes: Vec::new(), most })))
     }
 
     fn add(&self, bytes: &[u8]) {
@@ -50,8 +50,8 @@ pub(super) struct Recorded<S> {
 }
 
 impl<S> Recorded<S> {
-    pub(super) fn new(stream: S, recording: Recording) -> Recorded<S> {
-        Recorded { stream, recording }
+    pub(super) fn new(stream: S, recording: Recording) -> Self {
+        Self { stream, recording }
     }
 }
 

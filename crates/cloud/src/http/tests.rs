@@ -38,11 +38,11 @@ struct Server {
 }
 
 impl Server {
-    async fn saying(pieces: &[&[u8]], then: Then) -> Server {
-        Server::with(pieces, then, |_| ()).await
+    async fn saying(pieces: &[&[u8]], then: Then) -> Self {
+        Self::with(pieces, then, |_| ()).await
     }
 
-    async fn with(pieces: &[&[u8]], then: Then, adjust: impl FnOnce(&mut CertificateParams)) -> Server {
+    async fn with(pieces: &[&[u8]], then: Then, adjust: impl FnOnce(&mut CertificateParams)) -> Self {
         let (config, authority) = certified(adjust);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -62,7 +62,7 @@ impl Server {
                 });
             }
         });
-        Server { address, authority, asked, open }
+        Self { address, authority, asked, open }
     }
 
     fn connector(&self) -> Connector {

@@ -22,9 +22,9 @@ pub(super) struct Relayed {
 }
 
 impl Relayed {
-    pub(super) fn new(make: &Maker<'_>) -> Relayed {
+    pub(super) fn new(make: &Maker<'_>) -> Self {
         let channels = Opts::new("openvisor_channels", "Channels that are open.");
-        Relayed {
+        Self {
             channels: make.add(IntGaugeVec::new(channels, &["type"])),
             channels_opened: make.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
             connects: make.counters(

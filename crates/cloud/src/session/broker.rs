@@ -36,8 +36,8 @@ pub(super) struct Permit {
 
 impl Permit {
     /// For a connection that is about to be made; `open` counts those that stand.
-    pub(super) fn new(share: Option<Share>, open: IntGauge) -> Permit {
-        Permit { _share: share, open, is_open: false }
+    pub(super) fn new(share: Option<Share>, open: IntGauge) -> Self {
+        Self { _share: share, open, is_open: false }
     }
 
     fn note_open(&mut self) {
@@ -70,8 +70,8 @@ pub(super) enum Happened<'a> {
 }
 
 impl Broker {
-    pub(super) fn new(id: ConnectionId, connecting: Connecting, permit: Permit, given: usize) -> Broker {
-        Broker { id, state: State::Connecting(connecting), permit, given }
+    pub(super) fn new(id: ConnectionId, connecting: Connecting, permit: Permit, given: usize) -> Self {
+        Self { id, state: State::Connecting(connecting), permit, given }
     }
 
     /// Bytes held for it.

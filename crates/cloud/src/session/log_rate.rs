@@ -23,8 +23,8 @@ pub(super) struct Dropped {
 }
 
 impl LogRate {
-    pub(super) fn new(rate: u32) -> LogRate {
-        LogRate { rate, bucket: Bucket::new(rate, Instant::now()), dropped: None }
+    pub(super) fn new(rate: u32) -> Self {
+        Self { rate, bucket: Bucket::new(rate, Instant::now()), dropped: None }
     }
 
     /// Whether a line is kept.

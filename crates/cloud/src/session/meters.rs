@@ -43,9 +43,9 @@ impl Hold {
 }
 
 impl Meters {
-    pub(super) fn new(limits: &Limits, account: Option<Arc<Account>>) -> Meters {
+    pub(super) fn new(limits: &Limits, account: Option<Arc<Account>>) -> Self {
         let now = Instant::now();
-        Meters {
+        Self {
             received: Bucket::new(limits.link_bytes_a_second, now),
             sent: Bucket::new(limits.link_bytes_a_second, now),
             requests: Bucket::new(limits.requests_a_second, now),

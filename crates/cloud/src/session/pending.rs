@@ -10,8 +10,8 @@ type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) struct Pending<K, T>(Vec<(K, usize, Work<T>)>);
 
 impl<K: Copy + PartialEq, T> Pending<K, T> {
-    pub(super) fn none() -> Pending<K, T> {
-        Pending(Vec::new())
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
     }
 
     pub(super) fn push(&mut self, name: K, reserved: usize, work: impl Future<Output = T> + Send + 'static) {

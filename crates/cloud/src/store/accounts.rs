@@ -49,15 +49,15 @@ macro_rules! select {
 
 impl Store {
     /// The store as another account sees it.
-    pub fn of_account(&self, account: AccountId) -> Store {
-        Store { account: account.as_str().to_owned(), ..self.clone() }
+    pub fn of_account(&self, account: AccountId) -> Self {
+        Self { account: account.as_str().to_owned(), ..self.clone() }
     }
 
     /// The store as the account of a device sees it, whichever that is.
     ///
     /// # Errors
     /// [`StoreError::NoDevice`], the database's own.
-    pub async fn of_device(&self, device: DeviceId) -> Result<Store, StoreError> {
+    pub async fn of_device(&self, device: DeviceId) -> Result<Self, StoreError> {
         let admission = self.admission(device).await?;
         let account = admission.ok_or_else(|| StoreError::NoDevice(device.to_string()))?.account;
         Ok(self.of_account(account))

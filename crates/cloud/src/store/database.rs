@@ -34,31 +34,31 @@ pub(super) enum Database {
 }
 
 impl Database {
-    pub(super) fn of(folder: &DataFolder, url: &StoreUrl) -> Database {
+    pub(super) fn of(folder: &DataFolder, url: &StoreUrl) -> Self {
         match url {
-            StoreUrl::Folder => Database::Sqlite(folder.database()),
-            StoreUrl::Postgres(_) => Database::Postgres(url.clone()),
+            StoreUrl::Folder => Self::Sqlite(folder.database()),
+            StoreUrl::Postgres(_) => Self::Postgres(url.clone()),
         }
     }
 
     /// How people call it.
     pub(super) fn name(&self) -> String {
         match self {
-            Database::Sqlite(path) => path.display().to_string(),
-            Database::Postgres(url) => url.to_string(),
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(url) => url.to_string(),
         }
     }
 
     /// The file it is, if it is one.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
-            Database::Sqlite(path) => Some(path),
-            Database::Postgres(_) => None,
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
         }
     }
 
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Database::Postgres(_))
+        matches!(self, Self::Postgres(_))
     }
 
     /// A pool of at most `count` connections, each set to lose nothing, and each good only while `tenant` occupies the database,
@@ -81,8 +81,8 @@ impl Database {
     /// Begins a transaction that is going to write. SQLite takes the write lock here and not in its middle, where it could not wait.
     pub(super) fn begin_statement(&self) -> &'static str {
         match self {
-            Database::Sqlite(_) => "BEGIN IMMEDIATE",
-            Database::Postgres(_) => "BEGIN",
+            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) => "BEGIN",
         }
     }
 
@@ -93,9 +93,9 @@ impl Database {
     /// being run; it fails too, by a division by zero, when another cloud has taken the database.
     pub(super) fn commit_statement(&self, word: Option<&[u8; 16]>) -> String {
         match (self, word) {
-            (Database::Sqlite(_), _) => "COMMIT".to_owned(),
-            (Database::Postgres(_), None) => "SELECT 1; COMMIT".to_owned(),
-            (Database::Postgres(_), Some(word)) => format!(
+            (Self::Sqlite(_), _) => "COMMIT".to_owned(),
+            (Self::Postgres(_), None) => "SELECT 1; COMMIT".to_owned(),
+            (Self::Postgres(_), Some(word)) => format!(
                 "SELECT 1 / COUNT(*) FROM settings WHERE name = '{}' AND value = decode('{}', 'hex'); COMMIT",
                 tenancy::TENANT,
                 hexadecimal(word)
@@ -116,8 +116,8 @@ impl Database {
         };
         let code = code.as_deref().unwrap_or_default();
         match self {
-            Database::Sqlite(_) => code.parse::<i32>().is_ok_and(|code| SQLITE.contains(&(code & 0xFF))),
-            Database::Postgres(_) => POSTGRES.contains(&code),
+            Self::Sqlite(_) => code.parse::<i32>().is_ok_and(|code| SQLITE.contains(&(code & 0xFF))),
+            Self::Postgres(_) => POSTGRES.contains(&code),
         }
     }
 
@@ -144,23 +144,23 @@ impl Database {
 
     fn settings(&self) -> &'static str {
         match self {
-            Database::Sqlite(_) => SQLITE,
-            Database::Postgres(_) => POSTGRES,
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
         }
     }
 
     fn first_statement(&self) -> &'static str {
         match self {
-            Database::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master",
-            Database::Postgres(_) => "SELECT 1",
+            Self::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master",
+            Self::Postgres(_) => "SELECT 1",
         }
     }
 
     fn options(&self) -> Result<AnyConnectOptions, StoreError> {
         sqlx::any::install_default_drivers();
         let url = match self {
-            Database::Sqlite(path) => sqlite_url(path),
-            Database::Postgres(url) => url.for_driver(),
+            Self::Sqlite(path) => sqlite_url(path),
+            Self::Postgres(url) => url.for_driver(),
         };
         Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
     }
@@ -217,13 +217,13 @@ impl Database {
 
     fn migrator(&self) -> Migrator {
         let steps: &[(i64, &'static str, &'static str)] = match self {
-            Database::Sqlite(_) => &[
+            Self::Sqlite(_) => &[
                 (1, "first", include_str!("../../migrations/sqlite/1_first.sql")),
                 (2, "presence", include_str!("../../migrations/sqlite/2_presence.sql")),
                 (3, "configuration bytes", include_str!("../../migrations/sqlite/3_configuration_bytes.sql")),
                 (4, "accounts", include_str!("../../migrations/sqlite/4_accounts.sql")),
             ],
-            Database::Postgres(_) => &[
+            Self::Postgres(_) => &[
                 (1, "first", include_str!("../../migrations/postgres/1_first.sql")),
                 (2, "accounts", include_str!("../../migrations/postgres/2_accounts.sql")),
             ],
@@ -237,8 +237,8 @@ impl Database {
     /// Whether a cloud has ever kept anything there.
     pub(super) async fn is_used(&self, pool: &Pool) -> Result<bool, StoreError> {
         let sql = match self {
-            Database::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'",
-            Database::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('settings')",
+            Self::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'",
+            Self::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('settings')",
         };
         let count: i64 = pool.fetch_one(Purpose::Read, sqlx::query(sql)).await?.try_get(0)?;
         Ok(count > 0)

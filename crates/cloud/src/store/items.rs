@@ -59,7 +59,7 @@ impl NewItem {
 impl std::fmt::Debug for NewItem {
     /// Names the item; its value stays out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let NewItem { device_scope, secret, key, value: _ } = self;
+        let Self { device_scope, secret, key, value: _ } = self;
         f.debug_struct("NewItem")
             .field("device_scope", device_scope)
             .field("secret", secret)
@@ -96,8 +96,8 @@ impl Scope {
     /// The `device` column: the id, or nothing for the account.
     fn column(&self) -> &str {
         match self {
-            Scope::Account => "",
-            Scope::Device(id) => id.as_str(),
+            Self::Account => "",
+            Self::Device(id) => id.as_str(),
         }
     }
 }

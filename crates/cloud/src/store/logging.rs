@@ -10,10 +10,10 @@ pub(crate) struct Logging {
 
 impl Logging {
     /// Not wanted.
-    pub(crate) const OFF: Logging = Logging { wanted: false, expires: None };
+    pub(crate) const OFF: Self = Self { wanted: false, expires: None };
 
-    pub(crate) fn new(wanted: bool, expires: Option<i64>) -> Logging {
-        Logging { wanted, expires: expires.filter(|_| wanted) }
+    pub(crate) fn new(wanted: bool, expires: Option<i64>) -> Self {
+        Self { wanted, expires: expires.filter(|_| wanted) }
     }
 
     /// Whether they are wanted at `now`, milliseconds since 1970.

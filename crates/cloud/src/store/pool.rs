@@ -56,9 +56,9 @@ struct Pools {
 }
 
 impl Pools {
-    fn open(database: &Database, tenant: &Tenant, generation: u64) -> Result<Pools, StoreError> {
+    fn open(database: &Database, tenant: &Tenant, generation: u64) -> Result<Self, StoreError> {
         let open = |count| database.lazy_pool(tenant, count);
-        Ok(Pools {
+        Ok(Self {
             generation,
             is_closed: false,
             authorization: open(limits::DATABASE_AUTHORIZATION_CONNECTIONS)?,
@@ -87,7 +87,7 @@ impl Pool {
     ///
     /// # Errors
     /// What stands in the way, at once where it is no matter of time.
-    pub(super) async fn connect(database: &Database, tenant: &Tenant) -> Result<Pool, StoreError> {
+    pub(super) async fn connect(database: &Database, tenant: &Tenant) -> Result<Self, StoreError> {
         // A pool would try again and again and then not say why.
         let first = database.connect_once().await?;
         let anchor = if database.is_shared() {
@@ -98,7 +98,7 @@ impl Pool {
         };
         let pools = Mutex::new(Pools::open(database, tenant, 0)?);
         let (database, tenant) = (database.clone(), tenant.clone());
-        Ok(Pool(Arc::new(Inner { database, tenant, pools, anchor: Mutex::new(anchor) })))
+        Ok(Self(Arc::new(Inner { database, tenant, pools, anchor: Mutex::new(anchor) })))
     }
 
     /// The first row, if there is one.

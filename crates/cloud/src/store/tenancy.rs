@@ -178,9 +178,9 @@ struct FileWatch {
 
 impl FileWatch {
     /// `None` where the file cannot be looked at, which is for the database itself to say.
-    fn new(path: &Path, tenant: Tenant) -> Option<FileWatch> {
+    fn new(path: &Path, tenant: Tenant) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
-        Some(FileWatch { path: path.to_owned(), opened: (metadata.dev(), metadata.ino()), tenant })
+        Some(Self { path: path.to_owned(), opened: (metadata.dev(), metadata.ino()), tenant })
     }
 
     async fn run(self) {

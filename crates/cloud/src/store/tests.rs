@@ -17,25 +17,25 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    pub(crate) async fn sqlite() -> Fixture {
-        Fixture::at(None).await
+    pub(crate) async fn sqlite() -> Self {
+        Self::at(None).await
     }
 
-    pub(crate) async fn postgres() -> Fixture {
-        Fixture::at(Some(test_postgres::shared())).await
+    pub(crate) async fn postgres() -> Self {
+        Self::at(Some(test_postgres::shared())).await
     }
 
     /// One of each kind, for what must be so on both.
-    pub(crate) async fn each() -> [Fixture; 2] {
-        [Fixture::sqlite().await, Fixture::postgres().await]
+    pub(crate) async fn each() -> [Self; 2] {
+        [Self::sqlite().await, Self::postgres().await]
     }
 
-    async fn at(database: Option<test_postgres::Database>) -> Fixture {
+    async fn at(database: Option<test_postgres::Database>) -> Self {
         let directory = tempdir().expect("a folder");
         let folder = DataFolder::open(directory.path()).expect("made");
         let url = database.as_ref().map(|database| url(&database.url()));
         let store = Store::open_at(&folder, url.as_ref()).await.expect("opened");
-        Fixture { directory, folder, store, database }
+        Self { directory, folder, store, database }
     }
 
     async fn reopen(&mut self) {

@@ -54,9 +54,9 @@ pub enum StoreUrlError {
 impl FromStr for StoreUrl {
     type Err = StoreUrlError;
 
-    fn from_str(text: &str) -> Result<StoreUrl, StoreUrlError> {
+    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         if text == "sqlite" {
-            return Ok(StoreUrl::Folder);
+            return Ok(Self::Folder);
         }
         let url = Url::parse(text).map_err(|_| StoreUrlError::Form)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") || url.cannot_be_a_base() {
@@ -66,7 +66,7 @@ impl FromStr for StoreUrl {
             return Err(StoreUrlError::Option);
         }
         let is_named = url.path().len() > 1 || url.query_pairs().any(|(name, _)| name == "dbname");
-        if is_named { Ok(StoreUrl::Postgres(url)) } else { Err(StoreUrlError::Database) }
+        if is_named { Ok(Self::Postgres(url)) } else { Err(StoreUrlError::Database) }
     }
 }
 
@@ -79,7 +79,7 @@ impl StoreUrl {
     }
 
     fn secured(&self, variable: impl Fn(&str) -> Option<String>) -> String {
-        let StoreUrl::Postgres(url) = self else { return self.with_password().to_owned() };
+        let Self::Postgres(url) = self else { return self.with_password().to_owned() };
         // The driver passes over a variable it cannot read.
         let of_variable = variable("PGSSLMODE").is_some_and(|mode| SSL_MODES.contains(&mode.as_str()));
         let is_said = of_variable || url.query_pairs().any(|(name, _)| name == "sslmode");
@@ -93,8 +93,8 @@ impl StoreUrl {
     /// The whole of it, password included: for the file it is remembered in.
     pub(crate) fn with_password(&self) -> &str {
         match self {
-            StoreUrl::Folder => "sqlite",
-            StoreUrl::Postgres(url) => url.as_str(),
+            Self::Folder => "sqlite",
+            Self::Postgres(url) => url.as_str(),
         }
     }
 }
@@ -120,7 +120,7 @@ fn is_local_host(host: &str) -> bool {
 
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreUrl::Postgres(url) = self else { return f.write_str("cloud.db") };
+        let Self::Postgres(url) = self else { return f.write_str("cloud.db") };
         let mut shown = url.clone();
         // It fails where there is no host: there is no password either then.
         let _ = shown.set_password(None);

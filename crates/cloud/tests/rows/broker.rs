@@ -14,19 +14,19 @@ use tempfile::TempDir;
 use crate::support::PATIENCE;
 
 /// The only user of [`Broker::password`], and the password.
-pub const USER: (&str, &str) = ("sensor", "hunter2");
+pub(crate) const USER: (&str, &str) = ("sensor", "hunter2");
 /// How the ids of [`Broker::said`]'s own clients begin.
 const MARK: &str = "marks-";
 /// What [`Broker::password`] lets nobody subscribe to or publish.
-pub const FORBIDDEN: &str = "forbidden/topic";
+pub(crate) const FORBIDDEN: &str = "forbidden/topic";
 
 /// An authority of certificates.
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A certificate and its key.
-pub struct Signed {
+pub(crate) struct Signed {
     pub der: Vec<u8>,
     pub pem: String,
     /// PKCS#8, DER.
@@ -35,38 +35,38 @@ pub struct Signed {
 }
 
 impl Authority {
-    pub fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
-        Authority { issuer: issuer.expect("a certificate") }
+        Self { issuer: issuer.expect("a certificate") }
     }
 
     /// An authority this one vouches for.
-    pub fn intermediate(&self, name: &str) -> Authority {
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).expect("a certificate");
-        Authority { issuer }
+        Self { issuer }
     }
 
-    pub fn der(&self) -> Vec<u8> {
+    pub(crate) fn der(&self) -> Vec<u8> {
         self.issuer.der().to_vec()
     }
 
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
     /// A certificate for these names and addresses, with a key made for it.
-    pub fn sign(&self, hosts: &[&str]) -> Signed {
+    pub(crate) fn sign(&self, hosts: &[&str]) -> Signed {
         self.sign_key(hosts, &KeyPair::generate().expect("a key"), |_| ())
     }
 
-    pub fn sign_key(
+    pub(crate) fn sign_key(
         &self,
         hosts: &[&str],
         key: &KeyPair,
@@ -86,7 +86,7 @@ impl Authority {
 }
 
 /// A running broker.
-pub struct Broker {
+pub(crate) struct Broker {
     child: Child,
     /// Lets everybody in.
     pub open: u16,
@@ -105,7 +105,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub fn start() -> Broker {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
         // Another program may take a port between the look and the start, so a few are tried.
@@ -116,7 +116,7 @@ impl Broker {
             let log = follow(&mut child);
             if ports.iter().all(|port| is_up(&mut child, *port)) {
                 let [open, password, tls, mutual] = ports;
-                return Broker { child, open, password, tls, mutual, servers, clients, log, folder };
+                return Self { child, open, password, tls, mutual, servers, clients, log, folder };
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -125,7 +125,7 @@ impl Broker {
     }
 
     /// Waits until it has said `text`, and answers the line.
-    pub fn says(&self, text: &str) -> String {
+    pub(crate) fn says(&self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let log = self.log.lock().expect("unharmed");
@@ -139,7 +139,7 @@ impl Broker {
     }
 
     /// How often it has said so by now. A client of the test's own marks what is now.
-    pub fn said(&self, text: &str) -> usize {
+    pub(crate) fn said(&self, text: &str) -> usize {
         static MARKS: AtomicUsize = AtomicUsize::new(0);
         let mark = format!("{MARK}{}", MARKS.fetch_add(1, Ordering::Relaxed));
         self.publish("mark", "now", &["-i", &mark]);
@@ -149,7 +149,7 @@ impl Broker {
     }
 
     /// Publishes from outside.
-    pub fn publish(&self, topic: &str, payload: &str, more: &[&str]) {
+    pub(crate) fn publish(&self, topic: &str, payload: &str, more: &[&str]) {
         let port = self.open.to_string();
         let status = Command::new("mosquitto_pub")
             .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", payload])
@@ -160,7 +160,7 @@ impl Broker {
     }
 
     /// The retained message of a topic, asked from outside; none if none comes in a long while.
-    pub fn retained(&self, topic: &str) -> Option<String> {
+    pub(crate) fn retained(&self, topic: &str) -> Option<String> {
         let port = self.open.to_string();
         let output = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-p", &port, "-t", topic, "-C", "1", "-W", "15", "--retained-only"])
@@ -171,7 +171,7 @@ impl Broker {
     }
 
     /// Ends it now.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

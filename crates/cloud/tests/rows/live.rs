@@ -27,10 +27,10 @@ use crate::support::{PATIENCE, config, tls};
 const TICK: Duration = Duration::from_millis(2);
 
 /// `NETWORKSTATUSCHANGED` of a network with tag 1.
-pub const CHANGED: (u32, u32) = (EventType::NetworkStatusChanged.raw(), 1);
+pub(crate) const CHANGED: (u32, u32) = (EventType::NetworkStatusChanged.raw(), 1);
 
 /// A cloud, on threads of its own.
-pub struct Site {
+pub(crate) struct Site {
     pub cloud: Option<Cloud>,
     pub runtime: Runtime,
     pub events: broadcast::Receiver<Event>,
@@ -38,11 +38,11 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn open() -> Site {
-        Site::with(|_| ())
+    pub(crate) fn open() -> Self {
+        Self::with(|_| ())
     }
 
-    pub fn with(adjust: impl FnOnce(&mut Config)) -> Site {
+    pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let (runtime, folder) = (runtime.expect("a runtime"), tempfile::tempdir().expect("a folder"));
         let mut config = config(&folder);
@@ -50,19 +50,19 @@ impl Site {
         adjust(&mut config);
         let cloud = runtime.block_on(Cloud::start(config)).expect("started");
         let events = cloud.events();
-        Site { cloud: Some(cloud), runtime, events, _folder: folder }
+        Self { cloud: Some(cloud), runtime, events, _folder: folder }
     }
 
-    pub fn cloud(&self) -> &Cloud {
+    pub(crate) fn cloud(&self) -> &Cloud {
         self.cloud.as_ref().expect("it has not stopped")
     }
 
-    pub fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         self.runtime.block_on(self.cloud().provision(None)).expect("an identity")
     }
 
     /// Waits for an event of the cloud, passing over others.
-    pub fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(EventKind) -> Option<T>) -> T {
+    pub(crate) fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(EventKind) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.events.try_recv() {
@@ -79,12 +79,12 @@ impl Site {
     }
 
     /// Everything the cloud has told and nobody has asked for.
-    pub fn told(&mut self) -> Vec<EventKind> {
+    pub(crate) fn told(&mut self) -> Vec<EventKind> {
         std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.kind).collect()
     }
 
     /// Stops the cloud.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let cloud = self.cloud.take().expect("it has not stopped");
         self.runtime.block_on(cloud.stop());
     }
@@ -99,7 +99,7 @@ impl Drop for Site {
 }
 
 /// A device at work. Its clock is the wall clock, and whatever is skipped.
-pub struct Live {
+pub(crate) struct Live {
     pub machine: Machine,
     identity: Identity,
     address: SocketAddr,
@@ -114,25 +114,25 @@ pub struct Live {
 
 impl Live {
     /// A device about to start.
-    pub fn new(site: &Site) -> Live {
-        Live::booted(site, &boot())
+    pub(crate) fn new(site: &Site) -> Self {
+        Self::booted(site, &boot())
     }
 
-    pub fn booted(site: &Site, boot: &Boot) -> Live {
-        Live::known(site.identity(), site.cloud().address(), boot)
+    pub(crate) fn booted(site: &Site, boot: &Boot) -> Self {
+        Self::known(site.identity(), site.cloud().address(), boot)
     }
 
     /// One that exists already, started again.
-    pub fn again(self, boot: &Boot) -> Live {
-        Live::known(self.identity, self.address, boot)
+    pub(crate) fn again(self, boot: &Boot) -> Self {
+        Self::known(self.identity, self.address, boot)
     }
 
-    fn known(identity: Identity, address: SocketAddr, boot: &Boot) -> Live {
+    fn known(identity: Identity, address: SocketAddr, boot: &Boot) -> Self {
         let boot = Boot {
             device_id: identity.device_id.to_string().as_bytes().try_into().expect("34 digits"),
             ..boot.clone()
         };
-        Live {
+        Self {
             machine: Machine::booted(&boot),
             identity,
             address,
@@ -144,12 +144,12 @@ impl Live {
         }
     }
 
-    pub fn device_id(&self) -> cloud::DeviceId {
+    pub(crate) fn device_id(&self) -> cloud::DeviceId {
         self.identity.device_id
     }
 
     /// What a port does in a turn: time, connection, bytes both ways.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.tick();
         if !self.machine.connected && self.machine.kernel.wants_link() {
             self.dial();
@@ -172,7 +172,7 @@ impl Live {
     }
 
     /// Lets time pass that nobody waits for; the cloud does not notice.
-    pub fn skip(&mut self, span: Duration) {
+    pub(crate) fn skip(&mut self, span: Duration) {
         self.skipped += span.as_micros() as u64;
         self.step();
     }
@@ -238,13 +238,13 @@ impl Live {
     }
 
     /// Cuts the cable: nobody says goodbye.
-    pub fn unplug(&mut self) {
+    pub(crate) fn unplug(&mut self) {
         self.plugged = false;
         self.lost();
     }
 
     /// Goes on until `holds`.
-    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Machine) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Machine) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds(&mut self.machine) {
             assert!(Instant::now() < deadline, "in vain: {what}");
@@ -253,7 +253,7 @@ impl Live {
     }
 
     /// Goes on for a while.
-    pub fn go_on(&mut self, span: Duration) {
+    pub(crate) fn go_on(&mut self, span: Duration) {
         let end = Instant::now() + span;
         while Instant::now() < end {
             self.step();
@@ -261,7 +261,7 @@ impl Live {
     }
 
     /// Goes on until the cloud has welcomed it.
-    pub fn until_online(&mut self) {
+    pub(crate) fn until_online(&mut self) {
         self.until("online", |machine| {
             let to = machine.room(8);
             // Only a welcomed device knows what time it is.
@@ -271,7 +271,7 @@ impl Live {
 }
 
 /// An application on a device: its notification centre, its hold on the network, what it was told.
-pub struct App {
+pub(crate) struct App {
     pub live: Live,
     pub setup: Setup,
     told: VecDeque<(u32, u32)>,
@@ -279,25 +279,25 @@ pub struct App {
 
 impl App {
     /// An application that is online, and was told so.
-    pub fn online(site: &Site) -> App {
-        App::on(Live::new(site))
+    pub(crate) fn online(site: &Site) -> Self {
+        Self::on(Live::new(site))
     }
 
-    pub fn on(mut live: Live) -> App {
+    pub(crate) fn on(mut live: Live) -> Self {
         let centre = live.machine.centre(LINE, 16);
         let network = live.machine.network(&centre, 1);
-        let mut app = App { live, setup: Setup { centre, network }, told: VecDeque::new() };
+        let mut app = Self { live, setup: Setup { centre, network }, told: VecDeque::new() };
         app.expect(CHANGED);
         assert_eq!(app.status(), Some(NetworkStatus::Connected));
         app
     }
 
-    pub fn status(&mut self) -> Option<NetworkStatus> {
+    pub(crate) fn status(&mut self) -> Option<NetworkStatus> {
         let network = self.setup.network;
         self.live.machine.network_status(network)
     }
 
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.live.step();
         let Setup { centre, .. } = &mut self.setup;
         self.told.extend(self.live.machine.events(centre));
@@ -305,7 +305,7 @@ impl App {
 
     /// Waits for the next event.
     #[track_caller]
-    pub fn next_event(&mut self) -> (u32, u32) {
+    pub(crate) fn next_event(&mut self) -> (u32, u32) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = self.told.pop_front() {
@@ -318,13 +318,13 @@ impl App {
 
     /// Waits for the next event, which is this one.
     #[track_caller]
-    pub fn expect(&mut self, event: (u32, u32)) {
+    pub(crate) fn expect(&mut self, event: (u32, u32)) {
         assert_eq!(self.next_event(), event);
     }
 
     /// No event comes for a while.
     #[track_caller]
-    pub fn expect_nothing(&mut self, span: Duration) {
+    pub(crate) fn expect_nothing(&mut self, span: Duration) {
         let end = Instant::now() + span;
         while Instant::now() < end {
             self.step();
@@ -334,7 +334,7 @@ impl App {
 
     /// A channel with rings of this size.
     #[track_caller]
-    pub fn channel(&mut self, channel_type: ChannelType, ring: u32) -> u32 {
+    pub(crate) fn channel(&mut self, channel_type: ChannelType, ring: u32) -> u32 {
         // At most eight channels may be opened in a second.
         self.live.skip(Duration::from_millis(130));
         let params = self.live.machine.params(&self.setup, channel_type, ring, ring);
@@ -343,13 +343,13 @@ impl App {
 
     /// Waits for an item on an MQTT channel, which is announced and of this type.
     #[track_caller]
-    pub fn readable(&mut self, channel: u32, expected: MqttReadableDataType) {
+    pub(crate) fn readable(&mut self, channel: u32, expected: MqttReadableDataType) {
         self.expect(READABLE);
         assert_eq!(self.live.machine.next_type(channel), Ok(expected));
     }
 
     /// The least that connects to a broker on this machine.
-    pub fn request(&mut self, client: &str, port: u16) -> MqttConnectRequest {
+    pub(crate) fn request(&mut self, client: &str, port: u16) -> MqttConnectRequest {
         let machine = &mut self.live.machine;
         MqttConnectRequest {
             host: machine.string(b"127.0.0.1"),
@@ -361,7 +361,7 @@ impl App {
 
     /// Asks for a broker; the state and the broker's code.
     #[track_caller]
-    pub fn connect(&mut self, channel: u32, request: &MqttConnectRequest) -> (MqttRequestState, u32) {
+    pub(crate) fn connect(&mut self, channel: u32, request: &MqttConnectRequest) -> (MqttRequestState, u32) {
         assert_eq!(self.live.machine.request_connect(channel, request), Status::Okay);
         self.readable(channel, MqttReadableDataType::ConnectResponse);
         let (state, code) = self.live.machine.read_connect(channel).expect("a response");
@@ -370,7 +370,7 @@ impl App {
 
     /// A new channel and its broker.
     #[track_caller]
-    pub fn connected(&mut self, client: &str, port: u16) -> u32 {
+    pub(crate) fn connected(&mut self, client: &str, port: u16) -> u32 {
         let channel = self.channel(ChannelType::Mqtt, 4096);
         let request = self.request(client, port);
         assert_eq!(self.connect(channel, &request), (MqttRequestState::RequestCompleted, 0));
@@ -379,7 +379,7 @@ impl App {
 
     /// Publishes; state, correlation id and code.
     #[track_caller]
-    pub fn publish(
+    pub(crate) fn publish(
         &mut self,
         channel: u32,
         id: u32,
@@ -398,7 +398,7 @@ impl App {
 
     /// Subscribes; state, correlation id and codes.
     #[track_caller]
-    pub fn subscribe(
+    pub(crate) fn subscribe(
         &mut self,
         channel: u32,
         id: u32,
@@ -411,14 +411,14 @@ impl App {
 
     /// The next message, which is announced.
     #[track_caller]
-    pub fn message(&mut self, channel: u32) -> crate::common::mqtt::Received {
+    pub(crate) fn message(&mut self, channel: u32) -> crate::common::mqtt::Received {
         self.readable(channel, MqttReadableDataType::MessageReceived);
         self.live.machine.receive(channel, 256, 2048).expect("a message")
     }
 
     /// Disconnects; state and code.
     #[track_caller]
-    pub fn disconnect(&mut self, channel: u32) -> (u32, u32) {
+    pub(crate) fn disconnect(&mut self, channel: u32) -> (u32, u32) {
         self.live.machine.ok(abi::Call::MqttRequestDisconnect, &[channel]);
         self.readable(channel, MqttReadableDataType::DisconnectResponse);
         self.live.machine.read_disconnect(channel).expect("a response")
@@ -426,7 +426,7 @@ impl App {
 
     /// Closes a channel, as every application has to.
     #[track_caller]
-    pub fn close(&mut self, channel: u32) {
+    pub(crate) fn close(&mut self, channel: u32) {
         let variable = self.live.machine.variable(channel);
         self.live.machine.ok(abi::Call::CloseChannel, &[variable]);
         assert_eq!(self.live.machine.u32(variable), 0);
@@ -434,7 +434,7 @@ impl App {
 }
 
 /// The centre an application sets up by itself: `records` records, all bytes 0xFF.
-pub fn blank_centre(machine: &mut Machine, records: u32) -> Centre {
+pub(crate) fn blank_centre(machine: &mut Machine, records: u32) -> Centre {
     use abi::notifications::NotificationSetup;
     let buffer = machine.put(&vec![0xFF; records as usize * 16]);
     let setup = NotificationSetup { irq: u32::from(LINE), buffer, buffer_size: records * 16 };

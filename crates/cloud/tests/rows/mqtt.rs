@@ -361,7 +361,7 @@ fn empty_ids(app: &mut App, broker: &Broker) {
 }
 
 /// User name and password.
-pub fn sign_in(app: &mut App, request: &mut MqttConnectRequest, (user, password): (&str, &str)) {
+pub(crate) fn sign_in(app: &mut App, request: &mut MqttConnectRequest, (user, password): (&str, &str)) {
     let machine = &mut app.live.machine;
     request.authentication.method = 1;
     request.authentication.username_password.username = machine.string(user.as_bytes());

@@ -460,7 +460,7 @@ fn fetch_page(app: &mut App, channel: u32) -> (u32, Vec<u8>) {
 }
 
 /// A value of the device's configuration.
-pub fn fetch_config(app: &mut App, channel: u32, key: &[u8]) -> Vec<u8> {
+pub(crate) fn fetch_config(app: &mut App, channel: u32, key: &[u8]) -> Vec<u8> {
     let machine = &mut app.live.machine;
     let key = ConfigKeyToFetch { scope: 1, store: 1, key: machine.string(key) };
     let keys_to_fetch = machine.put(&key.to_bytes());

@@ -31,12 +31,12 @@ struct Credentials {
 }
 
 impl Credentials {
-    fn trusting(authority: &Authority) -> Credentials {
-        Credentials { authorities: vec![authority.der()], ..Credentials::default() }
+    fn trusting(authority: &Authority) -> Self {
+        Self { authorities: vec![authority.der()], ..Self::default() }
     }
 
-    fn with_client(self, signed: &Signed) -> Credentials {
-        Credentials { chain: vec![signed.der.clone()], key: signed.key.clone(), ..self }
+    fn with_client(self, signed: &Signed) -> Self {
+        Self { chain: vec![signed.der.clone()], key: signed.key.clone(), ..self }
     }
 
     fn put(&self, machine: &mut Machine) -> u32 {

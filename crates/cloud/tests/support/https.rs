@@ -17,10 +17,10 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 /// The name under which devices know the servers.
-pub const HOST: &str = "server.example";
+pub(crate) const HOST: &str = "server.example";
 
 /// A server that answers each request as a function of its path says, one request a connection.
-pub struct Https {
+pub(crate) struct Https {
     pub address: SocketAddr,
     pub authority: CertificateDer<'static>,
     open: Arc<AtomicUsize>,
@@ -28,7 +28,7 @@ pub struct Https {
 
 impl Https {
     /// `answer` gives the bytes for a path; none leaves the asker waiting.
-    pub async fn start(answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Https {
+    pub(crate) async fn start(answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let (acceptor, authority) = acceptor();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -44,16 +44,16 @@ impl Https {
                 });
             }
         });
-        Https { address, authority, open }
+        Self { address, authority, open }
     }
 
     /// Connections that are open.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
     /// Waits until this many connections are open.
-    pub async fn until_open(&self, count: usize) {
+    pub(crate) async fn until_open(&self, count: usize) {
         let deadline = Instant::now() + super::PATIENCE;
         while self.open() != count {
             assert!(Instant::now() < deadline, "{} connections instead of {count}", self.open());
@@ -63,7 +63,7 @@ impl Https {
 }
 
 /// Where `https://server.example/` is.
-pub fn resolve(to: SocketAddr) -> Vec<Resolve> {
+pub(crate) fn resolve(to: SocketAddr) -> Vec<Resolve> {
     vec![format!("{HOST}:443={to}").parse().expect("a resolve")]
 }
 
@@ -104,7 +104,7 @@ async fn serve(
 }
 
 /// `openssl s_server -WWW`: the files of a folder over HTTP/1.0, with a certificate openssl made.
-pub struct OpenSsl {
+pub(crate) struct OpenSsl {
     child: Child,
     pub address: SocketAddr,
     directory: TempDir,
@@ -112,7 +112,7 @@ pub struct OpenSsl {
 
 impl OpenSsl {
     /// Starts it; `None`, and said why, where there is no openssl.
-    pub async fn start(file: &str, content: &[u8]) -> Option<OpenSsl> {
+    pub(crate) async fn start(file: &str, content: &[u8]) -> Option<Self> {
         if let Err(error) = Command::new("openssl").arg("version").output() {
             eprintln!("NOT SHOWN: an HTTPS server none of us wrote, because openssl cannot be run: {error}");
             return None;
@@ -125,7 +125,7 @@ impl OpenSsl {
             let address = free_address();
             let mut child = launch(directory.path(), address);
             if is_up(&mut child, address).await {
-                return Some(OpenSsl { child, address, directory });
+                return Some(Self { child, address, directory });
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -134,7 +134,7 @@ impl OpenSsl {
     }
 
     /// Its certificate as a file, as an operator would name it.
-    pub fn authorities(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn authorities(&self) -> Vec<CertificateDer<'static>> {
         read_authorities(&certificate(self.directory.path())).expect("openssl's certificate")
     }
 }

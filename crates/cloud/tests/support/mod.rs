@@ -19,36 +19,36 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore, crypto};
 
-pub mod https;
-pub mod mosquitto;
-pub mod scrape;
-pub mod scripted;
+pub(crate) mod https;
+pub(crate) mod mosquitto;
+pub(crate) mod scrape;
+pub(crate) mod scripted;
 
 /// Longest a test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A cloud in a folder of its own.
-pub struct House {
+pub(crate) struct House {
     pub cloud: Cloud,
     pub directory: TempDir,
 }
 
 impl House {
-    pub async fn open() -> House {
+    pub(crate) async fn open() -> Self {
         // Devices of the tests seldom stay to hear the end.
-        House::with(Limits { farewell_timeout: Duration::from_millis(300), ..Limits::default() }).await
+        Self::with(Limits { farewell_timeout: Duration::from_millis(300), ..Limits::default() }).await
     }
 
-    pub async fn with(limits: Limits) -> House {
+    pub(crate) async fn with(limits: Limits) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
         // Tests connect in vain again and again, and pauses have tests of their own (D197).
         let limits = Limits { channels_a_second: 0, reconnect_delay: Duration::ZERO, ..limits };
         let cloud = Cloud::start(Config { limits, ..config(&directory) }).await.expect("started");
-        House { cloud, directory }
+        Self { cloud, directory }
     }
 
     /// A device with a new identity, connected and welcome.
-    pub async fn device(&self) -> Device {
+    pub(crate) async fn device(&self) -> Device {
         let identity = self.cloud.provision(None).await.expect("an identity");
         let mut device = Device::connect(self.cloud.address(), &identity).await;
         device.welcome().await;
@@ -57,7 +57,7 @@ impl House {
 }
 
 /// A cloud on any free port of this machine.
-pub fn config(directory: &TempDir) -> Config {
+pub(crate) fn config(directory: &TempDir) -> Config {
     let mut config = Config::local(directory.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     // Devices of the tests open channels faster than a kernel would; `outbound.rs` has what comes of it.
     config.limits.channels_a_second = 0;
@@ -66,7 +66,7 @@ pub fn config(directory: &TempDir) -> Config {
 
 /// What came from the cloud, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Came {
+pub(crate) enum Came {
     Welcome {
         logging: bool,
     },
@@ -91,7 +91,7 @@ pub enum Came {
 }
 
 /// A device: a TLS connection and the link's session, no kernel.
-pub struct Device {
+pub(crate) struct Device {
     pub id: cloud::DeviceId,
     stream: TlsStream<TcpStream>,
     session: Session,
@@ -102,7 +102,7 @@ pub struct Device {
 }
 
 /// The TLS a device uses.
-pub fn tls(identity: &Identity) -> Arc<ClientConfig> {
+pub(crate) fn tls(identity: &Identity) -> Arc<ClientConfig> {
     let certificates = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
     let mut roots = RootCertStore::empty();
     roots.add(certificates(&identity.authority)).expect("a certificate");
@@ -119,29 +119,29 @@ pub fn tls(identity: &Identity) -> Arc<ClientConfig> {
 
 impl Device {
     /// Connects and sends `HELLO`.
-    pub async fn connect(address: SocketAddr, identity: &Identity) -> Device {
-        Device::connect_as(address, identity, 7).await
+    pub(crate) async fn connect(address: SocketAddr, identity: &Identity) -> Self {
+        Self::connect_as(address, identity, 7).await
     }
 
     /// The same as the device's start number `boot`.
-    pub async fn connect_as(address: SocketAddr, identity: &Identity, boot: u32) -> Device {
-        Device::connect_with(address, identity.device_id, tls(identity), boot).await
+    pub(crate) async fn connect_as(address: SocketAddr, identity: &Identity, boot: u32) -> Self {
+        Self::connect_with(address, identity.device_id, tls(identity), boot).await
     }
 
     /// The same with TLS that may remember a session of before.
-    pub async fn connect_with(
+    pub(crate) async fn connect_with(
         address: SocketAddr,
         id: cloud::DeviceId,
         tls: Arc<ClientConfig>,
         boot: u32,
-    ) -> Device {
+    ) -> Self {
         let tcp = TcpStream::connect(address).await.expect("the port is open");
         let name = ServerName::try_from("localhost").expect("a name");
         let stream = TlsConnector::from(tls).connect(name, tcp).await.expect("let in");
         let mut session = Session::new();
         let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [3; 32] };
         session.connected(0, &hello);
-        let mut device = Device {
+        let mut device = Self {
             id,
             stream,
             session,
@@ -155,12 +155,12 @@ impl Device {
     }
 
     /// Whether the connection took up a TLS session of before.
-    pub fn is_resumed(&self) -> bool {
+    pub(crate) fn is_resumed(&self) -> bool {
         self.stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Waits for `WELCOME`; whether log lines are wanted.
-    pub async fn welcome(&mut self) -> bool {
+    pub(crate) async fn welcome(&mut self) -> bool {
         match self.next().await {
             Came::Welcome { logging } => logging,
             other => panic!("instead of WELCOME came {other:?}"),
@@ -168,29 +168,29 @@ impl Device {
     }
 
     /// The next that comes; panics when nothing does.
-    pub async fn next(&mut self) -> Came {
+    pub(crate) async fn next(&mut self) -> Came {
         timeout(PATIENCE, self.wait()).await.expect("something comes")
     }
 
     /// Keeps something that came for later: [`Device::release`] makes it come again.
-    pub fn put_back(&mut self, came: Came) {
+    pub(crate) fn put_back(&mut self, came: Came) {
         self.kept.push(came);
     }
 
     /// How much was kept.
-    pub fn put_back_count(&self) -> usize {
+    pub(crate) fn put_back_count(&self) -> usize {
         self.kept.len()
     }
 
     /// Lets what was kept come again, before everything else.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         for came in self.kept.drain(..).rev() {
             self.came.push_front(came);
         }
     }
 
     /// Whether nothing comes for a while.
-    pub async fn is_quiet(&mut self, span: Duration) -> bool {
+    pub(crate) async fn is_quiet(&mut self, span: Duration) -> bool {
         timeout(span, self.wait()).await.is_err()
     }
 
@@ -240,7 +240,7 @@ impl Device {
     }
 
     /// Sends what the session owes.
-    pub async fn transmit(&mut self) {
+    pub(crate) async fn transmit(&mut self) {
         let mut buffer = [0; 1024];
         loop {
             let count = self.session.transmit(self.now(), &mut buffer);
@@ -252,13 +252,13 @@ impl Device {
     }
 
     /// Sends bytes as they are. A connection that has ended is noticed when reading.
-    pub async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
         let _ = self.stream.flush().await;
     }
 
     /// Logs a line.
-    pub async fn log(&mut self, sequence: u32, text: &str) {
+    pub(crate) async fn log(&mut self, sequence: u32, text: &str) {
         let mut frame = [0; LOG_FRAME];
         let head = LogHead { sequence, clock: u64::from(sequence) * 1000 };
         let count = self.session.log_frame(self.now(), &head, text.len(), &mut frame).expect("open");
@@ -267,14 +267,14 @@ impl Device {
     }
 
     /// Opens a channel.
-    pub async fn open(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
+    pub(crate) async fn open(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
         let channel = self.session.open(channel_type, ring).expect("a number");
         self.transmit().await;
         channel
     }
 
     /// Opens a channel as soon as there is a number: those of closed channels come back when the cloud has read of it.
-    pub async fn open_patiently(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
+    pub(crate) async fn open_patiently(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
         loop {
             if let Ok(channel) = self.session.open(channel_type, ring) {
                 self.transmit().await;
@@ -286,20 +286,20 @@ impl Device {
     }
 
     /// Closes a channel.
-    pub async fn close(&mut self, channel: u8) {
+    pub(crate) async fn close(&mut self, channel: u8) {
         self.session.close(channel);
         self.transmit().await;
     }
 
     /// Gives back room in a channel's ring.
-    pub async fn credit(&mut self, channel: u8, bytes: u32, items: u32) {
+    pub(crate) async fn credit(&mut self, channel: u8, bytes: u32, items: u32) {
         self.session.stored(channel, bytes).expect("the cloud keeps to the ring");
         self.session.credit(channel, bytes, items);
         self.transmit().await;
     }
 
     /// Sends a short item of a channel.
-    pub async fn item(&mut self, channel: u8, kind: u8, body: &[u8]) {
+    pub(crate) async fn item(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let length = body.len() as u16;
         let header =
             self.session.channel_frame(self.now(), channel, kind, length, false).expect("within the window");
@@ -308,7 +308,7 @@ impl Device {
     }
 
     /// Sends all of an item but its end, as far as the cloud takes it; how many bytes that was.
-    pub async fn send_unfinished(&mut self, channel: u8, kind: u8, length: usize) -> usize {
+    pub(crate) async fn send_unfinished(&mut self, channel: u8, kind: u8, length: usize) -> usize {
         let mut sent = 0;
         while sent + 4096 < length {
             let Some((piece, true)) = self.session.fragment(channel, (length - sent) as u32, 4096) else {
@@ -329,7 +329,7 @@ impl Device {
     }
 
     /// Says `BYE` done.
-    pub async fn bye(&mut self) {
+    pub(crate) async fn bye(&mut self) {
         self.session.bye(ByeReason::Done, "");
         self.transmit().await;
     }

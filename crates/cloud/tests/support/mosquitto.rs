@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A running broker.
-pub struct Mosquitto {
+pub(crate) struct Mosquitto {
     child: Child,
     pub port: u16,
     directory: TempDir,
 }
 
 /// Files of a TLS listener.
-pub struct Tls {
+pub(crate) struct Tls {
     /// The broker's certificate, PEM.
     pub certificate: String,
     /// Its key, PEM.
@@ -27,16 +27,16 @@ pub struct Tls {
 
 impl Mosquitto {
     /// Starts a broker that takes everyone.
-    pub fn start() -> Mosquitto {
-        Mosquitto::launch("allow_anonymous true\n", None)
+    pub(crate) fn start() -> Self {
+        Self::launch("allow_anonymous true\n", None)
     }
 
     /// Starts a broker behind TLS.
-    pub fn start_tls(tls: &Tls) -> Mosquitto {
-        Mosquitto::launch("allow_anonymous true\n", Some(tls))
+    pub(crate) fn start_tls(tls: &Tls) -> Self {
+        Self::launch("allow_anonymous true\n", Some(tls))
     }
 
-    fn launch(settings: &str, tls: Option<&Tls>) -> Mosquitto {
+    fn launch(settings: &str, tls: Option<&Tls>) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
         // Another program may take the port between the look and the start, so a few are tried.
         for _ in 0..5 {
@@ -52,7 +52,7 @@ impl Mosquitto {
                 .spawn()
                 .expect("mosquitto is needed for this test: Debian packages mosquitto and mosquitto-clients");
             if is_up(&mut child, port) {
-                return Mosquitto { child, port, directory };
+                return Self { child, port, directory };
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -61,7 +61,7 @@ impl Mosquitto {
     }
 
     /// A `mosquitto_sub` that prints `topic payload` for `count` messages and ends. Gives it once it is subscribed.
-    pub async fn subscriber(&self, filter: &str, count: u32) -> Child {
+    pub(crate) async fn subscriber(&self, filter: &str, count: u32) -> Child {
         let child = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1", "-v", "-W", "20"])
             .args(["-C", &count.to_string(), "-t", filter])
@@ -74,7 +74,7 @@ impl Mosquitto {
     }
 
     /// Publishes one message with QoS 1 and waits until the broker has it.
-    pub async fn publish(&self, topic: &str, payload: &str) {
+    pub(crate) async fn publish(&self, topic: &str, payload: &str) {
         let mut command = Command::new("mosquitto_pub");
         command.args([
             "-h",
@@ -94,7 +94,7 @@ impl Mosquitto {
     }
 
     /// Ends the broker now.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -107,7 +107,7 @@ impl Drop for Mosquitto {
 }
 
 /// What a witness printed once it has ended.
-pub async fn heard(child: Child) -> String {
+pub(crate) async fn heard(child: Child) -> String {
     let output = beside(move || child.wait_with_output().expect("ended")).await;
     String::from_utf8(output.stdout).expect("text")
 }

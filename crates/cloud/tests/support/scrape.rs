@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
+use cloud::{Cloud, Config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::{House, PATIENCE, config};
-use cloud::{Cloud, Config};
 
 /// A cloud that answers for its metrics, and where.
-pub async fn house(change: impl FnOnce(&mut Config)) -> (House, SocketAddr) {
+pub(crate) async fn house(change: impl FnOnce(&mut Config)) -> (House, SocketAddr) {
     let directory = tempfile::tempdir().expect("a folder");
     let mut config = config(&directory);
     config.metrics = Some("127.0.0.1:0".parse().expect("an address"));
@@ -23,7 +23,7 @@ pub async fn house(change: impl FnOnce(&mut Config)) -> (House, SocketAddr) {
 }
 
 /// Asks and gives the status line's code and the body.
-pub async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request = format!("{method} {path} HTTP/1.1\r\nHost: cloud\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("asked");
@@ -34,21 +34,21 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String)
 }
 
 /// Everything.
-pub async fn metrics(address: SocketAddr) -> String {
+pub(crate) async fn metrics(address: SocketAddr) -> String {
     let (status, text) = ask(address, "GET", "/metrics").await;
     assert_eq!(status, 200);
     text
 }
 
 /// A sample's value; 0 when there is no such sample yet.
-pub async fn value(address: SocketAddr, sample: &str) -> u64 {
+pub(crate) async fn value(address: SocketAddr, sample: &str) -> u64 {
     let text = metrics(address).await;
     let found = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     found.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
 /// Waits until a sample has a value.
-pub async fn until(address: SocketAddr, sample: &str, wanted: u64) {
+pub(crate) async fn until(address: SocketAddr, sample: &str, wanted: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let found = value(address, sample).await;

@@ -15,36 +15,36 @@ use tokio_rustls::rustls::ServerConfig;
 use super::{Device, PATIENCE};
 
 /// Bytes both ways, with or without TLS.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The broker before anyone has come.
-pub struct Scripted {
+pub(crate) struct Scripted {
     listener: TcpListener,
     pub port: u16,
 }
 
 /// A connection at the broker.
-pub struct Peer(Box<dyn Stream>);
+pub(crate) struct Peer(Box<dyn Stream>);
 
 impl Scripted {
-    pub async fn start() -> Scripted {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        Scripted { listener, port }
+        Self { listener, port }
     }
 
     /// The next connection.
-    pub async fn tcp(&self) -> TcpStream {
+    pub(crate) async fn tcp(&self) -> TcpStream {
         timeout(PATIENCE, self.listener.accept()).await.expect("somebody comes").expect("accepted").0
     }
 
-    pub async fn accept(&self) -> Peer {
+    pub(crate) async fn accept(&self) -> Peer {
         Peer(Box::new(self.tcp().await))
     }
 
     /// The next connection with TLS; none if the handshake fails.
-    pub async fn accept_tls(&self, config: Arc<ServerConfig>) -> Option<Peer> {
+    pub(crate) async fn accept_tls(&self, config: Arc<ServerConfig>) -> Option<Peer> {
         let tcp = self.tcp().await;
         let stream = TlsAcceptor::from(config).accept(tcp).await.ok()?;
         Some(Peer(Box::new(stream)))
@@ -52,12 +52,12 @@ impl Scripted {
 }
 
 impl Peer {
-    pub fn over(tcp: TcpStream) -> Peer {
-        Peer(Box::new(tcp))
+    pub(crate) fn over(tcp: TcpStream) -> Self {
+        Self(Box::new(tcp))
     }
 
     /// The next packet, whole.
-    pub async fn packet(&mut self) -> Vec<u8> {
+    pub(crate) async fn packet(&mut self) -> Vec<u8> {
         timeout(PATIENCE, self.read_packet()).await.expect("a packet comes").expect("whole")
     }
 
@@ -80,24 +80,24 @@ impl Peer {
     }
 
     /// Sends bytes as they are.
-    pub async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.expect("sent");
         self.0.flush().await.expect("sent");
     }
 
     /// Takes CONNECT and accepts it: version 3.1.1.
-    pub async fn let_in(&mut self) {
+    pub(crate) async fn let_in(&mut self) {
         assert_eq!(self.packet().await[0], 0x10);
         self.send(&[0x20, 2, 0, 0]).await;
     }
 
     /// Closes its way out and goes on listening.
-    pub async fn half_close(&mut self) {
+    pub(crate) async fn half_close(&mut self) {
         self.0.shutdown().await.expect("closed");
     }
 
     /// Waits for the cloud to end the connection; what came before.
-    pub async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("it is ended");
         rest
@@ -105,7 +105,12 @@ impl Peer {
 }
 
 /// `CONNECT` on the link: version 3.1.1 or 5, clean start, no more; with authorities for TLS if there are any.
-pub fn connect_item(version_5: bool, host: &str, port: u16, authorities: Option<&[Vec<u8>]>) -> Vec<u8> {
+pub(crate) fn connect_item(
+    version_5: bool,
+    host: &str,
+    port: u16,
+    authorities: Option<&[Vec<u8>]>,
+) -> Vec<u8> {
     let mut body = vec![0; 4000];
     let mut writer = Writer::new(&mut body);
     writer.u8(u8::from(version_5) | 1 << 1 | u8::from(authorities.is_some()) << 4);
@@ -127,12 +132,12 @@ pub fn connect_item(version_5: bool, host: &str, port: u16, authorities: Option<
 }
 
 /// `PUBLISH` on the link.
-pub fn publish_item(slot: u8, qos: u8, topic: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish_item(slot: u8, qos: u8, topic: &str, payload: &[u8]) -> Vec<u8> {
     [&[slot | qos << 4, topic.len() as u8], topic.as_bytes(), payload].concat()
 }
 
 /// Asks for the broker at `port` on a new channel, version 3.1.1 without TLS.
-pub async fn ask_for(device: &mut Device, port: u16) -> u8 {
+pub(crate) async fn ask_for(device: &mut Device, port: u16) -> u8 {
     let channel = device.open(ChannelType::Mqtt, 2048).await;
     device.item(channel, to_cloud::CONNECT, &connect_item(false, "127.0.0.1", port, None)).await;
     channel

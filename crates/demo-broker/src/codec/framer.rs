@@ -19,7 +19,7 @@ pub(crate) struct Packet {
 
 impl Packet {
     /// One of [`kind`], or another number a client must not send.
-    pub fn kind(&self) -> u8 {
+    pub(crate) fn kind(&self) -> u8 {
         self.first >> 4
     }
 }
@@ -32,12 +32,12 @@ pub(crate) struct Framer {
 }
 
 impl Framer {
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The next whole packet. What no valid packet begins with is refused as soon as it is seen.
-    pub fn next(&mut self) -> Result<Option<Packet>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<Packet>, Fault> {
         let Some(&first) = self.buffer.first() else { return Ok(None) };
         self.check_first(first)?;
         let Some((header, length)) = self.lengths()? else { return Ok(None) };

@@ -9,46 +9,46 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rest.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// What no field has taken; nothing is left afterwards.
-    pub fn remainder(&mut self) -> &'a [u8] {
+    pub(super) fn remainder(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
-    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         let (taken, rest) =
             self.rest.split_at_checked(length).ok_or(Fault::malformed("a packet that is too short"))?;
         self.rest = rest;
         Ok(taken)
     }
 
-    pub fn u8(&mut self) -> Result<u8, Fault> {
+    pub(super) fn u8(&mut self) -> Result<u8, Fault> {
         Ok(self.take(1)?[0])
     }
 
-    pub fn u16(&mut self) -> Result<u16, Fault> {
+    pub(super) fn u16(&mut self) -> Result<u16, Fault> {
         let bytes = self.take(2)?;
         Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    pub fn u32(&mut self) -> Result<u32, Fault> {
+    pub(super) fn u32(&mut self) -> Result<u32, Fault> {
         let bytes = self.take(4)?;
         Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     /// A variable byte integer in its shortest form (MQTT-1.5.5-1).
-    pub fn variable(&mut self) -> Result<u32, Fault> {
+    pub(super) fn variable(&mut self) -> Result<u32, Fault> {
         let mut value = 0;
         for index in 0..4 {
             let byte = self.u8()?;
@@ -64,14 +64,14 @@ impl<'a> Reader<'a> {
         Err(Fault::malformed("a variable byte integer of more than four bytes"))
     }
 
-    pub fn binary(&mut self) -> Result<&'a [u8], Fault> {
+    pub(super) fn binary(&mut self) -> Result<&'a [u8], Fault> {
         let length = self.u16()?;
         self.take(usize::from(length))
     }
 
     /// UTF-8 (MQTT-1.5.4-1) without U+0000 (MQTT-1.5.4-2). Other control characters may be refused (MQTT 5, 1.5.4), and
     /// are: the broker's events end up on a terminal.
-    pub fn text(&mut self) -> Result<&'a str, Fault> {
+    pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
         let text = std::str::from_utf8(self.binary()?)
             .map_err(|_| Fault::malformed("a string that is not UTF-8"))?;
         require(!text.contains(char::is_control), Fault::malformed("a control character in a string"))?;
@@ -79,14 +79,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A packet identifier, which is never 0 (MQTT-2.2.1-3).
-    pub fn packet_id(&mut self) -> Result<u16, Fault> {
+    pub(super) fn packet_id(&mut self) -> Result<u16, Fault> {
         let id = self.u16()?;
         require(id != 0, Fault::protocol("packet identifier 0"))?;
         Ok(id)
     }
 
     /// Refuses bytes behind the last field.
-    pub fn end(&self) -> Result<(), Fault> {
+    pub(super) fn end(&self) -> Result<(), Fault> {
         require(self.is_empty(), Fault::malformed("a packet that is too long"))
     }
 }

@@ -55,7 +55,7 @@ const BFARVALID: u32 = 1 << 15;
 
 impl Crash {
     /// What a processor that has faulted shows.
-    pub fn of(cpu: &Cpu, fault: Fault, symbols: Option<&Symbols>) -> Crash {
+    pub fn of(cpu: &Cpu, fault: Fault, symbols: Option<&Symbols>) -> Self {
         let registers = std::array::from_fn(|number| cpu.register(Register::R(number as u8)));
         let (msp, psp) = (cpu.register(Register::Msp), cpu.register(Register::Psp));
         let memory = |address: u32| {
@@ -63,7 +63,7 @@ impl Crash {
             cpu.read_memory(address, &mut word).then(|| u32::from_le_bytes(word))
         };
         let frames = backtrace(symbols, &Registers { r: registers, msp, psp }, &memory);
-        Crash { fault, registers, xpsr: cpu.register(Register::Xpsr), msp, psp, frames }
+        Self { fault, registers, xpsr: cpu.register(Register::Xpsr), msp, psp, frames }
     }
 
     /// The bits that are set in CFSR, by name.

@@ -14,19 +14,18 @@ mod target;
 
 use std::convert::Infallible;
 
+use framing::{Framing, Incoming, PACKET_SIZE, framed};
 use gdbstub::common::Signal;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStub, SingleThreadStopReason};
 use gdbstub::target::ext::breakpoints::WatchKind;
-
-use crate::fault::{Fault, FaultKind};
-use crate::machine::{Machine, Stop};
-
-use framing::{Framing, Incoming, PACKET_SIZE, framed};
 use requests::Request;
 use server::Wire;
 pub(crate) use server::{Arrival, Door};
 pub use server::{DEFAULT_PORT, Server};
+
+use crate::fault::{Fault, FaultKind};
+use crate::machine::{Machine, Stop};
 
 /// A stop by SIGTRAP.
 const HELD: &[u8] = b"S05";
@@ -41,8 +40,8 @@ pub(crate) struct Session {
 
 impl Session {
     /// Waits for a debugger at `door`.
-    pub(crate) fn new(door: Door) -> Session {
-        Session { door, peer: None }
+    pub(crate) fn new(door: Door) -> Self {
+        Self { door, peer: None }
     }
 
     /// Does what the debugger has asked for, and reports when the application has stopped.
@@ -114,8 +113,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(wire: Wire) -> Peer {
-        Peer {
+    fn new(wire: Wire) -> Self {
+        Self {
             wire,
             framing: Framing::default(),
             stub: None,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use addr2line::{LookupContinuation, LookupResult, SplitDwarfLoad};
 use gimli::{Dwarf, DwarfPackage, EndianSlice, LittleEndian, SectionId};
-
 use names::demangled;
 use sections::Sections;
 
@@ -60,7 +59,7 @@ pub struct Site {
 impl Symbols {
     /// The names in the file at `path` and in the files of debug information it names; none if it is no ELF file or has no
     /// names.
-    pub fn load(path: &Path) -> Option<Symbols> {
+    pub fn load(path: &Path) -> Option<Self> {
         let mut files = Files::of(read_file(path).ok()?)?;
         files.follow_link(path);
         files.follow_split(path);
@@ -68,7 +67,7 @@ impl Symbols {
     }
 
     /// The names in an ELF file's bytes.
-    pub fn of(file: Vec<u8>) -> Option<Symbols> {
+    pub fn of(file: Vec<u8>) -> Option<Self> {
         Files::of(file)?.named()
     }
 
@@ -94,10 +93,10 @@ impl Symbols {
 }
 
 impl Files {
-    fn of(file: Vec<u8>) -> Option<Files> {
+    fn of(file: Vec<u8>) -> Option<Self> {
         let mut notes = Vec::new();
         let main = Sections::read(file, &mut notes)?;
-        Some(Files { main, linked: None, split: BTreeMap::new(), package: None, notes })
+        Some(Self { main, linked: None, split: BTreeMap::new(), package: None, notes })
     }
 
     fn named(mut self) -> Option<Symbols> {

@@ -111,7 +111,7 @@ impl std::fmt::Debug for Tracer {
 
 impl Tracer {
     /// Starts to write to `outputs`.
-    pub fn start(outputs: Vec<Output>) -> io::Result<Tracer> {
+    pub fn start(outputs: Vec<Output>) -> io::Result<Self> {
         let (queue, entries) = sync_channel(QUEUE);
         let (tell, done) = sync_channel(1);
         let lost: Arc<AtomicU64> = Arc::default();
@@ -120,7 +120,7 @@ impl Tracer {
             writer::write_all(&entries, &counted, outputs);
             let _ = tell.send(());
         })?;
-        Ok(Tracer { queue: Some(queue), lost, done })
+        Ok(Self { queue: Some(queue), lost, done })
     }
 
     /// Adds an entry, or counts it as lost.

@@ -10,10 +10,10 @@ const ID: &str = "UV0123456789abcdef0123456789abcdef";
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("openvisor-identity-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
-        Folder(path)
+        Self(path)
     }
 }
 

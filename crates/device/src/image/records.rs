@@ -19,8 +19,8 @@ pub enum Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Format::IntelHex => "an Intel HEX file",
-            Format::SRecords => "a file of S-records",
+            Self::IntelHex => "an Intel HEX file",
+            Self::SRecords => "a file of S-records",
         })
     }
 }

@@ -86,7 +86,7 @@ struct Place {
 
 /// A debugger, or none.
 #[derive(Debug, Default)]
-pub struct Debugger {
+pub(super) struct Debugger {
     attached: bool,
     run: Run,
     stop: Option<Stop>,
@@ -104,11 +104,11 @@ pub struct Debugger {
 }
 
 impl Debugger {
-    pub fn is_halted(&self) -> bool {
+    pub(super) fn is_halted(&self) -> bool {
         matches!(self.run, Run::Halted)
     }
 
-    pub fn is_attached(&self) -> bool {
+    pub(super) fn is_attached(&self) -> bool {
         self.attached
     }
 }

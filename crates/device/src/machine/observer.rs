@@ -18,7 +18,7 @@ const CHANNEL_TYPE_AT: u32 = 32;
 
 /// Gathers events.
 #[derive(Debug)]
-pub struct Observer {
+pub(super) struct Observer {
     trace: bool,
     events: Vec<DeviceEvent>,
     /// How many of them are in the trace, if one is made.
@@ -32,7 +32,7 @@ pub struct Observer {
 
 /// What must be known of a call before it is made, because it may change it.
 #[derive(Clone)]
-pub struct Before {
+pub(super) struct Before {
     call: Option<Call>,
     arguments: [u32; 4],
     /// The handle a closing call is about to make zero.
@@ -41,17 +41,17 @@ pub struct Before {
 
 impl Before {
     /// Looks at a call about to be made.
-    pub fn new(cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Before {
+    pub(super) fn new(cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Self {
         let call = Call::from_slot(slot);
         let handle = if call == Some(Call::CloseChannel) { word(cpu, arguments[0]) } else { 0 };
-        Before { call, arguments, handle }
+        Self { call, arguments, handle }
     }
 }
 
 impl Observer {
     /// An observer; with `trace` it tells of every call.
-    pub fn new(trace: bool) -> Observer {
-        Observer {
+    pub(super) fn new(trace: bool) -> Self {
+        Self {
             trace,
             events: Vec::new(),
             traced: 0,
@@ -62,34 +62,34 @@ impl Observer {
     }
 
     /// From now on these pins are told of.
-    pub fn report_pins(&mut self, pins: PinFilter) {
+    pub(super) fn report_pins(&mut self, pins: PinFilter) {
         self.pins = pins;
     }
 
     /// Adds an event.
-    pub fn note(&mut self, event: DeviceEvent) {
+    pub(super) fn note(&mut self, event: DeviceEvent) {
         self.events.push(event);
     }
 
     /// What was gathered since this was last asked.
-    pub fn untraced(&mut self) -> &[DeviceEvent] {
+    pub(super) fn untraced(&mut self) -> &[DeviceEvent] {
         let from = std::mem::replace(&mut self.traced, self.events.len());
         self.events.get(from..).unwrap_or_default()
     }
 
     /// Takes everything gathered.
-    pub fn take(&mut self) -> Vec<DeviceEvent> {
+    pub(super) fn take(&mut self) -> Vec<DeviceEvent> {
         self.traced = 0;
         std::mem::take(&mut self.events)
     }
 
     /// No channel of before exists any more.
-    pub fn forget_channels(&mut self) {
+    pub(super) fn forget_channels(&mut self) {
         self.channels.clear();
     }
 
     /// Adds what left the board; characters of one port that follow each other become one event.
-    pub fn note_outputs(&mut self, outputs: Vec<Output>) {
+    pub(super) fn note_outputs(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
                 Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
@@ -119,7 +119,7 @@ impl Observer {
     }
 
     /// Looks at a call that was answered.
-    pub fn after_call(&mut self, cpu: &Cpu, before: &Before, status: Status) {
+    pub(super) fn after_call(&mut self, cpu: &Cpu, before: &Before, status: Status) {
         let Some(call) = before.call else { return };
         if self.trace {
             self.note(DeviceEvent::Called { call, arguments: before.arguments, status });

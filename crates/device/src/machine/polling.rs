@@ -21,7 +21,7 @@ use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE};
 /// Cycles that pass for the application in each system call: 2.5 µs. The kernel needs up to 250 instructions of its own for a call
 /// (`cargo xtask cost`), which waits for flash make about twice as many cycles on a chip; entering and leaving the secure state, with
 /// registers saved, cleared and restored, takes the rest.
-pub const CALL_CYCLES: u64 = 400;
+pub(super) const CALL_CYCLES: u64 = 400;
 
 /// Longest hold, in cycles. With the call and the rest of the loop an application sees a change within a millisecond.
 const LONGEST_HOLD: u64 = 900 * CYCLES_PER_MICRO;
@@ -62,10 +62,10 @@ struct Made {
 }
 
 impl Made {
-    fn new(slot: u32, mut registers: [u32; 4]) -> Option<Made> {
+    fn new(slot: u32, mut registers: [u32; 4]) -> Option<Self> {
         let call = Call::from_slot(slot)?;
         registers[arguments_of(call)?..].fill(0);
-        Some(Made { call, arguments: registers })
+        Some(Self { call, arguments: registers })
     }
 }
 
@@ -78,7 +78,7 @@ struct Site {
 }
 
 /// A call that answers later.
-pub struct Hold {
+pub(super) struct Hold {
     /// The cycle at which it answers at the latest.
     pub until: u64,
     made: Made,
@@ -98,7 +98,7 @@ enum Verdict {
 
 /// Watches the calls of an application for polling.
 #[derive(Debug, Default)]
-pub struct Polling {
+pub(super) struct Polling {
     /// The place by which rounds are told apart.
     site: Option<Site>,
     /// Instructions executed when the call was last made there.
@@ -126,7 +126,7 @@ impl Polling {
     }
 
     /// Something reached the kernel: reads may find something now.
-    pub fn kernel_changed(&mut self) {
+    pub(super) fn kernel_changed(&mut self) {
         self.absent.clear();
     }
 

@@ -9,7 +9,7 @@ use crate::map::{CYCLES_PER_MICRO, RAM, length};
 
 /// What the device does with its power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Power {
+pub(super) enum Power {
     /// The application runs, or would if it did not rest.
     On,
     /// The application waits in `mvPowerSave` for an interrupt; the kernel goes on.
@@ -25,7 +25,7 @@ impl Power {
     /// The cycle and reason of a start out of deep sleep that is due at cycle `now`.
     fn due(self, now: u64) -> Option<WakeReason> {
         match self {
-            Power::Off { start: Some((at, reason)) } if at <= now => Some(reason),
+            Self::Off { start: Some((at, reason)) } if at <= now => Some(reason),
             _ => None,
         }
     }

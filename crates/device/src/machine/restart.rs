@@ -18,14 +18,14 @@ pub struct RestartPolicy {
 
 impl Default for RestartPolicy {
     /// One second, doubling to a minute.
-    fn default() -> RestartPolicy {
-        RestartPolicy { minimum_ms: 1000, maximum_ms: 60_000 }
+    fn default() -> Self {
+        Self { minimum_ms: 1000, maximum_ms: 60_000 }
     }
 }
 
 /// Whether the application runs or rests, and how long the next rest is.
 #[derive(Debug)]
-pub struct Restarts {
+pub(super) struct Restarts {
     policy: RestartPolicy,
     next_pause_ms: u64,
     started: u64,
@@ -34,18 +34,18 @@ pub struct Restarts {
 
 impl Restarts {
     /// A record without faults.
-    pub fn new(policy: RestartPolicy) -> Restarts {
-        Restarts { policy, next_pause_ms: policy.minimum_ms, started: 0, resting: None }
+    pub(super) fn new(policy: RestartPolicy) -> Self {
+        Self { policy, next_pause_ms: policy.minimum_ms, started: 0, resting: None }
     }
 
     /// The application starts at cycle `now`.
-    pub fn started(&mut self, now: u64) {
+    pub(super) fn started(&mut self, now: u64) {
         (self.started, self.resting) = (now, None);
     }
 
     /// The application was stopped at cycle `now`; `reason` will be told to its next start. Answers the pause until
     /// then in milliseconds.
-    pub fn rest(&mut self, now: u64, reason: WakeReason) -> u64 {
+    pub(super) fn rest(&mut self, now: u64, reason: WakeReason) -> u64 {
         if (now - self.started) / CYCLES_PER_MILLI >= self.policy.maximum_ms {
             self.next_pause_ms = self.policy.minimum_ms;
         }
@@ -57,7 +57,7 @@ impl Restarts {
 
     /// The application asked at cycle `now` to be started again, which is at once unless it has started less than the
     /// shortest pause ago. Answers the pause until then in milliseconds.
-    pub fn again(&mut self, now: u64, reason: WakeReason) -> u64 {
+    pub(super) fn again(&mut self, now: u64, reason: WakeReason) -> u64 {
         let earliest = self.started.saturating_add(self.policy.minimum_ms.saturating_mul(CYCLES_PER_MILLI));
         let at = now.max(earliest);
         self.resting = Some((at, reason));
@@ -65,17 +65,17 @@ impl Restarts {
     }
 
     /// Whether the application waits to be started again.
-    pub fn is_resting(&self) -> bool {
+    pub(super) fn is_resting(&self) -> bool {
         self.resting.is_some()
     }
 
     /// The cycle of the next start, if the application rests.
-    pub fn due(&self) -> Option<u64> {
+    pub(super) fn due(&self) -> Option<u64> {
         self.resting.map(|(at, _)| at)
     }
 
     /// The reason for a start that is due at cycle `now`.
-    pub fn take_due(&mut self, now: u64) -> Option<WakeReason> {
+    pub(super) fn take_due(&mut self, now: u64) -> Option<WakeReason> {
         self.resting.take_if(|(at, _)| *at <= now).map(|(_, reason)| reason)
     }
 }

@@ -11,7 +11,7 @@ use crate::port::Post;
 
 /// A trace being made.
 #[derive(Debug)]
-pub struct Tracing {
+pub(super) struct Tracing {
     tracer: Tracer,
     call: Option<Begun>,
 }

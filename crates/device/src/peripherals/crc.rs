@@ -33,8 +33,8 @@ pub struct Crc {
 }
 
 impl Default for Crc {
-    fn default() -> Crc {
-        Crc {
+    fn default() -> Self {
+        Self {
             control: 0,
             initial: USUAL_INIT,
             polynomial: USUAL_POLYNOMIAL,
@@ -121,7 +121,7 @@ impl Peripheral for Crc {
     }
 
     fn reset(&mut self, _context: &mut Context<'_>) {
-        *self = Crc::default();
+        *self = Self::default();
     }
 }
 

@@ -252,7 +252,7 @@ impl Channel {
         // A list without a link of its own ends with this item.
         self.link = 0;
         for (bit, register) in UPDATES {
-            let update = Channel { link, ..*self }.updates(channel, (bit, register));
+            let update = Self { link, ..*self }.updates(channel, (bit, register));
             if let Some(word) = update.then(|| words.next()).flatten() {
                 self.write(register, Store::word(*word));
             }
@@ -360,6 +360,6 @@ impl Peripheral for Dma {
     }
 
     fn reset(&mut self, _context: &mut Context<'_>) {
-        *self = Dma::default();
+        *self = Self::default();
     }
 }

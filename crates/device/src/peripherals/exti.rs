@@ -100,7 +100,7 @@ impl Peripheral for Exti {
     }
 
     fn reset(&mut self, _context: &mut Context<'_>) {
-        *self = Exti::default();
+        *self = Self::default();
     }
 }
 

@@ -56,14 +56,14 @@ pub struct Gpio {
 
 impl Gpio {
     /// Port number `port`, 0 for A.
-    pub fn new(port: u8) -> Gpio {
+    pub fn new(port: u8) -> Self {
         // The debugger's pins come up in their alternate function with their pulls.
         let (mode, speed, pull) = match port {
             0 => (0xABFF_FFFF, 0x0800_0000, 0x6400_0000),
             1 => (0xFFFF_FEBF, 0x0000_00C0, 0x0000_0100),
             _ => (0xFFFF_FFFF, 0, 0),
         };
-        Gpio {
+        Self {
             port,
             mode,
             open_drain: 0,
@@ -154,8 +154,8 @@ impl Peripheral for Gpio {
     }
 
     fn reset(&mut self, context: &mut Context<'_>) {
-        let Gpio { port, driven, outside, told, .. } = *self;
-        *self = Gpio { driven, outside, told, ..Gpio::new(port) };
+        let Self { port, driven, outside, told, .. } = *self;
+        *self = Self { driven, outside, told, ..Self::new(port) };
         self.tell_changes(context.outputs);
     }
 }

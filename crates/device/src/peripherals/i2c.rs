@@ -104,13 +104,13 @@ pub struct I2c {
 
 impl I2c {
     /// A controller after reset, on an empty bus.
-    pub fn new(kind: &Kind) -> I2c {
-        I2c::with_targets(kind, Vec::new())
+    pub fn new(kind: &Kind) -> Self {
+        Self::with_targets(kind, Vec::new())
     }
 
     /// A controller after reset, on a bus with `targets`.
-    pub fn with_targets(kind: &Kind, targets: Vec<Box<dyn Target>>) -> I2c {
-        I2c {
+    pub fn with_targets(kind: &Kind, targets: Vec<Box<dyn Target>>) -> Self {
+        Self {
             kind: *kind,
             control: 0,
             transfer: 0,
@@ -303,7 +303,7 @@ impl Peripheral for I2c {
     fn reset(&mut self, context: &mut Context<'_>) {
         self.let_go(context);
         let targets = std::mem::take(&mut self.targets);
-        *self = I2c::with_targets(&self.kind, targets);
+        *self = Self::with_targets(&self.kind, targets);
     }
 }
 

@@ -93,12 +93,12 @@ pub struct Rcc {
 }
 
 impl Default for Rcc {
-    fn default() -> Rcc {
+    fn default() -> Self {
         let mut words = [0; WORDS];
         for (offset, value) in RESET {
             words[offset as usize / 4] = value;
         }
-        Rcc { words }
+        Self { words }
     }
 }
 

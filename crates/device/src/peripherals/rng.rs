@@ -27,8 +27,8 @@ pub struct Rng {
 
 impl Rng {
     /// A generator that draws from `chance`.
-    pub fn new(chance: Chance) -> Rng {
-        Rng { control: CR_RESET, chance }
+    pub fn new(chance: Chance) -> Self {
+        Self { control: CR_RESET, chance }
     }
 
     fn on(&self) -> bool {

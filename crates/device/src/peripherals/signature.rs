@@ -18,8 +18,8 @@ pub struct Signature {
 
 impl Signature {
     /// The signature of the microcontroller with the number `unique`.
-    pub fn new(unique: [u8; 12]) -> Signature {
-        Signature { unique }
+    pub fn new(unique: [u8; 12]) -> Self {
+        Self { unique }
     }
 }
 

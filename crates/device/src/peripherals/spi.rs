@@ -109,8 +109,8 @@ pub struct Spi {
 
 impl Spi {
     /// A controller after reset, with what is wired to it; `by_pin` if a pin of the application's choice selects it.
-    pub fn new(kind: &Kind, slave: Option<Box<dyn Slave>>, by_pin: bool) -> Spi {
-        Spi {
+    pub fn new(kind: &Kind, slave: Option<Box<dyn Slave>>, by_pin: bool) -> Self {
+        Self {
             kind: *kind,
             control: 0,
             size: 0,
@@ -348,7 +348,7 @@ impl Peripheral for Spi {
     }
 
     fn reset(&mut self, _context: &mut Context<'_>) {
-        *self = Spi::new(&self.kind, self.slave.take(), self.by_pin);
+        *self = Self::new(&self.kind, self.slave.take(), self.by_pin);
     }
 }
 

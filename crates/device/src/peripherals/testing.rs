@@ -4,7 +4,7 @@ use super::{Context, Input, Lines, Peripheral, Requests, Store};
 use crate::events::Output;
 use crate::wiring::Pin;
 
-pub struct Bench {
+pub(crate) struct Bench {
     base: u32,
     pub peripheral: Box<dyn Peripheral>,
     pub now: u64,
@@ -13,8 +13,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new(base: u32, peripheral: Box<dyn Peripheral>) -> Bench {
-        Bench { base, peripheral, now: 0, outputs: Vec::new(), driven: Vec::new() }
+    pub(crate) fn new(base: u32, peripheral: Box<dyn Peripheral>) -> Self {
+        Self { base, peripheral, now: 0, outputs: Vec::new(), driven: Vec::new() }
     }
 
     fn with<T>(&mut self, what: impl FnOnce(&mut dyn Peripheral, &mut Context<'_>) -> T) -> T {
@@ -23,7 +23,7 @@ impl Bench {
         what(self.peripheral.as_mut(), &mut context)
     }
 
-    pub fn read(&mut self, address: u32) -> u32 {
+    pub(crate) fn read(&mut self, address: u32) -> u32 {
         let base = self.base;
         self.with(|peripheral, context| {
             peripheral.advance(context);
@@ -31,7 +31,7 @@ impl Bench {
         })
     }
 
-    pub fn write(&mut self, address: u32, value: u32) {
+    pub(crate) fn write(&mut self, address: u32, value: u32) {
         let base = self.base;
         self.with(|peripheral, context| {
             peripheral.advance(context);
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     /// Writes the lowest bytes of a word.
-    pub fn write_bytes(&mut self, address: u32, bytes: u32, value: u32) {
+    pub(crate) fn write_bytes(&mut self, address: u32, bytes: u32, value: u32) {
         let base = self.base;
         let mask = u32::MAX >> (32 - 8 * bytes);
         self.with(|peripheral, context| {
@@ -51,7 +51,7 @@ impl Bench {
     }
 
     /// Reads the lowest bytes of a word.
-    pub fn read_bytes(&mut self, address: u32, bytes: u32) -> u32 {
+    pub(crate) fn read_bytes(&mut self, address: u32, bytes: u32) -> u32 {
         let base = self.base;
         self.with(|peripheral, context| {
             context.bytes = bytes;
@@ -61,17 +61,17 @@ impl Bench {
     }
 
     /// Whether a request for direct memory access stands.
-    pub fn requests(&self, number: u8) -> bool {
+    pub(crate) fn requests(&self, number: u8) -> bool {
         let mut requests = Requests::default();
         self.peripheral.requests(&mut requests);
         requests.has(number)
     }
 
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.with(|peripheral, context| peripheral.reset(context));
     }
 
-    pub fn input(&mut self, input: &Input<'_>) -> bool {
+    pub(crate) fn input(&mut self, input: &Input<'_>) -> bool {
         let now = self.now;
         self.with(|peripheral, context| {
             peripheral.advance(context);
@@ -79,7 +79,7 @@ impl Bench {
         })
     }
 
-    pub fn level(&mut self, line: u16) -> bool {
+    pub(crate) fn level(&mut self, line: u16) -> bool {
         self.with(|peripheral, context| peripheral.advance(context));
         let mut lines = Lines::default();
         self.peripheral.interrupts(&mut lines);
@@ -87,7 +87,7 @@ impl Bench {
     }
 
     /// Lets time pass up to `now`, stopping at each event.
-    pub fn pass_to(&mut self, now: u64) {
+    pub(crate) fn pass_to(&mut self, now: u64) {
         while let Some(at) = self.peripheral.next_event().filter(|at| *at <= now) {
             self.now = at;
             self.with(|peripheral, context| peripheral.advance(context));
@@ -96,7 +96,7 @@ impl Bench {
     }
 
     /// What left the peripheral since last asked.
-    pub fn outputs(&mut self) -> Vec<Output> {
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
 }

@@ -104,8 +104,8 @@ struct Preloaded {
 }
 
 impl Preloaded {
-    const fn new(value: u32) -> Preloaded {
-        Preloaded { written: value, active: value }
+    const fn new(value: u32) -> Self {
+        Self { written: value, active: value }
     }
 
     fn load(&mut self) {
@@ -115,8 +115,8 @@ impl Preloaded {
 
 impl Tim {
     /// A timer after reset.
-    pub fn new(kind: &Kind) -> Tim {
-        Tim {
+    pub fn new(kind: &Kind) -> Self {
+        Self {
             kind: *kind,
             control: 0,
             interrupts: 0,
@@ -383,7 +383,7 @@ impl Peripheral for Tim {
     }
 
     fn reset(&mut self, context: &mut Context<'_>) {
-        *self = Tim { since: context.now, matched: context.now, ..Tim::new(&self.kind) };
+        *self = Self { since: context.now, matched: context.now, ..Self::new(&self.kind) };
     }
 }
 

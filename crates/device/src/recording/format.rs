@@ -29,7 +29,7 @@ use crate::wiring::Attachment;
 const MAGIC: &[u8; 8] = b"OVREC\r\n\x1A";
 
 /// The format's version; another one is refused.
-pub const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 2;
 
 /// Most things wired to a board that a recording names.
 pub const MAX_WIRING: usize = 64;
@@ -107,7 +107,7 @@ impl Head {
     }
 
     /// Reads the beginning of a file.
-    pub(super) fn read(from: &mut impl Read) -> Result<Head, RecordingError> {
+    pub(super) fn read(from: &mut impl Read) -> Result<Self, RecordingError> {
         check_beginning(from)?;
         let id: [u8; 34] = array(from)?;
         let id = std::str::from_utf8(&id).ok().and_then(DeviceId::parse);
@@ -127,7 +127,7 @@ impl Head {
         let wiring = (0..count).map(|_| take_text(from)).collect::<Result<_, _>>()?;
         let wifi = (flags & WIFI != 0).then_some((ssid, flags & WIFI_PASSWORD != 0));
         let (factory_test, free_clock) = (flags & FACTORY_TEST != 0, flags & FREE_CLOCK != 0);
-        Ok(Head {
+        Ok(Self {
             device_id,
             image,
             seed,
@@ -155,20 +155,20 @@ fn check_beginning(from: &mut impl Read) -> Result<(), RecordingError> {
 }
 
 mod tag {
-    pub const SERIAL: u8 = 1;
-    pub const PIN: u8 = 2;
-    pub const QUANTITY: u8 = 3;
-    pub const LINK_CONNECTING: u8 = 4;
-    pub const LINK_CONNECTED: u8 = 5;
-    pub const LINK_LOST: u8 = 6;
-    pub const RECEIVED: u8 = 7;
-    pub const TRANSMITTED: u8 = 8;
-    pub const FAREWELL: u8 = 9;
-    pub const CHECK: u8 = 10;
-    pub const END: u8 = 11;
-    pub const TIME_SKIPPED: u8 = 12;
+    pub(super) const SERIAL: u8 = 1;
+    pub(super) const PIN: u8 = 2;
+    pub(super) const QUANTITY: u8 = 3;
+    pub(super) const LINK_CONNECTING: u8 = 4;
+    pub(super) const LINK_CONNECTED: u8 = 5;
+    pub(super) const LINK_LOST: u8 = 6;
+    pub(super) const RECEIVED: u8 = 7;
+    pub(super) const TRANSMITTED: u8 = 8;
+    pub(super) const FAREWELL: u8 = 9;
+    pub(super) const CHECK: u8 = 10;
+    pub(super) const END: u8 = 11;
+    pub(super) const TIME_SKIPPED: u8 = 12;
     /// The rest of the byte is the stance.
-    pub const BITS: u32 = 6;
+    pub(super) const BITS: u32 = 6;
 }
 
 /// Writes an entry that follows one at cycle `before`.

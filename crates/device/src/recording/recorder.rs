@@ -36,18 +36,18 @@ impl Status {
 
 impl Recorder {
     /// Makes the file at `path`, readable by its owner only; one that is there is replaced.
-    pub fn create(path: &Path) -> io::Result<Recorder> {
+    pub fn create(path: &Path) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Recorder::to(Box::new(private(path)?)))
+        Ok(Self::to(Box::new(private(path)?)))
     }
 
     /// Writes to `out`.
-    pub fn to(out: Box<dyn Write + Send>) -> Recorder {
+    pub fn to(out: Box<dyn Write + Send>) -> Self {
         let out = BufWriter::new(out);
-        Recorder { out, status: Status::default(), cycle: 0, bytes: Vec::new(), is_flushed: true }
+        Self { out, status: Status::default(), cycle: 0, bytes: Vec::new(), is_flushed: true }
     }
 
     /// Whether it could be written.

@@ -72,7 +72,7 @@ pub struct Divergence {
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Divergence { cycle, matched, what } = self;
+        let Self { cycle, matched, what } = self;
         let micros = cycle / CYCLES_PER_MICRO;
         write!(f, "{what} at cycle {cycle} ({}.{:06} s)", micros / 1_000_000, micros % 1_000_000)?;
         write!(f, "; the state was last seen to be as recorded at cycle {matched}")
@@ -87,8 +87,8 @@ impl Replay {
         image: &Image,
         targets: Vec<Attachment>,
         trace: bool,
-    ) -> Result<Replay, RecordingError> {
-        Replay::from(Box::new(BufReader::new(File::open(path)?)), image, targets, trace)
+    ) -> Result<Self, RecordingError> {
+        Self::from(Box::new(BufReader::new(File::open(path)?)), image, targets, trace)
     }
 
     /// The same from bytes.
@@ -97,7 +97,7 @@ impl Replay {
         image: &Image,
         targets: Vec<Attachment>,
         trace: bool,
-    ) -> Result<Replay, RecordingError> {
+    ) -> Result<Self, RecordingError> {
         let head = Head::read(&mut from)?;
         if head.image != image.digest() {
             return Err(RecordingError::OtherImage);
@@ -106,7 +106,7 @@ impl Replay {
             return Err(RecordingError::Wiring(head.wiring.join(", ")));
         }
         let machine = machine(head, image, targets, trace);
-        Ok(Replay {
+        Ok(Self {
             machine,
             from,
             stance: Stance::Ran,

@@ -41,7 +41,7 @@ impl Deref for Taped {
 
 impl Taped {
     /// A machine that has only just been made.
-    pub fn new(machine: Machine, recorder: Option<Recorder>) -> Taped {
+    pub fn new(machine: Machine, recorder: Option<Recorder>) -> Self {
         let tape = |recorder| Tape {
             recorder,
             stance: Stance::Ran,
@@ -50,7 +50,7 @@ impl Taped {
             checked: machine.instructions(),
         };
         let tape = recorder.map(tape);
-        Taped { machine, schedule: Schedule::default(), late: VecDeque::new(), tape }
+        Self { machine, schedule: Schedule::default(), late: VecDeque::new(), tape }
     }
 
     /// What reaches the machine by itself from now on.

@@ -21,23 +21,23 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(program: &Program, authority: &Authority, cloud: Address) -> Bench {
-        Bench::with(Options::new(cloud, authority.device(), program.image()))
+    fn start(program: &Program, authority: &Authority, cloud: Address) -> Self {
+        Self::with(Options::new(cloud, authority.device(), program.image()))
     }
 
-    fn with(mut options: Options) -> Bench {
+    fn with(mut options: Options) -> Self {
         let (tell, events) = mpsc::channel();
         options.restart.minimum_ms = 1;
         let device = Device::start(options, move |event| {
             let _ = tell.send(event);
         });
-        Bench { device: device.expect("started"), events }
+        Self { device: device.expect("started"), events }
     }
 
     /// A device whose cloud is not there.
-    fn alone(program: &Program) -> Bench {
+    fn alone(program: &Program) -> Self {
         let nowhere = Address::parse("localhost:1").expect("an address");
-        Bench::start(program, &Authority::new(), nowhere)
+        Self::start(program, &Authority::new(), nowhere)
     }
 
     /// Waits for an event, passing over others.

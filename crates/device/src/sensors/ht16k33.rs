@@ -30,8 +30,8 @@ pub struct Ht16k33 {
 
 impl Ht16k33 {
     /// A driver after power-on: nothing is lit.
-    pub fn new(parts: &Parts) -> Ht16k33 {
-        Ht16k33 {
+    pub fn new(parts: &Parts) -> Self {
+        Self {
             bus: parts.bus,
             address: parts.address,
             memory: [0; 16],

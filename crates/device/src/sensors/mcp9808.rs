@@ -66,8 +66,8 @@ pub struct Mcp9808 {
 
 impl Mcp9808 {
     /// A thermometer after power-on.
-    pub fn new(parts: Parts) -> Mcp9808 {
-        Mcp9808 {
+    pub fn new(parts: Parts) -> Self {
+        Self {
             address: parts.address,
             quantities: parts.quantities,
             pointer: 0,

@@ -24,8 +24,8 @@ pub struct SerialRam {
 }
 
 impl Default for SerialRam {
-    fn default() -> SerialRam {
-        SerialRam {
+    fn default() -> Self {
+        Self {
             bytes: vec![0; SIZE].into(),
             mode: SEQUENTIAL,
             command: None,

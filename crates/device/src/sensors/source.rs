@@ -28,12 +28,12 @@ impl Source {
     /// The value at `seconds` of the device's time.
     pub fn value(&self, seconds: f64) -> f64 {
         match self {
-            Source::Constant(value) => *value,
-            Source::Ramp { from, to, seconds: way } => {
+            Self::Constant(value) => *value,
+            Self::Ramp { from, to, seconds: way } => {
                 let way_on = (seconds / way).rem_euclid(2.0);
                 from + (to - from) * if way_on <= 1.0 { way_on } else { 2.0 - way_on }
             }
-            Source::Series(values) => {
+            Self::Series(values) => {
                 let index = values.partition_point(|(at, _)| *at <= seconds).saturating_sub(1);
                 values[index].1
             }
@@ -41,10 +41,10 @@ impl Source {
     }
 
     /// Reads `21.5`, `20..30/60s`, or `@FILE` with lines `VALUE` (one a second) or `SECOND,VALUE`.
-    pub fn parse(text: &str) -> Result<Source, SourceError> {
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
         if let Some(file) = text.strip_prefix('@') {
             let series = std::fs::read_to_string(Path::new(file));
-            return Source::series(&series.map_err(|error| SourceError(format!("{file}: {error}")))?);
+            return Self::series(&series.map_err(|error| SourceError(format!("{file}: {error}")))?);
         }
         if let Some(ramp) = ramp(text) {
             return Ok(ramp);
@@ -52,11 +52,11 @@ impl Source {
         let value = number(text).ok_or_else(|| {
             SourceError(format!("{text} is no value; write 21.5, 20..30/60s, or @FILE with a value a line"))
         })?;
-        Ok(Source::Constant(value))
+        Ok(Self::Constant(value))
     }
 
     /// Reads the lines of a file of values. A first line without numbers, empty ones and those after `#` do not count.
-    pub fn series(text: &str) -> Result<Source, SourceError> {
+    pub fn series(text: &str) -> Result<Self, SourceError> {
         let mut values: Vec<(f64, f64)> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -77,7 +77,7 @@ impl Source {
         if values.is_empty() {
             Err(SourceError("there is no value in it".into()))
         } else {
-            Ok(Source::Series(values))
+            Ok(Self::Series(values))
         }
     }
 
@@ -85,9 +85,9 @@ impl Source {
     pub fn within(&self, least: f64, greatest: f64) -> bool {
         let fits = |value: &f64| (least..=greatest).contains(value);
         match self {
-            Source::Constant(value) => fits(value),
-            Source::Ramp { from, to, .. } => fits(from) && fits(to),
-            Source::Series(values) => values.iter().all(|(_, value)| fits(value)),
+            Self::Constant(value) => fits(value),
+            Self::Ramp { from, to, .. } => fits(from) && fits(to),
+            Self::Series(values) => values.iter().all(|(_, value)| fits(value)),
         }
     }
 }

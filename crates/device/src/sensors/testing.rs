@@ -5,7 +5,7 @@ use crate::peripherals::i2c::Target;
 use crate::wiring::{Attachment, Pin};
 
 /// A model as a wiring makes it, on bus 1.
-pub struct Wired {
+pub(super) struct Wired {
     target: Box<dyn Target>,
     now: u64,
     outputs: Vec<Output>,
@@ -13,10 +13,10 @@ pub struct Wired {
 }
 
 impl Wired {
-    pub fn new(spec: &str) -> Wired {
+    pub(super) fn new(spec: &str) -> Self {
         match Attachment::i2c(&format!("1:{spec}")).expect("a wiring") {
             Attachment::I2c { bus: 1, target, .. } => {
-                Wired { target, now: 0, outputs: Vec::new(), driven: Vec::new() }
+                Self { target, now: 0, outputs: Vec::new(), driven: Vec::new() }
             }
             _ => panic!("not on I2C1"),
         }
@@ -28,7 +28,7 @@ impl Wired {
         what(self.target.as_mut(), &mut context)
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(super) fn write(&mut self, bytes: &[u8]) {
         self.with(|target, context| {
             target.start(false, context);
             assert!(bytes.iter().all(|byte| target.write(*byte, context)));
@@ -37,7 +37,7 @@ impl Wired {
     }
 
     /// Writes, then reads `count` bytes without a stop between.
-    pub fn read(&mut self, pointer: &[u8], count: usize) -> Vec<u8> {
+    pub(super) fn read(&mut self, pointer: &[u8], count: usize) -> Vec<u8> {
         self.with(|target, context| {
             target.start(false, context);
             assert!(pointer.iter().all(|byte| target.write(*byte, context)));
@@ -48,13 +48,13 @@ impl Wired {
         })
     }
 
-    pub fn set(&mut self, quantity: &str, value: f64) -> bool {
+    pub(super) fn set(&mut self, quantity: &str, value: f64) -> bool {
         self.with(|target, context| target.advance(context));
         self.target.set(quantity, value, self.now)
     }
 
     /// Lets time pass, stopping at each of its events; answers what it drove.
-    pub fn pass_micros(&mut self, micros: u64) -> Vec<(String, bool)> {
+    pub(super) fn pass_micros(&mut self, micros: u64) -> Vec<(String, bool)> {
         let end = self.now + micros * CYCLES_PER_MICRO;
         while let Some(at) = self.target.next_event().filter(|at| *at <= end) {
             assert!(at > self.now, "an event in the past");
@@ -65,15 +65,15 @@ impl Wired {
         self.take_driven()
     }
 
-    pub fn pass_seconds(&mut self, seconds: u64) -> Vec<(String, bool)> {
+    pub(super) fn pass_seconds(&mut self, seconds: u64) -> Vec<(String, bool)> {
         self.pass_micros(seconds * 1_000_000)
     }
 
-    pub fn take_driven(&mut self) -> Vec<(String, bool)> {
+    pub(super) fn take_driven(&mut self) -> Vec<(String, bool)> {
         self.driven.drain(..).map(|(pin, level)| (pin.to_string(), level)).collect()
     }
 
-    pub fn outputs(&mut self) -> Vec<Output> {
+    pub(super) fn outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
 }

@@ -38,8 +38,8 @@ pub struct Th02 {
 
 impl Th02 {
     /// A sensor after power-on.
-    pub fn new(parts: Parts) -> Th02 {
-        Th02 {
+    pub fn new(parts: Parts) -> Self {
+        Self {
             address: parts.address,
             quantities: parts.quantities,
             pointer: 0,

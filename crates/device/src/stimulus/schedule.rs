@@ -10,9 +10,9 @@ pub struct Schedule(VecDeque<Stimulus>);
 
 impl Schedule {
     /// Puts `stimuli` in order; those of one time stay in the order given.
-    pub fn new(mut stimuli: Vec<Stimulus>) -> Schedule {
+    pub fn new(mut stimuli: Vec<Stimulus>) -> Self {
         stimuli.sort_by_key(|stimulus| stimulus.at);
-        Schedule(stimuli.into())
+        Self(stimuli.into())
     }
 
     /// The cycle of the next one.

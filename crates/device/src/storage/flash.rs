@@ -30,20 +30,20 @@ enum Cells {
 }
 
 impl Default for Cells {
-    fn default() -> Cells {
-        Cells::Memory(Vec::new())
+    fn default() -> Self {
+        Self::Memory(Vec::new())
     }
 }
 
 impl Flash {
     /// A chip whose content is that of the file at `path`; the file is made when something is programmed.
-    pub fn in_file(path: PathBuf) -> Flash {
-        Flash { cells: Cells::File { path, open: None } }
+    pub fn in_file(path: PathBuf) -> Self {
+        Self { cells: Cells::File { path, open: None } }
     }
 
     /// A chip that begins with `bytes` and keeps its content in memory.
-    pub fn holding(bytes: Vec<u8>) -> Flash {
-        Flash { cells: Cells::Memory(bytes) }
+    pub fn holding(bytes: Vec<u8>) -> Self {
+        Self { cells: Cells::Memory(bytes) }
     }
 
     /// The bytes that are not erased, with those before them. A chip that cannot be read counts as erased.
@@ -105,13 +105,13 @@ impl Cells {
     /// Reads what is there; the rest of `into` stays.
     fn read(&mut self, address: u32, into: &mut [u8]) -> io::Result<()> {
         match self {
-            Cells::Memory(bytes) => {
+            Self::Memory(bytes) => {
                 let there = bytes.get(address as usize..).unwrap_or_default();
                 let length = there.len().min(into.len());
                 into[..length].copy_from_slice(&there[..length]);
                 Ok(())
             }
-            Cells::File { path, open } => match opened(path, open, false) {
+            Self::File { path, open } => match opened(path, open, false) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 Err(error) => Err(error),
                 Ok(file) => read_there(file, address, into),
@@ -123,14 +123,14 @@ impl Cells {
     fn write(&mut self, address: u32, bytes: &[u8]) -> io::Result<()> {
         let (start, end) = (address as usize, address as usize + bytes.len());
         match self {
-            Cells::Memory(held) => {
+            Self::Memory(held) => {
                 if held.len() < end {
                     held.resize(end, ERASED);
                 }
                 held[start..end].copy_from_slice(bytes);
                 Ok(())
             }
-            Cells::File { path, open } => {
+            Self::File { path, open } => {
                 let file = opened(path, open, true)?;
                 let length = file.seek(SeekFrom::End(0))?;
                 let gap = (start as u64).saturating_sub(length);
@@ -152,8 +152,8 @@ impl Cells {
 
     fn length(&mut self) -> io::Result<u64> {
         match self {
-            Cells::Memory(bytes) => Ok(bytes.len() as u64),
-            Cells::File { path, open } => match opened(path, open, false) {
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
+            Self::File { path, open } => match opened(path, open, false) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
                 Err(error) => Err(error),
                 Ok(file) => file.seek(SeekFrom::End(0)),

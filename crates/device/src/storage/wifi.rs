@@ -31,9 +31,9 @@ impl std::fmt::Debug for Network {
 
 impl Settings {
     /// The settings in the file at `path`. A file that is not there, or holds anything else, is none.
-    pub fn in_file(path: PathBuf) -> Settings {
+    pub fn in_file(path: PathBuf) -> Self {
         let network = fs::read_to_string(&path).ok().and_then(|text| Network::parse(&text));
-        Settings { network, file: Some(path) }
+        Self { network, file: Some(path) }
     }
 
     fn replace(&mut self, network: Option<Network>) -> bool {
@@ -61,9 +61,9 @@ impl Wifi for Settings {
 }
 
 impl Network {
-    fn parse(text: &str) -> Option<Network> {
+    fn parse(text: &str) -> Option<Self> {
         let (ssid, password) = text.strip_suffix('\n')?.split_once('\n')?;
-        let network = Network { ssid: from_hex(ssid)?, password: from_hex(password)? };
+        let network = Self { ssid: from_hex(ssid)?, password: from_hex(password)? };
         let fits = (1..=SSID).contains(&network.ssid.len()) && network.password.len() <= WIFI_PASSWORD;
         fits.then_some(network)
     }

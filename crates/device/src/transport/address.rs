@@ -16,12 +16,12 @@ pub struct Address {
 
 impl Address {
     /// Reads `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`.
-    pub fn parse(text: &str) -> Result<Address, AddressError> {
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
         let wrong = || AddressError(text.to_owned());
         let (host, port) = split_port(text).ok_or_else(wrong)?;
         let port = port.map_or(Ok(DEFAULT_PORT), str::parse).map_err(|_| wrong())?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_: InvalidDnsNameError| wrong())?;
-        if port == 0 { Err(wrong()) } else { Ok(Address { host: host.to_owned(), port, name }) }
+        if port == 0 { Err(wrong()) } else { Ok(Self { host: host.to_owned(), port, name }) }
     }
 }
 

@@ -38,10 +38,10 @@ enum Heard {
 }
 
 impl Client {
-    fn new(authority: &Authority, address: &Address) -> Client {
+    fn new(authority: &Authority, address: &Address) -> Self {
         let bell = Bell::new().expect("a pipe");
         let dialler = Dialler::new(&authority.device(), address.clone(), bell.clone()).expect("an identity");
-        Client { dialler, bell }
+        Self { dialler, bell }
     }
 
     /// Waits as the device's thread does.

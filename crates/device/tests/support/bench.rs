@@ -15,13 +15,13 @@ use kernel::LinkLoss;
 use super::cloud::{Cloud, Script};
 use super::end::CloudEnd;
 
-pub const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
+pub(crate) const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
 /// Cycles in a millisecond.
-pub const MILLISECOND: u64 = 160_000;
+pub(crate) const MILLISECOND: u64 = 160_000;
 /// Cycles between looks at the link while the application is busy: the network is slower than memory.
 const PACE: u64 = MILLISECOND;
 
-pub struct Bench<C = Cloud> {
+pub(crate) struct Bench<C = Cloud> {
     pub machine: Taped,
     pub cloud: C,
     pub events: Vec<DeviceEvent>,
@@ -34,14 +34,14 @@ pub struct Bench<C = Cloud> {
 
 impl Bench {
     /// The image at `path` in the `sdk` folder, and a cloud that plays by `script`.
-    pub fn new(path: &str, script: Script) -> Bench {
-        Bench::with(path, Cloud::new(script))
+    pub(crate) fn new(path: &str, script: Script) -> Self {
+        Self::with(path, Cloud::new(script))
     }
 }
 
 impl<C: CloudEnd> Bench<C> {
     /// The image at `path` in the `sdk` folder, and a cloud.
-    pub fn with(path: &str, cloud: C) -> Bench<C> {
+    pub(crate) fn with(path: &str, cloud: C) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk").join(path);
         let machine = Machine::new(Settings {
             device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
@@ -51,16 +51,16 @@ impl<C: CloudEnd> Bench<C> {
             trace: false,
             targets: Vec::new(),
         });
-        Bench::around(Taped::new(machine, None), cloud)
+        Self::around(Taped::new(machine, None), cloud)
     }
 
     /// A machine and its cloud.
-    pub fn around(machine: Taped, cloud: C) -> Bench<C> {
-        Bench { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
+    pub(crate) fn around(machine: Taped, cloud: C) -> Self {
+        Self { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
     }
 
     /// Lets guest time go on until `done`, for at most `milliseconds`.
-    pub fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Bench<C>) -> bool) {
+    pub(crate) fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Self) -> bool) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while !done(self) {
             assert!(self.machine.now() < end, "log: {:#?}\nevents: {:?}", self.cloud.log(), self.events);
@@ -69,7 +69,7 @@ impl<C: CloudEnd> Bench<C> {
     }
 
     /// Lets guest time go on for `milliseconds`.
-    pub fn run_for(&mut self, milliseconds: u64) {
+    pub(crate) fn run_for(&mut self, milliseconds: u64) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while self.machine.now() < end {
             self.step(end);
@@ -77,24 +77,24 @@ impl<C: CloudEnd> Bench<C> {
     }
 
     /// Runs until the log has a line that begins so, and answers the line.
-    pub fn run_to_line(&mut self, milliseconds: u64, start: &str) -> String {
+    pub(crate) fn run_to_line(&mut self, milliseconds: u64, start: &str) -> String {
         self.run_until(milliseconds, |bench| bench.line(start).is_some());
         self.line(start).expect("it is there").to_owned()
     }
 
     /// The last log line that begins so.
-    pub fn line(&self, start: &str) -> Option<&str> {
+    pub(crate) fn line(&self, start: &str) -> Option<&str> {
         self.cloud.log().iter().rev().map(String::as_str).find(|line| line.starts_with(start))
     }
 
     /// Cuts the link, as a cable pulled out does; it stays so until [`Bench::plug`].
-    pub fn unplug(&mut self) {
+    pub(crate) fn unplug(&mut self) {
         self.plugged = false;
         self.drop_link(LinkLoss::NoCarrier);
     }
 
     /// The network is there again.
-    pub fn plug(&mut self) {
+    pub(crate) fn plug(&mut self) {
         self.plugged = true;
     }
 

@@ -24,11 +24,11 @@ const KEEPALIVE: u32 = 60;
 /// Bytes a device may have on its way, for each channel.
 const WINDOW: u32 = 16_384;
 /// 2023-11-14 22:13:20 UTC, in microseconds.
-pub const WALL: u64 = 1_700_000_000_000_000;
+pub(crate) const WALL: u64 = 1_700_000_000_000_000;
 
 /// What the cloud answers to an HTTP request.
 #[derive(Clone, Debug)]
-pub struct HttpAnswer {
+pub(crate) struct HttpAnswer {
     /// How the exchange ended.
     pub result: HttpResult,
     /// The server's status.
@@ -41,7 +41,7 @@ pub struct HttpAnswer {
 
 /// An HTTP request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpAsked {
+pub(crate) struct HttpAsked {
     pub method: String,
     pub url: String,
     pub headers: Vec<String>,
@@ -51,7 +51,7 @@ pub struct HttpAsked {
 
 /// The other end of an opaque channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OpaqueEnd {
+pub(crate) enum OpaqueEnd {
     /// Nobody: the channel is ended at once (D99).
     #[default]
     Nobody,
@@ -61,7 +61,7 @@ pub enum OpaqueEnd {
 
 /// What the cloud has and does.
 #[derive(Default)]
-pub struct Script {
+pub(crate) struct Script {
     /// Values by scope and store, and key.
     pub config: BTreeMap<(KeyPlaceCode, String), Vec<u8>>,
     /// Answers to HTTP requests; without one the request fails.
@@ -73,10 +73,10 @@ pub struct Script {
 }
 
 /// A place of a key as a number that can be ordered.
-pub type KeyPlaceCode = u8;
+pub(crate) type KeyPlaceCode = u8;
 
 /// The account's or the device's own, a secret or a plain value.
-pub fn place(device: bool, config: bool) -> KeyPlaceCode {
+pub(crate) fn place(device: bool, config: bool) -> KeyPlaceCode {
     KeyPlace { device, config }.code()
 }
 
@@ -96,7 +96,7 @@ struct Item {
 }
 
 /// The cloud's side of one connection after another.
-pub struct Cloud {
+pub(crate) struct Cloud {
     pub script: Script,
     session: Session,
     channels: BTreeMap<u8, Channel>,
@@ -116,8 +116,8 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    pub fn new(script: Script) -> Cloud {
-        Cloud {
+    pub(crate) fn new(script: Script) -> Self {
+        Self {
             script,
             session: Session::new(0),
             channels: BTreeMap::new(),
@@ -133,19 +133,19 @@ impl Cloud {
     }
 
     /// The channel of this type that was opened last.
-    pub fn channel(&self, channel_type: ChannelType) -> Option<u8> {
+    pub(crate) fn channel(&self, channel_type: ChannelType) -> Option<u8> {
         let mut found = self.channels.iter().filter(|(_, channel)| channel.carries == channel_type);
         found.next_back().map(|(&number, _)| number)
     }
 
     /// A message of QoS 1 for the MQTT client there is.
-    pub fn message(&mut self, topic: &str, payload: &[u8]) {
+    pub(crate) fn message(&mut self, topic: &str, payload: &[u8]) {
         let number = self.channel(ChannelType::Mqtt).expect("an MQTT channel");
         self.deliver(number, topic.as_bytes(), payload);
     }
 
     /// Ends the channel of this type.
-    pub fn end(&mut self, channel_type: ChannelType, reason: ClosureReason) {
+    pub(crate) fn end(&mut self, channel_type: ChannelType, reason: ClosureReason) {
         let number = self.channel(channel_type).expect("a channel");
         self.channels.remove(&number);
         self.session.closed(number, reason);

@@ -1,7 +1,7 @@
 //! What a bench asks of a cloud, whatever it is made of.
 
 /// The cloud's end of a device's link. Times are milliseconds of guest time.
-pub trait CloudEnd {
+pub(crate) trait CloudEnd {
     /// Another connection begins.
     fn reconnect(&mut self, now: u64);
 

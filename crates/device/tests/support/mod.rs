@@ -5,8 +5,8 @@
 //! - `relayed.rs`: the cloud's real core, with a small broker behind it.
 
 #[allow(dead_code, reason = "not every test needs all of it")]
-pub mod bench;
+pub(crate) mod bench;
 #[allow(dead_code, reason = "not every test needs all of it")]
-pub mod cloud;
-pub mod end;
-pub mod relayed;
+pub(crate) mod cloud;
+pub(crate) mod end;
+pub(crate) mod relayed;

@@ -19,17 +19,17 @@ const UNACKNOWLEDGED: usize = 16;
 
 /// MQTT control packet types, and the flags with them (MQTT 2.1.2).
 mod packet {
-    pub const CONNECT: u8 = 1;
-    pub const CONNACK: u8 = 0x20;
-    pub const PUBLISH: u8 = 3;
-    pub const PUBLISH_QOS_1: u8 = 0x32;
-    pub const PUBACK: u8 = 4;
-    pub const SUBSCRIBE: u8 = 8;
-    pub const SUBACK: u8 = 0x90;
-    pub const DISCONNECT: u8 = 14;
+    pub(super) const CONNECT: u8 = 1;
+    pub(super) const CONNACK: u8 = 0x20;
+    pub(super) const PUBLISH: u8 = 3;
+    pub(super) const PUBLISH_QOS_1: u8 = 0x32;
+    pub(super) const PUBACK: u8 = 4;
+    pub(super) const SUBSCRIBE: u8 = 8;
+    pub(super) const SUBACK: u8 = 0x90;
+    pub(super) const DISCONNECT: u8 = 14;
 }
 
-pub struct Relayed {
+pub(crate) struct Relayed {
     relay: DeviceRelay,
     now: u64,
     outgoing: Vec<u8>,
@@ -42,8 +42,8 @@ pub struct Relayed {
 }
 
 impl Relayed {
-    pub fn new(script: Script) -> Relayed {
-        Relayed {
+    pub(crate) fn new(script: Script) -> Self {
+        Self {
             relay: DeviceRelay::new(0, settings()),
             now: 0,
             outgoing: Vec::new(),

@@ -1,11 +1,5 @@
 //! Connect and disconnect.
 
-use super::{Readable, Single, Stage, is_missing, raw, string};
-use crate::Kernel;
-use crate::limits::CERTIFICATES;
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{self, Body, Sink};
-use crate::port::Port;
 use abi::Status;
 use abi::mqtt::{
     MqttAuthenticationMethod, MqttConnectRequest, MqttConnectResponse, MqttDisconnectResponse,
@@ -14,6 +8,13 @@ use abi::mqtt::{
 use abi::strings::SizedString;
 use link::kind::to_cloud;
 use link::mqtt::{ConnectHead, WillOptions};
+
+use super::{Readable, Single, Stage, is_missing, raw, string};
+use crate::Kernel;
+use crate::limits::CERTIFICATES;
+use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
+use crate::outbox::{self, Body, Sink};
+use crate::port::Port;
 
 /// A connect request with everything it points to checked and copied, except for the strings themselves.
 struct Connect {

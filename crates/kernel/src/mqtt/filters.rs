@@ -1,17 +1,18 @@
 //! Subscribe and unsubscribe: up to eight filters, one request of each in flight (M67, D45).
 
-use super::{Filters, Mqtt, Readable, Stage, raw, string};
-use crate::Kernel;
-use crate::limits::FILTERS;
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{self, Body, Sink};
-use crate::port::Port;
 use abi::Status;
 use abi::mqtt::{MqttSubscribeRequest, MqttSubscribeResponse, MqttSubscription, MqttUnsubscribeRequest};
 use abi::notifications::EventType;
 use abi::strings::SizedString;
 use link::kind::to_cloud;
 use link::mqtt::{RequestState, SubscribeOptions};
+
+use super::{Filters, Mqtt, Readable, Stage, raw, string};
+use crate::Kernel;
+use crate::limits::FILTERS;
+use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
+use crate::outbox::{self, Body, Sink};
+use crate::port::Port;
 
 /// The filters of a request; each with its options in a subscribe.
 struct Request {

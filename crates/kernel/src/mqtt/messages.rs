@@ -1,15 +1,16 @@
 //! Messages: receiving, acknowledging, and hearing of those that were lost.
 
+use abi::Status;
+use abi::mqtt::{MqttLostMessageInfo, MqttMessage};
+use abi::notifications::EventType;
+use link::device::Session;
+
 use super::Readable;
 use crate::Kernel;
 use crate::channel::Base;
 use crate::memory::{MemoryFault, Output, Phase as _, structure};
 use crate::port::Port;
 use crate::strings::StringOutput;
-use abi::Status;
-use abi::mqtt::{MqttLostMessageInfo, MqttMessage};
-use abi::notifications::EventType;
-use link::device::Session;
 
 /// Where the application wants the parts of a message.
 struct MessageOutputs {

@@ -1,15 +1,16 @@
 //! Publish: a topic goes by number, of which the cloud is told before the first publish that uses it (D113).
 
+use abi::Status;
+use abi::mqtt::{MqttPublishRequest, MqttPublishResponse};
+use link::kind::to_cloud;
+use link::mqtt::{PublishHead, TopicHead};
+
 use super::{Publish, Readable, Stage, raw, string};
 use crate::Kernel;
 use crate::limits::{NUMBERED_TOPIC, PUBLISHES, TOPIC_NUMBERS};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{Outbox, Outgoing, Sink as _};
 use crate::port::Port;
-use abi::Status;
-use abi::mqtt::{MqttPublishRequest, MqttPublishResponse};
-use link::kind::to_cloud;
-use link::mqtt::{PublishHead, TopicHead};
 
 /// Bytes the longest `TOPIC` item has: the number and the name.
 pub(crate) const ANNOUNCEMENT: usize = 1 + NUMBERED_TOPIC;
@@ -64,7 +65,7 @@ impl Name {
 }
 
 impl Topics {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { names: [Name::UNUSED; TOPIC_NUMBERS], given: 0, last: 0, next: 0, untold: 0 }
     }
 
@@ -87,7 +88,7 @@ impl Topics {
 
     /// Writes the `TOPIC` item that tells the cloud of the oldest number it has not been told of, and answers how many bytes
     /// it has.
-    pub fn announce(&self, body: &mut [u8; ANNOUNCEMENT]) -> usize {
+    pub(crate) fn announce(&self, body: &mut [u8; ANNOUNCEMENT]) -> usize {
         let number = (self.next + TOPIC_NUMBERS as u8 - self.untold) % TOPIC_NUMBERS as u8;
         let name = &self.names[usize::from(number)];
         body[0] = number;
@@ -96,7 +97,7 @@ impl Topics {
     }
 
     /// The cloud has been told of it.
-    pub fn told(&mut self) {
+    pub(crate) fn told(&mut self) {
         self.untold = self.untold.saturating_sub(1);
     }
 

@@ -1,10 +1,11 @@
 //! Why the kernel connects, and stays, by itself: check-ins, grace, debuggers, updates.
 
+use abi::network::NetworkReason;
+
 use super::{Link, Network};
 use crate::Kernel;
 use crate::limits::CHECK_IN_STAY;
 use crate::port::Port;
-use abi::network::NetworkReason;
 
 /// What keeps a link for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +20,13 @@ pub(super) enum Linger {
 
 impl Network {
     /// When the kernel next connects to see what the cloud has for the device, if nobody does before (N16).
-    pub fn check_in_at(&self) -> u64 {
+    pub(crate) fn check_in_at(&self) -> u64 {
         self.last_open.saturating_add(self.check_in_every)
     }
 
     /// The same for a device that loses its memory meanwhile: a check-in that is due and waits out a pause is tried when
     /// the pause is over.
-    pub fn check_in_asleep(&self) -> u64 {
+    pub(crate) fn check_in_asleep(&self) -> u64 {
         match self.link {
             Link::Pause { until } => until.max(self.check_in_at()),
             _ => self.check_in_at(),

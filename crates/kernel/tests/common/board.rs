@@ -4,12 +4,12 @@ use kernel::limits::{FLASH_PAGE, SECTOR};
 use kernel::{Clock, ExternalFlash, FlashFault, Hardware, Wifi, WifiNetwork};
 
 /// One register the model has.
-pub const REGISTER: u32 = 0x4602_0c1c;
+pub(crate) const REGISTER: u32 = 0x4602_0c1c;
 /// Sectors of the model's flash.
-pub const SECTORS: u32 = 8;
+pub(crate) const SECTORS: u32 = 8;
 
 /// The board.
-pub struct Board {
+pub(crate) struct Board {
     pub register: u32,
     /// Whether the LED may show the connection; `None` if there is no LED.
     pub led: Option<bool>,
@@ -18,16 +18,16 @@ pub struct Board {
 }
 
 impl Board {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { register: 0x0f, led: Some(true), flash: Some(Nor::new()), wifi: Some(Settings::default()) }
     }
 
     /// A board with nothing on it.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Self { register: 0x0f, led: None, flash: None, wifi: None }
     }
 
-    pub fn nor(&mut self) -> &mut Nor {
+    pub(crate) fn nor(&mut self) -> &mut Nor {
         self.flash.as_mut().expect("a board with flash")
     }
 }
@@ -63,7 +63,7 @@ impl Hardware for Board {
 }
 
 /// A NOR flash: programming clears bits, erasing sets those of a sector. It counts what it is told, and minds pages.
-pub struct Nor {
+pub(crate) struct Nor {
     pub bytes: Vec<u8>,
     pub programmed: Vec<(u32, usize)>,
     pub erased: Vec<u32>,
@@ -116,7 +116,7 @@ impl ExternalFlash for Nor {
 
 /// Wi-Fi settings, and whether they can be stored.
 #[derive(Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub stored: Option<(Vec<u8>, Vec<u8>)>,
     pub broken: bool,
 }

@@ -9,7 +9,7 @@ use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Publis
 
 /// What the device said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     Hello(Hello),
     Log { sequence: u32, clock: u64, text: Vec<u8> },
     TimeQuery,
@@ -21,7 +21,7 @@ pub enum Said {
 }
 
 /// The cloud's end of one connection.
-pub struct Cloud {
+pub(crate) struct Cloud {
     pub session: Session,
     /// What the session does not let through is left out, instead of failing the test.
     pub lenient: bool,
@@ -40,10 +40,10 @@ pub struct Cloud {
 }
 
 /// What the wall clock says when the device is welcomed, microseconds since 1970.
-pub const WALL: u64 = 1_800_000_000_000_000;
+pub(crate) const WALL: u64 = 1_800_000_000_000_000;
 
 impl Cloud {
-    pub fn new(now: u64) -> Self {
+    pub(crate) fn new(now: u64) -> Self {
         Self {
             session: Session::new(now / 1000),
             lenient: false,
@@ -59,19 +59,19 @@ impl Cloud {
         }
     }
 
-    pub fn welcome(&mut self) {
+    pub(crate) fn welcome(&mut self) {
         self.session.welcome(60, 16_384, self.welcome_wall, self.welcome_logging);
     }
 
     /// What the device has said since the last time, credit left out.
-    pub fn heard(&mut self) -> Vec<Said> {
+    pub(crate) fn heard(&mut self) -> Vec<Said> {
         let mut said = std::mem::take(&mut self.said);
         said.retain(|said| !matches!(said, Said::Credit { .. }));
         said
     }
 
     /// The items among it.
-    pub fn items(&mut self) -> Vec<(u8, Vec<u8>)> {
+    pub(crate) fn items(&mut self) -> Vec<(u8, Vec<u8>)> {
         let items = self.heard().into_iter().filter_map(|said| match said {
             Said::Item { kind, body, .. } => Some((kind, body)),
             _ => None,
@@ -79,7 +79,7 @@ impl Cloud {
         items.collect()
     }
 
-    pub fn receive(&mut self, now: u64, mut bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, now: u64, mut bytes: &[u8]) {
         loop {
             let event = self.session.receive(now / 1000, &mut bytes).expect("the device keeps to the rules");
             let Some(event) = event else { return };
@@ -121,12 +121,12 @@ impl Cloud {
     }
 
     /// Takes further what was kept back of a channel.
-    pub fn take(&mut self, channel: u8) {
+    pub(crate) fn take(&mut self, channel: u8) {
         self.session.consumed(channel, std::mem::take(&mut self.kept));
     }
 
     /// Bytes for the device.
-    pub fn transmit(&mut self) -> Vec<u8> {
+    pub(crate) fn transmit(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.out);
         let mut out = [0; 512];
         loop {
@@ -139,24 +139,32 @@ impl Cloud {
     }
 
     /// Bytes as they are, whatever the rules.
-    pub fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
     /// A whole item, cut into frames of at most `most` bytes.
-    pub fn item(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8], most: usize) {
+    pub(crate) fn item(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8], most: usize) {
         self.begin(channel, kind, head, content, most, usize::MAX);
     }
 
     /// The first `frames` frames of an item.
     #[track_caller]
-    pub fn begin(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8], most: usize, frames: usize) {
+    pub(crate) fn begin(
+        &mut self,
+        channel: u8,
+        kind: u8,
+        head: &[u8],
+        content: &[u8],
+        most: usize,
+        frames: usize,
+    ) {
         let begun = self.try_begin(channel, kind, head, content, most, frames);
         assert!(begun || self.lenient, "the test may send this");
     }
 
     /// The same, if the link's rules allow it.
-    pub fn try_begin(
+    pub(crate) fn try_begin(
         &mut self,
         channel: u8,
         kind: u8,
@@ -183,7 +191,7 @@ impl Cloud {
         true
     }
 
-    pub fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
+    pub(crate) fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let owed = self.transmit();
         self.out.extend(owed);
         let mut out = [0; ANSWER_FRAME];
@@ -193,29 +201,29 @@ impl Cloud {
         }
     }
 
-    pub fn connected(&mut self, channel: u8, state: RequestState, reason: u32) {
+    pub(crate) fn connected(&mut self, channel: u8, state: RequestState, reason: u32) {
         let mut body = [0; Outcome::MAX];
         let length = Outcome { state, reason }.encode(&mut body);
         self.answer(channel, to_device::CONNECTED, &body[..length]);
     }
 
-    pub fn disconnected(&mut self, channel: u8, state: RequestState, reason: u32) {
+    pub(crate) fn disconnected(&mut self, channel: u8, state: RequestState, reason: u32) {
         let mut body = [0; Outcome::MAX];
         let length = Outcome { state, reason }.encode(&mut body);
         self.answer(channel, to_device::DISCONNECTED, &body[..length]);
     }
 
-    pub fn published(&mut self, channel: u8, slot: u8, state: RequestState, reason: u32) {
+    pub(crate) fn published(&mut self, channel: u8, slot: u8, state: RequestState, reason: u32) {
         let mut body = [0; Published::MAX];
         let length = Published { slot, state, reason }.encode(&mut body);
         self.answer(channel, to_device::PUBLISHED, &body[..length]);
     }
 
-    pub fn subscribed(&mut self, channel: u8, codes: &[u8]) {
+    pub(crate) fn subscribed(&mut self, channel: u8, codes: &[u8]) {
         self.filters(channel, to_device::SUBSCRIBED, codes);
     }
 
-    pub fn unsubscribed(&mut self, channel: u8, codes: &[u8]) {
+    pub(crate) fn unsubscribed(&mut self, channel: u8, codes: &[u8]) {
         self.filters(channel, to_device::UNSUBSCRIBED, codes);
     }
 
@@ -225,7 +233,7 @@ impl Cloud {
         self.answer(channel, kind, &body[..length]);
     }
 
-    pub fn message(
+    pub(crate) fn message(
         &mut self,
         channel: u8,
         delivery: Option<u32>,
@@ -238,13 +246,19 @@ impl Cloud {
         self.item(channel, to_device::MESSAGE, &head[..length], &[topic, payload].concat(), 4096);
     }
 
-    pub fn lost(&mut self, channel: u8, message_len: u32, topic: &[u8]) {
+    pub(crate) fn lost(&mut self, channel: u8, message_len: u32, topic: &[u8]) {
         let mut head = [0; LostHead::MAX];
         let length = LostHead { reason: LostReason::ReceiveBufferTooSmall, message_len }.encode(&mut head);
         self.item(channel, to_device::LOST, &head[..length], topic, 4096);
     }
 
-    pub fn config(&mut self, channel: u8, result: FetchResult, items: &[(KeyResult, &[u8])], most: usize) {
+    pub(crate) fn config(
+        &mut self,
+        channel: u8,
+        result: FetchResult,
+        items: &[(KeyResult, &[u8])],
+        most: usize,
+    ) {
         let lengths: Vec<_> = items.iter().map(|(result, value)| (*result, value.len() as u32)).collect();
         let mut head = [0; ConfigHead::MAX];
         let length = ConfigHead::new(result, &lengths).expect("at most 32 items").encode(&mut head);
@@ -252,7 +266,7 @@ impl Cloud {
         self.item(channel, to_device::CONFIG_RESPONSE, &head[..length], &values, most);
     }
 
-    pub fn closed(&mut self, channel: u8, reason: ClosureReason) {
+    pub(crate) fn closed(&mut self, channel: u8, reason: ClosureReason) {
         self.session.closed(channel, reason);
     }
 }

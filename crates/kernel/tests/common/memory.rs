@@ -6,7 +6,7 @@ use abi::memory::{
 use kernel::{Memory, MemoryFault};
 
 /// Flash and RAM.
-pub struct AppMemory {
+pub(crate) struct AppMemory {
     flash: Vec<u8>,
     pub ram: Vec<u8>,
     free_flash: u32,
@@ -16,7 +16,7 @@ pub struct AppMemory {
 }
 
 impl AppMemory {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             flash: vec![0xff; APPLICATION_FLASH_LENGTH as usize],
             ram: vec![0; APPLICATION_RAM_LENGTH as usize],
@@ -27,7 +27,7 @@ impl AppMemory {
     }
 
     /// The address of fresh RAM.
-    pub fn allocate(&mut self, size: usize, align: u32) -> u32 {
+    pub(crate) fn allocate(&mut self, size: usize, align: u32) -> u32 {
         let at = self.free_ram.next_multiple_of(align);
         self.free_ram = at + size as u32;
         assert!(
@@ -38,7 +38,7 @@ impl AppMemory {
     }
 
     /// The address of these bytes in flash.
-    pub fn flash(&mut self, bytes: &[u8]) -> u32 {
+    pub(crate) fn flash(&mut self, bytes: &[u8]) -> u32 {
         let at = self.free_flash;
         let start = (at - APPLICATION_FLASH_START) as usize;
         self.flash[start..start + bytes.len()].copy_from_slice(bytes);
@@ -47,18 +47,18 @@ impl AppMemory {
     }
 
     /// What the application itself writes.
-    pub fn set(&mut self, at: u32, bytes: &[u8]) {
+    pub(crate) fn set(&mut self, at: u32, bytes: &[u8]) {
         let start = (at - APPLICATION_RAM_START) as usize;
         self.ram[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
     /// A number, or 0 where there is no memory.
-    pub fn bytes_or_zero(&self, at: u32) -> u32 {
+    pub(crate) fn bytes_or_zero(&self, at: u32) -> u32 {
         let mut bytes = [0; 4];
         self.read(at, &mut bytes).map_or(0, |()| u32::from_le_bytes(bytes))
     }
 
-    pub fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.read(at, &mut bytes).expect("the test reads its own memory");
         bytes

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "every test file is a crate of its own and uses its part")]
 
-pub mod board;
-pub mod cloud;
-pub mod memory;
-pub mod mqtt;
+pub(crate) mod board;
+pub(crate) mod cloud;
+pub(crate) mod memory;
+pub(crate) mod mqtt;
 
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::network::{NetworkStatus, RequestNetworkParams};
@@ -19,15 +19,15 @@ use kernel::{Boot, FastLines, Interrupts, Kernel, LinkLoss, Outcome, Policy, Por
 use memory::AppMemory;
 
 /// Microseconds in a second.
-pub const SECOND: u64 = 1_000_000;
-pub const DEVICE_ID: &[u8; 34] = b"UV00112233445566778899aabbccddeeff";
+pub(crate) const SECOND: u64 = 1_000_000;
+pub(crate) const DEVICE_ID: &[u8; 34] = b"UV00112233445566778899aabbccddeeff";
 /// A line vendor applications use for notifications: TIM1_BRK.
-pub const LINE: u16 = 41;
+pub(crate) const LINE: u16 = 41;
 /// One register the model has.
-pub const REGISTER: u32 = board::REGISTER;
+pub(crate) const REGISTER: u32 = board::REGISTER;
 
 /// The interrupt controller.
-pub struct Nvic {
+pub(crate) struct Nvic {
     pub enabled: [bool; 126],
     pub pending: [bool; 126],
     pub pends: [u32; 126],
@@ -83,7 +83,7 @@ impl Interrupts for Nvic {
 }
 
 /// What the model device is told at its start.
-pub fn boot() -> Boot {
+pub(crate) fn boot() -> Boot {
     Boot {
         device_id: *DEVICE_ID,
         seed: [3; 16],
@@ -96,7 +96,7 @@ pub fn boot() -> Boot {
 
 /// A connection whose other end is elsewhere: the test carries its bytes.
 #[derive(Default)]
-pub struct Wire {
+pub(crate) struct Wire {
     /// On their way to the cloud.
     pub up: Vec<u8>,
     /// Come from the cloud.
@@ -104,7 +104,7 @@ pub struct Wire {
 }
 
 /// A device: the kernel and a model port around it.
-pub struct Machine {
+pub(crate) struct Machine {
     pub kernel: Kernel,
     pub now: u64,
     pub memory: AppMemory,
@@ -123,15 +123,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::woken(WakeReason::ColdBoot)
     }
 
-    pub fn woken(wake_reason: WakeReason) -> Self {
+    pub(crate) fn woken(wake_reason: WakeReason) -> Self {
         Self::booted(&Boot { wake_reason, ..boot() })
     }
 
-    pub fn booted(boot: &Boot) -> Self {
+    pub(crate) fn booted(boot: &Boot) -> Self {
         Self {
             kernel: Kernel::new(boot),
             now: 1000,
@@ -147,7 +147,7 @@ impl Machine {
     }
 
     /// A device whose application has a vector table in flash, so that lines can be made fast.
-    pub fn with_vectors() -> Self {
+    pub(crate) fn with_vectors() -> Self {
         let mut machine = Self::new();
         let handlers = [0x0800_1001_u32; 16 + 126].map(u32::to_le_bytes).concat();
         machine.nvic.vectors = Some(machine.memory.flash(&handlers));
@@ -155,14 +155,14 @@ impl Machine {
     }
 
     /// A device whose link is up.
-    pub fn online() -> Self {
+    pub(crate) fn online() -> Self {
         let mut machine = Self::new();
         machine.connect();
         machine
     }
 
     /// Runs `f` with the kernel and a port.
-    pub fn enter<R>(&mut self, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
+    pub(crate) fn enter<R>(&mut self, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
         let mut port = Port {
             now: self.now,
             memory: &mut self.memory,
@@ -173,12 +173,12 @@ impl Machine {
     }
 
     /// One call's outcome, whatever it is.
-    pub fn branch(&mut self, slot: u32, args: [u32; 4]) -> Outcome {
+    pub(crate) fn branch(&mut self, slot: u32, args: [u32; 4]) -> Outcome {
         self.enter(|kernel, port| kernel.call(port, slot, args))
     }
 
     /// One call's status.
-    pub fn call(&mut self, call: Call, args: &[u32]) -> Status {
+    pub(crate) fn call(&mut self, call: Call, args: &[u32]) -> Status {
         let mut all = [0; 4];
         all[..args.len()].copy_from_slice(args);
         match self.branch(call.slot(), all) {
@@ -189,14 +189,14 @@ impl Machine {
 
     /// One call that must be accepted.
     #[track_caller]
-    pub fn ok(&mut self, call: Call, args: &[u32]) {
+    pub(crate) fn ok(&mut self, call: Call, args: &[u32]) {
         assert_eq!(self.call(call, args), Status::Okay, "{}", call.name());
     }
 
     // ---- time ----
 
     /// Lets time pass, waking the kernel whenever it asks for it.
-    pub fn pass(&mut self, micros: u64) {
+    pub(crate) fn pass(&mut self, micros: u64) {
         let end = self.now + micros;
         while let Some(at) = self.kernel.next_wakeup().filter(|at| *at <= end) {
             self.now = self.now.max(at);
@@ -212,7 +212,7 @@ impl Machine {
 
     /// Makes the connection: transport up, greeting, welcome.
     #[track_caller]
-    pub fn connect(&mut self) {
+    pub(crate) fn connect(&mut self) {
         self.greet();
         self.cloud().welcome();
         self.pump();
@@ -220,7 +220,7 @@ impl Machine {
 
     /// Makes the transport, without a welcome.
     #[track_caller]
-    pub fn greet(&mut self) {
+    pub(crate) fn greet(&mut self) {
         assert!(self.kernel.wants_link(), "nobody wants the link");
         self.enter(kernel::Kernel::link_connecting);
         self.enter(kernel::Kernel::link_connected);
@@ -230,21 +230,21 @@ impl Machine {
     }
 
     /// Cuts the cable.
-    pub fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.lose(LinkLoss::Unreachable);
     }
 
-    pub fn lose(&mut self, cause: LinkLoss) {
+    pub(crate) fn lose(&mut self, cause: LinkLoss) {
         self.connected = false;
         self.enter(|kernel, port| kernel.link_lost(port, cause));
     }
 
-    pub fn cloud(&mut self) -> &mut Cloud {
+    pub(crate) fn cloud(&mut self) -> &mut Cloud {
         self.cloud.as_mut().expect("a connection was made")
     }
 
     /// Moves bytes both ways until nothing moves, and closes the connection when the kernel is done with it.
-    pub fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         loop {
             let sent = self.pump_up();
             let received = self.pump_down();
@@ -288,53 +288,53 @@ impl Machine {
     // ---- memory ----
 
     /// Puts bytes somewhere in RAM, aligned to 8.
-    pub fn put(&mut self, bytes: &[u8]) -> u32 {
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> u32 {
         let at = self.memory.allocate(bytes.len(), 8);
         self.memory.set(at, bytes);
         at
     }
 
     /// Room for `count` bytes, filled with 0xEE.
-    pub fn room(&mut self, count: usize) -> u32 {
+    pub(crate) fn room(&mut self, count: usize) -> u32 {
         self.put(&vec![0xee; count])
     }
 
     /// A variable that holds a number.
-    pub fn variable(&mut self, value: u32) -> u32 {
+    pub(crate) fn variable(&mut self, value: u32) -> u32 {
         self.put(&value.to_le_bytes())
     }
 
     /// A buffer as channels and logs want it.
-    pub fn buffer(&mut self, size: u32) -> u32 {
+    pub(crate) fn buffer(&mut self, size: u32) -> u32 {
         self.memory.allocate(size as usize, 512)
     }
 
     /// A string in the application's flash.
-    pub fn string(&mut self, bytes: &[u8]) -> SizedString {
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> SizedString {
         SizedString { data: self.memory.flash(bytes), length: bytes.len() as u32 }
     }
 
     /// Room for a string, and its length.
-    pub fn string_room(&mut self, size: u32) -> SizedStringBuffer {
+    pub(crate) fn string_room(&mut self, size: u32) -> SizedStringBuffer {
         SizedStringBuffer { data: self.room(size as usize), size, length: self.variable(0xeeee_eeee) }
     }
 
-    pub fn string_in(&self, buffer: SizedStringBuffer) -> Vec<u8> {
+    pub(crate) fn string_in(&self, buffer: SizedStringBuffer) -> Vec<u8> {
         self.memory.bytes(buffer.data, self.u32(buffer.length) as usize)
     }
 
-    pub fn u32(&self, at: u32) -> u32 {
+    pub(crate) fn u32(&self, at: u32) -> u32 {
         u32::from_le_bytes(self.memory.bytes(at, 4).try_into().expect("four bytes"))
     }
 
-    pub fn u64(&self, at: u32) -> u64 {
+    pub(crate) fn u64(&self, at: u32) -> u64 {
         u64::from_le_bytes(self.memory.bytes(at, 8).try_into().expect("eight bytes"))
     }
 
     // ---- what applications do ----
 
     /// A notification centre of `records` records on `line`, enabled as applications do after set-up.
-    pub fn centre(&mut self, line: u16, records: u32) -> Centre {
+    pub(crate) fn centre(&mut self, line: u16, records: u32) -> Centre {
         let buffer = self.room(records as usize * Notification::SIZE);
         let setup = NotificationSetup { irq: u32::from(line), buffer, buffer_size: records * 16 };
         let setup = self.put(&setup.to_bytes());
@@ -345,7 +345,7 @@ impl Machine {
     }
 
     /// The events an application's handler sees: one record an interrupt, until none is pending.
-    pub fn events(&mut self, centre: &mut Centre) -> Vec<(u32, u32)> {
+    pub(crate) fn events(&mut self, centre: &mut Centre) -> Vec<(u32, u32)> {
         let mut seen = Vec::new();
         while std::mem::take(&mut self.nvic.pending[usize::from(centre.line)]) {
             let record = self.record(centre, centre.next);
@@ -357,14 +357,14 @@ impl Machine {
         seen
     }
 
-    pub fn record(&self, centre: &Centre, index: u32) -> Notification {
+    pub(crate) fn record(&self, centre: &Centre, index: u32) -> Notification {
         let bytes = self.memory.bytes(centre.buffer + index * 16, 16);
         Notification::from_bytes(&bytes.try_into().expect("a record"))
     }
 
     /// A request for the network with this tag.
     #[track_caller]
-    pub fn network(&mut self, centre: &Centre, tag: u32) -> u32 {
+    pub(crate) fn network(&mut self, centre: &Centre, tag: u32) -> u32 {
         let params =
             RequestNetworkParams { version: 1, notification_handle: centre.handle, notification_tag: tag };
         let params = self.put(&params.to_bytes());
@@ -373,20 +373,20 @@ impl Machine {
         self.u32(handle)
     }
 
-    pub fn network_status(&mut self, network: u32) -> Option<NetworkStatus> {
+    pub(crate) fn network_status(&mut self, network: u32) -> Option<NetworkStatus> {
         let to = self.variable(u32::MAX);
         self.ok(Call::GetNetworkStatus, &[network, to]);
         NetworkStatus::from_raw(self.u32(to))
     }
 
-    pub fn reasons(&mut self) -> (u32, u32) {
+    pub(crate) fn reasons(&mut self) -> (u32, u32) {
         let (reasons, count) = (self.variable(u32::MAX), self.variable(u32::MAX));
         self.ok(Call::GetNetworkReasons, &[reasons, count]);
         (self.u32(reasons), self.u32(count))
     }
 
     /// Parameters that open a channel of this type, with rings of these sizes.
-    pub fn params(
+    pub(crate) fn params(
         &mut self,
         setup: &Setup,
         channel_type: ChannelType,
@@ -409,7 +409,7 @@ impl Machine {
 
     /// Opens a channel; its handle.
     #[track_caller]
-    pub fn open(&mut self, params: &OpenChannelParams) -> u32 {
+    pub(crate) fn open(&mut self, params: &OpenChannelParams) -> u32 {
         let params = self.put(&params.to_bytes());
         let handle = self.variable(0);
         self.ok(Call::OpenChannel, &[params, handle]);
@@ -418,14 +418,14 @@ impl Machine {
     }
 
     /// The status of an opening.
-    pub fn try_open(&mut self, params: &OpenChannelParams) -> Status {
+    pub(crate) fn try_open(&mut self, params: &OpenChannelParams) -> Status {
         let params = self.put(&params.to_bytes());
         let handle = self.variable(0);
         self.call(Call::OpenChannel, &[params, handle])
     }
 
     /// A device online, with a centre and a network handle, its first event taken.
-    pub fn ready() -> (Self, Setup) {
+    pub(crate) fn ready() -> (Self, Setup) {
         let mut machine = Self::online();
         let mut centre = machine.centre(LINE, 16);
         let network = machine.network(&centre, 1);
@@ -434,7 +434,7 @@ impl Machine {
     }
 
     /// The same with a channel of this type, rings of 1536 bytes.
-    pub fn with_channel(channel_type: ChannelType) -> (Self, Setup, u32) {
+    pub(crate) fn with_channel(channel_type: ChannelType) -> (Self, Setup, u32) {
         let (mut machine, setup) = Self::ready();
         let params = machine.params(&setup, channel_type, 1536, 1536);
         let channel = machine.open(&params);
@@ -443,10 +443,10 @@ impl Machine {
 }
 
 /// The tag of every channel in the tests.
-pub const TAG: u32 = 77;
+pub(crate) const TAG: u32 = 77;
 
 /// A notification centre as its application sees it.
-pub struct Centre {
+pub(crate) struct Centre {
     pub handle: u32,
     pub line: u16,
     pub buffer: u32,
@@ -455,7 +455,7 @@ pub struct Centre {
 }
 
 /// What an application has before it opens a channel.
-pub struct Setup {
+pub(crate) struct Setup {
     pub centre: Centre,
     pub network: u32,
 }

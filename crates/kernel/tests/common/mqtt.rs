@@ -1,6 +1,5 @@
 //! What an application does with an MQTT channel.
 
-use super::{Machine, Setup, TAG};
 use abi::channel::ChannelType;
 use abi::mqtt::{
     MqttAuthentication, MqttConnectRequest, MqttConnectResponse, MqttDisconnectResponse, MqttLostMessageInfo,
@@ -11,12 +10,14 @@ use abi::notifications::EventType;
 use abi::{Call, Status};
 use link::mqtt::RequestState;
 
-pub const READABLE: (u32, u32) = (EventType::ChannelDataReadable.raw(), TAG);
-pub const NOT_CONNECTED: (u32, u32) = (EventType::ChannelNotConnected.raw(), TAG);
+use super::{Machine, Setup, TAG};
+
+pub(crate) const READABLE: (u32, u32) = (EventType::ChannelDataReadable.raw(), TAG);
+pub(crate) const NOT_CONNECTED: (u32, u32) = (EventType::ChannelNotConnected.raw(), TAG);
 
 /// A message as an application receives it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Received {
+pub(crate) struct Received {
     pub correlation: u32,
     pub topic: Vec<u8>,
     pub payload: Vec<u8>,
@@ -25,11 +26,11 @@ pub struct Received {
 }
 
 /// The answer to a subscribe or unsubscribe: state, correlation id, codes.
-pub type Codes = (u32, u32, Vec<u32>);
+pub(crate) type Codes = (u32, u32, Vec<u32>);
 
 impl Machine {
     /// A channel whose broker connection stands, nothing left to read.
-    pub fn with_broker() -> (Self, Setup, u32) {
+    pub(crate) fn with_broker() -> (Self, Setup, u32) {
         let (mut machine, mut setup, channel) = Self::with_channel(ChannelType::Mqtt);
         let request = machine.connect_request();
         assert_eq!(machine.request_connect(channel, &request), Status::Okay);
@@ -43,7 +44,7 @@ impl Machine {
     }
 
     /// The least a connect needs.
-    pub fn connect_request(&mut self) -> MqttConnectRequest {
+    pub(crate) fn connect_request(&mut self) -> MqttConnectRequest {
         MqttConnectRequest {
             protocol_version: 1,
             host: self.string(b"broker.example"),
@@ -57,27 +58,27 @@ impl Machine {
         }
     }
 
-    pub fn request_connect(&mut self, channel: u32, request: &MqttConnectRequest) -> Status {
+    pub(crate) fn request_connect(&mut self, channel: u32, request: &MqttConnectRequest) -> Status {
         let request = self.put(&request.to_bytes());
         let status = self.call(Call::MqttRequestConnect, &[channel, request]);
         self.pump();
         status
     }
 
-    pub fn read_connect(&mut self, channel: u32) -> Result<(u32, u32), Status> {
+    pub(crate) fn read_connect(&mut self, channel: u32) -> Result<(u32, u32), Status> {
         let bytes = self.read_into(Call::MqttReadConnectResponse, channel)?;
         let response = MqttConnectResponse::from_bytes(&bytes);
         Ok((response.request_state, response.reason_code))
     }
 
-    pub fn read_disconnect(&mut self, channel: u32) -> Result<(u32, u32), Status> {
+    pub(crate) fn read_disconnect(&mut self, channel: u32) -> Result<(u32, u32), Status> {
         let bytes = self.read_into(Call::MqttReadDisconnectResponse, channel)?;
         let response = MqttDisconnectResponse::from_bytes(&bytes);
         Ok((response.request_state, response.disconnect_code))
     }
 
     /// State, correlation id, reason.
-    pub fn read_publish(&mut self, channel: u32) -> Result<(u32, u32, u32), Status> {
+    pub(crate) fn read_publish(&mut self, channel: u32) -> Result<(u32, u32, u32), Status> {
         let bytes = self.read_into(Call::MqttReadPublishResponse, channel)?;
         let response = MqttPublishResponse::from_bytes(&bytes);
         Ok((response.request_state, response.correlation_id, response.reason_code))
@@ -94,7 +95,7 @@ impl Machine {
         }
     }
 
-    pub fn publish_request(
+    pub(crate) fn publish_request(
         &mut self,
         correlation: u32,
         topic: &[u8],
@@ -110,7 +111,7 @@ impl Machine {
         }
     }
 
-    pub fn publish(&mut self, channel: u32, correlation: u32, topic: &[u8], payload: &[u8]) -> Status {
+    pub(crate) fn publish(&mut self, channel: u32, correlation: u32, topic: &[u8], payload: &[u8]) -> Status {
         let request = self.publish_request(correlation, topic, payload, 0);
         let status = self.request_publish(channel, &request);
         self.pump();
@@ -118,13 +119,13 @@ impl Machine {
     }
 
     /// Without anything leaving.
-    pub fn request_publish(&mut self, channel: u32, request: &MqttPublishRequest) -> Status {
+    pub(crate) fn request_publish(&mut self, channel: u32, request: &MqttPublishRequest) -> Status {
         let request = self.put(&request.to_bytes());
         self.call(Call::MqttRequestPublish, &[channel, request])
     }
 
     /// Each filter with its wanted QoS.
-    pub fn subscribe(&mut self, channel: u32, correlation: u32, filters: &[(&[u8], u32)]) -> Status {
+    pub(crate) fn subscribe(&mut self, channel: u32, correlation: u32, filters: &[(&[u8], u32)]) -> Status {
         let mut array = Vec::new();
         for (filter, qos) in filters {
             let topic = self.string(filter);
@@ -141,7 +142,7 @@ impl Machine {
         status
     }
 
-    pub fn unsubscribe(&mut self, channel: u32, correlation: u32, filters: &[&[u8]]) -> Status {
+    pub(crate) fn unsubscribe(&mut self, channel: u32, correlation: u32, filters: &[&[u8]]) -> Status {
         let mut array = Vec::new();
         for filter in filters {
             array.extend(self.string(filter).to_bytes());
@@ -156,11 +157,11 @@ impl Machine {
     }
 
     /// With room for `room` codes.
-    pub fn read_subscribe(&mut self, channel: u32, room: u32) -> Result<Codes, Status> {
+    pub(crate) fn read_subscribe(&mut self, channel: u32, room: u32) -> Result<Codes, Status> {
         self.read_codes(Call::MqttReadSubscribeResponse, channel, room)
     }
 
-    pub fn read_unsubscribe(&mut self, channel: u32, room: u32) -> Result<Codes, Status> {
+    pub(crate) fn read_unsubscribe(&mut self, channel: u32, room: u32) -> Result<Codes, Status> {
         self.read_codes(Call::MqttReadUnsubscribeResponse, channel, room)
     }
 
@@ -177,7 +178,7 @@ impl Machine {
         }
     }
 
-    pub fn codes_response(&mut self, room: u32) -> MqttSubscribeResponse {
+    pub(crate) fn codes_response(&mut self, room: u32) -> MqttSubscribeResponse {
         MqttSubscribeResponse {
             request_state: self.variable(99),
             correlation_id: self.variable(99),
@@ -187,7 +188,7 @@ impl Machine {
         }
     }
 
-    pub fn message_outputs(&mut self, topic: u32, payload: u32) -> MqttMessage {
+    pub(crate) fn message_outputs(&mut self, topic: u32, payload: u32) -> MqttMessage {
         MqttMessage {
             correlation_id: self.variable(99),
             topic: self.string_room(topic),
@@ -197,7 +198,7 @@ impl Machine {
         }
     }
 
-    pub fn receive(&mut self, channel: u32, topic: u32, payload: u32) -> Result<Received, Status> {
+    pub(crate) fn receive(&mut self, channel: u32, topic: u32, payload: u32) -> Result<Received, Status> {
         let message = self.message_outputs(topic, payload);
         let at = self.put(&message.to_bytes());
         match self.call(Call::MqttReceiveMessage, &[channel, at]) {
@@ -219,7 +220,7 @@ impl Machine {
     }
 
     /// Reason, topic, length of the message.
-    pub fn receive_lost(&mut self, channel: u32, topic: u32) -> Result<(u32, Vec<u8>, u32), Status> {
+    pub(crate) fn receive_lost(&mut self, channel: u32, topic: u32) -> Result<(u32, Vec<u8>, u32), Status> {
         let info = MqttLostMessageInfo {
             reason: self.variable(99),
             topic: self.string_room(topic),
@@ -235,7 +236,7 @@ impl Machine {
         }
     }
 
-    pub fn next_type(&mut self, channel: u32) -> Result<MqttReadableDataType, Status> {
+    pub(crate) fn next_type(&mut self, channel: u32) -> Result<MqttReadableDataType, Status> {
         let to = self.variable(99);
         match self.call(Call::MqttGetNextReadableDataType, &[channel, to]) {
             Status::Okay => Ok(MqttReadableDataType::from_raw(self.u32(to)).expect("a known type")),

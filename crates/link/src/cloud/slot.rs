@@ -51,7 +51,7 @@ enum Wanted {
 }
 
 impl Slot {
-    pub const FREE: Self = Self {
+    pub(super) const FREE: Self = Self {
         life: Life::Free,
         reason: ClosureReason::None,
         channel_type: ChannelType::OpaqueBytes,
@@ -67,17 +67,17 @@ impl Slot {
         requests: Requests::NONE,
     };
 
-    pub const fn opened(open: Open, window: u32) -> Self {
+    pub(super) const fn opened(open: Open, window: u32) -> Self {
         let Open { channel_type, ring } = open;
         Self { life: Life::Open, channel_type, ring, window, ..Self::FREE }
     }
 
-    pub const fn room(&self) -> u32 {
+    pub(super) const fn room(&self) -> u32 {
         self.ring - self.used
     }
 
     /// `CLOSE` came. The number is free when `CLOSED` has been sent as well.
-    pub fn close_came(&mut self) {
+    pub(super) fn close_came(&mut self) {
         match self.life {
             Life::Open => {
                 *self = Self { life: Life::Closed, reason: ClosureReason::ClosedByApplication, ..Self::FREE }
@@ -89,7 +89,7 @@ impl Slot {
     }
 
     /// The device gave room back.
-    pub fn give_back(&mut self, credit: RingCredit) -> Result<(), Violation> {
+    pub(super) fn give_back(&mut self, credit: RingCredit) -> Result<(), Violation> {
         if credit.bytes > self.used || credit.items > u32::from(self.items) {
             return Err(violation::CREDIT_EXCEEDED);
         }
@@ -99,7 +99,7 @@ impl Slot {
     }
 
     /// An item of this kind begins.
-    pub fn item_begins(&mut self, kind: u8) -> Result<(), Violation> {
+    pub(super) fn item_begins(&mut self, kind: u8) -> Result<(), Violation> {
         if !kind::belongs(Direction::ToCloud, self.channel_type, kind) {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
@@ -107,14 +107,14 @@ impl Slot {
     }
 
     /// Bytes of an item came, of a fragment with more to follow or not.
-    pub fn took(&mut self, bytes: u32, goes_on: bool) -> Result<(), Violation> {
+    pub(super) fn took(&mut self, bytes: u32, goes_on: bool) -> Result<(), Violation> {
         self.window = self.window.checked_sub(bytes).ok_or(violation::WINDOW_EXCEEDED)?;
         *(if goes_on && self.is_taking { &mut self.owed } else { &mut self.held }) += bytes;
         Ok(())
     }
 
     /// Begins an item, or says why it cannot begin now.
-    pub fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), Refusal> {
+    pub(super) fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), Refusal> {
         let shape = kind::shape(Direction::ToDevice, 1, kind).ok_or(Refusal::Never)?;
         let left = head.checked_add(content).ok_or(Refusal::Never)?;
         let belongs = kind::belongs(Direction::ToDevice, self.channel_type, kind);
@@ -145,7 +145,7 @@ impl Slot {
         }
     }
 
-    pub fn fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+    pub(super) fn fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
         let sending = self.sending.as_mut()?;
         let cut = sending.fragment(channel, most)?;
         if sending.left == 0 {
@@ -155,7 +155,7 @@ impl Slot {
     }
 
     /// Writes the control frames that are due: `WANTED`, credit worth a record of its own, `CLOSED`.
-    pub fn write_due(&mut self, number: u8, window: u32, output: &mut Output<'_>) {
+    pub(super) fn write_due(&mut self, number: u8, window: u32, output: &mut Output<'_>) {
         if self.wanted == Wanted::Owed
             && self.life == Life::Open
             && output.frame(number, to_device::WANTED, &[])
@@ -181,7 +181,7 @@ impl Slot {
     }
 
     /// Writes all the credit that is owed.
-    pub fn write_credit(&mut self, number: u8, output: &mut Output<'_>) {
+    pub(super) fn write_credit(&mut self, number: u8, output: &mut Output<'_>) {
         if self.owed == 0 || self.life != Life::Open {
             return;
         }

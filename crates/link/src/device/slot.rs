@@ -40,7 +40,7 @@ pub(super) struct Slot {
 const NOTHING: RingCredit = RingCredit { bytes: 0, items: 0 };
 
 impl Slot {
-    pub const FREE: Self = Self {
+    pub(super) const FREE: Self = Self {
         phase: Phase::Free,
         open: Open { channel_type: ChannelType::OpaqueBytes, ring: 0 },
         taken: NOTHING,
@@ -52,23 +52,23 @@ impl Slot {
     };
 
     /// Whether a control frame is to go out now.
-    pub fn owes_frame(&self) -> bool {
+    pub(super) fn owes_frame(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Closing | Phase::Ended) || self.credit_is_due()
     }
 
-    pub fn owes_credit(&self) -> bool {
+    pub(super) fn owes_credit(&self) -> bool {
         self.phase == Phase::Open && self.owed != NOTHING
     }
 
     /// Whether owed credit is worth a record of its own: a quarter of what it refers to, or the cloud waits for it.
-    pub fn credit_is_due(&self) -> bool {
+    pub(super) fn credit_is_due(&self) -> bool {
         let much = self.owed.bytes >= (self.open.ring / CREDIT_FRACTION).max(1)
             || self.owed.items >= u32::from(MESSAGE_ITEMS) / CREDIT_FRACTION;
         self.owes_credit() && (self.wanted || much)
     }
 
     /// Takes a body frame into account, or says why it may not be sent.
-    pub fn account(&mut self, kind: u8, length: u16, more: bool) -> Result<(), Refusal> {
+    pub(super) fn account(&mut self, kind: u8, length: u16, more: bool) -> Result<(), Refusal> {
         let shape = kind::shape(Direction::ToCloud, 1, kind).ok_or(Refusal::Never)?;
         let bytes = u32::from(length);
         let whole = self.sending.map_or(0, |(_, before)| before) + bytes;
@@ -95,7 +95,7 @@ impl Slot {
     }
 
     /// Writes the `OPEN` or `CLOSE` that is owed.
-    pub fn write_life(&mut self, number: u8, output: &mut Output<'_>) {
+    pub(super) fn write_life(&mut self, number: u8, output: &mut Output<'_>) {
         match self.phase {
             Phase::Opening => self.write_open(number, output),
             Phase::Closing if output.frame(number, to_cloud::CLOSE, &[]) => self.phase = Phase::Closed,
@@ -113,7 +113,7 @@ impl Slot {
     }
 
     /// Writes all the credit that is owed.
-    pub fn write_credit(&mut self, number: u8, output: &mut Output<'_>) {
+    pub(super) fn write_credit(&mut self, number: u8, output: &mut Output<'_>) {
         let mut body = [0; RingCredit::MAX];
         let length = self.owed.encode(&mut body);
         if output.frame(number, to_cloud::CREDIT, &body[..length]) {

@@ -8,17 +8,17 @@ use link::connection::{ByeReason, Hello};
 use link::device::Answer;
 use link::{Violation, cloud, device};
 
-pub const KEEPALIVE: u32 = 30;
-pub const WINDOW: u32 = 16_384;
-pub const RING: u32 = 1536;
-pub const WALL: u64 = 1_700_000_000_000_000;
+pub(crate) const KEEPALIVE: u32 = 30;
+pub(crate) const WINDOW: u32 = 16_384;
+pub(crate) const RING: u32 = 1536;
+pub(crate) const WALL: u64 = 1_700_000_000_000_000;
 
-pub const HELLO: Hello =
+pub(crate) const HELLO: Hello =
     Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image: [0xab; 32] };
 
 /// What the device's session told, with the bytes of a run owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     Welcome { wall: u64, logging: bool },
     Time { wall: u64 },
     LogTaken { sequence: u32 },
@@ -32,7 +32,7 @@ pub enum Told {
 
 /// What the cloud's session told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub(crate) enum Heard {
     Hello(Hello),
     Log { sequence: u32, clock: u64, text: Vec<u8> },
     TimeQuery,
@@ -44,7 +44,7 @@ pub enum Heard {
 }
 
 /// Both ends and the bytes between them. The clock is in milliseconds.
-pub struct Pair {
+pub(crate) struct Pair {
     pub now: u64,
     pub device: device::Session,
     pub cloud: cloud::Session,
@@ -56,7 +56,7 @@ pub struct Pair {
 
 impl Pair {
     /// Two ends, the transport up, nothing sent.
-    pub fn connected() -> Self {
+    pub(crate) fn connected() -> Self {
         let mut device = device::Session::new();
         device.connected(1_000_000, &HELLO);
         Self {
@@ -71,7 +71,7 @@ impl Pair {
     }
 
     /// Two ends after `WELCOME`.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let mut pair = Self::connected();
         pair.settle();
         pair.cloud.welcome(KEEPALIVE, WINDOW, WALL, true);
@@ -83,7 +83,7 @@ impl Pair {
     }
 
     /// An open pair with one open channel.
-    pub fn with_channel(channel_type: ChannelType) -> (Self, u8) {
+    pub(crate) fn with_channel(channel_type: ChannelType) -> (Self, u8) {
         let mut pair = Self::open();
         let channel = pair.device.open(channel_type, RING).unwrap();
         pair.settle();
@@ -91,16 +91,16 @@ impl Pair {
         (pair, channel)
     }
 
-    pub fn micros(&self) -> u64 {
+    pub(crate) fn micros(&self) -> u64 {
         self.now * 1000
     }
 
     /// Lets both ends say what they owe and hear it until neither has anything to say. No rule may be broken.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.try_settle().unwrap();
     }
 
-    pub fn try_settle(&mut self) -> Result<(), Violation> {
+    pub(crate) fn try_settle(&mut self) -> Result<(), Violation> {
         loop {
             self.flush_device();
             self.flush_cloud();
@@ -113,21 +113,21 @@ impl Pair {
     }
 
     /// Moves what the device's session owes onto the wire.
-    pub fn flush_device(&mut self) -> usize {
+    pub(crate) fn flush_device(&mut self) -> usize {
         let mut out = [0; 160];
         let written = self.device.transmit(self.now * 1000, &mut out);
         self.to_cloud.extend(&out[..written]);
         written
     }
 
-    pub fn flush_cloud(&mut self) -> usize {
+    pub(crate) fn flush_cloud(&mut self) -> usize {
         let mut out = [0; 160];
         let written = self.cloud.transmit(&mut out);
         self.to_device.extend(&out[..written]);
         written
     }
 
-    pub fn deliver_to_cloud(&mut self, most: usize) -> Result<(), Violation> {
+    pub(crate) fn deliver_to_cloud(&mut self, most: usize) -> Result<(), Violation> {
         let count = most.min(self.to_cloud.len());
         let bytes: Vec<u8> = self.to_cloud.drain(..count).collect();
         let mut input = bytes.as_slice();
@@ -158,7 +158,7 @@ impl Pair {
         Ok(())
     }
 
-    pub fn deliver_to_device(&mut self, most: usize) -> Result<(), Violation> {
+    pub(crate) fn deliver_to_device(&mut self, most: usize) -> Result<(), Violation> {
         let count = most.min(self.to_device.len());
         let bytes: Vec<u8> = self.to_device.drain(..count).collect();
         let mut input = bytes.as_slice();
@@ -170,7 +170,7 @@ impl Pair {
     }
 
     /// The device sends a whole item, cut as the window allows; how many bytes of it went.
-    pub fn device_sends(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
+    pub(crate) fn device_sends(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
         let mut sent = 0;
         loop {
             let left = (body.len() - sent) as u32;
@@ -186,7 +186,7 @@ impl Pair {
     }
 
     /// The cloud sends a whole item it has room for.
-    pub fn cloud_sends(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8]) {
+    pub(crate) fn cloud_sends(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8]) {
         self.cloud.begin(channel, kind, head.len() as u32, content.len() as u32).unwrap();
         let body = [head, content].concat();
         let mut body = body.as_slice();
@@ -198,14 +198,14 @@ impl Pair {
         assert!(body.is_empty());
     }
 
-    pub fn cloud_answers(&mut self, channel: u8, kind: u8, body: &[u8]) {
+    pub(crate) fn cloud_answers(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let mut out = [0; cloud::ANSWER_FRAME];
         let length = self.cloud.answer(channel, kind, body, &mut out).unwrap();
         self.to_device.extend(&out[..length]);
     }
 }
 
-pub fn told(event: device::Event<'_>) -> Told {
+pub(crate) fn told(event: device::Event<'_>) -> Told {
     match event {
         device::Event::Welcome { wall, logging } => Told::Welcome { wall, logging },
         device::Event::Time { wall } => Told::Time { wall },

@@ -9,7 +9,7 @@ use device::clock::TimeScale;
 use super::{AccountSettings, Relayed, Settings, seconds};
 
 /// Most devices in one process.
-pub const MAX_DEVICES: u32 = 10_000;
+pub(super) const MAX_DEVICES: u32 = 10_000;
 
 /// Most devices started in a second.
 const MAX_RAMP: u32 = 10_000;

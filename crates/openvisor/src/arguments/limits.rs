@@ -3,7 +3,7 @@
 use cloud::limits::NAMED;
 
 /// The text with every limit, its default value and what it bounds, under it.
-pub fn help(before: &str) -> String {
+pub(super) fn help(before: &str) -> String {
     let name = NAMED.iter().map(|named| named.name.len()).max().unwrap_or(0);
     let line = |named: &cloud::limits::Named| {
         format!("\n  {:<name$}  {:>8}  {}", named.name, named.default_value(), named.what)

@@ -12,7 +12,7 @@ use crate::operator::{Operator, account_named, answer, say, say_json};
 use crate::timeline::printable;
 
 /// Does what was asked for.
-pub async fn accounts(arguments: Accounts) -> Result<(), Failure> {
+pub(super) async fn accounts(arguments: Accounts) -> Result<(), Failure> {
     match arguments.action {
         AccountsAction::Add(add) => add_one(&add).await,
         AccountsAction::List(list) => list_all(&list).await,

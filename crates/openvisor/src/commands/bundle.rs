@@ -16,7 +16,7 @@ use crate::operator::{answer, say};
 use crate::timeline::printable;
 
 /// Does what was asked for.
-pub fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
+pub(super) fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
     match arguments.action {
         BundleAction::Create(create) => self::create(&create),
         BundleAction::Show(show) => self::show(&show),

@@ -21,7 +21,7 @@ use crate::stores;
 use crate::timeline::{Form, Source, Timeline};
 
 /// Runs until told to stop.
-pub async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
+pub(super) async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     process::protect_memory();
     let listen = address::to_listen("--listen", &arguments.listen)?;
     let config = config(&arguments, listen)?;

@@ -8,7 +8,7 @@ use crate::arguments::{self, Arguments};
 use crate::exit::Failure;
 
 /// Writes them.
-pub fn completions(arguments: &arguments::Completions) -> Result<(), Failure> {
+pub(super) fn completions(arguments: &arguments::Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "openvisor", &mut script);
     std::io::stdout()

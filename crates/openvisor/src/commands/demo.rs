@@ -39,7 +39,7 @@ const TICK: Duration = Duration::from_millis(50);
 const QUEUE: usize = 1024;
 
 /// Plays until told to stop; success if a message went each way.
-pub async fn demo(arguments: arguments::Demo) -> Result<(), Failure> {
+pub(super) async fn demo(arguments: arguments::Demo) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let mut demo = Demo::set(&arguments).await?;
     let ended = tokio::select! {

@@ -12,7 +12,6 @@ use ::device::recording::{Recorder, Status};
 use ::device::transport::Address;
 
 use super::replay;
-
 use crate::application;
 use crate::arguments::{self, Showing};
 use crate::debugging;
@@ -26,7 +25,7 @@ use crate::watched::{Told, Watched};
 use crate::wired::{Feeds, Wired};
 
 /// Runs until told to stop.
-pub async fn device(arguments: arguments::Device) -> Result<(), Failure> {
+pub(super) async fn device(arguments: arguments::Device) -> Result<(), Failure> {
     let named = &arguments.application;
     let application = application::load(&named.image, named.signer.as_deref())?;
     let signature = application::of_signature(&application, named.signer.is_some());

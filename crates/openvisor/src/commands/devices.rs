@@ -16,7 +16,7 @@ use crate::operator::{Operator, answer, called, say, say_json};
 use crate::timeline::printable;
 
 /// Does what was asked for.
-pub async fn devices(arguments: Devices) -> Result<(), Failure> {
+pub(super) async fn devices(arguments: Devices) -> Result<(), Failure> {
     match arguments.action {
         DevicesAction::List(list) => list_all(&list).await,
         DevicesAction::Show(show) => show_one(&show).await,

@@ -12,16 +12,15 @@ use ::device::application::Application;
 use ::device::clock::TimeScale;
 use ::device::transport::Address;
 use ::device::{Device, Options};
+use ground::Ground;
+use member::{Member, Totals};
+use summary::Summary;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::application;
 use crate::arguments;
 use crate::exit::Failure;
 use crate::signals::Stop;
-
-use ground::Ground;
-use member::{Member, Totals};
-use summary::Summary;
 
 /// How often it is looked whether more devices are to be started.
 const STARTING: Duration = Duration::from_millis(20);
@@ -31,7 +30,7 @@ const SHOWING: Duration = Duration::from_secs(1);
 const NAMED: usize = 5;
 
 /// Runs until told to stop. Everything is looked at before anything is made.
-pub async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
+pub(super) async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
     let application = application::load(&arguments.image, None)?;
     let plan = ground::plan(&arguments)?;
     let stop = Stop::listen()?;
@@ -77,10 +76,10 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(application: Application, ground: &mut Ground, ramp: u32, scale: TimeScale) -> Fleet {
+    fn new(application: Application, ground: &mut Ground, ramp: u32, scale: TimeScale) -> Self {
         let cloud = ground.address().clone();
         let members = ground.take_members();
-        Fleet { application, cloud, members, running: Vec::new(), began: Instant::now(), ramp, scale }
+        Self { application, cloud, members, running: Vec::new(), began: Instant::now(), ramp, scale }
     }
 
     /// Starts the devices one after the other and shows the summary. Ends only if a device cannot be started.

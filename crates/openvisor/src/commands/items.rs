@@ -23,7 +23,7 @@ enum Kind {
 }
 
 /// Does what was asked for with configuration.
-pub async fn configs(arguments: Configs) -> Result<(), Failure> {
+pub(super) async fn configs(arguments: Configs) -> Result<(), Failure> {
     match arguments.action {
         ConfigsAction::Set(set) => set_item(Kind::Config, &set).await,
         ConfigsAction::Get(key) => get(&key).await,
@@ -33,7 +33,7 @@ pub async fn configs(arguments: Configs) -> Result<(), Failure> {
 }
 
 /// Does what was asked for with secrets.
-pub async fn secrets(arguments: Secrets) -> Result<(), Failure> {
+pub(super) async fn secrets(arguments: Secrets) -> Result<(), Failure> {
     match arguments.action {
         SecretsAction::Set(set) => set_item(Kind::Secret, &set).await,
         SecretsAction::Get(_) => Err(Failure::bad_input("a secret is never shown: only applications get it")

@@ -31,7 +31,7 @@ const PRESENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Does what was asked for.
-pub async fn logs(arguments: Logs) -> Result<(), Failure> {
+pub(super) async fn logs(arguments: Logs) -> Result<(), Failure> {
     let LogsAction::Stream(stream) = arguments.action;
     let since = since(stream.since.as_deref())?;
     let stop = Stop::listen()?;

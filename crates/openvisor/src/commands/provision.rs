@@ -13,7 +13,7 @@ use crate::settings::{self, Setting};
 use crate::stores;
 
 /// Makes the folder, and says which device it is.
-pub async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
+pub(super) async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
     let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
     let store = stores::named(arguments.store.as_ref())?;

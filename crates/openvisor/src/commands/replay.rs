@@ -19,7 +19,7 @@ use crate::serial_lines::SerialLines;
 use crate::timeline::{Source, Timeline};
 
 /// Runs the recording at `path` to its end. The times of the lines are the guest's.
-pub fn replay(
+pub(super) fn replay(
     path: &Path,
     image: &Image,
     targets: Vec<Attachment>,

@@ -24,7 +24,7 @@ use crate::watched::Told;
 use crate::wired::Wired;
 
 /// Runs until told to stop, or until nobody reads the log any more.
-pub async fn run(arguments: arguments::Run) -> Result<(), Failure> {
+pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let form = if arguments.quiet { Form::Silent } else { Form::of(arguments.json) };
     let timeline = Timeline::on_stderr(form);
     let plan = plan(&arguments)?;

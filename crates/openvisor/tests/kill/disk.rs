@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Mounted until it is dropped.
-pub struct SmallDisk {
+pub(crate) struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
     /// Mounts so many mebibytes at `path`, which is made. `None` where that is not allowed.
-    pub fn mount(path: &Path, mebibytes: u32) -> Option<SmallDisk> {
+    pub(crate) fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
         fs::create_dir(path).expect("made");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m,mode=0700"), "tmpfs"]).arg(path);
         let done = mount.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        done.is_ok_and(|status| status.success()).then(|| SmallDisk { path: path.to_owned() })
+        done.is_ok_and(|status| status.success()).then(|| Self { path: path.to_owned() })
     }
 
     /// Takes all room but about so many bytes.
-    pub fn fill(&self, left: u64) {
+    pub(crate) fn fill(&self, left: u64) {
         let mut file = File::create(self.filler()).expect("made");
         let mut size = 0;
         for block in [1 << 16, 1 << 12] {
@@ -33,7 +33,7 @@ impl SmallDisk {
     }
 
     /// Gives the room back.
-    pub fn empty(&self) {
+    pub(crate) fn empty(&self) {
         fs::remove_file(self.filler()).expect("there");
     }
 

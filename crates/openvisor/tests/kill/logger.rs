@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// The device's start; it lives through the whole run.
-pub const BOOT: u32 = 77;
+pub(crate) const BOOT: u32 = 77;
 /// Lines sent and not acknowledged at most.
 const WINDOW: u32 = 40;
 /// How long a visit may take.
@@ -23,12 +23,12 @@ const VISIT: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(1);
 
 /// A line's text; its length goes up and down.
-pub fn text(sequence: u32) -> String {
+pub(crate) fn text(sequence: u32) -> String {
     format!("line {sequence} {}", "x".repeat((sequence * 37 % 200) as usize))
 }
 
 /// The device, shared by its thread and the test.
-pub struct Logger {
+pub(crate) struct Logger {
     pub id: DeviceId,
     tls: Arc<ClientConfig>,
     orders: Mutex<Orders>,
@@ -48,7 +48,7 @@ struct Orders {
 }
 
 impl Logger {
-    pub fn new(identity: &Identity) -> Arc<Logger> {
+    pub(crate) fn new(identity: &Identity) -> Arc<Self> {
         let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
         let mut roots = RootCertStore::empty();
         roots.add(certificate(&identity.authority)).expect("a certificate");
@@ -62,10 +62,10 @@ impl Logger {
             .expect("they belong together");
         tls.alpn_protocols = vec![cloud::ALPN.to_vec()];
         let (orders, changed) = (Mutex::default(), Condvar::new());
-        Arc::new(Logger { id: identity.device_id, tls: Arc::new(tls), orders, changed })
+        Arc::new(Self { id: identity.device_id, tls: Arc::new(tls), orders, changed })
     }
 
-    pub fn start(self: Arc<Self>) -> JoinHandle<()> {
+    pub(crate) fn start(self: Arc<Self>) -> JoinHandle<()> {
         std::thread::spawn(move || {
             while let Some(address) = self.next_address() {
                 // Every connection ends by the cloud's death.
@@ -75,25 +75,25 @@ impl Logger {
     }
 
     /// Lets it go to a new cloud and send so many lines more.
-    pub fn go(&self, address: &str, more: u32) {
+    pub(crate) fn go(&self, address: &str, more: u32) {
         let mut orders = self.orders.lock().expect("sound");
         orders.address = Some(address.to_owned());
         orders.last += more;
         self.changed.notify_all();
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.orders.lock().expect("sound").is_over = true;
         self.changed.notify_all();
     }
 
     /// The last line that was acknowledged.
-    pub fn acknowledged(&self) -> u32 {
+    pub(crate) fn acknowledged(&self) -> u32 {
         self.orders.lock().expect("sound").acknowledged
     }
 
     /// Waits until every line it may send is acknowledged, or until `deadline`; whether it is so.
-    pub fn catch_up(&self, deadline: Instant) -> bool {
+    pub(crate) fn catch_up(&self, deadline: Instant) -> bool {
         let mut orders = self.orders.lock().expect("sound");
         while orders.acknowledged < orders.last {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -106,7 +106,7 @@ impl Logger {
     }
 
     /// Connects once beside its thread, and is let in.
-    pub fn visit(&self, address: &str) -> io::Result<()> {
+    pub(crate) fn visit(&self, address: &str) -> io::Result<()> {
         let mut connection = Connection::open(self, address)?;
         connection.transmit()?;
         connection.stream.sock.set_read_timeout(Some(TURN))?;
@@ -139,7 +139,7 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn open(logger: &'a Logger, address: &str) -> io::Result<Connection<'a>> {
+    fn open(logger: &'a Logger, address: &str) -> io::Result<Self> {
         let tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").expect("a name");

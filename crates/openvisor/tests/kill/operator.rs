@@ -15,7 +15,7 @@ enum Kind {
     Device,
 }
 
-pub struct Operator {
+pub(crate) struct Operator {
     data: PathBuf,
     folder: PathBuf,
     /// Commands begun, so that each has a number.
@@ -25,13 +25,13 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(data: &Path, folder: &Path) -> Operator {
+    pub(crate) fn new(data: &Path, folder: &Path) -> Self {
         let (data, folder) = (data.to_owned(), folder.to_owned());
-        Operator { data, folder, count: 0, running: None, done: Vec::new() }
+        Self { data, folder, count: 0, running: None, done: Vec::new() }
     }
 
     /// Begins the next command if the last has ended.
-    pub fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         if let Some((_, _, child)) = &mut self.running {
             if child.try_wait().expect("asked").is_none() {
                 return;
@@ -56,7 +56,7 @@ impl Operator {
     }
 
     /// Waits for the command that runs, and notes whether it succeeded.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Some((kind, number, mut child)) = self.running.take()
             && child.wait().expect("ended").success()
         {
@@ -65,7 +65,7 @@ impl Operator {
     }
 
     /// Kills the command that runs.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some((_, _, child)) = &mut self.running {
             let _ = child.kill();
         }
@@ -77,7 +77,7 @@ impl Operator {
     }
 
     /// Everything that was acknowledged is there, and what is there was asked for.
-    pub async fn check(&self, store: &Store) -> String {
+    pub(crate) async fn check(&self, store: &Store) -> String {
         for (kind, number) in &self.done {
             match kind {
                 Kind::Device => self.check_device(store, *number).await,

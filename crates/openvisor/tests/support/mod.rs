@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
-pub mod world;
+pub(crate) mod world;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
@@ -13,18 +13,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
 /// Longest wait for any one thing to be seen. Reached only when a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything one test has started. When the test ends, in whatever way, so does all of it.
 #[derive(Clone)]
-pub struct Stage {
+pub(crate) struct Stage {
     children: Arc<Mutex<Vec<Arc<Mutex<Child>>>>>,
     /// Where the product puts its temporary folders; a killed process cannot remove its own.
     temporary: Arc<tempfile::TempDir>,
 }
 
 /// Runs a test with a time limit of its own.
-pub fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static) {
+pub(crate) fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static) {
     let temporary = Arc::new(tempfile::tempdir().unwrap());
     let stage = Stage { children: Arc::default(), temporary };
     let (done, ended) = mpsc::channel();
@@ -47,14 +47,14 @@ pub fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static) {
 
 impl Stage {
     /// Starts the product's own command.
-    pub fn openvisor<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Process {
+    pub(crate) fn openvisor<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
         command.args(arguments).env("TMPDIR", self.temporary.path());
         self.start("openvisor", command)
     }
 
     /// The same with variables in its environment.
-    pub fn openvisor_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Process {
+    pub(crate) fn openvisor_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
         command.args(arguments).envs(variables.iter().copied());
         self.start("openvisor", command)
@@ -62,7 +62,12 @@ impl Stage {
 
     /// Starts the product's own command with full pipes that nobody reads as standard output, standard error, or both. The
     /// stream of such a pipe is empty for the test.
-    pub fn unread(&self, arguments: &[&str], out: Option<&FullPipe>, err: Option<&FullPipe>) -> Process {
+    pub(crate) fn unread(
+        &self,
+        arguments: &[&str],
+        out: Option<&FullPipe>,
+        err: Option<&FullPipe>,
+    ) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
         command.args(arguments).env("TMPDIR", self.temporary.path());
         let to = |pipe: Option<&FullPipe>| pipe.map_or_else(Stdio::piped, FullPipe::stdio);
@@ -71,7 +76,11 @@ impl Stage {
     }
 
     /// Starts a program that has to be installed.
-    pub fn tool<S: AsRef<OsStr>>(&self, name: &str, arguments: impl IntoIterator<Item = S>) -> Process {
+    pub(crate) fn tool<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Process {
         let mut command = Command::new(tool_path(name));
         command.args(arguments).env("TMPDIR", self.temporary.path());
         self.start(name, command)
@@ -116,7 +125,7 @@ fn tool_path(name: &str) -> PathBuf {
 }
 
 /// A pipe that takes nothing more: the next write to it blocks.
-pub struct FullPipe {
+pub(crate) struct FullPipe {
     reader: PipeReader,
     writer: PipeWriter,
     content: usize,
@@ -124,7 +133,7 @@ pub struct FullPipe {
 
 impl FullPipe {
     /// Fills a pipe.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
         let (reader, mut writer) = std::io::pipe().unwrap();
         let flags = fcntl_getfl(&writer).unwrap();
@@ -145,7 +154,7 @@ impl FullPipe {
     }
 
     /// Reads from now on; answers what comes behind what it was filled with, once all writers are gone.
-    pub fn read_to_end(self) -> String {
+    pub(crate) fn read_to_end(self) -> String {
         let Self { mut reader, writer, content } = self;
         drop(writer);
         let mut all = Vec::new();
@@ -155,7 +164,7 @@ impl FullPipe {
 }
 
 /// A running process and all it has written so far.
-pub struct Process {
+pub(crate) struct Process {
     name: String,
     child: Arc<Mutex<Child>>,
     /// Its standard output.
@@ -172,19 +181,19 @@ impl Drop for Process {
 
 impl Process {
     /// Ends it at once, as `kill -9` does.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         end(&self.child);
     }
 
     /// Sends a signal by name, such as `INT`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.lock().unwrap().id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
         assert!(status.success());
     }
 
     /// Waits for its end.
-    pub fn wait(&self) -> ExitStatus {
+    pub(crate) fn wait(&self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
@@ -204,12 +213,12 @@ impl Process {
     }
 
     /// Waits for its end and answers the exit code.
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.wait().code().unwrap_or(-1)
     }
 
     /// Waits until SIGTERM no longer ends it by itself: before that, a test has nothing to show.
-    pub fn wait_for_handler(&self) {
+    pub(crate) fn wait_for_handler(&self) {
         const TERM: u64 = 1 << (15 - 1);
         let status = format!("/proc/{}/status", self.child.lock().unwrap().id());
         let start = Instant::now();
@@ -225,14 +234,14 @@ impl Process {
     }
 
     /// Whether it has not ended.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.child.lock().unwrap().try_wait().unwrap().is_none()
     }
 }
 
 /// The lines of one stream, as they come.
 #[derive(Clone)]
-pub struct Lines(Arc<(Mutex<Written>, Condvar)>, String);
+pub(crate) struct Lines(Arc<(Mutex<Written>, Condvar)>, String);
 
 #[derive(Default)]
 struct Written {
@@ -264,22 +273,22 @@ impl Lines {
     }
 
     /// All of it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.0.lock().unwrap().lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 
     /// The number of lines so far.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.0.lock().unwrap().lines.len()
     }
 
     /// Waits for a line that contains `text`, and answers it.
-    pub fn expect(&self, text: &str) -> String {
+    pub(crate) fn expect(&self, text: &str) -> String {
         self.expect_after(0, text).1
     }
 
     /// The same among the lines from number `from` on; answers also the number of the line after it.
-    pub fn expect_after(&self, from: usize, text: &str) -> (usize, String) {
+    pub(crate) fn expect_after(&self, from: usize, text: &str) -> (usize, String) {
         let start = Instant::now();
         let mut written = self.0.0.lock().unwrap();
         loop {
@@ -316,12 +325,12 @@ impl Lines {
 }
 
 /// A loopback port that was free a moment ago, for programs that cannot choose one themselves.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until something listens on a loopback port.
-pub fn wait_for_port(port: u16) {
+pub(crate) fn wait_for_port(port: u16) {
     let start = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
         assert!(start.elapsed() < PATIENCE, "nobody listens on port {port}");

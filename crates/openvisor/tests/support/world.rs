@@ -7,22 +7,24 @@ use std::path::{Path, PathBuf};
 use super::{Process, Stage, free_port, wait_for_port};
 
 /// An image with names and lines, which faults in the end.
-pub const DEBUGGED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/debugged/debugged.elf");
+pub(crate) const DEBUGGED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/debugged/debugged.elf");
 /// The sample application's image.
-pub const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.elf");
+pub(crate) const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.elf");
 /// The same as raw bytes.
-pub const SAMPLE_BIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.bin");
+pub(crate) const SAMPLE_BIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.bin");
 /// The sample application that fetches `https://example.com/`.
-pub const HTTP_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/http/http.elf");
+pub(crate) const HTTP_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/http/http.elf");
 /// The sample application that fetches settings of both scopes from both stores.
-pub const CONFIG_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/config/config.elf");
+pub(crate) const CONFIG_SAMPLE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/config/config.elf");
 /// Where the tests have it publish.
-pub const READINGS: &str = "test/readings";
+pub(crate) const READINGS: &str = "test/readings";
 /// Where the tests send it commands.
-pub const COMMANDS: &str = "test/commands";
+pub(crate) const COMMANDS: &str = "test/commands";
 
 /// mosquitto on a loopback port.
-pub struct Mosquitto {
+pub(crate) struct Mosquitto {
     /// The port, the same after a restart.
     pub port: u16,
     process: Process,
@@ -30,19 +32,19 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     /// Starts it on a free port.
-    pub fn start(stage: &Stage) -> Self {
+    pub(crate) fn start(stage: &Stage) -> Self {
         Self::start_at(stage, free_port())
     }
 
     /// Starts it on a port that is free.
-    pub fn start_at(stage: &Stage, port: u16) -> Self {
+    pub(crate) fn start_at(stage: &Stage, port: u16) -> Self {
         let process = stage.tool("mosquitto", ["-v", "-p", &port.to_string()]);
         wait_for_port(port);
         Self { port, process }
     }
 
     /// Starts one that lets in a single user. `folder` is for its files.
-    pub fn with_password(stage: &Stage, folder: &Path, user: &str, password: &str) -> Self {
+    pub(crate) fn with_password(stage: &Stage, folder: &Path, user: &str, password: &str) -> Self {
         let (users, settings) = (folder.join("users"), folder.join("mosquitto.conf"));
         let made = stage.tool("mosquitto_passwd", ["-b", "-c", text(&users), user, password]);
         assert_eq!(made.code(), 0, "{}", made.err.text());
@@ -59,7 +61,7 @@ impl Mosquitto {
     }
 
     /// Starts one that speaks TLS only. Its authority's certificate is `ca.hex` in `folder`, as the sample takes it.
-    pub fn with_tls(stage: &Stage, folder: &Path) -> Self {
+    pub(crate) fn with_tls(stage: &Stage, folder: &Path) -> Self {
         make_certificates(folder);
         let (port, settings) = (free_port(), folder.join("mosquitto.conf"));
         let folder = text(folder);
@@ -74,13 +76,13 @@ impl Mosquitto {
     }
 
     /// Ends it at once; answers its port.
-    pub fn kill(self) -> u16 {
+    pub(crate) fn kill(self) -> u16 {
         self.process.kill();
         self.port
     }
 
     /// A subscriber that writes `topic payload` lines.
-    pub fn witness(&self, stage: &Stage, topic: &str) -> Process {
+    pub(crate) fn witness(&self, stage: &Stage, topic: &str) -> Process {
         let port = self.port.to_string();
         let id = format!("witness-{}", free_port());
         let process = stage.tool("mosquitto_sub", ["-p", &port, "-i", &id, "-t", topic, "-v", "-q", "1"]);
@@ -89,19 +91,19 @@ impl Mosquitto {
     }
 
     /// Publishes one message from outside.
-    pub fn publish(&self, stage: &Stage, topic: &str, text: &str) {
+    pub(crate) fn publish(&self, stage: &Stage, topic: &str, text: &str) {
         let port = self.port.to_string();
         let process = stage.tool("mosquitto_pub", ["-p", &port, "-t", topic, "-m", text, "-q", "1"]);
         assert_eq!(process.code(), 0, "{}", process.err.text());
     }
 
     /// What it says of itself, one line for each packet.
-    pub fn log(&self) -> &super::Lines {
+    pub(crate) fn log(&self) -> &super::Lines {
         &self.process.err
     }
 
     /// The settings with which the sample finds it.
-    pub fn settings(&self) -> Vec<String> {
+    pub(crate) fn settings(&self) -> Vec<String> {
         let settings = [
             "broker-host=127.0.0.1".to_owned(),
             format!("broker-port={}", self.port),
@@ -113,7 +115,7 @@ impl Mosquitto {
 }
 
 /// A cloud of its own process, on a data folder and a fixed port.
-pub struct CloudProcess {
+pub(crate) struct CloudProcess {
     /// `127.0.0.1:port`, the same after a restart.
     pub address: String,
     /// Its process.
@@ -122,7 +124,7 @@ pub struct CloudProcess {
 
 impl CloudProcess {
     /// Starts it at `address`, which may have port 0, and waits until it listens.
-    pub fn start(stage: &Stage, data: &Path, address: &str) -> Self {
+    pub(crate) fn start(stage: &Stage, data: &Path, address: &str) -> Self {
         let process =
             stage.openvisor(["cloud", "--data", text(data), "--listen", address, "--allow-loopback"]);
         let line = process.out.expect("listening on ");
@@ -132,7 +134,13 @@ impl CloudProcess {
 }
 
 /// Makes a device in the cloud's data folder; answers the device's folder.
-pub fn provision(stage: &Stage, cloud: &Path, parent: &Path, name: &str, settings: &[String]) -> PathBuf {
+pub(crate) fn provision(
+    stage: &Stage,
+    cloud: &Path,
+    parent: &Path,
+    name: &str,
+    settings: &[String],
+) -> PathBuf {
     let folder = parent.join(name);
     let words = ["provision", "--data", text(cloud), "--out", text(&folder)].map(str::to_owned);
     let process = stage.openvisor(words.iter().chain(settings));
@@ -141,13 +149,13 @@ pub fn provision(stage: &Stage, cloud: &Path, parent: &Path, name: &str, setting
 }
 
 /// A path as an argument.
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Serves HTTPS for `example.com` on a loopback port, as long as the process lives: every request is answered with `hello`. Its
 /// authority is `ca.pem` in `folder`.
-pub fn https_server(folder: &Path) -> u16 {
+pub(crate) fn https_server(folder: &Path) -> u16 {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     make_certificates(folder);

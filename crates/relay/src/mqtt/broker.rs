@@ -1,15 +1,17 @@
 //! The connection to a broker: its client session, and what the session cannot take yet.
 
+use alloc::vec::Vec;
+
+use mqtt::{ConnectOptions, InvalidOptions, Limits, Session, Version};
+
 use crate::channel::Context;
 use crate::flood::Pace;
 use crate::limits;
 use crate::port::{ConnectionEnd, ConnectionId, Notice, Output, Settings};
-use alloc::vec::Vec;
-use mqtt::{ConnectOptions, InvalidOptions, Limits, Session, Version};
 
 /// A connection that stands.
 #[derive(Debug)]
-pub struct Broker {
+pub(crate) struct Broker {
     /// Its name.
     pub connection: ConnectionId,
     /// The MQTT session on it.
@@ -36,7 +38,7 @@ pub struct Broker {
 
 impl Broker {
     /// A session whose CONNECT is ready to go.
-    pub fn new(
+    pub(crate) fn new(
         connection: ConnectionId,
         options: &ConnectOptions,
         settings: &Settings,
@@ -64,23 +66,23 @@ impl Broker {
     }
 
     /// Bytes from and for the broker. Those given out and not yet taken by the connection are counted here once more.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.kept.len() + self.session.undelivered_bytes() + self.session.untransmitted()
     }
 
     /// Ends the session in good order, as the application wishes (M90).
-    pub fn disconnect(&mut self, now: u64) {
+    pub(crate) fn disconnect(&mut self, now: u64) {
         self.session.disconnect(mqtt::reason::SUCCESS);
         self.farewell = Some(now.saturating_add(limits::FAREWELL));
     }
 
     /// Whether the connection had its time to take the DISCONNECT.
-    pub fn is_out_of_patience(&self, now: u64) -> bool {
+    pub(crate) fn is_out_of_patience(&self, now: u64) -> bool {
         self.farewell.is_some_and(|farewell| now >= farewell)
     }
 
     /// When something is due, if ever. A connection that has ended is not kept alive (D54).
-    pub fn next_timeout(&self) -> Option<u64> {
+    pub(crate) fn next_timeout(&self) -> Option<u64> {
         if self.gone.is_some() {
             return None;
         }
@@ -88,12 +90,12 @@ impl Broker {
     }
 
     /// Adds bytes from the broker; [`Self::feed`] uses them.
-    pub fn keep(&mut self, bytes: &[u8]) {
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
     }
 
     /// Gives the session what it takes of the kept bytes; whether it took any.
-    pub fn feed(&mut self, now: u64) -> Result<bool, mqtt::Error> {
+    pub(crate) fn feed(&mut self, now: u64) -> Result<bool, mqtt::Error> {
         // What a connection that has ended left behind is little and is used at once.
         self.slowed = self.slowed.filter(|until| *until > now && self.gone.is_none());
         if self.kept.is_empty() || self.session.is_closed() || self.slowed.is_some() {
@@ -110,7 +112,7 @@ impl Broker {
     }
 
     /// Counts what the broker did that MQTT does not allow and that does no harm; each kind is told once (D192).
-    pub fn note_deviations(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn note_deviations(&mut self, cx: &mut Context<'_>) {
         if !self.session.has_deviations() {
             return;
         }
@@ -126,23 +128,23 @@ impl Broker {
     }
 
     /// The connection has taken bytes.
-    pub fn written(&mut self, now: u64, bytes: usize) {
+    pub(crate) fn written(&mut self, now: u64, bytes: usize) {
         self.unwritten = self.unwritten.saturating_sub(bytes);
         self.session.transmitted(now, bytes);
     }
 
     /// Whether nothing is on its way to the broker.
-    pub fn is_all_written(&self) -> bool {
+    pub(crate) fn is_all_written(&self) -> bool {
         self.unwritten == 0 && !self.session.wants_transmit()
     }
 
     /// Whether nothing that the connection brought is left to be used.
-    pub fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.session.undelivered() == 0 && (self.kept.is_empty() || self.session.is_closed())
     }
 
     /// Hands out what the session wants to send.
-    pub fn send(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn send(&mut self, cx: &mut Context<'_>) {
         if self.gone.is_some() || !self.session.wants_transmit() {
             return;
         }
@@ -154,7 +156,7 @@ impl Broker {
 
     /// Reading stops while the session takes nothing, so that the broker is held back (D49).
     /// The same while it is slowed down (D180).
-    pub fn pause_or_resume(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn pause_or_resume(&mut self, cx: &mut Context<'_>) {
         let pause = !self.kept.is_empty() || !self.session.can_receive() || self.slowed.is_some();
         if pause == self.is_paused || self.gone.is_some() || self.session.is_closed() {
             return;
@@ -168,7 +170,7 @@ impl Broker {
 }
 
 /// Bytes of what a CONNECT is to say.
-pub fn length(options: &ConnectOptions) -> usize {
+pub(super) fn length(options: &ConnectOptions) -> usize {
     let will = options.will.as_ref().map_or(0, |will| will.topic.len() + will.payload.len());
     let credentials = [&options.username, &options.password];
     let credentials: usize = credentials.into_iter().flatten().map(Vec::len).sum();

@@ -1,13 +1,15 @@
 //! How the broker's end of a channel came to an end, and what everyone is told of it.
 
-use crate::port::ConnectFailure;
 use alloc::string::{String, ToString};
+
 use link::channel::ClosureReason;
 use link::mqtt::{Outcome, RequestState};
 
+use crate::port::ConnectFailure;
+
 /// Why the connection to the broker is over.
 #[derive(Clone, Debug)]
-pub enum Cause {
+pub(super) enum Cause {
     /// Too many messages at once (D51).
     Flooded,
     /// The broker sent DISCONNECT with this reason code.
@@ -22,12 +24,12 @@ pub enum Cause {
 
 impl Cause {
     /// What requests in flight are answered (M12).
-    pub fn state(&self) -> RequestState {
+    pub(super) fn state(&self) -> RequestState {
         if let Self::Flooded = self { RequestState::CircuitBreaker } else { RequestState::NotConnected }
     }
 
     /// What the disconnect response says (D94, D95).
-    pub fn outcome(&self, is_version5: bool) -> Outcome {
+    pub(super) fn outcome(&self, is_version5: bool) -> Outcome {
         let code = match self {
             Self::Flooded => return Outcome { state: self.state(), reason: 0 },
             Self::Disconnected(code) => *code,
@@ -39,7 +41,7 @@ impl Cause {
     }
 
     /// Why the channel is closed (D94).
-    pub fn closure(&self) -> ClosureReason {
+    pub(super) fn closure(&self) -> ClosureReason {
         match self {
             Self::Disconnected(_) | Self::Closed => ClosureReason::ClosedByServer,
             Self::Lost(_) => ClosureReason::ResetByServer,
@@ -49,7 +51,7 @@ impl Cause {
     }
 
     /// The same before the broker had accepted the connection (D190).
-    pub fn connect_failure(self, is_version5: bool) -> ConnectFailure {
+    pub(super) fn connect_failure(self, is_version5: bool) -> ConnectFailure {
         match self {
             Self::Disconnected(code) => ConnectFailure::MqttRefused { version5: is_version5, code },
             Self::Lost(ConnectFailure::Socket) => ConnectFailure::MqttLost,
@@ -63,7 +65,7 @@ impl Cause {
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Flooded => "too many messages at once".into(),
             Self::Disconnected(0) | Self::Closed => "the broker closed the connection".into(),
@@ -79,7 +81,7 @@ impl Cause {
 
 /// The end of a channel, to be told when all the broker sent before has gone to the device (D50).
 #[derive(Clone, Copy, Debug)]
-pub struct Ending {
+pub(super) struct Ending {
     /// What the disconnect response says.
     pub outcome: Outcome,
     /// Why the channel is closed.

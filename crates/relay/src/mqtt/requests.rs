@@ -1,14 +1,9 @@
 //! The device's requests on an MQTT channel.
 
-use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
-use crate::channel::Context;
-use crate::limits;
-use crate::port::{ConnectFailure, Notice, Security, Settings, Target, TlsOptions};
-use crate::reconnects::{Destination, Wait};
-use crate::text;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+
 use link::kind::{to_cloud, to_device};
 use link::mqtt::{
     Acknowledge, Connect, FilterCodes, Outcome, Publish, Published, RequestState, Subscribe,
@@ -17,8 +12,20 @@ use link::mqtt::{
 use link::{Violation, violation};
 use mqtt::{ConnectOptions, Filter, Refused, Version, Will};
 
+use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
+use crate::channel::Context;
+use crate::limits;
+use crate::port::{ConnectFailure, Notice, Security, Settings, Target, TlsOptions};
+use crate::reconnects::{Destination, Wait};
+use crate::text;
+
 /// Takes a whole item.
-pub fn item(channel: &mut MqttChannel, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+pub(super) fn item(
+    channel: &mut MqttChannel,
+    kind: u8,
+    body: &[u8],
+    cx: &mut Context<'_>,
+) -> Result<(), Violation> {
     match kind {
         to_cloud::TOPIC => topic(channel, body),
         to_cloud::PUBLISH => publish(channel, body, cx),

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
 use link::mqtt::RequestState;
 use mqtt::ProtocolError;
 
@@ -222,9 +223,10 @@ pub enum ConnectionEnd {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use alloc::string::ToString;
     use alloc::vec;
+
+    use super::*;
 
     /// Shows D190.
     #[test]

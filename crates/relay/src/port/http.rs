@@ -1,9 +1,10 @@
 //! The words for HTTP exchanges.
 
-use super::ConnectFailure;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
+use super::ConnectFailure;
 
 /// Names an HTTP exchange of one relay. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

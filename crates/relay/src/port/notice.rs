@@ -1,9 +1,11 @@
 //! What happens on channels, in terms for people.
 
-use super::{ConnectFailure, HttpFailure};
 use alloc::string::String;
 use alloc::vec::Vec;
+
 use mqtt::Deviation;
+
+use super::{ConnectFailure, HttpFailure};
 
 /// How a broker is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,6 @@
 mod requests;
 mod wires;
 
-pub use requests::*;
-pub use wires::{Life, Wire};
-
 use std::collections::{BTreeMap, VecDeque};
 
 use link::channel::{ChannelType, ClosureReason};
@@ -21,15 +18,17 @@ use relay::{
     ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp,
     LookupId, LookupKey, Notice, Output, Settings, Target,
 };
+pub(crate) use requests::*;
+pub(crate) use wires::{Life, Wire};
 
-pub const RING: u32 = 1536;
-pub const WALL: u64 = 1_700_000_000_000_000;
-pub const HELLO: Hello =
+pub(crate) const RING: u32 = 1536;
+pub(crate) const WALL: u64 = 1_700_000_000_000_000;
+pub(crate) const HELLO: Hello =
     Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image: [0xab; 32] };
 
 /// What the device was told, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     Welcome { wall: u64, logging: bool },
     Time { wall: u64 },
     LogTaken { sequence: u32 },
@@ -43,7 +42,7 @@ pub enum Told {
     Http { channel: u8, result: u8, status: u32, headers: Vec<String>, body: Vec<u8> },
 }
 
-pub struct Rig {
+pub(crate) struct Rig {
     pub now: u64,
     pub relay: DeviceRelay,
     pub device: Session,
@@ -69,7 +68,7 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub fn connected_with(settings: Settings) -> Self {
+    pub(crate) fn connected_with(settings: Settings) -> Self {
         let mut device = Session::new();
         device.connected(1_000_000, &HELLO);
         Self {
@@ -96,7 +95,7 @@ impl Rig {
     }
 
     /// The link is open.
-    pub fn open_with(settings: Settings) -> Self {
+    pub(crate) fn open_with(settings: Settings) -> Self {
         let mut rig = Self::connected_with(settings);
         rig.pump();
         assert_eq!(rig.told, [Told::Welcome { wall: WALL, logging: settings.logging }]);
@@ -104,26 +103,26 @@ impl Rig {
         rig
     }
 
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::open_with(Settings { notices: true, ..Settings::default() })
     }
 
     /// With an MQTT channel on which nothing was asked for.
-    pub fn with_channel(ring: u32) -> (Self, u8) {
+    pub(crate) fn with_channel(ring: u32) -> (Self, u8) {
         let mut rig = Self::open();
         let channel = rig.open_channel(ChannelType::Mqtt, ring);
         (rig, channel)
     }
 
     /// With an MQTT channel connected to a broker over connection 1.
-    pub fn with_broker(version5: bool, ring: u32) -> (Self, u8) {
+    pub(crate) fn with_broker(version5: bool, ring: u32) -> (Self, u8) {
         let (mut rig, channel) = Self::with_channel(ring);
         rig.connect(channel, version5, 1);
         (rig, channel)
     }
 
     /// Connects a channel to a broker; what came of it is checked and forgotten.
-    pub fn connect(&mut self, channel: u8, version5: bool, connection: u32) {
+    pub(crate) fn connect(&mut self, channel: u8, version5: bool, connection: u32) {
         self.send(
             channel,
             to_cloud::CONNECT,
@@ -137,26 +136,26 @@ impl Rig {
         self.wire(connection).sent.clear();
     }
 
-    pub fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> u8 {
+    pub(crate) fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> u8 {
         let channel = self.device.open(channel_type, ring).unwrap();
         self.pump();
         channel
     }
 
-    pub fn wire(&mut self, connection: u32) -> &mut Wire {
+    pub(crate) fn wire(&mut self, connection: u32) -> &mut Wire {
         self.wires.get_mut(&connection).unwrap()
     }
 
     /// The bytes the broker got since last asked.
-    pub fn sent(&mut self, connection: u32) -> Vec<u8> {
+    pub(crate) fn sent(&mut self, connection: u32) -> Vec<u8> {
         std::mem::take(&mut self.wire(connection).sent)
     }
 
-    pub fn told(&mut self) -> Vec<Told> {
+    pub(crate) fn told(&mut self) -> Vec<Told> {
         std::mem::take(&mut self.told)
     }
 
-    pub fn answers(&mut self) -> Vec<Answer> {
+    pub(crate) fn answers(&mut self) -> Vec<Answer> {
         let answer = |told: Told| match told {
             Told::Answer { answer, .. } => Some(answer),
             _ => None,
@@ -166,7 +165,7 @@ impl Rig {
 
     // --- Inputs.
 
-    pub fn input(&mut self, input: Input<'_>) {
+    pub(crate) fn input(&mut self, input: Input<'_>) {
         if let Err(violation) = self.relay.handle(self.now, input) {
             assert_eq!(self.violation, None, "one violation is the end");
             self.violation = Some(violation);
@@ -174,48 +173,48 @@ impl Rig {
         self.pump();
     }
 
-    pub fn opened(&mut self, connection: u32) {
+    pub(crate) fn opened(&mut self, connection: u32) {
         let wire = self.wire(connection);
         assert_eq!(wire.life, Life::Opening);
         wire.life = Life::Open;
         self.input(Input::ConnectionOpened { connection: ConnectionId(connection) });
     }
 
-    pub fn failed(&mut self, connection: u32, cause: relay::ConnectFailure) {
+    pub(crate) fn failed(&mut self, connection: u32, cause: relay::ConnectFailure) {
         self.wire(connection).life = Life::Closed;
         self.input(Input::ConnectionFailed { connection: ConnectionId(connection), cause });
     }
 
-    pub fn broker_sends(&mut self, connection: u32, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn broker_sends(&mut self, connection: u32, bytes: impl AsRef<[u8]>) {
         self.input(Input::ConnectionReceived { connection: ConnectionId(connection), bytes: bytes.as_ref() });
     }
 
-    pub fn broker_closes(&mut self, connection: u32, clean: bool) {
+    pub(crate) fn broker_closes(&mut self, connection: u32, clean: bool) {
         let end =
             if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(relay::ConnectFailure::Socket) };
         self.broker_ends(connection, end);
     }
 
-    pub fn broker_ends(&mut self, connection: u32, end: ConnectionEnd) {
+    pub(crate) fn broker_ends(&mut self, connection: u32, end: ConnectionEnd) {
         self.wire(connection).life = Life::Closed;
         self.input(Input::ConnectionClosed { connection: ConnectionId(connection), end });
     }
 
     /// The connection takes up to `most` bytes.
-    pub fn written(&mut self, connection: u32, most: usize) {
+    pub(crate) fn written(&mut self, connection: u32, most: usize) {
         let bytes = self.wire(connection).take(most);
         self.input(Input::ConnectionWritten { connection: ConnectionId(connection), bytes });
     }
 
-    pub fn looked_up(&mut self, lookup: LookupId, values: Vec<relay::Value>) {
+    pub(crate) fn looked_up(&mut self, lookup: LookupId, values: Vec<relay::Value>) {
         self.input(Input::LookedUp(LookedUp { lookup, values }));
     }
 
-    pub fn http(&mut self, exchange: ExchangeId, outcome: HttpOutcome) {
+    pub(crate) fn http(&mut self, exchange: ExchangeId, outcome: HttpOutcome) {
         self.input(Input::HttpResponse { exchange, outcome });
     }
 
-    pub fn wait(&mut self, millis: u64) {
+    pub(crate) fn wait(&mut self, millis: u64) {
         let until = self.now + millis;
         while let Some(due) = self.relay.next_timeout().filter(|due| *due <= until) {
             self.now = self.now.max(due);
@@ -225,12 +224,12 @@ impl Rig {
         self.now = until;
     }
 
-    pub fn close(&mut self, channel: u8) {
+    pub(crate) fn close(&mut self, channel: u8) {
         self.device.close(channel);
         self.pump();
     }
 
-    pub fn log(&mut self, sequence: u32, text: &[u8]) {
+    pub(crate) fn log(&mut self, sequence: u32, text: &[u8]) {
         let mut out = [0; LOG_FRAME];
         let head = link::connection::LogHead { sequence, clock: 77 };
         let length = self.device.log_frame(self.now * 1000, &head, text.len(), &mut out).unwrap();
@@ -239,12 +238,12 @@ impl Rig {
     }
 
     /// Sends an item in as many fragments as the window asks for; it must not get stuck.
-    pub fn send(&mut self, channel: u8, kind: u8, body: &[u8]) {
+    pub(crate) fn send(&mut self, channel: u8, kind: u8, body: &[u8]) {
         assert_eq!(self.try_send(channel, kind, body), body.len(), "the window did not open");
     }
 
     /// Sends as much of an item as the window allows, and gives how many bytes that was.
-    pub fn try_send(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
+    pub(crate) fn try_send(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
         let mut sent = 0;
         loop {
             let left = body.len() - sent;
@@ -262,7 +261,7 @@ impl Rig {
     // --- What comes out.
 
     /// Lets everything settle.
-    pub fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         loop {
             let mut out = [0; 512];
             let length = self.device.transmit(self.now * 1000, &mut out);
@@ -387,16 +386,16 @@ impl Rig {
     }
 
     /// How many items the application has not taken.
-    pub fn unread(&self, channel: u8) -> usize {
+    pub(crate) fn unread(&self, channel: u8) -> usize {
         self.unread.get(&channel).map_or(0, VecDeque::len)
     }
 
-    pub fn unread_bytes(&self, channel: u8) -> u32 {
+    pub(crate) fn unread_bytes(&self, channel: u8) -> u32 {
         self.unread.get(&channel).map_or(0, |items| items.iter().sum())
     }
 
     /// The application takes up to so many items.
-    pub fn read(&mut self, channel: u8, most: usize) {
+    pub(crate) fn read(&mut self, channel: u8, most: usize) {
         let Some(items) = self.unread.get_mut(&channel) else { return };
         for _ in 0..most {
             let Some(bytes) = items.pop_front() else { return };
@@ -405,7 +404,7 @@ impl Rig {
     }
 
     /// Forgets what a channel whose number is used anew had.
-    pub fn forget(&mut self, channel: u8) {
+    pub(crate) fn forget(&mut self, channel: u8) {
         self.unread.remove(&channel);
         self.assembling.remove(&channel);
     }
@@ -439,6 +438,6 @@ fn http(channel: u8, bytes: &[u8]) -> (Told, usize) {
     (Told::Http { channel, result: result.code(), status, headers, body: rest.to_vec() }, content)
 }
 
-pub fn answer(channel: u8, answer: Answer) -> Told {
+pub(crate) fn answer(channel: u8, answer: Answer) -> Told {
     Told::Answer { channel, answer }
 }

@@ -6,7 +6,7 @@ use link::mqtt::{
     ConnectHead, FilterCodes, Outcome, PublishHead, Published, RequestState, SubscribeOptions, TopicHead,
 };
 
-pub fn str(text: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn str(text: impl AsRef<[u8]>) -> Vec<u8> {
     let text = text.as_ref();
     let mut bytes = [0; MAX_PREFIX];
     let length = prefix(text.len() as u32, &mut bytes);
@@ -16,7 +16,7 @@ pub fn str(text: impl AsRef<[u8]>) -> Vec<u8> {
 type Certificates = Vec<Vec<u8>>;
 
 #[derive(Clone, Debug)]
-pub struct ConnectRequest {
+pub(crate) struct ConnectRequest {
     pub version5: bool,
     pub clean_start: bool,
     pub out_of_range: bool,
@@ -49,7 +49,7 @@ impl Default for ConnectRequest {
 }
 
 impl ConnectRequest {
-    pub fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         let head = ConnectHead {
             version5: self.version5,
             clean_start: self.clean_start,
@@ -83,7 +83,7 @@ impl ConnectRequest {
     }
 }
 
-pub fn publish(slot: u8, qos: u8, topic: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn publish(slot: u8, qos: u8, topic: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let topic = topic.as_ref();
     let head = PublishHead {
         slot,
@@ -97,7 +97,7 @@ pub fn publish(slot: u8, qos: u8, topic: impl AsRef<[u8]>, payload: impl AsRef<[
     [&bytes[..length], topic, payload.as_ref()].concat()
 }
 
-pub fn publish_numbered(slot: u8, qos1: bool, number: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn publish_numbered(slot: u8, qos1: bool, number: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let topic = TopicHead::Number(number);
     let head = PublishHead { slot, qos1, retain: false, qos_out_of_range: false, topic };
     let mut bytes = [0; PublishHead::MAX];
@@ -105,20 +105,20 @@ pub fn publish_numbered(slot: u8, qos1: bool, number: u8, payload: impl AsRef<[u
     [&bytes[..length], payload.as_ref()].concat()
 }
 
-pub fn topic(number: u8, name: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn topic(number: u8, name: impl AsRef<[u8]>) -> Vec<u8> {
     [&[number], name.as_ref()].concat()
 }
 
-pub fn subscribe(filters: &[(u8, &str)]) -> Vec<u8> {
+pub(crate) fn subscribe(filters: &[(u8, &str)]) -> Vec<u8> {
     let plain = |qos| SubscribeOptions { qos, ..SubscribeOptions::default() }.code();
     filters.iter().flat_map(|(qos, filter)| [vec![plain(*qos)], str(filter)].concat()).collect()
 }
 
-pub fn unsubscribe(filters: &[&str]) -> Vec<u8> {
+pub(crate) fn unsubscribe(filters: &[&str]) -> Vec<u8> {
     filters.iter().flat_map(str).collect()
 }
 
-pub fn acknowledge(delivery: u32) -> Vec<u8> {
+pub(crate) fn acknowledge(delivery: u32) -> Vec<u8> {
     let mut bytes = [0; link::mqtt::Acknowledge::MAX];
     let length = link::mqtt::Acknowledge { delivery }.encode(&mut bytes);
     bytes[..length].to_vec()
@@ -126,12 +126,12 @@ pub fn acknowledge(delivery: u32) -> Vec<u8> {
 
 // --- What a broker says.
 
-pub fn connack(version5: bool) -> &'static [u8] {
+pub(crate) fn connack(version5: bool) -> &'static [u8] {
     if version5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] }
 }
 
 /// A PUBLISH of any length; `packet_id` for QoS 1.
-pub fn message(
+pub(crate) fn message(
     version5: bool,
     packet_id: Option<u16>,
     topic: impl AsRef<[u8]>,
@@ -156,40 +156,40 @@ pub fn message(
     packet
 }
 
-pub fn puback(packet_id: u8) -> [u8; 4] {
+pub(crate) fn puback(packet_id: u8) -> [u8; 4] {
     [0x40, 2, 0, packet_id]
 }
 
 // --- What a device is told.
 
-pub fn outcome(state: RequestState, reason: u32) -> Outcome {
+pub(crate) fn outcome(state: RequestState, reason: u32) -> Outcome {
     Outcome { state, reason }
 }
 
-pub fn connected(state: RequestState, reason: u32) -> Answer {
+pub(crate) fn connected(state: RequestState, reason: u32) -> Answer {
     Answer::Connected(outcome(state, reason))
 }
 
-pub fn disconnected(state: RequestState, reason: u32) -> Answer {
+pub(crate) fn disconnected(state: RequestState, reason: u32) -> Answer {
     Answer::Disconnected(outcome(state, reason))
 }
 
-pub fn published(slot: u8, state: RequestState, reason: u32) -> Answer {
+pub(crate) fn published(slot: u8, state: RequestState, reason: u32) -> Answer {
     Answer::Published(Published { slot, state, reason })
 }
 
-pub fn subscribed(codes: &[u8]) -> Answer {
+pub(crate) fn subscribed(codes: &[u8]) -> Answer {
     Answer::Subscribed(FilterCodes::completed(codes).unwrap())
 }
 
-pub fn not_subscribed(state: RequestState) -> Answer {
+pub(crate) fn not_subscribed(state: RequestState) -> Answer {
     Answer::Subscribed(FilterCodes::failed(state))
 }
 
-pub fn unsubscribed(codes: &[u8]) -> Answer {
+pub(crate) fn unsubscribed(codes: &[u8]) -> Answer {
     Answer::Unsubscribed(FilterCodes::completed(codes).unwrap())
 }
 
-pub fn not_unsubscribed(state: RequestState) -> Answer {
+pub(crate) fn not_unsubscribed(state: RequestState) -> Answer {
     Answer::Unsubscribed(FilterCodes::failed(state))
 }

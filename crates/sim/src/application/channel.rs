@@ -1,14 +1,16 @@
 //! One channel as its application sees it, and its life.
 
-use super::{Application, Context, RING, RINGS};
+use std::collections::BTreeMap;
+
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::strings::SizedString;
 use abi::{Call, Status};
-use std::collections::BTreeMap;
+
+use super::{Application, Context, RING, RINGS};
 
 /// What a channel owes its application: each accepted request exactly one answer.
 #[derive(Debug, Default)]
-pub struct Owed {
+pub(super) struct Owed {
     pub connect: bool,
     /// By correlation id: the publish's serial number.
     pub publishes: BTreeMap<u32, u64>,
@@ -19,7 +21,7 @@ pub struct Owed {
 }
 
 impl Owed {
-    pub fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         let any = self.connect || self.disconnect || self.fetch;
         !any && self.publishes.is_empty() && self.subscribe.is_none() && self.unsubscribe.is_none()
     }
@@ -27,7 +29,7 @@ impl Owed {
 
 /// How far a channel is with its broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// No connect was asked for.
     New,
     /// It was.
@@ -40,7 +42,7 @@ pub enum Stage {
 
 /// An open channel.
 #[derive(Debug)]
-pub struct Channel {
+pub(super) struct Channel {
     pub handle: u32,
     pub tag: u32,
     pub is_config: bool,
@@ -53,7 +55,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let done = self.unacknowledged.is_empty() && self.owed.is_nothing();
         done && self.stage == Stage::Connected && self.subscribed
     }

@@ -1,15 +1,16 @@
 //! Reading: every item is held against what is owed.
 
-use super::channel::Stage;
-use super::{Application, Context, RING};
-use crate::ledger::Ledger;
-use crate::machine::Machine;
 use abi::config::{ConfigResponseData, ConfigResponseReadItemParams};
 use abi::mqtt::{
     MqttConnectResponse, MqttDisconnectResponse, MqttLostMessageInfo, MqttMessage, MqttPublishResponse,
     MqttReadableDataType, MqttRequestState, MqttSubscribeResponse,
 };
 use abi::{Call, Status};
+
+use super::channel::Stage;
+use super::{Application, Context, RING};
+use crate::ledger::Ledger;
+use crate::machine::Machine;
 
 const COMPLETED: u32 = MqttRequestState::RequestCompleted.raw();
 

@@ -1,13 +1,14 @@
 //! Asking: every accepted request goes into the books.
 
-use super::channel::Stage;
-use super::{Application, Context};
-use crate::ledger::{Ledger, Publish};
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch};
 use abi::mqtt::{
     MqttConnectRequest, MqttPublishRequest, MqttSubscribeRequest, MqttSubscription, MqttUnsubscribeRequest,
 };
 use abi::{Call, Status};
+
+use super::channel::Stage;
+use super::{Application, Context};
+use crate::ledger::{Ledger, Publish};
 
 impl Application {
     /// Asks something of a channel.

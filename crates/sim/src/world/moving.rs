@@ -1,13 +1,14 @@
 //! Bytes on their way: between devices and relays, and between relays and the broker.
 
+use kernel::{Kernel, LinkLoss};
+use link::connection::ByeReason;
+use relay::{ConnectFailure, ConnectionEnd, ConnectionId, Input, Output};
+
 use super::World;
 use crate::broker::Action;
 use crate::cloud::Cable;
 use crate::pipe::Arrival;
 use crate::wire::Wire;
-use kernel::{Kernel, LinkLoss};
-use link::connection::ByeReason;
-use relay::{ConnectFailure, ConnectionEnd, ConnectionId, Input, Output};
 
 impl World {
     /// The port of a device: makes, feeds and ends its connection as the kernel wants.

@@ -129,7 +129,7 @@ impl std::fmt::Debug for P521Key {
 impl SigningKey for P521Key {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let is_offered = offered.contains(&SignatureScheme::ECDSA_NISTP521_SHA512);
-        is_offered.then(|| Box::new(P521Key(self.0.clone())) as Box<dyn Signer>)
+        is_offered.then(|| Box::new(Self(self.0.clone())) as Box<dyn Signer>)
     }
 
     fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
@@ -162,8 +162,8 @@ pub(in crate::connector) struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    pub(in crate::connector) fn new(certified: Option<Arc<CertifiedKey>>) -> ClientCertificate {
-        ClientCertificate { certified, was_asked: AtomicBool::new(false) }
+    pub(in crate::connector) fn new(certified: Option<Arc<CertifiedKey>>) -> Self {
+        Self { certified, was_asked: AtomicBool::new(false) }
     }
 
     /// Whether the server asked for a certificate and there was none.

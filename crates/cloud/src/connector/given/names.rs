@@ -21,9 +21,9 @@ struct Names {
 }
 
 impl Names {
-    fn of(certificate: &X509Certificate<'_>) -> Result<Names, ConnectFailure> {
+    fn of(certificate: &X509Certificate<'_>) -> Result<Self, ConnectFailure> {
         let malformed = |_| ConnectFailure::Certificate("its alternative names are malformed".to_owned());
-        let mut names = Names::default();
+        let mut names = Self::default();
         let alternative = certificate.subject_alternative_name().map_err(malformed)?;
         for name in alternative.iter().flat_map(|extension| &extension.value.general_names) {
             match name {

@@ -74,28 +74,28 @@ enum Scheme {
 impl Hash {
     fn of(self, message: &[u8]) -> Vec<u8> {
         match self {
-            Hash::Sha224 => Sha224::digest(message).to_vec(),
-            Hash::Sha256 => Sha256::digest(message).to_vec(),
-            Hash::Sha384 => Sha384::digest(message).to_vec(),
-            Hash::Sha512 => Sha512::digest(message).to_vec(),
+            Self::Sha224 => Sha224::digest(message).to_vec(),
+            Self::Sha256 => Sha256::digest(message).to_vec(),
+            Self::Sha384 => Sha384::digest(message).to_vec(),
+            Self::Sha512 => Sha512::digest(message).to_vec(),
         }
     }
 
     fn length(self) -> usize {
         match self {
-            Hash::Sha224 => 28,
-            Hash::Sha256 => 32,
-            Hash::Sha384 => 48,
-            Hash::Sha512 => 64,
+            Self::Sha224 => 28,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
         }
     }
 
-    fn by_oid(oid: &str) -> Result<Hash, Refused> {
+    fn by_oid(oid: &str) -> Result<Self, Refused> {
         match oid {
-            "2.16.840.1.101.3.4.2.4" => Ok(Hash::Sha224),
-            "2.16.840.1.101.3.4.2.1" => Ok(Hash::Sha256),
-            "2.16.840.1.101.3.4.2.2" => Ok(Hash::Sha384),
-            "2.16.840.1.101.3.4.2.3" => Ok(Hash::Sha512),
+            "2.16.840.1.101.3.4.2.4" => Ok(Self::Sha224),
+            "2.16.840.1.101.3.4.2.1" => Ok(Self::Sha256),
+            "2.16.840.1.101.3.4.2.2" => Ok(Self::Sha384),
+            "2.16.840.1.101.3.4.2.3" => Ok(Self::Sha512),
             "1.3.14.3.2.26" => Err(unsupported("a signature with SHA-1")),
             other => Err(unsupported(&format!("a signature with the hash {other}"))),
         }
@@ -225,7 +225,7 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(key: &'a SubjectPublicKeyInfo<'_>) -> Result<Key<'a>, Refused> {
+    fn of(key: &'a SubjectPublicKeyInfo<'_>) -> Result<Self, Refused> {
         let bytes: &[u8] = &key.subject_public_key.data;
         let curve = curve(key);
         match (key.algorithm.algorithm.to_id_string().as_str(), curve.as_deref()) {

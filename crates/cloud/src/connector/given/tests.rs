@@ -42,8 +42,8 @@ const AUTHORITY: &str = "basicConstraints=critical,CA:TRUE";
 struct Pki(TempDir);
 
 impl Pki {
-    fn new() -> Pki {
-        let pki = Pki(tempfile::tempdir().expect("a folder"));
+    fn new() -> Self {
+        let pki = Self(tempfile::tempdir().expect("a folder"));
         for (name, pem) in VERSION_1 {
             std::fs::write(pki.path(name), pem).expect("written");
         }
@@ -325,7 +325,7 @@ struct Mosquitto(Child);
 
 impl Mosquitto {
     /// The listeners are given as lines of its configuration; `NAME` is that of certificate and key.
-    fn start(pki: &Pki, listeners: &[(&str, u16, &str)]) -> Mosquitto {
+    fn start(pki: &Pki, listeners: &[(&str, u16, &str)]) -> Self {
         let mut text =
             "user root\nper_listener_settings false\nallow_anonymous true\nlog_dest none\n".to_owned();
         for (name, port, options) in listeners {
@@ -343,7 +343,7 @@ impl Mosquitto {
             .stderr(Stdio::null())
             .spawn()
             .expect("mosquitto is needed for this test: Debian package mosquitto");
-        let broker = Mosquitto(child);
+        let broker = Self(child);
         let up = |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         for (name, port, _) in listeners {
             (0..500)

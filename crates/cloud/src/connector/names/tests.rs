@@ -17,10 +17,10 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Server {
+    async fn start() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let server =
-            Server { address: socket.local_addr().expect("bound"), asked: Arc::new(AtomicUsize::new(0)) };
+            Self { address: socket.local_addr().expect("bound"), asked: Arc::new(AtomicUsize::new(0)) };
         let asked = server.asked.clone();
         tokio::spawn(async move {
             let mut query = [0; 1500];

@@ -17,7 +17,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn new() -> Fixture {
+    async fn new() -> Self {
         let directory = tempdir().expect("a folder");
         let folder = DataFolder::open(directory.path()).expect("made");
         let first = Store::open(&folder).await.expect("opened");
@@ -26,7 +26,7 @@ impl Fixture {
         let (own, other) = (DeviceId::random(), DeviceId::random());
         first.add_device(own, Some("kitchen"), [1; 32]).await.expect("added");
         second.add_device(other, Some("kitchen"), [2; 32]).await.expect("a name is free in each account");
-        Fixture { _directory: directory, folder, first, second, own, other }
+        Self { _directory: directory, folder, first, second, own, other }
     }
 }
 

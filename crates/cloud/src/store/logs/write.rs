@@ -51,8 +51,8 @@ pub(crate) struct RunLines<'a> {
 }
 
 impl LogRun {
-    pub(crate) fn new(clock: u64, is_repeat: bool) -> LogRun {
-        LogRun { clock, is_repeat, place: None }
+    pub(crate) fn new(clock: u64, is_repeat: bool) -> Self {
+        Self { clock, is_repeat, place: None }
     }
 }
 
@@ -150,8 +150,8 @@ async fn find_place(
 }
 
 impl Place {
-    fn next(self) -> Place {
-        Place { repeat: MAX_REPEAT.min(self.repeat + 1), stored: 0 }
+    fn next(self) -> Self {
+        Self { repeat: MAX_REPEAT.min(self.repeat + 1), stored: 0 }
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Framing {
 
 impl Framing {
     /// Takes a byte. What is to be answered is in [`Framing::take_unsent`].
-    pub fn push(&mut self, byte: u8) -> Option<Incoming> {
+    pub(super) fn push(&mut self, byte: u8) -> Option<Incoming> {
         match (self.state, byte) {
             (State::Between, b'-') => self.send_again(),
             (State::Between, 0x03) => return Some(Incoming::Interrupt),
@@ -66,12 +66,12 @@ impl Framing {
     }
 
     /// Frames `data` as a reply, kept where a NAK must have it sent again.
-    pub fn reply(&mut self, data: &[u8]) {
+    pub(super) fn reply(&mut self, data: &[u8]) {
         self.send(&framed(data));
     }
 
     /// Sends replies that are framed already, as the state machine writes them, without its own acknowledgement.
-    pub fn send(&mut self, packets: &[u8]) {
+    pub(super) fn send(&mut self, packets: &[u8]) {
         let start = packets.iter().position(|byte| *byte != b'+').unwrap_or(packets.len());
         let packets = &packets[start..];
         if let Some(last) = packets.iter().rposition(|byte| *byte == b'$') {
@@ -81,12 +81,12 @@ impl Framing {
     }
 
     /// From now on neither side acknowledges.
-    pub fn stop_acknowledging(&mut self) {
+    pub(super) fn stop_acknowledging(&mut self) {
         self.without_acks = true;
     }
 
     /// Bytes for the debugger.
-    pub fn take_unsent(&mut self) -> Vec<u8> {
+    pub(super) fn take_unsent(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unsent)
     }
 

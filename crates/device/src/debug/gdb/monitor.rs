@@ -13,7 +13,7 @@ monitor help           this
 ";
 
 /// What `command` is answered.
-pub fn answer(machine: &mut Machine, command: &str) -> String {
+pub(super) fn answer(machine: &mut Machine, command: &str) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words[..] {
         [] | ["help"] => HELP.to_owned(),

@@ -20,7 +20,7 @@ impl Arch for CortexM33 {
 }
 
 /// Words of all registers: R0 to R15, XPSR, S0 to S31, FPSCR, and eight of the system's.
-pub const WORDS: usize = 16 + 1 + 32 + 1 + 8;
+pub(super) const WORDS: usize = 16 + 1 + 32 + 1 + 8;
 
 /// First word of the floating-point registers, which the debugger takes in pairs.
 const FIRST_S: usize = 17;
@@ -28,7 +28,7 @@ const FIRST_S: usize = 17;
 const PAIRS: usize = 16;
 
 /// The register in word `at` of the debugger's order, which is that of [`DESCRIPTION`].
-pub fn at(at: usize) -> Register {
+pub(super) fn at(at: usize) -> Register {
     match at {
         0..=15 => Register::R(at as u8),
         16 => Register::Xpsr,
@@ -50,8 +50,8 @@ pub fn at(at: usize) -> Register {
 pub struct Words(pub [u32; WORDS]);
 
 impl Default for Words {
-    fn default() -> Words {
-        Words([0; WORDS])
+    fn default() -> Self {
+        Self([0; WORDS])
     }
 }
 
@@ -87,11 +87,11 @@ pub struct Number {
 }
 
 impl RegId for Number {
-    fn from_raw_id(id: usize) -> Option<(Number, Option<NonZeroUsize>)> {
+    fn from_raw_id(id: usize) -> Option<(Self, Option<NonZeroUsize>)> {
         let number = match id {
-            0..FIRST_S => Number { first: id, words: 1 },
-            id if id < FIRST_S + PAIRS => Number { first: FIRST_S + (id - FIRST_S) * 2, words: 2 },
-            id => Number { first: id + PAIRS, words: 1 },
+            0..FIRST_S => Self { first: id, words: 1 },
+            id if id < FIRST_S + PAIRS => Self { first: FIRST_S + (id - FIRST_S) * 2, words: 2 },
+            id => Self { first: id + PAIRS, words: 1 },
         };
         let known = number.first < WORDS;
         known.then_some((number, NonZeroUsize::new(number.words * 4)))
@@ -107,7 +107,7 @@ impl RegId for Number {
 }
 
 /// Names and sizes in the debugger's own terms; its standard features bring frames of exceptions and floating point.
-pub const DESCRIPTION: &str = r#"<?xml version="1.0"?>
+pub(super) const DESCRIPTION: &str = r#"<?xml version="1.0"?>
 <!DOCTYPE target SYSTEM "gdb-target.dtd">
 <target version="1.0">
 <architecture>arm</architecture>

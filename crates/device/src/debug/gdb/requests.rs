@@ -35,12 +35,12 @@ pub(super) enum Request {
 }
 
 impl Request {
-    fn pass(data: &[u8]) -> Request {
-        Request::Pass(data.to_vec())
+    fn pass(data: &[u8]) -> Self {
+        Self::Pass(data.to_vec())
     }
 
-    fn reply(data: &[u8]) -> Request {
-        Request::Reply(data.to_vec())
+    fn reply(data: &[u8]) -> Self {
+        Self::Reply(data.to_vec())
     }
 }
 

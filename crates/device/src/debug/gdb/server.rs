@@ -43,10 +43,10 @@ pub struct Server {
 
 impl Server {
     /// Binds `address`; port 0 takes a free one.
-    pub fn bind(address: SocketAddr) -> io::Result<Server> {
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
-        Ok(Server { listener, address })
+        Ok(Self { listener, address })
     }
 
     /// Where it listens.

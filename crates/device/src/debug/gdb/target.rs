@@ -51,29 +51,29 @@ impl Target for Machine {
         true
     }
 
-    fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Machine>> {
+    fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Machine>> {
+    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_memory_map(&mut self) -> Option<MemoryMapOps<'_, Machine>> {
+    fn support_memory_map(&mut self) -> Option<MemoryMapOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_flash_operations(&mut self) -> Option<FlashOps<'_, Machine>> {
+    fn support_flash_operations(&mut self) -> Option<FlashOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_extended_mode(&mut self) -> Option<ExtendedModeOps<'_, Machine>> {
+    fn support_extended_mode(&mut self) -> Option<ExtendedModeOps<'_, Self>> {
         Some(self)
     }
 }
 
 impl SingleThreadBase for Machine {
-    fn read_registers(&mut self, words: &mut Words) -> TargetResult<(), Machine> {
+    fn read_registers(&mut self, words: &mut Words) -> TargetResult<(), Self> {
         for (at, word) in words.0.iter_mut().enumerate() {
             *word = self.register(registers::at(at));
         }
@@ -81,7 +81,7 @@ impl SingleThreadBase for Machine {
     }
 
     /// Registers that name the same thing (SP is MSP or PSP) come together: only what changed is written.
-    fn write_registers(&mut self, words: &Words) -> TargetResult<(), Machine> {
+    fn write_registers(&mut self, words: &Words) -> TargetResult<(), Self> {
         let mut before = Words::default();
         self.read_registers(&mut before)?;
         let changed = (0..WORDS).filter(|at| words.0[*at] != before.0[*at]);
@@ -89,28 +89,28 @@ impl SingleThreadBase for Machine {
         Ok(())
     }
 
-    fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, (), Machine>> {
+    fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, (), Self>> {
         Some(self)
     }
 
-    fn read_addrs(&mut self, start: u32, data: &mut [u8]) -> TargetResult<usize, Machine> {
+    fn read_addrs(&mut self, start: u32, data: &mut [u8]) -> TargetResult<usize, Self> {
         match self.inspect(start, data) {
             0 if !data.is_empty() => Err(TargetError::Errno(BAD_ADDRESS)),
             length => Ok(length),
         }
     }
 
-    fn write_addrs(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Machine> {
+    fn write_addrs(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Self> {
         if self.change(start, data) { Ok(()) } else { Err(TargetError::Errno(BAD_ADDRESS)) }
     }
 
-    fn support_resume(&mut self) -> Option<SingleThreadResumeOps<'_, Machine>> {
+    fn support_resume(&mut self) -> Option<SingleThreadResumeOps<'_, Self>> {
         Some(self)
     }
 }
 
 impl SingleRegisterAccess<()> for Machine {
-    fn read_register(&mut self, (): (), number: Number, into: &mut [u8]) -> TargetResult<usize, Machine> {
+    fn read_register(&mut self, (): (), number: Number, into: &mut [u8]) -> TargetResult<usize, Self> {
         let length = number.words * 4;
         let into = into.get_mut(..length).ok_or(TargetError::Errno(INVALID))?;
         for (word, bytes) in into.chunks_exact_mut(4).enumerate() {
@@ -119,7 +119,7 @@ impl SingleRegisterAccess<()> for Machine {
         Ok(length)
     }
 
-    fn write_register(&mut self, (): (), number: Number, value: &[u8]) -> TargetResult<(), Machine> {
+    fn write_register(&mut self, (): (), number: Number, value: &[u8]) -> TargetResult<(), Self> {
         if value.len() != number.words * 4 {
             return Err(TargetError::Errno(INVALID));
         }
@@ -136,16 +136,16 @@ impl SingleThreadResume for Machine {
     fn resume(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
         // One that runs, or is being stepped, is not disturbed.
         if self.is_halted() {
-            Machine::resume(self);
+            Self::resume(self);
         }
         Ok(())
     }
 
-    fn support_single_step(&mut self) -> Option<SingleThreadSingleStepOps<'_, Machine>> {
+    fn support_single_step(&mut self) -> Option<SingleThreadSingleStepOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_range_step(&mut self) -> Option<SingleThreadRangeSteppingOps<'_, Machine>> {
+    fn support_range_step(&mut self) -> Option<SingleThreadRangeSteppingOps<'_, Self>> {
         Some(self)
     }
 }
@@ -159,53 +159,48 @@ impl SingleThreadSingleStep for Machine {
 impl SingleThreadRangeStepping for Machine {
     fn resume_range_step(&mut self, start: u32, end: u32) -> Result<(), Infallible> {
         if self.is_halted() {
-            Machine::step(self, start..end);
+            Self::step(self, start..end);
         }
         Ok(())
     }
 }
 
 impl Breakpoints for Machine {
-    fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Machine>> {
+    fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Machine>> {
+    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Self>> {
         Some(self)
     }
 
-    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Machine>> {
+    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Self>> {
         Some(self)
     }
 }
 
 impl SwBreakpoint for Machine {
-    fn add_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+    fn add_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
         Ok(self.insert_breakpoint(address))
     }
 
-    fn remove_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+    fn remove_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
         Ok(self.remove_breakpoint(address))
     }
 }
 
 impl HwBreakpoint for Machine {
-    fn add_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+    fn add_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
         Ok(self.insert_breakpoint(address))
     }
 
-    fn remove_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Machine> {
+    fn remove_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
         Ok(self.remove_breakpoint(address))
     }
 }
 
 impl HwWatchpoint for Machine {
-    fn add_hw_watchpoint(
-        &mut self,
-        address: u32,
-        length: u32,
-        kind: WatchKind,
-    ) -> TargetResult<bool, Machine> {
+    fn add_hw_watchpoint(&mut self, address: u32, length: u32, kind: WatchKind) -> TargetResult<bool, Self> {
         Ok(self.insert_watchpoint(watchpoint(address, length, kind)))
     }
 
@@ -214,7 +209,7 @@ impl HwWatchpoint for Machine {
         address: u32,
         length: u32,
         kind: WatchKind,
-    ) -> TargetResult<bool, Machine> {
+    ) -> TargetResult<bool, Self> {
         Ok(self.remove_watchpoint(&watchpoint(address, length, kind)))
     }
 }
@@ -235,7 +230,7 @@ impl MonitorCmd for Machine {
 }
 
 impl MemoryMap for Machine {
-    fn memory_map_xml(&self, offset: u64, length: usize, into: &mut [u8]) -> TargetResult<usize, Machine> {
+    fn memory_map_xml(&self, offset: u64, length: usize, into: &mut [u8]) -> TargetResult<usize, Self> {
         let map = memory_map();
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(map.len());
         let part = &map.as_bytes()[from..];
@@ -271,7 +266,7 @@ fn memory_map() -> String {
 
 /// `load`: the image in flash is another one until the process ends.
 impl Flash for Machine {
-    fn flash_erase(&mut self, start: u32, length: u32) -> TargetResult<(), Machine> {
+    fn flash_erase(&mut self, start: u32, length: u32) -> TargetResult<(), Self> {
         // Nothing is allocated for what is not there.
         let end = u64::from(start) + u64::from(length);
         if !FLASH.contains(&start) || end > u64::from(FLASH.end) {
@@ -281,12 +276,12 @@ impl Flash for Machine {
         self.flash_write(start, &erased)
     }
 
-    fn flash_write(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Machine> {
+    fn flash_write(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Self> {
         if self.write_flash(start, data) { Ok(()) } else { Err(TargetError::Errno(BAD_ADDRESS)) }
     }
 
     /// What runs next is another application.
-    fn flash_done(&mut self) -> TargetResult<(), Machine> {
+    fn flash_done(&mut self) -> TargetResult<(), Self> {
         self.reset_and_halt();
         Ok(())
     }
@@ -294,12 +289,12 @@ impl Flash for Machine {
 
 /// `target extended-remote`: `run` starts the application again, `kill` too, and a debugger that goes away lets it run.
 impl ExtendedMode for Machine {
-    fn run(&mut self, _file: Option<&[u8]>, _arguments: Args<'_, '_>) -> TargetResult<Pid, Machine> {
+    fn run(&mut self, _file: Option<&[u8]>, _arguments: Args<'_, '_>) -> TargetResult<Pid, Self> {
         self.reset_and_halt();
         Ok(PID)
     }
 
-    fn attach(&mut self, pid: Pid) -> TargetResult<(), Machine> {
+    fn attach(&mut self, pid: Pid) -> TargetResult<(), Self> {
         if pid != PID {
             return Err(TargetError::Errno(NO_PROCESS));
         }
@@ -307,15 +302,15 @@ impl ExtendedMode for Machine {
         Ok(())
     }
 
-    fn support_current_active_pid(&mut self) -> Option<CurrentActivePidOps<'_, Machine>> {
+    fn support_current_active_pid(&mut self) -> Option<CurrentActivePidOps<'_, Self>> {
         Some(self)
     }
 
-    fn query_if_attached(&mut self, _pid: Pid) -> TargetResult<AttachKind, Machine> {
+    fn query_if_attached(&mut self, _pid: Pid) -> TargetResult<AttachKind, Self> {
         Ok(AttachKind::Attach)
     }
 
-    fn kill(&mut self, _pid: Option<Pid>) -> TargetResult<ShouldTerminate, Machine> {
+    fn kill(&mut self, _pid: Option<Pid>) -> TargetResult<ShouldTerminate, Self> {
         self.reset_and_halt();
         Ok(ShouldTerminate::No)
     }

@@ -23,7 +23,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(program: &Program) -> Bench {
+    fn new(program: &Program) -> Self {
         let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let address = server.address();
         let wire = TcpStream::connect(address).expect("connected");
@@ -32,7 +32,7 @@ impl Bench {
         let session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
         let mut machine = Machine::new(crate::testing::settings(program));
         machine.wait_for_debugger();
-        let mut bench = Bench { machine, session, address, wire, read: Vec::new() };
+        let mut bench = Self { machine, session, address, wire, read: Vec::new() };
         bench.connect();
         bench
     }
@@ -42,7 +42,7 @@ impl Bench {
         assert!(self.ask("?").starts_with("T05"));
     }
 
-    fn until(&mut self, mut done: impl FnMut(&mut Bench) -> bool) {
+    fn until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
         let began = Instant::now();
         while !done(self) {
             assert!(began.elapsed() < PATIENCE, "in vain; read {:?}", String::from_utf8_lossy(&self.read));

@@ -23,7 +23,7 @@ enum Data {
 
 impl Sections {
     /// Reads an ELF file for 32-bit processors. What of its debug information cannot be read is told in `notes`.
-    pub fn read(file: Vec<u8>, notes: &mut Vec<String>) -> Option<Sections> {
+    pub(super) fn read(file: Vec<u8>, notes: &mut Vec<String>) -> Option<Self> {
         let (mut sections, mut left) = (BTreeMap::new(), MOST_UNPACKED);
         let elf = parsed(&file)?;
         for section in elf.sections() {
@@ -35,11 +35,11 @@ impl Sections {
                 Err(why) => notes.push(format!("debug information: section {name} cannot be read: {why}")),
             }
         }
-        Some(Sections { file, sections })
+        Some(Self { file, sections })
     }
 
     /// The bytes of the section called `name`, `.debug_…`; empty if it is not there.
-    pub fn get(&self, name: &str) -> &[u8] {
+    pub(super) fn get(&self, name: &str) -> &[u8] {
         match self.sections.get(name) {
             Some(Data::File(range)) => self.file.get(range.clone()).unwrap_or_default(),
             Some(Data::Unpacked(bytes)) => bytes,
@@ -48,12 +48,12 @@ impl Sections {
     }
 
     /// Whether there is a symbol in the file's table.
-    pub fn has_symbols(&self) -> bool {
+    pub(super) fn has_symbols(&self) -> bool {
         parsed(&self.file).is_some_and(|elf| elf.symbols().next().is_some())
     }
 
     /// The file of debug information that `.gnu_debuglink` names, never a path, and its CRC-32.
-    pub fn link(&self) -> Option<(String, u32)> {
+    pub(super) fn link(&self) -> Option<(String, u32)> {
         let (name, checksum) = parsed(&self.file)?.gnu_debuglink().ok()??;
         let name = std::str::from_utf8(name).ok()?;
         let is_name = !name.is_empty() && !name.contains(['/', '\\']) && name != "." && name != "..";
@@ -61,7 +61,7 @@ impl Sections {
     }
 
     /// The function that holds `address`.
-    pub fn function(&self, address: u32) -> Option<String> {
+    pub(super) fn function(&self, address: u32) -> Option<String> {
         let elf = parsed(&self.file)?;
         let functions = elf.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
         let at = |symbol: &object::read::elf::ElfSymbol32<'_, '_>| symbol.address() & !1;

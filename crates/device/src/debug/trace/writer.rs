@@ -13,7 +13,7 @@ use crate::map::{CLOCK_HZ, CYCLES_PER_MICRO};
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
 /// Writes entries until no more can come.
-pub fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Vec<Output>) {
+pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Vec<Output>) {
     let mut sinks: Vec<Sink> = outputs.into_iter().map(Sink::new).collect();
     let mut last = 0;
     for sink in &mut sinks {
@@ -68,9 +68,9 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(output: Output) -> Sink {
+    fn new(output: Output) -> Self {
         let to = BufWriter::new(output.to);
-        Sink { format: output.format, to, written: 0, open: Vec::new(), closed: false }
+        Self { format: output.format, to, written: 0, open: Vec::new(), closed: false }
     }
 
     fn begin(&mut self) {
@@ -159,21 +159,21 @@ const LANES: [Lane; 5] = [Lane::Application, Lane::Interrupts, Lane::Kernel, Lan
 impl Lane {
     fn number(self) -> u32 {
         match self {
-            Lane::Application => 1,
-            Lane::Interrupts => 2,
-            Lane::Kernel => 3,
-            Lane::Link => 4,
-            Lane::Device => 5,
+            Self::Application => 1,
+            Self::Interrupts => 2,
+            Self::Kernel => 3,
+            Self::Link => 4,
+            Self::Device => 5,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Lane::Application => "application",
-            Lane::Interrupts => "interrupts",
-            Lane::Kernel => "kernel",
-            Lane::Link => "link",
-            Lane::Device => "device",
+            Self::Application => "application",
+            Self::Interrupts => "interrupts",
+            Self::Kernel => "kernel",
+            Self::Link => "link",
+            Self::Device => "device",
         }
     }
 }

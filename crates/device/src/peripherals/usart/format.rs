@@ -50,47 +50,47 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub fn new(low_power: bool, clock_hz: u32) -> Settings {
-        Settings { low_power, clock_hz, control: [0; 3], baud: 0, timeout: 0, prescaler: 0 }
+    pub(super) fn new(low_power: bool, clock_hz: u32) -> Self {
+        Self { low_power, clock_hz, control: [0; 3], baud: 0, timeout: 0, prescaler: 0 }
     }
 
     /// Whether the port and a part of it (RE, TE, or 0 for the port alone) are on.
-    pub fn is_on(&self, part: u32) -> bool {
+    pub(super) fn is_on(&self, part: u32) -> bool {
         self.control[0] & (UE | part) == UE | part
     }
 
-    pub fn has_fifo(&self) -> bool {
+    pub(super) fn has_fifo(&self) -> bool {
         self.control[0] & FIFOEN != 0
     }
 
     /// Characters that fit on either side, beside the one being moved on the line.
-    pub fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         if self.has_fifo() { FIFO } else { 1 }
     }
 
     /// Characters at the threshold whose field in CR3 begins at bit `at`.
-    pub fn threshold(&self, at: u32) -> usize {
+    pub(super) fn threshold(&self, at: u32) -> usize {
         THRESHOLDS[(self.control[2] >> at & 7) as usize]
     }
 
     /// Whether the receiver timeout is on.
-    pub fn has_timeout(&self) -> bool {
+    pub(super) fn has_timeout(&self) -> bool {
         self.control[1] & RTOEN != 0 && !self.low_power
     }
 
     /// CR2.ADD: the address, or the character that is looked for.
-    pub fn address(&self) -> u8 {
+    pub(super) fn address(&self) -> u8 {
         (self.control[1] >> ADD_AT) as u8
     }
 
     /// Cycles of the processor that a character takes on the line, with its start, parity and stop bits.
-    pub fn frame_cycles(&self) -> u64 {
+    pub(super) fn frame_cycles(&self) -> u64 {
         let half_stop_bits = [2, 1, 4, 3][(self.control[1] >> STOP_AT & 3) as usize];
         self.cycles(2 * (1 + u64::from(self.word_bits())) + half_stop_bits)
     }
 
     /// Cycles of the processor that the receiver timeout takes.
-    pub fn timeout_cycles(&self) -> u64 {
+    pub(super) fn timeout_cycles(&self) -> u64 {
         self.cycles(2 * u64::from(self.timeout & 0x00FF_FFFF))
     }
 
@@ -131,7 +131,7 @@ impl Settings {
     }
 
     /// What RDR reads as when `byte` was sent by an end with the same settings: its parity bit is above the data.
-    pub fn received(&self, byte: u8) -> u16 {
+    pub(super) fn received(&self, byte: u8) -> u16 {
         let bits = self.data_bits();
         let data = u16::from(byte) & ((1 << bits) - 1);
         let odd = self.control[0] & PS != 0;
@@ -140,7 +140,7 @@ impl Settings {
     }
 
     /// The byte the other end gets of what was written to TDR. A ninth bit of data has no place in it.
-    pub fn sent(&self, word: u16) -> u8 {
+    pub(super) fn sent(&self, word: u16) -> u8 {
         (word & ((1 << self.data_bits()) - 1)) as u8
     }
 }

@@ -38,8 +38,8 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub fn new(overruns: bool) -> Receiver {
-        Receiver {
+    pub(super) fn new(overruns: bool) -> Self {
+        Self {
             line: VecDeque::new(),
             overruns,
             arriving: None,
@@ -54,7 +54,7 @@ impl Receiver {
     }
 
     /// The other end sends `bytes` behind what it still has to send. Answers whether there was room for them.
-    pub fn send(&mut self, bytes: &[u8], settings: &Settings, now: u64) -> bool {
+    pub(super) fn send(&mut self, bytes: &[u8], settings: &Settings, now: u64) -> bool {
         let room = self.line.len() + self.waiting.len() + bytes.len() <= LINE;
         if room {
             self.line.extend(bytes);
@@ -64,7 +64,7 @@ impl Receiver {
     }
 
     /// The next character begins, if there is one, the receiver is on, and none is on the line.
-    pub fn begin(&mut self, settings: &Settings, now: u64) {
+    pub(super) fn begin(&mut self, settings: &Settings, now: u64) {
         if !settings.is_on(RE) || self.arriving.is_some() {
             return;
         }
@@ -75,7 +75,7 @@ impl Receiver {
     }
 
     /// The receiver is switched off. The other end keeps what was not taken.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         let unfinished = self.arriving.take().map(|(_, byte)| byte);
         for byte in self.waiting.drain(..).chain(unfinished).rev() {
             self.line.push_front(byte);
@@ -84,20 +84,20 @@ impl Receiver {
     }
 
     /// The port is switched off: nothing that was received is left, and no flag.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.stop();
         let line = std::mem::take(&mut self.line);
-        *self = Receiver { line, ..Receiver::new(self.overruns) };
+        *self = Self { line, ..Self::new(self.overruns) };
     }
 
     /// The cycle at which a flag next changes by itself.
-    pub fn next_event(&self) -> Option<u64> {
+    pub(super) fn next_event(&self) -> Option<u64> {
         let arrives = self.arriving.map(|(at, _)| at);
         [arrives, self.idle_at, self.timeout_at].into_iter().flatten().min()
     }
 
     /// Makes happen what is due at cycle `at`.
-    pub fn advance(&mut self, settings: &Settings, at: u64) {
+    pub(super) fn advance(&mut self, settings: &Settings, at: u64) {
         let is_due = |moment: &mut u64| *moment <= at;
         if self.arriving.is_some_and(|(whole_at, _)| whole_at <= at)
             && let Some((_, byte)) = self.arriving.take()
@@ -113,7 +113,7 @@ impl Receiver {
     }
 
     /// A character is whole at cycle `at`.
-    pub fn arrived(&mut self, byte: u8, settings: &Settings, at: u64) {
+    pub(super) fn arrived(&mut self, byte: u8, settings: &Settings, at: u64) {
         if !self.is_muted(byte, settings) {
             self.accept(byte, settings);
         }
@@ -164,31 +164,31 @@ impl Receiver {
     }
 
     /// RQR.MMRQ. A line that has been idle for a frame would end the mute mode that ends so.
-    pub fn mute(&mut self, settings: &Settings) {
+    pub(super) fn mute(&mut self, settings: &Settings) {
         let [first, ..] = settings.control;
         let is_idle = self.arriving.is_none() && self.idle_at.is_none();
         self.mute |= first & MME != 0 && !(first & WAKE == 0 && is_idle);
     }
 
     /// CR1.MME was cleared.
-    pub fn unmute(&mut self) {
+    pub(super) fn unmute(&mut self) {
         self.mute = false;
     }
 
     /// RQR.ABRRQ.
-    pub fn measure_baud_rate(&mut self) {
+    pub(super) fn measure_baud_rate(&mut self) {
         self.flags &= !ABRF;
     }
 
     /// Reads RDR.
-    pub fn take(&mut self, settings: &Settings) -> u32 {
+    pub(super) fn take(&mut self, settings: &Settings) -> u32 {
         let Some(word) = self.received.pop_front() else { return 0 };
         self.refill(settings);
         word.into()
     }
 
     /// RQR.RXFRQ: what the receiver has is dropped. What waits, or is still on the line, is not the receiver's.
-    pub fn flush(&mut self, settings: &Settings) {
+    pub(super) fn flush(&mut self, settings: &Settings) {
         self.received.clear();
         self.refill(settings);
     }
@@ -203,7 +203,7 @@ impl Receiver {
 
     /// RTOR or RTOEN was written: the timeout counts from the last character. One that has passed does not come again, and one
     /// that was off until then does not come late.
-    pub fn set_timeout(&mut self, was_on: bool, settings: &Settings, now: u64) {
+    pub(super) fn set_timeout(&mut self, was_on: bool, settings: &Settings, now: u64) {
         let ends = self.arrived_at.map(|at| at + settings.timeout_cycles());
         let is_pending = |ends: &u64| {
             if was_on { self.timeout_at.is_some() } else { *ends > now && self.arriving.is_none() }
@@ -212,20 +212,20 @@ impl Receiver {
     }
 
     /// ICR.
-    pub fn clear(&mut self, flags: u32) {
+    pub(super) fn clear(&mut self, flags: u32) {
         self.flags &= !(flags & CLEARABLE);
     }
 
-    pub fn has_characters(&self) -> bool {
+    pub(super) fn has_characters(&self) -> bool {
         !self.received.is_empty()
     }
 
-    pub fn has_overrun(&self) -> bool {
+    pub(super) fn has_overrun(&self) -> bool {
         self.flags & ORE != 0
     }
 
     /// The receiver's flags in ISR.
-    pub fn status(&self, settings: &Settings) -> u32 {
+    pub(super) fn status(&self, settings: &Settings) -> u32 {
         let flag = |set: bool, flag| if set { flag } else { 0 };
         let (count, fifo) = (self.received.len(), settings.has_fifo());
         self.flags

@@ -27,8 +27,8 @@ pub(super) struct Transmitter {
 }
 
 impl Transmitter {
-    pub fn new() -> Transmitter {
-        Transmitter {
+    pub(super) fn new() -> Self {
+        Self {
             waiting: VecDeque::new(),
             shifting: None,
             break_requested: false,
@@ -38,7 +38,7 @@ impl Transmitter {
     }
 
     /// Writes TDR. What is written while there is no room replaces TDR; a FIFO does not take it.
-    pub fn write(&mut self, word: u16, settings: &Settings, now: u64) {
+    pub(super) fn write(&mut self, word: u16, settings: &Settings, now: u64) {
         if !settings.is_on(0) {
             return;
         }
@@ -54,7 +54,7 @@ impl Transmitter {
     }
 
     /// The next frame begins, if there is one, the transmitter is on, and none is being sent.
-    pub fn begin(&mut self, settings: &Settings, now: u64) {
+    pub(super) fn begin(&mut self, settings: &Settings, now: u64) {
         if !settings.is_on(TE) || self.shifting.is_some() {
             return;
         }
@@ -67,12 +67,12 @@ impl Transmitter {
     }
 
     /// The cycle at which what is being sent has left.
-    pub fn next_event(&self) -> Option<u64> {
+    pub(super) fn next_event(&self) -> Option<u64> {
         self.shifting.map(|(at, _)| at)
     }
 
     /// Makes happen what is due at cycle `at`. Answers the character that has left.
-    pub fn advance(&mut self, settings: &Settings, at: u64) -> Option<u8> {
+    pub(super) fn advance(&mut self, settings: &Settings, at: u64) -> Option<u8> {
         let (_, frame) = self.shifting.take_if(|(leaves_at, _)| *leaves_at <= at)?;
         self.begin(settings, at);
         self.complete |= self.shifting.is_none() && self.waiting.is_empty();
@@ -83,29 +83,29 @@ impl Transmitter {
     }
 
     /// RQR.SBKRQ: a break follows what is being sent.
-    pub fn request_break(&mut self, settings: &Settings, now: u64) {
+    pub(super) fn request_break(&mut self, settings: &Settings, now: u64) {
         self.break_requested = settings.is_on(TE);
         self.complete &= !self.break_requested;
         self.begin(settings, now);
     }
 
     /// RQR.TXFRQ: what waits is dropped.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.waiting.clear();
     }
 
     /// ICR.
-    pub fn clear(&mut self, flags: u32, empty: bool) {
+    pub(super) fn clear(&mut self, flags: u32, empty: bool) {
         self.complete &= flags & TC == 0;
         self.empty_cleared |= empty;
     }
 
-    pub fn has_room(&self, settings: &Settings) -> bool {
+    pub(super) fn has_room(&self, settings: &Settings) -> bool {
         self.waiting.len() < settings.capacity()
     }
 
     /// The transmitter's flags in ISR.
-    pub fn status(&self, settings: &Settings) -> u32 {
+    pub(super) fn status(&self, settings: &Settings) -> u32 {
         let flag = |set: bool, flag| if set { flag } else { 0 };
         let fifo = settings.has_fifo();
         let room = settings.capacity().saturating_sub(self.waiting.len());

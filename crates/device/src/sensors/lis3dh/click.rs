@@ -50,7 +50,7 @@ pub(super) struct Clicks {
 
 impl Clicks {
     /// Takes the accelerations of sample number `at`, in milli-g.
-    pub fn sample(&mut self, at: u64, sample: [f64; 3], settings: &Settings) {
+    pub(super) fn sample(&mut self, at: u64, sample: [f64; 3], settings: &Settings) {
         if !settings.latched && at >= self.ends {
             self.source = 0;
         }
@@ -96,12 +96,12 @@ impl Clicks {
         None
     }
 
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.source & ACTIVE != 0
     }
 
     /// CLICK_SRC was read, which ends the interrupt.
-    pub fn take(&mut self) -> u8 {
+    pub(super) fn take(&mut self) -> u8 {
         std::mem::take(&mut self.source)
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Generator {
 
 impl Generator {
     /// Takes a sample, in milli-g.
-    pub fn sample(&mut self, sample: [f64; 3], settings: &Settings) {
+    pub(super) fn sample(&mut self, sample: [f64; 3], settings: &Settings) {
         let asked = settings.config & EVENTS;
         let happened = events(sample, settings) & asked;
         let event = asked != 0
@@ -52,12 +52,12 @@ impl Generator {
         }
     }
 
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.source & ACTIVE != 0
     }
 
     /// INTx_SRC was read, which ends the interrupt.
-    pub fn take(&mut self) -> u8 {
+    pub(super) fn take(&mut self) -> u8 {
         std::mem::take(&mut self.source)
     }
 }

@@ -26,7 +26,7 @@ const NUMBER: &str = "{number}";
 const DEVICE_ID: &str = "{device-id}";
 
 /// What is to be prepared; checked as far as it can be without making anything.
-pub struct Plan {
+pub(super) struct Plan {
     count: usize,
     settings: Vec<Setting>,
     place: Place,
@@ -41,7 +41,7 @@ enum Place {
 }
 
 /// Reads the arguments.
-pub fn plan(arguments: &arguments::Fleet) -> Result<Plan, Failure> {
+pub(super) fn plan(arguments: &arguments::Fleet) -> Result<Plan, Failure> {
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
     let place = match (&arguments.cloud, &arguments.identities) {
         (Some(cloud), Some(identities)) => elsewhere(arguments, cloud, identities, &settings)?,
@@ -75,7 +75,7 @@ fn elsewhere(
 }
 
 /// A cloud that can be reached, and the devices that it knows.
-pub struct Ground {
+pub(super) struct Ground {
     cloud: Option<Cloud>,
     address: Address,
     members: Vec<Member>,
@@ -85,8 +85,8 @@ pub struct Ground {
 
 impl Plan {
     /// Makes what is to be made.
-    pub async fn prepare(self) -> Result<Ground, Failure> {
-        let Plan { count, settings, place } = self;
+    pub(super) async fn prepare(self) -> Result<Ground, Failure> {
+        let Self { count, settings, place } = self;
         match place {
             Place::Here { folder, destinations, relayed, scale } => {
                 let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -219,17 +219,17 @@ fn folders(parent: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 impl Ground {
     /// Where the cloud listens.
-    pub fn address(&self) -> &Address {
+    pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
     /// Takes the devices.
-    pub fn take_members(&mut self) -> Vec<Member> {
+    pub(super) fn take_members(&mut self) -> Vec<Member> {
         std::mem::take(&mut self.members)
     }
 
     /// Stops the cloud, if it is ours.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         if let Some(cloud) = self.cloud {
             cloud.stop().await;
         }

@@ -24,7 +24,7 @@ enum State {
 const STATES: [State; 5] = [State::Waiting, State::Connecting, State::Connected, State::Apart, State::Ended];
 
 /// One device of the fleet.
-pub struct Member {
+pub(super) struct Member {
     name: String,
     device_id: String,
     identity: Option<Identity>,
@@ -56,36 +56,36 @@ struct Trouble {
 
 impl Member {
     /// A device that is not started yet.
-    pub fn new(name: String, identity: Identity) -> Member {
+    pub(super) fn new(name: String, identity: Identity) -> Self {
         let device_id = identity.device_id().to_string();
-        Member { name, device_id, identity: Some(identity), seen: Arc::default() }
+        Self { name, device_id, identity: Some(identity), seen: Arc::default() }
     }
 
     /// Its id.
-    pub fn device_id(&self) -> &str {
+    pub(super) fn device_id(&self) -> &str {
         &self.device_id
     }
 
     /// Its identity, once.
-    pub fn take_identity(&mut self) -> Option<Identity> {
+    pub(super) fn take_identity(&mut self) -> Option<Identity> {
         self.identity.take()
     }
 
     /// What its events are told to.
-    pub fn observer(&self) -> impl FnMut(DeviceEvent) + Send + 'static {
+    pub(super) fn observer(&self) -> impl FnMut(DeviceEvent) + Send + 'static {
         let watch = Watch(self.seen.clone());
         watch.0.set(State::Connecting);
         move |event| watch.0.take(&event)
     }
 
     /// What went wrong since last asked, in one line.
-    pub fn untold(&self) -> Option<String> {
+    pub(super) fn untold(&self) -> Option<String> {
         let text = self.seen.trouble().untold.take()?;
         Some(format!("{} {text}", self.name))
     }
 
     /// Why the device did not do well, in one line, if it did not.
-    pub fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         let (name, id, seen) = (&self.name, &self.device_id, &self.seen);
         let trouble = seen.trouble();
         if let Some(fault) = &trouble.fault {
@@ -174,7 +174,7 @@ fn count(counter: &AtomicU64) -> u64 {
 
 /// The whole fleet at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub(super) struct Totals {
     /// Devices not started yet.
     pub waiting: u64,
     /// Devices whose connection is being made.
@@ -203,11 +203,11 @@ pub struct Totals {
 
 impl Totals {
     /// Adds up.
-    pub fn of<'a>(members: impl Iterator<Item = &'a Member>) -> Totals {
-        members.fold(Totals::default(), |totals, member| totals.with(&member.seen))
+    pub(super) fn of<'a>(members: impl Iterator<Item = &'a Member>) -> Self {
+        members.fold(Self::default(), |totals, member| totals.with(&member.seen))
     }
 
-    fn with(mut self, seen: &Seen) -> Totals {
+    fn with(mut self, seen: &Seen) -> Self {
         let place = match seen.state() {
             State::Waiting => &mut self.waiting,
             State::Connecting => &mut self.connecting,

@@ -8,7 +8,7 @@ const TICKS: f64 = 100.0;
 
 /// What the process takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usage {
+pub(super) struct Usage {
     /// Share of a core since the last look; 1 is a whole one.
     pub cores: f64,
     /// Memory, in KiB.
@@ -16,18 +16,18 @@ pub struct Usage {
 }
 
 /// Looks at the process now and then.
-pub struct Meter {
+pub(super) struct Meter {
     last: Option<(Instant, Duration)>,
 }
 
 impl Meter {
     /// The first look.
-    pub fn new() -> Meter {
-        Meter { last: used().map(|used| (Instant::now(), used)) }
+    pub(super) fn new() -> Self {
+        Self { last: used().map(|used| (Instant::now(), used)) }
     }
 
     /// What the process takes; `None` where the system does not say.
-    pub fn look(&mut self) -> Option<Usage> {
+    pub(super) fn look(&mut self) -> Option<Usage> {
         let (now, used) = (Instant::now(), used()?);
         let (before, used_before) = self.last.replace((now, used))?;
         let time = (now - before).as_secs_f64();

@@ -25,7 +25,7 @@ enum Form {
 }
 
 /// Where the summary goes, and what it was last.
-pub struct Summary {
+pub(super) struct Summary {
     form: Form,
     began: Instant,
     shown: Instant,
@@ -44,9 +44,9 @@ struct Rates {
 }
 
 impl Rates {
-    fn between(before: &Totals, now: &Totals, seconds: f64) -> Rates {
+    fn between(before: &Totals, now: &Totals, seconds: f64) -> Self {
         let rate = |before: u64, now: u64| if seconds > 0.0 { (now - before) as f64 / seconds } else { 0.0 };
-        Rates {
+        Self {
             publishes: rate(before.publishes, now.publishes),
             messages: rate(before.messages, now.messages),
             log_lines: rate(before.log_lines, now.log_lines),
@@ -56,14 +56,14 @@ impl Rates {
 
 impl Summary {
     /// A summary on standard output.
-    pub fn new(json: bool) -> Summary {
+    pub(super) fn new(json: bool) -> Self {
         let form = match (json, stdout().is_terminal()) {
             (true, _) => Form::Json,
             (false, true) => Form::Live,
             (false, false) => Form::Lines,
         };
         let now = Instant::now();
-        Summary {
+        Self {
             form,
             began: now,
             shown: now,
@@ -75,14 +75,14 @@ impl Summary {
     }
 
     /// Says what is being made: identities and settings take some milliseconds each.
-    pub fn preparing(&mut self, devices: u32) {
+    pub(super) fn preparing(&mut self, devices: u32) {
         if self.form != Form::Json {
             put(&format!("preparing {}\n", devices_text(u64::from(devices))));
         }
     }
 
     /// Says what is about to run.
-    pub fn begin(&mut self, devices: usize, cloud: &Address) {
+    pub(super) fn begin(&mut self, devices: usize, cloud: &Address) {
         self.began = Instant::now();
         match self.form {
             Form::Json => {
@@ -93,7 +93,7 @@ impl Summary {
     }
 
     /// Shows how it stands.
-    pub fn show<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
+    pub(super) fn show<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
         let now = Instant::now();
         let rates = Rates::between(&self.last, totals, (now - self.shown).as_secs_f64());
         (self.last, self.shown) = (*totals, now);
@@ -108,7 +108,7 @@ impl Summary {
     }
 
     /// Says that the end has begun.
-    pub fn stopping(&mut self) {
+    pub(super) fn stopping(&mut self) {
         self.drawn = 0;
         if self.form == Form::Live {
             put("stopping\n");
@@ -116,7 +116,7 @@ impl Summary {
     }
 
     /// Sums up.
-    pub fn end<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
+    pub(super) fn end<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
         put(&self.troubles_of(members));
         let seconds = self.began.elapsed().as_secs_f64();
         let Totals { ever_connected, publishes, messages, log_lines, faults, losses, .. } = totals;

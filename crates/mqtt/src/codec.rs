@@ -42,7 +42,7 @@ pub(crate) mod packet_type {
 impl Version {
     /// Whether packets carry properties and reason codes.
     pub(crate) fn has_properties(self) -> bool {
-        self == Version::V5
+        self == Self::V5
     }
 }
 

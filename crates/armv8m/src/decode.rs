@@ -21,11 +21,11 @@ pub(crate) struct Site {
 
 impl Site {
     /// What the instruction reads as PC.
-    pub fn pc(self) -> u32 {
+    pub(crate) fn pc(self) -> u32 {
         self.address.wrapping_add(4)
     }
     /// PC rounded down to a word, the base of literals.
-    pub fn literal_base(self) -> u32 {
+    pub(crate) fn literal_base(self) -> u32 {
         self.pc() & !3
     }
 }

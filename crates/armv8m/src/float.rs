@@ -5,12 +5,12 @@ mod convert;
 
 /// Cumulative exception flags, as in FPSCR.
 pub(crate) mod flag {
-    pub const INVALID: u32 = 1 << 0;
-    pub const DIVIDE_BY_ZERO: u32 = 1 << 1;
-    pub const OVERFLOW: u32 = 1 << 2;
-    pub const UNDERFLOW: u32 = 1 << 3;
-    pub const INEXACT: u32 = 1 << 4;
-    pub const INPUT_DENORMAL: u32 = 1 << 7;
+    pub(crate) const INVALID: u32 = 1 << 0;
+    pub(crate) const DIVIDE_BY_ZERO: u32 = 1 << 1;
+    pub(crate) const OVERFLOW: u32 = 1 << 2;
+    pub(crate) const UNDERFLOW: u32 = 1 << 3;
+    pub(crate) const INEXACT: u32 = 1 << 4;
+    pub(crate) const INPUT_DENORMAL: u32 = 1 << 7;
 }
 
 /// How a result that does not fit is rounded.
@@ -68,8 +68,8 @@ impl Number {
     fn is(self, class: Class) -> bool {
         self.class == class
     }
-    fn negated(self) -> Number {
-        Number { sign: !self.sign, ..self }
+    fn negated(self) -> Self {
+        Self { sign: !self.sign, ..self }
     }
 }
 
@@ -106,8 +106,8 @@ fn unremarkable(bits: u32) -> bool {
 
 impl Unit {
     /// A unit with FPSCR's modes and the flags already raised.
-    pub fn new(fpscr: u32) -> Unit {
-        Unit {
+    pub(crate) fn new(fpscr: u32) -> Self {
+        Self {
             rounding: MODES[(fpscr >> 22 & 3) as usize],
             flush: fpscr & 1 << 24 != 0,
             default_nan: fpscr & 1 << 25 != 0,
@@ -214,7 +214,7 @@ impl Unit {
         if tiny && rest != 0 {
             self.flags |= flag::UNDERFLOW;
         }
-        let up = Unit::rounds_up(self.rounding, sign, kept & 1 != 0, rest, bits);
+        let up = Self::rounds_up(self.rounding, sign, kept & 1 != 0, rest, bits);
         let biased = if tiny { 0 } else { (top + format.bias - 1).min(0xFF) as u32 };
         ((biased << format.fraction) + (kept as u32) + u32::from(up), rest != 0)
     }
@@ -247,7 +247,7 @@ impl Unit {
     }
 
     /// FPAdd.
-    pub fn add(&mut self, a: u32, b: u32) -> u32 {
+    pub(crate) fn add(&mut self, a: u32, b: u32) -> u32 {
         if let Some(result) = self.quick(a, b, |a, b| a + b) {
             return result;
         }
@@ -256,7 +256,7 @@ impl Unit {
     }
 
     /// FPSub.
-    pub fn sub(&mut self, a: u32, b: u32) -> u32 {
+    pub(crate) fn sub(&mut self, a: u32, b: u32) -> u32 {
         if let Some(result) = self.quick(a, b, |a, b| a - b) {
             return result;
         }
@@ -278,7 +278,7 @@ impl Unit {
     }
 
     /// FPMul.
-    pub fn mul(&mut self, a: u32, b: u32) -> u32 {
+    pub(crate) fn mul(&mut self, a: u32, b: u32) -> u32 {
         if let Some(result) = self.quick(a, b, |a, b| a * b) {
             return result;
         }
@@ -296,7 +296,7 @@ impl Unit {
     }
 
     /// FPDiv.
-    pub fn div(&mut self, a: u32, b: u32) -> u32 {
+    pub(crate) fn div(&mut self, a: u32, b: u32) -> u32 {
         if let Some(result) = self.quick(a, b, |a, b| a / b) {
             return result;
         }
@@ -322,7 +322,7 @@ impl Unit {
     }
 
     /// FPSqrt.
-    pub fn sqrt(&mut self, bits: u32) -> u32 {
+    pub(crate) fn sqrt(&mut self, bits: u32) -> u32 {
         let a = self.unpack(bits);
         match a.class {
             Class::Quiet | Class::Signaling => self.quiet(a),
@@ -340,7 +340,7 @@ impl Unit {
     }
 
     /// FPMulAdd: `addend + a * b`, rounded once.
-    pub fn mul_add(&mut self, addend: u32, a: u32, b: u32) -> u32 {
+    pub(crate) fn mul_add(&mut self, addend: u32, a: u32, b: u32) -> u32 {
         let (addend, a, b) = (self.unpack(addend), self.unpack(a), self.unpack(b));
         let impossible =
             matches!((a.class, b.class), (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity));
@@ -376,7 +376,7 @@ impl Unit {
     }
 
     /// FPCompare: NZCV, in bits 31..28.
-    pub fn compare(&mut self, a: u32, b: u32, quiet_nans_signal: bool) -> u32 {
+    pub(crate) fn compare(&mut self, a: u32, b: u32, quiet_nans_signal: bool) -> u32 {
         let (a, b) = (self.unpack(a), self.unpack(b));
         if a.is_nan() || b.is_nan() {
             if quiet_nans_signal || a.is(Class::Signaling) || b.is(Class::Signaling) {
@@ -392,7 +392,7 @@ impl Unit {
     }
 
     /// FPMinNum and FPMaxNum: a quiet NaN loses against a number.
-    pub fn min_max(&mut self, a: u32, b: u32, max: bool) -> u32 {
+    pub(crate) fn min_max(&mut self, a: u32, b: u32, max: bool) -> u32 {
         let (x, y) = (self.unpack(a), self.unpack(b));
         match (x.class, y.class) {
             (Class::Quiet, Class::Quiet) | (Class::Signaling, _) | (_, Class::Signaling) => {

@@ -88,9 +88,9 @@ pub struct Quantities(Vec<(&'static str, Source)>);
 
 impl Quantities {
     /// Everything `model` measures, as it is where nobody says.
-    pub fn of(model: &Model) -> Quantities {
+    pub fn of(model: &Model) -> Self {
         let all = model.quantities.iter();
-        Quantities(all.map(|(name, _, _, usual)| (*name, Source::Constant(*usual))).collect())
+        Self(all.map(|(name, _, _, usual)| (*name, Source::Constant(*usual))).collect())
     }
 
     /// Takes `name` from `source` from now on; `false` if it is not measured here.

@@ -7,13 +7,14 @@
 mod click;
 mod generator;
 
+use click::Clicks;
+use generator::Generator;
+
 use super::{Parts, Quantities, Source, steps};
 use crate::map::CLOCK_HZ;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 use crate::wiring::Pin;
-use click::Clicks;
-use generator::Generator;
 
 const WHO_AM_I: u8 = 0x0F;
 const IDENTITY: u8 = 0x33;
@@ -123,11 +124,11 @@ pub struct Lis3dh {
 
 impl Lis3dh {
     /// A sensor after power-on: it measures nothing.
-    pub fn new(parts: Parts) -> Lis3dh {
+    pub fn new(parts: Parts) -> Self {
         let mut registers = [0; 0x40];
         registers[usize::from(CTRL_REG1)] = 0x07;
         registers[usize::from(WHO_AM_I)] = IDENTITY;
-        Lis3dh {
+        Self {
             address: parts.address,
             quantities: parts.quantities,
             pins: parts.pins,

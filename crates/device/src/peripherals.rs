@@ -94,8 +94,8 @@ pub struct Store {
 
 impl Store {
     /// A write to the whole word.
-    pub const fn word(value: u32) -> Store {
-        Store { value, mask: u32::MAX }
+    pub const fn word(value: u32) -> Self {
+        Self { value, mask: u32::MAX }
     }
 
     /// The register after this write, where only the bits in `writable` may change.
@@ -126,8 +126,8 @@ impl Lines {
     }
 
     /// The lines high in either.
-    pub fn with(self, other: Lines) -> Lines {
-        Lines(self.0 | other.0)
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether `line` is high.
@@ -136,7 +136,7 @@ impl Lines {
     }
 
     /// The lines whose level differs between `self` and `other`, with their level in `self`.
-    pub fn changed_from(self, other: Lines) -> impl Iterator<Item = (u16, bool)> {
+    pub fn changed_from(self, other: Self) -> impl Iterator<Item = (u16, bool)> {
         let changed = self.0 ^ other.0;
         (0..128).filter(move |line| changed >> line & 1 == 1).map(move |line| (line, self.level(line)))
     }
@@ -153,8 +153,8 @@ impl Requests {
     }
 
     /// The requests standing in either.
-    pub fn with(self, other: Requests) -> Requests {
-        Requests(self.0 | other.0)
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether request `number` stands.

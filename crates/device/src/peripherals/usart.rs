@@ -8,14 +8,14 @@ mod format;
 mod receiver;
 mod transmitter;
 
-use super::{Context, Input, Lines, Peripheral, Requests, Store};
-use crate::events::Output;
-use crate::map::CLOCK_HZ;
 use format::{MME, RE, Settings, TE};
+pub use receiver::LINE;
 use receiver::Receiver;
 use transmitter::Transmitter;
 
-pub use receiver::LINE;
+use super::{Context, Input, Lines, Peripheral, Requests, Store};
+use crate::events::Output;
+use crate::map::CLOCK_HZ;
 
 /// What tells one port from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,13 +137,13 @@ pub struct Usart {
 
 impl Usart {
     /// A port after reset, that loses nothing.
-    pub fn new(kind: &Kind) -> Usart {
-        Usart::with_overruns(kind, false)
+    pub fn new(kind: &Kind) -> Self {
+        Self::with_overruns(kind, false)
     }
 
     /// A port after reset. With overruns what arrives while the receiver is full is lost, as on the chip.
-    pub fn with_overruns(kind: &Kind, overruns: bool) -> Usart {
-        Usart {
+    pub fn with_overruns(kind: &Kind, overruns: bool) -> Self {
+        Self {
             kind: *kind,
             settings: Settings::new(kind.number == LPUART1, CLOCK_HZ),
             guard: 0,
