@@ -6,7 +6,7 @@ use crate::Outcome;
 use crate::workspace::root;
 
 /// Crates that must not be able to do I/O, read a clock or draw randomness: without `std` the compiler sees to it.
-pub(super) const CORE: &[&str] = &["abi", "kernel", "link", "mqtt", "relay"];
+pub(super) const CORE: &[&str] = &["abi", "kernel", "link", "mqtt", "relay", "sansio"];
 
 /// Looks at every source file.
 pub(super) fn run() -> Outcome {
