@@ -1,5 +1,6 @@
 //! What lies outside the processor: the peripherals, seen through one trait.
 
+use crate::Cycles;
 use crate::nvic::Nvic;
 
 /// The width of one access.
@@ -71,7 +72,7 @@ impl Bus for EmptyBus {
 /// here takes effect before the next instruction.
 pub struct Wires<'a> {
     pub(crate) nvic: &'a mut Nvic,
-    pub(crate) cycles: u64,
+    pub(crate) cycles: Cycles,
     pub(crate) attention: bool,
     pub(crate) stop: bool,
     pub(crate) steady: bool,
@@ -79,7 +80,7 @@ pub struct Wires<'a> {
 
 impl Wires<'_> {
     /// The processor's cycle count at this access.
-    pub fn cycles(&self) -> u64 {
+    pub fn cycles(&self) -> Cycles {
         self.cycles
     }
     /// Pends external interrupt `irq` as a pulse does. An `irq` that is not configured is ignored.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Cycles;
 use crate::bus::Bus;
 use crate::code::{Code, Page, Place};
 use crate::config::Config;
@@ -136,7 +137,7 @@ impl Cpu {
     }
 
     /// Runs until `budget` cycles (one for each instruction) are used or something happens that the host must see.
-    pub fn run(&mut self, bus: &mut dyn Bus, budget: u64) -> Exit {
+    pub fn run(&mut self, bus: &mut dyn Bus, budget: Cycles) -> Exit {
         let limit = self.core.cycles.saturating_add(budget);
         self.core.until = 0;
         loop {
@@ -238,7 +239,7 @@ impl Cpu {
     }
 
     /// Everything that is looked at between instructions, but not between all of them.
-    fn attend(&mut self, limit: u64) -> Option<Exit> {
+    fn attend(&mut self, limit: Cycles) -> Option<Exit> {
         let core = &mut self.core;
         if let Some(stale) = core.stale.take() {
             self.code.forget(&stale);
@@ -275,7 +276,7 @@ impl Cpu {
                 return Some(Exit::Spin);
             }
             let ends = [core.systick.next_event(), Some(self.watch.next(core.cycles))];
-            core.until = ends.into_iter().flatten().fold(limit, u64::min);
+            core.until = ends.into_iter().flatten().fold(limit, Cycles::min);
         }
         if !core.thumb {
             core.raise(Event::usage(cfsr::INVSTATE));

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::Cycles;
 use crate::bus::{Bus, Width};
 use crate::cpu::{Cpu, Exit};
 use crate::fault::Event;
@@ -44,7 +45,7 @@ pub struct Watchpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Movement {
     /// The processor's cycle then.
-    pub cycle: u64,
+    pub cycle: Cycles,
     /// The exception's number; 16 and up for external interrupts.
     pub number: u16,
     /// It was entered; otherwise left.
@@ -80,7 +81,7 @@ struct Context {
 
 impl Debug {
     /// Notes that an exception was entered or left.
-    pub(crate) fn moved(&mut self, cycle: u64, number: u16, entered: bool) {
+    pub(crate) fn moved(&mut self, cycle: Cycles, number: u16, entered: bool) {
         if let Some(movements) = &mut self.movements
             && movements.len() < MOST_MOVEMENTS
         {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Cycles;
 use crate::cpu::Cpu;
 use crate::fault::{Event, Fault, Faults, cfsr};
 use crate::state::{Flags, Sleep};
@@ -183,7 +184,7 @@ impl Cpu {
 
     /// The cycle since which a handler of an interrupt whose enable bit is taken from the application has been running, or
     /// pre-empted, without an end.
-    pub fn reserved_active_since(&self) -> Option<u64> {
+    pub fn reserved_active_since(&self) -> Option<Cycles> {
         self.core.reserved_active_since
     }
 
@@ -243,7 +244,7 @@ impl Cpu {
     }
 
     /// Cycles since the processor was made: one for each instruction, plus those skipped.
-    pub fn cycles(&self) -> u64 {
+    pub fn cycles(&self) -> Cycles {
         self.core.cycles
     }
 
@@ -253,7 +254,7 @@ impl Cpu {
     }
 
     /// Lets `cycles` pass in which nothing runs: SysTick and DWT_CYCCNT go on.
-    pub fn skip_cycles(&mut self, cycles: u64) {
+    pub fn skip_cycles(&mut self, cycles: Cycles) {
         self.core.cycles = self.core.cycles.saturating_add(cycles);
         self.core.skipped = self.core.skipped.saturating_add(cycles);
         self.core.advance_systick();
@@ -266,7 +267,7 @@ impl Cpu {
     }
 
     /// The cycle at which SysTick next pends its interrupt, if it is set up to.
-    pub fn next_event(&self) -> Option<u64> {
+    pub fn next_event(&self) -> Option<Cycles> {
         self.core.systick.next_event()
     }
 

@@ -70,3 +70,9 @@ pub use debug::{Halt, MOST_MOVEMENTS, Movement, Watchpoint};
 pub use fault::Faults;
 pub use host::Register;
 pub use trial::Disturbance;
+
+/// Processor cycles since the processor was created: the one unit of guest time. An instruction takes one cycle, and the
+/// host skips cycles while the processor sleeps. A reset does not set the count back, so it never decreases.
+///
+/// The same type counts a number of cycles, such as the budget of [`Cpu::run`].
+pub type Cycles = u64;

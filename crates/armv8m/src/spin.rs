@@ -10,16 +10,17 @@
 //! it may have an effect or depend on time, but for reads of which the peripheral says that they do not
 //! ([`Wires::note_steady`](crate::Wires::note_steady)); taking and leaving an exception; and whatever the host does.
 
+use crate::Cycles;
 use crate::fpu::Fpu;
 use crate::memory::Memory;
 use crate::nvic::Set;
 use crate::state::Core;
 
 /// Cycles after an exception before the first look: most handlers are back by then.
-const FIRST_PAUSE: u64 = 128;
+const FIRST_PAUSE: Cycles = 128;
 /// Longest time between two looks, in cycles. The pause doubles with each look in vain, so looking costs a busy
 /// application next to nothing.
-const LONGEST_PAUSE: u64 = 1 << 21;
+const LONGEST_PAUSE: Cycles = 1 << 21;
 /// Most instructions one look takes.
 const LONGEST_LOOK: u64 = 2048;
 /// Most words of RAM that are followed through a look.
@@ -119,9 +120,9 @@ struct Look {
     passes: u32,
     patience: u32,
     /// When it began, in instructions.
-    began: u64,
+    began: Cycles,
     /// When the processor last came by `pc`. Where a run is cut it is looked at twice between the same two instructions.
-    seen: u64,
+    seen: Cycles,
 }
 
 enum Phase {
@@ -134,14 +135,18 @@ enum Phase {
 /// Watches for spinning.
 pub(crate) struct Watch {
     phase: Phase,
-    pause: u64,
+    pause: Cycles,
     /// Cycle of the next look.
-    next: u64,
+    next: Cycles,
 }
 
 impl Watch {
     pub(crate) fn new(enabled: bool) -> Self {
-        Self { phase: Phase::Resting, pause: FIRST_PAUSE, next: if enabled { FIRST_PAUSE } else { u64::MAX } }
+        Self {
+            phase: Phase::Resting,
+            pause: FIRST_PAUSE,
+            next: if enabled { FIRST_PAUSE } else { Cycles::MAX },
+        }
     }
 
     /// Looks at the processor between two instructions; true if nothing can change any more.
@@ -173,7 +178,7 @@ impl Watch {
     }
 
     /// The cycle at which [`Watch::spins`] is to be asked again.
-    pub(crate) fn next(&self, now: u64) -> u64 {
+    pub(crate) fn next(&self, now: Cycles) -> Cycles {
         match self.phase {
             Phase::Resting => self.next,
             Phase::Looking(_) => now + 1,

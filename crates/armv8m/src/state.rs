@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::Cycles;
 use crate::config::Config;
 use crate::debug::Debug;
 use crate::fault::Event;
@@ -56,11 +57,11 @@ pub(crate) struct Core {
     pub ici: u8,
     /// EPSR.T.
     pub thumb: bool,
-    pub cycles: u64,
+    pub cycles: Cycles,
     /// Of `cycles`, those the host skipped.
-    pub skipped: u64,
+    pub skipped: Cycles,
     /// The run loop looks up when `cycles` reaches this; zero asks for it at once.
-    pub until: u64,
+    pub until: Cycles,
     pub memory: Memory,
 
     /// APSR.Q.
@@ -92,7 +93,7 @@ pub(crate) struct Core {
     pub nvic: Nvic,
     pub systick: SysTick,
     /// Since when a handler of an interrupt that is not the application's to enable has been active.
-    pub reserved_active_since: Option<u64>,
+    pub reserved_active_since: Option<Cycles>,
     pub scb: Scb,
     pub mpu: Mpu,
     pub fpu: Fpu,

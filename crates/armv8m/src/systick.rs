@@ -1,5 +1,7 @@
 //! The SysTick timer, kept as arithmetic on the cycle count: nothing runs while nobody looks.
 
+use crate::Cycles;
+
 const ENABLE: u32 = 1 << 0;
 const TICKINT: u32 = 1 << 1;
 const CLKSOURCE: u32 = 1 << 2;
@@ -13,17 +15,17 @@ pub(crate) struct SysTick {
     reload: u32,
     /// Counter value at cycle `since`.
     counter: u32,
-    since: u64,
+    since: Cycles,
     flag: bool,
     /// Its clock stands still.
     held: bool,
-    reference_divider: u64,
+    reference_divider: Cycles,
     calibration: u32,
 }
 
 impl SysTick {
     pub(crate) fn new(reference_divider: u32, calibration: u32) -> Self {
-        let reference_divider = u64::from(reference_divider.max(1));
+        let reference_divider = Cycles::from(reference_divider.max(1));
         Self {
             control: 0,
             reload: 0,
@@ -36,11 +38,11 @@ impl SysTick {
         }
     }
 
-    pub(crate) fn reset(&mut self, now: u64) {
+    pub(crate) fn reset(&mut self, now: Cycles) {
         *self = Self { since: now, ..Self::new(self.reference_divider as u32, self.calibration) };
     }
 
-    fn divider(&self) -> u64 {
+    fn divider(&self) -> Cycles {
         if self.control & CLKSOURCE != 0 { 1 } else { self.reference_divider }
     }
 
@@ -60,13 +62,13 @@ impl SysTick {
     }
 
     /// The cycle at which an interrupt will pend, if the timer is set up to pend one.
-    pub(crate) fn next_event(&self) -> Option<u64> {
+    pub(crate) fn next_event(&self) -> Option<Cycles> {
         (self.moves() && self.control & TICKINT != 0)
             .then(|| self.since + self.ticks_to_zero() * self.divider())
     }
 
     /// Brings the counter up to `now`; true if it reached zero on the way and the interrupt is enabled.
-    pub(crate) fn advance(&mut self, now: u64) -> bool {
+    pub(crate) fn advance(&mut self, now: Cycles) -> bool {
         if !self.moves() {
             self.since = now;
             return false;
@@ -101,7 +103,7 @@ impl SysTick {
     }
 
     /// Writes the register at offset 0, 4 or 8. The caller has advanced the timer.
-    pub(crate) fn write(&mut self, offset: u32, value: u32, now: u64) {
+    pub(crate) fn write(&mut self, offset: u32, value: u32, now: Cycles) {
         match offset {
             0x0 => {
                 self.control = value & (ENABLE | TICKINT | CLKSOURCE);

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::Cycles;
 use crate::bus::Bus;
 use crate::cpu::{Cpu, Exit};
 use crate::host::Register;
@@ -100,7 +101,7 @@ impl Cpu {
 
     /// Runs the trial for at most `budget` cycles, up to the next branch into the trap range, whose address it answers. `None`: the
     /// trial cannot go on.
-    pub fn run_trial(&mut self, bus: &mut dyn Bus, budget: u64) -> Option<u32> {
+    pub fn run_trial(&mut self, bus: &mut dyn Bus, budget: Cycles) -> Option<u32> {
         match self.run(bus, budget) {
             Exit::Trap { address } => Some(address),
             _ => None,
