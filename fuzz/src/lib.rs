@@ -5,6 +5,8 @@
 //! * as ordinary tests: the committed corpus, and a bounded number of mutations of it from a fixed seed ([`driver`]);
 //! * for as long as wanted, by `cargo xtask fuzz [TARGET] [--seconds N]`: with libFuzzer, which is guided by what the
 //!   code does with its bytes, where a nightly toolchain is installed (`fuzz/libfuzzer`), else by the same driver.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 mod board;
 mod bundle;

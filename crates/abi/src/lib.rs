@@ -3,6 +3,8 @@
 //! What is generated from `docs/spec/abi.toml` is in one module per topic; the C header of the `sdk` folder comes
 //! from the same file. A structure read from application memory is a set of claims: its pointers, handles and enum
 //! values are plain integers until whoever uses them has checked them.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -7,6 +7,8 @@
 //! QEMU.
 //!
 //! What no case does, and why, is in `recorded/README.md`.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -19,6 +19,8 @@
 //! What is not here: the secure state, caches, and instruction timing. Every
 //! instruction takes one cycle, exception entry and return none. Memory attributes (MAIR) are kept and not used.
 //! Encodings the manual calls UNPREDICTABLE are mostly undefined instructions.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -1,6 +1,8 @@
 //! Measures what going through Openvisor costs, each figure beside the same work done directly in the same run.
 //!
 //! Nothing is printed that was not measured; what cannot be measured is named, with the reason, and fails the run.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 

@@ -5,6 +5,8 @@
 //!
 //! Reading trusts nothing: everything has a limit ([`limits`]), every hash is checked, and what is not understood is
 //! refused with a reason ([`Refusal`]). Nothing here does I/O.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 mod archive;
 mod hash;

@@ -5,6 +5,8 @@
 //! ([`connector`]) and the [`store`], and carries HTTP exchanges (`http`). Everything that lasts is in one data folder ([`data`]); every bound is in [`limits`].
 //!
 //! What is not here: MQTT (crate `mqtt`), what a request means (`relay`), the link's frames (`link`), the REST interface.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
 
 mod account_id;

@@ -2,6 +2,8 @@
 //!
 //! It is there for the demo, not a product: no sessions that outlive their connection, no shared subscriptions, no access
 //! rules, and it listens on loopback only. Why it is not a library: `docs/decisions/0006-embedded-broker.md`.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 mod codec;
 mod connection;

@@ -2,6 +2,8 @@
 //!
 //! An application image built for the real board runs here unmodified. The application reaches the kernel through
 //! the entry page, its peripherals through their registers, and everything outside through the kernel alone.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 pub mod application;
 pub mod bell;

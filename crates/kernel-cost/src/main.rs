@@ -2,6 +2,8 @@
 //!
 //! Instructions are counted one by one and laid at the door of the function they belong to. Those of the functions that
 //! only move bytes (`memcpy` and its like) are what a call copies; the rest is what it costs.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 #[cfg(not(target_os = "none"))]
 mod processor;

@@ -23,6 +23,8 @@
 //!   [`Kernel::take_test_log`].
 //! * What a device does not have it leaves out: the traits of fast lines, the LED, the external flash and Wi-Fi are
 //!   there by default nowhere, and the calls that need them answer `UNAVAILABLE`.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

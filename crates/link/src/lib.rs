@@ -7,6 +7,8 @@
 //! - [`parser`]: cuts a byte stream, however it is chunked, into runs of the items it carries.
 //! - [`connection`], [`channel`], [`mqtt`], [`http`], [`config`], [`opaque`]: the frames, one file a topic.
 //! - [`device`], [`cloud`]: the session of each end.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -34,6 +34,8 @@
 //! What is *not* here: QoS 2 (a message a broker sends with it all the same is passed on as QoS 1), enhanced authentication, re-sending after a reconnect (a request that was in flight when
 //! the connection ended is answered by the caller), and sockets. Both protocol versions share one codec; they differ
 //! by the presence of properties and reason codes only.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

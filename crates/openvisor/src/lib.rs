@@ -1,4 +1,6 @@
 //! The command line's parts, as a library so that its tests can hold them one by one.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 pub mod address;
 pub mod application;

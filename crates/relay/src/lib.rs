@@ -11,6 +11,8 @@
 //! - `outbox.rs`: what waits to go to the device on one channel. `assembly.rs`: what comes from it in pieces.
 //!
 //! A device cannot make the relay hold more than the limits of [`limits`] allow, whatever it sends; neither can a broker.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -14,6 +14,8 @@
 //! [`StateMachine`] is this contract as a trait, [`drive`] and [`drive_timeout`] are its driver. Simulation, fuzzing,
 //! replay and tests use these; a driver with sockets may instead call the methods of the same names where its own loop
 //! needs them apart.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

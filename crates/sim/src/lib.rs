@@ -11,6 +11,8 @@
 //! * each interrupt has its record and each record its item (D10, D11);
 //! * neither end ever finds fault with the other, no relay holds more than its share, nothing panics;
 //! * after quiet nobody waits for anything, and every accepted log line is in the cloud.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 pub mod application;
 pub mod broker;

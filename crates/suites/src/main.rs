@@ -3,6 +3,8 @@
 //! The suites are not part of this project; whoever runs them has a copy. What is here reads them, runs them, and compares
 //! the outcome with a table of the differences that are expected, each with the clause of the standard it rests on
 //! (`expected/*.toml`). A case that differs without an entry fails the run, and so does an entry that no longer holds.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 mod broker;
 mod cases;

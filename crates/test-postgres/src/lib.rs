@@ -3,6 +3,8 @@
 //!
 //! One server serves all tests of a process ([`shared`]), and all processes of `cargo xtask check`, which starts one and names it
 //! in [`VARIABLE`]. Each test has a database of its own there.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, BufReader, Write};

@@ -1,5 +1,7 @@
 //! Pseudo-random numbers from a seed for tests, simulation and fuzzing: the same on every machine, so that a failure is
 //! named by its seed. Not for the product: identifiers and keys come from the operating system.
+//!
+//! Terms are defined in `docs/glossary.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 

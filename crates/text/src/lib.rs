@@ -4,6 +4,8 @@
 //! Every output of the product passes it through [`escape`] or, inside JSON, [`escape_json`]; [`Escaping`] does so for
 //! everything that is written to a log, so that no call site can forget it. Addresses are shown by [`masked_url`] and
 //! [`masked_host`], without what is often a credential.
+//!
+//! Terms are defined in `docs/glossary.md`.
 
 mod escape;
 mod url;
