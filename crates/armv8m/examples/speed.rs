@@ -59,6 +59,6 @@ fn main() {
 fn round(cpu: &mut Cpu) -> f64 {
     let start = Instant::now();
     let exit = cpu.run(&mut EmptyBus, INSTRUCTIONS);
-    assert_eq!(exit, Exit::Budget, "{:x?}", cpu.fault_state());
+    assert_eq!(exit, Exit::Budget, "{:x?}", cpu.fault_status());
     INSTRUCTIONS as f64 / start.elapsed().as_secs_f64() / 1e6
 }

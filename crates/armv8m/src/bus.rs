@@ -44,14 +44,14 @@ pub struct BusFault;
 /// for a narrow access are ignored.
 pub trait Bus {
     /// Reads from a peripheral.
-    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault>;
+    fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault>;
     /// Writes to a peripheral.
     fn write(
         &mut self,
         address: u32,
         width: Width,
         value: u32,
-        wires: &mut Wires<'_>,
+        signals: &mut Signals<'_>,
     ) -> Result<(), BusFault>;
 }
 
@@ -60,17 +60,17 @@ pub trait Bus {
 pub struct EmptyBus;
 
 impl Bus for EmptyBus {
-    fn read(&mut self, _: u32, _: Width, _: &mut Wires<'_>) -> Result<u32, BusFault> {
+    fn read(&mut self, _: u32, _: Width, _: &mut Signals<'_>) -> Result<u32, BusFault> {
         Err(BusFault)
     }
-    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Signals<'_>) -> Result<(), BusFault> {
         Err(BusFault)
     }
 }
 
 /// The lines from a peripheral back to the processor, lent for the length of one access. What a peripheral changes
 /// here takes effect before the next instruction.
-pub struct Wires<'a> {
+pub struct Signals<'a> {
     pub(crate) nvic: &'a mut Nvic,
     pub(crate) cycles: Cycles,
     pub(crate) attention: bool,
@@ -78,7 +78,7 @@ pub struct Wires<'a> {
     pub(crate) steady: bool,
 }
 
-impl Wires<'_> {
+impl Signals<'_> {
     /// The processor's cycle count at this access.
     pub fn cycles(&self) -> Cycles {
         self.cycles
@@ -95,7 +95,7 @@ impl Wires<'_> {
     }
     /// Says of the read in progress that it has no effect, and that it gives the same value whenever it is made until the
     /// application writes to a peripheral or the host calls [`Cpu::input_changed`](crate::Cpu::input_changed).
-    pub fn note_steady(&mut self) {
+    pub fn mark_steady(&mut self) {
         self.steady = true;
     }
     /// Makes the run return [`Exit::Yield`](crate::Exit::Yield) after this instruction, because a deadline changed.

@@ -6,7 +6,7 @@ use crate::Cycles;
 use crate::bus::Bus;
 use crate::code::{Code, Page, Place};
 use crate::config::Config;
-use crate::debug::Halt;
+use crate::debug::HaltCause;
 use crate::exec;
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
@@ -42,7 +42,7 @@ pub enum Exit {
     /// A breakpoint or a watchpoint. The program counter is on the instruction, which has not been executed.
     Halted {
         /// Which of the two.
-        cause: Halt,
+        cause: HaltCause,
     },
     /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and nothing of its handler has
     /// run, if there is one. [`Cpu::fault_state`] says why. Running on runs the handler.
@@ -275,7 +275,7 @@ impl Cpu {
             if self.watch.spins(core) {
                 return Some(Exit::Spin);
             }
-            let ends = [core.systick.next_event(), Some(self.watch.next(core.cycles))];
+            let ends = [core.systick.next_timeout(), Some(self.watch.next(core.cycles))];
             core.until = ends.into_iter().flatten().fold(limit, Cycles::min);
         }
         if !core.thumb {

@@ -13,12 +13,12 @@ use crate::fault::Event;
 use crate::nvic::number;
 use crate::state::{Core, Sleep};
 
-/// Most movements between exceptions that are recorded until they are taken; later ones are lost.
-pub const MOST_MOVEMENTS: usize = 4096;
+/// Most exception_events between exceptions that are recorded until they are taken; later ones are lost.
+pub const MAX_EXCEPTION_EVENTS: usize = 4096;
 
 /// Why the processor halted for a debugger. The program counter is on the instruction, which has done nothing yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum HaltCause {
     /// A breakpoint is here.
     Breakpoint,
     /// The instruction would access memory that is watched.
@@ -43,7 +43,7 @@ pub struct Watchpoint {
 
 /// An exception was entered or left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Movement {
+pub struct ExceptionEvent {
     /// The processor's cycle then.
     pub cycle: Cycles,
     /// The exception's number; 16 and up for external interrupts.
@@ -61,7 +61,7 @@ pub(crate) struct Debug {
     /// Halting debug is enabled, as DHCSR.C_DEBUGEN tells: BKPT halts.
     pub halts_on_bkpt: bool,
     /// Exceptions entered and left, if someone records them.
-    movements: Option<Vec<Movement>>,
+    exception_events: Option<Vec<ExceptionEvent>>,
     /// The registers before HardFault was entered.
     before_fault: Option<Box<Context>>,
 }
@@ -82,10 +82,10 @@ struct Context {
 impl Debug {
     /// Notes that an exception was entered or left.
     pub(crate) fn moved(&mut self, cycle: Cycles, number: u16, entered: bool) {
-        if let Some(movements) = &mut self.movements
-            && movements.len() < MOST_MOVEMENTS
+        if let Some(exception_events) = &mut self.exception_events
+            && exception_events.len() < MAX_EXCEPTION_EVENTS
         {
-            movements.push(Movement { cycle, number, entered });
+            exception_events.push(ExceptionEvent { cycle, number, entered });
         }
     }
 }
@@ -98,7 +98,7 @@ impl Core {
             address < watched.range.end && watched.range.start < end && watched.covers(write)
         };
         match self.debug.watchpoints.iter().find(touches) {
-            Some(_) => Err(Event::Halt(Halt::Watchpoint { address, write })),
+            Some(_) => Err(Event::Halt(HaltCause::Watchpoint { address, write })),
             None => Ok(()),
         }
     }
@@ -171,7 +171,7 @@ impl Cpu {
     }
 
     /// Removes every breakpoint and watchpoint.
-    pub fn clear_debugging(&mut self) {
+    pub fn detach_debugger(&mut self) {
         self.code.clear_breakpoints();
         self.core.debug.watchpoints.clear();
         self.core.debug.halts_on_bkpt = false;
@@ -202,7 +202,7 @@ impl Cpu {
     }
 
     /// Whether an interrupt would be taken before the next instruction.
-    pub fn is_about_to_be_interrupted(&self) -> bool {
+    pub fn will_take_interrupt(&self) -> bool {
         let core = &self.core;
         let level = core.execution_priority;
         let candidate = core.nvic.highest_pending();
@@ -224,13 +224,13 @@ impl Cpu {
     }
 
     /// Reads a word of the private bus (0xE0000000 to 0xE00FFFFF), as privileged code does.
-    pub fn read_system(&mut self, address: u32) -> u32 {
+    pub fn read_ppb(&mut self, address: u32) -> u32 {
         self.core.read_private(address & !3, Width::Word, true).unwrap_or(0)
     }
 
     /// Writes a word, halfword or byte (`bytes` is 4, 2 or 1, and `address` a multiple of it) of the private bus, as
     /// privileged code does.
-    pub fn write_system(&mut self, address: u32, bytes: u32, value: u32) {
+    pub fn write_ppb(&mut self, address: u32, bytes: u32, value: u32) {
         self.core.disturbed = true;
         let width = match bytes {
             1 => Width::Byte,
@@ -243,11 +243,11 @@ impl Cpu {
 
     /// Records exceptions from now on, or no longer.
     pub fn record_exceptions(&mut self, record: bool) {
-        self.core.debug.movements = record.then(Vec::new);
+        self.core.debug.exception_events = record.then(Vec::new);
     }
 
-    /// Takes what was recorded: at most [`MOST_MOVEMENTS`] since the last time.
-    pub fn take_movements(&mut self) -> Vec<Movement> {
-        self.core.debug.movements.as_mut().map(std::mem::take).unwrap_or_default()
+    /// Takes what was recorded: at most [`MAX_EXCEPTION_EVENTS`] since the last time.
+    pub fn take_exception_events(&mut self) -> Vec<ExceptionEvent> {
+        self.core.debug.exception_events.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }

@@ -9,7 +9,7 @@ mod multiply;
 mod system;
 
 use crate::bus::Bus;
-use crate::debug::Halt;
+use crate::debug::HaltCause;
 use crate::fault::{Event, cfsr};
 use crate::op::{Inst, Op};
 use crate::state::Core;
@@ -20,7 +20,7 @@ use crate::state::Core;
 pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
     match i.op {
         Op::Undecoded => return Err(Event::Undecoded),
-        Op::Halt => return Err(Event::Halt(Halt::Breakpoint)),
+        Op::Halt => return Err(Event::Halt(HaltCause::Breakpoint)),
         Op::Undefined => return Err(Event::UNDEFINED),
         Op::NoCoprocessor => return Err(Event::usage(cfsr::NOCP)),
         Op::Nop => {}

@@ -1,6 +1,6 @@
 //! What can stop an instruction, and the fault status bits it leaves (Arm ARM: CFSR, HFSR).
 
-use crate::debug::Halt;
+use crate::debug::HaltCause;
 use crate::nvic::number;
 
 /// Bits of the Configurable Fault Status Register.
@@ -63,7 +63,7 @@ pub(crate) enum Event {
     /// A branch to an EXC_RETURN value in handler mode.
     ExceptionReturn(u32),
     /// A debugger wants the processor to halt before this instruction.
-    Halt(Halt),
+    Halt(HaltCause),
     /// Nobody has decoded this instruction yet.
     Undecoded,
 }
@@ -88,7 +88,7 @@ impl Event {
 
 /// The fault registers as the host may want to see them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct FaultStatus {
     /// Configurable Fault Status Register.
     pub cfsr: u32,
     /// HardFault Status Register.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Cycles;
 use crate::cpu::Cpu;
-use crate::fault::{Event, Fault, Faults, cfsr};
+use crate::fault::{Event, Fault, FaultStatus, cfsr};
 use crate::state::{Flags, Sleep};
 
 /// A register by name.
@@ -178,7 +178,7 @@ impl Cpu {
     }
 
     /// Whether a WFI would end now: something is pending that could be taken if PRIMASK were clear.
-    pub fn has_reason_to_wake(&self) -> bool {
+    pub fn has_wakeup_event(&self) -> bool {
         self.core.wakes()
     }
 
@@ -261,18 +261,18 @@ impl Cpu {
     }
 
     /// Stops SysTick's clock, as the processor's own clock stops in a deep sleep, or lets it go on.
-    pub fn hold_systick(&mut self, held: bool) {
+    pub fn stop_systick(&mut self, stopped: bool) {
         self.core.advance_systick();
-        self.core.systick.hold(held);
+        self.core.systick.stop(stopped);
     }
 
     /// The cycle at which SysTick next pends its interrupt, if it is set up to.
-    pub fn next_event(&self) -> Option<Cycles> {
-        self.core.systick.next_event()
+    pub fn next_timeout(&self) -> Option<Cycles> {
+        self.core.systick.next_timeout()
     }
 
     /// The fault registers and where the last fault happened.
-    pub fn fault_state(&self) -> Faults {
+    pub fn fault_status(&self) -> FaultStatus {
         self.core.scb.faults()
     }
 }

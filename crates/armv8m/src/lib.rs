@@ -65,13 +65,13 @@ mod state;
 mod systick;
 mod trial;
 
-pub use bus::{Bus, BusFault, EmptyBus, Width, Wires};
+pub use bus::{Bus, BusFault, EmptyBus, Signals, Width};
 pub use config::Config;
 pub use cpu::{Cpu, Exit, NoVectorTable};
-pub use debug::{Halt, MOST_MOVEMENTS, Movement, Watchpoint};
-pub use fault::Faults;
+pub use debug::{ExceptionEvent, HaltCause, MAX_EXCEPTION_EVENTS, Watchpoint};
+pub use fault::FaultStatus;
 pub use host::Register;
-pub use trial::Disturbance;
+pub use trial::ExternalActivity;
 
 /// Processor cycles since the processor was created: the one unit of guest time. An instruction takes one cycle, and the
 /// host skips cycles while the processor sleeps. A reset does not set the count back, so it never decreases.

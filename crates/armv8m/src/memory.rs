@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bus::{Bus, Width, Wires};
+use crate::bus::{Bus, Signals, Width};
 use crate::fault::Event;
 use crate::spin::Journal;
 use crate::state::Core;
@@ -148,7 +148,7 @@ impl Core {
             }
             return self.read_private(address, width, privileged);
         }
-        match self.with_wires(|wires| bus.read(address, width, wires)) {
+        match self.with_signals(|signals| bus.read(address, width, signals)) {
             Some(value) => Ok(width.cut(value)),
             None if self.ignores_bus_faults() => Ok(0),
             None => Err(Event::precise(address)),
@@ -183,7 +183,7 @@ impl Core {
         if self.plain_memory(address, width) {
             return self.flash_is_read_only(address);
         }
-        match self.with_wires(|wires| bus.write(address, width, width.cut(value), wires)) {
+        match self.with_signals(|signals| bus.write(address, width, width.cut(value), signals)) {
             None if !self.ignores_bus_faults() => Err(Event::precise(address)),
             _ => Ok(()),
         }
@@ -226,11 +226,16 @@ impl Core {
     }
 
     /// Lends the interrupt lines to a peripheral for one access and takes note of what it did with them.
-    fn with_wires<T, E>(&mut self, access: impl FnOnce(&mut Wires<'_>) -> Result<T, E>) -> Option<T> {
-        let mut wires =
-            Wires { nvic: &mut self.nvic, cycles: self.cycles, attention: false, stop: false, steady: false };
-        let result = access(&mut wires);
-        let (attention, stop, steady) = (wires.attention, wires.stop, wires.steady);
+    fn with_signals<T, E>(&mut self, access: impl FnOnce(&mut Signals<'_>) -> Result<T, E>) -> Option<T> {
+        let mut signals = Signals {
+            nvic: &mut self.nvic,
+            cycles: self.cycles,
+            attention: false,
+            stop: false,
+            steady: false,
+        };
+        let result = access(&mut signals);
+        let (attention, stop, steady) = (signals.attention, signals.stop, signals.steady);
         if !steady {
             self.note_access();
         }

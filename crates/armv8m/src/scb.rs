@@ -1,6 +1,6 @@
 //! The System Control Block's own registers.
 
-use crate::fault::{Fault, Faults, cfsr};
+use crate::fault::{Fault, FaultStatus, cfsr};
 use crate::nvic::number;
 use crate::state::Core;
 
@@ -138,8 +138,8 @@ impl Scb {
         self.dfsr |= DFSR_BKPT;
     }
 
-    pub(crate) fn faults(&self) -> Faults {
-        Faults {
+    pub(crate) fn faults(&self) -> FaultStatus {
+        FaultStatus {
             cfsr: self.cfsr,
             hfsr: self.hfsr,
             mmfar: self.mmfar,

@@ -8,7 +8,7 @@
 //!
 //! What counts as touching the outside ([`Core::disturbed`]): any access to a peripheral or to a system register, because
 //! it may have an effect or depend on time, but for reads of which the peripheral says that they do not
-//! ([`Wires::note_steady`](crate::Wires::note_steady)); taking and leaving an exception; and whatever the host does.
+//! ([`Signals::mark_steady`](crate::Signals::mark_steady)); taking and leaving an exception; and whatever the host does.
 
 use crate::Cycles;
 use crate::fpu::Fpu;

@@ -17,8 +17,8 @@ pub(crate) struct SysTick {
     counter: u32,
     since: Cycles,
     flag: bool,
-    /// Its clock stands still.
-    held: bool,
+    /// Its clock is stopped.
+    stopped: bool,
     reference_divider: Cycles,
     calibration: u32,
 }
@@ -32,7 +32,7 @@ impl SysTick {
             counter: 0,
             since: 0,
             flag: false,
-            held: false,
+            stopped: false,
             reference_divider,
             calibration,
         }
@@ -48,7 +48,7 @@ impl SysTick {
 
     /// Whether the counter moves at all: a counter at zero with a zero reload stays there.
     fn moves(&self) -> bool {
-        self.control & ENABLE != 0 && !self.held && (self.counter != 0 || self.reload != 0)
+        self.control & ENABLE != 0 && !self.stopped && (self.counter != 0 || self.reload != 0)
     }
 
     /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first.
@@ -57,12 +57,12 @@ impl SysTick {
     }
 
     /// Stops its clock or lets it go on. The caller has advanced the timer.
-    pub(crate) fn hold(&mut self, held: bool) {
-        self.held = held;
+    pub(crate) fn stop(&mut self, stopped: bool) {
+        self.stopped = stopped;
     }
 
     /// The cycle at which an interrupt will pend, if the timer is set up to pend one.
-    pub(crate) fn next_event(&self) -> Option<Cycles> {
+    pub(crate) fn next_timeout(&self) -> Option<Cycles> {
         (self.moves() && self.control & TICKINT != 0)
             .then(|| self.since + self.ticks_to_zero() * self.divider())
     }

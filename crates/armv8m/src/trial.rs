@@ -2,7 +2,7 @@
 //!
 //! A loop that polls a system call never comes back to the same state, because the answer changes. A host that wants to know whether
 //! such a loop does anything but poll lets it run on trial, gives the same answers again and asks whether registers and RAM come back to
-//! what they were ([`Cpu::trial_came_round`]). The trial is then taken back: nothing of it remains but the cycles it took.
+//! what they were ([`Cpu::trial_repeats`]). The trial is then taken back: nothing of it remains but the cycles it took.
 //!
 //! Only registers and RAM can be taken back. Whatever else an instruction would change ends the trial before it is changed: exceptions,
 //! the private peripherals, and what the trial's [`Bus`] refuses.
@@ -17,9 +17,9 @@ use crate::memory::Memory;
 use crate::spin::Registers;
 use crate::state::{Core, Sleep};
 
-/// What happened besides instructions on registers and RAM, see [`Cpu::take_disturbance`].
+/// What happened besides instructions on registers and RAM, see [`Cpu::take_external_activity`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Disturbance {
+pub struct ExternalActivity {
     /// Thread mode accessed a peripheral or a system register other than by a read without effect.
     pub accessed: bool,
     /// An exception was taken or left, or the host changed something.
@@ -74,9 +74,9 @@ pub(crate) struct Trial {
 
 impl Cpu {
     /// Answers what happened besides instructions on registers and RAM since this was last asked.
-    pub fn take_disturbance(&mut self) -> Disturbance {
+    pub fn take_external_activity(&mut self) -> ExternalActivity {
         self.watch.settle(&mut self.core);
-        Disturbance {
+        ExternalActivity {
             accessed: std::mem::take(&mut self.core.accessed),
             interrupted: std::mem::take(&mut self.core.interrupted),
         }
@@ -117,7 +117,7 @@ impl Cpu {
 
     /// Whether registers and RAM are as they were at an earlier call of this in the trial: given the same answers, the program does the
     /// same for ever.
-    pub fn trial_came_round(&mut self) -> bool {
+    pub fn trial_repeats(&mut self) -> bool {
         let (core, Some(trial)) = (&self.core, &mut self.trial) else { return false };
         let Some(undo) = &core.memory.undo else { return false };
         if let Some(reference) = &trial.reference {

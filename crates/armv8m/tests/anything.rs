@@ -2,7 +2,7 @@
 
 mod common;
 
-use armv8m::{Bus, BusFault, Config, Cpu, Exit, Register, Width, Wires};
+use armv8m::{Bus, BusFault, Config, Cpu, Exit, Register, Signals, Width};
 use common::{FLASH, Image, RAM};
 
 struct Random(u32);
@@ -47,11 +47,11 @@ impl Random {
 struct Chaos(Random);
 
 impl Bus for Chaos {
-    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
+    fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault> {
         assert_eq!(address % width.bytes(), 0);
         let x = self.0.next();
         if x.is_multiple_of(4) {
-            wires.pend((x >> 8) as u16);
+            signals.pend((x >> 8) as u16);
         }
         if x % 16 > 11 { Err(BusFault) } else { Ok(x) }
     }
@@ -60,12 +60,12 @@ impl Bus for Chaos {
         address: u32,
         width: Width,
         value: u32,
-        wires: &mut Wires<'_>,
+        signals: &mut Signals<'_>,
     ) -> Result<(), BusFault> {
         assert_eq!(address % width.bytes(), 0);
-        wires.set_level(value as u16 & 0xFF, value & 0x100 != 0);
+        signals.set_level(value as u16 & 0xFF, value & 0x100 != 0);
         if value & 0x600 == 0 {
-            wires.request_yield();
+            signals.request_yield();
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 mod common;
 
-use armv8m::{Config, Cpu, EmptyBus, Exit, Halt, Movement, Register, Watchpoint};
+use armv8m::{Config, Cpu, EmptyBus, ExceptionEvent, Exit, HaltCause, Register, Watchpoint};
 use common::{CODE, Image, RAM, STACK, run_to_breakpoint};
 
 const LONG: u64 = 10_000;
 
-const BREAKPOINT: Exit = Exit::Halted { cause: Halt::Breakpoint };
+const BREAKPOINT: Exit = Exit::Halted { cause: HaltCause::Breakpoint };
 
 fn pc(cpu: &Cpu) -> u32 {
     cpu.register(Register::PC)
@@ -85,7 +85,7 @@ fn a_step_takes_no_interrupt_and_the_next_run_does() {
     let mut cpu = image.boot();
     cpu.set_enabled(5, true);
     cpu.pend_interrupt(5);
-    assert!(cpu.is_about_to_be_interrupted());
+    assert!(cpu.will_take_interrupt());
     cpu.step(&mut EmptyBus);
     assert_eq!((pc(&cpu), cpu.exception_number()), (CODE + 2, 0));
     assert_eq!(run_to_breakpoint(&mut cpu), 0);
@@ -132,7 +132,7 @@ fn a_watchpoint_halts_before_the_access() {
     for (reads, writes, at) in [(false, true, CODE + 2), (true, false, CODE + 4), (true, true, CODE + 2)] {
         let mut cpu = accessing();
         cpu.insert_watchpoint(watch(reads, writes));
-        let cause = Halt::Watchpoint { address: RAM + 4, write: at == CODE + 2 };
+        let cause = HaltCause::Watchpoint { address: RAM + 4, write: at == CODE + 2 };
         assert_eq!(cpu.run(&mut EmptyBus, LONG), Exit::Halted { cause });
         assert_eq!(pc(&cpu), at);
         let held = u32::from(at == CODE + 4) * 9;
@@ -151,7 +151,7 @@ fn a_store_of_several_registers_is_done_whole_after_the_watchpoint() {
     cpu.set_register(Register::R(1), 2);
     let watched = Watchpoint { range: STACK - 4..STACK, reads: false, writes: true };
     cpu.insert_watchpoint(watched.clone());
-    assert!(matches!(cpu.run(&mut EmptyBus, LONG), Exit::Halted { cause: Halt::Watchpoint { .. } }));
+    assert!(matches!(cpu.run(&mut EmptyBus, LONG), Exit::Halted { cause: HaltCause::Watchpoint { .. } }));
     assert_eq!((pc(&cpu), cpu.register(Register::SP)), (CODE, STACK));
     cpu.remove_watchpoint(&watched);
     run_to_breakpoint(&mut cpu);
@@ -167,8 +167,8 @@ fn a_reset_keeps_breakpoints_and_watchpoints() {
     cpu.set_register(Register::R(0), RAM);
     assert_eq!(cpu.run(&mut EmptyBus, LONG), BREAKPOINT);
     cpu.step(&mut EmptyBus);
-    assert!(matches!(cpu.run(&mut EmptyBus, LONG), Exit::Halted { cause: Halt::Watchpoint { .. } }));
-    cpu.clear_debugging();
+    assert!(matches!(cpu.run(&mut EmptyBus, LONG), Exit::Halted { cause: HaltCause::Watchpoint { .. } }));
+    cpu.detach_debugger();
     cpu.set_halt_on_breakpoint(true);
     assert_eq!(run_to_breakpoint(&mut cpu), 0);
 }
@@ -197,7 +197,7 @@ fn exceptions_are_recorded_with_their_cycles() {
     let mut cpu = image.boot();
     cpu.record_exceptions(true);
     run_to_breakpoint(&mut cpu);
-    let movement = |cycle, entered| Movement { cycle, number: 11, entered };
-    assert_eq!(cpu.take_movements(), [movement(2, true), movement(4, false)]);
-    assert_eq!(cpu.take_movements(), []);
+    let movement = |cycle, entered| ExceptionEvent { cycle, number: 11, entered };
+    assert_eq!(cpu.take_exception_events(), [movement(2, true), movement(4, false)]);
+    assert_eq!(cpu.take_exception_events(), []);
 }

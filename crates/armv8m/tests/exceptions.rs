@@ -580,7 +580,7 @@ fn systick_interrupts_every_reload_plus_one_cycles() {
     let mut cpu = image.boot();
     assert_eq!(cpu.run(&mut EmptyBus, 6), Exit::Budget);
     let start = cpu.cycles();
-    assert_eq!(cpu.next_event(), Some(start + 100));
+    assert_eq!(cpu.next_timeout(), Some(start + 100));
     assert_eq!(cpu.run(&mut EmptyBus, 10_050), Exit::Budget);
     assert_eq!(r(&cpu, 5), 100);
     cpu.skip_cycles(100_000);

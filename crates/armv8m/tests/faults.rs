@@ -2,7 +2,7 @@
 
 mod common;
 
-use armv8m::{Bus, BusFault, Config, EmptyBus, Exit, Register, Width, Wires};
+use armv8m::{Bus, BusFault, Config, EmptyBus, Exit, Register, Signals, Width};
 use common::{CODE, FLASH, Image, RAM, STACK, r, run_to_breakpoint, step_over, word};
 
 const HARD_FAULT: u8 = 3;
@@ -29,8 +29,8 @@ fn fault_of(enabled: bool, halfwords: &[u16]) -> (u8, armv8m::Cpu) {
 fn an_undefined_instruction_is_a_usage_fault_at_its_own_address() {
     let (handler, cpu) = fault_of(true, &[0xDE00]); // udf #0
     assert_eq!(handler, USAGE_FAULT);
-    assert_eq!(cpu.fault_state().cfsr, 1 << 16);
-    assert_eq!(cpu.fault_state().pc, CODE + 14);
+    assert_eq!(cpu.fault_status().cfsr, 1 << 16);
+    assert_eq!(cpu.fault_status().pc, CODE + 14);
     assert_eq!(word(&cpu, STACK - 8), CODE + 14);
 }
 
@@ -38,7 +38,7 @@ fn an_undefined_instruction_is_a_usage_fault_at_its_own_address() {
 fn a_fault_without_its_handler_enabled_becomes_a_hard_fault() {
     let (handler, cpu) = fault_of(false, &[0xDE00]);
     assert_eq!(handler, HARD_FAULT);
-    assert_eq!((cpu.fault_state().cfsr, cpu.fault_state().hfsr), (1 << 16, 1 << 30));
+    assert_eq!((cpu.fault_status().cfsr, cpu.fault_status().hfsr), (1 << 16, 1 << 30));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_hard_fault_is_told_before_its_handler_runs_and_whatever_its_vector_is() {
         let (pc, cpu) = halted_at_hard_fault(&[0xBF00, 0xDE00], vector); // nop; udf
         assert_eq!((pc, cpu.cycles()), (CODE + 2, 2), "vector {vector:#x}");
         assert_eq!(cpu.exception_number(), u16::from(HARD_FAULT));
-        let told = cpu.fault_state();
+        let told = cpu.fault_status();
         assert_eq!((told.pc, told.cfsr, told.hfsr), (CODE + 2, 1 << 16, 1 << 30));
         assert_eq!(word(&cpu, STACK - 8), CODE + 2, "the frame is stacked");
     }
@@ -83,7 +83,7 @@ fn a_hard_fault_without_a_fault_status_has_its_place_all_the_same() {
     let breakpoint = halted_at_hard_fault(&[0xBF00, 0xBE2A], GOOD_VECTOR); // bkpt
     let supervisor = halted_at_hard_fault(&[0xB672, 0xDF00], GOOD_VECTOR); // cpsid i; svc
     assert_eq!((breakpoint.0, supervisor.0), (CODE + 2, CODE + 2));
-    assert_eq!(breakpoint.1.fault_state().hfsr, 1 << 31);
+    assert_eq!(breakpoint.1.fault_status().hfsr, 1 << 31);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn reading_where_nothing_answers_is_a_precise_bus_fault() {
         ],
     );
     assert_eq!(handler, BUS_FAULT);
-    let faults = cpu.fault_state();
+    let faults = cpu.fault_status();
     assert_eq!((faults.cfsr, faults.bfar), (1 << 15 | 1 << 9, 0x4000_0008));
 }
 
@@ -127,7 +127,7 @@ fn writing_to_flash_is_a_precise_bus_fault() {
             0x6000, // str r0, [r0, #0]
         ],
     );
-    assert_eq!((handler, cpu.fault_state().bfar), (BUS_FAULT, FLASH));
+    assert_eq!((handler, cpu.fault_status().bfar), (BUS_FAULT, FLASH));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn branching_to_a_peripheral_is_an_instruction_access_violation() {
             0x4700, // bx r0
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (MEM_MANAGE, 1));
+    assert_eq!((handler, cpu.fault_status().cfsr), (MEM_MANAGE, 1));
     assert_eq!(word(&cpu, STACK - 8), 0x4000_0000);
 }
 
@@ -153,7 +153,7 @@ fn branching_to_where_there_is_no_memory_is_an_instruction_bus_fault() {
             0x4700, // bx r0
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (BUS_FAULT, 1 << 8));
+    assert_eq!((handler, cpu.fault_status().cfsr), (BUS_FAULT, 1 << 8));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn branching_to_an_even_address_is_an_invalid_state() {
             0x4700, // bx r0
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (USAGE_FAULT, 1 << 17));
+    assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 17));
     assert_eq!(word(&cpu, STACK - 4) & 1 << 24, 0, "the stacked T bit is clear");
 }
 
@@ -178,7 +178,7 @@ fn an_exc_return_value_in_thread_mode_is_only_an_address() {
             0x4700, // bx r0
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (MEM_MANAGE, 1));
+    assert_eq!((handler, cpu.fault_status().cfsr), (MEM_MANAGE, 1));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn division_by_zero_gives_zero_until_it_is_trapped() {
     );
     assert_eq!(handler, USAGE_FAULT);
     assert_eq!((r(&cpu, 3), r(&cpu, 4)), (0, 0));
-    assert_eq!(cpu.fault_state().cfsr, 1 << 25);
+    assert_eq!(cpu.fault_status().cfsr, 1 << 25);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn unaligned_accesses_work_until_they_are_trapped_but_never_for_multiples() {
             0xE890, 0x0030, // ldmia.w r0, {r4, r5}
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (USAGE_FAULT, 1 << 24));
+    assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 24));
     assert_eq!([2, 3, 4].map(|n| r(&cpu, n)), [0x4433_2211, 0x4433, 0x3322_1100]);
     let (handler, cpu) = fault_of(
         true,
@@ -234,21 +234,21 @@ fn unaligned_accesses_work_until_they_are_trapped_but_never_for_multiples() {
             0xF8D0, 0x1002, // ldr.w r1, [r0, #2]
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (USAGE_FAULT, 1 << 24));
+    assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 24));
 }
 
 #[test]
 fn a_coprocessor_that_is_absent_or_disabled_is_a_usage_fault() {
     let (handler, cpu) = fault_of(true, &[0xEE30, 0x0A20]); // vadd.f32 s0, s0, s1
-    assert_eq!((handler, cpu.fault_state().cfsr), (USAGE_FAULT, 1 << 19));
+    assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 19));
     let (handler, cpu) = fault_of(true, &[0xEE01, 0x0710]); // mcr p7, 0, r0, c1, c0, 0
-    assert_eq!((handler, cpu.fault_state().cfsr), (USAGE_FAULT, 1 << 19));
+    assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 19));
 }
 
 #[test]
 fn an_svc_that_cannot_be_taken_is_a_hard_fault() {
     let (handler, cpu) = fault_of(true, &[0xB672, 0xDF00]); // cpsid i; svc #0
-    assert_eq!((handler, cpu.fault_state().hfsr), (HARD_FAULT, 1 << 30));
+    assert_eq!((handler, cpu.fault_status().hfsr), (HARD_FAULT, 1 << 30));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_breakpoint_without_a_debugger_is_a_hard_fault_or_a_debug_monitor() {
     image.handler(3, &[0xE7FE]); // b .
     let mut cpu = image.boot_with(config.clone());
     assert_eq!(cpu.run(&mut EmptyBus, 10), Exit::Budget);
-    assert_eq!((cpu.exception_number(), cpu.fault_state().hfsr), (3, 1 << 31));
+    assert_eq!((cpu.exception_number(), cpu.fault_status().hfsr), (3, 1 << 31));
 
     let mut image = Image::new(&[
         0xF64E, 0x50FC, // movw r0, #60924
@@ -290,7 +290,7 @@ fn a_push_below_the_stack_limit_faults_and_writes_nothing() {
             0xB402, // push {r1}
         ],
     );
-    assert_eq!((handler, cpu.fault_state().cfsr), (USAGE_FAULT, 1 << 20));
+    assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 20));
     assert_eq!(word(&cpu, 0x2000_2FF4), 0);
     assert_eq!(cpu.register(Register::Psp), 0x2000_2FF8, "no room for a frame either: SP is at the limit");
 }
@@ -323,7 +323,7 @@ fn sub_and_writeback_respect_the_stack_limit() {
             0x460B, // mov r3, r1
         ];
         let (handler, cpu) = fault_of(true, &[set, code].concat());
-        assert_eq!((handler, cpu.fault_state().cfsr & 1 << 20), (USAGE_FAULT, 1 << 20), "{code:x?}");
+        assert_eq!((handler, cpu.fault_status().cfsr & 1 << 20), (USAGE_FAULT, 1 << 20), "{code:x?}");
     }
 }
 
@@ -381,7 +381,7 @@ fn stacking_to_where_there_is_no_ram_is_a_bus_fault() {
     let mut cpu = image.boot();
     // Equal priorities: SVCall is taken, then the bus fault when it may; here its handler is a BKPT.
     assert_eq!(run_to_breakpoint(&mut cpu), 11);
-    assert_eq!(cpu.fault_state().cfsr, 1 << 12);
+    assert_eq!(cpu.fault_status().cfsr, 1 << 12);
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn a_broken_exc_return_is_an_invalid_pc() {
         image.handler(11, &[0x4800, 0x4700]).word(Image::HANDLERS + 11 * 0x40 + 4, broken); // ldr r0, [pc]; bx r0
         let mut cpu = image.boot();
         assert_eq!(run_to_breakpoint(&mut cpu), USAGE_FAULT, "{broken:x}");
-        assert_eq!(cpu.fault_state().cfsr, 1 << 18);
+        assert_eq!(cpu.fault_status().cfsr, 1 << 18);
     }
 }
 
@@ -408,7 +408,7 @@ fn returning_to_thread_mode_with_a_handler_s_ipsr_is_an_invalid_pc() {
     );
     let mut cpu = image.boot();
     assert_eq!(run_to_breakpoint(&mut cpu), USAGE_FAULT);
-    assert_eq!(cpu.fault_state().cfsr, 1 << 18);
+    assert_eq!(cpu.fault_status().cfsr, 1 << 18);
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn unprivileged_code_cannot_reach_the_system_registers_or_masks() {
         ],
     );
     assert_eq!(handler, BUS_FAULT);
-    assert_eq!(cpu.fault_state().bfar, 0xE000_ED00);
+    assert_eq!(cpu.fault_status().bfar, 0xE000_ED00);
     assert_eq!(cpu.register(Register::Primask), 0);
     assert_eq!([2, 3, 4].map(|n| r(&cpu, n)), [0, 1, 0]);
 }
@@ -492,7 +492,7 @@ fn the_mpu_refuses_writes_to_a_read_only_region() {
     );
     assert_eq!(r(&cpu, 5), 8 << 8, "eight regions");
     assert_eq!(handler, MEM_MANAGE);
-    let faults = cpu.fault_state();
+    let faults = cpu.fault_status();
     assert_eq!((faults.cfsr, faults.mmfar), (1 << 7 | 1 << 1, 0x2000_101C));
 }
 
@@ -511,7 +511,7 @@ fn the_mpu_keeps_unprivileged_code_to_its_regions() {
     );
     assert_eq!(handler, MEM_MANAGE);
     assert_eq!(
-        cpu.fault_state().cfsr,
+        cpu.fault_status().cfsr,
         1 << 4 | 1,
         "the fetch, and then the frame: the stack is outside as well"
     );
@@ -522,7 +522,7 @@ fn the_mpu_keeps_unprivileged_code_to_its_regions() {
             0xF852, 0x3E00, // ldrt r3, [r2]
         ],
     );
-    assert_eq!((handler, cpu.fault_state().mmfar), (MEM_MANAGE, 0x2000_1000));
+    assert_eq!((handler, cpu.fault_status().mmfar), (MEM_MANAGE, 0x2000_1000));
 }
 
 #[test]
@@ -563,8 +563,8 @@ fn test_target_reports_region_and_permissions() {
 struct Recorder(Vec<(u32, Width, Option<u32>, u64)>);
 
 impl Bus for Recorder {
-    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
-        self.0.push((address, width, None, wires.cycles()));
+    fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault> {
+        self.0.push((address, width, None, signals.cycles()));
         if address == 0x4000_0004 { Err(BusFault) } else { Ok(0x8182_8384) }
     }
     fn write(
@@ -572,13 +572,13 @@ impl Bus for Recorder {
         address: u32,
         width: Width,
         value: u32,
-        wires: &mut Wires<'_>,
+        signals: &mut Signals<'_>,
     ) -> Result<(), BusFault> {
-        self.0.push((address, width, Some(value), wires.cycles()));
+        self.0.push((address, width, Some(value), signals.cycles()));
         match address {
-            0x4000_0010 => wires.pend(value as u16),
-            0x4000_0014 => wires.set_level(0, value != 0),
-            0x4000_0018 => wires.request_yield(),
+            0x4000_0010 => signals.pend(value as u16),
+            0x4000_0014 => signals.set_level(0, value != 0),
+            0x4000_0018 => signals.request_yield(),
             _ => {}
         }
         Ok(())
@@ -680,14 +680,14 @@ fn a_trap_the_host_refuses_is_an_instruction_bus_fault() {
     assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::Trap { address: 0x0BF0_0100 });
     cpu.refuse_trap();
     assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
-    assert_eq!((cpu.fault_state().cfsr, cpu.fault_state().pc), (1 << 8, 0x0BF0_0100));
+    assert_eq!((cpu.fault_status().cfsr, cpu.fault_status().pc), (1 << 8, 0x0BF0_0100));
 }
 
 #[test]
 fn a_reset_handler_that_returns_faults() {
     let (handler, cpu) = fault_of(false, &[0x4770]); // bx lr
-    assert_eq!((handler, cpu.fault_state().cfsr), (HARD_FAULT, 1));
-    assert_eq!(cpu.fault_state().pc, 0xFFFF_FFFE);
+    assert_eq!((handler, cpu.fault_status().cfsr), (HARD_FAULT, 1));
+    assert_eq!(cpu.fault_status().pc, 0xFFFF_FFFE);
 }
 
 #[test]
@@ -759,7 +759,7 @@ fn a_vector_that_cannot_be_read_is_a_hard_fault() {
     let mut cpu = image.boot();
     assert_eq!(run_to_breakpoint(&mut cpu), HARD_FAULT);
     assert_eq!(r(&cpu, 2), 0x0800_7F80, "VTOR is a multiple of 128");
-    assert_eq!(cpu.fault_state().hfsr, 1 << 1);
+    assert_eq!(cpu.fault_status().hfsr, 1 << 1);
 }
 
 #[test]
@@ -804,5 +804,5 @@ fn a_literal_that_was_readable_is_not_once_the_mpu_says_so() {
     assert_eq!(r(&cpu, 1), 1234);
     step_over(&mut cpu);
     assert_eq!(run_to_breakpoint(&mut cpu), MEM_MANAGE);
-    assert_eq!((cpu.fault_state().mmfar, r(&cpu, 3)), (literal, 1));
+    assert_eq!((cpu.fault_status().mmfar, r(&cpu, 3)), (literal, 1));
 }

@@ -29,7 +29,7 @@ const SETUP: &[u16] = &[
 ];
 
 /// Reads a system register by running `LDR R1, [R0]; BKPT` in RAM.
-fn read_system(cpu: &mut armv8m::Cpu, address: u32) -> u32 {
+fn read_ppb(cpu: &mut armv8m::Cpu, address: u32) -> u32 {
     let saved = [Register::R(0), Register::R(1), Register::PC].map(|name| (name, cpu.register(name)));
     assert!(cpu.write_memory(0x2000_0400, &[0x01, 0x68, 0x63, 0xBE])); // ldr r1, [r0]; bkpt #0x63
     cpu.set_register(Register::R(0), address);
@@ -63,9 +63,9 @@ fn a_context_that_used_the_unit_gets_an_extended_frame_that_is_filled_lazily() {
     assert_eq!(cpu.register(Register::SP), STACK - 0x68);
     assert_eq!(cpu.register(Register::Control), 0);
     assert_eq!(word(&cpu, STACK - 0x68 + 0x20), 0, "S0 is not written yet");
-    let fpccr = read_system(&mut cpu, 0xE000_EF34);
+    let fpccr = read_ppb(&mut cpu, 0xE000_EF34);
     assert_eq!(fpccr, 0xC000_0019, "ASPEN, LSPEN; HFRDY, THREAD, LSPACT");
-    assert_eq!(read_system(&mut cpu, 0xE000_EF38), STACK - 0x68 + 0x20, "FPCAR");
+    assert_eq!(read_ppb(&mut cpu, 0xE000_EF38), STACK - 0x68 + 0x20, "FPCAR");
     step_over(&mut cpu);
     assert_eq!(run_to_breakpoint(&mut cpu), 2);
     assert_eq!(cpu.register(Register::S(1)), 0x4040_0000, "1.0 + 2.0");

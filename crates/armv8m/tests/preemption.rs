@@ -134,7 +134,7 @@ fn described(cpu: &Cpu, exit: Exit) -> String {
             format!("{what} corrupted, found {found:#010x}, after {after} instructions")
         }
         _ => {
-            format!("{exit:?} at {:08x} after {after}, {:x?}", cpu.register(Register::PC), cpu.fault_state())
+            format!("{exit:?} at {:08x} after {after}, {:x?}", cpu.register(Register::PC), cpu.fault_status())
         }
     }
 }

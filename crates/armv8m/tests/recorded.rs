@@ -113,8 +113,8 @@ fn objection(cpu: &mut Cpu, recorded: &Recorded) -> Option<String> {
     let pc = cpu.register(Register::PC);
     let ended = match exit {
         Exit::Breakpoint { address: EXIT, .. } => Outcome::Changes(Vec::new()),
-        Exit::Breakpoint { address: FAULTED, .. } => Outcome::Fault(cpu.fault_state().cfsr),
-        exit => return Some(format!("ended with {exit:?} at {pc:08x}, {:x?}", cpu.fault_state())),
+        Exit::Breakpoint { address: FAULTED, .. } => Outcome::Fault(cpu.fault_status().cfsr),
+        exit => return Some(format!("ended with {exit:?} at {pc:08x}, {:x?}", cpu.fault_status())),
     };
     match (ended, recorded.after()) {
         (Outcome::Changes(_), Some(expected)) => difference(&before, &expected, &result(cpu)),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use armv8m::{Bus, BusFault, Config, Cpu, EmptyBus, Exit, Register, Width, Wires};
+use armv8m::{Bus, BusFault, Config, Cpu, EmptyBus, Exit, Register, Signals, Width};
 use common::{CODE, Image, RAM};
 
 /// Far more than it takes to find a loop that is there.
@@ -147,11 +147,11 @@ fn a_loop_that_ends_after_long_is_not_cut_short() {
 struct Reads(u32);
 
 impl Bus for Reads {
-    fn read(&mut self, _: u32, _: Width, _: &mut Wires<'_>) -> Result<u32, BusFault> {
+    fn read(&mut self, _: u32, _: Width, _: &mut Signals<'_>) -> Result<u32, BusFault> {
         self.0 += 1;
         Ok(self.0 / 1000)
     }
-    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Signals<'_>) -> Result<(), BusFault> {
         Ok(())
     }
 }
@@ -174,11 +174,11 @@ fn a_loop_that_reads_a_peripheral_runs_until_it_has_its_answer() {
 struct Steady(u32);
 
 impl Bus for Steady {
-    fn read(&mut self, _: u32, _: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
-        wires.note_steady();
+    fn read(&mut self, _: u32, _: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault> {
+        signals.mark_steady();
         Ok(self.0)
     }
-    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Signals<'_>) -> Result<(), BusFault> {
         Ok(())
     }
 }

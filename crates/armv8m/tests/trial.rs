@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use armv8m::{Bus, BusFault, Config, Cpu, EmptyBus, Exit, Register, Width, Wires};
+use armv8m::{Bus, BusFault, Config, Cpu, EmptyBus, Exit, Register, Signals, Width};
 
 const RAM: u32 = 0x2000_0000;
 /// The page whose addresses are traps.
@@ -56,7 +56,7 @@ fn comes_round(cpu: &mut Cpu, answer: u32) -> bool {
         if !cpu.return_on_trial(answer) {
             break false;
         }
-        if cpu.trial_came_round() {
+        if cpu.trial_repeats() {
             break true;
         }
         if cpu.run_trial(&mut EmptyBus, 1000) != Some(TRAP) {
@@ -89,7 +89,7 @@ fn a_loop_that_counts_does_not_come_round_and_is_taken_back() {
         assert!(cpu.begin_trial());
         for _ in 0..50 {
             assert!(cpu.return_on_trial(7));
-            assert!(!cpu.trial_came_round());
+            assert!(!cpu.trial_repeats());
             assert_eq!(cpu.run_trial(&mut EmptyBus, 1000), Some(TRAP));
         }
         cpu.end_trial();
@@ -101,10 +101,10 @@ fn a_loop_that_counts_does_not_come_round_and_is_taken_back() {
 struct Noticing(bool);
 
 impl Bus for Noticing {
-    fn read(&mut self, _: u32, _: Width, _: &mut Wires<'_>) -> Result<u32, BusFault> {
+    fn read(&mut self, _: u32, _: Width, _: &mut Signals<'_>) -> Result<u32, BusFault> {
         Err(BusFault)
     }
-    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Signals<'_>) -> Result<(), BusFault> {
         self.0 = true;
         Ok(())
     }
@@ -188,9 +188,9 @@ fn an_interrupt_that_is_due_or_a_handler_that_runs_forbid_a_trial() {
 #[test]
 fn what_happens_besides_instructions_is_told_once() {
     let mut cpu = at_its_call(&[0x47A0, 0xE7FD]);
-    let _host = cpu.take_disturbance();
+    let _host = cpu.take_external_activity();
     cpu.return_from_trap(0);
-    assert!(cpu.take_disturbance().interrupted);
+    assert!(cpu.take_external_activity().interrupted);
     assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::Trap { address: TRAP });
-    assert_eq!(cpu.take_disturbance(), armv8m::Disturbance::default());
+    assert_eq!(cpu.take_external_activity(), armv8m::ExternalActivity::default());
 }

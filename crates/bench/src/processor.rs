@@ -76,7 +76,7 @@ fn emulate_once(program: &[u16], seed: u32, iterations: u32, result: Register) -
         Exit::Breakpoint { .. } => {
             Ok(Run { seconds, instructions: cpu.cycles(), result: cpu.register(result) })
         }
-        exit => Err(format!("the loop ended with {exit:x?}, {:x?}", cpu.fault_state()).into()),
+        exit => Err(format!("the loop ended with {exit:x?}, {:x?}", cpu.fault_status()).into()),
     }
 }
 

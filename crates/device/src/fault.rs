@@ -50,7 +50,7 @@ pub struct Fault {
 impl Fault {
     /// Reads the fault from the processor it happened on.
     pub fn of(cpu: &Cpu, kind: FaultKind) -> Self {
-        let state = cpu.fault_state();
+        let state = cpu.fault_status();
         let (pc, lr) = match kind {
             FaultKind::NoSuchCall { .. } => (cpu.register(Register::LR) & !1, cpu.register(Register::LR)),
             FaultKind::HungHandler => (cpu.register(Register::PC), cpu.register(Register::LR)),

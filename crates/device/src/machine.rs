@@ -228,7 +228,7 @@ impl Machine {
             self.restarts.due()
         } else {
             let ends =
-                [self.cpu.next_event(), self.board.next_event(), self.hung_at(), self.held_call_event()];
+                [self.cpu.next_timeout(), self.board.next_event(), self.hung_at(), self.held_call_event()];
             ends.into_iter().flatten().min()
         };
         [application, self.kernel_event()].into_iter().flatten().min()

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use armv8m::{Bus, BusFault, Cpu, Width, Wires};
+use armv8m::{Bus, BusFault, Cpu, Signals, Width};
 use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, MemoryFault, Port, Wifi};
 
 use crate::board::{Board, DirectMemory, NoSuchAddress};
@@ -163,25 +163,25 @@ pub(crate) struct BoardBus<'a> {
 
 impl BoardBus<'_> {
     /// Takes the lines an access moved to the processor.
-    fn settle(&mut self, wires: &mut Wires<'_>) {
+    fn settle(&mut self, signals: &mut Signals<'_>) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(*self.lines) {
-            wires.set_level(line, level);
+            signals.set_level(line, level);
         }
         *self.lines = lines;
         if self.board.is_transfer_due() || self.board.next_event().is_some_and(|at| at < self.deadline) {
-            wires.request_yield();
+            signals.request_yield();
         }
     }
 }
 
 impl Bus for BoardBus<'_> {
-    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
-        let value = self.board.read(address, width.bytes(), wires.cycles());
+    fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault> {
+        let value = self.board.read(address, width.bytes(), signals.cycles());
         if self.board.is_steady(address) {
-            wires.note_steady();
+            signals.mark_steady();
         }
-        self.settle(wires);
+        self.settle(signals);
         value.map_err(|NoSuchAddress| BusFault)
     }
 
@@ -190,10 +190,10 @@ impl Bus for BoardBus<'_> {
         address: u32,
         width: Width,
         value: u32,
-        wires: &mut Wires<'_>,
+        signals: &mut Signals<'_>,
     ) -> Result<(), BusFault> {
-        let done = self.board.write(address, width.bytes(), value, wires.cycles());
-        self.settle(wires);
+        let done = self.board.write(address, width.bytes(), value, signals.cycles());
+        self.settle(signals);
         done.map_err(|NoSuchAddress| BusFault)
     }
 }

@@ -70,7 +70,7 @@ impl Image {
 pub(crate) fn run_to_breakpoint(cpu: &mut Cpu) -> u8 {
     match cpu.run(&mut EmptyBus, 100_000) {
         Exit::Breakpoint { comment, .. } => comment,
-        exit => panic!("{exit:?} at {:08x}, {:x?}", cpu.register(Register::PC), cpu.fault_state()),
+        exit => panic!("{exit:?} at {:08x}, {:x?}", cpu.register(Register::PC), cpu.fault_status()),
     }
 }
 

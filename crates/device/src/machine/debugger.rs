@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use abi::power::WakeReason;
-use armv8m::{Halt, Register, Watchpoint};
+use armv8m::{HaltCause, Register, Watchpoint};
 use kernel::Kernel;
 
 use super::{Machine, Power};
@@ -137,7 +137,7 @@ impl Machine {
 
     /// The debugger is gone, and what it set with it; the application goes on.
     pub fn detach_debugger(&mut self) {
-        self.cpu.clear_debugging();
+        self.cpu.detach_debugger();
         (self.debugger.breakpoints, self.debugger.watchpoints) = (0, 0);
         self.debugger.attached = false;
         self.tell_kernel_of_debugger();
@@ -250,7 +250,7 @@ impl Machine {
         if let Some(place) = &mut stepping.serving {
             return std::mem::take(&mut place.passing);
         }
-        if !self.cpu.is_about_to_be_interrupted() {
+        if !self.cpu.will_take_interrupt() {
             return true;
         }
         let pc = self.cpu.register(Register::PC);
@@ -272,11 +272,11 @@ impl Machine {
     }
 
     /// The processor halted at a breakpoint or a watchpoint.
-    pub(super) fn halted(&mut self, cause: Halt) {
+    pub(super) fn halted(&mut self, cause: HaltCause) {
         match cause {
-            Halt::Breakpoint if self.is_on_way_back() => {}
-            Halt::Breakpoint => self.stop(Stop::Breakpoint),
-            Halt::Watchpoint { address, write } => self.stop(Stop::Watchpoint { address, write }),
+            HaltCause::Breakpoint if self.is_on_way_back() => {}
+            HaltCause::Breakpoint => self.stop(Stop::Breakpoint),
+            HaltCause::Watchpoint { address, write } => self.stop(Stop::Watchpoint { address, write }),
         }
     }
 
@@ -304,7 +304,7 @@ impl Machine {
     pub(super) fn stops_at_call(&mut self, address: u32) -> bool {
         let stops = !self.debugger.single && self.cpu.has_breakpoint(address);
         if stops {
-            self.halted(Halt::Breakpoint);
+            self.halted(HaltCause::Breakpoint);
         }
         stops
     }
@@ -400,7 +400,7 @@ impl Machine {
     /// Reads a register, or a part of one, as an instruction of the application with this width would.
     fn register_part(&mut self, address: u32, width: usize) -> Option<u32> {
         if SYSTEM.contains(&address) {
-            let mut word = self.cpu.read_system(address);
+            let mut word = self.cpu.read_ppb(address);
             if address & !3 == DHCSR && self.is_halted() {
                 word |= HALTED;
             }
@@ -434,7 +434,7 @@ impl Machine {
         word[..part.len()].copy_from_slice(part);
         let (value, width) = (u32::from_le_bytes(word), part.len() as u32);
         if SYSTEM.contains(&address) {
-            self.cpu.write_system(address, width, value);
+            self.cpu.write_ppb(address, width, value);
             return true;
         }
         if !PERIPHERALS.contains(&address) {

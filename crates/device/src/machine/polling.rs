@@ -10,7 +10,7 @@
 //! All of this depends on guest time and recorded inputs alone (D138).
 
 use abi::{Call, Status};
-use armv8m::{Bus, BusFault, Disturbance, Register, Width, Wires};
+use armv8m::{Bus, BusFault, ExternalActivity, Register, Signals, Width};
 use kernel::Outcome;
 
 use super::observer::Before;
@@ -131,7 +131,7 @@ impl Polling {
     }
 
     /// A call that only asks was made at `site`.
-    fn asked(&mut self, site: Site, now: u64, instructions: u64, since: Disturbance) -> Verdict {
+    fn asked(&mut self, site: Site, now: u64, instructions: u64, since: ExternalActivity) -> Verdict {
         if since.accessed {
             self.acted();
         }
@@ -194,7 +194,7 @@ enum Trial {
 impl Machine {
     /// A call was made. Deals with it if it only asks something and the application does nothing but ask: it is then held.
     pub(super) fn is_held_call(&mut self, slot: u32, arguments: [u32; 4], before: &Before) -> bool {
-        let since = self.cpu.take_disturbance();
+        let since = self.cpu.take_external_activity();
         let Some(made) = Made::new(slot, arguments) else {
             self.polling.acted();
             return false;
@@ -259,7 +259,7 @@ impl Machine {
 
     /// What the kernel did to registers and memory on behalf of a call is no disturbance to polling.
     pub(super) fn settle_call(&mut self) {
-        let _own = self.cpu.take_disturbance();
+        let _own = self.cpu.take_external_activity();
     }
 
     /// Something reached the kernel or the board from outside, or by itself: a call that is held answers now.
@@ -271,7 +271,7 @@ impl Machine {
     /// Whether a call is held on. One whose time has come is answered.
     pub(super) fn holds_call(&mut self) -> bool {
         let Some(hold) = &self.call_held else { return false };
-        if self.now() < hold.until && !self.cpu.is_about_to_be_interrupted() {
+        if self.now() < hold.until && !self.cpu.will_take_interrupt() {
             return true;
         }
         self.answer_held_call();
@@ -295,7 +295,7 @@ impl Machine {
 
     /// Lets the application run on, with the clock standing still `ahead` cycles from now, and takes that back.
     fn try_polling(&mut self, site: &Site, ahead: u64, budget: u64) -> Trial {
-        let due = self.slice_end(u64::MAX).min(self.cpu.next_event().unwrap_or(u64::MAX));
+        let due = self.slice_end(u64::MAX).min(self.cpu.next_timeout().unwrap_or(u64::MAX));
         let limit = due.min(self.now() + budget);
         let now = self.kernel_now() + ahead / CYCLES_PER_MICRO;
         if !self.cpu.begin_trial() {
@@ -323,7 +323,7 @@ impl Machine {
             if !self.cpu.return_on_trial(status.raw()) {
                 return None;
             }
-            if self.cpu.trial_came_round() {
+            if self.cpu.trial_repeats() {
                 return first;
             }
             let budget = limit.checked_sub(self.now()).filter(|budget| *budget > 0)?;
@@ -406,15 +406,15 @@ struct TrialBus<'a> {
 }
 
 impl Bus for TrialBus<'_> {
-    fn read(&mut self, address: u32, width: Width, wires: &mut Wires<'_>) -> Result<u32, BusFault> {
+    fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault> {
         if !self.board.is_steady(address) {
             return Err(BusFault);
         }
-        wires.note_steady();
-        self.board.read(address, width.bytes(), wires.cycles()).map_err(|_| BusFault)
+        signals.mark_steady();
+        self.board.read(address, width.bytes(), signals.cycles()).map_err(|_| BusFault)
     }
 
-    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Wires<'_>) -> Result<(), BusFault> {
+    fn write(&mut self, _: u32, _: Width, _: u32, _: &mut Signals<'_>) -> Result<(), BusFault> {
         Err(BusFault)
     }
 }

@@ -65,14 +65,14 @@ impl Machine {
 
     fn hold_clocks(&mut self, held: bool) {
         let now = self.now();
-        self.cpu.hold_systick(held);
+        self.cpu.stop_systick(held);
         self.board.hold_clocks(held, now);
     }
 
     /// `mvPowerSave` returns once an interrupt could be taken; masks of priority hold it back, PRIMASK does not, as for
     /// `WFI`.
     fn ends_saving(&mut self) -> bool {
-        let wakes = self.cpu.has_reason_to_wake();
+        let wakes = self.cpu.has_wakeup_event();
         if wakes {
             self.run_again();
             self.cpu.return_from_trap(abi::Status::Okay.raw());

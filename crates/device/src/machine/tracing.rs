@@ -1,7 +1,7 @@
 //! The machine's part of a trace: what happened when, in guest time.
 
 use abi::Call;
-use armv8m::Movement;
+use armv8m::ExceptionEvent;
 
 use super::{Machine, Stop};
 use crate::debug::trace::decode;
@@ -64,7 +64,7 @@ impl Machine {
     /// Exceptions since the last time, and what the kernel posted.
     pub(super) fn trace_movements(&mut self) {
         let Some(tracing) = &self.tracing else { return };
-        for Movement { cycle, number, entered } in self.cpu.take_movements() {
+        for ExceptionEvent { cycle, number, entered } in self.cpu.take_exception_events() {
             let name = exception(number);
             let what = if entered { What::Entered(name) } else { What::Left(name) };
             tracing.tracer.put(Entry { at: cycle, lane: Lane::Interrupts, what });
