@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use cloud::Resolve;
 use device::clock::TimeScale;
 
-use crate::logging;
-use crate::stores::StoreText;
+use crate::operate::stores::StoreText;
+use crate::output::logging;
 
 mod accounts;
 mod bundle;

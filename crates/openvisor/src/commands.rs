@@ -17,8 +17,8 @@ mod run;
 use std::time::Duration;
 
 use crate::arguments::{Arguments, Command};
-use crate::descriptors;
-use crate::exit::Failure;
+use crate::host::file_limit;
+use crate::output::exit::Failure;
 
 /// How long the end waits for blocking work that nobody is interested in any more, such as a name look-up under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
@@ -27,7 +27,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;
-    descriptors::raise_limit();
+    file_limit::raise_limit();
     let result = runtime.block_on(async {
         match arguments.command {
             Command::Demo(demo) => demo::demo(demo).await,

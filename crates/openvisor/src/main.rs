@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use openvisor::arguments::Arguments;
-use openvisor::exit::{Exit, report};
 use openvisor::output;
+use openvisor::output::exit::{Exit, report};
 
 fn main() -> ExitCode {
     let exit = match openvisor::run(Arguments::parse()) {

@@ -4,12 +4,11 @@ use ::cloud::store::Account;
 use serde_json::{Value, json};
 
 use crate::arguments::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
-use crate::exit::Failure;
-use crate::failures;
-use crate::listing::table;
-use crate::moment;
-use crate::operator::{Operator, account_named, answer, say, say_json};
-use crate::timeline::printable;
+use crate::operate::operator::{Operator, account_named, answer, say, say_json};
+use crate::output::exit::Failure;
+use crate::output::table::table;
+use crate::output::timeline::printable;
+use crate::output::{error_text, timestamp};
 
 /// Does what was asked for.
 pub(super) async fn accounts(arguments: Accounts) -> Result<(), Failure> {
@@ -23,7 +22,7 @@ pub(super) async fn accounts(arguments: Accounts) -> Result<(), Failure> {
 
 async fn add_one(add: &AddAccount) -> Result<(), Failure> {
     let operator = Operator::open(&add.list.data, None).await?;
-    let added = operator.store().add_account(add.name.as_deref()).await.map_err(failures::of_store)?;
+    let added = operator.store().add_account(add.name.as_deref()).await.map_err(error_text::of_store)?;
     operator.close().await;
     answer(add.list.json, || added.id.to_string(), || object(&added, false));
     Ok(())
@@ -31,7 +30,7 @@ async fn add_one(add: &AddAccount) -> Result<(), Failure> {
 
 async fn list_all(list: &ListAccounts) -> Result<(), Failure> {
     let operator = Operator::open(&list.data, None).await?;
-    let accounts = operator.store().accounts().await.map_err(failures::of_store)?;
+    let accounts = operator.store().accounts().await.map_err(error_text::of_store)?;
     operator.close().await;
     if list.json {
         let mut lines = accounts.iter().enumerate().map(|(place, account)| object(account, place == 0));
@@ -44,7 +43,7 @@ async fn list_all(list: &ListAccounts) -> Result<(), Failure> {
             account.name.as_deref().map_or_else(|| "-".into(), printable),
             account.devices.to_string(),
             if place == 0 { "yes" } else { "" }.to_owned(),
-            moment::plain(account.created),
+            timestamp::plain(account.created),
         ]
     };
     let rows: Vec<_> = accounts.iter().enumerate().map(row).collect();
@@ -56,7 +55,7 @@ async fn rename_one(rename: &RenameAccount) -> Result<(), Failure> {
     let operator = Operator::open(&rename.list.data, None).await?;
     let account = account_named(operator.store(), &rename.list.data, &rename.account).await?;
     let renamed = operator.store().rename_account(account.id, Some(&rename.name)).await;
-    renamed.map_err(failures::of_store)?;
+    renamed.map_err(error_text::of_store)?;
     operator.close().await;
     let (id, name) = (account.id, &rename.name);
     answer(
@@ -70,7 +69,7 @@ async fn rename_one(rename: &RenameAccount) -> Result<(), Failure> {
 async fn remove_one(remove: &RemoveAccount) -> Result<(), Failure> {
     let operator = Operator::open(&remove.list.data, None).await?;
     let account = account_named(operator.store(), &remove.list.data, &remove.account).await?;
-    operator.store().remove_account(account.id).await.map_err(failures::of_store)?;
+    operator.store().remove_account(account.id).await.map_err(error_text::of_store)?;
     operator.close().await;
     let id = account.id;
     answer(
@@ -87,6 +86,6 @@ fn object(account: &Account, default: bool) -> Value {
         "name": account.name,
         "devices": account.devices,
         "default": default,
-        "created": moment::exact(account.created),
+        "created": timestamp::exact(account.created),
     })
 }

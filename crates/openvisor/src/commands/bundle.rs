@@ -7,13 +7,13 @@ use ::device::application::ROOM;
 use ::device::image::{Image, ImageError, LoadError};
 use serde_json::{Value, json};
 
-use crate::application::{public_key, signing_key};
 use crate::arguments::{self, BundleAction, Create, ShowBundle};
-use crate::exit::Failure;
-use crate::failures;
-use crate::listing::pairs;
-use crate::operator::{answer, say};
-use crate::timeline::printable;
+use crate::host::application::{public_key, signing_key};
+use crate::operate::operator::{answer, say};
+use crate::output::error_text;
+use crate::output::exit::Failure;
+use crate::output::table::pairs;
+use crate::output::timeline::printable;
 
 /// Does what was asked for.
 pub(super) fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub(super) fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
 
 /// Everything is looked at before the file is written.
 fn create(arguments: &Create) -> Result<(), Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| failures::of_image(&error))?;
+    let image = Image::load(&arguments.image).map_err(|error| error_text::of_image(&error))?;
     let policies = policies(arguments)?;
     let key = arguments.sign.as_deref().map(|path| signing_key("--sign", path)).transpose()?;
     let out = &arguments.out;
@@ -76,12 +76,12 @@ fn show(arguments: &ShowBundle) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Bundle, Failure> {
     let file = ::device::image::read_file(path)
-        .map_err(|cause| failures::of_image(&LoadError { path: path.to_owned(), cause }))?;
+        .map_err(|cause| error_text::of_image(&LoadError { path: path.to_owned(), cause }))?;
     Bundle::read(&file, ROOM).map_err(|why| refused(path, why))
 }
 
 fn refused(path: &Path, why: ::bundle::Refusal) -> Failure {
-    failures::of_image(&LoadError { path: path.to_owned(), cause: ImageError::Refused(Box::new(why)) })
+    error_text::of_image(&LoadError { path: path.to_owned(), cause: ImageError::Refused(Box::new(why)) })
 }
 
 fn json(bundle: &Bundle, checked: bool) -> Value {

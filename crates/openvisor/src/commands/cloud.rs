@@ -8,17 +8,15 @@ use ::cloud::{Config, Lowered};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::address;
 use crate::arguments;
-use crate::exit::Failure;
-use crate::failures;
-use crate::feed;
-use crate::logging::{self, Level};
-use crate::process;
-use crate::relayed::Relayed;
-use crate::signals::Stop;
-use crate::stores;
-use crate::timeline::{Form, Source, Timeline};
+use crate::host::outbound::Relayed;
+use crate::host::signals::Stop;
+use crate::host::{address, process};
+use crate::operate::stores;
+use crate::output::exit::Failure;
+use crate::output::logging::{self, Level};
+use crate::output::timeline::{Form, Source, Timeline};
+use crate::output::{error_text, event_output};
 
 /// Runs until told to stop.
 pub(super) async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
@@ -29,10 +27,10 @@ pub(super) async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
     logging::start(level, arguments.log_format);
     process::warn_if_root();
     let hosts = config.hosts.join(", ");
-    let open = failures::open_to_applications(&config.destinations);
+    let open = error_text::open_to_applications(&config.destinations);
     let timeline = Timeline::on_stdout(Form::of(arguments.json));
     let stop = Stop::listen()?;
-    let cloud = ::cloud::Cloud::start(config).await.map_err(failures::of_start)?;
+    let cloud = ::cloud::Cloud::start(config).await.map_err(error_text::of_start)?;
     let events = (!arguments.quiet).then(|| cloud.events());
     timeline.say(Source::Cloud, format!("listening on {}", cloud.address()));
     timeline.say(Source::Cloud, open);
@@ -73,7 +71,7 @@ fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Fa
         if arguments.reach.allow_loopback { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
     config.store = stores::named(arguments.store.as_ref())?;
-    config.destinations = failures::allowing(base, &arguments.reach.allow)?;
+    config.destinations = error_text::allowing(base, &arguments.reach.allow)?;
     config.require_tls = arguments.reach.require_tls;
     config.require_tls_of.clone_from(&arguments.reach.require_tls_of);
     config.name_servers.clone_from(&arguments.reach.name_servers);
@@ -99,10 +97,10 @@ async fn show(events: Option<Receiver<Event>>, timeline: &Timeline) {
     loop {
         match events.recv().await {
             Ok(event) => {
-                let (source, text) = feed::of_cloud(&event.kind);
+                let (source, text) = event_output::of_cloud(&event.kind);
                 timeline.say(source, format!("{}: {text}", short(event.device.as_str())));
             }
-            Err(RecvError::Lagged(count)) => timeline.say(Source::Cloud, feed::missed(count)),
+            Err(RecvError::Lagged(count)) => timeline.say(Source::Cloud, event_output::missed(count)),
             Err(RecvError::Closed) => return,
         }
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::CommandFactory;
 
 use crate::arguments::{self, Arguments};
-use crate::exit::Failure;
+use crate::output::exit::Failure;
 
 /// Writes them.
 pub(super) fn completions(arguments: &arguments::Completions) -> Result<(), Failure> {

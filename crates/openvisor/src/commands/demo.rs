@@ -11,23 +11,21 @@ use ::device::events::{DeviceEvent, PinFilter};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::application;
 use crate::arguments;
 use crate::broker::{self, Broker};
-use crate::debugging;
-use crate::exit::Failure;
-use crate::failures;
-use crate::feed;
-use crate::folder::Folder;
-use crate::platform::{Happening, Plan, Platform};
-use crate::relayed::Relayed;
-use crate::script::{Script, Topics};
-use crate::settings::{self, Setting, Store};
-use crate::signals::Stop;
-use crate::timeline::{Form, Source, Timeline, payload};
-use crate::watched::Told;
-use crate::wired::Wired;
-use crate::witness::{Seen, Witness};
+use crate::demo::broker_monitor::{Seen, Witness};
+use crate::demo::script::{Script, Topics};
+use crate::host::folder::Folder;
+use crate::host::local_cloud::{Happening, Plan, Platform};
+use crate::host::observed_device::Told;
+use crate::host::outbound::Relayed;
+use crate::host::signals::Stop;
+use crate::host::wiring::Wired;
+use crate::host::{application, debugging};
+use crate::operate::settings::{self, Setting, Store};
+use crate::output::exit::Failure;
+use crate::output::timeline::{Form, Source, Timeline, payload};
+use crate::output::{error_text, event_output};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
 const SAMPLE: &[u8] = include_bytes!("../../../../sdk/samples/mqtt/mqtt.elf");
@@ -92,7 +90,7 @@ impl Demo {
             pins: PinFilter::None,
             factory_test: false,
         };
-        timeline.say(Source::Cloud, failures::open_to_applications(&plan.destinations));
+        timeline.say(Source::Cloud, error_text::open_to_applications(&plan.destinations));
         let platform = Platform::start(plan).await?;
         timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
         timeline.say(Source::Device, format!("id {}", platform.device_id()));
@@ -122,7 +120,7 @@ impl Demo {
 
     fn happened(&mut self, happening: &Happening) -> Result<(), Failure> {
         match happening {
-            Happening::Device(Told::Ended) => return Err(Failure::not_happened(feed::DEVICE_ENDED)),
+            Happening::Device(Told::Ended) => return Err(Failure::not_happened(event_output::DEVICE_ENDED)),
             Happening::Device(Told::Event(DeviceEvent::Led { on })) => {
                 self.script.led(self.timeline.elapsed(), *on);
             }
@@ -135,10 +133,10 @@ impl Demo {
 
     fn show(&self, happening: &Happening) {
         if let Happening::Device(told) = happening
-            && let Some(crash) = feed::crash_in(told)
+            && let Some(crash) = event_output::crash_in(told)
         {
             debugging::show_crash(crash, &self.timeline);
-        } else if let Some((source, text)) = feed::of_platform(happening) {
+        } else if let Some((source, text)) = event_output::of_platform(happening) {
             self.timeline.say(source, text);
         }
     }
@@ -149,7 +147,7 @@ impl Demo {
         {
             self.script.subscribed(filter);
         }
-        if let Some((source, text)) = feed::of_broker(event) {
+        if let Some((source, text)) = event_output::of_broker(event) {
             self.timeline.say(source, text);
         }
     }
@@ -173,7 +171,7 @@ impl Demo {
             if let Happening::Cloud(EventKind::Log { .. }) = happening {
                 self.log_lines += 1;
             }
-            if let Some((source, text)) = feed::of_platform(&happening) {
+            if let Some((source, text)) = event_output::of_platform(&happening) {
                 self.timeline.say(source, text);
             }
         }

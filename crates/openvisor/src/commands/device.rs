@@ -12,17 +12,14 @@ use ::device::recording::{Recorder, Status};
 use ::device::transport::Address;
 
 use super::replay;
-use crate::application;
 use crate::arguments::{self, Showing};
-use crate::debugging;
-use crate::exit::Failure;
-use crate::factory_test;
-use crate::failures;
-use crate::feed;
-use crate::signals::Stop;
-use crate::timeline::{Form, Source, Timeline};
-use crate::watched::{Told, Watched};
-use crate::wired::{Feeds, Wired};
+use crate::host::observed_device::{Told, Watched};
+use crate::host::signals::Stop;
+use crate::host::wiring::{Feeds, Wired};
+use crate::host::{application, debugging, factory_test};
+use crate::output::exit::Failure;
+use crate::output::timeline::{Form, Source, Timeline};
+use crate::output::{error_text, event_output};
 
 /// Runs until told to stop.
 pub(super) async fn device(arguments: arguments::Device) -> Result<(), Failure> {
@@ -119,7 +116,7 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<(O
     let cloud = Address::parse(cloud).map_err(|error| {
         Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
     })?;
-    let identity = Identity::load(data).map_err(|error| failures::of_identity(data, &error))?;
+    let identity = Identity::load(data).map_err(|error| error_text::of_identity(data, &error))?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     let mut options = Options {
         debugging,
@@ -135,7 +132,7 @@ async fn show(device: &mut Watched, timeline: &Timeline, showing: &Showing) -> R
     loop {
         let told = device.next().await;
         if told == Told::Ended {
-            return Err(Failure::not_happened(feed::DEVICE_ENDED));
+            return Err(Failure::not_happened(event_output::DEVICE_ENDED));
         }
         show_one(&told, timeline, showing);
         if let Some(result) = factory_test::result(&told) {
@@ -150,9 +147,9 @@ fn show_one(told: &Told, timeline: &Timeline, showing: &Showing) {
     {
         return;
     }
-    if let Some(crash) = feed::crash_in(told) {
+    if let Some(crash) = event_output::crash_in(told) {
         return debugging::show_crash(crash, timeline);
     }
-    let lines = std::iter::once(feed::of_told(told)).chain(feed::picture(told));
+    let lines = std::iter::once(event_output::of_told(told)).chain(event_output::picture(told));
     lines.for_each(|(source, text)| timeline.say(source, text));
 }

@@ -8,12 +8,11 @@ use ::cloud::store::{Device, Scope};
 use serde_json::{Value, json};
 
 use crate::arguments::{Devices, DevicesAction, List, Logging, OnOff, Revoke, Show};
-use crate::exit::Failure;
-use crate::failures;
-use crate::listing::{pairs, table};
-use crate::moment;
-use crate::operator::{Operator, answer, called, say, say_json};
-use crate::timeline::printable;
+use crate::operate::operator::{Operator, answer, called, say, say_json};
+use crate::output::exit::Failure;
+use crate::output::table::{pairs, table};
+use crate::output::timeline::printable;
+use crate::output::{error_text, timestamp};
 
 /// Does what was asked for.
 pub(super) async fn devices(arguments: Devices) -> Result<(), Failure> {
@@ -53,7 +52,7 @@ impl Now {
         if self.connected {
             return "now".into();
         }
-        self.device.seen.map_or_else(|| "-".into(), moment::plain)
+        self.device.seen.map_or_else(|| "-".into(), timestamp::plain)
     }
 
     fn image(&self) -> Option<String> {
@@ -68,13 +67,13 @@ impl Now {
             "name": self.device.name,
             "state": self.state(),
             "connected": self.connected,
-            "seen": self.device.seen.map(moment::exact),
+            "seen": self.device.seen.map(timestamp::exact),
             "image": self.image(),
             "logging": self.device.logging,
-            "logging_expires": self.device.logging_expires.map(moment::exact),
-            "created": moment::exact(self.device.created),
-            "updated": moment::exact(self.device.updated),
-            "revoked": self.device.revoked.map(moment::exact),
+            "logging_expires": self.device.logging_expires.map(timestamp::exact),
+            "created": timestamp::exact(self.device.created),
+            "updated": timestamp::exact(self.device.updated),
+            "revoked": self.device.revoked.map(timestamp::exact),
         })
     }
 }
@@ -82,7 +81,7 @@ impl Now {
 async fn list_all(list: &List) -> Result<(), Failure> {
     let operator = Operator::open(&list.data, list.account.as_deref()).await?;
     let cloud_runs = operator.is_cloud_running()?;
-    let devices = operator.store().devices().await.map_err(failures::of_store)?;
+    let devices = operator.store().devices().await.map_err(error_text::of_store)?;
     operator.close().await;
     let devices: Vec<_> = devices.into_iter().map(|device| Now::new(device, cloud_runs)).collect();
     if list.json {
@@ -107,8 +106,8 @@ async fn show_one(show: &Show) -> Result<(), Failure> {
     let operator = Operator::open(&show.list.data, show.list.account.as_deref()).await?;
     let device = operator.device(&show.device).await?;
     let scope = Scope::Device(device.id);
-    let configs = operator.store().configs(scope).await.map_err(failures::of_store)?.len();
-    let secrets = operator.store().secrets(scope).await.map_err(failures::of_store)?.len();
+    let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?.len();
+    let secrets = operator.store().secrets(scope).await.map_err(error_text::of_store)?.len();
     let now = Now::new(device, operator.is_cloud_running()?);
     operator.close().await;
     let text = || {
@@ -121,10 +120,10 @@ async fn show_one(show: &Show) -> Result<(), Failure> {
             ("logging", logging(now.device.logging, now.device.logging_expires)),
             ("configs", configs.to_string()),
             ("secrets", secrets.to_string()),
-            ("created", moment::plain(now.device.created)),
-            ("changed", moment::plain(now.device.updated)),
+            ("created", timestamp::plain(now.device.created)),
+            ("changed", timestamp::plain(now.device.updated)),
         ];
-        rows.extend(now.device.revoked.map(|when| ("revoked", moment::plain(when))));
+        rows.extend(now.device.revoked.map(|when| ("revoked", timestamp::plain(when))));
         pairs(&rows)
     };
     let value = || {
@@ -142,7 +141,7 @@ fn logging(wanted: bool, expires: Option<i64>) -> String {
     match (wanted, expires) {
         (false, _) => "off".into(),
         (true, None) => "on".into(),
-        (true, Some(expires)) => format!("on until {}", moment::plain(expires)),
+        (true, Some(expires)) => format!("on until {}", timestamp::plain(expires)),
     }
 }
 
@@ -151,12 +150,12 @@ async fn switch_logging(asked: &Logging) -> Result<(), Failure> {
     let expires = expiry(&asked.span)?.filter(|_| wanted);
     let operator = Operator::open(&asked.list.data, asked.list.account.as_deref()).await?;
     let device = operator.device(&asked.device).await?;
-    operator.store().set_logging(device.id, wanted, expires).await.map_err(failures::of_store)?;
+    operator.store().set_logging(device.id, wanted, expires).await.map_err(error_text::of_store)?;
     operator.close().await;
     answer(
         asked.list.json,
         || format!("logging of {} is {}", called(&device), logging(wanted, expires)),
-        || json!({ "id": device.id.as_str(), "name": device.name, "logging": wanted, "logging_expires": expires.map(moment::exact) }),
+        || json!({ "id": device.id.as_str(), "name": device.name, "logging": wanted, "logging_expires": expires.map(timestamp::exact) }),
     );
     Ok(())
 }
@@ -166,7 +165,7 @@ fn expiry(span: &str) -> Result<Option<i64>, Failure> {
     if span == "ever" {
         return Ok(None);
     }
-    let millis = moment::duration(span).filter(|millis| *millis > 0);
+    let millis = timestamp::duration(span).filter(|millis| *millis > 0);
     let expires = millis.and_then(|millis| wall_millis().checked_add(millis));
     expires.map(Some).ok_or_else(|| {
         Failure::bad_input(format!("--for {}: this is no time", printable(span)))
@@ -180,9 +179,9 @@ async fn revoke_one(revoke: &Revoke) -> Result<(), Failure> {
     if !revoke.yes {
         confirm(&device, revoke.forget)?;
     }
-    let new = operator.store().revoke_device(device.id).await.map_err(failures::of_store)?;
+    let new = operator.store().revoke_device(device.id).await.map_err(error_text::of_store)?;
     if revoke.forget {
-        operator.store().remove_device(device.id).await.map_err(failures::of_store)?;
+        operator.store().remove_device(device.id).await.map_err(error_text::of_store)?;
     }
     let cloud_runs = operator.is_cloud_running()?;
     operator.close().await;

@@ -17,10 +17,10 @@ use member::{Member, Totals};
 use summary::Summary;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::application;
 use crate::arguments;
-use crate::exit::Failure;
-use crate::signals::Stop;
+use crate::host::application;
+use crate::host::signals::Stop;
+use crate::output::exit::Failure;
 
 /// How often it is looked whether more devices are to be started.
 const STARTING: Duration = Duration::from_millis(20);

@@ -5,15 +5,13 @@ use std::io::{IsTerminal, Write};
 use ::cloud::store::{Scope, Store, StoreError};
 use serde_json::json;
 
-use crate::arguments::{Configs, Secrets};
-use crate::arguments::{ConfigsAction, ItemKey, Items, SecretsAction, SetItem};
-use crate::exit::Failure;
-use crate::failures;
-use crate::listing::{brief, table};
-use crate::moment;
-use crate::operator::{Operator, Owner, answer, say, say_json};
-use crate::settings;
-use crate::timeline::{printable, shown_to};
+use crate::arguments::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
+use crate::operate::operator::{Operator, Owner, answer, say, say_json};
+use crate::operate::settings;
+use crate::output::exit::Failure;
+use crate::output::table::{brief, table};
+use crate::output::timeline::{printable, shown_to};
+use crate::output::{error_text, timestamp};
 
 /// Which of the two stores.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +78,7 @@ async fn set_item(kind: Kind, set: &SetItem) -> Result<(), Failure> {
     let value = settings::read_value(&what, &set.key, &set.value)?;
     let operator = Operator::open(&set.items.data, set.items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(set.items.device.as_deref()).await?;
-    let new = kind.set(operator.store(), scope, &set.key, &value).await.map_err(failures::of_store)?;
+    let new = kind.set(operator.store(), scope, &set.key, &value).await.map_err(error_text::of_store)?;
     operator.close().await;
     let done = if new { "set" } else { "changed" };
     answer(
@@ -96,7 +94,7 @@ async fn remove(kind: Kind, asked: &ItemKey) -> Result<(), Failure> {
     settings::check_key(&format!("{} remove", kind.command()), key)?;
     let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let removed = kind.remove(operator.store(), scope, key).await.map_err(failures::of_store)?;
+    let removed = kind.remove(operator.store(), scope, key).await.map_err(error_text::of_store)?;
     operator.close().await;
     if !removed {
         return Err(missing(kind, key, &owner));
@@ -126,11 +124,11 @@ async fn get(asked: &ItemKey) -> Result<(), Failure> {
     settings::check_key("configs get", key)?;
     let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let found = operator.store().config(scope, key).await.map_err(failures::of_store)?;
+    let found = operator.store().config(scope, key).await.map_err(error_text::of_store)?;
     operator.close().await;
     let config = found.ok_or_else(|| missing(Kind::Config, key, &owner))?;
     if items.json {
-        let updated = moment::exact(config.updated);
+        let updated = timestamp::exact(config.updated);
         let line = json!({ "key": key, "device": owner.id(), "value": config.value, "updated": updated });
         let _ = say_json(&line);
     } else {
@@ -143,18 +141,18 @@ async fn get(asked: &ItemKey) -> Result<(), Failure> {
 async fn list_configs(items: &Items) -> Result<(), Failure> {
     let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let configs = operator.store().configs(scope).await.map_err(failures::of_store)?;
+    let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?;
     operator.close().await;
     if items.json {
         let line = |config: &::cloud::store::Config| {
-            let updated = moment::exact(config.updated);
+            let updated = timestamp::exact(config.updated);
             json!({ "key": config.key, "device": owner.id(), "value": config.value, "updated": updated })
         };
         let _ = configs.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
     let row = |config: &::cloud::store::Config| {
-        vec![config.key.clone(), brief(&printable(&config.value)), moment::plain(config.updated)]
+        vec![config.key.clone(), brief(&printable(&config.value)), timestamp::plain(config.updated)]
     };
     show(Kind::Config, &["KEY", "VALUE", "CHANGED"], &configs.iter().map(row).collect::<Vec<_>>(), &owner);
     Ok(())
@@ -163,14 +161,14 @@ async fn list_configs(items: &Items) -> Result<(), Failure> {
 async fn list_secrets(items: &Items) -> Result<(), Failure> {
     let operator = Operator::open(&items.data, items.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let secrets = operator.store().secrets(scope).await.map_err(failures::of_store)?;
+    let secrets = operator.store().secrets(scope).await.map_err(error_text::of_store)?;
     operator.close().await;
     if items.json {
-        let line = |secret: &::cloud::store::Secret| json!({ "key": secret.key, "device": owner.id(), "updated": moment::exact(secret.updated) });
+        let line = |secret: &::cloud::store::Secret| json!({ "key": secret.key, "device": owner.id(), "updated": timestamp::exact(secret.updated) });
         let _ = secrets.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
-    let row = |secret: &::cloud::store::Secret| vec![secret.key.clone(), moment::plain(secret.updated)];
+    let row = |secret: &::cloud::store::Secret| vec![secret.key.clone(), timestamp::plain(secret.updated)];
     show(Kind::Secret, &["KEY", "CHANGED"], &secrets.iter().map(row).collect::<Vec<_>>(), &owner);
     Ok(())
 }

@@ -12,14 +12,13 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use crate::arguments::{Logs, LogsAction, Stream};
-use crate::continuity::{Between, Continuity};
-use crate::exit::Failure;
-use crate::failures;
-use crate::moment;
-use crate::operator::Operator;
+use crate::host::signals::Stop;
+use crate::operate::log_gaps::{Between, Continuity};
+use crate::operate::operator::Operator;
 use crate::output;
-use crate::signals::Stop;
-use crate::timeline::{json_text, printable};
+use crate::output::exit::Failure;
+use crate::output::timeline::{json_text, printable};
+use crate::output::{error_text, timestamp};
 
 /// Lines shown at first, unless told otherwise.
 const LAST: u32 = 100;
@@ -50,7 +49,7 @@ pub(super) async fn logs(arguments: Logs) -> Result<(), Failure> {
 
 fn since(text: Option<&str>) -> Result<Option<i64>, Failure> {
     let Some(text) = text else { return Ok(None) };
-    let read = moment::read(text, wall_millis()).ok_or_else(|| {
+    let read = timestamp::read(text, wall_millis()).ok_or_else(|| {
         Failure::bad_input(format!("--since {}: this is no time", printable(text)))
             .hint("say how long ago (90s, 10m, 2h, 7d), or when, as 2026-11-20T09:00:00Z")
     })?;
@@ -64,14 +63,14 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
     let store = operator.store();
     let last = stream.last.or(since.is_none().then_some(LAST));
     let mut place = match last {
-        Some(count) => store.log_place(device, count).await.map_err(failures::of_store)?,
+        Some(count) => store.log_place(device, count).await.map_err(error_text::of_store)?,
         None => LogPlace::default(),
     };
     let mut shown = Shown { json: stream.json, continuity: Continuity::default() };
     let mut asked = Instant::now();
     loop {
         let lines = store.logs_after(device, place, since.unwrap_or(0), PAGE).await;
-        let lines = lines.map_err(failures::of_store)?;
+        let lines = lines.map_err(error_text::of_store)?;
         for (behind, line) in &lines {
             place = *behind;
             if shown.line(line).await.is_err() {
@@ -95,7 +94,7 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
 /// Nothing more comes from a device that is not let in any more: whoever waits for its lines is told.
 async fn check_known(store: &Store, device: DeviceId, named: &str) -> Result<(), Failure> {
     let named = printable(named);
-    match store.device(device).await.map_err(failures::of_store)? {
+    match store.device(device).await.map_err(error_text::of_store)? {
         None => {
             Err(Failure::not_happened(format!("the device {named} was removed: there is no more to follow")))
         }
@@ -135,7 +134,7 @@ fn text_lines(line: &LogLine, between: &Between) -> Vec<String> {
         lines.push(format!("{mark}-- {count} {plural} lost --{mark:#}"));
     }
     let text = String::from_utf8_lossy(line.text.trim_ascii_end());
-    let (received, logged) = (moment::exact(line.received), device_time(line.clock));
+    let (received, logged) = (timestamp::exact(line.received), device_time(line.clock));
     lines.push(format!("{dim}{received}  {logged}{dim:#}  {}", printable(&text)));
     lines
 }
@@ -158,7 +157,7 @@ fn json_lines(line: &LogLine, between: &Between) -> Vec<String> {
         lines.push(json!({ "event": "lost", "boot": boot, "first": lost.start(), "last": lost.end() }));
     }
     lines.push(json!({
-        "received": moment::exact(line.received),
+        "received": timestamp::exact(line.received),
         "device": line.device.as_str(),
         "boot": boot,
         "sequence": sequence,

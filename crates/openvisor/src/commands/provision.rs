@@ -7,10 +7,10 @@ use ::cloud::NewDevice;
 use ::cloud::store::NewItem;
 
 use crate::arguments;
-use crate::exit::Failure;
-use crate::failures;
-use crate::settings::{self, Setting};
-use crate::stores;
+use crate::operate::settings::{self, Setting};
+use crate::operate::stores;
+use crate::output::error_text;
+use crate::output::exit::Failure;
 
 /// Makes the folder, and says which device it is.
 pub(super) async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
@@ -26,7 +26,7 @@ pub(super) async fn provision(arguments: arguments::Provision) -> Result<(), Fai
     };
     let id = ::cloud::provision_into(&arguments.data, store.as_ref(), device)
         .await
-        .map_err(failures::of_provision)?;
+        .map_err(error_text::of_provision)?;
     // The device exists by now, whether or not anyone reads its name.
     let _ = writeln!(std::io::stdout(), "{id}");
     Ok(())

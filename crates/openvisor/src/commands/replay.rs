@@ -13,10 +13,10 @@ use link::header::Header;
 use link::kind::to_cloud;
 use tokio::time::Instant;
 
-use crate::exit::Failure;
-use crate::feed;
-use crate::serial_lines::SerialLines;
-use crate::timeline::{Source, Timeline};
+use crate::host::serial_lines::SerialLines;
+use crate::output::event_output;
+use crate::output::exit::Failure;
+use crate::output::timeline::{Source, Timeline};
 
 /// Runs the recording at `path` to its end. The times of the lines are the guest's.
 pub(super) fn replay(
@@ -58,7 +58,7 @@ fn show(replay: &mut Replay, log: &mut Log, serial: &mut SerialLines, timeline: 
 }
 
 fn show_all(at: Duration, events: &[DeviceEvent], timeline: &Timeline) {
-    for (source, text) in events.iter().map(feed::of_device) {
+    for (source, text) in events.iter().map(event_output::of_device) {
         timeline.say_at(at, source, text);
     }
 }

@@ -6,22 +6,19 @@ use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
 use ::device::events::DeviceEvent;
 
-use crate::application;
 use crate::arguments::{self, Showing};
-use crate::debugging;
-use crate::exit::Failure;
-use crate::factory_test;
-use crate::failures;
-use crate::feed;
-use crate::folder::Folder;
+use crate::host::folder::Folder;
+use crate::host::local_cloud::{Happening, Plan, Platform};
+use crate::host::observed_device::Told;
+use crate::host::outbound::Relayed;
+use crate::host::signals::Stop;
+use crate::host::wiring::Wired;
+use crate::host::{application, debugging, factory_test};
+use crate::operate::settings;
 use crate::output;
-use crate::platform::{Happening, Plan, Platform};
-use crate::relayed::Relayed;
-use crate::settings;
-use crate::signals::Stop;
-use crate::timeline::{Form, Source, Timeline, shown_to};
-use crate::watched::Told;
-use crate::wired::Wired;
+use crate::output::exit::Failure;
+use crate::output::timeline::{Form, Source, Timeline, shown_to};
+use crate::output::{error_text, event_output};
 
 /// Runs until told to stop, or until nobody reads the log any more.
 pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
@@ -31,7 +28,7 @@ pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let signature = application::of_signature(&plan.application, arguments.application.signer.is_some());
     let stop = Stop::listen()?;
     debugging::announce(&plan.debugging, &timeline);
-    let open = failures::open_to_applications(&plan.destinations);
+    let open = error_text::open_to_applications(&plan.destinations);
     let mut platform = Platform::start(plan).await?;
     timeline.say(Source::Cloud, open);
     timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
@@ -72,7 +69,7 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
     let application = application::load(&named.image, named.signer.as_deref())?;
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
     let relayed = Relayed::read(&arguments.relayed)?;
-    let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
+    let destinations = error_text::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
@@ -94,7 +91,7 @@ async fn show(platform: &mut Platform, timeline: &Timeline, showing: &Showing) -
     loop {
         let happening = platform.next().await;
         if matches!(happening, Happening::Device(Told::Ended)) {
-            return Err(Failure::not_happened(feed::DEVICE_ENDED));
+            return Err(Failure::not_happened(event_output::DEVICE_ENDED));
         }
         if show_one(&happening, timeline, showing).await.is_err() {
             return Ok(());
@@ -123,16 +120,16 @@ async fn show_one(happening: &Happening, timeline: &Timeline, showing: &Showing)
         return output::raw_stdout().send(&line).await;
     }
     if let Happening::Device(told) = happening
-        && let Some(crash) = feed::crash_in(told)
+        && let Some(crash) = event_output::crash_in(told)
     {
         debugging::show_crash(crash, timeline);
         return Ok(());
     }
     let picture = match happening {
-        Happening::Device(told) => feed::picture(told),
+        Happening::Device(told) => event_output::picture(told),
         Happening::Cloud(_) | Happening::CloudMissed(_) => Vec::new(),
     };
-    let lines = feed::of_platform(happening).into_iter().chain(picture);
+    let lines = event_output::of_platform(happening).into_iter().chain(picture);
     lines.for_each(|(source, text)| timeline.say(source, text));
     Ok(())
 }

@@ -13,12 +13,12 @@ use ::device::transport::Address;
 
 use super::member::Member;
 use crate::arguments;
-use crate::exit::Failure;
-use crate::failures;
-use crate::folder::Folder;
-use crate::relayed::Relayed;
-use crate::settings::{self, Setting};
-use crate::stores;
+use crate::host::folder::Folder;
+use crate::host::outbound::Relayed;
+use crate::operate::settings::{self, Setting};
+use crate::operate::stores;
+use crate::output::error_text;
+use crate::output::exit::Failure;
 
 /// Stands for the device's number, from 1, in a value of a setting.
 const NUMBER: &str = "{number}";
@@ -52,7 +52,7 @@ pub(super) fn plan(arguments: &arguments::Fleet) -> Result<Plan, Failure> {
 
 fn here(arguments: &arguments::Fleet) -> Result<Place, Failure> {
     let relayed = Relayed::read(&arguments.relayed)?;
-    let destinations = failures::allowing(Destinations::with_loopback(), &arguments.allow)?;
+    let destinations = error_text::allowing(Destinations::with_loopback(), &arguments.allow)?;
     let folder = Folder::open(arguments.data.as_deref())?;
     Ok(Place::Here { folder, destinations, relayed, scale: arguments.time_scale })
 }
@@ -119,14 +119,14 @@ async fn prepare_here(
     count: usize,
     settings: &[Setting],
 ) -> Result<Ground, Failure> {
-    let cloud = Cloud::start(config).await.map_err(failures::of_start)?;
+    let cloud = Cloud::start(config).await.map_err(error_text::of_start)?;
     let address = Address::parse(&cloud.address().to_string()).expect("a socket address is an address");
     let devices = folder.join("devices");
     for number in 0..count {
         let place = devices.join(name(number));
         if !place.exists() {
-            let made = cloud.provision(None).await.map_err(failures::of_provision)?;
-            made.save(&place).map_err(|error| failures::of_data(&error))?;
+            let made = cloud.provision(None).await.map_err(error_text::of_provision)?;
+            made.save(&place).map_err(|error| error_text::of_data(&error))?;
         }
     }
     let members = load(&devices, count)?;
@@ -150,15 +150,15 @@ async fn make_missing(
         if there.len() + made.len() >= count {
             break;
         }
-        let identity = ::cloud::provision(data, None, None).await.map_err(failures::of_provision)?;
-        identity.save(&place).map_err(|error| failures::of_data(&error))?;
+        let identity = ::cloud::provision(data, None, None).await.map_err(error_text::of_provision)?;
+        identity.save(&place).map_err(|error| error_text::of_data(&error))?;
         made.push((there.len() + made.len() + 1, identity.device_id));
     }
     if made.is_empty() || settings.is_empty() {
         return Ok(());
     }
-    let folder = DataFolder::open(data).map_err(|error| failures::of_data(&error))?;
-    let store = Store::open(&folder).await.map_err(failures::of_store)?;
+    let folder = DataFolder::open(data).map_err(|error| error_text::of_data(&error))?;
+    let store = Store::open(&folder).await.map_err(error_text::of_store)?;
     let mut filled = Ok(());
     for (number, device) in made {
         if filled.is_ok() {
@@ -199,7 +199,7 @@ fn load(parent: &Path, count: usize) -> Result<Vec<Member>, Failure> {
 }
 
 fn member(folder: &Path) -> Result<Member, Failure> {
-    let identity = Identity::load(folder).map_err(|error| failures::of_identity(folder, &error))?;
+    let identity = Identity::load(folder).map_err(|error| error_text::of_identity(folder, &error))?;
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Member::new(name, identity))
 }

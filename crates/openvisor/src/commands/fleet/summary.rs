@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::member::{Member, Totals};
 use super::process::{Meter, Usage};
 use crate::output;
-use crate::timeline::{json_text, printable};
+use crate::output::timeline::{json_text, printable};
 
 /// Lines of trouble that are shown; more are only counted.
 const MAX_TROUBLES: usize = 50;

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use crate::exit::Failure;
+use crate::output::exit::Failure;
 
 /// Where to listen: one address of this machine and a port.
 pub fn to_listen(option: &str, text: &str) -> Result<SocketAddr, Failure> {

@@ -3,7 +3,7 @@
 use cloud::{CertificateDer, Resolve, TlsPorts, read_authorities};
 
 use crate::arguments;
-use crate::exit::Failure;
+use crate::output::exit::Failure;
 
 /// What the cloud is told of relayed destinations, besides which of them are open.
 #[derive(Clone, Debug, Default)]

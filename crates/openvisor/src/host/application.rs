@@ -5,13 +5,13 @@ use std::path::Path;
 use bundle::{KeyError, PublicKey, SigningKey};
 use device::application::Application;
 
-use crate::exit::Failure;
-use crate::failures;
+use crate::output::error_text;
+use crate::output::exit::Failure;
 
 /// The application in the file at `image`; only a bundle signed with the key in the file `signer`, if one is named.
 pub fn load(image: &Path, signer: Option<&Path>) -> Result<Application, Failure> {
     let signer = signer.map(|path| public_key("--signer", path)).transpose()?;
-    Application::load(image, signer.as_ref()).map_err(|error| failures::of_image(&error))
+    Application::load(image, signer.as_ref()).map_err(|error| error_text::of_image(&error))
 }
 
 /// What is to be said of a bundle's signature: nothing if there is none.

@@ -9,8 +9,8 @@ use device::{Device, Options};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::exit::Failure;
-use crate::serial_lines::SerialLines;
+use crate::host::serial_lines::SerialLines;
+use crate::output::exit::Failure;
 
 /// Events that may wait to be shown; more are counted, not kept.
 const QUEUE: usize = 1024;

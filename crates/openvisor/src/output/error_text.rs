@@ -9,7 +9,7 @@ use cloud::{ProvisionError, StartError};
 use device::identity::IdentityError;
 use device::image::{ImageError, LoadError};
 
-use crate::exit::Failure;
+use crate::output::exit::Failure;
 
 /// A cloud that does not start.
 pub(crate) fn of_start(error: StartError) -> Failure {

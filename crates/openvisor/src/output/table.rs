@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use crate::timeline::printable;
+use crate::output::timeline::printable;
 
 /// Longest entry of a column that is shown whole, in characters.
 const SHOWN: usize = 40;

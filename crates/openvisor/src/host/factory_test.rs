@@ -2,8 +2,8 @@
 
 use device::events::DeviceEvent;
 
-use crate::exit::Failure;
-use crate::watched::Told;
+use crate::host::observed_device::Told;
+use crate::output::exit::Failure;
 
 /// The result of the factory test, if `told` is its end.
 pub fn result(told: &Told) -> Option<Result<(), Failure>> {

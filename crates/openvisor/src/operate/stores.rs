@@ -5,9 +5,9 @@ use std::fmt;
 use cloud::DeviceId;
 use cloud::store::{Scope, Store, StoreUrl, StoreUrlError};
 
-use crate::exit::Failure;
-use crate::failures;
-use crate::settings::{self, Setting};
+use crate::operate::settings::{self, Setting};
+use crate::output::error_text;
+use crate::output::exit::Failure;
 
 /// Where the store's URL may stand instead of on the command line, which others on the machine can see.
 pub const VARIABLE: &str = "OPENVISOR_STORE";
@@ -53,7 +53,7 @@ pub async fn fill(store: &Store, device: DeviceId, settings: &[Setting]) -> Resu
             Which::AccountConfig => store.set_config(Scope::Account, key, value).await,
             Which::AccountSecret => store.set_secret(Scope::Account, key, value).await,
         };
-        set.map_err(failures::of_store)?;
+        set.map_err(error_text::of_store)?;
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ use device::debug::trace::{Format, Output, Tracer};
 use serde_json::{Value, json};
 
 use crate::arguments::{self, TraceFormat};
-use crate::exit::Failure;
-use crate::timeline::{Source, Timeline};
+use crate::output::exit::Failure;
+use crate::output::timeline::{Source, Timeline};
 
 /// Opens what `arguments` ask for; names come from `image`, if it has any and the arguments do not name another file.
 pub fn open(arguments: &arguments::Debugging, image: Option<&Path>) -> Result<Debugging, Failure> {
@@ -178,7 +178,7 @@ mod tests {
     fn a_port_in_use_is_told() {
         let first = serve("0", false).unwrap();
         let refused = serve(&first.address().to_string(), false).unwrap_err();
-        assert_eq!(refused.exit(), crate::exit::Exit::Environment);
+        assert_eq!(refused.exit(), crate::output::exit::Exit::Environment);
         assert!(refused.to_string().contains("cannot listen for a debugger"), "{refused}");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::*;
-use crate::exit::Exit;
+use crate::output::exit::Exit;
 
 fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();

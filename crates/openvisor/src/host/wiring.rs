@@ -12,8 +12,8 @@ use device::wiring::{self, Attachment};
 use device::{Options, Remote};
 
 use crate::arguments;
-use crate::debugging::private_file;
-use crate::exit::Failure;
+use crate::host::debugging::private_file;
+use crate::output::exit::Failure;
 use crate::output::{self, Output};
 
 /// Bytes read for a serial port at a time.

@@ -15,14 +15,14 @@ use device::transport::Address;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use crate::exit::Failure;
-use crate::failures;
-use crate::folder::Folder;
-use crate::relayed::Relayed;
-use crate::settings::Setting;
-use crate::stores;
-use crate::watched::{Told, Watched};
-use crate::wired::Wired;
+use crate::host::folder::Folder;
+use crate::host::observed_device::{Told, Watched};
+use crate::host::outbound::Relayed;
+use crate::host::wiring::Wired;
+use crate::operate::settings::Setting;
+use crate::operate::stores;
+use crate::output::error_text;
+use crate::output::exit::Failure;
 
 /// What is to be put together.
 pub struct Plan {
@@ -83,7 +83,7 @@ impl Platform {
             // The kernel holds its application to the rate by guest time; the cloud would by the wall clock.
             config.limits.channels_a_second = 0;
         }
-        let cloud = Cloud::start(config).await.map_err(failures::of_start)?;
+        let cloud = Cloud::start(config).await.map_err(error_text::of_start)?;
         let cloud_events = cloud.events();
         let identity = identity(&cloud, &folder).await?;
         let device_id = identity.device_id().to_string();
@@ -146,8 +146,8 @@ impl Platform {
 async fn identity(cloud: &Cloud, folder: &Folder) -> Result<Identity, Failure> {
     let place = folder.join("device");
     if !place.exists() {
-        let made = cloud.provision(None).await.map_err(failures::of_provision)?;
-        made.save(&place).map_err(|error| failures::of_data(&error))?;
+        let made = cloud.provision(None).await.map_err(error_text::of_provision)?;
+        made.save(&place).map_err(|error| error_text::of_data(&error))?;
     }
-    Identity::load(&place).map_err(|error| failures::of_identity(&place, &error))
+    Identity::load(&place).map_err(|error| error_text::of_identity(&place, &error))
 }

@@ -7,9 +7,9 @@ use cloud::data::DataFolder;
 use cloud::store::{Account, Device, Scope, Store};
 use serde_json::Value;
 
-use crate::exit::Failure;
-use crate::failures;
-use crate::timeline::{json_text, printable};
+use crate::output::error_text;
+use crate::output::exit::Failure;
+use crate::output::timeline::{json_text, printable};
 
 /// A cloud's data folder that was there before.
 pub(crate) struct Operator {
@@ -20,8 +20,8 @@ pub(crate) struct Operator {
 impl Operator {
     /// Opens the folder, as the account of this id or name sees it, or the first; never makes one.
     pub(crate) async fn open(data: &Path, account: Option<&str>) -> Result<Self, Failure> {
-        let folder = DataFolder::open_existing(data).map_err(|error| failures::of_data(&error))?;
-        let store = Store::open(&folder).await.map_err(failures::of_store)?;
+        let folder = DataFolder::open_existing(data).map_err(|error| error_text::of_data(&error))?;
+        let store = Store::open(&folder).await.map_err(error_text::of_store)?;
         let store = match account {
             Some(named) => store.of_account(account_named(&store, data, named).await?.id),
             None => store,
@@ -36,12 +36,12 @@ impl Operator {
 
     /// Whether a cloud runs on the folder now.
     pub(crate) fn is_cloud_running(&self) -> Result<bool, Failure> {
-        self.folder.is_in_use().map_err(|error| failures::of_data(&error))
+        self.folder.is_in_use().map_err(|error| error_text::of_data(&error))
     }
 
     /// The device of this id or name.
     pub(crate) async fn device(&self, named: &str) -> Result<Device, Failure> {
-        let found = self.store.device_named(named).await.map_err(failures::of_store)?;
+        let found = self.store.device_named(named).await.map_err(error_text::of_store)?;
         found.ok_or_else(|| {
             Failure::bad_input(format!("there is no device `{}`", printable(named))).hint(format!(
                 "see which there are with: openvisor devices list --data {}",
@@ -65,7 +65,7 @@ impl Operator {
 
 /// The account of this id or name.
 pub(crate) async fn account_named(store: &Store, data: &Path, named: &str) -> Result<Account, Failure> {
-    let found = store.account_named(named).await.map_err(failures::of_store)?;
+    let found = store.account_named(named).await.map_err(error_text::of_store)?;
     found.ok_or_else(|| {
         Failure::bad_input(format!("there is no account `{}`", printable(named)))
             .hint(format!("see which there are with: openvisor accounts list --data {}", data.display()))

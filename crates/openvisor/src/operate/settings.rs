@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::arguments;
-use crate::exit::Failure;
+use crate::output::exit::Failure;
 
 /// Longest key a store takes, in characters (D63).
 pub(crate) const MAX_KEY: usize = 100;

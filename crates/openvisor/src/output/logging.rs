@@ -13,8 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, registry};
 
-use crate::moment;
 use crate::output;
+use crate::output::timestamp;
 
 mod rates;
 
@@ -117,7 +117,7 @@ pub fn report_suppressed() {
 
 /// Stands where lines were dropped because standard error was not read in time.
 fn drop_notice(format: Format, count: u64) -> String {
-    let at = moment::exact(wall_millis());
+    let at = timestamp::exact(wall_millis());
     let text = "log lines dropped: standard error was not read in time";
     match format {
         Format::Text => format!("{at}  WARN openvisor::output: {text} count={count}\n"),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::exit::Failure;
+use crate::output::exit::Failure;
 
 /// A place for data.
 pub enum Folder {

@@ -14,9 +14,9 @@ use link::connection::ByeReason;
 use relay::{ConnectFailure, HttpFailure, Notice, Security};
 
 use crate::broker;
-use crate::platform::Happening;
-use crate::timeline::Source;
-use crate::watched::Told;
+use crate::host::local_cloud::Happening;
+use crate::host::observed_device::Told;
+use crate::output::timeline::Source;
 
 /// A line: who, what.
 pub type Line = (Source, String);
@@ -35,7 +35,7 @@ pub fn of_broker(event: &broker::Event) -> Option<Line> {
     Some((Source::Broker, text))
 }
 
-/// The line for something that happened in [`crate::platform`], where the device tells of its channels by itself.
+/// The line for something that happened in [`crate::host::local_cloud`], where the device tells of its channels by itself.
 pub fn of_platform(happening: &Happening) -> Option<Line> {
     match happening {
         Happening::Device(told) => Some(of_told(told)),

@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::watch;
 
-use crate::exit::{Exit, Failure};
+use crate::output::exit::{Exit, Failure};
 
 /// Listens for the wish to stop. Made before anything is started, so that nothing is left behind by an early Ctrl-C.
 #[derive(Clone)]
