@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::chance;
+use crate::random;
 
 /// An account's id: `AC` and 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ impl AccountId {
 
     /// A new id of 128 random bits.
     pub(crate) fn random() -> Self {
-        let text = format!("AC{}", chance::hex_digits());
+        let text = format!("AC{}", random::hex_digits());
         Self::parse(&text).expect("made to the rule")
     }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::account_id::AccountId;
 use crate::limits::Limits;
 use crate::lock::lock;
-use crate::memory::Pool;
+use crate::memory_limit::MemoryPool;
 use crate::rate::Bucket;
 use crate::store::Store;
 
@@ -18,9 +18,9 @@ pub(crate) struct Account {
     /// The store as this account sees it.
     pub(crate) store: Store,
     /// Devices that are connected.
-    pub(crate) devices: Tally,
+    pub(crate) devices: Quota,
     /// Connections to brokers and servers, made or being made.
-    pub(crate) outbound: Tally,
+    pub(crate) outbound: Quota,
     /// Bytes from its devices.
     pub(crate) received: SharedBucket,
     /// Bytes to its devices.
@@ -30,7 +30,7 @@ pub(crate) struct Account {
     /// Connects, HTTP requests and fetches of its devices.
     pub(crate) starts: SharedBucket,
     /// What its devices hold (D183).
-    pub(crate) memory: Pool,
+    pub(crate) memory: MemoryPool,
     /// Whether its devices may connect to brokers over TLS only (D42).
     pub(crate) require_tls: bool,
 }
@@ -40,15 +40,15 @@ pub(crate) struct SharedBucket(Mutex<Bucket>);
 
 /// How many there are of something, and may be.
 #[derive(Clone)]
-pub(crate) struct Tally {
+pub(crate) struct Quota {
     held: Arc<AtomicUsize>,
     most: usize,
     /// What counts them too, with those of others.
-    whole: Option<Box<Self>>,
+    parent: Option<Box<Self>>,
 }
 
-/// One of those a [`Tally`] counts, until it is dropped.
-pub(crate) struct Share {
+/// One of those a [`Quota`] counts, until it is dropped.
+pub(crate) struct Permit {
     held: Arc<AtomicUsize>,
     _of_whole: Option<Box<Self>>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Accounts {
     store: Arc<Store>,
     limits: Limits,
     /// Connections to brokers and servers for all accounts.
-    outbound: Tally,
+    outbound: Quota,
     /// The accounts whose devices may connect to brokers over TLS only.
     require_tls: Vec<AccountId>,
     present: Mutex<HashMap<AccountId, Weak<Account>>>,
@@ -66,7 +66,7 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     pub(crate) fn new(store: Arc<Store>, limits: Limits, require_tls: Vec<AccountId>) -> Self {
-        let outbound = Tally::new(limits.outbound_connections);
+        let outbound = Quota::new(limits.outbound_connections);
         Self { store, limits, outbound, require_tls, present: Mutex::default() }
     }
 
@@ -86,16 +86,16 @@ impl Accounts {
 }
 
 impl Account {
-    fn new(store: Store, limits: &Limits, outbound: &Tally, require_tls: bool) -> Self {
+    fn new(store: Store, limits: &Limits, outbound: &Quota, require_tls: bool) -> Self {
         Self {
             store,
-            devices: Tally::new(limits.connections_per_account),
-            outbound: outbound.part(limits.outbound_connections_per_account),
+            devices: Quota::new(limits.connections_per_account),
+            outbound: outbound.subquota(limits.outbound_connections_per_account),
             received: SharedBucket::new(limits.link_bytes_a_second_per_account),
             sent: SharedBucket::new(limits.link_bytes_a_second_per_account),
             requests: SharedBucket::new(limits.requests_a_second_per_account),
             starts: SharedBucket::new(limits.channels_a_second_per_account),
-            memory: Pool::new(limits.memory_per_account),
+            memory: MemoryPool::new(limits.memory_per_account),
             require_tls,
         }
     }
@@ -112,14 +112,14 @@ impl SharedBucket {
     }
 }
 
-impl Tally {
+impl Quota {
     fn new(most: usize) -> Self {
-        Self { held: Arc::default(), most, whole: None }
+        Self { held: Arc::default(), most, parent: None }
     }
 
     /// A tally of `most` that also counts in this one.
-    fn part(&self, most: usize) -> Self {
-        Self { whole: Some(Box::new(self.clone())), ..Self::new(most) }
+    fn subquota(&self, most: usize) -> Self {
+        Self { parent: Some(Box::new(self.clone())), ..Self::new(most) }
     }
 
     /// How many there are.
@@ -128,25 +128,25 @@ impl Tally {
     }
 
     /// One more; `None` when there are as many as may be.
-    pub(crate) fn take(&self) -> Option<Share> {
+    pub(crate) fn take(&self) -> Option<Permit> {
         let more = |held| (held < self.most).then_some(held + 1);
-        let of_whole = match &self.whole {
-            Some(whole) => Some(Box::new(whole.take()?)),
+        let of_whole = match &self.parent {
+            Some(parent) => Some(Box::new(parent.take()?)),
             None => None,
         };
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Share { held: self.held.clone(), _of_whole: of_whole })
+        Some(Permit { held: self.held.clone(), _of_whole: of_whole })
     }
 
     /// One more, whether or not there may be.
-    pub(crate) fn force(&self) -> Share {
+    pub(crate) fn force(&self) -> Permit {
         self.held.fetch_add(1, Ordering::Relaxed);
-        let of_whole = self.whole.as_ref().map(|whole| Box::new(whole.force()));
-        Share { held: self.held.clone(), _of_whole: of_whole }
+        let of_whole = self.parent.as_ref().map(|parent| Box::new(parent.force()));
+        Permit { held: self.held.clone(), _of_whole: of_whole }
     }
 }
 
-impl Drop for Share {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.held.fetch_sub(1, Ordering::Relaxed);
     }
@@ -159,7 +159,7 @@ mod tests {
     /// Shows D122.
     #[test]
     fn a_share_given_back_can_be_taken_again() {
-        let tally = Tally::new(2);
+        let tally = Quota::new(2);
         let (first, second) = (tally.take(), tally.take());
         assert!(first.is_some() && second.is_some() && tally.take().is_none());
         drop(first);
@@ -175,8 +175,8 @@ mod tests {
     /// Shows D175: what all accounts have is bounded, and one account's part of it.
     #[test]
     fn a_part_counts_in_the_whole() {
-        let whole = Tally::new(3);
-        let (first, second) = (whole.part(2), whole.part(2));
+        let parent = Quota::new(3);
+        let (first, second) = (parent.subquota(2), parent.subquota(2));
         let shares = [first.take(), first.take(), second.take()];
         assert!(shares.iter().all(Option::is_some));
         assert!(

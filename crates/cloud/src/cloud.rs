@@ -25,19 +25,19 @@ use crate::destinations::Destinations;
 use crate::device_id::DeviceId;
 use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
-use crate::limits::{BURST_SECONDS, EVENT_QUEUE, Limits, Lowered, descriptors};
+use crate::limits::{BURST_SECONDS, EVENT_QUEUE, Limits, LoweredLimit, descriptors};
 use crate::log_intake;
-use crate::memory::Pool;
+use crate::memory_limit::MemoryPool;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::presence;
 use crate::rate::Rates;
-use crate::refused::RefusedDevices;
-use crate::registry::{Command, Ending};
+use crate::refusal_cache::RefusalCache;
+use crate::registry::{Command, EndReason};
 use crate::revocation;
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Logging, NewItem, Store, StoreError, StoreUrl, Tenancy};
+use crate::store::{LogRetention, Logging, NewItem, Store, StoreError, StoreLease, StoreUrl};
 use crate::supervisor::{PanicCount, Supervisor};
 
 /// How a cloud is to run.
@@ -115,7 +115,7 @@ pub struct Cloud {
     address: SocketAddr,
     monitor: Arc<Monitor>,
     metrics_address: Option<SocketAddr>,
-    lowered: Vec<Lowered>,
+    lowered: Vec<LoweredLimit>,
     monitoring: Option<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<()>,
@@ -124,7 +124,7 @@ pub struct Cloud {
     presence: JoinHandle<()>,
     revocation: JoinHandle<()>,
     tasks: Arc<Supervisor>,
-    _tenancy: Tenancy,
+    _lease: StoreLease,
     _lock: FolderLock,
 }
 
@@ -172,7 +172,7 @@ impl Cloud {
         let gateway = Gateway::new(&folder.authority()?, &config.hosts, &config.limits, metrics.clone())?;
         // The store first: a port that is open promises that somebody answers.
         let store = Arc::new(Store::open_at(&folder, config.store.as_ref()).await?);
-        let tenancy = store.occupy().await?;
+        let lease = store.acquire_lease().await?;
         let (listener, address) = listen(config.listen).await?;
         let monitored = match config.metrics {
             Some(wanted) => Some(listen(wanted).await?),
@@ -202,7 +202,7 @@ impl Cloud {
             folder,
             address,
             stop,
-            _tenancy: tenancy,
+            _lease: lease,
             _lock: lock,
         })
     }
@@ -223,7 +223,7 @@ impl Cloud {
     }
 
     /// Limits that are lower than configured because the process may not open more files (D175).
-    pub fn lowered_limits(&self) -> &[Lowered] {
+    pub fn lowered_limits(&self) -> &[LoweredLimit] {
         &self.lowered
     }
 
@@ -246,7 +246,7 @@ impl Cloud {
         if timeout(patience, &mut log_writer).await.is_err() {
             log_writer.abort();
         }
-        let _ = timeout(patience, store.nobody_is_connected(true)).await;
+        let _ = timeout(patience, store.clear_presence(true)).await;
         let _ = timeout(patience, store.close()).await;
         if let Some(monitoring) = self.monitoring {
             monitoring.abort();
@@ -281,7 +281,7 @@ impl Cloud {
     pub async fn renew(&self, device: DeviceId) -> Result<Identity, ProvisionError> {
         let identity = self.folder.authority()?.issue_device(device);
         self.shared.store.of_device(device).await?.set_fingerprint(device, identity.fingerprint()).await?;
-        self.shared.registry.tell(device, Command::End(Ending::Revoked));
+        self.shared.registry.send(device, Command::End(EndReason::Revoked));
         Ok(identity)
     }
 
@@ -309,7 +309,7 @@ impl Cloud {
         expires: Option<i64>,
     ) -> Result<(), StoreError> {
         self.shared.store.of_device(device).await?.set_logging(device, wanted, expires).await?;
-        self.shared.registry.tell(device, Command::Logging(Logging::new(wanted, expires)));
+        self.shared.registry.send(device, Command::Logging(Logging::new(wanted, expires)));
         Ok(())
     }
 
@@ -320,7 +320,7 @@ impl Cloud {
             Err(StoreError::NoDevice(_)) => false,
             Err(error) => return Err(error),
         };
-        self.shared.registry.tell(device, Command::End(Ending::Revoked));
+        self.shared.registry.send(device, Command::End(EndReason::Revoked));
         Ok(removed)
     }
 }
@@ -424,7 +424,7 @@ async fn issue(folder: &DataFolder, store: &Store, name: Option<&str>) -> Result
 }
 
 /// Lowers the limits to what the process's file descriptors allow; which ones.
-fn fit(limits: &mut Limits) -> Vec<Lowered> {
+fn fit(limits: &mut Limits) -> Vec<LoweredLimit> {
     let Some(available) = descriptors::available() else { return Vec::new() };
     let lowered = limits.fit_descriptors(available);
     if !lowered.is_empty() {
@@ -473,22 +473,22 @@ fn share(
     trust: Trust,
     store: Arc<Store>,
     require_tls: Vec<AccountId>,
-    log_intake: log_intake::Intake,
+    log_intake: log_intake::LogIntake,
     metrics: Arc<Metrics>,
 ) -> Shared {
     let connector = Connector::new(config.destinations, config.resolve, trust, &config.limits);
     Shared {
         epoch: Epoch::start(),
-        connector: Arc::new(connector.asking(config.name_servers, &config.limits)),
+        connector: Arc::new(connector.with_name_servers(config.name_servers, &config.limits)),
         accounts: Accounts::new(store.clone(), config.limits.clone(), require_tls),
         device_rates: Rates::new(config.limits.connections_a_second_per_device, BURST_SECONDS),
-        memory: Arc::new(Pool::new(config.limits.memory)),
+        memory: Arc::new(MemoryPool::new(config.limits.memory)),
         limits: config.limits,
         require_tls: config.require_tls,
         tls_ports: config.tls_ports,
         store,
         registry: Arc::default(),
-        refused: RefusedDevices::default(),
+        refused: RefusalCache::default(),
         log_intake,
         metrics,
         events: broadcast::channel(EVENT_QUEUE).0,
@@ -513,7 +513,7 @@ type SessionFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 fn spawn_log_writer(
     tasks: &Arc<Supervisor>,
     shared: &Shared,
-    queue: Arc<log_intake::Queue>,
+    queue: Arc<log_intake::IntakeQueue>,
 ) -> JoinHandle<()> {
     let (store, metrics) = (shared.store.clone(), shared.metrics.clone());
     tasks.spawn("log writer", move || log_intake::run(store.clone(), queue.clone(), metrics.clone()))

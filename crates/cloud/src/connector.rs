@@ -2,7 +2,7 @@
 //!
 //! - `resolve.rs`: names the operator points elsewhere. `names.rs`: name resolution; `places.rs`: who may use it when not everybody
 //!   can. `interfaces.rs`: this machine's own addresses. `trust.rs`: which certificates are believed; `given.rs`: where
-//!   the application names the authorities. `causes.rs`: from an error to its cause.
+//!   the application names the authorities. `failure.rs`: from an error to its cause.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,19 +17,19 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::destinations::Destinations;
 use crate::limits::{DIALLED_ADDRESSES, Limits};
 
-mod causes;
-mod given;
+mod failure;
 mod interfaces;
-mod names;
-mod places;
+mod lookup_slots;
+mod private_ca;
 mod resolve;
+mod resolver;
 mod trust;
 
-pub(crate) use causes::of_end;
+pub(crate) use failure::of_end;
 use interfaces::Interfaces;
-use names::{LookUpError, Names};
-pub(crate) use places::Owner;
+pub(crate) use lookup_slots::Owner;
 pub use resolve::{Resolve, ResolveError};
+use resolver::{LookupError, Resolver};
 use trust::Tls;
 pub(crate) use trust::provider;
 pub use trust::{AuthoritiesError, Trust, read_authorities};
@@ -77,7 +77,7 @@ pub struct Connector {
     destinations: Destinations,
     resolve: Vec<Resolve>,
     trust: Trust,
-    names: Names,
+    resolver: Resolver,
     interfaces: Interfaces,
     connect_timeout: Duration,
 }
@@ -89,16 +89,16 @@ impl Connector {
             destinations,
             resolve,
             trust,
-            names: Names::new(Vec::new(), limits),
+            resolver: Resolver::new(Vec::new(), limits),
             interfaces: Interfaces::system(),
             connect_timeout: limits.connect_timeout,
         }
     }
 
     /// The same, but names are looked up at these DNS servers rather than those of the system; none means those of the system.
-    pub fn asking(mut self, name_servers: Vec<SocketAddr>, limits: &Limits) -> Self {
+    pub fn with_name_servers(mut self, name_servers: Vec<SocketAddr>, limits: &Limits) -> Self {
         if !name_servers.is_empty() {
-            self.names = Names::new(name_servers, limits);
+            self.resolver = Resolver::new(name_servers, limits);
         }
         self
     }
@@ -156,11 +156,11 @@ impl Connector {
         }
         let found = match host.parse::<IpAddr>() {
             Ok(address) => vec![address],
-            Err(_) => self.names.look_up(owner, host).await.map_err(|error| match error {
+            Err(_) => self.resolver.look_up(owner, host).await.map_err(|error| match error {
                 // For the application it is all the same.
-                LookUpError::NotFound => ConnectFailure::NameNotResolved,
-                LookUpError::TimedOut => ConnectFailure::ResolveTimedOut,
-                LookUpError::Busy => ConnectFailure::TooManyLookups,
+                LookupError::NotFound => ConnectFailure::NameNotResolved,
+                LookupError::TimedOut => ConnectFailure::ResolveTimedOut,
+                LookupError::Busy => ConnectFailure::TooManyLookups,
             })?,
         };
         self.allowed(&found, port).await
@@ -197,7 +197,7 @@ async fn open(
     let handshake = TlsConnector::from(config).connect(name, tcp);
     match timeout_at(deadline, handshake).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(causes::of_handshake(&error, &certificate)),
+        Ok(Err(error)) => Err(failure::of_handshake(&error, &certificate)),
         Err(_) => Err(ConnectFailure::TlsTimedOut),
     }
 }
@@ -214,7 +214,7 @@ async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream,
                 stream.set_nodelay(true).map_err(|_| ConnectFailure::Socket)?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => causes::of_dialling(&error),
+            Ok(Err(error)) => failure::of_dialling(&error),
             Err(_) => ConnectFailure::TimedOut,
         };
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
-use crate::chance;
+use crate::random;
 use crate::store::StoreUrl;
 
 /// Number of the format this cloud reads and writes.
@@ -338,7 +338,7 @@ impl DataFolder {
             write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), PRIVATE)?;
         }
         if !is_whole(self.secret_key())? {
-            write_new(&self.path.join(SECRET_KEY), &chance::bytes::<32>(), PRIVATE)?;
+            write_new(&self.path.join(SECRET_KEY), &random::bytes::<32>(), PRIVATE)?;
         }
         // An empty database; SQLite gives the files beside it the mode this one has.
         write_new(&self.database(), b"", PRIVATE)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::chance;
+use crate::random;
 
 /// A device's id: `UV` and 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ impl DeviceId {
 
     /// A new id of 128 random bits.
     pub(crate) fn random() -> Self {
-        let text = format!("UV{}", chance::hex_digits());
+        let text = format!("UV{}", random::hex_digits());
         Self::parse(&text).expect("made to the rule")
     }
 

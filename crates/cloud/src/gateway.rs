@@ -30,7 +30,7 @@ use crate::limits::{
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::slots::{Slot, Slots};
-use crate::sources::{Full, Place, Quota, source};
+use crate::sources::{Full, SourcePermit, SourceQuota, source};
 use crate::throttle::Throttle;
 
 mod stream;
@@ -42,7 +42,7 @@ pub const ALPN: &[u8] = b"openvisor/1";
 
 /// Why a connection was turned away.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum AdmissionError {
     #[error("too many connections")]
     Connections,
     #[error("too many connections from this source")]
@@ -65,7 +65,7 @@ pub(crate) enum Refusal {
     Name,
 }
 
-impl Refusal {
+impl AdmissionError {
     /// The reason as a label of a metric.
     fn label(&self) -> &'static str {
         match self {
@@ -92,13 +92,13 @@ pub(crate) struct Admitted {
     pub(crate) address: SocketAddr,
     pub(crate) stream: DeviceStream,
     /// Kept as long as the connection.
-    pub(crate) place: Place,
+    pub(crate) place: SourcePermit,
 }
 
 /// The door and its bounds.
 pub(crate) struct Gateway {
     tls: Arc<ServerConfig>,
-    connections: Quota,
+    connections: SourceQuota,
     handshakes: Slots,
     rates: Rates<IpAddr>,
     handshake_timeout: Duration,
@@ -118,7 +118,7 @@ impl Gateway {
     ) -> Result<Self, AuthorityError> {
         Ok(Self {
             tls: Arc::new(tls_config(authority, hosts)?),
-            connections: Quota::new(limits.connections, limits.connections_per_source),
+            connections: SourceQuota::new(limits.connections, limits.connections_per_source),
             handshakes: Slots::new(limits.handshakes, limits.handshakes_per_source, HANDSHAKE_GRACE),
             rates: Rates::new(limits.handshakes_a_second_per_source, HANDSHAKE_BURST_SECONDS),
             handshake_timeout: limits.handshake_timeout,
@@ -131,7 +131,7 @@ impl Gateway {
     }
 
     /// The bounds on connections and on handshakes, to be watched.
-    pub(crate) fn quotas(&self) -> (Quota, Slots) {
+    pub(crate) fn quotas(&self) -> (SourceQuota, Slots) {
         (self.connections.clone(), self.handshakes.clone())
     }
 
@@ -186,7 +186,7 @@ impl Gateway {
         });
     }
 
-    fn refuse(&self, address: SocketAddr, refusal: &Refusal) {
+    fn refuse(&self, address: SocketAddr, refusal: &AdmissionError) {
         self.metrics.refused.with_label_values(&[refusal.label()]).inc();
         if let Some(others) = self.refusals.due(Instant::now()) {
             tracing::warn!(from = %address, reason = %refusal, others, "connection refused");
@@ -202,16 +202,16 @@ impl Gateway {
     }
 
     /// The rate is asked first: a source beyond it costs nobody a slot.
-    fn places(&self, address: SocketAddr) -> Result<(Place, Slot), Refusal> {
+    fn places(&self, address: SocketAddr) -> Result<(SourcePermit, Slot), AdmissionError> {
         let now = Instant::now();
         if !self.rates.admits(source(address.ip()), now) {
-            return Err(Refusal::SourceRate);
+            return Err(AdmissionError::SourceRate);
         }
         let place = self.connections.take(address.ip()).map_err(|full| match full {
-            Full::Total => Refusal::Connections,
-            Full::Source => Refusal::SourceConnections,
+            Full::Total => AdmissionError::Connections,
+            Full::Source => AdmissionError::SourceConnections,
         })?;
-        let slot = self.handshakes.take(address.ip(), now).ok_or(Refusal::SourceHandshakes)?;
+        let slot = self.handshakes.take(address.ip(), now).ok_or(AdmissionError::SourceHandshakes)?;
         Ok((place, slot))
     }
 
@@ -219,35 +219,36 @@ impl Gateway {
         &self,
         stream: TcpStream,
         address: SocketAddr,
-        place: Place,
+        place: SourcePermit,
         mut slot: Slot,
-    ) -> Result<Box<Admitted>, Refusal> {
-        stream.set_nodelay(true).map_err(Refusal::Handshake)?;
+    ) -> Result<Box<Admitted>, AdmissionError> {
+        stream.set_nodelay(true).map_err(AdmissionError::Handshake)?;
         let stream = tokio::select! {
-            shaken = timeout(self.handshake_timeout, self.shake_hands(stream)) => {
-                shaken.map_err(|_| Refusal::Timeout)??
+            shaken = timeout(self.handshake_timeout, self.handshake(stream)) => {
+                shaken.map_err(|_| AdmissionError::Timeout)??
             }
-            () = slot.evicted() => return Err(Refusal::Evicted),
+            () = slot.evicted() => return Err(AdmissionError::Evicted),
         };
         let (device, fingerprint) = identify(&stream)?;
         Ok(Box::new(Admitted { device, fingerprint, address, stream, place }))
     }
 
-    async fn shake_hands(&self, stream: TcpStream) -> Result<DeviceStream, Refusal> {
+    async fn handshake(&self, stream: TcpStream) -> Result<DeviceStream, AdmissionError> {
         // A client speaks first in TLS, so one that is silent wants nothing.
         let first = timeout(FIRST_BYTE_TIMEOUT, stream.peek(&mut [0])).await;
-        first.map_err(|_| Refusal::Silent)?.map_err(Refusal::Handshake)?;
-        let stream = DeviceStream::accept(stream, self.tls.clone()).await.map_err(Refusal::Handshake)?;
+        first.map_err(|_| AdmissionError::Silent)?.map_err(AdmissionError::Handshake)?;
+        let stream =
+            DeviceStream::accept(stream, self.tls.clone()).await.map_err(AdmissionError::Handshake)?;
         // The library turns away whoever offers other names, and lets in whoever offers none.
-        if stream.protocol().is_none() { Err(Refusal::Protocol) } else { Ok(stream) }
+        if stream.protocol().is_none() { Err(AdmissionError::Protocol) } else { Ok(stream) }
     }
 }
 
 /// The device that the certificate at the other end names.
-fn identify(stream: &DeviceStream) -> Result<(DeviceId, Fingerprint), Refusal> {
-    let certificate = stream.certificate().ok_or(Refusal::Name)?;
-    let name = common_name(certificate).ok_or(Refusal::Name)?;
-    let device = DeviceId::parse(&name).ok_or(Refusal::Name)?;
+fn identify(stream: &DeviceStream) -> Result<(DeviceId, Fingerprint), AdmissionError> {
+    let certificate = stream.certificate().ok_or(AdmissionError::Name)?;
+    let name = common_name(certificate).ok_or(AdmissionError::Name)?;
+    let device = DeviceId::parse(&name).ok_or(AdmissionError::Name)?;
     Ok((device, fingerprint(certificate)))
 }
 

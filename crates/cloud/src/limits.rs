@@ -5,8 +5,8 @@ use std::time::Duration;
 pub(crate) mod descriptors;
 mod table;
 
-pub use descriptors::{Lowered, RESERVED_DESCRIPTORS};
-pub use table::{LimitError, NAMED, Named};
+pub use descriptors::{LoweredLimit, RESERVED_DESCRIPTORS};
+pub use table::{LIMITS, LimitError, LimitSpec};
 
 /// Longest key of a configuration item or secret, in characters, all printable ASCII (D63).
 pub const MAX_KEY: usize = 100;

@@ -25,13 +25,13 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What the sessions hold of the queue; the writer ends when the last of these has gone and nothing is left to write.
 #[derive(Clone)]
-pub(crate) struct Intake(Arc<Gate>);
+pub(crate) struct LogIntake(Arc<CloseGuard>);
 
-struct Gate(Arc<Queue>);
+struct CloseGuard(Arc<IntakeQueue>);
 
 /// What a device said of its start when it connected last.
 #[derive(Debug, Clone, Copy)]
-struct Start {
+struct DeviceStart {
     boot: u32,
     /// Microseconds since the start; 0 is unknown.
     clock: u64,
@@ -44,7 +44,7 @@ const SLOWEST: u128 = 8;
 /// Between connections that follow each other sooner nothing is concluded from the clock's rate.
 const TOO_SOON: Duration = Duration::from_millis(500);
 
-impl Start {
+impl DeviceStart {
     /// Whether this is another run under the same number: a device that has only lost its connection has a clock that has gone on
     /// meanwhile. One that says the same each time has no clock (D165).
     fn repeats(self, before: Self) -> bool {
@@ -58,9 +58,9 @@ impl Start {
 }
 
 /// What is on its way.
-pub(crate) struct Queue {
+pub(crate) struct IntakeQueue {
     /// Of each device that has connected since the cloud started.
-    starts: Mutex<HashMap<DeviceId, Start>>,
+    starts: Mutex<HashMap<DeviceId, DeviceStart>>,
     waiting: Mutex<Waiting>,
     filled: Notify,
     /// Lines in all lanes, those being written included.
@@ -70,24 +70,24 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     /// Lanes that have lines, each once, in the order of their turns.
-    lanes: VecDeque<Arc<Held>>,
+    queues: VecDeque<Arc<DeviceLines>>,
     /// Devices that have started or connected anew, each with its application.
     seen: Vec<(DeviceId, [u8; 32])>,
     is_closed: bool,
 }
 
 /// A session's end of its lane.
-pub(crate) struct Lane {
-    intake: Intake,
-    held: Arc<Held>,
+pub(crate) struct LogQueue {
+    intake: LogIntake,
+    lines_of: Arc<DeviceLines>,
 }
 
 /// A lane's lines, and what is told back.
 #[derive(Default)]
-struct Held(Mutex<Holding>);
+struct DeviceLines(Mutex<LineState>);
 
 #[derive(Default)]
-struct Holding {
+struct LineState {
     lines: VecDeque<LogLine>,
     /// Lines and bytes that are not safe yet, also those the writer has taken.
     unsafe_lines: usize,
@@ -106,13 +106,13 @@ struct Holding {
 struct Batch {
     lines: Vec<LogLine>,
     /// Whose, in the same order.
-    shares: Vec<Share>,
+    parts: Vec<BatchPart>,
     seen: Vec<(DeviceId, [u8; 32])>,
 }
 
 /// A lane's part of a batch.
-struct Share {
-    held: Arc<Held>,
+struct BatchPart {
+    lines_of: Arc<DeviceLines>,
     lines: usize,
     bytes: usize,
     /// Number of the last line.
@@ -121,41 +121,41 @@ struct Share {
 }
 
 /// Makes the queue: the sessions' end, and the writer's.
-pub(crate) fn queue() -> (Intake, Arc<Queue>) {
-    let queue = Queue {
+pub(crate) fn queue() -> (LogIntake, Arc<IntakeQueue>) {
+    let queue = IntakeQueue {
         starts: Mutex::default(),
         waiting: Mutex::default(),
         filled: Notify::new(),
         lines: AtomicUsize::new(0),
     };
     let queue = Arc::new(queue);
-    (Intake(Arc::new(Gate(queue.clone()))), queue)
+    (LogIntake(Arc::new(CloseGuard(queue.clone()))), queue)
 }
 
 /// Stores what comes until every session is gone and nothing is left. A line is never dropped: while the store refuses, the lanes
 /// fill and the devices are held back.
-pub(crate) async fn run(store: Arc<Store>, queue: Arc<Queue>, metrics: Arc<Metrics>) {
-    let mut taken = Taken { queue, batch: Batch::default() };
+pub(crate) async fn run(store: Arc<Store>, queue: Arc<IntakeQueue>, metrics: Arc<Metrics>) {
+    let mut taken = BatchGuard { queue, batch: Batch::default() };
     while taken.queue.take(&mut taken.batch).await {
-        keep(&store, &mut taken.batch, &metrics).await;
+        store_batch(&store, &mut taken.batch, &metrics).await;
         taken.queue.lines.fetch_sub(taken.batch.lines.len(), Ordering::Relaxed);
-        taken.batch.tell();
+        taken.batch.acknowledge();
     }
 }
 
 /// A batch that goes back to the queue when it is dropped.
-struct Taken {
-    queue: Arc<Queue>,
+struct BatchGuard {
+    queue: Arc<IntakeQueue>,
     batch: Batch,
 }
 
-impl Drop for Taken {
+impl Drop for BatchGuard {
     fn drop(&mut self) {
         self.queue.give_back(&mut self.batch);
     }
 }
 
-async fn keep(store: &Store, batch: &mut Batch, metrics: &Metrics) {
+async fn store_batch(store: &Store, batch: &mut Batch, metrics: &Metrics) {
     let start = Instant::now();
     let mut reported: Option<Instant> = None;
     let duplicates = loop {
@@ -182,21 +182,21 @@ async fn keep(store: &Store, batch: &mut Batch, metrics: &Metrics) {
     }
 }
 
-impl Intake {
+impl LogIntake {
     /// The queue, for who only counts.
-    pub(crate) fn downgrade(&self) -> Weak<Queue> {
+    pub(crate) fn downgrade(&self) -> Weak<IntakeQueue> {
         Arc::downgrade(&self.0.0)
     }
 }
 
-impl Drop for Gate {
+impl Drop for CloseGuard {
     fn drop(&mut self) {
         self.0.waiting().is_closed = true;
         self.0.filled.notify_one();
     }
 }
 
-impl Queue {
+impl IntakeQueue {
     /// Lines between devices and store.
     pub(crate) fn lines(&self) -> usize {
         self.lines.load(Ordering::Relaxed)
@@ -210,15 +210,15 @@ impl Queue {
     fn give_back(&self, batch: &mut Batch) {
         let mut end = batch.lines.len();
         let mut waiting = self.waiting();
-        for share in batch.shares.drain(..).rev() {
+        for share in batch.parts.drain(..).rev() {
             let from = end - share.lines;
-            let mut holding = share.held.holding();
+            let mut state = share.lines_of.state();
             for line in batch.lines.drain(from..).rev() {
-                holding.lines.push_front(line);
+                state.lines.push_front(line);
             }
             end = from;
-            if !std::mem::replace(&mut holding.is_waiting, true) {
-                waiting.lanes.push_front(share.held.clone());
+            if !std::mem::replace(&mut state.is_waiting, true) {
+                waiting.queues.push_front(share.lines_of.clone());
             }
         }
         waiting.seen.append(&mut batch.seen);
@@ -248,12 +248,12 @@ impl Waiting {
     /// Moves lines by turns, so that every lane that waits has its share in the batch, and then what is left of its room.
     fn fill(&mut self, batch: &mut Batch) {
         batch.seen.append(&mut self.seen);
-        let share = (LOG_BATCH / self.lanes.len().max(1)).max(1);
+        let share = (LOG_BATCH / self.queues.len().max(1)).max(1);
         while batch.lines.len() < LOG_BATCH
-            && let Some(held) = self.lanes.pop_front()
+            && let Some(lines_of) = self.queues.pop_front()
         {
-            if batch.take_from(&held, share) {
-                self.lanes.push_back(held);
+            if batch.take_from(&lines_of, share) {
+                self.queues.push_back(lines_of);
             }
         }
     }
@@ -265,26 +265,26 @@ impl Batch {
     }
 
     /// Takes a lane's share; whether the lane has more.
-    fn take_from(&mut self, held: &Arc<Held>, share: usize) -> bool {
-        let mut holding = held.holding();
-        let count = share.min(LOG_BATCH - self.lines.len()).min(holding.lines.len());
+    fn take_from(&mut self, lines_of: &Arc<DeviceLines>, share: usize) -> bool {
+        let mut state = lines_of.state();
+        let count = share.min(LOG_BATCH - self.lines.len()).min(state.lines.len());
         let from = self.lines.len();
-        self.lines.extend(holding.lines.drain(..count));
+        self.lines.extend(state.lines.drain(..count));
         let taken = &self.lines[from..];
         if let Some(last) = taken.last() {
             let bytes = taken.iter().map(|line| line.text.len()).sum();
-            let (sequence, run) = (last.sequence, holding.run);
-            self.shares.push(Share { held: held.clone(), lines: count, bytes, sequence, run });
+            let (sequence, run) = (last.sequence, state.run);
+            self.parts.push(BatchPart { lines_of: lines_of.clone(), lines: count, bytes, sequence, run });
         }
-        holding.is_waiting = !holding.lines.is_empty();
-        holding.is_waiting
+        state.is_waiting = !state.lines.is_empty();
+        state.is_waiting
     }
 
     /// The lines of each lane with what is known of their device's start.
     fn groups(&mut self) -> Vec<RunLines<'_>> {
         let mut rest = &self.lines[..];
-        let mut groups = Vec::with_capacity(self.shares.len());
-        for share in &mut self.shares {
+        let mut groups = Vec::with_capacity(self.parts.len());
+        for share in &mut self.parts {
             let (lines, behind) = rest.split_at(share.lines);
             groups.push(RunLines { run: &mut share.run, lines });
             rest = behind;
@@ -293,15 +293,15 @@ impl Batch {
     }
 
     /// Says that everything is safe, and is empty again.
-    fn tell(&mut self) {
-        for Share { held, lines, bytes, sequence, run } in self.shares.drain(..) {
-            let mut holding = held.holding();
-            holding.unsafe_lines -= lines;
-            holding.unsafe_bytes -= bytes;
-            holding.stored = Some(sequence);
-            holding.run = run;
-            let waker = holding.waker.take();
-            drop(holding);
+    fn acknowledge(&mut self) {
+        for BatchPart { lines_of, lines, bytes, sequence, run } in self.parts.drain(..) {
+            let mut state = lines_of.state();
+            state.unsafe_lines -= lines;
+            state.unsafe_bytes -= bytes;
+            state.stored = Some(sequence);
+            state.run = run;
+            let waker = state.waker.take();
+            drop(state);
             waker.into_iter().for_each(Waker::wake);
         }
         self.lines.clear();
@@ -309,39 +309,39 @@ impl Batch {
     }
 }
 
-impl Held {
-    fn holding(&self) -> MutexGuard<'_, Holding> {
+impl DeviceLines {
+    fn state(&self) -> MutexGuard<'_, LineState> {
         lock(&self.0)
     }
 }
 
-impl Lane {
-    pub(crate) fn new(intake: Intake) -> Self {
-        Self { intake, held: Arc::default() }
+impl LogQueue {
+    pub(crate) fn new(intake: LogIntake) -> Self {
+        Self { intake, lines_of: Arc::default() }
     }
 
-    fn queue(&self) -> &Queue {
+    fn queue(&self) -> &IntakeQueue {
         &self.intake.0.0
     }
 
     /// The device has started or come back, with its clock at this many microseconds since its start.
-    pub(crate) fn begin(&self, device: DeviceId, boot: u32, clock: u64) {
-        let start = Start { boot, clock, at: Instant::now() };
+    pub(crate) fn start_run(&self, device: DeviceId, boot: u32, clock: u64) {
+        let start = DeviceStart { boot, clock, at: Instant::now() };
         let before = lock(&self.queue().starts).insert(device, start);
         let is_repeat = before.is_some_and(|before| start.repeats(before));
-        self.held.holding().run = LogRun::new(clock, is_repeat);
+        self.lines_of.state().run = LogRun::new(clock, is_repeat);
     }
 
     /// Takes a line along.
     pub(crate) fn push(&mut self, line: LogLine) {
         self.queue().lines.fetch_add(1, Ordering::Relaxed);
-        let mut holding = self.held.holding();
-        holding.unsafe_lines += 1;
-        holding.unsafe_bytes += line.text.len();
-        holding.lines.push_back(line);
-        if !std::mem::replace(&mut holding.is_waiting, true) {
-            drop(holding);
-            self.queue().waiting().lanes.push_back(self.held.clone());
+        let mut state = self.lines_of.state();
+        state.unsafe_lines += 1;
+        state.unsafe_bytes += line.text.len();
+        state.lines.push_back(line);
+        if !std::mem::replace(&mut state.is_waiting, true) {
+            drop(state);
+            self.queue().waiting().queues.push_back(self.lines_of.clone());
             self.queue().filled.notify_one();
         }
     }
@@ -358,25 +358,25 @@ impl Lane {
 
     /// Whether the device must be held back.
     pub(crate) fn is_full(&self) -> bool {
-        let holding = self.held.holding();
-        holding.unsafe_lines >= LOG_BACKLOG || holding.unsafe_bytes >= LOG_BACKLOG_BYTES
+        let state = self.lines_of.state();
+        state.unsafe_lines >= LOG_BACKLOG || state.unsafe_bytes >= LOG_BACKLOG_BYTES
     }
 
     /// The number of the last line that is safe, once for each time that changes.
     pub(crate) fn poll_stored(&self, context: &mut Context<'_>) -> Option<u32> {
-        let mut holding = self.held.holding();
-        if !holding.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-            holding.waker = Some(context.waker().clone());
+        let mut state = self.lines_of.state();
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            state.waker = Some(context.waker().clone());
         }
-        holding.stored.take()
+        state.stored.take()
     }
 }
 
 /// What a session leaves behind is stored, but not without bound: devices that come and go while the store refuses send it again.
-impl Drop for Lane {
+impl Drop for LogQueue {
     fn drop(&mut self) {
         if self.queue().lines() > LOG_LEFT_BEHIND {
-            let dropped = std::mem::take(&mut self.held.holding().lines).len();
+            let dropped = std::mem::take(&mut self.lines_of.state().lines).len();
             self.queue().lines.fetch_sub(dropped, Ordering::Relaxed);
         }
     }
@@ -403,17 +403,17 @@ mod tests {
         }
     }
 
-    fn flood(lane: &mut Lane, device: DeviceId) -> u32 {
+    fn flood(log_queue: &mut LogQueue, device: DeviceId) -> u32 {
         let mut sequence = 0;
-        while !lane.is_full() {
+        while !log_queue.is_full() {
             sequence += 1;
-            lane.push(line(device, sequence));
+            log_queue.push(line(device, sequence));
         }
         sequence
     }
 
-    async fn stored(lane: &Lane) -> u32 {
-        poll_fn(|context| lane.poll_stored(context).map_or(Poll::Pending, Poll::Ready)).await
+    async fn stored(log_queue: &LogQueue) -> u32 {
+        poll_fn(|context| log_queue.poll_stored(context).map_or(Poll::Pending, Poll::Ready)).await
     }
 
     /// Shows D70.
@@ -425,14 +425,14 @@ mod tests {
         store.add_device(device, None, [1; 32]).await.expect("added");
         let (intake, queue) = queue();
         let running = tokio::spawn(run(store.clone(), queue, Arc::new(Metrics::new())));
-        let mut lane = Lane::new(intake);
+        let mut log_queue = LogQueue::new(intake);
         for sequence in 1..=3 {
-            lane.push(line(device, sequence));
+            log_queue.push(line(device, sequence));
         }
-        while stored(&lane).await < 3 {}
+        while stored(&log_queue).await < 3 {}
         assert_eq!(store.logs(device, 10).await.expect("read").len(), 3);
-        lane.push(line(device, 4));
-        drop(lane);
+        log_queue.push(line(device, 4));
+        drop(log_queue);
         running.await.expect("ends when the last session has gone");
         assert_eq!(store.logs(device, 10).await.expect("read").len(), 4, "what it left behind is stored");
     }
@@ -443,12 +443,12 @@ mod tests {
         let (intake, queue) = queue();
         let (loud, quiet) = (DeviceId::random(), DeviceId::random());
         let mut floods: Vec<_> =
-            (0..2 * LOG_BATCH / LOG_BACKLOG).map(|_| Lane::new(intake.clone())).collect();
-        for lane in &mut floods {
-            assert_eq!(flood(lane, loud) as usize, LOG_BACKLOG);
+            (0..2 * LOG_BATCH / LOG_BACKLOG).map(|_| LogQueue::new(intake.clone())).collect();
+        for log_queue in &mut floods {
+            assert_eq!(flood(log_queue, loud) as usize, LOG_BACKLOG);
         }
-        let mut lane = Lane::new(intake);
-        lane.push(line(quiet, 1));
+        let mut log_queue = LogQueue::new(intake);
+        log_queue.push(line(quiet, 1));
         let mut batch = Batch::default();
         assert!(queue.take(&mut batch).await);
         assert!(
@@ -456,11 +456,11 @@ mod tests {
             "it came last and is in the first batch"
         );
         assert_eq!(batch.lines.len(), LOG_BATCH, "and no room is left empty");
-        let shares = |lane: &Lane| -> usize {
-            let own = batch.shares.iter().filter(|share| Arc::ptr_eq(&share.held, &lane.held));
+        let parts = |log_queue: &LogQueue| -> usize {
+            let own = batch.parts.iter().filter(|share| Arc::ptr_eq(&share.lines_of, &log_queue.lines_of));
             own.map(|share| share.lines).sum()
         };
-        let counts: Vec<_> = floods.iter().map(shares).collect();
+        let counts: Vec<_> = floods.iter().map(parts).collect();
         assert!(
             counts.iter().min() > Some(&0)
                 && counts[0] - counts.last().expect("some") <= LOG_BATCH / counts.len()
@@ -471,27 +471,28 @@ mod tests {
     #[tokio::test]
     async fn a_full_lane_holds_its_device_back_until_lines_are_safe_and_keeps_their_order() {
         let (intake, queue) = queue();
-        let mut lane = Lane::new(intake);
-        let count = flood(&mut lane, DeviceId::random());
+        let mut log_queue = LogQueue::new(intake);
+        let count = flood(&mut log_queue, DeviceId::random());
         let (mut batch, mut next) = (Batch::default(), 1);
         while next <= count {
             assert!(queue.take(&mut batch).await);
-            assert!(lane.is_full() || next > 1, "taken is not safe yet");
+            assert!(log_queue.is_full() || next > 1, "taken is not safe yet");
             for line in &batch.lines {
                 assert_eq!(line.sequence, next);
                 next += 1;
             }
-            batch.tell();
+            batch.acknowledge();
         }
-        assert!(!lane.is_full());
-        assert_eq!(stored(&lane).await, count);
+        assert!(!log_queue.is_full());
+        assert_eq!(stored(&log_queue).await, count);
     }
 
     /// Shows D165.
     #[test]
     fn a_run_is_another_when_its_clock_has_not_gone_on() {
         let now = Instant::now();
-        let start = |boot, clock, seconds| Start { boot, clock, at: now + Duration::from_secs(seconds) };
+        let start =
+            |boot, clock, seconds| DeviceStart { boot, clock, at: now + Duration::from_secs(seconds) };
         let first = start(1, 500_000, 0);
         for (second, repeats) in [
             (start(1, 10_600_000, 10), false),
@@ -518,12 +519,12 @@ mod tests {
         let running = tokio::spawn(run(store.clone(), queue, Arc::new(Metrics::new())));
         // The lines were logged before either run had a connection: their clocks tell nothing.
         for clock in [500_000, 499_000] {
-            let mut lane = Lane::new(intake.clone());
-            lane.begin(device, 1, clock);
+            let mut log_queue = LogQueue::new(intake.clone());
+            log_queue.start_run(device, 1, clock);
             for sequence in 1..=3 {
-                lane.push(line(device, sequence));
+                log_queue.push(line(device, sequence));
             }
-            while stored(&lane).await < 3 {}
+            while stored(&log_queue).await < 3 {}
         }
         drop(intake);
         running.await.expect("ends when the last session has gone");
@@ -534,43 +535,43 @@ mod tests {
     #[tokio::test]
     async fn what_a_writer_that_panics_had_taken_is_written_by_the_next() {
         let (intake, queue) = queue();
-        let (device, mut lane) = (DeviceId::random(), Lane::new(intake.clone()));
-        let mut other = Lane::new(intake);
-        (1..=5).for_each(|sequence| lane.push(line(device, sequence)));
+        let (device, mut log_queue) = (DeviceId::random(), LogQueue::new(intake.clone()));
+        let mut other = LogQueue::new(intake);
+        (1..=5).for_each(|sequence| log_queue.push(line(device, sequence)));
         other.push(line(DeviceId::random(), 1));
         let dying = queue.clone();
         let writer = tokio::spawn(async move {
-            let mut taken = Taken { queue: dying, batch: Batch::default() };
+            let mut taken = BatchGuard { queue: dying, batch: Batch::default() };
             assert!(taken.queue.take(&mut taken.batch).await);
             panic!("a writer with {} lines", taken.batch.lines.len());
         });
         assert!(writer.await.is_err());
-        lane.push(line(device, 6));
+        log_queue.push(line(device, 6));
         let mut batch = Batch::default();
         let mut found = Vec::new();
         while found.len() < 7 {
             assert!(queue.take(&mut batch).await);
             found.append(&mut batch.lines.clone());
-            batch.tell();
+            batch.acknowledge();
         }
         let own = found.iter().filter(|line| line.device == device).map(|line| line.sequence);
         assert_eq!(own.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "in order, each once");
-        assert_eq!(stored(&lane).await, 6);
-        assert!(!lane.is_full());
+        assert_eq!(stored(&log_queue).await, 6);
+        assert!(!log_queue.is_full());
     }
 
     #[tokio::test]
     async fn devices_that_come_and_go_while_the_store_refuses_leave_a_bounded_number_of_lines() {
         let (intake, queue) = queue();
         for _ in 0..2 * LOG_LEFT_BEHIND / LOG_BACKLOG {
-            flood(&mut Lane::new(intake.clone()), DeviceId::random());
+            flood(&mut LogQueue::new(intake.clone()), DeviceId::random());
         }
         assert!(queue.lines() <= LOG_LEFT_BEHIND + LOG_BACKLOG);
         let (mut batch, mut found) = (Batch::default(), 0);
         drop(intake);
         while queue.take(&mut batch).await {
             found += batch.lines.len();
-            batch.tell();
+            batch.acknowledge();
         }
         assert!(found > 0 && found <= LOG_LEFT_BEHIND + LOG_BACKLOG);
     }

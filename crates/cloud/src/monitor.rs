@@ -25,7 +25,7 @@ use crate::limits::{
 use crate::metrics::{Metrics, Now};
 use crate::registry::Registry;
 use crate::slots::{Slot, Slots};
-use crate::sources::Quota;
+use crate::sources::SourceQuota;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
 use crate::throttle::Throttle;
@@ -37,10 +37,10 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
 pub(crate) struct Monitor {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) connections: Quota,
+    pub(crate) connections: SourceQuota,
     pub(crate) handshakes: Slots,
-    pub(crate) log_intake: std::sync::Weak<crate::log_intake::Queue>,
-    pub(crate) memory: Arc<crate::memory::Pool>,
+    pub(crate) log_intake: std::sync::Weak<crate::log_intake::IntakeQueue>,
+    pub(crate) memory: Arc<crate::memory_limit::MemoryPool>,
     pub(crate) store: Weak<Store>,
     pub(crate) tasks: Arc<Supervisor>,
     /// Whether devices are let in.

@@ -40,10 +40,10 @@ struct Presence {
 impl Presence {
     async fn note(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.noted.is_none() {
-            store.nobody_is_connected(false).await?;
+            store.clear_presence(false).await?;
         }
         let noted = self.noted.get_or_insert_default();
-        let connected: HashSet<_> = self.registry.connected().iter().map(|one| one.device).collect();
+        let connected: HashSet<_> = self.registry.connections().iter().map(|one| one.device).collect();
         let came: Vec<_> = connected.difference(noted).copied().collect();
         let left: Vec<_> = noted.difference(&connected).copied().collect();
         store.note_presence(&came, &left).await?;
@@ -75,7 +75,7 @@ mod tests {
         let (_directory, store, mut presence) = fixture().await;
         let device = DeviceId::random();
         store.add_device(device, None, [1; 32]).await.expect("added");
-        let stay = presence.registry.enter(device, [1; 32]).expect("open");
+        let stay = presence.registry.register(device, [1; 32]).expect("open");
         presence.note(&store).await.expect("noted");
         assert!(is_noted(&store, device).await);
         drop(stay);

@@ -13,7 +13,7 @@ use crate::store::Logging;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Say `BYE` and end.
-    End(Ending),
+    End(EndReason),
     /// Take nothing more from the device, and end as the cloud stops once what is in flight is answered.
     Drain,
     /// Want log lines from now on, or no longer.
@@ -22,7 +22,7 @@ pub(crate) enum Command {
 
 /// Why a session is ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum EndReason {
     /// The same device has connected anew.
     Replaced,
     /// The cloud stops.
@@ -47,10 +47,10 @@ pub(crate) struct Registry(Mutex<State>);
 struct State {
     closed: bool,
     next_serial: u64,
-    seats: HashMap<DeviceId, Seat>,
+    registrations: HashMap<DeviceId, Registration>,
 }
 
-struct Seat {
+struct Registration {
     serial: u64,
     /// The certificate it was let in by.
     fingerprint: Fingerprint,
@@ -59,7 +59,7 @@ struct Seat {
 
 /// A device's connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Connected {
+pub(crate) struct Connection {
     pub(crate) device: DeviceId,
     /// Tells it from other connections of the device.
     pub(crate) serial: u64,
@@ -69,18 +69,18 @@ pub(crate) struct Connected {
 
 /// What a session is still to be told. Of each kind only the newest counts, so this is all there can be.
 #[derive(Default)]
-struct Mailbox(Mutex<Mail>);
+struct Mailbox(Mutex<Commands>);
 
 #[derive(Default)]
-struct Mail {
-    end: Option<Ending>,
+struct Commands {
+    end: Option<EndReason>,
     drain: bool,
     logging: Option<Logging>,
     waker: Option<Waker>,
 }
 
 /// A device's place while its session lasts.
-pub(crate) struct Stay {
+pub(crate) struct RegistrationGuard {
     registry: Arc<Registry>,
     device: DeviceId,
     serial: u64,
@@ -89,7 +89,11 @@ pub(crate) struct Stay {
 
 impl Registry {
     /// Gives the device its place; a session that had it is told to end as replaced. `None` once the cloud stops.
-    pub(crate) fn enter(self: &Arc<Self>, device: DeviceId, fingerprint: Fingerprint) -> Option<Stay> {
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        device: DeviceId,
+        fingerprint: Fingerprint,
+    ) -> Option<RegistrationGuard> {
         let mailbox = Arc::new(Mailbox::default());
         let mut state = self.lock();
         if state.closed {
@@ -98,60 +102,61 @@ impl Registry {
         let serial = state.next_serial;
         state.next_serial += 1;
         if let Some(older) =
-            state.seats.insert(device, Seat { serial, fingerprint, mailbox: mailbox.clone() })
+            state.registrations.insert(device, Registration { serial, fingerprint, mailbox: mailbox.clone() })
         {
-            older.mailbox.put(Command::End(Ending::Replaced));
+            older.mailbox.put(Command::End(EndReason::Replaced));
         }
-        Some(Stay { registry: self.clone(), device, serial, mailbox })
+        Some(RegistrationGuard { registry: self.clone(), device, serial, mailbox })
     }
 
     /// Tells a device's session something; whether there is one.
-    pub(crate) fn tell(&self, device: DeviceId, command: Command) -> bool {
-        self.lock().seats.get(&device).map(|seat| seat.mailbox.put(command)).is_some()
+    pub(crate) fn send(&self, device: DeviceId, command: Command) -> bool {
+        self.lock().registrations.get(&device).map(|registration| registration.mailbox.put(command)).is_some()
     }
 
     /// The same for one connection of the device, if it still is the one.
-    pub(crate) fn tell_one(&self, device: DeviceId, serial: u64, command: Command) -> bool {
+    pub(crate) fn send_to(&self, device: DeviceId, serial: u64, command: Command) -> bool {
         let state = self.lock();
-        let seat = state.seats.get(&device).filter(|seat| seat.serial == serial);
-        seat.map(|seat| seat.mailbox.put(command)).is_some()
+        let registration =
+            state.registrations.get(&device).filter(|registration| registration.serial == serial);
+        registration.map(|registration| registration.mailbox.put(command)).is_some()
     }
 
     /// Has every session end, and lets others in; answers how many there are.
-    pub(crate) fn end_all(&self, ending: Ending) -> usize {
+    pub(crate) fn end_all(&self, ending: EndReason) -> usize {
         let state = self.lock();
-        state.seats.values().for_each(|seat| seat.mailbox.put(Command::End(ending)));
-        state.seats.len()
+        state.registrations.values().for_each(|registration| registration.mailbox.put(Command::End(ending)));
+        state.registrations.len()
     }
 
     /// Has every session come to its end, and lets no device in any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        for seat in state.seats.values() {
-            seat.mailbox.put(Command::Drain);
+        for registration in state.registrations.values() {
+            registration.mailbox.put(Command::Drain);
         }
     }
 
     /// Whether the device is connected.
     pub(crate) fn is_connected(&self, device: DeviceId) -> bool {
-        self.lock().seats.contains_key(&device)
+        self.lock().registrations.contains_key(&device)
     }
 
     /// How many devices are connected.
     pub(crate) fn count(&self) -> usize {
-        self.lock().seats.len()
+        self.lock().registrations.len()
     }
 
     /// Every connected device.
-    pub(crate) fn connected(&self) -> Vec<Connected> {
+    pub(crate) fn connections(&self) -> Vec<Connection> {
         let state = self.lock();
-        let connected = |(device, seat): (&DeviceId, &Seat)| Connected {
+        let connections = |(device, registration): (&DeviceId, &Registration)| Connection {
             device: *device,
-            serial: seat.serial,
-            fingerprint: seat.fingerprint,
+            serial: registration.serial,
+            fingerprint: registration.fingerprint,
         };
-        state.seats.iter().map(connected).collect()
+        state.registrations.iter().map(connections).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -161,47 +166,51 @@ impl Registry {
 
 impl Mailbox {
     fn put(&self, command: Command) {
-        let mut mail = self.lock();
+        let mut commands = self.lock();
         match command {
-            Command::End(ending) => mail.end = Some(ending),
-            Command::Drain => mail.drain = true,
-            Command::Logging(wanted) => mail.logging = Some(wanted),
+            Command::End(ending) => commands.end = Some(ending),
+            Command::Drain => commands.drain = true,
+            Command::Logging(wanted) => commands.logging = Some(wanted),
         }
-        if let Some(waker) = mail.waker.take() {
+        if let Some(waker) = commands.waker.take() {
             waker.wake();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Mail> {
+    fn lock(&self) -> MutexGuard<'_, Commands> {
         lock(&self.0)
     }
 }
 
-impl Stay {
+impl RegistrationGuard {
     /// The next thing the session is told.
     pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
-        let mut mail = self.mailbox.lock();
-        if let Some(ending) = mail.end.take() {
+        let mut commands = self.mailbox.lock();
+        if let Some(ending) = commands.end.take() {
             return Poll::Ready(Command::End(ending));
         }
-        if std::mem::take(&mut mail.drain) {
+        if std::mem::take(&mut commands.drain) {
             return Poll::Ready(Command::Drain);
         }
-        if let Some(wanted) = mail.logging.take() {
+        if let Some(wanted) = commands.logging.take() {
             return Poll::Ready(Command::Logging(wanted));
         }
-        if !mail.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-            mail.waker = Some(context.waker().clone());
+        if !commands.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            commands.waker = Some(context.waker().clone());
         }
         Poll::Pending
     }
 }
 
-impl Drop for Stay {
+impl Drop for RegistrationGuard {
     fn drop(&mut self) {
         let mut state = self.registry.lock();
-        if state.seats.get(&self.device).is_some_and(|seat| seat.serial == self.serial) {
-            state.seats.remove(&self.device);
+        if state
+            .registrations
+            .get(&self.device)
+            .is_some_and(|registration| registration.serial == self.serial)
+        {
+            state.registrations.remove(&self.device);
         }
     }
 }
@@ -210,8 +219,8 @@ impl Drop for Stay {
 mod tests {
     use super::*;
 
-    fn heard(stay: &Stay) -> Option<Command> {
-        match stay.poll_command(&mut Context::from_waker(Waker::noop())) {
+    fn next_command(guard: &RegistrationGuard) -> Option<Command> {
+        match guard.poll_command(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(command) => Some(command),
             Poll::Pending => None,
         }
@@ -221,13 +230,13 @@ mod tests {
     fn a_second_session_replaces_the_first_and_outlives_it() {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
-        let first = registry.enter(device, [1; 32]).expect("open");
-        assert_eq!(heard(&first), None);
-        let second = registry.enter(device, [1; 32]).expect("open");
-        assert_eq!(heard(&first), Some(Command::End(Ending::Replaced)));
+        let first = registry.register(device, [1; 32]).expect("open");
+        assert_eq!(next_command(&first), None);
+        let second = registry.register(device, [1; 32]).expect("open");
+        assert_eq!(next_command(&first), Some(Command::End(EndReason::Replaced)));
         drop(first);
         assert!(registry.is_connected(device), "the newer one stays");
-        assert_eq!(heard(&second), None);
+        assert_eq!(next_command(&second), None);
         drop(second);
         assert!(!registry.is_connected(device));
     }
@@ -235,29 +244,29 @@ mod tests {
     #[test]
     fn closing_ends_everyone_and_lets_nobody_in() {
         let registry = Arc::new(Registry::default());
-        let stay = registry.enter(DeviceId::random(), [1; 32]).expect("open");
+        let guard = registry.register(DeviceId::random(), [1; 32]).expect("open");
         registry.close();
-        assert_eq!(heard(&stay), Some(Command::Drain));
-        assert!(registry.enter(DeviceId::random(), [1; 32]).is_none());
+        assert_eq!(next_command(&guard), Some(Command::Drain));
+        assert!(registry.register(DeviceId::random(), [1; 32]).is_none());
     }
 
     #[test]
     fn however_much_is_told_the_newest_is_heard_and_the_end_before_all() {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
-        let stay = registry.enter(device, [1; 32]).expect("open");
+        let guard = registry.register(device, [1; 32]).expect("open");
         for expires in [1, 2, 3, 4] {
-            assert!(registry.tell(device, Command::Logging(Logging::new(true, Some(expires)))));
+            assert!(registry.send(device, Command::Logging(Logging::new(true, Some(expires)))));
         }
-        assert!(registry.tell(device, Command::End(Ending::Revoked)));
-        assert_eq!(heard(&stay), Some(Command::End(Ending::Revoked)));
-        assert_eq!(heard(&stay), Some(Command::Logging(Logging::new(true, Some(4)))));
-        assert_eq!(heard(&stay), None);
+        assert!(registry.send(device, Command::End(EndReason::Revoked)));
+        assert_eq!(next_command(&guard), Some(Command::End(EndReason::Revoked)));
+        assert_eq!(next_command(&guard), Some(Command::Logging(Logging::new(true, Some(4)))));
+        assert_eq!(next_command(&guard), None);
     }
 
     #[test]
     fn a_device_that_is_not_there_cannot_be_told() {
         let registry = Arc::new(Registry::default());
-        assert!(!registry.tell(DeviceId::random(), Command::Logging(Logging::OFF)));
+        assert!(!registry.send(DeviceId::random(), Command::Logging(Logging::OFF)));
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use crate::device_id::DeviceId;
 use crate::limits::{REVOCATION_INTERVAL, REVOCATION_PATIENCE, TROUBLE_REPORT_INTERVAL};
 use crate::metrics::Metrics;
-use crate::registry::{Command, Connected, Ending, Registry};
-use crate::store::{Authorization, Changes, Lease, Logging, Store, StoreError};
+use crate::registry::{Command, Connection, EndReason, Registry};
+use crate::store::{Authorization, Changes, LeaseState, Logging, Store, StoreError};
 
 /// Looks again and again, as long as anyone else has the store.
 pub(crate) async fn run(
@@ -70,7 +70,7 @@ impl Watch {
     /// Looks once, and ends every connection when that has not been possible for too long.
     async fn turn(&mut self, store: &Store) -> Result<(), StoreError> {
         let begun = Instant::now();
-        let looked = match store.check_tenancy() {
+        let looked = match store.check_lease() {
             Ok(()) => timeout(REVOCATION_PATIENCE, self.look(store)).await.unwrap_or(Err(StoreError::Silent)),
             Err(error) => Err(error),
         };
@@ -94,8 +94,8 @@ impl Watch {
         if is_over {
             store.set_authorizing(false);
         }
-        if is_over || store.lease() == Lease::Taken {
-            let ended = self.registry.end_all(Ending::Internal);
+        if is_over || store.lease() == LeaseState::Taken {
+            let ended = self.registry.end_all(EndReason::Internal);
             if ended > 0 {
                 tracing::error!(
                     devices = ended,
@@ -109,7 +109,7 @@ impl Watch {
     async fn look(&mut self, store: &Store) -> Result<(), StoreError> {
         // Read before the rows: what changes in between is seen next time.
         let changes = store.changes().await?;
-        let connected = self.registry.connected();
+        let connected = self.registry.connections();
         let is_changed = self.changes != Some(changes);
         let asked: Vec<_> = connected.iter().filter(|one| is_changed || !self.is_checked(one)).collect();
         let devices: Vec<_> = asked.iter().map(|one| one.device).collect();
@@ -124,31 +124,31 @@ impl Watch {
         Ok(())
     }
 
-    fn is_checked(&self, one: &Connected) -> bool {
+    fn is_checked(&self, one: &Connection) -> bool {
         self.checked.get(&one.device).is_some_and(|checked| checked.serial == one.serial)
     }
 
-    fn judge(&mut self, one: &Connected, row: Option<&Authorization>) {
-        let Connected { device, serial, fingerprint } = *one;
+    fn judge(&mut self, one: &Connection, row: Option<&Authorization>) {
+        let Connection { device, serial, fingerprint } = *one;
         let ending = match row {
-            None => Some(Ending::Revoked),
-            Some(row) if row.is_revoked => Some(Ending::Revoked),
+            None => Some(EndReason::Revoked),
+            Some(row) if row.is_revoked => Some(EndReason::Revoked),
             Some(row) => match row.fingerprint {
                 Some(known) if known == fingerprint => None,
-                Some(_) => Some(Ending::Revoked),
-                None => Some(Ending::Internal),
+                Some(_) => Some(EndReason::Revoked),
+                None => Some(EndReason::Internal),
             },
         };
         let logging = row.map_or(Logging::OFF, |row| row.logging);
         if let Some(ending) = ending {
             tracing::info!(%device, ?ending, "the store does not authorise the device, its connection ends");
             self.checked.remove(&device);
-            self.registry.tell_one(device, serial, Command::End(ending));
+            self.registry.send_to(device, serial, Command::End(ending));
             return;
         }
         let before = self.checked.insert(device, Checked { serial, logging });
         if before.is_none_or(|before| before.serial != serial || before.logging != logging) {
-            self.registry.tell_one(device, serial, Command::Logging(logging));
+            self.registry.send_to(device, serial, Command::Logging(logging));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use crate::chance;
+use crate::random;
 
 /// The key, ready for use.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ impl Seal {
 
     /// Seals `value` for the place `belongs_to`.
     pub(crate) fn seal(&self, belongs_to: &[&str], value: &[u8]) -> Vec<u8> {
-        let nonce = chance::bytes::<NONCE_LEN>();
+        let nonce = random::bytes::<NONCE_LEN>();
         let mut body = value.to_vec();
         self.0
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), place(belongs_to), &mut body)

@@ -15,19 +15,19 @@ use link::connection::ByeReason;
 use relay::{DeviceRelay, ExchangeId, HttpOutcome, Input, LookedUp, LookupId, Notice, Output};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::accounts::{Account, Share};
+use crate::accounts::{Account, Permit};
 use crate::clock::{wall_micros, wall_millis};
 use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
 use crate::gateway::{Admitted, DeviceStream};
 use crate::limits::{DEVICE_BACKLOG, READ_CHUNK, SESSION_ROUNDS, WALL_CLOCK_INTERVAL};
-use crate::log_intake::Lane;
-use crate::memory::{Held, Verdict};
+use crate::log_intake::LogQueue;
+use crate::memory_limit::{DeviceMemory, Verdict};
 use crate::metrics;
 use crate::pipe::Pipe;
-use crate::registry::{Command, Ending, Stay};
+use crate::registry::{Command, EndReason, RegistrationGuard};
 use crate::shared::Shared;
-use crate::sources::Place;
+use crate::sources::SourcePermit;
 use crate::store::{LogLine, Logging, Value};
 
 mod broker;
@@ -37,7 +37,7 @@ mod outbound;
 mod pending;
 mod translate;
 
-use broker::{Broker, Happened};
+use broker::{Broker, BrokerEvent};
 use log_rate::LogRate;
 use meters::Meters;
 use pending::Pending;
@@ -46,7 +46,7 @@ use pending::Pending;
 /// more room than it needs: this future is part of every connection.
 pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
     if let Some(mut session) = Box::pin(prepare(shared, admitted)).await {
-        session.live().await;
+        session.run().await;
     }
 }
 
@@ -59,17 +59,17 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     }
     if !shared.device_rates.admits(device, asked) {
         shared.metrics.note_limit("connections_a_second_per_device");
-        return Some(refuse_unasked(shared, *admitted, Ending::TooOften));
+        return Some(refuse_unasked(shared, *admitted, EndReason::TooOften));
     }
     let known = shared.store.admission(device).await;
     metrics::observe(&shared.metrics.store_seconds.admit, asked.elapsed());
     let (known, refused) = match known {
         Ok(Some(known)) if known.fingerprint == fingerprint => (Some(known), None),
-        Ok(_) => (None, Some(Ending::Revoked)),
+        Ok(_) => (None, Some(EndReason::Revoked)),
         Err(error) => {
             tracing::error!(%device, %error, "the store cannot be asked about a device");
             shared.metrics.store_failures.with_label_values(&["admit"]).inc();
-            (None, Some(Ending::Internal))
+            (None, Some(EndReason::Internal))
         }
     };
     let registry = shared.registry.clone();
@@ -89,16 +89,16 @@ async fn prepare(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Ses
     if session.share.is_none() {
         tracing::warn!(%device, %address, account = account.store.account(), "too many devices of its account");
         session.shared.metrics.note_limit("connections_per_account");
-        session.shared.refused.note(device, fingerprint, Ending::TooMany, asked);
-        session.refuse(Ending::TooMany);
+        session.shared.refused.note(device, fingerprint, EndReason::TooMany, asked);
+        session.refuse(EndReason::TooMany);
         return Some(session);
     }
-    session.seat = Some(registry.enter(device, fingerprint)?);
+    session.registration = Some(registry.register(device, fingerprint)?);
     Some(session)
 }
 
 /// The session of a device that is refused without asking the store: it was refused a moment ago, or connects too often.
-fn refuse_unasked(shared: Arc<Shared>, admitted: Admitted, ending: Ending) -> Box<Session> {
+fn refuse_unasked(shared: Arc<Shared>, admitted: Admitted, ending: EndReason) -> Box<Session> {
     let (device, address) = (admitted.device, admitted.address);
     tracing::warn!(%device, %address, ?ending, "device refused without asking the store");
     let mut session = Session::new(shared, admitted, None, Logging::OFF);
@@ -114,9 +114,9 @@ struct Session {
     /// Whose it is; none for a device that is refused.
     account: Option<Arc<Account>>,
     /// Its part in what the account may have.
-    share: Option<Share>,
+    share: Option<Permit>,
     /// Its place among the connected devices; none for a device that is refused.
-    seat: Option<Stay>,
+    registration: Option<RegistrationGuard>,
     /// From `HELLO`; names the start of the device its log lines belong to.
     boot: u32,
     relay: DeviceRelay,
@@ -128,7 +128,7 @@ struct Session {
     exchanges: Pending<ExchangeId, HttpOutcome>,
     /// Whether the core tells what is for people only.
     is_watched: bool,
-    logs: Lane,
+    logs: LogQueue,
     /// Number of the last log line on its way to the store, and of the last that is there.
     logged: u32,
     stored: u32,
@@ -142,19 +142,19 @@ struct Session {
     meters: Meters,
     /// Channels opened of those the relay has counted, which the meters have.
     opened: u32,
-    memory: Held,
+    memory: DeviceMemory,
     timer: Pin<Box<Sleep>>,
     /// When the device is next told the time.
     wall_clock: Instant,
     /// Until when what is in flight may be answered, once the cloud stops.
     draining: Option<Instant>,
-    leaving: Option<Leaving>,
+    closing: Option<Closing>,
     /// Its share of the gateway's bounds.
-    _place: Place,
+    _place: SourcePermit,
 }
 
 /// The session says its last words.
-struct Leaving {
+struct Closing {
     reason: ByeReason,
     deadline: Instant,
 }
@@ -168,8 +168,8 @@ impl Session {
     ) -> Box<Self> {
         let require_tls = account.as_ref().is_some_and(|account| account.require_tls);
         let settings = translate::settings(&shared, require_tls, logging.is_on(wall_millis()));
-        let memory = Held::new(shared.memory.clone(), account.clone());
-        let logs = Lane::new(shared.log_intake.clone());
+        let memory = DeviceMemory::new(shared.memory.clone(), account.clone());
+        let logs = LogQueue::new(shared.log_intake.clone());
         let log_rate = LogRate::new(shared.limits.log_lines_a_second);
         let meters = Meters::new(&shared.limits, account.clone());
         Box::new(Self {
@@ -177,7 +177,7 @@ impl Session {
             address: admitted.address,
             account,
             share: None,
-            seat: None,
+            registration: None,
             boot: 0,
             relay: DeviceRelay::new(shared.epoch.now(), settings),
             link: Pipe::new(admitted.stream),
@@ -200,18 +200,18 @@ impl Session {
             timer: Box::pin(sleep_until(Instant::now())),
             wall_clock: Instant::now() + WALL_CLOCK_INTERVAL,
             draining: None,
-            leaving: None,
+            closing: None,
             _place: admitted.place,
             shared,
         })
     }
 
-    async fn live(&mut self) {
+    async fn run(&mut self) {
         let (device, address) = (self.device, self.address);
-        let is_refused = self.seat.is_none();
+        let is_refused = self.registration.is_none();
         if !is_refused {
             self.switch_logging();
-            self.tell(|| EventKind::Connected { address });
+            self.emit(|| EventKind::Connected { address });
             tracing::info!(%device, %address, "device connected");
             self.shared.metrics.admitted.inc();
         }
@@ -220,7 +220,7 @@ impl Session {
         if !is_refused {
             tracing::info!(%device, ?reason, "device disconnected");
             self.shared.metrics.ended.with_label_values(&[translate::ended(&reason)]).inc();
-            self.tell(|| EventKind::Disconnected { reason: reason.clone() });
+            self.emit(|| EventKind::Disconnected { reason: reason.clone() });
         }
     }
 
@@ -230,15 +230,15 @@ impl Session {
         self.note_watchers();
         for _ in 0..SESSION_ROUNDS {
             self.execute();
-            match self.round(context, &mut buffer) {
-                Round::Worked => {}
-                Round::Idle => {
+            match self.poll_once(context, &mut buffer) {
+                Progress::Worked => {}
+                Progress::Idle => {
                     self.note_counts();
                     if !self.note_memory() {
                         return Poll::Pending;
                     }
                 }
-                Round::Over(reason) => return Poll::Ready(reason),
+                Progress::Over(reason) => return Poll::Ready(reason),
             }
         }
         self.note_counts();
@@ -250,7 +250,7 @@ impl Session {
 
     /// What was counted and not yet told, and an end to what the core still counts as open.
     fn finish(&mut self) {
-        self.feed(Input::Shutdown { reason: ByeReason::Internal });
+        self.handle_input(Input::Shutdown { reason: ByeReason::Internal });
         self.note_counts();
         self.note_backlog(0);
         self.drop_brokers();
@@ -285,7 +285,7 @@ impl Session {
 
     /// Notes what is held, and acts on it (D183). Whether there is something to be done now.
     fn note_memory(&mut self) -> bool {
-        if self.leaving.is_some() {
+        if self.closing.is_some() {
             return false;
         }
         let was_throttled = self.memory.is_throttled();
@@ -297,12 +297,12 @@ impl Session {
         }
         if verdict == Verdict::Disconnect {
             self.shared.metrics.overloaded.inc();
-            self.end(Ending::Overloaded);
+            self.end(EndReason::Overloaded);
             return true;
         }
         let throttled = self.memory.is_throttled();
         if throttled != was_throttled {
-            self.feed(Input::Throttle { throttled });
+            self.handle_input(Input::Throttle { throttled });
         }
         throttled != was_throttled
     }
@@ -319,18 +319,18 @@ impl Session {
         let is_watched = self.shared.is_watched();
         if self.is_watched != is_watched {
             self.is_watched = is_watched;
-            self.feed(Input::Notices { wanted: is_watched });
+            self.handle_input(Input::Notices { wanted: is_watched });
         }
     }
 
     /// Takes one turn with everything that may have something.
-    fn round(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> Round {
+    fn poll_once(&mut self, context: &mut Context<'_>, buffer: &mut [u8; READ_CHUNK]) -> Progress {
         let mut worked = self.poll_commands(context);
         match self.poll_link(context, buffer) {
             Ok(moved) => worked |= moved,
-            Err(reason) => return Round::Over(reason),
+            Err(reason) => return Progress::Over(reason),
         }
-        if self.leaving.is_none() {
+        if self.closing.is_none() {
             worked |= self.poll_brokers(context, buffer);
             worked |= self.poll_lookups(context);
             worked |= self.poll_exchanges(context);
@@ -338,14 +338,14 @@ impl Session {
         worked |= self.poll_logs(context);
         worked |= self.poll_timer(context);
         worked |= self.drain();
-        if self.is_out_of_patience() {
-            return Round::Over(Disconnection::TimedOut);
+        if self.has_close_timed_out() {
+            return Progress::Over(Disconnection::TimedOut);
         }
-        if worked { Round::Worked } else { Round::Idle }
+        if worked { Progress::Worked } else { Progress::Idle }
     }
 
     /// Gives the core an input. A rule the device broke is its end; the core has the `BYE` ready.
-    fn feed(&mut self, input: Input<'_>) {
+    fn handle_input(&mut self, input: Input<'_>) {
         let now = self.shared.epoch.now();
         if let Err(violation) = self.relay.handle(now, input) {
             tracing::warn!(device = %self.device, ?violation, "the device broke a rule of the link");
@@ -367,12 +367,12 @@ impl Session {
                     self.with_pipe(connection, |pipe| pipe.set_reading(true));
                 }
                 Output::Lookup { lookup, keys } => self.look_up(lookup, keys),
-                Output::HttpRequest { exchange, request } => self.carry(exchange, request),
+                Output::HttpRequest { exchange, request } => self.start_exchange(exchange, request),
                 Output::CancelHttp { exchange } => self.exchanges.cancel(exchange),
                 Output::Log(line) => self.log(line),
-                Output::Hello(hello) => self.greet(hello),
+                Output::Hello(hello) => self.on_hello(hello),
                 Output::Notice(notice) => self.note(notice),
-                Output::Disconnect { reason } => self.leave(reason),
+                Output::Disconnect { reason } => self.say_bye(reason),
             }
         }
     }
@@ -380,8 +380,8 @@ impl Session {
 
 impl Session {
     fn poll_commands(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(seat) = &self.seat else { return false };
-        match seat.poll_command(context) {
+        let Some(registration) = &self.registration else { return false };
+        match registration.poll_command(context) {
             Poll::Ready(Command::End(ending)) => self.end(ending),
             Poll::Ready(Command::Drain) => {
                 self.log_dropped();
@@ -402,9 +402,9 @@ impl Session {
         context: &mut Context<'_>,
         buffer: &mut [u8; READ_CHUNK],
     ) -> Result<bool, Disconnection> {
-        if let Some(leaving) = &self.leaving {
+        if let Some(closing) = &self.closing {
             let closed = self.link.poll_close(context, buffer).is_ready();
-            return if closed { Err(Disconnection::Bye(leaving.reason)) } else { Ok(false) };
+            return if closed { Err(Disconnection::Bye(closing.reason)) } else { Ok(false) };
         }
         let mut worked = match self.poll_write(context) {
             Poll::Ready(written) => {
@@ -428,7 +428,7 @@ impl Session {
             if self.meters.note_received(bytes.len()) {
                 self.shared.metrics.note_limit("link_bytes_a_second");
             }
-            self.feed(Input::Link(bytes));
+            self.handle_input(Input::Link(bytes));
             self.note_channels();
             worked = true;
         }
@@ -446,24 +446,24 @@ impl Session {
             let connection = broker.id;
             let may_read = self.link.backlog() <= DEVICE_BACKLOG;
             index += 1;
-            let Poll::Ready(happened) = broker.poll(context, buffer, may_read) else { continue };
+            let Poll::Ready(event) = broker.poll(context, buffer, may_read) else { continue };
             worked = true;
             let metrics = &self.shared.metrics;
-            match &happened {
-                Happened::Opened => {
+            match &event {
+                BrokerEvent::Opened => {
                     tracing::debug!(device = %self.device, connection = connection.0, "connected to a broker");
                     metrics.brokers_opened.inc();
                 }
-                Happened::Failed(cause) => {
+                BrokerEvent::Failed(cause) => {
                     metrics.brokers_failed.with_label_values(&[cause.label()]).inc();
                 }
-                Happened::Closed(_) | Happened::Received(_) | Happened::Written(_) => {}
+                BrokerEvent::Closed(_) | BrokerEvent::Received(_) | BrokerEvent::Written(_) => {}
             }
-            if matches!(happened, Happened::Failed(_) | Happened::Closed(_)) {
+            if matches!(event, BrokerEvent::Failed(_) | BrokerEvent::Closed(_)) {
                 index -= 1;
                 self.brokers.remove(index);
             }
-            self.feed(translate::happened(connection, happened));
+            self.handle_input(translate::event(connection, event));
         }
         worked
     }
@@ -473,7 +473,7 @@ impl Session {
         while let Some((lookup, values)) = self.lookups.poll_done(context) {
             self.note_fetched(&values);
             let values = translate::values(values);
-            self.feed(Input::LookedUp(LookedUp { lookup, values }));
+            self.handle_input(Input::LookedUp(LookedUp { lookup, values }));
             worked = true;
         }
         worked
@@ -489,7 +489,7 @@ impl Session {
                 tracing::debug!(device = %self.device, result, "HTTP request finished");
             }
             self.shared.metrics.http.with_label_values(&[result]).inc();
-            self.feed(Input::HttpResponse { exchange, outcome });
+            self.handle_input(Input::HttpResponse { exchange, outcome });
             worked = true;
         }
         worked
@@ -510,12 +510,12 @@ impl Session {
             self.refused = None;
             self.logged = sequence;
             self.stored = sequence;
-            self.feed(Input::LogStored { sequence });
+            self.handle_input(Input::LogStored { sequence });
             worked = true;
         }
         if let Some(sequence) = self.logs.poll_stored(context) {
             self.stored = sequence;
-            self.feed(Input::LogStored { sequence });
+            self.handle_input(Input::LogStored { sequence });
             worked = true;
         }
         worked
@@ -546,7 +546,7 @@ impl Session {
         if self.is_logging != enabled {
             self.is_logging = enabled;
             self.log_dropped();
-            self.feed(Input::Logging { enabled });
+            self.handle_input(Input::Logging { enabled });
         }
         let left = self.logging.expires().filter(|_| enabled).map(|expires| expires.saturating_sub(now));
         let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
@@ -555,8 +555,8 @@ impl Session {
     }
 
     fn due(&self) -> Instant {
-        if let Some(leaving) = &self.leaving {
-            return leaving.deadline;
+        if let Some(closing) = &self.closing {
+            return closing.deadline;
         }
         let core = self.relay.next_timeout().map(|millis| self.shared.epoch.instant(millis));
         let held = self
@@ -574,29 +574,29 @@ impl Session {
         if self.memory.due().is_some_and(|due| due <= Instant::now()) {
             self.note_memory();
         }
-        if self.leaving.is_some() {
+        if self.closing.is_some() {
             return;
         }
         self.switch_logging();
         if self.wall_clock <= Instant::now() {
             self.wall_clock += WALL_CLOCK_INTERVAL;
-            self.feed(Input::WallClock { micros: wall_micros() });
+            self.handle_input(Input::WallClock { micros: wall_micros() });
         }
         if self.log_rate.due().is_some_and(|due| due <= Instant::now()) {
             self.log_dropped();
         }
-        self.feed(Input::Timeout);
+        self.handle_input(Input::Timeout);
     }
 
     /// Ends a session that has nothing more to wait for, if it is to end; whether it did.
     fn drain(&mut self) -> bool {
-        let Some(deadline) = self.draining.filter(|_| self.leaving.is_none()) else { return false };
+        let Some(deadline) = self.draining.filter(|_| self.closing.is_none()) else { return false };
         // Answers that are known leave first.
         self.execute();
         if !self.is_drained() && Instant::now() < deadline {
             return false;
         }
-        self.end(Ending::ShuttingDown);
+        self.end(EndReason::ShuttingDown);
         true
     }
 
@@ -606,8 +606,8 @@ impl Session {
         !self.relay.is_asked() && logs_are_safe && self.exchanges.is_empty() && self.link.backlog() == 0
     }
 
-    fn is_out_of_patience(&self) -> bool {
-        self.leaving.as_ref().is_some_and(|leaving| leaving.deadline <= Instant::now())
+    fn has_close_timed_out(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| closing.deadline <= Instant::now())
     }
 }
 
@@ -628,7 +628,7 @@ impl Session {
             }
             _ => {}
         }
-        self.tell(|| EventKind::Notice(notice));
+        self.emit(|| EventKind::Notice(notice));
     }
 
     fn log(&mut self, line: relay::LogLine) {
@@ -638,7 +638,7 @@ impl Session {
             self.refused = Some(sequence);
         } else if self.log_rate.admits(sequence, clock) {
             self.log_dropped();
-            self.keep(sequence, clock, text);
+            self.store_log(sequence, clock, text);
         } else {
             self.shared.metrics.log_lines.dropped.inc();
         }
@@ -650,51 +650,51 @@ impl Session {
         self.shared.metrics.note_limit("log_lines_a_second");
         tracing::warn!(device = %self.device, "log lines dropped");
         let text = self.log_rate.words(dropped);
-        self.keep(dropped.sequence, dropped.clock, text.into_bytes());
+        self.store_log(dropped.sequence, dropped.clock, text.into_bytes());
     }
 
-    fn keep(&mut self, sequence: u32, clock: u64, text: Vec<u8>) {
-        self.tell(|| EventKind::Log { sequence, clock, text: text.clone() });
+    fn store_log(&mut self, sequence: u32, clock: u64, text: Vec<u8>) {
+        self.emit(|| EventKind::Log { sequence, clock, text: text.clone() });
         let (device, boot, received) = (self.device, self.boot, wall_millis());
         self.logged = sequence;
         self.logs.push(LogLine { device, boot, sequence, clock, received, text });
     }
 
-    fn greet(&mut self, hello: relay::HelloInfo) {
+    fn on_hello(&mut self, hello: relay::HelloInfo) {
         let relay::HelloInfo { boot, wake_reason, image, clock_micros, .. } = hello;
         self.boot = boot;
-        self.logs.begin(self.device, boot, clock_micros);
+        self.logs.start_run(self.device, boot, clock_micros);
         self.logs.note_seen(self.device, image);
-        self.tell(|| EventKind::Started { boot, wake_reason, image });
+        self.emit(|| EventKind::Started { boot, wake_reason, image });
     }
 
     /// Ends the session before it begins.
-    fn refuse(&mut self, ending: Ending) {
+    fn refuse(&mut self, ending: EndReason) {
         self.shared.metrics.refused.with_label_values(&[translate::refused(ending)]).inc();
         self.end(ending);
     }
 
     /// Ends the session from outside.
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, ending: EndReason) {
         let reason = translate::reason(ending);
-        self.feed(Input::Shutdown { reason });
+        self.handle_input(Input::Shutdown { reason });
         self.execute();
-        self.leave(reason);
+        self.say_bye(reason);
     }
 
     /// Nothing more is done but to send the last words. Every broker connection ends without `DISCONNECT` (D52).
-    fn leave(&mut self, reason: ByeReason) {
-        if self.leaving.is_none() {
+    fn say_bye(&mut self, reason: ByeReason) {
+        if self.closing.is_none() {
             let deadline = Instant::now() + self.shared.limits.farewell_timeout;
-            self.leaving = Some(Leaving { reason, deadline });
+            self.closing = Some(Closing { reason, deadline });
             self.drop_brokers();
             self.lookups = Pending::none();
             self.exchanges = Pending::none();
         }
     }
 
-    fn tell(&self, kind: impl FnOnce() -> EventKind) {
-        self.shared.tell(self.device, kind);
+    fn emit(&self, kind: impl FnOnce() -> EventKind) {
+        self.shared.emit(self.device, kind);
     }
 }
 
@@ -710,7 +710,7 @@ impl Drop for Session {
 const IDLE_TIMER: Duration = Duration::from_hours(24);
 
 /// What a turn came to.
-enum Round {
+enum Progress {
     Worked,
     Idle,
     Over(Disconnection),

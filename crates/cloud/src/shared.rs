@@ -11,11 +11,11 @@ use crate::connector::Connector;
 use crate::device_id::DeviceId;
 use crate::events::{Event, EventKind};
 use crate::limits::Limits;
-use crate::log_intake::Intake;
-use crate::memory::Pool;
+use crate::log_intake::LogIntake;
+use crate::memory_limit::MemoryPool;
 use crate::metrics::Metrics;
 use crate::rate::Rates;
-use crate::refused::RefusedDevices;
+use crate::refusal_cache::RefusalCache;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -29,11 +29,11 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) connector: Arc<Connector>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) refused: RefusedDevices,
+    pub(crate) refused: RefusalCache,
     pub(crate) device_rates: Rates<DeviceId>,
     /// What is held for all devices.
-    pub(crate) memory: Arc<Pool>,
-    pub(crate) log_intake: Intake,
+    pub(crate) memory: Arc<MemoryPool>,
+    pub(crate) log_intake: LogIntake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,
 }
@@ -45,7 +45,7 @@ impl Shared {
     }
 
     /// Puts something on the timeline, if anyone listens.
-    pub(crate) fn tell(&self, device: DeviceId, kind: impl FnOnce() -> EventKind) {
+    pub(crate) fn emit(&self, device: DeviceId, kind: impl FnOnce() -> EventKind) {
         if self.is_watched() {
             let _ = self.events.send(Event { device, at: wall_millis(), kind: kind() });
         }

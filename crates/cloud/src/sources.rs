@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Counts what is held, up to a number in total and a number for each source.
 #[derive(Clone)]
-pub(crate) struct Quota {
+pub(crate) struct SourceQuota {
     held: Arc<Mutex<Held>>,
     total: usize,
     per_source: usize,
@@ -20,9 +20,9 @@ struct Held {
     by_source: HashMap<IpAddr, usize>,
 }
 
-/// One place in a [`Quota`], given back when dropped.
-pub(crate) struct Place {
-    quota: Quota,
+/// One place in a [`SourceQuota`], given back when dropped.
+pub(crate) struct SourcePermit {
+    quota: SourceQuota,
     source: IpAddr,
 }
 
@@ -33,13 +33,13 @@ pub(crate) enum Full {
     Source,
 }
 
-impl Quota {
+impl SourceQuota {
     pub(crate) fn new(total: usize, per_source: usize) -> Self {
         Self { held: Arc::default(), total, per_source }
     }
 
     /// Takes a place for a connection from `address`.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<Place, Full> {
+    pub(crate) fn take(&self, address: IpAddr) -> Result<SourcePermit, Full> {
         let source = source(address);
         let mut held = self.lock();
         if held.total >= self.total {
@@ -51,7 +51,7 @@ impl Quota {
         }
         held.total += 1;
         held.by_source.insert(source, of_source + 1);
-        Ok(Place { quota: self.clone(), source })
+        Ok(SourcePermit { quota: self.clone(), source })
     }
 
     /// Places that are taken.
@@ -64,7 +64,7 @@ impl Quota {
     }
 }
 
-impl Drop for Place {
+impl Drop for SourcePermit {
     fn drop(&mut self) {
         let mut held = self.quota.lock();
         held.total -= 1;
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_source_that_is_full_leaves_room_for_others() {
-        let quota = Quota::new(3, 2);
+        let quota = SourceQuota::new(3, 2);
         let places = [quota.take(address("192.0.2.1")), quota.take(address("192.0.2.1"))];
         assert!(places.iter().all(Result::is_ok));
         assert_eq!(quota.take(address("::ffff:192.0.2.1")).err(), Some(Full::Source));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_place_given_back_can_be_taken_again() {
-        let quota = Quota::new(1, 1);
+        let quota = SourceQuota::new(1, 1);
         for _ in 0..3 {
             drop(quota.take(address("192.0.2.1")).expect("a place"));
         }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn one_ipv6_subscriber_is_one_source() {
-        let quota = Quota::new(9, 1);
+        let quota = SourceQuota::new(9, 1);
         let _first = quota.take(address("2001:db8:0:1::1"));
         assert_eq!(quota.take(address("2001:db8:0:1:ffff::2")).err(), Some(Full::Source));
         assert!(quota.take(address("2001:db8:0:2::1")).is_ok());

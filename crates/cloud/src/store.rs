@@ -22,11 +22,11 @@ mod database;
 mod devices;
 mod health;
 mod items;
+mod lease;
 mod logging;
 mod logs;
 mod pool;
 mod presence;
-mod tenancy;
 mod url;
 
 pub use accounts::Account;
@@ -34,13 +34,13 @@ pub(crate) use authorization::{Authorization, Changes};
 use database::{Database, within};
 pub use devices::Device;
 use health::Health;
-pub use items::{Config, NewItem, Scope, Secret, Value, Wanted};
+pub use items::{ConfigItem, ItemKey, NewItem, Scope, SecretInfo, Value};
+use lease::LeaseStatus;
+pub(crate) use lease::{LeaseState, StoreLease};
 pub(crate) use logging::Logging;
-pub use logs::{LogLine, LogPlace, LogRetention};
+pub use logs::{LogCursor, LogLine, LogRetention};
 pub(crate) use logs::{LogRun, RunLines};
 use pool::{Pool, Purpose};
-use tenancy::Tenant;
-pub(crate) use tenancy::{Lease, Tenancy};
 pub use url::{StoreUrl, StoreUrlError};
 
 /// Why the store could not do it. Each message is one line.
@@ -157,7 +157,7 @@ pub struct Store {
     seal: Seal,
     account: String,
     database: Database,
-    tenant: Tenant,
+    lease: LeaseStatus,
     /// Lines of each device since they were counted; `None` until they were once.
     logged: Arc<Mutex<Option<HashMap<DeviceId, u32>>>>,
     health: Arc<Health>,
@@ -193,8 +193,8 @@ impl Store {
             checked.map_err(|error| if is_moving { elsewhere() } else { error.into() })?;
         }
         let database = Database::of(folder, url);
-        let tenant = Tenant::default();
-        let pool = Pool::connect(&database, &tenant).await?;
+        let lease = LeaseStatus::default();
+        let pool = Pool::connect(&database, &lease).await?;
         if is_moving && !database.is_used(&pool).await? {
             return Err(elsewhere());
         }
@@ -211,7 +211,7 @@ impl Store {
             seal,
             account,
             database,
-            tenant,
+            lease,
             logged: Arc::default(),
             health: Arc::default(),
             authorizes: Arc::new(AtomicBool::new(true)),

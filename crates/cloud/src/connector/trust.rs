@@ -16,8 +16,8 @@ use tokio_rustls::rustls::{
 };
 
 use super::TlsTarget;
-use super::given::GivenAuthorities;
-use super::given::client_key::{ClientCertificate, certified};
+use super::private_ca::PrivateCaVerifier;
+use super::private_ca::client_key::{ClientCertificate, certified};
 
 type Certificate = CertificateDer<'static>;
 
@@ -101,7 +101,7 @@ impl Trust {
         } else {
             let given =
                 tls.authorities.iter().map(|authority| Certificate::from(authority.clone())).collect();
-            let verifier = GivenAuthorities::new(given).ok_or(ConnectFailure::InvalidCredentials)?;
+            let verifier = PrivateCaVerifier::new(given).ok_or(ConnectFailure::InvalidCredentials)?;
             unresumed(verified_by(Arc::new(verifier)).with_no_client_auth())
         };
         let own = if tls.chain.is_empty() {

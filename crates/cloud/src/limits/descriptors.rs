@@ -21,7 +21,7 @@ const SMALL_PART: usize = 4;
 
 /// A limit that was lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lowered {
+pub struct LoweredLimit {
     /// Its name.
     pub name: &'static str,
     /// What was configured.
@@ -30,7 +30,7 @@ pub struct Lowered {
     pub to: usize,
 }
 
-impl fmt::Display for Lowered {
+impl fmt::Display for LoweredLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} instead of {}", self.name, self.to, self.from)
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Lowered {
 impl Limits {
     /// Lowers the numbers of connections until they fit into `available` descriptors; which ones were lowered. Devices and outbound
     /// connections keep their proportion, and shares of an account or a source theirs of the total.
-    pub fn fit_descriptors(&mut self, available: usize) -> Vec<Lowered> {
+    pub fn fit_descriptors(&mut self, available: usize) -> Vec<LoweredLimit> {
         let before = self.clone();
         self.name_lookups = before.name_lookups.min((available / LOOKUP_PART / SOCKETS_PER_LOOKUP).max(1));
         let kept = RESERVED_DESCRIPTORS + self.name_lookups * SOCKETS_PER_LOOKUP;
@@ -76,7 +76,7 @@ fn scaled(part: usize, now: usize, total: usize) -> usize {
     usize::try_from(scaled).unwrap_or(usize::MAX).max(1)
 }
 
-fn differences(before: &Limits, after: &Limits) -> Vec<Lowered> {
+fn differences(before: &Limits, after: &Limits) -> Vec<LoweredLimit> {
     let all = [
         ("connections", before.connections, after.connections),
         ("connections_per_source", before.connections_per_source, after.connections_per_source),
@@ -92,7 +92,7 @@ fn differences(before: &Limits, after: &Limits) -> Vec<Lowered> {
         ("name_lookups", before.name_lookups, after.name_lookups),
     ];
     let changed = all.into_iter().filter(|(_, from, to)| from != to);
-    changed.map(|(name, from, to)| Lowered { name, from, to }).collect()
+    changed.map(|(name, from, to)| LoweredLimit { name, from, to }).collect()
 }
 
 /// Descriptors the process may open beside those it has; `None` where there is no limit, or none can be read.

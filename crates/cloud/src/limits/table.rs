@@ -29,7 +29,7 @@ pub enum LimitError {
 }
 
 /// A bound as the operator sees it.
-pub struct Named {
+pub struct LimitSpec {
     /// Its name.
     pub name: &'static str,
     /// What it bounds, and in which unit.
@@ -93,8 +93,8 @@ impl Field<'_> {
 macro_rules! named {
     ($($kind:ident $name:ident: $what:literal,)*) => {
         /// Every bound an operator may set.
-        pub const NAMED: &[Named] = &[
-            $(Named { name: stringify!($name), what: $what, field: |limits| Field::$kind(&mut limits.$name) },)*
+        pub const LIMITS: &[LimitSpec] = &[
+            $(LimitSpec { name: stringify!($name), what: $what, field: |limits| Field::$kind(&mut limits.$name) },)*
         ];
     };
 }
@@ -135,13 +135,13 @@ named! {
 }
 
 impl Limits {
-    /// Sets one of [`NAMED`] by `name=value`.
+    /// Sets one of [`LIMITS`] by `name=value`.
     ///
     /// # Errors
     /// One line that says what is wrong.
     pub fn set(&mut self, text: &str) -> Result<(), LimitError> {
         let (name, value) = text.split_once('=').ok_or_else(|| LimitError::Form(text.to_owned()))?;
-        let named = NAMED.iter().find(|named| named.name == name);
+        let named = LIMITS.iter().find(|named| named.name == name);
         let named = named.ok_or_else(|| LimitError::Name(name.to_owned()))?;
         let field = (named.field)(self);
         let number = value.parse().ok().filter(|number| *number <= field.most());
@@ -158,7 +158,7 @@ impl Limits {
     }
 }
 
-impl Named {
+impl LimitSpec {
     /// The value it has unless the operator says otherwise.
     pub fn default_value(&self) -> u64 {
         (self.field)(&mut Limits::default()).value()
@@ -172,7 +172,7 @@ mod tests {
     /// Shows D122.
     #[test]
     fn every_limit_can_be_set_by_its_name_and_nothing_else_changes() {
-        for named in NAMED {
+        for named in LIMITS {
             let mut limits = Limits::default();
             let value = named.default_value() + 1;
             limits.set(&format!("{}={value}", named.name)).expect("set");

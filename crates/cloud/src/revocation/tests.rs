@@ -1,7 +1,7 @@
 use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::registry::Stay;
+use crate::registry::RegistrationGuard;
 use crate::store::tests::Fixture;
 
 const CERTIFICATE: [u8; 32] = [1; 32];
@@ -11,7 +11,7 @@ fn watch(authorization_timeout: Duration) -> Watch {
 }
 
 /// Each store with a watch and so many connected devices.
-async fn each<const N: usize>() -> Vec<(Fixture, Watch, [DeviceId; N], [Stay; N])> {
+async fn each<const N: usize>() -> Vec<(Fixture, Watch, [DeviceId; N], [RegistrationGuard; N])> {
     let mut all = Vec::new();
     for fixture in Fixture::each().await {
         let watch = watch(Duration::from_mins(1));
@@ -19,20 +19,20 @@ async fn each<const N: usize>() -> Vec<(Fixture, Watch, [DeviceId; N], [Stay; N]
         for device in &mut devices {
             *device = fixture.device(None).await;
         }
-        let stays = devices.map(|device| watch.registry.enter(device, CERTIFICATE).expect("open"));
+        let stays = devices.map(|device| watch.registry.register(device, CERTIFICATE).expect("open"));
         all.push((fixture, watch, devices, stays));
     }
     all
 }
 
-fn heard(stay: &Stay) -> Option<Command> {
+fn heard(stay: &RegistrationGuard) -> Option<Command> {
     match stay.poll_command(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(command) => Some(command),
         Poll::Pending => None,
     }
 }
 
-fn ending(stay: &Stay) -> Option<Ending> {
+fn ending(stay: &RegistrationGuard) -> Option<EndReason> {
     match heard(stay) {
         Some(Command::End(ending)) => Some(ending),
         _ => None,
@@ -50,7 +50,7 @@ async fn a_device_revoked_or_forgotten_by_another_process_is_ended_and_no_other(
         assert!(store.remove_device(devices[1]).await.expect("removed"));
         store.set_fingerprint(devices[2], [2; 32]).await.expect("set");
         watch.turn(store).await.expect("looked");
-        let revoked = Some(Ending::Revoked);
+        let revoked = Some(EndReason::Revoked);
         assert_eq!(stays.each_ref().map(ending), [revoked, revoked, revoked, None]);
     }
 }
@@ -60,12 +60,12 @@ async fn a_device_revoked_or_forgotten_by_another_process_is_ended_and_no_other(
 async fn a_device_let_in_while_it_was_being_revoked_is_ended_too() {
     for (fixture, mut watch, [device], stays) in each::<1>().await {
         fixture.store.revoke_device(device).await.expect("revoked");
-        let other = watch.registry.enter(fixture.device(None).await, CERTIFICATE).expect("open");
+        let other = watch.registry.register(fixture.device(None).await, CERTIFICATE).expect("open");
         watch.turn(&fixture.store).await.expect("looked");
-        assert_eq!((ending(&stays[0]), ending(&other)), (Some(Ending::Revoked), None));
-        let again = watch.registry.enter(device, CERTIFICATE).expect("open");
+        assert_eq!((ending(&stays[0]), ending(&other)), (Some(EndReason::Revoked), None));
+        let again = watch.registry.register(device, CERTIFICATE).expect("open");
         watch.turn(&fixture.store).await.expect("looked");
-        assert_eq!(ending(&again), Some(Ending::Revoked), "also with nothing changed since");
+        assert_eq!(ending(&again), Some(EndReason::Revoked), "also with nothing changed since");
     }
 }
 
@@ -73,7 +73,7 @@ async fn a_device_let_in_while_it_was_being_revoked_is_ended_too() {
 #[tokio::test]
 async fn a_device_that_is_not_noted_as_connected_is_not_taken_for_revoked() {
     for (fixture, mut watch, _, stays) in each::<2>().await {
-        fixture.store.nobody_is_connected(true).await.expect("noted");
+        fixture.store.clear_presence(true).await.expect("noted");
         for _ in 0..3 {
             watch.turn(&fixture.store).await.expect("looked");
             assert_eq!(stays.each_ref().map(ending), [None; 2]);
@@ -94,7 +94,7 @@ async fn a_revocation_and_a_switch_of_logging_take_effect_while_nothing_can_be_w
         let other = Store::open(&fixture.folder).await.expect("opened");
         let _backup = other.hold_devices().await;
         watch.turn(store).await.expect("looked");
-        assert_eq!(heard(&stays[0]), Some(Command::End(Ending::Revoked)));
+        assert_eq!(heard(&stays[0]), Some(Command::End(EndReason::Revoked)));
         assert_eq!(heard(&stays[1]), Some(Command::Logging(Logging::OFF)));
     }
 }
@@ -105,7 +105,7 @@ async fn a_damaged_row_ends_its_own_device_only() {
     for (fixture, mut watch, [device, _], stays) in each::<2>().await {
         fixture.damage_fingerprint(device).await;
         watch.turn(&fixture.store).await.expect("looked");
-        assert_eq!(stays.each_ref().map(ending), [Some(Ending::Internal), None]);
+        assert_eq!(stays.each_ref().map(ending), [Some(EndReason::Internal), None]);
     }
 }
 
@@ -120,14 +120,14 @@ async fn when_nobody_can_tell_who_is_revoked_every_connection_ends_after_its_tim
         assert_eq!(stays.each_ref().map(ending), [None; 2], "not yet");
         watch.authorization_timeout = Duration::ZERO;
         assert!(watch.turn(&closed).await.is_err());
-        assert_eq!(stays.each_ref().map(ending), [Some(Ending::Internal); 2]);
+        assert_eq!(stays.each_ref().map(ending), [Some(EndReason::Internal); 2]);
         assert!(matches!(closed.check().await, Err(StoreError::Unauthorized)), "and it is not ready");
         watch.turn(&fixture.store).await.expect("it is back");
         fixture.store.check().await.expect("ready");
     }
 }
 
-async fn wait_for(store: &Store, lease: Lease) {
+async fn wait_for(store: &Store, lease: LeaseState) {
     while store.lease() != lease {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -139,18 +139,18 @@ async fn a_cloud_whose_database_was_taken_by_another_serves_nobody() {
     let fixture = Fixture::postgres().await;
     let (store, mut watch) = (&fixture.store, watch(Duration::from_mins(1)));
     let device = fixture.device(None).await;
-    let stay = watch.registry.enter(device, CERTIFICATE).expect("open");
-    let _tenancy = store.occupy().await.expect("free");
+    let stay = watch.registry.register(device, CERTIFICATE).expect("open");
+    let _lease = store.acquire_lease().await.expect("free");
     watch.turn(store).await.expect("looked");
     while heard(&stay).is_some() {}
     let rival = fixture.seize().await;
-    wait_for(store, Lease::Taken).await;
+    wait_for(store, LeaseState::Taken).await;
     assert!(watch.turn(store).await.is_err());
-    assert_eq!(ending(&stay), Some(Ending::Internal));
+    assert_eq!(ending(&stay), Some(EndReason::Internal));
     assert!(matches!(store.admission(device).await, Err(StoreError::InUse(_))), "nor lets anybody in");
     assert!(matches!(store.check().await, Err(StoreError::InUse(_))), "nor is ready");
     drop(rival);
-    wait_for(store, Lease::Held).await;
+    wait_for(store, LeaseState::Held).await;
     watch.turn(store).await.expect("looked");
     assert!(store.admission(device).await.expect("asked").is_some());
 }
@@ -161,17 +161,17 @@ async fn a_cloud_whose_database_file_was_replaced_serves_nobody() {
     let fixture = Fixture::sqlite().await;
     let (store, mut watch) = (&fixture.store, watch(Duration::from_mins(1)));
     let device = fixture.device(None).await;
-    let stay = watch.registry.enter(device, CERTIFICATE).expect("open");
-    let _tenancy = store.occupy().await.expect("free");
+    let stay = watch.registry.register(device, CERTIFICATE).expect("open");
+    let _lease = store.acquire_lease().await.expect("free");
     let (path, aside) = (fixture.folder.database(), fixture.directory.path().join("aside"));
     std::fs::rename(&path, &aside).expect("moved");
     std::fs::copy(&aside, &path).expect("copied");
-    wait_for(store, Lease::Taken).await;
+    wait_for(store, LeaseState::Taken).await;
     assert!(watch.turn(store).await.is_err());
-    assert_eq!(ending(&stay), Some(Ending::Internal));
+    assert_eq!(ending(&stay), Some(EndReason::Internal));
     assert!(matches!(store.admission(device).await, Err(StoreError::Replaced(_))));
     assert!(matches!(store.check().await, Err(StoreError::Replaced(_))));
     std::fs::rename(&aside, &path).expect("moved back");
-    wait_for(store, Lease::Held).await;
+    wait_for(store, LeaseState::Held).await;
     store.check().await.expect("ready");
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use prometheus::IntGauge;
 use relay::{ConnectFailure, ConnectionEnd, ConnectionId};
 
-use crate::accounts::Share;
+use crate::accounts::Permit;
 use crate::connector::{self, Transport};
 use crate::limits::READ_CHUNK;
 use crate::pipe::Pipe;
@@ -21,22 +21,22 @@ pub(super) struct Broker {
     pub(super) id: ConnectionId,
     // Dropped before the permit: the permit is given back when the socket is closed.
     state: State,
-    permit: Permit,
+    permit: BrokerPermit,
     /// Bytes of what was given to connect with: certificates, keys, names.
     given: usize,
 }
 
 /// What a connection occupies for as long as its socket is open: its part in what the account may have, and its place in the
 /// metric of open connections.
-pub(super) struct Permit {
-    _share: Option<Share>,
+pub(super) struct BrokerPermit {
+    _share: Option<Permit>,
     open: IntGauge,
     is_open: bool,
 }
 
-impl Permit {
+impl BrokerPermit {
     /// For a connection that is about to be made; `open` counts those that stand.
-    pub(super) fn new(share: Option<Share>, open: IntGauge) -> Self {
+    pub(super) fn new(share: Option<Permit>, open: IntGauge) -> Self {
         Self { _share: share, open, is_open: false }
     }
 
@@ -46,7 +46,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for BrokerPermit {
     fn drop(&mut self) {
         if self.is_open {
             self.open.dec();
@@ -61,7 +61,7 @@ enum State {
 
 /// What happened at a connection.
 #[derive(Clone)]
-pub(super) enum Happened<'a> {
+pub(super) enum BrokerEvent<'a> {
     Opened,
     Failed(ConnectFailure),
     Received(&'a [u8]),
@@ -70,7 +70,7 @@ pub(super) enum Happened<'a> {
 }
 
 impl Broker {
-    pub(super) fn new(id: ConnectionId, connecting: Connecting, permit: Permit, given: usize) -> Self {
+    pub(super) fn new(id: ConnectionId, connecting: Connecting, permit: BrokerPermit, given: usize) -> Self {
         Self { id, state: State::Connecting(connecting), permit, given }
     }
 
@@ -89,7 +89,7 @@ impl Broker {
 
     /// The open connection, to be closed, and what it occupies until then; `None` when it is not open yet, which ends its being
     /// made.
-    pub(super) fn into_open(self) -> Option<(Pipe<Box<dyn Transport>>, Permit)> {
+    pub(super) fn into_open(self) -> Option<(Pipe<Box<dyn Transport>>, BrokerPermit)> {
         match self.state {
             State::Connecting(_) => None,
             State::Open(pipe) => Some((pipe, self.permit)),
@@ -102,15 +102,15 @@ impl Broker {
         context: &mut Context<'_>,
         buffer: &'b mut [u8; READ_CHUNK],
         may_read: bool,
-    ) -> Poll<Happened<'b>> {
+    ) -> Poll<BrokerEvent<'b>> {
         match &mut self.state {
             State::Connecting(connecting) => match connecting.as_mut().poll(context) {
                 Poll::Ready(Ok(transport)) => {
                     self.state = State::Open(Pipe::new(transport));
                     self.permit.note_open();
-                    Poll::Ready(Happened::Opened)
+                    Poll::Ready(BrokerEvent::Opened)
                 }
-                Poll::Ready(Err(error)) => Poll::Ready(Happened::Failed(error)),
+                Poll::Ready(Err(error)) => Poll::Ready(BrokerEvent::Failed(error)),
                 Poll::Pending => Poll::Pending,
             },
             State::Open(pipe) => poll_open(pipe, context, buffer, may_read),
@@ -123,11 +123,11 @@ fn poll_open<'b>(
     context: &mut Context<'_>,
     buffer: &'b mut [u8; READ_CHUNK],
     may_read: bool,
-) -> Poll<Happened<'b>> {
+) -> Poll<BrokerEvent<'b>> {
     match pipe.poll_write(context) {
-        Poll::Ready(Ok(count)) => return Poll::Ready(Happened::Written(count)),
+        Poll::Ready(Ok(count)) => return Poll::Ready(BrokerEvent::Written(count)),
         Poll::Ready(Err(error)) => {
-            return Poll::Ready(Happened::Closed(unwritable(pipe, context, buffer, &error)));
+            return Poll::Ready(BrokerEvent::Closed(unwritable(pipe, context, buffer, &error)));
         }
         Poll::Pending => {}
     }
@@ -150,10 +150,10 @@ fn unwritable(
     }
 }
 
-fn received<'b>(read: &io::Result<&'b [u8]>) -> Happened<'b> {
+fn received<'b>(read: &io::Result<&'b [u8]>) -> BrokerEvent<'b> {
     match read {
-        Ok([]) => Happened::Closed(ConnectionEnd::Closed),
-        Ok(bytes) => Happened::Received(bytes),
-        Err(error) => Happened::Closed(connector::of_end(error)),
+        Ok([]) => BrokerEvent::Closed(ConnectionEnd::Closed),
+        Ok(bytes) => BrokerEvent::Received(bytes),
+        Err(error) => BrokerEvent::Closed(connector::of_end(error)),
     }
 }

@@ -6,10 +6,10 @@ use std::future::poll_fn;
 use relay::{ConnectFailure, ConnectionId, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, LookupId};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
-use super::broker::{Broker, Permit};
+use super::broker::{Broker, BrokerPermit};
 use super::{Session, translate};
 use crate::account_id::AccountId;
-use crate::accounts::Share;
+use crate::accounts::Permit;
 use crate::connector::{Owner, Transport};
 use crate::http;
 use crate::limits::{MAX_VALUE, READ_CHUNK};
@@ -34,7 +34,7 @@ impl Session {
             wait(start).await;
             connector.connect_for(owner, target).await
         });
-        let permit = Permit::new(share, self.shared.metrics.brokers.clone());
+        let permit = BrokerPermit::new(share, self.shared.metrics.brokers.clone());
         self.brokers.push(Broker::new(connection, connecting, permit, given));
     }
 
@@ -54,7 +54,7 @@ impl Session {
     }
 
     /// A part in the connections the account may have, if there still is one and memory is not short.
-    fn outbound(&self) -> Option<Share> {
+    fn outbound(&self) -> Option<Permit> {
         if self.memory.is_throttled() {
             self.shared.metrics.note_limit("memory");
             return None;
@@ -119,7 +119,7 @@ impl Session {
     }
 
     /// Carries an HTTP request. Waiting for its turn is part of the time the application gave it.
-    pub(super) fn carry(&mut self, exchange: ExchangeId, mut request: HttpRequest) {
+    pub(super) fn start_exchange(&mut self, exchange: ExchangeId, mut request: HttpRequest) {
         let (connector, owner) = (self.shared.connector.clone(), self.owner());
         let (share, start) = (self.outbound(), self.start());
         let reserved = request.bytes() + request.room as usize;

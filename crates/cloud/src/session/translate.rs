@@ -3,13 +3,13 @@
 use link::connection::ByeReason;
 use relay::{ConnectionId, HttpFailure, HttpOutcome, Input, LookupKey, Settings};
 
-use super::broker::Happened;
+use super::broker::BrokerEvent;
 use crate::clock::wall_micros;
 use crate::connector::{Target, TlsTarget};
 use crate::events::Disconnection;
-use crate::registry::Ending;
+use crate::registry::EndReason;
 use crate::shared::Shared;
-use crate::store::{Value, Wanted};
+use crate::store::{ItemKey, Value};
 
 pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Settings {
     Settings {
@@ -26,26 +26,26 @@ pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Set
     }
 }
 
-pub(super) fn reason(ending: Ending) -> ByeReason {
+pub(super) fn reason(ending: EndReason) -> ByeReason {
     match ending {
-        Ending::Replaced => ByeReason::Replaced,
-        Ending::ShuttingDown => ByeReason::ShuttingDown,
-        Ending::Revoked => ByeReason::Revoked,
-        Ending::Internal => ByeReason::Internal,
-        Ending::TooMany | Ending::TooOften | Ending::Overloaded => ByeReason::Overloaded,
+        EndReason::Replaced => ByeReason::Replaced,
+        EndReason::ShuttingDown => ByeReason::ShuttingDown,
+        EndReason::Revoked => ByeReason::Revoked,
+        EndReason::Internal => ByeReason::Internal,
+        EndReason::TooMany | EndReason::TooOften | EndReason::Overloaded => ByeReason::Overloaded,
     }
 }
 
 /// Why a device was refused, as a label of a metric.
-pub(super) fn refused(ending: Ending) -> &'static str {
+pub(super) fn refused(ending: EndReason) -> &'static str {
     match ending {
-        Ending::Revoked => "revoked",
-        Ending::Internal => "store",
-        Ending::TooMany => "connections_per_account",
-        Ending::TooOften => "connections_a_second_per_device",
-        Ending::Overloaded => "memory",
-        Ending::Replaced => "replaced",
-        Ending::ShuttingDown => "shutting_down",
+        EndReason::Revoked => "revoked",
+        EndReason::Internal => "store",
+        EndReason::TooMany => "connections_per_account",
+        EndReason::TooOften => "connections_a_second_per_device",
+        EndReason::Overloaded => "memory",
+        EndReason::Replaced => "replaced",
+        EndReason::ShuttingDown => "shutting_down",
     }
 }
 
@@ -104,18 +104,18 @@ pub(super) fn target_bytes(target: &Target) -> usize {
     target.host.len() + tls.map_or(0, |tls| list(&tls.authorities) + list(&tls.chain) + tls.key.len())
 }
 
-pub(super) fn happened(connection: ConnectionId, happened: Happened<'_>) -> Input<'_> {
-    match happened {
-        Happened::Opened => Input::ConnectionOpened { connection },
-        Happened::Failed(cause) => Input::ConnectionFailed { connection, cause },
-        Happened::Received(bytes) => Input::ConnectionReceived { connection, bytes },
-        Happened::Written(bytes) => Input::ConnectionWritten { connection, bytes },
-        Happened::Closed(end) => Input::ConnectionClosed { connection, end },
+pub(super) fn event(connection: ConnectionId, event: BrokerEvent<'_>) -> Input<'_> {
+    match event {
+        BrokerEvent::Opened => Input::ConnectionOpened { connection },
+        BrokerEvent::Failed(cause) => Input::ConnectionFailed { connection, cause },
+        BrokerEvent::Received(bytes) => Input::ConnectionReceived { connection, bytes },
+        BrokerEvent::Written(bytes) => Input::ConnectionWritten { connection, bytes },
+        BrokerEvent::Closed(end) => Input::ConnectionClosed { connection, end },
     }
 }
 
-pub(super) fn wanted(key: LookupKey) -> Wanted {
-    Wanted { device_scope: key.device, secret: key.secret, key: key.key }
+pub(super) fn wanted(key: LookupKey) -> ItemKey {
+    ItemKey { device_scope: key.device, secret: key.secret, key: key.key }
 }
 
 pub(super) fn values(values: Vec<Value>) -> Vec<relay::Value> {

@@ -71,7 +71,7 @@ impl Store {
         let query =
             sqlx::query("SELECT account, fingerprint, logging, logging_expires FROM devices WHERE id = $1");
         within(async {
-            self.wait_for_tenancy().await?;
+            self.wait_for_lease().await?;
             let row = self.pool.fetch_optional(Purpose::Authorization, query.bind(device.as_str())).await?;
             row.as_ref().map(admission).transpose()
         })

@@ -10,8 +10,8 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row, SqlSafeStr};
 use tokio::time::timeout;
 
+use super::lease::{self, LeaseStatus};
 use super::pool::{Pool, Purpose};
-use super::tenancy::{self, Tenant};
 use super::{StoreError, StoreUrl};
 use crate::data::DataFolder;
 use crate::limits;
@@ -61,18 +61,18 @@ impl Database {
         matches!(self, Self::Postgres(_))
     }
 
-    /// A pool of at most `count` connections, each set to lose nothing, and each good only while `tenant` occupies the database,
+    /// A pool of at most `count` connections, each set to lose nothing, and each good only while `lease` occupies the database,
     /// once that is known. They are made when they are needed.
-    pub(super) fn lazy_pool(&self, tenant: &Tenant, count: u32) -> Result<AnyPool, StoreError> {
-        let (statements, tenant) = (self.settings(), tenant.clone());
+    pub(super) fn lazy_pool(&self, lease: &LeaseStatus, count: u32) -> Result<AnyPool, StoreError> {
+        let (statements, lease) = (self.settings(), lease.clone());
         let pool = AnyPoolOptions::new()
             .max_connections(count)
             .acquire_timeout(limits::DATABASE_PATIENCE)
             .after_connect(move |connection, _| {
-                let tenant = tenant.clone();
+                let lease = lease.clone();
                 Box::pin(async move {
                     sqlx::raw_sql(statements).execute(&mut *connection).await?;
-                    tenant.check(connection).await
+                    lease.check(connection).await
                 })
             });
         Ok(pool.connect_lazy_with(self.options()?))
@@ -86,19 +86,19 @@ impl Database {
         }
     }
 
-    /// Commits a transaction, or fails. `word` is the tenant's, of a running cloud.
+    /// Commits a transaction, or fails. `token` is the tenant's, of a running cloud.
     ///
     /// SQLite's `COMMIT` fails outside a transaction. PostgreSQL's does not, and answers a failed transaction with a rollback and no
     /// error. So a statement goes before it, in the same message, that fails in a failed transaction and keeps the `COMMIT` from
     /// being run; it fails too, by a division by zero, when another cloud has taken the database.
-    pub(super) fn commit_statement(&self, word: Option<&[u8; 16]>) -> String {
-        match (self, word) {
+    pub(super) fn commit_statement(&self, token: Option<&[u8; 16]>) -> String {
+        match (self, token) {
             (Self::Sqlite(_), _) => "COMMIT".to_owned(),
             (Self::Postgres(_), None) => "SELECT 1; COMMIT".to_owned(),
-            (Self::Postgres(_), Some(word)) => format!(
+            (Self::Postgres(_), Some(token)) => format!(
                 "SELECT 1 / COUNT(*) FROM settings WHERE name = '{}' AND value = decode('{}', 'hex'); COMMIT",
-                tenancy::TENANT,
-                hexadecimal(word)
+                lease::TOKEN_SETTING,
+                hexadecimal(token)
             ),
         }
     }

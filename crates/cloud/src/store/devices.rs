@@ -169,7 +169,7 @@ impl Store {
         if seen.is_empty() {
             return Ok(());
         }
-        self.check_tenancy()?;
+        self.check_lease()?;
         let mut transaction = self.pool.begin().await?;
         for (id, image) in seen {
             let query = sqlx::query("UPDATE devices SET image = $1, seen = $2 WHERE id = $3");

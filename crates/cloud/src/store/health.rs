@@ -33,7 +33,7 @@ impl Store {
     /// # Errors
     /// The write's; this cloud may not write, or authorise devices (D162); log lines wait that could not be stored.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.check_tenancy()?;
+        self.check_lease()?;
         if !self.is_authorizing() {
             return Err(StoreError::Unauthorized);
         }

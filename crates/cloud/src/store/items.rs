@@ -19,7 +19,7 @@ pub enum Scope {
 
 /// A configuration item. The time is milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct ConfigItem {
     /// Its key.
     pub key: String,
     /// Its value.
@@ -30,7 +30,7 @@ pub struct Config {
 
 /// A secret as people may see it: that it exists. The time is milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct SecretInfo {
     /// Its key.
     pub key: String,
     /// When it was set last.
@@ -70,7 +70,7 @@ impl std::fmt::Debug for NewItem {
 
 /// An item a device asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ItemKey {
     /// Of the device asking, else of its account.
     pub device_scope: bool,
     /// A secret, else a configuration item.
@@ -79,7 +79,7 @@ pub struct Wanted {
     pub key: Vec<u8>,
 }
 
-/// What a device gets for [`Wanted`].
+/// What a device gets for [`ItemKey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// The value.
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// One configuration item.
-    pub async fn config(&self, scope: Scope, key: &str) -> Result<Option<Config>, StoreError> {
+    pub async fn config(&self, scope: Scope, key: &str) -> Result<Option<ConfigItem>, StoreError> {
         let query = sqlx::query(
             "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 AND key = $3",
         );
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// Every configuration item of a scope, by key.
-    pub async fn configs(&self, scope: Scope) -> Result<Vec<Config>, StoreError> {
+    pub async fn configs(&self, scope: Scope) -> Result<Vec<ConfigItem>, StoreError> {
         let query = sqlx::query(
             "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 ORDER BY key",
         );
@@ -176,12 +176,12 @@ impl Store {
     }
 
     /// Every secret of a scope, by key, without the values.
-    pub async fn secrets(&self, scope: Scope) -> Result<Vec<Secret>, StoreError> {
+    pub async fn secrets(&self, scope: Scope) -> Result<Vec<SecretInfo>, StoreError> {
         let query =
             sqlx::query("SELECT key, updated FROM secrets WHERE account = $1 AND device = $2 ORDER BY key");
         let query = query.bind(&*self.account).bind(scope.column());
         let rows = self.pool.fetch_all(Purpose::Read, query).await?;
-        rows.iter().map(|row| Ok(Secret { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
+        rows.iter().map(|row| Ok(SecretInfo { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
     }
 
     /// Removes a secret. `false` when there was none.
@@ -193,7 +193,7 @@ impl Store {
 
     /// What `device` asks for, one value for each item, in order. A damaged item is [`Value::Unavailable`] by itself and keeps no
     /// other from being found.
-    pub async fn look_up(&self, device: DeviceId, wanted: &[Wanted]) -> Result<Vec<Value>, StoreError> {
+    pub async fn look_up(&self, device: DeviceId, wanted: &[ItemKey]) -> Result<Vec<Value>, StoreError> {
         within(async {
             let mut values = Vec::with_capacity(wanted.len());
             for item in wanted {
@@ -210,7 +210,7 @@ impl Store {
         .await
     }
 
-    async fn look_up_one(&self, device: DeviceId, wanted: &Wanted) -> Result<Value, StoreError> {
+    async fn look_up_one(&self, device: DeviceId, wanted: &ItemKey) -> Result<Value, StoreError> {
         let Some(key) = std::str::from_utf8(&wanted.key).ok().filter(|key| is_key(key)) else {
             return Ok(Value::InvalidKey);
         };
@@ -242,9 +242,9 @@ impl Store {
     }
 }
 
-fn config(row: &sqlx::any::AnyRow) -> Result<Config, StoreError> {
+fn config(row: &sqlx::any::AnyRow) -> Result<ConfigItem, StoreError> {
     let value = String::from_utf8(row.try_get(1)?).map_err(|_| StoreError::Damaged("configuration value"))?;
-    Ok(Config { key: row.try_get(0)?, value, updated: row.try_get(2)? })
+    Ok(ConfigItem { key: row.try_get(0)?, value, updated: row.try_get(2)? })
 }
 
 fn check(key: &str, value: &str) -> Result<(), StoreError> {

@@ -43,7 +43,7 @@ pub struct LogLine {
 
 /// A place in the log: behind one line and before the next. The default is before all lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LogPlace(i64);
+pub struct LogCursor(i64);
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +67,14 @@ impl Store {
     }
 
     /// Where the last `count` lines of a device begin: a place for [`Store::logs_after`].
-    pub async fn log_place(&self, device: DeviceId, count: u32) -> Result<LogPlace, StoreError> {
+    pub async fn log_cursor(&self, device: DeviceId, count: u32) -> Result<LogCursor, StoreError> {
         let query = sqlx::query(
             "SELECT number FROM logs WHERE device = $1 AND EXISTS \
              (SELECT 1 FROM devices WHERE id = $1 AND account = $3) ORDER BY number DESC LIMIT 1 OFFSET $2",
         );
         let query = query.bind(device.as_str()).bind(i64::from(count)).bind(&*self.account);
         let row = self.pool.fetch_optional(Purpose::Read, query).await?;
-        Ok(LogPlace(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
+        Ok(LogCursor(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
 
     /// At most `count` lines of a device behind `place` that were received at `since` (milliseconds since 1970) or later, in the
@@ -82,10 +82,10 @@ impl Store {
     pub async fn logs_after(
         &self,
         device: DeviceId,
-        place: LogPlace,
+        place: LogCursor,
         since: i64,
         count: u32,
-    ) -> Result<Vec<(LogPlace, LogLine)>, StoreError> {
+    ) -> Result<Vec<(LogCursor, LogLine)>, StoreError> {
         let query = sqlx::query(
             "SELECT device, boot, sequence, clock, received, text, number FROM logs \
              WHERE device = $1 AND number > $2 AND received >= $3 AND EXISTS \
@@ -94,7 +94,7 @@ impl Store {
         let query = query.bind(device.as_str()).bind(place.0).bind(since).bind(i64::from(count));
         let query = query.bind(&*self.account);
         let rows = self.pool.fetch_all(Purpose::Read, query).await?;
-        rows.iter().map(|row| Ok((LogPlace(row.try_get(6)?), line(row)?))).collect()
+        rows.iter().map(|row| Ok((LogCursor(row.try_get(6)?), line(row)?))).collect()
     }
 
     /// Removes what is older than the retention says, and of every device what is beyond its number of lines. It does so a slice
@@ -127,7 +127,7 @@ impl Store {
 
     /// Notes that the clock is believed to be right at `now`.
     pub(crate) async fn note_moment(&self, now: i64) -> Result<(), StoreError> {
-        self.check_tenancy()?;
+        self.check_lease()?;
         let query = sqlx::query(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         );
@@ -166,7 +166,7 @@ impl Store {
 
     /// Removes one slice and lets others write; whether there may be more.
     async fn prune_slice(&self, query: Query<'_>) -> Result<bool, StoreError> {
-        self.check_tenancy()?;
+        self.check_lease()?;
         let removed = self.pool.execute(query.bind(i64::from(LOG_PRUNE_SLICE))).await?;
         sleep(LOG_PRUNE_PAUSE).await;
         Ok(removed >= u64::from(LOG_PRUNE_SLICE))

@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _};
 
 use super::StoreError;
 use super::database::Database;
-use super::tenancy::Tenant;
+use super::lease::LeaseStatus;
 use crate::limits;
 use crate::lock::lock;
 
@@ -38,7 +38,7 @@ pub(super) struct Pool(Arc<Inner>);
 
 struct Inner {
     database: Database,
-    tenant: Tenant,
+    lease: LeaseStatus,
     pools: Mutex<Pools>,
     /// A connection to SQLite that is never used. While it is open the files beside the database stay, so that a new connection
     /// needs no room on the disk: devices are let in also while that is full.
@@ -56,8 +56,8 @@ struct Pools {
 }
 
 impl Pools {
-    fn open(database: &Database, tenant: &Tenant, generation: u64) -> Result<Self, StoreError> {
-        let open = |count| database.lazy_pool(tenant, count);
+    fn open(database: &Database, lease: &LeaseStatus, generation: u64) -> Result<Self, StoreError> {
+        let open = |count| database.lazy_pool(lease, count);
         Ok(Self {
             generation,
             is_closed: false,
@@ -83,11 +83,11 @@ impl Pools {
 }
 
 impl Pool {
-    /// Connects. Later connections are good only while `tenant` occupies the database, once that is known.
+    /// Connects. Later connections are good only while `lease` occupies the database, once that is known.
     ///
     /// # Errors
     /// What stands in the way, at once where it is no matter of time.
-    pub(super) async fn connect(database: &Database, tenant: &Tenant) -> Result<Self, StoreError> {
+    pub(super) async fn connect(database: &Database, lease: &LeaseStatus) -> Result<Self, StoreError> {
         // A pool would try again and again and then not say why.
         let first = database.connect_once().await?;
         let anchor = if database.is_shared() {
@@ -96,9 +96,9 @@ impl Pool {
         } else {
             Some(first)
         };
-        let pools = Mutex::new(Pools::open(database, tenant, 0)?);
-        let (database, tenant) = (database.clone(), tenant.clone());
-        Ok(Self(Arc::new(Inner { database, tenant, pools, anchor: Mutex::new(anchor) })))
+        let pools = Mutex::new(Pools::open(database, lease, 0)?);
+        let (database, lease) = (database.clone(), lease.clone());
+        Ok(Self(Arc::new(Inner { database, lease, pools, anchor: Mutex::new(anchor) })))
     }
 
     /// The first row, if there is one.
@@ -181,7 +181,7 @@ impl Pool {
         if pools.generation != generation || pools.is_closed {
             return;
         }
-        let Ok(new) = Pools::open(&self.0.database, &self.0.tenant, generation + 1) else { return };
+        let Ok(new) = Pools::open(&self.0.database, &self.0.lease, generation + 1) else { return };
         let old = std::mem::replace(&mut *pools, new);
         drop(pools);
         tokio::spawn(async move { old.close().await });
@@ -272,7 +272,7 @@ impl Transaction<'_> {
             return Err(StoreError::Unfinished);
         }
         let inner = &self.checkout.pool.0;
-        let sql = inner.database.commit_statement(inner.tenant.word());
+        let sql = inner.database.commit_statement(inner.lease.token());
         let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.checkout.connection()).await;
         self.checkout.finish(done).map(|_| ())
     }

@@ -27,8 +27,8 @@ impl Store {
     }
 
     /// Notes that no device is connected. `left`: whether they have left now, rather than at a moment nobody knows.
-    pub(crate) async fn nobody_is_connected(&self, left: bool) -> Result<(), StoreError> {
-        self.check_tenancy()?;
+    pub(crate) async fn clear_presence(&self, left: bool) -> Result<(), StoreError> {
+        self.check_lease()?;
         let query =
             sqlx::query("UPDATE devices SET connected = 0, seen = COALESCE($1, seen) WHERE connected = 1");
         self.pool.execute(query.bind(left.then(wall_millis))).await.map(|_| ())
@@ -40,7 +40,7 @@ impl Store {
         if came.is_empty() && left.is_empty() {
             return Ok(());
         }
-        self.check_tenancy()?;
+        self.check_lease()?;
         let mut transaction = self.pool.begin().await?;
         for id in left {
             let query = sqlx::query("UPDATE devices SET connected = 0, seen = $1 WHERE id = $2");

@@ -59,14 +59,14 @@ impl Fixture {
     }
 
     /// Takes the database as another cloud that was quicker after the server had started anew: every connection ends.
-    pub(crate) async fn seize(&self) -> Tenancy {
+    pub(crate) async fn seize(&self) -> StoreLease {
         let other = Store::open(&self.folder).await.expect("opened");
         let database = self.database.as_ref().expect("of a server");
         database.psql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE datname = current_database() AND pid <> pg_backend_pid()",
         );
-        other.occupy().await.expect("the quicker one")
+        other.acquire_lease().await.expect("the quicker one")
     }
 }
 
@@ -91,8 +91,8 @@ fn url(text: &str) -> StoreUrl {
     text.parse().expect("a store")
 }
 
-fn wanted(device_scope: bool, secret: bool, key: &str) -> Wanted {
-    Wanted { device_scope, secret, key: key.into() }
+fn wanted(device_scope: bool, secret: bool, key: &str) -> ItemKey {
+    ItemKey { device_scope, secret, key: key.into() }
 }
 
 fn found(value: &str) -> Value {
@@ -374,7 +374,7 @@ async fn a_log_is_followed_from_any_place() {
         let lines: Vec<_> = (1..=5).map(|sequence| line(device, 1, sequence, i64::from(sequence))).collect();
         store.add_logs(&lines).await.expect("kept");
         store.add_logs(&[line(other, 1, 1, 1)]).await.expect("kept");
-        let place = store.log_place(device, 2).await.expect("asked");
+        let place = store.log_cursor(device, 2).await.expect("asked");
         let found = store.logs_after(device, place, 0, 10).await.expect("read");
         let sequences: Vec<_> = found.iter().map(|(_, line)| line.sequence).collect();
         assert_eq!(sequences, [4, 5]);
@@ -382,8 +382,8 @@ async fn a_log_is_followed_from_any_place() {
         assert!(store.logs_after(device, *end, 0, 10).await.expect("read").is_empty());
         store.add_logs(&[line(device, 1, 6, 6)]).await.expect("kept");
         assert_eq!(store.logs_after(device, *end, 0, 10).await.expect("read").len(), 1);
-        assert_eq!(store.log_place(device, 100).await.expect("asked"), LogPlace::default());
-        let late = store.logs_after(device, LogPlace::default(), 3, 2).await.expect("read");
+        assert_eq!(store.log_cursor(device, 100).await.expect("asked"), LogCursor::default());
+        let late = store.logs_after(device, LogCursor::default(), 3, 2).await.expect("read");
         assert_eq!(late.iter().map(|(_, line)| line.sequence).collect::<Vec<_>>(), [3, 4]);
     }
 }
@@ -508,10 +508,10 @@ async fn a_database_of_a_newer_version_is_refused_by_both_numbers() {
 async fn one_cloud_at_a_time_occupies_a_shared_database() {
     let fixture = Fixture::postgres().await;
     let other = Store::open(&fixture.folder).await.expect("others may look and change");
-    let tenancy = fixture.store.occupy().await.expect("free");
-    assert!(matches!(other.occupy().await, Err(StoreError::InUse(_))));
-    drop(tenancy);
-    assert!(other.occupy().await.is_ok());
+    let lease = fixture.store.acquire_lease().await.expect("free");
+    assert!(matches!(other.acquire_lease().await, Err(StoreError::InUse(_))));
+    drop(lease);
+    assert!(other.acquire_lease().await.is_ok());
 }
 
 /// A database that starts anew takes the lock along, and the cloud takes it again; what is written meanwhile waits.
@@ -522,7 +522,7 @@ async fn a_database_that_starts_anew_is_used_again() {
     let mut server = test_postgres::Server::start(test_postgres::Durability::Memory).expect("a server");
     let fixture = Fixture::at(Some(server.database())).await;
     let (store, device) = (&fixture.store, fixture.device(None).await);
-    let tenancy = store.occupy().await.expect("free");
+    let lease = store.acquire_lease().await.expect("free");
     store.add_logs(&[line(device, 1, 1, 1)]).await.expect("kept");
     server.crash();
     let revived = tokio::task::spawn_blocking(move || {
@@ -538,7 +538,7 @@ async fn a_database_that_starts_anew_is_used_again() {
     while database.psql("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory'") != "1" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    drop(tenancy);
+    drop(lease);
 }
 
 /// Shows D116.
@@ -546,7 +546,7 @@ async fn a_database_that_starts_anew_is_used_again() {
 async fn a_cloud_whose_database_was_taken_by_another_writes_nothing_more() {
     let fixture = Fixture::postgres().await;
     let (store, device) = (&fixture.store, fixture.device(None).await);
-    let _tenancy = store.occupy().await.expect("free");
+    let _lease = store.acquire_lease().await.expect("free");
     let other = Store::open(&fixture.folder).await.expect("opened");
     let _rival = fixture.seize().await;
     // It tries to connect for as long as it waits for any database.
@@ -772,7 +772,7 @@ async fn lines_of_a_device_that_is_forgotten_are_nobodys() {
         let other = store.add_account(None).await.expect("made");
         for store in [store, &store.of_account(other.id)] {
             assert!(store.logs(device, 10).await.expect("read").is_empty());
-            assert!(store.logs_after(device, LogPlace::default(), 0, 10).await.expect("read").is_empty());
+            assert!(store.logs_after(device, LogCursor::default(), 0, 10).await.expect("read").is_empty());
         }
     }
 }

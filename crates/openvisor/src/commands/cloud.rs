@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::Event;
-use ::cloud::{Config, Lowered};
+use ::cloud::{Config, LoweredLimit};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -59,7 +59,7 @@ pub(super) async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
 }
 
 /// Says which limits are lower than configured, if any are.
-fn lowered(limits: &[Lowered]) -> Option<String> {
+fn lowered(limits: &[LoweredLimit]) -> Option<String> {
     let limits: Vec<_> = limits.iter().map(ToString::to_string).collect();
     let line =
         || format!("limits lowered, the process may open too few files (ulimit -n): {}", limits.join(", "));

@@ -144,14 +144,14 @@ async fn list_configs(items: &Items) -> Result<(), Failure> {
     let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?;
     operator.close().await;
     if items.json {
-        let line = |config: &::cloud::store::Config| {
+        let line = |config: &::cloud::store::ConfigItem| {
             let updated = timestamp::exact(config.updated);
             json!({ "key": config.key, "device": owner.id(), "value": config.value, "updated": updated })
         };
         let _ = configs.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
-    let row = |config: &::cloud::store::Config| {
+    let row = |config: &::cloud::store::ConfigItem| {
         vec![config.key.clone(), brief(&printable(&config.value)), timestamp::plain(config.updated)]
     };
     show(Kind::Config, &["KEY", "VALUE", "CHANGED"], &configs.iter().map(row).collect::<Vec<_>>(), &owner);
@@ -164,11 +164,11 @@ async fn list_secrets(items: &Items) -> Result<(), Failure> {
     let secrets = operator.store().secrets(scope).await.map_err(error_text::of_store)?;
     operator.close().await;
     if items.json {
-        let line = |secret: &::cloud::store::Secret| json!({ "key": secret.key, "device": owner.id(), "updated": timestamp::exact(secret.updated) });
+        let line = |secret: &::cloud::store::SecretInfo| json!({ "key": secret.key, "device": owner.id(), "updated": timestamp::exact(secret.updated) });
         let _ = secrets.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
-    let row = |secret: &::cloud::store::Secret| vec![secret.key.clone(), timestamp::plain(secret.updated)];
+    let row = |secret: &::cloud::store::SecretInfo| vec![secret.key.clone(), timestamp::plain(secret.updated)];
     show(Kind::Secret, &["KEY", "CHANGED"], &secrets.iter().map(row).collect::<Vec<_>>(), &owner);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::cloud::DeviceId;
 use ::cloud::clock::wall_millis;
-use ::cloud::store::{LogLine, LogPlace, Store};
+use ::cloud::store::{LogLine, LogCursor, Store};
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
@@ -63,8 +63,8 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
     let store = operator.store();
     let last = stream.last.or(since.is_none().then_some(LAST));
     let mut place = match last {
-        Some(count) => store.log_place(device, count).await.map_err(error_text::of_store)?,
-        None => LogPlace::default(),
+        Some(count) => store.log_cursor(device, count).await.map_err(error_text::of_store)?,
+        None => LogCursor::default(),
     };
     let mut shown = Shown { json: stream.json, continuity: Continuity::default() };
     let mut asked = Instant::now();

@@ -84,7 +84,7 @@ impl Store {
     }
 
     async fn try_add(&self, groups: &[RunLines<'_>]) -> Result<(Vec<LogRun>, u64), StoreError> {
-        self.check_tenancy()?;
+        self.check_lease()?;
         let mut transaction = self.pool.begin().await?;
         let (mut rows, mut runs, mut duplicates) = (Vec::new(), Vec::new(), 0);
         for group in groups {

@@ -15,7 +15,7 @@ fn set(name: &str, bytes: usize) -> Query<'static> {
 
 /// Whether another process would see it.
 async fn is_seen(fixture: &Fixture, name: &str) -> bool {
-    let other = Pool::connect(&fixture.store.database, &Tenant::default()).await.expect("connected");
+    let other = Pool::connect(&fixture.store.database, &LeaseStatus::default()).await.expect("connected");
     let query = sqlx::query("SELECT COUNT(*) FROM settings WHERE name = $1").bind(name.to_owned());
     let row = other.fetch_one(Purpose::Read, query).await.expect("asked");
     other.close().await;
@@ -94,7 +94,7 @@ async fn a_transaction_that_is_given_up_holds_nobody_up() {
 #[tokio::test]
 async fn a_cloud_whose_database_has_another_tenant_commits_no_lines_on_connections_it_has() {
     let fixture = Fixture::postgres().await;
-    let _tenancy = fixture.store.occupy().await.expect("free");
+    let _lease = fixture.store.acquire_lease().await.expect("free");
     let mut transaction = fixture.store.pool.begin().await.expect("begun");
     transaction.execute(set("late", 1)).await.expect("set");
     let database = fixture.database.as_ref().expect("of a server");

@@ -34,10 +34,10 @@ impl Server {
         server
     }
 
-    fn names(&self, adjust: impl FnOnce(&mut Limits)) -> Names {
+    fn resolver(&self, adjust: impl FnOnce(&mut Limits)) -> Resolver {
         let mut limits = Limits { resolve_timeout: Duration::from_hours(1), ..Limits::default() };
         adjust(&mut limits);
-        Names::new(vec![self.address], &limits)
+        Resolver::new(vec![self.address], &limits)
     }
 
     /// Questions since last asked.
@@ -97,11 +97,11 @@ fn account() -> AccountId {
     AccountId::random()
 }
 
-type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, LookUpError>> + Send + 'a>>;
+type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, LookupError>> + Send + 'a>>;
 
 /// Begins a look-up, which is not over at once.
-fn begin<'a>(names: &'a Names, owner: Owner, host: &'a str) -> LookUp<'a> {
-    let mut look_up: LookUp<'a> = Box::pin(names.look_up(owner, host));
+fn begin<'a>(resolver: &'a Resolver, owner: Owner, host: &'a str) -> LookUp<'a> {
+    let mut look_up: LookUp<'a> = Box::pin(resolver.look_up(owner, host));
     assert!(look_up.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     look_up
 }
@@ -110,18 +110,18 @@ fn begin<'a>(names: &'a Names, owner: Owner, host: &'a str) -> LookUp<'a> {
 #[tokio::test]
 async fn a_name_has_addresses_of_both_kinds_in_turns() {
     let (server, owner) = (Server::start().await, device_of(account()));
-    let found = server.names(|_| ()).look_up(owner, "60.live.test").await.expect("found");
+    let found = server.resolver(|_| ()).look_up(owner, "60.live.test").await.expect("found");
     assert_eq!(found, ["192.0.2.7".parse::<IpAddr>().expect("one"), "2001:db8::7".parse().expect("one")]);
-    let names = server.names(|_| ());
-    assert_eq!(names.look_up(owner, "a.none.test").await, Err(LookUpError::NotFound));
-    assert_eq!(names.look_up(owner, "not a name..").await, Err(LookUpError::NotFound));
+    let resolver = server.resolver(|_| ());
+    assert_eq!(resolver.look_up(owner, "a.none.test").await, Err(LookupError::NotFound));
+    assert_eq!(resolver.look_up(owner, "not a name..").await, Err(LookupError::NotFound));
 }
 
 /// Shows D181: name servers that answer for one kind of address only delay nothing for long.
 #[tokio::test]
 async fn a_name_server_that_answers_for_ipv4_only_is_enough() {
     let server = Server::start().await;
-    let found = server.names(|_| ()).look_up(device_of(account()), "60.half.test").await.expect("found");
+    let found = server.resolver(|_| ()).look_up(device_of(account()), "60.half.test").await.expect("found");
     assert_eq!(found, ["192.0.2.7".parse::<IpAddr>().expect("one")]);
 }
 
@@ -129,18 +129,18 @@ async fn a_name_server_that_answers_for_ipv4_only_is_enough() {
 #[tokio::test]
 async fn answers_and_failures_are_kept_as_long_as_they_may_be() {
     let (server, owner) = (Server::start().await, device_of(account()));
-    let names = server.names(|_| ());
+    let resolver = server.resolver(|_| ());
     for _ in 0..3 {
-        names.look_up(owner, "60.live.test").await.expect("found");
-        names.look_up(owner, "60.LIVE.test").await.expect("found");
+        resolver.look_up(owner, "60.live.test").await.expect("found");
+        resolver.look_up(owner, "60.LIVE.test").await.expect("found");
     }
     assert_eq!(server.asked(), 2, "once for each kind of address");
     for _ in 0..3 {
-        assert_eq!(names.look_up(owner, "a.none.test").await, Err(LookUpError::NotFound));
+        assert_eq!(resolver.look_up(owner, "a.none.test").await, Err(LookupError::NotFound));
     }
     assert_eq!(server.asked(), 2);
     for _ in 0..3 {
-        names.look_up(owner, "0.live.test").await.expect("found");
+        resolver.look_up(owner, "0.live.test").await.expect("found");
     }
     assert_eq!(server.asked(), 6, "an answer that is not to be kept is not");
     assert!(LONGEST_CACHED_FAILURE <= Duration::from_secs(10) && LONGEST_CACHED <= Duration::from_mins(10));
@@ -150,10 +150,10 @@ async fn answers_and_failures_are_kept_as_long_as_they_may_be() {
 #[tokio::test]
 async fn a_name_that_is_never_answered_for_is_given_up_and_remembered() {
     let (server, owner) = (Server::start().await, device_of(account()));
-    let names = server.names(|limits| limits.resolve_timeout = Duration::from_millis(100));
-    assert_eq!(names.look_up(owner, "a.dead.test").await, Err(LookUpError::TimedOut));
+    let resolver = server.resolver(|limits| limits.resolve_timeout = Duration::from_millis(100));
+    assert_eq!(resolver.look_up(owner, "a.dead.test").await, Err(LookupError::TimedOut));
     assert!(server.asked() > 0);
-    assert_eq!(names.look_up(device_of(account()), "a.dead.test").await, Err(LookUpError::TimedOut));
+    assert_eq!(resolver.look_up(device_of(account()), "a.dead.test").await, Err(LookupError::TimedOut));
     assert_eq!(server.asked(), 0);
 }
 
@@ -164,39 +164,39 @@ async fn a_name_that_is_never_answered_for_is_given_up_and_remembered() {
 #[tokio::test]
 async fn devices_with_names_that_are_never_answered_for_delay_nobody() {
     let (server, noisy) = (Server::start().await, account());
-    let names = server.names(|_| ());
+    let resolver = server.resolver(|_| ());
     let hosts: Vec<String> = (0..400).map(|number| format!("n{number}.dead.test")).collect();
     let (mut held, mut refused) = (Vec::new(), 0);
     for device in hosts.chunks(10) {
         let owner = device_of(noisy);
         for host in device {
-            let mut look_up: LookUp<'_> = Box::pin(names.look_up(owner, host));
+            let mut look_up: LookUp<'_> = Box::pin(resolver.look_up(owner, host));
             match look_up.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 std::task::Poll::Pending => held.push(look_up),
                 std::task::Poll::Ready(outcome) => {
-                    assert_eq!(outcome, Err(LookUpError::Busy));
+                    assert_eq!(outcome, Err(LookupError::Busy));
                     refused += 1;
                 }
             }
         }
     }
     assert_eq!((held.len(), refused), (40 * LOOKUPS_PER_DEVICE, 40 * (10 - LOOKUPS_PER_DEVICE)));
-    names.look_up(device_of(account()), "1.live.test").await.expect("found");
-    names.look_up(device_of(noisy), "2.live.test").await.expect("found");
+    resolver.look_up(device_of(account()), "1.live.test").await.expect("found");
+    resolver.look_up(device_of(noisy), "2.live.test").await.expect("found");
 }
 
 /// Shows D181: also when every place is taken, the largest user's look-up gives way, and ends.
 #[tokio::test]
 async fn when_every_place_is_taken_the_largest_user_gives_way() {
     let (server, noisy) = (Server::start().await, account());
-    let names = server.names(|limits| limits.name_lookups = 4);
+    let resolver = server.resolver(|limits| limits.name_lookups = 4);
     let owner = device_of(noisy);
     let hosts = ["a.dead.test", "b.dead.test", "c.dead.test", "d.dead.test"];
-    let mut held = hosts.map(|host| begin(&names, owner, host)).into_iter();
-    names.look_up(device_of(account()), "1.live.test").await.expect("found");
-    assert_eq!(held.next().expect("the oldest").await, Err(LookUpError::Busy));
-    let again = begin(&names, owner, "a.dead.test");
-    names.look_up(device_of(noisy), "2.live.test").await.expect("found, in the same account");
+    let mut held = hosts.map(|host| begin(&resolver, owner, host)).into_iter();
+    resolver.look_up(device_of(account()), "1.live.test").await.expect("found");
+    assert_eq!(held.next().expect("the oldest").await, Err(LookupError::Busy));
+    let again = begin(&resolver, owner, "a.dead.test");
+    resolver.look_up(device_of(noisy), "2.live.test").await.expect("found, in the same account");
     drop((held, again));
 }
 
@@ -204,9 +204,9 @@ async fn when_every_place_is_taken_the_largest_user_gives_way() {
 #[tokio::test]
 async fn a_cancelled_look_up_gives_its_place_back() {
     let (server, owner) = (Server::start().await, device_of(account()));
-    let names = server.names(|limits| limits.name_lookups = 1);
+    let resolver = server.resolver(|limits| limits.name_lookups = 1);
     for _ in 0..100 {
-        drop(begin(&names, owner, "a.dead.test"));
+        drop(begin(&resolver, owner, "a.dead.test"));
     }
-    names.look_up(owner, "1.live.test").await.expect("found");
+    resolver.look_up(owner, "1.live.test").await.expect("found");
 }

@@ -20,25 +20,25 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::database::Database;
 use super::{Store, StoreError};
-use crate::chance;
 use crate::limits::DATABASE_CONNECT_TIMEOUT;
+use crate::random;
 
 /// The lock's number, the same for every cloud: `Openviso`.
 const LOCK: i64 = i64::from_be_bytes(*b"Openviso");
 
 /// How long the lock is waited for at the start: the server may not have seen yet that a killed cloud is gone.
-const PATIENCE: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_millis(20);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How often it is seen whether the lock is still held.
-const INTERVAL: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the random value of whoever took the lock last is among the settings.
-pub(super) const TENANT: &str = "tenant";
+pub(super) const TOKEN_SETTING: &str = "tenant";
 
 /// Whether this cloud still has its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lease {
+pub(crate) enum LeaseState {
     /// It has, or no cloud runs in this process.
     Held,
     /// The database cannot be asked.
@@ -49,44 +49,44 @@ pub(crate) enum Lease {
 
 /// What a store knows of its own occupation of the database.
 #[derive(Clone, Default)]
-pub(super) struct Tenant(Arc<Occupation>);
+pub(super) struct LeaseStatus(Arc<LeaseInner>);
 
 #[derive(Default)]
-struct Occupation {
+struct LeaseInner {
     /// The random value left, once this has occupied the database.
-    word: OnceLock<[u8; 16]>,
-    /// A [`Lease`].
+    token: OnceLock<[u8; 16]>,
+    /// A [`LeaseState`].
     lease: AtomicU8,
 }
 
-impl Tenant {
-    pub(super) fn word(&self) -> Option<&[u8; 16]> {
-        self.0.word.get()
+impl LeaseStatus {
+    pub(super) fn token(&self) -> Option<&[u8; 16]> {
+        self.0.token.get()
     }
 
-    pub(super) fn lease(&self) -> Lease {
+    pub(super) fn lease(&self) -> LeaseState {
         match self.0.lease.load(Ordering::Acquire) {
-            0 => Lease::Held,
-            1 => Lease::Lost,
-            _ => Lease::Taken,
+            0 => LeaseState::Held,
+            1 => LeaseState::Lost,
+            _ => LeaseState::Taken,
         }
     }
 
-    fn set(&self, lease: Lease) {
+    fn set(&self, lease: LeaseState) {
         let number = match lease {
-            Lease::Held => 0,
-            Lease::Lost => 1,
-            Lease::Taken => 2,
+            LeaseState::Held => 0,
+            LeaseState::Lost => 1,
+            LeaseState::Taken => 2,
         };
         self.0.lease.store(number, Ordering::Release);
     }
 
     /// Refuses a new connection to a database another cloud has occupied since.
     pub(super) async fn check(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-        let Some(word) = self.word() else { return Ok(()) };
-        let row = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(TENANT);
+        let Some(token) = self.token() else { return Ok(()) };
+        let row = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(TOKEN_SETTING);
         let found: Vec<u8> = row.fetch_one(connection).await?.try_get(0)?;
-        if found == word {
+        if found == token {
             Ok(())
         } else {
             Err(sqlx::Error::protocol("another cloud has taken the database"))
@@ -100,20 +100,20 @@ impl Tenant {
         if !row.try_get::<bool, _>(0)? {
             return Ok(false);
         }
-        let word = self.0.word.get_or_init(chance::bytes);
+        let token = self.0.token.get_or_init(random::bytes);
         let query = sqlx::query(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         );
-        query.bind(TENANT).bind(&word[..]).execute(connection).await?;
-        self.set(Lease::Held);
+        query.bind(TOKEN_SETTING).bind(&token[..]).execute(connection).await?;
+        self.set(LeaseState::Held);
         Ok(true)
     }
 }
 
 /// Held while a cloud runs on a store; another may not.
-pub(crate) struct Tenancy(Option<JoinHandle<()>>);
+pub(crate) struct StoreLease(Option<JoinHandle<()>>);
 
-impl Drop for Tenancy {
+impl Drop for StoreLease {
     fn drop(&mut self) {
         if let Some(keeper) = &self.0 {
             keeper.abort();
@@ -126,44 +126,44 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::InUse`]; the database cannot be reached.
-    pub(crate) async fn occupy(&self) -> Result<Tenancy, StoreError> {
+    pub(crate) async fn acquire_lease(&self) -> Result<StoreLease, StoreError> {
         if let Some(path) = self.database.file() {
-            let watch = FileWatch::new(path, self.tenant.clone());
-            return Ok(Tenancy(watch.map(|watch| tokio::spawn(watch.run()))));
+            let watch = FileWatch::new(path, self.lease.clone());
+            return Ok(StoreLease(watch.map(|watch| tokio::spawn(watch.run()))));
         }
         let mut connection = self.database.connect_once().await?;
-        let deadline = Instant::now() + PATIENCE;
-        while !self.tenant.take(&mut connection).await? {
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+        while !self.lease.take(&mut connection).await? {
             if Instant::now() >= deadline {
                 return Err(StoreError::InUse(self.database.name()));
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_INTERVAL).await;
         }
-        let keeper = Keeper { database: self.database.clone(), tenant: self.tenant.clone() };
-        Ok(Tenancy(Some(tokio::spawn(keeper.keep(connection)))))
+        let keeper = LeaseKeeper { database: self.database.clone(), lease: self.lease.clone() };
+        Ok(StoreLease(Some(tokio::spawn(keeper.keep(connection)))))
     }
 
     /// Whether this cloud still has its database.
-    pub(crate) fn lease(&self) -> Lease {
-        self.tenant.lease()
+    pub(crate) fn lease(&self) -> LeaseState {
+        self.lease.lease()
     }
 
     /// The same after waiting for a lock that is lost and may be held again in a moment, as when the database has ended all
     /// connections. The caller bounds the time.
-    pub(super) async fn wait_for_tenancy(&self) -> Result<(), StoreError> {
-        while self.lease() == Lease::Lost {
-            sleep(PAUSE).await;
+    pub(super) async fn wait_for_lease(&self) -> Result<(), StoreError> {
+        while self.lease() == LeaseState::Lost {
+            sleep(RETRY_INTERVAL).await;
         }
-        self.check_tenancy()
+        self.check_lease()
     }
 
     /// Refuses while this cloud does not have its database.
-    pub(crate) fn check_tenancy(&self) -> Result<(), StoreError> {
+    pub(crate) fn check_lease(&self) -> Result<(), StoreError> {
         match (self.lease(), self.database.file()) {
-            (Lease::Held, _) => Ok(()),
-            (Lease::Lost, _) => Err(StoreError::Silent),
-            (Lease::Taken, None) => Err(StoreError::InUse(self.database.name())),
-            (Lease::Taken, Some(_)) => Err(StoreError::Replaced(self.database.name())),
+            (LeaseState::Held, _) => Ok(()),
+            (LeaseState::Lost, _) => Err(StoreError::Silent),
+            (LeaseState::Taken, None) => Err(StoreError::InUse(self.database.name())),
+            (LeaseState::Taken, Some(_)) => Err(StoreError::Replaced(self.database.name())),
         }
     }
 }
@@ -173,24 +173,24 @@ struct FileWatch {
     path: PathBuf,
     /// Device and inode.
     opened: (u64, u64),
-    tenant: Tenant,
+    lease: LeaseStatus,
 }
 
 impl FileWatch {
     /// `None` where the file cannot be looked at, which is for the database itself to say.
-    fn new(path: &Path, tenant: Tenant) -> Option<Self> {
+    fn new(path: &Path, lease: LeaseStatus) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
-        Some(Self { path: path.to_owned(), opened: (metadata.dev(), metadata.ino()), tenant })
+        Some(Self { path: path.to_owned(), opened: (metadata.dev(), metadata.ino()), lease })
     }
 
     async fn run(self) {
         loop {
-            sleep(INTERVAL).await;
+            sleep(CHECK_INTERVAL).await;
             let path = self.path.clone();
             let Ok(found) = tokio::task::spawn_blocking(move || fs::metadata(path)).await else { continue };
             let is_same = found.is_ok_and(|found| (found.dev(), found.ino()) == self.opened);
-            let lease = if is_same { Lease::Held } else { Lease::Taken };
-            if lease != self.tenant.lease() {
+            let lease = if is_same { LeaseState::Held } else { LeaseState::Taken };
+            if lease != self.lease.lease() {
                 if is_same {
                     tracing::info!(database = %self.path.display(), "the database file is back");
                 } else {
@@ -199,52 +199,52 @@ impl FileWatch {
                         "the database file was removed or replaced: no device is served; stop the cloud and put the file back"
                     );
                 }
-                self.tenant.set(lease);
+                self.lease.set(lease);
             }
         }
     }
 }
 
 /// Watches the lock, and takes it again when the server has lost it by starting anew.
-struct Keeper {
+struct LeaseKeeper {
     database: Database,
-    tenant: Tenant,
+    lease: LeaseStatus,
 }
 
-impl Keeper {
+impl LeaseKeeper {
     async fn keep(self, mut connection: AnyConnection) {
         loop {
             while is_held(&mut connection).await {
-                sleep(INTERVAL).await;
+                sleep(CHECK_INTERVAL).await;
             }
-            self.tenant.set(Lease::Lost);
+            self.lease.set(LeaseState::Lost);
             tracing::error!(database = %self.database.name(), "the lock on the database is lost");
-            connection = self.regain().await;
+            connection = self.reacquire().await;
             tracing::info!(database = %self.database.name(), "the database is back");
         }
     }
 
-    async fn regain(&self) -> AnyConnection {
+    async fn reacquire(&self) -> AnyConnection {
         loop {
-            match self.try_regain().await {
+            match self.try_reacquire().await {
                 Ok(connection) => return connection,
                 Err(error) => tracing::debug!(%error, "the database cannot be used"),
             }
-            sleep(INTERVAL / 5).await;
+            sleep(CHECK_INTERVAL / 5).await;
         }
     }
 
-    async fn try_regain(&self) -> Result<AnyConnection, StoreError> {
+    async fn try_reacquire(&self) -> Result<AnyConnection, StoreError> {
         let mut connection = self.database.connect_once().await?;
-        if self.tenant.take(&mut connection).await? {
+        if self.lease.take(&mut connection).await? {
             return Ok(connection);
         }
-        self.tenant.set(Lease::Taken);
+        self.lease.set(LeaseState::Taken);
         tracing::error!(
             database = %self.database.name(),
             "another cloud has taken the database: no device is served; stop one of them"
         );
-        sleep(INTERVAL).await;
+        sleep(CHECK_INTERVAL).await;
         Err(StoreError::InUse(self.database.name()))
     }
 }

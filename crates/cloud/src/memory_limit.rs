@@ -21,14 +21,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Bytes that are held, and may be.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub(crate) struct MemoryPool {
     held: AtomicUsize,
     limit: usize,
 }
 
 /// What one device holds.
-pub(crate) struct Held {
-    total: Arc<Pool>,
+pub(crate) struct DeviceMemory {
+    total: Arc<MemoryPool>,
     account: Option<Arc<Account>>,
     bytes: usize,
     throttled: Option<Throttled>,
@@ -50,7 +50,7 @@ pub(crate) enum Verdict {
     Disconnect,
 }
 
-impl Pool {
+impl MemoryPool {
     /// A pool of so many MiB.
     pub(crate) fn new(mebibytes: usize) -> Self {
         Self { held: AtomicUsize::new(0), limit: mebibytes.saturating_mul(1 << 20) }
@@ -74,8 +74,8 @@ impl Pool {
     }
 }
 
-impl Held {
-    pub(crate) fn new(total: Arc<Pool>, account: Option<Arc<Account>>) -> Self {
+impl DeviceMemory {
+    pub(crate) fn new(total: Arc<MemoryPool>, account: Option<Arc<Account>>) -> Self {
         Self { total, account, bytes: 0, throttled: None }
     }
 
@@ -129,7 +129,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for DeviceMemory {
     fn drop(&mut self) {
         self.total.change(self.bytes, 0);
         self.account.iter().for_each(|account| account.memory.change(self.bytes, 0));

@@ -1,4 +1,4 @@
-//! The one place chance comes from: the operating system.
+//! The one place randomness comes from: the operating system.
 
 use std::fmt::Write as _;
 

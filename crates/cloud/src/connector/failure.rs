@@ -7,9 +7,9 @@ use tokio_rustls::rustls::{
     AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible,
 };
 
-use super::given::Found;
-use super::given::client_key::ClientCertificate;
-use super::given::names::{TOLD_NAMES, shown};
+use super::private_ca::Found;
+use super::private_ca::client_key::ClientCertificate;
+use super::private_ca::names::{TOLD_NAMES, shown};
 
 /// The cause in a TCP connection that was not made.
 pub(super) fn of_dialling(error: &io::Error) -> ConnectFailure {

@@ -23,12 +23,12 @@ pub(crate) struct Owner {
 
 /// The places.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Mutex<State>>);
+pub(crate) struct LookupSlots(Arc<Mutex<State>>);
 
 /// A place that is held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Places,
+pub(crate) struct LookupPermit {
+    places: LookupSlots,
     number: u64,
     evicted: oneshot::Receiver<()>,
 }
@@ -61,14 +61,14 @@ struct Granted {
     evicted: oneshot::Receiver<()>,
 }
 
-impl std::fmt::Debug for Places {
+impl std::fmt::Debug for LookupSlots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.lock();
-        f.debug_struct("Places").field("running", &state.running.len()).finish_non_exhaustive()
+        f.debug_struct("LookupSlots").field("running", &state.running.len()).finish_non_exhaustive()
     }
 }
 
-impl Places {
+impl LookupSlots {
     /// So many places, of which one device has `per_device` at most.
     pub(crate) fn new(total: usize, per_device: usize) -> Self {
         let state = State { total, per_device, next: 0, running: Vec::new(), waiting: VecDeque::new() };
@@ -76,7 +76,7 @@ impl Places {
     }
 
     /// Takes a place, if need be after others.
-    pub(crate) async fn enter(&self, owner: Owner) -> Result<Place, Full> {
+    pub(crate) async fn enter(&self, owner: Owner) -> Result<LookupPermit, Full> {
         let waiting = match self.lock().enter(owner)? {
             Entered::Now(granted) => return Ok(self.place(granted)),
             Entered::Later(waiting) => waiting,
@@ -85,8 +85,8 @@ impl Places {
         waiting.await.map(|granted| self.place(granted)).map_err(|_| Full)
     }
 
-    fn place(&self, Granted { number, evicted }: Granted) -> Place {
-        Place { places: self.clone(), number, evicted }
+    fn place(&self, Granted { number, evicted }: Granted) -> LookupPermit {
+        LookupPermit { places: self.clone(), number, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,7 +94,7 @@ impl Places {
     }
 }
 
-impl Place {
+impl LookupPermit {
     /// Ready when the place has gone to another; the work is to be ended then.
     pub(crate) async fn evicted(&mut self) {
         // A sender that is dropped without a word belonged to a place that was given back.
@@ -102,7 +102,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for LookupPermit {
     fn drop(&mut self) {
         self.places.lock().leave(self.number);
     }
@@ -217,19 +217,19 @@ mod tests {
         Box::pin(future).as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn entered(places: &Places, owner: Owner) -> Place {
+    fn entered(places: &LookupSlots, owner: Owner) -> LookupPermit {
         let Poll::Ready(Ok(place)) = now(places.enter(owner)) else { panic!("no place") };
         place
     }
 
-    fn is_evicted(place: &mut Place) -> bool {
+    fn is_evicted(place: &mut LookupPermit) -> bool {
         now(place.evicted()).is_ready()
     }
 
     /// Shows D181.
     #[test]
     fn a_device_has_its_share_and_no_more_and_gets_it_back() {
-        let (places, account) = (Places::new(10, 2), account());
+        let (places, account) = (LookupSlots::new(10, 2), account());
         let device = device_of(account);
         let first = entered(&places, device);
         let _second = entered(&places, device);
@@ -242,7 +242,7 @@ mod tests {
     /// Shows D181: the largest account gives way, in it the largest device, of that the oldest.
     #[test]
     fn a_newcomer_takes_a_place_of_the_largest_user() {
-        let places = Places::new(6, 4);
+        let places = LookupSlots::new(6, 4);
         let (large, small) = (account(), account());
         let (quiet, noisy) = (device_of(large), device_of(large));
         let mut held = vec![entered(&places, device_of(small)), entered(&places, quiet)];
@@ -255,7 +255,7 @@ mod tests {
     /// Shows D181: within an account too, and nobody loses a place to somebody who would hold as much.
     #[tokio::test]
     async fn equals_wait_for_each_other_and_accounts_take_turns() {
-        let places = Places::new(2, 4);
+        let places = LookupSlots::new(2, 4);
         let (one, two) = (account(), account());
         let mut first = entered(&places, device_of(one));
         let mut second = entered(&places, device_of(one));
@@ -278,7 +278,7 @@ mod tests {
     /// Shows D181: whoever stops waiting takes nobody's place.
     #[test]
     fn a_place_goes_to_somebody_who_still_waits() {
-        let places = Places::new(1, 4);
+        let places = LookupSlots::new(1, 4);
         let account = account();
         let place = entered(&places, device_of(account));
         let waker = Waker::noop();

@@ -13,14 +13,14 @@ const TOLD_CHARACTERS: usize = 64;
 
 /// The host names and addresses in a certificate.
 #[derive(Default)]
-struct Names {
+struct Resolver {
     dns: Vec<String>,
     addresses: Vec<Vec<u8>>,
     /// The common names; they count only where no host name is given as an alternative name.
     common: Vec<String>,
 }
 
-impl Names {
+impl Resolver {
     fn of(certificate: &X509Certificate<'_>) -> Result<Self, ConnectFailure> {
         let malformed = |_| ConnectFailure::Certificate("its alternative names are malformed".to_owned());
         let mut names = Self::default();
@@ -65,7 +65,7 @@ pub(in crate::connector) fn shown(name: &str) -> String {
 
 /// Whether the certificate is for this host.
 pub(super) fn check(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -> Result<(), ConnectFailure> {
-    let names = Names::of(certificate)?;
+    let names = Resolver::of(certificate)?;
     let is_for_host = match host {
         ServerName::DnsName(host) => names.are_for_host(host.as_ref()),
         ServerName::IpAddress(address) => names.are_for_address(IpAddr::from(*address)),
@@ -108,7 +108,7 @@ pub(super) fn check_constraints(
         return fault("the name constraints of its authority are malformed");
     };
     let Some(constraints) = constraints else { return Ok(()) };
-    let names = Names::of(server)?;
+    let names = Resolver::of(server)?;
     let permitted = constraints.value.permitted_subtrees.as_deref().unwrap_or_default();
     let excluded = constraints.value.excluded_subtrees.as_deref().unwrap_or_default();
     let is_other = |subtree: &GeneralSubtree<'_>| {

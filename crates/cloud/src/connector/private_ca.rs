@@ -50,11 +50,11 @@ fn error(cause: ConnectFailure) -> TlsError {
 
 /// Judges servers by the authorities of one application.
 #[derive(Debug)]
-pub(super) struct GivenAuthorities {
+pub(super) struct PrivateCaVerifier {
     authorities: Vec<CertificateDer<'static>>,
 }
 
-impl GivenAuthorities {
+impl PrivateCaVerifier {
     /// By these; `None` if one of them is no certificate.
     pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Option<Self> {
         let all = authorities.iter().all(|authority| chain::parse(authority).is_some());
@@ -62,7 +62,7 @@ impl GivenAuthorities {
     }
 }
 
-impl ServerCertVerifier for GivenAuthorities {
+impl ServerCertVerifier for PrivateCaVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use super::places::{Full, Owner, Places};
+use super::lookup_slots::{Full, LookupSlots, Owner};
 use crate::limits::{
     CACHED_ANSWERS, CACHED_FAILURES, LONGEST_CACHED, LONGEST_CACHED_FAILURE, LOOKUPS_PER_DEVICE, Limits,
     OTHER_FAMILY_PATIENCE, RESOLVER_CHECK_INTERVAL,
@@ -29,7 +29,7 @@ const CONFIGURATION: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
 /// Why a name has no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookUpError {
+pub(super) enum LookupError {
     /// There is none, or the name servers do not say.
     NotFound,
     /// The name servers did not answer in time.
@@ -38,21 +38,21 @@ pub(super) enum LookUpError {
     Busy,
 }
 
-impl From<Full> for LookUpError {
+impl From<Full> for LookupError {
     fn from(_: Full) -> Self {
         Self::Busy
     }
 }
 
 /// Looks up names for every device.
-pub(super) struct Names {
+pub(super) struct Resolver {
     /// The name servers; none means those of the system.
     servers: Vec<SocketAddr>,
     current: Mutex<Current>,
     /// Names that could not be looked up a moment ago, whatever the reason; the resolver itself keeps only that a name does
     /// not exist.
-    failed: Cache<String, LookUpError>,
-    places: Places,
+    failed: Cache<String, LookupError>,
+    places: LookupSlots,
     patience: Duration,
 }
 
@@ -62,11 +62,11 @@ struct Current {
     checked: Instant,
 }
 
-impl Names {
+impl Resolver {
     /// Names as the system has them, or as these name servers say.
     pub(super) fn new(servers: Vec<SocketAddr>, limits: &Limits) -> Self {
         let current = Current {
-            resolver: Arc::new(resolver(&servers)),
+            resolver: Arc::new(build_resolver(&servers)),
             state: configuration(),
             checked: Instant::now(),
         };
@@ -77,30 +77,30 @@ impl Names {
                 .max_capacity(CACHED_FAILURES)
                 .time_to_live(LONGEST_CACHED_FAILURE)
                 .build(),
-            places: Places::new(limits.name_lookups, LOOKUPS_PER_DEVICE),
+            places: LookupSlots::new(limits.name_lookups, LOOKUPS_PER_DEVICE),
             patience: limits.resolve_timeout,
         }
     }
 
     /// The addresses of a host, at least one; IPv4 and IPv6 in turns, so that a few of them are some of each.
-    pub(super) async fn look_up(&self, owner: Owner, host: &str) -> Result<Vec<IpAddr>, LookUpError> {
+    pub(super) async fn look_up(&self, owner: Owner, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let key = host.to_ascii_lowercase();
         if let Some(cause) = self.failed.get(&key) {
             return Err(cause);
         }
         let entering = timeout(self.patience, self.places.enter(owner));
-        let mut place = entering.await.map_err(|_| LookUpError::Busy)??;
+        let mut place = entering.await.map_err(|_| LookupError::Busy)??;
         let resolver = self.resolver();
         // What the resolver logs of names and answers is of devices and of strangers, and of any amount.
         let finding = addresses(&resolver, host).with_subscriber(NoSubscriber::default());
         let found = tokio::select! {
             found = timeout(self.patience, finding) => found,
-            () = place.evicted() => return Err(LookUpError::Busy),
+            () = place.evicted() => return Err(LookupError::Busy),
         };
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
             failed => {
-                let cause = if failed.is_ok() { LookUpError::NotFound } else { LookUpError::TimedOut };
+                let cause = if failed.is_ok() { LookupError::NotFound } else { LookupError::TimedOut };
                 self.failed.insert(key, cause);
                 Err(cause)
             }
@@ -115,7 +115,7 @@ impl Names {
             let state = configuration();
             if state != current.state {
                 current.state = state;
-                current.resolver = Arc::new(resolver(&[]));
+                current.resolver = Arc::new(build_resolver(&[]));
                 self.failed.invalidate_all();
             }
         }
@@ -128,8 +128,8 @@ fn configuration() -> [Option<SystemTime>; 2] {
     CONFIGURATION.map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
 }
 
-fn resolver(servers: &[SocketAddr]) -> TokioResolver {
-    let (config, mut options) = if servers.is_empty() { system() } else { asking(servers) };
+fn build_resolver(servers: &[SocketAddr]) -> TokioResolver {
+    let (config, mut options) = if servers.is_empty() { system_configuration() } else { configured(servers) };
     options.cache_size = CACHED_ANSWERS;
     options.positive_max_ttl = Some(LONGEST_CACHED);
     options.negative_max_ttl = Some(LONGEST_CACHED_FAILURE);
@@ -139,14 +139,14 @@ fn resolver(servers: &[SocketAddr]) -> TokioResolver {
 }
 
 /// The system's name servers and search domains. Without any the name server is this machine, as resolv.conf(5) has it.
-fn system() -> (ResolverConfig, ResolverOpts) {
+fn system_configuration() -> (ResolverConfig, ResolverOpts) {
     read_system_conf().unwrap_or_else(|error| {
         tracing::warn!(%error, "no name servers in /etc/resolv.conf; asking this machine");
-        asking(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
+        configured(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
     })
 }
 
-fn asking(servers: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
+fn configured(servers: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     let server = |address: &SocketAddr| {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
         for connection in &mut connections {
