@@ -463,7 +463,8 @@ async fn answers_of_a_given_name_server_are_judged() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let limits = Limits::default();
-    let asking = |destinations| connector_with(destinations, &limits).with_name_servers(vec![server], &limits);
+    let asking =
+        |destinations| connector_with(destinations, &limits).with_name_servers(vec![server], &limits);
     let error = asking(Destinations::public()).connect(target("a.test", port, None)).await.err();
     assert_eq!(error, Some(ConnectFailure::NotAllowed));
     assert!(asking(Destinations::with_loopback()).connect(target("a.test", port, None)).await.is_ok());

@@ -168,7 +168,8 @@ async fn list_secrets(items: &Items) -> Result<(), Failure> {
         let _ = secrets.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());
     }
-    let row = |secret: &::cloud::store::SecretInfo| vec![secret.key.clone(), timestamp::plain(secret.updated)];
+    let row =
+        |secret: &::cloud::store::SecretInfo| vec![secret.key.clone(), timestamp::plain(secret.updated)];
     show(Kind::Secret, &["KEY", "CHANGED"], &secrets.iter().map(row).collect::<Vec<_>>(), &owner);
     Ok(())
 }

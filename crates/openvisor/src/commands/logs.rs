@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::cloud::DeviceId;
 use ::cloud::clock::wall_millis;
-use ::cloud::store::{LogLine, LogCursor, Store};
+use ::cloud::store::{LogCursor, LogLine, Store};
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
