@@ -16,12 +16,13 @@ use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Exit, Register};
 use debugger::Debugger;
 pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
-use kernel::{Boot, Kernel, LinkLoss, Outcome, Policy, Port, Violation};
+use kernel::{Boot, Kernel, LinkInput, LinkLoss, Outcome, Policy, Port, Violation};
 use observer::{Before, Observer};
 use polling::{CALL_CYCLES, Hold, Polling};
 use power::Power;
 pub use restart::RestartPolicy;
 use restart::Restarts;
+use sansio::Instant;
 
 use crate::board::Board;
 pub use crate::chance::Chance;
@@ -198,7 +199,7 @@ impl Machine {
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
             if self.kernel.has_waiting_records() && (called || served && self.is_moment_to_look(idle)) {
-                self.enter_kernel(Kernel::wake);
+                self.link_input(LinkInput::Timeout);
             }
             if idle && !served {
                 return Ran::Idle;
@@ -292,21 +293,21 @@ impl Machine {
     /// A connection is being made.
     pub fn link_connecting(&mut self) {
         self.note_outputs_before(DeviceEvent::LinkConnecting);
-        self.enter_kernel(Kernel::link_connecting);
+        self.link_input(LinkInput::Connecting);
         self.changed();
     }
 
     /// The connection stands.
     pub fn link_connected(&mut self) {
         self.note_outputs_before(DeviceEvent::LinkUp);
-        self.enter_kernel(Kernel::link_connected);
+        self.link_input(LinkInput::Connected);
         self.changed();
     }
 
     /// The connection is gone, or was never made; `cause` in one line.
     pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
         self.note_outputs_before(DeviceEvent::LinkDown { cause });
-        self.enter_kernel(|kernel, port| kernel.link_lost(port, kind));
+        self.link_input(LinkInput::Lost(kind));
         self.changed();
     }
 
@@ -319,12 +320,12 @@ impl Machine {
 
     /// The device stops: what [`Machine::transmit`] gives next is the last the cloud is to hear.
     pub fn farewell(&mut self) {
-        self.kernel.farewell();
+        self.link_input(LinkInput::Shutdown);
     }
 
     /// Bytes from the cloud. A violation is the cloud's; the connection must then end.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        let received = self.enter_kernel(|kernel, port| kernel.receive(port, bytes));
+        let received = self.enter_kernel(|kernel, port| kernel.handle(port, LinkInput::Received(bytes)));
         self.changed();
         received
     }
@@ -349,7 +350,7 @@ impl Machine {
         }
         self.settle_lines();
         if self.kernel_event().is_some_and(|at| at <= self.now()) {
-            self.enter_kernel(Kernel::wake);
+            self.link_input(LinkInput::Timeout);
             self.polling.kernel_changed();
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
@@ -511,12 +512,18 @@ impl Machine {
         self.enter_kernel_at(now, what)
     }
 
-    /// The kernel's clock, in microseconds.
-    fn kernel_now(&self) -> u64 {
-        (self.now() + self.held - self.epoch) / CYCLES_PER_MICRO
+    /// An input of the link that cannot fail.
+    fn link_input(&mut self, input: LinkInput<'_>) {
+        self.enter_kernel(|kernel, port| kernel.handle(port, input))
+            .expect("only received bytes can be a violation");
     }
 
-    fn enter_kernel_at<T>(&mut self, now: u64, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
+    /// The kernel's clock.
+    fn kernel_now(&self) -> Instant {
+        Instant::from_micros((self.now() + self.held - self.epoch) / CYCLES_PER_MICRO)
+    }
+
+    fn enter_kernel_at<T>(&mut self, now: Instant, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
         let kernel = self.kernel.as_mut();
         let result =
             with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
@@ -526,13 +533,13 @@ impl Machine {
 
     /// The cycle at which the kernel wants to be woken.
     fn kernel_event(&self) -> Option<u64> {
-        let micros = self.kernel.next_wakeup()?;
-        Some(self.cycle_of(micros))
+        let at = self.kernel.next_timeout()?;
+        Some(self.cycle_of(at))
     }
 
-    /// The cycle at which the kernel's clock is at `micros`.
-    fn cycle_of(&self, micros: u64) -> u64 {
-        let since_start = micros.saturating_mul(CYCLES_PER_MICRO);
+    /// The cycle at which the kernel's clock is at `instant`.
+    fn cycle_of(&self, instant: Instant) -> u64 {
+        let since_start = instant.as_micros().saturating_mul(CYCLES_PER_MICRO);
         self.epoch.saturating_add(since_start).saturating_sub(self.held)
     }
 }

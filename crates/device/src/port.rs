@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use armv8m::{Bus, BusFault, Cpu, Signals, Width};
 use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, MemoryFault, Port, Wifi};
+use sansio::Instant;
 
 use crate::board::{Board, DirectMemory, NoSuchAddress};
 use crate::map::{CLOCK_HZ, RAM};
@@ -21,13 +22,13 @@ pub(crate) struct Post {
 /// Bytes of a record.
 const RECORD: usize = 16;
 
-/// Calls `what` with a port made of the processor and the board, at `now` microseconds. What the kernel posts goes into
+/// Calls `what` with a port made of the processor and the board, at `now`. What the kernel posts goes into
 /// `posts`, if someone wants to know.
 pub(crate) fn with_port<T>(
     cpu: &mut Cpu,
     board: &mut Board,
     posts: &mut Option<Vec<Post>>,
-    now: u64,
+    now: Instant,
     what: impl FnOnce(&mut Port<'_>) -> T,
 ) -> T {
     let cycles = cpu.cycles();

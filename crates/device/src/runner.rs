@@ -586,7 +586,7 @@ impl Runner {
     fn hang_up(&mut self, cause: String) {
         self.send();
         self.link = Link::Down;
-        self.machine.link_lost(LinkLoss::Asked, cause);
+        self.machine.link_lost(LinkLoss::Requested, cause);
     }
 
     /// The device stops: its last words go out before the thread ends.

@@ -14,8 +14,10 @@ mod gate {
 
     use abi::power::WakeReason;
     use kernel::{
-        Boot, Clock, Hardware, Interrupts, Kernel, LinkLoss, Memory, MemoryFault, Outcome, Policy, Port,
+        Boot, Clock, Hardware, Interrupts, Kernel, LinkInput, LinkLoss, Memory, MemoryFault, Outcome, Policy,
+        Port, Violation,
     };
+    use sansio::Instant;
 
     /// The application's memory, which the kernel has held against the map before it asks.
     struct Direct;
@@ -104,13 +106,17 @@ mod gate {
     #[unsafe(no_mangle)]
     extern "C" fn port_set_time(now: u32) {
         // SAFETY: the device has started, with a port.
-        unsafe { PORT.get().assume_init_mut() }.now = u64::from(now);
+        unsafe { PORT.get().assume_init_mut() }.now = Instant::from_micros(now.into());
     }
 
     fn enter<R>(f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
         // SAFETY: the device has started, with a port.
         let port = unsafe { PORT.get().assume_init_mut() };
         f(KERNEL.get(), port)
+    }
+
+    fn link(input: LinkInput<'_>) -> Result<(), Violation> {
+        enter(|kernel, port| kernel.handle(port, input))
     }
 
     /// A device starts that nothing is known of beforehand.
@@ -128,7 +134,7 @@ mod gate {
         static LINES: Static<NoLines> = Static(UnsafeCell::new(NoLines));
         static HARDWARE: Static<NoHardware> = Static(UnsafeCell::new(NoHardware));
         let (memory, interrupts, hardware) = (MEMORY.get(), LINES.get(), HARDWARE.get());
-        PORT.get().write(Port { now: 0, memory, interrupts, hardware });
+        PORT.get().write(Port { now: Instant::ZERO, memory, interrupts, hardware });
         KERNEL.get().start(&boot);
     }
 
@@ -142,21 +148,21 @@ mod gate {
     /// The transport stands.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_connected() {
-        enter(Kernel::link_connecting);
-        enter(Kernel::link_connected);
+        let _ = link(LinkInput::Connecting);
+        let _ = link(LinkInput::Connected);
     }
 
     /// The transport is gone.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_lost() {
-        enter(|kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+        let _ = link(LinkInput::Lost(LinkLoss::Unreachable));
     }
 
     /// Bytes from the cloud; 0 if the kernel found no fault with them.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_receive(bytes: &Buffer) -> u32 {
         let bytes = &bytes.bytes[..(bytes.length as usize).min(BUFFER)];
-        u32::from(enter(|kernel, port| kernel.receive(port, bytes)).is_err())
+        u32::from(link(LinkInput::Received(bytes)).is_err())
     }
 
     /// Bytes for the cloud; how many.
@@ -168,9 +174,9 @@ mod gate {
     /// What is due.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_wake() -> u32 {
-        enter(Kernel::wake);
+        let _ = link(LinkInput::Timeout);
         let kernel = KERNEL.get();
-        u32::from(kernel.wants_link()) | kernel.next_wakeup().unwrap_or(0) as u32
+        u32::from(kernel.wants_link()) | kernel.next_timeout().unwrap_or_default().as_micros() as u32
     }
 
     const BUFFER: usize = 4096;

@@ -6,9 +6,6 @@ use abi::{Call, Status};
 use crate::port::Clock;
 use crate::{Kernel, Outcome, Port, device, power, time, wifi};
 
-/// The calls that are not built: whatever they are given, they answer `UNAVAILABLE`. There are none.
-pub const NOT_YET: &[Call] = &[];
-
 impl Kernel {
     /// One system call: `slot` is the branch's offset into the entry page, `args` are r0 to r3. A slot without a call,
     /// or an address within one, is the application's fault (D07).

@@ -3,12 +3,13 @@
 use abi::Status;
 use abi::channel::{ChannelType, ClosureReason, OpenChannelParams};
 use abi::notifications::EventType;
+use sansio::Instant;
 
 use crate::Kernel;
 use crate::config::Config;
 use crate::http::Http;
 use crate::inbox::Inbox;
-use crate::limits::{BUFFER_UNIT, CHANNELS, OPENS, OPENS_WINDOW};
+use crate::limits::{BUFFER_ALIGNMENT, MAX_CHANNELS, MAX_OPENS_PER_WINDOW, OPEN_RATE_WINDOW};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::mqtt::Mqtt;
 use crate::notifications::Address;
@@ -19,9 +20,9 @@ use crate::queue::Queue;
 
 /// All channels.
 pub(crate) struct Channels {
-    pub places: [Option<Channel>; CHANNELS],
+    pub places: [Option<Channel>; MAX_CHANNELS],
     /// When the last few were opened.
-    opened: Queue<u64, OPENS>,
+    opened: Queue<Instant, MAX_OPENS_PER_WINDOW>,
 }
 
 /// One channel.
@@ -58,7 +59,7 @@ pub(crate) enum Protocol {
 
 impl Channels {
     pub(crate) const fn new() -> Self {
-        Self { places: [const { None }; CHANNELS], opened: Queue::new(0) }
+        Self { places: [const { None }; MAX_CHANNELS], opened: Queue::new(Instant::ZERO) }
     }
 
     /// The device starts: there are none.
@@ -118,12 +119,12 @@ impl Channels {
     }
 
     /// Whether another opening now would be one too many in the last second.
-    fn is_too_often(&self, now: u64) -> bool {
+    fn is_too_often(&self, now: Instant) -> bool {
         let oldest = if self.opened.has_room(1) { None } else { self.opened.get(0) };
-        oldest.is_some_and(|at| now.saturating_sub(at) < OPENS_WINDOW)
+        oldest.is_some_and(|at| now.duration_since(at) < OPEN_RATE_WINDOW)
     }
 
-    fn note_opening(&mut self, now: u64) {
+    fn note_opening(&mut self, now: Instant) {
         if !self.opened.has_room(1) {
             self.opened.pop();
         }
@@ -214,7 +215,7 @@ impl Kernel {
 
     /// The connection is gone, and every channel with it (N66 to N69).
     pub(crate) fn lose_channels(&mut self, port: &mut Port<'_>, reason: ClosureReason) {
-        for index in 0..CHANNELS {
+        for index in 0..MAX_CHANNELS {
             self.lose_channel(port, index, reason);
         }
     }
@@ -230,7 +231,7 @@ impl Kernel {
 
     /// The application gave up the network these channels were opened over (N77).
     pub(crate) fn disconnect_channels_of(&mut self, port: &mut Port<'_>, network: u32) {
-        for index in 0..CHANNELS {
+        for index in 0..MAX_CHANNELS {
             let base = self.channels.places[index].as_ref().map(|channel| &channel.base);
             if let Some(base) = base.filter(|base| base.network == network && base.closure.is_none()) {
                 self.session.close(base.number);
@@ -300,7 +301,7 @@ impl Kernel {
     }
 
     /// Everything D30 checks that depends on the moment.
-    fn may_open(&self, now: u64) -> Result<(), Status> {
+    fn may_open(&self, now: Instant) -> Result<(), Status> {
         if !self.network.is_open() {
             return Err(Status::NetworkNotConnected);
         }
@@ -349,10 +350,10 @@ impl Protocol {
 fn buffers(params: &OpenChannelParams) -> Result<(Span, Span), Status> {
     let both =
         [(params.receive_buffer, params.receive_buffer_len), (params.send_buffer, params.send_buffer_len)];
-    if both.iter().any(|(address, _)| !address.is_multiple_of(BUFFER_UNIT)) {
+    if both.iter().any(|(address, _)| !address.is_multiple_of(BUFFER_ALIGNMENT)) {
         return Err(Status::InvalidBufferAlignment);
     }
-    if both.iter().any(|&(_, length)| length == 0 || !length.is_multiple_of(BUFFER_UNIT)) {
+    if both.iter().any(|&(_, length)| length == 0 || !length.is_multiple_of(BUFFER_ALIGNMENT)) {
         return Err(Status::InvalidBufferSize);
     }
     let [receive, send] = both.map(|(address, length)| Span::writable(address, length));

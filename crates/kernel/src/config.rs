@@ -12,7 +12,7 @@ use link::{Piece, Violation, violation};
 
 use crate::Kernel;
 use crate::channel::Base;
-use crate::limits::{CONFIG_KEY, CONFIG_KEYS};
+use crate::limits::{MAX_CONFIG_KEY_LENGTH, MAX_CONFIG_KEYS};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{self, Body, Sink, length_of};
 use crate::port::Port;
@@ -25,7 +25,7 @@ pub(crate) struct Config {
     asked: u8,
     result: FetchResult,
     /// Each key's result and the bytes of its value; the values are in the receive ring, one behind the other.
-    items: [(KeyResult, u32); CONFIG_KEYS],
+    items: [(KeyResult, u32); MAX_CONFIG_KEYS],
     count: u8,
 }
 
@@ -44,7 +44,7 @@ impl Config {
             stage: Stage::Unasked,
             asked: 0,
             result: FetchResult::Ok,
-            items: [(KeyResult::Ok, 0); CONFIG_KEYS],
+            items: [(KeyResult::Ok, 0); MAX_CONFIG_KEYS],
             count: 0,
         }
     }
@@ -110,7 +110,7 @@ impl Config {
 
 /// The keys of a request, checked and copied, except for the strings themselves.
 struct Fetch {
-    keys: [Key; CONFIG_KEYS],
+    keys: [Key; MAX_CONFIG_KEYS],
     count: usize,
     is_too_long: bool,
 }
@@ -127,9 +127,9 @@ impl Fetch {
     fn read(memory: &dyn Memory, params: ConfigKeyFetchParams) -> Result<Self, MemoryFault> {
         let size = ConfigKeyToFetch::SIZE as u32;
         let array = Span::array(params.keys_to_fetch, params.num_items, size)?;
-        let is_too_long = params.num_items as usize > CONFIG_KEYS;
+        let is_too_long = params.num_items as usize > MAX_CONFIG_KEYS;
         let count = if is_too_long { 0 } else { params.num_items as usize };
-        let mut keys = [Key::default(); CONFIG_KEYS];
+        let mut keys = [Key::default(); MAX_CONFIG_KEYS];
         for (index, key) in (0..).zip(&mut keys[..count]) {
             *key = Key::read(memory, array.at(index * size))?;
         }
@@ -153,7 +153,7 @@ impl Key {
     fn read(memory: &dyn Memory, at: u32) -> Result<Self, MemoryFault> {
         let key: ConfigKeyToFetch = structure(memory, at)?;
         let name = Span::readable(key.key.data, key.key.length)?;
-        let mut bytes = [0; CONFIG_KEY as usize];
+        let mut bytes = [0; MAX_CONFIG_KEY_LENGTH as usize];
         let is_printable = match bytes.get_mut(..name.length() as usize) {
             Some(bytes) if !bytes.is_empty() => {
                 memory.read(name.address(), bytes)?;

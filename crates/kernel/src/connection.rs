@@ -9,53 +9,77 @@ use link::kind::to_cloud;
 use link::mqtt::Acknowledge;
 use link::opaque::chunk;
 use link::{Piece, violation};
+use sansio::{Instant, WallTime};
 
 use crate::channel::{Base, Channel, Protocol};
-use crate::limits::{CHANNELS, SMALLEST_FRAGMENT};
+use crate::limits::{MAX_CHANNELS, MIN_FRAGMENT};
 use crate::mqtt::{ANNOUNCEMENT, Mqtt};
 use crate::opaque::Opaque;
 use crate::port::{LinkLoss, Port};
 use crate::{Kernel, Violation};
 
 /// Those that take turns on the wire: the log, then each channel.
-const TURNS: usize = 1 + CHANNELS;
+const TURNS: usize = 1 + MAX_CHANNELS;
+
+/// What happens to the connection to the cloud, and time that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkInput<'a> {
+    /// The port has started to make a connection.
+    Connecting,
+    /// The connection is established: TLS is done, bytes can go both ways.
+    Connected,
+    /// Bytes from the cloud, in order.
+    Received(&'a [u8]),
+    /// The attempt failed, or the connection is gone.
+    Lost(LinkLoss),
+    /// The device is about to stop: from now on the connection carries nothing but the kernel's `BYE`. The port sends
+    /// what [`Kernel::transmit`] still gives and closes it.
+    Shutdown,
+    /// [`Kernel::next_timeout`] has been reached, or an interrupt may have been taken for which a record waits
+    /// ([`Kernel::has_waiting_records`]). Harmless at any other time.
+    Timeout,
+}
 
 impl Kernel {
-    /// The port has started to make a connection.
-    pub fn link_connecting(&mut self, port: &mut Port<'_>) {
+    /// Takes in what happened to the link, or a timeout. A violation is the cloud's: the port then sends what
+    /// [`Self::transmit`] still gives, closes the connection and reports [`LinkInput::Lost`]. Only
+    /// [`LinkInput::Received`] can fail.
+    pub fn handle(&mut self, port: &mut Port<'_>, input: LinkInput<'_>) -> Result<(), Violation> {
+        match input {
+            LinkInput::Connecting => self.link_connecting(port),
+            LinkInput::Connected => self.link_connected(port),
+            LinkInput::Received(bytes) => return self.receive(port, bytes),
+            LinkInput::Lost(cause) => self.link_lost(port, cause),
+            LinkInput::Shutdown => self.session.bye(ByeReason::Done, ""),
+            LinkInput::Timeout => self.handle_timeout(port),
+        }
+        Ok(())
+    }
+
+    fn link_connecting(&mut self, port: &mut Port<'_>) {
         self.network_connecting();
         self.settle_network(port);
     }
 
-    /// The connection stands: TLS is done, bytes can go both ways.
-    pub fn link_connected(&mut self, port: &mut Port<'_>) {
+    fn link_connected(&mut self, port: &mut Port<'_>) {
         if self.network_greeting() {
             let hello = Hello {
                 version: link::VERSION,
                 boot: self.start,
                 wake_reason: self.boot.wake_reason.raw(),
-                clock: port.now,
+                clock: port.now.as_micros(),
                 image: self.boot.image,
             };
-            self.session.connected(port.now, &hello);
+            self.session.connected(port.now.as_micros(), &hello);
         }
     }
 
-    /// The attempt failed, or the connection is gone.
-    pub fn link_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
+    fn link_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
         self.session.lost();
         self.network_lost(port, cause);
     }
 
-    /// The device stops: the connection, if there is one, carries nothing from now on but its farewell. The port sends what
-    /// [`Self::transmit`] still gives and closes it.
-    pub fn farewell(&mut self) {
-        self.session.bye(ByeReason::Done, "");
-    }
-
-    /// Bytes from the cloud. On a violation the port sends what [`Self::transmit`] still gives, closes the connection
-    /// and calls [`Self::link_lost`].
-    pub fn receive(&mut self, port: &mut Port<'_>, bytes: &[u8]) -> Result<(), Violation> {
+    fn receive(&mut self, port: &mut Port<'_>, bytes: &[u8]) -> Result<(), Violation> {
         let taken = self.take_events(port, bytes);
         if let Err(broken) = taken {
             self.session.bye(ByeReason::Violation, broken.text());
@@ -64,23 +88,29 @@ impl Kernel {
         taken
     }
 
+    fn handle_timeout(&mut self, port: &mut Port<'_>) {
+        self.wake_connection(port);
+        self.wake_network(port);
+        self.notifications.advance(port);
+    }
+
     /// Fills `out` with what is to go to the cloud now, taking turns among channels, and tells how many bytes; 0 is
-    /// nothing. `out` must be at least [`TRANSMIT_ROOM`](crate::limits::TRANSMIT_ROOM) bytes long. What was given counts
+    /// nothing. `out` must be at least [`MIN_TRANSMIT_BUFFER`](crate::limits::MIN_TRANSMIT_BUFFER) bytes long. What was given counts
     /// as sent.
     pub fn transmit(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> usize {
-        let mut written = self.session.transmit(port.now, out);
+        let mut written = self.session.transmit(port.now.as_micros(), out);
         while let Some(length) = self.transmit_one(port, &mut out[written..]) {
             written += length;
         }
         if written > 0 {
-            written += self.session.spare_credit(port.now, &mut out[written..]);
+            written += self.session.spare_credit(port.now.as_micros(), &mut out[written..]);
         }
         written
     }
 
     /// Gives the connection up if the cloud is silent, and asks for the time when that is due (D25).
     pub(crate) fn wake_connection(&mut self, port: &mut Port<'_>) {
-        if self.session.handle_timeout(port.now).is_err() {
+        if self.session.handle_timeout(port.now.as_micros()).is_err() {
             self.session.bye(ByeReason::Keepalive, "the cloud is silent");
             self.network_failing(port);
         }
@@ -90,15 +120,15 @@ impl Kernel {
         }
     }
 
-    /// When the connection next needs [`Kernel::wake`](crate::Kernel::wake).
-    pub(crate) fn connection_wakeup(&self) -> Option<u64> {
+    /// When the link or the wall clock next needs a timeout.
+    pub(crate) fn connection_timeout(&self) -> Option<Instant> {
         let session = if self.network.has_connection() { self.session.next_wakeup() } else { None };
         let clock = self.network.is_open().then(|| self.clock.ask_at());
-        [session, clock].into_iter().flatten().min()
+        [session.map(Instant::from_micros), clock].into_iter().flatten().min()
     }
 
     fn take_events(&mut self, port: &mut Port<'_>, mut bytes: &[u8]) -> Result<(), Violation> {
-        while let Some(event) = self.session.receive(port.now, &mut bytes)? {
+        while let Some(event) = self.session.receive(port.now.as_micros(), &mut bytes)? {
             self.take_event(port, event)?;
         }
         Ok(())
@@ -107,11 +137,11 @@ impl Kernel {
     fn take_event(&mut self, port: &mut Port<'_>, event: Event<'_>) -> Result<(), Violation> {
         match event {
             Event::Welcome { wall, logging } => {
-                self.clock.set(port.now, wall);
+                self.clock.set(port.now, WallTime::from_micros(wall));
                 self.logging.set_enabled(logging);
                 self.network_opened(port);
             }
-            Event::Time { wall } => self.clock.set(port.now, wall),
+            Event::Time { wall } => self.clock.set(port.now, WallTime::from_micros(wall)),
             Event::LogTaken { sequence } => self.logging.taken(sequence)?,
             Event::Logging { enabled } => self.logging.set_enabled(enabled),
             Event::Bye { .. } => self.network_failing(port),
@@ -185,7 +215,7 @@ impl Kernel {
     fn transmit_log(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> Option<usize> {
         let (head, text) = self.next_log()?;
         let mut frame = [0; LOG_FRAME];
-        let before = self.session.log_frame(port.now, &head, text, &mut frame)?;
+        let before = self.session.log_frame(port.now.as_micros(), &head, text, &mut frame)?;
         out[..before].copy_from_slice(&frame[..before]);
         self.logging.send(port.memory, &mut out[before..before + text]);
         Some(before + text)
@@ -217,7 +247,7 @@ impl Kernel {
 
 fn acknowledge(
     session: &mut Session,
-    now: u64,
+    now: Instant,
     channel: u8,
     mqtt: &mut Mqtt,
     out: &mut [u8],
@@ -232,7 +262,7 @@ fn acknowledge(
 /// Tells the cloud which topic the number of the next publish stands for.
 fn announce(
     session: &mut Session,
-    now: u64,
+    now: Instant,
     base: &mut Base,
     mqtt: &mut Mqtt,
     out: &mut [u8],
@@ -248,7 +278,7 @@ fn announce(
 /// A short item of the kernel's own, in one frame.
 fn send_whole(
     session: &mut Session,
-    now: u64,
+    now: Instant,
     channel: u8,
     kind: u8,
     body: &[u8],
@@ -257,7 +287,7 @@ fn send_whole(
     if out.len() < MAX_HEADER + body.len() || session.window(channel) < body.len() as u32 {
         return None;
     }
-    let header = session.channel_frame(now, channel, kind, body.len() as u16, false).ok()?;
+    let header = session.channel_frame(now.as_micros(), channel, kind, body.len() as u16, false).ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
     rest[..body.len()].copy_from_slice(body);
@@ -269,10 +299,12 @@ fn send_bytes(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &mut
     let waiting = base.outbox.appended();
     let room = out.len().checked_sub(MAX_HEADER)? as u32;
     let length = chunk(waiting, room.min(session.window(base.number)));
-    if length == 0 || length < waiting.min(SMALLEST_FRAGMENT as u32) {
+    if length == 0 || length < waiting.min(MIN_FRAGMENT as u32) {
         return None;
     }
-    let header = session.channel_frame(port.now, base.number, to_cloud::DATA, length as u16, false).ok()?;
+    let header = session
+        .channel_frame(port.now.as_micros(), base.number, to_cloud::DATA, length as u16, false)
+        .ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
     base.outbox.take_appended(port.memory, &mut rest[..length as usize]);
@@ -283,10 +315,10 @@ fn send_fragment(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &
     let (kind, left) = base.outbox.next()?;
     let room = out.len().checked_sub(MAX_HEADER)?;
     let (length, more) = session.fragment(base.number, left, room)?;
-    if more && usize::from(length) < SMALLEST_FRAGMENT {
+    if more && usize::from(length) < MIN_FRAGMENT {
         return None;
     }
-    let header = session.channel_frame(port.now, base.number, kind, length, more).ok()?;
+    let header = session.channel_frame(port.now.as_micros(), base.number, kind, length, more).ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
     base.outbox.take(port.memory, &mut rest[..usize::from(length)], more);

@@ -4,7 +4,7 @@ use abi::Status;
 use abi::flash::ExternalFlashInfo;
 
 use crate::Kernel;
-use crate::limits::{CHUNK, FLASH_HANDLES, FLASH_PAGE, SECTOR};
+use crate::limits::{COPY_CHUNK, FLASH_HANDLES, FLASH_PAGE, FLASH_SECTOR};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::port::{ExternalFlash, FlashFault, Port};
 
@@ -79,8 +79,8 @@ impl Kernel {
         let to = Span::writable(to, length).early()?;
         self.flash.check(handle)?;
         within(port, address, length)?;
-        let mut chunk = [0; CHUNK];
-        for (done, step) in steps(0, length, CHUNK as u32) {
+        let mut chunk = [0; COPY_CHUNK];
+        for (done, step) in steps(0, length, COPY_CHUNK as u32) {
             let part = &mut chunk[..step as usize];
             chip(port)?.read(address + done, part).map_err(internal)?;
             port.memory.write(to.at(done), part).early()?;
@@ -121,10 +121,10 @@ impl Kernel {
         chip(port)?;
         self.flash.check(handle)?;
         within(port, address, length)?;
-        if !address.is_multiple_of(SECTOR) || !length.is_multiple_of(SECTOR) {
+        if !address.is_multiple_of(FLASH_SECTOR) || !length.is_multiple_of(FLASH_SECTOR) {
             return Err(Status::InvalidBufferAlignment);
         }
-        for (done, _) in steps(address, length, SECTOR) {
+        for (done, _) in steps(address, length, FLASH_SECTOR) {
             chip(port)?.erase_sector(address + done).map_err(internal)?;
         }
         Ok(())

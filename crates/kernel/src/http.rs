@@ -13,7 +13,7 @@ use link::{Piece, Violation, varint, violation};
 
 use crate::Kernel;
 use crate::channel::Base;
-use crate::limits::{HTTP_HEADERS, RESPONSE_HEADERS};
+use crate::limits::{MAX_REQUEST_HEADERS, MAX_RESPONSE_HEADERS};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{self, Body, Sink, length_of};
 use crate::port::Port;
@@ -24,7 +24,7 @@ pub(crate) struct Http {
     result: HttpResult,
     status: u32,
     /// Bytes of each header line; the lines are in the receive ring one behind the other, and then the body.
-    headers: [u32; RESPONSE_HEADERS],
+    headers: [u32; MAX_RESPONSE_HEADERS],
     count: u8,
     /// Bytes of the body.
     body: u32,
@@ -45,7 +45,7 @@ impl Http {
             stage: Stage::Unasked,
             result: HttpResult::Ok,
             status: 0,
-            headers: [0; RESPONSE_HEADERS],
+            headers: [0; MAX_RESPONSE_HEADERS],
             count: 0,
             body: 0,
         }
@@ -118,7 +118,7 @@ impl Http {
 struct Request {
     method: Span,
     url: Span,
-    headers: [Span; HTTP_HEADERS],
+    headers: [Span; MAX_REQUEST_HEADERS],
     count: usize,
     has_too_many_headers: bool,
     body: Span,
@@ -128,9 +128,9 @@ struct Request {
 impl Request {
     fn read(memory: &dyn Memory, request: &HttpRequest) -> Result<Self, MemoryFault> {
         let array = Span::array(request.headers, request.num_headers, HttpHeader::SIZE as u32)?;
-        let has_too_many_headers = request.num_headers as usize > HTTP_HEADERS;
+        let has_too_many_headers = request.num_headers as usize > MAX_REQUEST_HEADERS;
         let count = if has_too_many_headers { 0 } else { request.num_headers as usize };
-        let mut headers = [Span::default(); HTTP_HEADERS];
+        let mut headers = [Span::default(); MAX_REQUEST_HEADERS];
         for (index, place) in (0..).zip(&mut headers[..count]) {
             let header: HttpHeader = structure(memory, array.at(index * HttpHeader::SIZE as u32))?;
             *place = Span::readable(header.data, header.length)?;

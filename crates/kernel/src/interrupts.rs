@@ -6,7 +6,7 @@
 use abi::Status;
 
 use crate::Kernel;
-use crate::limits::{LAST_LINE, LINES, SECURE_LINES};
+use crate::limits::{IRQS, LAST_IRQ, SECURE_IRQS};
 use crate::memory::{MemoryFault, Span, word};
 use crate::port::{FastLines, Port};
 
@@ -24,10 +24,10 @@ pub(crate) struct FastInterrupts {
 
 /// A set of lines.
 #[derive(Clone, Copy)]
-struct LineSet([u32; LINES.div_ceil(32)]);
+struct LineSet([u32; IRQS.div_ceil(32)]);
 
 impl LineSet {
-    const EMPTY: Self = Self([0; LINES.div_ceil(32)]);
+    const EMPTY: Self = Self([0; IRQS.div_ceil(32)]);
 
     fn has(self, irq: u16) -> bool {
         self.0.get(usize::from(irq / 32)).is_some_and(|word| word >> (irq % 32) & 1 == 1)
@@ -40,7 +40,7 @@ impl LineSet {
     }
 
     fn lines(self) -> impl Iterator<Item = u16> {
-        (0..LINES as u16).filter(move |irq| self.has(*irq))
+        (0..IRQS as u16).filter(move |irq| self.has(*irq))
     }
 }
 
@@ -77,7 +77,7 @@ fn make_ordinary(lines: &mut dyn FastLines, irq: u16) {
 
 /// The line as one the application may use at all (D15).
 pub(crate) fn usable_line(irq: u32) -> Result<u16, Status> {
-    if irq > LAST_LINE || SECURE_LINES.contains(&irq) {
+    if irq > LAST_IRQ || SECURE_IRQS.contains(&irq) {
         return Err(Status::InvalidInterrupt);
     }
     Ok(irq as u16)

@@ -8,16 +8,15 @@
 //! # How a port drives it
 //!
 //! * A branch to the entry page becomes [`Kernel::call`]; the [`Outcome`] says what to do with the processor.
-//! * While [`Kernel::wants_link`] is true the port makes, and keeps, one connection to the cloud. It tells
-//!   [`Kernel::link_connecting`] when it starts, [`Kernel::link_connected`] when TLS stands, and [`Kernel::link_lost`]
-//!   when the attempt failed or the connection is gone. When it turns false while a connection stands, the port sends
-//!   what [`Kernel::transmit`] still gives (a farewell), closes the connection and calls `link_lost` with
-//!   [`LinkLoss::Asked`]; `wants_link` stays false until it did, even if the link is wanted again meanwhile.
-//! * Bytes from the cloud go to [`Kernel::receive`]. If it refuses them the port does as above.
-//! * After anything that entered the kernel, [`Kernel::transmit`] is asked until it gives 0.
-//! * [`Kernel::wake`] is called when [`Kernel::next_wakeup`] is reached, and after each slice of the application's run
-//!   while [`Kernel::has_waiting_records`] is true. The second keeps "one record, one interrupt" (D11): a port that
-//!   sees handlers being entered may call [`Kernel::interrupt_taken`] instead; calling either too often is harmless.
+//! * While [`Kernel::wants_link`] is true the port makes, and keeps up, one connection to the cloud, and reports what
+//!   happens to it as a [`LinkInput`] to [`Kernel::handle`]. When `wants_link` becomes false while there is a connection,
+//!   the port sends what [`Kernel::transmit`] still gives (a `BYE`), closes the connection and reports
+//!   [`LinkLoss::Requested`]; `wants_link` stays false until it did, even if the link is wanted again meanwhile. It does
+//!   the same when `handle` returns a [`Violation`].
+//! * After every entry into the kernel the port calls [`Kernel::transmit`] until it gives 0.
+//! * When [`Kernel::next_timeout`] is reached, the input is [`LinkInput::Timeout`]. It is the same input after each slice
+//!   of the application's run while [`Kernel::has_waiting_records`] is true, which keeps "one record, one interrupt"
+//!   (D11); a port that sees handlers being entered may call [`Kernel::interrupt_taken`] instead.
 //! * What only the port can know it says: [`Kernel::application_restarted`], [`Kernel::debugger_attached`],
 //!   [`Kernel::fetching_update`], [`Kernel::update_downloaded`]. What a factory test posts it takes with
 //!   [`Kernel::take_test_log`].
@@ -57,8 +56,8 @@ mod wifi;
 
 use abi::Status;
 use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
-pub use calls::NOT_YET;
 use channel::Channels;
+pub use connection::LinkInput;
 use flash::FlashHandles;
 use handles::{Chance, Handles};
 use interrupts::FastInterrupts;
@@ -71,6 +70,7 @@ use notifications::Notifications;
 pub use port::{
     Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, LinkLoss, Port, Wifi, WifiNetwork,
 };
+use sansio::Instant;
 use system::SystemEvents;
 use time::WallClock;
 
@@ -96,7 +96,7 @@ pub struct Boot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Longest time without a connection, seconds: then the kernel connects by itself (N16). 0 is
-    /// [`limits::CHECK_IN_DEFAULT`] (D104).
+    /// [`limits::DEFAULT_CHECK_IN_INTERVAL`] (D104).
     pub minimum_check_in_time_sec: u32,
     /// How long the link stays after the application has released it, seconds (D24).
     pub connection_grace_time_sec: u32,
@@ -118,8 +118,8 @@ pub enum Outcome {
     DeepSleep {
         /// How deeply.
         mode: DeepSleepMode,
-        /// When to wake at the latest, as [`WakeReason::DeepSleepCheckIn`]; microseconds since the start (N16).
-        check_in_at: u64,
+        /// When to wake at the latest, as [`WakeReason::DeepSleepCheckIn`] (N16).
+        check_in_at: Instant,
     },
     /// Apply the update that waits, if one does, and start the application or the device anew.
     Restart,
@@ -244,18 +244,10 @@ impl Kernel {
         self.network.wants_link(self.clock.is_set())
     }
 
-    /// The moment, in microseconds since the start, at which [`Self::wake`] is due; `None` if nothing is timed. Records
-    /// that wait for their line are not in it: see [`Self::has_waiting_records`].
-    pub fn next_wakeup(&self) -> Option<u64> {
-        [self.network.next_wakeup(), self.connection_wakeup()].into_iter().flatten().min()
-    }
-
-    /// Does what has become due: time-outs, back-off, and records whose line has become free (D11). To be followed by
-    /// [`Self::transmit`], as every entry is.
-    pub fn wake(&mut self, port: &mut Port<'_>) {
-        self.wake_connection(port);
-        self.wake_network(port);
-        self.notifications.advance(port);
+    /// When [`LinkInput::Timeout`] is due at the latest; `None` if nothing is timed. Records that wait for an interrupt
+    /// are not in it, because it is not time that they wait for: see [`Self::has_waiting_records`].
+    pub fn next_timeout(&self) -> Option<Instant> {
+        [self.network.next_timeout(), self.connection_timeout()].into_iter().flatten().min()
     }
 
     /// Whether records wait for a pend to be taken (D11).

@@ -1,103 +1,104 @@
-//! Every size and pace of the kernel, in one place. A table that is full is an answer, never a panic.
+//! Limits of the kernel: table sizes, timeouts and lengths. A full table is a status for the caller, never a panic.
 
-/// Notification centres at a time (abi: `TOOMANYNOTIFICATIONBUFFERS`).
-pub const CENTRES: usize = 32;
-/// Records that wait for a pend to be taken, shared by all centres (D11).
-pub const WAITING_RECORDS: usize = 128;
-/// Highest external interrupt line of the processor (D15).
-pub const LAST_LINE: u32 = 125;
-/// Lines of the secure world: RTC_S, FLASH_S, GTZC, RCC_S, IWDG (D15).
-pub const SECURE_LINES: [u32; 5] = [3, 7, 8, 10, 27];
-/// Smallest notification buffer, bytes: two records.
-pub const SMALLEST_NOTIFICATION_BUFFER: u32 = 32;
+use sansio::Duration;
 
-/// Registrations for system events at a time (D103).
+/// Open notification centres (beyond: `TOOMANYNOTIFICATIONBUFFERS`).
+pub const NOTIFICATION_CENTRES: usize = 32;
+/// Notification records that wait until an earlier interrupt has been taken, shared by all centres (D11).
+pub const PENDING_RECORDS: usize = 128;
+/// Highest external interrupt number of the processor (D15).
+pub const LAST_IRQ: u32 = 125;
+/// Interrupts that belong to the secure world: RTC_S, FLASH_S, GTZC, RCC_S, IWDG (D15).
+pub const SECURE_IRQS: [u32; 5] = [3, 7, 8, 10, 27];
+/// Minimum length of a notification buffer in bytes: two records.
+pub const MIN_NOTIFICATION_BUFFER: u32 = 32;
+
+/// Open registrations for system events (D103).
 pub const SYSTEM_NOTIFICATIONS: usize = 16;
-/// External interrupt lines.
-pub const LINES: usize = LAST_LINE as usize + 1;
+/// Number of external interrupts.
+pub const IRQS: usize = LAST_IRQ as usize + 1;
 
-/// Network handles at a time (D20).
+/// Open network handles (D20).
 pub const NETWORK_HANDLES: usize = 16;
-/// First pause before the link is tried again, microseconds (D23).
-pub const BACK_OFF_FIRST: u64 = 1_000_000;
-/// Longest pause, microseconds (D23).
-pub const BACK_OFF_LAST: u64 = 60_000_000;
-/// Failures in a row after which a pause counts as enhanced calm (D23).
-pub const CALM_AFTER: u32 = 5;
-/// How long the cloud may be unreachable over a local link that is up before the status says so, microseconds (D23).
-pub const UNREACHABLE_AFTER: u64 = 30_000_000;
+/// Pause before the first reconnection attempt (D23).
+pub const MIN_BACKOFF: Duration = Duration::from_secs(1);
+/// Longest pause between reconnection attempts (D23).
+pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// Consecutive failures after which the reasons include `ENHANCE_CALM` during a pause (D23).
+pub const ENHANCED_CALM_FAILURES: u32 = 5;
+/// Time without the cloud, over a local link that is up, until the status is `DISCONNECTEDWITHLINKUP` (D23).
+pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 
-/// Channels at a time.
-pub const CHANNELS: usize = 4;
-/// Channel openings in any [`OPENS_WINDOW`].
-pub const OPENS: usize = 8;
-/// The window of the opening rate, microseconds.
-pub const OPENS_WINDOW: u64 = 1_000_000;
-/// Buffers lent for channels and logs are aligned to this and a multiple of it, bytes.
-pub const BUFFER_UNIT: u32 = 512;
+/// Open channels.
+pub const MAX_CHANNELS: usize = 4;
+/// Channels opened in any [`OPEN_RATE_WINDOW`] (D30).
+pub const MAX_OPENS_PER_WINDOW: usize = 8;
+/// Window over which the rate of opened channels is limited (D30).
+pub const OPEN_RATE_WINDOW: Duration = Duration::from_secs(1);
+/// Alignment and size granularity of channel and log buffers in bytes (N59, N60).
+pub const BUFFER_ALIGNMENT: u32 = 512;
 
-/// Publishes in flight on one channel, an answer not yet read included (D45, D80).
-pub const PUBLISHES: usize = 16;
-/// Acknowledgements that have not left for the cloud, for one channel (D45).
-pub const ACKNOWLEDGEMENTS: usize = 16;
-/// Filters of one subscribe or unsubscribe.
-pub const FILTERS: usize = 8;
-/// Certificates of one chain.
-pub const CERTIFICATES: usize = 8;
-/// Topics that go by number, for one channel.
-pub const TOPIC_NUMBERS: usize = 8;
-/// Longest topic that goes by number, bytes.
-pub const NUMBERED_TOPIC: usize = 64;
-/// Received messages and notices of lost ones that wait to be read on one channel.
-pub const MESSAGES: usize = 32;
-/// Received messages and notices that are announced and not read yet, at most; the next is announced when one is read
-/// (D12). Half of the queue of sixteen events that applications are known to have.
-pub const ANNOUNCED_MESSAGES: usize = 8;
-/// Readable items of one channel: the messages, and one place for every answer it can be owed (D44, D80):
-/// publishes, connect, subscribe, unsubscribe, disconnect.
-pub const READABLE: usize = MESSAGES + PUBLISHES + 4;
-/// Items of one channel that wait to leave: publishes, and one each of connect, subscribe, unsubscribe, disconnect.
-pub const OUTGOING: usize = PUBLISHES + 4;
+/// Publishes in flight on one channel, including those whose response has not been read (D45, D80).
+pub const MAX_PUBLISHES: usize = 16;
+/// Acknowledgements of one channel that wait to be sent (D45).
+pub const MAX_ACKNOWLEDGEMENTS: usize = 16;
+/// Topic filters in one subscribe or unsubscribe (M67).
+pub const MAX_FILTERS: usize = 8;
+/// Certificates in one chain.
+pub const MAX_CERTIFICATES: usize = 8;
+/// Topic aliases of one channel (D113).
+pub const TOPIC_ALIASES: usize = 8;
+/// Longest topic that gets an alias, in bytes (D113).
+pub const MAX_ALIASED_TOPIC: usize = 64;
+/// Unread messages and lost-message notices of one channel.
+pub const MAX_MESSAGES: usize = 32;
+/// Unread messages and lost-message notices of one channel that have been announced; the next one is announced when
+/// one is read (D12). Vendor applications queue events in 16 places, and this is half of them.
+pub const MAX_ANNOUNCED_MESSAGES: usize = 8;
+/// Readable items of one channel: messages, and one for each response that can be pending, so that a response never
+/// waits for space (D44, D80): publishes, connect, subscribe, unsubscribe, disconnect.
+pub const MAX_READABLE_ITEMS: usize = MAX_MESSAGES + MAX_PUBLISHES + 4;
+/// Requests of one channel that wait to be sent: publishes, and one each of connect, subscribe, unsubscribe, disconnect.
+pub const MAX_OUTGOING_ITEMS: usize = MAX_PUBLISHES + 4;
 
-/// Headers of one HTTP request.
-pub const HTTP_HEADERS: usize = 32;
-/// Headers of one HTTP response: as many as the link lets the cloud send.
-pub const RESPONSE_HEADERS: usize = link::RESPONSE_HEADERS as usize;
-/// Keys of one configuration fetch (D63).
-pub const CONFIG_KEYS: usize = 32;
-/// Longest configuration key, bytes (D63).
-pub const CONFIG_KEY: u32 = 100;
+/// Headers in one HTTP request.
+pub const MAX_REQUEST_HEADERS: usize = 32;
+/// Headers in one HTTP response: as many as the link allows.
+pub const MAX_RESPONSE_HEADERS: usize = link::RESPONSE_HEADERS as usize;
+/// Keys in one configuration fetch (D63).
+pub const MAX_CONFIG_KEYS: usize = 32;
+/// Longest configuration key in bytes (D63).
+pub const MAX_CONFIG_KEY_LENGTH: u32 = 100;
 
-/// Longest log message, bytes (D70).
-pub const LOG_MESSAGE: u32 = 1024;
-/// Log messages kept until the cloud has taken them (D84).
-pub const LOG_MESSAGES: usize = 128;
+/// Longest log message in bytes (D70).
+pub const MAX_LOG_MESSAGE: u32 = 1024;
+/// Log messages stored until the cloud has acknowledged them (D84).
+pub const MAX_LOG_MESSAGES: usize = 128;
 
-/// Microseconds in a second.
-pub const SECOND: u64 = 1_000_000;
-/// Time between check-ins where the bundle names none, microseconds: a day (D104).
-pub const CHECK_IN_DEFAULT: u64 = 86_400 * SECOND;
-/// How long a check-in listens for what the cloud has to say, microseconds (N17, D104).
-pub const CHECK_IN_STAY: u64 = 5 * SECOND;
+/// Time without an open link until the kernel connects by itself, if the bundle sets none (D104).
+pub const DEFAULT_CHECK_IN_INTERVAL: Duration = Duration::from_secs(86_400);
+/// How long the kernel stays connected for a check-in (N17, D104).
+pub const CHECK_IN_DURATION: Duration = Duration::from_secs(5);
 
-/// How often the wall clock is asked for while the link is up, microseconds (D25).
-pub const CLOCK_EVERY: u64 = 3_600_000_000;
+/// Interval at which the time of day is requested while the link is open (D25).
+pub const CLOCK_SYNC_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Handles of the external flash at a time (abi: `TOOMANYCHANNELS`).
+/// Open handles of the external flash (beyond: `TOOMANYCHANNELS`).
 pub const FLASH_HANDLES: usize = 32;
-/// Bytes of a sector of the external flash: what is erased at a time.
-pub const SECTOR: u32 = 4096;
-/// Bytes of a page of the external flash: what is programmed at a time, at most.
+/// Sector of the external flash in bytes, the unit of erasing.
+pub const FLASH_SECTOR: u32 = 4096;
+/// Page of the external flash in bytes, the longest run that is programmed at a time.
 pub const FLASH_PAGE: u32 = 256;
 
-/// Longest name of a Wi-Fi network, bytes.
-pub const SSID: usize = 32;
-/// Longest Wi-Fi password, bytes.
-pub const WIFI_PASSWORD: usize = 63;
+/// Longest SSID in bytes.
+pub const MAX_SSID: usize = 32;
+/// Longest Wi-Fi password in bytes.
+pub const MAX_WIFI_PASSWORD: usize = 63;
 
-/// Room in bytes that `Kernel::transmit` needs to be able to send anything at all it may have to send.
-pub const TRANSMIT_ROOM: usize = 1280;
-/// Least body of a fragment when more of the item is left, so that the end of a buffer is not filled with crumbs.
-pub const SMALLEST_FRAGMENT: usize = 64;
-/// Bytes moved at a time between application memory and anywhere else.
-pub const CHUNK: usize = 64;
+/// Minimum length of the buffer given to `Kernel::transmit`: the longest frame that cannot be divided, a log message.
+pub const MIN_TRANSMIT_BUFFER: usize = 1280;
+/// Minimum body of a fragment that is not the last of its item. The end of a transmit buffer is left unused rather
+/// than filled with fragments that are mostly header.
+pub const MIN_FRAGMENT: usize = 64;
+/// Bytes copied at a time through the kernel's stack.
+pub const COPY_CHUNK: usize = 64;

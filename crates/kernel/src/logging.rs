@@ -6,9 +6,10 @@
 use abi::Status;
 use link::connection::LogHead;
 use link::{Violation, violation};
+use sansio::Instant;
 
 use crate::Kernel;
-use crate::limits::{BUFFER_UNIT, LOG_MESSAGE, LOG_MESSAGES};
+use crate::limits::{BUFFER_ALIGNMENT, MAX_LOG_MESSAGE, MAX_LOG_MESSAGES};
 use crate::memory::{Memory, Phase as _, Span};
 use crate::port::Port;
 use crate::queue::Queue;
@@ -17,8 +18,8 @@ use crate::ring::Ring;
 /// The application's log.
 pub(crate) struct Logging {
     ring: Option<Ring>,
-    clocks: Queue<u64, LOG_MESSAGES>,
-    lengths: Queue<u16, LOG_MESSAGES>,
+    clocks: Queue<Instant, MAX_LOG_MESSAGES>,
+    lengths: Queue<u16, MAX_LOG_MESSAGES>,
     /// Of the kept messages, how many have been sent over this connection.
     sent: usize,
     /// The number of the oldest kept message; the first of all is 1.
@@ -30,7 +31,14 @@ pub(crate) struct Logging {
 impl Logging {
     /// The log before the start of the device: all zero bytes.
     pub(crate) const fn new() -> Self {
-        Self { ring: None, clocks: Queue::new(0), lengths: Queue::new(0), sent: 0, first: 0, enabled: false }
+        Self {
+            ring: None,
+            clocks: Queue::new(Instant::ZERO),
+            lengths: Queue::new(0),
+            sent: 0,
+            first: 0,
+            enabled: false,
+        }
     }
 
     /// The device starts: there is no buffer, and no message has had a number.
@@ -75,7 +83,7 @@ impl Logging {
     /// The next message to send: its head, and the bytes of its text.
     pub(crate) fn next(&self) -> Option<(LogHead, usize)> {
         let (clock, length) = (self.clocks.get(self.sent)?, self.lengths.get(self.sent)?);
-        let head = LogHead { sequence: self.first.wrapping_add(self.sent as u32), clock };
+        let head = LogHead { sequence: self.first.wrapping_add(self.sent as u32), clock: clock.as_micros() };
         self.enabled.then_some((head, usize::from(length)))
     }
 
@@ -104,7 +112,7 @@ impl Logging {
         let length = length & 0xffff;
         let mut ring = self.ring.ok_or(Status::Unavailable)?;
         let text = Span::readable(message, length).early()?;
-        if length > LOG_MESSAGE {
+        if length > MAX_LOG_MESSAGE {
             return Err(Status::LogMessageTooLong);
         }
         if length > ring.free() || !self.lengths.has_room(1) {
@@ -127,7 +135,7 @@ impl Logging {
     }
 
     /// Keeps a message, text already in the ring.
-    fn keep(&mut self, clock: u64, length: u16) {
+    fn keep(&mut self, clock: Instant, length: u16) {
         self.clocks.push(clock);
         self.lengths.push(length);
     }
@@ -183,23 +191,23 @@ impl Kernel {
     pub fn take_test_log(
         &mut self,
         port: &mut Port<'_>,
-        text: &mut [u8; LOG_MESSAGE as usize],
-    ) -> Option<(u64, usize)> {
+        text: &mut [u8; MAX_LOG_MESSAGE as usize],
+    ) -> Option<(Instant, usize)> {
         let (head, length) = self.test_logging.next()?;
         self.test_logging.send(port.memory, &mut text[..length]);
         // What was just sent can be taken: this is no peer's claim.
         let _ = self.test_logging.taken(head.sequence);
-        Some((head.clock, length))
+        Some((Instant::from_micros(head.clock), length))
     }
 }
 
 /// A buffer as logs want it (D70).
 fn log_buffer(buffer: u32, length: u32) -> Result<Span, Status> {
     let span = Span::writable(buffer, length).early()?;
-    if !buffer.is_multiple_of(BUFFER_UNIT) {
+    if !buffer.is_multiple_of(BUFFER_ALIGNMENT) {
         return Err(Status::InvalidBufferAlignment);
     }
-    if length == 0 || !length.is_multiple_of(BUFFER_UNIT) {
+    if length == 0 || !length.is_multiple_of(BUFFER_ALIGNMENT) {
         return Err(Status::InvalidBufferSize);
     }
     Ok(span)

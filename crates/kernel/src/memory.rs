@@ -11,7 +11,7 @@ use abi::memory::{
 };
 use abi::{Status, Structure};
 
-use crate::limits::CHUNK;
+use crate::limits::COPY_CHUNK;
 
 /// The application's memory: flash and RAM readable, RAM writable. The kernel checks the map before it asks.
 pub trait Memory {
@@ -25,10 +25,10 @@ pub trait Memory {
     }
     /// Copies `count` bytes at `from` to `to`. A port that can do it in one go should say how.
     fn copy(&mut self, from: u32, to: u32, count: u32) -> Result<(), MemoryFault> {
-        let mut chunk = [0; CHUNK];
+        let mut chunk = [0; COPY_CHUNK];
         let mut done = 0;
         while done < count {
-            let step = (count - done).min(CHUNK as u32);
+            let step = (count - done).min(COPY_CHUNK as u32);
             let part = &mut chunk[..step as usize];
             self.read(from.wrapping_add(done), part)?;
             self.write(to.wrapping_add(done), part)?;

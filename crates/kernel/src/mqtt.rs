@@ -20,7 +20,9 @@ pub(crate) use publish::{ANNOUNCEMENT, Topics};
 
 use crate::Kernel;
 use crate::channel::Base;
-use crate::limits::{ACKNOWLEDGEMENTS, ANNOUNCED_MESSAGES, FILTERS, PUBLISHES, READABLE};
+use crate::limits::{
+    MAX_ACKNOWLEDGEMENTS, MAX_ANNOUNCED_MESSAGES, MAX_FILTERS, MAX_PUBLISHES, MAX_READABLE_ITEMS,
+};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
 use crate::port::Port;
 use crate::queue::Queue;
@@ -35,16 +37,16 @@ pub(crate) struct Mqtt {
     disconnected_as_asked: bool,
     subscribe: Filters,
     unsubscribe: Filters,
-    publishes: [Publish; PUBLISHES],
+    publishes: [Publish; MAX_PUBLISHES],
     pub topics: Topics,
     /// Delivery numbers to acknowledge, not sent yet.
-    acknowledgements: Queue<u32, ACKNOWLEDGEMENTS>,
+    acknowledgements: Queue<u32, MAX_ACKNOWLEDGEMENTS>,
     /// The item that is being received.
     incoming: Incoming,
     /// Messages and notices announced and not read, and those that wait for their announcement (D12).
     announced: u8,
     unannounced: u8,
-    readable: Queue<Readable, READABLE>,
+    readable: Queue<Readable, MAX_READABLE_ITEMS>,
 }
 
 /// How far a request is. Its place is free again when its answer has been read (D80).
@@ -81,7 +83,7 @@ struct Filters {
     /// Filters of the request.
     asked: u8,
     state: RequestState,
-    codes: [u8; FILTERS],
+    codes: [u8; MAX_FILTERS],
     /// Codes of the answer: as many as filters, or none.
     count: u8,
 }
@@ -152,7 +154,7 @@ impl Filters {
         correlation: 0,
         asked: 0,
         state: RequestState::Completed,
-        codes: [0; FILTERS],
+        codes: [0; MAX_FILTERS],
         count: 0,
     };
 
@@ -184,7 +186,7 @@ impl Mqtt {
             disconnected_as_asked: false,
             subscribe: Filters::IDLE,
             unsubscribe: Filters::IDLE,
-            publishes: [Publish::IDLE; PUBLISHES],
+            publishes: [Publish::IDLE; MAX_PUBLISHES],
             topics: Topics::new(),
             acknowledgements: Queue::new(0),
             incoming: Incoming::Nothing,
@@ -288,7 +290,7 @@ impl Mqtt {
 
     /// Whether one more message or notice is announced now, or waits until one is read (D12).
     fn announces(&mut self) -> bool {
-        let is_now = usize::from(self.announced) < ANNOUNCED_MESSAGES;
+        let is_now = usize::from(self.announced) < MAX_ANNOUNCED_MESSAGES;
         if is_now {
             self.announced += 1;
         } else {

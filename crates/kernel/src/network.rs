@@ -10,10 +10,12 @@ use abi::notifications::{EventType, SystemNotificationSource};
 use abi::power::WakeReason;
 use link::connection::ByeReason;
 use policy::Linger;
+use sansio::{Duration, Instant};
 
 use crate::handles::Chance;
 use crate::limits::{
-    BACK_OFF_FIRST, BACK_OFF_LAST, CALM_AFTER, CHECK_IN_DEFAULT, NETWORK_HANDLES, SECOND, UNREACHABLE_AFTER,
+    DEFAULT_CHECK_IN_INTERVAL, ENHANCED_CALM_FAILURES, MAX_BACKOFF, MIN_BACKOFF, NETWORK_HANDLES,
+    UNREACHABLE_AFTER,
 };
 use crate::memory::{HandleVariable, Output, Phase as _, structure};
 use crate::notifications::Address;
@@ -28,7 +30,7 @@ pub(crate) enum Link {
     /// There is none.
     Down,
     /// There is none, and none is to be tried before this moment.
-    Pause { until: u64 },
+    Pause { until: Instant },
     /// The port is making one.
     Connecting,
     /// TLS stands, the cloud has not welcomed the device yet.
@@ -50,17 +52,17 @@ pub(crate) struct Network {
     /// Failures in a row.
     failures: u32,
     /// Since when the cloud has been out of reach while wanted.
-    out_of_reach_since: u64,
+    out_of_reach_since: Instant,
     /// Whether the last failure happened over a local link that was up.
     carrier: bool,
     /// The status the application was told of last.
     announced: NetworkStatus,
-    /// Time between check-ins, microseconds.
-    check_in_every: u64,
-    /// How long the link outlives the last request for it, microseconds (D24).
-    grace: u64,
+    /// Time between check-ins.
+    check_in_every: Duration,
+    /// How long the link outlives the last request for it (D24).
+    grace: Duration,
     /// When the link was last open, or the start.
-    last_open: u64,
+    last_open: Instant,
     /// Until when the open link stays although nobody asks for it any more.
     linger: Linger,
 }
@@ -81,12 +83,12 @@ impl Network {
             own: NetworkReason::NOT_CONNECTING,
             link: Link::Down,
             failures: 0,
-            out_of_reach_since: 0,
+            out_of_reach_since: Instant::ZERO,
             carrier: false,
             announced: NetworkStatus::DeliberatelyOffline,
-            check_in_every: 0,
-            grace: 0,
-            last_open: 0,
+            check_in_every: Duration::ZERO,
+            grace: Duration::ZERO,
+            last_open: Instant::ZERO,
             linger: Linger::No,
         }
     }
@@ -95,10 +97,10 @@ impl Network {
     pub(crate) fn start(&mut self, boot: &Boot) {
         self.own = own_reasons(boot.wake_reason, &boot.image);
         self.announced = NetworkStatus::Connecting;
-        self.grace = u64::from(boot.policy.connection_grace_time_sec) * SECOND;
+        self.grace = Duration::from_secs(boot.policy.connection_grace_time_sec.into());
         self.check_in_every = match boot.policy.minimum_check_in_time_sec {
-            0 => CHECK_IN_DEFAULT,
-            seconds => u64::from(seconds) * SECOND,
+            0 => DEFAULT_CHECK_IN_INTERVAL,
+            seconds => Duration::from_secs(seconds.into()),
         };
     }
 
@@ -147,11 +149,11 @@ impl Network {
     }
 
     /// When the network next changes by itself.
-    pub(crate) fn next_wakeup(&self) -> Option<u64> {
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let pause = if let Link::Pause { until } = self.link { Some(until) } else { None };
         let unreachable = (self.carrier && !self.is_open() && self.announced == NetworkStatus::Connecting)
-            .then(|| self.out_of_reach_since.saturating_add(UNREACHABLE_AFTER));
-        [pause, unreachable, self.next_time()].into_iter().flatten().min()
+            .then(|| self.out_of_reach_since + UNREACHABLE_AFTER);
+        [pause, unreachable, self.next_policy_timeout()].into_iter().flatten().min()
     }
 
     fn count(&self) -> u32 {
@@ -175,11 +177,11 @@ impl Network {
 
     /// Whether the kernel is waiting out a pause after many failures (D23).
     fn is_calm(&self) -> bool {
-        matches!(self.link, Link::Pause { .. }) && self.failures >= CALM_AFTER
+        matches!(self.link, Link::Pause { .. }) && self.failures >= ENHANCED_CALM_FAILURES
     }
 
-    fn status(&self, now: u64, clock_is_set: bool) -> NetworkStatus {
-        let out_of_reach = now.saturating_sub(self.out_of_reach_since);
+    fn status(&self, now: Instant, clock_is_set: bool) -> NetworkStatus {
+        let out_of_reach = now.duration_since(self.out_of_reach_since);
         match self.link {
             Link::Open => NetworkStatus::Connected,
             _ if !self.is_wanted(clock_is_set) => NetworkStatus::DeliberatelyOffline,
@@ -189,21 +191,21 @@ impl Network {
     }
 
     /// Takes the end of a connection or of an attempt (D23).
-    fn lost(&mut self, now: u64, cause: LinkLoss, chance: &mut Chance) {
+    fn lost(&mut self, now: Instant, cause: LinkLoss, chance: &mut Chance) {
         self.carrier = match cause {
             LinkLoss::NoCarrier => false,
             LinkLoss::Unreachable => true,
-            LinkLoss::Asked => self.carrier,
+            LinkLoss::Requested => self.carrier,
         };
         let failed = match self.link {
             Link::Closing { failed } => failed,
             // Told twice: the pause that runs already is the one that counts.
             Link::Pause { .. } => return,
-            _ => cause != LinkLoss::Asked,
+            _ => cause != LinkLoss::Requested,
         };
         self.link = if failed {
             self.failures = self.failures.saturating_add(1);
-            Link::Pause { until: now.saturating_add(pause(self.failures, chance)) }
+            Link::Pause { until: now + pause(self.failures, chance) }
         } else {
             Link::Down
         };
@@ -242,11 +244,11 @@ fn woken_for(wake_reason: WakeReason) -> NetworkReason {
 
 /// The pause after this many failures in a row: doubling, and somewhere in its upper half so that devices that failed
 /// together do not come back together (D23).
-fn pause(failures: u32, chance: &mut Chance) -> u64 {
-    let doubled = BACK_OFF_FIRST << failures.min(7);
-    let most = doubled.min(BACK_OFF_LAST);
+fn pause(failures: u32, chance: &mut Chance) -> Duration {
+    let doubled = MIN_BACKOFF.saturating_mul(1 << failures.min(7));
+    let most = doubled.min(MAX_BACKOFF).as_micros();
     let least = most / 2;
-    least + chance.below(most - least)
+    Duration::from_micros(least + chance.below(most - least))
 }
 
 impl Kernel {
@@ -351,7 +353,7 @@ impl Kernel {
 
     /// The port has no connection any more.
     pub(crate) fn network_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
-        self.end_link(port, cause != LinkLoss::Asked);
+        self.end_link(port, cause != LinkLoss::Requested);
         self.network.lost(port.now, cause, &mut self.chance);
         self.settle_network(port);
     }

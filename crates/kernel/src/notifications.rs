@@ -5,7 +5,7 @@ use abi::notifications::{EventType, Notification, NotificationSetup};
 
 use crate::Kernel;
 use crate::interrupts::usable_line;
-use crate::limits::{CENTRES, SMALLEST_NOTIFICATION_BUFFER, WAITING_RECORDS};
+use crate::limits::{MIN_NOTIFICATION_BUFFER, NOTIFICATION_CENTRES, PENDING_RECORDS};
 use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
 use crate::port::Port;
 use crate::queue::Queue;
@@ -23,8 +23,8 @@ pub(crate) struct Address {
 
 /// All centres, and the records that wait for their line.
 pub(crate) struct Notifications {
-    centres: [Option<Centre>; CENTRES],
-    waiting: Queue<Waiting, WAITING_RECORDS>,
+    centres: [Option<Centre>; NOTIFICATION_CENTRES],
+    waiting: Queue<Waiting, PENDING_RECORDS>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ struct Waiting {
 impl Notifications {
     pub(crate) const fn new() -> Self {
         let record = Notification { microseconds: 0, event_type: 0, tag: 0 };
-        Self { centres: [None; CENTRES], waiting: Queue::new(Waiting { centre: 0, record }) }
+        Self { centres: [None; NOTIFICATION_CENTRES], waiting: Queue::new(Waiting { centre: 0, record }) }
     }
 
     /// The device or the application starts: there are none.
@@ -98,7 +98,7 @@ impl Notifications {
             return;
         }
         self.advance(port);
-        let record = Notification { microseconds: port.now, event_type, tag: to.tag };
+        let record = Notification { microseconds: port.now.as_micros(), event_type, tag: to.tag };
         let waiting = Waiting { centre: to.centre, record };
         if self.is_busy(port, to.centre) { self.hold(port, waiting) } else { self.deliver(port, waiting) }
     }
@@ -146,7 +146,7 @@ impl Kernel {
         let setup: NotificationSetup = structure(port.memory, setup).early()?;
         let handle_out = Output::claim(port.memory, handle_out).early()?;
         let buffer = Span::writable(setup.buffer, setup.buffer_size).early()?;
-        if buffer.length() < SMALLEST_NOTIFICATION_BUFFER || buffer.length() % RECORD != 0 {
+        if buffer.length() < MIN_NOTIFICATION_BUFFER || buffer.length() % RECORD != 0 {
             return Err(Status::InvalidBufferSize);
         }
         if self.has_lent(buffer) {

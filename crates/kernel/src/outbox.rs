@@ -4,7 +4,7 @@ use abi::Status;
 use link::MAX_ITEM;
 use link::bytes::{MAX_PREFIX, prefix};
 
-use crate::limits::OUTGOING;
+use crate::limits::MAX_OUTGOING_ITEMS;
 use crate::memory::{Memory, MemoryFault, Phase as _, Span};
 use crate::queue::Queue;
 use crate::ring::Ring;
@@ -54,7 +54,7 @@ pub(crate) fn length_of(body: &dyn Body) -> u64 {
 /// The send ring and what waits in it.
 pub(crate) struct Outbox {
     ring: Ring,
-    waiting: Queue<Outgoing, OUTGOING>,
+    waiting: Queue<Outgoing, MAX_OUTGOING_ITEMS>,
     /// Whether a fragment of the first has left, so that nothing else may go before its end.
     begun: bool,
 }

@@ -1,13 +1,14 @@
 //! What a port lends the kernel for the length of one entry.
 
 use abi::Status;
+use sansio::Instant;
 
 use crate::memory::Memory;
 
 /// Everything a port lends. The kernel keeps none of it: when an entry returns, it has forgotten the references.
 pub struct Port<'a> {
-    /// Microseconds since the device started; never goes back.
-    pub now: u64,
+    /// Time since the device started; never goes back.
+    pub now: Instant,
     /// The application's memory.
     pub memory: &'a mut dyn Memory,
     /// The interrupt controller as the application sees it.
@@ -94,7 +95,7 @@ pub trait Hardware {
 pub trait ExternalFlash {
     /// The chip's JEDEC identification.
     fn chip_id(&self) -> u32;
-    /// Bytes of the application's part, a multiple of [`SECTOR`](crate::limits::SECTOR).
+    /// Bytes of the application's part, a multiple of [`FLASH_SECTOR`](crate::limits::FLASH_SECTOR).
     fn size(&self) -> u32;
     /// Fills `into` from `address` on.
     fn read(&mut self, address: u32, into: &mut [u8]) -> Result<(), FlashFault>;
@@ -137,7 +138,7 @@ pub enum LinkLoss {
     /// The network is there, the cloud is not: no route, no name, refused, timed out, broken, or the peer was turned
     /// away.
     Unreachable,
-    /// The kernel no longer wanted it, or asked for its end ([`Kernel::receive`](crate::Kernel::receive) refused, or
-    /// [`Kernel::wants_link`](crate::Kernel::wants_link) turned false).
-    Asked,
+    /// The kernel requested the end: it returned a violation, or [`Kernel::wants_link`](crate::Kernel::wants_link)
+    /// became false.
+    Requested,
 }

@@ -4,7 +4,7 @@ use abi::Status;
 use abi::strings::SizedString;
 use abi::wifi::{WifiConfig, WifiConfigMode, WifiConfigOut};
 
-use crate::limits::{SSID, WIFI_PASSWORD};
+use crate::limits::{MAX_SSID, MAX_WIFI_PASSWORD};
 use crate::memory::{Memory, Output, Phase as _, Span, structure};
 use crate::port::{Port, Wifi};
 use crate::strings::StringOutput;
@@ -33,7 +33,7 @@ pub(crate) fn stored_config(port: &mut Port<'_>, params: u32) -> Result<(), Stat
     let stored = wifi(port)?.stored();
     let ssid = stored.map_or(&[][..], |network| network.ssid);
     let has_password = stored.is_some_and(|network| network.has_password);
-    let mut name = [0; SSID];
+    let mut name = [0; MAX_SSID];
     let name = name.get_mut(..ssid.len()).ok_or(Status::InternalError)?;
     name.copy_from_slice(ssid);
 
@@ -43,7 +43,7 @@ pub(crate) fn stored_config(port: &mut Port<'_>, params: u32) -> Result<(), Stat
 }
 
 fn store(port: &mut Port<'_>, params: &WifiConfig) -> Result<bool, Status> {
-    let (mut ssid, mut password) = ([0; SSID], [0; WIFI_PASSWORD]);
+    let (mut ssid, mut password) = ([0; MAX_SSID], [0; MAX_WIFI_PASSWORD]);
     let ssid = text(port.memory, params.wifi_ssid, &mut ssid)?;
     let password = text(port.memory, params.wifi_password, &mut password)?;
     if ssid.is_empty() {

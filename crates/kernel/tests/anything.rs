@@ -24,13 +24,14 @@ use abi::strings::{SizedString, SizedStringBuffer};
 use abi::wifi::{WifiConfig, WifiConfigOut};
 use common::board::SECTORS;
 use common::cloud::Said;
-use common::{Machine, REGISTER, SECOND, boot};
-use kernel::limits::SECTOR;
-use kernel::{Boot, Kernel, LinkLoss, Outcome as After, Policy};
+use common::{Machine, REGISTER, TICK, boot};
+use kernel::limits::FLASH_SECTOR;
+use kernel::{Boot, Kernel, LinkInput, LinkLoss, Outcome as After, Policy};
 use link::config::{ConfigHead, FetchResult, KeyResult};
 use link::http::{HttpResult, ResponseHead};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Published, RequestState};
+use sansio::Duration;
 
 const SEEDS: u64 = 60;
 const STEPS: u32 = 2500;
@@ -284,9 +285,12 @@ impl Chaos {
                 let data = self.string();
                 [handle, self.flash_address(), data.length, data.data]
             }
-            Call::ExternalFlashEraseBlocking => {
-                [handle, self.flash_address(), self.chance.of(&[0, 1, SECTOR, 2 * SECTOR, u32::MAX]), 0]
-            }
+            Call::ExternalFlashEraseBlocking => [
+                handle,
+                self.flash_address(),
+                self.chance.of(&[0, 1, FLASH_SECTOR, 2 * FLASH_SECTOR, u32::MAX]),
+                0,
+            ],
             Call::SetWifiConfig => [self.wifi_config(), 0, 0, 0],
             Call::GetWifiConfig => {
                 let out =
@@ -467,8 +471,17 @@ impl Chaos {
     }
 
     fn flash_address(&mut self) -> u32 {
-        let end = SECTORS * SECTOR;
-        self.chance.of(&[0, 1, SECTOR, SECTOR + 255, end - 1, end, u32::MAX, end - 2 * SECTOR])
+        let end = SECTORS * FLASH_SECTOR;
+        self.chance.of(&[
+            0,
+            1,
+            FLASH_SECTOR,
+            FLASH_SECTOR + 255,
+            end - 1,
+            end,
+            u32::MAX,
+            end - 2 * FLASH_SECTOR,
+        ])
     }
 
     fn wifi_config(&mut self) -> u32 {
@@ -639,15 +652,21 @@ impl Chaos {
             self.machine.enter(|kernel, port| kernel.take_test_log(port, &mut [0; 1024]));
         }
         if self.chance.one_in(2) {
-            self.machine.enter(Kernel::wake);
+            self.machine.link(LinkInput::Timeout);
         } else {
             self.machine.enter(|kernel, port| kernel.interrupt_taken(port, irq));
         }
     }
 
     fn time(&mut self) {
-        let span = self.chance.of(&[1, 1000, SECOND / 4, SECOND, 40 * SECOND]);
-        self.machine.pass(span);
+        let span = self.chance.of(&[
+            TICK,
+            Duration::from_millis(1),
+            Duration::from_millis(250),
+            Duration::from_secs(1),
+            Duration::from_secs(40),
+        ]);
+        self.machine.advance(span);
     }
 
     fn cable(&mut self) {
@@ -655,12 +674,12 @@ impl Chaos {
             if self.chance.one_in(2) {
                 return;
             }
-            self.machine.pass(61 * SECOND);
+            self.machine.advance(Duration::from_secs(61));
             if self.machine.kernel.wants_link() {
                 self.machine.connect();
             }
         } else if self.chance.one_in(12) {
-            let cause = self.chance.of(&[LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Asked]);
+            let cause = self.chance.of(&[LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Requested]);
             self.machine.lose(cause);
         }
     }

@@ -7,8 +7,9 @@ use abi::mqtt::MqttReadableDataType;
 use abi::notifications::EventType;
 use abi::{Call, Status};
 use common::cloud::Said;
-use common::{LINE, Machine, SECOND, Setup, TAG};
+use common::{LINE, Machine, Setup, TAG, TICK};
 use link::channel::{ChannelType as WireType, ClosureReason as WireReason, Open};
+use sansio::Duration;
 
 const NOT_CONNECTED: (u32, u32) = (EventType::ChannelNotConnected.raw(), TAG);
 const READABLE: (u32, u32) = (EventType::ChannelDataReadable.raw(), TAG);
@@ -144,7 +145,7 @@ fn buffers_are_lent_until_the_channel_is_closed_and_then_used_again() {
     let params = OpenChannelParams { channel_type: ChannelType::Mqtt.raw(), ..params };
     let channel = machine.open(&params);
     machine.cut();
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
     assert_eq!(machine.try_open(&params), Status::BufferAlreadyInUse, "lost, but not closed");
     assert_eq!(close(&mut machine, channel), (Status::Okay, 0));
@@ -170,9 +171,9 @@ fn there_are_four_channels_and_eight_openings_a_second() {
         assert_eq!(close(&mut machine, channel), (Status::Okay, 0));
     }
     assert_eq!(machine.try_open(&params), Status::RateLimited, "the ninth in a second");
-    machine.pass(SECOND - 1);
+    machine.advance(Duration::from_secs(1) - TICK);
     assert_eq!(machine.try_open(&params), Status::RateLimited);
-    machine.pass(1);
+    machine.advance(TICK);
     assert_eq!(machine.try_open(&params), Status::Okay);
 }
 
@@ -183,7 +184,7 @@ fn a_channel_cannot_be_opened_while_the_link_has_no_number_for_it() {
     let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
     let mut handle = 0;
     for number in 0..15 {
-        machine.now += SECOND;
+        machine.now += Duration::from_secs(1);
         let mut out = [0; 2048];
         let at = machine.put(&params.to_bytes());
         let variable = machine.variable(0);
@@ -196,7 +197,7 @@ fn a_channel_cannot_be_opened_while_the_link_has_no_number_for_it() {
         }
     }
     let other = machine.params(&setup, ChannelType::Mqtt, 512, 512);
-    machine.now += SECOND;
+    machine.now += Duration::from_secs(1);
     assert_eq!(machine.try_open(&other), Status::Unavailable);
     assert_eq!(closure(&mut machine, handle), 0, "the one before is well");
 }
@@ -225,7 +226,7 @@ fn a_lost_link_notifies_every_channel_and_closes_none() {
 fn after_the_loss_nothing_new_comes_and_nothing_can_be_sent() {
     let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
     machine.cut();
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
     assert_eq!(machine.call(Call::MqttRequestDisconnect, &[channel]), Status::ChannelClosed);
     assert_eq!(machine.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::ChannelClosed);

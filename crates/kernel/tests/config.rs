@@ -10,9 +10,10 @@ use abi::config::{
 use abi::notifications::EventType;
 use abi::strings::SizedStringBuffer;
 use abi::{Call, Status};
-use common::{Machine, SECOND, Setup, TAG};
+use common::{Machine, Setup, TAG};
 use link::config::{ConfigFetch, FetchResult, KeyPlace, KeyResult};
 use link::kind::to_cloud;
+use sansio::Duration;
 
 const READABLE: (u32, u32) = (EventType::ChannelDataReadable.raw(), TAG);
 
@@ -245,6 +246,6 @@ fn a_response_for_other_keys_is_a_violation() {
     machine.pump();
     assert!(!machine.connected);
     assert_eq!(data(&mut machine, channel), Err(Status::ChannelClosed));
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
 }

@@ -5,8 +5,9 @@ mod common;
 use abi::power::WakeReason;
 use abi::{Call, Status};
 use common::cloud::{Said, WALL};
-use common::{DEVICE_ID, Machine, REGISTER, SECOND};
+use common::{DEVICE_ID, Machine, REGISTER};
 use kernel::Outcome;
+use sansio::Duration;
 
 /// The identifier is 34 characters without a zero byte.
 #[test]
@@ -70,7 +71,7 @@ fn other_calls_work_from_handlers() {
     machine.nvic.in_handler = true;
     let to = machine.room(8);
     machine.ok(Call::GetMicroseconds, &[to]);
-    assert_eq!(machine.u64(to), machine.now);
+    assert_eq!(machine.u64(to), machine.now.as_micros());
 }
 
 /// Shows D25.
@@ -83,11 +84,11 @@ fn the_wall_clock_comes_with_the_welcome_and_is_asked_for_every_hour() {
     machine.connect();
     machine.ok(Call::GetWallTime, &[to]);
     assert_eq!(machine.u64(to), WALL);
-    machine.pass(3599 * SECOND);
+    machine.advance(Duration::from_secs(3599));
     machine.ok(Call::GetWallTime, &[to]);
-    assert_eq!(machine.u64(to), WALL + 3599 * SECOND);
+    assert_eq!(machine.u64(to), WALL + Duration::from_secs(3599).as_micros());
     assert!(!machine.cloud().heard().contains(&Said::TimeQuery));
-    machine.pass(SECOND);
+    machine.advance(Duration::from_secs(1));
     assert!(machine.cloud().heard().contains(&Said::TimeQuery));
     machine.cloud().session.time(42);
     machine.pump();
@@ -102,12 +103,12 @@ fn a_clock_that_runs_free_is_set_by_the_cloud_once() {
     machine.kernel.run_clock_free();
     let to = machine.room(8);
     machine.connect();
-    machine.pass(3600 * SECOND);
+    machine.advance(Duration::from_secs(3600));
     assert!(machine.cloud().heard().contains(&Said::TimeQuery));
     machine.cloud().session.time(42);
     machine.pump();
     machine.ok(Call::GetWallTime, &[to]);
-    assert_eq!(machine.u64(to), WALL + 3600 * SECOND);
+    assert_eq!(machine.u64(to), WALL + Duration::from_secs(3600).as_micros());
 }
 
 /// Shows D07.

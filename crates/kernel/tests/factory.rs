@@ -4,8 +4,9 @@ mod common;
 
 use abi::{Call, Status};
 use common::{Machine, boot};
-use kernel::limits::LOG_MESSAGE;
+use kernel::limits::MAX_LOG_MESSAGE;
 use kernel::{Boot, Outcome};
+use sansio::{Duration, Instant};
 
 fn factory() -> Machine {
     Machine::booted(&Boot { application_test: true, ..boot() })
@@ -17,8 +18,8 @@ fn log(machine: &mut Machine, text: &[u8]) -> Status {
 }
 
 /// What the factory's console prints next.
-fn printed(machine: &mut Machine) -> Option<(u64, Vec<u8>)> {
-    let mut text = [0; LOG_MESSAGE as usize];
+fn printed(machine: &mut Machine) -> Option<(Instant, Vec<u8>)> {
+    let mut text = [0; MAX_LOG_MESSAGE as usize];
     let (clock, length) = machine.enter(|kernel, port| kernel.take_test_log(port, &mut text))?;
     Some((clock, text[..length].to_vec()))
 }
@@ -52,7 +53,7 @@ fn messages_reach_the_console_in_order_with_their_times() {
     let buffer = machine.buffer(512);
     machine.ok(Call::TestLoggingInit, &[buffer, 512]);
     for round in 0..50_u8 {
-        machine.now += 10;
+        machine.now += Duration::from_micros(10);
         assert_eq!(log(&mut machine, &[b'a' + round % 26; 200]), Status::Okay);
         assert_eq!(log(&mut machine, b""), Status::Okay);
         assert_eq!(printed(&mut machine), Some((machine.now, vec![b'a' + round % 26; 200])));

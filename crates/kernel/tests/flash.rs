@@ -7,9 +7,9 @@ use abi::power::WakeReason;
 use abi::{Call, Status};
 use common::Machine;
 use common::board::{Board, SECTORS};
-use kernel::limits::{FLASH_HANDLES, SECTOR};
+use kernel::limits::{FLASH_HANDLES, FLASH_SECTOR};
 
-const SIZE: u32 = SECTORS * SECTOR;
+const SIZE: u32 = SECTORS * FLASH_SECTOR;
 const FLASH: u32 = 0x0800_0000;
 
 fn opened() -> (Machine, u32) {
@@ -75,7 +75,7 @@ fn writing_without_erasing_only_clears_bits() {
     assert_eq!(write(&mut machine, handle, 10, &[0x3c, 0x3c, 0x00]), Status::Okay);
     assert_eq!(read(&mut machine, handle, 10, 3), Ok(vec![0x30, 0x0c, 0x00]));
     assert_eq!(machine.board.nor().erased, []);
-    assert_eq!(erase(&mut machine, handle, 0, SECTOR), Status::Okay);
+    assert_eq!(erase(&mut machine, handle, 0, FLASH_SECTOR), Status::Okay);
     assert_eq!(read(&mut machine, handle, 10, 3), Ok(vec![0xff; 3]));
 }
 
@@ -84,17 +84,17 @@ fn writing_without_erasing_only_clears_bits() {
 fn erasing_is_by_whole_sectors() {
     let (mut machine, handle) = opened();
     for sector in 0..SECTORS {
-        assert_eq!(write(&mut machine, handle, sector * SECTOR, &[0]), Status::Okay);
+        assert_eq!(write(&mut machine, handle, sector * FLASH_SECTOR, &[0]), Status::Okay);
     }
-    assert_eq!(erase(&mut machine, handle, SECTOR, 2 * SECTOR), Status::Okay);
-    assert_eq!(machine.board.nor().erased, [SECTOR, 2 * SECTOR]);
+    assert_eq!(erase(&mut machine, handle, FLASH_SECTOR, 2 * FLASH_SECTOR), Status::Okay);
+    assert_eq!(machine.board.nor().erased, [FLASH_SECTOR, 2 * FLASH_SECTOR]);
     for (sector, byte) in [(0, 0), (1, 0xff), (2, 0xff), (3, 0)] {
-        assert_eq!(read(&mut machine, handle, sector * SECTOR, 1), Ok(vec![byte]));
+        assert_eq!(read(&mut machine, handle, sector * FLASH_SECTOR, 1), Ok(vec![byte]));
     }
-    for (address, length) in [(1, SECTOR), (0, SECTOR - 1), (0, 1), (2048, 2048)] {
+    for (address, length) in [(1, FLASH_SECTOR), (0, FLASH_SECTOR - 1), (0, 1), (2048, 2048)] {
         assert_eq!(erase(&mut machine, handle, address, length), Status::InvalidBufferAlignment);
     }
-    assert_eq!(erase(&mut machine, handle, SECTOR, 0), Status::Okay);
+    assert_eq!(erase(&mut machine, handle, FLASH_SECTOR, 0), Status::Okay);
     assert_eq!(machine.board.nor().erased.len(), 2);
 }
 
@@ -108,8 +108,8 @@ fn every_access_lies_wholly_in_the_applications_part() {
         assert_eq!(write(&mut machine, handle, address, &bytes), Status::AddressOutOfRange);
         assert_eq!(erase(&mut machine, handle, address, length), Status::AddressOutOfRange);
     }
-    assert_eq!(erase(&mut machine, handle, SECTOR, u32::MAX), Status::AddressOutOfRange);
-    assert_eq!(erase(&mut machine, handle, SIZE - SECTOR, 2 * SECTOR), Status::AddressOutOfRange);
+    assert_eq!(erase(&mut machine, handle, FLASH_SECTOR, u32::MAX), Status::AddressOutOfRange);
+    assert_eq!(erase(&mut machine, handle, SIZE - FLASH_SECTOR, 2 * FLASH_SECTOR), Status::AddressOutOfRange);
     assert_eq!(machine.board.nor().erased, []);
     assert_eq!(machine.board.nor().programmed, []);
     assert_eq!(read(&mut machine, handle, SIZE - 1, 1), Ok(vec![0xff]));
@@ -202,7 +202,7 @@ fn a_chip_that_fails_is_an_internal_error() {
     machine.board.nor().broken = true;
     assert_eq!(read(&mut machine, handle, 0, 1), Err(Status::InternalError));
     assert_eq!(write(&mut machine, handle, 0, &[1]), Status::InternalError);
-    assert_eq!(erase(&mut machine, handle, 0, SECTOR), Status::InternalError);
+    assert_eq!(erase(&mut machine, handle, 0, FLASH_SECTOR), Status::InternalError);
 }
 
 /// Shows D73, N09.

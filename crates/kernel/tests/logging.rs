@@ -5,8 +5,9 @@ mod common;
 use abi::channel::ChannelType;
 use abi::{Call, Status};
 use common::cloud::Said;
-use common::{LINE, Machine, SECOND};
-use kernel::limits::{LOG_MESSAGES, TRANSMIT_ROOM};
+use common::{LINE, Machine};
+use kernel::limits::{MAX_LOG_MESSAGES, MIN_TRANSMIT_BUFFER};
+use sansio::{Duration, Instant};
 
 fn init(machine: &mut Machine, size: u32) -> u32 {
     let buffer = machine.buffer(size);
@@ -33,7 +34,7 @@ fn heard(machine: &mut Machine) -> Vec<(u32, Vec<u8>)> {
 fn messages_travel_over_the_kernels_own_link() {
     let mut machine = Machine::online();
     init(&mut machine, 512);
-    machine.now = 5_000_000;
+    machine.now = Instant::from_secs(5);
     assert_eq!(log(&mut machine, b"hello"), Status::Okay);
     machine.pump();
     let said = machine.cloud().heard();
@@ -86,7 +87,7 @@ fn messages_not_taken_are_sent_again_with_their_numbers() {
     machine.pump();
     machine.cut();
     log(&mut machine, b"three");
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
     assert_eq!(heard(&mut machine), [(2, b"two".to_vec()), (3, b"three".to_vec())]);
 }
@@ -113,7 +114,7 @@ fn taken_messages_make_room_and_the_ring_goes_round() {
 fn no_more_messages_are_kept_than_there_are_places() {
     let mut machine = Machine::new();
     init(&mut machine, 1024);
-    for _ in 0..LOG_MESSAGES {
+    for _ in 0..MAX_LOG_MESSAGES {
         assert_eq!(log(&mut machine, b""), Status::Okay);
     }
     assert_eq!(log(&mut machine, b""), Status::InvalidBufferSize);
@@ -190,7 +191,7 @@ fn another_buffer_takes_over_and_the_gap_shows() {
 #[test]
 fn the_longest_messages_and_requests_pass_through_the_least_room() {
     let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    machine.outgoing = TRANSMIT_ROOM;
+    machine.outgoing = MIN_TRANSMIT_BUFFER;
     init(&mut machine, 8192);
     for _ in 0..4 {
         assert_eq!(log(&mut machine, &[b'l'; 1024]), Status::Okay);
@@ -211,7 +212,7 @@ fn busy_channels_do_not_starve_the_log() {
         machine.open(&params)
     });
     init(&mut machine, 2048);
-    machine.outgoing = TRANSMIT_ROOM;
+    machine.outgoing = MIN_TRANSMIT_BUFFER;
     // Two requests fill the room but for less than a fragment, and the second channel is next.
     assert_eq!(machine.publish(channels[1], 0, b"topic", b"first"), Status::Okay);
     assert_eq!(machine.publish(channels[0], 0, b"topic", b"first"), Status::Okay);

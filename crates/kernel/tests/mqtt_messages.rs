@@ -9,7 +9,7 @@ use abi::{Call, Status};
 use common::Machine;
 use common::cloud::Said;
 use common::mqtt::{NOT_CONNECTED, READABLE, Received};
-use kernel::limits::{ANNOUNCED_MESSAGES, MESSAGES};
+use kernel::limits::{MAX_ANNOUNCED_MESSAGES, MAX_MESSAGES};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::{Acknowledge, RequestState};
 use link::{Violation, violation};
@@ -190,7 +190,7 @@ fn there_is_a_place_for_every_message_and_every_answer_at_once() {
     machine.unsubscribe(channel, 21, &[b"f"]);
     machine.ok(Call::MqttRequestDisconnect, &[channel]);
     machine.pump();
-    for _ in 0..MESSAGES {
+    for _ in 0..MAX_MESSAGES {
         machine.cloud().message(1, None, false, b"t", b"p");
     }
     machine.cloud().connected(1, RequestState::Completed, 0);
@@ -202,11 +202,11 @@ fn there_is_a_place_for_every_message_and_every_answer_at_once() {
     machine.cloud().disconnected(1, RequestState::Completed, 0);
     machine.pump();
     assert!(machine.connected);
-    assert_eq!(machine.events(&mut setup.centre).len(), ANNOUNCED_MESSAGES + 20);
-    for _ in 0..MESSAGES {
+    assert_eq!(machine.events(&mut setup.centre).len(), MAX_ANNOUNCED_MESSAGES + 20);
+    for _ in 0..MAX_MESSAGES {
         machine.receive(channel, 1, 1).expect("a message");
     }
-    assert_eq!(machine.events(&mut setup.centre).len(), MESSAGES - ANNOUNCED_MESSAGES);
+    assert_eq!(machine.events(&mut setup.centre).len(), MAX_MESSAGES - MAX_ANNOUNCED_MESSAGES);
     machine.read_connect(channel).expect("an answer");
     for _ in 0..16 {
         machine.read_publish(channel).expect("an answer");
@@ -221,15 +221,15 @@ fn there_is_a_place_for_every_message_and_every_answer_at_once() {
 #[test]
 fn of_a_burst_of_messages_eight_are_announced_and_each_further_one_when_one_is_read() {
     let (mut machine, mut setup, channel) = Machine::with_broker();
-    for _ in 1..MESSAGES {
+    for _ in 1..MAX_MESSAGES {
         machine.cloud().message(1, None, false, b"t", b"p");
     }
     machine.cloud().lost(1, 5000, b"big");
     machine.pump();
-    assert_eq!(machine.events(&mut setup.centre), [READABLE; ANNOUNCED_MESSAGES]);
-    for read in 1..MESSAGES {
+    assert_eq!(machine.events(&mut setup.centre), [READABLE; MAX_ANNOUNCED_MESSAGES]);
+    for read in 1..MAX_MESSAGES {
         machine.receive(channel, 1, 1).expect("a message");
-        let more = usize::from(read + ANNOUNCED_MESSAGES <= MESSAGES);
+        let more = usize::from(read + MAX_ANNOUNCED_MESSAGES <= MAX_MESSAGES);
         assert_eq!(machine.events(&mut setup.centre), vec![READABLE; more], "after {read}");
     }
     machine.receive_lost(channel, 3).expect("the notice, which counted as one of them");
@@ -249,7 +249,7 @@ fn answers_are_announced_at_once_however_many_messages_wait() {
         machine.cloud().message(1, None, false, b"t", b"p");
     }
     machine.pump();
-    assert_eq!(machine.events(&mut setup.centre).len(), ANNOUNCED_MESSAGES);
+    assert_eq!(machine.events(&mut setup.centre).len(), MAX_ANNOUNCED_MESSAGES);
     machine.cloud().published(1, 0, RequestState::Completed, 0);
     machine.cloud().subscribed(1, &[0]);
     machine.pump();
@@ -260,7 +260,7 @@ fn answers_are_announced_at_once_however_many_messages_wait() {
 #[test]
 fn what_was_not_announced_when_the_channel_was_lost_is_announced_as_the_rest_is_read() {
     let (mut machine, mut setup, channel) = Machine::with_broker();
-    for _ in 0..=ANNOUNCED_MESSAGES {
+    for _ in 0..=MAX_ANNOUNCED_MESSAGES {
         machine.cloud().message(1, None, false, b"t", b"p");
     }
     machine.pump();
@@ -269,7 +269,7 @@ fn what_was_not_announced_when_the_channel_was_lost_is_announced_as_the_rest_is_
     assert_eq!(machine.events(&mut setup.centre)[0], NOT_CONNECTED);
     machine.receive(channel, 1, 1).expect("a message");
     assert_eq!(machine.events(&mut setup.centre), [READABLE]);
-    for _ in 0..ANNOUNCED_MESSAGES {
+    for _ in 0..MAX_ANNOUNCED_MESSAGES {
         machine.receive(channel, 1, 1).expect("a message");
     }
     assert_eq!(machine.events(&mut setup.centre), []);
@@ -283,11 +283,11 @@ fn a_queue_of_sixteen_places_holds_the_events_of_any_burst() {
     let (mut machine, mut setup, channel) = Machine::with_broker();
     let mut waiting = 0;
     for round in 0..10 {
-        for _ in 0..MESSAGES {
+        for _ in 0..MAX_MESSAGES {
             machine.cloud().message(1, None, false, b"t", b"p");
         }
         machine.pump();
-        for read in 0..MESSAGES {
+        for read in 0..MAX_MESSAGES {
             waiting += machine.events(&mut setup.centre).len();
             assert!((1..=16).contains(&waiting), "{waiting} events in round {round} after {read} messages");
             waiting -= 1;

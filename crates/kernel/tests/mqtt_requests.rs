@@ -12,7 +12,7 @@ use abi::strings::SizedString;
 use abi::{Call, Status};
 use common::Machine;
 use common::mqtt::{NOT_CONNECTED, READABLE};
-use kernel::limits::{ACKNOWLEDGEMENTS, PUBLISHES};
+use kernel::limits::{MAX_ACKNOWLEDGEMENTS, MAX_PUBLISHES};
 use link::kind::to_cloud;
 use link::mqtt::{Connect, Publish, RequestState, Subscribe, SubscribeOptions, Topic, TopicRef, Unsubscribe};
 
@@ -427,18 +427,18 @@ fn nine_topics_in_turn_each_arrive_under_their_own_name() {
 #[test]
 fn sixteen_publishes_may_be_unanswered_or_unread() {
     let (mut machine, mut setup, channel) = Machine::with_broker();
-    for correlation in 0..PUBLISHES as u32 {
+    for correlation in 0..MAX_PUBLISHES as u32 {
         assert_eq!(machine.publish(channel, correlation, b"t", b"p"), Status::Okay);
     }
     assert_eq!(machine.publish(channel, 16, b"t", b"p"), Status::RateLimited);
     // In another order than asked.
-    for slot in (0..PUBLISHES as u8).rev() {
+    for slot in (0..MAX_PUBLISHES as u8).rev() {
         machine.cloud().published(1, slot, RequestState::Completed, u32::from(slot));
     }
     machine.pump();
-    assert_eq!(machine.events(&mut setup.centre).len(), PUBLISHES);
+    assert_eq!(machine.events(&mut setup.centre).len(), MAX_PUBLISHES);
     assert_eq!(machine.publish(channel, 16, b"t", b"p"), Status::RateLimited, "the answers are unread");
-    for correlation in (0..PUBLISHES as u32).rev() {
+    for correlation in (0..MAX_PUBLISHES as u32).rev() {
         assert_eq!(machine.read_publish(channel), Ok((0, correlation, correlation)));
     }
     assert_eq!(machine.publish(channel, 16, b"t", b"p"), Status::Okay);
@@ -688,12 +688,12 @@ fn everything_in_flight_is_answered_not_connected_when_the_link_is_lost() {
 #[test]
 fn sixteen_acknowledgements_wait_for_the_link_and_leave_in_order() {
     let (mut machine, _, channel) = Machine::with_broker();
-    for number in 1..=ACKNOWLEDGEMENTS as u32 {
+    for number in 1..=MAX_ACKNOWLEDGEMENTS as u32 {
         machine.ok(Call::MqttAcknowledgeMessage, &[channel, number * 100 + 1]);
     }
     assert_eq!(machine.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::RateLimited);
     machine.pump();
-    let expected: Vec<_> = (1..=ACKNOWLEDGEMENTS as u32)
+    let expected: Vec<_> = (1..=MAX_ACKNOWLEDGEMENTS as u32)
         .map(|number| {
             let mut body = [0; link::mqtt::Acknowledge::MAX];
             let length = link::mqtt::Acknowledge { delivery: number * 100 }.encode(&mut body);

@@ -8,10 +8,11 @@ use abi::notifications::EventType;
 use abi::power::WakeReason;
 use abi::{Call, Status};
 use common::cloud::Said;
-use common::{LINE, Machine, SECOND, boot};
+use common::{LINE, Machine, TICK, boot};
 use kernel::limits::NETWORK_HANDLES;
-use kernel::{Boot, Kernel, LinkLoss};
+use kernel::{Boot, Kernel, LinkInput, LinkLoss};
 use link::connection::ByeReason;
+use sansio::Duration;
 
 const CHANGED: u32 = EventType::NetworkStatusChanged.raw();
 
@@ -128,10 +129,10 @@ fn a_new_request_does_not_shorten_a_pause() {
     let mut machine = Machine::online();
     let centre = machine.centre(LINE, 8);
     machine.cut();
-    let until = machine.kernel.next_wakeup();
+    let until = machine.next_timeout();
     machine.network(&centre, 1);
     assert!(!machine.kernel.wants_link());
-    assert_eq!(machine.kernel.next_wakeup(), until);
+    assert_eq!(machine.next_timeout(), until);
 }
 
 /// Shows D89.
@@ -149,11 +150,11 @@ fn an_end_that_was_wanted_is_followed_by_no_pause() {
 fn a_loss_told_twice_is_one_failure() {
     let mut machine = Machine::online();
     machine.cut();
-    let until = machine.kernel.next_wakeup();
-    machine.lose(LinkLoss::Asked);
+    let until = machine.next_timeout();
+    machine.lose(LinkLoss::Requested);
     machine.cut();
     assert!(!machine.kernel.wants_link());
-    assert_eq!(machine.kernel.next_wakeup(), until);
+    assert_eq!(machine.next_timeout(), until);
 }
 
 /// Shows N22.
@@ -202,7 +203,7 @@ fn each_change_is_one_event_for_every_handle() {
     machine.cut();
     assert_eq!(machine.events(&mut setup.centre), [(CHANGED, 1), (CHANGED, 2)]);
     assert_eq!(machine.network_status(setup.network), Some(NetworkStatus::Connecting));
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
     assert_eq!(machine.events(&mut setup.centre), [(CHANGED, 1), (CHANGED, 2)]);
 }
@@ -213,23 +214,26 @@ fn pauses_double_from_one_second_to_sixty_and_grow_calm_after_five_failures() {
     let mut machine = Machine::new();
     let calm = NetworkReason::ENHANCE_CALM.raw();
     for failure in 1..=9_u32 {
-        machine.enter(kernel::Kernel::link_connecting);
+        machine.link(LinkInput::Connecting);
         machine.lose(LinkLoss::NoCarrier);
         assert!(!machine.kernel.wants_link(), "a pause");
         assert_eq!(machine.reasons().0 & calm != 0, failure >= 5, "failure {failure}");
-        let pause = machine.kernel.next_wakeup().expect("an end of the pause") - machine.now;
-        let most = (SECOND << failure.min(7)).min(60 * SECOND);
-        assert!(pause >= most / 2 && pause >= SECOND && pause <= most, "failure {failure}: {pause}");
-        machine.pass(pause - 1);
+        let pause = machine.next_timeout().expect("an end of the pause").duration_since(machine.now);
+        let most = Duration::from_secs(1 << failure.min(7)).min(Duration::from_secs(60));
+        assert!(
+            pause.saturating_mul(2) >= most && pause >= Duration::from_secs(1) && pause <= most,
+            "failure {failure}: {pause:?}"
+        );
+        machine.advance(pause - TICK);
         assert!(!machine.kernel.wants_link());
-        machine.pass(1);
+        machine.advance(TICK);
         assert!(machine.kernel.wants_link());
         assert_eq!(machine.reasons().0 & calm, 0, "only during the pause");
     }
     machine.connect();
     machine.cut();
-    let pause = machine.kernel.next_wakeup().expect("a pause") - machine.now;
-    assert!(pause <= 2 * SECOND, "a welcome starts the count anew");
+    let pause = machine.next_timeout().expect("a pause").duration_since(machine.now);
+    assert!(pause <= Duration::from_secs(2), "a welcome starts the count anew");
 }
 
 /// Shows D23.
@@ -238,10 +242,10 @@ fn a_cloud_out_of_reach_for_thirty_seconds_over_a_link_that_is_up_is_a_status_of
     let (mut machine, mut setup) = Machine::ready();
     machine.cut();
     machine.events(&mut setup.centre);
-    machine.pass(30 * SECOND - 1);
+    machine.advance(Duration::from_secs(30) - TICK);
     assert_eq!(machine.network_status(setup.network), Some(NetworkStatus::Connecting));
     assert_eq!(machine.events(&mut setup.centre), []);
-    machine.pass(1);
+    machine.advance(TICK);
     assert_eq!(machine.network_status(setup.network), Some(NetworkStatus::DisconnectedWithLinkUp));
     assert_eq!(machine.events(&mut setup.centre), [(CHANGED, 1)]);
     machine.connect();
@@ -254,7 +258,7 @@ fn a_cloud_out_of_reach_for_thirty_seconds_over_a_link_that_is_up_is_a_status_of
 fn without_a_carrier_the_status_stays_connecting() {
     let (mut machine, setup) = Machine::ready();
     machine.lose(LinkLoss::NoCarrier);
-    machine.pass(100 * SECOND);
+    machine.advance(Duration::from_secs(100));
     assert_eq!(machine.network_status(setup.network), Some(NetworkStatus::Connecting));
 }
 
@@ -335,15 +339,15 @@ fn a_connection_that_comes_too_late_is_not_greeted() {
     let mut machine = Machine::online();
     let centre = machine.centre(LINE, 8);
     machine.cut();
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     let network = machine.network(&centre, 1);
-    machine.enter(kernel::Kernel::link_connecting);
+    machine.link(LinkInput::Connecting);
     release(&mut machine, network);
     assert!(!machine.kernel.wants_link());
-    machine.enter(kernel::Kernel::link_connected);
+    machine.link(LinkInput::Connected);
     let mut out = [0; 2048];
     assert_eq!(machine.enter(|kernel, port| kernel.transmit(port, &mut out)), 0);
-    machine.lose(LinkLoss::Asked);
+    machine.lose(LinkLoss::Requested);
     assert!(!machine.kernel.wants_link());
 }
 
@@ -352,20 +356,20 @@ fn a_connection_that_comes_too_late_is_not_greeted() {
 fn a_cloud_that_does_not_welcome_or_falls_silent_is_given_up() {
     let mut machine = Machine::new();
     machine.greet();
-    machine.pass(16 * SECOND);
+    machine.advance(Duration::from_secs(16));
     assert!(!machine.connected, "no welcome in fifteen seconds");
-    machine.pass(3 * SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
     // A cloud that hears and does not answer.
-    let wait = 60 * SECOND + 11 * SECOND;
+    let wait = Duration::from_secs(60) + Duration::from_secs(11);
     let end = machine.now + wait;
-    while let Some(at) = machine.kernel.next_wakeup().filter(|at| *at <= end && machine.connected) {
+    while let Some(at) = machine.next_timeout().filter(|at| *at <= end && machine.connected) {
         machine.now = at;
-        machine.enter(kernel::Kernel::wake);
+        machine.link(LinkInput::Timeout);
         let mut out = [0; 2048];
         machine.enter(|kernel, port| kernel.transmit(port, &mut out));
         if !machine.kernel.wants_link() {
-            machine.lose(LinkLoss::Asked);
+            machine.lose(LinkLoss::Requested);
         }
     }
     assert!(!machine.connected, "no answer to a ping in ten seconds");
@@ -379,7 +383,7 @@ fn a_farewell_from_the_cloud_is_followed_by_a_pause() {
     machine.cloud().session.bye(ByeReason::ShuttingDown, "");
     machine.pump();
     assert!(!machine.connected && !machine.kernel.wants_link());
-    machine.pass(2 * SECOND);
+    machine.advance(Duration::from_secs(2));
     assert!(machine.kernel.wants_link());
 }
 

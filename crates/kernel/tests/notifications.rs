@@ -5,7 +5,9 @@ mod common;
 use abi::notifications::{EventType, NotificationSetup};
 use abi::{Call, Status};
 use common::{LINE, Machine};
-use kernel::limits::WAITING_RECORDS;
+use kernel::LinkInput;
+use kernel::limits::PENDING_RECORDS;
+use sansio::Duration;
 
 fn trigger(machine: &mut Machine, centre: u32, tag: u32) -> Status {
     machine.call(Call::TempTriggerNotification, &[centre, EventType::UpdateDownloaded.raw(), tag])
@@ -23,10 +25,10 @@ fn records_are_written_in_a_circle_whatever_stands_there() {
     let mut machine = Machine::new();
     let mut centre = machine.centre(LINE, 2);
     for tag in 0..5 {
-        machine.now += 10;
+        machine.now += Duration::from_micros(10);
         assert_eq!(trigger(&mut machine, centre.handle, tag), Status::Okay);
         assert_eq!(machine.events(&mut centre), [(EventType::UpdateDownloaded.raw(), tag)]);
-        assert_eq!(machine.record(&centre, tag % 2).microseconds, machine.now);
+        assert_eq!(machine.record(&centre, tag % 2).microseconds, machine.now.as_micros());
     }
     assert_eq!(machine.nvic.pends[usize::from(LINE)], 5);
 }
@@ -54,10 +56,10 @@ fn waking_after_a_slice_is_as_good_as_telling_of_the_handler() {
     let centre = machine.centre(LINE, 8);
     trigger(&mut machine, centre.handle, 1);
     trigger(&mut machine, centre.handle, 2);
-    machine.enter(kernel::Kernel::wake);
+    machine.link(LinkInput::Timeout);
     assert_eq!(machine.nvic.pends[usize::from(LINE)], 1, "still pending");
     machine.nvic.pending[usize::from(LINE)] = false;
-    machine.enter(kernel::Kernel::wake);
+    machine.link(LinkInput::Timeout);
     assert_eq!((machine.nvic.pends[usize::from(LINE)], machine.record(&centre, 1).tag), (2, 2));
 }
 
@@ -92,7 +94,7 @@ fn disabling_a_line_does_not_reorder_what_waits() {
 fn a_full_pool_writes_the_oldest_at_once() {
     let mut machine = Machine::new();
     let centre = machine.centre(LINE, 1024);
-    let records = WAITING_RECORDS as u32;
+    let records = PENDING_RECORDS as u32;
     for tag in 0..=records {
         trigger(&mut machine, centre.handle, tag);
     }

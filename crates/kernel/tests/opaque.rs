@@ -9,6 +9,7 @@ use common::cloud::Said;
 use common::{Machine, Setup, TAG};
 use link::channel::{ChannelType as WireType, ClosureReason as WireReason, Open};
 use link::kind::{to_cloud, to_device};
+use sansio::Duration;
 
 const READABLE: (u32, u32) = (EventType::ChannelDataReadable.raw(), TAG);
 const WRITE_SPACE: (u32, u32) = (EventType::ChannelDataWriteSpace.raw(), TAG);
@@ -351,7 +352,7 @@ fn draining_a_lost_channel_does_not_disturb_the_one_that_came_after() {
     let (mut machine, setup, lost) = small();
     send(&mut machine, &[1; 400]);
     machine.cut();
-    machine.pass(3 * common::SECOND);
+    machine.advance(Duration::from_secs(3));
     machine.connect();
     let params = machine.params(&setup, ChannelType::OpaqueBytes, 512, 512);
     machine.open(&params);

@@ -6,10 +6,11 @@ use abi::network::{NetworkReason, NetworkStatus};
 use abi::notifications::EventType;
 use abi::{Call, Status};
 use common::cloud::Said;
-use common::{Centre, LINE, Machine, SECOND, boot};
-use kernel::limits::{CHECK_IN_DEFAULT, CHECK_IN_STAY};
-use kernel::{Boot, Kernel, LinkLoss, Policy};
+use common::{Centre, LINE, Machine, TICK, boot};
+use kernel::limits::{CHECK_IN_DURATION, DEFAULT_CHECK_IN_INTERVAL};
+use kernel::{Boot, LinkInput, LinkLoss, Policy};
 use link::connection::ByeReason;
+use sansio::Duration;
 
 const EXPIRED: u32 = NetworkReason::MINIMUM_CHECK_IN_EXPIRED.raw();
 const USING: u32 = NetworkReason::USING_NETWORK.raw();
@@ -41,7 +42,7 @@ fn the_application_reaches_the_network_by_calls_only() {
     machine.memory.ram.fill(0xa5);
     machine.nvic.enabled = [true; 126];
     machine.nvic.pending = [true; 126];
-    machine.enter(Kernel::wake);
+    machine.link(LinkInput::Timeout);
     machine.pump();
     assert!(machine.connected && machine.kernel.wants_link());
     assert_eq!(machine.cloud().heard(), []);
@@ -58,16 +59,16 @@ fn a_device_offline_on_purpose_checks_in_for_a_short_time() {
     let (mut machine, _, network) = ready(60, 0);
     release(&mut machine, network);
     for _ in 0..3 {
-        machine.pass(60 * SECOND - 1);
+        machine.advance(Duration::from_secs(60) - TICK);
         assert!(!machine.kernel.wants_link(), "not before its time");
-        machine.pass(1);
+        machine.advance(TICK);
         assert!(machine.kernel.wants_link());
         assert_eq!(machine.reasons(), (EXPIRED, 0));
         machine.connect();
         assert_eq!(machine.reasons(), (EXPIRED, 0));
-        machine.pass(CHECK_IN_STAY - 1);
+        machine.advance(CHECK_IN_DURATION - TICK);
         assert!(machine.connected);
-        machine.pass(1);
+        machine.advance(TICK);
         assert!(!machine.connected, "only as long as needed");
         assert_eq!(machine.cloud().said.last(), Some(&Said::Bye(ByeReason::Done)));
         assert_eq!(machine.reasons(), (0, 0));
@@ -79,9 +80,9 @@ fn a_device_offline_on_purpose_checks_in_for_a_short_time() {
 fn a_bundle_that_says_nothing_means_a_check_in_a_day() {
     let (mut machine, _, network) = ready(0, 0);
     release(&mut machine, network);
-    machine.pass(CHECK_IN_DEFAULT - 1);
+    machine.advance(DEFAULT_CHECK_IN_INTERVAL - TICK);
     assert_eq!(machine.reasons(), (0, 0));
-    machine.pass(1);
+    machine.advance(TICK);
     assert_eq!(machine.reasons(), (EXPIRED, 0));
     assert!(machine.kernel.wants_link());
 }
@@ -91,19 +92,19 @@ fn a_bundle_that_says_nothing_means_a_check_in_a_day() {
 fn a_check_in_that_fails_is_tried_again_and_one_cut_short_is_done() {
     let (mut machine, _, network) = ready(60, 0);
     release(&mut machine, network);
-    machine.pass(60 * SECOND);
-    machine.enter(Kernel::link_connecting);
+    machine.advance(Duration::from_secs(60));
+    machine.link(LinkInput::Connecting);
     machine.lose(LinkLoss::Unreachable);
     assert!(!machine.kernel.wants_link(), "a pause");
-    machine.pass(2 * SECOND);
+    machine.advance(Duration::from_secs(2));
     assert!(machine.kernel.wants_link());
     machine.connect();
-    machine.pass(SECOND);
+    machine.advance(Duration::from_secs(1));
     machine.cut();
     assert_eq!(machine.reasons(), (0, 0), "the cloud was reached");
-    machine.pass(60 * SECOND - 1);
+    machine.advance(Duration::from_secs(60) - TICK);
     assert!(!machine.kernel.wants_link());
-    machine.pass(1);
+    machine.advance(TICK);
     assert!(machine.kernel.wants_link());
 }
 
@@ -112,13 +113,13 @@ fn a_check_in_that_fails_is_tried_again_and_one_cut_short_is_done() {
 fn an_outage_that_lasts_is_a_reason_of_its_own() {
     let (mut machine, _, _) = ready(60, 0);
     machine.lose(LinkLoss::NoCarrier);
-    machine.pass(60 * SECOND - 1);
+    machine.advance(Duration::from_secs(60) - TICK);
     assert_eq!(machine.reasons(), (USING, 1));
-    machine.pass(1);
+    machine.advance(TICK);
     assert_eq!(machine.reasons(), (USING | EXPIRED, 1));
-    machine.pass(60 * SECOND);
+    machine.advance(Duration::from_secs(60));
     machine.connect();
-    machine.pass(CHECK_IN_STAY);
+    machine.advance(CHECK_IN_DURATION);
     assert_eq!(machine.reasons(), (USING, 1));
     assert!(machine.connected);
 }
@@ -127,10 +128,10 @@ fn an_outage_that_lasts_is_a_reason_of_its_own() {
 #[test]
 fn while_the_link_is_up_no_check_in_comes() {
     let (mut machine, _, network) = ready(60, 0);
-    machine.pass(600 * SECOND);
+    machine.advance(Duration::from_secs(600));
     assert_eq!(machine.reasons(), (USING, 1));
     release(&mut machine, network);
-    machine.pass(60 * SECOND - 1);
+    machine.advance(Duration::from_secs(60) - TICK);
     assert_eq!(machine.reasons(), (0, 0), "counted from when the link was last open");
 }
 
@@ -143,9 +144,9 @@ fn a_check_in_relays_no_messages_of_an_application_that_is_offline_on_purpose() 
     release(&mut machine, network);
     let text = machine.string(b"later");
     machine.ok(Call::ServerLog, &[text.data, text.length]);
-    machine.pass(60 * SECOND);
+    machine.advance(Duration::from_secs(60));
     machine.connect();
-    machine.pass(CHECK_IN_STAY);
+    machine.advance(CHECK_IN_DURATION);
     assert!(machine.cloud().heard().iter().all(|said| !matches!(said, Said::Log { .. })));
     machine.network(&centre, 1);
     machine.connect();
@@ -157,11 +158,11 @@ fn a_check_in_relays_no_messages_of_an_application_that_is_offline_on_purpose() 
 fn a_request_during_a_check_in_takes_the_link_over() {
     let (mut machine, mut centre, network) = ready(60, 0);
     release(&mut machine, network);
-    machine.pass(60 * SECOND);
+    machine.advance(Duration::from_secs(60));
     machine.connect();
     let network = machine.network(&centre, 1);
     assert_eq!(machine.events(&mut centre), [CHANGED]);
-    machine.pass(CHECK_IN_STAY);
+    machine.advance(CHECK_IN_DURATION);
     assert!(machine.connected);
     assert_eq!(machine.reasons(), (USING, 1));
     assert_eq!(machine.network_status(network), Some(NetworkStatus::Connected));
@@ -176,16 +177,16 @@ fn an_update_on_its_way_holds_the_link() {
     assert_eq!(machine.reasons(), (USING | fetching, 1));
     release(&mut machine, network);
     assert_eq!(machine.reasons(), (fetching, 0));
-    machine.pass(30 * SECOND);
+    machine.advance(Duration::from_secs(30));
     assert!(machine.connected);
     machine.enter(|kernel, port| kernel.fetching_update(port, false));
     machine.pump();
     assert!(!machine.connected);
 
-    machine.pass(60 * SECOND);
+    machine.advance(Duration::from_secs(60));
     machine.connect();
     machine.enter(|kernel, port| kernel.fetching_update(port, true));
-    machine.pass(CHECK_IN_STAY);
+    machine.advance(CHECK_IN_DURATION);
     assert_eq!(machine.reasons(), (fetching, 0), "the check-in is over, the update is not");
     assert!(machine.connected);
 }
@@ -198,10 +199,10 @@ fn a_debugger_holds_the_link_whatever_the_application_does() {
     machine.enter(|kernel, port| kernel.debugger_attached(port, true));
     release(&mut machine, network);
     assert_eq!(machine.reasons(), (debugger, 0));
-    machine.pass(600 * SECOND);
+    machine.advance(Duration::from_secs(600));
     assert!(machine.connected);
     machine.cut();
-    machine.pass(2 * SECOND);
+    machine.advance(Duration::from_secs(2));
     assert!(machine.kernel.wants_link(), "and brings it back");
     machine.connect();
     machine.enter(|kernel, port| kernel.debugger_attached(port, false));
@@ -216,10 +217,10 @@ fn grace_keeps_the_link_after_the_last_release() {
     let (mut machine, _, network) = ready(0, 10);
     release(&mut machine, network);
     assert_eq!(machine.reasons(), (0, 0));
-    assert_eq!(machine.kernel.next_wakeup(), Some(machine.now + 10 * SECOND));
-    machine.pass(10 * SECOND - 1);
+    assert_eq!(machine.next_timeout(), Some(machine.now + Duration::from_secs(10)));
+    machine.advance(Duration::from_secs(10) - TICK);
     assert!(machine.connected);
-    machine.pass(1);
+    machine.advance(TICK);
     assert!(!machine.connected);
     assert!(!machine.kernel.wants_link());
 }
@@ -229,10 +230,10 @@ fn grace_keeps_the_link_after_the_last_release() {
 fn a_request_within_the_grace_finds_the_link_up() {
     let (mut machine, mut centre, network) = ready(0, 10);
     release(&mut machine, network);
-    machine.pass(9 * SECOND);
+    machine.advance(Duration::from_secs(9));
     machine.network(&centre, 1);
     assert_eq!(machine.events(&mut centre), [CHANGED]);
-    machine.pass(60 * SECOND);
+    machine.advance(Duration::from_secs(60));
     assert!(machine.connected);
 }
 
@@ -241,15 +242,15 @@ fn a_request_within_the_grace_finds_the_link_up() {
 fn grace_begun_during_a_check_in_ends_both() {
     let (mut machine, centre, network) = ready(60, 10);
     release(&mut machine, network);
-    machine.pass(10 * SECOND);
-    machine.pass(60 * SECOND);
+    machine.advance(Duration::from_secs(10));
+    machine.advance(Duration::from_secs(60));
     machine.connect();
     let network = machine.network(&centre, 1);
     release(&mut machine, network);
     assert_eq!(machine.reasons(), (0, 0), "the check-in has been served");
-    machine.pass(10 * SECOND - 1);
+    machine.advance(Duration::from_secs(10) - TICK);
     assert!(machine.connected);
-    machine.pass(1);
+    machine.advance(TICK);
     assert!(!machine.connected);
 }
 
@@ -259,7 +260,7 @@ fn grace_is_for_a_link_that_is_up_and_brings_none_back() {
     let (mut machine, centre, network) = ready(0, 10);
     release(&mut machine, network);
     machine.cut();
-    machine.pass(5 * SECOND);
+    machine.advance(Duration::from_secs(5));
     assert!(!machine.kernel.wants_link());
     let network = machine.network(&centre, 1);
     assert!(machine.kernel.wants_link());

@@ -5,9 +5,10 @@ mod common;
 use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
 use abi::{Call, Status};
 use common::board::Board;
-use common::{Machine, SECOND, boot};
-use kernel::limits::CHECK_IN_DEFAULT;
-use kernel::{Boot, LinkLoss, Outcome, Policy};
+use common::{Machine, boot};
+use kernel::limits::DEFAULT_CHECK_IN_INTERVAL;
+use kernel::{Boot, LinkInput, LinkLoss, Outcome, Policy};
+use sansio::Duration;
 
 /// A device whose application has the network down on purpose.
 fn offline() -> Machine {
@@ -45,7 +46,7 @@ fn each_mode_of_saving_power_is_the_ports_to_enter() {
 #[test]
 fn deep_sleep_ends_at_the_next_check_in_at_the_latest() {
     let mut machine = offline();
-    let check_in_at = machine.now + CHECK_IN_DEFAULT;
+    let check_in_at = machine.now + DEFAULT_CHECK_IN_INTERVAL;
     for mode in DeepSleepMode::ALL {
         let slept = Outcome::DeepSleep { mode, check_in_at };
         assert_eq!(outcome(&mut machine, Call::DeepSleep, mode.raw().into()), slept);
@@ -57,14 +58,14 @@ fn deep_sleep_ends_at_the_next_check_in_at_the_latest() {
 #[test]
 fn a_check_in_that_is_due_waits_out_the_pause_asleep() {
     let mut machine = offline();
-    machine.pass(CHECK_IN_DEFAULT);
-    machine.enter(kernel::Kernel::link_connecting);
+    machine.advance(DEFAULT_CHECK_IN_INTERVAL);
+    machine.link(LinkInput::Connecting);
     machine.lose(LinkLoss::Unreachable);
-    let pause = machine.kernel.next_wakeup().expect("a pause");
+    let pause = machine.next_timeout().expect("a pause");
     let Outcome::DeepSleep { check_in_at, .. } = outcome(&mut machine, Call::DeepSleep, 0) else {
         panic!("a pause is no use of the network")
     };
-    assert!(check_in_at > machine.now && check_in_at <= pause.max(machine.now + 2 * SECOND));
+    assert!(check_in_at > machine.now && check_in_at <= pause.max(machine.now + Duration::from_secs(2)));
 }
 
 /// Shows D105.
@@ -77,12 +78,12 @@ fn nothing_sleeps_while_the_network_is_in_use() {
     };
     let mut machine = Machine::new();
     busy(&mut machine);
-    machine.enter(kernel::Kernel::link_connecting);
+    machine.link(LinkInput::Connecting);
     busy(&mut machine);
     machine.lose(LinkLoss::NoCarrier);
     let paused = outcome(&mut machine, Call::PowerSave, 0);
     assert_eq!(paused, Outcome::Sleep { mode: PowerSavingMode::Sleep }, "a pause is no use of the network");
-    machine.pass(2 * SECOND);
+    machine.advance(Duration::from_secs(2));
     busy(&mut machine);
     machine.connect();
     busy(&mut machine);
@@ -93,7 +94,7 @@ fn nothing_sleeps_while_the_network_is_in_use() {
 fn nothing_sleeps_while_an_update_is_fetched() {
     let mut machine = Machine::new();
     machine.lose(LinkLoss::NoCarrier);
-    machine.enter(kernel::Kernel::link_connecting);
+    machine.link(LinkInput::Connecting);
     machine.lose(LinkLoss::NoCarrier);
     machine.enter(|kernel, port| kernel.fetching_update(port, true));
     assert_eq!(outcome(&mut machine, Call::PowerSave, 0), refused(Status::MicrovisorBusy));

@@ -1,7 +1,7 @@
 //! A device: a machine, the application on it, and its end of the cable.
 
 use abi::power::WakeReason;
-use kernel::{Boot, Kernel, LinkLoss, Policy};
+use kernel::{Boot, LinkInput, LinkLoss, Policy};
 
 use crate::application::{Application, Context};
 use crate::chance::Chance;
@@ -72,9 +72,9 @@ impl Device {
     pub fn step(&mut self, now: u64, world: &mut World<'_>) -> bool {
         self.machine.set_now(now);
         let mut worked = false;
-        if self.machine.next_wakeup().is_some_and(|at| at <= now) {
-            self.machine.enter(Kernel::wake);
-            assert!(self.machine.next_wakeup().is_none_or(|at| at > now), "a wake-up must be served");
+        if self.machine.next_timeout().is_some_and(|at| at <= now) {
+            self.machine.link(LinkInput::Timeout);
+            assert!(self.machine.next_timeout().is_none_or(|at| at > now), "a wake-up must be served");
             worked = true;
         }
         if self.next_act <= now {
@@ -88,7 +88,7 @@ impl Device {
 
     /// When it next has something to do by itself.
     pub fn due(&self) -> u64 {
-        self.machine.next_wakeup().map_or(self.next_act, |at| at.min(self.next_act))
+        self.machine.next_timeout().map_or(self.next_act, |at| at.min(self.next_act))
     }
 
     /// What it has for the cloud now, given what is under way already.
@@ -104,13 +104,13 @@ impl Device {
 
     /// Bytes from the cloud. The simulation's cloud keeps the rules.
     pub fn receive(&mut self, bytes: &[u8]) {
-        let taken = self.machine.enter(|kernel, port| kernel.receive(port, bytes));
+        let taken = self.machine.enter(|kernel, port| kernel.handle(port, LinkInput::Received(bytes)));
         assert!(taken.is_ok(), "device {}: the kernel found fault with the relay: {taken:?}", self.number);
     }
 
     /// The cable is gone.
     pub fn lost(&mut self, cause: LinkLoss) {
         self.cable = None;
-        self.machine.enter(|kernel, port| kernel.link_lost(port, cause));
+        self.machine.link(LinkInput::Lost(cause));
     }
 }

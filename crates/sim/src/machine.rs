@@ -3,7 +3,8 @@
 use abi::memory::APPLICATION_RAM_START;
 use abi::strings::{SizedString, SizedStringBuffer};
 use abi::{Call, Status};
-use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, Memory, MemoryFault, Outcome, Port};
+use kernel::{Boot, Clock, Hardware, Interrupts, Kernel, LinkInput, Memory, MemoryFault, Outcome, Port};
+use sansio::Instant;
 
 /// The application's memory as far as it is used, bytes.
 const RAM: usize = 0x1_6000;
@@ -106,7 +107,7 @@ impl Machine {
     /// Runs `f` with the kernel and a port.
     pub fn enter<R>(&mut self, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
         let mut port = Port {
-            now: self.now - self.started,
+            now: Instant::from_micros(self.now - self.started),
             memory: &mut self.ram,
             interrupts: &mut self.line,
             hardware: &mut NoHardware,
@@ -119,9 +120,18 @@ impl Machine {
         self.kernel.wants_link()
     }
 
-    /// When the kernel is to be woken, in the simulation's time.
-    pub fn next_wakeup(&self) -> Option<u64> {
-        self.kernel.next_wakeup().map(|at| self.started + at)
+    /// When the kernel needs a timeout, in the simulation's time.
+    pub fn next_timeout(&self) -> Option<u64> {
+        self.kernel.next_timeout().map(|at| self.started + at.as_micros())
+    }
+
+    /// An input that cannot fail.
+    ///
+    /// # Panics
+    /// If it fails nevertheless.
+    pub fn link(&mut self, input: LinkInput<'_>) {
+        self.enter(|kernel, port| kernel.handle(port, input))
+            .expect("only received bytes can be a violation");
     }
 
     /// One call, its arguments in the scratch memory used since [`Self::fresh`].

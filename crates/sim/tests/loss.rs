@@ -14,7 +14,7 @@ use abi::notifications::NotificationSetup;
 use abi::power::WakeReason;
 use abi::strings::SizedString;
 use abi::{Call, Status};
-use kernel::{Boot, Kernel, LinkLoss, Policy};
+use kernel::{Boot, LinkInput, LinkLoss, Policy};
 use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::MessageHead;
@@ -295,16 +295,16 @@ impl Exchange {
             if self.machine.wants_link() {
                 break;
             }
-            let due = self.machine.next_wakeup().expect("a pause ends");
+            let due = self.machine.next_timeout().expect("a pause ends");
             self.machine.set_now(due.max(self.machine.now()));
-            self.machine.enter(Kernel::wake);
+            self.machine.link(LinkInput::Timeout);
         }
         assert!(self.machine.wants_link(), "the device is to come back");
         // A port that says things twice is not the kernel's undoing.
-        self.machine.enter(Kernel::link_connecting);
-        self.machine.enter(Kernel::link_connecting);
-        self.machine.enter(Kernel::link_connected);
-        self.machine.enter(Kernel::link_connected);
+        self.machine.link(LinkInput::Connecting);
+        self.machine.link(LinkInput::Connecting);
+        self.machine.link(LinkInput::Connected);
+        self.machine.link(LinkInput::Connected);
         self.cloud = Some(Session::new(self.machine.now() / 1000));
         self.pump();
     }
@@ -313,7 +313,7 @@ impl Exchange {
     fn lose(&mut self) {
         self.cloud = None;
         for _ in 0..2 {
-            self.machine.enter(|kernel, port| kernel.link_lost(port, LinkLoss::Unreachable));
+            self.machine.link(LinkInput::Lost(LinkLoss::Unreachable));
         }
     }
 
@@ -427,7 +427,7 @@ impl Exchange {
         let room = self.cut.down.saturating_sub(self.moved.down);
         let input = &bytes[..bytes.len().min(room)];
         self.moved.down += input.len();
-        let taken = self.machine.enter(|kernel, port| kernel.receive(port, input));
+        let taken = self.machine.enter(|kernel, port| kernel.handle(port, LinkInput::Received(input)));
         if taken.is_err() {
             assert_eq!(self.how, Cloud::Twice, "{taken:?}");
             self.was_refused = true;

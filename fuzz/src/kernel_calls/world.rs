@@ -8,14 +8,15 @@ use abi::memory::{
 };
 use abi::power::WakeReason;
 use abi::{Call, Status};
-use kernel::limits::{FLASH_PAGE, SECTOR};
+use kernel::limits::{FLASH_PAGE, FLASH_SECTOR};
 use kernel::{
-    Boot, Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, Kernel, LinkLoss, Memory,
-    MemoryFault, Outcome, Policy, Port, Wifi, WifiNetwork,
+    Boot, Clock, ExternalFlash, FastLines, FlashFault, Hardware, Interrupts, Kernel, LinkInput, LinkLoss,
+    Memory, MemoryFault, Outcome, Policy, Port, Wifi, WifiNetwork,
 };
 use link::channel::ClosureReason;
 use link::cloud::{ANSWER_FRAME, Event, Session};
 use link::kind::to_device;
+use sansio::Instant;
 
 use super::kit::{self, HANDLES, Part, RAM};
 use crate::source::Source;
@@ -133,8 +134,8 @@ impl ExternalFlash for Flash {
         if address.is_multiple_of(1024) && bytes.first() == Some(&0) { Err(FlashFault) } else { Ok(()) }
     }
     fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault> {
-        assert!(address.is_multiple_of(SECTOR), "erased at {address:#x}");
-        let place = self.place(address, SECTOR as usize);
+        assert!(address.is_multiple_of(FLASH_SECTOR), "erased at {address:#x}");
+        let place = self.place(address, FLASH_SECTOR as usize);
         self.0[place].fill(0xff);
         Ok(())
     }
@@ -217,7 +218,7 @@ impl World {
         let ram = Ram { bytes: RefCell::new(vec![0; RAM]), unrest: Cell::new(0), reads: Cell::new(0) };
         let lines = Lines { pending: 0, enabled: u128::MAX, in_handler: false };
         let board = Board {
-            flash: (seed & 2 == 0).then(|| Flash(vec![0xff; 2 * SECTOR as usize])),
+            flash: (seed & 2 == 0).then(|| Flash(vec![0xff; 2 * FLASH_SECTOR as usize])),
             wifi: (seed & 4 != 0).then(|| Settings(Vec::new())),
         };
         let mut world = Self {
@@ -248,7 +249,7 @@ impl World {
             14 => {
                 // A cloud that keeps to no rule at all.
                 let bytes = source.run();
-                let _ = self.enter(|kernel, port| kernel.receive(port, bytes));
+                let _ = self.enter(|kernel, port| kernel.handle(port, LinkInput::Received(bytes)));
                 self.pump();
             }
             _ => {
@@ -260,17 +261,23 @@ impl World {
                 }
             }
         }
-        assert!(self.kernel.next_wakeup().is_none_or(|at| at > 0));
+        assert!(self.kernel.next_timeout().is_none_or(|at| at > Instant::ZERO));
     }
 
     fn enter<R>(&mut self, f: impl FnOnce(&mut Kernel, &mut Port<'_>) -> R) -> R {
         let mut port = Port {
-            now: self.now,
+            now: Instant::from_micros(self.now),
             memory: &mut self.ram,
             interrupts: &mut self.lines,
             hardware: &mut self.board,
         };
         f(&mut self.kernel, &mut port)
+    }
+
+    /// An input that cannot fail.
+    fn link(&mut self, input: LinkInput<'_>) {
+        self.enter(|kernel, port| kernel.handle(port, input))
+            .expect("only received bytes can be a violation");
     }
 
     fn put(&mut self, Part(at, bytes): &Part) {
@@ -361,7 +368,7 @@ impl World {
 
     fn pass(&mut self, source: &mut Source<'_>) {
         self.now += u64::from(source.u16()) << (source.u8() % 16);
-        self.enter(Kernel::wake);
+        self.link(LinkInput::Timeout);
         self.pump();
         if self.cloud.is_none() {
             self.connect();
@@ -370,18 +377,18 @@ impl World {
 
     fn connect(&mut self) {
         if self.kernel.wants_link() {
-            self.enter(Kernel::link_connecting);
-            self.enter(Kernel::link_connected);
+            self.link(LinkInput::Connecting);
+            self.link(LinkInput::Connected);
             self.cloud = Some(Session::new(self.now / 1000));
             self.pump();
         }
     }
 
     fn lose(&mut self, source: &mut Source<'_>) {
-        let causes = [LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Asked];
+        let causes = [LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Requested];
         let cause = causes[usize::from(source.u8() % 3)];
         self.cloud = None;
-        self.enter(|kernel, port| kernel.link_lost(port, cause));
+        self.link(LinkInput::Lost(cause));
         if source.u8().is_multiple_of(2) {
             self.connect();
         }
@@ -425,7 +432,7 @@ impl World {
                 }
             }
         }
-        let _ = self.enter(|kernel, port| kernel.receive(port, &bytes));
+        let _ = self.enter(|kernel, port| kernel.handle(port, LinkInput::Received(&bytes)));
         self.pump();
     }
 
@@ -445,11 +452,11 @@ impl World {
             if length == 0 && count == 0 {
                 if !self.kernel.wants_link() {
                     self.cloud = None;
-                    self.enter(|kernel, port| kernel.link_lost(port, LinkLoss::Asked));
+                    self.link(LinkInput::Lost(LinkLoss::Requested));
                 }
                 return;
             }
-            let _ = self.enter(|kernel, port| kernel.receive(port, &out[..length]));
+            let _ = self.enter(|kernel, port| kernel.handle(port, LinkInput::Received(&out[..length])));
         }
         panic!("bytes move without end");
     }

@@ -12,7 +12,7 @@ use abi::network::NetworkStatus;
 use abi::notifications::EventType;
 use cloud::events::{Event, EventKind};
 use cloud::{Cloud, Config, Identity};
-use kernel::{Boot, Kernel, LinkLoss};
+use kernel::{Boot, LinkInput, LinkLoss};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
@@ -105,7 +105,7 @@ pub(crate) struct Live {
     address: SocketAddr,
     stream: Option<StreamOwned<ClientConnection, TcpStream>>,
     start: Instant,
-    skipped: u64,
+    skipped: Duration,
     /// Whether there is a network under it.
     pub plugged: bool,
     /// Connections made so far.
@@ -138,7 +138,7 @@ impl Live {
             address,
             stream: None,
             start: Instant::now(),
-            skipped: 0,
+            skipped: Duration::ZERO,
             plugged: true,
             connections: 0,
         }
@@ -165,27 +165,27 @@ impl Live {
     }
 
     fn tick(&mut self) {
-        self.machine.now = 1000 + self.start.elapsed().as_micros() as u64 + self.skipped;
-        if self.machine.kernel.next_wakeup().is_some_and(|at| at <= self.machine.now) {
-            self.machine.enter(Kernel::wake);
+        self.machine.now = sansio::Instant::from_millis(1) + (self.start.elapsed() + self.skipped).into();
+        if self.machine.next_timeout().is_some_and(|at| at <= self.machine.now) {
+            self.machine.link(LinkInput::Timeout);
         }
     }
 
     /// Lets time pass that nobody waits for; the cloud does not notice.
     pub(crate) fn skip(&mut self, span: Duration) {
-        self.skipped += span.as_micros() as u64;
+        self.skipped += span;
         self.step();
     }
 
     fn dial(&mut self) {
-        self.machine.enter(Kernel::link_connecting);
+        self.machine.link(LinkInput::Connecting);
         match self.connection() {
             Some(stream) => {
                 self.stream = Some(stream);
                 self.machine.wire = Some(Wire::default());
                 self.machine.connected = true;
                 self.connections += 1;
-                self.machine.enter(Kernel::link_connected);
+                self.machine.link(LinkInput::Connected);
             }
             None => self.machine.lose(LinkLoss::Unreachable),
         }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use abi::power::WakeReason;
 use armv8m::{HaltCause, Register, Watchpoint};
-use kernel::Kernel;
+use kernel::LinkInput;
 
 use super::{Machine, Power};
 use crate::debug::crash::Crash;
@@ -208,7 +208,7 @@ impl Machine {
     pub fn hold(&mut self, cycles: u64) {
         self.held = self.held.saturating_add(cycles);
         if !self.is_off() && self.kernel_event().is_some_and(|at| at <= self.now()) {
-            self.enter_kernel(Kernel::wake);
+            self.link_input(LinkInput::Timeout);
         }
     }
 

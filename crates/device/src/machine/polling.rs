@@ -12,6 +12,7 @@
 use abi::{Call, Status};
 use armv8m::{Bus, BusFault, ExternalActivity, Register, Signals, Width};
 use kernel::Outcome;
+use sansio::{Duration, Instant};
 
 use super::observer::Before;
 use super::{Machine, Power};
@@ -297,7 +298,7 @@ impl Machine {
     fn try_polling(&mut self, site: &Site, ahead: u64, budget: u64) -> Trial {
         let due = self.slice_end(u64::MAX).min(self.cpu.next_timeout().unwrap_or(u64::MAX));
         let limit = due.min(self.now() + budget);
-        let now = self.kernel_now() + ahead / CYCLES_PER_MICRO;
+        let now = self.kernel_now() + Duration::from_micros(ahead / CYCLES_PER_MICRO);
         if !self.cpu.begin_trial() {
             return Trial::Unknown;
         }
@@ -314,7 +315,7 @@ impl Machine {
     }
 
     /// Answers how many instructions a round has, if the application comes back to where it was, and each round is like the first.
-    fn run_trial(&mut self, site: &Site, now: u64, limit: u64) -> Option<u64> {
+    fn run_trial(&mut self, site: &Site, now: Instant, limit: u64) -> Option<u64> {
         let mut made = site.made;
         let mut arrived = self.instructions();
         let mut first = None;
@@ -340,7 +341,7 @@ impl Machine {
     }
 
     /// What a call would answer now, if it only asks.
-    fn answer_on_trial(&mut self, made: Made, now: u64) -> Option<Status> {
+    fn answer_on_trial(&mut self, made: Made, now: Instant) -> Option<Status> {
         if reads(made.call) {
             // To ask the kernel could take an item from it. It has none for a read that found none a moment ago.
             return self.polling.absent.contains(&made).then_some(Status::ResponseNotPresent);

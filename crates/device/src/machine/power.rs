@@ -1,7 +1,8 @@
 //! Saving power, sleeping deeply, and ends that are not faults.
 
 use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
-use kernel::Kernel;
+use kernel::{Kernel, LinkInput};
+use sansio::Instant;
 
 use super::{Machine, boot};
 use crate::events::DeviceEvent;
@@ -81,7 +82,7 @@ impl Machine {
     }
 
     /// `mvDeepSleep`: the next thing that happens is a check-in (N16); nothing else that could wake it is modelled.
-    pub(super) fn sleep_deeply(&mut self, mode: DeepSleepMode, check_in_at: u64) {
+    pub(super) fn sleep_deeply(&mut self, mode: DeepSleepMode, check_in_at: Instant) {
         let reason = match mode {
             DeepSleepMode::Standby => WakeReason::DeepSleepCheckIn,
             DeepSleepMode::Shutdown => WakeReason::ColdBoot,
@@ -100,7 +101,7 @@ impl Machine {
 
     /// What the factory test has logged goes to the observer.
     pub(super) fn tell_test_log(&mut self) {
-        let mut text = [0; kernel::limits::LOG_MESSAGE as usize];
+        let mut text = [0; kernel::limits::MAX_LOG_MESSAGE as usize];
         while let Some((_, length)) = self.enter_kernel(|kernel, port| kernel.take_test_log(port, &mut text))
         {
             self.observer.note(DeviceEvent::TestLog { text: text[..length].to_vec() });
@@ -108,7 +109,7 @@ impl Machine {
     }
 
     fn turn_off(&mut self, start: Option<(u64, WakeReason)>) {
-        self.kernel.farewell();
+        self.link_input(LinkInput::Shutdown);
         self.power = Power::Off { start };
     }
 

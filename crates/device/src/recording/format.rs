@@ -15,7 +15,7 @@
 
 use std::io::{self, Read, Write};
 
-use kernel::limits::SSID;
+use kernel::limits::MAX_SSID;
 use kernel::{LinkLoss, Policy};
 
 use super::{DIGEST, Entry, Input, RecordingError, Stance};
@@ -118,7 +118,7 @@ impl Head {
         let policy =
             Policy { minimum_check_in_time_sec: take_u32(from)?, connection_grace_time_sec: take_u32(from)? };
         let poll_scale = take_u32(from)?;
-        let ssid = take_bytes(from, SSID)?;
+        let ssid = take_bytes(from, MAX_SSID)?;
         let flash = take_bytes(from, storage::SIZE as usize)?;
         let count = take(from)? as usize;
         if count > MAX_WIRING {
@@ -282,12 +282,12 @@ fn loss_number(kind: LinkLoss) -> u8 {
     match kind {
         LinkLoss::NoCarrier => 0,
         LinkLoss::Unreachable => 1,
-        LinkLoss::Asked => 2,
+        LinkLoss::Requested => 2,
     }
 }
 
 fn loss_of(number: u8) -> Option<LinkLoss> {
-    [LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Asked].get(usize::from(number)).copied()
+    [LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Requested].get(usize::from(number)).copied()
 }
 
 fn put(out: &mut Vec<u8>, mut value: u64) {

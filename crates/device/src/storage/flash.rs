@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use kernel::limits::SECTOR;
+use kernel::limits::FLASH_SECTOR;
 use kernel::{ExternalFlash, FlashFault};
 
 /// JEDEC identification: a serial NOR flash of 64 Mbit (manufacturer 0xEF, type 0x40, capacity 0x17).
@@ -97,7 +97,7 @@ impl ExternalFlash for Flash {
     }
 
     fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault> {
-        self.cells.erase(address, SECTOR).map_err(|_| FlashFault)
+        self.cells.erase(address, FLASH_SECTOR).map_err(|_| FlashFault)
     }
 }
 

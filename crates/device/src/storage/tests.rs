@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use kernel::limits::SECTOR;
+use kernel::limits::FLASH_SECTOR;
 use kernel::{ExternalFlash, FlashFault, Wifi};
 
 use super::*;
@@ -59,15 +59,15 @@ fn programming_turns_ones_to_zeros_only() {
 #[test]
 fn erasing_turns_one_sector_to_ones() {
     with_both("erase", |flash| {
-        for address in [SECTOR - 1, SECTOR, 2 * SECTOR - 1, 2 * SECTOR] {
+        for address in [FLASH_SECTOR - 1, FLASH_SECTOR, 2 * FLASH_SECTOR - 1, 2 * FLASH_SECTOR] {
             flash.program(address, &[0]).expect("programmed");
         }
-        flash.erase_sector(SECTOR).expect("erased");
-        assert_eq!(read(flash, SECTOR - 1), [0x00, 0xFF]);
-        assert_eq!(read(flash, 2 * SECTOR - 1), [0xFF, 0x00]);
-        flash.erase_sector(SIZE - SECTOR).expect("nothing is there");
-        flash.erase_sector(2 * SECTOR).expect("erased");
-        assert_eq!(read(flash, 2 * SECTOR), [0xFF]);
+        flash.erase_sector(FLASH_SECTOR).expect("erased");
+        assert_eq!(read(flash, FLASH_SECTOR - 1), [0x00, 0xFF]);
+        assert_eq!(read(flash, 2 * FLASH_SECTOR - 1), [0xFF, 0x00]);
+        flash.erase_sector(SIZE - FLASH_SECTOR).expect("nothing is there");
+        flash.erase_sector(2 * FLASH_SECTOR).expect("erased");
+        assert_eq!(read(flash, 2 * FLASH_SECTOR), [0xFF]);
     });
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kernel::limits::{SSID, WIFI_PASSWORD};
+use kernel::limits::{MAX_SSID, MAX_WIFI_PASSWORD};
 use kernel::{Wifi, WifiNetwork};
 
 use crate::identity::write_private;
@@ -64,7 +64,8 @@ impl Network {
     fn parse(text: &str) -> Option<Self> {
         let (ssid, password) = text.strip_suffix('\n')?.split_once('\n')?;
         let network = Self { ssid: from_hex(ssid)?, password: from_hex(password)? };
-        let fits = (1..=SSID).contains(&network.ssid.len()) && network.password.len() <= WIFI_PASSWORD;
+        let fits =
+            (1..=MAX_SSID).contains(&network.ssid.len()) && network.password.len() <= MAX_WIFI_PASSWORD;
         fits.then_some(network)
     }
 

@@ -128,7 +128,7 @@ impl<C: CloudEnd> Bench<C> {
             self.machine.link_connecting();
             self.machine.link_connected();
         } else if self.up && !self.machine.wants_link() {
-            self.drop_link(LinkLoss::Asked);
+            self.drop_link(LinkLoss::Requested);
         }
     }
 

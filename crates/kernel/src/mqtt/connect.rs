@@ -11,7 +11,7 @@ use link::mqtt::{ConnectHead, WillOptions};
 
 use super::{Readable, Single, Stage, is_missing, raw, string};
 use crate::Kernel;
-use crate::limits::CERTIFICATES;
+use crate::limits::MAX_CERTIFICATES;
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{self, Body, Sink};
 use crate::port::Port;
@@ -47,7 +47,7 @@ struct Tls {
 
 /// A chain's certificates, at most as many as are carried.
 struct Chain {
-    certificates: [Span; CERTIFICATES],
+    certificates: [Span; MAX_CERTIFICATES],
     count: usize,
     is_too_long: bool,
 }
@@ -144,9 +144,9 @@ impl Tls {
 impl Chain {
     fn read(memory: &dyn Memory, chain: TlsCertificateChain) -> Result<Self, MemoryFault> {
         let array = Span::array(chain.certs, chain.num_certs, SizedString::SIZE as u32)?;
-        let is_too_long = chain.num_certs as usize > CERTIFICATES;
+        let is_too_long = chain.num_certs as usize > MAX_CERTIFICATES;
         let count = if is_too_long { 0 } else { chain.num_certs as usize };
-        let mut certificates = [Span::default(); CERTIFICATES];
+        let mut certificates = [Span::default(); MAX_CERTIFICATES];
         for (index, certificate) in (0..).zip(&mut certificates[..count]) {
             *certificate = string(structure(memory, array.at(index * SizedString::SIZE as u32))?)?;
         }

@@ -9,14 +9,14 @@ use link::mqtt::{RequestState, SubscribeOptions};
 
 use super::{Filters, Mqtt, Readable, Stage, raw, string};
 use crate::Kernel;
-use crate::limits::FILTERS;
+use crate::limits::MAX_FILTERS;
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{self, Body, Sink};
 use crate::port::Port;
 
 /// The filters of a request; each with its options in a subscribe.
 struct Request {
-    filters: [(Option<SubscribeOptions>, Span); FILTERS],
+    filters: [(Option<SubscribeOptions>, Span); MAX_FILTERS],
     count: usize,
     is_too_long: bool,
 }
@@ -29,9 +29,9 @@ impl Request {
         size: usize,
         read: impl Fn(u32) -> Result<(Option<SubscribeOptions>, Span), MemoryFault>,
     ) -> Result<Self, MemoryFault> {
-        let is_too_long = count as usize > FILTERS;
+        let is_too_long = count as usize > MAX_FILTERS;
         let count = if is_too_long { 0 } else { count as usize };
-        let mut filters = [(None, Span::default()); FILTERS];
+        let mut filters = [(None, Span::default()); MAX_FILTERS];
         for (index, filter) in (0..).zip(&mut filters[..count]) {
             *filter = read(array.at(index * size as u32))?;
         }

@@ -7,19 +7,19 @@ use link::mqtt::{PublishHead, TopicHead};
 
 use super::{Publish, Readable, Stage, raw, string};
 use crate::Kernel;
-use crate::limits::{NUMBERED_TOPIC, PUBLISHES, TOPIC_NUMBERS};
+use crate::limits::{MAX_ALIASED_TOPIC, MAX_PUBLISHES, TOPIC_ALIASES};
 use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
 use crate::outbox::{Outbox, Outgoing, Sink as _};
 use crate::port::Port;
 
 /// Bytes the longest `TOPIC` item has: the number and the name.
-pub(crate) const ANNOUNCEMENT: usize = 1 + NUMBERED_TOPIC;
-/// [`NUMBERED_TOPIC`] as lengths are.
-const NUMBERED_TOPIC_LENGTH: u32 = NUMBERED_TOPIC as u32;
+pub(crate) const ANNOUNCEMENT: usize = 1 + MAX_ALIASED_TOPIC;
+/// [`MAX_ALIASED_TOPIC`] as lengths are.
+const NUMBERED_TOPIC_LENGTH: u32 = MAX_ALIASED_TOPIC as u32;
 
 /// The topics of a channel that have a number.
 pub(crate) struct Topics {
-    names: [Name; TOPIC_NUMBERS],
+    names: [Name; TOPIC_ALIASES],
     /// Numbers given, from 0 on.
     given: u8,
     /// The number used last. It is looked at first: most applications go on with the topic they have.
@@ -35,12 +35,12 @@ pub(crate) struct Topics {
 #[repr(align(4))]
 struct Name {
     /// The bytes, and zeros behind them.
-    bytes: [u8; NUMBERED_TOPIC],
+    bytes: [u8; MAX_ALIASED_TOPIC],
     length: u8,
 }
 
 impl Name {
-    const NONE: Self = Self { bytes: [0; NUMBERED_TOPIC], length: 0 };
+    const NONE: Self = Self { bytes: [0; MAX_ALIASED_TOPIC], length: 0 };
     /// No name is equal to this one, not even none.
     const UNUSED: Self = Self { length: u8::MAX, ..Self::NONE };
 
@@ -66,11 +66,11 @@ impl Name {
 
 impl Topics {
     pub(crate) const fn new() -> Self {
-        Self { names: [Name::UNUSED; TOPIC_NUMBERS], given: 0, last: 0, next: 0, untold: 0 }
+        Self { names: [Name::UNUSED; TOPIC_ALIASES], given: 0, last: 0, next: 0, untold: 0 }
     }
 
     fn number_of(&mut self, name: &Name) -> Option<u8> {
-        if !self.names[usize::from(self.last) % TOPIC_NUMBERS].is(name) {
+        if !self.names[usize::from(self.last) % TOPIC_ALIASES].is(name) {
             let mut given = self.names.iter().take(usize::from(self.given));
             self.last = given.position(|known| known.is(name))? as u8;
         }
@@ -83,13 +83,13 @@ impl Topics {
         self.given = self.given.max(self.next + 1);
         self.last = self.next;
         self.untold += 1;
-        self.next = (self.next + 1) % TOPIC_NUMBERS as u8;
+        self.next = (self.next + 1) % TOPIC_ALIASES as u8;
     }
 
     /// Writes the `TOPIC` item that tells the cloud of the oldest number it has not been told of, and answers how many bytes
     /// it has.
     pub(crate) fn announce(&self, body: &mut [u8; ANNOUNCEMENT]) -> usize {
-        let number = (self.next + TOPIC_NUMBERS as u8 - self.untold) % TOPIC_NUMBERS as u8;
+        let number = (self.next + TOPIC_ALIASES as u8 - self.untold) % TOPIC_ALIASES as u8;
         let name = &self.names[usize::from(number)];
         body[0] = number;
         body[1..].copy_from_slice(&name.bytes);
@@ -114,7 +114,7 @@ impl Topics {
         if let Some(number) = known {
             return put_numbered(outbox, memory, PublishHead::numbered(flags, number), payload, false);
         }
-        if name.length == 0 || usize::from(self.untold) == TOPIC_NUMBERS {
+        if name.length == 0 || usize::from(self.untold) == TOPIC_ALIASES {
             return put_named(outbox, memory, flags, topic, payload);
         }
         put_numbered(outbox, memory, PublishHead::numbered(flags, self.next), payload, true)?;
@@ -203,7 +203,7 @@ impl Kernel {
         let Some(&Readable::Publish(slot)) = mqtt.readable.front() else {
             return Err(mqtt.not_readable(base));
         };
-        let place = &mut mqtt.publishes[usize::from(slot) % PUBLISHES];
+        let place = &mut mqtt.publishes[usize::from(slot) % MAX_PUBLISHES];
         let Publish { correlation, state, reason, .. } = *place;
         let response = MqttPublishResponse {
             request_state: raw(state),

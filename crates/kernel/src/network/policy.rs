@@ -1,10 +1,11 @@
 //! Why the kernel connects, and stays, by itself: check-ins, grace, debuggers, updates.
 
 use abi::network::NetworkReason;
+use sansio::Instant;
 
 use super::{Link, Network};
 use crate::Kernel;
-use crate::limits::CHECK_IN_STAY;
+use crate::limits::CHECK_IN_DURATION;
 use crate::port::Port;
 
 /// What keeps a link for a while.
@@ -13,20 +14,20 @@ pub(super) enum Linger {
     /// Nothing.
     No,
     /// A check-in: the cloud may have something to say (N15).
-    CheckIn { until: u64 },
+    CheckIn { until: Instant },
     /// The application has released it, and its bundle grants grace (D24).
-    Grace { until: u64 },
+    Grace { until: Instant },
 }
 
 impl Network {
     /// When the kernel next connects to see what the cloud has for the device, if nobody does before (N16).
-    pub(crate) fn check_in_at(&self) -> u64 {
-        self.last_open.saturating_add(self.check_in_every)
+    pub(crate) fn check_in_at(&self) -> Instant {
+        self.last_open + self.check_in_every
     }
 
     /// The same for a device that loses its memory meanwhile: a check-in that is due and waits out a pause is tried when
     /// the pause is over.
-    pub(crate) fn check_in_asleep(&self) -> u64 {
+    pub(crate) fn check_in_asleep(&self) -> Instant {
         match self.link {
             Link::Pause { until } => until.max(self.check_in_at()),
             _ => self.check_in_at(),
@@ -34,7 +35,7 @@ impl Network {
     }
 
     /// Begins a check-in that is due, and ends what has had its time.
-    pub(super) fn keep_time(&mut self, now: u64) {
+    pub(super) fn keep_time(&mut self, now: Instant) {
         if self.awaits_check_in() && now >= self.check_in_at() {
             self.set_own(NetworkReason::MINIMUM_CHECK_IN_EXPIRED, true);
         }
@@ -46,7 +47,7 @@ impl Network {
     }
 
     /// When [`Self::keep_time`] has something to do.
-    pub(super) fn next_time(&self) -> Option<u64> {
+    pub(super) fn next_policy_timeout(&self) -> Option<Instant> {
         let linger = match self.linger {
             Linger::No => None,
             Linger::CheckIn { until } | Linger::Grace { until } => Some(until),
@@ -56,17 +57,17 @@ impl Network {
     }
 
     /// The link has opened: a check-in that was wanted begins.
-    pub(super) fn begin_check_in(&mut self, now: u64) {
+    pub(super) fn begin_check_in(&mut self, now: Instant) {
         if self.owns(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) {
-            self.linger = Linger::CheckIn { until: now.saturating_add(CHECK_IN_STAY) };
+            self.linger = Linger::CheckIn { until: now + CHECK_IN_DURATION };
         }
     }
 
     /// The application has released the network: the link stays for the bundle's grace, and a check-in is served (D24).
-    pub(super) fn begin_grace(&mut self, now: u64) {
-        if self.is_open() && self.grace > 0 {
+    pub(super) fn begin_grace(&mut self, now: Instant) {
+        if self.is_open() && !self.grace.is_zero() {
             self.stop_lingering();
-            self.linger = Linger::Grace { until: now.saturating_add(self.grace) };
+            self.linger = Linger::Grace { until: now + self.grace };
         }
     }
 

@@ -1,6 +1,6 @@
 //! What hangs on the model device's processor: clocks, a register, the LED, the external flash, the Wi-Fi settings.
 
-use kernel::limits::{FLASH_PAGE, SECTOR};
+use kernel::limits::{FLASH_PAGE, FLASH_SECTOR};
 use kernel::{Clock, ExternalFlash, FlashFault, Hardware, Wifi, WifiNetwork};
 
 /// One register the model has.
@@ -72,7 +72,7 @@ pub(crate) struct Nor {
 
 impl Nor {
     fn new() -> Self {
-        let bytes = vec![0xff; (SECTORS * SECTOR) as usize];
+        let bytes = vec![0xff; (SECTORS * FLASH_SECTOR) as usize];
         Self { bytes, programmed: Vec::new(), erased: Vec::new(), broken: false }
     }
 
@@ -107,8 +107,8 @@ impl ExternalFlash for Nor {
     }
     fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault> {
         self.works()?;
-        assert!(address.is_multiple_of(SECTOR));
-        self.bytes[address as usize..][..SECTOR as usize].fill(0xff);
+        assert!(address.is_multiple_of(FLASH_SECTOR));
+        self.bytes[address as usize..][..FLASH_SECTOR as usize].fill(0xff);
         self.erased.push(address);
         Ok(())
     }

@@ -15,11 +15,12 @@ use abi::strings::{SizedString, SizedStringBuffer};
 use abi::{Call, Status};
 use board::Board;
 use cloud::Cloud;
-use kernel::{Boot, FastLines, Interrupts, Kernel, LinkLoss, Outcome, Policy, Port};
+use kernel::{Boot, FastLines, Interrupts, Kernel, LinkInput, LinkLoss, Outcome, Policy, Port};
 use memory::AppMemory;
+use sansio::{Duration, Instant};
 
-/// Microseconds in a second.
-pub(crate) const SECOND: u64 = 1_000_000;
+/// The smallest step of time.
+pub(crate) const TICK: Duration = Duration::from_micros(1);
 pub(crate) const DEVICE_ID: &[u8; 34] = b"UV00112233445566778899aabbccddeeff";
 /// A line vendor applications use for notifications: TIM1_BRK.
 pub(crate) const LINE: u16 = 41;
@@ -106,7 +107,7 @@ pub(crate) struct Wire {
 /// A device: the kernel and a model port around it.
 pub(crate) struct Machine {
     pub kernel: Kernel,
-    pub now: u64,
+    pub now: Instant,
     pub memory: AppMemory,
     pub nvic: Nvic,
     pub board: Board,
@@ -134,7 +135,7 @@ impl Machine {
     pub(crate) fn booted(boot: &Boot) -> Self {
         Self {
             kernel: Kernel::new(boot),
-            now: 1000,
+            now: Instant::from_millis(1),
             memory: AppMemory::new(),
             nvic: Nvic::new(),
             board: Board::new(),
@@ -172,6 +173,18 @@ impl Machine {
         f(&mut self.kernel, &mut port)
     }
 
+    /// An input that cannot fail.
+    #[track_caller]
+    pub(crate) fn link(&mut self, input: LinkInput<'_>) {
+        self.enter(|kernel, port| kernel.handle(port, input))
+            .expect("only received bytes can be a violation");
+    }
+
+    /// When the kernel needs a timeout.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.kernel.next_timeout()
+    }
+
     /// One call's outcome, whatever it is.
     pub(crate) fn branch(&mut self, slot: u32, args: [u32; 4]) -> Outcome {
         self.enter(|kernel, port| kernel.call(port, slot, args))
@@ -195,14 +208,17 @@ impl Machine {
 
     // ---- time ----
 
-    /// Lets time pass, waking the kernel whenever it asks for it.
-    pub(crate) fn pass(&mut self, micros: u64) {
-        let end = self.now + micros;
-        while let Some(at) = self.kernel.next_wakeup().filter(|at| *at <= end) {
+    /// Lets time pass, with every timeout the kernel needs.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.next_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
-            self.enter(kernel::Kernel::wake);
+            self.link(LinkInput::Timeout);
             self.pump();
-            assert!(self.kernel.next_wakeup().is_none_or(|next| next > at), "a wake-up must be served");
+            assert!(
+                self.next_timeout().is_none_or(|next| next > at),
+                "a timeout that was handled is no longer due"
+            );
         }
         self.now = end;
         self.pump();
@@ -222,9 +238,9 @@ impl Machine {
     #[track_caller]
     pub(crate) fn greet(&mut self) {
         assert!(self.kernel.wants_link(), "nobody wants the link");
-        self.enter(kernel::Kernel::link_connecting);
-        self.enter(kernel::Kernel::link_connected);
-        self.cloud = Some(Cloud::new(self.now));
+        self.link(LinkInput::Connecting);
+        self.link(LinkInput::Connected);
+        self.cloud = Some(Cloud::new(self.now.as_micros()));
         self.connected = true;
         self.pump();
     }
@@ -236,7 +252,7 @@ impl Machine {
 
     pub(crate) fn lose(&mut self, cause: LinkLoss) {
         self.connected = false;
-        self.enter(|kernel, port| kernel.link_lost(port, cause));
+        self.link(LinkInput::Lost(cause));
     }
 
     pub(crate) fn cloud(&mut self) -> &mut Cloud {
@@ -250,7 +266,7 @@ impl Machine {
             let received = self.pump_down();
             if self.connected && !self.kernel.wants_link() {
                 while self.pump_up() {}
-                self.lose(LinkLoss::Asked);
+                self.lose(LinkLoss::Requested);
             }
             if !sent && !received {
                 return;
@@ -265,7 +281,7 @@ impl Machine {
             wire.up.extend(&out[..count]);
         }
         if let Some(cloud) = self.cloud.as_mut().filter(|_| self.connected) {
-            cloud.receive(self.now, &out[..count]);
+            cloud.receive(self.now.as_micros(), &out[..count]);
         }
         count > 0
     }
@@ -278,7 +294,7 @@ impl Machine {
             (None, None) => return false,
         };
         for chunk in bytes.chunks(self.chunk) {
-            if self.enter(|kernel, port| kernel.receive(port, chunk)).is_err() {
+            if self.enter(|kernel, port| kernel.handle(port, LinkInput::Received(chunk))).is_err() {
                 break;
             }
         }

@@ -1,6 +1,6 @@
 //! Bytes on their way: between devices and relays, and between relays and the broker.
 
-use kernel::{Kernel, LinkLoss};
+use kernel::{LinkInput, LinkLoss};
 use link::connection::ByeReason;
 use relay::{ConnectFailure, ConnectionEnd, ConnectionId, Input, Output};
 
@@ -30,7 +30,7 @@ impl World {
         }
         if !device.machine.wants_link() {
             cable.up.end(self.link_delay.from(self.now, &mut self.chance));
-            device.lost(LinkLoss::Asked);
+            device.lost(LinkLoss::Requested);
             self.trace.say(self.now, number, || format!("ends cable {id}"));
             if cable.opens.is_some() {
                 self.cables.remove(&id);
@@ -46,7 +46,7 @@ impl World {
         self.cables.insert(id, Cable::new(number, opens));
         let device = &mut self.devices[number];
         device.cable = Some(id);
-        device.machine.enter(Kernel::link_connecting);
+        device.machine.link(LinkInput::Connecting);
         self.trace.say(self.now, number, || format!("dials: cable {id}"));
     }
 
@@ -80,7 +80,7 @@ impl World {
             return true;
         }
         cable.accept(self.now, &mut self.chance);
-        device.machine.enter(Kernel::link_connected);
+        device.machine.link(LinkInput::Connected);
         self.trace.say(self.now, number, || format!("cable {id} stands"));
         self.replace_older(id, number);
         true

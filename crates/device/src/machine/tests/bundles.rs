@@ -55,7 +55,7 @@ fn check_in(machine: &mut Machine) {
     run_until(machine, machine.now() + 5 * SECOND + MILLISECOND);
     assert!(!machine.wants_link(), "it has checked in");
     machine.transmit(&mut out);
-    machine.link_lost(LinkLoss::Asked, "no longer wanted".into());
+    machine.link_lost(LinkLoss::Requested, "no longer wanted".into());
 }
 
 /// Shows N16, D104.

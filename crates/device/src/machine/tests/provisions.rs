@@ -75,7 +75,7 @@ pub(super) fn connect_and_part(machine: &mut Machine) {
     machine.run(20_000);
     assert!(!machine.wants_link());
     machine.transmit(&mut out);
-    machine.link_lost(LinkLoss::Asked, "no longer wanted".into());
+    machine.link_lost(LinkLoss::Requested, "no longer wanted".into());
 }
 
 #[test]
