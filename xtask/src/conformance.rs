@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::spec::{self, DECISIONS, REQUIREMENTS, Rule, is_id};
 use crate::workspace::{read, root, write_or_check};
 use crate::{Outcome, check_flag};
 
@@ -26,12 +27,6 @@ struct Notes {
     not_yet: BTreeMap<String, String>,
     /// Requirements no test can show through the cloud, each with the reason.
     not_end_to_end: BTreeMap<String, String>,
-}
-
-/// One row of a table of requirements or decisions.
-struct Row {
-    id: String,
-    text: String,
 }
 
 /// A test that cites an id.
@@ -58,8 +53,8 @@ type Citations = BTreeMap<String, BTreeSet<Test>>;
 /// Writes the page, or says that it is stale.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let check = check_flag(arguments)?;
-    let requirements = requirement_rows(&read("docs/spec/requirements.md")?);
-    let decisions = decision_rows(&read("docs/spec/decisions.md")?);
+    let requirements = spec::requirements()?;
+    let decisions = spec::decisions()?;
     let notes: Notes = toml::from_str(&read("docs/spec/conformance.toml")?)
         .map_err(|error| format!("conformance.toml: {error}"))?;
     let mut citations = Citations::new();
@@ -72,29 +67,6 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return Err(problems.join("\n"));
     }
     write_or_check(PAGE, &page(&requirements, &decisions, &notes, &citations)?, check)
-}
-
-/// Rows of `| N01 | K | text |`.
-fn requirement_rows(text: &str) -> Vec<Row> {
-    let cells = text.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
-    let rows = cells.filter(|cells| cells.len() == 5 && is_id(cells[1]));
-    rows.map(|cells| Row { id: cells[1].to_owned(), text: cells[3].to_owned() }).collect()
-}
-
-/// Lines of `- D01 text`.
-fn decision_rows(text: &str) -> Vec<Row> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(' '));
-    lines
-        .filter(|(id, _)| is_id(id))
-        .map(|(id, text)| Row { id: id.to_owned(), text: text.to_owned() })
-        .collect()
-}
-
-fn is_id(word: &str) -> bool {
-    let (letter, digits) = word.split_at(word.len().min(1));
-    ["N", "M", "D"].contains(&letter)
-        && (2..=3).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn cite_folder(folder: &Path, citations: &mut Citations) -> Outcome {
@@ -143,7 +115,7 @@ fn function_name(line: &str) -> Option<&str> {
     rest.split(['(', '<']).next()
 }
 
-fn problems(rows: &[Row], known: &BTreeSet<&str>, notes: &Notes, citations: &Citations) -> Vec<String> {
+fn problems(rows: &[Rule], known: &BTreeSet<&str>, notes: &Notes, citations: &Citations) -> Vec<String> {
     let uncited =
         rows.iter().filter(|row| !citations.contains_key(&row.id) && reason(notes, &row.id).is_none());
     let mut problems: Vec<String> = uncited
@@ -184,8 +156,8 @@ fn reason<'a>(notes: &'a Notes, id: &str) -> Option<&'a String> {
 }
 
 fn page(
-    requirements: &[Row],
-    decisions: &[Row],
+    requirements: &[Rule],
+    decisions: &[Rule],
     notes: &Notes,
     citations: &Citations,
 ) -> Result<String, String> {
@@ -217,7 +189,7 @@ fn calls(page: &mut String) {
     let _ = writeln!(page, "## System calls\n\n{all} of {all} are done.\n");
 }
 
-fn table(page: &mut String, title: &str, rows: &[Row], notes: &Notes, citations: &Citations) {
+fn table(page: &mut String, title: &str, rows: &[Rule], notes: &Notes, citations: &Citations) {
     let _ = writeln!(
         page,
         "## {title}\n\n| id | what | state | end to end | other tests |\n|---|---|---|---|---|"
@@ -229,14 +201,20 @@ fn table(page: &mut String, title: &str, rows: &[Row], notes: &Notes, citations:
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} |",
-            row.id,
-            row.text.replace('|', "\\|"),
+            linked(&row.id),
+            row.title.replace('|', "\\|").replace("](", "](spec/"),
             state(&row.id, far.is_empty() && near.is_empty(), notes),
             why_not.unwrap_or_else(|| list(&far)),
             list(&near)
         );
     }
     page.push('\n');
+}
+
+/// An id that leads to its text, from the page's own folder.
+fn linked(id: &str) -> String {
+    let page = if id.starts_with('D') { DECISIONS } else { REQUIREMENTS };
+    format!("[{id}]({}#{})", page.trim_start_matches("docs/"), id.to_lowercase())
 }
 
 fn list(tests: &[&Test]) -> String {

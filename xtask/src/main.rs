@@ -13,6 +13,7 @@ mod process;
 mod sdk;
 mod sim;
 mod soak;
+mod spec;
 mod suite;
 mod vectors;
 mod workspace;
