@@ -1,6 +1,7 @@
-//! An MQTT session: a broker's bytes, in pieces, between the client's own doings.
+//! An MQTT client: a broker's bytes, in pieces, between the client's own doings.
 
-use mqtt::{ConnectOptions, Event, Filter, Limits, Session, Version};
+use mqtt::{Client, ConnectOptions, Event, Filter, Input, Limits, Version};
+use sansio::{Duration, Instant};
 
 use crate::source::Source;
 
@@ -15,64 +16,67 @@ pub(crate) fn run(bytes: &[u8]) {
         maximum_packet_size: 1000,
         ..ConnectOptions::new(version, b"dev")
     };
-    let mut session = Session::new(&options, limits, 0).expect("valid options");
-    let mut fuzz = Fuzz { now: 0, owed: 0, deliveries: Vec::new(), unread: Vec::new() };
+    let mut client = Client::new(&options, limits, Instant::ZERO).expect("valid options");
+    let mut fuzz = Fuzz { now: Instant::ZERO, owed: 0, deliveries: Vec::new(), unread: Vec::new() };
     while !source.is_empty() {
-        fuzz.step(&mut session, &mut source);
-        assert!(session.undelivered() <= 8 + 8 && session.undelivered_bytes() <= 2000 + 1000);
-        assert!(session.untransmitted() < 200_000, "{} bytes wait", session.untransmitted());
+        fuzz.step(&mut client, &mut source);
+        assert!(client.pending_events() <= 8 + 8 && client.pending_event_bytes() <= 2000 + 1000);
+        assert!(client.untransmitted() < 200_000, "{} bytes wait", client.untransmitted());
     }
 }
 
 struct Fuzz {
-    now: u64,
+    now: Instant,
     /// Requests without an answer so far.
     owed: i32,
     deliveries: Vec<mqtt::DeliveryId>,
-    /// What the session did not take yet.
+    /// What the client did not take yet.
     unread: Vec<u8>,
 }
 
 impl Fuzz {
-    fn step(&mut self, session: &mut Session, source: &mut Source<'_>) {
+    fn step(&mut self, client: &mut Client, source: &mut Source<'_>) {
         match source.u8() % 8 {
-            0..=2 => self.receive(session, source.run()),
-            3 => self.request(session, source),
-            4 => self.read(session, source.u8()),
-            5 => self.write(session),
+            0..=2 => self.receive(client, source.run()),
+            3 => self.request(client, source),
+            4 => self.read(client, source.u8()),
+            5 => self.write(client),
             6 => {
-                self.now += u64::from(source.u16());
-                let _ = session.handle_timeout(self.now);
+                self.now += Duration::from_millis(u64::from(source.u16()));
+                let _ = client.handle(self.now, Input::Timeout);
             }
             _ => {
                 let index = usize::from(source.u8());
                 if index == 255 {
-                    session.disconnect(0);
+                    client.disconnect(0);
                 } else if index < self.deliveries.len() {
-                    let _ = session.acknowledge(self.deliveries.swap_remove(index));
+                    let _ = client.acknowledge(self.deliveries.swap_remove(index));
                 }
             }
         }
     }
 
-    fn receive(&mut self, session: &mut Session, bytes: &[u8]) {
+    fn receive(&mut self, client: &mut Client, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
-        while let Ok(count) = session.receive(self.now, &self.unread) {
-            assert!(count <= self.unread.len());
+        loop {
+            let mut rest = &self.unread[..];
+            if client.handle(self.now, Input::Received(&mut rest)).is_err() {
+                return self.unread.clear();
+            }
+            let count = self.unread.len() - rest.len();
             self.unread.drain(..count);
             if count == 0 || self.unread.is_empty() {
                 return;
             }
         }
-        self.unread.clear();
     }
 
-    fn request(&mut self, session: &mut Session, source: &mut Source<'_>) {
+    fn request(&mut self, client: &mut Client, source: &mut Source<'_>) {
         let token = u32::from(source.u8());
         let accepted = match source.u8() % 3 {
             0 => {
                 let qos = source.u8() % 2;
-                session.publish(token, source.run(), source.run(), qos, false).is_ok()
+                client.publish(token, source.run(), source.run(), qos, false).is_ok()
             }
             1 => {
                 let filter = Filter {
@@ -82,16 +86,16 @@ impl Fuzz {
                     retain_as_published: false,
                     retain_handling: 0,
                 };
-                session.subscribe(token, &[filter]).is_ok()
+                client.subscribe(token, &[filter]).is_ok()
             }
-            _ => session.unsubscribe(token, &[source.run()]).is_ok(),
+            _ => client.unsubscribe(token, &[source.run()]).is_ok(),
         };
         self.owed += i32::from(accepted);
     }
 
-    fn read(&mut self, session: &mut Session, most: u8) {
+    fn read(&mut self, client: &mut Client, most: u8) {
         for _ in 0..most {
-            match session.poll_event() {
+            match client.poll(self.now) {
                 None => return,
                 Some(Event::Published { .. } | Event::Subscribed { .. } | Event::Unsubscribed { .. }) => {
                     self.owed -= 1;
@@ -103,9 +107,9 @@ impl Fuzz {
         }
     }
 
-    fn write(&mut self, session: &mut Session) {
+    fn write(&mut self, client: &mut Client) {
         let mut out = Vec::new();
-        session.transmit(&mut out);
-        session.transmitted(self.now, out.len());
+        client.transmit(&mut out);
+        client.handle(self.now, Input::Transmitted(out.len())).expect("this input never fails");
     }
 }

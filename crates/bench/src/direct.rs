@@ -1,6 +1,6 @@
 //! The baseline: an MQTT client that talks to the broker itself.
 //!
-//! Our own session on a blocking socket, because it is the fastest client we know how to make: one thread, no queue to
+//! Our own client on a blocking socket, because it is the fastest client we know how to make: one thread, no queue to
 //! it, no runtime, everything ready in one write. No client is harder to be compared with; what users run is
 //! [`crate::library`]. Because such clients write each message by itself, it can do that too ([`Writes::Each`]).
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use mqtt::{ConnectOptions, Event, Limits, Session, Version};
+use mqtt::{ConnectOptions, Event, Input, Limits, Version};
 use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -47,7 +47,7 @@ impl<T: Read + Write + Send> Stream for T {}
 /// A connected client.
 pub(crate) struct Client {
     stream: Box<dyn Stream>,
-    session: Session,
+    mqtt: mqtt::Client,
     writes: Writes,
     start: Instant,
     input: Vec<u8>,
@@ -70,10 +70,11 @@ impl Client {
         };
         let name = format!("bench-direct-{}", CLIENTS.fetch_add(1, Ordering::Relaxed));
         let options = ConnectOptions::new(Version::V3_1_1, name.as_bytes());
-        let session = Session::new(&options, Limits::default(), 0).map_err(|error| format!("{error:?}"))?;
+        let mqtt = mqtt::Client::new(&options, Limits::default(), sansio::Instant::ZERO)
+            .map_err(|error| format!("{error:?}"))?;
         let (input, output) = (Vec::new(), Vec::new());
-        let mut client = Self { stream, session, writes, start: Instant::now(), input, output };
-        while !client.session.is_connected() {
+        let mut client = Self { stream, mqtt, writes, start: Instant::now(), input, output };
+        while !client.mqtt.is_connected() {
             client.send()?;
             client.receive()?;
         }
@@ -112,7 +113,7 @@ impl Client {
 
     fn publish(&mut self, token: u32, qos: u8) -> Result<(), Failure> {
         let payload = [b'0'; PAYLOAD];
-        self.session
+        self.mqtt
             .publish(token, TOPIC.as_bytes(), &payload, qos, false)
             .map_err(|refused| format!("publish: {refused:?}"))?;
         if self.writes == Writes::Each { self.send() } else { Ok(()) }
@@ -131,7 +132,7 @@ impl Client {
 
     fn take_answers(&mut self) -> Result<u32, Failure> {
         let mut answers = 0;
-        while let Some(event) = self.session.poll_event() {
+        while let Some(event) = self.mqtt.poll(self.now()) {
             match event {
                 Event::Published { reason_code: 0, .. } => answers += 1,
                 Event::Connected { .. } => {}
@@ -143,10 +144,11 @@ impl Client {
 
     fn send(&mut self) -> Result<(), Failure> {
         self.output.clear();
-        self.session.transmit(&mut self.output);
+        self.mqtt.transmit(&mut self.output);
         self.stream.write_all(&self.output)?;
         self.stream.flush()?;
-        self.session.transmitted(self.now(), self.output.len());
+        let now = self.now();
+        self.mqtt.handle(now, Input::Transmitted(self.output.len())).map_err(|error| format!("{error:?}"))?;
         Ok(())
     }
 
@@ -158,13 +160,15 @@ impl Client {
         }
         self.input.extend_from_slice(&buffer[..count]);
         let now = self.now();
-        let taken = self.session.receive(now, &self.input).map_err(|error| format!("{error:?}"))?;
+        let mut rest = &self.input[..];
+        self.mqtt.handle(now, Input::Received(&mut rest)).map_err(|error| format!("{error:?}"))?;
+        let taken = self.input.len() - rest.len();
         self.input.drain(..taken);
         Ok(())
     }
 
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64
+    fn now(&self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.start.elapsed().into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a session ends badly, and how a request is refused.
+//! How a connection fails, and why a request is refused.
 
 use core::fmt;
 
@@ -11,10 +11,10 @@ pub struct ProtocolError {
     pub cause: &'static str,
 }
 
-/// Why a session cannot go on.
+/// Why a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// It has ended already: refused, disconnected by either side, or failed before.
+    /// It had ended before: refused, disconnected by either side, or failed.
     Closed,
     /// The broker broke the protocol.
     Protocol(ProtocolError),
@@ -24,9 +24,9 @@ pub enum Error {
     KeepAliveTimeout,
 }
 
-/// Why a request was not taken. Nothing was queued and the session goes on.
+/// Why a request was refused. Nothing was queued, and the connection goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum RequestError {
     /// A topic, filter, QoS or option MQTT does not allow.
     Invalid,
     /// The broker said at connect that it does not do this (Maximum QoS, Retain Available, wildcard or shared
@@ -57,7 +57,7 @@ impl fmt::Display for ProtocolError {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed => f.write_str("the session has ended"),
+            Self::Closed => f.write_str("the connection has ended"),
             Self::Protocol(error) => write!(f, "the broker broke the protocol: {error}"),
             Self::ConnectTimeout => f.write_str("the broker did not answer the connect request in time"),
             Self::KeepAliveTimeout => f.write_str("the broker did not answer a ping in time"),
@@ -65,12 +65,12 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Invalid => "not allowed by MQTT",
             Self::Unsupported => "not offered by this broker",
-            Self::TooLarge => "too large for this broker or this session",
+            Self::TooLarge => "too large for this broker or this client",
             Self::NotConnected => "not connected",
             Self::QueueFull => "too many requests in progress",
         })
@@ -79,4 +79,4 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for ProtocolError {}
 impl core::error::Error for Error {}
-impl core::error::Error for Refused {}
+impl core::error::Error for RequestError {}

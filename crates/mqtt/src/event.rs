@@ -1,4 +1,4 @@
-//! What a session reports, and the bounded queue it waits in.
+//! What a client reports, and the bounded queue of it.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -7,15 +7,15 @@ use alloc::vec::Vec;
 use crate::deliveries::DeliveryId;
 use crate::limits::{KEPT_EVENTS, Limits};
 
-/// Something that happened on the session.
+/// Something that happened on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The broker accepted the connection (M56).
     Connected {
-        /// Whether the broker resumed a session it had kept.
+        /// Whether the broker resumed a stored session.
         session_present: bool,
     },
-    /// The broker refused the connection; the session has ended.
+    /// The broker refused the connection; the connection has ended.
     ConnectRefused {
         /// As the broker sent it in CONNACK, or on version 5 in a DISCONNECT before it: a 3.1.1 return code or a version 5
         /// reason code (M55).
@@ -51,7 +51,7 @@ pub enum Event {
         /// Bytes of its payload.
         length: usize,
     },
-    /// The broker sent DISCONNECT; the session has ended.
+    /// The broker sent DISCONNECT; the connection has ended.
     Disconnected {
         /// As the broker sent it; 0 on 3.1.1.
         reason_code: u8,
@@ -68,7 +68,7 @@ impl Event {
 /// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Names the message for [`Session::acknowledge`](crate::Session::acknowledge); `None` for QoS 0.
+    /// Names the message for [`Client::acknowledge`](crate::Client::acknowledge); `None` for QoS 0.
     pub delivery: Option<DeliveryId>,
     /// Not empty, without U+0000.
     pub topic: String,
@@ -95,13 +95,13 @@ impl EventQueue {
         self.queue.push_back(event);
     }
 
-    /// Puts an event before all that wait.
+    /// Queues an event before all others.
     pub(crate) fn push_front(&mut self, event: Event) {
         self.bytes += weight(&event);
         self.queue.push_front(event);
     }
 
-    /// Drops all that wait.
+    /// Drops all events.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -110,8 +110,8 @@ impl EventQueue {
         self.remove(0)
     }
 
-    /// The first event that ends a request.
-    pub(crate) fn pop_answer(&mut self) -> Option<Event> {
+    /// The first event that is the outcome of a request.
+    pub(crate) fn pop_outcome(&mut self) -> Option<Event> {
         let index = self.queue.iter().position(Event::ends_request)?;
         self.remove(index)
     }

@@ -1,4 +1,6 @@
-//! Every bound of a session, in one place. Nothing is allocated before it is needed.
+//! Every limit of a client, in one place. Nothing is allocated before it is needed.
+
+use sansio::Duration;
 
 /// Most requests [`Limits::requests`] may allow, far below the 65 535 packet identifiers, so that one is always free.
 pub const MAXIMUM_REQUESTS: usize = 4096;
@@ -15,10 +17,10 @@ pub(crate) const DEFAULT_RECEIVE_MAXIMUM: u16 = 64;
 /// [`ConnectOptions::maximum_packet_size`](crate::ConnectOptions::maximum_packet_size) unless chosen otherwise.
 pub(crate) const DEFAULT_MAXIMUM_PACKET_SIZE: u32 = 256 * 1024;
 
-/// An empty transmit buffer larger than this is given back, so that an idle session stays small.
+/// An empty transmit buffer larger than this is given back, so that an idle client stays small.
 pub(crate) const KEPT_BUFFER: usize = 1024;
 
-/// An empty event queue with more places than this is given back.
+/// An empty event queue with a larger capacity than this is given back.
 pub(crate) const KEPT_EVENTS: usize = 8;
 
 /// A topic must be longer than the alias property itself for an alias to pay.
@@ -41,13 +43,13 @@ pub(crate) const UNRELEASED: usize = 1024;
 /// for them with PUBREL and repeated messages as often as it likes.
 pub(crate) const UNREAD_ANSWERS: usize = 64 * 1024;
 
-/// What one session may hold at most.
+/// The most one client may store.
 ///
 /// Its memory is bounded by `outgoing_bytes`, `event_bytes` and twice the maximum packet size (one packet arriving, one
 /// over `event_bytes`), besides small tables bounded by the counts here. An idle session holds under a KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Events waiting for [`Session::poll_event`](crate::Session::poll_event) before no more input is taken; at least 1.
+    /// Events waiting for [`Client::poll`](crate::Client::poll) before no more input is taken; at least 1.
     /// Completions of QoS 0 publishes come on top, bounded by `requests`.
     pub events: usize,
     /// Topic and payload bytes in waiting events before no more input is taken; at least 1. One packet may go over it.
@@ -57,7 +59,7 @@ pub struct Limits {
     pub unacknowledged: usize,
     /// QoS 1 messages beyond the Receive Maximum that are tolerated before a version 5 broker is at fault
     /// (MQTT-3.3.4-9). The standard says 0. mosquitto 2.0.11 overruns the Receive Maximum when it works off a backlog,
-    /// so a session that is to live with it needs more. The waiting messages stay bounded by `events` and `event_bytes`.
+    /// so a client that has to work with it needs more. The waiting messages stay bounded by `events` and `event_bytes`.
     pub receive_maximum_excess: usize,
     /// Publishes, subscribes and unsubscribes whose outcome has not been polled; 1 to [`MAXIMUM_REQUESTS`].
     pub requests: usize,
@@ -66,10 +68,10 @@ pub struct Limits {
     pub outgoing_bytes: usize,
     /// Topic aliases used towards a broker that allows more.
     pub topic_aliases: u16,
-    /// Milliseconds from the start of the session to the CONNACK.
-    pub connect_timeout: u64,
-    /// Milliseconds without a byte from the broker after a PINGREQ.
-    pub ping_timeout: u64,
+    /// From [`Client::new`](crate::Client::new) to the CONNACK.
+    pub connect_timeout: Duration,
+    /// Without a byte from the broker after a PINGREQ.
+    pub ping_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -82,14 +84,14 @@ impl Default for Limits {
             requests: 64,
             outgoing_bytes: 512 * 1024,
             topic_aliases: 16,
-            connect_timeout: 20_000,
-            ping_timeout: 20_000,
+            connect_timeout: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(20),
         }
     }
 }
 
 impl Limits {
-    /// Limits under which a session could never move are refused before it starts.
+    /// Limits under which a client could never make progress are refused before it starts.
     pub(crate) fn are_usable(&self) -> bool {
         self.events > 0
             && self.event_bytes > 0

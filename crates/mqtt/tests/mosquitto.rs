@@ -1,17 +1,21 @@
-//! The session against a real broker: mosquitto on a loopback port, one process for each test.
+//! The client against a real broker: mosquitto on a loopback port, one process for each test.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mqtt::{ConnectOptions, Event, Filter, Limits, Message, Refused, Session, Version, Will, reason};
+use mqtt::{
+    Client, ConnectOptions, Event, Filter, Input, Limits, Message, RequestError, Version, Will, reason,
+};
+use sansio::Instant;
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 /// Long enough for any machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
+const MINUTE: sansio::Duration = sansio::Duration::from_secs(60);
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
 
 /// A running mosquitto, killed when dropped.
@@ -47,7 +51,7 @@ impl Broker {
     }
 
     fn wait_until_listening(&mut self) {
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
             let ended = self.process.try_wait().expect("a child process");
             assert!(ended.is_none() && start.elapsed() < PATIENCE, "mosquitto does not start: {ended:?}");
@@ -55,22 +59,22 @@ impl Broker {
         }
     }
 
-    fn connect(&self, options: &ConnectOptions) -> Client {
-        let mut client = self.start_connecting(options);
-        assert!(matches!(client.event(), Event::Connected { .. }));
-        client
+    fn connect(&self, options: &ConnectOptions) -> Connection {
+        let mut connection = self.start_connecting(options);
+        assert!(matches!(connection.event(), Event::Connected { .. }));
+        connection
     }
 
-    fn start_connecting(&self, options: &ConnectOptions) -> Client {
+    fn start_connecting(&self, options: &ConnectOptions) -> Connection {
         self.start_with_limits(options, Limits::default())
     }
 
-    fn start_with_limits(&self, options: &ConnectOptions, limits: Limits) -> Client {
+    fn start_with_limits(&self, options: &ConnectOptions, limits: Limits) -> Connection {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("a listening broker");
         stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        let session = Session::new(options, limits, 0).expect("valid options");
-        Client { stream, session, input: Vec::new() }
+        let client = Client::new(options, limits, Instant::ZERO).expect("valid options");
+        Connection { stream, client, input: Vec::new() }
     }
 }
 
@@ -95,16 +99,16 @@ fn scratch_directory() -> PathBuf {
     directory
 }
 
-/// A session on a socket. Its clock stands still at 0 unless a test moves it.
-struct Client {
+/// A client on a socket. Its clock is stopped at 0 unless a test moves it.
+struct Connection {
     stream: TcpStream,
-    session: Session,
+    client: Client,
     input: Vec<u8>,
 }
 
-impl Client {
+impl Connection {
     /// Writes what is to be sent and reads what has come.
-    fn turn(&mut self, now: u64) {
+    fn turn(&mut self, now: Instant) {
         self.flush(now);
         let mut buffer = [0; 4096];
         match self.stream.read(&mut buffer) {
@@ -114,25 +118,26 @@ impl Client {
                 assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
             }
         }
-        let consumed = self.session.receive(now, &self.input).expect("no protocol error");
-        self.input.drain(..consumed);
+        let mut rest = &self.input[..];
+        self.client.handle(now, Input::Received(&mut rest)).expect("no protocol error");
+        self.input = rest.to_vec();
     }
 
-    fn flush(&mut self, now: u64) {
+    fn flush(&mut self, now: Instant) {
         let mut out = Vec::new();
-        self.session.transmit(&mut out);
+        self.client.transmit(&mut out);
         self.stream.write_all(&out).expect("a connection");
-        self.session.transmitted(now, out.len());
+        self.client.handle(now, Input::Transmitted(out.len())).expect("a connection");
     }
 
     fn event(&mut self) -> Event {
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         loop {
-            if let Some(event) = self.session.poll_event() {
+            if let Some(event) = self.client.poll(Instant::ZERO) {
                 return event;
             }
             assert!(start.elapsed() < PATIENCE, "the broker does not answer");
-            self.turn(0);
+            self.turn(Instant::ZERO);
         }
     }
 
@@ -144,12 +149,12 @@ impl Client {
     }
 
     fn subscribe(&mut self, topic: &str, qos: u8) {
-        self.session.subscribe(99, &[filter(topic, qos)]).expect("taken");
+        self.client.subscribe(99, &[filter(topic, qos)]).expect("taken");
         assert_eq!(self.event(), Event::Subscribed { token: 99, reason_codes: vec![qos] });
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8], qos: u8, retain: bool) {
-        self.session.publish(98, topic.as_bytes(), payload, qos, retain).expect("taken");
+        self.client.publish(98, topic.as_bytes(), payload, qos, retain).expect("taken");
         let published = self.event();
         assert!(matches!(published, Event::Published { token: 98, reason_code: 0 | 0x10 }), "{published:?}");
     }
@@ -161,11 +166,11 @@ impl Client {
         assert_eq!(self.message().topic, name);
     }
 
-    /// Ends the session and waits until the broker has closed the connection.
+    /// Disconnects and waits until the broker has closed the connection.
     fn leave(mut self) {
-        self.session.disconnect(reason::SUCCESS);
-        self.flush(0);
-        let start = Instant::now();
+        self.client.disconnect(reason::SUCCESS);
+        self.flush(Instant::ZERO);
+        let start = std::time::Instant::now();
         let mut buffer = [0; 64];
         while !matches!(self.stream.read(&mut buffer), Ok(0)) {
             assert!(start.elapsed() < PATIENCE, "the broker does not close the connection");
@@ -188,27 +193,27 @@ fn both_versions_talk_to_each_other_through_a_real_broker() {
     for (sender_version, receiver_version) in [(BOTH[0], BOTH[1]), (BOTH[1], BOTH[0])] {
         let mut receiver = broker.connect(&options(receiver_version, "receiver"));
         let filters = [filter("a/#", 1), filter("b", 0)];
-        receiver.session.subscribe(1, &filters).expect("taken");
+        receiver.client.subscribe(1, &filters).expect("taken");
         assert_eq!(receiver.event(), Event::Subscribed { token: 1, reason_codes: vec![1, 0] });
         let mut sender = broker.connect(&options(sender_version, "sender"));
         sender.publish("a/x", &vec![0xff; 70_000], 1, false);
         sender.publish("b", b"second", 0, false);
         let first = receiver.message();
         assert_eq!((first.topic.as_str(), first.payload.len(), first.qos), ("a/x", 70_000, 1));
-        receiver.session.acknowledge(first.delivery.expect("QoS 1")).expect("known");
+        receiver.client.acknowledge(first.delivery.expect("QoS 1")).expect("known");
         let second = receiver.message();
         assert_eq!(
             (second.topic.as_str(), &second.payload[..], second.delivery),
             ("b", &b"second"[..], None)
         );
-        receiver.session.unsubscribe(2, &[b"a/#", b"b"]).expect("taken");
+        receiver.client.unsubscribe(2, &[b"a/#", b"b"]).expect("taken");
         assert_eq!(receiver.event(), Event::Unsubscribed { token: 2, reason_codes: vec![0, 0] });
         receiver.leave();
         sender.leave();
     }
 }
 
-/// What an earlier client of the same id subscribed to with QoS 2, and what came while nobody was there.
+/// What an earlier connection of the same id subscribed to with QoS 2, and what was published while it was away.
 fn leave_a_qos_2_message(broker: &Broker, client_id: &str) {
     let port = broker.port.to_string();
     let clients: [(&str, &[&str]); 2] = [
@@ -231,12 +236,12 @@ fn a_qos_2_message_of_a_kept_session_is_delivered_once_and_done_with() {
         let client_id = format!("{version:?}");
         leave_a_qos_2_message(&broker, &client_id);
         let options = ConnectOptions { clean_start: false, ..options(version, &client_id) };
-        let mut client = broker.connect(&options);
-        let message = client.message();
+        let mut connection = broker.connect(&options);
+        let message = connection.message();
         assert_eq!((&message.payload[..], message.qos), (&b"while away"[..], 1));
-        client.session.acknowledge(message.delivery.expect("QoS 1")).expect("known");
-        client.round_trip("after/the/exchange");
-        client.leave();
+        connection.client.acknowledge(message.delivery.expect("QoS 1")).expect("known");
+        connection.round_trip("after/the/exchange");
+        connection.leave();
         let mut again = broker.connect(&options);
         again.round_trip("nothing/came/again");
         again.leave();
@@ -249,58 +254,58 @@ fn a_session_without_clean_start_keeps_its_messages() {
     let broker = Broker::start();
     for version in BOTH {
         let kept = ConnectOptions { clean_start: false, ..options(version, "kept") };
-        let mut client = broker.connect(&kept);
-        client.subscribe("keep", 1);
-        client.leave();
+        let mut connection = broker.connect(&kept);
+        connection.subscribe("keep", 1);
+        connection.leave();
         broker.connect(&options(version, "other")).publish("keep", b"later", 1, false);
-        let mut client = broker.start_connecting(&kept);
-        assert_eq!(client.event(), Event::Connected { session_present: true });
-        let message = client.message();
+        let mut connection = broker.start_connecting(&kept);
+        assert_eq!(connection.event(), Event::Connected { session_present: true });
+        let message = connection.message();
         assert_eq!(message.payload, b"later");
-        client.session.acknowledge(message.delivery.expect("QoS 1")).expect("known");
-        client.leave();
-        let mut client = broker.start_connecting(&options(version, "kept"));
-        assert_eq!(client.event(), Event::Connected { session_present: false });
-        client.leave();
+        connection.client.acknowledge(message.delivery.expect("QoS 1")).expect("known");
+        connection.leave();
+        let mut connection = broker.start_connecting(&options(version, "kept"));
+        assert_eq!(connection.event(), Event::Connected { session_present: false });
+        connection.leave();
     }
 }
 
 /// Shows M86, D48.
 #[test]
-fn what_was_not_acknowledged_comes_again_and_a_new_session_is_not_wedged() {
+fn what_was_not_acknowledged_comes_again_and_a_new_connection_is_not_blocked() {
     let broker = Broker::start();
     for version in BOTH {
         let kept = ConnectOptions { clean_start: false, ..options(version, "unacknowledged") };
-        let mut client = broker.connect(&kept);
-        client.subscribe("in", 1);
+        let mut connection = broker.connect(&kept);
+        connection.subscribe("in", 1);
         let mut other = broker.connect(&options(version, "other"));
         for payload in [b"1", b"2", b"3"] {
             other.publish("in", payload, 1, false);
         }
-        let deliveries =
-            [client.message(), client.message(), client.message()].map(|message| message.delivery);
+        let deliveries = [connection.message(), connection.message(), connection.message()]
+            .map(|message| message.delivery);
         // The third is held back behind the first two; the first may leave.
-        client.session.acknowledge(deliveries[2].expect("QoS 1")).expect("known");
-        client.session.acknowledge(deliveries[0].expect("QoS 1")).expect("known");
-        client.session.publish(5, b"nowhere", b"", 1, false).expect("taken");
-        client.round_trip_ignoring_published();
-        drop(client);
-        let mut client = broker.connect(&kept);
+        connection.client.acknowledge(deliveries[2].expect("QoS 1")).expect("known");
+        connection.client.acknowledge(deliveries[0].expect("QoS 1")).expect("known");
+        connection.client.publish(5, b"nowhere", b"", 1, false).expect("taken");
+        connection.round_trip_ignoring_published();
+        drop(connection);
+        let mut connection = broker.connect(&kept);
         for payload in [b"2", b"3"] {
-            let message = client.message();
+            let message = connection.message();
             assert_eq!((&message.payload[..], message.dup), (&payload[..], true));
-            client.session.acknowledge(message.delivery.expect("QoS 1")).expect("known");
+            connection.client.acknowledge(message.delivery.expect("QoS 1")).expect("known");
         }
-        client.publish("nowhere", b"", 1, false);
-        client.leave();
+        connection.publish("nowhere", b"", 1, false);
+        connection.leave();
         broker.connect(&options(version, "unacknowledged")).leave();
     }
 }
 
-impl Client {
+impl Connection {
     /// Waits for the answer to a subscribe, so that the broker has read everything sent before it.
     fn round_trip_ignoring_published(&mut self) {
-        self.session.subscribe(97, &[filter("barrier", 0)]).expect("taken");
+        self.client.subscribe(97, &[filter("barrier", 0)]).expect("taken");
         while !matches!(self.event(), Event::Subscribed { token: 97, .. }) {}
     }
 }
@@ -329,12 +334,12 @@ fn the_will_is_sent_after_a_loss_and_not_after_a_disconnect() {
 fn a_retained_message_reaches_a_later_subscriber() {
     let broker = Broker::start();
     for version in BOTH {
-        let mut client = broker.connect(&options(version, "retainer"));
-        client.publish("kept", b"value", 1, true);
-        client.subscribe("kept", 0);
-        let message = client.message();
+        let mut connection = broker.connect(&options(version, "retainer"));
+        connection.publish("kept", b"value", 1, true);
+        connection.subscribe("kept", 0);
+        let message = connection.message();
         assert_eq!((&message.payload[..], message.retain, message.qos), (&b"value"[..], true, 0));
-        client.leave();
+        connection.leave();
     }
 }
 
@@ -350,7 +355,7 @@ fn a_small_quota_and_topic_aliases_carry_any_number_of_messages() {
             for index in 0..32 {
                 let topic = format!("many/{}", index % 5);
                 let number = (round * 32 + index).to_be_bytes();
-                sender.session.publish(index, topic.as_bytes(), &number, 1, false).expect("taken");
+                sender.client.publish(index, topic.as_bytes(), &number, 1, false).expect("taken");
             }
             for index in 0..32 {
                 assert_eq!(sender.event(), Event::Published { token: index, reason_code: 0 });
@@ -359,14 +364,14 @@ fn a_small_quota_and_topic_aliases_carry_any_number_of_messages() {
                 let message = receiver.message();
                 assert_eq!(message.payload, (round * 32 + index).to_be_bytes());
                 assert_eq!(message.topic, format!("many/{}", index % 5));
-                receiver.session.acknowledge(message.delivery.expect("QoS 1")).expect("known");
+                receiver.client.acknowledge(message.delivery.expect("QoS 1")).expect("known");
             }
         }
     }
 }
 
-/// A client that announces a Receive Maximum of 2, and bears with a mosquitto that overruns it (2.0.11 does).
-fn narrow_receiver(broker: &Broker, version: Version) -> Client {
+/// A connection that announces a Receive Maximum of 2, and bears with a mosquitto that overruns it (2.0.11 does).
+fn narrow_receiver(broker: &Broker, version: Version) -> Connection {
     let narrow = ConnectOptions { receive_maximum: 2, ..options(version, "receiver") };
     let mut receiver =
         broker.start_with_limits(&narrow, Limits { receive_maximum_excess: 64, ..Limits::default() });
@@ -379,9 +384,9 @@ fn narrow_receiver(broker: &Broker, version: Version) -> Client {
 fn a_refusal_of_a_real_broker_is_passed_on() {
     let broker = Broker::start_with("allow_anonymous false\n");
     for (version, expected) in [(BOTH[0], 5), (BOTH[1], 0x87)] {
-        let mut client = broker.start_connecting(&options(version, "stranger"));
-        assert_eq!(client.event(), Event::ConnectRefused { reason_code: expected });
-        assert!(client.session.is_closed());
+        let mut connection = broker.start_connecting(&options(version, "stranger"));
+        assert_eq!(connection.event(), Event::ConnectRefused { reason_code: expected });
+        assert!(connection.client.is_closed());
     }
 }
 
@@ -389,31 +394,31 @@ fn a_refusal_of_a_real_broker_is_passed_on() {
 #[test]
 fn the_packet_size_a_broker_announces_is_kept() {
     let broker = Broker::start_with("allow_anonymous true\nmax_packet_size 200\n");
-    let mut client = broker.connect(&options(Version::V5, "large"));
-    assert_eq!(client.session.publish(1, b"t", &[0; 200], 0, false), Err(Refused::TooLarge));
-    client.round_trip("still usable");
-    client.leave();
+    let mut connection = broker.connect(&options(Version::V5, "large"));
+    assert_eq!(connection.client.publish(1, b"t", &[0; 200], 0, false), Err(RequestError::TooLarge));
+    connection.round_trip("still usable");
+    connection.leave();
 }
 
 /// Shows D49.
 #[test]
-fn a_message_too_large_for_the_session_does_not_wedge_it() {
+fn a_message_too_large_for_the_client_does_not_block_it() {
     let broker = Broker::start();
     for version in BOTH {
         let small =
             ConnectOptions { maximum_packet_size: 100, clean_start: false, ..options(version, "small") };
-        let mut client = broker.connect(&small);
-        client.subscribe("in", 1);
+        let mut connection = broker.connect(&small);
+        connection.subscribe("in", 1);
         let mut sender = broker.connect(&options(version, "sender"));
         sender.publish("in", &[1; 5000], 1, false);
         sender.publish("in", b"fits", 1, false);
         if version == Version::V3_1_1 {
-            assert_eq!(client.event(), Event::MessageLost { topic: "in".into(), length: 5000 });
+            assert_eq!(connection.event(), Event::MessageLost { topic: "in".into(), length: 5000 });
         }
-        let message = client.message();
+        let message = connection.message();
         assert_eq!(message.payload, b"fits");
-        client.session.acknowledge(message.delivery.expect("QoS 1")).expect("known");
-        client.leave();
+        connection.client.acknowledge(message.delivery.expect("QoS 1")).expect("known");
+        connection.leave();
         broker.connect(&options(version, "small")).leave();
     }
 }
@@ -423,15 +428,15 @@ fn a_message_too_large_for_the_session_does_not_wedge_it() {
 fn a_real_broker_answers_the_keepalive() {
     let broker = Broker::start();
     for version in BOTH {
-        let mut client = broker.connect(&options(version, "idle"));
-        let due = client.session.next_timeout().expect("a keepalive");
-        client.session.handle_timeout(due).expect("alive");
-        let dead_at = client.session.next_timeout().expect("an unanswered ping");
-        assert!(dead_at < due + 60_000);
-        let start = Instant::now();
-        while client.session.next_timeout() != Some(due + 60_000) {
+        let mut connection = broker.connect(&options(version, "idle"));
+        let due = connection.client.next_timeout().expect("a keepalive");
+        connection.client.handle(due, Input::Timeout).expect("alive");
+        let dead_at = connection.client.next_timeout().expect("an unanswered ping");
+        assert!(dead_at < due + MINUTE);
+        let start = std::time::Instant::now();
+        while connection.client.next_timeout() != Some(due + MINUTE) {
             assert!(start.elapsed() < PATIENCE, "no answer to the ping");
-            client.turn(due);
+            connection.turn(due);
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use mqtt::{ConnectOptions, Error, Event, Filter, Limits, Message, Session, Version};
+use mqtt::{Client, ConnectOptions, Error, Event, Filter, Input, Limits, Message, Version};
 use proptest::prelude::*;
+use sansio::Instant;
 
+/// No time passes: the keepalive has tests of its own.
+const NOW: Instant = Instant::ZERO;
 const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
 
 fn small_limits() -> Limits {
@@ -28,23 +31,29 @@ fn options(version: Version) -> ConnectOptions {
     }
 }
 
-/// A connected session; the broker allows 2 messages in flight and 3 aliases on version 5.
-fn connected(version: Version, limits: Limits) -> Session {
-    let mut session = Session::new(&options(version), limits, 0).expect("valid");
-    take_output(&mut session);
+/// A connected client; the broker allows 2 messages in flight and 3 aliases on version 5.
+fn connected(version: Version, limits: Limits) -> Client {
+    let mut client = Client::new(&options(version), limits, NOW).expect("valid");
+    take_output(&mut client);
     let connack: &[u8] = match version {
         Version::V3_1_1 => b"\x20\x02\x00\x00",
         Version::V5 => b"\x20\x09\x00\x00\x06\x21\x00\x02\x22\x00\x03",
     };
-    assert_eq!(session.receive(0, connack), Ok(connack.len()));
-    assert_eq!(session.poll_event(), Some(Event::Connected { session_present: false }));
-    session
+    assert_eq!(offer(&mut client, connack), Ok(connack.len()));
+    assert_eq!(client.poll(NOW), Some(Event::Connected { session_present: false }));
+    client
 }
 
-fn take_output(session: &mut Session) -> Vec<u8> {
+/// Offers the client bytes; how many it takes.
+fn offer(client: &mut Client, bytes: &[u8]) -> Result<usize, Error> {
+    let mut rest = bytes;
+    client.handle(NOW, Input::Received(&mut rest)).map(|()| bytes.len() - rest.len())
+}
+
+fn take_output(client: &mut Client) -> Vec<u8> {
     let mut out = Vec::new();
-    session.transmit(&mut out);
-    session.transmitted(0, out.len());
+    client.transmit(&mut out);
+    assert_eq!(client.handle(NOW, Input::Transmitted(out.len())), Ok(()));
     out
 }
 
@@ -61,45 +70,45 @@ fn message_packet(version: Version, packet_id: Option<u16>, dup: bool, payload: 
     packet(first, &[b"\x00\x03t/x", &packet_id, properties, payload])
 }
 
-/// Feeds `bytes` in pieces of these sizes, polling whenever the session asks for it; every event, every byte sent,
+/// Feeds `bytes` in pieces of these sizes, polling whenever the client asks for it; every event, every byte sent,
 /// and how it ended.
 fn run(version: Version, bytes: &[u8], pieces: &[usize]) -> (Vec<Event>, Vec<u8>, Option<Error>) {
-    let mut session = connected(version, small_limits());
+    let mut client = connected(version, small_limits());
     let (mut events, mut output) = (Vec::new(), Vec::new());
     let mut sizes = pieces.iter().copied().cycle();
     let (mut offered, mut consumed) = (0, 0);
     while consumed < bytes.len() {
         offered = (offered + sizes.next().unwrap_or(1)).min(bytes.len());
-        match session.receive(0, &bytes[consumed..offered]) {
+        match offer(&mut client, &bytes[consumed..offered]) {
             Ok(count) => consumed += count,
             Err(error) => {
-                events.extend(std::iter::from_fn(|| session.poll_event()));
-                output.extend(take_output(&mut session));
+                events.extend(std::iter::from_fn(|| client.poll(NOW)));
+                output.extend(take_output(&mut client));
                 return (events, output, Some(error));
             }
         }
-        assert!(session.undelivered() <= 3 && session.undelivered_bytes() <= 100 + 300);
-        assert!(session.unacknowledged() <= 4);
-        if session.can_receive() {
+        assert!(client.pending_events() <= 3 && client.pending_event_bytes() <= 100 + 300);
+        assert!(client.unacknowledged() <= 4);
+        if client.can_receive() {
             continue;
         }
-        while let Some(event) = session.poll_event() {
-            acknowledge(&mut session, &event);
+        while let Some(event) = client.poll(NOW) {
+            acknowledge(&mut client, &event);
             events.push(event);
         }
-        output.extend(take_output(&mut session));
-        if session.is_closed() {
+        output.extend(take_output(&mut client));
+        if client.is_closed() {
             return (events, output, None);
         }
     }
-    events.extend(std::iter::from_fn(|| session.poll_event()));
-    output.extend(take_output(&mut session));
+    events.extend(std::iter::from_fn(|| client.poll(NOW)));
+    output.extend(take_output(&mut client));
     (events, output, None)
 }
 
-fn acknowledge(session: &mut Session, event: &Event) {
+fn acknowledge(client: &mut Client, event: &Event) {
     if let Event::Message(Message { delivery: Some(delivery), .. }) = event {
-        let _ = session.acknowledge(*delivery);
+        let _ = client.acknowledge(*delivery);
     }
 }
 
@@ -117,7 +126,7 @@ fn broker_packet(version: Version) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What a session reports must not depend on how the network cut the bytes.
+/// What a client reports must not depend on how the network cut the bytes.
 fn assert_pieces_do_not_matter(
     version: Version,
     bytes: &[u8],
@@ -134,7 +143,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_make_a_session_panic_or_grow(
+    fn no_bytes_make_a_client_panic_or_grow(
         bytes in prop::collection::vec(any::<u8>(), 0..600),
         pieces in prop::collection::vec(1_usize..40, 1..10),
     ) {
@@ -208,17 +217,17 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A session, and a broker that keeps count of everything.
+/// A client, and a broker that keeps count of everything.
 struct World {
     version: Version,
-    session: Session,
+    client: Client,
     /// Bytes from the client not yet cut into packets.
     wire: Vec<u8>,
     /// Requests the broker has seen and not answered.
     seen: Vec<(u8, u16)>,
     /// Packet identifiers of messages sent and not acknowledged, in order.
     sent: VecDeque<u16>,
-    /// Input the session has not consumed.
+    /// Input the client has not consumed.
     held: Vec<u8>,
     aliases: Vec<Option<Vec<u8>>>,
     expected_topics: VecDeque<u8>,
@@ -232,7 +241,7 @@ impl World {
     fn new(version: Version) -> Self {
         Self {
             version,
-            session: connected(version, small_limits()),
+            client: connected(version, small_limits()),
             wire: Vec::new(),
             seen: Vec::new(),
             sent: VecDeque::new(),
@@ -257,11 +266,11 @@ impl World {
                     retain_as_published: false,
                     retain_handling: 0,
                 };
-                let taken = self.session.subscribe(self.next_token, &[filter]).is_ok();
+                let taken = self.client.subscribe(self.next_token, &[filter]).is_ok();
                 self.opened(taken);
             }
             Step::Unsubscribe => {
-                let taken = self.session.unsubscribe(self.next_token, &[b"t/#"]).is_ok();
+                let taken = self.client.unsubscribe(self.next_token, &[b"t/#"]).is_ok();
                 self.opened(taken);
             }
             Step::Transmit => self.transmit(),
@@ -271,7 +280,7 @@ impl World {
             Step::Acknowledge(which) => {
                 if !self.deliveries.is_empty() {
                     let delivery = self.deliveries.remove(which % self.deliveries.len());
-                    self.session.acknowledge(delivery).expect("known");
+                    self.client.acknowledge(delivery).expect("known");
                 }
             }
             Step::Poll => self.poll(),
@@ -280,7 +289,7 @@ impl World {
 
     fn publish(&mut self, qos: u8, topic: u8) {
         let name = format!("topic/{topic}");
-        let taken = self.session.publish(self.next_token, name.as_bytes(), &[topic], qos, false).is_ok();
+        let taken = self.client.publish(self.next_token, name.as_bytes(), &[topic], qos, false).is_ok();
         self.opened(taken);
         if taken {
             self.expected_topics.push_back(topic);
@@ -297,7 +306,7 @@ impl World {
 
     /// The broker reads everything and checks it.
     fn transmit(&mut self) {
-        self.wire.extend(take_output(&mut self.session));
+        self.wire.extend(take_output(&mut self.client));
         let wire = std::mem::take(&mut self.wire);
         let mut rest = &wire[..];
         while let [first, length, ..] = *rest {
@@ -378,9 +387,9 @@ impl World {
         self.feed(&packet);
     }
 
-    /// Only what the session takes at once: a repetition that arrives behind its own PUBACK is a new message.
+    /// Only what the client takes at once: a repetition that arrives behind its own PUBACK is a new message.
     fn repeat(&mut self, which: usize) {
-        let is_taken_at_once = self.held.is_empty() && self.session.can_receive();
+        let is_taken_at_once = self.held.is_empty() && self.client.can_receive();
         if let Some(packet_id) = pick(&self.sent, which).filter(|_| is_taken_at_once) {
             let packet = message_packet(self.version, Some(packet_id), true, b"again");
             self.feed(&packet);
@@ -393,12 +402,12 @@ impl World {
     }
 
     fn offer(&mut self) {
-        let consumed = self.session.receive(0, &self.held).expect("a faultless broker");
+        let consumed = offer(&mut self.client, &self.held).expect("a faultless broker");
         self.held.drain(..consumed);
     }
 
     fn poll(&mut self) {
-        if let Some(event) = self.session.poll_event() {
+        if let Some(event) = self.client.poll(NOW) {
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
@@ -425,10 +434,10 @@ impl World {
         assert!(self.expected_topics.is_empty() && self.seen.is_empty() && self.held.is_empty());
         assert!(self.sent.is_empty(), "messages never acknowledged");
         assert_eq!(
-            (self.session.undelivered(), self.session.untransmitted(), self.session.unacknowledged()),
+            (self.client.pending_events(), self.client.untransmitted(), self.client.unacknowledged()),
             (0, 0, 0)
         );
-        assert!(self.session.can_receive());
+        assert!(self.client.can_receive());
     }
 }
 
@@ -454,7 +463,7 @@ impl Sequence {
 
 /// Faultless traffic with a few bytes changed, removed or inserted: deeper into the decoders than random bytes get.
 #[test]
-fn damaged_traffic_never_makes_a_session_panic_or_grow() {
+fn damaged_traffic_never_makes_a_client_panic_or_grow() {
     let mut random = Sequence(0x9e37_79b9_7f4a_7c15);
     let (mut refused, mut survived) = (0, 0);
     for round in 0..4000 {

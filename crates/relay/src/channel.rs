@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use link::channel::{ChannelType, Open};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Publish, Published, RequestState};
-use mqtt::Refused;
+use mqtt::RequestError;
 
 use crate::assembly::Assembly;
 use crate::config::ConfigChannel;
@@ -196,7 +196,7 @@ impl Context<'_> {
     }
 
     /// Tells of a request that was not taken.
-    pub(crate) fn refused(&mut self, what: &'static str, why: Refused) {
+    pub(crate) fn refused(&mut self, what: &'static str, why: RequestError) {
         let channel = self.number;
         self.notice(|| Notice::Refused { channel, what, why: why.to_string() });
     }

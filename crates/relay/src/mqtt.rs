@@ -14,7 +14,8 @@ use link::channel::ClosureReason;
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
 use link::{TOPIC_NUMBERS, Violation};
-use mqtt::ConnectOptions;
+use mqtt::{ConnectOptions, Input};
+use sansio::Instant;
 
 use crate::channel::Context;
 use crate::flood::Flood;
@@ -194,7 +195,7 @@ impl MqttChannel {
             if broker.is_out_of_patience(cx.now) {
                 return self.give_up(cx);
             }
-            if let Err(error) = broker.session.handle_timeout(cx.now) {
+            if let Err(error) = broker.client.handle(Instant::from_millis(cx.now), Input::Timeout) {
                 return self.broken(error, cx);
             }
         }
@@ -230,7 +231,7 @@ impl MqttChannel {
 
     /// Bytes that wait for the broker's connection; `None` without one.
     pub(crate) fn untransmitted(&self) -> Option<usize> {
-        if let Stage::Broker(broker) = &self.stage { Some(broker.session.untransmitted()) } else { None }
+        if let Stage::Broker(broker) = &self.stage { Some(broker.client.untransmitted()) } else { None }
     }
 
     /// The device has closed the channel, or is gone: the broker is left without DISCONNECT, so that it sends the will (D52).
@@ -291,8 +292,8 @@ impl MqttChannel {
     /// Tells what happened as far as there is room for messages; answers need none and wait for none (D96).
     fn tell_events(&mut self, cx: &mut Context<'_>) {
         while let Stage::Broker(broker) = &mut self.stage {
-            let has_room = cx.has_room_for_messages();
-            let event = if has_room { broker.session.poll_event() } else { broker.session.poll_answer() };
+            let (now, has_room) = (Instant::from_millis(cx.now), cx.has_room_for_messages());
+            let event = if has_room { broker.client.poll(now) } else { broker.client.poll_outcome(now) };
             let Some(event) = event else { return };
             self.tell(event, cx);
         }
@@ -301,7 +302,7 @@ impl MqttChannel {
     /// Tells everything, room or not, before the session is gone: what it holds is bounded by its own limits.
     fn tell_all(&mut self, cx: &mut Context<'_>) {
         while let Stage::Broker(broker) = &mut self.stage
-            && let Some(event) = broker.session.poll_event()
+            && let Some(event) = broker.client.poll(Instant::from_millis(cx.now))
         {
             self.tell(event, cx);
         }
@@ -389,7 +390,7 @@ impl MqttChannel {
         }
         // It could never fit, so the application cannot acknowledge it: the cloud does (D49).
         if let (Stage::Broker(broker), Some(delivery)) = (&mut self.stage, message.delivery) {
-            let _ = broker.session.acknowledge(delivery);
+            let _ = broker.client.acknowledge(delivery);
         }
     }
 

@@ -1,6 +1,7 @@
-//! Client cases: the suite plays the broker, without a network, for a session has none.
+//! Client cases: the suite plays the broker, without a network, for a client has none.
 
-use mqtt::{ConnectOptions, Event, Limits, Session, Version};
+use mqtt::{Client, ConnectOptions, Event, Input, Limits, Version};
+use sansio::Instant;
 
 use crate::cases::{Case, Step};
 use crate::packet;
@@ -13,6 +14,8 @@ const ALIVE_ANSWER: &[u8] = b"\x40\x02\xff\xff";
 /// CONNACKs that accept; version 5 with a Receive Maximum of 20, as the suite's.
 const CONNACK_3: &[u8] = b"\x20\x02\x00\x00";
 const CONNACK_5: &[u8] = b"\x20\x06\x00\x00\x03\x21\x00\x14";
+/// No case takes time.
+const NOW: Instant = Instant::ZERO;
 
 /// Runs all cases.
 pub(crate) fn run(cases: &[Case]) -> Vec<Outcome> {
@@ -20,11 +23,11 @@ pub(crate) fn run(cases: &[Case]) -> Vec<Outcome> {
     cases.iter().map(|case| Outcome { case: case.name.clone(), difference: run_case(case).err() }).collect()
 }
 
-/// Runs one case; a difference names the deviations from MQTT that the session tolerated (D192).
+/// Runs one case; a difference names the deviations from MQTT that the client tolerated (D192).
 fn run_case(case: &Case) -> Result<(), String> {
-    let mut client = Client::new(case.version)?;
-    play(&mut client, case).map_err(|difference| {
-        let deviations = client.session.take_deviations();
+    let mut player = Player::new(case.version)?;
+    play(&mut player, case).map_err(|difference| {
+        let deviations = player.client.take_deviations();
         let tolerated: Vec<&str> = deviations.iter().map(|(deviation, _)| deviation.label()).collect();
         if tolerated.is_empty() {
             difference
@@ -34,35 +37,36 @@ fn run_case(case: &Case) -> Result<(), String> {
     })
 }
 
-fn play(client: &mut Client, case: &Case) -> Result<(), String> {
-    let connect = client.next_packet().ok_or("no CONNECT")?;
+fn play(player: &mut Player, case: &Case) -> Result<(), String> {
+    let connect = player.next_packet().ok_or("no CONNECT")?;
     if connect[0] != 0x10 {
         return Err(format!("not a CONNECT: {connect:02x?}"));
     }
     if case.connack {
-        client.feed(if case.version == 5 { CONNACK_5 } else { CONNACK_3 });
+        player.feed(if case.version == 5 { CONNACK_5 } else { CONNACK_3 });
     }
     if let Some(command) = &case.command {
-        client.obey(command)?;
+        player.obey(command)?;
     }
     for (index, step) in case.steps.iter().enumerate() {
         match step {
-            Step::Send(bytes) => client.feed(bytes),
-            Step::Receive(expected) => client.expect(expected, index == 0 && case.command.is_some())?,
+            Step::Send(bytes) => player.feed(bytes),
+            Step::Receive(expected) => player.expect(expected, index == 0 && case.command.is_some())?,
             Step::Publish { .. } => return Err("a step for brokers".into()),
         }
     }
-    client.check_end(case.expect_disconnect)
+    player.check_end(case.expect_disconnect)
 }
 
-struct Client {
-    session: Session,
+/// The client under test and what plays its application.
+struct Player {
+    client: Client,
     version: u8,
-    /// What the session has sent and nobody has looked at.
+    /// What the client has sent and no step has examined.
     sent: Vec<u8>,
 }
 
-impl Client {
+impl Player {
     fn new(level: u8) -> Result<Self, String> {
         let version = match level {
             4 => Version::V3_1_1,
@@ -70,43 +74,44 @@ impl Client {
             _ => return Err(format!("protocol level {level} is not spoken")),
         };
         let options = ConnectOptions::new(version, b"suite");
-        let session = Session::new(&options, Limits::default(), 0).map_err(|error| error.to_string())?;
-        let mut client = Self { session, version: level, sent: Vec::new() };
-        client.collect();
-        Ok(client)
+        let client = Client::new(&options, Limits::default(), NOW).map_err(|error| error.to_string())?;
+        let mut player = Self { client, version: level, sent: Vec::new() };
+        player.collect();
+        Ok(player)
     }
 
-    /// Gives the session bytes, acknowledging each message as an application would.
+    /// Gives the client bytes, acknowledging each message as an application would.
     fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let taken = self.session.receive(0, rest);
+            let offered = rest.len();
+            let outcome = self.client.handle(NOW, Input::Received(&mut rest));
             self.collect();
-            match taken {
-                Ok(count) if count > 0 => rest = &rest[count..],
-                _ => return,
+            if outcome.is_err() || rest.len() == offered {
+                return;
             }
         }
     }
 
     /// Polls the events and takes what is to be sent.
     fn collect(&mut self) {
-        while let Some(event) = self.session.poll_event() {
+        while let Some(event) = self.client.poll(NOW) {
             if let Event::Message(mqtt::Message { delivery: Some(delivery), .. }) = event {
-                // Unknown only when the session has ended, which the end of the case looks at.
-                let _ = self.session.acknowledge(delivery);
+                // Unknown only when the connection has ended, which the end of the case checks.
+                let _ = self.client.acknowledge(delivery);
             }
         }
         let before = self.sent.len();
-        self.session.transmit(&mut self.sent);
-        self.session.transmitted(0, self.sent.len() - before);
+        self.client.transmit(&mut self.sent);
+        let transmitted = Input::Transmitted(self.sent.len() - before);
+        self.client.handle(NOW, transmitted).expect("this input never fails");
     }
 
     fn obey(&mut self, command: &str) -> Result<(), String> {
         let done = match command {
-            "publish-1" => self.session.publish(1, b"test/publish", b"message", 1, false),
-            "publish-2" => self.session.publish(1, b"test/publish", b"message", 2, false),
-            "unsubscribe" => self.session.unsubscribe(1, &[b"test/subscribe"]),
+            "publish-1" => self.client.publish(1, b"test/publish", b"message", 1, false),
+            "publish-2" => self.client.publish(1, b"test/publish", b"message", 2, false),
+            "unsubscribe" => self.client.unsubscribe(1, &[b"test/subscribe"]),
             _ => return Err(format!("a command that is not known: {command}")),
         };
         self.collect();
@@ -126,7 +131,7 @@ impl Client {
         if agrees { Ok(()) } else { Err(format!("expected {expected:02x?}, got {got:02x?}")) }
     }
 
-    /// Whether the session still acknowledges a message, as expected.
+    /// Whether the client still acknowledges a message, as expected.
     fn check_end(&mut self, expect_disconnect: bool) -> Result<(), String> {
         self.sent.clear();
         self.feed(if self.version == 5 { ALIVE_5 } else { ALIVE_3 });

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
+use crate::client::Filter;
 use crate::codec::packet_type;
 use crate::options::{ConnectOptions, Version, Will};
 use crate::reason;
-use crate::session::Filter;
 
 const SESSION_EXPIRY: u8 = 0x11;
 const RECEIVE_MAXIMUM: u8 = 0x21;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mqtt::{ConnectOptions, Event, Filter, Limits, Session, Version};
+use mqtt::{ConnectOptions, Event, Filter, Input, Limits, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -44,8 +44,9 @@ impl Witness {
             maximum_packet_size: crate::broker::MAX_PACKET,
             ..ConnectOptions::new(Version::V5, CLIENT_ID)
         };
-        let session = Session::new(&options, Limits::default(), 0).map_err(io::Error::other)?;
-        let mut client = Client { stream, session, started: Instant::now(), unread: Vec::new() };
+        let mqtt = mqtt::Client::new(&options, Limits::default(), sansio::Instant::ZERO)
+            .map_err(io::Error::other)?;
+        let mut client = Client { stream, mqtt, started: Instant::now(), unread: Vec::new() };
         timeout(PATIENCE, client.open()).await.map_err(|_| io::ErrorKind::TimedOut)??;
         tokio::spawn(client.work(seen_in, to_send));
         Ok(Self { seen, sending })
@@ -67,9 +68,9 @@ impl Witness {
 
 struct Client {
     stream: TcpStream,
-    session: Session,
+    mqtt: mqtt::Client,
     started: Instant,
-    /// What the session did not take yet.
+    /// What the MQTT client did not take yet.
     unread: Vec<u8>,
 }
 
@@ -81,7 +82,7 @@ impl Client {
         }
         let everything =
             Filter { topic: b"#", qos: 1, no_local: true, retain_as_published: true, retain_handling: 0 };
-        self.session.subscribe(TOKEN, &[everything]).map_err(io::Error::other)?;
+        self.mqtt.subscribe(TOKEN, &[everything]).map_err(io::Error::other)?;
         match self.answer().await? {
             Event::Subscribed { reason_codes, .. } if reason_codes.iter().all(|&code| code <= 1) => Ok(()),
             event => Err(io::Error::other(format!("the broker answered SUBSCRIBE with {event:?}"))),
@@ -91,7 +92,7 @@ impl Client {
     async fn answer(&mut self) -> io::Result<Event> {
         let mut buffer = vec![0; READ_BUFFER];
         loop {
-            if let Some(event) = self.session.poll_event() {
+            if let Some(event) = self.mqtt.poll(self.now()) {
                 return Ok(event);
             }
             self.flush().await?;
@@ -118,7 +119,7 @@ impl Client {
             length = self.stream.read(buffer) => self.receive(&buffer[..length?]),
             message = to_send.recv() => {
                 let (topic, text) = message.ok_or(io::ErrorKind::BrokenPipe)?;
-                self.session.publish(TOKEN, topic.as_bytes(), text.as_bytes(), 1, false).map_err(io::Error::other)
+                self.mqtt.publish(TOKEN, topic.as_bytes(), text.as_bytes(), 1, false).map_err(io::Error::other)
             }
         }
     }
@@ -126,11 +127,11 @@ impl Client {
     /// Passes on every message that has arrived, and acknowledges it.
     async fn hand_on(&mut self, seen: &mpsc::Sender<Seen>) -> io::Result<()> {
         loop {
-            while let Some(event) = self.session.poll_event() {
+            while let Some(event) = self.mqtt.poll(self.now()) {
                 let Event::Message(message) = event else { continue };
                 if let Some(delivery) = message.delivery {
-                    // Unknown only if the session has ended, which the next read tells.
-                    let _ = self.session.acknowledge(delivery);
+                    // Unknown only if the connection has ended, which the next read reports.
+                    let _ = self.mqtt.acknowledge(delivery);
                 }
                 let message = Seen { topic: message.topic, payload: message.payload };
                 seen.send(message).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
@@ -150,26 +151,26 @@ impl Client {
         Ok(())
     }
 
-    /// Gives the session what it takes; whether it took any.
+    /// Gives the MQTT client what it takes; whether it took any.
     fn consume(&mut self) -> io::Result<bool> {
         let now = self.now();
-        let count = self.session.receive(now, &self.unread).map_err(io::Error::other)?;
+        let mut rest = &self.unread[..];
+        self.mqtt.handle(now, Input::Received(&mut rest)).map_err(io::Error::other)?;
+        let count = self.unread.len() - rest.len();
         self.unread.drain(..count);
         Ok(count > 0)
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         let mut bytes = Vec::new();
-        self.session.transmit(&mut bytes);
+        self.mqtt.transmit(&mut bytes);
         self.stream.write_all(&bytes).await?;
         let now = self.now();
-        self.session.transmitted(now, bytes.len());
-        Ok(())
+        self.mqtt.handle(now, Input::Transmitted(bytes.len())).map_err(io::Error::other)
     }
 
-    /// Milliseconds since it was made, as the session counts.
-    fn now(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
+    fn now(&self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.started.elapsed().into()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use mqtt::{ConnectOptions, InvalidOptions, Limits, Session, Version};
+use mqtt::{Client, ConnectOptions, Input, InvalidOptions, Limits, Version};
+use sansio::Instant;
 
 use crate::channel::Context;
 use crate::flood::Pace;
@@ -15,7 +16,7 @@ pub(crate) struct Broker {
     /// Its name.
     pub connection: ConnectionId,
     /// The MQTT session on it.
-    pub session: Session,
+    pub client: Client,
     /// Whether it speaks version 5, which has reason codes.
     pub is_version5: bool,
     /// When the broker accepted the connection, milliseconds.
@@ -51,7 +52,7 @@ impl Broker {
         };
         Ok(Self {
             connection,
-            session: Session::new(options, limits, now)?,
+            client: Client::new(options, limits, Instant::from_millis(now))?,
             is_version5: options.version == Version::V5,
             connected_at: None,
             gone: None,
@@ -67,12 +68,12 @@ impl Broker {
 
     /// Bytes from and for the broker. Those given out and not yet taken by the connection are counted here once more.
     pub(crate) fn held(&self) -> usize {
-        self.kept.len() + self.session.undelivered_bytes() + self.session.untransmitted()
+        self.kept.len() + self.client.pending_event_bytes() + self.client.untransmitted()
     }
 
     /// Ends the session in good order, as the application wishes (M90).
     pub(crate) fn disconnect(&mut self, now: u64) {
-        self.session.disconnect(mqtt::reason::SUCCESS);
+        self.client.disconnect(mqtt::reason::SUCCESS);
         self.farewell = Some(now.saturating_add(limits::FAREWELL));
     }
 
@@ -86,7 +87,11 @@ impl Broker {
         if self.gone.is_some() {
             return None;
         }
-        self.farewell.or_else(|| self.session.next_timeout()).into_iter().chain(self.slowed).min()
+        self.farewell
+            .or_else(|| self.client.next_timeout().map(Instant::as_millis))
+            .into_iter()
+            .chain(self.slowed)
+            .min()
     }
 
     /// Adds bytes from the broker; [`Self::feed`] uses them.
@@ -98,11 +103,13 @@ impl Broker {
     pub(crate) fn feed(&mut self, now: u64) -> Result<bool, mqtt::Error> {
         // What a connection that has ended left behind is little and is used at once.
         self.slowed = self.slowed.filter(|until| *until > now && self.gone.is_none());
-        if self.kept.is_empty() || self.session.is_closed() || self.slowed.is_some() {
+        if self.kept.is_empty() || self.client.is_closed() || self.slowed.is_some() {
             return Ok(false);
         }
-        let taken = self.session.receive(now, &self.kept)?;
-        self.slowed = self.pace.note(self.session.take_overhead(), now);
+        let mut rest = &self.kept[..];
+        self.client.handle(Instant::from_millis(now), Input::Received(&mut rest))?;
+        let taken = self.kept.len() - rest.len();
+        self.slowed = self.pace.note(self.client.take_overhead(), now);
         if taken == self.kept.len() {
             self.kept = Vec::new();
         } else {
@@ -113,10 +120,10 @@ impl Broker {
 
     /// Counts what the broker did that MQTT does not allow and that does no harm; each kind is told once (D192).
     pub(crate) fn note_deviations(&mut self, cx: &mut Context<'_>) {
-        if !self.session.has_deviations() {
+        if !self.client.has_deviations() {
             return;
         }
-        for (deviation, count) in self.session.take_deviations().iter() {
+        for (deviation, count) in self.client.take_deviations().iter() {
             cx.counts.deviations[deviation as usize] += u32::from(count);
             let bit = 1 << deviation as u32;
             if self.told_deviations & bit == 0 {
@@ -130,26 +137,28 @@ impl Broker {
     /// The connection has taken bytes.
     pub(crate) fn written(&mut self, now: u64, bytes: usize) {
         self.unwritten = self.unwritten.saturating_sub(bytes);
-        self.session.transmitted(now, bytes);
+        self.client
+            .handle(Instant::from_millis(now), Input::Transmitted(bytes))
+            .expect("this input never fails");
     }
 
     /// Whether nothing is on its way to the broker.
     pub(crate) fn is_all_written(&self) -> bool {
-        self.unwritten == 0 && !self.session.wants_transmit()
+        self.unwritten == 0 && !self.client.wants_transmit()
     }
 
     /// Whether nothing that the connection brought is left to be used.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.session.undelivered() == 0 && (self.kept.is_empty() || self.session.is_closed())
+        self.client.pending_events() == 0 && (self.kept.is_empty() || self.client.is_closed())
     }
 
     /// Hands out what the session wants to send.
     pub(crate) fn send(&mut self, cx: &mut Context<'_>) {
-        if self.gone.is_some() || !self.session.wants_transmit() {
+        if self.gone.is_some() || !self.client.wants_transmit() {
             return;
         }
         let mut bytes = Vec::new();
-        self.session.transmit(&mut bytes);
+        self.client.transmit(&mut bytes);
         self.unwritten += bytes.len();
         cx.outputs.push_back(Output::Send { connection: self.connection, bytes });
     }
@@ -157,8 +166,8 @@ impl Broker {
     /// Reading stops while the session takes nothing, so that the broker is held back (D49).
     /// The same while it is slowed down (D180).
     pub(crate) fn pause_or_resume(&mut self, cx: &mut Context<'_>) {
-        let pause = !self.kept.is_empty() || !self.session.can_receive() || self.slowed.is_some();
-        if pause == self.is_paused || self.gone.is_some() || self.session.is_closed() {
+        let pause = !self.kept.is_empty() || !self.client.can_receive() || self.slowed.is_some();
+        if pause == self.is_paused || self.gone.is_some() || self.client.is_closed() {
             return;
         }
         self.is_paused = pause;

@@ -10,7 +10,7 @@ use link::mqtt::{
     SubscribeOptions, Topic, TopicRef, Unsubscribe,
 };
 use link::{Violation, violation};
-use mqtt::{ConnectOptions, Filter, Refused, Version, Will};
+use mqtt::{ConnectOptions, Filter, RequestError, Version, Will};
 
 use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
 use crate::channel::Context;
@@ -158,7 +158,7 @@ fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
         ..ConnectOptions::new(version, request.client_id)
     };
     // A session that is not used shows now, not after a connection was made, whether the broker may be sent this.
-    mqtt::Session::new(&options, mqtt::Limits::default(), 0).ok()?;
+    mqtt::Client::new(&options, mqtt::Limits::default(), sansio::Instant::ZERO).ok()?;
     Some(options)
 }
 
@@ -184,12 +184,12 @@ fn publish(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Resu
         TopicRef::Name(name) => name,
     };
     let outcome = match &mut channel.stage {
-        Stage::Broker(_) if request.qos_out_of_range => Err(Refused::Invalid),
+        Stage::Broker(_) if request.qos_out_of_range => Err(RequestError::Invalid),
         Stage::Broker(broker) => {
             let (slot, qos) = (u32::from(request.slot), u8::from(request.qos1));
-            broker.session.publish(slot, topic, request.payload, qos, request.retain)
+            broker.client.publish(slot, topic, request.payload, qos, request.retain)
         }
-        _ => Err(Refused::NotConnected),
+        _ => Err(RequestError::NotConnected),
     };
     match outcome {
         Ok(()) => cx.published(topic, &request),
@@ -210,9 +210,9 @@ fn subscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Re
     let filters: Option<Vec<Filter<'_>>> =
         request.iter().map(|(options, topic)| filter(options, topic)).collect();
     let outcome = match (&mut channel.stage, &filters) {
-        (Stage::Broker(broker), Some(filters)) => broker.session.subscribe(SUBSCRIBE, filters),
-        (Stage::Broker(_), None) => Err(Refused::Invalid),
-        _ => Err(Refused::NotConnected),
+        (Stage::Broker(broker), Some(filters)) => broker.client.subscribe(SUBSCRIBE, filters),
+        (Stage::Broker(_), None) => Err(RequestError::Invalid),
+        _ => Err(RequestError::NotConnected),
     };
     match outcome {
         Ok(()) => {
@@ -238,8 +238,8 @@ fn unsubscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> 
     let request = Unsubscribe::decode(body)?;
     let topics: Vec<&[u8]> = request.iter().collect();
     let outcome = match &mut channel.stage {
-        Stage::Broker(broker) => broker.session.unsubscribe(UNSUBSCRIBE, &topics),
-        _ => Err(Refused::NotConnected),
+        Stage::Broker(broker) => broker.client.unsubscribe(UNSUBSCRIBE, &topics),
+        _ => Err(RequestError::NotConnected),
     };
     match outcome {
         Ok(()) => channel.owed.unsubscribe = true,
@@ -253,12 +253,12 @@ fn unsubscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> 
 
 fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
     channel.owed.disconnect = true;
-    if matches!(&channel.stage, Stage::Broker(broker) if broker.session.is_closed()) {
+    if matches!(&channel.stage, Stage::Broker(broker) if broker.client.is_closed()) {
         // The broker's end waits to be told, and is the answer to this.
         return channel.tell_all(cx);
     }
     match &mut channel.stage {
-        Stage::Broker(broker) if broker.session.is_connected() => broker.disconnect(cx.now),
+        Stage::Broker(broker) if broker.client.is_connected() => broker.disconnect(cx.now),
         // A connect still under way is taken back: it is answered, and so is this.
         Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Broker(_) => {
             channel.refuse_connect(ConnectFailure::Withdrawn, cx);
@@ -271,15 +271,17 @@ fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
 fn acknowledge(channel: &mut MqttChannel, body: &[u8]) -> Result<(), Violation> {
     let delivery = Acknowledge::decode(body)?.delivery;
     if let Stage::Broker(broker) = &mut channel.stage {
-        let _ = broker.session.acknowledge(delivery.into());
+        let _ = broker.client.acknowledge(delivery.into());
     }
     Ok(())
 }
 
 /// What the application is told of a request that was not taken.
-fn state(refused: Refused) -> RequestState {
+fn state(refused: RequestError) -> RequestState {
     match refused {
-        Refused::Invalid | Refused::Unsupported | Refused::TooLarge => RequestState::InvalidParameters,
-        Refused::NotConnected | Refused::QueueFull => RequestState::NotConnected,
+        RequestError::Invalid | RequestError::Unsupported | RequestError::TooLarge => {
+            RequestState::InvalidParameters
+        }
+        RequestError::NotConnected | RequestError::QueueFull => RequestState::NotConnected,
     }
 }

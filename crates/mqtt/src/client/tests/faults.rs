@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_fault_is_told_to_a_version_5_broker_and_ends_the_session() {
+fn a_fault_is_told_to_a_version_5_broker_and_ends_the_connection() {
     for version in BOTH {
         assert_fails(&mut connected(version), b"\x00\x00", 0x81);
         assert_fails(&mut connected(version), b"\x82\x02\x00\x01", 0x82);
@@ -36,9 +36,9 @@ fn a_skipped_message_is_judged_like_any_other() {
 
 #[test]
 fn what_arrived_before_a_fault_can_still_be_polled() {
-    let mut session = connected(V5);
-    session.publish(3, b"t", b"", 1, false).expect("taken");
-    assert_fails(&mut session, b"\x30\x04\x00\x01t\x00\x40\x02\x00\x01\x10\x00", 0x82);
-    assert_eq!(message(&mut session).topic, "t");
-    assert_eq!(events(&mut session), [published(3, 0)]);
+    let mut client = connected(V5);
+    client.publish(3, b"t", b"", 1, false).expect("taken");
+    assert_fails(&mut client, b"\x30\x04\x00\x01t\x00\x40\x02\x00\x01\x10\x00", 0x82);
+    assert_eq!(message(&mut client).topic, "t");
+    assert_eq!(events(&mut client), [published(3, 0)]);
 }

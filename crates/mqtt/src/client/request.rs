@@ -1,8 +1,8 @@
 //! Requests of the application: publish, subscribe, unsubscribe.
 
-use super::Session;
+use super::Client;
 use crate::codec::{self, Naming, Outbound};
-use crate::error::Refused;
+use crate::error::RequestError;
 use crate::limits::MAXIMUM_REMAINING_LENGTH;
 use crate::requests::{Kind, Waiting};
 use crate::topic::{has_wildcard, is_shared, is_valid_share, is_valid_topic_filter, is_valid_topic_name};
@@ -22,7 +22,7 @@ pub struct Filter<'a> {
     pub retain_handling: u8,
 }
 
-impl Session {
+impl Client {
     /// Publishes a message. [`Event::Published`](crate::Event::Published) with `token` tells the outcome.
     ///
     /// A QoS 1 message beyond the broker's Receive Maximum waits for an earlier one to be acknowledged (MQTT-3.3.4-7).
@@ -33,7 +33,7 @@ impl Session {
         payload: &[u8],
         qos: u8,
         retain: bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RequestError> {
         self.check_publish(topic, qos, retain)?;
         let packet_id = (qos > 0).then_some(1);
         let sized = Outbound { topic, payload, packet_id, retain, naming: Naming::Plain };
@@ -49,22 +49,22 @@ impl Session {
         Ok(())
     }
 
-    fn check_publish(&self, topic: &[u8], qos: u8, retain: bool) -> Result<(), Refused> {
+    fn check_publish(&self, topic: &[u8], qos: u8, retain: bool) -> Result<(), RequestError> {
         self.require_connected()?;
         if !is_valid_topic_name(topic) || qos > 1 {
-            return Err(Refused::Invalid);
+            return Err(RequestError::Invalid);
         }
         if qos > self.broker.maximum_qos || (retain && !self.broker.retain) {
-            return Err(Refused::Unsupported);
+            return Err(RequestError::Unsupported);
         }
         Ok(())
     }
 
     /// Subscribes to one or more topic filters. [`Event::Subscribed`](crate::Event::Subscribed) tells the outcome.
-    pub fn subscribe(&mut self, token: u32, filters: &[Filter<'_>]) -> Result<(), Refused> {
+    pub fn subscribe(&mut self, token: u32, filters: &[Filter<'_>]) -> Result<(), RequestError> {
         self.require_connected()?;
         if filters.is_empty() {
-            return Err(Refused::Invalid);
+            return Err(RequestError::Invalid);
         }
         filters.iter().try_for_each(|filter| self.check_filter(filter))?;
         self.admit(codec::subscribe_size(self.version, filters))?;
@@ -73,32 +73,32 @@ impl Session {
         Ok(())
     }
 
-    fn check_filter(&self, filter: &Filter<'_>) -> Result<(), Refused> {
+    fn check_filter(&self, filter: &Filter<'_>) -> Result<(), RequestError> {
         if !is_valid_topic_filter(filter.topic) || filter.qos > 1 {
-            return Err(Refused::Invalid);
+            return Err(RequestError::Invalid);
         }
         if self.version.has_properties() { self.check_v5_filter(filter) } else { Ok(()) }
     }
 
-    fn check_v5_filter(&self, filter: &Filter<'_>) -> Result<(), Refused> {
+    fn check_v5_filter(&self, filter: &Filter<'_>) -> Result<(), RequestError> {
         let shared = is_shared(filter.topic);
         // MQTT-3.8.3-4: a shared subscription has no "local".
         let is_bad_share = shared && (filter.no_local || !is_valid_share(filter.topic));
         if is_bad_share || filter.retain_handling > 2 {
-            return Err(Refused::Invalid);
+            return Err(RequestError::Invalid);
         }
         let wants_wildcard = has_wildcard(filter.topic) && !self.broker.wildcard_subscriptions;
         if wants_wildcard || (shared && !self.broker.shared_subscriptions) {
-            return Err(Refused::Unsupported);
+            return Err(RequestError::Unsupported);
         }
         Ok(())
     }
 
     /// Ends one or more subscriptions. [`Event::Unsubscribed`](crate::Event::Unsubscribed) tells the outcome.
-    pub fn unsubscribe(&mut self, token: u32, topics: &[&[u8]]) -> Result<(), Refused> {
+    pub fn unsubscribe(&mut self, token: u32, topics: &[&[u8]]) -> Result<(), RequestError> {
         self.require_connected()?;
         if topics.is_empty() || !topics.iter().all(|topic| is_valid_topic_filter(topic)) {
-            return Err(Refused::Invalid);
+            return Err(RequestError::Invalid);
         }
         self.admit(codec::unsubscribe_size(self.version, topics))?;
         let packet_id = self.requests.start(Kind::Unsubscribe, token, topics.len());
@@ -106,19 +106,19 @@ impl Session {
         Ok(())
     }
 
-    fn require_connected(&self) -> Result<(), Refused> {
-        if self.is_connected() { Ok(()) } else { Err(Refused::NotConnected) }
+    fn require_connected(&self) -> Result<(), RequestError> {
+        if self.is_connected() { Ok(()) } else { Err(RequestError::NotConnected) }
     }
 
     /// Opens a request whose packet has this size, if it may and can be sent (MQTT-3.2.2-15).
-    fn admit(&mut self, size: usize) -> Result<(), Refused> {
+    fn admit(&mut self, size: usize) -> Result<(), RequestError> {
         let maximum = self.broker.maximum_packet_size.min(MAXIMUM_REMAINING_LENGTH);
         if size > maximum || size > self.limits.outgoing_bytes {
-            return Err(Refused::TooLarge);
+            return Err(RequestError::TooLarge);
         }
         let is_full = self.untransmitted() + size > self.limits.outgoing_bytes;
         if is_full || self.requests.open >= self.limits.requests {
-            return Err(Refused::QueueFull);
+            return Err(RequestError::QueueFull);
         }
         self.requests.open += 1;
         Ok(())

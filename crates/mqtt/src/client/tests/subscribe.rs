@@ -1,7 +1,7 @@
 //! Subscriptions.
 
 use super::*;
-use crate::error::Refused;
+use crate::error::RequestError;
 use crate::topic::{is_valid_topic_filter, is_valid_topic_name};
 
 fn subscribed(token: u32, reason_codes: &[u8]) -> Event {
@@ -16,37 +16,37 @@ fn unsubscribed(token: u32, reason_codes: &[u8]) -> Event {
 #[test]
 fn the_codes_of_a_subscribe_come_back_as_the_broker_sent_them() {
     let filters = [filter(b"a", 0), filter(b"b", 1), filter(b"c", 1)];
-    let mut session = connected(V3);
-    session.subscribe(5, &filters).expect("taken");
-    feed(&mut session, b"\x90\x05\x00\x01\x00\x01\x80");
-    assert_eq!(events(&mut session), [subscribed(5, &[0, 1, 0x80])]);
-    let mut session = connected(V5);
-    session.subscribe(6, &filters).expect("taken");
-    feed(&mut session, b"\x90\x06\x00\x01\x00\x00\x01\x97");
-    assert_eq!(events(&mut session), [subscribed(6, &[0, 1, 0x97])]);
+    let mut client = connected(V3);
+    client.subscribe(5, &filters).expect("taken");
+    feed(&mut client, b"\x90\x05\x00\x01\x00\x01\x80");
+    assert_eq!(events(&mut client), [subscribed(5, &[0, 1, 0x80])]);
+    let mut client = connected(V5);
+    client.subscribe(6, &filters).expect("taken");
+    feed(&mut client, b"\x90\x06\x00\x01\x00\x00\x01\x97");
+    assert_eq!(events(&mut client), [subscribed(6, &[0, 1, 0x97])]);
 }
 
 #[test]
 fn an_unsubscribe_has_a_code_for_each_filter_in_both_versions() {
-    let mut session = connected(V3);
-    session.unsubscribe(5, &[b"a", b"b"]).expect("taken");
-    feed(&mut session, b"\xb0\x02\x00\x01");
-    assert_eq!(events(&mut session), [unsubscribed(5, &[0, 0])]);
-    let mut session = connected(V5);
-    session.unsubscribe(6, &[b"a", b"b"]).expect("taken");
-    feed(&mut session, b"\xb0\x05\x00\x01\x00\x11\x00");
-    assert_eq!(events(&mut session), [unsubscribed(6, &[0x11, 0])]);
+    let mut client = connected(V3);
+    client.unsubscribe(5, &[b"a", b"b"]).expect("taken");
+    feed(&mut client, b"\xb0\x02\x00\x01");
+    assert_eq!(events(&mut client), [unsubscribed(5, &[0, 0])]);
+    let mut client = connected(V5);
+    client.unsubscribe(6, &[b"a", b"b"]).expect("taken");
+    feed(&mut client, b"\xb0\x05\x00\x01\x00\x11\x00");
+    assert_eq!(events(&mut client), [unsubscribed(6, &[0x11, 0])]);
 }
 
 /// Shows M69.
 #[test]
 fn answers_may_come_in_any_order() {
-    let mut session = connected(V3);
-    session.subscribe(1, &[filter(b"a", 0)]).expect("taken");
-    session.publish(2, b"t", b"", 1, false).expect("taken");
-    session.unsubscribe(3, &[b"b"]).expect("taken");
-    feed(&mut session, b"\xb0\x02\x00\x03\x40\x02\x00\x02\x90\x03\x00\x01\x00");
-    assert_eq!(events(&mut session), [unsubscribed(3, &[0]), published(2, 0), subscribed(1, &[0])]);
+    let mut client = connected(V3);
+    client.subscribe(1, &[filter(b"a", 0)]).expect("taken");
+    client.publish(2, b"t", b"", 1, false).expect("taken");
+    client.unsubscribe(3, &[b"b"]).expect("taken");
+    feed(&mut client, b"\xb0\x02\x00\x03\x40\x02\x00\x02\x90\x03\x00\x01\x00");
+    assert_eq!(events(&mut client), [unsubscribed(3, &[0]), published(2, 0), subscribed(1, &[0])]);
 }
 
 /// Shows MQTT-3.8.4-6.
@@ -59,13 +59,13 @@ fn a_wrong_number_of_codes_is_a_protocol_error() {
         (V5, b"\x90\x05\x00\x01\x00\x00\x00"),
     ];
     for (version, suback) in wrong {
-        let mut session = connected(version);
-        session.subscribe(1, &[filter(b"a", 0)]).expect("taken");
-        assert_fails(&mut session, suback, 0x82);
+        let mut client = connected(version);
+        client.subscribe(1, &[filter(b"a", 0)]).expect("taken");
+        assert_fails(&mut client, suback, 0x82);
     }
-    let mut session = connected(V5);
-    session.unsubscribe(1, &[b"a"]).expect("taken");
-    assert_fails(&mut session, b"\xb0\x05\x00\x01\x00\x00\x00", 0x82);
+    let mut client = connected(V5);
+    client.unsubscribe(1, &[b"a"]).expect("taken");
+    assert_fails(&mut client, b"\xb0\x05\x00\x01\x00\x00\x00", 0x82);
 }
 
 /// Shows D46, MQTT-3.8.3-2, MQTT-3.8.3-4, MQTT-4.8.2-1, MQTT-4.8.2-2.
@@ -82,25 +82,25 @@ fn invalid_subscriptions_are_refused() {
         Filter { no_local: true, ..good },
         Filter { retain_handling: 3, ..good },
     ];
-    let mut session = connected(V5);
+    let mut client = connected(V5);
     for case in cases {
-        assert_eq!(session.subscribe(1, &[good, case]), Err(Refused::Invalid), "{case:?}");
+        assert_eq!(client.subscribe(1, &[good, case]), Err(RequestError::Invalid), "{case:?}");
     }
-    assert_eq!(session.subscribe(1, &[]), Err(Refused::Invalid));
-    assert_eq!(session.unsubscribe(1, &[]), Err(Refused::Invalid));
-    assert_eq!(session.unsubscribe(1, &[b"a", b""]), Err(Refused::Invalid));
-    assert!(sent(&mut session).is_empty());
-    session.subscribe(1, &[good]).expect("valid");
+    assert_eq!(client.subscribe(1, &[]), Err(RequestError::Invalid));
+    assert_eq!(client.unsubscribe(1, &[]), Err(RequestError::Invalid));
+    assert_eq!(client.unsubscribe(1, &[b"a", b""]), Err(RequestError::Invalid));
+    assert!(sent(&mut client).is_empty());
+    client.subscribe(1, &[good]).expect("valid");
 }
 
 /// Shows M71.
 #[test]
 fn version_3_1_1_has_no_shares_and_no_subscription_options() {
-    let mut session = connected(V3);
+    let mut client = connected(V3);
     let odd =
         Filter { topic: b"$share/x", qos: 1, no_local: true, retain_as_published: true, retain_handling: 9 };
-    session.subscribe(1, &[odd]).expect("an ordinary filter");
-    assert_eq!(sent(&mut session), b"\x82\x0d\x00\x01\x00\x08$share/x\x01");
+    client.subscribe(1, &[odd]).expect("an ordinary filter");
+    assert_eq!(sent(&mut client), b"\x82\x0d\x00\x01\x00\x08$share/x\x01");
 }
 
 /// Shows MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1, MQTT-4.7.3-2, MQTT-4.7.3-3.

@@ -3,7 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use super::{Session, State};
+use super::{Client, State};
 use crate::broker::Broker;
 use crate::codec::{self, Frame, Packet, Properties, Publish, malformed, packet_type, violation};
 use crate::deliveries::{DeliveryId, Fingerprint};
@@ -13,7 +13,7 @@ use crate::event::{Event, Message};
 use crate::reason;
 use crate::requests::{Kind, all_success};
 
-impl Session {
+impl Client {
     /// Takes input up to the end of one packet, and acts on the packet if it is whole.
     pub(super) fn receive_packet(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
         if self.is_connecting()
