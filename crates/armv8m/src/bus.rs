@@ -1,4 +1,4 @@
-//! What lies outside the processor: the peripherals, seen through one trait.
+//! The interface to the peripherals outside the processor.
 
 use crate::Cycles;
 use crate::nvic::Nvic;
@@ -24,8 +24,8 @@ impl Width {
         }
     }
 
-    /// The low bits of `value` that an access of this width moves.
-    pub(crate) const fn cut(self, value: u32) -> u32 {
+    /// The low bits of `value` that an access of this width transfers.
+    pub(crate) const fn truncate(self, value: u32) -> u32 {
         match self {
             Self::Byte => value & 0xFF,
             Self::Half => value & 0xFFFF,
@@ -34,14 +34,14 @@ impl Width {
     }
 }
 
-/// Nothing answers at this address, or it refuses the access: the application sees a precise bus fault.
+/// There is nothing at this address, or it refuses the access: a precise BusFault for the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusFault;
 
-/// Everything that is neither flash, RAM nor inside the processor (0xE0000000 to 0xE00FFFFF).
+/// The peripherals: everything that is neither flash, nor RAM, nor inside the processor (0xE0000000 to 0xE00FFFFF).
 ///
-/// Writes to flash never get here: they are bus faults. Accesses are aligned to their width. A narrow value sits in the low bits; the high bits of what `read` returns
-/// for a narrow access are ignored.
+/// Accesses are aligned to their width. A narrow value is in the low bits; of what `read` returns for a narrow access, the
+/// high bits are ignored. Writes to flash do not arrive here: they are bus faults.
 pub trait Bus {
     /// Reads from a peripheral.
     fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault>;
@@ -55,7 +55,7 @@ pub trait Bus {
     ) -> Result<(), BusFault>;
 }
 
-/// No peripherals at all: every access is a bus fault.
+/// A bus without peripherals: every access is a bus fault.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EmptyBus;
 
@@ -68,13 +68,12 @@ impl Bus for EmptyBus {
     }
 }
 
-/// The lines from a peripheral back to the processor, lent for the length of one access. What a peripheral changes
-/// here takes effect before the next instruction.
+/// The signals from a peripheral to the processor, passed with each access. They take effect before the next instruction.
 pub struct Signals<'a> {
     pub(crate) nvic: &'a mut Nvic,
     pub(crate) cycles: Cycles,
-    pub(crate) attention: bool,
-    pub(crate) stop: bool,
+    pub(crate) needs_service: bool,
+    pub(crate) yields: bool,
     pub(crate) steady: bool,
 }
 
@@ -86,21 +85,23 @@ impl Signals<'_> {
     /// Pends external interrupt `irq` as a pulse does. An `irq` that is not configured is ignored.
     pub fn pend(&mut self, irq: u16) {
         self.nvic.pend_irq(irq);
-        self.attention = true;
+        self.needs_service = true;
     }
-    /// Sets the level of interrupt line `irq`; a line that stays high pends again after its handler returns.
+    /// Sets the level of interrupt line `irq`. A line that is still high when its handler returns pends again.
     pub fn set_level(&mut self, irq: u16, high: bool) {
         self.nvic.set_level(irq, high);
-        self.attention = true;
+        self.needs_service = true;
     }
-    /// Says of the read in progress that it has no effect, and that it gives the same value whenever it is made until the
-    /// application writes to a peripheral or the host calls [`Cpu::input_changed`](crate::Cpu::input_changed).
+    /// Marks the read in progress as steady: it has no side effect, and it returns the same value until the application
+    /// writes to a peripheral or the host calls [`Cpu::input_changed`](crate::Cpu::input_changed). A loop that polls a
+    /// steady register can be recognised as idle ([`Exit::Spin`](crate::Exit::Spin)).
     pub fn mark_steady(&mut self) {
         self.steady = true;
     }
-    /// Makes the run return [`Exit::Yield`](crate::Exit::Yield) after this instruction, because a deadline changed.
+    /// Makes the run return [`Exit::Yield`](crate::Exit::Yield) after this instruction, for example because the access
+    /// started something that the host has to finish sooner than the end of its budget.
     pub fn request_yield(&mut self) {
-        self.attention = true;
-        self.stop = true;
+        self.needs_service = true;
+        self.yields = true;
     }
 }

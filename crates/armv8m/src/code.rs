@@ -1,9 +1,12 @@
-//! The cache of decoded instructions: one entry for each halfword of flash and RAM that has been executed.
+//! The cache of decoded instructions: an entry for each halfword of every page of flash and RAM that has been executed.
+//!
+//! Writes to RAM that contains decoded code invalidate it (`guard`). A page has two entries for each halfword, because the
+//! same 16-bit instruction sets the flags outside an IT block and leaves them alone inside.
 
 use std::ops::Range;
 
 use crate::config::Config;
-use crate::decode::{self, Site};
+use crate::decode::{self, DecodeContext};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
 
@@ -11,13 +14,14 @@ use crate::op::{Inst, Op};
 pub(crate) const PAGE: u32 = 2048;
 /// Entries of a page.
 const ENTRIES: usize = PAGE as usize / 2;
-/// Bytes by which a write may reach back from the end of decoded code into it.
+/// How many bytes behind a page its last instruction may extend: a 32-bit instruction starts in the page's last halfword.
+/// One more, so that a word written across the end is seen too.
 const REACH: usize = 3;
 
 /// The decoded instructions of one page.
 pub(crate) struct Page {
     plain: Box<[Inst; ENTRIES]>,
-    /// The same addresses as decoded inside IT blocks, where 16-bit instructions leave the flags alone.
+    /// The same addresses as decoded inside IT blocks, where most 16-bit instructions leave the flags alone.
     conditional: Box<[Inst; ENTRIES]>,
 }
 
@@ -31,7 +35,7 @@ impl Page {
     pub(crate) fn at(&self, offset: u32) -> &Inst {
         &self.plain[(offset >> 1) as usize % ENTRIES]
     }
-    fn forget(&mut self, offset: u32) {
+    fn invalidate_entry(&mut self, offset: u32) {
         let index = (offset >> 1) as usize % ENTRIES;
         self.plain[index] = Inst::UNDECODED;
         self.conditional[index] = Inst::UNDECODED;
@@ -43,7 +47,7 @@ impl Page {
     }
 }
 
-/// One stretch of memory that code may run from.
+/// One memory that code may run from.
 struct Region {
     base: u32,
     length: u32,
@@ -65,31 +69,31 @@ impl Region {
         let end = (start + PAGE).min(self.length);
         Some(((offset / PAGE) as usize, self.base + start..self.base.wrapping_add(end)))
     }
-    /// Forgets every instruction of which a byte lies in `stale`; one may start two bytes before it.
-    fn forget(&mut self, stale: &Range<u32>) {
+    /// Invalidates every instruction of which a byte lies in `stale`. A 32-bit one may start two bytes before it.
+    fn invalidate_range(&mut self, stale: &Range<u32>) {
         let offset = |address: u32| address.saturating_sub(self.base).min(self.length);
         let (first, last) = (offset(stale.start.saturating_sub(2)) & !1, offset(stale.end));
         for at in (first..last).step_by(2) {
             if let Some(Some(page)) = self.pages.get_mut((at / PAGE) as usize) {
-                page.forget(at % PAGE);
+                page.invalidate_entry(at % PAGE);
             }
         }
     }
-    fn forget_all(&mut self) {
+    fn invalidate(&mut self) {
         self.pages.iter_mut().for_each(|page| *page = None);
     }
 }
 
-/// Where an address was found: its page and the addresses the page covers.
+/// The page of an address, and the addresses the page covers.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     in_ram: bool,
     page: usize,
     pub span: Range<u32>,
 }
 
 pub(crate) struct Code {
-    /// Addresses where a debugger wants to halt.
+    /// Addresses of a debugger's breakpoints.
     breakpoints: Vec<u32>,
     flash: Region,
     ram: Region,
@@ -104,83 +108,90 @@ impl Code {
         }
     }
 
-    /// Where code at `address` lives, if it is flash or RAM.
-    pub(crate) fn locate(&self, address: u32) -> Option<Place> {
+    /// The page of `address`, if it is in flash or RAM.
+    pub(crate) fn locate(&self, address: u32) -> Option<Location> {
         if let Some((page, span)) = self.flash.locate(address) {
-            return Some(Place { in_ram: false, page, span });
+            return Some(Location { in_ram: false, page, span });
         }
-        self.ram.locate(address).map(|(page, span)| Place { in_ram: true, page, span })
+        self.ram.locate(address).map(|(page, span)| Location { in_ram: true, page, span })
     }
 
-    /// The page of a place, if anything there was decoded.
+    /// The decoded page of a location, if anything in it was decoded.
     #[inline]
-    pub(crate) fn page(&self, place: &Place) -> Option<&Page> {
-        let region = if place.in_ram { &self.ram } else { &self.flash };
-        region.pages.get(place.page)?.as_ref()
+    pub(crate) fn page(&self, location: &Location) -> Option<&Page> {
+        let region = if location.in_ram { &self.ram } else { &self.flash };
+        region.pages.get(location.page)?.as_ref()
     }
 
     /// Decodes the instruction at `address`; false if it does not fit into memory.
-    pub(crate) fn decode(&mut self, place: &Place, memory: &mut Memory, address: u32, in_it: bool) -> bool {
+    pub(crate) fn decode(
+        &mut self,
+        location: &Location,
+        memory: &mut Memory,
+        address: u32,
+        in_it: bool,
+    ) -> bool {
         let Some(mut inst) = decode_at(memory, address, in_it) else { return false };
         if self.has_breakpoint(address) {
             inst = Inst::of(Op::Halt);
         }
-        let region = if place.in_ram { &mut self.ram } else { &mut self.flash };
-        let Some(slot) = region.pages.get_mut(place.page) else { return false };
+        let region = if location.in_ram { &mut self.ram } else { &mut self.flash };
+        let Some(slot) = region.pages.get_mut(location.page) else { return false };
         let page = slot.get_or_insert_with(Page::new);
         let entries = if in_it { &mut page.conditional } else { &mut page.plain };
-        entries[(address.wrapping_sub(place.span.start) >> 1) as usize % ENTRIES] = inst;
-        if place.in_ram {
-            guard(memory, &place.span);
+        entries[(address.wrapping_sub(location.span.start) >> 1) as usize % ENTRIES] = inst;
+        if location.in_ram {
+            guard(memory, &location.span);
         }
         true
     }
 
-    /// Drops what was decoded from `stale`, a part of RAM.
-    pub(crate) fn forget(&mut self, stale: &Range<u32>) {
-        self.ram.forget(stale);
+    /// Discards what was decoded from `stale`, a part of RAM.
+    pub(crate) fn invalidate_range(&mut self, stale: &Range<u32>) {
+        self.ram.invalidate_range(stale);
     }
 
     pub(crate) fn has_breakpoint(&self, address: u32) -> bool {
         self.breakpoints.contains(&address)
     }
 
-    /// Whatever is decoded at `address` next halts; false if it does so already.
+    /// The instruction at `address` is decoded as a halt from now on; false if it is already.
     pub(crate) fn insert_breakpoint(&mut self, address: u32) -> bool {
         if self.has_breakpoint(address) {
             return false;
         }
         self.breakpoints.push(address);
-        self.forget_at(address);
+        self.invalidate_at(address);
         true
     }
 
     pub(crate) fn remove_breakpoint(&mut self, address: u32) -> bool {
         let Some(at) = self.breakpoints.iter().position(|one| *one == address) else { return false };
         self.breakpoints.swap_remove(at);
-        self.forget_at(address);
+        self.invalidate_at(address);
         true
     }
 
     pub(crate) fn clear_breakpoints(&mut self) {
         for address in std::mem::take(&mut self.breakpoints) {
-            self.forget_at(address);
+            self.invalidate_at(address);
         }
     }
 
-    fn forget_at(&mut self, address: u32) {
+    fn invalidate_at(&mut self, address: u32) {
         let stale = address..address.saturating_add(2);
-        self.flash.forget(&stale);
-        self.ram.forget(&stale);
+        self.flash.invalidate_range(&stale);
+        self.ram.invalidate_range(&stale);
     }
 
-    pub(crate) fn forget_all(&mut self) {
-        self.flash.forget_all();
-        self.ram.forget_all();
+    pub(crate) fn invalidate(&mut self) {
+        self.flash.invalidate();
+        self.ram.invalidate();
     }
 }
 
-/// Widens the part of RAM in which a write counts as a change of code. It only grows: code in RAM is rare.
+/// Extends the part of RAM in which writes are checked for decoded code. It is one range and only grows, which keeps the
+/// check in `Memory::write_data` cheap: code in RAM is rare.
 fn guard(memory: &mut Memory, span: &Range<u32>) {
     let start = (span.start - memory.ram_base) as usize;
     let end = start + PAGE as usize + REACH;
@@ -197,11 +208,12 @@ fn decode_at(memory: &Memory, address: u32, in_it: bool) -> Option<Inst> {
     let first = u16::from_le_bytes(memory.read(address)?);
     let second =
         if decode::is_wide(first) { u16::from_le_bytes(memory.read(address.wrapping_add(2))?) } else { 0 };
-    let inst = decode::decode(Site { address, in_it }, first, second);
+    let inst = decode::decode(DecodeContext { address, in_it }, first, second);
     Some(fold_literal(memory, inst))
 }
 
-/// A literal in flash cannot change, so loading it is a move, as long as nothing restricts reading it.
+/// Turns the load of a literal in flash into a move: flash cannot change, and until the MPU is enabled nothing can forbid
+/// the read (see `Core::folded_literals_stale`).
 fn fold_literal(memory: &Memory, inst: Inst) -> Inst {
     let in_flash = inst.imm.wrapping_sub(memory.flash_base) < memory.flash.len() as u32;
     if inst.op != Op::LdrLit || !memory.fold_literals || !in_flash || inst.imm & 3 != 0 {

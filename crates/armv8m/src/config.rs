@@ -1,4 +1,4 @@
-//! What a processor is built with.
+//! The properties of a processor that are fixed when it is created.
 
 use std::ops::Range;
 
@@ -13,32 +13,35 @@ pub struct Config {
     pub ram_size: usize,
     /// Number of external interrupts, at most [`Config::MAX_INTERRUPTS`].
     pub interrupts: u16,
-    /// Implemented priority bits, 3 to 8; the others read as zero.
+    /// Implemented bits of a priority, 3 to 8; the lower ones read as zero.
     pub priority_bits: u8,
     /// Reset value of VTOR, a multiple of 128.
     pub vtor: u32,
-    /// Fetching an instruction from here exits to the host; empty for none.
+    /// Branching into this range exits with [`Exit::Trap`](crate::Exit::Trap); empty for no trap. It may lie anywhere, also
+    /// where there is no memory.
     pub trap: Range<u32>,
     /// Processor cycles for each tick of SysTick's reference clock (SYST_CSR.CLKSOURCE = 0); at least 1.
     pub systick_reference_divider: u32,
-    /// What SYST_CALIB reads.
+    /// The value of SYST_CALIB.
     pub systick_calibration: u32,
-    /// BKPT exits with [`Exit::Breakpoint`](crate::Exit::Breakpoint), as under a debugger. Otherwise it is a DebugMonitor
-    /// exception or a HardFault, as without one.
+    /// BKPT exits with [`Exit::Breakpoint`](crate::Exit::Breakpoint), as with a debugger attached. Otherwise it is a
+    /// DebugMonitor exception or a HardFault, as without one.
     pub halt_on_breakpoint: bool,
     /// A HardFault exits with [`Exit::HardFault`](crate::Exit::HardFault) before its handler runs.
     pub halt_on_hard_fault: bool,
-    /// A loop that cannot end or do anything before the next exception exits with [`Exit::Spin`](crate::Exit::Spin).
+    /// A busy loop that has no effect and cannot end before the next exception exits with
+    /// [`Exit::Spin`](crate::Exit::Spin).
     pub halt_on_spin: bool,
 }
 
 impl Config {
-    /// The architecture's limit of external interrupts.
+    /// The most external interrupts the architecture allows.
     pub const MAX_INTERRUPTS: u16 = 480;
 }
 
 impl Default for Config {
-    /// An STM32U585's application side: 768 KiB of RAM at 0x20000000, flash at 0x08000000, 126 interrupts.
+    /// An STM32U585: 768 KiB of RAM at 0x20000000, flash at 0x08000000, 126 interrupts with 4 priority bits, and SysTick's
+    /// reference clock at an eighth of the processor's. Nothing traps and nothing halts.
     fn default() -> Self {
         Self {
             flash_base: 0x0800_0000,

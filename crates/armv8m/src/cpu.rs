@@ -1,21 +1,26 @@
-//! The processor as its host sees it, and the loop that runs it.
+//! The processor as its host sees it, and the run loop.
+//!
+//! [`Cpu::run`] alternates between two functions. `service_events` does everything that happens between instructions:
+//! it takes pending exceptions, wakes the processor and decides whether the run ends. `run_page` executes instructions and
+//! nothing else, until the cycle count reaches `Core::until`. Whatever needs service sooner sets `until` to zero, so that
+//! the hot loop has one comparison for all of it.
 
 use std::sync::Arc;
 
 use crate::Cycles;
 use crate::bus::Bus;
-use crate::code::{Code, Page, Place};
+use crate::code::{Code, Location, Page};
 use crate::config::Config;
 use crate::debug::HaltCause;
 use crate::exec;
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
-use crate::spin::Watch;
+use crate::spin::SpinDetector;
 use crate::state::{Core, Sleep};
 use crate::trial::Trial;
 
-/// LR after reset: a reset handler that returns faults.
+/// LR after reset (Arm ARM: TakeReset). It is no EXC_RETURN in thread mode, so a reset handler that returns faults.
 const LR_AT_RESET: u32 = 0xFFFF_FFFF;
 
 /// Why a run ended.
@@ -23,14 +28,16 @@ const LR_AT_RESET: u32 = 0xFFFF_FFFF;
 pub enum Exit {
     /// The budget is used up.
     Budget,
-    /// The program counter is in the trap range; nothing there was executed.
+    /// The program counter is in [`Config::trap`]; the instruction there, if any, was not executed. This is how a host
+    /// offers functions to the application without code in flash: the application calls an address of the trap range, the
+    /// host takes the arguments from R0 to R3 and answers with [`Cpu::return_from_trap`].
     Trap {
         /// The program counter.
         address: u32,
     },
-    /// WFI, or sleep on exit: nothing runs until an interrupt is pending. A run that cannot wake exits like this again.
+    /// WFI, or sleep on exit: nothing runs until an interrupt is pending. Until then, every run exits like this again.
     WaitForInterrupt,
-    /// WFE: as [`Exit::WaitForInterrupt`], and an event wakes too.
+    /// WFE: as [`Exit::WaitForInterrupt`], but an event ends it too.
     WaitForEvent,
     /// BKPT, with [`Config::halt_on_breakpoint`]. The program counter is on the instruction.
     Breakpoint {
@@ -44,24 +51,25 @@ pub enum Exit {
         /// Which of the two.
         cause: HaltCause,
     },
-    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and nothing of its handler has
-    /// run, if there is one. [`Cpu::fault_state`] says why. Running on runs the handler.
+    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and none of its handler has run.
+    /// [`Cpu::fault_status`] says why. The next run executes the handler.
     HardFault {
         /// Address of the instruction that faulted.
         pc: u32,
     },
-    /// The application wrote AIRCR.SYSRESETREQ. The host decides; [`Cpu::reset`] performs it.
+    /// The application wrote AIRCR.SYSRESETREQ. The reset is left to the host, which calls [`Cpu::reset`], because the
+    /// request resets the peripherals as well.
     Reset,
-    /// A fault at a priority where none can be handled. Only a reset helps.
+    /// Lockup: a fault at a priority at which it cannot be handled. Only a reset ends it.
     Lockup {
-        /// Address of the instruction that could not go on.
+        /// Address of the instruction that faulted.
         pc: u32,
     },
-    /// A [`Bus`] asked for it.
+    /// A [`Bus`] called [`Signals::request_yield`](crate::Signals::request_yield).
     Yield,
-    /// Running code repeats itself exactly, with [`Config::halt_on_spin`]: nothing changes before an exception becomes
-    /// pending or the host changes something, and until then a run exits like this again. Cycles may be skipped as for
-    /// [`Exit::WaitForInterrupt`].
+    /// A busy loop without effect, with [`Config::halt_on_spin`]: the processor repeats exactly the same states until an
+    /// exception becomes pending or the host changes something. Until then, every run exits like this again, and the host
+    /// may skip cycles as after [`Exit::WaitForInterrupt`].
     Spin,
 }
 
@@ -74,12 +82,12 @@ pub struct Cpu {
     pub(crate) core: Core,
     pub(crate) code: Code,
     config: Config,
-    pub(crate) watch: Watch,
+    pub(crate) spin_detector: SpinDetector,
     pub(crate) trial: Option<Box<Trial>>,
 }
 
 impl std::fmt::Debug for Cpu {
-    /// Where the processor is; memory and decoded code are left out.
+    /// The registers that say where the processor is; memory and decoded code are left out.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cpu")
             .field("pc", &format_args!("{:#010x}", self.core.pc))
@@ -91,18 +99,19 @@ impl std::fmt::Debug for Cpu {
     }
 }
 
-/// Why the inner loop stopped.
-enum Pause {
-    /// The program counter left the window, or somebody wants attention.
-    Look,
-    /// The entry at the program counter is not decoded.
+/// Why the hot loop stopped.
+enum StopReason {
+    /// The program counter left the page or the fetch window, or `Core::until` is reached.
+    Service,
+    /// The instruction at the program counter is not decoded yet.
     Decode { in_it: bool },
     /// An instruction at `at`, with IT state `it`, did not complete.
     Event { event: Event, at: u32, it: u8 },
 }
 
 impl Cpu {
-    /// A processor in reset, with RAM all zero. `flash` is shared and read-only to the processor.
+    /// A processor before its reset, with RAM all zero. `flash` may be shared with other processors and is read-only to
+    /// the application.
     pub fn new(config: Config, flash: Arc<[u8]>) -> Self {
         let memory = Memory {
             flash_base: config.flash_base,
@@ -117,15 +126,15 @@ impl Cpu {
             undo: None,
         };
         let code = Code::new(&config, memory.flash.len());
-        let watch = Watch::new(config.halt_on_spin);
-        Self { core: Core::new(&config, memory), code, watch, trial: None, config }
+        let spin_detector = SpinDetector::new(config.halt_on_spin);
+        Self { core: Core::new(&config, memory), code, spin_detector, trial: None, config }
     }
 
     /// Resets the processor: SP and PC come from the vector table at [`Config::vtor`]. RAM, the cycle count and the
-    /// level of interrupt lines stay.
+    /// levels of the interrupt lines keep their values.
     pub fn reset(&mut self) -> Result<(), NoVectorTable> {
         self.core.reset(&self.config);
-        self.code.forget_all();
+        self.code.invalidate();
         let vectors = self.core.memory.slice(self.config.vtor, 8).ok_or(NoVectorTable)?;
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| vectors[at + i]));
         let (sp, pc) = (word(0), word(4));
@@ -136,48 +145,49 @@ impl Cpu {
         Ok(())
     }
 
-    /// Runs until `budget` cycles (one for each instruction) are used or something happens that the host must see.
+    /// Runs until `budget` cycles (one for each instruction) are used or an [`Exit`] needs the host.
     pub fn run(&mut self, bus: &mut dyn Bus, budget: Cycles) -> Exit {
         let limit = self.core.cycles.saturating_add(budget);
+        // The host may have changed anything since the last run.
         self.core.until = 0;
         loop {
             if self.core.cycles >= self.core.until
-                && let Some(exit) = self.attend(limit)
+                && let Some(exit) = self.service_events(limit)
             {
                 return exit;
             }
-            if let Some(exit) = self.stretch(bus) {
+            if let Some(exit) = self.run_block(bus) {
                 return exit;
             }
         }
     }
 
-    /// Runs instructions of one page, or finds out why none can run.
-    fn stretch(&mut self, bus: &mut dyn Bus) -> Option<Exit> {
+    /// Runs instructions from one page of code, or raises the fault that fetching from it causes.
+    fn run_block(&mut self, bus: &mut dyn Bus) -> Option<Exit> {
         let pc = self.core.pc;
         if self.config.trap.contains(&pc) {
             return Some(Exit::Trap { address: pc });
         }
-        let Some(place) = self.code.locate(pc) else {
+        let Some(location) = self.code.locate(pc) else {
             self.core.raise(self.fetch_fault(pc));
             return None;
         };
-        let window = match self.core.fetch_window(pc, place.span.clone()) {
-            Ok(window) => self.before_trap(pc, window),
+        let window = match self.core.fetch_window(pc, location.span.clone()) {
+            Ok(window) => self.exclude_trap(pc, window),
             Err(event) => {
                 self.core.raise(event);
                 return None;
             }
         };
-        let pause = match self.code.page(&place) {
-            Some(page) => run_page(&mut self.core, page, &place, &window, bus),
-            None => Pause::Decode { in_it: self.core.in_it_block() },
+        let reason = match self.code.page(&location) {
+            Some(page) => run_page(&mut self.core, page, &location, &window, bus),
+            None => StopReason::Decode { in_it: self.core.in_it_block() },
         };
-        self.pause(&pause, &place)
+        self.handle_stop(&reason, &location)
     }
 
-    /// The part of `window` around `pc` that is not in the trap range.
-    fn before_trap(&self, pc: u32, window: std::ops::Range<u32>) -> std::ops::Range<u32> {
+    /// The part of `window` around `pc` that is outside the trap range.
+    fn exclude_trap(&self, pc: u32, window: std::ops::Range<u32>) -> std::ops::Range<u32> {
         let trap = &self.config.trap;
         if trap.is_empty() {
             return window;
@@ -189,35 +199,37 @@ impl Cpu {
         }
     }
 
-    fn pause(&mut self, pause: &Pause, place: &Place) -> Option<Exit> {
-        match *pause {
-            Pause::Look => {}
-            Pause::Decode { in_it } => {
+    fn handle_stop(&mut self, reason: &StopReason, location: &Location) -> Option<Exit> {
+        match *reason {
+            StopReason::Service => {}
+            StopReason::Decode { in_it } => {
                 let pc = self.core.pc;
-                if !self.code.decode(place, &mut self.core.memory, pc, in_it) {
+                if !self.code.decode(location, &mut self.core.memory, pc, in_it) {
                     self.core.raise(Event::Fault(Fault::bus(cfsr::IBUSERR, 0)));
                 }
             }
-            Pause::Event { event, at, it } => return self.event(event, at, it),
+            StopReason::Event { event, at, it } => return self.handle_event(event, at, it),
         }
         None
     }
 
-    /// Deals with an instruction that did not complete.
-    fn event(&mut self, event: Event, at: u32, it: u8) -> Option<Exit> {
+    /// Handles an instruction that did not complete.
+    fn handle_event(&mut self, event: Event, at: u32, it: u8) -> Option<Exit> {
+        // A fault or a halt leaves PC and ITSTATE at the instruction, which is executed again after it. For SVC the return
+        // address is the next instruction, and ITSTATE has advanced (Arm ARM: exception return addresses).
         match event {
             Event::Fault(_) | Event::Breakpoint(_) | Event::Halt(_) => {
                 self.core.pc = at;
                 self.core.it = it;
             }
-            Event::Supervisor | Event::ExceptionReturn(_) | Event::Undecoded => {}
+            Event::SupervisorCall | Event::ExceptionReturn(_) | Event::Undecoded => {}
         }
         match event {
             Event::Breakpoint(comment) if self.halts_on_bkpt() => {
                 return Some(Exit::Breakpoint { address: at, comment });
             }
             Event::Halt(cause) => {
-                // The instruction is still to be executed.
+                // The instruction has not been executed, so its cycle does not count.
                 self.core.cycles -= 1;
                 return Some(Exit::Halted { cause });
             }
@@ -230,7 +242,7 @@ impl Cpu {
         self.config.halt_on_breakpoint || self.core.debug.halts_on_bkpt
     }
 
-    /// Fetching where there is neither flash nor RAM.
+    /// The fault of fetching where there is neither flash nor RAM: the MPU's, if it refuses, else a bus fault.
     fn fetch_fault(&self, pc: u32) -> Event {
         match self.core.fetch_window(pc, pc..pc) {
             Ok(_) => Event::Fault(Fault::bus(cfsr::IBUSERR, 0)),
@@ -238,25 +250,27 @@ impl Cpu {
         }
     }
 
-    /// Everything that is looked at between instructions, but not between all of them.
-    fn attend(&mut self, limit: Cycles) -> Option<Exit> {
+    /// What happens between instructions, but not between all of them: exceptions, sleep, the reasons to return to the
+    /// host, and the cycle at which this has to be called again (`Core::until`).
+    fn service_events(&mut self, limit: Cycles) -> Option<Exit> {
         let core = &mut self.core;
-        if let Some(stale) = core.stale.take() {
-            self.code.forget(&stale);
+        if let Some(stale) = core.stale_code.take() {
+            self.code.invalidate_range(&stale);
         }
         if std::mem::take(&mut core.folded_literals_stale) {
-            self.code.forget_all();
+            self.code.invalidate();
         }
         core.advance_systick();
-        if let Some(exit) = core.hopeless() {
+        if let Some(exit) = core.fault_exit() {
             return Some(exit);
         }
         if std::mem::take(&mut core.reset_requested) {
             return Some(Exit::Reset);
         }
         core.wake();
-        while core.can_go_on() && core.take_pending() {}
-        if let Some(exit) = core.hopeless() {
+        // Taking an exception can pend another of higher priority, such as a fault while stacking.
+        while core.is_running() && core.take_exception() {}
+        if let Some(exit) = core.fault_exit() {
             return Some(exit);
         }
         if std::mem::take(&mut core.yield_requested) {
@@ -272,12 +286,13 @@ impl Cpu {
         }
         core.until = limit;
         if !core.on_trial {
-            if self.watch.spins(core) {
+            if self.spin_detector.check(core) {
                 return Some(Exit::Spin);
             }
-            let ends = [core.systick.next_timeout(), Some(self.watch.next(core.cycles))];
+            let ends = [core.systick.next_timeout(), Some(self.spin_detector.next(core.cycles))];
             core.until = ends.into_iter().flatten().fold(limit, Cycles::min);
         }
+        // A cleared T bit faults at the next instruction, not at the branch that cleared it (Arm ARM: INVSTATE).
         if !core.thumb {
             core.raise(Event::usage(cfsr::INVSTATE));
         }
@@ -285,36 +300,36 @@ impl Cpu {
     }
 }
 
-/// The hot loop: instructions of one decoded page, until something needs a look.
+/// The hot loop: executes instructions of one decoded page until a [`StopReason`].
 fn run_page(
     core: &mut Core,
     page: &Page,
-    place: &Place,
+    location: &Location,
     window: &std::ops::Range<u32>,
     bus: &mut dyn Bus,
-) -> Pause {
-    let (base, start) = (place.span.start, window.start);
+) -> StopReason {
+    let (base, start) = (location.span.start, window.start);
     let length = window.end.wrapping_sub(start);
     loop {
         let at = core.pc;
         if at.wrapping_sub(start) >= length {
-            return Pause::Look;
+            return StopReason::Service;
         }
         let it = core.it;
         let inst = if it == 0 {
             page.at(at.wrapping_sub(base))
         } else {
-            match core.conditional(page, at.wrapping_sub(base)) {
+            match core.fetch_conditional(page, at.wrapping_sub(base)) {
                 Conditional::Run(inst) => inst,
                 Conditional::Skipped => {
                     if core.cycles >= core.until {
-                        return Pause::Look;
+                        return StopReason::Service;
                     }
                     continue;
                 }
-                Conditional::Decode(in_it) => return Pause::Decode { in_it },
+                Conditional::Decode(in_it) => return StopReason::Decode { in_it },
                 Conditional::Invalid => {
-                    return Pause::Event { event: Event::usage(cfsr::INVSTATE), at, it };
+                    return StopReason::Event { event: Event::usage(cfsr::INVSTATE), at, it };
                 }
             }
         };
@@ -325,25 +340,25 @@ fn run_page(
             Err(Event::Undecoded) => {
                 core.pc = at;
                 core.cycles -= 1;
-                return Pause::Decode { in_it: false };
+                return StopReason::Decode { in_it: false };
             }
-            Err(event) => return Pause::Event { event, at, it },
+            Err(event) => return StopReason::Event { event, at, it },
         }
         if core.cycles >= core.until {
-            return Pause::Look;
+            return StopReason::Service;
         }
     }
 }
 
 /// ITAdvance: the condition's low bit and the mask move up by one; an empty mask ends the block.
-fn after(it: u8) -> u8 {
+fn advance_itstate(it: u8) -> u8 {
     const CONDITION: u8 = 0xE0;
     const SHIFTED: u8 = 0x1F;
     const REST: u8 = 0x07;
     if it & REST == 0 { 0 } else { it & CONDITION | it << 1 & SHIFTED }
 }
 
-/// What becomes of an instruction when ITSTATE is not zero.
+/// What happens to an instruction when ITSTATE is not zero.
 enum Conditional<'a> {
     Run(&'a Inst),
     Skipped,
@@ -352,24 +367,26 @@ enum Conditional<'a> {
 }
 
 impl Core {
-    /// Whether the next instruction is in an IT block; otherwise ITSTATE is zero or holds ICI.
+    /// Whether the next instruction is in an IT block. If not, ITSTATE is zero or contains ICI, which shares its bits
+    /// (Arm ARM: EPSR).
     fn in_it_block(&self) -> bool {
         self.it & 0xF != 0
     }
 
-    /// Finds the next instruction of an IT block, or that its condition fails and it is passed over.
+    /// Fetches the next instruction of an IT block and evaluates its condition.
     #[inline(never)]
-    fn conditional<'a>(&mut self, page: &'a Page, offset: u32) -> Conditional<'a> {
+    fn fetch_conditional<'a>(&mut self, page: &'a Page, offset: u32) -> Conditional<'a> {
         if !self.in_it_block() {
-            return self.continued(page.at(offset));
+            return self.fetch_continued(page.at(offset));
         }
         let inst = page.conditional_at(offset);
         if inst.op == Op::Undecoded {
             return Conditional::Decode(true);
         }
         let condition = self.it >> 4;
-        self.it = after(self.it);
-        if self.holds(condition) || inst.op == Op::Bkpt || inst.op == Op::Halt {
+        self.it = advance_itstate(self.it);
+        // BKPT is unconditional, also in an IT block; so is a debugger's breakpoint.
+        if self.condition_holds(condition) || inst.op == Op::Bkpt || inst.op == Op::Halt {
             return Conditional::Run(inst);
         }
         self.pc = self.pc.wrapping_add(u32::from(inst.len));
@@ -377,8 +394,9 @@ impl Core {
         Conditional::Skipped
     }
 
-    /// ICI: a load or store multiple that goes on where it was interrupted; nothing else may stand here.
-    fn continued<'a>(&mut self, inst: &'a Inst) -> Conditional<'a> {
+    /// ICI: a load or store multiple that continues where it was interrupted. With ICI set, any other instruction is an
+    /// INVSTATE UsageFault.
+    fn fetch_continued<'a>(&mut self, inst: &'a Inst) -> Conditional<'a> {
         match inst.op {
             Op::Undecoded => Conditional::Decode(false),
             Op::Ldm | Op::Stm | Op::Push | Op::Pop | Op::FpLoadMultiple | Op::FpStoreMultiple => {
@@ -391,29 +409,30 @@ impl Core {
         }
     }
 
-    /// Whether no fault has stopped the processor.
-    fn can_go_on(&self) -> bool {
+    /// Whether no fault has stopped the processor: neither lockup nor a HardFault the host must see.
+    fn is_running(&self) -> bool {
         !self.locked_up && !self.hard_fault_entered
     }
 
     /// The exit for a fault that has stopped the processor.
-    fn hopeless(&mut self) -> Option<Exit> {
+    fn fault_exit(&mut self) -> Option<Exit> {
         if std::mem::take(&mut self.hard_fault_entered) {
             return Some(Exit::HardFault { pc: self.scb.faults().pc });
         }
         self.locked_up.then_some(Exit::Lockup { pc: self.pc })
     }
 
-    /// Ends sleeping if there is a reason to.
+    /// Ends WFI or WFE if there is a wake-up event.
     fn wake(&mut self) {
+        // SCR.SEVONPEND: an interrupt that becomes pending is an event, even if it cannot be taken.
         let newly_pending = std::mem::take(&mut self.nvic.newly_pending);
         if newly_pending && self.scb.pending_is_event() {
             self.event_register = true;
         }
         let wakes = match self.sleep {
             Sleep::Awake => return,
-            Sleep::ForInterrupt => self.wakes(),
-            Sleep::ForEvent => std::mem::take(&mut self.event_register) || self.wakes(),
+            Sleep::ForInterrupt => self.has_wakeup_event(),
+            Sleep::ForEvent => std::mem::take(&mut self.event_register) || self.has_wakeup_event(),
         };
         if wakes {
             self.sleep = Sleep::Awake;
@@ -423,7 +442,7 @@ impl Core {
     fn reset(&mut self, config: &Config) {
         let memory = std::mem::replace(&mut self.memory, Memory::empty());
         let mut fresh = Self::new(config, memory);
-        (fresh.cycles, fresh.skipped, fresh.disturbed) = (self.cycles, self.skipped, true);
+        (fresh.cycles, fresh.skipped, fresh.external_activity) = (self.cycles, self.skipped, true);
         (fresh.memory.direct, fresh.memory.fold_literals) = (true, true);
         (fresh.memory.code_start, fresh.memory.code_len) = (0, 0);
         std::mem::swap(&mut fresh.debug, &mut self.debug);
@@ -436,8 +455,8 @@ impl Core {
 }
 
 impl Cpu {
-    /// Drops everything decoded.
-    pub(crate) fn forget_code(&mut self) {
-        self.code.forget_all();
+    /// Discards all decoded instructions.
+    pub(crate) fn invalidate_code(&mut self) {
+        self.code.invalidate();
     }
 }

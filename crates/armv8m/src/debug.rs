@@ -1,8 +1,7 @@
-//! What a debugger or a tracer asks of the processor: breakpoints, watchpoints, single steps, and a record of exceptions.
+//! For debuggers and tracers: breakpoints, watchpoints, single steps, and a record of exceptions.
 //!
-//! None of it costs a running program anything while it is not used. A breakpoint is an entry of the decoded code that halts
-//! in place of the instruction; a watchpoint takes the direct way to memory away, as the MPU does; exceptions are recorded
-//! where they are entered and left.
+//! None of it costs anything while it is not used. A breakpoint replaces the decoded instruction by one that halts; a
+//! watchpoint disables direct memory access, as the MPU does; exceptions are recorded where they are entered and left.
 
 use std::ops::Range;
 
@@ -13,13 +12,14 @@ use crate::fault::Event;
 use crate::nvic::number;
 use crate::state::{Core, Sleep};
 
-/// Most exception_events between exceptions that are recorded until they are taken; later ones are lost.
+/// How many exception events are recorded at most before [`Cpu::take_exception_events`]; later ones are dropped, so that
+/// a host that never takes them does not run out of memory.
 pub const MAX_EXCEPTION_EVENTS: usize = 4096;
 
-/// Why the processor halted for a debugger. The program counter is on the instruction, which has done nothing yet.
+/// Why the processor halted for a debugger. The program counter is on the instruction, which has not been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HaltCause {
-    /// A breakpoint is here.
+    /// There is a breakpoint on the instruction.
     Breakpoint,
     /// The instruction would access memory that is watched.
     Watchpoint {
@@ -30,43 +30,43 @@ pub enum HaltCause {
     },
 }
 
-/// Memory that is watched.
+/// A range of memory on which accesses halt the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watchpoint {
     /// The addresses.
     pub range: Range<u32>,
-    /// Reading halts.
+    /// Reads halt.
     pub reads: bool,
-    /// Writing halts.
+    /// Writes halt.
     pub writes: bool,
 }
 
 /// An exception was entered or left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExceptionEvent {
-    /// The processor's cycle then.
+    /// The cycle at which that happened.
     pub cycle: Cycles,
     /// The exception's number; 16 and up for external interrupts.
     pub number: u16,
-    /// It was entered; otherwise left.
+    /// True if it was entered, false if it was left.
     pub entered: bool,
 }
 
-/// What is debugged or traced at the moment.
+/// Settings and records of a debugger or a tracer.
 #[derive(Debug, Default)]
-pub(crate) struct Debug {
+pub(crate) struct DebugState {
     pub watchpoints: Vec<Watchpoint>,
-    /// Interrupts are not taken: a single step is under way.
-    pub masked: bool,
-    /// Halting debug is enabled, as DHCSR.C_DEBUGEN tells: BKPT halts.
+    /// Interrupts are not taken during a single step, as with DHCSR.C_MASKINTS.
+    pub interrupts_masked: bool,
+    /// Halting debug is enabled (DHCSR.C_DEBUGEN): BKPT halts.
     pub halts_on_bkpt: bool,
-    /// Exceptions entered and left, if someone records them.
+    /// Exceptions entered and left, while they are recorded.
     exception_events: Option<Vec<ExceptionEvent>>,
     /// The registers before HardFault was entered.
     before_fault: Option<Box<Context>>,
 }
 
-/// What an exception's entry changes of the registers.
+/// The registers that exception entry changes.
 #[derive(Debug)]
 struct Context {
     r: [u32; 16],
@@ -79,9 +79,9 @@ struct Context {
     fp_active: bool,
 }
 
-impl Debug {
-    /// Notes that an exception was entered or left.
-    pub(crate) fn moved(&mut self, cycle: Cycles, number: u16, entered: bool) {
+impl DebugState {
+    /// Records that an exception was entered or left.
+    pub(crate) fn record_exception_event(&mut self, cycle: Cycles, number: u16, entered: bool) {
         if let Some(exception_events) = &mut self.exception_events
             && exception_events.len() < MAX_EXCEPTION_EVENTS
         {
@@ -103,13 +103,14 @@ impl Core {
         }
     }
 
-    /// Whether a step under way keeps this exception from being taken: those a fault does not ask for.
-    pub(crate) fn is_held_by_step(&self, number: u16) -> bool {
-        self.debug.masked && number >= number::PENDSV
+    /// Whether a single step masks this exception: PendSV, SysTick and external interrupts, but no fault, since that is
+    /// what the stepped instruction does.
+    pub(crate) fn is_masked_by_step(&self, number: u16) -> bool {
+        self.debug.interrupts_masked && number >= number::PENDSV
     }
 
-    /// Keeps the registers as they are before a fault's exception is entered, with `sp` as stack pointer.
-    pub(crate) fn keep_context(&mut self, sp: u32) {
+    /// Saves the registers before a fault's exception is entered, with `sp` as stack pointer.
+    pub(crate) fn save_context(&mut self, sp: u32) {
         if !self.halt_on_hard_fault {
             return;
         }
@@ -135,16 +136,16 @@ impl Watchpoint {
 }
 
 impl Cpu {
-    /// Sets a breakpoint: from now on the processor halts with [`Exit::Halted`] before it executes the instruction at
-    /// `address`. False if there is one already.
+    /// Sets a breakpoint: the processor halts with [`Exit::Halted`] before it executes the instruction at `address`. False
+    /// if there is one already.
     pub fn insert_breakpoint(&mut self, address: u32) -> bool {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         self.code.insert_breakpoint(address & !1)
     }
 
     /// Removes a breakpoint; false if there is none.
     pub fn remove_breakpoint(&mut self, address: u32) -> bool {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         self.code.remove_breakpoint(address & !1)
     }
 
@@ -153,15 +154,15 @@ impl Cpu {
         self.code.has_breakpoint(address & !1)
     }
 
-    /// Watches memory: from now on the processor halts with [`Exit::Halted`] before an instruction accesses it. What
-    /// exceptions stack, and literals in flash that were read when their instruction was decoded, are not seen.
+    /// Sets a watchpoint: the processor halts with [`Exit::Halted`] before an instruction accesses the memory. It does not
+    /// see what exception entry stacks, nor literals in flash, which are read when their instruction is decoded.
     pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         self.core.debug.watchpoints.push(watchpoint);
         self.core.update_direct();
     }
 
-    /// Stops watching; false if this was not watched.
+    /// Removes a watchpoint; false if there is none like it.
     pub fn remove_watchpoint(&mut self, watchpoint: &Watchpoint) -> bool {
         let watchpoints = &mut self.core.debug.watchpoints;
         let Some(at) = watchpoints.iter().position(|one| one == watchpoint) else { return false };
@@ -170,7 +171,7 @@ impl Cpu {
         true
     }
 
-    /// Removes every breakpoint and watchpoint.
+    /// Removes all breakpoints and watchpoints; BKPT no longer halts.
     pub fn detach_debugger(&mut self) {
         self.code.clear_breakpoints();
         self.core.debug.watchpoints.clear();
@@ -178,24 +179,24 @@ impl Cpu {
         self.core.update_direct();
     }
 
-    /// Whether BKPT exits with [`Exit::Breakpoint`], whatever
-    /// [`Config::halt_on_breakpoint`](crate::Config::halt_on_breakpoint) says. Meanwhile DHCSR.C_DEBUGEN reads as one: a
-    /// debugger is attached.
+    /// Makes BKPT exit with [`Exit::Breakpoint`], also without
+    /// [`Config::halt_on_breakpoint`](crate::Config::halt_on_breakpoint), or no longer. The application sees DHCSR.C_DEBUGEN
+    /// set, as with a debugger attached.
     pub fn set_halt_on_breakpoint(&mut self, halts: bool) {
         self.core.debug.halts_on_bkpt = halts;
     }
 
-    /// Executes one instruction, also where a breakpoint is. Interrupts wait meanwhile, and a processor that sleeps is awake
-    /// afterwards, as on hardware.
+    /// Executes one instruction, even if there is a breakpoint on it. Interrupts are masked meanwhile, so that a step does
+    /// not end in a handler, and a sleeping processor wakes, as on hardware.
     pub fn step(&mut self, bus: &mut dyn Bus) -> Exit {
         let pc = self.core.pc;
-        let lifted = self.remove_breakpoint(pc);
+        let removed = self.remove_breakpoint(pc);
         self.core.sleep = Sleep::Awake;
-        self.core.debug.masked = true;
+        self.core.debug.interrupts_masked = true;
         let exit = self.run(bus, 1);
-        self.core.debug.masked = false;
-        self.core.disturbed = true;
-        if lifted {
+        self.core.debug.interrupts_masked = false;
+        self.core.external_activity = true;
+        if removed {
             self.insert_breakpoint(pc);
         }
         exit
@@ -209,44 +210,44 @@ impl Cpu {
         candidate.is_some_and(|c| c.number >= number::PENDSV && core.nvic.group(c.priority) < level)
     }
 
-    /// After [`Exit::HardFault`]: puts the registers back to what they were at the instruction that faulted, for someone who
-    /// looks at them. Only a reset makes the processor run on from there.
+    /// After [`Exit::HardFault`]: restores the registers of the instruction that faulted, so that a debugger shows where
+    /// that was. The processor cannot continue from there; it has to be reset.
     pub fn undo_fault_entry(&mut self) {
         let core = &mut self.core;
-        let Some(kept) = core.debug.before_fault.take() else { return };
-        core.r = kept.r;
-        core.pc = kept.pc;
-        core.ipsr = kept.ipsr;
-        (core.other_sp, core.on_psp, core.spsel) = (kept.other_sp, kept.on_psp, kept.spsel);
-        core.fpu.active = kept.fp_active;
-        core.set_epsr(kept.epsr);
-        core.disturbed = true;
+        let Some(context) = core.debug.before_fault.take() else { return };
+        core.r = context.r;
+        core.pc = context.pc;
+        core.ipsr = context.ipsr;
+        (core.other_sp, core.on_psp, core.spsel) = (context.other_sp, context.on_psp, context.spsel);
+        core.fpu.active = context.fp_active;
+        core.set_epsr(context.epsr);
+        core.external_activity = true;
     }
 
-    /// Reads a word of the private bus (0xE0000000 to 0xE00FFFFF), as privileged code does.
+    /// Reads a word of the private peripheral bus (0xE0000000 to 0xE00FFFFF), as privileged code does.
     pub fn read_ppb(&mut self, address: u32) -> u32 {
-        self.core.read_private(address & !3, Width::Word, true).unwrap_or(0)
+        self.core.read_ppb_register(address & !3, Width::Word, true).unwrap_or(0)
     }
 
-    /// Writes a word, halfword or byte (`bytes` is 4, 2 or 1, and `address` a multiple of it) of the private bus, as
-    /// privileged code does.
+    /// Writes a word, halfword or byte (`bytes` is 4, 2 or 1, and `address` a multiple of it) of the private peripheral
+    /// bus, as privileged code does.
     pub fn write_ppb(&mut self, address: u32, bytes: u32, value: u32) {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         let width = match bytes {
             1 => Width::Byte,
             2 => Width::Half,
             _ => Width::Word,
         };
         // Privileged writes are never refused.
-        let _ = self.core.write_private(address, width, value, true);
+        let _ = self.core.write_ppb_register(address, width, value, true);
     }
 
-    /// Records exceptions from now on, or no longer.
+    /// Starts or stops the recording of exceptions. Both discard what has been recorded.
     pub fn record_exceptions(&mut self, record: bool) {
         self.core.debug.exception_events = record.then(Vec::new);
     }
 
-    /// Takes what was recorded: at most [`MAX_EXCEPTION_EVENTS`] since the last time.
+    /// Takes the recorded exceptions: at most [`MAX_EXCEPTION_EVENTS`] since the last time.
     pub fn take_exception_events(&mut self) -> Vec<ExceptionEvent> {
         self.core.debug.exception_events.as_mut().map(std::mem::take).unwrap_or_default()
     }

@@ -10,17 +10,17 @@ mod wide_register;
 
 use crate::op::Inst;
 
-/// Where an instruction stands: what its decoding depends on besides its bits.
+/// What the decoding of an instruction depends on besides its bits.
 #[derive(Clone, Copy)]
-pub(crate) struct Site {
+pub(crate) struct DecodeContext {
     /// Address of its first halfword.
     pub address: u32,
     /// True inside an IT block: most 16-bit instructions then leave the flags alone.
     pub in_it: bool,
 }
 
-impl Site {
-    /// What the instruction reads as PC.
+impl DecodeContext {
+    /// The value of PC that the instruction reads: its address plus four.
     pub(crate) fn pc(self) -> u32 {
         self.address.wrapping_add(4)
     }
@@ -35,12 +35,12 @@ pub(crate) fn is_wide(first: u16) -> bool {
     first >= 0xE800
 }
 
-/// Decodes one instruction; `second` is looked at only if `first` asks for it.
-pub(crate) fn decode(site: Site, first: u16, second: u16) -> Inst {
+/// Decodes one instruction; `second` is used only if `first` is the start of a 32-bit instruction.
+pub(crate) fn decode(context: DecodeContext, first: u16, second: u16) -> Inst {
     if is_wide(first) {
-        wide::decode(site, u32::from(first), u32::from(second)).wide()
+        wide::decode(context, u32::from(first), u32::from(second)).wide()
     } else {
-        narrow::decode(site, u32::from(first))
+        narrow::decode(context, u32::from(first))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Exception entry and return.
+//! Exception entry and return (Arm ARM, chapter "Exception model"). Functions are named after the manual's pseudocode:
+//! ExceptionEntry, PushStack, ExceptionTaken, DerivedLateArrival, ExceptionReturn, PopStack.
 
 use crate::fault::{Event, Fault, cfsr, hfsr};
 use crate::nvic::{NO_PRIORITY, number};
@@ -34,11 +35,12 @@ const REALIGNED: u32 = 1 << 9;
 const IPSR: u32 = 0x1FF;
 
 impl Core {
-    /// Recomputes the priority of running code from what is active and the mask registers.
+    /// Recomputes the execution priority from the active exceptions and the mask registers, and has pending exceptions
+    /// reconsidered.
     pub(crate) fn update_priority(&mut self) {
         let unmasked = self.priority_without_primask();
         self.execution_priority = if self.primask { unmasked.min(0) } else { unmasked };
-        self.attention();
+        self.request_service();
     }
 
     fn priority_without_primask(&self) -> i16 {
@@ -49,39 +51,41 @@ impl Core {
         if self.faultmask { priority.min(-1) } else { priority }
     }
 
-    /// Whether a WFI would end: an exception is pending that would be taken if PRIMASK were clear.
-    pub(crate) fn wakes(&self) -> bool {
+    /// Whether there is a WFI wake-up event: a pending exception that would be taken if PRIMASK were clear. PRIMASK is
+    /// ignored so that software can disable interrupts, find nothing to do and sleep without losing a wake-up.
+    pub(crate) fn has_wakeup_event(&self) -> bool {
         let level = self.priority_without_primask();
         self.nvic.highest_pending().is_some_and(|c| self.nvic.group(c.priority) < level)
     }
 
-    /// The pending exception that may pre-empt running code, if there is one.
-    pub(crate) fn next_to_take(&self) -> Option<u16> {
+    /// The pending exception that pre-empts running code, if there is one.
+    pub(crate) fn exception_to_take(&self) -> Option<u16> {
         let candidate = self.nvic.highest_pending()?;
         let pre_empts = self.nvic.group(candidate.priority) < self.execution_priority;
-        (pre_empts && !self.is_held_by_step(candidate.number)).then_some(candidate.number)
+        (pre_empts && !self.is_masked_by_step(candidate.number)).then_some(candidate.number)
     }
 
-    /// Takes the pending exception that may pre-empt running code, if there is one.
-    pub(crate) fn take_pending(&mut self) -> bool {
-        let Some(number) = self.next_to_take() else { return false };
+    /// Takes the pending exception that pre-empts running code, if there is one. In a trial run nothing is taken: the trial
+    /// ends instead, because exception entry cannot be rolled back.
+    pub(crate) fn take_exception(&mut self) -> bool {
+        let Some(number) = self.exception_to_take() else { return false };
         if self.on_trial {
             self.yield_requested = true;
             return false;
         }
-        self.enter(number);
+        self.exception_entry(number);
         true
     }
 
-    /// Turns what stopped an instruction into an exception. `self.pc` is the address to return to.
+    /// Raises the exception of an instruction that did not complete. `self.pc` is the return address.
     pub(crate) fn raise(&mut self, event: Event) {
         if self.on_trial {
             self.yield_requested = true;
-            return self.attention();
+            return self.request_service();
         }
         match event {
             Event::Fault(fault) => self.raise_fault(fault),
-            Event::Supervisor => self.raise_supervisor(),
+            Event::SupervisorCall => self.raise_supervisor_call(),
             Event::Breakpoint(_) => self.raise_breakpoint(),
             Event::ExceptionReturn(value) => self.exception_return(value),
             Event::Halt(_) | Event::Undecoded => {}
@@ -89,42 +93,43 @@ impl Core {
     }
 
     fn raise_fault(&mut self, fault: Fault) {
-        self.scb.note_fault(&fault, self.pc, self.r[14]);
+        self.scb.record_fault(&fault, self.pc, self.r[14]);
         self.raise_exception(fault.exception);
     }
 
-    /// SVC. The address to return to is behind it; if it becomes a HardFault, its own is where that happened.
-    fn raise_supervisor(&mut self) {
+    /// SVC. Its return address is the next instruction's, but if it escalates to HardFault, the fault's location is the SVC.
+    fn raise_supervisor_call(&mut self) {
         if !self.may_preempt(number::SVCALL) {
-            self.scb.note_place(self.pc.wrapping_sub(SVC_LENGTH), self.r[14]);
+            self.scb.record_fault_location(self.pc.wrapping_sub(SVC_LENGTH), self.r[14]);
         }
         self.raise_exception(number::SVCALL);
     }
 
     fn raise_exception(&mut self, number: u16) {
         match self.escalate(number) {
-            Some(number) => self.enter(number),
-            None => self.lock_up(),
+            Some(number) => self.exception_entry(number),
+            None => self.lockup(),
         }
     }
 
-    /// A BKPT without a debugger: DebugMonitor if it is enabled and may pre-empt, else HardFault.
+    /// A BKPT without a debugger: DebugMonitor if it is enabled and may pre-empt, else HardFault (Arm ARM: DebugMonitor
+    /// exception). Unlike other faults it sets HFSR.DEBUGEVT, not FORCED.
     fn raise_breakpoint(&mut self) {
         if self.scb.monitor_enabled() && self.may_preempt(number::DEBUG_MONITOR) {
-            self.scb.note_breakpoint();
-            self.enter(number::DEBUG_MONITOR);
+            self.scb.record_breakpoint();
+            self.exception_entry(number::DEBUG_MONITOR);
         } else if self.execution_priority > -1 {
             self.scb.hfsr |= hfsr::DEBUGEVT;
-            self.scb.note_place(self.pc, self.r[14]);
-            self.enter(number::HARD_FAULT);
+            self.scb.record_fault_location(self.pc, self.r[14]);
+            self.exception_entry(number::HARD_FAULT);
         } else {
-            self.lock_up();
+            self.lockup();
         }
     }
 
-    fn lock_up(&mut self) {
+    fn lockup(&mut self) {
         self.locked_up = true;
-        self.attention();
+        self.request_service();
     }
 
     /// Whether `number` is enabled and of higher priority than running code.
@@ -133,7 +138,7 @@ impl Core {
             && self.nvic.group(self.nvic.priority(number)) < self.execution_priority
     }
 
-    /// The exception a synchronous one becomes: itself, HardFault, or none at all (lockup).
+    /// The exception a synchronous one is taken as: itself, HardFault by escalation, or none, which is lockup.
     fn escalate(&mut self, number: u16) -> Option<u16> {
         if self.may_preempt(number) {
             return Some(number);
@@ -145,35 +150,36 @@ impl Core {
         Some(number::HARD_FAULT)
     }
 
-    /// Stacks the context and starts the handler of `number`, or of a fault that stacking itself caused.
-    fn enter(&mut self, number: u16) {
+    /// ExceptionEntry: stacks the context and takes `number`, or a fault that the stacking itself caused.
+    fn exception_entry(&mut self, number: u16) {
         let value = self.entry_exc_return();
         let sp = self.r[13];
         if number < number::SVCALL {
-            self.keep_context(sp);
+            self.save_context(sp);
         }
-        let first = match self.push_frame() {
+        let first = match self.push_stack() {
             Ok(()) => number,
             Err(fault) => {
-                self.keep_context(sp);
-                self.derived(number, &fault)
+                self.save_context(sp);
+                self.derived_late_arrival(number, &fault)
             }
         };
         if !self.locked_up {
-            self.start_handler(first, value);
+            self.exception_taken(first, value);
         }
     }
 
-    /// A fault while entering `original` goes first if its priority is higher; the other one stays pending.
-    fn derived(&mut self, original: u16, fault: &Fault) -> u16 {
-        self.scb.note_fault(fault, self.pc, self.r[14]);
+    /// DerivedLateArrival: of `original` and a fault that occurred while stacking for it, the one of higher priority is
+    /// taken, and the other becomes pending.
+    fn derived_late_arrival(&mut self, original: u16, fault: &Fault) -> u16 {
+        self.scb.record_fault(fault, self.pc, self.r[14]);
         let Some(derived) = self.escalate(fault.exception) else {
-            self.lock_up();
+            self.lockup();
             return original;
         };
-        let goes_first = self.nvic.priority(derived) < self.nvic.priority(original);
-        self.nvic.pend(if goes_first { original } else { derived });
-        if goes_first { derived } else { original }
+        let derived_first = self.nvic.priority(derived) < self.nvic.priority(original);
+        self.nvic.pend(if derived_first { original } else { derived });
+        if derived_first { derived } else { original }
     }
 
     fn entry_exc_return(&self) -> u32 {
@@ -183,10 +189,11 @@ impl Core {
         exc_return::PREFIX | exc_return::DCRS | standard | mode | stack
     }
 
-    fn push_frame(&mut self) -> Result<(), Fault> {
+    fn push_stack(&mut self) -> Result<(), Fault> {
         let extended = self.fpu.active;
         let sp = self.r[13];
         let frame = sp.wrapping_sub(if extended { EXTENDED_FRAME } else { FRAME }) & !7;
+        // Below the limit nothing is written. SP becomes the limit, so that it stays usable (Arm ARM: PushStack).
         if frame < self.stack_limit() && !self.limit_ignored() {
             self.r[13] = self.stack_limit();
             return Err(Fault::usage(cfsr::STKOF));
@@ -199,7 +206,7 @@ impl Core {
         if extended { self.push_fp(frame + FRAME) } else { Ok(()) }
     }
 
-    /// Writes `words` to the stack; a refusal leaves `memory` or `bus` in the fault status.
+    /// Writes `words` to the stack. If the MPU or the bus refuses, the fault's status is `memory` or `bus`.
     pub(crate) fn stack_words(
         &mut self,
         address: u32,
@@ -212,13 +219,13 @@ impl Core {
         if self.mpu_check_span(address, length as u32, privileged, true).is_err() {
             return Err(Fault::memory(memory, 0));
         }
-        let Some(place) = self.memory.ram_slice(address, length) else {
+        let Some(stack) = self.memory.ram_slice(address, length) else {
             return Err(Fault::bus(bus, 0));
         };
-        for (bytes, word) in place.chunks_exact_mut(4).zip(words) {
+        for (bytes, word) in stack.chunks_exact_mut(4).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
-        self.note_code_write(address, length);
+        self.invalidate_written_code(address, length);
         Ok(())
     }
 
@@ -240,9 +247,9 @@ impl Core {
         Ok(words)
     }
 
-    /// ExceptionTaken: handler mode on the main stack, at the address in the vector table.
-    fn start_handler(&mut self, number: u16, lr: u32) {
-        self.disturbed = true;
+    /// ExceptionTaken: handler mode on the main stack, at the vector's address.
+    fn exception_taken(&mut self, number: u16, lr: u32) {
+        self.external_activity = true;
         self.r[14] = lr;
         self.ipsr = number;
         self.spsel = false;
@@ -251,17 +258,17 @@ impl Core {
         self.it = 0;
         self.ici = 0;
         self.thumb = true;
-        self.leave_context();
+        self.on_context_change();
         self.nvic.activate(number);
         if self.nvic.is_reserved(number) {
             self.reserved_active_since.get_or_insert(self.cycles);
         }
-        self.debug.moved(self.cycles, number, true);
+        self.debug.record_exception_event(self.cycles, number, true);
         self.update_priority();
         self.hard_fault_entered |= number == number::HARD_FAULT && self.halt_on_hard_fault;
         match self.memory.read(self.scb.vtor.wrapping_add(u32::from(number) * 4)) {
             Some(vector) => self.branch_vector(u32::from_le_bytes(vector)),
-            None => self.vector_unreadable(),
+            None => self.vector_fetch_fault(),
         }
     }
 
@@ -270,31 +277,35 @@ impl Core {
         self.thumb = vector & 1 != 0;
     }
 
-    fn vector_unreadable(&mut self) {
+    fn vector_fetch_fault(&mut self) {
         self.scb.hfsr |= hfsr::VECTTBL;
+        // The handler's address is unknown. PC becomes an address that is never executable.
         let interrupted = std::mem::replace(&mut self.pc, 0xFFFF_FFFE);
         if self.execution_priority <= -1 {
-            self.lock_up();
+            self.lockup();
         } else {
-            self.scb.note_place(interrupted, self.r[14]);
+            self.scb.record_fault_location(interrupted, self.r[14]);
             self.nvic.pend(number::HARD_FAULT);
         }
     }
 
-    /// What every change of context does: the monitor opens, waiting for an event ends.
-    fn leave_context(&mut self) {
+    /// The side effects of every exception entry and return: the local monitor becomes open, the event register is set
+    /// (Arm ARM: ClearExclusiveLocal, SetEventRegister).
+    fn on_context_change(&mut self) {
         self.monitor = None;
         self.event_register = true;
         self.sleep = Sleep::Awake;
     }
 
-    /// Returns from the current exception, or goes straight to the next pending one (tail-chaining).
+    /// ExceptionReturn: returns from the current exception, or takes the next pending one without unstacking
+    /// (tail-chaining).
     pub(crate) fn exception_return(&mut self, value: u32) {
-        self.disturbed = true;
+        self.external_activity = true;
         let returning = self.ipsr;
         if !self.nvic.active.contains(returning) {
             return self.return_fault(&Fault::usage(cfsr::INVPC), value);
         }
+        // Returning from an exception other than NMI clears FAULTMASK (Arm ARM: FAULTMASK).
         if returning != number::NMI {
             self.faultmask = false;
         }
@@ -302,35 +313,35 @@ impl Core {
         if self.reserved_active_since.is_some() && !self.nvic.any_reserved_active() {
             self.reserved_active_since = None;
         }
-        self.debug.moved(self.cycles, returning, false);
+        self.debug.record_exception_event(self.cycles, returning, false);
         self.update_priority();
-        if !well_formed(value) {
+        if !is_valid_exc_return(value) {
             return self.return_fault(&Fault::usage(cfsr::INVPC), value);
         }
-        if let Some(next) = self.tail_chained() {
-            return self.start_handler(next, value);
+        if let Some(next) = self.tail_chain_candidate() {
+            return self.exception_taken(next, value);
         }
-        if let Err(fault) = self.pop_frame(value) {
+        if let Err(fault) = self.pop_stack(value) {
             self.return_fault(&fault, value);
         }
     }
 
-    fn tail_chained(&self) -> Option<u16> {
+    fn tail_chain_candidate(&self) -> Option<u16> {
         let candidate = self.nvic.highest_pending()?;
         (self.nvic.group(candidate.priority) < self.execution_priority).then_some(candidate.number)
     }
 
-    /// A fault on the way out: its handler is tail-chained, the frame stays where it is.
+    /// A fault during exception return: its handler is tail-chained, and the frame remains on the stack.
     fn return_fault(&mut self, fault: &Fault, value: u32) {
-        self.scb.note_fault(fault, self.pc, self.r[14]);
-        self.keep_context(self.r[13]);
+        self.scb.record_fault(fault, self.pc, self.r[14]);
+        self.save_context(self.r[13]);
         match self.escalate(fault.exception) {
-            Some(number) => self.start_handler(number, value),
-            None => self.lock_up(),
+            Some(number) => self.exception_taken(number, value),
+            None => self.lockup(),
         }
     }
 
-    fn pop_frame(&mut self, value: u32) -> Result<(), Fault> {
+    fn pop_stack(&mut self, value: u32) -> Result<(), Fault> {
         let to_thread = value & exc_return::MODE != 0;
         let from_psp = to_thread && value & exc_return::SPSEL != 0;
         let frame = if from_psp { self.psp() } else { self.msp() };
@@ -339,6 +350,7 @@ impl Core {
         }
         let privileged = !to_thread || !self.unprivileged;
         let [r0, r1, r2, r3, r12, lr, pc, psr] = self.unstack_words(frame, privileged)?;
+        // The stacked exception number has to agree with the mode that EXC_RETURN asks for.
         if (psr & IPSR == 0) != to_thread {
             return Err(Fault::usage(cfsr::INVPC));
         }
@@ -360,14 +372,14 @@ impl Core {
         } else {
             self.set_msp(sp);
         }
-        self.resume(to_thread, from_psp);
+        self.restore_mode(to_thread, from_psp);
         Ok(())
     }
 
-    fn resume(&mut self, to_thread: bool, on_psp: bool) {
+    fn restore_mode(&mut self, to_thread: bool, on_psp: bool) {
         self.spsel = on_psp;
         self.select_stack();
-        self.leave_context();
+        self.on_context_change();
         self.update_priority();
         if to_thread && self.scb.sleeps_on_exit() && self.execution_priority == NO_PRIORITY {
             self.sleep = Sleep::ForInterrupt;
@@ -375,8 +387,8 @@ impl Core {
     }
 }
 
-/// An EXC_RETURN this processor can have handed out.
-fn well_formed(value: u32) -> bool {
+/// Whether the value is an EXC_RETURN that this processor can have put into LR.
+fn is_valid_exc_return(value: u32) -> bool {
     let fixed = exc_return::PREFIX | exc_return::DCRS | exc_return::S | exc_return::RES0 | exc_return::ES;
     value & fixed == exc_return::PREFIX | exc_return::DCRS
 }

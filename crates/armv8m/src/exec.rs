@@ -1,4 +1,8 @@
-//! Executing decoded instructions. Here is the dispatch and what is too small for a function; families have files.
+//! Execution of decoded instructions: the dispatch, with the instructions that are short or frequent. Instruction groups
+//! have their own files.
+//!
+//! `execute` is inlined into the hot loop. What it calls is `inline(never)` unless it is frequent, so that the loop stays
+//! small enough to keep its state in registers.
 
 pub(crate) mod alu;
 mod branch;
@@ -251,7 +255,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::AddPc => core.pc = i.imm.wrapping_add(core.reg(i.m)) & !1,
 
         Op::It => core.it = i.imm as u8,
-        Op::Svc => return Err(Event::Supervisor),
+        Op::Svc => return Err(Event::SupervisorCall),
         Op::Bkpt => return Err(Event::Breakpoint(i.imm as u8)),
         Op::Barrier => {}
         Op::Wfi | Op::Wfe | Op::Sev | Op::Cps | Op::Mrs | Op::Msr | Op::TestTarget => {

@@ -1,4 +1,4 @@
-//! What can stop an instruction, and the fault status bits it leaves (Arm ARM: CFSR, HFSR).
+//! What can prevent an instruction from completing, and the fault status bits that it sets (Arm ARM: CFSR, HFSR).
 
 use crate::debug::HaltCause;
 use crate::nvic::number;
@@ -33,12 +33,12 @@ pub(crate) mod hfsr {
     pub(crate) const DEBUGEVT: u32 = 1 << 31;
 }
 
-/// A synchronous fault: the exception it asks for and the status it leaves.
+/// A synchronous fault: the exception it raises and the status bits it sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub exception: u16,
     pub cfsr: u32,
-    /// Goes to MMFAR or BFAR when `cfsr` marks the register valid.
+    /// Written to MMFAR or BFAR if `cfsr` contains MMARVALID or BFARVALID.
     pub address: u32,
 }
 
@@ -54,17 +54,19 @@ impl Fault {
     }
 }
 
-/// Why an instruction did not simply go on to the next one.
+/// Why an instruction was not simply followed by the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Fault(Fault),
-    Supervisor,
+    /// SVC.
+    SupervisorCall,
+    /// BKPT with its immediate.
     Breakpoint(u8),
     /// A branch to an EXC_RETURN value in handler mode.
     ExceptionReturn(u32),
-    /// A debugger wants the processor to halt before this instruction.
+    /// A breakpoint or a watchpoint halts the processor before this instruction.
     Halt(HaltCause),
-    /// Nobody has decoded this instruction yet.
+    /// This instruction is not decoded yet.
     Undecoded,
 }
 
@@ -77,7 +79,7 @@ impl Event {
         Self::Fault(Fault::usage(bits))
     }
     /// A data access the bus refused.
-    pub(crate) const fn precise(address: u32) -> Self {
+    pub(crate) const fn precise_bus_fault(address: u32) -> Self {
         Self::Fault(Fault::bus(cfsr::PRECISERR | cfsr::BFARVALID, address))
     }
     /// A data access the MPU or the memory map refused.
@@ -86,19 +88,19 @@ impl Event {
     }
 }
 
-/// The fault registers as the host may want to see them.
+/// The fault status registers, and where the last fault happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultStatus {
     /// Configurable Fault Status Register.
     pub cfsr: u32,
     /// HardFault Status Register.
     pub hfsr: u32,
-    /// MemManage Fault Address Register; means something when CFSR bit 7 is set.
+    /// MemManage Fault Address Register; valid if CFSR bit 7 is set.
     pub mmfar: u32,
-    /// BusFault Address Register; means something when CFSR bit 15 is set.
+    /// BusFault Address Register; valid if CFSR bit 15 is set.
     pub bfar: u32,
     /// Address of the instruction that raised the last fault.
     pub pc: u32,
-    /// LR when the last fault was raised.
+    /// LR at that instruction.
     pub lr: u32,
 }

@@ -1,5 +1,5 @@
-//! Single-precision arithmetic as the Arm ARM defines it (FPAdd, FPMul, FPRound and their kin), in integers, so
-//! that every rounding mode and every exception flag is exact.
+//! Single-precision arithmetic as the Arm ARM's pseudocode defines it (FPAdd, FPMul, FPRound, …), on integers: the host's
+//! floating point gives no access to the exception flags, and Rust none to its rounding modes.
 
 mod convert;
 
@@ -20,7 +20,7 @@ pub(crate) enum Rounding {
     Up,
     Down,
     Zero,
-    /// To nearest, ties away from zero; only conversions ask for it.
+    /// To nearest, ties away from zero; only conversions use it.
     Away,
 }
 
@@ -47,11 +47,11 @@ enum Class {
     Zero,
     Finite,
     Infinity,
-    Quiet,
-    Signaling,
+    QuietNan,
+    SignalingNan,
 }
 
-/// An operand taken apart; a finite value is `mantissa * 2^exponent`.
+/// An unpacked operand; a finite value is `mantissa * 2^exponent`.
 #[derive(Clone, Copy)]
 struct Number {
     bits: u32,
@@ -63,7 +63,7 @@ struct Number {
 
 impl Number {
     fn is_nan(self) -> bool {
-        matches!(self.class, Class::Quiet | Class::Signaling)
+        matches!(self.class, Class::QuietNan | Class::SignalingNan)
     }
     fn is(self, class: Class) -> bool {
         self.class == class
@@ -73,8 +73,8 @@ impl Number {
     }
 }
 
-/// The modes operations run under and the flags they raise.
-pub(crate) struct Unit {
+/// The floating-point environment of an operation: FPSCR's modes, and the flags it raises.
+pub(crate) struct FpEnv {
     pub rounding: Rounding,
     flush: bool,
     default_nan: bool,
@@ -91,7 +91,7 @@ fn signed(sign: bool, magnitude: u32) -> u32 {
     if sign { magnitude | SIGN } else { magnitude }
 }
 
-/// Shifts right, keeping a one for whatever was lost.
+/// Shifts right and ORs the bits shifted out into the lowest bit, so that rounding sees that the value is inexact.
 fn shift_jam(value: u128, by: u32) -> u128 {
     if by >= 128 {
         return u128::from(value != 0);
@@ -99,13 +99,14 @@ fn shift_jam(value: u128, by: u32) -> u128 {
     value >> by | u128::from(value & ((1 << by) - 1) != 0)
 }
 
-/// Both exponents far from the ends: a host result with such an exponent raised no flag but perhaps inexact.
-fn unremarkable(bits: u32) -> bool {
+/// Whether the exponent is far from both ends of its range, so that the value is normal and an operation that gives it
+/// raised no flag except, possibly, inexact.
+fn is_mid_range(bits: u32) -> bool {
     matches!(bits >> 23 & 0xFF, 2..=253)
 }
 
-impl Unit {
-    /// A unit with FPSCR's modes and the flags already raised.
+impl FpEnv {
+    /// The environment with FPSCR's modes and the flags that are already set.
     pub(crate) fn new(fpscr: u32) -> Self {
         Self {
             rounding: MODES[(fpscr >> 22 & 3) as usize],
@@ -131,8 +132,8 @@ impl Unit {
                 number(Class::Finite, -149 - shift as i32, u64::from(fraction) << shift)
             }
             (0xFF, 0) => number(Class::Infinity, 0, 0),
-            (0xFF, _) if fraction & QUIET != 0 => number(Class::Quiet, 0, 0),
-            (0xFF, _) => number(Class::Signaling, 0, 0),
+            (0xFF, _) if fraction & QUIET != 0 => number(Class::QuietNan, 0, 0),
+            (0xFF, _) => number(Class::SignalingNan, 0, 0),
             _ => number(Class::Finite, exponent as i32 - 150, u64::from(fraction | 1 << 23)),
         }
     }
@@ -143,21 +144,21 @@ impl Unit {
     }
 
     /// FPProcessNaN.
-    fn quiet(&mut self, nan: Number) -> u32 {
-        if nan.is(Class::Signaling) {
+    fn process_nan(&mut self, nan: Number) -> u32 {
+        if nan.is(Class::SignalingNan) {
             self.flags |= flag::INVALID;
         }
         if self.default_nan { DEFAULT_NAN } else { nan.bits | QUIET }
     }
 
-    /// FPProcessNaNs: the first signalling operand, else the first quiet one.
-    fn nan_of(&mut self, operands: &[Number]) -> Option<u32> {
-        let signaling = operands.iter().find(|o| o.is(Class::Signaling));
+    /// FPProcessNaNs: the first signalling NaN, else the first quiet one.
+    fn process_nans(&mut self, operands: &[Number]) -> Option<u32> {
+        let signaling = operands.iter().find(|o| o.is(Class::SignalingNan));
         let chosen = *signaling.or_else(|| operands.iter().find(|o| o.is_nan()))?;
-        Some(self.quiet(chosen))
+        Some(self.process_nan(chosen))
     }
 
-    /// Whether a magnitude that lost `rest` (of a unit of `1 << bits`) goes up.
+    /// Whether a magnitude with the remainder `rest`, in units of `1 / (1 << bits)`, is rounded up.
     fn rounds_up(rounding: Rounding, sign: bool, odd: bool, rest: u128, bits: u32) -> bool {
         let half = if bits == 0 { 0 } else { 1u128 << (bits - 1) };
         match rounding {
@@ -169,7 +170,7 @@ impl Unit {
         }
     }
 
-    /// FPRound: packs `mantissa * 2^exponent`; the lowest bit of `mantissa` may stand for lost ones.
+    /// FPRound: packs `mantissa * 2^exponent`; the lowest bit of `mantissa` may be sticky ([`shift_jam`]).
     fn round(&mut self, sign: bool, exponent: i32, mantissa: u128) -> u32 {
         let top = exponent + 127 - mantissa.leading_zeros() as i32;
         if self.flush && top < 1 - SINGLE.bias {
@@ -187,7 +188,7 @@ impl Unit {
         signed(sign, magnitude)
     }
 
-    /// Infinity or the largest finite value, as the rounding mode has it.
+    /// The result of an overflow: infinity or the largest finite value, depending on the rounding mode.
     fn overflowed(&self, sign: bool, infinity: u32) -> u32 {
         let to_infinity = match self.rounding {
             Rounding::Nearest | Rounding::Away => true,
@@ -198,8 +199,8 @@ impl Unit {
         if to_infinity { infinity } else { infinity - 1 }
     }
 
-    /// The biased exponent and fraction of a magnitude, which may have run over into infinity and beyond, and whether
-    /// anything was lost. Raises underflow.
+    /// The biased exponent and fraction of a magnitude, and whether it is inexact. The exponent may be that of infinity or
+    /// greater. Raises underflow.
     fn pack(&mut self, format: &Format, sign: bool, exponent: i32, mantissa: u128) -> (u32, bool) {
         let top = exponent + 127 - mantissa.leading_zeros() as i32;
         let lowest = top.max(1 - format.bias) - format.fraction as i32;
@@ -237,31 +238,32 @@ impl Unit {
         }
     }
 
-    /// A host result may stand when it can have raised nothing but inexact, and that is raised already.
-    fn quick(&self, a: u32, b: u32, operation: impl Fn(f32, f32) -> f32) -> Option<u32> {
+    /// The host's result, where it is known to be right: rounding to nearest is the host's mode too, the operation raises
+    /// nothing but inexact, and FPSCR has that flag already. Most code never clears it, so this is the common case.
+    fn host_result(&self, a: u32, b: u32, operation: impl Fn(f32, f32) -> f32) -> Option<u32> {
         if self.flags & flag::INEXACT == 0 || self.rounding != Rounding::Nearest {
             return None;
         }
         let result = operation(f32::from_bits(a), f32::from_bits(b)).to_bits();
-        (unremarkable(a) && unremarkable(b) && unremarkable(result)).then_some(result)
+        (is_mid_range(a) && is_mid_range(b) && is_mid_range(result)).then_some(result)
     }
 
     /// FPAdd.
     pub(crate) fn add(&mut self, a: u32, b: u32) -> u32 {
-        if let Some(result) = self.quick(a, b, |a, b| a + b) {
+        if let Some(result) = self.host_result(a, b, |a, b| a + b) {
             return result;
         }
         let (a, b) = (self.unpack(a), self.unpack(b));
-        self.nan_of(&[a, b]).unwrap_or_else(|| self.add_numbers(a, b))
+        self.process_nans(&[a, b]).unwrap_or_else(|| self.add_numbers(a, b))
     }
 
     /// FPSub.
     pub(crate) fn sub(&mut self, a: u32, b: u32) -> u32 {
-        if let Some(result) = self.quick(a, b, |a, b| a - b) {
+        if let Some(result) = self.host_result(a, b, |a, b| a - b) {
             return result;
         }
         let (a, b) = (self.unpack(a), self.unpack(b));
-        self.nan_of(&[a, b]).unwrap_or_else(|| self.add_numbers(a, b.negated()))
+        self.process_nans(&[a, b]).unwrap_or_else(|| self.add_numbers(a, b.negated()))
     }
 
     fn add_numbers(&mut self, a: Number, b: Number) -> u32 {
@@ -279,11 +281,11 @@ impl Unit {
 
     /// FPMul.
     pub(crate) fn mul(&mut self, a: u32, b: u32) -> u32 {
-        if let Some(result) = self.quick(a, b, |a, b| a * b) {
+        if let Some(result) = self.host_result(a, b, |a, b| a * b) {
             return result;
         }
         let (a, b) = (self.unpack(a), self.unpack(b));
-        if let Some(nan) = self.nan_of(&[a, b]) {
+        if let Some(nan) = self.process_nans(&[a, b]) {
             return nan;
         }
         let sign = a.sign != b.sign;
@@ -297,11 +299,11 @@ impl Unit {
 
     /// FPDiv.
     pub(crate) fn div(&mut self, a: u32, b: u32) -> u32 {
-        if let Some(result) = self.quick(a, b, |a, b| a / b) {
+        if let Some(result) = self.host_result(a, b, |a, b| a / b) {
             return result;
         }
         let (a, b) = (self.unpack(a), self.unpack(b));
-        if let Some(nan) = self.nan_of(&[a, b]) {
+        if let Some(nan) = self.process_nans(&[a, b]) {
             return nan;
         }
         let sign = a.sign != b.sign;
@@ -325,7 +327,7 @@ impl Unit {
     pub(crate) fn sqrt(&mut self, bits: u32) -> u32 {
         let a = self.unpack(bits);
         match a.class {
-            Class::Quiet | Class::Signaling => self.quiet(a),
+            Class::QuietNan | Class::SignalingNan => self.process_nan(a),
             Class::Zero => signed(a.sign, 0),
             _ if a.sign => self.invalid(),
             Class::Infinity => INFINITY,
@@ -344,10 +346,10 @@ impl Unit {
         let (addend, a, b) = (self.unpack(addend), self.unpack(a), self.unpack(b));
         let impossible =
             matches!((a.class, b.class), (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity));
-        if addend.is(Class::Quiet) && impossible {
+        if addend.is(Class::QuietNan) && impossible {
             return self.invalid();
         }
-        if let Some(nan) = self.nan_of(&[addend, a, b]) {
+        if let Some(nan) = self.process_nans(&[addend, a, b]) {
             return nan;
         }
         let sign = a.sign != b.sign;
@@ -379,7 +381,7 @@ impl Unit {
     pub(crate) fn compare(&mut self, a: u32, b: u32, quiet_nans_signal: bool) -> u32 {
         let (a, b) = (self.unpack(a), self.unpack(b));
         if a.is_nan() || b.is_nan() {
-            if quiet_nans_signal || a.is(Class::Signaling) || b.is(Class::Signaling) {
+            if quiet_nans_signal || a.is(Class::SignalingNan) || b.is(Class::SignalingNan) {
                 self.flags |= flag::INVALID;
             }
             return 0x3000_0000;
@@ -391,15 +393,15 @@ impl Unit {
         }
     }
 
-    /// FPMinNum and FPMaxNum: a quiet NaN loses against a number.
+    /// FPMinNum and FPMaxNum: of a quiet NaN and a number, the result is the number.
     pub(crate) fn min_max(&mut self, a: u32, b: u32, max: bool) -> u32 {
         let (x, y) = (self.unpack(a), self.unpack(b));
         match (x.class, y.class) {
-            (Class::Quiet, Class::Quiet) | (Class::Signaling, _) | (_, Class::Signaling) => {
-                return self.nan_of(&[x, y]).unwrap_or(DEFAULT_NAN);
+            (Class::QuietNan, Class::QuietNan) | (Class::SignalingNan, _) | (_, Class::SignalingNan) => {
+                return self.process_nans(&[x, y]).unwrap_or(DEFAULT_NAN);
             }
-            (Class::Quiet, _) => return flushed(y),
-            (_, Class::Quiet) => return flushed(x),
+            (Class::QuietNan, _) => return flushed(y),
+            (_, Class::QuietNan) => return flushed(x),
             _ => {}
         }
         let both_zero = x.is(Class::Zero) && y.is(Class::Zero);
@@ -408,13 +410,13 @@ impl Unit {
     }
 }
 
-/// A key that orders numbers; both zeros are equal.
+/// A key for comparing numbers; both zeros have the same.
 fn order(a: Number) -> i64 {
     let magnitude = if a.is(Class::Zero) { 0 } else { i64::from(a.bits & !SIGN) };
     if a.sign { -magnitude } else { magnitude }
 }
 
-/// The number's bits, with a flushed denormal as zero.
+/// The number's bits, or a zero for a denormal that was flushed.
 fn flushed(a: Number) -> u32 {
     if a.is(Class::Zero) { signed(a.sign, 0) } else { a.bits }
 }
@@ -425,7 +427,7 @@ pub(crate) fn expand_immediate(imm8: u32) -> u32 {
     (imm8 & 0x80) << 24 | exponent << 23 | (imm8 & 0xF) << 19
 }
 
-/// Negates without looking.
+/// FPNeg: inverts the sign, also of a NaN.
 pub(crate) fn negate(bits: u32) -> u32 {
     bits ^ SIGN
 }

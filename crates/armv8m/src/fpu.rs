@@ -1,4 +1,7 @@
-//! The floating-point unit's registers and its part in exception frames.
+//! The floating-point unit's registers and its part of exception frames.
+//!
+//! Exception entry only reserves space for S0 to S15 and FPSCR (FPCCR.LSPACT). They are saved when the handler first uses
+//! the unit, so that handlers that do not use it are entered quickly (lazy state preservation).
 
 use crate::fault::{Event, Fault, cfsr};
 use crate::nvic::number;
@@ -17,13 +20,13 @@ pub(crate) mod fpccr {
     pub(crate) const THREAD: u32 = 1 << 3;
     pub(crate) const USER: u32 = 1 << 1;
     pub(crate) const LSPACT: u32 = 1 << 0;
-    /// What the owner of a lazily saved frame was and could have done.
+    /// The mode of the context that owns a reserved frame, and the faults it could have taken.
     pub(crate) const CONTEXT: u32 = UFRDY | MONRDY | BFRDY | MMRDY | HFRDY | THREAD | USER;
-    /// Everything software may write.
+    /// The bits that software may write.
     pub(crate) const WRITABLE: u32 = 0xD000_057B;
 }
 
-/// FPSCR bits that FPDSCR sets the defaults of: AHP, DN, FZ, RMode.
+/// FPSCR bits that a new context takes from FPDSCR: AHP, DN, FZ, RMode.
 const DEFAULTS: u32 = 0x07C0_0000;
 /// FPSCR bits that exist.
 const FPSCR_MASK: u32 = 0xF7C0_009F;
@@ -36,7 +39,7 @@ pub(crate) struct Fpu {
     pub fpccr: u32,
     pub fpcar: u32,
     pub fpdscr: u32,
-    /// CONTROL.FPCA: the running context uses the unit.
+    /// CONTROL.FPCA: the current context uses the unit.
     pub active: bool,
 }
 
@@ -66,14 +69,14 @@ impl Fpu {
 }
 
 impl Core {
-    /// Makes the unit ready for an instruction of the running context (ExecuteFPCheck): permission, then the lazy
-    /// save of the interrupted context with its own FPSCR, and only then a fresh FPSCR.
-    pub(crate) fn prepare_fp(&mut self) -> Result<(), Event> {
+    /// ExecuteFPCheck: checks permission, saves the interrupted context if that is pending, and gives a new context its
+    /// FPSCR. In this order, because the frame has to get the interrupted context's FPSCR.
+    pub(crate) fn execute_fp_check(&mut self) -> Result<(), Event> {
         if !self.scb.fp_allowed(self.privileged()) {
             return Err(Event::usage(cfsr::NOCP));
         }
         if self.fpu.fpccr & fpccr::LSPACT != 0 {
-            self.save_lazily()?;
+            self.preserve_fp_state()?;
         }
         if !self.fpu.active && self.fpu.fpccr & fpccr::ASPEN != 0 {
             self.fpu.fpscr = self.fpu.fpdscr;
@@ -82,7 +85,8 @@ impl Core {
         Ok(())
     }
 
-    fn save_lazily(&mut self) -> Result<(), Event> {
+    /// PreserveFPState: with the privilege of the interrupted context, whose stack it is.
+    fn preserve_fp_state(&mut self) -> Result<(), Event> {
         let privileged = self.fpu.fpccr & fpccr::USER == 0;
         let words = self.fpu.frame_words();
         self.stack_words(self.fpu.fpcar, &words, privileged, cfsr::MLSPERR, cfsr::LSPERR)
@@ -91,7 +95,7 @@ impl Core {
         Ok(())
     }
 
-    /// FPCCR.CLRONRET: what a handler leaves in the unit is not for those it returns to.
+    /// FPCCR.CLRONRET: clears what a handler leaves in the unit, so that the code it returns to cannot read it.
     pub(crate) fn clear_fp_on_return(&mut self) {
         let lazy = self.fpu.fpccr & fpccr::LSPACT != 0;
         if self.fpu.active && !lazy && self.fpu.fpccr & fpccr::CLRONRET != 0 {
@@ -100,8 +104,8 @@ impl Core {
         }
     }
 
-    /// UpdateFPCCR: the interrupted context's mode, and which faults it could have taken.
-    fn fp_context(&self) -> u32 {
+    /// UpdateFPCCR: the interrupted context's mode, and the faults it could have taken.
+    fn fp_context_bits(&self) -> u32 {
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
         bit(!self.privileged(), fpccr::USER)
             | bit(!self.in_handler_mode(), fpccr::THREAD)
@@ -112,21 +116,22 @@ impl Core {
             | bit(self.scb.monitor_enabled() && self.may_preempt(number::DEBUG_MONITOR), fpccr::MONRDY)
     }
 
-    /// Stacks the floating-point part of a frame at `address`, now or lazily.
+    /// Stacks the floating-point part of a frame at `address`, or only reserves it with FPCCR.LSPEN.
     pub(crate) fn push_fp(&mut self, address: u32) -> Result<(), Fault> {
         if !self.scb.fp_allowed(self.privileged()) {
             return Err(Fault::usage(cfsr::NOCP));
         }
         if self.fpu.fpccr & fpccr::LSPEN != 0 {
             self.fpu.fpcar = address & !7;
-            self.fpu.fpccr = self.fpu.fpccr & !fpccr::CONTEXT | self.fp_context() | fpccr::LSPACT;
+            self.fpu.fpccr = self.fpu.fpccr & !fpccr::CONTEXT | self.fp_context_bits() | fpccr::LSPACT;
             return Ok(());
         }
         let words = self.fpu.frame_words();
         self.stack_words(address, &words, self.privileged(), cfsr::MSTKERR, cfsr::STKERR)
     }
 
-    /// Restores the floating-point part of a frame at `address`, unless it was never saved.
+    /// Restores the floating-point part of a frame at `address`. If LSPACT is still set, it was never saved, and the unit
+    /// still has its values.
     pub(crate) fn pop_fp(&mut self, address: u32, privileged: bool) -> Result<(), Fault> {
         if self.fpu.fpccr & fpccr::LSPACT != 0 {
             self.fpu.fpccr &= !fpccr::LSPACT;

@@ -1,4 +1,4 @@
-//! What the host may look at and change between runs.
+//! Access for the host between runs: registers, memory, interrupts, time.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ pub enum Register {
     Msplim,
     /// Limit of the process stack.
     Psplim,
-    /// Bit 0 masks everything of configurable priority.
+    /// Bit 0 masks all exceptions with configurable priority.
     Primask,
-    /// Priority from which on exceptions are masked; zero masks none.
+    /// The priority from which exceptions are masked; zero masks none.
     Basepri,
-    /// Bit 0 masks everything but NMI.
+    /// Bit 0 masks all exceptions but NMI.
     Faultmask,
     /// nPRIV, SPSEL, FPCA in bits 0 to 2.
     Control,
@@ -67,17 +67,17 @@ impl Cpu {
         }
     }
 
-    /// Writes a register. IPSR and the T bit of xPSR stay as they are; bit 0 of a program counter is dropped, and a
-    /// processor that sleeps goes on there.
+    /// Writes a register. IPSR and the T bit of xPSR cannot be changed. Bit 0 of a program counter is ignored, and writing
+    /// it wakes a sleeping processor.
     pub fn set_register(&mut self, register: Register, value: u32) {
         let core = &mut self.core;
-        core.disturbed = true;
+        core.external_activity = true;
         match register {
             Register::R(15) => {
                 core.pc = value & !1;
                 core.sleep = Sleep::Awake;
             }
-            Register::R(n @ 0..=14) => core.set_any(n, value),
+            Register::R(n @ 0..=14) => core.set_reg_or_sp(n, value),
             Register::R(_) => {}
             Register::Xpsr => {
                 core.set_epsr(value | 1 << 24);
@@ -102,24 +102,24 @@ impl Cpu {
         core.update_priority();
     }
 
-    /// Ends a call that trapped: R0 gets the result and execution goes on at LR, as `BX LR` does, so an EXC_RETURN value
-    /// in handler mode is an exception return.
+    /// Returns from a call that exited with [`Exit::Trap`](crate::Exit::Trap): writes the result to R0 and continues as
+    /// `BX LR` does, so an EXC_RETURN value in handler mode is an exception return.
     pub fn return_from_trap(&mut self, r0: u32) {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         self.core.r[0] = r0;
         if let Err(event) = self.core.branch_exchange(self.core.r[14]) {
             self.core.raise(event);
         }
     }
 
-    /// Ends a call that trapped as if nothing were there: the application sees an instruction bus fault at the trapped
-    /// address.
+    /// Refuses a call that exited with [`Exit::Trap`](crate::Exit::Trap), as if there were no memory: an instruction bus
+    /// fault at the trapped address.
     pub fn refuse_trap(&mut self) {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         self.core.raise(Event::Fault(Fault::bus(cfsr::IBUSERR, 0)));
     }
 
-    /// Whether a handler runs.
+    /// Whether the processor is in handler mode.
     pub fn in_handler_mode(&self) -> bool {
         self.core.in_handler_mode()
     }
@@ -139,14 +139,14 @@ impl Cpu {
         self.core.nvic.pend_irq(irq);
     }
 
-    /// Takes back a pending interrupt; a line that is high stays pending.
+    /// Clears the pending state of an interrupt; it stays pending while its line is high.
     pub fn clear_pending(&mut self, irq: u16) {
         if let Some(number) = self.core.nvic.external(irq) {
             self.core.nvic.unpend(number);
         }
     }
 
-    /// Sets the level of an interrupt line; one that stays high pends again after its handler returns.
+    /// Sets the level of an interrupt line. A line that is still high when its handler returns pends again.
     pub fn set_level(&mut self, irq: u16, high: bool) {
         self.core.nvic.set_level(irq, high);
     }
@@ -156,34 +156,34 @@ impl Cpu {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.pending.contains(n))
     }
 
-    /// Whether the application enabled the interrupt.
+    /// Whether the interrupt is enabled.
     pub fn is_enabled(&self, irq: u16) -> bool {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.enabled.contains(n))
     }
 
-    /// Enables or disables an interrupt, as the application does unless [`Cpu::reserve_enable`] says otherwise.
+    /// Enables or disables an interrupt, also one whose enable bit is reserved ([`Cpu::reserve_enable`]).
     pub fn set_enabled(&mut self, irq: u16, enabled: bool) {
         if let Some(number) = self.core.nvic.external(irq) {
-            self.core.disturbed = true;
-            self.core.nvic.enabled.put(number, enabled);
+            self.core.external_activity = true;
+            self.core.nvic.enabled.set(number, enabled);
         }
     }
 
-    /// Takes the enable bit of an interrupt from the application, whose writes to it then do nothing, or gives it back. A
-    /// reset gives all back.
+    /// Reserves the enable bit of an interrupt for the host, so that the application's writes to it are ignored, or releases
+    /// it. A reset releases all.
     pub fn reserve_enable(&mut self, irq: u16, reserved: bool) {
         if let Some(number) = self.core.nvic.external(irq) {
             self.core.nvic.reserve(number, reserved);
         }
     }
 
-    /// Whether a WFI would end now: something is pending that could be taken if PRIMASK were clear.
+    /// Whether there is a WFI wake-up event: a pending exception that would be taken if PRIMASK were clear.
     pub fn has_wakeup_event(&self) -> bool {
-        self.core.wakes()
+        self.core.has_wakeup_event()
     }
 
-    /// The cycle since which a handler of an interrupt whose enable bit is taken from the application has been running, or
-    /// pre-empted, without an end.
+    /// The cycle since which handlers of interrupts with a reserved enable bit have been active without interruption. A host
+    /// can tell by it that such a handler hangs.
     pub fn reserved_active_since(&self) -> Option<Cycles> {
         self.core.reserved_active_since
     }
@@ -193,24 +193,25 @@ impl Cpu {
         self.core.scb.vtor
     }
 
-    /// Whether the interrupt's handler runs, or was pre-empted.
+    /// Whether the interrupt is active: its handler runs or is pre-empted.
     pub fn is_active(&self, irq: u16) -> bool {
         self.core.nvic.external(irq).is_some_and(|n| self.core.nvic.active.contains(n))
     }
 
-    /// Sets the event register, as an external event does: a WFE ends.
+    /// Sets the event register, as an external event does: it ends a WFE.
     pub fn signal_event(&mut self) {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
         self.core.event_register = true;
     }
 
-    /// What a peripheral reads as has changed, though a [`Bus`](crate::Bus) called it steady.
+    /// Says that a peripheral's register changed which a [`Bus`](crate::Bus) marked as steady
+    /// ([`Signals::mark_steady`](crate::Signals::mark_steady)).
     pub fn input_changed(&mut self) {
-        self.core.disturbed = true;
+        self.core.external_activity = true;
     }
 
-    /// Copies flash or RAM; false, and nothing copied, if the range is not wholly inside one of them. Neither this nor
-    /// [`Cpu::write_memory`] has side effects or asks the MPU.
+    /// Copies from flash or RAM; false, and nothing copied, if the range is not wholly inside one of them. Neither this nor
+    /// [`Cpu::write_memory`] checks the MPU, and neither reaches a peripheral.
     pub fn read_memory(&self, address: u32, into: &mut [u8]) -> bool {
         match self.core.memory.slice(address, into.len()) {
             Some(bytes) => into.copy_from_slice(bytes),
@@ -224,14 +225,14 @@ impl Cpu {
         self.core.memory.slice(address, length)
     }
 
-    /// Writes flash or RAM and forgets what was decoded there; false if the range is not wholly inside one of them.
-    /// Writing flash that other processors share gives this one its own copy.
+    /// Writes flash or RAM and discards what was decoded there; false if the range is not wholly inside one of them.
+    /// Writing flash that is shared with other processors makes a copy for this one.
     pub fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
         let core = &mut self.core;
-        core.disturbed = true;
-        if let Some(place) = core.memory.ram_slice(address, bytes.len()) {
-            place.copy_from_slice(bytes);
-            core.note_code_write(address, bytes.len());
+        core.external_activity = true;
+        if let Some(ram) = core.memory.ram_slice(address, bytes.len()) {
+            ram.copy_from_slice(bytes);
+            core.invalidate_written_code(address, bytes.len());
             return true;
         }
         if core.memory.slice(address, bytes.len()).is_none() {
@@ -239,39 +240,39 @@ impl Cpu {
         }
         let start = address.wrapping_sub(core.memory.flash_base) as usize;
         Arc::make_mut(&mut core.memory.flash)[start..start + bytes.len()].copy_from_slice(bytes);
-        self.forget_code();
+        self.invalidate_code();
         true
     }
 
-    /// Cycles since the processor was made: one for each instruction, plus those skipped.
+    /// Cycles since the processor was created: one for each instruction, plus those skipped.
     pub fn cycles(&self) -> Cycles {
         self.core.cycles
     }
 
-    /// Instructions executed since the processor was made.
+    /// Instructions executed since the processor was created.
     pub fn instructions(&self) -> u64 {
         self.core.instructions()
     }
 
-    /// Lets `cycles` pass in which nothing runs: SysTick and DWT_CYCCNT go on.
+    /// Lets `cycles` pass without executing instructions, as in sleep: SysTick and DWT_CYCCNT count them.
     pub fn skip_cycles(&mut self, cycles: Cycles) {
         self.core.cycles = self.core.cycles.saturating_add(cycles);
         self.core.skipped = self.core.skipped.saturating_add(cycles);
         self.core.advance_systick();
     }
 
-    /// Stops SysTick's clock, as the processor's own clock stops in a deep sleep, or lets it go on.
-    pub fn stop_systick(&mut self, stopped: bool) {
+    /// Stops or restarts SysTick's clock: in deep sleep, the processor's own clock is stopped.
+    pub fn set_systick_stopped(&mut self, stopped: bool) {
         self.core.advance_systick();
         self.core.systick.stop(stopped);
     }
 
-    /// The cycle at which SysTick next pends its interrupt, if it is set up to.
+    /// The cycle at which SysTick next pends its exception, if it is set up to: a host that skips cycles stops there.
     pub fn next_timeout(&self) -> Option<Cycles> {
         self.core.systick.next_timeout()
     }
 
-    /// The fault registers and where the last fault happened.
+    /// The fault status registers, and where the last fault happened.
     pub fn fault_status(&self) -> FaultStatus {
         self.core.scb.faults()
     }

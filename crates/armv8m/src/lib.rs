@@ -58,7 +58,7 @@ mod memory;
 mod mpu;
 mod nvic;
 mod op;
-mod private;
+mod ppb;
 mod scb;
 mod spin;
 mod state;

@@ -1,4 +1,7 @@
-//! Flash and RAM as plain slices, and the way from an address to what answers there.
+//! Flash and RAM as plain slices, and the routing of data accesses to memory, the private peripheral bus or the host's bus.
+//!
+//! The fast path is inlined into the interpreter's loop: as long as `Memory::direct` is set, a load or store of flash or RAM
+//! needs only a range check. Everything else takes `read_slow` and `write_slow`.
 
 use std::sync::Arc;
 
@@ -8,36 +11,37 @@ use crate::spin::Journal;
 use crate::state::Core;
 use crate::trial::UndoLog;
 
-/// Private peripherals: inside the processor.
-const PRIVATE: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;
+/// The private peripheral bus.
+const PPB: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;
 
 pub(crate) struct Memory {
     pub flash_base: u32,
     pub flash: Arc<[u8]>,
     pub ram_base: u32,
     pub ram: Box<[u8]>,
-    /// Accesses need no checks beyond their range: the MPU is off and unaligned accesses are allowed.
+    /// Accesses need no checks except their range: the MPU is off, unaligned accesses are allowed, nothing is watched or
+    /// recorded.
     pub direct: bool,
-    /// The MPU was never enabled since reset: nothing can forbid reading a literal.
+    /// The MPU has not been enabled since reset, so nothing can forbid reading a literal.
     pub fold_literals: bool,
-    /// RAM offsets that hold decoded code lie in `code_start .. code_start + code_len`.
+    /// Decoded code in RAM lies at offsets `code_start .. code_start + code_len`.
     pub code_start: usize,
     pub code_len: usize,
-    /// What is written, while someone wants to know; then no access is direct.
+    /// Records writes during an observation ([`crate::spin`]); then no access is direct.
     pub journal: Option<Box<Journal>>,
-    /// What was written, while a trial run may have to be taken back; then no access is direct.
+    /// Records writes of a trial run ([`crate::trial`]), which is rolled back; then no access is direct.
     pub undo: Option<Box<UndoLog>>,
 }
 
 /// `N` bytes at `offset`, if they lie within `bytes`.
 #[inline(always)]
-fn part<const N: usize>(bytes: &[u8], offset: u32) -> Option<[u8; N]> {
+fn read_array<const N: usize>(bytes: &[u8], offset: u32) -> Option<[u8; N]> {
     let offset = offset as usize;
     bytes.get(offset..offset + N)?.try_into().ok()
 }
 
 impl Memory {
-    /// No memory at all; only ever a placeholder.
+    /// A placeholder without memory, while a reset moves the real one.
     pub(crate) fn empty() -> Self {
         Self {
             flash_base: 0,
@@ -56,23 +60,23 @@ impl Memory {
     /// `N` bytes of RAM or flash at `address`.
     #[inline(always)]
     pub(crate) fn read<const N: usize>(&self, address: u32) -> Option<[u8; N]> {
-        part(&self.ram, address.wrapping_sub(self.ram_base))
-            .or_else(|| part(&self.flash, address.wrapping_sub(self.flash_base)))
+        read_array(&self.ram, address.wrapping_sub(self.ram_base))
+            .or_else(|| read_array(&self.flash, address.wrapping_sub(self.flash_base)))
     }
 
-    /// Writes RAM unless the place holds decoded code.
+    /// Writes RAM, unless decoded code may be there.
     #[inline(always)]
     fn write_data<const N: usize>(&mut self, address: u32, value: [u8; N]) -> bool {
         let offset = address.wrapping_sub(self.ram_base) as usize;
         if (offset + N - 1).wrapping_sub(self.code_start) < self.code_len {
             return false;
         }
-        let Some(place) = self.ram.get_mut(offset..offset + N) else { return false };
-        place.copy_from_slice(&value);
+        let Some(ram) = self.ram.get_mut(offset..offset + N) else { return false };
+        ram.copy_from_slice(&value);
         true
     }
 
-    /// The bytes of RAM or flash from `address` on, `length` of them.
+    /// `length` bytes of RAM or flash from `address` on.
     pub(crate) fn slice(&self, address: u32, length: usize) -> Option<&[u8]> {
         let within = |base: u32, bytes: &'_ [u8]| {
             let start = address.wrapping_sub(base) as usize;
@@ -84,15 +88,15 @@ impl Memory {
         }
     }
 
-    /// The bytes of RAM from `address` on, `length` of them, to be written.
+    /// `length` bytes of RAM from `address` on, which the caller overwrites.
     pub(crate) fn ram_slice(&mut self, address: u32, length: usize) -> Option<&mut [u8]> {
         let start = address.wrapping_sub(self.ram_base) as usize;
         let end = start.checked_add(length)?;
-        self.note_write(start, end);
+        self.journal_write(start, end);
         self.ram.get_mut(start..end)
     }
 
-    /// Whether `start .. start + length` (RAM offsets) touches decoded code.
+    /// Whether decoded code may be at RAM offsets `start .. start + length`.
     pub(crate) fn touches_code(&self, start: usize, length: usize) -> bool {
         start < self.code_start + self.code_len && self.code_start < start + length
     }
@@ -100,7 +104,7 @@ impl Memory {
 
 macro_rules! accessors {
     ($read:ident, $write:ident, $type:ty, $width:expr) => {
-        /// Reads as running code does.
+        /// Reads with the privilege of running code.
         #[inline(always)]
         pub(crate) fn $read(&mut self, bus: &mut dyn Bus, address: u32) -> Result<u32, Event> {
             if self.memory.direct
@@ -111,7 +115,7 @@ macro_rules! accessors {
             self.read_slow(bus, address, $width, self.privileged())
         }
 
-        /// Writes as running code does.
+        /// Writes with the privilege of running code.
         #[inline(always)]
         pub(crate) fn $write(&mut self, bus: &mut dyn Bus, address: u32, value: u32) -> Result<(), Event> {
             if self.memory.direct && self.memory.write_data(address, (value as $type).to_le_bytes()) {
@@ -127,7 +131,7 @@ impl Core {
     accessors!(read_half, write_half, u16, Width::Half);
     accessors!(read_byte, write_byte, u8, Width::Byte);
 
-    /// Every read that is not a plain one: checks alignment and permission, then finds who answers.
+    /// Reads that are not direct: checks alignment, permission and watchpoints, then routes the access.
     #[inline(never)]
     pub(crate) fn read_slow(
         &mut self,
@@ -141,21 +145,21 @@ impl Core {
         if let Some(bytes) = self.memory.slice(address, width.bytes() as usize) {
             return Ok(little_endian(bytes));
         }
-        if PRIVATE.contains(&address) {
-            self.note_access();
+        if PPB.contains(&address) {
+            self.record_external_access();
             if self.on_trial {
-                return Err(Event::precise(address));
+                return Err(Event::precise_bus_fault(address));
             }
-            return self.read_private(address, width, privileged);
+            return self.read_ppb_register(address, width, privileged);
         }
         match self.with_signals(|signals| bus.read(address, width, signals)) {
-            Some(value) => Ok(width.cut(value)),
+            Some(value) => Ok(width.truncate(value)),
             None if self.ignores_bus_faults() => Ok(0),
-            None => Err(Event::precise(address)),
+            None => Err(Event::precise_bus_fault(address)),
         }
     }
 
-    /// Every write that is not a plain one.
+    /// Writes that are not direct.
     #[inline(never)]
     pub(crate) fn write_slow(
         &mut self,
@@ -168,94 +172,94 @@ impl Core {
         self.check_access(address, width, privileged, true)?;
         self.check_watchpoints(address, width.bytes(), true)?;
         let length = width.bytes() as usize;
-        if let Some(place) = self.memory.ram_slice(address, length) {
-            place.copy_from_slice(&value.to_le_bytes()[..length]);
-            self.note_code_write(address, length);
+        if let Some(ram) = self.memory.ram_slice(address, length) {
+            ram.copy_from_slice(&value.to_le_bytes()[..length]);
+            self.invalidate_written_code(address, length);
             return Ok(());
         }
-        self.note_access();
-        if PRIVATE.contains(&address) {
+        self.record_external_access();
+        if PPB.contains(&address) {
             if self.on_trial {
-                return Err(Event::precise(address));
+                return Err(Event::precise_bus_fault(address));
             }
-            return self.write_private(address, width, value, privileged);
+            return self.write_ppb_register(address, width, value, privileged);
         }
-        if self.plain_memory(address, width) {
+        if self.is_in_memory(address, width) {
             return self.flash_is_read_only(address);
         }
-        match self.with_signals(|signals| bus.write(address, width, width.cut(value), signals)) {
-            None if !self.ignores_bus_faults() => Err(Event::precise(address)),
+        match self.with_signals(|signals| bus.write(address, width, width.truncate(value), signals)) {
+            None if !self.ignores_bus_faults() => Err(Event::precise_bus_fault(address)),
             _ => Ok(()),
         }
     }
 
     fn check_access(&self, address: u32, width: Width, privileged: bool, write: bool) -> Result<(), Event> {
         let misaligned = address & (width.bytes() - 1) != 0;
-        if misaligned && (self.scb.traps_unaligned() || !self.plain_memory(address, width)) {
+        if misaligned && (self.scb.traps_unaligned() || !self.is_in_memory(address, width)) {
             return Err(Event::UNALIGNED);
         }
         self.mpu_check(address, width.bytes(), privileged, write)
     }
 
-    /// Whether an access stays in flash or in RAM, where it may be unaligned.
-    fn plain_memory(&self, address: u32, width: Width) -> bool {
+    /// Whether an access lies wholly in flash or RAM, which is Normal memory and may be accessed unaligned.
+    fn is_in_memory(&self, address: u32, width: Width) -> bool {
         self.memory.slice(address, width.bytes() as usize).is_some()
     }
 
     fn flash_is_read_only(&self, address: u32) -> Result<(), Event> {
-        if self.ignores_bus_faults() { Ok(()) } else { Err(Event::precise(address)) }
+        if self.ignores_bus_faults() { Ok(()) } else { Err(Event::precise_bus_fault(address)) }
     }
 
-    /// CCR.BFHFNMIGN: handlers at negative priority may probe addresses.
+    /// CCR.BFHFNMIGN: handlers at negative priority may probe addresses without a fault; a refused read gives zero.
     fn ignores_bus_faults(&self) -> bool {
         self.scb.ignores_bus_faults() && self.execution_priority < 0
     }
 
-    /// Marks decoded code at `address` as stale if there is any.
-    pub(crate) fn note_code_write(&mut self, address: u32, length: usize) {
+    /// Has decoded code at `address` invalidated before the next instruction, if there is any.
+    pub(crate) fn invalidate_written_code(&mut self, address: u32, length: usize) {
         let start = address.wrapping_sub(self.memory.ram_base) as usize;
         if !self.memory.touches_code(start, length) {
             return;
         }
         let end = address.saturating_add(length as u32);
-        self.stale = Some(match self.stale.take() {
+        self.stale_code = Some(match self.stale_code.take() {
             Some(old) => old.start.min(address)..old.end.max(end),
             None => address..end,
         });
-        self.attention();
+        self.request_service();
     }
 
-    /// Lends the interrupt lines to a peripheral for one access and takes note of what it did with them.
+    /// Makes an access to the host's bus and applies the signals it raises.
     fn with_signals<T, E>(&mut self, access: impl FnOnce(&mut Signals<'_>) -> Result<T, E>) -> Option<T> {
         let mut signals = Signals {
             nvic: &mut self.nvic,
             cycles: self.cycles,
-            attention: false,
-            stop: false,
+            needs_service: false,
+            yields: false,
             steady: false,
         };
         let result = access(&mut signals);
-        let (attention, stop, steady) = (signals.attention, signals.stop, signals.steady);
+        let (needs_service, yields, steady) = (signals.needs_service, signals.yields, signals.steady);
         if !steady {
-            self.note_access();
+            self.record_external_access();
         }
-        self.yield_requested |= stop;
-        if attention {
-            self.attention();
+        self.yield_requested |= yields;
+        if needs_service {
+            self.request_service();
         }
         result.ok()
     }
 
-    /// Running code accesses something outside registers and memory.
-    fn note_access(&mut self) {
-        self.disturbed = true;
+    /// Records that running code accesses something outside registers and memory.
+    fn record_external_access(&mut self) {
+        self.external_activity = true;
         self.accessed |= !self.in_handler_mode();
     }
 
-    /// Recomputes whether accesses may go straight to the slices.
+    /// Recomputes [`Memory::direct`].
     pub(crate) fn update_direct(&mut self) {
-        let logged = self.memory.journal.is_some() || self.memory.undo.is_some();
-        let watched = logged || !self.debug.watchpoints.is_empty();
+        let recorded = self.memory.journal.is_some() || self.memory.undo.is_some();
+        let watched = recorded || !self.debug.watchpoints.is_empty();
         self.memory.direct = !self.mpu.enabled() && !self.scb.traps_unaligned() && !watched;
     }
 }

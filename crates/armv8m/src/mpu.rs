@@ -37,13 +37,13 @@ impl Region {
     }
 }
 
-/// What an address allows.
+/// The permissions of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     pub read: bool,
     pub write: bool,
     pub execute: bool,
-    /// The region that decided, if exactly one did.
+    /// The matching region, if exactly one matches.
     pub region: Option<u8>,
 }
 
@@ -64,8 +64,10 @@ impl Mpu {
         self.control & ENABLE != 0
     }
 
-    /// What `address` allows; `negative` says that code runs at a negative priority.
+    /// The permissions of `address`; `negative` says that the execution priority is negative (see MPU_CTRL.HFNMIENA). An
+    /// address in more than one region has none (PMSAv8: overlapping regions fault).
     pub(crate) fn access(&self, address: u32, privileged: bool, negative: bool) -> Access {
+        // The MPU does not apply to the private peripheral bus.
         let private = matches!(address, 0xE000_0000..0xE010_0000);
         if !self.enabled() || private || (negative && self.control & HFNMIENA == 0) {
             return default_map(address);
@@ -78,7 +80,7 @@ impl Mpu {
         }
     }
 
-    /// The part of `span` around `address` in which permissions do not change.
+    /// The part of `span` around `address` with the same permissions.
     pub(crate) fn uniform(&self, address: u32, span: Range<u32>) -> Range<u32> {
         let edges =
             self.regions.iter().filter(|r| r.enabled()).flat_map(|r| [r.first(), r.last().wrapping_add(1)]);
@@ -130,7 +132,7 @@ fn region_access(index: usize, region: Region, address: u32, privileged: bool) -
     Access { read, write, execute, region: Some(index as u8) }
 }
 
-/// The background map: everything may be read and written; peripherals and the system space never execute.
+/// The default memory map: everything may be read and written; Device and system regions are never executable.
 fn default_map(address: u32) -> Access {
     let execute = !matches!(address >> 29, 2 | 5 | 6 | 7);
     Access { read: true, write: true, execute, region: None }
@@ -141,7 +143,7 @@ impl Core {
         self.mpu.access(address, privileged, self.execution_priority < 0)
     }
 
-    /// Whether running code may fetch from `address`, and how far around it within `span` the answer holds.
+    /// Checks that running code may fetch from `address`. Returns the part of `span` around it for which that is true.
     pub(crate) fn fetch_window(&self, address: u32, span: Range<u32>) -> Result<Range<u32>, Event> {
         if !self.access(address, self.privileged()).execute {
             return Err(Event::Fault(Fault::memory(cfsr::IACCVIOL, 0)));
@@ -169,7 +171,7 @@ impl Core {
         Ok(())
     }
 
-    /// Checks a longer span, granule by granule.
+    /// Checks a longer access, word by word.
     pub(crate) fn mpu_check_span(
         &self,
         address: u32,
@@ -184,7 +186,7 @@ impl Core {
             .try_for_each(|word| self.mpu_check(address.wrapping_add(word * 4), 4, privileged, write))
     }
 
-    /// The TT instruction's answer (without security): region, its validity, read and write permission.
+    /// The TT instruction's result (Arm ARM: TT_RESP, without security): region, MRVALID, R and RW.
     pub(crate) fn test_target(&self, address: u32, unprivileged: bool) -> u32 {
         let access = self.access(address, self.privileged() && !unprivileged);
         let region = access.region.map_or(0, |r| u32::from(r) | 1 << 16);

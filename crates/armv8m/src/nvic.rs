@@ -1,4 +1,5 @@
-//! Interrupt and exception state: pending, active, enabled, priorities (Arm ARM: NVIC registers).
+//! Exception state: pending, active, enabled, priorities, for internal exceptions and external interrupts alike (Arm ARM:
+//! NVIC registers).
 
 use crate::config::Config;
 
@@ -24,9 +25,9 @@ const WORDS: usize = Config::MAX_INTERRUPTS as usize / 32 + 1;
 
 /// A set of exception numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Set([u32; WORDS]);
+pub(crate) struct ExceptionSet([u32; WORDS]);
 
-impl Set {
+impl ExceptionSet {
     pub(crate) fn contains(&self, number: u16) -> bool {
         self.0[number as usize / 32] & (1 << (number % 32)) != 0
     }
@@ -36,28 +37,29 @@ impl Set {
     pub(crate) fn remove(&mut self, number: u16) {
         self.0[number as usize / 32] &= !(1 << (number % 32));
     }
-    pub(crate) fn put(&mut self, number: u16, member: bool) {
+    pub(crate) fn set(&mut self, number: u16, member: bool) {
         if member { self.insert(number) } else { self.remove(number) }
     }
     fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        self.both(self)
+        self.intersection(self)
     }
     /// Whether `number` is the only member.
     pub(crate) fn only(&self, number: u16) -> bool {
         self.iter().eq([number])
     }
     /// Members of both sets, ascending.
-    fn both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u16> + 'a {
+    fn intersection<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u16> + 'a {
         self.0.iter().zip(&other.0).enumerate().flat_map(|(word, (a, b))| Ones(a & b, word as u16 * 32))
     }
-    /// The bits of external interrupts `32 * word ..`, as the NVIC's registers show them.
+    /// The bits of external interrupts from `32 * word` on, as in the NVIC's registers. Interrupt 0 is exception 16, so each
+    /// register spans two words of the set.
     fn external(&self, word: usize) -> u32 {
         let high = self.0.get(word + 1).copied().unwrap_or(0);
         self.0[word] >> 16 | high << 16
     }
 }
 
-/// The positions of the ones in a word, plus a base.
+/// Iterates over the positions of the set bits of a word, plus a base.
 struct Ones(u32, u16);
 
 impl Iterator for Ones {
@@ -69,29 +71,29 @@ impl Iterator for Ones {
     }
 }
 
-/// A pending exception and its priorities.
+/// A pending exception and its priority.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct PendingException {
     pub number: u16,
-    /// The whole priority, which orders pending exceptions.
+    /// The priority with its subpriority bits: those order pending exceptions but do not pre-empt.
     pub priority: i16,
 }
 
 /// The state of every exception.
 #[derive(Clone, Debug)]
 pub(crate) struct Nvic {
-    pub pending: Set,
-    pub active: Set,
-    pub enabled: Set,
-    level: Set,
-    /// Interrupts whose enable bit is the host's: the application's writes to it do nothing.
-    reserved: Set,
+    pub pending: ExceptionSet,
+    pub active: ExceptionSet,
+    pub enabled: ExceptionSet,
+    level: ExceptionSet,
+    /// Interrupts whose enable bit is reserved for the host: the application's writes to it are ignored.
+    reserved: ExceptionSet,
     priority: Vec<u8>,
     interrupts: u16,
     priority_mask: u8,
     /// AIRCR.PRIGROUP.
     pub prigroup: u8,
-    /// An interrupt became pending since this was last taken: an event for WFE with SEVONPEND.
+    /// An interrupt became pending since this was last cleared: an event for WFE with SCR.SEVONPEND.
     pub newly_pending: bool,
 }
 
@@ -99,11 +101,11 @@ impl Nvic {
     pub(crate) fn new(interrupts: u16, priority_bits: u8) -> Self {
         let interrupts = interrupts.min(Config::MAX_INTERRUPTS);
         let mut nvic = Self {
-            pending: Set::default(),
-            active: Set::default(),
-            enabled: Set::default(),
-            level: Set::default(),
-            reserved: Set::default(),
+            pending: ExceptionSet::default(),
+            active: ExceptionSet::default(),
+            enabled: ExceptionSet::default(),
+            level: ExceptionSet::default(),
+            reserved: ExceptionSet::default(),
             priority: vec![0; (number::EXTERNAL + interrupts) as usize],
             interrupts,
             priority_mask: !(0xFFu16 >> priority_bits.clamp(3, 8)) as u8,
@@ -114,12 +116,12 @@ impl Nvic {
         nvic
     }
 
-    /// Back to reset; lines that are high stay high.
+    /// Resets the state. The levels of the lines are inputs, so a line that is high pends again.
     pub(crate) fn reset(&mut self) {
-        self.pending = Set::default();
-        self.active = Set::default();
-        self.enabled = Set::default();
-        self.reserved = Set::default();
+        self.pending = ExceptionSet::default();
+        self.active = ExceptionSet::default();
+        self.enabled = ExceptionSet::default();
+        self.reserved = ExceptionSet::default();
         for always in [number::NMI, number::HARD_FAULT, number::SVCALL, number::PENDSV, number::SYSTICK] {
             self.enabled.insert(always);
         }
@@ -159,23 +161,23 @@ impl Nvic {
         }
     }
 
-    /// A rising edge pends even while the handler runs; a high level pends again whenever it does not.
+    /// A rising edge pends even while the handler is active; a high level pends again when the handler returns.
     pub(crate) fn set_level(&mut self, irq: u16, high: bool) {
         let Some(number) = self.external(irq) else { return };
         let was = self.level.contains(number);
-        self.level.put(number, high);
+        self.level.set(number, high);
         if high && !was {
             self.pend(number);
         }
     }
 
-    /// The handler starts.
+    /// The exception is taken: pending becomes active.
     pub(crate) fn activate(&mut self, number: u16) {
         self.pending.remove(number);
         self.active.insert(number);
     }
 
-    /// The handler is over; a line that is still high pends again.
+    /// The handler returned; a line that is still high pends again.
     pub(crate) fn deactivate(&mut self, number: u16) {
         self.active.remove(number);
         if self.level.contains(number) {
@@ -183,7 +185,7 @@ impl Nvic {
         }
     }
 
-    /// The whole priority of an exception: -2 for NMI, -1 for HardFault, else the priority byte.
+    /// The priority of an exception: -3 for Reset, -2 for NMI, -1 for HardFault, else the priority byte.
     pub(crate) fn priority(&self, number: u16) -> i16 {
         match number {
             1 => -3,
@@ -193,21 +195,22 @@ impl Nvic {
         }
     }
 
-    /// The part of a priority that decides pre-emption (AIRCR.PRIGROUP).
+    /// The group priority, which decides pre-emption: the bits above AIRCR.PRIGROUP.
     pub(crate) fn group(&self, priority: i16) -> i16 {
         if priority < 0 { priority } else { priority & !((2i16 << self.prigroup) - 1) }
     }
 
-    /// The priority of what is active, without masks.
+    /// The highest priority of all active exceptions, without masks. An exception that was pre-empted counts too, since its
+    /// priority byte may have been changed meanwhile.
     pub(crate) fn active_priority(&self) -> i16 {
         self.active.iter().map(|n| self.group(self.priority(n))).min().unwrap_or(NO_PRIORITY)
     }
 
-    /// The pending, enabled exception that goes first.
-    pub(crate) fn highest_pending(&self) -> Option<Candidate> {
+    /// The pending and enabled exception of highest priority; of equal ones, that with the lowest number.
+    pub(crate) fn highest_pending(&self) -> Option<PendingException> {
         self.pending
-            .both(&self.enabled)
-            .map(|number| Candidate { number, priority: self.priority(number) })
+            .intersection(&self.enabled)
+            .map(|number| PendingException { number, priority: self.priority(number) })
             .min_by_key(|c| c.priority)
     }
 
@@ -229,7 +232,7 @@ impl Nvic {
         }
     }
 
-    /// The bits of a BASEPRI or priority value that exist.
+    /// The implemented bits of BASEPRI and of priority bytes.
     pub(crate) fn priority_mask(&self) -> u8 {
         self.priority_mask
     }
@@ -250,37 +253,37 @@ impl Nvic {
     pub(crate) fn write(&mut self, offset: u32, value: u32) {
         let first = (offset / 4 % 16) as u16 * 32;
         match offset {
-            0x000..0x040 => self.each(first, value, |nvic, n| nvic.enable(n, true)),
-            0x080..0x0C0 => self.each(first, value, |nvic, n| nvic.enable(n, false)),
-            0x100..0x140 => self.each(first, value, Self::pend),
-            0x180..0x1C0 => self.each(first, value, Self::unpend),
+            0x000..0x040 => self.for_each_irq(first, value, |nvic, n| nvic.enable(n, true)),
+            0x080..0x0C0 => self.for_each_irq(first, value, |nvic, n| nvic.enable(n, false)),
+            0x100..0x140 => self.for_each_irq(first, value, Self::pend),
+            0x180..0x1C0 => self.for_each_irq(first, value, Self::unpend),
             _ => {}
         }
     }
 
-    /// The application enables or disables an interrupt, if that is its to do.
+    /// The application enables or disables an interrupt, unless the enable bit is reserved.
     fn enable(&mut self, number: u16, enabled: bool) {
         if !self.reserved.contains(number) {
-            self.enabled.put(number, enabled);
+            self.enabled.set(number, enabled);
         }
     }
 
-    /// Takes an interrupt's enable bit from the application, or gives it back.
+    /// Reserves an interrupt's enable bit for the host, or releases it.
     pub(crate) fn reserve(&mut self, number: u16, reserved: bool) {
-        self.reserved.put(number, reserved);
+        self.reserved.set(number, reserved);
     }
 
-    /// Whether an interrupt's enable bit is taken from the application.
+    /// Whether an interrupt's enable bit is reserved for the host.
     pub(crate) fn is_reserved(&self, number: u16) -> bool {
         self.reserved.contains(number)
     }
 
-    /// Whether a handler of such an interrupt is active.
+    /// Whether a handler of an interrupt with a reserved enable bit is active.
     pub(crate) fn any_reserved_active(&self) -> bool {
-        self.active.both(&self.reserved).next().is_some()
+        self.active.intersection(&self.reserved).next().is_some()
     }
 
-    fn each(&mut self, first: u16, bits: u32, act: impl Fn(&mut Self, u16)) {
+    fn for_each_irq(&mut self, first: u16, bits: u32, act: impl Fn(&mut Self, u16)) {
         for irq in Ones(bits, first) {
             if let Some(number) = self.external(irq) {
                 act(self, number);

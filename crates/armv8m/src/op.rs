@@ -1,9 +1,9 @@
 //! The decoded form of an instruction: an operation and its operands, ready to execute.
 
-/// One decoded instruction. Which fields mean something depends on [`Op`].
+/// One decoded instruction. Which fields are used depends on [`Op`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inst {
-    /// What to do.
+    /// The operation.
     pub op: Op,
     /// Bytes the instruction takes: 2 or 4.
     pub len: u8,
@@ -24,7 +24,7 @@ pub(crate) struct Inst {
 }
 
 impl Inst {
-    /// An entry nobody has decoded yet.
+    /// An entry that is not decoded yet.
     pub(crate) const UNDECODED: Self = Self::of(Op::Undecoded);
 
     /// A 16-bit instruction with every operand zero.
@@ -65,7 +65,7 @@ impl Inst {
     }
 }
 
-/// The opcode numbers the data-processing encodings use, kept in `Inst::a`.
+/// The opcodes of the data-processing encodings, in `Inst::a`.
 pub(crate) mod alu {
     pub(crate) const AND: u8 = 0;
     pub(crate) const BIC: u8 = 1;
@@ -79,7 +79,7 @@ pub(crate) mod alu {
     pub(crate) const RSB: u8 = 14;
 }
 
-/// Shift types as encoded, with RRX apart; kept in `Inst::s`.
+/// Shift types as encoded, plus RRX, which is encoded as ROR by zero; in `Inst::s`.
 pub(crate) mod shift {
     pub(crate) const LSL: u8 = 0;
     pub(crate) const LSR: u8 = 1;
@@ -88,14 +88,14 @@ pub(crate) mod shift {
     pub(crate) const RRX: u8 = 4;
 }
 
-/// What an immediate does to the carry flag; kept in `Inst::s` of flag-setting immediates.
+/// The effect of an immediate on the carry flag; in `Inst::s` of flag-setting immediates.
 pub(crate) mod carry {
     pub(crate) const KEEP: u8 = 0;
     pub(crate) const CLEAR: u8 = 1;
     pub(crate) const SET: u8 = 2;
 }
 
-/// What a general load or store moves; kept in `Inst::a`.
+/// What a general load or store transfers; in `Inst::a`.
 pub(crate) mod kind {
     pub(crate) const BYTE: u8 = 0;
     pub(crate) const HALF: u8 = 1;
@@ -104,7 +104,7 @@ pub(crate) mod kind {
     pub(crate) const SIGNED_HALF: u8 = 5;
 }
 
-/// How a general load or store forms its address; kept in `Inst::s`.
+/// The addressing mode of a general load or store; in `Inst::s`.
 pub(crate) mod mode {
     /// `[Rn, #imm]`.
     pub(crate) const OFFSET: u8 = 0;
@@ -123,7 +123,7 @@ pub(crate) mod mode {
 #[repr(u8)]
 pub(crate) enum Op {
     Undecoded,
-    /// A debugger's breakpoint is here, whatever the instruction is.
+    /// A debugger's breakpoint in place of the instruction.
     Halt,
     Undefined,
     NoCoprocessor,
@@ -162,7 +162,7 @@ pub(crate) enum Op {
     SubLsl,
     OrrLsl,
     EorLsl,
-    // The same, every other form.
+    // The same in all other forms.
     AluImm,
     AluImmS,
     AluShift,
@@ -310,7 +310,7 @@ pub(crate) enum Op {
     FpStoreMultiple,
 }
 
-/// Arithmetic on S registers; kept in `Inst::a` of [`Op::FpArithmetic`].
+/// Arithmetic on S registers; in `Inst::a` of [`Op::FpArithmetic`].
 pub(crate) mod fp {
     pub(crate) const VMLA: u8 = 0;
     pub(crate) const VMLS: u8 = 1;

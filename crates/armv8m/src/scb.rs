@@ -1,10 +1,11 @@
-//! The System Control Block's own registers.
+//! The System Control Block's registers (Arm ARM: System Control Space, 0xE000ED00).
 
 use crate::fault::{Fault, FaultStatus, cfsr};
 use crate::nvic::number;
 use crate::state::Core;
 
 mod ccr {
+    /// Bits 9 and 0 are RES1.
     pub(super) const RESET: u32 = 1 << 9 | 1 << 0;
     pub(super) const USERSETMPEND: u32 = 1 << 1;
     pub(super) const UNALIGN_TRP: u32 = 1 << 3;
@@ -33,17 +34,17 @@ const CPACR_MASK: u32 = 0x00F0_0000;
 
 /// Cortex-M33 r0p4.
 const CPUID: u32 = 0x410F_D214;
-/// AIRCR.VECTKEY, and how it reads.
+/// AIRCR.VECTKEY, without which a write is ignored, and VECTKEYSTAT, which is read in its place.
 const VECTKEY: u32 = 0x05FA;
 const VECTKEYSTAT: u32 = 0xFA05;
 
-/// SHCSR: the bit of each exception's active, pending and enable state.
+/// SHCSR: the bit position and exception number of each active, pending and enable bit.
 const ACTIVE_BITS: [(u32, u16); 9] =
     [(0, 4), (1, 5), (2, 3), (3, 6), (5, 2), (7, 11), (8, 12), (10, 14), (11, 15)];
 const PENDING_BITS: [(u32, u16); 5] = [(12, 6), (13, 4), (14, 5), (15, 11), (21, 3)];
 const ENABLE_BITS: [(u32, u16); 3] = [(16, 4), (17, 5), (18, 6)];
 
-/// Registers without a home elsewhere.
+/// The registers that no other module has.
 #[derive(Clone, Debug)]
 pub(crate) struct Scb {
     pub vtor: u32,
@@ -87,11 +88,11 @@ impl Scb {
     pub(crate) fn ignores_bus_faults(&self) -> bool {
         self.ccr & ccr::BFHFNMIGN != 0
     }
-    pub(crate) fn ignores_limits(&self) -> bool {
+    pub(crate) fn ignores_stack_limits(&self) -> bool {
         self.ccr & ccr::STKOFHFNMIGN != 0
     }
     /// CCR.USERSETMPEND: unprivileged code may use STIR.
-    pub(crate) fn user_may_pend(&self) -> bool {
+    pub(crate) fn unprivileged_may_pend(&self) -> bool {
         self.ccr & ccr::USERSETMPEND != 0
     }
     pub(crate) fn sleeps_on_exit(&self) -> bool {
@@ -103,7 +104,7 @@ impl Scb {
     pub(crate) fn monitor_enabled(&self) -> bool {
         self.demcr & MON_EN != 0
     }
-    /// DEMCR.TRCENA: the DWT works.
+    /// DEMCR.TRCENA enables the DWT.
     pub(crate) fn trace_enabled(&self) -> bool {
         self.demcr & TRCENA != 0
     }
@@ -117,8 +118,8 @@ impl Scb {
         }
     }
 
-    /// Leaves a fault's status.
-    pub(crate) fn note_fault(&mut self, fault: &Fault, pc: u32, lr: u32) {
+    /// Records a fault's status and location.
+    pub(crate) fn record_fault(&mut self, fault: &Fault, pc: u32, lr: u32) {
         self.cfsr |= fault.cfsr;
         if fault.cfsr & cfsr::MMARVALID != 0 {
             self.mmfar = fault.address;
@@ -126,15 +127,15 @@ impl Scb {
         if fault.cfsr & cfsr::BFARVALID != 0 {
             self.bfar = fault.address;
         }
-        self.note_place(pc, lr);
+        self.record_fault_location(pc, lr);
     }
 
-    /// Leaves where a fault happened, for the host.
-    pub(crate) fn note_place(&mut self, pc: u32, lr: u32) {
+    /// Records where a fault happened, for the host. The architecture has no such register.
+    pub(crate) fn record_fault_location(&mut self, pc: u32, lr: u32) {
         (self.last_fault_pc, self.last_fault_lr) = (pc, lr);
     }
 
-    pub(crate) fn note_breakpoint(&mut self) {
+    pub(crate) fn record_breakpoint(&mut self) {
         self.dfsr |= DFSR_BKPT;
     }
 
@@ -208,7 +209,7 @@ impl Core {
         self.update_priority();
     }
 
-    /// Software reads whether a debugger is attached; only the debugger changes that.
+    /// Software can read whether a debugger is attached; only the debugger can change it.
     fn dhcsr(&self) -> u32 {
         if self.debug.halts_on_bkpt { C_DEBUGEN | S_REGRDY } else { 0 }
     }
@@ -290,17 +291,18 @@ impl Core {
         active.chain(pending).chain(enabled).sum()
     }
 
-    /// Active bits may be written as well, for context switches inside handlers; HardFault's and NMI's may not.
+    /// Active bits are writable, for operating systems that switch context inside handlers; those of HardFault and NMI are
+    /// not.
     fn write_shcsr(&mut self, value: u32) {
         let has = |at: u32| value >> at & 1 != 0;
         for (at, n) in ACTIVE_BITS.into_iter().filter(|&(_, n)| n > number::HARD_FAULT) {
-            self.nvic.active.put(n, has(at));
+            self.nvic.active.set(n, has(at));
         }
         for (at, n) in PENDING_BITS.into_iter().filter(|&(_, n)| n > number::HARD_FAULT) {
-            self.nvic.pending.put(n, has(at));
+            self.nvic.pending.set(n, has(at));
         }
         for (at, n) in ENABLE_BITS {
-            self.nvic.enabled.put(n, has(at));
+            self.nvic.enabled.set(n, has(at));
         }
     }
 }

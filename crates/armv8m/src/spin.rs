@@ -1,57 +1,57 @@
-//! Loops in which nothing happens, found while they run.
+//! Detection of busy loops without effect, so that the host can skip the time they take.
 //!
-//! Now and then the processor watches its own next instructions one by one. When it comes back to the instruction where it
-//! began with every register and every byte of RAM as they were then, and has touched nothing outside itself in
-//! between, its future is known: it does the same again and again, until an exception is taken or the host changes
-//! something. Stores are no obstacle as long as a round leaves behind what it found: functions save registers on the
-//! stack. A loop that counts something never comes back to the same state, so it simply runs.
+//! From time to time the detector *observes* the processor: it compares the state before each instruction with a reference
+//! state. When the processor is back at the reference's instruction with every register and every byte of RAM as they were,
+//! and had no effect outside in between, its future is known: it repeats the same states until an exception is taken or
+//! the host changes something. Stores are allowed as long as an iteration restores what it changed, as functions do that
+//! save registers on the stack. A loop that counts something never repeats a state, so it is not found, and just runs.
 //!
-//! What counts as touching the outside ([`Core::disturbed`]): any access to a peripheral or to a system register, because
-//! it may have an effect or depend on time, but for reads of which the peripheral says that they do not
-//! ([`Signals::mark_steady`](crate::Signals::mark_steady)); taking and leaving an exception; and whatever the host does.
+//! What counts as an effect or an influence from outside ([`Core::external_activity`]): any access to a peripheral or to a system register, because
+//! it may have a side effect or depend on time, except reads that the peripheral marks as steady
+//! ([`Signals::mark_steady`](crate::Signals::mark_steady)); exception entry and return; and every change by the host.
 
 use crate::Cycles;
 use crate::fpu::Fpu;
 use crate::memory::Memory;
-use crate::nvic::Set;
+use crate::nvic::ExceptionSet;
 use crate::state::Core;
 
-/// Cycles after an exception before the first look: most handlers are back by then.
-const FIRST_PAUSE: Cycles = 128;
-/// Longest time between two looks, in cycles. The pause doubles with each look in vain, so looking costs a busy
-/// application next to nothing.
-const LONGEST_PAUSE: Cycles = 1 << 21;
-/// Most instructions one look takes.
-const LONGEST_LOOK: u64 = 2048;
-/// Most words of RAM that are followed through a look.
-const LONGEST_JOURNAL: usize = 128;
+/// Cycles between a disturbance and the next observation: most handlers have returned by then.
+const MIN_BACKOFF: Cycles = 128;
+/// Most cycles between two observations. The back-off doubles with each observation that finds no loop, so that a busy
+/// application is hardly slowed down.
+const MAX_BACKOFF: Cycles = 1 << 21;
+/// Most instructions of one observation, during which each instruction is checked and memory access is slow.
+const MAX_OBSERVATION: u64 = 2048;
+/// Most words of RAM that may change during an observation: each write searches the list.
+const MAX_JOURNAL_WORDS: usize = 128;
 
-/// What RAM held before a look, where it was written since.
+/// The original contents of RAM, where it was written during an observation.
 #[derive(Default)]
 pub(crate) struct Journal {
-    /// Word numbers from the start of RAM, with what was there first.
+    /// Word numbers from the start of RAM, with the original contents.
     words: Vec<(usize, [u8; 4])>,
-    /// Something was written that is not in `words`.
+    /// More was written than `words` may contain.
     incomplete: bool,
 }
 
 impl Journal {
-    /// Bytes `start .. end` of RAM are about to be written.
-    pub(crate) fn note(&mut self, ram: &[u8], start: usize, end: usize) {
+    /// Records bytes `start .. end` of RAM before they are written.
+    pub(crate) fn record(&mut self, ram: &[u8], start: usize, end: usize) {
         for word in start / 4..end.div_ceil(4) {
-            if self.words.iter().any(|(noted, _)| *noted == word) {
+            if self.words.iter().any(|(recorded, _)| *recorded == word) {
                 continue;
             }
             match word_of(ram, word) {
-                Some(held) if self.words.len() < LONGEST_JOURNAL => self.words.push((word, held)),
+                Some(original) if self.words.len() < MAX_JOURNAL_WORDS => self.words.push((word, original)),
                 _ => self.incomplete = true,
             }
         }
     }
 
-    /// Whether RAM is as it was.
-    fn is_undone(&self, ram: &[u8]) -> bool {
-        !self.incomplete && self.words.iter().all(|(word, held)| word_of(ram, *word) == Some(*held))
+    /// Whether RAM has its original contents.
+    fn is_restored(&self, ram: &[u8]) -> bool {
+        !self.incomplete && self.words.iter().all(|(word, original)| word_of(ram, *word) == Some(*original))
     }
 }
 
@@ -59,8 +59,8 @@ fn word_of(ram: &[u8], word: usize) -> Option<[u8; 4]> {
     ram.get(word * 4..word * 4 + 4)?.try_into().ok()
 }
 
-/// Every register that instructions can see or that decides what they do, but for the program counter. What only the
-/// private bus and exceptions change is left out: both are a disturbance.
+/// Every register that instructions can read or that influences them, except the program counter. What only the private
+/// peripheral bus and exceptions change is left out, since both are external activity.
 #[derive(PartialEq)]
 pub(crate) struct Registers {
     general: [u32; 15],
@@ -73,7 +73,7 @@ pub(crate) struct Registers {
     event: bool,
     ici: u8,
     fpu: Fpu,
-    pending: Set,
+    pending: ExceptionSet,
 }
 
 impl Registers {
@@ -93,9 +93,9 @@ impl Registers {
         }
     }
 
-    /// Puts the registers back, in the mode they were taken in. Pending interrupts stay.
+    /// Restores the registers, in the mode in which they were saved. Pending interrupts are not changed.
     pub(crate) fn restore(self, core: &mut Core) {
-        // Control first: it decides which stack pointer is in R13.
+        // CONTROL first: it selects which stack pointer is in R13.
         core.set_control(self.control);
         core.r[..self.general.len()].copy_from_slice(&self.general);
         core.other_sp = self.other_sp;
@@ -111,115 +111,119 @@ impl Registers {
     }
 }
 
-/// A look in progress.
-struct Look {
+/// An observation in progress.
+struct Observation {
     pc: u32,
     registers: Box<Registers>,
-    /// How often the processor has come by `pc` since `registers` were taken, and at how often they are taken anew: a
-    /// longer way round, or one that begins with something that happens once, is found as well (Brent 1980).
+    /// How often `pc` has been reached since `registers` were saved. After `power` times the current state becomes the
+    /// reference and `power` doubles (Brent's cycle detection, 1980). That finds loops that reach `pc` several times in an
+    /// iteration, and those that are entered from a different state.
     passes: u32,
-    patience: u32,
-    /// When it began, in instructions.
-    began: Cycles,
-    /// When the processor last came by `pc`. Where a run is cut it is looked at twice between the same two instructions.
-    seen: Cycles,
+    power: u32,
+    /// The instruction count at which it began.
+    started: Cycles,
+    /// The instruction count at which `pc` was last reached. At the end of a run the same state is checked twice.
+    last_pass: Cycles,
 }
 
-enum Phase {
-    Resting,
-    Looking(Look),
-    /// Until an exception is taken, or another becomes pending than these.
-    Spinning(Set),
+enum DetectorState {
+    Idle,
+    Observing(Observation),
+    /// A loop was found. That holds until an exception is taken or the set of pending ones changes.
+    Spinning(ExceptionSet),
 }
 
-/// Watches for spinning.
-pub(crate) struct Watch {
-    phase: Phase,
-    pause: Cycles,
-    /// Cycle of the next look.
+/// Finds busy loops while they run.
+pub(crate) struct SpinDetector {
+    state: DetectorState,
+    backoff: Cycles,
+    /// The cycle of the next observation.
     next: Cycles,
 }
 
-impl Watch {
+impl SpinDetector {
     pub(crate) fn new(enabled: bool) -> Self {
         Self {
-            phase: Phase::Resting,
-            pause: FIRST_PAUSE,
-            next: if enabled { FIRST_PAUSE } else { Cycles::MAX },
+            state: DetectorState::Idle,
+            backoff: MIN_BACKOFF,
+            next: if enabled { MIN_BACKOFF } else { Cycles::MAX },
         }
     }
 
-    /// Looks at the processor between two instructions; true if nothing can change any more.
-    pub(crate) fn spins(&mut self, core: &mut Core) -> bool {
-        self.settle(core);
-        match &mut self.phase {
-            Phase::Resting if core.cycles >= self.next => self.phase = Phase::Looking(Look::begin(core)),
-            Phase::Resting => {}
-            Phase::Looking(look) => {
-                if look.has_come_round(core) {
+    /// Checks the processor between two instructions; true if it is in a loop without effect.
+    pub(crate) fn check(&mut self, core: &mut Core) -> bool {
+        self.note_external_activity(core);
+        match &mut self.state {
+            DetectorState::Idle if core.cycles >= self.next => {
+                self.state = DetectorState::Observing(Observation::begin(core))
+            }
+            DetectorState::Idle => {}
+            DetectorState::Observing(observation) => {
+                if observation.has_repeated(core) {
                     stop_journal(core);
-                    self.phase = Phase::Spinning(core.nvic.pending.clone());
-                } else if core.instructions() - look.began >= LONGEST_LOOK {
-                    self.give_up(core);
+                    self.state = DetectorState::Spinning(core.nvic.pending.clone());
+                } else if core.instructions() - observation.started >= MAX_OBSERVATION {
+                    self.stop_observing(core);
                 }
             }
-            Phase::Spinning(pending) if *pending == core.nvic.pending => {}
-            Phase::Spinning(_) => self.give_up(core),
+            DetectorState::Spinning(pending) if *pending == core.nvic.pending => {}
+            DetectorState::Spinning(_) => self.stop_observing(core),
         }
-        matches!(self.phase, Phase::Spinning(_))
+        matches!(self.state, DetectorState::Spinning(_))
     }
 
-    /// Takes note of what happened besides instructions on registers and RAM: nothing seen before counts any more.
-    pub(crate) fn settle(&mut self, core: &mut Core) {
-        if std::mem::take(&mut core.disturbed) {
+    /// Discards what was observed if there was external activity since.
+    pub(crate) fn note_external_activity(&mut self, core: &mut Core) {
+        if std::mem::take(&mut core.external_activity) {
             core.interrupted = true;
-            self.give_up(core);
+            self.stop_observing(core);
         }
     }
 
-    /// The cycle at which [`Watch::spins`] is to be asked again.
+    /// The cycle at which [`SpinDetector::check`] has to be called again.
     pub(crate) fn next(&self, now: Cycles) -> Cycles {
-        match self.phase {
-            Phase::Resting => self.next,
-            Phase::Looking(_) => now + 1,
-            Phase::Spinning(_) => now,
+        match self.state {
+            DetectorState::Idle => self.next,
+            DetectorState::Observing(_) => now + 1,
+            DetectorState::Spinning(_) => now,
         }
     }
 
-    fn give_up(&mut self, core: &mut Core) {
-        match self.phase {
-            Phase::Resting => return,
-            Phase::Looking(_) => self.pause = (self.pause * 2).min(LONGEST_PAUSE),
-            Phase::Spinning(_) => self.pause = FIRST_PAUSE,
+    fn stop_observing(&mut self, core: &mut Core) {
+        match self.state {
+            DetectorState::Idle => return,
+            DetectorState::Observing(_) => self.backoff = (self.backoff * 2).min(MAX_BACKOFF),
+            DetectorState::Spinning(_) => self.backoff = MIN_BACKOFF,
         }
         stop_journal(core);
-        self.phase = Phase::Resting;
-        self.next = core.cycles.saturating_add(self.pause);
+        self.state = DetectorState::Idle;
+        self.next = core.cycles.saturating_add(self.backoff);
     }
 }
 
-impl Look {
+impl Observation {
     fn begin(core: &mut Core) -> Self {
         start_journal(core);
         let registers = Box::new(Registers::of(core));
         let now = core.instructions();
-        Self { pc: core.pc, registers, passes: 0, patience: 1, began: now, seen: now }
+        Self { pc: core.pc, registers, passes: 0, power: 1, started: now, last_pass: now }
     }
 
-    /// Whether the processor is at the same instruction again and everything else is the same too.
-    fn has_come_round(&mut self, core: &mut Core) -> bool {
-        if core.pc != self.pc || core.instructions() == self.seen {
+    /// Whether the processor is in the reference state again.
+    fn has_repeated(&mut self, core: &mut Core) -> bool {
+        if core.pc != self.pc || core.instructions() == self.last_pass {
             return false;
         }
-        self.seen = core.instructions();
+        self.last_pass = core.instructions();
         let now = Registers::of(core);
-        let undone = core.memory.journal.as_ref().is_some_and(|journal| journal.is_undone(&core.memory.ram));
-        if undone && *self.registers == now {
+        let restored =
+            core.memory.journal.as_ref().is_some_and(|journal| journal.is_restored(&core.memory.ram));
+        if restored && *self.registers == now {
             return true;
         }
         self.passes += 1;
-        if self.passes == self.patience {
-            (self.passes, self.patience) = (0, self.patience * 2);
+        if self.passes == self.power {
+            (self.passes, self.power) = (0, self.power * 2);
             *self.registers = now;
             start_journal(core);
         }
@@ -238,13 +242,13 @@ fn stop_journal(core: &mut Core) {
 }
 
 impl Memory {
-    /// Bytes `start .. end` of RAM are about to be written.
-    pub(crate) fn note_write(&mut self, start: usize, end: usize) {
+    /// Records bytes `start .. end` of RAM before they are written, for a journal or an undo log.
+    pub(crate) fn journal_write(&mut self, start: usize, end: usize) {
         if let Some(journal) = &mut self.journal {
-            journal.note(&self.ram, start, end);
+            journal.record(&self.ram, start, end);
         }
         if let Some(undo) = &mut self.undo {
-            undo.note(&self.ram, start, end);
+            undo.record(&self.ram, start, end);
         }
     }
 }

@@ -1,20 +1,20 @@
-//! The processor's state without its decoded code: what instructions and exceptions work on.
+//! The processor's state without its decoded code: everything that instructions and exceptions read and write.
 
 use std::ops::Range;
 
 use crate::Cycles;
 use crate::config::Config;
-use crate::debug::Debug;
+use crate::debug::DebugState;
 use crate::fault::Event;
 use crate::fpu::Fpu;
 use crate::memory::Memory;
 use crate::mpu::Mpu;
 use crate::nvic::{NO_PRIORITY, Nvic};
-use crate::private::CycleCounter;
+use crate::ppb::CycleCounter;
 use crate::scb::Scb;
 use crate::systick::SysTick;
 
-/// The condition flags, each in the form that is cheapest to produce.
+/// The condition flags, each in the form that is cheapest to compute: most instructions set flags, few read them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
     /// N is bit 31.
@@ -58,9 +58,9 @@ pub(crate) struct Core {
     /// EPSR.T.
     pub thumb: bool,
     pub cycles: Cycles,
-    /// Of `cycles`, those the host skipped.
+    /// The part of `cycles` that the host skipped.
     pub skipped: Cycles,
-    /// The run loop looks up when `cycles` reaches this; zero asks for it at once.
+    /// The hot loop stops when `cycles` reaches this; zero stops it before the next instruction.
     pub until: Cycles,
     pub memory: Memory,
 
@@ -70,7 +70,7 @@ pub(crate) struct Core {
     pub ge: u8,
     /// IPSR: the current exception, zero in thread mode.
     pub ipsr: u16,
-    /// The stack pointer that is not in R13.
+    /// The banked stack pointer that is not in R13.
     pub other_sp: u32,
     /// True when R13 is PSP.
     pub on_psp: bool,
@@ -78,46 +78,48 @@ pub(crate) struct Core {
     pub psplim: u32,
     /// CONTROL.nPRIV.
     pub unprivileged: bool,
-    /// CONTROL.SPSEL as written; handler mode uses MSP whatever it says.
+    /// CONTROL.SPSEL as written; handler mode uses MSP whatever its value.
     pub spsel: bool,
     pub primask: bool,
     pub faultmask: bool,
     pub basepri: u8,
-    /// The priority running code has, kept up to date by [`Core::update_priority`].
+    /// The current execution priority, updated by [`Core::update_priority`] (Arm ARM: ExecutionPriority).
     pub execution_priority: i16,
 
-    /// The local exclusive monitor: the address tagged, if any.
+    /// The local exclusive monitor: the tagged address, if the state is exclusive.
     pub monitor: Option<u32>,
     pub event_register: bool,
     pub sleep: Sleep,
     pub nvic: Nvic,
     pub systick: SysTick,
-    /// Since when a handler of an interrupt that is not the application's to enable has been active.
+    /// The cycle since which a handler of an interrupt with a reserved enable bit has been active.
     pub reserved_active_since: Option<Cycles>,
     pub scb: Scb,
     pub mpu: Mpu,
     pub fpu: Fpu,
     /// RAM that was decoded and has been written since.
-    pub stale: Option<Range<u32>>,
+    pub stale_code: Option<Range<u32>>,
     pub reset_requested: bool,
     pub yield_requested: bool,
     pub locked_up: bool,
     /// [`Config::halt_on_hard_fault`].
     pub halt_on_hard_fault: bool,
-    /// HardFault was entered and the host, which wants to know, has not been told.
+    /// HardFault was entered and not yet reported to the host, with `halt_on_hard_fault`.
     pub hard_fault_entered: bool,
-    /// The MPU was enabled for the first time: literals that were folded into moves may no longer be readable.
+    /// The MPU was enabled for the first time since reset: literals that were folded into moves may no longer be readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
-    /// What a debugger or a tracer wants.
-    pub debug: Debug,
-    /// Something happened that may not happen the same way again, or that the processor did not do by itself.
-    pub disturbed: bool,
-    /// The same, until [`Cpu::take_disturbance`](crate::Cpu::take_disturbance) is called.
+    /// What a debugger or a tracer has set up.
+    pub debug: DebugState,
+    /// Something other than instructions on registers and RAM happened, which may not repeat in the same way: see
+    /// [`crate::spin`].
+    pub external_activity: bool,
+    /// An exception was taken or the host changed something since
+    /// [`Cpu::take_external_activity`](crate::Cpu::take_external_activity) was last called.
     pub interrupted: bool,
-    /// Thread mode accessed something outside registers and memory; until then as well.
+    /// Thread mode accessed something outside registers and memory since then.
     pub accessed: bool,
-    /// What runs is going to be taken back: see [`crate::trial`].
+    /// A trial run is in progress, which will be rolled back: see [`crate::trial`].
     pub on_trial: bool,
 }
 
@@ -156,7 +158,7 @@ impl Core {
             scb: Scb::new(config.vtor),
             mpu: Mpu::default(),
             fpu: Fpu::default(),
-            stale: None,
+            stale_code: None,
             reset_requested: false,
             yield_requested: false,
             locked_up: false,
@@ -164,16 +166,16 @@ impl Core {
             hard_fault_entered: false,
             folded_literals_stale: false,
             cycle_counter: CycleCounter::default(),
-            debug: Debug::default(),
-            disturbed: false,
+            debug: DebugState::default(),
+            external_activity: false,
             interrupted: false,
             accessed: false,
             on_trial: false,
         }
     }
 
-    /// Makes the run loop look up before the next instruction.
-    pub(crate) fn attention(&mut self) {
+    /// Makes the hot loop stop before the next instruction, so that the run loop services events.
+    pub(crate) fn request_service(&mut self) {
         self.until = 0;
     }
 
@@ -203,24 +205,24 @@ impl Core {
         self.r[(d & 15) as usize] = value;
     }
 
-    /// Writes any register but PC, keeping SP a multiple of four.
-    pub(crate) fn set_any(&mut self, d: u8, value: u32) {
+    /// Writes any register but PC. Bits 1..0 of SP are always zero (Arm ARM: RSPCheck).
+    pub(crate) fn set_reg_or_sp(&mut self, d: u8, value: u32) {
         self.set_reg(d, if d == 13 { value & !3 } else { value });
     }
 
-    /// The limit of the current stack; zero never limits.
+    /// The limit of the current stack; zero is no limit.
     pub(crate) fn stack_limit(&self) -> u32 {
         if self.on_psp { self.psplim } else { self.msplim }
     }
 
-    /// Moves SP as instructions do: below the limit is a stack overflow.
+    /// Writes SP as instructions do: below the limit is a stack overflow.
     pub(crate) fn move_sp(&mut self, value: u32) -> Result<(), Event> {
         self.check_limit(value)?;
         self.r[13] = value & !3;
         Ok(())
     }
 
-    /// A stack pointer below its limit faults (STKOF), except where CCR lets handlers at negative priority through.
+    /// A stack pointer below its limit is a STKOF UsageFault, except at negative priority with CCR.STKOFHFNMIGN.
     pub(crate) fn check_limit(&self, value: u32) -> Result<(), Event> {
         if value < self.stack_limit() && !self.limit_ignored() {
             return Err(Event::STACK_OVERFLOW);
@@ -228,9 +230,9 @@ impl Core {
         Ok(())
     }
 
-    /// CCR.STKOFHFNMIGN.
+    /// CCR.STKOFHFNMIGN: HardFault and NMI handlers may run below the limit, so that they can report an overflow.
     pub(crate) fn limit_ignored(&self) -> bool {
-        self.scb.ignores_limits() && self.execution_priority < 0
+        self.scb.ignores_stack_limits() && self.execution_priority < 0
     }
 
     pub(crate) fn msp(&self) -> u32 {
@@ -246,7 +248,7 @@ impl Core {
         *(if self.on_psp { &mut self.r[13] } else { &mut self.other_sp }) = value & !3;
     }
 
-    /// Puts the stack pointer the mode and SPSEL ask for into R13.
+    /// Banks R13 so that it is the stack pointer that mode and SPSEL select.
     pub(crate) fn select_stack(&mut self) {
         let psp = self.spsel && !self.in_handler_mode();
         if psp != self.on_psp {
@@ -266,7 +268,7 @@ impl Core {
         self.spsel = value & 2 != 0;
         self.fpu.active = value & 4 != 0;
         self.select_stack();
-        self.attention();
+        self.request_service();
     }
 
     /// APSR: flags, Q and GE.
@@ -291,17 +293,17 @@ impl Core {
         self.ge = (value >> 16 & 15) as u8;
     }
 
-    /// Sets T, IT and ICI from an xPSR value.
+    /// Sets T, IT and ICI from an xPSR value. IT[1:0] are bits 26..25, IT[7:2] are bits 15..10.
     pub(crate) fn set_epsr(&mut self, value: u32) {
         self.thumb = value & 1 << 24 != 0;
         self.it = ((value >> 25 & 3) | (value >> 10 & 0x3F) << 2) as u8;
         if !self.thumb {
-            self.attention();
+            self.request_service();
         }
     }
 
-    /// Whether `condition` (0 to 15, as encoded) holds.
-    pub(crate) fn holds(&self, condition: u8) -> bool {
+    /// Arm ARM: ConditionHolds. `condition` is 0 to 15, as encoded.
+    pub(crate) fn condition_holds(&self, condition: u8) -> bool {
         let f = &self.flags;
         let (n, z, v) = ((f.n as i32) < 0, f.z == 0, (f.v as i32) < 0);
         match condition {
@@ -323,11 +325,11 @@ impl Core {
         }
     }
 
-    /// Brings SysTick up to now, pending its interrupt if it expired.
+    /// Advances SysTick to the current cycle, and pends its exception if it expired.
     pub(crate) fn advance_systick(&mut self) {
         if self.systick.advance(self.cycles) {
             self.nvic.pend(crate::nvic::number::SYSTICK);
-            self.attention();
+            self.request_service();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The SysTick timer, kept as arithmetic on the cycle count: nothing runs while nobody looks.
+//! The SysTick timer, computed from the cycle count: it costs nothing between two accesses, however many ticks pass.
 
 use crate::Cycles;
 
@@ -8,7 +8,7 @@ const CLKSOURCE: u32 = 1 << 2;
 const COUNTFLAG: u32 = 1 << 16;
 const RELOAD_MASK: u32 = 0x00FF_FFFF;
 
-/// The timer's registers, with the counter as it stood at `since`.
+/// The timer's registers, with the counter's value at cycle `since`.
 #[derive(Clone, Debug)]
 pub(crate) struct SysTick {
     control: u32,
@@ -16,7 +16,8 @@ pub(crate) struct SysTick {
     /// Counter value at cycle `since`.
     counter: u32,
     since: Cycles,
-    flag: bool,
+    /// SYST_CSR.COUNTFLAG.
+    count_flag: bool,
     /// Its clock is stopped.
     stopped: bool,
     reference_divider: Cycles,
@@ -31,7 +32,7 @@ impl SysTick {
             reload: 0,
             counter: 0,
             since: 0,
-            flag: false,
+            count_flag: false,
             stopped: false,
             reference_divider,
             calibration,
@@ -46,30 +47,31 @@ impl SysTick {
         if self.control & CLKSOURCE != 0 { 1 } else { self.reference_divider }
     }
 
-    /// Whether the counter moves at all: a counter at zero with a zero reload stays there.
-    fn moves(&self) -> bool {
+    /// Whether the counter counts. A counter at zero with a zero reload value stays at zero (Arm ARM: SYST_RVR).
+    fn counts(&self) -> bool {
         self.control & ENABLE != 0 && !self.stopped && (self.counter != 0 || self.reload != 0)
     }
 
-    /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first.
+    /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first, which is a tick of
+    /// its own, so the period is the reload value plus one.
     fn ticks_to_zero(&self) -> u64 {
         if self.counter == 0 { u64::from(self.reload) + 1 } else { u64::from(self.counter) }
     }
 
-    /// Stops its clock or lets it go on. The caller has advanced the timer.
+    /// Stops or restarts the timer's clock. The caller has advanced the timer.
     pub(crate) fn stop(&mut self, stopped: bool) {
         self.stopped = stopped;
     }
 
-    /// The cycle at which an interrupt will pend, if the timer is set up to pend one.
+    /// The cycle at which the SysTick exception will become pending, if the timer is set up for it.
     pub(crate) fn next_timeout(&self) -> Option<Cycles> {
-        (self.moves() && self.control & TICKINT != 0)
+        (self.counts() && self.control & TICKINT != 0)
             .then(|| self.since + self.ticks_to_zero() * self.divider())
     }
 
-    /// Brings the counter up to `now`; true if it reached zero on the way and the interrupt is enabled.
+    /// Advances the counter to `now`; true if it counted to zero in between and TICKINT is set.
     pub(crate) fn advance(&mut self, now: Cycles) -> bool {
-        if !self.moves() {
+        if !self.counts() {
             self.since = now;
             return false;
         }
@@ -82,11 +84,11 @@ impl SysTick {
             return false;
         }
         self.counter = self.after_zero(ticks - first);
-        self.flag = true;
+        self.count_flag = true;
         self.control & TICKINT != 0
     }
 
-    /// The counter `ticks` after it stood at zero.
+    /// The counter's value `ticks` after it was zero.
     fn after_zero(&self, ticks: u64) -> u32 {
         let phase = ticks % (u64::from(self.reload) + 1);
         if phase == 0 { 0 } else { self.reload + 1 - phase as u32 }
@@ -95,7 +97,8 @@ impl SysTick {
     /// Reads the register at offset 0, 4, 8 or 12. The caller has advanced the timer.
     pub(crate) fn read(&mut self, offset: u32) -> u32 {
         match offset {
-            0x0 => self.control | if std::mem::take(&mut self.flag) { COUNTFLAG } else { 0 },
+            // Reading clears COUNTFLAG.
+            0x0 => self.control | if std::mem::take(&mut self.count_flag) { COUNTFLAG } else { 0 },
             0x4 => self.reload,
             0x8 => self.counter,
             _ => self.calibration,
@@ -110,9 +113,10 @@ impl SysTick {
                 self.since = now;
             }
             0x4 => self.reload = value & RELOAD_MASK,
+            // A write of any value clears the counter and COUNTFLAG, and pends nothing.
             0x8 => {
                 self.counter = 0;
-                self.flag = false;
+                self.count_flag = false;
                 self.since = now;
             }
             _ => {}

@@ -1,11 +1,11 @@
-//! Trial runs: instructions that are executed and then taken back.
+//! Trial runs: instructions that are executed speculatively and then rolled back.
 //!
-//! A loop that polls a system call never comes back to the same state, because the answer changes. A host that wants to know whether
-//! such a loop does anything but poll lets it run on trial, gives the same answers again and asks whether registers and RAM come back to
-//! what they were ([`Cpu::trial_repeats`]). The trial is then taken back: nothing of it remains but the cycles it took.
+//! A loop that polls a system call such as the time never repeats a state, because the answer changes. A host that has to
+//! know whether such a loop does anything else runs it on trial, gives the same answers each time and asks whether registers
+//! and RAM repeat ([`Cpu::trial_repeats`]). Then it rolls the trial back; only the cycles that it took remain.
 //!
-//! Only registers and RAM can be taken back. Whatever else an instruction would change ends the trial before it is changed: exceptions,
-//! the private peripherals, and what the trial's [`Bus`] refuses.
+//! Only registers and RAM can be rolled back. An instruction that would change anything else ends the trial before it does:
+//! exceptions, accesses to the private peripheral bus, and accesses that the trial's [`Bus`] refuses.
 
 use std::collections::BTreeSet;
 
@@ -17,38 +17,38 @@ use crate::memory::Memory;
 use crate::spin::Registers;
 use crate::state::{Core, Sleep};
 
-/// What happened besides instructions on registers and RAM, see [`Cpu::take_external_activity`].
+/// What happened besides instructions on registers and RAM: see [`Cpu::take_external_activity`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExternalActivity {
-    /// Thread mode accessed a peripheral or a system register other than by a read without effect.
+    /// Thread mode accessed a peripheral or a system register, other than by a read marked as steady.
     pub accessed: bool,
-    /// An exception was taken or left, or the host changed something.
+    /// An exception was entered or left, or the host changed something.
     pub interrupted: bool,
 }
 
-/// What RAM held before each write, in the order of the writes.
+/// The contents of RAM before each write, in the order of the writes.
 #[derive(Default)]
 pub(crate) struct UndoLog(Vec<(usize, [u8; 4])>);
 
 impl UndoLog {
-    /// Bytes `start .. end` of RAM are about to be written.
-    pub(crate) fn note(&mut self, ram: &[u8], start: usize, end: usize) {
+    /// Records bytes `start .. end` of RAM before they are written.
+    pub(crate) fn record(&mut self, ram: &[u8], start: usize, end: usize) {
         for word in start / 4..end.div_ceil(4) {
-            if let Some(held) = ram.get(word * 4..word * 4 + 4).and_then(|bytes| bytes.try_into().ok()) {
-                self.0.push((word, held));
+            if let Some(original) = ram.get(word * 4..word * 4 + 4).and_then(|bytes| bytes.try_into().ok()) {
+                self.0.push((word, original));
             }
         }
     }
 
     /// Whether RAM is as it was when the log had `mark` entries.
-    fn is_undone_since(&self, mark: usize, memory: &Memory) -> bool {
+    fn is_restored_since(&self, mark: usize, memory: &Memory) -> bool {
         let mut seen = BTreeSet::new();
         let mut first = self.0[mark..].iter().filter(|(word, _)| seen.insert(*word));
-        first.all(|(word, held)| memory.ram.get(word * 4..word * 4 + 4) == Some(held))
+        first.all(|(word, original)| memory.ram.get(word * 4..word * 4 + 4) == Some(original))
     }
 }
 
-/// Registers at one instruction.
+/// The registers and the program counter.
 struct State {
     pc: u32,
     registers: Registers,
@@ -63,44 +63,45 @@ impl State {
 /// A trial run in progress.
 pub(crate) struct Trial {
     start: State,
-    /// Where the processor was when the state that others are compared with was taken.
+    /// The state that later ones are compared with.
     reference: Option<State>,
-    /// Entries of the undo log when `reference` was taken.
+    /// The length of the undo log when `reference` was saved.
     mark: usize,
-    /// How often the processor has come by `reference.pc` since, and after how many times the reference is taken anew (Brent 1980).
+    /// How often `reference.pc` has been reached since, and after how many times the reference is replaced (Brent's cycle
+    /// detection, as in [`crate::spin`]).
     passes: u32,
-    patience: u32,
+    power: u32,
 }
 
 impl Cpu {
-    /// Answers what happened besides instructions on registers and RAM since this was last asked.
+    /// Returns what happened besides instructions on registers and RAM since the last call of this.
     pub fn take_external_activity(&mut self) -> ExternalActivity {
-        self.watch.settle(&mut self.core);
+        self.spin_detector.note_external_activity(&mut self.core);
         ExternalActivity {
             accessed: std::mem::take(&mut self.core.accessed),
             interrupted: std::mem::take(&mut self.core.interrupted),
         }
     }
 
-    /// Begins a trial run at the current instruction. Answers false, and begins none, in handler mode, while the processor sleeps, and
-    /// when an interrupt is about to be taken.
+    /// Begins a trial run at the current instruction. Returns false and begins none in handler mode, while the processor
+    /// sleeps, and when an exception is about to be taken.
     pub fn begin_trial(&mut self) -> bool {
         let core = &mut self.core;
-        if core.in_handler_mode() || core.sleep != Sleep::Awake || core.next_to_take().is_some() {
+        if core.in_handler_mode() || core.sleep != Sleep::Awake || core.exception_to_take().is_some() {
             return false;
         }
-        core.disturbed = true;
-        self.watch.settle(core);
+        core.external_activity = true;
+        self.spin_detector.note_external_activity(core);
         core.on_trial = true;
         core.memory.undo = Some(Box::default());
         core.update_direct();
         let start = State::of(core);
-        self.trial = Some(Box::new(Trial { start, reference: None, mark: 0, passes: 0, patience: 1 }));
+        self.trial = Some(Box::new(Trial { start, reference: None, mark: 0, passes: 0, power: 1 }));
         true
     }
 
-    /// Runs the trial for at most `budget` cycles, up to the next branch into the trap range, whose address it answers. `None`: the
-    /// trial cannot go on.
+    /// Runs the trial for at most `budget` cycles, up to the next branch into the trap range, whose address it returns.
+    /// `None` if the trial cannot continue.
     pub fn run_trial(&mut self, bus: &mut dyn Bus, budget: Cycles) -> Option<u32> {
         match self.run(bus, budget) {
             Exit::Trap { address } => Some(address),
@@ -108,15 +109,15 @@ impl Cpu {
         }
     }
 
-    /// As [`Cpu::return_from_trap`], on trial. False if the trial cannot go on.
+    /// As [`Cpu::return_from_trap`], in a trial. False if the trial cannot continue.
     pub fn return_on_trial(&mut self, r0: u32) -> bool {
         let lr = self.register(Register::LR);
         self.core.r[0] = r0;
         self.core.branch_exchange(lr).is_ok()
     }
 
-    /// Whether registers and RAM are as they were at an earlier call of this in the trial: given the same answers, the program does the
-    /// same for ever.
+    /// Whether registers and RAM are as they were at an earlier call of this in the trial: as long as it gets the same
+    /// answers, the program repeats the same states.
     pub fn trial_repeats(&mut self) -> bool {
         let (core, Some(trial)) = (&self.core, &mut self.trial) else { return false };
         let Some(undo) = &core.memory.undo else { return false };
@@ -125,36 +126,36 @@ impl Cpu {
                 return false;
             }
             let same = Registers::of(core) == reference.registers;
-            if same && undo.is_undone_since(trial.mark, &core.memory) {
+            if same && undo.is_restored_since(trial.mark, &core.memory) {
                 return true;
             }
             trial.passes += 1;
-            if trial.passes < trial.patience {
+            if trial.passes < trial.power {
                 return false;
             }
-            trial.patience *= 2;
+            trial.power *= 2;
         }
         (trial.reference, trial.mark, trial.passes) = (Some(State::of(core)), undo.0.len(), 0);
         false
     }
 
-    /// Takes the trial back. Time has passed by as much as it took.
+    /// Ends the trial and rolls it back. The cycles that it took have passed.
     pub fn end_trial(&mut self) {
         let Some(trial) = self.trial.take() else { return };
         let core = &mut self.core;
         let log = core.memory.undo.take().unwrap_or_default();
-        for (word, held) in log.0.into_iter().rev() {
-            if let Some(place) = core.memory.ram.get_mut(word * 4..word * 4 + 4) {
-                place.copy_from_slice(&held);
+        for (word, original) in log.0.into_iter().rev() {
+            if let Some(ram) = core.memory.ram.get_mut(word * 4..word * 4 + 4) {
+                ram.copy_from_slice(&original);
             }
-            core.note_code_write(core.memory.ram_base.wrapping_add(word as u32 * 4), 4);
+            core.invalidate_written_code(core.memory.ram_base.wrapping_add(word as u32 * 4), 4);
         }
         core.pc = trial.start.pc;
         trial.start.registers.restore(core);
         core.sleep = Sleep::Awake;
         (core.on_trial, core.yield_requested) = (false, false);
-        core.disturbed = false;
+        core.external_activity = false;
         core.update_direct();
-        core.attention();
+        core.request_service();
     }
 }

@@ -1,6 +1,6 @@
 //! Branches and the miscellaneous control group.
 
-use super::{Site, bit, bits, narrow, sign_extend};
+use super::{DecodeContext, bit, bits, narrow, sign_extend};
 use crate::op::{Inst, Op};
 
 const CONDITIONAL: [Op; 14] = [
@@ -21,56 +21,58 @@ const CONDITIONAL: [Op; 14] = [
 ];
 
 /// Conditional branch, UDF and SVC.
-pub(super) fn narrow_conditional(site: Site, h: u32) -> Inst {
+pub(super) fn narrow_conditional(context: DecodeContext, h: u32) -> Inst {
     match bits(h, 11, 8) {
         14 => Inst::of(Op::Undefined),
         15 => Inst::of(Op::Svc).imm(bits(h, 7, 0)),
         condition => {
             let offset = sign_extend(bits(h, 7, 0) << 1, 9);
-            Inst::of(CONDITIONAL[condition as usize]).imm(site.pc().wrapping_add(offset))
+            Inst::of(CONDITIONAL[condition as usize]).imm(context.pc().wrapping_add(offset))
         }
     }
 }
 
 /// Unconditional branch, 16 bits.
-pub(super) fn narrow(site: Site, h: u32) -> Inst {
-    Inst::of(Op::B).imm(site.pc().wrapping_add(sign_extend(bits(h, 10, 0) << 1, 12)))
+pub(super) fn narrow(context: DecodeContext, h: u32) -> Inst {
+    Inst::of(Op::B).imm(context.pc().wrapping_add(sign_extend(bits(h, 10, 0) << 1, 12)))
 }
 
 /// CBZ and CBNZ.
-pub(super) fn compare_zero(site: Site, h: u32) -> Inst {
+pub(super) fn compare_zero(context: DecodeContext, h: u32) -> Inst {
     let offset = bits(h, 9, 9) << 6 | bits(h, 7, 3) << 1;
-    Inst::of(if bit(h, 11) { Op::Cbnz } else { Op::Cbz }).n(bits(h, 2, 0)).imm(site.pc().wrapping_add(offset))
+    Inst::of(if bit(h, 11) { Op::Cbnz } else { Op::Cbz })
+        .n(bits(h, 2, 0))
+        .imm(context.pc().wrapping_add(offset))
 }
 
 /// Branches and miscellaneous control, 32 bits.
-pub(super) fn wide(site: Site, h: u32, l: u32) -> Inst {
+pub(super) fn wide(context: DecodeContext, h: u32, l: u32) -> Inst {
     match bits(l, 14, 12) {
-        0 | 2 if bits(h, 9, 7) != 7 => conditional(site, h, l),
+        0 | 2 if bits(h, 9, 7) != 7 => conditional(context, h, l),
         0 => control(h, l),
         2 if bits(h, 10, 4) == 0x7F => Inst::of(Op::Undefined),
-        1 | 3 => Inst::of(Op::B).imm(long_target(site, h, l)),
-        5 | 7 => Inst::of(Op::Bl).imm(long_target(site, h, l)),
+        1 | 3 => Inst::of(Op::B).imm(long_target(context, h, l)),
+        5 | 7 => Inst::of(Op::Bl).imm(long_target(context, h, l)),
         _ => Inst::of(Op::Undefined),
     }
 }
 
-fn conditional(site: Site, h: u32, l: u32) -> Inst {
+fn conditional(context: DecodeContext, h: u32, l: u32) -> Inst {
     let offset = bits(h, 10, 10) << 20
         | bits(l, 11, 11) << 19
         | bits(l, 13, 13) << 18
         | bits(h, 5, 0) << 12
         | bits(l, 10, 0) << 1;
-    let target = site.pc().wrapping_add(sign_extend(offset, 21));
+    let target = context.pc().wrapping_add(sign_extend(offset, 21));
     Inst::of(CONDITIONAL[bits(h, 9, 6) as usize]).imm(target)
 }
 
-fn long_target(site: Site, h: u32, l: u32) -> u32 {
+fn long_target(context: DecodeContext, h: u32, l: u32) -> u32 {
     let sign = bits(h, 10, 10);
     let i1 = (bits(l, 13, 13) ^ sign) ^ 1;
     let i2 = (bits(l, 11, 11) ^ sign) ^ 1;
     let offset = sign << 24 | i1 << 23 | i2 << 22 | bits(h, 9, 0) << 12 | bits(l, 10, 0) << 1;
-    site.pc().wrapping_add(sign_extend(offset, 25))
+    context.pc().wrapping_add(sign_extend(offset, 25))
 }
 
 fn control(h: u32, l: u32) -> Inst {

@@ -1,27 +1,27 @@
 //! Floating-point encodings.
 //!
-//! `d`, `n` and `m` are S register numbers. Instructions of the unit that do not exist still need the unit enabled, so
-//! they are [`Op::FpUndefined`], not [`Op::Undefined`].
+//! `d`, `n` and `m` are S register numbers. An unallocated encoding in this space is a NOCP UsageFault if the unit is
+//! disabled and only otherwise an UNDEFINSTR one, so it is [`Op::FpUndefined`], not [`Op::Undefined`].
 
-use super::{Site, bit, bits};
+use super::{DecodeContext, bit, bits};
 use crate::float;
 use crate::op::{Inst, Op, fp, mode};
 
 const UNDEFINED: Inst = Inst::of(Op::FpUndefined);
 
 /// Decodes an instruction of coprocessor 10 or 11.
-pub(super) fn decode(site: Site, h: u32, l: u32) -> Inst {
+pub(super) fn decode(context: DecodeContext, h: u32, l: u32) -> Inst {
     match (bits(h, 12, 9), bit(l, 4)) {
         (7, true) if !bit(h, 8) => transfer(h, l),
         (7, false) if !bit(h, 8) && !bit(l, 8) => data(h, l),
         (15, false) if !bit(h, 8) && !bit(l, 8) => extra(h, l),
         (6, _) if bits(h, 8, 5) == 2 => pair(h, l),
-        (6, _) => memory(site, h, l),
+        (6, _) => memory(context, h, l),
         _ => UNDEFINED,
     }
 }
 
-/// S register numbers: the low bit stands apart.
+/// S register numbers: their low bit is encoded separately.
 fn sd(h: u32, l: u32) -> u32 {
     bits(l, 15, 12) << 1 | bits(h, 6, 6)
 }
@@ -39,14 +39,14 @@ fn data(h: u32, l: u32) -> Inst {
         9 => UNDEFINED,
         14 if l & 0xA0 != 0 => UNDEFINED,
         14 => Inst::of(Op::FpMoveImm).imm(float::expand_immediate(bits(h, 3, 0) << 4 | bits(l, 3, 0))),
-        15 => other(h, l),
+        15 => unary(h, l),
         _ => arithmetic,
     };
     inst.d(sd(h, l))
 }
 
 /// Operations on one register, by opc2 and the top bit of opc3.
-fn other(h: u32, l: u32) -> Inst {
+fn unary(h: u32, l: u32) -> Inst {
     let top = bit(l, 7);
     let m = sm(l);
     let opc2 = bits(h, 3, 0);
@@ -76,7 +76,7 @@ fn fixed(opc2: u32, l: u32) -> Inst {
     Inst::of(Op::FpConvertFixed).a(opc2 & 1).s(opc2 >> 2 & 1).k(width).imm(width - position)
 }
 
-/// VSEL, VMAXNM, VMINNM, and the conversions and roundings with a direction of their own.
+/// VSEL, VMAXNM, VMINNM, and conversions and roundings with an encoded rounding mode.
 fn extra(h: u32, l: u32) -> Inst {
     let (op, m) = (bit(l, 6), sm(l));
     let directed = bits(h, 1, 0);
@@ -97,7 +97,7 @@ fn extra(h: u32, l: u32) -> Inst {
     inst.d(sd(h, l))
 }
 
-/// Moves between one core register and the unit.
+/// Moves between one core register and the unit (VMOV, VMRS, VMSR).
 fn transfer(h: u32, l: u32) -> Inst {
     let (t, load) = (bits(l, 15, 12), bits(h, 4, 4));
     let core = Inst::of(Op::FpMoveCore).d(t).a(load);
@@ -122,7 +122,7 @@ fn pair(h: u32, l: u32) -> Inst {
 }
 
 /// VLDR, VSTR, VLDM, VSTM: `d` the first S register, `k` how many.
-fn memory(site: Site, h: u32, l: u32) -> Inst {
+fn memory(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (n, load, imm) = (bits(h, 3, 0), bit(h, 4), bits(l, 7, 0));
     let double = bit(l, 8);
     let first = if double { bits(l, 15, 12) << 1 } else { sd(h, l) };
@@ -131,7 +131,7 @@ fn memory(site: Site, h: u32, l: u32) -> Inst {
         return UNDEFINED;
     }
     if p && !w {
-        return single(site, h, first, if double { 2 } else { 1 }, imm * 4);
+        return single(context, h, first, if double { 2 } else { 1 }, imm * 4);
     }
     let count = if double { imm & !1 } else { imm };
     let ascending = !p && u;
@@ -141,15 +141,15 @@ fn memory(site: Site, h: u32, l: u32) -> Inst {
     }
     let op = if load { Op::FpLoadMultiple } else { Op::FpStoreMultiple };
     let inst = Inst::of(op).d(first).n(n).k(count).a(u32::from(descending)).s(u32::from(w)).imm(imm * 4);
-    if n == 15 { inst.m(1).imm(site.literal_base()) } else { inst }
+    if n == 15 { inst.m(1).imm(context.literal_base()) } else { inst }
 }
 
-fn single(site: Site, h: u32, first: u32, count: u32, offset: u32) -> Inst {
+fn single(context: DecodeContext, h: u32, first: u32, count: u32, offset: u32) -> Inst {
     let (n, load) = (bits(h, 3, 0), bit(h, 4));
     let offset = if bit(h, 7) { offset } else { offset.wrapping_neg() };
     let inst = Inst::of(if load { Op::FpLoad } else { Op::FpStore }).d(first).n(n).k(count);
     match n {
-        15 if load => inst.s(u32::from(mode::LITERAL)).imm(site.literal_base().wrapping_add(offset)),
+        15 if load => inst.s(u32::from(mode::LITERAL)).imm(context.literal_base().wrapping_add(offset)),
         15 => UNDEFINED,
         _ => inst.imm(offset),
     }

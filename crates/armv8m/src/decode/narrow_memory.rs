@@ -1,20 +1,20 @@
 //! 16-bit loads and stores.
 
-use super::{Site, bit, bits};
+use super::{DecodeContext, bit, bits};
 use crate::op::{Inst, Op};
 
 const REGISTER_FORMS: [Op; 8] =
     [Op::StrReg, Op::StrhReg, Op::StrbReg, Op::LdrsbReg, Op::LdrReg, Op::LdrhReg, Op::LdrbReg, Op::LdrshReg];
 
 /// Decodes LDR (literal) and the load/store single group.
-pub(super) fn decode(site: Site, h: u32) -> Inst {
+pub(super) fn decode(context: DecodeContext, h: u32) -> Inst {
     let (t, n, imm5) = (bits(h, 2, 0), bits(h, 5, 3), bits(h, 10, 6));
     let load = bit(h, 11);
     let offset = |load_op, store_op, scale| {
         Inst::of(if load { load_op } else { store_op }).d(t).n(n).imm(imm5 * scale)
     };
     match h >> 12 {
-        0x4 => Inst::of(Op::LdrLit).d(bits(h, 10, 8)).imm(site.literal_base() + bits(h, 7, 0) * 4),
+        0x4 => Inst::of(Op::LdrLit).d(bits(h, 10, 8)).imm(context.literal_base() + bits(h, 7, 0) * 4),
         0x5 => Inst::of(REGISTER_FORMS[bits(h, 11, 9) as usize]).d(t).n(n).m(bits(h, 8, 6)),
         0x6 => offset(Op::LdrImm, Op::StrImm, 4),
         0x7 => offset(Op::LdrbImm, Op::StrbImm, 1),

@@ -1,34 +1,34 @@
-//! 32-bit encodings: the first split, and data processing with immediates.
+//! 32-bit encodings: the top-level groups, and data processing with immediates.
 
-use super::{Site, bit, bits, branch, fp, wide_memory, wide_register};
+use super::{DecodeContext, bit, bits, branch, fp, wide_memory, wide_register};
 use crate::op::{Inst, Op, alu, carry};
 
 /// Decodes a 32-bit instruction.
-pub(super) fn decode(site: Site, h: u32, l: u32) -> Inst {
+pub(super) fn decode(context: DecodeContext, h: u32, l: u32) -> Inst {
     if bits(h, 15, 13) == 7 && bits(h, 11, 10) == 3 && bits(h, 12, 11) != 2 {
-        return coprocessor(site, h, l);
+        return coprocessor(context, h, l);
     }
     match (bits(h, 12, 11), bits(h, 10, 9)) {
         (1, 0) if !bit(h, 6) => wide_memory::multiple(h, l),
-        (1, 0) => wide_memory::dual_or_exclusive(site, h, l),
+        (1, 0) => wide_memory::dual_or_exclusive(context, h, l),
         (1, _) => wide_register::shifted(h, l),
-        (2, _) if bit(l, 15) => branch::wide(site, h, l),
-        (2, _) if bit(h, 9) => plain_immediate(site, h, l),
+        (2, _) if bit(l, 15) => branch::wide(context, h, l),
+        (2, _) if bit(h, 9) => plain_immediate(context, h, l),
         (2, _) => modified_immediate(h, l),
-        (_, 0) => wide_memory::single(site, h, l),
+        (_, 0) => wide_memory::single(context, h, l),
         _ => wide_register::decode(h, l),
     }
 }
 
-/// Coprocessors 10 and 11 are the floating-point unit; there is no other.
-fn coprocessor(site: Site, h: u32, l: u32) -> Inst {
+/// Coprocessors 10 and 11 are the floating-point unit; others do not exist (NOCP UsageFault).
+fn coprocessor(context: DecodeContext, h: u32, l: u32) -> Inst {
     match bits(l, 11, 8) {
-        10 | 11 => fp::decode(site, h, l),
+        10 | 11 => fp::decode(context, h, l),
         _ => Inst::of(Op::NoCoprocessor),
     }
 }
 
-/// T32ExpandImm_C: the constant and what it does to the carry.
+/// T32ExpandImm_C: the constant and its effect on the carry.
 fn expand(h: u32, l: u32) -> (u32, u8) {
     let packed = bits(h, 10, 10) << 11 | bits(l, 14, 12) << 8 | bits(l, 7, 0);
     let byte = packed & 0xFF;
@@ -50,7 +50,7 @@ fn modified_immediate(h: u32, l: u32) -> Inst {
     let code = bits(h, 8, 5) as u8;
     let discards = d == 15 && set && matches!(code, alu::AND | alu::EOR | alu::ADD | alu::SUB);
     let moves = n == 15 && matches!(code, alu::ORR | alu::ORN);
-    if !known(code) || (d == 15 && !discards) || (n == 15 && !moves) {
+    if !is_allocated(code) || (d == 15 && !discards) || (n == 15 && !moves) {
         return Inst::of(Op::Undefined);
     }
     if d == 13 {
@@ -60,7 +60,7 @@ fn modified_immediate(h: u32, l: u32) -> Inst {
     inst.d(d).n(n).s(u32::from(c))
 }
 
-pub(super) fn known(code: u8) -> bool {
+pub(super) fn is_allocated(code: u8) -> bool {
     matches!(code, 0..=4 | 8 | 10 | 11 | 13 | 14)
 }
 
@@ -100,7 +100,7 @@ fn immediate_flags(code: u8, n: u32, value: u32) -> Inst {
 }
 
 /// Plain binary immediates: wide ADD and SUB, MOVW, MOVT, bit fields, saturation.
-fn plain_immediate(site: Site, h: u32, l: u32) -> Inst {
+fn plain_immediate(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (n, d) = (bits(h, 3, 0), bits(l, 11, 8));
     let imm12 = bits(h, 10, 10) << 11 | bits(l, 14, 12) << 8 | bits(l, 7, 0);
     let imm16 = n << 12 | imm12;
@@ -108,8 +108,8 @@ fn plain_immediate(site: Site, h: u32, l: u32) -> Inst {
         return Inst::of(Op::Undefined);
     }
     match bits(h, 8, 4) {
-        0x00 => add_wide(site, d, n, alu::ADD, imm12),
-        0x0A => add_wide(site, d, n, alu::SUB, imm12),
+        0x00 => add_wide(context, d, n, alu::ADD, imm12),
+        0x0A => add_wide(context, d, n, alu::SUB, imm12),
         _ if d == 13 => Inst::of(Op::Undefined),
         0x04 => Inst::of(Op::MovImm).d(d).imm(imm16),
         0x0C => Inst::of(Op::MovTop).d(d).imm(imm16 << 16),
@@ -119,12 +119,12 @@ fn plain_immediate(site: Site, h: u32, l: u32) -> Inst {
     }
 }
 
-fn add_wide(site: Site, d: u32, n: u32, code: u8, imm: u32) -> Inst {
+fn add_wide(context: DecodeContext, d: u32, n: u32, code: u8, imm: u32) -> Inst {
     let signed = if code == alu::SUB { imm.wrapping_neg() } else { imm };
     match (d, n) {
         (13, 13) => Inst::of(Op::SpAluImm).d(13).n(13).a(u32::from(code)).imm(imm),
         (13, _) => Inst::of(Op::Undefined),
-        (_, 15) => Inst::of(Op::MovImm).d(d).imm(site.literal_base().wrapping_add(signed)),
+        (_, 15) => Inst::of(Op::MovImm).d(d).imm(context.literal_base().wrapping_add(signed)),
         _ => Inst::of(Op::AddImm).d(d).n(n).imm(signed),
     }
 }

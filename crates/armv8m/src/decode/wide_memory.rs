@@ -1,9 +1,9 @@
 //! 32-bit loads and stores.
 
-use super::{Site, bit, bits};
+use super::{DecodeContext, bit, bits};
 use crate::op::{Inst, Op, kind, mode};
 
-/// SG, which does nothing where there is no secure memory to enter.
+/// SG, a NOP without the Security Extension.
 const SECURE_GATEWAY: (u32, u32) = (0xE97F, 0xE97F);
 
 /// LDM, STM and their descending forms.
@@ -31,19 +31,19 @@ pub(super) fn multiple(h: u32, l: u32) -> Inst {
 }
 
 /// LDRD, STRD, exclusives, acquire and release, table branches, TT.
-pub(super) fn dual_or_exclusive(site: Site, h: u32, l: u32) -> Inst {
+pub(super) fn dual_or_exclusive(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (p, w) = (bit(h, 8), bit(h, 5));
     if (h, l) == SECURE_GATEWAY {
         return Inst::of(Op::Nop);
     }
     match (p, w) {
         (false, false) if !bit(h, 7) => exclusive(h, l),
-        (false, false) => exclusive_or_table(site, h, l),
-        _ => dual(site, h, l),
+        (false, false) => exclusive_or_table(context, h, l),
+        _ => dual(context, h, l),
     }
 }
 
-fn dual(site: Site, h: u32, l: u32) -> Inst {
+fn dual(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (n, t, t2) = (bits(h, 3, 0), bits(l, 15, 12), bits(l, 11, 8));
     let (p, w, load) = (bit(h, 8), bit(h, 5), bit(h, 4));
     let offset = bits(l, 7, 0) * 4;
@@ -53,7 +53,7 @@ fn dual(site: Site, h: u32, l: u32) -> Inst {
         return Inst::of(Op::Undefined);
     }
     if n == 15 {
-        let address = site.literal_base().wrapping_add(offset);
+        let address = context.literal_base().wrapping_add(offset);
         let literal = Inst::of(Op::LoadDual).d(t).a(t2).s(u32::from(mode::LITERAL)).imm(address);
         return if load { literal } else { Inst::of(Op::Undefined) };
     }
@@ -69,7 +69,7 @@ fn indexing(pre: bool, writeback: bool) -> u32 {
     })
 }
 
-/// LDREX and STREX of a word; a store whose status register is PC is TT.
+/// LDREX and STREX of a word. TT is encoded as a STREX with Rt = 15.
 fn exclusive(h: u32, l: u32) -> Inst {
     let (n, t, d) = (bits(h, 3, 0), bits(l, 15, 12), bits(l, 11, 8));
     let word = u32::from(kind::WORD);
@@ -83,12 +83,12 @@ fn exclusive(h: u32, l: u32) -> Inst {
 }
 
 /// The group with op3 in the second halfword's bits 7..4.
-fn exclusive_or_table(site: Site, h: u32, l: u32) -> Inst {
+fn exclusive_or_table(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (n, t, d) = (bits(h, 3, 0), bits(l, 15, 12), bits(l, 3, 0));
     let op3 = bits(l, 7, 4);
     let size = u32::from([kind::BYTE, kind::HALF, kind::WORD, kind::WORD][(op3 & 3) as usize]);
     match (bit(h, 4), op3) {
-        (true, 0 | 1) => table(site, n, d, op3),
+        (true, 0 | 1) => table(context, n, d, op3),
         (true, 4 | 5 | 12..=14) => Inst::of(Op::LoadExclusive).d(t).n(n).a(size),
         (true, 8..=10) => Inst::of(Op::LoadOrdered).d(t).n(n).a(size),
         (false, 4 | 5 | 12..=14) => Inst::of(Op::StoreExclusive).d(d).m(t).n(n).a(size),
@@ -98,16 +98,16 @@ fn exclusive_or_table(site: Site, h: u32, l: u32) -> Inst {
 }
 
 /// TBB and TBH; `imm` is the PC the offsets count from, `s` says that it is the table's base too.
-fn table(site: Site, n: u32, m: u32, half: u32) -> Inst {
+fn table(context: DecodeContext, n: u32, m: u32, half: u32) -> Inst {
     let op = if half == 1 { Op::TableHalf } else { Op::TableByte };
     if m == 13 || m == 15 {
         return Inst::of(Op::Undefined);
     }
-    Inst::of(op).n(n).m(m).s(u32::from(n == 15)).imm(site.pc())
+    Inst::of(op).n(n).m(m).s(u32::from(n == 15)).imm(context.pc())
 }
 
 /// Loads and stores of one register.
-pub(super) fn single(site: Site, h: u32, l: u32) -> Inst {
+pub(super) fn single(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (n, t, load) = (bits(h, 3, 0), bits(l, 15, 12), bit(h, 4));
     let what = bits(h, 6, 5) | bits(h, 8, 8) << 2;
     let known = matches!(what, 0..=2) || (load && matches!(what, 4 | 5));
@@ -118,7 +118,7 @@ pub(super) fn single(site: Site, h: u32, l: u32) -> Inst {
         return Inst::of(Op::Nop);
     }
     if n == 15 {
-        return literal(site, t, what, bit(h, 7), bits(l, 11, 0));
+        return literal(context, t, what, bit(h, 7), bits(l, 11, 0));
     }
     let inst = if bit(h, 7) {
         offset(what, t, n, load, bits(l, 11, 0))
@@ -132,17 +132,17 @@ pub(super) fn single(site: Site, h: u32, l: u32) -> Inst {
     inst.d(t).n(n)
 }
 
-fn literal(site: Site, t: u32, what: u32, up: bool, offset: u32) -> Inst {
+fn literal(context: DecodeContext, t: u32, what: u32, up: bool, offset: u32) -> Inst {
     let offset = if up { offset } else { offset.wrapping_neg() };
-    let address = site.literal_base().wrapping_add(offset);
+    let address = context.literal_base().wrapping_add(offset);
     if what == u32::from(kind::WORD) && t != 15 && t != 13 {
         return Inst::of(Op::LdrLit).d(t).imm(address);
     }
     Inst::of(Op::Load).d(t).a(what).s(u32::from(mode::LITERAL)).imm(address)
 }
 
-/// The quick operation for an ordinary destination, if there is one.
-fn quick(what: u32, load: bool, by_register: bool) -> Op {
+/// The operation for the common forms.
+fn common_op(what: u32, load: bool, by_register: bool) -> Op {
     match (load, what, by_register) {
         (true, 0, false) => Op::LdrbImm,
         (true, 1, false) => Op::LdrhImm,
@@ -163,27 +163,27 @@ fn quick(what: u32, load: bool, by_register: bool) -> Op {
     }
 }
 
-/// SP and PC as targets, and everything with writeback, take the general operation.
-fn general(what: u32, load: bool, how: u8) -> Inst {
+/// The general operation: for SP and PC as targets, for writeback, and for unprivileged accesses.
+fn general_form(what: u32, load: bool, how: u8) -> Inst {
     Inst::of(if load { Op::Load } else { Op::Store }).a(what).s(u32::from(how))
 }
 
 fn offset(what: u32, t: u32, _n: u32, load: bool, imm: u32) -> Inst {
     if load && (t == 13 || t == 15) {
-        return general(what, load, mode::OFFSET).imm(imm);
+        return general_form(what, load, mode::OFFSET).imm(imm);
     }
-    Inst::of(quick(what, load, false)).imm(imm)
+    Inst::of(common_op(what, load, false)).imm(imm)
 }
 
 fn indexed(what: u32, t: u32, n: u32, load: bool, l: u32) -> Inst {
     let (p, u, w) = (bit(l, 10), bit(l, 9), bit(l, 8));
     let imm = if u { bits(l, 7, 0) } else { bits(l, 7, 0).wrapping_neg() };
     match (p, u, w) {
-        (true, true, false) => general(what, load, mode::OFFSET).k(1).imm(imm),
+        (true, true, false) => general_form(what, load, mode::OFFSET).k(1).imm(imm),
         (true, false, false) => offset(what, t, n, load, imm),
         (false, _, false) => Inst::of(Op::Undefined),
         _ if n == t => Inst::of(Op::Undefined),
-        _ => general(what, load, if p { mode::PRE } else { mode::POST }).imm(imm),
+        _ => general_form(what, load, if p { mode::PRE } else { mode::POST }).imm(imm),
     }
 }
 
@@ -193,9 +193,9 @@ fn register(what: u32, t: u32, _n: u32, load: bool, l: u32) -> Inst {
         return Inst::of(Op::Undefined);
     }
     let inst = if load && (t == 13 || t == 15) {
-        general(what, load, mode::REGISTER)
+        general_form(what, load, mode::REGISTER)
     } else {
-        Inst::of(quick(what, load, true))
+        Inst::of(common_op(what, load, true))
     };
     inst.m(m).k(k)
 }

@@ -1,6 +1,6 @@
 //! 32-bit data processing on registers, multiplies and the DSP extension.
 
-use super::wide::known;
+use super::wide::is_allocated;
 use super::{bit, bits};
 use crate::op::{Inst, Op, alu, shift};
 
@@ -14,7 +14,7 @@ pub(super) fn shifted(h: u32, l: u32) -> Inst {
     }
     let discards = d == 15 && set && matches!(code, alu::AND | alu::EOR | alu::ADD | alu::SUB);
     let moves = n == 15 && matches!(code, alu::ORR | alu::ORN);
-    if !known(code) || (d == 15 && !discards) || (n == 15 && !moves) || m == 15 {
+    if !is_allocated(code) || (d == 15 && !discards) || (n == 15 && !moves) || m == 15 {
         return Inst::of(Op::Undefined);
     }
     if d == 13 {
@@ -57,7 +57,7 @@ fn stack(code: u8, n: u32, m: u32, set: bool, kind: u8, amount: u32) -> Inst {
     }
 }
 
-fn general(op: Op, code: u8, kind: u8, amount: u32) -> Inst {
+fn general_form(op: Op, code: u8, kind: u8, amount: u32) -> Inst {
     Inst::of(op).a(u32::from(code)).s(u32::from(kind)).k(amount)
 }
 
@@ -77,7 +77,7 @@ fn plain(code: u8, n: u32, kind: u8, amount: u32) -> Inst {
         (alu::EOR, false) if lsl => Inst::of(Op::EorLsl).k(amount),
         (alu::ADD, false) if lsl => Inst::of(Op::AddLsl).k(amount),
         (alu::SUB, false) if lsl => Inst::of(Op::SubLsl).k(amount),
-        _ => general(Op::AluShift, code, kind, amount),
+        _ => general_form(Op::AluShift, code, kind, amount),
     }
 }
 
@@ -92,16 +92,16 @@ fn flags(code: u8, n: u32, kind: u8, amount: u32) -> Inst {
         (alu::EOR, true) => Inst::of(Op::EorRegS),
         (alu::ADD, true) => Inst::of(Op::AddRegS),
         (alu::SUB, true) => Inst::of(Op::SubRegS),
-        _ => general(Op::AluShiftS, code, kind, amount),
+        _ => general_form(Op::AluShiftS, code, kind, amount),
     }
 }
 
-/// LSL, LSR and ASR by a constant; rotations are rare and take the general way.
+/// LSL, LSR and ASR by a constant. Rotations are rare and take the general form.
 fn move_shifted(kind: u8, amount: u32, ops: [Op; 3]) -> Inst {
     match ops.get(kind as usize) {
         Some(&op) => Inst::of(op).k(amount),
-        None if ops[0] == Op::LslImm => general(Op::AluShift, alu::ORR, kind, amount),
-        None => general(Op::AluShiftS, alu::ORR, kind, amount),
+        None if ops[0] == Op::LslImm => general_form(Op::AluShift, alu::ORR, kind, amount),
+        None => general_form(Op::AluShiftS, alu::ORR, kind, amount),
     }
 }
 

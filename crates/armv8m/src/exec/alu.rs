@@ -1,4 +1,4 @@
-//! Arithmetic, logic and shifts (Arm ARM: AddWithCarry, Shift_C and what is built on them).
+//! Arithmetic, logic and shifts (Arm ARM: AddWithCarry, Shift_C).
 
 use crate::fault::Event;
 use crate::op::{Inst, Op, alu, carry, shift};
@@ -48,7 +48,7 @@ impl Core {
         self.set_reg(d, value);
     }
 
-    /// What an immediate's expansion does to the carry.
+    /// Sets the carry as the immediate's expansion requires (Arm ARM: T32ExpandImm_C).
     #[inline(always)]
     pub(super) fn set_carry(&mut self, how: u8) {
         if how != carry::KEEP {
@@ -78,7 +78,7 @@ impl Core {
         difference
     }
 
-    /// An opcode's result; logical ones keep V and take `carry` as C.
+    /// The result of a data-processing opcode. Logical ones leave V unchanged and set C to `carry`.
     fn alu(&mut self, code: u8, x: u32, y: u32, carry: bool, set: bool) -> u32 {
         let old = self.flags;
         let (value, c, v) = match code {

@@ -1,15 +1,15 @@
-//! Branches that depend on a value.
+//! Branches to an address from a register or from memory.
 
 use crate::bus::Bus;
 use crate::fault::Event;
 use crate::op::{Inst, Op};
 use crate::state::Core;
 
-/// In handler mode, branching from here up by BX or a load is an exception return.
+/// In handler mode, a BX or a load of PC with a target from here on is an exception return.
 const EXC_RETURN_MIN: u32 = 0xFF00_0000;
 
 impl Core {
-    /// BXWritePC and LoadWritePC: an exception return in handler mode, else a branch with state.
+    /// BXWritePC and LoadWritePC: in handler mode possibly an exception return, else an interworking branch.
     #[inline(always)]
     pub(crate) fn branch_exchange(&mut self, target: u32) -> Result<(), Event> {
         if target >= EXC_RETURN_MIN && self.in_handler_mode() {
@@ -19,13 +19,13 @@ impl Core {
         Ok(())
     }
 
-    /// BLXWritePC: bit 0 becomes the T bit, which must be one by the next instruction.
+    /// BLXWritePC: bit 0 becomes EPSR.T. If it is zero, the next instruction is an INVSTATE UsageFault.
     #[inline(always)]
     pub(crate) fn branch_state(&mut self, target: u32) {
         self.pc = target & !1;
         if target & 1 == 0 {
             self.thumb = false;
-            self.attention();
+            self.request_service();
         }
     }
 

@@ -12,7 +12,7 @@ mod parallel {
     pub(super) const SUB16: u8 = 5;
 }
 
-/// `Inst::s` of a parallel operation, as encoded: bit 2 is unsigned, the rest says what becomes of a lane.
+/// `Inst::s` of a parallel operation, as encoded: bit 2 is unsigned, the others say how a lane's result is narrowed.
 mod prefix {
     pub(super) const UNSIGNED: u8 = 4;
     pub(super) const SATURATE: u8 = 1;
@@ -56,7 +56,7 @@ fn lane(word: u32, index: u32, bits: u32, unsigned: bool) -> i32 {
     if unsigned { (raw >> (32 - bits)) as i32 } else { raw as i32 >> (32 - bits) }
 }
 
-/// What a prefix makes of a lane's exact result, before it is cut to its width.
+/// Applies a prefix to a lane's exact result, which is truncated afterwards.
 fn finish(exact: i32, bits: u32, how: u8) -> i32 {
     let (low, high) = match how & prefix::UNSIGNED {
         0 => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
@@ -140,7 +140,7 @@ impl Core {
         self.set_reg(i.d, base.wrapping_add(sum));
     }
 
-    /// Adds `Ra` unless it is 15, wrapping, with Q for what does not fit.
+    /// Adds `Ra` unless it is 15, wrapping, and sets Q on overflow.
     fn accumulate(&mut self, i: &Inst, product: i64) {
         let base = if i.a == 15 { 0 } else { i64::from(self.reg(i.a) as i32) };
         let exact = base + product;
@@ -158,7 +158,7 @@ impl Core {
         self.accumulate(i, product >> 16);
     }
 
-    /// Both halfword products of Rn and Rm, the latter exchanged if asked: bottom and top.
+    /// The bottom and top halfword products of Rn and Rm; with `k`, Rm's halfwords are exchanged.
     fn halfword_products(&self, i: &Inst) -> (i64, i64) {
         let m = if i.k & 1 != 0 { self.reg(i.m).rotate_right(16) } else { self.reg(i.m) };
         let n = self.reg(i.n);
@@ -181,7 +181,7 @@ impl Core {
         self.set_long(i, self.long(i).wrapping_add(sum as u64));
     }
 
-    /// SMMLA, SMMLS, SMMUL: the high word, rounded if asked.
+    /// SMMLA, SMMLS, SMMUL: the high word of the product; with `k`, rounded.
     fn multiply_most(&mut self, i: &Inst) {
         let product = i64::from(self.reg(i.n) as i32) * i64::from(self.reg(i.m) as i32);
         let base = if i.a == 15 { 0 } else { i64::from(self.reg(i.a) as i32) << 32 };

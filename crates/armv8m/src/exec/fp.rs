@@ -3,18 +3,18 @@
 use super::memory::require_aligned;
 use crate::bus::Bus;
 use crate::fault::Event;
-use crate::float::{Rounding, Unit, directed, negate};
+use crate::float::{FpEnv, Rounding, directed, negate};
 use crate::op::{Inst, Op, fp, mode};
 use crate::state::Core;
 
-/// FPSCR's cumulative flags.
+/// FPSCR's cumulative exception flags.
 const FLAGS: u32 = 0x9F;
 /// FPSCR's condition flags.
 const CONDITIONS: u32 = 0xF000_0000;
 
 #[inline(never)]
 pub(super) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
-    core.prepare_fp()?;
+    core.execute_fp_check()?;
     match i.op {
         Op::FpArithmetic => core.fp_arithmetic(i),
         Op::FpMove => {
@@ -23,12 +23,12 @@ pub(super) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         }
         Op::FpMoveImm => core.set_s(i.d, i.imm),
         Op::FpCompare => core.fp_compare(i),
-        Op::FpSelect => core.set_s(i.d, core.s(if core.holds(i.a) { i.n } else { i.m })),
+        Op::FpSelect => core.set_s(i.d, core.s(if core.condition_holds(i.a) { i.n } else { i.m })),
         Op::FpConvertHalf => core.fp_convert_half(i),
         Op::FpConvertInt => core.fp_convert_int(i),
         Op::FpConvertFixed => core.fp_convert_fixed(i),
         Op::FpRoundInt => core.fp_round_int(i),
-        Op::FpMoveCore if i.a != 0 => core.set_any(i.d, core.s(i.n)),
+        Op::FpMoveCore if i.a != 0 => core.set_reg_or_sp(i.d, core.s(i.n)),
         Op::FpMoveCore => core.set_s(i.n, core.reg(i.d)),
         Op::FpMoveCorePair => core.fp_move_pair(i),
         Op::FpStatus => core.fp_status(i),
@@ -49,82 +49,83 @@ impl Core {
         self.fpu.s[(d & 31) as usize] = value;
     }
 
-    /// Runs arithmetic under FPSCR's modes and keeps the flags it raises.
-    fn with_unit(&mut self, operation: impl FnOnce(&mut Unit) -> u32) -> u32 {
-        let mut unit = Unit::new(self.fpu.fpscr);
-        let value = operation(&mut unit);
-        self.fpu.fpscr = self.fpu.fpscr & !FLAGS | unit.flags;
+    /// Computes with FPSCR's modes and stores the flags that raises.
+    fn with_env(&mut self, operation: impl FnOnce(&mut FpEnv) -> u32) -> u32 {
+        let mut env = FpEnv::new(self.fpu.fpscr);
+        let value = operation(&mut env);
+        self.fpu.fpscr = self.fpu.fpscr & !FLAGS | env.flags;
         value
     }
 
     fn fp_arithmetic(&mut self, i: &Inst) {
         let (d, n, m) = (self.s(i.d), self.s(i.n), self.s(i.m));
-        let value = self.with_unit(|unit| match i.a {
+        let value = self.with_env(|env| match i.a {
+            // VMLA and its variants round the product; the fused VFMA rounds once.
             fp::VMLA => {
-                let product = unit.mul(n, m);
-                unit.add(d, product)
+                let product = env.mul(n, m);
+                env.add(d, product)
             }
             fp::VMLS => {
-                let product = unit.mul(n, m);
-                unit.add(d, negate(product))
+                let product = env.mul(n, m);
+                env.add(d, negate(product))
             }
             fp::VNMLS => {
-                let product = unit.mul(n, m);
-                unit.add(negate(d), product)
+                let product = env.mul(n, m);
+                env.add(negate(d), product)
             }
             fp::VNMLA => {
-                let product = unit.mul(n, m);
-                unit.add(negate(d), negate(product))
+                let product = env.mul(n, m);
+                env.add(negate(d), negate(product))
             }
-            fp::VMUL => unit.mul(n, m),
-            fp::VNMUL => negate(unit.mul(n, m)),
-            fp::VADD => unit.add(n, m),
-            fp::VSUB => unit.sub(n, m),
-            fp::VDIV => unit.div(n, m),
-            fp::VFMA => unit.mul_add(d, n, m),
-            fp::VFMS => unit.mul_add(d, negate(n), m),
-            fp::VFNMA => unit.mul_add(negate(d), negate(n), m),
-            fp::VFNMS => unit.mul_add(negate(d), n, m),
-            fp::VSQRT => unit.sqrt(m),
-            _ => unit.min_max(n, m, i.a == fp::VMAXNM),
+            fp::VMUL => env.mul(n, m),
+            fp::VNMUL => negate(env.mul(n, m)),
+            fp::VADD => env.add(n, m),
+            fp::VSUB => env.sub(n, m),
+            fp::VDIV => env.div(n, m),
+            fp::VFMA => env.mul_add(d, n, m),
+            fp::VFMS => env.mul_add(d, negate(n), m),
+            fp::VFNMA => env.mul_add(negate(d), negate(n), m),
+            fp::VFNMS => env.mul_add(negate(d), n, m),
+            fp::VSQRT => env.sqrt(m),
+            _ => env.min_max(n, m, i.a == fp::VMAXNM),
         });
         self.set_s(i.d, value);
     }
 
     fn fp_compare(&mut self, i: &Inst) {
         let (x, y) = (self.s(i.d), if i.s != 0 { 0 } else { self.s(i.m) });
-        let conditions = self.with_unit(|unit| unit.compare(x, y, i.a != 0));
+        let conditions = self.with_env(|env| env.compare(x, y, i.a != 0));
         self.fpu.fpscr = self.fpu.fpscr & !CONDITIONS | conditions;
     }
 
-    /// VCVTB and VCVTT: `k` is where the half-precision value sits.
+    /// VCVTB and VCVTT: `k` is the bit position of the half-precision value.
     fn fp_convert_half(&mut self, i: &Inst) {
         let (m, at) = (self.s(i.m), i.k & 31);
         if i.a == 0 {
-            let value = self.with_unit(|unit| unit.half_to_single(m >> at & 0xFFFF));
+            let value = self.with_env(|env| env.half_to_single(m >> at & 0xFFFF));
             return self.set_s(i.d, value);
         }
-        let half = self.with_unit(|unit| unit.single_to_half(m));
+        let half = self.with_env(|env| env.single_to_half(m));
         self.set_s(i.d, self.s(i.d) & !(0xFFFF << at) | half << at);
     }
 
-    /// The rounding an instruction asks for: a direction of its own, FPSCR's, or towards zero.
+    /// The rounding of an instruction: encoded in it (0 to 3), FPSCR's (4), or towards zero (5).
     fn rounding(&self, how: u8) -> Rounding {
         match how {
-            4 => Unit::new(self.fpu.fpscr).rounding,
+            4 => FpEnv::new(self.fpu.fpscr).rounding,
             5 => Rounding::Zero,
             rm => directed(rm),
         }
     }
 
-    /// VCVT between floating point and integer: `k` towards floating point, `a` unsigned.
+    /// VCVT between floating point and integer: with `k` to floating point, with `a` unsigned.
     fn fp_convert_int(&mut self, i: &Inst) {
         let (m, unsigned, rounding) = (self.s(i.m), i.a != 0, self.rounding(i.s));
-        let value = self.with_unit(|unit| {
+        let value = self.with_env(|env| {
             if i.k == 0 {
-                unit.float_to_fixed(m, 32, 0, unsigned, rounding)
+                env.float_to_fixed(m, 32, 0, unsigned, rounding)
             } else {
-                unit.fixed_to_float(if unsigned { i64::from(m) } else { i64::from(m as i32) }, 0)
+                env.fixed_to_float(if unsigned { i64::from(m) } else { i64::from(m as i32) }, 0)
             }
         });
         self.set_s(i.d, value);
@@ -135,27 +136,28 @@ impl Core {
         let spare = 64 - width;
         let integer = i64::from(value) << spare;
         let integer = if unsigned { (integer as u64 >> spare) as i64 } else { integer >> spare };
-        let value = self.with_unit(|unit| {
+        let value = self.with_env(|env| {
             if i.s != 0 {
-                return unit.float_to_fixed(value, width, i.imm, unsigned, Rounding::Zero);
+                return env.float_to_fixed(value, width, i.imm, unsigned, Rounding::Zero);
             }
-            unit.rounding = Rounding::Nearest;
-            unit.fixed_to_float(integer, i.imm)
+            // VCVT from fixed point always rounds to nearest, whatever FPSCR.RMode is.
+            env.rounding = Rounding::Nearest;
+            env.fixed_to_float(integer, i.imm)
         });
         self.set_s(i.d, value);
     }
 
     fn fp_round_int(&mut self, i: &Inst) {
         let (m, rounding) = (self.s(i.m), self.rounding(i.s));
-        let value = self.with_unit(|unit| unit.round_to_integral(m, rounding, i.a != 0));
+        let value = self.with_env(|env| env.round_to_integral(m, rounding, i.a != 0));
         self.set_s(i.d, value);
     }
 
     fn fp_move_pair(&mut self, i: &Inst) {
         if i.a != 0 {
             let (low, high) = (self.s(i.m), self.s(i.m + 1));
-            self.set_any(i.d, low);
-            self.set_any(i.n, high);
+            self.set_reg_or_sp(i.d, low);
+            self.set_reg_or_sp(i.n, high);
         } else {
             let (low, high) = (self.reg(i.d), self.reg(i.n));
             self.set_s(i.m, low);
@@ -167,7 +169,7 @@ impl Core {
     fn fp_status(&mut self, i: &Inst) {
         match (i.a != 0, i.d) {
             (true, 15) => self.flags = crate::state::Flags::from_bits(self.fpu.fpscr),
-            (true, d) => self.set_any(d, self.fpu.fpscr),
+            (true, d) => self.set_reg_or_sp(d, self.fpu.fpscr),
             (false, d) => self.fpu.set_fpscr(self.reg(d)),
         }
     }
@@ -180,6 +182,7 @@ impl Core {
 
     /// Reads `k` words into S registers from `d` on.
     fn fp_read(&mut self, bus: &mut dyn Bus, i: &Inst, address: u32) -> Result<(), Event> {
+        // All reads come first: a fault must leave the registers unchanged, so that the instruction can be restarted.
         let mut words = [0; 32];
         for (at, word) in (0u32..).zip(words.iter_mut()).take(i.k as usize) {
             *word = self.read_word(bus, address.wrapping_add(at * 4))?;
@@ -206,7 +209,7 @@ impl Core {
         self.fp_write(bus, i, address)
     }
 
-    /// Where a multiple transfer starts and what the base becomes; a stack pointer must stay above its limit.
+    /// The lowest address of a multiple transfer and the base register's new value; SP is checked against its limit.
     fn fp_span(&self, i: &Inst) -> Result<(u32, u32), Event> {
         let base = if i.m != 0 { i.imm } else { self.reg(i.n) };
         let end = if i.a != 0 { base.wrapping_sub(i.imm) } else { base.wrapping_add(i.imm) };
@@ -223,7 +226,7 @@ impl Core {
         let (start, end) = self.fp_span(i)?;
         self.fp_read(bus, i, start)?;
         if i.s != 0 {
-            self.set_any(i.n, end);
+            self.set_reg_or_sp(i.n, end);
         }
         Ok(())
     }
@@ -233,7 +236,7 @@ impl Core {
         let (start, end) = self.fp_span(i)?;
         self.fp_write(bus, i, start)?;
         if i.s != 0 {
-            self.set_any(i.n, end);
+            self.set_reg_or_sp(i.n, end);
         }
         Ok(())
     }

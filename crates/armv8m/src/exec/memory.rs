@@ -1,17 +1,17 @@
-//! Loads and stores beyond the plain ones.
+//! Loads and stores other than the common forms, which are executed in the dispatch itself.
 
 use crate::bus::{Bus, Width};
 use crate::fault::Event;
 use crate::op::{Inst, Op, kind, mode};
 use crate::state::Core;
 
-/// Where an access goes and what its base register becomes.
-struct Place {
+/// The address of an access and the base register's new value, if it is written back.
+struct Addressing {
     address: u32,
     writeback: Option<u32>,
 }
 
-/// The width of an access by its kind.
+/// The width of an access of this kind.
 fn width(what: u8) -> Width {
     match what {
         kind::BYTE | kind::SIGNED_BYTE => Width::Byte,
@@ -21,32 +21,32 @@ fn width(what: u8) -> Width {
 }
 
 impl Core {
-    fn place(&self, i: &Inst) -> Result<Place, Event> {
+    fn addressing(&self, i: &Inst) -> Result<Addressing, Event> {
         let base = self.reg(i.n);
         let moved = base.wrapping_add(i.imm);
-        let place = match i.s {
-            mode::OFFSET => Place { address: moved, writeback: None },
-            mode::PRE => Place { address: moved, writeback: Some(moved) },
-            mode::POST => Place { address: base, writeback: Some(moved) },
+        let access = match i.s {
+            mode::OFFSET => Addressing { address: moved, writeback: None },
+            mode::PRE => Addressing { address: moved, writeback: Some(moved) },
+            mode::POST => Addressing { address: base, writeback: Some(moved) },
             mode::REGISTER => {
-                Place { address: base.wrapping_add(self.reg(i.m) << (i.k & 31)), writeback: None }
+                Addressing { address: base.wrapping_add(self.reg(i.m) << (i.k & 31)), writeback: None }
             }
-            _ => Place { address: i.imm, writeback: None },
+            _ => Addressing { address: i.imm, writeback: None },
         };
-        match place.writeback {
+        match access.writeback {
             Some(sp) if i.n == 13 => self.check_limit(sp)?,
             _ => {}
         }
-        Ok(place)
+        Ok(access)
     }
 
-    fn write_back(&mut self, i: &Inst, place: &Place) {
-        if let Some(value) = place.writeback {
-            self.set_any(i.n, value);
+    fn write_back(&mut self, i: &Inst, access: &Addressing) {
+        if let Some(value) = access.writeback {
+            self.set_reg_or_sp(i.n, value);
         }
     }
 
-    /// LDRT and its kin: an immediate offset with `k` set.
+    /// LDRT, STRT and variants are an immediate offset with `k` set. They access memory as unprivileged code does.
     fn unprivileged_access(i: &Inst) -> bool {
         i.s == mode::OFFSET && i.k != 0
     }
@@ -70,42 +70,42 @@ impl Core {
 
     #[inline(never)]
     pub(super) fn load(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
-        let place = self.place(i)?;
-        if i.d == 15 && place.address & 3 != 0 {
+        let access = self.addressing(i)?;
+        if i.d == 15 && access.address & 3 != 0 {
             return Err(Event::UNALIGNED);
         }
-        let value = self.read_as(bus, i, place.address)?;
-        self.write_back(i, &place);
+        let value = self.read_as(bus, i, access.address)?;
+        self.write_back(i, &access);
         if i.d == 15 {
             return self.branch_exchange(value);
         }
-        self.set_any(i.d, value);
+        self.set_reg_or_sp(i.d, value);
         Ok(())
     }
 
     #[inline(never)]
     pub(super) fn store(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
-        let place = self.place(i)?;
+        let access = self.addressing(i)?;
         let value = self.reg(i.d);
         match width(i.a) {
             _ if Self::unprivileged_access(i) => {
-                self.write_slow(bus, place.address, width(i.a), value, false)?;
+                self.write_slow(bus, access.address, width(i.a), value, false)?;
             }
-            Width::Byte => self.write_byte(bus, place.address, value)?,
-            Width::Half => self.write_half(bus, place.address, value)?,
-            Width::Word => self.write_word(bus, place.address, value)?,
+            Width::Byte => self.write_byte(bus, access.address, value)?,
+            Width::Half => self.write_half(bus, access.address, value)?,
+            Width::Word => self.write_word(bus, access.address, value)?,
         }
-        self.write_back(i, &place);
+        self.write_back(i, &access);
         Ok(())
     }
 
     #[inline(never)]
     pub(super) fn load_dual(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
-        let place = self.place(i)?;
-        require_aligned(place.address, 4)?;
-        let low = self.read_word(bus, place.address)?;
-        let high = self.read_word(bus, place.address.wrapping_add(4))?;
-        self.write_back(i, &place);
+        let access = self.addressing(i)?;
+        require_aligned(access.address, 4)?;
+        let low = self.read_word(bus, access.address)?;
+        let high = self.read_word(bus, access.address.wrapping_add(4))?;
+        self.write_back(i, &access);
         self.set_reg(i.d, low);
         self.set_reg(i.a, high);
         Ok(())
@@ -113,22 +113,24 @@ impl Core {
 
     #[inline(never)]
     pub(super) fn store_dual(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
-        let place = self.place(i)?;
-        require_aligned(place.address, 4)?;
-        self.write_word(bus, place.address, self.reg(i.d))?;
-        self.write_word(bus, place.address.wrapping_add(4), self.reg(i.a))?;
-        self.write_back(i, &place);
+        let access = self.addressing(i)?;
+        require_aligned(access.address, 4)?;
+        self.write_word(bus, access.address, self.reg(i.d))?;
+        self.write_word(bus, access.address.wrapping_add(4), self.reg(i.a))?;
+        self.write_back(i, &access);
         Ok(())
     }
 
-    /// The registers of `list` still to move, and how many words of it have been moved already (ICI).
+    /// The registers of `list` that remain to be transferred, and the bytes that were transferred before an interrupt
+    /// (ICI).
     fn remaining(&mut self, list: u32) -> (u32, u32) {
         let from = std::mem::take(&mut self.ici);
         let rest = list & !((1 << from) - 1);
         (rest, (list & !rest).count_ones() * 4)
     }
 
-    /// Reads the words of `list` from `address` up into `values`, by register number.
+    /// Reads the words of `list` from `address` up into `values`, by register number. The registers are written only when
+    /// all reads have succeeded, so that a fault leaves them unchanged.
     fn read_list(
         &mut self,
         bus: &mut dyn Bus,
@@ -157,7 +159,8 @@ impl Core {
         Ok(())
     }
 
-    /// Puts loaded words into their registers; PC, if there, last of all.
+    /// Writes the loaded words to their registers. PC is last, since branching to it may be an exception return, which needs
+    /// the others.
     fn commit_list(&mut self, mut list: u32, values: &[u32; 16]) -> Result<(), Event> {
         let branches = list & 1 << 15 != 0;
         list &= 0x7FFF;
@@ -181,7 +184,7 @@ impl Core {
         let mut values = [0; 16];
         self.read_list(bus, start.wrapping_add(done), rest, &mut values)?;
         if i.s != 0 {
-            self.set_any(i.n, end);
+            self.set_reg_or_sp(i.n, end);
         }
         self.commit_list(rest, &values)
     }
@@ -196,7 +199,7 @@ impl Core {
         let (rest, done) = self.remaining(i.imm);
         self.write_list(bus, start.wrapping_add(done), rest)?;
         if i.s != 0 {
-            self.set_any(i.n, end);
+            self.set_reg_or_sp(i.n, end);
         }
         Ok(())
     }
@@ -223,7 +226,8 @@ impl Core {
         self.commit_list(rest, &values)
     }
 
-    /// Load-acquire, store-release and the exclusives: always aligned.
+    /// Load-acquire, store-release and exclusives, which fault when unaligned. Ordering needs nothing: there is one processor
+    /// and every access is in program order.
     #[inline(never)]
     pub(super) fn ordered(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
         let address = self.reg(i.n).wrapping_add(i.imm);
@@ -257,19 +261,19 @@ impl Core {
         }
     }
 
-    /// Stores only if the monitor still holds the address; the status register says whether it did (0 for yes).
+    /// Stores only if the local monitor has tagged the address; the status register is 0 if it stored, else 1.
     fn store_exclusive(&mut self, bus: &mut dyn Bus, i: &Inst, address: u32) -> Result<(), Event> {
-        let held = self.monitor == Some(address);
-        if held {
+        let tagged = self.monitor == Some(address);
+        if tagged {
             self.write_ordered(bus, i.a, address, self.reg(i.m))?;
         }
         self.monitor = None;
-        self.set_reg(i.d, u32::from(!held));
+        self.set_reg(i.d, u32::from(!tagged));
         Ok(())
     }
 }
 
-/// The lowest address a load or store multiple touches, and what the base becomes.
+/// The lowest address of a load or store multiple, and the base register's new value.
 fn spans(base: u32, length: u32, descending: bool) -> (u32, u32) {
     if descending {
         let start = base.wrapping_sub(length);
@@ -279,7 +283,7 @@ fn spans(base: u32, length: u32, descending: bool) -> (u32, u32) {
     }
 }
 
-/// These accesses fault when misaligned whatever CCR says.
+/// Accesses that fault when unaligned even with CCR.UNALIGN_TRP clear.
 pub(super) fn require_aligned(address: u32, bytes: u32) -> Result<(), Event> {
     if address & (bytes - 1) == 0 { Ok(()) } else { Err(Event::UNALIGNED) }
 }

@@ -1,4 +1,4 @@
-//! Special registers, mask changes, sleeping (Arm ARM: CPS, MRS, MSR, SEV, WFE, WFI, TT).
+//! Special registers, interrupt masks and sleep (Arm ARM: CPS, MRS, MSR, SEV, WFE, WFI, TT).
 
 use crate::op::{Inst, Op};
 use crate::state::{Core, Sleep};
@@ -36,19 +36,19 @@ pub(super) fn execute(core: &mut Core, i: &Inst) {
         }
         Op::Sev => core.event_register = true,
         Op::Wfe if core.event_register => core.event_register = false,
-        Op::Wfe => core.fall_asleep(Sleep::ForEvent),
-        Op::Wfi => core.fall_asleep(Sleep::ForInterrupt),
+        Op::Wfe => core.enter_sleep(Sleep::ForEvent),
+        Op::Wfi => core.enter_sleep(Sleep::ForInterrupt),
         _ => {}
     }
 }
 
 impl Core {
-    fn fall_asleep(&mut self, how: Sleep) {
+    fn enter_sleep(&mut self, how: Sleep) {
         self.sleep = how;
-        self.attention();
+        self.request_service();
     }
 
-    /// CPSIE and CPSID; nothing for unprivileged code.
+    /// CPSIE and CPSID; unprivileged code cannot change the masks, and gets no fault.
     fn change_masks(&mut self, disable: bool, which: u32) {
         if !self.privileged() {
             return;
@@ -62,14 +62,14 @@ impl Core {
         self.update_priority();
     }
 
-    /// FAULTMASK cannot be set where HardFault or NMI run.
+    /// FAULTMASK cannot be set at HardFault's or NMI's priority.
     fn set_faultmask(&mut self, set: bool) {
         if !set || self.execution_priority > -1 {
             self.faultmask = set;
         }
     }
 
-    /// What MRS reads.
+    /// MRS. Unprivileged code reads zero from all but CONTROL and the PSRs.
     pub(crate) fn special(&self, register: u32) -> u32 {
         let privileged = self.privileged();
         match register {
@@ -87,14 +87,14 @@ impl Core {
         }
     }
 
-    /// APSR, IPSR and EPSR and their combinations; EPSR reads as zero, IPSR too for unprivileged code.
+    /// APSR, IPSR and EPSR and their combinations. EPSR always reads as zero, IPSR for unprivileged code.
     fn psr(&self, register: u32) -> u32 {
         let apsr = if register & 4 == 0 { self.apsr() } else { 0 };
         let ipsr = if register & 1 != 0 && self.privileged() { u32::from(self.ipsr) } else { 0 };
         apsr | ipsr
     }
 
-    /// What MSR writes; `mask` selects the halves of APSR.
+    /// MSR; `mask` selects APSR's flags and GE bits. Unprivileged code writes nothing but APSR.
     fn set_special(&mut self, register: u32, mask: u8, value: u32) {
         if register < 4 {
             return self.write_apsr(mask, value);
@@ -124,7 +124,7 @@ impl Core {
         self.set_apsr(self.apsr() & !chosen | value & chosen);
     }
 
-    /// BASEPRI_MAX: only ever masks more.
+    /// BASEPRI_MAX: a write that would mask less is ignored.
     fn raise_basepri(&mut self, value: u8) {
         if value != 0 && (value < self.basepri || self.basepri == 0) {
             self.basepri = value;

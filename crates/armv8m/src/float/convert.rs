@@ -1,17 +1,17 @@
-//! Conversions: to integral values, to and from integers and fixed point, to and from half precision.
+//! Conversions to integral values, to and from integers and fixed point, to and from half precision.
 
 use super::{
-    Class, DEFAULT_NAN, Format, INFINITY, Number, QUIET, Rounding, SINGLE, Unit, flag, flushed, signed,
+    Class, DEFAULT_NAN, Format, FpEnv, INFINITY, Number, QUIET, Rounding, SINGLE, flag, flushed, signed,
 };
 
 const HALF: Format = Format { fraction: 10, bias: 15 };
 
-impl Unit {
+impl FpEnv {
     /// FPRoundInt.
     pub(crate) fn round_to_integral(&mut self, bits: u32, rounding: Rounding, exact: bool) -> u32 {
         let a = self.unpack(bits);
         match a.class {
-            Class::Quiet | Class::Signaling => self.quiet(a),
+            Class::QuietNan | Class::SignalingNan => self.process_nan(a),
             Class::Infinity | Class::Zero => flushed(a),
             Class::Finite if a.exponent >= 0 => bits,
             Class::Finite => {
@@ -27,7 +27,7 @@ impl Unit {
         }
     }
 
-    /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`.
+    /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`. Values out of range saturate, and NaN becomes zero.
     pub(crate) fn float_to_fixed(
         &mut self,
         bits: u32,
@@ -43,10 +43,11 @@ impl Unit {
             (-(1i128 << (width - 1)), (1i128 << (width - 1)) - 1)
         };
         let (magnitude, inexact) = match a.class {
-            Class::Quiet | Class::Signaling => {
+            Class::QuietNan | Class::SignalingNan => {
                 self.flags |= flag::INVALID;
                 return 0;
             }
+            // Beyond every range, so that it saturates.
             Class::Infinity => (1 << 100, false),
             Class::Zero => (0, false),
             Class::Finite => integral(a, fraction as i32, rounding),
@@ -86,7 +87,7 @@ impl Unit {
         }
     }
 
-    /// Every half-precision number has an exact single-precision form.
+    /// Every half-precision number has an exact single-precision representation, so this raises no flag.
     fn widened(&mut self, sign: bool, exponent: i32, mantissa: u32) -> u32 {
         signed(sign, self.pack(&SINGLE, sign, exponent, mantissa.into()).0)
     }
@@ -97,12 +98,12 @@ impl Unit {
         let sign = u32::from(a.sign) << 15;
         match a.class {
             Class::Zero => sign,
-            Class::Quiet | Class::Signaling if self.alternative_half => {
+            Class::QuietNan | Class::SignalingNan if self.alternative_half => {
                 self.flags |= flag::INVALID;
                 sign
             }
-            Class::Quiet | Class::Signaling => {
-                let nan = self.quiet(a);
+            Class::QuietNan | Class::SignalingNan => {
+                let nan = self.process_nan(a);
                 nan >> 16 & 0x8000 | 0x7C00 | nan >> 13 & 0x3FF
             }
             Class::Infinity if self.alternative_half => {
@@ -132,7 +133,7 @@ impl Unit {
     }
 }
 
-/// The magnitude of `a * 2^fraction` rounded to an integer, and whether that lost anything.
+/// The magnitude of `a * 2^fraction` rounded to an integer, and whether it is inexact.
 fn integral(a: Number, fraction: i32, rounding: Rounding) -> (u128, bool) {
     let exponent = a.exponent + fraction;
     let mantissa = u128::from(a.mantissa);
@@ -141,6 +142,6 @@ fn integral(a: Number, fraction: i32, rounding: Rounding) -> (u128, bool) {
     }
     let bits = exponent.unsigned_abs().min(100);
     let (whole, rest) = (mantissa >> bits, mantissa & ((1 << bits) - 1));
-    let up = Unit::rounds_up(rounding, a.sign, whole & 1 != 0, rest, bits);
+    let up = FpEnv::rounds_up(rounding, a.sign, whole & 1 != 0, rest, bits);
     (whole + u128::from(up), rest != 0)
 }

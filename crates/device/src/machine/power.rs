@@ -66,7 +66,7 @@ impl Machine {
 
     fn hold_clocks(&mut self, held: bool) {
         let now = self.now();
-        self.cpu.stop_systick(held);
+        self.cpu.set_systick_stopped(held);
         self.board.hold_clocks(held, now);
     }
 

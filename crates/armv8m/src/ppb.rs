@@ -1,4 +1,4 @@
-//! The private peripheral bus, 0xE0000000 to 0xE00FFFFF: who answers at which address.
+//! The private peripheral bus, 0xE0000000 to 0xE00FFFFF: the registers of NVIC, SCB, SysTick, MPU, FPU and DWT by address.
 
 use crate::bus::Width;
 use crate::fault::Event;
@@ -9,32 +9,32 @@ const DWT_CTRL: u32 = 0xE000_1000;
 const DWT_CYCCNT: u32 = 0xE000_1004;
 /// DWT_CTRL.CYCCNTENA.
 const CYCCNTENA: u32 = 1 << 0;
-/// DWT_CTRL as it reads with no comparators: NOTRCPKT, NOEXTTRIG, NOPRFCNT.
+/// DWT_CTRL without comparators: NOTRCPKT, NOEXTTRIG, NOPRFCNT.
 const DWT_FEATURES: u32 = 0x0D00_0000;
 
-/// The data watchpoint unit's cycle counter.
+/// The cycle counter of the Data Watchpoint and Trace unit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CycleCounter {
-    /// DWT_CTRL.CYCCNTENA, which keeps its value whatever DEMCR.TRCENA is.
+    /// DWT_CTRL.CYCCNTENA, which reads back even if DEMCR.TRCENA is clear.
     enabled: bool,
-    /// It counts: both CYCCNTENA and TRCENA are set.
+    /// CYCCNTENA and TRCENA are both set.
     running: bool,
-    /// What is added to the cycle count while it runs, its value otherwise.
+    /// The difference to the cycle count while it runs, else its value.
     offset: u32,
 }
 
 impl Core {
-    /// Reads from the private bus. Only privileged code may.
-    pub(crate) fn read_private(
+    /// Reads from the private peripheral bus. An unprivileged read is a bus fault.
+    pub(crate) fn read_ppb_register(
         &mut self,
         address: u32,
         width: Width,
         privileged: bool,
     ) -> Result<u32, Event> {
         if !privileged {
-            return Err(Event::precise(address));
+            return Err(Event::precise_bus_fault(address));
         }
-        let word = self.read_private_word(address & !3);
+        let word = self.read_ppb_word(address & !3);
         Ok(match width {
             Width::Word => word,
             Width::Half => word >> (address % 4 * 8) & 0xFFFF,
@@ -42,40 +42,44 @@ impl Core {
         })
     }
 
-    /// Writes to the private bus. Only privileged code may, except to STIR where CCR lets it.
-    pub(crate) fn write_private(
+    /// Writes to the private peripheral bus. An unprivileged write is a bus fault, except to STIR with CCR.USERSETMPEND.
+    ///
+    /// Only priorities and CFSR, whose bytes are registers of their own, are architecturally byte-accessible.
+    pub(crate) fn write_ppb_register(
         &mut self,
         address: u32,
         width: Width,
         value: u32,
         privileged: bool,
     ) -> Result<(), Event> {
-        let allowed = privileged || (address == STIR && self.scb.user_may_pend());
+        let allowed = privileged || (address == STIR && self.scb.unprivileged_may_pend());
         if !allowed {
-            return Err(Event::precise(address));
+            return Err(Event::precise_bus_fault(address));
         }
         match (width, address) {
-            (Width::Word, _) => self.write_private_word(address, value),
+            (Width::Word, _) => self.write_ppb_word(address, value),
             (_, 0xE000_E400..=0xE000_E5EF | 0xE000_ED18..=0xE000_ED23) => {
                 self.write_priority_bytes(address, width, value);
             }
             (_, 0xE000_ED28..=0xE000_ED2B) => {
-                self.write_private_word(address & !3, value << (address % 4 * 8));
+                self.write_ppb_word(address & !3, value << (address % 4 * 8));
             }
-            _ => self.write_part(address, width, value),
+            _ => self.write_narrow(address, width, value),
         }
-        self.attention();
+        self.request_service();
         Ok(())
     }
 
-    /// A narrow write to a register that is meant to be written whole: the rest keeps its value.
-    fn write_part(&mut self, address: u32, width: Width, value: u32) {
+    /// A narrow write to a register that is defined for words only: the other bytes keep their values.
+    fn write_narrow(&mut self, address: u32, width: Width, value: u32) {
         let mask = if width == Width::Byte { 0xFF } else { 0xFFFF };
         let at = address % 4 * 8;
-        let old = self.read_private_word(address & !3);
-        self.write_private_word(address & !3, old & !(mask << at) | (value & mask) << at);
+        let old = self.read_ppb_word(address & !3);
+        self.write_ppb_word(address & !3, old & !(mask << at) | (value & mask) << at);
     }
 
+    /// Writes priority bytes by address: SHPR1 to SHPR3, which begin with exception 4, or NVIC_IPRn. Exceptions 7 to 10 and
+    /// 13 do not exist in a processor without security.
     fn write_priority_bytes(&mut self, address: u32, width: Width, value: u32) {
         let first = match address {
             0xE000_ED18.. => address - 0xE000_ED14,
@@ -89,7 +93,7 @@ impl Core {
         self.update_priority();
     }
 
-    fn read_private_word(&mut self, address: u32) -> u32 {
+    fn read_ppb_word(&mut self, address: u32) -> u32 {
         match address {
             DWT_CTRL => DWT_FEATURES | u32::from(self.cycle_counter.enabled),
             DWT_CYCCNT => self.cyccnt(),
@@ -104,7 +108,7 @@ impl Core {
         }
     }
 
-    fn write_private_word(&mut self, address: u32, value: u32) {
+    fn write_ppb_word(&mut self, address: u32, value: u32) {
         match address {
             DWT_CTRL => {
                 self.cycle_counter.enabled = value & CYCCNTENA != 0;
@@ -122,7 +126,7 @@ impl Core {
         }
     }
 
-    /// DWT_CYCCNT: counts cycles while DWT_CTRL and DEMCR enable it.
+    /// DWT_CYCCNT: counts cycles while DWT_CTRL and DEMCR enable it (D217: software sets these in either order).
     fn cyccnt(&self) -> u32 {
         let counter = &self.cycle_counter;
         if counter.running { (self.cycles as u32).wrapping_add(counter.offset) } else { counter.offset }
@@ -133,8 +137,7 @@ impl Core {
         self.cycle_counter.offset = value.wrapping_sub(base);
     }
 
-    /// Starts or stops the counter after a change of CYCCNTENA or TRCENA, in whatever order they are written. It keeps its
-    /// value.
+    /// Starts or stops the counter after a change of CYCCNTENA or TRCENA. It keeps its value.
     pub(crate) fn update_cyccnt(&mut self) {
         let value = self.cyccnt();
         self.cycle_counter.running = self.cycle_counter.enabled && self.scb.trace_enabled();
@@ -155,11 +158,11 @@ mod tests {
     }
 
     fn write(cpu: &mut Cpu, address: u32, value: u32) {
-        cpu.core.write_private(address, Width::Word, value, true).expect("a register");
+        cpu.core.write_ppb_register(address, Width::Word, value, true).expect("a register");
     }
 
     fn read(cpu: &mut Cpu, address: u32) -> u32 {
-        cpu.core.read_private(address, Width::Word, true).expect("a register")
+        cpu.core.read_ppb_register(address, Width::Word, true).expect("a register")
     }
 
     /// Shows D217.
