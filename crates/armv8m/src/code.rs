@@ -14,9 +14,9 @@ use crate::op::{Inst, Op};
 pub(crate) const PAGE: u32 = 2048;
 /// Entries of a page.
 const ENTRIES: usize = PAGE as usize / 2;
-/// How many bytes behind a page its last instruction may extend: a 32-bit instruction starts in the page's last halfword.
-/// One more, so that a word written across the end is seen too.
-const REACH: usize = 3;
+/// How far beyond a page the last byte of a write may lie that changes an instruction of the page: a 32-bit instruction in
+/// the page's last halfword ends two bytes beyond it, and a word written to its last byte three bytes further.
+const REACH: usize = 5;
 
 /// The decoded instructions of one page.
 pub(crate) struct Page {

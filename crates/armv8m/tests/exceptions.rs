@@ -698,6 +698,25 @@ fn code_that_overwrites_the_instruction_after_itself_runs_the_new_one() {
 }
 
 #[test]
+fn a_write_to_the_second_half_of_an_instruction_across_a_page_end_is_what_runs_next() {
+    // blx r4; mov r1, r0; str r6, [r5]; blx r4; mov r2, r0; bkpt #1
+    let image = Image::new(&[0x47A0, 0x4601, 0x602E, 0x47A0, 0x4602, 0xBE01]);
+    // b.w RAM + 0x700 at RAM + 0x7FE, of which the last two bytes are rewritten (b.w RAM + 0x710) or the last one (b.w RAM + 0x500).
+    for (offset, patch) in [(0, 0xBF87), (1, 0xBE)] {
+        let mut cpu = image.boot();
+        assert!(cpu.write_memory(RAM + 0x700, &0x4770_2001u32.to_le_bytes())); // movs r0, #1; bx lr
+        assert!(cpu.write_memory(RAM + 0x710, &0x4770_2002u32.to_le_bytes())); // movs r0, #2; bx lr
+        assert!(cpu.write_memory(RAM + 0x500, &0x4770_2002u32.to_le_bytes()));
+        assert!(cpu.write_memory(RAM + 0x7FE, &0xBF7F_F7FFu32.to_le_bytes()));
+        cpu.set_register(Register::R(4), RAM + 0x7FF);
+        cpu.set_register(Register::R(5), RAM + 0x800 + offset);
+        cpu.set_register(Register::R(6), patch);
+        assert_eq!(run_to_breakpoint(&mut cpu), 1);
+        assert_eq!((r(&cpu, 1), r(&cpu, 2)), (1, 2), "a word written at RAM + 0x800 + {offset}");
+    }
+}
+
+#[test]
 fn data_beside_code_in_ram_may_change_without_disturbing_it() {
     let program = &[
         0x4C07, // ldr r4, [pc, #28]
