@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod accounts;
+mod arguments;
 mod bundle;
 mod cloud;
 mod completions;
@@ -16,7 +17,9 @@ mod run;
 
 use std::time::Duration;
 
-use crate::arguments::{Arguments, Command};
+pub use arguments::Arguments;
+use arguments::Command;
+
 use crate::host::file_limit;
 use crate::output::exit::Failure;
 
@@ -30,19 +33,19 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     file_limit::raise_limit();
     let result = runtime.block_on(async {
         match arguments.command {
-            Command::Demo(demo) => demo::demo(demo).await,
+            Command::Demo(demo) => demo::run(demo).await,
             Command::Run(run) => run::run(run).await,
-            Command::Cloud(cloud) => cloud::cloud(cloud).await,
-            Command::Provision(provision) => provision::provision(provision).await,
-            Command::Device(device) => device::device(device).await,
-            Command::Fleet(fleet) => fleet::fleet(fleet).await,
+            Command::Cloud(cloud) => cloud::run(cloud).await,
+            Command::Provision(provision) => provision::run(provision).await,
+            Command::Device(device) => device::run(device).await,
+            Command::Fleet(fleet) => fleet::run(fleet).await,
             Command::Configs(configs) => items::configs(configs).await,
             Command::Secrets(secrets) => items::secrets(secrets).await,
-            Command::Accounts(accounts) => accounts::accounts(accounts).await,
-            Command::Devices(devices) => devices::devices(devices).await,
-            Command::Logs(logs) => logs::logs(logs).await,
-            Command::Bundle(command) => bundle::bundle(command),
-            Command::Completions(completions) => completions::completions(&completions),
+            Command::Accounts(accounts) => accounts::run(accounts).await,
+            Command::Devices(devices) => devices::run(devices).await,
+            Command::Logs(logs) => logs::run(logs).await,
+            Command::Bundle(bundle) => bundle::run(&bundle),
+            Command::Completions(completions) => completions::run(&completions),
         }
     });
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);

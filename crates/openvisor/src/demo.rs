@@ -1,4 +1,4 @@
 //! What the demo does from outside: the commands it sends to the sample, and the client that observes the broker.
 
-pub mod broker_monitor;
-pub mod script;
+pub(crate) mod broker_monitor;
+pub(crate) mod script;

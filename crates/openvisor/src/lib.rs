@@ -1,13 +1,14 @@
-//! The command line's parts, as a library so that its tests can hold them one by one.
+//! The command line, as a library: its one binary is `main.rs`.
 //!
-//! Terms are defined in `docs/glossary.md`.
+//! Layers, each knowing those before it: `output` and `options`, `operate`, `host`, `demo`, `commands`.
 
-pub mod arguments;
 mod commands;
-pub mod demo;
-pub mod host;
-pub mod operate;
-pub mod output;
+mod demo;
+mod host;
+mod operate;
+mod options;
+mod output;
 
-pub use commands::run;
-pub use demo_broker as broker;
+pub use commands::{Arguments, run};
+pub use output::exit::{Exit, Failure, report};
+pub use output::finish as flush_output;

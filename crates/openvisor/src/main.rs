@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use openvisor::arguments::Arguments;
-use openvisor::output;
-use openvisor::output::exit::{Exit, report};
+use openvisor::{Arguments, Exit, flush_output, report};
 
 fn main() -> ExitCode {
     let exit = match openvisor::run(Arguments::parse()) {
@@ -15,6 +13,6 @@ fn main() -> ExitCode {
             failure.exit()
         }
     };
-    output::finish();
+    flush_output();
     exit.into()
 }

@@ -1,6 +1,6 @@
 //! What an operator does to a cloud's data: its store, the settings in it, its devices and their log lines.
 
-pub mod log_gaps;
+pub(crate) mod log_gaps;
 pub(crate) mod operator;
 pub(crate) mod settings;
-pub mod stores;
+pub(crate) mod stores;

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use openvisor::broker::{Broker, Event};
+use demo_broker::{Broker, Event};
 use support::{Process, Stage, within};
 
 const LIMIT: Duration = Duration::from_mins(1);

@@ -1,17 +1,20 @@
 //! `openvisor accounts`: whose devices there are.
 
+mod arguments;
+
 use ::cloud::store::Account;
 use serde_json::{Value, json};
 
-use crate::arguments::{Accounts, AccountsAction, AddAccount, ListAccounts, RemoveAccount, RenameAccount};
 use crate::operate::operator::{Operator, account_named, answer, say, say_json};
 use crate::output::exit::Failure;
 use crate::output::table::table;
 use crate::output::timeline::printable;
 use crate::output::{error_text, timestamp};
+pub(super) use arguments::AccountsArguments;
+use arguments::{AccountsAction, AddArguments, AllAccountsOptions, RemoveArguments, RenameArguments};
 
 /// Does what was asked for.
-pub(super) async fn accounts(arguments: Accounts) -> Result<(), Failure> {
+pub(super) async fn run(arguments: AccountsArguments) -> Result<(), Failure> {
     match arguments.action {
         AccountsAction::Add(add) => add_one(&add).await,
         AccountsAction::List(list) => list_all(&list).await,
@@ -20,15 +23,15 @@ pub(super) async fn accounts(arguments: Accounts) -> Result<(), Failure> {
     }
 }
 
-async fn add_one(add: &AddAccount) -> Result<(), Failure> {
-    let operator = Operator::open(&add.list.data, None).await?;
+async fn add_one(add: &AddArguments) -> Result<(), Failure> {
+    let operator = Operator::open(&add.cloud.data, None).await?;
     let added = operator.store().add_account(add.name.as_deref()).await.map_err(error_text::of_store)?;
     operator.close().await;
-    answer(add.list.json, || added.id.to_string(), || object(&added, false));
+    answer(add.cloud.json, || added.id.to_string(), || object(&added, false));
     Ok(())
 }
 
-async fn list_all(list: &ListAccounts) -> Result<(), Failure> {
+async fn list_all(list: &AllAccountsOptions) -> Result<(), Failure> {
     let operator = Operator::open(&list.data, None).await?;
     let accounts = operator.store().accounts().await.map_err(error_text::of_store)?;
     operator.close().await;
@@ -51,29 +54,29 @@ async fn list_all(list: &ListAccounts) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn rename_one(rename: &RenameAccount) -> Result<(), Failure> {
-    let operator = Operator::open(&rename.list.data, None).await?;
-    let account = account_named(operator.store(), &rename.list.data, &rename.account).await?;
+async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
+    let operator = Operator::open(&rename.cloud.data, None).await?;
+    let account = account_named(operator.store(), &rename.cloud.data, &rename.account).await?;
     let renamed = operator.store().rename_account(account.id, Some(&rename.name)).await;
     renamed.map_err(error_text::of_store)?;
     operator.close().await;
     let (id, name) = (account.id, &rename.name);
     answer(
-        rename.list.json,
+        rename.cloud.json,
         || format!("{id} is now called {}", printable(name)),
         || json!({ "id": id.as_str(), "name": name }),
     );
     Ok(())
 }
 
-async fn remove_one(remove: &RemoveAccount) -> Result<(), Failure> {
-    let operator = Operator::open(&remove.list.data, None).await?;
-    let account = account_named(operator.store(), &remove.list.data, &remove.account).await?;
+async fn remove_one(remove: &RemoveArguments) -> Result<(), Failure> {
+    let operator = Operator::open(&remove.cloud.data, None).await?;
+    let account = account_named(operator.store(), &remove.cloud.data, &remove.account).await?;
     operator.store().remove_account(account.id).await.map_err(error_text::of_store)?;
     operator.close().await;
     let id = account.id;
     answer(
-        remove.list.json,
+        remove.cloud.json,
         || format!("removed {id}"),
         || json!({ "id": id.as_str(), "name": account.name, "removed": true }),
     );

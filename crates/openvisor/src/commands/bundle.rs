@@ -1,5 +1,7 @@
 //! `openvisor bundle`: archives of applications, made and looked at.
 
+mod arguments;
+
 use std::path::Path;
 
 use ::bundle::{Bundle, Connectivity, Crash, Debug, Layer, Place, Policies};
@@ -7,24 +9,25 @@ use ::device::application::ROOM;
 use ::device::image::{Image, ImageError, LoadError};
 use serde_json::{Value, json};
 
-use crate::arguments::{self, BundleAction, Create, ShowBundle};
 use crate::host::application::{public_key, signing_key};
 use crate::operate::operator::{answer, say};
 use crate::output::error_text;
 use crate::output::exit::Failure;
 use crate::output::table::pairs;
 use crate::output::timeline::printable;
+pub(super) use arguments::BundleArguments;
+use arguments::{BundleAction, CreateArguments, ShowArguments};
 
 /// Does what was asked for.
-pub(super) fn bundle(arguments: arguments::Bundle) -> Result<(), Failure> {
-    match arguments.action {
-        BundleAction::Create(create) => self::create(&create),
-        BundleAction::Show(show) => self::show(&show),
+pub(super) fn run(arguments: &BundleArguments) -> Result<(), Failure> {
+    match &arguments.action {
+        BundleAction::Create(create) => self::create(create),
+        BundleAction::Show(show) => self::show(show),
     }
 }
 
 /// Everything is looked at before the file is written.
-fn create(arguments: &Create) -> Result<(), Failure> {
+fn create(arguments: &CreateArguments) -> Result<(), Failure> {
     let image = Image::load(&arguments.image).map_err(|error| error_text::of_image(&error))?;
     let policies = policies(arguments)?;
     let key = arguments.sign.as_deref().map(|path| signing_key("--sign", path)).transpose()?;
@@ -44,7 +47,7 @@ fn create(arguments: &Create) -> Result<(), Failure> {
     Ok(())
 }
 
-fn policies(arguments: &Create) -> Result<Policies, Failure> {
+fn policies(arguments: &CreateArguments) -> Result<Policies, Failure> {
     let key = arguments.debug_auth_pubkey.as_deref();
     let key = key.map(|path| public_key("--debug-auth-pubkey", path)).transpose()?;
     let auth_pubkey = key.map(|key| key.point().to_vec()).unwrap_or_default();
@@ -64,7 +67,7 @@ fn policies(arguments: &Create) -> Result<Policies, Failure> {
     })
 }
 
-fn show(arguments: &ShowBundle) -> Result<(), Failure> {
+fn show(arguments: &ShowArguments) -> Result<(), Failure> {
     let key = arguments.signer.as_deref().map(|path| public_key("--signer", path)).transpose()?;
     let bundle = read(&arguments.file)?;
     if let Some(key) = &key {

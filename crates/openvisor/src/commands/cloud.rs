@@ -1,5 +1,8 @@
 //! `openvisor cloud`: the cloud by itself.
 
+mod arguments;
+mod limits_help;
+
 use std::net::SocketAddr;
 
 use ::cloud::destinations::Destinations;
@@ -8,7 +11,6 @@ use ::cloud::{Config, LoweredLimit};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::arguments;
 use crate::host::outbound::Relayed;
 use crate::host::signals::Stop;
 use crate::host::{address, process};
@@ -17,9 +19,10 @@ use crate::output::exit::Failure;
 use crate::output::logging::{self, Level};
 use crate::output::timeline::{Form, Source, Timeline};
 use crate::output::{error_text, event_output};
+pub(super) use arguments::CloudArguments;
 
 /// Runs until told to stop.
-pub(super) async fn cloud(arguments: arguments::Cloud) -> Result<(), Failure> {
+pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
     process::protect_memory();
     let listen = address::to_listen("--listen", &arguments.listen)?;
     let config = config(&arguments, listen)?;
@@ -66,17 +69,16 @@ fn lowered(limits: &[LoweredLimit]) -> Option<String> {
     (!limits.is_empty()).then(line)
 }
 
-fn config(arguments: &arguments::Cloud, listen: SocketAddr) -> Result<Config, Failure> {
-    let base =
-        if arguments.reach.allow_loopback { Destinations::with_loopback() } else { Destinations::public() };
+fn config(arguments: &CloudArguments, listen: SocketAddr) -> Result<Config, Failure> {
+    let base = if arguments.allow_loopback { Destinations::with_loopback() } else { Destinations::public() };
     let mut config = Config::local(&arguments.data, listen);
     config.store = stores::named(arguments.store.as_ref())?;
-    config.destinations = error_text::allowing(base, &arguments.reach.allow)?;
-    config.require_tls = arguments.reach.require_tls;
-    config.require_tls_of.clone_from(&arguments.reach.require_tls_of);
-    config.name_servers.clone_from(&arguments.reach.name_servers);
+    config.destinations = error_text::allowing(base, &arguments.allow.allow)?;
+    config.require_tls = arguments.require_tls;
+    config.require_tls_of.clone_from(&arguments.require_tls_of);
+    config.name_servers.clone_from(&arguments.name_servers);
     config.hosts.extend(arguments.names.iter().cloned());
-    let Relayed { resolve, extra_authorities, tls_ports } = Relayed::read(&arguments.relayed)?;
+    let Relayed { resolve, extra_authorities, tls_ports } = Relayed::read(&arguments.outbound)?;
     config.resolve = resolve;
     config.extra_authorities = extra_authorities;
     config.tls_ports = tls_ports;

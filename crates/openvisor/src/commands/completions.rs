@@ -1,14 +1,17 @@
 //! `openvisor completions`: what a shell needs to complete the commands.
 
+mod arguments;
+
 use std::io::Write;
 
 use clap::CommandFactory;
 
-use crate::arguments::{self, Arguments};
+use super::Arguments;
 use crate::output::exit::Failure;
+pub(super) use arguments::CompletionsArguments;
 
 /// Writes them.
-pub(super) fn completions(arguments: &arguments::Completions) -> Result<(), Failure> {
+pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "openvisor", &mut script);
     std::io::stdout()

@@ -1,5 +1,7 @@
 //! `openvisor demo`: cloud, broker, device and sample application, and a witness that both ways work.
 
+mod arguments;
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +13,6 @@ use ::device::events::{DeviceEvent, PinFilter};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::arguments;
-use crate::broker::{self, Broker};
 use crate::demo::broker_monitor::{Seen, Witness};
 use crate::demo::script::{Script, Topics};
 use crate::host::folder::Folder;
@@ -26,6 +26,8 @@ use crate::operate::settings::{self, Setting, Store};
 use crate::output::exit::Failure;
 use crate::output::timeline::{Form, Source, Timeline, payload};
 use crate::output::{error_text, event_output};
+pub(super) use arguments::DemoArguments;
+use demo_broker::{self as broker, Broker};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
 const SAMPLE: &[u8] = include_bytes!("../../../../sdk/samples/mqtt/mqtt.elf");
@@ -37,11 +39,11 @@ const TICK: Duration = Duration::from_millis(50);
 const QUEUE: usize = 1024;
 
 /// Plays until told to stop; success if a message went each way.
-pub(super) async fn demo(arguments: arguments::Demo) -> Result<(), Failure> {
+pub(super) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let mut demo = Demo::set(&arguments).await?;
     let ended = tokio::select! {
-        () = stop.asked(arguments.seconds) => Ok(()),
+        () = stop.asked(arguments.pace.seconds) => Ok(()),
         ended = demo.play() => ended,
     };
     demo.end(ended).await
@@ -59,11 +61,11 @@ struct Demo {
 }
 
 impl Demo {
-    async fn set(arguments: &arguments::Demo) -> Result<Self, Failure> {
+    async fn set(arguments: &DemoArguments) -> Result<Self, Failure> {
         let timeline = Timeline::on_stdout(Form::of(arguments.json));
         let application = sample(arguments)?;
         let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
-        let relayed = Relayed::read(&arguments.relayed)?;
+        let relayed = Relayed::read(&arguments.outbound)?;
         let debugging = debugging::open(&arguments.debugging, None)?;
         let folder = Folder::open(arguments.data.as_deref())?;
         let (told, broker_events) = mpsc::channel(QUEUE);
@@ -86,7 +88,7 @@ impl Demo {
             relayed,
             debugging,
             wired: Wired::default(),
-            time_scale: arguments.time_scale,
+            time_scale: arguments.pace.time_scale,
             pins: PinFilter::None,
             factory_test: false,
         };
@@ -188,7 +190,7 @@ impl Demo {
 }
 
 /// The sample that was named, or the one built in.
-fn sample(arguments: &arguments::Demo) -> Result<Application, Failure> {
+fn sample(arguments: &DemoArguments) -> Result<Application, Failure> {
     match &arguments.image {
         Some(image) => application::load(image, arguments.signer.as_deref()),
         None => Ok(Application::parse(SAMPLE, None).expect("the sample that is built in is an image")),

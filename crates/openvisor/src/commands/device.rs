@@ -1,5 +1,7 @@
 //! `openvisor device`: a virtual device whose cloud is elsewhere.
 
+mod arguments;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,21 +14,22 @@ use ::device::recording::{Recorder, Status};
 use ::device::transport::Address;
 
 use super::replay;
-use crate::arguments::{self, Showing};
 use crate::host::observed_device::{Told, Watched};
 use crate::host::signals::Stop;
 use crate::host::wiring::{Feeds, Wired};
 use crate::host::{application, debugging, factory_test};
+use crate::options::ShowOptions;
 use crate::output::exit::Failure;
 use crate::output::timeline::{Form, Source, Timeline};
 use crate::output::{error_text, event_output};
+pub(super) use arguments::DeviceArguments;
 
 /// Runs until told to stop.
-pub(super) async fn device(arguments: arguments::Device) -> Result<(), Failure> {
+pub(super) async fn run(arguments: DeviceArguments) -> Result<(), Failure> {
     let named = &arguments.application;
     let application = application::load(&named.image, named.signer.as_deref())?;
     let signature = application::of_signature(&application, named.signer.is_some());
-    if let Some(recording) = &arguments.repeating.replay {
+    if let Some(recording) = &arguments.recording.replay {
         return replay_one(recording, application, &arguments).await;
     }
     let (mut options, feeds) = options(&arguments, application)?;
@@ -42,19 +45,19 @@ pub(super) async fn device(arguments: arguments::Device) -> Result<(), Failure> 
     let mut device = Watched::start(options)?;
     feeds.start(&device.remote());
     let result = tokio::select! {
-        () = stop.asked(arguments.seconds) => factory_test::stopped(arguments.factory_test),
-        ended = show(&mut device, &timeline, &arguments.showing) => ended,
+        () = stop.asked(arguments.pace.seconds) => factory_test::stopped(arguments.factory_test.factory_test),
+        ended = show_events(&mut device, &timeline, &arguments.show) => ended,
     };
     timeline.say(Source::Device, "stopping");
-    device.stop().await.iter().for_each(|told| show_one(told, &timeline, &arguments.showing));
+    device.stop().await.iter().for_each(|told| show_one(told, &timeline, &arguments.show));
     result.and_then(|()| check(recording))
 }
 
 /// What was asked for with `--record` and `--deterministic`.
-fn record(options: &mut Options, arguments: &arguments::Device) -> Result<Option<Status>, Failure> {
-    let repeating = &arguments.repeating;
-    options.seed = repeating.deterministic.as_deref().map(Seed::of_text);
-    let Some(path) = &repeating.record else { return Ok(None) };
+fn record(options: &mut Options, arguments: &DeviceArguments) -> Result<Option<Status>, Failure> {
+    let recording = &arguments.recording;
+    options.seed = recording.deterministic.as_deref().map(Seed::of_text);
+    let Some(path) = &recording.record else { return Ok(None) };
     let recorder = Recorder::create(path).map_err(|error| {
         Failure::environment(format!("--record {}: cannot be written: {error}", path.display()))
     })?;
@@ -78,7 +81,7 @@ fn check(recording: Option<Status>) -> Result<(), Failure> {
 async fn replay_one(
     recording: &Path,
     application: Application,
-    arguments: &arguments::Device,
+    arguments: &DeviceArguments,
 ) -> Result<(), Failure> {
     let targets = Wired::read(&arguments.wiring)?.into_targets();
     let json = arguments.json;
@@ -109,7 +112,7 @@ async fn replay_one(
 }
 
 /// Everything is looked at before anything starts.
-fn options(arguments: &arguments::Device, application: Application) -> Result<(Options, Feeds), Failure> {
+fn options(arguments: &DeviceArguments, application: Application) -> Result<(Options, Feeds), Failure> {
     let (Some(cloud), Some(data)) = (&arguments.cloud, &arguments.data) else {
         return Err(Failure::bad_input("--cloud and --data are needed"));
     };
@@ -120,30 +123,30 @@ fn options(arguments: &arguments::Device, application: Application) -> Result<(O
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     let mut options = Options {
         debugging,
-        time_scale: arguments.time_scale,
-        pins: arguments.showing.pins(),
+        time_scale: arguments.pace.time_scale,
+        pins: arguments.show.pins(),
         ..Options::new(cloud, identity, application)
     };
-    options.provisions.factory_test = arguments.factory_test;
+    options.provisions.factory_test = arguments.factory_test.factory_test;
     Ok(Wired::read(&arguments.wiring)?.wire(options))
 }
 
-async fn show(device: &mut Watched, timeline: &Timeline, showing: &Showing) -> Result<(), Failure> {
+async fn show_events(device: &mut Watched, timeline: &Timeline, show: &ShowOptions) -> Result<(), Failure> {
     loop {
         let told = device.next().await;
         if told == Told::Ended {
             return Err(Failure::not_happened(event_output::DEVICE_ENDED));
         }
-        show_one(&told, timeline, showing);
+        show_one(&told, timeline, show);
         if let Some(result) = factory_test::result(&told) {
             return result;
         }
     }
 }
 
-fn show_one(told: &Told, timeline: &Timeline, showing: &Showing) {
+fn show_one(told: &Told, timeline: &Timeline, show: &ShowOptions) {
     if let Told::Event(event) = told
-        && !showing.shows(event)
+        && !show.shows(event)
     {
         return;
     }

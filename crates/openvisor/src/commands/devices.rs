@@ -1,5 +1,7 @@
 //! `openvisor devices`: who there is, and who may no longer be.
 
+mod arguments;
+
 use std::io::{self, IsTerminal, Write};
 
 use ::cloud::clock::wall_millis;
@@ -7,15 +9,17 @@ use ::cloud::limits::PRESENCE_INTERVAL;
 use ::cloud::store::{Device, Scope};
 use serde_json::{Value, json};
 
-use crate::arguments::{Devices, DevicesAction, List, Logging, OnOff, Revoke, Show};
 use crate::operate::operator::{Operator, answer, called, say, say_json};
+use crate::options::CloudDataOptions;
 use crate::output::exit::Failure;
 use crate::output::table::{pairs, table};
 use crate::output::timeline::printable;
 use crate::output::{error_text, timestamp};
+pub(super) use arguments::DevicesArguments;
+use arguments::{DevicesAction, LoggingArguments, RevokeArguments, ShowArguments, Switch};
 
 /// Does what was asked for.
-pub(super) async fn devices(arguments: Devices) -> Result<(), Failure> {
+pub(super) async fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     match arguments.action {
         DevicesAction::List(list) => list_all(&list).await,
         DevicesAction::Show(show) => show_one(&show).await,
@@ -78,7 +82,7 @@ impl Now {
     }
 }
 
-async fn list_all(list: &List) -> Result<(), Failure> {
+async fn list_all(list: &CloudDataOptions) -> Result<(), Failure> {
     let operator = Operator::open(&list.data, list.account.as_deref()).await?;
     let cloud_runs = operator.is_cloud_running()?;
     let devices = operator.store().devices().await.map_err(error_text::of_store)?;
@@ -102,8 +106,8 @@ async fn list_all(list: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn show_one(show: &Show) -> Result<(), Failure> {
-    let operator = Operator::open(&show.list.data, show.list.account.as_deref()).await?;
+async fn show_one(show: &ShowArguments) -> Result<(), Failure> {
+    let operator = Operator::open(&show.cloud.data, show.cloud.account.as_deref()).await?;
     let device = operator.device(&show.device).await?;
     let scope = Scope::Device(device.id);
     let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?.len();
@@ -132,7 +136,7 @@ async fn show_one(show: &Show) -> Result<(), Failure> {
         value["secrets"] = secrets.into();
         value
     };
-    answer(show.list.json, text, value);
+    answer(show.cloud.json, text, value);
     Ok(())
 }
 
@@ -145,15 +149,15 @@ fn logging(wanted: bool, expires: Option<i64>) -> String {
     }
 }
 
-async fn switch_logging(asked: &Logging) -> Result<(), Failure> {
-    let wanted = asked.wanted == OnOff::On;
-    let expires = expiry(&asked.span)?.filter(|_| wanted);
-    let operator = Operator::open(&asked.list.data, asked.list.account.as_deref()).await?;
+async fn switch_logging(asked: &LoggingArguments) -> Result<(), Failure> {
+    let wanted = asked.switch == Switch::On;
+    let expires = expiry(&asked.duration)?.filter(|_| wanted);
+    let operator = Operator::open(&asked.cloud.data, asked.cloud.account.as_deref()).await?;
     let device = operator.device(&asked.device).await?;
     operator.store().set_logging(device.id, wanted, expires).await.map_err(error_text::of_store)?;
     operator.close().await;
     answer(
-        asked.list.json,
+        asked.cloud.json,
         || format!("logging of {} is {}", called(&device), logging(wanted, expires)),
         || json!({ "id": device.id.as_str(), "name": device.name, "logging": wanted, "logging_expires": expires.map(timestamp::exact) }),
     );
@@ -173,8 +177,8 @@ fn expiry(span: &str) -> Result<Option<i64>, Failure> {
     })
 }
 
-async fn revoke_one(revoke: &Revoke) -> Result<(), Failure> {
-    let operator = Operator::open(&revoke.list.data, revoke.list.account.as_deref()).await?;
+async fn revoke_one(revoke: &RevokeArguments) -> Result<(), Failure> {
+    let operator = Operator::open(&revoke.cloud.data, revoke.cloud.account.as_deref()).await?;
     let device = operator.device(&revoke.device).await?;
     if !revoke.yes {
         confirm(&device, revoke.forget)?;
@@ -187,7 +191,7 @@ async fn revoke_one(revoke: &Revoke) -> Result<(), Failure> {
     operator.close().await;
     let id = device.id.as_str();
     answer(
-        revoke.list.json,
+        revoke.cloud.json,
         || revoked(&device, new, revoke.forget, cloud_runs),
         || json!({ "id": id, "name": device.name, "revoked": true, "new": new, "forgotten": revoke.forget }),
     );

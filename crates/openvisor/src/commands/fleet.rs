@@ -1,5 +1,6 @@
 //! `openvisor fleet`: many devices with the same application in one process.
 
+mod arguments;
 mod ground;
 mod member;
 mod process;
@@ -17,10 +18,10 @@ use member::{Member, Totals};
 use summary::Summary;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::arguments;
 use crate::host::application;
 use crate::host::signals::Stop;
 use crate::output::exit::Failure;
+pub(super) use arguments::FleetArguments;
 
 /// How often it is looked whether more devices are to be started.
 const STARTING: Duration = Duration::from_millis(20);
@@ -30,7 +31,7 @@ const SHOWING: Duration = Duration::from_secs(1);
 const NAMED: usize = 5;
 
 /// Runs until told to stop. Everything is looked at before anything is made.
-pub(super) async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
+pub(super) async fn run(arguments: FleetArguments) -> Result<(), Failure> {
     let application = application::load(&arguments.image, None)?;
     let plan = ground::plan(&arguments)?;
     let stop = Stop::listen()?;
@@ -41,11 +42,11 @@ pub(super) async fn fleet(arguments: arguments::Fleet) -> Result<(), Failure> {
         () = &mut stopping => return Ok(()),
         prepared = plan.prepare() => prepared?,
     };
-    let mut fleet = Fleet::new(application, &mut ground, arguments.ramp, arguments.time_scale);
+    let mut fleet = Fleet::new(application, &mut ground, arguments.ramp, arguments.pace.time_scale);
     summary.begin(fleet.members.len(), &fleet.cloud);
     let ended = tokio::select! {
         () = &mut stopping => Ok(()),
-        () = pass(arguments.seconds) => Ok(()),
+        () = pass(arguments.pace.seconds) => Ok(()),
         failure = fleet.run(&mut summary) => Err(failure),
     };
     summary.stopping();

@@ -1,17 +1,20 @@
 //! `openvisor configs` and `openvisor secrets`: what applications fetch.
 
+mod arguments;
+
 use std::io::{IsTerminal, Write};
 
 use ::cloud::store::{Scope, Store, StoreError};
 use serde_json::json;
 
-use crate::arguments::{Configs, ConfigsAction, ItemKey, Items, Secrets, SecretsAction, SetItem};
 use crate::operate::operator::{Operator, Owner, answer, say, say_json};
 use crate::operate::settings;
 use crate::output::exit::Failure;
 use crate::output::table::{brief, table};
 use crate::output::timeline::{printable, shown_to};
 use crate::output::{error_text, timestamp};
+use arguments::{ConfigsAction, KeyArguments, ScopeOptions, SecretsAction, SetArguments};
+pub(super) use arguments::{ConfigsArguments, SecretsArguments};
 
 /// Which of the two stores.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,7 @@ enum Kind {
 }
 
 /// Does what was asked for with configuration.
-pub(super) async fn configs(arguments: Configs) -> Result<(), Failure> {
+pub(super) async fn configs(arguments: ConfigsArguments) -> Result<(), Failure> {
     match arguments.action {
         ConfigsAction::Set(set) => set_item(Kind::Config, &set).await,
         ConfigsAction::Get(key) => get(&key).await,
@@ -31,7 +34,7 @@ pub(super) async fn configs(arguments: Configs) -> Result<(), Failure> {
 }
 
 /// Does what was asked for with secrets.
-pub(super) async fn secrets(arguments: Secrets) -> Result<(), Failure> {
+pub(super) async fn secrets(arguments: SecretsArguments) -> Result<(), Failure> {
     match arguments.action {
         SecretsAction::Set(set) => set_item(Kind::Secret, &set).await,
         SecretsAction::Get(_) => Err(Failure::bad_input("a secret is never shown: only applications get it")
@@ -72,27 +75,27 @@ impl Kind {
 }
 
 /// The value is looked at before the folder is.
-async fn set_item(kind: Kind, set: &SetItem) -> Result<(), Failure> {
+async fn set_item(kind: Kind, set: &SetArguments) -> Result<(), Failure> {
     let what = format!("{} set", kind.command());
     settings::check_key(&what, &set.key)?;
     let value = settings::read_value(&what, &set.key, &set.value)?;
-    let operator = Operator::open(&set.items.data, set.items.account.as_deref()).await?;
-    let (scope, owner) = operator.scope(set.items.device.as_deref()).await?;
+    let operator = Operator::open(&set.scope.cloud.data, set.scope.cloud.account.as_deref()).await?;
+    let (scope, owner) = operator.scope(set.scope.device.as_deref()).await?;
     let new = kind.set(operator.store(), scope, &set.key, &value).await.map_err(error_text::of_store)?;
     operator.close().await;
     let done = if new { "set" } else { "changed" };
     answer(
-        set.items.json,
+        set.scope.cloud.json,
         || format!("{done} {} of {}", set.key, owner.name()),
         || json!({ "key": set.key, "device": owner.id(), "new": new }),
     );
     Ok(())
 }
 
-async fn remove(kind: Kind, asked: &ItemKey) -> Result<(), Failure> {
-    let (key, items) = (&asked.key, &asked.items);
+async fn remove(kind: Kind, asked: &KeyArguments) -> Result<(), Failure> {
+    let (key, items) = (&asked.key, &asked.scope);
     settings::check_key(&format!("{} remove", kind.command()), key)?;
-    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
+    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let removed = kind.remove(operator.store(), scope, key).await.map_err(error_text::of_store)?;
     operator.close().await;
@@ -100,7 +103,7 @@ async fn remove(kind: Kind, asked: &ItemKey) -> Result<(), Failure> {
         return Err(missing(kind, key, &owner));
     }
     answer(
-        items.json,
+        items.cloud.json,
         || format!("removed {key} of {}", owner.name()),
         || json!({ "key": key, "device": owner.id(), "removed": true }),
     );
@@ -119,15 +122,15 @@ fn missing(kind: Kind, key: &str, owner: &Owner) -> Failure {
 }
 
 /// The value goes out as it is, for scripts, with one line end; on a terminal it is escaped.
-async fn get(asked: &ItemKey) -> Result<(), Failure> {
-    let (key, items) = (&asked.key, &asked.items);
+async fn get(asked: &KeyArguments) -> Result<(), Failure> {
+    let (key, items) = (&asked.key, &asked.scope);
     settings::check_key("configs get", key)?;
-    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
+    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let found = operator.store().config(scope, key).await.map_err(error_text::of_store)?;
     operator.close().await;
     let config = found.ok_or_else(|| missing(Kind::Config, key, &owner))?;
-    if items.json {
+    if items.cloud.json {
         let updated = timestamp::exact(config.updated);
         let line = json!({ "key": key, "device": owner.id(), "value": config.value, "updated": updated });
         let _ = say_json(&line);
@@ -138,12 +141,12 @@ async fn get(asked: &ItemKey) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list_configs(items: &Items) -> Result<(), Failure> {
-    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
+async fn list_configs(items: &ScopeOptions) -> Result<(), Failure> {
+    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?;
     operator.close().await;
-    if items.json {
+    if items.cloud.json {
         let line = |config: &::cloud::store::ConfigItem| {
             let updated = timestamp::exact(config.updated);
             json!({ "key": config.key, "device": owner.id(), "value": config.value, "updated": updated })
@@ -158,12 +161,12 @@ async fn list_configs(items: &Items) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list_secrets(items: &Items) -> Result<(), Failure> {
-    let operator = Operator::open(&items.data, items.account.as_deref()).await?;
+async fn list_secrets(items: &ScopeOptions) -> Result<(), Failure> {
+    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
     let (scope, owner) = operator.scope(items.device.as_deref()).await?;
     let secrets = operator.store().secrets(scope).await.map_err(error_text::of_store)?;
     operator.close().await;
-    if items.json {
+    if items.cloud.json {
         let line = |secret: &::cloud::store::SecretInfo| json!({ "key": secret.key, "device": owner.id(), "updated": timestamp::exact(secret.updated) });
         let _ = secrets.iter().map(line).try_for_each(|line| say_json(&line));
         return Ok(());

@@ -2,6 +2,8 @@
 //!
 //! The lines come from the store, which is asked again and again: this works beside any cloud on the data folder, or none.
 
+mod arguments;
+
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,6 @@ use ::cloud::store::{LogCursor, LogLine, Store};
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
-use crate::arguments::{Logs, LogsAction, Stream};
 use crate::host::signals::Stop;
 use crate::operate::log_gaps::{Between, Continuity};
 use crate::operate::operator::Operator;
@@ -19,6 +20,8 @@ use crate::output;
 use crate::output::exit::Failure;
 use crate::output::timeline::{json_text, printable};
 use crate::output::{error_text, timestamp};
+pub(super) use arguments::LogsArguments;
+use arguments::{LogsAction, StreamArguments};
 
 /// Lines shown at first, unless told otherwise.
 const LAST: u32 = 100;
@@ -30,7 +33,7 @@ const PRESENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Does what was asked for.
-pub(super) async fn logs(arguments: Logs) -> Result<(), Failure> {
+pub(super) async fn run(arguments: LogsArguments) -> Result<(), Failure> {
     let LogsAction::Stream(stream) = arguments.action;
     let since = since(stream.since.as_deref())?;
     let stop = Stop::listen()?;
@@ -57,8 +60,8 @@ fn since(text: Option<&str>) -> Result<Option<i64>, Failure> {
 }
 
 /// Ends after the stored lines if nothing more is wanted, and when nobody reads any more.
-async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
-    let operator = Operator::open(&stream.data, stream.account.as_deref()).await?;
+async fn follow(stream: &StreamArguments, since: Option<i64>) -> Result<(), Failure> {
+    let operator = Operator::open(&stream.cloud.data, stream.cloud.account.as_deref()).await?;
     let device = operator.device(&stream.device).await?.id;
     let store = operator.store();
     let last = stream.last.or(since.is_none().then_some(LAST));
@@ -66,7 +69,7 @@ async fn follow(stream: &Stream, since: Option<i64>) -> Result<(), Failure> {
         Some(count) => store.log_cursor(device, count).await.map_err(error_text::of_store)?,
         None => LogCursor::default(),
     };
-    let mut shown = Shown { json: stream.json, continuity: Continuity::default() };
+    let mut shown = Shown { json: stream.cloud.json, continuity: Continuity::default() };
     let mut asked = Instant::now();
     loop {
         let lines = store.logs_after(device, place, since.unwrap_or(0), PAGE).await;

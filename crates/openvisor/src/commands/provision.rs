@@ -1,19 +1,21 @@
 //! `openvisor provision`: a new device's folder.
 
+mod arguments;
+
 use std::io::Write;
 use std::path::Path;
 
 use ::cloud::NewDevice;
 use ::cloud::store::NewItem;
 
-use crate::arguments;
 use crate::operate::settings::{self, Setting};
 use crate::operate::stores;
 use crate::output::error_text;
 use crate::output::exit::Failure;
+pub(super) use arguments::ProvisionArguments;
 
 /// Makes the folder, and says which device it is.
-pub(super) async fn provision(arguments: arguments::Provision) -> Result<(), Failure> {
+pub(super) async fn run(arguments: ProvisionArguments) -> Result<(), Failure> {
     let settings = settings::of_device(&arguments.settings)?;
     check_new(&arguments.out)?;
     let store = stores::named(arguments.store.as_ref())?;

@@ -1,12 +1,13 @@
 //! `openvisor run`: the user's image with a cloud around it.
 
+mod arguments;
+
 use std::io::{self, IsTerminal};
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
 use ::device::events::DeviceEvent;
 
-use crate::arguments::{self, Showing};
 use crate::host::folder::Folder;
 use crate::host::local_cloud::{Happening, Plan, Platform};
 use crate::host::observed_device::Told;
@@ -15,13 +16,15 @@ use crate::host::signals::Stop;
 use crate::host::wiring::Wired;
 use crate::host::{application, debugging, factory_test};
 use crate::operate::settings;
+use crate::options::ShowOptions;
 use crate::output;
 use crate::output::exit::Failure;
 use crate::output::timeline::{Form, Source, Timeline, shown_to};
 use crate::output::{error_text, event_output};
+pub(super) use arguments::RunArguments;
 
 /// Runs until told to stop, or until nobody reads the log any more.
-pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
+pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
     let form = if arguments.quiet { Form::Silent } else { Form::of(arguments.json) };
     let timeline = Timeline::on_stderr(form);
     let plan = plan(&arguments)?;
@@ -37,8 +40,8 @@ pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
         timeline.say(Source::Device, line);
     }
     let ended = tokio::select! {
-        () = stop.asked(arguments.seconds) => factory_test::stopped(arguments.factory_test),
-        ended = show(&mut platform, &timeline, &arguments.showing) => ended,
+        () = stop.asked(arguments.pace.seconds) => factory_test::stopped(arguments.factory_test.factory_test),
+        ended = show_events(&mut platform, &timeline, &arguments.show) => ended,
         // Nobody reads the log any more.
         () = output::raw_stdout().failed() => Ok(()),
     };
@@ -46,7 +49,7 @@ pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
     let last = platform.stop().await;
     tokio::select! {
         biased;
-        () = show_last(&last, &timeline, &arguments.showing) => {}
+        () = show_last(&last, &timeline, &arguments.show) => {}
         // What is queued is still written when the process ends, as far as somebody reads it.
         () = stop.signalled() => {}
     }
@@ -54,9 +57,9 @@ pub(super) async fn run(arguments: arguments::Run) -> Result<(), Failure> {
 }
 
 /// Shows what happened at the end, and waits until standard output is written: `run --seconds 5 | less` shows all of it.
-async fn show_last(last: &[Happening], timeline: &Timeline, showing: &Showing) {
+async fn show_last(last: &[Happening], timeline: &Timeline, show: &ShowOptions) {
     for happening in last {
-        if show_one(happening, timeline, showing).await.is_err() {
+        if show_one(happening, timeline, show).await.is_err() {
             return;
         }
     }
@@ -64,12 +67,12 @@ async fn show_last(last: &[Happening], timeline: &Timeline, showing: &Showing) {
 }
 
 /// Everything is looked at before anything is made.
-fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
+fn plan(arguments: &RunArguments) -> Result<Plan, Failure> {
     let named = &arguments.application;
     let application = application::load(&named.image, named.signer.as_deref())?;
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
-    let relayed = Relayed::read(&arguments.relayed)?;
-    let destinations = error_text::allowing(Destinations::with_loopback(), &arguments.allow)?;
+    let relayed = Relayed::read(&arguments.outbound)?;
+    let destinations = error_text::allowing(Destinations::with_loopback(), &arguments.allow.allow)?;
     let wired = Wired::read(&arguments.wiring)?;
     let folder = Folder::open(arguments.data.as_deref())?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
@@ -81,19 +84,23 @@ fn plan(arguments: &arguments::Run) -> Result<Plan, Failure> {
         relayed,
         debugging,
         wired,
-        time_scale: arguments.time_scale,
-        pins: arguments.showing.pins(),
-        factory_test: arguments.factory_test,
+        time_scale: arguments.pace.time_scale,
+        pins: arguments.show.pins(),
+        factory_test: arguments.factory_test.factory_test,
     })
 }
 
-async fn show(platform: &mut Platform, timeline: &Timeline, showing: &Showing) -> Result<(), Failure> {
+async fn show_events(
+    platform: &mut Platform,
+    timeline: &Timeline,
+    show: &ShowOptions,
+) -> Result<(), Failure> {
     loop {
         let happening = platform.next().await;
         if matches!(happening, Happening::Device(Told::Ended)) {
             return Err(Failure::not_happened(event_output::DEVICE_ENDED));
         }
-        if show_one(&happening, timeline, showing).await.is_err() {
+        if show_one(&happening, timeline, show).await.is_err() {
             return Ok(());
         }
         if let Happening::Device(told) = &happening
@@ -107,9 +114,9 @@ async fn show(platform: &mut Platform, timeline: &Timeline, showing: &Showing) -
 /// The application's lines to standard output, each ended once: as they are for a file or another program, escaped on a
 /// terminal, which an image could otherwise control (D207). Everything else to the timeline. Waits until standard output is
 /// read: meanwhile events wait in their own queues, which say how many they had to drop.
-async fn show_one(happening: &Happening, timeline: &Timeline, showing: &Showing) -> io::Result<()> {
+async fn show_one(happening: &Happening, timeline: &Timeline, show: &ShowOptions) -> io::Result<()> {
     if let Happening::Device(Told::Event(event)) = happening
-        && !showing.shows(event)
+        && !show.shows(event)
     {
         return Ok(());
     }

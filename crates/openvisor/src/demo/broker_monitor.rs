@@ -21,27 +21,27 @@ const TOKEN: u32 = 0;
 
 /// A message seen at the broker, published by someone else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Where it was published.
-    pub topic: String,
+    pub(crate) topic: String,
     /// What it says.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// A client subscribed to everything. Dropping it closes its connection.
-pub struct Witness {
+pub(crate) struct Witness {
     seen: mpsc::Receiver<Seen>,
     sending: mpsc::Sender<(String, String)>,
 }
 
 impl Witness {
     /// Connects, and subscribes to `#` without its own messages.
-    pub async fn connect(broker: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect(broker: SocketAddr) -> io::Result<Self> {
         let (seen_in, seen) = mpsc::channel(QUEUE);
         let (sending, to_send) = mpsc::channel(QUEUE);
         let stream = TcpStream::connect(broker).await?;
         let options = ConnectOptions {
-            maximum_packet_size: crate::broker::MAX_PACKET,
+            maximum_packet_size: demo_broker::MAX_PACKET,
             ..ConnectOptions::new(Version::V5, CLIENT_ID)
         };
         let mqtt = mqtt::Client::new(&options, Limits::default(), sansio::Instant::ZERO)
@@ -53,12 +53,12 @@ impl Witness {
     }
 
     /// The next message; `None` when the broker is gone. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Seen> {
+    pub(crate) async fn next(&mut self) -> Option<Seen> {
         self.seen.recv().await
     }
 
     /// Publishes with QoS 1.
-    pub async fn publish(&self, topic: &str, text: &str) -> io::Result<()> {
+    pub(crate) async fn publish(&self, topic: &str, text: &str) -> io::Result<()> {
         self.sending
             .send((topic.to_owned(), text.to_owned()))
             .await
@@ -179,7 +179,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::broker::Broker;
+    use demo_broker::Broker;
 
     #[tokio::test]
     async fn two_clients_see_each_others_messages_and_not_their_own() {

@@ -11,16 +11,16 @@ const LED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the sample and the demo meet at the broker.
 #[derive(Clone, Debug)]
-pub struct Topics {
+pub(crate) struct Topics {
     /// Where the sample publishes its readings.
-    pub readings: String,
+    pub(crate) readings: String,
     /// Where it takes commands.
-    pub commands: String,
+    pub(crate) commands: String,
 }
 
 impl Topics {
     /// Where the sample answers the command `echo`.
-    pub fn echo(&self) -> String {
+    pub(crate) fn echo(&self) -> String {
         format!("{}/echo", self.readings)
     }
 }
@@ -41,7 +41,7 @@ enum Scene {
 }
 
 /// The demo's part.
-pub struct Script {
+pub(crate) struct Script {
     topics: Topics,
     /// What only this run can have echoed.
     nonce: String,
@@ -55,7 +55,7 @@ pub struct Script {
 
 impl Script {
     /// A play yet to begin.
-    pub fn new(topics: Topics, nonce: String) -> Self {
+    pub(crate) fn new(topics: Topics, nonce: String) -> Self {
         let scene = Scene::Waiting;
         Self {
             topics,
@@ -70,12 +70,12 @@ impl Script {
     }
 
     /// The application's subscription has reached the broker.
-    pub fn subscribed(&mut self, filter: &str) {
+    pub(crate) fn subscribed(&mut self, filter: &str) {
         self.listening |= filter == self.topics.commands;
     }
 
     /// A message was seen at the broker.
-    pub fn seen(&mut self, now: Duration, topic: &str, payload: &[u8]) {
+    pub(crate) fn seen(&mut self, now: Duration, topic: &str, payload: &[u8]) {
         if topic == self.topics.readings {
             self.readings += 1;
             self.first_reading.get_or_insert(now);
@@ -85,14 +85,14 @@ impl Script {
     }
 
     /// The device's LED has changed.
-    pub fn led(&mut self, now: Duration, on: bool) {
+    pub(crate) fn led(&mut self, now: Duration, on: bool) {
         if on && matches!(self.scene, Scene::LedOn { .. }) {
             self.scene = Scene::LedOn { until: now };
         }
     }
 
     /// The command to send now, if the moment has come. Called often.
-    pub fn command(&mut self, now: Duration) -> Option<String> {
+    pub(crate) fn command(&mut self, now: Duration) -> Option<String> {
         let (scene, command) = match self.scene {
             Scene::Waiting if self.listening && self.readings > 0 => {
                 (Scene::LedOn { until: now + LED_PATIENCE }, "led on".into())
@@ -116,27 +116,27 @@ impl Script {
     }
 
     /// How many readings were seen.
-    pub fn readings(&self) -> u64 {
+    pub(crate) fn readings(&self) -> u64 {
         self.readings
     }
 
     /// How many commands were sent.
-    pub fn commands(&self) -> u64 {
+    pub(crate) fn commands(&self) -> u64 {
         self.commands
     }
 
     /// When the first message from the application was seen at the broker.
-    pub fn first_reading(&self) -> Option<Duration> {
+    pub(crate) fn first_reading(&self) -> Option<Duration> {
         self.first_reading
     }
 
     /// When a command had demonstrably reached the application: its answer was seen at the broker.
-    pub fn echoed(&self) -> Option<Duration> {
+    pub(crate) fn echoed(&self) -> Option<Duration> {
         self.echoed
     }
 
     /// Which of the two ways was not shown to work; `None` if both were.
-    pub fn missing(&self) -> Option<&'static str> {
+    pub(crate) fn missing(&self) -> Option<&'static str> {
         match (self.first_reading, self.echoed) {
             (Some(_), Some(_)) => None,
             (None, _) => Some("no message went from the application to the broker"),

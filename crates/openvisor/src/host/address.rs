@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use crate::output::exit::Failure;
 
 /// Where to listen: one address of this machine and a port.
-pub fn to_listen(option: &str, text: &str) -> Result<SocketAddr, Failure> {
+pub(crate) fn to_listen(option: &str, text: &str) -> Result<SocketAddr, Failure> {
     let (host, _) = split(option, text)?;
     let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     found.ok_or_else(|| {
@@ -15,7 +15,7 @@ pub fn to_listen(option: &str, text: &str) -> Result<SocketAddr, Failure> {
 }
 
 /// A host, which may be a name or an address, and a port. The host comes without the brackets of an IPv6 address.
-pub fn split(option: &str, text: &str) -> Result<(String, u16), Failure> {
+pub(crate) fn split(option: &str, text: &str) -> Result<(String, u16), Failure> {
     let parts = text.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.starts_with('['));
     let parts = parts.and_then(|(host, port)| Some((unbracketed(host)?, port.parse().ok()?)));
     parts.filter(|(host, _)| !host.is_empty()).ok_or_else(|| {

@@ -9,24 +9,24 @@ use crate::output::error_text;
 use crate::output::exit::Failure;
 
 /// The application in the file at `image`; only a bundle signed with the key in the file `signer`, if one is named.
-pub fn load(image: &Path, signer: Option<&Path>) -> Result<Application, Failure> {
+pub(crate) fn load(image: &Path, signer: Option<&Path>) -> Result<Application, Failure> {
     let signer = signer.map(|path| public_key("--signer", path)).transpose()?;
     Application::load(image, signer.as_ref()).map_err(|error| error_text::of_image(&error))
 }
 
 /// What is to be said of a bundle's signature: nothing if there is none.
-pub fn of_signature(application: &Application, was_checked: bool) -> Option<String> {
+pub(crate) fn of_signature(application: &Application, was_checked: bool) -> Option<String> {
     let how = if was_checked { "checked" } else { "not checked, because no --signer was named" };
     application.signer_id.map(|key| format!("bundle signed with key {key:016x}, {how}"))
 }
 
 /// The public key in the file that `option` names.
-pub fn public_key(option: &str, path: &Path) -> Result<PublicKey, Failure> {
+pub(crate) fn public_key(option: &str, path: &Path) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(&key_file(option, path)?).map_err(|error| of_key(option, path, error))
 }
 
 /// The private key in the file that `option` names.
-pub fn signing_key(option: &str, path: &Path) -> Result<SigningKey, Failure> {
+pub(crate) fn signing_key(option: &str, path: &Path) -> Result<SigningKey, Failure> {
     SigningKey::from_pem(&key_file(option, path)?).map_err(|error| of_key(option, path, error))
 }
 

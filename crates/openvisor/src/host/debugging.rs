@@ -12,19 +12,19 @@ use device::debug::symbols::{Site, Symbols};
 use device::debug::trace::{Format, Output, Tracer};
 use serde_json::{Value, json};
 
-use crate::arguments::{self, TraceFormat};
+use crate::options::{DebuggingOptions, TraceFormat};
 use crate::output::exit::Failure;
 use crate::output::timeline::{Source, Timeline};
 
 /// Opens what `arguments` ask for; names come from `image`, if it has any and the arguments do not name another file.
-pub fn open(arguments: &arguments::Debugging, image: Option<&Path>) -> Result<Debugging, Failure> {
-    let gdb = arguments.gdb().map(|address| serve(address, arguments.gdb_exposed)).transpose()?;
-    let symbols = match &arguments.symbols {
+pub(crate) fn open(options: &DebuggingOptions, image: Option<&Path>) -> Result<Debugging, Failure> {
+    let gdb = options.gdb().map(|address| serve(address, options.gdb_exposed)).transpose()?;
+    let symbols = match &options.symbols {
         Some(file) => Some(named(file)?),
         None => image.and_then(Symbols::load),
     };
-    let tracer = trace(&arguments.trace, arguments.trace_format)?;
-    Ok(Debugging { gdb, wait: arguments.gdb_wait, symbols, tracer })
+    let tracer = trace(&options.trace, options.trace_format)?;
+    Ok(Debugging { gdb, wait: options.gdb_wait, symbols, tracer })
 }
 
 fn trace(files: &[PathBuf], format: Option<TraceFormat>) -> Result<Option<Tracer>, Failure> {
@@ -56,7 +56,7 @@ fn output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Failure> {
 
 /// A new file that only this user may read: what an application does is in traces and on serial ports. One that is there keeps
 /// the mode its owner gave it.
-pub fn private_file(path: &Path) -> std::io::Result<File> {
+pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
@@ -70,7 +70,7 @@ fn named(file: &Path) -> Result<Symbols, Failure> {
 
 /// Says where a debugger may connect, in the words development environments wait for, and what of the debug information cannot be
 /// read, which a backtrace will lack.
-pub fn announce(debugging: &Debugging, timeline: &Timeline) {
+pub(crate) fn announce(debugging: &Debugging, timeline: &Timeline) {
     let notes = debugging.symbols.iter().flat_map(Symbols::notes);
     notes.for_each(|note| timeline.say(Source::Device, note));
     if let Some(server) = &debugging.gdb {
@@ -79,7 +79,7 @@ pub fn announce(debugging: &Debugging, timeline: &Timeline) {
 }
 
 /// Shows a crash: lines for people, or one object for programs.
-pub fn show_crash(crash: &Crash, timeline: &Timeline) {
+pub(crate) fn show_crash(crash: &Crash, timeline: &Timeline) {
     timeline.report(Source::Device, &crash.lines(), "crash", &crash_fields(crash));
 }
 

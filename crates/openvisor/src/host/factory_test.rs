@@ -6,7 +6,7 @@ use crate::host::observed_device::Told;
 use crate::output::exit::Failure;
 
 /// The result of the factory test, if `told` is its end.
-pub fn result(told: &Told) -> Option<Result<(), Failure>> {
+pub(crate) fn result(told: &Told) -> Option<Result<(), Failure>> {
     match told {
         Told::Event(DeviceEvent::TestingComplete { status: 0 }) => Some(Ok(())),
         Told::Event(DeviceEvent::TestingComplete { status }) => {
@@ -17,7 +17,7 @@ pub fn result(told: &Told) -> Option<Result<(), Failure>> {
 }
 
 /// The result of a run that was stopped, of a factory test or not.
-pub fn stopped(is_factory_test: bool) -> Result<(), Failure> {
+pub(crate) fn stopped(is_factory_test: bool) -> Result<(), Failure> {
     if is_factory_test {
         return Err(Failure::not_happened("the factory test was stopped before it called mvTestingComplete"));
     }

@@ -11,4 +11,4 @@ pub(crate) fn raise_limit() {
 
 /// Other systems have no such limit, or none that can be raised.
 #[cfg(not(unix))]
-pub fn raise_limit() {}
+pub(crate) fn raise_limit() {}

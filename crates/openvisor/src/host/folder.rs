@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::output::exit::Failure;
 
 /// A place for data.
-pub enum Folder {
+pub(crate) enum Folder {
     /// Named by the user, and kept.
     Kept(PathBuf),
     /// Ours, removed when dropped.
@@ -14,7 +14,7 @@ pub enum Folder {
 
 impl Folder {
     /// The folder `named`, or a temporary one.
-    pub fn open(named: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
             Some(path) => Ok(Self::Kept(path.to_owned())),
             None => temporary(),
@@ -22,7 +22,7 @@ impl Folder {
     }
 
     /// A place in it.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         match self {
             Self::Kept(path) => path.join(name),
             Self::Temporary(folder) => folder.path().join(name),

@@ -25,32 +25,32 @@ use crate::output::error_text;
 use crate::output::exit::Failure;
 
 /// What is to be put together.
-pub struct Plan {
+pub(crate) struct Plan {
     /// Where cloud and device keep their data.
-    pub folder: Folder,
+    pub(crate) folder: Folder,
     /// The application.
-    pub application: Application,
+    pub(crate) application: Application,
     /// What goes into the stores.
-    pub settings: Vec<Setting>,
+    pub(crate) settings: Vec<Setting>,
     /// Where the application's connections may go.
-    pub destinations: Destinations,
+    pub(crate) destinations: Destinations,
     /// Where they lead, and who is believed there.
-    pub relayed: Relayed,
+    pub(crate) relayed: Relayed,
     /// Who looks into the device.
-    pub debugging: Debugging,
+    pub(crate) debugging: Debugging,
     /// What is wired to the device.
-    pub wired: Wired,
+    pub(crate) wired: Wired,
     /// How fast the device's time goes.
-    pub time_scale: TimeScale,
+    pub(crate) time_scale: TimeScale,
     /// Which of the device's outputs are reported.
-    pub pins: PinFilter,
+    pub(crate) pins: PinFilter,
     /// The application is started as a factory test (D107).
-    pub factory_test: bool,
+    pub(crate) factory_test: bool,
 }
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Happening {
+pub(crate) enum Happening {
     /// At the device.
     Device(Told),
     /// As the cloud saw it.
@@ -60,7 +60,7 @@ pub enum Happening {
 }
 
 /// A running cloud with one device.
-pub struct Platform {
+pub(crate) struct Platform {
     cloud: Cloud,
     cloud_events: broadcast::Receiver<Event>,
     device: Watched,
@@ -71,7 +71,7 @@ pub struct Platform {
 
 impl Platform {
     /// Starts the cloud on a free loopback port, then the device.
-    pub async fn start(plan: Plan) -> Result<Self, Failure> {
+    pub(crate) async fn start(plan: Plan) -> Result<Self, Failure> {
         let Plan { folder, application, settings, destinations, relayed, wired, .. } = plan;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Relayed { resolve, extra_authorities, tls_ports } = relayed;
@@ -104,17 +104,17 @@ impl Platform {
     }
 
     /// Where the cloud listens for its device.
-    pub fn cloud_address(&self) -> SocketAddr {
+    pub(crate) fn cloud_address(&self) -> SocketAddr {
         self.cloud.address()
     }
 
     /// The device's id.
-    pub fn device_id(&self) -> &str {
+    pub(crate) fn device_id(&self) -> &str {
         &self.device_id
     }
 
     /// The next thing that happens. Safe to cancel.
-    pub async fn next(&mut self) -> Happening {
+    pub(crate) async fn next(&mut self) -> Happening {
         tokio::select! {
             event = self.cloud_events.recv() => match event {
                 Ok(event) => Happening::Cloud(event.kind),
@@ -126,7 +126,7 @@ impl Platform {
     }
 
     /// Stops the device, then the cloud; answers what was still to be told.
-    pub async fn stop(self) -> Vec<Happening> {
+    pub(crate) async fn stop(self) -> Vec<Happening> {
         let Self { cloud, mut cloud_events, device, folder, .. } = self;
         let mut last: Vec<_> = device.stop().await.into_iter().map(Happening::Device).collect();
         cloud.stop().await;

@@ -17,7 +17,7 @@ const QUEUE: usize = 1024;
 
 /// What an observer gets.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     /// Something happened. What a serial port has sent comes in lines.
     Event(DeviceEvent),
     /// So many events came faster than they were taken.
@@ -27,7 +27,7 @@ pub enum Told {
 }
 
 /// A running device.
-pub struct Watched {
+pub(crate) struct Watched {
     device: Device,
     events: Events,
 }
@@ -42,7 +42,7 @@ struct Events {
 
 impl Watched {
     /// Starts a device.
-    pub fn start(options: Options) -> Result<Self, Failure> {
+    pub(crate) fn start(options: Options) -> Result<Self, Failure> {
         let (tell, events) = events();
         let device = Device::start(options, tell)
             .map_err(|error| Failure::environment(format!("cannot start the device: {error}")))?;
@@ -50,17 +50,17 @@ impl Watched {
     }
 
     /// Reaches the device from other threads.
-    pub fn remote(&self) -> device::Remote {
+    pub(crate) fn remote(&self) -> device::Remote {
         self.device.remote()
     }
 
     /// The next thing to be told. Safe to cancel.
-    pub async fn next(&mut self) -> Told {
+    pub(crate) async fn next(&mut self) -> Told {
         self.events.next().await
     }
 
     /// Stops the device, which says goodbye to its cloud first. Answers what was still to be told.
-    pub async fn stop(self) -> Vec<Told> {
+    pub(crate) async fn stop(self) -> Vec<Told> {
         let Self { device, mut events } = self;
         let _ = tokio::task::spawn_blocking(move || device.stop()).await;
         events.rest()

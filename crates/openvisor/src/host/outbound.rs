@@ -2,33 +2,33 @@
 
 use cloud::{CertificateDer, Resolve, TlsPorts, read_authorities};
 
-use crate::arguments;
+use crate::options::OutboundOptions;
 use crate::output::exit::Failure;
 
 /// What the cloud is told of relayed destinations, besides which of them are open.
 #[derive(Clone, Debug, Default)]
-pub struct Relayed {
+pub(crate) struct Relayed {
     /// Destinations that are elsewhere.
-    pub resolve: Vec<Resolve>,
+    pub(crate) resolve: Vec<Resolve>,
     /// Authorities believed besides the public ones.
-    pub extra_authorities: Vec<CertificateDer<'static>>,
+    pub(crate) extra_authorities: Vec<CertificateDer<'static>>,
     /// Ports with TLS where the application gives no TLS credentials.
-    pub tls_ports: TlsPorts,
+    pub(crate) tls_ports: TlsPorts,
 }
 
 impl Relayed {
     /// Reads the files.
-    pub fn read(arguments: &arguments::Relayed) -> Result<Self, Failure> {
+    pub(crate) fn read(options: &OutboundOptions) -> Result<Self, Failure> {
         let mut extra_authorities = Vec::new();
-        for path in &arguments.authorities {
+        for path in &options.authorities {
             let read = read_authorities(path).map_err(|error| {
                 Failure::bad_input(format!("--cacert: {error}"))
                     .hint("name a PEM file, one with lines that begin -----BEGIN CERTIFICATE-----")
             })?;
             extra_authorities.extend(read);
         }
-        let tls_ports = tls_ports(&arguments.tls_ports, &arguments.plain_ports)?;
-        Ok(Self { resolve: arguments.resolve.clone(), extra_authorities, tls_ports })
+        let tls_ports = tls_ports(&options.tls_ports, &options.plain_ports)?;
+        Ok(Self { resolve: options.resolve.clone(), extra_authorities, tls_ports })
     }
 }
 

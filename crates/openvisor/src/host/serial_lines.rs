@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Lines of all ports that have begun and not ended.
 #[derive(Default)]
-pub struct SerialLines(BTreeMap<u8, Begun>);
+pub(crate) struct SerialLines(BTreeMap<u8, Begun>);
 
 /// The beginning of a line.
 struct Begun {
@@ -25,7 +25,7 @@ struct Begun {
 
 impl SerialLines {
     /// Takes what `port` has sent at `now`. Answers the lines that are complete by that.
-    pub fn take(&mut self, port: u8, sent: &[u8], now: Instant) -> Vec<DeviceEvent> {
+    pub(crate) fn take(&mut self, port: u8, sent: &[u8], now: Instant) -> Vec<DeviceEvent> {
         let due = now + PAUSE;
         let begun = self.0.entry(port).or_insert_with(|| Begun { bytes: Vec::new(), due });
         begun.due = due;
@@ -47,18 +47,18 @@ impl SerialLines {
     }
 
     /// When [`SerialLines::pop_due`] next has something.
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.0.values().map(|begun| begun.due).min()
     }
 
     /// A line whose port has been silent for a while at `now`.
-    pub fn pop_due(&mut self, now: Instant) -> Option<DeviceEvent> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<DeviceEvent> {
         let port = *self.0.iter().find(|(_, begun)| begun.due <= now)?.0;
         self.pop(port)
     }
 
     /// Everything that has begun.
-    pub fn rest(&mut self) -> Vec<DeviceEvent> {
+    pub(crate) fn rest(&mut self) -> Vec<DeviceEvent> {
         let ports: Vec<u8> = self.0.keys().copied().collect();
         ports.into_iter().filter_map(|port| self.pop(port)).collect()
     }

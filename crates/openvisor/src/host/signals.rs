@@ -12,12 +12,12 @@ use crate::output::exit::{Exit, Failure};
 
 /// Listens for the wish to stop. Made before anything is started, so that nothing is left behind by an early Ctrl-C.
 #[derive(Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     /// From now on the first SIGINT or SIGTERM asks the command to stop, and the second ends the process at once, in case
     /// cleaning up hangs: without destructors or buffers, none of which can be relied on to return then.
-    pub fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let failed = |error| Failure::environment(format!("cannot listen for signals: {error}"));
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
         let (tell, asked) = watch::channel(false);
@@ -36,7 +36,7 @@ impl Stop {
     }
 
     /// Completes at the first signal, or after `time` if one is given.
-    pub async fn asked(&self, time: Option<Duration>) {
+    pub(crate) async fn asked(&self, time: Option<Duration>) {
         tokio::select! {
             () = self.signalled() => {}
             () = pass(time) => {}
@@ -44,7 +44,7 @@ impl Stop {
     }
 
     /// Completes at the first signal, or at once if it has come.
-    pub async fn signalled(&self) {
+    pub(crate) async fn signalled(&self) {
         let mut asked = self.0.clone();
         if asked.wait_for(|asked| *asked).await.is_err() {
             // The thread has gone without a signal: none will come.

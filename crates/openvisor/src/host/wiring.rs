@@ -11,8 +11,8 @@ use device::stimulus::{self, MAX_SCRIPT, MAX_STIMULI, Schedule, Stimulus};
 use device::wiring::{self, Attachment};
 use device::{Options, Remote};
 
-use crate::arguments;
 use crate::host::debugging::private_file;
+use crate::options::WiringOptions;
 use crate::output::exit::Failure;
 use crate::output::{self, Output};
 
@@ -25,7 +25,7 @@ const STANDARD: &str = "-";
 
 /// Everything wired to a device.
 #[derive(Default)]
-pub struct Wired {
+pub(crate) struct Wired {
     targets: Vec<Attachment>,
     routes: Vec<Route>,
     feeds: Vec<Feed>,
@@ -45,25 +45,25 @@ type Quantity = (u8, u8, &'static str);
 
 impl Wired {
     /// Opens the files and makes what is wired.
-    pub fn read(arguments: &arguments::Wiring) -> Result<Self, Failure> {
+    pub(crate) fn read(options: &WiringOptions) -> Result<Self, Failure> {
         let mut targets = Vec::new();
-        for text in &arguments.i2c {
+        for text in &options.i2c {
             targets.push(Attachment::i2c(text).map_err(|error| bad("--i2c", &error))?);
         }
-        for text in &arguments.spi {
+        for text in &options.spi {
             targets.push(Attachment::spi(text).map_err(|error| bad("--spi", &error))?);
         }
-        for text in &arguments.serial_overrun {
+        for text in &options.serial_overrun {
             targets.push(Attachment::overrunning(text).map_err(|error| bad("--serial-overrun", &error))?);
         }
         wiring::check(&targets).map_err(|error| bad("--i2c, --spi, --serial-overrun", &error))?;
-        let schedule = schedule(arguments, &targets)?;
+        let schedule = schedule(options, &targets)?;
         let quantities = live(&targets);
         let mut feeds = Vec::new();
-        for text in &arguments.serial_in {
+        for text in &options.serial_in {
             feeds.push(input(text)?);
         }
-        let on_stdin = arguments.serial_in.iter().filter(|text| text.ends_with("=-")).count();
+        let on_stdin = options.serial_in.iter().filter(|text| text.ends_with("=-")).count();
         if on_stdin + usize::from(!quantities.is_empty()) > 1 {
             let failure =
                 Failure::bad_input("standard input can feed one serial port, or sensors, but not both");
@@ -72,28 +72,28 @@ impl Wired {
         if !quantities.is_empty() {
             feeds.push(Feed::Quantities(quantities));
         }
-        let routes = arguments.serial.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
+        let routes = options.serial.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
         Ok(Self { targets, routes, feeds, schedule })
     }
 
     /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
-    pub fn into_targets(self) -> Vec<Attachment> {
+    pub(crate) fn into_targets(self) -> Vec<Attachment> {
         self.targets
     }
 
     /// Wires it to a device about to start. What is read while it runs is left.
-    pub fn wire(self, options: Options) -> (Options, Feeds) {
+    pub(crate) fn wire(self, options: Options) -> (Options, Feeds) {
         let Self { targets, routes, feeds, schedule } = self;
         (Options { targets, routes, schedule, ..options }, Feeds(feeds))
     }
 }
 
 /// What is read while the device runs.
-pub struct Feeds(Vec<Feed>);
+pub(crate) struct Feeds(Vec<Feed>);
 
 impl Feeds {
     /// Reads on threads of their own, which end with their files or with the process.
-    pub fn start(self, remote: &Remote) {
+    pub(crate) fn start(self, remote: &Remote) {
         for feed in self.0 {
             let remote = remote.clone();
             // Without its thread a feed is silent; the device runs all the same.
@@ -110,7 +110,7 @@ fn bad(option: &str, error: &impl std::fmt::Display) -> Failure {
 }
 
 /// What `--pin`, `--input` and `--inputs` say, in this order where times are the same.
-fn schedule(arguments: &arguments::Wiring, targets: &[Attachment]) -> Result<Schedule, Failure> {
+fn schedule(options: &WiringOptions, targets: &[Attachment]) -> Result<Schedule, Failure> {
     let mut stimuli = Vec::new();
     let mut add = |option: &str, read: Result<Vec<Stimulus>, wiring::WiringError>| {
         let read = read.and_then(|read| stimulus::check(&read, targets).map(|()| read));
@@ -120,13 +120,13 @@ fn schedule(arguments: &arguments::Wiring, targets: &[Attachment]) -> Result<Sch
         }
         Ok(())
     };
-    for text in &arguments.pin {
+    for text in &options.pin {
         add("--pin", stimulus::parse_pin(text))?;
     }
-    for text in &arguments.input {
+    for text in &options.input {
         add("--input", stimulus::parse(text).map(|stimulus| vec![stimulus]))?;
     }
-    for path in &arguments.inputs {
+    for path in &options.inputs {
         let option = format!("--inputs {}", path.display());
         let script = read_script(path).map_err(|error| bad(&option, &error))?;
         add(&option, stimulus::parse_script(&script))?;
@@ -208,18 +208,18 @@ fn feed_quantities(remote: &Remote, quantities: &[Quantity], lines: impl Read) {
 mod tests {
     use super::*;
 
-    fn arguments(i2c: &[&str], serial_in: &[&str]) -> arguments::Wiring {
+    fn options(i2c: &[&str], serial_in: &[&str]) -> WiringOptions {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        arguments::Wiring { i2c: owned(i2c), serial_in: owned(serial_in), ..arguments::Wiring::default() }
+        WiringOptions { i2c: owned(i2c), serial_in: owned(serial_in), ..WiringOptions::default() }
     }
 
     fn refused(i2c: &[&str], serial_in: &[&str]) -> String {
-        Wired::read(&arguments(i2c, serial_in)).err().expect("refused").to_string()
+        Wired::read(&options(i2c, serial_in)).err().expect("refused").to_string()
     }
 
     #[test]
     fn quantities_told_while_it_runs_are_taken_in_order() {
-        let wired = Wired::read(&arguments(&["1:th02,humidity=@-,temperature=@-", "2:mcp9808"], &[]));
+        let wired = Wired::read(&options(&["1:th02,humidity=@-,temperature=@-", "2:mcp9808"], &[]));
         let [Feed::Quantities(quantities)] = &wired.expect("a wiring").feeds[..] else { panic!("one feed") };
         assert_eq!(quantities[..], [(1, 0x40, "humidity"), (1, 0x40, "temperature")]);
     }
@@ -238,14 +238,14 @@ mod tests {
     }
 
     fn refused_input(option: &str, text: &str) -> String {
-        let mut arguments = arguments(&["1:lis3dh"], &[]);
+        let mut options = options(&["1:lis3dh"], &[]);
         match option {
-            "--pin" => arguments.pin.push(text.to_owned()),
-            "--input" => arguments.input.push(text.to_owned()),
-            "--serial-overrun" => arguments.serial_overrun.push(text.to_owned()),
-            _ => arguments.inputs.push(text.into()),
+            "--pin" => options.pin.push(text.to_owned()),
+            "--input" => options.input.push(text.to_owned()),
+            "--serial-overrun" => options.serial_overrun.push(text.to_owned()),
+            _ => options.inputs.push(text.into()),
         }
-        Wired::read(&arguments).err().expect("refused").to_string()
+        Wired::read(&options).err().expect("refused").to_string()
     }
 
     /// Shows D216.
@@ -255,11 +255,11 @@ mod tests {
         let script = folder.path().join("script");
         std::fs::write(&script, "# two taps\n2s i2c:1@0x18:tap=z\n2.15s i2c:1@0x18:tap=z\n")
             .expect("written");
-        let mut arguments = arguments(&["1:lis3dh,int1=PB11"], &[]);
-        arguments.pin.push("PC13=1@3s,0@1s".to_owned());
-        arguments.input.push("serial:2=go\\n".to_owned());
-        arguments.inputs.push(script);
-        let mut schedule = Wired::read(&arguments).expect("a wiring").schedule;
+        let mut options = options(&["1:lis3dh,int1=PB11"], &[]);
+        options.pin.push("PC13=1@3s,0@1s".to_owned());
+        options.input.push("serial:2=go\\n".to_owned());
+        options.inputs.push(script);
+        let mut schedule = Wired::read(&options).expect("a wiring").schedule;
         let targets: Vec<String> = std::iter::from_fn(|| schedule.take_due(u64::MAX))
             .map(|stimulus| stimulus.action.to_string())
             .collect();

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Follows the numbers of one device's lines.
 #[derive(Debug, Default)]
-pub struct Continuity(Option<Last>);
+pub(crate) struct Continuity(Option<Last>);
 
 #[derive(Clone, Copy, Debug)]
 struct Last {
@@ -14,17 +14,17 @@ struct Last {
 
 /// What stands between a line and the one before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Between {
+pub(crate) struct Between {
     /// The device has started anew.
-    pub restarted: bool,
+    pub(crate) restarted: bool,
     /// Numbers of lines that never arrived.
-    pub lost: Option<RangeInclusive<u32>>,
+    pub(crate) lost: Option<RangeInclusive<u32>>,
 }
 
 impl Continuity {
     /// The next line: the number of the device's start, and its own since then, from 1. Of what was before the first line
     /// nothing is known.
-    pub fn next(&mut self, boot: u32, sequence: u32) -> Between {
+    pub(crate) fn next(&mut self, boot: u32, sequence: u32) -> Between {
         let Some(last) = self.0.replace(Last { boot, sequence }) else { return Between::default() };
         let restarted = last.boot != boot;
         let before = if restarted { 0 } else { last.sequence };

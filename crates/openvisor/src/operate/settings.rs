@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::arguments;
+use crate::options::{AccountSettingsOptions, SettingsOptions};
 use crate::output::exit::Failure;
 
 /// Longest key a store takes, in characters (D63).
@@ -15,7 +15,7 @@ pub(crate) const MAX_VALUE: usize = 4096;
 
 /// Which of the stores a setting goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
+pub(crate) enum Store {
     /// `--config`: the device's, readable again by whoever manages it.
     Config,
     /// `--secret`: the device's, readable by it alone.
@@ -28,7 +28,7 @@ pub enum Store {
 
 impl Store {
     /// The option that fills it.
-    pub fn option(self) -> &'static str {
+    pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Config => "--config",
             Self::Secret => "--secret",
@@ -40,13 +40,13 @@ impl Store {
 
 /// One entry for a store.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Where it goes.
-    pub store: Store,
+    pub(crate) store: Store,
     /// 1 to [`MAX_KEY`] printable ASCII characters.
-    pub key: String,
+    pub(crate) key: String,
     /// At most [`MAX_VALUE`] bytes of text.
-    pub value: String,
+    pub(crate) value: String,
 }
 
 impl fmt::Debug for Setting {
@@ -58,19 +58,19 @@ impl fmt::Debug for Setting {
 
 /// All of them, for `run` and `demo`.
 pub(crate) fn of_run(
-    device: &arguments::Settings,
-    account: &arguments::AccountSettings,
+    device: &SettingsOptions,
+    account: &AccountSettingsOptions,
 ) -> Result<Vec<Setting>, Failure> {
     Ok([of_device(device)?, of_account(account)?].concat())
 }
 
 /// The settings of `--config` and `--secret`, in this order and each in the order given.
-pub(crate) fn of_device(settings: &arguments::Settings) -> Result<Vec<Setting>, Failure> {
+pub(crate) fn of_device(settings: &SettingsOptions) -> Result<Vec<Setting>, Failure> {
     read_all([(Store::Config, &settings.configs), (Store::Secret, &settings.secrets)])
 }
 
 /// The settings of `--account-config` and `--account-secret` in the same way.
-fn of_account(settings: &arguments::AccountSettings) -> Result<Vec<Setting>, Failure> {
+fn of_account(settings: &AccountSettingsOptions) -> Result<Vec<Setting>, Failure> {
     let (configs, secrets) = (&settings.account_configs, &settings.account_secrets);
     read_all([(Store::AccountConfig, configs), (Store::AccountSecret, secrets)])
 }

@@ -1,37 +1,19 @@
 //! Which database is the store, and settings into it.
 
-use std::fmt;
-
 use cloud::DeviceId;
 use cloud::store::{Scope, Store, StoreUrl, StoreUrlError};
 
 use crate::operate::settings::{self, Setting};
+use crate::options::StoreUrlOption;
 use crate::output::error_text;
 use crate::output::exit::Failure;
 
 /// Where the store's URL may stand instead of on the command line, which others on the machine can see.
-pub const VARIABLE: &str = "OPENVISOR_STORE";
-
-/// The text of `--store`. It may hold a password, so nothing shows it: not the parser's errors either, which is why it is read
-/// here and judged by [`named`].
-#[derive(Clone)]
-pub struct StoreText(Result<StoreUrl, StoreUrlError>);
-
-impl From<String> for StoreText {
-    fn from(text: String) -> Self {
-        Self(text.parse())
-    }
-}
-
-impl fmt::Debug for StoreText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+pub(crate) const VARIABLE: &str = "OPENVISOR_STORE";
 
 /// The store that `--store` or [`VARIABLE`] names, the first before the second; none: the one the data folder has.
-pub fn named(argument: Option<&StoreText>) -> Result<Option<StoreUrl>, Failure> {
-    let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).map(StoreText::from);
+pub(crate) fn named(argument: Option<&StoreUrlOption>) -> Result<Option<StoreUrl>, Failure> {
+    let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).map(StoreUrlOption::from);
     let (text, origin) = match argument {
         Some(text) => (Some(text), "--store"),
         None => (variable.as_ref(), VARIABLE),
@@ -40,11 +22,11 @@ pub fn named(argument: Option<&StoreText>) -> Result<Option<StoreUrl>, Failure> 
         Failure::bad_input(format!("{origin}: {error}"))
             .hint("for example postgres://openvisor@db.example.net/openvisor?sslmode=verify-full")
     };
-    text.map(|text| text.0.clone().map_err(refused)).transpose()
+    text.map(|text| text.url().map_err(refused)).transpose()
 }
 
 /// Sets every entry of `settings`, those that are not the account's for `device`; one that is there already gets the new value.
-pub async fn fill(store: &Store, device: DeviceId, settings: &[Setting]) -> Result<(), Failure> {
+pub(crate) async fn fill(store: &Store, device: DeviceId, settings: &[Setting]) -> Result<(), Failure> {
     use settings::Store as Which;
     for Setting { store: which, key, value } in settings {
         let set = match which {

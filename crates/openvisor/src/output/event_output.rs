@@ -13,16 +13,16 @@ use device::serial::port_name;
 use link::connection::ByeReason;
 use relay::{ConnectFailure, HttpFailure, Notice, Security};
 
-use crate::broker;
 use crate::host::local_cloud::Happening;
 use crate::host::observed_device::Told;
 use crate::output::timeline::Source;
+use demo_broker as broker;
 
 /// A line: who, what.
-pub type Line = (Source, String);
+pub(crate) type Line = (Source, String);
 
 /// The line for an event at the broker. Messages have none: the demo's witness shows them as outsiders see them.
-pub fn of_broker(event: &broker::Event) -> Option<Line> {
+pub(crate) fn of_broker(event: &broker::Event) -> Option<Line> {
     use broker::Event as E;
     let text = match event {
         E::Connected { client, version } => format!("{client} connects, MQTT {version}"),
@@ -36,7 +36,7 @@ pub fn of_broker(event: &broker::Event) -> Option<Line> {
 }
 
 /// The line for something that happened in [`crate::host::local_cloud`], where the device tells of its channels by itself.
-pub fn of_platform(happening: &Happening) -> Option<Line> {
+pub(crate) fn of_platform(happening: &Happening) -> Option<Line> {
     match happening {
         Happening::Device(told) => Some(of_told(told)),
         Happening::Cloud(EventKind::Notice(
@@ -48,15 +48,15 @@ pub fn of_platform(happening: &Happening) -> Option<Line> {
 }
 
 /// What is said of a device that ended without having been told to.
-pub const DEVICE_ENDED: &str = "the virtual device has ended by itself, which is a bug in it";
+pub(crate) const DEVICE_ENDED: &str = "the virtual device has ended by itself, which is a bug in it";
 
 /// What is said of events that came too fast.
-pub fn missed(count: u64) -> String {
+pub(crate) fn missed(count: u64) -> String {
     format!("{count} events came faster than they could be shown")
 }
 
 /// The line for an event at the cloud.
-pub fn of_cloud(kind: &EventKind) -> Line {
+pub(crate) fn of_cloud(kind: &EventKind) -> Line {
     let text = match kind {
         EventKind::Log { text, .. } => {
             return (Source::App, String::from_utf8_lossy(text.trim_ascii_end()).into());
@@ -191,7 +191,7 @@ fn fetched(keys: usize, missing: &[String], failed: &[String], is_too_large: boo
 }
 
 /// The crash that is told, if it is one.
-pub fn crash_in(told: &Told) -> Option<&Crash> {
+pub(crate) fn crash_in(told: &Told) -> Option<&Crash> {
     match told {
         Told::Event(DeviceEvent::Crashed(crash)) => Some(crash),
         _ => None,
@@ -199,7 +199,7 @@ pub fn crash_in(told: &Told) -> Option<&Crash> {
 }
 
 /// The line for what a device's observer is told.
-pub fn of_told(told: &Told) -> Line {
+pub(crate) fn of_told(told: &Told) -> Line {
     match told {
         Told::Event(event) => of_device(event),
         Told::Missed(count) => (Source::Device, missed(*count)),
@@ -208,7 +208,7 @@ pub fn of_told(told: &Told) -> Line {
 }
 
 /// The line for an event at the device.
-pub fn of_device(event: &DeviceEvent) -> Line {
+pub(crate) fn of_device(event: &DeviceEvent) -> Line {
     use DeviceEvent as E;
     let link = |text: &str| (Source::Link, text.to_owned());
     let device = |text: String| (Source::Device, text);
@@ -293,7 +293,7 @@ fn displayed(picture: &Picture) -> String {
 }
 
 /// The rows of a picture, which follow the line of its event.
-pub fn picture(told: &Told) -> Vec<Line> {
+pub(crate) fn picture(told: &Told) -> Vec<Line> {
     let Told::Event(DeviceEvent::Display { picture, .. }) = told else { return Vec::new() };
     picture.matrix().into_iter().map(|row| (Source::Device, row)).collect()
 }

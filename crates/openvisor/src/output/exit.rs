@@ -36,22 +36,22 @@ pub struct Failure {
 
 impl Failure {
     /// What was asked for did not happen.
-    pub fn not_happened(what: impl Into<String>) -> Self {
+    pub(crate) fn not_happened(what: impl Into<String>) -> Self {
         Self::new(Exit::NotHappened, what)
     }
 
     /// Something on the command line, or a file it names, cannot be used.
-    pub fn bad_input(what: impl Into<String>) -> Self {
+    pub(crate) fn bad_input(what: impl Into<String>) -> Self {
         Self::new(Exit::BadInput, what)
     }
 
     /// The surroundings are in the way.
-    pub fn environment(what: impl Into<String>) -> Self {
+    pub(crate) fn environment(what: impl Into<String>) -> Self {
         Self::new(Exit::Environment, what)
     }
 
     /// A replay went another way than its recording.
-    pub fn diverged(what: impl Into<String>) -> Self {
+    pub(crate) fn diverged(what: impl Into<String>) -> Self {
         Self::new(Exit::Diverged, what)
     }
 
@@ -60,13 +60,13 @@ impl Failure {
     }
 
     /// Adds what the user can do about it.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The same where it may be known.
-    pub fn hint_maybe(self, hint: Option<&str>) -> Self {
+    pub(crate) fn hint_maybe(self, hint: Option<&str>) -> Self {
         match hint {
             Some(hint) => self.hint(hint),
             None => self,

@@ -22,7 +22,7 @@ use rates::{RateLimit, Rates, Suppressed, WINDOW};
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Level {
+pub(crate) enum Level {
     /// Nothing
     Off,
     /// What needs somebody
@@ -39,7 +39,7 @@ pub enum Level {
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
     /// One JSON object a line
@@ -65,7 +65,7 @@ static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 /// From now on lines of this level and above go to standard error: queued, so that no task waits for the reader (D170), at a
 /// bounded rate, since most of them can be caused by whoever reaches the port (D172), and escaped as they are written, so that no
 /// call site can let a device's, broker's or server's text through (D205). Only the first call in a process does anything.
-pub fn start(level: Level, format: Format) {
+pub(crate) fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
     let filters = registry().with(targets(level)).with(RateLimit::new(rates.clone()));
     let form = match format {
@@ -104,7 +104,7 @@ fn targets(level: Level) -> Targets {
 }
 
 /// Says how many lines were suppressed and not yet reported. Called regularly, and before the process ends.
-pub fn report_suppressed() {
+pub(crate) fn report_suppressed() {
     let Some(rates) = RATES.get() else { return };
     for Suppressed { kind, is_warning, count } in rates.take_suppressed(Instant::now()) {
         if is_warning {

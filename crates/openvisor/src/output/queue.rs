@@ -14,17 +14,17 @@ use tokio::sync::Notify;
 mod writer;
 
 /// Bytes that may wait for the reader of one stream.
-pub const QUEUE_BYTES: usize = 1024 * 1024;
+pub(crate) const QUEUE_BYTES: usize = 1024 * 1024;
 
 /// How long the end of the process waits for a reader that takes nothing more.
-pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes the line that stands where lines were dropped, from their number.
-pub type DropNotice = Box<dyn Fn(u64) -> String + Send>;
+pub(crate) type DropNotice = Box<dyn Fn(u64) -> String + Send>;
 
 /// A queue of lines and the thread that writes them. Clones share both.
 #[derive(Clone)]
-pub struct Output(Arc<Producers>);
+pub(crate) struct Output(Arc<Producers>);
 
 /// The side of those who have something to write. When the last of them is gone, the thread writes what is queued and ends.
 struct Producers(Arc<Shared>);
@@ -69,7 +69,7 @@ enum Reader {
 
 impl Output {
     /// A queue of [`QUEUE_BYTES`] in front of `to`.
-    pub fn new(to: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn new(to: Box<dyn Write + Send>) -> Self {
         Self::with_limit(to, QUEUE_BYTES)
     }
 
@@ -99,14 +99,14 @@ impl Output {
     }
 
     /// Sets the line that stands where lines were dropped. It ends with a line feed.
-    pub fn set_drop_notice(&self, notice: DropNotice) {
+    pub(crate) fn set_drop_notice(&self, notice: DropNotice) {
         self.lock().notice = notice;
     }
 
     /// Queues `line`, or drops and counts it when there is no room; whether it was queued. Never waits.
     ///
     /// After a drop everything is dropped until the thread has taken what is queued, so that the notice stands in one place.
-    pub fn offer(&self, line: &[u8]) -> bool {
+    pub(crate) fn offer(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         let is_queued = self.0.0.try_queue(&mut state, line);
         if !is_queued && state.reader != Reader::Gone {
@@ -119,7 +119,7 @@ impl Output {
     ///
     /// # Errors
     /// A write has failed, because the reader is gone for instance. While the process ends, a line without room is dropped.
-    pub async fn send(&self, line: &[u8]) -> io::Result<()> {
+    pub(crate) async fn send(&self, line: &[u8]) -> io::Result<()> {
         self.0.0.until(|state| self.0.0.try_send(state, line)).await
     }
 
@@ -127,7 +127,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::send`].
-    pub fn send_blocking(&self, line: &[u8]) -> io::Result<()> {
+    pub(crate) fn send_blocking(&self, line: &[u8]) -> io::Result<()> {
         let shared = &self.0.0;
         let mut state = self.lock();
         loop {
@@ -139,27 +139,28 @@ impl Output {
     }
 
     /// Completes when everything queued is written, or cannot be.
-    pub async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         self.0.0.until(|state| state.is_drained().then_some(())).await;
     }
 
     /// Completes when a write has failed.
-    pub async fn failed(&self) {
+    pub(crate) async fn failed(&self) {
         self.0.0.until(|state| state.has_failed().then_some(())).await;
     }
 
     /// Whether a write has failed.
-    pub fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.lock().has_failed()
     }
 
     /// From now on nobody waits for room: lines that do not fit are dropped.
-    pub fn stop_waiting(&self) {
+    pub(crate) fn stop_waiting(&self) {
         self.0.0.stop_waiting();
     }
 
     /// Waits until everything queued is written, at most `patience` from the last progress; whether it is.
-    pub fn flush(&self, patience: Duration) -> bool {
+    #[cfg(test)]
+    pub(crate) fn flush(&self, patience: Duration) -> bool {
         self.0.0.flush(patience)
     }
 
@@ -273,19 +274,19 @@ impl Shared {
 }
 
 /// Standard output, without styles where no terminal reads.
-pub fn stdout() -> &'static Output {
+pub(crate) fn stdout() -> &'static Output {
     static STDOUT: OnceLock<Output> = OnceLock::new();
     STDOUT.get_or_init(|| Output::new(Box::new(anstream::AutoStream::auto(io::stdout()))))
 }
 
 /// Standard output, byte by byte as it is given.
-pub fn raw_stdout() -> &'static Output {
+pub(crate) fn raw_stdout() -> &'static Output {
     static STDOUT: OnceLock<Output> = OnceLock::new();
     STDOUT.get_or_init(|| Output::new(Box::new(io::stdout())))
 }
 
 /// Standard error, without styles where no terminal reads.
-pub fn stderr() -> &'static Output {
+pub(crate) fn stderr() -> &'static Output {
     static STDERR: OnceLock<Output> = OnceLock::new();
     STDERR.get_or_init(|| Output::new(Box::new(anstream::AutoStream::auto(io::stderr()))))
 }

@@ -1,6 +1,6 @@
 //! What happens, as lines for people or for machines: time since the start, who, what.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -10,7 +10,7 @@ use crate::output::{self, Output};
 
 /// Who a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// The application, by its log lines.
     App,
     /// The virtual device: the processor and the kernel.
@@ -27,7 +27,7 @@ pub enum Source {
 
 impl Source {
     /// The word in the source column.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::App => "app",
             Self::Device => "device",
@@ -52,7 +52,7 @@ impl Source {
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// For people. Styles are written always; the stream takes them out where no terminal reads.
     Text,
     /// One JSON object a line.
@@ -63,14 +63,14 @@ pub enum Form {
 
 impl Form {
     /// The form a `--json` flag asks for.
-    pub fn of(json: bool) -> Self {
+    pub(crate) fn of(json: bool) -> Self {
         if json { Self::Json } else { Self::Text }
     }
 }
 
 /// A place where lines go, shared by all who have something to say. Lines are queued and never waited for (D170): those that are not
 /// read in time are dropped, and one line says how many.
-pub struct Timeline {
+pub(crate) struct Timeline {
     start: Instant,
     form: Form,
     out: Output,
@@ -81,18 +81,19 @@ pub struct Timeline {
 
 impl Timeline {
     /// A timeline that starts now and writes to `out`, which is no terminal.
-    pub fn new(form: Form, out: Box<dyn Write + Send>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(form: Form, out: Box<dyn io::Write + Send>) -> Self {
         Self::on(form, Output::new(out), || None)
     }
 
     /// On standard output.
-    pub fn on_stdout(form: Form) -> Self {
+    pub(crate) fn on_stdout(form: Form) -> Self {
         let width = || columns(terminal_size::terminal_size_of(io::stdout()));
         Self::on(form, output::stdout().clone(), width)
     }
 
     /// On standard error.
-    pub fn on_stderr(form: Form) -> Self {
+    pub(crate) fn on_stderr(form: Form) -> Self {
         let width = || columns(terminal_size::terminal_size_of(io::stderr()));
         Self::on(form, output::stderr().clone(), width)
     }
@@ -105,22 +106,22 @@ impl Timeline {
 
     /// The same timeline with every line written: whoever adds one waits for the reader, until [`Output::stop_waiting`]. For
     /// threads that may wait.
-    pub fn complete(self) -> Self {
+    pub(crate) fn complete(self) -> Self {
         Self { is_complete: true, ..self }
     }
 
     /// Where the lines go.
-    pub fn output(&self) -> &Output {
+    pub(crate) fn output(&self) -> &Output {
         &self.out
     }
 
     /// The time since the start.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
     /// Adds a line that programs look for, and that therefore begins with its text.
-    pub fn announce(&self, text: &str) {
+    pub(crate) fn announce(&self, text: &str) {
         match self.form {
             Form::Text => self.write(&format!("{}\n", printable(text))),
             Form::Json => self.say(Source::Device, text),
@@ -129,7 +130,7 @@ impl Timeline {
     }
 
     /// Adds several lines at one moment, or one object with `fields` under `name`. The first line is for the object only.
-    pub fn report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
+    pub(crate) fn report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
         match self.form {
             Form::Text => lines.iter().skip(1).for_each(|line| self.say(source, line)),
             Form::Json => self.write(&json_report(self.elapsed(), source, lines, (name, fields))),
@@ -138,12 +139,12 @@ impl Timeline {
     }
 
     /// Adds a line.
-    pub fn say(&self, source: Source, text: impl AsRef<str>) {
+    pub(crate) fn say(&self, source: Source, text: impl AsRef<str>) {
         self.say_at(self.elapsed(), source, text);
     }
 
     /// Adds a line with another time than the present one, such as a guest's.
-    pub fn say_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
+    pub(crate) fn say_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
         self.write(&match self.form {
             Form::Text => text_line(at, source, text.as_ref(), (self.width)()),
             Form::Json => json_line(at, source, text.as_ref()),
@@ -152,7 +153,7 @@ impl Timeline {
     }
 
     /// Adds the line that closes the account. In JSON it has the values it was made from beside it.
-    pub fn sum_up(&self, line: &str, values: &[(&str, Value)]) {
+    pub(crate) fn sum_up(&self, line: &str, values: &[(&str, Value)]) {
         self.write(&match self.form {
             Form::Text => text_summary(line),
             Form::Json => json_summary(line, values),
@@ -161,7 +162,7 @@ impl Timeline {
     }
 
     /// Whether a line could not be written because nobody reads any more, as in `| head`.
-    pub fn is_unread(&self) -> bool {
+    pub(crate) fn is_unread(&self) -> bool {
         self.out.has_failed()
     }
 
@@ -250,18 +251,18 @@ fn json_summary(line: &str, values: &[(&str, Value)]) -> String {
 }
 
 /// `text` escaped for one line of a terminal ([`text::escape`]).
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text::escape(text).into_owned()
 }
 
 /// `value` as one line of JSON, in which nothing controls a terminal ([`text::escape_json`]).
-pub fn json_text(value: &Value) -> String {
+pub(crate) fn json_text(value: &Value) -> String {
     text::escape_json(&value.to_string()).into_owned()
 }
 
 /// `text` and a line end, for standard output: byte for byte, or escaped where a terminal reads it. Line ends within the text
 /// stay line ends.
-pub fn shown_to(terminal: bool, text: &[u8]) -> Vec<u8> {
+pub(crate) fn shown_to(terminal: bool, text: &[u8]) -> Vec<u8> {
     let mut shown = if terminal {
         let text = String::from_utf8_lossy(text);
         text.split('\n').map(text::escape).collect::<Vec<_>>().join("\n").into_bytes()
@@ -273,7 +274,7 @@ pub fn shown_to(terminal: bool, text: &[u8]) -> Vec<u8> {
 }
 
 /// A message's payload for a line: its text if it is text, else its size and start; long ones are cut.
-pub fn payload(bytes: &[u8]) -> String {
+pub(crate) fn payload(bytes: &[u8]) -> String {
     const SHOWN: usize = 120;
     match std::str::from_utf8(bytes) {
         Ok(text) if text.chars().count() <= SHOWN => text.to_owned(),

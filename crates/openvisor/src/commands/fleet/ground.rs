@@ -11,8 +11,8 @@ use ::device::clock::TimeScale;
 use ::device::identity::Identity;
 use ::device::transport::Address;
 
+use super::arguments::FleetArguments;
 use super::member::Member;
-use crate::arguments;
 use crate::host::folder::Folder;
 use crate::host::outbound::Relayed;
 use crate::operate::settings::{self, Setting};
@@ -41,7 +41,7 @@ enum Place {
 }
 
 /// Reads the arguments.
-pub(super) fn plan(arguments: &arguments::Fleet) -> Result<Plan, Failure> {
+pub(super) fn plan(arguments: &FleetArguments) -> Result<Plan, Failure> {
     let settings = settings::of_run(&arguments.settings, &arguments.account_settings)?;
     let place = match (&arguments.cloud, &arguments.identities) {
         (Some(cloud), Some(identities)) => elsewhere(arguments, cloud, identities, &settings)?,
@@ -50,15 +50,15 @@ pub(super) fn plan(arguments: &arguments::Fleet) -> Result<Plan, Failure> {
     Ok(Plan { count: arguments.count as usize, settings, place })
 }
 
-fn here(arguments: &arguments::Fleet) -> Result<Place, Failure> {
-    let relayed = Relayed::read(&arguments.relayed)?;
-    let destinations = error_text::allowing(Destinations::with_loopback(), &arguments.allow)?;
+fn here(arguments: &FleetArguments) -> Result<Place, Failure> {
+    let relayed = Relayed::read(&arguments.outbound)?;
+    let destinations = error_text::allowing(Destinations::with_loopback(), &arguments.allow.allow)?;
     let folder = Folder::open(arguments.data.as_deref())?;
-    Ok(Place::Here { folder, destinations, relayed, scale: arguments.time_scale })
+    Ok(Place::Here { folder, destinations, relayed, scale: arguments.pace.time_scale })
 }
 
 fn elsewhere(
-    arguments: &arguments::Fleet,
+    arguments: &FleetArguments,
     cloud: &str,
     identities: &Path,
     settings: &[Setting],

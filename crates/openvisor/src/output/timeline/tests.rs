@@ -1,5 +1,6 @@
 //! What a line looks like, and what it never contains.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use super::*;

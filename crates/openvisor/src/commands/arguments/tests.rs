@@ -1,5 +1,7 @@
 //! The command line as users type it.
 
+use std::time::Duration;
+
 use clap::CommandFactory;
 
 use super::*;
@@ -23,7 +25,7 @@ fn run_takes_many_settings() {
     };
     assert_eq!(run.settings.configs, ["a=1", "b=@f"]);
     assert_eq!(run.settings.secrets, ["c=2"]);
-    assert_eq!(run.seconds, Some(Duration::from_millis(2500)));
+    assert_eq!(run.pace.seconds, Some(Duration::from_millis(2500)));
     assert_eq!(run.data, None);
 }
 
@@ -32,7 +34,7 @@ fn what_a_command_cannot_do_without_is_asked_for() {
     for words in
         ["run", "cloud", "provision --data a", "device app.elf --data d", "device app.elf --cloud c:1"]
     {
-        let error = parse(words).unwrap_err();
+        let error = parse(words).err().unwrap();
         assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument, "{words}");
         assert_eq!(error.exit_code(), 2);
     }
@@ -57,8 +59,7 @@ fn the_cloud_listens_on_this_machine_only_unless_told() {
     let Command::Cloud(cloud) = parse("cloud --data d").unwrap() else { panic!("another command") };
     let address: std::net::SocketAddr = cloud.listen.parse().unwrap();
     assert!(address.ip().is_loopback());
-    let reach = cloud.reach;
-    assert!(reach.allow.is_empty() && !reach.allow_loopback && !reach.require_tls);
+    assert!(cloud.allow.allow.is_empty() && !cloud.allow_loopback && !cloud.require_tls);
 }
 
 #[test]

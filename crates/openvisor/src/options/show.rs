@@ -5,17 +5,17 @@ use device::events::{DeviceEvent, PinFilter};
 use device::wiring::Pin;
 
 /// Which events of the board are written.
-#[derive(Args, Debug)]
-pub struct Showing {
+#[derive(Args)]
+pub(crate) struct ShowOptions {
     /// Show changes of these outputs: led (the user LED, PA5), pins (every other pin), a pin such as PB11, or none
     /// (repeatable)
     #[arg(long, value_name = "WHAT,...", value_delimiter = ',', default_value = "led", value_parser = what)]
-    pub show: Vec<What>,
+    pub(crate) show: Vec<What>,
 }
 
 /// Something that can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub(crate) enum What {
     /// The user LED.
     Led,
     /// Every other pin.
@@ -42,9 +42,9 @@ fn what(text: &str) -> Result<What, String> {
     }
 }
 
-impl Showing {
+impl ShowOptions {
     /// The pins that the device is to report.
-    pub fn pins(&self) -> PinFilter {
+    pub(crate) fn pins(&self) -> PinFilter {
         if self.show.contains(&What::Pins) {
             return PinFilter::All;
         }
@@ -54,7 +54,7 @@ impl Showing {
     }
 
     /// Whether the event is one to be shown.
-    pub fn shows(&self, event: &DeviceEvent) -> bool {
+    pub(crate) fn shows(&self, event: &DeviceEvent) -> bool {
         !matches!(event, DeviceEvent::Led { .. }) || self.show.contains(&What::Led)
     }
 }
@@ -63,8 +63,8 @@ impl Showing {
 mod tests {
     use super::*;
 
-    fn showing(texts: &[&str]) -> Showing {
-        Showing { show: texts.iter().map(|text| what(text).expect(text)).collect() }
+    fn options(texts: &[&str]) -> ShowOptions {
+        ShowOptions { show: texts.iter().map(|text| what(text).expect(text)).collect() }
     }
 
     /// Shows D224.
@@ -79,9 +79,9 @@ mod tests {
             (&["pins", "led"], true, PinFilter::All),
         ];
         for (texts, led, pins) in cases {
-            let showing = showing(texts);
-            assert_eq!((showing.shows(&on), showing.pins()), (led, pins), "{texts:?}");
-            assert!(showing.shows(&DeviceEvent::LinkUp));
+            let options = options(texts);
+            assert_eq!((options.shows(&on), options.pins()), (led, pins), "{texts:?}");
+            assert!(options.shows(&DeviceEvent::LinkUp));
         }
         for text in ["", "PZ1", "PA16", "leds"] {
             assert!(what(text).is_err(), "{text}");

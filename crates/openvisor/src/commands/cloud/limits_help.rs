@@ -1,17 +1,17 @@
-//! What `--limit` can set, for the help.
+//! The list of limits that ends `openvisor cloud --help`.
 
 use cloud::limits::LIMITS;
 
-/// The text with every limit, its default value and what it bounds, under it.
-pub(super) fn help(before: &str) -> String {
+/// `before`, followed by every limit with its default and what it bounds.
+pub(super) fn append_to(before: &str) -> String {
     let name = LIMITS.iter().map(|named| named.name.len()).max().unwrap_or(0);
     let line = |named: &cloud::limits::LimitSpec| {
         format!("\n  {:<name$}  {:>8}  {}", named.name, named.default_value(), named.what)
     };
     let lines: String = LIMITS.iter().map(line).collect();
     format!(
-        "{before}\n\nLimits, and their values unless --limit says otherwise. A rate (a second) of 0 is none; ten\n\
-         seconds of a rate may come at once, two of new connections.{lines}"
+        "{before}\n\nLimits and their defaults. A rate of 0 means no limit. A burst may be ten times the rate per second, \
+         twice for new connections.{lines}"
     )
 }
 
@@ -19,7 +19,7 @@ pub(super) fn help(before: &str) -> String {
 mod tests {
     #[test]
     fn every_limit_has_a_line_that_fits_a_terminal() {
-        let help = super::help("Examples:");
+        let help = super::append_to("Examples:");
         assert!(help.starts_with("Examples:\n\nLimits"));
         for line in help.lines().filter(|line| line.starts_with("  ")) {
             assert!(line.len() <= 100, "{line}");

@@ -1,0 +1,89 @@
+//! The arguments of `openvisor accounts`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Args)]
+#[command(after_help = "\
+Every device belongs to one account. It sees that account's settings and secrets and no others. A data \
+folder starts with one account, to which all commands apply unless --account names another.
+
+Examples:
+  openvisor accounts add plant-2 --data ./cloud
+  openvisor provision --account plant-2 --data ./cloud --out ./device-7 --name press
+  openvisor configs set broker-host 192.0.2.7 --account plant-2 --data ./cloud
+  openvisor devices list --account plant-2 --data ./cloud")]
+pub(crate) struct AccountsArguments {
+    #[command(subcommand)]
+    pub(crate) action: AccountsAction,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AccountsAction {
+    /// Create an account
+    #[command(after_help = "\
+Prints the new account's id.
+
+Example:
+  id=$(openvisor accounts add plant-2 --data ./cloud)")]
+    Add(AddArguments),
+    /// List the accounts, oldest first; the oldest is the default
+    #[command(after_help = "\
+Examples:
+  openvisor accounts list --data ./cloud
+  openvisor accounts list --data ./cloud --json | jq -r .id")]
+    List(AllAccountsOptions),
+    /// Rename an account
+    #[command(after_help = "\
+Example:
+  openvisor accounts rename plant-2 plant-west --data ./cloud")]
+    Rename(RenameArguments),
+    /// Remove an account that has no devices, and its settings
+    #[command(after_help = "\
+The oldest account cannot be removed. To remove devices: openvisor devices revoke ID|NAME --forget
+
+Example:
+  openvisor accounts remove plant-2 --data ./cloud")]
+    Remove(RemoveArguments),
+}
+
+/// As [`crate::options::CloudDataOptions`], for all accounts.
+#[derive(Args)]
+pub(crate) struct AllAccountsOptions {
+    /// The cloud's data folder; a cloud may be running on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Write one JSON object per line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct AddArguments {
+    /// A display name; commands accept it or the id
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) cloud: AllAccountsOptions,
+}
+
+#[derive(Args)]
+pub(crate) struct RenameArguments {
+    /// The account
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) account: String,
+    /// Its new name
+    #[arg(value_name = "NEW-NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) cloud: AllAccountsOptions,
+}
+
+#[derive(Args)]
+pub(crate) struct RemoveArguments {
+    /// The account
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) account: String,
+    #[command(flatten)]
+    pub(crate) cloud: AllAccountsOptions,
+}

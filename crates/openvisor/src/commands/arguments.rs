@@ -1,0 +1,89 @@
+//! The root of the command line: the commands, and the help that introduces them.
+//!
+//! No type of the command line implements `Debug`: settings, secrets and database URLs are among the values.
+
+use clap::{Parser, Subcommand};
+
+use super::accounts::AccountsArguments;
+use super::bundle::BundleArguments;
+use super::cloud::CloudArguments;
+use super::completions::CompletionsArguments;
+use super::demo::DemoArguments;
+use super::device::DeviceArguments;
+use super::devices::DevicesArguments;
+use super::fleet::FleetArguments;
+use super::items::{ConfigsArguments, SecretsArguments};
+use super::logs::LogsArguments;
+use super::provision::ProvisionArguments;
+use super::run::RunArguments;
+
+const EXAMPLES: &str = "\
+Examples:
+  openvisor demo --seconds 15
+      The whole platform in one process: a sample application publishes and obeys commands.
+  openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
+      Your application on a virtual device, with its cloud, connected to your broker.
+
+  The same in two processes, as with real devices:
+  openvisor cloud --data ./cloud --listen 127.0.0.1:7883 --allow-loopback
+  openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
+  openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
+
+  An application in a bundle, with its policies:
+  openvisor bundle create app.elf app.zip --restart-min 500 --minimum-check-in-time 3600
+  openvisor run app.zip
+
+  Operating a cloud, whether or not it is running:
+  openvisor devices list --data ./cloud
+  openvisor logs stream kitchen --data ./cloud
+  openvisor configs set broker-host 192.0.2.7 --device kitchen --data ./cloud
+
+Exit codes:
+  0  success
+  1  failure, although usage, input and environment were valid
+  2  invalid usage or input, such as a file that is not an application image
+  3  environment error: a port in use, a data folder in use or of another version
+  4  a replay diverged from its recording
+
+Colour is used on a terminal only, and never if NO_COLOR is set.";
+
+/// Run Microvisor applications on a virtual device, with a cloud of your own.
+#[derive(Parser)]
+#[command(name = "openvisor", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Show the whole platform at work: cloud, broker, device and a sample application
+    Demo(DemoArguments),
+    /// Run an application on a virtual device, with its cloud in the same process
+    Run(RunArguments),
+    /// Run the cloud that devices connect to
+    Cloud(CloudArguments),
+    /// Create a device and its identity, for `openvisor device`
+    Provision(ProvisionArguments),
+    /// Run an application on a virtual device that connects to a cloud elsewhere
+    Device(DeviceArguments),
+    /// Run many devices with the same application, each with its own identity
+    Fleet(FleetArguments),
+    /// Show and change the configuration that applications fetch
+    Configs(ConfigsArguments),
+    /// Set and remove the secrets that applications fetch
+    Secrets(SecretsArguments),
+    /// Show and revoke the devices of a cloud
+    Devices(DevicesArguments),
+    /// Manage accounts, which keep the devices of several owners apart
+    Accounts(AccountsArguments),
+    /// Show what applications log
+    Logs(LogsArguments),
+    /// Create and inspect bundles, archives of an application and its policies
+    Bundle(BundleArguments),
+    /// Generate a completion script for a shell
+    Completions(CompletionsArguments),
+}
+
+#[cfg(test)]
+mod tests;

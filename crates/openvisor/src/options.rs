@@ -1,0 +1,21 @@
+//! Command line options that several commands share. Each command's own are in `commands/NAME/arguments.rs`.
+//!
+//! The doc comment of an option is its help text; that of a flattened group is not shown.
+
+mod cloud_data;
+mod debugging;
+mod outbound;
+mod run;
+mod settings;
+mod show;
+mod store;
+mod wiring;
+
+pub(crate) use cloud_data::CloudDataOptions;
+pub(crate) use debugging::{DebuggingOptions, TraceFormat};
+pub(crate) use outbound::{AllowOption, OutboundOptions};
+pub(crate) use run::{FactoryTestOption, ImageOptions, PaceOptions};
+pub(crate) use settings::{AccountSettingsOptions, SettingsOptions};
+pub(crate) use show::ShowOptions;
+pub(crate) use store::StoreUrlOption;
+pub(crate) use wiring::WiringOptions;
