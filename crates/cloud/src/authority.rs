@@ -1,7 +1,8 @@
-//! The cloud's own authority: it vouches for the devices to the cloud and for the cloud to the devices, and nobody else is asked.
+//! The cloud's own certificate authority. It issues the certificates of devices and of the cloud, and no other authority is trusted
+//! between them.
 //!
-//! Keys are P-256. Certificates do not run out: a device in the field has no one to renew its own, and a certificate counts only
-//! while the store lists it (a device that is removed, or given a new identity, is turned away).
+//! Keys are P-256. Certificates do not expire: a device in the field has nobody to renew its certificate. A certificate counts only
+//! while the store lists it, so a device that is removed, or given a new identity, is refused.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,54 +15,54 @@ use ring::digest::{SHA256, digest};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::data::{DataError, PRIVATE, make_private_folder, write_new};
 use crate::device_id::DeviceId;
+use crate::files::{FileError, PRIVATE_FILE, create_private_folder, write_new};
 
 /// Common name of every cloud's authority. Devices trust the certificate, not the name.
 const AUTHORITY_NAME: &str = "Openvisor device authority";
 
-/// Common name of a cloud's own certificate; who it is stands in its alternative names.
+/// Common name of a cloud's own certificate; devices check its alternative names.
 const CLOUD_NAME: &str = "Openvisor cloud";
 
 /// Why an authority or one of its certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// The certificate file holds no certificate.
+    /// The certificate file does not contain a certificate.
     #[error("no certificate in PEM form")]
     Certificate,
-    /// The key file holds no key this cloud can sign with.
+    /// The key file does not contain a key this cloud can sign with.
     #[error("no P-256 private key in PEM form")]
     Key,
-    /// They do not belong together.
+    /// Certificate and key do not match.
     #[error("the key does not belong to the certificate")]
     Mismatch,
-    /// A host name cannot stand in a certificate.
+    /// Not a host name that a certificate can contain.
     #[error("`{0}` is not a host name or an address")]
     Host(String),
 }
 
-/// The authority: a certificate and the key that signs.
+/// The authority: its certificate and its private key.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate_pem: String,
     certificate: CertificateDer<'static>,
 }
 
-/// A certificate with its chain and key, for the listener.
+/// A certificate and its key, for the listener.
 pub struct ServerCertificate {
-    /// The certificate.
+    /// The certificate, and those of its issuers.
     pub chain: Vec<CertificateDer<'static>>,
     /// Its private key.
     pub key: PrivateKeyDer<'static>,
 }
 
-/// What a device is given once: who it is, and whom it is to trust.
+/// The identity of a device: its certificate and key, and the authority it trusts.
 pub struct Identity {
     /// The device's id, the common name of its certificate.
     pub device_id: DeviceId,
     /// The device's certificate, PEM.
     pub certificate: String,
-    /// Its private key, PKCS#8 in PEM. The cloud keeps no copy.
+    /// Its private key, PKCS#8 in PEM. The cloud stores no copy.
     pub key: String,
     /// The authority's certificate, PEM.
     pub authority: String,
@@ -69,14 +70,14 @@ pub struct Identity {
     pub certificate_der: CertificateDer<'static>,
 }
 
-/// The files of an identity; the last says that the others are there.
+/// The files of an identity. The last one is written last, so its presence says that the others are complete.
 const FILES: [&str; 4] = ["key.pem", "certificate.pem", "authority.pem", "device-id"];
 
-/// SHA-256 of a certificate, by which the store knows a device's current one.
+/// SHA-256 of a certificate. The store has the fingerprint of each device's valid one.
 pub type Fingerprint = [u8; 32];
 
 impl Authority {
-    /// A new authority with a new key.
+    /// Generates an authority with a new key.
     pub(crate) fn generate() -> Self {
         let key = new_key();
         let certificate = authority_params().self_signed(&key).expect("fixed parameters");
@@ -87,25 +88,25 @@ impl Authority {
         }
     }
 
-    /// The authority kept as these two PEM texts.
+    /// Reads an authority from its certificate and key in PEM.
     pub(crate) fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, AuthorityError> {
         let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|_| AuthorityError::Certificate)?;
         let key = KeyPair::from_pkcs8_pem_and_sign_algo(key_pem, &rcgen::PKCS_ECDSA_P256_SHA256)
             .map_err(|_| AuthorityError::Key)?;
-        if !contains(&certificate, key.public_key_raw()) {
+        if !is_part_of(key.public_key_raw(), &certificate) {
             return Err(AuthorityError::Mismatch);
         }
         let issuer = Issuer::new(authority_params(), key);
         Ok(Self { issuer, certificate_pem: certificate_pem.to_owned(), certificate })
     }
 
-    /// A certificate for the cloud itself, with a key that lives as long as the process.
+    /// Issues a certificate for the cloud itself. Its key is not stored: it lives as long as the process.
     ///
     /// # Errors
-    /// [`AuthorityError::Host`] for a name that cannot stand in a certificate.
+    /// [`AuthorityError::Host`] for a name that a certificate cannot contain.
     pub fn issue_server(&self, hosts: &[String]) -> Result<ServerCertificate, AuthorityError> {
-        let mut params = end_params(CLOUD_NAME, ExtendedKeyUsagePurpose::ServerAuth);
+        let mut params = end_entity_params(CLOUD_NAME, ExtendedKeyUsagePurpose::ServerAuth);
         params.subject_alt_names =
             hosts.iter().map(|host| alternative_name(host)).collect::<Result<_, _>>()?;
         let (certificate, key) = self.issue(&params);
@@ -113,9 +114,9 @@ impl Authority {
         Ok(ServerCertificate { chain: vec![certificate.der().clone()], key: key.into() })
     }
 
-    /// A new identity for a device.
+    /// Issues a new identity for a device.
     pub fn issue_device(&self, device_id: DeviceId) -> Identity {
-        let params = end_params(device_id.as_str(), ExtendedKeyUsagePurpose::ClientAuth);
+        let params = end_entity_params(device_id.as_str(), ExtendedKeyUsagePurpose::ClientAuth);
         let (certificate, key) = self.issue(&params);
         Identity {
             device_id,
@@ -148,9 +149,9 @@ impl Authority {
 }
 
 impl Identity {
-    /// Writes the identity into `folder`, made with mode 0700 if it does not exist: `device-id`, `certificate.pem`, `key.pem`,
-    /// `authority.pem`, each with mode 0600. When that fails, what was written is removed again.
-    pub fn save(&self, folder: &Path) -> Result<(), DataError> {
+    /// Writes the identity into `folder`, which is created with mode 0700 if it does not exist: `device-id`, `certificate.pem`,
+    /// `key.pem`, `authority.pem`, each with mode 0600. On failure the files already written are removed.
+    pub fn save(&self, folder: &Path) -> Result<(), FileError> {
         let is_new = !folder.exists();
         let written = self.write(folder);
         if written.is_err() {
@@ -159,17 +160,17 @@ impl Identity {
         written
     }
 
-    fn write(&self, folder: &Path) -> Result<(), DataError> {
-        make_private_folder(folder)?;
+    fn write(&self, folder: &Path) -> Result<(), FileError> {
+        create_private_folder(folder)?;
         let device_id = format!("{}\n", self.device_id);
         let contents = [&*self.key, &*self.certificate, &*self.authority, &*device_id];
         FILES
             .iter()
             .zip(contents)
-            .try_for_each(|(name, content)| write_new(&folder.join(name), content.as_bytes(), PRIVATE))
+            .try_for_each(|(name, content)| write_new(&folder.join(name), content.as_bytes(), PRIVATE_FILE))
     }
 
-    /// Removes the files of an identity from `folder`, and with `folder_too` the folder, if it is empty then.
+    /// Removes the files of an identity from `folder`, and with `folder_too` the folder itself if that leaves it empty.
     pub(crate) fn remove_files(folder: &Path, folder_too: bool) {
         for name in FILES {
             let _ = std::fs::remove_file(folder.join(name));
@@ -186,7 +187,7 @@ impl Identity {
 }
 
 impl std::fmt::Debug for Identity {
-    /// Names the device; the key stays out of logs.
+    /// Shows the device only: the private key must not appear in logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity").field("device_id", &self.device_id).finish_non_exhaustive()
     }
@@ -198,7 +199,7 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
 }
 
 fn new_key() -> KeyPair {
-    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("the operating system gives random bytes")
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("the operating system provides random bytes")
 }
 
 fn authority_params() -> CertificateParams {
@@ -208,7 +209,7 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-fn end_params(common_name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
+fn end_entity_params(common_name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
     let mut params = params(common_name);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -221,9 +222,9 @@ fn params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    // The beginning of all clocks: a device or a cloud that does not know the time yet must not be turned away (D164).
+    // 1970 is what a clock that was never set shows: a device or a cloud without the time must be able to connect (D164).
     params.not_before = date_time_ymd(1970, 1, 1);
-    // "No well-defined end", as RFC 5280 4.1.2.5 writes it, without its last day's seconds.
+    // "No well-defined expiration date" (RFC 5280, 4.1.2.5), except for the seconds of its last day.
     params.not_after = date_time_ymd(9999, 12, 31);
     params
 }
@@ -237,7 +238,7 @@ fn alternative_name(host: &str) -> Result<SanType, AuthorityError> {
     Ok(SanType::DnsName(host.try_into().map_err(|_| refused())?))
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+fn is_part_of(needle: &[u8], haystack: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 

@@ -37,7 +37,8 @@ use crate::registry::{Command, EndReason};
 use crate::revocation;
 use crate::session;
 use crate::shared::Shared;
-use crate::store::{LogRetention, Logging, NewItem, Store, StoreError, StoreLease, StoreUrl};
+use crate::store::{LogRetention, Logging, NewItem, Store, StoreError, StoreLease};
+use crate::store_url::StoreUrl;
 use crate::supervisor::{PanicCount, Supervisor};
 
 /// How a cloud is to run.
@@ -392,7 +393,7 @@ async fn make_device(
     let store = in_account(store, account).await?;
     let identity = folder.authority()?.issue_device(DeviceId::random());
     let is_new = !out.exists();
-    identity.save(out)?;
+    identity.save(out).map_err(DataError::File)?;
     let added = store.add_device_with(identity.device_id, name, identity.fingerprint(), items).await;
     if let Err(error) = added {
         // The commit's answer may have been lost: what is there was made whole.
@@ -571,7 +572,7 @@ async fn prune_once(
     let is_believed = watch.is_believed();
     let age = if is_believed { limits.log_age } else { Duration::MAX };
     store.prune_logs(LogRetention { lines: limits.log_lines, age }).await?;
-    if is_believed { store.note_moment(now).await } else { Ok(()) }
+    if is_believed { store.record_moment(now).await } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -2,28 +2,33 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `VERSION` | the number of this format; written last when the folder is made, so that it says the rest is there |
+//! | `VERSION` | the number of this format; written last when the folder is created, so its presence says that the rest is complete |
 //! | `authority.pem` | certificate of the authority that devices and cloud trust |
 //! | `authority.key` | its private key |
-//! | `secret.key` | the key stored secrets are sealed with, 32 bytes |
+//! | `secret.key` | the key that encrypts stored secrets, 32 bytes |
 //! | `cloud.db` | the database, with its companions `cloud.db-wal` and `cloud.db-shm` |
-//! | `store.url` | which store the folder has: `sqlite` for `cloud.db`, or the URL of a PostgreSQL database, password included; written when there first was one |
+//! | `store.url` | which store the folder uses: `sqlite` for `cloud.db`, or the URL of a PostgreSQL database, password included; written on first use |
 //! | `lock` | locked by the running cloud, as is the folder itself |
-//! | `setup.lock` | locked for the moment in which the folder or the database is made or brought up to date |
+//! | `setup.lock` | locked briefly while the folder or the database is created or migrated |
 //!
-//! The folder has mode 0700 and every file in it 0600. What others could read or write is refused (D163).
+//! The folder has mode 0700 and every file in it 0600. Anything that others could read or write is refused, because it holds the
+//! keys of all devices (D163).
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
+use crate::files::{
+    FileError, PRIVATE_FILE, PRIVATE_FOLDER, TEMPORARY_SUFFIX, check_private, check_private_if_exists,
+    create_private_folder, is_open_to_others, read, read_text, write_new,
+};
 use crate::random;
-use crate::store::StoreUrl;
+use crate::store_url::StoreUrl;
 
 /// Number of the format this cloud reads and writes.
 pub const FORMAT: u32 = 1;
@@ -37,26 +42,20 @@ const STORE_URL: &str = "store.url";
 const LOCK: &str = "lock";
 const SETUP_LOCK: &str = "setup.lock";
 
-/// What may lie in a folder whose making was interrupted.
+/// Files that may exist in a folder whose creation was interrupted.
 const PARTS: [&str; 6] = [AUTHORITY, AUTHORITY_KEY, SECRET_KEY, DATABASE, LOCK, SETUP_LOCK];
 
-/// What others must not read, beside [`STORE_URL`].
+/// Files that must be private, beside [`STORE_URL`].
 const SECRETS: [&str; 5] = [AUTHORITY_KEY, SECRET_KEY, DATABASE, "cloud.db-wal", "cloud.db-shm"];
 
-/// How often the lock of a running cloud is tried, and the pause between.
+/// How often the lock of a running cloud is tried, and the pause between two attempts.
 const LOCK_ATTEMPTS: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-
-/// Mode of a file only its owner may read.
-pub(crate) const PRIVATE: u32 = 0o600;
-
-/// Mode of a folder only its owner may enter.
-const PRIVATE_FOLDER: u32 = 0o700;
 
 /// Why a data folder cannot be used. Each message is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// The folder has files in it and no `VERSION`.
+    /// The folder contains files and no `VERSION`.
     #[error("{0} is not empty and not a cloud's data folder; name an empty or new folder")]
     NotOurs(PathBuf),
     /// The folder was written by a cloud with another format.
@@ -64,42 +63,39 @@ pub enum DataError {
     OtherFormat {
         /// The folder.
         folder: PathBuf,
-        /// What its `VERSION` says.
+        /// Content of its `VERSION`.
         found: String,
     },
     /// There is no data folder.
     #[error("{0} is not a cloud's data folder")]
     Missing(PathBuf),
-    /// Another cloud is running on it.
+    /// Another cloud runs on the folder.
     #[error("{0} is in use by another running cloud")]
     InUse(PathBuf),
-    /// A private file can be read by others.
-    #[error("{0} can be read by others; make it readable by its owner only (chmod 600)")]
-    Exposed(PathBuf),
     /// Others may enter the folder, or write to it.
     #[error("{0} is open to others; make it its owner's only (chmod 700)")]
     ExposedFolder(PathBuf),
-    /// The folder had a database, and the file is not there.
+    /// The folder had a database, and the file is gone.
     #[error("{0} is missing; the devices of this data folder were in it")]
     DatabaseMissing(PathBuf),
     /// The folder had a database, and the file is empty.
     #[error("{0} is empty; the devices of this data folder were in it")]
     DatabaseEmpty(PathBuf),
-    /// The folder has a database and does not say of which format it is.
+    /// The folder has a database and no `VERSION`.
     #[error("{0} has a database but no VERSION: a part of a data folder is missing")]
     Incomplete(PathBuf),
-    /// A file is there but not what it should be.
+    /// A file does not have the content it should.
     #[error("{0} is damaged: {1}")]
     Damaged(PathBuf, &'static str),
     /// The authority cannot be used.
     #[error("{0}: {1}")]
     Authority(PathBuf, AuthorityError),
-    /// The operating system refused.
-    #[error("{0}: {1}")]
-    File(PathBuf, io::Error),
+    /// A file cannot be read or written, or others can read it.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
-/// A data folder of this cloud's format, complete.
+/// A complete data folder of this cloud's format.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,
@@ -112,31 +108,31 @@ pub struct FolderLock {
 }
 
 impl DataFolder {
-    /// Opens the folder at `path`, making it if there is none or it is empty.
+    /// Opens the folder at `path`, creating it if it does not exist or is empty.
     ///
     /// # Errors
-    /// Everything of [`DataError`] but [`DataError::InUse`].
+    /// Any [`DataError`] except [`DataError::InUse`].
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let folder = Self { path: path.to_owned() };
-        make_private_folder(path)?;
+        create_private_folder(path)?;
         if !folder.has_version()? {
             let unused = folder.check_unused();
-            // Another process may have made it meanwhile, and opened its database.
+            // Another process may have created it in the meantime, and opened its database.
             if !folder.has_version()? {
                 unused?;
             }
             let _lock = folder.lock_for_setup()?;
-            folder.make()?;
+            folder.create_contents()?;
         }
         folder.check_version()?;
         folder.check_exposure()?;
         Ok(folder)
     }
 
-    /// Opens the folder at `path`, which must be there.
+    /// Opens the folder at `path`, which must exist.
     ///
     /// # Errors
-    /// [`DataError::Missing`], and those of [`DataFolder::open`].
+    /// [`DataError::Missing`], and the errors of [`DataFolder::open`].
     pub fn open_existing(path: &Path) -> Result<Self, DataError> {
         let folder = Self { path: path.to_owned() };
         if !folder.has_version()? {
@@ -147,19 +143,19 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// Takes the folder for a running cloud.
+    /// Locks the folder for a running cloud.
     ///
-    /// The folder itself is locked beside the file, so that removing the file lets no second cloud in. File systems that cannot lock a
-    /// folder (NFS) leave the file.
+    /// The folder itself is locked too, so that removing the lock file lets no second cloud in. On file systems that cannot lock a
+    /// folder (NFS) only the file counts.
     ///
     /// # Errors
-    /// [`DataError::InUse`] when another has it.
+    /// [`DataError::InUse`] when another cloud holds the lock.
     pub fn lock(&self) -> Result<FolderLock, DataError> {
         let files = [self.lock_file(LOCK)?, self.directory()?];
-        // Whoever only asks whether a cloud runs has the locks for a moment too.
+        // `is_in_use` of another process takes the same locks for a moment, which is no reason to fail.
         for _ in 0..LOCK_ATTEMPTS {
-            let is_taken = self.is_taken(files[0].try_lock())? || is_folder_taken(&files[1].try_lock());
-            if !is_taken {
+            let is_locked = self.is_locked(files[0].try_lock())? || is_folder_locked(&files[1].try_lock());
+            if !is_locked {
                 return Ok(FolderLock { _files: files.into() });
             }
             for file in &files {
@@ -172,30 +168,30 @@ impl DataFolder {
 
     /// Whether a cloud runs on the folder now.
     pub fn is_in_use(&self) -> Result<bool, DataError> {
-        let is_file_taken = self.is_taken(self.lock_file(LOCK)?.try_lock_shared())?;
-        Ok(is_file_taken || is_folder_taken(&self.directory()?.try_lock_shared()))
+        let is_file_locked = self.is_locked(self.lock_file(LOCK)?.try_lock_shared())?;
+        Ok(is_file_locked || is_folder_locked(&self.directory()?.try_lock_shared()))
     }
 
     fn directory(&self) -> Result<File, DataError> {
-        File::open(&self.path).map_err(|error| DataError::File(self.path.clone(), error))
+        Ok(File::open(&self.path).map_err(FileError::io(&self.path))?)
     }
 
-    fn is_taken(&self, attempt: Result<(), TryLockError>) -> Result<bool, DataError> {
+    fn is_locked(&self, attempt: Result<(), TryLockError>) -> Result<bool, DataError> {
         match attempt {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(DataError::File(self.path.join(LOCK), error)),
+            Err(TryLockError::Error(error)) => Err(FileError::Io(self.path.join(LOCK), error).into()),
         }
     }
 
-    /// Waits for the short lock under which the folder and the database are made and brought up to date.
+    /// Waits for the short lock under which the folder and the database are created and migrated.
     pub(crate) fn lock_for_setup(&self) -> Result<FolderLock, DataError> {
         let file = self.lock_file(SETUP_LOCK)?;
-        file.lock().map_err(|error| DataError::File(self.path.join(SETUP_LOCK), error))?;
+        file.lock().map_err(FileError::io(&self.path.join(SETUP_LOCK)))?;
         Ok(FolderLock { _files: vec![file] })
     }
 
-    /// The authority kept here.
+    /// The authority stored in the folder.
     pub fn authority(&self) -> Result<Authority, DataError> {
         let key_path = self.path.join(AUTHORITY_KEY);
         check_private(&key_path)?;
@@ -204,7 +200,7 @@ impl DataFolder {
         Authority::from_pem(&certificate, &key).map_err(|error| DataError::Authority(key_path, error))
     }
 
-    /// The key secrets are sealed with.
+    /// The key that encrypts stored secrets.
     pub(crate) fn secret_key(&self) -> Result<Zeroizing<[u8; 32]>, DataError> {
         let path = self.path.join(SECRET_KEY);
         check_private(&path)?;
@@ -213,78 +209,86 @@ impl DataFolder {
         key.map(Zeroizing::new).map_err(|_| DataError::Damaged(path, "it is not 32 bytes long"))
     }
 
-    /// Where the database is.
+    /// Path of the SQLite database.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
     }
 
-    /// The store this folder's devices are in: the one remembered, else the file.
+    /// The store of this folder: the one it recorded, else the SQLite file.
     pub fn store(&self) -> Result<StoreUrl, DataError> {
         let path = self.path.join(STORE_URL);
-        if !path.try_exists().map_err(|error| DataError::File(path.clone(), error))? {
+        if !path.try_exists().map_err(FileError::io(&path))? {
             return Ok(StoreUrl::Folder);
         }
         check_private(&path)?;
         let text = read_text(&path)?;
-        text.trim_end().parse().map_err(|_| DataError::Damaged(path, "it holds no URL of a store"))
+        text.trim_end()
+            .parse()
+            .map_err(|_| DataError::Damaged(path, "it does not contain the URL of a store"))
     }
 
-    /// Whether anything was ever kept in the store this folder has.
+    /// Whether the folder's store was ever used.
     pub(crate) fn has_store(&self) -> Result<bool, DataError> {
-        Ok(self.is_store_marked()? || self.database_size()?.is_some_and(|size| size > 0))
+        Ok(self.is_store_recorded()? || self.database_size()?.is_some_and(|size| size > 0))
     }
 
-    /// Whether `store.url` says which store the folder has.
-    fn is_store_marked(&self) -> Result<bool, DataError> {
+    /// Whether `store.url` records which store the folder uses.
+    fn is_store_recorded(&self) -> Result<bool, DataError> {
         let path = self.path.join(STORE_URL);
-        path.try_exists().map_err(|error| DataError::File(path, error))
+        Ok(path.try_exists().map_err(FileError::io(&path))?)
     }
 
-    /// Bytes of the database; `None` when there is no such file.
+    /// Size of the database in bytes; `None` when the file does not exist.
     fn database_size(&self) -> Result<Option<u64>, DataError> {
         match fs::metadata(self.database()) {
             Ok(file) => Ok(Some(file.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DataError::File(self.database(), error)),
+            Err(error) => Err(FileError::Io(self.database(), error).into()),
         }
     }
 
-    /// Refuses a folder whose database is gone: the file is made with the folder, and empty only until it is opened first.
+    /// Refuses a folder whose database is gone: the file is created with the folder, and empty only until it is first opened. An
+    /// empty database would look like a cloud without devices (D163).
     ///
     /// # Errors
     /// [`DataError::DatabaseMissing`], [`DataError::DatabaseEmpty`].
     pub(crate) fn check_database(&self) -> Result<(), DataError> {
         match self.database_size()? {
             None => Err(DataError::DatabaseMissing(self.database())),
-            Some(0) if self.is_store_marked()? => Err(DataError::DatabaseEmpty(self.database())),
+            Some(0) if self.is_store_recorded()? => Err(DataError::DatabaseEmpty(self.database())),
             Some(_) => Ok(()),
         }
     }
 
-    /// Makes `url` the folder's store. An empty file that was never the store goes, so that nobody takes it for one.
-    pub(crate) fn remember_store(&self, url: &StoreUrl) -> Result<(), DataError> {
+    /// Records `url` as the folder's store. An empty `cloud.db` that was never used is removed, so that nobody mistakes it for the store.
+    pub(crate) fn record_store(&self, url: &StoreUrl) -> Result<(), DataError> {
         if !self.has_store()? {
             let _ = fs::remove_file(self.database());
         }
-        write_new(&self.path.join(STORE_URL), format!("{}\n", url.with_password()).as_bytes(), PRIVATE)
+        self.write_store_url(url)
     }
 
-    /// The same for the store the folder has already, if that is not noted yet.
-    pub(crate) fn mark_store(&self, url: &StoreUrl) -> Result<(), DataError> {
-        if self.is_store_marked()? {
+    /// Records the store the folder already uses, unless that has been done.
+    pub(crate) fn record_store_once(&self, url: &StoreUrl) -> Result<(), DataError> {
+        if self.is_store_recorded()? {
             return Ok(());
         }
-        write_new(&self.path.join(STORE_URL), format!("{}\n", url.with_password()).as_bytes(), PRIVATE)
+        self.write_store_url(url)
     }
 
-    /// Where the folder is.
+    fn write_store_url(&self, url: &StoreUrl) -> Result<(), DataError> {
+        let line = format!("{}\n", url.with_password());
+        Ok(write_new(&self.path.join(STORE_URL), line.as_bytes(), PRIVATE_FILE)?)
+    }
+
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     fn has_version(&self) -> Result<bool, DataError> {
         let path = self.path.join(VERSION);
-        path.try_exists().map_err(|error| DataError::File(path, error))
+        Ok(path.try_exists().map_err(FileError::io(&path))?)
     }
 
     fn check_version(&self) -> Result<(), DataError> {
@@ -295,9 +299,9 @@ impl DataFolder {
         Err(DataError::OtherFormat { folder: self.path.clone(), found: printable(&found) })
     }
 
-    /// Refuses a folder that holds anything a cloud did not put there.
+    /// Refuses a folder with files that a cloud did not create.
     fn check_unused(&self) -> Result<(), DataError> {
-        let listing = |error| DataError::File(self.path.clone(), error);
+        let listing = |error| FileError::Io(self.path.clone(), error);
         for entry in fs::read_dir(&self.path).map_err(listing)? {
             let name = entry.map_err(listing)?.file_name();
             let ours = name.to_str().is_some_and(|name| {
@@ -310,129 +314,66 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Refuses what others could read or write.
+    /// Refuses a folder that others could read or write.
     fn check_exposure(&self) -> Result<(), DataError> {
         if is_open_to_others(&self.path)? {
             return Err(DataError::ExposedFolder(self.path.clone()));
         }
         for name in SECRETS {
-            check_private_if_there(&self.path.join(name))?;
+            check_private_if_exists(&self.path.join(name))?;
         }
         Ok(())
     }
 
-    /// Writes what is missing, `VERSION` last. Nothing is in use before that, so damaged parts of an interrupted making are replaced.
-    fn make(&self) -> Result<(), DataError> {
+    /// Creates the missing files, `VERSION` last. Nothing is in use before that, so damaged files of an interrupted creation are
+    /// replaced.
+    fn create_contents(&self) -> Result<(), DataError> {
         if self.has_version()? {
             return Ok(());
         }
-        // A folder that was copied without its VERSION: what is in it must not be replaced.
+        // A folder that was copied without its VERSION: its keys and devices must not be replaced.
         if self.has_store()? {
             return Err(DataError::Incomplete(self.path.clone()));
         }
-        let own = fs::Permissions::from_mode(PRIVATE_FOLDER);
-        fs::set_permissions(&self.path, own).map_err(|error| DataError::File(self.path.clone(), error))?;
-        if !is_whole(self.authority())? {
+        let private = fs::Permissions::from_mode(PRIVATE_FOLDER);
+        fs::set_permissions(&self.path, private).map_err(FileError::io(&self.path))?;
+        if !is_valid(self.authority())? {
             let authority = Authority::generate();
-            write_new(&self.path.join(AUTHORITY_KEY), authority.key_pem().as_bytes(), PRIVATE)?;
-            write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), PRIVATE)?;
+            write_new(&self.path.join(AUTHORITY_KEY), authority.key_pem().as_bytes(), PRIVATE_FILE)?;
+            write_new(&self.path.join(AUTHORITY), authority.certificate_pem().as_bytes(), PRIVATE_FILE)?;
         }
-        if !is_whole(self.secret_key())? {
-            write_new(&self.path.join(SECRET_KEY), &random::bytes::<32>(), PRIVATE)?;
+        if !is_valid(self.secret_key())? {
+            write_new(&self.path.join(SECRET_KEY), &random::bytes::<32>(), PRIVATE_FILE)?;
         }
-        // An empty database; SQLite gives the files beside it the mode this one has.
-        write_new(&self.database(), b"", PRIVATE)?;
-        write_new(&self.path.join(VERSION), format!("{FORMAT}\n").as_bytes(), PRIVATE)
+        // SQLite gives its companion files the mode of the database, so the database is created here and not by SQLite.
+        write_new(&self.database(), b"", PRIVATE_FILE)?;
+        Ok(write_new(&self.path.join(VERSION), format!("{FORMAT}\n").as_bytes(), PRIVATE_FILE)?)
     }
 
     fn lock_file(&self, name: &str) -> Result<File, DataError> {
         let path = self.path.join(name);
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(PRIVATE)
-            .open(&path)
-            .map_err(|error| DataError::File(path, error))
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(PRIVATE_FILE);
+        Ok(options.open(&path).map_err(FileError::io(&path))?)
     }
 }
 
-const TEMPORARY_SUFFIX: &str = ".new";
-
-/// Makes a folder with mode 0700 if there is none.
-pub(crate) fn make_private_folder(path: &Path) -> Result<(), DataError> {
-    let made = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(path);
-    made.map_err(|error| DataError::File(path.to_owned(), error))
-}
-
-/// Whether another has the lock of a folder. One that cannot be locked is nobody's: there is the lock file.
-fn is_folder_taken(attempt: &Result<(), TryLockError>) -> bool {
+/// Whether another process has locked a folder. A file system that cannot lock folders (NFS) counts as unlocked: the lock file
+/// decides there.
+fn is_folder_locked(attempt: &Result<(), TryLockError>) -> bool {
     matches!(attempt, Err(TryLockError::WouldBlock))
 }
 
-/// Puts a whole file in place at once, on the disk before its name is.
-pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), DataError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(TEMPORARY_SUFFIX);
-    let temporary = PathBuf::from(name);
-    let written = write_file(&temporary, content, mode)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_parent(path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(|error| DataError::File(path.to_owned(), error))
-}
-
-fn write_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-/// Whether a part of the folder is there and whole. One that others could read is neither used nor replaced.
-fn is_whole<T>(part: Result<T, DataError>) -> Result<bool, DataError> {
+/// Whether a file exists and is valid. One that others could read is neither used nor replaced: the operator has to look at it.
+fn is_valid<T>(part: Result<T, DataError>) -> Result<bool, DataError> {
     match part {
         Ok(_) => Ok(true),
-        Err(error @ DataError::Exposed(_)) => Err(error),
+        Err(error @ DataError::File(FileError::Exposed(_))) => Err(error),
         Err(_) => Ok(false),
     }
 }
 
-fn check_private(path: &Path) -> Result<(), DataError> {
-    if is_open_to_others(path)? {
-        return Err(DataError::Exposed(path.to_owned()));
-    }
-    Ok(())
-}
-
-fn check_private_if_there(path: &Path) -> Result<(), DataError> {
-    match check_private(path) {
-        Err(DataError::File(_, error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        checked => checked,
-    }
-}
-
-/// Whether group or others have any right to a file or folder.
-fn is_open_to_others(path: &Path) -> Result<bool, DataError> {
-    let metadata = fs::metadata(path).map_err(|error| DataError::File(path.to_owned(), error))?;
-    Ok(metadata.mode() & 0o077 != 0)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(|error| DataError::File(path.to_owned(), error))
-}
-
-fn read_text(path: &Path) -> Result<String, DataError> {
-    fs::read_to_string(path).map_err(|error| DataError::File(path.to_owned(), error))
-}
-
-/// At most a few characters of a foreign text, safe for one line.
+/// The first characters of an untrusted text, escaped for one line.
 fn printable(text: &str) -> String {
     text::escape(&text.chars().take(16).collect::<String>()).into_owned()
 }

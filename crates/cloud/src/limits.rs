@@ -37,7 +37,7 @@ pub const SESSION_ROUNDS: usize = 16;
 pub const LOG_LEFT_BEHIND: usize = 16 * 1024;
 
 /// Log lines removed in one transaction, and the pause behind it, in which others write.
-pub const LOG_PRUNE_SLICE: u32 = 2000;
+pub const LOG_PRUNE_CHUNK: u32 = 2000;
 
 /// The pause.
 pub const LOG_PRUNE_PAUSE: Duration = Duration::from_millis(5);
@@ -118,7 +118,7 @@ pub const DATABASE_WRITE_CONNECTIONS: u32 = 4;
 pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long anything waits for the database before it fails.
-pub const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a running cloud notes who is connected, for other processes on its data folder.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);

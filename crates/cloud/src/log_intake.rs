@@ -177,7 +177,7 @@ async fn store_batch(store: &Store, batch: &mut Batch, metrics: &Metrics) {
         metrics.log_lines.taken.inc_by((batch.lines.len() as u64).saturating_sub(duplicates));
         metrics.log_lines.duplicate.inc_by(duplicates);
     }
-    if let Err(error) = store.devices_seen(&batch.seen).await {
+    if let Err(error) = store.record_seen(&batch.seen).await {
         tracing::error!(%error, devices = batch.seen.len(), "it cannot be noted that devices have connected");
     }
 }

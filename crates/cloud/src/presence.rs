@@ -46,7 +46,7 @@ impl Presence {
         let connected: HashSet<_> = self.registry.connections().iter().map(|one| one.device).collect();
         let came: Vec<_> = connected.difference(noted).copied().collect();
         let left: Vec<_> = noted.difference(&connected).copied().collect();
-        store.note_presence(&came, &left).await?;
+        store.record_presence(&came, &left).await?;
         *noted = connected;
         Ok(())
     }
@@ -90,7 +90,7 @@ mod tests {
         let (_directory, store, mut presence) = fixture().await;
         let device = DeviceId::random();
         store.add_device(device, None, [1; 32]).await.expect("added");
-        store.note_presence(&[device], &[]).await.expect("noted");
+        store.record_presence(&[device], &[]).await.expect("noted");
         presence.note(&store).await.expect("noted");
         assert!(!is_noted(&store, device).await);
     }

@@ -1,4 +1,4 @@
-//! The one place randomness comes from: the operating system.
+//! Randomness, all of it from the operating system.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// Fills an array with random bytes.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
+    SystemRandom::new().fill(&mut bytes).expect("the operating system provides random bytes");
     bytes
 }
 

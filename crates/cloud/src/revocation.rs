@@ -71,7 +71,9 @@ impl Watch {
     async fn turn(&mut self, store: &Store) -> Result<(), StoreError> {
         let begun = Instant::now();
         let looked = match store.check_lease() {
-            Ok(()) => timeout(REVOCATION_PATIENCE, self.look(store)).await.unwrap_or(Err(StoreError::Silent)),
+            Ok(()) => {
+                timeout(REVOCATION_PATIENCE, self.look(store)).await.unwrap_or(Err(StoreError::TimedOut))
+            }
             Err(error) => Err(error),
         };
         match &looked {
@@ -94,7 +96,7 @@ impl Watch {
         if is_over {
             store.set_authorizing(false);
         }
-        if is_over || store.lease() == LeaseState::Taken {
+        if is_over || store.lease_state() == LeaseState::Taken {
             let ended = self.registry.end_all(EndReason::Internal);
             if ended > 0 {
                 tracing::error!(

@@ -1,4 +1,4 @@
-//! What the cloud remembers: devices, configuration, secrets, log lines.
+//! What the cloud stores: accounts, devices, configuration, secrets, log lines.
 //!
 //! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`, `$2`, …;
 //! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`). Every statement
@@ -12,9 +12,10 @@ use sqlx::Row;
 
 use crate::account_id::AccountId;
 use crate::clock::wall_millis;
-use crate::data;
+use crate::data::{DataError, DataFolder};
 use crate::device_id::DeviceId;
 use crate::seal::Seal;
+use crate::store_url::StoreUrl;
 
 mod accounts;
 mod authorization;
@@ -23,11 +24,11 @@ mod devices;
 mod health;
 mod items;
 mod lease;
+mod lease_keeper;
 mod logging;
 mod logs;
 mod pool;
 mod presence;
-mod url;
 
 pub use accounts::Account;
 pub(crate) use authorization::{Authorization, Changes};
@@ -35,26 +36,26 @@ use database::{Database, within};
 pub use devices::Device;
 use health::Health;
 pub use items::{ConfigItem, ItemKey, NewItem, Scope, SecretInfo, Value};
+pub(crate) use lease::LeaseState;
 use lease::LeaseStatus;
-pub(crate) use lease::{LeaseState, StoreLease};
+pub(crate) use lease_keeper::StoreLease;
 pub(crate) use logging::Logging;
 pub use logs::{LogCursor, LogLine, LogRetention};
 pub(crate) use logs::{LogRun, RunLines};
 use pool::{Pool, Purpose};
-pub use url::{StoreUrl, StoreUrlError};
 
-/// Why the store could not do it. Each message is one line.
+/// Why an operation of the store failed. Each message is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Not a key: 1 to 100 printable ASCII characters (D63).
     #[error("a key is 1 to 100 printable ASCII characters")]
-    Key,
-    /// A value over 4096 bytes.
+    InvalidKey,
+    /// A value of more than 4096 bytes.
     #[error("a value is at most 4096 bytes")]
-    Value,
+    ValueTooLong,
     /// Not a unique name: 1 to 64 printable characters that do not look like an id.
     #[error("a name is 1 to 64 bytes without control characters and not of the form of an id")]
-    Name,
+    InvalidName,
     /// Another device has the name.
     #[error("another device has the name `{0}`")]
     NameTaken(String),
@@ -63,7 +64,7 @@ pub enum StoreError {
     NoDevice(String),
     /// Not an account's name: 1 to 64 printable characters that do not look like an id.
     #[error("an account's name is 1 to 64 bytes without control characters and not of the form of an id")]
-    AccountName,
+    InvalidAccountName,
     /// Another account has the name.
     #[error("another account has the name `{0}`")]
     AccountNameTaken(String),
@@ -73,84 +74,84 @@ pub enum StoreError {
     /// The account cannot be removed.
     #[error("the account cannot be removed: {0}")]
     AccountInUse(&'static str),
-    /// The secrets in the database were sealed with another key.
-    #[error("{0} belongs to another data folder: its secrets were sealed with another secret.key")]
+    /// The secrets in the database were encrypted with another key.
+    #[error("{0} belongs to another data folder: its secrets were encrypted with another secret.key")]
     SecretKey(String),
-    /// There is no way to the database now.
+    /// No connection to the database can be made now.
     #[error("cannot reach the database {database}: {why}")]
     Unreachable {
-        /// Which, without its password.
+        /// The database, without its password.
         database: String,
-        /// What stands in the way.
+        /// The cause.
         why: String,
     },
-    /// The database does not let us in: user, password, its name.
+    /// The database refuses the connection: user, password, database name.
     #[error("the database {database} refuses: {why}")]
     Refused {
-        /// Which, without its password.
+        /// The database, without its password.
         database: String,
-        /// What it says.
+        /// Its message.
         why: String,
     },
-    /// A newer Openvisor has brought the database to a version this one does not know.
+    /// A newer Openvisor has migrated the database to a schema this one does not know.
     #[error("{database} has schema {found} of a newer Openvisor; this one knows schema {known}")]
     Newer {
-        /// Which.
+        /// The database.
         database: String,
-        /// Its version.
+        /// Its schema.
         found: i64,
-        /// The newest this one knows.
+        /// The newest schema this one knows.
         known: i64,
     },
     /// Another cloud runs on the database.
     #[error("another running cloud uses the database {0}")]
     InUse(String),
-    /// The data folder's devices are in another database than the one named, which is empty.
-    #[error("the devices of this data folder are in {kept}; {named} has none of them")]
+    /// The data folder's devices are in another database than the given one, which is empty.
+    #[error("the devices of this data folder are in {recorded}; {named} has none of them")]
     Elsewhere {
-        /// The database the folder remembers.
-        kept: String,
-        /// The one that was named.
+        /// The database recorded in the folder.
+        recorded: String,
+        /// The given database.
         named: String,
     },
     /// The database has not answered in time.
     #[error("the database does not answer")]
-    Silent,
-    /// The file of a running cloud is not the one it opened any more.
+    TimedOut,
+    /// The database file of a running cloud is no longer the one it opened.
     #[error("the database file {0} was removed or replaced while the cloud runs")]
     Replaced(String),
-    /// Whether devices may be connected could not be read for too long.
+    /// The authorisations of devices could not be read for too long (D162).
     #[error("the database has not been readable for so long that no device may be connected")]
-    Unauthorized,
-    /// Log lines wait that the database does not store.
+    AuthorizationsUnknown,
+    /// Log lines are waiting because the database does not store them.
     #[error("the database does not store log lines")]
-    NotStoring,
-    /// A transaction was to be committed although a statement of it had failed.
+    LogsNotStored,
+    /// A transaction cannot be committed because one of its statements failed.
     #[error("a statement of the transaction had failed")]
-    Unfinished,
-    /// A stored value is not what this cloud writes.
+    TransactionFailed,
+    /// A stored value is not in the form this cloud writes.
     #[error("the database holds a damaged {0}")]
     Damaged(&'static str),
-    /// The database's own error.
+    /// An error of the database itself.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
     /// A migration failed.
-    #[error("bringing the database up to date: {0}")]
+    #[error("cannot migrate the database: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The data folder's error.
+    /// An error of the data folder.
     #[error(transparent)]
-    Data(#[from] data::DataError),
+    Data(#[from] DataError),
 }
 
 impl StoreError {
-    /// Whether a value was there already that may be there once.
+    /// Whether a value that must be unique exists already.
     fn is_unique_violation(&self) -> bool {
         let Self::Database(error) = self else { return false };
         error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 }
 
-/// The store of one data folder, as one account sees it.
+/// The store of one data folder, restricted to the data of one account.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
@@ -158,36 +159,38 @@ pub struct Store {
     account: String,
     database: Database,
     lease: LeaseStatus,
-    /// Lines of each device since they were counted; `None` until they were once.
+    /// Lines each device has logged since its log was last counted; `None` before the first count.
     logged: Arc<Mutex<Option<HashMap<DeviceId, u32>>>>,
     health: Arc<Health>,
-    /// Whether devices may be connected: false while that could not be read for too long (D162).
-    authorizes: Arc<AtomicBool>,
+    /// False once authorisations could not be read for too long: a revoked device might stay connected (D162).
+    is_authorizing: Arc<AtomicBool>,
 }
 
 impl Store {
-    /// Opens the store the data folder remembers, making the database or bringing it up to date.
-    pub async fn open(folder: &data::DataFolder) -> Result<Self, StoreError> {
+    /// Opens the store recorded in the data folder, creating or migrating the database.
+    pub async fn open(folder: &DataFolder) -> Result<Self, StoreError> {
         Self::open_at(folder, None).await
     }
 
-    /// The same with the store at `named`, which the folder remembers from now on (D116).
+    /// Opens the store at `named`, which is recorded in the folder so that it need not be named again (D116).
     ///
     /// # Errors
-    /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`data::DataError::DatabaseMissing`] and
-    /// [`data::DataError::DatabaseEmpty`] when the folder had a database and has none now (D163).
-    pub async fn open_at(folder: &data::DataFolder, named: Option<&StoreUrl>) -> Result<Self, StoreError> {
+    /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`DataError::DatabaseMissing`] and
+    /// [`DataError::DatabaseEmpty`] when the folder had a database and it is gone: creating a new one would hide the loss (D163).
+    pub async fn open_at(folder: &DataFolder, named: Option<&StoreUrl>) -> Result<Self, StoreError> {
         let seal = Seal::new(&*folder.secret_key()?);
-        // Only one at a time may change the schema, or turn on the write-ahead log, for which SQLite does not wait its turn; a second
-        // opener must find both done.
+        // Only one process at a time may change the schema or turn on the write-ahead log, which SQLite does without waiting for a
+        // lock. A second process must find both done.
         let _setup = {
             let folder = folder.clone();
-            tokio::task::spawn_blocking(move || folder.lock_for_setup()).await.expect("taking a lock")?
+            tokio::task::spawn_blocking(move || folder.lock_for_setup())
+                .await
+                .expect("locking does not panic")?
         };
-        let kept = folder.store()?;
-        let url = named.unwrap_or(&kept);
-        let elsewhere = || StoreError::Elsewhere { kept: kept.to_string(), named: url.to_string() };
-        let is_moving = *url != kept && folder.has_store()?;
+        let recorded = folder.store()?;
+        let url = named.unwrap_or(&recorded);
+        let elsewhere = || StoreError::Elsewhere { recorded: recorded.to_string(), named: url.to_string() };
+        let is_moving = *url != recorded && folder.has_store()?;
         if *url == StoreUrl::Folder {
             let checked = folder.check_database();
             checked.map_err(|error| if is_moving { elsewhere() } else { error.into() })?;
@@ -199,12 +202,13 @@ impl Store {
             return Err(elsewhere());
         }
         database.migrate(&pool).await?;
-        let account = settle(&pool, &seal).await?.ok_or_else(|| StoreError::SecretKey(database.name()))?;
-        if *url != kept {
-            folder.remember_store(url)?;
-        } else if let Err(error) = folder.mark_store(url) {
-            // It only serves to notice a loss later.
-            tracing::warn!(%error, "the data folder cannot note which store it has");
+        let account =
+            check_secret_key(&pool, &seal).await?.ok_or_else(|| StoreError::SecretKey(database.name()))?;
+        if *url != recorded {
+            folder.record_store(url)?;
+        } else if let Err(error) = folder.record_store_once(url) {
+            // The record only serves to detect a lost database later.
+            tracing::warn!(%error, "cannot record the store in the data folder");
         }
         Ok(Self {
             pool,
@@ -214,25 +218,25 @@ impl Store {
             lease,
             logged: Arc::default(),
             health: Arc::default(),
-            authorizes: Arc::new(AtomicBool::new(true)),
+            is_authorizing: Arc::new(AtomicBool::new(true)),
         })
     }
 
-    /// Id of the account whose view this is: the first, unless it was asked for as another's.
+    /// Id of the account whose data this view shows.
     pub fn account(&self) -> &str {
         &self.account
     }
 
-    /// Waits for what is being written and lets the database go.
+    /// Finishes pending writes and closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
 
-/// The account, made when the database is new; `None` when the database was made with another `secret.key`.
+/// The first account, created with a new database; `None` when the database was created with another `secret.key`.
 ///
-/// A sealed text in the database shows that at the start, and not when a device asks for a secret.
-async fn settle(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> {
+/// A sealed constant in the database reveals a wrong key at the start, rather than when a device fetches a secret.
+async fn check_secret_key(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> {
     const NAME: &str = "secret key check";
     for _ in 0..2 {
         let check = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME);
@@ -243,13 +247,13 @@ async fn settle(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> 
             let sealed: Vec<u8> = check.try_get(0)?;
             return if seal.open(&[NAME], &sealed).is_some() { Ok(account.try_get(0)?) } else { Ok(None) };
         }
-        make_account(pool, NAME, &seal.seal(&[NAME], NAME.as_bytes())).await?;
+        create_account(pool, NAME, &seal.seal(&[NAME], NAME.as_bytes())).await?;
     }
     Err(StoreError::Damaged("account"))
 }
 
-/// Makes sealed text and account; of two that do it at once one does.
-async fn make_account(pool: &Pool, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
+/// Creates the sealed constant and the account, unless another process does so at the same time.
+async fn create_account(pool: &Pool, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
     let mut transaction = pool.begin().await?;
     let check =
         sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");

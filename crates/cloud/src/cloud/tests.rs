@@ -35,13 +35,13 @@ async fn a_clock_that_is_ahead_deletes_nothing() {
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
         with_lines(store, device).await;
-        store.note_moment(wall_millis() - 40 * DAY).await.expect("noted");
+        store.record_moment(wall_millis() - 40 * DAY).await.expect("noted");
         let clock = prune_now(store).await.expect("looked at");
         assert!(!clock.is_believed());
         assert_eq!(store.logs(device, 10).await.expect("read").len(), 3);
         let known = store.newest_moment().await.expect("asked").expect("known");
         assert!(known < wall_millis() - 39 * DAY, "what is not believed is not noted");
-        store.note_moment(wall_millis() - DAY / 2).await.expect("noted");
+        store.record_moment(wall_millis() - DAY / 2).await.expect("noted");
         assert!(prune_now(store).await.expect("looked at").is_believed());
         assert_eq!(store.logs(device, 10).await.expect("read").len(), 1, "a clock that keeps time does");
     }
@@ -104,7 +104,7 @@ async fn a_device_the_store_refuses_leaves_no_files() {
     assert!(matches!(told, ProvisionError::Store(StoreError::NameTaken(_))), "{told}");
     let refused = NewDevice { name: None, items: &bad, ..refused };
     let told = provision_into(&data, None, refused).await.expect_err("no key");
-    assert!(matches!(told, ProvisionError::Store(StoreError::Key)), "{told}");
+    assert!(matches!(told, ProvisionError::Store(StoreError::InvalidKey)), "{told}");
     assert!(!out.exists());
     // A folder that was there stays, and is empty again.
     fs::create_dir(&out).expect("made");

@@ -84,7 +84,7 @@ fn a_missing_exposed_or_foreign_key_is_refused() {
     let folder = DataFolder::open(parent.path()).expect("made");
     let key = parent.path().join("authority.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).expect("set");
-    assert!(matches!(folder.authority(), Err(DataError::Exposed(_))));
+    assert!(matches!(folder.authority(), Err(DataError::File(FileError::Exposed(_)))));
     write_new(&key, Authority::generate().key_pem().as_bytes(), 0o600).expect("written");
     assert!(matches!(folder.authority(), Err(DataError::Authority(_, AuthorityError::Mismatch))));
     fs::remove_file(parent.path().join("secret.key")).expect("removed");

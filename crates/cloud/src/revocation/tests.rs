@@ -121,14 +121,17 @@ async fn when_nobody_can_tell_who_is_revoked_every_connection_ends_after_its_tim
         watch.authorization_timeout = Duration::ZERO;
         assert!(watch.turn(&closed).await.is_err());
         assert_eq!(stays.each_ref().map(ending), [Some(EndReason::Internal); 2]);
-        assert!(matches!(closed.check().await, Err(StoreError::Unauthorized)), "and it is not ready");
+        assert!(
+            matches!(closed.check().await, Err(StoreError::AuthorizationsUnknown)),
+            "and it is not ready"
+        );
         watch.turn(&fixture.store).await.expect("it is back");
         fixture.store.check().await.expect("ready");
     }
 }
 
 async fn wait_for(store: &Store, lease: LeaseState) {
-    while store.lease() != lease {
+    while store.lease_state() != lease {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

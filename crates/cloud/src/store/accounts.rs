@@ -1,6 +1,6 @@
-//! Accounts: whose a device, its settings and its log are (D121).
+//! Accounts: the owners of devices, settings and logs (D121).
 //!
-//! A [`Store`] is one account's view: of a device, a setting or a log line of another account it says that there is none.
+//! A [`Store`] is the view of one account: devices, settings and log lines of other accounts do not exist in it.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -17,26 +17,26 @@ use crate::limits;
 pub struct Account {
     /// Its id.
     pub id: AccountId,
-    /// What people call it.
+    /// Its name.
     pub name: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: i64,
-    /// Devices it has.
+    /// Number of its devices.
     pub devices: u64,
 }
 
-/// What is to be known of a device that wants to connect.
+/// What admission needs to know of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admission {
-    /// Whose it is.
+    /// Its account.
     pub(crate) account: AccountId,
-    /// Fingerprint of the one certificate it is known by.
+    /// Fingerprint of its one valid certificate.
     pub(crate) fingerprint: Fingerprint,
-    /// Whether its log lines are wanted.
+    /// Whether logging is on.
     pub(crate) logging: Logging,
 }
 
-/// A query for accounts with the number of their devices, ended by what the caller says.
+/// A query for accounts with the number of their devices, with the given clauses.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -48,12 +48,12 @@ macro_rules! select {
 }
 
 impl Store {
-    /// The store as another account sees it.
+    /// The view of another account.
     pub fn of_account(&self, account: AccountId) -> Self {
         Self { account: account.as_str().to_owned(), ..self.clone() }
     }
 
-    /// The store as the account of a device sees it, whichever that is.
+    /// The view of the account that owns a device.
     ///
     /// # Errors
     /// [`StoreError::NoDevice`], the database's own.
@@ -63,10 +63,10 @@ impl Store {
         Ok(self.of_account(account))
     }
 
-    /// What a device that wants to connect is known by, whichever account it is of.
+    /// The admission data of a device of any account.
     ///
     /// # Errors
-    /// The database's own; the cloud may authorise nobody now (D162).
+    /// The database's own; the cloud has lost its lease and must not authorise devices (D162).
     pub(crate) async fn admission(&self, device: DeviceId) -> Result<Option<Admission>, StoreError> {
         let query =
             sqlx::query("SELECT account, fingerprint, logging, logging_expires FROM devices WHERE id = $1");
@@ -78,13 +78,13 @@ impl Store {
         .await
     }
 
-    /// Makes an account, with nothing in it.
+    /// Creates an empty account.
     ///
     /// # Errors
-    /// [`StoreError::AccountName`], [`StoreError::AccountNameTaken`], the database's own.
+    /// [`StoreError::InvalidAccountName`], [`StoreError::AccountNameTaken`], the database's own.
     pub async fn add_account(&self, name: Option<&str>) -> Result<Account, StoreError> {
         check_name(name)?;
-        // The oldest is the one that is meant where none is named: no other may come to be as old.
+        // The oldest account is the default one, so a new account must be younger even if the clock was set back.
         let after_all = self.accounts().await?.last().map_or(0, |newest| newest.created + 1);
         let (id, created) = (AccountId::random(), wall_millis().max(after_all));
         let query = sqlx::query("INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)");
@@ -93,7 +93,7 @@ impl Store {
         Ok(Account { id, name: name.map(str::to_owned), created, devices: 0 })
     }
 
-    /// Every account, the oldest first: the one that is meant where none is named.
+    /// Every account, the oldest first. The oldest is the default where no account is named.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         let query = sqlx::query(select!("ORDER BY created, id"));
         self.pool.fetch_all(Purpose::Read, query).await?.iter().map(account).collect()
@@ -126,7 +126,7 @@ impl Store {
         let found = accounts.iter().find(|account| account.id == id);
         let found = found.ok_or_else(|| StoreError::NoAccount(id.to_string()))?;
         if accounts[0].id == id {
-            return Err(StoreError::AccountInUse("it is the one meant where none is named"));
+            return Err(StoreError::AccountInUse("it is the default account"));
         }
         if found.devices > 0 {
             return Err(StoreError::AccountInUse("it has devices"));
@@ -165,12 +165,12 @@ fn account_id(text: &str) -> Result<AccountId, StoreError> {
     AccountId::parse(text).ok_or(StoreError::Damaged("account id"))
 }
 
-/// A name that looks like an id could stand for another account where either is accepted.
+/// Refuses a name that looks like an id: where both are accepted it could denote another account.
 fn check_name(name: Option<&str>) -> Result<(), StoreError> {
     let Some(name) = name else { return Ok(()) };
-    let like_an_id = name.len() == AccountId::LENGTH && name.starts_with("AC");
+    let looks_like_id = name.len() == AccountId::LENGTH && name.starts_with("AC");
     let fits = (1..=limits::MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fits && !like_an_id { Ok(()) } else { Err(StoreError::AccountName) }
+    if fits && !looks_like_id { Ok(()) } else { Err(StoreError::InvalidAccountName) }
 }
 
 fn name_taken(error: StoreError, name: Option<&str>) -> StoreError {

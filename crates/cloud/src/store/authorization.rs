@@ -1,6 +1,6 @@
-//! What the store says of devices that are connected: whether they still may be, and whether their log lines are wanted.
+//! Authorisations of connected devices: whether each may stay connected, and whether logging is on.
 //!
-//! It only reads, on connections of its own: nothing that is written, or cannot be, keeps a revocation from being noticed (D161).
+//! These are reads on connections of their own, so that neither a slow nor a failed write delays a revocation (D161).
 
 use std::sync::atomic::Ordering;
 
@@ -11,20 +11,20 @@ use super::{Logging, Purpose, Store, StoreError};
 use crate::authority::Fingerprint;
 use crate::device_id::DeviceId;
 
-/// Devices asked about in one statement.
-const SLICE: usize = 128;
+/// Devices queried in one statement.
+const CHUNK: usize = 128;
 
-/// A device's own row, as far as it decides what its connection may.
+/// The columns of a device's row that decide about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Authorization {
     pub(crate) device: DeviceId,
     pub(crate) is_revoked: bool,
-    /// The one certificate it is known by; `None` when what is stored of it is damaged.
+    /// Its one valid certificate; `None` when the stored fingerprint is damaged.
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) logging: Logging,
 }
 
-/// A value that is another one whenever a device was added, removed, revoked, or changed by people.
+/// A fingerprint of the table of devices: it differs whenever a device was added, removed, revoked or changed by an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Changes {
     devices: i64,
@@ -33,8 +33,8 @@ pub(crate) struct Changes {
 }
 
 impl Store {
-    /// Whether anything has changed: every change makes a device's `updated` larger or their number another one. It is one pass over
-    /// the table, so that reading the rows themselves is needed only then.
+    /// The current state of the table. Every change increases a device's `updated` or changes their number. It takes one pass over the
+    /// table and saves reading the rows while nothing has changed.
     pub(crate) async fn changes(&self) -> Result<Changes, StoreError> {
         // The remainder keeps the sum below 2^63 for more devices than there will be.
         let query = sqlx::query(
@@ -44,15 +44,15 @@ impl Store {
         Ok(Changes { devices: row.try_get(0)?, revoked: row.try_get(1)?, updated: row.try_get(2)? })
     }
 
-    /// The rows of these devices; one that is not known has none.
+    /// The rows of these devices; an unknown device has none.
     pub(crate) async fn authorizations(
         &self,
         devices: &[DeviceId],
     ) -> Result<Vec<Authorization>, StoreError> {
         let mut found = Vec::with_capacity(devices.len());
-        for slice in devices.chunks(SLICE) {
-            let mut query = sqlx::query(AssertSqlSafe(statement(slice.len())));
-            for device in slice {
+        for chunk in devices.chunks(CHUNK) {
+            let mut query = sqlx::query(AssertSqlSafe(select_statement(chunk.len())));
+            for device in chunk {
                 query = query.bind(device.as_str());
             }
             for row in self.pool.fetch_all(Purpose::Authorization, query).await? {
@@ -62,21 +62,21 @@ impl Store {
         Ok(found)
     }
 
-    /// Says whether devices may be connected at all (D162).
-    pub(crate) fn set_authorizing(&self, authorizes: bool) {
-        self.authorizes.store(authorizes, Ordering::Release);
+    /// Sets whether any device may be connected: not after authorisations could not be read for too long (D162).
+    pub(crate) fn set_authorizing(&self, is_authorizing: bool) {
+        self.is_authorizing.store(is_authorizing, Ordering::Release);
     }
 
     pub(super) fn is_authorizing(&self) -> bool {
-        self.authorizes.load(Ordering::Acquire)
+        self.is_authorizing.load(Ordering::Acquire)
     }
 }
 
-fn statement(devices: usize) -> String {
-    let places: Vec<_> = (1..=devices).map(|number| format!("${number}")).collect();
+fn select_statement(devices: usize) -> String {
+    let parameters: Vec<_> = (1..=devices).map(|number| format!("${number}")).collect();
     format!(
         "SELECT id, revoked, fingerprint, logging, logging_expires FROM devices WHERE id IN ({})",
-        places.join(", ")
+        parameters.join(", ")
     )
 }
 
@@ -85,7 +85,7 @@ fn authorization(row: &AnyRow) -> Result<Authorization, StoreError> {
     Ok(Authorization {
         device: DeviceId::parse(row.try_get::<&str, _>(0)?).ok_or(StoreError::Damaged("device id"))?,
         is_revoked: row.try_get::<Option<i64>, _>(1)?.is_some(),
-        // One damaged row is its own device's trouble, not everybody's.
+        // A damaged row affects its own device only.
         fingerprint: fingerprint.try_into().ok(),
         logging: Logging::new(row.try_get::<i64, _>(3)? != 0, row.try_get(4)?),
     })

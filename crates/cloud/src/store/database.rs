@@ -1,4 +1,4 @@
-//! The database itself: connections, their settings, the schema.
+//! The database: connections, their settings, the schema.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,19 +10,20 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row, SqlSafeStr};
 use tokio::time::timeout;
 
-use super::lease::{self, LeaseStatus};
+use super::StoreError;
+use super::lease::{LeaseStatus, TOKEN_SETTING};
 use super::pool::{Pool, Purpose};
-use super::{StoreError, StoreUrl};
 use crate::data::DataFolder;
 use crate::limits;
+use crate::store_url::StoreUrl;
 
-/// SQLite loses nothing once a transaction has ended, also when the power fails: every commit waits for the disk. The log it
-/// writes ahead is taken into the database at 4000 pages rather than 1000, which costs fewer such waits.
+/// Settings under which SQLite loses no committed transaction, even when the power fails: every commit waits for the disk. The
+/// write-ahead log is copied into the database at 4000 pages rather than 1000, which needs fewer waits for the disk.
 const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384";
 
-/// The same of PostgreSQL, whatever its own configuration says; and a connection whose other end is gone ends within half a minute,
-/// on either side, so that its locks do.
+/// The same for PostgreSQL, whatever the server's configuration says. Keep-alives close a connection whose peer is gone within half
+/// a minute, on either side, so that its locks are released.
 const POSTGRES: &str = "SET synchronous_commit = on; SET statement_timeout = '30s'; SET client_min_messages = warning; \
      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
@@ -41,7 +42,7 @@ impl Database {
         }
     }
 
-    /// How people call it.
+    /// The name of the database in messages, without a password.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
@@ -49,7 +50,7 @@ impl Database {
         }
     }
 
-    /// The file it is, if it is one.
+    /// Path of the database, if it is a file.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
@@ -61,13 +62,13 @@ impl Database {
         matches!(self, Self::Postgres(_))
     }
 
-    /// A pool of at most `count` connections, each set to lose nothing, and each good only while `lease` occupies the database,
-    /// once that is known. They are made when they are needed.
+    /// A pool of at most `count` connections, opened on demand. Each is configured to lose nothing, and refused when another cloud has
+    /// acquired the lease in the meantime.
     pub(super) fn lazy_pool(&self, lease: &LeaseStatus, count: u32) -> Result<AnyPool, StoreError> {
         let (statements, lease) = (self.settings(), lease.clone());
         let pool = AnyPoolOptions::new()
             .max_connections(count)
-            .acquire_timeout(limits::DATABASE_PATIENCE)
+            .acquire_timeout(limits::DATABASE_TIMEOUT)
             .after_connect(move |connection, _| {
                 let lease = lease.clone();
                 Box::pin(async move {
@@ -78,7 +79,8 @@ impl Database {
         Ok(pool.connect_lazy_with(self.options()?))
     }
 
-    /// Begins a transaction that is going to write. SQLite takes the write lock here and not in its middle, where it could not wait.
+    /// Begins a transaction that will write. SQLite acquires the write lock here, where it can wait for it; in the middle of a
+    /// transaction that has read, it would fail at once.
     pub(super) fn begin_statement(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "BEGIN IMMEDIATE",
@@ -86,24 +88,24 @@ impl Database {
         }
     }
 
-    /// Commits a transaction, or fails. `token` is the tenant's, of a running cloud.
+    /// Commits a transaction, or fails. `token` is the lease's, in a running cloud.
     ///
-    /// SQLite's `COMMIT` fails outside a transaction. PostgreSQL's does not, and answers a failed transaction with a rollback and no
-    /// error. So a statement goes before it, in the same message, that fails in a failed transaction and keeps the `COMMIT` from
-    /// being run; it fails too, by a division by zero, when another cloud has taken the database.
+    /// SQLite's `COMMIT` fails outside a transaction. PostgreSQL's does not: it answers a failed transaction with a rollback and no
+    /// error. So another statement precedes it in the same message, which fails in a failed transaction and prevents the `COMMIT`. It
+    /// also fails, by a division by zero, when another cloud has taken the database.
     pub(super) fn commit_statement(&self, token: Option<&[u8; 16]>) -> String {
         match (self, token) {
             (Self::Sqlite(_), _) => "COMMIT".to_owned(),
             (Self::Postgres(_), None) => "SELECT 1; COMMIT".to_owned(),
             (Self::Postgres(_), Some(token)) => format!(
                 "SELECT 1 / COUNT(*) FROM settings WHERE name = '{}' AND value = decode('{}', 'hex'); COMMIT",
-                lease::TOKEN_SETTING,
+                TOKEN_SETTING,
                 hexadecimal(token)
             ),
         }
     }
 
-    /// Whether the disk, the memory or the file has failed, rather than the statement.
+    /// Whether the disk, the memory or the file is at fault, rather than the statement.
     pub(super) fn is_storage_failure(&self, error: &sqlx::Error) -> bool {
         /// Primary result codes: NOMEM, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. Extended ones have them in their lowest byte.
         const SQLITE: [i32; 6] = [7, 10, 11, 13, 14, 26];
@@ -121,21 +123,21 @@ impl Database {
         }
     }
 
-    /// One connection, outside any pool.
+    /// Opens one connection outside any pool.
     ///
     /// # Errors
-    /// What stands in the way, in words, within [`limits::DATABASE_CONNECT_TIMEOUT`].
+    /// The cause, within [`limits::DATABASE_CONNECT_TIMEOUT`].
     pub(super) async fn connect_once(&self) -> Result<AnyConnection, StoreError> {
         let options = self.options()?;
         let connecting = async {
             let mut connection = AnyConnection::connect_with(&options).await?;
             sqlx::raw_sql(self.settings()).execute(&mut connection).await?;
-            // SQLite looks into the file only when it is asked for something.
+            // SQLite does not read the file before the first statement.
             sqlx::query(self.first_statement()).execute(&mut connection).await?;
             Ok(connection)
         };
         match timeout(limits::DATABASE_CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|error| self.refusal(error)),
+            Ok(connected) => connected.map_err(|error| self.connect_error(error)),
             Err(_) => {
                 Err(StoreError::Unreachable { database: self.name(), why: "it does not answer".to_owned() })
             }
@@ -165,8 +167,8 @@ impl Database {
         Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
     }
 
-    /// A connection that was not made, in the words of whoever has to make it possible.
-    fn refusal(&self, error: sqlx::Error) -> StoreError {
+    /// Why a connection could not be opened, in terms of what the operator can change.
+    fn connect_error(&self, error: sqlx::Error) -> StoreError {
         let database = self.name();
         match error {
             _ if !self.is_shared() => StoreError::Database(error),
@@ -191,12 +193,12 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date.
+    /// Migrates the schema to the newest version.
     pub(super) async fn migrate(&self, pool: &Pool) -> Result<(), StoreError> {
         let migrator = self.migrator();
         let known = migrator.iter().map(|step| step.version).max().unwrap_or(0);
         let mut checkout = pool.checkout(Purpose::Write).await?;
-        // The usual case needs no lock, which another that starts might hold.
+        // An up-to-date schema needs no lock, which another process that starts might hold.
         if self.is_up_to_date(checkout.connection(), &migrator).await {
             return checkout.finish(Ok(()));
         }
@@ -234,7 +236,7 @@ impl Database {
         Migrator::with_migrations(steps.iter().map(step).collect())
     }
 
-    /// Whether a cloud has ever kept anything there.
+    /// Whether a cloud has ever used the database.
     pub(super) async fn is_used(&self, pool: &Pool) -> Result<bool, StoreError> {
         let sql = match self {
             Self::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'",
@@ -252,8 +254,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// SQLite's address, with every byte that could mean something else in it written out. The file must be there: a missing one is an
-/// error and not a new store (D163).
+/// The URL of a SQLite file, with every special byte percent-encoded. The file must exist: a missing one is an error rather than a
+/// new, empty store, which would lose all devices without a word (D163).
 fn sqlite_url(database: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     let mut url = String::from("sqlite:");
@@ -266,9 +268,11 @@ fn sqlite_url(database: &Path) -> String {
     url + "?mode=rw"
 }
 
-/// Waits for the database no longer than [`limits::DATABASE_PATIENCE`].
-pub(super) async fn within<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(limits::DATABASE_PATIENCE + Duration::from_secs(1), asked)
+/// Bounds an operation of the store by [`limits::DATABASE_TIMEOUT`], and a second more so that the pool reports its own timeout first.
+pub(super) async fn within<T>(
+    operation: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(limits::DATABASE_TIMEOUT + Duration::from_secs(1), operation)
         .await
-        .unwrap_or(Err(StoreError::Silent))
+        .unwrap_or(Err(StoreError::TimedOut))
 }

@@ -1,4 +1,4 @@
-//! The devices an account has.
+//! The devices of an account.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -9,34 +9,35 @@ use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
 use crate::limits;
 
-/// A device as the store knows it. Times are milliseconds since 1970.
+/// A device as it is stored. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
-    /// The unique name people gave it.
+    /// Its unique name.
     pub name: Option<String>,
-    /// Fingerprint of the one certificate it is known by.
+    /// Fingerprint of its one valid certificate.
     pub fingerprint: Fingerprint,
-    /// Whether its log lines are wanted now.
+    /// Whether logging is on.
     pub logging: bool,
-    /// Until when they are; `None`: without end, or they are not.
+    /// When logging ends; `None`: never, or it is off.
     pub logging_expires: Option<i64>,
-    /// SHA-256 of the application it reported last; `None` when it never connected.
+    /// SHA-256 of the application it last reported; `None` when it never connected.
     pub image: Option<[u8; 32]>,
-    /// When it connected last or, once it has left, when it left.
+    /// When it last connected or, once it has disconnected, when that was.
     pub seen: Option<i64>,
-    /// Whether a cloud that runs has noted it as connected; a cloud that was killed could not take it back.
+    /// Whether a cloud has recorded it as connected. A killed cloud leaves this set until the next one starts.
     pub connected: bool,
-    /// When its certificate was taken from it.
+    /// When its certificate was revoked.
     pub revoked: Option<i64>,
-    /// When it was made known.
+    /// When it was added.
     pub created: i64,
-    /// When people changed it last. Each change makes it larger, also when the clock is set back.
+    /// When an operator last changed it. Each change increases it, even when the clock is set back, because that is how a running
+    /// cloud notices changes (D161).
     pub updated: i64,
 }
 
-/// A query for whole devices, ended by what the caller says.
+/// A query for whole devices with the given clauses.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -48,10 +49,10 @@ macro_rules! select {
 }
 
 impl Store {
-    /// Makes a device known, with the certificate it will show.
+    /// Adds a device and the certificate it will present.
     ///
     /// # Errors
-    /// [`StoreError::Name`], [`StoreError::NameTaken`], the database's own.
+    /// [`StoreError::InvalidName`], [`StoreError::NameTaken`], the database's own.
     pub async fn add_device(
         &self,
         id: DeviceId,
@@ -61,7 +62,7 @@ impl Store {
         self.add_device_with(id, name, fingerprint, &[]).await
     }
 
-    /// The same with settings, of the device or its account: all of it or nothing.
+    /// Adds a device together with items of it or its account, atomically.
     ///
     /// # Errors
     /// As [`Store::add_device`] and [`Store::set_config`].
@@ -84,19 +85,19 @@ impl Store {
         transaction.execute(query).await.map_err(|error| name_taken(error, name))?;
         for item in items {
             let scope = if item.device_scope { Scope::Device(id) } else { Scope::Account };
-            transaction.execute(self.set_item(scope, item)).await?;
+            transaction.execute(self.upsert_query(scope, item)).await?;
         }
         transaction.commit().await
     }
 
-    /// Makes another certificate the one a device is known by.
+    /// Replaces the certificate of a device.
     pub async fn set_fingerprint(&self, id: DeviceId, fingerprint: Fingerprint) -> Result<(), StoreError> {
         let query = sqlx::query(
             "UPDATE devices SET fingerprint = $1, updated = CASE WHEN updated < $2 THEN $2 ELSE updated + 1 END, \
              revoked = NULL WHERE account = $3 AND id = $4",
         );
         let query = query.bind(&fingerprint[..]).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
-        changed_one(self.pool.execute(query).await?, id)
+        expect_one_row(self.pool.execute(query).await?, id)
     }
 
     /// The device with this id.
@@ -121,7 +122,7 @@ impl Store {
         rows.iter().map(device).collect()
     }
 
-    /// Forgets a device with everything that belongs to it. `false` when there was none.
+    /// Removes a device with everything that belongs to it. `false` when it did not exist.
     pub async fn remove_device(&self, id: DeviceId) -> Result<bool, StoreError> {
         if self.device(id).await?.is_none() {
             return Ok(false);
@@ -146,26 +147,26 @@ impl Store {
         let query = sqlx::query("UPDATE devices SET name = $1, updated = $2 WHERE account = $3 AND id = $4");
         let query = query.bind(name).bind(wall_millis()).bind(&*self.account).bind(id.as_str());
         let changed = self.pool.execute(query).await.map_err(|error| name_taken(error, name))?;
-        changed_one(changed, id)
+        expect_one_row(changed, id)
     }
 
-    /// Wants a device's log lines until `expires` (milliseconds since 1970; `None`: without end), or no longer.
+    /// Turns logging of a device on until `expires` (milliseconds since 1970; `None`: for good), or off.
     pub async fn set_logging(
         &self,
         id: DeviceId,
-        wanted: bool,
+        enabled: bool,
         expires: Option<i64>,
     ) -> Result<(), StoreError> {
         let query = sqlx::query(
             "UPDATE devices SET logging = $1, logging_expires = $2, \
              updated = CASE WHEN updated < $3 THEN $3 ELSE updated + 1 END WHERE account = $4 AND id = $5",
         );
-        let query = query.bind(i64::from(wanted)).bind(expires).bind(wall_millis());
-        changed_one(self.pool.execute(query.bind(&*self.account).bind(id.as_str())).await?, id)
+        let query = query.bind(i64::from(enabled)).bind(expires).bind(wall_millis());
+        expect_one_row(self.pool.execute(query.bind(&*self.account).bind(id.as_str())).await?, id)
     }
 
-    /// Notes that devices have connected now, and which application each runs.
-    pub async fn devices_seen(&self, seen: &[(DeviceId, [u8; 32])]) -> Result<(), StoreError> {
+    /// Records that devices have connected now, and which application each runs.
+    pub async fn record_seen(&self, seen: &[(DeviceId, [u8; 32])]) -> Result<(), StoreError> {
         if seen.is_empty() {
             return Ok(());
         }
@@ -199,12 +200,12 @@ fn device(row: &AnyRow) -> Result<Device, StoreError> {
     })
 }
 
-/// A name that looks like an id could stand for another device where either is accepted.
+/// Refuses a name that looks like an id: where both are accepted it could denote another device.
 fn check_name(name: Option<&str>) -> Result<(), StoreError> {
     let Some(name) = name else { return Ok(()) };
-    let like_an_id = name.len() == DeviceId::LENGTH && name.starts_with("UV");
+    let looks_like_id = name.len() == DeviceId::LENGTH && name.starts_with("UV");
     let fits = (1..=limits::MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fits && !like_an_id { Ok(()) } else { Err(StoreError::Name) }
+    if fits && !looks_like_id { Ok(()) } else { Err(StoreError::InvalidName) }
 }
 
 fn name_taken(error: StoreError, name: Option<&str>) -> StoreError {
@@ -214,6 +215,6 @@ fn name_taken(error: StoreError, name: Option<&str>) -> StoreError {
     }
 }
 
-fn changed_one(rows: u64, id: DeviceId) -> Result<(), StoreError> {
+fn expect_one_row(rows: u64, id: DeviceId) -> Result<(), StoreError> {
     if rows == 1 { Ok(()) } else { Err(StoreError::NoDevice(id.to_string())) }
 }

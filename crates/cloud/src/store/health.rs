@@ -9,33 +9,34 @@ use super::{Store, StoreError};
 use crate::clock::wall_millis;
 use crate::limits::READY_INTERVAL;
 
-/// Where the store's own attempts to write are among the settings.
+/// Name of the setting that is written as a probe.
 const PROBE: &str = "health";
 
-/// What is known of the store's ability to write.
+/// Whether recent writes have succeeded.
 #[derive(Default)]
 pub(super) struct Health {
-    /// When the last attempt succeeded. Held during an attempt, so that many who ask make one.
+    /// When the last probe succeeded. Locked during a probe, so that many callers share one.
     written: Mutex<Option<Instant>>,
-    /// Whether the last log lines could not be stored.
-    refuses_logs: AtomicBool,
+    /// Whether the last write of log lines failed.
+    is_refusing_logs: AtomicBool,
 }
 
 impl Health {
-    pub(super) fn note_logs(&self, stored: bool) {
-        self.refuses_logs.store(!stored, Ordering::Relaxed);
+    pub(super) fn set_logs_stored(&self, stored: bool) {
+        self.is_refusing_logs.store(!stored, Ordering::Relaxed);
     }
 }
 
 impl Store {
-    /// Writes a little to the database, at most once in [`READY_INTERVAL`]: for the answer of a running cloud whether it is ready.
+    /// Writes a probe to the database, at most once in [`READY_INTERVAL`]; the readiness check of a running cloud.
     ///
     /// # Errors
-    /// The write's; this cloud may not write, or authorise devices (D162); log lines wait that could not be stored.
+    /// The probe's own; this cloud has lost its lease, or its knowledge of authorisations is too old (D162); log lines could not be
+    /// stored.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.check_lease()?;
         if !self.is_authorizing() {
-            return Err(StoreError::Unauthorized);
+            return Err(StoreError::AuthorizationsUnknown);
         }
         let mut written = self.health.written.lock().await;
         if written.is_none_or(|written| written.elapsed() >= READY_INTERVAL) {
@@ -47,6 +48,10 @@ impl Store {
             self.pool.execute(query.bind(PROBE).bind(&now[..])).await?;
             *written = Some(Instant::now());
         }
-        if self.health.refuses_logs.load(Ordering::Relaxed) { Err(StoreError::NotStoring) } else { Ok(()) }
+        if self.health.is_refusing_logs.load(Ordering::Relaxed) {
+            Err(StoreError::LogsNotStored)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -8,12 +8,12 @@ use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
 use crate::limits::{MAX_KEY, MAX_VALUE};
 
-/// Whose an item is.
+/// The owner of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// The whole account's: every device may fetch it.
+    /// The account: each of its devices may fetch the item.
     Account,
-    /// One device's.
+    /// One device.
     Device(DeviceId),
 }
 
@@ -24,27 +24,27 @@ pub struct ConfigItem {
     pub key: String,
     /// Its value.
     pub value: String,
-    /// When it was set last.
+    /// When it was last set.
     pub updated: i64,
 }
 
-/// A secret as people may see it: that it exists. The time is milliseconds since 1970.
+/// A secret as it is listed: its existence, not its value. The time is milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretInfo {
     /// Its key.
     pub key: String,
-    /// When it was set last.
+    /// When it was last set.
     pub updated: i64,
 }
 
-/// An item to be set.
+/// An item to set.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewItem {
-    /// Of the device it is set for, else of its account.
+    /// Whether it belongs to the device, rather than to its account.
     pub device_scope: bool,
-    /// A secret, else a configuration item.
+    /// Whether it is a secret, rather than a configuration item.
     pub secret: bool,
-    /// Its key: 1 to 100 printable ASCII characters (D63).
+    /// Its key: 1 to 100 printable ASCII characters, as the public API documents (D63).
     pub key: String,
     /// Its value: at most 4096 bytes.
     pub value: String,
@@ -57,7 +57,7 @@ impl NewItem {
 }
 
 impl std::fmt::Debug for NewItem {
-    /// Names the item; its value stays out of logs.
+    /// Shows the key only: the value may be a secret, and logs are not for secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { device_scope, secret, key, value: _ } = self;
         f.debug_struct("NewItem")
@@ -68,32 +68,32 @@ impl std::fmt::Debug for NewItem {
     }
 }
 
-/// An item a device asks for.
+/// An item a device fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemKey {
-    /// Of the device asking, else of its account.
+    /// Whether it belongs to the device, rather than to its account.
     pub device_scope: bool,
-    /// A secret, else a configuration item.
+    /// Whether it is a secret, rather than a configuration item.
     pub secret: bool,
     /// Its key, as the device sent it.
     pub key: Vec<u8>,
 }
 
-/// What a device gets for [`ItemKey`].
+/// The outcome of looking up an [`ItemKey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// The value.
     Found(Vec<u8>),
     /// There is no such item.
     Missing,
-    /// The store cannot be asked now.
+    /// The store cannot be read now.
     Unavailable,
     /// The key is not 1 to 100 printable ASCII characters (D63).
     InvalidKey,
 }
 
 impl Scope {
-    /// The `device` column: the id, or nothing for the account.
+    /// Value of the `device` column: the id, or an empty text for the account.
     fn column(&self) -> &str {
         match self {
             Self::Account => "",
@@ -103,17 +103,17 @@ impl Scope {
 }
 
 impl Store {
-    /// Sets a configuration item. `true` when it is new.
+    /// Sets a configuration item. `true` when it did not exist.
     ///
     /// # Errors
-    /// [`StoreError::Key`], [`StoreError::Value`], [`StoreError::NoDevice`], the database's own.
+    /// [`StoreError::InvalidKey`], [`StoreError::ValueTooLong`], [`StoreError::NoDevice`], the database's own.
     pub async fn set_config(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
         let new = self.config(scope, key).await?.is_none();
         self.set(scope, false, key, value).await?;
         Ok(new)
     }
 
-    /// One configuration item.
+    /// Reads a configuration item.
     pub async fn config(&self, scope: Scope, key: &str) -> Result<Option<ConfigItem>, StoreError> {
         let query = sqlx::query(
             "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 AND key = $3",
@@ -122,7 +122,7 @@ impl Store {
         self.pool.fetch_optional(Purpose::Read, query).await?.map(|row| config(&row)).transpose()
     }
 
-    /// Every configuration item of a scope, by key.
+    /// Every configuration item of a scope, sorted by key.
     pub async fn configs(&self, scope: Scope) -> Result<Vec<ConfigItem>, StoreError> {
         let query = sqlx::query(
             "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 ORDER BY key",
@@ -132,14 +132,14 @@ impl Store {
         rows.iter().map(config).collect()
     }
 
-    /// Removes a configuration item. `false` when there was none.
+    /// Removes a configuration item. `false` when it did not exist.
     pub async fn remove_config(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM configs WHERE account = $1 AND device = $2 AND key = $3");
         let query = query.bind(&*self.account).bind(scope.column()).bind(key);
         Ok(self.pool.execute(query).await? == 1)
     }
 
-    /// Sets a secret. `true` when it is new.
+    /// Sets a secret. `true` when it did not exist.
     ///
     /// # Errors
     /// As [`Store::set_config`].
@@ -154,11 +154,11 @@ impl Store {
         self.check_scope(scope).await?;
         let device_scope = scope != Scope::Account;
         let item = NewItem { device_scope, secret, key: key.to_owned(), value: value.to_owned() };
-        self.pool.execute(self.set_item(scope, &item)).await.map(|_| ())
+        self.pool.execute(self.upsert_query(scope, &item)).await.map(|_| ())
     }
 
-    /// Sets an item that has been checked; one that is there gets the new value.
-    pub(super) fn set_item(&self, scope: Scope, item: &NewItem) -> Query<'static> {
+    /// The statement that creates or replaces an item that has been checked.
+    pub(super) fn upsert_query(&self, scope: Scope, item: &NewItem) -> Query<'static> {
         let sql = if item.secret {
             "INSERT INTO secrets (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated"
@@ -175,7 +175,7 @@ impl Store {
         query.bind(item.key.clone()).bind(value).bind(wall_millis())
     }
 
-    /// Every secret of a scope, by key, without the values.
+    /// Every secret of a scope, sorted by key, without the values.
     pub async fn secrets(&self, scope: Scope) -> Result<Vec<SecretInfo>, StoreError> {
         let query =
             sqlx::query("SELECT key, updated FROM secrets WHERE account = $1 AND device = $2 ORDER BY key");
@@ -184,15 +184,15 @@ impl Store {
         rows.iter().map(|row| Ok(SecretInfo { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
     }
 
-    /// Removes a secret. `false` when there was none.
+    /// Removes a secret. `false` when it did not exist.
     pub async fn remove_secret(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
         let query = query.bind(&*self.account).bind(scope.column()).bind(key);
         Ok(self.pool.execute(query).await? == 1)
     }
 
-    /// What `device` asks for, one value for each item, in order. A damaged item is [`Value::Unavailable`] by itself and keeps no
-    /// other from being found.
+    /// Looks up items for `device`, one value for each, in order. A damaged item is [`Value::Unavailable`] and does not affect the
+    /// others.
     pub async fn look_up(&self, device: DeviceId, wanted: &[ItemKey]) -> Result<Vec<Value>, StoreError> {
         within(async {
             let mut values = Vec::with_capacity(wanted.len());
@@ -249,12 +249,12 @@ fn config(row: &sqlx::any::AnyRow) -> Result<ConfigItem, StoreError> {
 
 fn check(key: &str, value: &str) -> Result<(), StoreError> {
     if !is_key(key) {
-        return Err(StoreError::Key);
+        return Err(StoreError::InvalidKey);
     }
-    if value.len() > MAX_VALUE { Err(StoreError::Value) } else { Ok(()) }
+    if value.len() > MAX_VALUE { Err(StoreError::ValueTooLong) } else { Ok(()) }
 }
 
-/// 1 to 100 printable ASCII characters; the space is one (D63).
+/// 1 to 100 printable ASCII characters, the space included: what the public API documents (D63).
 fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }

@@ -1,27 +1,27 @@
-//! Whose log lines are wanted, and until when.
+//! Whether logging of a device is on, and until when.
 
-/// Whether a device's log lines are wanted.
+/// The logging setting of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Logging {
-    wanted: bool,
-    /// Milliseconds since 1970; `None`: without end.
+    enabled: bool,
+    /// Milliseconds since 1970; `None`: never.
     expires: Option<i64>,
 }
 
 impl Logging {
-    /// Not wanted.
-    pub(crate) const OFF: Self = Self { wanted: false, expires: None };
+    /// Logging is off.
+    pub(crate) const OFF: Self = Self { enabled: false, expires: None };
 
-    pub(crate) fn new(wanted: bool, expires: Option<i64>) -> Self {
-        Self { wanted, expires: expires.filter(|_| wanted) }
+    pub(crate) fn new(enabled: bool, expires: Option<i64>) -> Self {
+        Self { enabled, expires: expires.filter(|_| enabled) }
     }
 
-    /// Whether they are wanted at `now`, milliseconds since 1970.
+    /// Whether logging is on at `now`, milliseconds since 1970.
     pub(crate) fn is_on(self, now: i64) -> bool {
-        self.wanted && self.expires.is_none_or(|expires| now < expires)
+        self.enabled && self.expires.is_none_or(|expires| now < expires)
     }
 
-    /// When that ends by itself, milliseconds since 1970.
+    /// When logging ends, milliseconds since 1970.
     pub(crate) fn expires(self) -> Option<i64> {
         self.expires
     }

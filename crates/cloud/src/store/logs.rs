@@ -1,4 +1,4 @@
-//! The log lines devices sent, kept for a time and up to a number.
+//! Log lines of devices: reading them, and pruning by age and by number.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,41 +11,41 @@ use super::pool::Query;
 use super::{Purpose, Store, StoreError};
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
-use crate::limits::{LOG_PRUNE_PAUSE, LOG_PRUNE_SLICE};
+use crate::limits::{LOG_PRUNE_CHUNK, LOG_PRUNE_PAUSE};
 use crate::lock::lock;
 
 mod write;
 
 pub(crate) use write::{LogRun, RunLines};
 
-/// Where the moment of the last pruning by age is among the settings.
+/// Name of the setting with the time of the last pruning by age.
 const PRUNED: &str = "log lines pruned";
 
-/// A device's lines are counted again when it has logged one part in so many of what it may have.
-const LOOK_AGAIN: u32 = 10;
+/// A device's lines are counted again once it has logged this fraction of the number it may keep: counting reads the whole log.
+const RECOUNT_FRACTION: u32 = 10;
 
 /// A log line of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// The device.
     pub device: DeviceId,
-    /// The number of the device's start, from its `HELLO`.
+    /// Random number of the device's boot, from its `HELLO`.
     pub boot: u32,
-    /// The line's number since that start, from 1; a gap shows a loss (D70).
+    /// The line's number since that boot, from 1; a gap shows that lines were lost (D70).
     pub sequence: u32,
-    /// The device's own time, microseconds since its start.
+    /// The device's clock, microseconds since its boot.
     pub clock: u64,
-    /// When the cloud got it, milliseconds since 1970.
+    /// When the cloud received it, milliseconds since 1970.
     pub received: i64,
-    /// The text, as the application posted it.
+    /// The text, as the application logged it.
     pub text: Vec<u8>,
 }
 
-/// A place in the log: behind one line and before the next. The default is before all lines.
+/// A position in the log, after one line and before the next. The default is before all lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogCursor(i64);
 
-/// How long and how many.
+/// The bounds of what is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct LogRetention {
     /// Lines kept for one device.
@@ -55,7 +55,7 @@ pub struct LogRetention {
 }
 
 impl Store {
-    /// The last `count` lines of a device, the oldest of them first.
+    /// The last `count` lines of a device, oldest first.
     pub async fn logs(&self, device: DeviceId, count: u32) -> Result<Vec<LogLine>, StoreError> {
         let query = sqlx::query(
             "SELECT device, boot, sequence, clock, received, text FROM logs WHERE device = $1 AND EXISTS \
@@ -66,7 +66,7 @@ impl Store {
         rows.iter().rev().map(line).collect()
     }
 
-    /// Where the last `count` lines of a device begin: a place for [`Store::logs_after`].
+    /// The position of the last `count` lines of a device, for [`Store::logs_after`].
     pub async fn log_cursor(&self, device: DeviceId, count: u32) -> Result<LogCursor, StoreError> {
         let query = sqlx::query(
             "SELECT number FROM logs WHERE device = $1 AND EXISTS \
@@ -77,12 +77,12 @@ impl Store {
         Ok(LogCursor(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
 
-    /// At most `count` lines of a device behind `place` that were received at `since` (milliseconds since 1970) or later, in the
-    /// order in which they came, each with its own place. Asked again and again this follows the device's log.
+    /// At most `count` lines of a device after `cursor` that were received at `since` (milliseconds since 1970) or later, in the order
+    /// received, each with its own position. Repeated calls follow the device's log.
     pub async fn logs_after(
         &self,
         device: DeviceId,
-        place: LogCursor,
+        cursor: LogCursor,
         since: i64,
         count: u32,
     ) -> Result<Vec<(LogCursor, LogLine)>, StoreError> {
@@ -91,28 +91,29 @@ impl Store {
              WHERE device = $1 AND number > $2 AND received >= $3 AND EXISTS \
              (SELECT 1 FROM devices WHERE id = $1 AND account = $5) ORDER BY number LIMIT $4",
         );
-        let query = query.bind(device.as_str()).bind(place.0).bind(since).bind(i64::from(count));
+        let query = query.bind(device.as_str()).bind(cursor.0).bind(since).bind(i64::from(count));
         let query = query.bind(&*self.account);
         let rows = self.pool.fetch_all(Purpose::Read, query).await?;
         rows.iter().map(|row| Ok((LogCursor(row.try_get(6)?), line(row)?))).collect()
     }
 
-    /// Removes what is older than the retention says, and of every device what is beyond its number of lines. It does so a slice
-    /// at a time, so that writers wait for one slice at most (D120).
+    /// Removes the lines that are too old, and of every device those in excess of its number of lines. It does so in chunks, because
+    /// writers wait while a chunk is removed (D120).
     ///
-    /// `retention.age` is by this machine's clock; a cloud first compares it with the newest moment the store knows (D164).
+    /// Age is measured by this machine's clock. A cloud first compares that with [`Store::newest_moment`]: a clock that is ahead would
+    /// delete everything (D164).
     pub async fn prune_logs(&self, retention: LogRetention) -> Result<(), StoreError> {
         let oldest = wall_millis() - i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
         let old = "DELETE FROM logs WHERE number IN (SELECT number FROM logs WHERE received < $1 ORDER BY received LIMIT $2)";
-        while self.prune_slice(sqlx::query(old).bind(oldest)).await? {}
-        for device in self.crowded(retention.lines).await? {
+        while self.prune_chunk(sqlx::query(old).bind(oldest)).await? {}
+        for device in self.devices_over(retention.lines).await? {
             self.prune_device(&device, retention.lines).await?;
         }
         Ok(())
     }
 
-    /// The latest moment this store knows of, milliseconds since 1970: when log lines were pruned by age last, else when the newest
-    /// line came. `None` in a store without either.
+    /// The latest time recorded in this store, milliseconds since 1970: of the last pruning by age, else of the newest line. `None`
+    /// in a store without either.
     pub(crate) async fn newest_moment(&self) -> Result<Option<i64>, StoreError> {
         let query = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(PRUNED);
         if let Some(row) = self.pool.fetch_optional(Purpose::Read, query).await? {
@@ -125,8 +126,8 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Notes that the clock is believed to be right at `now`.
-    pub(crate) async fn note_moment(&self, now: i64) -> Result<(), StoreError> {
+    /// Records that the clock was plausible at `now`.
+    pub(crate) async fn record_moment(&self, now: i64) -> Result<(), StoreError> {
         self.check_lease()?;
         let query = sqlx::query(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -135,12 +136,12 @@ impl Store {
         self.pool.execute(query.bind(PRUNED).bind(&now[..])).await.map(|_| ())
     }
 
-    /// The devices that may have more than so many lines: at first whoever has, later whoever has logged a good part of that many
-    /// since it was looked at last.
-    async fn crowded(&self, lines: u32) -> Result<Vec<String>, StoreError> {
-        let enough = lines / LOOK_AGAIN;
+    /// The devices that may have more than `lines` lines: at first those that have, later those that have logged a fraction of that
+    /// number since they were last checked.
+    async fn devices_over(&self, lines: u32) -> Result<Vec<String>, StoreError> {
+        let threshold = lines / RECOUNT_FRACTION;
         let known = lock(&self.logged).as_mut().map(|logged| {
-            logged.extract_if(|_, count| *count > enough).map(|(device, _)| device.to_string()).collect()
+            logged.extract_if(|_, count| *count > threshold).map(|(device, _)| device.to_string()).collect()
         });
         if let Some(known) = known {
             return Ok(known);
@@ -160,20 +161,20 @@ impl Store {
         let last: i64 = row.try_get(0)?;
         let sql = "DELETE FROM logs WHERE number IN \
              (SELECT number FROM logs WHERE device = $1 AND number <= $2 ORDER BY number LIMIT $3)";
-        while self.prune_slice(sqlx::query(sql).bind(device.to_owned()).bind(last)).await? {}
+        while self.prune_chunk(sqlx::query(sql).bind(device.to_owned()).bind(last)).await? {}
         Ok(())
     }
 
-    /// Removes one slice and lets others write; whether there may be more.
-    async fn prune_slice(&self, query: Query<'_>) -> Result<bool, StoreError> {
+    /// Removes one chunk and lets others write. Whether there may be more to remove.
+    async fn prune_chunk(&self, query: Query<'_>) -> Result<bool, StoreError> {
         self.check_lease()?;
-        let removed = self.pool.execute(query.bind(i64::from(LOG_PRUNE_SLICE))).await?;
+        let removed = self.pool.execute(query.bind(i64::from(LOG_PRUNE_CHUNK))).await?;
         sleep(LOG_PRUNE_PAUSE).await;
-        Ok(removed >= u64::from(LOG_PRUNE_SLICE))
+        Ok(removed >= u64::from(LOG_PRUNE_CHUNK))
     }
 
-    /// Remembers who has logged how much, for [`Store::prune_logs`].
-    fn note_logged(&self, lines: &[LogLine]) {
+    /// Counts new lines of each device, for [`Store::prune_logs`].
+    fn count_logged(&self, lines: &[LogLine]) {
         if let Some(logged) = lock(&self.logged).as_mut() {
             for line in lines {
                 *logged.entry(line.device).or_default() += 1;

@@ -1,9 +1,9 @@
-//! The one way to the database: every statement and every transaction of the store goes through here (D160).
+//! The only access to the database: every statement and every transaction of the store goes through here (D160).
 //!
-//! A connection goes back to its pool only after all that was asked of it has succeeded. After any failure, and after a caller that
-//! gave up waiting, it is closed: only a connection that never failed is known to be outside a transaction. Transactions are
-//! begun and committed by statements of our own rather than by the driver, which counts nested transactions by itself and is wrong
-//! about them once SQLite has rolled one back (transact-rs/sqlx #3742).
+//! A connection returns to its pool only after every statement on it has succeeded. After any failure, and when the caller stopped
+//! waiting, it is closed: only a connection that never failed is known to be outside a transaction. Transactions are begun and
+//! committed by explicit statements rather than by the driver, whose own count of nested transactions is wrong once SQLite has
+//! rolled one back (transact-rs/sqlx #3742).
 
 use std::sync::{Arc, Mutex};
 
@@ -17,18 +17,18 @@ use super::lease::LeaseStatus;
 use crate::limits;
 use crate::lock::lock;
 
-/// A statement with its values.
+/// A statement with its bound values.
 pub(super) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 
-/// What a connection is wanted for. Each purpose has connections of its own, so that none waits for another's: a writer that holds
-/// the database up keeps nobody from finding out who is revoked.
+/// The purpose of a connection. Each purpose has its own connections, so that none waits for another's: a slow writer must not delay
+/// the detection of a revoked device (D161).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Whether a device may be connected.
     Authorization,
-    /// Everything else that only reads.
+    /// Any other read.
     Read,
-    /// Whatever changes something.
+    /// Any write.
     Write,
 }
 
@@ -40,12 +40,12 @@ struct Inner {
     database: Database,
     lease: LeaseStatus,
     pools: Mutex<Pools>,
-    /// A connection to SQLite that is never used. While it is open the files beside the database stay, so that a new connection
-    /// needs no room on the disk: devices are let in also while that is full.
+    /// An unused connection to SQLite. While it is open SQLite keeps its companion files, so a new connection needs no space on the
+    /// disk: devices can connect even while the disk is full.
     anchor: Mutex<Option<AnyConnection>>,
 }
 
-/// One set of connections; replaced as a whole when the storage has failed.
+/// One set of connections, replaced as a whole after a storage failure.
 #[derive(Clone)]
 struct Pools {
     generation: u64,
@@ -83,12 +83,12 @@ impl Pools {
 }
 
 impl Pool {
-    /// Connects. Later connections are good only while `lease` occupies the database, once that is known.
+    /// Opens the pools. Every later connection checks `lease`.
     ///
     /// # Errors
-    /// What stands in the way, at once where it is no matter of time.
+    /// Why the database cannot be reached, without retries where those would not help.
     pub(super) async fn connect(database: &Database, lease: &LeaseStatus) -> Result<Self, StoreError> {
-        // A pool would try again and again and then not say why.
+        // A pool would retry until its timeout and then not say why.
         let first = database.connect_once().await?;
         let anchor = if database.is_shared() {
             let _ = first.close().await;
@@ -101,7 +101,7 @@ impl Pool {
         Ok(Self(Arc::new(Inner { database, lease, pools, anchor: Mutex::new(anchor) })))
     }
 
-    /// The first row, if there is one.
+    /// The first row, if any.
     pub(super) async fn fetch_optional(
         &self,
         purpose: Purpose,
@@ -130,8 +130,8 @@ impl Pool {
         checkout.finish(rows)
     }
 
-    /// One statement that is a transaction of its own; answers the number of rows it concerned. When it succeeds it is committed:
-    /// no connection here is ever inside a transaction that is not a [`Transaction`]'s.
+    /// Runs one statement as a transaction of its own and returns the number of rows affected. When it succeeds it is committed, because
+    /// no pooled connection is ever inside a transaction other than a [`Transaction`].
     pub(super) async fn execute(&self, query: Query<'_>) -> Result<u64, StoreError> {
         let mut checkout = self.checkout(Purpose::Write).await?;
         let done = query.execute(checkout.connection()).await;
@@ -141,13 +141,13 @@ impl Pool {
     /// Begins a transaction that writes.
     pub(super) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
         let mut checkout = self.checkout(Purpose::Write).await?;
-        // It fails inside a transaction, which proves that there is none.
+        // BEGIN fails inside a transaction, so its success proves that there was none.
         let begun = sqlx::raw_sql(self.0.database.begin_statement()).execute(checkout.connection()).await;
         begun.map_err(|error| checkout.failed(error))?;
-        Ok(Transaction { checkout, is_sound: true })
+        Ok(Transaction { checkout, has_succeeded: true })
     }
 
-    /// A connection for what the driver does itself, such as migrations.
+    /// A connection for operations of the driver itself, such as migrations.
     pub(super) async fn checkout(&self, purpose: Purpose) -> Result<Checkout<'_>, StoreError> {
         loop {
             let pools = lock(&self.0.pools).clone();
@@ -159,15 +159,16 @@ impl Pool {
                         connection: Some(connection),
                     });
                 }
-                // They were replaced meanwhile.
+                // The pools were replaced in the meantime.
                 Err(sqlx::Error::PoolClosed) if !lock(&self.0.pools).is_closed => {}
-                Err(sqlx::Error::PoolTimedOut) => return Err(StoreError::Silent),
+                Err(sqlx::Error::PoolTimedOut) => return Err(StoreError::TimedOut),
                 Err(error) => return Err(self.failed(pools.generation, error)),
             }
         }
     }
 
-    /// The database's error as the store's. After a failure of the storage itself no connection is used again.
+    /// Converts an error of the database. After a failure of the storage itself all connections are replaced: each may have lost its
+    /// transaction's pages.
     fn failed(&self, generation: u64, error: sqlx::Error) -> StoreError {
         if self.0.database.is_storage_failure(&error) {
             self.renew(generation);
@@ -187,7 +188,7 @@ impl Pool {
         tokio::spawn(async move { old.close().await });
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for running statements and closes every connection.
     pub(super) async fn close(&self) {
         let pools = {
             let mut pools = lock(&self.0.pools);
@@ -202,7 +203,7 @@ impl Pool {
     }
 }
 
-/// A connection on loan: given back by [`Checkout::finish`] after success, closed otherwise.
+/// A connection taken from a pool: returned by [`Checkout::finish`] after success, closed otherwise.
 pub(super) struct Checkout<'p> {
     pool: &'p Pool,
     generation: u64,
@@ -211,10 +212,10 @@ pub(super) struct Checkout<'p> {
 
 impl Checkout<'_> {
     pub(super) fn connection(&mut self) -> &mut AnyConnection {
-        self.connection.as_mut().expect("there until it is finished")
+        self.connection.as_mut().expect("present until `finish`")
     }
 
-    /// Gives the connection back if what was done with it last has succeeded.
+    /// Returns the connection to its pool if its last operation succeeded.
     pub(super) fn finish<T>(mut self, done: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         let done = done.map_err(|error| self.failed(error))?;
         drop(self.connection.take());
@@ -229,47 +230,47 @@ impl Checkout<'_> {
 impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Outside the pool it is closed when it is dropped, and the database rolls back what it had begun.
+            // A detached connection is closed on drop, and the database rolls its transaction back.
             drop(connection.detach());
         }
     }
 }
 
-/// A transaction that writes; without [`Transaction::commit`] nothing of it happens.
+/// A writing transaction; it is rolled back unless [`Transaction::commit`] succeeds.
 pub(super) struct Transaction<'p> {
     checkout: Checkout<'p>,
-    /// Whether every statement has succeeded.
-    is_sound: bool,
+    /// Whether every statement so far has succeeded.
+    has_succeeded: bool,
 }
 
 impl Transaction<'_> {
-    /// Runs a statement; answers the number of rows it concerned.
+    /// Runs a statement and returns the number of rows affected.
     pub(super) async fn execute(&mut self, query: Query<'_>) -> Result<u64, StoreError> {
-        // Also unsound when the caller gives up while it waits.
-        let was_sound = std::mem::replace(&mut self.is_sound, false);
+        // Cleared first, so that it stays false when this future is dropped while it waits.
+        let had_succeeded = std::mem::replace(&mut self.has_succeeded, false);
         let done = query.execute(self.checkout.connection()).await;
         let done = done.map_err(|error| self.checkout.failed(error))?;
-        self.is_sound = was_sound;
+        self.has_succeeded = had_succeeded;
         Ok(done.rows_affected())
     }
 
-    /// The first row, if there is one.
+    /// The first row, if any.
     pub(super) async fn fetch_optional(&mut self, query: Query<'_>) -> Result<Option<AnyRow>, StoreError> {
-        let was_sound = std::mem::replace(&mut self.is_sound, false);
+        let had_succeeded = std::mem::replace(&mut self.has_succeeded, false);
         let row = query.fetch_optional(self.checkout.connection()).await;
         let row = row.map_err(|error| self.checkout.failed(error))?;
-        self.is_sound = was_sound;
+        self.has_succeeded = had_succeeded;
         Ok(row)
     }
 
     /// Commits. Success proves that everything the transaction did is stored (D160).
     ///
     /// # Errors
-    /// A statement of it had failed; another cloud has taken the database; the database's own. Nothing of it is stored then, or,
-    /// when the answer was lost on the way, nobody knows.
+    /// One of its statements failed; another cloud has taken the database; the database's own. Nothing of the transaction is stored
+    /// then, except that a commit whose confirmation was lost may have been.
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        if !self.is_sound {
-            return Err(StoreError::Unfinished);
+        if !self.has_succeeded {
+            return Err(StoreError::TransactionFailed);
         }
         let inner = &self.checkout.pool.0;
         let sql = inner.database.commit_statement(inner.lease.token());

@@ -1,16 +1,16 @@
-//! Which devices are connected, as other processes on the data folder see it; and taking a device's certificate from it.
+//! Which devices are connected, as recorded for other processes; and revoking a device's certificate.
 
 use super::{Store, StoreError};
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
 use crate::device_id::DeviceId;
 
-/// What no certificate's fingerprint is.
+/// A value that is no certificate's fingerprint.
 const NO_CERTIFICATE: Fingerprint = [0; 32];
 
 impl Store {
-    /// Takes a device's certificate from it: it cannot connect any more, and a running cloud ends its connection within
-    /// [`crate::limits::PRESENCE_INTERVAL`]. What is known of it stays. `false` when that had been done before.
+    /// Revokes a device's certificate: the device can no longer connect, and a running cloud closes its connection within
+    /// [`crate::limits::REVOCATION_INTERVAL`]. The device's data is kept. `false` when it was revoked before.
     ///
     /// # Errors
     /// [`StoreError::NoDevice`], the database's own.
@@ -26,27 +26,31 @@ impl Store {
         Ok(device.revoked.is_none())
     }
 
-    /// Notes that no device is connected. `left`: whether they have left now, rather than at a moment nobody knows.
-    pub(crate) async fn clear_presence(&self, left: bool) -> Result<(), StoreError> {
+    /// Records that no device is connected. `now`: whether they disconnected now, rather than at an unknown time before.
+    pub(crate) async fn clear_presence(&self, now: bool) -> Result<(), StoreError> {
         self.check_lease()?;
         let query =
             sqlx::query("UPDATE devices SET connected = 0, seen = COALESCE($1, seen) WHERE connected = 1");
-        self.pool.execute(query.bind(left.then(wall_millis))).await.map(|_| ())
+        self.pool.execute(query.bind(now.then(wall_millis))).await.map(|_| ())
     }
 
-    /// Notes who has connected and who has left. This is for people only: what a device may is in its own row, which
-    /// [`Store::authorizations`] reads.
-    pub(crate) async fn note_presence(&self, came: &[DeviceId], left: &[DeviceId]) -> Result<(), StoreError> {
-        if came.is_empty() && left.is_empty() {
+    /// Records which devices have connected and disconnected. This is information for operators only: what a device may do depends on
+    /// its row, which [`Store::authorizations`] reads.
+    pub(crate) async fn record_presence(
+        &self,
+        connected: &[DeviceId],
+        disconnected: &[DeviceId],
+    ) -> Result<(), StoreError> {
+        if connected.is_empty() && disconnected.is_empty() {
             return Ok(());
         }
         self.check_lease()?;
         let mut transaction = self.pool.begin().await?;
-        for id in left {
+        for id in disconnected {
             let query = sqlx::query("UPDATE devices SET connected = 0, seen = $1 WHERE id = $2");
             transaction.execute(query.bind(wall_millis()).bind(id.as_str())).await?;
         }
-        for id in came {
+        for id in connected {
             let query = sqlx::query("UPDATE devices SET connected = 1 WHERE id = $1");
             transaction.execute(query.bind(id.as_str())).await?;
         }

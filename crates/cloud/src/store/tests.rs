@@ -6,6 +6,7 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::data::DataFolder;
 use crate::device_id::DeviceId;
+use crate::files::write_new;
 use crate::limits;
 
 pub(crate) struct Fixture {
@@ -163,7 +164,7 @@ async fn a_secret_can_be_read_nowhere_in_the_data_folder_but_by_its_device() {
 async fn another_secret_key_is_noticed_at_the_start() {
     for fixture in Fixture::each().await {
         fixture.store.close().await;
-        data::write_new(&fixture.directory.path().join("secret.key"), &[9; 32], 0o600).expect("written");
+        write_new(&fixture.directory.path().join("secret.key"), &[9; 32], 0o600).expect("written");
         assert!(matches!(Store::open(&fixture.folder).await, Err(StoreError::SecretKey(_))));
     }
 }
@@ -178,17 +179,17 @@ async fn keys_and_values_have_bounds() {
         assert!(store.set_secret(Scope::Account, &longest_key, &longest_value).await.is_ok());
         for key in ["", &"k".repeat(101), "tab\t", "umlaut ü", "line\n", "\u{7f}"] {
             assert!(
-                matches!(store.set_config(Scope::Account, key, "").await, Err(StoreError::Key)),
+                matches!(store.set_config(Scope::Account, key, "").await, Err(StoreError::InvalidKey)),
                 "{key:?}"
             );
             assert!(
-                matches!(store.set_secret(Scope::Account, key, "").await, Err(StoreError::Key)),
+                matches!(store.set_secret(Scope::Account, key, "").await, Err(StoreError::InvalidKey)),
                 "{key:?}"
             );
         }
         let long = "v".repeat(4097);
-        assert!(matches!(store.set_config(Scope::Account, "k", &long).await, Err(StoreError::Value)));
-        assert!(matches!(store.set_secret(Scope::Account, "k", &long).await, Err(StoreError::Value)));
+        assert!(matches!(store.set_config(Scope::Account, "k", &long).await, Err(StoreError::ValueTooLong)));
+        assert!(matches!(store.set_secret(Scope::Account, "k", &long).await, Err(StoreError::ValueTooLong)));
     }
 }
 
@@ -266,7 +267,7 @@ async fn a_name_belongs_to_one_device_and_is_no_id() {
         assert!(matches!(taken, Err(StoreError::NameTaken(name)) if name == "kettle"));
         for name in ["", device.as_str(), "line\n", &"n".repeat(65)] {
             assert!(
-                matches!(fixture.store.rename_device(other, Some(name)).await, Err(StoreError::Name)),
+                matches!(fixture.store.rename_device(other, Some(name)).await, Err(StoreError::InvalidName)),
                 "{name}"
             );
         }
@@ -562,7 +563,7 @@ async fn a_cloud_whose_database_was_taken_by_another_writes_nothing_more() {
 async fn many_lines_go_in_slices_and_a_device_is_looked_at_again_when_it_has_logged_more() {
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
-        let slice = limits::LOG_PRUNE_SLICE;
+        let slice = limits::LOG_PRUNE_CHUNK;
         let kept = LogRetention { lines: 100, age: Duration::from_mins(1) };
         let now = wall_millis();
         let lines = |from, to| (from..=to).map(|sequence| line(device, 1, sequence, now)).collect::<Vec<_>>();
@@ -692,7 +693,7 @@ async fn a_database_that_is_gone_or_empty_is_an_error_and_no_new_store() {
     let refused = Store::open(&fixture.folder).await.err().expect("refused").to_string();
     assert_eq!(refused, format!("{} is missing; the devices of this data folder were in it", path.display()));
     assert!(!path.exists(), "none is made");
-    data::write_new(&path, b"", 0o600).expect("written");
+    write_new(&path, b"", 0o600).expect("written");
     let refused = Store::open(&fixture.folder).await.err().expect("refused").to_string();
     assert_eq!(refused, format!("{} is empty; the devices of this data folder were in it", path.display()));
     fs::rename(&aside, &path).expect("moved back");
@@ -720,7 +721,7 @@ async fn a_file_that_is_no_database_is_refused_without_waiting() {
     let fixture = Fixture::sqlite().await;
     fixture.store.close().await;
     fs::write(fixture.folder.database(), [0x55; 8192]).expect("written");
-    let opened = tokio::time::timeout(limits::DATABASE_PATIENCE / 2, Store::open(&fixture.folder)).await;
+    let opened = tokio::time::timeout(limits::DATABASE_TIMEOUT / 2, Store::open(&fixture.folder)).await;
     let refused = opened.expect("at once").err().expect("refused").to_string();
     assert!(refused.contains("not a database"), "{refused}");
 }
@@ -754,7 +755,7 @@ async fn lines_that_are_not_stored_make_the_store_not_ready() {
         };
         store.pool.execute(rename("logs", "away")).await.expect("renamed");
         assert!(store.add_logs(&[line(device, 1, 1, 1)]).await.is_err());
-        assert!(matches!(store.check().await, Err(StoreError::NotStoring)));
+        assert!(matches!(store.check().await, Err(StoreError::LogsNotStored)));
         store.pool.execute(rename("away", "logs")).await.expect("renamed");
         store.add_logs(&[line(device, 1, 1, 1)]).await.expect("kept");
         store.check().await.expect("ready");
@@ -801,7 +802,7 @@ async fn a_device_is_made_with_its_settings_or_not_at_all() {
         assert_eq!(store.look_up(device, &keys).await.expect("looked up"), [(); 4].map(|()| found("value")));
         let bad = [item("e", false, false), item("bad\tkey", false, true)];
         let refused = store.add_device_with(DeviceId::random(), Some("pot"), [1; 32], &bad).await;
-        assert!(matches!(refused, Err(StoreError::Key)));
+        assert!(matches!(refused, Err(StoreError::InvalidKey)));
         let again = [item("e", false, false)];
         let refused = store.add_device_with(DeviceId::random(), Some("kettle"), [1; 32], &again).await;
         assert!(matches!(refused, Err(StoreError::NameTaken(_))));

@@ -147,7 +147,7 @@ async fn identity(cloud: &Cloud, folder: &Folder) -> Result<Identity, Failure> {
     let place = folder.join("device");
     if !place.exists() {
         let made = cloud.provision(None).await.map_err(error_text::of_provision)?;
-        made.save(&place).map_err(|error| error_text::of_data(&error))?;
+        made.save(&place).map_err(|error| error_text::of_data(&error.into()))?;
     }
     Identity::load(&place).map_err(|error| error_text::of_identity(&place, &error))
 }

@@ -1,7 +1,8 @@
 //! Which database is the store, and settings into it.
 
 use cloud::DeviceId;
-use cloud::store::{Scope, Store, StoreUrl, StoreUrlError};
+use cloud::store::{Scope, Store};
+use cloud::{StoreUrl, StoreUrlError};
 
 use crate::operate::settings::{self, Setting};
 use crate::options::StoreUrlOption;

@@ -5,7 +5,7 @@ use std::path::Path;
 use cloud::data::DataError;
 use cloud::destinations::{Destinations, Range};
 use cloud::store::StoreError;
-use cloud::{ProvisionError, StartError};
+use cloud::{FileError, ProvisionError, StartError};
 use device::identity::IdentityError;
 use device::image::{ImageError, LoadError};
 
@@ -44,7 +44,7 @@ pub(crate) fn of_data(error: &DataError) -> Failure {
         }
         DataError::Missing(folder) => of_missing(folder),
         DataError::ExposedFolder(folder) => failure.hint(format!("chmod 700 {}", folder.display())),
-        DataError::Exposed(file) => failure.hint(format!("chmod 600 {}", file.display())),
+        DataError::File(FileError::Exposed(file)) => failure.hint(format!("chmod 600 {}", file.display())),
         DataError::DatabaseMissing(_) | DataError::DatabaseEmpty(_) | DataError::Incomplete(_) => failure.hint(
             "restore all of the data folder from a backup, or name another folder to begin anew without these devices",
         ),
@@ -67,11 +67,11 @@ fn of_missing(folder: &Path) -> Failure {
 pub(crate) fn of_store(error: StoreError) -> Failure {
     match error {
         StoreError::Data(error) => of_data(&error),
-        StoreError::Key
-        | StoreError::Value
-        | StoreError::Name
+        StoreError::InvalidKey
+        | StoreError::ValueTooLong
+        | StoreError::InvalidName
         | StoreError::NameTaken(_)
-        | StoreError::AccountName
+        | StoreError::InvalidAccountName
         | StoreError::AccountNameTaken(_)
         | StoreError::NoAccount(_) => Failure::bad_input(error.to_string()),
         StoreError::AccountInUse(_) => Failure::not_happened(error.to_string()),

@@ -143,7 +143,7 @@ async fn a_name_stands_for_one_account_and_never_looks_like_an_id() {
     assert!(matches!(store.add_account(Some("plant")).await, Err(StoreError::AccountNameTaken(_))));
     let like_an_id = format!("AC{}", "0".repeat(32));
     for name in ["", "a\nb", &like_an_id] {
-        assert!(matches!(store.add_account(Some(name)).await, Err(StoreError::AccountName)), "{name}");
+        assert!(matches!(store.add_account(Some(name)).await, Err(StoreError::InvalidAccountName)), "{name}");
     }
     let unnamed = store.add_account(None).await.expect("added");
     store.add_account(None).await.expect("no name twice is no clash");

@@ -1,11 +1,11 @@
-//! Writing log lines, each once (D118, D165).
+//! Writing log lines, each exactly once: a line is acknowledged only when it is stored (D118), and then may arrive again (D165).
 //!
-//! A device that has lost its connection sends again what it does not know to be stored. The number of its start (`boot`) and the
-//! line's own number tell such a line from a new one, but not always: a device that is run again with the same seed has the same
-//! number of its start and counts from 1 again, and 32 random bits repeat themselves now and then. Such a *repeat* of a start is
-//! recognised by its clock, which at its `HELLO` is behind a line that is stored already or has not gone on since the `HELLO` before, or
-//! by a line whose number is stored with another clock or text. Its lines are kept beside those of the earlier one: the column `sequence` has the number of the repeat,
-//! from 0, in its upper and the line's number in its lower 32 bits.
+//! A device that lost its connection sends the lines again that were not acknowledged. The random number of its boot and the number
+//! of the line usually identify a duplicate, but not always: a virtual device run again with the same seed has the same boot number
+//! and counts from 1 again, and 32 random bits collide occasionally. Such a *repeat* of a boot is recognised by its clock, which at
+//! its `HELLO` is behind a stored line or has not advanced since the previous `HELLO`, or by a line whose number is stored with
+//! another clock or text. Its lines are stored beside those of the earlier run: the column `sequence` has the number of the repeat,
+//! from 0, in its upper and the number of the line in its lower 32 bits.
 
 use std::fmt::Write as _;
 
@@ -17,34 +17,34 @@ use crate::store::database::within;
 use crate::store::pool::{Query, Transaction};
 use crate::store::{Store, StoreError};
 
-/// Rows of one statement at most: beyond this a statement gets no faster.
+/// Most rows of one statement: more do not make it faster.
 const MAX_ROWS: usize = 128;
 
-/// Columns of a row that are written.
+/// Columns written for each row.
 const COLUMNS: usize = 6;
 
-/// Repeats of one start that are told apart; later ones are taken for the last.
+/// Repeats of one boot that are distinguished; later ones are merged with the last.
 const MAX_REPEAT: u32 = i32::MAX as u32;
 
-/// What is known of one start of a device while one of its connections logs.
+/// What is known of a device's boot during one connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LogRun {
-    /// The device's clock at `HELLO`, microseconds since its start; 0 is unknown.
+    /// The device's clock at `HELLO`, microseconds since its boot; 0 is unknown.
     clock: u64,
-    /// Whether it is known that this is not the run of the connection before.
+    /// Whether this is known to be another run than that of the previous connection.
     is_repeat: bool,
-    place: Option<Place>,
+    position: Option<Position>,
 }
 
-/// Where the lines of a connection go.
+/// Where the lines of a connection are stored.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Position {
     repeat: u32,
-    /// The last line that was stored before the connection's first.
+    /// The last line stored before the connection's first.
     stored: u32,
 }
 
-/// Lines of one connection, in order, and what is known of the start they belong to.
+/// Lines of one connection, in order, and what is known of their boot.
 pub(crate) struct RunLines<'a> {
     pub(crate) run: &'a mut LogRun,
     pub(crate) lines: &'a [LogLine],
@@ -52,15 +52,15 @@ pub(crate) struct RunLines<'a> {
 
 impl LogRun {
     pub(crate) fn new(clock: u64, is_repeat: bool) -> Self {
-        Self { clock, is_repeat, place: None }
+        Self { clock, is_repeat, position: None }
     }
 }
 
-/// A line and the repeat of its start it belongs to.
+/// A line and the repeat of its boot it belongs to.
 type Row<'a> = (&'a LogLine, u32);
 
 impl Store {
-    /// Keeps log lines, all or none. A line that is there already, because the device sent it twice, is kept once.
+    /// Stores log lines atomically. A line that is stored already, because the device sent it twice, is stored once.
     pub async fn add_logs(&self, lines: &[LogLine]) -> Result<(), StoreError> {
         let groups = lines.chunk_by(|a, b| (a.device, a.boot) == (b.device, b.boot));
         let mut runs: Vec<_> = groups.map(|lines| (LogRun::default(), lines)).collect();
@@ -68,29 +68,29 @@ impl Store {
         self.add_run_logs(&mut groups).await.map(|_| ())
     }
 
-    /// The same with what is known of each device's start, which is brought up to date. Answers how many lines were there already.
+    /// Stores log lines with what is known of each device's boot, which is updated. Returns the number of duplicates.
     pub(crate) async fn add_run_logs(&self, groups: &mut [RunLines<'_>]) -> Result<u64, StoreError> {
         if groups.iter().all(|group| group.lines.is_empty()) {
             return Ok(0);
         }
-        let stored = within(self.try_add(groups)).await;
-        self.health.note_logs(stored.is_ok());
+        let stored = within(self.try_add_runs(groups)).await;
+        self.health.set_logs_stored(stored.is_ok());
         let (runs, duplicates) = stored?;
         for (group, run) in groups.iter_mut().zip(runs) {
             *group.run = run;
-            self.note_logged(group.lines);
+            self.count_logged(group.lines);
         }
         Ok(duplicates)
     }
 
-    async fn try_add(&self, groups: &[RunLines<'_>]) -> Result<(Vec<LogRun>, u64), StoreError> {
+    async fn try_add_runs(&self, groups: &[RunLines<'_>]) -> Result<(Vec<LogRun>, u64), StoreError> {
         self.check_lease()?;
         let mut transaction = self.pool.begin().await?;
         let (mut rows, mut runs, mut duplicates) = (Vec::new(), Vec::new(), 0);
         for group in groups {
             let mut run = *group.run;
             for line in group.lines {
-                match place(&mut transaction, &mut run, line).await? {
+                match repeat_of(&mut transaction, &mut run, line).await? {
                     Some(repeat) => rows.push((line, repeat)),
                     None => duplicates += 1,
                 }
@@ -99,11 +99,11 @@ impl Store {
         }
         let mut rest = &rows[..];
         while !rest.is_empty() {
-            // Powers of two, so that there are few statements, each prepared once.
+            // Powers of two, so that there are few distinct statements, each prepared once.
             let count = MAX_ROWS.min(1 << rest.len().ilog2());
-            let (slice, behind) = rest.split_at(count);
-            duplicates += insert(&mut transaction, slice).await?;
-            rest = behind;
+            let (chunk, remaining) = rest.split_at(count);
+            duplicates += insert(&mut transaction, chunk).await?;
+            rest = remaining;
         }
         transaction.commit().await?;
         Ok((runs, duplicates))
@@ -111,51 +111,51 @@ impl Store {
 }
 
 /// The repeat a line belongs to; `None` when the line is stored already.
-async fn place(
+async fn repeat_of(
     transaction: &mut Transaction<'_>,
     run: &mut LogRun,
     line: &LogLine,
 ) -> Result<Option<u32>, StoreError> {
-    let mut place = match run.place {
-        Some(place) => place,
-        None => find_place(transaction, run, line).await?,
+    let mut position = match run.position {
+        Some(position) => position,
+        None => find_position(transaction, run, line).await?,
     };
-    if line.sequence <= place.stored {
-        match is_stored(transaction, line, place.repeat).await? {
+    if line.sequence <= position.stored {
+        match is_stored(transaction, line, position.repeat).await? {
             Some(true) => {
-                run.place = Some(place);
+                run.position = Some(position);
                 return Ok(None);
             }
-            Some(false) => place = place.next(),
+            Some(false) => position = position.next(),
             None => {}
         }
     }
-    run.place = Some(place);
-    Ok(Some(place.repeat))
+    run.position = Some(position);
+    Ok(Some(position.repeat))
 }
 
-/// Where a connection's lines go, seen from its first.
-async fn find_place(
+/// Where a connection's lines are stored, decided at its first line.
+async fn find_position(
     transaction: &mut Transaction<'_>,
     run: &LogRun,
     first: &LogLine,
-) -> Result<Place, StoreError> {
+) -> Result<Position, StoreError> {
     let Some((repeat, stored, last)) = last_line(transaction, first.device, first.boot).await? else {
-        return Ok(Place { repeat: 0, stored: 0 });
+        return Ok(Position { repeat: 0, stored: 0 });
     };
-    let place = Place { repeat, stored };
-    // A connection begins after everything was logged that an earlier one of the same start has carried.
+    let position = Position { repeat, stored };
+    // Lines of an earlier connection of the same boot were logged before this connection began.
     let is_behind = run.clock != 0 && run.clock < last;
-    if run.is_repeat || is_behind { Ok(place.next()) } else { Ok(place) }
+    if run.is_repeat || is_behind { Ok(position.next()) } else { Ok(position) }
 }
 
-impl Place {
+impl Position {
     fn next(self) -> Self {
         Self { repeat: MAX_REPEAT.min(self.repeat + 1), stored: 0 }
     }
 }
 
-/// Repeat, number and clock of the last line stored of a start.
+/// Repeat, number and clock of the last line stored of a boot.
 async fn last_line(
     transaction: &mut Transaction<'_>,
     device: DeviceId,
@@ -170,7 +170,7 @@ async fn last_line(
     Ok(Some((repeat, sequence, row.try_get::<i64, _>(1)?.cast_unsigned())))
 }
 
-/// Whether what is stored under a line's number is this line; `None` when there is nothing.
+/// Whether the line stored under this number is this line; `None` when no line is.
 async fn is_stored(
     transaction: &mut Transaction<'_>,
     line: &LogLine,
@@ -183,8 +183,8 @@ async fn is_stored(
     Ok(Some(clock.cast_unsigned() == line.clock && text == line.text))
 }
 
-/// Inserts rows; answers how many were there already. A row whose number is taken by another line, which an older connection of
-/// another run has brought meanwhile, becomes a repeat of its own.
+/// Inserts rows and returns the number of duplicates. A row whose number is taken by another line, stored in the meantime by an older
+/// connection of another run, becomes a repeat of its own.
 async fn insert(transaction: &mut Transaction<'_>, rows: &[Row<'_>]) -> Result<u64, StoreError> {
     let inserted = transaction.execute(insert_query(rows)).await?;
     let mut duplicates = (rows.len() as u64).saturating_sub(inserted);
@@ -195,8 +195,8 @@ async fn insert(transaction: &mut Transaction<'_>, rows: &[Row<'_>]) -> Result<u
         if is_stored(transaction, line, repeat).await? == Some(false) {
             let last = last_line(transaction, line.device, line.boot).await?;
             let repeat = last.map_or(repeat, |(last, ..)| last);
-            let place = Place { repeat, stored: 0 }.next();
-            transaction.execute(insert_query(&[(line, place.repeat)])).await?;
+            let position = Position { repeat, stored: 0 }.next();
+            transaction.execute(insert_query(&[(line, position.repeat)])).await?;
             duplicates -= 1;
         }
     }
@@ -228,12 +228,12 @@ fn insert_statement(rows: usize) -> String {
     sql + " ON CONFLICT (device, boot, sequence) DO NOTHING"
 }
 
-/// The column `sequence` of a line.
+/// The value of the column `sequence` for a line.
 fn join(repeat: u32, sequence: u32) -> i64 {
     i64::from(repeat) << 32 | i64::from(sequence)
 }
 
-/// Repeat and line's number of a column `sequence`.
+/// The repeat and the number of a line, from the column `sequence`.
 pub(super) fn split(column: i64) -> (u32, u32) {
     let column = column.cast_unsigned();
     ((column >> 32) as u32, column as u32)

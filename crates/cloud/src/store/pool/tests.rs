@@ -56,7 +56,7 @@ async fn a_transaction_with_a_failed_statement_cannot_be_committed() {
         let failed = transaction.execute(sqlx::query("INSERT INTO settings (name) VALUES ('second')")).await;
         assert!(failed.is_err());
         transaction.execute(set("third", 1)).await.err();
-        assert!(matches!(transaction.commit().await, Err(StoreError::Unfinished)));
+        assert!(matches!(transaction.commit().await, Err(StoreError::TransactionFailed)));
         assert!(!is_seen(&fixture, "first").await);
     }
 }
@@ -71,7 +71,7 @@ async fn a_commit_that_is_no_commit_is_an_error() {
         transaction.execute(set("lost", 1)).await.expect("set");
         let rollback = if fixture.store.database.is_shared() { "SELECT 1 / 0" } else { "ROLLBACK" };
         let _ = transaction.execute(sqlx::query(rollback)).await;
-        transaction.is_sound = true;
+        transaction.has_succeeded = true;
         assert!(transaction.commit().await.is_err());
         assert!(!is_seen(&fixture, "lost").await);
     }

@@ -126,7 +126,7 @@ async fn prepare_here(
         let place = devices.join(name(number));
         if !place.exists() {
             let made = cloud.provision(None).await.map_err(error_text::of_provision)?;
-            made.save(&place).map_err(|error| error_text::of_data(&error))?;
+            made.save(&place).map_err(|error| error_text::of_data(&error.into()))?;
         }
     }
     let members = load(&devices, count)?;
@@ -151,7 +151,7 @@ async fn make_missing(
             break;
         }
         let identity = ::cloud::provision(data, None, None).await.map_err(error_text::of_provision)?;
-        identity.save(&place).map_err(|error| error_text::of_data(&error))?;
+        identity.save(&place).map_err(|error| error_text::of_data(&error.into()))?;
         made.push((there.len() + made.len() + 1, identity.device_id));
     }
     if made.is_empty() || settings.is_empty() {

@@ -1,4 +1,4 @@
-//! Which database the store is.
+//! The URL of a store, and how a connection to it is secured.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// Words of a PostgreSQL URL that the driver knows; another would be passed over without a word.
+/// Parameters of a PostgreSQL URL that the driver knows; it would ignore any other silently.
 const OPTIONS: [&str; 13] = [
     "application_name",
     "dbname",
@@ -23,10 +23,10 @@ const OPTIONS: [&str; 13] = [
     "user",
 ];
 
-/// Ways to secure a connection, as the driver and libpq name them.
+/// Values of `sslmode`, as in the driver and libpq.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Which database the store is: the file in the data folder, or one of a PostgreSQL server. Shown to people it has no password.
+/// The database of a store: the file in the data folder, or a database of a PostgreSQL server. `Display` and `Debug` omit the password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `sqlite`: the file in the data folder.
@@ -35,18 +35,18 @@ pub enum StoreUrl {
     Postgres(Url),
 }
 
-/// Why a text names no store. The text itself is in no message: it may hold a password.
+/// Why a text is not the URL of a store. The messages do not repeat the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUrlError {
     /// Neither of the two forms.
     #[error("a store is `sqlite`, or postgres://USER@HOST/DATABASE")]
     Form,
-    /// It does not say which database.
+    /// The name of the database is missing.
     #[error("the database is missing; write postgres://USER@HOST/DATABASE")]
     Database,
-    /// Something behind the `?` that nobody would heed.
+    /// An unknown parameter, which would be ignored.
     #[error(
-        "behind the ? may stand sslmode, sslrootcert, sslcert, sslkey, host, port, user, password, dbname, options"
+        "the parameters of a store are sslmode, sslrootcert, sslcert, sslkey, host, port, user, password, dbname, options"
     )]
     Option,
 }
@@ -71,26 +71,26 @@ impl FromStr for StoreUrl {
 }
 
 impl StoreUrl {
-    /// The whole of it, as the driver is to take it: where nothing says how the connection is to be secured and the server is not
-    /// on this machine, by TLS to a server whose certificate is for that host (D187). The driver's own default is to go on in plain
-    /// text, password included, when the server offers no TLS.
+    /// The complete URL for the driver. Unless something else is configured, a server on another machine is reached by TLS only, and
+    /// its certificate must be valid for the host (D187): the driver's own default is to continue in plain text, password included,
+    /// when the server offers no TLS.
     pub(crate) fn for_driver(&self) -> String {
         self.secured(|name| std::env::var(name).ok())
     }
 
     fn secured(&self, variable: impl Fn(&str) -> Option<String>) -> String {
         let Self::Postgres(url) = self else { return self.with_password().to_owned() };
-        // The driver passes over a variable it cannot read.
+        // The driver ignores an invalid value of the variable.
         let of_variable = variable("PGSSLMODE").is_some_and(|mode| SSL_MODES.contains(&mode.as_str()));
-        let is_said = of_variable || url.query_pairs().any(|(name, _)| name == "sslmode");
+        let is_configured = of_variable || url.query_pairs().any(|(name, _)| name == "sslmode");
         let mut secured = url.clone();
-        if !is_said && !is_local(url, variable) {
+        if !is_configured && !is_local(url, variable) {
             secured.query_pairs_mut().append_pair("sslmode", "verify-full");
         }
         secured.into()
     }
 
-    /// The whole of it, password included: for the file it is remembered in.
+    /// The complete URL, password included, for the data folder's record.
     pub(crate) fn with_password(&self) -> &str {
         match self {
             Self::Folder => "sqlite",
@@ -99,8 +99,8 @@ impl StoreUrl {
     }
 }
 
-/// Whether the server is on this machine: a Unix socket, or a loopback address. Without a host the driver looks for a socket and
-/// takes `localhost` if there is none.
+/// Whether the server is on this machine: a Unix socket or a loopback address. Without a host the driver tries a socket, then
+/// `localhost`.
 fn is_local(url: &Url, variable: impl Fn(&str) -> Option<String>) -> bool {
     let of_query = url.query_pairs().filter(|(name, _)| name == "host" || name == "hostaddr");
     let of_query = of_query.last().map(|(_, value)| value.into_owned());
@@ -110,7 +110,7 @@ fn is_local(url: &Url, variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 fn is_local_host(host: &str) -> bool {
-    // In a URL the path of a socket has its slashes as %2F.
+    // In a URL the slashes of a socket's path are written as %2F.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_socket =
         host.starts_with('/') || host.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%2F"));
@@ -122,7 +122,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Postgres(url) = self else { return f.write_str("cloud.db") };
         let mut shown = url.clone();
-        // It fails where there is no host: there is no password either then.
+        // This fails for a URL without a host, which cannot contain a password.
         let _ = shown.set_password(None);
         shown.set_query(None);
         f.write_str(shown.as_str())
@@ -156,7 +156,7 @@ mod tests {
 
     /// Shows D187.
     #[test]
-    fn another_machine_is_reached_by_verified_tls_unless_asked_otherwise() {
+    fn another_machine_is_reached_by_verified_tls_unless_configured_otherwise() {
         let secured = |text: &str, variables: &[(&str, &str)]| {
             let variable = |wanted: &str| {
                 variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
@@ -172,7 +172,7 @@ mod tests {
             ("postgres://localhost.example/d", "?sslmode=verify-full"),
         ] {
             assert_eq!(secured(text, &[]), format!("{text}{with}"));
-            assert_eq!(secured(text, &[("PGSSLMODE", "disable")]), text, "the variable says how");
+            assert_eq!(secured(text, &[("PGSSLMODE", "disable")]), text, "the variable decides");
         }
         for text in [
             "sqlite",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_is_refused_without_being_repeated() {
+    fn an_invalid_url_is_refused_without_being_repeated() {
         let refused = |text: &str| text.parse::<StoreUrl>().expect_err("refused");
         for text in ["", "mysql://u:hush@h/d", "postgres:hush", "/var/lib/hush.db", "sqlite:hush"] {
             assert_eq!(refused(text), StoreUrlError::Form, "{text}");
