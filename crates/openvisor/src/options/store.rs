@@ -1,6 +1,6 @@
 //! The URL of `--store`, which may contain a password.
 
-use cloud::store::{StoreUrl, StoreUrlError};
+use cloud::{StoreUrl, StoreUrlError};
 
 /// The value of `--store`, not yet checked: an error of the argument parser would print the URL with its password.
 #[derive(Clone)]
