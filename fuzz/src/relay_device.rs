@@ -1,18 +1,20 @@
 //! A relay between a hostile device and hostile brokers: bytes of both, connections that come and go at any moment.
 
+use link::DeviceLink;
 use link::channel::ChannelType;
 use link::connection::Hello;
-use link::device::Session;
+use link::device::Input as LinkInput;
 use relay::{
     ConnectFailure, ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome,
     HttpResponse, Input, LookedUp, LookupId, Output, Settings, Value,
 };
+use sansio::Instant;
 
 use crate::source::Source;
 
 /// Bytes that one device with a handful of brokers may make a relay hold.
 const HELD: usize = 8 << 20;
-const HELLO: Hello = Hello { version: 1, boot: 1, wake_reason: 0, clock: 0, image: [0; 32] };
+const HELLO: Hello = Hello { version: 1, boot: 1, wake_reason: 0, clock: Instant::ZERO, image: [0; 32] };
 const TYPES: [ChannelType; 4] =
     [ChannelType::OpaqueBytes, ChannelType::Mqtt, ChannelType::Http, ChannelType::ConfigFetch];
 
@@ -23,8 +25,8 @@ pub(crate) fn run(bytes: &[u8]) {
         notices: source.u8().is_multiple_of(2),
         ..Settings::default()
     };
-    let mut device = Session::new();
-    device.connected(0, &HELLO);
+    let mut device = DeviceLink::new();
+    let _ = device.handle(Instant::ZERO, &mut LinkInput::Connected(&HELLO));
     let mut fuzz = Fuzz {
         now: 0,
         relay: DeviceRelay::new(0, settings),
@@ -54,7 +56,7 @@ struct Fuzz {
     relay: DeviceRelay,
     /// A device's end in good order, which tells what a hostile one would have to know: it hears everything, and says
     /// most of what is said.
-    device: Session,
+    device: DeviceLink,
     wires: Vec<(ConnectionId, Life)>,
     lookups: Vec<(LookupId, usize)>,
     exchanges: Vec<ExchangeId>,
@@ -66,12 +68,13 @@ impl Fuzz {
         match source.u8() % 13 {
             0 => self.input(Input::Link(source.run())),
             1 => {
-                let _ = self.device.open(TYPES[usize::from(source.u8() % 4)], u32::from(source.u16()));
+                let _ =
+                    self.device.open_channel(TYPES[usize::from(source.u8() % 4)], u32::from(source.u16()));
             }
             2 => {
                 let channel = source.u8() % 17;
                 if self.device.is_channel_open(channel) {
-                    self.device.close(channel);
+                    self.device.close_channel(channel);
                 }
             }
             3..=5 => self.item(source),
@@ -95,7 +98,7 @@ impl Fuzz {
             _ => {
                 let channel = source.u8() % 17;
                 let bytes = u32::from(source.u16());
-                self.device.credit(channel, bytes, u32::from(source.u8() % 4));
+                self.device.return_credit(channel, bytes, u32::from(source.u8() % 4));
             }
         }
     }
@@ -107,8 +110,9 @@ impl Fuzz {
         let mut sent = 0;
         loop {
             let left = (body.len() - sent) as u32;
-            let Some((length, more)) = self.device.fragment(channel, left, most.into()) else { return };
-            let frame = self.device.channel_frame(self.now * 1000, channel, kind, length, more);
+            let Some((length, more)) = self.device.next_fragment(channel, left, most.into()) else { return };
+            let frame =
+                self.device.channel_frame(Instant::from_millis(self.now), channel, kind, length, more);
             let Ok(header) = frame else { return };
             let frame = [header.as_slice(), &body[sent..][..usize::from(length)]].concat();
             sent += usize::from(length);
@@ -186,7 +190,7 @@ impl Fuzz {
     fn settle(&mut self) {
         let mut out = [0; 512];
         for _ in 0..100 {
-            let length = self.device.transmit(self.now * 1000, &mut out);
+            let length = self.device.transmit(Instant::from_millis(self.now), &mut out);
             if length == 0 {
                 return;
             }
@@ -245,10 +249,11 @@ impl Fuzz {
     }
 
     /// What a device in good order makes of it; one that was spoken for may well find fault with it.
-    fn hear(&mut self, mut bytes: &[u8]) {
-        while let Ok(Some(event)) = self.device.receive(self.now * 1000, &mut bytes) {
-            if let link::device::Event::Item(piece) = event {
-                let _ = self.device.stored(piece.channel, piece.bytes.len() as u32 / 2);
+    fn hear(&mut self, bytes: &[u8]) {
+        let mut input = LinkInput::Received(bytes);
+        while let Ok(Some(event)) = self.device.handle(Instant::from_millis(self.now), &mut input) {
+            if let link::device::Event::Item(fragment) = event {
+                let _ = self.device.store(fragment.channel, fragment.bytes.len() as u32 / 2);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use link::channel::ChannelType;
 use link::connection::Hello;
-use link::device::{Answer, Event, Session};
+use link::device::{Answer, DeviceLink, Event, Input};
 use link::kind::to_cloud;
 use link::mqtt::{ConnectHead, PublishHead, RequestState, TopicHead};
 use link::varint;
@@ -55,7 +55,7 @@ pub(crate) fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
 /// A connected, welcome device.
 pub(crate) struct Device {
     stream: TlsStream<TcpStream>,
-    session: Session,
+    link: DeviceLink,
     start: Instant,
     output: Vec<u8>,
 }
@@ -71,11 +71,17 @@ impl Device {
         tcp.set_nodelay(true)?;
         let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
         let stream = TlsConnector::from(tls).connect(name, tcp).await?;
-        let mut session = Session::new();
-        let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [0; 32] };
-        session.connected(0, &hello);
-        let mut device = Self { stream, session, start: Instant::now(), output: Vec::new() };
-        while !device.session.is_open() {
+        let mut link = DeviceLink::new();
+        let hello = Hello {
+            version: link::limits::VERSION,
+            boot,
+            wake_reason: 0,
+            clock: sansio::Instant::ZERO,
+            image: [0; 32],
+        };
+        let _ = link.handle(sansio::Instant::ZERO, &mut Input::Connected(&hello));
+        let mut device = Self { stream, link, start: Instant::now(), output: Vec::new() };
+        while !device.link.is_open() {
             device.send().await?;
             device.receive().await?;
         }
@@ -89,7 +95,7 @@ impl Device {
         broker: SocketAddr,
         security: Security<'_>,
     ) -> Result<u8, Failure> {
-        let channel = self.session.open(ChannelType::Mqtt, RING).map_err(|_| "no channel")?;
+        let channel = self.link.open_channel(ChannelType::Mqtt, RING).map_err(|_| "no channel")?;
         self.owe();
         self.item(channel, to_cloud::CONNECT, &connect(name, broker, security))?;
         self.item(channel, to_cloud::TOPIC, &[&[TOPIC_NUMBER], TOPIC.as_bytes()].concat())?;
@@ -109,7 +115,7 @@ impl Device {
     /// Opens a channel and asks for a broker by name or address, and does not wait for what comes of it. `None` while the cloud
     /// has not given a channel's number back.
     pub(crate) async fn ask(&mut self, host: &str, port: u16) -> Result<Option<u8>, Failure> {
-        let Ok(channel) = self.session.open(ChannelType::Mqtt, RING) else { return Ok(None) };
+        let Ok(channel) = self.link.open_channel(ChannelType::Mqtt, RING) else { return Ok(None) };
         self.owe();
         self.item(channel, to_cloud::CONNECT, &connect_to(host, port, "bench", None))?;
         self.send().await?;
@@ -118,7 +124,7 @@ impl Device {
 
     /// Closes a channel.
     pub(crate) async fn close(&mut self, channel: u8) -> Result<(), Failure> {
-        self.session.close(channel);
+        self.link.close_channel(channel);
         self.send().await
     }
 
@@ -126,8 +132,8 @@ impl Device {
     pub(crate) async fn listen(&mut self, span: Duration) -> Result<(), Failure> {
         let mut buffer = [0; 4096];
         let Ok(read) = timeout(span, self.stream.read(&mut buffer)).await else { return Ok(()) };
-        let (now, mut input) = (self.now(), &buffer[..read?]);
-        while self.session.receive(now, &mut input).map_err(link::Violation::text)?.is_some() {}
+        let (now, mut input) = (self.now(), Input::Received(&buffer[..read?]));
+        while self.link.handle(now, &mut input)?.is_some() {}
         self.send().await
     }
 
@@ -159,7 +165,7 @@ impl Device {
     /// Queues an item that fits into a frame.
     fn item(&mut self, channel: u8, kind: u8, body: &[u8]) -> Result<(), Failure> {
         let now = self.now();
-        let header = self.session.channel_frame(now, channel, kind, body.len() as u16, false);
+        let header = self.link.channel_frame(now, channel, kind, body.len() as u16, false);
         self.output.extend_from_slice(header.map_err(|refused| format!("{refused:?}"))?.as_slice());
         self.output.extend_from_slice(body);
         Ok(())
@@ -169,7 +175,7 @@ impl Device {
     fn owe(&mut self) {
         let mut frames = [0; 256];
         loop {
-            let count = self.session.transmit(self.now(), &mut frames);
+            let count = self.link.transmit(self.now(), &mut frames);
             if count == 0 {
                 return;
             }
@@ -194,9 +200,9 @@ impl Device {
         if count == 0 {
             return Err("the cloud closed the connection".into());
         }
-        let (now, mut input) = (self.now(), &buffer[..count]);
+        let (now, mut input) = (self.now(), Input::Received(&buffer[..count]));
         let (mut free, mut connected) = (Vec::new(), None);
-        while let Some(event) = self.session.receive(now, &mut input).map_err(link::Violation::text)? {
+        while let Some(event) = self.link.handle(now, &mut input)? {
             match event {
                 Event::Answer { answer: Answer::Published(published), .. } => {
                     if published.state != RequestState::Completed || published.reason != 0 {
@@ -212,8 +218,8 @@ impl Device {
         Ok((free, connected))
     }
 
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_micros() as u64
+    fn now(&self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.start.elapsed().into()
     }
 }
 

@@ -14,7 +14,7 @@ use cloud::clock::wall_millis;
 use cloud::store::{LogLine, Store};
 use cloud::{Cloud, Config, Identity};
 use link::connection::{Hello, LogHead};
-use link::device::{Event, LOG_FRAME, Session};
+use link::device::{DeviceLink, Event, Input, LOG_FRAME};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -197,7 +197,7 @@ fn waits(scale: &Scale) -> Result<f64, Failure> {
 /// A device that only logs.
 struct Logger {
     stream: StreamOwned<ClientConnection, TcpStream>,
-    session: Session,
+    link: DeviceLink,
     start: Instant,
     sent: u32,
     taken: u32,
@@ -208,12 +208,18 @@ impl Logger {
         let tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
         let tls = ClientConnection::new(tls(identity)?, ServerName::try_from("localhost")?)?;
-        let mut session = Session::new();
-        let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [3; 32] };
-        session.connected(0, &hello);
+        let mut link = DeviceLink::new();
+        let hello = Hello {
+            version: link::limits::VERSION,
+            boot,
+            wake_reason: 0,
+            clock: sansio::Instant::ZERO,
+            image: [3; 32],
+        };
+        let _ = link.handle(sansio::Instant::ZERO, &mut Input::Connected(&hello));
         let stream = StreamOwned::new(tls, tcp);
-        let mut logger = Self { stream, session, start: Instant::now(), sent: 0, taken: 0 };
-        while !logger.session.is_open() {
+        let mut logger = Self { stream, link, start: Instant::now(), sent: 0, taken: 0 };
+        while !logger.link.is_open() {
             logger.transmit()?;
             logger.receive()?;
         }
@@ -228,10 +234,11 @@ impl Logger {
             lines.clear();
             while !over.load(Ordering::Relaxed) && self.sent < self.taken + WINDOW {
                 self.sent += 1;
-                let head = LogHead { sequence: self.sent, clock: u64::from(self.sent) };
+                let head =
+                    LogHead { sequence: self.sent, clock: sansio::Instant::from_micros(self.sent.into()) };
                 let (now, mut frame) = (self.now(), [0; LOG_FRAME]);
                 let length =
-                    self.session.log_frame(now, &head, TEXT, &mut frame).ok_or("the link is not open")?;
+                    self.link.log_frame(now, &head, TEXT, &mut frame).ok_or("the link is not open")?;
                 lines.extend_from_slice(&frame[..length]);
                 lines.extend_from_slice(&text);
             }
@@ -247,7 +254,7 @@ impl Logger {
     fn transmit(&mut self) -> Result<(), Failure> {
         let mut buffer = [0; 512];
         loop {
-            let count = self.session.transmit(self.now(), &mut buffer);
+            let count = self.link.transmit(self.now(), &mut buffer);
             if count == 0 {
                 return Ok(self.stream.flush()?);
             }
@@ -261,10 +268,8 @@ impl Logger {
         if count == 0 {
             return Err("the cloud ended the connection".into());
         }
-        let (now, mut bytes) = (self.now(), &buffer[..count]);
-        while let Some(event) =
-            self.session.receive(now, &mut bytes).map_err(|violation| format!("{violation:?}"))?
-        {
+        let (now, mut input) = (self.now(), Input::Received(&buffer[..count]));
+        while let Some(event) = self.link.handle(now, &mut input)? {
             if let Event::LogTaken { sequence } = event {
                 self.taken = self.taken.max(sequence);
             }
@@ -272,8 +277,8 @@ impl Logger {
         Ok(())
     }
 
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_micros() as u64
+    fn now(&self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.start.elapsed().into()
     }
 }
 

@@ -44,7 +44,7 @@ fn request(method: &str, url: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(&mut item);
     writer.str(method.as_bytes());
     writer.str(url.as_bytes());
-    writer.v(TIMEOUT);
+    writer.varint32(TIMEOUT);
     writer.u8(headers.len() as u8);
     for header in headers {
         writer.str(header.as_bytes());

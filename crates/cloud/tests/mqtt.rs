@@ -42,8 +42,8 @@ impl Connect<'_> {
             | flag(1, true)
             | flag(3, self.will.is_some())
             | flag(4, self.tls.is_some()));
-        writer.v(u32::from(port));
-        writer.v(60);
+        writer.varint32(u32::from(port));
+        writer.varint32(60);
         writer.str(host.as_bytes());
         writer.str(self.client_id.as_bytes());
         if let Some((topic, payload)) = self.will {
@@ -347,7 +347,7 @@ async fn a_full_receive_ring_holds_the_broker_back_and_another_channel_goes_on()
         device.credit(slow, head.topic + payload.len() as u32, 1).await;
         let mut delivery = [0; 5];
         let mut writer = Writer::new(&mut delivery);
-        writer.v(head.delivery.expect("QoS 1"));
+        writer.varint32(head.delivery.expect("QoS 1"));
         let length = writer.finish().expect("fits");
         device.item(slow, to_cloud::ACKNOWLEDGE, &delivery[..length]).await;
     }

@@ -25,8 +25,8 @@ fn connect(port: u16) -> Vec<u8> {
     let mut body = vec![0; 200];
     let mut writer = Writer::new(&mut body);
     writer.u8(1 << 1);
-    writer.v(u32::from(port));
-    writer.v(60);
+    writer.varint32(u32::from(port));
+    writer.varint32(60);
     writer.str(b"127.0.0.1");
     writer.str(b"c");
     let length = writer.finish().expect("fits");

@@ -79,8 +79,8 @@ fn connect(port: u16, password: &[u8], key: Option<&[u8]>) -> Vec<u8> {
     let mut writer = Writer::new(&mut body);
     // Clean start, and credentials or TLS.
     writer.u8(1 << 1 | if key.is_some() { 1 << 4 } else { 1 << 2 });
-    writer.v(u32::from(port));
-    writer.v(60);
+    writer.varint32(u32::from(port));
+    writer.varint32(60);
     writer.str(b"127.0.0.1");
     writer.str(b"client-of-the-test");
     if let Some(key) = key {
@@ -102,7 +102,7 @@ fn http(url: &str, header: &str, content: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(&mut item);
     writer.str(b"POST");
     writer.str(url.as_bytes());
-    writer.v(10_000);
+    writer.varint32(10_000);
     writer.u8(1);
     writer.str(header.as_bytes());
     let length = writer.finish().expect("fits");

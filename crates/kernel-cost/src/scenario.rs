@@ -7,9 +7,10 @@ use abi::mqtt::{MqttConnectRequest, MqttMessage, MqttPublishRequest};
 use abi::network::RequestNetworkParams;
 use abi::notifications::NotificationSetup;
 use abi::strings::{SizedString, SizedStringBuffer};
-use link::cloud::{ANSWER_FRAME, Event, Session};
+use link::cloud::{ANSWER_FRAME, CloudLink, Event, Input};
 use link::kind::to_device;
 use link::mqtt::{MessageHead, Outcome, Published, RequestState};
+use sansio::{Duration, Instant, WallTime};
 
 use crate::processor::{Count, Processor, Program};
 
@@ -60,7 +61,7 @@ pub(crate) fn run(program: &Program) -> Vec<Measured> {
 
 struct Application<'a> {
     processor: Processor<'a>,
-    cloud: Session,
+    cloud: CloudLink,
     free: u32,
     network: u32,
     channel: u32,
@@ -73,7 +74,7 @@ impl<'a> Application<'a> {
         let processor = Processor::start(program);
         let mut application = Self {
             processor,
-            cloud: Session::new(0),
+            cloud: CloudLink::new(Instant::ZERO),
             free: APPLICATION_RAM_START,
             network: 0,
             channel: 0,
@@ -82,7 +83,12 @@ impl<'a> Application<'a> {
         application.output = application.put(&[0; 64]);
         application.processor.connected();
         application.pump();
-        application.cloud.welcome(60, 16_384, 1_800_000_000_000_000, true);
+        application.cloud.send_welcome(
+            Duration::from_secs(60),
+            16_384,
+            WallTime::from_millis(1_800_000_000_000),
+            true,
+        );
         application.pump();
         application.set_up();
         application
@@ -219,8 +225,10 @@ impl<'a> Application<'a> {
         let topic = TOPIC.len() as u32;
         let length = MessageHead { delivery: Some(7), retain: false, topic }.encode(&mut head);
         let content = [TOPIC, &vec![b'm'; size]].concat();
-        self.cloud.begin(1, to_device::MESSAGE, length as u32, content.len() as u32).expect("there is room");
-        let (header, fragment) = self.cloud.fragment(1, 4096).expect("it was begun");
+        self.cloud
+            .begin_item(1, to_device::MESSAGE, length as u32, content.len() as u32)
+            .expect("there is room");
+        let (header, fragment) = self.cloud.next_fragment(1, 4096).expect("it was begun");
         let body = [&head[..length], &content].concat();
         assert_eq!(fragment, body.len(), "in one fragment");
         self.processor.receive(&[header.as_slice(), &body].concat())
@@ -267,7 +275,7 @@ impl<'a> Application<'a> {
 
     fn answer(&mut self, kind: u8, body: &[u8]) {
         let mut out = [0; ANSWER_FRAME];
-        let length = self.cloud.answer(1, kind, body, &mut out).expect("it was asked for");
+        let length = self.cloud.write_answer(1, kind, body, &mut out).expect("it was asked for");
         self.processor.receive(&out[..length]);
     }
 
@@ -277,7 +285,7 @@ impl<'a> Application<'a> {
         loop {
             let bytes = self.processor.transmit().0;
             self.hear(&bytes);
-            let length = self.cloud.transmit(&mut out);
+            let length = self.cloud.transmit(Instant::ZERO, &mut out);
             if length > 0 {
                 self.processor.receive(&out[..length]);
             } else if bytes.is_empty() {
@@ -286,11 +294,14 @@ impl<'a> Application<'a> {
         }
     }
 
-    fn hear(&mut self, mut bytes: &[u8]) {
-        while let Some(event) = self.cloud.receive(0, &mut bytes).expect("the kernel keeps to the rules") {
-            if let Event::Item(piece) = event {
-                let (channel, length) = (piece.channel, piece.bytes.len() as u32);
-                self.cloud.consumed(channel, length);
+    fn hear(&mut self, bytes: &[u8]) {
+        let mut input = Input::Received(bytes);
+        while let Some(event) =
+            self.cloud.handle(Instant::ZERO, &mut input).expect("the kernel keeps to the rules")
+        {
+            if let Event::Item(fragment) = event {
+                let (channel, length) = (fragment.channel, fragment.bytes.len() as u32);
+                self.cloud.consume(channel, length);
             }
         }
     }

@@ -162,7 +162,7 @@ impl Kernel {
         let handle = self.handles.issue();
         let number = self.open_on_link(channel_type, receive.length())?;
         if let Err(fault) = handle_out.put_u32(port.memory, handle) {
-            self.session.close(number);
+            self.link.close_channel(number);
             return Err(fault).early();
         }
         self.channels.note_opening(port.now);
@@ -193,7 +193,7 @@ impl Kernel {
         if let Some(Channel { base, .. }) = place.and_then(Option::take)
             && base.closure.is_none()
         {
-            self.session.close(base.number);
+            self.link.close_channel(base.number);
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Kernel {
     pub(crate) fn forget_channels(&mut self) {
         for Channel { base, .. } in self.channels.places.iter_mut().filter_map(Option::take) {
             if base.closure.is_none() {
-                self.session.close(base.number);
+                self.link.close_channel(base.number);
             }
         }
     }
@@ -234,7 +234,7 @@ impl Kernel {
         for index in 0..MAX_CHANNELS {
             let base = self.channels.places[index].as_ref().map(|channel| &channel.base);
             if let Some(base) = base.filter(|base| base.network == network && base.closure.is_none()) {
-                self.session.close(base.number);
+                self.link.close_channel(base.number);
                 self.lose_channel(port, index, ClosureReason::NetworkDisconnected);
             }
         }
@@ -277,7 +277,7 @@ impl Kernel {
             ChannelType::Http => link::channel::ChannelType::Http,
             ChannelType::ConfigFetch => link::channel::ChannelType::ConfigFetch,
         };
-        self.session.open(channel_type, ring).map_err(|_| Status::Unavailable)
+        self.link.open_channel(channel_type, ring).map_err(|_| Status::Unavailable)
     }
 
     /// Everything D30 checks that the parameters and the tables can tell.

@@ -8,7 +8,7 @@ use abi::config::{
 use abi::notifications::EventType;
 use link::config::{ConfigHead, FetchResult, KeyPlace, KeyResult};
 use link::kind::{to_cloud, to_device};
-use link::{Piece, Violation, violation};
+use link::{Fragment, Violation, violation};
 
 use crate::Kernel;
 use crate::channel::Base;
@@ -54,24 +54,24 @@ impl Config {
         self.stage == Stage::Complete
     }
 
-    /// Takes a piece of the response; whether the response became whole by it.
+    /// Takes a fragment of the response; whether the response became whole by it.
     pub(crate) fn item(
         &mut self,
         base: &mut Base,
         memory: &mut dyn Memory,
-        piece: &Piece<'_>,
+        fragment: &Fragment<'_>,
         stored: &mut dyn FnMut(u32) -> Result<(), Violation>,
     ) -> Result<bool, Violation> {
-        if piece.kind != to_device::CONFIG_RESPONSE {
+        if fragment.kind != to_device::CONFIG_RESPONSE {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
-        let (head, bytes) = base.inbox.head(piece, ConfigHead::decode)?;
+        let (head, bytes) = base.inbox.head(fragment, ConfigHead::decode)?;
         if let Some(head) = head {
             self.take_head(&head)?;
         }
         stored(bytes.len() as u32)?;
         base.inbox.store(memory, bytes)?;
-        if !piece.last {
+        if !fragment.last {
             return Ok(false);
         }
         if u64::from(base.inbox.finish()) != self.length() {

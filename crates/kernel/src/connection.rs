@@ -1,15 +1,15 @@
-//! The connection to the cloud: events of the session into the tables, and what waits in the tables onto the wire.
+//! The connection to the cloud: events of the link into the tables, and what waits in the tables onto the wire.
 
 use abi::channel::ClosureReason;
 use abi::notifications::EventType;
 use link::connection::{ByeReason, Hello, LogHead};
-use link::device::{Answer, Event, LOG_FRAME, Session};
+use link::device::{Answer, DeviceLink, Event, Input, LOG_FRAME};
 use link::header::MAX_HEADER;
 use link::kind::to_cloud;
 use link::mqtt::Acknowledge;
 use link::opaque::chunk;
-use link::{Piece, violation};
-use sansio::{Instant, WallTime};
+use link::{Fragment, violation};
+use sansio::Instant;
 
 use crate::channel::{Base, Channel, Protocol};
 use crate::limits::{MAX_CHANNELS, MIN_FRAGMENT};
@@ -50,7 +50,7 @@ impl Kernel {
             LinkInput::Connected => self.link_connected(port),
             LinkInput::Received(bytes) => return self.receive(port, bytes),
             LinkInput::Lost(cause) => self.link_lost(port, cause),
-            LinkInput::Shutdown => self.session.bye(ByeReason::Done, ""),
+            LinkInput::Shutdown => self.link.send_bye(ByeReason::Done, ""),
             LinkInput::Timeout => self.handle_timeout(port),
         }
         Ok(())
@@ -67,22 +67,23 @@ impl Kernel {
                 version: link::VERSION,
                 boot: self.start,
                 wake_reason: self.boot.wake_reason.raw(),
-                clock: port.now.as_micros(),
+                clock: port.now,
                 image: self.boot.image,
             };
-            self.session.connected(port.now.as_micros(), &hello);
+            // Nothing can be wrong with a new connection.
+            let _ = self.link.handle(port.now, &mut Input::Connected(&hello));
         }
     }
 
     fn link_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
-        self.session.lost();
+        self.link = DeviceLink::new();
         self.network_lost(port, cause);
     }
 
     fn receive(&mut self, port: &mut Port<'_>, bytes: &[u8]) -> Result<(), Violation> {
         let taken = self.take_events(port, bytes);
         if let Err(broken) = taken {
-            self.session.bye(ByeReason::Violation, broken.text());
+            self.link.send_bye(ByeReason::Violation, broken.text());
             self.network_failing(port);
         }
         taken
@@ -98,37 +99,38 @@ impl Kernel {
     /// nothing. `out` must be at least [`MIN_TRANSMIT_BUFFER`](crate::limits::MIN_TRANSMIT_BUFFER) bytes long. What was given counts
     /// as sent.
     pub fn transmit(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> usize {
-        let mut written = self.session.transmit(port.now.as_micros(), out);
+        let mut written = self.link.transmit(port.now, out);
         while let Some(length) = self.transmit_one(port, &mut out[written..]) {
             written += length;
         }
         if written > 0 {
-            written += self.session.spare_credit(port.now.as_micros(), &mut out[written..]);
+            written += self.link.transmit_credit(port.now, &mut out[written..]);
         }
         written
     }
 
     /// Gives the connection up if the cloud is silent, and asks for the time when that is due (D25).
     pub(crate) fn wake_connection(&mut self, port: &mut Port<'_>) {
-        if self.session.handle_timeout(port.now.as_micros()).is_err() {
-            self.session.bye(ByeReason::Keepalive, "the cloud is silent");
+        if self.link.handle(port.now, &mut Input::Timeout).is_err() {
             self.network_failing(port);
         }
         if self.network.is_open() && self.clock.ask_at() <= port.now {
             self.clock.asked(port.now);
-            self.session.time_query();
+            self.link.request_time();
         }
     }
 
     /// When the link or the wall clock next needs a timeout.
     pub(crate) fn connection_timeout(&self) -> Option<Instant> {
-        let session = if self.network.has_connection() { self.session.next_wakeup() } else { None };
+        let link = if self.network.has_connection() { self.link.next_timeout() } else { None };
         let clock = self.network.is_open().then(|| self.clock.ask_at());
-        [session.map(Instant::from_micros), clock].into_iter().flatten().min()
+        [link, clock].into_iter().flatten().min()
     }
 
-    fn take_events(&mut self, port: &mut Port<'_>, mut bytes: &[u8]) -> Result<(), Violation> {
-        while let Some(event) = self.session.receive(port.now.as_micros(), &mut bytes)? {
+    fn take_events(&mut self, port: &mut Port<'_>, bytes: &[u8]) -> Result<(), Violation> {
+        let mut input = Input::Received(bytes);
+        let broken = |error: link::Error| Violation::new(error.text());
+        while let Some(event) = self.link.handle(port.now, &mut input).map_err(broken)? {
             self.take_event(port, event)?;
         }
         Ok(())
@@ -137,18 +139,18 @@ impl Kernel {
     fn take_event(&mut self, port: &mut Port<'_>, event: Event<'_>) -> Result<(), Violation> {
         match event {
             Event::Welcome { wall, logging } => {
-                self.clock.set(port.now, WallTime::from_micros(wall));
+                self.clock.set(port.now, wall);
                 self.logging.set_enabled(logging);
                 self.network_opened(port);
             }
-            Event::Time { wall } => self.clock.set(port.now, WallTime::from_micros(wall)),
+            Event::Time { wall } => self.clock.set(port.now, wall),
             Event::LogTaken { sequence } => self.logging.taken(sequence)?,
             Event::Logging { enabled } => self.logging.set_enabled(enabled),
             Event::Bye { .. } => self.network_failing(port),
             Event::Closed { channel, reason } => self.channel_closed(port, channel, closure(reason)),
             Event::Window { .. } => {}
             Event::Answer { channel, answer } => self.take_answer(port, channel, &answer)?,
-            Event::Item(piece) => self.take_item(port, &piece)?,
+            Event::Item(fragment) => self.take_item(port, &fragment)?,
         }
         Ok(())
     }
@@ -162,16 +164,16 @@ impl Kernel {
         Ok(())
     }
 
-    fn take_item(&mut self, port: &mut Port<'_>, piece: &Piece<'_>) -> Result<(), Violation> {
-        let number = piece.channel;
-        let session = &mut self.session;
-        let mut stored = |bytes| session.stored(number, bytes);
+    fn take_item(&mut self, port: &mut Port<'_>, fragment: &Fragment<'_>) -> Result<(), Violation> {
+        let number = fragment.channel;
+        let link = &mut self.link;
+        let mut stored = |bytes| link.store(number, bytes);
         let Some(Channel { base, protocol }) = self.channels.numbered(number) else { return Ok(()) };
         let became_readable = match protocol {
-            Protocol::Opaque(_) => Opaque::item(base, port.memory, piece, &mut stored)?,
-            Protocol::Mqtt(mqtt) => mqtt.item(base, port.memory, piece, &mut stored)?,
-            Protocol::Http(http) => http.item(base, port.memory, piece, &mut stored)?,
-            Protocol::Config(config) => config.item(base, port.memory, piece, &mut stored)?,
+            Protocol::Opaque(_) => Opaque::item(base, port.memory, fragment, &mut stored)?,
+            Protocol::Mqtt(mqtt) => mqtt.item(base, port.memory, fragment, &mut stored)?,
+            Protocol::Http(http) => http.item(base, port.memory, fragment, &mut stored)?,
+            Protocol::Config(config) => config.item(base, port.memory, fragment, &mut stored)?,
         };
         if became_readable {
             self.notifications.post(port, base.to, EventType::ChannelDataReadable);
@@ -215,7 +217,7 @@ impl Kernel {
     fn transmit_log(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> Option<usize> {
         let (head, text) = self.next_log()?;
         let mut frame = [0; LOG_FRAME];
-        let before = self.session.log_frame(port.now.as_micros(), &head, text, &mut frame)?;
+        let before = self.link.log_frame(port.now, &head, text, &mut frame)?;
         out[..before].copy_from_slice(&frame[..before]);
         self.logging.send(port.memory, &mut out[before..before + text]);
         Some(before + text)
@@ -228,25 +230,25 @@ impl Kernel {
         base.connected().ok()?;
         match protocol {
             Protocol::Opaque(opaque) => {
-                let length = send_bytes(&mut self.session, port, base, out)?;
+                let length = send_bytes(&mut self.link, port, base, out)?;
                 if opaque.has_room_again(base.outbox.free()) {
                     self.notifications.post(port, base.to, EventType::ChannelDataWriteSpace);
                 }
                 Some(length)
             }
             Protocol::Mqtt(mqtt) if mqtt.owes_acknowledgement() && base.outbox.is_between_items() => {
-                acknowledge(&mut self.session, port.now, base.number, mqtt, out)
+                acknowledge(&mut self.link, port.now, base.number, mqtt, out)
             }
             Protocol::Mqtt(mqtt) if base.outbox.announces() => {
-                announce(&mut self.session, port.now, base, mqtt, out)
+                announce(&mut self.link, port.now, base, mqtt, out)
             }
-            _ => send_fragment(&mut self.session, port, base, out),
+            _ => send_fragment(&mut self.link, port, base, out),
         }
     }
 }
 
 fn acknowledge(
-    session: &mut Session,
+    link: &mut DeviceLink,
     now: Instant,
     channel: u8,
     mqtt: &mut Mqtt,
@@ -254,14 +256,14 @@ fn acknowledge(
 ) -> Option<usize> {
     let mut body = [0; Acknowledge::MAX];
     let length = Acknowledge { delivery: mqtt.next_acknowledgement()? }.encode(&mut body);
-    let sent = send_whole(session, now, channel, to_cloud::ACKNOWLEDGE, &body[..length], out)?;
+    let sent = send_whole(link, now, channel, to_cloud::ACKNOWLEDGE, &body[..length], out)?;
     mqtt.acknowledged();
     Some(sent)
 }
 
 /// Tells the cloud which topic the number of the next publish stands for.
 fn announce(
-    session: &mut Session,
+    link: &mut DeviceLink,
     now: Instant,
     base: &mut Base,
     mqtt: &mut Mqtt,
@@ -269,7 +271,7 @@ fn announce(
 ) -> Option<usize> {
     let mut body = [0; ANNOUNCEMENT];
     let length = mqtt.topics.announce(&mut body);
-    let sent = send_whole(session, now, base.number, to_cloud::TOPIC, &body[..length], out)?;
+    let sent = send_whole(link, now, base.number, to_cloud::TOPIC, &body[..length], out)?;
     base.outbox.announced();
     mqtt.topics.told();
     Some(sent)
@@ -277,17 +279,17 @@ fn announce(
 
 /// A short item of the kernel's own, in one frame.
 fn send_whole(
-    session: &mut Session,
+    link: &mut DeviceLink,
     now: Instant,
     channel: u8,
     kind: u8,
     body: &[u8],
     out: &mut [u8],
 ) -> Option<usize> {
-    if out.len() < MAX_HEADER + body.len() || session.window(channel) < body.len() as u32 {
+    if out.len() < MAX_HEADER + body.len() || link.window(channel) < body.len() as u32 {
         return None;
     }
-    let header = session.channel_frame(now.as_micros(), channel, kind, body.len() as u16, false).ok()?;
+    let header = link.channel_frame(now, channel, kind, body.len() as u16, false).ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
     rest[..body.len()].copy_from_slice(body);
@@ -295,30 +297,28 @@ fn send_whole(
 }
 
 /// As many bytes of the stream as fit one frame: each frame is an item of its own, so nothing ever waits for its end.
-fn send_bytes(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {
+fn send_bytes(link: &mut DeviceLink, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {
     let waiting = base.outbox.appended();
     let room = out.len().checked_sub(MAX_HEADER)? as u32;
-    let length = chunk(waiting, room.min(session.window(base.number)));
+    let length = chunk(waiting, room.min(link.window(base.number)));
     if length == 0 || length < waiting.min(MIN_FRAGMENT as u32) {
         return None;
     }
-    let header = session
-        .channel_frame(port.now.as_micros(), base.number, to_cloud::DATA, length as u16, false)
-        .ok()?;
+    let header = link.channel_frame(port.now, base.number, to_cloud::DATA, length as u16, false).ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
     base.outbox.take_appended(port.memory, &mut rest[..length as usize]);
     Some(before.len() + length as usize)
 }
 
-fn send_fragment(session: &mut Session, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {
+fn send_fragment(link: &mut DeviceLink, port: &Port<'_>, base: &mut Base, out: &mut [u8]) -> Option<usize> {
     let (kind, left) = base.outbox.next()?;
     let room = out.len().checked_sub(MAX_HEADER)?;
-    let (length, more) = session.fragment(base.number, left, room)?;
+    let (length, more) = link.next_fragment(base.number, left, room)?;
     if more && usize::from(length) < MIN_FRAGMENT {
         return None;
     }
-    let header = session.channel_frame(port.now.as_micros(), base.number, kind, length, more).ok()?;
+    let header = link.channel_frame(port.now, base.number, kind, length, more).ok()?;
     let (before, rest) = out.split_at_mut(header.as_slice().len());
     before.copy_from_slice(header.as_slice());
     base.outbox.take(port.memory, &mut rest[..usize::from(length)], more);

@@ -9,7 +9,7 @@ use abi::strings::SizedString;
 use link::bytes::Writer;
 use link::http::{HttpResult, ResponseHead};
 use link::kind::{to_cloud, to_device};
-use link::{Piece, Violation, varint, violation};
+use link::{Fragment, Violation, varint, violation};
 
 use crate::Kernel;
 use crate::channel::Base;
@@ -56,24 +56,24 @@ impl Http {
         self.stage == Stage::Complete
     }
 
-    /// Takes a piece of the response; whether the response became whole by it.
+    /// Takes a fragment of the response; whether the response became whole by it.
     pub(crate) fn item(
         &mut self,
         base: &mut Base,
         memory: &mut dyn Memory,
-        piece: &Piece<'_>,
+        fragment: &Fragment<'_>,
         stored: &mut dyn FnMut(u32) -> Result<(), Violation>,
     ) -> Result<bool, Violation> {
-        if piece.kind != to_device::HTTP_RESPONSE {
+        if fragment.kind != to_device::HTTP_RESPONSE {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
-        let (head, bytes) = base.inbox.head(piece, ResponseHead::decode)?;
+        let (head, bytes) = base.inbox.head(fragment, ResponseHead::decode)?;
         if let Some(head) = head {
             self.take_head(&head)?;
         }
         stored(bytes.len() as u32)?;
         base.inbox.store(memory, bytes)?;
-        if !piece.last {
+        if !fragment.last {
             return Ok(false);
         }
         let headers = self.before(self.headers().len());
@@ -154,7 +154,7 @@ impl Body for Request {
         outbox::string(sink, self.url)?;
         let mut fields = [0; varint::MAX_32 + 1];
         let mut writer = Writer::new(&mut fields);
-        writer.v(self.timeout);
+        writer.varint32(self.timeout);
         writer.u8(self.count as u8);
         let length = writer.written();
         sink.bytes(&fields[..length])?;

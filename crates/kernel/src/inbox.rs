@@ -2,7 +2,7 @@
 
 use link::bytes::HeadBuffer;
 use link::http::ResponseHead;
-use link::{Piece, Violation, violation};
+use link::{Fragment, Violation, violation};
 
 use crate::memory::{Memory, Span};
 use crate::ring::Ring;
@@ -43,21 +43,21 @@ impl Inbox {
         self.head = HeadBuffer::new();
     }
 
-    /// Takes the head of an item from the front of the piece: the head when it becomes whole, and what is left
-    /// of the piece.
+    /// Takes the head of an item from the front of the fragment: the head when it becomes whole, and what is left
+    /// of the fragment.
     pub(crate) fn head<'a, H>(
         &mut self,
-        piece: &Piece<'a>,
+        fragment: &Fragment<'a>,
         decode: impl Fn(&[u8]) -> Result<Option<(H, usize)>, Violation>,
     ) -> Result<(Option<H>, &'a [u8]), Violation> {
-        if piece.first {
+        if fragment.first {
             self.abandon();
         }
-        let mut bytes = piece.bytes;
+        let mut bytes = fragment.bytes;
         if self.has_head {
             return Ok((None, bytes));
         }
-        let head = self.head.feed(&mut bytes, piece.last, decode)?;
+        let head = self.head.feed(&mut bytes, fragment.last, decode)?;
         self.has_head = head.is_some();
         Ok((head, bytes))
     }

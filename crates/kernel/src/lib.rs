@@ -61,8 +61,8 @@ pub use connection::LinkInput;
 use flash::FlashHandles;
 use handles::{Chance, Handles};
 use interrupts::FastInterrupts;
+use link::DeviceLink;
 pub use link::Violation;
-use link::device::Session;
 use logging::Logging;
 pub use memory::{Memory, MemoryFault};
 use network::Network;
@@ -142,7 +142,7 @@ pub struct Kernel {
     handles: Handles,
     notifications: Notifications,
     network: Network,
-    session: Session,
+    link: DeviceLink,
     channels: Channels,
     logging: Logging,
     test_logging: Logging,
@@ -172,7 +172,7 @@ impl Kernel {
         handles: Handles::UNKEYED,
         notifications: Notifications::new(),
         network: Network::new(),
-        session: Session::new(),
+        link: DeviceLink::new(),
         channels: Channels::new(),
         logging: Logging::new(),
         test_logging: Logging::new(),
@@ -200,7 +200,7 @@ impl Kernel {
         self.notifications.start();
         self.network = Network::new();
         self.network.start(boot);
-        self.session.lost();
+        self.link = DeviceLink::new();
         self.channels.start();
         self.logging.start();
         self.test_logging.start();
@@ -235,7 +235,7 @@ impl Kernel {
 
     /// Whether the cloud owes an answer that is late after a while: `WELCOME` or `PONG`.
     pub fn awaits_cloud(&self) -> bool {
-        self.network.has_connection() && (!self.network.is_open() || self.session.awaits_pong())
+        self.network.has_connection() && (!self.network.is_open() || self.link.awaits_pong())
     }
 
     /// Whether the port should have, or be making, a connection now. False during the pauses of back-off, and from the

@@ -83,7 +83,7 @@ impl Logging {
     /// The next message to send: its head, and the bytes of its text.
     pub(crate) fn next(&self) -> Option<(LogHead, usize)> {
         let (clock, length) = (self.clocks.get(self.sent)?, self.lengths.get(self.sent)?);
-        let head = LogHead { sequence: self.first.wrapping_add(self.sent as u32), clock: clock.as_micros() };
+        let head = LogHead { sequence: self.first.wrapping_add(self.sent as u32), clock };
         self.enabled.then_some((head, usize::from(length)))
     }
 
@@ -197,7 +197,7 @@ impl Kernel {
         self.test_logging.send(port.memory, &mut text[..length]);
         // What was just sent can be taken: this is no peer's claim.
         let _ = self.test_logging.taken(head.sequence);
-        Some((Instant::from_micros(head.clock), length))
+        Some((head.clock, length))
     }
 }
 

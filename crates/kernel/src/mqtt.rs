@@ -15,7 +15,7 @@ use abi::strings::SizedString;
 use link::device::Answer;
 use link::kind::to_device;
 use link::mqtt::{LostHead, LostReason, MessageHead, RequestState};
-use link::{Piece, Violation, violation};
+use link::{Fragment, Violation, violation};
 pub(crate) use publish::{ANNOUNCEMENT, Topics};
 
 use crate::Kernel;
@@ -257,23 +257,23 @@ impl Mqtt {
         stage == Stage::InFlight
     }
 
-    /// Takes a piece of a message, or of the notice of a lost one; whether an item became readable by it that is to be
-    /// announced now. Tells the session, through `stored`, what took ring bytes.
+    /// Takes a fragment of a message, or of the notice of a lost one; whether an item became readable by it that is to be
+    /// announced now. Tells the link, through `stored`, what took ring bytes.
     pub(crate) fn item(
         &mut self,
         base: &mut Base,
         memory: &mut dyn Memory,
-        piece: &Piece<'_>,
+        fragment: &Fragment<'_>,
         stored: &mut dyn FnMut(u32) -> Result<(), Violation>,
     ) -> Result<bool, Violation> {
-        let bytes = match piece.kind {
+        let bytes = match fragment.kind {
             to_device::MESSAGE => {
-                let (head, bytes) = base.inbox.head(piece, MessageHead::decode)?;
+                let (head, bytes) = base.inbox.head(fragment, MessageHead::decode)?;
                 self.incoming = head.map_or(self.incoming, Incoming::Message);
                 bytes
             }
             to_device::LOST => {
-                let (head, bytes) = base.inbox.head(piece, LostHead::decode)?;
+                let (head, bytes) = base.inbox.head(fragment, LostHead::decode)?;
                 self.incoming = head.map_or(self.incoming, Incoming::Lost);
                 bytes
             }
@@ -281,7 +281,7 @@ impl Mqtt {
         };
         stored(bytes.len() as u32)?;
         base.inbox.store(memory, bytes)?;
-        if !piece.last {
+        if !fragment.last {
             return Ok(false);
         }
         self.finish(base.inbox.finish())?;

@@ -404,7 +404,7 @@ impl Kernel {
     fn drop_unwanted_link(&mut self, port: &mut Port<'_>) {
         match self.network.link {
             Link::Greeting | Link::Open => {
-                self.session.bye(ByeReason::Done, "");
+                self.link.send_bye(ByeReason::Done, "");
                 self.end_link(port, false);
             }
             Link::Connecting => self.network.link = Link::Closing { failed: false },

@@ -6,7 +6,7 @@
 use abi::Status;
 use abi::notifications::EventType;
 use link::kind::to_device;
-use link::{Piece, Violation, violation};
+use link::{Fragment, Violation, violation};
 
 use crate::Kernel;
 use crate::channel::Base;
@@ -27,19 +27,19 @@ impl Opaque {
         Self { shown: 0, awaited: None }
     }
 
-    /// Takes a piece of what the cloud sends; whether there is something to read that was not there before (D12).
+    /// Takes a fragment of what the cloud sends; whether there is something to read that was not there before (D12).
     pub(crate) fn item(
         base: &mut Base,
         memory: &mut dyn Memory,
-        piece: &Piece<'_>,
+        fragment: &Fragment<'_>,
         stored: &mut dyn FnMut(u32) -> Result<(), Violation>,
     ) -> Result<bool, Violation> {
-        if piece.kind != to_device::DATA {
+        if fragment.kind != to_device::DATA {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
         let was_empty = base.inbox.ring().used() == 0;
-        stored(piece.bytes.len() as u32)?;
-        base.inbox.store(memory, piece.bytes)?;
+        stored(fragment.bytes.len() as u32)?;
+        base.inbox.store(memory, fragment.bytes)?;
         Ok(base.inbox.finish() > 0 && was_empty)
     }
 
@@ -136,7 +136,7 @@ impl Kernel {
         opaque.shown = opaque.shown.checked_sub(consumed).ok_or(Status::ParameterFault)?;
         base.inbox.release(consumed);
         if base.connected().is_ok() {
-            self.session.credit(base.number, consumed, 0);
+            self.link.return_credit(base.number, consumed, 0);
         }
         if base.inbox.ring().used() > 0 {
             self.notifications.post(port, base.to, EventType::ChannelDataReadable);

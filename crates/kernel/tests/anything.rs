@@ -752,7 +752,7 @@ impl Chaos {
     }
 
     fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
-        if !self.machine.cloud().session.is_channel_open(channel) || self.chance.one_in(10) {
+        if !self.machine.cloud().link.is_channel_open(channel) || self.chance.one_in(10) {
             return;
         }
         let mut out = [0; ConfigHead::MAX];
@@ -785,7 +785,7 @@ impl Chaos {
                 let mut out = [0; ResponseHead::MAX];
                 let head = ResponseHead::new(HttpResult::Ok, 200, &[4, 6]).expect("two headers");
                 let length = head.encode(&mut out);
-                if 510 <= cloud.session.room(channel) {
+                if 510 <= cloud.link.free_ring_bytes(channel) {
                     cloud.item(channel, to_device::HTTP_RESPONSE, &out[..length], &[b'h'; 510], 90);
                 }
             }
@@ -793,7 +793,7 @@ impl Chaos {
                 let count = link::config::ConfigFetch::decode(body).map_or(0, |fetch| fetch.iter().count());
                 let items = vec![(KeyResult::Ok, 3); count];
                 let length = ConfigHead::new(FetchResult::Ok, &items).expect("a few").encode(&mut out);
-                if 3 * count as u32 <= cloud.session.room(channel) {
+                if 3 * count as u32 <= cloud.link.free_ring_bytes(channel) {
                     let values = vec![b'v'; 3 * count];
                     cloud.item(channel, to_device::CONFIG_RESPONSE, &out[..length], &values, 50);
                 }

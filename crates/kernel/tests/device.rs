@@ -90,7 +90,7 @@ fn the_wall_clock_comes_with_the_welcome_and_is_asked_for_every_hour() {
     assert!(!machine.cloud().heard().contains(&Said::TimeQuery));
     machine.advance(Duration::from_secs(1));
     assert!(machine.cloud().heard().contains(&Said::TimeQuery));
-    machine.cloud().session.time(42);
+    machine.cloud().link.send_time(sansio::WallTime::from_micros(42));
     machine.pump();
     machine.ok(Call::GetWallTime, &[to]);
     assert_eq!(machine.u64(to), 42, "it may jump either way");
@@ -105,7 +105,7 @@ fn a_clock_that_runs_free_is_set_by_the_cloud_once() {
     machine.connect();
     machine.advance(Duration::from_secs(3600));
     assert!(machine.cloud().heard().contains(&Said::TimeQuery));
-    machine.cloud().session.time(42);
+    machine.cloud().link.send_time(sansio::WallTime::from_micros(42));
     machine.pump();
     machine.ok(Call::GetWallTime, &[to]);
     assert_eq!(machine.u64(to), WALL + Duration::from_secs(3600).as_micros());

@@ -83,7 +83,7 @@ fn messages_not_taken_are_sent_again_with_their_numbers() {
     log(&mut machine, b"two");
     machine.pump();
     assert_eq!(heard(&mut machine).len(), 2);
-    machine.cloud().session.log_taken(1);
+    machine.cloud().link.acknowledge_logs(1);
     machine.pump();
     machine.cut();
     log(&mut machine, b"three");
@@ -102,7 +102,7 @@ fn taken_messages_make_room_and_the_ring_goes_round() {
         let text = vec![number; 200];
         assert_eq!(log(&mut machine, &text), Status::Okay, "message {number}");
         machine.pump();
-        machine.cloud().session.log_taken(u32::from(number));
+        machine.cloud().link.acknowledge_logs(u32::from(number));
         machine.pump();
         expected.push((u32::from(number), text));
     }
@@ -151,10 +151,10 @@ fn only_the_lower_half_of_the_length_register_counts() {
 fn the_cloud_can_switch_logging_off_and_on() {
     let mut machine = Machine::online();
     init(&mut machine, 512);
-    machine.cloud().session.logging(false);
+    machine.cloud().link.set_logging(false);
     machine.pump();
     assert_eq!(log(&mut machine, b"no"), Status::LoggingDisabledByServer);
-    machine.cloud().session.logging(true);
+    machine.cloud().link.set_logging(true);
     machine.pump();
     assert_eq!(log(&mut machine, b"yes"), Status::Okay);
     machine.pump();

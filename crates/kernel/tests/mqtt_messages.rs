@@ -371,7 +371,7 @@ fn credit_goes_back_as_messages_are_read() {
         machine.cloud().message(1, None, false, b"t", &[b'x'; 499]);
     }
     machine.pump();
-    assert_eq!(machine.cloud().session.room(1), 36);
+    assert_eq!(machine.cloud().link.free_ring_bytes(1), 36);
     for _ in 0..3 {
         machine.receive(channel, 1, 499).expect("a message");
     }
@@ -383,5 +383,5 @@ fn credit_goes_back_as_messages_are_read() {
         .map(|said| if let Said::Credit { channel: 1, bytes, .. } = said { *bytes } else { 0 })
         .sum();
     assert_eq!(credited, 1500);
-    assert_eq!(machine.cloud().session.room(1), 1536);
+    assert_eq!(machine.cloud().link.free_ring_bytes(1), 1536);
 }

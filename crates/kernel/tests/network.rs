@@ -380,7 +380,7 @@ fn a_cloud_that_does_not_welcome_or_falls_silent_is_given_up() {
 #[test]
 fn a_farewell_from_the_cloud_is_followed_by_a_pause() {
     let mut machine = Machine::online();
-    machine.cloud().session.bye(ByeReason::ShuttingDown, "");
+    machine.cloud().link.send_bye(ByeReason::ShuttingDown, "");
     machine.pump();
     assert!(!machine.connected && !machine.kernel.wants_link());
     machine.advance(Duration::from_secs(2));

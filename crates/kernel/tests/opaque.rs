@@ -262,7 +262,7 @@ fn whatever_is_read_in_whatever_parts_is_what_was_sent_and_is_announced() {
         };
         let (mut sent, mut got, mut is_announced) = (Vec::new(), Vec::new(), false);
         for _ in 0..200 {
-            let room = machine.cloud().session.room(1);
+            let room = machine.cloud().link.free_ring_bytes(1);
             let bytes: Vec<u8> = (0..below(room + 1)).map(|_| below(256) as u8).collect();
             machine.chunk = 1 + below(90) as usize;
             machine.cloud().item(1, to_device::DATA, &[], &bytes, 1 + below(200) as usize);
@@ -359,7 +359,7 @@ fn draining_a_lost_channel_does_not_disturb_the_one_that_came_after() {
     send(&mut machine, &[2; 500]);
     read(&mut machine, lost).expect("four hundred");
     assert_eq!(complete(&mut machine, lost, 400), Status::Okay);
-    assert_eq!(machine.cloud().session.room(1), 12, "the cloud hears of no room that is not there");
+    assert_eq!(machine.cloud().link.free_ring_bytes(1), 12, "the cloud hears of no room that is not there");
 }
 
 /// Shows N58, D11.
@@ -367,7 +367,7 @@ fn draining_a_lost_channel_does_not_disturb_the_one_that_came_after() {
 fn room_in_the_receive_ring_is_given_back_to_the_cloud() {
     let (mut machine, _, channel) = small();
     for round in 0..10_u8 {
-        assert_eq!(machine.cloud().session.room(1), 512);
+        assert_eq!(machine.cloud().link.free_ring_bytes(1), 512);
         send(&mut machine, &[round; 512]);
         loop {
             let (_, bytes) = read(&mut machine, channel).expect("an open channel");

@@ -437,7 +437,7 @@ fn logging(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         (Call::ServerLog, Status::InvalidBufferSize) => vec![message, 513],
         (Call::ServerLog, Status::LogMessageTooLong) => vec![message, 1025],
         (Call::ServerLog, Status::LoggingDisabledByServer) => {
-            machine.cloud().session.logging(false);
+            machine.cloud().link.set_logging(false);
             machine.pump();
             vec![message, 1]
         }

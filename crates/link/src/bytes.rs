@@ -1,4 +1,4 @@
-//! Fields in bodies: a reader over received bytes, a writer into lent ones, and the pieces longer bodies are made of.
+//! Fields in bodies: a reader over received bytes, a writer into lent ones, and the fragments longer bodies are made of.
 
 use crate::varint;
 use crate::violation::{self, Violation};
@@ -14,7 +14,7 @@ pub const fn str_len(length: u32) -> u32 {
 /// Writes the length that precedes a `str` and answers how many bytes it took.
 pub fn prefix(length: u32, out: &mut [u8; MAX_PREFIX]) -> usize {
     let mut writer = Writer::new(out);
-    writer.v(length);
+    writer.varint32(length);
     writer.written()
 }
 
@@ -36,12 +36,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A varint of 32 bits.
-    pub fn v(&mut self) -> Result<u32, Violation> {
+    pub fn varint32(&mut self) -> Result<u32, Violation> {
         Ok(self.varint(32)? as u32)
     }
 
     /// A varint of 64 bits.
-    pub fn v64(&mut self) -> Result<u64, Violation> {
+    pub fn varint64(&mut self) -> Result<u64, Violation> {
         self.varint(64)
     }
 
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
 
     /// A `str`: its length, then its bytes.
     pub fn str(&mut self) -> Result<&'a [u8], Violation> {
-        let length = self.v()? as usize;
+        let length = self.varint32()? as usize;
         self.bytes(length)
     }
 
@@ -99,12 +99,12 @@ impl<'a> Writer<'a> {
     }
 
     /// A varint of 32 bits.
-    pub fn v(&mut self, value: u32) {
-        self.v64(u64::from(value));
+    pub fn varint32(&mut self, value: u32) {
+        self.varint64(u64::from(value));
     }
 
     /// A varint of 64 bits.
-    pub fn v64(&mut self, value: u64) {
+    pub fn varint64(&mut self, value: u64) {
         let mut groups = [0; varint::MAX_64];
         let count = varint::encode(value, &mut groups);
         self.bytes(&groups[..count]);
@@ -121,7 +121,7 @@ impl<'a> Writer<'a> {
 
     /// A `str`: its length, then its bytes.
     pub fn str(&mut self, bytes: &[u8]) {
-        self.v(bytes.len() as u32);
+        self.varint32(bytes.len() as u32);
         self.bytes(bytes);
     }
 
@@ -226,11 +226,11 @@ pub(crate) fn head<H>(
 }
 
 /// Counts an element of a list, up to `most`.
-pub(crate) fn one_more(count: u8, most: u8) -> Result<u8, Violation> {
+pub(crate) fn count_element(count: u8, most: u8) -> Result<u8, Violation> {
     if count < most { Ok(count + 1) } else { Err(violation::WRONG_COUNT) }
 }
 
 /// Refuses an empty list.
-pub(crate) fn some(count: u8) -> Result<(), Violation> {
+pub(crate) fn require_elements(count: u8) -> Result<(), Violation> {
     if count > 0 { Ok(()) } else { Err(violation::WRONG_COUNT) }
 }

@@ -108,14 +108,14 @@ impl Open {
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.channel_type.code());
-        writer.v(self.ring);
+        writer.varint32(self.ring);
         writer.written()
     }
 
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let open = Self { channel_type: ChannelType::from_code(reader.u8()?)?, ring: reader.v()? };
+        let open = Self { channel_type: ChannelType::from_code(reader.u8()?)?, ring: reader.varint32()? };
         reader.end()?;
         Ok(open)
     }
@@ -145,15 +145,15 @@ impl RingCredit {
     /// Writes the body and answers its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.bytes);
-        writer.v(self.items);
+        writer.varint32(self.bytes);
+        writer.varint32(self.items);
         writer.written()
     }
 
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let credit = Self { bytes: reader.v()?, items: reader.v()? };
+        let credit = Self { bytes: reader.varint32()?, items: reader.varint32()? };
         reader.end()?;
         Ok(credit)
     }
@@ -173,14 +173,14 @@ impl WindowCredit {
     /// Writes the body and answers its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.bytes);
+        writer.varint32(self.bytes);
         writer.written()
     }
 
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let credit = Self { bytes: reader.v()? };
+        let credit = Self { bytes: reader.varint32()? };
         reader.end()?;
         Ok(credit)
     }

@@ -1,40 +1,43 @@
 //! The cloud's end of the link (link.md §3, §5, §6).
 //!
-//! The session owns the connection's rules; the caller owns the bodies. Bytes from the device go through [`Session::receive`];
-//! what the session itself owes comes from [`Session::transmit`]; an item of a channel is begun with [`Session::begin`] and sent
-//! by asking [`Session::fragment`] for one header after another, each followed by so many of the item's bytes.
+//! [`CloudLink`] owns the connection's rules; its driver owns the bodies. Bytes from the device go in as [`Input::Received`];
+//! control frames come from [`CloudLink::transmit`]; an item of a channel is begun with [`CloudLink::begin_item`] and sent
+//! as the fragments [`CloudLink::next_fragment`] gives, each a header followed by a number of the item's bytes.
+
+use sansio::{Duration, Instant, WallTime};
 
 use crate::channel::{ClosureReason, Open, RingCredit};
 use crate::connection::{Bye, ByeReason, Hello, LogHead, Welcome, decode_number};
+use crate::errors::{Error, SendError, TimeoutReason};
+use crate::frame_buffer::FrameBuffer;
+use crate::frame_writer::FrameWriter;
 use crate::header::HeaderBytes;
 use crate::kind::{Direction, to_cloud, to_device};
-use crate::limits::{CHANNELS, HELLO_TIMEOUT, KEEPALIVE_GRACE, MAX_LOG_TEXT, MESSAGE_ITEMS, VERSION};
-use crate::parser::{Parser, Piece};
-use crate::session::{Gather, Output, Refusal, number};
-use crate::varint;
+use crate::limits::{
+    CHANNELS, HELLO_TIMEOUT, KEEPALIVE_GRACE, MAX_KEEPALIVE, MAX_LOG_TEXT, MESSAGE_ITEMS, MIN_KEEPALIVE,
+    VERSION,
+};
+use crate::parser::{Fragment, Parser};
+use crate::state::State;
 use crate::violation::{self, Violation};
 
 mod slot;
 
-use slot::{Life, Slot};
+use slot::{Phase, Slot};
 
-/// Milliseconds in a second: the unit of `now` at this end.
-const SECOND: u64 = 1000;
-/// How long `HELLO` may take.
-const HELLO_PATIENCE: u64 = HELLO_TIMEOUT as u64 * SECOND;
-/// Bytes of the longest body the session collects: a `LOG`.
+/// Bytes of the longest body that is collected: a `LOG`.
 const LONGEST: usize = LogHead::MAX + MAX_LOG_TEXT;
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The device is there; [`Session::welcome`] or [`Session::bye`] is the answer.
+    /// The device is there; [`CloudLink::send_welcome`] or [`CloudLink::send_bye`] is the answer.
     Hello(Hello),
-    /// A log message; its text is [`Session::log_text`].
+    /// A log message; its text is [`CloudLink::log_text`].
     Log(LogHead),
-    /// The device asks for the time; [`Session::time`] is the answer.
+    /// The device asks for the time; [`CloudLink::send_time`] is the answer.
     TimeQuery,
-    /// The device ends the connection; its words are [`Session::bye_text`]. Nothing follows.
+    /// The device ends the connection; its words are [`CloudLink::bye_text`]. Nothing follows.
     Bye {
         /// Why.
         reason: ByeReason,
@@ -58,67 +61,54 @@ pub enum Event<'a> {
         /// What was given back.
         credit: RingCredit,
     },
-    /// A run of an item of kinds 3 to 12. The caller joins the pieces from first to last and decodes the whole.
-    Item(Piece<'a>),
+    /// A run of an item of kinds 3 to 12. The caller joins the fragments from first to last and decodes the whole.
+    Item(Fragment<'a>),
 }
 
-/// Why the cloud gave the connection up. `BYE` *keepalive* is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GaveUp {
-    /// No `HELLO` came.
-    NoHello,
-    /// Nothing came for twice the keepalive interval and 10 s.
-    Silent,
-}
-
-/// How far the connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nothing has come.
-    New,
-    /// `HELLO` came.
-    Greeted,
-    /// Open: `WELCOME` was given.
-    Open,
-    /// One end has said or is about to say `BYE`.
-    Over,
+/// What can happen to the cloud's end.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Bytes from the device.
+    Received(&'a [u8]),
+    /// [`CloudLink::next_timeout`] has been reached.
+    Timeout,
 }
 
 /// The cloud's end of one connection.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct CloudLink {
     state: State,
     parser: Parser,
-    gather: Gather<LONGEST>,
-    received: u64,
-    keepalive: u64,
+    frame_buffer: FrameBuffer<LONGEST>,
+    received: Instant,
+    keepalive: Duration,
     window: u32,
-    owed: Owed,
+    pending: PendingControl,
     slots: [Slot; CHANNELS],
 }
 
 /// Frames of the connection that are to go out.
 #[derive(Clone, Copy, Debug, Default)]
-struct Owed {
+struct PendingControl {
     welcome: Option<Welcome>,
     pong: Option<u32>,
     log_taken: Option<u32>,
-    time: Option<u64>,
+    time: Option<WallTime>,
     logging: Option<bool>,
     bye: Option<(ByeReason, &'static str)>,
 }
 
-impl Session {
+impl CloudLink {
     /// The transport is up.
-    pub fn new(now: u64) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
-            state: State::New,
+            state: State::AwaitingHello,
             parser: Parser::new(Direction::ToCloud),
-            gather: Gather::new(),
+            frame_buffer: FrameBuffer::new(),
             received: now,
-            keepalive: 0,
+            keepalive: Duration::ZERO,
             window: 0,
-            owed: Owed::default(),
+            pending: PendingControl::default(),
             slots: [Slot::FREE; CHANNELS],
         }
     }
@@ -128,219 +118,235 @@ impl Session {
         self.state
     }
 
-    /// Whether `BYE` was said, so that the transport is to be closed once [`Session::transmit`] gives nothing.
-    pub fn is_over(&self) -> bool {
-        self.state == State::Over
+    /// Whether the transport is to be closed once [`CloudLink::transmit`] gives nothing.
+    pub fn is_closing(&self) -> bool {
+        self.state == State::Closing
     }
 
-    /// Takes bytes from the front of `input` until something is to be told. Call until it gives `None`; then `input` is
-    /// empty. After a violation `BYE` is owed and everything that still comes is dropped.
-    pub fn receive<'a>(&mut self, now: u64, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
-        if !input.is_empty() && self.state != State::New {
+    /// Takes an input in. Call again with the same input until it gives `None`: bytes are taken from the front of
+    /// [`Input::Received`] up to the next event, and there are none left then. After an error `BYE` is pending, and what
+    /// still arrives is ignored.
+    pub fn handle<'a>(&mut self, now: Instant, input: &mut Input<'a>) -> Result<Option<Event<'a>>, Error> {
+        match input {
+            Input::Received(bytes) => Ok(self.receive(now, bytes)?),
+            Input::Timeout => self.handle_timeout(now).map(|()| None).map_err(Error::Timeout),
+        }
+    }
+
+    fn receive<'a>(&mut self, now: Instant, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+        if !input.is_empty() && self.state != State::AwaitingHello {
             self.received = now;
         }
         let event = self.next_event(now, input);
         if let Err(broken) = event {
-            self.bye(ByeReason::Violation, broken.text());
+            self.send_bye(ByeReason::Violation, broken.text());
         }
         event
     }
 
-    fn next_event<'a>(&mut self, now: u64, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+    fn next_event<'a>(&mut self, now: Instant, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
         loop {
-            if self.state == State::Over {
+            if self.state == State::Closing {
                 *input = &[];
             }
-            let Some(piece) = self.parser.next(input)? else { return Ok(None) };
-            let event = if piece.channel == 0 { self.connection(now, &piece)? } else { self.channel(piece)? };
+            let Some(fragment) = self.parser.next(input)? else { return Ok(None) };
+            let event = if fragment.channel == 0 {
+                self.connection(now, &fragment)?
+            } else {
+                self.channel(fragment)?
+            };
             if event.is_some() {
                 return Ok(event);
             }
         }
     }
 
-    fn connection(&mut self, now: u64, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        match (self.state, piece.kind) {
-            (State::New, to_cloud::HELLO | to_cloud::BYE) => {}
-            (State::New, _) => return Err(violation::HELLO_EXPECTED),
+    fn connection(
+        &mut self,
+        now: Instant,
+        fragment: &Fragment<'_>,
+    ) -> Result<Option<Event<'static>>, Violation> {
+        match (self.state, fragment.kind) {
+            (State::AwaitingHello, to_cloud::HELLO | to_cloud::BYE) => {}
+            (State::Disconnected | State::AwaitingHello, _) => return Err(violation::HELLO_EXPECTED),
             (_, to_cloud::HELLO) => return Err(violation::HELLO_TWICE),
-            (State::Greeted, to_cloud::BYE) => {}
-            (State::Greeted, _) => return Err(violation::BEFORE_WELCOME),
+            (State::AwaitingWelcome, to_cloud::BYE) => {}
+            (State::AwaitingWelcome, _) => return Err(violation::BEFORE_WELCOME),
             _ => {}
         }
-        if !self.gather.take(piece) {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        match piece.kind {
+        match fragment.kind {
             to_cloud::HELLO => self.hello(now),
             to_cloud::PING => self.ping(),
-            to_cloud::LOG => Ok(Some(Event::Log(LogHead::decode(self.gather.body())?.0))),
+            to_cloud::LOG => Ok(Some(Event::Log(LogHead::decode(self.frame_buffer.body())?.0))),
             to_cloud::TIME_QUERY => Ok(Some(Event::TimeQuery)),
-            to_cloud::BYE => self.bye_came().map(Some),
+            to_cloud::BYE => self.bye_received().map(Some),
             _ => Err(violation::UNKNOWN_KIND),
         }
     }
 
-    fn hello(&mut self, now: u64) -> Result<Option<Event<'static>>, Violation> {
-        let version = crate::bytes::Reader::new(self.gather.body()).v()?;
+    fn hello(&mut self, now: Instant) -> Result<Option<Event<'static>>, Violation> {
+        let version = crate::bytes::Reader::new(self.frame_buffer.body()).varint32()?;
         if version != VERSION {
-            self.bye(ByeReason::Version, "this cloud speaks version 1 of the link");
+            self.send_bye(ByeReason::Version, "this cloud speaks version 1 of the link");
             return Ok(None);
         }
-        let hello = Hello::decode(self.gather.body())?;
-        self.state = State::Greeted;
+        let hello = Hello::decode(self.frame_buffer.body())?;
+        self.state = State::AwaitingWelcome;
         self.received = now;
         Ok(Some(Event::Hello(hello)))
     }
 
     fn ping(&mut self) -> Result<Option<Event<'static>>, Violation> {
-        if self.owed.pong.is_some() {
+        if self.pending.pong.is_some() {
             return Err(violation::PING_TWICE);
         }
-        self.owed.pong = Some(decode_number(self.gather.body())?);
+        self.pending.pong = Some(decode_number(self.frame_buffer.body())?);
         Ok(None)
     }
 
-    fn bye_came(&mut self) -> Result<Event<'static>, Violation> {
-        let reason = Bye::decode(self.gather.body())?.reason;
-        self.state = State::Over;
-        self.owed = Owed::default();
+    fn bye_received(&mut self) -> Result<Event<'static>, Violation> {
+        let reason = Bye::decode(self.frame_buffer.body())?.reason;
+        self.state = State::Closing;
+        self.pending = PendingControl::default();
         Ok(Event::Bye { reason })
     }
 
-    fn channel<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
+    fn channel<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
         match self.state {
-            State::New => return Err(violation::HELLO_EXPECTED),
-            State::Greeted => return Err(violation::BEFORE_WELCOME),
-            State::Open | State::Over => {}
+            State::Disconnected | State::AwaitingHello => return Err(violation::HELLO_EXPECTED),
+            State::AwaitingWelcome => return Err(violation::BEFORE_WELCOME),
+            State::Open | State::Closing => {}
         }
-        let life = self.slot_ref(piece.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.life;
-        match (life, piece.kind) {
-            (Life::Free, to_cloud::OPEN) => self.open(&piece),
+        let life = self.slot_ref(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
+        match (life, fragment.kind) {
+            (Phase::Free, to_cloud::OPEN) => self.open(&fragment),
             (_, to_cloud::OPEN) => Err(violation::CHANNEL_IN_USE),
-            (Life::Closed, to_cloud::CLOSE) => Err(violation::CLOSED_TWICE),
-            (Life::Free | Life::Closed, _) => Err(violation::CHANNEL_NOT_OPEN),
-            (_, to_cloud::CLOSE) => Ok(self.close(piece.channel)),
-            (Life::Ending | Life::Ended, _) => Ok(None),
-            (Life::Open, to_cloud::CREDIT) => self.credit(&piece),
-            (Life::Open, _) => self.item(piece),
+            (Phase::Closed, to_cloud::CLOSE) => Err(violation::CLOSED_TWICE),
+            (Phase::Free | Phase::Closed, _) => Err(violation::CHANNEL_NOT_OPEN),
+            (_, to_cloud::CLOSE) => Ok(self.close(fragment.channel)),
+            (Phase::Ending | Phase::Ended, _) => Ok(None),
+            (Phase::Open, to_cloud::CREDIT) => self.credit(&fragment),
+            (Phase::Open, _) => self.item(fragment),
         }
     }
 
-    fn open(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
+    fn open(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        let open = Open::decode(self.gather.body())?;
+        let open = Open::decode(self.frame_buffer.body())?;
         let window = self.window;
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
         *slot = Slot::opened(open, window);
-        Ok(Some(Event::Open { channel: piece.channel, open }))
+        Ok(Some(Event::Open { channel: fragment.channel, open }))
     }
 
     fn close(&mut self, channel: u8) -> Option<Event<'static>> {
         self.parser.forget(channel);
         let slot = self.slot(channel)?;
-        let was = slot.life;
+        let was = slot.phase;
         slot.close_came();
-        (was == Life::Open).then_some(Event::Close { channel })
+        (was == Phase::Open).then_some(Event::Close { channel })
     }
 
-    fn credit(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
+    fn credit(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        let credit = RingCredit::decode(self.gather.body())?;
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
+        let credit = RingCredit::decode(self.frame_buffer.body())?;
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
         slot.give_back(credit)?;
-        Ok(Some(Event::Credit { channel: piece.channel, credit }))
+        Ok(Some(Event::Credit { channel: fragment.channel, credit }))
     }
 
-    fn item<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let goes_on = self.parser.is_unfinished(piece.channel);
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        if piece.first {
-            slot.item_begins(piece.kind)?;
+    fn item<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+        let goes_on = self.parser.is_unfinished(fragment.channel);
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
+        if fragment.first {
+            slot.item_begins(fragment.kind)?;
         }
-        slot.took(piece.bytes.len() as u32, goes_on)?;
-        Ok(Some(Event::Item(piece)))
+        slot.took(fragment.bytes.len() as u32, goes_on)?;
+        Ok(Some(Event::Item(fragment)))
     }
 
-    /// The text of the log message last told, until the next [`Session::receive`].
+    /// The text of the log message last told, until the next [`CloudLink::handle`].
     pub fn log_text(&self) -> &[u8] {
-        LogHead::decode(self.gather.body()).map_or(&[], |(_, text)| text)
+        LogHead::decode(self.frame_buffer.body()).map_or(&[], |(_, text)| text)
     }
 
     /// The device's words in the `BYE` last told.
     pub fn bye_text(&self) -> &[u8] {
-        Bye::decode(self.gather.body()).map_or(&[], |bye| bye.text)
+        Bye::decode(self.frame_buffer.body()).map_or(&[], |bye| bye.text)
     }
 
     /// Answers `HELLO`. The interval is held to 1 s to an hour and the window to at least 16 384 bytes.
-    pub fn welcome(&mut self, keepalive: u32, window: u32, wall: u64, logging: bool) {
-        if self.state != State::Greeted {
+    pub fn send_welcome(&mut self, keepalive: Duration, window: u32, wall: WallTime, logging: bool) {
+        if self.state != State::AwaitingWelcome {
             return;
         }
-        let keepalive = keepalive.clamp(1, crate::limits::MAX_KEEPALIVE);
+        let keepalive = keepalive.clamp(MIN_KEEPALIVE, MAX_KEEPALIVE);
         let window = window.max(crate::limits::MIN_WINDOW);
-        self.keepalive = u64::from(keepalive) * SECOND;
+        self.keepalive = keepalive;
         self.window = window;
-        self.owed.welcome = Some(Welcome { version: VERSION, keepalive, window, wall, logging });
+        self.pending.welcome = Some(Welcome { version: VERSION, keepalive, window, wall, logging });
     }
 
     /// Log messages up to this number are safe.
-    pub fn log_taken(&mut self, sequence: u32) {
-        self.owed.log_taken = self.owed.log_taken.max(Some(sequence));
+    pub fn acknowledge_logs(&mut self, sequence: u32) {
+        self.pending.log_taken = self.pending.log_taken.max(Some(sequence));
     }
 
     /// Answers `TIME_QUERY`, or tells the time unasked: microseconds since 1970.
-    pub fn time(&mut self, wall: u64) {
-        self.owed.time = Some(wall);
+    pub fn send_time(&mut self, wall: WallTime) {
+        self.pending.time = Some(wall);
     }
 
     /// Log messages are wanted from now on, or no longer.
-    pub fn logging(&mut self, enabled: bool) {
-        self.owed.logging = Some(enabled);
+    pub fn set_logging(&mut self, enabled: bool) {
+        self.pending.logging = Some(enabled);
     }
 
-    /// Ends the connection; `BYE` goes out with the next [`Session::transmit`]. The text is cut to 128 bytes.
-    pub fn bye(&mut self, reason: ByeReason, text: &'static str) {
-        if self.state != State::Over {
-            self.state = State::Over;
-            self.owed = Owed { bye: Some((reason, text)), ..Owed::default() };
+    /// Ends the connection; `BYE` goes out with the next [`CloudLink::transmit`]. The text is cut to 128 bytes.
+    pub fn send_bye(&mut self, reason: ByeReason, text: &'static str) {
+        if self.state != State::Closing {
+            self.state = State::Closing;
+            self.pending = PendingControl { bye: Some((reason, text)), ..PendingControl::default() };
         }
     }
 
-    /// The cloud ends a channel by itself; `CLOSED` goes out with the next [`Session::transmit`]. Every request in flight must
+    /// The cloud ends a channel by itself; `CLOSED` goes out with the next [`CloudLink::transmit`]. Every request in flight must
     /// have been answered before (D50).
-    pub fn closed(&mut self, channel: u8, reason: ClosureReason) {
+    pub fn close_channel(&mut self, channel: u8, reason: ClosureReason) {
         if let Some(slot) = self.slot(channel)
-            && slot.life == Life::Open
+            && slot.phase == Phase::Open
         {
-            slot.life = Life::Ending;
+            slot.phase = Phase::Ending;
             slot.reason = reason;
         }
     }
 
     /// Whether items can be begun on the channel.
     pub fn is_channel_open(&self, channel: u8) -> bool {
-        self.state == State::Open && self.slot_ref(channel).is_some_and(|slot| slot.life == Life::Open)
+        self.state == State::Open && self.slot_ref(channel).is_some_and(|slot| slot.phase == Phase::Open)
     }
 
     /// Bytes of the channel's receive ring that are free.
-    pub fn room(&self, channel: u8) -> u32 {
+    pub fn free_ring_bytes(&self, channel: u8) -> u32 {
         self.slot_ref(channel).map_or(0, Slot::room)
     }
 
     /// How many `MESSAGE` and `LOST` items may be begun on the channel now.
-    pub fn message_items_free(&self, channel: u8) -> u8 {
+    pub fn free_message_items(&self, channel: u8) -> u8 {
         self.slot_ref(channel).map_or(0, |slot| MESSAGE_ITEMS - slot.items)
     }
 
     /// The caller took items further: up to `bytes` received bytes of the channel go back into the device's window. Bytes of
-    /// fragments with more to follow went back by themselves unless [`Session::set_taking`] says otherwise, so that an item longer
+    /// fragments with more to follow went back by themselves unless [`CloudLink::set_taking`] says otherwise, so that an item longer
     /// than the window comes to its end.
-    pub fn consumed(&mut self, channel: u8, bytes: u32) {
+    pub fn consume(&mut self, channel: u8, bytes: u32) {
         if let Some(slot) = self.slot(channel) {
             slot.owed += bytes.min(slot.held);
             slot.held -= bytes.min(slot.held);
@@ -348,7 +354,7 @@ impl Session {
     }
 
     /// Says whether the caller has room for what comes on the channel. While it has not, fragments with more to follow stay in the
-    /// window as all others do until [`Session::consumed`], so that what an unfinished item takes is bounded by the window.
+    /// window as all others do until [`CloudLink::consume`], so that what an unfinished item takes is bounded by the window.
     pub fn set_taking(&mut self, channel: u8, is_taking: bool) {
         if let Some(slot) = self.slot(channel) {
             slot.is_taking = is_taking;
@@ -356,38 +362,38 @@ impl Session {
     }
 
     /// Begins an item: `head` bytes that take no room and `content` bytes that take room in the ring, for the kinds of which
-    /// link.md §6 says so (0 for the others). With [`Refusal::NoRoom`] the device is told that room is wanted, and an
+    /// link.md §6 says so (0 for the others). With [`SendError::Blocked`] the device is told that room is wanted, and an
     /// [`Event::Credit`] will come.
-    pub fn begin(&mut self, channel: u8, kind: u8, head: u32, content: u32) -> Result<(), Refusal> {
+    pub fn begin_item(&mut self, channel: u8, kind: u8, head: u32, content: u32) -> Result<(), SendError> {
         if !self.is_channel_open(channel) {
-            return Err(Refusal::NotOpen);
+            return Err(SendError::NotOpen);
         }
-        let slot = self.slot(channel).ok_or(Refusal::NotOpen)?;
+        let slot = self.slot(channel).ok_or(SendError::NotOpen)?;
         slot.begin(kind, head, content)
     }
 
     /// The next frame of the item begun: its header and how many of the item's bytes follow it, at most `most`. `None` when
     /// the item has been sent, or the channel has ended.
-    pub fn fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+    pub fn next_fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
         if !self.is_channel_open(channel) {
             return None;
         }
-        self.slot(channel)?.fragment(channel, most)
+        self.slot(channel)?.next_fragment(channel, most)
     }
 
     /// Begins and writes a whole item without ring bytes: the answers. Gives the length written.
-    pub fn answer(
+    pub fn write_answer(
         &mut self,
         channel: u8,
         kind: u8,
         body: &[u8],
         out: &mut [u8; ANSWER_FRAME],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, SendError> {
         if body.len() > ANSWER_FRAME - crate::header::MAX_HEADER {
-            return Err(Refusal::Never);
+            return Err(SendError::Invalid);
         }
-        self.begin(channel, kind, body.len() as u32, 0)?;
-        let (header, length) = self.fragment(channel, body.len()).ok_or(Refusal::Never)?;
+        self.begin_item(channel, kind, body.len() as u32, 0)?;
+        let (header, length) = self.next_fragment(channel, body.len()).ok_or(SendError::Invalid)?;
         let header = header.as_slice();
         out[..header.len()].copy_from_slice(header);
         out[header.len()..][..length].copy_from_slice(&body[..length]);
@@ -396,84 +402,84 @@ impl Session {
 
     /// Writes the control frames that are owed, as many as fit whole, and gives their length. An `out` of 160 bytes holds
     /// any of them. When something is written, all owed credit goes with it: a record is paid for already.
-    pub fn transmit(&mut self, out: &mut [u8]) -> usize {
-        let mut output = Output::new(out);
+    pub fn transmit(&mut self, _now: Instant, out: &mut [u8]) -> usize {
+        let mut writer = FrameWriter::new(out);
         match self.state {
-            State::New => {}
-            State::Greeted => self.write_welcome(&mut output),
-            State::Open => {}
-            State::Over => self.write_bye(&mut output),
+            State::AwaitingWelcome => self.write_welcome(&mut writer),
+            State::Disconnected | State::AwaitingHello | State::Open => {}
+            State::Closing => self.write_bye(&mut writer),
         }
         if self.state == State::Open {
-            self.write_connection(&mut output);
-            self.write_channels(&mut output);
+            self.write_connection(&mut writer);
+            self.write_channels(&mut writer);
         }
-        output.written()
+        writer.written()
     }
 
-    fn write_welcome(&mut self, output: &mut Output<'_>) {
-        let Some(welcome) = self.owed.welcome else { return };
+    fn write_welcome(&mut self, writer: &mut FrameWriter<'_>) {
+        let Some(welcome) = self.pending.welcome else { return };
         let mut body = [0; Welcome::MAX];
         let length = welcome.encode(&mut body);
-        if output.frame(0, to_device::WELCOME, &body[..length]) {
-            self.owed.welcome = None;
+        if writer.frame(0, to_device::WELCOME, &body[..length]) {
+            self.pending.welcome = None;
             self.state = State::Open;
         }
     }
 
-    fn write_bye(&mut self, output: &mut Output<'_>) {
-        let Some((reason, text)) = self.owed.bye else { return };
+    fn write_bye(&mut self, writer: &mut FrameWriter<'_>) {
+        let Some((reason, text)) = self.pending.bye else { return };
         let mut body = [0; Bye::MAX];
         let length = Bye { reason, text: text.as_bytes() }.encode(&mut body);
-        if output.frame(0, to_device::BYE, &body[..length]) {
-            self.owed.bye = None;
+        if writer.frame(0, to_device::BYE, &body[..length]) {
+            self.pending.bye = None;
         }
     }
 
-    fn write_connection(&mut self, output: &mut Output<'_>) {
-        write_number(output, to_device::PONG, &mut self.owed.pong);
-        write_number(output, to_device::LOG_TAKEN, &mut self.owed.log_taken);
-        write_number(output, to_device::TIME, &mut self.owed.time);
-        let logging = self.owed.logging;
-        if logging.is_some_and(|enabled| output.frame(0, to_device::LOGGING, &[u8::from(enabled)])) {
-            self.owed.logging = None;
+    fn write_connection(&mut self, writer: &mut FrameWriter<'_>) {
+        write_number(writer, to_device::PONG, &mut self.pending.pong, u64::from);
+        write_number(writer, to_device::LOG_TAKEN, &mut self.pending.log_taken, u64::from);
+        write_number(writer, to_device::TIME, &mut self.pending.time, WallTime::as_micros);
+        let logging = self.pending.logging;
+        if logging.is_some_and(|enabled| writer.frame(0, to_device::LOGGING, &[u8::from(enabled)])) {
+            self.pending.logging = None;
         }
     }
 
-    fn write_channels(&mut self, output: &mut Output<'_>) {
+    fn write_channels(&mut self, writer: &mut FrameWriter<'_>) {
         let window = self.window;
         for (number, slot) in (1..).zip(&mut self.slots) {
-            slot.write_due(number, window, output);
+            slot.write_due(number, window, writer);
         }
-        if output.written() > 0 {
+        if writer.written() > 0 {
             for (number, slot) in (1..).zip(&mut self.slots) {
-                slot.write_credit(number, output);
+                slot.write_credit(number, writer);
             }
         }
     }
 
-    /// When [`Session::handle_timeout`] is to be called at the latest.
-    pub fn next_timeout(&self) -> Option<u64> {
-        self.deadline().map(|(at, _)| at + 1)
+    /// When [`Input::Timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        // What happens exactly at the deadline is not late.
+        self.deadline().map(|(at, _)| at + Duration::from_micros(1))
     }
 
-    /// Gives the connection up when the device was silent for too long. Something that comes exactly at the time is not late.
-    pub fn handle_timeout(&mut self, now: u64) -> Result<(), GaveUp> {
+    /// Gives the connection up when the device was silent for too long.
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
         match self.deadline() {
-            Some((at, why)) if now > at => {
-                self.bye(ByeReason::Keepalive, "nothing came for too long");
-                Err(why)
+            Some((at, reason)) if now > at => {
+                self.send_bye(ByeReason::Keepalive, reason.text());
+                Err(reason)
             }
             _ => Ok(()),
         }
     }
 
-    fn deadline(&self) -> Option<(u64, GaveUp)> {
-        let patience = 2 * self.keepalive + KEEPALIVE_GRACE as u64 * SECOND;
+    fn deadline(&self) -> Option<(Instant, TimeoutReason)> {
+        let longest_silence = self.keepalive.saturating_mul(2) + KEEPALIVE_GRACE;
         match self.state {
-            State::New => Some((self.received + HELLO_PATIENCE, GaveUp::NoHello)),
-            State::Open => Some((self.received + patience, GaveUp::Silent)),
-            State::Greeted | State::Over => None,
+            State::AwaitingHello => Some((self.received + HELLO_TIMEOUT, TimeoutReason::NoHello)),
+            State::Open => Some((self.received + longest_silence, TimeoutReason::Silent)),
+            State::Disconnected | State::AwaitingWelcome | State::Closing => None,
         }
     }
 
@@ -489,10 +495,13 @@ impl Session {
 /// Bytes of the longest answer as a frame.
 pub const ANSWER_FRAME: usize = crate::header::MAX_HEADER + crate::mqtt::FilterCodes::MAX;
 
-fn write_number<N: Copy + Into<u64>>(output: &mut Output<'_>, kind: u8, owed: &mut Option<N>) {
-    let Some(value) = *owed else { return };
-    let mut body = [0; varint::MAX_64];
-    if output.frame(0, kind, number(value.into(), &mut body)) {
-        *owed = None;
+fn write_number<N: Copy>(
+    writer: &mut FrameWriter<'_>,
+    kind: u8,
+    pending: &mut Option<N>,
+    number: impl Fn(N) -> u64,
+) {
+    if pending.is_some_and(|value| writer.number(kind, number(value))) {
+        *pending = None;
     }
 }

@@ -1,6 +1,6 @@
 //! One fetch of configuration items and secrets (link.md §5).
 
-use crate::bytes::{Reader, Writer, head, one_more, some};
+use crate::bytes::{Reader, Writer, count_element, head, require_elements};
 use crate::http::item_length;
 use crate::limits::{CONFIG_KEYS, MAX_ITEM};
 use crate::violation::{self, Violation};
@@ -104,11 +104,11 @@ impl<'a> ConfigFetch<'a> {
         let mut reader = Reader::new(body);
         let mut count = 0;
         while !reader.is_empty() {
-            count = one_more(count, CONFIG_KEYS)?;
+            count = count_element(count, CONFIG_KEYS)?;
             KeyPlace::from_code(reader.u8()?)?;
             reader.str()?;
         }
-        some(count)?;
+        require_elements(count)?;
         Ok(Self { encoded: body })
     }
 
@@ -155,7 +155,7 @@ impl ConfigHead {
         writer.u8(self.count);
         for &(result, length) in self.items() {
             writer.u8(result.code());
-            writer.v(length);
+            writer.varint32(length);
         }
         writer.written()
     }

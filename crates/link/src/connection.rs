@@ -1,7 +1,9 @@
 //! Frames of the connection itself, channel 0 (link.md §4).
 
+use sansio::{Duration, Instant, WallTime};
+
 use crate::bytes::{Reader, Writer};
-use crate::limits::{MAX_BYE_TEXT, MAX_KEEPALIVE, MAX_LOG_TEXT, MIN_WINDOW};
+use crate::limits::{MAX_BYE_TEXT, MAX_KEEPALIVE, MAX_LOG_TEXT, MIN_KEEPALIVE, MIN_WINDOW};
 use crate::violation::{self, Violation};
 
 /// Bytes of a SHA-256 hash.
@@ -12,12 +14,12 @@ pub const IMAGE_HASH: usize = 32;
 pub struct Hello {
     /// Version of the link the device speaks.
     pub version: u32,
-    /// Chance, new at each start of the device.
+    /// Random, new at each start of the device.
     pub boot: u32,
     /// The public header's wake reason.
     pub wake_reason: u8,
-    /// Microseconds since the device started.
-    pub clock: u64,
+    /// The device's clock, which starts with it.
+    pub clock: Instant,
     /// SHA-256 of the application image, zero if there is none.
     pub image: [u8; IMAGE_HASH],
 }
@@ -29,10 +31,10 @@ impl Hello {
     /// Writes the body and answers its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.version);
+        writer.varint32(self.version);
         writer.bytes(&self.boot.to_le_bytes());
         writer.u8(self.wake_reason);
-        writer.v64(self.clock);
+        writer.varint64(self.clock.as_micros());
         writer.bytes(&self.image);
         writer.written()
     }
@@ -40,10 +42,10 @@ impl Hello {
     /// Reads a body; bytes after the fields of this version are ignored.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let version = reader.v()?;
+        let version = reader.varint32()?;
         let boot = u32::from_le_bytes(array(reader.bytes(4)?));
         let wake_reason = reader.u8()?;
-        let clock = reader.v64()?;
+        let clock = Instant::from_micros(reader.varint64()?);
         let image = array(reader.bytes(IMAGE_HASH)?);
         Ok(Self { version, boot, wake_reason, clock, image })
     }
@@ -54,12 +56,12 @@ impl Hello {
 pub struct Welcome {
     /// Version of the link the connection speaks.
     pub version: u32,
-    /// The keepalive interval, seconds, 1 to [`MAX_KEEPALIVE`].
-    pub keepalive: u32,
+    /// The keepalive interval, [`MIN_KEEPALIVE`] to [`MAX_KEEPALIVE`], in whole seconds.
+    pub keepalive: Duration,
     /// Each channel's window towards the cloud, bytes, at least [`MIN_WINDOW`].
     pub window: u32,
-    /// Microseconds since 1970.
-    pub wall: u64,
+    /// The cloud's time of day.
+    pub wall: WallTime,
     /// Whether the device's log messages are wanted.
     pub logging: bool,
 }
@@ -71,10 +73,10 @@ impl Welcome {
     /// Writes the body and answers its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.version);
-        writer.v(self.keepalive);
-        writer.v(self.window);
-        writer.v64(self.wall);
+        writer.varint32(self.version);
+        writer.varint32(self.keepalive.as_secs() as u32);
+        writer.varint32(self.window);
+        writer.varint64(self.wall.as_micros());
         writer.u8(u8::from(self.logging));
         writer.written()
     }
@@ -82,12 +84,12 @@ impl Welcome {
     /// Reads a body; bytes after the fields of this version are ignored.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let version = reader.v()?;
-        let keepalive = reader.v()?;
-        let window = reader.v()?;
-        let wall = reader.v64()?;
+        let version = reader.varint32()?;
+        let keepalive = Duration::from_secs(u64::from(reader.varint32()?));
+        let window = reader.varint32()?;
+        let wall = WallTime::from_micros(reader.varint64()?);
         let logging = flag(reader.u8()?)?;
-        if keepalive == 0 || keepalive > MAX_KEEPALIVE || window < MIN_WINDOW {
+        if keepalive < MIN_KEEPALIVE || keepalive > MAX_KEEPALIVE || window < MIN_WINDOW {
             return Err(violation::VALUE_OUT_OF_RANGE);
         }
         Ok(Self { version, keepalive, window, wall, logging })
@@ -99,8 +101,8 @@ impl Welcome {
 pub struct LogHead {
     /// The message's number since the device started, from 1.
     pub sequence: u32,
-    /// Microseconds since the device started when it was posted.
-    pub clock: u64,
+    /// The device's clock when it was posted.
+    pub clock: Instant,
 }
 
 impl LogHead {
@@ -110,15 +112,15 @@ impl LogHead {
     /// Writes what precedes the text and answers its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.sequence);
-        writer.v64(self.clock);
+        writer.varint32(self.sequence);
+        writer.varint64(self.clock.as_micros());
         writer.written()
     }
 
     /// Reads a whole body: the head and the text.
     pub fn decode(body: &[u8]) -> Result<(Self, &[u8]), Violation> {
         let mut reader = Reader::new(body);
-        let head = Self { sequence: reader.v()?, clock: reader.v64()? };
+        let head = Self { sequence: reader.varint32()?, clock: Instant::from_micros(reader.varint64()?) };
         let text = reader.rest();
         if head.sequence == 0 {
             return Err(violation::VALUE_OUT_OF_RANGE);
@@ -208,7 +210,7 @@ impl<'a> Bye<'a> {
     /// Writes the body, the text cut to what is allowed, and answers its length.
     pub fn encode(&self, out: &mut [u8; MAX_BYE]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.reason.code());
+        writer.varint32(self.reason.code());
         writer.bytes(&self.text[..self.text.len().min(MAX_BYE_TEXT)]);
         writer.written()
     }
@@ -216,7 +218,7 @@ impl<'a> Bye<'a> {
     /// Reads a body.
     pub fn decode(body: &'a [u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let reason = ByeReason::from_code(reader.v()?);
+        let reason = ByeReason::from_code(reader.varint32()?);
         let text = reader.rest();
         if text.len() > MAX_BYE_TEXT {
             return Err(violation::BODY_TOO_LONG);
@@ -228,15 +230,15 @@ impl<'a> Bye<'a> {
 /// Reads a body of one 32-bit number: the token of `PING` and `PONG`, the sequence of `LOG_TAKEN`.
 pub fn decode_number(body: &[u8]) -> Result<u32, Violation> {
     let mut reader = Reader::new(body);
-    let number = reader.v()?;
+    let number = reader.varint32()?;
     reader.end()?;
     Ok(number)
 }
 
-/// Reads the body of `TIME`: microseconds since 1970.
-pub fn decode_time(body: &[u8]) -> Result<u64, Violation> {
+/// Reads the body of `TIME`: the cloud's time of day.
+pub fn decode_time(body: &[u8]) -> Result<WallTime, Violation> {
     let mut reader = Reader::new(body);
-    let wall = reader.v64()?;
+    let wall = WallTime::from_micros(reader.varint64()?);
     reader.end()?;
     Ok(wall)
 }

@@ -73,7 +73,7 @@ impl<'a> HttpRequest<'a> {
         let mut reader = Reader::new(body);
         let method = reader.str()?;
         let url = reader.str()?;
-        let timeout = reader.v()?;
+        let timeout = reader.varint32()?;
         let count = reader.u8()?;
         let headers = Strings::decode(&mut reader, count)?;
         Ok(Self { method, url, timeout, headers, body: reader.rest() })
@@ -112,10 +112,10 @@ impl ResponseHead {
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.result.code());
-        writer.v(self.status);
+        writer.varint32(self.status);
         writer.u8(self.count);
         for &length in self.header_lengths() {
-            writer.v(length);
+            writer.varint32(length);
         }
         writer.written()
     }
@@ -124,7 +124,7 @@ impl ResponseHead {
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         head(bytes, |reader| {
             let result = HttpResult::from_code(reader.u8()?)?;
-            let status = reader.v()?;
+            let status = reader.varint32()?;
             let count = reader.u8()?;
             if count > RESPONSE_HEADERS {
                 return Err(violation::WRONG_COUNT);
@@ -140,6 +140,6 @@ impl ResponseHead {
 
 /// A length no item can exceed, so that it takes at most three bytes.
 pub(crate) fn item_length(reader: &mut Reader<'_>) -> Result<u32, Violation> {
-    let length = reader.v()?;
+    let length = reader.varint32()?;
     if length <= MAX_ITEM { Ok(length) } else { Err(violation::VALUE_OUT_OF_RANGE) }
 }

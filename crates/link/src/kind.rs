@@ -54,7 +54,7 @@ pub mod to_device {
 
     pub const CLOSED: u8 = 1;
     pub const CREDIT: u8 = 2;
-    pub const WANTED: u8 = 3;
+    pub const BLOCKED: u8 = 3;
     pub const MESSAGE: u8 = 4;
     pub const LOST: u8 = 5;
     pub const PUBLISHED: u8 = 6;
@@ -164,7 +164,7 @@ const fn channel_to_device(kind: u8) -> Option<Shape> {
     Some(match kind {
         to_device::CLOSED => between(1),
         to_device::CREDIT => between(5),
-        to_device::WANTED => between(0),
+        to_device::BLOCKED => between(0),
         to_device::MESSAGE => fragments(MAX_ITEM),
         to_device::LOST => fragments(1 + 5 + MAX_TOPIC),
         to_device::PUBLISHED => single(1 + 5),

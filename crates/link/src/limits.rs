@@ -1,5 +1,7 @@
 //! Every number both ends agree on (link.md §2 to §6).
 
+use sansio::Duration;
+
 /// The version of the link this crate speaks.
 pub const VERSION: u32 = 1;
 /// Bytes a frame's body may have; longer items are cut into fragments.
@@ -28,12 +30,14 @@ pub const MAX_LOG_TEXT: usize = 1024;
 pub const MAX_BYE_TEXT: usize = 128;
 /// The smallest window `WELCOME` may name, bytes: a quarter may be owed and a whole frame still goes.
 pub const MIN_WINDOW: u32 = 16_384;
-/// The longest keepalive interval `WELCOME` may name, seconds.
-pub const MAX_KEEPALIVE: u32 = 3600;
+/// The shortest and the longest keepalive interval `WELCOME` may name.
+pub const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
+/// See [`MIN_KEEPALIVE`].
+pub const MAX_KEEPALIVE: Duration = Duration::from_secs(3600);
 
-/// How long the device waits for `WELCOME`, and the cloud for `HELLO`, seconds.
-pub const HELLO_TIMEOUT: u32 = 15;
-/// How late a `PONG` may be, and what the cloud adds to twice the keepalive interval, seconds.
-pub const KEEPALIVE_GRACE: u32 = 10;
+/// How long the device waits for `WELCOME`, and the cloud for `HELLO`.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(15);
+/// How late a `PONG` may be, and what the cloud adds to twice the keepalive interval.
+pub const KEEPALIVE_GRACE: Duration = Duration::from_secs(10);
 /// Credit waits until it is this fraction of what it refers to (link.md §6).
 pub const CREDIT_FRACTION: u32 = 4;

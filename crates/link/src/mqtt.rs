@@ -1,7 +1,7 @@
 //! Requests to a broker, their answers, and messages (link.md §5, §5.1).
 //!
-//! The device writes requests piece by piece into the application's send ring: the `*Head` types and [`crate::bytes::prefix`]
-//! give each piece and, beforehand, its length. The cloud reads a whole item from contiguous bytes.
+//! The device writes requests fragment by fragment into the application's send ring: the `*Head` types and [`crate::bytes::prefix`]
+//! give each fragment and, beforehand, its length. The cloud reads a whole item from contiguous bytes.
 
 use crate::bytes::{Reader, Writer};
 use crate::limits::PUBLISH_SLOTS;
@@ -166,14 +166,14 @@ impl Outcome {
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.state.code());
-        writer.v(self.reason);
+        writer.varint32(self.reason);
         writer.written()
     }
 
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let outcome = Self { state: RequestState::from_code(reader.u8()?)?, reason: reader.v()? };
+        let outcome = Self { state: RequestState::from_code(reader.u8()?)?, reason: reader.varint32()? };
         reader.end()?;
         Ok(outcome)
     }

@@ -7,12 +7,12 @@ use crate::violation::{self, Violation};
 
 /// A run of one item's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece<'a> {
+pub struct Fragment<'a> {
     /// 0 the connection, else the channel's number.
     pub channel: u8,
     /// The item's kind, one the parser's direction has.
     pub kind: u8,
-    /// The item begins here. An item without bytes is one empty piece.
+    /// The item begins here. An item without bytes is one empty fragment.
     pub first: bool,
     /// The item ends with these bytes. May come with none, after an empty last fragment.
     pub last: bool,
@@ -59,7 +59,7 @@ impl Parser {
 
     /// The next run of bytes, taken from the front of `input`; `None` when `input` is used up. After a violation the parser is
     /// not to be used again.
-    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Violation> {
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Fragment<'a>>, Violation> {
         if self.frame.left == 0 {
             let Some(header) = self.next_header(input)? else { return Ok(None) };
             self.frame = self.begin(header)?;
@@ -131,14 +131,14 @@ impl Parser {
         Ok(())
     }
 
-    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Piece<'a> {
+    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Fragment<'a> {
         let frame = &mut self.frame;
         let (bytes, rest) = input.split_at(frame.left.min(input.len()));
         *input = rest;
         frame.left -= bytes.len();
         let Header { kind, channel, more, .. } = frame.header;
-        let piece = Piece { channel, kind, first: frame.first, last: frame.left == 0 && !more, bytes };
+        let fragment = Fragment { channel, kind, first: frame.first, last: frame.left == 0 && !more, bytes };
         frame.first = false;
-        piece
+        fragment
     }
 }

@@ -8,6 +8,7 @@ use link::http::{HttpRequest, HttpResult, ResponseHead};
 use link::mqtt::*;
 use link::violation::*;
 use link::{MAX_ITEM, varint};
+use sansio::{Duration, Instant, WallTime};
 
 #[test]
 fn varints_take_as_many_groups_as_they_need() {
@@ -45,12 +46,17 @@ fn varints_of_too_many_bits_or_groups_are_refused() {
 #[test]
 fn the_longest_heads_fit_their_arrays() {
     let hello =
-        Hello { version: u32::MAX, boot: u32::MAX, wake_reason: 255, clock: u64::MAX, image: [0; 32] };
+        Hello { version: u32::MAX, boot: u32::MAX, wake_reason: 255, clock: Instant::MAX, image: [0; 32] };
     assert_eq!(hello.encode(&mut [0; Hello::MAX]), Hello::MAX);
-    let welcome =
-        Welcome { version: u32::MAX, keepalive: u32::MAX, window: u32::MAX, wall: u64::MAX, logging: true };
+    let welcome = Welcome {
+        version: u32::MAX,
+        keepalive: Duration::from_secs(u32::MAX.into()),
+        window: u32::MAX,
+        wall: WallTime::from_micros(u64::MAX),
+        logging: true,
+    };
     assert_eq!(welcome.encode(&mut [0; Welcome::MAX]), Welcome::MAX);
-    let log = LogHead { sequence: u32::MAX, clock: u64::MAX };
+    let log = LogHead { sequence: u32::MAX, clock: Instant::MAX };
     assert_eq!(log.encode(&mut [0; LogHead::MAX]), LogHead::MAX);
     let open = Open { channel_type: ChannelType::ConfigFetch, ring: u32::MAX };
     assert_eq!(open.encode(&mut [0; Open::MAX]), Open::MAX);
@@ -86,7 +92,7 @@ fn a_bye_text_is_cut_to_128_bytes() {
 
 #[test]
 fn hello_and_welcome_are_open_to_what_later_versions_say() {
-    let hello = Hello { version: 1, boot: 9, wake_reason: 0, clock: 5, image: [1; 32] };
+    let hello = Hello { version: 1, boot: 9, wake_reason: 0, clock: Instant::from_micros(5), image: [1; 32] };
     let mut out = [0; Hello::MAX];
     let length = hello.encode(&mut out);
     let longer = [&out[..length], b"more"].concat();

@@ -8,6 +8,7 @@ use link::connection::*;
 use link::http::*;
 use link::kind::{to_cloud, to_device};
 use link::mqtt::*;
+use sansio::{Duration, Instant, WallTime};
 
 const PAGE: &str = include_str!("../../../docs/spec/link.md");
 
@@ -65,15 +66,16 @@ fn text(bytes: &[u8]) -> Vec<u8> {
     [&out[..length], bytes].concat()
 }
 
-const WALL: u64 = 1_700_000_000_000_000;
+const WALL: WallTime = WallTime::from_micros(1_700_000_000_000_000);
 
 fn hello() -> Hello {
     let image = core::array::from_fn(|index| index as u8);
-    Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image }
+    Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: Instant::from_micros(300), image }
 }
 
-const WELCOME: Welcome = Welcome { version: 1, keepalive: 60, window: 16_384, wall: WALL, logging: true };
-const LOG: LogHead = LogHead { sequence: 1, clock: 1_000_000 };
+const WELCOME: Welcome =
+    Welcome { version: 1, keepalive: Duration::from_secs(60), window: 16_384, wall: WALL, logging: true };
+const LOG: LogHead = LogHead { sequence: 1, clock: Instant::from_secs(1) };
 const DONE: Bye<'_> = Bye { reason: ByeReason::Done, text: b"" };
 const BROKEN: Bye<'_> = Bye { reason: ByeReason::Violation, text: b"unknown kind" };
 const OPEN: Open = Open { channel_type: ChannelType::Mqtt, ring: 1536 };
@@ -159,7 +161,7 @@ fn connection_rows() -> Vec<(&'static str, Vec<u8>)> {
         ("WELCOME", encoded(to_device::WELCOME, 0, |out| WELCOME.encode(out))),
         ("PONG", frame(to_device::PONG, 0, &number(5))),
         ("LOG_TAKEN", frame(to_device::LOG_TAKEN, 0, &number(300))),
-        ("TIME", frame(to_device::TIME, 0, &number(WALL))),
+        ("TIME", frame(to_device::TIME, 0, &number(WALL.as_micros()))),
         ("BYE of the cloud", encoded(to_device::BYE, 0, |out| BROKEN.encode(out))),
         ("LOGGING", frame(to_device::LOGGING, 0, &[0])),
     ]
@@ -207,7 +209,7 @@ fn cloud_rows() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("CLOSED", frame(to_device::CLOSED, 1, &[ClosureReason::ConnectionTerminated.code()])),
         ("CREDIT of the cloud", encoded(to_device::CREDIT, 1, |out| credit.encode(out))),
-        ("WANTED", frame(to_device::WANTED, 1, &[])),
+        ("BLOCKED", frame(to_device::BLOCKED, 1, &[])),
         ("MESSAGE of QoS 0", item(to_device::MESSAGE, 1, |out| MESSAGE.encode(out), b"a/bhi")),
         ("MESSAGE of QoS 1", item(to_device::MESSAGE, 1, |out| DELIVERY.encode(out), b"a/bhi")),
         ("LOST", item(to_device::LOST, 1, |out| LOST.encode(out), b"a/b")),
@@ -263,7 +265,7 @@ fn frames_of_every_channel_are_read_back() {
     assert_eq!(decode_closed(&body("CLOSED", to_device::CLOSED, 1)), Ok(reason));
     let credit = WindowCredit { bytes: 4096 };
     assert_eq!(WindowCredit::decode(&body("CREDIT of the cloud", to_device::CREDIT, 1)), Ok(credit));
-    assert_eq!(body("WANTED", to_device::WANTED, 1), []);
+    assert_eq!(body("BLOCKED", to_device::BLOCKED, 1), []);
 }
 
 /// Shows M36, M38, M48.

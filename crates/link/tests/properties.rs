@@ -3,6 +3,7 @@
 mod common;
 
 use common::{HELLO, Heard, KEEPALIVE, Pair, RING, Told, WALL, WINDOW};
+use link::SendError;
 use link::bytes::HeadBuffer;
 use link::channel::{ChannelType, ClosureReason};
 use link::config::{ConfigFetch, ConfigHead};
@@ -10,16 +11,16 @@ use link::connection::{Bye, Hello, LogHead, Welcome};
 use link::http::{HttpRequest, ResponseHead};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::*;
-use link::session::Refusal;
-use link::{CHANNELS, Direction, Header, MAX_FRAME_BODY, Parser, Violation, cloud, device, varint};
+use link::{CHANNELS, Direction, Header, MAX_FRAME_BODY, Parser, State, Violation, cloud, device, varint};
 use proptest::prelude::*;
+use sansio::Duration;
 
 /// No files of failing cases: such a case becomes a test of its own.
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// An item's run, joined over pieces.
+/// An item's run, joined over fragments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Run {
     channel: u8,
@@ -39,21 +40,21 @@ fn parse(direction: Direction, chunks: &[&[u8]]) -> (Vec<Run>, Result<(), Violat
             match parser.next(&mut input) {
                 Err(broken) => return (runs, Err(broken)),
                 Ok(None) => break,
-                Ok(Some(piece)) => {
-                    let (channel, kind) = (piece.channel, piece.kind);
+                Ok(Some(fragment)) => {
+                    let (channel, kind) = (fragment.channel, fragment.kind);
                     match runs.last_mut() {
                         Some(run)
-                            if !piece.first && !run.last && (run.channel, run.kind) == (channel, kind) =>
+                            if !fragment.first && !run.last && (run.channel, run.kind) == (channel, kind) =>
                         {
-                            run.bytes.extend(piece.bytes);
-                            run.last = piece.last;
+                            run.bytes.extend(fragment.bytes);
+                            run.last = fragment.last;
                         }
                         _ => runs.push(Run {
                             channel,
                             kind,
-                            first: piece.first,
-                            last: piece.last,
-                            bytes: piece.bytes.to_vec(),
+                            first: fragment.first,
+                            last: fragment.last,
+                            bytes: fragment.bytes.to_vec(),
                         }),
                     }
                 }
@@ -187,8 +188,8 @@ proptest! {
             pair.to_cloud.clear();
             pair.to_device.clear();
         }
-        prop_assert!(!broken[0] || pair.cloud.is_over());
-        prop_assert!(!broken[1] || pair.device.is_over());
+        prop_assert!(!broken[0] || pair.cloud.is_closing());
+        prop_assert!(!broken[1] || pair.device.is_closing());
     }
 }
 
@@ -264,34 +265,34 @@ impl World {
     fn act(&mut self, doing: &Doing) {
         match *doing {
             Doing::Open => {
-                if let Ok(channel) = self.pair.device.open(ChannelType::Mqtt, RING) {
+                if let Ok(channel) = self.pair.device.open_channel(ChannelType::Mqtt, RING) {
                     self.forget(channel);
                 }
             }
             Doing::Close(index) => {
                 if let Some(channel) = self.pick(index) {
-                    self.pair.device.close(channel);
+                    self.pair.device.close_channel(channel);
                     self.forget(channel);
                 }
             }
             Doing::CloudCloses(index) => {
                 let channel = (index % CHANNELS) as u8 + 1;
-                self.pair.cloud.closed(channel, ClosureReason::ConnectionTerminated);
+                self.pair.cloud.close_channel(channel, ClosureReason::ConnectionTerminated);
             }
             Doing::DeviceSends(index, length) => self.device_sends(index, length),
             Doing::CloudSends(index, length) => self.cloud_sends(index, length),
             Doing::Credit(index) => {
                 let Some(channel) = self.pick(index) else { return };
                 if let Some(bytes) = self.ring[usize::from(channel)].pop() {
-                    self.pair.device.credit(channel, bytes, 1);
+                    self.pair.device.return_credit(channel, bytes, 1);
                 }
             }
-            Doing::Consume(index, bytes) => self.pair.cloud.consumed((index % CHANNELS) as u8 + 1, bytes),
+            Doing::Consume(index, bytes) => self.pair.cloud.consume((index % CHANNELS) as u8 + 1, bytes),
             Doing::FlushDevice => drop(self.pair.flush_device()),
             Doing::FlushCloud => drop(self.pair.flush_cloud()),
             Doing::ToCloud(most) => self.pair.deliver_to_cloud(most).unwrap(),
             Doing::ToDevice(most) => self.deliver_to_device(most),
-            Doing::Wait(millis) => self.pair.now += millis,
+            Doing::Wait(millis) => self.pair.now += Duration::from_millis(millis),
         }
     }
 
@@ -299,8 +300,8 @@ impl World {
         let Some(channel) = self.pick(index) else { return };
         let left = &mut self.sending[usize::from(channel)];
         let before = if *left == 0 { length as u32 } else { *left };
-        let Some((cut, more)) = self.pair.device.fragment(channel, before, 3000) else { return };
-        let now = self.pair.micros();
+        let Some((cut, more)) = self.pair.device.next_fragment(channel, before, 3000) else { return };
+        let now = self.pair.now;
         let sent = self.pair.device.channel_frame(now, channel, to_cloud::PUBLISH, cut, more);
         match sent {
             Ok(header) => {
@@ -308,7 +309,7 @@ impl World {
                 self.pair.to_cloud.extend(vec![0; usize::from(cut)]);
                 *left = before - u32::from(cut);
             }
-            Err(refusal) => assert_eq!(refusal, Refusal::NotAsked, "16 in flight"),
+            Err(refusal) => assert_eq!(refusal, SendError::OutOfOrder, "16 in flight"),
         }
     }
 
@@ -317,17 +318,17 @@ impl World {
         let head = MessageHead { delivery: None, retain: false, topic: 0 };
         let mut bytes = [0; MessageHead::MAX];
         let taken = head.encode(&mut bytes);
-        match self.pair.cloud.begin(channel, to_device::MESSAGE, taken as u32, length as u32) {
+        match self.pair.cloud.begin_item(channel, to_device::MESSAGE, taken as u32, length as u32) {
             Ok(()) => {
                 let body = [&bytes[..taken], &vec![1; length]].concat();
                 let mut body = body.as_slice();
-                while let Some((header, cut)) = self.pair.cloud.fragment(channel, 700) {
+                while let Some((header, cut)) = self.pair.cloud.next_fragment(channel, 700) {
                     self.pair.to_device.extend(header.as_slice());
                     self.pair.to_device.extend(&body[..cut]);
                     body = &body[cut..];
                 }
             }
-            Err(refusal) => assert!(matches!(refusal, Refusal::NotOpen | Refusal::NoRoom)),
+            Err(refusal) => assert!(matches!(refusal, SendError::NotOpen | SendError::Blocked)),
         }
     }
 
@@ -342,7 +343,7 @@ impl World {
                     let skipped = head.min(bytes.len() as u32);
                     self.head[usize::from(channel)] = head - skipped;
                     let stored = bytes.len() as u32 - skipped;
-                    self.pair.device.stored(channel, stored).unwrap();
+                    self.pair.device.store(channel, stored).unwrap();
                     let arriving = &mut self.arriving[usize::from(channel)];
                     *arriving += stored;
                     if last {
@@ -359,19 +360,19 @@ impl World {
     fn check(&self) {
         for channel in 1..=CHANNELS as u8 {
             assert!(self.pair.device.window(channel) <= WINDOW);
-            assert!(self.pair.cloud.room(channel) <= RING);
+            assert!(self.pair.cloud.free_ring_bytes(channel) <= RING);
         }
-        assert_eq!(self.pair.cloud.state(), cloud::State::Open);
-        assert_eq!(self.pair.device.state(), device::State::Open);
+        assert_eq!(self.pair.cloud.state(), State::Open);
+        assert_eq!(self.pair.device.state(), State::Open);
     }
 
     /// Lets everything come to rest: all taken further, all taken by the application.
     fn rest(&mut self) {
         for _ in 0..200 {
             for channel in 1..=CHANNELS as u8 {
-                self.pair.cloud.consumed(channel, u32::MAX);
+                self.pair.cloud.consume(channel, u32::MAX);
                 while let Some(bytes) = self.ring[usize::from(channel)].pop() {
-                    self.pair.device.credit(channel, bytes, 1);
+                    self.pair.device.return_credit(channel, bytes, 1);
                 }
             }
             self.pair.flush_device();
@@ -398,20 +399,20 @@ proptest! {
         for channel in world.open_channels() {
             prop_assert!(world.pair.cloud.is_channel_open(channel));
             prop_assert!(world.pair.device.window(channel) > WINDOW / 4 * 3, "a quarter may be owed");
-            prop_assert!(world.pair.cloud.room(channel) > RING / 4 * 3, "a quarter may be owed");
-            let whole = world.pair.cloud.begin(channel, to_device::MESSAGE, 2, RING);
-            if whole == Err(Refusal::NoRoom) {
+            prop_assert!(world.pair.cloud.free_ring_bytes(channel) > RING / 4 * 3, "a quarter may be owed");
+            let whole = world.pair.cloud.begin_item(channel, to_device::MESSAGE, 2, RING);
+            if whole == Err(SendError::Blocked) {
                 world.rest();
-                prop_assert_eq!(world.pair.cloud.begin(channel, to_device::MESSAGE, 2, RING), Ok(()));
+                prop_assert_eq!(world.pair.cloud.begin_item(channel, to_device::MESSAGE, 2, RING), Ok(()));
             }
         }
         let closed: Vec<u8> = world.open_channels();
         for channel in closed {
-            world.pair.device.close(channel);
+            world.pair.device.close_channel(channel);
         }
         world.rest();
         for channel in 1..=CHANNELS as u8 {
-            prop_assert_eq!(world.pair.device.open(ChannelType::Mqtt, RING), Ok(channel));
+            prop_assert_eq!(world.pair.device.open_channel(ChannelType::Mqtt, RING), Ok(channel));
         }
     }
 }
@@ -419,14 +420,14 @@ proptest! {
 /// What the device sends in a small life of a connection.
 fn device_stream() -> Vec<u8> {
     let mut pair = Pair::open();
-    let channel = pair.device.open(ChannelType::Mqtt, RING).unwrap();
-    pair.device.time_query();
+    let channel = pair.device.open_channel(ChannelType::Mqtt, RING).unwrap();
+    pair.device.request_time();
     pair.flush_device();
     pair.device_sends(channel, to_cloud::SUBSCRIBE, b"\x00\x01a");
     pair.device_sends(channel, to_cloud::PUBLISH, &[0; 5000]);
-    pair.device.close(channel);
+    pair.device.close_channel(channel);
     pair.flush_device();
-    pair.device.bye(link::connection::ByeReason::Done, "done");
+    pair.device.send_bye(link::connection::ByeReason::Done, "done");
     pair.flush_device();
     pair.to_cloud.into()
 }
@@ -441,7 +442,7 @@ fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
         pair.deliver_to_cloud(usize::MAX).unwrap();
         let whole = pair.heard.iter().filter(|heard| matches!(heard, Heard::Item { last: true, .. })).count();
         assert!(whole <= 2);
-        assert_eq!(pair.cloud.is_over(), cut == stream.len(), "only a whole BYE is a BYE");
+        assert_eq!(pair.cloud.is_closing(), cut == stream.len(), "only a whole BYE is a BYE");
     }
 }
 
@@ -449,27 +450,27 @@ fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
 fn a_cable_cut_at_any_byte_leaves_the_device_ready_for_the_next_connection() {
     let (mut pair, channel) = Pair::with_channel(ChannelType::Mqtt);
     pair.cloud_sends(channel, to_device::MESSAGE, b"\x00\x01", &[b'm'; 600]);
-    pair.cloud.time(WALL);
-    pair.cloud.closed(channel, ClosureReason::ClosedByServer);
+    pair.cloud.send_time(WALL);
+    pair.cloud.close_channel(channel, ClosureReason::ClosedByServer);
     pair.flush_cloud();
     let stream: Vec<u8> = pair.to_device.into();
     for cut in 0..=stream.len() {
         let (mut pair, channel) = Pair::with_channel(ChannelType::Mqtt);
         pair.to_device.extend(&stream[..cut]);
         pair.deliver_to_device(usize::MAX).unwrap();
-        pair.device.lost();
+        pair.device.handle(pair.now, &mut device::Input::Lost).unwrap();
         pair.told.clear();
         pair.heard.clear();
         pair.to_cloud.clear();
         pair.to_device.clear();
-        pair.cloud = cloud::Session::new(pair.now);
-        pair.device.connected(pair.micros(), &HELLO);
+        pair.cloud = cloud::CloudLink::new(pair.now);
+        pair.device.handle(pair.now, &mut device::Input::Connected(&HELLO)).unwrap();
         pair.settle();
-        pair.cloud.welcome(KEEPALIVE, WINDOW, WALL, true);
+        pair.cloud.send_welcome(KEEPALIVE, WINDOW, WALL, true);
         pair.settle();
         assert_eq!(pair.heard, [Heard::Hello(HELLO)], "cut at {cut}");
         assert_eq!(pair.told, [Told::Welcome { wall: WALL, logging: true }], "cut at {cut}");
-        assert_eq!(pair.device.open(ChannelType::Mqtt, RING), Ok(channel));
+        assert_eq!(pair.device.open_channel(ChannelType::Mqtt, RING), Ok(channel));
         pair.settle();
         assert_eq!(pair.device.window(channel), WINDOW);
     }

@@ -24,7 +24,7 @@ fn cut(kind: u8, channel: u8, body: &[u8], more: bool) -> Vec<u8> {
 fn cloud_refuses(mut pair: Pair, bytes: &[u8]) -> Violation {
     pair.to_cloud.extend(bytes);
     let broken = pair.deliver_to_cloud(usize::MAX).unwrap_err();
-    assert!(pair.cloud.is_over());
+    assert!(pair.cloud.is_closing());
     pair.told.clear();
     pair.to_cloud.extend([0xff; 20]);
     pair.deliver_to_cloud(usize::MAX).unwrap();
@@ -38,7 +38,7 @@ fn cloud_refuses(mut pair: Pair, bytes: &[u8]) -> Violation {
 fn device_refuses(mut pair: Pair, bytes: &[u8]) -> Violation {
     pair.to_device.extend(bytes);
     let broken = pair.deliver_to_device(usize::MAX).unwrap_err();
-    assert!(pair.device.is_over());
+    assert!(pair.device.is_closing());
     pair.to_device.extend([0xff; 20]);
     pair.deliver_to_device(usize::MAX).unwrap();
     pair.to_cloud.clear();
@@ -152,7 +152,7 @@ fn pings_and_pongs_come_in_pairs() {
     assert_eq!(cloud_refuses(Pair::open(), &[ping.clone(), ping].concat()), PING_TWICE);
     assert_eq!(device_refuses(Pair::open(), &frame(to_device::PONG, 0, &[0])), UNASKED_PONG);
     let mut pair = Pair::open();
-    pair.now += 30_000;
+    pair.now += common::KEEPALIVE;
     pair.flush_device();
     assert_eq!(device_refuses(pair, &frame(to_device::PONG, 0, &[1])), UNASKED_PONG, "of another token");
 }
@@ -186,7 +186,7 @@ fn a_cloud_keeps_track_of_the_life_of_numbers() {
     assert_eq!(cloud_refuses(with_channel(), &[close.clone(), close.clone()].concat()), CLOSED_TWICE);
     assert_eq!(cloud_refuses(with_channel(), &[close, data].concat()), CHANNEL_NOT_OPEN);
     let mut ended = with_channel();
-    ended.cloud.closed(1, ClosureReason::ClosedByServer);
+    ended.cloud.close_channel(1, ClosureReason::ClosedByServer);
     ended.flush_cloud();
     ended.to_device.clear();
     assert_eq!(cloud_refuses(ended, &open), CHANNEL_IN_USE, "CLOSED has gone, CLOSE has not come");
@@ -243,9 +243,9 @@ fn requests_that_are_one_at_a_time_are() {
 #[test]
 fn a_cloud_that_sends_beyond_the_ring_is_refused() {
     let mut pair = with_channel();
-    assert_eq!(pair.device.stored(1, RING), Ok(()));
-    assert_eq!(pair.device.stored(1, 1), Err(RING_EXCEEDED));
-    assert!(pair.device.is_over());
+    assert_eq!(pair.device.store(1, RING), Ok(()));
+    assert_eq!(pair.device.store(1, 1), Err(RING_EXCEEDED));
+    assert!(pair.device.is_closing());
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn credit_for_what_was_never_sent_is_refused() {
 #[test]
 fn what_comes_for_a_channel_that_ends_is_ignored_until_its_other_half() {
     let mut pair = with_channel();
-    pair.device.close(1);
+    pair.device.close_channel(1);
     pair.to_device.extend(frame(to_device::MESSAGE, 1, &[0, 1, b'a']));
     pair.to_device.extend(frame(to_device::CREDIT, 1, &[100]));
     pair.to_device.extend(frame(to_device::PUBLISHED, 1, &[0]));
@@ -283,7 +283,7 @@ fn what_comes_for_a_channel_that_ends_is_ignored_until_its_other_half() {
     assert_eq!(pair.told, []);
 
     let mut pair = with_channel();
-    pair.cloud.closed(1, ClosureReason::ClosedByServer);
+    pair.cloud.close_channel(1, ClosureReason::ClosedByServer);
     pair.to_cloud.extend(frame(to_cloud::PUBLISH, 1, &[0, 1, b'a']));
     pair.to_cloud.extend(frame(to_cloud::CREDIT, 1, &[100, 1]));
     pair.settle();

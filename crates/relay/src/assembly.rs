@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use link::Piece;
+use link::Fragment;
 
 /// The item a channel is in the middle of. The parser holds an item to its greatest length, so this is bounded.
 #[derive(Debug, Default)]
@@ -18,14 +18,14 @@ impl Assembly {
     }
 
     /// Takes a piece; gives the whole item with its last one. An item that comes in one piece is not copied.
-    pub(crate) fn take<'a>(&mut self, piece: &Piece<'a>) -> Option<Cow<'a, [u8]>> {
-        if piece.first {
+    pub(crate) fn take<'a>(&mut self, fragment: &Fragment<'a>) -> Option<Cow<'a, [u8]>> {
+        if fragment.first {
             self.bytes.clear();
         }
-        if piece.first && piece.last {
-            return Some(Cow::Borrowed(piece.bytes));
+        if fragment.first && fragment.last {
+            return Some(Cow::Borrowed(fragment.bytes));
         }
-        self.bytes.extend_from_slice(piece.bytes);
-        piece.last.then(|| Cow::Owned(core::mem::take(&mut self.bytes)))
+        self.bytes.extend_from_slice(fragment.bytes);
+        fragment.last.then(|| Cow::Owned(core::mem::take(&mut self.bytes)))
     }
 }

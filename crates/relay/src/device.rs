@@ -4,10 +4,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use link::channel::{ClosureReason, Open};
-use link::cloud::{Event, Session};
+use link::cloud::{CloudLink, Event, Input as LinkInput};
 use link::connection::ByeReason;
 use link::kind::to_cloud;
-use link::{Piece, Violation, violation};
+use link::{Fragment, Violation, violation};
+use sansio::{Duration, Instant, WallTime};
 
 use crate::channel::{self, Channel, Context, Purpose};
 use crate::counts::Counts;
@@ -19,13 +20,13 @@ use crate::port::{
 };
 use crate::reconnects::Reconnects;
 
-/// Room for the control frames of one [`Session::transmit`].
+/// Room for the control frames of one [`CloudLink::transmit`].
 const CONTROL: usize = 512;
 
 /// The relay of one connected device.
 #[derive(Debug)]
 pub struct DeviceRelay {
-    session: Session,
+    link: CloudLink,
     settings: Settings,
     /// Milliseconds, as of the last input.
     now: u64,
@@ -57,7 +58,7 @@ impl DeviceRelay {
     /// A relay for a device whose connection stands; it has not said anything yet. `now` is in milliseconds.
     pub fn new(now: u64, settings: Settings) -> Self {
         Self {
-            session: Session::new(now),
+            link: CloudLink::new(Instant::from_millis(now)),
             settings,
             now,
             channels: Vec::new(),
@@ -117,7 +118,8 @@ impl DeviceRelay {
             Purpose::Mqtt(mqtt) => mqtt.next_timeout(),
             Purpose::Http(_) | Purpose::Config(_) => None,
         });
-        channels.chain(self.session.next_timeout()).min()
+        let link = self.link.next_timeout().map(|at| at.as_micros().div_ceil(1000));
+        channels.chain(link).min()
     }
 
     /// Bytes of items, messages and requests held now, in either direction; what [`Self::poll`] has not given yet included.
@@ -153,14 +155,15 @@ impl DeviceRelay {
     }
 
     fn link(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        let mut input = bytes;
-        while let Some(event) = self.session.receive(self.now, &mut input)? {
+        let mut input = LinkInput::Received(bytes);
+        let broken = |error: link::Error| Violation::new(error.text());
+        while let Some(event) = self.link.handle(self.instant(), &mut input).map_err(broken)? {
             if let Err(broken) = self.event(event) {
-                self.session.bye(ByeReason::Violation, broken.text());
+                self.link.send_bye(ByeReason::Violation, broken.text());
                 return Err(broken);
             }
         }
-        if self.session.is_over() {
+        if self.link.is_closing() {
             // A version this cloud does not speak: the session says so itself.
             self.over(ByeReason::Version);
         }
@@ -170,27 +173,28 @@ impl DeviceRelay {
     fn event(&mut self, event: Event<'_>) -> Result<(), Violation> {
         match event {
             Event::Hello(hello) => {
-                self.session.welcome(self.settings.keepalive, WINDOW, self.wall(), self.settings.logging);
+                let keepalive = Duration::from_secs(self.settings.keepalive.into());
+                self.link.send_welcome(keepalive, WINDOW, self.wall(), self.settings.logging);
                 self.outputs.push_back(Output::Hello(hello.into()));
             }
             Event::Log(head) => self.outputs.push_back(Output::Log(LogLine {
                 sequence: head.sequence,
-                clock_micros: head.clock,
-                text: self.session.log_text().to_vec(),
+                clock_micros: head.clock.as_micros(),
+                text: self.link.log_text().to_vec(),
             })),
-            Event::TimeQuery => self.session.time(self.wall()),
+            Event::TimeQuery => self.link.send_time(self.wall()),
             Event::Bye { reason } => self.over(reason),
             Event::Open { channel, open } => self.open(channel, open),
             Event::Close { channel } => self.close(channel),
             Event::Credit { .. } => {}
-            Event::Item(piece) => self.item(&piece)?,
+            Event::Item(fragment) => self.item(&fragment)?,
         }
         Ok(())
     }
 
     fn open(&mut self, number: u8, open: Open) {
         let Some(channel) = Channel::new(number, open, self.now, self.settings.messages_a_second) else {
-            return self.session.closed(number, ClosureReason::ConnectionTerminated);
+            return self.link.close_channel(number, ClosureReason::ConnectionTerminated);
         };
         self.channels.push(channel);
         self.counts.note_opened(open.channel_type);
@@ -204,18 +208,19 @@ impl DeviceRelay {
     }
 
     /// A piece of an item. The number is one the session knows to be open; ours is missing only if the relay refused it.
-    fn item(&mut self, piece: &Piece<'_>) -> Result<(), Violation> {
-        let Some(channel) = self.channels.iter_mut().find(|channel| channel.number == piece.channel) else {
+    fn item(&mut self, fragment: &Fragment<'_>) -> Result<(), Violation> {
+        let Some(channel) = self.channels.iter_mut().find(|channel| channel.number == fragment.channel)
+        else {
             return Ok(());
         };
-        let Some(body) = channel.assembly.take(piece) else {
+        let Some(body) = channel.assembly.take(fragment) else {
             self.bound();
             return Ok(());
         };
-        let is_topic = piece.kind == to_cloud::TOPIC;
+        let is_topic = fragment.kind == to_cloud::TOPIC;
         let lookup = LookupId(self.next_lookup);
-        self.next_lookup = self.next_lookup.wrapping_add(u32::from(piece.kind == to_cloud::CONFIG_FETCH));
-        self.with_channel(piece.channel, |purpose, cx| match (purpose, piece.kind) {
+        self.next_lookup = self.next_lookup.wrapping_add(u32::from(fragment.kind == to_cloud::CONFIG_FETCH));
+        self.with_channel(fragment.channel, |purpose, cx| match (purpose, fragment.kind) {
             (Purpose::Mqtt(mqtt), kind) => mqtt.item(kind, &body, cx),
             (Purpose::Http(http), to_cloud::HTTP_REQUEST) => http.item(&body, cx),
             (Purpose::Config(config), to_cloud::CONFIG_FETCH) => {
@@ -235,7 +240,8 @@ impl DeviceRelay {
     /// Ends the link of a device that makes the relay keep more than any application could.
     fn bound(&mut self) {
         if self.memory() > DEVICE_HELD {
-            self.session.bye(ByeReason::Overloaded, "more is held for the device than any application needs");
+            self.link
+                .send_bye(ByeReason::Overloaded, "more is held for the device than any application needs");
             self.over(ByeReason::Overloaded);
         }
     }
@@ -258,15 +264,15 @@ impl DeviceRelay {
             }
             Input::LookedUp(looked_up) => self.looked_up(&looked_up),
             Input::HttpResponse { exchange, outcome } => self.http(exchange, outcome),
-            Input::LogStored { sequence } => self.session.log_taken(sequence),
+            Input::LogStored { sequence } => self.link.acknowledge_logs(sequence),
             Input::Logging { enabled } => {
                 self.settings.logging = enabled;
-                self.session.logging(enabled);
+                self.link.set_logging(enabled);
             }
             Input::Notices { wanted } => self.settings.notices = wanted,
             Input::Throttle { throttled } => self.throttled = throttled,
             Input::Shutdown { reason } => {
-                self.session.bye(reason, words(reason));
+                self.link.send_bye(reason, words(reason));
                 self.over(reason);
             }
             Input::Link(_) | Input::Timeout => {}
@@ -302,7 +308,7 @@ impl DeviceRelay {
     }
 
     fn timeout(&mut self) {
-        if self.session.handle_timeout(self.now).is_err() {
+        if self.link.handle(self.instant(), &mut LinkInput::Timeout).is_err() {
             self.over(ByeReason::Keepalive);
         }
         self.each(|purpose, cx| {
@@ -343,9 +349,9 @@ impl DeviceRelay {
                 }
             });
             let takes_more = self.channels[index].takes_more(self.throttled);
-            self.session.set_taking(number, takes_more);
+            self.link.set_taking(number, takes_more);
             if takes_more {
-                self.session.consumed(number, u32::MAX);
+                self.link.consume(number, u32::MAX);
             }
         }
     }
@@ -361,7 +367,7 @@ impl DeviceRelay {
             });
             told |= matches!(progress, Some(Finish::Told | Finish::Closed(_)));
             if let Some(Finish::Closed(reason)) = progress {
-                self.session.closed(number, reason);
+                self.link.close_channel(number, reason);
                 self.forget(|channel| channel.number == number);
                 self.notice(Notice::ChannelClosed { channel: number, by_device: false });
             }
@@ -413,9 +419,13 @@ impl DeviceRelay {
         });
     }
 
-    fn wall(&self) -> u64 {
+    fn instant(&self) -> Instant {
+        Instant::from_millis(self.now)
+    }
+
+    fn wall(&self) -> WallTime {
         let (micros, at) = self.wall;
-        micros.saturating_add(self.now.saturating_sub(at).saturating_mul(1000))
+        WallTime::from_micros(micros) + Duration::from_millis(self.now.saturating_sub(at))
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -451,7 +461,7 @@ impl DeviceRelay {
     fn control(&mut self, out: &mut Vec<u8>) {
         let mut frames = [0; CONTROL];
         loop {
-            let length = self.session.transmit(&mut frames);
+            let length = self.link.transmit(self.instant(), &mut frames);
             if length == 0 {
                 return;
             }
@@ -465,7 +475,7 @@ impl DeviceRelay {
         let before = out.len();
         for step in 0..count {
             let channel = &mut self.channels[(self.turn + step) % count];
-            channel.outbox.write_frame(&mut self.session, channel.number, out);
+            channel.outbox.write_frame(&mut self.link, channel.number, out);
             if out.len() >= LINK_CHUNK {
                 break;
             }

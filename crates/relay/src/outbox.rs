@@ -6,8 +6,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use link::cloud::Session;
-use link::session::Refusal;
+use link::CloudLink;
+use link::SendError;
 
 use crate::limits::KEPT_PLACES;
 
@@ -38,8 +38,8 @@ impl Item {
         Self { kind, bytes, content }
     }
 
-    fn begin(&self, session: &mut Session, channel: u8) -> Result<(), Refusal> {
-        session.begin(channel, self.kind, self.bytes.len() as u32 - self.content, self.content)
+    fn begin(&self, link: &mut CloudLink, channel: u8) -> Result<(), SendError> {
+        link.begin_item(channel, self.kind, self.bytes.len() as u32 - self.content, self.content)
     }
 }
 
@@ -86,11 +86,11 @@ impl Outbox {
     }
 
     /// Writes the next frame of the channel to `out`; false when there is none now.
-    pub(crate) fn write_frame(&mut self, session: &mut Session, channel: u8, out: &mut Vec<u8>) -> bool {
-        if self.current.is_empty() && !self.begin_next(session, channel) {
+    pub(crate) fn write_frame(&mut self, link: &mut CloudLink, channel: u8, out: &mut Vec<u8>) -> bool {
+        if self.current.is_empty() && !self.begin_next(link, channel) {
             return false;
         }
-        let Some((header, length)) = session.fragment(channel, self.current.len() - self.sent) else {
+        let Some((header, length)) = link.next_fragment(channel, self.current.len() - self.sent) else {
             self.current = Vec::new();
             return false;
         };
@@ -104,18 +104,18 @@ impl Outbox {
     }
 
     /// Begins the next item the device has room for.
-    fn begin_next(&mut self, session: &mut Session, channel: u8) -> bool {
+    fn begin_next(&mut self, link: &mut CloudLink, channel: u8) -> bool {
         while let Some(item) = self.answers.front().or(self.stored.front()) {
-            match item.begin(session, channel) {
+            match item.begin(link, channel) {
                 Ok(()) => {
                     let item = self.pop();
                     self.sent = 0;
                     self.current = item.map(|item| item.bytes).unwrap_or_default();
                     return true;
                 }
-                Err(Refusal::NoRoom | Refusal::Busy) => return false,
+                Err(SendError::Blocked | SendError::Busy) => return false,
                 // The channel has ended, or the device no longer waits for this.
-                Err(Refusal::NotOpen | Refusal::Never | Refusal::NotAsked) => drop(self.pop()),
+                Err(SendError::NotOpen | SendError::Invalid | SendError::OutOfOrder) => drop(self.pop()),
             }
         }
         false

@@ -307,6 +307,6 @@ pub struct HelloInfo {
 impl From<Hello> for HelloInfo {
     fn from(hello: Hello) -> Self {
         let Hello { boot, wake_reason, clock, image, .. } = hello;
-        Self { boot, wake_reason, clock_micros: clock, image }
+        Self { boot, wake_reason, clock_micros: clock.as_micros(), image }
     }
 }

@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::size_of;
 
+use link::CloudLink;
 use link::channel::ChannelType as Type;
-use link::cloud::Session;
 use link::connection::Hello;
 use link::kind::to_device;
 
@@ -26,7 +26,7 @@ fn an_idle_device_with_a_broker_takes_less_than_5_kib() {
     let queues = KEPT_PLACES * (size_of::<Output>() + 2 * size_of::<Item>());
     std::println!(
         "relay {relay} (link session {}), channel {channel} (MQTT {}, broker {}), queues {queues}",
-        size_of::<Session>(),
+        size_of::<CloudLink>(),
         size_of::<MqttChannel>(),
         size_of::<Broker>(),
     );
@@ -38,7 +38,8 @@ fn an_idle_device_with_a_broker_takes_less_than_5_kib() {
 fn with_channel() -> DeviceRelay {
     let mut relay = DeviceRelay::new(0, Settings::default());
     let mut body = [0; Hello::MAX];
-    let length = Hello { version: 1, boot: 1, wake_reason: 0, clock: 0, image: [0; 32] }.encode(&mut body);
+    let length = Hello { version: 1, boot: 1, wake_reason: 0, clock: sansio::Instant::ZERO, image: [0; 32] }
+        .encode(&mut body);
     let mut hello = vec![0, (length as u8) << 1];
     hello.extend_from_slice(&body[..length]);
     relay.handle(0, Input::Link(&hello)).unwrap();
@@ -65,7 +66,7 @@ fn a_burst_costs_nothing_once_it_is_over() {
 
 #[test]
 fn an_outbox_gives_back_what_a_burst_and_a_long_item_took() {
-    let mut session = Session::new(0);
+    let mut session = CloudLink::new(sansio::Instant::ZERO);
     let mut outbox = Outbox::default();
     for _ in 0..100 {
         outbox.push(Item::answer(to_device::PUBLISHED, &[0]));

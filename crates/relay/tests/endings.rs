@@ -161,7 +161,7 @@ fn when_the_link_ends_every_broker_is_left_without_disconnect() {
             1 => rig.send(first, to_cloud::SUBSCRIBE, &[9, 9]),
             2 => rig.wait(130_001),
             _ => {
-                rig.device.bye(ByeReason::Done, "");
+                rig.device.send_bye(ByeReason::Done, "");
                 rig.pump();
             }
         }

@@ -278,10 +278,10 @@ fn the_window_is_given_back_however_the_bytes_come() {
         for _ in 0..100 {
             let body = common::publish(0, 0, "t", vec![0; 1000]);
             let (length, more) =
-                rig.device.fragment(channel, body.len() as u32, 4096).expect("the window stays open");
+                rig.device.next_fragment(channel, body.len() as u32, 4096).expect("the window stays open");
             assert!(!more);
             let header =
-                rig.device.channel_frame(rig.now * 1000, channel, to_cloud::PUBLISH, length, more).unwrap();
+                rig.device.channel_frame(rig.link_now(), channel, to_cloud::PUBLISH, length, more).unwrap();
             let frame = [header.as_slice(), &body].concat();
             for bytes in frame.chunks(chunk) {
                 rig.input(relay::Input::Link(bytes));

@@ -13,10 +13,10 @@ const ITEM: usize = link::MAX_ITEM as usize;
 /// Sends all of a publish but its end, as far as the window goes.
 fn unfinished(rig: &mut Rig, channel: u8) {
     for _ in 0..ITEM / 4096 - 1 {
-        if rig.disconnected.is_some() || rig.device.fragment(channel, 8192, 4096).is_none() {
+        if rig.disconnected.is_some() || rig.device.next_fragment(channel, 8192, 4096).is_none() {
             return;
         }
-        let header = rig.device.channel_frame(rig.now * 1000, channel, to_cloud::PUBLISH, 4096, true);
+        let header = rig.device.channel_frame(rig.link_now(), channel, to_cloud::PUBLISH, 4096, true);
         let frame = [header.expect("within the window").as_slice(), &[b'x'; 4096]].concat();
         rig.input(relay::Input::Link(&frame));
     }

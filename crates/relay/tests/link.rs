@@ -22,16 +22,16 @@ fn a_device_says_who_it_is_and_is_told_the_time() {
 fn the_time_told_is_the_last_one_set_and_what_passed_since() {
     let mut rig = Rig::open();
     rig.now += 5000;
-    rig.device.time_query();
+    rig.device.request_time();
     rig.pump();
     rig.input(Input::WallClock { micros: 77 });
     rig.now += 3;
-    rig.device.time_query();
+    rig.device.request_time();
     rig.pump();
     assert_eq!(rig.told(), [Told::Time { wall: WALL + 5_000_000 }, Told::Time { wall: 3077 }]);
     rig.input(Input::WallClock { micros: u64::MAX });
     rig.now += 3;
-    rig.device.time_query();
+    rig.device.request_time();
     rig.pump();
     assert_eq!(rig.told(), [Told::Time { wall: u64::MAX }]);
 }
@@ -53,7 +53,8 @@ fn log_messages_are_handed_on_and_taken_once_they_are_stored() {
 #[test]
 fn a_device_of_another_version_is_turned_away() {
     let mut rig = Rig::connected_with(Settings::default());
-    rig.device.connected(1_000_000, &Hello { version: 2, ..common::HELLO });
+    let hello = Hello { version: 2, ..common::HELLO };
+    let _ = rig.device.handle(rig.link_now(), &mut link::device::Input::Connected(&hello));
     rig.pump();
     assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Version }]);
     assert_eq!(rig.disconnected, Some(ByeReason::Version));
@@ -92,7 +93,7 @@ fn an_end_from_outside_is_told_with_its_reason() {
     }
     let mut rig = Rig::connected_with(Settings::default());
     rig.relay.handle(1000, Input::Shutdown { reason: ByeReason::Revoked }).unwrap();
-    rig.device.lost();
+    let _ = rig.device.handle(rig.link_now(), &mut link::device::Input::Lost);
     assert!(matches!(rig.relay.poll(), Some(relay::Output::Link(_))), "also before HELLO");
 }
 

@@ -15,15 +15,19 @@ use abi::power::WakeReason;
 use abi::strings::SizedString;
 use abi::{Call, Status};
 use kernel::{Boot, LinkInput, LinkLoss, Policy};
-use link::cloud::{ANSWER_FRAME, Event, Session};
+use link::cloud::{ANSWER_FRAME, CloudLink, Event, Input};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::MessageHead;
+use sansio::{Duration, Instant, WallTime};
 use sim::machine::Machine;
 
 const BUFFERS: u32 = APPLICATION_RAM_START + 0x8000;
 const RECORDS: u32 = APPLICATION_RAM_START + 0x6000;
 const LOG: u32 = APPLICATION_RAM_START + 0x7000;
 const LINES: u32 = 4;
+
+/// What the cloud says of the time of day.
+const WALL: WallTime = WallTime::from_micros(1 << 50);
 
 /// How the cloud answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,7 @@ struct Exchange {
     how: Cloud,
     cut: Cut,
     moved: Cut,
-    cloud: Option<Session>,
+    cloud: Option<CloudLink>,
     held: Vec<(u8, u8, Vec<u8>)>,
     centre: u32,
     network: u32,
@@ -305,7 +309,7 @@ impl Exchange {
         self.machine.link(LinkInput::Connecting);
         self.machine.link(LinkInput::Connected);
         self.machine.link(LinkInput::Connected);
-        self.cloud = Some(Session::new(self.machine.now() / 1000));
+        self.cloud = Some(CloudLink::new(Instant::from_micros(self.machine.now())));
         self.pump();
     }
 
@@ -323,7 +327,7 @@ impl Exchange {
             let count = self.machine.enter(|kernel, port| kernel.transmit(port, &mut out));
             self.up(&out[..count]);
             let Some(cloud) = &mut self.cloud else { return };
-            let length = cloud.transmit(&mut out);
+            let length = cloud.transmit(Instant::from_micros(self.machine.now()), &mut out);
             if count == 0 && length == 0 {
                 return self.end_if_unwanted();
             }
@@ -339,26 +343,26 @@ impl Exchange {
 
     fn up(&mut self, bytes: &[u8]) {
         let room = self.cut.up.saturating_sub(self.moved.up);
-        let mut input = &bytes[..bytes.len().min(room)];
-        self.moved.up += input.len();
-        let is_cut = input.len() < bytes.len();
+        let arrived = &bytes[..bytes.len().min(room)];
+        self.moved.up += arrived.len();
+        let is_cut = arrived.len() < bytes.len();
         let mut items = Vec::new();
         let cloud = self.cloud.as_mut().expect("a connection");
-        let now = self.machine.now() / 1000;
-        while let Some(event) = cloud.receive(now, &mut input).expect("the kernel keeps to the rules") {
+        let (now, mut input) = (Instant::from_micros(self.machine.now()), Input::Received(arrived));
+        while let Some(event) = cloud.handle(now, &mut input).expect("the kernel keeps to the rules") {
             match event {
-                Event::Hello(_) => cloud.welcome(60, 16_384, 1 << 50, true),
+                Event::Hello(_) => cloud.send_welcome(Duration::from_secs(60), 16_384, WALL, true),
                 Event::Log(head) => {
                     self.lines.insert(head.sequence);
-                    cloud.log_taken(head.sequence);
+                    cloud.acknowledge_logs(head.sequence);
                 }
-                Event::Item(piece) => {
-                    let (channel, length) = (piece.channel, piece.bytes.len() as u32);
-                    let slot = piece.bytes.first().map_or(0, |first| first & 15);
-                    if piece.first && piece.last {
-                        items.push((channel, piece.kind, slot));
+                Event::Item(fragment) => {
+                    let (channel, length) = (fragment.channel, fragment.bytes.len() as u32);
+                    let slot = fragment.bytes.first().map_or(0, |first| first & 15);
+                    if fragment.first && fragment.last {
+                        items.push((channel, fragment.kind, slot));
                     }
-                    cloud.consumed(channel, length);
+                    cloud.consume(channel, length);
                 }
                 _ => {}
             }
@@ -394,7 +398,7 @@ impl Exchange {
     fn say(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let mut out = [0; ANSWER_FRAME];
         let Some(cloud) = &mut self.cloud else { return };
-        if let Ok(length) = cloud.answer(channel, kind, body, &mut out) {
+        if let Ok(length) = cloud.write_answer(channel, kind, body, &mut out) {
             self.down(&out[..length]);
         }
     }
@@ -407,11 +411,11 @@ impl Exchange {
         let Some(cloud) = &mut self.cloud else { return };
         let open = (1..=15).find(|channel| cloud.is_channel_open(*channel));
         let Some(channel) = open else { return };
-        if cloud.begin(channel, to_device::MESSAGE, length as u32, 203).is_err() {
+        if cloud.begin_item(channel, to_device::MESSAGE, length as u32, 203).is_err() {
             return;
         }
         let (mut bytes, mut left) = (Vec::new(), &body[..]);
-        while let Some((header, length)) = cloud.fragment(channel, 90) {
+        while let Some((header, length)) = cloud.next_fragment(channel, 90) {
             let (part, rest) = left.split_at(length);
             bytes.extend([header.as_slice(), part].concat());
             left = rest;

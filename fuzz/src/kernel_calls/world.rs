@@ -14,9 +14,9 @@ use kernel::{
     Memory, MemoryFault, Outcome, Policy, Port, Wifi, WifiNetwork,
 };
 use link::channel::ClosureReason;
-use link::cloud::{ANSWER_FRAME, Event, Session};
+use link::cloud::{ANSWER_FRAME, CloudLink, Event, Input};
 use link::kind::to_device;
-use sansio::Instant;
+use sansio::{Duration, Instant, WallTime};
 
 use super::kit::{self, HANDLES, Part, RAM};
 use crate::source::Source;
@@ -200,7 +200,7 @@ pub(super) struct World {
     lines: Lines,
     board: Board,
     now: u64,
-    cloud: Option<Session>,
+    cloud: Option<CloudLink>,
     /// Every handle the kernel ever gave.
     given: BTreeSet<u32>,
 }
@@ -379,7 +379,7 @@ impl World {
         if self.kernel.wants_link() {
             self.link(LinkInput::Connecting);
             self.link(LinkInput::Connected);
-            self.cloud = Some(Session::new(self.now / 1000));
+            self.cloud = Some(CloudLink::new(Instant::from_micros(self.now)));
             self.pump();
         }
     }
@@ -401,13 +401,13 @@ impl World {
         let mut bytes = Vec::new();
         let mut out = [0; ANSWER_FRAME];
         match source.u8() % 8 {
-            0 => cloud.closed(channel, ClosureReason::ResetByServer),
-            1 => cloud.logging(source.u8().is_multiple_of(2)),
+            0 => cloud.close_channel(channel, ClosureReason::ResetByServer),
+            1 => cloud.set_logging(source.u8().is_multiple_of(2)),
             2 | 3 => {
                 let kind = to_device::PUBLISHED + source.u8() % 5;
                 let body = source.run();
                 let body = &body[..body.len().min(9)];
-                if let Ok(length) = cloud.answer(channel, kind, body, &mut out) {
+                if let Ok(length) = cloud.write_answer(channel, kind, body, &mut out) {
                     bytes.extend_from_slice(&out[..length]);
                 }
             }
@@ -421,10 +421,10 @@ impl World {
                 let (head, content) = (source.run(), source.run());
                 let most = 1 + usize::from(source.u8());
                 let kind = kinds[usize::from(kind % 4)];
-                if cloud.begin(channel, kind, head.len() as u32, content.len() as u32).is_ok() {
+                if cloud.begin_item(channel, kind, head.len() as u32, content.len() as u32).is_ok() {
                     let body = [head, content].concat();
                     let mut left = &body[..];
-                    while let Some((header, length)) = cloud.fragment(channel, most) {
+                    while let Some((header, length)) = cloud.next_fragment(channel, most) {
                         let (part, rest) = left.split_at(length);
                         bytes.extend([header.as_slice(), part].concat());
                         left = rest;
@@ -446,9 +446,9 @@ impl World {
                 return;
             };
             // The kernel keeps to the rules whatever the application does; after a fault of the cloud's nobody counts.
-            let heard = hear(cloud, self.now, &out[..count]);
-            assert!(heard.is_ok() || cloud.is_over(), "{heard:?}");
-            let length = cloud.transmit(&mut out);
+            let heard = hear(cloud, Instant::from_micros(self.now), &out[..count]);
+            assert!(heard.is_ok() || cloud.is_closing(), "{heard:?}");
+            let length = cloud.transmit(Instant::from_micros(self.now), &mut out);
             if length == 0 && count == 0 {
                 if !self.kernel.wants_link() {
                     self.cloud = None;
@@ -462,16 +462,17 @@ impl World {
     }
 }
 
-fn hear(cloud: &mut Session, now: u64, mut bytes: &[u8]) -> Result<(), link::Violation> {
-    while let Some(event) = cloud.receive(now / 1000, &mut bytes)? {
+fn hear(cloud: &mut CloudLink, now: Instant, bytes: &[u8]) -> Result<(), link::Error> {
+    let mut input = Input::Received(bytes);
+    while let Some(event) = cloud.handle(now, &mut input)? {
         match event {
-            Event::Hello(_) => cloud.welcome(60, 16_384, 1 << 50, true),
-            Event::Log(head) => cloud.log_taken(head.sequence),
-            Event::TimeQuery => cloud.time(1 << 50),
-            Event::Item(piece) => {
-                let (channel, length) = (piece.channel, piece.bytes.len() as u32);
-                if piece.last {
-                    cloud.consumed(channel, length);
+            Event::Hello(_) => cloud.send_welcome(Duration::from_secs(60), 16_384, WALL, true),
+            Event::Log(head) => cloud.acknowledge_logs(head.sequence),
+            Event::TimeQuery => cloud.send_time(WALL),
+            Event::Item(fragment) => {
+                let (channel, length) = (fragment.channel, fragment.bytes.len() as u32);
+                if fragment.last {
+                    cloud.consume(channel, length);
                 }
             }
             _ => {}
@@ -479,6 +480,9 @@ fn hear(cloud: &mut Session, now: u64, mut bytes: &[u8]) -> Result<(), link::Vio
     }
     Ok(())
 }
+
+/// What the cloud says of the time of day.
+const WALL: WallTime = WallTime::from_micros(1 << 50);
 
 /// Calls whose handle stands in a variable.
 const CLOSES: [Call; 5] = [

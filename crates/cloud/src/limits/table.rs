@@ -70,7 +70,7 @@ impl Field<'_> {
     fn most(&self) -> u64 {
         match self {
             Field::Count(_) | Field::Rate(_) | Field::Number(_) => u64::from(u32::MAX),
-            Field::Keepalive(_) => u64::from(link::limits::MAX_KEEPALIVE),
+            Field::Keepalive(_) => link::limits::MAX_KEEPALIVE.as_secs(),
             Field::Seconds(_) => MOST_SECONDS,
             // An application waits a minute for an answer, TCP, TLS and CONNACK included.
             Field::Pause(_) => MOST_PAUSE,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloud::{Cloud, Config, Identity, Limits};
 use link::connection::{ByeReason, Hello, LogHead};
-use link::device::{Answer, Event, LOG_FRAME, Session};
+use link::device::{Answer, DeviceLink, Event, Input, LOG_FRAME};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -90,11 +90,11 @@ pub(crate) enum Came {
     End,
 }
 
-/// A device: a TLS connection and the link's session, no kernel.
+/// A device: a TLS connection and the link's link, no kernel.
 pub(crate) struct Device {
     pub id: cloud::DeviceId,
     stream: TlsStream<TcpStream>,
-    session: Session,
+    link: DeviceLink,
     start: Instant,
     parts: Vec<(u8, Vec<u8>)>,
     came: VecDeque<Came>,
@@ -138,13 +138,19 @@ impl Device {
         let tcp = TcpStream::connect(address).await.expect("the port is open");
         let name = ServerName::try_from("localhost").expect("a name");
         let stream = TlsConnector::from(tls).connect(name, tcp).await.expect("let in");
-        let mut session = Session::new();
-        let hello = Hello { version: link::limits::VERSION, boot, wake_reason: 0, clock: 0, image: [3; 32] };
-        session.connected(0, &hello);
+        let mut link = DeviceLink::new();
+        let hello = Hello {
+            version: link::limits::VERSION,
+            boot,
+            wake_reason: 0,
+            clock: sansio::Instant::ZERO,
+            image: [3; 32],
+        };
+        let _ = link.handle(sansio::Instant::ZERO, &mut Input::Connected(&hello));
         let mut device = Self {
             id,
             stream,
-            session,
+            link,
             start: Instant::now(),
             parts: Vec::new(),
             came: VecDeque::new(),
@@ -209,9 +215,9 @@ impl Device {
         }
     }
 
-    fn receive(&mut self, mut bytes: &[u8]) {
-        let now = self.now();
-        while let Some(event) = self.session.receive(now, &mut bytes).expect("the cloud keeps the rules") {
+    fn receive(&mut self, bytes: &[u8]) {
+        let (now, mut input) = (self.now(), Input::Received(bytes));
+        while let Some(event) = self.link.handle(now, &mut input).expect("the cloud keeps the rules") {
             let came = match event {
                 Event::Welcome { logging, .. } => Came::Welcome { logging },
                 Event::Time { .. } => Came::Time,
@@ -221,18 +227,18 @@ impl Device {
                 Event::Closed { channel, .. } => Came::Closed { channel },
                 Event::Answer { channel, answer } => Came::Answer { channel, answer },
                 Event::Window { .. } => continue,
-                Event::Item(piece) => {
-                    if piece.first {
-                        self.parts.retain(|(channel, _)| *channel != piece.channel);
-                        self.parts.push((piece.channel, Vec::new()));
+                Event::Item(fragment) => {
+                    if fragment.first {
+                        self.parts.retain(|(channel, _)| *channel != fragment.channel);
+                        self.parts.push((fragment.channel, Vec::new()));
                     }
-                    let at = self.parts.iter().position(|(channel, _)| *channel == piece.channel);
+                    let at = self.parts.iter().position(|(channel, _)| *channel == fragment.channel);
                     let (_, body) = &mut self.parts[at.expect("begun")];
-                    body.extend_from_slice(piece.bytes);
-                    if !piece.last {
+                    body.extend_from_slice(fragment.bytes);
+                    if !fragment.last {
                         continue;
                     }
-                    Came::Item { channel: piece.channel, kind: piece.kind, body: std::mem::take(body) }
+                    Came::Item { channel: fragment.channel, kind: fragment.kind, body: std::mem::take(body) }
                 }
             };
             self.came.push_back(came);
@@ -243,7 +249,7 @@ impl Device {
     pub(crate) async fn transmit(&mut self) {
         let mut buffer = [0; 1024];
         loop {
-            let count = self.session.transmit(self.now(), &mut buffer);
+            let count = self.link.transmit(self.now(), &mut buffer);
             if count == 0 {
                 break;
             }
@@ -260,15 +266,15 @@ impl Device {
     /// Logs a line.
     pub(crate) async fn log(&mut self, sequence: u32, text: &str) {
         let mut frame = [0; LOG_FRAME];
-        let head = LogHead { sequence, clock: u64::from(sequence) * 1000 };
-        let count = self.session.log_frame(self.now(), &head, text.len(), &mut frame).expect("open");
+        let head = LogHead { sequence, clock: sansio::Instant::from_millis(sequence.into()) };
+        let count = self.link.log_frame(self.now(), &head, text.len(), &mut frame).expect("open");
         let bytes = [&frame[..count], text.as_bytes()].concat();
         self.send(&bytes).await;
     }
 
     /// Opens a channel.
     pub(crate) async fn open(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
-        let channel = self.session.open(channel_type, ring).expect("a number");
+        let channel = self.link.open_channel(channel_type, ring).expect("a number");
         self.transmit().await;
         channel
     }
@@ -276,7 +282,7 @@ impl Device {
     /// Opens a channel as soon as there is a number: those of closed channels come back when the cloud has read of it.
     pub(crate) async fn open_patiently(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
         loop {
-            if let Ok(channel) = self.session.open(channel_type, ring) {
+            if let Ok(channel) = self.link.open_channel(channel_type, ring) {
                 self.transmit().await;
                 return channel;
             }
@@ -287,14 +293,14 @@ impl Device {
 
     /// Closes a channel.
     pub(crate) async fn close(&mut self, channel: u8) {
-        self.session.close(channel);
+        self.link.close_channel(channel);
         self.transmit().await;
     }
 
     /// Gives back room in a channel's ring.
     pub(crate) async fn credit(&mut self, channel: u8, bytes: u32, items: u32) {
-        self.session.stored(channel, bytes).expect("the cloud keeps to the ring");
-        self.session.credit(channel, bytes, items);
+        self.link.store(channel, bytes).expect("the cloud keeps to the ring");
+        self.link.return_credit(channel, bytes, items);
         self.transmit().await;
     }
 
@@ -302,7 +308,7 @@ impl Device {
     pub(crate) async fn item(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let length = body.len() as u16;
         let header =
-            self.session.channel_frame(self.now(), channel, kind, length, false).expect("within the window");
+            self.link.channel_frame(self.now(), channel, kind, length, false).expect("within the window");
         let bytes = [header.as_slice(), body].concat();
         self.send(&bytes).await;
     }
@@ -311,7 +317,7 @@ impl Device {
     pub(crate) async fn send_unfinished(&mut self, channel: u8, kind: u8, length: usize) -> usize {
         let mut sent = 0;
         while sent + 4096 < length {
-            let Some((piece, true)) = self.session.fragment(channel, (length - sent) as u32, 4096) else {
+            let Some((piece, true)) = self.link.next_fragment(channel, (length - sent) as u32, 4096) else {
                 // The window is shut; it opens soon if at all.
                 let mut buffer = [0; 4096];
                 let read = timeout(Duration::from_secs(1), self.stream.read(&mut buffer)).await;
@@ -319,7 +325,7 @@ impl Device {
                 self.receive(&buffer[..read]);
                 continue;
             };
-            let header = self.session.channel_frame(self.now(), channel, kind, piece, true);
+            let header = self.link.channel_frame(self.now(), channel, kind, piece, true);
             let header = header.expect("within the window");
             let bytes = [header.as_slice(), &vec![b'x'; usize::from(piece)]].concat();
             self.send(&bytes).await;
@@ -330,11 +336,11 @@ impl Device {
 
     /// Says `BYE` done.
     pub(crate) async fn bye(&mut self) {
-        self.session.bye(ByeReason::Done, "");
+        self.link.send_bye(ByeReason::Done, "");
         self.transmit().await;
     }
 
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_micros() as u64
+    fn now(&self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.start.elapsed().into()
     }
 }

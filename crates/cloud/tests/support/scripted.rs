@@ -114,8 +114,8 @@ pub(crate) fn connect_item(
     let mut body = vec![0; 4000];
     let mut writer = Writer::new(&mut body);
     writer.u8(u8::from(version_5) | 1 << 1 | u8::from(authorities.is_some()) << 4);
-    writer.v(u32::from(port));
-    writer.v(60);
+    writer.varint32(u32::from(port));
+    writer.varint32(60);
     writer.str(host.as_bytes());
     writer.str(b"scripted");
     if let Some(authorities) = authorities {

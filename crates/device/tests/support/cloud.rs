@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use link::Piece;
 use link::channel::{ChannelType, ClosureReason, Open};
-use link::cloud::{Event, Session};
+use link::cloud::{CloudLink, Event, Input};
 use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyPlace, KeyResult};
 use link::http::{HttpRequest, HttpResult, ResponseHead};
 use link::kind::{to_cloud, to_device};
@@ -15,12 +14,13 @@ use link::mqtt::{
     Acknowledge, FilterCodes, MessageHead, Outcome, Publish, Published, RequestState, Subscribe, Topic,
     TopicRef, Unsubscribe,
 };
-use link::session::Refusal;
+use link::{Fragment, SendError};
+use sansio::{Duration, Instant, WallTime};
 
 use super::end::CloudEnd;
 
-/// Seconds without traffic after which the device asks whether the cloud is there.
-const KEEPALIVE: u32 = 60;
+/// Time without traffic after which the device asks whether the cloud is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Bytes a device may have on its way, for each channel.
 const WINDOW: u32 = 16_384;
 /// 2023-11-14 22:13:20 UTC, in microseconds.
@@ -98,7 +98,7 @@ struct Item {
 /// The cloud's side of one connection after another.
 pub(crate) struct Cloud {
     pub script: Script,
-    session: Session,
+    link: CloudLink,
     channels: BTreeMap<u8, Channel>,
     outgoing: Vec<u8>,
     deliveries: u32,
@@ -119,7 +119,7 @@ impl Cloud {
     pub(crate) fn new(script: Script) -> Self {
         Self {
             script,
-            session: Session::new(0),
+            link: CloudLink::new(Instant::ZERO),
             channels: BTreeMap::new(),
             outgoing: Vec::new(),
             deliveries: 0,
@@ -148,21 +148,21 @@ impl Cloud {
     pub(crate) fn end(&mut self, channel_type: ChannelType, reason: ClosureReason) {
         let number = self.channel(channel_type).expect("a channel");
         self.channels.remove(&number);
-        self.session.closed(number, reason);
+        self.link.close_channel(number, reason);
     }
 
     fn note_log(&mut self, sequence: u32) {
         if sequence > self.last_log {
             self.last_log = sequence;
-            self.log.push(String::from_utf8_lossy(self.session.log_text()).into_owned());
+            self.log.push(String::from_utf8_lossy(self.link.log_text()).into_owned());
         }
-        self.session.log_taken(sequence);
+        self.link.acknowledge_logs(sequence);
     }
 
     fn open(&mut self, number: u8, open: Open) {
         self.opened.push(open.channel_type);
         if open.channel_type == ChannelType::OpaqueBytes && self.script.opaque == OpaqueEnd::Nobody {
-            self.session.closed(number, ClosureReason::ConnectionTerminated);
+            self.link.close_channel(number, ClosureReason::ConnectionTerminated);
             return;
         }
         let channel = Channel {
@@ -175,17 +175,17 @@ impl Cloud {
         self.channels.insert(number, channel);
     }
 
-    fn piece(&mut self, piece: &Piece<'_>) {
-        let Some(channel) = self.channels.get_mut(&piece.channel) else { return };
-        channel.item.extend(piece.bytes);
-        if !piece.last {
+    fn piece(&mut self, fragment: &Fragment<'_>) {
+        let Some(channel) = self.channels.get_mut(&fragment.channel) else { return };
+        channel.item.extend(fragment.bytes);
+        if !fragment.last {
             return;
         }
         let item = std::mem::take(&mut channel.item);
         let channel_type = channel.carries.code();
-        self.session.consumed(piece.channel, item.len() as u32);
+        self.link.consume(fragment.channel, item.len() as u32);
         if !self.script.silent.contains(&channel_type) {
-            self.item(piece.channel, piece.kind, &item);
+            self.item(fragment.channel, fragment.kind, &item);
         }
     }
 
@@ -315,14 +315,14 @@ impl Cloud {
         for (&number, channel) in &mut self.channels {
             while let Some(item) = channel.waiting.front_mut() {
                 let (head, content) = (item.head.len() as u32, item.content.len() as u32);
-                match self.session.begin(number, item.kind, head, content) {
+                match self.link.begin_item(number, item.kind, head, content) {
                     Ok(()) => {}
-                    Err(Refusal::NoRoom) => break,
+                    Err(SendError::Blocked) => break,
                     Err(refusal) => panic!("kind {} on channel {number}: {refusal:?}", item.kind),
                 }
                 let body = [std::mem::take(&mut item.head), std::mem::take(&mut item.content)].concat();
                 let mut left = body.as_slice();
-                while let Some((header, length)) = self.session.fragment(number, 4096) {
+                while let Some((header, length)) = self.link.next_fragment(number, 4096) {
                     let (now, later) = left.split_at(length);
                     self.outgoing.extend(header.as_slice());
                     self.outgoing.extend(now);
@@ -337,20 +337,25 @@ impl Cloud {
 /// It has no use for the time: nothing here is ever late.
 impl CloudEnd for Cloud {
     fn reconnect(&mut self, _now: u64) {
-        self.session = Session::new(0);
+        self.link = CloudLink::new(Instant::ZERO);
         self.channels.clear();
         self.outgoing.clear();
     }
 
-    fn hear(&mut self, _now: u64, mut bytes: &[u8]) {
-        while let Some(event) = self.session.receive(0, &mut bytes).expect("a device that keeps the rules") {
+    fn hear(&mut self, _now: u64, bytes: &[u8]) {
+        let mut input = Input::Received(bytes);
+        while let Some(event) =
+            self.link.handle(Instant::ZERO, &mut input).expect("a device that keeps the rules")
+        {
             match event {
-                Event::Hello(_) => self.session.welcome(KEEPALIVE, WINDOW, WALL, true),
+                Event::Hello(_) => {
+                    self.link.send_welcome(KEEPALIVE, WINDOW, WallTime::from_micros(WALL), true)
+                }
                 Event::Log(head) => self.note_log(head.sequence),
-                Event::TimeQuery => self.session.time(WALL),
+                Event::TimeQuery => self.link.send_time(WallTime::from_micros(WALL)),
                 Event::Open { channel, open } => self.open(channel, open),
                 Event::Close { channel } => _ = self.channels.remove(&channel),
-                Event::Item(piece) => self.piece(&piece),
+                Event::Item(fragment) => self.piece(&fragment),
                 Event::Credit { .. } | Event::Bye { .. } => {}
             }
         }
@@ -360,7 +365,7 @@ impl CloudEnd for Cloud {
         self.send_waiting();
         loop {
             let mut out = [0; 256];
-            let length = self.session.transmit(&mut out);
+            let length = self.link.transmit(Instant::ZERO, &mut out);
             if length == 0 {
                 return std::mem::take(&mut self.outgoing);
             }

@@ -3,7 +3,7 @@
 use abi::Status;
 use abi::mqtt::{MqttLostMessageInfo, MqttMessage};
 use abi::notifications::EventType;
-use link::device::Session;
+use link::DeviceLink;
 
 use super::Readable;
 use crate::Kernel;
@@ -61,7 +61,7 @@ impl Kernel {
             to.qos.with(u32::from(correlation != 0)),
         ];
         port.memory.write_words(&words).late()?;
-        give_back(&mut self.session, base, topic + payload);
+        give_back(&mut self.link, base, topic + payload);
         if mqtt.message_read() {
             self.notifications.post(port, base.to, EventType::ChannelDataReadable);
         }
@@ -88,7 +88,7 @@ impl Kernel {
         topic_to.put_text(port.memory, base.inbox.ring(), 0, topic).late()?;
         let words = [reason_to.with(reason.code().into()), topic_to.length(topic), message_to.with(message)];
         port.memory.write_words(&words).late()?;
-        give_back(&mut self.session, base, topic);
+        give_back(&mut self.link, base, topic);
         if mqtt.message_read() {
             self.notifications.post(port, base.to, EventType::ChannelDataReadable);
         }
@@ -111,10 +111,10 @@ impl Kernel {
 
 /// A message's bytes and place are free again, and the cloud hears of it.
 #[inline]
-fn give_back(session: &mut Session, base: &mut Base, bytes: u32) {
+fn give_back(link: &mut DeviceLink, base: &mut Base, bytes: u32) {
     base.inbox.release(bytes);
     if base.connected().is_ok() {
-        session.credit(base.number, bytes, 1);
+        link.return_credit(base.number, bytes, 1);
     }
 }
 

@@ -1,11 +1,12 @@
 //! A cloud that says what the test tells it to, in frames, through the link's own session.
 
 use link::channel::{ClosureReason, Open};
-use link::cloud::{ANSWER_FRAME, Event, Session};
+use link::cloud::{ANSWER_FRAME, CloudLink, Event, Input};
 use link::config::{ConfigHead, FetchResult, KeyResult};
 use link::connection::{ByeReason, Hello};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Published, RequestState};
+use sansio::{Duration, Instant, WallTime};
 
 /// What the device said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) enum Said {
 
 /// The cloud's end of one connection.
 pub(crate) struct Cloud {
-    pub session: Session,
+    pub link: CloudLink,
     /// What the session does not let through is left out, instead of failing the test.
     pub lenient: bool,
     pub said: Vec<Said>,
@@ -45,7 +46,7 @@ pub(crate) const WALL: u64 = 1_800_000_000_000_000;
 impl Cloud {
     pub(crate) fn new(now: u64) -> Self {
         Self {
-            session: Session::new(now / 1000),
+            link: CloudLink::new(Instant::from_micros(now)),
             lenient: false,
             said: Vec::new(),
             welcome_wall: WALL,
@@ -60,7 +61,8 @@ impl Cloud {
     }
 
     pub(crate) fn welcome(&mut self) {
-        self.session.welcome(60, 16_384, self.welcome_wall, self.welcome_logging);
+        let wall = WallTime::from_micros(self.welcome_wall);
+        self.link.send_welcome(Duration::from_secs(60), 16_384, wall, self.welcome_logging);
     }
 
     /// What the device has said since the last time, credit left out.
@@ -79,20 +81,24 @@ impl Cloud {
         items.collect()
     }
 
-    pub(crate) fn receive(&mut self, now: u64, mut bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, now: u64, bytes: &[u8]) {
+        let mut input = Input::Received(bytes);
         loop {
-            let event = self.session.receive(now / 1000, &mut bytes).expect("the device keeps to the rules");
+            let event = self
+                .link
+                .handle(Instant::from_micros(now), &mut input)
+                .expect("the device keeps to the rules");
             let Some(event) = event else { return };
             let said = match event {
                 Event::Hello(hello) => Said::Hello(hello),
                 Event::Log(head) => Said::Log {
                     sequence: head.sequence,
-                    clock: head.clock,
-                    text: self.session.log_text().to_vec(),
+                    clock: head.clock.as_micros(),
+                    text: self.link.log_text().to_vec(),
                 },
                 Event::TimeQuery => Said::TimeQuery,
                 Event::Bye { reason } => {
-                    self.farewell = String::from_utf8_lossy(self.session.bye_text()).into_owned();
+                    self.farewell = String::from_utf8_lossy(self.link.bye_text()).into_owned();
                     Said::Bye(reason)
                 }
                 Event::Open { channel, open } => Said::Open { channel, open },
@@ -100,20 +106,20 @@ impl Cloud {
                 Event::Credit { channel, credit } => {
                     Said::Credit { channel, bytes: credit.bytes, items: credit.items }
                 }
-                Event::Item(piece) => {
-                    let body = &mut self.unfinished[usize::from(piece.channel)];
-                    body.extend_from_slice(piece.bytes);
-                    self.fragments.push((piece.channel, piece.kind, piece.bytes.len()));
-                    if !piece.last {
+                Event::Item(fragment) => {
+                    let body = &mut self.unfinished[usize::from(fragment.channel)];
+                    body.extend_from_slice(fragment.bytes);
+                    self.fragments.push((fragment.channel, fragment.kind, fragment.bytes.len()));
+                    if !fragment.last {
                         continue;
                     }
                     let body = std::mem::take(body);
                     if self.slow {
                         self.kept += body.len() as u32;
                     } else {
-                        self.session.consumed(piece.channel, body.len() as u32);
+                        self.link.consume(fragment.channel, body.len() as u32);
                     }
-                    Said::Item { channel: piece.channel, kind: piece.kind, body }
+                    Said::Item { channel: fragment.channel, kind: fragment.kind, body }
                 }
             };
             self.said.push(said);
@@ -122,7 +128,7 @@ impl Cloud {
 
     /// Takes further what was kept back of a channel.
     pub(crate) fn take(&mut self, channel: u8) {
-        self.session.consumed(channel, std::mem::take(&mut self.kept));
+        self.link.consume(channel, std::mem::take(&mut self.kept));
     }
 
     /// Bytes for the device.
@@ -130,7 +136,7 @@ impl Cloud {
         let mut bytes = std::mem::take(&mut self.out);
         let mut out = [0; 512];
         loop {
-            let count = self.session.transmit(&mut out);
+            let count = self.link.transmit(Instant::ZERO, &mut out);
             bytes.extend_from_slice(&out[..count]);
             if count == 0 {
                 return bytes;
@@ -176,13 +182,13 @@ impl Cloud {
         // Control frames owed go first, as they would on the wire.
         let owed = self.transmit();
         self.out.extend(owed);
-        if self.session.begin(channel, kind, head.len() as u32, content.len() as u32).is_err() {
+        if self.link.begin_item(channel, kind, head.len() as u32, content.len() as u32).is_err() {
             return false;
         }
         let body = [head, content].concat();
         let mut left = &body[..];
         for _ in 0..frames {
-            let Some((header, length)) = self.session.fragment(channel, most) else { break };
+            let Some((header, length)) = self.link.next_fragment(channel, most) else { break };
             let (part, rest) = left.split_at(length);
             self.out.extend_from_slice(header.as_slice());
             self.out.extend_from_slice(part);
@@ -195,7 +201,7 @@ impl Cloud {
         let owed = self.transmit();
         self.out.extend(owed);
         let mut out = [0; ANSWER_FRAME];
-        match self.session.answer(channel, kind, body, &mut out) {
+        match self.link.write_answer(channel, kind, body, &mut out) {
             Ok(count) => self.out.extend_from_slice(&out[..count]),
             Err(refusal) => assert!(self.lenient, "the test may answer this: {refusal:?}"),
         }
@@ -267,6 +273,6 @@ impl Cloud {
     }
 
     pub(crate) fn closed(&mut self, channel: u8, reason: ClosureReason) {
-        self.session.closed(channel, reason);
+        self.link.close_channel(channel, reason);
     }
 }

@@ -1,15 +1,17 @@
 //! One channel number at the cloud's end.
 
 use crate::channel::{ChannelType, ClosureReason, Open, RingCredit, WindowCredit};
-use crate::header::HeaderBytes;
+use crate::errors::SendError;
+use crate::frame_writer::FrameWriter;
+use crate::header::{Header, HeaderBytes};
 use crate::kind::{self, Direction, to_device};
-use crate::limits::{CREDIT_FRACTION, MESSAGE_ITEMS};
-use crate::session::{Output, Refusal, Requests, Sending};
+use crate::limits::{CREDIT_FRACTION, MAX_FRAME_BODY, MESSAGE_ITEMS};
+use crate::requests::PendingRequests;
 use crate::violation::{self, Violation};
 
 /// Where in its life a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum Phase {
     Free,
     Open,
     /// `CLOSED` is owed, `CLOSE` has not come.
@@ -22,7 +24,7 @@ pub(super) enum Life {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
-    pub life: Life,
+    pub phase: Phase,
     /// What `CLOSED` will say.
     pub reason: ClosureReason,
     pub channel_type: ChannelType,
@@ -31,45 +33,45 @@ pub(super) struct Slot {
     used: u32,
     /// `MESSAGE` and `LOST` items outstanding.
     pub items: u8,
-    /// An item waits for room: `WANTED` is owed, or was sent.
-    wanted: Wanted,
+    /// Whether an item waits for room, and `BLOCKED` has been sent for it.
+    blocked: Blocked,
     /// Bytes the device may still send; those received and kept; those to be given back.
     pub window: u32,
     pub held: u32,
     pub owed: u32,
     /// Whether fragments with more to follow go back as soon as they have come, or wait to be taken further too.
     pub is_taking: bool,
-    pub sending: Option<Sending>,
-    pub requests: Requests,
+    pub sending: Option<OutgoingItem>,
+    pub requests: PendingRequests,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+enum Blocked {
     No,
-    Owed,
-    Told,
+    Pending,
+    Sent,
 }
 
 impl Slot {
     pub(super) const FREE: Self = Self {
-        life: Life::Free,
+        phase: Phase::Free,
         reason: ClosureReason::None,
         channel_type: ChannelType::OpaqueBytes,
         ring: 0,
         used: 0,
         items: 0,
-        wanted: Wanted::No,
+        blocked: Blocked::No,
         window: 0,
         held: 0,
         owed: 0,
         is_taking: true,
         sending: None,
-        requests: Requests::NONE,
+        requests: PendingRequests::NONE,
     };
 
     pub(super) const fn opened(open: Open, window: u32) -> Self {
         let Open { channel_type, ring } = open;
-        Self { life: Life::Open, channel_type, ring, window, ..Self::FREE }
+        Self { phase: Phase::Open, channel_type, ring, window, ..Self::FREE }
     }
 
     pub(super) const fn room(&self) -> u32 {
@@ -78,13 +80,14 @@ impl Slot {
 
     /// `CLOSE` came. The number is free when `CLOSED` has been sent as well.
     pub(super) fn close_came(&mut self) {
-        match self.life {
-            Life::Open => {
-                *self = Self { life: Life::Closed, reason: ClosureReason::ClosedByApplication, ..Self::FREE }
+        match self.phase {
+            Phase::Open => {
+                *self =
+                    Self { phase: Phase::Closed, reason: ClosureReason::ClosedByApplication, ..Self::FREE }
             }
-            Life::Ending => self.life = Life::Closed,
-            Life::Ended => *self = Self::FREE,
-            Life::Free | Life::Closed => {}
+            Phase::Ending => self.phase = Phase::Closed,
+            Phase::Ended => *self = Self::FREE,
+            Phase::Free | Phase::Closed => {}
         }
     }
 
@@ -103,7 +106,7 @@ impl Slot {
         if !kind::belongs(Direction::ToCloud, self.channel_type, kind) {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
-        self.requests.asked(kind)
+        self.requests.begin(kind)
     }
 
     /// Bytes of an item came, of a fragment with more to follow or not.
@@ -114,83 +117,103 @@ impl Slot {
     }
 
     /// Begins an item, or says why it cannot begin now.
-    pub(super) fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), Refusal> {
-        let shape = kind::shape(Direction::ToDevice, 1, kind).ok_or(Refusal::Never)?;
-        let left = head.checked_add(content).ok_or(Refusal::Never)?;
+    pub(super) fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), SendError> {
+        let shape = kind::shape(Direction::ToDevice, 1, kind).ok_or(SendError::Invalid)?;
+        let left = head.checked_add(content).ok_or(SendError::Invalid)?;
         let belongs = kind::belongs(Direction::ToDevice, self.channel_type, kind);
         if kind < to_device::MESSAGE || !belongs || left > shape.max || content > self.ring {
-            return Err(Refusal::Never);
+            return Err(SendError::Invalid);
         }
         if self.sending.is_some() {
-            return Err(Refusal::Busy);
+            return Err(SendError::Busy);
         }
         let item = u8::from(matches!(kind, to_device::MESSAGE | to_device::LOST));
         if content > self.room() || self.items + item > MESSAGE_ITEMS {
-            self.want();
-            return Err(Refusal::NoRoom);
+            self.note_blocked();
+            return Err(SendError::Blocked);
         }
-        self.requests.answered(kind).map_err(|_| Refusal::NotAsked)?;
+        self.requests.finish(kind).map_err(|_| SendError::OutOfOrder)?;
         self.used += content;
         self.items += item;
         if is_stored(kind) {
-            self.wanted = Wanted::No;
+            self.blocked = Blocked::No;
         }
-        self.sending = Some(Sending { kind, left });
+        self.sending = Some(OutgoingItem { kind, left });
         Ok(())
     }
 
-    fn want(&mut self) {
-        if self.wanted == Wanted::No {
-            self.wanted = Wanted::Owed;
+    fn note_blocked(&mut self) {
+        if self.blocked == Blocked::No {
+            self.blocked = Blocked::Pending;
         }
     }
 
-    pub(super) fn fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+    pub(super) fn next_fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
         let sending = self.sending.as_mut()?;
-        let cut = sending.fragment(channel, most)?;
+        let cut = sending.next_fragment(channel, most)?;
         if sending.left == 0 {
             self.sending = None;
         }
         Some(cut)
     }
 
-    /// Writes the control frames that are due: `WANTED`, credit worth a record of its own, `CLOSED`.
-    pub(super) fn write_due(&mut self, number: u8, window: u32, output: &mut Output<'_>) {
-        if self.wanted == Wanted::Owed
-            && self.life == Life::Open
-            && output.frame(number, to_device::WANTED, &[])
+    /// Writes the control frames that are due: `BLOCKED`, credit worth a record of its own, `CLOSED`.
+    pub(super) fn write_due(&mut self, number: u8, window: u32, writer: &mut FrameWriter<'_>) {
+        if self.blocked == Blocked::Pending
+            && self.phase == Phase::Open
+            && writer.frame(number, to_device::BLOCKED, &[])
         {
-            self.wanted = Wanted::Told;
+            self.blocked = Blocked::Sent;
         }
         if self.owed >= window / CREDIT_FRACTION {
-            self.write_credit(number, output);
+            self.write_credit(number, writer);
         }
-        if matches!(self.life, Life::Ending | Life::Closed)
-            && output.frame(number, to_device::CLOSED, &[self.reason.code()])
+        if matches!(self.phase, Phase::Ending | Phase::Closed)
+            && writer.frame(number, to_device::CLOSED, &[self.reason.code()])
         {
             self.closed_sent();
         }
     }
 
     fn closed_sent(&mut self) {
-        if self.life == Life::Closed {
+        if self.phase == Phase::Closed {
             *self = Self::FREE;
         } else {
-            self.life = Life::Ended;
+            self.phase = Phase::Ended;
         }
     }
 
     /// Writes all the credit that is owed.
-    pub(super) fn write_credit(&mut self, number: u8, output: &mut Output<'_>) {
-        if self.owed == 0 || self.life != Life::Open {
+    pub(super) fn write_credit(&mut self, number: u8, writer: &mut FrameWriter<'_>) {
+        if self.owed == 0 || self.phase != Phase::Open {
             return;
         }
         let mut body = [0; WindowCredit::MAX];
         let length = WindowCredit { bytes: self.owed }.encode(&mut body);
-        if output.frame(number, to_device::CREDIT, &body[..length]) {
+        if writer.frame(number, to_device::CREDIT, &body[..length]) {
             self.window += self.owed;
             self.owed = 0;
         }
+    }
+}
+
+/// The item being sent on a channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutgoingItem {
+    kind: u8,
+    left: u32,
+}
+
+impl OutgoingItem {
+    /// Cuts the next fragment of at most `most` bytes; `None` when that leaves no room for a byte there is to send.
+    fn next_fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+        let length = (self.left as usize).min(most).min(MAX_FRAME_BODY);
+        if length == 0 && self.left > 0 {
+            return None;
+        }
+        self.left -= length as u32;
+        let header = Header { kind: self.kind, channel, length: length as u16, more: self.left > 0 };
+        Some((header.to_bytes(), length))
     }
 }
 

@@ -1,24 +1,26 @@
-//! What the device's session tells.
+//! What the device's end reports.
+
+use sansio::WallTime;
 
 use crate::channel::ClosureReason;
 use crate::connection::ByeReason;
 use crate::mqtt::{FilterCodes, Outcome, Published};
-use crate::parser::Piece;
+use crate::parser::Fragment;
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The connection is open; channels may be opened.
     Welcome {
-        /// Microseconds since 1970 (D25).
-        wall: u64,
+        /// The cloud's time of day (D25).
+        wall: WallTime,
         /// Whether log messages are wanted.
         logging: bool,
     },
-    /// The answer to [`super::Session::time_query`].
+    /// The answer to [`super::DeviceLink::request_time`].
     Time {
-        /// Microseconds since 1970.
-        wall: u64,
+        /// The cloud's time of day.
+        wall: WallTime,
     },
     /// Log messages up to this number are safe.
     LogTaken {
@@ -56,7 +58,7 @@ pub enum Event<'a> {
         answer: Answer,
     },
     /// A run of a `MESSAGE`, `LOST`, `HTTP_RESPONSE`, `CONFIG_RESPONSE` or `DATA` item.
-    Item(Piece<'a>),
+    Item(Fragment<'a>),
 }
 
 /// The answers that take no ring bytes.
@@ -72,13 +74,4 @@ pub enum Answer {
     Unsubscribed(FilterCodes),
     /// To a `DISCONNECT`, or the broker's own end of the connection.
     Disconnected(Outcome),
-}
-
-/// Why the device gave the connection up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GaveUp {
-    /// Neither `WELCOME` nor `BYE` came.
-    NoWelcome,
-    /// A `PONG` did not come.
-    NoPong,
 }

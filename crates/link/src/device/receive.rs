@@ -1,64 +1,68 @@
-//! The receiving half of the device's session: from pieces to events.
+//! The receiving half of the device's end: from fragments to events.
 
 use super::slot::{Phase, Slot};
-use super::{Answer, Event, SECOND, Session, State};
+use super::{Answer, DeviceLink, Event};
 use crate::channel::{WindowCredit, decode_closed};
 use crate::connection::{Bye, Welcome, decode_logging, decode_number, decode_time};
 use crate::kind::{self, Direction, to_device};
 use crate::limits::MESSAGE_ITEMS;
 use crate::mqtt::{FilterCodes, Outcome, Published};
-use crate::parser::Piece;
+use crate::parser::Fragment;
+use crate::state::State;
 use crate::violation::{self, Violation};
 
-impl Session {
+impl DeviceLink {
     pub(super) fn next_event<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
         loop {
-            if matches!(self.state, State::Down | State::Over) {
+            if matches!(self.state, State::Disconnected | State::Closing) {
                 *input = &[];
             }
-            let Some(piece) = self.parser.next(input)? else { return Ok(None) };
-            let event = if piece.channel == 0 { self.connection(&piece)? } else { self.channel(piece)? };
+            let Some(fragment) = self.parser.next(input)? else { return Ok(None) };
+            let event =
+                if fragment.channel == 0 { self.connection(&fragment)? } else { self.channel(fragment)? };
             if event.is_some() {
                 return Ok(event);
             }
         }
     }
 
-    fn connection(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        match (self.state, piece.kind) {
-            (State::Hello, _) => return Err(violation::HELLO_EXPECTED),
-            (State::Greeting, to_device::WELCOME | to_device::BYE) => {}
-            (State::Greeting, _) => return Err(violation::BEFORE_WELCOME),
+    fn connection(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+        match (self.state, fragment.kind) {
+            (State::AwaitingHello, _) => return Err(violation::HELLO_EXPECTED),
+            (State::AwaitingWelcome, to_device::WELCOME | to_device::BYE) => {}
+            (State::AwaitingWelcome, _) => return Err(violation::BEFORE_WELCOME),
             (_, to_device::WELCOME) => return Err(violation::WELCOME_TWICE),
             _ => {}
         }
-        if !self.gather.take(piece) {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        match piece.kind {
+        match fragment.kind {
             to_device::WELCOME => self.welcome().map(Some),
             to_device::PONG => self.pong(),
             to_device::LOG_TAKEN => self.log_taken().map(Some),
-            to_device::TIME => Ok(Some(Event::Time { wall: decode_time(self.gather.body())? })),
-            to_device::LOGGING => Ok(Some(Event::Logging { enabled: decode_logging(self.gather.body())? })),
-            to_device::BYE => self.bye_came().map(Some),
+            to_device::TIME => Ok(Some(Event::Time { wall: decode_time(self.frame_buffer.body())? })),
+            to_device::LOGGING => {
+                Ok(Some(Event::Logging { enabled: decode_logging(self.frame_buffer.body())? }))
+            }
+            to_device::BYE => self.bye_received().map(Some),
             _ => Err(violation::UNKNOWN_KIND),
         }
     }
 
     fn welcome(&mut self) -> Result<Event<'static>, Violation> {
-        let welcome = Welcome::decode(self.gather.body())?;
+        let welcome = Welcome::decode(self.frame_buffer.body())?;
         if welcome.version != self.hello.version {
             return Err(violation::OTHER_VERSION);
         }
         self.state = State::Open;
-        self.keepalive = u64::from(welcome.keepalive) * SECOND;
+        self.keepalive = welcome.keepalive;
         self.window = welcome.window;
         Ok(Event::Welcome { wall: welcome.wall, logging: welcome.logging })
     }
 
     fn pong(&mut self) -> Result<Option<Event<'static>>, Violation> {
-        let token = decode_number(self.gather.body())?;
+        let token = decode_number(self.frame_buffer.body())?;
         match self.ping.take() {
             Some(ping) if ping.token == token => Ok(None),
             _ => Err(violation::UNASKED_PONG),
@@ -66,108 +70,108 @@ impl Session {
     }
 
     fn log_taken(&mut self) -> Result<Event<'static>, Violation> {
-        let sequence = decode_number(self.gather.body())?;
+        let sequence = decode_number(self.frame_buffer.body())?;
         if sequence > self.log_sent {
             return Err(violation::LOG_NOT_SENT);
         }
         Ok(Event::LogTaken { sequence })
     }
 
-    fn bye_came(&mut self) -> Result<Event<'static>, Violation> {
-        let bye = Bye::decode(self.gather.body())?;
+    fn bye_received(&mut self) -> Result<Event<'static>, Violation> {
+        let bye = Bye::decode(self.frame_buffer.body())?;
         let reason = bye.reason;
-        self.state = State::Over;
+        self.state = State::Closing;
         self.bye = None;
         Ok(Event::Bye { reason })
     }
 
-    fn channel<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
+    fn channel<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
         if self.state != State::Open {
             return Err(violation::BEFORE_WELCOME);
         }
-        let phase = self.slot(piece.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
-        match (phase, piece.kind) {
+        let phase = self.slot(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
+        match (phase, fragment.kind) {
             (Phase::Free | Phase::Opening, _) => Err(violation::CHANNEL_NOT_OPEN),
             (Phase::Ended, to_device::CLOSED) => Err(violation::CLOSED_TWICE),
             (Phase::Ended, _) => Err(violation::CHANNEL_NOT_OPEN),
-            (_, to_device::CLOSED) => self.closed(&piece, phase),
+            (_, to_device::CLOSED) => self.closed(&fragment, phase),
             (Phase::Closing | Phase::Closed, _) => Ok(None),
-            (Phase::Open, _) => self.open_channel(piece),
+            (Phase::Open, _) => self.channel_frame_received(fragment),
         }
     }
 
-    fn closed(&mut self, piece: &Piece<'_>, phase: Phase) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
+    fn closed(&mut self, fragment: &Fragment<'_>, phase: Phase) -> Result<Option<Event<'static>>, Violation> {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        let reason = decode_closed(self.gather.body())?;
-        self.parser.forget(piece.channel);
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
+        let reason = decode_closed(self.frame_buffer.body())?;
+        self.parser.forget(fragment.channel);
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
         *slot = Slot { phase: if phase == Phase::Closed { Phase::Free } else { Phase::Ended }, ..Slot::FREE };
-        Ok((phase == Phase::Open).then_some(Event::Closed { channel: piece.channel, reason }))
+        Ok((phase == Phase::Open).then_some(Event::Closed { channel: fragment.channel, reason }))
     }
 
-    fn open_channel<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        if !kind::belongs(Direction::ToDevice, slot.open.channel_type, piece.kind) {
+    fn channel_frame_received<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
+        if !kind::belongs(Direction::ToDevice, slot.open.channel_type, fragment.kind) {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
-        match piece.kind {
-            to_device::CREDIT => self.window_grows(&piece),
-            to_device::WANTED => Ok(self.wanted(piece.channel)),
-            to_device::PUBLISHED..=to_device::DISCONNECTED => self.answer(&piece),
-            _ => self.item(piece),
+        match fragment.kind {
+            to_device::CREDIT => self.window_grows(&fragment),
+            to_device::BLOCKED => Ok(self.blocked(fragment.channel)),
+            to_device::PUBLISHED..=to_device::DISCONNECTED => self.answer(&fragment),
+            _ => self.item(fragment),
         }
     }
 
-    fn window_grows(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
+    fn window_grows(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        let credit = WindowCredit::decode(self.gather.body())?;
+        let credit = WindowCredit::decode(self.frame_buffer.body())?;
         let whole = self.window;
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
         if credit.bytes > whole - slot.window {
             return Err(violation::CREDIT_EXCEEDED);
         }
         slot.window += credit.bytes;
-        Ok(Some(Event::Window { channel: piece.channel }))
+        Ok(Some(Event::Window { channel: fragment.channel }))
     }
 
-    fn wanted(&mut self, channel: u8) -> Option<Event<'static>> {
-        self.slot(channel)?.wanted = true;
+    fn blocked(&mut self, channel: u8) -> Option<Event<'static>> {
+        self.slot(channel)?.is_blocked = true;
         None
     }
 
-    fn answer(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'static>>, Violation> {
-        if !self.gather.take(piece) {
+    fn answer(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+        if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
-        let body = self.gather.body();
-        let answer = match piece.kind {
+        let body = self.frame_buffer.body();
+        let answer = match fragment.kind {
             to_device::PUBLISHED => Answer::Published(Published::decode(body)?),
             to_device::CONNECTED => Answer::Connected(Outcome::decode(body)?),
             to_device::SUBSCRIBED => Answer::Subscribed(FilterCodes::decode(body)?),
             to_device::UNSUBSCRIBED => Answer::Unsubscribed(FilterCodes::decode(body)?),
             _ => Answer::Disconnected(Outcome::decode(body)?),
         };
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        slot.requests.answered(piece.kind)?;
-        Ok(Some(Event::Answer { channel: piece.channel, answer }))
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
+        slot.requests.finish(fragment.kind)?;
+        Ok(Some(Event::Answer { channel: fragment.channel, answer }))
     }
 
-    fn item<'a>(&mut self, piece: Piece<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let Some(slot) = self.slot(piece.channel) else { return Ok(None) };
-        if piece.first {
-            slot.wanted = false;
-            slot.requests.answered(piece.kind)?;
-            if matches!(piece.kind, to_device::MESSAGE | to_device::LOST) {
+    fn item<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
+        if fragment.first {
+            slot.is_blocked = false;
+            slot.requests.finish(fragment.kind)?;
+            if matches!(fragment.kind, to_device::MESSAGE | to_device::LOST) {
                 slot.taken.items += 1;
             }
             if slot.taken.items > u32::from(MESSAGE_ITEMS) {
                 return Err(violation::ITEMS_EXCEEDED);
             }
         }
-        Ok(Some(Event::Item(piece)))
+        Ok(Some(Event::Item(fragment)))
     }
 }

@@ -47,8 +47,8 @@ impl ConnectHead {
             | bit(self.will, Self::WILL)
             | bit(self.tls, Self::TLS)
             | bit(self.out_of_range, Self::OUT_OF_RANGE));
-        writer.v(u32::from(self.port));
-        writer.v(self.keepalive);
+        writer.varint32(u32::from(self.port));
+        writer.varint32(self.keepalive);
         writer.written()
     }
 
@@ -69,8 +69,8 @@ impl ConnectHead {
             will: flags & Self::WILL != 0,
             tls: flags & Self::TLS != 0,
             out_of_range: flags & Self::OUT_OF_RANGE != 0,
-            port: u16::try_from(reader.v()?).map_err(|_| violation::VALUE_OUT_OF_RANGE)?,
-            keepalive: reader.v()?,
+            port: u16::try_from(reader.varint32()?).map_err(|_| violation::VALUE_OUT_OF_RANGE)?,
+            keepalive: reader.varint32()?,
         })
     }
 }

@@ -19,14 +19,14 @@ impl Acknowledge {
     /// Writes the body and answers its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
-        writer.v(self.delivery);
+        writer.varint32(self.delivery);
         writer.written()
     }
 
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
-        let acknowledge = Self { delivery: reader.v()? };
+        let acknowledge = Self { delivery: reader.varint32()? };
         reader.end()?;
         Ok(acknowledge)
     }
@@ -52,9 +52,9 @@ impl MessageHead {
         let mut writer = Writer::new(out);
         writer.u8(bit(self.delivery.is_some(), QOS) | bit(self.retain, RETAIN));
         if let Some(delivery) = self.delivery {
-            writer.v(delivery);
+            writer.varint32(delivery);
         }
-        writer.v(self.topic);
+        writer.varint32(self.topic);
         writer.written()
     }
 
@@ -65,8 +65,8 @@ impl MessageHead {
             if head & !(QOS | RETAIN) != 0 {
                 return Err(violation::VALUE_OUT_OF_RANGE);
             }
-            let delivery = if head & QOS != 0 { Some(reader.v()?) } else { None };
-            let topic = reader.v()?;
+            let delivery = if head & QOS != 0 { Some(reader.varint32()?) } else { None };
+            let topic = reader.varint32()?;
             if topic > MAX_TOPIC {
                 return Err(violation::VALUE_OUT_OF_RANGE);
             }
@@ -92,14 +92,14 @@ impl LostHead {
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.reason.code());
-        writer.v(self.message_len);
+        writer.varint32(self.message_len);
         writer.written()
     }
 
     /// Reads a head: it and the bytes it took, or `None` when `bytes` ends inside it.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         head(bytes, |reader| {
-            Ok(Self { reason: LostReason::from_code(reader.u8()?)?, message_len: reader.v()? })
+            Ok(Self { reason: LostReason::from_code(reader.u8()?)?, message_len: reader.varint32()? })
         })
     }
 }

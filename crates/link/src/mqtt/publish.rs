@@ -105,7 +105,7 @@ impl PublishHead {
     pub fn named(flags: u8, length: u32, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(flags);
-        writer.v(length);
+        writer.varint32(length);
         writer.written()
     }
 }
@@ -177,7 +177,7 @@ impl Published {
         let mut writer = Writer::new(out);
         writer.u8(self.slot & 0x0f | self.state.code() << 4);
         if self.reason != 0 {
-            writer.v(self.reason);
+            writer.varint32(self.reason);
         }
         writer.written()
     }
@@ -187,7 +187,7 @@ impl Published {
         let mut reader = Reader::new(body);
         let head = reader.u8()?;
         let state = RequestState::from_code(head >> 4)?;
-        let reason = if reader.is_empty() { 0 } else { nonzero(reader.v()?)? };
+        let reason = if reader.is_empty() { 0 } else { nonzero(reader.varint32()?)? };
         reader.end()?;
         Ok(Self { slot: head & 0x0f, state, reason })
     }

@@ -1,7 +1,7 @@
 //! `SUBSCRIBE`, `UNSUBSCRIBE` and their answers.
 
 use super::{RequestState, bit};
-use crate::bytes::{Reader, Writer, one_more, some};
+use crate::bytes::{Reader, Writer, count_element, require_elements};
 use crate::limits::FILTERS;
 use crate::violation::{self, Violation};
 
@@ -61,11 +61,11 @@ impl<'a> Subscribe<'a> {
         let mut reader = Reader::new(body);
         let mut count = 0;
         while !reader.is_empty() {
-            count = one_more(count, FILTERS)?;
+            count = count_element(count, FILTERS)?;
             SubscribeOptions::from_code(reader.u8()?)?;
             reader.str()?;
         }
-        some(count)?;
+        require_elements(count)?;
         Ok(Self { encoded: body })
     }
 
@@ -91,10 +91,10 @@ impl<'a> Unsubscribe<'a> {
         let mut reader = Reader::new(body);
         let mut count = 0;
         while !reader.is_empty() {
-            count = one_more(count, FILTERS)?;
+            count = count_element(count, FILTERS)?;
             reader.str()?;
         }
-        some(count)?;
+        require_elements(count)?;
         Ok(Self { encoded: body })
     }
 

@@ -6,21 +6,27 @@ use std::collections::VecDeque;
 use link::channel::{ChannelType, ClosureReason, Open, RingCredit};
 use link::connection::{ByeReason, Hello};
 use link::device::Answer;
-use link::{Violation, cloud, device};
+use link::{CloudLink, DeviceLink, Error, TimeoutReason, Violation, cloud, device};
+use sansio::{Duration, Instant, WallTime};
 
-pub(crate) const KEEPALIVE: u32 = 30;
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);
 pub(crate) const WINDOW: u32 = 16_384;
 pub(crate) const RING: u32 = 1536;
-pub(crate) const WALL: u64 = 1_700_000_000_000_000;
+pub(crate) const WALL: WallTime = WallTime::from_micros(1_700_000_000_000_000);
 
-pub(crate) const HELLO: Hello =
-    Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image: [0xab; 32] };
+pub(crate) const HELLO: Hello = Hello {
+    version: 1,
+    boot: 0x0403_0201,
+    wake_reason: 8,
+    clock: Instant::from_micros(300),
+    image: [0xab; 32],
+};
 
 /// What the device's session told, with the bytes of a run owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    Welcome { wall: u64, logging: bool },
-    Time { wall: u64 },
+    Welcome { wall: WallTime, logging: bool },
+    Time { wall: WallTime },
     LogTaken { sequence: u32 },
     Logging { enabled: bool },
     Bye { reason: ByeReason },
@@ -34,7 +40,7 @@ pub(crate) enum Told {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Hello(Hello),
-    Log { sequence: u32, clock: u64, text: Vec<u8> },
+    Log { sequence: u32, clock: Instant, text: Vec<u8> },
     TimeQuery,
     Bye { reason: ByeReason, text: Vec<u8> },
     Open { channel: u8, open: Open },
@@ -43,11 +49,11 @@ pub(crate) enum Heard {
     Item { channel: u8, kind: u8, first: bool, last: bool, bytes: Vec<u8> },
 }
 
-/// Both ends and the bytes between them. The clock is in milliseconds.
+/// Both ends and the bytes between them, on one clock.
 pub(crate) struct Pair {
-    pub now: u64,
-    pub device: device::Session,
-    pub cloud: cloud::Session,
+    pub now: Instant,
+    pub device: DeviceLink,
+    pub cloud: CloudLink,
     pub to_cloud: VecDeque<u8>,
     pub to_device: VecDeque<u8>,
     pub told: Vec<Told>,
@@ -57,12 +63,13 @@ pub(crate) struct Pair {
 impl Pair {
     /// Two ends, the transport up, nothing sent.
     pub(crate) fn connected() -> Self {
-        let mut device = device::Session::new();
-        device.connected(1_000_000, &HELLO);
+        let mut device = DeviceLink::new();
+        let now = Instant::from_secs(1);
+        device.handle(now, &mut device::Input::Connected(&HELLO)).unwrap();
         Self {
-            now: 1000,
+            now,
             device,
-            cloud: cloud::Session::new(1000),
+            cloud: CloudLink::new(now),
             to_cloud: VecDeque::new(),
             to_device: VecDeque::new(),
             told: Vec::new(),
@@ -74,7 +81,7 @@ impl Pair {
     pub(crate) fn open() -> Self {
         let mut pair = Self::connected();
         pair.settle();
-        pair.cloud.welcome(KEEPALIVE, WINDOW, WALL, true);
+        pair.cloud.send_welcome(KEEPALIVE, WINDOW, WALL, true);
         pair.settle();
         assert!(pair.device.is_open());
         pair.told.clear();
@@ -85,14 +92,20 @@ impl Pair {
     /// An open pair with one open channel.
     pub(crate) fn with_channel(channel_type: ChannelType) -> (Self, u8) {
         let mut pair = Self::open();
-        let channel = pair.device.open(channel_type, RING).unwrap();
+        let channel = pair.device.open_channel(channel_type, RING).unwrap();
         pair.settle();
         pair.heard.clear();
         (pair, channel)
     }
 
-    pub(crate) fn micros(&self) -> u64 {
-        self.now * 1000
+    /// The device's end finds that its time has come.
+    pub(crate) fn device_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
+        outcome(self.device.handle(now, &mut device::Input::Timeout))
+    }
+
+    /// The cloud's end finds that its time has come.
+    pub(crate) fn cloud_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
+        outcome(self.cloud.handle(now, &mut cloud::Input::Timeout))
     }
 
     /// Lets both ends say what they owe and hear it until neither has anything to say. No rule may be broken.
@@ -115,14 +128,14 @@ impl Pair {
     /// Moves what the device's session owes onto the wire.
     pub(crate) fn flush_device(&mut self) -> usize {
         let mut out = [0; 160];
-        let written = self.device.transmit(self.now * 1000, &mut out);
+        let written = self.device.transmit(self.now, &mut out);
         self.to_cloud.extend(&out[..written]);
         written
     }
 
     pub(crate) fn flush_cloud(&mut self) -> usize {
         let mut out = [0; 160];
-        let written = self.cloud.transmit(&mut out);
+        let written = self.cloud.transmit(self.now, &mut out);
         self.to_device.extend(&out[..written]);
         written
     }
@@ -130,8 +143,8 @@ impl Pair {
     pub(crate) fn deliver_to_cloud(&mut self, most: usize) -> Result<(), Violation> {
         let count = most.min(self.to_cloud.len());
         let bytes: Vec<u8> = self.to_cloud.drain(..count).collect();
-        let mut input = bytes.as_slice();
-        while let Some(event) = self.cloud.receive(self.now, &mut input)? {
+        let mut input = cloud::Input::Received(&bytes);
+        while let Some(event) = self.cloud.handle(self.now, &mut input).map_err(violation)? {
             let heard = match event {
                 cloud::Event::Hello(hello) => Heard::Hello(hello),
                 cloud::Event::Log(head) => Heard::Log {
@@ -144,28 +157,28 @@ impl Pair {
                 cloud::Event::Open { channel, open } => Heard::Open { channel, open },
                 cloud::Event::Close { channel } => Heard::Close { channel },
                 cloud::Event::Credit { channel, credit } => Heard::Credit { channel, credit },
-                cloud::Event::Item(piece) => Heard::Item {
-                    channel: piece.channel,
-                    kind: piece.kind,
-                    first: piece.first,
-                    last: piece.last,
-                    bytes: piece.bytes.to_vec(),
+                cloud::Event::Item(fragment) => Heard::Item {
+                    channel: fragment.channel,
+                    kind: fragment.kind,
+                    first: fragment.first,
+                    last: fragment.last,
+                    bytes: fragment.bytes.to_vec(),
                 },
             };
             self.heard.push(heard);
         }
-        assert!(input.is_empty(), "None means that the input is used up");
+        assert!(matches!(input, cloud::Input::Received([])), "None means that the input is used up");
         Ok(())
     }
 
     pub(crate) fn deliver_to_device(&mut self, most: usize) -> Result<(), Violation> {
         let count = most.min(self.to_device.len());
         let bytes: Vec<u8> = self.to_device.drain(..count).collect();
-        let mut input = bytes.as_slice();
-        while let Some(event) = self.device.receive(self.now * 1000, &mut input)? {
+        let mut input = device::Input::Received(&bytes);
+        while let Some(event) = self.device.handle(self.now, &mut input).map_err(violation)? {
             self.told.push(told(event));
         }
-        assert!(input.is_empty(), "None means that the input is used up");
+        assert!(matches!(input, device::Input::Received([])), "None means that the input is used up");
         Ok(())
     }
 
@@ -174,8 +187,10 @@ impl Pair {
         let mut sent = 0;
         loop {
             let left = (body.len() - sent) as u32;
-            let Some((length, more)) = self.device.fragment(channel, left, usize::MAX) else { return sent };
-            let header = self.device.channel_frame(self.now * 1000, channel, kind, length, more).unwrap();
+            let Some((length, more)) = self.device.next_fragment(channel, left, usize::MAX) else {
+                return sent;
+            };
+            let header = self.device.channel_frame(self.now, channel, kind, length, more).unwrap();
             self.to_cloud.extend(header.as_slice());
             self.to_cloud.extend(&body[sent..][..usize::from(length)]);
             sent += usize::from(length);
@@ -187,10 +202,10 @@ impl Pair {
 
     /// The cloud sends a whole item it has room for.
     pub(crate) fn cloud_sends(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8]) {
-        self.cloud.begin(channel, kind, head.len() as u32, content.len() as u32).unwrap();
+        self.cloud.begin_item(channel, kind, head.len() as u32, content.len() as u32).unwrap();
         let body = [head, content].concat();
         let mut body = body.as_slice();
-        while let Some((header, length)) = self.cloud.fragment(channel, usize::MAX) {
+        while let Some((header, length)) = self.cloud.next_fragment(channel, usize::MAX) {
             self.to_device.extend(header.as_slice());
             self.to_device.extend(&body[..length]);
             body = &body[length..];
@@ -200,8 +215,27 @@ impl Pair {
 
     pub(crate) fn cloud_answers(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let mut out = [0; cloud::ANSWER_FRAME];
-        let length = self.cloud.answer(channel, kind, body, &mut out).unwrap();
+        let length = self.cloud.write_answer(channel, kind, body, &mut out).unwrap();
         self.to_device.extend(&out[..length]);
+    }
+}
+
+/// Why bytes were refused: time plays no part in that.
+fn violation(error: Error) -> Violation {
+    match error {
+        Error::Violation(broken) => broken,
+        Error::Timeout(reason) => panic!("{reason:?}"),
+    }
+}
+
+fn outcome<E>(handled: Result<Option<E>, Error>) -> Result<(), TimeoutReason> {
+    match handled {
+        Ok(event) => {
+            assert!(event.is_none(), "a timeout brings no event");
+            Ok(())
+        }
+        Err(Error::Timeout(reason)) => Err(reason),
+        Err(Error::Violation(broken)) => panic!("{broken}"),
     }
 }
 
@@ -215,12 +249,12 @@ pub(crate) fn told(event: device::Event<'_>) -> Told {
         device::Event::Closed { channel, reason } => Told::Closed { channel, reason },
         device::Event::Window { channel } => Told::Window { channel },
         device::Event::Answer { channel, answer } => Told::Answer { channel, answer },
-        device::Event::Item(piece) => Told::Item {
-            channel: piece.channel,
-            kind: piece.kind,
-            first: piece.first,
-            last: piece.last,
-            bytes: piece.bytes.to_vec(),
+        device::Event::Item(fragment) => Told::Item {
+            channel: fragment.channel,
+            kind: fragment.kind,
+            first: fragment.first,
+            last: fragment.last,
+            bytes: fragment.bytes.to_vec(),
         },
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cloud::{DeviceId, Identity};
 use link::connection::{ByeReason, Hello, LogHead};
-use link::device::{Event, LOG_FRAME, Session};
+use link::device::{DeviceLink, Event, Input, LOG_FRAME};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -111,7 +111,7 @@ impl Logger {
         connection.transmit()?;
         connection.stream.sock.set_read_timeout(Some(TURN))?;
         let deadline = Instant::now() + VISIT;
-        while !connection.session.is_open() {
+        while !connection.link.is_open() {
             if Instant::now() >= deadline {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -133,7 +133,7 @@ impl Logger {
 struct Connection<'a> {
     logger: &'a Logger,
     stream: StreamOwned<ClientConnection, TcpStream>,
-    session: Session,
+    link: DeviceLink,
     start: Instant,
     sent: u32,
 }
@@ -144,18 +144,23 @@ impl<'a> Connection<'a> {
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").expect("a name");
         let tls = ClientConnection::new(logger.tls.clone(), name).map_err(io::Error::other)?;
-        let mut session = Session::new();
-        let hello =
-            Hello { version: link::limits::VERSION, boot: BOOT, wake_reason: 0, clock: 0, image: [3; 32] };
-        session.connected(0, &hello);
+        let mut link = DeviceLink::new();
+        let hello = Hello {
+            version: link::limits::VERSION,
+            boot: BOOT,
+            wake_reason: 0,
+            clock: sansio::Instant::ZERO,
+            image: [3; 32],
+        };
+        let _ = link.handle(sansio::Instant::ZERO, &mut Input::Connected(&hello));
         let sent = logger.acknowledged();
         let stream = StreamOwned::new(tls, tcp);
-        Ok(Connection { logger, stream, session, start: Instant::now(), sent })
+        Ok(Connection { logger, stream, link, start: Instant::now(), sent })
     }
 
     fn work(&mut self) -> io::Result<()> {
         self.transmit()?;
-        while !self.session.is_open() {
+        while !self.link.is_open() {
             self.receive()?;
         }
         self.stream.sock.set_read_timeout(Some(TURN))?;
@@ -176,9 +181,9 @@ impl<'a> Connection<'a> {
             self.sent += 1;
             let text = text(self.sent);
             let mut frame = [0; LOG_FRAME];
-            let head = LogHead { sequence: self.sent, clock: u64::from(self.sent) };
+            let head = LogHead { sequence: self.sent, clock: sansio::Instant::from_micros(self.sent.into()) };
             let now = self.now();
-            let length = self.session.log_frame(now, &head, text.len(), &mut frame).expect("open");
+            let length = self.link.log_frame(now, &head, text.len(), &mut frame).expect("open");
             self.stream.write_all(&[&frame[..length], text.as_bytes()].concat())?;
         }
         self.stream.flush()
@@ -187,7 +192,7 @@ impl<'a> Connection<'a> {
     fn transmit(&mut self) -> io::Result<()> {
         let mut buffer = [0; 1024];
         loop {
-            let count = self.session.transmit(self.now(), &mut buffer);
+            let count = self.link.transmit(self.now(), &mut buffer);
             if count == 0 {
                 return self.stream.flush();
             }
@@ -205,8 +210,8 @@ impl<'a> Connection<'a> {
             }
             Err(error) => return Err(error),
         };
-        let (now, mut bytes) = (self.now(), &buffer[..count]);
-        while let Some(event) = self.session.receive(now, &mut bytes).expect("the cloud keeps the rules") {
+        let (now, mut input) = (self.now(), Input::Received(&buffer[..count]));
+        while let Some(event) = self.link.handle(now, &mut input).expect("the cloud keeps the rules") {
             match event {
                 Event::LogTaken { sequence } => {
                     assert!(sequence <= self.sent, "acknowledged before it was sent");
@@ -221,7 +226,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_micros() as u64
+    fn now(&self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.start.elapsed().into()
     }
 }

@@ -9,22 +9,28 @@ use std::collections::{BTreeMap, VecDeque};
 use link::channel::{ChannelType, ClosureReason};
 use link::config::ConfigHead;
 use link::connection::{ByeReason, Hello};
-use link::device::{Answer, Event, LOG_FRAME, Session};
+use link::device::{Answer, DeviceLink, Event, Input as LinkInput, LOG_FRAME};
 use link::http::ResponseHead;
 use link::kind::{to_cloud, to_device};
 use link::mqtt::{LostHead, MessageHead, Outcome, RequestState};
-use link::{Piece, Violation};
+use link::{Fragment, Violation};
 use relay::{
     ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp,
     LookupId, LookupKey, Notice, Output, Settings, Target,
 };
 pub(crate) use requests::*;
+use sansio::Instant;
 pub(crate) use wires::{Life, Wire};
 
 pub(crate) const RING: u32 = 1536;
 pub(crate) const WALL: u64 = 1_700_000_000_000_000;
-pub(crate) const HELLO: Hello =
-    Hello { version: 1, boot: 0x0403_0201, wake_reason: 8, clock: 300, image: [0xab; 32] };
+pub(crate) const HELLO: Hello = Hello {
+    version: 1,
+    boot: 0x0403_0201,
+    wake_reason: 8,
+    clock: Instant::from_micros(300),
+    image: [0xab; 32],
+};
 
 /// What the device was told, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +51,7 @@ pub(crate) enum Told {
 pub(crate) struct Rig {
     pub now: u64,
     pub relay: DeviceRelay,
-    pub device: Session,
+    pub device: DeviceLink,
     /// Every byte the device was sent since last emptied.
     pub bytes: Vec<u8>,
     pub told: Vec<Told>,
@@ -69,8 +75,8 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn connected_with(settings: Settings) -> Self {
-        let mut device = Session::new();
-        device.connected(1_000_000, &HELLO);
+        let mut device = DeviceLink::new();
+        let _ = device.handle(Instant::from_secs(1), &mut LinkInput::Connected(&HELLO));
         Self {
             now: 1000,
             relay: DeviceRelay::new(1000, Settings { wall_micros: WALL, ..settings }),
@@ -137,7 +143,7 @@ impl Rig {
     }
 
     pub(crate) fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> u8 {
-        let channel = self.device.open(channel_type, ring).unwrap();
+        let channel = self.device.open_channel(channel_type, ring).unwrap();
         self.pump();
         channel
     }
@@ -161,6 +167,11 @@ impl Rig {
             _ => None,
         };
         self.told().into_iter().filter_map(answer).collect()
+    }
+
+    /// The time as the device's end takes it.
+    pub(crate) fn link_now(&self) -> Instant {
+        Instant::from_millis(self.now)
     }
 
     // --- Inputs.
@@ -225,14 +236,14 @@ impl Rig {
     }
 
     pub(crate) fn close(&mut self, channel: u8) {
-        self.device.close(channel);
+        self.device.close_channel(channel);
         self.pump();
     }
 
     pub(crate) fn log(&mut self, sequence: u32, text: &[u8]) {
         let mut out = [0; LOG_FRAME];
-        let head = link::connection::LogHead { sequence, clock: 77 };
-        let length = self.device.log_frame(self.now * 1000, &head, text.len(), &mut out).unwrap();
+        let head = link::connection::LogHead { sequence, clock: Instant::from_micros(77) };
+        let length = self.device.log_frame(self.link_now(), &head, text.len(), &mut out).unwrap();
         let frame = [&out[..length], text].concat();
         self.input(Input::Link(&frame));
     }
@@ -247,8 +258,10 @@ impl Rig {
         let mut sent = 0;
         loop {
             let left = body.len() - sent;
-            let Some((length, more)) = self.device.fragment(channel, left as u32, 4096) else { return sent };
-            let header = self.device.channel_frame(self.now * 1000, channel, kind, length, more).unwrap();
+            let Some((length, more)) = self.device.next_fragment(channel, left as u32, 4096) else {
+                return sent;
+            };
+            let header = self.device.channel_frame(self.link_now(), channel, kind, length, more).unwrap();
             let frame = [header.as_slice(), &body[sent..][..usize::from(length)]].concat();
             sent += usize::from(length);
             self.input(Input::Link(&frame));
@@ -264,7 +277,7 @@ impl Rig {
     pub(crate) fn pump(&mut self) {
         loop {
             let mut out = [0; 512];
-            let length = self.device.transmit(self.now * 1000, &mut out);
+            let length = self.device.transmit(self.link_now(), &mut out);
             if length > 0
                 && let Err(violation) = self.relay.handle(self.now, Input::Link(&out[..length]))
             {
@@ -328,20 +341,20 @@ impl Rig {
 
     fn deliver(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        let mut input = bytes;
+        let mut input = LinkInput::Received(bytes);
         loop {
-            let event = self.device.receive(self.now * 1000, &mut input).expect("the cloud keeps the rules");
+            let event = self.device.handle(self.link_now(), &mut input).expect("the cloud keeps the rules");
             let Some(event) = event else { return };
-            if let Event::Item(piece) = event {
-                self.piece(&piece);
+            if let Event::Item(fragment) = event {
+                self.piece(&fragment);
                 continue;
             }
             if let Event::Window { .. } = event {
                 continue;
             }
             self.told.push(match event {
-                Event::Welcome { wall, logging } => Told::Welcome { wall, logging },
-                Event::Time { wall } => Told::Time { wall },
+                Event::Welcome { wall, logging } => Told::Welcome { wall: wall.as_micros(), logging },
+                Event::Time { wall } => Told::Time { wall: wall.as_micros() },
                 Event::LogTaken { sequence } => Told::LogTaken { sequence },
                 Event::Logging { enabled } => Told::Logging { enabled },
                 Event::Bye { reason } => Told::Bye { reason },
@@ -352,14 +365,14 @@ impl Rig {
         }
     }
 
-    fn piece(&mut self, piece: &Piece<'_>) {
-        let (_, bytes) = self.assembling.entry(piece.channel).or_insert((piece.kind, Vec::new()));
-        bytes.extend_from_slice(piece.bytes);
-        if !piece.last {
+    fn piece(&mut self, fragment: &Fragment<'_>) {
+        let (_, bytes) = self.assembling.entry(fragment.channel).or_insert((fragment.kind, Vec::new()));
+        bytes.extend_from_slice(fragment.bytes);
+        if !fragment.last {
             return;
         }
-        let (kind, bytes) = self.assembling.remove(&piece.channel).unwrap();
-        let channel = piece.channel;
+        let (kind, bytes) = self.assembling.remove(&fragment.channel).unwrap();
+        let channel = fragment.channel;
         let (told, content) = match kind {
             to_device::MESSAGE => {
                 let (head, length) = MessageHead::decode(&bytes).unwrap().unwrap();
@@ -377,7 +390,7 @@ impl Rig {
             to_device::HTTP_RESPONSE => http(channel, &bytes),
             _ => panic!("kind {kind}"),
         };
-        self.device.stored(channel, content as u32).expect("no more than the ring");
+        self.device.store(channel, content as u32).expect("no more than the ring");
         self.told.push(told);
         self.unread.entry(channel).or_default().push_back(content as u32);
         if self.reads {
@@ -399,7 +412,7 @@ impl Rig {
         let Some(items) = self.unread.get_mut(&channel) else { return };
         for _ in 0..most {
             let Some(bytes) = items.pop_front() else { return };
-            self.device.credit(channel, bytes, 1);
+            self.device.return_credit(channel, bytes, 1);
         }
     }
 
