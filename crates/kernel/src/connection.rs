@@ -76,7 +76,7 @@ impl Kernel {
     }
 
     fn link_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
-        self.link = DeviceLink::new();
+        let _ = self.link.handle(port.now, &mut Input::Lost);
         self.network_lost(port, cause);
     }
 

@@ -200,7 +200,7 @@ impl Kernel {
         self.notifications.start();
         self.network = Network::new();
         self.network.start(boot);
-        self.link = DeviceLink::new();
+        let _ = self.link.handle(Instant::ZERO, &mut link::device::Input::Lost);
         self.channels.start();
         self.logging.start();
         self.test_logging.start();

@@ -109,15 +109,22 @@ impl DeviceLink {
     pub fn handle<'a>(&mut self, now: Instant, input: &mut Input<'a>) -> Result<Option<Event<'a>>, Error> {
         match input {
             Input::Connected(hello) => self.connected(now, hello),
-            Input::Lost => *self = Self::new(),
+            Input::Lost => self.lost(),
             Input::Received(bytes) => return Ok(self.receive(now, bytes)?),
             Input::Timeout => self.handle_timeout(now).map_err(Error::Timeout)?,
         }
         Ok(None)
     }
 
+    // Not inlined: a new link is built on the stack, where it would take room during every other input too.
+    #[inline(never)]
     fn connected(&mut self, now: Instant, hello: &Hello) {
         *self = Self { state: State::AwaitingHello, hello: *hello, sent: now, received: now, ..Self::new() };
+    }
+
+    #[inline(never)]
+    fn lost(&mut self) {
+        *self = Self::new();
     }
 
     /// How far the connection is.
