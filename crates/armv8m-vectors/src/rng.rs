@@ -1,4 +1,6 @@
-//! Random numbers that are the same everywhere and for ever: recorded files depend on them.
+//! The random numbers behind the recorded files. A file has only a case's form, index and changes; what registers and memory
+//! contain before it is generated again from these numbers. So this generator can never change, nor become crate
+//! `test-rng`'s, without recording all files again.
 
 /// A splitmix64 generator.
 #[derive(Clone, Debug)]

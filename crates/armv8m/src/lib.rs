@@ -1,45 +1,29 @@
-//! A Cortex-M33 processor as a library: the Armv8-M Mainline instruction set, exceptions, NVIC, SysTick, MPU.
+#![doc = include_str!("../README.md")]
 //!
-//! [`Cpu`] owns its RAM, shares its flash, and runs until its budget is used or the host must act; what lies outside is
-//! a [`Bus`]. Instructions are decoded once, into a cache with an entry for each halfword, and interpreted.
+//! ## Inside
 //!
-//! ```
-//! use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
-//!
-//! // A vector table (stack, reset), then: movs r0, #6; movs r1, #7; muls r0, r1; wfi.
-//! let flash = [0x2000_1000u32, 0x0800_0009, 0x2107_2006, 0xBF30_4348].map(u32::to_le_bytes).concat();
-//! let mut cpu = Cpu::new(Config::default(), flash.into());
-//! cpu.reset().unwrap();
-//! assert_eq!(cpu.run(&mut EmptyBus, 1000), Exit::WaitForInterrupt);
-//! assert_eq!(cpu.register(Register::R(0)), 42);
-//! ```
-//!
-//! "Arm ARM" is the Armv8-M Architecture Reference Manual (DDI 0553); names such as `AddWithCarry` are its own.
-//!
-//! What is not here: the secure state, caches, and instruction timing. Every
-//! instruction takes one cycle, exception entry and return none. Memory attributes (MAIR) are kept and not used.
-//! Encodings the manual calls UNPREDICTABLE are mostly undefined instructions.
-//!
-//! Terms are defined in `docs/glossary.md`.
+//! `cpu` is the run loop; `decode` turns halfwords into `op`'s instructions, which `code` caches and `exec` executes on
+//! `state`; `exception` and `nvic` take exceptions; `memory` routes data accesses to RAM, to `ppb` (`scb`, `systick`, `mpu`,
+//! `fpu`) or to the [`Bus`]. `spin` and `trial` find loops without effect. Terms are defined in `docs/glossary.md`.
 
 #![forbid(unsafe_code)]
 #![allow(
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    reason = "registers are 32 bits that instructions read as signed or unsigned in turn"
+    reason = "registers are 32 bits, which some instructions read as signed and others as unsigned"
 )]
 #![allow(
     clippy::precedence,
-    reason = "shifts and masks are written as the architecture's field diagrams read"
+    reason = "shifts and masks follow the order of the architecture's field diagrams"
 )]
 #![allow(
     clippy::struct_excessive_bools,
     clippy::fn_params_excessive_bools,
-    reason = "the architecture's state is single bits with names of their own"
+    reason = "the architecture's state is single bits, each with its own name"
 )]
 #![allow(
     clippy::inline_always,
-    reason = "the interpreter's loop is one function by design: what it touches on every instruction stays in registers"
+    reason = "the interpreter's loop is one function by design, so that its state stays in registers"
 )]
 
 mod bus;

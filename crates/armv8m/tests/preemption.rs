@@ -8,8 +8,9 @@
 
 mod common;
 
-use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
+use armv8m::{Config, Cpu, Cycles, EmptyBus, Exit, Register};
 use common::{FLASH, step_over, word};
+use test_rng::Rng;
 
 const IMAGE: &[u8] = include_bytes!("../../../sdk/tests/apps/preemption/preemption.bin");
 /// What is run beyond the ordinary test: instructions, and the first seed.
@@ -96,28 +97,21 @@ fn boot(saving: Saving) -> (Cpu, Report) {
     (cpu, report)
 }
 
-fn xorshift(state: &mut u32) -> u32 {
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    *state
-}
-
 /// Instructions until the next disturbance: mostly few, so that handlers are interrupted too, sometimes many.
-fn pause(random: &mut u32) -> u64 {
-    let longest = [16, 120, 600, 4000][xorshift(random) as usize % 4];
-    u64::from(xorshift(random) % longest + 1)
+fn pause(rng: &mut Rng) -> Cycles {
+    let longest = rng.pick(&[16, 120, 600, 4000]);
+    rng.below(longest) + 1
 }
 
 /// Runs for `instructions`, pending a line now and then, and returns how often each was to run.
 fn disturb(cpu: &mut Cpu, instructions: u64, seed: u32) -> [u32; LINES] {
-    let mut random = seed.wrapping_mul(0x9E37_79B9) | 1;
+    let mut rng = Rng::new(u64::from(seed));
     let mut expected = [0; LINES];
     let end = cpu.instructions() + instructions;
     while cpu.instructions() < end {
-        let exit = cpu.run(&mut EmptyBus, pause(&mut random));
+        let exit = cpu.run(&mut EmptyBus, pause(&mut rng));
         assert_eq!(exit, Exit::Budget, "seed {seed}: {}", described(cpu, exit));
-        let line = (xorshift(&mut random) >> 8) as usize % LINES;
+        let line = rng.below(LINES as u64) as usize;
         let irq = FIRST_LINE + line as u16;
         expected[line] += u32::from(!cpu.is_pending(irq));
         cpu.pend_interrupt(irq);

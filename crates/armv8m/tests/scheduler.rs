@@ -4,6 +4,7 @@ mod common;
 
 use armv8m::{Cpu, EmptyBus, Exit};
 use common::{FLASH, Image, RAM, STACK, word};
+use test_rng::Rng;
 
 const TASKS: u32 = 4;
 /// Interrupts that disturb: the first uses the floating-point unit.
@@ -259,20 +260,14 @@ fn next(iteration: u32, value: u32) -> u32 {
     }
 }
 
-fn xorshift(state: &mut u32) -> u32 {
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    *state
-}
-
 /// Runs for `instructions`, pending an interrupt every few of them, and returns how often each should have run.
-fn disturb(cpu: &mut Cpu, instructions: u64, mut random: u32) -> [u32; DISTURBERS as usize] {
+fn disturb(cpu: &mut Cpu, instructions: u64, seed: u64) -> [u32; DISTURBERS as usize] {
+    let mut rng = Rng::new(seed);
     let mut expected = [0; DISTURBERS as usize];
     while cpu.cycles() < instructions {
-        let exit = cpu.run(&mut EmptyBus, u64::from(xorshift(&mut random) % 150 + 1));
+        let exit = cpu.run(&mut EmptyBus, rng.below(150) + 1);
         assert_eq!(exit, Exit::Budget, "after {} cycles", cpu.cycles());
-        let irq = (xorshift(&mut random) >> 8) as u16 % DISTURBERS;
+        let irq = rng.below(u64::from(DISTURBERS)) as u16;
         expected[irq as usize] += u32::from(!cpu.is_pending(irq));
         cpu.pend_interrupt(irq);
     }

@@ -22,7 +22,7 @@ const PRELUDE: &[u16] = &[
     0xBE01, // bkpt #1
 ];
 
-/// The sequence operands come from.
+/// The generator of operands. It is not crate `test-rng`'s, because the expected values in the vector files depend on it.
 struct Operands(u32);
 
 impl Operands {
