@@ -73,6 +73,16 @@ impl Step {
     }
 }
 
+/// `cargo xtask tidy --update`.
+pub(crate) fn update_tidy(arguments: &[String]) -> Outcome {
+    match arguments {
+        [flag] if flag == "--update" => tidy::update(),
+        _ => {
+            Err("usage: cargo xtask tidy --update (the check itself is `cargo xtask check tidy`)".to_owned())
+        }
+    }
+}
+
 /// The figures that are promised.
 fn cost() -> Outcome {
     crate::cost::run(&["--check".to_owned()])

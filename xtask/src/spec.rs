@@ -20,10 +20,8 @@ pub(crate) struct Rule {
 
 /// Whether a word has the form of an id.
 pub(crate) fn is_id(word: &str) -> bool {
-    let (letter, digits) = word.split_at(word.len().min(1));
-    ["N", "M", "D"].contains(&letter)
-        && (2..=3).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
+    let Some(digits) = word.strip_prefix(['N', 'M', 'D']) else { return false };
+    (2..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// All requirements, in the order of the page.
@@ -124,6 +122,8 @@ mod tests {
     #[test]
     fn ids_are_a_letter_and_two_or_three_digits() {
         assert!(is_id("D11") && is_id("N05") && is_id("D213"));
-        assert!(!is_id("D1") && !is_id("X11") && !is_id("D2134") && !is_id("") && !is_id("Dxx"));
+        assert!(
+            !is_id("D1") && !is_id("X11") && !is_id("D2134") && !is_id("") && !is_id("…") && !is_id("Dxx")
+        );
     }
 }
