@@ -1,4 +1,4 @@
-//! Tells the chores which machine they run on.
+//! Passes the host target to the tasks.
 
 fn main() {
     println!("cargo:rustc-env=HOST_TARGET={}", std::env::var("TARGET").expect("cargo says which"));

@@ -1,11 +1,11 @@
-//! `cargo xtask bench [--quick] [--json] | --coremark ELF`: the measurements of `crates/bench`, built for speed, and then what the kernel
-//! costs on its own processor. With `--json` only the first: one document is what a program reads.
+//! `cargo xtask bench [--quick] [--json] | --coremark ELF`: the measurements of `crates/bench`, built for speed, and
+//! then what the kernel costs on its own processor. With `--json` only the first: one document is what a program reads.
 
 use std::process::Command;
 
 use crate::{Outcome, cost, workspace};
 
-/// Builds the measuring program in release and hands it the arguments.
+/// Builds `crates/bench` in release and passes the arguments on.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut command = Command::new("cargo");
     command.args(["run", "--quiet", "--release", "--package", "bench", "--"]).args(arguments);

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: everything that must be true before a change is taken, in rising cost.
+//! `cargo xtask check`: what must hold before a change is merged, the cheapest steps first.
 
 mod advisories;
 mod deny;
@@ -16,58 +16,59 @@ pub(crate) use tools::THUMB;
 
 use crate::Outcome;
 
-/// The option for the inner loop.
+/// The option that skips what takes long.
 const QUICK: &str = "--quick";
 
-/// One thing that is checked.
+/// A step of the check.
 struct Step {
     name: &'static str,
     help: &'static str,
     run: fn() -> Outcome,
-    /// What `--quick` does instead; `None` leaves the step out.
+    /// What `--quick` runs; `None` skips the step.
     quick: Option<fn() -> Outcome>,
 }
 
 const STEPS: &[Step] = &[
-    step("tools", "what the checks need is there, or is installed", tools::run).also_quick(),
+    step("tools", "install the programs the checks need, or name them", tools::run).also_quick(),
     step("format", "cargo fmt", lints::format).also_quick(),
-    step("tidy", "the project's own rules on its text", tidy::run).also_quick(),
-    step("layers", "crates depend on what ARCHITECTURE.md allows them", layers::run).also_quick(),
-    step("fresh", "generated files are what their sources say", fresh::run).also_quick(),
-    step("sdk", "the C header with every compiler here, the samples' images", fresh::sdk),
-    step("licences", "every dependency under a licence of deny.toml", licences::run).also_quick(),
+    step("tidy", "words, file names, links, cited ids, line lengths, secrets in Debug", tidy::run)
+        .also_quick(),
+    step("layers", "crates depend only on what ARCHITECTURE.md allows", layers::run).also_quick(),
+    step("fresh", "generated files match their sources", fresh::run).also_quick(),
+    step("sdk", "the C header compiles, the samples' images match their sources", fresh::sdk),
+    step("licences", "dependencies have a licence that deny.toml allows", licences::run).also_quick(),
     step(
         "advisories",
         "no dependency has a known vulnerability, by a database on this machine",
         advisories::run,
     )
     .also_quick(),
-    step("deny", "cargo deny, where it is installed", deny::run),
-    step("clippy", "lints, warnings as errors", lints::clippy).also_quick(),
+    step("deny", "cargo deny, if it is installed", deny::run),
+    step("clippy", "cargo clippy, warnings are errors", lints::clippy).also_quick(),
     step("thumb", "the kernel builds for thumbv8m.main-none-eabi", lints::thumb),
-    step("cost", "the kernel's instructions a call, state and code", cost),
+    step("cost", "the kernel is within its limits of instructions, state and code", cost),
     step("tests", "every test, each with a time limit (--quick: those that start no program)", tests::run)
         .quick(tests::run_quick),
-    step("docs", "documentation builds, and its examples run", lints::docs),
+    step("docs", "documentation builds without warnings, its examples run", lints::docs),
 ];
 
-/// A step that `--quick` leaves out.
+/// A step that `--quick` skips.
 const fn step(name: &'static str, help: &'static str, run: fn() -> Outcome) -> Step {
     Step { name, help, run, quick: None }
 }
 
 impl Step {
-    /// `--quick` does the same.
+    /// `--quick` runs the same.
     const fn also_quick(self) -> Self {
         Self { quick: Some(self.run), ..self }
     }
 
-    /// `--quick` does less.
+    /// `--quick` runs something shorter.
     const fn quick(self, run: fn() -> Outcome) -> Self {
         Self { quick: Some(run), ..self }
     }
 
-    /// What to do in a run that is quick or is not; `None`: nothing.
+    /// The function to run; `None` skips the step.
     fn action(&self, is_quick: bool) -> Option<fn() -> Outcome> {
         if is_quick { self.quick } else { Some(self.run) }
     }
@@ -83,12 +84,12 @@ pub(crate) fn update_tidy(arguments: &[String]) -> Outcome {
     }
 }
 
-/// The figures that are promised.
+/// The kernel's limits.
 fn cost() -> Outcome {
     crate::cost::run(&["--check".to_owned()])
 }
 
-/// Runs the steps named, or all. `--quick` is for the inner loop: the steps and tests that take seconds once they are built.
+/// Runs the named steps, or all of them.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     if arguments.iter().any(|argument| argument == "--help") {
         println!("{}", usage());
@@ -109,7 +110,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     run_all(actions)
 }
 
-/// The others run even when one fails, so that one run shows all there is to fix.
+/// All steps run even when one fails, so that one run shows everything there is to fix.
 fn run_all(steps: impl Iterator<Item = (&'static Step, fn() -> Outcome)>) -> Outcome {
     let started = Instant::now();
     let failed: Vec<&str> =
@@ -118,14 +119,14 @@ fn run_all(steps: impl Iterator<Item = (&'static Step, fn() -> Outcome)>) -> Out
     if failed.is_empty() { Ok(()) } else { Err(format!("these steps failed: {}", failed.join(", "))) }
 }
 
-/// Runs one step and says how it went.
+/// Runs one step and prints its result.
 fn passes(step: &Step, action: fn() -> Outcome) -> bool {
     println!("\n== {}: {}", step.name, step.help);
     let started = Instant::now();
     let outcome = action();
     let seconds = started.elapsed().as_secs_f32();
     match &outcome {
-        Ok(()) => println!("== {}: good ({seconds:.1} s)", step.name),
+        Ok(()) => println!("== {}: ok ({seconds:.1} s)", step.name),
         Err(message) => println!("== {}: FAILED ({seconds:.1} s)\n{message}", step.name),
     }
     outcome.is_ok()
@@ -134,9 +135,12 @@ fn passes(step: &Step, action: fn() -> Outcome) -> bool {
 fn usage() -> String {
     let lines: Vec<String> = STEPS.iter().map(|step| format!("  {:<10} {}", step.name, step.help)).collect();
     format!(
-        "usage: cargo xtask check [--quick] [--advisories DIR] [STEP…]\n  --quick      for the inner loop: only what takes seconds once it is built\n  \
-         --advisories DIR  a checkout of the RustSec advisory database\n\
-         steps, all of them when none is named:\n{}",
+        "usage: cargo xtask check [--quick] [--advisories DIR] [STEP…]\n\n\
+         Runs the named steps, or all of them in this order:\n{}\n\n\
+         options:\n  \
+         --quick           skip sdk, deny, thumb, cost, docs and the tests that start programs\n  \
+         --advisories DIR  a checkout of the RustSec advisory database, for the step advisories\n\n\
+         For example: cargo xtask check --quick; cargo xtask check tidy layers",
         lines.join("\n")
     )
 }

@@ -15,17 +15,17 @@ use crate::{Outcome, check_flag};
 
 const PAGE: &str = "docs/conformance.md";
 
-/// Where tests are end to end: through the real cloud, over TLS, to a broker or server that is a program of its own.
+/// Folders of end-to-end tests: through the real cloud, over TLS, to a broker or server in another process.
 const END_TO_END: [&str; 2] = ["crates/cloud/tests/", "crates/openvisor/tests/"];
 
-/// What is kept by hand beside the requirements.
+/// `docs/spec/conformance.toml`, written by hand.
 #[derive(Deserialize)]
 struct Notes {
-    /// Ids that are the application's own doing, with what the product has to do with them.
+    /// Ids that are up to the application, with what the product contributes.
     application: BTreeMap<String, String>,
-    /// Ids not (wholly) done or shown yet, each with the reason.
+    /// Ids that are not, or not completely, implemented or shown, each with the reason.
     not_yet: BTreeMap<String, String>,
-    /// Requirements no test can show through the cloud, each with the reason.
+    /// Requirements that no test can show end to end, each with the reason.
     not_end_to_end: BTreeMap<String, String>,
 }
 
@@ -50,7 +50,7 @@ impl Test {
 /// Tests by the id they cite.
 type Citations = BTreeMap<String, BTreeSet<Test>>;
 
-/// Writes the page, or says that it is stale.
+/// Writes the page, or with `--check` compares it.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let check = check_flag(arguments)?;
     let requirements = spec::requirements()?;
@@ -82,7 +82,8 @@ fn cite_folder(folder: &Path, citations: &mut Citations) -> Outcome {
     Ok(())
 }
 
-/// Finds `/// Shows N01, D02.` above a test and the name of the function that follows. Above anything else it shows nothing.
+/// Finds `/// Shows N01, D02.` above a test and the name of the function that follows. Above any other function it is
+/// an error.
 fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let shown = path.strip_prefix(root()).unwrap_or(path).display().to_string();
@@ -91,14 +92,16 @@ fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
     for line in text.lines().map(str::trim) {
         if let Some(list) = line.strip_prefix("/// Shows ") {
             if !list.ends_with('.') {
-                return Err(format!("{shown}: `Shows {list}` goes on in another line, which nobody reads"));
+                return Err(format!(
+                    "{shown}: the list `Shows {list}` continues on another line: put it on one line"
+                ));
             }
             pending.extend(list.split([',', ' ', '.', ';']).filter(|word| is_id(word)).map(str::to_owned));
         } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             is_test = true;
         } else if let Some(name) = function_name(line) {
             if !core::mem::take(&mut is_test) && !pending.is_empty() {
-                return Err(format!("{shown}: `{name}` says what it shows, but is no test"));
+                return Err(format!("{shown}: `{name}` has a line `Shows` but is no test"));
             }
             for id in pending.drain(..) {
                 let test = Test { name: name.to_owned(), file: shown.clone() };
@@ -124,25 +127,24 @@ fn problems(rows: &[Rule], known: &BTreeSet<&str>, notes: &Notes, citations: &Ci
     let cited = citations.keys().filter(|id| !known.contains(id.as_str()));
     problems
         .extend(cited.map(|id| format!("{id}: a test cites it, but no requirement or decision has this id")));
-    let spoken_of = notes.application.keys().chain(notes.not_yet.keys()).chain(notes.not_end_to_end.keys());
-    let stale = spoken_of.filter(|id| !known.contains(id.as_str()));
-    problems.extend(
-        stale.map(|id| format!("{id}: docs/spec/conformance.toml speaks of an id that does not exist")),
-    );
+    let noted = notes.application.keys().chain(notes.not_yet.keys()).chain(notes.not_end_to_end.keys());
+    let stale = noted.filter(|id| !known.contains(id.as_str()));
+    problems
+        .extend(stale.map(|id| format!("{id}: docs/spec/conformance.toml has an id that does not exist")));
     problems.extend(rows.iter().filter_map(|row| end_to_end_problem(&row.id, notes, citations)));
     problems
 }
 
-/// Every requirement is shown from end to end, or there is a reason why none can; never both.
+/// Every requirement is shown end to end, or there is a reason why none can; never both.
 fn end_to_end_problem(id: &str, notes: &Notes, citations: &Citations) -> Option<String> {
     let reason = notes.not_end_to_end.get(id);
     match (is_shown_end_to_end(id, citations), reason) {
-        (false, None) => Some(format!(
-            "{id}: no test shows it from end to end, and docs/spec/conformance.toml gives no reason why none can"
-        )),
-        (true, Some(_)) => Some(format!(
-            "{id}: docs/spec/conformance.toml says why no test shows it from end to end, but one does"
-        )),
+        (false, None) => {
+            Some(format!("{id}: no test shows it end to end, and docs/spec/conformance.toml gives no reason"))
+        }
+        (true, Some(_)) => {
+            Some(format!("{id}: a test shows it end to end: remove it from docs/spec/conformance.toml"))
+        }
         _ => None,
     }
 }
@@ -163,18 +165,17 @@ fn page(
 ) -> Result<String, String> {
     let mut page = String::from(
         "<!-- Generated by `cargo xtask conformance`. Do not edit: edit the tests' citations, docs/spec/ and \
-         docs/spec/conformance.toml. -->\n\n# Conformance\n\nEvery requirement, what shows it, and what is missing. \
-         A row is *shown* when at least one test that runs in `cargo xtask check` cites it. *End to end* are the \
-         tests through the real cloud, over TLS, to a broker or server that is a program of its own; the others are \
-         closer to what they show.\n",
+         docs/spec/conformance.toml. -->\n\n# Conformance\n\nEvery requirement and decision with the tests that show \
+         it. A row is *shown* when at least one test that runs in `cargo xtask check` cites it. *End to end* are the \
+         tests through the real cloud, over TLS, to a broker or server in another process; the others test a part.\n",
     );
     let cited = requirements.iter().filter(|row| citations.contains_key(&row.id));
-    let (part, whole): (Vec<_>, Vec<_>) = cited.partition(|row| notes.not_yet.contains_key(&row.id));
-    let (all, whole, part) = (requirements.len(), whole.len(), part.len());
-    let far = requirements.iter().filter(|row| is_shown_end_to_end(&row.id, citations)).count();
+    let (partly, fully): (Vec<_>, Vec<_>) = cited.partition(|row| notes.not_yet.contains_key(&row.id));
+    let (all, fully, partly) = (requirements.len(), fully.len(), partly.len());
+    let end_to_end = requirements.iter().filter(|row| is_shown_end_to_end(&row.id, citations)).count();
     let _ = writeln!(
         page,
-        "\n{whole} of {all} requirements are shown by tests, {part} more in part; {far} of them from end to end.\n"
+        "\n{fully} of {all} requirements are shown by tests, {partly} more in part; {end_to_end} of them end to end.\n"
     );
     calls(&mut page);
     table(&mut page, "Requirements", requirements, notes, citations);
@@ -196,16 +197,16 @@ fn table(page: &mut String, title: &str, rows: &[Rule], notes: &Notes, citations
     );
     for row in rows {
         let tests = citations.get(&row.id).into_iter().flatten();
-        let (far, near): (Vec<_>, Vec<_>) = tests.partition(|test| test.is_end_to_end());
+        let (end_to_end, other): (Vec<_>, Vec<_>) = tests.partition(|test| test.is_end_to_end());
         let why_not = notes.not_end_to_end.get(&row.id).map(|why| format!("none can: {why}"));
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} |",
             linked(&row.id),
             row.title.replace('|', "\\|").replace("](", "](spec/"),
-            state(&row.id, far.is_empty() && near.is_empty(), notes),
-            why_not.unwrap_or_else(|| list(&far)),
-            list(&near)
+            state(&row.id, end_to_end.is_empty() && other.is_empty(), notes),
+            why_not.unwrap_or_else(|| list(&end_to_end)),
+            list(&other)
         );
     }
     page.push('\n');

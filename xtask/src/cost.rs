@@ -1,4 +1,4 @@
-//! `cargo xtask cost`: what the kernel costs, measured by running its own program on our processor.
+//! `cargo xtask cost`: counts the kernel's instructions by running it on the crate `armv8m`.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use crate::process::run as run_program;
 use crate::workspace::{cargo, root};
 
 const LIMIT: Duration = Duration::from_mins(20);
-/// The profile the kernel goes into a device with.
+/// The profile of a firmware build.
 const PROFILE: &str = "firmware";
 
-/// Builds the program, and the processor that runs it, and prints the figures; with `--check` those over a limit fail.
+/// Builds the program and the processor that runs it, and prints the figures; with `--check` a figure over its limit is
+/// an error.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let is_check = check_flag(arguments)?;
     let build = ["build", "--package", "kernel-cost", "--bin", "kernel-firmware", "--locked", "--quiet"];

@@ -1,8 +1,8 @@
-//! `cargo xtask fuzz [TARGET] [--seconds N]`: hostile bytes for as long as wanted.
+//! `cargo xtask fuzz [TARGET…] [--seconds N]`: feeds hostile bytes to the fuzz targets for N seconds.
 //!
-//! With a nightly toolchain libFuzzer does it, guided by what the code does with its bytes; what it finds worth keeping
-//! goes to `target/fuzz/<TARGET>`, what breaks a promise to `target/fuzz/artifacts`. Without one the driver of the
-//! ordinary tests mutates the corpus.
+//! With a nightly toolchain libFuzzer does it, guided by what the code does with its bytes; new inputs that reach new
+//! code go to `target/fuzz/<TARGET>`, inputs that make a target panic to `target/fuzz/artifacts`. Without a nightly
+//! toolchain the driver of the ordinary tests mutates the corpus.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,18 +14,18 @@ use crate::workspace::{cargo, root};
 
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
 const LIST_LIMIT: Duration = Duration::from_secs(30);
-/// Beyond the seconds asked for: to load the corpus and to end.
+/// Time beyond the requested seconds, to load the corpus and to stop.
 const SLACK: Duration = Duration::from_mins(2);
 /// Without `--seconds`, for all targets together.
 const SECONDS: u64 = 60;
 /// Longest input, bytes.
 const LONGEST: &str = "-max_len=4096";
-/// What tells libFuzzer where the code went.
+/// Coverage instrumentation for libFuzzer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
-/// What is to be done.
+/// The command line, parsed.
 struct Plan {
     targets: Vec<String>,
     seconds: u64,
@@ -40,15 +40,15 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 fn read(arguments: &[String]) -> Result<Plan, String> {
     let known = known()?;
     let (mut targets, mut seconds) = (Vec::new(), SECONDS);
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        if word == "--seconds" {
-            let number = words.next().and_then(|number| number.parse().ok());
-            seconds = number.ok_or("--seconds wants a number")?;
-        } else if known.contains(word) {
-            targets.push(word.clone());
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--seconds" {
+            let number = arguments.next().and_then(|number| number.parse().ok());
+            seconds = number.ok_or("--seconds needs a number")?;
+        } else if known.contains(argument) {
+            targets.push(argument.clone());
         } else {
-            return Err(format!("no target {word}; there are: {}", known.join(" ")));
+            return Err(format!("there is no target {argument}; there are: {}", known.join(" ")));
         }
     }
     Ok(Plan { targets: if targets.is_empty() { known } else { targets }, seconds })
@@ -97,8 +97,8 @@ fn guided(plan: &Plan) -> Outcome {
 const HOST: &str = env!("HOST_TARGET");
 
 fn fuzz_one(program: &PathBuf, target: &std::path::Path, name: &str, seconds: u64) -> Outcome {
-    let (kept, artifacts) = (target.join(name), target.join("artifacts"));
-    for folder in [&kept, &artifacts] {
+    let (new_inputs, artifacts) = (target.join(name), target.join("artifacts"));
+    for folder in [&new_inputs, &artifacts] {
         std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     }
     let mut command = Command::new(program);
@@ -107,6 +107,6 @@ fn fuzz_one(program: &PathBuf, target: &std::path::Path, name: &str, seconds: u6
         .arg(format!("-max_total_time={seconds}"))
         .args([LONGEST, "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/{name}-", artifacts.display()));
-    command.arg(&kept).arg(root().join("fuzz/corpus").join(name));
+    command.arg(&new_inputs).arg(root().join("fuzz/corpus").join(name));
     run_program(&mut command, Duration::from_secs(seconds) + SLACK)
 }

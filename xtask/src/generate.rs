@@ -1,6 +1,6 @@
 //! `cargo xtask generate`: everything made from `docs/spec/abi.toml` and `docs/spec/abi-docs.toml`.
 //!
-//! The model is read once, each output is a pure function of it, and only [`run`] touches the disk.
+//! The model is read once; each file is a pure function of it, and only [`run`] touches the disk.
 
 mod c_names;
 mod entries;
@@ -18,53 +18,53 @@ use model::Model;
 
 use crate::{Outcome, check_flag, workspace};
 
-/// One generated file: where it goes in the repository and what it holds.
-pub(crate) struct Output {
+/// One generated file: its path in the repository and its content.
+pub(crate) struct GeneratedFile {
     path: String,
     bytes: Vec<u8>,
 }
 
-impl Output {
+impl GeneratedFile {
     fn text(path: impl Into<String>, text: String) -> Self {
         Self { path: path.into(), bytes: text.into_bytes() }
     }
 }
 
-/// Writes every output, or with `--check` only compares.
+/// Writes every file, or with `--check` only compares.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let check = check_flag(arguments)?;
-    let outputs = outputs(&Model::read()?)?;
-    if check { compare(&outputs) } else { write(&outputs) }
+    let files = files(&Model::read()?)?;
+    if check { compare(&files) } else { write(&files) }
 }
 
-fn outputs(model: &Model) -> Result<Vec<Output>, String> {
-    let mut outputs = rust::files(model)?;
-    outputs.push(header::file(model));
-    outputs.extend(c_names::files(model));
-    outputs.push(linker::file(model));
-    outputs.push(entries::file(model)?);
-    Ok(outputs)
+fn files(model: &Model) -> Result<Vec<GeneratedFile>, String> {
+    let mut files = rust::files(model)?;
+    files.push(header::file(model));
+    files.extend(c_names::files(model));
+    files.push(linker::file(model));
+    files.push(entries::file(model)?);
+    Ok(files)
 }
 
-fn write(outputs: &[Output]) -> Outcome {
-    for output in outputs {
-        let path = workspace::root().join(&output.path);
-        let folder = path.parent().expect("an output's path names a file in a folder");
-        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", output.path))?;
-        std::fs::write(&path, &output.bytes).map_err(|error| format!("{}: {error}", output.path))?;
+fn write(files: &[GeneratedFile]) -> Outcome {
+    for file in files {
+        let path = workspace::root().join(&file.path);
+        let folder = path.parent().expect("a file's path is a file in a folder");
+        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", file.path))?;
+        std::fs::write(&path, &file.bytes).map_err(|error| format!("{}: {error}", file.path))?;
     }
     Ok(())
 }
 
-fn compare(outputs: &[Output]) -> Outcome {
+fn compare(files: &[GeneratedFile]) -> Outcome {
     let stale: Vec<&str> =
-        outputs.iter().filter(|output| !is_current(output)).map(|output| output.path.as_str()).collect();
+        files.iter().filter(|file| !is_current(file)).map(|file| file.path.as_str()).collect();
     if stale.is_empty() {
         return Ok(());
     }
     Err(format!("stale, run `cargo xtask generate`: {}", stale.join(", ")))
 }
 
-fn is_current(output: &Output) -> bool {
-    std::fs::read(workspace::root().join(&output.path)).is_ok_and(|bytes| bytes == output.bytes)
+fn is_current(file: &GeneratedFile) -> bool {
+    std::fs::read(workspace::root().join(&file.path)).is_ok_and(|bytes| bytes == file.bytes)
 }

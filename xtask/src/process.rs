@@ -5,11 +5,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How a program that was run to its end, or to its limit, ended.
+/// The result of a program that ended or reached its time limit.
 pub(crate) struct Ended {
     /// True when it exited with status 0 within its limit.
     pub success: bool,
-    /// What to say of it: the exit status, or that the limit was reached.
+    /// The exit status, or that the limit was reached.
     pub how: String,
     /// Standard output and error together, when they were captured.
     pub output: String,
@@ -18,7 +18,7 @@ pub(crate) struct Ended {
 /// Runs a program on this terminal.
 ///
 /// # Errors
-/// Says which command failed and how.
+/// Names the command that failed, and how.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<(), String> {
     let shown = shown(command);
     println!("$ {shown}");
@@ -27,13 +27,13 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<(), String> 
     if ended.success { Ok(()) } else { Err(format!("{shown}: {}", ended.how)) }
 }
 
-/// Runs a program and keeps what it prints.
+/// Runs a program and captures what it prints.
 pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<Ended, String> {
     let (mut reader, writer) = std::io::pipe().map_err(|error| error.to_string())?;
     let second = writer.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(writer).stderr(second);
     let child = start(command)?;
-    // The command holds the pipe's writing ends; the reader only sees the end once they are gone.
+    // The command owns the pipe's writing ends; the reader sees the end of the pipe only once they are closed.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let reading = std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -43,7 +43,7 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<Ended, S
     Ok(wait(child, limit, Some(reading)))
 }
 
-/// Whether a program of this name can be found.
+/// Whether a program of this name is installed.
 pub(crate) fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/usr/local/sbin"].map(std::path::PathBuf::from);
@@ -52,8 +52,8 @@ pub(crate) fn is_on_path(program: &str) -> bool {
 
 /// The command line as a person would type it.
 fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    let parts = std::iter::once(command.get_program()).chain(command.get_args());
+    parts.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
 /// Starts a program in a process group of its own, so that its children can be ended with it.
@@ -82,7 +82,7 @@ fn wait(mut child: Child, limit: Duration, reading: Option<std::thread::JoinHand
     Ended { success, how, output }
 }
 
-/// Ends a program that overran, and what it started.
+/// Ends a program that reached its limit, and its children.
 fn end_group(child: &mut Child) {
     let group = format!("-{}", child.id());
     let _ = Command::new("kill").args(["-KILL", "--", &group]).status();

@@ -1,14 +1,14 @@
-//! `cargo xtask sdk`: builds what the `sdk` folder ships as images, and checks the header with every compiler here.
+//! `cargo xtask sdk`: builds the images of the `sdk` folder, and checks the header with every installed compiler.
 //!
-//! The committed images are for those who have no Arm compiler. With the very compiler that made them they must come
-//! out byte for byte; with another one they are only built, and the comparison is skipped with a line that says so.
+//! The committed images are for users without an Arm compiler. With the compiler that built them the result must be
+//! identical byte for byte; with another one they are only built, and a line reports that the comparison was skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Outcome, check_flag, workspace};
 
-/// Folders of programs: each subfolder with a Makefile is one, and keeps its own image.
+/// Folders of programs: each subfolder with a Makefile is one, with its image.
 const PROGRAMS: &[&str] = &["sdk/samples", "sdk/tests/apps"];
 /// Beside each image: the compiler that made it.
 const COMPILER_NOTE: &str = "compiler.txt";
@@ -17,7 +17,7 @@ const ARM_GXX: &str = "arm-none-eabi-g++";
 const ARM_TARGET: &[&str] = &["-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft", "-fshort-enums"];
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Isdk/include"];
 
-/// Who must accept the header, and in which language: compiler, target flags, standard, source.
+/// Compilations of the header: compiler, target flags, standard, source.
 const HEADER_CHECKS: &[(&str, &[&str], &str, &str)] = &[
     ("gcc", &[], "-std=c99", "sdk/tests/header.c"),
     ("gcc", &[], "-std=c11", "sdk/tests/header.c"),
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 fn check_header() -> Outcome {
     for (compiler, target, standard, source) in HEADER_CHECKS {
         if version(compiler).is_none() {
-            println!("sdk: skipped {source} {standard}: no {compiler} here");
+            println!("sdk: skipped {source} {standard}: {compiler} is not installed");
             continue;
         }
         let mut command = Command::new(compiler);
@@ -51,10 +51,10 @@ fn check_header() -> Outcome {
     Ok(())
 }
 
-/// What the samples share and needs no device is tested on this machine.
+/// Code that the samples share and that needs no device is tested on this machine.
 fn run_shared_tests() -> Outcome {
     if version("gcc").is_none() {
-        println!("sdk: skipped the tests of shared code: no gcc here");
+        println!("sdk: skipped the tests of shared code: gcc is not installed");
         return Ok(());
     }
     let folder = build_folder("tests");
@@ -69,7 +69,7 @@ fn run_shared_tests() -> Outcome {
 
 fn each_program(work: fn(&Program, &str) -> Outcome) -> Outcome {
     let Some(compiler) = version(ARM_GCC) else {
-        println!("sdk: skipped the images: no {ARM_GCC} here");
+        println!("sdk: skipped the images: {ARM_GCC} is not installed");
         return Ok(());
     };
     for program in programs()? {
@@ -98,7 +98,7 @@ fn check(program: &Program, compiler: &str) -> Outcome {
     let note = workspace::read(&format!("{folder}/{COMPILER_NOTE}"))?;
     if note.trim_end() != compiler {
         println!(
-            "sdk: {name} builds; comparison skipped: committed by `{}`, here is `{compiler}`",
+            "sdk: {name} builds; comparison skipped: committed images are by `{}`, installed is `{compiler}`",
             note.trim_end()
         );
         return Ok(());
@@ -108,11 +108,11 @@ fn check(program: &Program, compiler: &str) -> Outcome {
             return Err(format!("{folder}/{image} is stale, run `cargo xtask sdk`"));
         }
     }
-    println!("sdk: {name} is what its sources make");
+    println!("sdk: {name} matches its sources");
     Ok(())
 }
 
-/// Builds from nothing, so that no leftover decides the result.
+/// Builds in an empty folder, so that nothing from an earlier build affects the result.
 fn build(program: &Program) -> Result<PathBuf, String> {
     let folder = build_folder(&program.name);
     let _ = std::fs::remove_dir_all(&folder);
@@ -131,7 +131,7 @@ struct Program {
 }
 
 impl Program {
-    /// The image as an ELF file is always committed, the raw binary where it was once put.
+    /// The ELF file is always committed, the raw binary only for some programs.
     fn images(&self) -> Vec<String> {
         let [elf, bin] = ["elf", "bin"].map(|kind| format!("{}.{kind}", self.name));
         if self.committed(&bin).is_file() { vec![elf, bin] } else { vec![elf] }
@@ -166,7 +166,7 @@ fn names_with_makefile(folder: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// The first line a compiler says of itself; `None` if it is not here.
+/// The first line of a compiler's `--version`; `None` if it is not installed.
 fn version(compiler: &str) -> Option<String> {
     let output = Command::new(compiler).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: the deterministic simulation, for as many seeds as wanted.
+//! `cargo xtask sim`: runs the deterministic simulation for many seeds.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::workspace::cargo;
 
 const LIMIT: Duration = Duration::from_hours(24);
 
-/// Builds the simulation for speed and hands it the arguments: `--seeds N`, `--seed S`.
+/// Builds the simulation for speed and passes the arguments on: `--seeds N`, `--seed S`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut command = cargo();
     command.args(["run", "--package", "sim", "--release", "--locked", "--quiet", "--"]).args(arguments);

@@ -1,5 +1,5 @@
 //! `cargo xtask soak [--instructions N] [--seeds N] [--seed S]`: the scheduler in C under interrupts at random
-//! instructions (`crates/armv8m/tests/preemption.rs`), for as long as wanted.
+//! instructions (`crates/armv8m/tests/preemption.rs`), with as many instructions and seeds as requested.
 
 use std::time::Duration;
 
@@ -25,20 +25,20 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 fn read(arguments: &[String]) -> Result<Plan, String> {
     let mut plan = Plan { instructions: INSTRUCTIONS, first: 1, seeds: 1 };
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        let place = match word.as_str() {
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let value = match argument.as_str() {
             "--instructions" => &mut plan.instructions,
             "--seeds" => &mut plan.seeds,
             "--seed" => &mut plan.first,
             _ => {
                 return Err(format!(
-                    "unexpected argument {word}; there are: --instructions, --seeds, --seed"
+                    "unexpected argument {argument}; there are: --instructions, --seeds, --seed"
                 ));
             }
         };
-        let number = words.next().and_then(|number| number.parse().ok());
-        *place = number.ok_or_else(|| format!("{word} wants a number"))?;
+        let number = arguments.next().and_then(|number| number.parse().ok());
+        *value = number.ok_or_else(|| format!("{argument} needs a number"))?;
     }
     Ok(plan)
 }

@@ -1,17 +1,17 @@
-//! `cargo xtask suite`: public MQTT test suites, of which whoever runs them has a checkout.
+//! `cargo xtask suite`: runs public MQTT test suites from a checkout that `--path` names.
 
 use std::path::Path;
 
 use crate::Outcome;
 use crate::workspace::cargo;
 
-/// Hands the arguments to the crate that runs the suites; `--help` tells them, and where the suites are to be had.
+/// Passes the arguments to the crate `suites`; its `--help` lists them, and where to get the suites.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut command = cargo();
     command.args(["run", "--package", "suites", "--locked", "--quiet", "--"]);
     let mut is_path = false;
     for argument in arguments {
-        // Cargo runs in the repository's root, whatever directory a relative path was meant from.
+        // Cargo runs in the repository's root, but a relative path is relative to the caller's directory.
         let absolute = if is_path { std::path::absolute(Path::new(argument)).ok() } else { None };
         match absolute {
             Some(path) => command.arg(path),
@@ -23,6 +23,6 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if status.success() {
         Ok(())
     } else {
-        Err("the outcome is not what the table of differences says".to_owned())
+        Err("the outcome differs from the table of expected differences".to_owned())
     }
 }

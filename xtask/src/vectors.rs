@@ -1,6 +1,6 @@
-//! `cargo xtask vectors`: records what QEMU's Cortex-M33 makes of random instructions, for `armv8m` to be held against.
+//! `cargo xtask vectors`: records what QEMU's Cortex-M33 does with random instructions, as test vectors for `armv8m`.
 //!
-//! With `--check` a part of the cases is recorded anew and compared; where the tools are missing that is skipped.
+//! With `--check` a sample of the cases is recorded again and compared; it is skipped if the tools are missing.
 //! With `--more N` further cases, N of each form, are recorded into `target/vectors/more`, which the test replays when
 //! `ARMV8M_VECTORS` names that folder.
 
@@ -16,15 +16,15 @@ use crate::{Outcome, process, workspace};
 
 const RECORDED: &str = "crates/armv8m-vectors/recorded";
 const MORE: &str = "target/vectors/more";
-/// One case of this many is recorded anew by `--check`.
+/// `--check` records one case of this many.
 const SAMPLE: u32 = 16;
 /// Further cases have numbers from here on.
 const FURTHER: u32 = 0x10000;
 
-/// Records every family, or does what the flag says.
+/// Records every family, or what the flag selects.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
         [] => record_all(&recorder()?, RECORDED, &|form, family| 0..form.count(family)),
         ["--check"] => match recorder() {
             Ok(recorder) => FAMILIES.iter().try_for_each(|family| compare(&recorder, family)),
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             }
         },
         ["--more", count] => {
-            let count: u32 = count.parse().map_err(|_| format!("{count} is no number of cases"))?;
+            let count: u32 = count.parse().map_err(|_| format!("{count} is not a number of cases"))?;
             record_all(&recorder()?, MORE, &|_, _| FURTHER..FURTHER.saturating_add(count))
         }
         _ => Err(format!("unexpected arguments: {}", arguments.join(" "))),
@@ -71,25 +71,25 @@ fn record(recorder: &Recorder, family: &Family, path: &str, which: Which<'_>) ->
     Ok(())
 }
 
-/// A case that faults where it should not, or the other way round, is a mistake in its form.
+/// A case that faults in a family without faults, or the reverse, is a mistake in its form.
 fn expect_kind(family: &Family, recorded: &[Recorded]) -> Outcome {
     let faulted = |one: &&Recorded| matches!(one.outcome, case::Outcome::Fault(_));
     match recorded.iter().find(|one| faulted(one) != family.faults) {
-        Some(one) => Err(format!("{}: not what is expected here: {}", one.case.form, text::line(one))),
+        Some(one) => Err(format!("{}: unexpected outcome: {}", one.case.form, text::line(one))),
         None => Ok(()),
     }
 }
 
-/// Records a sample of what is committed anew.
+/// Records a sample of the committed cases again, and compares.
 fn compare(recorder: &Recorder, family: &Family) -> Outcome {
     let path = path(RECORDED, family);
     let committed = text::read(&workspace::read(&path)?).map_err(|error| format!("{path}: {error}"))?;
     let sample: Vec<_> = committed.into_iter().filter(|one| one.case.index % SAMPLE == 0).collect();
-    let anew = recorder.record(sample.iter().map(|one| one.case.clone()).collect())?;
-    if let Some((old, new)) = sample.iter().zip(&anew).find(|(old, new)| old != new) {
+    let again = recorder.record(sample.iter().map(|one| one.case.clone()).collect())?;
+    if let Some((old, new)) = sample.iter().zip(&again).find(|(old, new)| old != new) {
         return Err(difference(&path, old, new));
     }
-    println!("vectors: {}: {} cases recorded anew, the same", family.name, anew.len());
+    println!("vectors: {}: {} cases recorded again, no difference", family.name, again.len());
     Ok(())
 }
 

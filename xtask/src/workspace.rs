@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The repository's root, whatever directory the chore was started in.
+/// The repository's root, whatever the current directory is.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().expect("xtask/ has a parent: the repository").to_path_buf()
@@ -14,10 +14,10 @@ pub(crate) fn read(path: &str) -> Result<String, String> {
     std::fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
 }
 
-/// Writes a generated text file, or with `check` only says whether it is what it should be.
+/// Writes a generated text file, or with `check` compares it.
 ///
 /// # Errors
-/// Names the stale file and the command that renews it.
+/// The file is stale; the message names the command that updates it.
 pub(crate) fn write_or_check(path: &str, text: &str, check: bool) -> Result<(), String> {
     if !check {
         return std::fs::write(root().join(path), text).map_err(|error| format!("{path}: {error}"));

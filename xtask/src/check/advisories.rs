@@ -1,8 +1,8 @@
-//! No dependency has a known vulnerability, by a copy of the RustSec advisory database on this machine.
+//! No dependency has a known vulnerability, according to a copy of the RustSec advisory database on this machine.
 //!
-//! The database is a Git repository that is fetched from the network, which the checks do not use. Without a copy the step
-//! says that it checked nothing. `deny.toml` lists the advisories that do not apply here, each with the reason; an entry
-//! that no longer matches anything is an error.
+//! The database is a Git repository that is fetched from the network, which the checks do not use. Without a copy the
+//! step says that it checked nothing. `deny.toml` lists the advisories that do not apply here, each with the reason; an
+//! entry that no longer matches anything is an error.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ struct Lock {
 struct Locked {
     name: String,
     version: Version,
-    /// Our own crates have none.
+    /// Workspace crates have none.
     source: Option<String>,
 }
 
@@ -41,7 +41,7 @@ struct Entry {
 struct Advisory {
     id: String,
     date: String,
-    /// Taken back on this day.
+    /// The date of its withdrawal.
     withdrawn: Option<String>,
     /// `unmaintained`, `unsound` or `notice`; a vulnerability without.
     informational: Option<String>,
@@ -81,12 +81,13 @@ pub(super) fn take_option(arguments: &[String]) -> Result<Vec<String>, String> {
     let Some(at) = arguments.iter().position(|argument| argument == "--advisories") else {
         return Ok(arguments.to_vec());
     };
-    let folder = arguments.get(at + 1).ok_or("--advisories wants a folder")?;
+    let folder = arguments.get(at + 1).ok_or("--advisories needs a folder")?;
     let _ = NAMED.set(std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?);
     Ok([&arguments[..at], &arguments[at + 2..]].concat())
 }
 
-/// Compares Cargo.lock with the database that `--advisories` names, or one in a place where tools keep it.
+/// Compares Cargo.lock with the database that `--advisories` names, or with one that cargo-audit or cargo-deny has
+/// fetched.
 pub(super) fn run() -> Outcome {
     let Some(database) = database(NAMED.get().map(PathBuf::as_path))? else {
         println!(
@@ -100,8 +101,8 @@ pub(super) fn run() -> Outcome {
     let ignored: Vec<String> = deny.advisories.ignore.into_iter().map(|ignore| ignore.id).collect();
     let found = findings(&database, &lock)?;
     println!("{} packages, {}, by {}", lock.package.len(), found.newest, database.display());
-    let objections = objections(&found.matches, &ignored);
-    if objections.is_empty() { Ok(()) } else { Err(objections.join("\n")) }
+    let violations = violations(&found.matches, &ignored);
+    if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
 }
 
 /// The database: the one named, or one that cargo-audit or cargo-deny has fetched.
@@ -119,17 +120,17 @@ fn database(named: Option<&Path>) -> Result<Option<PathBuf>, String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let Some(home) = home else { return Ok(None) };
-    let mut places = vec![home.join("advisory-db")];
+    let mut candidates = vec![home.join("advisory-db")];
     let entries = std::fs::read_dir(home.join("advisory-dbs")).into_iter().flatten().flatten();
-    places.extend(entries.map(|entry| entry.path()));
-    Ok(places.into_iter().find(|place| place.join("crates").is_dir()))
+    candidates.extend(entries.map(|entry| entry.path()));
+    Ok(candidates.into_iter().find(|folder| folder.join("crates").is_dir()))
 }
 
 /// Advisories that match a locked package.
 struct Findings {
-    /// Id, and what to say of it.
+    /// Id and description.
     matches: Vec<(String, String)>,
-    /// The day of the newest advisory on any of our packages.
+    /// The date of the newest advisory on any of the packages.
     newest: String,
 }
 
@@ -167,11 +168,11 @@ fn parse(text: &str) -> Result<Entry, String> {
 fn affects(entry: &Entry, version: &Version) -> Option<String> {
     let is_in = |ranges: &[VersionReq]| ranges.iter().any(|range| range.matches(version));
     let Entry { advisory, versions } = entry;
-    let is_over = advisory.withdrawn.is_some() || is_in(&versions.patched) || is_in(&versions.unaffected);
-    (!is_over).then(|| advisory.informational.clone().unwrap_or_else(|| "vulnerability".into()))
+    let is_resolved = advisory.withdrawn.is_some() || is_in(&versions.patched) || is_in(&versions.unaffected);
+    (!is_resolved).then(|| advisory.informational.clone().unwrap_or_else(|| "vulnerability".into()))
 }
 
-fn objections(matches: &[(String, String)], ignored: &[String]) -> Vec<String> {
+fn violations(matches: &[(String, String)], ignored: &[String]) -> Vec<String> {
     let open = matches.iter().filter(|(id, _)| !ignored.contains(id)).map(|(_, text)| text.clone());
     let idle = ignored.iter().filter(|id| !matches.iter().any(|(found, _)| found == *id));
     let idle = idle.map(|id| format!("deny.toml ignores {id}, which no package has any more"));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_searched_by_package_and_our_own_crates_are_left_out() {
+    fn the_database_is_searched_by_package_and_workspace_crates_are_left_out() {
         let folder = std::env::temp_dir().join(format!("advisories-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("crates/p")).unwrap();
         std::fs::write(folder.join("crates/p/RUSTSEC-2026-0001.md"), ADVISORY).unwrap();
@@ -222,8 +223,8 @@ mod tests {
     fn what_is_ignored_passes_and_an_entry_that_no_longer_applies_does_not() {
         let matches = [("A".to_owned(), "p: A".to_owned()), ("B".to_owned(), "q: B".to_owned())];
         let ignored = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-        assert!(objections(&matches, &ignored(&["A", "B"])).is_empty());
-        assert_eq!(objections(&matches, &ignored(&["A"])), ["q: B"]);
-        assert_eq!(objections(&matches, &ignored(&["A", "B", "C"])).len(), 1);
+        assert!(violations(&matches, &ignored(&["A", "B"])).is_empty());
+        assert_eq!(violations(&matches, &ignored(&["A"])), ["q: B"]);
+        assert_eq!(violations(&matches, &ignored(&["A", "B", "C"])).len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo deny`, where it is installed: licences, sources, duplicates and restrictions, all of `deny.toml`.
 //!
-//! A fresh machine does not have it, and would compile it for minutes (`docs/decisions/0019-hand-written-parts.md`): the steps *licences* and *advisories* read what matters most of the same
-//! file without it.
+//! A fresh machine does not have it, and would compile it for minutes (`docs/decisions/0019-hand-written-parts.md`):
+//! the steps *licences* and *advisories* read what matters most of the same file without it.
 
 use std::time::Duration;
 
@@ -17,6 +17,6 @@ pub(super) fn run() -> Outcome {
         println!("NOT RUN: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
         return Ok(());
     }
-    let words = ["deny", "--workspace", "--locked", "--offline", "check", "bans", "licenses", "sources"];
-    run_program(cargo().args(words), LIMIT)
+    let arguments = ["deny", "--workspace", "--locked", "--offline", "check", "bans", "licenses", "sources"];
+    run_program(cargo().args(arguments), LIMIT)
 }

@@ -1,7 +1,7 @@
 //! Which crate may depend on which: the table in ARCHITECTURE.md, held against `cargo metadata`.
 //!
-//! A dependency that the table does not list is a finding, so a core crate cannot gain one by accident. Dev-dependencies are
-//! free: a test may use whatever it needs.
+//! A dependency that the table does not list is a finding, so a core crate cannot gain one by accident.
+//! Dev-dependencies are free: a test may use whatever it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Every dependency comes from the public registry, stands under a licence that binds none of our users, and is used only
-//! where `deny.toml` lets it.
+//! Every dependency comes from the public registry, has a licence that deny.toml allows, and is used only by the crates
+//! that may use it.
 //!
-//! `deny.toml` is the one list; `cargo deny check` reads the same file and more of it (the step *deny*). This step needs
-//! nothing installed, so it runs everywhere.
+//! `deny.toml` is the one list; `cargo deny check` reads the same file and more of it (the step *deny*). This step
+//! needs nothing installed, so it runs everywhere.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -78,21 +78,21 @@ pub(super) fn run() -> Outcome {
     let json = text.lines().find(|line| line.starts_with('{')).unwrap_or(&text);
     let metadata: Metadata =
         serde_json::from_str(json).map_err(|error| format!("cargo metadata: {error}\n{text}"))?;
-    let mut refused: Vec<String> =
-        metadata.packages.iter().filter_map(|package| objection(package, &deny.licenses.allow)).collect();
-    refused.extend(deny.bans.deny.iter().flat_map(|ban| misuses(&metadata, ban)));
+    let mut violations: Vec<String> =
+        metadata.packages.iter().filter_map(|package| violation(package, &deny.licenses.allow)).collect();
+    violations.extend(deny.bans.deny.iter().flat_map(|ban| misuses(&metadata, ban)));
     println!("{} packages", metadata.packages.len());
-    if refused.is_empty() { Ok(()) } else { Err(refused.join("\n")) }
+    if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
 }
 
-fn objection(package: &Package, allow: &[String]) -> Option<String> {
-    let source = package.source.as_deref()?; // our own crates have none
+fn violation(package: &Package, allow: &[String]) -> Option<String> {
+    let source = package.source.as_deref()?; // workspace crates have none
     let Package { name, version, license, .. } = package;
     if !source.starts_with("registry+") {
         return Some(format!("{name} {version} comes from {source}, not from the registry"));
     }
     let license = license.as_deref().unwrap_or("none stated");
-    (!is_allowed(license, allow)).then(|| format!("{name} {version} stands under {license}"))
+    (!is_allowed(license, allow)).then(|| format!("{name} {version} has the licence {license}"))
 }
 
 /// Whether an expression such as `(MIT OR Apache-2.0) AND BSD-3-Clause` can be met with allowed licences alone.

@@ -15,21 +15,21 @@ pub(super) fn format() -> Outcome {
     run(cargo().args(["fmt", "--all", "--check"]), FORMAT_LIMIT)
 }
 
-/// No lint speaks up anywhere.
+/// There is no lint warning.
 pub(super) fn clippy() -> Outcome {
-    let words = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
-    run(cargo().args(words), BUILD_LIMIT)
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    run(cargo().args(arguments), BUILD_LIMIT)
 }
 
-/// The kernel, and all below it, build for the processor it is meant for.
+/// The kernel and its dependencies build for a Cortex-M33.
 pub(super) fn thumb() -> Outcome {
-    let words = ["build", "--package", "kernel", "--release", "--locked", "--quiet"];
-    run(cargo().args(words).args(["--target", super::tools::THUMB]), BUILD_LIMIT)
+    let arguments = ["build", "--package", "kernel", "--release", "--locked", "--quiet"];
+    run(cargo().args(arguments).args(["--target", super::tools::THUMB]), BUILD_LIMIT)
 }
 
 /// Documentation has no broken link, and its examples compile and run.
 pub(super) fn docs() -> Outcome {
-    let words = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
-    run(cargo().args(words).env("RUSTDOCFLAGS", "-D warnings"), BUILD_LIMIT)?;
+    let arguments = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
+    run(cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings"), BUILD_LIMIT)?;
     run(cargo().args(["test", "--workspace", "--doc", "--locked", "--quiet"]), BUILD_LIMIT)
 }

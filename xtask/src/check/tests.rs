@@ -1,5 +1,5 @@
 //! Every test of the workspace, each in a process of its own with a time limit of its own: a test that hangs is
-//! named and ended, and the others go on.
+//! named and ended, and the others continue.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,16 +16,16 @@ use crate::workspace::cargo;
 
 const BUILD_LIMIT: Duration = Duration::from_mins(20);
 const LIST_LIMIT: Duration = Duration::from_secs(30);
-/// A unit test, with much to spare on a loaded machine.
+/// For a unit test, with a reserve for a loaded machine.
 const TEST_LIMIT: Duration = Duration::from_mins(2);
 /// A test that starts whole programs: broker, cloud, device.
 const END_TO_END_LIMIT: Duration = Duration::from_mins(4);
 /// The crate whose tests start whole programs.
 const END_TO_END: &str = "openvisor";
-/// Tests that take longer are named, so that nobody has to look for what makes the run slow.
+/// Tests that take longer are named, to show what makes the run slow.
 const SLOW: Duration = Duration::from_secs(20);
 
-/// One line of cargo's account of a build.
+/// One line of cargo's JSON output.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
@@ -55,7 +55,7 @@ impl Test {
     }
 }
 
-/// What became of the tests.
+/// The results.
 #[derive(Default)]
 struct Tally {
     passed: usize,
@@ -67,7 +67,8 @@ pub(super) fn run() -> Outcome {
     run_built(build(&["--workspace"])?)
 }
 
-/// Builds and runs those that start no program and need no server: unit tests everywhere, all tests of the crates without I/O.
+/// Builds and runs those that start no program and need no server: unit tests everywhere, all tests of the crates
+/// without I/O.
 pub(super) fn run_quick() -> Outcome {
     let mut binaries = build(&["--workspace", "--lib", "--bins", "--exclude", "fuzz", "--exclude", "sim"])?;
     let core: Vec<&str> = CORE.iter().flat_map(|name| ["--package", name]).collect();

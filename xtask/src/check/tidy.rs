@@ -1,7 +1,7 @@
 //! The project's own rules on its text. `xtask/tidy.toml` has their tables; CONTRIBUTING.md explains them.
 //!
-//! Most rules allow no violation. For the words of [`words`] and the line lengths of [`lines`] the tree still has some: how many
-//! is written in `xtask/tidy-remaining.toml`, a folder a line, and the numbers may only shrink.
+//! Most rules allow no violation. For the words of [`words`] and the line lengths of [`lines`] the tree still has some:
+//! how many is written in `xtask/tidy-remaining.toml`, a folder a line, and the numbers may only shrink.
 
 mod citations;
 mod core_crates;

@@ -1,4 +1,4 @@
-//! What the checks need beside Rust and a C compiler: installed on Debian when we may, named when we may not.
+//! Programs that the checks need beside Rust and a C compiler: installed on Debian as root, else named.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) const THUMB: &str = "thumbv8m.main-none-eabi";
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(10);
 
-/// A program, and the Debian package that brings it.
+/// A program, and its Debian package.
 const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto", "mosquitto"),
     ("mosquitto_passwd", "mosquitto"),
@@ -28,7 +28,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("openssl", "openssl"),
 ];
 
-/// Makes sure that all of it is there.
+/// Installs what is missing, or returns the command that does.
 pub(super) fn run() -> Outcome {
     thumb_target()?;
     let missing = missing_packages();
@@ -52,7 +52,7 @@ fn thumb_target() -> Outcome {
 fn missing_packages() -> Vec<&'static str> {
     let missing = PROGRAMS.iter().filter(|(program, _)| !is_on_path(program));
     let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
-    // Debian keeps its server's programs out of the path.
+    // Debian installs the server's programs outside the path.
     if test_postgres::programs().is_none() {
         packages.push("postgresql");
     }
@@ -60,7 +60,7 @@ fn missing_packages() -> Vec<&'static str> {
     packages
 }
 
-/// We install only where it is the custom: Debian's `apt-get`, as root.
+/// Only as root and by `apt-get`: typically in a container.
 fn may_install() -> bool {
     let mut id = Command::new("id");
     id.arg("-u");
@@ -69,9 +69,9 @@ fn may_install() -> bool {
 
 fn install(packages: &[&str]) -> Outcome {
     process::run(Command::new("apt-get").args(["update", "--quiet"]), INSTALL_LIMIT)?;
-    let words = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    let arguments = ["install", "--yes", "--quiet", "--no-install-recommends"];
     let mut command = Command::new("apt-get");
-    command.args(words).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(arguments).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
     process::run(&mut command, INSTALL_LIMIT)?;
     let still = missing_packages();
     if still.is_empty() { Ok(()) } else { Err(advice(&still)) }
@@ -79,7 +79,7 @@ fn install(packages: &[&str]) -> Outcome {
 
 fn advice(packages: &[&str]) -> String {
     format!(
-        "the tests use programs that are not here. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
+        "the tests need programs that are not installed. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
          elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc), \
          gdb-multiarch and Python 3",
         packages.join(" ")

@@ -1,7 +1,8 @@
-//! The table of calls and statuses: every error the interface documents, and whether it is provoked or why it cannot come.
+//! The table of calls and statuses: every error the interface documents, and whether it is provoked or why it cannot
+//! come.
 //!
-//! The kernel's test `every_documented_error_is_provoked_or_says_why_it_cannot_come` holds the two apart; the reasons are
-//! read from its list.
+//! The kernel's test `every_documented_error_is_provoked_or_says_why_it_cannot_come` holds the two apart; the reasons
+//! are read from its list.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -4,7 +4,7 @@
 use object::write::{Object, Symbol, SymbolSection};
 use object::{Architecture, BinaryFormat, Endianness, FileFlags, SymbolFlags, SymbolKind, SymbolScope, elf};
 
-use super::Output;
+use super::GeneratedFile;
 use super::model::Model;
 
 /// Bytes of an entry.
@@ -13,7 +13,7 @@ const ENTRY_SIZE: u64 = 8;
 const THUMB: u32 = 1;
 
 /// The entry object.
-pub(super) fn file(model: &Model) -> Result<Output, String> {
+pub(super) fn file(model: &Model) -> Result<GeneratedFile, String> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
     object.flags = FileFlags::Elf {
         os_abi: elf::ELFOSABI_NONE,
@@ -25,7 +25,7 @@ pub(super) fn file(model: &Model) -> Result<Output, String> {
         object.add_symbol(entry(&call.name, address | THUMB));
     }
     let bytes = object.write().map_err(|error| format!("entry object: {error}"))?;
-    Ok(Output { path: "sdk/lib/mv_entries.o".into(), bytes })
+    Ok(GeneratedFile { path: "sdk/lib/mv_entries.o".into(), bytes })
 }
 
 fn entry(name: &str, value: u32) -> Symbol {

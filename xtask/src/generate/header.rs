@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Output;
+use super::GeneratedFile;
 use super::model::{Call, Enumeration, Field, Model, Structure, Topic};
 
 /// Characters of text in a comment line, without its mark and indentation.
@@ -62,24 +62,24 @@ const CHECKS: &str = "
 ";
 
 /// The header.
-pub(super) fn file(model: &Model) -> Output {
+pub(super) fn file(model: &Model) -> GeneratedFile {
     let mut text = String::from(TOP);
     text.push_str(&handles(model));
-    for topic in &model.words.topics {
+    for topic in &model.texts.topics {
         text.push_str(&section(model, topic));
     }
     text.push_str(&checks(model));
     text.push_str(BOTTOM);
-    Output::text("sdk/include/mv_syscalls.h", text)
+    GeneratedFile::text("sdk/include/mv_syscalls.h", text)
 }
 
 fn handles(model: &Model) -> String {
     let mut text = String::from(
         "\n/* ---- Handles: 0 is never one, and the call that ends a handle's life sets it to 0. */\n",
     );
-    for (name, told) in &model.words.handle {
-        let told = told.as_str().expect("abi-docs.toml gives a handle's text as a string");
-        let _ = write!(text, "\n{}typedef uint32_t {name};\n", comment("", &[told.to_owned()]));
+    for (name, value) in &model.texts.handle {
+        let meaning = value.as_str().expect("abi-docs.toml gives a handle's text as a string");
+        let _ = write!(text, "\n{}typedef uint32_t {name};\n", comment("", &[meaning.to_owned()]));
     }
     text
 }

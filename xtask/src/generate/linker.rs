@@ -1,13 +1,13 @@
 //! The linker script of an application: `sdk/lib/app.ld`.
 
-use super::Output;
+use super::GeneratedFile;
 use super::model::Model;
 
 /// Room the script insists on keeping for the stack, in bytes.
 const STACK_RESERVE: u32 = 0x2000;
 
 /// The linker script.
-pub(super) fn file(model: &Model) -> Output {
+pub(super) fn file(model: &Model) -> GeneratedFile {
     let memory = &model.facts.memory;
     let (flash, ram) = (&memory.application_flash, &memory.application_ram);
     let text = format!(
@@ -91,5 +91,5 @@ ASSERT(_bss_end + _stack_reserve <= _stack_top, \"no room left for the stack\")
         ram.start,
         ram.length,
     );
-    Output::text("sdk/lib/app.ld", text)
+    GeneratedFile::text("sdk/lib/app.ld", text)
 }

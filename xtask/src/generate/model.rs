@@ -1,4 +1,4 @@
-//! The binary interface as read from `docs/spec/abi.toml`, joined with our words from `abi-docs.toml`.
+//! The binary interface as read from `docs/spec/abi.toml`, joined with the texts of `abi-docs.toml`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::workspace;
 /// The whole interface.
 pub(super) struct Model {
     pub facts: Facts,
-    pub words: Words,
+    pub texts: Texts,
 }
 
 /// `docs/spec/abi.toml`: names, numbers, layouts, slots.
@@ -109,9 +109,9 @@ pub(super) struct Parameter {
     pub ctype: String,
 }
 
-/// `docs/spec/abi-docs.toml`: what each thing means, in our own words.
+/// `docs/spec/abi-docs.toml`: what each item means, in our own words.
 #[derive(Deserialize)]
-pub(super) struct Words {
+pub(super) struct Texts {
     #[serde(rename = "topic")]
     pub topics: Vec<Topic>,
     pub handle: toml::Table,
@@ -148,17 +148,17 @@ pub(super) struct Described {
 }
 
 impl Model {
-    /// Reads both files and checks that they speak of the same things.
+    /// Reads both files and checks that they describe the same items.
     pub(super) fn read() -> Result<Self, String> {
         let text = |path| workspace::read(path);
         Self::parse(&text("docs/spec/abi.toml")?, &text("docs/spec/abi-docs.toml")?)
     }
 
     /// The model in the texts of the two pages.
-    pub(super) fn parse(facts: &str, words: &str) -> Result<Self, String> {
+    pub(super) fn parse(facts: &str, texts: &str) -> Result<Self, String> {
         let facts = toml::from_str(facts).map_err(|error| format!("abi.toml: {error}"))?;
-        let words = toml::from_str(words).map_err(|error| format!("abi-docs.toml: {error}"))?;
-        let model = Self { facts, words };
+        let texts = toml::from_str(texts).map_err(|error| format!("abi-docs.toml: {error}"))?;
+        let model = Self { facts, texts };
         model.complete()?;
         Ok(model)
     }
@@ -176,36 +176,36 @@ impl Model {
     }
 
     pub(super) fn enum_doc(&self, name: &str) -> &str {
-        &self.words.enums[name].doc
+        &self.texts.enums[name].doc
     }
 
     pub(super) fn value_doc(&self, item: &Enumeration, value: &str) -> &str {
-        &self.words.enums[&item.name].of[value.trim_start_matches(&item.prefix())]
+        &self.texts.enums[&item.name].of[value.trim_start_matches(&item.prefix())]
     }
 
     pub(super) fn struct_doc(&self, name: &str) -> &str {
-        &self.words.structs[name].doc
+        &self.texts.structs[name].doc
     }
 
     pub(super) fn field_doc(&self, item: &Structure, field: &str) -> &str {
         if item.versioned > 0 && field == "version" {
             return "The structure's version: 1, or the call answers `UNSUPPORTEDSTRUCTUREVERSION`.";
         }
-        &self.words.structs[&item.name].of[field]
+        &self.texts.structs[&item.name].of[field]
     }
 
     pub(super) fn call_doc(&self, name: &str) -> &str {
-        &self.words.calls[name].doc
+        &self.texts.calls[name].doc
     }
 
     pub(super) fn parameter_doc(&self, call: &Call, parameter: &str) -> &str {
-        &self.words.calls[&call.name].of[parameter]
+        &self.texts.calls[&call.name].of[parameter]
     }
 
     /// What a status says when this call answers it: the call's own text, or the status's general one.
     pub(super) fn error_doc(&self, call: &Call, status: &str) -> &str {
-        let own = self.words.calls[&call.name].errors.get(status);
-        own.unwrap_or(&self.words.enums["MvStatus"].of[status])
+        let own = self.texts.calls[&call.name].errors.get(status);
+        own.unwrap_or(&self.texts.enums["MvStatus"].of[status])
     }
 
     /// Refuses a thing without text, a text without a thing, and a thing in no topic or in two.
@@ -222,22 +222,22 @@ impl Model {
             let parts = item.values().map(|(name, _)| name.trim_start_matches(&prefix).to_owned());
             (item.name.clone(), parts.collect())
         });
-        compare("enum", &enums.collect::<Vec<_>>(), &self.words.enums, faults);
+        compare("enum", &enums.collect::<Vec<_>>(), &self.texts.enums, faults);
         let structs = self.facts.structs.iter().map(|item| {
-            let told = item.fields.iter().filter(|field| item.versioned == 0 || field.name != "version");
-            (item.name.clone(), told.map(|field| field.name.clone()).collect())
+            let described = item.fields.iter().filter(|field| item.versioned == 0 || field.name != "version");
+            (item.name.clone(), described.map(|field| field.name.clone()).collect())
         });
-        compare("struct", &structs.collect::<Vec<_>>(), &self.words.structs, faults);
+        compare("struct", &structs.collect::<Vec<_>>(), &self.texts.structs, faults);
         let calls = self.facts.calls.iter().map(|item| {
             (item.name.clone(), item.params.iter().map(|parameter| parameter.name.clone()).collect())
         });
-        compare("call", &calls.collect::<Vec<_>>(), &self.words.calls, faults);
+        compare("call", &calls.collect::<Vec<_>>(), &self.texts.calls, faults);
         self.check_errors(faults);
     }
 
     fn check_errors(&self, faults: &mut Vec<String>) {
         for call in &self.facts.calls {
-            let Some(described) = self.words.calls.get(&call.name) else { continue };
+            let Some(described) = self.texts.calls.get(&call.name) else { continue };
             for status in described.errors.keys().filter(|name| !call.documented_errors.contains(name)) {
                 faults.push(format!("call {}: describes {status}, which it does not document", call.name));
             }
@@ -245,8 +245,8 @@ impl Model {
     }
 
     fn check_topics(&self, faults: &mut Vec<String>) {
-        let types = self.words.topics.iter().flat_map(|topic| &topic.types);
-        let calls = self.words.topics.iter().flat_map(|topic| &topic.calls);
+        let types = self.texts.topics.iter().flat_map(|topic| &topic.types);
+        let calls = self.texts.topics.iter().flat_map(|topic| &topic.calls);
         let mut listed: Vec<&String> = types.chain(calls).collect();
         listed.sort();
         let mut named: Vec<&String> = self.facts.enums.iter().map(|item| &item.name).collect();
@@ -264,11 +264,11 @@ impl Model {
 fn compare(
     kind: &str,
     things: &[(String, Vec<String>)],
-    words: &BTreeMap<String, Described>,
+    texts: &BTreeMap<String, Described>,
     faults: &mut Vec<String>,
 ) {
     for (name, parts) in things {
-        let Some(described) = words.get(name) else {
+        let Some(described) = texts.get(name) else {
             faults.push(format!("{kind} {name}: no text"));
             continue;
         };
@@ -278,5 +278,5 @@ fn compare(
         faults.extend(strange.map(|part| format!("{kind} {name}: has no {part}")));
     }
     let known = |name: &&String| !things.iter().any(|(thing, _)| thing == *name);
-    faults.extend(words.keys().filter(known).map(|name| format!("{kind} {name}: not in abi.toml")));
+    faults.extend(texts.keys().filter(known).map(|name| format!("{kind} {name}: not in abi.toml")));
 }

@@ -42,8 +42,8 @@ fn call_doc(model: &Model, call: &Call) -> String {
         text.push_str("///\n");
     }
     for parameter in &call.params {
-        let told = model.parameter_doc(call, &parameter.name);
-        text.push_str(&item(&format!("`{}` (`{}`): {told}", parameter.name, parameter.ctype)));
+        let meaning = model.parameter_doc(call, &parameter.name);
+        text.push_str(&item(&format!("`{}` (`{}`): {meaning}", parameter.name, parameter.ctype)));
     }
     text
 }
@@ -87,7 +87,7 @@ fn implementation(calls: &[Call]) -> Result<String, String> {
                 match self {{ {parameters} }}
             }}
 
-            /// The errors the public header lists for the call. It may answer others: `decisions.md` says which.
+            /// The errors the public header lists for the call. It may return others: see `docs/spec/decisions.md`.
             pub const fn documented_errors(self) -> &'static [Status] {{
                 match self {{ {errors} }}
             }}

@@ -1,5 +1,5 @@
 use super::model::Model;
-use super::{is_current, names, outputs};
+use super::{files, is_current, names};
 
 fn model() -> Model {
     Model::read().expect("both pages are complete and agree")
@@ -7,8 +7,8 @@ fn model() -> Model {
 
 #[test]
 fn what_is_committed_is_what_the_generator_makes() {
-    let outputs = outputs(&model()).expect("the generator accepts the pages");
-    let stale: Vec<&str> = outputs.iter().filter(|o| !is_current(o)).map(|o| o.path.as_str()).collect();
+    let files = files(&model()).expect("the generator accepts the pages");
+    let stale: Vec<&str> = files.iter().filter(|o| !is_current(o)).map(|o| o.path.as_str()).collect();
     assert!(stale.is_empty(), "run `cargo xtask generate`: {stale:?}");
 }
 
@@ -71,12 +71,12 @@ fn the_header_declares_every_call_and_structure() {
     assert!(text.contains("enum MvStatus mvReadChannel(MvChannelHandle handle, uint8_t **read_pointer_out"));
 }
 
-/// What the generator says when one line of the words is changed.
+/// The generator's error when one line of the texts is changed.
 fn refusal(line: &str, instead: &str) -> String {
     let read = |path| crate::workspace::read(path).expect("the page is there");
-    let words = read("docs/spec/abi-docs.toml");
-    assert!(words.contains(line), "{line}");
-    let changed = words.replacen(line, instead, 1);
+    let texts = read("docs/spec/abi-docs.toml");
+    assert!(texts.contains(line), "{line}");
+    let changed = texts.replacen(line, instead, 1);
     Model::parse(&read("docs/spec/abi.toml"), &changed).err().expect("a refusal")
 }
 

@@ -920,7 +920,7 @@ impl Call {
         }
     }
 
-    /// The errors the public header lists for the call. It may answer others: `decisions.md` says which.
+    /// The errors the public header lists for the call. It may return others: see `docs/spec/decisions.md`.
     pub const fn documented_errors(self) -> &'static [Status] {
         match self {
             Self::EnableFastInterrupt => &[Status::InvalidInterrupt, Status::Unavailable],

@@ -1,4 +1,5 @@
-//! One meaning for one file name: a topic can be followed by name from crate to crate (`mqtt.rs`), and no name means two things.
+//! One meaning for one file name: a topic can be followed by name from crate to crate (`mqtt.rs`), and no name means
+//! two things.
 
 use serde::Deserialize;
 
