@@ -5,10 +5,10 @@ use link::channel::ChannelType;
 use link::connection::Hello;
 use link::device::Input as LinkInput;
 use relay::{
-    ConnectFailure, ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome,
-    HttpResponse, Input, LookedUp, LookupId, Output, Settings, Value,
+    ConnectError, ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpError, HttpOutcome, HttpResponse,
+    Input, LookupId, Output, Settings, Value,
 };
-use sansio::Instant;
+use sansio::{Duration, Instant};
 
 use crate::source::Source;
 
@@ -21,15 +21,15 @@ const TYPES: [ChannelType; 4] =
 pub(crate) fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let settings = Settings {
-        messages_a_second: [1, 500][usize::from(source.u8() % 2)],
+        messages_per_second: [1, 500][usize::from(source.u8() % 2)],
         notices: source.u8().is_multiple_of(2),
         ..Settings::default()
     };
     let mut device = DeviceLink::new();
     let _ = device.handle(Instant::ZERO, &mut LinkInput::Connected(&HELLO));
     let mut fuzz = Fuzz {
-        now: 0,
-        relay: DeviceRelay::new(0, settings),
+        now: Instant::ZERO,
+        relay: DeviceRelay::new(Instant::ZERO, settings),
         device,
         wires: Vec::new(),
         lookups: Vec::new(),
@@ -52,7 +52,7 @@ enum Life {
 }
 
 struct Fuzz {
-    now: u64,
+    now: Instant,
     relay: DeviceRelay,
     /// A device's end in good order, which tells what a hostile one would have to know: it hears everything, and says
     /// most of what is said.
@@ -66,7 +66,7 @@ struct Fuzz {
 impl Fuzz {
     fn step(&mut self, source: &mut Source<'_>) {
         match source.u8() % 13 {
-            0 => self.input(Input::Link(source.run())),
+            0 => self.input(Input::LinkReceived(source.run())),
             1 => {
                 let _ =
                     self.device.open_channel(TYPES[usize::from(source.u8() % 4)], u32::from(source.u16()));
@@ -82,17 +82,17 @@ impl Fuzz {
             9 => {
                 if let Some((lookup, keys)) = self.lookups.pop() {
                     let value = match source.u8() % 3 {
-                        0 => Value::Failed,
+                        0 => Value::Unavailable,
                         1 => Value::NotFound,
                         _ => Value::Found(vec![7; usize::from(source.u16())]),
                     };
                     let values = vec![value; keys];
-                    self.input(Input::LookedUp(LookedUp { lookup, values }));
+                    self.input(Input::LookupFinished { lookup, values });
                 }
             }
             12 => self.http(source),
             10 => {
-                self.now += u64::from(source.u16());
+                self.now += Duration::from_millis(u64::from(source.u16()));
                 self.input(Input::Timeout);
             }
             _ => {
@@ -111,12 +111,11 @@ impl Fuzz {
         loop {
             let left = (body.len() - sent) as u32;
             let Some((length, more)) = self.device.next_fragment(channel, left, most.into()) else { return };
-            let frame =
-                self.device.channel_frame(Instant::from_millis(self.now), channel, kind, length, more);
+            let frame = self.device.channel_frame(self.now, channel, kind, length, more);
             let Ok(header) = frame else { return };
             let frame = [header.as_slice(), &body[sent..][..usize::from(length)]].concat();
             sent += usize::from(length);
-            self.input(Input::Link(&frame));
+            self.input(Input::LinkReceived(&frame));
             if !more || self.is_over {
                 return;
             }
@@ -127,7 +126,7 @@ impl Fuzz {
     fn http(&mut self, source: &mut Source<'_>) {
         let Some(exchange) = self.exchanges.pop() else { return };
         let outcome = match source.u8() % 4 {
-            0 => HttpOutcome::Failed(HttpFailure::Broken),
+            0 => HttpOutcome::Failed(HttpError::Broken),
             1 => HttpOutcome::TooLarge,
             _ => HttpOutcome::Response(HttpResponse {
                 status: source.u16(),
@@ -136,7 +135,7 @@ impl Fuzz {
                 body: vec![7; usize::from(source.u16())],
             }),
         };
-        self.input(Input::HttpResponse { exchange, outcome });
+        self.input(Input::HttpFinished { exchange, outcome });
     }
 
     fn broker(&mut self, source: &mut Source<'_>) {
@@ -149,7 +148,7 @@ impl Fuzz {
             (Life::Closed, _) => {}
             (Life::Opening, 0) => {
                 self.wires[index].1 = Life::Closed;
-                self.input(Input::ConnectionFailed { connection, cause: ConnectFailure::Socket });
+                self.input(Input::ConnectionFailed { connection, error: ConnectError::Socket });
             }
             (Life::Opening, _) => {
                 self.wires[index].1 = Life::Open { unwritten: 0, is_paused: false };
@@ -160,7 +159,7 @@ impl Fuzz {
                 let end = if source.u8().is_multiple_of(2) {
                     ConnectionEnd::Closed
                 } else {
-                    ConnectionEnd::Failed(ConnectFailure::Socket)
+                    ConnectionEnd::Failed(ConnectError::Socket)
                 };
                 self.input(Input::ConnectionClosed { connection, end });
             }
@@ -190,17 +189,17 @@ impl Fuzz {
     fn settle(&mut self) {
         let mut out = [0; 512];
         for _ in 0..100 {
-            let length = self.device.transmit(Instant::from_millis(self.now), &mut out);
+            let length = self.device.transmit(self.now, &mut out);
             if length == 0 {
                 return;
             }
-            self.input(Input::Link(&out[..length]));
+            self.input(Input::LinkReceived(&out[..length]));
         }
         panic!("control frames without end");
     }
 
     fn drain(&mut self) {
-        while let Some(output) = self.relay.poll() {
+        while let Some(output) = self.relay.poll(self.now) {
             assert!(!self.is_over, "nothing follows the end: {output:?}");
             self.obey(output);
         }
@@ -208,18 +207,18 @@ impl Fuzz {
 
     fn obey(&mut self, output: Output) {
         match output {
-            Output::Link(bytes) => self.hear(&bytes),
+            Output::LinkSend(bytes) => self.hear(&bytes),
             Output::OpenConnection { connection, .. } => {
                 assert!(self.wires.iter().all(|(known, _)| *known != connection), "a name used twice");
                 self.wires.push((connection, Life::Opening));
             }
-            Output::Send { connection, bytes } => {
+            Output::ConnectionSend { connection, bytes } => {
                 let Life::Open { unwritten, .. } = self.life(connection) else {
                     panic!("sent on what is not open")
                 };
                 *unwritten += bytes.len();
             }
-            Output::Close { connection, .. } => {
+            Output::CloseConnection { connection, .. } => {
                 assert!(*self.life(connection) != Life::Closed, "closed twice");
                 *self.life(connection) = Life::Closed;
             }
@@ -251,7 +250,7 @@ impl Fuzz {
     /// What a device in good order makes of it; one that was spoken for may well find fault with it.
     fn hear(&mut self, bytes: &[u8]) {
         let mut input = LinkInput::Received(bytes);
-        while let Ok(Some(event)) = self.device.handle(Instant::from_millis(self.now), &mut input) {
+        while let Ok(Some(event)) = self.device.handle(self.now, &mut input) {
             if let link::device::Event::Item(fragment) = event {
                 let _ = self.device.store(fragment.channel, fragment.bytes.len() as u32 / 2);
             }

@@ -20,7 +20,7 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Milliseconds since the cloud started: the time the sessions count in.
+/// The start of the cloud: the epoch of the time its sessions count in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Epoch(Instant);
 
@@ -29,15 +29,15 @@ impl Epoch {
         Self(Instant::now())
     }
 
-    pub(crate) fn now(self) -> u64 {
-        self.0.elapsed().as_millis() as u64
+    pub(crate) fn now(self) -> sansio::Instant {
+        sansio::Instant::ZERO + self.0.elapsed().into()
     }
 
-    /// The instant at which [`Epoch::now`] is at least `millis`.
-    pub(crate) fn instant(self, millis: u64) -> Instant {
+    /// The runtime's instant at which [`Epoch::now`] is at least `at`.
+    pub(crate) fn instant(self, at: sansio::Instant) -> Instant {
         // A sleep longer than a month is woken for nothing, which is cheaper than an overflow.
-        const MONTH: u64 = 30 * 24 * 3600 * 1000;
-        self.0 + Duration::from_millis(millis.min(self.now() + MONTH))
+        const MONTH: sansio::Duration = sansio::Duration::from_secs(30 * 24 * 3600);
+        self.0 + at.min(self.now() + MONTH).duration_since(sansio::Instant::ZERO).into()
     }
 }
 

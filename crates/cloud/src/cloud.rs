@@ -563,7 +563,7 @@ async fn prune_once(
         Some(watch) => watch,
         None => clock.insert(ClockWatch::new(store.newest_moment().await?, now)),
     };
-    if let Some(step) = watch.look(now, epoch.now()) {
+    if let Some(step) = watch.look(now, epoch.now().as_millis()) {
         tracing::warn!(
             hours = step / 3_600_000,
             "the clock has moved forward: for a day no log lines are removed by age; set it right if it is wrong"

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -105,7 +105,7 @@ impl Connector {
 
     /// Connects to `target`, with TLS if it says so, on nobody's behalf.
     #[cfg(test)]
-    pub(crate) async fn connect(&self, target: Target) -> Result<Box<dyn Transport>, ConnectFailure> {
+    pub(crate) async fn connect(&self, target: Target) -> Result<Box<dyn Transport>, ConnectError> {
         self.connect_for(Owner::default(), target).await
     }
 
@@ -114,7 +114,7 @@ impl Connector {
         &self,
         owner: Owner,
         target: Target,
-    ) -> Result<Box<dyn Transport>, ConnectFailure> {
+    ) -> Result<Box<dyn Transport>, ConnectError> {
         // Judged first: a request that can never succeed should not reach the network.
         let tls = target.tls.as_ref().map(|tls| self.trust.config(tls)).transpose()?;
         self.reach(owner, &target.host, target.port, tls, self.connect_timeout).await
@@ -127,7 +127,7 @@ impl Connector {
         host: &str,
         port: u16,
         patience: Duration,
-    ) -> Result<Box<dyn Transport>, ConnectFailure> {
+    ) -> Result<Box<dyn Transport>, ConnectError> {
         self.reach(owner, host, port, Some(self.trust.https()), patience.min(self.connect_timeout)).await
     }
 
@@ -138,19 +138,14 @@ impl Connector {
         port: u16,
         tls: Option<Tls>,
         patience: Duration,
-    ) -> Result<Box<dyn Transport>, ConnectFailure> {
+    ) -> Result<Box<dyn Transport>, ConnectError> {
         let host = bare_host(host).to_owned();
         let addresses = self.addresses(owner, &host, port).await?;
         open(host, addresses, tls, patience).await
     }
 
     /// Where the host may be dialled: where the operator says it is, or where its name leads if that is allowed (D62).
-    async fn addresses(
-        &self,
-        owner: Owner,
-        host: &str,
-        port: u16,
-    ) -> Result<Vec<SocketAddr>, ConnectFailure> {
+    async fn addresses(&self, owner: Owner, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         if let Some(resolve) = self.resolve.iter().find(|resolve| resolve.is_for(host, port)) {
             return Ok(vec![resolve.to]);
         }
@@ -158,9 +153,9 @@ impl Connector {
             Ok(address) => vec![address],
             Err(_) => self.resolver.look_up(owner, host).await.map_err(|error| match error {
                 // For the application it is all the same.
-                LookupError::NotFound => ConnectFailure::NameNotResolved,
-                LookupError::TimedOut => ConnectFailure::ResolveTimedOut,
-                LookupError::Busy => ConnectFailure::TooManyLookups,
+                LookupError::NotFound => ConnectError::NameNotResolved,
+                LookupError::TimedOut => ConnectError::ResolveTimedOut,
+                LookupError::Busy => ConnectError::TooManyLookups,
             })?,
         };
         self.allowed(&found, port).await
@@ -168,11 +163,11 @@ impl Connector {
 
     /// Those of the addresses that may be connected to. These very addresses are dialled, so that a name cannot lead elsewhere
     /// after it was judged.
-    async fn allowed(&self, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
-        let own = self.interfaces.own().await.map_err(|_| ConnectFailure::NotAllowed)?;
+    async fn allowed(&self, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        let own = self.interfaces.own().await.map_err(|_| ConnectError::NotAllowed)?;
         let open = addresses.iter().filter(|address| self.destinations.is_open(**address, &own));
         let open: Vec<_> = open.map(|address| SocketAddr::new(*address, port)).collect();
-        if open.is_empty() { Err(ConnectFailure::NotAllowed) } else { Ok(open) }
+        if open.is_empty() { Err(ConnectError::NotAllowed) } else { Ok(open) }
     }
 }
 
@@ -187,35 +182,35 @@ async fn open(
     addresses: Vec<SocketAddr>,
     tls: Option<Tls>,
     patience: Duration,
-) -> Result<Box<dyn Transport>, ConnectFailure> {
+) -> Result<Box<dyn Transport>, ConnectError> {
     let deadline = Instant::now() + patience;
     let tcp = dial(&addresses, patience).await?;
     let Some(Tls { config, certificate }) = tls else { return Ok(Box::new(tcp)) };
     // What resolved but cannot stand in a certificate cannot be verified.
     let name = ServerName::try_from(host)
-        .map_err(|_| ConnectFailure::Certificate("the host's name cannot stand in one".to_owned()))?;
+        .map_err(|_| ConnectError::Certificate("the host's name cannot stand in one".to_owned()))?;
     let handshake = TlsConnector::from(config).connect(name, tcp);
     match timeout_at(deadline, handshake).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
         Ok(Err(error)) => Err(failure::of_handshake(&error, &certificate)),
-        Err(_) => Err(ConnectFailure::TlsTimedOut),
+        Err(_) => Err(ConnectError::TlsTimedOut),
     }
 }
 
 /// The first address that answers, else why the last one did not. Each has its share of the time, so that one that swallows
 /// packets does not hide the next.
-async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, ConnectFailure> {
+async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, ConnectError> {
     let addresses = &addresses[..addresses.len().min(DIALLED_ADDRESSES)];
     let share = patience / addresses.len().max(1) as u32;
-    let mut cause = ConnectFailure::NameNotResolved;
+    let mut cause = ConnectError::NameNotResolved;
     for address in addresses {
         cause = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(|_| ConnectFailure::Socket)?;
+                stream.set_nodelay(true).map_err(|_| ConnectError::Socket)?;
                 return Ok(stream);
             }
             Ok(Err(error)) => failure::of_dialling(&error),
-            Err(_) => ConnectFailure::TimedOut,
+            Err(_) => ConnectError::TimedOut,
         };
     }
     Err(cause)

@@ -14,7 +14,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use relay::{HttpFailure, HttpOutcome, HttpRequest, HttpResponse};
+use relay::{HttpError, HttpOutcome, HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -38,20 +38,20 @@ const EXPECT_CONTENT: [&str; 3] = ["POST", "PUT", "PATCH"];
 /// Why there is no response to give.
 enum Stop {
     TooLarge,
-    Failed(HttpFailure),
+    Failed(HttpError),
 }
 
-impl From<HttpFailure> for Stop {
-    fn from(failure: HttpFailure) -> Self {
+impl From<HttpError> for Stop {
+    fn from(failure: HttpError) -> Self {
         Self::Failed(failure)
     }
 }
 
 /// Carries a request. Dropped before it is done it ends the connection.
 pub(crate) async fn exchange(connector: &Connector, owner: Owner, request: HttpRequest) -> HttpOutcome {
-    let patience = Duration::from_millis(u64::from(request.timeout_ms));
+    let patience = Duration::from(request.timeout);
     let carried = timeout(patience, carry(connector, owner, request, patience)).await;
-    match carried.unwrap_or(Err(Stop::Failed(HttpFailure::TimedOut))) {
+    match carried.unwrap_or(Err(Stop::Failed(HttpError::TimedOut))) {
         Ok(response) => HttpOutcome::Response(response),
         Err(Stop::TooLarge) => HttpOutcome::TooLarge,
         Err(Stop::Failed(failure)) => HttpOutcome::Failed(failure),
@@ -65,11 +65,11 @@ async fn carry(
     patience: Duration,
 ) -> Result<HttpResponse, Stop> {
     let url = url(&request.url)?;
-    let room = request.room as usize;
+    let room = request.max_response_length as usize;
     let message = message(&url, request)?;
-    let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(HttpFailure::InvalidUrl)?;
+    let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(HttpError::InvalidUrl)?;
     let stream = connector.connect_https(owner, host, port, patience).await;
-    let stream = stream.map_err(HttpFailure::Connection)?;
+    let stream = stream.map_err(HttpError::Connection)?;
     converse(stream, message, room).await
 }
 
@@ -129,14 +129,14 @@ pub(crate) async fn get(stream: impl AsyncRead + AsyncWrite + Unpin, room: usize
 }
 
 /// The URL, if it names a host. Credentials in it are refused: applications have a header for them, and URLs are shown.
-fn url(text: &str) -> Result<Url, HttpFailure> {
-    let url = Url::parse(text).map_err(|_| HttpFailure::InvalidUrl)?;
+fn url(text: &str) -> Result<Url, HttpError> {
+    let url = Url::parse(text).map_err(|_| HttpError::InvalidUrl)?;
     let is_plain = url.username().is_empty() && url.password().is_none();
-    if is_plain && url.has_host() { Ok(url) } else { Err(HttpFailure::InvalidUrl) }
+    if is_plain && url.has_host() { Ok(url) } else { Err(HttpError::InvalidUrl) }
 }
 
 /// The request as it goes out. The relay has judged all of it but the URL.
-fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpFailure> {
+fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
     let mut message = Request::builder()
         .method(request.method)
         .uri(&url[Position::BeforePath..Position::AfterQuery])
@@ -151,7 +151,7 @@ fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, Http
     for (name, value) in request.headers {
         message = message.header(name, value);
     }
-    message.body(Full::new(request.body.into())).map_err(|_| HttpFailure::InvalidUrl)
+    message.body(Full::new(request.body.into())).map_err(|_| HttpError::InvalidUrl)
 }
 
 /// A client that reads no more of a head than a response with `room` bytes can have. A header line that is malformed costs no more
@@ -197,10 +197,10 @@ async fn read(
 /// Why there is no head; of one that cannot be read at all, with the header lines that are at fault.
 fn malformed(error: &hyper::Error, recording: &Recording) -> Stop {
     match stop(error) {
-        Stop::Failed(HttpFailure::NotHttp(what)) => {
+        Stop::Failed(HttpError::NotHttp(what)) => {
             let names = recording.malformed_headers();
             let at = if names.is_empty() { String::new() } else { format!(", at {}", names.join(", ")) };
-            Stop::Failed(HttpFailure::NotHttp(what + &at))
+            Stop::Failed(HttpError::NotHttp(what + &at))
         }
         other => other,
     }
@@ -210,9 +210,9 @@ fn stop(error: &hyper::Error) -> Stop {
     if error.is_parse_too_large() {
         Stop::TooLarge
     } else if error.is_parse() {
-        Stop::Failed(HttpFailure::NotHttp(error.to_string()))
+        Stop::Failed(HttpError::NotHttp(error.to_string()))
     } else {
-        Stop::Failed(HttpFailure::Broken)
+        Stop::Failed(HttpError::Broken)
     }
 }
 

@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use link::connection::ByeReason;
-use relay::{DeviceRelay, ExchangeId, HttpOutcome, Input, LookedUp, LookupId, Notice, Output};
+use relay::{DeviceRelay, ExchangeId, HttpOutcome, Input, LookupId, Notice, Output};
+use sansio::WallTime;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::accounts::{Account, Permit};
@@ -302,7 +303,7 @@ impl Session {
         }
         let throttled = self.memory.is_throttled();
         if throttled != was_throttled {
-            self.handle_input(Input::Throttle { throttled });
+            self.handle_input(Input::Throttle { enabled: throttled });
         }
         throttled != was_throttled
     }
@@ -319,7 +320,7 @@ impl Session {
         let is_watched = self.shared.is_watched();
         if self.is_watched != is_watched {
             self.is_watched = is_watched;
-            self.handle_input(Input::Notices { wanted: is_watched });
+            self.handle_input(Input::Notices { enabled: is_watched });
         }
     }
 
@@ -354,12 +355,14 @@ impl Session {
 
     /// Does what the core says until it has nothing more to say.
     fn execute(&mut self) {
-        while let Some(output) = self.relay.poll() {
+        while let Some(output) = self.relay.poll(self.shared.epoch.now()) {
             match output {
-                Output::Link(bytes) => self.link.push(&bytes),
+                Output::LinkSend(bytes) => self.link.push(&bytes),
                 Output::OpenConnection { connection, target } => self.open(connection, target),
-                Output::Send { connection, bytes } => self.with_pipe(connection, |pipe| pipe.push(&bytes)),
-                Output::Close { connection, abort } => self.close(connection, abort),
+                Output::ConnectionSend { connection, bytes } => {
+                    self.with_pipe(connection, |pipe| pipe.push(&bytes))
+                }
+                Output::CloseConnection { connection, abort } => self.close(connection, abort),
                 Output::PauseReading { connection } => {
                     self.with_pipe(connection, |pipe| pipe.set_reading(false));
                 }
@@ -428,7 +431,7 @@ impl Session {
             if self.meters.note_received(bytes.len()) {
                 self.shared.metrics.note_limit("link_bytes_a_second");
             }
-            self.handle_input(Input::Link(bytes));
+            self.handle_input(Input::LinkReceived(bytes));
             self.note_channels();
             worked = true;
         }
@@ -473,7 +476,7 @@ impl Session {
         while let Some((lookup, values)) = self.lookups.poll_done(context) {
             self.note_fetched(&values);
             let values = translate::values(values);
-            self.handle_input(Input::LookedUp(LookedUp { lookup, values }));
+            self.handle_input(Input::LookupFinished { lookup, values });
             worked = true;
         }
         worked
@@ -489,7 +492,7 @@ impl Session {
                 tracing::debug!(device = %self.device, result, "HTTP request finished");
             }
             self.shared.metrics.http.with_label_values(&[result]).inc();
-            self.handle_input(Input::HttpResponse { exchange, outcome });
+            self.handle_input(Input::HttpFinished { exchange, outcome });
             worked = true;
         }
         worked
@@ -580,7 +583,7 @@ impl Session {
         self.switch_logging();
         if self.wall_clock <= Instant::now() {
             self.wall_clock += WALL_CLOCK_INTERVAL;
-            self.handle_input(Input::WallClock { micros: wall_micros() });
+            self.handle_input(Input::WallClock(WallTime::from_micros(wall_micros())));
         }
         if self.log_rate.due().is_some_and(|due| due <= Instant::now()) {
             self.log_dropped();
@@ -617,14 +620,14 @@ impl Session {
     fn note(&self, notice: Notice) {
         let device = self.device;
         match &notice {
-            Notice::ConnectFailed { host, port, cause, .. } => {
-                self.shared.metrics.note_connect_failed(cause.label());
+            Notice::ConnectFailed { host, port, error, .. } => {
+                self.shared.metrics.note_connect_failed(error.label());
                 let host = text::masked_host(host);
-                tracing::info!(%device, ?host, port, result = cause.label(), cause = %cause, "connect to a broker failed");
+                tracing::info!(%device, ?host, port, result = error.label(), cause = %error, "connect to a broker failed");
             }
-            Notice::ConnectDelayed { host, port, most, .. } => {
+            Notice::ConnectDelayed { host, port, max_delay, .. } => {
                 let host = text::masked_host(host);
-                tracing::warn!(%device, ?host, port, most_ms = most, "connects to a broker keep failing; they are delayed");
+                tracing::warn!(%device, ?host, port, most_ms = max_delay.as_millis(), "connects to a broker keep failing; they are delayed");
             }
             _ => {}
         }
@@ -632,7 +635,8 @@ impl Session {
     }
 
     fn log(&mut self, line: relay::LogLine) {
-        let relay::LogLine { sequence, clock_micros: clock, text } = line;
+        let relay::LogLine { sequence, clock, text } = line;
+        let clock = clock.as_micros();
         if !self.is_logging {
             self.shared.metrics.log_lines.refused.inc();
             self.refused = Some(sequence);
@@ -661,9 +665,9 @@ impl Session {
     }
 
     fn on_hello(&mut self, hello: relay::HelloInfo) {
-        let relay::HelloInfo { boot, wake_reason, image, clock_micros, .. } = hello;
+        let relay::HelloInfo { boot, wake_reason, image, clock } = hello;
         self.boot = boot;
-        self.logs.start_run(self.device, boot, clock_micros);
+        self.logs.start_run(self.device, boot, clock.as_micros());
         self.logs.note_seen(self.device, image);
         self.emit(|| EventKind::Started { boot, wake_reason, image });
     }

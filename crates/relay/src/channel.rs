@@ -9,6 +9,7 @@ use link::channel::{ChannelType, Open};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Publish, Published, RequestState};
 use mqtt::RequestError;
+use sansio::Instant;
 
 use crate::assembly::Assembly;
 use crate::config::ConfigChannel;
@@ -17,7 +18,7 @@ use crate::http::HttpChannel;
 use crate::limits::{HELD_BYTES, HELD_MESSAGES, UNSENT_BYTES};
 use crate::mqtt::MqttChannel;
 use crate::outbox::{Item, Outbox};
-use crate::port::{ConnectionId, ExchangeId, Notice, Output, Settings};
+use crate::protocol::{ConnectionId, ExchangeId, Notice, Output, Settings};
 use crate::reconnects::Reconnects;
 
 /// A channel the device opened.
@@ -48,9 +49,9 @@ pub(crate) enum Purpose {
 
 impl Channel {
     /// A new channel; `None` for a type this cloud does not carry.
-    pub(crate) fn new(number: u8, open: Open, now: u64, messages_a_second: u32) -> Option<Self> {
+    pub(crate) fn new(number: u8, open: Open, now: Instant, messages_per_second: u32) -> Option<Self> {
         let purpose = match open.channel_type {
-            ChannelType::Mqtt => Purpose::Mqtt(Box::new(MqttChannel::new(now, messages_a_second))),
+            ChannelType::Mqtt => Purpose::Mqtt(Box::new(MqttChannel::new(now, messages_per_second))),
             ChannelType::Http => Purpose::Http(HttpChannel::default()),
             ChannelType::ConfigFetch => Purpose::Config(ConfigChannel::default()),
             ChannelType::OpaqueBytes => return None,
@@ -124,8 +125,8 @@ pub(crate) fn name(channel_type: ChannelType) -> &'static str {
 
 /// What a channel works with while something is done on it: the time, its outbox, and the relay's outputs.
 pub(crate) struct Context<'a> {
-    /// Milliseconds.
-    pub now: u64,
+    /// The time.
+    pub now: Instant,
     /// The channel's number.
     pub number: u8,
     /// Bytes of the application's receive ring.
@@ -165,7 +166,7 @@ impl Context<'_> {
 
     /// Ends a connection.
     pub(crate) fn close(&mut self, connection: ConnectionId, abort: bool) {
-        self.outputs.push_back(Output::Close { connection, abort });
+        self.outputs.push_back(Output::CloseConnection { connection, abort });
     }
 
     /// Tells what the operator's log and metrics need, and those who watch.
@@ -198,7 +199,7 @@ impl Context<'_> {
     /// Tells of a request that was not taken.
     pub(crate) fn refused(&mut self, what: &'static str, why: RequestError) {
         let channel = self.number;
-        self.notice(|| Notice::Refused { channel, what, why: why.to_string() });
+        self.notice(|| Notice::RequestRefused { channel, request: what, reason: why.to_string() });
     }
 
     /// Queues an answer.
@@ -263,7 +264,7 @@ impl Context<'_> {
         let cut = &topic.as_bytes()[..topic.len().min(self.ring as usize)];
         self.outbox.push(Item::with_content(to_device::LOST, &head[..length], &[cut]));
         let channel = self.number;
-        self.notice(|| Notice::Lost { channel, topic: topic.into(), length: message_length });
+        self.notice(|| Notice::MessageLost { channel, topic: topic.into(), length: message_length });
     }
 }
 

@@ -1,6 +1,5 @@
 //! A fetch of configuration items and secrets (D63).
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,7 +8,7 @@ use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyResult};
 use link::kind::to_device;
 
 use crate::outbox::{Item, Outbox};
-use crate::port::{LookupId, LookupKey, Notice, Value};
+use crate::protocol::{LookupId, LookupKey, Notice, Value};
 
 /// A channel for one fetch.
 #[derive(Debug, Default)]
@@ -23,10 +22,10 @@ pub(crate) struct ConfigChannel {
 pub(crate) struct Fetched {
     /// How many keys there were.
     pub keys: usize,
-    /// Those the stores do not have.
+    /// Those that do not exist.
     pub missing: Vec<String>,
-    /// Those the stores could not be asked about.
-    pub failed: Vec<String>,
+    /// Those the store could not look up.
+    pub unavailable: Vec<String>,
     /// The values do not fit the application's buffer, or the link.
     pub is_too_large: bool,
 }
@@ -34,8 +33,8 @@ pub(crate) struct Fetched {
 impl Fetched {
     /// What is told of it.
     pub(crate) fn notice(self, channel: u8) -> Notice {
-        let Self { keys, missing, failed, is_too_large } = self;
-        Notice::ConfigFetch { channel, keys, missing, failed, is_too_large }
+        let Self { keys, missing, unavailable, is_too_large } = self;
+        Notice::ConfigFetch { channel, keys, missing, unavailable, is_too_large }
     }
 }
 
@@ -45,7 +44,11 @@ impl ConfigChannel {
         let fetch = ConfigFetch::decode(body)?;
         let keys: Vec<_> = fetch
             .iter()
-            .map(|(place, key)| LookupKey { device: place.device, secret: !place.config, key: key.to_vec() })
+            .map(|(place, key)| LookupKey {
+                device_scope: place.device,
+                secret: !place.config,
+                key: key.to_vec(),
+            })
             .collect();
         self.lookup = Some((lookup, keys.clone()));
         Ok(keys)
@@ -66,39 +69,23 @@ impl ConfigChannel {
     pub(crate) fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) -> Option<Fetched> {
         let (_, keys) = self.lookup.take()?;
         let values: Vec<&Value> =
-            (0..keys.len()).map(|key| values.get(key).unwrap_or(&Value::Failed)).collect();
+            (0..keys.len()).map(|key| values.get(key).unwrap_or(&Value::Unavailable)).collect();
         let found = response(FetchResult::Ok, &values)
             .filter(|item| item.content <= ring && item.bytes.len() <= link::MAX_ITEM as usize);
         let is_too_large = found.is_none();
         if let Some(item) = found.or_else(|| response(FetchResult::ResponseTooLarge, &[])) {
             outbox.push(item);
         }
-        let named = |wanted: &Value| {
-            let those = keys.iter().zip(&values).filter(|(_, value)| **value == wanted);
-            those.map(|(key, _)| key.name()).collect()
+        let names = |results: &[Value]| {
+            let those = keys.iter().zip(&values).filter(|(_, value)| results.contains(value));
+            those.map(|(key, _)| key.display_name()).collect()
         };
         Some(Fetched {
             keys: keys.len(),
-            missing: named(&Value::NotFound),
-            failed: named(&Value::Failed),
+            missing: names(&[Value::NotFound, Value::InvalidKey]),
+            unavailable: names(&[Value::Unavailable]),
             is_too_large,
         })
-    }
-}
-
-/// Most bytes of a key that are shown: as many as a key may have (D63).
-const SHOWN_KEY: usize = 100;
-
-impl LookupKey {
-    /// The key as people name it, with the store it was looked for in unless that is the device's configuration.
-    fn name(&self) -> String {
-        let key = String::from_utf8_lossy(self.key.get(..SHOWN_KEY).unwrap_or(&self.key));
-        match (self.device, self.secret) {
-            (true, false) => format!("{key}"),
-            (true, true) => format!("{key} (secret)"),
-            (false, false) => format!("{key} (account)"),
-            (false, true) => format!("{key} (account secret)"),
-        }
     }
 }
 
@@ -117,15 +104,16 @@ impl Value {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Found(bytes) => bytes,
-            Self::NotFound | Self::Failed => &[],
+            Self::NotFound | Self::InvalidKey | Self::Unavailable => &[],
         }
     }
 
     fn result(&self) -> KeyResult {
         match self {
             Self::Found(_) => KeyResult::Ok,
-            Self::NotFound => KeyResult::NotFound,
-            Self::Failed => KeyResult::ServerError,
+            // The kernel lets no invalid key through, so to the application it is one that was never set.
+            Self::NotFound | Self::InvalidKey => KeyResult::NotFound,
+            Self::Unavailable => KeyResult::ServerError,
         }
     }
 }

@@ -8,15 +8,15 @@ use link::cloud::{CloudLink, Event, Input as LinkInput};
 use link::connection::ByeReason;
 use link::kind::to_cloud;
 use link::{Fragment, Violation, violation};
-use sansio::{Duration, Instant, WallTime};
+use sansio::{Instant, StateMachine, WallTime};
 
 use crate::channel::{self, Channel, Context, Purpose};
 use crate::counts::Counts;
 use crate::limits::{DEVICE_HELD, LINK_CHUNK, WINDOW};
 use crate::mqtt::{Finish, MqttChannel};
 use crate::outbox::give_back;
-use crate::port::{
-    ConnectionId, ExchangeId, HttpOutcome, Input, LogLine, LookedUp, LookupId, Notice, Output, Settings,
+use crate::protocol::{
+    ConnectionId, ExchangeId, HttpOutcome, Input, LogLine, LookupId, Notice, Output, Settings, Value,
 };
 use crate::reconnects::Reconnects;
 
@@ -28,15 +28,15 @@ const CONTROL: usize = 512;
 pub struct DeviceRelay {
     link: CloudLink,
     settings: Settings,
-    /// Milliseconds, as of the last input.
-    now: u64,
+    /// The time of the last input.
+    now: Instant,
     channels: Vec<Channel>,
     outputs: VecDeque<Output>,
     next_connection: u32,
     next_lookup: u32,
     next_exchange: u32,
-    /// Wall time, microseconds since 1970, at a moment of `now`.
-    wall: (u64, u64),
+    /// The wall clock, and when it was set.
+    wall_clock: (WallTime, Instant),
     /// The channel whose turn it is to send.
     turn: usize,
     /// Whether as little as possible is to be held (D183).
@@ -55,10 +55,10 @@ enum End {
 }
 
 impl DeviceRelay {
-    /// A relay for a device whose connection stands; it has not said anything yet. `now` is in milliseconds.
-    pub fn new(now: u64, settings: Settings) -> Self {
+    /// A relay for a device whose connection stands; it has not said anything yet.
+    pub fn new(now: Instant, settings: Settings) -> Self {
         Self {
-            link: CloudLink::new(Instant::from_millis(now)),
+            link: CloudLink::new(now),
             settings,
             now,
             channels: Vec::new(),
@@ -66,7 +66,7 @@ impl DeviceRelay {
             next_connection: 1,
             next_lookup: 1,
             next_exchange: 1,
-            wall: (settings.wall_micros, now),
+            wall_clock: (settings.wall_time, now),
             turn: 0,
             throttled: false,
             end: End::No,
@@ -79,10 +79,10 @@ impl DeviceRelay {
     ///
     /// # Errors
     /// The device broke a rule of the link. It is told so, and [`Output::Disconnect`] follows.
-    pub fn handle(&mut self, now: u64, input: Input<'_>) -> Result<(), Violation> {
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Result<(), Violation> {
         self.now = now;
         let outcome = match input {
-            Input::Link(bytes) => self.link(bytes),
+            Input::LinkReceived(bytes) => self.link(bytes),
             Input::Timeout => {
                 self.timeout();
                 Ok(())
@@ -100,7 +100,8 @@ impl DeviceRelay {
     }
 
     /// The next thing to do; `None` when there is nothing until the next input.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self, now: Instant) -> Option<Output> {
+        self.now = now;
         // What goes to the device makes room, so that more can come of it than there was before.
         let output = self.next_output().or_else(|| self.link_output()).or_else(|| self.next_output());
         output.or_else(|| self.disconnect())
@@ -112,14 +113,13 @@ impl DeviceRelay {
         output
     }
 
-    /// When [`Input::Timeout`] is due at the latest, in milliseconds.
-    pub fn next_timeout(&self) -> Option<u64> {
+    /// When [`Input::Timeout`] is due, if ever.
+    pub fn next_timeout(&self) -> Option<Instant> {
         let channels = self.channels.iter().filter_map(|channel| match &channel.purpose {
             Purpose::Mqtt(mqtt) => mqtt.next_timeout(),
             Purpose::Http(_) | Purpose::Config(_) => None,
         });
-        let link = self.link.next_timeout().map(|at| at.as_micros().div_ceil(1000));
-        channels.chain(link).min()
+        channels.chain(self.link.next_timeout()).min()
     }
 
     /// Bytes of items, messages and requests held now, in either direction; what [`Self::poll`] has not given yet included.
@@ -157,14 +157,14 @@ impl DeviceRelay {
     fn link(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut input = LinkInput::Received(bytes);
         let broken = |error: link::Error| Violation::new(error.text());
-        while let Some(event) = self.link.handle(self.instant(), &mut input).map_err(broken)? {
+        while let Some(event) = self.link.handle(self.now, &mut input).map_err(broken)? {
             if let Err(broken) = self.event(event) {
                 self.link.send_bye(ByeReason::Violation, broken.text());
                 return Err(broken);
             }
         }
         if self.link.is_closing() {
-            // A version this cloud does not speak: the session says so itself.
+            // A version this cloud does not speak: the link has sent the BYE itself.
             self.over(ByeReason::Version);
         }
         Ok(())
@@ -173,16 +173,16 @@ impl DeviceRelay {
     fn event(&mut self, event: Event<'_>) -> Result<(), Violation> {
         match event {
             Event::Hello(hello) => {
-                let keepalive = Duration::from_secs(self.settings.keepalive.into());
-                self.link.send_welcome(keepalive, WINDOW, self.wall(), self.settings.logging);
+                let (keepalive, logging) = (self.settings.keepalive, self.settings.logging);
+                self.link.send_welcome(keepalive, WINDOW, self.wall_time(), logging);
                 self.outputs.push_back(Output::Hello(hello.into()));
             }
             Event::Log(head) => self.outputs.push_back(Output::Log(LogLine {
                 sequence: head.sequence,
-                clock_micros: head.clock.as_micros(),
+                clock: head.clock,
                 text: self.link.log_text().to_vec(),
             })),
-            Event::TimeQuery => self.link.send_time(self.wall()),
+            Event::TimeQuery => self.link.send_time(self.wall_time()),
             Event::Bye { reason } => self.over(reason),
             Event::Open { channel, open } => self.open(channel, open),
             Event::Close { channel } => self.close(channel),
@@ -193,7 +193,7 @@ impl DeviceRelay {
     }
 
     fn open(&mut self, number: u8, open: Open) {
-        let Some(channel) = Channel::new(number, open, self.now, self.settings.messages_a_second) else {
+        let Some(channel) = Channel::new(number, open, self.now, self.settings.messages_per_second) else {
             return self.link.close_channel(number, ClosureReason::ConnectionTerminated);
         };
         self.channels.push(channel);
@@ -207,7 +207,7 @@ impl DeviceRelay {
         self.notice(Notice::ChannelClosed { channel: number, by_device: true });
     }
 
-    /// A piece of an item. The number is one the session knows to be open; ours is missing only if the relay refused it.
+    /// A piece of an item. The link knows the channel to be open; ours is missing only if the relay refused it.
     fn item(&mut self, fragment: &Fragment<'_>) -> Result<(), Violation> {
         let Some(channel) = self.channels.iter_mut().find(|channel| channel.number == fragment.channel)
         else {
@@ -248,10 +248,10 @@ impl DeviceRelay {
 
     fn other(&mut self, input: Input<'_>) {
         match input {
-            Input::WallClock { micros } => self.wall = (micros, self.now),
+            Input::WallClock(time) => self.wall_clock = (time, self.now),
             Input::ConnectionOpened { connection } => self.mqtt(connection, MqttChannel::opened),
-            Input::ConnectionFailed { connection, cause } => {
-                self.mqtt(connection, |mqtt, cx| mqtt.failed(cause, cx));
+            Input::ConnectionFailed { connection, error } => {
+                self.mqtt(connection, |mqtt, cx| mqtt.failed(error, cx));
             }
             Input::ConnectionReceived { connection, bytes } => {
                 self.mqtt(connection, |mqtt, cx| mqtt.received(bytes, cx));
@@ -262,30 +262,30 @@ impl DeviceRelay {
             Input::ConnectionClosed { connection, end } => {
                 self.mqtt(connection, |mqtt, cx| mqtt.closed(end, cx));
             }
-            Input::LookedUp(looked_up) => self.looked_up(&looked_up),
-            Input::HttpResponse { exchange, outcome } => self.http(exchange, outcome),
+            Input::LookupFinished { lookup, values } => self.looked_up(lookup, &values),
+            Input::HttpFinished { exchange, outcome } => self.http(exchange, outcome),
             Input::LogStored { sequence } => self.link.acknowledge_logs(sequence),
             Input::Logging { enabled } => {
                 self.settings.logging = enabled;
                 self.link.set_logging(enabled);
             }
-            Input::Notices { wanted } => self.settings.notices = wanted,
-            Input::Throttle { throttled } => self.throttled = throttled,
+            Input::Notices { enabled } => self.settings.notices = enabled,
+            Input::Throttle { enabled } => self.throttled = enabled,
             Input::Shutdown { reason } => {
                 self.link.send_bye(reason, words(reason));
                 self.over(reason);
             }
-            Input::Link(_) | Input::Timeout => {}
+            Input::LinkReceived(_) | Input::Timeout => {}
         }
     }
 
-    fn looked_up(&mut self, looked_up: &LookedUp) {
+    fn looked_up(&mut self, lookup: LookupId, values: &[Value]) {
         let mut notice = None;
         for channel in &mut self.channels {
             if let Purpose::Config(config) = &mut channel.purpose
-                && config.waits_for(looked_up.lookup)
+                && config.waits_for(lookup)
             {
-                let fetched = config.looked_up(&looked_up.values, channel.ring, &mut channel.outbox);
+                let fetched = config.looked_up(values, channel.ring, &mut channel.outbox);
                 notice = fetched.map(|fetched| fetched.notice(channel.number));
             }
         }
@@ -308,7 +308,7 @@ impl DeviceRelay {
     }
 
     fn timeout(&mut self) {
-        if self.link.handle(self.instant(), &mut LinkInput::Timeout).is_err() {
+        if self.link.handle(self.now, &mut LinkInput::Timeout).is_err() {
             self.over(ByeReason::Keepalive);
         }
         self.each(|purpose, cx| {
@@ -419,13 +419,9 @@ impl DeviceRelay {
         });
     }
 
-    fn instant(&self) -> Instant {
-        Instant::from_millis(self.now)
-    }
-
-    fn wall(&self) -> WallTime {
-        let (micros, at) = self.wall;
-        WallTime::from_micros(micros) + Duration::from_millis(self.now.saturating_sub(at))
+    fn wall_time(&self) -> WallTime {
+        let (time, set_at) = self.wall_clock;
+        time + self.now.duration_since(set_at)
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -449,7 +445,7 @@ impl DeviceRelay {
             }
         }
         self.control(&mut out);
-        (!out.is_empty()).then_some(Output::Link(out))
+        (!out.is_empty()).then_some(Output::LinkSend(out))
     }
 
     fn rounds(&mut self, out: &mut Vec<u8>) -> bool {
@@ -461,7 +457,7 @@ impl DeviceRelay {
     fn control(&mut self, out: &mut Vec<u8>) {
         let mut frames = [0; CONTROL];
         loop {
-            let length = self.link.transmit(self.instant(), &mut frames);
+            let length = self.link.transmit(self.now, &mut frames);
             if length == 0 {
                 return;
             }
@@ -491,10 +487,31 @@ impl DeviceRelay {
     }
 }
 
+impl StateMachine for DeviceRelay {
+    type Time = Instant;
+    type Input<'a> = Input<'a>;
+    type Output = Output;
+    type Error = Violation;
+
+    const TIMEOUT: Input<'static> = Input::Timeout;
+
+    fn handle(&mut self, now: Instant, input: Input<'_>) -> Result<(), Violation> {
+        Self::handle(self, now, input)
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<Output> {
+        Self::poll(self, now)
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        Self::next_timeout(self)
+    }
+}
+
 /// A `BYE`'s words for people.
 const fn words(reason: ByeReason) -> &'static str {
     match reason {
-        ByeReason::ShuttingDown => "the cloud stops; come again",
+        ByeReason::ShuttingDown => "the cloud is shutting down; reconnect later",
         ByeReason::Overloaded => {
             "the account has as many devices connected as it may, or the device holds too much memory"
         }

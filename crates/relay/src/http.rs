@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 use link::Violation;
 use link::http::{HttpRequest as Asked, HttpResult, ResponseHead};
 use link::kind::to_device;
+use sansio::Duration;
 
 use crate::channel::Context;
-use crate::limits::{HTTP_HEADERS, HTTP_TIMEOUT};
+use crate::limits::{HTTP_HEADERS, HTTP_TIMEOUT_MILLIS};
 use crate::outbox::Item;
-use crate::port::{ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse, Notice, Output};
+use crate::protocol::{ExchangeId, HttpError, HttpOutcome, HttpRequest, HttpResponse, Notice, Output};
 use crate::text;
 
 /// The methods that are carried. Their names are case-sensitive (RFC 9110 section 9.1).
@@ -47,7 +48,11 @@ impl HttpChannel {
             Ok(request) => self.begin(request, cx),
             Err(refused) => {
                 let channel = cx.number;
-                cx.notice(|| Notice::Refused { channel, what: "HTTP request", why: refused.why() });
+                cx.notice(|| Notice::RequestRefused {
+                    channel,
+                    request: "HTTP request",
+                    reason: refused.why(),
+                });
                 answer(refused.result(), cx);
             }
         }
@@ -77,7 +82,7 @@ impl HttpChannel {
         };
         let channel = cx.number;
         let Some((HttpResponse { status, body, ignored, .. }, item)) = response else {
-            cx.notice(|| Notice::HttpFailed { channel, cause: HttpFailure::TooLarge });
+            cx.notice(|| Notice::HttpFailed { channel, error: HttpError::TooLarge });
             return answer(HttpResult::ResponseTooLarge, cx);
         };
         if !ignored.is_empty() {
@@ -100,9 +105,9 @@ fn room(ring: u32) -> u32 {
     ring.min(link::MAX_ITEM - ResponseHead::MAX as u32)
 }
 
-fn failed(failure: HttpFailure, cx: &mut Context<'_>) {
+fn failed(failure: HttpError, cx: &mut Context<'_>) {
     let channel = cx.number;
-    cx.notice(|| Notice::HttpFailed { channel, cause: failure });
+    cx.notice(|| Notice::HttpFailed { channel, error: failure });
     answer(HttpResult::RequestFailed, cx);
 }
 
@@ -159,7 +164,7 @@ impl Unfit {
             Self::Method => "the method is not carried".into(),
             Self::Headers => "a header is malformed or may not be sent".into(),
             Self::Timeout => "the timeout is not allowed".into(),
-            Self::Url => HttpFailure::InvalidUrl.to_string(),
+            Self::Url => HttpError::InvalidUrl.to_string(),
         }
     }
 }
@@ -172,13 +177,20 @@ fn judge(asked: &Asked<'_>, room: u32) -> Result<HttpRequest, Unfit> {
     let method = METHODS.into_iter().find(|method| method.as_bytes() == asked.method).ok_or(Unfit::Method)?;
     let headers: Option<Vec<_>> = asked.headers.iter().map(header).collect();
     let headers = headers.filter(|headers| headers.len() <= HTTP_HEADERS).ok_or(Unfit::Headers)?;
-    if !HTTP_TIMEOUT.contains(&asked.timeout) {
+    if !HTTP_TIMEOUT_MILLIS.contains(&asked.timeout) {
         return Err(Unfit::Timeout);
     }
     // What parses URLs would drop line breaks and tabs without a word.
     let url = core::str::from_utf8(asked.url).ok().filter(|_| !text::has_control_characters(asked.url));
     let url = url.ok_or(Unfit::Url)?.into();
-    Ok(HttpRequest { method, url, headers, body: asked.body.to_vec(), timeout_ms: asked.timeout, room })
+    Ok(HttpRequest {
+        method,
+        url,
+        headers,
+        body: asked.body.to_vec(),
+        timeout: Duration::from_millis(asked.timeout.into()),
+        max_response_length: room,
+    })
 }
 
 /// Schemes are not case-sensitive (RFC 3986 section 3.1).

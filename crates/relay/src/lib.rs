@@ -23,22 +23,23 @@ mod channel;
 mod config;
 mod counts;
 mod device;
-mod flood;
 mod http;
 pub mod limits;
 mod mqtt;
 mod outbox;
-mod port;
+mod protocol;
 mod reconnects;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token_bucket;
 
 pub use ::mqtt::Deviation;
 pub use counts::Counts;
 pub use device::DeviceRelay;
-pub use port::{
-    ConnectFailure, ConnectionEnd, ConnectionId, ExchangeId, HelloInfo, HttpFailure, HttpOutcome,
-    HttpRequest, HttpResponse, Input, LogLine, LookedUp, LookupId, LookupKey, Notice, Output, Security,
-    Settings, Target, TlsOptions, TlsPorts, Value,
+pub use protocol::{
+    ConnectError, ConnectionEnd, ConnectionId, ExchangeId, HelloInfo, HttpError, HttpOutcome, HttpRequest,
+    HttpResponse, Input, LogLine, LookupId, LookupKey, Notice, Output, Security, Settings, Target,
+    TlsOptions, TlsPorts, Value,
 };
+pub use token_bucket::TokenBucket;

@@ -1,4 +1,8 @@
-//! Every bound of a relay, in one place.
+//! Every limit of a relay, in one place.
+
+use core::ops::RangeInclusive;
+
+use sansio::Duration;
 
 /// Bytes of one piece of link traffic handed out at a time; a little over when the last frame is long.
 pub const LINK_CHUNK: usize = 16 * 1024;
@@ -6,8 +10,8 @@ pub const LINK_CHUNK: usize = 16 * 1024;
 /// Bytes a device may send on one channel before the relay gives room back (link.md §6).
 pub const WINDOW: u32 = 16 * 1024;
 
-/// Unless the operator says otherwise: seconds between signs of life from a device.
-pub const KEEPALIVE: u32 = 60;
+/// Unless the operator says otherwise: the keepalive interval of the link.
+pub const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Messages taken from a broker that wait for room in the application's receive ring.
 pub const HELD_MESSAGES: usize = 32;
@@ -24,17 +28,17 @@ pub const UNSENT_BYTES: usize = 64 * 1024;
 pub const DEVICE_HELD: usize = 4 * 1024 * 1024;
 
 /// Unless the operator says otherwise: messages a second one channel may receive, over [`FLOOD_SECONDS`] (D51).
-pub const MESSAGES_A_SECOND: u32 = 500;
+pub const MESSAGES_PER_SECOND: u32 = 500;
 
 /// Seconds over which the rate of messages is judged (D51).
 pub const FLOOD_SECONDS: u32 = 10;
 
 /// Unless the operator says otherwise: packets a second that are read from a broker though no message and no answer comes of
 /// them (D180).
-pub const BROKER_PACKETS_A_SECOND: u32 = 1000;
+pub const BROKER_PACKETS_PER_SECOND: u32 = 1000;
 
 /// The same in bytes a second: properties, acknowledgements, messages that are too long (D180).
-pub const BROKER_BYTES_A_SECOND: u32 = 1024 * 1024;
+pub const BROKER_BYTES_PER_SECOND: u32 = 1024 * 1024;
 
 /// Seconds of these two rates that may come at once. More would be had again with each new connection.
 pub const BROKER_BURST_SECONDS: u32 = 1;
@@ -56,10 +60,10 @@ pub const BROKER_OUTGOING: usize = (link::PUBLISH_SLOTS as usize + 2)
 pub const HTTP_HEADERS: usize = 32;
 
 /// Milliseconds an application may give an HTTP exchange.
-pub const HTTP_TIMEOUT: core::ops::RangeInclusive<u32> = 5000..=10_000;
+pub const HTTP_TIMEOUT_MILLIS: RangeInclusive<u32> = 5000..=10_000;
 
-/// Milliseconds a broker's connection has to take the application's DISCONNECT.
-pub const FAREWELL: u64 = 10_000;
+/// Time a broker's connection has to accept the application's DISCONNECT.
+pub const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Places an empty queue may keep; one that has grown beyond is given back.
 pub const KEPT_PLACES: usize = 4;
@@ -71,18 +75,18 @@ pub const RECEIVE_MAXIMUM_EXCESS: usize = 1024;
 /// Connects to a broker that may fail in a row before the next has to wait (D197).
 pub const FREE_RECONNECTS: u32 = 3;
 
-/// Milliseconds the first one that waits does so after the last failure; each further failure doubles it.
-pub const RECONNECT_DELAY_START: u64 = 250;
+/// The first delay after a failure; each further failure doubles it.
+pub const RECONNECT_DELAY_START: Duration = Duration::from_millis(250);
 
-/// Unless the operator says otherwise: milliseconds a connect waits after the last failure at most. Together with the time TCP,
-/// TLS and CONNACK may take it stays below a minute, which applications wait before they give up by themselves.
-pub const RECONNECT_DELAY: u32 = 8000;
+/// Unless the operator says otherwise: the longest delay. Together with the time TCP, TLS and CONNACK may take it stays below a
+/// minute, after which applications abandon a connect by themselves.
+pub const RECONNECT_DELAY: Duration = Duration::from_secs(8);
 
-/// Milliseconds after which a connection counts as a success that makes earlier failures good.
-pub const LASTING_CONNECTION: u64 = 10_000;
+/// A connection that lasted this long is a success, after which earlier failures no longer count.
+pub const LASTING_CONNECTION: Duration = Duration::from_secs(10);
 
-/// Milliseconds without another failure after which a broker's failures are forgotten.
-pub const RECONNECTS_FORGOTTEN: u64 = 60_000;
+/// Time without another failure after which a broker's failures no longer count.
+pub const RECONNECTS_FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Brokers of one device whose failures are remembered.
 pub const WATCHED_BROKERS: usize = 8;

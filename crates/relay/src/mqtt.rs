@@ -3,6 +3,7 @@
 
 mod broker;
 mod ending;
+mod overhead_limit;
 mod requests;
 
 use alloc::boxed::Box;
@@ -18,9 +19,10 @@ use mqtt::{ConnectOptions, Input};
 use sansio::Instant;
 
 use crate::channel::Context;
-use crate::flood::Flood;
-use crate::port::{ConnectFailure, ConnectionEnd, ConnectionId, Notice, Output, Target};
+use crate::limits::FLOOD_SECONDS;
+use crate::protocol::{ConnectError, ConnectionEnd, ConnectionId, Notice, Output, Target};
 use crate::reconnects::Destination;
+use crate::token_bucket::TokenBucket;
 
 /// The tokens of requests other than publishes, whose tokens are their slots.
 const SUBSCRIBE: u32 = 100;
@@ -32,7 +34,7 @@ enum Stage {
     /// No connect was asked for.
     New,
     /// A connect has to wait, because those before failed (D197).
-    Waiting { until: u64, target: Box<Target>, options: Box<ConnectOptions> },
+    Waiting { until: Instant, target: Box<Target>, options: Box<ConnectOptions> },
     /// The connection is being made.
     Opening { connection: ConnectionId, options: Box<ConnectOptions> },
     /// There is a connection: MQTT is being spoken.
@@ -73,20 +75,20 @@ pub(crate) struct MqttChannel {
     topics: [Option<Box<[u8]>>; TOPIC_NUMBERS as usize],
     /// Of each publish slot, whether the publish in it has QoS 1.
     qos1: u16,
-    flood: Flood,
+    message_rate: TokenBucket,
     ending: Option<Ending>,
 }
 
 impl MqttChannel {
     /// A channel on which nothing was asked for yet.
-    pub(crate) fn new(now: u64, messages_a_second: u32) -> Self {
+    pub(crate) fn new(now: Instant, messages_per_second: u32) -> Self {
         Self {
             stage: Stage::New,
             destination: None,
             owed: Owed::default(),
             topics: Default::default(),
             qos1: 0,
-            flood: Flood::new(messages_a_second, now),
+            message_rate: TokenBucket::new(messages_per_second, FLOOD_SECONDS, now),
             ending: None,
         }
     }
@@ -136,7 +138,7 @@ impl MqttChannel {
         let Stage::Opening { connection, options } = &self.stage else { return };
         match Broker::new(*connection, options, cx.settings, cx.now) {
             Ok(broker) => self.stage = Stage::Broker(Box::new(broker)),
-            Err(_) => self.refuse_connect(ConnectFailure::InvalidParameters, cx),
+            Err(_) => self.refuse_connect(ConnectError::InvalidParameters, cx),
         }
         self.advance(cx);
     }
@@ -149,7 +151,7 @@ impl MqttChannel {
     }
 
     /// The connection could not be made.
-    pub(crate) fn failed(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
+    pub(crate) fn failed(&mut self, cause: ConnectError, cx: &mut Context<'_>) {
         if matches!(self.stage, Stage::Broker(_)) {
             return self.closed(ConnectionEnd::Failed(cause), cx);
         }
@@ -176,7 +178,7 @@ impl MqttChannel {
     /// The connection has ended. What it brought before is still used, as far as there is room for it.
     pub(crate) fn closed(&mut self, end: ConnectionEnd, cx: &mut Context<'_>) {
         match (&mut self.stage, end) {
-            (Stage::Opening { .. }, ConnectionEnd::Closed) => return self.failed(ConnectFailure::Socket, cx),
+            (Stage::Opening { .. }, ConnectionEnd::Closed) => return self.failed(ConnectError::Socket, cx),
             (Stage::Opening { .. }, ConnectionEnd::Failed(cause)) => return self.failed(cause, cx),
             (Stage::Broker(broker), end) => broker.gone = Some(end),
             (Stage::New | Stage::Waiting { .. } | Stage::Over, _) => {}
@@ -195,7 +197,7 @@ impl MqttChannel {
             if broker.is_out_of_patience(cx.now) {
                 return self.give_up(cx);
             }
-            if let Err(error) = broker.client.handle(Instant::from_millis(cx.now), Input::Timeout) {
+            if let Err(error) = broker.client.handle(cx.now, Input::Timeout) {
                 return self.broken(error, cx);
             }
         }
@@ -203,7 +205,7 @@ impl MqttChannel {
     }
 
     /// The connect that has waited long enough.
-    fn take_due(&mut self, now: u64) -> Option<(Target, Box<ConnectOptions>)> {
+    fn take_due(&mut self, now: Instant) -> Option<(Target, Box<ConnectOptions>)> {
         if !matches!(self.stage, Stage::Waiting { until, .. } if until <= now) {
             return None;
         }
@@ -221,7 +223,7 @@ impl MqttChannel {
     }
 
     /// When [`Self::timeout`] is due, if ever.
-    pub(crate) fn next_timeout(&self) -> Option<u64> {
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Waiting { until, .. } => Some(*until),
             Stage::Broker(broker) => broker.next_timeout(),
@@ -292,7 +294,7 @@ impl MqttChannel {
     /// Tells what happened as far as there is room for messages; answers need none and wait for none (D96).
     fn tell_events(&mut self, cx: &mut Context<'_>) {
         while let Stage::Broker(broker) = &mut self.stage {
-            let (now, has_room) = (Instant::from_millis(cx.now), cx.has_room_for_messages());
+            let (now, has_room) = (cx.now, cx.has_room_for_messages());
             let event = if has_room { broker.client.poll(now) } else { broker.client.poll_outcome(now) };
             let Some(event) = event else { return };
             self.tell(event, cx);
@@ -302,7 +304,7 @@ impl MqttChannel {
     /// Tells everything, room or not, before the session is gone: what it holds is bounded by its own limits.
     fn tell_all(&mut self, cx: &mut Context<'_>) {
         while let Stage::Broker(broker) = &mut self.stage
-            && let Some(event) = broker.client.poll(Instant::from_millis(cx.now))
+            && let Some(event) = broker.client.poll(cx.now)
         {
             self.tell(event, cx);
         }
@@ -347,18 +349,18 @@ impl MqttChannel {
     }
 
     /// Answers a connect that did not succeed; with the broker's code if it was the broker that refused (M55).
-    fn refuse_connect(&mut self, cause: ConnectFailure, cx: &mut Context<'_>) {
+    fn refuse_connect(&mut self, cause: ConnectError, cx: &mut Context<'_>) {
         self.release(false, cx);
         if core::mem::take(&mut self.owed.connect) {
             let outcome = Outcome { state: cause.state(), reason: u32::from(cause.code()) };
             cx.answer(to_device::CONNECTED, outcome);
             let (channel, destination) = (cx.number, self.destination.clone());
-            let is_worth_a_pause = cause != ConnectFailure::Withdrawn;
+            let is_worth_a_pause = cause != ConnectError::Withdrawn;
             if let Some(destination) = destination.as_ref().filter(|_| is_worth_a_pause) {
                 cx.reconnects.failed(destination, cx.now);
             }
             let (host, port) = destination.map_or((String::new(), 0), |to| (to.host, to.port));
-            cx.report(Notice::ConnectFailed { channel, host, port, cause });
+            cx.report(Notice::ConnectFailed { channel, host, port, error: cause });
         }
         self.answer_all(RequestState::NotConnected, cx);
     }
@@ -381,7 +383,7 @@ impl MqttChannel {
     }
 
     fn message(&mut self, message: &mqtt::Message, cx: &mut Context<'_>) {
-        if !self.flood.admits(cx.now) {
+        if !self.message_rate.try_take(cx.now) {
             cx.counts.flooded += 1;
             return self.end(Cause::Flooded, cx);
         }
@@ -417,7 +419,7 @@ impl MqttChannel {
         self.answer_all(cause.state(), cx);
         if !asked_for {
             let channel = cx.number;
-            cx.notice(|| Notice::BrokerLost { channel, why: cause.text() });
+            cx.notice(|| Notice::BrokerLost { channel, reason: cause.text() });
             let (outcome, reason) = (cause.outcome(is_version5), cause.closure());
             self.ending = Some(Ending { outcome, reason, told: false });
         }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sansio::{Duration, Instant};
+
 use crate::limits::{
     FREE_RECONNECTS, LASTING_CONNECTION, RECONNECT_DELAY_START, RECONNECTS_FORGOTTEN, WATCHED_BROKERS,
 };
@@ -21,16 +23,17 @@ struct Entry {
     destination: Destination,
     /// Connects in a row that failed, or whose connection ended at once.
     failures: u32,
-    /// When the last of them ended, milliseconds.
-    failed_at: u64,
-    told: bool,
+    /// When the last of them ended.
+    failed_at: Instant,
+    /// Whether the delay has been reported.
+    is_reported: bool,
 }
 
 /// What a connect has to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// Until when, milliseconds.
-    pub until: u64,
+    /// Until when.
+    pub until: Instant,
     /// Whether it is the first time for this broker since a connection lasted.
     pub is_first: bool,
 }
@@ -39,33 +42,33 @@ pub(crate) struct Wait {
 #[derive(Debug)]
 pub(crate) struct Reconnects {
     entries: Vec<Entry>,
-    /// Milliseconds between two connects at most; 0 is no waiting.
-    most: u64,
+    /// The longest delay between two connects; 0 is none.
+    max_delay: Duration,
 }
 
 impl Reconnects {
-    /// None yet; two connects are at most `most` milliseconds apart by it.
-    pub(crate) fn new(most: u32) -> Self {
-        Self { entries: Vec::new(), most: u64::from(most) }
+    /// No broker has failed yet.
+    pub(crate) fn new(max_delay: Duration) -> Self {
+        Self { entries: Vec::new(), max_delay }
     }
 
     /// Whether a connect to `destination` has to wait. The first few do not, then the pauses double.
-    pub(crate) fn wait(&mut self, destination: &Destination, now: u64) -> Option<Wait> {
-        let most = self.most;
+    pub(crate) fn wait(&mut self, destination: &Destination, now: Instant) -> Option<Wait> {
+        let max_delay = self.max_delay;
         let entry = self.entries.iter_mut().find(|entry| entry.destination == *destination)?;
         let doublings = entry.failures.checked_sub(FREE_RECONNECTS)?.min(16);
-        let pause = (RECONNECT_DELAY_START << doublings).min(most);
-        let until = entry.failed_at.saturating_add(pause);
+        let delay = RECONNECT_DELAY_START.saturating_mul(1 << doublings).min(max_delay);
+        let until = entry.failed_at + delay;
         if until <= now {
             return None;
         }
-        let is_first = !core::mem::replace(&mut entry.told, true);
+        let is_first = !core::mem::replace(&mut entry.is_reported, true);
         Some(Wait { until, is_first })
     }
 
     /// A connect failed, or its connection ended soon after.
-    pub(crate) fn failed(&mut self, destination: &Destination, now: u64) {
-        self.entries.retain(|entry| now.saturating_sub(entry.failed_at) < RECONNECTS_FORGOTTEN);
+    pub(crate) fn failed(&mut self, destination: &Destination, now: Instant) {
+        self.entries.retain(|entry| now.duration_since(entry.failed_at) < RECONNECTS_FORGOTTEN);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.destination == *destination) {
             entry.failures = entry.failures.saturating_add(1);
             entry.failed_at = now;
@@ -77,12 +80,18 @@ impl Reconnects {
             self.entries.swap_remove(index);
         }
         let destination = destination.clone();
-        self.entries.push(Entry { destination, failures: 1, failed_at: now, told: false });
+        self.entries.push(Entry { destination, failures: 1, failed_at: now, is_reported: false });
     }
 
     /// A connection has ended that began at `connected_at`. `is_wanted`: the application ended it with a disconnect.
-    pub(crate) fn ended(&mut self, destination: &Destination, connected_at: u64, is_wanted: bool, now: u64) {
-        if is_wanted || now.saturating_sub(connected_at) >= LASTING_CONNECTION {
+    pub(crate) fn ended(
+        &mut self,
+        destination: &Destination,
+        connected_at: Instant,
+        is_wanted: bool,
+        now: Instant,
+    ) {
+        if is_wanted || now.duration_since(connected_at) >= LASTING_CONNECTION {
             self.entries.retain(|entry| entry.destination != *destination);
         } else {
             self.failed(destination, now);
@@ -96,20 +105,26 @@ mod tests {
 
     use super::*;
 
+    const MAX_DELAY: Duration = Duration::from_secs(4);
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
     fn broker(port: u16) -> Destination {
         Destination { host: "broker.example".into(), port }
     }
 
     /// Shows D197.
     #[test]
-    fn pauses_double_from_the_fourth_connect_up_to_the_most() {
-        let mut reconnects = Reconnects::new(4000);
-        let mut now = 1000;
+    fn delays_double_from_the_fourth_connect_up_to_the_longest() {
+        let mut reconnects = Reconnects::new(MAX_DELAY);
+        let mut now = at(1000);
         let mut pauses = Vec::new();
         for _ in 0..9 {
             let wait = reconnects.wait(&broker(1883), now);
             let until = wait.map_or(now, |wait| wait.until);
-            pauses.push(until - now);
+            pauses.push(until.duration_since(now).as_millis());
             assert_eq!(wait.is_some_and(|wait| wait.is_first), pauses.len() == 4);
             now = until;
             reconnects.failed(&broker(1883), now);
@@ -121,43 +136,44 @@ mod tests {
     /// Shows D197.
     #[test]
     fn an_application_that_paces_itself_does_not_wait() {
-        let mut reconnects = Reconnects::new(4000);
+        let mut reconnects = Reconnects::new(MAX_DELAY);
         for attempt in 0..100 {
-            assert_eq!(reconnects.wait(&broker(1883), attempt * 4000), None);
-            reconnects.failed(&broker(1883), attempt * 4000);
+            assert_eq!(reconnects.wait(&broker(1883), at(attempt * 4000)), None);
+            reconnects.failed(&broker(1883), at(attempt * 4000));
         }
     }
 
     /// Shows D197.
     #[test]
     fn a_connection_that_lasts_or_is_ended_as_wished_makes_good() {
-        for (lasted, is_wanted) in [(LASTING_CONNECTION, false), (1, true)] {
-            let mut reconnects = Reconnects::new(4000);
-            (0..10).for_each(|_| reconnects.failed(&broker(1883), 0));
-            reconnects.ended(&broker(1883), 0, is_wanted, lasted);
+        for (lasted, is_wanted) in [(at(0) + LASTING_CONNECTION, false), (at(1), true)] {
+            let mut reconnects = Reconnects::new(MAX_DELAY);
+            (0..10).for_each(|_| reconnects.failed(&broker(1883), at(0)));
+            reconnects.ended(&broker(1883), at(0), is_wanted, lasted);
             assert_eq!(reconnects.wait(&broker(1883), lasted), None);
         }
-        let mut reconnects = Reconnects::new(4000);
-        (0..3).for_each(|_| reconnects.ended(&broker(1883), 0, false, LASTING_CONNECTION - 1));
-        assert!(reconnects.wait(&broker(1883), LASTING_CONNECTION - 1).is_some());
+        let mut reconnects = Reconnects::new(MAX_DELAY);
+        let too_early = at(0) + (LASTING_CONNECTION - Duration::from_micros(1));
+        (0..3).for_each(|_| reconnects.ended(&broker(1883), at(0), false, too_early));
+        assert!(reconnects.wait(&broker(1883), too_early).is_some());
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_forgotten() {
-        let mut reconnects = Reconnects::new(4000);
+        let mut reconnects = Reconnects::new(MAX_DELAY);
         for port in 0..100 {
-            (0..4).for_each(|_| reconnects.failed(&broker(port), u64::from(port)));
+            (0..4).for_each(|_| reconnects.failed(&broker(port), at(u64::from(port))));
             assert!(reconnects.entries.len() <= WATCHED_BROKERS);
         }
-        assert!(reconnects.wait(&broker(99), 99).is_some(), "{}", format!("{reconnects:?}"));
-        reconnects.failed(&broker(1), 99 + RECONNECTS_FORGOTTEN);
+        assert!(reconnects.wait(&broker(99), at(99)).is_some(), "{}", format!("{reconnects:?}"));
+        reconnects.failed(&broker(1), at(99) + RECONNECTS_FORGOTTEN);
         assert_eq!(reconnects.entries.len(), 1);
     }
 
     #[test]
     fn no_pause_is_none() {
-        let mut reconnects = Reconnects::new(0);
-        (0..10).for_each(|_| reconnects.failed(&broker(1883), 5));
-        assert_eq!(reconnects.wait(&broker(1883), 5), None);
+        let mut reconnects = Reconnects::new(Duration::ZERO);
+        (0..10).for_each(|_| reconnects.failed(&broker(1883), at(5)));
+        assert_eq!(reconnects.wait(&broker(1883), at(5)), None);
     }
 }

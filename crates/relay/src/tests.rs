@@ -10,12 +10,13 @@ use link::CloudLink;
 use link::channel::ChannelType as Type;
 use link::connection::Hello;
 use link::kind::to_device;
+use sansio::Instant;
 
 use crate::channel::{Channel, Purpose};
 use crate::limits::KEPT_PLACES;
 use crate::mqtt::{Broker, MqttChannel};
 use crate::outbox::{Item, Outbox};
-use crate::port::Output;
+use crate::protocol::Output;
 use crate::{DeviceRelay, Input, Settings};
 
 /// An idle device with one connected broker: the relay, a channel, its MQTT part and the broker's session.
@@ -36,16 +37,16 @@ fn an_idle_device_with_a_broker_takes_less_than_5_kib() {
 
 /// A relay whose device has said hello and opened an MQTT channel.
 fn with_channel() -> DeviceRelay {
-    let mut relay = DeviceRelay::new(0, Settings::default());
+    let mut relay = DeviceRelay::new(Instant::ZERO, Settings::default());
     let mut body = [0; Hello::MAX];
     let length = Hello { version: 1, boot: 1, wake_reason: 0, clock: sansio::Instant::ZERO, image: [0; 32] }
         .encode(&mut body);
     let mut hello = vec![0, (length as u8) << 1];
     hello.extend_from_slice(&body[..length]);
-    relay.handle(0, Input::Link(&hello)).unwrap();
-    while relay.poll().is_some() {}
-    relay.handle(0, Input::Link(&[0x01, 6, 1, 0x80, 0x04])).unwrap();
-    while relay.poll().is_some() {}
+    relay.handle(Instant::ZERO, Input::LinkReceived(&hello)).unwrap();
+    while relay.poll(Instant::ZERO).is_some() {}
+    relay.handle(Instant::ZERO, Input::LinkReceived(&[0x01, 6, 1, 0x80, 0x04])).unwrap();
+    while relay.poll(Instant::ZERO).is_some() {}
     relay
 }
 
@@ -54,12 +55,12 @@ fn a_burst_costs_nothing_once_it_is_over() {
     let mut relay = with_channel();
     for _ in 0..100 {
         // Subscribes and publishes on a channel that has no broker.
-        relay.handle(0, Input::Link(&[0x61, 6, 0, 1, b'a'])).unwrap();
-        while relay.poll().is_some() {}
+        relay.handle(Instant::ZERO, Input::LinkReceived(&[0x61, 6, 0, 1, b'a'])).unwrap();
+        while relay.poll(Instant::ZERO).is_some() {}
     }
     let logs: Vec<u8> = (1..100u8).flat_map(|sequence| [0x20, 4, sequence, 0]).collect();
-    relay.handle(0, Input::Link(&logs)).unwrap();
-    while relay.poll().is_some() {}
+    relay.handle(Instant::ZERO, Input::LinkReceived(&logs)).unwrap();
+    while relay.poll(Instant::ZERO).is_some() {}
     assert!(relay.places() <= KEPT_PLACES, "{}", relay.places());
     assert_eq!(relay.held(), 0);
 }
@@ -83,7 +84,8 @@ fn an_outbox_gives_back_what_a_burst_and_a_long_item_took() {
 #[test]
 fn a_channel_of_each_type_is_made_for_it() {
     let open = |channel_type| link::channel::Open { channel_type, ring: 512 };
-    let purpose = |channel_type| Channel::new(1, open(channel_type), 0, 500).map(|channel| channel.purpose);
+    let purpose =
+        |channel_type| Channel::new(1, open(channel_type), Instant::ZERO, 500).map(|channel| channel.purpose);
     assert!(matches!(purpose(Type::Mqtt), Some(Purpose::Mqtt(_))));
     assert!(matches!(purpose(Type::Http), Some(Purpose::Http(_))));
     assert!(matches!(purpose(Type::ConfigFetch), Some(Purpose::Config(_))));

@@ -7,8 +7,9 @@ use link::channel::ChannelType;
 use link::kind::to_cloud;
 use link::mqtt::RequestState as State;
 use relay::{
-    ConnectFailure, ConnectionEnd, Notice, Security, Settings, TlsOptions, TlsPorts, limits::RECONNECT_DELAY,
+    ConnectError, ConnectionEnd, Notice, Security, Settings, TlsOptions, TlsPorts, limits::RECONNECT_DELAY,
 };
+use sansio::Duration;
 
 fn connect_packet(request: &ConnectRequest) -> Vec<u8> {
     let (mut rig, channel) = Rig::with_channel(common::RING);
@@ -185,14 +186,14 @@ fn a_connect_that_may_not_be_made_says_why_to_people() {
         let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
         rig.send(channel, to_cloud::CONNECT, &request.body());
         let cause = rig.notices.into_iter().find_map(|notice| match notice {
-            Notice::ConnectFailed { cause, .. } => Some(cause),
+            Notice::ConnectFailed { error, .. } => Some(error),
             _ => None,
         });
         cause.expect("said")
     };
-    assert_eq!(cause(&ConnectRequest::default()), ConnectFailure::TlsRequired);
+    assert_eq!(cause(&ConnectRequest::default()), ConnectError::TlsRequired);
     let host = ConnectRequest { host: b"a\nb".to_vec(), ..ConnectRequest::default() };
-    assert_eq!(cause(&host), ConnectFailure::ControlCharacter);
+    assert_eq!(cause(&host), ConnectError::ControlCharacter);
 }
 
 /// Shows M36.
@@ -203,11 +204,11 @@ fn the_longest_keepalive_is_65535_seconds() {
 }
 
 /// The causes those who watch and the operator were told.
-fn causes(rig: &mut Rig) -> Vec<ConnectFailure> {
+fn causes(rig: &mut Rig) -> Vec<ConnectError> {
     let cause = |notice| match notice {
-        Notice::ConnectFailed { host, port, cause, .. } => {
+        Notice::ConnectFailed { host, port, error, .. } => {
             assert_eq!((host.as_str(), port), ("broker.example", 1883));
-            Some(cause)
+            Some(error)
         }
         _ => None,
     };
@@ -218,23 +219,23 @@ fn causes(rig: &mut Rig) -> Vec<ConnectFailure> {
 #[test]
 fn a_connection_that_cannot_be_made_is_answered_by_its_cause() {
     for (cause, state) in [
-        (ConnectFailure::NameNotResolved, State::NameNotResolved),
-        (ConnectFailure::ResolveTimedOut, State::NameNotResolved),
-        (ConnectFailure::UnknownCa, State::UnknownCa),
-        (ConnectFailure::CertificateExpired, State::CertificateExpired),
-        (ConnectFailure::CertificateNotYetValid, State::SocketError),
-        (ConnectFailure::CertificateName { names: vec!["other.example".into()] }, State::SocketError),
-        (ConnectFailure::CertificateAlgorithm("SHA-1".into()), State::SocketError),
-        (ConnectFailure::ClientCertificateRequired, State::SocketError),
-        (ConnectFailure::TlsAlert("handshake_failure".into()), State::SocketError),
-        (ConnectFailure::NotTls, State::SocketError),
-        (ConnectFailure::Refused, State::SocketError),
-        (ConnectFailure::Unreachable, State::SocketError),
-        (ConnectFailure::TimedOut, State::SocketError),
-        (ConnectFailure::TlsTimedOut, State::SocketError),
-        (ConnectFailure::NotAllowed, State::SocketError),
-        (ConnectFailure::TooMany, State::SocketError),
-        (ConnectFailure::InvalidCredentials, State::InvalidParameters),
+        (ConnectError::NameNotResolved, State::NameNotResolved),
+        (ConnectError::ResolveTimedOut, State::NameNotResolved),
+        (ConnectError::UnknownCa, State::UnknownCa),
+        (ConnectError::CertificateExpired, State::CertificateExpired),
+        (ConnectError::CertificateNotYetValid, State::SocketError),
+        (ConnectError::CertificateName { names: vec!["other.example".into()] }, State::SocketError),
+        (ConnectError::CertificateAlgorithm("SHA-1".into()), State::SocketError),
+        (ConnectError::ClientCertificateRequired, State::SocketError),
+        (ConnectError::TlsAlert("handshake_failure".into()), State::SocketError),
+        (ConnectError::NotTls, State::SocketError),
+        (ConnectError::Refused, State::SocketError),
+        (ConnectError::Unreachable, State::SocketError),
+        (ConnectError::TimedOut, State::SocketError),
+        (ConnectError::TlsTimedOut, State::SocketError),
+        (ConnectError::NotAllowed, State::SocketError),
+        (ConnectError::TooMany, State::SocketError),
+        (ConnectError::InvalidCredentials, State::InvalidParameters),
     ] {
         // The log and the metrics need it, so it is told whether anyone watches or not.
         let mut rig = Rig::open_with(Settings::default());
@@ -249,7 +250,7 @@ fn a_connection_that_cannot_be_made_is_answered_by_its_cause() {
 }
 
 /// What the broker does with a connection that stands, the state, code and cause it comes to.
-type Refusal = (fn(&mut Rig), State, u32, ConnectFailure);
+type Refusal = (fn(&mut Rig), State, u32, ConnectError);
 
 /// Shows M21, M55, D90, D95, D190.
 #[test]
@@ -259,32 +260,32 @@ fn whatever_a_broker_does_instead_of_accepting_is_told_as_what_it_is() {
             |rig| rig.broker_sends(1, [0x20, 3, 0, 0x87, 0]),
             State::NotConnected,
             0x87,
-            ConnectFailure::MqttRefused { version5: true, code: 0x87 },
+            ConnectError::MqttRefused { version5: true, code: 0x87 },
         ),
         (
             |rig| rig.broker_sends(1, [0xe0, 1, 0x89]),
             State::NotConnected,
             0x89,
-            ConnectFailure::MqttRefused { version5: true, code: 0x89 },
+            ConnectError::MqttRefused { version5: true, code: 0x89 },
         ),
         (
             |rig| rig.broker_sends(1, [0x00, 0x00]),
             State::SocketError,
             0,
-            ConnectFailure::MqttProtocol(mqtt::ProtocolError {
+            ConnectError::MqttProtocol(mqtt::ProtocolError {
                 reason_code: 0x81,
                 cause: "a reserved packet type",
             }),
         ),
-        (|rig| rig.broker_closes(1, true), State::SocketError, 0, ConnectFailure::MqttClosed),
-        (|rig| rig.broker_closes(1, false), State::SocketError, 0, ConnectFailure::MqttLost),
+        (|rig| rig.broker_closes(1, true), State::SocketError, 0, ConnectError::MqttClosed),
+        (|rig| rig.broker_closes(1, false), State::SocketError, 0, ConnectError::MqttLost),
         (
-            |rig| rig.broker_ends(1, ConnectionEnd::Failed(ConnectFailure::ClientCertificateRequired)),
+            |rig| rig.broker_ends(1, ConnectionEnd::Failed(ConnectError::ClientCertificateRequired)),
             State::SocketError,
             0,
-            ConnectFailure::ClientCertificateRequired,
+            ConnectError::ClientCertificateRequired,
         ),
-        (|rig| rig.wait(20_000), State::SocketError, 0, ConnectFailure::MqttTimedOut),
+        (|rig| rig.wait(20_000), State::SocketError, 0, ConnectError::MqttTimedOut),
     ];
     for (does, state, code, cause) in refusals {
         let (mut rig, channel) = Rig::with_channel(common::RING);
@@ -429,8 +430,8 @@ fn without_tls_credentials_the_port_decides_whether_there_is_tls() {
     assert_eq!(open(1883, Settings { require_tls: true, ..default }), (None, None));
 }
 
-/// Connects in vain on a new channel; how long it took to be tried, and the notices.
-fn in_vain(rig: &mut Rig, connection: u32) -> u64 {
+/// Connects on a new channel, which fails; after which delay it was tried.
+fn connect_and_fail(rig: &mut Rig, connection: u32) -> Duration {
     let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
     let before = rig.now;
     rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
@@ -439,8 +440,8 @@ fn in_vain(rig: &mut Rig, connection: u32) -> u64 {
         rig.wait(50);
     }
     rig.targets.clear();
-    let waited = rig.now - before;
-    rig.failed(connection, ConnectFailure::Refused);
+    let waited = rig.now.duration_since(before);
+    rig.failed(connection, ConnectError::Refused);
     assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
     rig.close(channel);
     rig.told();
@@ -451,15 +452,15 @@ fn in_vain(rig: &mut Rig, connection: u32) -> u64 {
 #[test]
 fn connects_that_keep_failing_are_tried_later_and_later_and_it_is_told_once() {
     let mut rig = Rig::open_with(Settings::default());
-    let waits: Vec<u64> = (1..=12).map(|connection| in_vain(&mut rig, connection)).collect();
-    assert_eq!(waits[..7], [0, 0, 0, 250, 500, 1000, 2000]);
-    assert!(waits[8..].iter().all(|wait| *wait == u64::from(RECONNECT_DELAY)), "{waits:?}");
+    let delays: Vec<Duration> = (1..=12).map(|connection| connect_and_fail(&mut rig, connection)).collect();
+    assert_eq!(delays[..7], [0, 0, 0, 250, 500, 1000, 2000].map(Duration::from_millis));
+    assert!(delays[8..].iter().all(|delay| *delay == RECONNECT_DELAY), "{delays:?}");
     let delayed = rig.notices.iter().filter(|notice| matches!(notice, Notice::ConnectDelayed { .. }));
     assert_eq!(delayed.count(), 1);
     assert_eq!(rig.relay.take_counts().delayed, 9);
     // An operator who wants none gets none.
-    let mut rig = Rig::open_with(Settings { reconnect_delay: 0, ..Settings::default() });
-    assert!((1..=12).all(|connection| in_vain(&mut rig, connection) == 0));
+    let mut rig = Rig::open_with(Settings { reconnect_delay: Duration::ZERO, ..Settings::default() });
+    assert!((1..=12).all(|connection| connect_and_fail(&mut rig, connection).is_zero()));
 }
 
 /// Shows D93, D197.
@@ -467,7 +468,7 @@ fn connects_that_keep_failing_are_tried_later_and_later_and_it_is_told_once() {
 fn a_connect_that_waits_can_be_taken_back() {
     let mut rig = Rig::open_with(Settings::default());
     (1..=4).for_each(|connection| {
-        in_vain(&mut rig, connection);
+        connect_and_fail(&mut rig, connection);
     });
     let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
     rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());

@@ -115,7 +115,7 @@ fn a_request_after_the_brokers_end_is_still_answered_before_closed() {
 /// Shows M22, D51.
 #[test]
 fn a_flood_is_cut_off_and_says_so() {
-    let mut rig = Rig::open_with(Settings { messages_a_second: 2, ..Settings::default() });
+    let mut rig = Rig::open_with(Settings { messages_per_second: 2, ..Settings::default() });
     let channel = rig.open_channel(link::channel::ChannelType::Mqtt, RING);
     rig.connect(channel, false, 1);
     rig.send(channel, to_cloud::PUBLISH, &common::publish(4, 1, "t", "p"));
@@ -334,7 +334,7 @@ fn a_device_that_sends_nonsense_is_told_the_rule_and_disconnected() {
         assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Violation }]);
         assert_eq!(rig.disconnected, Some(ByeReason::Violation));
         assert_eq!(rig.wire(1).aborted, Some(true));
-        rig.input(Input::Link(&[0xff; 40]));
+        rig.input(Input::LinkReceived(&[0xff; 40]));
         rig.input(Input::LogStored { sequence: 1 });
     }
 }
@@ -343,7 +343,7 @@ fn a_device_that_sends_nonsense_is_told_the_rule_and_disconnected() {
 fn a_frame_of_another_channel_type_is_a_violation() {
     let mut rig = Rig::open();
     let channel = rig.open_channel(link::channel::ChannelType::Http, RING);
-    rig.input(Input::Link(&[0x80 | channel, 0]));
+    rig.input(Input::LinkReceived(&[0x80 | channel, 0]));
     assert_eq!(rig.violation, Some(violation::WRONG_CHANNEL_TYPE));
     assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Violation }]);
 }

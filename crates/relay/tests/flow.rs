@@ -280,11 +280,10 @@ fn the_window_is_given_back_however_the_bytes_come() {
             let (length, more) =
                 rig.device.next_fragment(channel, body.len() as u32, 4096).expect("the window stays open");
             assert!(!more);
-            let header =
-                rig.device.channel_frame(rig.link_now(), channel, to_cloud::PUBLISH, length, more).unwrap();
+            let header = rig.device.channel_frame(rig.now, channel, to_cloud::PUBLISH, length, more).unwrap();
             let frame = [header.as_slice(), &body].concat();
             for bytes in frame.chunks(chunk) {
-                rig.input(relay::Input::Link(bytes));
+                rig.input(relay::Input::LinkReceived(bytes));
             }
         }
         assert_eq!(rig.answers().len(), 100);

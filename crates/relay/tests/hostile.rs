@@ -16,9 +16,9 @@ fn unfinished(rig: &mut Rig, channel: u8) {
         if rig.disconnected.is_some() || rig.device.next_fragment(channel, 8192, 4096).is_none() {
             return;
         }
-        let header = rig.device.channel_frame(rig.link_now(), channel, to_cloud::PUBLISH, 4096, true);
+        let header = rig.device.channel_frame(rig.now, channel, to_cloud::PUBLISH, 4096, true);
         let frame = [header.expect("within the window").as_slice(), &[b'x'; 4096]].concat();
-        rig.input(relay::Input::Link(&frame));
+        rig.input(relay::Input::LinkReceived(&frame));
     }
 }
 
@@ -126,13 +126,13 @@ fn flood(rig: &mut Rig, bytes: &[u8], most: usize) -> usize {
 /// Shows D180: for every kind of input nothing comes of, the broker is held back after a burst, and read again at the rate.
 #[test]
 fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
-    use relay::limits::{BROKER_BURST_SECONDS, BROKER_BYTES_A_SECOND, BROKER_PACKETS_A_SECOND};
+    use relay::limits::{BROKER_BURST_SECONDS, BROKER_BYTES_PER_SECOND, BROKER_PACKETS_PER_SECOND};
     let repeated = |packet: &[u8], times: usize| packet.repeat(times);
     let cases: [(&str, bool, Vec<u8>, usize); 4] = [
-        ("PINGRESP", false, repeated(&[0xd0, 0], 4096), 2 * BROKER_PACKETS_A_SECOND as usize),
-        ("PUBACK", false, repeated(&[0x40, 2, 0, 9], 2048), 4 * BROKER_PACKETS_A_SECOND as usize),
-        ("SUBACK", true, repeated(&[0x90, 4, 0, 9, 0, 0], 1024), 6 * BROKER_PACKETS_A_SECOND as usize),
-        ("properties", true, puback_with_property(60_000), BROKER_BYTES_A_SECOND as usize),
+        ("PINGRESP", false, repeated(&[0xd0, 0], 4096), 2 * BROKER_PACKETS_PER_SECOND as usize),
+        ("PUBACK", false, repeated(&[0x40, 2, 0, 9], 2048), 4 * BROKER_PACKETS_PER_SECOND as usize),
+        ("SUBACK", true, repeated(&[0x90, 4, 0, 9, 0, 0], 1024), 6 * BROKER_PACKETS_PER_SECOND as usize),
+        ("properties", true, puback_with_property(60_000), BROKER_BYTES_PER_SECOND as usize),
     ];
     for (name, version5, chunk, a_second) in cases {
         let (mut rig, _) = Rig::with_broker(version5, 512);
@@ -175,7 +175,7 @@ fn a_throttled_relay_takes_only_what_lets_the_rest_end() {
     let (mut rig, channel) = Rig::with_broker(false, 4096);
     rig.writes = false;
     rig.reads = false;
-    rig.input(relay::Input::Throttle { throttled: true });
+    rig.input(relay::Input::Throttle { enabled: true });
     let body = common::publish(0, 1, "t", vec![b'x'; 200_000]);
     let taken = rig.try_send(channel, to_cloud::PUBLISH, &body);
     assert!(taken <= 2 * WINDOW as usize, "{taken} bytes of an item that is not needed yet");
@@ -187,7 +187,7 @@ fn a_throttled_relay_takes_only_what_lets_the_rest_end() {
     }
     let held = rig.relay.held();
     assert!(held <= 2 * WINDOW as usize + 80 * 1024, "{held} bytes held");
-    rig.input(relay::Input::Throttle { throttled: false });
+    rig.input(relay::Input::Throttle { enabled: false });
     let rest = rig.try_send(channel, to_cloud::PUBLISH, &body[taken..]);
     assert_eq!(taken + rest, body.len(), "it comes to its end when there is memory again");
 }

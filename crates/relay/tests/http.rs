@@ -8,7 +8,8 @@ use link::connection::ByeReason;
 use link::http::HttpResult;
 use link::kind::to_cloud;
 use link::violation;
-use relay::{ConnectFailure, HttpFailure, HttpOutcome, HttpRequest, HttpResponse, Input, Notice, Settings};
+use relay::{ConnectError, HttpError, HttpOutcome, HttpRequest, HttpResponse, Input, Notice, Settings};
+use sansio::Duration;
 
 const URL: &str = "https://example.com/a?b=c";
 
@@ -35,7 +36,7 @@ fn carried(asked: &[u8]) -> Result<HttpRequest, u8> {
         assert_eq!(rig.told, [], "no answer yet");
         return Ok(request);
     }
-    assert!(matches!(rig.notices.pop(), Some(Notice::Refused { what: "HTTP request", .. })));
+    assert!(matches!(rig.notices.pop(), Some(Notice::RequestRefused { request: "HTTP request", .. })));
     match &rig.told()[..] {
         [Told::Http { result, status: 0, headers, body, .. }] if headers.is_empty() && body.is_empty() => {
             Err(*result)
@@ -79,8 +80,8 @@ fn a_request_is_carried_as_the_application_wrote_it() {
         url: URL.into(),
         headers: vec![pair("b", "2"), pair("A", "1"), pair("empty", ""), pair("b", "x y")],
         body: b"hi".to_vec(),
-        timeout_ms: 7000,
-        room: RING,
+        timeout: Duration::from_secs(7),
+        max_response_length: RING,
     };
     assert_eq!(request, expected);
 }
@@ -171,7 +172,10 @@ fn thirty_two_headers_are_carried_and_not_one_more() {
 #[test]
 fn a_timeout_is_five_to_ten_seconds() {
     for timeout in [5000, 10_000] {
-        assert_eq!(carried(&body("GET", URL, timeout, &[], b"")).unwrap().timeout_ms, timeout);
+        assert_eq!(
+            carried(&body("GET", URL, timeout, &[], b"")).unwrap().timeout,
+            Duration::from_millis(timeout.into())
+        );
     }
     for timeout in [0, 4999, 10_001, u32::MAX] {
         assert_eq!(carried(&body("GET", URL, timeout, &[], b"")), Err(4), "{timeout}");
@@ -206,7 +210,7 @@ fn a_failure_goes_to_the_device_byte_for_byte() {
     let (mut rig, _) = asking(RING, &body("GET", URL, 5000, &[], b""));
     rig.bytes.clear();
     let (exchange, _) = rig.exchanges.pop().unwrap();
-    rig.http(exchange, HttpOutcome::Failed(HttpFailure::TimedOut));
+    rig.http(exchange, HttpOutcome::Failed(HttpError::TimedOut));
     assert_eq!(rig.bytes, b"\xb1\x06\x05\x00\x00");
 }
 
@@ -214,19 +218,19 @@ fn a_failure_goes_to_the_device_byte_for_byte() {
 #[test]
 fn every_failure_is_a_failed_request_with_its_cause_for_those_who_watch() {
     let causes = [
-        HttpFailure::InvalidUrl,
-        HttpFailure::TimedOut,
-        HttpFailure::Broken,
-        HttpFailure::NotHttp("invalid HTTP version parsed".into()),
-        HttpFailure::Connection(ConnectFailure::NotAllowed),
-        HttpFailure::Connection(ConnectFailure::NameNotResolved),
+        HttpError::InvalidUrl,
+        HttpError::TimedOut,
+        HttpError::Broken,
+        HttpError::NotHttp("invalid HTTP version parsed".into()),
+        HttpError::Connection(ConnectError::NotAllowed),
+        HttpError::Connection(ConnectError::NameNotResolved),
     ];
-    for cause in causes {
+    for error in causes {
         let (mut rig, channel) = asking(RING, &body("GET", URL, 5000, &[], b""));
         let (exchange, _) = rig.exchanges.pop().unwrap();
-        rig.http(exchange, HttpOutcome::Failed(cause.clone()));
+        rig.http(exchange, HttpOutcome::Failed(error.clone()));
         assert_eq!(result_of(&rig.told[0]), HttpResult::RequestFailed.code());
-        assert_eq!(rig.notices.pop(), Some(Notice::HttpFailed { channel, cause }));
+        assert_eq!(rig.notices.pop(), Some(Notice::HttpFailed { channel, error }));
     }
 }
 
@@ -260,7 +264,7 @@ fn a_response_of_exactly_the_ring_fits_and_one_byte_more_does_not() {
 fn a_ring_larger_than_an_item_takes_what_an_item_does() {
     let ring = 2 * link::MAX_ITEM;
     let (rig, _) = asking(ring, &body("GET", URL, 5000, &[], b""));
-    let room = rig.exchanges[0].1.room;
+    let room = rig.exchanges[0].1.max_response_length;
     assert!(room < link::MAX_ITEM && room > link::MAX_ITEM - 256);
     assert_eq!(result_of(&told(ring, HttpOutcome::Response(response(&[], &vec![1; room as usize])))), 0);
     assert_eq!(result_of(&told(ring, HttpOutcome::Response(response(&[], &vec![1; room as usize + 1])))), 6);
@@ -306,7 +310,7 @@ fn the_end_of_the_link_cancels_every_exchange() {
 #[test]
 fn a_second_request_or_one_cut_short_breaks_a_rule() {
     let (mut rig, channel) = asking(RING, &body("GET", URL, 5000, &[], b""));
-    rig.input(Input::Link(&[0xa0 | channel, 8, 3, b'G', b'E', b'T']));
+    rig.input(Input::LinkReceived(&[0xa0 | channel, 8, 3, b'G', b'E', b'T']));
     assert_eq!(rig.violation, Some(violation::REQUEST_TWICE));
     assert_eq!(rig.cancelled.len(), 1);
     let (rig, _) = asking(RING, &str("GET"));
@@ -327,11 +331,11 @@ fn those_who_watch_see_request_and_response_from_when_they_ask_on() {
     let mut rig = Rig::open_with(Settings::default());
     let channel = rig.open_channel(ChannelType::Http, RING);
     assert_eq!(rig.notices, []);
-    rig.input(Input::Notices { wanted: true });
+    rig.input(Input::Notices { enabled: true });
     rig.send(channel, to_cloud::HTTP_REQUEST, &body("GET", URL, 5000, &[], b""));
     let (exchange, _) = rig.exchanges.pop().unwrap();
     rig.http(exchange, HttpOutcome::Response(response(&[("a", "b")], b"hello")));
-    rig.input(Input::Notices { wanted: false });
+    rig.input(Input::Notices { enabled: false });
     rig.close(channel);
     let expected = [
         Notice::HttpRequested { channel, method: "GET", url: URL.into() },

@@ -8,12 +8,14 @@ use link::connection::{ByeReason, Hello};
 use link::kind::to_cloud;
 use link::{MAX_ITEM, violation};
 use relay::{HelloInfo, Input, LogLine, LookupKey, Notice, Security, Settings, Value};
+use sansio::{Duration, Instant, WallTime};
 
 /// Shows D25.
 #[test]
 fn a_device_says_who_it_is_and_is_told_the_time() {
     let rig = Rig::open();
-    let expected = HelloInfo { boot: 0x0403_0201, wake_reason: 8, clock_micros: 300, image: [0xab; 32] };
+    let expected =
+        HelloInfo { boot: 0x0403_0201, wake_reason: 8, clock: Instant::from_micros(300), image: [0xab; 32] };
     assert_eq!(rig.hello, Some(expected));
 }
 
@@ -21,16 +23,16 @@ fn a_device_says_who_it_is_and_is_told_the_time() {
 #[test]
 fn the_time_told_is_the_last_one_set_and_what_passed_since() {
     let mut rig = Rig::open();
-    rig.now += 5000;
+    rig.now += Duration::from_secs(5);
     rig.device.request_time();
     rig.pump();
-    rig.input(Input::WallClock { micros: 77 });
-    rig.now += 3;
+    rig.input(Input::WallClock(WallTime::from_micros(77)));
+    rig.now += Duration::from_millis(3);
     rig.device.request_time();
     rig.pump();
     assert_eq!(rig.told(), [Told::Time { wall: WALL + 5_000_000 }, Told::Time { wall: 3077 }]);
-    rig.input(Input::WallClock { micros: u64::MAX });
-    rig.now += 3;
+    rig.input(Input::WallClock(WallTime::from_micros(u64::MAX)));
+    rig.now += Duration::from_millis(3);
     rig.device.request_time();
     rig.pump();
     assert_eq!(rig.told(), [Told::Time { wall: u64::MAX }]);
@@ -42,7 +44,8 @@ fn log_messages_are_handed_on_and_taken_once_they_are_stored() {
     let mut rig = Rig::open();
     rig.log(1, b"hello");
     rig.log(2, b"");
-    let line = |sequence, text: &[u8]| LogLine { sequence, clock_micros: 77, text: text.to_vec() };
+    let line =
+        |sequence, text: &[u8]| LogLine { sequence, clock: Instant::from_micros(77), text: text.to_vec() };
     assert_eq!(rig.logs, [line(1, b"hello"), line(2, b"")]);
     assert_eq!(rig.told, [], "not safe yet");
     rig.input(Input::LogStored { sequence: 2 });
@@ -54,7 +57,7 @@ fn log_messages_are_handed_on_and_taken_once_they_are_stored() {
 fn a_device_of_another_version_is_turned_away() {
     let mut rig = Rig::connected_with(Settings::default());
     let hello = Hello { version: 2, ..common::HELLO };
-    let _ = rig.device.handle(rig.link_now(), &mut link::device::Input::Connected(&hello));
+    let _ = rig.device.handle(rig.now, &mut link::device::Input::Connected(&hello));
     rig.pump();
     assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Version }]);
     assert_eq!(rig.disconnected, Some(ByeReason::Version));
@@ -92,19 +95,19 @@ fn an_end_from_outside_is_told_with_its_reason() {
         assert_eq!((rig.told(), rig.disconnected), (vec![Told::Bye { reason }], Some(reason)));
     }
     let mut rig = Rig::connected_with(Settings::default());
-    rig.relay.handle(1000, Input::Shutdown { reason: ByeReason::Revoked }).unwrap();
-    let _ = rig.device.handle(rig.link_now(), &mut link::device::Input::Lost);
-    assert!(matches!(rig.relay.poll(), Some(relay::Output::Link(_))), "also before HELLO");
+    rig.relay.handle(rig.now, Input::Shutdown { reason: ByeReason::Revoked }).unwrap();
+    let _ = rig.device.handle(rig.now, &mut link::device::Input::Lost);
+    assert!(matches!(rig.relay.poll(rig.now), Some(relay::Output::LinkSend(_))), "also before HELLO");
 }
 
 #[test]
 fn garbage_instead_of_hello_is_a_violation() {
     let mut rig = Rig::connected_with(Settings::default());
-    assert_eq!(rig.relay.handle(1000, Input::Link(&[0x10, 2, 0])), Err(violation::HELLO_EXPECTED));
-    let Some(relay::Output::Link(bytes)) = rig.relay.poll() else { panic!("no BYE") };
+    assert_eq!(rig.relay.handle(rig.now, Input::LinkReceived(&[0x10, 2, 0])), Err(violation::HELLO_EXPECTED));
+    let Some(relay::Output::LinkSend(bytes)) = rig.relay.poll(rig.now) else { panic!("no BYE") };
     assert_eq!(bytes[0], 0x40);
-    assert_eq!(rig.relay.poll(), Some(relay::Output::Disconnect { reason: ByeReason::Violation }));
-    assert_eq!(rig.relay.poll(), None);
+    assert_eq!(rig.relay.poll(rig.now), Some(relay::Output::Disconnect { reason: ByeReason::Violation }));
+    assert_eq!(rig.relay.poll(rig.now), None);
 }
 
 /// Shows D99.
@@ -133,11 +136,11 @@ fn fetching(ring: u32, keys: &[(u8, &str)]) -> (Rig, u8) {
 #[test]
 fn configuration_is_looked_up_and_answered_key_by_key() {
     let (mut rig, channel) = fetching(RING, &[(0, "a"), (3, "b"), (1, "c")]);
-    let key = |device, secret, key: &str| LookupKey { device, secret, key: key.into() };
+    let key = |device_scope, secret, key: &str| LookupKey { device_scope, secret, key: key.into() };
     let (lookup, keys) = rig.lookups.pop().unwrap();
     assert_eq!(keys, [key(false, true, "a"), key(true, false, "b"), key(true, true, "c")]);
     assert_eq!(rig.told, []);
-    rig.looked_up(lookup, vec![Value::Found(b"xyz".to_vec()), Value::NotFound, Value::Failed]);
+    rig.looked_up(lookup, vec![Value::Found(b"xyz".to_vec()), Value::NotFound, Value::Unavailable]);
     let items = vec![(0, b"xyz".to_vec()), (1, vec![]), (2, vec![])];
     assert_eq!(rig.told(), [Told::Config { channel, result: 0, items }]);
     rig.looked_up(lookup, vec![Value::NotFound; 3]);
@@ -212,7 +215,7 @@ fn those_who_watch_are_told_and_others_cost_nothing() {
         Notice::BrokerConnected { channel },
         Notice::Published { channel, topic: "a/b".into(), length: 2, qos: 0 },
         Notice::Delivered { channel, topic: "c".into(), length: 3, qos: 0 },
-        Notice::BrokerLost { channel, why: "the broker closed the connection".into() },
+        Notice::BrokerLost { channel, reason: "the broker closed the connection".into() },
         Notice::ChannelClosed { channel, by_device: false },
     ];
     assert_eq!(rig.notices, expected);

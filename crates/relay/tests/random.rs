@@ -12,7 +12,7 @@ use link::connection::ByeReason;
 use link::device::Answer;
 use link::kind::to_cloud;
 use link::mqtt::RequestState;
-use relay::{ConnectFailure, HttpFailure, HttpOutcome, HttpResponse, Input, Settings, Value};
+use relay::{ConnectError, HttpError, HttpOutcome, HttpResponse, Input, Settings, Value};
 
 const SEEDS: u64 = 100;
 const STEPS: usize = 250;
@@ -105,7 +105,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let settings = Settings {
-            messages_a_second: chance.pick(&[1, 20, 500]),
+            messages_per_second: chance.pick(&[1, 20, 500]),
             notices: chance.one_in(2),
             ..Settings::default()
         };
@@ -260,7 +260,7 @@ impl World {
 
     fn opening(&mut self, connection: u32) {
         match self.chance.below(12) {
-            0 => self.rig.failed(connection, ConnectFailure::Socket),
+            0 => self.rig.failed(connection, ConnectError::Socket),
             1 => self.rig.broker_closes(connection, true),
             _ => {
                 self.rig.opened(connection);
@@ -335,7 +335,7 @@ impl World {
         let response =
             HttpResponse { status: 200, headers, ignored: Vec::new(), body: vec![b'x'; value / 2] };
         let outcome = match self.chance.below(4) {
-            0 => HttpOutcome::Failed(HttpFailure::Broken),
+            0 => HttpOutcome::Failed(HttpError::Broken),
             1 => HttpOutcome::TooLarge,
             _ => HttpOutcome::Response(response),
         };
@@ -379,13 +379,13 @@ impl World {
     fn settle(&mut self) {
         (self.rig.reads, self.rig.writes) = (true, true);
         // A connect that waits (D197) is tried by then.
-        self.rig.wait(u64::from(relay::limits::RECONNECT_DELAY));
+        self.rig.wait(relay::limits::RECONNECT_DELAY.as_millis());
         while !(self.rig.lookups.is_empty() && self.rig.exchanges.is_empty()) {
             self.look_up();
         }
         for (connection, life) in std::iter::from_fn(|| self.wire()).take(100).collect::<Vec<_>>() {
             match (life, self.rig.wire(connection).life) {
-                (_, Life::Opening) => self.rig.failed(connection, ConnectFailure::NameNotResolved),
+                (_, Life::Opening) => self.rig.failed(connection, ConnectError::NameNotResolved),
                 (_, Life::Open) => self.rig.broker_closes(connection, true),
                 (_, Life::Closed) => {}
             }

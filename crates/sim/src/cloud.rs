@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use relay::{DeviceRelay, Input, LogLine, LookedUp, LookupId, LookupKey, Settings, Value};
+use relay::{DeviceRelay, Input, LogLine, LookupId, LookupKey, Settings, Value};
+use sansio::{Duration, Instant, WallTime};
 
 use crate::chance::Chance;
 use crate::ledger::Ledger;
@@ -56,18 +57,18 @@ impl Cable {
     pub fn accept(&mut self, now: u64, chance: &mut Chance) {
         self.opens = None;
         let settings = Settings {
-            wall_micros: WALL + now,
-            keepalive: chance.of(&[5u32, 60]),
+            wall_time: WallTime::from_micros(WALL + now),
+            keepalive: Duration::from_secs(chance.of(&[5, 60])),
             notices: chance.one_in(2),
             ..Settings::default()
         };
-        self.relay = Some(DeviceRelay::new(now / 1000, settings));
+        self.relay = Some(DeviceRelay::new(Instant::from_micros(now), settings));
     }
 
     /// The relay takes something in. The simulation's devices keep the rules.
     pub fn feed(&mut self, now: u64, input: Input<'_>) {
         let Some(relay) = &mut self.relay else { return };
-        let taken = relay.handle(now / 1000, input);
+        let taken = relay.handle(Instant::from_micros(now), input);
         assert!(taken.is_ok(), "the relay found fault with device {}: {taken:?}", self.device);
         assert!(relay.held() <= HELD, "the relay of device {} holds {} bytes", self.device, relay.held());
         let under_way = self.down.in_flight().max(self.up.in_flight());
@@ -104,7 +105,7 @@ impl Cable {
 
     /// When the cloud next has something to do by itself.
     pub fn due(&self) -> Option<u64> {
-        let relay = self.relay.as_ref()?.next_timeout().map(|millis| millis.saturating_mul(1000));
+        let relay = self.relay.as_ref()?.next_timeout().map(Instant::as_micros);
         let lookups = self.lookups.front().map(|(at, ..)| *at);
         let stored = self.stored.front().map(|(at, _)| *at);
         [relay, lookups, stored].into_iter().flatten().min()
@@ -119,16 +120,16 @@ impl Cable {
             let value =
                 |key: &LookupKey| Value::Found(config_value(self.device, &String::from_utf8_lossy(&key.key)));
             let values = keys.iter().map(value).collect();
-            self.feed(now, Input::LookedUp(LookedUp { lookup, values }));
+            self.feed(now, Input::LookupFinished { lookup, values });
         }
         if let Some((_, sequence)) = self.stored.pop_front_if(|(at, _)| *at <= now) {
             self.feed(now, Input::LogStored { sequence });
         }
-        let relay = self.relay.as_ref().and_then(DeviceRelay::next_timeout);
-        if relay.is_some_and(|due| due <= now / 1000) {
+        let timeout = |relay: &Option<DeviceRelay>| relay.as_ref().and_then(DeviceRelay::next_timeout);
+        if timeout(&self.relay).is_some_and(|at| at.as_micros() <= now) {
             self.feed(now, Input::Timeout);
-            let next = self.relay.as_ref().and_then(DeviceRelay::next_timeout);
-            assert!(next.is_none_or(|next| next > now / 1000), "a time-out of the relay stays due");
+            let next = timeout(&self.relay);
+            assert!(next.is_none_or(|next| next.as_micros() > now), "a timeout of the relay stays due");
         }
         true
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use relay::{ConnectFailure, ConnectionEnd};
+use relay::{ConnectError, ConnectionEnd};
 use tokio_rustls::rustls::{
     AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible,
 };
@@ -12,21 +12,21 @@ use super::private_ca::client_key::ClientCertificate;
 use super::private_ca::names::{TOLD_NAMES, shown};
 
 /// The cause in a TCP connection that was not made.
-pub(super) fn of_dialling(error: &io::Error) -> ConnectFailure {
+pub(super) fn of_dialling(error: &io::Error) -> ConnectError {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
-        io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
+        io::ErrorKind::ConnectionRefused => ConnectError::Refused,
+        io::ErrorKind::TimedOut => ConnectError::TimedOut,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-            ConnectFailure::Unreachable
+            ConnectError::Unreachable
         }
-        _ => ConnectFailure::Socket,
+        _ => ConnectError::Socket,
     }
 }
 
 /// The cause in a failed TLS handshake.
-pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> ConnectFailure {
+pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> ConnectError {
     match tls(error) {
-        None => ConnectFailure::TlsClosed,
+        None => ConnectError::TlsClosed,
         Some(TlsError::InvalidCertificate(cause)) => of_certificate(cause),
         Some(TlsError::AlertReceived(alert)) => of_alert(*alert, own),
         Some(TlsError::InvalidMessage(
@@ -34,11 +34,11 @@ pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> Connec
             | InvalidMessage::UnknownProtocolVersion
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::InvalidEmptyPayload,
-        )) => ConnectFailure::NotTls,
+        )) => ConnectError::NotTls,
         Some(TlsError::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon)) => {
-            ConnectFailure::CertificateAlgorithm("no signature algorithm in common".to_owned())
+            ConnectError::CertificateAlgorithm("no signature algorithm in common".to_owned())
         }
-        Some(other) => ConnectFailure::Tls(other.to_string()),
+        Some(other) => ConnectError::Tls(other.to_string()),
     }
 }
 
@@ -46,13 +46,13 @@ pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> Connec
 /// over, so what it says of it comes here.
 pub(crate) fn of_end(error: &io::Error) -> ConnectionEnd {
     ConnectionEnd::Failed(match tls(error) {
-        None => ConnectFailure::Socket,
+        None => ConnectError::Socket,
         Some(TlsError::AlertReceived(alert)) => match alert {
-            AlertDescription::CertificateRequired => ConnectFailure::ClientCertificateRequired,
-            alert if is_about_certificates(*alert) => ConnectFailure::ClientCertificateRefused(name(*alert)),
-            alert => ConnectFailure::TlsAlert(name(*alert).to_owned()),
+            AlertDescription::CertificateRequired => ConnectError::ClientCertificateRequired,
+            alert if is_about_certificates(*alert) => ConnectError::ClientCertificateRefused(name(*alert)),
+            alert => ConnectError::TlsAlert(name(*alert).to_owned()),
         },
-        Some(other) => ConnectFailure::Tls(other.to_string()),
+        Some(other) => ConnectError::Tls(other.to_string()),
     })
 }
 
@@ -60,49 +60,49 @@ fn tls(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-fn of_certificate(cause: &CertificateError) -> ConnectFailure {
+fn of_certificate(cause: &CertificateError) -> ConnectError {
     use CertificateError as C;
     match cause {
         // A bad signature is an authority that bears a trusted one's name and is not it.
-        C::UnknownIssuer | C::BadSignature => ConnectFailure::UnknownCa,
-        C::Expired | C::ExpiredContext { .. } => ConnectFailure::CertificateExpired,
-        C::NotValidYet | C::NotValidYetContext { .. } => ConnectFailure::CertificateNotYetValid,
-        C::NotValidForName => ConnectFailure::CertificateName { names: Vec::new() },
+        C::UnknownIssuer | C::BadSignature => ConnectError::UnknownCa,
+        C::Expired | C::ExpiredContext { .. } => ConnectError::CertificateExpired,
+        C::NotValidYet | C::NotValidYetContext { .. } => ConnectError::CertificateNotYetValid,
+        C::NotValidForName => ConnectError::CertificateName { names: Vec::new() },
         C::NotValidForNameContext { presented, .. } => {
             let names = presented.iter().take(TOLD_NAMES).map(|name| bare(name)).collect();
-            ConnectFailure::CertificateName { names }
+            ConnectError::CertificateName { names }
         }
         C::UnsupportedSignatureAlgorithmContext { .. }
         | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            ConnectFailure::CertificateAlgorithm("a signature algorithm that is not supported".to_owned())
+            ConnectError::CertificateAlgorithm("a signature algorithm that is not supported".to_owned())
         }
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
-            ConnectFailure::Certificate("it is not for TLS servers".to_owned())
+            ConnectError::Certificate("it is not for TLS servers".to_owned())
         }
-        C::BadEncoding => ConnectFailure::Certificate("it is malformed".to_owned()),
+        C::BadEncoding => ConnectError::Certificate("it is malformed".to_owned()),
         C::UnhandledCriticalExtension => {
-            ConnectFailure::Certificate("a critical extension is not understood".to_owned())
+            ConnectError::Certificate("a critical extension is not understood".to_owned())
         }
         C::Other(other) => match (other.0.downcast_ref::<Found>(), other.0.downcast_ref::<webpki::Error>()) {
             (Some(Found(cause)), _) => cause.clone(),
             (None, Some(cause)) => of_webpki(cause),
-            (None, None) => ConnectFailure::Certificate(other.to_string()),
+            (None, None) => ConnectError::Certificate(other.to_string()),
         },
-        other => ConnectFailure::Certificate(other.to_string()),
+        other => ConnectError::Certificate(other.to_string()),
     }
 }
 
 /// What the strict rules of the public authorities refuse and rustls has no name for.
-fn of_webpki(cause: &webpki::Error) -> ConnectFailure {
+fn of_webpki(cause: &webpki::Error) -> ConnectError {
     let why = match cause {
         webpki::Error::CaUsedAsEndEntity => "it is an authority's and not a server's",
         webpki::Error::UnsupportedCertVersion => "it is not X.509 version 3",
         webpki::Error::NameConstraintViolation => {
             "the name constraints of its authority do not allow its names"
         }
-        other => return ConnectFailure::Certificate(format!("{other:?}")),
+        other => return ConnectError::Certificate(format!("{other:?}")),
     };
-    ConnectFailure::Certificate(why.to_owned())
+    ConnectError::Certificate(why.to_owned())
 }
 
 /// A name as rustls writes it, such as `DnsName("broker.example")`, without what is around it.
@@ -110,16 +110,16 @@ fn bare(presented: &str) -> String {
     shown(presented.split('"').nth(1).unwrap_or(presented))
 }
 
-fn of_alert(alert: AlertDescription, own: &ClientCertificate) -> ConnectFailure {
+fn of_alert(alert: AlertDescription, own: &ClientCertificate) -> ConnectError {
     let is_refusal = is_about_certificates(alert)
         || matches!(alert, AlertDescription::HandshakeFailure | AlertDescription::CertificateRequired);
     if is_refusal && own.is_missing() {
-        return ConnectFailure::ClientCertificateRequired;
+        return ConnectError::ClientCertificateRequired;
     }
     if is_refusal && own.is_presented() {
-        return ConnectFailure::ClientCertificateRefused(name(alert));
+        return ConnectError::ClientCertificateRefused(name(alert));
     }
-    ConnectFailure::TlsAlert(name(alert).to_owned())
+    ConnectError::TlsAlert(name(alert).to_owned())
 }
 
 fn is_about_certificates(alert: AlertDescription) -> bool {

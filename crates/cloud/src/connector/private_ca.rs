@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
@@ -27,7 +27,7 @@ use signature::Refused;
 
 /// A failure found by the verifier, on its way through rustls.
 #[derive(Debug)]
-pub(super) struct Found(pub(super) ConnectFailure);
+pub(super) struct Found(pub(super) ConnectError);
 
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,12 +37,12 @@ impl std::fmt::Display for Found {
 
 impl std::error::Error for Found {}
 
-fn error(cause: ConnectFailure) -> TlsError {
+fn error(cause: ConnectError) -> TlsError {
     let kind = match cause {
         // These rustls has alerts of their own for.
-        ConnectFailure::UnknownCa => CertificateError::UnknownIssuer,
-        ConnectFailure::CertificateExpired => CertificateError::Expired,
-        ConnectFailure::CertificateNotYetValid => CertificateError::NotValidYet,
+        ConnectError::UnknownCa => CertificateError::UnknownIssuer,
+        ConnectError::CertificateExpired => CertificateError::Expired,
+        ConnectError::CertificateNotYetValid => CertificateError::NotValidYet,
         other => CertificateError::Other(OtherError(Arc::new(Found(other)))),
     };
     kind.into()
@@ -110,6 +110,6 @@ fn handshake(
     match signature::verify_handshake(parsed.public_key(), signed, message, is_tls13) {
         Ok(()) => Ok(HandshakeSignatureValid::assertion()),
         Err(Refused::Wrong) => Err(CertificateError::BadSignature.into()),
-        Err(Refused::Unsupported(what)) => Err(error(ConnectFailure::CertificateAlgorithm(what))),
+        Err(Refused::Unsupported(what)) => Err(error(ConnectError::CertificateAlgorithm(what))),
     }
 }

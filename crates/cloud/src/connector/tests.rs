@@ -111,19 +111,19 @@ fn roots(authority: &[u8]) -> Arc<RootCertStore> {
 }
 
 /// Connects and exchanges a few bytes.
-async fn exchange(target: Target) -> Result<Vec<u8>, ConnectFailure> {
+async fn exchange(target: Target) -> Result<Vec<u8>, ConnectError> {
     let mut stream = connector().connect(target).await?;
     let mut answer = Vec::new();
     let _ = stream.write_all(b"?").await;
     let _ = stream.flush().await;
     stream.read_to_end(&mut answer).await.map_err(|error| match of_end(&error) {
         ConnectionEnd::Failed(cause) => cause,
-        ConnectionEnd::Closed => ConnectFailure::Socket,
+        ConnectionEnd::Closed => ConnectError::Socket,
     })?;
     Ok(answer)
 }
 
-async fn failure(target: Target) -> ConnectFailure {
+async fn failure(target: Target) -> ConnectError {
     connector().connect(target).await.err().expect("no connection")
 }
 
@@ -149,7 +149,7 @@ async fn a_broker_is_reached_by_name_and_by_address_when_its_certificate_says_so
     let authority = Authority::new();
     let named = Broker::with(authority.sign("localhost", |_| ())).serve().await;
     assert_eq!(exchange(target("localhost", named, trusting(&authority))).await, Ok(b"hello".to_vec()));
-    let other_name = ConnectFailure::CertificateName { names: vec!["localhost".to_owned()] };
+    let other_name = ConnectError::CertificateName { names: vec!["localhost".to_owned()] };
     assert_eq!(failure(target("127.0.0.1", named, trusting(&authority))).await, other_name);
     let addressed = Broker::with(authority.sign("127.0.0.1", |_| ())).serve().await;
     assert_eq!(exchange(target("127.0.0.1", addressed, trusting(&authority))).await, Ok(b"hello".to_vec()));
@@ -170,7 +170,7 @@ async fn an_authority_not_named_is_unknown() {
     let authority = Authority::new();
     let port = Broker::with(authority.sign("localhost", |_| ())).serve().await;
     let other = trusting(&Authority::new());
-    assert_eq!(failure(target("localhost", port, other)).await, ConnectFailure::UnknownCa);
+    assert_eq!(failure(target("localhost", port, other)).await, ConnectError::UnknownCa);
 }
 
 /// Shows M20, D42.
@@ -178,7 +178,7 @@ async fn an_authority_not_named_is_unknown() {
 async fn without_a_list_the_mozilla_roots_decide() {
     let port = Broker::with(Authority::new().sign("localhost", |_| ())).serve().await;
     let tls = Some(TlsTarget::default());
-    assert_eq!(failure(target("localhost", port, tls)).await, ConnectFailure::UnknownCa);
+    assert_eq!(failure(target("localhost", port, tls)).await, ConnectError::UnknownCa);
 }
 
 /// Shows M21.
@@ -192,7 +192,7 @@ async fn a_certificate_that_has_run_out_is_told_apart() {
     let port = Broker::with(signed).serve().await;
     assert_eq!(
         failure(target("localhost", port, trusting(&authority))).await,
-        ConnectFailure::CertificateExpired
+        ConnectError::CertificateExpired
     );
 }
 
@@ -201,12 +201,12 @@ async fn a_certificate_that_has_run_out_is_told_apart() {
 async fn a_certificate_for_another_host_or_of_the_future_is_told_apart() {
     let authority = Authority::new();
     let other = Broker::with(authority.sign("other.example", |_| ())).serve().await;
-    let other_name = ConnectFailure::CertificateName { names: vec!["other.example".to_owned()] };
+    let other_name = ConnectError::CertificateName { names: vec!["other.example".to_owned()] };
     assert_eq!(failure(target("localhost", other, trusting(&authority))).await, other_name);
     let signed = authority.sign("localhost", |params| params.not_before = date_time_ymd(3000, 1, 1));
     let future = Broker::with(signed).serve().await;
     let future = failure(target("localhost", future, trusting(&authority))).await;
-    assert_eq!(future, ConnectFailure::CertificateNotYetValid);
+    assert_eq!(future, ConnectError::CertificateNotYetValid);
 }
 
 /// Shows M43, M47, M50.
@@ -225,7 +225,7 @@ async fn a_broker_that_asks_for_a_certificate_gets_the_applications() {
     };
     assert_eq!(exchange(target("localhost", port, Some(tls))).await, Ok(b"hello".to_vec()));
     let refused = exchange(target("localhost", port, trusting(&authority))).await;
-    assert_eq!(refused, Err(ConnectFailure::ClientCertificateRequired));
+    assert_eq!(refused, Err(ConnectError::ClientCertificateRequired));
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn credentials_that_cannot_be_used_are_refused_before_anything_is_sent() {
         with(vec![authority.der.clone()], vec![one.certificate.clone()], &other.key),
         with(vec![], vec![b"no certificate".to_vec()], &one.key),
     ] {
-        assert_eq!(failure(target).await, ConnectFailure::InvalidCredentials);
+        assert_eq!(failure(target).await, ConnectError::InvalidCredentials);
     }
 }
 
@@ -250,7 +250,7 @@ async fn credentials_that_cannot_be_used_are_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn a_name_without_an_address_is_not_resolved() {
     for host in ["broker.invalid", "", "two words", "nul\0l", "[::1", "häuser.invalid"] {
-        assert_eq!(failure(target(host, 1883, None)).await, ConnectFailure::NameNotResolved, "{host:?}");
+        assert_eq!(failure(target(host, 1883, None)).await, ConnectError::NameNotResolved, "{host:?}");
     }
 }
 
@@ -260,14 +260,14 @@ async fn a_closed_port_or_a_plain_broker_is_a_socket_error() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     drop(listener);
-    assert_eq!(failure(target("127.0.0.1", port, None)).await, ConnectFailure::Refused);
+    assert_eq!(failure(target("127.0.0.1", port, None)).await, ConnectError::Refused);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.write_all(b"\x20\x02\x00\x00 this is not TLS").await;
     });
-    assert_eq!(failure(target("127.0.0.1", port, Some(TlsTarget::default()))).await, ConnectFailure::NotTls);
+    assert_eq!(failure(target("127.0.0.1", port, Some(TlsTarget::default()))).await, ConnectError::NotTls);
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn the_next_address_is_tried_when_one_does_not_answer() {
     let stream =
         dial(&[closed_address, open_address], Duration::from_secs(10)).await.expect("the second answers");
     assert_eq!(stream.peer_addr().expect("connected"), open_address);
-    assert_eq!(dial(&[], Duration::from_secs(10)).await.err(), Some(ConnectFailure::NameNotResolved));
+    assert_eq!(dial(&[], Duration::from_secs(10)).await.err(), Some(ConnectError::NameNotResolved));
 }
 
 /// A broker that takes the connection and says nothing must not hold the device for ever.
@@ -292,7 +292,7 @@ async fn a_silent_broker_runs_out_of_time() {
     let connector = connector_with(Destinations::with_loopback(), &limits);
     let tls = Some(TlsTarget::default());
     let failed = connector.connect(target("127.0.0.1", port, tls)).await.err();
-    assert_eq!(failed, Some(ConnectFailure::TlsTimedOut));
+    assert_eq!(failed, Some(ConnectError::TlsTimedOut));
 }
 
 /// Shows D62.
@@ -303,7 +303,7 @@ async fn a_destination_that_is_not_open_is_not_dialled_by_name_or_address() {
     let connector = connector_with(Destinations::public(), &Limits::default());
     for host in ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1"] {
         let failed = connector.connect(target(host, port, None)).await.err();
-        assert_eq!(failed, Some(ConnectFailure::NotAllowed), "{host}");
+        assert_eq!(failed, Some(ConnectError::NotAllowed), "{host}");
     }
     // Spellings of C's `inet_aton` are names, which nobody has.
     let limits = Limits { resolve_timeout: Duration::from_millis(200), ..Limits::default() };
@@ -311,7 +311,7 @@ async fn a_destination_that_is_not_open_is_not_dialled_by_name_or_address() {
     for host in ["127.1", "0", "2130706433", "0x7f000001", "fe80::1%lo"] {
         let failed = connector.connect(target(host, port, None)).await.err();
         let is_unknown =
-            matches!(failed, Some(ConnectFailure::NameNotResolved | ConnectFailure::ResolveTimedOut));
+            matches!(failed, Some(ConnectError::NameNotResolved | ConnectError::ResolveTimedOut));
         assert!(is_unknown, "{host}: {failed:?}");
     }
     assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody came");
@@ -364,20 +364,17 @@ async fn such_a_certificate_has_to_be_the_same_and_its_name_and_time_count() {
     let authority = signed.certificate.clone();
     let port = Broker::with(signed).serve().await;
     let wrong_name = failure(target("127.0.0.1", port, named(&authority))).await;
-    assert_eq!(wrong_name, ConnectFailure::CertificateName { names: vec!["localhost".to_owned()] });
+    assert_eq!(wrong_name, ConnectError::CertificateName { names: vec!["localhost".to_owned()] });
     let other = self_signed(ca(), |_| ());
     let refused = failure(target("localhost", port, named(&other.certificate))).await;
-    assert_eq!(refused, ConnectFailure::UnknownCa);
+    assert_eq!(refused, ConnectError::UnknownCa);
     let expired = self_signed(ca(), |params| {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
     });
     let authority = expired.certificate.clone();
     let port = Broker::with(expired).serve().await;
-    assert_eq!(
-        failure(target("localhost", port, named(&authority))).await,
-        ConnectFailure::CertificateExpired
-    );
+    assert_eq!(failure(target("localhost", port, named(&authority))).await, ConnectError::CertificateExpired);
 }
 
 /// Shows D62.
@@ -392,7 +389,7 @@ async fn what_the_operator_points_elsewhere_is_reached_there_under_its_own_name(
     let connector = Connector::new(Destinations::public(), resolve, trust, &Limits::default());
     assert!(connector.connect(target("broker.example", 8883, trusting(&authority))).await.is_ok());
     let other_port = connector.connect(target("localhost", port, None)).await.err();
-    assert_eq!(other_port, Some(ConnectFailure::NotAllowed));
+    assert_eq!(other_port, Some(ConnectError::NotAllowed));
 }
 
 #[test]
@@ -421,7 +418,7 @@ async fn this_machines_own_address_is_refused_unless_allowed() {
         let limits = Limits { connect_timeout: Duration::from_millis(1), ..Limits::default() };
         Connector { interfaces: own(), ..connector_with(destinations, &limits) }
     };
-    let refused = |error| matches!(error, Some(ConnectFailure::NotAllowed));
+    let refused = |error| matches!(error, Some(ConnectError::NotAllowed));
     let public = with(Destinations::public());
     for host in ["93.184.216.77", "::ffff:93.184.216.77", "[64:ff9b::5db8:d84d]"] {
         assert!(refused(public.connect(target(host, 9, None)).await.err()), "{host}");
@@ -437,7 +434,7 @@ async fn without_knowing_its_own_addresses_the_cloud_connects_to_nothing() {
     let interfaces = Interfaces::reading(Arc::new(read), Duration::ZERO);
     let connector = Connector { interfaces, ..connector() };
     let error = connector.connect(target("127.0.0.1", 9, None)).await.err();
-    assert_eq!(error, Some(ConnectFailure::NotAllowed));
+    assert_eq!(error, Some(ConnectError::NotAllowed));
 }
 
 /// Shows D181: name servers may be given, and their answers are judged like any (D62).
@@ -466,6 +463,6 @@ async fn answers_of_a_given_name_server_are_judged() {
     let asking =
         |destinations| connector_with(destinations, &limits).with_name_servers(vec![server], &limits);
     let error = asking(Destinations::public()).connect(target("a.test", port, None)).await.err();
-    assert_eq!(error, Some(ConnectFailure::NotAllowed));
+    assert_eq!(error, Some(ConnectError::NotAllowed));
     assert!(asking(Destinations::with_loopback()).connect(target("a.test", port, None)).await.is_ok());
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -95,19 +95,19 @@ impl Trust {
 
     /// The TLS an application asks for. Its own authorities are held to the rules of OpenSSL (D191), the public ones to the
     /// stricter ones of the web.
-    pub(super) fn config(&self, tls: &TlsTarget) -> Result<Tls, ConnectFailure> {
+    pub(super) fn config(&self, tls: &TlsTarget) -> Result<Tls, ConnectError> {
         let mut config = if tls.authorities.is_empty() {
             (*self.brokers).clone()
         } else {
             let given =
                 tls.authorities.iter().map(|authority| Certificate::from(authority.clone())).collect();
-            let verifier = PrivateCaVerifier::new(given).ok_or(ConnectFailure::InvalidCredentials)?;
+            let verifier = PrivateCaVerifier::new(given).ok_or(ConnectError::InvalidCredentials)?;
             unresumed(verified_by(Arc::new(verifier)).with_no_client_auth())
         };
         let own = if tls.chain.is_empty() {
             None
         } else {
-            Some(certified(&tls.chain, &tls.key).ok_or(ConnectFailure::InvalidCredentials)?)
+            Some(certified(&tls.chain, &tls.key).ok_or(ConnectError::InvalidCredentials)?)
         };
         let certificate = Arc::new(ClientCertificate::new(own));
         config.client_auth_cert_resolver = certificate.clone();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -139,9 +139,10 @@ fn is_whole(asked: &[u8]) -> bool {
     body.len() >= length.map_or(0, |length| length.parse().expect("a number"))
 }
 
-fn asking(method: &'static str, url: &str, room: u32) -> HttpRequest {
+fn asking(method: &'static str, url: &str, max_response_length: u32) -> HttpRequest {
     let (headers, body) = (Vec::new(), Vec::new());
-    HttpRequest { method, url: url.to_owned(), headers, body, timeout_ms: 5000, room }
+    let timeout = sansio::Duration::from_secs(5);
+    HttpRequest { method, url: url.to_owned(), headers, body, timeout, max_response_length }
 }
 
 fn get(room: u32) -> HttpRequest {
@@ -155,8 +156,8 @@ fn answered(outcome: HttpOutcome) -> HttpResponse {
     }
 }
 
-fn failed(cause: ConnectFailure) -> HttpOutcome {
-    HttpOutcome::Failed(HttpFailure::Connection(cause))
+fn failed(cause: ConnectError) -> HttpOutcome {
+    HttpOutcome::Failed(HttpError::Connection(cause))
 }
 
 /// Shows D60.
@@ -304,17 +305,12 @@ async fn a_connection_that_ends_before_the_response_does_is_a_failure() {
         for then in [Then::Close, Then::Cut] {
             let server = Server::saying(&[said], then).await;
             let outcome = server.exchange(get(512)).await;
-            assert_eq!(
-                outcome,
-                HttpOutcome::Failed(HttpFailure::Broken),
-                "{}",
-                String::from_utf8_lossy(said)
-            );
+            assert_eq!(outcome, HttpOutcome::Failed(HttpError::Broken), "{}", String::from_utf8_lossy(said));
         }
     }
     // Without a length only the end of TLS says that the body is whole; anybody on the way could end TCP.
     let server = Server::saying(&[b"HTTP/1.1 200 OK\r\n\r\nhello"], Then::Cut).await;
-    assert_eq!(server.exchange(get(512)).await, HttpOutcome::Failed(HttpFailure::Broken));
+    assert_eq!(server.exchange(get(512)).await, HttpOutcome::Failed(HttpError::Broken));
 }
 
 /// Shows D60.
@@ -327,7 +323,7 @@ async fn what_is_not_http_is_a_failure() {
     ] {
         let server = Server::saying(&[said], Then::Hang).await;
         let outcome = server.exchange(get(512)).await;
-        let is_not_http = matches!(outcome, HttpOutcome::Failed(HttpFailure::NotHttp(_)));
+        let is_not_http = matches!(outcome, HttpOutcome::Failed(HttpError::NotHttp(_)));
         assert!(is_not_http, "{outcome:?} for {}", String::from_utf8_lossy(said));
     }
     let server =
@@ -343,12 +339,12 @@ async fn a_server_that_is_too_slow_runs_out_of_time_at_every_stage() {
     let real = server.address;
     let halfway = Server::saying(&[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"], Then::Hang).await;
     for (address, expected) in [
-        (real, [HttpFailure::TimedOut, HttpFailure::TimedOut]),
-        (halfway.address, [HttpFailure::TimedOut, HttpFailure::TimedOut]),
+        (real, [HttpError::TimedOut, HttpError::TimedOut]),
+        (halfway.address, [HttpError::TimedOut, HttpError::TimedOut]),
         // In the handshake; which of the two clocks goes off first does not matter.
         (
             silent.local_addr().expect("bound"),
-            [HttpFailure::TimedOut, HttpFailure::Connection(ConnectFailure::TlsTimedOut)],
+            [HttpError::TimedOut, HttpError::Connection(ConnectError::TlsTimedOut)],
         ),
     ] {
         server.address = address;
@@ -357,7 +353,8 @@ async fn a_server_that_is_too_slow_runs_out_of_time_at_every_stage() {
         }
         let begun = Instant::now();
         // The relay lets no such time through; here it keeps the test short.
-        let outcome = server.exchange(HttpRequest { timeout_ms: 300, ..get(512) }).await;
+        let outcome =
+            server.exchange(HttpRequest { timeout: sansio::Duration::from_millis(300), ..get(512) }).await;
         assert!(expected.map(HttpOutcome::Failed).contains(&outcome), "{outcome:?}");
         assert!(begun.elapsed() >= Duration::from_millis(300));
     }
@@ -374,13 +371,13 @@ async fn each_cause_of_having_no_connection_is_told_apart() {
     let refused = format!("https://127.0.0.1:{closed}/");
     let address = format!("https://127.0.0.1:{}/", server.address.port());
     for (url, expected) in [
-        ("https://nowhere.invalid/", failed(ConnectFailure::NameNotResolved)),
-        (&refused, failed(ConnectFailure::Refused)),
-        ("https://169.254.169.254/latest", failed(ConnectFailure::NotAllowed)),
-        ("https://0x0a000001/", failed(ConnectFailure::NotAllowed)),
-        ("https://[fe80::1]/", failed(ConnectFailure::NotAllowed)),
+        ("https://nowhere.invalid/", failed(ConnectError::NameNotResolved)),
+        (&refused, failed(ConnectError::Refused)),
+        ("https://169.254.169.254/latest", failed(ConnectError::NotAllowed)),
+        ("https://0x0a000001/", failed(ConnectError::NotAllowed)),
+        ("https://[fe80::1]/", failed(ConnectError::NotAllowed)),
         // The certificate names the host, not the address.
-        (&address, failed(ConnectFailure::CertificateName { names: vec![HOST.to_owned()] })),
+        (&address, failed(ConnectError::CertificateName { names: vec![HOST.to_owned()] })),
     ] {
         assert_eq!(server.exchange(asking("GET", url, 64)).await, expected, "{url}");
     }
@@ -394,19 +391,19 @@ async fn each_fault_of_a_certificate_is_told_apart() {
         params.not_after = date_time_ymd(2002, 1, 1);
     });
     let expired = expired.await;
-    assert_eq!(expired.exchange(get(64)).await, failed(ConnectFailure::CertificateExpired));
+    assert_eq!(expired.exchange(get(64)).await, failed(ConnectError::CertificateExpired));
     let future = Server::with(&[], Then::Hang, |params| params.not_before = date_time_ymd(3000, 1, 1)).await;
-    assert_eq!(future.exchange(get(64)).await, failed(ConnectFailure::CertificateNotYetValid));
+    assert_eq!(future.exchange(get(64)).await, failed(ConnectError::CertificateNotYetValid));
     let mut unknown = Server::saying(&[], Then::Hang).await;
     unknown.authority = future.authority;
-    assert_eq!(unknown.exchange(get(64)).await, failed(ConnectFailure::UnknownCa));
+    assert_eq!(unknown.exchange(get(64)).await, failed(ConnectError::UnknownCa));
     let plain = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     unknown.address = plain.local_addr().expect("bound");
     tokio::spawn(async move {
         let (mut stream, _) = plain.accept().await.expect("a connection");
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     });
-    assert_eq!(unknown.exchange(get(64)).await, failed(ConnectFailure::NotTls));
+    assert_eq!(unknown.exchange(get(64)).await, failed(ConnectError::NotTls));
 }
 
 #[tokio::test]
@@ -423,7 +420,7 @@ async fn a_url_that_cannot_be_used_reaches_no_network() {
         "https://name@server.example/",
     ] {
         let outcome = server.exchange(asking("GET", url, 64)).await;
-        assert_eq!(outcome, HttpOutcome::Failed(HttpFailure::InvalidUrl), "{url}");
+        assert_eq!(outcome, HttpOutcome::Failed(HttpError::InvalidUrl), "{url}");
     }
     assert!(server.asked.try_recv().is_err());
 }
@@ -483,7 +480,7 @@ async fn a_response_has_a_bound_on_the_wire_whatever_it_consists_of() {
     let zeros = Server::saying(&[&[head][..], &vec![&zeros[..]; 200]].concat(), Then::Hang).await;
     assert!(matches!(
         zeros.exchange(get(64)).await,
-        HttpOutcome::TooLarge | HttpOutcome::Failed(HttpFailure::NotHttp(_))
+        HttpOutcome::TooLarge | HttpOutcome::Failed(HttpError::NotHttp(_))
     ));
     // As many chunks of one byte as there is room for bytes are read.
     let chunks = b"1\r\nx\r\n".repeat(1000);
@@ -540,7 +537,7 @@ async fn an_odd_header_line_costs_at_most_itself_and_is_named() {
 async fn a_head_that_cannot_be_read_names_the_header() {
     let server = Server::saying(&[b"HTTP/1.1 200 OK\r\nGood: 1\r\nX-Nul: a\0b\r\n\r\n"], Then::Hang).await;
     let outcome = server.exchange(get(512)).await;
-    let HttpOutcome::Failed(HttpFailure::NotHttp(what)) = outcome else { panic!("{outcome:?}") };
+    let HttpOutcome::Failed(HttpError::NotHttp(what)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(what, "invalid HTTP header parsed, at X-Nul");
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use prometheus::IntGauge;
-use relay::{ConnectFailure, ConnectionEnd, ConnectionId};
+use relay::{ConnectError, ConnectionEnd, ConnectionId};
 
 use crate::accounts::Permit;
 use crate::connector::{self, Transport};
@@ -14,7 +14,7 @@ use crate::limits::READ_CHUNK;
 use crate::pipe::Pipe;
 
 /// A connection being made.
-pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, ConnectFailure>> + Send>>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, ConnectError>> + Send>>;
 
 /// An outbound connection.
 pub(super) struct Broker {
@@ -63,7 +63,7 @@ enum State {
 #[derive(Clone)]
 pub(super) enum BrokerEvent<'a> {
     Opened,
-    Failed(ConnectFailure),
+    Failed(ConnectError),
     Received(&'a [u8]),
     Written(usize),
     Closed(ConnectionEnd),

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 
-use relay::{ConnectFailure, ConnectionId, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, LookupId};
+use relay::{ConnectError, ConnectionId, ExchangeId, HttpError, HttpOutcome, HttpRequest, LookupId};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::broker::{Broker, BrokerPermit};
@@ -29,7 +29,7 @@ impl Session {
         let is_allowed = share.is_some();
         let connecting = Box::pin(async move {
             if !is_allowed {
-                return Err(ConnectFailure::TooMany);
+                return Err(ConnectError::TooMany);
             }
             wait(start).await;
             connector.connect_for(owner, target).await
@@ -122,18 +122,18 @@ impl Session {
     pub(super) fn start_exchange(&mut self, exchange: ExchangeId, mut request: HttpRequest) {
         let (connector, owner) = (self.shared.connector.clone(), self.owner());
         let (share, start) = (self.outbound(), self.start());
-        let reserved = request.bytes() + request.room as usize;
-        let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
+        let reserved = request.bytes() + request.max_response_length as usize;
+        let deadline = Instant::now() + Duration::from(request.timeout);
         self.exchanges.push(exchange, reserved, async move {
             if share.is_none() {
-                return HttpOutcome::Failed(HttpFailure::Connection(ConnectFailure::TooMany));
+                return HttpOutcome::Failed(HttpError::Connection(ConnectError::TooMany));
             }
             wait(start.map(|start| start.min(deadline))).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return HttpOutcome::Failed(HttpFailure::TimedOut);
+                return HttpOutcome::Failed(HttpError::TimedOut);
             }
-            request.timeout_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
+            request.timeout = left.into();
             http::exchange(&connector, owner, request).await
         });
     }

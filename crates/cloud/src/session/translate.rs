@@ -1,7 +1,8 @@
 //! The core's words for things and the server's, side by side.
 
 use link::connection::ByeReason;
-use relay::{ConnectionId, HttpFailure, HttpOutcome, Input, LookupKey, Settings};
+use relay::{ConnectionId, HttpError, HttpOutcome, Input, LookupKey, Settings};
+use sansio::{Duration, WallTime};
 
 use super::broker::BrokerEvent;
 use crate::clock::wall_micros;
@@ -13,15 +14,15 @@ use crate::store::{ItemKey, Value};
 
 pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Settings {
     Settings {
-        wall_micros: wall_micros(),
-        keepalive: shared.limits.keepalive,
+        wall_time: WallTime::from_micros(wall_micros()),
+        keepalive: Duration::from_secs(u64::from(shared.limits.keepalive)),
         logging,
         require_tls: require_tls || shared.require_tls,
         tls_ports: shared.tls_ports,
-        reconnect_delay: shared.limits.reconnect_delay.as_millis() as u32,
-        messages_a_second: shared.limits.messages_a_second,
-        broker_packets_a_second: shared.limits.broker_packets_a_second,
-        broker_bytes_a_second: shared.limits.broker_bytes_a_second,
+        reconnect_delay: shared.limits.reconnect_delay.into(),
+        messages_per_second: shared.limits.messages_a_second,
+        broker_packets_per_second: shared.limits.broker_packets_a_second,
+        broker_bytes_per_second: shared.limits.broker_bytes_a_second,
         notices: shared.is_watched(),
     }
 }
@@ -76,7 +77,7 @@ pub(super) fn http_result(outcome: &HttpOutcome) -> &'static str {
             5 => "5xx",
             _ => "other",
         },
-        HttpOutcome::TooLarge => HttpFailure::TooLarge.label(),
+        HttpOutcome::TooLarge => HttpError::TooLarge.label(),
         HttpOutcome::Failed(failure) => failure.label(),
     }
 }
@@ -107,7 +108,7 @@ pub(super) fn target_bytes(target: &Target) -> usize {
 pub(super) fn event(connection: ConnectionId, event: BrokerEvent<'_>) -> Input<'_> {
     match event {
         BrokerEvent::Opened => Input::ConnectionOpened { connection },
-        BrokerEvent::Failed(cause) => Input::ConnectionFailed { connection, cause },
+        BrokerEvent::Failed(error) => Input::ConnectionFailed { connection, error },
         BrokerEvent::Received(bytes) => Input::ConnectionReceived { connection, bytes },
         BrokerEvent::Written(bytes) => Input::ConnectionWritten { connection, bytes },
         BrokerEvent::Closed(end) => Input::ConnectionClosed { connection, end },
@@ -115,7 +116,7 @@ pub(super) fn event(connection: ConnectionId, event: BrokerEvent<'_>) -> Input<'
 }
 
 pub(super) fn wanted(key: LookupKey) -> ItemKey {
-    ItemKey { device_scope: key.device, secret: key.secret, key: key.key }
+    ItemKey { device_scope: key.device_scope, secret: key.secret, key: key.key }
 }
 
 pub(super) fn values(values: Vec<Value>) -> Vec<relay::Value> {
@@ -127,6 +128,6 @@ fn value(value: Value) -> relay::Value {
         Value::Found(bytes) => relay::Value::Found(bytes),
         // The kernel lets no such key through, so it is a key nobody could have set.
         Value::Missing | Value::InvalidKey => relay::Value::NotFound,
-        Value::Unavailable => relay::Value::Failed,
+        Value::Unavailable => relay::Value::Unavailable,
     }
 }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use link::http::HttpResult;
 use relay::{
-    ConnectionId, DeviceRelay, ExchangeId, HttpFailure, HttpOutcome, HttpRequest, HttpResponse, Input,
-    LookedUp, LookupKey, Output, Settings, Value,
+    ConnectionId, DeviceRelay, ExchangeId, HttpError, HttpOutcome, HttpRequest, HttpResponse, Input,
+    LookupKey, Output, Settings, Value,
 };
+use sansio::{Instant, WallTime};
 
 use super::cloud::{HttpAsked, Script, WALL, place};
 use super::end::CloudEnd;
@@ -31,7 +32,7 @@ mod packet {
 
 pub(crate) struct Relayed {
     relay: DeviceRelay,
-    now: u64,
+    now: Instant,
     outgoing: Vec<u8>,
     brokers: BTreeMap<ConnectionId, Broker>,
     /// Of which configuration and HTTP are played.
@@ -44,8 +45,8 @@ pub(crate) struct Relayed {
 impl Relayed {
     pub(crate) fn new(script: Script) -> Self {
         Self {
-            relay: DeviceRelay::new(0, settings()),
-            now: 0,
+            relay: DeviceRelay::new(Instant::ZERO, settings()),
+            now: Instant::ZERO,
             outgoing: Vec::new(),
             brokers: BTreeMap::new(),
             script,
@@ -60,24 +61,24 @@ impl Relayed {
     }
 
     fn pump(&mut self) {
-        while let Some(output) = self.relay.poll() {
+        while let Some(output) = self.relay.poll(self.now) {
             self.output(output);
         }
     }
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Link(bytes) => self.outgoing.extend(bytes),
+            Output::LinkSend(bytes) => self.outgoing.extend(bytes),
             Output::OpenConnection { connection, target } => {
                 self.targets.push((target.host, target.port));
                 self.brokers.insert(connection, Broker::default());
                 self.input(Input::ConnectionOpened { connection });
             }
-            Output::Send { connection, bytes } => self.send(connection, &bytes),
-            Output::Close { connection, .. } => _ = self.brokers.remove(&connection),
+            Output::ConnectionSend { connection, bytes } => self.send(connection, &bytes),
+            Output::CloseConnection { connection, .. } => _ = self.brokers.remove(&connection),
             Output::Lookup { lookup, keys } => {
                 let values = keys.iter().map(|key| self.value(key)).collect();
-                self.input(Input::LookedUp(LookedUp { lookup, values }));
+                self.input(Input::LookupFinished { lookup, values });
             }
             Output::HttpRequest { exchange, request } => self.exchange(exchange, request),
             Output::Log(line) => {
@@ -104,9 +105,9 @@ impl Relayed {
             url: request.url,
             headers: request.headers.iter().map(|(name, value)| line(name, value)).collect(),
             body: String::from_utf8_lossy(&request.body).into_owned(),
-            timeout_ms: request.timeout_ms,
+            timeout_ms: request.timeout.as_millis() as u32,
         };
-        let outcome = self.script.http.map_or(HttpOutcome::Failed(HttpFailure::TimedOut), |serve| {
+        let outcome = self.script.http.map_or(HttpOutcome::Failed(HttpError::TimedOut), |serve| {
             let answer = serve(&asked);
             assert_eq!(answer.result, HttpResult::Ok, "the relay judges by itself");
             let headers = answer.headers.iter().map(|line| name_and_value(line)).collect();
@@ -117,31 +118,31 @@ impl Relayed {
                 body: answer.body,
             })
         });
-        self.input(Input::HttpResponse { exchange, outcome });
+        self.input(Input::HttpFinished { exchange, outcome });
     }
 
     fn value(&self, key: &LookupKey) -> Value {
         let name = String::from_utf8_lossy(&key.key).into_owned();
-        let found = self.script.config.get(&(place(key.device, !key.secret), name));
+        let found = self.script.config.get(&(place(key.device_scope, !key.secret), name));
         found.map_or(Value::NotFound, |value| Value::Found(value.clone()))
     }
 }
 
 impl CloudEnd for Relayed {
     fn reconnect(&mut self, now: u64) {
-        self.now = now;
-        self.relay = DeviceRelay::new(now, settings());
+        self.now = Instant::from_millis(now);
+        self.relay = DeviceRelay::new(self.now, settings());
         self.outgoing.clear();
         self.brokers.clear();
     }
 
     fn hear(&mut self, now: u64, bytes: &[u8]) {
-        self.now = now;
-        if self.relay.next_timeout().is_some_and(|at| at <= now) {
+        self.now = Instant::from_millis(now);
+        if self.relay.next_timeout().is_some_and(|at| at <= self.now) {
             self.input(Input::Timeout);
         }
         if !bytes.is_empty() {
-            self.input(Input::Link(bytes));
+            self.input(Input::LinkReceived(bytes));
         }
         self.pump();
     }
@@ -156,7 +157,7 @@ impl CloudEnd for Relayed {
 }
 
 fn settings() -> Settings {
-    Settings { wall_micros: WALL, ..Settings::default() }
+    Settings { wall_time: WallTime::from_micros(WALL), ..Settings::default() }
 }
 
 fn line(name: &str, value: &[u8]) -> String {

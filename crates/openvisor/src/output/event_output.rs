@@ -11,7 +11,7 @@ use device::debug::refusal::Refusal;
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
 use link::connection::ByeReason;
-use relay::{ConnectFailure, HttpFailure, Notice, Security};
+use relay::{ConnectError, HttpError, Notice, Security};
 
 use crate::host::local_cloud::Happening;
 use crate::host::observed_device::Told;
@@ -109,12 +109,12 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: connecting to broker {host}:{port}{}", secured(*security))
         }
         N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
-        N::ConnectFailed { channel, cause, .. } => {
-            format!("channel {channel}: connect to broker failed, {}", connect_failure(cause))
+        N::ConnectFailed { channel, error, .. } => {
+            format!("channel {channel}: connect to broker failed, {}", connect_failure(error))
         }
-        N::ConnectDelayed { channel, host, port, most } => {
+        N::ConnectDelayed { channel, host, port, max_delay } => {
             let host = text::masked_host(host);
-            let seconds = f64::from(*most) / 1000.0;
+            let seconds = std::time::Duration::from(*max_delay).as_secs_f64();
             format!(
                 "channel {channel}: connects to {host}:{port} keep failing; from now on up to {seconds} s pass between them"
             )
@@ -122,7 +122,7 @@ fn of_notice(notice: &Notice) -> String {
         N::Deviation { channel, deviation } => {
             format!("channel {channel}: broker departs from MQTT, tolerated: {deviation}")
         }
-        N::BrokerLost { channel, why } => format!("channel {channel}: broker lost, {why}"),
+        N::BrokerLost { channel, reason } => format!("channel {channel}: broker lost, {reason}"),
         N::Published { channel, topic, length, qos } => {
             format!("channel {channel}: to broker, {topic}, {length} bytes, QoS {qos}")
         }
@@ -130,10 +130,12 @@ fn of_notice(notice: &Notice) -> String {
         N::Delivered { channel, topic, length, qos } => {
             format!("channel {channel}: to device, {topic}, {length} bytes, QoS {qos}")
         }
-        N::Lost { channel, topic, length } => {
+        N::MessageLost { channel, topic, length } => {
             format!("channel {channel}: message on {topic} of {length} bytes is too large for the device")
         }
-        N::Refused { channel, what, why } => format!("channel {channel}: {what} refused, {why}"),
+        N::RequestRefused { channel, request, reason } => {
+            format!("channel {channel}: {request} refused, {reason}")
+        }
         N::HttpRequested { channel, method, url } => {
             format!("channel {channel}: {method} {}", text::masked_url(url))
         }
@@ -143,12 +145,12 @@ fn of_notice(notice: &Notice) -> String {
         N::HttpHeadersIgnored { channel, names } => {
             format!("channel {channel}: malformed header lines left out: {}", names.join(", "))
         }
-        N::HttpFailed { channel, cause: HttpFailure::Connection(cause) } => {
-            format!("channel {channel}: HTTP request failed, {}", connect_failure(cause))
+        N::HttpFailed { channel, error: HttpError::Connection(error) } => {
+            format!("channel {channel}: HTTP request failed, {}", connect_failure(error))
         }
-        N::HttpFailed { channel, cause } => format!("channel {channel}: HTTP request failed, {cause}"),
-        N::ConfigFetch { channel, keys, missing, failed, is_too_large } => {
-            format!("channel {channel}: {}", fetched(*keys, missing, failed, *is_too_large))
+        N::HttpFailed { channel, error } => format!("channel {channel}: HTTP request failed, {error}"),
+        N::ConfigFetch { channel, keys, missing, unavailable, is_too_large } => {
+            format!("channel {channel}: {}", fetched(*keys, missing, unavailable, *is_too_large))
         }
     }
 }
@@ -162,10 +164,10 @@ fn secured(security: Security) -> &'static str {
 }
 
 /// The cause of a failed connect; with the option that lifts it where there is one.
-fn connect_failure(cause: &ConnectFailure) -> String {
+fn connect_failure(cause: &ConnectError) -> String {
     match cause {
-        ConnectFailure::NotAllowed => format!("{cause} (see --allow)"),
-        ConnectFailure::TooMany => format!("{cause} (see --limit outbound_connections_per_account)"),
+        ConnectError::NotAllowed => format!("{cause} (see --allow)"),
+        ConnectError::TooMany => format!("{cause} (see --limit outbound_connections_per_account)"),
         _ => cause.to_string(),
     }
 }
@@ -369,7 +371,7 @@ mod tests {
                 channel: 1,
                 keys,
                 missing,
-                failed,
+                unavailable: failed,
                 is_too_large,
             }))
             .1
@@ -429,24 +431,24 @@ mod tests {
     #[test]
     fn a_failed_connect_is_told_with_its_cause() {
         let told = |cause| {
-            let notice = Notice::ConnectFailed { channel: 1, host: "h".into(), port: 1883, cause };
+            let notice = Notice::ConnectFailed { channel: 1, host: "h".into(), port: 1883, error: cause };
             of_cloud(&EventKind::Notice(notice)).1
         };
         let cases = [
-            (ConnectFailure::NotAllowed, "the address is not allowed (see --allow)"),
-            (ConnectFailure::Refused, "TCP connection refused; nothing listens on this port"),
+            (ConnectError::NotAllowed, "the address is not allowed (see --allow)"),
+            (ConnectError::Refused, "TCP connection refused; nothing listens on this port"),
             (
-                ConnectFailure::CertificateName { names: vec!["a.example".into()] },
+                ConnectError::CertificateName { names: vec!["a.example".into()] },
                 "the server's certificate is for another name: a.example",
             ),
             (
-                ConnectFailure::MqttRefused { version5: true, code: 0x87 },
+                ConnectError::MqttRefused { version5: true, code: 0x87 },
                 "the broker refused the connection: reason code 0x87 (Not authorized)",
             ),
         ];
         for (cause, text) in cases {
             assert_eq!(told(cause.clone()), format!("channel 1: connect to broker failed, {text}"));
-            let notice = Notice::HttpFailed { channel: 1, cause: HttpFailure::Connection(cause) };
+            let notice = Notice::HttpFailed { channel: 1, error: HttpError::Connection(cause) };
             let failed = of_cloud(&EventKind::Notice(notice)).1;
             assert_eq!(failed, format!("channel 1: HTTP request failed, {text}"));
         }

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use mqtt::{Client, ConnectOptions, Input, InvalidOptions, Limits, Version};
 use sansio::Instant;
 
+use super::overhead_limit::OverheadLimit;
 use crate::channel::Context;
-use crate::flood::Pace;
 use crate::limits;
-use crate::port::{ConnectionEnd, ConnectionId, Notice, Output, Settings};
+use crate::protocol::{ConnectionEnd, ConnectionId, Notice, Output, Settings};
 
 /// A connection that stands.
 #[derive(Debug)]
@@ -19,20 +19,20 @@ pub(crate) struct Broker {
     pub client: Client,
     /// Whether it speaks version 5, which has reason codes.
     pub is_version5: bool,
-    /// When the broker accepted the connection, milliseconds.
-    pub connected_at: Option<u64>,
+    /// When the broker accepted the connection.
+    pub connected_at: Option<Instant>,
     /// The connection has ended by itself, and how.
     pub gone: Option<ConnectionEnd>,
     /// The kinds of deviation told of, by their places.
     told_deviations: u32,
     /// By when the connection is to have taken the application's DISCONNECT.
-    farewell: Option<u64>,
+    farewell: Option<Instant>,
     /// Bytes from the broker the session did not take yet.
     kept: Vec<u8>,
     is_paused: bool,
-    pace: Pace,
+    overhead_limit: OverheadLimit,
     /// Until when nothing is taken from the broker, because too much came of which nothing comes (D180).
-    slowed: Option<u64>,
+    slowed: Option<Instant>,
     /// Bytes given out that the connection has not taken.
     unwritten: usize,
 }
@@ -43,7 +43,7 @@ impl Broker {
         connection: ConnectionId,
         options: &ConnectOptions,
         settings: &Settings,
-        now: u64,
+        now: Instant,
     ) -> Result<Self, InvalidOptions> {
         let limits = Limits {
             outgoing_bytes: limits::BROKER_OUTGOING,
@@ -52,7 +52,7 @@ impl Broker {
         };
         Ok(Self {
             connection,
-            client: Client::new(options, limits, Instant::from_millis(now))?,
+            client: Client::new(options, limits, now)?,
             is_version5: options.version == Version::V5,
             connected_at: None,
             gone: None,
@@ -60,7 +60,11 @@ impl Broker {
             farewell: None,
             kept: Vec::new(),
             is_paused: false,
-            pace: Pace::new(settings.broker_packets_a_second, settings.broker_bytes_a_second, now),
+            overhead_limit: OverheadLimit::new(
+                settings.broker_packets_per_second,
+                settings.broker_bytes_per_second,
+                now,
+            ),
             slowed: None,
             unwritten: 0,
         })
@@ -72,26 +76,22 @@ impl Broker {
     }
 
     /// Ends the session in good order, as the application wishes (M90).
-    pub(crate) fn disconnect(&mut self, now: u64) {
+    pub(crate) fn disconnect(&mut self, now: Instant) {
         self.client.disconnect(mqtt::reason::SUCCESS);
-        self.farewell = Some(now.saturating_add(limits::FAREWELL));
+        self.farewell = Some(now + limits::DISCONNECT_TIMEOUT);
     }
 
     /// Whether the connection had its time to take the DISCONNECT.
-    pub(crate) fn is_out_of_patience(&self, now: u64) -> bool {
+    pub(crate) fn is_out_of_patience(&self, now: Instant) -> bool {
         self.farewell.is_some_and(|farewell| now >= farewell)
     }
 
     /// When something is due, if ever. A connection that has ended is not kept alive (D54).
-    pub(crate) fn next_timeout(&self) -> Option<u64> {
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         if self.gone.is_some() {
             return None;
         }
-        self.farewell
-            .or_else(|| self.client.next_timeout().map(Instant::as_millis))
-            .into_iter()
-            .chain(self.slowed)
-            .min()
+        self.farewell.or_else(|| self.client.next_timeout()).into_iter().chain(self.slowed).min()
     }
 
     /// Adds bytes from the broker; [`Self::feed`] uses them.
@@ -100,16 +100,16 @@ impl Broker {
     }
 
     /// Gives the session what it takes of the kept bytes; whether it took any.
-    pub(crate) fn feed(&mut self, now: u64) -> Result<bool, mqtt::Error> {
+    pub(crate) fn feed(&mut self, now: Instant) -> Result<bool, mqtt::Error> {
         // What a connection that has ended left behind is little and is used at once.
         self.slowed = self.slowed.filter(|until| *until > now && self.gone.is_none());
         if self.kept.is_empty() || self.client.is_closed() || self.slowed.is_some() {
             return Ok(false);
         }
         let mut rest = &self.kept[..];
-        self.client.handle(Instant::from_millis(now), Input::Received(&mut rest))?;
+        self.client.handle(now, Input::Received(&mut rest))?;
         let taken = self.kept.len() - rest.len();
-        self.slowed = self.pace.note(self.client.take_overhead(), now);
+        self.slowed = self.overhead_limit.count(self.client.take_overhead(), now);
         if taken == self.kept.len() {
             self.kept = Vec::new();
         } else {
@@ -135,11 +135,9 @@ impl Broker {
     }
 
     /// The connection has taken bytes.
-    pub(crate) fn written(&mut self, now: u64, bytes: usize) {
+    pub(crate) fn written(&mut self, now: Instant, bytes: usize) {
         self.unwritten = self.unwritten.saturating_sub(bytes);
-        self.client
-            .handle(Instant::from_millis(now), Input::Transmitted(bytes))
-            .expect("this input never fails");
+        self.client.handle(now, Input::Transmitted(bytes)).expect("this input never fails");
     }
 
     /// Whether nothing is on its way to the broker.
@@ -160,7 +158,7 @@ impl Broker {
         let mut bytes = Vec::new();
         self.client.transmit(&mut bytes);
         self.unwritten += bytes.len();
-        cx.outputs.push_back(Output::Send { connection: self.connection, bytes });
+        cx.outputs.push_back(Output::ConnectionSend { connection: self.connection, bytes });
     }
 
     /// Reading stops while the session takes nothing, so that the broker is held back (D49).

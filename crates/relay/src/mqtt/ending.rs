@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use link::channel::ClosureReason;
 use link::mqtt::{Outcome, RequestState};
 
-use crate::port::ConnectFailure;
+use crate::protocol::ConnectError;
 
 /// Why the connection to the broker is over.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(super) enum Cause {
     /// The broker closed the connection in good order.
     Closed,
     /// The connection was reset, or its TLS failed.
-    Lost(ConnectFailure),
+    Lost(ConnectError),
     /// The broker broke the protocol, or went silent.
     Broken(mqtt::Error),
 }
@@ -51,16 +51,16 @@ impl Cause {
     }
 
     /// The same before the broker had accepted the connection (D190).
-    pub(super) fn connect_failure(self, is_version5: bool) -> ConnectFailure {
+    pub(super) fn connect_failure(self, is_version5: bool) -> ConnectError {
         match self {
-            Self::Disconnected(code) => ConnectFailure::MqttRefused { version5: is_version5, code },
-            Self::Lost(ConnectFailure::Socket) => ConnectFailure::MqttLost,
+            Self::Disconnected(code) => ConnectError::MqttRefused { version5: is_version5, code },
+            Self::Lost(ConnectError::Socket) => ConnectError::MqttLost,
             Self::Lost(cause) => cause,
-            Self::Broken(mqtt::Error::Protocol(error)) => ConnectFailure::MqttProtocol(error),
+            Self::Broken(mqtt::Error::Protocol(error)) => ConnectError::MqttProtocol(error),
             Self::Broken(mqtt::Error::ConnectTimeout | mqtt::Error::KeepAliveTimeout) => {
-                ConnectFailure::MqttTimedOut
+                ConnectError::MqttTimedOut
             }
-            Self::Closed | Self::Flooded | Self::Broken(mqtt::Error::Closed) => ConnectFailure::MqttClosed,
+            Self::Closed | Self::Flooded | Self::Broken(mqtt::Error::Closed) => ConnectError::MqttClosed,
         }
     }
 

@@ -11,11 +11,12 @@ use link::mqtt::{
 };
 use link::{Violation, violation};
 use mqtt::{ConnectOptions, Filter, RequestError, Version, Will};
+use sansio::Instant;
 
 use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
 use crate::channel::Context;
 use crate::limits;
-use crate::port::{ConnectFailure, Notice, Security, Settings, Target, TlsOptions};
+use crate::protocol::{ConnectError, Notice, Security, Settings, Target, TlsOptions};
 use crate::reconnects::{Destination, Wait};
 use crate::text;
 
@@ -85,8 +86,8 @@ fn delay(
     cx.counts.delayed += 1;
     if wait.is_first {
         let (host, port) = (target.host.clone(), target.port);
-        let most = cx.settings.reconnect_delay;
-        cx.report(Notice::ConnectDelayed { channel: cx.number, host, port, most });
+        let max_delay = cx.settings.reconnect_delay;
+        cx.report(Notice::ConnectDelayed { channel: cx.number, host, port, max_delay });
     }
     channel.stage =
         Stage::Waiting { until: wait.until, target: Box::new(target), options: Box::new(options) };
@@ -96,20 +97,20 @@ fn delay(
 fn wanted(
     request: &Connect<'_>,
     settings: &Settings,
-) -> Result<(Target, ConnectOptions, Security), ConnectFailure> {
+) -> Result<(Target, ConnectOptions, Security), ConnectError> {
     let head = request.head;
     if has_control_characters(request) {
-        return Err(ConnectFailure::ControlCharacter);
+        return Err(ConnectError::ControlCharacter);
     }
-    let host = String::from_utf8(request.host.to_vec()).map_err(|_| ConnectFailure::InvalidParameters)?;
+    let host = String::from_utf8(request.host.to_vec()).map_err(|_| ConnectError::InvalidParameters)?;
     if head.out_of_range || host.is_empty() || head.port == 0 {
-        return Err(ConnectFailure::InvalidParameters);
+        return Err(ConnectError::InvalidParameters);
     }
     let (tls, security) = tls(request, head.port, settings);
     if settings.require_tls && tls.is_none() {
-        return Err(ConnectFailure::TlsRequired);
+        return Err(ConnectError::TlsRequired);
     }
-    let options = options(request).ok_or(ConnectFailure::InvalidParameters)?;
+    let options = options(request).ok_or(ConnectError::InvalidParameters)?;
     Ok((Target { host, port: head.port, tls }, options, security))
 }
 
@@ -158,7 +159,7 @@ fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
         ..ConnectOptions::new(version, request.client_id)
     };
     // A session that is not used shows now, not after a connection was made, whether the broker may be sent this.
-    mqtt::Client::new(&options, mqtt::Limits::default(), sansio::Instant::ZERO).ok()?;
+    mqtt::Client::new(&options, mqtt::Limits::default(), Instant::ZERO).ok()?;
     Some(options)
 }
 
@@ -261,7 +262,7 @@ fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
         Stage::Broker(broker) if broker.client.is_connected() => broker.disconnect(cx.now),
         // A connect still under way is taken back: it is answered, and so is this.
         Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Broker(_) => {
-            channel.refuse_connect(ConnectFailure::Withdrawn, cx);
+            channel.refuse_connect(ConnectError::Withdrawn, cx);
         }
         Stage::New | Stage::Over => channel.answer_all(RequestState::NotConnected, cx),
     }

@@ -15,13 +15,16 @@ use link::kind::{to_cloud, to_device};
 use link::mqtt::{LostHead, MessageHead, Outcome, RequestState};
 use link::{Fragment, Violation};
 use relay::{
-    ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookedUp,
-    LookupId, LookupKey, Notice, Output, Settings, Target,
+    ConnectionEnd, ConnectionId, DeviceRelay, ExchangeId, HttpOutcome, HttpRequest, Input, LookupId,
+    LookupKey, Notice, Output, Settings, Target,
 };
+use sansio::{Duration, Instant, WallTime};
+
 pub(crate) use requests::*;
-use sansio::Instant;
 pub(crate) use wires::{Life, Wire};
 
+/// When every rig starts.
+pub(crate) const START: Instant = Instant::from_secs(1);
 pub(crate) const RING: u32 = 1536;
 pub(crate) const WALL: u64 = 1_700_000_000_000_000;
 pub(crate) const HELLO: Hello = Hello {
@@ -49,7 +52,7 @@ pub(crate) enum Told {
 }
 
 pub(crate) struct Rig {
-    pub now: u64,
+    pub now: Instant,
     pub relay: DeviceRelay,
     pub device: DeviceLink,
     /// Every byte the device was sent since last emptied.
@@ -76,10 +79,10 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn connected_with(settings: Settings) -> Self {
         let mut device = DeviceLink::new();
-        let _ = device.handle(Instant::from_secs(1), &mut LinkInput::Connected(&HELLO));
+        let _ = device.handle(START, &mut LinkInput::Connected(&HELLO));
         Self {
-            now: 1000,
-            relay: DeviceRelay::new(1000, Settings { wall_micros: WALL, ..settings }),
+            now: START,
+            relay: DeviceRelay::new(START, Settings { wall_time: WallTime::from_micros(WALL), ..settings }),
             device,
             bytes: Vec::new(),
             told: Vec::new(),
@@ -169,11 +172,6 @@ impl Rig {
         self.told().into_iter().filter_map(answer).collect()
     }
 
-    /// The time as the device's end takes it.
-    pub(crate) fn link_now(&self) -> Instant {
-        Instant::from_millis(self.now)
-    }
-
     // --- Inputs.
 
     pub(crate) fn input(&mut self, input: Input<'_>) {
@@ -191,9 +189,9 @@ impl Rig {
         self.input(Input::ConnectionOpened { connection: ConnectionId(connection) });
     }
 
-    pub(crate) fn failed(&mut self, connection: u32, cause: relay::ConnectFailure) {
+    pub(crate) fn failed(&mut self, connection: u32, error: relay::ConnectError) {
         self.wire(connection).life = Life::Closed;
-        self.input(Input::ConnectionFailed { connection: ConnectionId(connection), cause });
+        self.input(Input::ConnectionFailed { connection: ConnectionId(connection), error });
     }
 
     pub(crate) fn broker_sends(&mut self, connection: u32, bytes: impl AsRef<[u8]>) {
@@ -202,7 +200,7 @@ impl Rig {
 
     pub(crate) fn broker_closes(&mut self, connection: u32, clean: bool) {
         let end =
-            if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(relay::ConnectFailure::Socket) };
+            if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(relay::ConnectError::Socket) };
         self.broker_ends(connection, end);
     }
 
@@ -218,15 +216,15 @@ impl Rig {
     }
 
     pub(crate) fn looked_up(&mut self, lookup: LookupId, values: Vec<relay::Value>) {
-        self.input(Input::LookedUp(LookedUp { lookup, values }));
+        self.input(Input::LookupFinished { lookup, values });
     }
 
     pub(crate) fn http(&mut self, exchange: ExchangeId, outcome: HttpOutcome) {
-        self.input(Input::HttpResponse { exchange, outcome });
+        self.input(Input::HttpFinished { exchange, outcome });
     }
 
     pub(crate) fn wait(&mut self, millis: u64) {
-        let until = self.now + millis;
+        let until = self.now + Duration::from_millis(millis);
         while let Some(due) = self.relay.next_timeout().filter(|due| *due <= until) {
             self.now = self.now.max(due);
             self.input(Input::Timeout);
@@ -243,9 +241,9 @@ impl Rig {
     pub(crate) fn log(&mut self, sequence: u32, text: &[u8]) {
         let mut out = [0; LOG_FRAME];
         let head = link::connection::LogHead { sequence, clock: Instant::from_micros(77) };
-        let length = self.device.log_frame(self.link_now(), &head, text.len(), &mut out).unwrap();
+        let length = self.device.log_frame(self.now, &head, text.len(), &mut out).unwrap();
         let frame = [&out[..length], text].concat();
-        self.input(Input::Link(&frame));
+        self.input(Input::LinkReceived(&frame));
     }
 
     /// Sends an item in as many fragments as the window asks for; it must not get stuck.
@@ -261,10 +259,10 @@ impl Rig {
             let Some((length, more)) = self.device.next_fragment(channel, left as u32, 4096) else {
                 return sent;
             };
-            let header = self.device.channel_frame(self.link_now(), channel, kind, length, more).unwrap();
+            let header = self.device.channel_frame(self.now, channel, kind, length, more).unwrap();
             let frame = [header.as_slice(), &body[sent..][..usize::from(length)]].concat();
             sent += usize::from(length);
-            self.input(Input::Link(&frame));
+            self.input(Input::LinkReceived(&frame));
             if !more {
                 return sent;
             }
@@ -277,9 +275,9 @@ impl Rig {
     pub(crate) fn pump(&mut self) {
         loop {
             let mut out = [0; 512];
-            let length = self.device.transmit(self.link_now(), &mut out);
+            let length = self.device.transmit(self.now, &mut out);
             if length > 0
-                && let Err(violation) = self.relay.handle(self.now, Input::Link(&out[..length]))
+                && let Err(violation) = self.relay.handle(self.now, Input::LinkReceived(&out[..length]))
             {
                 self.violation = Some(violation);
             }
@@ -292,7 +290,7 @@ impl Rig {
 
     fn drain(&mut self) -> bool {
         let mut any = false;
-        while let Some(output) = self.relay.poll() {
+        while let Some(output) = self.relay.poll(self.now) {
             any = true;
             assert!(self.disconnected.is_none(), "nothing follows the end: {output:?}");
             self.output(output);
@@ -302,13 +300,13 @@ impl Rig {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Link(bytes) => self.deliver(&bytes),
+            Output::LinkSend(bytes) => self.deliver(&bytes),
             Output::OpenConnection { connection, target } => {
                 assert!(self.wires.insert(connection.0, Wire::default()).is_none(), "a name used twice");
                 self.targets.push((connection, target));
             }
-            Output::Send { connection, bytes } => self.wire(connection.0).give(&bytes),
-            Output::Close { connection, abort } => self.wire(connection.0).close(abort),
+            Output::ConnectionSend { connection, bytes } => self.wire(connection.0).give(&bytes),
+            Output::CloseConnection { connection, abort } => self.wire(connection.0).close(abort),
             Output::PauseReading { connection } => self.wire(connection.0).pause(true),
             Output::ResumeReading { connection } => self.wire(connection.0).pause(false),
             Output::Lookup { lookup, keys } => self.lookups.push((lookup, keys)),
@@ -343,7 +341,7 @@ impl Rig {
         self.bytes.extend_from_slice(bytes);
         let mut input = LinkInput::Received(bytes);
         loop {
-            let event = self.device.handle(self.link_now(), &mut input).expect("the cloud keeps the rules");
+            let event = self.device.handle(self.now, &mut input).expect("the cloud keeps the rules");
             let Some(event) = event else { return };
             if let Event::Item(fragment) = event {
                 self.piece(&fragment);

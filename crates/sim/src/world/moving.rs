@@ -2,7 +2,8 @@
 
 use kernel::{LinkInput, LinkLoss};
 use link::connection::ByeReason;
-use relay::{ConnectFailure, ConnectionEnd, ConnectionId, Input, Output};
+use relay::{ConnectError, ConnectionEnd, ConnectionId, Input, Output};
+use sansio::Instant;
 
 use super::World;
 use crate::broker::Action;
@@ -105,7 +106,7 @@ impl World {
         let most = self.burst();
         let cable = self.cables.get_mut(&id).expect("it is in the list");
         match cable.up.take(self.now, most) {
-            Some(Arrival::Bytes(bytes)) => cable.feed(self.now, Input::Link(&bytes)),
+            Some(Arrival::Bytes(bytes)) => cable.feed(self.now, Input::LinkReceived(&bytes)),
             Some(Arrival::End) if cable.relay.is_some() => self.relay_gone(id),
             _ => return false,
         }
@@ -148,7 +149,8 @@ impl World {
 
     pub(super) fn drain_relay(&mut self, id: u32) -> bool {
         let mut worked = false;
-        while let Some(output) = self.cables.get_mut(&id).and_then(|cable| cable.relay.as_mut()?.poll()) {
+        let now = Instant::from_micros(self.now);
+        while let Some(output) = self.cables.get_mut(&id).and_then(|cable| cable.relay.as_mut()?.poll(now)) {
             self.obey(id, output);
             worked = true;
         }
@@ -159,7 +161,7 @@ impl World {
         let (now, chance) = (self.now, &mut self.chance);
         let cable = self.cables.get_mut(&id).expect("its relay lives");
         match output {
-            Output::Link(bytes) => cable.down.send(self.link_delay.from(now, chance), bytes),
+            Output::LinkSend(bytes) => cable.down.send(self.link_delay.from(now, chance), bytes),
             Output::Log(line) => cable.log(now, &line, chance, &mut self.ledger),
             Output::Hello(hello) => cable.hello(hello.boot),
             Output::Lookup { lookup, keys } => cable.look_up(now + chance.below(2_000_000), lookup, keys),
@@ -178,8 +180,8 @@ impl World {
                 let name = self.name();
                 self.wires.insert(name, Wire::new(id, connection, opens));
             }
-            Output::Send { connection, bytes } => self.wire(id, connection).untaken.extend(bytes),
-            Output::Close { connection, abort } => {
+            Output::ConnectionSend { connection, bytes } => self.wire(id, connection).untaken.extend(bytes),
+            Output::CloseConnection { connection, abort } => {
                 let (keep, at) = (chance.below(200) as usize, self.wire_delay.from(now, chance));
                 self.wire(id, connection).close(abort, keep, at);
             }
@@ -224,8 +226,8 @@ impl World {
         }
         if fails {
             let is_refused = self.chance.of(&[true, false]);
-            let cause = if is_refused { ConnectFailure::Refused } else { ConnectFailure::NameNotResolved };
-            self.feed(id, |connection| Input::ConnectionFailed { connection, cause });
+            let error = if is_refused { ConnectError::Refused } else { ConnectError::NameNotResolved };
+            self.feed(id, |connection| Input::ConnectionFailed { connection, error });
             self.wires.remove(&id);
             return true;
         }
@@ -280,7 +282,7 @@ impl World {
             }
             Some(Arrival::End) => {
                 let end =
-                    if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(ConnectFailure::Socket) };
+                    if clean { ConnectionEnd::Closed } else { ConnectionEnd::Failed(ConnectError::Socket) };
                 self.feed(id, |connection| Input::ConnectionClosed { connection, end });
                 self.wires.get_mut(&id).expect("it is in the list").has_relay = false;
             }

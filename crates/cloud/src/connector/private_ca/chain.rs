@@ -1,6 +1,6 @@
 //! From a server's certificate over those it sent to an authority that was given.
 
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -31,7 +31,7 @@ pub(super) fn verify(
     authorities: &[impl AsRef<[u8]>],
     name: &ServerName<'_>,
     now: UnixTime,
-) -> Result<(), ConnectFailure> {
+) -> Result<(), ConnectError> {
     let server = parse(end_entity).ok_or_else(|| unusable("it is not an X.509 certificate"))?;
     let mut search = Search {
         sent: sent.iter().filter_map(|der| parse(der.as_ref())).collect(),
@@ -45,8 +45,8 @@ pub(super) fn verify(
     chain.iter().skip(1).try_for_each(|issuer| names::check_constraints(issuer, &server))
 }
 
-fn unusable(why: &str) -> ConnectFailure {
-    ConnectFailure::Certificate(why.to_owned())
+fn unusable(why: &str) -> ConnectError {
+    ConnectError::Certificate(why.to_owned())
 }
 
 /// Everything that is looked through.
@@ -61,26 +61,23 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// The certificates from the server's to an authority, in this order.
-    fn chain(&mut self, server: &X509Certificate<'a>) -> Result<Vec<X509Certificate<'a>>, ConnectFailure> {
+    fn chain(&mut self, server: &X509Certificate<'a>) -> Result<Vec<X509Certificate<'a>>, ConnectError> {
         self.extend(vec![server.clone()])
     }
 
     /// Looks for what is above the last certificate of a chain.
-    fn extend(
-        &mut self,
-        chain: Vec<X509Certificate<'a>>,
-    ) -> Result<Vec<X509Certificate<'a>>, ConnectFailure> {
-        let Some(last) = chain.last() else { return Err(ConnectFailure::UnknownCa) };
+    fn extend(&mut self, chain: Vec<X509Certificate<'a>>) -> Result<Vec<X509Certificate<'a>>, ConnectError> {
+        let Some(last) = chain.last() else { return Err(ConnectError::UnknownCa) };
         self.check_by_itself(last)?;
         if self.authorities.iter().any(|authority| authority.as_raw() == last.as_raw()) {
             return Ok(chain);
         }
-        let mut fault = ConnectFailure::UnknownCa;
+        let mut fault = ConnectError::UnknownCa;
         for (issuer, is_authority) in self.issuers(last, &chain) {
             match self.step(&chain, issuer, is_authority) {
                 Ok(chain) => return Ok(chain),
                 // Of several faults the first that is more than not having been found.
-                Err(found) if fault == ConnectFailure::UnknownCa => fault = found,
+                Err(found) if fault == ConnectError::UnknownCa => fault = found,
                 Err(_) => {}
             }
         }
@@ -109,14 +106,14 @@ impl<'a> Search<'a> {
         chain: &[X509Certificate<'a>],
         issuer: X509Certificate<'a>,
         is_authority: bool,
-    ) -> Result<Vec<X509Certificate<'a>>, ConnectFailure> {
+    ) -> Result<Vec<X509Certificate<'a>>, ConnectError> {
         self.signatures = self.signatures.checked_sub(1).ok_or_else(|| unusable("its chain is too long"))?;
-        let last = chain.last().ok_or(ConnectFailure::UnknownCa)?;
+        let last = chain.last().ok_or(ConnectError::UnknownCa)?;
         match signature::verify_certificate(last, issuer.public_key()) {
             Ok(()) => {}
             // One that only bears the authority's name.
-            Err(Refused::Wrong) => return Err(ConnectFailure::UnknownCa),
-            Err(Refused::Unsupported(what)) => return Err(ConnectFailure::CertificateAlgorithm(what)),
+            Err(Refused::Wrong) => return Err(ConnectError::UnknownCa),
+            Err(Refused::Unsupported(what)) => return Err(ConnectError::CertificateAlgorithm(what)),
         }
         check_issuer(&issuer, is_authority, chain)?;
         if chain.len() + 1 > LONGEST_CHAIN {
@@ -126,16 +123,16 @@ impl<'a> Search<'a> {
     }
 
     /// What is asked of every certificate of a chain.
-    fn check_by_itself(&self, certificate: &X509Certificate<'_>) -> Result<(), ConnectFailure> {
+    fn check_by_itself(&self, certificate: &X509Certificate<'_>) -> Result<(), ConnectError> {
         let validity = certificate.validity();
         if self.now > validity.not_after.timestamp() {
-            return Err(ConnectFailure::CertificateExpired);
+            return Err(ConnectError::CertificateExpired);
         }
         if self.now < validity.not_before.timestamp() {
-            return Err(ConnectFailure::CertificateNotYetValid);
+            return Err(ConnectError::CertificateNotYetValid);
         }
         if let Some(weak) = signature::weakness(certificate.public_key()) {
-            return Err(ConnectFailure::CertificateAlgorithm(weak));
+            return Err(ConnectError::CertificateAlgorithm(weak));
         }
         for extension in certificate.extensions() {
             if extension.critical && !is_understood(extension.parsed_extension()) {
@@ -169,12 +166,12 @@ fn is_understood(extension: &ParsedExtension<'_>) -> bool {
 }
 
 /// What is asked of the server's own certificate. It may be an authority's: it has been signed by one, or is one that was given.
-fn check_server(server: &X509Certificate<'_>) -> Result<(), ConnectFailure> {
+fn check_server(server: &X509Certificate<'_>) -> Result<(), ConnectError> {
     check_purpose(server)
 }
 
 /// Where the uses are listed, TLS servers must be among them.
-fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), ConnectFailure> {
+fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), ConnectError> {
     match certificate.extended_key_usage() {
         Ok(None) => Ok(()),
         Ok(Some(usage)) if usage.value.server_auth => Ok(()),
@@ -188,7 +185,7 @@ fn check_issuer(
     issuer: &X509Certificate<'_>,
     is_authority: bool,
     below: &[X509Certificate<'_>],
-) -> Result<(), ConnectFailure> {
+) -> Result<(), ConnectError> {
     check_purpose(issuer)?;
     let usage = issuer.key_usage().map_err(|_| unusable("a key usage in its chain is malformed"))?;
     if usage.as_ref().is_some_and(|usage| !usage.value.key_cert_sign()) {
@@ -205,7 +202,7 @@ fn check_issuer(
 }
 
 /// Certificates that may stand between an authority and the server's; those that are signed by their own name do not count.
-fn check_length(most: Option<u32>, below: &[X509Certificate<'_>]) -> Result<(), ConnectFailure> {
+fn check_length(most: Option<u32>, below: &[X509Certificate<'_>]) -> Result<(), ConnectError> {
     let between = below.iter().skip(1).filter(|other| !is_same_name(other.subject(), other.issuer())).count();
     if most.is_some_and(|most| between > most as usize) {
         return Err(unusable("its chain is longer than an authority allows"));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tokio_rustls::rustls::pki_types::ServerName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
@@ -21,8 +21,8 @@ struct Resolver {
 }
 
 impl Resolver {
-    fn of(certificate: &X509Certificate<'_>) -> Result<Self, ConnectFailure> {
-        let malformed = |_| ConnectFailure::Certificate("its alternative names are malformed".to_owned());
+    fn of(certificate: &X509Certificate<'_>) -> Result<Self, ConnectError> {
+        let malformed = |_| ConnectError::Certificate("its alternative names are malformed".to_owned());
         let mut names = Self::default();
         let alternative = certificate.subject_alternative_name().map_err(malformed)?;
         for name in alternative.iter().flat_map(|extension| &extension.value.general_names) {
@@ -64,14 +64,14 @@ pub(in crate::connector) fn shown(name: &str) -> String {
 }
 
 /// Whether the certificate is for this host.
-pub(super) fn check(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -> Result<(), ConnectFailure> {
+pub(super) fn check(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -> Result<(), ConnectError> {
     let names = Resolver::of(certificate)?;
     let is_for_host = match host {
         ServerName::DnsName(host) => names.are_for_host(host.as_ref()),
         ServerName::IpAddress(address) => names.are_for_address(IpAddr::from(*address)),
         _ => false,
     };
-    if is_for_host { Ok(()) } else { Err(ConnectFailure::CertificateName { names: names.told() }) }
+    if is_for_host { Ok(()) } else { Err(ConnectError::CertificateName { names: names.told() }) }
 }
 
 /// Whether a name of a certificate is a host's; `*` stands for one whole label, the first (RFC 9525, 6.3).
@@ -102,8 +102,8 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 pub(super) fn check_constraints(
     authority: &X509Certificate<'_>,
     server: &X509Certificate<'_>,
-) -> Result<(), ConnectFailure> {
-    let fault = |what: &str| Err(ConnectFailure::Certificate(what.to_owned()));
+) -> Result<(), ConnectError> {
+    let fault = |what: &str| Err(ConnectError::Certificate(what.to_owned()));
     let Ok(constraints) = authority.name_constraints() else {
         return fault("the name constraints of its authority are malformed");
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use relay::ConnectFailure;
+use relay::ConnectError;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -117,7 +117,7 @@ impl Pki {
     }
 
     /// Our verdict on a certificate that is sent with others, by the word of an authority.
-    fn judge(&self, name: &str, sent: &[&str], authority: &str, host: &str) -> Result<(), ConnectFailure> {
+    fn judge(&self, name: &str, sent: &[&str], authority: &str, host: &str) -> Result<(), ConnectError> {
         let host = ServerName::try_from(host.to_owned()).expect("a name");
         let server = self.certificates(name).swap_remove(0);
         let sent: Vec<_> = sent.iter().flat_map(|name| self.certificates(name)).collect();
@@ -245,13 +245,13 @@ fn what_openssl_refuses_is_refused_for_its_reason() {
         "",
     );
     pki.signed("below-constrained", "constrained", P256, "localhost", HOST, "");
-    let named = |names: &[&str]| ConnectFailure::CertificateName {
+    let named = |names: &[&str]| ConnectError::CertificateName {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let cases: [(Case<'_>, ConnectFailure); 16] = [
-        (("good", &[], "same-name", "localhost"), ConnectFailure::UnknownCa),
-        (("good", &[], "v1ca", "localhost"), ConnectFailure::UnknownCa),
-        (("below-second", &["second"], "ca", "localhost"), ConnectFailure::UnknownCa),
+    let cases: [(Case<'_>, ConnectError); 16] = [
+        (("good", &[], "same-name", "localhost"), ConnectError::UnknownCa),
+        (("good", &[], "v1ca", "localhost"), ConnectError::UnknownCa),
+        (("below-second", &["second"], "ca", "localhost"), ConnectError::UnknownCa),
         (("other", &[], "ca", "localhost"), named(&["other.example", "second.example"])),
         (("good", &[], "ca", "127.0.0.1"), named(&["localhost"])),
         (("star", &[], "ca", "a.b.example.com"), named(&["*.example.com"])),
@@ -279,7 +279,7 @@ fn what_openssl_refuses_is_refused_for_its_reason() {
             ("below-constrained", &["constrained"], "ca", "localhost"),
             certificate("the name constraints of its authority do not allow its names"),
         ),
-        (("v1", &[], "ca", "localhost"), ConnectFailure::UnknownCa),
+        (("v1", &[], "ca", "localhost"), ConnectError::UnknownCa),
     ];
     for ((name, sent, authority, host), cause) in cases {
         assert!(!pki.openssl_judges(name, sent, authority, host), "OpenSSL accepts {name}");
@@ -287,12 +287,12 @@ fn what_openssl_refuses_is_refused_for_its_reason() {
     }
 }
 
-fn certificate(why: &str) -> ConnectFailure {
-    ConnectFailure::Certificate(why.to_owned())
+fn certificate(why: &str) -> ConnectError {
+    ConnectError::Certificate(why.to_owned())
 }
 
-fn algorithm(what: &str) -> ConnectFailure {
-    ConnectFailure::CertificateAlgorithm(what.to_owned())
+fn algorithm(what: &str) -> ConnectError {
+    ConnectError::CertificateAlgorithm(what.to_owned())
 }
 
 /// A server that sends many certificates of the same name does not keep the cloud busy.
@@ -372,7 +372,7 @@ fn free_port() -> u16 {
 }
 
 /// Connects with these credentials and asks to be let in with MQTT; the first bytes of the answer.
-async fn connack(port: u16, tls: TlsTarget) -> Result<[u8; 4], ConnectFailure> {
+async fn connack(port: u16, tls: TlsTarget) -> Result<[u8; 4], ConnectError> {
     let trust = Trust::new(&[]).expect("no more authorities");
     let connector = Connector::new(Destinations::with_loopback(), Vec::new(), trust, &Limits::default());
     let target = Target { host: "localhost".to_owned(), port, tls: Some(tls) };
@@ -384,12 +384,12 @@ async fn connack(port: u16, tls: TlsTarget) -> Result<[u8; 4], ConnectFailure> {
         Ok(_) => Ok(answer),
         Err(error) => match crate::connector::of_end(&error) {
             relay::ConnectionEnd::Failed(cause) => Err(cause),
-            relay::ConnectionEnd::Closed => Err(ConnectFailure::MqttClosed),
+            relay::ConnectionEnd::Closed => Err(ConnectError::MqttClosed),
         },
     }
 }
 
-const ACCEPTED: Result<[u8; 4], ConnectFailure> = Ok([0x20, 2, 0, 0]);
+const ACCEPTED: Result<[u8; 4], ConnectError> = Ok([0x20, 2, 0, 0]);
 
 /// Shows M47, D191: real handshakes, which prove that the server has the key of its certificate.
 #[tokio::test]
@@ -421,7 +421,7 @@ async fn brokers_with_such_certificates_are_reached_as_mosquitto_pub_reaches_the
         let tls = TlsTarget { authorities: pki.der(authority), ..TlsTarget::default() };
         assert_eq!(connack(port, tls).await, ACCEPTED, "{name}");
         let other = TlsTarget { authorities: pki.der("stranger"), ..TlsTarget::default() };
-        assert_eq!(connack(port, other).await, Err(ConnectFailure::UnknownCa), "{name}");
+        assert_eq!(connack(port, other).await, Err(ConnectError::UnknownCa), "{name}");
     }
 }
 
@@ -455,9 +455,9 @@ async fn a_client_certificate_of_any_kind_is_presented() {
     for name in ["v1client", "c-p521", "c-pss", "c-rsa", "c-ed25519"] {
         assert_eq!(connack(port, with(Some(name))).await, ACCEPTED, "{name}");
     }
-    assert_eq!(connack(port, with(None)).await, Err(ConnectFailure::ClientCertificateRequired));
+    assert_eq!(connack(port, with(None)).await, Err(ConnectError::ClientCertificateRequired));
     let refused = connack(port, with(Some("stranger"))).await;
-    assert_eq!(refused, Err(ConnectFailure::ClientCertificateRefused("unknown_ca")));
+    assert_eq!(refused, Err(ConnectError::ClientCertificateRefused("unknown_ca")));
     let other = TlsTarget { key: pki.key_der("c-rsa"), ..with(Some("c-p521")) };
-    assert_eq!(connack(port, other).await, Err(ConnectFailure::InvalidCredentials));
+    assert_eq!(connack(port, other).await, Err(ConnectError::InvalidCredentials));
 }

@@ -1,19 +1,20 @@
-//! Which brokers are spoken to over TLS although the application gave no TLS credentials.
+//! Which brokers use TLS although the application gave no TLS credentials.
 
-/// Ports there can be at most.
-const PLACES: usize = 16;
+/// Most ports there can be.
+const MAX_PORTS: usize = 16;
 
 /// Ports on which a broker is reached over TLS, verified with the public authorities, where the application gives no TLS
-/// credentials (D196). On any other port that means plain TCP (M46).
+/// credentials: on these ports nothing else is ever spoken, and plain TCP would only time out (D196). On any other port that means
+/// plain TCP (M46).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsPorts {
     /// 0 is no port.
-    ports: [u16; PLACES],
+    ports: [u16; MAX_PORTS],
 }
 
 impl TlsPorts {
-    /// No port: whatever has no TLS credentials is plain TCP.
-    pub const NONE: Self = Self { ports: [0; PLACES] };
+    /// No port: every connect without TLS credentials is plain TCP.
+    pub const NONE: Self = Self { ports: [0; MAX_PORTS] };
 
     /// Whether the port is one of them.
     pub fn contains(&self, port: u16) -> bool {
@@ -24,8 +25,8 @@ impl TlsPorts {
     #[must_use]
     pub fn with(mut self, port: u16) -> Option<Self> {
         if !self.contains(port) {
-            let place = self.ports.iter_mut().find(|place| **place == 0)?;
-            *place = port;
+            let slot = self.ports.iter_mut().find(|slot| **slot == 0)?;
+            *slot = port;
         }
         Some(self)
     }
@@ -33,7 +34,7 @@ impl TlsPorts {
     /// Without this port.
     #[must_use]
     pub fn without(mut self, port: u16) -> Self {
-        self.ports.iter_mut().filter(|place| **place == port).for_each(|place| *place = 0);
+        self.ports.iter_mut().filter(|slot| **slot == port).for_each(|slot| *slot = 0);
         self
     }
 }
@@ -41,7 +42,7 @@ impl TlsPorts {
 impl Default for TlsPorts {
     /// The ports IANA gives to MQTT over TLS and to HTTPS.
     fn default() -> Self {
-        let mut ports = [0; PLACES];
+        let mut ports = [0; MAX_PORTS];
         ports[..2].copy_from_slice(&[8883, 443]);
         Self { ports }
     }

@@ -1,4 +1,4 @@
-//! Why a connect did not succeed: the one list behind the timeline, the metrics, the log and what the application is answered.
+//! Why a connect failed: the one list behind the timeline, the metrics, the log and the application's response.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,11 +7,12 @@ use core::fmt;
 use link::mqtt::RequestState;
 use mqtt::ProtocolError;
 
-/// Why a connect to a broker or HTTPS server did not succeed (M19 to M21, D190).
+/// Why a connect to a broker or HTTPS server failed (M19 to M21). One list for every place that reports it, so that no two of them
+/// disagree (D190).
 ///
-/// Texts that come from the other end are not trusted: they are escaped where they are shown.
+/// Texts from the other end are not trusted: they are escaped where they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectFailure {
+pub enum ConnectError {
     /// The application asked for what a broker may not be sent (D46).
     InvalidParameters,
     /// A control character in the host, client id, user name or will topic (D185).
@@ -86,8 +87,8 @@ pub enum ConnectFailure {
     MqttTimedOut,
 }
 
-impl ConnectFailure {
-    /// What the application is told.
+impl ConnectError {
+    /// The state in the response to the application.
     pub const fn state(&self) -> RequestState {
         match self {
             Self::NameNotResolved | Self::ResolveTimedOut | Self::TooManyLookups => {
@@ -148,7 +149,7 @@ impl ConnectFailure {
     }
 }
 
-impl fmt::Display for ConnectFailure {
+impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CertificateName { names } => return names_of_another_host(names, f),
@@ -212,15 +213,6 @@ fn refusal(version5: bool, code: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     name.map_or(Ok(()), |name| write!(f, " ({name})"))
 }
 
-/// How a connection that was open has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectionEnd {
-    /// The other end closed it in good order.
-    Closed,
-    /// It was reset, or its TLS failed: a refused client certificate is told only then.
-    Failed(ConnectFailure),
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
@@ -231,7 +223,7 @@ mod tests {
     /// Shows D190.
     #[test]
     fn a_refusal_is_named_as_mqtt_names_it() {
-        let text = |version5, code| ConnectFailure::MqttRefused { version5, code }.to_string();
+        let text = |version5, code| ConnectError::MqttRefused { version5, code }.to_string();
         assert_eq!(text(false, 5), "the broker refused the connection: return code 0x05 (not authorized)");
         assert_eq!(text(true, 0x87), "the broker refused the connection: reason code 0x87 (Not authorized)");
         assert_eq!(text(true, 5), "the broker refused the connection: reason code 0x05");
@@ -240,7 +232,7 @@ mod tests {
     /// Shows D190.
     #[test]
     fn a_certificate_for_another_name_says_which_names_it_has() {
-        let text = |names| ConnectFailure::CertificateName { names }.to_string();
+        let text = |names| ConnectError::CertificateName { names }.to_string();
         let two = vec!["a.example".into(), "b.example".into()];
         assert_eq!(text(two), "the server's certificate is for another name: a.example, b.example");
         assert_eq!(text(Vec::new()), "the server's certificate is for another name: it has none");

@@ -1,11 +1,12 @@
-//! What happens on channels, in terms for people.
+//! What happens on channels, to show and to count.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use mqtt::Deviation;
+use sansio::Duration;
 
-use super::{ConnectFailure, HttpFailure};
+use super::{ConnectError, HttpError};
 
 /// How a broker is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +52,19 @@ pub enum Notice {
         /// The channel.
         channel: u8,
     },
-    /// A connect did not succeed.
+    /// A connect failed.
     ConnectFailed {
         /// The channel.
         channel: u8,
-        /// The broker's name; empty when the request did not get as far.
+        /// The broker's name; empty when the request was invalid before its name was known.
         host: String,
         /// Its port.
         port: u16,
         /// Why.
-        cause: ConnectFailure,
+        error: ConnectError,
     },
-    /// Connects to a broker failed so often that the next ones have to wait (D197). Told once, until a connection lasts.
+    /// Connects to a broker failed so often that the next ones are delayed: an application in a loop must not load the broker and
+    /// the cloud (D197). Sent once, until a connection lasts.
     ConnectDelayed {
         /// The channel.
         channel: u8,
@@ -70,10 +72,10 @@ pub enum Notice {
         host: String,
         /// Its port.
         port: u16,
-        /// Milliseconds at most between two connects from now on.
-        most: u32,
+        /// The longest delay from now on.
+        max_delay: Duration,
     },
-    /// A broker departs from MQTT without harm (D192). Told once of each kind and connection.
+    /// A broker departs from MQTT without harm (D192). Sent once for each kind and connection.
     Deviation {
         /// The channel.
         channel: u8,
@@ -84,8 +86,8 @@ pub enum Notice {
     BrokerLost {
         /// The channel.
         channel: u8,
-        /// What is known of why.
-        why: String,
+        /// What is known of the cause.
+        reason: String,
     },
     /// A message went to a broker.
     Published {
@@ -116,8 +118,8 @@ pub enum Notice {
         /// 0 or 1.
         qos: u8,
     },
-    /// A message that could never fit the application's ring was lost (D49).
-    Lost {
+    /// A message larger than the application's receive buffer was dropped (D49).
+    MessageLost {
         /// The channel.
         channel: u8,
         /// Its topic.
@@ -125,16 +127,16 @@ pub enum Notice {
         /// Bytes of its payload, as far as known.
         length: usize,
     },
-    /// A request was answered as not possible.
-    Refused {
+    /// A request was refused.
+    RequestRefused {
         /// The channel.
         channel: u8,
-        /// What was asked.
-        what: &'static str,
+        /// `publish`, `subscribe` or `unsubscribe`.
+        request: &'static str,
         /// Why it was refused.
-        why: String,
+        reason: String,
     },
-    /// An HTTP request goes to a server.
+    /// An HTTP request is being sent to a server.
     HttpRequested {
         /// The channel.
         channel: u8,
@@ -164,25 +166,25 @@ pub enum Notice {
         /// The channel.
         channel: u8,
         /// Why.
-        cause: HttpFailure,
+        error: HttpError,
     },
-    /// A fetch of configuration was answered.
+    /// A configuration fetch was answered.
     ConfigFetch {
         /// The channel.
         channel: u8,
-        /// How many keys it was about.
+        /// How many keys it had.
         keys: usize,
-        /// Names of those the stores do not have.
+        /// Names of those that do not exist.
         missing: Vec<String>,
-        /// Names of those the stores could not be asked about.
-        failed: Vec<String>,
-        /// The values do not fit the application's buffer, or the link: the application gets none.
+        /// Names of those the store could not look up.
+        unavailable: Vec<String>,
+        /// The values do not fit the application's receive buffer, or the link: the application gets none.
         is_too_large: bool,
     },
 }
 
 impl Notice {
-    /// Whether the log and the metrics need it too, so that it is told whoever watches.
+    /// Whether the log and the metrics need it too, so that it is sent even without subscribers.
     pub const fn is_for_operators(&self) -> bool {
         matches!(self, Self::ConnectFailed { .. } | Self::ConnectDelayed { .. })
     }
