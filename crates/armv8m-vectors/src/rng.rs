@@ -1,5 +1,5 @@
-//! The random numbers behind the recorded files. A file has only a case's form, index and changes; what registers and memory
-//! contain before it is generated again from these numbers. So this generator can never change, nor become crate
+//! The random numbers behind the recorded files. A file has only a case's form, index and changes; what registers and
+//! memory contain before it is generated again from these numbers. So this generator can never change, nor become crate
 //! `test-rng`'s, without recording all files again.
 
 /// A splitmix64 generator.

@@ -1,10 +1,9 @@
 //! The recorded files: text, one case a line, so that a change shows in a diff.
 //!
 //! `= name` starts the cases of a form. Then `index code [place=value…] > [place=value…]`: the code's blocks, what
-//! differs from the state that form and index make, and what the case changed, or `!` and CFSR if it faulted; all numbers
-//! are hexadecimal. A block is
-//! halfwords joined by dots, at [`CODE`] or after `@address:`; `#address:` is data. Places are `r0`–`re`, `s0`–`s1f`,
-//! `f` (APSR's upper half), `x` (FPSCR) and `m0`–`m43` (the windows' words).
+//! differs from the state that form and index make, and what the case changed, or `!` and CFSR if it faulted; all
+//! numbers are hexadecimal. A block is halfwords joined by dots, at [`CODE`] or after `@address:`; `#address:` is data.
+//! Places are `r0`–`re`, `s0`–`s1f`, `f` (APSR's upper half), `x` (FPSCR) and `m0`–`m43` (the windows' words).
 
 use std::fmt::Write as _;
 

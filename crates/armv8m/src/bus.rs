@@ -40,8 +40,8 @@ pub struct BusFault;
 
 /// The peripherals: everything that is neither flash, nor RAM, nor inside the processor (0xE0000000 to 0xE00FFFFF).
 ///
-/// Accesses are aligned to their width. A narrow value is in the low bits; of what `read` returns for a narrow access, the
-/// high bits are ignored. Writes to flash do not arrive here: they are bus faults.
+/// Accesses are aligned to their width. A narrow value is in the low bits; of what `read` returns for a narrow access,
+/// the high bits are ignored. Writes to flash do not arrive here: they are bus faults.
 pub trait Bus {
     /// Reads from a peripheral.
     fn read(&mut self, address: u32, width: Width, signals: &mut Signals<'_>) -> Result<u32, BusFault>;
@@ -68,7 +68,8 @@ impl Bus for EmptyBus {
     }
 }
 
-/// The signals from a peripheral to the processor, passed with each access. They take effect before the next instruction.
+/// The signals from a peripheral to the processor, passed with each access. They take effect before the next
+/// instruction.
 pub struct Signals<'a> {
     pub(crate) nvic: &'a mut Nvic,
     pub(crate) cycles: Cycles,

@@ -1,7 +1,7 @@
 //! The cache of decoded instructions: an entry for each halfword of every page of flash and RAM that has been executed.
 //!
-//! Writes to RAM that contains decoded code invalidate it (`guard`). A page has two entries for each halfword, because the
-//! same 16-bit instruction sets the flags outside an IT block and leaves them alone inside.
+//! Writes to RAM that contains decoded code invalidate it (`guard`). A page has two entries for each halfword, because
+//! the same 16-bit instruction sets the flags outside an IT block and leaves them alone inside.
 
 use std::ops::Range;
 
@@ -14,8 +14,8 @@ use crate::op::{Inst, Op};
 pub(crate) const PAGE: u32 = 2048;
 /// Entries of a page.
 const ENTRIES: usize = PAGE as usize / 2;
-/// How far beyond a page the last byte of a write may lie that changes an instruction of the page: a 32-bit instruction in
-/// the page's last halfword ends two bytes beyond it, and a word written to its last byte three bytes further.
+/// How far beyond a page the last byte of a write may lie that changes an instruction of the page: a 32-bit instruction
+/// in the page's last halfword ends two bytes beyond it, and a word written to its last byte three bytes further.
 const REACH: usize = 5;
 
 /// The decoded instructions of one page.
@@ -190,8 +190,8 @@ impl Code {
     }
 }
 
-/// Extends the part of RAM in which writes are checked for decoded code. It is one range and only grows, which keeps the
-/// check in `Memory::write_data` cheap: code in RAM is rare.
+/// Extends the part of RAM in which writes are checked for decoded code. It is one range and only grows, which keeps
+/// the check in `Memory::write_data` cheap: code in RAM is rare.
 fn guard(memory: &mut Memory, span: &Range<u32>) {
     let start = (span.start - memory.ram_base) as usize;
     let end = start + PAGE as usize + REACH;
@@ -212,8 +212,8 @@ fn decode_at(memory: &Memory, address: u32, in_it: bool) -> Option<Inst> {
     Some(fold_literal(memory, inst))
 }
 
-/// Turns the load of a literal in flash into a move: flash cannot change, and until the MPU is enabled nothing can forbid
-/// the read (see `Core::folded_literals_stale`).
+/// Turns the load of a literal in flash into a move: flash cannot change, and until the MPU is enabled nothing can
+/// forbid the read (see `Core::folded_literals_stale`).
 fn fold_literal(memory: &Memory, inst: Inst) -> Inst {
     let in_flash = inst.imm.wrapping_sub(memory.flash_base) < memory.flash.len() as u32;
     if inst.op != Op::LdrLit || !memory.fold_literals || !in_flash || inst.imm & 3 != 0 {

@@ -17,8 +17,8 @@ pub struct Config {
     pub priority_bits: u8,
     /// Reset value of VTOR, a multiple of 128.
     pub vtor: u32,
-    /// Branching into this range exits with [`Exit::Trap`](crate::Exit::Trap); empty for no trap. It may lie anywhere, also
-    /// where there is no memory.
+    /// Branching into this range exits with [`Exit::Trap`](crate::Exit::Trap); empty for no trap. It may lie anywhere,
+    /// also where there is no memory.
     pub trap: Range<u32>,
     /// Processor cycles for each tick of SysTick's reference clock (SYST_CSR.CLKSOURCE = 0); at least 1.
     pub systick_reference_divider: u32,
@@ -40,8 +40,8 @@ impl Config {
 }
 
 impl Default for Config {
-    /// An STM32U585: 768 KiB of RAM at 0x20000000, flash at 0x08000000, 126 interrupts with 4 priority bits, and SysTick's
-    /// reference clock at an eighth of the processor's. Nothing traps and nothing halts.
+    /// An STM32U585: 768 KiB of RAM at 0x20000000, flash at 0x08000000, 126 interrupts with 4 priority bits, and
+    /// SysTick's reference clock at an eighth of the processor's. Nothing traps and nothing halts.
     fn default() -> Self {
         Self {
             flash_base: 0x0800_0000,

@@ -1,9 +1,9 @@
 //! The processor as its host sees it, and the run loop.
 //!
 //! [`Cpu::run`] alternates between two functions. `service_events` does everything that happens between instructions:
-//! it takes pending exceptions, wakes the processor and decides whether the run ends. `run_page` executes instructions and
-//! nothing else, until the cycle count reaches `Core::until`. Whatever needs service sooner sets `until` to zero, so that
-//! the hot loop has one comparison for all of it.
+//! it takes pending exceptions, wakes the processor and decides whether the run ends. `run_page` executes instructions
+//! and nothing else, until the cycle count reaches `Core::until`. Whatever needs service sooner sets `until` to zero,
+//! so that the hot loop has one comparison for all of it.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub enum Exit {
     /// The budget is used up.
     Budget,
     /// The program counter is in [`Config::trap`]; the instruction there, if any, was not executed. This is how a host
-    /// offers functions to the application without code in flash: the application calls an address of the trap range, the
-    /// host takes the arguments from R0 to R3 and answers with [`Cpu::return_from_trap`].
+    /// offers functions to the application without code in flash: the application calls an address of the trap range,
+    /// the host takes the arguments from R0 to R3 and answers with [`Cpu::return_from_trap`].
     Trap {
         /// The program counter.
         address: u32,
@@ -51,8 +51,8 @@ pub enum Exit {
         /// Which of the two.
         cause: HaltCause,
     },
-    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and none of its handler has run.
-    /// [`Cpu::fault_status`] says why. The next run executes the handler.
+    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and none of its handler has
+    /// run. [`Cpu::fault_status`] says why. The next run executes the handler.
     HardFault {
         /// Address of the instruction that faulted.
         pc: u32,
@@ -67,9 +67,9 @@ pub enum Exit {
     },
     /// A [`Bus`] called [`Signals::request_yield`](crate::Signals::request_yield).
     Yield,
-    /// A busy loop without effect, with [`Config::halt_on_spin`]: the processor repeats exactly the same states until an
-    /// exception becomes pending or the host changes something. Until then, every run exits like this again, and the host
-    /// may skip cycles as after [`Exit::WaitForInterrupt`].
+    /// A busy loop without effect, with [`Config::halt_on_spin`]: the processor repeats exactly the same states until
+    /// an exception becomes pending or the host changes something. Until then, every run exits like this again, and the
+    /// host may skip cycles as after [`Exit::WaitForInterrupt`].
     Spin,
 }
 
@@ -215,8 +215,8 @@ impl Cpu {
 
     /// Handles an instruction that did not complete.
     fn handle_event(&mut self, event: Event, at: u32, it: u8) -> Option<Exit> {
-        // A fault or a halt leaves PC and ITSTATE at the instruction, which is executed again after it. For SVC the return
-        // address is the next instruction, and ITSTATE has advanced (Arm ARM: exception return addresses).
+        // A fault or a halt leaves PC and ITSTATE at the instruction, which is executed again after it. For SVC the
+        // return address is the next instruction, and ITSTATE has advanced (Arm ARM: exception return addresses).
         match event {
             Event::Fault(_) | Event::Breakpoint(_) | Event::Halt(_) => {
                 self.core.pc = at;

@@ -12,8 +12,8 @@ use crate::fault::Event;
 use crate::nvic::number;
 use crate::state::{Core, Sleep};
 
-/// How many exception events are recorded at most before [`Cpu::take_exception_events`]; later ones are dropped, so that
-/// a host that never takes them does not run out of memory.
+/// How many exception events are recorded at most before [`Cpu::take_exception_events`]; later ones are dropped, so
+/// that a host that never takes them does not run out of memory.
 pub const MAX_EXCEPTION_EVENTS: usize = 4096;
 
 /// Why the processor halted for a debugger. The program counter is on the instruction, which has not been executed.
@@ -136,8 +136,8 @@ impl Watchpoint {
 }
 
 impl Cpu {
-    /// Sets a breakpoint: the processor halts with [`Exit::Halted`] before it executes the instruction at `address`. False
-    /// if there is one already.
+    /// Sets a breakpoint: the processor halts with [`Exit::Halted`] before it executes the instruction at `address`.
+    /// False if there is one already.
     pub fn insert_breakpoint(&mut self, address: u32) -> bool {
         self.core.external_activity = true;
         self.code.insert_breakpoint(address & !1)
@@ -154,8 +154,8 @@ impl Cpu {
         self.code.has_breakpoint(address & !1)
     }
 
-    /// Sets a watchpoint: the processor halts with [`Exit::Halted`] before an instruction accesses the memory. It does not
-    /// see what exception entry stacks, nor literals in flash, which are read when their instruction is decoded.
+    /// Sets a watchpoint: the processor halts with [`Exit::Halted`] before an instruction accesses the memory. It does
+    /// not see what exception entry stacks, nor literals in flash, which are read when their instruction is decoded.
     pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) {
         self.core.external_activity = true;
         self.core.debug.watchpoints.push(watchpoint);
@@ -180,14 +180,14 @@ impl Cpu {
     }
 
     /// Makes BKPT exit with [`Exit::Breakpoint`], also without
-    /// [`Config::halt_on_breakpoint`](crate::Config::halt_on_breakpoint), or no longer. The application sees DHCSR.C_DEBUGEN
-    /// set, as with a debugger attached.
+    /// [`Config::halt_on_breakpoint`](crate::Config::halt_on_breakpoint), or no longer. The application sees
+    /// DHCSR.C_DEBUGEN set, as with a debugger attached.
     pub fn set_halt_on_breakpoint(&mut self, halts: bool) {
         self.core.debug.halts_on_bkpt = halts;
     }
 
-    /// Executes one instruction, even if there is a breakpoint on it. Interrupts are masked meanwhile, so that a step does
-    /// not end in a handler, and a sleeping processor wakes, as on hardware.
+    /// Executes one instruction, even if there is a breakpoint on it. Interrupts are masked meanwhile, so that a step
+    /// does not end in a handler, and a sleeping processor wakes, as on hardware.
     pub fn step(&mut self, bus: &mut dyn Bus) -> Exit {
         let pc = self.core.pc;
         let removed = self.remove_breakpoint(pc);
@@ -210,8 +210,8 @@ impl Cpu {
         candidate.is_some_and(|c| c.number >= number::PENDSV && core.nvic.group(c.priority) < level)
     }
 
-    /// After [`Exit::HardFault`]: restores the registers of the instruction that faulted, so that a debugger shows where
-    /// that was. The processor cannot continue from there; it has to be reset.
+    /// After [`Exit::HardFault`]: restores the registers of the instruction that faulted, so that a debugger shows
+    /// where that was. The processor cannot continue from there; it has to be reset.
     pub fn undo_fault_entry(&mut self) {
         let core = &mut self.core;
         let Some(context) = core.debug.before_fault.take() else { return };

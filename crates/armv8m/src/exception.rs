@@ -65,8 +65,8 @@ impl Core {
         (pre_empts && !self.is_masked_by_step(candidate.number)).then_some(candidate.number)
     }
 
-    /// Takes the pending exception that pre-empts running code, if there is one. In a trial run nothing is taken: the trial
-    /// ends instead, because exception entry cannot be rolled back.
+    /// Takes the pending exception that pre-empts running code, if there is one. In a trial run nothing is taken: the
+    /// trial ends instead, because exception entry cannot be rolled back.
     pub(crate) fn take_exception(&mut self) -> bool {
         let Some(number) = self.exception_to_take() else { return false };
         if self.on_trial {
@@ -97,7 +97,8 @@ impl Core {
         self.raise_exception(fault.exception);
     }
 
-    /// SVC. Its return address is the next instruction's, but if it escalates to HardFault, the fault's location is the SVC.
+    /// SVC. Its return address is the next instruction's, but if it escalates to HardFault, the fault's location is the
+    /// SVC.
     fn raise_supervisor_call(&mut self) {
         if !self.may_preempt(number::SVCALL) {
             self.scb.record_fault_location(self.pc.wrapping_sub(SVC_LENGTH), self.r[14]);

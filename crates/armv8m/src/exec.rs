@@ -1,8 +1,8 @@
-//! Execution of decoded instructions: the dispatch, with the instructions that are short or frequent. Instruction groups
-//! have their own files.
+//! Execution of decoded instructions: the dispatch, with the instructions that are short or frequent. Instruction
+//! groups have their own files.
 //!
-//! `execute` is inlined into the hot loop. What it calls is `inline(never)` unless it is frequent, so that the loop stays
-//! small enough to keep its state in registers.
+//! `execute` is inlined into the hot loop. What it calls is `inline(never)` unless it is frequent, so that the loop
+//! stays small enough to keep its state in registers.
 
 pub(crate) mod alu;
 mod branch;

@@ -1,5 +1,5 @@
-//! Single-precision arithmetic as the Arm ARM's pseudocode defines it (FPAdd, FPMul, FPRound, …), on integers: the host's
-//! floating point gives no access to the exception flags, and Rust none to its rounding modes.
+//! Single-precision arithmetic as the Arm ARM's pseudocode defines it (FPAdd, FPMul, FPRound, …), on integers: the
+//! host's floating point gives no access to the exception flags, and Rust none to its rounding modes.
 
 mod convert;
 
@@ -199,8 +199,8 @@ impl FpEnv {
         if to_infinity { infinity } else { infinity - 1 }
     }
 
-    /// The biased exponent and fraction of a magnitude, and whether it is inexact. The exponent may be that of infinity or
-    /// greater. Raises underflow.
+    /// The biased exponent and fraction of a magnitude, and whether it is inexact. The exponent may be that of infinity
+    /// or greater. Raises underflow.
     fn pack(&mut self, format: &Format, sign: bool, exponent: i32, mantissa: u128) -> (u32, bool) {
         let top = exponent + 127 - mantissa.leading_zeros() as i32;
         let lowest = top.max(1 - format.bias) - format.fraction as i32;
@@ -238,8 +238,9 @@ impl FpEnv {
         }
     }
 
-    /// The host's result, where it is known to be right: rounding to nearest is the host's mode too, the operation raises
-    /// nothing but inexact, and FPSCR has that flag already. Most code never clears it, so this is the common case.
+    /// The host's result, where it is known to be right: rounding to nearest is the host's mode too, the operation
+    /// raises nothing but inexact, and FPSCR has that flag already. Most code never clears it, so this is the common
+    /// case.
     fn host_result(&self, a: u32, b: u32, operation: impl Fn(f32, f32) -> f32) -> Option<u32> {
         if self.flags & flag::INEXACT == 0 || self.rounding != Rounding::Nearest {
             return None;

@@ -1,7 +1,7 @@
 //! The floating-point unit's registers and its part of exception frames.
 //!
-//! Exception entry only reserves space for S0 to S15 and FPSCR (FPCCR.LSPACT). They are saved when the handler first uses
-//! the unit, so that handlers that do not use it are entered quickly (lazy state preservation).
+//! Exception entry only reserves space for S0 to S15 and FPSCR (FPCCR.LSPACT). They are saved when the handler first
+//! uses the unit, so that handlers that do not use it are entered quickly (lazy state preservation).
 
 use crate::fault::{Event, Fault, cfsr};
 use crate::nvic::number;
@@ -130,8 +130,8 @@ impl Core {
         self.stack_words(address, &words, self.privileged(), cfsr::MSTKERR, cfsr::STKERR)
     }
 
-    /// Restores the floating-point part of a frame at `address`. If LSPACT is still set, it was never saved, and the unit
-    /// still has its values.
+    /// Restores the floating-point part of a frame at `address`. If LSPACT is still set, it was never saved, and the
+    /// unit still has its values.
     pub(crate) fn pop_fp(&mut self, address: u32, privileged: bool) -> Result<(), Fault> {
         if self.fpu.fpccr & fpccr::LSPACT != 0 {
             self.fpu.fpccr &= !fpccr::LSPACT;

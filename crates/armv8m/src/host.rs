@@ -67,8 +67,8 @@ impl Cpu {
         }
     }
 
-    /// Writes a register. IPSR and the T bit of xPSR cannot be changed. Bit 0 of a program counter is ignored, and writing
-    /// it wakes a sleeping processor.
+    /// Writes a register. IPSR and the T bit of xPSR cannot be changed. Bit 0 of a program counter is ignored, and
+    /// writing it wakes a sleeping processor.
     pub fn set_register(&mut self, register: Register, value: u32) {
         let core = &mut self.core;
         core.external_activity = true;
@@ -112,8 +112,8 @@ impl Cpu {
         }
     }
 
-    /// Refuses a call that exited with [`Exit::Trap`](crate::Exit::Trap), as if there were no memory: an instruction bus
-    /// fault at the trapped address.
+    /// Refuses a call that exited with [`Exit::Trap`](crate::Exit::Trap), as if there were no memory: an instruction
+    /// bus fault at the trapped address.
     pub fn refuse_trap(&mut self) {
         self.core.external_activity = true;
         self.core.raise(Event::Fault(Fault::bus(cfsr::IBUSERR, 0)));
@@ -169,8 +169,8 @@ impl Cpu {
         }
     }
 
-    /// Reserves the enable bit of an interrupt for the host, so that the application's writes to it are ignored, or releases
-    /// it. A reset releases all.
+    /// Reserves the enable bit of an interrupt for the host, so that the application's writes to it are ignored, or
+    /// releases it. A reset releases all.
     pub fn reserve_enable(&mut self, irq: u16, reserved: bool) {
         if let Some(number) = self.core.nvic.external(irq) {
             self.core.nvic.reserve(number, reserved);
@@ -182,8 +182,8 @@ impl Cpu {
         self.core.has_wakeup_event()
     }
 
-    /// The cycle since which handlers of interrupts with a reserved enable bit have been active without interruption. A host
-    /// can tell by it that such a handler hangs.
+    /// The cycle since which handlers of interrupts with a reserved enable bit have been active without interruption. A
+    /// host can tell by it that such a handler hangs.
     pub fn reserved_active_since(&self) -> Option<Cycles> {
         self.core.reserved_active_since
     }
@@ -210,8 +210,8 @@ impl Cpu {
         self.core.external_activity = true;
     }
 
-    /// Copies from flash or RAM; false, and nothing copied, if the range is not wholly inside one of them. Neither this nor
-    /// [`Cpu::write_memory`] checks the MPU, and neither reaches a peripheral.
+    /// Copies from flash or RAM; false, and nothing copied, if the range is not wholly inside one of them. Neither this
+    /// nor [`Cpu::write_memory`] checks the MPU, and neither reaches a peripheral.
     pub fn read_memory(&self, address: u32, into: &mut [u8]) -> bool {
         match self.core.memory.slice(address, into.len()) {
             Some(bytes) => into.copy_from_slice(bytes),

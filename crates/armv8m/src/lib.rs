@@ -3,8 +3,9 @@
 //! ## Inside
 //!
 //! `cpu` is the run loop; `decode` turns halfwords into `op`'s instructions, which `code` caches and `exec` executes on
-//! `state`; `exception` and `nvic` take exceptions; `memory` routes data accesses to RAM, to `ppb` (`scb`, `systick`, `mpu`,
-//! `fpu`) or to the [`Bus`]. `spin` and `trial` find loops without effect. Terms are defined in `docs/glossary.md`.
+//! `state`; `exception` and `nvic` take exceptions; `memory` routes data accesses to RAM, to `ppb` (`scb`, `systick`,
+//! `mpu`, `fpu`) or to the [`Bus`]. `spin` and `trial` find loops without effect. Terms are defined in
+//! `docs/glossary.md`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -57,8 +58,8 @@ pub use fault::FaultStatus;
 pub use host::Register;
 pub use trial::ExternalActivity;
 
-/// Processor cycles since the processor was created: the one unit of guest time. An instruction takes one cycle, and the
-/// host skips cycles while the processor sleeps. A reset does not set the count back, so it never decreases.
+/// Processor cycles since the processor was created: the one unit of guest time. An instruction takes one cycle, and
+/// the host skips cycles while the processor sleeps. A reset does not set the count back, so it never decreases.
 ///
 /// The same type counts a number of cycles, such as the budget of [`Cpu::run`].
 pub type Cycles = u64;

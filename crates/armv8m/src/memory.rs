@@ -1,7 +1,8 @@
-//! Flash and RAM as plain slices, and the routing of data accesses to memory, the private peripheral bus or the host's bus.
+//! Flash and RAM as plain slices, and the routing of data accesses to memory, the private peripheral bus or the host's
+//! bus.
 //!
-//! The fast path is inlined into the interpreter's loop: as long as `Memory::direct` is set, a load or store of flash or RAM
-//! needs only a range check. Everything else takes `read_slow` and `write_slow`.
+//! The fast path is inlined into the interpreter's loop: as long as `Memory::direct` is set, a load or store of flash
+//! or RAM needs only a range check. Everything else takes `read_slow` and `write_slow`.
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub(crate) struct Memory {
     pub flash: Arc<[u8]>,
     pub ram_base: u32,
     pub ram: Box<[u8]>,
-    /// Accesses need no checks except their range: the MPU is off, unaligned accesses are allowed, nothing is watched or
-    /// recorded.
+    /// Accesses need no checks except their range: the MPU is off, unaligned accesses are allowed, nothing is watched
+    /// or recorded.
     pub direct: bool,
     /// The MPU has not been enabled since reset, so nothing can forbid reading a literal.
     pub fold_literals: bool,

@@ -64,8 +64,8 @@ impl Mpu {
         self.control & ENABLE != 0
     }
 
-    /// The permissions of `address`; `negative` says that the execution priority is negative (see MPU_CTRL.HFNMIENA). An
-    /// address in more than one region has none (PMSAv8: overlapping regions fault).
+    /// The permissions of `address`; `negative` says that the execution priority is negative (see MPU_CTRL.HFNMIENA).
+    /// An address in more than one region has none (PMSAv8: overlapping regions fault).
     pub(crate) fn access(&self, address: u32, privileged: bool, negative: bool) -> Access {
         // The MPU does not apply to the private peripheral bus.
         let private = matches!(address, 0xE000_0000..0xE010_0000);
@@ -118,7 +118,8 @@ impl Mpu {
         }
     }
 
-    /// The region behind RBAR/RLAR and their aliases: the first pair is MPU_RNR itself, the others replace its low bits.
+    /// The region behind RBAR/RLAR and their aliases: the first pair is MPU_RNR itself, the others replace its low
+    /// bits.
     fn alias(&self, offset: u32) -> usize {
         let alias = offset / 8;
         (if alias == 0 { self.number } else { self.number & !3 | alias }) as usize

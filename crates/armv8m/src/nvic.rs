@@ -1,5 +1,5 @@
-//! Exception state: pending, active, enabled, priorities, for internal exceptions and external interrupts alike (Arm ARM:
-//! NVIC registers).
+//! Exception state: pending, active, enabled, priorities, for internal exceptions and external interrupts alike (Arm
+//! ARM: NVIC registers).
 
 use crate::config::Config;
 
@@ -51,8 +51,8 @@ impl ExceptionSet {
     fn intersection<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u16> + 'a {
         self.0.iter().zip(&other.0).enumerate().flat_map(|(word, (a, b))| Ones(a & b, word as u16 * 32))
     }
-    /// The bits of external interrupts from `32 * word` on, as in the NVIC's registers. Interrupt 0 is exception 16, so each
-    /// register spans two words of the set.
+    /// The bits of external interrupts from `32 * word` on, as in the NVIC's registers. Interrupt 0 is exception 16, so
+    /// each register spans two words of the set.
     fn external(&self, word: usize) -> u32 {
         let high = self.0.get(word + 1).copied().unwrap_or(0);
         self.0[word] >> 16 | high << 16
@@ -200,8 +200,8 @@ impl Nvic {
         if priority < 0 { priority } else { priority & !((2i16 << self.prigroup) - 1) }
     }
 
-    /// The highest priority of all active exceptions, without masks. An exception that was pre-empted counts too, since its
-    /// priority byte may have been changed meanwhile.
+    /// The highest priority of all active exceptions, without masks. An exception that was pre-empted counts too, since
+    /// its priority byte may have been changed meanwhile.
     pub(crate) fn active_priority(&self) -> i16 {
         self.active.iter().map(|n| self.group(self.priority(n))).min().unwrap_or(NO_PRIORITY)
     }

@@ -1,4 +1,5 @@
-//! The private peripheral bus, 0xE0000000 to 0xE00FFFFF: the registers of NVIC, SCB, SysTick, MPU, FPU and DWT by address.
+//! The private peripheral bus, 0xE0000000 to 0xE00FFFFF: the registers of NVIC, SCB, SysTick, MPU, FPU and DWT by
+//! address.
 
 use crate::bus::Width;
 use crate::fault::Event;
@@ -42,7 +43,8 @@ impl Core {
         })
     }
 
-    /// Writes to the private peripheral bus. An unprivileged write is a bus fault, except to STIR with CCR.USERSETMPEND.
+    /// Writes to the private peripheral bus. An unprivileged write is a bus fault, except to STIR with
+    /// CCR.USERSETMPEND.
     ///
     /// Only priorities and CFSR, whose bytes are registers of their own, are architecturally byte-accessible.
     pub(crate) fn write_ppb_register(
@@ -78,8 +80,8 @@ impl Core {
         self.write_ppb_word(address & !3, old & !(mask << at) | (value & mask) << at);
     }
 
-    /// Writes priority bytes by address: SHPR1 to SHPR3, which begin with exception 4, or NVIC_IPRn. Exceptions 7 to 10 and
-    /// 13 do not exist in a processor without security.
+    /// Writes priority bytes by address: SHPR1 to SHPR3, which begin with exception 4, or NVIC_IPRn. Exceptions 7 to 10
+    /// and 13 do not exist in a processor without security.
     fn write_priority_bytes(&mut self, address: u32, width: Width, value: u32) {
         let first = match address {
             0xE000_ED18.. => address - 0xE000_ED14,

@@ -291,8 +291,8 @@ impl Core {
         active.chain(pending).chain(enabled).sum()
     }
 
-    /// Active bits are writable, for operating systems that switch context inside handlers; those of HardFault and NMI are
-    /// not.
+    /// Active bits are writable, for operating systems that switch context inside handlers; those of HardFault and NMI
+    /// are not.
     fn write_shcsr(&mut self, value: u32) {
         let has = |at: u32| value >> at & 1 != 0;
         for (at, n) in ACTIVE_BITS.into_iter().filter(|&(_, n)| n > number::HARD_FAULT) {

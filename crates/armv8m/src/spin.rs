@@ -1,14 +1,16 @@
 //! Detection of busy loops without effect, so that the host can skip the time they take.
 //!
-//! From time to time the detector *observes* the processor: it compares the state before each instruction with a reference
-//! state. When the processor is back at the reference's instruction with every register and every byte of RAM as they were,
-//! and had no effect outside in between, its future is known: it repeats the same states until an exception is taken or
-//! the host changes something. Stores are allowed as long as an iteration restores what it changed, as functions do that
-//! save registers on the stack. A loop that counts something never repeats a state, so it is not found, and just runs.
+//! From time to time the detector *observes* the processor: it compares the state before each instruction with a
+//! reference state. When the processor is back at the reference's instruction with every register and every byte of RAM
+//! as they were, and had no effect outside in between, its future is known: it repeats the same states until an
+//! exception is taken or the host changes something. Stores are allowed as long as an iteration restores what it
+//! changed, as functions do that save registers on the stack. A loop that counts something never repeats a state, so it
+//! is not found, and just runs.
 //!
-//! What counts as an effect or an influence from outside ([`Core::external_activity`]): any access to a peripheral or to a system register, because
-//! it may have a side effect or depend on time, except reads that the peripheral marks as steady
-//! ([`Signals::mark_steady`](crate::Signals::mark_steady)); exception entry and return; and every change by the host.
+//! What counts as an effect or an influence from outside ([`Core::external_activity`]): any access to a peripheral or
+//! to a system register, because it may have a side effect or depend on time, except reads that the peripheral marks as
+//! steady ([`Signals::mark_steady`](crate::Signals::mark_steady)); exception entry and return; and every change by the
+//! host.
 
 use crate::Cycles;
 use crate::fpu::Fpu;
@@ -116,8 +118,8 @@ struct Observation {
     pc: u32,
     registers: Box<Registers>,
     /// How often `pc` has been reached since `registers` were saved. After `power` times the current state becomes the
-    /// reference and `power` doubles (Brent's cycle detection, 1980). That finds loops that reach `pc` several times in an
-    /// iteration, and those that are entered from a different state.
+    /// reference and `power` doubles (Brent's cycle detection, 1980). That finds loops that reach `pc` several times in
+    /// an iteration, and those that are entered from a different state.
     passes: u32,
     power: u32,
     /// The instruction count at which it began.

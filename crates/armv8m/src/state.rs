@@ -106,7 +106,8 @@ pub(crate) struct Core {
     pub halt_on_hard_fault: bool,
     /// HardFault was entered and not yet reported to the host, with `halt_on_hard_fault`.
     pub hard_fault_entered: bool,
-    /// The MPU was enabled for the first time since reset: literals that were folded into moves may no longer be readable.
+    /// The MPU was enabled for the first time since reset: literals that were folded into moves may no longer be
+    /// readable.
     pub folded_literals_stale: bool,
     pub cycle_counter: CycleCounter,
     /// What a debugger or a tracer has set up.

@@ -52,8 +52,8 @@ impl SysTick {
         self.control & ENABLE != 0 && !self.stopped && (self.counter != 0 || self.reload != 0)
     }
 
-    /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first, which is a tick of
-    /// its own, so the period is the reload value plus one.
+    /// Ticks from `since` until the counter next goes from one to zero. A counter at zero reloads first, which is a
+    /// tick of its own, so the period is the reload value plus one.
     fn ticks_to_zero(&self) -> u64 {
         if self.counter == 0 { u64::from(self.reload) + 1 } else { u64::from(self.counter) }
     }

@@ -1,11 +1,12 @@
 //! Trial runs: instructions that are executed speculatively and then rolled back.
 //!
-//! A loop that polls a system call such as the time never repeats a state, because the answer changes. A host that has to
-//! know whether such a loop does anything else runs it on trial, gives the same answers each time and asks whether registers
-//! and RAM repeat ([`Cpu::trial_repeats`]). Then it rolls the trial back; only the cycles that it took remain.
+//! A loop that polls a system call such as the time never repeats a state, because the answer changes. A host that has
+//! to know whether such a loop does anything else runs it on trial, gives the same answers each time and asks whether
+//! registers and RAM repeat ([`Cpu::trial_repeats`]). Then it rolls the trial back; only the cycles that it took
+//! remain.
 //!
-//! Only registers and RAM can be rolled back. An instruction that would change anything else ends the trial before it does:
-//! exceptions, accesses to the private peripheral bus, and accesses that the trial's [`Bus`] refuses.
+//! Only registers and RAM can be rolled back. An instruction that would change anything else ends the trial before it
+//! does: exceptions, accesses to the private peripheral bus, and accesses that the trial's [`Bus`] refuses.
 
 use std::collections::BTreeSet;
 
@@ -67,8 +68,8 @@ pub(crate) struct Trial {
     reference: Option<State>,
     /// The length of the undo log when `reference` was saved.
     mark: usize,
-    /// How often `reference.pc` has been reached since, and after how many times the reference is replaced (Brent's cycle
-    /// detection, as in [`crate::spin`]).
+    /// How often `reference.pc` has been reached since, and after how many times the reference is replaced (Brent's
+    /// cycle detection, as in [`crate::spin`]).
     passes: u32,
     power: u32,
 }
@@ -83,8 +84,8 @@ impl Cpu {
         }
     }
 
-    /// Begins a trial run at the current instruction. Returns false and begins none in handler mode, while the processor
-    /// sleeps, and when an exception is about to be taken.
+    /// Begins a trial run at the current instruction. Returns false and begins none in handler mode, while the
+    /// processor sleeps, and when an exception is about to be taken.
     pub fn begin_trial(&mut self) -> bool {
         let core = &mut self.core;
         if core.in_handler_mode() || core.sleep != Sleep::Awake || core.exception_to_take().is_some() {

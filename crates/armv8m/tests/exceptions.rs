@@ -62,8 +62,8 @@ fn a_stack_that_is_not_a_multiple_of_eight_is_aligned_and_restored() {
     assert_eq!(cpu.register(Register::SP), STACK - 4);
 }
 
-/// Guards the bug "IT state lost in the stacked xPSR": a block of four, interrupted before each of its instructions, must
-/// still choose the right ones.
+/// Guards the bug "IT state lost in the stacked xPSR": a block of four, interrupted before each of its instructions,
+/// must still choose the right ones.
 #[test]
 fn it_state_survives_an_exception_at_every_instruction_of_the_block() {
     let program = &[
@@ -701,7 +701,8 @@ fn code_that_overwrites_the_instruction_after_itself_runs_the_new_one() {
 fn a_write_to_the_second_half_of_an_instruction_across_a_page_end_is_what_runs_next() {
     // blx r4; mov r1, r0; str r6, [r5]; blx r4; mov r2, r0; bkpt #1
     let image = Image::new(&[0x47A0, 0x4601, 0x602E, 0x47A0, 0x4602, 0xBE01]);
-    // b.w RAM + 0x700 at RAM + 0x7FE, of which the last two bytes are rewritten (b.w RAM + 0x710) or the last one (b.w RAM + 0x500).
+    // b.w RAM + 0x700 at RAM + 0x7FE, of which the last two bytes are rewritten (b.w RAM + 0x710) or the last one (b.w
+    // RAM + 0x500).
     for (offset, patch) in [(0, 0xBF87), (1, 0xBE)] {
         let mut cpu = image.boot();
         assert!(cpu.write_memory(RAM + 0x700, &0x4770_2001u32.to_le_bytes())); // movs r0, #1; bx lr

@@ -1,5 +1,6 @@
-//! Ten tasks under a pre-emptive scheduler written in C (`sdk/tests/apps/preemption`), disturbed by interrupts at seeded
-//! random instructions: registers, flags, conditional blocks, rounding modes and exclusive accesses must all survive.
+//! Ten tasks under a pre-emptive scheduler written in C (`sdk/tests/apps/preemption`), disturbed by interrupts at
+//! seeded random instructions: registers, flags, conditional blocks, rounding modes and exclusive accesses must all
+//! survive.
 //!
 //! Two faults it is made to find, each put into the processor once to see it found: a stacked xPSR without its IT state
 //! ends in `Conditional`, a FPSCR made fresh before the interrupted one is saved lazily in `Fpscr` or `FloatResult`.

@@ -69,7 +69,8 @@ fn comes_round(cpu: &mut Cpu, answer: u32) -> bool {
 
 #[test]
 fn a_loop_that_asks_comes_round_whatever_it_makes_of_the_answer() {
-    // blx r4; str r0, [r5]; ldr r1, [r5, #4]; str r0, [r5, #4]; subs r1, r0, r1; str r1, [r5, #8]; push {r0, r1}; pop {r0, r1}; b
+    // blx r4; str r0, [r5]; ldr r1, [r5, #4]; str r0, [r5, #4]; subs r1, r0, r1; str r1, [r5, #8]; push {r0, r1}; pop
+    // {r0, r1}; b
     let program = [0x47A0, 0x6028, 0x6869, 0x6068, 0x1A41, 0x60A9, 0xB403, 0xBC03, 0xE7F6];
     for answer in [0, 1, 0x8000_0000, u32::MAX] {
         let mut cpu = at_its_call(&program);
@@ -154,7 +155,8 @@ fn floating_point_stack_pointers_and_masks_are_taken_back() {
 
 #[test]
 fn code_in_ram_that_a_trial_overwrites_is_the_old_code_afterwards() {
-    // movs r1, #0x11 written over by movs r1, #0x22 (0x2122) in RAM, called as a function: blx r7; blx r4; strh r6, [r5]; blx r7; blx r4
+    // movs r1, #0x11 written over by movs r1, #0x22 (0x2122) in RAM, called as a function: blx r7; blx r4; strh r6,
+    // [r5]; blx r7; blx r4
     let program = [0x47B8, 0x47A0, 0x802E, 0x47B8, 0x47A0, 0xE7FE];
     let mut cpu = processor(&program);
     cpu.write_memory(RAM, &[0x11, 0x21, 0x70, 0x47]);

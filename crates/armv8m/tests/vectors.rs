@@ -22,7 +22,8 @@ const PRELUDE: &[u16] = &[
     0xBE01, // bkpt #1
 ];
 
-/// The generator of operands. It is not crate `test-rng`'s, because the expected values in the vector files depend on it.
+/// The generator of operands. It is not crate `test-rng`'s, because the expected values in the vector files depend on
+/// it.
 struct Operands(u32);
 
 impl Operands {

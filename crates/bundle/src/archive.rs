@@ -145,8 +145,9 @@ fn unpacked(packed: &Packed<'_>) -> Result<Vec<u8>, Refusal> {
 /// How hard entries are packed: as zip programs do unless told otherwise.
 const LEVEL: u8 = 6;
 
-/// The date of every entry, in seconds since 1970: 1980-01-01, the first that the format has. Its date field left at zero would be
-/// month 0 and day 0, which readers refuse or make something of; the present would make another file of the same application.
+/// The date of every entry, in seconds since 1970: 1980-01-01, the first that the format has. Its date field left at
+/// zero would be month 0 and day 0, which readers refuse or make something of; the present would make another file of
+/// the same application.
 const FIRST_DATE: i64 = 315_532_800;
 
 /// An archive of these entries, in this order, deflated.

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Whether `c` could control a terminal, or reorder, hide or imitate the text around it: controls (Cc), format characters
-/// such as bidirectional marks and zero-width joiners (Cf), line and paragraph separators (Zl, Zp), what Unicode asks to be
-/// invisible (`Default_Ignorable_Code_Point`, with variation selectors and fillers), and what it assigns no meaning (Co, Cn).
+/// Whether `c` could control a terminal, or reorder, hide or imitate the text around it: controls (Cc), format
+/// characters such as bidirectional marks and zero-width joiners (Cf), line and paragraph separators (Zl, Zp), what
+/// Unicode asks to be invisible (`Default_Ignorable_Code_Point`, with variation selectors and fillers), and what it
+/// assigns no meaning (Co, Cn).
 fn is_unsafe(c: char) -> bool {
     use GeneralCategory as G;
     if c.is_ascii() {
@@ -45,8 +46,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// `json`, a serialized document, with every unsafe character as `\uXXXX` (two of them beyond U+FFFF). It parses to the same
-/// value: such characters stand in strings only, but for the white space of JSON itself, which is left as it is.
+/// `json`, a serialized document, with every unsafe character as `\uXXXX` (two of them beyond U+FFFF). It parses to the
+/// same value: such characters stand in strings only, but for the white space of JSON itself, which is left as it is.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     let is_written_out = |c: char| is_unsafe(c) && !matches!(c, '\t' | '\n' | '\r');
     if !json.chars().any(is_written_out) {
@@ -74,8 +75,8 @@ pub fn json_string(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Everything the audit names, and neighbours: controls of both kinds, bidirectional marks, what is invisible, what has no
-    /// meaning.
+    /// Everything the audit names, and neighbours: controls of both kinds, bidirectional marks, what is invisible, what
+    /// has no meaning.
     const UNSAFE: &str = "\u{0}\u{7}\u{8}\u{b}\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\u{17b4}\u{180e}\
         \u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2064}\u{2065}\u{2066}\u{2069}\u{206f}\u{3164}\u{e000}\
         \u{fe0f}\u{feff}\u{ffa0}\u{fff0}\u{fff9}\u{fffb}\u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}\u{f0000}\u{10ffff}";

@@ -7,9 +7,9 @@ use url::Url;
 /// What stands for a part that is not shown.
 const MASK: char = '…';
 
-/// `url` as far as it may be shown: scheme, host, port and path. User, password, query and fragment are `…`, as are parts of the
-/// path with an `@`, which may be a password that was not written as the format asks. Of what is no URL only the length is
-/// shown: nobody knows which part of it would be a credential.
+/// `url` as far as it may be shown: scheme, host, port and path. User, password, query and fragment are `…`, as are
+/// parts of the path with an `@`, which may be a password that was not written as the format asks. Of what is no URL
+/// only the length is shown: nobody knows which part of it would be a credential.
 pub fn masked_url(url: &str) -> String {
     match Url::parse(url) {
         Ok(parsed) if parsed.has_host() => shown(&parsed),
@@ -40,8 +40,8 @@ fn masked_segment(segment: &str) -> String {
     if segment.contains('@') || segment.contains("%40") { MASK.to_string() } else { segment.to_owned() }
 }
 
-/// The name of a host that an application gave, as far as it may be shown: a name or an address is; what some take for a
-/// host, a URL or a user before an `@`, is shown as [`masked_url`] does.
+/// The name of a host that an application gave, as far as it may be shown: a name or an address is; what some take for
+/// a host, a URL or a user before an `@`, is shown as [`masked_url`] does.
 pub fn masked_host(host: &str) -> String {
     if !host.contains(['@', '/', '?', '#', '\\']) {
         return host.to_owned();

@@ -13,8 +13,8 @@ pub enum Form {
     Json,
 }
 
-/// Writes whole lines, escaped. Each call of `write` is one record: only a line end at its very end is one, so that no text
-/// inside can begin a line of its own.
+/// Writes whole lines, escaped. Each call of `write` is one record: only a line end at its very end is one, so that no
+/// text inside can begin a line of its own.
 #[derive(Debug)]
 pub struct Escaping<W> {
     form: Form,

@@ -129,8 +129,8 @@ impl Core {
         (rest, (list & !rest).count_ones() * 4)
     }
 
-    /// Reads the words of `list` from `address` up into `values`, by register number. The registers are written only when
-    /// all reads have succeeded, so that a fault leaves them unchanged.
+    /// Reads the words of `list` from `address` up into `values`, by register number. The registers are written only
+    /// when all reads have succeeded, so that a fault leaves them unchanged.
     fn read_list(
         &mut self,
         bus: &mut dyn Bus,
@@ -159,8 +159,8 @@ impl Core {
         Ok(())
     }
 
-    /// Writes the loaded words to their registers. PC is last, since branching to it may be an exception return, which needs
-    /// the others.
+    /// Writes the loaded words to their registers. PC is last, since branching to it may be an exception return, which
+    /// needs the others.
     fn commit_list(&mut self, mut list: u32, values: &[u32; 16]) -> Result<(), Event> {
         let branches = list & 1 << 15 != 0;
         list &= 0x7FFF;
@@ -226,8 +226,8 @@ impl Core {
         self.commit_list(rest, &values)
     }
 
-    /// Load-acquire, store-release and exclusives, which fault when unaligned. Ordering needs nothing: there is one processor
-    /// and every access is in program order.
+    /// Load-acquire, store-release and exclusives, which fault when unaligned. Ordering needs nothing: there is one
+    /// processor and every access is in program order.
     #[inline(never)]
     pub(super) fn ordered(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
         let address = self.reg(i.n).wrapping_add(i.imm);

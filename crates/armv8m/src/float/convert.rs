@@ -27,7 +27,8 @@ impl FpEnv {
         }
     }
 
-    /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`. Values out of range saturate, and NaN becomes zero.
+    /// FPToFixed: to an integer of `width` bits, scaled by `2^fraction`. Values out of range saturate, and NaN becomes
+    /// zero.
     pub(crate) fn float_to_fixed(
         &mut self,
         bits: u32,
