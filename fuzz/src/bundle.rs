@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use bundle::{Bundle, Place, Room};
+use bundle::{Bundle, Capacity, FlashMemory};
 
 use crate::source::Source;
 
 /// Small, so that a region is soon measured.
-const ROOM: Room = Room { internal_flash: 0x1000, external_flash: 0x2000 };
+const CAPACITY: Capacity = Capacity { internal_flash: 0x1000, external_flash: 0x2000 };
 
 pub(crate) fn run(bytes: &[u8]) {
     match bytes {
@@ -19,11 +19,11 @@ pub(crate) fn run(bytes: &[u8]) {
 
 /// What is taken is within the room, and no two layers of the external flash overlap.
 fn judge(file: &[u8]) {
-    let Ok(bundle) = Bundle::read(file, ROOM) else { return };
+    let Ok(bundle) = Bundle::read(file, CAPACITY) else { return };
     assert!(bundle.image().region.start == 0 && bundle.image().bytes.len() <= 0x1000);
-    let mut used = vec![false; ROOM.external_flash as usize];
+    let mut used = vec![false; CAPACITY.external_flash as usize];
     for layer in bundle.external() {
-        assert_eq!(layer.region.place, Place::ExternalFlash);
+        assert_eq!(layer.region.memory, FlashMemory::External);
         let (start, size) = (layer.region.start as usize, layer.region.size as usize);
         assert!(layer.bytes.len() <= size);
         for byte in &mut used[start..start + size] {

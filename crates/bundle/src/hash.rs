@@ -1,8 +1,8 @@
-//! SHA-256, and how it is written.
+//! SHA-256, and its hexadecimal form.
 
 use ring::digest::{Context, SHA256, digest};
 
-/// What erased flash reads as.
+/// A block of erased flash.
 const ERASED: [u8; 4096] = [0xFF; 4096];
 
 /// SHA-256 of `bytes`.
@@ -10,15 +10,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     array(digest(&SHA256, bytes).as_ref())
 }
 
-/// SHA-256 of `bytes` followed by erased flash, `size` bytes together; of `bytes` alone if they are more.
+/// SHA-256 of `bytes`, padded with erased flash to `size` bytes; of `bytes` alone if they are longer.
 pub(crate) fn padded(bytes: &[u8], size: u32) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(bytes);
     let mut missing = (size as usize).saturating_sub(bytes.len());
     while missing > 0 {
-        let some = missing.min(ERASED.len());
-        context.update(&ERASED[..some]);
-        missing -= some;
+        let length = missing.min(ERASED.len());
+        context.update(&ERASED[..length]);
+        missing -= length;
     }
     array(context.finish().as_ref())
 }

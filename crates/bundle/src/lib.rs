@@ -1,59 +1,59 @@
-//! Application bundles: the archives in which applications travel to devices.
+//! Application bundles: archives with an application for a device, and policies for it.
 //!
-//! A bundle is a zip archive. The entry `manifest` is a protobuf message that says which layers there are, where they
-//! belong, and how the device is to behave; every other entry is a layer, and its name is the SHA-256 of its content.
+//! A bundle is a zip archive. The entry `manifest` is a protobuf message that lists the layers with their region in
+//! flash, and contains the policies. Every other entry is a layer, named by the SHA-256 of its content.
 //!
-//! Reading trusts nothing: everything has a limit ([`limits`]), every hash is checked, and what is not understood is
-//! refused with a reason ([`Refusal`]). Nothing here does I/O.
+//! Bundles come from outside, so reading them trusts nothing: everything has a limit ([`limits`]), every hash is
+//! checked, and what is not supported is an error with a reason ([`BundleError`]). Nothing here does I/O.
 //!
 //! Terms are defined in `docs/glossary.md`.
 
 mod archive;
+mod error;
 mod hash;
 pub mod limits;
 mod manifest;
 mod policies;
-mod refusal;
 mod signature;
 mod wire;
 
-pub use policies::{Connectivity, Crash, Debug, Policies, Update};
-pub use refusal::{Entry, Refusal};
+pub use error::{BundleError, EntryName};
+pub use policies::{ConnectivityPolicy, CrashPolicy, DebugPolicy, Policies, UpdatePolicy};
 pub use signature::{KeyError, PublicKey, SigningKey};
 
-/// How much room a device has for layers, in bytes.
+/// A device's memory for layers, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// The application's part of the internal flash.
     pub internal_flash: u32,
     /// The application's part of the external flash.
     pub external_flash: u32,
 }
 
-/// Which memory a layer belongs in.
+/// The memory of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum FlashMemory {
     /// The application's part of the internal flash; the layer begins with the vector table.
-    InternalFlash,
+    Internal,
     /// The application's part of the external flash.
-    ExternalFlash,
+    External,
 }
 
-/// Where a layer belongs. What it does not fill is erased (0xFF).
+/// The part of flash that a layer is written to. What the layer does not fill is erased (0xFF).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
-    /// Which memory.
-    pub place: Place,
-    /// Where the region begins, in bytes from the start of that memory.
+    /// The memory.
+    pub memory: FlashMemory,
+    /// The region's start, in bytes from the start of that memory.
     pub start: u32,
     /// Its length in bytes.
     pub size: u32,
 }
 
-/// A layer whose content is what the manifest says.
+/// A layer, whose hashes have been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// Where it belongs.
+    /// Where it is written to.
     pub region: Region,
     /// Its content, no longer than the region.
     pub bytes: Vec<u8>,
@@ -71,72 +71,72 @@ impl Layer {
     }
 }
 
-/// A bundle that was read and holds together.
+/// A valid bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     image: Layer,
     external: Vec<Layer>,
     policies: Policies,
-    seal: signature::Seal,
+    signed_body: signature::SignedBody,
     manifest_hash: [u8; 32],
 }
 
 impl Bundle {
-    /// Whether a file begins as a zip archive does.
-    pub fn is_likely(file: &[u8]) -> bool {
+    /// Whether a file begins with the signature of a zip archive.
+    pub fn has_zip_signature(file: &[u8]) -> bool {
         file.starts_with(b"PK\x03\x04") || file.starts_with(b"PK\x05\x06")
     }
 
-    /// Reads and checks the bundle in `file`, the whole content of an archive. A signature is not judged here
-    /// ([`Bundle::verify`]).
-    pub fn read(file: &[u8], room: Room) -> Result<Self, Refusal> {
-        let entries = archive::read(file, room)?;
-        manifest::read(&entries, room)
+    /// Reads and checks the bundle in `file`, the whole content of an archive. The signature is not checked here,
+    /// because that needs a key: see [`Bundle::verify`].
+    pub fn read(file: &[u8], capacity: Capacity) -> Result<Self, BundleError> {
+        let entries = archive::read(file, capacity)?;
+        manifest::read(&entries, capacity)
     }
 
-    /// Writes a bundle of one layer, the image as it lies in `room.internal_flash`, signed if there is a key.
+    /// Writes a bundle with one layer, the image at the start of the internal flash, signed if there is a key.
     pub fn write(
         image: &[u8],
         policies: &Policies,
-        room: Room,
+        capacity: Capacity,
         key: Option<&SigningKey>,
-    ) -> Result<Vec<u8>, Refusal> {
-        let region = Region { place: Place::InternalFlash, start: 0, size: room.internal_flash };
+    ) -> Result<Vec<u8>, BundleError> {
+        let region = Region { memory: FlashMemory::Internal, start: 0, size: capacity.internal_flash };
         let layer = Layer { region, bytes: image.to_vec() };
         let manifest = manifest::write(&[&layer], policies, key);
         let file =
             archive::write(&[(&hash::hex(&layer.fetch_hash()), image), (limits::MANIFEST_NAME, &manifest)]);
-        // What nobody could read is not written.
-        Self::read(&file, room).map(|_| file)
+        // An image or policies that a device would not accept are an error now, not on the device.
+        Self::read(&file, capacity).map(|_| file)
     }
 
-    /// The layer of the internal flash: the application itself.
+    /// The layer for the internal flash: the application itself.
     pub fn image(&self) -> &Layer {
         &self.image
     }
 
-    /// The layers of the external flash, which do not overlap.
+    /// The layers for the external flash, which do not overlap.
     pub fn external(&self) -> &[Layer] {
         &self.external
     }
 
-    /// How the device is to behave.
+    /// The policies for the device.
     pub fn policies(&self) -> &Policies {
         &self.policies
     }
 
-    /// The id of the key it is signed with; none if it is not signed. It is a claim until [`Bundle::verify`].
+    /// The id of the key it is signed with; none if it is not signed. Only [`Bundle::verify`] shows that this is true.
     pub fn signer_id(&self) -> Option<u64> {
-        self.seal.signer_id()
+        self.signed_body.signer_id()
     }
 
-    /// SHA-256 of the manifest as it stands in the archive.
+    /// SHA-256 of the manifest's bytes in the archive.
     pub fn manifest_hash(&self) -> [u8; 32] {
         self.manifest_hash
     }
 
     /// Checks that the bundle is signed with the private half of `key`.
-    pub fn verify(&self, key: &PublicKey) -> Result<(), Refusal> {
-        self.seal.verify(key)
+    pub fn verify(&self, key: &PublicKey) -> Result<(), BundleError> {
+        self.signed_body.verify(key)
     }
 }

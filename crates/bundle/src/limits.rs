@@ -1,9 +1,9 @@
-//! What a bundle may have at most. Whatever is beyond is refused before memory is spent on it.
+//! The limits of a bundle. What exceeds them is an error before memory is allocated for it.
 
-/// The manifest's name.
+/// Name of the manifest's entry.
 pub const MANIFEST_NAME: &str = "manifest";
 
-/// Most bytes of a manifest.
+/// Most bytes of a manifest: far more than [`LAYERS`] layers and all policies need.
 pub const MANIFEST: u64 = 64 << 10;
 
 /// Most layers: one for the internal flash, the rest for the external one.
@@ -12,11 +12,11 @@ pub const LAYERS: usize = 16;
 /// Most entries of an archive: the layers and the manifest.
 pub const ENTRIES: usize = LAYERS + 1;
 
-/// Bytes of an application's name for its layers: a SHA-256 in hexadecimal.
+/// Length of a layer's name: a SHA-256 in hexadecimal.
 pub const LAYER_NAME: usize = 64;
 
-/// An uncompressed point on P-256: 0x04, X, Y.
+/// Length of an uncompressed point on P-256: 0x04, X, Y.
 pub const POINT: usize = 65;
 
-/// A signature: r and s of 32 bytes each, big-endian.
+/// Length of a signature: r and s of 32 bytes each, big-endian.
 pub const SIGNATURE: usize = 64;

@@ -1,4 +1,4 @@
-//! The manifest: from bytes to layers and policies, and back.
+//! The manifest: decoding and encoding of layers and policies.
 
 use std::collections::BTreeSet;
 
@@ -6,112 +6,112 @@ use prost::Message;
 
 use crate::archive::Entries;
 use crate::limits::{LAYERS, MANIFEST_NAME, POINT};
-use crate::signature::Seal;
+use crate::signature::SignedBody;
 use crate::wire::{self, AppBody, AppLayerReference, AppLayerRegion, FlashRegion, OpaqueManifest, Where};
 use crate::{
-    Bundle, Connectivity, Crash, Debug, Entry, Layer, Place, Policies, Refusal, Region, Room, SigningKey,
-    Update, hash,
+    Bundle, BundleError, Capacity, ConnectivityPolicy, CrashPolicy, DebugPolicy, EntryName, FlashMemory,
+    Layer, Policies, Region, SigningKey, UpdatePolicy, hash,
 };
 
-/// The bundle of these entries.
-pub(crate) fn read(entries: &Entries, room: Room) -> Result<Bundle, Refusal> {
-    let bytes = entries.get(MANIFEST_NAME).ok_or(Refusal::NoManifest)?;
+/// The bundle with these entries.
+pub(crate) fn read(entries: &Entries, capacity: Capacity) -> Result<Bundle, BundleError> {
+    let bytes = entries.get(MANIFEST_NAME).ok_or(BundleError::NoManifest)?;
     let outer = OpaqueManifest::decode(bytes.as_slice()).map_err(|error| unreadable(&error))?;
     if outer.body.is_empty() {
-        return Err(Refusal::NoBody);
+        return Err(BundleError::NoBody);
     }
     let body = AppBody::decode(outer.body.as_slice()).map_err(|error| unreadable(&error))?;
-    let seal = Seal::new(outer.signer_id, outer.body, &outer.signature)?;
+    let signed_body = SignedBody::new(outer.signer_id, outer.body, &outer.signature)?;
     if body.layers.len() > LAYERS {
-        return Err(Refusal::TooManyLayers);
+        return Err(BundleError::TooManyLayers);
     }
     let layers: Vec<Layer> =
-        body.layers.iter().map(|reference| layer(reference, entries, room)).collect::<Result<_, _>>()?;
+        body.layers.iter().map(|reference| layer(reference, entries, capacity)).collect::<Result<_, _>>()?;
     check_all_used(&body, entries)?;
     let policies = policies(body)?;
     let (images, external): (Vec<_>, Vec<_>) =
-        layers.into_iter().partition(|layer| layer.region.place == Place::InternalFlash);
-    let [image] = <[Layer; 1]>::try_from(images).map_err(|images| Refusal::ImageLayers(images.len()))?;
+        layers.into_iter().partition(|layer| layer.region.memory == FlashMemory::Internal);
+    let [image] = <[Layer; 1]>::try_from(images).map_err(|images| BundleError::ImageLayers(images.len()))?;
     if image.region.start != 0 {
-        return Err(Refusal::ImageStart(image.region.start));
+        return Err(BundleError::ImageStart(image.region.start));
     }
-    check_apart(&external)?;
-    Ok(Bundle { image, external, policies, seal, manifest_hash: hash::sha256(bytes) })
+    check_no_overlap(&external)?;
+    Ok(Bundle { image, external, policies, signed_body, manifest_hash: hash::sha256(bytes) })
 }
 
-/// prost's words name the message and the field.
-fn unreadable(error: &prost::DecodeError) -> Refusal {
-    Refusal::Manifest(error.to_string())
+/// prost's text names the message and the field.
+fn unreadable(error: &prost::DecodeError) -> BundleError {
+    BundleError::Manifest(error.to_string())
 }
 
-fn layer(reference: &AppLayerReference, entries: &Entries, room: Room) -> Result<Layer, Refusal> {
+fn layer(reference: &AppLayerReference, entries: &Entries, capacity: Capacity) -> Result<Layer, BundleError> {
     if reference.encrypted_with_key_id != 0 {
-        return Err(Refusal::EncryptedLayer(reference.encrypted_with_key_id));
+        return Err(BundleError::EncryptedLayer(reference.encrypted_with_key_id));
     }
     for hash in [&reference.fetch_hash, &reference.measurement_hash] {
         if hash.len() != 32 {
-            return Err(Refusal::HashLength(hash.len()));
+            return Err(BundleError::HashLength(hash.len()));
         }
     }
-    let region = region(reference.target.as_ref(), room)?;
+    let region = region(reference.target.as_ref(), capacity)?;
     let name = hash::hex(&reference.fetch_hash);
-    let shown = || Entry::new(name.as_bytes());
-    let bytes = entries.get(&name).ok_or_else(|| Refusal::MissingLayer(shown()))?;
+    let shown = || EntryName::new(name.as_bytes());
+    let bytes = entries.get(&name).ok_or_else(|| BundleError::MissingLayer(shown()))?;
     if bytes.len() > region.size as usize {
-        return Err(Refusal::LayerTooLong { length: bytes.len(), size: region.size });
+        return Err(BundleError::LayerTooLong { length: bytes.len(), size: region.size });
     }
     let layer = Layer { region, bytes: bytes.clone() };
     if layer.fetch_hash() != reference.fetch_hash[..] {
-        return Err(Refusal::FetchHash(shown()));
+        return Err(BundleError::FetchHash(shown()));
     }
     if layer.measurement_hash() != reference.measurement_hash[..] {
-        return Err(Refusal::MeasurementHash(shown()));
+        return Err(BundleError::MeasurementHash(shown()));
     }
     Ok(layer)
 }
 
-fn region(target: Option<&AppLayerRegion>, room: Room) -> Result<Region, Refusal> {
-    let at = target.and_then(|target| target.at.as_ref()).ok_or(Refusal::NoPlace)?;
-    let (place, FlashRegion { start, size }, room) = match *at {
-        Where::InternalFlash(region) => (Place::InternalFlash, region, room.internal_flash),
-        Where::ExternalFlash(region) => (Place::ExternalFlash, region, room.external_flash),
+fn region(target: Option<&AppLayerRegion>, capacity: Capacity) -> Result<Region, BundleError> {
+    let at = target.and_then(|target| target.at.as_ref()).ok_or(BundleError::NoRegion)?;
+    let (memory, FlashRegion { start, size }, capacity) = match *at {
+        Where::InternalFlash(region) => (FlashMemory::Internal, region, capacity.internal_flash),
+        Where::ExternalFlash(region) => (FlashMemory::External, region, capacity.external_flash),
     };
-    if start.checked_add(size).is_none_or(|end| end > room) {
-        return Err(Refusal::OutsideFlash { place, start, size, room });
+    if start.checked_add(size).is_none_or(|end| end > capacity) {
+        return Err(BundleError::OutsideFlash { memory, start, size, capacity });
     }
-    Ok(Region { place, start, size })
+    Ok(Region { memory, start, size })
 }
 
-fn check_all_used(body: &AppBody, entries: &Entries) -> Result<(), Refusal> {
+fn check_all_used(body: &AppBody, entries: &Entries) -> Result<(), BundleError> {
     let used: BTreeSet<String> = body.layers.iter().map(|layer| hash::hex(&layer.fetch_hash)).collect();
     let unused = entries.keys().find(|name| *name != MANIFEST_NAME && !used.contains(*name));
-    unused.map_or(Ok(()), |name| Err(Refusal::UnusedLayer(Entry::new(name.as_bytes()))))
+    unused.map_or(Ok(()), |name| Err(BundleError::UnusedLayer(EntryName::new(name.as_bytes()))))
 }
 
-fn check_apart(layers: &[Layer]) -> Result<(), Refusal> {
+fn check_no_overlap(layers: &[Layer]) -> Result<(), BundleError> {
     let mut spans: Vec<_> =
         layers.iter().map(|layer| (layer.region.start, layer.region.start + layer.region.size)).collect();
     spans.sort_unstable();
     let overlap = spans.windows(2).any(|pair| pair[1].0 < pair[0].1);
-    if overlap { Err(Refusal::RegionsOverlap) } else { Ok(()) }
+    if overlap { Err(BundleError::RegionsOverlap) } else { Ok(()) }
 }
 
-fn policies(body: AppBody) -> Result<Policies, Refusal> {
+fn policies(body: AppBody) -> Result<Policies, BundleError> {
     let (debug, crash) = (body.debug.unwrap_or_default(), body.crash.unwrap_or_default());
     let (update, connectivity) = (body.update.unwrap_or_default(), body.connectivity.unwrap_or_default());
     let policies = Policies {
-        debug: Debug { debuggable: debug.debuggable, auth_pubkey: debug.debug_auth_pubkey },
-        crash: Crash {
+        debug: DebugPolicy { debuggable: debug.debuggable, auth_pubkey: debug.debug_auth_pubkey },
+        crash: CrashPolicy {
             minimum_restart_ms: crash.minimum_restart_ms,
             maximum_restart_ms: crash.maximum_restart_ms,
             report_pubkey: crash.crash_report_pubkey,
             include_stack_bytes: crash.include_stack_bytes,
         },
-        update: Update {
+        update: UpdatePolicy {
             maximum_politeness_time_sec: update.maximum_politeness_time_sec,
             minimum_kernel_version: update.minimum_kernel_version,
         },
-        connectivity: Connectivity {
+        connectivity: ConnectivityPolicy {
             connection_grace_time_sec: connectivity.connection_grace_time_sec,
             minimum_check_in_time_sec: connectivity.minimum_check_in_time_sec,
         },
@@ -120,19 +120,19 @@ fn policies(body: AppBody) -> Result<Policies, Refusal> {
     Ok(policies)
 }
 
-fn check_policies(policies: &Policies) -> Result<(), Refusal> {
+fn check_policies(policies: &Policies) -> Result<(), BundleError> {
     let key = &policies.debug.auth_pubkey;
     if !key.is_empty() && (key.len() != POINT || key[0] != 4) {
-        return Err(Refusal::DebugKey(key.len()));
+        return Err(BundleError::DebugKey(key.len()));
     }
     let (minimum, maximum) = (policies.crash.minimum_restart_ms, policies.crash.maximum_restart_ms);
     if maximum != 0 && minimum > maximum {
-        return Err(Refusal::RestartOrder { minimum, maximum });
+        return Err(BundleError::RestartOrder { minimum, maximum });
     }
     Ok(())
 }
 
-/// A manifest of these layers, signed if there is a key.
+/// A manifest with these layers, signed if there is a key.
 pub(crate) fn write(layers: &[&Layer], policies: &Policies, key: Option<&SigningKey>) -> Vec<u8> {
     let body = AppBody {
         layers: layers.iter().map(|layer| reference(layer)).collect(),
@@ -161,11 +161,11 @@ pub(crate) fn write(layers: &[&Layer], policies: &Policies, key: Option<&Signing
 }
 
 fn reference(layer: &Layer) -> AppLayerReference {
-    let Region { place, start, size } = layer.region;
+    let Region { memory, start, size } = layer.region;
     let region = FlashRegion { start, size };
-    let at = match place {
-        Place::InternalFlash => Where::InternalFlash(region),
-        Place::ExternalFlash => Where::ExternalFlash(region),
+    let at = match memory {
+        FlashMemory::Internal => Where::InternalFlash(region),
+        FlashMemory::External => Where::ExternalFlash(region),
     };
     AppLayerReference {
         target: Some(AppLayerRegion { at: Some(at) }),

@@ -1,44 +1,45 @@
-//! What a bundle says of the device's behaviour. A zero, or nothing, leaves the choice to the device.
+//! Policies: a bundle's settings for the device's behaviour. Zero or an empty value leaves the choice to the device.
 
-/// All of it.
+/// All policies of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policies {
     /// Debugging.
-    pub debug: Debug,
+    pub debug: DebugPolicy,
     /// Restarts after a crash.
-    pub crash: Crash,
-    /// Taking updates.
-    pub update: Update,
+    pub crash: CrashPolicy,
+    /// Updates.
+    pub update: UpdatePolicy,
     /// The network.
-    pub connectivity: Connectivity,
+    pub connectivity: ConnectivityPolicy,
 }
 
 /// Debugging.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Debug {
+pub struct DebugPolicy {
     /// Whether the application can be debugged without a key.
     pub debuggable: bool,
-    /// The public half of the key that opens a debugging session: empty, or an uncompressed point on P-256.
+    /// The public half of the key that authorizes debugging: empty, or an uncompressed point on P-256.
     pub auth_pubkey: Vec<u8>,
 }
 
-/// Restarts after a crash (D73).
+/// Restarts after a crash. The pause doubles from the minimum to the maximum, so that an application that always
+/// crashes does not occupy the device (D73).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Crash {
+pub struct CrashPolicy {
     /// The first pause, in milliseconds.
     pub minimum_restart_ms: u32,
     /// The longest pause, in milliseconds.
     pub maximum_restart_ms: u32,
-    /// For whom crash reports are encrypted: empty, or a public key.
+    /// The public key that crash reports are encrypted to, or empty.
     pub report_pubkey: Vec<u8>,
-    /// How many bytes of the stack a crash report may hold.
+    /// Bytes of the stack that a crash report may contain.
     pub include_stack_bytes: u32,
 }
 
-/// Taking updates.
+/// Updates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Update {
-    /// How long an update waits for an application that does not answer, in seconds.
+pub struct UpdatePolicy {
+    /// How long an update waits for the application's consent, in seconds.
     pub maximum_politeness_time_sec: u32,
     /// The oldest kernel the application runs on.
     pub minimum_kernel_version: u32,
@@ -46,9 +47,10 @@ pub struct Update {
 
 /// The network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Connectivity {
-    /// How long the link stays after the application has released it, in seconds (D24).
+pub struct ConnectivityPolicy {
+    /// How long the link stays connected after the application has released it, in seconds: an application that soon
+    /// requests the network again does not wait for a new connection (D24).
     pub connection_grace_time_sec: u32,
-    /// Longest time without a connection, in seconds (N16).
+    /// Longest time without a connection, in seconds: after it the device connects to check in (N16).
     pub minimum_check_in_time_sec: u32,
 }

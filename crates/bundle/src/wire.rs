@@ -1,8 +1,8 @@
-//! The manifest's protobuf messages (proto3): fields and numbers as the original's.
+//! The manifest's protobuf messages (proto3), with the field numbers of the original's.
 
 use prost::{Message, Oneof};
 
-/// The outer message: what is signed, as bytes, and by whom.
+/// The outer message: the signed body as bytes, with the signature.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct OpaqueManifest {
     #[prost(uint64, tag = "1")]

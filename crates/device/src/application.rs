@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bundle::{Bundle, Layer, Policies, PublicKey, Room};
+use bundle::{Bundle, Capacity, Layer, Policies, PublicKey};
 use kernel::Policy;
 
 use crate::image::{Image, ImageError, LoadError, MAX_IMAGE, read_file};
@@ -10,7 +10,7 @@ use crate::machine::RestartPolicy;
 use crate::storage;
 
 /// What a device has room for.
-pub const ROOM: Room = Room { internal_flash: MAX_IMAGE as u32, external_flash: storage::SIZE };
+pub const CAPACITY: Capacity = Capacity { internal_flash: MAX_IMAGE as u32, external_flash: storage::SIZE };
 
 /// An application, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Application {
 
     /// Checks what is in `file`, the whole content of a bundle, an ELF file or a raw binary.
     pub fn parse(file: &[u8], signer: Option<&PublicKey>) -> Result<Self, ImageError> {
-        if Bundle::is_likely(file) {
+        if Bundle::has_zip_signature(file) {
             return of_bundle(file, signer);
         }
         match signer {
@@ -62,7 +62,7 @@ impl Application {
 
 fn of_bundle(file: &[u8], signer: Option<&PublicKey>) -> Result<Application, ImageError> {
     let refused = |why| ImageError::Refused(Box::new(why));
-    let bundle = Bundle::read(file, ROOM).map_err(refused)?;
+    let bundle = Bundle::read(file, CAPACITY).map_err(refused)?;
     signer.map_or(Ok(()), |key| bundle.verify(key)).map_err(refused)?;
     let image = Image::raw(&bundle.image().bytes).map_err(|why| ImageError::InBundle(Box::new(why)))?;
     let connectivity = bundle.policies().connectivity;

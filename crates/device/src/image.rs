@@ -266,7 +266,7 @@ pub enum ImageError {
     /// The file is a bundle, where an image alone is wanted.
     Bundle,
     /// The file is a bundle that is not taken.
-    Refused(Box<bundle::Refusal>),
+    Refused(Box<bundle::BundleError>),
     /// The image inside a bundle is none.
     InBundle(Box<Self>),
     /// The file is an image alone, where a signed bundle is wanted.

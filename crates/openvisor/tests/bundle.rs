@@ -156,7 +156,7 @@ fn a_signature_is_told_and_checked_when_a_signer_is_named() {
         let error = refused(stage, &["run", SAMPLE, "--signer", text(&public)]);
         assert!(error.contains("is no bundle, so nobody has signed it"), "{error}");
         let error = refused(stage, &["run", text(&bundle), "--signer", text(&key)]);
-        assert!(error.contains("holds no public key in PEM"), "{error}");
+        assert!(error.contains("contains no public key in PEM"), "{error}");
     });
 }
 
@@ -212,11 +212,11 @@ fn a_bundle_with_wrong_hashes_or_places_is_refused() {
             File::stored("manifest", &manifest(std::slice::from_ref(&good), &wrong_order)),
         ];
         for (file, said) in [
-            (of(measured), "in its region has another SHA-256"),
+            (of(measured), "SHA-256 of the region"),
             (of(Layer { start: 4, ..good.clone() }), "outside the application's internal flash"),
             (of(Layer { key: 1, ..good.clone() }), "is encrypted"),
             (of(Layer { place: 2, ..good.clone() }), "expected one, the application"),
-            (zip(&order), "is longer than its longest"),
+            (zip(&order), "is longer than its maximum"),
         ] {
             std::fs::write(&path, file).unwrap();
             let error = refused(stage, &["run", text(&path)]);
@@ -233,9 +233,9 @@ fn what_cannot_be_made_is_refused_before_anything_is_written() {
         let letter = folder.path().join("letter");
         std::fs::write(&letter, "dear").unwrap();
         for (words, said) in [
-            (&["--restart-min", "2", "--restart-max", "1"][..], "longer than its longest"),
+            (&["--restart-min", "2", "--restart-max", "1"][..], "longer than its maximum"),
             (&["--debug-auth-pubkey", text(&letter)], "--debug-auth-pubkey: "),
-            (&["--sign", text(&letter)], "holds no private key in PEM"),
+            (&["--sign", text(&letter)], "contains no private key in PEM"),
             (&["--sign", "/no/such/key"], "/no/such/key cannot be read"),
         ] {
             let error = refused(stage, &[&["bundle", "create", SAMPLE, text(&out)][..], words].concat());

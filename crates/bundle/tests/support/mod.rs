@@ -1,5 +1,5 @@
-//! Archives and manifests put together by hand from the format's tables, good ones and hostile ones.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! Archives and manifests built by hand from the tables of the formats, valid and hostile ones.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 /// SHA-256, as ring computes it.
 pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
@@ -49,7 +49,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// The application, with the hashes it should have.
+    /// The application, with the right hashes.
     pub(crate) fn image(bytes: &[u8]) -> Self {
         Self::of(1, 0, FLASH, bytes)
     }
@@ -78,36 +78,36 @@ pub(crate) fn manifest(layers: &[Layer], policies: &[u8]) -> Vec<u8> {
     field(2, &[&layers, policies].concat())
 }
 
-/// An entry of an archive, with everything a hostile one may say.
+/// An entry of an archive, with all fields that a hostile one may set.
 #[derive(Clone, Default)]
 pub(crate) struct File {
     pub name: Vec<u8>,
-    /// The name in the entry's own header, if another.
+    /// The name in the local header, if it differs.
     pub own_name: Option<Vec<u8>>,
     pub data: Vec<u8>,
     pub method: u16,
     pub flags: u16,
     pub crc: u32,
-    /// The length unpacked.
+    /// The announced length after decompression.
     pub length: u32,
-    /// Where the directory says it is, if elsewhere.
+    /// The offset in the directory, if it differs.
     pub offset: Option<u32>,
 }
 
 impl File {
-    /// A good entry, stored.
+    /// A valid entry, stored.
     pub(crate) fn stored(name: &str, data: &[u8]) -> Self {
         let (crc, length) = (crc32(data), data.len() as u32);
         Self { name: name.into(), data: data.to_vec(), crc, length, ..Self::default() }
     }
 
-    /// A good entry, deflated.
+    /// A valid entry, deflated.
     pub(crate) fn deflated(name: &str, data: &[u8]) -> Self {
         let packed = miniz_oxide::deflate::compress_to_vec(data, 9);
         Self { data: packed, method: 8, ..Self::stored(name, data) }
     }
 
-    /// A good entry named by its content's hash.
+    /// A valid entry named by its content's hash.
     pub(crate) fn layer(data: &[u8]) -> Self {
         Self::stored(&hex(&sha256(data)), data)
     }
@@ -158,7 +158,7 @@ pub(crate) fn bundle(image: &[u8], policies: &[u8]) -> Vec<u8> {
     zip(&[File::layer(image), File::stored("manifest", &manifest)])
 }
 
-/// CRC-32 as zip has it, bit by bit.
+/// CRC-32 as in zip, bit by bit.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
         (0..8).fold(
@@ -168,10 +168,10 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A hostile archive: what it is called, its bytes, and a part of the refusal.
+/// A hostile archive: its name in this test, its bytes, and a part of the error.
 pub(crate) type Hostile = (&'static str, Vec<u8>, &'static str);
 
-/// Every way an archive can be hostile.
+/// All hostile archives.
 pub(crate) fn hostile(image: &[u8]) -> Vec<Hostile> {
     let manifest = File::stored("manifest", &manifest(&[Layer::image(image)], &[]));
     let layer = File::layer(image);
@@ -180,7 +180,7 @@ pub(crate) fn hostile(image: &[u8]) -> Vec<Hostile> {
     [frames, names, contents, bombs].concat()
 }
 
-/// The archive itself.
+/// Hostile structures of the archive.
 fn frames(layer: &File, manifest: &File) -> Vec<Hostile> {
     let good = zip(&[layer.clone(), manifest.clone()]);
     let end = good.len() - 22;
@@ -209,7 +209,7 @@ fn frames(layer: &File, manifest: &File) -> Vec<Hostile> {
     ]
 }
 
-/// What entries are called.
+/// Hostile names of entries.
 fn names(layer: &File, manifest: &File) -> Vec<Hostile> {
     let with = |file: File| zip(&[layer.clone(), manifest.clone(), file]);
     let mut upper = layer.clone();
@@ -223,12 +223,12 @@ fn names(layer: &File, manifest: &File) -> Vec<Hostile> {
         ("upper case", zip(&[upper, manifest.clone()]), "is neither"),
         ("escape", with(File::stored("\u{1b}[2J\nerror: no", b"x")), "\\u{1b}[2J\\nerror"),
         ("duplicate", with(manifest.clone()), "more than one entry \"manifest\""),
-        ("two names", zip(&[two_names, manifest.clone()]), "called otherwise"),
-        ("elsewhere", with(File { offset: Some(0), ..File::layer(b"other") }), "called otherwise"),
+        ("two names", zip(&[two_names, manifest.clone()]), "has another name"),
+        ("elsewhere", with(File { offset: Some(0), ..File::layer(b"other") }), "has another name"),
     ]
 }
 
-/// What entries hold.
+/// Hostile contents of entries.
 fn contents(layer: &File, manifest: &File) -> Vec<Hostile> {
     let instead = |change: fn(&mut File)| {
         let mut changed = layer.clone();
@@ -243,14 +243,14 @@ fn contents(layer: &File, manifest: &File) -> Vec<Hostile> {
         ("encrypted", instead(|file| file.flags = 1), "is encrypted"),
         ("strongly encrypted", instead(|file| file.flags = 1 << 6), "is encrypted"),
         ("method", instead(|file| file.method = 12), "method 12"),
-        ("checksum", instead(|file| file.crc ^= 1), "does not unpack"),
-        ("length", instead(|file| file.length += 1), "does not unpack"),
-        ("garbage", instead(|file| file.method = 8), "does not unpack"),
-        ("content", other_content, "another SHA-256 than its name"),
+        ("checksum", instead(|file| file.crc ^= 1), "does not decompress"),
+        ("length", instead(|file| file.length += 1), "does not decompress"),
+        ("garbage", instead(|file| file.method = 8), "does not decompress"),
+        ("content", other_content, "does not match its name"),
     ]
 }
 
-/// Entries that would fill the memory.
+/// Entries that would exhaust memory.
 fn bombs(layer: &File, manifest: &File) -> Vec<Hostile> {
     let zeros = vec![0; 32 << 20];
     let packed = miniz_oxide::deflate::compress_to_vec(&zeros, 6);
@@ -264,18 +264,18 @@ fn bombs(layer: &File, manifest: &File) -> Vec<Hostile> {
     let with = |file: File| zip(&[layer.clone(), manifest.clone(), file]);
     vec![
         ("bomb", with(bomb), "33554432 bytes, more than"),
-        ("lying bomb", with(liar), "does not unpack"),
+        ("lying bomb", with(liar), "does not decompress"),
         ("bombs", zip(&together), "bytes together, more than"),
         ("large manifest", zip(&[layer.clone(), large]), "70000 bytes, more than"),
     ]
 }
 
-/// An entry whose data is another entry, header and all, which the directory lists as well.
+/// An entry whose data is another entry, header and all, which the directory lists too.
 fn nested(layer: &File, manifest: &File) -> Vec<u8> {
     let inner = zip(std::slice::from_ref(layer));
     let local = &inner[..30 + layer.name.len() + layer.data.len()];
     let outer = File::layer(local);
     let at = 30 + outer.name.len() as u32;
-    // The second local copy of the layer stays unused: the directory points into the first entry.
+    // The second local copy of the layer is not used: the directory points into the first entry.
     zip(&[outer, File { offset: Some(at), ..layer.clone() }, manifest.clone()])
 }

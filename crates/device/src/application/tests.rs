@@ -1,4 +1,4 @@
-use bundle::{Connectivity, Crash};
+use bundle::{ConnectivityPolicy, CrashPolicy};
 
 use super::*;
 
@@ -6,11 +6,11 @@ use super::*;
 const TINY: [u8; 10] = [0x00, 0x00, 0x08, 0x20, 0x09, 0x00, 0x00, 0x08, 0xFE, 0xE7];
 
 fn bundled(image: &[u8], policies: &Policies) -> Vec<u8> {
-    Bundle::write(image, policies, ROOM, None).expect("a bundle")
+    Bundle::write(image, policies, CAPACITY, None).expect("a bundle")
 }
 
 fn pauses(minimum_restart_ms: u32, maximum_restart_ms: u32) -> RestartPolicy {
-    let crash = Crash { minimum_restart_ms, maximum_restart_ms, ..Crash::default() };
+    let crash = CrashPolicy { minimum_restart_ms, maximum_restart_ms, ..CrashPolicy::default() };
     restart(&Policies { crash, ..Policies::default() })
 }
 
@@ -24,8 +24,8 @@ fn an_image_alone_is_as_in_a_bundle_that_says_nothing() {
 #[test]
 fn what_a_bundle_says_is_what_the_device_gets() {
     let policies = Policies {
-        crash: Crash { minimum_restart_ms: 20, maximum_restart_ms: 50, ..Crash::default() },
-        connectivity: Connectivity { connection_grace_time_sec: 30, minimum_check_in_time_sec: 3600 },
+        crash: CrashPolicy { minimum_restart_ms: 20, maximum_restart_ms: 50, ..CrashPolicy::default() },
+        connectivity: ConnectivityPolicy { connection_grace_time_sec: 30, minimum_check_in_time_sec: 3600 },
         ..Policies::default()
     };
     let application = Application::parse(&bundled(&TINY, &policies), None).expect("an application");
@@ -68,7 +68,7 @@ fn where_a_signer_is_named_nothing_else_will_do() {
     let [own, other] =
         pair.each_ref().map(|pair| PublicKey::from_pem(pair.public_key_pem().as_bytes()).expect("a key"));
     let key = bundle::SigningKey::from_pem(pair[0].serialize_pem().as_bytes()).expect("a key");
-    let signed = Bundle::write(&TINY, &Policies::default(), ROOM, Some(&key)).expect("a bundle");
+    let signed = Bundle::write(&TINY, &Policies::default(), CAPACITY, Some(&key)).expect("a bundle");
     assert_eq!(Application::parse(&signed, Some(&own)).map(|it| it.signer_id), Ok(Some(own.id())));
     assert_eq!(Application::parse(&signed, None).map(|it| it.signer_id), Ok(Some(own.id())));
     let unsigned = bundled(&TINY, &Policies::default());

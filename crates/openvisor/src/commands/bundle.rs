@@ -4,8 +4,8 @@ mod arguments;
 
 use std::path::Path;
 
-use ::bundle::{Bundle, Connectivity, Crash, Debug, Layer, Place, Policies};
-use ::device::application::ROOM;
+use ::bundle::{Bundle, ConnectivityPolicy, CrashPolicy, DebugPolicy, FlashMemory, Layer, Policies};
+use ::device::application::CAPACITY;
 use ::device::image::{Image, ImageError, LoadError};
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn create(arguments: &CreateArguments) -> Result<(), Failure> {
     if same {
         return Err(Failure::bad_input(format!("{} is the image; name another file", out.display())));
     }
-    let file = Bundle::write(image.bytes(), &policies, ROOM, key.as_ref())
+    let file = Bundle::write(image.bytes(), &policies, CAPACITY, key.as_ref())
         .map_err(|error| Failure::bad_input(format!("what was asked for {error}")))?;
     std::fs::write(out, &file)
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}", out.display())))?;
@@ -52,14 +52,14 @@ fn policies(arguments: &CreateArguments) -> Result<Policies, Failure> {
     let key = key.map(|path| public_key("--debug-auth-pubkey", path)).transpose()?;
     let auth_pubkey = key.map(|key| key.point().to_vec()).unwrap_or_default();
     Ok(Policies {
-        debug: Debug { debuggable: false, auth_pubkey },
-        crash: Crash {
+        debug: DebugPolicy { debuggable: false, auth_pubkey },
+        crash: CrashPolicy {
             minimum_restart_ms: arguments.restart_min,
             maximum_restart_ms: arguments.restart_max,
             report_pubkey: Vec::new(),
             include_stack_bytes: arguments.include_stack_bytes,
         },
-        connectivity: Connectivity {
+        connectivity: ConnectivityPolicy {
             connection_grace_time_sec: arguments.connection_grace_time,
             minimum_check_in_time_sec: arguments.minimum_check_in_time,
         },
@@ -80,10 +80,10 @@ fn show(arguments: &ShowArguments) -> Result<(), Failure> {
 fn read(path: &Path) -> Result<Bundle, Failure> {
     let file = ::device::image::read_file(path)
         .map_err(|cause| error_text::of_image(&LoadError { path: path.to_owned(), cause }))?;
-    Bundle::read(&file, ROOM).map_err(|why| refused(path, why))
+    Bundle::read(&file, CAPACITY).map_err(|why| refused(path, why))
 }
 
-fn refused(path: &Path, why: ::bundle::Refusal) -> Failure {
+fn refused(path: &Path, why: ::bundle::BundleError) -> Failure {
     error_text::of_image(&LoadError { path: path.to_owned(), cause: ImageError::Refused(Box::new(why)) })
 }
 
@@ -161,9 +161,9 @@ fn layers(bundle: &Bundle) -> impl Iterator<Item = &Layer> {
 }
 
 fn target(layer: &Layer) -> &'static str {
-    match layer.region.place {
-        Place::InternalFlash => "internal flash",
-        Place::ExternalFlash => "external flash",
+    match layer.region.memory {
+        FlashMemory::Internal => "internal flash",
+        FlashMemory::External => "external flash",
     }
 }
 

@@ -1,18 +1,18 @@
 //! What a bundle says, seen in what the device does.
 
-use bundle::{Bundle, Connectivity, Crash, Layer, Place, Policies, Region};
+use bundle::{Bundle, ConnectivityPolicy, CrashPolicy, FlashMemory, Layer, Policies, Region};
 
 use super::provisions::{
     CENTRE_SETUP, NETWORK, NETWORK_PARAMS, WELCOME, add_call, add_words, connect_and_part, going_offline,
 };
 use super::*;
-use crate::application::{Application, ROOM};
+use crate::application::{Application, CAPACITY};
 
 const SECOND: u64 = 1000 * MILLISECOND;
 
 /// A machine whose application came in a bundle with these policies.
 fn bundled(program: &Program, policies: &Policies) -> Machine {
-    let file = Bundle::write(program.image().bytes(), policies, ROOM, None).expect("a bundle");
+    let file = Bundle::write(program.image().bytes(), policies, CAPACITY, None).expect("a bundle");
     let application = Application::parse(&file, None).expect("an application");
     let settings = Settings { image: application.image, restart: application.restart, ..settings(program) };
     Machine::provisioned(settings, Provisions { policy: application.policy, ..Provisions::default() })
@@ -26,7 +26,7 @@ fn offline() -> Program {
 }
 
 fn connectivity(connection_grace_time_sec: u32, minimum_check_in_time_sec: u32) -> Policies {
-    let connectivity = Connectivity { connection_grace_time_sec, minimum_check_in_time_sec };
+    let connectivity = ConnectivityPolicy { connection_grace_time_sec, minimum_check_in_time_sec };
     Policies { connectivity, ..Policies::default() }
 }
 
@@ -118,7 +118,7 @@ fn the_link_outlives_its_release_by_the_grace_of_the_bundle() {
 /// Shows D73, D151.
 #[test]
 fn an_application_that_faults_starts_again_after_the_pauses_of_its_bundle() {
-    let crash = Crash { minimum_restart_ms: 30, maximum_restart_ms: 100, ..Crash::default() };
+    let crash = CrashPolicy { minimum_restart_ms: 30, maximum_restart_ms: 100, ..CrashPolicy::default() };
     let mut machine = bundled(&reading(0), &Policies { crash, ..Policies::default() });
     run_until(&mut machine, 280 * MILLISECOND);
     let pauses: Vec<u64> = faults(&mut machine).into_iter().map(|(_, pause)| pause).collect();
@@ -128,7 +128,7 @@ fn an_application_that_faults_starts_again_after_the_pauses_of_its_bundle() {
 /// Shows D152.
 #[test]
 fn layers_for_the_external_flash_are_there_when_the_application_starts() {
-    let region = Region { place: Place::ExternalFlash, start: 0x1000, size: 0x800 };
+    let region = Region { memory: FlashMemory::External, start: 0x1000, size: 0x800 };
     let mut provisions = Provisions::default();
     for (address, old) in [(0xFFF, 1), (0x1003, 2), (0x17FF, 3), (0x1800, 4)] {
         kernel::ExternalFlash::program(&mut provisions.storage.flash, address, &[old]).expect("programmed");
