@@ -1,16 +1,16 @@
-//! The application's part of the external flash: handles, bounds, and the chip's own units.
+//! The application's part of the external flash: handles, bounds, and division into the chip's pages and sectors.
 
 use abi::Status;
 use abi::flash::ExternalFlashInfo;
 
-use crate::Kernel;
+use crate::handles::HandleAllocator;
 use crate::limits::{COPY_CHUNK, FLASH_HANDLES, FLASH_PAGE, FLASH_SECTOR};
-use crate::memory::{HandleVariable, Output, Phase as _, Span, structure};
+use crate::memory::{HandleParam, OutParam, Phase as _, Span, read_struct};
 use crate::port::{ExternalFlash, FlashFault, Port};
 
-/// The handles given out.
+/// The open handles.
 pub(crate) struct FlashHandles {
-    /// 0 where there is none (N08).
+    /// 0 in a free slot: no handle is 0 (N08).
     open: [u32; FLASH_HANDLES],
 }
 
@@ -19,7 +19,7 @@ impl FlashHandles {
         Self { open: [0; FLASH_HANDLES] }
     }
 
-    fn check(&self, handle: u32) -> Result<(), Status> {
+    fn require(&self, handle: u32) -> Result<(), Status> {
         if handle != 0 && self.open.contains(&handle) { Ok(()) } else { Err(Status::InvalidHandle) }
     }
 
@@ -28,123 +28,126 @@ impl FlashHandles {
     }
 }
 
-impl Kernel {
-    /// `mvExternalFlashOpen`.
-    pub(crate) fn flash_open(&mut self, port: &mut Port<'_>, handle_out: u32) -> Result<(), Status> {
-        chip(port)?;
-        let handle_out = Output::claim(port.memory, handle_out).early()?;
-        let place = self.flash.open.iter_mut().find(|place| **place == 0);
-        let place = place.ok_or(Status::TooManyChannels)?;
-        let handle = self.handles.issue();
-        handle_out.put_u32(port.memory, handle).early()?;
-        *place = handle;
-        Ok(())
-    }
-
-    /// `mvExternalFlashClose`.
-    pub(crate) fn flash_close(&mut self, port: &mut Port<'_>, handle: u32) -> Result<(), Status> {
-        chip(port)?;
-        let handle = HandleVariable::claim(port.memory, handle).early()?;
-        self.flash.check(handle.value)?;
-        let closing = handle.value;
-        handle.zero(port.memory).early()?;
-        self.flash.open.iter_mut().filter(|place| **place == closing).for_each(|place| *place = 0);
-        Ok(())
-    }
-
-    /// `mvExternalFlashGetInfo`.
-    pub(crate) fn flash_info(&self, port: &mut Port<'_>, handle: u32, info: u32) -> Result<(), Status> {
-        let chip = chip(port)?;
-        let (chip_id, size) = (chip.chip_id(), chip.size());
-        let to = Output::claim(port.memory, info).early()?;
-        let asked: ExternalFlashInfo = structure(port.memory, info).early()?;
-        self.flash.check(handle)?;
-        if asked.version != 1 {
-            return Err(Status::UnsupportedStructureVersion);
-        }
-        let info = ExternalFlashInfo { version: 1, chip_id, size, num_handles: self.flash.count() };
-        to.put(port.memory, info.to_bytes()).early()
-    }
-
-    /// `mvExternalFlashReadBlocking`.
-    pub(crate) fn flash_read(
-        &self,
-        port: &mut Port<'_>,
-        handle: u32,
-        address: u32,
-        length: u32,
-        to: u32,
-    ) -> Result<(), Status> {
-        chip(port)?;
-        let to = Span::writable(to, length).early()?;
-        self.flash.check(handle)?;
-        within(port, address, length)?;
-        let mut chunk = [0; COPY_CHUNK];
-        for (done, step) in steps(0, length, COPY_CHUNK as u32) {
-            let part = &mut chunk[..step as usize];
-            chip(port)?.read(address + done, part).map_err(internal)?;
-            port.memory.write(to.at(done), part).early()?;
-        }
-        Ok(())
-    }
-
-    /// `mvExternalFlashWriteBlocking`: turns ones to zeros only, page by page. Nothing is erased for it.
-    pub(crate) fn flash_write(
-        &self,
-        port: &mut Port<'_>,
-        handle: u32,
-        address: u32,
-        length: u32,
-        from: u32,
-    ) -> Result<(), Status> {
-        chip(port)?;
-        let from = Span::readable(from, length).early()?;
-        self.flash.check(handle)?;
-        within(port, address, length)?;
-        let mut page = [0; FLASH_PAGE as usize];
-        for (done, step) in steps(address, length, FLASH_PAGE) {
-            let part = &mut page[..step as usize];
-            port.memory.read(from.at(done), part).early()?;
-            chip(port)?.program(address + done, part).map_err(internal)?;
-        }
-        Ok(())
-    }
-
-    /// `mvExternalFlashEraseBlocking`: whole sectors.
-    pub(crate) fn flash_erase(
-        &self,
-        port: &mut Port<'_>,
-        handle: u32,
-        address: u32,
-        length: u32,
-    ) -> Result<(), Status> {
-        chip(port)?;
-        self.flash.check(handle)?;
-        within(port, address, length)?;
-        if !address.is_multiple_of(FLASH_SECTOR) || !length.is_multiple_of(FLASH_SECTOR) {
-            return Err(Status::InvalidBufferAlignment);
-        }
-        for (done, _) in steps(address, length, FLASH_SECTOR) {
-            chip(port)?.erase_sector(address + done).map_err(internal)?;
-        }
-        Ok(())
-    }
+/// `mvExternalFlashOpen`.
+pub(crate) fn open(
+    flash: &mut FlashHandles,
+    handles: &mut HandleAllocator,
+    port: &mut Port<'_>,
+    handle_out: u32,
+) -> Result<(), Status> {
+    chip(port)?;
+    let handle_out = OutParam::check(port.memory, handle_out).early()?;
+    let slot = flash.open.iter_mut().find(|slot| **slot == 0).ok_or(Status::TooManyChannels)?;
+    let handle = handles.allocate();
+    handle_out.write_u32(port.memory, handle).early()?;
+    *slot = handle;
+    Ok(())
 }
 
-/// The chip: not in handlers (D05), and only if the device has one.
+/// `mvExternalFlashClose`.
+pub(crate) fn close(flash: &mut FlashHandles, port: &mut Port<'_>, handle: u32) -> Result<(), Status> {
+    chip(port)?;
+    let handle = HandleParam::check(port.memory, handle).early()?;
+    flash.require(handle.value)?;
+    let closing = handle.value;
+    handle.clear(port.memory).early()?;
+    flash.open.iter_mut().filter(|slot| **slot == closing).for_each(|slot| *slot = 0);
+    Ok(())
+}
+
+/// `mvExternalFlashGetInfo`.
+pub(crate) fn info(flash: &FlashHandles, port: &mut Port<'_>, handle: u32, info: u32) -> Result<(), Status> {
+    let chip = chip(port)?;
+    let (chip_id, size) = (chip.chip_id(), chip.size());
+    let to = OutParam::check(port.memory, info).early()?;
+    let request: ExternalFlashInfo = read_struct(port.memory, info).early()?;
+    flash.require(handle)?;
+    if request.version != 1 {
+        return Err(Status::UnsupportedStructureVersion);
+    }
+    let info = ExternalFlashInfo { version: 1, chip_id, size, num_handles: flash.count() };
+    to.write(port.memory, info.to_bytes()).early()
+}
+
+/// `mvExternalFlashReadBlocking`.
+pub(crate) fn read(
+    flash: &FlashHandles,
+    port: &mut Port<'_>,
+    handle: u32,
+    address: u32,
+    length: u32,
+    to: u32,
+) -> Result<(), Status> {
+    chip(port)?;
+    let to = Span::writable(to, length).early()?;
+    flash.require(handle)?;
+    check_range(port, address, length)?;
+    let mut chunk = [0; COPY_CHUNK];
+    for (done, step) in steps(0, length, COPY_CHUNK as u32) {
+        let part = &mut chunk[..step as usize];
+        chip(port)?.read(address + done, part).map_err(to_status)?;
+        port.memory.write(to.at(done), part).early()?;
+    }
+    Ok(())
+}
+
+/// `mvExternalFlashWriteBlocking`, page by page. It only clears bits: erasing a sector for it would destroy what else is
+/// in the sector (D106).
+pub(crate) fn write(
+    flash: &FlashHandles,
+    port: &mut Port<'_>,
+    handle: u32,
+    address: u32,
+    length: u32,
+    from: u32,
+) -> Result<(), Status> {
+    chip(port)?;
+    let from = Span::readable(from, length).early()?;
+    flash.require(handle)?;
+    check_range(port, address, length)?;
+    let mut page = [0; FLASH_PAGE as usize];
+    for (done, step) in steps(address, length, FLASH_PAGE) {
+        let part = &mut page[..step as usize];
+        port.memory.read(from.at(done), part).early()?;
+        chip(port)?.program(address + done, part).map_err(to_status)?;
+    }
+    Ok(())
+}
+
+/// `mvExternalFlashEraseBlocking`: whole sectors.
+pub(crate) fn erase(
+    flash: &FlashHandles,
+    port: &mut Port<'_>,
+    handle: u32,
+    address: u32,
+    length: u32,
+) -> Result<(), Status> {
+    chip(port)?;
+    flash.require(handle)?;
+    check_range(port, address, length)?;
+    if !address.is_multiple_of(FLASH_SECTOR) || !length.is_multiple_of(FLASH_SECTOR) {
+        return Err(Status::InvalidBufferAlignment);
+    }
+    for (done, _) in steps(address, length, FLASH_SECTOR) {
+        chip(port)?.erase_sector(address + done).map_err(to_status)?;
+    }
+    Ok(())
+}
+
+/// The chip, if the device has one. Its calls take too long for handlers, as their documented error says (D05).
 fn chip<'a>(port: &'a mut Port<'_>) -> Result<&'a mut dyn ExternalFlash, Status> {
-    port.not_in_handler()?;
+    port.require_thread_mode()?;
     port.hardware.external_flash().ok_or(Status::Unavailable)
 }
 
-/// The run must lie wholly in the application's part.
-fn within(port: &mut Port<'_>, address: u32, length: u32) -> Result<(), Status> {
+/// `ADDRESSOUTOFRANGE` unless the run lies wholly in the application's part.
+fn check_range(port: &mut Port<'_>, address: u32, length: u32) -> Result<(), Status> {
     let size = chip(port)?.size();
     let fits = u64::from(address) + u64::from(length) <= u64::from(size);
     if fits { Ok(()) } else { Err(Status::AddressOutOfRange) }
 }
 
-/// Cuts `length` bytes that begin at `address` at every multiple of `unit`: how many lie before each part, and its length.
+/// Divides `length` bytes at `address` at every multiple of `unit`. Each item is the offset of a part, and its length.
 fn steps(address: u32, length: u32, unit: u32) -> impl Iterator<Item = (u32, u32)> {
     let mut done = 0;
     core::iter::from_fn(move || {
@@ -156,7 +159,7 @@ fn steps(address: u32, length: u32, unit: u32) -> impl Iterator<Item = (u32, u32
     })
 }
 
-/// The chip failed: nothing the application did, and no status is closer.
-fn internal(FlashFault: FlashFault) -> Status {
+/// A failure of the chip is not the application's, and no documented status says so (D106).
+fn to_status(FlashFault: FlashFault) -> Status {
     Status::InternalError
 }

@@ -1,35 +1,35 @@
 //! Fast interrupts: lines whose handlers may pre-empt the hypervisor.
 //!
-//! The kernel keeps which lines are fast and which of them are enabled; the controller is told what follows from both
-//! and from the one switch for all.
+//! The kernel records which lines are fast and which of them are enabled; the controller gets what follows from both and
+//! from the mask for all lines.
 
 use abi::Status;
 
-use crate::Kernel;
 use crate::limits::{IRQS, LAST_IRQ, SECURE_IRQS};
-use crate::memory::{MemoryFault, Span, word};
+use crate::memory::{MemoryFault, Span, read_u32};
+use crate::notifications::Notifications;
 use crate::port::{FastLines, Port};
 
 /// Exceptions of the processor before the first external line in a vector table (Armv8-M, B3.30).
 const SYSTEM_EXCEPTIONS: u32 = 16;
 
-/// All fast lines.
+/// The fast lines.
 pub(crate) struct FastInterrupts {
-    fast: LineSet,
-    /// Those enabled one by one.
-    enabled: LineSet,
-    /// Whether all are held back.
-    held_back: bool,
+    lines: IrqSet,
+    /// Lines that were enabled one by one.
+    enabled: IrqSet,
+    /// Whether all fast lines are masked.
+    is_masked: bool,
 }
 
-/// A set of lines.
+/// A set of interrupts.
 #[derive(Clone, Copy)]
-struct LineSet([u32; IRQS.div_ceil(32)]);
+struct IrqSet([u32; IRQS.div_ceil(32)]);
 
-impl LineSet {
+impl IrqSet {
     const EMPTY: Self = Self([0; IRQS.div_ceil(32)]);
 
-    fn has(self, irq: u16) -> bool {
+    fn contains(self, irq: u16) -> bool {
         self.0.get(usize::from(irq / 32)).is_some_and(|word| word >> (irq % 32) & 1 == 1)
     }
 
@@ -39,34 +39,31 @@ impl LineSet {
         }
     }
 
-    fn lines(self) -> impl Iterator<Item = u16> {
-        (0..IRQS as u16).filter(move |irq| self.has(*irq))
+    fn iter(self) -> impl Iterator<Item = u16> {
+        (0..IRQS as u16).filter(move |irq| self.contains(*irq))
     }
 }
 
 impl FastInterrupts {
     pub(crate) const fn new() -> Self {
-        Self { fast: LineSet::EMPTY, enabled: LineSet::EMPTY, held_back: false }
+        Self { lines: IrqSet::EMPTY, enabled: IrqSet::EMPTY, is_masked: false }
     }
 
-    /// Whether the line is a fast one.
-    pub(crate) fn has(&self, irq: u32) -> bool {
-        u16::try_from(irq).is_ok_and(|irq| self.fast.has(irq))
+    /// Whether the line is fast.
+    pub(crate) fn contains(&self, irq: u32) -> bool {
+        u16::try_from(irq).is_ok_and(|irq| self.lines.contains(irq))
     }
 
-    /// The application starts anew, with ordinary lines only.
-    pub(crate) fn give_back(&mut self, port: &mut Port<'_>) {
+    /// The application restarts with ordinary lines only: it has not set up handlers for fast ones yet.
+    pub(crate) fn reset(&mut self, port: &mut Port<'_>) {
         if let Some(lines) = port.interrupts.fast_lines() {
-            self.fast.lines().for_each(|irq| make_ordinary(lines, irq));
+            self.lines.iter().for_each(|irq| make_ordinary(lines, irq));
         }
         *self = Self::new();
     }
 
-    fn hold_back(&mut self, port: &mut Port<'_>, held_back: bool) {
-        self.held_back = held_back;
-        if let Some(lines) = port.interrupts.fast_lines() {
-            self.enabled.lines().for_each(|irq| lines.set_enabled(irq, !held_back));
-        }
+    fn require(&self, irq: u32) -> Result<u16, Status> {
+        if self.contains(irq) { Ok(irq as u16) } else { Err(Status::InvalidInterrupt) }
     }
 }
 
@@ -75,85 +72,85 @@ fn make_ordinary(lines: &mut dyn FastLines, irq: u16) {
     lines.set_fast(irq, false);
 }
 
-/// The line as one the application may use at all (D15).
-pub(crate) fn usable_line(irq: u32) -> Result<u16, Status> {
+/// `INVALIDINTERRUPT` for a line that the processor does not have or that belongs to the secure world (D15).
+pub(crate) fn usable_irq(irq: u32) -> Result<u16, Status> {
     if irq > LAST_IRQ || SECURE_IRQS.contains(&irq) {
         return Err(Status::InvalidInterrupt);
     }
     Ok(irq as u16)
 }
 
-impl Kernel {
-    /// `mvSetFastInterrupt`. The line is disabled until it is enabled by call; a line that is fast stays as it is.
-    pub(crate) fn set_fast_interrupt(&mut self, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
-        let irq = usable_line(irq)?;
-        if self.notifications.uses(irq) {
-            return Err(Status::InvalidInterrupt);
-        }
-        let table = fast_lines(port)?.vector_table();
-        handler(port, table, irq).map_err(|MemoryFault| Status::InvalidVector)?;
-        if self.fast.fast.has(irq) {
-            return Ok(());
-        }
-        self.fast.fast.set(irq, true);
-        let lines = fast_lines(port)?;
-        lines.set_enabled(irq, false);
-        lines.set_fast(irq, true);
-        Ok(())
+/// `mvSetFastInterrupt`. The line is disabled until it is enabled by call, so that no handler runs before the application
+/// is ready for it; a line that is fast already is unchanged (D108).
+pub(crate) fn set(
+    fast: &mut FastInterrupts,
+    notifications: &Notifications,
+    port: &mut Port<'_>,
+    irq: u32,
+) -> Result<(), Status> {
+    let irq = usable_irq(irq)?;
+    if notifications.uses_irq(irq) {
+        return Err(Status::InvalidInterrupt);
     }
+    let table = fast_lines(port)?.vector_table();
+    check_vector(port, table, irq).map_err(|MemoryFault| Status::InvalidVector)?;
+    if fast.lines.contains(irq) {
+        return Ok(());
+    }
+    fast.lines.set(irq, true);
+    let lines = fast_lines(port)?;
+    lines.set_enabled(irq, false);
+    lines.set_fast(irq, true);
+    Ok(())
+}
 
-    /// `mvClearFastInterrupt`: an ordinary line again, and disabled.
-    pub(crate) fn clear_fast_interrupt(&mut self, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
-        let irq = self.fast_line(irq)?;
-        make_ordinary(fast_lines(port)?, irq);
-        self.fast.fast.set(irq, false);
-        self.fast.enabled.set(irq, false);
-        Ok(())
-    }
+/// `mvClearFastInterrupt`: an ordinary line again, and disabled.
+pub(crate) fn clear(fast: &mut FastInterrupts, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
+    let irq = fast.require(irq)?;
+    make_ordinary(fast_lines(port)?, irq);
+    fast.lines.set(irq, false);
+    fast.enabled.set(irq, false);
+    Ok(())
+}
 
-    /// `mvEnableFastInterrupt`. While all are held back it takes effect when they are let through.
-    pub(crate) fn enable_fast_interrupt(&mut self, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
-        let irq = self.fast_line(irq)?;
-        fast_lines(port)?.set_enabled(irq, !self.fast.held_back);
-        self.fast.enabled.set(irq, true);
-        Ok(())
-    }
+/// `mvEnableFastInterrupt`. While all fast lines are masked it takes effect when they are unmasked (D108).
+pub(crate) fn enable(fast: &mut FastInterrupts, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
+    let irq = fast.require(irq)?;
+    fast_lines(port)?.set_enabled(irq, !fast.is_masked);
+    fast.enabled.set(irq, true);
+    Ok(())
+}
 
-    /// `mvDisableFastInterrupt`.
-    pub(crate) fn disable_fast_interrupt(&mut self, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
-        let irq = self.fast_line(irq)?;
-        fast_lines(port)?.set_enabled(irq, false);
-        self.fast.enabled.set(irq, false);
-        Ok(())
-    }
+/// `mvDisableFastInterrupt`.
+pub(crate) fn disable(fast: &mut FastInterrupts, port: &mut Port<'_>, irq: u32) -> Result<(), Status> {
+    let irq = fast.require(irq)?;
+    fast_lines(port)?.set_enabled(irq, false);
+    fast.enabled.set(irq, false);
+    Ok(())
+}
 
-    /// `mvEnableAllFastInterrupts`: those enabled one by one are let through again.
-    pub(crate) fn enable_all_fast_interrupts(&mut self, port: &mut Port<'_>) {
-        self.fast.hold_back(port, false);
+/// `mvEnableAllFastInterrupts` and `mvDisableAllFastInterrupts`: masks all fast lines or none. Which lines are enabled one
+/// by one is remembered. The calls have no errors (D108).
+pub(crate) fn mask_all(fast: &mut FastInterrupts, port: &mut Port<'_>, masked: bool) -> Result<(), Status> {
+    fast.is_masked = masked;
+    if let Some(lines) = port.interrupts.fast_lines() {
+        fast.enabled.iter().for_each(|irq| lines.set_enabled(irq, !masked));
     }
-
-    /// `mvDisableAllFastInterrupts`: all are held back, and which were enabled is remembered.
-    pub(crate) fn disable_all_fast_interrupts(&mut self, port: &mut Port<'_>) {
-        self.fast.hold_back(port, true);
-    }
-
-    fn fast_line(&self, irq: u32) -> Result<u16, Status> {
-        if self.fast.has(irq) { Ok(irq as u16) } else { Err(Status::InvalidInterrupt) }
-    }
+    Ok(())
 }
 
 fn fast_lines<'a>(port: &'a mut Port<'_>) -> Result<&'a mut dyn FastLines, Status> {
     port.interrupts.fast_lines().ok_or(Status::Unavailable)
 }
 
-/// The line's handler, if the vector table and the handler it names are the application's own, and the handler is Thumb
-/// code.
-fn handler(port: &Port<'_>, table: u32, irq: u16) -> Result<u32, MemoryFault> {
-    let entry = 4 * (SYSTEM_EXCEPTIONS + u32::from(irq));
-    let handler = word(port.memory, table.checked_add(entry).ok_or(MemoryFault)?)?;
+/// Checks that the vector table and the handler it names are in the application's memory, and that the handler is Thumb
+/// code. The handler runs above the hypervisor's threads, so a bad one could not be stopped as any other fault is (D108).
+fn check_vector(port: &Port<'_>, table: u32, irq: u16) -> Result<(), MemoryFault> {
+    let offset = 4 * (SYSTEM_EXCEPTIONS + u32::from(irq));
+    let handler = read_u32(port.memory, table.checked_add(offset).ok_or(MemoryFault)?)?;
     if handler & 1 == 0 {
         return Err(MemoryFault);
     }
     Span::readable(handler & !1, 2)?;
-    Ok(handler)
+    Ok(())
 }

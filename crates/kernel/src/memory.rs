@@ -1,10 +1,10 @@
-//! The one way to the application's memory, and the one place of the fault policy.
+//! Access to the application's memory, and the statuses that memory faults become.
 //!
-//! An address from the application is a claim. [`Access`] turns claims into spans that lie wholly where they may, and
-//! every use of a span passes through the port's [`Memory`] again, because the application may have changed its own
-//! memory protection, or be another application by then (D33). A failure is a [`MemoryFault`], which is no status and
-//! converts into none by itself: the line that makes the claim says [`Phase::early`] (`PARAMETERFAULT`) or
-//! [`Phase::late`] (`LATEFAULT`), as D02 divides them.
+//! An address from the application is a claim (D01). [`Span`] checks that it lies wholly inside a region the application
+//! may use, and every use of a span passes through the port's [`Memory`] again, because by then the application may have
+//! changed its own memory protection (D33). A failure is a [`MemoryFault`]. It converts into no status by itself: the line
+//! that checks the address says [`Phase::early`] (`PARAMETERFAULT`) or [`Phase::late`] (`LATEFAULT`), because the two
+//! depend on whether the pointer was an argument or was found inside one (D02).
 
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
@@ -13,17 +13,18 @@ use abi::{Status, Structure};
 
 use crate::limits::COPY_CHUNK;
 
-/// The application's memory: flash and RAM readable, RAM writable. The kernel checks the map before it asks.
+/// The application's memory: flash and RAM readable, RAM writable. The kernel checks addresses against the memory map
+/// before it uses this.
 pub trait Memory {
-    /// Fills `into` from `address` on.
+    /// Fills `into` with the bytes at `address`.
     fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault>;
-    /// Writes `bytes` from `address` on.
+    /// Writes `bytes` to `address`.
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault>;
-    /// Writes numbers, little-endian, each at its address.
+    /// Writes numbers, little-endian, each to its address. A port may do this faster than one by one.
     fn write_words(&mut self, words: &[(u32, u32)]) -> Result<(), MemoryFault> {
         words.iter().try_for_each(|(address, value)| self.write(*address, &value.to_le_bytes()))
     }
-    /// Copies `count` bytes at `from` to `to`. A port that can do it in one go should say how.
+    /// Copies `count` bytes from `from` to `to`. A port that can copy directly should override this.
     fn copy(&mut self, from: u32, to: u32, count: u32) -> Result<(), MemoryFault> {
         let mut chunk = [0; COPY_CHUNK];
         let mut done = 0;
@@ -38,16 +39,16 @@ pub trait Memory {
     }
 }
 
-/// The bytes are not there, or not for the application to use so.
+/// There is no memory there, or the application may not use it that way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryFault;
 
-/// Which status a fault is: said on the line where the claim is made, never implied.
+/// Which status a fault becomes: said on the line that checks the address, never implied.
 pub(crate) trait Phase {
     type Value;
-    /// An argument itself was bad: `PARAMETERFAULT`.
+    /// A bad argument: `PARAMETERFAULT`.
     fn early(self) -> Result<Self::Value, Status>;
-    /// A pointer found inside an argument was bad: `LATEFAULT`.
+    /// A bad pointer inside an argument: `LATEFAULT`.
     fn late(self) -> Result<Self::Value, Status>;
 }
 
@@ -61,8 +62,8 @@ impl<T> Phase for Result<T, MemoryFault> {
     }
 }
 
-/// A run of application memory that was inside the map when it was made. It proves the map and nothing else: not that
-/// the bytes still mean what they meant, nor that nobody else holds the same run.
+/// A run of application memory, inside one region of the memory map. It proves the map and nothing else: not that the
+/// port still allows the access, nor that the bytes are unchanged, nor that no other span overlaps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     address: u32,
@@ -70,19 +71,20 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The same check as [`Self::in_ram`], quicker where the length is not known.
+    /// The same check as [`Self::in_ram`], in fewer instructions where the length is not a constant.
     fn ends_in_ram(self) -> bool {
         let offset = self.address.wrapping_sub(APPLICATION_RAM_START);
         offset.checked_add(self.length).is_some_and(|end| end <= APPLICATION_RAM_LENGTH)
     }
 
-    /// A run to read: application flash or RAM. An empty run may have any address (a null pointer with length 0).
+    /// A run to read: application flash or RAM. An empty run may have any address, since a null pointer with length 0 is
+    /// how C says "no bytes".
     pub(crate) fn readable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
         if span.ends_in_ram() || span.in_flash() { Ok(span) } else { span.if_empty() }
     }
 
-    /// A run to write: application RAM only.
+    /// A run to write: application RAM only, because only the flash driver may write flash.
     pub(crate) fn writable(address: u32, length: u32) -> Result<Self, MemoryFault> {
         let span = Self { address, length };
         if span.in_ram() { Ok(span) } else { span.if_empty() }
@@ -107,7 +109,7 @@ impl Span {
         u64::from(self.address) < end(other) && u64::from(other.address) < end(self)
     }
 
-    /// The address `offset` bytes in; the caller knows that `offset` is within the run.
+    /// The address `offset` bytes in; the caller has checked that `offset` is within the run.
     pub(crate) fn at(self, offset: u32) -> u32 {
         self.address.wrapping_add(offset)
     }
@@ -117,7 +119,7 @@ impl Span {
         Self { length: self.length.min(count), ..self }
     }
 
-    /// `length` bytes from `offset` on; the caller knows that they are within the run.
+    /// `length` bytes from `offset` on; the caller has checked that they are within the run.
     pub(crate) fn part(self, offset: u32, length: u32) -> Self {
         Self { address: self.at(offset), length }
     }
@@ -137,92 +139,94 @@ impl Span {
     }
 
     fn within(self, start: u32, length: u32) -> bool {
-        // An address before the start wraps to an offset far behind the end.
+        // An address before the start wraps to an offset far beyond the end, so one comparison checks both ends.
         let offset = self.address.wrapping_sub(start);
         self.length <= length && offset <= length - self.length
     }
 }
 
-/// An output of a call: `N` bytes that were writable when the call was checked.
+/// An out-parameter of a call: `N` bytes of application RAM for a result.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Output<const N: usize>(Span);
+pub(crate) struct OutParam<const N: usize>(Span);
 
-impl<const N: usize> Output<N> {
-    /// Checks that the bytes are there to be written, before anything is done (D02).
-    pub(crate) fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
-        let output = Self::mapped(address)?;
+impl<const N: usize> OutParam<N> {
+    /// Checks that the bytes can be written before the call changes anything (D02): a call that acted and cannot report
+    /// its result would leave the application in the dark. The read shows whether the port allows the access.
+    pub(crate) fn check(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
+        let param = Self::check_map(address)?;
         memory.read(address, &mut [0; N])?;
-        Ok(output)
+        Ok(param)
     }
 
-    /// Checks the map only: for calls that do nothing before all their results are written. Whether the port lets them be
-    /// written shows then, and what was to be read is still there (D04, D112).
-    pub(crate) fn mapped(address: u32) -> Result<Self, MemoryFault> {
+    /// Checks the memory map only: for calls that change nothing before all results are written. Whether the port
+    /// allows the writes shows then, and the item is still there to be read again (D04). Probing every parameter
+    /// beforehand would cost as much again as writing it (D112).
+    pub(crate) fn check_map(address: u32) -> Result<Self, MemoryFault> {
         Span::writable(address, N as u32).map(Self)
     }
 
-    /// Writes the bytes. A fault here means that the memory changed under the call.
-    pub(crate) fn put(self, memory: &mut dyn Memory, bytes: [u8; N]) -> Result<(), MemoryFault> {
+    /// Writes the bytes. A fault here means that the memory changed during the call.
+    pub(crate) fn write(self, memory: &mut dyn Memory, bytes: [u8; N]) -> Result<(), MemoryFault> {
         memory.write(self.0.address, &bytes)
     }
 }
 
-impl Output<4> {
+impl OutParam<4> {
     /// Writes a number.
-    pub(crate) fn put_u32(self, memory: &mut dyn Memory, value: u32) -> Result<(), MemoryFault> {
-        self.put(memory, value.to_le_bytes())
+    pub(crate) fn write_u32(self, memory: &mut dyn Memory, value: u32) -> Result<(), MemoryFault> {
+        self.write(memory, value.to_le_bytes())
     }
 
-    /// The number and where it goes, for [`Memory::write_words`].
-    pub(crate) fn with(self, value: u32) -> (u32, u32) {
+    /// The address and the number, for [`Memory::write_words`].
+    pub(crate) fn word(self, value: u32) -> (u32, u32) {
         (self.0.address, value)
     }
 }
 
-/// Copies a structure in (D01).
-pub(crate) fn structure<const N: usize, S: Structure<N>>(
+/// Copies a structure in, once: a field that were read twice could change between check and use (D01).
+pub(crate) fn read_struct<const N: usize, S: Structure<N>>(
     memory: &dyn Memory,
     address: u32,
 ) -> Result<S, MemoryFault> {
     if Span::writable(address, N as u32).is_err() {
-        outside_ram(address, N as u32)?;
+        check_outside_ram(address, N as u32)?;
     }
     let mut bytes = [0; N];
     memory.read(address, &mut bytes)?;
     Ok(S::from_bytes(&bytes))
 }
 
-/// A structure that is not on somebody's stack may be a constant in flash.
+/// Structures are usually on the stack; the rare constant in flash is checked out of line.
 #[cold]
 #[inline(never)]
-fn outside_ram(address: u32, length: u32) -> Result<Span, MemoryFault> {
+fn check_outside_ram(address: u32, length: u32) -> Result<Span, MemoryFault> {
     Span::readable(address, length)
 }
 
 /// Copies one number in.
-pub(crate) fn word(memory: &dyn Memory, address: u32) -> Result<u32, MemoryFault> {
+pub(crate) fn read_u32(memory: &dyn Memory, address: u32) -> Result<u32, MemoryFault> {
     let span = Span::readable(address, 4)?;
     let mut bytes = [0; 4];
     memory.read(span.address, &mut bytes)?;
     Ok(u32::from_le_bytes(bytes))
 }
 
-/// A handle the caller holds in a variable of its own, which the closing call zeroes (N10).
-pub(crate) struct HandleVariable {
-    /// The handle that stands there.
+/// The application's variable with a handle, which a call that closes the handle sets to 0 (N10).
+pub(crate) struct HandleParam {
+    /// The handle.
     pub value: u32,
-    place: Output<4>,
+    variable: OutParam<4>,
 }
 
-impl HandleVariable {
+impl HandleParam {
     /// Reads the variable, and checks that it can be written.
-    pub(crate) fn claim(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
-        Ok(Self { place: Output::claim(memory, address)?, value: word(memory, address)? })
+    pub(crate) fn check(memory: &dyn Memory, address: u32) -> Result<Self, MemoryFault> {
+        Ok(Self { variable: OutParam::check(memory, address)?, value: read_u32(memory, address)? })
     }
 
-    /// Writes 0.
-    pub(crate) fn zero(self, memory: &mut dyn Memory) -> Result<(), MemoryFault> {
-        self.place.put_u32(memory, 0)
+    /// Sets the variable to 0.
+    pub(crate) fn clear(self, memory: &mut dyn Memory) -> Result<(), MemoryFault> {
+        self.variable.write_u32(memory, 0)
     }
 }
 
@@ -260,7 +264,7 @@ mod tests {
             (u32::MAX, 1),
             (u32::MAX, 2),
             (0, 1),
-            // The secure world's own flash, where the calls' entries are.
+            // The secure world's flash with the call page.
             (0x0c1f_e000, 8),
         ] {
             assert!(!is_readable(address, length) && !is_writable(address, length), "{address:#x} {length}");

@@ -1,13 +1,14 @@
-//! One MQTT channel: what is in flight, what can be read, and in which order (D44, D45).
+//! One MQTT channel: the requests in flight, and the items that can be read, in order of arrival (D44).
 //!
-//! The kernel neither speaks MQTT nor judges it: requests go to the cloud as they are, answers and messages come back.
-//! Every answer the channel can be owed has its place from the moment the request is accepted until the application
-//! has read it (D80), so no answer ever waits for room.
+//! The kernel neither speaks MQTT nor validates it: requests go to the cloud as they are, responses and messages come
+//! back. Every request has a slot for its response from the moment it is accepted until the application has read the
+//! response, so that no response ever waits for space (D80).
 
-mod connect;
-mod filters;
-mod messages;
-mod publish;
+pub(crate) mod connect;
+pub(crate) mod filters;
+pub(crate) mod messages;
+pub(crate) mod publish;
+mod topics;
 
 use abi::Status;
 use abi::mqtt::MqttReadableDataType;
@@ -16,40 +17,41 @@ use link::device::Answer;
 use link::kind::to_device;
 use link::mqtt::{LostHead, LostReason, MessageHead, RequestState};
 use link::{Fragment, Violation, violation};
-pub(crate) use publish::{ANNOUNCEMENT, Topics};
+pub(crate) use topics::{MAX_ANNOUNCEMENT, TopicAliases};
 
-use crate::Kernel;
-use crate::channel::Base;
+use crate::channel_core::ChannelCore;
+use crate::inbox::{Progress, receive_item};
 use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ANNOUNCED_MESSAGES, MAX_FILTERS, MAX_PUBLISHES, MAX_READABLE_ITEMS,
 };
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span};
-use crate::port::Port;
+use crate::memory::{Memory, MemoryFault, Span};
 use crate::queue::Queue;
 
-/// The state of one MQTT channel.
+/// The state of an MQTT channel.
 pub(crate) struct Mqtt {
-    connect: Single,
-    /// A connect is asked once in a channel's life, whatever came of it.
-    connect_asked: bool,
-    disconnect: Single,
-    /// The application asked for the disconnect and was answered: what follows is no news (D50).
-    disconnected_as_asked: bool,
-    subscribe: Filters,
-    unsubscribe: Filters,
-    publishes: [Publish; MAX_PUBLISHES],
-    pub topics: Topics,
-    /// Delivery numbers to acknowledge, not sent yet.
+    connect: PendingRequest,
+    /// Whether a connect was ever requested. A channel has one, whatever became of it (D91).
+    connect_requested: bool,
+    disconnect: PendingRequest,
+    /// Whether the application requested the disconnect and got the response, so that the end of the channel needs no
+    /// event (D50).
+    disconnected_by_request: bool,
+    subscribe: PendingFilters,
+    unsubscribe: PendingFilters,
+    publishes: [PendingPublish; MAX_PUBLISHES],
+    pub topics: TopicAliases,
+    /// Delivery numbers to acknowledge that have not been sent.
     acknowledgements: Queue<u32, MAX_ACKNOWLEDGEMENTS>,
     /// The item that is being received.
     incoming: Incoming,
-    /// Messages and notices announced and not read, and those that wait for their announcement (D12).
+    /// Messages and lost-message notices that have been announced and not read.
     announced: u8,
+    /// Those that wait for their announcement (D12).
     unannounced: u8,
     readable: Queue<Readable, MAX_READABLE_ITEMS>,
 }
 
-/// How far a request is. Its place is free again when its answer has been read (D80).
+/// How far a request is. Its slot is free again when its response has been read (D80).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
@@ -58,9 +60,9 @@ enum Stage {
     Answered,
 }
 
-/// A request answered by a state and one code: connect, disconnect.
+/// A connect or a disconnect.
 #[derive(Clone, Copy)]
-struct Single {
+struct PendingRequest {
     stage: Stage,
     state: RequestState,
     code: u32,
@@ -68,7 +70,7 @@ struct Single {
 
 /// A publish.
 #[derive(Clone, Copy)]
-struct Publish {
+struct PendingPublish {
     stage: Stage,
     correlation: u32,
     state: RequestState,
@@ -77,18 +79,18 @@ struct Publish {
 
 /// A subscribe or an unsubscribe.
 #[derive(Clone, Copy)]
-struct Filters {
+struct PendingFilters {
     stage: Stage,
     correlation: u32,
-    /// Filters of the request.
-    asked: u8,
+    /// Number of filters in the request.
+    requested: u8,
     state: RequestState,
     codes: [u8; MAX_FILTERS],
-    /// Codes of the answer: as many as filters, or none.
+    /// Number of codes in the response: one a filter, or none.
     count: u8,
 }
 
-/// The item of several pieces that is being received.
+/// The item that is being received, by its head.
 #[derive(Clone, Copy)]
 enum Incoming {
     Nothing,
@@ -96,12 +98,12 @@ enum Incoming {
     Lost(LostHead),
 }
 
-/// One item that can be read. Bytes of messages are in the receive ring, in this order.
+/// One item that can be read. The receive ring contains the bytes of messages and notices in the same order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Readable {
     #[default]
     Nothing,
-    /// The correlation id is 0 for QoS 0 (D83).
+    /// A message. Its correlation id is 0 for QoS 0, which has nothing to acknowledge (D83).
     Message {
         correlation: u32,
         retain: bool,
@@ -136,7 +138,7 @@ impl Readable {
     }
 }
 
-impl Single {
+impl PendingRequest {
     const IDLE: Self = Self { stage: Stage::Idle, state: RequestState::Completed, code: 0 };
 
     fn answer(&mut self, state: RequestState, code: u32) {
@@ -144,33 +146,31 @@ impl Single {
     }
 }
 
-impl Publish {
+impl PendingPublish {
     const IDLE: Self = Self { stage: Stage::Idle, correlation: 0, state: RequestState::Completed, reason: 0 };
 }
 
-impl Filters {
+impl PendingFilters {
     const IDLE: Self = Self {
         stage: Stage::Idle,
         correlation: 0,
-        asked: 0,
+        requested: 0,
         state: RequestState::Completed,
         codes: [0; MAX_FILTERS],
         count: 0,
     };
 
-    fn asked(correlation: u32, asked: u8) -> Self {
-        Self { stage: Stage::InFlight, correlation, asked, ..Self::IDLE }
+    fn in_flight(correlation: u32, requested: u8) -> Self {
+        Self { stage: Stage::InFlight, correlation, requested, ..Self::IDLE }
     }
 
     fn answer(&mut self, state: RequestState, codes: &[u8]) -> Result<(), Violation> {
-        if self.stage != Stage::InFlight {
-            return Err(violation::UNASKED_ANSWER);
-        }
-        if state == RequestState::Completed && codes.len() != usize::from(self.asked) {
+        require_in_flight(self.stage)?;
+        if state == RequestState::Completed && codes.len() != usize::from(self.requested) {
             return Err(violation::WRONG_COUNT);
         }
-        for (place, code) in self.codes.iter_mut().zip(codes) {
-            *place = *code;
+        for (to, code) in self.codes.iter_mut().zip(codes) {
+            *to = *code;
         }
         (self.stage, self.state, self.count) = (Stage::Answered, state, codes.len() as u8);
         Ok(())
@@ -180,14 +180,14 @@ impl Filters {
 impl Mqtt {
     pub(crate) fn new() -> Self {
         Self {
-            connect: Single::IDLE,
-            connect_asked: false,
-            disconnect: Single::IDLE,
-            disconnected_as_asked: false,
-            subscribe: Filters::IDLE,
-            unsubscribe: Filters::IDLE,
-            publishes: [Publish::IDLE; MAX_PUBLISHES],
-            topics: Topics::new(),
+            connect: PendingRequest::IDLE,
+            connect_requested: false,
+            disconnect: PendingRequest::IDLE,
+            disconnected_by_request: false,
+            subscribe: PendingFilters::IDLE,
+            unsubscribe: PendingFilters::IDLE,
+            publishes: [PendingPublish::IDLE; MAX_PUBLISHES],
+            topics: TopicAliases::new(),
             acknowledgements: Queue::new(0),
             incoming: Incoming::Nothing,
             announced: 0,
@@ -196,40 +196,40 @@ impl Mqtt {
         }
     }
 
-    /// Whether the application asked for the end of the broker connection and was answered.
+    /// Whether the broker connection ended because the application requested it.
     pub(crate) fn has_disconnected(&self) -> bool {
-        self.disconnected_as_asked
+        self.disconnected_by_request
     }
 
     /// Whether an acknowledgement waits to be sent.
-    pub(crate) fn owes_acknowledgement(&self) -> bool {
+    pub(crate) fn has_acknowledgement(&self) -> bool {
         !self.acknowledgements.is_empty()
     }
 
-    /// The delivery number of the acknowledgement that goes next.
+    /// The delivery number of the acknowledgement to send next.
     pub(crate) fn next_acknowledgement(&self) -> Option<u32> {
         self.acknowledgements.get(0)
     }
 
-    /// The next acknowledgement has gone: its place is free.
-    pub(crate) fn acknowledged(&mut self) {
+    /// The next acknowledgement has been sent.
+    pub(crate) fn pop_acknowledgement(&mut self) {
         self.acknowledgements.drop_first();
     }
 
-    /// Takes an answer from the cloud, and tells whether the application is to hear of it: of every answer, but not of
-    /// the end the broker made by itself, which CHANNELNOTCONNECTED tells (D50).
-    pub(crate) fn answered(&mut self, answer: &Answer) -> Result<bool, Violation> {
+    /// Takes a response from the cloud. Returns whether to announce it: every response, but not an end that the broker
+    /// made by itself. That is reported by `CHANNELNOTCONNECTED`, and vendor applications would tear down twice (D50).
+    pub(crate) fn on_answer(&mut self, answer: &Answer) -> Result<bool, Violation> {
         let readable = match answer {
             Answer::Connected(outcome) => {
-                in_flight(self.connect.stage)?;
+                require_in_flight(self.connect.stage)?;
                 self.connect.answer(outcome.state, outcome.reason);
                 Readable::Connect
             }
             Answer::Published(published) => {
-                let place = self.publishes.get_mut(usize::from(published.slot));
-                let place = place.ok_or(violation::UNASKED_ANSWER)?;
-                in_flight(place.stage)?;
-                (place.stage, place.state, place.reason) =
+                let publish = self.publishes.get_mut(usize::from(published.slot));
+                let publish = publish.ok_or(violation::UNASKED_ANSWER)?;
+                require_in_flight(publish.stage)?;
+                (publish.stage, publish.state, publish.reason) =
                     (Stage::Answered, published.state, published.reason);
                 Readable::Publish(published.slot)
             }
@@ -241,55 +241,53 @@ impl Mqtt {
                 self.unsubscribe.answer(codes.state, codes.codes())?;
                 Readable::Unsubscribe
             }
-            Answer::Disconnected(outcome) => return Ok(self.disconnected(outcome.state, outcome.reason)),
+            Answer::Disconnected(outcome) => return Ok(self.on_disconnected(outcome.state, outcome.reason)),
         };
         self.readable.push(readable);
         Ok(true)
     }
 
-    fn disconnected(&mut self, state: RequestState, code: u32) -> bool {
+    /// The broker connection has ended, by request or not.
+    fn on_disconnected(&mut self, state: RequestState, code: u32) -> bool {
         let stage = self.disconnect.stage;
         self.disconnect.answer(state, code);
         if stage != Stage::Answered {
             self.readable.push(Readable::Disconnect);
         }
-        self.disconnected_as_asked |= stage == Stage::InFlight;
+        self.disconnected_by_request |= stage == Stage::InFlight;
         stage == Stage::InFlight
     }
 
-    /// Takes a fragment of a message, or of the notice of a lost one; whether an item became readable by it that is to be
-    /// announced now. Tells the link, through `stored`, what took ring bytes.
-    pub(crate) fn item(
+    /// Receives a fragment of a message, or of the notice of a lost one.
+    pub(crate) fn on_fragment(
         &mut self,
-        base: &mut Base,
+        core: &mut ChannelCore,
         memory: &mut dyn Memory,
         fragment: &Fragment<'_>,
-        stored: &mut dyn FnMut(u32) -> Result<(), Violation>,
-    ) -> Result<bool, Violation> {
-        let bytes = match fragment.kind {
+    ) -> Result<Progress, Violation> {
+        let received = match fragment.kind {
             to_device::MESSAGE => {
-                let (head, bytes) = base.inbox.head(fragment, MessageHead::decode)?;
-                self.incoming = head.map_or(self.incoming, Incoming::Message);
-                bytes
+                receive_item(&mut core.inbox, memory, fragment, MessageHead::decode, |head| {
+                    self.incoming = Incoming::Message(head);
+                    Ok(())
+                })
             }
-            to_device::LOST => {
-                let (head, bytes) = base.inbox.head(fragment, LostHead::decode)?;
-                self.incoming = head.map_or(self.incoming, Incoming::Lost);
-                bytes
-            }
-            _ => return Err(violation::WRONG_CHANNEL_TYPE),
+            to_device::LOST => receive_item(&mut core.inbox, memory, fragment, LostHead::decode, |head| {
+                self.incoming = Incoming::Lost(head);
+                Ok(())
+            }),
+            _ => Err(violation::WRONG_CHANNEL_TYPE),
+        }?;
+        let Some(length) = received.item else {
+            return Ok(Progress { stored: received.stored, announce: false });
         };
-        stored(bytes.len() as u32)?;
-        base.inbox.store(memory, bytes)?;
-        if !fragment.last {
-            return Ok(false);
-        }
-        self.finish(base.inbox.finish())?;
-        Ok(self.announces())
+        self.push_incoming(length)?;
+        Ok(Progress { stored: received.stored, announce: self.announce_next() })
     }
 
-    /// Whether one more message or notice is announced now, or waits until one is read (D12).
-    fn announces(&mut self) -> bool {
+    /// Whether to announce a new message or notice now, or when another one has been read: vendor applications read one
+    /// item an event and have few places for events (D12).
+    fn announce_next(&mut self) -> bool {
         let is_now = usize::from(self.announced) < MAX_ANNOUNCED_MESSAGES;
         if is_now {
             self.announced += 1;
@@ -299,24 +297,25 @@ impl Mqtt {
         is_now
     }
 
-    /// The message or notice at the head was read; whether another one is announced for it (D12).
-    fn message_read(&mut self) -> bool {
+    /// Removes the message or notice at the head, which has been read. Returns whether to announce another one for it, so
+    /// that there are as many events as items in the end (D12).
+    fn finish_read(&mut self) -> bool {
         self.readable.drop_first();
-        let is_more = self.unannounced > 0;
-        if is_more {
+        let has_more = self.unannounced > 0;
+        if has_more {
             self.unannounced -= 1;
         } else {
             self.announced = self.announced.saturating_sub(1);
         }
-        is_more
+        has_more
     }
 
-    /// The item is whole, with this many bytes in the ring.
-    fn finish(&mut self, stored: u32) -> Result<(), Violation> {
+    /// The incoming item is complete, with this many bytes in the ring.
+    fn push_incoming(&mut self, stored: u32) -> Result<(), Violation> {
         let readable = match core::mem::replace(&mut self.incoming, Incoming::Nothing) {
             Incoming::Message(MessageHead { delivery, retain, topic }) => {
                 let payload = stored.checked_sub(topic).ok_or(violation::BODY_TOO_SHORT)?;
-                Readable::Message { correlation: messages::correlation(delivery), retain, topic, payload }
+                Readable::Message { correlation: correlation_id(delivery), retain, topic, payload }
             }
             Incoming::Lost(LostHead { reason, message_len }) => {
                 Readable::Lost { reason, message: message_len, topic: stored }
@@ -326,9 +325,10 @@ impl Mqtt {
         if self.readable.push(readable) { Ok(()) } else { Err(violation::ITEMS_EXCEEDED) }
     }
 
-    /// Answers every request in flight with "not connected", in the order connect, subscribe, unsubscribe, publishes,
-    /// disconnect (D50, D53), and tells how many there were.
-    pub(crate) fn answer_unanswered(&mut self) -> u32 {
+    /// Answers every request in flight with `NOTCONNECTED`, because every accepted request gets a response and the cloud
+    /// cannot give it any more (D50, D53). Returns how many there were. The order is connect, subscribe, unsubscribe,
+    /// publishes, disconnect.
+    pub(crate) fn fail_in_flight(&mut self) -> u32 {
         let before = self.readable.len();
         let state = RequestState::NotConnected;
         self.acknowledgements.clear();
@@ -337,11 +337,11 @@ impl Mqtt {
             self.connect.answer(state, 0);
             self.readable.push(Readable::Connect);
         }
-        for (filters, readable) in
+        for (request, readable) in
             [(&mut self.subscribe, Readable::Subscribe), (&mut self.unsubscribe, Readable::Unsubscribe)]
         {
-            if filters.stage == Stage::InFlight {
-                (filters.stage, filters.state) = (Stage::Answered, state);
+            if request.stage == Stage::InFlight {
+                (request.stage, request.state) = (Stage::Answered, state);
                 self.readable.push(readable);
             }
         }
@@ -358,46 +358,35 @@ impl Mqtt {
         (self.readable.len() - before) as u32
     }
 
-    /// Why the item at the head is not the one asked for: it is another, or there is none (D44).
+    /// The status of a read of an item that is not at the head: the order of arrival matters to MQTT, so items cannot be
+    /// read out of order (D44).
     #[cold]
-    fn not_readable(&self, base: &Base) -> Status {
-        if self.readable.is_empty() { base.nothing() } else { Status::WrongDataRequested }
+    fn status_when_unreadable(&self, core: &ChannelCore) -> Status {
+        if self.readable.is_empty() { core.status_when_empty() } else { Status::WrongDataRequested }
     }
 }
 
-fn in_flight(stage: Stage) -> Result<(), Violation> {
+fn require_in_flight(stage: Stage) -> Result<(), Violation> {
     if stage == Stage::InFlight { Ok(()) } else { Err(violation::UNASKED_ANSWER) }
 }
 
-/// The number of a state as the public header has it.
-fn raw(state: RequestState) -> u32 {
+/// A state's number in the public header.
+fn raw_state(state: RequestState) -> u32 {
     u32::from(state.code())
 }
 
-/// A string of a request, to be read.
-fn string(string: SizedString) -> Result<Span, MemoryFault> {
+/// The span of a string in a request.
+fn string_span(string: SizedString) -> Result<Span, MemoryFault> {
     Span::readable(string.data, string.length)
 }
 
-/// Whether a string was not given at all. One of length 0 that points somewhere was given, and is empty (D41).
+/// Whether a string is absent. A length of 0 with a pointer is the empty string: an empty client id is for the broker to
+/// judge (D41).
 fn is_missing(string: SizedString) -> bool {
     string.data == 0 && string.length == 0
 }
 
-impl Kernel {
-    /// `mvMqttGetNextReadableDataType`.
-    pub(crate) fn mqtt_next_readable(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        to: u32,
-    ) -> Result<(), Status> {
-        let to = Output::claim(port.memory, to).early()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        let data_type = match mqtt.readable.front() {
-            Some(first) => first.data_type(),
-            None => base.connected().map(|()| MqttReadableDataType::None)?,
-        };
-        to.put_u32(port.memory, data_type.raw()).early()
-    }
+/// The correlation id of a message: one more than its delivery number, so that 0 is left for those of QoS 0 (D83).
+fn correlation_id(delivery: Option<u32>) -> u32 {
+    delivery.map_or(0, |number| number.wrapping_add(1))
 }

@@ -1,4 +1,4 @@
-//! Requests on their way out: their bytes in the application's send ring, their kinds and lengths here.
+//! Requests to the cloud: their bytes are in the application's send ring, their kinds and lengths here.
 
 use abi::Status;
 use link::MAX_ITEM;
@@ -9,30 +9,30 @@ use crate::memory::{Memory, MemoryFault, Phase as _, Span};
 use crate::queue::Queue;
 use crate::ring::Ring;
 
-/// What one request's item consists of. It is gone through twice, to be measured and to be written, so it must say the
-/// same each time: it holds copies of the structures, and spans only where strings are meant.
+/// The content of a request. It is encoded twice, once to measure it and once to write it, so it must give the same
+/// lengths each time: it contains copies of the application's structures, and spans only for strings.
 pub(crate) trait Body {
-    /// Hands every part over, in order.
+    /// Gives every part to `sink`, in order.
     fn encode(&self, sink: &mut dyn Sink) -> Result<(), MemoryFault>;
 }
 
-/// Whatever takes the parts of an item.
+/// Receives the parts of an item.
 pub(crate) trait Sink {
-    /// Bytes of the kernel's own.
+    /// Bytes made by the kernel.
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), MemoryFault>;
-    /// Bytes of the application's.
+    /// Bytes in application memory.
     fn span(&mut self, span: Span) -> Result<(), MemoryFault>;
 }
 
-/// A `str` of the link: its length, then the application's bytes.
-pub(crate) fn string(sink: &mut dyn Sink, span: Span) -> Result<(), MemoryFault> {
+/// Encodes a string as the link's `str`: its length, then the application's bytes.
+pub(crate) fn encode_string(sink: &mut dyn Sink, span: Span) -> Result<(), MemoryFault> {
     let mut length = [0; MAX_PREFIX];
     let count = prefix(span.length(), &mut length);
     sink.bytes(&length[..count])?;
     sink.span(span)
 }
 
-/// Bytes the item will have.
+/// Length of the encoded body.
 pub(crate) fn length_of(body: &dyn Body) -> u64 {
     struct Measure(u64);
     impl Sink for Measure {
@@ -51,28 +51,28 @@ pub(crate) fn length_of(body: &dyn Body) -> u64 {
     measure.0
 }
 
-/// The send ring and what waits in it.
+/// The send ring and the requests in it.
 pub(crate) struct Outbox {
     ring: Ring,
-    waiting: Queue<Outgoing, MAX_OUTGOING_ITEMS>,
-    /// Whether a fragment of the first has left, so that nothing else may go before its end.
-    begun: bool,
+    queue: Queue<Outgoing, MAX_OUTGOING_ITEMS>,
+    /// Whether a fragment of the first item has been sent: no other item may come before its last one.
+    is_mid_item: bool,
 }
 
-/// An item, or what is left of it.
+/// An item, or the rest of it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Outgoing {
-    /// Its kind.
+    /// Its kind on the link.
     pub kind: u8,
-    /// Whether its topic goes by a number that the cloud does not know yet.
-    pub announces: bool,
-    /// Its bytes that have not gone.
+    /// Whether it uses a topic alias that must be announced to the cloud before it.
+    pub needs_alias: bool,
+    /// Bytes that have not been sent.
     pub left: u32,
 }
 
 impl Outbox {
     pub(crate) fn new(span: Span) -> Self {
-        Self { ring: Ring::new(span), waiting: Queue::new(Outgoing::default()), begun: false }
+        Self { ring: Ring::new(span), queue: Queue::new(Outgoing::default()), is_mid_item: false }
     }
 
     /// The buffer.
@@ -80,99 +80,100 @@ impl Outbox {
         self.ring.span()
     }
 
-    /// Bytes an item may have in this ring when it is empty.
+    /// Longest item that fits the empty ring.
     pub(crate) fn size(&self) -> u32 {
         self.ring.size()
     }
 
-    /// Bytes an item may have now.
+    /// Longest item that fits now.
     pub(crate) fn free(&self) -> u32 {
         self.ring.free()
     }
 
-    /// Puts a request into the ring, whole or not at all (D03, D45). `INVALIDBUFFERSIZE`: it does not fit.
+    /// Queues a request, whole or not at all: one that was refused was never issued (D03). `INVALIDBUFFERSIZE` if the
+    /// free ring is too small for it (D45).
     pub(crate) fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
         let left = u32::try_from(length_of(body)).map_err(|_| Status::InvalidBufferSize)?;
-        self.put_written(memory, Outgoing { kind, left, announces: false }, |draft| body.encode(draft))
+        self.put_sized(memory, Outgoing { kind, left, needs_alias: false }, |draft| body.encode(draft))
     }
 
-    /// The same for an item whose length is known: `write` writes as many bytes.
-    #[allow(clippy::inline_always, reason = "a part of one call, which is counted by instructions")]
+    /// The same for an item whose length is known, so that it need not be measured; `write` writes that many bytes.
+    #[allow(clippy::inline_always, reason = "part of a call whose instructions are budgeted")]
     #[inline(always)]
-    pub(crate) fn put_written(
+    pub(crate) fn put_sized(
         &mut self,
         memory: &mut dyn Memory,
         item: Outgoing,
         write: impl FnOnce(&mut Draft<'_>) -> Result<(), MemoryFault>,
     ) -> Result<(), Status> {
-        if item.left > self.free() || item.left > MAX_ITEM || !self.waiting.has_room(1) {
+        if item.left > self.free() || item.left > MAX_ITEM || !self.queue.has_room(1) {
             return Err(Status::InvalidBufferSize);
         }
         let mut draft = Draft { memory, ring: self.ring, length: 0 };
         self.ring.grow(item.left);
-        self.waiting.push(item);
-        write(&mut draft).late().inspect_err(|_| self.take_back(item.left))
+        self.queue.push(item);
+        write(&mut draft).late().inspect_err(|_| self.remove_last(item.left))
     }
 
-    /// Takes the newest item out again, of which nothing has left yet.
+    /// Removes the newest item, of which nothing has been sent.
     #[cold]
-    fn take_back(&mut self, length: u32) {
+    fn remove_last(&mut self, length: u32) {
         self.ring.shrink(length);
-        self.waiting.drop_last();
+        self.queue.drop_last();
     }
 
-    /// Whether the cloud must be told of a topic's number before the item that goes next.
-    pub(crate) fn announces(&self) -> bool {
-        self.waiting.front().is_some_and(|first| first.announces)
+    /// Whether a topic alias must be announced before the next item.
+    pub(crate) fn needs_alias(&self) -> bool {
+        self.queue.front().is_some_and(|first| first.needs_alias)
     }
 
-    /// The cloud has been told of it.
-    pub(crate) fn announced(&mut self) {
-        if let Some(first) = self.waiting.front_mut() {
-            first.announces = false;
+    /// The alias has been announced.
+    pub(crate) fn set_alias_announced(&mut self) {
+        if let Some(first) = self.queue.front_mut() {
+            first.needs_alias = false;
         }
     }
 
-    /// Whether the next frame begins an item, so that another item may go before it.
+    /// Whether the next frame begins an item, so that another item may be sent before it.
     pub(crate) fn is_between_items(&self) -> bool {
-        !self.begun
+        !self.is_mid_item
     }
 
-    /// The kind of the item that goes next, and the bytes of it that have not gone.
+    /// The kind of the next item, and how many bytes of it have not been sent.
     pub(crate) fn next(&self) -> Option<(u8, u32)> {
-        self.waiting.get(0).map(|item| (item.kind, item.left))
+        self.queue.get(0).map(|item| (item.kind, item.left))
     }
 
-    /// Moves a fragment's body out of the ring; its bytes are free from now on (N58).
+    /// Moves a fragment's body out of the ring, which frees its bytes for the application (N58).
     pub(crate) fn take(&mut self, memory: &dyn Memory, body: &mut [u8], more: bool) {
         let length = self.read_out(memory, body);
-        self.begun = more;
-        match self.waiting.front_mut() {
+        self.is_mid_item = more;
+        match self.queue.front_mut() {
             Some(first) if more => first.left -= length,
-            _ => self.waiting.drop_first(),
+            _ => self.queue.drop_first(),
         }
     }
 
-    /// Puts bytes behind those in the ring, without making an item of them. The caller has checked that they fit.
-    pub(crate) fn append(&mut self, memory: &mut dyn Memory, bytes: Span) -> Result<(), MemoryFault> {
+    /// Appends bytes of a stream, which belong to no item. The caller has checked that they fit.
+    pub(crate) fn append_stream(&mut self, memory: &mut dyn Memory, bytes: Span) -> Result<(), MemoryFault> {
         self.ring.copy_in(memory, self.ring.used(), bytes)?;
         self.ring.grow(bytes.length());
         Ok(())
     }
 
-    /// Bytes that are no item and have not gone.
-    pub(crate) fn appended(&self) -> u32 {
+    /// Bytes of the stream that have not been sent.
+    pub(crate) fn stream_length(&self) -> u32 {
         self.ring.used()
     }
 
-    /// Moves such bytes out of the ring.
-    pub(crate) fn take_appended(&mut self, memory: &dyn Memory, bytes: &mut [u8]) {
+    /// Moves bytes of the stream out of the ring.
+    pub(crate) fn take_stream(&mut self, memory: &dyn Memory, bytes: &mut [u8]) {
         self.read_out(memory, bytes);
     }
 
     fn read_out(&mut self, memory: &dyn Memory, body: &mut [u8]) -> u32 {
         if self.ring.read(memory, 0, body).is_err() {
-            // They are promised to the link by length; the bytes were taken away by the application (D33).
+            // The frame's header has promised this many bytes, but the application has made its buffer unreadable (D33).
             body.fill(0);
         }
         let length = body.len() as u32;
@@ -180,15 +181,15 @@ impl Outbox {
         length
     }
 
-    /// Forgets everything: the connection is gone.
+    /// Discards everything: the connection is gone, and requests are not repeated on the next one.
     pub(crate) fn clear(&mut self) {
         self.ring.clear();
-        self.waiting.clear();
-        self.begun = false;
+        self.queue.clear();
+        self.is_mid_item = false;
     }
 }
 
-/// Writes an item behind what is in the ring, without taking the bytes into use.
+/// Writes an item to the free part of the ring.
 pub(crate) struct Draft<'a> {
     memory: &'a mut dyn Memory,
     ring: Ring,

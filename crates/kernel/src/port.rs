@@ -1,11 +1,11 @@
-//! What a port lends the kernel for the length of one entry.
+//! The platform under the kernel: what a port provides for the duration of one call.
 
 use abi::Status;
 use sansio::Instant;
 
 use crate::memory::Memory;
 
-/// Everything a port lends. The kernel keeps none of it: when an entry returns, it has forgotten the references.
+/// Everything a port provides. The kernel keeps none of the references when a call returns.
 pub struct Port<'a> {
     /// Time since the device started; never goes back.
     pub now: Instant,
@@ -18,13 +18,13 @@ pub struct Port<'a> {
 }
 
 impl Port<'_> {
-    /// `UNAVAILABLE` in a handler: for the calls whose documentation says so (D05).
-    pub(crate) fn not_in_handler(&self) -> Result<(), Status> {
+    /// `UNAVAILABLE` in a handler, for the calls whose documentation says so; all others work there (D05).
+    pub(crate) fn require_thread_mode(&self) -> Result<(), Status> {
         if self.interrupts.in_handler() { Err(Status::Unavailable) } else { Ok(()) }
     }
 }
 
-/// The interrupt controller. Lines are external interrupts, 0 to 125.
+/// The interrupt controller. `irq` is an external interrupt, 0 to 125.
 pub trait Interrupts {
     /// Makes the line pending.
     fn pend(&mut self, irq: u16);
@@ -34,16 +34,15 @@ pub trait Interrupts {
     fn is_pending(&self, irq: u16) -> bool;
     /// Whether the application is in a handler (of any exception) as it makes this call.
     fn in_handler(&self) -> bool;
-    /// The part of the controller that makes lines fast. `None`: there is none, or the application is being stopped
-    /// because a handler hung or interrupts flooded; once it is started anew, they are there again. Unless a port says
-    /// otherwise, there is none.
+    /// The part of the controller that makes lines fast. `None` (the default) if there is none, or while the application
+    /// is being stopped because a handler hung or interrupts flooded; after its restart they are available again.
     fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
         None
     }
 }
 
-/// Lines whose handlers may pre-empt the hypervisor's own threads. A fast line stays the application's; only its urgency
-/// changes, and its enable bit is moved by the kernel alone: what the application writes there itself has no effect.
+/// Lines whose handlers may pre-empt the hypervisor's own threads. A fast line still belongs to the application; only its
+/// priority changes, and only the kernel sets its enable bit: what the application writes there itself has no effect.
 pub trait FastLines {
     /// Where the application's vector table is (VTOR).
     fn vector_table(&self) -> u32;
@@ -75,16 +74,15 @@ pub trait Hardware {
     /// Sets the register to (old AND NOT mask) XOR `xor` as far as the application may change it; false if it may not
     /// reach the register at all. The address is a multiple of 4.
     fn poke(&mut self, register: u32, mask: u32, xor: u32) -> bool;
-    /// Says whether the system LED may show the connection's state; false if the device has no such LED. Unless a port
-    /// says otherwise, it has none.
+    /// Sets whether the system LED may show the connection's state; false (the default) if the device has no such LED.
     fn set_system_led(&mut self, _enabled: bool) -> bool {
         false
     }
-    /// The application's part of the external flash. Unless a port says otherwise, there is none.
+    /// The application's part of the external flash; `None` (the default) if the device has none.
     fn external_flash(&mut self) -> Option<&mut dyn ExternalFlash> {
         None
     }
-    /// Where Wi-Fi settings are kept. Unless a port says otherwise, the device has no Wi-Fi.
+    /// The storage of Wi-Fi settings; `None` (the default) if the device has no Wi-Fi.
     fn wifi(&mut self) -> Option<&mut dyn Wifi> {
         None
     }
@@ -106,11 +104,11 @@ pub trait ExternalFlash {
     fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault>;
 }
 
-/// The chip did not do what it was told.
+/// The chip failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlashFault;
 
-/// The stored Wi-Fi settings. They outlive the device's power.
+/// The stored Wi-Fi settings. They survive a loss of power.
 pub trait Wifi {
     /// Stores settings in place of the old ones, for connections from now on; false if they could not be stored. The
     /// name has 1 to 32 bytes, the password 0 (an open network) to 63.
@@ -121,7 +119,7 @@ pub trait Wifi {
     fn stored(&self) -> Option<WifiNetwork<'_>>;
 }
 
-/// What may be told of stored Wi-Fi settings.
+/// The part of stored Wi-Fi settings that an application may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WifiNetwork<'a> {
     /// The network's name, at most 32 bytes.
@@ -130,7 +128,7 @@ pub struct WifiNetwork<'a> {
     pub has_password: bool,
 }
 
-/// Why a connection ended or did not come to be, as far as the port can tell.
+/// Why a connection ended or could not be made, as far as the port can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkLoss {
     /// The device has no network under it: no carrier, no address.

@@ -1,11 +1,11 @@
-//! A ring whose positions are here and whose bytes are the application's.
+//! Ring buffers: the bytes are in the application's memory, the positions in the kernel.
 //!
-//! The application lends the memory and may scribble on it; nothing found there is ever taken for a position or a
-//! length (D32), and every access goes through the port's memory again (D33).
+//! The application can write to its buffer at any time, so nothing in it is ever taken for a position or a length (D32),
+//! and it can change the memory's protection, so every access goes through the port's memory (D33).
 
 use crate::memory::{Memory, MemoryFault, Span};
 
-/// Positions in a lent buffer. Bytes are counted from the oldest, 0.
+/// Positions in a ring buffer. Offsets count from the oldest byte, 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ring {
     span: Span,
@@ -14,7 +14,7 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// An empty ring over the buffer, which is not empty itself.
+    /// An empty ring over a buffer whose length is not 0.
     pub(crate) fn new(span: Span) -> Self {
         Self { span, first: 0, used: 0 }
     }
@@ -24,7 +24,7 @@ impl Ring {
         self.span
     }
 
-    /// Bytes of the whole ring.
+    /// Bytes that fit an empty ring.
     pub(crate) fn size(&self) -> u32 {
         self.span.length()
     }
@@ -39,32 +39,32 @@ impl Ring {
         self.size() - self.used
     }
 
-    /// Takes `count` written bytes into use. The caller has checked that they are free.
+    /// Adds `count` bytes, which have been written. The caller has checked that they are free.
     pub(crate) fn grow(&mut self, count: u32) {
         self.used += count;
     }
 
-    /// Gives the newest `count` bytes back, as if they had never been written.
+    /// Removes the newest `count` bytes, as if they had never been written.
     pub(crate) fn shrink(&mut self, count: u32) {
         self.used -= count.min(self.used);
     }
 
-    /// Gives the oldest `count` bytes back (N56, N58).
+    /// Frees the oldest `count` bytes: the position moves on and the space can be reused (N56, N58).
     pub(crate) fn release(&mut self, count: u32) {
         let count = count.min(self.used);
-        self.first = self.wrapped(count);
+        self.first = self.wrap(count);
         self.used -= count;
     }
 
-    /// Gives all bytes back.
+    /// Frees all bytes.
     pub(crate) fn clear(&mut self) {
         self.release(self.used);
     }
 
-    /// Reads from the byte that is `offset` behind the oldest.
+    /// Reads from the byte at `offset`.
     pub(crate) fn read(&self, memory: &dyn Memory, offset: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
-        let (address, room) = self.run(offset);
-        match into.split_at_mut_checked(room as usize) {
+        let (address, contiguous) = self.locate(offset);
+        match into.split_at_mut_checked(contiguous as usize) {
             None => memory.read(address, into),
             Some((straight, wrapped)) => {
                 memory.read(address, straight)?;
@@ -73,15 +73,15 @@ impl Ring {
         }
     }
 
-    /// Writes from `offset` behind the oldest byte on, without taking the bytes into use.
+    /// Writes at `offset` without adding the bytes: see [`Self::grow`].
     pub(crate) fn write(
         &self,
         memory: &mut dyn Memory,
         offset: u32,
         bytes: &[u8],
     ) -> Result<(), MemoryFault> {
-        let (address, room) = self.run(offset);
-        match bytes.split_at_checked(room as usize) {
+        let (address, contiguous) = self.locate(offset);
+        match bytes.split_at_checked(contiguous as usize) {
             None => memory.write(address, bytes),
             Some((straight, wrapped)) => {
                 memory.write(address, straight)?;
@@ -90,7 +90,7 @@ impl Ring {
         }
     }
 
-    /// Copies `count` bytes from `offset` on to the application's memory at `to`.
+    /// Copies `count` bytes at `offset` to the application's memory at `to`.
     #[inline]
     pub(crate) fn copy_out(
         &self,
@@ -102,15 +102,15 @@ impl Ring {
         if count == 0 {
             return Ok(());
         }
-        let (address, room) = self.run(offset);
-        if count <= room {
+        let (address, contiguous) = self.locate(offset);
+        if count <= contiguous {
             return memory.copy(address, to.address(), count);
         }
-        memory.copy(address, to.address(), room)?;
-        memory.copy(self.span.address(), to.at(room), count - room)
+        memory.copy(address, to.address(), contiguous)?;
+        memory.copy(self.span.address(), to.at(contiguous), count - contiguous)
     }
 
-    /// Copies application memory to `offset` behind the oldest byte on, without taking the bytes into use.
+    /// Copies application memory to `offset` without adding the bytes: see [`Self::grow`].
     pub(crate) fn copy_in(
         &self,
         memory: &mut dyn Memory,
@@ -121,28 +121,28 @@ impl Ring {
         if count == 0 {
             return Ok(());
         }
-        let (address, room) = self.run(offset);
-        if count <= room {
+        let (address, contiguous) = self.locate(offset);
+        if count <= contiguous {
             return memory.copy(from.address(), address, count);
         }
-        memory.copy(from.address(), address, room)?;
-        memory.copy(from.at(room), self.span.address(), count - room)
+        memory.copy(from.address(), address, contiguous)?;
+        memory.copy(from.at(contiguous), self.span.address(), count - contiguous)
     }
 
-    /// The oldest bytes, as far as they lie in one piece.
+    /// The oldest bytes, as far as they are contiguous.
     pub(crate) fn oldest(&self) -> Span {
-        let (_, room) = self.run(0);
-        self.span.part(self.first, self.used.min(room))
+        let (_, contiguous) = self.locate(0);
+        self.span.part(self.first, self.used.min(contiguous))
     }
 
-    /// Where the byte at `offset` lies, and how many lie from there on in one piece.
-    fn run(&self, offset: u32) -> (u32, u32) {
-        let position = self.wrapped(offset);
+    /// The address of the byte at `offset`, and how many bytes follow before the buffer's end.
+    fn locate(&self, offset: u32) -> (u32, u32) {
+        let position = self.wrap(offset);
         (self.span.at(position), self.size() - position)
     }
 
-    fn wrapped(&self, offset: u32) -> u32 {
-        // Both are at most the ring's size, and that is at most the application's RAM: far from a u32's end.
+    fn wrap(&self, offset: u32) -> u32 {
+        // Both are at most the ring's size, which is at most the application's RAM, so the sum cannot overflow.
         let position = self.first + offset;
         if position < self.size() { position } else { position - self.size() }
     }

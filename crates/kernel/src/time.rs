@@ -1,73 +1,69 @@
-//! The two clocks: microseconds since the start, and the time of day as the cloud tells it (D25).
+//! The two clocks: microseconds since the start, and the time of day from the cloud.
 
 use abi::Status;
 use sansio::{Instant, WallTime};
 
-use crate::Kernel;
 use crate::limits::CLOCK_SYNC_INTERVAL;
-use crate::memory::{Output, Phase as _};
+use crate::memory::{OutParam, Phase as _};
 use crate::port::Port;
 
-/// The time of day, as a moment of the device's own clock.
+/// The time of day, derived from the device's own clock and the last time the cloud sent.
 pub(crate) struct WallClock {
-    /// What the cloud said last, and when.
+    /// What the cloud sent last, and when it arrived.
     set: Option<(WallTime, Instant)>,
-    /// When it is to be asked for again.
-    ask_at: Instant,
-    /// Only the first time the cloud tells counts.
-    free: bool,
+    /// When to request the time again, so that drift stays small (D25).
+    next_sync: Instant,
+    /// Whether only the first time from the cloud counts.
+    is_free_running: bool,
 }
 
 impl WallClock {
     pub(crate) const fn new() -> Self {
-        Self { set: None, ask_at: Instant::ZERO, free: false }
+        Self { set: None, next_sync: Instant::ZERO, is_free_running: false }
     }
 
-    /// Whether the cloud has ever told the time.
+    /// Whether the cloud has ever sent the time.
     pub(crate) fn is_set(&self) -> bool {
         self.set.is_some()
     }
 
-    /// Takes the time from the cloud; it may jump either way.
+    /// Sets the time of day, which may jump either way.
     pub(crate) fn set(&mut self, now: Instant, wall: WallTime) {
-        if !self.free || self.set.is_none() {
+        if !self.is_free_running || self.set.is_none() {
             self.set = Some((wall, now));
         }
-        self.asked(now);
+        self.on_requested(now);
     }
 
-    /// From now on it goes by the device's time alone, once it is set.
+    /// From now on the clock follows the device's time alone, once it is set (D141).
     pub(crate) fn run_free(&mut self) {
-        self.free = true;
+        self.is_free_running = true;
     }
 
-    /// The time of day now.
-    fn read(&self, now: Instant) -> Option<WallTime> {
+    /// The time has been requested, or has arrived without a request.
+    pub(crate) fn on_requested(&mut self, now: Instant) {
+        self.next_sync = now + CLOCK_SYNC_INTERVAL;
+    }
+
+    /// When to request the time again, over a link that is open.
+    pub(crate) fn next_sync(&self) -> Instant {
+        self.next_sync
+    }
+
+    fn now(&self, now: Instant) -> Option<WallTime> {
         self.set.map(|(wall, at)| wall + now.duration_since(at))
-    }
-
-    /// It has been asked for.
-    pub(crate) fn asked(&mut self, now: Instant) {
-        self.ask_at = now + CLOCK_SYNC_INTERVAL;
-    }
-
-    /// When to ask again, over a link that is open (D25).
-    pub(crate) fn ask_at(&self) -> Instant {
-        self.ask_at
     }
 }
 
 /// `mvGetMicroseconds`.
 pub(crate) fn microseconds(port: &mut Port<'_>, to: u32) -> Result<(), Status> {
-    let to = Output::<8>::claim(port.memory, to).early()?;
-    to.put(port.memory, port.now.as_micros().to_le_bytes()).early()
+    let to = OutParam::<8>::check(port.memory, to).early()?;
+    to.write(port.memory, port.now.as_micros().to_le_bytes()).early()
 }
 
-impl Kernel {
-    /// `mvGetWallTime`.
-    pub(crate) fn wall_time(&self, port: &mut Port<'_>, to: u32) -> Result<(), Status> {
-        let wall = self.clock.read(port.now).ok_or(Status::TimeNotSet)?;
-        let to = Output::<8>::claim(port.memory, to).early()?;
-        to.put(port.memory, wall.as_micros().to_le_bytes()).early()
-    }
+/// `mvGetWallTime`.
+pub(crate) fn wall_time(clock: &WallClock, port: &mut Port<'_>, to: u32) -> Result<(), Status> {
+    let wall = clock.now(port.now).ok_or(Status::TimeNotSet)?;
+    let to = OutParam::<8>::check(port.memory, to).early()?;
+    to.write(port.memory, wall.as_micros().to_le_bytes()).early()
 }

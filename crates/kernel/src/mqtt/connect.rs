@@ -1,4 +1,4 @@
-//! Connect and disconnect.
+//! Connect and disconnect requests, and their responses.
 
 use abi::Status;
 use abi::mqtt::{
@@ -9,14 +9,14 @@ use abi::strings::SizedString;
 use link::kind::to_cloud;
 use link::mqtt::{ConnectHead, WillOptions};
 
-use super::{Readable, Single, Stage, is_missing, raw, string};
-use crate::Kernel;
+use super::{Mqtt, PendingRequest, Readable, Stage, is_missing, raw_state, string_span};
+use crate::channel::Channels;
 use crate::limits::MAX_CERTIFICATES;
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{self, Body, Sink};
+use crate::memory::{Memory, MemoryFault, OutParam, Phase as _, Span, read_struct};
+use crate::outbox::{Body, Sink, encode_string};
 use crate::port::Port;
 
-/// A connect request with everything it points to checked and copied, except for the strings themselves.
+/// A connect request with all its structures copied. Its strings stay in the application's memory until they are encoded.
 struct Connect {
     head: ConnectHead,
     host: Span,
@@ -24,12 +24,12 @@ struct Connect {
     credentials: Option<[Span; 2]>,
     will: Option<Will>,
     tls: Option<Tls>,
-    /// More certificates in a chain than are carried: the rest was not looked at.
-    too_many_certificates: bool,
-    /// A user's password and a client certificate's key were both given (D43).
-    two_identities: bool,
-    /// The host, the client id, the key of a chain, or the topic or payload of a will is missing.
-    incomplete: bool,
+    /// Whether a chain has more certificates than the link carries; then none of that chain was read.
+    has_too_many_certificates: bool,
+    /// Whether both a password and a client key are given: the header allows one identity (D43).
+    has_two_identities: bool,
+    /// Whether the host, the client id, the key of a chain, or the topic or payload of a will is missing.
+    is_incomplete: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ struct Tls {
     key: Span,
 }
 
-/// A chain's certificates, at most as many as are carried.
+/// The certificates of a chain.
 struct Chain {
     certificates: [Span; MAX_CERTIFICATES],
     count: usize,
@@ -53,21 +53,24 @@ struct Chain {
 }
 
 impl Connect {
-    /// Reads the request and all it points to, nested structures once each (D01). Every fault is a late one (D02).
+    /// Reads the request and all it points to, each nested structure once, since it could change between two reads (D01).
     fn read(memory: &dyn Memory, request: &MqttConnectRequest) -> Result<Self, MemoryFault> {
         let method = MqttAuthenticationMethod::from_raw(u32::from(request.authentication.method));
         let version = MqttProtocolVersion::from_raw(request.protocol_version);
         let with_password = method == Some(MqttAuthenticationMethod::UsernamePassword);
         let user = request.authentication.username_password;
-        let will = if request.will == 0 { None } else { Some(structure(memory, request.will)?) };
+        let will = if request.will == 0 { None } else { Some(read_struct(memory, request.will)?) };
         let tls: Option<TlsCredentials> = if request.tls_credentials == 0 {
             None
         } else {
-            Some(structure(memory, request.tls_credentials)?)
+            Some(read_struct(memory, request.tls_credentials)?)
         };
 
-        let credentials =
-            if with_password { Some([string(user.username)?, string(user.password)?]) } else { None };
+        let credentials = if with_password {
+            Some([string_span(user.username)?, string_span(user.password)?])
+        } else {
+            None
+        };
         let connect = Self {
             head: ConnectHead {
                 version5: version == Some(MqttProtocolVersion::V5),
@@ -79,14 +82,14 @@ impl Connect {
                 port: request.port,
                 keepalive: request.keepalive,
             },
-            host: string(request.host)?,
-            client_id: string(request.clientid)?,
+            host: string_span(request.host)?,
+            client_id: string_span(request.clientid)?,
             credentials,
             will: will.map(|will: MqttWill| Will::read(&will)).transpose()?,
             tls: tls.map(|tls| Tls::read(memory, &tls)).transpose()?,
-            too_many_certificates: false,
-            two_identities: false,
-            incomplete: request.host.length == 0
+            has_too_many_certificates: false,
+            has_two_identities: false,
+            is_incomplete: request.host.length == 0
                 || is_missing(request.clientid)
                 || will.is_some_and(|will| will.topic.length == 0 || is_missing(will.payload))
                 || tls
@@ -96,21 +99,21 @@ impl Connect {
         let too_many =
             connect.tls.as_ref().is_some_and(|tls| tls.authorities.is_too_long || tls.own.is_too_long);
         Ok(Self {
-            two_identities: with_password && user.password.length > 0 && has_key,
-            too_many_certificates: too_many,
+            has_two_identities: with_password && user.password.length > 0 && has_key,
+            has_too_many_certificates: too_many,
             ..connect
         })
     }
 
-    /// What the header documents as refusals of this request's content, in its order.
+    /// Refuses what the header documents as errors of the content, in the header's order (D85).
     fn check(&self) -> Result<(), Status> {
-        if self.two_identities {
+        if self.has_two_identities {
             return Err(Status::InvalidAuthentication);
         }
-        if self.too_many_certificates {
+        if self.has_too_many_certificates {
             return Err(Status::TooManyElements);
         }
-        if self.incomplete {
+        if self.is_incomplete {
             return Err(Status::RequiredElementMissing);
         }
         Ok(())
@@ -125,8 +128,8 @@ impl Will {
                 retain: will.retain != 0,
                 qos_out_of_range: will.qos > 1,
             },
-            topic: string(will.topic)?,
-            payload: string(will.payload)?,
+            topic: string_span(will.topic)?,
+            payload: string_span(will.payload)?,
         })
     }
 }
@@ -136,7 +139,7 @@ impl Tls {
         Ok(Self {
             authorities: Chain::read(memory, tls.cacert)?,
             own: Chain::read(memory, tls.clientcert.chain)?,
-            key: string(tls.clientcert.key)?,
+            key: string_span(tls.clientcert.key)?,
         })
     }
 }
@@ -148,14 +151,14 @@ impl Chain {
         let count = if is_too_long { 0 } else { chain.num_certs as usize };
         let mut certificates = [Span::default(); MAX_CERTIFICATES];
         for (index, certificate) in (0..).zip(&mut certificates[..count]) {
-            *certificate = string(structure(memory, array.at(index * SizedString::SIZE as u32))?)?;
+            *certificate = string_span(read_struct(memory, array.at(index * SizedString::SIZE as u32))?)?;
         }
         Ok(Self { certificates, count, is_too_long })
     }
 
     fn encode(&self, sink: &mut dyn Sink) -> Result<(), MemoryFault> {
         sink.bytes(&[self.count as u8])?;
-        self.certificates[..self.count].iter().try_for_each(|certificate| outbox::string(sink, *certificate))
+        self.certificates[..self.count].iter().try_for_each(|certificate| encode_string(sink, *certificate))
     }
 }
 
@@ -164,26 +167,26 @@ impl Body for Connect {
         let mut head = [0; ConnectHead::MAX];
         let length = self.head.encode(&mut head);
         sink.bytes(&head[..length])?;
-        outbox::string(sink, self.host)?;
-        outbox::string(sink, self.client_id)?;
+        encode_string(sink, self.host)?;
+        encode_string(sink, self.client_id)?;
         for part in self.credentials.into_iter().flatten() {
-            outbox::string(sink, part)?;
+            encode_string(sink, part)?;
         }
         if let Some(will) = &self.will {
             sink.bytes(&[will.options.code()])?;
-            outbox::string(sink, will.topic)?;
-            outbox::string(sink, will.payload)?;
+            encode_string(sink, will.topic)?;
+            encode_string(sink, will.payload)?;
         }
         if let Some(tls) = &self.tls {
             tls.authorities.encode(sink)?;
             tls.own.encode(sink)?;
-            outbox::string(sink, tls.key)?;
+            encode_string(sink, tls.key)?;
         }
         Ok(())
     }
 }
 
-/// A disconnect says nothing but that it is one.
+/// A disconnect has no content.
 struct Disconnect;
 
 impl Body for Disconnect {
@@ -192,73 +195,84 @@ impl Body for Disconnect {
     }
 }
 
-impl Kernel {
-    /// `mvMqttRequestConnect`.
-    pub(crate) fn mqtt_request_connect(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        request: u32,
-    ) -> Result<(), Status> {
-        let request: MqttConnectRequest = structure(port.memory, request).early()?;
-        let connect = Connect::read(port.memory, &request).late()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        base.connected()?;
-        if mqtt.connect_asked {
-            return Err(Status::RequestAlreadySent);
-        }
-        connect.check()?;
-        base.outbox.put(port.memory, to_cloud::CONNECT, &connect)?;
-        mqtt.connect_asked = true;
-        mqtt.connect.stage = Stage::InFlight;
-        Ok(())
+/// `mvMqttRequestConnect`.
+pub(crate) fn request_connect(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    request: u32,
+) -> Result<(), Status> {
+    let request: MqttConnectRequest = read_struct(port.memory, request).early()?;
+    let connect = Connect::read(port.memory, &request).late()?;
+    let (core, mqtt) = channels.mqtt(handle)?;
+    core.require_connected()?;
+    if mqtt.connect_requested {
+        return Err(Status::RequestAlreadySent);
     }
+    connect.check()?;
+    core.outbox.put(port.memory, to_cloud::CONNECT, &connect)?;
+    mqtt.connect_requested = true;
+    mqtt.connect.stage = Stage::InFlight;
+    Ok(())
+}
 
-    /// `mvMqttReadConnectResponse`.
-    pub(crate) fn mqtt_read_connect_response(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        to: u32,
-    ) -> Result<(), Status> {
-        let to = Output::claim(port.memory, to).early()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        let Some(Readable::Connect) = mqtt.readable.front() else { return Err(mqtt.not_readable(base)) };
-        let Single { state, code, .. } = mqtt.connect;
-        let response = MqttConnectResponse { request_state: raw(state), reason_code: code };
-        to.put(port.memory, response.to_bytes()).early()?;
-        mqtt.readable.drop_first();
-        mqtt.connect = Single::IDLE;
-        Ok(())
+/// `mvMqttRequestDisconnect`.
+pub(crate) fn request_disconnect(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+) -> Result<(), Status> {
+    let (core, mqtt) = channels.mqtt(handle)?;
+    core.require_connected()?;
+    if mqtt.disconnect.stage != Stage::Idle {
+        return Err(Status::RateLimited);
     }
+    core.outbox.put(port.memory, to_cloud::DISCONNECT, &Disconnect)?;
+    mqtt.disconnect.stage = Stage::InFlight;
+    Ok(())
+}
 
-    /// `mvMqttRequestDisconnect`.
-    pub(crate) fn mqtt_request_disconnect(&mut self, port: &mut Port<'_>, handle: u32) -> Result<(), Status> {
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        base.connected()?;
-        if mqtt.disconnect.stage != Stage::Idle {
-            return Err(Status::RateLimited);
-        }
-        base.outbox.put(port.memory, to_cloud::DISCONNECT, &Disconnect)?;
-        mqtt.disconnect.stage = Stage::InFlight;
-        Ok(())
-    }
+/// `mvMqttReadConnectResponse`.
+pub(crate) fn read_connect_response(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    to: u32,
+) -> Result<(), Status> {
+    let encode = |request_state, reason_code| MqttConnectResponse { request_state, reason_code }.to_bytes();
+    read_response(channels, port, handle, to, Readable::Connect, |mqtt| &mut mqtt.connect, encode)
+}
 
-    /// `mvMqttReadDisconnectResponse`: the answer to a disconnect, or why the broker ended the connection (D50).
-    pub(crate) fn mqtt_read_disconnect_response(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        to: u32,
-    ) -> Result<(), Status> {
-        let to = Output::claim(port.memory, to).early()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        let Some(Readable::Disconnect) = mqtt.readable.front() else { return Err(mqtt.not_readable(base)) };
-        let Single { state, code, .. } = mqtt.disconnect;
-        let response = MqttDisconnectResponse { request_state: raw(state), disconnect_code: code };
-        to.put(port.memory, response.to_bytes()).early()?;
-        mqtt.readable.drop_first();
-        mqtt.disconnect = Single::IDLE;
-        Ok(())
+/// `mvMqttReadDisconnectResponse`: the response to a disconnect, or why the broker ended the connection (D50).
+pub(crate) fn read_disconnect_response(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    to: u32,
+) -> Result<(), Status> {
+    let encode =
+        |request_state, disconnect_code| MqttDisconnectResponse { request_state, disconnect_code }.to_bytes();
+    read_response(channels, port, handle, to, Readable::Disconnect, |mqtt| &mut mqtt.disconnect, encode)
+}
+
+/// Reads a response that consists of a state and a code, if it is the next readable item.
+fn read_response(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    to: u32,
+    expected: Readable,
+    request: impl Fn(&mut Mqtt) -> &mut PendingRequest,
+    encode: impl Fn(u32, u32) -> [u8; 8],
+) -> Result<(), Status> {
+    let to = OutParam::check(port.memory, to).early()?;
+    let (core, mqtt) = channels.mqtt(handle)?;
+    if mqtt.readable.front() != Some(&expected) {
+        return Err(mqtt.status_when_unreadable(core));
     }
+    let PendingRequest { state, code, .. } = *request(mqtt);
+    to.write(port.memory, encode(raw_state(state), code)).early()?;
+    *request(mqtt) = PendingRequest::IDLE;
+    mqtt.readable.drop_first();
+    Ok(())
 }

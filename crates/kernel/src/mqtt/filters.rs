@@ -1,4 +1,4 @@
-//! Subscribe and unsubscribe: up to eight filters, one request of each in flight (M67, D45).
+//! Subscribe and unsubscribe: up to eight filters each (M67), and one request of each in flight (D45).
 
 use abi::Status;
 use abi::mqtt::{MqttSubscribeRequest, MqttSubscribeResponse, MqttSubscription, MqttUnsubscribeRequest};
@@ -7,22 +7,23 @@ use abi::strings::SizedString;
 use link::kind::to_cloud;
 use link::mqtt::{RequestState, SubscribeOptions};
 
-use super::{Filters, Mqtt, Readable, Stage, raw, string};
-use crate::Kernel;
+use super::{Mqtt, PendingFilters, Readable, Stage, raw_state, string_span};
+use crate::channel::Channels;
 use crate::limits::MAX_FILTERS;
-use crate::memory::{Memory, MemoryFault, Output, Phase as _, Span, structure};
-use crate::outbox::{self, Body, Sink};
+use crate::memory::{Memory, MemoryFault, OutParam, Phase as _, Span, read_struct};
+use crate::notifications::Notifications;
+use crate::outbox::{Body, Sink, encode_string};
 use crate::port::Port;
 
-/// The filters of a request; each with its options in a subscribe.
-struct Request {
+/// The filters of a request, with their options in a subscribe.
+struct FilterList {
     filters: [(Option<SubscribeOptions>, Span); MAX_FILTERS],
     count: usize,
     is_too_long: bool,
 }
 
-impl Request {
-    /// Reads `count` elements of `size` bytes with `read`, unless they are more than may be asked at once: then none.
+impl FilterList {
+    /// Reads `count` elements of `size` bytes with `read`; none if they are more than one request can have.
     fn read(
         array: Span,
         count: u32,
@@ -39,46 +40,47 @@ impl Request {
     }
 }
 
-impl Body for Request {
+impl Body for FilterList {
     fn encode(&self, sink: &mut dyn Sink) -> Result<(), MemoryFault> {
         for (options, filter) in &self.filters[..self.count] {
             if let Some(options) = options {
                 sink.bytes(&[options.code()])?;
             }
-            outbox::string(sink, *filter)?;
+            encode_string(sink, *filter)?;
         }
         Ok(())
     }
 }
 
 /// One element of a subscribe request.
-fn subscription(memory: &dyn Memory, at: u32) -> Result<(Option<SubscribeOptions>, Span), MemoryFault> {
-    let subscription: MqttSubscription = structure(memory, at)?;
-    let carried = |value: u32, most: u32| {
+fn read_subscription(memory: &dyn Memory, at: u32) -> Result<(Option<SubscribeOptions>, Span), MemoryFault> {
+    let subscription: MqttSubscription = read_struct(memory, at)?;
+    // The link carries out-of-range values as such, because it is the cloud that answers them (D46).
+    let in_range = |value: u32, most: u32| {
         if value > most { SubscribeOptions::OUT_OF_RANGE } else { value as u8 }
     };
     let options = SubscribeOptions {
-        qos: carried(subscription.desired_qos, 1),
+        qos: in_range(subscription.desired_qos, 1),
         no_local: subscription.nl != 0,
         retain_as_published: subscription.rap != 0,
-        retain_handling: carried(subscription.rh, 2),
+        retain_handling: in_range(subscription.rh, 2),
     };
-    Ok((Some(options), string(subscription.topic)?))
+    Ok((Some(options), string_span(subscription.topic)?))
 }
 
 /// One element of an unsubscribe request.
-fn topic(memory: &dyn Memory, at: u32) -> Result<(Option<SubscribeOptions>, Span), MemoryFault> {
-    Ok((None, string(structure(memory, at)?)?))
+fn read_topic(memory: &dyn Memory, at: u32) -> Result<(Option<SubscribeOptions>, Span), MemoryFault> {
+    Ok((None, string_span(read_struct(memory, at)?)?))
 }
 
 /// Which of the two requests.
 #[derive(Clone, Copy)]
-enum Which {
+enum Operation {
     Subscribe,
     Unsubscribe,
 }
 
-impl Which {
+impl Operation {
     fn kind(self) -> u8 {
         match self {
             Self::Subscribe => to_cloud::SUBSCRIBE,
@@ -93,7 +95,7 @@ impl Which {
         }
     }
 
-    fn of(self, mqtt: &mut Mqtt) -> &mut Filters {
+    fn pending(self, mqtt: &mut Mqtt) -> &mut PendingFilters {
         match self {
             Self::Subscribe => &mut mqtt.subscribe,
             Self::Unsubscribe => &mut mqtt.unsubscribe,
@@ -101,136 +103,137 @@ impl Which {
     }
 }
 
-/// Where the application wants the parts of a response; each was writable when it was checked.
-struct ResponseOutputs {
-    state: Output<4>,
-    correlation: Output<4>,
+/// Where the parts of a response go.
+struct ResponseOutParams {
+    state: OutParam<4>,
+    correlation: OutParam<4>,
     codes: Span,
-    /// Room in codes, not bytes (D40).
-    room: u32,
-    length: Output<4>,
+    /// Size of the array in codes, not in bytes, as the public guide shows it (D40).
+    max_codes: u32,
+    length: OutParam<4>,
 }
 
-impl ResponseOutputs {
-    fn claim(memory: &dyn Memory, response: &MqttSubscribeResponse) -> Result<Self, MemoryFault> {
+impl ResponseOutParams {
+    fn check(memory: &dyn Memory, response: &MqttSubscribeResponse) -> Result<Self, MemoryFault> {
         let bytes = response.reason_codes_size.checked_mul(4).ok_or(MemoryFault)?;
         Ok(Self {
-            state: Output::claim(memory, response.request_state)?,
-            correlation: Output::claim(memory, response.correlation_id)?,
+            state: OutParam::check(memory, response.request_state)?,
+            correlation: OutParam::check(memory, response.correlation_id)?,
             codes: Span::writable(response.reason_codes, bytes)?,
-            room: response.reason_codes_size,
-            length: Output::claim(memory, response.reason_codes_len)?,
+            max_codes: response.reason_codes_size,
+            length: OutParam::check(memory, response.reason_codes_len)?,
         })
     }
 
-    fn put(&self, memory: &mut dyn Memory, answer: &Filters) -> Result<(), MemoryFault> {
-        self.state.put_u32(memory, raw(answer.state))?;
-        self.correlation.put_u32(memory, answer.correlation)?;
+    fn write(&self, memory: &mut dyn Memory, answer: &PendingFilters) -> Result<(), MemoryFault> {
+        self.state.write_u32(memory, raw_state(answer.state))?;
+        self.correlation.write_u32(memory, answer.correlation)?;
         for (index, code) in (0..).zip(&answer.codes[..usize::from(answer.count)]) {
             memory.write(self.codes.at(4 * index), &u32::from(*code).to_le_bytes())?;
         }
-        self.length.put_u32(memory, u32::from(answer.count))
+        self.length.write_u32(memory, u32::from(answer.count))
     }
 }
 
-impl Kernel {
-    /// `mvMqttRequestSubscribe`. The array itself is an early claim, what it points to a late one (D02).
-    pub(crate) fn mqtt_request_subscribe(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        request: u32,
-    ) -> Result<(), Status> {
-        let request: MqttSubscribeRequest = structure(port.memory, request).early()?;
-        let (count, size) = (request.num_subscriptions, MqttSubscription::SIZE);
-        let array = Span::array(request.subscriptions, count, size as u32).early()?;
-        let filters = Request::read(array, count, size, |at| subscription(port.memory, at)).late()?;
-        self.request_filters(port, handle, Which::Subscribe, request.correlation_id, &filters)
-    }
+/// `mvMqttRequestSubscribe`. The array's own pointer counts as an argument, what it points to does not (D02).
+pub(crate) fn request_subscribe(
+    channels: &mut Channels,
+    notifications: &mut Notifications,
+    port: &mut Port<'_>,
+    handle: u32,
+    request: u32,
+) -> Result<(), Status> {
+    let request: MqttSubscribeRequest = read_struct(port.memory, request).early()?;
+    let (count, size) = (request.num_subscriptions, MqttSubscription::SIZE);
+    let array = Span::array(request.subscriptions, count, size as u32).early()?;
+    let filters = FilterList::read(array, count, size, |at| read_subscription(port.memory, at)).late()?;
+    send(channels, notifications, port, handle, Operation::Subscribe, request.correlation_id, &filters)
+}
 
-    /// `mvMqttRequestUnsubscribe`.
-    pub(crate) fn mqtt_request_unsubscribe(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        request: u32,
-    ) -> Result<(), Status> {
-        let request: MqttUnsubscribeRequest = structure(port.memory, request).early()?;
-        let (count, size) = (request.num_topics, SizedString::SIZE);
-        let array = Span::array(request.topics, count, size as u32).early()?;
-        let filters = Request::read(array, count, size, |at| topic(port.memory, at)).late()?;
-        self.request_filters(port, handle, Which::Unsubscribe, request.correlation_id, &filters)
-    }
+/// `mvMqttRequestUnsubscribe`.
+pub(crate) fn request_unsubscribe(
+    channels: &mut Channels,
+    notifications: &mut Notifications,
+    port: &mut Port<'_>,
+    handle: u32,
+    request: u32,
+) -> Result<(), Status> {
+    let request: MqttUnsubscribeRequest = read_struct(port.memory, request).early()?;
+    let (count, size) = (request.num_topics, SizedString::SIZE);
+    let array = Span::array(request.topics, count, size as u32).early()?;
+    let filters = FilterList::read(array, count, size, |at| read_topic(port.memory, at)).late()?;
+    send(channels, notifications, port, handle, Operation::Unsubscribe, request.correlation_id, &filters)
+}
 
-    /// `mvMqttReadSubscribeResponse`.
-    pub(crate) fn mqtt_read_subscribe_response(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        response: u32,
-    ) -> Result<(), Status> {
-        self.read_filters(port, handle, Which::Subscribe, response)
-    }
+/// `mvMqttReadSubscribeResponse`.
+pub(crate) fn read_subscribe_response(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    response: u32,
+) -> Result<(), Status> {
+    read_response(channels, port, handle, Operation::Subscribe, response)
+}
 
-    /// `mvMqttReadUnsubscribeResponse`; the structure has the layout of the subscribe response.
-    pub(crate) fn mqtt_read_unsubscribe_response(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        response: u32,
-    ) -> Result<(), Status> {
-        self.read_filters(port, handle, Which::Unsubscribe, response)
-    }
+/// `mvMqttReadUnsubscribeResponse`; its structure has the layout of the subscribe response.
+pub(crate) fn read_unsubscribe_response(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    response: u32,
+) -> Result<(), Status> {
+    read_response(channels, port, handle, Operation::Unsubscribe, response)
+}
 
-    fn request_filters(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        which: Which,
-        correlation: u32,
-        request: &Request,
-    ) -> Result<(), Status> {
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        base.connected()?;
-        if which.of(mqtt).stage != Stage::Idle {
-            return Err(Status::RateLimited);
-        }
-        if request.is_too_long {
-            return Err(Status::TooManyElements);
-        }
-        *which.of(mqtt) = if request.count == 0 {
-            // Nothing to ask the broker: the answer is the kernel's own (D82).
-            mqtt.readable.push(which.readable());
-            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
-            let state = RequestState::InvalidParameters;
-            Filters { stage: Stage::Answered, state, ..Filters::asked(correlation, 0) }
-        } else {
-            base.outbox.put(port.memory, which.kind(), request)?;
-            Filters::asked(correlation, request.count as u8)
-        };
-        Ok(())
+fn send(
+    channels: &mut Channels,
+    notifications: &mut Notifications,
+    port: &mut Port<'_>,
+    handle: u32,
+    operation: Operation,
+    correlation: u32,
+    filters: &FilterList,
+) -> Result<(), Status> {
+    let (core, mqtt) = channels.mqtt(handle)?;
+    core.require_connected()?;
+    if operation.pending(mqtt).stage != Stage::Idle {
+        return Err(Status::RateLimited);
     }
+    if filters.is_too_long {
+        return Err(Status::TooManyElements);
+    }
+    *operation.pending(mqtt) = if filters.count == 0 {
+        // MQTT has no such packet, and no status refuses it: the response is the kernel's (D82).
+        mqtt.readable.push(operation.readable());
+        notifications.post(port, core.target, EventType::ChannelDataReadable);
+        let state = RequestState::InvalidParameters;
+        PendingFilters { stage: Stage::Answered, state, ..PendingFilters::in_flight(correlation, 0) }
+    } else {
+        core.outbox.put(port.memory, operation.kind(), filters)?;
+        PendingFilters::in_flight(correlation, filters.count as u8)
+    };
+    Ok(())
+}
 
-    fn read_filters(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        which: Which,
-        response: u32,
-    ) -> Result<(), Status> {
-        let response: MqttSubscribeResponse = structure(port.memory, response).early()?;
-        let outputs = ResponseOutputs::claim(port.memory, &response).late()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        if mqtt.readable.front() != Some(&which.readable()) {
-            return Err(mqtt.not_readable(base));
-        }
-        let answer = *which.of(mqtt);
-        if u32::from(answer.count) > outputs.room {
-            return Err(Status::InvalidBufferSize);
-        }
-        outputs.put(port.memory, &answer).late()?;
-        *which.of(mqtt) = Filters::IDLE;
-        mqtt.readable.drop_first();
-        Ok(())
+fn read_response(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    operation: Operation,
+    response: u32,
+) -> Result<(), Status> {
+    let response: MqttSubscribeResponse = read_struct(port.memory, response).early()?;
+    let to = ResponseOutParams::check(port.memory, &response).late()?;
+    let (core, mqtt) = channels.mqtt(handle)?;
+    if mqtt.readable.front() != Some(&operation.readable()) {
+        return Err(mqtt.status_when_unreadable(core));
     }
+    let pending = *operation.pending(mqtt);
+    if u32::from(pending.count) > to.max_codes {
+        return Err(Status::InvalidBufferSize);
+    }
+    to.write(port.memory, &pending).late()?;
+    *operation.pending(mqtt) = PendingFilters::IDLE;
+    mqtt.readable.drop_first();
+    Ok(())
 }

@@ -1,129 +1,146 @@
-//! Messages: receiving, acknowledging, and hearing of those that were lost.
+//! Received messages: which item is next, reading and acknowledging messages, notices of lost ones.
 
 use abi::Status;
-use abi::mqtt::{MqttLostMessageInfo, MqttMessage};
+use abi::mqtt::{MqttLostMessageInfo, MqttMessage, MqttReadableDataType};
 use abi::notifications::EventType;
 use link::DeviceLink;
 
 use super::Readable;
-use crate::Kernel;
-use crate::channel::Base;
-use crate::memory::{MemoryFault, Output, Phase as _, structure};
+use crate::channel::Channels;
+use crate::channel_core::ChannelCore;
+use crate::memory::{MemoryFault, OutParam, Phase as _, read_struct};
+use crate::notifications::Notifications;
 use crate::port::Port;
-use crate::strings::StringOutput;
+use crate::strings::StringOutParam;
 
-/// Where the application wants the parts of a message.
-struct MessageOutputs {
-    correlation: Output<4>,
-    topic: StringOutput,
-    payload: StringOutput,
-    qos: Output<4>,
-    retain: Output<1>,
+/// Where the parts of a message go.
+struct MessageOutParams {
+    correlation: OutParam<4>,
+    topic: StringOutParam,
+    payload: StringOutParam,
+    qos: OutParam<4>,
+    retain: OutParam<1>,
 }
 
-impl MessageOutputs {
-    fn mapped(message: &MqttMessage) -> Result<Self, MemoryFault> {
+impl MessageOutParams {
+    fn check_map(message: &MqttMessage) -> Result<Self, MemoryFault> {
         Ok(Self {
-            correlation: Output::mapped(message.correlation_id)?,
-            topic: StringOutput::mapped(message.topic)?,
-            payload: StringOutput::mapped(message.payload)?,
-            qos: Output::mapped(message.qos)?,
-            retain: Output::mapped(message.retain)?,
+            correlation: OutParam::check_map(message.correlation_id)?,
+            topic: StringOutParam::check_map(message.topic)?,
+            payload: StringOutParam::check_map(message.payload)?,
+            qos: OutParam::check_map(message.qos)?,
+            retain: OutParam::check_map(message.retain)?,
         })
     }
 }
 
-impl Kernel {
-    /// `mvMqttReceiveMessage`. What does not fit stays where it is (D04).
-    pub(crate) fn mqtt_receive_message(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        message: u32,
-    ) -> Result<(), Status> {
-        let message: MqttMessage = structure(port.memory, message).early()?;
-        let to = MessageOutputs::mapped(&message).late()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        let Some(&Readable::Message { correlation, retain, topic, payload }) = mqtt.readable.front() else {
-            return Err(mqtt.not_readable(base));
-        };
-        to.topic.fits(topic)?;
-        to.payload.fits(payload)?;
-
-        let ring = base.inbox.ring();
-        to.topic.put_text(port.memory, ring, 0, topic).late()?;
-        to.payload.put_text(port.memory, ring, topic, payload).late()?;
-        to.retain.put(port.memory, [u8::from(retain)]).late()?;
-        let words = [
-            to.topic.length(topic),
-            to.payload.length(payload),
-            to.correlation.with(correlation),
-            to.qos.with(u32::from(correlation != 0)),
-        ];
-        port.memory.write_words(&words).late()?;
-        give_back(&mut self.link, base, topic + payload);
-        if mqtt.message_read() {
-            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
-        }
-        Ok(())
-    }
-
-    /// `mvMqttReceiveLostMessageInfo`.
-    pub(crate) fn mqtt_receive_lost_message(
-        &mut self,
-        port: &mut Port<'_>,
-        handle: u32,
-        info: u32,
-    ) -> Result<(), Status> {
-        let info: MqttLostMessageInfo = structure(port.memory, info).early()?;
-        let reason_to = Output::mapped(info.reason).late()?;
-        let topic_to = StringOutput::mapped(info.topic).late()?;
-        let message_to = Output::mapped(info.message_len).late()?;
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        let Some(&Readable::Lost { reason, message, topic }) = mqtt.readable.front() else {
-            return Err(mqtt.not_readable(base));
-        };
-        topic_to.fits(topic)?;
-
-        topic_to.put_text(port.memory, base.inbox.ring(), 0, topic).late()?;
-        let words = [reason_to.with(reason.code().into()), topic_to.length(topic), message_to.with(message)];
-        port.memory.write_words(&words).late()?;
-        give_back(&mut self.link, base, topic);
-        if mqtt.message_read() {
-            self.notifications.post(port, base.to, EventType::ChannelDataReadable);
-        }
-        Ok(())
-    }
-
-    /// `mvMqttAcknowledgeMessage`. A message of QoS 0 has nothing to acknowledge (D83).
-    pub(crate) fn mqtt_acknowledge(&mut self, handle: u32, correlation: u32) -> Result<(), Status> {
-        let (base, mqtt) = self.channels.mqtt(handle)?;
-        base.connected()?;
-        if !mqtt.acknowledgements.has_room(1) {
-            return Err(Status::RateLimited);
-        }
-        if let Some(delivery) = delivery(correlation) {
-            mqtt.acknowledgements.push(delivery);
-        }
-        Ok(())
-    }
+/// `mvMqttGetNextReadableDataType`: the head of the one queue of readable items (D44).
+pub(crate) fn next_readable(
+    channels: &mut Channels,
+    port: &mut Port<'_>,
+    handle: u32,
+    to: u32,
+) -> Result<(), Status> {
+    let to = OutParam::check(port.memory, to).early()?;
+    let (core, mqtt) = channels.mqtt(handle)?;
+    let data_type = match mqtt.readable.front() {
+        Some(first) => first.data_type(),
+        None => core.require_connected().map(|()| MqttReadableDataType::None)?,
+    };
+    to.write_u32(port.memory, data_type.raw()).early()
 }
 
-/// A message's bytes and place are free again, and the cloud hears of it.
+/// `mvMqttReceiveMessage`. A message that does not fit the application's buffers stays readable, so that the application
+/// can come back with larger ones (D04).
+pub(crate) fn receive(
+    channels: &mut Channels,
+    link: &mut DeviceLink,
+    notifications: &mut Notifications,
+    port: &mut Port<'_>,
+    handle: u32,
+    message: u32,
+) -> Result<(), Status> {
+    let message: MqttMessage = read_struct(port.memory, message).early()?;
+    let to = MessageOutParams::check_map(&message).late()?;
+    let (core, mqtt) = channels.mqtt(handle)?;
+    let Some(&Readable::Message { correlation, retain, topic, payload }) = mqtt.readable.front() else {
+        return Err(mqtt.status_when_unreadable(core));
+    };
+    to.topic.check_fits(topic)?;
+    to.payload.check_fits(payload)?;
+
+    let ring = core.inbox.ring();
+    to.topic.copy_from(port.memory, ring, 0, topic).late()?;
+    to.payload.copy_from(port.memory, ring, topic, payload).late()?;
+    to.retain.write(port.memory, [u8::from(retain)]).late()?;
+    let words = [
+        to.topic.length_word(topic),
+        to.payload.length_word(payload),
+        to.correlation.word(correlation),
+        to.qos.word(u32::from(correlation != 0)),
+    ];
+    port.memory.write_words(&words).late()?;
+    release(link, core, topic + payload);
+    if mqtt.finish_read() {
+        notifications.post(port, core.target, EventType::ChannelDataReadable);
+    }
+    Ok(())
+}
+
+/// `mvMqttReceiveLostMessageInfo`.
+pub(crate) fn receive_lost(
+    channels: &mut Channels,
+    link: &mut DeviceLink,
+    notifications: &mut Notifications,
+    port: &mut Port<'_>,
+    handle: u32,
+    info: u32,
+) -> Result<(), Status> {
+    let info: MqttLostMessageInfo = read_struct(port.memory, info).early()?;
+    let reason_out = OutParam::check_map(info.reason).late()?;
+    let topic_out = StringOutParam::check_map(info.topic).late()?;
+    let message_len_out = OutParam::check_map(info.message_len).late()?;
+    let (core, mqtt) = channels.mqtt(handle)?;
+    let Some(&Readable::Lost { reason, message, topic }) = mqtt.readable.front() else {
+        return Err(mqtt.status_when_unreadable(core));
+    };
+    topic_out.check_fits(topic)?;
+
+    topic_out.copy_from(port.memory, core.inbox.ring(), 0, topic).late()?;
+    let words =
+        [reason_out.word(reason.code().into()), topic_out.length_word(topic), message_len_out.word(message)];
+    port.memory.write_words(&words).late()?;
+    release(link, core, topic);
+    if mqtt.finish_read() {
+        notifications.post(port, core.target, EventType::ChannelDataReadable);
+    }
+    Ok(())
+}
+
+/// `mvMqttAcknowledgeMessage`. Acknowledging a message of QoS 0, which has nothing to acknowledge, is no error:
+/// applications that acknowledge everything must not be punished (D83).
+pub(crate) fn acknowledge(channels: &mut Channels, handle: u32, correlation: u32) -> Result<(), Status> {
+    let (core, mqtt) = channels.mqtt(handle)?;
+    core.require_connected()?;
+    if !mqtt.acknowledgements.has_room(1) {
+        return Err(Status::RateLimited);
+    }
+    if let Some(delivery) = delivery_number(correlation) {
+        mqtt.acknowledgements.push(delivery);
+    }
+    Ok(())
+}
+
+/// Frees the bytes and the slot of an item that has been read, and lets the cloud send as much again.
 #[inline]
-fn give_back(link: &mut DeviceLink, base: &mut Base, bytes: u32) {
-    base.inbox.release(bytes);
-    if base.connected().is_ok() {
-        link.return_credit(base.number, bytes, 1);
+fn release(link: &mut DeviceLink, core: &mut ChannelCore, bytes: u32) {
+    core.inbox.release(bytes);
+    if core.is_connected() {
+        link.return_credit(core.number, bytes, 1);
     }
 }
 
-/// The correlation id of a message: one more than its delivery number, so that 0 is left for those of QoS 0 (D83).
-pub(super) fn correlation(delivery: Option<u32>) -> u32 {
-    delivery.map_or(0, |number| number.wrapping_add(1))
-}
-
-/// The delivery number a correlation id stands for.
-fn delivery(correlation: u32) -> Option<u32> {
+/// The delivery number of a correlation id; `None` for QoS 0.
+fn delivery_number(correlation: u32) -> Option<u32> {
     correlation.checked_sub(1)
 }
