@@ -622,11 +622,11 @@ impl Session {
         match &notice {
             Notice::ConnectFailed { host, port, error, .. } => {
                 self.shared.metrics.note_connect_failed(error.label());
-                let host = text::masked_host(host);
+                let host = text::redacted_host(host);
                 tracing::info!(%device, ?host, port, result = error.label(), cause = %error, "connect to a broker failed");
             }
             Notice::ConnectDelayed { host, port, max_delay, .. } => {
-                let host = text::masked_host(host);
+                let host = text::redacted_host(host);
                 tracing::warn!(%device, ?host, port, most_ms = max_delay.as_millis(), "connects to a broker keep failing; they are delayed");
             }
             _ => {}

@@ -7,16 +7,16 @@ use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
 /// Whether `c` could control a terminal, or reorder, hide or imitate the text around it: controls (Cc), format
-/// characters such as bidirectional marks and zero-width joiners (Cf), line and paragraph separators (Zl, Zp), what
-/// Unicode asks to be invisible (`Default_Ignorable_Code_Point`, with variation selectors and fillers), and what it
-/// assigns no meaning (Co, Cn).
+/// characters such as bidirectional marks and zero-width joiners (Cf), line and paragraph separators (Zl, Zp),
+/// characters that Unicode wants invisible (`Default_Ignorable_Code_Point`, which adds variation selectors and
+/// fillers), and those without an assigned meaning (Co, Cn).
 fn is_unsafe(c: char) -> bool {
     use GeneralCategory as G;
     if c.is_ascii() {
         return c.is_ascii_control();
     }
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
-    let is_never_shown = matches!(
+    let is_unsafe_category = matches!(
         category,
         G::Control
             | G::Format
@@ -26,11 +26,11 @@ fn is_unsafe(c: char) -> bool {
             | G::Surrogate
             | G::Unassigned
     );
-    is_never_shown || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+    is_unsafe_category || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// `text` on one line, for a person: every unsafe character becomes `\n`, `\r` or `\u{…}` with its code point in
-/// hexadecimal; a tab becomes a space. A second time changes nothing.
+/// `text` on one line, safe for a terminal: every unsafe character becomes `\n`, `\r` or `\u{…}` with its code point in
+/// hexadecimal; a tab becomes a space. Escaping twice is the same as escaping once.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -46,16 +46,16 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// `json`, a serialized document, with every unsafe character as `\uXXXX` (two of them beyond U+FFFF). It parses to the
-/// same value: such characters stand in strings only, but for the white space of JSON itself, which is left as it is.
+/// `json`, a serialized document, with every unsafe character as `\uXXXX` (a surrogate pair beyond U+FFFF). It parses
+/// to the same value: such characters occur only in strings, except JSON's own white space, which is left as it is.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    let is_written_out = |c: char| is_unsafe(c) && !matches!(c, '\t' | '\n' | '\r');
-    if !json.chars().any(is_written_out) {
+    let needs_escape = |c: char| is_unsafe(c) && !matches!(c, '\t' | '\n' | '\r');
+    if !json.chars().any(needs_escape) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 8);
     for c in json.chars() {
-        if is_written_out(c) {
+        if needs_escape(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(safe, "\\u{unit:04x}");
             }
@@ -66,7 +66,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// `text` as a string of JSON, with its quotation marks.
+/// `text` as a JSON string, with its quotation marks.
 pub fn json_string(text: &str) -> String {
     escape_json(&serde_json::Value::from(text).to_string()).into_owned()
 }
@@ -75,15 +75,14 @@ pub fn json_string(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Everything the audit names, and neighbours: controls of both kinds, bidirectional marks, what is invisible, what
-    /// has no meaning.
+    /// Controls of both kinds, bidirectional marks, invisible and unassigned characters.
     const UNSAFE: &str = "\u{0}\u{7}\u{8}\u{b}\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\u{17b4}\u{180e}\
         \u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2064}\u{2065}\u{2066}\u{2069}\u{206f}\u{3164}\u{e000}\
         \u{fe0f}\u{feff}\u{ffa0}\u{fff0}\u{fff9}\u{fffb}\u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}\u{f0000}\u{10ffff}";
 
     /// Shows D205.
     #[test]
-    fn what_controls_reorders_or_hides_is_escaped() {
+    fn characters_that_control_reorder_or_hide_are_escaped() {
         for c in UNSAFE.chars() {
             let text = format!("a{c}b");
             assert_eq!(escape(&text), format!("a\\u{{{:x}}}b", c as u32));
@@ -94,7 +93,7 @@ mod tests {
 
     /// Shows D205.
     #[test]
-    fn text_that_people_write_stays() {
+    fn ordinary_text_is_unchanged() {
         for text in [
             "",
             "plain ~",
@@ -115,7 +114,7 @@ mod tests {
 
     /// Shows D205.
     #[test]
-    fn json_keeps_its_meaning() {
+    fn escaped_json_parses_to_the_same_value() {
         let all: String = ('\0'..=char::MAX).step_by(7).chain(UNSAFE.chars()).collect();
         let document = serde_json::json!({ &all: [all, 1] });
         for text in [document.to_string(), format!("{document:#}")] {
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_time_changes_nothing() {
+    fn escaping_twice_is_the_same_as_once() {
         let once = escape(UNSAFE).into_owned();
         assert_eq!(escape(&once), once);
         let once = json_string(UNSAFE);

@@ -1,16 +1,16 @@
-//! Addresses without what is often a credential.
+//! URLs and hosts without what may be a credential.
 
 use std::fmt::Write as _;
 
 use url::Url;
 
-/// What stands for a part that is not shown.
-const MASK: char = '…';
+/// Replaces a part that is not shown.
+const REDACTED: char = '…';
 
-/// `url` as far as it may be shown: scheme, host, port and path. User, password, query and fragment are `…`, as are
-/// parts of the path with an `@`, which may be a password that was not written as the format asks. Of what is no URL
-/// only the length is shown: nobody knows which part of it would be a credential.
-pub fn masked_url(url: &str) -> String {
+/// Scheme, host, port and path of `url`. User, password, query and fragment are replaced by `…`, and so is a segment of
+/// the path with an `@`: it may be part of a password that was not percent-encoded. Of text that is not a URL only the
+/// length is shown, because any part of it could be a credential.
+pub fn redacted_url(url: &str) -> String {
     match Url::parse(url) {
         Ok(parsed) if parsed.has_host() => shown(&parsed),
         _ => format!("an invalid URL of {} bytes", url.len()),
@@ -20,34 +20,34 @@ pub fn masked_url(url: &str) -> String {
 fn shown(url: &Url) -> String {
     let mut text = format!("{}://", url.scheme());
     if !url.username().is_empty() || url.password().is_some() {
-        let _ = write!(text, "{MASK}@");
+        let _ = write!(text, "{REDACTED}@");
     }
     text.push_str(url.host_str().unwrap_or_default());
     if let Some(port) = url.port() {
         let _ = write!(text, ":{port}");
     }
-    let path: Vec<String> = url.path().split('/').map(masked_segment).collect();
+    let path: Vec<String> = url.path().split('/').map(redacted_segment).collect();
     text.push_str(&path.join("/"));
     match (url.query(), url.fragment()) {
-        (Some(_), _) => text.extend(['?', MASK]),
-        (None, Some(_)) => text.extend(['#', MASK]),
+        (Some(_), _) => text.extend(['?', REDACTED]),
+        (None, Some(_)) => text.extend(['#', REDACTED]),
         (None, None) => {}
     }
     text
 }
 
-fn masked_segment(segment: &str) -> String {
-    if segment.contains('@') || segment.contains("%40") { MASK.to_string() } else { segment.to_owned() }
+fn redacted_segment(segment: &str) -> String {
+    if segment.contains('@') || segment.contains("%40") { REDACTED.to_string() } else { segment.to_owned() }
 }
 
-/// The name of a host that an application gave, as far as it may be shown: a name or an address is; what some take for
-/// a host, a URL or a user before an `@`, is shown as [`masked_url`] does.
-pub fn masked_host(host: &str) -> String {
+/// A host that an application gave. Names and addresses are shown. Some applications give a URL instead, or a user
+/// before an `@`; those are shown as by [`redacted_url`].
+pub fn redacted_host(host: &str) -> String {
     if !host.contains(['@', '/', '?', '#', '\\']) {
         return host.to_owned();
     }
     if host.contains("://") {
-        return masked_url(host);
+        return redacted_url(host);
     }
     match Url::parse(&format!("mqtt://{host}")) {
         Ok(parsed) if parsed.has_host() => shown(&parsed).replacen("mqtt://", "", 1),
@@ -61,7 +61,7 @@ mod tests {
 
     /// Shows D206.
     #[test]
-    fn credentials_of_a_url_are_masked() {
+    fn credentials_of_a_url_are_redacted() {
         for (url, expected) in [
             ("https://bob:Pa55word@127.0.0.1:9/x?token=Qu3ry", "https://…@127.0.0.1:9/x?…"),
             ("https://token@a.example", "https://…@a.example/"),
@@ -75,20 +75,20 @@ mod tests {
             ("  https://u:\np\tw@[::1]:8443/x ", "https://…@[::1]:8443/x"),
             ("https://bob:12/pass@a.example/x", "https://bob:12/…/x"),
             ("https://a.example/plain/path;v=1", "https://a.example/plain/path;v=1"),
-            // The password is not written as the format asks: no host can be told from it.
+            // The password is not percent-encoded, so that it cannot be told where the host begins.
             ("https://u:pa/ss@a.example", "an invalid URL of 25 bytes"),
             ("https://u:pa#ss@a.example", "an invalid URL of 25 bytes"),
             ("u:pass@a.example/x", "an invalid URL of 18 bytes"),
             ("mailto:u:pass@a.example", "an invalid URL of 23 bytes"),
             ("", "an invalid URL of 0 bytes"),
         ] {
-            assert_eq!(masked_url(url), expected, "{url:?}");
+            assert_eq!(redacted_url(url), expected, "{url:?}");
         }
     }
 
     /// Shows D206.
     #[test]
-    fn credentials_before_a_host_are_masked() {
+    fn credentials_before_a_host_are_redacted() {
         for (host, expected) in [
             ("broker.example", "broker.example"),
             ("10.0.0.1", "10.0.0.1"),
@@ -98,7 +98,7 @@ mod tests {
             ("broker.example/?token=x", "broker.example/?…"),
             ("@@/:", "an invalid host of 4 bytes"),
         ] {
-            assert_eq!(masked_host(host), expected, "{host:?}");
+            assert_eq!(redacted_host(host), expected, "{host:?}");
         }
     }
 }

@@ -22,7 +22,7 @@ impl Session {
     pub(super) fn open(&mut self, connection: ConnectionId, target: relay::Target) {
         let (connector, owner) = (self.shared.connector.clone(), self.owner());
         let target = translate::target(target);
-        let (host, port, tls) = (text::masked_host(&target.host), target.port, target.tls.is_some());
+        let (host, port, tls) = (text::redacted_host(&target.host), target.port, target.tls.is_some());
         tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
         let given = translate::target_bytes(&target);
         let (share, start) = (self.outbound(), self.start());

@@ -105,7 +105,7 @@ fn of_notice(notice: &Notice) -> String {
         N::ChannelClosed { channel, by_device: true } => format!("channel {channel} closed by the device"),
         N::ChannelClosed { channel, by_device: false } => format!("channel {channel} closed by the cloud"),
         N::BrokerConnecting { channel, host, port, security } => {
-            let host = text::masked_host(host);
+            let host = text::redacted_host(host);
             format!("channel {channel}: connecting to broker {host}:{port}{}", secured(*security))
         }
         N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
@@ -113,7 +113,7 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: connect to broker failed, {}", connect_failure(error))
         }
         N::ConnectDelayed { channel, host, port, max_delay } => {
-            let host = text::masked_host(host);
+            let host = text::redacted_host(host);
             let seconds = std::time::Duration::from(*max_delay).as_secs_f64();
             format!(
                 "channel {channel}: connects to {host}:{port} keep failing; from now on up to {seconds} s pass between them"
@@ -137,7 +137,7 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: {request} refused, {reason}")
         }
         N::HttpRequested { channel, method, url } => {
-            format!("channel {channel}: {method} {}", text::masked_url(url))
+            format!("channel {channel}: {method} {}", text::redacted_url(url))
         }
         N::HttpAnswered { channel, status, length } => {
             format!("channel {channel}: HTTP status {status}, {length} bytes")

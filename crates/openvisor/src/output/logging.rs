@@ -69,10 +69,10 @@ pub(crate) fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
     let filters = registry().with(targets(level)).with(RateLimit::new(rates.clone()));
     let form = match format {
-        Format::Text => text::Form::Text,
-        Format::Json => text::Form::Json,
+        Format::Text => text::LineFormat::Text,
+        Format::Json => text::LineFormat::Json,
     };
-    let lines = fmt::layer().with_writer(move || text::Escaping::new(form, output::stderr().clone()));
+    let lines = fmt::layer().with_writer(move || text::EscapingWriter::new(form, output::stderr().clone()));
     let started = match format {
         Format::Text => filters.with(lines.with_ansi(false)).try_init(),
         Format::Json => filters.with(lines.json().flatten_event(true)).try_init(),

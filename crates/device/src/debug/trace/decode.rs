@@ -1,7 +1,7 @@
 //! Arguments of system calls in words, by the tables generated from the interface.
 //!
 //! Nothing that is secret is shown: of user names, passwords, private keys, wills and the values of settings only the length,
-//! of a URL neither user nor query ([`text::masked_url`]), of a header of HTTP only its name.
+//! of a URL neither user nor query ([`text::redacted_url`]), of a header of HTTP only its name.
 
 use abi::layouts::{self, Layout, Member};
 use abi::{Call, Parameter};
@@ -151,10 +151,10 @@ impl Reader<'_> {
             return self.hidden(member, own);
         }
         if (layout.name, member.name) == ("MvHttpRequest", "url") {
-            return self.address(own, text::masked_url);
+            return self.address(own, text::redacted_url);
         }
         if (layout.name, member.name) == ("MvMqttConnectRequest", "host") {
-            return self.address(own, text::masked_host);
+            return self.address(own, text::redacted_host);
         }
         if let Some(nested) = layouts::layout(member.type_name.trim_start_matches("struct ")) {
             return self.structure(nested, own, depth + 1);
