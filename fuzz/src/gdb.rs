@@ -1,13 +1,15 @@
 //! A debugger that sends anything.
 
 use device::debug::gdb;
+use device::machine::{DebuggerInput, Input};
+use device::recording::RecordedMachine;
 
 use crate::board::machine;
 
 /// Memory of a process that holds a device stays far below this; an input that allocates by a number in it does not.
 pub(crate) fn run(bytes: &[u8]) {
-    let mut machine = machine();
-    machine.wait_for_debugger();
+    let mut machine = RecordedMachine::new(machine(), None);
+    machine.handle(&Input::Debugger(DebuggerInput::HaltAtReset)).expect("a halt is always accepted");
     gdb::converse(&mut machine, &packets(bytes)).expect("loopback");
 }
 

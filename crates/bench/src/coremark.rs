@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
-use device::machine::{Machine, Ran, RestartPolicy, Settings};
+use device::machine::{Machine, RestartPolicy, RunResult, Settings};
 
 use crate::Failure;
 
@@ -101,7 +101,7 @@ pub(crate) fn run(path: &Path) -> Result<(), Failure> {
         if begun.elapsed() > LIMIT {
             return Err("it did not say `end` on USART2".into());
         }
-        if machine.run(SLICE) == Ran::Idle {
+        if machine.run(SLICE) == RunResult::Idle {
             machine.pass_time(machine.now() + SLICE);
         }
         for event in machine.take_events() {

@@ -10,8 +10,9 @@ use crate::peripherals::{
     Context, Fittings, Input, Lines, Peripheral, Placed, Requests, Store, dma, exti, flash, gpio, table,
     usart,
 };
+use crate::pin::Pin;
 use crate::storage::Storage;
-use crate::wiring::{Attachment, Pin};
+use crate::wiring::Attachment;
 
 /// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
@@ -61,6 +62,8 @@ pub struct Board {
     unknown: BTreeSet<u32>,
     /// The earliest cycle at which a peripheral raises a line by itself.
     next_event: Option<u64>,
+    /// A register that [`Board::is_steady`] has changed by time alone, and the processor does not know it yet.
+    has_changed: bool,
 }
 
 impl Board {
@@ -84,6 +87,7 @@ impl Board {
             system_led: true,
             unknown: BTreeSet::new(),
             next_event: None,
+            has_changed: false,
         }
     }
 
@@ -133,23 +137,22 @@ impl Board {
 
     /// Lets time pass up to `now`. Answers whether a register that [`Board::is_steady`] has changed by it.
     pub fn advance(&mut self, now: u64) -> bool {
-        if self.next_event.is_none_or(|at| at > now) {
-            return false;
-        }
-        let mut changed = false;
-        for index in 0..self.placed.len() {
-            if self.states[index].next_event.is_some_and(|at| at <= now) {
-                self.advance_one(index, now);
-                changed |= self.placed[index].peripheral.take_change();
+        if self.next_event.is_some_and(|at| at <= now) {
+            for index in 0..self.placed.len() {
+                if self.states[index].next_event.is_some_and(|at| at <= now) {
+                    self.advance_one(index, now);
+                }
             }
+            self.follow(now);
         }
-        self.follow(now);
-        changed
+        std::mem::take(&mut self.has_changed)
     }
 
     fn advance_one(&mut self, index: usize, now: u64) {
         let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
-        self.placed[index].peripheral.advance(&mut context);
+        let peripheral = &mut self.placed[index].peripheral;
+        peripheral.advance(&mut context);
+        self.has_changed |= peripheral.take_change();
         self.settle(index);
     }
 
@@ -192,10 +195,11 @@ impl Board {
     }
 
     /// Drives a pin from outside. An edge goes to the external interrupt controller as well.
-    pub fn drive_pin(&mut self, Pin { port, pin }: Pin, level: bool, now: u64) {
-        if port >= gpio::PORTS || pin > 15 {
+    pub fn drive_pin(&mut self, which: Pin, level: bool, now: u64) {
+        if !which.exists() {
             return;
         }
+        let Pin { port, pin } = which;
         let was = self.pin(port, pin, now);
         self.input(gpio::base(port), &Input::Pin { pin, level }, now);
         if self.pin(port, pin, now) != was {

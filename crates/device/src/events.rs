@@ -8,7 +8,7 @@ use crate::clock::TimeScale;
 use crate::debug::crash::Crash;
 use crate::debug::refusal::Refusal;
 use crate::fault::Fault;
-use crate::wiring::Pin;
+use crate::pin::Pin;
 
 /// Something that leaves the microcontroller through its pins, or that its maker would want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ pub mod board;
 pub mod chance;
 pub mod clock;
 pub mod debug;
+mod device;
 pub mod events;
 pub mod fault;
 pub mod identity;
@@ -18,6 +19,7 @@ pub mod image;
 pub mod machine;
 pub mod map;
 pub mod peripherals;
+pub mod pin;
 mod port;
 pub mod recording;
 mod runner;
@@ -28,7 +30,8 @@ pub mod storage;
 pub mod transport;
 pub mod wiring;
 
-pub use runner::{Device, Options, Remote};
+pub use device::{Device, Options, Remote};
+pub use machine::Input;
 
 #[cfg(test)]
 mod testing;

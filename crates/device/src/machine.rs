@@ -5,6 +5,7 @@
 
 mod debugger;
 mod digest;
+mod input;
 mod observer;
 mod polling;
 mod power;
@@ -13,10 +14,12 @@ mod tracing;
 
 use abi::Status;
 use abi::power::WakeReason;
-use armv8m::{Config, Cpu, Exit, Register};
+use armv8m::{Config, Cpu, Cycles, Exit, Register};
 use debugger::Debugger;
 pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
-use kernel::{Boot, Kernel, LinkInput, LinkLoss, Outcome, Policy, Port, Violation};
+pub(crate) use digest::registers;
+pub use input::{DebuggerInput, Input, InputError};
+use kernel::{Boot, Kernel, LinkInput, Outcome, Policy, Port};
 use observer::{Before, Observer};
 use polling::{CALL_CYCLES, Hold, Polling};
 use power::Power;
@@ -31,14 +34,17 @@ use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::{Fittings, Input, Lines, i2c, usart};
+use crate::peripherals::{Fittings, Lines};
 use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
-use crate::wiring::{Attachment, Pin};
+use crate::wiring::Attachment;
 
 /// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
 /// of this.
 const RECORD_SLICE: u64 = 500;
+
+/// Most cycles a busy application runs between two looks at the link, the debugger and the outside: 25 µs.
+pub const SLICE: Cycles = 4_000;
 
 /// What a machine is made from.
 pub struct Settings {
@@ -85,12 +91,24 @@ impl Provisions {
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ran {
-    /// The application would go on running.
+pub enum RunResult {
+    /// Its budget is used up, and the application has more to do.
     Busy,
-    /// Nothing happens before [`Machine::next_event`], or before something arrives from outside: the application waits,
-    /// asleep or in a loop that does nothing, or it rests.
+    /// Nothing happens before [`Machine::next_timeout`] or the next input: the application waits, asleep or in a loop that
+    /// does nothing, is to be restarted, or is halted.
     Idle,
+}
+
+/// How the machine came to its current cycle. At one cycle the application runs, finds nothing to do, and lets time pass, in
+/// this order, and an input may come between any two of these: a replay has to put it where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// The application ran up to it, or something reached the machine there.
+    Ran,
+    /// The application ran, and has nothing more to do.
+    Idle,
+    /// Time passed up to it.
+    Passed,
 }
 
 /// Processor, board and kernel.
@@ -105,8 +123,9 @@ pub struct Machine {
     kernel: Box<Kernel>,
     /// The cycle at which the device last started; the kernel's microseconds count from here.
     epoch: u64,
-    /// Cycles the kernel has gone on alone since then, because a debugger held the application.
-    held: u64,
+    /// Cycles by which the kernel's clock has gone forward since then without the application's.
+    skipped: Cycles,
+    run_state: RunState,
     debugger: Debugger,
     power: Power,
     polling: Polling,
@@ -148,7 +167,8 @@ impl Machine {
             lines: Lines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
             epoch: 0,
-            held: 0,
+            skipped: 0,
+            run_state: RunState::Ran,
             debugger: Debugger::default(),
             power: Power::On,
             polling: Polling::default(),
@@ -183,18 +203,27 @@ impl Machine {
     }
 
     /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no difference to
-    /// what happens in it.
-    pub fn run(&mut self, budget: u64) -> Ran {
+    /// what happens in it (D138): a host that is slow, or a replay, cuts it otherwise.
+    pub fn run(&mut self, budget: Cycles) -> RunResult {
+        let result = self.run_slices(budget);
+        self.run_state = match result {
+            RunResult::Busy => RunState::Ran,
+            RunResult::Idle => RunState::Idle,
+        };
+        result
+    }
+
+    fn run_slices(&mut self, budget: Cycles) -> RunResult {
         let limit = self.now().saturating_add(budget);
         loop {
             self.catch_up();
             if self.is_held() {
-                return Ran::Idle;
+                return RunResult::Idle;
             }
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
             let called = matches!(exit, Exit::Trap { .. });
-            let idle = self.handle(exit) == Ran::Idle || self.is_held();
+            let idle = self.handle_exit(exit) == RunResult::Idle || self.is_held();
             self.trace_events();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
@@ -202,16 +231,17 @@ impl Machine {
                 self.link_input(LinkInput::Timeout);
             }
             if idle && !served {
-                return Ran::Idle;
+                return RunResult::Idle;
             }
             if self.now() >= limit {
-                return Ran::Busy;
+                return RunResult::Busy;
             }
         }
     }
 
     /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event.
-    pub fn pass_time(&mut self, to: u64) {
+    pub fn pass_time(&mut self, to: Cycles) {
+        self.run_state = RunState::Passed;
         if self.is_halted() {
             return;
         }
@@ -220,8 +250,26 @@ impl Machine {
         self.catch_up();
     }
 
+    /// The cycle at which [`Input::Timeout`] is due at the latest, if ever. Of an application that is busy, or has just
+    /// received something, nobody knows what it does next: it gets a slice of time.
+    pub fn next_timeout(&self) -> Option<Cycles> {
+        if self.is_halted() {
+            // Its time stands still, until a debugger resumes it.
+            return None;
+        }
+        match self.run_state {
+            RunState::Ran => Some(self.now().saturating_add(SLICE)),
+            RunState::Idle | RunState::Passed => self.next_event(),
+        }
+    }
+
+    /// How the machine came to its current cycle.
+    pub fn run_state(&self) -> RunState {
+        self.run_state
+    }
+
     /// The cycle at which something happens by itself: a timer, the kernel, a restart.
-    pub fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         if let Power::Off { start } = self.power {
             return start.map(|(at, _)| at);
         }
@@ -235,49 +283,23 @@ impl Machine {
         [application, self.kernel_event()].into_iter().flatten().min()
     }
 
-    /// Drives a pin from outside; `port` 0 is A. An edge goes to the external interrupt controller as well.
-    pub fn drive_pin(&mut self, port: u8, pin: u8, level: bool) {
-        self.cpu.input_changed();
-        self.board.drive_pin(Pin { port, pin }, level, self.now());
-        self.settle_lines();
-        self.changed();
-    }
-
-    /// Sets what the sensor at `address` of I2C bus `bus` measures. Answers whether there is one that measures that.
-    pub fn set_quantity(&mut self, bus: u8, address: u8, name: &str, value: f64) -> bool {
-        let found = usize::from(bus).checked_sub(1).and_then(|index| i2c::BUSES.get(index));
-        let now = self.now();
-        let known = found
-            .is_some_and(|kind| self.board.input(kind.base, &Input::Quantity { address, name, value }, now));
-        self.cpu.input_changed();
-        self.settle_lines();
-        known
-    }
-
-    /// Sends bytes to the serial port with the number `port`. Answers whether there was room for them on its line; they
-    /// arrive one by one at its baud rate once its receiver is on.
-    pub fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
-        let found = usart::PORTS.iter().find(|kind| kind.number == port);
-        let now = self.now();
-        let taken = found.is_some_and(|kind| self.board.input(kind.base, &Input::Serial(bytes), now));
-        if taken {
-            self.cpu.input_changed();
-            self.settle_lines();
-            self.changed();
-        }
-        taken
-    }
-
     /// Which general-purpose outputs besides the user LED are told of; none unless this says so.
     pub fn report_pins(&mut self, pins: PinFilter) {
         self.observer.report_pins(pins);
     }
 
-    /// What happened since last asked, in order.
+    /// What has happened since the last call, in order.
     pub fn take_events(&mut self) -> Vec<DeviceEvent> {
         self.observer.note_outputs(self.board.take_outputs());
         self.trace_events();
         self.observer.take()
+    }
+
+    /// The first event that was not taken yet.
+    fn next_observed(&mut self) -> Option<DeviceEvent> {
+        self.observer.note_outputs(self.board.take_outputs());
+        self.trace_events();
+        self.observer.take_next()
     }
 
     /// Whether a connection to the cloud should stand, or be made, now.
@@ -290,49 +312,13 @@ impl Machine {
         self.kernel.awaits_cloud()
     }
 
-    /// A connection is being made.
-    pub fn link_connecting(&mut self) {
-        self.note_outputs_before(DeviceEvent::LinkConnecting);
-        self.link_input(LinkInput::Connecting);
-        self.changed();
-    }
-
-    /// The connection stands.
-    pub fn link_connected(&mut self) {
-        self.note_outputs_before(DeviceEvent::LinkUp);
-        self.link_input(LinkInput::Connected);
-        self.changed();
-    }
-
-    /// The connection is gone, or was never made; `cause` in one line.
-    pub fn link_lost(&mut self, kind: LinkLoss, cause: String) {
-        self.note_outputs_before(DeviceEvent::LinkDown { cause });
-        self.link_input(LinkInput::Lost(kind));
-        self.changed();
-    }
-
-    /// Puts the kernel's clock forward by `cycles`, of which the application sees nothing but by system calls: the host has been too slow
-    /// for it, and the cloud's time has gone on (D220).
-    pub fn skip_time(&mut self, cycles: u64) {
-        self.hold(cycles);
-        self.changed();
-    }
-
-    /// The device stops: what [`Machine::transmit`] gives next is the last the cloud is to hear.
-    pub fn farewell(&mut self) {
-        self.link_input(LinkInput::Shutdown);
-    }
-
-    /// Bytes from the cloud. A violation is the cloud's; the connection must then end.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        let received = self.enter_kernel(|kernel, port| kernel.handle(port, LinkInput::Received(bytes)));
-        self.changed();
-        received
-    }
-
-    /// Fills `out` with what is to go to the cloud now and answers how much that is.
+    /// Fills `out` with what goes to the cloud now, and returns its length.
     pub fn transmit(&mut self, out: &mut [u8]) -> usize {
-        self.enter_kernel(|kernel, port| kernel.transmit(port, out))
+        let length = self.enter_kernel(|kernel, port| kernel.transmit(port, out));
+        if length > 0 {
+            self.run_state = RunState::Ran;
+        }
+        length
     }
 
     /// Makes everything happen that is due by now.
@@ -388,24 +374,20 @@ impl Machine {
         if step { self.cpu.step(&mut bus) } else { self.cpu.run(&mut bus, budget) }
     }
 
-    fn handle(&mut self, exit: Exit) -> Ran {
-        let ran = self.deal_with(exit);
-        self.end_step();
-        ran
-    }
-
-    fn deal_with(&mut self, exit: Exit) -> Ran {
+    fn handle_exit(&mut self, exit: Exit) -> RunResult {
+        let mut result = RunResult::Busy;
         match exit {
             Exit::HardFault { .. } => self.fault(FaultKind::Hard),
             Exit::Lockup { .. } => self.fault(FaultKind::Lockup),
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
-            Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => return Ran::Idle,
+            Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => result = RunResult::Idle,
             Exit::Breakpoint { address, .. } => self.halted_by_instruction(address),
             Exit::Halted { cause } => self.halted(cause),
             Exit::Budget | Exit::Yield => {}
         }
-        Ran::Busy
+        self.end_step();
+        result
     }
 
     /// A branch into the entry page: a system call.
@@ -520,7 +502,7 @@ impl Machine {
 
     /// The kernel's clock.
     fn kernel_now(&self) -> Instant {
-        Instant::from_micros((self.now() + self.held - self.epoch) / CYCLES_PER_MICRO)
+        Instant::from_micros((self.now() - self.epoch).saturating_add(self.skipped) / CYCLES_PER_MICRO)
     }
 
     fn enter_kernel_at<T>(&mut self, now: Instant, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
@@ -532,15 +514,15 @@ impl Machine {
     }
 
     /// The cycle at which the kernel wants to be woken.
-    fn kernel_event(&self) -> Option<u64> {
+    fn kernel_event(&self) -> Option<Cycles> {
         let at = self.kernel.next_timeout()?;
         Some(self.cycle_of(at))
     }
 
     /// The cycle at which the kernel's clock is at `instant`.
-    fn cycle_of(&self, instant: Instant) -> u64 {
+    fn cycle_of(&self, instant: Instant) -> Cycles {
         let since_start = instant.as_micros().saturating_mul(CYCLES_PER_MICRO);
-        self.epoch.saturating_add(since_start).saturating_sub(self.held)
+        self.epoch.saturating_add(since_start).saturating_sub(self.skipped)
     }
 }
 

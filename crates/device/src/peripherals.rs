@@ -17,7 +17,8 @@ pub mod tim;
 pub mod usart;
 
 use crate::events::Output;
-use crate::wiring::{Attachment, Pin};
+use crate::pin::{self, Pin};
+use crate::wiring::Attachment;
 
 /// A peripheral's registers and what they do.
 ///
@@ -268,7 +269,7 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
         let (slave, by_pin) = wired.map_or((None, false), |(slave, by_pin)| (Some(slave), by_pin));
         place(bus.name, bus.base, Box::new(spi::Spi::new(bus, slave, by_pin)));
     }
-    for port in 0..gpio::PORTS {
+    for port in 0..pin::PORTS {
         place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
     }
     place("UID", signature::BASE, Box::new(signature::Signature::new(unique)));

@@ -9,95 +9,81 @@
 //! A recording holds what came over the link in plain text, secrets too. Its file is readable by its owner only.
 
 mod format;
+mod recorded_machine;
 mod recorder;
 mod replay;
-mod taped;
 
 use std::fmt;
 use std::io;
 
+use armv8m::Cycles;
 pub use format::{Head, MAX_WIRING, wiring};
-use kernel::LinkLoss;
+pub use recorded_machine::RecordedMachine;
 pub use recorder::{Recorder, Status};
 pub use replay::{Divergence, Ending, Replay, Turn};
 use ring::digest::{Context, SHA256};
-pub use taped::Taped;
 
 use crate::events::DeviceEvent;
-use crate::machine::Machine;
+use crate::machine::{Input, Machine, RunState};
 
 /// Bytes of a digest that are kept.
 pub const DIGEST: usize = 16;
 
-/// Instructions after which the state is compared.
-pub const CHECK_AFTER: u64 = 1 << 24;
+/// Instructions between two checks of the state.
+pub const CHECK_INTERVAL: u64 = 1 << 24;
 
-/// How the machine came to the cycle of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stance {
-    /// It ran up to it, or did nothing since the entry before.
-    Ran,
-    /// It ran, and had nothing more to do.
-    Idle,
-    /// Time passed up to it.
-    Passed,
-}
-
-/// Something that reached the machine.
+/// What a recording says of the machine.
 #[derive(Debug, Clone, PartialEq)]
-enum Input {
-    /// Bytes at a serial port.
-    Serial { port: u8, bytes: Vec<u8> },
-    /// A pin was driven.
-    Pin { port: u8, pin: u8, level: bool },
-    /// What a sensor measures has changed.
-    Quantity { bus: u8, address: u8, name: String, value: f64 },
-    /// A connection is being made.
-    LinkConnecting,
-    /// It stands.
-    LinkConnected,
-    /// It is gone.
-    LinkLost { kind: LinkLoss, text: String },
-    /// Bytes from the cloud.
-    Received(Vec<u8>),
-    /// The kernel was asked for what goes to the cloud, and gave so many bytes with this sum.
-    Transmitted { length: u32, sum: [u8; 4] },
-    /// The kernel's clock was put forward by so many cycles (D220).
-    TimeSkipped(u64),
-    /// The device was told to stop.
-    Farewell,
-    /// The machine's state is this.
+enum Record<'a> {
+    /// This reached it.
+    Input(Input<'a>),
+    /// Its kernel was asked for what goes to the cloud, and gave so many bytes. This is no input, but asking changes the
+    /// kernel: what has been sent is not sent again.
+    Transmitted { length: u32, checksum: [u8; 4] },
+    /// Its state is this.
     Check([u8; DIGEST]),
     /// The recording ends here, in this state.
     End([u8; DIGEST]),
 }
 
-/// An input with its place in the machine's life.
-#[derive(Debug, Clone, PartialEq)]
-struct Entry {
-    cycle: u64,
-    stance: Stance,
-    input: Input,
+/// Where in a machine's life something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Position {
+    cycle: Cycles,
+    run_state: RunState,
 }
 
-/// What an observer was told so far, as a running digest. What went to the cloud has sums of its own.
-#[derive(Clone)]
-struct Trail(Context);
+impl Position {
+    fn of(machine: &Machine) -> Self {
+        Self { cycle: machine.now(), run_state: machine.run_state() }
+    }
+}
 
-impl Trail {
+/// A record with its position.
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    position: Position,
+    record: Record<'static>,
+}
+
+/// All events so far, as a running digest. What went to the cloud has checksums of its own.
+#[derive(Clone)]
+struct EventDigest(Context);
+
+impl EventDigest {
     fn new() -> Self {
         Self(Context::new(&SHA256))
     }
 
-    /// Adds an event. Characters count one by one: how many of them come as one event is the host's doing.
-    fn add_event(&mut self, event: &DeviceEvent) {
+    /// Adds an event. Characters count one by one: into how many events they are divided depends on when the host asks.
+    fn add(&mut self, event: &DeviceEvent) {
         match event {
             DeviceEvent::Serial { port, bytes } => {
                 for byte in bytes {
                     self.0.update(&[b'S', *port, *byte]);
                 }
             }
-            // Told only if someone wants to know, and as far as the application's symbols are known.
+            // Whether and how these are reported depends on the options of a run, and on whether symbols are known.
             DeviceEvent::Called { .. }
             | DeviceEvent::Crashed(_)
             | DeviceEvent::CallRefused(_)
@@ -106,8 +92,8 @@ impl Trail {
         }
     }
 
-    /// The state of `machine` and all that was told of it.
-    fn digest(&self, machine: &Machine) -> [u8; DIGEST] {
+    /// The events so far and the state of `machine`, as one digest.
+    fn with_state(&self, machine: &Machine) -> [u8; DIGEST] {
         let mut context = self.0.clone();
         machine.digest_into(&mut context);
         let digest = context.finish();
@@ -115,8 +101,8 @@ impl Trail {
     }
 }
 
-/// A sum by which transmitted bytes are compared.
-fn sum(bytes: &[u8]) -> [u8; 4] {
+/// A checksum by which transmitted bytes are compared.
+fn checksum(bytes: &[u8]) -> [u8; 4] {
     let digest = ring::digest::digest(&SHA256, bytes);
     *digest.as_ref().first_chunk().expect("SHA-256 is longer")
 }
@@ -144,7 +130,7 @@ impl fmt::Display for RecordingError {
             Self::Io(error) => write!(f, "cannot be read: {error}"),
             Self::Foreign => write!(f, "is no recording of a device"),
             Self::Version(found) => {
-                write!(f, "is a recording of version {found}; expected version {}", format::VERSION)
+                write!(f, "is a recording of version {found}; this program reads version {}", format::VERSION)
             }
             Self::Damaged(how) => write!(f, "is a damaged recording: {how}"),
             Self::OtherImage => write!(f, "was recorded with another application image"),
@@ -168,4 +154,4 @@ impl From<io::Error> for RecordingError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

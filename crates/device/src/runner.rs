@@ -1,37 +1,20 @@
 //! The device: a machine on a thread of its own, its time tied to the wall clock, its link to a connection.
 
-use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use armv8m::Cycles;
 use kernel::LinkLoss;
 
-use crate::application::Application;
-use crate::bell::Bell;
-use crate::chance::{Seed, system_chance};
 use crate::clock::{LeastPace, TimeScale, WallClock};
-use crate::debug::Debugging;
 use crate::debug::gdb::Session;
-use crate::events::{DeviceEvent, PinFilter};
-use crate::identity::Identity;
-use crate::image::Image;
-use crate::machine::{Machine, Provisions, Ran, RestartPolicy, Settings};
+use crate::device::Remote;
+use crate::events::DeviceEvent;
+use crate::machine::{Input, InputError, RunResult, SLICE};
 use crate::map::CYCLES_PER_MICRO;
-use crate::recording::{Head, Recorder, Taped, wiring};
-use crate::serial::{MAX_WAITING, Route, Serial};
-use crate::stimulus::Schedule;
-use crate::storage::Storage;
-use crate::transport::{Address, CHUNK, Connection, Dialler, News};
-use crate::wiring::Attachment;
-
-/// Most cycles between two looks at the link while the application is busy.
-const SLICE: u64 = 4_000;
-
-/// The same while the guest is behind the wall clock: timers that were missed follow each other closely.
-const LAGGING_SLICE: u64 = 4_000;
+use crate::recording::RecordedMachine;
+use crate::serial::Serial;
+use crate::transport::{CHUNK, Connection, Dialler, News};
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
 const MAX_EVENTS: usize = 64;
@@ -50,240 +33,10 @@ const NAP: Duration = Duration::from_millis(15);
 const HALTED_NAP: Duration = Duration::from_millis(250);
 
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
-const TOLERANCE: u64 = 500 * CYCLES_PER_MICRO;
+const TOLERANCE: Cycles = 500 * CYCLES_PER_MICRO;
 
 /// Cycles a guest may lose before that is told: a second.
-const MUCH: u64 = 1_000_000 * CYCLES_PER_MICRO;
-
-/// What a device is made from.
-pub struct Options {
-    /// Where its cloud listens.
-    pub cloud: Address,
-    /// Who it is.
-    pub identity: Identity,
-    /// Its application.
-    pub image: Image,
-    /// How soon an application that faulted starts again.
-    pub restart: RestartPolicy,
-    /// Tell of every system call.
-    pub trace: bool,
-    /// What is wired to the board.
-    pub targets: Vec<Attachment>,
-    /// What reaches it from outside at times of its own.
-    pub schedule: Schedule,
-    /// Where what serial ports send goes; the observer is told of the others.
-    pub routes: Vec<Route>,
-    /// What outlives its power, and what its bundle says.
-    pub provisions: Provisions,
-    /// Who looks into it.
-    pub debugging: Debugging,
-    /// Where its chance comes from; from the host if this says nothing.
-    pub seed: Option<Seed>,
-    /// How many times as fast as the wall clock its time goes.
-    pub time_scale: TimeScale,
-    /// Which general-purpose outputs besides the user LED are told of.
-    pub pins: PinFilter,
-    /// Writes down what reaches it.
-    pub recorder: Option<Recorder>,
-}
-
-impl Options {
-    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
-    /// outlives its power in the folder of its identity, if that has one.
-    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Self {
-        let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
-        let Application { image, policy, restart, layers, .. } = application.into();
-        Self {
-            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
-            cloud,
-            identity,
-            image,
-            restart,
-            trace: false,
-            targets: Vec::new(),
-            schedule: Schedule::default(),
-            debugging: Debugging::default(),
-            seed: None,
-            time_scale: TimeScale::ONE,
-            pins: PinFilter::default(),
-            recorder: None,
-            routes: Vec::new(),
-        }
-    }
-
-    /// What a recording begins with.
-    fn head(&mut self, seed: Seed) -> Head {
-        let (flash, wifi) = self.provisions.storage.content();
-        Head {
-            device_id: self.identity.device_id(),
-            image: self.image.digest(),
-            seed,
-            restart: self.restart,
-            policy: self.provisions.policy,
-            factory_test: self.provisions.factory_test,
-            free_clock: self.provisions.free_clock,
-            poll_scale: self.provisions.poll_scale,
-            wifi,
-            flash,
-            wiring: wiring(&self.targets),
-        }
-    }
-
-    /// Begins the recording, if there is to be one; a recording needs a seed.
-    fn begin_recording(&mut self) -> io::Result<Option<Recorder>> {
-        let Some(mut recorder) = self.recorder.take() else { return Ok(None) };
-        if self.debugging.gdb.is_some() {
-            return Err(io::Error::other("what a debugger does cannot be recorded"));
-        }
-        let seed = *self.seed.get_or_insert_with(Seed::random);
-        recorder.begin(&self.head(seed))?;
-        Ok(Some(recorder))
-    }
-}
-
-/// A running device. Dropping it stops it.
-pub struct Device {
-    remote: Remote,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Device {
-    /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
-    pub fn start(
-        mut options: Options,
-        observer: impl FnMut(DeviceEvent) + Send + 'static,
-    ) -> io::Result<Self> {
-        options.provisions.install()?;
-        options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
-        options.provisions.poll_scale = options.time_scale.whole();
-        let recorder = options.begin_recording()?;
-        let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
-        let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
-        let settings = Settings {
-            device_id: options.identity.device_id(),
-            image: options.image,
-            chance: options.seed.map_or_else(system_chance, Seed::chance),
-            restart: options.restart,
-            trace: options.trace,
-            targets: options.targets,
-        };
-        let debugging = options.debugging;
-        let session =
-            debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
-        let handed = remote.clone();
-        let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
-        let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            let mut machine = Machine::provisioned(settings, options.provisions);
-            machine.set_symbols(debugging.symbols);
-            machine.report_pins(options.pins);
-            if let Some(tracer) = debugging.tracer {
-                machine.trace_to(tracer);
-            }
-            if debugging.wait {
-                machine.wait_for_debugger();
-            }
-            let mut taped = Taped::new(machine, recorder);
-            taped.follow(options.schedule);
-            let runner = Runner::new(taped, dialler, handed, serial, Box::new(observer));
-            Runner { session, scale: options.time_scale, ..runner }.run();
-        })?;
-        Ok(Self { remote, thread: Some(thread) })
-    }
-
-    /// A handle by which other threads reach the device.
-    pub fn remote(&self) -> Remote {
-        self.remote.clone()
-    }
-
-    /// Says farewell to the cloud and stops.
-    pub fn stop(mut self) {
-        self.remote.stop();
-        self.join();
-    }
-
-    /// Waits until someone stops the device by its [`Remote`].
-    pub fn wait(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        self.remote.stop();
-        self.join();
-    }
-}
-
-/// Reaches a running device from other threads.
-#[derive(Clone)]
-pub struct Remote {
-    bell: Bell,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    stopping: AtomicBool,
-    inputs: Mutex<Vec<Input>>,
-    /// Bytes for serial ports that were not taken yet.
-    serial_waiting: Arc<AtomicUsize>,
-}
-
-/// What the outside does to the device's pins.
-enum Input {
-    Serial { port: u8, bytes: Vec<u8> },
-    Pin { port: u8, pin: u8, level: bool },
-    Quantity { bus: u8, address: u8, name: String, value: f64 },
-}
-
-impl Remote {
-    /// Stops the device.
-    pub fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        self.bell.ring();
-    }
-
-    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
-    /// were accepted: not while [`MAX_WAITING`] wait already.
-    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
-        let waiting = &self.shared.serial_waiting;
-        if waiting.load(Ordering::SeqCst) >= MAX_WAITING {
-            return false;
-        }
-        waiting.fetch_add(bytes.len(), Ordering::SeqCst);
-        self.input(Input::Serial { port, bytes });
-        true
-    }
-
-    /// Drives pin `pin` of port `port`, 0 for A.
-    pub fn drive_pin(&self, port: u8, pin: u8, level: bool) {
-        self.input(Input::Pin { port, pin, level });
-    }
-
-    /// Sets what the sensor at `address` of I2C bus `bus` measures; nothing happens where there is none.
-    pub fn set_quantity(&self, bus: u8, address: u8, name: String, value: f64) {
-        self.input(Input::Quantity { bus, address, name, value });
-    }
-
-    fn input(&self, input: Input) {
-        self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner).push(input);
-        self.bell.ring();
-    }
-
-    fn take_inputs(&self) -> Vec<Input> {
-        mem::take(&mut *self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.shared.stopping.load(Ordering::SeqCst)
-    }
-}
+const MUCH: Cycles = 1_000_000 * CYCLES_PER_MICRO;
 
 /// The connection as the device's thread knows it.
 enum Link {
@@ -309,11 +62,11 @@ impl Link {
 }
 
 /// What runs on the device's thread.
-struct Runner {
-    machine: Taped,
+pub(crate) struct Runner {
+    machine: RecordedMachine,
     clock: WallClock,
     /// How fast the guest's time goes when nothing is against it.
-    scale: TimeScale,
+    pub(crate) scale: TimeScale,
     /// How fast the kernel's clock goes at least.
     least_pace: LeastPace,
     started: Instant,
@@ -331,15 +84,15 @@ struct Runner {
     /// When the thread last slept to an end.
     woken: Instant,
     /// Where a debugger may connect.
-    session: Option<Session>,
+    pub(crate) session: Option<Session>,
     /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
     /// still to be handled hides the events after it, and they would be merged into one.
     idle: bool,
 }
 
 impl Runner {
-    fn new(
-        machine: Taped,
+    pub(crate) fn new(
+        machine: RecordedMachine,
         dialler: Dialler,
         remote: Remote,
         serial: Serial,
@@ -369,12 +122,12 @@ impl Runner {
         }
     }
 
-    fn run(mut self) {
+    pub(crate) fn run(mut self) {
         while !self.remote.is_stopping() {
             if let Some(session) = &mut self.session {
-                session.attend(self.machine.unrecorded());
+                session.attend(&mut self.machine);
             }
-            if self.machine.is_halted() { self.stand_still() } else { self.step() }
+            if self.machine.machine().is_halted() { self.stand_still() } else { self.step() }
         }
         self.farewell();
         self.machine.end();
@@ -384,14 +137,18 @@ impl Runner {
     fn take_inputs(&mut self) {
         for input in self.remote.take_inputs() {
             match input {
+                // They wait until the port is on and has room.
                 Input::Serial { port, bytes } => self.serial.queue(port, &bytes),
-                Input::Pin { port, pin, level } => self.machine.drive_pin(port, pin, level),
-                Input::Quantity { bus, address, name, value } => {
-                    self.machine.set_quantity(bus, address, &name, value);
-                }
+                input => self.apply(&input),
             }
         }
         self.serial.feed(&mut self.machine);
+    }
+
+    /// Has the machine take an input in. Whoever sent one that it does not accept, as for a sensor that is not wired to it, was
+    /// told what there is before the device started.
+    fn apply(&mut self, input: &Input<'_>) {
+        let _ = self.machine.handle(input);
     }
 
     fn tell_observer(&mut self) {
@@ -414,7 +171,7 @@ impl Runner {
         self.tell_observer();
         self.wait(Some(began + HALTED_NAP));
         let now = Instant::now();
-        self.machine.unrecorded().hold(WallClock::start(began, 0).cycle_at(now));
+        self.apply(&Input::TimeSkipped(WallClock::start(began, 0).cycle_at(now)));
         self.clock = WallClock::start(now, self.machine.now());
         self.least_pace = LeastPace::start(now, self.machine.now());
         self.idle = false;
@@ -441,7 +198,7 @@ impl Runner {
         self.tend_link();
         self.serial.feed(&mut self.machine);
         // What came may have given the application something to do.
-        self.idle = self.machine.run(1) == Ran::Idle && !self.machine.is_halted();
+        self.idle = self.machine.run(1) == RunResult::Idle && !self.machine.machine().is_halted();
         self.tell_observer();
         if self.idle && self.machine.now() >= target {
             self.sleep();
@@ -450,7 +207,7 @@ impl Runner {
 
     /// While the cloud owes an answer the guest's time goes no faster than the cloud's, so that none is late by scale alone.
     fn set_pace(&mut self, now: Instant) {
-        let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.awaits_cloud();
+        let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.machine().awaits_cloud();
         self.clock.set_scale(now, if awaits { TimeScale::ONE } else { self.scale });
     }
 
@@ -458,7 +215,7 @@ impl Runner {
     fn keep_up(&mut self, now: Instant) {
         let behind = self.least_pace.behind(now, self.machine.now());
         if behind > 0 {
-            self.machine.skip_time(behind);
+            self.apply(&Input::TimeSkipped(behind));
         }
         let lost = self.clock.lost();
         if !self.is_behind && lost > MUCH {
@@ -473,11 +230,9 @@ impl Runner {
     }
 
     /// Lets the application run, and time pass where it has nothing to do, up to `target` or for a slice.
-    fn run_towards(&mut self, target: u64) {
+    fn run_towards(&mut self, target: Cycles) {
         for _ in 0..MAX_EVENTS {
-            let lagging = target.saturating_sub(self.machine.now()) > TOLERANCE;
-            let ran = self.machine.run(if lagging { LAGGING_SLICE } else { SLICE });
-            if ran == Ran::Busy || self.machine.now() >= target {
+            if self.machine.run(SLICE) == RunResult::Busy || self.machine.now() >= target {
                 break;
             }
             self.machine.pass_time(target);
@@ -489,12 +244,12 @@ impl Runner {
     fn sleep(&mut self) {
         self.machine.flush();
         self.set_pace(Instant::now());
-        let due = self.machine.next_event().map(|cycle| self.clock.moment(cycle));
+        let due = self.machine.next_timeout().map(|cycle| self.clock.moment(cycle));
         self.wait(due.map(|moment| moment.max(self.woken + NAP)));
         self.woken = Instant::now();
     }
 
-    fn sleep_until(&mut self, cycle: u64) {
+    fn sleep_until(&mut self, cycle: Cycles) {
         self.wait(Some(self.clock.moment(cycle)));
     }
 
@@ -524,7 +279,7 @@ impl Runner {
 
     fn tend_link(&mut self) {
         self.take_news();
-        match (&self.link, self.machine.wants_link()) {
+        match (&self.link, self.machine.machine().wants_link()) {
             (Link::Down, true) => self.dial(),
             (Link::Connecting(_) | Link::Up(_), false) => self.hang_up("no longer wanted".into()),
             _ => {}
@@ -533,7 +288,7 @@ impl Runner {
     }
 
     fn dial(&mut self) {
-        self.machine.link_connecting();
+        self.apply(&Input::LinkConnecting);
         self.link = Link::Connecting(self.dialler.dial());
     }
 
@@ -547,7 +302,7 @@ impl Runner {
                 News::Bytes(length) => self.receive(length),
                 News::Lost(loss) => {
                     self.link = Link::Down;
-                    self.machine.link_lost(loss.kind, loss.text);
+                    self.apply(&Input::LinkLost { kind: loss.kind, cause: loss.text.into() });
                 }
             }
         }
@@ -561,11 +316,12 @@ impl Runner {
         if let Link::Connecting(connection) = mem::replace(&mut self.link, Link::Down) {
             self.link = Link::Up(connection);
         }
-        self.machine.link_connected();
+        self.apply(&Input::LinkConnected);
     }
 
     fn receive(&mut self, length: usize) {
-        if let Err(violation) = self.machine.receive(&self.chunk[..length]) {
+        let received = Input::Received(self.chunk[..length].into());
+        if let Err(InputError::Violation(violation)) = self.machine.handle(&received) {
             self.hang_up(format!("the cloud broke a rule of the link: {}", violation.text()));
         }
     }
@@ -586,14 +342,14 @@ impl Runner {
     fn hang_up(&mut self, cause: String) {
         self.send();
         self.link = Link::Down;
-        self.machine.link_lost(LinkLoss::Requested, cause);
+        self.apply(&Input::LinkLost { kind: LinkLoss::Requested, cause: cause.into() });
     }
 
     /// The device stops: its last words go out before the thread ends.
     fn farewell(&mut self) {
         self.send();
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
-            self.machine.farewell();
+            self.apply(&Input::Farewell);
             let length = self.machine.transmit(&mut self.chunk);
             connection.finish(&self.chunk[..length]);
         }

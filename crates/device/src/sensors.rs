@@ -15,7 +15,7 @@ pub use source::{Source, SourceError};
 
 use crate::map::CLOCK_HZ;
 use crate::peripherals::i2c::Target;
-use crate::wiring::Pin;
+use crate::pin::Pin;
 
 /// What one model is.
 pub struct Model {

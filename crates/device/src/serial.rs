@@ -5,8 +5,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::machine::Input;
 use crate::peripherals::usart::LPUART1;
-use crate::recording::Taped;
+use crate::recording::RecordedMachine;
 
 /// Bytes handed to a port at a time.
 const CHUNK: usize = 256;
@@ -58,15 +59,16 @@ impl Serial {
     }
 
     /// Hands over what the ports take: they must be on and have room.
-    pub fn feed(&mut self, machine: &mut Taped) {
+    pub fn feed(&mut self, machine: &mut RecordedMachine) {
         for (port, queue) in &mut self.waiting {
             while !queue.is_empty() {
                 let chunk: Vec<u8> = queue.iter().copied().take(CHUNK).collect();
-                if !machine.send_serial(*port, &chunk) {
+                let length = chunk.len();
+                if machine.handle(&Input::Serial { port: *port, bytes: chunk.into() }).is_err() {
                     break;
                 }
-                queue.drain(..chunk.len());
-                self.count.fetch_sub(chunk.len(), Ordering::SeqCst);
+                queue.drain(..length);
+                self.count.fetch_sub(length, Ordering::SeqCst);
             }
         }
     }

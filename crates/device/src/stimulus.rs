@@ -4,81 +4,53 @@
 mod schedule;
 mod text;
 
-use std::fmt;
-
+use armv8m::Cycles;
 pub use schedule::Schedule;
 pub use text::{MAX_SCRIPT, MAX_STIMULI, parse, parse_pin, parse_script};
 
+use crate::machine::Input;
 use crate::sensors::lis3dh::TAP;
 use crate::serial::{port_name, port_named};
-use crate::wiring::{Attachment, Pin, WiringError};
+use crate::wiring::{Attachment, WiringError};
 
-/// One thing done to a device.
+/// One input of a device, and when it arrives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stimulus {
     /// When, in cycles of the processor since power-on.
-    pub at: u64,
-    /// What is done to what.
-    pub action: Action,
+    pub at: Cycles,
+    /// What arrives: for a pin, a serial port or a sensor.
+    pub input: Input<'static>,
 }
 
-/// What is done to a device.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// A pin is driven to a level.
-    Pin {
-        /// The pin.
-        pin: Pin,
-        /// Its level from then on.
-        level: bool,
-    },
-    /// The other end of a serial port sends something.
-    Serial {
-        /// Number of the port, as [`port_named`] has it.
-        port: u8,
-        /// What it sends.
-        bytes: Vec<u8>,
-    },
-    /// What a sensor measures changes, or it is tapped.
-    Quantity {
-        /// Number of its I2C bus.
-        bus: u8,
-        /// Its address there.
-        address: u8,
-        /// Name of the quantity.
-        name: String,
-        /// Its value from then on.
-        value: f64,
-    },
-}
-
-impl fmt::Display for Action {
-    /// The target, without the value.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pin { pin, .. } => write!(f, "{pin}"),
-            Self::Serial { port, .. } => write!(f, "serial:{}", port_name(*port)),
-            Self::Quantity { bus, address, name, .. } => write!(f, "i2c:{bus}@{address:#04x}:{name}"),
-        }
+/// Where an input arrives, as it is written in front of `=`.
+pub fn target(input: &Input<'_>) -> String {
+    match input {
+        Input::Pin { pin, .. } => pin.to_string(),
+        Input::Serial { port, .. } => format!("serial:{}", port_name(*port)),
+        Input::Quantity { bus, address, name, .. } => format!("i2c:{bus}@{address:#04x}:{name}"),
+        other => format!("{other:?}"),
     }
 }
 
 /// Looks whether what is wired to a board can take all of `stimuli`.
 pub fn check(stimuli: &[Stimulus], attachments: &[Attachment]) -> Result<(), WiringError> {
-    stimuli.iter().try_for_each(|stimulus| check_one(&stimulus.action, attachments))
+    stimuli.iter().try_for_each(|stimulus| check_one(&stimulus.input, attachments))
 }
 
-fn check_one(action: &Action, attachments: &[Attachment]) -> Result<(), WiringError> {
-    let Action::Quantity { bus, address, name, value } = action else { return Ok(()) };
+fn check_one(input: &Input<'_>, attachments: &[Attachment]) -> Result<(), WiringError> {
+    let Input::Quantity { bus, address, name, value } = input else { return Ok(()) };
+    let target = target(input);
     let found = attachments.iter().find_map(|attachment| match attachment {
-        Attachment::I2c { bus: on, model, target, .. } if on == bus && target.address() == *address => {
+        Attachment::I2c { bus: on, model, target: on_bus, .. }
+            if on == bus && on_bus.address() == *address =>
+        {
             Some(model)
         }
         _ => None,
     });
     let model = found.ok_or_else(|| {
         WiringError(format!(
-            "{action}: nothing is wired to address {address:#04x} of I2C{bus}: add it by --i2c"
+            "{target}: nothing is wired to address {address:#04x} of I2C{bus}: add it by --i2c"
         ))
     })?;
     // What a target of the caller's own measures is not known here.
@@ -91,12 +63,12 @@ fn check_one(action: &Action, attachments: &[Attachment]) -> Result<(), WiringEr
         let taps = model.taps.then_some(TAP);
         let names: Vec<&str> = model.quantities.iter().map(|(known, ..)| *known).chain(taps).collect();
         let names = if names.is_empty() { "nothing".to_owned() } else { names.join(" ") };
-        return Err(WiringError(format!("{action}: a {} has no {name}; there is: {names}", model.name)));
+        return Err(WiringError(format!("{target}: a {} has no {name}; there is: {names}", model.name)));
     };
     if (*least..=*greatest).contains(value) {
         return Ok(());
     }
-    Err(WiringError(format!("{action}: a {} goes from {least} to {greatest}", model.name)))
+    Err(WiringError(format!("{target}: a {} goes from {least} to {greatest}", model.name)))
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
 
-use crate::peripherals::gpio;
 use crate::peripherals::i2c::{self, Target};
 use crate::peripherals::spi::{self, Slave};
+use crate::pin::{Pin, PinError};
 use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
 use crate::serial;
@@ -56,35 +55,6 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// A pin of the microcontroller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pin {
-    /// Its port, 0 for A.
-    pub port: u8,
-    /// Its number in the port.
-    pub pin: u8,
-}
-
-impl FromStr for Pin {
-    type Err = WiringError;
-
-    fn from_str(text: &str) -> Result<Self, WiringError> {
-        let parse = || {
-            let number = text.strip_prefix(['P', 'p'])?;
-            let port = number.bytes().next()?.to_ascii_uppercase().checked_sub(b'A')?;
-            let pin = number[1..].parse().ok()?;
-            (port < gpio::PORTS && pin < 16).then_some(Self { port, pin })
-        };
-        parse().ok_or_else(|| WiringError(format!("{text} is no pin, such as PF3")))
-    }
-}
-
-impl fmt::Display for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "P{}{}", char::from(b'A' + self.port), self.pin)
-    }
-}
-
 /// Why a wiring is none, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WiringError(pub String);
@@ -96,6 +66,12 @@ impl fmt::Display for WiringError {
 }
 
 impl std::error::Error for WiringError {}
+
+impl From<PinError> for WiringError {
+    fn from(error: PinError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl Attachment {
     /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is told while the device runs.
@@ -274,7 +250,7 @@ mod tests {
         assert_eq!(refused("1:th02,x=1"), "a th02 has no x; there is: temperature humidity");
         assert_eq!(refused("1:ht16k33,x=1"), "a ht16k33 has no x; there is: nothing");
         assert_eq!(refused("1:th02,humidity=101"), "humidity: a th02 goes from 0 to 100");
-        assert_eq!(refused("1:lis3dh,int1=PZ1"), "PZ1 is no pin, such as PF3");
+        assert_eq!(refused("1:lis3dh,int1=PZ1"), "PZ1 is not a pin, such as PF3");
         assert_eq!(refused("1:th02,warm"), "warm is no NAME=VALUE of a th02");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
-use device::machine::{Machine, Ran, RestartPolicy, Settings};
+use device::machine::{Input, Machine, RestartPolicy, RunResult, Settings};
 use device::wiring::Attachment;
 
 const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/peripherals/peripherals.elf");
@@ -46,7 +46,7 @@ fn told(mut machine: Machine) -> String {
     let (mut told, mut asked) = (String::new(), Vec::new());
     while !told.ends_with("end\n") {
         assert!(machine.now() < LIMIT, "it did not come to its end:\n{told}");
-        if machine.run(MILLISECOND) == Ran::Idle {
+        if machine.run(MILLISECOND) == RunResult::Idle {
             machine.pass_time(machine.now() + MILLISECOND);
         }
         for event in machine.take_events() {
@@ -55,7 +55,9 @@ fn told(mut machine: Machine) -> String {
                 DeviceEvent::Serial { port: ASKS, bytes } => {
                     asked.extend(bytes);
                     if let Some(line) = asked.strip_suffix(b"\n") {
-                        assert!(machine.send_serial(ASKS, answer(line)));
+                        machine
+                            .handle(&Input::Serial { port: ASKS, bytes: answer(line).into() })
+                            .expect("room");
                         asked.clear();
                     }
                 }

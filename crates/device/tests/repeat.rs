@@ -12,7 +12,7 @@ use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
 use device::machine::{Machine, Provisions, RestartPolicy, Settings};
-use device::recording::{Ending, Head, Recorder, Replay, Taped, Turn};
+use device::recording::{Ending, Head, RecordedMachine, Recorder, Replay, Turn};
 use link::http::HttpResult;
 use support::bench::{Bench, DEVICE_ID};
 use support::cloud::{HttpAnswer, HttpAsked, Script, place};
@@ -66,7 +66,7 @@ fn live(name: &str, seed: &str, pace: u64) -> Lived {
         targets: Vec::new(),
     };
     let machine = Machine::provisioned(settings, Provisions::default());
-    let mut bench = Bench::around(Taped::new(machine, Some(recorder)), Relayed::new(script()));
+    let mut bench = Bench::around(RecordedMachine::new(machine, Some(recorder)), Relayed::new(script()));
     bench.pace = pace;
     bench.run_to_line(30_000, "END ");
     bench.machine.end();

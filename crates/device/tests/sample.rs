@@ -9,7 +9,7 @@ use abi::channel::ChannelType;
 use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
-use device::machine::{Machine, Ran, RestartPolicy, Settings};
+use device::machine::{Input, Machine, RestartPolicy, RunResult, Settings};
 
 const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
 const MILLISECOND: u64 = 160_000;
@@ -182,7 +182,7 @@ impl Bench {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while !done(self) {
             assert!(self.machine.now() < end, "log: {:#?}\nevents: {:?}", self.script.log, self.events);
-            if self.machine.run(MILLISECOND / 10) == Ran::Idle && !self.carry() {
+            if self.machine.run(MILLISECOND / 10) == RunResult::Idle && !self.carry() {
                 self.machine.pass_time(end);
             }
         }
@@ -192,15 +192,17 @@ impl Bench {
     fn carry(&mut self) -> bool {
         if self.machine.wants_link() && !self.up {
             self.up = true;
-            self.machine.link_connecting();
-            self.machine.link_connected();
+            self.machine.handle(&Input::LinkConnecting).expect("accepted");
+            self.machine.handle(&Input::LinkConnected).expect("accepted");
         }
         let mut chunk = vec![0; 16 * 1024];
         let length = self.machine.transmit(&mut chunk);
         self.script.hear(&chunk[..length]);
         let answer = std::mem::take(&mut self.script.outgoing);
         if !answer.is_empty() {
-            self.machine.receive(&answer).expect("a script that keeps the rules");
+            self.machine
+                .handle(&Input::Received(answer.as_slice().into()))
+                .expect("a script that keeps the rules");
         }
         self.events.extend(self.machine.take_events());
         length > 0 || !answer.is_empty()
@@ -238,7 +240,7 @@ fn the_mqtt_sample_sleeps_between_its_publishes() {
     let mut busy = 0;
     for _ in 0..1000 {
         let start = bench.machine.now();
-        while bench.machine.run(10 * MILLISECOND) == Ran::Busy || bench.carry() {}
+        while bench.machine.run(10 * MILLISECOND) == RunResult::Busy || bench.carry() {}
         busy += bench.machine.now() - start;
         bench.machine.pass_time(start + MILLISECOND);
     }

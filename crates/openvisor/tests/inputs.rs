@@ -38,7 +38,7 @@ fn what_options_and_a_script_say_reaches_the_application_in_the_order_of_its_tim
 fn an_input_that_reaches_nothing_is_refused_before_anything_starts() {
     within(LIMIT, |stage| {
         for (option, value, expected) in [
-            ("--pin", "PZ1=0@5s", "error: --pin: PZ1 is no pin, such as PF3\n"),
+            ("--pin", "PZ1=0@5s", "error: --pin: PZ1 is not a pin, such as PF3\n"),
             ("--input", "i2c:1@0x19:tap=z@1s", "nothing is wired to address 0x19 of I2C1"),
             (
                 "--serial-overrun",

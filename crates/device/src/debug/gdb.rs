@@ -25,12 +25,13 @@ pub(crate) use server::{Arrival, Door};
 pub use server::{DEFAULT_PORT, Server};
 
 use crate::fault::{Fault, FaultKind};
-use crate::machine::{Machine, Stop};
+use crate::machine::{DebuggerInput, Stop};
+use crate::recording::RecordedMachine;
 
 /// A stop by SIGTRAP.
 const HELD: &[u8] = b"S05";
 
-type Stub = GdbStubStateMachine<'static, Machine, Replies>;
+type Stub = GdbStubStateMachine<'static, RecordedMachine, Replies>;
 
 /// The debugger's side of a device's thread: nobody, or one who is connected.
 pub(crate) struct Session {
@@ -45,7 +46,7 @@ impl Session {
     }
 
     /// Does what the debugger has asked for, and reports when the application has stopped.
-    pub(crate) fn attend(&mut self, machine: &mut Machine) {
+    pub(crate) fn attend(&mut self, machine: &mut RecordedMachine) {
         while let Some(arrival) = self.door.next() {
             match arrival {
                 Arrival::Connected(wire) => self.peer = Some(Peer::new(wire)),
@@ -61,7 +62,7 @@ impl Session {
         }
     }
 
-    fn receive(&mut self, bytes: &[u8], machine: &mut Machine) {
+    fn receive(&mut self, bytes: &[u8], machine: &mut RecordedMachine) {
         for byte in bytes {
             let Some(peer) = &mut self.peer else { return };
             let goes_on = peer.receive(*byte, machine);
@@ -72,11 +73,11 @@ impl Session {
         }
     }
 
-    fn end(&mut self, machine: &mut Machine) {
+    fn end(&mut self, machine: &mut RecordedMachine) {
         if let Some(peer) = self.peer.take()
             && peer.stub.is_some()
         {
-            machine.detach_debugger();
+            machine.control(DebuggerInput::Detach);
         }
     }
 }
@@ -125,7 +126,7 @@ impl Peer {
     }
 
     /// Takes a byte. False when the connection is to end.
-    fn receive(&mut self, byte: u8, machine: &mut Machine) -> bool {
+    fn receive(&mut self, byte: u8, machine: &mut RecordedMachine) -> bool {
         match self.framing.push(byte) {
             None => true,
             Some(Incoming::Http) => false,
@@ -135,7 +136,7 @@ impl Peer {
             }
             Some(Incoming::Interrupt) => {
                 if matches!(self.stub, Some(GdbStubStateMachine::Running(_))) {
-                    machine.interrupt();
+                    machine.control(DebuggerInput::Halt);
                     self.report(machine);
                 }
                 true
@@ -149,11 +150,11 @@ impl Peer {
     }
 
     /// Answers a packet. False when the connection is to end.
-    fn packet(&mut self, data: &[u8], machine: &mut Machine) -> bool {
+    fn packet(&mut self, data: &[u8], machine: &mut RecordedMachine) -> bool {
         if self.stub.is_none() {
             self.attach(machine);
         }
-        if self.holds_at(data) && machine.is_halted() && !machine.may_stop() {
+        if self.holds_at(data) && machine.machine().is_halted() && !machine.machine().may_stop() {
             self.framing.reply(HELD);
             return true;
         }
@@ -181,16 +182,16 @@ impl Peer {
         false
     }
 
-    fn attach(&mut self, machine: &mut Machine) {
+    fn attach(&mut self, machine: &mut RecordedMachine) {
         self.stub = stub(machine);
-        machine.attach_debugger();
+        machine.control(DebuggerInput::Attach);
         if let Some(features) = self.features.clone() {
             let _ = self.feed(&features, machine);
         }
     }
 
     /// Has the state machine answer a packet. One it does not understand has an empty answer, as the protocol asks.
-    fn pass(&mut self, data: &[u8], machine: &mut Machine) -> bool {
+    fn pass(&mut self, data: &[u8], machine: &mut RecordedMachine) -> bool {
         let was_running = matches!(self.stub, Some(GdbStubStateMachine::Running(_)));
         let Some(replies) = self.feed(data, machine) else {
             self.renew(was_running, machine);
@@ -203,7 +204,7 @@ impl Peer {
         let Some(GdbStubStateMachine::Disconnected(ended)) = &self.stub else { return true };
         let stays = self.is_extended && ended.get_reason() == DisconnectReason::Disconnect;
         self.stub = None;
-        machine.detach_debugger();
+        machine.control(DebuggerInput::Detach);
         stays
     }
 
@@ -218,7 +219,7 @@ impl Peer {
     }
 
     /// Feeds a packet to the state machine, and takes what it answers. None if it has failed, and is gone.
-    fn feed(&mut self, data: &[u8], machine: &mut Machine) -> Option<Vec<u8>> {
+    fn feed(&mut self, data: &[u8], machine: &mut RecordedMachine) -> Option<Vec<u8>> {
         let mut stub = self.stub.take()?;
         for byte in framed(data) {
             stub = match stub {
@@ -240,7 +241,7 @@ impl Peer {
     }
 
     /// A new state machine in the place of one that failed, in the same state.
-    fn renew(&mut self, was_running: bool, machine: &mut Machine) {
+    fn renew(&mut self, was_running: bool, machine: &mut RecordedMachine) {
         self.stub = stub(machine);
         if let Some(features) = self.features.clone() {
             let _ = self.feed(&features, machine);
@@ -252,9 +253,9 @@ impl Peer {
     }
 
     /// Reports that the application has stopped, if the debugger waits for it.
-    fn report(&mut self, machine: &mut Machine) {
+    fn report(&mut self, machine: &mut RecordedMachine) {
         match self.stub.take() {
-            Some(GdbStubStateMachine::Running(mut stub)) if machine.is_halted() => {
+            Some(GdbStubStateMachine::Running(mut stub)) if machine.machine().is_halted() => {
                 let stop = machine.take_stop().unwrap_or(Stop::Asked);
                 stub.borrow_conn().0.clear();
                 match stub.report_stop(machine, reason(&stop)) {
@@ -278,7 +279,7 @@ impl Peer {
 }
 
 /// The protocol's state at its beginning.
-fn stub(machine: &mut Machine) -> Option<Stub> {
+fn stub(machine: &mut RecordedMachine) -> Option<Stub> {
     let stub = GdbStub::builder(Replies::default()).packet_buffer_size(PACKET_SIZE).build().ok()?;
     stub.run_state_machine(machine).ok()
 }
@@ -321,7 +322,7 @@ fn signal(fault: &Fault) -> Signal {
 ///
 /// # Errors
 /// Loopback cannot be used.
-pub fn converse(machine: &mut Machine, bytes: &[u8]) -> std::io::Result<()> {
+pub fn converse(machine: &mut RecordedMachine, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::{Read, Write};
 
     /// Cycles the application may run at a time.

@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use abi::power::WakeReason;
 use armv8m::{HaltCause, Register, Watchpoint};
-use kernel::LinkInput;
 
 use super::{Machine, Power};
 use crate::debug::crash::Crash;
@@ -22,6 +21,9 @@ const SYSTEM: Range<u32> = 0xE000_0000..0xE010_0000;
 /// The Debug Halting Control and Status Register; its C_HALT and S_HALT are set for whoever looks while the application stands.
 const DHCSR: u32 = 0xE000_EDF0;
 const HALTED: u32 = 1 << 17 | 1 << 1;
+
+/// What erased flash reads as.
+const ERASED: u8 = 0xFF;
 
 /// Most breakpoints and watchpoints at a time: far more than a person sets, and few enough to look through.
 pub const MOST_BREAKPOINTS: u32 = 4096;
@@ -121,27 +123,27 @@ impl Machine {
     }
 
     /// Holds the application before its first instruction until a debugger lets it go.
-    pub fn wait_for_debugger(&mut self) {
+    pub(crate) fn halt_at_reset(&mut self) {
         self.stop(Stop::Reset);
     }
 
     /// A debugger has come: the application stands, and the kernel keeps the link whatever the application wants (N20).
-    pub fn attach_debugger(&mut self) {
+    pub(crate) fn attach_debugger(&mut self) {
         self.debugger.attached = true;
         self.cpu.set_halt_on_breakpoint(true);
         self.tell_kernel_of_debugger();
-        self.note(DeviceEvent::Debugger { attached: true });
+        self.note_outputs_before(DeviceEvent::Debugger { attached: true });
         self.stop(Stop::Asked);
         self.debugger.stop = None;
     }
 
     /// The debugger is gone, and what it set with it; the application goes on.
-    pub fn detach_debugger(&mut self) {
+    pub(crate) fn detach_debugger(&mut self) {
         self.cpu.detach_debugger();
         (self.debugger.breakpoints, self.debugger.watchpoints) = (0, 0);
         self.debugger.attached = false;
         self.tell_kernel_of_debugger();
-        self.note(DeviceEvent::Debugger { attached: false });
+        self.note_outputs_before(DeviceEvent::Debugger { attached: false });
         self.resume();
     }
 
@@ -172,20 +174,20 @@ impl Machine {
     }
 
     /// Stops the application, if it does not stand already.
-    pub fn interrupt(&mut self) {
+    pub(crate) fn interrupt(&mut self) {
         if !self.is_halted() {
             self.stop(Stop::Asked);
         }
     }
 
     /// Lets the application go on; one that has faulted starts again at once.
-    pub fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.leave();
         self.debugger.run = Run::Free;
     }
 
     /// Lets the application execute one instruction, and go on doing so while its program counter is in `range`.
-    pub fn step(&mut self, range: Range<u32>) {
+    pub(crate) fn step(&mut self, range: Range<u32>) {
         if self.leave() {
             return self.stop(Stop::Stepped);
         }
@@ -193,7 +195,7 @@ impl Machine {
     }
 
     /// Starts the application again and stops it before its first instruction.
-    pub fn reset_and_halt(&mut self) {
+    pub(crate) fn reset_and_halt(&mut self) {
         if self.is_off() {
             self.power = Power::Off { start: Some((self.now(), WakeReason::DebuggerRestart)) };
             self.wake_if_due();
@@ -202,14 +204,6 @@ impl Machine {
         }
         self.stop(Stop::Reset);
         self.debugger.stop = None;
-    }
-
-    /// Lets `cycles` pass for the kernel alone, while the application stands.
-    pub fn hold(&mut self, cycles: u64) {
-        self.held = self.held.saturating_add(cycles);
-        if !self.is_off() && self.kernel_event().is_some_and(|at| at <= self.now()) {
-            self.link_input(LinkInput::Timeout);
-        }
     }
 
     /// Ends standing. Answers whether the application has started again instead of going on.
@@ -356,7 +350,7 @@ impl Machine {
     }
 
     /// Writes a register, if that changes it. A new program counter wakes an application that waits.
-    pub fn set_register(&mut self, register: Register, value: u32) {
+    pub(crate) fn set_register(&mut self, register: Register, value: u32) {
         if self.cpu.register(register) == value {
             return;
         }
@@ -368,7 +362,7 @@ impl Machine {
 
     /// Reads memory as a debugger sees it, as far as there is any from `address` on; answers how much. Registers of
     /// peripherals are read as the application would.
-    pub fn inspect(&mut self, address: u32, into: &mut [u8]) -> usize {
+    pub(crate) fn read_memory(&mut self, address: u32, into: &mut [u8]) -> usize {
         let space = |region: &Range<u32>| region.contains(&address).then(|| (region.end - address) as usize);
         let memory = space(&FLASH).or_else(|| space(&RAM));
         if let Some(space) = memory {
@@ -381,10 +375,10 @@ impl Machine {
             (0..length).for_each(|at| into[at] = VENEER[(from + at) % VENEER.len()]);
             return length;
         }
-        self.inspect_registers(address, into)
+        self.read_peripherals(address, into)
     }
 
-    fn inspect_registers(&mut self, address: u32, into: &mut [u8]) -> usize {
+    fn read_peripherals(&mut self, address: u32, into: &mut [u8]) -> usize {
         let mut done = 0;
         while done < into.len() {
             let at = address.wrapping_add(done as u32);
@@ -394,6 +388,7 @@ impl Machine {
             done += width;
         }
         self.settle_lines();
+        self.debugger_changed();
         done
     }
 
@@ -414,7 +409,7 @@ impl Machine {
 
     /// Writes memory as a debugger does: RAM, and registers by the words, halfwords and bytes that an application would
     /// write them by. Flash is not written like this ([`Machine::write_flash`]). Answers whether all of it was written.
-    pub fn change(&mut self, address: u32, bytes: &[u8]) -> bool {
+    pub(crate) fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
         if bytes.is_empty() || RAM.contains(&address) {
             return bytes.is_empty() || self.cpu.write_memory(address, bytes);
         }
@@ -422,14 +417,14 @@ impl Machine {
         let mut written = true;
         while written && !rest.is_empty() {
             let (part, following) = rest.split_at(width(at, rest.len()));
-            written = self.change_part(at, part);
+            written = self.write_part(at, part);
             (at, rest) = (at.wrapping_add(part.len() as u32), following);
         }
         self.settle_lines();
         written
     }
 
-    fn change_part(&mut self, address: u32, part: &[u8]) -> bool {
+    fn write_part(&mut self, address: u32, part: &[u8]) -> bool {
         let mut word = [0; 4];
         word[..part.len()].copy_from_slice(part);
         let (value, width) = (u32::from_le_bytes(word), part.len() as u32);
@@ -445,13 +440,27 @@ impl Machine {
     }
 
     /// Writes application flash, until the process ends: the image's file stays as it is.
-    pub fn write_flash(&mut self, address: u32, bytes: &[u8]) -> bool {
+    pub(crate) fn write_flash(&mut self, address: u32, bytes: &[u8]) -> bool {
         FLASH.contains(&address) && self.cpu.write_memory(address, bytes)
+    }
+
+    /// Erases application flash.
+    pub(crate) fn erase_flash(&mut self, address: u32, length: u32) -> bool {
+        // Nothing is allocated for what is not there.
+        let end = u64::from(address) + u64::from(length);
+        FLASH.contains(&address)
+            && end <= u64::from(FLASH.end)
+            && self.write_flash(address, &vec![ERASED; length as usize])
+    }
+
+    /// Whether there is memory at `address` that can be read without any effect.
+    pub(crate) fn is_memory(address: u32) -> bool {
+        [FLASH, RAM, ENTRY_PAGE].iter().any(|region| region.contains(&address))
     }
 
     /// Sets a breakpoint at an instruction or at a system call's entry. False where neither can be, and beyond
     /// [`MOST_BREAKPOINTS`].
-    pub fn insert_breakpoint(&mut self, address: u32) -> bool {
+    pub(crate) fn insert_breakpoint(&mut self, address: u32) -> bool {
         let possible = FLASH.contains(&address) || RAM.contains(&address) || ENTRY_PAGE.contains(&address);
         if !possible || self.debugger.breakpoints >= MOST_BREAKPOINTS && !self.cpu.has_breakpoint(address) {
             return false;
@@ -461,7 +470,7 @@ impl Machine {
     }
 
     /// Removes a breakpoint; false if there is none.
-    pub fn remove_breakpoint(&mut self, address: u32) -> bool {
+    pub(crate) fn remove_breakpoint(&mut self, address: u32) -> bool {
         let removed = self.cpu.remove_breakpoint(address);
         self.debugger.breakpoints -= u32::from(removed).min(self.debugger.breakpoints);
         removed
@@ -473,7 +482,7 @@ impl Machine {
     }
 
     /// Watches memory. False beyond [`MOST_WATCHPOINTS`].
-    pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) -> bool {
+    pub(crate) fn insert_watchpoint(&mut self, watchpoint: Watchpoint) -> bool {
         if self.debugger.watchpoints >= MOST_WATCHPOINTS {
             return false;
         }
@@ -483,7 +492,7 @@ impl Machine {
     }
 
     /// Stops watching; false if this was not watched.
-    pub fn remove_watchpoint(&mut self, watchpoint: &Watchpoint) -> bool {
+    pub(crate) fn remove_watchpoint(&mut self, watchpoint: &Watchpoint) -> bool {
         let removed = self.cpu.remove_watchpoint(watchpoint);
         self.debugger.watchpoints -= u32::from(removed).min(self.debugger.watchpoints);
         removed

@@ -19,7 +19,8 @@ impl Machine {
     }
 }
 
-fn registers() -> impl Iterator<Item = Register> {
+/// The registers a digest covers, and by which a recording numbers them.
+pub(crate) fn registers() -> impl Iterator<Item = Register> {
     use Register as R;
     let special = [
         R::Xpsr,

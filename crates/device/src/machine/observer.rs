@@ -1,6 +1,6 @@
 //! Watches the machine from outside and gathers what is worth telling. The machine never depends on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use abi::channel::ChannelType;
 use abi::{Call, Status};
@@ -8,7 +8,7 @@ use armv8m::Cpu;
 
 use crate::debug::refusal::Refusals;
 use crate::events::{DeviceEvent, Output, PinFilter};
-use crate::wiring::Pin;
+use crate::pin::Pin;
 
 /// Port and pin of the user LED, PA5.
 const LED: (u8, u8) = (0, 5);
@@ -20,7 +20,7 @@ const CHANNEL_TYPE_AT: u32 = 32;
 #[derive(Debug)]
 pub(super) struct Observer {
     trace: bool,
-    events: Vec<DeviceEvent>,
+    events: VecDeque<DeviceEvent>,
     /// How many of them are in the trace, if one is made.
     traced: usize,
     /// Channels by handle, to name the one that is closed.
@@ -53,7 +53,7 @@ impl Observer {
     pub(super) fn new(trace: bool) -> Self {
         Self {
             trace,
-            events: Vec::new(),
+            events: VecDeque::new(),
             traced: 0,
             channels: BTreeMap::new(),
             pins: PinFilter::default(),
@@ -68,19 +68,25 @@ impl Observer {
 
     /// Adds an event.
     pub(super) fn note(&mut self, event: DeviceEvent) {
-        self.events.push(event);
+        self.events.push_back(event);
     }
 
     /// What was gathered since this was last asked.
-    pub(super) fn untraced(&mut self) -> &[DeviceEvent] {
+    pub(super) fn untraced(&mut self) -> impl Iterator<Item = &DeviceEvent> {
         let from = std::mem::replace(&mut self.traced, self.events.len());
-        self.events.get(from..).unwrap_or_default()
+        self.events.range(from..)
     }
 
     /// Takes everything gathered.
     pub(super) fn take(&mut self) -> Vec<DeviceEvent> {
         self.traced = 0;
-        std::mem::take(&mut self.events)
+        std::mem::take(&mut self.events).into()
+    }
+
+    /// Takes the first event.
+    pub(super) fn take_next(&mut self) -> Option<DeviceEvent> {
+        self.traced = self.traced.saturating_sub(1);
+        self.events.pop_front()
     }
 
     /// No channel of before exists any more.
@@ -112,7 +118,7 @@ impl Observer {
     }
 
     fn note_character(&mut self, from: u8, byte: u8) {
-        match self.events.last_mut() {
+        match self.events.back_mut() {
             Some(DeviceEvent::Serial { port, bytes }) if *port == from => bytes.push(byte),
             _ => self.note(DeviceEvent::Serial { port: from, bytes: vec![byte] }),
         }

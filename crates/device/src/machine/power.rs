@@ -116,7 +116,7 @@ impl Machine {
     /// Starts the device anew if it is time: RAM is lost, the kernel is a new one whose time starts at zero.
     pub(super) fn wake_if_due(&mut self) {
         let Some(reason) = self.power.due(self.now()) else { return };
-        (self.epoch, self.held) = (self.now(), 0);
+        (self.epoch, self.skipped) = (self.now(), 0);
         *self.kernel = Kernel::new(&boot(&self.settings, &self.provisions, reason));
         self.set_clock_free();
         self.cpu.write_memory(RAM.start, &vec![0; length(&RAM)]);

@@ -1,8 +1,10 @@
 use abi::{Call, Status};
+use kernel::LinkLoss;
 
 use super::*;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
+use crate::pin::Pin;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, settings, str_, wfi};
 
 mod bundles;
@@ -52,7 +54,7 @@ fn ram(machine: &Machine, address: u32) -> u32 {
 fn run_until(machine: &mut Machine, until: u64) {
     while machine.now() < until {
         let left = until - machine.now();
-        if machine.run(left) == Ran::Idle {
+        if machine.run(left) == RunResult::Idle {
             machine.pass_time(until);
         }
     }
@@ -107,7 +109,7 @@ fn clock_registers_are_peeked_through_the_kernel() {
 fn a_branch_to_no_call_is_a_fault() {
     for entry in [UNASSIGNED, INTO_THE_MIDDLE] {
         let mut machine = machine(&calling(entry, [0; 3]));
-        assert_eq!(machine.run(1000), Ran::Idle);
+        assert_eq!(machine.run(1000), RunResult::Idle);
         let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
         assert_eq!(fault.kind, FaultKind::NoSuchCall { address: entry & !1 });
     }
@@ -143,15 +145,15 @@ fn ticking() -> Program {
 #[test]
 fn waiting_ends_when_the_timer_interrupts() {
     let mut machine = machine(&ticking());
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert!(machine.now() < 100);
     let due = machine.next_event().expect("the tick");
     assert!((MILLISECOND..MILLISECOND + 100).contains(&due), "{due}");
     machine.pass_time(due - 1);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     machine.pass_time(due + MILLISECOND);
     assert_eq!(machine.now(), due, "time passes to the next event only");
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert_eq!(ram(&machine, RESULT), 1);
 }
 
@@ -167,7 +169,7 @@ fn no_tick_is_lost_by_a_long_run_without_time_passing() {
     let mut busy = ticking();
     busy.replace_wfi_with_count();
     let mut machine = machine(&busy);
-    assert_eq!(machine.run(10 * MILLISECOND + 1000), Ran::Busy);
+    assert_eq!(machine.run(10 * MILLISECOND + 1000), RunResult::Busy);
     assert_eq!(ram(&machine, RESULT), 10);
 }
 
@@ -231,10 +233,10 @@ fn an_application_that_polls_a_pin_waits_until_it_moves() {
     let mut machine = machine(&polling_a_pin());
     run_until(&mut machine, 1000 * MILLISECOND);
     assert!(machine.instructions() < 10_000, "{}", machine.instructions());
-    machine.drive_pin(2, 12, true);
+    machine.handle(&Input::Pin { pin: Pin { port: 2, pin: 12 }, level: true }).expect("accepted");
     machine.run(10_000);
     assert_eq!(ram(&machine, RESULT), 0, "it was another pin");
-    machine.drive_pin(2, 13, true);
+    machine.handle(&Input::Pin { pin: Pin { port: 2, pin: 13 }, level: true }).expect("accepted");
     machine.run(10_000);
     assert_eq!(ram(&machine, RESULT), 1);
 }
@@ -249,7 +251,7 @@ fn an_application_that_polls_its_serial_port_waits_until_something_comes() {
     let mut machine = machine(&program);
     run_until(&mut machine, 1000 * MILLISECOND);
     assert!(machine.instructions() < 10_000, "{}", machine.instructions());
-    assert!(machine.send_serial(2, b"x"));
+    assert!(machine.handle(&Input::Serial { port: 2, bytes: b"x".into() }).is_ok());
     let start = machine.now();
     run_until(&mut machine, start + MILLISECOND);
     assert_eq!(ram(&machine, RESULT), u32::from(b'x'));
@@ -368,7 +370,7 @@ fn the_applications_own_fault_handler_makes_no_calls() {
     program.handler(3);
     program.add(mov32(0, RESULT)).add(movs(1, 34)).add(mov32(4, GET_DEVICE_ID)).add(blx(4)).add(b_self());
     let mut machine = machine(&program);
-    assert_eq!(machine.run(10_000), Ran::Idle);
+    assert_eq!(machine.run(10_000), RunResult::Idle);
     assert_eq!(faults(&mut machine).len(), 1);
     assert_eq!(ram(&machine, RESULT), 0);
 }
@@ -461,7 +463,7 @@ fn reading(address: u32) -> Program {
 #[test]
 fn a_fault_is_told_with_its_place_and_cause() {
     let mut machine = machine(&reading(0));
-    assert_eq!(machine.run(10_000), Ran::Idle);
+    assert_eq!(machine.run(10_000), RunResult::Idle);
     let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
     assert_eq!(fault.pc, testing::CODE + 8);
     assert_eq!(
@@ -482,7 +484,7 @@ fn the_secure_half_and_memory_beyond_the_applications_are_faults() {
 #[test]
 fn a_register_that_is_not_modelled_reads_zero_and_is_told() {
     let mut machine = machine(&reading(0x4004_0000));
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert!(machine.take_events().contains(&DeviceEvent::UnknownRegister { address: 0x4004_0000 }));
 }
 
@@ -550,7 +552,7 @@ fn returning_from_the_reset_handler_is_a_fault() {
     let mut program = Program::new();
     program.add([0x4770]); // bx lr
     let mut machine = machine(&program);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert_eq!(faults(&mut machine).len(), 1);
 }
 
@@ -562,7 +564,7 @@ fn a_hard_fault_stops_the_application_before_its_own_handler_does_anything() {
     program.handler(3);
     program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add([0x4770]); // leaves a mark and returns
     let mut machine = machine(&program);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (1, 0));
 }
 
@@ -572,7 +574,7 @@ fn a_fault_is_told_with_its_place_though_there_is_no_handler() {
     let mut program = Program::new();
     program.add([0xBF00, 0xDE00]); // nop; udf; every vector is zero
     let mut machine = machine(&program);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
     assert_eq!((fault.kind, fault.pc), (FaultKind::Hard, testing::CODE + 2));
 }
@@ -585,7 +587,7 @@ fn a_fault_handler_the_application_enabled_runs() {
     program.handler(6);
     program.add(mov32(0, RESULT)).add(movs(1, 1)).add(str_(1, 0, 0)).add(b_self());
     let mut machine = machine(&program);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert_eq!((faults(&mut machine).len(), ram(&machine, RESULT)), (0, 1));
 }
 
@@ -595,7 +597,7 @@ fn a_fault_where_no_handler_may_run_is_a_fault_too() {
     let mut program = Program::new();
     program.add([0xB671, 0xDE00]); // cpsid f; udf
     let mut machine = machine(&program);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
     assert_eq!((fault.kind, fault.pc), (FaultKind::Lockup, testing::CODE + 2));
 }

@@ -84,7 +84,7 @@ impl Machine {
         }
         self.trace_movements();
         let at = self.cpu.cycles();
-        let marks: Vec<_> = self.observer.untraced().iter().filter_map(mark).collect();
+        let marks: Vec<_> = self.observer.untraced().filter_map(mark).collect();
         let Some(tracing) = &self.tracing else { return };
         for (lane, name, fields) in marks {
             tracing.tracer.put(Entry { at, lane, what: What::Mark { name, fields } });

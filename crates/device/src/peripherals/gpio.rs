@@ -2,9 +2,7 @@
 
 use super::{Context, Input, Peripheral, Store};
 use crate::events::Output;
-
-/// Number of ports, A to I.
-pub const PORTS: u8 = 9;
+use crate::pin::PORTS;
 
 /// Names of the ports.
 pub const NAMES: [&str; PORTS as usize] =

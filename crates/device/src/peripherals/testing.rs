@@ -2,7 +2,7 @@
 
 use super::{Context, Input, Lines, Peripheral, Requests, Store};
 use crate::events::Output;
-use crate::wiring::Pin;
+use crate::pin::Pin;
 
 pub(crate) struct Bench {
     base: u32,

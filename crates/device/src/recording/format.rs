@@ -5,7 +5,7 @@
 //! head    = device-id(34) image-sha256(32) seed(32) flags(1)
 //!           restart-min-ms(v) restart-max-ms(v) check-in-s(v) grace-s(v) poll-scale(v)
 //!           ssid(b) flash(b) wiring-count(v) wiring(b)*
-//! entry   = tag-and-stance(1) cycles-since-the-entry-before(v) ...  by tag, below
+//! entry   = tag-and-run-state(1) cycles-since-the-entry-before(v) ...  by tag, below
 //! v       = LEB128, at most ten bytes            b = length(v) bytes
 //! ```
 //!
@@ -13,23 +13,27 @@
 //! bit 3 the time was scaled.
 //! The flash is the external one, without the erased bytes at its end.
 
+mod debugger;
+
 use std::io::{self, Read, Write};
 
+use armv8m::Cycles;
 use kernel::limits::MAX_SSID;
 use kernel::{LinkLoss, Policy};
 
-use super::{DIGEST, Entry, Input, RecordingError, Stance};
+use super::{DIGEST, Entry, Position, Record, RecordingError};
 use crate::chance::Seed;
 use crate::identity::DeviceId;
-use crate::machine::RestartPolicy;
+use crate::machine::{Input, RestartPolicy, RunState};
+use crate::pin::Pin;
 use crate::storage;
 use crate::transport::CHUNK;
 use crate::wiring::Attachment;
 
 const MAGIC: &[u8; 8] = b"OVREC\r\n\x1A";
 
-/// The format's version; another one is refused.
-pub(super) const VERSION: u16 = 2;
+/// The format's version. Another one is refused: a digest covers what this version of the program says of its machine.
+pub(super) const VERSION: u16 = 3;
 
 /// Most things wired to a board that a recording names.
 pub const MAX_WIRING: usize = 64;
@@ -167,114 +171,135 @@ mod tag {
     pub(super) const CHECK: u8 = 10;
     pub(super) const END: u8 = 11;
     pub(super) const TIME_SKIPPED: u8 = 12;
-    /// The rest of the byte is the stance.
+    pub(super) const DEBUGGER: u8 = 13;
+    pub(super) const TIMEOUT: u8 = 14;
+    /// The rest of the byte is the run state.
     pub(super) const BITS: u32 = 6;
 }
 
 /// Writes an entry that follows one at cycle `before`.
-pub(super) fn write_entry(entry: &Entry, before: u64, out: &mut Vec<u8>) {
-    let stance = match entry.stance {
-        Stance::Ran => 0,
-        Stance::Idle => 1,
-        Stance::Passed => 2,
+pub(super) fn write_entry(position: Position, record: &Record<'_>, before: Cycles, out: &mut Vec<u8>) {
+    let run_state = match position.run_state {
+        RunState::Ran => 0,
+        RunState::Idle => 1,
+        RunState::Passed => 2,
     };
-    out.push(tag_of(&entry.input) | stance << tag::BITS);
-    put(out, entry.cycle - before);
-    match &entry.input {
+    out.push(tag_of(record) | run_state << tag::BITS);
+    put(out, position.cycle - before);
+    match record {
+        Record::Input(input) => write_input(input, out),
+        Record::Transmitted { length, checksum } => {
+            put(out, u64::from(*length));
+            out.extend(checksum);
+        }
+        Record::Check(digest) | Record::End(digest) => out.extend(digest),
+    }
+}
+
+fn tag_of(record: &Record<'_>) -> u8 {
+    match record {
+        Record::Input(input) => match input {
+            Input::Timeout => tag::TIMEOUT,
+            Input::Serial { .. } => tag::SERIAL,
+            Input::Pin { .. } => tag::PIN,
+            Input::Quantity { .. } => tag::QUANTITY,
+            Input::LinkConnecting => tag::LINK_CONNECTING,
+            Input::LinkConnected => tag::LINK_CONNECTED,
+            Input::LinkLost { .. } => tag::LINK_LOST,
+            Input::Received(_) => tag::RECEIVED,
+            Input::TimeSkipped(_) => tag::TIME_SKIPPED,
+            Input::Farewell => tag::FAREWELL,
+            Input::Debugger(_) => tag::DEBUGGER,
+        },
+        Record::Transmitted { .. } => tag::TRANSMITTED,
+        Record::Check(_) => tag::CHECK,
+        Record::End(_) => tag::END,
+    }
+}
+
+fn write_input(input: &Input<'_>, out: &mut Vec<u8>) {
+    match input {
         Input::Serial { port, bytes } => {
             out.push(*port);
             put_bytes(out, bytes);
         }
-        Input::Pin { port, pin, level } => out.extend([*port, *pin, u8::from(*level)]),
+        Input::Pin { pin, level } => out.extend([pin.port, pin.pin, u8::from(*level)]),
         Input::Quantity { bus, address, name, value } => {
             out.extend([*bus, *address]);
-            put_bytes(out, name.as_bytes());
+            put_text(out, name);
             out.extend(value.to_bits().to_le_bytes());
         }
-        Input::LinkConnecting | Input::LinkConnected | Input::Farewell => {}
-        Input::LinkLost { kind, text } => {
+        Input::Timeout | Input::LinkConnecting | Input::LinkConnected | Input::Farewell => {}
+        Input::LinkLost { kind, cause } => {
             out.push(loss_number(*kind));
-            put_bytes(out, text.as_bytes());
+            put_text(out, cause);
         }
         Input::Received(bytes) => put_bytes(out, bytes),
         Input::TimeSkipped(cycles) => put(out, *cycles),
-        Input::Transmitted { length, sum } => {
-            put(out, u64::from(*length));
-            out.extend(sum);
-        }
-        Input::Check(digest) | Input::End(digest) => out.extend(digest),
-    }
-}
-
-fn tag_of(input: &Input) -> u8 {
-    match input {
-        Input::Serial { .. } => tag::SERIAL,
-        Input::Pin { .. } => tag::PIN,
-        Input::Quantity { .. } => tag::QUANTITY,
-        Input::LinkConnecting => tag::LINK_CONNECTING,
-        Input::LinkConnected => tag::LINK_CONNECTED,
-        Input::LinkLost { .. } => tag::LINK_LOST,
-        Input::Received(_) => tag::RECEIVED,
-        Input::Transmitted { .. } => tag::TRANSMITTED,
-        Input::TimeSkipped(_) => tag::TIME_SKIPPED,
-        Input::Farewell => tag::FAREWELL,
-        Input::Check(_) => tag::CHECK,
-        Input::End(_) => tag::END,
+        Input::Debugger(input) => debugger::write(input, out),
     }
 }
 
 /// Reads the entry that follows one at cycle `before`; `None` at the file's end.
-pub(super) fn read_entry(from: &mut impl Read, before: u64) -> Result<Option<Entry>, RecordingError> {
+pub(super) fn read_entry(from: &mut impl Read, before: Cycles) -> Result<Option<Entry>, RecordingError> {
     let mut first = [0];
     if from.read(&mut first)? == 0 {
         return Ok(None);
     }
-    let stance = match first[0] >> tag::BITS {
-        0 => Stance::Ran,
-        1 => Stance::Idle,
-        2 => Stance::Passed,
-        _ => return Err(RecordingError::Damaged("an entry of no known stance")),
+    let run_state = match first[0] >> tag::BITS {
+        0 => RunState::Ran,
+        1 => RunState::Idle,
+        2 => RunState::Passed,
+        _ => return Err(RecordingError::Damaged("an entry with an unknown run state")),
     };
-    let cycle = before.checked_add(take(from)?).ok_or(RecordingError::Damaged("time without end"))?;
-    let input = read_input(from, first[0] & ((1 << tag::BITS) - 1))?;
-    Ok(Some(Entry { cycle, stance, input }))
+    let cycle = before.checked_add(take(from)?).ok_or(RecordingError::Damaged("its time overflows"))?;
+    let record = read_record(from, first[0] & ((1 << tag::BITS) - 1))?;
+    Ok(Some(Entry { position: Position { cycle, run_state }, record }))
 }
 
-fn read_input(from: &mut impl Read, tag: u8) -> Result<Input, RecordingError> {
+fn read_record(from: &mut impl Read, tag: u8) -> Result<Record<'static>, RecordingError> {
+    Ok(match tag {
+        tag::TRANSMITTED => {
+            let length = take_u32(from)?;
+            if length as usize > CHUNK {
+                return Err(RecordingError::Damaged("more bytes than a chunk"));
+            }
+            Record::Transmitted { length, checksum: array(from)? }
+        }
+        tag::CHECK => Record::Check(array::<DIGEST>(from)?),
+        tag::END => Record::End(array::<DIGEST>(from)?),
+        _ => Record::Input(read_input(from, tag)?),
+    })
+}
+
+fn read_input(from: &mut impl Read, tag: u8) -> Result<Input<'static>, RecordingError> {
     Ok(match tag {
         tag::SERIAL => {
             let [port] = array(from)?;
-            Input::Serial { port, bytes: take_bytes(from, MAX_SERIAL)? }
+            Input::Serial { port, bytes: take_bytes(from, MAX_SERIAL)?.into() }
         }
         tag::PIN => {
             let [port, pin, level] = array(from)?;
-            Input::Pin { port, pin, level: level != 0 }
+            Input::Pin { pin: Pin { port, pin }, level: level != 0 }
         }
         tag::QUANTITY => {
             let [bus, address] = array(from)?;
-            let name = take_text(from)?;
+            let name = take_text(from)?.into();
             Input::Quantity { bus, address, name, value: f64::from_bits(u64::from_le_bytes(array(from)?)) }
         }
         tag::LINK_CONNECTING => Input::LinkConnecting,
         tag::LINK_CONNECTED => Input::LinkConnected,
         tag::LINK_LOST => {
             let [number] = array(from)?;
-            let kind = loss_of(number).ok_or(RecordingError::Damaged("a loss of no known kind"))?;
-            Input::LinkLost { kind, text: take_text(from)? }
+            let kind = loss_of(number).ok_or(RecordingError::Damaged("an unknown kind of loss"))?;
+            Input::LinkLost { kind, cause: take_text(from)?.into() }
         }
-        tag::RECEIVED => Input::Received(take_bytes(from, CHUNK)?),
-        tag::TRANSMITTED => {
-            let length = take_u32(from)?;
-            if length as usize > CHUNK {
-                return Err(RecordingError::Damaged("more bytes than a chunk"));
-            }
-            Input::Transmitted { length, sum: array(from)? }
-        }
+        tag::RECEIVED => Input::Received(take_bytes(from, CHUNK)?.into()),
         tag::TIME_SKIPPED => Input::TimeSkipped(take(from)?),
         tag::FAREWELL => Input::Farewell,
-        tag::CHECK => Input::Check(array::<DIGEST>(from)?),
-        tag::END => Input::End(array::<DIGEST>(from)?),
-        _ => return Err(RecordingError::Damaged("an entry of no known kind")),
+        tag::TIMEOUT => Input::Timeout,
+        tag::DEBUGGER => Input::Debugger(debugger::read(from)?),
+        _ => return Err(RecordingError::Damaged("an entry of an unknown kind")),
     })
 }
 
@@ -296,6 +321,10 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_bytes(out, &text.as_bytes()[..text.floor_char_boundary(MAX_TEXT)]);
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -345,11 +374,4 @@ fn array<const N: usize>(from: &mut impl Read) -> Result<[u8; N], RecordingError
     let mut bytes = [0; N];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
-}
-
-/// A text as the format takes it.
-pub(super) fn cut(mut text: String) -> String {
-    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or(0));
-    text
 }

@@ -5,15 +5,17 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use armv8m::Cycles;
+
 use super::format::{self, Head};
-use super::{Entry, Input, Stance};
+use super::{Position, Record};
 
 /// Writes a recording. What cannot be written ends it, not the device.
 pub struct Recorder {
     out: BufWriter<Box<dyn Write + Send>>,
     status: Status,
     /// Cycle of the last entry.
-    cycle: u64,
+    cycle: Cycles,
     /// One entry's bytes.
     bytes: Vec<u8>,
     is_flushed: bool,
@@ -62,10 +64,10 @@ impl Recorder {
     }
 
     /// Adds an entry; false if that was not possible, and no other will be.
-    pub(super) fn add(&mut self, cycle: u64, stance: Stance, input: Input) -> bool {
+    pub(super) fn add(&mut self, position: Position, record: &Record<'_>) -> bool {
         self.bytes.clear();
-        format::write_entry(&Entry { cycle, stance, input }, self.cycle, &mut self.bytes);
-        (self.cycle, self.is_flushed) = (cycle, false);
+        format::write_entry(position, record, self.cycle, &mut self.bytes);
+        (self.cycle, self.is_flushed) = (position.cycle, false);
         let written = self.out.write_all(&self.bytes);
         self.judge(written)
     }

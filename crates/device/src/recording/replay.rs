@@ -5,31 +5,33 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use armv8m::Cycles;
+use sansio::drive;
+
 use super::format::{self, Head, wiring};
-use super::{Entry, Input, RecordingError, Stance, Trail, sum};
+use super::{DIGEST, Entry, EventDigest, Position, Record, RecordingError, checksum};
 use crate::events::DeviceEvent;
 use crate::image::Image;
-use crate::machine::{Machine, Provisions, Ran, Settings};
+use crate::machine::{Machine, Provisions, RunResult, RunState, Settings};
 use crate::map::CYCLES_PER_MICRO;
 use crate::storage::Storage;
 use crate::transport::CHUNK;
 use crate::wiring::Attachment;
 
 /// Most cycles between two returns to the caller.
-const STRETCH: u64 = 40_000_000;
+const STRETCH: Cycles = 40_000_000;
 
 /// A recording being replayed: no clock, no network, as fast as it goes.
 pub struct Replay {
     machine: Machine,
     from: Box<dyn Read + Send>,
-    stance: Stance,
-    trail: Trail,
+    digest: EventDigest,
     events: Vec<DeviceEvent>,
     next: Option<Entry>,
     /// Cycle of the last entry that was read.
-    cycle: u64,
+    cycle: Cycles,
     /// Cycle up to which the state was seen to be the same.
-    matched: u64,
+    matched: Cycles,
     chunk: Box<[u8]>,
     sent: Vec<u8>,
 }
@@ -49,7 +51,7 @@ pub enum Ending {
     /// Everything was as recorded, up to this cycle.
     Exact {
         /// The last cycle.
-        cycle: u64,
+        cycle: Cycles,
         /// The recording has its end; otherwise it was cut off.
         is_whole: bool,
     },
@@ -63,9 +65,9 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Divergence {
     /// Where it was seen.
-    pub cycle: u64,
+    pub cycle: Cycles,
     /// Cycle up to which state was known to be the same.
-    pub matched: u64,
+    pub matched: Cycles,
     /// What it was.
     pub what: String,
 }
@@ -109,8 +111,7 @@ impl Replay {
         Ok(Self {
             machine,
             from,
-            stance: Stance::Ran,
-            trail: Trail::new(),
+            digest: EventDigest::new(),
             events: Vec::new(),
             next: None,
             cycle: 0,
@@ -121,13 +122,13 @@ impl Replay {
     }
 
     /// Guest time in cycles.
-    pub fn now(&self) -> u64 {
+    pub fn now(&self) -> Cycles {
         self.machine.now()
     }
 
-    /// What happened since last asked, in order.
+    /// What has happened since the last call, in order.
     pub fn take_events(&mut self) -> Vec<DeviceEvent> {
-        self.gather();
+        self.collect_events();
         std::mem::take(&mut self.events)
     }
 
@@ -148,12 +149,12 @@ impl Replay {
         let Some(entry) = self.next_entry()? else {
             return Ok(Some(Ending::Exact { cycle: self.now(), is_whole: false }));
         };
-        if !self.reach(&entry)? {
+        if !self.reach(entry.position)? {
             self.next = Some(entry);
             return Ok(None);
         }
-        let ends = matches!(entry.input, Input::End(_));
-        self.apply(entry)?;
+        let ends = matches!(entry.record, Record::End(_));
+        self.apply(entry.record)?;
         Ok(ends.then(|| Ending::Exact { cycle: self.now(), is_whole: true }))
     }
 
@@ -167,74 +168,61 @@ impl Replay {
             read => read,
         };
         let entry = read.map_err(Ending::Unreadable)?;
-        self.cycle = entry.as_ref().map_or(self.cycle, |entry| entry.cycle);
+        self.cycle = entry.as_ref().map_or(self.cycle, |entry| entry.position.cycle);
         Ok(entry)
     }
 
-    /// Brings the machine towards the place of `entry`; true when it is there.
-    fn reach(&mut self, entry: &Entry) -> Result<bool, Ending> {
-        let stretch = entry.cycle.min(self.now().saturating_add(STRETCH));
+    /// Brings the machine towards `position`; true when it is there.
+    fn reach(&mut self, position: Position) -> Result<bool, Ending> {
+        let stretch = position.cycle.min(self.now().saturating_add(STRETCH));
         while self.now() < stretch {
-            self.run(stretch - self.now());
-            if self.stance == Stance::Idle && self.now() < stretch {
+            if self.machine.run(stretch - self.now()) == RunResult::Idle && self.now() < stretch {
+                if self.machine.is_halted() {
+                    return Err(self.diverged("the application is halted where it ran"));
+                }
                 self.machine.pass_time(stretch);
-                self.stance = Stance::Passed;
             }
         }
-        if self.now() < entry.cycle {
+        if self.now() < position.cycle {
             return Ok(false);
         }
-        self.take_stance(entry)?;
+        self.take_last_steps(position)?;
         Ok(true)
     }
 
-    /// At an entry's cycle, makes the last steps there that take no time.
-    fn take_stance(&mut self, entry: &Entry) -> Result<(), Ending> {
-        if entry.stance == Stance::Idle || entry.stance == Stance::Passed && self.stance == Stance::Ran {
-            while self.stance != Stance::Idle && self.now() == entry.cycle {
-                self.run(1);
+    /// At an entry's cycle, takes the last steps there, which take no time.
+    fn take_last_steps(&mut self, position: Position) -> Result<(), Ending> {
+        let Position { cycle, run_state } = position;
+        let has_run = self.machine.run_state() == RunState::Ran;
+        if run_state == RunState::Idle || run_state == RunState::Passed && has_run {
+            while self.machine.run_state() != RunState::Idle && self.now() == cycle {
+                self.machine.run(1);
             }
         }
-        if entry.stance == Stance::Passed && self.stance == Stance::Idle {
-            self.machine.pass_time(entry.cycle);
-            self.stance = Stance::Passed;
+        if run_state == RunState::Passed && self.machine.run_state() == RunState::Idle {
+            self.machine.pass_time(cycle);
         }
-        if self.now() == entry.cycle && self.stance == entry.stance {
+        if Position::of(&self.machine) == position {
             return Ok(());
         }
-        Err(self.diverged(match entry.stance {
-            Stance::Ran => "the application waits where it ran",
-            Stance::Idle | Stance::Passed => "the application runs where it waited",
+        Err(self.diverged(match run_state {
+            RunState::Ran => "the application waits where it ran",
+            RunState::Idle | RunState::Passed => "the application runs where it waited",
         }))
     }
 
-    fn run(&mut self, budget: u64) {
-        self.stance = if self.machine.run(budget) == Ran::Idle { Stance::Idle } else { Stance::Ran };
-    }
-
-    fn apply(&mut self, entry: Entry) -> Result<(), Ending> {
-        let before = std::mem::replace(&mut self.stance, Stance::Ran);
-        let machine = &mut self.machine;
-        match entry.input {
-            Input::Serial { port, bytes } => {
-                let _taken = machine.send_serial(port, &bytes);
+    fn apply(&mut self, record: Record<'static>) -> Result<(), Ending> {
+        match record {
+            // A violation of the link was followed by the loss that is the next entry.
+            Record::Input(input) => {
+                let now = self.now();
+                let _ = drive(&mut self.machine, now, input, &mut |event| {
+                    self.digest.add(&event);
+                    self.events.push(event);
+                });
             }
-            Input::Pin { port, pin, level } => machine.drive_pin(port, pin, level),
-            Input::Quantity { bus, address, name, value } => {
-                let _known = machine.set_quantity(bus, address, &name, value);
-            }
-            Input::LinkConnecting => machine.link_connecting(),
-            Input::LinkConnected => machine.link_connected(),
-            Input::LinkLost { kind, text } => machine.link_lost(kind, text),
-            // A violation was answered with the loss that follows.
-            Input::Received(bytes) => drop(machine.receive(&bytes)),
-            Input::TimeSkipped(cycles) => machine.skip_time(cycles),
-            Input::Farewell => machine.farewell(),
-            Input::Transmitted { length, sum } => self.transmit(length, sum)?,
-            Input::Check(digest) | Input::End(digest) => {
-                self.stance = before;
-                self.compare(digest)?;
-            }
+            Record::Transmitted { length, checksum } => self.transmit(length, checksum)?,
+            Record::Check(digest) | Record::End(digest) => self.compare(digest)?,
         }
         Ok(())
     }
@@ -245,25 +233,25 @@ impl Replay {
         if given != length as usize {
             return Err(self.diverged(&format!("{given} bytes go to the cloud where {length} went")));
         }
-        if sum(bytes) != expected {
+        if checksum(bytes) != expected {
             return Err(self.diverged(&format!("other bytes go to the cloud, {length} as then,")));
         }
         self.sent.extend(bytes);
         Ok(())
     }
 
-    fn compare(&mut self, digest: [u8; super::DIGEST]) -> Result<(), Ending> {
-        self.gather();
-        if self.trail.digest(&self.machine) != digest {
-            return Err(self.diverged("registers, memory or what was told are others"));
+    fn compare(&mut self, digest: [u8; DIGEST]) -> Result<(), Ending> {
+        self.collect_events();
+        if self.digest.with_state(&self.machine) != digest {
+            return Err(self.diverged("registers, memory or events differ"));
         }
         self.matched = self.now();
         Ok(())
     }
 
-    fn gather(&mut self) {
+    fn collect_events(&mut self) {
         for event in self.machine.take_events() {
-            self.trail.add_event(&event);
+            self.digest.add(&event);
             self.events.push(event);
         }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use abi::power::WakeReason;
 
 use super::*;
+use crate::device::{Device, Options};
 use crate::stimulus::{self, Schedule};
 use crate::testing::{Authority, Peer, Program, Server, b_self, ldr, mov32, movs, str_, wfi};
-use crate::transport::ALPN;
+use crate::transport::{ALPN, Address};
 
 /// Long enough for a busy machine; reached only by a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -14,7 +14,7 @@ use super::{Parts, Quantities, Source, steps};
 use crate::map::CLOCK_HZ;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
-use crate::wiring::Pin;
+use crate::pin::Pin;
 
 const WHO_AM_I: u8 = 0x0F;
 const IDENTITY: u8 = 0x33;

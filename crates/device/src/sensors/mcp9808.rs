@@ -5,7 +5,7 @@ use super::{Parts, Quantities, Source, steps};
 use crate::map::CYCLES_PER_MICRO;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
-use crate::wiring::Pin;
+use crate::pin::Pin;
 
 const CONFIG: u8 = 1;
 const UPPER: u8 = 2;

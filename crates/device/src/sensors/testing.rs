@@ -2,7 +2,8 @@ use crate::events::Output;
 use crate::map::CYCLES_PER_MICRO;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
-use crate::wiring::{Attachment, Pin};
+use crate::pin::Pin;
+use crate::wiring::Attachment;
 
 /// A model as a wiring makes it, on bus 1.
 pub(super) struct Wired {

@@ -3,8 +3,8 @@ use crate::map::CLOCK_HZ;
 
 const SECOND: u64 = CLOCK_HZ as u64;
 
-fn pin(text: &str, level: bool) -> Action {
-    Action::Pin { pin: text.parse().expect("a pin"), level }
+fn pin(text: &str, level: bool) -> Input<'static> {
+    Input::Pin { pin: text.parse().expect("a pin"), level }
 }
 
 /// Shows D216.
@@ -12,13 +12,20 @@ fn pin(text: &str, level: bool) -> Action {
 fn a_pin_is_driven_at_its_times() {
     let parsed = parse_pin("PB11=0@5s,1@5.2s,0").expect("stimuli");
     let expected = [(5 * SECOND, false), (5 * SECOND + SECOND / 5, true), (0, false)];
-    assert_eq!(parsed, expected.map(|(at, level)| Stimulus { at, action: pin("PB11", level) }));
+    assert_eq!(parsed, expected.map(|(at, level)| Stimulus { at, input: pin("PB11", level) }));
     let mut schedule = Schedule::new(parsed);
-    assert_eq!(schedule.next(), Some(0));
-    assert_eq!(schedule.take_due(0).map(|due| due.at), Some(0));
-    assert_eq!(schedule.take_due(5 * SECOND - 1), None);
-    assert_eq!(schedule.take_due(5 * SECOND).map(|due| due.at), Some(5 * SECOND));
-    assert_eq!(schedule.next(), Some(5 * SECOND + SECOND / 5));
+    let driven = |level| format!("{:?}", pin("PB11", level));
+    let mut delivered = |now| {
+        let mut inputs = Vec::new();
+        schedule.deliver_due(now, |input| {
+            inputs.push(format!("{input:?}"));
+            Ok(())
+        });
+        (inputs, schedule.next_timeout())
+    };
+    assert_eq!(delivered(0), (vec![driven(false)], Some(5 * SECOND)));
+    assert_eq!(delivered(5 * SECOND - 1), (vec![], Some(5 * SECOND)));
+    assert_eq!(delivered(5 * SECOND), (vec![driven(false)], Some(5 * SECOND + SECOND / 5)));
 }
 
 /// Shows D216.
@@ -46,18 +53,18 @@ fn a_script_has_a_line_for_each() {
     assert_eq!(
         parsed[..2],
         [
-            Stimulus { at: SECOND / 2, action: pin("PB11", false) },
-            Stimulus { at: SECOND * 3 / 5, action: pin("PB11", true) },
+            Stimulus { at: SECOND / 2, input: pin("PB11", false) },
+            Stimulus { at: SECOND * 3 / 5, input: pin("PB11", true) },
         ]
     );
-    let said = Action::Serial { port: 2, bytes: b"say @5s!\n".to_vec() };
-    assert_eq!(parsed[2], Stimulus { at: SECOND, action: said });
+    let said = Input::Serial { port: 2, bytes: b"say @5s!\n".into() };
+    assert_eq!(parsed[2], Stimulus { at: SECOND, input: said });
 }
 
 #[test]
 fn text_for_a_serial_port_may_hold_any_sign() {
     let bytes = |text: &str| match parse(text).expect("a stimulus") {
-        Stimulus { at, action: Action::Serial { bytes, .. } } => (at, bytes),
+        Stimulus { at, input: Input::Serial { bytes, .. } } => (at, bytes.into_owned()),
         other => panic!("{other:?}"),
     };
     assert_eq!(bytes("serial:2=a=b,c@host"), (0, b"a=b,c@host".to_vec()));
@@ -68,8 +75,8 @@ fn text_for_a_serial_port_may_hold_any_sign() {
 #[test]
 fn what_is_wrong_is_said() {
     for (text, expected) in [
-        ("PZ1=0", "PZ1 is no pin, such as PF3"),
-        ("PB16=0", "PB16 is no pin, such as PF3"),
+        ("PZ1=0", "PZ1 is not a pin, such as PF3"),
+        ("PB16=0", "PB16 is not a pin, such as PF3"),
         ("PB11", "PB11 is no TARGET=VALUE"),
         ("PB11=2", "2 is no level of a pin: 0 or 1"),
         ("PB11=0@5h", "5h is no time"),

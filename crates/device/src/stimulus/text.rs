@@ -1,9 +1,11 @@
 //! Stimuli as people write them.
 
-use super::{Action, Stimulus, TAP, port_named};
+use super::{Stimulus, TAP, port_named};
+use crate::machine::Input;
 use crate::map::CLOCK_HZ;
 use crate::peripherals::usart::LINE;
-use crate::wiring::{Pin, WiringError};
+use crate::pin::Pin;
+use crate::wiring::WiringError;
 
 /// Longest script, in bytes.
 pub const MAX_SCRIPT: usize = 1 << 22;
@@ -20,7 +22,7 @@ pub fn parse_pin(text: &str) -> Result<Vec<Stimulus>, WiringError> {
     let pin: Pin = target.parse()?;
     values
         .split(',')
-        .map(|value| timed(value, |level| Ok(Action::Pin { pin, level: read_level(level)? })))
+        .map(|value| timed(value, |level| Ok(Input::Pin { pin, level: read_level(level)? })))
         .collect()
 }
 
@@ -28,7 +30,7 @@ pub fn parse_pin(text: &str) -> Result<Vec<Stimulus>, WiringError> {
 /// device's start.
 pub fn parse(text: &str) -> Result<Stimulus, WiringError> {
     let (target, value) = split(text)?;
-    timed(value, |value| read_action(target, value))
+    timed(value, |value| read_input(target, value))
 }
 
 /// Reads a script: a line `TIME TARGET=VALUE` for each stimulus. Empty lines, and those that begin with `#`, do not count.
@@ -47,7 +49,7 @@ fn read_line(line: &str) -> Result<Stimulus, WiringError> {
         .split_once(char::is_whitespace)
         .ok_or_else(|| WiringError(format!("{line} is no TIME TARGET=VALUE, such as 5s PB11=0")))?;
     let (target, value) = split(rest.trim_start())?;
-    Ok(Stimulus { at: read_time(time)?, action: read_action(target, value)? })
+    Ok(Stimulus { at: read_time(time)?, input: read_input(target, value)? })
 }
 
 fn split(text: &str) -> Result<(&str, &str), WiringError> {
@@ -59,27 +61,30 @@ fn split(text: &str) -> Result<(&str, &str), WiringError> {
 }
 
 /// Reads `VALUE[@TIME]`. What follows the last `@` is only taken for a time if it is one, so that text may hold that sign.
-fn timed(text: &str, read: impl Fn(&str) -> Result<Action, WiringError>) -> Result<Stimulus, WiringError> {
+fn timed(
+    text: &str,
+    read: impl Fn(&str) -> Result<Input<'static>, WiringError>,
+) -> Result<Stimulus, WiringError> {
     let parts =
         text.rsplit_once('@').filter(|(_, time)| time.starts_with(|first: char| first.is_ascii_digit()));
     let (value, at) = match parts {
         Some((value, time)) => (value, read_time(time)?),
         None => (text, 0),
     };
-    Ok(Stimulus { at, action: read(value)? })
+    Ok(Stimulus { at, input: read(value)? })
 }
 
-fn read_action(target: &str, value: &str) -> Result<Action, WiringError> {
+fn read_input(target: &str, value: &str) -> Result<Input<'static>, WiringError> {
     if let Some(port) = target.strip_prefix("serial:") {
         let number = port_named(port);
         let port = number
             .ok_or_else(|| WiringError(format!("{port} is no serial port: there are 1 to 5 and lp1")))?;
-        return Ok(Action::Serial { port, bytes: read_bytes(value)? });
+        return Ok(Input::Serial { port, bytes: read_bytes(value)?.into() });
     }
     if let Some(sensor) = target.strip_prefix("i2c:") {
         return read_quantity(sensor, value);
     }
-    Ok(Action::Pin { pin: target.parse()?, level: read_level(value)? })
+    Ok(Input::Pin { pin: target.parse()?, level: read_level(value)? })
 }
 
 fn read_level(text: &str) -> Result<bool, WiringError> {
@@ -91,7 +96,7 @@ fn read_level(text: &str) -> Result<bool, WiringError> {
 }
 
 /// Reads the rest of `i2c:BUS@ADDRESS:NAME`, and its value.
-fn read_quantity(sensor: &str, value: &str) -> Result<Action, WiringError> {
+fn read_quantity(sensor: &str, value: &str) -> Result<Input<'static>, WiringError> {
     let parts = || {
         let (place, name) = sensor.split_once(':')?;
         let (bus, address) = place.split_once('@')?;
@@ -105,7 +110,7 @@ fn read_quantity(sensor: &str, value: &str) -> Result<Action, WiringError> {
         WiringError(format!("i2c:{sensor} is no i2c:BUS@ADDRESS:NAME, such as i2c:1@0x18:temperature"))
     })?;
     let value = if name == TAP { read_tap(value)? } else { read_number(value)? };
-    Ok(Action::Quantity { bus, address, name, value })
+    Ok(Input::Quantity { bus, address, name: name.into(), value })
 }
 
 fn read_number(text: &str) -> Result<f64, WiringError> {

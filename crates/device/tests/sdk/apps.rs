@@ -165,9 +165,9 @@ fn records_that_wait_do_not_wait_for_a_sleeping_processors_next_tick() {
 fn instructions_a_second(bench: &mut Bench, waits: &str) -> u64 {
     bench.run_to_line(20_000, waits);
     bench.run_for(50);
-    let before = bench.machine.instructions();
+    let before = bench.machine.machine().instructions();
     bench.run_for(1000);
-    bench.machine.instructions() - before
+    bench.machine.machine().instructions() - before
 }
 
 /// Shows D218, D219.

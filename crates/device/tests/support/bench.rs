@@ -8,8 +8,8 @@ use std::sync::Arc;
 use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
-use device::machine::{Machine, Ran, RestartPolicy, Settings};
-use device::recording::Taped;
+use device::machine::{Input, Machine, RestartPolicy, RunResult, Settings};
+use device::recording::RecordedMachine;
 use kernel::LinkLoss;
 
 use super::cloud::{Cloud, Script};
@@ -22,7 +22,7 @@ pub(crate) const MILLISECOND: u64 = 160_000;
 const PACE: u64 = MILLISECOND;
 
 pub(crate) struct Bench<C = Cloud> {
-    pub machine: Taped,
+    pub machine: RecordedMachine,
     pub cloud: C,
     pub events: Vec<DeviceEvent>,
     /// Cycles between looks at the link while the application is busy.
@@ -51,11 +51,11 @@ impl<C: CloudEnd> Bench<C> {
             trace: false,
             targets: Vec::new(),
         });
-        Self::around(Taped::new(machine, None), cloud)
+        Self::around(RecordedMachine::new(machine, None), cloud)
     }
 
     /// A machine and its cloud.
-    pub(crate) fn around(machine: Taped, cloud: C) -> Self {
+    pub(crate) fn around(machine: RecordedMachine, cloud: C) -> Self {
         Self { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
     }
 
@@ -99,7 +99,7 @@ impl<C: CloudEnd> Bench<C> {
     }
 
     fn step(&mut self, end: u64) {
-        let was_idle = self.machine.run(self.pace) == Ran::Idle;
+        let was_idle = self.machine.run(self.pace) == RunResult::Idle;
         if !self.carry() && was_idle {
             self.machine.pass_time(end);
         }
@@ -114,20 +114,22 @@ impl<C: CloudEnd> Bench<C> {
         self.cloud.hear(now, &chunk[..length]);
         let answer = if self.up { self.cloud.speak() } else { Vec::new() };
         if !answer.is_empty() {
-            self.machine.receive(&answer).expect("a cloud that keeps the rules");
+            self.machine
+                .handle(&Input::Received(answer.as_slice().into()))
+                .expect("a cloud that keeps the rules");
         }
         self.events.extend(self.machine.take_events());
         length > 0 || !answer.is_empty()
     }
 
     fn keep_link(&mut self) {
-        let wanted = self.machine.wants_link() && self.plugged;
+        let wanted = self.machine.machine().wants_link() && self.plugged;
         if wanted && !self.up {
             self.up = true;
             self.cloud.reconnect(self.machine.now() / MILLISECOND);
-            self.machine.link_connecting();
-            self.machine.link_connected();
-        } else if self.up && !self.machine.wants_link() {
+            self.machine.handle(&Input::LinkConnecting).expect("accepted");
+            self.machine.handle(&Input::LinkConnected).expect("accepted");
+        } else if self.up && !self.machine.machine().wants_link() {
             self.drop_link(LinkLoss::Requested);
         }
     }
@@ -135,7 +137,9 @@ impl<C: CloudEnd> Bench<C> {
     fn drop_link(&mut self, loss: LinkLoss) {
         if self.up {
             self.up = false;
-            self.machine.link_lost(loss, "cut by the test".to_owned());
+            self.machine
+                .handle(&Input::LinkLost { kind: loss, cause: "cut by the test".into() })
+                .expect("accepted");
         }
     }
 }

@@ -260,16 +260,18 @@ mod tests {
         options.input.push("serial:2=go\\n".to_owned());
         options.inputs.push(script);
         let mut schedule = Wired::read(&options).expect("a wiring").schedule;
-        let targets: Vec<String> = std::iter::from_fn(|| schedule.take_due(u64::MAX))
-            .map(|stimulus| stimulus.action.to_string())
-            .collect();
+        let mut targets = Vec::new();
+        schedule.deliver_due(u64::MAX, |input| {
+            targets.push(stimulus::target(input));
+            Ok(())
+        });
         assert_eq!(targets, ["serial:2", "PC13", "i2c:1@0x18:tap", "i2c:1@0x18:tap", "PC13"]);
     }
 
     /// Shows D216.
     #[test]
     fn inputs_that_reach_nothing_are_refused_with_the_option_that_named_them() {
-        assert!(refused_input("--pin", "PQ1=0@5s").contains("--pin: PQ1 is no pin"));
+        assert!(refused_input("--pin", "PQ1=0@5s").contains("--pin: PQ1 is not a pin"));
         assert!(refused_input("--pin", "PB1").contains("PB1 is no PIN=LEVEL@TIME"));
         assert!(
             refused_input("--input", "i2c:2@0x18:tap=z@1s")

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use device::events::{DeviceEvent, PinFilter};
-use device::wiring::Pin;
+use device::pin::Pin;
 
 /// Which events of the board are written.
 #[derive(Args)]

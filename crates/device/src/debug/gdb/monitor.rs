@@ -1,8 +1,9 @@
 //! `monitor`: what the debugger passes on without knowing it. Development environments send some of these unasked, in the
 //! words of the probes they are made for.
 
-use crate::machine::Machine;
+use crate::machine::{DebuggerInput, Machine};
 use crate::map::CYCLES_PER_MICRO;
+use crate::recording::RecordedMachine;
 
 const HELP: &str = "\
 monitor reset [halt]   start the application again; it stands at its first instruction until continued
@@ -13,23 +14,23 @@ monitor help           this
 ";
 
 /// What `command` is answered.
-pub(super) fn answer(machine: &mut Machine, command: &str) -> String {
+pub(super) fn answer(machine: &mut RecordedMachine, command: &str) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words[..] {
         [] | ["help"] => HELP.to_owned(),
         ["reset", ..] | ["system_reset"] => {
-            machine.reset_and_halt();
+            machine.control(DebuggerInput::Reset);
             "The application stands at its first instruction.\n".to_owned()
         }
         ["halt" | "stop"] => {
-            machine.interrupt();
+            machine.control(DebuggerInput::Halt);
             "The application stands.\n".to_owned()
         }
         ["go" | "resume" | "cont" | "continue"] => {
             "The application goes on when the debugger says `continue`.\n".to_owned()
         }
-        ["status" | "info" | "version"] => status(machine),
-        ["fault"] => fault(machine),
+        ["status" | "info" | "version"] => status(machine.machine()),
+        ["fault"] => fault(machine.machine()),
         ["arm", "semihosting", ..] | ["semihosting", ..] => {
             "There is no semihosting: an application logs by mvServerLog.\n".to_owned()
         }

@@ -7,8 +7,9 @@ use armv8m::Register;
 use crc::{CRC_32_MPEG_2, Crc, Table};
 
 use super::framing::{PACKET_SIZE, hex};
-use crate::machine::Machine;
+use crate::machine::DebuggerInput;
 use crate::map::{ENTRY_PAGE, FLASH, RAM};
+use crate::recording::RecordedMachine;
 
 /// Most bytes of one read: their digits fill a reply. A debugger asks again for the rest.
 const MOST_READ: u32 = PACKET_SIZE as u32 / 2 - 16;
@@ -45,14 +46,14 @@ impl Request {
 }
 
 /// Looks at a packet.
-pub(super) fn look_at(data: &[u8], machine: &mut Machine) -> Request {
+pub(super) fn look_at(data: &[u8], machine: &mut RecordedMachine) -> Request {
     match data {
         [b'm', rest @ ..] => bounded_read(rest),
         [b'M' | b'X', ..] if !is_whole_write(data) => Request::reply(INVALID),
         [b'c' | b's' | b'C' | b'S', ..] => resume(data, machine),
         [b'H', b'g', .., b'-', b'1'] => Request::pass(b"Hg0"),
         [b'R', ..] => {
-            machine.reset_and_halt();
+            machine.control(DebuggerInput::Reset);
             Request::Done
         }
         _ if is_run(data) => Request::pass(b"vRun;"),
@@ -65,7 +66,7 @@ pub(super) fn is_run(data: &[u8]) -> bool {
     data == b"vRun" || data.starts_with(b"vRun;") || data.starts_with(b"R")
 }
 
-fn query(data: &[u8], machine: &mut Machine) -> Request {
+fn query(data: &[u8], machine: &mut RecordedMachine) -> Request {
     if let Some(rest) = data.strip_prefix(b"qCRC:") {
         return checksum(rest, machine);
     }
@@ -117,15 +118,15 @@ fn escapes(content: &[u8]) -> usize {
 }
 
 /// `c` and `s` with an address to go on from, and with a signal, which there are none of.
-fn resume(data: &[u8], machine: &mut Machine) -> Request {
+fn resume(data: &[u8], machine: &mut RecordedMachine) -> Request {
     let (action, rest) = (data[0], &data[1..]);
     let address = match action {
         b'c' | b's' => rest,
         _ => rest.iter().position(|byte| *byte == b';').map_or(&[][..], |at| &rest[at + 1..]),
     };
-    if !address.is_empty() && machine.is_halted() {
+    if !address.is_empty() && machine.machine().is_halted() {
         let Some(address) = hex(address) else { return Request::reply(INVALID) };
-        machine.set_register(Register::PC, address & !1);
+        machine.control(DebuggerInput::WriteRegister { register: Register::PC, value: address & !1 });
     }
     Request::pass(&[action.to_ascii_lowercase()])
 }
@@ -142,7 +143,7 @@ fn features(rest: &[u8]) -> Request {
 
 /// `qCRC:ADDRESS,LENGTH`: whether memory is what the debugger has in a file. Registers are not summed up: reading them may
 /// have effects.
-fn checksum(rest: &[u8], machine: &mut Machine) -> Request {
+fn checksum(rest: &[u8], machine: &mut RecordedMachine) -> Request {
     let Some((address, length)) = pair(rest) else { return Request::reply(INVALID) };
     let end = u64::from(address) + u64::from(length);
     let is_memory = [&FLASH, &RAM, &ENTRY_PAGE]
@@ -156,7 +157,7 @@ fn checksum(rest: &[u8], machine: &mut Machine) -> Request {
     let (mut at, mut left) = (address, length as usize);
     while left > 0 {
         let part = &mut chunk[..left.min(CHUNK)];
-        if machine.inspect(at, part) != part.len() {
+        if machine.read_memory(at, part) != part.len() {
             return Request::reply(BAD_ADDRESS);
         }
         digest.update(part);

@@ -24,21 +24,31 @@ use gdbstub::target::{Target, TargetError, TargetResult};
 
 use super::monitor;
 use super::registers::{self, CortexM33, Number, WORDS, Words};
-use crate::machine::Machine;
-use crate::map::FLASH;
+use crate::machine::{DebuggerInput, Input, InputError};
+use crate::recording::RecordedMachine;
 
 /// Bytes the debugger erases at once: a page of the real board's flash.
 const FLASH_PAGE: u32 = 0x2000;
-
-/// What erased flash reads as.
-const ERASED: u8 = 0xFF;
 
 /// ESRCH, EINVAL and EFAULT, as the protocol numbers them.
 const NO_PROCESS: u8 = 3;
 const INVALID: u8 = 22;
 const BAD_ADDRESS: u8 = 14;
 
-impl Target for Machine {
+impl RecordedMachine {
+    /// Does what a debugger asks for, and records it.
+    pub(super) fn debug(&mut self, input: DebuggerInput<'_>) -> Result<(), InputError> {
+        self.handle(&Input::Debugger(input))
+    }
+
+    /// The same, for what a machine always accepts.
+    pub(super) fn control(&mut self, input: DebuggerInput<'_>) {
+        let accepted = self.debug(input);
+        debug_assert_eq!(accepted, Ok(()), "it controls the application, whose state does not matter");
+    }
+}
+
+impl Target for RecordedMachine {
     type Arch = CortexM33;
     type Error = Infallible;
 
@@ -72,10 +82,10 @@ impl Target for Machine {
     }
 }
 
-impl SingleThreadBase for Machine {
+impl SingleThreadBase for RecordedMachine {
     fn read_registers(&mut self, words: &mut Words) -> TargetResult<(), Self> {
         for (at, word) in words.0.iter_mut().enumerate() {
-            *word = self.register(registers::at(at));
+            *word = self.machine().register(registers::at(at));
         }
         Ok(())
     }
@@ -85,7 +95,9 @@ impl SingleThreadBase for Machine {
         let mut before = Words::default();
         self.read_registers(&mut before)?;
         let changed = (0..WORDS).filter(|at| words.0[*at] != before.0[*at]);
-        changed.for_each(|at| self.set_register(registers::at(at), words.0[at]));
+        changed.for_each(|at| {
+            self.control(DebuggerInput::WriteRegister { register: registers::at(at), value: words.0[at] });
+        });
         Ok(())
     }
 
@@ -94,14 +106,15 @@ impl SingleThreadBase for Machine {
     }
 
     fn read_addrs(&mut self, start: u32, data: &mut [u8]) -> TargetResult<usize, Self> {
-        match self.inspect(start, data) {
+        match self.read_memory(start, data) {
             0 if !data.is_empty() => Err(TargetError::Errno(BAD_ADDRESS)),
             length => Ok(length),
         }
     }
 
     fn write_addrs(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Self> {
-        if self.change(start, data) { Ok(()) } else { Err(TargetError::Errno(BAD_ADDRESS)) }
+        let written = self.debug(DebuggerInput::WriteMemory { address: start, bytes: data.into() });
+        written.map_err(|_| TargetError::Errno(BAD_ADDRESS))
     }
 
     fn support_resume(&mut self) -> Option<SingleThreadResumeOps<'_, Self>> {
@@ -109,12 +122,12 @@ impl SingleThreadBase for Machine {
     }
 }
 
-impl SingleRegisterAccess<()> for Machine {
+impl SingleRegisterAccess<()> for RecordedMachine {
     fn read_register(&mut self, (): (), number: Number, into: &mut [u8]) -> TargetResult<usize, Self> {
         let length = number.words * 4;
         let into = into.get_mut(..length).ok_or(TargetError::Errno(INVALID))?;
         for (word, bytes) in into.chunks_exact_mut(4).enumerate() {
-            bytes.copy_from_slice(&self.register(registers::at(number.first + word)).to_le_bytes());
+            bytes.copy_from_slice(&self.machine().register(registers::at(number.first + word)).to_le_bytes());
         }
         Ok(length)
     }
@@ -125,18 +138,19 @@ impl SingleRegisterAccess<()> for Machine {
         }
         for (word, bytes) in value.chunks_exact(4).enumerate() {
             let value = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            self.set_register(registers::at(number.first + word), value);
+            let register = registers::at(number.first + word);
+            self.control(DebuggerInput::WriteRegister { register, value });
         }
         Ok(())
     }
 }
 
 /// There are no signals: one that is to be delivered is not.
-impl SingleThreadResume for Machine {
+impl SingleThreadResume for RecordedMachine {
     fn resume(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
         // One that runs, or is being stepped, is not disturbed.
-        if self.is_halted() {
-            Self::resume(self);
+        if self.machine().is_halted() {
+            self.control(DebuggerInput::Resume);
         }
         Ok(())
     }
@@ -150,22 +164,22 @@ impl SingleThreadResume for Machine {
     }
 }
 
-impl SingleThreadSingleStep for Machine {
+impl SingleThreadSingleStep for RecordedMachine {
     fn step(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
         self.resume_range_step(0, 0)
     }
 }
 
-impl SingleThreadRangeStepping for Machine {
+impl SingleThreadRangeStepping for RecordedMachine {
     fn resume_range_step(&mut self, start: u32, end: u32) -> Result<(), Infallible> {
-        if self.is_halted() {
-            Self::step(self, start..end);
+        if self.machine().is_halted() {
+            self.control(DebuggerInput::Step(start..end));
         }
         Ok(())
     }
 }
 
-impl Breakpoints for Machine {
+impl Breakpoints for RecordedMachine {
     fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
         Some(self)
     }
@@ -179,29 +193,29 @@ impl Breakpoints for Machine {
     }
 }
 
-impl SwBreakpoint for Machine {
+impl SwBreakpoint for RecordedMachine {
     fn add_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.insert_breakpoint(address))
+        Ok(self.debug(DebuggerInput::InsertBreakpoint(address)).is_ok())
     }
 
     fn remove_sw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.remove_breakpoint(address))
+        Ok(self.debug(DebuggerInput::RemoveBreakpoint(address)).is_ok())
     }
 }
 
-impl HwBreakpoint for Machine {
+impl HwBreakpoint for RecordedMachine {
     fn add_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.insert_breakpoint(address))
+        Ok(self.debug(DebuggerInput::InsertBreakpoint(address)).is_ok())
     }
 
     fn remove_hw_breakpoint(&mut self, address: u32, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.remove_breakpoint(address))
+        Ok(self.debug(DebuggerInput::RemoveBreakpoint(address)).is_ok())
     }
 }
 
-impl HwWatchpoint for Machine {
+impl HwWatchpoint for RecordedMachine {
     fn add_hw_watchpoint(&mut self, address: u32, length: u32, kind: WatchKind) -> TargetResult<bool, Self> {
-        Ok(self.insert_watchpoint(watchpoint(address, length, kind)))
+        Ok(self.debug(DebuggerInput::InsertWatchpoint(watchpoint(address, length, kind))).is_ok())
     }
 
     fn remove_hw_watchpoint(
@@ -210,7 +224,7 @@ impl HwWatchpoint for Machine {
         length: u32,
         kind: WatchKind,
     ) -> TargetResult<bool, Self> {
-        Ok(self.remove_watchpoint(&watchpoint(address, length, kind)))
+        Ok(self.debug(DebuggerInput::RemoveWatchpoint(watchpoint(address, length, kind))).is_ok())
     }
 }
 
@@ -222,14 +236,14 @@ fn watchpoint(address: u32, length: u32, kind: WatchKind) -> Watchpoint {
     }
 }
 
-impl MonitorCmd for Machine {
+impl MonitorCmd for RecordedMachine {
     fn handle_monitor_cmd(&mut self, command: &[u8], mut out: ConsoleOutput<'_>) -> Result<(), Infallible> {
         out.write_raw(monitor::answer(self, &String::from_utf8_lossy(command)).as_bytes());
         Ok(())
     }
 }
 
-impl MemoryMap for Machine {
+impl MemoryMap for RecordedMachine {
     fn memory_map_xml(&self, offset: u64, length: usize, into: &mut [u8]) -> TargetResult<usize, Self> {
         let map = memory_map();
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(map.len());
@@ -265,32 +279,28 @@ fn memory_map() -> String {
 }
 
 /// `load`: the image in flash is another one until the process ends.
-impl Flash for Machine {
+impl Flash for RecordedMachine {
     fn flash_erase(&mut self, start: u32, length: u32) -> TargetResult<(), Self> {
-        // Nothing is allocated for what is not there.
-        let end = u64::from(start) + u64::from(length);
-        if !FLASH.contains(&start) || end > u64::from(FLASH.end) {
-            return Err(TargetError::Errno(BAD_ADDRESS));
-        }
-        let erased = vec![ERASED; length as usize];
-        self.flash_write(start, &erased)
+        let erased = self.debug(DebuggerInput::EraseFlash { address: start, length });
+        erased.map_err(|_| TargetError::Errno(BAD_ADDRESS))
     }
 
     fn flash_write(&mut self, start: u32, data: &[u8]) -> TargetResult<(), Self> {
-        if self.write_flash(start, data) { Ok(()) } else { Err(TargetError::Errno(BAD_ADDRESS)) }
+        let written = self.debug(DebuggerInput::WriteFlash { address: start, bytes: data.into() });
+        written.map_err(|_| TargetError::Errno(BAD_ADDRESS))
     }
 
     /// What runs next is another application.
     fn flash_done(&mut self) -> TargetResult<(), Self> {
-        self.reset_and_halt();
+        self.control(DebuggerInput::Reset);
         Ok(())
     }
 }
 
 /// `target extended-remote`: `run` starts the application again, `kill` too, and a debugger that goes away lets it run.
-impl ExtendedMode for Machine {
+impl ExtendedMode for RecordedMachine {
     fn run(&mut self, _file: Option<&[u8]>, _arguments: Args<'_, '_>) -> TargetResult<Pid, Self> {
-        self.reset_and_halt();
+        self.control(DebuggerInput::Reset);
         Ok(PID)
     }
 
@@ -298,7 +308,7 @@ impl ExtendedMode for Machine {
         if pid != PID {
             return Err(TargetError::Errno(NO_PROCESS));
         }
-        self.interrupt();
+        self.control(DebuggerInput::Halt);
         Ok(())
     }
 
@@ -311,17 +321,17 @@ impl ExtendedMode for Machine {
     }
 
     fn kill(&mut self, _pid: Option<Pid>) -> TargetResult<ShouldTerminate, Self> {
-        self.reset_and_halt();
+        self.control(DebuggerInput::Reset);
         Ok(ShouldTerminate::No)
     }
 
     fn restart(&mut self) -> Result<(), Infallible> {
-        self.reset_and_halt();
+        self.control(DebuggerInput::Reset);
         Ok(())
     }
 }
 
-impl CurrentActivePid for Machine {
+impl CurrentActivePid for RecordedMachine {
     fn current_active_pid(&mut self) -> Result<Pid, Infallible> {
         Ok(PID)
     }

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use super::registers::WORDS;
 use super::*;
 use crate::bell::Bell;
+use crate::machine::{Input, Machine};
+use crate::recording::tests as recordings;
+use crate::recording::{Ending, Recorder};
 use crate::testing::{CODE, Program, b_self, ldr, mov32, movs, str_, wfi};
 
 /// Long enough for a busy machine; reached only by a failing test.
@@ -15,7 +18,7 @@ const WORD: u32 = 0x2000_1000;
 
 /// A debugger connected to a machine that runs whenever it may.
 struct Bench {
-    machine: Machine,
+    machine: RecordedMachine,
     session: Session,
     address: std::net::SocketAddr,
     wire: TcpStream,
@@ -24,14 +27,17 @@ struct Bench {
 
 impl Bench {
     fn new(program: &Program) -> Self {
+        Self::with(RecordedMachine::new(Machine::new(crate::testing::settings(program)), None))
+    }
+
+    fn with(mut machine: RecordedMachine) -> Self {
         let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let address = server.address();
         let wire = TcpStream::connect(address).expect("connected");
         wire.set_nonblocking(true).expect("set");
         wire.set_nodelay(true).expect("set");
         let session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
-        let mut machine = Machine::new(crate::testing::settings(program));
-        machine.wait_for_debugger();
+        machine.control(DebuggerInput::HaltAtReset);
         let mut bench = Self { machine, session, address, wire, read: Vec::new() };
         bench.connect();
         bench
@@ -213,7 +219,7 @@ fn a_watchpoint_names_the_address_and_stops_before_the_access() {
 fn an_interrupt_stops_a_running_application() {
     let mut bench = Bench::new(&counting());
     bench.send("vCont;c");
-    bench.until(|bench| !bench.machine.is_halted());
+    bench.until(|bench| !bench.machine.machine().is_halted());
     bench.wire.write_all(&[3]).expect("sent");
     assert_eq!(bench.answer(), "S02");
 }
@@ -303,11 +309,12 @@ fn steps_do_not_lead_into_handlers_and_do_not_hold_them_back() {
         assert!((TICKING_ADDS..=TICKING_ADDS + 2).contains(&pc), "{pc:#x}");
     }
     let mut ticks = [0; 4];
-    bench.machine.inspect(WORD, &mut ticks);
+    bench.machine.read_memory(WORD, &mut ticks);
     assert!(u32::from_le_bytes(ticks) >= 4, "{ticks:?}");
-    assert!(
-        !bench.machine.remove_breakpoint(TICKING_ADDS) && !bench.machine.remove_breakpoint(TICKING_ADDS + 2)
-    );
+    for address in [TICKING_ADDS, TICKING_ADDS + 2] {
+        let removed = bench.machine.debug(DebuggerInput::RemoveBreakpoint(address));
+        assert!(removed.is_err(), "none is left at {address:#x}");
+    }
 }
 
 #[test]
@@ -369,7 +376,7 @@ fn a_debugger_that_leaves_lets_the_application_run_and_another_may_come() {
     let mut bench = Bench::new(&counting());
     bench.ask(&format!("Z1,{ADDS:x},2"));
     assert_eq!(bench.ask("D"), "OK");
-    bench.until(|bench| bench.session.peer.is_none() && !bench.machine.is_halted());
+    bench.until(|bench| bench.session.peer.is_none() && !bench.machine.machine().is_halted());
     let now = bench.machine.now();
     bench.machine.run(1000);
     assert!(bench.machine.now() >= now + 1000, "no breakpoint is left");
@@ -380,7 +387,7 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = server.address();
     let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
-    let mut machine = Machine::new(crate::testing::settings(&counting()));
+    let mut machine = RecordedMachine::new(Machine::new(crate::testing::settings(&counting())), None);
     let attached = || {
         let mut tcp = TcpStream::connect(address).expect("connected");
         // The answer is not waited for: a connection that is turned away ends.
@@ -389,19 +396,19 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     };
     let first = attached();
     let began = Instant::now();
-    while !machine.is_halted() {
+    while !machine.machine().is_halted() {
         assert!(began.elapsed() < PATIENCE);
         session.attend(&mut machine);
     }
     let mut second = TcpStream::connect(address).expect("connected");
     assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0, "its connection ends");
-    assert!(machine.is_halted());
+    assert!(machine.machine().is_halted());
     drop(first);
-    while machine.is_halted() {
+    while machine.machine().is_halted() {
         assert!(began.elapsed() < PATIENCE);
         session.attend(&mut machine);
     }
-    while !machine.is_halted() {
+    while !machine.machine().is_halted() {
         assert!(began.elapsed() < PATIENCE);
         let _third = attached();
         std::thread::sleep(Duration::from_millis(1));
@@ -462,6 +469,45 @@ fn a_step_over_a_wait_goes_on() {
     bench.ask("vCont;s");
     bench.ask("vCont;s");
     assert_eq!((bench.register(3), bench.pc()), (3, CODE + 4));
+}
+
+/// What a debugger does changes the application: a replay does it again, at the same cycles.
+///
+/// Shows D133, D140.
+#[test]
+fn a_session_of_a_debugger_is_recorded_and_replayed_exactly() {
+    let program = counting();
+    let tape = recordings::Tape::default();
+    let mut recorder = Recorder::to(Box::new(tape.clone()));
+    recorder.begin(&recordings::head(&program)).expect("written");
+    let machine = recordings::machine(&program);
+    let mut bench = Bench::with(RecordedMachine::new(machine, Some(recorder)));
+    assert_eq!(bench.ask(&format!("Z1,{STORES:x},2")), "OK");
+    for _ in 0..3 {
+        assert!(bench.ask("c").contains("hwbreak"));
+        assert_eq!(bench.pc(), STORES);
+        // The sum in r1, and what is loaded next.
+        assert_eq!(bench.ask("P1=10000000"), "OK");
+        assert_eq!(bench.ask("vCont;s"), "S05");
+        assert_eq!(bench.ask(&format!("M{WORD:x},4:78563412")), "OK");
+    }
+    assert_eq!(bench.ask(&format!("m{WORD:x},4")), "78563412");
+    // A timer's count, which another read would find at another value, and its registers as the debugger sets them.
+    bench.ask("m40000024,4");
+    assert_eq!(bench.ask("M40000000,4:01000000"), "OK");
+    bench.machine.handle(&Input::TimeSkipped(1_000_000)).expect("accepted");
+    assert_eq!(bench.ask(&format!("Z2,{WORD:x},4")), "OK");
+    assert_eq!(bench.ask(&format!("z1,{STORES:x},2")), "OK");
+    assert!(bench.ask("c").contains("watch"));
+    assert_eq!(bench.ask(&format!("z2,{WORD:x},4")), "OK");
+    bench.monitor("reset halt");
+    assert_eq!(bench.pc(), CODE);
+    assert_eq!(bench.ask("vCont;r8000238,8000240"), "S05", "a step through a range");
+    assert_eq!(bench.ask("D"), "OK");
+    bench.until(|bench| bench.machine.now() > 1_000_000);
+    bench.machine.end();
+    let ending = recordings::replay(tape.bytes(), &program);
+    assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "{ending:?}");
 }
 
 /// Packets that no debugger should send, or that this one does not know, with their answers; none stands for any.
@@ -536,7 +582,7 @@ fn whatever_the_debugger_sends_the_session_goes_on() {
     for (packet, expected) in UNEXPECTED {
         let answer = bench.ask(packet);
         assert!(expected.is_none_or(|expected| answer == expected), "{packet}: {answer}");
-        assert!(bench.machine.is_halted(), "{packet}");
+        assert!(bench.machine.machine().is_halted(), "{packet}");
     }
     bench.ask("D");
     let mut bench = Bench::new(&counting());
@@ -553,10 +599,10 @@ fn whatever_the_debugger_sends_the_session_goes_on() {
 fn unexpected_packets_leave_a_running_application_alone() {
     let mut bench = Bench::new(&counting());
     bench.send("vCont;c");
-    bench.until(|bench| !bench.machine.is_halted());
+    bench.until(|bench| !bench.machine.machine().is_halted());
     for packet in ["zzz", "vCont;t", "Hg-1", "vAttach;zz", "m20001000,4"] {
         bench.ask(packet);
-        assert!(!bench.machine.is_halted(), "{packet}");
+        assert!(!bench.machine.machine().is_halted(), "{packet}");
     }
     bench.wire.write_all(&[3]).expect("sent");
     assert_eq!(bench.answer(), "S02");
@@ -628,7 +674,7 @@ fn a_connection_that_is_no_debugger_stops_nothing() {
     let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = server.address();
     let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
-    let mut machine = Machine::new(crate::testing::settings(&counting()));
+    let mut machine = RecordedMachine::new(Machine::new(crate::testing::settings(&counting())), None);
     for noise in [&b""[..], b"+", b"\x03", b"\xff\0$m0,1#00", b"POST / HTTP/1.1\r\n\r\n$?#3f"] {
         let mut tcp = TcpStream::connect(address).expect("connected");
         let _ = tcp.write_all(noise);
@@ -641,7 +687,7 @@ fn a_connection_that_is_no_debugger_stops_nothing() {
         {
             assert!(began.elapsed() < PATIENCE, "{noise:?}");
             session.attend(&mut machine);
-            assert!(!machine.is_halted(), "{noise:?}");
+            assert!(!machine.machine().is_halted(), "{noise:?}");
             machine.run(1000);
         }
     }
@@ -683,10 +729,10 @@ fn the_application_sees_the_debugger_in_dhcsr() {
     assert_eq!(bench.ask("me000edf2,1"), "03");
     bench.ask("D");
     bench.until(|bench| bench.session.peer.is_none());
-    bench.machine.reset_and_halt();
-    bench.machine.resume();
+    bench.machine.control(DebuggerInput::Reset);
+    bench.machine.control(DebuggerInput::Resume);
     bench.machine.run(1000);
-    assert_eq!(bench.machine.register(armv8m::Register::R(3)), 0);
+    assert_eq!(bench.machine.machine().register(armv8m::Register::R(3)), 0);
 }
 
 /// Shows D134.
@@ -713,7 +759,7 @@ fn run_starts_again_and_holds_whatever_it_is_called() {
     assert_eq!(bench.pc(), CODE);
     // One that has detached stays, and may begin again.
     assert_eq!(bench.ask("D"), "OK");
-    bench.until(|bench| !bench.machine.is_halted());
+    bench.until(|bench| !bench.machine.machine().is_halted());
     assert_eq!(bench.ask("vRun;"), "T05thread:01;");
     assert_eq!(bench.pc(), CODE);
 }

@@ -48,14 +48,16 @@ fn an_application_that_is_offline_on_purpose_checks_in_as_often_as_its_bundle_sa
 /// Lets the kernel have its connection for as long as it wants it.
 fn check_in(machine: &mut Machine) {
     let mut out = [0; 4096];
-    machine.link_connecting();
-    machine.link_connected();
+    machine.handle(&Input::LinkConnecting).expect("accepted");
+    machine.handle(&Input::LinkConnected).expect("accepted");
     machine.transmit(&mut out);
-    machine.receive(&WELCOME).expect("welcome");
+    machine.handle(&Input::Received((&WELCOME).into())).expect("welcome");
     run_until(machine, machine.now() + 5 * SECOND + MILLISECOND);
     assert!(!machine.wants_link(), "it has checked in");
     machine.transmit(&mut out);
-    machine.link_lost(LinkLoss::Requested, "no longer wanted".into());
+    machine
+        .handle(&Input::LinkLost { kind: LinkLoss::Requested, cause: "no longer wanted".into() })
+        .expect("accepted");
 }
 
 /// Shows N16, D104.
@@ -90,10 +92,10 @@ fn releasing_when_told() -> Program {
 fn stays(grace: u32) -> u64 {
     let mut machine = bundled(&releasing_when_told(), &connectivity(grace, 0));
     machine.run(20_000);
-    machine.link_connecting();
-    machine.link_connected();
+    machine.handle(&Input::LinkConnecting).expect("accepted");
+    machine.handle(&Input::LinkConnected).expect("accepted");
     machine.transmit(&mut [0; 4096]);
-    machine.receive(&WELCOME).expect("welcome");
+    machine.handle(&Input::Received((&WELCOME).into())).expect("welcome");
     run_until(&mut machine, SECOND);
     assert!(machine.wants_link(), "held by the application");
     machine.cpu.write_memory(TOLD, &[1; 4]);

@@ -22,10 +22,10 @@ fn releasing() -> Program {
 }
 
 fn connected(machine: &mut Machine) {
-    machine.link_connecting();
-    machine.link_connected();
+    machine.handle(&Input::LinkConnecting).expect("accepted");
+    machine.handle(&Input::LinkConnected).expect("accepted");
     transmitted(machine);
-    machine.receive(&WELCOME).expect("welcome");
+    machine.handle(&Input::Received((&WELCOME).into())).expect("welcome");
 }
 
 fn transmitted(machine: &mut Machine) -> Vec<u8> {
@@ -62,11 +62,11 @@ fn the_link_is_kept_alive_while_the_application_stands() {
     connected(&mut machine);
     machine.attach_debugger();
     let now = machine.now();
-    machine.hold(59 * SECOND);
+    machine.handle(&Input::TimeSkipped(59 * SECOND)).expect("accepted");
     assert_eq!(transmitted(&mut machine), [0u8; 0]);
-    machine.hold(2 * SECOND);
+    machine.handle(&Input::TimeSkipped(2 * SECOND)).expect("accepted");
     assert!(!transmitted(&mut machine).is_empty(), "PING, as the cloud must hear of the device");
-    assert_eq!(machine.run(SECOND), Ran::Idle);
+    assert_eq!(machine.run(SECOND), RunResult::Idle);
     machine.pass_time(now + SECOND);
     assert_eq!(machine.now(), now, "the application's time stands");
 }
@@ -78,7 +78,7 @@ fn the_kernels_clock_goes_on_while_the_application_stands() {
     program.add(mov32(0, RESULT + 8)).call(GET_MICROSECONDS).add(b_self());
     let mut machine = machine(&program);
     machine.attach_debugger();
-    machine.hold(3 * SECOND);
+    machine.handle(&Input::TimeSkipped(3 * SECOND)).expect("accepted");
     machine.resume();
     machine.run(1000);
     assert_eq!(ram(&machine, RESULT + 8), 3_000_002, "and 2.5 µs for the call");

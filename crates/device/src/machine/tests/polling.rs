@@ -134,7 +134,7 @@ fn into_how_many_runs_the_time_is_cut_makes_no_difference() {
     let after = |piece: u64| {
         let mut machine = machine(&program);
         while machine.now() < SECOND / 4 {
-            if machine.run(piece.min(SECOND / 4 - machine.now())) == Ran::Idle {
+            if machine.run(piece.min(SECOND / 4 - machine.now())) == RunResult::Idle {
                 machine.pass_time(machine.now().saturating_add(piece));
             }
         }
@@ -154,12 +154,12 @@ fn into_how_many_runs_the_time_is_cut_makes_no_difference() {
 fn a_call_that_is_held_answers_when_something_arrives() {
     let mut machine = machine(&asking(|_| {}));
     run_until(&mut machine, 100 * MILLISECOND);
-    while machine.run(1) != Ran::Idle {}
+    while machine.run(1) != RunResult::Idle {}
     let due = machine.next_event().expect("the call's answer");
     assert!(due > machine.now() + 100, "it is held");
     machine.pass_time(machine.now() + 50);
-    machine.link_connecting();
-    assert_eq!(machine.run(1), Ran::Busy, "it has answered");
+    machine.handle(&Input::LinkConnecting).expect("accepted");
+    assert_eq!(machine.run(1), RunResult::Busy, "it has answered");
     assert!(machine.now() < due);
 }
 
@@ -168,7 +168,7 @@ fn a_call_that_is_held_answers_when_something_arrives() {
 fn the_kernels_clock_can_be_put_forward_and_the_applications_timers_stay() {
     let mut machine = machine(&asking(|_| {}));
     run_until(&mut machine, 10 * MILLISECOND);
-    machine.skip_time(60 * SECOND);
+    machine.handle(&Input::TimeSkipped(60 * SECOND)).expect("accepted");
     run_until(&mut machine, 12 * MILLISECOND);
     let micros = ram(&machine, RESULT);
     assert!((60_010_000..=60_012_000).contains(&micros), "{micros}");

@@ -68,20 +68,22 @@ pub(super) fn connect_and_part(machine: &mut Machine) {
     let mut out = [0; 4096];
     machine.run(20_000);
     assert!(machine.wants_link());
-    machine.link_connecting();
-    machine.link_connected();
+    machine.handle(&Input::LinkConnecting).expect("accepted");
+    machine.handle(&Input::LinkConnected).expect("accepted");
     machine.transmit(&mut out);
-    machine.receive(&WELCOME).expect("welcome");
+    machine.handle(&Input::Received((&WELCOME).into())).expect("welcome");
     machine.run(20_000);
     assert!(!machine.wants_link());
     machine.transmit(&mut out);
-    machine.link_lost(LinkLoss::Requested, "no longer wanted".into());
+    machine
+        .handle(&Input::LinkLost { kind: LinkLoss::Requested, cause: "no longer wanted".into() })
+        .expect("accepted");
 }
 
 #[test]
 fn power_is_not_saved_while_the_network_is_in_use() {
     let mut machine = machine(&offline_calling(Call::PowerSave, 0));
-    assert_eq!(machine.run(20_000), Ran::Busy);
+    assert_eq!(machine.run(20_000), RunResult::Busy);
     assert_eq!(ram(&machine, RESULT), BUSY);
 }
 
@@ -107,7 +109,7 @@ fn saving_power_ends_with_an_interrupt_and_not_before() {
     let mut machine = machine(&program);
     connect_and_part(&mut machine);
     for _ in 0..20 {
-        assert_eq!(machine.run(MILLISECOND), Ran::Idle);
+        assert_eq!(machine.run(MILLISECOND), RunResult::Idle);
         machine.pass_time(machine.now() + MILLISECOND);
     }
     assert_eq!(ram(&machine, RESULT + 0x10), 0, "the timer's line is not enabled, so nothing wakes it");
@@ -155,7 +157,7 @@ fn timers_wake_from_sleep_and_in_the_stop_modes_stand_still() {
         let end = machine.now() + 20 * MILLISECOND;
         run_until(&mut machine, end);
         assert_eq!(ram(&machine, RESULT + 0x10), u32::from(mode == 0), "mode {mode}");
-        machine.drive_pin(5, 3, true);
+        machine.handle(&Input::Pin { pin: Pin { port: 5, pin: 3 }, level: true }).expect("accepted");
         let end = machine.now() + MILLISECOND / 10;
         run_until(&mut machine, end);
         assert_eq!(ram(&machine, RESULT + 0x10), 1, "an edge wakes from mode {mode}");
@@ -199,10 +201,10 @@ fn deep_sleep_ends_with_a_check_in_and_everything_starts_anew() {
 #[test]
 fn what_arrives_from_outside_does_not_disturb_a_deep_sleep() {
     let mut machine = sleeper(0);
-    machine.drive_pin(2, 13, true);
-    machine.send_serial(2, b"x");
+    machine.handle(&Input::Pin { pin: Pin { port: 2, pin: 13 }, level: true }).expect("accepted");
+    let _ = machine.handle(&Input::Serial { port: 2, bytes: b"x".into() });
     machine.pass_time(machine.now() + MILLISECOND);
-    assert_eq!(machine.run(1000), Ran::Idle);
+    assert_eq!(machine.run(1000), RunResult::Idle);
     assert!(machine.is_off());
 }
 
@@ -384,7 +386,7 @@ fn a_factory_test_logs_and_ends_and_nothing_runs_any_more() {
         settings(&testing(3)),
         Provisions { factory_test: true, ..Provisions::default() },
     );
-    assert_eq!(machine.run(5000), Ran::Idle);
+    assert_eq!(machine.run(5000), RunResult::Idle);
     let events = machine.take_events();
     let expected =
         [DeviceEvent::TestLog { text: b"good".to_vec() }, DeviceEvent::TestingComplete { status: 3 }];

@@ -53,8 +53,8 @@ pub(crate) struct RecordingOptions {
     #[arg(long, value_name = "SEED")]
     pub(crate) deterministic: Option<String>,
     /// Record all inputs of the device in FILE, each with its guest cycle, for --replay. FILE, of mode 0600, contains what the
-    /// cloud sent in plain text: messages, configuration and secrets
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["gdb", "gdb_wait"])]
+    /// cloud sent in plain text: messages, configuration and secrets. What a debugger does is an input, too
+    #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Replay a recording of this image, without a cloud and as fast as possible, and check that everything happens as recorded;
     /// exit code 4 if not. The same must be attached to the device as when it was recorded

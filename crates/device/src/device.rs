@@ -1,0 +1,249 @@
+//! A device as a program sees it: what it is made from, and the handle by which it is reached while it runs.
+
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::application::Application;
+use crate::bell::Bell;
+use crate::chance::{Seed, system_chance};
+use crate::clock::TimeScale;
+use crate::debug::Debugging;
+use crate::debug::gdb::Session;
+use crate::events::{DeviceEvent, PinFilter};
+use crate::identity::Identity;
+use crate::image::Image;
+use crate::machine::{DebuggerInput, Input, Machine, Provisions, RestartPolicy, Settings};
+use crate::pin::Pin;
+use crate::recording::{Head, RecordedMachine, Recorder, wiring};
+use crate::runner::Runner;
+use crate::serial::{MAX_WAITING, Route, Serial};
+use crate::stimulus::Schedule;
+use crate::storage::Storage;
+use crate::transport::{Address, Dialler};
+use crate::wiring::Attachment;
+
+/// What a device is made from.
+pub struct Options {
+    /// Where its cloud listens.
+    pub cloud: Address,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its application.
+    pub image: Image,
+    /// How soon an application that faulted starts again.
+    pub restart: RestartPolicy,
+    /// Tell of every system call.
+    pub trace: bool,
+    /// What is wired to the board.
+    pub targets: Vec<Attachment>,
+    /// What reaches it from outside at times of its own.
+    pub schedule: Schedule,
+    /// Where what serial ports send goes; the observer is told of the others.
+    pub routes: Vec<Route>,
+    /// What outlives its power, and what its bundle says.
+    pub provisions: Provisions,
+    /// Who looks into it.
+    pub debugging: Debugging,
+    /// Where its chance comes from; from the host if this says nothing.
+    pub seed: Option<Seed>,
+    /// How many times as fast as the wall clock its time goes.
+    pub time_scale: TimeScale,
+    /// Which general-purpose outputs besides the user LED are told of.
+    pub pins: PinFilter,
+    /// Writes down what reaches it.
+    pub recorder: Option<Recorder>,
+}
+
+impl Options {
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
+    /// outlives its power in the folder of its identity, if that has one.
+    pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Self {
+        let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
+        let Application { image, policy, restart, layers, .. } = application.into();
+        Self {
+            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
+            cloud,
+            identity,
+            image,
+            restart,
+            trace: false,
+            targets: Vec::new(),
+            schedule: Schedule::default(),
+            debugging: Debugging::default(),
+            seed: None,
+            time_scale: TimeScale::ONE,
+            pins: PinFilter::default(),
+            recorder: None,
+            routes: Vec::new(),
+        }
+    }
+
+    /// What a recording begins with.
+    fn head(&mut self, seed: Seed) -> Head {
+        let (flash, wifi) = self.provisions.storage.content();
+        Head {
+            device_id: self.identity.device_id(),
+            image: self.image.digest(),
+            seed,
+            restart: self.restart,
+            policy: self.provisions.policy,
+            factory_test: self.provisions.factory_test,
+            free_clock: self.provisions.free_clock,
+            poll_scale: self.provisions.poll_scale,
+            wifi,
+            flash,
+            wiring: wiring(&self.targets),
+        }
+    }
+
+    /// Begins the recording, if there is to be one; a recording needs a seed.
+    fn begin_recording(&mut self) -> io::Result<Option<Recorder>> {
+        let Some(mut recorder) = self.recorder.take() else { return Ok(None) };
+        let seed = *self.seed.get_or_insert_with(Seed::random);
+        recorder.begin(&self.head(seed))?;
+        Ok(Some(recorder))
+    }
+}
+
+/// A running device. Dropping it stops it.
+pub struct Device {
+    remote: Remote,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Device {
+    /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
+    pub fn start(
+        mut options: Options,
+        observer: impl FnMut(DeviceEvent) + Send + 'static,
+    ) -> io::Result<Self> {
+        options.provisions.install()?;
+        options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
+        options.provisions.poll_scale = options.time_scale.whole();
+        let recorder = options.begin_recording()?;
+        let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
+        let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
+        let settings = Settings {
+            device_id: options.identity.device_id(),
+            image: options.image,
+            chance: options.seed.map_or_else(system_chance, Seed::chance),
+            restart: options.restart,
+            trace: options.trace,
+            targets: options.targets,
+        };
+        let debugging = options.debugging;
+        let session =
+            debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
+        let handed = remote.clone();
+        let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
+        let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
+            let mut machine = Machine::provisioned(settings, options.provisions);
+            machine.set_symbols(debugging.symbols);
+            machine.report_pins(options.pins);
+            if let Some(tracer) = debugging.tracer {
+                machine.trace_to(tracer);
+            }
+            let mut machine = RecordedMachine::new(machine, recorder);
+            machine.follow(options.schedule);
+            if debugging.wait {
+                machine
+                    .handle(&Input::Debugger(DebuggerInput::HaltAtReset))
+                    .expect("a halt is always accepted");
+            }
+            let mut runner = Runner::new(machine, dialler, handed, serial, Box::new(observer));
+            (runner.session, runner.scale) = (session, options.time_scale);
+            runner.run();
+        })?;
+        Ok(Self { remote, thread: Some(thread) })
+    }
+
+    /// A handle by which other threads reach the device.
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
+    }
+
+    /// Says farewell to the cloud and stops.
+    pub fn stop(mut self) {
+        self.remote.stop();
+        self.join();
+    }
+
+    /// Waits until someone stops the device by its [`Remote`].
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.remote.stop();
+        self.join();
+    }
+}
+
+/// Reaches a running device from other threads.
+#[derive(Clone)]
+pub struct Remote {
+    pub(crate) bell: Bell,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stopping: AtomicBool,
+    inputs: Mutex<Vec<Input<'static>>>,
+    /// Bytes for serial ports that were not taken yet.
+    serial_waiting: Arc<AtomicUsize>,
+}
+
+impl Remote {
+    /// Stops the device.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
+    /// were accepted: not while [`MAX_WAITING`] wait already.
+    pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
+        let waiting = &self.shared.serial_waiting;
+        if waiting.load(Ordering::SeqCst) >= MAX_WAITING {
+            return false;
+        }
+        waiting.fetch_add(bytes.len(), Ordering::SeqCst);
+        self.send(Input::Serial { port, bytes: bytes.into() });
+        true
+    }
+
+    /// Drives a pin from outside.
+    pub fn drive_pin(&self, pin: Pin, level: bool) {
+        self.send(Input::Pin { pin, level });
+    }
+
+    /// Sets what the sensor at `address` of I2C bus `bus` measures; nothing happens where there is none.
+    pub fn set_quantity(&self, bus: u8, address: u8, name: String, value: f64) {
+        self.send(Input::Quantity { bus, address, name: name.into(), value });
+    }
+
+    fn send(&self, input: Input<'static>) {
+        self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner).push(input);
+        self.bell.ring();
+    }
+
+    pub(crate) fn take_inputs(&self) -> Vec<Input<'static>> {
+        mem::take(&mut *self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,162 @@
+//! A machine, what a schedule still has for it, and a recording of every input, if one is asked for.
+
+use armv8m::Cycles;
+
+use super::{CHECK_INTERVAL, EventDigest, Position, Record, Recorder, checksum};
+use crate::events::DeviceEvent;
+use crate::machine::{DebuggerInput, Input, InputError, Machine, RunResult, Stop};
+use crate::stimulus::Schedule;
+
+/// A machine of which everything that changes it is recorded, if that is asked for.
+pub struct RecordedMachine {
+    machine: Machine,
+    schedule: Schedule,
+    recording: Option<Recording>,
+}
+
+struct Recording {
+    recorder: Recorder,
+    digest: EventDigest,
+    /// Events that are in the digest, and were not taken by the driver yet.
+    events: Vec<DeviceEvent>,
+    /// Instructions executed at the last check.
+    checked: u64,
+}
+
+impl RecordedMachine {
+    /// A machine that was just made.
+    pub fn new(machine: Machine, recorder: Option<Recorder>) -> Self {
+        let (digest, events, checked) = (EventDigest::new(), Vec::new(), machine.instructions());
+        let recording = recorder.map(|recorder| Recording { recorder, digest, events, checked });
+        Self { machine, schedule: Schedule::default(), recording }
+    }
+
+    /// Delivers a schedule's stimuli from now on. They are recorded like every other input, so a replay needs no schedule.
+    pub fn follow(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
+    }
+
+    /// The machine. Every change goes through [`RecordedMachine::handle`].
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Guest time in cycles.
+    pub fn now(&self) -> Cycles {
+        self.machine.now()
+    }
+
+    /// As [`Machine::handle`].
+    pub fn handle(&mut self, input: &Input<'_>) -> Result<(), InputError> {
+        let position = Position::of(&self.machine);
+        let result = self.machine.handle(input);
+        // Bytes for a full line would otherwise be in the recording again and again.
+        if self.recording.is_some() && result != Err(InputError::NotAccepted) {
+            self.record(position, &Record::Input(input.clone()));
+        }
+        result
+    }
+
+    /// As [`Machine::run`], but not beyond the schedule's next stimulus.
+    pub fn run(&mut self, budget: Cycles) -> RunResult {
+        self.deliver_due();
+        let until_next = self.schedule.next_timeout().map_or(budget, |at| at - self.now());
+        let result = self.machine.run(budget.min(until_next));
+        if let Some(recording) = &self.recording
+            && self.machine.instructions() - recording.checked >= CHECK_INTERVAL
+        {
+            self.check(Record::Check);
+        }
+        result
+    }
+
+    /// As [`Machine::pass_time`], but not beyond the schedule's next stimulus.
+    pub fn pass_time(&mut self, to: Cycles) {
+        self.machine.pass_time(self.schedule.next_timeout().map_or(to, |at| at.min(to)));
+    }
+
+    /// As [`Machine::next_timeout`], or when the schedule's next stimulus is due.
+    pub fn next_timeout(&self) -> Option<Cycles> {
+        [self.machine.next_timeout(), self.schedule.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// As [`Machine::transmit`]. An attempt that gives nothing changes nothing, and is not recorded.
+    pub fn transmit(&mut self, out: &mut [u8]) -> usize {
+        let position = Position::of(&self.machine);
+        let length = self.machine.transmit(out);
+        if length > 0 && self.recording.is_some() {
+            let checksum = checksum(&out[..length]);
+            self.record(position, &Record::Transmitted { length: length as u32, checksum });
+        }
+        length
+    }
+
+    /// As [`Machine::take_events`].
+    pub fn take_events(&mut self) -> Vec<DeviceEvent> {
+        let Some(recording) = &mut self.recording else { return self.machine.take_events() };
+        recording.collect_events(&mut self.machine);
+        std::mem::take(&mut recording.events)
+    }
+
+    /// Reads memory for a debugger, as [`Machine::read_memory`].
+    pub(crate) fn read_memory(&mut self, address: u32, into: &mut [u8]) -> usize {
+        let position = Position::of(&self.machine);
+        let length = self.machine.read_memory(address, into);
+        if !Machine::is_memory(address) {
+            let read = DebuggerInput::ReadPeripherals { address, length: into.len() as u32 };
+            self.record(position, &Record::Input(Input::Debugger(read)));
+        }
+        length
+    }
+
+    /// Takes the reason for which the application halted last. That changes nothing for the application.
+    pub(crate) fn take_stop(&mut self) -> Option<Stop> {
+        self.machine.take_stop()
+    }
+
+    /// Hands what was recorded to the operating system.
+    pub fn flush(&mut self) {
+        if self.recording.as_mut().is_some_and(|recording| !recording.recorder.flush()) {
+            self.recording = None;
+        }
+    }
+
+    /// Ends the recording; the machine goes no further.
+    pub fn end(&mut self) {
+        self.check(Record::End);
+        self.flush();
+    }
+
+    fn deliver_due(&mut self) {
+        if !self.schedule.is_due(self.now()) {
+            return;
+        }
+        let mut schedule = std::mem::take(&mut self.schedule);
+        schedule.deliver_due(self.now(), |input| self.handle(input));
+        self.schedule = schedule;
+    }
+
+    pub(super) fn check(&mut self, record: fn([u8; super::DIGEST]) -> Record<'static>) {
+        let Some(recording) = &mut self.recording else { return };
+        recording.collect_events(&mut self.machine);
+        recording.checked = self.machine.instructions();
+        let digest = recording.digest.with_state(&self.machine);
+        self.record(Position::of(&self.machine), &record(digest));
+    }
+
+    fn record(&mut self, position: Position, record: &Record<'_>) {
+        if self.recording.as_mut().is_some_and(|recording| !recording.recorder.add(position, record)) {
+            // The rest could not be replayed without what is missing here. `Status` reports it in the end.
+            self.recording = None;
+        }
+    }
+}
+
+impl Recording {
+    fn collect_events(&mut self, machine: &mut Machine) {
+        for event in machine.take_events() {
+            self.digest.add(&event);
+            self.events.push(event);
+        }
+    }
+}
