@@ -165,7 +165,7 @@ struct MvSizedStringBuffer {
  * The one way to learn of events: records in a buffer of the application's, and an interrupt for each.
  */
 
-/** What a notification tells. */
+/** What a notification reports. */
 enum MvEventType {
     /** No event: an empty record. Never posted by the hypervisor itself. */
     MV_EVENTTYPE_NOEVENT = 0x0,
@@ -206,7 +206,7 @@ struct MvNotificationSetup {
     uint32_t buffer_size;
 };
 
-/** What kind of system event to be told of. */
+/** The kind of system event to be notified of. */
 enum MvSystemNotificationSource {
     /** Changes of the network's status, also for an application that has not asked for the network. */
     MV_SYSTEMNOTIFICATIONSOURCE_NETWORK = 0x0,
@@ -218,7 +218,7 @@ enum MvSystemNotificationSource {
 
 /** A registration for system events. This structure has no version. */
 struct MvOpenSystemNotificationParams {
-    /** The centre that is to be told. */
+    /** The centre that is notified. */
     MvNotificationHandle notification_handle;
     /** The tag its records carry. */
     uint32_t notification_tag;
@@ -242,8 +242,8 @@ struct MvOpenSystemNotificationParams {
 enum MvStatus mvSetupNotifications(const struct MvNotificationSetup *notifications, MvNotificationHandle *handle_out);
 
 /**
- * Closes a notification centre. Whatever still refers to it goes on, untold. A pend that is there already
- * is the application's to clear.
+ * Closes a notification centre. Channels and networks that refer to it remain, without notifications. A
+ * pend that is there already is the application's to clear.
  * @param handle_in_out The centre; becomes 0.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
@@ -261,7 +261,7 @@ enum MvStatus mvCloseNotifications(MvNotificationHandle *handle_in_out);
 enum MvStatus mvTempTriggerNotification(MvNotificationHandle handle, enum MvEventType type, uint32_t tag);
 
 /**
- * Asks to be told of system events.
+ * Registers for notifications of system events.
  * @param params Centre, tag and source.
  * @param handle Receives the registration's handle.
  * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler.
@@ -286,7 +286,7 @@ enum MvStatus mvCloseSystemNotification(MvSystemEventHandle *handle);
 
 /** The state of the network. */
 enum MvNetworkStatus {
-    /** Down, and nobody asks for it to be up. */
+    /** Down, and neither the application nor the kernel needs it. */
     MV_NETWORKSTATUS_DELIBERATELYOFFLINE = 0x0,
     /** Connected to the cloud; channels can be opened. */
     MV_NETWORKSTATUS_CONNECTED = 0x1,
@@ -330,7 +330,7 @@ enum MvNetworkReason {
 
 /** What version 1 of `struct MvRequestNetworkParams` holds. */
 struct MvRequestNetworkParamsV1 {
-    /** The centre told of changes of status. */
+    /** The centre that is notified of changes of status. */
     MvNotificationHandle notification_handle;
     /** The tag its records carry. */
     uint32_t notification_tag;
@@ -358,8 +358,8 @@ struct MvRequestNetworkParams {
 enum MvStatus mvRequestNetwork(const struct MvRequestNetworkParams *params, MvNetworkHandle *handle);
 
 /**
- * Gives up a request for the network. Channels opened over it are disconnected. The network goes down once
- * nobody needs it.
+ * Releases a request for the network. Channels opened over it are disconnected. The network goes down once
+ * it is not needed any more.
  * @param handle The request; becomes 0.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
@@ -370,7 +370,7 @@ enum MvStatus mvRequestNetwork(const struct MvRequestNetworkParams *params, MvNe
 enum MvStatus mvReleaseNetwork(MvNetworkHandle *handle);
 
 /**
- * Tells the network's status at this moment.
+ * Returns the current status of the network.
  * @param handle The request for the network.
  * @param status Receives the status.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -380,7 +380,7 @@ enum MvStatus mvReleaseNetwork(MvNetworkHandle *handle);
 enum MvStatus mvGetNetworkStatus(MvNetworkHandle handle, enum MvNetworkStatus *status);
 
 /**
- * Tells why the network is up or down. Needs no handle.
+ * Returns why the network is up or down. Needs no handle.
  * @param reasons Receives the reasons, as bits.
  * @param request_ref_count Receives the number of requests the application holds.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -431,7 +431,7 @@ enum MvClosureReason {
 
 /** What version 1 of `struct MvOpenChannelParams` holds. */
 struct MvOpenChannelParamsV1 {
-    /** The centre told of the channel's events. */
+    /** The centre that is notified of the channel's events. */
     MvNotificationHandle notification_handle;
     /** The tag its records carry. */
     uint32_t notification_tag;
@@ -489,7 +489,7 @@ enum MvStatus mvOpenChannel(const struct MvOpenChannelParams *params, MvChannelH
 enum MvStatus mvCloseChannel(MvChannelHandle *handle);
 
 /**
- * Tells why a channel is no longer connected. Ask before closing it.
+ * Returns why a channel is no longer connected. Call it before closing the channel.
  * @param handle The channel.
  * @param reason_out Receives the reason.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -528,8 +528,8 @@ enum MvStatus mvWriteChannel(MvChannelHandle handle, const uint8_t *data, uint32
 enum MvStatus mvWriteChannelStream(MvChannelHandle handle, const uint8_t *data, uint32_t len, uint32_t *written);
 
 /**
- * Tells where in the receive buffer the oldest received bytes are. The run ends at the end of the buffer;
- * what wrapped round comes with the next read.
+ * Returns where in the receive buffer the oldest received bytes are. The run ends at the end of the
+ * buffer; what wrapped round comes with the next read.
  * @param handle The channel, of opaque bytes.
  * @param read_pointer_out Receives the address of the first.
  * @param length_out Receives how many there are in one piece.
@@ -627,7 +627,7 @@ struct MvHttpResponseData {
 enum MvStatus mvSendHttpRequest(MvChannelHandle handle, const struct MvHttpRequest *request);
 
 /**
- * Reads the head of the response, once CHANNELDATAREADABLE told that it is there.
+ * Reads the head of the response, after CHANNELDATAREADABLE has announced it.
  * @param handle The channel.
  * @param response_data Receives the head.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -640,7 +640,7 @@ enum MvStatus mvReadHttpResponseData(MvChannelHandle handle, struct MvHttpRespon
 
 /**
  * Reads one header line of the response. No more is written than fits, nothing is added to its end, and
- * its length is not told.
+ * its length is not returned.
  * @param handle The channel.
  * @param header_index The header, counted from 0.
  * @param buf Receives the line.
@@ -767,7 +767,7 @@ struct MvConfigResponseReadItemParams {
 enum MvStatus mvSendConfigFetchRequest(MvChannelHandle handle, const struct MvConfigKeyFetchParams *request);
 
 /**
- * Reads the head of the answer, once CHANNELDATAREADABLE told that it is there.
+ * Reads the head of the answer, after CHANNELDATAREADABLE has announced it.
  * @param handle The channel.
  * @param response_data Receives the head.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -811,7 +811,7 @@ enum MvMqttReadableDataType {
     MV_MQTTREADABLEDATATYPE_UNSUBSCRIBERESPONSE = 0x5,
     /** The answer to a publish: mvMqttReadPublishResponse. */
     MV_MQTTREADABLEDATATYPE_PUBLISHRESPONSE = 0x6,
-    /** The answer to a disconnect, or news of the broker's: mvMqttReadDisconnectResponse. */
+    /** The response to a disconnect, or the broker's own disconnect: mvMqttReadDisconnectResponse. */
     MV_MQTTREADABLEDATATYPE_DISCONNECTRESPONSE = 0x7,
     /** Not a value: makes the type four bytes wide. */
     MV_MQTTREADABLEDATATYPE__MAX = 0x7fffffff
@@ -855,7 +855,7 @@ enum MvMqttRequestState {
     MV_MQTTREQUESTSTATE_CERTIFICATEEXPIRED = 0x6,
     /** The broker could not be reached. */
     MV_MQTTREQUESTSTATE_SOCKETERROR = 0x7,
-    /** The cloud broke the connection off because messages came in too fast. */
+    /** The cloud closed the connection because messages arrived too fast. */
     MV_MQTTREQUESTSTATE_CONNECTIONCIRCUITBREAKER = 0x8,
     /** Not a value: makes the type four bytes wide. */
     MV_MQTTREQUESTSTATE__MAX = 0x7fffffff
@@ -1064,7 +1064,7 @@ struct MvMqttLostMessageInfo {
     uint32_t *message_len;
 };
 
-/** The answer to a disconnect, or news of the broker's. */
+/** The response to a disconnect, or the broker's own disconnect. */
 struct MvMqttDisconnectResponse {
     /** How the connection ended. */
     enum MvMqttRequestState request_state;
@@ -1073,7 +1073,7 @@ struct MvMqttDisconnectResponse {
 };
 
 /**
- * Tells what the next readable item is. Each item has had one CHANNELDATAREADABLE.
+ * Returns the type of the next readable item. Each item has had one CHANNELDATAREADABLE.
  * @param handle The channel.
  * @param data_type Receives the type; NONE if there is nothing.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -1092,7 +1092,7 @@ enum MvStatus mvMqttGetNextReadableDataType(MvChannelHandle handle, enum MvMqttR
  * @retval MV_STATUS_LATEFAULT An address found inside a structure is not usable.
  * @retval MV_STATUS_INVALIDHANDLE The handle is 0, stale, or of another kind.
  * @retval MV_STATUS_CHANNELCLOSED The channel is no longer connected and has nothing left to read.
- * @retval MV_STATUS_REQUESTALREADYSENT A connect was asked for on this channel before.
+ * @retval MV_STATUS_REQUESTALREADYSENT A connect was requested on this channel before.
  * @retval MV_STATUS_INVALIDAUTHENTICATION A password and a client certificate's key were both given.
  * @retval MV_STATUS_TOOMANYELEMENTS More than 8 certificates in a chain.
  * @retval MV_STATUS_REQUIREDELEMENTMISSING No host, no client identifier, a client certificate without its
@@ -1236,7 +1236,7 @@ enum MvStatus mvMqttAcknowledgeMessage(MvChannelHandle handle, uint32_t correlat
  * @param handle The channel.
  * @retval MV_STATUS_INVALIDHANDLE The handle is 0, stale, or of another kind.
  * @retval MV_STATUS_CHANNELCLOSED The channel is no longer connected and has nothing left to read.
- * @retval MV_STATUS_RATELIMITED A disconnect was asked for already.
+ * @retval MV_STATUS_RATELIMITED A disconnect was requested already.
  */
 enum MvStatus mvMqttRequestDisconnect(MvChannelHandle handle);
 
@@ -1307,7 +1307,7 @@ enum MvStatus mvGetMicroseconds(uint64_t *ms);
 enum MvStatus mvGetWallTime(uint64_t *usec);
 
 /**
- * Tells the system clock's frequency.
+ * Returns the system clock's frequency.
  * @param hz Receives hertz.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
@@ -1315,7 +1315,7 @@ enum MvStatus mvGetWallTime(uint64_t *usec);
 enum MvStatus mvGetSysClk(uint32_t *hz);
 
 /**
- * Tells the processor's and AHB's frequency, which SysTick counts by.
+ * Returns the processor's and AHB's frequency, which SysTick counts by.
  * @param hz Receives hertz.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
@@ -1323,7 +1323,7 @@ enum MvStatus mvGetSysClk(uint32_t *hz);
 enum MvStatus mvGetHClk(uint32_t *hz);
 
 /**
- * Tells the frequency of APB1.
+ * Returns the frequency of APB1.
  * @param hz Receives hertz.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
@@ -1331,7 +1331,7 @@ enum MvStatus mvGetHClk(uint32_t *hz);
 enum MvStatus mvGetPClk1(uint32_t *hz);
 
 /**
- * Tells the frequency of APB2.
+ * Returns the frequency of APB2.
  * @param hz Receives hertz.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
  *     application's memory, or an output in read-only memory.
@@ -1344,7 +1344,7 @@ enum MvStatus mvGetPClk2(uint32_t *hz);
  */
 
 /**
- * Tells the device's identifier: `UV` and 32 hexadecimal digits, without a zero byte at the end.
+ * Returns the device's identifier: `UV` and 32 hexadecimal digits, without a zero byte at the end.
  * @param buf Receives the 34 characters.
  * @param len 34.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -1432,7 +1432,7 @@ enum MvStatus mvDisableAllFastInterrupts(void);
 
 /* ---- Power and restart
  *
- * Sleeping, waking and starting anew.
+ * Sleeping, waking and restarting.
  */
 
 /** How deeply to sleep with memory kept. One byte in memory. */
@@ -1520,7 +1520,7 @@ enum MvRestartMode {
 enum MvStatus mvPowerSave(enum MvPowerSavingMode mode);
 
 /**
- * Sleeps with memory lost. Accepted, it does not return: the application starts anew.
+ * Sleeps with memory lost. Accepted, it does not return: the application is restarted.
  * @param mode How deeply.
  * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler.
  * @retval MV_STATUS_PARAMETERFAULT There is no such mode.
@@ -1530,7 +1530,7 @@ enum MvStatus mvPowerSave(enum MvPowerSavingMode mode);
 enum MvStatus mvDeepSleep(enum MvDeepSleepMode mode);
 
 /**
- * Tells why the application was started.
+ * Returns why the application was started.
  * @param mode Receives the reason. One byte.
  * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler.
  * @retval MV_STATUS_PARAMETERFAULT An argument is not usable: most often an address outside the
@@ -1592,7 +1592,7 @@ enum MvStatus mvExternalFlashOpen(MvExternalFlashHandle *handle);
 enum MvStatus mvExternalFlashClose(MvExternalFlashHandle *handle);
 
 /**
- * Tells the chip's identification and the size of the application's part.
+ * Returns the chip's identification and the size of the application's part.
  * @param handle The handle.
  * @param info Receives it; `version` must be 1 beforehand.
  * @retval MV_STATUS_UNAVAILABLE Called from an interrupt handler.
@@ -1709,7 +1709,7 @@ struct MvWifiConfigOut {
 enum MvStatus mvSetWifiConfig(const struct MvWifiConfig *params);
 
 /**
- * Tells the stored Wi-Fi settings. The public header lists no errors; the usual ones for addresses,
+ * Returns the stored Wi-Fi settings. The public header lists no errors; the usual ones for addresses,
  * version and size may be answered.
  * @param params Where to put them.
  */

@@ -89,7 +89,8 @@ fn parse_row(line: &str) -> Option<(String, Allowed)> {
     let cells: Vec<&str> = line.trim().trim_matches('|').split(" | ").collect();
     let last = cells.last()?;
     let named: BTreeSet<String> = last.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-    let is_restricted = !named.is_empty() || last.trim_start().starts_with("nothing");
+    let is_restricted = !named.is_empty()
+        || ["nothing", "no workspace crate"].iter().any(|none| last.trim_start().starts_with(none));
     Some((name.to_owned(), if is_restricted { Allowed::Only(named) } else { Allowed::Any }))
 }
 
@@ -101,6 +102,7 @@ mod tests {
 | crate | what it is | may depend on |
 |---|---|---|
 | [`abi`](crates/abi) | the interface | nothing |
+| [`text`](crates/text) | escaping | no workspace crate |
 | [`relay`](crates/relay) | the core | `link`, `mqtt` |
 | [`openvisor`](crates/openvisor) | the program | all of the above |
 ";
@@ -135,7 +137,8 @@ mod tests {
     fn a_row_without_names_allows_nothing_or_everything_as_it_says() {
         let table = parse_table(TABLE);
         assert_eq!(table["abi"], Allowed::Only(BTreeSet::new()));
+        assert_eq!(table["text"], Allowed::Only(BTreeSet::new()));
         assert_eq!(table["openvisor"], Allowed::Any);
-        assert_eq!(table.len(), 3);
+        assert_eq!(table.len(), 4);
     }
 }

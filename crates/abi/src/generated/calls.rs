@@ -32,14 +32,14 @@ pub enum Call {
     ///
     /// - `ms` (`uint64_t *`): Receives the microseconds.
     GetMicroseconds,
-    /// `mvGetSysClk`. Tells the system clock's frequency.
+    /// `mvGetSysClk`. Returns the system clock's frequency.
     ///
     /// - `hz` (`uint32_t *`): Receives hertz.
     GetSysClk,
     /// `mvDisableAllFastInterrupts`. Holds all fast interrupts back; which ones are enabled is remembered.
     DisableAllFastInterrupts,
-    /// `mvGetDeviceId`. Tells the device's identifier: `UV` and 32 hexadecimal digits, without a zero byte
-    /// at the end.
+    /// `mvGetDeviceId`. Returns the device's identifier: `UV` and 32 hexadecimal digits, without a zero
+    /// byte at the end.
     ///
     /// - `buf` (`uint8_t *`): Receives the 34 characters.
     /// - `len` (`uint32_t`): 34.
@@ -63,13 +63,14 @@ pub enum Call {
     /// - `params` (`const struct MvRequestNetworkParams *`): Centre and tag.
     /// - `handle` (`MvNetworkHandle *`): Receives the request's handle.
     RequestNetwork,
-    /// `mvGetChannelClosureReason`. Tells why a channel is no longer connected. Ask before closing it.
+    /// `mvGetChannelClosureReason`. Returns why a channel is no longer connected. Call it before closing
+    /// the channel.
     ///
     /// - `handle` (`MvChannelHandle`): The channel.
     /// - `reason_out` (`enum MvClosureReason *`): Receives the reason.
     GetChannelClosureReason,
-    /// `mvCloseNotifications`. Closes a notification centre. Whatever still refers to it goes on, untold. A
-    /// pend that is there already is the application's to clear.
+    /// `mvCloseNotifications`. Closes a notification centre. Channels and networks that refer to it remain,
+    /// without notifications. A pend that is there already is the application's to clear.
     ///
     /// - `handle_in_out` (`MvNotificationHandle *`): The centre; becomes 0.
     CloseNotifications,
@@ -97,11 +98,11 @@ pub enum Call {
     /// - `notifications` (`const struct MvNotificationSetup *`): Line and buffer.
     /// - `handle_out` (`MvNotificationHandle *`): Receives the centre's handle.
     SetupNotifications,
-    /// `mvGetPClk1`. Tells the frequency of APB1.
+    /// `mvGetPClk1`. Returns the frequency of APB1.
     ///
     /// - `hz` (`uint32_t *`): Receives hertz.
     GetPClk1,
-    /// `mvGetPClk2`. Tells the frequency of APB2.
+    /// `mvGetPClk2`. Returns the frequency of APB2.
     ///
     /// - `hz` (`uint32_t *`): Receives hertz.
     GetPClk2,
@@ -115,14 +116,14 @@ pub enum Call {
     ///   it.
     /// - `xorvalue` (`uint32_t`): The bits.
     PeriphPoke32,
-    /// `mvReadChannel`. Tells where in the receive buffer the oldest received bytes are. The run ends at
+    /// `mvReadChannel`. Returns where in the receive buffer the oldest received bytes are. The run ends at
     /// the end of the buffer; what wrapped round comes with the next read.
     ///
     /// - `handle` (`MvChannelHandle`): The channel, of opaque bytes.
     /// - `read_pointer_out` (`uint8_t **`): Receives the address of the first.
     /// - `length_out` (`uint32_t *`): Receives how many there are in one piece.
     ReadChannel,
-    /// `mvGetHClk`. Tells the processor's and AHB's frequency, which SysTick counts by.
+    /// `mvGetHClk`. Returns the processor's and AHB's frequency, which SysTick counts by.
     ///
     /// - `hz` (`uint32_t *`): Receives hertz.
     GetHClk,
@@ -131,13 +132,13 @@ pub enum Call {
     /// - `params` (`const struct MvOpenChannelParams *`): Centre, network, buffers and type.
     /// - `handle` (`MvChannelHandle *`): Receives the channel's handle.
     OpenChannel,
-    /// `mvGetNetworkReasons`. Tells why the network is up or down. Needs no handle.
+    /// `mvGetNetworkReasons`. Returns why the network is up or down. Needs no handle.
     ///
     /// - `reasons` (`enum MvNetworkReason *`): Receives the reasons, as bits.
     /// - `request_ref_count` (`uint32_t *`): Receives the number of requests the application holds.
     GetNetworkReasons,
-    /// `mvReleaseNetwork`. Gives up a request for the network. Channels opened over it are disconnected.
-    /// The network goes down once nobody needs it.
+    /// `mvReleaseNetwork`. Releases a request for the network. Channels opened over it are disconnected.
+    /// The network goes down once it is not needed any more.
     ///
     /// - `handle` (`MvNetworkHandle *`): The request; becomes 0.
     ReleaseNetwork,
@@ -150,7 +151,7 @@ pub enum Call {
     /// - `type` (`enum MvEventType`): The event type.
     /// - `tag` (`uint32_t`): The tag.
     TempTriggerNotification,
-    /// `mvGetNetworkStatus`. Tells the network's status at this moment.
+    /// `mvGetNetworkStatus`. Returns the current status of the network.
     ///
     /// - `handle` (`MvNetworkHandle`): The request for the network.
     /// - `status` (`enum MvNetworkStatus *`): Receives the status.
@@ -179,15 +180,15 @@ pub enum Call {
     /// - `size` (`uint32_t`): Bytes of room.
     ReadHttpResponseBody,
     /// `mvReadHttpResponseHeader`. Reads one header line of the response. No more is written than fits,
-    /// nothing is added to its end, and its length is not told.
+    /// nothing is added to its end, and its length is not returned.
     ///
     /// - `handle` (`MvChannelHandle`): The channel.
     /// - `header_index` (`uint32_t`): The header, counted from 0.
     /// - `buf` (`uint8_t *`): Receives the line.
     /// - `size` (`uint32_t`): Bytes of room.
     ReadHttpResponseHeader,
-    /// `mvReadHttpResponseData`. Reads the head of the response, once CHANNELDATAREADABLE told that it is
-    /// there.
+    /// `mvReadHttpResponseData`. Reads the head of the response, after CHANNELDATAREADABLE has announced
+    /// it.
     ///
     /// - `handle` (`MvChannelHandle`): The channel.
     /// - `response_data` (`struct MvHttpResponseData *`): Receives the head.
@@ -208,8 +209,8 @@ pub enum Call {
     /// - `handle` (`MvChannelHandle`): The channel.
     /// - `request` (`const struct MvConfigKeyFetchParams *`): The keys.
     SendConfigFetchRequest,
-    /// `mvReadConfigFetchResponseData`. Reads the head of the answer, once CHANNELDATAREADABLE told that it
-    /// is there.
+    /// `mvReadConfigFetchResponseData`. Reads the head of the answer, after CHANNELDATAREADABLE has
+    /// announced it.
     ///
     /// - `handle` (`MvChannelHandle`): The channel.
     /// - `response_data` (`struct MvConfigResponseData *`): Receives the head.
@@ -272,7 +273,7 @@ pub enum Call {
     /// - `handle` (`MvChannelHandle`): The channel.
     /// - `message_data` (`const struct MvMqttMessage *`): Where to put it.
     MqttReceiveMessage,
-    /// `mvMqttGetNextReadableDataType`. Tells what the next readable item is. Each item has had one
+    /// `mvMqttGetNextReadableDataType`. Returns the type of the next readable item. Each item has had one
     /// CHANNELDATAREADABLE.
     ///
     /// - `handle` (`MvChannelHandle`): The channel.
@@ -316,7 +317,7 @@ pub enum Call {
     ///
     /// - `enable` (`uint32_t`): 1: it may; 0: it stays dark. Other values are reserved.
     SystemLedEnable,
-    /// `mvOpenSystemNotification`. Asks to be told of system events.
+    /// `mvOpenSystemNotification`. Registers for notifications of system events.
     ///
     /// - `params` (`const struct MvOpenSystemNotificationParams *`): Centre, tag and source.
     /// - `handle` (`MvSystemEventHandle *`): Receives the registration's handle.
@@ -325,11 +326,11 @@ pub enum Call {
     ///
     /// - `handle` (`MvSystemEventHandle *`): The registration; becomes 0.
     CloseSystemNotification,
-    /// `mvDeepSleep`. Sleeps with memory lost. Accepted, it does not return: the application starts anew.
+    /// `mvDeepSleep`. Sleeps with memory lost. Accepted, it does not return: the application is restarted.
     ///
     /// - `mode` (`enum MvDeepSleepMode`): How deeply.
     DeepSleep,
-    /// `mvGetWakeReason`. Tells why the application was started.
+    /// `mvGetWakeReason`. Returns why the application was started.
     ///
     /// - `mode` (`enum MvWakeReason *`): Receives the reason. One byte.
     GetWakeReason,
@@ -342,7 +343,7 @@ pub enum Call {
     ///
     /// - `handle` (`MvExternalFlashHandle *`): The handle; becomes 0.
     ExternalFlashClose,
-    /// `mvExternalFlashGetInfo`. Tells the chip's identification and the size of the application's part.
+    /// `mvExternalFlashGetInfo`. Returns the chip's identification and the size of the application's part.
     ///
     /// - `handle` (`MvExternalFlashHandle`): The handle.
     /// - `info` (`struct MvExternalFlashInfo *`): Receives it; `version` must be 1 beforehand.
@@ -377,7 +378,7 @@ pub enum Call {
     ///
     /// - `params` (`const struct MvWifiConfig *`): The settings.
     SetWifiConfig,
-    /// `mvGetWifiConfig`. Tells the stored Wi-Fi settings. The public header lists no errors; the usual
+    /// `mvGetWifiConfig`. Returns the stored Wi-Fi settings. The public header lists no errors; the usual
     /// ones for addresses, version and size may be answered.
     ///
     /// - `params` (`const struct MvWifiConfigOut *`): Where to put them.

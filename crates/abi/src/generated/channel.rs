@@ -130,7 +130,7 @@ impl ClosureReason {
 pub struct OpenChannelParams {
     /// The structure's version: 1, or the call answers `UNSUPPORTEDSTRUCTUREVERSION`.
     pub version: u32,
-    /// The centre told of the channel's events.
+    /// The centre that is notified of the channel's events.
     pub notification_handle: u32,
     /// The tag its records carry.
     pub notification_tag: u32,

@@ -26,7 +26,7 @@ pub enum MqttReadableDataType {
     UnsubscribeResponse = 0x5,
     /// The answer to a publish: mvMqttReadPublishResponse.
     PublishResponse = 0x6,
-    /// The answer to a disconnect, or news of the broker's: mvMqttReadDisconnectResponse.
+    /// The response to a disconnect, or the broker's own disconnect: mvMqttReadDisconnectResponse.
     DisconnectResponse = 0x7,
 }
 
@@ -179,7 +179,7 @@ pub enum MqttRequestState {
     CertificateExpired = 0x6,
     /// The broker could not be reached.
     SocketError = 0x7,
-    /// The cloud broke the connection off because messages came in too fast.
+    /// The cloud closed the connection because messages arrived too fast.
     ConnectionCircuitBreaker = 0x8,
 }
 
@@ -1337,7 +1337,7 @@ impl Structure<20> for MqttLostMessageInfo {
     }
 }
 
-/// `struct MvMqttDisconnectResponse`. The answer to a disconnect, or news of the broker's.
+/// `struct MvMqttDisconnectResponse`. The response to a disconnect, or the broker's own disconnect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MqttDisconnectResponse {
     /// How the connection ended. (`enum MvMqttRequestState`)

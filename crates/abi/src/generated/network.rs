@@ -8,7 +8,7 @@ use crate::bytes::{Field, Structure, put, take};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum NetworkStatus {
-    /// Down, and nobody asks for it to be up.
+    /// Down, and neither the application nor the kernel needs it.
     DeliberatelyOffline = 0x0,
     /// Connected to the cloud; channels can be opened.
     Connected = 0x1,
@@ -131,7 +131,7 @@ impl NetworkReason {
 pub struct RequestNetworkParams {
     /// The structure's version: 1, or the call answers `UNSUPPORTEDSTRUCTUREVERSION`.
     pub version: u32,
-    /// The centre told of changes of status.
+    /// The centre that is notified of changes of status.
     pub notification_handle: u32,
     /// The tag its records carry.
     pub notification_tag: u32,

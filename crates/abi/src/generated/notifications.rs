@@ -5,7 +5,7 @@
 
 use crate::bytes::{Field, Structure, put, take};
 
-/// `enum MvEventType`. What a notification tells.
+/// `enum MvEventType`. What a notification reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum EventType {
@@ -184,7 +184,7 @@ impl Structure<12> for NotificationSetup {
     }
 }
 
-/// `enum MvSystemNotificationSource`. What kind of system event to be told of.
+/// `enum MvSystemNotificationSource`. The kind of system event to be notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum SystemNotificationSource {
@@ -227,7 +227,7 @@ impl SystemNotificationSource {
 /// version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenSystemNotificationParams {
-    /// The centre that is to be told.
+    /// The centre that is notified.
     pub notification_handle: u32,
     /// The tag its records carry.
     pub notification_tag: u32,
