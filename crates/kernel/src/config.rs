@@ -73,7 +73,7 @@ impl Config {
 
     fn on_head(&mut self, head: &ConfigHead) -> Result<(), Violation> {
         if self.stage != Stage::InFlight {
-            return Err(violation::UNASKED_ANSWER);
+            return Err(violation::UNEXPECTED_ANSWER);
         }
         let items = head.items();
         if head.result == FetchResult::Ok && items.len() != usize::from(self.requested) {

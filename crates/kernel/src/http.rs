@@ -77,7 +77,7 @@ impl Http {
 
     fn on_head(&mut self, head: &ResponseHead) -> Result<(), Violation> {
         if self.stage != Stage::InFlight {
-            return Err(violation::UNASKED_ANSWER);
+            return Err(violation::UNEXPECTED_ANSWER);
         }
         let lengths = head.header_lengths();
         self.response.headers[..lengths.len()].copy_from_slice(lengths);

@@ -227,7 +227,7 @@ impl Mqtt {
             }
             Answer::Published(published) => {
                 let publish = self.publishes.get_mut(usize::from(published.slot));
-                let publish = publish.ok_or(violation::UNASKED_ANSWER)?;
+                let publish = publish.ok_or(violation::UNEXPECTED_ANSWER)?;
                 require_in_flight(publish.stage)?;
                 (publish.stage, publish.state, publish.reason) =
                     (Stage::Answered, published.state, published.reason);
@@ -367,7 +367,7 @@ impl Mqtt {
 }
 
 fn require_in_flight(stage: Stage) -> Result<(), Violation> {
-    if stage == Stage::InFlight { Ok(()) } else { Err(violation::UNASKED_ANSWER) }
+    if stage == Stage::InFlight { Ok(()) } else { Err(violation::UNEXPECTED_ANSWER) }
 }
 
 /// A state's number in the public header.

@@ -11,7 +11,7 @@ use abi::notifications::EventType;
 use abi::strings::SizedStringBuffer;
 use abi::{Call, Status};
 use common::{Machine, Setup, TAG};
-use link::config::{ConfigFetch, FetchResult, KeyPlace, KeyResult};
+use link::config::{ConfigFetch, FetchResult, KeyLocation, KeyResult};
 use link::kind::to_cloud;
 use sansio::Duration;
 
@@ -73,9 +73,9 @@ fn keys_go_out_with_their_scope_and_store() {
     let items = machine.cloud().items();
     let [(to_cloud::CONFIG_FETCH, body)] = &items[..] else { panic!("{items:?}") };
     let fetch: Vec<_> = ConfigFetch::decode(body).expect("a fetch").iter().collect();
-    let expected: [(KeyPlace, &[u8]); 2] = [
-        (KeyPlace { device: false, config: false }, b"one"),
-        (KeyPlace { device: true, config: true }, b"two"),
+    let expected: [(KeyLocation, &[u8]); 2] = [
+        (KeyLocation { device: false, config: false }, b"one"),
+        (KeyLocation { device: true, config: true }, b"two"),
     ];
     assert_eq!(fetch, expected);
 }

@@ -317,7 +317,7 @@ fn a_cloud_that_breaks_a_rule_of_messages_is_left_and_told_which() {
     let cases: [(&[u8], Violation); 4] = [
         (&[0x41, 0x06, 0x00, 0x09, b't'], violation::BODY_TOO_SHORT),
         (&[0xd1, 0x02, 0x00], violation::WRONG_CHANNEL_TYPE),
-        (&[0x61, 0x02, 0x00], violation::UNASKED_ANSWER),
+        (&[0x61, 0x02, 0x00], violation::UNEXPECTED_ANSWER),
         (&[0x41, 0xa0, 0x1f, 0x00, 0x00], violation::RING_EXCEEDED),
     ];
     for (frame, rule) in cases {

@@ -1,4 +1,4 @@
-//! Fields in bodies: a reader over received bytes, a writer into lent ones, and the fragments longer bodies are made of.
+//! Fields in bodies: a reader over received bytes, a writer into a borrowed buffer, lists and heads.
 
 use crate::varint;
 use crate::violation::{self, Violation};
@@ -11,7 +11,7 @@ pub const fn str_len(length: u32) -> u32 {
     varint::len(length as u64) as u32 + length
 }
 
-/// Writes the length that precedes a `str` and answers how many bytes it took.
+/// Writes the length that precedes a `str` and returns how many bytes it took.
 pub fn prefix(length: u32, out: &mut [u8; MAX_PREFIX]) -> usize {
     let mut writer = Writer::new(out);
     writer.varint32(length);
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         self.left.is_empty()
     }
 
-    /// Refuses bytes after the last field.
+    /// Fails when there are bytes after the last field.
     pub fn end(self) -> Result<(), Violation> {
         if self.is_empty() { Ok(()) } else { Err(violation::BYTES_LEFT_OVER) }
     }
@@ -80,17 +80,19 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes fields into lent bytes. What does not fit is left out and remembered, so that one check at the end is enough.
+/// Writes fields into a borrowed buffer. What does not fit is left out and counted, so that one check at the end is
+/// enough.
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut [u8],
-    wanted: usize,
+    /// Bytes of all fields so far, whether or not they fitted.
+    needed: usize,
 }
 
 impl<'a> Writer<'a> {
     /// Starts at the first byte of `out`.
     pub fn new(out: &'a mut [u8]) -> Self {
-        Self { out, wanted: 0 }
+        Self { out, needed: 0 }
     }
 
     /// One byte.
@@ -112,11 +114,11 @@ impl<'a> Writer<'a> {
 
     /// Bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.wanted + bytes.len();
-        if let Some(room) = self.out.get_mut(self.wanted..end) {
+        let end = self.needed + bytes.len();
+        if let Some(room) = self.out.get_mut(self.needed..end) {
             room.copy_from_slice(bytes);
         }
-        self.wanted = end;
+        self.needed = end;
     }
 
     /// A `str`: its length, then its bytes.
@@ -127,13 +129,13 @@ impl<'a> Writer<'a> {
 
     /// How many bytes were written, or `None` if they did not fit.
     pub fn finish(self) -> Option<usize> {
-        (self.wanted <= self.out.len()).then_some(self.wanted)
+        (self.needed <= self.out.len()).then_some(self.needed)
     }
 
     /// How many bytes were written. For arrays that hold the longest the frame can be.
     pub fn written(self) -> usize {
-        debug_assert!(self.wanted <= self.out.len(), "the array is the frame's own maximum");
-        self.wanted.min(self.out.len())
+        debug_assert!(self.needed <= self.out.len(), "the array is the frame's own maximum");
+        self.needed.min(self.out.len())
     }
 }
 
@@ -145,7 +147,7 @@ pub struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
-    /// Reads `count` strings and remembers where they are.
+    /// Checks `count` strings and takes note of where they are.
     pub fn decode(reader: &mut Reader<'a>, count: u8) -> Result<Self, Violation> {
         let before = reader.rest();
         for _ in 0..count {
@@ -172,10 +174,10 @@ impl<'a> Strings<'a> {
     }
 }
 
-/// Collects the first bytes of an item until its head can be read, taking no byte more than the head has.
+/// Collects the first bytes of an item until its head can be decoded, and takes no byte more than the head has.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadBuffer<const MAX: usize> {
-    held: [u8; MAX],
+    bytes: [u8; MAX],
     len: usize,
 }
 
@@ -188,11 +190,11 @@ impl<const MAX: usize> Default for HeadBuffer<MAX> {
 impl<const MAX: usize> HeadBuffer<MAX> {
     /// Empty, for the first byte of an item.
     pub const fn new() -> Self {
-        Self { held: [0; MAX], len: 0 }
+        Self { bytes: [0; MAX], len: 0 }
     }
 
-    /// Takes bytes from `input` until `decode` has a head. `last` says that the item ends with `input`: then a head that is
-    /// still not whole is a violation. The head once given, the buffer is empty again.
+    /// Takes bytes from `input` until `decode` has a head, and is empty again then. `last` says that the item ends with
+    /// `input`: a head that is still incomplete then is a violation.
     pub fn feed<H>(
         &mut self,
         input: &mut &[u8],
@@ -200,10 +202,10 @@ impl<const MAX: usize> HeadBuffer<MAX> {
         decode: impl Fn(&[u8]) -> Result<Option<(H, usize)>, Violation>,
     ) -> Result<Option<H>, Violation> {
         while let Some((&byte, rest)) = input.split_first() {
-            *self.held.get_mut(self.len).ok_or(violation::VALUE_OUT_OF_RANGE)? = byte;
+            *self.bytes.get_mut(self.len).ok_or(violation::VALUE_OUT_OF_RANGE)? = byte;
             self.len += 1;
             *input = rest;
-            if let Some((head, _)) = decode(&self.held[..self.len])? {
+            if let Some((head, _)) = decode(&self.bytes[..self.len])? {
                 self.len = 0;
                 return Ok(Some(head));
             }
@@ -212,8 +214,8 @@ impl<const MAX: usize> HeadBuffer<MAX> {
     }
 }
 
-/// Reads a head with `read`, telling "not yet whole" from "wrong".
-pub(crate) fn head<H>(
+/// Decodes a head with `read`; `None` when `bytes` ends inside it.
+pub(crate) fn decode_head<H>(
     bytes: &[u8],
     read: impl Fn(&mut Reader<'_>) -> Result<H, Violation>,
 ) -> Result<Option<(H, usize)>, Violation> {
@@ -225,12 +227,12 @@ pub(crate) fn head<H>(
     }
 }
 
-/// Counts an element of a list, up to `most`.
-pub(crate) fn count_element(count: u8, most: u8) -> Result<u8, Violation> {
-    if count < most { Ok(count + 1) } else { Err(violation::WRONG_COUNT) }
+/// Counts an element of a list, up to `max`.
+pub(crate) fn count_element(count: u8, max: u8) -> Result<u8, Violation> {
+    if count < max { Ok(count + 1) } else { Err(violation::WRONG_COUNT) }
 }
 
-/// Refuses an empty list.
+/// Fails for an empty list.
 pub(crate) fn require_elements(count: u8) -> Result<(), Violation> {
     if count > 0 { Ok(()) } else { Err(violation::WRONG_COUNT) }
 }

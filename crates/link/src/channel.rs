@@ -1,12 +1,12 @@
-//! Frames every channel has: its life and its credit (link.md §5, §6).
+//! Frames that every type of channel has: opening, closing and credit (link.md §5, §6).
 
 use crate::bytes::{Reader, Writer};
 use crate::violation::{self, Violation};
 
-/// What a channel carries; the numbers are the public header's.
+/// What a channel carries; the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelType {
-    /// Bytes without a meaning to either end.
+    /// Bytes that neither end interprets.
     OpaqueBytes,
     /// One broker connection (M05).
     Mqtt,
@@ -17,7 +17,7 @@ pub enum ChannelType {
 }
 
 impl ChannelType {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::OpaqueBytes => 0,
@@ -27,7 +27,7 @@ impl ChannelType {
         }
     }
 
-    /// The type of a number.
+    /// The type with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::OpaqueBytes),
@@ -39,7 +39,7 @@ impl ChannelType {
     }
 }
 
-/// Why a channel ended; the numbers are the public header's.
+/// Why a channel ended; the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosureReason {
     /// No reason to give.
@@ -48,7 +48,7 @@ pub enum ClosureReason {
     ClosedByServer,
     /// The server reset the connection.
     ResetByServer,
-    /// The device's network was lost. Never sent: the device says it to itself.
+    /// The device's network was lost. Never sent: the kernel gives it to the application itself.
     NetworkDisconnected,
     /// The cloud ended the connection.
     ConnectionTerminated,
@@ -56,12 +56,12 @@ pub enum ClosureReason {
     NotYetOpen,
     /// The application closed the channel: the answer to `CLOSE`.
     ClosedByApplication,
-    /// The connection ended without its protocol's goodbye.
+    /// The connection ended without the closing handshake of its protocol.
     UnexpectedlyTerminated,
 }
 
 impl ClosureReason {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::None => 0,
@@ -75,7 +75,7 @@ impl ClosureReason {
         }
     }
 
-    /// The reason of a number.
+    /// The reason with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::None),
@@ -104,7 +104,7 @@ impl Open {
     /// Bytes the longest body can have.
     pub const MAX: usize = 1 + 5;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.channel_type.code());
@@ -129,7 +129,7 @@ pub fn decode_closed(body: &[u8]) -> Result<ClosureReason, Violation> {
     Ok(reason)
 }
 
-/// The device gives back room in a receive ring.
+/// The device has freed room in a receive ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingCredit {
     /// Bytes of the ring.
@@ -139,10 +139,12 @@ pub struct RingCredit {
 }
 
 impl RingCredit {
+    /// No credit.
+    pub const NONE: Self = Self { bytes: 0, items: 0 };
     /// Bytes the longest body can have.
     pub const MAX: usize = 5 + 5;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.bytes);
@@ -159,10 +161,10 @@ impl RingCredit {
     }
 }
 
-/// The cloud gives back bytes of the window.
+/// The cloud widens the window again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowCredit {
-    /// Bytes of the window.
+    /// By this many bytes.
     pub bytes: u32,
 }
 
@@ -170,7 +172,7 @@ impl WindowCredit {
     /// Bytes the longest body can have.
     pub const MAX: usize = 5;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.bytes);

@@ -1,8 +1,4 @@
 //! The cloud's end of the link (link.md §3, §5, §6).
-//!
-//! [`CloudLink`] owns the connection's rules; its driver owns the bodies. Bytes from the device go in as [`Input::Received`];
-//! control frames come from [`CloudLink::transmit`]; an item of a channel is begun with [`CloudLink::begin_item`] and sent
-//! as the fragments [`CloudLink::next_fragment`] gives, each a header followed by a number of the item's bytes.
 
 use sansio::{Duration, Instant, WallTime};
 
@@ -21,23 +17,23 @@ use crate::parser::{Fragment, Parser};
 use crate::state::State;
 use crate::violation::{self, Violation};
 
-mod slot;
+mod channel;
 
-use slot::{Phase, Slot};
+use channel::{ChannelState, Phase};
 
 /// Bytes of the longest body that is collected: a `LOG`.
-const LONGEST: usize = LogHead::MAX + MAX_LOG_TEXT;
+const MAX_COLLECTED: usize = LogHead::MAX + MAX_LOG_TEXT;
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The device is there; [`CloudLink::send_welcome`] or [`CloudLink::send_bye`] is the answer.
+    /// The device has introduced itself; [`CloudLink::send_welcome`] or [`CloudLink::send_bye`] is the answer.
     Hello(Hello),
     /// A log message; its text is [`CloudLink::log_text`].
     Log(LogHead),
     /// The device asks for the time; [`CloudLink::send_time`] is the answer.
     TimeQuery,
-    /// The device ends the connection; its words are [`CloudLink::bye_text`]. Nothing follows.
+    /// The device ends the connection; its text is [`CloudLink::bye_text`]. Nothing follows.
     Bye {
         /// Why.
         reason: ByeReason,
@@ -49,19 +45,19 @@ pub enum Event<'a> {
         /// Its type and ring.
         open: Open,
     },
-    /// The device closed a channel. The session answers `CLOSED` by itself; nothing more can be sent on it.
+    /// The device closed a channel. The link answers `CLOSED` by itself; nothing more can be sent on it.
     Close {
         /// The channel.
         channel: u8,
     },
-    /// There is more room on a channel.
+    /// There is more room in a channel's receive ring.
     Credit {
         /// The channel.
         channel: u8,
-        /// What was given back.
+        /// What has become free.
         credit: RingCredit,
     },
-    /// A run of an item of kinds 3 to 12. The caller joins the fragments from first to last and decodes the whole.
+    /// A run of an item of kinds 3 to 12. The driver joins the fragments from first to last and decodes the whole.
     Item(Fragment<'a>),
 }
 
@@ -75,16 +71,27 @@ pub enum Input<'a> {
 }
 
 /// The cloud's end of one connection.
+///
+/// It owns the connection's rules; its driver owns the clock, the transport and the bodies of items. The driver
+///
+/// 1. calls [`CloudLink::handle`] with each [`Input`], again with the same one until it gives `None`;
+/// 2. calls [`CloudLink::transmit`] until it gives 0, and sends what it writes: also after an error;
+/// 3. sends what it has itself: an item of a channel is begun with [`CloudLink::begin_item`] and sent as the
+///    fragments that [`CloudLink::next_fragment`] gives, each a header followed by that many of the item's bytes;
+/// 4. closes the transport when the link [`CloudLink::is_closing`], and waits otherwise, at most until
+///    [`CloudLink::next_timeout`].
+///
+/// `now` is any clock that never goes back.
 #[derive(Clone, Debug)]
 pub struct CloudLink {
     state: State,
     parser: Parser,
-    frame_buffer: FrameBuffer<LONGEST>,
+    frame_buffer: FrameBuffer<MAX_COLLECTED>,
     received: Instant,
     keepalive: Duration,
     window: u32,
     pending: PendingControl,
-    slots: [Slot; CHANNELS],
+    channels: [ChannelState; CHANNELS],
 }
 
 /// Frames of the connection that are to go out.
@@ -99,7 +106,7 @@ struct PendingControl {
 }
 
 impl CloudLink {
-    /// The transport is up.
+    /// A link over a transport established just now.
     pub fn new(now: Instant) -> Self {
         Self {
             state: State::AwaitingHello,
@@ -109,7 +116,7 @@ impl CloudLink {
             keepalive: Duration::ZERO,
             window: 0,
             pending: PendingControl::default(),
-            slots: [Slot::FREE; CHANNELS],
+            channels: [ChannelState::FREE; CHANNELS],
         }
     }
 
@@ -118,14 +125,14 @@ impl CloudLink {
         self.state
     }
 
-    /// Whether the transport is to be closed once [`CloudLink::transmit`] gives nothing.
+    /// Whether the driver should close the transport once [`CloudLink::transmit`] gives nothing.
     pub fn is_closing(&self) -> bool {
         self.state == State::Closing
     }
 
     /// Takes an input in. Call again with the same input until it gives `None`: bytes are taken from the front of
-    /// [`Input::Received`] up to the next event, and there are none left then. After an error `BYE` is pending, and what
-    /// still arrives is ignored.
+    /// [`Input::Received`] up to the next event, and there are none left then. After an error `BYE` is pending, and
+    /// what still arrives is ignored.
     pub fn handle<'a>(&mut self, now: Instant, input: &mut Input<'a>) -> Result<Option<Event<'a>>, Error> {
         match input {
             Input::Received(bytes) => Ok(self.receive(now, bytes)?),
@@ -151,9 +158,9 @@ impl CloudLink {
             }
             let Some(fragment) = self.parser.next(input)? else { return Ok(None) };
             let event = if fragment.channel == 0 {
-                self.connection(now, &fragment)?
+                self.connection_fragment(now, &fragment)?
             } else {
-                self.channel(fragment)?
+                self.channel_fragment(fragment)?
             };
             if event.is_some() {
                 return Ok(event);
@@ -161,7 +168,7 @@ impl CloudLink {
         }
     }
 
-    fn connection(
+    fn connection_fragment(
         &mut self,
         now: Instant,
         fragment: &Fragment<'_>,
@@ -214,19 +221,20 @@ impl CloudLink {
         Ok(Event::Bye { reason })
     }
 
-    fn channel<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+    fn channel_fragment<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
         match self.state {
             State::Disconnected | State::AwaitingHello => return Err(violation::HELLO_EXPECTED),
             State::AwaitingWelcome => return Err(violation::BEFORE_WELCOME),
             State::Open | State::Closing => {}
         }
-        let life = self.slot_ref(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
-        match (life, fragment.kind) {
+        let phase = self.channel_state(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
+        match (phase, fragment.kind) {
             (Phase::Free, to_cloud::OPEN) => self.open(&fragment),
             (_, to_cloud::OPEN) => Err(violation::CHANNEL_IN_USE),
             (Phase::Closed, to_cloud::CLOSE) => Err(violation::CLOSED_TWICE),
             (Phase::Free | Phase::Closed, _) => Err(violation::CHANNEL_NOT_OPEN),
             (_, to_cloud::CLOSE) => Ok(self.close(fragment.channel)),
+            // The device may not know yet that the channel has ended.
             (Phase::Ending | Phase::Ended, _) => Ok(None),
             (Phase::Open, to_cloud::CREDIT) => self.credit(&fragment),
             (Phase::Open, _) => self.item(fragment),
@@ -239,17 +247,17 @@ impl CloudLink {
         }
         let open = Open::decode(self.frame_buffer.body())?;
         let window = self.window;
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
-        *slot = Slot::opened(open, window);
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        *state = ChannelState::opened(open, window);
         Ok(Some(Event::Open { channel: fragment.channel, open }))
     }
 
     fn close(&mut self, channel: u8) -> Option<Event<'static>> {
-        self.parser.forget(channel);
-        let slot = self.slot(channel)?;
-        let was = slot.phase;
-        slot.close_came();
-        (was == Phase::Open).then_some(Event::Close { channel })
+        self.parser.discard(channel);
+        let state = self.channel_state_mut(channel)?;
+        let before = state.phase;
+        state.close_received();
+        (before == Phase::Open).then_some(Event::Close { channel })
     }
 
     fn credit(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
@@ -257,32 +265,32 @@ impl CloudLink {
             return Ok(None);
         }
         let credit = RingCredit::decode(self.frame_buffer.body())?;
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
-        slot.give_back(credit)?;
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        state.credit_received(credit)?;
         Ok(Some(Event::Credit { channel: fragment.channel, credit }))
     }
 
     fn item<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let goes_on = self.parser.is_unfinished(fragment.channel);
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
+        let more_follows = self.parser.is_unfinished(fragment.channel);
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
         if fragment.first {
-            slot.item_begins(fragment.kind)?;
+            state.begin_received(fragment.kind)?;
         }
-        slot.took(fragment.bytes.len() as u32, goes_on)?;
+        state.bytes_received(fragment.bytes.len() as u32, more_follows)?;
         Ok(Some(Event::Item(fragment)))
     }
 
-    /// The text of the log message last told, until the next [`CloudLink::handle`].
+    /// The text of the last [`Event::Log`], until the next [`CloudLink::handle`].
     pub fn log_text(&self) -> &[u8] {
         LogHead::decode(self.frame_buffer.body()).map_or(&[], |(_, text)| text)
     }
 
-    /// The device's words in the `BYE` last told.
+    /// The text of the last [`Event::Bye`].
     pub fn bye_text(&self) -> &[u8] {
         Bye::decode(self.frame_buffer.body()).map_or(&[], |bye| bye.text)
     }
 
-    /// Answers `HELLO`. The interval is held to 1 s to an hour and the window to at least 16 384 bytes.
+    /// Answers `HELLO`. The interval is clamped to 1 s to an hour and the window to at least 16 384 bytes.
     pub fn send_welcome(&mut self, keepalive: Duration, window: u32, wall: WallTime, logging: bool) {
         if self.state != State::AwaitingWelcome {
             return;
@@ -294,22 +302,22 @@ impl CloudLink {
         self.pending.welcome = Some(Welcome { version: VERSION, keepalive, window, wall, logging });
     }
 
-    /// Log messages up to this number are safe.
+    /// Log messages up to this number are stored: the device may forget them.
     pub fn acknowledge_logs(&mut self, sequence: u32) {
         self.pending.log_taken = self.pending.log_taken.max(Some(sequence));
     }
 
-    /// Answers `TIME_QUERY`, or tells the time unasked: microseconds since 1970.
+    /// Answers `TIME_QUERY`, or sends the time of day unasked.
     pub fn send_time(&mut self, wall: WallTime) {
         self.pending.time = Some(wall);
     }
 
-    /// Log messages are wanted from now on, or no longer.
+    /// Says whether log messages are wanted from now on.
     pub fn set_logging(&mut self, enabled: bool) {
         self.pending.logging = Some(enabled);
     }
 
-    /// Ends the connection; `BYE` goes out with the next [`CloudLink::transmit`]. The text is cut to 128 bytes.
+    /// Ends the connection: [`CloudLink::transmit`] writes `BYE` and nothing after it. The text is cut to 128 bytes.
     pub fn send_bye(&mut self, reason: ByeReason, text: &'static str) {
         if self.state != State::Closing {
             self.state = State::Closing;
@@ -317,71 +325,74 @@ impl CloudLink {
         }
     }
 
-    /// The cloud ends a channel by itself; `CLOSED` goes out with the next [`CloudLink::transmit`]. Every request in flight must
-    /// have been answered before (D50).
+    /// Ends a channel from the cloud's side: [`CloudLink::transmit`] writes `CLOSED`. Every request in flight must
+    /// have been answered before, because the application counts on one answer for each (D50).
     pub fn close_channel(&mut self, channel: u8, reason: ClosureReason) {
-        if let Some(slot) = self.slot(channel)
-            && slot.phase == Phase::Open
+        if let Some(state) = self.channel_state_mut(channel)
+            && state.phase == Phase::Open
         {
-            slot.phase = Phase::Ending;
-            slot.reason = reason;
+            state.phase = Phase::Ending;
+            state.reason = reason;
         }
     }
 
     /// Whether items can be begun on the channel.
     pub fn is_channel_open(&self, channel: u8) -> bool {
-        self.state == State::Open && self.slot_ref(channel).is_some_and(|slot| slot.phase == Phase::Open)
+        self.state == State::Open
+            && self.channel_state(channel).is_some_and(|state| state.phase == Phase::Open)
     }
 
     /// Bytes of the channel's receive ring that are free.
     pub fn free_ring_bytes(&self, channel: u8) -> u32 {
-        self.slot_ref(channel).map_or(0, Slot::room)
+        self.channel_state(channel).map_or(0, ChannelState::free_ring_bytes)
     }
 
     /// How many `MESSAGE` and `LOST` items may be begun on the channel now.
     pub fn free_message_items(&self, channel: u8) -> u8 {
-        self.slot_ref(channel).map_or(0, |slot| MESSAGE_ITEMS - slot.items)
+        self.channel_state(channel).map_or(0, |state| MESSAGE_ITEMS - state.items)
     }
 
-    /// The caller took items further: up to `bytes` received bytes of the channel go back into the device's window. Bytes of
-    /// fragments with more to follow went back by themselves unless [`CloudLink::set_taking`] says otherwise, so that an item longer
-    /// than the window comes to its end.
+    /// The driver has passed items on: up to `bytes` received bytes of the channel are credited to the device's
+    /// window. Bytes of fragments with more to follow are credited on arrival unless
+    /// [`CloudLink::set_fragment_credit`] says otherwise, so that an item longer than the window can be completed.
     pub fn consume(&mut self, channel: u8, bytes: u32) {
-        if let Some(slot) = self.slot(channel) {
-            slot.owed += bytes.min(slot.held);
-            slot.held -= bytes.min(slot.held);
+        if let Some(state) = self.channel_state_mut(channel) {
+            let bytes = bytes.min(state.unconsumed);
+            state.credit += bytes;
+            state.unconsumed -= bytes;
         }
     }
 
-    /// Says whether the caller has room for what comes on the channel. While it has not, fragments with more to follow stay in the
-    /// window as all others do until [`CloudLink::consume`], so that what an unfinished item takes is bounded by the window.
-    pub fn set_taking(&mut self, channel: u8, is_taking: bool) {
-        if let Some(slot) = self.slot(channel) {
-            slot.is_taking = is_taking;
+    /// Whether fragments with more to follow are credited on arrival, as they are at first, or wait for
+    /// [`CloudLink::consume`] as all others do. A driver without room turns it off, so that the memory an unfinished
+    /// item takes is bounded by the window.
+    pub fn set_fragment_credit(&mut self, channel: u8, enabled: bool) {
+        if let Some(state) = self.channel_state_mut(channel) {
+            state.fragment_credit = enabled;
         }
     }
 
-    /// Begins an item: `head` bytes that take no room and `content` bytes that take room in the ring, for the kinds of which
-    /// link.md §6 says so (0 for the others). With [`SendError::Blocked`] the device is told that room is wanted, and an
-    /// [`Event::Credit`] will come.
+    /// Begins an item: `head` bytes that take no room in the ring and `content` bytes that do, for the kinds of which
+    /// link.md §6 says so (0 for the others). After [`SendError::Blocked`] the device learns by `BLOCKED` that room
+    /// is needed, and an [`Event::Credit`] will arrive.
     pub fn begin_item(&mut self, channel: u8, kind: u8, head: u32, content: u32) -> Result<(), SendError> {
         if !self.is_channel_open(channel) {
             return Err(SendError::NotOpen);
         }
-        let slot = self.slot(channel).ok_or(SendError::NotOpen)?;
-        slot.begin(kind, head, content)
+        let state = self.channel_state_mut(channel).ok_or(SendError::NotOpen)?;
+        state.begin(kind, head, content)
     }
 
-    /// The next frame of the item begun: its header and how many of the item's bytes follow it, at most `most`. `None` when
-    /// the item has been sent, or the channel has ended.
-    pub fn next_fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+    /// The next frame of the item begun: its header and how many of the item's bytes follow it, at most `max`. `None`
+    /// when the item has been sent, or the channel has ended.
+    pub fn next_fragment(&mut self, channel: u8, max: usize) -> Option<(HeaderBytes, usize)> {
         if !self.is_channel_open(channel) {
             return None;
         }
-        self.slot(channel)?.next_fragment(channel, most)
+        self.channel_state_mut(channel)?.next_fragment(channel, max)
     }
 
-    /// Begins and writes a whole item without ring bytes: the answers. Gives the length written.
+    /// Begins and writes a whole item that takes no ring bytes, as most answers do. Gives the length written.
     pub fn write_answer(
         &mut self,
         channel: u8,
@@ -400,8 +411,9 @@ impl CloudLink {
         Ok(header.len() + length)
     }
 
-    /// Writes the control frames that are owed, as many as fit whole, and gives their length. An `out` of 160 bytes holds
-    /// any of them. When something is written, all owed credit goes with it: a record is paid for already.
+    /// Writes pending control frames, as many as fit whole, and gives their length; 0 when there are none. 160 bytes
+    /// are room for any of them. When something is written, all credit goes with it, because the record is paid for
+    /// already.
     pub fn transmit(&mut self, _now: Instant, out: &mut [u8]) -> usize {
         let mut writer = FrameWriter::new(out);
         match self.state {
@@ -447,12 +459,12 @@ impl CloudLink {
 
     fn write_channels(&mut self, writer: &mut FrameWriter<'_>) {
         let window = self.window;
-        for (number, slot) in (1..).zip(&mut self.slots) {
-            slot.write_due(number, window, writer);
+        for (number, state) in (1..).zip(&mut self.channels) {
+            state.write_pending(number, window, writer);
         }
         if writer.written() > 0 {
-            for (number, slot) in (1..).zip(&mut self.slots) {
-                slot.write_credit(number, writer);
+            for (number, state) in (1..).zip(&mut self.channels) {
+                state.write_credit(number, writer);
             }
         }
     }
@@ -463,7 +475,7 @@ impl CloudLink {
         self.deadline().map(|(at, _)| at + Duration::from_micros(1))
     }
 
-    /// Gives the connection up when the device was silent for too long.
+    /// Ends the connection when the device was silent for too long.
     fn handle_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
         match self.deadline() {
             Some((at, reason)) if now > at => {
@@ -483,12 +495,12 @@ impl CloudLink {
         }
     }
 
-    fn slot(&mut self, channel: u8) -> Option<&mut Slot> {
-        self.slots.get_mut(usize::from(channel).wrapping_sub(1))
+    fn channel_state_mut(&mut self, channel: u8) -> Option<&mut ChannelState> {
+        self.channels.get_mut(usize::from(channel).wrapping_sub(1))
     }
 
-    fn slot_ref(&self, channel: u8) -> Option<&Slot> {
-        self.slots.get(usize::from(channel).wrapping_sub(1))
+    fn channel_state(&self, channel: u8) -> Option<&ChannelState> {
+        self.channels.get(usize::from(channel).wrapping_sub(1))
     }
 }
 

@@ -1,11 +1,11 @@
 //! One fetch of configuration items and secrets (link.md §5).
 
-use crate::bytes::{Reader, Writer, count_element, head, require_elements};
+use crate::bytes::{Reader, Writer, count_element, decode_head, require_elements};
 use crate::http::item_length;
 use crate::limits::{CONFIG_KEYS, MAX_ITEM};
 use crate::violation::{self, Violation};
 
-/// How a fetch ended; the numbers are the public header's.
+/// How a fetch ended; the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchResult {
     /// There is a result for each key.
@@ -15,7 +15,7 @@ pub enum FetchResult {
 }
 
 impl FetchResult {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -23,7 +23,7 @@ impl FetchResult {
         }
     }
 
-    /// The result of a number.
+    /// The result with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::Ok),
@@ -33,19 +33,19 @@ impl FetchResult {
     }
 }
 
-/// What became of one key; the numbers are the public header's.
+/// The result for one key; the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyResult {
     /// There is a value.
     Ok,
     /// There is no such key.
     NotFound,
-    /// The store could not be asked.
+    /// The store could not be read.
     ServerError,
 }
 
 impl KeyResult {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -54,7 +54,7 @@ impl KeyResult {
         }
     }
 
-    /// The result of a number.
+    /// The result with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::Ok),
@@ -65,16 +65,16 @@ impl KeyResult {
     }
 }
 
-/// Where a key is kept: the byte before it.
+/// Which store a key is looked up in: the byte before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyPlace {
+pub struct KeyLocation {
     /// The device's own, else the account's.
     pub device: bool,
     /// A configuration item, else a secret.
     pub config: bool,
 }
 
-impl KeyPlace {
+impl KeyLocation {
     const DEVICE: u8 = 0x01;
     const CONFIG: u8 = 0x02;
 
@@ -83,7 +83,7 @@ impl KeyPlace {
         (self.device as u8 * Self::DEVICE) | (self.config as u8 * Self::CONFIG)
     }
 
-    /// The place of a byte.
+    /// The location with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         if code & !(Self::DEVICE | Self::CONFIG) != 0 {
             return Err(violation::VALUE_OUT_OF_RANGE);
@@ -92,7 +92,7 @@ impl KeyPlace {
     }
 }
 
-/// A whole `CONFIG_FETCH`, as the cloud reads it. The device writes, for each key, the place's byte and a `str`.
+/// A whole `CONFIG_FETCH`, as the cloud reads it. The device writes, for each key, the location's byte and a `str`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfigFetch<'a> {
     encoded: &'a [u8],
@@ -105,19 +105,19 @@ impl<'a> ConfigFetch<'a> {
         let mut count = 0;
         while !reader.is_empty() {
             count = count_element(count, CONFIG_KEYS)?;
-            KeyPlace::from_code(reader.u8()?)?;
+            KeyLocation::from_code(reader.u8()?)?;
             reader.str()?;
         }
         require_elements(count)?;
         Ok(Self { encoded: body })
     }
 
-    /// The places and keys in order, 1 to 32.
-    pub fn iter(&self) -> impl Iterator<Item = (KeyPlace, &'a [u8])> + use<'a> {
+    /// The locations and keys in order, 1 to 32.
+    pub fn iter(&self) -> impl Iterator<Item = (KeyLocation, &'a [u8])> + use<'a> {
         let mut reader = Reader::new(self.encoded);
         core::iter::from_fn(move || {
-            let place = KeyPlace::from_code(reader.u8().ok()?).ok()?;
-            Some((place, reader.str().ok()?))
+            let location = KeyLocation::from_code(reader.u8().ok()?).ok()?;
+            Some((location, reader.str().ok()?))
         })
     }
 }
@@ -137,10 +137,10 @@ impl ConfigHead {
 
     /// A head for values of these lengths, which follow it joined. `None` for more than 32.
     pub fn new(result: FetchResult, items: &[(KeyResult, u32)]) -> Option<Self> {
-        let mut held = [(KeyResult::Ok, 0); CONFIG_KEYS as usize];
-        held.get_mut(..items.len())?.copy_from_slice(items);
-        let small = items.iter().all(|&(_, length)| length <= MAX_ITEM);
-        small.then_some(Self { result, items: held, count: items.len() as u8 })
+        let mut array = [(KeyResult::Ok, 0); CONFIG_KEYS as usize];
+        array.get_mut(..items.len())?.copy_from_slice(items);
+        let all_fit = items.iter().all(|&(_, length)| length <= MAX_ITEM);
+        all_fit.then_some(Self { result, items: array, count: items.len() as u8 })
     }
 
     /// Each key's result and the bytes of its value, in the request's order.
@@ -148,7 +148,7 @@ impl ConfigHead {
         &self.items[..usize::from(self.count)]
     }
 
-    /// Writes the head and answers its length.
+    /// Writes the head and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.result.code());
@@ -162,7 +162,7 @@ impl ConfigHead {
 
     /// Reads a head: it and the bytes it took, or `None` when `bytes` ends inside it.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
-        head(bytes, |reader| {
+        decode_head(bytes, |reader| {
             let result = FetchResult::from_code(reader.u8()?)?;
             let count = reader.u8()?;
             if count > CONFIG_KEYS {

@@ -28,7 +28,7 @@ impl Hello {
     /// Bytes the longest body this version writes can have.
     pub const MAX: usize = 5 + 4 + 1 + 10 + IMAGE_HASH;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.version);
@@ -70,7 +70,7 @@ impl Welcome {
     /// Bytes the longest body this version writes can have.
     pub const MAX: usize = 5 + 5 + 5 + 10 + 1;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.version);
@@ -96,7 +96,8 @@ impl Welcome {
     }
 }
 
-/// A log message of the application, on its way to the cloud (D70).
+/// What precedes the text of a log message. Number and time are the device's, so that the cloud can show gaps and
+/// when a message that had to wait was posted (D70).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogHead {
     /// The message's number since the device started, from 1.
@@ -109,7 +110,7 @@ impl LogHead {
     /// Bytes the longest head can have.
     pub const MAX: usize = 5 + 10;
 
-    /// Writes what precedes the text and answers its length.
+    /// Writes what precedes the text and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.sequence);
@@ -135,30 +136,30 @@ impl LogHead {
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByeReason {
-    /// Nobody needs the connection.
+    /// The connection is no longer needed.
     Done,
     /// The version of `HELLO` is not spoken.
     Version,
-    /// The other end broke a rule; the text names it.
+    /// The peer broke a rule; the text names it.
     Violation,
     /// The same device has a newer connection.
     Replaced,
-    /// The sender stops.
+    /// The sender shuts down.
     ShuttingDown,
-    /// The device may not connect any more.
+    /// The device is no longer allowed to connect.
     Revoked,
-    /// Nothing came for too long.
+    /// Nothing was received for too long.
     Keepalive,
     /// The cloud has no room for the device now.
     Overloaded,
-    /// A fault of the sender's own.
+    /// An error of the sender's own.
     Internal,
-    /// A reason a later version knows.
+    /// A reason of a later version.
     Other(u32),
 }
 
 impl ByeReason {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u32 {
         match self {
             Self::Done => 0,
@@ -174,7 +175,7 @@ impl ByeReason {
         }
     }
 
-    /// The reason of a number; an unknown one is kept, because a connection that ends is no place to object.
+    /// The reason with this code. An unknown one is no violation, because the connection ends anyway.
     pub const fn from_code(code: u32) -> Self {
         match code {
             0 => Self::Done,
@@ -199,7 +200,7 @@ const MAX_BYE: usize = 5 + MAX_BYE_TEXT;
 pub struct Bye<'a> {
     /// Why.
     pub reason: ByeReason,
-    /// The same for people, at most [`MAX_BYE_TEXT`] bytes.
+    /// The same in words, for logs; at most [`MAX_BYE_TEXT`] bytes.
     pub text: &'a [u8],
 }
 
@@ -207,7 +208,7 @@ impl<'a> Bye<'a> {
     /// Bytes the longest body can have.
     pub const MAX: usize = MAX_BYE;
 
-    /// Writes the body, the text cut to what is allowed, and answers its length.
+    /// Writes the body, the text cut to what is allowed, and returns its length.
     pub fn encode(&self, out: &mut [u8; MAX_BYE]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.reason.code());

@@ -1,8 +1,4 @@
 //! The device's end of the link (link.md §3, §5, §6).
-//!
-//! [`DeviceLink`] owns the connection's rules; its driver owns the bodies. Bytes from the cloud go in as [`Input::Received`];
-//! control frames come from [`DeviceLink::transmit`]; bodies are announced by [`DeviceLink::channel_frame`]
-//! or [`DeviceLink::log_frame`], whose header the driver sends before the body's bytes.
 
 use sansio::{Duration, Instant};
 
@@ -18,14 +14,14 @@ use crate::parser::Parser;
 use crate::state::State;
 use crate::violation::{self, Violation};
 
+mod channel;
 mod event;
 mod receive;
-mod slot;
 
+use channel::{ChannelState, Phase};
 pub use event::{Answer, Event};
-use slot::{Phase, Slot};
 
-/// `PING` tokens stay below this mask, so that they take one byte.
+/// `PING` tokens are cut to these bits, so that they take one byte.
 const PING_TOKENS: u32 = 0x7f;
 /// Bytes a `LOG` frame has at most before its text.
 pub const LOG_FRAME: usize = MAX_HEADER + LogHead::MAX;
@@ -33,9 +29,10 @@ pub const LOG_FRAME: usize = MAX_HEADER + LogHead::MAX;
 /// What can happen to the device's end.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// The transport is established; this `HELLO` is to be sent.
+    /// The transport is established; `HELLO` will be this one.
     Connected(&'a Hello),
-    /// The transport is gone, and with it everything of the connection (D52, D53).
+    /// The transport is gone, and with it everything of the connection: nothing is carried over to the next, since the
+    /// cloud drops the brokers' connections (D52) and the kernel answers what is in flight (D53).
     Lost,
     /// Bytes from the cloud.
     Received(&'a [u8]),
@@ -44,6 +41,17 @@ pub enum Input<'a> {
 }
 
 /// The device's end of one connection after another.
+///
+/// It owns the connection's rules; its driver owns the clock, the transport and the bodies of items. The driver
+///
+/// 1. calls [`DeviceLink::handle`] with each [`Input`], again with the same one until it gives `None`;
+/// 2. calls [`DeviceLink::transmit`] until it gives 0, and sends what it writes: also after an error;
+/// 3. sends what it has itself: a channel's item as frames for which it asks [`DeviceLink::next_fragment`] how much
+///    may go and [`DeviceLink::channel_frame`] for the header, a log message after [`DeviceLink::log_frame`];
+/// 4. closes the transport when the link [`DeviceLink::is_closing`], and waits otherwise, at most until
+///    [`DeviceLink::next_timeout`].
+///
+/// `now` is the device's clock, which starts with the device and never goes back.
 #[derive(Clone, Debug)]
 pub struct DeviceLink {
     state: State,
@@ -56,15 +64,16 @@ pub struct DeviceLink {
     sent: Instant,
     received: Instant,
     ping: Option<Ping>,
-    /// Since when a `PING` that was due has found no way out, as far as anybody asked.
+    /// When a `PING` that was due was first found unsent, if the transport still takes nothing.
     overdue: Option<Instant>,
     token: u32,
-    time_query: bool,
+    time_query_pending: bool,
+    /// The highest log sequence sent on this connection.
     log_sent: u32,
-    /// The text of the `BYE` that is owed, and its reason: apart, so that nothing owed is all zero bytes.
+    /// The text of the pending `BYE`, and its reason: apart, so that a link without one is all zero bytes.
     bye: Option<&'static str>,
     bye_reason: ByeReason,
-    channels: [Slot; CHANNELS],
+    channels: [ChannelState; CHANNELS],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,17 +103,17 @@ impl DeviceLink {
             ping: None,
             overdue: None,
             token: 0,
-            time_query: false,
+            time_query_pending: false,
             log_sent: 0,
             bye: None,
             bye_reason: ByeReason::Done,
-            channels: [Slot::FREE; CHANNELS],
+            channels: [ChannelState::FREE; CHANNELS],
         }
     }
 
     /// Takes an input in. Call again with the same input until it gives `None`: bytes are taken from the front of
-    /// [`Input::Received`] up to the next event, and there are none left then. After an error `BYE` is pending, and what
-    /// still arrives is ignored.
+    /// [`Input::Received`] up to the next event, and there are none left then. After an error `BYE` is pending, and
+    /// what still arrives is ignored.
     #[inline]
     pub fn handle<'a>(&mut self, now: Instant, input: &mut Input<'a>) -> Result<Option<Event<'a>>, Error> {
         match input {
@@ -137,7 +146,7 @@ impl DeviceLink {
         self.state == State::Open
     }
 
-    /// Whether the transport is to be closed once [`DeviceLink::transmit`] gives nothing.
+    /// Whether the driver should close the transport once [`DeviceLink::transmit`] gives nothing.
     pub fn is_closing(&self) -> bool {
         self.state == State::Closing
     }
@@ -153,55 +162,61 @@ impl DeviceLink {
         event
     }
 
-    /// The caller put `bytes` of an item into the channel's receive ring: those that link.md §6 counts, so not the head's.
-    /// Refused when the cloud had no right to that many. `BYE` is then owed. Without effect once the channel has ended.
+    /// Accounts for `bytes` of an item that the driver has stored in the channel's receive ring: those that link.md §6
+    /// counts, so not the head's. No effect once the channel has ended.
+    ///
+    /// # Errors
+    /// The ring has no room for that many. `BYE` is then pending.
     pub fn store(&mut self, channel: u8, bytes: u32) -> Result<(), Violation> {
-        let Some(slot) = self.slot(channel).filter(|slot| slot.phase == Phase::Open) else { return Ok(()) };
-        if bytes > slot.open.ring - slot.taken.bytes {
+        let Some(state) = self.channel_state_mut(channel).filter(|state| state.phase == Phase::Open) else {
+            return Ok(());
+        };
+        if bytes > state.open.ring - state.used.bytes {
             self.send_bye(ByeReason::Violation, violation::RING_EXCEEDED.text());
             return Err(violation::RING_EXCEEDED);
         }
-        slot.taken.bytes += bytes;
+        state.used.bytes += bytes;
         Ok(())
     }
 
-    /// Opens a channel under a free number; its `OPEN` goes out with the next [`DeviceLink::transmit`], and frames after it.
+    /// Opens a channel under a free number. [`DeviceLink::transmit`] writes its `OPEN`; frames may follow that.
     pub fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> Result<u8, NoFreeChannel> {
         if self.state != State::Open {
             return Err(NoFreeChannel);
         }
         let window = self.window;
-        let free = self.channels.iter().position(|slot| slot.phase == Phase::Free).ok_or(NoFreeChannel)?;
+        let free = self.channels.iter().position(|state| state.phase == Phase::Free).ok_or(NoFreeChannel)?;
         let open = Open { channel_type, ring };
-        self.channels[free] = Slot { phase: Phase::Opening, open, window, ..Slot::FREE };
+        self.channels[free] = ChannelState { phase: Phase::Opening, open, window, ..ChannelState::FREE };
         Ok(free as u8 + 1)
     }
 
-    /// The application closed the channel. Nothing more is told of it.
+    /// Closes the channel: no further event names it.
     pub fn close_channel(&mut self, channel: u8) {
-        let Some(slot) = self.slot(channel) else { return };
-        match slot.phase {
-            Phase::Opening => slot.phase = Phase::Free,
-            Phase::Open => slot.phase = Phase::Closing,
-            Phase::Free | Phase::Closing | Phase::Closed | Phase::Ended => {}
+        let Some(state) = self.channel_state_mut(channel) else { return };
+        match state.phase {
+            Phase::Opening => state.phase = Phase::Free,
+            Phase::Open => state.phase = Phase::Closing,
+            Phase::Free | Phase::Closing | Phase::Closed | Phase::EndedByCloud => {}
         }
     }
 
-    /// The application took so many ring bytes and `MESSAGE` or `LOST` items. Told to the cloud in time, not at once.
+    /// The application has taken this many ring bytes and `MESSAGE` or `LOST` items. The cloud learns of it when
+    /// enough has gathered to be worth a record (link.md §6).
     #[allow(clippy::inline_always, reason = "a few instructions, in a call that is counted by instructions")]
     #[inline(always)]
     pub fn return_credit(&mut self, channel: u8, bytes: u32, items: u32) {
-        let Some(Slot { taken, owed, .. }) = self.slot(channel) else { return };
-        owed.bytes += bytes.min(taken.bytes - owed.bytes);
-        owed.items += items.min(taken.items - owed.items);
+        let Some(ChannelState { used, credit, .. }) = self.channel_state_mut(channel) else { return };
+        credit.bytes += bytes.min(used.bytes - credit.bytes);
+        credit.items += items.min(used.items - credit.items);
     }
 
-    /// Asks the cloud for the time (D25).
+    /// Asks the cloud for the time of day, as the kernel does once an hour because its own clock drifts (D25).
     pub fn request_time(&mut self) {
-        self.time_query = true;
+        self.time_query_pending = true;
     }
 
-    /// Ends the connection; `BYE` goes out with the next [`DeviceLink::transmit`]. The text is cut to 128 bytes.
+    /// Ends the connection: [`DeviceLink::transmit`] writes `BYE` and nothing after it. The text is cut to 128 bytes.
     pub fn send_bye(&mut self, reason: ByeReason, text: &'static str) {
         if !matches!(self.state, State::Disconnected | State::Closing) {
             self.state = State::Closing;
@@ -211,24 +226,32 @@ impl DeviceLink {
 
     /// Whether the channel is open, its `OPEN` sent.
     pub fn is_channel_open(&self, channel: u8) -> bool {
-        self.state == State::Open && self.slot_ref(channel).is_some_and(|slot| slot.phase == Phase::Open)
+        self.state == State::Open
+            && self.channel_state(channel).is_some_and(|state| state.phase == Phase::Open)
     }
 
     /// Bytes the device may send on the channel now.
     pub fn window(&self, channel: u8) -> u32 {
-        if self.is_channel_open(channel) { self.slot_ref(channel).map_or(0, |slot| slot.window) } else { 0 }
+        if self.is_channel_open(channel) {
+            self.channel_state(channel).map_or(0, |state| state.window)
+        } else {
+            0
+        }
     }
 
-    /// How the next frame of an item with `left` bytes to go is cut, when the caller can write `most` body bytes: its length
-    /// and whether more follow. `None` while the window holds less than that; it will grow.
-    pub fn next_fragment(&self, channel: u8, left: u32, most: usize) -> Option<(u16, bool)> {
-        let length = (left as usize).min(most).min(MAX_FRAME_BODY) as u32;
-        let sends = length > 0 || left == 0;
-        (sends && self.is_channel_open(channel) && length <= self.window(channel))
+    /// How the next frame of an item with `left` bytes to go is cut, when the driver can write `max` body bytes: its
+    /// length and whether more follow. `None` while the window is smaller than that; [`Event::Window`] says when it
+    /// has grown.
+    pub fn next_fragment(&self, channel: u8, left: u32, max: usize) -> Option<(u16, bool)> {
+        let length = (left as usize).min(max).min(MAX_FRAME_BODY) as u32;
+        // An empty frame is the whole of an empty item; in the middle of one it would be a violation.
+        let is_useful = length > 0 || left == 0;
+        (is_useful && self.is_channel_open(channel) && length <= self.window(channel))
             .then_some((length as u16, length < left))
     }
 
-    /// Announces a frame of a channel: accounts it and gives its header. The caller sends exactly `length` body bytes after it.
+    /// Begins a frame of a channel: accounts for it and gives its header. The driver sends exactly `length` body
+    /// bytes after it.
     pub fn channel_frame(
         &mut self,
         now: Instant,
@@ -240,14 +263,14 @@ impl DeviceLink {
         if !self.is_channel_open(channel) {
             return Err(SendError::NotOpen);
         }
-        let slot = self.slot(channel).ok_or(SendError::NotOpen)?;
-        slot.account(kind, length, more)?;
+        let state = self.channel_state_mut(channel).ok_or(SendError::NotOpen)?;
+        state.account_for(kind, length, more)?;
         self.sent = now;
         Ok(Header { kind, channel, length, more }.to_bytes())
     }
 
-    /// Announces a log message of `text` bytes: writes the frame up to the text and gives the length written. The caller sends
-    /// exactly the text after it. `None` while the connection is not open, or for a text over 1024 bytes.
+    /// Begins a log message of `text` bytes: writes the frame up to the text and gives the length written. The driver
+    /// sends exactly the text after it. `None` while the connection is not open, or for a text over 1024 bytes.
     pub fn log_frame(
         &mut self,
         now: Instant,
@@ -269,8 +292,9 @@ impl DeviceLink {
         Some(header.len() + fields_len)
     }
 
-    /// Writes the control frames that are owed, as many as fit whole, and gives their length. An `out` of 160 bytes holds
-    /// any of them. When something is written, all owed credit goes with it: a record is paid for already.
+    /// Writes pending control frames, as many as fit whole, and gives their length; 0 when there are none. 160 bytes
+    /// are room for any of them. When something is written, all credit goes with it, because the record is paid for
+    /// already.
     pub fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
         let mut writer = FrameWriter::new(out);
         match self.state {
@@ -286,11 +310,11 @@ impl DeviceLink {
         written
     }
 
-    /// Writes all owed credit, also what is not due: for a caller that sends something else in the same record anyway.
+    /// Writes all credit, also what is not due: for a driver that sends something else in the same record anyway.
     pub fn transmit_credit(&mut self, now: Instant, out: &mut [u8]) -> usize {
         let mut writer = FrameWriter::new(out);
         if self.state == State::Open {
-            self.write_credit(&mut writer, Slot::has_credit);
+            self.write_credit(&mut writer, ChannelState::has_credit);
         }
         let written = writer.written();
         if written > 0 {
@@ -306,7 +330,9 @@ impl DeviceLink {
             State::AwaitingHello => true,
             State::Closing => self.bye.is_some(),
             State::Open => {
-                self.time_query || self.ping_is_due(now) || self.channels.iter().any(Slot::wants_transmit)
+                self.time_query_pending
+                    || self.ping_is_due(now)
+                    || self.channels.iter().any(ChannelState::wants_transmit)
             }
         }
     }
@@ -329,31 +355,33 @@ impl DeviceLink {
     }
 
     fn write_pending(&mut self, now: Instant, writer: &mut FrameWriter<'_>) {
-        if self.time_query && writer.frame(0, to_cloud::TIME_QUERY, &[]) {
-            self.time_query = false;
+        if self.time_query_pending && writer.frame(0, to_cloud::TIME_QUERY, &[]) {
+            self.time_query_pending = false;
         }
         self.write_lifecycle(writer);
-        self.write_credit(writer, Slot::credit_is_due);
-        let idle = now >= self.sent + self.keepalive && writer.written() == 0;
-        let deaf = now >= self.received + self.keepalive;
-        if self.ping.is_none() && (idle || deaf) {
+        self.write_credit(writer, ChannelState::credit_is_due);
+        // What was written above is a sign of life already. A device that only sends would not notice a peer
+        // that no longer receives.
+        let is_idle = now >= self.sent + self.keepalive && writer.written() == 0;
+        let hears_nothing = now >= self.received + self.keepalive;
+        if self.ping.is_none() && (is_idle || hears_nothing) {
             self.write_ping(now, writer);
         }
         if writer.written() > 0 {
-            self.write_credit(writer, Slot::has_credit);
+            self.write_credit(writer, ChannelState::has_credit);
         }
     }
 
     fn write_lifecycle(&mut self, writer: &mut FrameWriter<'_>) {
-        for (number, slot) in (1..).zip(&mut self.channels) {
-            slot.write_lifecycle(number, writer);
+        for (number, state) in (1..).zip(&mut self.channels) {
+            state.write_lifecycle(number, writer);
         }
     }
 
-    fn write_credit(&mut self, writer: &mut FrameWriter<'_>, which: impl Fn(&Slot) -> bool) {
-        for (number, slot) in (1..).zip(&mut self.channels) {
-            if which(slot) {
-                slot.write_credit(number, writer);
+    fn write_credit(&mut self, writer: &mut FrameWriter<'_>, which: impl Fn(&ChannelState) -> bool) {
+        for (number, state) in (1..).zip(&mut self.channels) {
+            if which(state) {
+                state.write_credit(number, writer);
             }
         }
     }
@@ -366,7 +394,7 @@ impl DeviceLink {
         }
     }
 
-    /// Whether a `PING` was sent and not answered yet.
+    /// Whether a `PING` has been sent that is not answered.
     pub fn awaits_pong(&self) -> bool {
         self.ping.is_some()
     }
@@ -377,14 +405,14 @@ impl DeviceLink {
             (State::AwaitingWelcome, _) => Some(after(self.sent + HELLO_TIMEOUT)),
             (State::Open, Some(ping)) => Some(after(ping.at + KEEPALIVE_GRACE)),
             (State::Open, None) => {
-                Some(self.overdue_since().map_or(self.ping_due(), |since| after(since + KEEPALIVE_GRACE)))
+                Some(self.overdue_since().map_or(self.ping_due_at(), |since| after(since + KEEPALIVE_GRACE)))
             }
             _ => None,
         }
     }
 
-    /// Gives the connection up when an answer is late, or a `PING` could not be sent for as long. An answer exactly at its
-    /// time is not late.
+    /// Ends the connection when an answer is late, or a `PING` could not be sent for as long. An answer exactly
+    /// at its time is not late.
     fn handle_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
         let checked = self.check_deadline(now);
         if let Err(reason) = checked {
@@ -402,31 +430,32 @@ impl DeviceLink {
         }
     }
 
-    /// A transport that takes nothing more (a cable cut, its buffers full) must not keep the silence from being noticed.
+    /// A transport that takes nothing (a cut cable behind full buffers) must not hide the silence: a `PING` that
+    /// cannot be sent counts as sent when it was due.
     fn check_overdue(&mut self, now: Instant) -> Result<(), TimeoutReason> {
         self.overdue = self.ping_is_due(now).then(|| self.overdue_since().unwrap_or(now));
         let is_late = self.overdue.is_some_and(|since| now > since + KEEPALIVE_GRACE);
         if is_late { Err(TimeoutReason::NoPong) } else { Ok(()) }
     }
 
-    /// What was noted before the connection moved again is old news.
+    /// A note from before the last byte sent or received is out of date.
     fn overdue_since(&self) -> Option<Instant> {
-        self.overdue.filter(|since| *since >= self.ping_due())
+        self.overdue.filter(|since| *since >= self.ping_due_at())
     }
 
-    fn ping_due(&self) -> Instant {
+    fn ping_due_at(&self) -> Instant {
         self.sent.min(self.received) + self.keepalive
     }
 
     fn ping_is_due(&self, now: Instant) -> bool {
-        self.ping.is_none() && now >= self.ping_due()
+        self.ping.is_none() && now >= self.ping_due_at()
     }
 
-    fn slot(&mut self, channel: u8) -> Option<&mut Slot> {
+    fn channel_state_mut(&mut self, channel: u8) -> Option<&mut ChannelState> {
         self.channels.get_mut(usize::from(channel).wrapping_sub(1))
     }
 
-    fn slot_ref(&self, channel: u8) -> Option<&Slot> {
+    fn channel_state(&self, channel: u8) -> Option<&ChannelState> {
         self.channels.get(usize::from(channel).wrapping_sub(1))
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::violation::Violation;
 
-/// Why an end gives the connection up. `BYE` is pending: the driver sends what `transmit` still gives and closes the
+/// Why an end drops the connection. `BYE` is pending: the driver sends what `transmit` still gives and closes the
 /// transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -61,7 +61,7 @@ impl TimeoutReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NoWelcome | Self::NoPong => "the cloud is silent",
-            Self::NoHello | Self::Silent => "nothing came for too long",
+            Self::NoHello | Self::Silent => "nothing received for too long",
         }
     }
 }

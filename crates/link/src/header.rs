@@ -18,7 +18,7 @@ pub struct Header {
     pub channel: u8,
     /// Bytes of the body, 0 to 4096.
     pub length: u16,
-    /// Whether the item goes on in another frame.
+    /// Whether the item continues in another frame.
     pub more: bool,
 }
 
@@ -28,7 +28,7 @@ impl Header {
         Self { kind, channel: 0, length, more: false }
     }
 
-    /// Writes the header and answers how many bytes it took (2 or 3).
+    /// Writes the header and returns how many bytes it took (2 or 3).
     pub fn encode(self, out: &mut [u8; MAX_HEADER]) -> usize {
         let mut groups = [0; varint::MAX_64];
         let count = varint::encode(u64::from(self.length) << 1 | u64::from(self.more), &mut groups);
@@ -62,7 +62,7 @@ impl Header {
     }
 }
 
-/// A header ready to be sent.
+/// An encoded header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderBytes {
     bytes: [u8; MAX_HEADER],

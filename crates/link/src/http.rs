@@ -1,30 +1,31 @@
 //! One HTTP exchange (link.md §5).
 
-use crate::bytes::{Reader, Strings, Writer, head};
+use crate::bytes::{Reader, Strings, Writer, decode_head};
 use crate::limits::{MAX_ITEM, RESPONSE_HEADERS};
 use crate::violation::{self, Violation};
 
-/// How an exchange ended; the numbers are the public header's (D60).
+/// How an exchange ended; the codes are the public header's. Faults of the request are among them: the
+/// kernel accepts a request, the cloud judges it (D60).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpResult {
     /// There is a response.
     Ok,
     /// Not `https`.
     UnsupportedScheme,
-    /// Not a method that is carried.
+    /// Not a method that is relayed.
     UnsupportedMethod,
-    /// A header that may not be sent.
+    /// A header that an application may not set.
     InvalidHeaders,
-    /// Not a time that is allowed.
+    /// A timeout outside the allowed range.
     InvalidTimeout,
-    /// No response came.
+    /// There was no response.
     RequestFailed,
     /// The response does not fit the ring, or has too many headers.
     ResponseTooLarge,
 }
 
 impl HttpResult {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -37,7 +38,7 @@ impl HttpResult {
         }
     }
 
-    /// The result of a number.
+    /// The result with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::Ok),
@@ -97,10 +98,10 @@ impl ResponseHead {
 
     /// A head for headers of these lengths, which follow it joined, and then the body. `None` for more than 64 headers.
     pub fn new(result: HttpResult, status: u32, lengths: &[u32]) -> Option<Self> {
-        let mut held = [0; RESPONSE_HEADERS as usize];
-        held.get_mut(..lengths.len())?.copy_from_slice(lengths);
-        let small = lengths.iter().all(|&length| length <= MAX_ITEM);
-        small.then_some(Self { result, status, lengths: held, count: lengths.len() as u8 })
+        let mut array = [0; RESPONSE_HEADERS as usize];
+        array.get_mut(..lengths.len())?.copy_from_slice(lengths);
+        let all_fit = lengths.iter().all(|&length| length <= MAX_ITEM);
+        all_fit.then_some(Self { result, status, lengths: array, count: lengths.len() as u8 })
     }
 
     /// Bytes of each header line.
@@ -108,7 +109,7 @@ impl ResponseHead {
         &self.lengths[..usize::from(self.count)]
     }
 
-    /// Writes the head and answers its length.
+    /// Writes the head and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.result.code());
@@ -122,7 +123,7 @@ impl ResponseHead {
 
     /// Reads a head: it and the bytes it took, or `None` when `bytes` ends inside it.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
-        head(bytes, |reader| {
+        decode_head(bytes, |reader| {
             let result = HttpResult::from_code(reader.u8()?)?;
             let status = reader.varint32()?;
             let count = reader.u8()?;
@@ -138,7 +139,7 @@ impl ResponseHead {
     }
 }
 
-/// A length no item can exceed, so that it takes at most three bytes.
+/// Reads a length in a list. None exceeds an item, so that it takes at most three bytes.
 pub(crate) fn item_length(reader: &mut Reader<'_>) -> Result<u32, Violation> {
     let length = reader.varint32()?;
     if length <= MAX_ITEM { Ok(length) } else { Err(violation::VALUE_OUT_OF_RANGE) }

@@ -67,15 +67,15 @@ pub mod to_device {
     pub const DATA: u8 = 13;
 }
 
-/// What the parser holds a kind to.
+/// What the parser checks of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Bytes an item of this kind may have.
     pub max: u32,
     /// Whether the item may be cut into fragments.
-    pub fragments: bool,
-    /// Whether the frame may stand between the fragments of another item of its channel.
-    pub between: bool,
+    pub may_fragment: bool,
+    /// Whether the frame may come between the fragments of another item of its channel.
+    pub may_interleave: bool,
 }
 
 const BYE_MAX: u32 = 5 + MAX_BYE_TEXT as u32;
@@ -91,14 +91,14 @@ pub const fn shape(direction: Direction, channel: u8, kind: u8) -> Option<Shape>
     }
 }
 
-/// Whether a channel of this type has this kind of frame. All have those of a channel's life and credit.
+/// Whether a channel of this type has this kind of frame. All types have opening, closing and credit.
 pub const fn belongs(direction: Direction, channel_type: ChannelType, kind: u8) -> bool {
-    let theirs = match direction {
+    let owner = match direction {
         Direction::ToCloud => type_to_cloud(kind),
         Direction::ToDevice => type_to_device(kind),
     };
-    match theirs {
-        Some(theirs) => theirs.code() == channel_type.code(),
+    match owner {
+        Some(owner) => owner.code() == channel_type.code(),
         None => true,
     }
 }
@@ -149,42 +149,42 @@ const fn connection_to_device(kind: u8) -> Option<Shape> {
 const fn channel_to_cloud(kind: u8) -> Option<Shape> {
     Some(match kind {
         to_cloud::OPEN => single(6),
-        to_cloud::CLOSE => between(0),
-        to_cloud::CREDIT => between(10),
-        to_cloud::TOPIC => fragments(1 + MAX_TOPIC),
+        to_cloud::CLOSE => interleaved(0),
+        to_cloud::CREDIT => interleaved(10),
+        to_cloud::TOPIC => fragmented(1 + MAX_TOPIC),
         to_cloud::DISCONNECT => single(0),
         to_cloud::ACKNOWLEDGE => single(5),
-        to_cloud::PUBLISH..=to_cloud::UNSUBSCRIBE => fragments(MAX_ITEM),
-        to_cloud::HTTP_REQUEST..=to_cloud::DATA => fragments(MAX_ITEM),
+        to_cloud::PUBLISH..=to_cloud::UNSUBSCRIBE => fragmented(MAX_ITEM),
+        to_cloud::HTTP_REQUEST..=to_cloud::DATA => fragmented(MAX_ITEM),
         _ => return None,
     })
 }
 
 const fn channel_to_device(kind: u8) -> Option<Shape> {
     Some(match kind {
-        to_device::CLOSED => between(1),
-        to_device::CREDIT => between(5),
-        to_device::BLOCKED => between(0),
-        to_device::MESSAGE => fragments(MAX_ITEM),
-        to_device::LOST => fragments(1 + 5 + MAX_TOPIC),
+        to_device::CLOSED => interleaved(1),
+        to_device::CREDIT => interleaved(5),
+        to_device::BLOCKED => interleaved(0),
+        to_device::MESSAGE => fragmented(MAX_ITEM),
+        to_device::LOST => fragmented(1 + 5 + MAX_TOPIC),
         to_device::PUBLISHED => single(1 + 5),
         to_device::CONNECTED => single(1 + 5),
         to_device::SUBSCRIBED => single(1 + 8),
         to_device::UNSUBSCRIBED => single(1 + 8),
         to_device::DISCONNECTED => single(1 + 5),
-        to_device::HTTP_RESPONSE..=to_device::DATA => fragments(MAX_ITEM),
+        to_device::HTTP_RESPONSE..=to_device::DATA => fragmented(MAX_ITEM),
         _ => return None,
     })
 }
 
 const fn single(max: u32) -> Shape {
-    Shape { max, fragments: false, between: false }
+    Shape { max, may_fragment: false, may_interleave: false }
 }
 
-const fn between(max: u32) -> Shape {
-    Shape { max, fragments: false, between: true }
+const fn interleaved(max: u32) -> Shape {
+    Shape { max, may_fragment: false, may_interleave: true }
 }
 
-const fn fragments(max: u32) -> Shape {
-    Shape { max, fragments: true, between: false }
+const fn fragmented(max: u32) -> Shape {
+    Shape { max, may_fragment: true, may_interleave: false }
 }

@@ -1,7 +1,8 @@
 //! Requests to a broker, their answers, and messages (link.md §5, §5.1).
 //!
-//! The device writes requests fragment by fragment into the application's send ring: the `*Head` types and [`crate::bytes::prefix`]
-//! give each fragment and, beforehand, its length. The cloud reads a whole item from contiguous bytes.
+//! The device writes a request part by part into the application's send ring: the `*Head` types and
+//! [`crate::bytes::prefix`] give each part and, beforehand, its length. The cloud reads a whole item from contiguous
+//! bytes.
 
 use crate::bytes::{Reader, Writer};
 use crate::limits::PUBLISH_SLOTS;
@@ -20,14 +21,14 @@ pub use subscribe::{FilterCodes, Subscribe, SubscribeOptions, Unsubscribe};
 const QOS: u8 = 0x01;
 const RETAIN: u8 = 0x02;
 
-/// How a request ended (M14); the numbers are the public header's.
+/// How a request ended (M14); the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestState {
     /// Done (M15).
     Completed,
-    /// A value the broker may not be sent (M16).
+    /// A value that is not relayed to a broker (M16).
     InvalidParameters,
-    /// A connect was tried before on this channel (M17).
+    /// A channel is for one connection, and there has been a connect on it (M17).
     AlreadyConnected,
     /// There is no broker connection, or no longer (M18).
     NotConnected,
@@ -39,12 +40,12 @@ pub enum RequestState {
     CertificateExpired,
     /// The connection could not be made (M21).
     SocketError,
-    /// Ended for too many messages (M22, D51).
+    /// The broker sent more messages than the account may receive, so the cloud ended the connection (M22, D51).
     CircuitBreaker,
 }
 
 impl RequestState {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::Completed => 0,
@@ -59,7 +60,7 @@ impl RequestState {
         }
     }
 
-    /// The state of a number.
+    /// The state with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::Completed),
@@ -76,22 +77,22 @@ impl RequestState {
     }
 }
 
-/// Why a message was lost; the numbers are the public header's.
+/// Why a message was lost; the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostReason {
-    /// It is larger than the receive ring (D49).
+    /// It is larger than the receive ring. Any other message waits for room instead (D49).
     ReceiveBufferTooSmall,
 }
 
 impl LostReason {
-    /// The number on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::ReceiveBufferTooSmall => 0,
         }
     }
 
-    /// The reason of a number.
+    /// The reason with this code.
     pub const fn from_code(code: u8) -> Result<Self, Violation> {
         match code {
             0 => Ok(Self::ReceiveBufferTooSmall),
@@ -100,12 +101,12 @@ impl LostReason {
     }
 }
 
-/// The slots of a channel's publishes in flight. Each end keeps one.
+/// The slots of a channel's publishes in flight, as bits. Each end has one set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishSlots(u16);
 
 impl PublishSlots {
-    /// Takes the lowest free slot, if there is one (D45).
+    /// Takes the lowest free slot. `None` with 16 in flight, the limit that bounds what both ends store (D45).
     pub fn take(&mut self) -> Option<u8> {
         let slot = self.0.trailing_ones() as u8;
         (slot < PUBLISH_SLOTS).then(|| {
@@ -114,7 +115,7 @@ impl PublishSlots {
         })
     }
 
-    /// Marks the slot of a `PUBLISH` that came.
+    /// Marks the slot of a received `PUBLISH`.
     pub fn occupy(&mut self, slot: u8) -> Result<(), Violation> {
         let bit = Self::bit(slot)?;
         if self.0 & bit != 0 {
@@ -128,7 +129,7 @@ impl PublishSlots {
     pub fn release(&mut self, slot: u8) -> Result<(), Violation> {
         let bit = Self::bit(slot)?;
         if self.0 & bit == 0 {
-            return Err(violation::UNASKED_ANSWER);
+            return Err(violation::UNEXPECTED_ANSWER);
         }
         self.0 &= !bit;
         Ok(())
@@ -162,7 +163,7 @@ impl Outcome {
     /// Bytes the longest body can have.
     pub const MAX: usize = 1 + 5;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.state.code());

@@ -5,22 +5,23 @@ use crate::kind::{self, Direction, Shape};
 use crate::limits::CHANNELS;
 use crate::violation::{self, Violation};
 
-/// A run of one item's bytes.
+/// A run of one item's bytes: a fragment on the wire, or the part of one that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
     /// 0 the connection, else the channel's number.
     pub channel: u8,
     /// The item's kind, one the parser's direction has.
     pub kind: u8,
-    /// The item begins here. An item without bytes is one empty fragment.
+    /// The item begins here. An item without bytes is one empty run.
     pub first: bool,
-    /// The item ends with these bytes. May come with none, after an empty last fragment.
+    /// The item ends with these bytes. There may be none, after an empty last fragment.
     pub last: bool,
     /// The bytes.
     pub bytes: &'a [u8],
 }
 
-/// The streaming parser of one direction. Keeps the header it is in, and per channel which item is unfinished; no body.
+/// The streaming parser of one direction. It stores a partial header and, per channel, which item is unfinished, but no
+/// bodies: those it passes on as they arrive.
 #[derive(Clone, Debug)]
 pub struct Parser {
     direction: Direction,
@@ -39,7 +40,7 @@ struct Frame {
     first: bool,
 }
 
-/// An item of which fragments came, but not the last.
+/// An item of which the last fragment has not arrived.
 #[derive(Clone, Copy, Debug)]
 struct Item {
     kind: u8,
@@ -57,26 +58,27 @@ impl Parser {
         Self { direction, head: [0; MAX_HEADER], head_len: 0, frame, unfinished: [None; CHANNELS + 1] }
     }
 
-    /// The next run of bytes, taken from the front of `input`; `None` when `input` is used up. After a violation the parser is
-    /// not to be used again.
+    /// The next run of bytes, taken from the front of `input`; `None` when `input` is used up. After a violation the
+    /// parser must not be used again.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Fragment<'a>>, Violation> {
         if self.frame.left == 0 {
             let Some(header) = self.next_header(input)? else { return Ok(None) };
-            self.frame = self.begin(header)?;
+            self.frame = self.begin_frame(header)?;
         }
         if self.frame.left > 0 && input.is_empty() {
             return Ok(None);
         }
-        Ok(Some(self.advance(input)))
+        Ok(Some(self.take_run(input)))
     }
 
-    /// Whether the channel has an item of which more fragments are to come. During a fragment it speaks of what follows it.
+    /// Whether the channel has an item of which fragments are missing. During a fragment this refers to what
+    /// follows the fragment.
     pub fn is_unfinished(&self, channel: u8) -> bool {
         self.unfinished[usize::from(channel & 0x0f)].is_some()
     }
 
-    /// Forgets the unfinished item of a channel, as the end of the channel does.
-    pub fn forget(&mut self, channel: u8) {
+    /// Discards the unfinished item of a channel, because the channel has ended.
+    pub fn discard(&mut self, channel: u8) {
         self.unfinished[usize::from(channel & 0x0f)] = None;
     }
 
@@ -94,17 +96,17 @@ impl Parser {
         Ok(None)
     }
 
-    /// Holds a header to the rules of §2 before any of its body is given out.
-    fn begin(&mut self, header: Header) -> Result<Frame, Violation> {
+    /// Checks a header against the rules of §2, before any of its body is passed on.
+    fn begin_frame(&mut self, header: Header) -> Result<Frame, Violation> {
         let shape =
             kind::shape(self.direction, header.channel, header.kind).ok_or(violation::UNKNOWN_KIND)?;
-        let first = if shape.between { true } else { self.begin_item(header)? };
+        let first = if shape.may_interleave { true } else { self.is_first(header)? };
         self.check_length(header, shape)?;
         Ok(Frame { header, left: usize::from(header.length), first })
     }
 
-    /// Whether the frame begins an item, or else goes on with the one begun.
-    fn begin_item(&self, header: Header) -> Result<bool, Violation> {
+    /// Whether the frame begins an item, or else continues the one begun.
+    fn is_first(&self, header: Header) -> Result<bool, Violation> {
         match self.unfinished[usize::from(header.channel)] {
             None => Ok(true),
             Some(item) if item.kind == header.kind => Ok(false),
@@ -113,25 +115,25 @@ impl Parser {
     }
 
     fn check_length(&mut self, header: Header, shape: Shape) -> Result<(), Violation> {
-        if header.more && !shape.fragments {
+        if header.more && !shape.may_fragment {
             return Err(violation::MUST_BE_ONE_FRAME);
         }
         if header.more && header.length == 0 {
             return Err(violation::EMPTY_FRAGMENT);
         }
-        if shape.between {
+        if shape.may_interleave {
             return if u32::from(header.length) > shape.max { Err(violation::BODY_TOO_LONG) } else { Ok(()) };
         }
         let unfinished = &mut self.unfinished[usize::from(header.channel)];
         let bytes = unfinished.map_or(0, |item| item.bytes) + u32::from(header.length);
         if bytes > shape.max {
-            return Err(if shape.fragments { violation::ITEM_TOO_LONG } else { violation::BODY_TOO_LONG });
+            return Err(if shape.may_fragment { violation::ITEM_TOO_LONG } else { violation::BODY_TOO_LONG });
         }
         *unfinished = header.more.then_some(Item { kind: header.kind, bytes });
         Ok(())
     }
 
-    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Fragment<'a> {
+    fn take_run<'a>(&mut self, input: &mut &'a [u8]) -> Fragment<'a> {
         let frame = &mut self.frame;
         let (bytes, rest) = input.split_at(frame.left.min(input.len()));
         *input = rest;

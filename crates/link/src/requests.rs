@@ -75,7 +75,7 @@ impl PendingRequests {
     fn unmark(&mut self, kind: u8) -> Result<(), Violation> {
         let bit = 1 << kind;
         if self.in_flight & bit == 0 {
-            return Err(violation::UNASKED_ANSWER);
+            return Err(violation::UNEXPECTED_ANSWER);
         }
         self.in_flight &= !bit;
         Ok(())
@@ -88,6 +88,6 @@ impl PendingRequests {
 }
 
 fn decrement(count: &mut u8) -> Result<(), Violation> {
-    *count = count.checked_sub(1).ok_or(violation::UNASKED_ANSWER)?;
+    *count = count.checked_sub(1).ok_or(violation::UNEXPECTED_ANSWER)?;
     Ok(())
 }

@@ -13,7 +13,7 @@ pub const fn len(value: u64) -> usize {
     bits.div_ceil(7)
 }
 
-/// Writes `value` and answers how many bytes it took.
+/// Writes `value` and returns how many bytes it took.
 pub fn encode(value: u64, out: &mut [u8; MAX_64]) -> usize {
     let count = len(value);
     for (group, byte) in out[..count].iter_mut().enumerate() {
@@ -23,7 +23,8 @@ pub fn encode(value: u64, out: &mut [u8; MAX_64]) -> usize {
     count
 }
 
-/// Reads a varint of at most `bits` bits (up to 64): the value and the bytes it took, or `None` when `bytes` ends inside it.
+/// Reads a varint of at most `bits` bits (up to 64): the value and the bytes it took, or `None` when `bytes` ends
+/// inside it.
 pub fn decode(bytes: &[u8], bits: u32) -> Result<Option<(u64, usize)>, Violation> {
     let mut value = 0;
     for (group, &byte) in bytes.iter().enumerate() {
@@ -43,7 +44,7 @@ pub fn decode(bytes: &[u8], bits: u32) -> Result<Option<(u64, usize)>, Violation
     Ok(None)
 }
 
-/// One group at its place, refused when it has bits beyond the field.
+/// One group at its position. Fails when it has bits beyond the field.
 fn shifted(group: u8, shift: u32, bits: u32) -> Result<u64, Violation> {
     let room = bits - shift;
     if room < 7 && group >> room != 0 {

@@ -1,4 +1,4 @@
-//! The rules a peer can break. Each has one text, which goes to the log and into `BYE`.
+//! The rules a peer can break. Each has one text, for logs and for `BYE`.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ impl Violation {
         Self(text)
     }
 
-    /// The broken rule, for people.
+    /// The broken rule in words.
     pub const fn text(self) -> &'static str {
         self.0
     }
@@ -35,7 +35,7 @@ impl core::error::Error for Violation {}
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         $($(#[$doc])* pub const $name: Violation = Violation($text);)*
-        /// Every rule of this file, so that a test can go through them.
+        /// Every rule of this file, for tests that go through them.
         pub const ALL: &[Violation] = &[$($name),*];
     };
 }
@@ -70,17 +70,17 @@ rules! {
     /// §3, the first frame of the device is not `HELLO`.
     HELLO_EXPECTED = "first frame must be HELLO";
     /// §3, a second `HELLO`.
-    HELLO_TWICE = "HELLO came twice";
-    /// §3, a frame of the device before it was welcomed.
+    HELLO_TWICE = "second HELLO";
+    /// §3, a frame of the device before `WELCOME`.
     BEFORE_WELCOME = "frame before WELCOME";
     /// §3, a second `WELCOME`.
-    WELCOME_TWICE = "WELCOME came twice";
+    WELCOME_TWICE = "second WELCOME";
     /// §4, a `WELCOME` of another version than the `HELLO`.
     OTHER_VERSION = "WELCOME is of another version";
     /// §3, a `PING` while the last one has no `PONG`.
     PING_TWICE = "PING before the last PONG";
-    /// §3, a `PONG` nobody asked for.
-    UNASKED_PONG = "PONG without its PING";
+    /// §3, a `PONG` without its `PING`.
+    UNEXPECTED_PONG = "PONG without its PING";
     /// §4, a `LOG_TAKEN` for a message not sent on this connection.
     LOG_NOT_SENT = "LOG_TAKEN for a message never sent";
     /// §5, a frame for a channel that is not open.
@@ -91,8 +91,8 @@ rules! {
     CLOSED_TWICE = "channel was closed twice";
     /// §5, a frame that the channel's type does not have.
     WRONG_CHANNEL_TYPE = "kind does not belong to the channel's type";
-    /// §5.2, an answer nobody waits for.
-    UNASKED_ANSWER = "answer without its request";
+    /// §5.2, an answer without its request.
+    UNEXPECTED_ANSWER = "answer without its request";
     /// §5.2, a second request where only one can be in flight.
     REQUEST_TWICE = "second request of a kind that is one at a time";
     /// §5, a publish slot still in flight.

@@ -2,7 +2,7 @@
 
 use link::bytes::{HeadBuffer, MAX_PREFIX, Strings, Writer, prefix, str_len};
 use link::channel::{ChannelType, ClosureReason, Open};
-use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyPlace, KeyResult};
+use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyLocation, KeyResult};
 use link::connection::{Bye, ByeReason, Hello, LogHead, Welcome};
 use link::http::{HttpRequest, HttpResult, ResponseHead};
 use link::mqtt::*;
@@ -112,7 +112,7 @@ fn numbers_of_the_public_header_are_carried_and_others_refused() {
         assert_eq!(HttpResult::from_code(code).map(HttpResult::code).ok(), known(6).then_some(code));
         assert_eq!(FetchResult::from_code(code).map(FetchResult::code).ok(), known(1).then_some(code));
         assert_eq!(KeyResult::from_code(code).map(KeyResult::code).ok(), known(2).then_some(code));
-        assert_eq!(KeyPlace::from_code(code).map(KeyPlace::code).ok(), known(3).then_some(code));
+        assert_eq!(KeyLocation::from_code(code).map(KeyLocation::code).ok(), known(3).then_some(code));
         assert_eq!(WillOptions::from_code(code).map(WillOptions::code).ok(), known(7).then_some(code));
         let subscribe = (code & 0xc0 == 0 && code & 3 != 2).then_some(code);
         assert_eq!(SubscribeOptions::from_code(code).map(SubscribeOptions::code).ok(), subscribe);
@@ -155,7 +155,7 @@ fn publish_slots_are_taken_once_and_given_back_once() {
     }
     assert_eq!(slots.take(), None);
     assert_eq!(slots.release(5), Ok(()));
-    assert_eq!(slots.release(5), Err(UNASKED_ANSWER));
+    assert_eq!(slots.release(5), Err(UNEXPECTED_ANSWER));
     assert_eq!(slots.take(), Some(5));
     assert_eq!(slots.occupy(5), Err(SLOT_IN_USE));
     assert_eq!(slots.occupy(16), Err(VALUE_OUT_OF_RANGE));

@@ -178,8 +178,8 @@ fn device_rows() -> Vec<(&'static str, Vec<u8>)> {
     let filters = [vec![QOS_1.code()], text(b"a/#"), vec![NO_LOCAL.code()], text(b"b")].concat();
     let request =
         [text(b"GET"), text(b"https://x/"), vec![0x88, 0x27, 1], text(b"a: b"), b"z".to_vec()].concat();
-    let secret = KeyPlace { device: false, config: false };
-    let config = KeyPlace { device: true, config: true };
+    let secret = KeyLocation { device: false, config: false };
+    let config = KeyLocation { device: true, config: true };
     let keys = [vec![secret.code()], text(b"k"), vec![config.code()], text(b"m")].concat();
     let begun = Header { kind: to_cloud::DATA, channel: 4, length: 2, more: true };
     let cut = [begun.to_bytes().as_slice(), b"ab", &frame(to_cloud::DATA, 4, b"c")].concat();
@@ -370,8 +370,8 @@ fn http_config_and_opaque_items_are_read_back() {
 
     let bytes = body("CONFIG_FETCH", to_cloud::CONFIG_FETCH, 3);
     let keys: Vec<_> = ConfigFetch::decode(&bytes).unwrap().iter().collect();
-    let secret = KeyPlace { device: false, config: false };
-    let config = KeyPlace { device: true, config: true };
+    let secret = KeyLocation { device: false, config: false };
+    let config = KeyLocation { device: true, config: true };
     assert_eq!(keys, [(secret, &b"k"[..]), (config, b"m")]);
     let got = head(&body("CONFIG_RESPONSE", to_device::CONFIG_RESPONSE, 3), ConfigHead::decode);
     assert_eq!(got, (values(), b"42".to_vec()));

@@ -91,7 +91,7 @@ def counted(field):
 
 
 def optional(field, absent=None):
-    """There or not: told by whether anything is left."""
+    """Optional: there if anything is left."""
     return (
         lambda r: field[0](r) if r.left() else absent,
         lambda value: b"" if value == absent else field[1](value),
@@ -238,7 +238,7 @@ def frame(kind, channel, more, body):
 
 
 def again(way, data):
-    """The fields of the one item in these bytes, and the bytes made of them anew."""
+    """The fields of the one item in these bytes, and the bytes encoded from them again."""
     pieces = list(frames(data))
     kind, channel, _, _ = pieces[0]
     if [more for _, _, more, _ in pieces] != [1] * (len(pieces) - 1) + [0]:

@@ -1,8 +1,8 @@
-//! Random bytes, random cuts, random doings of both ends.
+//! Random bytes, random cuts, random actions of both ends.
 
 mod common;
 
-use common::{HELLO, Heard, KEEPALIVE, Pair, RING, Told, WALL, WINDOW};
+use common::{CloudEvent, DeviceEvent, HELLO, KEEPALIVE, Pair, RING, WALL, WINDOW};
 use link::SendError;
 use link::bytes::HeadBuffer;
 use link::channel::{ChannelType, ClosureReason};
@@ -77,7 +77,7 @@ fn direction() -> impl Strategy<Value = Direction> {
     prop_oneof![Just(Direction::ToCloud), Just(Direction::ToDevice)]
 }
 
-/// Frames that mostly keep the rules, so that a stream of them goes on for a while.
+/// Frames that mostly keep the rules, so that a stream of them is not refused at once.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let frame = (0..14u8, 0..4u8, 0..40usize, any::<bool>()).prop_map(|(kind, channel, length, more)| {
         let more = more && channel > 0 && kind >= 4 && length > 0;
@@ -92,7 +92,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_chunking_gives_the_same_pieces(
+    fn any_chunking_gives_the_same_runs(
         direction in direction(),
         bytes in prop_oneof![frames(), prop::collection::vec(any::<u8>(), 0..200)],
         cuts in prop::collection::vec(any::<usize>(), 0..40),
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_a_session_panic(
+    fn no_bytes_make_an_end_panic(
         bytes in prop_oneof![frames(), prop::collection::vec(any::<u8>(), 0..300)],
         cuts in prop::collection::vec(any::<usize>(), 0..10),
         open in any::<bool>(),
@@ -195,7 +195,7 @@ proptest! {
 
 /// One thing one of the ends does. Numbers are taken modulo what is there.
 #[derive(Clone, Debug)]
-enum Doing {
+enum Action {
     Open,
     Close(usize),
     CloudCloses(usize),
@@ -210,20 +210,20 @@ enum Doing {
     Wait(u64),
 }
 
-fn doing() -> impl Strategy<Value = Doing> {
+fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        2 => Just(Doing::Open),
-        1 => any::<usize>().prop_map(Doing::Close),
-        1 => any::<usize>().prop_map(Doing::CloudCloses),
-        6 => (any::<usize>(), 0..9000usize).prop_map(|(channel, length)| Doing::DeviceSends(channel, length)),
-        6 => (any::<usize>(), 0..=RING as usize).prop_map(|(channel, length)| Doing::CloudSends(channel, length)),
-        5 => any::<usize>().prop_map(Doing::Credit),
-        5 => (any::<usize>(), 0..9000u32).prop_map(|(channel, bytes)| Doing::Consume(channel, bytes)),
-        4 => Just(Doing::FlushDevice),
-        4 => Just(Doing::FlushCloud),
-        5 => (1..6000usize).prop_map(Doing::ToCloud),
-        5 => (1..3000usize).prop_map(Doing::ToDevice),
-        1 => (0..9000u64).prop_map(Doing::Wait),
+        2 => Just(Action::Open),
+        1 => any::<usize>().prop_map(Action::Close),
+        1 => any::<usize>().prop_map(Action::CloudCloses),
+        6 => (any::<usize>(), 0..9000usize).prop_map(|(channel, length)| Action::DeviceSends(channel, length)),
+        6 => (any::<usize>(), 0..=RING as usize).prop_map(|(channel, length)| Action::CloudSends(channel, length)),
+        5 => any::<usize>().prop_map(Action::Credit),
+        5 => (any::<usize>(), 0..9000u32).prop_map(|(channel, bytes)| Action::Consume(channel, bytes)),
+        4 => Just(Action::FlushDevice),
+        4 => Just(Action::FlushCloud),
+        5 => (1..6000usize).prop_map(Action::ToCloud),
+        5 => (1..3000usize).prop_map(Action::ToDevice),
+        1 => (0..9000u64).prop_map(Action::Wait),
     ]
 }
 
@@ -234,7 +234,7 @@ struct World {
     sending: [u32; CHANNELS + 1],
     /// Messages in the application's ring, per channel.
     ring: Vec<Vec<u32>>,
-    /// Bytes to come of the head of the message that is arriving, and bytes that came of its content.
+    /// Of the message that is arriving: bytes missing of its head, and bytes received of its content.
     head: [u32; CHANNELS + 1],
     arriving: [u32; CHANNELS + 1],
 }
@@ -262,37 +262,37 @@ impl World {
         self.arriving[usize::from(channel)] = 0;
     }
 
-    fn act(&mut self, doing: &Doing) {
-        match *doing {
-            Doing::Open => {
+    fn act(&mut self, action: &Action) {
+        match *action {
+            Action::Open => {
                 if let Ok(channel) = self.pair.device.open_channel(ChannelType::Mqtt, RING) {
                     self.forget(channel);
                 }
             }
-            Doing::Close(index) => {
+            Action::Close(index) => {
                 if let Some(channel) = self.pick(index) {
                     self.pair.device.close_channel(channel);
                     self.forget(channel);
                 }
             }
-            Doing::CloudCloses(index) => {
+            Action::CloudCloses(index) => {
                 let channel = (index % CHANNELS) as u8 + 1;
                 self.pair.cloud.close_channel(channel, ClosureReason::ConnectionTerminated);
             }
-            Doing::DeviceSends(index, length) => self.device_sends(index, length),
-            Doing::CloudSends(index, length) => self.cloud_sends(index, length),
-            Doing::Credit(index) => {
+            Action::DeviceSends(index, length) => self.device_sends(index, length),
+            Action::CloudSends(index, length) => self.cloud_sends(index, length),
+            Action::Credit(index) => {
                 let Some(channel) = self.pick(index) else { return };
                 if let Some(bytes) = self.ring[usize::from(channel)].pop() {
                     self.pair.device.return_credit(channel, bytes, 1);
                 }
             }
-            Doing::Consume(index, bytes) => self.pair.cloud.consume((index % CHANNELS) as u8 + 1, bytes),
-            Doing::FlushDevice => drop(self.pair.flush_device()),
-            Doing::FlushCloud => drop(self.pair.flush_cloud()),
-            Doing::ToCloud(most) => self.pair.deliver_to_cloud(most).unwrap(),
-            Doing::ToDevice(most) => self.deliver_to_device(most),
-            Doing::Wait(millis) => self.pair.now += Duration::from_millis(millis),
+            Action::Consume(index, bytes) => self.pair.cloud.consume((index % CHANNELS) as u8 + 1, bytes),
+            Action::FlushDevice => drop(self.pair.flush_device()),
+            Action::FlushCloud => drop(self.pair.flush_cloud()),
+            Action::ToCloud(most) => self.pair.deliver_to_cloud(most).unwrap(),
+            Action::ToDevice(most) => self.deliver_to_device(most),
+            Action::Wait(millis) => self.pair.now += Duration::from_millis(millis),
         }
     }
 
@@ -334,11 +334,11 @@ impl World {
 
     /// Takes the messages apart as the kernel does, and holds the cloud to the ring's size.
     fn deliver_to_device(&mut self, most: usize) {
-        self.pair.told.clear();
+        self.pair.device_events.clear();
         self.pair.deliver_to_device(most).unwrap();
-        for told in std::mem::take(&mut self.pair.told) {
-            match told {
-                Told::Item { channel, first, last, bytes, .. } => {
+        for event in std::mem::take(&mut self.pair.device_events) {
+            match event {
+                DeviceEvent::Item { channel, first, last, bytes, .. } => {
                     let head = if first { 2 } else { self.head[usize::from(channel)] };
                     let skipped = head.min(bytes.len() as u32);
                     self.head[usize::from(channel)] = head - skipped;
@@ -351,7 +351,7 @@ impl World {
                         assert_eq!(self.head[usize::from(channel)], 0);
                     }
                 }
-                Told::Closed { channel, .. } => self.forget(channel),
+                DeviceEvent::Closed { channel, .. } => self.forget(channel),
                 _ => {}
             }
         }
@@ -388,18 +388,18 @@ proptest! {
 
     /// Shows D49.
     #[test]
-    fn two_ends_that_keep_the_rules_never_see_one_broken(doings in prop::collection::vec(doing(), 0..400)) {
+    fn two_ends_that_keep_the_rules_never_see_one_broken(actions in prop::collection::vec(action(), 0..400)) {
         let mut world = World::new();
-        for doing in &doings {
-            world.act(doing);
+        for action in &actions {
+            world.act(action);
             world.check();
         }
         world.rest();
         world.check();
         for channel in world.open_channels() {
             prop_assert!(world.pair.cloud.is_channel_open(channel));
-            prop_assert!(world.pair.device.window(channel) > WINDOW / 4 * 3, "a quarter may be owed");
-            prop_assert!(world.pair.cloud.free_ring_bytes(channel) > RING / 4 * 3, "a quarter may be owed");
+            prop_assert!(world.pair.device.window(channel) > WINDOW / 4 * 3, "a quarter may be held back");
+            prop_assert!(world.pair.cloud.free_ring_bytes(channel) > RING / 4 * 3, "a quarter may be held back");
             let whole = world.pair.cloud.begin_item(channel, to_device::MESSAGE, 2, RING);
             if whole == Err(SendError::Blocked) {
                 world.rest();
@@ -440,7 +440,11 @@ fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
         let mut pair = Pair::open();
         pair.to_cloud.extend(&stream[..cut]);
         pair.deliver_to_cloud(usize::MAX).unwrap();
-        let whole = pair.heard.iter().filter(|heard| matches!(heard, Heard::Item { last: true, .. })).count();
+        let whole = pair
+            .cloud_events
+            .iter()
+            .filter(|event| matches!(event, CloudEvent::Item { last: true, .. }))
+            .count();
         assert!(whole <= 2);
         assert_eq!(pair.cloud.is_closing(), cut == stream.len(), "only a whole BYE is a BYE");
     }
@@ -459,19 +463,19 @@ fn a_cable_cut_at_any_byte_leaves_the_device_ready_for_the_next_connection() {
         pair.to_device.extend(&stream[..cut]);
         pair.deliver_to_device(usize::MAX).unwrap();
         pair.device.handle(pair.now, &mut device::Input::Lost).unwrap();
-        pair.told.clear();
-        pair.heard.clear();
+        pair.device_events.clear();
+        pair.cloud_events.clear();
         pair.to_cloud.clear();
         pair.to_device.clear();
         pair.cloud = cloud::CloudLink::new(pair.now);
         pair.device.handle(pair.now, &mut device::Input::Connected(&HELLO)).unwrap();
-        pair.settle();
+        pair.exchange();
         pair.cloud.send_welcome(KEEPALIVE, WINDOW, WALL, true);
-        pair.settle();
-        assert_eq!(pair.heard, [Heard::Hello(HELLO)], "cut at {cut}");
-        assert_eq!(pair.told, [Told::Welcome { wall: WALL, logging: true }], "cut at {cut}");
+        pair.exchange();
+        assert_eq!(pair.cloud_events, [CloudEvent::Hello(HELLO)], "cut at {cut}");
+        assert_eq!(pair.device_events, [DeviceEvent::Welcome { wall: WALL, logging: true }], "cut at {cut}");
         assert_eq!(pair.device.open_channel(ChannelType::Mqtt, RING), Ok(channel));
-        pair.settle();
+        pair.exchange();
         assert_eq!(pair.device.window(channel), WINDOW);
     }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Heard, KEEPALIVE, Pair, RING, Told, WALL, WINDOW};
+use common::{CloudEvent, DeviceEvent, KEEPALIVE, Pair, RING, WALL, WINDOW};
 use link::channel::{ChannelType, ClosureReason, Open, RingCredit};
 use link::connection::{ByeReason, LogHead};
 use link::device::{Answer, Input, LOG_FRAME};
@@ -19,39 +19,39 @@ const MICROSECOND: Duration = Duration::from_micros(1);
 const MQTT: ChannelType = ChannelType::Mqtt;
 
 #[test]
-fn a_device_says_hello_and_is_welcomed() {
+fn hello_is_answered_by_welcome() {
     let mut pair = Pair::connected();
-    pair.settle();
-    assert_eq!(pair.heard, [Heard::Hello(common::HELLO)]);
+    pair.exchange();
+    assert_eq!(pair.cloud_events, [CloudEvent::Hello(common::HELLO)]);
     assert!(!pair.device.is_open());
     pair.cloud.send_welcome(KEEPALIVE, WINDOW, WALL, true);
-    pair.settle();
-    assert_eq!(pair.told, [Told::Welcome { wall: WALL, logging: true }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Welcome { wall: WALL, logging: true }]);
     assert!(pair.device.is_open());
 }
 
 #[test]
-fn a_device_of_another_version_is_told_so() {
+fn a_device_of_another_version_gets_bye_version() {
     let mut pair = Pair::connected();
     let hello = link::connection::Hello { version: 2, ..common::HELLO };
     pair.device.handle(pair.now, &mut Input::Connected(&hello)).unwrap();
-    pair.settle();
-    assert_eq!(pair.heard, []);
-    assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Version }]);
+    pair.exchange();
+    assert_eq!(pair.cloud_events, []);
+    assert_eq!(pair.device_events, [DeviceEvent::Bye { reason: ByeReason::Version }]);
     assert!(pair.cloud.is_closing() && pair.device.is_closing());
 }
 
 #[test]
-fn a_device_turned_away_is_told_why() {
+fn a_rejected_device_gets_the_reason() {
     let mut pair = Pair::connected();
-    pair.settle();
+    pair.exchange();
     pair.cloud.send_bye(ByeReason::Revoked, "revoked");
-    pair.settle();
-    assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Revoked }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Bye { reason: ByeReason::Revoked }]);
 }
 
 #[test]
-fn a_device_waits_15_seconds_for_its_welcome_and_no_longer() {
+fn the_device_waits_15_seconds_for_welcome_and_no_longer() {
     let mut pair = Pair::connected();
     pair.flush_device();
     let limit = pair.now + HELLO_TIMEOUT;
@@ -61,7 +61,7 @@ fn a_device_waits_15_seconds_for_its_welcome_and_no_longer() {
 }
 
 #[test]
-fn a_cloud_waits_15_seconds_for_a_hello_and_no_longer() {
+fn the_cloud_waits_15_seconds_for_hello_and_no_longer() {
     let mut pair = Pair::connected();
     let limit = pair.now + HELLO_TIMEOUT;
     assert_eq!(pair.cloud_timeout(limit), Ok(()));
@@ -82,11 +82,11 @@ fn a_quiet_device_pings_once_an_interval_and_is_answered() {
     assert_eq!(pair.flush_cloud(), 3);
     pair.deliver_to_device(usize::MAX).unwrap();
     assert_eq!(pair.device.next_timeout(), Some(pair.now + KEEPALIVE));
-    assert_eq!((pair.told, pair.heard), (vec![], vec![]));
+    assert_eq!((pair.device_events, pair.cloud_events), (vec![], vec![]));
 }
 
 #[test]
-fn a_device_that_only_sends_pings_to_learn_whether_anyone_hears() {
+fn a_device_that_only_sends_pings_to_learn_whether_the_cloud_receives() {
     let mut pair = Pair::open();
     for _ in 0..3 {
         pair.now += Duration::from_secs(10);
@@ -108,12 +108,12 @@ fn a_pong_may_be_10_seconds_late_and_no_later() {
 }
 
 #[test]
-fn a_ping_that_finds_no_way_out_counts_as_sent_when_it_was_due() {
+fn a_ping_that_cannot_be_sent_counts_as_sent_when_it_was_due() {
     let mut pair = Pair::open();
     pair.now += KEEPALIVE;
     let due = pair.now;
     assert_eq!(pair.device.next_timeout(), Some(due));
-    assert_eq!(pair.device_timeout(due), Ok(()), "the transport takes nothing, so nothing is asked for");
+    assert_eq!(pair.device_timeout(due), Ok(()), "the transport takes nothing, so transmit is not called");
     let limit = due + KEEPALIVE_GRACE;
     assert_eq!(pair.device.next_timeout(), Some(limit + MICROSECOND), "a wake-up is served once");
     assert_eq!(pair.device_timeout(limit), Ok(()));
@@ -121,7 +121,7 @@ fn a_ping_that_finds_no_way_out_counts_as_sent_when_it_was_due() {
 }
 
 #[test]
-fn a_ping_that_was_held_up_leaves_as_soon_as_it_can() {
+fn a_delayed_ping_is_sent_as_soon_as_possible() {
     let mut pair = Pair::open();
     pair.now += KEEPALIVE;
     assert_eq!(pair.device_timeout(pair.now), Ok(()));
@@ -131,7 +131,7 @@ fn a_ping_that_was_held_up_leaves_as_soon_as_it_can() {
 }
 
 #[test]
-fn a_silent_device_is_given_up_after_two_intervals_and_10_seconds() {
+fn a_silent_device_times_out_after_two_intervals_and_10_seconds() {
     let mut pair = Pair::open();
     let limit = pair.now + Duration::from_secs(70);
     assert_eq!(pair.cloud_timeout(limit), Ok(()));
@@ -139,11 +139,11 @@ fn a_silent_device_is_given_up_after_two_intervals_and_10_seconds() {
     assert_eq!(pair.cloud_timeout(limit + MICROSECOND), Err(TimeoutReason::Silent));
     pair.flush_cloud();
     pair.deliver_to_device(usize::MAX).unwrap();
-    assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Keepalive }]);
+    assert_eq!(pair.device_events, [DeviceEvent::Bye { reason: ByeReason::Keepalive }]);
 }
 
 #[test]
-fn nothing_received_is_no_sign_of_life() {
+fn an_empty_receive_does_not_move_the_timeout() {
     let mut pair = Pair::open();
     let (device, cloud) = (pair.device.next_timeout(), pair.cloud.next_timeout());
     pair.now += Duration::from_secs(20);
@@ -153,39 +153,39 @@ fn nothing_received_is_no_sign_of_life() {
 }
 
 #[test]
-fn credit_of_the_cloud_rides_with_whatever_goes_anyway() {
+fn credit_of_the_cloud_goes_with_the_next_frame() {
     let (mut pair, channel) = Pair::with_channel(ChannelType::OpaqueBytes);
     pair.device_sends(channel, to_cloud::DATA, &[1; 100]);
-    pair.settle();
+    pair.exchange();
     pair.cloud.consume(channel, 100);
     assert_eq!(pair.flush_cloud(), 0);
     pair.cloud.send_time(WALL);
-    pair.settle();
-    assert_eq!(pair.told, [Told::Time { wall: WALL }, Told::Window { channel }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Time { wall: WALL }, DeviceEvent::Window { channel }]);
     assert_eq!(pair.device.window(channel), WINDOW);
 }
 
 #[test]
-fn sessions_stay_small() {
+fn links_stay_small() {
     assert!(size_of::<link::device::DeviceLink>() <= 1536, "{}", size_of::<link::device::DeviceLink>());
     assert!(size_of::<cloud::CloudLink>() <= 2560, "{}", size_of::<cloud::CloudLink>());
 }
 
 /// Shows D25.
 #[test]
-fn the_time_is_asked_for_and_told() {
+fn the_time_is_requested_and_sent() {
     let mut pair = Pair::open();
     pair.device.request_time();
-    pair.settle();
-    assert_eq!(pair.heard, [Heard::TimeQuery]);
+    pair.exchange();
+    assert_eq!(pair.cloud_events, [CloudEvent::TimeQuery]);
     pair.cloud.send_time(WALL + MICROSECOND);
-    pair.settle();
-    assert_eq!(pair.told, [Told::Time { wall: WALL + MICROSECOND }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Time { wall: WALL + MICROSECOND }]);
 }
 
 /// Shows D70.
 #[test]
-fn log_messages_travel_with_number_and_time_and_are_taken() {
+fn log_messages_carry_number_and_time_and_are_acknowledged() {
     let mut pair = Pair::open();
     let mut out = [0; LOG_FRAME];
     let text = [b'x'; 1024];
@@ -193,28 +193,31 @@ fn log_messages_travel_with_number_and_time_and_are_taken() {
     let written = pair.device.log_frame(pair.now, &head, text.len(), &mut out).unwrap();
     pair.to_cloud.extend(&out[..written]);
     pair.to_cloud.extend(&text);
-    pair.settle();
+    pair.exchange();
     assert_eq!(
-        pair.heard,
-        [Heard::Log { sequence: 7, clock: Instant::from_micros(123_456), text: text.to_vec() }]
+        pair.cloud_events,
+        [CloudEvent::Log { sequence: 7, clock: Instant::from_micros(123_456), text: text.to_vec() }]
     );
     pair.cloud.acknowledge_logs(7);
     pair.cloud.set_logging(false);
-    pair.settle();
-    assert_eq!(pair.told, [Told::LogTaken { sequence: 7 }, Told::Logging { enabled: false }]);
+    pair.exchange();
+    assert_eq!(
+        pair.device_events,
+        [DeviceEvent::LogTaken { sequence: 7 }, DeviceEvent::Logging { enabled: false }]
+    );
     assert_eq!(pair.device.log_frame(pair.now, &head, 1025, &mut out), None);
 }
 
 #[test]
-fn either_end_says_bye_and_hears_nothing_more() {
+fn after_bye_nothing_received_counts() {
     let mut pair = Pair::open();
-    pair.device.send_bye(ByeReason::Done, "nobody needs the network");
-    pair.settle();
-    let text = b"nobody needs the network".to_vec();
-    assert_eq!(pair.heard, [Heard::Bye { reason: ByeReason::Done, text }]);
+    pair.device.send_bye(ByeReason::Done, "the network is no longer needed");
+    pair.exchange();
+    let text = b"the network is no longer needed".to_vec();
+    assert_eq!(pair.cloud_events, [CloudEvent::Bye { reason: ByeReason::Done, text }]);
     pair.to_device.extend([0xff; 40]);
     pair.deliver_to_device(usize::MAX).unwrap();
-    assert_eq!(pair.told, []);
+    assert_eq!(pair.device_events, []);
     assert!(pair.device.is_closing() && pair.cloud.is_closing());
 }
 
@@ -233,7 +236,7 @@ fn a_lost_connection_leaves_nothing_to_the_next() {
 }
 
 #[test]
-fn an_opened_channel_is_told_with_type_and_ring() {
+fn open_carries_type_and_ring() {
     let mut pair = Pair::open();
     let channel = pair.device.open_channel(MQTT, RING).unwrap();
     assert_eq!(channel, 1);
@@ -242,14 +245,17 @@ fn an_opened_channel_is_told_with_type_and_ring() {
         pair.device.channel_frame(pair.now, channel, to_cloud::PUBLISH, 1, false),
         Err(SendError::NotOpen)
     );
-    pair.settle();
-    assert_eq!(pair.heard, [Heard::Open { channel, open: Open { channel_type: MQTT, ring: RING } }]);
+    pair.exchange();
+    assert_eq!(
+        pair.cloud_events,
+        [CloudEvent::Open { channel, open: Open { channel_type: MQTT, ring: RING } }]
+    );
     assert_eq!(pair.device.window(channel), WINDOW);
     assert_eq!(pair.cloud.free_ring_bytes(channel), RING);
 }
 
 #[test]
-fn a_channel_closed_before_its_open_went_out_costs_nothing() {
+fn a_channel_closed_before_open_is_sent_needs_no_frames() {
     let mut pair = Pair::open();
     let channel = pair.device.open_channel(MQTT, RING).unwrap();
     pair.device.close_channel(channel);
@@ -258,31 +264,37 @@ fn a_channel_closed_before_its_open_went_out_costs_nothing() {
 }
 
 #[test]
-fn a_number_is_used_again_only_when_both_halves_have_passed() {
+fn a_number_is_reused_only_after_both_close_and_closed() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     pair.device.close_channel(channel);
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(2));
     pair.flush_device();
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(3), "CLOSE has gone, CLOSED has not come");
-    pair.settle();
-    assert_eq!(pair.told, [], "the application closed it and is told nothing");
-    assert!(pair.heard.contains(&Heard::Close { channel }));
+    pair.exchange();
+    assert_eq!(pair.device_events, [], "the application closed it and gets no event");
+    assert!(pair.cloud_events.contains(&CloudEvent::Close { channel }));
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(1));
-    pair.settle();
+    pair.exchange();
 }
 
 #[test]
-fn a_channel_ended_by_the_cloud_frees_its_number_once_close_has_gone() {
+fn a_channel_ended_by_the_cloud_frees_its_number_once_close_is_sent() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     pair.cloud.close_channel(channel, ClosureReason::ConnectionTerminated);
     pair.flush_cloud();
     pair.deliver_to_device(usize::MAX).unwrap();
-    assert_eq!(pair.told, [Told::Closed { channel, reason: ClosureReason::ConnectionTerminated }]);
-    assert_eq!(pair.device.open_channel(MQTT, RING), Ok(2), "CLOSE is still owed");
-    pair.settle();
-    assert_eq!(pair.heard, [Heard::Open { channel: 2, open: Open { channel_type: MQTT, ring: RING } }]);
+    assert_eq!(
+        pair.device_events,
+        [DeviceEvent::Closed { channel, reason: ClosureReason::ConnectionTerminated }]
+    );
+    assert_eq!(pair.device.open_channel(MQTT, RING), Ok(2), "CLOSE is still pending");
+    pair.exchange();
+    assert_eq!(
+        pair.cloud_events,
+        [CloudEvent::Open { channel: 2, open: Open { channel_type: MQTT, ring: RING } }]
+    );
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(1));
-    pair.settle();
+    pair.exchange();
 }
 
 #[test]
@@ -292,12 +304,12 @@ fn ends_that_close_at_the_same_time_agree() {
     pair.cloud.close_channel(channel, ClosureReason::ClosedByServer);
     pair.flush_device();
     pair.flush_cloud();
-    pair.settle();
+    pair.exchange();
     pair.deliver_to_cloud(usize::MAX).unwrap();
     pair.deliver_to_device(usize::MAX).unwrap();
-    assert_eq!((pair.told.as_slice(), pair.heard.as_slice()), (&[][..], &[][..]));
+    assert_eq!((pair.device_events.as_slice(), pair.cloud_events.as_slice()), (&[][..], &[][..]));
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(channel));
-    pair.settle();
+    pair.exchange();
     assert!(pair.cloud.is_channel_open(channel));
 }
 
@@ -310,11 +322,11 @@ fn an_end_that_crosses_a_cut_item_leaves_no_trace_of_it() {
     pair.cloud.close_channel(channel, ClosureReason::ConnectionTerminated);
     pair.flush_cloud();
     pair.deliver_to_device(usize::MAX).unwrap();
-    pair.settle();
+    pair.exchange();
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(channel));
-    pair.settle();
+    pair.exchange();
     assert_eq!(pair.device_sends(channel, to_cloud::PUBLISH, b"\x00\x01a!"), 4);
-    pair.settle();
+    pair.exchange();
 }
 
 #[test]
@@ -326,40 +338,43 @@ fn an_end_in_the_middle_of_a_message_leaves_no_trace_of_it() {
     pair.to_device.extend([&b"\x00\x01"[..], &vec![b'm'; length - 2]].concat());
     pair.cloud.close_channel(channel, ClosureReason::ResetByServer);
     assert_eq!(pair.cloud.next_fragment(channel, 300), None);
-    pair.settle();
-    assert!(matches!(pair.told[0], Told::Item { first: true, last: false, .. }));
-    assert_eq!(pair.told[1..], [Told::Closed { channel, reason: ClosureReason::ResetByServer }]);
+    pair.exchange();
+    assert!(matches!(pair.device_events[0], DeviceEvent::Item { first: true, last: false, .. }));
+    assert_eq!(
+        pair.device_events[1..],
+        [DeviceEvent::Closed { channel, reason: ClosureReason::ResetByServer }]
+    );
     assert_eq!(pair.device.open_channel(MQTT, RING), Ok(channel));
-    pair.settle();
+    pair.exchange();
     pair.device_sends(channel, to_cloud::CONNECT, b"\0\0\0\0\0");
-    pair.settle();
+    pair.exchange();
     pair.cloud_answers(channel, to_device::CONNECTED, &[0, 0]);
-    pair.settle();
-    assert!(matches!(pair.told.last(), Some(Told::Answer { .. })));
+    pair.exchange();
+    assert!(matches!(pair.device_events.last(), Some(DeviceEvent::Answer { .. })));
 }
 
 #[test]
-fn numbers_are_finite() {
+fn there_are_15_channel_numbers() {
     let mut pair = Pair::open();
     for channel in 1..=CHANNELS as u8 {
         assert_eq!(pair.device.open_channel(MQTT, RING), Ok(channel));
     }
     assert_eq!(pair.device.open_channel(MQTT, RING), Err(NoFreeChannel));
-    pair.settle();
-    assert_eq!(pair.heard.len(), CHANNELS);
+    pair.exchange();
+    assert_eq!(pair.cloud_events.len(), CHANNELS);
 }
 
 #[test]
-fn a_request_gets_its_answer() {
+fn a_request_gets_one_answer() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     pair.device_sends(channel, to_cloud::CONNECT, b"\0\0\0\0\0");
-    pair.settle();
+    pair.exchange();
     let outcome = Outcome { state: RequestState::NameNotResolved, reason: 0 };
     let mut body = [0; Outcome::MAX];
     let length = outcome.encode(&mut body);
     pair.cloud_answers(channel, to_device::CONNECTED, &body[..length]);
-    pair.settle();
-    assert_eq!(pair.told, [Told::Answer { channel, answer: Answer::Connected(outcome) }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Answer { channel, answer: Answer::Connected(outcome) }]);
     let mut out = [0; cloud::ANSWER_FRAME];
     assert_eq!(
         pair.cloud.write_answer(channel, to_device::CONNECTED, &body[..length], &mut out),
@@ -386,36 +401,36 @@ fn a_device_keeps_to_the_requests_it_may_have_in_flight() {
 }
 
 #[test]
-fn an_item_longer_than_the_window_comes_to_its_end() {
+fn an_item_longer_than_the_window_is_completed() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     let body = vec![7; 100_000];
     let mut sent = 0;
     while sent < body.len() {
         let left = (body.len() - sent) as u32;
-        let (length, more) = pair.device.next_fragment(channel, left, usize::MAX).expect("credit came");
+        let (length, more) = pair.device.next_fragment(channel, left, usize::MAX).expect("there is credit");
         let header = pair.device.channel_frame(pair.now, channel, to_cloud::PUBLISH, length, more).unwrap();
         pair.to_cloud.extend(header.as_slice());
         pair.to_cloud.extend(&body[sent..][..usize::from(length)]);
         sent += usize::from(length);
         pair.deliver_to_cloud(usize::MAX).unwrap();
-        pair.settle();
+        pair.exchange();
     }
     let received: usize = pair
-        .heard
+        .cloud_events
         .iter()
-        .map(|heard| if let Heard::Item { bytes, .. } = heard { bytes.len() } else { 0 })
+        .map(|event| if let CloudEvent::Item { bytes, .. } = event { bytes.len() } else { 0 })
         .sum();
     assert_eq!(received, body.len());
-    assert!(matches!(pair.heard.last(), Some(Heard::Item { last: true, .. })));
+    assert!(matches!(pair.cloud_events.last(), Some(CloudEvent::Item { last: true, .. })));
 }
 
 #[test]
-fn items_the_cloud_has_not_taken_further_hold_the_device_back() {
+fn items_the_cloud_has_not_consumed_hold_the_device_back() {
     let (mut pair, channel) = Pair::with_channel(ChannelType::OpaqueBytes);
     for _ in 0..4 {
         assert_eq!(pair.device_sends(channel, to_cloud::DATA, &[1; MAX_FRAME_BODY]), MAX_FRAME_BODY);
     }
-    pair.settle();
+    pair.exchange();
     assert_eq!(pair.device.window(channel), 0);
     assert_eq!(pair.device_sends(channel, to_cloud::DATA, &[1; 10]), 0);
     assert_eq!(
@@ -423,14 +438,14 @@ fn items_the_cloud_has_not_taken_further_hold_the_device_back() {
         Err(SendError::Blocked)
     );
     pair.cloud.consume(channel, 4095);
-    pair.settle();
-    assert_eq!(pair.told, [], "not yet a quarter");
+    pair.exchange();
+    assert_eq!(pair.device_events, [], "not yet a quarter");
     pair.cloud.consume(channel, 1);
-    pair.settle();
-    assert_eq!(pair.told, [Told::Window { channel }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Window { channel }]);
     assert_eq!(pair.device.window(channel), 4096);
     pair.cloud.consume(channel, u32::MAX);
-    pair.settle();
+    pair.exchange();
     assert_eq!(pair.device.window(channel), WINDOW, "never more than WELCOME said");
 }
 
@@ -461,12 +476,12 @@ fn a_cloud_has_no_more_than_32_messages_outstanding() {
     }
     assert_eq!(pair.cloud.begin_item(channel, to_device::MESSAGE, 2, 1), Err(SendError::Blocked));
     pair.device.return_credit(channel, 1, 1);
-    pair.settle();
-    assert_eq!(pair.cloud.free_message_items(channel), 1, "the cloud waited, so one was enough to tell");
+    pair.exchange();
+    assert_eq!(pair.cloud.free_message_items(channel), 1, "the cloud waited, so one is enough to send");
 }
 
 #[test]
-fn credit_goes_out_by_the_quarter() {
+fn credit_is_sent_by_the_quarter() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     message(&mut pair, channel, 1000);
     pair.device.return_credit(channel, 383, 0);
@@ -474,9 +489,9 @@ fn credit_goes_out_by_the_quarter() {
     assert!(!pair.device.wants_transmit(pair.now));
     pair.device.return_credit(channel, 1, 0);
     assert!(pair.device.wants_transmit(pair.now));
-    pair.settle();
+    pair.exchange();
     let credit = RingCredit { bytes: 384, items: 0 };
-    assert_eq!(pair.heard, [Heard::Credit { channel, credit }]);
+    assert_eq!(pair.cloud_events, [CloudEvent::Credit { channel, credit }]);
     assert_eq!(pair.cloud.free_ring_bytes(channel), 536 + 384);
 }
 
@@ -493,15 +508,15 @@ fn eight_messages_are_a_quarter_too() {
 }
 
 #[test]
-fn credit_rides_with_whatever_goes_anyway() {
+fn credit_goes_with_the_next_frame() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     message(&mut pair, channel, 10);
     pair.device.return_credit(channel, 10, 1);
     assert_eq!(pair.flush_device(), 0);
     pair.device.request_time();
-    pair.settle();
+    pair.exchange();
     let credit = RingCredit { bytes: 10, items: 1 };
-    assert_eq!(pair.heard, [Heard::TimeQuery, Heard::Credit { channel, credit }]);
+    assert_eq!(pair.cloud_events, [CloudEvent::TimeQuery, CloudEvent::Credit { channel, credit }]);
 
     message(&mut pair, channel, 10);
     pair.device.return_credit(channel, 10, 1);
@@ -511,32 +526,32 @@ fn credit_rides_with_whatever_goes_anyway() {
 }
 
 #[test]
-fn a_message_that_waits_for_room_gets_it_whatever_the_quarter_says() {
+fn credit_for_a_blocked_message_is_sent_at_once() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     message(&mut pair, channel, 300);
     pair.device.return_credit(channel, 300, 1);
     assert_eq!(pair.flush_device(), 0, "300 of 1536 is below a quarter");
     assert_eq!(pair.cloud.begin_item(channel, to_device::MESSAGE, 2, RING), Err(SendError::Blocked));
     assert_eq!(pair.cloud.begin_item(channel, to_device::MESSAGE, 2, RING), Err(SendError::Blocked));
-    pair.settle();
+    pair.exchange();
     let credit = RingCredit { bytes: 300, items: 1 };
-    assert_eq!(pair.heard, [Heard::Credit { channel, credit }]);
+    assert_eq!(pair.cloud_events, [CloudEvent::Credit { channel, credit }]);
     message(&mut pair, channel, RING as usize);
     pair.device.return_credit(channel, 1, 0);
     assert_eq!(pair.flush_device(), 0, "the message has come, so the quarter counts again");
 }
 
 #[test]
-fn room_wanted_before_anything_is_free_is_told_as_it_becomes_free() {
+fn after_blocked_credit_is_sent_as_it_arises() {
     let (mut pair, channel) = Pair::with_channel(MQTT);
     message(&mut pair, channel, 1500);
     assert_eq!(pair.cloud.begin_item(channel, to_device::MESSAGE, 2, 40), Err(SendError::Blocked));
-    pair.settle();
+    pair.exchange();
     for _ in 0..2 {
         pair.device.return_credit(channel, 2, 0);
-        pair.settle();
+        pair.exchange();
     }
-    assert_eq!(pair.heard.len(), 2, "each at once");
+    assert_eq!(pair.cloud_events.len(), 2, "each at once");
     assert_eq!(pair.cloud.begin_item(channel, to_device::MESSAGE, 2, 40), Ok(()));
 }
 
@@ -554,9 +569,9 @@ fn credit_passes_between_the_fragments_of_an_item() {
     let header = pair.device.channel_frame(pair.now, channel, to_cloud::DATA, 1, false).unwrap();
     pair.to_cloud.extend(header.as_slice());
     pair.to_cloud.push_back(3);
-    pair.settle();
+    pair.exchange();
     assert_eq!(pair.cloud.free_ring_bytes(channel), RING);
-    assert_eq!(pair.heard.len(), 3);
+    assert_eq!(pair.cloud_events.len(), 3);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Every rule of link.md a peer can break, broken: the session refuses it with the rule's own text, and says `BYE`.
+//! Every rule of link.md a peer can break, broken: the link refuses it with the rule's own text, and says `BYE`.
 
 mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Pair, RING, Told, WINDOW};
+use common::{DeviceEvent, Pair, RING, WINDOW};
 use link::channel::{ChannelType, ClosureReason};
 use link::connection::ByeReason;
 use link::kind::{to_cloud, to_device};
@@ -20,12 +20,12 @@ fn cut(kind: u8, channel: u8, body: &[u8], more: bool) -> Vec<u8> {
     [header.as_slice(), body].concat()
 }
 
-/// What the cloud says to these bytes, and that it says `BYE` with the same words and hears nothing more.
+/// The rule that the cloud finds broken. It also checks that `BYE` names the same rule and that nothing later counts.
 fn cloud_refuses(mut pair: Pair, bytes: &[u8]) -> Violation {
     pair.to_cloud.extend(bytes);
     let broken = pair.deliver_to_cloud(usize::MAX).unwrap_err();
     assert!(pair.cloud.is_closing());
-    pair.told.clear();
+    pair.device_events.clear();
     pair.to_cloud.extend([0xff; 20]);
     pair.deliver_to_cloud(usize::MAX).unwrap();
     pair.flush_cloud();
@@ -60,7 +60,7 @@ fn every_rule_has_its_own_text_and_fits_a_bye() {
 }
 
 #[test]
-fn headers_and_lengths_are_held_to_the_rules() {
+fn headers_and_lengths_are_checked() {
     let cases: [(&[u8], Violation); 10] = [
         (&[0x10, 0x80, 0x00], VARINT_NOT_MINIMAL),
         (&[0x10, 0x80, 0x80], VARINT_TOO_LONG),
@@ -94,33 +94,33 @@ fn an_item_ends_at_262144_bytes() {
 }
 
 #[test]
-fn a_device_begins_with_hello_and_waits() {
+fn the_device_begins_with_hello_and_waits() {
     let hello = [&[0x00, 80][..], &[1; 4], &[0; 36]].concat();
     assert_eq!(cloud_refuses(Pair::connected(), &frame(to_cloud::PING, 0, &[0])), HELLO_EXPECTED);
     assert_eq!(cloud_refuses(Pair::connected(), &frame(to_cloud::OPEN, 1, &[1, 1])), HELLO_EXPECTED);
-    let greeted = || {
+    let after_hello = || {
         let mut pair = Pair::connected();
-        pair.settle();
+        pair.exchange();
         pair
     };
-    assert_eq!(cloud_refuses(greeted(), &hello), HELLO_TWICE);
-    assert_eq!(cloud_refuses(greeted(), &frame(to_cloud::PING, 0, &[0])), BEFORE_WELCOME);
-    assert_eq!(cloud_refuses(greeted(), &frame(to_cloud::OPEN, 1, &[1, 1])), BEFORE_WELCOME);
+    assert_eq!(cloud_refuses(after_hello(), &hello), HELLO_TWICE);
+    assert_eq!(cloud_refuses(after_hello(), &frame(to_cloud::PING, 0, &[0])), BEFORE_WELCOME);
+    assert_eq!(cloud_refuses(after_hello(), &frame(to_cloud::OPEN, 1, &[1, 1])), BEFORE_WELCOME);
     assert_eq!(cloud_refuses(Pair::open(), &hello), HELLO_TWICE);
 }
 
 #[test]
-fn a_cloud_begins_with_welcome() {
+fn the_cloud_begins_with_welcome() {
     let welcome = frame(to_device::WELCOME, 0, &[1, 30, 0x80, 0x80, 1, 0, 1]);
-    let greeting = || {
+    let awaiting_welcome = || {
         let mut pair = Pair::connected();
         pair.flush_device();
         pair
     };
-    assert_eq!(device_refuses(greeting(), &frame(to_device::TIME, 0, &[0])), BEFORE_WELCOME);
-    assert_eq!(device_refuses(greeting(), &frame(to_device::CREDIT, 1, &[0])), BEFORE_WELCOME);
+    assert_eq!(device_refuses(awaiting_welcome(), &frame(to_device::TIME, 0, &[0])), BEFORE_WELCOME);
+    assert_eq!(device_refuses(awaiting_welcome(), &frame(to_device::CREDIT, 1, &[0])), BEFORE_WELCOME);
     let other = frame(to_device::WELCOME, 0, &[2, 30, 0x80, 0x80, 1, 0, 1]);
-    assert_eq!(device_refuses(greeting(), &other), OTHER_VERSION);
+    assert_eq!(device_refuses(awaiting_welcome(), &other), OTHER_VERSION);
     assert_eq!(device_refuses(Pair::open(), &welcome), WELCOME_TWICE);
     let mut silent = Pair::connected();
     silent.to_device.extend(&welcome);
@@ -128,8 +128,8 @@ fn a_cloud_begins_with_welcome() {
 }
 
 #[test]
-fn welcome_names_an_interval_and_a_window_that_work() {
-    let greeting = || {
+fn welcome_has_an_interval_and_a_window_in_range() {
+    let awaiting_welcome = || {
         let mut pair = Pair::connected();
         pair.flush_device();
         pair
@@ -142,23 +142,23 @@ fn welcome_names_an_interval_and_a_window_that_work() {
     ];
     for body in cases {
         let bytes = frame(to_device::WELCOME, 0, body);
-        assert_eq!(device_refuses(greeting(), &bytes), VALUE_OUT_OF_RANGE, "{body:?}");
+        assert_eq!(device_refuses(awaiting_welcome(), &bytes), VALUE_OUT_OF_RANGE, "{body:?}");
     }
 }
 
 #[test]
-fn pings_and_pongs_come_in_pairs() {
+fn ping_and_pong_alternate() {
     let ping = frame(to_cloud::PING, 0, &[0]);
     assert_eq!(cloud_refuses(Pair::open(), &[ping.clone(), ping].concat()), PING_TWICE);
-    assert_eq!(device_refuses(Pair::open(), &frame(to_device::PONG, 0, &[0])), UNASKED_PONG);
+    assert_eq!(device_refuses(Pair::open(), &frame(to_device::PONG, 0, &[0])), UNEXPECTED_PONG);
     let mut pair = Pair::open();
     pair.now += common::KEEPALIVE;
     pair.flush_device();
-    assert_eq!(device_refuses(pair, &frame(to_device::PONG, 0, &[1])), UNASKED_PONG, "of another token");
+    assert_eq!(device_refuses(pair, &frame(to_device::PONG, 0, &[1])), UNEXPECTED_PONG, "of another token");
 }
 
 #[test]
-fn logs_are_numbered_from_1_and_taken_when_sent() {
+fn logs_are_numbered_from_1_and_acknowledged_once_sent() {
     assert_eq!(cloud_refuses(Pair::open(), &frame(to_cloud::LOG, 0, &[0, 0])), VALUE_OUT_OF_RANGE);
     let long = frame(to_cloud::LOG, 0, &[&[1, 0][..], &[b'x'; 1025]].concat());
     assert_eq!(cloud_refuses(Pair::open(), &long), BODY_TOO_LONG);
@@ -175,7 +175,7 @@ fn bodies_end_where_their_fields_do() {
 }
 
 #[test]
-fn a_cloud_keeps_track_of_the_life_of_numbers() {
+fn the_cloud_tracks_the_state_of_numbers() {
     let open = frame(to_cloud::OPEN, 1, &[1, 1]);
     let close = frame(to_cloud::CLOSE, 1, &[]);
     let data = frame(to_cloud::PUBLISH, 1, &[0, 1, b'a']);
@@ -194,7 +194,7 @@ fn a_cloud_keeps_track_of_the_life_of_numbers() {
 }
 
 #[test]
-fn a_device_keeps_track_of_the_life_of_numbers() {
+fn the_device_tracks_the_state_of_numbers() {
     let closed = frame(to_device::CLOSED, 1, &[0]);
     let message = frame(to_device::MESSAGE, 1, &[0, 1, b'a']);
     assert_eq!(device_refuses(Pair::open(), &message), CHANNEL_NOT_OPEN);
@@ -215,15 +215,15 @@ fn answers_follow_their_requests() {
     ];
     for (channel_type, kind, body) in answers {
         let (pair, channel) = Pair::with_channel(channel_type);
-        assert_eq!(device_refuses(pair, &frame(kind, channel, body)), UNASKED_ANSWER, "kind {kind}");
+        assert_eq!(device_refuses(pair, &frame(kind, channel, body)), UNEXPECTED_ANSWER, "kind {kind}");
     }
     let ended = frame(to_device::DISCONNECTED, 1, &[0, 0]);
-    assert_eq!(device_refuses(with_channel(), &[ended.clone(), ended].concat()), UNASKED_ANSWER);
+    assert_eq!(device_refuses(with_channel(), &[ended.clone(), ended].concat()), UNEXPECTED_ANSWER);
 }
 
 /// Shows D45.
 #[test]
-fn requests_that_are_one_at_a_time_are() {
+fn a_second_request_in_flight_is_refused() {
     let once: [(ChannelType, u8, &[u8]); 5] = [
         (ChannelType::Mqtt, to_cloud::SUBSCRIBE, &[0, 1, b'a']),
         (ChannelType::Mqtt, to_cloud::UNSUBSCRIBE, &[1, b'a']),
@@ -273,37 +273,40 @@ fn credit_for_what_was_never_sent_is_refused() {
 }
 
 #[test]
-fn what_comes_for_a_channel_that_ends_is_ignored_until_its_other_half() {
+fn frames_for_a_closing_channel_are_ignored_until_it_is_closed() {
     let mut pair = with_channel();
     pair.device.close_channel(1);
     pair.to_device.extend(frame(to_device::MESSAGE, 1, &[0, 1, b'a']));
     pair.to_device.extend(frame(to_device::CREDIT, 1, &[100]));
     pair.to_device.extend(frame(to_device::PUBLISHED, 1, &[0]));
-    pair.settle();
-    assert_eq!(pair.told, []);
+    pair.exchange();
+    assert_eq!(pair.device_events, []);
 
     let mut pair = with_channel();
     pair.cloud.close_channel(1, ClosureReason::ClosedByServer);
     pair.to_cloud.extend(frame(to_cloud::PUBLISH, 1, &[0, 1, b'a']));
     pair.to_cloud.extend(frame(to_cloud::CREDIT, 1, &[100, 1]));
-    pair.settle();
-    assert_eq!(pair.heard, []);
-    assert_eq!(pair.told, [Told::Closed { channel: 1, reason: ClosureReason::ClosedByServer }]);
+    pair.exchange();
+    assert_eq!(pair.cloud_events, []);
+    assert_eq!(
+        pair.device_events,
+        [DeviceEvent::Closed { channel: 1, reason: ClosureReason::ClosedByServer }]
+    );
 }
 
 #[test]
-fn a_violation_is_told_to_the_other_end() {
+fn a_violation_reaches_the_peer_as_bye() {
     let mut pair = with_channel();
     pair.to_cloud.extend([0xf1, 0]);
     pair.deliver_to_cloud(usize::MAX).unwrap_err();
-    pair.settle();
-    assert_eq!(pair.told, [Told::Bye { reason: ByeReason::Violation }]);
+    pair.exchange();
+    assert_eq!(pair.device_events, [DeviceEvent::Bye { reason: ByeReason::Violation }]);
 }
 
 #[test]
 fn a_channel_carries_the_kinds_of_its_type_only() {
     let types = [ChannelType::OpaqueBytes, ChannelType::Mqtt, ChannelType::Http, ChannelType::ConfigFetch];
-    let at_home = |kind: u8, most: u8, from: u8| match kind {
+    let type_of = |kind: u8, most: u8, from: u8| match kind {
         _ if kind < from => None,
         _ if kind == most => Some(ChannelType::OpaqueBytes),
         _ if kind == most - 1 => Some(ChannelType::ConfigFetch),
@@ -317,7 +320,7 @@ fn a_channel_carries_the_kinds_of_its_type_only() {
             let refused = pair.deliver_to_cloud(usize::MAX) == Err(WRONG_CHANNEL_TYPE);
             assert_eq!(
                 refused,
-                at_home(kind, to_cloud::DATA, 3) != Some(channel_type),
+                type_of(kind, to_cloud::DATA, 3) != Some(channel_type),
                 "{channel_type:?} {kind}"
             );
         }
@@ -327,7 +330,7 @@ fn a_channel_carries_the_kinds_of_its_type_only() {
             let refused = pair.deliver_to_device(usize::MAX) == Err(WRONG_CHANNEL_TYPE);
             assert_eq!(
                 refused,
-                at_home(kind, to_device::DATA, 4) != Some(channel_type),
+                type_of(kind, to_device::DATA, 4) != Some(channel_type),
                 "{channel_type:?} {kind}"
             );
         }

@@ -349,7 +349,7 @@ impl DeviceRelay {
                 }
             });
             let takes_more = self.channels[index].takes_more(self.throttled);
-            self.link.set_taking(number, takes_more);
+            self.link.set_fragment_credit(number, takes_more);
             if takes_more {
                 self.link.consume(number, u32::MAX);
             }

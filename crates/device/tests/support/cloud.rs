@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use link::channel::{ChannelType, ClosureReason, Open};
 use link::cloud::{CloudLink, Event, Input};
-use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyPlace, KeyResult};
+use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyLocation, KeyResult};
 use link::http::{HttpRequest, HttpResult, ResponseHead};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::{
@@ -77,7 +77,7 @@ pub(crate) type KeyPlaceCode = u8;
 
 /// The account's or the device's own, a secret or a plain value.
 pub(crate) fn place(device: bool, config: bool) -> KeyPlaceCode {
-    KeyPlace { device, config }.code()
+    KeyLocation { device, config }.code()
 }
 
 struct Channel {
@@ -301,7 +301,7 @@ impl Cloud {
         self.queue(number, to_device::CONFIG_RESPONSE, &head[..length], &content);
     }
 
-    fn value(&self, place: KeyPlace, key: &[u8]) -> Option<Vec<u8>> {
+    fn value(&self, place: KeyLocation, key: &[u8]) -> Option<Vec<u8>> {
         self.script.config.get(&(place.code(), String::from_utf8_lossy(key).into_owned())).cloned()
     }
 

@@ -6,7 +6,7 @@ use abi::config::{
     ConfigResponseReadItemParams,
 };
 use abi::notifications::EventType;
-use link::config::KeyPlace;
+use link::config::KeyLocation;
 use link::kind::to_cloud;
 
 use super::Stage;
@@ -82,8 +82,8 @@ impl Key {
     }
 
     /// Scope and store as the link has them.
-    fn place(&self) -> KeyPlace {
-        KeyPlace {
+    fn place(&self) -> KeyLocation {
+        KeyLocation {
             device: self.scope == ConfigKeyFetchScope::Device.raw(),
             config: self.store == ConfigKeyFetchStore::Config.raw(),
         }

@@ -22,7 +22,7 @@ pub enum Event<'a> {
         /// The cloud's time of day.
         wall: WallTime,
     },
-    /// Log messages up to this number are safe.
+    /// The cloud has stored the log messages up to this number.
     LogTaken {
         /// The number of the last of them.
         sequence: u32,
@@ -37,8 +37,8 @@ pub enum Event<'a> {
         /// Why.
         reason: ByeReason,
     },
-    /// The cloud ended a channel. Its number is the session's again: the caller does not name it any more. Requests still
-    /// unanswered crossed the end on their way and are answered by the caller.
+    /// The cloud ended a channel. Its number is the link's again: the driver must not name it any more. Requests
+    /// without an answer crossed the end on their way; the driver answers them itself.
     Closed {
         /// The channel.
         channel: u8,
@@ -64,7 +64,7 @@ pub enum Event<'a> {
 /// The answers that take no ring bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To a `PUBLISH`. That its slot was in flight is the caller's to check ([`crate::mqtt::PublishSlots`]).
+    /// To a `PUBLISH`. Whether its slot was in flight is for the driver to check ([`crate::mqtt::PublishSlots`]).
     Published(Published),
     /// To a `CONNECT`.
     Connected(Outcome),

@@ -1,6 +1,6 @@
 //! The receiving half of the device's end: from fragments to events.
 
-use super::slot::{Phase, Slot};
+use super::channel::{ChannelState, Phase};
 use super::{Answer, DeviceLink, Event};
 use crate::channel::{WindowCredit, decode_closed};
 use crate::connection::{Bye, Welcome, decode_logging, decode_number, decode_time};
@@ -18,15 +18,18 @@ impl DeviceLink {
                 *input = &[];
             }
             let Some(fragment) = self.parser.next(input)? else { return Ok(None) };
-            let event =
-                if fragment.channel == 0 { self.connection(&fragment)? } else { self.channel(fragment)? };
+            let event = if fragment.channel == 0 {
+                self.connection_fragment(&fragment)?
+            } else {
+                self.channel_fragment(fragment)?
+            };
             if event.is_some() {
                 return Ok(event);
             }
         }
     }
 
-    fn connection(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+    fn connection_fragment(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
         match (self.state, fragment.kind) {
             (State::AwaitingHello, _) => return Err(violation::HELLO_EXPECTED),
             (State::AwaitingWelcome, to_device::WELCOME | to_device::BYE) => {}
@@ -65,7 +68,7 @@ impl DeviceLink {
         let token = decode_number(self.frame_buffer.body())?;
         match self.ping.take() {
             Some(ping) if ping.token == token => Ok(None),
-            _ => Err(violation::UNASKED_PONG),
+            _ => Err(violation::UNEXPECTED_PONG),
         }
     }
 
@@ -85,18 +88,19 @@ impl DeviceLink {
         Ok(Event::Bye { reason })
     }
 
-    fn channel<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+    fn channel_fragment<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
         if self.state != State::Open {
             return Err(violation::BEFORE_WELCOME);
         }
-        let phase = self.slot(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
+        let phase = self.channel_state_mut(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
         match (phase, fragment.kind) {
             (Phase::Free | Phase::Opening, _) => Err(violation::CHANNEL_NOT_OPEN),
-            (Phase::Ended, to_device::CLOSED) => Err(violation::CLOSED_TWICE),
-            (Phase::Ended, _) => Err(violation::CHANNEL_NOT_OPEN),
+            (Phase::EndedByCloud, to_device::CLOSED) => Err(violation::CLOSED_TWICE),
+            (Phase::EndedByCloud, _) => Err(violation::CHANNEL_NOT_OPEN),
             (_, to_device::CLOSED) => self.closed(&fragment, phase),
+            // The application is no longer interested; the cloud may not know that yet.
             (Phase::Closing | Phase::Closed, _) => Ok(None),
-            (Phase::Open, _) => self.channel_frame_received(fragment),
+            (Phase::Open, _) => self.open_channel_fragment(fragment),
         }
     }
 
@@ -105,41 +109,44 @@ impl DeviceLink {
             return Ok(None);
         }
         let reason = decode_closed(self.frame_buffer.body())?;
-        self.parser.forget(fragment.channel);
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
-        *slot = Slot { phase: if phase == Phase::Closed { Phase::Free } else { Phase::Ended }, ..Slot::FREE };
+        self.parser.discard(fragment.channel);
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        *state = ChannelState {
+            phase: if phase == Phase::Closed { Phase::Free } else { Phase::EndedByCloud },
+            ..ChannelState::FREE
+        };
         Ok((phase == Phase::Open).then_some(Event::Closed { channel: fragment.channel, reason }))
     }
 
-    fn channel_frame_received<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
-        if !kind::belongs(Direction::ToDevice, slot.open.channel_type, fragment.kind) {
+    fn open_channel_fragment<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        if !kind::belongs(Direction::ToDevice, state.open.channel_type, fragment.kind) {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
         match fragment.kind {
-            to_device::CREDIT => self.window_grows(&fragment),
+            to_device::CREDIT => self.window_credit(&fragment),
             to_device::BLOCKED => Ok(self.blocked(fragment.channel)),
             to_device::PUBLISHED..=to_device::DISCONNECTED => self.answer(&fragment),
             _ => self.item(fragment),
         }
     }
 
-    fn window_grows(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
+    fn window_credit(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
         if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
         let credit = WindowCredit::decode(self.frame_buffer.body())?;
-        let whole = self.window;
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
-        if credit.bytes > whole - slot.window {
+        let full = self.window;
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        if credit.bytes > full - state.window {
             return Err(violation::CREDIT_EXCEEDED);
         }
-        slot.window += credit.bytes;
+        state.window += credit.bytes;
         Ok(Some(Event::Window { channel: fragment.channel }))
     }
 
     fn blocked(&mut self, channel: u8) -> Option<Event<'static>> {
-        self.slot(channel)?.is_blocked = true;
+        self.channel_state_mut(channel)?.is_blocked = true;
         None
     }
 
@@ -155,20 +162,20 @@ impl DeviceLink {
             to_device::UNSUBSCRIBED => Answer::Unsubscribed(FilterCodes::decode(body)?),
             _ => Answer::Disconnected(Outcome::decode(body)?),
         };
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
-        slot.requests.finish(fragment.kind)?;
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        state.requests.finish(fragment.kind)?;
         Ok(Some(Event::Answer { channel: fragment.channel, answer }))
     }
 
     fn item<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
-        let Some(slot) = self.slot(fragment.channel) else { return Ok(None) };
+        let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
         if fragment.first {
-            slot.is_blocked = false;
-            slot.requests.finish(fragment.kind)?;
+            state.is_blocked = false;
+            state.requests.finish(fragment.kind)?;
             if matches!(fragment.kind, to_device::MESSAGE | to_device::LOST) {
-                slot.taken.items += 1;
+                state.used.items += 1;
             }
-            if slot.taken.items > u32::from(MESSAGE_ITEMS) {
+            if state.used.items > u32::from(MESSAGE_ITEMS) {
                 return Err(violation::ITEMS_EXCEEDED);
             }
         }

@@ -16,13 +16,13 @@ pub struct ConnectHead {
     pub credentials: bool,
     /// A will follows (M39).
     pub will: bool,
-    /// TLS credentials follow (D42).
+    /// TLS credentials follow; without them the broker's connection is plain TCP (D42).
     pub tls: bool,
-    /// A value was given that may not be sent; the answer is *invalid parameters* (D46).
+    /// The request has a value that is not relayed: it is accepted, and its answer is *invalid parameters* (D46).
     pub out_of_range: bool,
     /// The broker's port (M36).
     pub port: u16,
-    /// Seconds (M36).
+    /// MQTT's keepalive towards the broker, seconds (M36).
     pub keepalive: u32,
 }
 
@@ -38,7 +38,7 @@ impl ConnectHead {
     /// Bytes the longest head can have.
     pub const MAX: usize = 1 + 3 + 5;
 
-    /// Writes the head and answers its length.
+    /// Writes the head and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(bit(self.version5, Self::VERSION5)
@@ -82,7 +82,7 @@ pub struct WillOptions {
     pub qos1: bool,
     /// The retain flag (M41).
     pub retain: bool,
-    /// A QoS was asked for that is not carried (D46).
+    /// The requested QoS is not relayed; the cloud answers it as invalid (D46).
     pub qos_out_of_range: bool,
 }
 
@@ -119,7 +119,7 @@ pub struct Credentials<'a> {
 /// A will (M38).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Will<'a> {
-    /// How it is to be published.
+    /// Its QoS and retain flag.
     pub options: WillOptions,
     /// Its topic; not yet checked.
     pub topic: &'a [u8],
@@ -130,7 +130,8 @@ pub struct Will<'a> {
 /// TLS credentials (M47 to M50).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls<'a> {
-    /// Certificates of authorities, DER; none means the public ones (D42).
+    /// Certificates of authorities, DER. None stands for the public ones, by which brokers on the internet usually have
+    /// their certificates (D42).
     pub authorities: Strings<'a>,
     /// The client's own chain, DER.
     pub chain: Strings<'a>,

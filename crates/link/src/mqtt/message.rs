@@ -1,11 +1,12 @@
-//! What a broker sends by itself: `MESSAGE`, `LOST`, and the application's `ACKNOWLEDGE`.
+//! What a broker sends unasked: `MESSAGE`, `LOST`, and the application's `ACKNOWLEDGE`.
 
 use super::{LostReason, QOS, RETAIN, bit};
-use crate::bytes::{Reader, Writer, head};
+use crate::bytes::{Reader, Writer, decode_head};
 use crate::limits::MAX_TOPIC;
 use crate::violation::{self, Violation};
 
-/// The application has taken responsibility for a message of QoS 1 (D48).
+/// The application has processed a message of QoS 1. Only then is the broker sent its acknowledgement: a message is not
+/// lost with a device that fails in between (D48).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledge {
     /// The number the cloud gave it.
@@ -16,7 +17,7 @@ impl Acknowledge {
     /// Bytes the longest body can have.
     pub const MAX: usize = 5;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.varint32(self.delivery);
@@ -47,7 +48,7 @@ impl MessageHead {
     /// Bytes the longest head can have.
     pub const MAX: usize = 1 + 5 + 3;
 
-    /// Writes the head and answers its length.
+    /// Writes the head and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(bit(self.delivery.is_some(), QOS) | bit(self.retain, RETAIN));
@@ -60,7 +61,7 @@ impl MessageHead {
 
     /// Reads a head: it and the bytes it took, or `None` when `bytes` ends inside it.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
-        head(bytes, |reader| {
+        decode_head(bytes, |reader| {
             let head = reader.u8()?;
             if head & !(QOS | RETAIN) != 0 {
                 return Err(violation::VALUE_OUT_OF_RANGE);
@@ -88,7 +89,7 @@ impl LostHead {
     /// Bytes the longest head can have.
     pub const MAX: usize = 1 + 5;
 
-    /// Writes the head and answers its length.
+    /// Writes the head and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.reason.code());
@@ -98,7 +99,7 @@ impl LostHead {
 
     /// Reads a head: it and the bytes it took, or `None` when `bytes` ends inside it.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
-        head(bytes, |reader| {
+        decode_head(bytes, |reader| {
             Ok(Self { reason: LostReason::from_code(reader.u8()?)?, message_len: reader.varint32()? })
         })
     }

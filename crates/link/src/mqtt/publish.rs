@@ -5,7 +5,7 @@ use crate::bytes::{Reader, Writer, str_len};
 use crate::limits::TOPIC_NUMBERS;
 use crate::violation::{self, Violation};
 
-/// Gives a topic a number, for the `PUBLISH` frames after it. Here as the cloud reads it.
+/// Gives a topic a number for the `PUBLISH` frames after it, as the cloud reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topic<'a> {
     /// 0 to 7.
@@ -37,7 +37,7 @@ fn topic_number(number: u8) -> Result<u8, Violation> {
 pub enum TopicHead {
     /// A number given before by `TOPIC`.
     Number(u8),
-    /// A name of so many bytes; they follow the head.
+    /// A name of this many bytes; they follow the head.
     Name(u32),
 }
 
@@ -50,7 +50,7 @@ pub struct PublishHead {
     pub qos1: bool,
     /// The retain flag.
     pub retain: bool,
-    /// A QoS was asked for that is not carried (D46).
+    /// The requested QoS is not relayed; the cloud answers it as invalid (D46).
     pub qos_out_of_range: bool,
     /// The topic.
     pub topic: TopicHead,
@@ -75,7 +75,7 @@ impl PublishHead {
         1 + topic + payload
     }
 
-    /// Writes the head and answers its length.
+    /// Writes the head and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         match self.topic {
             TopicHead::Number(number) => {
@@ -86,7 +86,7 @@ impl PublishHead {
         }
     }
 
-    /// The first byte, but for whether the topic goes by number.
+    /// The first byte, without the flag for a topic by number.
     #[inline]
     pub const fn flags(&self) -> u8 {
         self.slot & Self::SLOT
@@ -101,7 +101,7 @@ impl PublishHead {
         [flags | Self::NUMBERED, number]
     }
 
-    /// Writes the head with these flags, its topic by a name of this length, and answers its own length.
+    /// Writes the head with these flags, its topic by a name of this length, and returns its own length.
     pub fn named(flags: u8, length: u32, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(flags);
@@ -113,7 +113,7 @@ impl PublishHead {
 /// The topic of a `PUBLISH` as the cloud reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicRef<'a> {
-    /// A number; never given is [`violation::UNKNOWN_TOPIC_NUMBER`].
+    /// A number; one never given is [`violation::UNKNOWN_TOPIC_NUMBER`].
     Number(u8),
     /// A name; not yet checked.
     Name(&'a [u8]),
@@ -128,7 +128,7 @@ pub struct Publish<'a> {
     pub qos1: bool,
     /// The retain flag.
     pub retain: bool,
-    /// A QoS was asked for that is not carried; the answer is *invalid parameters* (D46).
+    /// The requested QoS is not relayed; the answer is *invalid parameters* (D46).
     pub qos_out_of_range: bool,
     /// The topic.
     pub topic: TopicRef<'a>,
@@ -172,7 +172,7 @@ impl Published {
     /// Bytes the longest body can have.
     pub const MAX: usize = 1 + 5;
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.slot & 0x0f | self.state.code() << 4);

@@ -8,13 +8,13 @@ use crate::violation::{self, Violation};
 /// The byte before a filter of `SUBSCRIBE` (M70).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// 0 or 1; 3 stands for a value the broker may not be sent (D46). 2 is no value.
+    /// 0 or 1; 3 stands for any value that is not relayed, which the cloud answers as invalid (D46). 2 is not used.
     pub qos: u8,
-    /// Not the client's own messages.
+    /// The client's own messages are not sent to it.
     pub no_local: bool,
-    /// Retained messages keep their flag.
+    /// Retained messages are delivered with the flag they were published with.
     pub retain_as_published: bool,
-    /// 0 to 2; 3 stands for a value the broker may not be sent (D46).
+    /// 0 to 2; 3 stands for any value that is not relayed (D46).
     pub retain_handling: u8,
 }
 
@@ -23,7 +23,7 @@ impl SubscribeOptions {
     const RETAIN_AS_PUBLISHED: u8 = 0x08;
     const RESERVED: u8 = 0xc0;
 
-    /// What `qos` and `retain_handling` say for a value the broker may not be sent.
+    /// Stands in `qos` and `retain_handling` for a value that is not relayed.
     pub const OUT_OF_RANGE: u8 = 3;
 
     /// The byte on the wire.
@@ -120,11 +120,11 @@ impl FilterCodes {
 
     /// The broker's codes, in the request's order; `None` if there are more than 8 or none.
     pub fn completed(codes: &[u8]) -> Option<Self> {
-        let mut held = [0; FILTERS as usize];
-        held.get_mut(..codes.len())?.copy_from_slice(codes);
+        let mut array = [0; FILTERS as usize];
+        array.get_mut(..codes.len())?.copy_from_slice(codes);
         (!codes.is_empty()).then_some(Self {
             state: RequestState::Completed,
-            codes: held,
+            codes: array,
             count: codes.len() as u8,
         })
     }
@@ -139,7 +139,7 @@ impl FilterCodes {
         &self.codes[..usize::from(self.count)]
     }
 
-    /// Writes the body and answers its length.
+    /// Writes the body and returns its length.
     pub fn encode(&self, out: &mut [u8; Self::MAX]) -> usize {
         let mut writer = Writer::new(out);
         writer.u8(self.state.code());
@@ -147,7 +147,7 @@ impl FilterCodes {
         writer.written()
     }
 
-    /// Reads a body. Whether the codes are as many as the filters is the caller's to check.
+    /// Reads a body. Whether there is a code for each filter is for the caller to check.
     pub fn decode(body: &[u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(body);
         let state = RequestState::from_code(reader.u8()?)?;

@@ -1,4 +1,4 @@
-//! A device's and a cloud's session driven against each other on a virtual clock.
+//! The two ends driven against each other on a virtual clock.
 #![allow(dead_code, reason = "each test file uses its part of the harness")]
 
 use std::collections::VecDeque;
@@ -22,9 +22,9 @@ pub(crate) const HELLO: Hello = Hello {
     image: [0xab; 32],
 };
 
-/// What the device's session told, with the bytes of a run owned.
+/// The events of the device's end, as owned values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum DeviceEvent {
     Welcome { wall: WallTime, logging: bool },
     Time { wall: WallTime },
     LogTaken { sequence: u32 },
@@ -36,9 +36,9 @@ pub(crate) enum Told {
     Item { channel: u8, kind: u8, first: bool, last: bool, bytes: Vec<u8> },
 }
 
-/// What the cloud's session told.
+/// The events of the cloud's end, as owned values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum CloudEvent {
     Hello(Hello),
     Log { sequence: u32, clock: Instant, text: Vec<u8> },
     TimeQuery,
@@ -56,8 +56,8 @@ pub(crate) struct Pair {
     pub cloud: CloudLink,
     pub to_cloud: VecDeque<u8>,
     pub to_device: VecDeque<u8>,
-    pub told: Vec<Told>,
-    pub heard: Vec<Heard>,
+    pub device_events: Vec<DeviceEvent>,
+    pub cloud_events: Vec<CloudEvent>,
 }
 
 impl Pair {
@@ -72,20 +72,20 @@ impl Pair {
             cloud: CloudLink::new(now),
             to_cloud: VecDeque::new(),
             to_device: VecDeque::new(),
-            told: Vec::new(),
-            heard: Vec::new(),
+            device_events: Vec::new(),
+            cloud_events: Vec::new(),
         }
     }
 
     /// Two ends after `WELCOME`.
     pub(crate) fn open() -> Self {
         let mut pair = Self::connected();
-        pair.settle();
+        pair.exchange();
         pair.cloud.send_welcome(KEEPALIVE, WINDOW, WALL, true);
-        pair.settle();
+        pair.exchange();
         assert!(pair.device.is_open());
-        pair.told.clear();
-        pair.heard.clear();
+        pair.device_events.clear();
+        pair.cloud_events.clear();
         pair
     }
 
@@ -93,27 +93,27 @@ impl Pair {
     pub(crate) fn with_channel(channel_type: ChannelType) -> (Self, u8) {
         let mut pair = Self::open();
         let channel = pair.device.open_channel(channel_type, RING).unwrap();
-        pair.settle();
-        pair.heard.clear();
+        pair.exchange();
+        pair.cloud_events.clear();
         (pair, channel)
     }
 
-    /// The device's end finds that its time has come.
+    /// A timeout of the device's end.
     pub(crate) fn device_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
         outcome(self.device.handle(now, &mut device::Input::Timeout))
     }
 
-    /// The cloud's end finds that its time has come.
+    /// A timeout of the cloud's end.
     pub(crate) fn cloud_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
         outcome(self.cloud.handle(now, &mut cloud::Input::Timeout))
     }
 
-    /// Lets both ends say what they owe and hear it until neither has anything to say. No rule may be broken.
-    pub(crate) fn settle(&mut self) {
-        self.try_settle().unwrap();
+    /// Moves bytes both ways until neither end has any to send. No rule may be broken.
+    pub(crate) fn exchange(&mut self) {
+        self.try_exchange().unwrap();
     }
 
-    pub(crate) fn try_settle(&mut self) -> Result<(), Violation> {
+    pub(crate) fn try_exchange(&mut self) -> Result<(), Violation> {
         loop {
             self.flush_device();
             self.flush_cloud();
@@ -125,7 +125,7 @@ impl Pair {
         }
     }
 
-    /// Moves what the device's session owes onto the wire.
+    /// Moves the control frames of the device's end into the stream to the cloud.
     pub(crate) fn flush_device(&mut self) -> usize {
         let mut out = [0; 160];
         let written = self.device.transmit(self.now, &mut out);
@@ -145,19 +145,21 @@ impl Pair {
         let bytes: Vec<u8> = self.to_cloud.drain(..count).collect();
         let mut input = cloud::Input::Received(&bytes);
         while let Some(event) = self.cloud.handle(self.now, &mut input).map_err(violation)? {
-            let heard = match event {
-                cloud::Event::Hello(hello) => Heard::Hello(hello),
-                cloud::Event::Log(head) => Heard::Log {
+            let event = match event {
+                cloud::Event::Hello(hello) => CloudEvent::Hello(hello),
+                cloud::Event::Log(head) => CloudEvent::Log {
                     sequence: head.sequence,
                     clock: head.clock,
                     text: self.cloud.log_text().to_vec(),
                 },
-                cloud::Event::TimeQuery => Heard::TimeQuery,
-                cloud::Event::Bye { reason } => Heard::Bye { reason, text: self.cloud.bye_text().to_vec() },
-                cloud::Event::Open { channel, open } => Heard::Open { channel, open },
-                cloud::Event::Close { channel } => Heard::Close { channel },
-                cloud::Event::Credit { channel, credit } => Heard::Credit { channel, credit },
-                cloud::Event::Item(fragment) => Heard::Item {
+                cloud::Event::TimeQuery => CloudEvent::TimeQuery,
+                cloud::Event::Bye { reason } => {
+                    CloudEvent::Bye { reason, text: self.cloud.bye_text().to_vec() }
+                }
+                cloud::Event::Open { channel, open } => CloudEvent::Open { channel, open },
+                cloud::Event::Close { channel } => CloudEvent::Close { channel },
+                cloud::Event::Credit { channel, credit } => CloudEvent::Credit { channel, credit },
+                cloud::Event::Item(fragment) => CloudEvent::Item {
                     channel: fragment.channel,
                     kind: fragment.kind,
                     first: fragment.first,
@@ -165,7 +167,7 @@ impl Pair {
                     bytes: fragment.bytes.to_vec(),
                 },
             };
-            self.heard.push(heard);
+            self.cloud_events.push(event);
         }
         assert!(matches!(input, cloud::Input::Received([])), "None means that the input is used up");
         Ok(())
@@ -176,7 +178,7 @@ impl Pair {
         let bytes: Vec<u8> = self.to_device.drain(..count).collect();
         let mut input = device::Input::Received(&bytes);
         while let Some(event) = self.device.handle(self.now, &mut input).map_err(violation)? {
-            self.told.push(told(event));
+            self.device_events.push(owned(event));
         }
         assert!(matches!(input, device::Input::Received([])), "None means that the input is used up");
         Ok(())
@@ -239,17 +241,17 @@ fn outcome<E>(handled: Result<Option<E>, Error>) -> Result<(), TimeoutReason> {
     }
 }
 
-pub(crate) fn told(event: device::Event<'_>) -> Told {
+pub(crate) fn owned(event: device::Event<'_>) -> DeviceEvent {
     match event {
-        device::Event::Welcome { wall, logging } => Told::Welcome { wall, logging },
-        device::Event::Time { wall } => Told::Time { wall },
-        device::Event::LogTaken { sequence } => Told::LogTaken { sequence },
-        device::Event::Logging { enabled } => Told::Logging { enabled },
-        device::Event::Bye { reason } => Told::Bye { reason },
-        device::Event::Closed { channel, reason } => Told::Closed { channel, reason },
-        device::Event::Window { channel } => Told::Window { channel },
-        device::Event::Answer { channel, answer } => Told::Answer { channel, answer },
-        device::Event::Item(fragment) => Told::Item {
+        device::Event::Welcome { wall, logging } => DeviceEvent::Welcome { wall, logging },
+        device::Event::Time { wall } => DeviceEvent::Time { wall },
+        device::Event::LogTaken { sequence } => DeviceEvent::LogTaken { sequence },
+        device::Event::Logging { enabled } => DeviceEvent::Logging { enabled },
+        device::Event::Bye { reason } => DeviceEvent::Bye { reason },
+        device::Event::Closed { channel, reason } => DeviceEvent::Closed { channel, reason },
+        device::Event::Window { channel } => DeviceEvent::Window { channel },
+        device::Event::Answer { channel, answer } => DeviceEvent::Answer { channel, answer },
+        device::Event::Item(fragment) => DeviceEvent::Item {
             channel: fragment.channel,
             kind: fragment.kind,
             first: fragment.first,

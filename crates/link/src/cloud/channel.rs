@@ -1,4 +1,4 @@
-//! One channel number at the cloud's end.
+//! The state of one channel number at the cloud's end.
 
 use crate::channel::{ChannelType, ClosureReason, Open, RingCredit, WindowCredit};
 use crate::errors::SendError;
@@ -9,38 +9,40 @@ use crate::limits::{CREDIT_FRACTION, MAX_FRAME_BODY, MESSAGE_ITEMS};
 use crate::requests::PendingRequests;
 use crate::violation::{self, Violation};
 
-/// Where in its life a number is.
+/// How far a channel number is. It is free again after both `CLOSE` and `CLOSED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Free,
     Open,
-    /// `CLOSED` is owed, `CLOSE` has not come.
+    /// `CLOSED` is pending, `CLOSE` has not been received.
     Ending,
-    /// `CLOSED` was sent, `CLOSE` has not come.
+    /// `CLOSED` has been sent, `CLOSE` has not been received.
     Ended,
-    /// `CLOSE` came, `CLOSED` is owed.
+    /// `CLOSE` has been received, `CLOSED` is pending.
     Closed,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
+pub(super) struct ChannelState {
     pub phase: Phase,
     /// What `CLOSED` will say.
     pub reason: ClosureReason,
     pub channel_type: ChannelType,
-    /// The receive ring's size, and what of it is taken.
+    /// Bytes of the receive ring, and how many of them are used.
     pub ring: u32,
     used: u32,
     /// `MESSAGE` and `LOST` items outstanding.
     pub items: u8,
     /// Whether an item waits for room, and `BLOCKED` has been sent for it.
     blocked: Blocked,
-    /// Bytes the device may still send; those received and kept; those to be given back.
+    /// Bytes the device may still send.
     pub window: u32,
-    pub held: u32,
-    pub owed: u32,
-    /// Whether fragments with more to follow go back as soon as they have come, or wait to be taken further too.
-    pub is_taking: bool,
+    /// Bytes received that the driver has not consumed.
+    pub unconsumed: u32,
+    /// Bytes to be credited to the window.
+    pub credit: u32,
+    /// Whether fragments with more to follow are credited on arrival.
+    pub fragment_credit: bool,
     pub sending: Option<OutgoingItem>,
     pub requests: PendingRequests,
 }
@@ -52,7 +54,7 @@ enum Blocked {
     Sent,
 }
 
-impl Slot {
+impl ChannelState {
     pub(super) const FREE: Self = Self {
         phase: Phase::Free,
         reason: ClosureReason::None,
@@ -62,9 +64,9 @@ impl Slot {
         items: 0,
         blocked: Blocked::No,
         window: 0,
-        held: 0,
-        owed: 0,
-        is_taking: true,
+        unconsumed: 0,
+        credit: 0,
+        fragment_credit: true,
         sending: None,
         requests: PendingRequests::NONE,
     };
@@ -74,12 +76,12 @@ impl Slot {
         Self { phase: Phase::Open, channel_type, ring, window, ..Self::FREE }
     }
 
-    pub(super) const fn room(&self) -> u32 {
+    pub(super) const fn free_ring_bytes(&self) -> u32 {
         self.ring - self.used
     }
 
-    /// `CLOSE` came. The number is free when `CLOSED` has been sent as well.
-    pub(super) fn close_came(&mut self) {
+    /// `CLOSE` has been received. The number is free when `CLOSED` has been sent as well.
+    pub(super) fn close_received(&mut self) {
         match self.phase {
             Phase::Open => {
                 *self =
@@ -91,8 +93,8 @@ impl Slot {
         }
     }
 
-    /// The device gave room back.
-    pub(super) fn give_back(&mut self, credit: RingCredit) -> Result<(), Violation> {
+    /// The device has freed room in the ring.
+    pub(super) fn credit_received(&mut self, credit: RingCredit) -> Result<(), Violation> {
         if credit.bytes > self.used || credit.items > u32::from(self.items) {
             return Err(violation::CREDIT_EXCEEDED);
         }
@@ -101,18 +103,20 @@ impl Slot {
         Ok(())
     }
 
-    /// An item of this kind begins.
-    pub(super) fn item_begins(&mut self, kind: u8) -> Result<(), Violation> {
+    /// The device begins an item of this kind.
+    pub(super) fn begin_received(&mut self, kind: u8) -> Result<(), Violation> {
         if !kind::belongs(Direction::ToCloud, self.channel_type, kind) {
             return Err(violation::WRONG_CHANNEL_TYPE);
         }
         self.requests.begin(kind)
     }
 
-    /// Bytes of an item came, of a fragment with more to follow or not.
-    pub(super) fn took(&mut self, bytes: u32, goes_on: bool) -> Result<(), Violation> {
+    /// Bytes of an item have been received, of a fragment with more to follow or not.
+    pub(super) fn bytes_received(&mut self, bytes: u32, more_follows: bool) -> Result<(), Violation> {
         self.window = self.window.checked_sub(bytes).ok_or(violation::WINDOW_EXCEEDED)?;
-        *(if goes_on && self.is_taking { &mut self.owed } else { &mut self.held }) += bytes;
+        let counter =
+            if more_follows && self.fragment_credit { &mut self.credit } else { &mut self.unconsumed };
+        *counter += bytes;
         Ok(())
     }
 
@@ -120,15 +124,15 @@ impl Slot {
     pub(super) fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), SendError> {
         let shape = kind::shape(Direction::ToDevice, 1, kind).ok_or(SendError::Invalid)?;
         let left = head.checked_add(content).ok_or(SendError::Invalid)?;
-        let belongs = kind::belongs(Direction::ToDevice, self.channel_type, kind);
-        if kind < to_device::MESSAGE || !belongs || left > shape.max || content > self.ring {
+        let is_allowed = kind::belongs(Direction::ToDevice, self.channel_type, kind);
+        if kind < to_device::MESSAGE || !is_allowed || left > shape.max || content > self.ring {
             return Err(SendError::Invalid);
         }
         if self.sending.is_some() {
             return Err(SendError::Busy);
         }
         let item = u8::from(matches!(kind, to_device::MESSAGE | to_device::LOST));
-        if content > self.room() || self.items + item > MESSAGE_ITEMS {
+        if content > self.free_ring_bytes() || self.items + item > MESSAGE_ITEMS {
             self.note_blocked();
             return Err(SendError::Blocked);
         }
@@ -148,24 +152,24 @@ impl Slot {
         }
     }
 
-    pub(super) fn next_fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
+    pub(super) fn next_fragment(&mut self, channel: u8, max: usize) -> Option<(HeaderBytes, usize)> {
         let sending = self.sending.as_mut()?;
-        let cut = sending.next_fragment(channel, most)?;
+        let fragment = sending.next_fragment(channel, max)?;
         if sending.left == 0 {
             self.sending = None;
         }
-        Some(cut)
+        Some(fragment)
     }
 
     /// Writes the control frames that are due: `BLOCKED`, credit worth a record of its own, `CLOSED`.
-    pub(super) fn write_due(&mut self, number: u8, window: u32, writer: &mut FrameWriter<'_>) {
+    pub(super) fn write_pending(&mut self, number: u8, window: u32, writer: &mut FrameWriter<'_>) {
         if self.blocked == Blocked::Pending
             && self.phase == Phase::Open
             && writer.frame(number, to_device::BLOCKED, &[])
         {
             self.blocked = Blocked::Sent;
         }
-        if self.owed >= window / CREDIT_FRACTION {
+        if self.credit >= window / CREDIT_FRACTION {
             self.write_credit(number, writer);
         }
         if matches!(self.phase, Phase::Ending | Phase::Closed)
@@ -183,16 +187,16 @@ impl Slot {
         }
     }
 
-    /// Writes all the credit that is owed.
+    /// Writes all the credit there is.
     pub(super) fn write_credit(&mut self, number: u8, writer: &mut FrameWriter<'_>) {
-        if self.owed == 0 || self.phase != Phase::Open {
+        if self.credit == 0 || self.phase != Phase::Open {
             return;
         }
         let mut body = [0; WindowCredit::MAX];
-        let length = WindowCredit { bytes: self.owed }.encode(&mut body);
+        let length = WindowCredit { bytes: self.credit }.encode(&mut body);
         if writer.frame(number, to_device::CREDIT, &body[..length]) {
-            self.window += self.owed;
-            self.owed = 0;
+            self.window += self.credit;
+            self.credit = 0;
         }
     }
 }
@@ -205,9 +209,9 @@ pub(super) struct OutgoingItem {
 }
 
 impl OutgoingItem {
-    /// Cuts the next fragment of at most `most` bytes; `None` when that leaves no room for a byte there is to send.
-    fn next_fragment(&mut self, channel: u8, most: usize) -> Option<(HeaderBytes, usize)> {
-        let length = (self.left as usize).min(most).min(MAX_FRAME_BODY);
+    /// Cuts the next fragment of at most `max` bytes; `None` when that leaves no room for a byte there is to send.
+    fn next_fragment(&mut self, channel: u8, max: usize) -> Option<(HeaderBytes, usize)> {
+        let length = (self.left as usize).min(max).min(MAX_FRAME_BODY);
         if length == 0 && self.left > 0 {
             return None;
         }
