@@ -1,4 +1,4 @@
-@ Runs recorded-to-be cases on the reference machine (mps2-an505, a Cortex-M33) and writes what came out to a file.
+@ Runs cases on the reference machine (mps2-an505, a Cortex-M33) and writes their outcomes to a file.
 @
 @ Built and loaded by the recorder (src/recorder.rs), which knows the same addresses and record layouts.
 @
@@ -11,7 +11,7 @@
         .fpu    fpv5-sp-d16
         .thumb
 
-        .equ    EXIT,           0x80000000      @ where a case branches when it is done
+        .equ    EXIT,           0x80000000      @ where a case branches at its end
         .equ    DATA,           0x80004000
         .equ    DATA_SIZE,      256
         .equ    END,            0x80fffff0
@@ -40,7 +40,7 @@ reset:
         str     r1, [r0]
         dsb
         isb
-        ldr     r0, =EXIT                       @ the way out is a jump through a literal: it changes no register
+        ldr     r0, =EXIT                       @ a jump through a literal, which changes no register
         ldr     r1, =0xf000f8df                 @ LDR.W PC, [PC]
         str     r1, [r0]
         ldr     r1, =exit + 1
@@ -92,7 +92,7 @@ start:          .word 0
 outcome:        .word 0
 case_end:       .word 0
 
-@ Every register and flag holds a result. PSP keeps bits 31..2 of R0, PRIMASK bit 0 and FAULTMASK bit 1, which frees R0.
+@ Every register and flag is a result. PSP stores bits 31..2 of R0, PRIMASK bit 0 and FAULTMASK bit 1, which frees R0.
         .thumb_func
 exit:
         msr     psp, r0
@@ -141,7 +141,7 @@ advance:
         add     r11, r11, #OUTCOME_SIZE
         b       next
 
-@ The case faulted: its status says how, and thread mode goes on with the next case.
+@ The case faulted: its status is CFSR, and thread mode continues with the next case.
         .thumb_func
 faulted:
         ldr     sp, =STACK - 32

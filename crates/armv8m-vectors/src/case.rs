@@ -1,8 +1,8 @@
-//! One test: code, and the state it runs in.
+//! A test case: code, and the state it is executed in.
 
 use crate::encode;
 use crate::rng::Rng;
-use crate::state::{CODE, EXIT, Place, State};
+use crate::state::{CODE, EXIT, State, StateWord};
 
 /// Halfwords at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// What is in memory.
+    /// The halfwords in memory, with the branch to [`EXIT`].
     pub fn contents(&self) -> Vec<u16> {
         let mut contents = self.halfwords.clone();
         if self.is_code {
@@ -27,60 +27,60 @@ impl Block {
     }
 }
 
-/// One test.
+/// A test case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// The form it was made from.
+    /// The form it was generated from.
     pub form: String,
-    /// Which of the form's cases it is; with the form's name, the seed of its state.
+    /// Its number among the form's cases; with the form's name, the seed of its state.
     pub index: u32,
-    /// What is put into memory; the first block is where it starts.
+    /// What is loaded into memory; execution starts with the first block.
     pub blocks: Vec<Block>,
-    /// What differs from the random state.
-    pub set: Vec<(Place, u32)>,
+    /// The differences from the random state.
+    pub set: Vec<(StateWord, u32)>,
 }
 
 impl Case {
     /// The state the case starts in.
     pub fn before(&self) -> State {
         let mut state = State::random(&mut Rng::of_case(&self.form, self.index));
-        for &(place, value) in &self.set {
-            state.set(place, value);
+        for &(word, value) in &self.set {
+            state.set(word, value);
         }
         state
     }
 
-    /// Where it starts.
+    /// The address where it starts.
     pub fn start(&self) -> u32 {
         self.blocks.first().map_or(CODE, |block| block.address)
     }
 }
 
-/// A case and what the reference processor made of it.
+/// A case with the reference processor's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// The test.
+    /// The case.
     pub case: Case,
-    /// What it came to.
+    /// Its result.
     pub outcome: Outcome,
 }
 
 /// How a case ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It ran to its end, and this is different afterwards.
-    Changes(Vec<(Place, u32)>),
+    /// It ran to its end and changed these words.
+    Changes(Vec<(StateWord, u32)>),
     /// It faulted, with this in CFSR.
     Fault(u32),
 }
 
 impl Recorded {
-    /// The state the case must end in; `None` if it must fault.
+    /// The state in which the case has to end; `None` if it has to fault.
     pub fn after(&self) -> Option<State> {
         let Outcome::Changes(changes) = &self.outcome else { return None };
         let mut state = self.case.before();
-        for &(place, value) in changes {
-            state.set(place, value);
+        for &(word, value) in changes {
+            state.set(word, value);
         }
         Some(state)
     }

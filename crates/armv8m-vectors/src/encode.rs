@@ -1,4 +1,4 @@
-//! The few instructions every case needs around the one under test.
+//! Encodings of the instructions that cases need around the one under test.
 
 /// B.W from `at` to `target`, both within 16 MiB.
 pub fn branch(at: u32, target: u32) -> [u16; 2] {

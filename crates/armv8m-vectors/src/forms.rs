@@ -1,4 +1,5 @@
-//! All forms, a table for each encoding group. What UNPREDICTABLE means is in the Arm ARM's page of each instruction.
+//! All forms, a table for each encoding group. What is UNPREDICTABLE is in the Arm ARM's description of each
+//! instruction.
 
 mod branch;
 mod directed;
@@ -19,7 +20,7 @@ mod wide;
 
 use crate::form::{Family, Form};
 
-/// Everything that is recorded.
+/// All recorded families.
 pub const FAMILIES: &[Family] = &[
     Family { name: "narrow", forms: &[narrow::FORMS, narrow::STACK], faults: false, cases: 100 },
     Family {
@@ -60,7 +61,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "sequences", forms: &[sequences::FORMS], faults: false, cases: 700 },
 ];
 
-/// Tables whose plain forms may stand anywhere in a sequence of integer instructions.
+/// Tables whose plain forms can be used anywhere in a sequence of integer instructions.
 const INTEGER: &[&[Form]] = &[
     narrow::FORMS,
     wide::IMMEDIATE,

@@ -1,6 +1,7 @@
-//! An encoding as a string: `0` and `1` are fixed, a letter is a bit of the field of that name, spaces are nothing.
+//! An encoding as a string: `0` and `1` are fixed bits, a letter is a bit of the field of that name, spaces are
+//! ignored.
 //!
-//! A letter's bits, left to right, make the field's value. A pattern has 16 or 32 bits.
+//! A letter's bits, from left to right, are the field's value. A pattern has 16 or 32 bits.
 
 use crate::rng::Rng;
 
@@ -26,7 +27,7 @@ impl Fields {
         self.values[letter as usize & 127]
     }
 
-    /// Changes a field; bits that do not fit are dropped when it is encoded.
+    /// Changes a field; bits that do not fit are ignored when it is encoded.
     pub fn set(&mut self, letter: char, value: u32) {
         self.values[letter as usize & 127] = value;
     }
@@ -64,7 +65,7 @@ fn symbols(pattern: &str) -> impl Iterator<Item = char> {
     pattern.chars().filter(|symbol| *symbol != ' ')
 }
 
-/// The fields of a pattern; one with several bits comes several times.
+/// The letters of a pattern's fields, each once for every bit.
 fn letters(pattern: &str) -> impl Iterator<Item = char> {
     symbols(pattern).filter(char::is_ascii_alphabetic)
 }

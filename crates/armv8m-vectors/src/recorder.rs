@@ -1,6 +1,6 @@
 //! Runs cases on QEMU's `mps2-an505`, whose processor is a Cortex-M33 with DSP extension and floating-point unit.
 //!
-//! Needs `qemu-system-arm` and `arm-none-eabi-gcc`. The harness (`harness/harness.S`) says how records are laid out.
+//! Needs `qemu-system-arm` and `arm-none-eabi-gcc`. The harness (`harness/harness.S`) defines the layout of records.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::case::{Case, Outcome, Recorded};
 use crate::state::{DATA_WORDS, END_WORDS, State, memory_address};
 
-/// The program that plays the processor.
+/// The emulator.
 pub const QEMU: &str = "qemu-system-arm";
 /// The compiler that assembles the harness.
 pub const ASSEMBLER: &str = "arm-none-eabi-gcc";
@@ -26,21 +26,21 @@ const MACHINE: &[&str] = &[
     "-semihosting-config",
     "enable=on,target=native",
 ];
-/// Where cases are put; they may take up to the address of outcomes.
+/// Where cases are loaded; they must end before the address of the outcomes.
 const CASES_AT: &str = "0x80800000";
-/// Bytes there are for the cases of one run.
+/// Bytes for the cases of one run.
 const CASES_ROOM: usize = 4 << 20;
 /// Words of an outcome.
 const OUTCOME_WORDS: usize = 1 + 15 + 2 + 32 + DATA_WORDS + END_WORDS;
-/// Cases whose outcomes fit.
+/// Most cases of one run, so that their outcomes fit.
 const BATCH: usize = (4 << 20) / (4 * OUTCOME_WORDS) - 64;
-/// How long one run may take; it takes about a second.
+/// Time limit of one run, which takes about a second.
 const LIMIT: Duration = Duration::from_mins(1);
 const NO_MORE: u32 = 0xFFFF_FFFF;
 /// Set in an outcome's status if the case faulted; the rest is CFSR.
 const FAULTED: u32 = 1 << 31;
 
-/// A place to work in, and the assembled harness there.
+/// A working folder with the assembled harness.
 pub struct Recorder {
     folder: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Recorder {
     /// Assembles the harness in `folder`.
     ///
     /// # Errors
-    /// The assembler is not there, or refuses.
+    /// The assembler is missing or fails.
     pub fn new(folder: &Path) -> Result<Self, String> {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/harness.S");
@@ -61,7 +61,7 @@ impl Recorder {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Runs cases, as many at a time as fit.
+    /// Runs cases, in batches that fit into memory.
     ///
     /// # Errors
     /// QEMU failed.
@@ -114,14 +114,14 @@ fn outcome(case: Case, bytes: &[u8]) -> Recorded {
     }
     let before = case.before();
     let mut after = before.clone();
-    let places = State::places().zip(&words[1..]);
-    places.for_each(|(place, &word)| after.set(place, word));
+    let words_after = State::words().zip(&words[1..]);
+    words_after.for_each(|(part, &word)| after.set(part, word));
     after.apsr &= 0xF80F_0000;
     let outcome = Outcome::Changes(before.changes(&after));
     Recorded { case, outcome }
 }
 
-/// A case as the harness reads it.
+/// A case in the harness's format.
 fn input(case: &Case) -> Vec<u32> {
     let state = case.before();
     let mut words = vec![case.blocks.len() as u32 + 2];
@@ -149,7 +149,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Runs a program to its end, but not longer than [`LIMIT`]: a case with a mistake may never come back.
+/// Runs a program to its end, but not longer than [`LIMIT`]: a wrong case may loop forever.
 fn finish(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("{name}: {error}"))?;

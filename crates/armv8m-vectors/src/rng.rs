@@ -34,7 +34,7 @@ impl Rng {
     }
 
     /// True once in `n` times.
-    pub fn once_in(&mut self, n: u32) -> bool {
+    pub fn one_in(&mut self, n: u32) -> bool {
         self.below(n) == 0
     }
 

@@ -2,7 +2,7 @@
 
 use crate::rng::Rng;
 
-/// Where a case branches when it is done.
+/// Where a case branches at its end.
 pub const EXIT: u32 = 0x8000_0000;
 /// Where the code of most cases starts.
 pub const CODE: u32 = 0x8000_2000;
@@ -14,7 +14,7 @@ pub const DATA_WORDS: usize = 64;
 pub const END: u32 = 0x80FF_FFF0;
 /// Words of the window at [`END`].
 pub const END_WORDS: usize = 4;
-/// The stack pointer a case starts with, unless it says otherwise: the middle of the window at [`DATA`].
+/// The stack pointer at the start of a case, unless the case sets it: the middle of the window at [`DATA`].
 pub const STACK: u32 = DATA + 0x80;
 
 /// Everything a case can change.
@@ -32,9 +32,9 @@ pub struct State {
     pub memory: [u32; DATA_WORDS + END_WORDS],
 }
 
-/// One 32-bit part of a [`State`].
+/// One 32-bit word of a [`State`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum StateWord {
     /// R0 to R14.
     R(u8),
     /// S0 to S31.
@@ -48,7 +48,7 @@ pub enum Place {
 }
 
 impl State {
-    /// A random state: mostly numbers that are interesting to instructions.
+    /// A random state, with many edge values.
     pub fn random(rng: &mut Rng) -> Self {
         let mut state = Self {
             r: [0; 15],
@@ -68,40 +68,40 @@ impl State {
         state
     }
 
-    /// Every part, in the order they are written.
-    pub fn places() -> impl Iterator<Item = Place> {
-        let r = (0..15).map(Place::R);
-        let s = (0..32).map(Place::S);
-        let memory = (0..(DATA_WORDS + END_WORDS) as u8).map(Place::Memory);
-        r.chain([Place::Apsr, Place::Fpscr]).chain(s).chain(memory)
+    /// All words, in the order of the recorded files.
+    pub fn words() -> impl Iterator<Item = StateWord> {
+        let r = (0..15).map(StateWord::R);
+        let s = (0..32).map(StateWord::S);
+        let memory = (0..(DATA_WORDS + END_WORDS) as u8).map(StateWord::Memory);
+        r.chain([StateWord::Apsr, StateWord::Fpscr]).chain(s).chain(memory)
     }
 
-    /// The value of one part.
-    pub fn value(&self, place: Place) -> u32 {
-        match place {
-            Place::R(n) => self.r[n as usize],
-            Place::S(n) => self.s[n as usize],
-            Place::Apsr => self.apsr,
-            Place::Fpscr => self.fpscr,
-            Place::Memory(n) => self.memory[n as usize],
+    /// The value of a word.
+    pub fn value(&self, word: StateWord) -> u32 {
+        match word {
+            StateWord::R(n) => self.r[n as usize],
+            StateWord::S(n) => self.s[n as usize],
+            StateWord::Apsr => self.apsr,
+            StateWord::Fpscr => self.fpscr,
+            StateWord::Memory(n) => self.memory[n as usize],
         }
     }
 
-    /// Changes one part.
-    pub fn set(&mut self, place: Place, value: u32) {
-        match place {
-            Place::R(n) => self.r[n as usize] = value,
-            Place::S(n) => self.s[n as usize] = value,
-            Place::Apsr => self.apsr = value,
-            Place::Fpscr => self.fpscr = value,
-            Place::Memory(n) => self.memory[n as usize] = value,
+    /// Changes a word.
+    pub fn set(&mut self, word: StateWord, value: u32) {
+        match word {
+            StateWord::R(n) => self.r[n as usize] = value,
+            StateWord::S(n) => self.s[n as usize] = value,
+            StateWord::Apsr => self.apsr = value,
+            StateWord::Fpscr => self.fpscr = value,
+            StateWord::Memory(n) => self.memory[n as usize] = value,
         }
     }
 
-    /// What to change in `self` to get `after`.
-    pub fn changes(&self, after: &Self) -> Vec<(Place, u32)> {
-        let changed = Self::places().filter(|&place| self.value(place) != after.value(place));
-        changed.map(|place| (place, after.value(place))).collect()
+    /// The words in which `after` differs, with their values there.
+    pub fn changes(&self, after: &Self) -> Vec<(StateWord, u32)> {
+        let changed = Self::words().filter(|&word| self.value(word) != after.value(word));
+        changed.map(|word| (word, after.value(word))).collect()
     }
 }
 
@@ -116,8 +116,8 @@ pub fn memory_address(index: u8) -> u32 {
 /// mostly clear, so that setting them shows.
 fn fpscr(rng: &mut Rng) -> u32 {
     let flags = rng.bits() & 0xF000_0000;
-    let cumulative = if rng.once_in(4) { rng.bits() & 0x9F } else { 0 };
-    let plain = rng.once_in(3);
+    let cumulative = if rng.one_in(4) { rng.bits() & 0x9F } else { 0 };
+    let plain = rng.one_in(3);
     let modes = if plain { 0 } else { rng.bits() & 0x07C0_0000 & (rng.bits() | 0x00C0_0000) };
     flags | modes | cumulative
 }
@@ -208,5 +208,5 @@ pub fn float(rng: &mut Rng, previous: u32) -> u32 {
 
 fn half(rng: &mut Rng) -> u16 {
     let sign = rng.bits() as u16 & 0x8000;
-    if rng.once_in(2) { sign | rng.pick(&HALF_FLOATS) } else { rng.bits() as u16 }
+    if rng.one_in(2) { sign | rng.pick(&HALF_FLOATS) } else { rng.bits() as u16 }
 }

@@ -1,14 +1,14 @@
-//! The recorded files: text, one case a line, so that a change shows in a diff.
+//! The format of the recorded files: text with one case per line, so that a change is readable in a diff.
 //!
-//! `= name` starts the cases of a form. Then `index code [place=value…] > [place=value…]`: the code's blocks, what
-//! differs from the state that form and index make, and what the case changed, or `!` and CFSR if it faulted; all
+//! `= name` starts the cases of a form. Then `index code [word=value…] > [word=value…]`: the code's blocks, what
+//! differs from the state that form and index generate, and what the case changed, or `!` and CFSR if it faulted; all
 //! numbers are hexadecimal. A block is halfwords joined by dots, at [`CODE`] or after `@address:`; `#address:` is data.
-//! Places are `r0`–`re`, `s0`–`s1f`, `f` (APSR's upper half), `x` (FPSCR) and `m0`–`m43` (the windows' words).
+//! Words are `r0`–`re`, `s0`–`s1f`, `f` (APSR's upper half), `x` (FPSCR) and `m0`–`m43` (the windows' words).
 
 use std::fmt::Write as _;
 
 use crate::case::{Block, Case, Outcome, Recorded};
-use crate::state::{CODE, Place};
+use crate::state::{CODE, StateWord};
 
 /// Writes the cases of a file.
 pub fn write(recorded: &[Recorded]) -> String {
@@ -24,7 +24,7 @@ pub fn write(recorded: &[Recorded]) -> String {
     text
 }
 
-/// One case as it is written.
+/// The line of a case.
 pub fn line(one: &Recorded) -> String {
     let blocks: Vec<String> = one.case.blocks.iter().map(block).collect();
     let mut line = format!("{:x} {}", one.case.index, blocks.join(","));
@@ -41,28 +41,28 @@ pub fn line(one: &Recorded) -> String {
 
 fn block(block: &Block) -> String {
     let halfwords: Vec<String> = block.halfwords.iter().map(|half| format!("{half:04x}")).collect();
-    let place = match (block.is_code, block.address) {
+    let prefix = match (block.is_code, block.address) {
         (true, CODE) => String::new(),
         (true, address) => format!("@{address:x}:"),
         (false, address) => format!("#{address:x}:"),
     };
-    place + &halfwords.join(".")
+    prefix + &halfwords.join(".")
 }
 
-fn assignment((place, value): (Place, u32)) -> String {
-    match place {
-        Place::R(n) => format!(" r{n:x}={value:x}"),
-        Place::S(n) => format!(" s{n:x}={value:x}"),
-        Place::Apsr => format!(" f={:x}", value >> 16),
-        Place::Fpscr => format!(" x={value:x}"),
-        Place::Memory(n) => format!(" m{n:x}={value:x}"),
+fn assignment((word, value): (StateWord, u32)) -> String {
+    match word {
+        StateWord::R(n) => format!(" r{n:x}={value:x}"),
+        StateWord::S(n) => format!(" s{n:x}={value:x}"),
+        StateWord::Apsr => format!(" f={:x}", value >> 16),
+        StateWord::Fpscr => format!(" x={value:x}"),
+        StateWord::Memory(n) => format!(" m{n:x}={value:x}"),
     }
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// The number of the first line that is not as written, and what is wrong with it.
+/// The number of the first line that is not in this format, and the line.
 pub fn read(text: &str) -> Result<Vec<Recorded>, String> {
     let mut form = "";
     let mut recorded = Vec::new();
@@ -97,23 +97,23 @@ fn read_outcome(text: &str) -> Option<Outcome> {
 fn read_block(word: &str) -> Option<Block> {
     let is_code = !word.starts_with('#');
     let (address, halfwords) = match word.split_once(':') {
-        Some((place, rest)) => (u32::from_str_radix(place.get(1..)?, 16).ok()?, rest),
+        Some((prefix, rest)) => (u32::from_str_radix(prefix.get(1..)?, 16).ok()?, rest),
         None => (CODE, word),
     };
     let halfwords = halfwords.split('.').map(|half| u16::from_str_radix(half, 16).ok());
     Some(Block { address, halfwords: halfwords.collect::<Option<Vec<_>>>()?, is_code })
 }
 
-fn read_assignment(word: &str) -> Option<(Place, u32)> {
+fn read_assignment(word: &str) -> Option<(StateWord, u32)> {
     let (name, value) = word.split_once('=')?;
     let value = u32::from_str_radix(value, 16).ok()?;
     let number = |limit: u8| u8::from_str_radix(&name[1..], 16).ok().filter(|n| *n < limit);
     match name.chars().next()? {
-        'r' => Some((Place::R(number(15)?), value)),
-        's' => Some((Place::S(number(32)?), value)),
-        'f' => Some((Place::Apsr, value << 16)),
-        'x' => Some((Place::Fpscr, value)),
-        'm' => Some((Place::Memory(number(68)?), value)),
+        'r' => Some((StateWord::R(number(15)?), value)),
+        's' => Some((StateWord::S(number(32)?), value)),
+        'f' => Some((StateWord::Apsr, value << 16)),
+        'x' => Some((StateWord::Fpscr, value)),
+        'm' => Some((StateWord::Memory(number(68)?), value)),
         _ => None,
     }
 }

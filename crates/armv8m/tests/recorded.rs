@@ -1,26 +1,26 @@
-//! Random instructions of every family against what QEMU's Cortex-M33 made of them.
+//! Random instructions of every family against the results of QEMU's Cortex-M33.
 //!
-//! The cases, how they were made and what is left out: `crates/armv8m-vectors`.
+//! Crate `armv8m-vectors` says how the cases were recorded and what is left out.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
 use armv8m_vectors::case::{Case, Outcome, Recorded};
-use armv8m_vectors::state::{CODE, DATA_WORDS, END_WORDS, EXIT, Place, State, memory_address};
+use armv8m_vectors::state::{CODE, DATA_WORDS, END_WORDS, EXIT, State, StateWord, memory_address};
 use armv8m_vectors::text;
 
-/// As much RAM as the reference machine has at that address.
+/// The reference machine's RAM at that address.
 const RAM_SIZE: usize = 16 << 20;
 const FLASH: u32 = 0x0800_0000;
-/// Where every fault leads: the BKPT of the program in flash.
+/// The handler of every fault: the BKPT of the program in flash.
 const FAULTED: u32 = FLASH + 22;
-/// More than any case takes.
+/// More instructions than any case has.
 const BUDGET: u64 = 100;
 const BREAKPOINT: u16 = 0xBE00;
-/// Names a folder with other files than the committed ones, as `cargo xtask vectors --more` writes them.
+/// The environment variable with a folder of further cases, as written by `cargo xtask vectors --more`.
 const OTHER_FOLDER: &str = "ARMV8M_VECTORS";
-/// The words of a state's memory that lie side by side.
+/// The ranges of a state's memory that are contiguous.
 const WINDOWS: [std::ops::Range<usize>; 2] = [0..DATA_WORDS, DATA_WORDS..DATA_WORDS + END_WORDS];
 /// Differences shown for each file.
 const SHOWN: usize = 20;
@@ -45,21 +45,21 @@ fn machine() -> Cpu {
     cpu
 }
 
-/// Forgets everything but memory, and enables the floating-point unit.
+/// Resets everything but memory, and enables the floating-point unit.
 fn boot(cpu: &mut Cpu) {
     cpu.reset().expect("there are vectors");
     assert!(matches!(cpu.run(&mut EmptyBus, BUDGET), Exit::Breakpoint { .. }));
 }
 
 fn load(cpu: &mut Cpu, case: &Case, state: &State) {
-    for place in State::places() {
-        let value = state.value(place);
-        match place {
-            Place::R(n) => cpu.set_register(Register::R(n), value),
-            Place::S(n) => cpu.set_register(Register::S(n), value),
-            Place::Apsr => cpu.set_register(Register::Xpsr, value),
-            Place::Fpscr => cpu.set_register(Register::Fpscr, value),
-            Place::Memory(_) => {}
+    for word in State::words() {
+        let value = state.value(word);
+        match word {
+            StateWord::R(n) => cpu.set_register(Register::R(n), value),
+            StateWord::S(n) => cpu.set_register(Register::S(n), value),
+            StateWord::Apsr => cpu.set_register(Register::Xpsr, value),
+            StateWord::Fpscr => cpu.set_register(Register::Fpscr, value),
+            StateWord::Memory(_) => {}
         }
     }
     for window in WINDOWS {
@@ -84,15 +84,15 @@ fn prepare(cpu: &mut Cpu) {
 
 fn result(cpu: &Cpu) -> State {
     let mut state = State { r: [0; 15], apsr: 0, fpscr: 0, s: [0; 32], memory: [0; 68] };
-    for place in State::places() {
-        let value = match place {
-            Place::R(n) => cpu.register(Register::R(n)),
-            Place::S(n) => cpu.register(Register::S(n)),
-            Place::Apsr => cpu.register(Register::Xpsr) & 0xF80F_0000,
-            Place::Fpscr => cpu.register(Register::Fpscr),
-            Place::Memory(_) => continue,
+    for word in State::words() {
+        let value = match word {
+            StateWord::R(n) => cpu.register(Register::R(n)),
+            StateWord::S(n) => cpu.register(Register::S(n)),
+            StateWord::Apsr => cpu.register(Register::Xpsr) & 0xF80F_0000,
+            StateWord::Fpscr => cpu.register(Register::Fpscr),
+            StateWord::Memory(_) => continue,
         };
-        state.set(place, value);
+        state.set(word, value);
     }
     for window in WINDOWS {
         let words = &mut state.memory[window.clone()];
@@ -104,8 +104,8 @@ fn result(cpu: &Cpu) -> State {
     state
 }
 
-/// Runs one case; what is wrong, if anything is.
-fn objection(cpu: &mut Cpu, recorded: &Recorded) -> Option<String> {
+/// Runs one case; returns a description of the differences, if there are any.
+fn mismatch(cpu: &mut Cpu, recorded: &Recorded) -> Option<String> {
     let before = recorded.case.before();
     prepare(cpu);
     load(cpu, &recorded.case, &before);
@@ -123,21 +123,21 @@ fn objection(cpu: &mut Cpu, recorded: &Recorded) -> Option<String> {
     }
 }
 
-/// What differs between the states a case ended in and should have.
+/// The differences between the expected state and the one in which the case ended.
 fn difference(before: &State, expected: &State, got: &State) -> Option<String> {
     let differences = got.changes(expected);
     if differences.is_empty() {
         return None;
     }
     let mut text = String::new();
-    for (place, value) in differences {
-        let (was, is) = (before.value(place), got.value(place));
-        let _ = write!(text, "{place:?}: was {was:08x}, expected {value:08x}, got {is:08x}; ");
+    for (word, value) in differences {
+        let (was, is) = (before.value(word), got.value(word));
+        let _ = write!(text, "{word:?}: was {was:08x}, expected {value:08x}, got {is:08x}; ");
     }
     Some(text)
 }
 
-/// Landings far away make all RAM between them count as code, in which data accesses take the slow way.
+/// Whether code is far from the rest. All RAM between decoded code is checked for writes to code, which is slow.
 fn is_far(case: &Case) -> bool {
     case.blocks.iter().any(|block| block.address.wrapping_sub(CODE).wrapping_add(0x1000) > 0x2000)
 }
@@ -152,13 +152,13 @@ fn check(file: &str) {
     let mut wrong = Vec::new();
     for one in &recorded {
         let cpu = if is_far(&one.case) { &mut far } else { &mut near };
-        let objection = objection(cpu, one);
-        if one.after().is_none() || objection.is_some() {
-            // Whatever a fault or a wrong case left behind is not the next one's.
+        let mismatch = mismatch(cpu, one);
+        if one.after().is_none() || mismatch.is_some() {
+            // A fault or a wrong case must not affect the next one.
             boot(cpu);
         }
-        if let Some(objection) = objection {
-            wrong.push(format!("{}: {}\n    {objection}", one.case.form, text::line(one)));
+        if let Some(mismatch) = mismatch {
+            wrong.push(format!("{}: {}\n    {mismatch}", one.case.form, text::line(one)));
         }
     }
     let shown = wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");

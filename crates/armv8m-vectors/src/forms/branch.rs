@@ -5,7 +5,7 @@ use crate::pattern::Fields;
 use crate::plan::Plan;
 use crate::state::{DATA, EXIT};
 
-/// Where branches with a long reach start and land.
+/// Start and target of branches with a long range.
 const LOWEST: u32 = EXIT + 0x1_0000;
 const HIGHEST: u32 = EXIT + 0x7F_0000;
 /// Bytes from the branch's address that its own code takes.
@@ -41,7 +41,7 @@ fn forward_offset(f: &Fields) -> u32 {
 
 /// Half of the time the register is zero.
 fn compared(p: &mut Plan) {
-    let value = if p.rng.once_in(2) { 0 } else { p.r(p.field('n')) };
+    let value = if p.rng.one_in(2) { 0 } else { p.r(p.field('n')) };
     p.set_r(p.field('n'), value);
     short(p, forward_offset(&p.fields.clone()));
 }
@@ -50,7 +50,7 @@ fn compared(p: &mut Plan) {
 fn long(p: &mut Plan, reach: u32) -> u32 {
     loop {
         let start = LOWEST + 2 * p.rng.below((HIGHEST - LOWEST) / 2);
-        let span = if p.rng.once_in(4) { reach.min(512) } else { reach };
+        let span = if p.rng.one_in(4) { reach.min(512) } else { reach };
         let target = start.wrapping_sub(span).wrapping_add(2 * p.rng.below(span));
         if (LOWEST..HIGHEST).contains(&target) && clear_of_itself(target.wrapping_sub(start)) {
             p.start = start;
@@ -78,7 +78,7 @@ fn long_plain(p: &mut Plan) {
     p.fields.set('i', offset >> 1 & 0x1F_FFFF);
 }
 
-/// The register holds a landing's address.
+/// The register contains a landing's address.
 fn to_register(p: &mut Plan, low_bit: u32) {
     p.shift_start();
     p.mark_after();
@@ -86,7 +86,7 @@ fn to_register(p: &mut Plan, low_bit: u32) {
     p.set_r(p.field('m'), target);
 }
 
-/// The register holds the distance to a landing; bit 0 of the sum is dropped.
+/// The register contains the distance to a landing; bit 0 of the sum is ignored.
 fn by_distance(p: &mut Plan) {
     p.shift_start();
     p.mark_after();
@@ -125,7 +125,7 @@ fn entry_at<const SIZE: u32>(p: &mut Plan, at: u32, entry: u32) {
     p.landing(p.pc() + 2 * entry);
 }
 
-/// A table behind the branch itself, its base PC.
+/// A table after the branch itself, with PC as base.
 fn table_at_pc<const SIZE: u32>(p: &mut Plan) {
     p.shift_start();
     p.mark_after();
@@ -143,15 +143,15 @@ fn apart(f: &Fields) -> bool {
 
 pub(super) const FORMS: &[Form] = &[
     Form::new("b_conditional", "1101 cccc iiiiiiii")
-        .keep(|f| f.of('c') < 14 && clear_of_itself(conditional_offset(f)))
+        .filter_fields(|f| f.of('c') < 14 && clear_of_itself(conditional_offset(f)))
         .plan(|p| short(p, conditional_offset(&p.fields.clone()))),
     Form::new("b", "11100 iiiiiiiiiii")
-        .keep(|f| clear_of_itself(plain_offset(f)))
+        .filter_fields(|f| clear_of_itself(plain_offset(f)))
         .plan(|p| short(p, plain_offset(&p.fields.clone()))),
-    Form::new("cbz", "101100 i 1 iiiii nnn").keep(|f| forward_offset(f) >= OWN).plan(compared),
-    Form::new("cbnz", "101110 i 1 iiiii nnn").keep(|f| forward_offset(f) >= OWN).plan(compared),
+    Form::new("cbz", "101100 i 1 iiiii nnn").filter_fields(|f| forward_offset(f) >= OWN).plan(compared),
+    Form::new("cbnz", "101110 i 1 iiiii nnn").filter_fields(|f| forward_offset(f) >= OWN).plan(compared),
     Form::new("b_conditional_wide", "11110 S cccc iiiiii 10 J 0 K iiiiiiiiiii")
-        .keep(|f| f.of('c') < 14)
+        .filter_fields(|f| f.of('c') < 14)
         .plan(long_conditional),
     Form::new("b_wide", "11110 S iiiiiiiiii 10 J 1 K iiiiiiiiiii").plan(long_plain),
     Form::new("bl", "11110 S iiiiiiiiii 11 J 1 K iiiiiiiiiii").plan(long_plain),
@@ -162,8 +162,8 @@ pub(super) const FORMS: &[Form] = &[
         to_register(p, low_bit);
     }),
     Form::new("add_pc", "010001001 mmmm 111").plan(by_distance),
-    Form::new("tbb", "111010001101 NNNN 11110000 0000 mmmm").keep(apart).plan(table::<1>),
-    Form::new("tbh", "111010001101 NNNN 11110000 0001 mmmm").keep(apart).plan(table::<2>),
+    Form::new("tbb", "111010001101 NNNN 11110000 0000 mmmm").filter_fields(apart).plan(table::<1>),
+    Form::new("tbh", "111010001101 NNNN 11110000 0001 mmmm").filter_fields(apart).plan(table::<2>),
     Form::new("tbb_pc", "111010001101 1111 11110000 0000 mmmm").plan(table_at_pc::<1>),
     Form::new("tbh_pc", "111010001101 1111 11110000 0001 mmmm").plan(table_at_pc::<2>),
 ];

@@ -1,10 +1,10 @@
-//! Cases that are not left to chance: every pair of edge values, every condition with every flag, every misalignment.
+//! Cases that are not random: every pair of edge values, every condition with every flag, every misalignment.
 //!
-//! A case's number says which of the combinations it is.
+//! A case's number selects the combination.
 
 use crate::form::Form;
 use crate::plan::Plan;
-use crate::state::{DATA, DATA_WORDS, END, END_WORDS, Place};
+use crate::state::{DATA, DATA_WORDS, END, END_WORDS, StateWord};
 
 const SHIFTS: [u32; 14] = [0, 1, 2, 8, 16, 30, 31, 32, 33, 64, 128, 255, 256, 0x8000_0001];
 const EDGES: [u32; 12] = [
@@ -52,7 +52,7 @@ fn edges(p: &mut Plan) {
     p.set_r(2, digits.of(&EDGES));
 }
 
-/// Every width, on values one beside the limits of that width.
+/// Every width, with values next to the limits of that width.
 fn saturate(p: &mut Plan) {
     let mut digits = Digits(p.index());
     let width = digits.below(32);
@@ -68,7 +68,7 @@ fn saturate(p: &mut Plan) {
     ]);
     p.fields.set('w', width);
     p.set_r(1, value);
-    p.set(Place::Apsr, 0);
+    p.set(StateWord::Apsr, 0);
 }
 
 /// As [`saturate`], both halves.
@@ -80,14 +80,14 @@ fn saturate_halves(p: &mut Plan) {
     let (high, low) = (digits.of(&values), digits.of(&values));
     p.fields.set('w', width);
     p.set_r(1, high << 16 | low & 0xFFFF);
-    p.set(Place::Apsr, 0);
+    p.set(StateWord::Apsr, 0);
 }
 
 /// Every condition with every combination of flags: "then" and "else" leave different numbers in R0.
 fn condition_in_it(p: &mut Plan) {
     let mut digits = Digits(p.index());
     let condition = digits.below(14);
-    p.set(Place::Apsr, digits.below(16) << 28);
+    p.set(StateWord::Apsr, digits.below(16) << 28);
     let opposite = (condition & 1 ^ 1) << 3 | 4;
     p.before.extend([0xBF00 | (condition << 4 | opposite) as u16, 0x2001, 0x2002]);
 }
@@ -95,7 +95,7 @@ fn condition_in_it(p: &mut Plan) {
 fn condition_of_branch(p: &mut Plan) {
     let mut digits = Digits(p.index());
     p.fields.set('c', digits.below(14));
-    p.set(Place::Apsr, digits.below(16) << 28);
+    p.set(StateWord::Apsr, digits.below(16) << 28);
     p.mark_after();
     p.landing(p.pc() + 0x20);
 }
@@ -103,12 +103,12 @@ fn condition_of_branch(p: &mut Plan) {
 fn condition_of_select(p: &mut Plan) {
     let mut digits = Digits(p.index());
     p.fields.set('c', digits.below(4));
-    p.set(Place::Apsr, digits.below(16) << 28);
-    p.set(Place::S(1), 1);
-    p.set(Place::S(2), 2);
+    p.set(StateWord::Apsr, digits.below(16) << 28);
+    p.set(StateWord::S(1), 1);
+    p.set(StateWord::S(2), 2);
 }
 
-/// The last places of RAM where an access of `SIZE` bytes fits, and every misalignment in the middle.
+/// The last addresses of RAM at which an access of `SIZE` bytes fits, and every misalignment in the middle.
 fn misaligned<const SIZE: u32>(p: &mut Plan) {
     let mut digits = Digits(p.index());
     let (window, words) = digits.of(&[(END, END_WORDS), (DATA, DATA_WORDS)]);
@@ -118,7 +118,7 @@ fn misaligned<const SIZE: u32>(p: &mut Plan) {
     p.set_r(2, 0);
 }
 
-/// The base is in the list, of which it is each register in turn.
+/// The base is in the list, as each of its registers in turn.
 fn base_in_list(p: &mut Plan) {
     let n = p.index() % 8;
     p.fields.set('n', n);
@@ -161,17 +161,17 @@ const FLOATS: [u32; 24] = [
     0x7FC0_0000,
 ];
 
-/// S1 and S2 are a pair of special values; the modes are as random as ever.
+/// S1 and S2 are a pair of special values; the modes are random.
 fn floats(p: &mut Plan) {
     let mut digits = Digits(p.index());
-    p.set(Place::S(1), digits.of(&FLOATS));
-    p.set(Place::S(2), digits.of(&FLOATS));
+    p.set(StateWord::S(1), digits.of(&FLOATS));
+    p.set(StateWord::S(2), digits.of(&FLOATS));
 }
 
 /// S1 is one of the numbers around which rounding to an integer changes, in each rounding mode.
 fn near_integer(p: &mut Plan) {
     let mut digits = Digits(p.index());
-    p.set(Place::Fpscr, digits.below(4) << 22);
+    p.set(StateWord::Fpscr, digits.below(4) << 22);
     let sign = digits.below(2) << 31;
     let beside = digits.of(&[0, 1, u32::MAX]);
     let whole: u32 = digits.of(&[
@@ -189,13 +189,13 @@ fn near_integer(p: &mut Plan) {
         0x4F00_0000, // 2^31
         0x4F80_0000, // 2^32
     ]);
-    p.set(Place::S(1), sign | whole.wrapping_add(beside));
+    p.set(StateWord::S(1), sign | whole.wrapping_add(beside));
 }
 
-/// S1 is an integer that rounding has to choose for, in each rounding mode.
+/// S1 is an integer that has to be rounded, in each rounding mode.
 fn fixed(p: &mut Plan) {
     let mut digits = Digits(p.index());
-    p.set(Place::Fpscr, digits.below(4) << 22);
+    p.set(StateWord::Fpscr, digits.below(4) << 22);
     let sign = digits.below(2);
     let beside = digits.of(&[0, 1, u32::MAX]);
     let whole: u32 = digits.of(&[
@@ -214,16 +214,16 @@ fn fixed(p: &mut Plan) {
         0xFFFF_FF80,
     ]);
     let value = whole.wrapping_add(beside);
-    p.set(Place::S(1), if sign == 1 { value.wrapping_neg() } else { value });
+    p.set(StateWord::S(1), if sign == 1 { value.wrapping_neg() } else { value });
 }
 
-/// S1 has an exponent around those half precision has, and a fraction around its ties.
+/// S1 has an exponent near the limits of half precision, and a fraction near its ties.
 fn near_half(p: &mut Plan) {
     let mut digits = Digits(p.index());
     let exponent = 127 - 27 + digits.below(46);
     let fraction = digits.of(&[0, 1, 0x0FFF, 0x1000, 0x1001, 0x3000, 0x7F_EFFF, 0x7F_F000, 0x7F_FFFF]);
     let sign = p.rng.below(2) << 31;
-    p.set(Place::S(1), sign | exponent << 23 | fraction);
+    p.set(StateWord::S(1), sign | exponent << 23 | fraction);
 }
 
 /// Half precision's exponents and the ends of its fractions, in both halves of S1.
@@ -232,7 +232,7 @@ fn every_half(p: &mut Plan) {
     let exponent = digits.below(32) << 10;
     let fraction = digits.of(&[0, 1, 2, 0x155, 0x1FF, 0x200, 0x201, 0x3FF]);
     let half = p.rng.below(2) << 15 | exponent | fraction;
-    p.set(Place::S(1), half << 16 | half);
+    p.set(StateWord::S(1), half << 16 | half);
 }
 
 pub(super) const INTEGER: &[Form] = &[
@@ -273,16 +273,16 @@ pub(super) const INTEGER: &[Form] = &[
     Form::new("directed_strb", "0101010 010 001 000").plan(misaligned::<1>).cases(16),
     Form::new("directed_ldm", "11001 nnn rrrrrrrr").plan(base_in_list).cases(48),
     Form::new("directed_ldm_wide", "111010001001 0nnn 00000 rrrrrrrrrrr")
-        .keep(|f| f.of('r') < 256)
+        .filter_fields(|f| f.of('r') < 256)
         .plan(base_in_list)
         .cases(48),
-    Form::new("directed_ldmdb_wide", "111010010001 0nnn 00000 rrrrrrrrrrr").keep(|f| f.of('r') < 256).plan(
-        |p| {
+    Form::new("directed_ldmdb_wide", "111010010001 0nnn 00000 rrrrrrrrrrr")
+        .filter_fields(|f| f.of('r') < 256)
+        .plan(|p| {
             base_in_list(p);
             let n = p.field('n');
             p.base(n, (4 * p.field('r').count_ones()).wrapping_neg(), 4 * p.field('r').count_ones(), 4);
-        },
-    ),
+        }),
     Form::new("directed_stm", "11000 nnn rrrrrrrr").plan(base_first).cases(48),
 ];
 

@@ -21,7 +21,7 @@ fn at<const SIZE: u32>(p: &mut Plan) {
     p.base(p.field('N'), 0, SIZE, SIZE);
 }
 
-/// A load of the same address goes before. Its target is not the base; that it may be the source is of interest.
+/// Preceded by a load of the same address. Its target is not the base, but may be the source.
 fn load_first(p: &mut Plan, load: u16, tail: u32) {
     let n = p.field('N');
     let choices: Vec<u32> = (0..13).filter(|&t| t != n).collect();
@@ -68,16 +68,30 @@ pub(super) const FORMS: &[Form] = &[
     Form::new("stl", "111010001100 NNNN tttt 1111 1010 1111").plan(at::<4>),
     Form::new("stlb", "111010001100 NNNN tttt 1111 1000 1111").plan(at::<1>),
     Form::new("stlh", "111010001100 NNNN tttt 1111 1001 1111").plan(at::<2>),
-    Form::new("strex_open", "111010000100 NNNN tttt dddd iiiiiiii").keep(status_apart).plan(|p| {
+    Form::new("strex_open", "111010000100 NNNN tttt dddd iiiiiiii").filter_fields(status_apart).plan(|p| {
         at_offset(p);
         p.before.extend(CLREX);
     }),
-    Form::new("strex_after_clrex", "111010000100 NNNN tttt dddd iiiiiiii").keep(status_apart).plan(cleared),
-    Form::new("strex_twice", "111010000100 NNNN tttt dddd iiiiiiii").keep(status_apart).plan(stored_before),
-    Form::new("strex", "111010000100 NNNN tttt dddd iiiiiiii").keep(status_apart).plan(pair_offset),
-    Form::new("strexb", "111010001100 NNNN tttt 1111 0100 dddd").keep(status_apart).plan(pair::<1, 0xF4F>),
-    Form::new("strexh", "111010001100 NNNN tttt 1111 0101 dddd").keep(status_apart).plan(pair::<2, 0xF5F>),
-    Form::new("stlex", "111010001100 NNNN tttt 1111 1110 dddd").keep(status_apart).plan(pair::<4, 0xFEF>),
-    Form::new("stlexb", "111010001100 NNNN tttt 1111 1100 dddd").keep(status_apart).plan(pair::<1, 0xFCF>),
-    Form::new("stlexh", "111010001100 NNNN tttt 1111 1101 dddd").keep(status_apart).plan(pair::<2, 0xFDF>),
+    Form::new("strex_after_clrex", "111010000100 NNNN tttt dddd iiiiiiii")
+        .filter_fields(status_apart)
+        .plan(cleared),
+    Form::new("strex_twice", "111010000100 NNNN tttt dddd iiiiiiii")
+        .filter_fields(status_apart)
+        .plan(stored_before),
+    Form::new("strex", "111010000100 NNNN tttt dddd iiiiiiii").filter_fields(status_apart).plan(pair_offset),
+    Form::new("strexb", "111010001100 NNNN tttt 1111 0100 dddd")
+        .filter_fields(status_apart)
+        .plan(pair::<1, 0xF4F>),
+    Form::new("strexh", "111010001100 NNNN tttt 1111 0101 dddd")
+        .filter_fields(status_apart)
+        .plan(pair::<2, 0xF5F>),
+    Form::new("stlex", "111010001100 NNNN tttt 1111 1110 dddd")
+        .filter_fields(status_apart)
+        .plan(pair::<4, 0xFEF>),
+    Form::new("stlexb", "111010001100 NNNN tttt 1111 1100 dddd")
+        .filter_fields(status_apart)
+        .plan(pair::<1, 0xFCF>),
+    Form::new("stlexh", "111010001100 NNNN tttt 1111 1101 dddd")
+        .filter_fields(status_apart)
+        .plan(pair::<2, 0xFDF>),
 ];

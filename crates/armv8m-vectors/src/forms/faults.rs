@@ -1,5 +1,5 @@
-//! What must fault: misaligned accesses of those that need alignment, branches to even addresses, and encodings that
-//! are UNDEFINED. Only the reason (CFSR) is recorded.
+//! Cases that fault: unaligned accesses by instructions that need alignment, branches to even addresses, and UNDEFINED
+//! encodings. Only the reason (CFSR) is recorded.
 
 use crate::form::Form;
 use crate::pattern::Fields;
@@ -17,7 +17,8 @@ fn off_by_one(p: &mut Plan) {
     p.set_r(p.field('n'), DATA + 0x81);
 }
 
-/// Only multiples of four: at other even addresses QEMU checks alignment as for A32 code, which this profile has not.
+/// Only multiples of four: at other even addresses QEMU checks alignment as for A32 code, which does not exist in this
+/// profile.
 fn to_even_address(p: &mut Plan) {
     let target = p.landing_near() & !3;
     p.set_r(p.field('m'), target);
@@ -33,13 +34,19 @@ fn transfer_apart(f: &Fields) -> bool {
 
 pub(super) const ALIGNMENT: &[Form] = &[
     Form::new("unaligned_ldrd", "11101001 U1 0 1 nnnn tttt uuuu 0000iiii")
-        .keep(transfer_apart)
+        .filter_fields(transfer_apart)
         .plan(off_by_some),
     Form::new("unaligned_strd", "11101001 U1 0 0 nnnn tttt uuuu 0000iiii").plan(off_by_some),
-    Form::new("unaligned_ldm_narrow", "11001 nnn rrrrrrrr").keep(|f| f.of('r') != 0).plan(off_by_some),
-    Form::new("unaligned_stm_narrow", "11000 nnn rrrrrrrr").keep(several_apart).plan(off_by_some),
-    Form::new("unaligned_ldm", "1110100010W1 nnnn 000 rrrrrrrrrrrrr").keep(several_apart).plan(off_by_some),
-    Form::new("unaligned_stmdb", "1110100100W0 nnnn 000 rrrrrrrrrrrrr").keep(several_apart).plan(off_by_some),
+    Form::new("unaligned_ldm_narrow", "11001 nnn rrrrrrrr")
+        .filter_fields(|f| f.of('r') != 0)
+        .plan(off_by_some),
+    Form::new("unaligned_stm_narrow", "11000 nnn rrrrrrrr").filter_fields(several_apart).plan(off_by_some),
+    Form::new("unaligned_ldm", "1110100010W1 nnnn 000 rrrrrrrrrrrrr")
+        .filter_fields(several_apart)
+        .plan(off_by_some),
+    Form::new("unaligned_stmdb", "1110100100W0 nnnn 000 rrrrrrrrrrrrr")
+        .filter_fields(several_apart)
+        .plan(off_by_some),
     Form::new("unaligned_ldrex", "111010000101 nnnn tttt 1111 0000iiii").plan(off_by_some),
     Form::new("unaligned_ldrexh", "111010001101 nnnn tttt 1111 0101 1111").plan(off_by_one),
     Form::new("unaligned_lda", "111010001101 nnnn tttt 1111 1010 1111").plan(off_by_some),
@@ -60,7 +67,8 @@ pub(super) const STATE: &[Form] = &[
 pub(super) const UNDEFINED: &[Form] = &[
     Form::new("udf", "11011110 iiiiiiii"),
     Form::new("udf_wide", "111101111111 iiii 1010 iiii iiiiiiii"),
-    Form::new("undefined_parallel", "11111010 1o11 nnnn 1111 dddd 0ppp mmmm").keep(|f| f.of('p') & 3 != 3),
+    Form::new("undefined_parallel", "11111010 1o11 nnnn 1111 dddd 0ppp mmmm")
+        .filter_fields(|f| f.of('p') & 3 != 3),
     Form::new("undefined_parallel_prefix", "11111010 1ooo nnnn 1111 dddd 0p11 mmmm"),
     Form::new("undefined_long_multiply", "111110111000 nnnn llll hhhh 0001 mmmm"),
     Form::new("undefined_load_size", "11111000 1111 nnnn tttt iiiiiiiiiiii"),

@@ -1,5 +1,5 @@
 //! The floating-point unit's data processing and register moves (Arm ARM C2.3.12 to C2.3.15). `x`, `y` and `z` are S
-//! registers, of which any will do.
+//! registers without restrictions.
 
 use crate::form::Form;
 use crate::pattern::Fields;
@@ -33,7 +33,7 @@ pub(super) const ARITHMETIC: &[Form] = &[
     Form::new("vcmpe_zero", "11101110 1x11 0101 xxxx 1010 1100 0000"),
 ];
 
-/// What is UNPREDICTABLE in an IT block.
+/// Instructions that are UNPREDICTABLE in an IT block.
 pub(super) const MINMAX: &[Form] = &[
     Form::new("vsel", "11111110 0xcc yyyy xxxx 1010 y0z0 zzzz"),
     Form::new("vmaxnm", "11111110 1x00 yyyy xxxx 1010 y0z0 zzzz"),
@@ -56,8 +56,8 @@ pub(super) const CONVERT: &[Form] = &[
     Form::new("vcvt_to_unsigned", "11101110 1x11 1100 xxxx 1010 11z0 zzzz"),
     Form::new("vcvtr_to_signed", "11101110 1x11 1101 xxxx 1010 01z0 zzzz"),
     Form::new("vcvt_to_signed", "11101110 1x11 1101 xxxx 1010 11z0 zzzz"),
-    Form::new("vcvt_from_fixed", "11101110 1x11 101u xxxx 1010 s1k0 iiii").keep(fraction),
-    Form::new("vcvt_to_fixed", "11101110 1x11 111u xxxx 1010 s1k0 iiii").keep(fraction),
+    Form::new("vcvt_from_fixed", "11101110 1x11 101u xxxx 1010 s1k0 iiii").filter_fields(fraction),
+    Form::new("vcvt_to_fixed", "11101110 1x11 111u xxxx 1010 s1k0 iiii").filter_fields(fraction),
 ];
 
 pub(super) const MOVE: &[Form] = &[
@@ -65,11 +65,12 @@ pub(super) const MOVE: &[Form] = &[
     Form::new("vmov", "11101110 1x11 0000 xxxx 1010 01z0 zzzz"),
     Form::new("vmov_to_single", "11101110 0000 yyyy tttt 1010 y001 0000"),
     Form::new("vmov_from_single", "11101110 0001 yyyy tttt 1010 y001 0000"),
-    Form::new("vmov_to_pair", "11101100 0100 uuuu tttt 1010 00z1 zzzz").keep(|f| !last(f)),
+    Form::new("vmov_to_pair", "11101100 0100 uuuu tttt 1010 00z1 zzzz").filter_fields(|f| !last(f)),
     Form::new("vmov_from_pair", "11101100 0101 uuuu tttt 1010 00z1 zzzz")
-        .keep(|f| !last(f) && f.of('t') != f.of('u')),
+        .filter_fields(|f| !last(f) && f.of('t') != f.of('u')),
     Form::new("vmov_to_double", "11101100 0100 uuuu tttt 1011 0001 zzzz"),
-    Form::new("vmov_from_double", "11101100 0101 uuuu tttt 1011 0001 zzzz").keep(|f| f.of('t') != f.of('u')),
+    Form::new("vmov_from_double", "11101100 0101 uuuu tttt 1011 0001 zzzz")
+        .filter_fields(|f| f.of('t') != f.of('u')),
     Form::new("vmov_to_half_of_double", "11101110 00o0 yyyy tttt 1011 0001 0000"),
     Form::new("vmov_from_half_of_double", "11101110 00o1 yyyy tttt 1011 0001 0000"),
     Form::new("vmrs", "11101110 1111 0001 tttt 1010 0001 0000"),
@@ -77,7 +78,7 @@ pub(super) const MOVE: &[Form] = &[
     Form::new("vmsr", "11101110 1110 0001 tttt 1010 0001 0000"),
 ];
 
-/// S31 has no neighbour to pair with.
+/// S31 has no following register for a pair.
 fn last(f: &Fields) -> bool {
     f.of('z') == 31
 }

@@ -4,7 +4,7 @@ use crate::form::Form;
 use crate::pattern::Fields;
 use crate::plan::Plan;
 
-/// Words one register of the form has.
+/// The form's words per register.
 const SINGLE: u32 = 1;
 const DOUBLE: u32 = 2;
 
@@ -50,24 +50,28 @@ pub(super) const FORMS: &[Form] = &[
     Form::new("vstr_double", "11101101 U 0 00 NNNN xxxx 1011 iiiiiiii").plan(one::<DOUBLE>),
     Form::new("vldr_double", "11101101 U 0 01 NNNN xxxx 1011 iiiiiiii").plan(one::<DOUBLE>),
     Form::new("vldr_double_literal", "11101101 U 0 01 1111 xxxx 1011 iiiiiiii").plan(literal::<DOUBLE>),
-    Form::new("vstm", "11101100 1 x W0 NNNN xxxx 1010 00iiiiii").keep(fits_single).plan(ascending::<SINGLE>),
-    Form::new("vldm", "11101100 1 x W1 NNNN xxxx 1010 00iiiiii").keep(fits_single).plan(ascending::<SINGLE>),
+    Form::new("vstm", "11101100 1 x W0 NNNN xxxx 1010 00iiiiii")
+        .filter_fields(fits_single)
+        .plan(ascending::<SINGLE>),
+    Form::new("vldm", "11101100 1 x W1 NNNN xxxx 1010 00iiiiii")
+        .filter_fields(fits_single)
+        .plan(ascending::<SINGLE>),
     Form::new("vstmdb", "11101101 0 x 10 NNNN xxxx 1010 00iiiiii")
-        .keep(fits_single)
+        .filter_fields(fits_single)
         .plan(descending::<SINGLE>),
     Form::new("vldmdb", "11101101 0 x 11 NNNN xxxx 1010 00iiiiii")
-        .keep(fits_single)
+        .filter_fields(fits_single)
         .plan(descending::<SINGLE>),
     Form::new("vstm_double", "11101100 1 0 W0 NNNN xxxx 1011 000iiii0")
-        .keep(fits_double)
+        .filter_fields(fits_double)
         .plan(ascending::<DOUBLE>),
     Form::new("vldm_double", "11101100 1 0 W1 NNNN xxxx 1011 000iiii0")
-        .keep(fits_double)
+        .filter_fields(fits_double)
         .plan(ascending::<DOUBLE>),
     Form::new("vstmdb_double", "11101101 0 0 10 NNNN xxxx 1011 000iiii0")
-        .keep(fits_double)
+        .filter_fields(fits_double)
         .plan(descending::<DOUBLE>),
     Form::new("vldmdb_double", "11101101 0 0 11 NNNN xxxx 1011 000iiii0")
-        .keep(fits_double)
+        .filter_fields(fits_double)
         .plan(descending::<DOUBLE>),
 ];

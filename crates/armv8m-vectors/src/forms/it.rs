@@ -1,5 +1,5 @@
 //! IT blocks (Arm ARM C1.3): instructions that are skipped or run, leave flags alone, or change the flags the rest of
-//! the block asks for. One more instruction stands behind the block and shows that it has ended.
+//! the block depends on. One more instruction follows the block and shows that it has ended.
 
 use super::{INTEGER, float, narrow, sequences};
 use crate::form::Form;

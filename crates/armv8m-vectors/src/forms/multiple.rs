@@ -84,17 +84,21 @@ fn with_pc(f: &Fields) -> bool {
 }
 
 pub(super) const FORMS: &[Form] = &[
-    Form::new("push", "1011010 M rrrrrrrr").keep(|f| f.of('M') + f.of('r') != 0).plan(push),
-    Form::new("pop", "10111100 rrrrrrrr").keep(some).plan(pop),
+    Form::new("push", "1011010 M rrrrrrrr").filter_fields(|f| f.of('M') + f.of('r') != 0).plan(push),
+    Form::new("pop", "10111100 rrrrrrrr").filter_fields(some).plan(pop),
     Form::new("pop_pc", "10111101 rrrrrrrr").plan(pop_pc),
-    Form::new("stm_narrow", "11000 nnn rrrrrrrr").keep(base_lowest).plan(ascending_narrow),
-    Form::new("ldm_narrow", "11001 nnn rrrrrrrr").keep(some).plan(ascending_narrow),
-    Form::new("stm", "1110100010W0 NNNN 0M0 rrrrrrrrrrrrr").keep(written_base_apart).plan(ascending),
-    Form::new("ldm", "1110100010W1 NNNN 0M0 rrrrrrrrrrrrr").keep(written_base_apart).plan(ascending),
-    Form::new("stmdb", "1110100100W0 NNNN 0M0 rrrrrrrrrrrrr").keep(written_base_apart).plan(descending),
-    Form::new("ldmdb", "1110100100W1 NNNN 0M0 rrrrrrrrrrrrr").keep(written_base_apart).plan(descending),
-    Form::new("ldm_pc", "1110100010W1 NNNN 100 rrrrrrrrrrrrr").keep(with_pc).plan(ascending_pc),
-    Form::new("ldmdb_pc", "1110100100W1 NNNN 100 rrrrrrrrrrrrr").keep(with_pc).plan(descending_pc),
+    Form::new("stm_narrow", "11000 nnn rrrrrrrr").filter_fields(base_lowest).plan(ascending_narrow),
+    Form::new("ldm_narrow", "11001 nnn rrrrrrrr").filter_fields(some).plan(ascending_narrow),
+    Form::new("stm", "1110100010W0 NNNN 0M0 rrrrrrrrrrrrr").filter_fields(written_base_apart).plan(ascending),
+    Form::new("ldm", "1110100010W1 NNNN 0M0 rrrrrrrrrrrrr").filter_fields(written_base_apart).plan(ascending),
+    Form::new("stmdb", "1110100100W0 NNNN 0M0 rrrrrrrrrrrrr")
+        .filter_fields(written_base_apart)
+        .plan(descending),
+    Form::new("ldmdb", "1110100100W1 NNNN 0M0 rrrrrrrrrrrrr")
+        .filter_fields(written_base_apart)
+        .plan(descending),
+    Form::new("ldm_pc", "1110100010W1 NNNN 100 rrrrrrrrrrrrr").filter_fields(with_pc).plan(ascending_pc),
+    Form::new("ldmdb_pc", "1110100100W1 NNNN 100 rrrrrrrrrrrrr").filter_fields(with_pc).plan(descending_pc),
     Form::new("push_one", "111110000100 1101 tttt 1101 00000100").plan(|p| {
         p.base(13, 4u32.wrapping_neg(), 4, 4);
     }),

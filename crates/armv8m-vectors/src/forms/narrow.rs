@@ -10,7 +10,7 @@ const fn one_is_high(a: u32, b: u32) -> bool {
 
 pub(super) const FORMS: &[Form] = &[
     // Zero is MOVS, which is UNPREDICTABLE in an IT block.
-    Form::new("lsl_imm", "00000 iiiii mmm ddd").keep(|f| f.of('i') != 0),
+    Form::new("lsl_imm", "00000 iiiii mmm ddd").filter_fields(|f| f.of('i') != 0),
     Form::new("lsr_imm", "00001 iiiii mmm ddd"),
     Form::new("asr_imm", "00010 iiiii mmm ddd"),
     Form::new("add_reg", "0001100 mmm nnn ddd"),
@@ -38,7 +38,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new("bic_reg", "0100001110 mmm ddd"),
     Form::new("mvn_reg", "0100001111 mmm ddd"),
     Form::new("add_any", "01000100 d mmmm ddd"),
-    Form::new("cmp_any", "01000101 n mmmm nnn").keep(|f| one_is_high(f.of('n'), f.of('m'))),
+    Form::new("cmp_any", "01000101 n mmmm nnn").filter_fields(|f| one_is_high(f.of('n'), f.of('m'))),
     Form::new("mov_any", "01000110 d mmmm ddd"),
     Form::new("sxth", "1011001000 mmm ddd"),
     Form::new("sxtb", "1011001001 mmm ddd"),
@@ -49,7 +49,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new("revsh", "1011101011 mmm ddd"),
     Form::new("nop", "10111111 00000000"),
     Form::new("yield", "10111111 00010000"),
-    Form::new("hint_reserved", "10111111 1iii0000").keep(|f| f.of('i') < 6),
+    Form::new("hint_reserved", "10111111 1iii0000").filter_fields(|f| f.of('i') < 6),
     // With SP or PC as a source.
     Form::new("add_any_sp", "01000100 d 1101 ddd"),
     Form::new("mov_from_sp", "01000110 d 1101 ddd"),
@@ -58,7 +58,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new("add_sp_imm8", "10101 ddd iiiiiiii"),
 ];
 
-/// What depends on its address, or sets flags or SP in ways of its own.
+/// Instructions that depend on their address, or have special rules for flags or SP.
 pub(super) const STACK: &[Form] = &[
     Form::new("movs_reg", "00000 00000 mmm ddd"),
     Form::new("add_sp_sp_imm7", "101100000 iiiiiii"),

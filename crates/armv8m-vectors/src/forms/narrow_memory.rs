@@ -4,12 +4,12 @@ use crate::form::Form;
 use crate::pattern::Fields;
 use crate::plan::Plan;
 
-/// Base and index differ, so that the two can be set apart.
+/// Base and index are different registers, so that each can be set.
 fn apart(f: &Fields) -> bool {
     f.of('n') != f.of('m')
 }
 
-/// The index is whatever its register holds.
+/// The index is the random value of its register.
 fn indexed<const SIZE: u32>(p: &mut Plan) {
     let index = p.r(p.field('m'));
     p.base(p.field('n'), index, SIZE, 1);
@@ -31,14 +31,14 @@ fn literal(p: &mut Plan) {
 }
 
 pub(super) const FORMS: &[Form] = &[
-    Form::new("str_reg", "0101000 mmm nnn ttt").keep(apart).plan(indexed::<4>),
-    Form::new("strh_reg", "0101001 mmm nnn ttt").keep(apart).plan(indexed::<2>),
-    Form::new("strb_reg", "0101010 mmm nnn ttt").keep(apart).plan(indexed::<1>),
-    Form::new("ldrsb_reg", "0101011 mmm nnn ttt").keep(apart).plan(indexed::<1>),
-    Form::new("ldr_reg", "0101100 mmm nnn ttt").keep(apart).plan(indexed::<4>),
-    Form::new("ldrh_reg", "0101101 mmm nnn ttt").keep(apart).plan(indexed::<2>),
-    Form::new("ldrb_reg", "0101110 mmm nnn ttt").keep(apart).plan(indexed::<1>),
-    Form::new("ldrsh_reg", "0101111 mmm nnn ttt").keep(apart).plan(indexed::<2>),
+    Form::new("str_reg", "0101000 mmm nnn ttt").filter_fields(apart).plan(indexed::<4>),
+    Form::new("strh_reg", "0101001 mmm nnn ttt").filter_fields(apart).plan(indexed::<2>),
+    Form::new("strb_reg", "0101010 mmm nnn ttt").filter_fields(apart).plan(indexed::<1>),
+    Form::new("ldrsb_reg", "0101011 mmm nnn ttt").filter_fields(apart).plan(indexed::<1>),
+    Form::new("ldr_reg", "0101100 mmm nnn ttt").filter_fields(apart).plan(indexed::<4>),
+    Form::new("ldrh_reg", "0101101 mmm nnn ttt").filter_fields(apart).plan(indexed::<2>),
+    Form::new("ldrb_reg", "0101110 mmm nnn ttt").filter_fields(apart).plan(indexed::<1>),
+    Form::new("ldrsh_reg", "0101111 mmm nnn ttt").filter_fields(apart).plan(indexed::<2>),
     Form::new("str_imm5", "01100 iiiii nnn ttt").plan(scaled::<4>),
     Form::new("ldr_imm5", "01101 iiiii nnn ttt").plan(scaled::<4>),
     Form::new("strb_imm5", "01110 iiiii nnn ttt").plan(scaled::<1>),

@@ -1,11 +1,11 @@
-//! Random programs without branches: what one instruction leaves behind, the next one uses.
+//! Random programs without branches: each instruction uses the results of those before.
 
 use super::{INTEGER, float, it, narrow};
 use crate::form::Form;
 use crate::plan::Plan;
 use crate::rng::Rng;
 
-/// One plain instruction of a table that is chosen first, so that small tables come as often as large ones.
+/// One plain instruction of a random table, so that small tables are used as often as large ones.
 pub(super) fn any(rng: &mut Rng, tables: &[&[Form]]) -> Vec<u16> {
     loop {
         let form = {
@@ -29,7 +29,8 @@ pub(super) const STACK: &[Form] = &[
     Form::new("near_str_down", "111110000100 1101 tttt 1100 01iiiiii"),
     Form::new("near_ldr_down", "111110000101 1101 tttt 1100 01iiiiii"),
     Form::new("near_strd", "11101001 U1 0 0 1101 tttt uuuu 0001iiii"),
-    Form::new("near_ldrd", "11101001 U1 0 1 1101 tttt uuuu 0001iiii").keep(|f| f.of('t') != f.of('u')),
+    Form::new("near_ldrd", "11101001 U1 0 1 1101 tttt uuuu 0001iiii")
+        .filter_fields(|f| f.of('t') != f.of('u')),
     Form::new("near_vstr", "11101101 U x 00 1101 xxxx 1010 0001iiii"),
     Form::new("near_vldr", "11101101 U x 01 1101 xxxx 1010 0001iiii"),
 ];
@@ -44,7 +45,7 @@ fn program(p: &mut Plan, length: u32, tables: &[&[Form]]) {
 /// As [`program`], with an IT block now and then.
 fn with_blocks(p: &mut Plan, length: u32, always: &[&[Form]], conditional: &[&[Form]]) {
     for _ in 0..length {
-        if p.rng.once_in(4) {
+        if p.rng.one_in(4) {
             let count = 1 + p.rng.below(4);
             let start = it::block(&mut p.rng, count);
             p.before.push(start);

@@ -22,7 +22,9 @@ fn change_first(p: &mut Plan, change: u16) {
 }
 
 pub(super) const FORMS: &[Form] = &[
-    Form::new("mrs_status", "1111001111101111 1000 dddd vvvvvvvv").keep(|f| f.of('v') < 8).plan(read_status),
+    Form::new("mrs_status", "1111001111101111 1000 dddd vvvvvvvv")
+        .filter_fields(|f| f.of('v') < 8)
+        .plan(read_status),
     Form::new("mrs_msp", "1111001111101111 1000 dddd 00001000"),
     Form::new("msr_apsr_nzcvq", "111100111000 nnnn 1000 1000 00000000"),
     Form::new("msr_apsr_g", "111100111000 nnnn 1000 0100 00000000"),

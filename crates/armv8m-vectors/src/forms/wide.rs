@@ -25,46 +25,46 @@ fn one_word(f: &Fields) -> bool {
     !(f.of('S') == 1 && f.of('i') == 0)
 }
 
-/// Both source fields hold the same register.
+/// Both source fields are the same register.
 fn twice(f: &Fields) -> bool {
     f.of('n') == f.of('m')
 }
 
 pub(super) const IMMEDIATE: &[Form] = &[
-    Form::new("and_imm", "11110 i 00000 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("tst_imm", "11110 i 00000 1 nnnn 0 iii 1111 iiiiiiii").keep(modified),
-    Form::new("bic_imm", "11110 i 00001 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("orr_imm", "11110 i 00010 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("mov_imm", "11110 i 00010 S 1111 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("orn_imm", "11110 i 00011 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("mvn_imm", "11110 i 00011 S 1111 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("eor_imm", "11110 i 00100 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("teq_imm", "11110 i 00100 1 nnnn 0 iii 1111 iiiiiiii").keep(modified),
-    Form::new("add_imm", "11110 i 01000 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("cmn_imm", "11110 i 01000 1 nnnn 0 iii 1111 iiiiiiii").keep(modified),
-    Form::new("adc_imm", "11110 i 01010 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("sbc_imm", "11110 i 01011 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("sub_imm", "11110 i 01101 S nnnn 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("cmp_imm", "11110 i 01101 1 nnnn 0 iii 1111 iiiiiiii").keep(modified),
-    Form::new("rsb_imm", "11110 i 01110 S nnnn 0 iii dddd iiiiiiii").keep(modified),
+    Form::new("and_imm", "11110 i 00000 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("tst_imm", "11110 i 00000 1 nnnn 0 iii 1111 iiiiiiii").filter_fields(modified),
+    Form::new("bic_imm", "11110 i 00001 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("orr_imm", "11110 i 00010 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("mov_imm", "11110 i 00010 S 1111 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("orn_imm", "11110 i 00011 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("mvn_imm", "11110 i 00011 S 1111 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("eor_imm", "11110 i 00100 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("teq_imm", "11110 i 00100 1 nnnn 0 iii 1111 iiiiiiii").filter_fields(modified),
+    Form::new("add_imm", "11110 i 01000 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("cmn_imm", "11110 i 01000 1 nnnn 0 iii 1111 iiiiiiii").filter_fields(modified),
+    Form::new("adc_imm", "11110 i 01010 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("sbc_imm", "11110 i 01011 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("sub_imm", "11110 i 01101 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("cmp_imm", "11110 i 01101 1 nnnn 0 iii 1111 iiiiiiii").filter_fields(modified),
+    Form::new("rsb_imm", "11110 i 01110 S nnnn 0 iii dddd iiiiiiii").filter_fields(modified),
     Form::new("addw", "11110 i 100000 nnnn 0 iii dddd iiiiiiii"),
     Form::new("subw", "11110 i 101010 nnnn 0 iii dddd iiiiiiii"),
     Form::new("movw", "11110 i 100100 iiii 0 iii dddd iiiiiiii"),
     Form::new("movt", "11110 i 101100 iiii 0 iii dddd iiiiiiii"),
-    Form::new("ssat", "11110 0 1100S0 nnnn 0 iii dddd ii0 wwwww").keep(one_word),
-    Form::new("usat", "11110 0 1110S0 nnnn 0 iii dddd ii0 wwwww").keep(one_word),
+    Form::new("ssat", "11110 0 1100S0 nnnn 0 iii dddd ii0 wwwww").filter_fields(one_word),
+    Form::new("usat", "11110 0 1110S0 nnnn 0 iii dddd ii0 wwwww").filter_fields(one_word),
     Form::new("ssat16", "11110 0 110010 nnnn 0 000 dddd 0000 wwww"),
     Form::new("usat16", "11110 0 111010 nnnn 0 000 dddd 0000 wwww"),
-    Form::new("sbfx", "11110 0 110100 nnnn 0 iii dddd ii0 wwwww").keep(field),
-    Form::new("ubfx", "11110 0 111100 nnnn 0 iii dddd ii0 wwwww").keep(field),
-    Form::new("bfi", "11110 0 110110 nnnn 0 iii dddd ii0 wwwww").keep(span),
-    Form::new("bfc", "11110 0 110110 1111 0 iii dddd ii0 wwwww").keep(span),
-    Form::new("add_imm_from_sp", "11110 i 01000 S 1101 0 iii dddd iiiiiiii").keep(modified),
-    Form::new("sub_imm_from_sp", "11110 i 01101 S 1101 0 iii dddd iiiiiiii").keep(modified),
+    Form::new("sbfx", "11110 0 110100 nnnn 0 iii dddd ii0 wwwww").filter_fields(field),
+    Form::new("ubfx", "11110 0 111100 nnnn 0 iii dddd ii0 wwwww").filter_fields(field),
+    Form::new("bfi", "11110 0 110110 nnnn 0 iii dddd ii0 wwwww").filter_fields(span),
+    Form::new("bfc", "11110 0 110110 1111 0 iii dddd ii0 wwwww").filter_fields(span),
+    Form::new("add_imm_from_sp", "11110 i 01000 S 1101 0 iii dddd iiiiiiii").filter_fields(modified),
+    Form::new("sub_imm_from_sp", "11110 i 01101 S 1101 0 iii dddd iiiiiiii").filter_fields(modified),
     Form::new("addw_from_sp", "11110 i 100000 1101 0 iii dddd iiiiiiii"),
     Form::new("subw_from_sp", "11110 i 101010 1101 0 iii dddd iiiiiiii"),
-    Form::new("cmp_imm_sp", "11110 i 01101 1 1101 0 iii 1111 iiiiiiii").keep(modified),
-    Form::new("cmn_imm_sp", "11110 i 01000 1 1101 0 iii 1111 iiiiiiii").keep(modified),
+    Form::new("cmp_imm_sp", "11110 i 01101 1 1101 0 iii 1111 iiiiiiii").filter_fields(modified),
+    Form::new("cmn_imm_sp", "11110 i 01000 1 1101 0 iii 1111 iiiiiiii").filter_fields(modified),
 ];
 
 pub(super) const SHIFTED: &[Form] = &[
@@ -87,7 +87,7 @@ pub(super) const SHIFTED: &[Form] = &[
     Form::new("sub_shift", "11101011101 S nnnn 0 iii dddd iitt mmmm"),
     Form::new("cmp_shift", "11101011101 1 nnnn 0 iii 1111 iitt mmmm"),
     Form::new("rsb_shift", "11101011110 S nnnn 0 iii dddd iitt mmmm"),
-    // Without a shift, as compilers write them most.
+    // Without a shift, the form that compilers use most.
     Form::new("and_plain", "11101010000 S nnnn 0 000 dddd 0000 mmmm"),
     Form::new("bic_plain", "11101010001 S nnnn 0 000 dddd 0000 mmmm"),
     Form::new("orr_plain", "11101010010 S nnnn 0 000 dddd 0000 mmmm"),
@@ -122,17 +122,17 @@ pub(super) const REGISTER: &[Form] = &[
     Form::new("sxtb_wide", "111110100100 1111 1111 dddd 10rr mmmm"),
     Form::new("uxtab", "111110100101 nnnn 1111 dddd 10rr mmmm"),
     Form::new("uxtb_wide", "111110100101 1111 1111 dddd 10rr mmmm"),
-    Form::new("rev_wide", "111110101001 nnnn 1111 dddd 1000 mmmm").keep(twice),
-    Form::new("rev16_wide", "111110101001 nnnn 1111 dddd 1001 mmmm").keep(twice),
-    Form::new("rbit", "111110101001 nnnn 1111 dddd 1010 mmmm").keep(twice),
-    Form::new("revsh_wide", "111110101001 nnnn 1111 dddd 1011 mmmm").keep(twice),
-    Form::new("clz", "111110101011 nnnn 1111 dddd 1000 mmmm").keep(twice),
+    Form::new("rev_wide", "111110101001 nnnn 1111 dddd 1000 mmmm").filter_fields(twice),
+    Form::new("rev16_wide", "111110101001 nnnn 1111 dddd 1001 mmmm").filter_fields(twice),
+    Form::new("rbit", "111110101001 nnnn 1111 dddd 1010 mmmm").filter_fields(twice),
+    Form::new("revsh_wide", "111110101001 nnnn 1111 dddd 1011 mmmm").filter_fields(twice),
+    Form::new("clz", "111110101011 nnnn 1111 dddd 1000 mmmm").filter_fields(twice),
 ];
 
-/// What writes SP, or reads PC.
+/// Instructions that write SP or read PC.
 pub(super) const STACK: &[Form] = &[
-    Form::new("add_imm_sp", "11110 i 01000 S 1101 0 iii 1101 iiiiiiii").keep(modified),
-    Form::new("sub_imm_sp", "11110 i 01101 S 1101 0 iii 1101 iiiiiiii").keep(modified),
+    Form::new("add_imm_sp", "11110 i 01000 S 1101 0 iii 1101 iiiiiiii").filter_fields(modified),
+    Form::new("sub_imm_sp", "11110 i 01101 S 1101 0 iii 1101 iiiiiiii").filter_fields(modified),
     Form::new("addw_sp", "11110 i 100000 1101 0 iii 1101 iiiiiiii"),
     Form::new("subw_sp", "11110 i 101010 1101 0 iii 1101 iiiiiiii"),
     // Only LSL by up to 3 is defined when SP is the destination.
