@@ -3,8 +3,6 @@
 //! RAM is used in two halves. What a call may write is put into the lower one and is permitted for that call only; what
 //! is lent lies in the upper one. A pointer is now and then wild. Every write of the kernel is held against both lists.
 
-mod common;
-
 use std::collections::HashSet;
 
 use abi::Call;
@@ -22,11 +20,11 @@ use abi::notifications::{NotificationSetup, OpenSystemNotificationParams};
 use abi::power::WakeReason;
 use abi::strings::{SizedString, SizedStringBuffer};
 use abi::wifi::{WifiConfig, WifiConfigOut};
-use common::board::SECTORS;
-use common::cloud::Said;
-use common::{Machine, REGISTER, TICK, boot};
 use kernel::limits::FLASH_SECTOR;
 use kernel::{Boot, Kernel, LinkInput, LinkLoss, Outcome as After, Policy};
+use kernel_testport::board::SECTORS;
+use kernel_testport::cloud::DeviceMessage;
+use kernel_testport::{REGISTER, TICK, TestDevice, boot};
 use link::config::{ConfigHead, FetchResult, KeyResult};
 use link::http::{HttpResult, ResponseHead};
 use link::kind::to_device;
@@ -61,7 +59,7 @@ impl Chance {
 
 /// An application without a plan.
 struct Chaos {
-    machine: Machine,
+    device: TestDevice,
     chance: Chance,
     /// What the call at hand may write.
     permitted: Vec<(u32, u32)>,
@@ -86,11 +84,11 @@ fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
             application_test: seed % 6 == 0,
             ..boot()
         };
-        let mut machine = Machine::with_vectors();
-        machine.kernel = Kernel::new(&boot);
-        machine.connect();
+        let mut device = TestDevice::with_vectors();
+        device.kernel = Kernel::new(&boot);
+        device.connect();
         let mut chaos = Chaos {
-            machine,
+            device,
             chance: Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             permitted: Vec::new(),
             lent: Vec::new(),
@@ -98,7 +96,7 @@ fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
             handles: Default::default(),
             free: APPLICATION_RAM_START,
         };
-        chaos.machine.memory.written = Some(Vec::new());
+        chaos.device.memory.written = Some(Vec::new());
         for step in 0..STEPS {
             accepted.extend(chaos.step());
             chaos.hold_to_account(seed, step);
@@ -127,7 +125,7 @@ impl Chaos {
 
     /// Every write since the last time must lie in what was passed with this call, or in what is lent.
     fn hold_to_account(&mut self, seed: u64, step: u32) {
-        let written = self.machine.memory.written.replace(Vec::new()).expect("writes are watched");
+        let written = self.device.memory.written.replace(Vec::new()).expect("writes are watched");
         for (at, length) in written {
             let inside = |start: u32, room: u32| at >= start && at + length <= start + room;
             let passed = self.permitted.iter().any(|&(start, room)| inside(start, room));
@@ -142,8 +140,8 @@ impl Chaos {
         let is_last = matches!(call, Call::Restart | Call::DeepSleep | Call::TestingComplete);
         let call = if is_last && !self.chance.one_in(4) { Call::NoOp } else { call };
         let args = self.arguments(call);
-        let named = if closes(call) { self.machine.memory.bytes_or_zero(args[0]) } else { 0 };
-        let outcome = self.machine.branch(call.slot(), args);
+        let named = if closes(call) { self.device.memory.bytes_or_zero(args[0]) } else { 0 };
+        let outcome = self.device.call_slot(call.slot(), args);
         let accepted = outcome == After::Status(abi::Status::Okay);
         if matches!(outcome, After::Restart | After::DeepSleep { .. } | After::TestingComplete { .. }) {
             self.start_anew();
@@ -152,7 +150,7 @@ impl Chaos {
             self.keep_books(call, args, named);
         }
         if self.chance.one_in(4) {
-            self.machine.pump();
+            self.device.pump();
         }
         let is_refused = matches!(outcome, After::Status(status) if status != abi::Status::Okay);
         if !is_refused {
@@ -181,9 +179,9 @@ impl Chaos {
     /// The application starts anew; what it had lent is its own again.
     fn start_anew(&mut self) {
         let reason = self.chance.of(&WakeReason::ALL);
-        self.machine.enter(|kernel, port| kernel.application_restarted(port, reason));
+        self.device.enter(|kernel, port| kernel.application_restarted(port, reason));
         self.lent.clear();
-        assert!(self.machine.nvic.fast.iter().all(|fast| !fast), "a line is fast for nobody");
+        assert!(self.device.nvic.fast.iter().all(|fast| !fast), "a line is fast for nobody");
     }
 
     /// What an accepted call lent or gave back.
@@ -192,7 +190,7 @@ impl Chaos {
             Call::SetupNotifications => self.keep_handle(CENTRE, args[1]),
             Call::RequestNetwork => self.keep_handle(NETWORK, args[1]),
             Call::OpenChannel => {
-                let channel_type = self.machine.memory.bytes_or_zero(args[0] + 32);
+                let channel_type = self.device.memory.bytes_or_zero(args[0] + 32);
                 self.keep_handle(CHANNEL + channel_type as usize, args[1])
             }
             Call::OpenSystemNotification => self.keep_handle(SYSTEM, args[1]),
@@ -208,7 +206,7 @@ impl Chaos {
     }
 
     fn keep_handle(&mut self, kind: usize, at: u32) -> u32 {
-        let handle = self.machine.u32(at);
+        let handle = self.device.u32(at);
         self.handles[kind].push(handle);
         handle
     }
@@ -382,7 +380,7 @@ impl Chaos {
         }
         let at = self.free + self.chance.below(4);
         self.free = at + bytes.len() as u32;
-        self.machine.memory.set(at, bytes);
+        self.device.memory.set(at, bytes);
         at
     }
 
@@ -635,26 +633,26 @@ impl Chaos {
     fn scribble(&mut self) {
         let at = self.chance.below(0x8_0000 - 64);
         let bytes: Vec<u8> = (0..64).map(|_| self.chance.word() as u8).collect();
-        self.machine.memory.set(APPLICATION_RAM_START + at, &bytes);
+        self.device.memory.set(APPLICATION_RAM_START + at, &bytes);
     }
 
     fn interrupts(&mut self) {
         let irq = self.chance.below(126) as u16;
-        let nvic = &mut self.machine.nvic;
+        let nvic = &mut self.device.nvic;
         nvic.enabled[usize::from(irq)] ^= true;
         nvic.pending = [false; 126];
         nvic.in_handler = self.chance.one_in(8);
         if self.chance.one_in(4) {
             let (fetching, attached) = (self.chance.one_in(4), self.chance.one_in(4));
-            self.machine.enter(|kernel, port| kernel.fetching_update(port, fetching));
-            self.machine.enter(|kernel, port| kernel.debugger_attached(port, attached));
-            self.machine.enter(Kernel::update_downloaded);
-            self.machine.enter(|kernel, port| kernel.take_test_log(port, &mut [0; 1024]));
+            self.device.enter(|kernel, port| kernel.fetching_update(port, fetching));
+            self.device.enter(|kernel, port| kernel.debugger_attached(port, attached));
+            self.device.enter(Kernel::update_downloaded);
+            self.device.enter(|kernel, port| kernel.take_test_log(port, &mut [0; 1024]));
         }
         if self.chance.one_in(2) {
-            self.machine.link(LinkInput::Timeout);
+            self.device.input(LinkInput::Timeout);
         } else {
-            self.machine.enter(|kernel, port| kernel.interrupt_taken(port, irq));
+            self.device.enter(|kernel, port| kernel.interrupt_taken(port, irq));
         }
     }
 
@@ -666,51 +664,51 @@ impl Chaos {
             Duration::from_secs(1),
             Duration::from_secs(40),
         ]);
-        self.machine.advance(span);
+        self.device.advance(span);
     }
 
     fn cable(&mut self) {
-        if !self.machine.connected {
+        if !self.device.connected {
             if self.chance.one_in(2) {
                 return;
             }
-            self.machine.advance(Duration::from_secs(61));
-            if self.machine.kernel.wants_link() {
-                self.machine.connect();
+            self.device.advance(Duration::from_secs(61));
+            if self.device.kernel.wants_link() {
+                self.device.connect();
             }
         } else if self.chance.one_in(12) {
             let cause = self.chance.of(&[LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Requested]);
-            self.machine.lose(cause);
+            self.device.report_loss(cause);
         }
     }
 
     /// The cloud says something it may say, or, rarely, something it may not.
     fn cloud(&mut self) {
-        if !self.machine.connected {
+        if !self.device.connected {
             return self.cable();
         }
-        self.machine.chunk = self.chance.of(&[1, 5, 64, usize::MAX]);
-        self.machine.pump();
-        self.machine.cloud().lenient = true;
-        let heard = self.machine.cloud().heard();
+        self.device.chunk = self.chance.of(&[1, 5, 64, usize::MAX]);
+        self.device.pump();
+        self.device.cloud().lenient = true;
+        let heard = self.device.cloud().take_messages();
         for said in heard {
-            if let Said::Item { channel, kind, body } = said {
+            if let DeviceMessage::Item { channel, kind, body } = said {
                 self.answer(channel, kind, &body);
             }
         }
         let channel = 1 + self.chance.below(4) as u8;
         match self.chance.below(40) {
-            0 => self.machine.cloud().closed(channel, link::channel::ClosureReason::ResetByServer),
+            0 => self.device.cloud().send_closed(channel, link::channel::ClosureReason::ResetByServer),
             1 if self.chance.one_in(3) => {
                 let garbage: Vec<u8> = (0..8).map(|_| self.chance.word() as u8).collect();
-                self.machine.cloud().raw(&garbage);
+                self.device.cloud().send_raw(&garbage);
             }
             2..=26 => self.message(channel),
             27..=30 => self.lost(channel),
             31..=36 => self.data(channel),
             _ => {}
         }
-        self.machine.pump();
+        self.device.pump();
     }
 
     /// A message, if there is room and the channel carries any; now and then the cable is cut within it.
@@ -722,7 +720,7 @@ impl Chaos {
         let length = MessageHead { delivery, retain: false, topic }.encode(&mut head);
         let content = vec![b'm'; (topic + payload) as usize];
         let frames = if self.chance.one_in(50) { 1 } else { usize::MAX };
-        let begun = self.machine.cloud().try_begin(
+        let begun = self.device.cloud().try_send_fragments(
             channel,
             to_device::MESSAGE,
             &head[..length],
@@ -731,8 +729,8 @@ impl Chaos {
             frames,
         );
         if begun && frames == 1 {
-            self.machine.pump();
-            self.machine.cut();
+            self.device.pump();
+            self.device.lose_link();
         }
     }
 
@@ -741,35 +739,42 @@ impl Chaos {
         let mut head = [0; LostHead::MAX];
         let lost = LostHead { reason: LostReason::ReceiveBufferTooSmall, message_len: 9000 };
         let length = lost.encode(&mut head);
-        self.machine.cloud().try_begin(channel, to_device::LOST, &head[..length], b"topic", 60, usize::MAX);
+        self.device.cloud().try_send_fragments(
+            channel,
+            to_device::LOST,
+            &head[..length],
+            b"topic",
+            60,
+            usize::MAX,
+        );
     }
 
     /// Opaque bytes, if there is room and the channel carries them.
     fn data(&mut self, channel: u8) {
         let bytes = vec![b'd'; self.chance.of(&[0, 1, 100, 512])];
         let frames = if self.chance.one_in(10) { 1 } else { usize::MAX };
-        self.machine.cloud().try_begin(channel, to_device::DATA, &[], &bytes, 60, frames);
+        self.device.cloud().try_send_fragments(channel, to_device::DATA, &[], &bytes, 60, frames);
     }
 
     fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
-        if !self.machine.cloud().link.is_channel_open(channel) || self.chance.one_in(10) {
+        if !self.device.cloud().link.is_channel_open(channel) || self.chance.one_in(10) {
             return;
         }
         let mut out = [0; ConfigHead::MAX];
-        let cloud = self.machine.cloud.as_mut().expect("a connection");
+        let cloud = self.device.cloud.as_mut().expect("a connection");
         let state = RequestState::Completed;
         match kind {
             link::kind::to_cloud::PUBLISH => {
                 let mut out = [0; Published::MAX];
                 let slot = body.first().copied().unwrap_or(0) & 0x0f;
                 let length = Published { slot, state, reason: 0 }.encode(&mut out);
-                cloud.answer(channel, to_device::PUBLISHED, &out[..length]);
+                cloud.send_answer(channel, to_device::PUBLISHED, &out[..length]);
             }
-            link::kind::to_cloud::CONNECT => cloud.connected(channel, state, 0),
+            link::kind::to_cloud::CONNECT => cloud.answer_connect(channel, state, 0),
             link::kind::to_cloud::DISCONNECT => {
                 let mut out = [0; Outcome::MAX];
                 let length = Outcome { state, reason: 0 }.encode(&mut out);
-                cloud.answer(channel, to_device::DISCONNECTED, &out[..length]);
+                cloud.send_answer(channel, to_device::DISCONNECTED, &out[..length]);
             }
             link::kind::to_cloud::SUBSCRIBE | link::kind::to_cloud::UNSUBSCRIBE => {
                 let mut out = [0; FilterCodes::MAX];
@@ -779,14 +784,14 @@ impl Chaos {
                 } else {
                     to_device::UNSUBSCRIBED
                 };
-                cloud.answer(channel, kind, &out[..length]);
+                cloud.send_answer(channel, kind, &out[..length]);
             }
             link::kind::to_cloud::HTTP_REQUEST => {
                 let mut out = [0; ResponseHead::MAX];
                 let head = ResponseHead::new(HttpResult::Ok, 200, &[4, 6]).expect("two headers");
                 let length = head.encode(&mut out);
                 if 510 <= cloud.link.free_ring_bytes(channel) {
-                    cloud.item(channel, to_device::HTTP_RESPONSE, &out[..length], &[b'h'; 510], 90);
+                    cloud.send_item(channel, to_device::HTTP_RESPONSE, &out[..length], &[b'h'; 510], 90);
                 }
             }
             link::kind::to_cloud::CONFIG_FETCH => {
@@ -795,7 +800,7 @@ impl Chaos {
                 let length = ConfigHead::new(FetchResult::Ok, &items).expect("a few").encode(&mut out);
                 if 3 * count as u32 <= cloud.link.free_ring_bytes(channel) {
                     let values = vec![b'v'; 3 * count];
-                    cloud.item(channel, to_device::CONFIG_RESPONSE, &out[..length], &values, 50);
+                    cloud.send_item(channel, to_device::CONFIG_RESPONSE, &out[..length], &values, 50);
                 }
             }
             _ => {}

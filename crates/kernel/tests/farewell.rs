@@ -1,26 +1,24 @@
 //! The device stops in good order.
 
-mod common;
-
-use common::Machine;
-use common::cloud::Said;
 use kernel::LinkInput;
+use kernel_testport::TestDevice;
+use kernel_testport::cloud::DeviceMessage;
 use link::connection::ByeReason;
 
 #[test]
 fn a_device_that_stops_tells_the_cloud_and_says_no_more() {
-    let mut machine = Machine::online();
-    machine.link(LinkInput::Shutdown);
-    machine.pump();
-    assert_eq!(machine.cloud().said.last(), Some(&Said::Bye(ByeReason::Done)));
+    let mut device = TestDevice::online();
+    device.input(LinkInput::Shutdown);
+    device.pump();
+    assert_eq!(device.cloud().messages.last(), Some(&DeviceMessage::Bye(ByeReason::Done)));
     let mut out = [0; 2048];
-    assert_eq!(machine.enter(|kernel, port| kernel.transmit(port, &mut out)), 0);
+    assert_eq!(device.enter(|kernel, port| kernel.transmit(port, &mut out)), 0);
 }
 
 #[test]
 fn a_device_without_a_connection_has_nobody_to_tell() {
-    let mut machine = Machine::new();
-    machine.link(LinkInput::Shutdown);
+    let mut device = TestDevice::new();
+    device.input(LinkInput::Shutdown);
     let mut out = [0; 2048];
-    assert_eq!(machine.enter(|kernel, port| kernel.transmit(port, &mut out)), 0);
+    assert_eq!(device.enter(|kernel, port| kernel.transmit(port, &mut out)), 0);
 }

@@ -1,42 +1,40 @@
 //! The external flash.
 
-mod common;
-
 use abi::flash::ExternalFlashInfo;
 use abi::power::WakeReason;
 use abi::{Call, Status};
-use common::Machine;
-use common::board::{Board, SECTORS};
 use kernel::limits::{FLASH_HANDLES, FLASH_SECTOR};
+use kernel_testport::TestDevice;
+use kernel_testport::board::{SECTORS, TestBoard};
 
 const SIZE: u32 = SECTORS * FLASH_SECTOR;
 const FLASH: u32 = 0x0800_0000;
 
-fn opened() -> (Machine, u32) {
-    let mut machine = Machine::new();
-    let handle = open(&mut machine).expect("the first of many");
-    (machine, handle)
+fn opened() -> (TestDevice, u32) {
+    let mut device = TestDevice::new();
+    let handle = open(&mut device).expect("the first of many");
+    (device, handle)
 }
 
-fn open(machine: &mut Machine) -> Result<u32, Status> {
-    let handle = machine.variable(0);
-    match machine.call(Call::ExternalFlashOpen, &[handle]) {
-        Status::Okay => Ok(machine.u32(handle)),
+fn open(device: &mut TestDevice) -> Result<u32, Status> {
+    let handle = device.alloc_u32(0);
+    match device.call(Call::ExternalFlashOpen, &[handle]) {
+        Status::Okay => Ok(device.u32(handle)),
         status => Err(status),
     }
 }
 
-fn close(machine: &mut Machine, handle: u32) -> (Status, u32) {
-    let handle = machine.variable(handle);
-    let status = machine.call(Call::ExternalFlashClose, &[handle]);
-    (status, machine.u32(handle))
+fn close(device: &mut TestDevice, handle: u32) -> (Status, u32) {
+    let handle = device.alloc_u32(handle);
+    let status = device.call(Call::ExternalFlashClose, &[handle]);
+    (status, device.u32(handle))
 }
 
-fn read(machine: &mut Machine, handle: u32, address: u32, length: u32) -> Result<Vec<u8>, Status> {
-    let to = machine.room(length as usize + 1);
-    match machine.call(Call::ExternalFlashReadBlocking, &[handle, address, length, to]) {
+fn read(device: &mut TestDevice, handle: u32, address: u32, length: u32) -> Result<Vec<u8>, Status> {
+    let to = device.alloc(length as usize + 1);
+    match device.call(Call::ExternalFlashReadBlocking, &[handle, address, length, to]) {
         Status::Okay => {
-            let bytes = machine.memory.bytes(to, length as usize + 1);
+            let bytes = device.memory.bytes(to, length as usize + 1);
             assert_eq!(bytes.last(), Some(&0xee), "not a byte more");
             Ok(bytes[..length as usize].to_vec())
         }
@@ -44,25 +42,25 @@ fn read(machine: &mut Machine, handle: u32, address: u32, length: u32) -> Result
     }
 }
 
-fn write(machine: &mut Machine, handle: u32, address: u32, bytes: &[u8]) -> Status {
-    let from = machine.put(bytes);
-    machine.call(Call::ExternalFlashWriteBlocking, &[handle, address, bytes.len() as u32, from])
+fn write(device: &mut TestDevice, handle: u32, address: u32, bytes: &[u8]) -> Status {
+    let from = device.alloc_bytes(bytes);
+    device.call(Call::ExternalFlashWriteBlocking, &[handle, address, bytes.len() as u32, from])
 }
 
-fn erase(machine: &mut Machine, handle: u32, address: u32, length: u32) -> Status {
-    machine.call(Call::ExternalFlashEraseBlocking, &[handle, address, length])
+fn erase(device: &mut TestDevice, handle: u32, address: u32, length: u32) -> Status {
+    device.call(Call::ExternalFlashEraseBlocking, &[handle, address, length])
 }
 
 /// What was written is there, across pages, sectors and chunks.
 #[test]
 fn what_was_written_is_read_again_at_any_alignment() {
-    let (mut machine, handle) = opened();
+    let (mut device, handle) = opened();
     let text: Vec<u8> = (0..5000_u32).map(|n| (n * 7) as u8).collect();
-    assert_eq!(write(&mut machine, handle, 4001, &text), Status::Okay);
-    assert_eq!(read(&mut machine, handle, 4001, 5000), Ok(text.clone()));
-    assert_eq!(read(&mut machine, handle, 4100, 77), Ok(text[99..176].to_vec()));
-    assert_eq!(read(&mut machine, handle, 0, 4001), Ok(vec![0xff; 4001]), "nothing else was touched");
-    let programmed = &machine.board.nor().programmed;
+    assert_eq!(write(&mut device, handle, 4001, &text), Status::Okay);
+    assert_eq!(read(&mut device, handle, 4001, 5000), Ok(text.clone()));
+    assert_eq!(read(&mut device, handle, 4100, 77), Ok(text[99..176].to_vec()));
+    assert_eq!(read(&mut device, handle, 0, 4001), Ok(vec![0xff; 4001]), "nothing else was touched");
+    let programmed = &device.board.nor().programmed;
     assert_eq!(programmed.first(), Some(&(4001, 95)), "up to the page's end");
     assert_eq!(programmed.iter().map(|(_, length)| length).sum::<usize>(), 5000);
 }
@@ -70,112 +68,112 @@ fn what_was_written_is_read_again_at_any_alignment() {
 /// Writing turns ones to zeros; only erasing turns them back, and nothing erases unasked.
 #[test]
 fn writing_without_erasing_only_clears_bits() {
-    let (mut machine, handle) = opened();
-    assert_eq!(write(&mut machine, handle, 10, &[0xf0, 0x0f, 0xff]), Status::Okay);
-    assert_eq!(write(&mut machine, handle, 10, &[0x3c, 0x3c, 0x00]), Status::Okay);
-    assert_eq!(read(&mut machine, handle, 10, 3), Ok(vec![0x30, 0x0c, 0x00]));
-    assert_eq!(machine.board.nor().erased, []);
-    assert_eq!(erase(&mut machine, handle, 0, FLASH_SECTOR), Status::Okay);
-    assert_eq!(read(&mut machine, handle, 10, 3), Ok(vec![0xff; 3]));
+    let (mut device, handle) = opened();
+    assert_eq!(write(&mut device, handle, 10, &[0xf0, 0x0f, 0xff]), Status::Okay);
+    assert_eq!(write(&mut device, handle, 10, &[0x3c, 0x3c, 0x00]), Status::Okay);
+    assert_eq!(read(&mut device, handle, 10, 3), Ok(vec![0x30, 0x0c, 0x00]));
+    assert_eq!(device.board.nor().erased, []);
+    assert_eq!(erase(&mut device, handle, 0, FLASH_SECTOR), Status::Okay);
+    assert_eq!(read(&mut device, handle, 10, 3), Ok(vec![0xff; 3]));
 }
 
 /// Sectors of 4096 bytes, and no others.
 #[test]
 fn erasing_is_by_whole_sectors() {
-    let (mut machine, handle) = opened();
+    let (mut device, handle) = opened();
     for sector in 0..SECTORS {
-        assert_eq!(write(&mut machine, handle, sector * FLASH_SECTOR, &[0]), Status::Okay);
+        assert_eq!(write(&mut device, handle, sector * FLASH_SECTOR, &[0]), Status::Okay);
     }
-    assert_eq!(erase(&mut machine, handle, FLASH_SECTOR, 2 * FLASH_SECTOR), Status::Okay);
-    assert_eq!(machine.board.nor().erased, [FLASH_SECTOR, 2 * FLASH_SECTOR]);
+    assert_eq!(erase(&mut device, handle, FLASH_SECTOR, 2 * FLASH_SECTOR), Status::Okay);
+    assert_eq!(device.board.nor().erased, [FLASH_SECTOR, 2 * FLASH_SECTOR]);
     for (sector, byte) in [(0, 0), (1, 0xff), (2, 0xff), (3, 0)] {
-        assert_eq!(read(&mut machine, handle, sector * FLASH_SECTOR, 1), Ok(vec![byte]));
+        assert_eq!(read(&mut device, handle, sector * FLASH_SECTOR, 1), Ok(vec![byte]));
     }
     for (address, length) in [(1, FLASH_SECTOR), (0, FLASH_SECTOR - 1), (0, 1), (2048, 2048)] {
-        assert_eq!(erase(&mut machine, handle, address, length), Status::InvalidBufferAlignment);
+        assert_eq!(erase(&mut device, handle, address, length), Status::InvalidBufferAlignment);
     }
-    assert_eq!(erase(&mut machine, handle, FLASH_SECTOR, 0), Status::Okay);
-    assert_eq!(machine.board.nor().erased.len(), 2);
+    assert_eq!(erase(&mut device, handle, FLASH_SECTOR, 0), Status::Okay);
+    assert_eq!(device.board.nor().erased.len(), 2);
 }
 
 /// Shows D106.
 #[test]
 fn every_access_lies_wholly_in_the_applications_part() {
-    let (mut machine, handle) = opened();
+    let (mut device, handle) = opened();
     for (address, length) in [(SIZE, 1), (SIZE - 1, 2), (u32::MAX, 1), (u32::MAX, 2), (SIZE + 1, 0)] {
-        assert_eq!(read(&mut machine, handle, address, length), Err(Status::AddressOutOfRange));
+        assert_eq!(read(&mut device, handle, address, length), Err(Status::AddressOutOfRange));
         let bytes = vec![0; length as usize];
-        assert_eq!(write(&mut machine, handle, address, &bytes), Status::AddressOutOfRange);
-        assert_eq!(erase(&mut machine, handle, address, length), Status::AddressOutOfRange);
+        assert_eq!(write(&mut device, handle, address, &bytes), Status::AddressOutOfRange);
+        assert_eq!(erase(&mut device, handle, address, length), Status::AddressOutOfRange);
     }
-    assert_eq!(erase(&mut machine, handle, FLASH_SECTOR, u32::MAX), Status::AddressOutOfRange);
-    assert_eq!(erase(&mut machine, handle, SIZE - FLASH_SECTOR, 2 * FLASH_SECTOR), Status::AddressOutOfRange);
-    assert_eq!(machine.board.nor().erased, []);
-    assert_eq!(machine.board.nor().programmed, []);
-    assert_eq!(read(&mut machine, handle, SIZE - 1, 1), Ok(vec![0xff]));
-    assert_eq!(write(&mut machine, handle, SIZE - 1, &[1]), Status::Okay);
-    assert_eq!(write(&mut machine, handle, SIZE, &[]), Status::Okay);
+    assert_eq!(erase(&mut device, handle, FLASH_SECTOR, u32::MAX), Status::AddressOutOfRange);
+    assert_eq!(erase(&mut device, handle, SIZE - FLASH_SECTOR, 2 * FLASH_SECTOR), Status::AddressOutOfRange);
+    assert_eq!(device.board.nor().erased, []);
+    assert_eq!(device.board.nor().programmed, []);
+    assert_eq!(read(&mut device, handle, SIZE - 1, 1), Ok(vec![0xff]));
+    assert_eq!(write(&mut device, handle, SIZE - 1, &[1]), Status::Okay);
+    assert_eq!(write(&mut device, handle, SIZE, &[]), Status::Okay);
 }
 
 /// Shows D01.
 #[test]
 fn buffers_are_the_applications_own_memory() {
-    let (mut machine, handle) = opened();
-    assert_eq!(machine.call(Call::ExternalFlashReadBlocking, &[handle, 0, 4, FLASH]), Status::ParameterFault);
+    let (mut device, handle) = opened();
+    assert_eq!(device.call(Call::ExternalFlashReadBlocking, &[handle, 0, 4, FLASH]), Status::ParameterFault);
     assert_eq!(
-        machine.call(Call::ExternalFlashReadBlocking, &[handle, 0, 8, 0x2008_0000 - 4]),
+        device.call(Call::ExternalFlashReadBlocking, &[handle, 0, 8, 0x2008_0000 - 4]),
         Status::ParameterFault
     );
     assert_eq!(
-        machine.call(Call::ExternalFlashWriteBlocking, &[handle, 0, 8, 0x2008_0000 - 4]),
+        device.call(Call::ExternalFlashWriteBlocking, &[handle, 0, 8, 0x2008_0000 - 4]),
         Status::ParameterFault
     );
-    let text = machine.string(b"from the application's flash");
-    machine.ok(Call::ExternalFlashWriteBlocking, &[handle, 0, text.length, text.data]);
-    assert_eq!(read(&mut machine, handle, 0, 4), Ok(b"from".to_vec()));
+    let text = device.flash_string(b"from the application's flash");
+    device.call_ok(Call::ExternalFlashWriteBlocking, &[handle, 0, text.length, text.data]);
+    assert_eq!(read(&mut device, handle, 0, 4), Ok(b"from".to_vec()));
 }
 
 /// Shows N08, N10, N11, D106.
 #[test]
 fn there_are_thirty_two_handles_and_closing_one_makes_room() {
-    let (mut machine, first) = opened();
+    let (mut device, first) = opened();
     let mut last = first;
     for _ in 1..FLASH_HANDLES {
-        last = open(&mut machine).expect("one of thirty-two");
+        last = open(&mut device).expect("one of thirty-two");
     }
-    assert_eq!(open(&mut machine), Err(Status::TooManyChannels));
-    assert_eq!(close(&mut machine, last), (Status::Okay, 0));
-    assert_eq!(close(&mut machine, last), (Status::InvalidHandle, last));
-    assert_eq!(close(&mut machine, 0), (Status::InvalidHandle, 0));
-    assert_eq!(read(&mut machine, last, 0, 1), Err(Status::InvalidHandle));
-    assert_eq!(write(&mut machine, 0, 0, &[1]), Status::InvalidHandle);
-    assert_eq!(erase(&mut machine, 0, 0, 0), Status::InvalidHandle);
-    assert_eq!(read(&mut machine, first, 0, 1), Ok(vec![0xff]));
-    open(&mut machine).expect("there is room again");
+    assert_eq!(open(&mut device), Err(Status::TooManyChannels));
+    assert_eq!(close(&mut device, last), (Status::Okay, 0));
+    assert_eq!(close(&mut device, last), (Status::InvalidHandle, last));
+    assert_eq!(close(&mut device, 0), (Status::InvalidHandle, 0));
+    assert_eq!(read(&mut device, last, 0, 1), Err(Status::InvalidHandle));
+    assert_eq!(write(&mut device, 0, 0, &[1]), Status::InvalidHandle);
+    assert_eq!(erase(&mut device, 0, 0, 0), Status::InvalidHandle);
+    assert_eq!(read(&mut device, first, 0, 1), Ok(vec![0xff]));
+    open(&mut device).expect("there is room again");
 }
 
 /// Shows D106.
 #[test]
 fn the_chip_tells_what_it_is() {
-    let (mut machine, handle) = opened();
-    open(&mut machine).expect("a second");
+    let (mut device, handle) = opened();
+    open(&mut device).expect("a second");
     let info = ExternalFlashInfo { version: 1, ..ExternalFlashInfo::default() };
-    let at = machine.put(&info.to_bytes());
-    machine.ok(Call::ExternalFlashGetInfo, &[handle, at]);
+    let at = device.alloc_bytes(&info.to_bytes());
+    device.call_ok(Call::ExternalFlashGetInfo, &[handle, at]);
     let told = ExternalFlashInfo { version: 1, chip_id: 0x00c2_2539, size: SIZE, num_handles: 2 };
-    assert_eq!(machine.memory.bytes(at, 16), told.to_bytes());
+    assert_eq!(device.memory.bytes(at, 16), told.to_bytes());
     for version in [0, 2] {
-        let at = machine.put(&ExternalFlashInfo { version, ..info }.to_bytes());
-        let status = machine.call(Call::ExternalFlashGetInfo, &[handle, at]);
+        let at = device.alloc_bytes(&ExternalFlashInfo { version, ..info }.to_bytes());
+        let status = device.call(Call::ExternalFlashGetInfo, &[handle, at]);
         assert_eq!(status, Status::UnsupportedStructureVersion);
     }
-    assert_eq!(machine.call(Call::ExternalFlashGetInfo, &[handle, FLASH]), Status::ParameterFault);
+    assert_eq!(device.call(Call::ExternalFlashGetInfo, &[handle, FLASH]), Status::ParameterFault);
 }
 
 /// Shows D05, D106.
 #[test]
 fn none_of_it_is_for_handlers_or_for_devices_without_flash() {
-    let (mut machine, handle) = opened();
+    let (mut device, handle) = opened();
     let calls = [
         Call::ExternalFlashOpen,
         Call::ExternalFlashClose,
@@ -184,34 +182,34 @@ fn none_of_it_is_for_handlers_or_for_devices_without_flash() {
         Call::ExternalFlashWriteBlocking,
         Call::ExternalFlashEraseBlocking,
     ];
-    machine.nvic.in_handler = true;
+    device.nvic.in_handler = true;
     for call in calls {
-        assert_eq!(machine.call(call, &[handle]), Status::Unavailable, "{}", call.name());
+        assert_eq!(device.call(call, &[handle]), Status::Unavailable, "{}", call.name());
     }
-    machine.nvic.in_handler = false;
-    machine.board = Board::bare();
+    device.nvic.in_handler = false;
+    device.board = TestBoard::bare();
     for call in calls {
-        assert_eq!(machine.call(call, &[handle]), Status::Unavailable, "{}", call.name());
+        assert_eq!(device.call(call, &[handle]), Status::Unavailable, "{}", call.name());
     }
 }
 
 /// Shows D106.
 #[test]
 fn a_chip_that_fails_is_an_internal_error() {
-    let (mut machine, handle) = opened();
-    machine.board.nor().broken = true;
-    assert_eq!(read(&mut machine, handle, 0, 1), Err(Status::InternalError));
-    assert_eq!(write(&mut machine, handle, 0, &[1]), Status::InternalError);
-    assert_eq!(erase(&mut machine, handle, 0, FLASH_SECTOR), Status::InternalError);
+    let (mut device, handle) = opened();
+    device.board.nor().broken = true;
+    assert_eq!(read(&mut device, handle, 0, 1), Err(Status::InternalError));
+    assert_eq!(write(&mut device, handle, 0, &[1]), Status::InternalError);
+    assert_eq!(erase(&mut device, handle, 0, FLASH_SECTOR), Status::InternalError);
 }
 
 /// Shows D73, N09.
 #[test]
 fn handles_end_with_the_application_and_the_bytes_do_not() {
-    let (mut machine, handle) = opened();
-    write(&mut machine, handle, 0, b"kept");
-    machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
-    assert_eq!(read(&mut machine, handle, 0, 4), Err(Status::InvalidHandle));
-    let handle = open(&mut machine).expect("a new one");
-    assert_eq!(read(&mut machine, handle, 0, 4), Ok(b"kept".to_vec()));
+    let (mut device, handle) = opened();
+    write(&mut device, handle, 0, b"kept");
+    device.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+    assert_eq!(read(&mut device, handle, 0, 4), Err(Status::InvalidHandle));
+    let handle = open(&mut device).expect("a new one");
+    assert_eq!(read(&mut device, handle, 0, 4), Ok(b"kept".to_vec()));
 }

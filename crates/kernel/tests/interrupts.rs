@@ -1,78 +1,76 @@
 //! Fast interrupts.
 
-mod common;
-
 use abi::notifications::NotificationSetup;
 use abi::power::WakeReason;
 use abi::{Call, Status};
-use common::{LINE, Machine};
+use kernel_testport::{LINE, TestDevice};
 
 /// Whether the controller has the line as fast, and as enabled.
-fn state(machine: &Machine, irq: u32) -> (bool, bool) {
-    (machine.nvic.fast[irq as usize], machine.nvic.enabled[irq as usize])
+fn state(device: &TestDevice, irq: u32) -> (bool, bool) {
+    (device.nvic.fast[irq as usize], device.nvic.enabled[irq as usize])
 }
 
-fn set_up(machine: &mut Machine, irq: u32) -> Status {
-    let buffer = machine.room(32);
-    let setup = machine.put(&NotificationSetup { irq, buffer, buffer_size: 32 }.to_bytes());
-    let handle = machine.variable(0);
-    machine.call(Call::SetupNotifications, &[setup, handle])
+fn set_up(device: &mut TestDevice, irq: u32) -> Status {
+    let buffer = device.alloc(32);
+    let setup = device.alloc_bytes(&NotificationSetup { irq, buffer, buffer_size: 32 }.to_bytes());
+    let handle = device.alloc_u32(0);
+    device.call(Call::SetupNotifications, &[setup, handle])
 }
 
 /// Shows D108.
 #[test]
 fn a_fast_line_is_enabled_and_disabled_by_call() {
-    let mut machine = Machine::with_vectors();
-    machine.nvic.enabled[45] = true;
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 45), (true, false), "disabled until it is enabled by call");
-    machine.ok(Call::EnableFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 45), (true, true));
-    machine.ok(Call::DisableFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 45), (true, false));
-    machine.ok(Call::EnableFastInterrupt, &[45]);
-    machine.ok(Call::ClearFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 45), (false, false));
+    let mut device = TestDevice::with_vectors();
+    device.nvic.enabled[45] = true;
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    assert_eq!(state(&device, 45), (true, false), "disabled until it is enabled by call");
+    device.call_ok(Call::EnableFastInterrupt, &[45]);
+    assert_eq!(state(&device, 45), (true, true));
+    device.call_ok(Call::DisableFastInterrupt, &[45]);
+    assert_eq!(state(&device, 45), (true, false));
+    device.call_ok(Call::EnableFastInterrupt, &[45]);
+    device.call_ok(Call::ClearFastInterrupt, &[45]);
+    assert_eq!(state(&device, 45), (false, false));
 }
 
 /// Shows D108.
 #[test]
 fn all_are_held_back_and_let_through_without_forgetting_which_were_enabled() {
-    let mut machine = Machine::with_vectors();
+    let mut device = TestDevice::with_vectors();
     for irq in [0, 45, 125] {
-        machine.ok(Call::SetFastInterrupt, &[irq]);
+        device.call_ok(Call::SetFastInterrupt, &[irq]);
     }
-    machine.ok(Call::EnableFastInterrupt, &[0]);
-    machine.ok(Call::EnableFastInterrupt, &[45]);
-    machine.ok(Call::DisableAllFastInterrupts, &[]);
-    assert_eq!([0, 45, 125].map(|irq| state(&machine, irq)), [(true, false); 3]);
-    machine.ok(Call::EnableFastInterrupt, &[125]);
-    machine.ok(Call::DisableFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 125), (true, false), "not while all are held back");
-    machine.ok(Call::EnableAllFastInterrupts, &[]);
-    assert_eq!([0, 45, 125].map(|irq| state(&machine, irq).1), [true, false, true]);
+    device.call_ok(Call::EnableFastInterrupt, &[0]);
+    device.call_ok(Call::EnableFastInterrupt, &[45]);
+    device.call_ok(Call::DisableAllFastInterrupts, &[]);
+    assert_eq!([0, 45, 125].map(|irq| state(&device, irq)), [(true, false); 3]);
+    device.call_ok(Call::EnableFastInterrupt, &[125]);
+    device.call_ok(Call::DisableFastInterrupt, &[45]);
+    assert_eq!(state(&device, 125), (true, false), "not while all are held back");
+    device.call_ok(Call::EnableAllFastInterrupts, &[]);
+    assert_eq!([0, 45, 125].map(|irq| state(&device, irq).1), [true, false, true]);
 }
 
 /// Shows D15, D108.
 #[test]
 fn a_line_is_fast_or_a_centres_and_never_both() {
-    let mut machine = Machine::with_vectors();
-    machine.centre(LINE, 2);
-    assert_eq!(machine.call(Call::SetFastInterrupt, &[u32::from(LINE)]), Status::InvalidInterrupt);
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    assert_eq!(set_up(&mut machine, 45), Status::InvalidInterrupt);
-    machine.ok(Call::ClearFastInterrupt, &[45]);
-    assert_eq!(set_up(&mut machine, 45), Status::Okay);
-    assert_eq!(machine.call(Call::SetFastInterrupt, &[45]), Status::InvalidInterrupt);
+    let mut device = TestDevice::with_vectors();
+    device.open_centre(LINE, 2);
+    assert_eq!(device.call(Call::SetFastInterrupt, &[u32::from(LINE)]), Status::InvalidInterrupt);
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    assert_eq!(set_up(&mut device, 45), Status::InvalidInterrupt);
+    device.call_ok(Call::ClearFastInterrupt, &[45]);
+    assert_eq!(set_up(&mut device, 45), Status::Okay);
+    assert_eq!(device.call(Call::SetFastInterrupt, &[45]), Status::InvalidInterrupt);
 }
 
 /// Shows D15.
 #[test]
 fn lines_of_the_secure_world_and_beyond_the_last_cannot_be_fast() {
-    let mut machine = Machine::with_vectors();
+    let mut device = TestDevice::with_vectors();
     for irq in [3, 7, 8, 10, 27, 126, 240, 0x1_0000, u32::MAX] {
         for call in [Call::SetFastInterrupt, Call::ClearFastInterrupt, Call::EnableFastInterrupt] {
-            assert_eq!(machine.call(call, &[irq]), Status::InvalidInterrupt, "{irq}");
+            assert_eq!(device.call(call, &[irq]), Status::InvalidInterrupt, "{irq}");
         }
     }
 }
@@ -80,78 +78,78 @@ fn lines_of_the_secure_world_and_beyond_the_last_cannot_be_fast() {
 /// Shows D108.
 #[test]
 fn only_a_fast_line_is_cleared_enabled_or_disabled() {
-    let mut machine = Machine::with_vectors();
+    let mut device = TestDevice::with_vectors();
     for call in [Call::ClearFastInterrupt, Call::EnableFastInterrupt, Call::DisableFastInterrupt] {
-        assert_eq!(machine.call(call, &[45]), Status::InvalidInterrupt);
+        assert_eq!(device.call(call, &[45]), Status::InvalidInterrupt);
     }
-    assert_eq!(state(&machine, 45), (false, false));
+    assert_eq!(state(&device, 45), (false, false));
 }
 
 /// Shows D108.
 #[test]
 fn a_line_that_is_fast_stays_as_it_is() {
-    let mut machine = Machine::with_vectors();
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    machine.ok(Call::EnableFastInterrupt, &[45]);
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 45), (true, true));
+    let mut device = TestDevice::with_vectors();
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    device.call_ok(Call::EnableFastInterrupt, &[45]);
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    assert_eq!(state(&device, 45), (true, true));
 }
 
 /// Shows D108.
 #[test]
 fn table_and_handler_must_be_the_applications_own() {
-    let mut machine = Machine::with_vectors();
-    let fitting = machine.nvic.vectors.expect("a table");
+    let mut device = TestDevice::with_vectors();
+    let fitting = device.nvic.vectors.expect("a table");
     for table in [0x0c00_0000, 0x2008_0000 - 4 * (16 + 45), u32::MAX - 3, 0] {
-        machine.nvic.vectors = Some(table);
-        assert_eq!(machine.call(Call::SetFastInterrupt, &[45]), Status::InvalidVector, "{table:#x}");
+        device.nvic.vectors = Some(table);
+        assert_eq!(device.call(Call::SetFastInterrupt, &[45]), Status::InvalidVector, "{table:#x}");
     }
-    let in_ram = machine.room(4 * (16 + 46));
-    machine.nvic.vectors = Some(in_ram);
+    let in_ram = device.alloc(4 * (16 + 46));
+    device.nvic.vectors = Some(in_ram);
     // The secure world, the end of flash, no Thumb code.
     for handler in [0x0c1f_e001_u32, 0x0810_0001, 0x080f_ffff + 2, 0x0800_1000, 1] {
-        machine.memory.set(in_ram + 4 * (16 + 45), &handler.to_le_bytes());
-        assert_eq!(machine.call(Call::SetFastInterrupt, &[45]), Status::InvalidVector, "{handler:#x}");
+        device.memory.set(in_ram + 4 * (16 + 45), &handler.to_le_bytes());
+        assert_eq!(device.call(Call::SetFastInterrupt, &[45]), Status::InvalidVector, "{handler:#x}");
     }
-    machine.memory.set(in_ram + 4 * (16 + 45), &0x2000_1001_u32.to_le_bytes());
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    machine.nvic.vectors = Some(fitting);
-    machine.ok(Call::SetFastInterrupt, &[46]);
+    device.memory.set(in_ram + 4 * (16 + 45), &0x2000_1001_u32.to_le_bytes());
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    device.nvic.vectors = Some(fitting);
+    device.call_ok(Call::SetFastInterrupt, &[46]);
 }
 
 /// Shows D108.
 #[test]
 fn without_fast_lines_or_while_being_stopped_they_are_unavailable() {
-    let mut machine = Machine::with_vectors();
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    machine.nvic.vectors = None;
-    assert_eq!(machine.call(Call::SetFastInterrupt, &[46]), Status::Unavailable);
+    let mut device = TestDevice::with_vectors();
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    device.nvic.vectors = None;
+    assert_eq!(device.call(Call::SetFastInterrupt, &[46]), Status::Unavailable);
     for call in [Call::ClearFastInterrupt, Call::EnableFastInterrupt, Call::DisableFastInterrupt] {
-        assert_eq!(machine.call(call, &[45]), Status::Unavailable);
+        assert_eq!(device.call(call, &[45]), Status::Unavailable);
     }
-    machine.ok(Call::DisableAllFastInterrupts, &[]);
-    machine.ok(Call::EnableAllFastInterrupts, &[]);
+    device.call_ok(Call::DisableAllFastInterrupts, &[]);
+    device.call_ok(Call::EnableAllFastInterrupts, &[]);
 }
 
 /// Shows D05, D108.
 #[test]
 fn lines_are_made_fast_from_handlers_too() {
-    let mut machine = Machine::with_vectors();
-    machine.nvic.in_handler = true;
-    machine.ok(Call::SetFastInterrupt, &[45]);
+    let mut device = TestDevice::with_vectors();
+    device.nvic.in_handler = true;
+    device.call_ok(Call::SetFastInterrupt, &[45]);
 }
 
 /// Shows D73, D108.
 #[test]
 fn an_application_that_starts_anew_has_ordinary_lines_only() {
-    let mut machine = Machine::with_vectors();
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    machine.ok(Call::EnableFastInterrupt, &[45]);
-    machine.ok(Call::DisableAllFastInterrupts, &[]);
-    machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
-    assert_eq!(state(&machine, 45), (false, false));
-    assert_eq!(machine.call(Call::EnableFastInterrupt, &[45]), Status::InvalidInterrupt);
-    machine.ok(Call::SetFastInterrupt, &[45]);
-    machine.ok(Call::EnableFastInterrupt, &[45]);
-    assert_eq!(state(&machine, 45), (true, true), "nothing is held back any more");
+    let mut device = TestDevice::with_vectors();
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    device.call_ok(Call::EnableFastInterrupt, &[45]);
+    device.call_ok(Call::DisableAllFastInterrupts, &[]);
+    device.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+    assert_eq!(state(&device, 45), (false, false));
+    assert_eq!(device.call(Call::EnableFastInterrupt, &[45]), Status::InvalidInterrupt);
+    device.call_ok(Call::SetFastInterrupt, &[45]);
+    device.call_ok(Call::EnableFastInterrupt, &[45]);
+    assert_eq!(state(&device, 45), (true, true), "nothing is held back any more");
 }

@@ -1,7 +1,5 @@
 //! MQTT requests: what leaves, what is refused, what comes back.
 
-mod common;
-
 use abi::channel::ChannelType;
 use abi::mqtt::{
     MqttAuthentication, MqttConnectRequest, MqttPublishRequest, MqttReadableDataType, MqttSubscribeRequest,
@@ -10,51 +8,51 @@ use abi::mqtt::{
 };
 use abi::strings::SizedString;
 use abi::{Call, Status};
-use common::Machine;
-use common::mqtt::{NOT_CONNECTED, READABLE};
 use kernel::limits::{MAX_ACKNOWLEDGEMENTS, MAX_PUBLISHES};
+use kernel_testport::TestDevice;
+use kernel_testport::mqtt::{NOT_CONNECTED, READABLE};
 use link::kind::to_cloud;
 use link::mqtt::{Connect, Publish, RequestState, Subscribe, SubscribeOptions, Topic, TopicRef, Unsubscribe};
 
 const NOWHERE: SizedString = SizedString { data: 0x4000_0000, length: 4 };
 const NULL: SizedString = SizedString { data: 0, length: 0 };
 
-fn chain(machine: &mut Machine, certificates: &[&[u8]]) -> TlsCertificateChain {
+fn chain(device: &mut TestDevice, certificates: &[&[u8]]) -> TlsCertificateChain {
     let mut array = Vec::new();
     for certificate in certificates {
-        array.extend(machine.string(certificate).to_bytes());
+        array.extend(device.flash_string(certificate).to_bytes());
     }
-    TlsCertificateChain { num_certs: certificates.len() as u32, certs: machine.put(&array) }
+    TlsCertificateChain { num_certs: certificates.len() as u32, certs: device.alloc_bytes(&array) }
 }
 
-fn tls(machine: &mut Machine, authorities: &[&[u8]], own: &[&[u8]], key: &[u8]) -> u32 {
-    let cacert = chain(machine, authorities);
-    let clientcert = OwnTlsCertificateChain { chain: chain(machine, own), key: machine.string(key) };
-    machine.put(&TlsCredentials { cacert, clientcert }.to_bytes())
+fn tls(device: &mut TestDevice, authorities: &[&[u8]], own: &[&[u8]], key: &[u8]) -> u32 {
+    let cacert = chain(device, authorities);
+    let clientcert = OwnTlsCertificateChain { chain: chain(device, own), key: device.flash_string(key) };
+    device.alloc_bytes(&TlsCredentials { cacert, clientcert }.to_bytes())
 }
 
-fn password(machine: &mut Machine) -> MqttAuthentication {
+fn password(device: &mut TestDevice) -> MqttAuthentication {
     let username_password =
-        UsernamePassword { username: machine.string(b"user"), password: machine.string(b"secret") };
+        UsernamePassword { username: device.flash_string(b"user"), password: device.flash_string(b"secret") };
     MqttAuthentication { method: 1, username_password }
 }
 
 /// Shows M02, M03, M07, M08, M27, M28, M29, M35, M36, M38, M44, M47, M48, M50, M45.
 #[test]
 fn everything_in_a_connect_reaches_the_cloud() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
     let will = MqttWill {
-        topic: machine.string(b"will/topic"),
-        payload: machine.string(b"gone"),
+        topic: device.flash_string(b"will/topic"),
+        payload: device.flash_string(b"gone"),
         qos: 1,
         retain: 1,
     };
-    let mut request = machine.connect_request();
-    request.will = machine.put(&will.to_bytes());
-    request.authentication = password(&mut machine);
-    request.tls_credentials = tls(&mut machine, &[b"ca one", b"ca two"], &[], b"");
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay);
-    let items = machine.cloud().items();
+    let mut request = device.connect_params();
+    request.will = device.alloc_bytes(&will.to_bytes());
+    request.authentication = password(&mut device);
+    request.tls_credentials = tls(&mut device, &[b"ca one", b"ca two"], &[], b"");
+    assert_eq!(device.request_connect(channel, &request), Status::Okay);
+    let items = device.cloud().take_items();
     let [(to_cloud::CONNECT, body)] = &items[..] else { panic!("{items:?}") };
     let connect = Connect::decode(body).expect("a connect");
     assert!(connect.head.version5 && connect.head.clean_start && !connect.head.out_of_range);
@@ -73,14 +71,14 @@ fn everything_in_a_connect_reaches_the_cloud() {
 /// Shows M39, M44, M46, D42.
 #[test]
 fn no_will_no_credentials_and_no_tls_are_left_out() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let mut request = machine.connect_request();
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let mut request = device.connect_params();
     request.protocol_version = 0;
     request.clean_start = 0;
     // With method "none" the strings are not looked at, wherever they point.
     request.authentication.username_password = UsernamePassword { username: NOWHERE, password: NOWHERE };
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay);
-    let items = machine.cloud().items();
+    assert_eq!(device.request_connect(channel, &request), Status::Okay);
+    let items = device.cloud().take_items();
     let connect = Connect::decode(&items[0].1).expect("a connect");
     assert!(!connect.head.version5 && !connect.head.clean_start);
     assert_eq!((connect.credentials, connect.will, connect.tls), (None, None, None));
@@ -89,14 +87,14 @@ fn no_will_no_credentials_and_no_tls_are_left_out() {
 /// Shows M43, D43.
 #[test]
 fn a_client_certificate_travels_with_its_key_but_not_with_a_password() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let mut request = machine.connect_request();
-    request.tls_credentials = tls(&mut machine, &[], &[b"own"], b"key");
-    request.authentication = password(&mut machine);
-    assert_eq!(machine.request_connect(channel, &request), Status::InvalidAuthentication);
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let mut request = device.connect_params();
+    request.tls_credentials = tls(&mut device, &[], &[b"own"], b"key");
+    request.authentication = password(&mut device);
+    assert_eq!(device.request_connect(channel, &request), Status::InvalidAuthentication);
     request.authentication.username_password.password = NULL;
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay, "a user name alone is no password");
-    let items = machine.cloud().items();
+    assert_eq!(device.request_connect(channel, &request), Status::Okay, "a user name alone is no password");
+    let items = device.cloud().take_items();
     let tls = Connect::decode(&items[0].1).expect("a connect").tls.expect("TLS credentials");
     assert_eq!((tls.chain.iter().collect::<Vec<_>>(), tls.key), (vec![&b"own"[..]], &b"key"[..]));
 }
@@ -104,13 +102,14 @@ fn a_client_certificate_travels_with_its_key_but_not_with_a_password() {
 /// Shows D46.
 #[test]
 fn values_the_broker_may_not_be_sent_are_flagged_for_the_cloud_to_answer() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let will = MqttWill { topic: machine.string(b"w"), payload: machine.string(b""), qos: 2, retain: 0 };
-    let mut request = machine.connect_request();
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let will =
+        MqttWill { topic: device.flash_string(b"w"), payload: device.flash_string(b""), qos: 2, retain: 0 };
+    let mut request = device.connect_params();
     request.protocol_version = 7;
-    request.will = machine.put(&will.to_bytes());
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay);
-    let items = machine.cloud().items();
+    request.will = device.alloc_bytes(&will.to_bytes());
+    assert_eq!(device.request_connect(channel, &request), Status::Okay);
+    let items = device.cloud().take_items();
     let connect = Connect::decode(&items[0].1).expect("a connect");
     assert!(connect.head.out_of_range);
     assert!(connect.will.expect("a will").options.qos_out_of_range);
@@ -119,27 +118,27 @@ fn values_the_broker_may_not_be_sent_are_flagged_for_the_cloud_to_answer() {
 /// Shows D41, M31.
 #[test]
 fn host_client_id_key_and_will_must_be_given() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let good = machine.connect_request();
-    let empty = machine.string(b"");
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let good = device.connect_params();
+    let empty = device.flash_string(b"");
     let mut incomplete = vec![
         MqttConnectRequest { host: empty, ..good },
         MqttConnectRequest { host: NULL, ..good },
         MqttConnectRequest { clientid: NULL, ..good },
-        MqttConnectRequest { tls_credentials: tls(&mut machine, &[], &[b"own"], b""), ..good },
+        MqttConnectRequest { tls_credentials: tls(&mut device, &[], &[b"own"], b""), ..good },
     ];
-    let topic = machine.string(b"t");
+    let topic = device.flash_string(b"t");
     for (topic, payload) in [(NULL, topic), (empty, topic), (topic, NULL)] {
-        let will = machine.put(&MqttWill { topic, payload, qos: 0, retain: 0 }.to_bytes());
+        let will = device.alloc_bytes(&MqttWill { topic, payload, qos: 0, retain: 0 }.to_bytes());
         incomplete.push(MqttConnectRequest { will, ..good });
     }
     for request in incomplete {
-        assert_eq!(machine.request_connect(channel, &request), Status::RequiredElementMissing);
+        assert_eq!(device.request_connect(channel, &request), Status::RequiredElementMissing);
     }
-    assert_eq!(machine.cloud().items(), []);
+    assert_eq!(device.cloud().take_items(), []);
     let request = MqttConnectRequest { clientid: empty, ..good };
     assert_eq!(
-        machine.request_connect(channel, &request),
+        device.request_connect(channel, &request),
         Status::Okay,
         "the empty id is the broker's to judge"
     );
@@ -148,35 +147,35 @@ fn host_client_id_key_and_will_must_be_given() {
 /// A chain has at most eight certificates.
 #[test]
 fn chains_of_nine_certificates_are_too_long() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let mut request = machine.connect_request();
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let mut request = device.connect_params();
     for (authorities, own) in [(9, 0), (0, 9)] {
         let (authorities, own) = (vec![&b"c"[..]; authorities], vec![&b"c"[..]; own]);
-        request.tls_credentials = tls(&mut machine, &authorities, &own, b"key");
-        assert_eq!(machine.request_connect(channel, &request), Status::TooManyElements);
+        request.tls_credentials = tls(&mut device, &authorities, &own, b"key");
+        assert_eq!(device.request_connect(channel, &request), Status::TooManyElements);
     }
-    request.tls_credentials = tls(&mut machine, &[&b"c"[..]; 8], &[&b"c"[..]; 8], b"key");
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay);
+    request.tls_credentials = tls(&mut device, &[&b"c"[..]; 8], &[&b"c"[..]; 8], b"key");
+    assert_eq!(device.request_connect(channel, &request), Status::Okay);
 }
 
 /// Shows M09, D02, D03.
 #[test]
 fn a_refused_connect_leaves_the_channel_usable() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let good = machine.connect_request();
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let good = device.connect_params();
     let call = Call::MqttRequestConnect;
-    assert_eq!(machine.call(call, &[channel, 0x4000_0000]), Status::ParameterFault);
+    assert_eq!(device.call(call, &[channel, 0x4000_0000]), Status::ParameterFault);
     let wild = MqttWill { topic: good.host, payload: NOWHERE, qos: 0, retain: 0 };
-    let wild_will = machine.put(&wild.to_bytes());
+    let wild_will = device.alloc_bytes(&wild.to_bytes());
     let wild_chain = TlsCertificateChain { num_certs: 2, certs: 0x2007_fff8 };
     let credentials = |cacert, chain, key| {
         TlsCredentials { cacert, clientcert: OwnTlsCertificateChain { chain, key } }.to_bytes()
     };
     let none = TlsCertificateChain::default();
     let (ca, own, key) = (
-        machine.put(&credentials(wild_chain, none, NULL)),
-        machine.put(&credentials(none, wild_chain, NULL)),
-        machine.put(&credentials(none, none, NOWHERE)),
+        device.alloc_bytes(&credentials(wild_chain, none, NULL)),
+        device.alloc_bytes(&credentials(none, wild_chain, NULL)),
+        device.alloc_bytes(&credentials(none, none, NOWHERE)),
     );
     let authentication = MqttAuthentication {
         method: 1,
@@ -193,38 +192,38 @@ fn a_refused_connect_leaves_the_channel_usable() {
         MqttConnectRequest { tls_credentials: own, ..good },
         MqttConnectRequest { tls_credentials: key, ..good },
     ] {
-        assert_eq!(machine.request_connect(channel, &request), Status::LateFault);
+        assert_eq!(device.request_connect(channel, &request), Status::LateFault);
     }
-    assert_eq!(machine.cloud().items(), [], "nothing was sent");
-    assert_eq!(machine.request_connect(channel, &good), Status::Okay);
+    assert_eq!(device.cloud().take_items(), [], "nothing was sent");
+    assert_eq!(device.request_connect(channel, &good), Status::Okay);
 }
 
 /// Shows D45, M09.
 #[test]
 fn a_connect_larger_than_the_send_ring_is_refused_and_may_be_made_smaller() {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let mut request = machine.connect_request();
-    request.tls_credentials = tls(&mut machine, &[&[b'c'; 1600]], &[], b"");
-    assert_eq!(machine.request_connect(channel, &request), Status::InvalidBufferSize);
-    request.tls_credentials = tls(&mut machine, &[&[b'c'; 1400]], &[], b"");
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay);
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let mut request = device.connect_params();
+    request.tls_credentials = tls(&mut device, &[&[b'c'; 1600]], &[], b"");
+    assert_eq!(device.request_connect(channel, &request), Status::InvalidBufferSize);
+    request.tls_credentials = tls(&mut device, &[&[b'c'; 1400]], &[], b"");
+    assert_eq!(device.request_connect(channel, &request), Status::Okay);
 }
 
 /// Shows M24, M25, M52, M54, M55, M56, D12, M13, M15, M23, M53.
 #[test]
 fn the_answer_to_a_connect_is_read_once() {
-    let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let request = machine.connect_request();
-    assert_eq!(machine.read_connect(channel), Err(Status::ResponseNotPresent));
-    assert_eq!(machine.request_connect(channel, &request), Status::Okay);
-    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::None));
-    machine.chunk = 1;
-    machine.cloud().connected(1, RequestState::Completed, 0x87);
-    machine.pump();
-    assert_eq!(machine.events(&mut setup.centre), [READABLE]);
-    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::ConnectResponse));
-    assert_eq!(machine.read_connect(channel), Ok((0, 0x87)));
-    assert_eq!(machine.read_connect(channel), Err(Status::ResponseNotPresent));
+    let (mut device, mut setup, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let request = device.connect_params();
+    assert_eq!(device.read_connect_response(channel), Err(Status::ResponseNotPresent));
+    assert_eq!(device.request_connect(channel, &request), Status::Okay);
+    assert_eq!(device.next_readable(channel), Ok(MqttReadableDataType::None));
+    device.chunk = 1;
+    device.cloud().answer_connect(1, RequestState::Completed, 0x87);
+    device.pump();
+    assert_eq!(device.events(&mut setup.centre), [READABLE]);
+    assert_eq!(device.next_readable(channel), Ok(MqttReadableDataType::ConnectResponse));
+    assert_eq!(device.read_connect_response(channel), Ok((0, 0x87)));
+    assert_eq!(device.read_connect_response(channel), Err(Status::ResponseNotPresent));
 }
 
 /// Shows M10, M11, M12, M14, M19, M20, M21, M16, M22.
@@ -240,46 +239,46 @@ fn each_way_a_connect_can_fail_is_told() {
         (RequestState::SocketError, 7),
         (RequestState::CircuitBreaker, 8),
     ] {
-        let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-        let request = machine.connect_request();
-        machine.request_connect(channel, &request);
-        machine.cloud().connected(1, state, 0);
-        machine.pump();
-        assert_eq!(machine.read_connect(channel), Ok((raw, 0)));
+        let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+        let request = device.connect_params();
+        device.request_connect(channel, &request);
+        device.cloud().answer_connect(1, state, 0);
+        device.pump();
+        assert_eq!(device.read_connect_response(channel), Ok((raw, 0)));
     }
 }
 
 /// Shows M17.
 #[test]
 fn a_channel_connects_once_in_its_life() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    let request = machine.connect_request();
-    assert_eq!(machine.request_connect(channel, &request), Status::RequestAlreadySent);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    let request = device.connect_params();
+    assert_eq!(device.request_connect(channel, &request), Status::RequestAlreadySent);
 }
 
 /// Shows D46, M18, M62.
 #[test]
 fn requests_before_any_connect_are_accepted_and_the_cloud_answers() {
-    let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
-    assert_eq!(machine.publish(channel, 9, b"topic", b"payload"), Status::Okay);
-    machine.cloud().published(1, 0, RequestState::NotConnected, 0);
-    machine.pump();
-    assert_eq!(machine.events(&mut setup.centre), [READABLE]);
-    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::PublishResponse));
-    assert_eq!(machine.read_publish(channel), Ok((3, 9, 0)));
+    let (mut device, mut setup, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    assert_eq!(device.publish(channel, 9, b"topic", b"payload"), Status::Okay);
+    device.cloud().answer_publish(1, 0, RequestState::NotConnected, 0);
+    device.pump();
+    assert_eq!(device.events(&mut setup.centre), [READABLE]);
+    assert_eq!(device.next_readable(channel), Ok(MqttReadableDataType::PublishResponse));
+    assert_eq!(device.read_publish_response(channel), Ok((3, 9, 0)));
 }
 
 /// Shows M57, M58, M59, M60, M61, M63, M64.
 #[test]
 fn a_topic_is_named_once_and_then_goes_by_number() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    let mut request = machine.publish_request(5, b"a/topic", b"one", 1);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    let mut request = device.publish_params(5, b"a/topic", b"one", 1);
     request.retain = 1;
-    assert_eq!(machine.request_publish(channel, &request), Status::Okay);
-    let request = machine.publish_request(6, b"a/topic", b"two", 2);
-    assert_eq!(machine.request_publish(channel, &request), Status::Okay);
-    machine.pump();
-    let items = machine.cloud().items();
+    assert_eq!(device.request_publish(channel, &request), Status::Okay);
+    let request = device.publish_params(6, b"a/topic", b"two", 2);
+    assert_eq!(device.request_publish(channel, &request), Status::Okay);
+    device.pump();
+    let items = device.cloud().take_items();
     let kinds: Vec<u8> = items.iter().map(|item| item.0).collect();
     assert_eq!(kinds, [to_cloud::TOPIC, to_cloud::PUBLISH, to_cloud::PUBLISH]);
     assert_eq!(Topic::decode(&items[0].1).expect("a topic"), Topic { number: 0, name: b"a/topic" });
@@ -294,35 +293,35 @@ fn a_topic_is_named_once_and_then_goes_by_number() {
 /// Shows D88, D32, D33.
 #[test]
 fn scribbling_on_the_send_ring_changes_bytes_and_no_lengths() {
-    let (mut machine, setup) = Machine::ready();
-    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
-    let channel = machine.open(&params);
+    let (mut device, setup) = TestDevice::with_network();
+    let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = device.open_channel(&params);
     for correlation in 0..2 {
-        let request = machine.publish_request(correlation, b"t", b"payload", 0);
-        assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+        let request = device.publish_params(correlation, b"t", b"payload", 0);
+        assert_eq!(device.request_publish(channel, &request), Status::Okay);
     }
-    machine.memory.set(params.send_buffer, &[0xff; 512]);
-    machine.pump();
+    device.memory.set(params.send_buffer, &[0xff; 512]);
+    device.pump();
     // Each item is a head, the topic's length, the topic and seven bytes.
-    let lengths: Vec<usize> = machine.cloud().items().iter().map(|item| item.1.len()).collect();
+    let lengths: Vec<usize> = device.cloud().take_items().iter().map(|item| item.1.len()).collect();
     assert_eq!(lengths, [10, 10]);
-    assert!(machine.connected, "the link's own frames are whole");
-    assert_eq!(machine.publish(channel, 2, b"t", b"payload"), Status::Okay);
-    let items = machine.cloud().items();
+    assert!(device.connected, "the link's own frames are whole");
+    assert_eq!(device.publish(channel, 2, b"t", b"payload"), Status::Okay);
+    let items = device.cloud().take_items();
     assert_eq!(Publish::decode(&items.last().expect("a publish").1).expect("a publish").payload, b"payload");
 }
 
 /// Shows D45, D113.
 #[test]
 fn a_topic_by_number_takes_no_room_in_the_send_ring_for_its_name() {
-    let (mut machine, setup) = Machine::ready();
-    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
-    let channel = machine.open(&params);
+    let (mut device, setup) = TestDevice::with_network();
+    let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = device.open_channel(&params);
     // The item has a head of two bytes and the payload.
     let topic = [b't'; 60];
-    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 511]), Status::InvalidBufferSize);
-    assert_eq!(machine.publish(channel, 1, &topic, &[b'p'; 510]), Status::Okay);
-    let items = machine.cloud().items();
+    assert_eq!(device.publish(channel, 1, &topic, &[b'p'; 511]), Status::InvalidBufferSize);
+    assert_eq!(device.publish(channel, 1, &topic, &[b'p'; 510]), Status::Okay);
+    let items = device.cloud().take_items();
     let [(to_cloud::TOPIC, announced), (to_cloud::PUBLISH, body)] = &items[..] else {
         panic!("{} items", items.len())
     };
@@ -333,20 +332,20 @@ fn a_topic_by_number_takes_no_room_in_the_send_ring_for_its_name() {
 /// Shows D113.
 #[test]
 fn a_number_is_not_given_again_before_the_cloud_was_told_what_it_stood_for() {
-    let (mut machine, setup) = Machine::ready();
-    let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
-    let channel = machine.open(&params);
+    let (mut device, setup) = TestDevice::with_network();
+    let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
+    let channel = device.open_channel(&params);
     let topics: Vec<String> = (0..10).map(|number| format!("topic/{number}")).collect();
     let all = topics.iter().chain([&topics[0], &topics[9]]);
     for (correlation, topic) in (0..).zip(all.clone()) {
-        let request = machine.publish_request(correlation, topic.as_bytes(), b"p", 1);
-        assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+        let request = device.publish_params(correlation, topic.as_bytes(), b"p", 1);
+        assert_eq!(device.request_publish(channel, &request), Status::Okay);
     }
-    machine.pump();
+    device.pump();
     let mut known: Vec<Vec<u8>> = vec![Vec::new(); 8];
     let mut published = Vec::new();
     let mut by_name = 0;
-    for (kind, body) in machine.cloud().items() {
+    for (kind, body) in device.cloud().take_items() {
         if kind == to_cloud::TOPIC {
             let topic = Topic::decode(&body).expect("a topic");
             known[usize::from(topic.number)] = topic.name.to_vec();
@@ -362,40 +361,40 @@ fn a_number_is_not_given_again_before_the_cloud_was_told_what_it_stood_for() {
     }
     assert_eq!(published, all.map(|topic| topic.as_bytes().to_vec()).collect::<Vec<_>>());
     assert_eq!(by_name, 3, "the ninth, the tenth, and the tenth again");
-    assert_eq!(machine.publish(channel, 20, topics[9].as_bytes(), b"p"), Status::Okay);
-    let last: Vec<u8> = machine.cloud().items().iter().rev().take(2).map(|item| item.0).collect();
+    assert_eq!(device.publish(channel, 20, topics[9].as_bytes(), b"p"), Status::Okay);
+    let last: Vec<u8> = device.cloud().take_items().iter().rev().take(2).map(|item| item.0).collect();
     assert_eq!(last, [to_cloud::PUBLISH, to_cloud::TOPIC], "all were told, so it has a number now");
 }
 
 /// Shows N58, D45.
 #[test]
 fn a_slow_cloud_holds_one_channel_back_and_no_other() {
-    let (mut machine, setup, other) = Machine::with_channel(ChannelType::Mqtt);
-    let params = machine.params(&setup, ChannelType::Mqtt, 512, 40 * 512);
-    let channel = machine.open(&params);
-    machine.cloud().slow = true;
-    machine.cloud().fragments.clear();
+    let (mut device, setup, other) = TestDevice::with_channel(ChannelType::Mqtt);
+    let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 40 * 512);
+    let channel = device.open_channel(&params);
+    device.cloud().holds_items = true;
+    device.cloud().fragments.clear();
     let payload = vec![b'x'; 3000];
     for correlation in 0..6 {
-        assert_eq!(machine.publish(channel, correlation, b"t", &payload), Status::Okay);
+        assert_eq!(device.publish(channel, correlation, b"t", &payload), Status::Okay);
     }
-    let sent = |machine: &mut Machine, number| -> usize {
-        let fragments = &machine.cloud().fragments;
+    let sent = |device: &mut TestDevice, number| -> usize {
+        let fragments = &device.cloud().fragments;
         fragments.iter().filter(|fragment| fragment.0 == number).map(|fragment| fragment.2).sum()
     };
-    let before = sent(&mut machine, 2);
+    let before = sent(&mut device, 2);
     assert!((13_000..=16_384).contains(&before), "the window is 16384 bytes: {before}");
-    assert_eq!(machine.publish(other, 9, b"t", b"p"), Status::Okay);
-    assert!(sent(&mut machine, 1) > 0, "the other channel has its own");
-    machine.cloud().take(2);
-    machine.pump();
-    assert!(sent(&mut machine, 2) > 18_000, "room lets the rest go");
+    assert_eq!(device.publish(other, 9, b"t", b"p"), Status::Okay);
+    assert!(sent(&mut device, 1) > 0, "the other channel has its own");
+    device.cloud().consume_held(2);
+    device.pump();
+    assert!(sent(&mut device, 2) > 18_000, "room lets the rest go");
 }
 
 /// Shows M65.
 #[test]
 fn nine_topics_in_turn_each_arrive_under_their_own_name() {
-    let (mut machine, _, channel) = Machine::with_broker();
+    let (mut device, _, channel) = TestDevice::with_broker();
     let long = [b'x'; 65];
     let mut names: Vec<Vec<u8>> = (0..9).map(|n| format!("topic/{n}").into_bytes()).collect();
     names.push(long.to_vec());
@@ -403,9 +402,9 @@ fn nine_topics_in_turn_each_arrive_under_their_own_name() {
     let mut known: [Vec<u8>; 8] = Default::default();
     for round in 0..30_u32 {
         let name = names[round as usize % names.len()].clone();
-        assert_eq!(machine.publish(channel, round, &name, b"p"), Status::Okay);
+        assert_eq!(device.publish(channel, round, &name, b"p"), Status::Okay);
         let mut arrived = Vec::new();
-        for (kind, body) in machine.cloud().items() {
+        for (kind, body) in device.cloud().take_items() {
             if kind == to_cloud::TOPIC {
                 let topic = Topic::decode(&body).expect("a topic");
                 known[usize::from(topic.number)] = topic.name.to_vec();
@@ -417,138 +416,138 @@ fn nine_topics_in_turn_each_arrive_under_their_own_name() {
             }
         }
         assert_eq!(arrived, name);
-        machine.cloud().published(1, 0, RequestState::Completed, 0);
-        machine.pump();
-        assert_eq!(machine.read_publish(channel), Ok((0, round, 0)));
+        device.cloud().answer_publish(1, 0, RequestState::Completed, 0);
+        device.pump();
+        assert_eq!(device.read_publish_response(channel), Ok((0, round, 0)));
     }
 }
 
 /// Shows D45, D80.
 #[test]
 fn sixteen_publishes_may_be_unanswered_or_unread() {
-    let (mut machine, mut setup, channel) = Machine::with_broker();
+    let (mut device, mut setup, channel) = TestDevice::with_broker();
     for correlation in 0..MAX_PUBLISHES as u32 {
-        assert_eq!(machine.publish(channel, correlation, b"t", b"p"), Status::Okay);
+        assert_eq!(device.publish(channel, correlation, b"t", b"p"), Status::Okay);
     }
-    assert_eq!(machine.publish(channel, 16, b"t", b"p"), Status::RateLimited);
+    assert_eq!(device.publish(channel, 16, b"t", b"p"), Status::RateLimited);
     // In another order than asked.
     for slot in (0..MAX_PUBLISHES as u8).rev() {
-        machine.cloud().published(1, slot, RequestState::Completed, u32::from(slot));
+        device.cloud().answer_publish(1, slot, RequestState::Completed, u32::from(slot));
     }
-    machine.pump();
-    assert_eq!(machine.events(&mut setup.centre).len(), MAX_PUBLISHES);
-    assert_eq!(machine.publish(channel, 16, b"t", b"p"), Status::RateLimited, "the answers are unread");
+    device.pump();
+    assert_eq!(device.events(&mut setup.centre).len(), MAX_PUBLISHES);
+    assert_eq!(device.publish(channel, 16, b"t", b"p"), Status::RateLimited, "the answers are unread");
     for correlation in (0..MAX_PUBLISHES as u32).rev() {
-        assert_eq!(machine.read_publish(channel), Ok((0, correlation, correlation)));
+        assert_eq!(device.read_publish_response(channel), Ok((0, correlation, correlation)));
     }
-    assert_eq!(machine.publish(channel, 16, b"t", b"p"), Status::Okay);
+    assert_eq!(device.publish(channel, 16, b"t", b"p"), Status::Okay);
 }
 
 /// Shows N58, D45, M09.
 #[test]
 fn what_does_not_fit_the_free_send_ring_is_refused_until_it_drains() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    let request = machine.publish_request(1, b"t", &[b'x'; 1000], 0);
-    assert_eq!(machine.request_publish(channel, &request), Status::Okay);
-    assert_eq!(machine.request_publish(channel, &request), Status::InvalidBufferSize);
-    machine.pump();
-    assert_eq!(machine.request_publish(channel, &request), Status::Okay, "what has left has made room");
-    let larger = machine.publish_request(1, b"t", &[b'x'; 1600], 0);
-    machine.pump();
-    assert_eq!(machine.request_publish(channel, &larger), Status::InvalidBufferSize);
-    machine.pump();
-    assert_eq!(machine.cloud().items().iter().filter(|item| item.0 == to_cloud::PUBLISH).count(), 2);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    let request = device.publish_params(1, b"t", &[b'x'; 1000], 0);
+    assert_eq!(device.request_publish(channel, &request), Status::Okay);
+    assert_eq!(device.request_publish(channel, &request), Status::InvalidBufferSize);
+    device.pump();
+    assert_eq!(device.request_publish(channel, &request), Status::Okay, "what has left has made room");
+    let larger = device.publish_params(1, b"t", &[b'x'; 1600], 0);
+    device.pump();
+    assert_eq!(device.request_publish(channel, &larger), Status::InvalidBufferSize);
+    device.pump();
+    assert_eq!(device.cloud().take_items().iter().filter(|item| item.0 == to_cloud::PUBLISH).count(), 2);
 }
 
 /// Shows N56, N57.
 #[test]
 fn requests_wrap_round_the_end_of_the_send_ring() {
-    let (mut machine, _, channel) = Machine::with_broker();
+    let (mut device, _, channel) = TestDevice::with_broker();
     for round in 0..20_u8 {
         let payload = vec![round; 700];
-        assert_eq!(machine.publish(channel, u32::from(round), b"t", &payload), Status::Okay);
-        let items = machine.cloud().items();
+        assert_eq!(device.publish(channel, u32::from(round), b"t", &payload), Status::Okay);
+        let items = device.cloud().take_items();
         let last = Publish::decode(&items.last().expect("a publish").1).expect("a publish").payload.to_vec();
         assert_eq!(last, payload);
-        machine.cloud().published(1, 0, RequestState::Completed, 0);
-        machine.pump();
-        machine.read_publish(channel).expect("an answer");
+        device.cloud().answer_publish(1, 0, RequestState::Completed, 0);
+        device.pump();
+        device.read_publish_response(channel).expect("an answer");
     }
 }
 
 /// Shows D02, D03.
 #[test]
 fn publishing_from_bad_pointers_sends_nothing() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    let good = machine.publish_request(1, b"t", b"p", 0);
-    assert_eq!(machine.call(Call::MqttRequestPublish, &[channel, 0]), Status::ParameterFault);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    let good = device.publish_params(1, b"t", b"p", 0);
+    assert_eq!(device.call(Call::MqttRequestPublish, &[channel, 0]), Status::ParameterFault);
     for request in [
         MqttPublishRequest { topic: NOWHERE, ..good },
         MqttPublishRequest { payload: NOWHERE, ..good },
         MqttPublishRequest { payload: SizedString { data: 0x2000_0000, length: u32::MAX }, ..good },
     ] {
-        assert_eq!(machine.request_publish(channel, &request), Status::LateFault);
+        assert_eq!(device.request_publish(channel, &request), Status::LateFault);
     }
-    machine.pump();
-    assert_eq!(machine.cloud().items(), []);
-    assert_eq!(machine.publish(channel, 1, b"t", b"p"), Status::Okay);
+    device.pump();
+    assert_eq!(device.cloud().take_items(), []);
+    assert_eq!(device.publish(channel, 1, b"t", b"p"), Status::Okay);
 }
 
 /// Shows M66, M68, M70, M74, M75, M77, M78, M79, M80, D40, M76.
 #[test]
 fn a_subscribe_carries_its_filters_and_brings_back_a_code_for_each() {
-    let (mut machine, mut setup, channel) = Machine::with_broker();
+    let (mut device, mut setup, channel) = TestDevice::with_broker();
     let array: Vec<u8> = [(1, 1, 0, 2), (2, 0, 1, 3)]
         .into_iter()
         .flat_map(|(desired_qos, nl, rap, rh)| {
-            let topic = machine.string(b"some/#");
+            let topic = device.flash_string(b"some/#");
             MqttSubscription { topic, desired_qos, nl, rap, rh }.to_bytes()
         })
         .collect();
-    let subscriptions = machine.put(&array);
+    let subscriptions = device.alloc_bytes(&array);
     let request = MqttSubscribeRequest { correlation_id: 77, subscriptions, num_subscriptions: 2 };
-    let request = machine.put(&request.to_bytes());
-    machine.ok(Call::MqttRequestSubscribe, &[channel, request]);
-    machine.pump();
-    let items = machine.cloud().items();
+    let request = device.alloc_bytes(&request.to_bytes());
+    device.call_ok(Call::MqttRequestSubscribe, &[channel, request]);
+    device.pump();
+    let items = device.cloud().take_items();
     let [(to_cloud::SUBSCRIBE, body)] = &items[..] else { panic!("{items:?}") };
     let filters: Vec<_> = Subscribe::decode(body).expect("a subscribe").iter().collect();
     let first = SubscribeOptions { qos: 1, no_local: true, retain_as_published: false, retain_handling: 2 };
     let second = SubscribeOptions { qos: 3, no_local: false, retain_as_published: true, retain_handling: 3 };
     assert_eq!(filters, [(first, &b"some/#"[..]), (second, &b"some/#"[..])]);
 
-    machine.cloud().subscribed(1, &[1, 0x80]);
-    machine.pump();
-    assert_eq!(machine.events(&mut setup.centre), [READABLE]);
-    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::SubscribeResponse));
-    assert_eq!(machine.read_subscribe(channel, 1), Err(Status::InvalidBufferSize));
-    assert_eq!(machine.read_subscribe(channel, 2), Ok((0, 77, vec![1, 0x80])));
+    device.cloud().answer_subscribe(1, &[1, 0x80]);
+    device.pump();
+    assert_eq!(device.events(&mut setup.centre), [READABLE]);
+    assert_eq!(device.next_readable(channel), Ok(MqttReadableDataType::SubscribeResponse));
+    assert_eq!(device.read_subscribe_response(channel, 1), Err(Status::InvalidBufferSize));
+    assert_eq!(device.read_subscribe_response(channel, 2), Ok((0, 77, vec![1, 0x80])));
 }
 
 /// Shows M67, D45.
 #[test]
 fn one_subscribe_and_one_unsubscribe_at_a_time() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    assert_eq!(machine.subscribe(channel, 1, &[(b"a", 0)]), Status::Okay);
-    assert_eq!(machine.subscribe(channel, 2, &[(b"b", 0)]), Status::RateLimited);
-    assert_eq!(machine.unsubscribe(channel, 3, &[b"c"]), Status::Okay, "the other kind is free");
-    assert_eq!(machine.unsubscribe(channel, 4, &[b"d"]), Status::RateLimited);
-    machine.cloud().unsubscribed(1, &[0x11]);
-    machine.cloud().subscribed(1, &[0]);
-    machine.pump();
-    assert_eq!(machine.subscribe(channel, 2, &[(b"b", 0)]), Status::RateLimited, "the answer is unread");
-    assert_eq!(machine.read_unsubscribe(channel, 1), Ok((0, 3, vec![0x11])));
-    assert_eq!(machine.read_subscribe(channel, 1), Ok((0, 1, vec![0])));
-    assert_eq!(machine.subscribe(channel, 2, &[(b"b", 0)]), Status::Okay);
-    assert_eq!(machine.unsubscribe(channel, 4, &[b"d"]), Status::Okay);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    assert_eq!(device.subscribe(channel, 1, &[(b"a", 0)]), Status::Okay);
+    assert_eq!(device.subscribe(channel, 2, &[(b"b", 0)]), Status::RateLimited);
+    assert_eq!(device.unsubscribe(channel, 3, &[b"c"]), Status::Okay, "the other kind is free");
+    assert_eq!(device.unsubscribe(channel, 4, &[b"d"]), Status::RateLimited);
+    device.cloud().answer_unsubscribe(1, &[0x11]);
+    device.cloud().answer_subscribe(1, &[0]);
+    device.pump();
+    assert_eq!(device.subscribe(channel, 2, &[(b"b", 0)]), Status::RateLimited, "the answer is unread");
+    assert_eq!(device.read_unsubscribe_response(channel, 1), Ok((0, 3, vec![0x11])));
+    assert_eq!(device.read_subscribe_response(channel, 1), Ok((0, 1, vec![0])));
+    assert_eq!(device.subscribe(channel, 2, &[(b"b", 0)]), Status::Okay);
+    assert_eq!(device.unsubscribe(channel, 4, &[b"d"]), Status::Okay);
 }
 
 /// Shows M89.
 #[test]
 fn an_unsubscribe_carries_its_filters() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    assert_eq!(machine.unsubscribe(channel, 3, &[b"one", b"two/+"]), Status::Okay);
-    let items = machine.cloud().items();
+    let (mut device, _, channel) = TestDevice::with_broker();
+    assert_eq!(device.unsubscribe(channel, 3, &[b"one", b"two/+"]), Status::Okay);
+    let items = device.cloud().take_items();
     let filters: Vec<_> = Unsubscribe::decode(&items[0].1).expect("an unsubscribe").iter().collect();
     assert_eq!((items[0].0, filters), (to_cloud::UNSUBSCRIBE, vec![&b"one"[..], &b"two/+"[..]]));
 }
@@ -556,65 +555,65 @@ fn an_unsubscribe_carries_its_filters() {
 /// Up to eight filters go in one request.
 #[test]
 fn nine_filters_are_too_many() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    assert_eq!(machine.subscribe(channel, 1, &[(&b"f"[..], 0); 9]), Status::TooManyElements);
-    assert_eq!(machine.unsubscribe(channel, 1, &[&b"f"[..]; 9]), Status::TooManyElements);
-    assert_eq!(machine.cloud().items(), []);
-    assert_eq!(machine.subscribe(channel, 1, &[(&b"f"[..], 0); 8]), Status::Okay);
-    assert_eq!(machine.unsubscribe(channel, 1, &[&b"f"[..]; 8]), Status::Okay);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    assert_eq!(device.subscribe(channel, 1, &[(&b"f"[..], 0); 9]), Status::TooManyElements);
+    assert_eq!(device.unsubscribe(channel, 1, &[&b"f"[..]; 9]), Status::TooManyElements);
+    assert_eq!(device.cloud().take_items(), []);
+    assert_eq!(device.subscribe(channel, 1, &[(&b"f"[..], 0); 8]), Status::Okay);
+    assert_eq!(device.unsubscribe(channel, 1, &[&b"f"[..]; 8]), Status::Okay);
 }
 
 /// Shows D82.
 #[test]
 fn subscribing_to_nothing_is_answered_by_the_kernel() {
-    let (mut machine, mut setup, channel) = Machine::with_broker();
-    assert_eq!(machine.subscribe(channel, 5, &[]), Status::Okay);
-    assert_eq!(machine.unsubscribe(channel, 6, &[]), Status::Okay);
-    assert_eq!(machine.events(&mut setup.centre), [READABLE, READABLE]);
-    assert_eq!(machine.read_subscribe(channel, 0), Ok((1, 5, vec![])));
-    assert_eq!(machine.read_unsubscribe(channel, 0), Ok((1, 6, vec![])));
-    assert_eq!(machine.cloud().items(), []);
+    let (mut device, mut setup, channel) = TestDevice::with_broker();
+    assert_eq!(device.subscribe(channel, 5, &[]), Status::Okay);
+    assert_eq!(device.unsubscribe(channel, 6, &[]), Status::Okay);
+    assert_eq!(device.events(&mut setup.centre), [READABLE, READABLE]);
+    assert_eq!(device.read_subscribe_response(channel, 0), Ok((1, 5, vec![])));
+    assert_eq!(device.read_unsubscribe_response(channel, 0), Ok((1, 6, vec![])));
+    assert_eq!(device.cloud().take_items(), []);
 }
 
 /// Shows D02, D03.
 #[test]
 fn the_array_of_filters_is_an_early_claim_and_its_strings_a_late_one() {
-    let (mut machine, _, channel) = Machine::with_broker();
+    let (mut device, _, channel) = TestDevice::with_broker();
     for array in [0x2007_fff8, 0x4000_0000] {
         let subscribe =
             MqttSubscribeRequest { correlation_id: 1, subscriptions: array, num_subscriptions: 2 };
-        let subscribe = machine.put(&subscribe.to_bytes());
+        let subscribe = device.alloc_bytes(&subscribe.to_bytes());
         let unsubscribe = MqttUnsubscribeRequest { correlation_id: 1, topics: array, num_topics: 2 };
-        let unsubscribe = machine.put(&unsubscribe.to_bytes());
-        assert_eq!(machine.call(Call::MqttRequestSubscribe, &[channel, subscribe]), Status::ParameterFault);
+        let unsubscribe = device.alloc_bytes(&unsubscribe.to_bytes());
+        assert_eq!(device.call(Call::MqttRequestSubscribe, &[channel, subscribe]), Status::ParameterFault);
         assert_eq!(
-            machine.call(Call::MqttRequestUnsubscribe, &[channel, unsubscribe]),
+            device.call(Call::MqttRequestUnsubscribe, &[channel, unsubscribe]),
             Status::ParameterFault
         );
     }
     let subscription = MqttSubscription { topic: NOWHERE, ..MqttSubscription::default() };
-    let subscriptions = machine.put(&subscription.to_bytes());
+    let subscriptions = device.alloc_bytes(&subscription.to_bytes());
     let subscribe = MqttSubscribeRequest { correlation_id: 1, subscriptions, num_subscriptions: 1 };
-    let subscribe = machine.put(&subscribe.to_bytes());
-    assert_eq!(machine.call(Call::MqttRequestSubscribe, &[channel, subscribe]), Status::LateFault);
+    let subscribe = device.alloc_bytes(&subscribe.to_bytes());
+    assert_eq!(device.call(Call::MqttRequestSubscribe, &[channel, subscribe]), Status::LateFault);
     let unsubscribe = MqttUnsubscribeRequest { correlation_id: 1, topics: subscriptions, num_topics: 1 };
-    let unsubscribe = machine.put(&unsubscribe.to_bytes());
-    assert_eq!(machine.call(Call::MqttRequestUnsubscribe, &[channel, unsubscribe]), Status::LateFault);
-    machine.pump();
-    assert_eq!(machine.cloud().items(), []);
-    assert_eq!(machine.subscribe(channel, 1, &[(b"a", 0)]), Status::Okay);
+    let unsubscribe = device.alloc_bytes(&unsubscribe.to_bytes());
+    assert_eq!(device.call(Call::MqttRequestUnsubscribe, &[channel, unsubscribe]), Status::LateFault);
+    device.pump();
+    assert_eq!(device.cloud().take_items(), []);
+    assert_eq!(device.subscribe(channel, 1, &[(b"a", 0)]), Status::Okay);
 }
 
 /// Shows D02, D04.
 #[test]
 fn a_response_read_to_bad_pointers_stays_readable() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    machine.subscribe(channel, 1, &[(b"a", 0)]);
-    machine.cloud().subscribed(1, &[0]);
-    machine.pump();
+    let (mut device, _, channel) = TestDevice::with_broker();
+    device.subscribe(channel, 1, &[(b"a", 0)]);
+    device.cloud().answer_subscribe(1, &[0]);
+    device.pump();
     let call = Call::MqttReadSubscribeResponse;
-    assert_eq!(machine.call(call, &[channel, 0]), Status::ParameterFault);
-    let good = machine.codes_response(1);
+    assert_eq!(device.call(call, &[channel, 0]), Status::ParameterFault);
+    let good = device.codes_params(1);
     let flash = 0x0800_0000;
     let mut bad = [good; 5];
     bad[0].request_state = flash;
@@ -623,76 +622,76 @@ fn a_response_read_to_bad_pointers_stays_readable() {
     bad[3].reason_codes_size = u32::MAX;
     bad[4].reason_codes_len = flash;
     for response in bad {
-        let response = machine.put(&response.to_bytes());
-        assert_eq!(machine.call(call, &[channel, response]), Status::LateFault);
+        let response = device.alloc_bytes(&response.to_bytes());
+        assert_eq!(device.call(call, &[channel, response]), Status::LateFault);
     }
-    assert_eq!(machine.read_subscribe(channel, 1), Ok((0, 1, vec![0])));
+    assert_eq!(device.read_subscribe_response(channel, 1), Ok((0, 1, vec![0])));
 }
 
 /// Shows M90, M91, D50, D45.
 #[test]
 fn an_orderly_disconnect_is_answered_and_raises_no_not_connected() {
-    let (mut machine, mut setup, channel) = Machine::with_broker();
-    machine.ok(Call::MqttRequestDisconnect, &[channel]);
-    assert_eq!(machine.call(Call::MqttRequestDisconnect, &[channel]), Status::RateLimited);
-    machine.pump();
-    assert_eq!(machine.cloud().items(), [(to_cloud::DISCONNECT, vec![])]);
-    machine.cloud().disconnected(1, RequestState::Completed, 0);
-    machine.cloud().closed(1, link::channel::ClosureReason::None);
-    machine.pump();
-    assert_eq!(machine.events(&mut setup.centre), [READABLE]);
-    assert_eq!(machine.next_type(channel), Ok(MqttReadableDataType::DisconnectResponse));
-    assert_eq!(machine.read_disconnect(channel), Ok((0, 0)));
-    assert_eq!(machine.read_disconnect(channel), Err(Status::ChannelClosed));
+    let (mut device, mut setup, channel) = TestDevice::with_broker();
+    device.call_ok(Call::MqttRequestDisconnect, &[channel]);
+    assert_eq!(device.call(Call::MqttRequestDisconnect, &[channel]), Status::RateLimited);
+    device.pump();
+    assert_eq!(device.cloud().take_items(), [(to_cloud::DISCONNECT, vec![])]);
+    device.cloud().answer_disconnect(1, RequestState::Completed, 0);
+    device.cloud().send_closed(1, link::channel::ClosureReason::None);
+    device.pump();
+    assert_eq!(device.events(&mut setup.centre), [READABLE]);
+    assert_eq!(device.next_readable(channel), Ok(MqttReadableDataType::DisconnectResponse));
+    assert_eq!(device.read_disconnect_response(channel), Ok((0, 0)));
+    assert_eq!(device.read_disconnect_response(channel), Err(Status::ChannelClosed));
 }
 
 /// Shows D50.
 #[test]
 fn a_broker_that_leaves_is_told_by_not_connected_with_its_code_readable() {
-    let (mut machine, mut setup, channel) = Machine::with_broker();
-    assert_eq!(machine.publish(channel, 4, b"t", b"p"), Status::Okay);
-    machine.cloud().published(1, 0, RequestState::NotConnected, 0);
-    machine.cloud().disconnected(1, RequestState::Completed, 0x8e);
-    machine.cloud().closed(1, link::channel::ClosureReason::ClosedByServer);
-    machine.pump();
-    assert_eq!(machine.events(&mut setup.centre), [READABLE, NOT_CONNECTED]);
-    assert_eq!(machine.read_publish(channel), Ok((3, 4, 0)));
-    assert_eq!(machine.read_disconnect(channel), Ok((0, 0x8e)));
-    assert_eq!(machine.next_type(channel), Err(Status::ChannelClosed));
+    let (mut device, mut setup, channel) = TestDevice::with_broker();
+    assert_eq!(device.publish(channel, 4, b"t", b"p"), Status::Okay);
+    device.cloud().answer_publish(1, 0, RequestState::NotConnected, 0);
+    device.cloud().answer_disconnect(1, RequestState::Completed, 0x8e);
+    device.cloud().send_closed(1, link::channel::ClosureReason::ClosedByServer);
+    device.pump();
+    assert_eq!(device.events(&mut setup.centre), [READABLE, NOT_CONNECTED]);
+    assert_eq!(device.read_publish_response(channel), Ok((3, 4, 0)));
+    assert_eq!(device.read_disconnect_response(channel), Ok((0, 0x8e)));
+    assert_eq!(device.next_readable(channel), Err(Status::ChannelClosed));
 }
 
 /// Shows D53, M12, N66, D87.
 #[test]
 fn everything_in_flight_is_answered_not_connected_when_the_link_is_lost() {
-    let (mut machine, mut setup, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let request = machine.connect_request();
-    machine.request_connect(channel, &request);
-    machine.publish(channel, 1, b"t", b"p");
-    machine.publish(channel, 2, b"t", b"p");
-    machine.subscribe(channel, 3, &[(b"f", 1)]);
-    machine.unsubscribe(channel, 4, &[b"f"]);
-    machine.ok(Call::MqttRequestDisconnect, &[channel]);
-    machine.cut();
-    let events = machine.events(&mut setup.centre);
+    let (mut device, mut setup, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let request = device.connect_params();
+    device.request_connect(channel, &request);
+    device.publish(channel, 1, b"t", b"p");
+    device.publish(channel, 2, b"t", b"p");
+    device.subscribe(channel, 3, &[(b"f", 1)]);
+    device.unsubscribe(channel, 4, &[b"f"]);
+    device.call_ok(Call::MqttRequestDisconnect, &[channel]);
+    device.lose_link();
+    let events = device.events(&mut setup.centre);
     assert_eq!(events[..7], [READABLE, READABLE, READABLE, READABLE, READABLE, READABLE, NOT_CONNECTED]);
-    assert_eq!(machine.read_connect(channel), Ok((3, 0)));
-    assert_eq!(machine.read_subscribe(channel, 1), Ok((3, 3, vec![])));
-    assert_eq!(machine.read_unsubscribe(channel, 1), Ok((3, 4, vec![])));
-    assert_eq!(machine.read_publish(channel), Ok((3, 1, 0)));
-    assert_eq!(machine.read_publish(channel), Ok((3, 2, 0)));
-    assert_eq!(machine.read_disconnect(channel), Ok((3, 0)));
-    assert_eq!(machine.next_type(channel), Err(Status::ChannelClosed));
+    assert_eq!(device.read_connect_response(channel), Ok((3, 0)));
+    assert_eq!(device.read_subscribe_response(channel, 1), Ok((3, 3, vec![])));
+    assert_eq!(device.read_unsubscribe_response(channel, 1), Ok((3, 4, vec![])));
+    assert_eq!(device.read_publish_response(channel), Ok((3, 1, 0)));
+    assert_eq!(device.read_publish_response(channel), Ok((3, 2, 0)));
+    assert_eq!(device.read_disconnect_response(channel), Ok((3, 0)));
+    assert_eq!(device.next_readable(channel), Err(Status::ChannelClosed));
 }
 
 /// Shows D45, D48, M86, M87.
 #[test]
 fn sixteen_acknowledgements_wait_for_the_link_and_leave_in_order() {
-    let (mut machine, _, channel) = Machine::with_broker();
+    let (mut device, _, channel) = TestDevice::with_broker();
     for number in 1..=MAX_ACKNOWLEDGEMENTS as u32 {
-        machine.ok(Call::MqttAcknowledgeMessage, &[channel, number * 100 + 1]);
+        device.call_ok(Call::MqttAcknowledgeMessage, &[channel, number * 100 + 1]);
     }
-    assert_eq!(machine.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::RateLimited);
-    machine.pump();
+    assert_eq!(device.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::RateLimited);
+    device.pump();
     let expected: Vec<_> = (1..=MAX_ACKNOWLEDGEMENTS as u32)
         .map(|number| {
             let mut body = [0; link::mqtt::Acknowledge::MAX];
@@ -700,26 +699,26 @@ fn sixteen_acknowledgements_wait_for_the_link_and_leave_in_order() {
             (to_cloud::ACKNOWLEDGE, body[..length].to_vec())
         })
         .collect();
-    assert_eq!(machine.cloud().items(), expected);
-    machine.ok(Call::MqttAcknowledgeMessage, &[channel, 1]);
+    assert_eq!(device.cloud().take_items(), expected);
+    device.call_ok(Call::MqttAcknowledgeMessage, &[channel, 1]);
 }
 
 /// Shows D83.
 #[test]
 fn acknowledging_a_message_of_qos_0_does_nothing() {
-    let (mut machine, _, channel) = Machine::with_broker();
-    machine.ok(Call::MqttAcknowledgeMessage, &[channel, 0]);
-    machine.pump();
-    assert_eq!(machine.cloud().items(), []);
+    let (mut device, _, channel) = TestDevice::with_broker();
+    device.call_ok(Call::MqttAcknowledgeMessage, &[channel, 0]);
+    device.pump();
+    assert_eq!(device.cloud().take_items(), []);
 }
 
 /// An answer nobody waits for ends the connection, and everybody hears of it.
 #[test]
 fn an_unasked_answer_is_a_violation() {
-    let (mut machine, mut setup, channel) = Machine::with_broker();
-    machine.publish(channel, 1, b"t", b"p");
-    machine.cloud().published(1, 5, RequestState::Completed, 0);
-    machine.pump();
-    assert!(!machine.connected);
-    assert_eq!(machine.events(&mut setup.centre)[..2], [READABLE, NOT_CONNECTED]);
+    let (mut device, mut setup, channel) = TestDevice::with_broker();
+    device.publish(channel, 1, b"t", b"p");
+    device.cloud().answer_publish(1, 5, RequestState::Completed, 0);
+    device.pump();
+    assert!(!device.connected);
+    assert_eq!(device.events(&mut setup.centre)[..2], [READABLE, NOT_CONNECTED]);
 }

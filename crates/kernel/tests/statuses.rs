@@ -1,8 +1,6 @@
 //! The table of calls and statuses: every error the interface documents is provoked here, or there stands why it cannot
 //! be.
 
-mod common;
-
 use abi::channel::ChannelType;
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};
 use abi::http::HttpRequest;
@@ -15,9 +13,9 @@ use abi::notifications::{NotificationSetup, OpenSystemNotificationParams};
 use abi::strings::SizedString;
 use abi::wifi::{WifiConfig, WifiConfigOut};
 use abi::{Call, Status};
-use common::board::Board;
-use common::{LINE, Machine, REGISTER, boot};
 use kernel::{Boot, Outcome};
+use kernel_testport::board::TestBoard;
+use kernel_testport::{LINE, REGISTER, TestDevice, boot};
 use link::config::{FetchResult, KeyResult};
 use sansio::Duration;
 
@@ -144,12 +142,12 @@ fn a_refused_call_writes_nothing_into_the_application() {
 #[test]
 fn every_call_is_implemented() {
     for &call in &Call::ALL {
-        let mut machine = Machine::booted(&Boot { application_test: true, ..boot() });
-        let (log, test_log) = (machine.buffer(512), machine.buffer(512));
-        machine.nvic.vectors = Some(0);
-        machine.ok(Call::ServerLoggingInit, &[log, 512]);
-        machine.ok(Call::TestLoggingInit, &[test_log, 512]);
-        let outcome = machine.branch(call.slot(), [0; 4]);
+        let mut device = TestDevice::booted(&Boot { application_test: true, ..boot() });
+        let (log, test_log) = (device.alloc_buffer(512), device.alloc_buffer(512));
+        device.nvic.vectors = Some(0);
+        device.call_ok(Call::ServerLoggingInit, &[log, 512]);
+        device.call_ok(Call::TestLoggingInit, &[test_log, 512]);
+        let outcome = device.call_slot(call.slot(), [0; 4]);
         assert_ne!(outcome, Outcome::Status(Status::Unavailable), "{}", call.name());
     }
 }
@@ -160,15 +158,15 @@ fn provoke(call: Call, error: Status) -> Option<Status> {
 
 /// Brings a device to where the call answers the error: its status, and how many writes it made.
 fn provoke_and_watch(call: Call, error: Status) -> Option<(Status, usize)> {
-    let (mut machine, args) = situation(call, error)?;
-    machine.memory.written = Some(Vec::new());
-    let status = machine.call(call, &args);
-    let written = machine.memory.written.take().expect("just put there").len();
+    let (mut device, args) = situation(call, error)?;
+    device.memory.written = Some(Vec::new());
+    let status = device.call(call, &args);
+    let written = device.memory.written.take().expect("just put there").len();
     Some((status, written))
 }
 
 /// A device and the arguments with which the call answers the error.
-fn situation(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+fn situation(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
     match call {
         Call::SetupNotifications | Call::CloseNotifications | Call::TempTriggerNotification => {
             notifications(call, error)
@@ -203,40 +201,40 @@ fn situation(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
     }
 }
 
-fn notifications(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::new();
-    let mut setup = NotificationSetup { irq: 50, buffer: machine.room(64), buffer_size: 64 };
-    let mut handle = machine.variable(0);
+fn notifications(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::new();
+    let mut setup = NotificationSetup { irq: 50, buffer: device.alloc(64), buffer_size: 64 };
+    let mut handle = device.alloc_u32(0);
     match (call, error) {
         (Call::SetupNotifications, Status::ParameterFault) => handle = FLASH,
         (Call::SetupNotifications, Status::InvalidBufferSize) => setup.buffer_size = 16,
         (Call::SetupNotifications, Status::BufferAlreadyInUse) => {
-            setup.buffer = machine.centre(LINE, 2).buffer;
+            setup.buffer = device.open_centre(LINE, 2).buffer;
         }
         (Call::SetupNotifications, Status::InvalidInterrupt) => setup.irq = 3,
         (Call::SetupNotifications, Status::TooManyNotificationBuffers) => {
             for line in 60..92 {
-                machine.centre(line, 2);
+                device.open_centre(line, 2);
             }
         }
-        (Call::CloseNotifications, Status::ParameterFault) => return Some((machine, vec![FLASH])),
-        (Call::CloseNotifications, Status::InvalidHandle) => return Some((machine, vec![handle])),
-        (Call::TempTriggerNotification, Status::InvalidHandle) => return Some((machine, vec![1, 2, 3])),
+        (Call::CloseNotifications, Status::ParameterFault) => return Some((device, vec![FLASH])),
+        (Call::CloseNotifications, Status::InvalidHandle) => return Some((device, vec![handle])),
+        (Call::TempTriggerNotification, Status::InvalidHandle) => return Some((device, vec![1, 2, 3])),
         _ => return None,
     }
-    let setup = machine.put(&setup.to_bytes());
-    Some((machine, vec![setup, handle]))
+    let setup = device.alloc_bytes(&setup.to_bytes());
+    Some((device, vec![setup, handle]))
 }
 
-fn network(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let (mut machine, setup) = Machine::ready();
-    let to = machine.variable(0);
+fn network(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let (mut device, setup) = TestDevice::with_network();
+    let to = device.alloc_u32(0);
     let args = match (call, error) {
         (Call::RequestNetwork, Status::ParameterFault) => vec![NOWHERE, to],
         (Call::RequestNetwork, Status::UnsupportedStructureVersion) => {
             let notification_handle = setup.centre.handle;
             let params = RequestNetworkParams { version: 2, notification_handle, notification_tag: 0 };
-            vec![machine.put(&params.to_bytes()), to]
+            vec![device.alloc_bytes(&params.to_bytes()), to]
         }
         (Call::ReleaseNetwork, Status::ParameterFault) => vec![FLASH],
         (Call::ReleaseNetwork, Status::InvalidHandle) => vec![to],
@@ -245,26 +243,26 @@ fn network(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         (Call::GetNetworkReasons, Status::ParameterFault) => vec![to, FLASH],
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn open_channel(error: Status) -> Option<(Machine, Vec<u32>)> {
-    let (mut machine, setup) = Machine::ready();
-    let mut params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
-    let handle = machine.variable(0);
-    let repeat = |machine: &mut Machine, count, keep: bool| {
+fn open_channel(error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let (mut device, setup) = TestDevice::with_network();
+    let mut params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
+    let handle = device.alloc_u32(0);
+    let repeat = |device: &mut TestDevice, count, keep: bool| {
         for _ in 0..count {
-            let params = machine.params(&setup, ChannelType::Mqtt, 512, 512);
-            let channel = machine.open(&params);
+            let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
+            let channel = device.open_channel(&params);
             if !keep {
-                let handle = machine.variable(channel);
-                machine.ok(Call::CloseChannel, &[handle]);
-                machine.pump();
+                let handle = device.alloc_u32(channel);
+                device.call_ok(Call::CloseChannel, &[handle]);
+                device.pump();
             }
         }
     };
     match error {
-        Status::ParameterFault => return Some((machine, vec![0, handle])),
+        Status::ParameterFault => return Some((device, vec![0, handle])),
         Status::UnsupportedStructureVersion => params.version = 0,
         Status::InvalidHandle => params.network_handle = 0,
         Status::InvalidBufferAlignment => params.send_buffer += 4,
@@ -272,30 +270,30 @@ fn open_channel(error: Status) -> Option<(Machine, Vec<u32>)> {
         Status::BufferAlreadyInUse => params.send_buffer = params.receive_buffer,
         Status::UnknownChannelEndpoint => params.endpoint.length = 1,
         Status::UnknownChannelType => params.channel_type = 9,
-        Status::NetworkNotConnected => machine.cut(),
-        Status::RateLimited => repeat(&mut machine, 8, false),
-        Status::TooManyChannels => repeat(&mut machine, 4, true),
+        Status::NetworkNotConnected => device.lose_link(),
+        Status::RateLimited => repeat(&mut device, 8, false),
+        Status::TooManyChannels => repeat(&mut device, 4, true),
         Status::Unavailable => {
             // Fifteen numbers of the link wait for the cloud's half of the goodbye.
-            machine.connected = false;
+            device.connected = false;
             for _ in 0..15 {
-                machine.now += Duration::from_secs(1);
-                let at = machine.put(&params.to_bytes());
-                machine.ok(Call::OpenChannel, &[at, handle]);
-                machine.pump();
-                machine.ok(Call::CloseChannel, &[handle]);
+                device.now += Duration::from_secs(1);
+                let at = device.alloc_bytes(&params.to_bytes());
+                device.call_ok(Call::OpenChannel, &[at, handle]);
+                device.pump();
+                device.call_ok(Call::CloseChannel, &[handle]);
             }
-            machine.now += Duration::from_secs(1);
+            device.now += Duration::from_secs(1);
         }
         _ => return None,
     }
-    let params = machine.put(&params.to_bytes());
-    Some((machine, vec![params, handle]))
+    let params = device.alloc_bytes(&params.to_bytes());
+    Some((device, vec![params, handle]))
 }
 
-fn channel(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Mqtt);
-    let variable = machine.variable(0);
+fn channel(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
+    let variable = device.alloc_u32(0);
     let args = match (call, error) {
         (Call::CloseChannel, Status::ParameterFault) => vec![FLASH],
         (Call::CloseChannel, Status::InvalidHandle) => vec![variable],
@@ -303,34 +301,34 @@ fn channel(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         (Call::GetChannelClosureReason, Status::InvalidHandle) => vec![0, variable],
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn config(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::ConfigFetch);
-    let key = |machine: &mut Machine, length| ConfigKeyToFetch {
+fn config(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::ConfigFetch);
+    let key = |device: &mut TestDevice, length| ConfigKeyToFetch {
         scope: 0,
         store: 0,
-        key: machine.string(&vec![b'k'; length]),
+        key: device.flash_string(&vec![b'k'; length]),
     };
-    let mut keys = vec![key(&mut machine, 1)];
+    let mut keys = vec![key(&mut device, 1)];
     let mut item = ConfigResponseReadItemParams {
         item_index: 0,
-        result: machine.variable(0),
-        buf: machine.string_room(10),
+        result: device.alloc_u32(0),
+        buf: device.alloc_string(10),
     };
     let mut handle = channel;
     let answered = !matches!(error, Status::ResponseNotPresent | Status::ChannelClosed);
     if call == Call::SendConfigFetchRequest {
         match error {
-            Status::ParameterFault => return Some((machine, vec![channel, NOWHERE])),
+            Status::ParameterFault => return Some((device, vec![channel, NOWHERE])),
             Status::LateFault => keys[0].key.data = NOWHERE,
             Status::InvalidHandle => handle = 0,
-            Status::InvalidBufferSize => keys = (0..16).map(|_| key(&mut machine, 100)).collect(),
-            Status::ChannelClosed => machine.cut(),
+            Status::InvalidBufferSize => keys = (0..16).map(|_| key(&mut device, 100)).collect(),
+            Status::ChannelClosed => device.lose_link(),
             Status::RequestAlreadySent => {
-                let params = fetch(&mut machine, &keys);
-                machine.ok(call, &[channel, params]);
+                let params = fetch(&mut device, &keys);
+                device.call_ok(call, &[channel, params]);
             }
             Status::TooManyConfigKeys => keys = vec![keys[0]; 33],
             Status::UnknownConfigScope => keys[0].scope = 7,
@@ -338,42 +336,42 @@ fn config(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
             Status::InvalidConfigKey => keys[0].key.length = 0,
             _ => return None,
         }
-        let params = fetch(&mut machine, &keys);
-        return Some((machine, vec![handle, params]));
+        let params = fetch(&mut device, &keys);
+        return Some((device, vec![handle, params]));
     }
-    let params = fetch(&mut machine, &keys);
-    machine.ok(Call::SendConfigFetchRequest, &[channel, params]);
-    machine.pump();
+    let params = fetch(&mut device, &keys);
+    device.call_ok(Call::SendConfigFetchRequest, &[channel, params]);
+    device.pump();
     if answered {
-        machine.cloud().config(1, FetchResult::Ok, &[(KeyResult::Ok, b"value")], 4096);
-        machine.pump();
+        device.cloud().send_config(1, FetchResult::Ok, &[(KeyResult::Ok, b"value")], 4096);
+        device.pump();
     }
     match error {
-        Status::ParameterFault => return Some((machine, vec![channel, NOWHERE])),
+        Status::ParameterFault => return Some((device, vec![channel, NOWHERE])),
         Status::InvalidHandle => handle = 0,
         Status::ResponseNotPresent => {}
-        Status::ChannelClosed => machine.cut(),
+        Status::ChannelClosed => device.lose_link(),
         Status::IndexInvalid => item.item_index = 1,
         Status::LateFault => item.result = FLASH,
         Status::InvalidBufferSize => item.buf.size = 4,
         _ => return None,
     }
-    let to = machine.put(&item.to_bytes());
-    Some((machine, vec![handle, to]))
+    let to = device.alloc_bytes(&item.to_bytes());
+    Some((device, vec![handle, to]))
 }
 
-fn http(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::Http);
-    let mut request = HttpRequest { method: machine.string(b"GET"), ..HttpRequest::default() };
-    let good = machine.put(&request.to_bytes());
-    let to = machine.room(16);
+fn http(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Http);
+    let mut request = HttpRequest { method: device.flash_string(b"GET"), ..HttpRequest::default() };
+    let good = device.alloc_bytes(&request.to_bytes());
+    let to = device.alloc(16);
     if call != Call::SendHttpRequest {
-        machine.ok(Call::SendHttpRequest, &[channel, good]);
-        machine.pump();
+        device.call_ok(Call::SendHttpRequest, &[channel, good]);
+        device.pump();
         if !matches!(error, Status::ResponseNotPresent | Status::ChannelClosed) {
             let result = u8::from(error == Status::RequestUnsuccessful) * 5;
-            machine.cloud().item(1, link::kind::to_device::HTTP_RESPONSE, &[result, 0, 0], b"", 100);
-            machine.pump();
+            device.cloud().send_item(1, link::kind::to_device::HTTP_RESPONSE, &[result, 0, 0], b"", 100);
+            device.pump();
         }
     }
     let read = |handle, first, to| match call {
@@ -388,67 +386,67 @@ fn http(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         Status::ResponseNotPresent | Status::RequestUnsuccessful => read(channel, 0, to),
         Status::IndexInvalid | Status::OffsetInvalid => read(channel, 1, to),
         Status::ChannelClosed => {
-            machine.cut();
+            device.lose_link();
             read(channel, 0, to)
         }
         Status::RequestAlreadySent => {
-            machine.ok(call, &[channel, good]);
+            device.call_ok(call, &[channel, good]);
             read(channel, 0, to)
         }
         Status::LateFault => {
             request.url = SizedString { data: NOWHERE, length: 1 };
-            vec![channel, machine.put(&request.to_bytes())]
+            vec![channel, device.alloc_bytes(&request.to_bytes())]
         }
         Status::InvalidBufferSize => {
-            request.body = machine.string(&[b'x'; 1536]);
-            vec![channel, machine.put(&request.to_bytes())]
+            request.body = device.flash_string(&[b'x'; 1536]);
+            vec![channel, device.alloc_bytes(&request.to_bytes())]
         }
         Status::TooManyElements => {
-            (request.num_headers, request.headers) = (33, machine.room(33 * 8));
-            vec![channel, machine.put(&request.to_bytes())]
+            (request.num_headers, request.headers) = (33, device.alloc(33 * 8));
+            vec![channel, device.alloc_bytes(&request.to_bytes())]
         }
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn fetch(machine: &mut Machine, keys: &[ConfigKeyToFetch]) -> u32 {
+fn fetch(device: &mut TestDevice, keys: &[ConfigKeyToFetch]) -> u32 {
     let array: Vec<u8> = keys.iter().flat_map(ConfigKeyToFetch::to_bytes).collect();
-    let keys_to_fetch = machine.put(&array);
-    machine.put(&ConfigKeyFetchParams { num_items: keys.len() as u32, keys_to_fetch }.to_bytes())
+    let keys_to_fetch = device.alloc_bytes(&array);
+    device.alloc_bytes(&ConfigKeyFetchParams { num_items: keys.len() as u32, keys_to_fetch }.to_bytes())
 }
 
-fn logging(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::online();
-    let buffer = machine.buffer(512);
-    let message = machine.string(&[b'm'; 2000]).data;
+fn logging(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::online();
+    let buffer = device.alloc_buffer(512);
+    let message = device.flash_string(&[b'm'; 2000]).data;
     if call == Call::ServerLog && error != Status::Unavailable {
-        machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+        device.call_ok(Call::ServerLoggingInit, &[buffer, 512]);
     }
     let args = match (call, error) {
         (Call::ServerLoggingInit, Status::ParameterFault) => vec![FLASH, 512],
         (Call::ServerLoggingInit, Status::InvalidBufferAlignment) => vec![buffer + 1, 512],
         (Call::ServerLoggingInit, Status::InvalidBufferSize) => vec![buffer, 0],
         (Call::ServerLoggingInit, Status::BufferAlreadyInUse) => {
-            vec![machine.centre(LINE, 128).buffer.next_multiple_of(512), 512]
+            vec![device.open_centre(LINE, 128).buffer.next_multiple_of(512), 512]
         }
         (Call::ServerLog, Status::Unavailable) => vec![message, 1],
         (Call::ServerLog, Status::ParameterFault) => vec![NOWHERE, 1],
         (Call::ServerLog, Status::InvalidBufferSize) => vec![message, 513],
         (Call::ServerLog, Status::LogMessageTooLong) => vec![message, 1025],
         (Call::ServerLog, Status::LoggingDisabledByServer) => {
-            machine.cloud().link.set_logging(false);
-            machine.pump();
+            device.cloud().link.set_logging(false);
+            device.pump();
             vec![message, 1]
         }
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn opaque(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let (mut machine, _, channel) = Machine::with_channel(ChannelType::OpaqueBytes);
-    let (data, result) = (machine.room(2000), machine.variable(0));
+fn opaque(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let (mut device, _, channel) = TestDevice::with_channel(ChannelType::OpaqueBytes);
+    let (data, result) = (device.alloc(2000), device.alloc_u32(0));
     let args = |handle, data, length, result| match call {
         Call::ReadChannel => vec![handle, result, result],
         Call::ReadChannelComplete => vec![handle, 1],
@@ -460,21 +458,21 @@ fn opaque(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         Status::LateFault => args(channel, data, 1, FLASH),
         Status::InvalidBufferSize => args(channel, data, 1537, result),
         Status::ChannelClosed => {
-            machine.cut();
+            device.lose_link();
             args(channel, data, 1, result)
         }
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn system(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::new();
-    let handle = machine.variable(0);
-    let params = machine.put(&OpenSystemNotificationParams::default().to_bytes());
+fn system(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::new();
+    let handle = device.alloc_u32(0);
+    let params = device.alloc_bytes(&OpenSystemNotificationParams::default().to_bytes());
     let args = match (call, error) {
         (_, Status::Unavailable) => {
-            machine.nvic.in_handler = true;
+            device.nvic.in_handler = true;
             vec![params, handle]
         }
         (Call::OpenSystemNotification, Status::ParameterFault) => vec![params, FLASH],
@@ -483,106 +481,106 @@ fn system(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         (Call::CloseSystemNotification, Status::InvalidHandle) => vec![handle],
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn fast(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::with_vectors();
+fn fast(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::with_vectors();
     if call != Call::SetFastInterrupt {
-        machine.ok(Call::SetFastInterrupt, &[45]);
+        device.call_ok(Call::SetFastInterrupt, &[45]);
     }
     match error {
-        Status::InvalidInterrupt => return Some((machine, vec![27])),
-        Status::InvalidVector => machine.nvic.vectors = Some(0x0c00_0000),
-        Status::Unavailable => machine.nvic.vectors = None,
+        Status::InvalidInterrupt => return Some((device, vec![27])),
+        Status::InvalidVector => device.nvic.vectors = Some(0x0c00_0000),
+        Status::Unavailable => device.nvic.vectors = None,
         _ => return None,
     }
-    Some((machine, vec![45]))
+    Some((device, vec![45]))
 }
 
-fn power(_call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::new();
+fn power(_call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::new();
     match error {
-        Status::Unavailable => machine.nvic.in_handler = true,
-        Status::ParameterFault => return Some((machine, vec![99])),
-        Status::MicrovisorBusy => machine.enter(|kernel, port| kernel.fetching_update(port, true)),
+        Status::Unavailable => device.nvic.in_handler = true,
+        Status::ParameterFault => return Some((device, vec![99])),
+        Status::MicrovisorBusy => device.enter(|kernel, port| kernel.fetching_update(port, true)),
         _ => return None,
     }
-    Some((machine, vec![0]))
+    Some((device, vec![0]))
 }
 
-fn flash(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::new();
-    let variable = machine.variable(0);
-    machine.ok(Call::ExternalFlashOpen, &[variable]);
-    let handle = machine.u32(variable);
-    let buffer = machine.room(4096);
+fn flash(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::new();
+    let variable = device.alloc_u32(0);
+    device.call_ok(Call::ExternalFlashOpen, &[variable]);
+    let handle = device.u32(variable);
+    let buffer = device.alloc(4096);
     let access = |handle, address, length, buffer| match call {
         Call::ExternalFlashGetInfo => vec![handle, buffer],
         _ => vec![handle, address, length, buffer],
     };
     let args = match (call, error) {
         (_, Status::Unavailable) => {
-            machine.nvic.in_handler = true;
+            device.nvic.in_handler = true;
             vec![variable, 0, 0, 0]
         }
         (Call::ExternalFlashOpen, Status::TooManyChannels) => {
             for _ in 1..32 {
-                let another = machine.variable(0);
-                machine.ok(call, &[another]);
+                let another = device.alloc_u32(0);
+                device.call_ok(call, &[another]);
             }
-            vec![machine.variable(0)]
+            vec![device.alloc_u32(0)]
         }
         (Call::ExternalFlashOpen | Call::ExternalFlashClose, Status::ParameterFault) => vec![FLASH],
-        (Call::ExternalFlashClose, Status::InvalidHandle) => vec![machine.variable(handle ^ 1)],
+        (Call::ExternalFlashClose, Status::InvalidHandle) => vec![device.alloc_u32(handle ^ 1)],
         (Call::ExternalFlashEraseBlocking, Status::ParameterFault) => return None,
         (_, Status::ParameterFault) => access(handle, 0, 4096, NOWHERE),
         (_, Status::InvalidHandle) => access(handle ^ 1, 0, 4096, buffer),
         (_, Status::AddressOutOfRange) => access(handle, u32::MAX - 4095, 4096, buffer),
         (_, Status::InvalidBufferAlignment) => access(handle, 0, 100, buffer),
-        (_, Status::UnsupportedStructureVersion) => access(handle, 0, 0, machine.room(16)),
+        (_, Status::UnsupportedStructureVersion) => access(handle, 0, 0, device.alloc(16)),
         (_, Status::InternalError) => {
-            machine.board.nor().broken = true;
+            device.board.nor().broken = true;
             access(handle, 0, 4096, buffer)
         }
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn wifi(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::new();
+fn wifi(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::new();
     let mut set = WifiConfig {
         version: 1,
         config_mode: 0,
-        wifi_ssid: machine.string(b"home"),
-        wifi_password: machine.string(b""),
+        wifi_ssid: device.flash_string(b"home"),
+        wifi_password: device.flash_string(b""),
     };
-    let mut get = WifiConfigOut { version: 1, ssid: machine.string_room(3), has_encryption: machine.room(1) };
-    let good = machine.put(&set.to_bytes());
-    machine.ok(Call::SetWifiConfig, &[good]);
+    let mut get = WifiConfigOut { version: 1, ssid: device.alloc_string(3), has_encryption: device.alloc(1) };
+    let good = device.alloc_bytes(&set.to_bytes());
+    device.call_ok(Call::SetWifiConfig, &[good]);
     match error {
-        Status::ParameterFault => return Some((machine, vec![NOWHERE])),
+        Status::ParameterFault => return Some((device, vec![NOWHERE])),
         Status::LateFault => (set.wifi_ssid.data, get.has_encryption) = (NOWHERE, FLASH),
         Status::UnsupportedStructureVersion => (set.version, get.version) = (3, 3),
         Status::InputTooLong => set.wifi_ssid.length = 33,
         Status::RequiredElementMissing => set.wifi_ssid.length = 0,
-        Status::Unavailable => machine.board = Board::bare(),
-        Status::InternalError => machine.board.wifi.as_mut().expect("a board with Wi-Fi").broken = true,
+        Status::Unavailable => device.board = TestBoard::bare(),
+        Status::InternalError => device.board.wifi.as_mut().expect("a board with Wi-Fi").broken = true,
         Status::InvalidBufferSize => {}
         _ => return None,
     }
     let params = if call == Call::SetWifiConfig { set.to_bytes().to_vec() } else { get.to_bytes().to_vec() };
-    let params = machine.put(&params);
-    Some((machine, vec![params]))
+    let params = device.alloc_bytes(&params);
+    Some((device, vec![params]))
 }
 
-fn factory(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::booted(&Boot { application_test: error != Status::Unavailable, ..boot() });
-    let buffer = machine.buffer(512);
-    let message = machine.string(&[b'm'; 2000]).data;
+fn factory(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::booted(&Boot { application_test: error != Status::Unavailable, ..boot() });
+    let buffer = device.alloc_buffer(512);
+    let message = device.flash_string(&[b'm'; 2000]).data;
     if call == Call::TestLog && error != Status::Unavailable {
-        machine.ok(Call::TestLoggingInit, &[buffer, 512]);
+        device.call_ok(Call::TestLoggingInit, &[buffer, 512]);
     }
     let args = match (call, error) {
         (Call::TestingComplete, Status::Unavailable) => vec![0],
@@ -591,7 +589,7 @@ fn factory(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         (Call::TestLoggingInit, Status::InvalidBufferAlignment) => vec![buffer + 1, 512],
         (Call::TestLoggingInit, Status::InvalidBufferSize) => vec![buffer, 0],
         (Call::TestLoggingInit, Status::BufferAlreadyInUse) => {
-            machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+            device.call_ok(Call::ServerLoggingInit, &[buffer, 512]);
             vec![buffer, 512]
         }
         (Call::TestLog, Status::Unavailable) => vec![message, 1],
@@ -600,182 +598,183 @@ fn factory(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
         (Call::TestLog, Status::LogMessageTooLong) => vec![message, 1025],
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
-fn device(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
-    let mut machine = Machine::new();
-    let to = machine.room(64);
+fn device(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
+    let mut device = TestDevice::new();
+    let to = device.alloc(64);
     let args = match (call, error) {
         (Call::GetDeviceId, Status::ParameterFault) => vec![FLASH, 34],
         (Call::GetDeviceId, Status::InvalidBufferSize) => vec![to, 33],
         (Call::GetWallTime, Status::TimeNotSet) => vec![to],
         (Call::GetWallTime, Status::ParameterFault) => {
-            machine.connect();
+            device.connect();
             vec![FLASH]
         }
         (Call::PeriphPeek32, Status::PeripheralAccessFault) => vec![REGISTER + 1, to],
         (Call::PeriphPeek32, Status::ParameterFault) => vec![REGISTER, FLASH],
         (Call::PeriphPoke32, Status::PeripheralAccessFault) => vec![REGISTER + 4, 0, 0],
         (Call::GetWakeReason, Status::Unavailable) => {
-            machine.nvic.in_handler = true;
+            device.nvic.in_handler = true;
             vec![to]
         }
         (_, Status::ParameterFault) => vec![FLASH],
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
 /// What the call is given when nothing is wrong; `late` makes a nested pointer bad.
-fn mqtt_argument(machine: &mut Machine, call: Call, late: bool) -> u32 {
-    let string = if late { SizedString { data: NOWHERE, length: 1 } } else { machine.string(b"x") };
-    let output = if late { FLASH } else { machine.variable(0) };
+fn mqtt_argument(device: &mut TestDevice, call: Call, late: bool) -> u32 {
+    let string = if late { SizedString { data: NOWHERE, length: 1 } } else { device.flash_string(b"x") };
+    let output = if late { FLASH } else { device.alloc_u32(0) };
     match call {
         Call::MqttRequestConnect => {
-            let mut request = machine.connect_request();
+            let mut request = device.connect_params();
             request.host = string;
-            machine.put(&request.to_bytes())
+            device.alloc_bytes(&request.to_bytes())
         }
         Call::MqttRequestPublish => {
             let request = MqttPublishRequest { topic: string, ..MqttPublishRequest::default() };
-            machine.put(&request.to_bytes())
+            device.alloc_bytes(&request.to_bytes())
         }
         Call::MqttRequestSubscribe => {
             let array = MqttSubscription { topic: string, ..MqttSubscription::default() };
-            let subscriptions = machine.put(&array.to_bytes());
+            let subscriptions = device.alloc_bytes(&array.to_bytes());
             let request = MqttSubscribeRequest { correlation_id: 0, subscriptions, num_subscriptions: 1 };
-            machine.put(&request.to_bytes())
+            device.alloc_bytes(&request.to_bytes())
         }
         Call::MqttRequestUnsubscribe => {
-            let topics = machine.put(&string.to_bytes());
-            machine.put(&MqttUnsubscribeRequest { correlation_id: 0, topics, num_topics: 1 }.to_bytes())
+            let topics = device.alloc_bytes(&string.to_bytes());
+            device
+                .alloc_bytes(&MqttUnsubscribeRequest { correlation_id: 0, topics, num_topics: 1 }.to_bytes())
         }
         Call::MqttReadSubscribeResponse | Call::MqttReadUnsubscribeResponse => {
-            let response = MqttSubscribeResponse { correlation_id: output, ..machine.codes_response(8) };
-            machine.put(&response.to_bytes())
+            let response = MqttSubscribeResponse { correlation_id: output, ..device.codes_params(8) };
+            device.alloc_bytes(&response.to_bytes())
         }
         Call::MqttReceiveMessage => {
-            let message = MqttMessage { qos: output, ..machine.message_outputs(9, 9) };
-            machine.put(&message.to_bytes())
+            let message = MqttMessage { qos: output, ..device.message_params(9, 9) };
+            device.alloc_bytes(&message.to_bytes())
         }
         Call::MqttReceiveLostMessageInfo => {
             let info = MqttLostMessageInfo {
                 reason: output,
-                topic: machine.string_room(9),
-                message_len: machine.variable(0),
+                topic: device.alloc_string(9),
+                message_len: device.alloc_u32(0),
             };
-            machine.put(&info.to_bytes())
+            device.alloc_bytes(&info.to_bytes())
         }
-        _ => machine.room(16),
+        _ => device.alloc(16),
     }
 }
 
-fn mqtt(call: Call, error: Status) -> Option<(Machine, Vec<u32>)> {
+fn mqtt(call: Call, error: Status) -> Option<(TestDevice, Vec<u32>)> {
     let connect = call == Call::MqttRequestConnect;
-    let (mut machine, _, channel) =
-        if connect { Machine::with_channel(ChannelType::Mqtt) } else { Machine::with_broker() };
-    let argument = mqtt_argument(&mut machine, call, false);
+    let (mut device, _, channel) =
+        if connect { TestDevice::with_channel(ChannelType::Mqtt) } else { TestDevice::with_broker() };
+    let argument = mqtt_argument(&mut device, call, false);
     let args = match error {
         Status::ParameterFault => vec![channel, NOWHERE],
         Status::LateFault if IMPOSSIBLE.iter().any(|row| (row.0, row.1) == (call, error)) => return None,
-        Status::LateFault => vec![channel, mqtt_argument(&mut machine, call, true)],
+        Status::LateFault => vec![channel, mqtt_argument(&mut device, call, true)],
         Status::InvalidHandle => vec![0, argument],
         Status::ChannelClosed => {
-            machine.cut();
+            device.lose_link();
             vec![channel, argument]
         }
         Status::ResponseNotPresent => vec![channel, argument],
         Status::WrongDataRequested => {
-            machine.cloud().lost(1, 1, b"");
-            machine.pump();
+            device.cloud().send_lost(1, 1, b"");
+            device.pump();
             vec![channel, argument]
         }
         Status::RateLimited => {
-            while machine.call(call, &[channel, argument]) == Status::Okay {}
+            while device.call(call, &[channel, argument]) == Status::Okay {}
             vec![channel, argument]
         }
         Status::RequestAlreadySent => {
-            machine.ok(call, &[channel, argument]);
+            device.call_ok(call, &[channel, argument]);
             vec![channel, argument]
         }
         Status::TooManyElements if connect => {
-            let mut request = machine.connect_request();
-            let array = machine.room(9 * 8);
-            machine.memory.set(array, &[0; 72]);
+            let mut request = device.connect_params();
+            let array = device.alloc(9 * 8);
+            device.memory.set(array, &[0; 72]);
             let credentials = [9, array, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
-            request.tls_credentials = machine.put(&credentials);
-            vec![channel, machine.put(&request.to_bytes())]
+            request.tls_credentials = device.alloc_bytes(&credentials);
+            vec![channel, device.alloc_bytes(&request.to_bytes())]
         }
         Status::TooManyElements => {
-            let array = machine.room(9 * 24);
-            vec![channel, machine.put(&[0, array, 9].map(u32::to_le_bytes).concat())]
+            let array = device.alloc(9 * 24);
+            vec![channel, device.alloc_bytes(&[0, array, 9].map(u32::to_le_bytes).concat())]
         }
         Status::InvalidAuthentication => {
-            let mut request = machine.connect_request();
+            let mut request = device.connect_params();
             request.authentication.method = 1;
-            request.authentication.username_password.password = machine.string(b"p");
-            let key = machine.string(b"key");
+            request.authentication.username_password.password = device.flash_string(b"p");
+            let key = device.flash_string(b"key");
             let credentials = [0, 0, 0, 0, key.data, key.length].map(u32::to_le_bytes).concat();
-            request.tls_credentials = machine.put(&credentials);
-            vec![channel, machine.put(&request.to_bytes())]
+            request.tls_credentials = device.alloc_bytes(&credentials);
+            vec![channel, device.alloc_bytes(&request.to_bytes())]
         }
         Status::RequiredElementMissing => {
-            let mut request = machine.connect_request();
+            let mut request = device.connect_params();
             request.host = SizedString::default();
-            vec![channel, machine.put(&request.to_bytes())]
+            vec![channel, device.alloc_bytes(&request.to_bytes())]
         }
-        Status::InvalidBufferSize => return too_small(machine, channel, call),
+        Status::InvalidBufferSize => return too_small(device, channel, call),
         _ => return None,
     };
-    Some((machine, args))
+    Some((device, args))
 }
 
 /// A request larger than the ring, or an output too small for the item.
-fn too_small(mut machine: Machine, channel: u32, call: Call) -> Option<(Machine, Vec<u32>)> {
-    let long = machine.string(&[b'x'; 1600]);
+fn too_small(mut device: TestDevice, channel: u32, call: Call) -> Option<(TestDevice, Vec<u32>)> {
+    let long = device.flash_string(&[b'x'; 1600]);
     let argument = match call {
         Call::MqttRequestConnect => {
-            let mut request = machine.connect_request();
+            let mut request = device.connect_params();
             request.host = long;
-            machine.put(&request.to_bytes())
+            device.alloc_bytes(&request.to_bytes())
         }
         Call::MqttRequestPublish => {
             let request = MqttPublishRequest { payload: long, ..MqttPublishRequest::default() };
-            machine.put(&request.to_bytes())
+            device.alloc_bytes(&request.to_bytes())
         }
         Call::MqttRequestSubscribe => {
             let array = MqttSubscription { topic: long, ..MqttSubscription::default() };
-            let array = machine.put(&array.to_bytes());
-            machine.put(&[0, array, 1].map(u32::to_le_bytes).concat())
+            let array = device.alloc_bytes(&array.to_bytes());
+            device.alloc_bytes(&[0, array, 1].map(u32::to_le_bytes).concat())
         }
         Call::MqttRequestUnsubscribe => {
-            let array = machine.put(&long.to_bytes());
-            machine.put(&[0, array, 1].map(u32::to_le_bytes).concat())
+            let array = device.alloc_bytes(&long.to_bytes());
+            device.alloc_bytes(&[0, array, 1].map(u32::to_le_bytes).concat())
         }
         Call::MqttReadSubscribeResponse => {
-            machine.subscribe(channel, 1, &[(b"f", 0)]);
-            machine.cloud().subscribed(1, &[0]);
-            let response = machine.codes_response(0);
-            machine.put(&response.to_bytes())
+            device.subscribe(channel, 1, &[(b"f", 0)]);
+            device.cloud().answer_subscribe(1, &[0]);
+            let response = device.codes_params(0);
+            device.alloc_bytes(&response.to_bytes())
         }
         Call::MqttReadUnsubscribeResponse => {
-            machine.unsubscribe(channel, 1, &[b"f"]);
-            machine.cloud().unsubscribed(1, &[0]);
-            let response = machine.codes_response(0);
-            machine.put(&response.to_bytes())
+            device.unsubscribe(channel, 1, &[b"f"]);
+            device.cloud().answer_unsubscribe(1, &[0]);
+            let response = device.codes_params(0);
+            device.alloc_bytes(&response.to_bytes())
         }
         Call::MqttReceiveMessage => {
-            machine.cloud().message(1, None, false, b"topic", b"payload");
-            let message = machine.message_outputs(9, 6);
-            machine.put(&message.to_bytes())
+            device.cloud().send_message(1, None, false, b"topic", b"payload");
+            let message = device.message_params(9, 6);
+            device.alloc_bytes(&message.to_bytes())
         }
         Call::MqttReceiveLostMessageInfo => {
-            machine.cloud().lost(1, 1, b"a long topic");
-            mqtt_argument(&mut machine, call, false)
+            device.cloud().send_lost(1, 1, b"a long topic");
+            mqtt_argument(&mut device, call, false)
         }
         _ => return None,
     };
-    machine.pump();
-    Some((machine, vec![channel, argument]))
+    device.pump();
+    Some((device, vec![channel, argument]))
 }

@@ -19,9 +19,9 @@ use tokio::sync::broadcast;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
-use crate::common::mqtt::READABLE;
-use crate::common::{Centre, LINE, Machine, Setup, Wire, boot};
 use crate::support::{PATIENCE, config, tls};
+use kernel_testport::mqtt::READABLE;
+use kernel_testport::{AppSetup, LINE, TestCentre, TestDevice, Wire, boot};
 
 /// Longest wait for bytes before the clock is looked at again.
 const TICK: Duration = Duration::from_millis(2);
@@ -100,7 +100,7 @@ impl Drop for Site {
 
 /// A device at work. Its clock is the wall clock, and whatever is skipped.
 pub(crate) struct Live {
-    pub machine: Machine,
+    pub device: TestDevice,
     identity: Identity,
     address: SocketAddr,
     stream: Option<StreamOwned<ClientConnection, TcpStream>>,
@@ -133,7 +133,7 @@ impl Live {
             ..boot.clone()
         };
         Self {
-            machine: Machine::booted(&boot),
+            device: TestDevice::booted(&boot),
             identity,
             address,
             stream: None,
@@ -151,23 +151,23 @@ impl Live {
     /// What a port does in a turn: time, connection, bytes both ways.
     pub(crate) fn step(&mut self) {
         self.tick();
-        if !self.machine.connected && self.machine.kernel.wants_link() {
+        if !self.device.connected && self.device.kernel.wants_link() {
             self.dial();
         }
-        self.machine.pump();
+        self.device.pump();
         self.send();
         self.hear();
-        self.machine.pump();
+        self.device.pump();
         self.send();
-        if !self.machine.connected {
+        if !self.device.connected {
             self.hang_up();
         }
     }
 
     fn tick(&mut self) {
-        self.machine.now = sansio::Instant::from_millis(1) + (self.start.elapsed() + self.skipped).into();
-        if self.machine.next_timeout().is_some_and(|at| at <= self.machine.now) {
-            self.machine.link(LinkInput::Timeout);
+        self.device.now = sansio::Instant::from_millis(1) + (self.start.elapsed() + self.skipped).into();
+        if self.device.next_timeout().is_some_and(|at| at <= self.device.now) {
+            self.device.input(LinkInput::Timeout);
         }
     }
 
@@ -178,16 +178,16 @@ impl Live {
     }
 
     fn dial(&mut self) {
-        self.machine.link(LinkInput::Connecting);
+        self.device.input(LinkInput::Connecting);
         match self.connection() {
             Some(stream) => {
                 self.stream = Some(stream);
-                self.machine.wire = Some(Wire::default());
-                self.machine.connected = true;
+                self.device.wire = Some(Wire::default());
+                self.device.connected = true;
                 self.connections += 1;
-                self.machine.link(LinkInput::Connected);
+                self.device.input(LinkInput::Connected);
             }
-            None => self.machine.lose(LinkLoss::Unreachable),
+            None => self.device.report_loss(LinkLoss::Unreachable),
         }
     }
 
@@ -202,7 +202,7 @@ impl Live {
     }
 
     fn send(&mut self) {
-        let (Some(stream), Some(wire)) = (&mut self.stream, &mut self.machine.wire) else { return };
+        let (Some(stream), Some(wire)) = (&mut self.stream, &mut self.device.wire) else { return };
         let bytes = std::mem::take(&mut wire.up);
         if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
             self.lost();
@@ -215,7 +215,7 @@ impl Live {
         match stream.read(&mut buffer) {
             Ok(0) => self.lost(),
             Ok(count) => {
-                let wire = self.machine.wire.as_mut().expect("a connection");
+                let wire = self.device.wire.as_mut().expect("a connection");
                 wire.down.extend(&buffer[..count]);
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -225,8 +225,8 @@ impl Live {
 
     fn lost(&mut self) {
         self.stream = None;
-        if self.machine.connected {
-            self.machine.lose(LinkLoss::Unreachable);
+        if self.device.connected {
+            self.device.report_loss(LinkLoss::Unreachable);
         }
     }
 
@@ -244,9 +244,9 @@ impl Live {
     }
 
     /// Goes on until `holds`.
-    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Machine) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&mut TestDevice) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !holds(&mut self.machine) {
+        while !holds(&mut self.device) {
             assert!(Instant::now() < deadline, "in vain: {what}");
             self.step();
         }
@@ -262,10 +262,10 @@ impl Live {
 
     /// Goes on until the cloud has welcomed it.
     pub(crate) fn until_online(&mut self) {
-        self.until("online", |machine| {
-            let to = machine.room(8);
+        self.until("online", |device| {
+            let to = device.alloc(8);
             // Only a welcomed device knows what time it is.
-            machine.connected && machine.call(abi::Call::GetWallTime, &[to]) == Status::Okay
+            device.connected && device.call(abi::Call::GetWallTime, &[to]) == Status::Okay
         });
     }
 }
@@ -273,7 +273,7 @@ impl Live {
 /// An application on a device: its notification centre, its hold on the network, what it was told.
 pub(crate) struct App {
     pub live: Live,
-    pub setup: Setup,
+    pub setup: AppSetup,
     told: VecDeque<(u32, u32)>,
 }
 
@@ -284,9 +284,9 @@ impl App {
     }
 
     pub(crate) fn on(mut live: Live) -> Self {
-        let centre = live.machine.centre(LINE, 16);
-        let network = live.machine.network(&centre, 1);
-        let mut app = Self { live, setup: Setup { centre, network }, told: VecDeque::new() };
+        let centre = live.device.open_centre(LINE, 16);
+        let network = live.device.request_network(&centre, 1);
+        let mut app = Self { live, setup: AppSetup { centre, network }, told: VecDeque::new() };
         app.expect(CHANGED);
         assert_eq!(app.status(), Some(NetworkStatus::Connected));
         app
@@ -294,13 +294,13 @@ impl App {
 
     pub(crate) fn status(&mut self) -> Option<NetworkStatus> {
         let network = self.setup.network;
-        self.live.machine.network_status(network)
+        self.live.device.network_status(network)
     }
 
     pub(crate) fn step(&mut self) {
         self.live.step();
-        let Setup { centre, .. } = &mut self.setup;
-        self.told.extend(self.live.machine.events(centre));
+        let AppSetup { centre, .. } = &mut self.setup;
+        self.told.extend(self.live.device.events(centre));
     }
 
     /// Waits for the next event.
@@ -337,34 +337,34 @@ impl App {
     pub(crate) fn channel(&mut self, channel_type: ChannelType, ring: u32) -> u32 {
         // At most eight channels may be opened in a second.
         self.live.skip(Duration::from_millis(130));
-        let params = self.live.machine.params(&self.setup, channel_type, ring, ring);
-        self.live.machine.open(&params)
+        let params = self.live.device.channel_params(&self.setup, channel_type, ring, ring);
+        self.live.device.open_channel(&params)
     }
 
     /// Waits for an item on an MQTT channel, which is announced and of this type.
     #[track_caller]
     pub(crate) fn readable(&mut self, channel: u32, expected: MqttReadableDataType) {
         self.expect(READABLE);
-        assert_eq!(self.live.machine.next_type(channel), Ok(expected));
+        assert_eq!(self.live.device.next_readable(channel), Ok(expected));
     }
 
-    /// The least that connects to a broker on this machine.
+    /// The least that connects to a broker on this device.
     pub(crate) fn request(&mut self, client: &str, port: u16) -> MqttConnectRequest {
-        let machine = &mut self.live.machine;
+        let device = &mut self.live.device;
         MqttConnectRequest {
-            host: machine.string(b"127.0.0.1"),
+            host: device.flash_string(b"127.0.0.1"),
             port,
-            clientid: machine.string(client.as_bytes()),
-            ..machine.connect_request()
+            clientid: device.flash_string(client.as_bytes()),
+            ..device.connect_params()
         }
     }
 
     /// Asks for a broker; the state and the broker's code.
     #[track_caller]
     pub(crate) fn connect(&mut self, channel: u32, request: &MqttConnectRequest) -> (MqttRequestState, u32) {
-        assert_eq!(self.live.machine.request_connect(channel, request), Status::Okay);
+        assert_eq!(self.live.device.request_connect(channel, request), Status::Okay);
         self.readable(channel, MqttReadableDataType::ConnectResponse);
-        let (state, code) = self.live.machine.read_connect(channel).expect("a response");
+        let (state, code) = self.live.device.read_connect_response(channel).expect("a response");
         (MqttRequestState::from_raw(state).expect("a known state"), code)
     }
 
@@ -388,12 +388,12 @@ impl App {
         qos: u32,
         retain: bool,
     ) -> (u32, u32, u32) {
-        let machine = &mut self.live.machine;
-        let mut request = machine.publish_request(id, topic.as_bytes(), payload.as_bytes(), qos);
+        let device = &mut self.live.device;
+        let mut request = device.publish_params(id, topic.as_bytes(), payload.as_bytes(), qos);
         request.retain = u32::from(retain);
-        assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+        assert_eq!(device.request_publish(channel, &request), Status::Okay);
         self.readable(channel, MqttReadableDataType::PublishResponse);
-        self.live.machine.read_publish(channel).expect("a response")
+        self.live.device.read_publish_response(channel).expect("a response")
     }
 
     /// Subscribes; state, correlation id and codes.
@@ -403,44 +403,44 @@ impl App {
         channel: u32,
         id: u32,
         filters: &[(&[u8], u32)],
-    ) -> crate::common::mqtt::Codes {
-        assert_eq!(self.live.machine.subscribe(channel, id, filters), Status::Okay);
+    ) -> kernel_testport::mqtt::Codes {
+        assert_eq!(self.live.device.subscribe(channel, id, filters), Status::Okay);
         self.readable(channel, MqttReadableDataType::SubscribeResponse);
-        self.live.machine.read_subscribe(channel, filters.len() as u32).expect("a response")
+        self.live.device.read_subscribe_response(channel, filters.len() as u32).expect("a response")
     }
 
     /// The next message, which is announced.
     #[track_caller]
-    pub(crate) fn message(&mut self, channel: u32) -> crate::common::mqtt::Received {
+    pub(crate) fn message(&mut self, channel: u32) -> kernel_testport::mqtt::Received {
         self.readable(channel, MqttReadableDataType::MessageReceived);
-        self.live.machine.receive(channel, 256, 2048).expect("a message")
+        self.live.device.receive_message(channel, 256, 2048).expect("a message")
     }
 
     /// Disconnects; state and code.
     #[track_caller]
     pub(crate) fn disconnect(&mut self, channel: u32) -> (u32, u32) {
-        self.live.machine.ok(abi::Call::MqttRequestDisconnect, &[channel]);
+        self.live.device.call_ok(abi::Call::MqttRequestDisconnect, &[channel]);
         self.readable(channel, MqttReadableDataType::DisconnectResponse);
-        self.live.machine.read_disconnect(channel).expect("a response")
+        self.live.device.read_disconnect_response(channel).expect("a response")
     }
 
     /// Closes a channel, as every application has to.
     #[track_caller]
     pub(crate) fn close(&mut self, channel: u32) {
-        let variable = self.live.machine.variable(channel);
-        self.live.machine.ok(abi::Call::CloseChannel, &[variable]);
-        assert_eq!(self.live.machine.u32(variable), 0);
+        let variable = self.live.device.alloc_u32(channel);
+        self.live.device.call_ok(abi::Call::CloseChannel, &[variable]);
+        assert_eq!(self.live.device.u32(variable), 0);
     }
 }
 
 /// The centre an application sets up by itself: `records` records, all bytes 0xFF.
-pub(crate) fn blank_centre(machine: &mut Machine, records: u32) -> Centre {
+pub(crate) fn blank_centre(device: &mut TestDevice, records: u32) -> TestCentre {
     use abi::notifications::NotificationSetup;
-    let buffer = machine.put(&vec![0xFF; records as usize * 16]);
+    let buffer = device.alloc_bytes(&vec![0xFF; records as usize * 16]);
     let setup = NotificationSetup { irq: u32::from(LINE), buffer, buffer_size: records * 16 };
-    let setup = machine.put(&setup.to_bytes());
-    let handle = machine.variable(0);
-    machine.ok(abi::Call::SetupNotifications, &[setup, handle]);
-    machine.nvic.enabled[usize::from(LINE)] = true;
-    Centre { handle: machine.u32(handle), line: LINE, buffer, records, next: 0 }
+    let setup = device.alloc_bytes(&setup.to_bytes());
+    let handle = device.alloc_u32(0);
+    device.call_ok(abi::Call::SetupNotifications, &[setup, handle]);
+    device.nvic.enabled[usize::from(LINE)] = true;
+    TestCentre { handle: device.u32(handle), line: LINE, buffer, records, next: 0 }
 }

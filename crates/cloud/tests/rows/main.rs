@@ -1,8 +1,6 @@
 //! The requirements from end to end: an application's calls into the real kernel, over TLS to the real cloud, and from
 //! there to mosquitto, to HTTPS servers, or to whoever plays a broker badly. Only the processor is a model.
 
-#[path = "../../../kernel/tests/common/mod.rs"]
-mod common;
 #[path = "../support/mod.rs"]
 mod support;
 

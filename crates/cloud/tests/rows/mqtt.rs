@@ -10,8 +10,8 @@ use abi::mqtt::{
 use abi::{Call, Status};
 
 use crate::broker::{Broker, FORBIDDEN, USER};
-use crate::common::mqtt::{NOT_CONNECTED, READABLE};
 use crate::live::{App, Site};
+use kernel_testport::mqtt::{NOT_CONNECTED, READABLE};
 
 const COMPLETED: u32 = MqttRequestState::RequestCompleted.raw();
 
@@ -53,11 +53,11 @@ fn everything_in_a_connect_reaches_the_broker_and_its_answer_the_application() {
             clean_start: version as u8,
             ..app.request(client, broker.open)
         };
-        assert_eq!(app.live.machine.next_type(channel), Ok(MqttReadableDataType::None));
-        assert_eq!(app.live.machine.request_connect(channel, &request), Status::Okay, "accepted, no more");
+        assert_eq!(app.live.device.next_readable(channel), Ok(MqttReadableDataType::None));
+        assert_eq!(app.live.device.request_connect(channel, &request), Status::Okay, "accepted, no more");
         app.readable(channel, MqttReadableDataType::ConnectResponse);
-        assert_eq!(app.live.machine.read_connect(channel), Ok((COMPLETED, 0)));
-        assert_eq!(app.live.machine.next_type(channel), Ok(MqttReadableDataType::None));
+        assert_eq!(app.live.device.read_connect_response(channel), Ok((COMPLETED, 0)));
+        assert_eq!(app.live.device.next_readable(channel), Ok(MqttReadableDataType::None));
         broker.says(&format!("as {client} (p{number}, c{version}, k77)."));
         broker.says("No will message specified.");
         app.expect_nothing(WHILE);
@@ -89,14 +89,14 @@ fn each_publish_reaches_the_broker_as_it_was_asked_for_and_is_answered_by_its_id
         // One message to several topics: the answers come in any order and are told apart by their ids.
         for id in 10..14 {
             let topic = format!("{client}/many/{id}");
-            let machine = &mut app.live.machine;
-            let request = machine.publish_request(id, topic.as_bytes(), b"same", id % 2);
-            assert_eq!(machine.request_publish(channel, &request), Status::Okay);
+            let device = &mut app.live.device;
+            let request = device.publish_params(id, topic.as_bytes(), b"same", id % 2);
+            assert_eq!(device.request_publish(channel, &request), Status::Okay);
         }
         let mut ids: Vec<u32> = (0..4)
             .map(|_| {
                 app.readable(channel, MqttReadableDataType::PublishResponse);
-                app.live.machine.read_publish(channel).expect("a response").1
+                app.live.device.read_publish_response(channel).expect("a response").1
             })
             .collect();
         ids.sort_unstable();
@@ -123,18 +123,18 @@ fn several_topics_are_subscribed_to_in_one_request_and_answered_in_its_order() {
         sign_in(&mut app, &mut request, USER);
         assert_eq!(app.connect(channel, &request), (MqttRequestState::RequestCompleted, 0));
         let filters: [(&[u8], u32); 3] = [(b"a/+", 1), (FORBIDDEN.as_bytes(), 0), (b"b/#", 0)];
-        let machine = &mut app.live.machine;
-        assert_eq!(machine.subscribe(channel, 40, &filters), Status::Okay);
-        assert_eq!(machine.subscribe(channel, 41, &filters), Status::RateLimited, "one at a time");
+        let device = &mut app.live.device;
+        assert_eq!(device.subscribe(channel, 40, &filters), Status::Okay);
+        assert_eq!(device.subscribe(channel, 41, &filters), Status::RateLimited, "one at a time");
         app.readable(channel, MqttReadableDataType::SubscribeResponse);
-        let machine = &mut app.live.machine;
+        let device = &mut app.live.device;
         assert_eq!(
-            machine.read_subscribe(channel, 2).err(),
+            device.read_subscribe_response(channel, 2).err(),
             Some(Status::InvalidBufferSize),
             "codes, not bytes"
         );
         // mosquitto judges by its list of access when messages flow, and grants what was asked.
-        assert_eq!(machine.read_subscribe(channel, 3), Ok((COMPLETED, 40, vec![1, 0, 0])));
+        assert_eq!(device.read_subscribe_response(channel, 3), Ok((COMPLETED, 40, vec![1, 0, 0])));
         broker.says(&format!("{client} 1 a/+"));
         app.close(channel);
     }
@@ -150,18 +150,18 @@ fn the_options_of_version_5_reach_the_broker() {
     let channel = connected(&mut app, &broker, "options", |_, request| request.protocol_version = VERSION_5);
     // No local; retain as published; no retained messages at the subscription (2) or with it (0).
     let options = [("own/#", 1, 0, 0), ("kept", 0, 0, 2), ("as/it/was", 0, 1, 0), ("without", 0, 0, 0)];
-    let machine = &mut app.live.machine;
+    let device = &mut app.live.device;
     let mut array = Vec::new();
     for (filter, nl, rap, rh) in options {
-        let topic = machine.string(filter.as_bytes());
+        let topic = device.flash_string(filter.as_bytes());
         array.extend(MqttSubscription { topic, desired_qos: 1, nl, rap, rh }.to_bytes());
     }
-    let subscriptions = machine.put(&array);
+    let subscriptions = device.alloc_bytes(&array);
     let request = MqttSubscribeRequest { correlation_id: 1, subscriptions, num_subscriptions: 4 };
-    let at = machine.put(&request.to_bytes());
-    machine.ok(Call::MqttRequestSubscribe, &[channel, at]);
+    let at = device.alloc_bytes(&request.to_bytes());
+    device.call_ok(Call::MqttRequestSubscribe, &[channel, at]);
     app.readable(channel, MqttReadableDataType::SubscribeResponse);
-    assert_eq!(app.live.machine.read_subscribe(channel, 4), Ok((COMPLETED, 1, vec![1; 4])));
+    assert_eq!(app.live.device.read_subscribe_response(channel, 4), Ok((COMPLETED, 1, vec![1; 4])));
     app.publish(channel, 2, "own/word", "not for me", 1, false);
     app.expect_nothing(WHILE);
     broker.publish("as/it/was", "x", &["-r"]);
@@ -176,23 +176,23 @@ fn the_options_of_version_5_reach_the_broker() {
 /// The same subscriptions on version 3.1.1: the options mean nothing there.
 fn without_meaning_on_3_1_1(app: &mut App, broker: &Broker, request: &MqttSubscribeRequest) {
     let channel = connected(app, broker, "no options", |_, request| request.protocol_version = VERSION_3_1_1);
-    let request = app.live.machine.put(&request.to_bytes());
-    app.live.machine.ok(Call::MqttRequestSubscribe, &[channel, request]);
+    let request = app.live.device.alloc_bytes(&request.to_bytes());
+    app.live.device.call_ok(Call::MqttRequestSubscribe, &[channel, request]);
     app.readable(channel, MqttReadableDataType::SubscribeResponse);
-    assert_eq!(app.live.machine.read_subscribe(channel, 4), Ok((COMPLETED, 1, vec![1; 4])));
+    assert_eq!(app.live.device.read_subscribe_response(channel, 4), Ok((COMPLETED, 1, vec![1; 4])));
     let mut kept: Vec<_> = (0..3).map(|_| app.message(channel).topic).collect();
     kept.sort_unstable();
     assert_eq!(kept, [&b"as/it/was"[..], b"kept", b"without"], "with the subscription, wanted or not");
-    let machine = &mut app.live.machine;
-    let own = machine.publish_request(3, b"own/word", b"for me", 0);
-    assert_eq!(machine.request_publish(channel, &own), Status::Okay);
+    let device = &mut app.live.device;
+    let own = device.publish_params(3, b"own/word", b"for me", 0);
+    assert_eq!(device.request_publish(channel, &own), Status::Okay);
     let mut came = vec![];
     for _ in 0..2 {
         app.expect(READABLE);
-        let next = app.live.machine.next_type(channel).expect("something");
+        let next = app.live.device.next_readable(channel).expect("something");
         match next {
-            MqttReadableDataType::MessageReceived => drop(app.live.machine.receive(channel, 64, 64)),
-            _ => drop(app.live.machine.read_publish(channel)),
+            MqttReadableDataType::MessageReceived => drop(app.live.device.receive_message(channel, 64, 64)),
+            _ => drop(app.live.device.read_publish_response(channel)),
         }
         came.push(next);
     }
@@ -210,16 +210,16 @@ fn a_message_comes_with_all_that_it_has_and_is_acknowledged_by_its_id() {
         let channel = connected(&mut app, &broker, client, |_, request| request.protocol_version = version);
         app.subscribe(channel, 1, &[(b"in/kept", 1), (b"in/+/now", 0)]);
         app.readable(channel, MqttReadableDataType::MessageReceived);
-        let machine = &mut app.live.machine;
+        let device = &mut app.live.device;
         // Too little room leaves it where it is.
-        assert_eq!(machine.receive(channel, 64, 3).err(), Some(Status::InvalidBufferSize));
-        let message = machine.receive(channel, 64, 64).expect("a message");
+        assert_eq!(device.receive_message(channel, 64, 3).err(), Some(Status::InvalidBufferSize));
+        let message = device.receive_message(channel, 64, 64).expect("a message");
         assert_eq!((&message.topic[..], &message.payload[..]), (&b"in/kept"[..], &b"retained"[..]));
         assert_eq!((message.qos, message.retain), (1, 1));
         app.live.go_on(WHILE);
         let acknowledged = format!("Received PUBACK from {client}");
         assert_eq!(broker.said(&acknowledged), 0, "not before the application does");
-        app.live.machine.ok(Call::MqttAcknowledgeMessage, &[channel, message.correlation]);
+        app.live.device.call_ok(Call::MqttAcknowledgeMessage, &[channel, message.correlation]);
         app.live.go_on(WHILE);
         broker.says(&acknowledged);
         broker.publish("in/just/now", "", &[]);
@@ -239,9 +239,9 @@ fn unsubscribing_ends_the_messages_and_disconnecting_the_connection() {
     for (version, _, client) in VERSIONS {
         let channel = connected(&mut app, &broker, client, |_, request| request.protocol_version = version);
         app.subscribe(channel, 1, &[(b"in", 0), (b"other", 0)]);
-        assert_eq!(app.live.machine.unsubscribe(channel, 2, &[b"in", b"other"]), Status::Okay);
+        assert_eq!(app.live.device.unsubscribe(channel, 2, &[b"in", b"other"]), Status::Okay);
         app.readable(channel, MqttReadableDataType::UnsubscribeResponse);
-        let (state, id, codes) = app.live.machine.read_unsubscribe(channel, 2).expect("a response");
+        let (state, id, codes) = app.live.device.read_unsubscribe_response(channel, 2).expect("a response");
         assert_eq!((state, id), (COMPLETED, 2));
         assert!(codes.iter().all(|code| *code == 0), "{codes:?}");
         broker.publish("in", "nobody hears", &[]);
@@ -255,9 +255,9 @@ fn unsubscribing_ends_the_messages_and_disconnecting_the_connection() {
 
 /// A will of this QoS and retain flag.
 fn with_will(app: &mut App, request: &mut MqttConnectRequest, topic: &str, qos: u32, retain: u8) {
-    let machine = &mut app.live.machine;
-    let (topic, payload) = (machine.string(topic.as_bytes()), machine.string(b"gone"));
-    request.will = machine.put(&MqttWill { topic, payload, qos, retain }.to_bytes());
+    let device = &mut app.live.device;
+    let (topic, payload) = (device.flash_string(topic.as_bytes()), device.flash_string(b"gone"));
+    request.will = device.alloc_bytes(&MqttWill { topic, payload, qos, retain }.to_bytes());
 }
 
 /// Shows M37, M38, M40, M41, M42, M91, D52.
@@ -316,7 +316,7 @@ fn the_client_id_names_a_session_that_lasts_if_it_is_to() {
         let channel = connected(&mut app, &broker, client, start(0));
         let message = app.message(channel);
         assert_eq!(message.payload, client.as_bytes());
-        app.live.machine.ok(Call::MqttAcknowledgeMessage, &[channel, message.correlation]);
+        app.live.device.call_ok(Call::MqttAcknowledgeMessage, &[channel, message.correlation]);
         app.disconnect(channel);
         app.close(channel);
         // … and everything is forgotten for one that does.
@@ -327,9 +327,9 @@ fn the_client_id_names_a_session_that_lasts_if_it_is_to() {
         let second = app.channel(ChannelType::Mqtt, 1024);
         let mut request = app.request(client, broker.open);
         request.protocol_version = version;
-        assert_eq!(app.live.machine.request_connect(second, &request), Status::Okay);
+        assert_eq!(app.live.device.request_connect(second, &request), Status::Okay);
         taken_over(&mut app, channel);
-        assert_eq!(app.live.machine.read_connect(second), Ok((COMPLETED, 0)));
+        assert_eq!(app.live.device.read_connect_response(second), Ok((COMPLETED, 0)));
         app.close(second);
         app.close(channel);
     }
@@ -344,7 +344,7 @@ fn taken_over(app: &mut App, channel: u32) {
     expected.sort_unstable();
     assert_eq!(events, expected);
     // This broker closes the connection without a word, on version 5 as well.
-    assert_eq!(app.live.machine.read_disconnect(channel), Ok((COMPLETED, 0)));
+    assert_eq!(app.live.device.read_disconnect_response(channel), Ok((COMPLETED, 0)));
 }
 
 /// An empty id is the broker's to judge: it gives one to who starts anew, and refuses others on 3.1.1.
@@ -362,10 +362,10 @@ fn empty_ids(app: &mut App, broker: &Broker) {
 
 /// User name and password.
 pub(crate) fn sign_in(app: &mut App, request: &mut MqttConnectRequest, (user, password): (&str, &str)) {
-    let machine = &mut app.live.machine;
+    let device = &mut app.live.device;
     request.authentication.method = 1;
-    request.authentication.username_password.username = machine.string(user.as_bytes());
-    request.authentication.username_password.password = machine.string(password.as_bytes());
+    request.authentication.username_password.username = device.flash_string(user.as_bytes());
+    request.authentication.username_password.password = device.flash_string(password.as_bytes());
 }
 
 /// Shows M43, M44, M45, M55, D90.

@@ -17,10 +17,10 @@ use link::connection::ByeReason;
 use relay::Notice;
 
 use crate::broker::Broker;
-use crate::common::mqtt::{NOT_CONNECTED, READABLE};
-use crate::common::{Machine, Setup, TAG, boot};
 use crate::live::{App, CHANGED, Live, Site, blank_centre};
 use crate::support::https::{HOST, Https, resolve};
+use kernel_testport::mqtt::{NOT_CONNECTED, READABLE};
+use kernel_testport::{AppSetup, TAG, TestDevice, boot};
 
 /// Long enough for anything that would happen to have happened.
 const WHILE: Duration = Duration::from_millis(150);
@@ -34,17 +34,17 @@ fn disconnected(kind: EventKind) -> Option<Disconnection> {
     if let EventKind::Disconnected { reason } = kind { Some(reason) } else { None }
 }
 
-fn reasons(machine: &mut Machine) -> NetworkReason {
-    NetworkReason::from_raw(machine.reasons().0)
+fn reasons(device: &mut TestDevice) -> NetworkReason {
+    NetworkReason::from_raw(device.network_reasons().0)
 }
 
 /// Gives a handle back by its call; the variable must then be 0 and the handle worth nothing.
-fn give_back(machine: &mut Machine, call: Call, handle: u32) {
-    let variable = machine.variable(handle);
-    machine.ok(call, &[variable]);
-    assert_eq!(machine.u32(variable), 0, "{}", call.name());
-    let stale = machine.variable(handle);
-    assert_eq!(machine.call(call, &[stale]), Status::InvalidHandle, "{}", call.name());
+fn give_back(device: &mut TestDevice, call: Call, handle: u32) {
+    let variable = device.alloc_u32(handle);
+    device.call_ok(call, &[variable]);
+    assert_eq!(device.u32(variable), 0, "{}", call.name());
+    let stale = device.alloc_u32(handle);
+    assert_eq!(device.call(call, &[stale]), Status::InvalidHandle, "{}", call.name());
 }
 
 /// Shows N12, N13, N21, N22, N29, N30, N31, N33, N34, N35, N36, N37, N38, N39, N40, N41, N42, N45, N46, D21.
@@ -53,22 +53,22 @@ fn a_device_connects_by_itself_and_the_application_takes_the_link_over() {
     let mut site = Site::open();
     let mut live = Live::new(&site);
     // Nothing has been asked for, and the reasons can be had all the same.
-    let own = reasons(&mut live.machine);
+    let own = reasons(&mut live.device);
     assert!(own.contains(NetworkReason::COLD_BOOT_CONNECTION.with(NetworkReason::NEVER_USED_NETWORK_API)));
     live.until_online();
     site.expect("the device", connected);
-    assert!(reasons(&mut live.machine).contains(NetworkReason::NEVER_USED_NETWORK_API));
+    assert!(reasons(&mut live.device).contains(NetworkReason::NEVER_USED_NETWORK_API));
     live.go_on(WHILE);
-    assert!(live.machine.connected, "held until the application asks");
+    assert!(live.device.connected, "held until the application asks");
 
-    let mut centre = blank_centre(&mut live.machine, 16);
-    let network = live.machine.network(&centre, 5);
-    assert_eq!(live.machine.network_status(network), Some(NetworkStatus::Connected));
-    live.until("the event", |machine| machine.nvic.pending[usize::from(crate::common::LINE)]);
+    let mut centre = blank_centre(&mut live.device, 16);
+    let network = live.device.request_network(&centre, 5);
+    assert_eq!(live.device.network_status(network), Some(NetworkStatus::Connected));
+    live.until("the event", |device| device.nvic.pending[usize::from(kernel_testport::LINE)]);
     let event = EventType::NetworkStatusChanged.raw();
-    assert_eq!(live.machine.events(&mut centre), [(event, 5)]);
-    assert_eq!(live.machine.memory.bytes(centre.buffer + 16, 16), [0xFF; 16], "one record, 16 bytes");
-    assert!(reasons(&mut live.machine).contains(NetworkReason::USING_NETWORK));
+    assert_eq!(live.device.events(&mut centre), [(event, 5)]);
+    assert_eq!(live.device.memory.bytes(centre.buffer + 16, 16), [0xFF; 16], "one record, 16 bytes");
+    assert!(reasons(&mut live.device).contains(NetworkReason::USING_NETWORK));
     assert_eq!(live.connections, 1, "the link that was there is used");
     assert!(site.told().into_iter().all(|kind| disconnected(kind).is_none()));
 }
@@ -83,28 +83,28 @@ fn handles_are_given_and_given_back_and_the_last_release_takes_the_device_off_li
     let (network, centre) = (app.setup.network, app.setup.centre.handle);
     let second = {
         let App { live, setup, .. } = &mut app;
-        live.machine.network(&setup.centre, 1)
+        live.device.request_network(&setup.centre, 1)
     };
     app.expect(CHANGED);
     let channels = [(); 2].map(|()| app.channel(ChannelType::Mqtt, 1024));
     let all = [network, second, centre, channels[0], channels[1]];
     assert!(all.iter().all(|handle| *handle != 0));
     assert!((1..all.len()).all(|at| !all[..at].contains(&all[at])), "{all:?}");
-    assert_eq!(app.live.machine.call(Call::MqttRequestDisconnect, &[0]), Status::InvalidHandle);
+    assert_eq!(app.live.device.call(Call::MqttRequestDisconnect, &[0]), Status::InvalidHandle);
 
     let request = app.request("two-handles", broker.open);
     app.connect(channels[0], &request);
     app.publish(channels[0], 1, "t", "transfer", 1, false);
     for channel in channels {
-        give_back(&mut app.live.machine, Call::CloseChannel, channel);
+        give_back(&mut app.live.device, Call::CloseChannel, channel);
     }
-    give_back(&mut app.live.machine, Call::ReleaseNetwork, second);
+    give_back(&mut app.live.device, Call::ReleaseNetwork, second);
     app.expect_nothing(WHILE);
-    assert!(app.live.machine.connected, "another handle holds the link");
-    give_back(&mut app.live.machine, Call::ReleaseNetwork, network);
-    app.live.until("off line", |machine| !machine.connected);
+    assert!(app.live.device.connected, "another handle holds the link");
+    give_back(&mut app.live.device, Call::ReleaseNetwork, network);
+    app.live.until("off line", |device| !device.connected);
     assert_eq!(site.expect("the end", disconnected), Disconnection::Bye(ByeReason::Done));
-    give_back(&mut app.live.machine, Call::CloseNotifications, centre);
+    give_back(&mut app.live.device, Call::CloseNotifications, centre);
     app.live.go_on(WHILE);
     assert_eq!(app.live.connections, 1, "it stays off line");
 }
@@ -116,16 +116,16 @@ fn before_the_link_is_up_a_request_is_accepted_and_no_channel_opens() {
     let mut live = Live::new(&site);
     live.plugged = false;
     live.step();
-    let centre = live.machine.centre(crate::common::LINE, 16);
-    let network = live.machine.network(&centre, 1);
-    let setup = Setup { centre, network };
-    assert_eq!(live.machine.network_status(network), Some(NetworkStatus::Connecting));
-    let params = live.machine.params(&setup, ChannelType::Mqtt, 1024, 1024);
-    assert_eq!(live.machine.try_open(&params), Status::NetworkNotConnected);
+    let centre = live.device.open_centre(kernel_testport::LINE, 16);
+    let network = live.device.request_network(&centre, 1);
+    let setup = AppSetup { centre, network };
+    assert_eq!(live.device.network_status(network), Some(NetworkStatus::Connecting));
+    let params = live.device.channel_params(&setup, ChannelType::Mqtt, 1024, 1024);
+    assert_eq!(live.device.try_open_channel(&params), Status::NetworkNotConnected);
     live.plugged = true;
     live.skip(Duration::from_secs(3));
-    live.until("connected", |machine| machine.network_status(network) == Some(NetworkStatus::Connected));
-    live.machine.open(&params);
+    live.until("connected", |device| device.network_status(network) == Some(NetworkStatus::Connected));
+    live.device.open_channel(&params);
 }
 
 /// Shows N50, N51, N66, N67, N68, N69, N71, N72, N73, N74, M12, M18, D31, D53.
@@ -138,27 +138,31 @@ fn a_lost_link_is_told_and_what_had_arrived_can_still_be_read() {
     app.subscribe(channel, 1, &[(b"news", 1)]);
     broker.publish("news", "before", &[]);
     app.expect(READABLE);
-    let under_way = app.live.machine.publish_request(8, b"t", b"p", 1);
-    assert_eq!(app.live.machine.request_publish(channel, &under_way), Status::Okay);
+    let under_way = app.live.device.publish_params(8, b"t", b"p", 1);
+    assert_eq!(app.live.device.request_publish(channel, &under_way), Status::Okay);
     app.live.unplug();
     app.expect(READABLE);
     app.expect(NOT_CONNECTED);
     app.expect(CHANGED);
     assert_eq!(app.status(), Some(NetworkStatus::Connecting));
     broker.publish("news", "after", &[]);
-    let machine = &mut app.live.machine;
-    let message = machine.receive(channel, 64, 64).expect("still there");
+    let device = &mut app.live.device;
+    let message = device.receive_message(channel, 64, 64).expect("still there");
     assert_eq!((&message.topic[..], &message.payload[..]), (&b"news"[..], &b"before"[..]));
-    assert_eq!(machine.read_publish(channel), Ok((MqttRequestState::NotConnected.raw(), 8, 0)));
-    assert_eq!(machine.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
+    assert_eq!(device.read_publish_response(channel), Ok((MqttRequestState::NotConnected.raw(), 8, 0)));
+    assert_eq!(device.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
     app.live.plugged = true;
     app.live.skip(Duration::from_secs(3));
     app.expect(CHANGED);
     assert_eq!(app.status(), Some(NetworkStatus::Connected));
     app.expect_nothing(WHILE);
-    let machine = &mut app.live.machine;
-    assert_eq!(machine.receive(channel, 64, 64).err(), Some(Status::ChannelClosed), "nothing was added");
-    give_back(machine, Call::CloseChannel, channel);
+    let device = &mut app.live.device;
+    assert_eq!(
+        device.receive_message(channel, 64, 64).err(),
+        Some(Status::ChannelClosed),
+        "nothing was added"
+    );
+    give_back(device, Call::CloseChannel, channel);
     app.connected("has a new channel", broker.open);
 }
 
@@ -185,8 +189,8 @@ fn releasing_the_network_disconnects_every_open_channel() {
     let broker = Broker::start();
     let mut app = App::online(&site);
     let channels = [app.connected("one", broker.open), app.connected("two", broker.open)];
-    let variable = app.live.machine.variable(app.setup.network);
-    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    let variable = app.live.device.alloc_u32(app.setup.network);
+    app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
     app.expect(NOT_CONNECTED);
     app.expect(NOT_CONNECTED);
     app.expect_nothing(WHILE);
@@ -202,9 +206,9 @@ fn releasing_the_network_disconnects_every_open_channel() {
 fn a_channel_with_buffers_that_cannot_be_never_reaches_the_cloud() {
     let mut site = Site::open();
     let mut app = App::online(&site);
-    let App { live: Live { machine, .. }, setup, .. } = &mut app;
-    let good = machine.params(setup, ChannelType::Mqtt, 1536, 1536);
-    let endpoint = machine.string(b"x");
+    let App { live: Live { device, .. }, setup, .. } = &mut app;
+    let good = device.channel_params(setup, ChannelType::Mqtt, 1536, 1536);
+    let endpoint = device.flash_string(b"x");
     let bad = |change: fn(&mut OpenChannelParams)| {
         let mut params = good;
         change(&mut params);
@@ -217,16 +221,16 @@ fn a_channel_with_buffers_that_cannot_be_never_reaches_the_cloud() {
         (bad(|params| params.send_buffer += 4), Status::InvalidBufferAlignment),
         (OpenChannelParams { endpoint, ..good }, Status::UnknownChannelEndpoint),
     ] {
-        assert_eq!(machine.try_open(&params), status);
+        assert_eq!(device.try_open_channel(&params), status);
     }
-    let channel = machine.open(&good);
-    assert_eq!(machine.try_open(&good), Status::BufferAlreadyInUse);
+    let channel = device.open_channel(&good);
+    assert_eq!(device.try_open_channel(&good), Status::BufferAlreadyInUse);
     let opened = |kind| matches!(kind, EventKind::Notice(Notice::ChannelOpened { .. })).then_some(());
     app.expect_nothing(WHILE);
     assert_eq!(site.told().into_iter().filter_map(opened).count(), 1);
     app.close(channel);
     // Closed, the same buffers are good for another channel.
-    app.live.machine.open(&good);
+    app.live.device.open_channel(&good);
 }
 
 /// Shows N56, N57, N58, M24, M84.
@@ -241,35 +245,35 @@ fn both_rings_go_round_many_times_and_no_byte_is_lost() {
     app.subscribe(channel, 1, &[(b"round", 0)]);
     for number in 0..24u32 {
         let payload = format!("{number:03}").repeat(90 + number as usize % 7);
-        let machine = &mut app.live.machine;
-        let publish = machine.publish_request(number, b"round", payload.as_bytes(), 0);
-        assert_eq!(machine.request_publish(channel, &publish), Status::Okay);
+        let device = &mut app.live.device;
+        let publish = device.publish_params(number, b"round", payload.as_bytes(), 0);
+        assert_eq!(device.request_publish(channel, &publish), Status::Okay);
         // The broker's copy and the answer come in whatever order.
         app.expect(READABLE);
         app.expect(READABLE);
         let mut seen = 0;
         for _ in 0..2 {
-            let machine = &mut app.live.machine;
-            if machine.next_type(channel) == Ok(MqttReadableDataType::MessageReceived) {
-                let message = machine.receive(channel, 16, 512).expect("a message");
+            let device = &mut app.live.device;
+            if device.next_readable(channel) == Ok(MqttReadableDataType::MessageReceived) {
+                let message = device.receive_message(channel, 16, 512).expect("a message");
                 assert_eq!(String::from_utf8_lossy(&message.payload), payload);
                 seen += 1;
             } else {
-                assert_eq!(machine.read_publish(channel), Ok((0, number, 0)));
+                assert_eq!(device.read_publish_response(channel), Ok((0, number, 0)));
             }
         }
         assert_eq!(seen, 1);
     }
 }
 
-fn logging(machine: &mut Machine) {
-    let buffer = machine.buffer(512);
-    machine.ok(Call::ServerLoggingInit, &[buffer, 512]);
+fn logging(device: &mut TestDevice) {
+    let buffer = device.alloc_buffer(512);
+    device.call_ok(Call::ServerLoggingInit, &[buffer, 512]);
 }
 
-fn log(machine: &mut Machine, text: &str) {
-    let message = machine.string(text.as_bytes());
-    machine.ok(Call::ServerLog, &[message.data, message.length]);
+fn log(device: &mut TestDevice, text: &str) {
+    let message = device.flash_string(text.as_bytes());
+    device.call_ok(Call::ServerLog, &[message.data, message.length]);
 }
 
 /// Waits until the cloud is told this line.
@@ -292,24 +296,24 @@ fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
     let mut live = Live::new(&site);
     let id = live.device_id();
     live.until_online();
-    logging(&mut live.machine);
-    log(&mut live.machine, "over the kernel's own link");
+    logging(&mut live.device);
+    log(&mut live.device, "over the kernel's own link");
     heard(&mut live, &mut site, "over the kernel's own link");
     live.unplug();
-    log(&mut live.machine, "during an outage");
+    log(&mut live.device, "during an outage");
     live.plugged = true;
     live.skip(Duration::from_secs(3));
     heard(&mut live, &mut site, "during an outage");
 
     let mut app = App::on(live);
-    let variable = app.live.machine.variable(app.setup.network);
-    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
-    log(&mut app.live.machine, "off line on purpose");
+    let variable = app.live.device.alloc_u32(app.setup.network);
+    app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
+    log(&mut app.live.device, "off line on purpose");
     app.live.go_on(WHILE);
-    assert!(!app.live.machine.connected);
+    assert!(!app.live.device.connected);
     assert_eq!(lines(&mut site), 0);
     let App { mut live, setup, .. } = app;
-    live.machine.network(&setup.centre, 1);
+    live.device.request_network(&setup.centre, 1);
     heard(&mut live, &mut site, "off line on purpose");
     // What the cloud has stored, each line once and in order, the application may go on without.
     let mut kept = Vec::new();
@@ -327,20 +331,20 @@ fn a_device_off_line_on_purpose_checks_in_with_the_cloud_for_a_short_time() {
     let mut site = Site::open();
     let policy = Policy { minimum_check_in_time_sec: 60, connection_grace_time_sec: 0 };
     let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
-    logging(&mut app.live.machine);
-    let variable = app.live.machine.variable(app.setup.network);
-    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
-    log(&mut app.live.machine, "not for a check-in");
-    app.live.until("off line", |machine| !machine.connected);
+    logging(&mut app.live.device);
+    let variable = app.live.device.alloc_u32(app.setup.network);
+    app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
+    log(&mut app.live.device, "not for a check-in");
+    app.live.until("off line", |device| !device.connected);
     app.live.skip(Duration::from_secs(40));
     app.live.go_on(WHILE);
     assert_eq!(app.live.connections, 1, "not yet");
     app.live.skip(Duration::from_secs(21));
-    app.live.until("a check-in", |machine| machine.connected);
+    app.live.until("a check-in", |device| device.connected);
     app.live.go_on(WHILE);
-    assert!(reasons(&mut app.live.machine).contains(NetworkReason::MINIMUM_CHECK_IN_EXPIRED));
+    assert!(reasons(&mut app.live.device).contains(NetworkReason::MINIMUM_CHECK_IN_EXPIRED));
     app.live.skip(Duration::from_secs(6));
-    app.live.until("off line again", |machine| !machine.connected);
+    app.live.until("off line again", |device| !device.connected);
     assert_eq!((app.live.connections, lines(&mut site)), (2, 0));
 }
 
@@ -350,12 +354,12 @@ fn a_grace_keeps_the_connection_with_the_cloud() {
     let site = Site::open();
     let policy = Policy { minimum_check_in_time_sec: 0, connection_grace_time_sec: 20 };
     let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
-    let variable = app.live.machine.variable(app.setup.network);
-    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+    let variable = app.live.device.alloc_u32(app.setup.network);
+    app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
     app.live.skip(Duration::from_secs(10));
-    assert!(app.live.machine.connected);
+    assert!(app.live.device.connected);
     app.live.skip(Duration::from_secs(11));
-    app.live.until("off line", |machine| !machine.connected);
+    app.live.until("off line", |device| !device.connected);
 }
 
 /// Shows N09, N18, N19, D73.
@@ -364,18 +368,18 @@ fn a_crash_makes_the_device_connect_and_takes_the_network_from_the_application()
     let mut site = Site::open();
     let mut app = App::online(&site);
     let network = app.setup.network;
-    let variable = app.live.machine.variable(network);
-    app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
-    app.live.until("off line", |machine| !machine.connected);
+    let variable = app.live.device.alloc_u32(network);
+    app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
+    app.live.until("off line", |device| !device.connected);
     let mut live = app.live;
     let crash = WakeReason::ApplicationCrash;
-    live.machine.enter(|kernel, port| kernel.application_restarted(port, crash));
-    assert!(reasons(&mut live.machine).contains(NetworkReason::APPLICATION_ERROR));
-    live.until("connected after the crash", |machine| machine.connected);
-    let to = live.machine.variable(0);
-    assert_eq!(live.machine.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
+    live.device.enter(|kernel, port| kernel.application_restarted(port, crash));
+    assert!(reasons(&mut live.device).contains(NetworkReason::APPLICATION_ERROR));
+    live.until("connected after the crash", |device| device.connected);
+    let to = live.device.alloc_u32(0);
+    assert_eq!(live.device.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
     live.go_on(WHILE);
-    assert!(live.machine.connected, "held until the application asks again");
+    assert!(live.device.connected, "held until the application asks again");
     site.told();
     // A start of the whole device: the cloud is told why, and no handle of before is good.
     let mut live = live.again(&Boot { wake_reason: crash, seed: [4; 16], ..boot() });
@@ -385,8 +389,8 @@ fn a_crash_makes_the_device_connect_and_takes_the_network_from_the_application()
         _ => None,
     });
     assert_eq!(why, crash.raw());
-    let to = live.machine.variable(0);
-    assert_eq!(live.machine.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
+    let to = live.device.alloc_u32(0);
+    assert_eq!(live.device.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
 }
 
 /// Shows N20, N21, N23, N76.
@@ -400,14 +404,14 @@ fn a_debugger_or_an_update_holds_the_link_though_the_application_releases_it() {
     let site = Site::open();
     for (hold, reason) in holds {
         let mut app = App::online(&site);
-        app.live.machine.enter(|kernel, port| hold(kernel, port, true));
-        let variable = app.live.machine.variable(app.setup.network);
-        app.live.machine.ok(Call::ReleaseNetwork, &[variable]);
+        app.live.device.enter(|kernel, port| hold(kernel, port, true));
+        let variable = app.live.device.alloc_u32(app.setup.network);
+        app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
         app.live.go_on(WHILE);
-        assert!(app.live.machine.connected && site.cloud().is_connected(app.live.device_id()));
-        assert_eq!(reasons(&mut app.live.machine), reason);
-        app.live.machine.enter(|kernel, port| hold(kernel, port, false));
-        app.live.until("off line", |machine| !machine.connected);
+        assert!(app.live.device.connected && site.cloud().is_connected(app.live.device_id()));
+        assert_eq!(reasons(&mut app.live.device), reason);
+        app.live.device.enter(|kernel, port| hold(kernel, port, false));
+        app.live.until("off line", |device| !device.connected);
     }
 }
 
@@ -438,45 +442,45 @@ fn each_type_of_channel_leads_to_its_own_service() {
 }
 
 fn fetch_page(app: &mut App, channel: u32) -> (u32, Vec<u8>) {
-    let machine = &mut app.live.machine;
+    let device = &mut app.live.device;
     let request = HttpRequest {
-        method: machine.string(b"GET"),
-        url: machine.string(format!("https://{HOST}/").as_bytes()),
+        method: device.flash_string(b"GET"),
+        url: device.flash_string(format!("https://{HOST}/").as_bytes()),
         num_headers: 0,
-        headers: machine.room(8),
-        body: machine.string(b""),
+        headers: device.alloc(8),
+        body: device.flash_string(b""),
         timeout_ms: 10_000,
     };
-    let request = machine.put(&request.to_bytes());
-    machine.ok(Call::SendHttpRequest, &[channel, request]);
+    let request = device.alloc_bytes(&request.to_bytes());
+    device.call_ok(Call::SendHttpRequest, &[channel, request]);
     app.expect(READABLE);
-    let machine = &mut app.live.machine;
-    let to = machine.room(16);
-    machine.ok(Call::ReadHttpResponseData, &[channel, to]);
-    let data = HttpResponseData::from_bytes(&machine.memory.bytes(to, 16).try_into().expect("16 bytes"));
-    let to = machine.room(data.body_length as usize);
-    machine.ok(Call::ReadHttpResponseBody, &[channel, 0, to, data.body_length]);
-    (data.status_code, machine.memory.bytes(to, data.body_length as usize))
+    let device = &mut app.live.device;
+    let to = device.alloc(16);
+    device.call_ok(Call::ReadHttpResponseData, &[channel, to]);
+    let data = HttpResponseData::from_bytes(&device.memory.bytes(to, 16).try_into().expect("16 bytes"));
+    let to = device.alloc(data.body_length as usize);
+    device.call_ok(Call::ReadHttpResponseBody, &[channel, 0, to, data.body_length]);
+    (data.status_code, device.memory.bytes(to, data.body_length as usize))
 }
 
 /// A value of the device's configuration.
 pub(crate) fn fetch_config(app: &mut App, channel: u32, key: &[u8]) -> Vec<u8> {
-    let machine = &mut app.live.machine;
-    let key = ConfigKeyToFetch { scope: 1, store: 1, key: machine.string(key) };
-    let keys_to_fetch = machine.put(&key.to_bytes());
-    let params = machine.put(&ConfigKeyFetchParams { num_items: 1, keys_to_fetch }.to_bytes());
-    machine.ok(Call::SendConfigFetchRequest, &[channel, params]);
+    let device = &mut app.live.device;
+    let key = ConfigKeyToFetch { scope: 1, store: 1, key: device.flash_string(key) };
+    let keys_to_fetch = device.alloc_bytes(&key.to_bytes());
+    let params = device.alloc_bytes(&ConfigKeyFetchParams { num_items: 1, keys_to_fetch }.to_bytes());
+    device.call_ok(Call::SendConfigFetchRequest, &[channel, params]);
     app.expect(READABLE);
-    let machine = &mut app.live.machine;
-    let to = machine.room(8);
-    machine.ok(Call::ReadConfigFetchResponseData, &[channel, to]);
-    let data = ConfigResponseData::from_bytes(&machine.memory.bytes(to, 8).try_into().expect("8 bytes"));
+    let device = &mut app.live.device;
+    let to = device.alloc(8);
+    device.call_ok(Call::ReadConfigFetchResponseData, &[channel, to]);
+    let data = ConfigResponseData::from_bytes(&device.memory.bytes(to, 8).try_into().expect("8 bytes"));
     assert_eq!(data.num_items, 1);
-    let buf = machine.string_room(4096);
-    let result = machine.variable(99);
+    let buf = device.alloc_string(4096);
+    let result = device.alloc_u32(99);
     let params = ConfigResponseReadItemParams { item_index: 0, result, buf };
-    let params = machine.put(&params.to_bytes());
-    machine.ok(Call::ReadConfigResponseItem, &[channel, params]);
-    assert_eq!(machine.u32(result), 0);
-    machine.string_in(buf)
+    let params = device.alloc_bytes(&params.to_bytes());
+    device.call_ok(Call::ReadConfigResponseItem, &[channel, params]);
+    assert_eq!(device.u32(result), 0);
+    device.read_string(buf)
 }

@@ -10,9 +10,9 @@ use abi::{Call, Status};
 use cloud::Destinations;
 
 use crate::broker::Broker;
-use crate::common::mqtt::NOT_CONNECTED;
 use crate::live::{App, Site};
 use crate::mqtt::sign_in;
+use kernel_testport::mqtt::NOT_CONNECTED;
 
 const COMPLETED: u32 = MqttRequestState::RequestCompleted.raw();
 const INVALID: u32 = MqttRequestState::InvalidParameters.raw();
@@ -25,7 +25,7 @@ const WHILE: Duration = Duration::from_millis(150);
 /// The state of a connect to `host`, on a channel of its own.
 fn state_of(app: &mut App, host: &str, port: u16) -> MqttRequestState {
     let channel = app.channel(ChannelType::Mqtt, 1024);
-    let host = app.live.machine.string(host.as_bytes());
+    let host = app.live.device.flash_string(host.as_bytes());
     let request = MqttConnectRequest { host, ..app.request("stateful", port) };
     let (state, _) = app.connect(channel, &request);
     app.close(channel);
@@ -98,7 +98,7 @@ fn what_the_broker_may_not_be_sent_is_invalid_and_the_channel_goes_on() {
     assert_eq!(app.subscribe(channel, 5, &[(b"a", 2)]).0, INVALID, "QoS 2");
     let request = app.request("careful", broker.open);
     // The kernel lets no second connect through; `mqtt.rs` shows what the cloud would say.
-    assert_eq!(app.live.machine.request_connect(channel, &request), Status::RequestAlreadySent);
+    assert_eq!(app.live.device.request_connect(channel, &request), Status::RequestAlreadySent);
     assert_eq!(app.publish(channel, 6, "t", "p", 1, false).0, COMPLETED);
     assert_eq!(broker.said("Received PUBLISH from careful"), 1, "nothing else went out");
 }
@@ -112,9 +112,9 @@ fn a_request_without_a_connection_is_answered_so() {
     let channel = app.channel(ChannelType::Mqtt, 2048);
     assert_eq!(app.publish(channel, 1, "t", "p", 1, false), (GONE, 1, 0));
     assert_eq!(app.subscribe(channel, 2, &[(b"t", 1)]).0, GONE);
-    assert_eq!(app.live.machine.unsubscribe(channel, 3, &[b"t"]), Status::Okay);
+    assert_eq!(app.live.device.unsubscribe(channel, 3, &[b"t"]), Status::Okay);
     app.readable(channel, MqttReadableDataType::UnsubscribeResponse);
-    assert_eq!(app.live.machine.read_unsubscribe(channel, 1).expect("a response").0, GONE);
+    assert_eq!(app.live.device.read_unsubscribe_response(channel, 1).expect("a response").0, GONE);
     assert_eq!(app.disconnect(channel).0, GONE);
     let request = app.request("late", broker.open);
     assert_eq!(
@@ -142,7 +142,7 @@ fn requests_under_way_when_the_broker_dies_are_answered_before_its_end_is_told()
     assert_eq!(app.connect(channel, &request).0, MqttRequestState::RequestCompleted);
     assert_eq!(app.publish(channel, 7, "t", "p", 1, false), (GONE, 7, 0));
     app.expect(NOT_CONNECTED);
-    assert_eq!(app.live.machine.read_disconnect(channel), Ok((COMPLETED, 0)));
+    assert_eq!(app.live.device.read_disconnect_response(channel), Ok((COMPLETED, 0)));
 }
 
 /// Shows M22, D51, D94.
@@ -161,18 +161,18 @@ fn a_broker_that_floods_the_channel_is_cut_off_and_that_is_told() {
     // What came before the end is there, also what was not announced before it (D12).
     let mut messages = 0;
     while app.next_event() != NOT_CONNECTED {
-        messages += usize::from(app.live.machine.receive(channel, 16, 16).is_ok());
+        messages += usize::from(app.live.device.receive_message(channel, 16, 16).is_ok());
     }
-    while app.live.machine.next_type(channel) == Ok(MqttReadableDataType::MessageReceived) {
-        app.live.machine.receive(channel, 16, 16).expect("a message");
+    while app.live.device.next_readable(channel) == Ok(MqttReadableDataType::MessageReceived) {
+        app.live.device.receive_message(channel, 16, 16).expect("a message");
         messages += 1;
     }
     assert!(
         (20..40).contains(&messages),
         "two a second over ten seconds, and a few while they come: {messages}"
     );
-    assert_eq!(app.live.machine.read_disconnect(channel), Ok((BREAKER, 0)));
-    assert_eq!(app.live.machine.publish(channel, 2, b"t", b"p"), Status::ChannelClosed);
+    assert_eq!(app.live.device.read_disconnect_response(channel), Ok((BREAKER, 0)));
+    assert_eq!(app.live.device.publish(channel, 2, b"t", b"p"), Status::ChannelClosed);
 }
 
 /// Shows M02, M09, D02, D03.
@@ -183,16 +183,16 @@ fn a_refused_request_counts_as_not_made() {
     let mut app = App::online(&site);
     let channel = app.channel(ChannelType::Mqtt, 1024);
     let good = app.request("twice", broker.open);
-    let machine = &mut app.live.machine;
-    assert_eq!(machine.call(Call::MqttRequestConnect, &[channel, 0x4000_0000]), Status::ParameterFault);
+    let device = &mut app.live.device;
+    assert_eq!(device.call(Call::MqttRequestConnect, &[channel, 0x4000_0000]), Status::ParameterFault);
     let mut wild = good;
     wild.host.data = 0x4000_0000;
-    assert_eq!(machine.request_connect(channel, &wild), Status::LateFault);
+    assert_eq!(device.request_connect(channel, &wild), Status::LateFault);
     app.expect_nothing(WHILE);
     assert_eq!(app.connect(channel, &good).0, MqttRequestState::RequestCompleted);
-    let machine = &mut app.live.machine;
-    let huge = machine.publish_request(1, b"t", &[b'x'; 1100], 1);
-    assert_eq!(machine.request_publish(channel, &huge), Status::InvalidBufferSize);
+    let device = &mut app.live.device;
+    let huge = device.publish_params(1, b"t", &[b'x'; 1100], 1);
+    assert_eq!(device.request_publish(channel, &huge), Status::InvalidBufferSize);
     assert_eq!(app.publish(channel, 1, "t", "p", 1, false).1, 1);
     assert_eq!(broker.said("Received PUBLISH from twice"), 1);
 }

@@ -17,10 +17,10 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use crate::broker::{Authority, Broker, Signed};
-use crate::common::Machine;
 use crate::live::{App, Site};
 use crate::mqtt::sign_in;
 use crate::network::fetch_config;
+use kernel_testport::TestDevice;
 
 /// What an application gives for TLS, all DER.
 #[derive(Default)]
@@ -39,25 +39,25 @@ impl Credentials {
         Self { chain: vec![signed.der.clone()], key: signed.key.clone(), ..self }
     }
 
-    fn put(&self, machine: &mut Machine) -> u32 {
-        let cacert = chain(machine, &self.authorities);
+    fn put(&self, device: &mut TestDevice) -> u32 {
+        let cacert = chain(device, &self.authorities);
         let clientcert =
-            OwnTlsCertificateChain { chain: chain(machine, &self.chain), key: machine.string(&self.key) };
-        machine.put(&TlsCredentials { cacert, clientcert }.to_bytes())
+            OwnTlsCertificateChain { chain: chain(device, &self.chain), key: device.flash_string(&self.key) };
+        device.alloc_bytes(&TlsCredentials { cacert, clientcert }.to_bytes())
     }
 }
 
-fn chain(machine: &mut Machine, certificates: &[Vec<u8>]) -> TlsCertificateChain {
+fn chain(device: &mut TestDevice, certificates: &[Vec<u8>]) -> TlsCertificateChain {
     let array: Vec<u8> =
-        certificates.iter().flat_map(|certificate| machine.string(certificate).to_bytes()).collect();
-    TlsCertificateChain { num_certs: certificates.len() as u32, certs: machine.put(&array) }
+        certificates.iter().flat_map(|certificate| device.flash_string(certificate).to_bytes()).collect();
+    TlsCertificateChain { num_certs: certificates.len() as u32, certs: device.alloc_bytes(&array) }
 }
 
 /// The state of a connect to `host` with these credentials, on a channel of its own.
 fn state_of(app: &mut App, host: &str, port: u16, credentials: &Credentials) -> MqttRequestState {
     let channel = app.channel(ChannelType::Mqtt, 8192);
-    let machine = &mut app.live.machine;
-    let (host, tls_credentials) = (machine.string(host.as_bytes()), credentials.put(machine));
+    let device = &mut app.live.device;
+    let (host, tls_credentials) = (device.flash_string(host.as_bytes()), credentials.put(device));
     let request = MqttConnectRequest { host, tls_credentials, ..app.request("sealed", port) };
     let (state, _) = app.connect(channel, &request);
     if state == MqttRequestState::RequestCompleted {
@@ -255,10 +255,10 @@ fn a_broker_that_asks_who_is_there_is_shown_the_applications_certificate() {
 /// A key and a password together are refused at once; garbage instead of DER is answered.
 fn not_both(app: &mut App, broker: &Broker, credentials: &Credentials) {
     let channel = app.channel(ChannelType::Mqtt, 8192);
-    let tls_credentials = credentials.put(&mut app.live.machine);
+    let tls_credentials = credentials.put(&mut app.live.device);
     let mut request = MqttConnectRequest { tls_credentials, ..app.request("both", broker.mutual) };
     sign_in(app, &mut request, ("me", "secret"));
-    assert_eq!(app.live.machine.request_connect(channel, &request), Status::InvalidAuthentication);
+    assert_eq!(app.live.device.request_connect(channel, &request), Status::InvalidAuthentication);
     app.close(channel);
     for garbage in [
         Credentials { authorities: vec![b"no certificate".to_vec()], ..Credentials::default() },

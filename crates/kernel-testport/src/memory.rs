@@ -1,22 +1,24 @@
-//! The application's memory, as arrays.
+//! The application's memory: flash and RAM as arrays.
 
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,
 };
 use kernel::{Memory, MemoryFault};
 
-/// Flash and RAM.
-pub(crate) struct AppMemory {
+/// Flash and RAM, with an allocator for each.
+pub struct AppMemory {
     flash: Vec<u8>,
+    /// The RAM.
     pub ram: Vec<u8>,
     free_flash: u32,
     free_ram: u32,
-    /// Runs written by the kernel, if they are wanted.
+    /// What the kernel wrote, address and length, if it is to be recorded.
     pub written: Option<Vec<(u32, u32)>>,
 }
 
 impl AppMemory {
-    pub(crate) fn new() -> Self {
+    /// Empty RAM and erased flash.
+    pub fn new() -> Self {
         Self {
             flash: vec![0xff; APPLICATION_FLASH_LENGTH as usize],
             ram: vec![0; APPLICATION_RAM_LENGTH as usize],
@@ -26,8 +28,8 @@ impl AppMemory {
         }
     }
 
-    /// The address of fresh RAM.
-    pub(crate) fn allocate(&mut self, size: usize, align: u32) -> u32 {
+    /// Allocates RAM; returns its address.
+    pub fn allocate(&mut self, size: usize, align: u32) -> u32 {
         let at = self.free_ram.next_multiple_of(align);
         self.free_ram = at + size as u32;
         assert!(
@@ -37,8 +39,8 @@ impl AppMemory {
         at
     }
 
-    /// The address of these bytes in flash.
-    pub(crate) fn flash(&mut self, bytes: &[u8]) -> u32 {
+    /// Puts bytes into flash; returns their address.
+    pub fn flash(&mut self, bytes: &[u8]) -> u32 {
         let at = self.free_flash;
         let start = (at - APPLICATION_FLASH_START) as usize;
         self.flash[start..start + bytes.len()].copy_from_slice(bytes);
@@ -46,19 +48,20 @@ impl AppMemory {
         at
     }
 
-    /// What the application itself writes.
-    pub(crate) fn set(&mut self, at: u32, bytes: &[u8]) {
+    /// Writes RAM as the application does.
+    pub fn set(&mut self, at: u32, bytes: &[u8]) {
         let start = (at - APPLICATION_RAM_START) as usize;
         self.ram[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
     /// A number, or 0 where there is no memory.
-    pub(crate) fn bytes_or_zero(&self, at: u32) -> u32 {
+    pub fn bytes_or_zero(&self, at: u32) -> u32 {
         let mut bytes = [0; 4];
         self.read(at, &mut bytes).map_or(0, |()| u32::from_le_bytes(bytes))
     }
 
-    pub(crate) fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
+    /// Bytes in memory.
+    pub fn bytes(&self, at: u32, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.read(at, &mut bytes).expect("the test reads its own memory");
         bytes

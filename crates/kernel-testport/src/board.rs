@@ -1,38 +1,48 @@
-//! What hangs on the model device's processor: clocks, a register, the LED, the external flash, the Wi-Fi settings.
+//! The hardware: clocks, a register, the LED, the external flash, the Wi-Fi settings.
 
 use kernel::limits::{FLASH_PAGE, FLASH_SECTOR};
 use kernel::{Clock, ExternalFlash, FlashFault, Hardware, Wifi, WifiNetwork};
 
-/// One register the model has.
-pub(crate) const REGISTER: u32 = 0x4602_0c1c;
-/// Sectors of the model's flash.
-pub(crate) const SECTORS: u32 = 8;
+/// The one register that can be reached by call.
+pub const REGISTER: u32 = 0x4602_0c1c;
+/// Sectors of the external flash.
+pub const SECTORS: u32 = 8;
 
-/// The board.
-pub(crate) struct Board {
+/// The hardware of a device.
+pub struct TestBoard {
+    /// The value of [`REGISTER`].
     pub register: u32,
     /// Whether the LED may show the connection; `None` if there is no LED.
     pub led: Option<bool>,
-    pub flash: Option<Nor>,
-    pub wifi: Option<Settings>,
+    /// The external flash, if there is one.
+    pub flash: Option<NorFlash>,
+    /// The Wi-Fi settings, if there is Wi-Fi.
+    pub wifi: Option<WifiSettings>,
 }
 
-impl Board {
-    pub(crate) fn new() -> Self {
-        Self { register: 0x0f, led: Some(true), flash: Some(Nor::new()), wifi: Some(Settings::default()) }
+impl TestBoard {
+    /// Hardware with everything.
+    pub fn new() -> Self {
+        Self {
+            register: 0x0f,
+            led: Some(true),
+            flash: Some(NorFlash::new()),
+            wifi: Some(WifiSettings::default()),
+        }
     }
 
-    /// A board with nothing on it.
-    pub(crate) fn bare() -> Self {
+    /// Hardware without anything optional.
+    pub fn bare() -> Self {
         Self { register: 0x0f, led: None, flash: None, wifi: None }
     }
 
-    pub(crate) fn nor(&mut self) -> &mut Nor {
+    /// The external flash.
+    pub fn nor(&mut self) -> &mut NorFlash {
         self.flash.as_mut().expect("a board with flash")
     }
 }
 
-impl Hardware for Board {
+impl Hardware for TestBoard {
     fn clock_hz(&self, clock: Clock) -> u32 {
         match clock {
             Clock::System => 1,
@@ -62,15 +72,19 @@ impl Hardware for Board {
     }
 }
 
-/// A NOR flash: programming clears bits, erasing sets those of a sector. It counts what it is told, and minds pages.
-pub(crate) struct Nor {
+/// A NOR flash: programming clears bits within a page, erasing sets those of a sector. It records every access.
+pub struct NorFlash {
+    /// The contents.
     pub bytes: Vec<u8>,
+    /// What was programmed: address and length.
     pub programmed: Vec<(u32, usize)>,
+    /// Sectors that were erased.
     pub erased: Vec<u32>,
+    /// Whether every access fails.
     pub broken: bool,
 }
 
-impl Nor {
+impl NorFlash {
     fn new() -> Self {
         let bytes = vec![0xff; (SECTORS * FLASH_SECTOR) as usize];
         Self { bytes, programmed: Vec::new(), erased: Vec::new(), broken: false }
@@ -81,7 +95,7 @@ impl Nor {
     }
 }
 
-impl ExternalFlash for Nor {
+impl ExternalFlash for NorFlash {
     fn chip_id(&self) -> u32 {
         0x00c2_2539
     }
@@ -114,14 +128,16 @@ impl ExternalFlash for Nor {
     }
 }
 
-/// Wi-Fi settings, and whether they can be stored.
+/// Stored Wi-Fi settings.
 #[derive(Default)]
-pub(crate) struct Settings {
+pub struct WifiSettings {
+    /// SSID and password.
     pub stored: Option<(Vec<u8>, Vec<u8>)>,
+    /// Whether settings cannot be stored.
     pub broken: bool,
 }
 
-impl Wifi for Settings {
+impl Wifi for WifiSettings {
     fn store(&mut self, ssid: &[u8], password: &[u8]) -> bool {
         if !self.broken {
             self.stored = Some((ssid.to_vec(), password.to_vec()));
