@@ -1,4 +1,4 @@
-//! What this process hosts: a cloud, devices and what is wired to them, and what these need of the process.
+//! What this process hosts: a cloud, devices and what is attached to them, and what these need of the process.
 
 pub(crate) mod address;
 pub(crate) mod application;
@@ -9,6 +9,7 @@ pub(crate) mod folder;
 pub(crate) mod local_cloud;
 pub(crate) mod observed_device;
 pub(crate) mod outbound;
+pub(crate) mod platform;
 pub(crate) mod process;
 pub(crate) mod serial_lines;
 pub(crate) mod signals;

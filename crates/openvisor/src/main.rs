@@ -7,7 +7,7 @@ use openvisor::{Arguments, Exit, flush_output, report};
 
 fn main() -> ExitCode {
     let exit = match openvisor::run(Arguments::parse()) {
-        Ok(()) => Exit::Done,
+        Ok(()) => Exit::Success,
         Err(failure) => {
             report(&failure);
             failure.exit()

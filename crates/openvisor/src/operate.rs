@@ -1,6 +1,6 @@
-//! What an operator does to a cloud's data: its store, the settings in it, its devices and their log lines.
+//! What the operator's commands share: a cloud's data folder and database, settings in it, and gaps in log lines.
 
+pub(crate) mod cloud_data;
 pub(crate) mod log_gaps;
-pub(crate) mod operator;
 pub(crate) mod settings;
-pub(crate) mod stores;
+pub(crate) mod store_url;

@@ -1,19 +1,20 @@
-//! `openvisor accounts`: whose devices there are.
+//! `openvisor accounts`: adds, lists, renames and removes accounts.
 
 mod arguments;
 
 use ::cloud::store::Account;
 use serde_json::{Value, json};
 
-use crate::operate::operator::{Operator, account_named, answer, say, say_json};
+use crate::operate::cloud_data::{CloudData, find_account};
 use crate::output::exit::Failure;
+use crate::output::print::{print_json, print_line, print_result};
 use crate::output::table::table;
 use crate::output::timeline::printable;
-use crate::output::{error_text, timestamp};
+use crate::output::timestamp;
 pub(super) use arguments::AccountsArguments;
 use arguments::{AccountsAction, AddArguments, AllAccountsOptions, RemoveArguments, RenameArguments};
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub(super) async fn run(arguments: AccountsArguments) -> Result<(), Failure> {
     match arguments.action {
         AccountsAction::Add(add) => add_one(&add).await,
@@ -24,58 +25,57 @@ pub(super) async fn run(arguments: AccountsArguments) -> Result<(), Failure> {
 }
 
 async fn add_one(add: &AddArguments) -> Result<(), Failure> {
-    let operator = Operator::open(&add.cloud.data, None).await?;
-    let added = operator.store().add_account(add.name.as_deref()).await.map_err(error_text::of_store)?;
-    operator.close().await;
-    answer(add.cloud.json, || added.id.to_string(), || object(&added, false));
+    let cloud = CloudData::open(&add.cloud.data, None).await?;
+    let added = cloud.store().add_account(add.name.as_deref()).await?;
+    cloud.close().await;
+    print_result(add.cloud.json, || added.id.to_string(), || object(&added, false));
     Ok(())
 }
 
 async fn list_all(list: &AllAccountsOptions) -> Result<(), Failure> {
-    let operator = Operator::open(&list.data, None).await?;
-    let accounts = operator.store().accounts().await.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&list.data, None).await?;
+    let accounts = cloud.store().accounts().await?;
+    cloud.close().await;
     if list.json {
-        let mut lines = accounts.iter().enumerate().map(|(place, account)| object(account, place == 0));
-        let _ = lines.try_for_each(|line| say_json(&line));
+        let mut lines = accounts.iter().enumerate().map(|(index, account)| object(account, index == 0));
+        let _ = lines.try_for_each(|line| print_json(&line));
         return Ok(());
     }
-    let row = |(place, account): (usize, &Account)| {
+    let row = |(index, account): (usize, &Account)| {
         vec![
             account.id.to_string(),
             account.name.as_deref().map_or_else(|| "-".into(), printable),
             account.devices.to_string(),
-            if place == 0 { "yes" } else { "" }.to_owned(),
-            timestamp::plain(account.created),
+            if index == 0 { "yes" } else { "" }.to_owned(),
+            timestamp::short(account.created),
         ]
     };
     let rows: Vec<_> = accounts.iter().enumerate().map(row).collect();
-    let _ = say(&table(&["ID", "NAME", "DEVICES", "DEFAULT", "CREATED"], &rows));
+    let _ = print_line(&table(&["ID", "NAME", "DEVICES", "DEFAULT", "CREATED"], &rows));
     Ok(())
 }
 
 async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
-    let operator = Operator::open(&rename.cloud.data, None).await?;
-    let account = account_named(operator.store(), &rename.cloud.data, &rename.account).await?;
-    let renamed = operator.store().rename_account(account.id, Some(&rename.name)).await;
-    renamed.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&rename.cloud.data, None).await?;
+    let account = find_account(cloud.store(), &rename.cloud.data, &rename.account).await?;
+    cloud.store().rename_account(account.id, Some(&rename.name)).await?;
+    cloud.close().await;
     let (id, name) = (account.id, &rename.name);
-    answer(
+    print_result(
         rename.cloud.json,
-        || format!("{id} is now called {}", printable(name)),
+        || format!("renamed {id} to {}", printable(name)),
         || json!({ "id": id.as_str(), "name": name }),
     );
     Ok(())
 }
 
 async fn remove_one(remove: &RemoveArguments) -> Result<(), Failure> {
-    let operator = Operator::open(&remove.cloud.data, None).await?;
-    let account = account_named(operator.store(), &remove.cloud.data, &remove.account).await?;
-    operator.store().remove_account(account.id).await.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&remove.cloud.data, None).await?;
+    let account = find_account(cloud.store(), &remove.cloud.data, &remove.account).await?;
+    cloud.store().remove_account(account.id).await?;
+    cloud.close().await;
     let id = account.id;
-    answer(
+    print_result(
         remove.cloud.json,
         || format!("removed {id}"),
         || json!({ "id": id.as_str(), "name": account.name, "removed": true }),
@@ -89,6 +89,6 @@ fn object(account: &Account, default: bool) -> Value {
         "name": account.name,
         "devices": account.devices,
         "default": default,
-        "created": timestamp::exact(account.created),
+        "created": timestamp::rfc3339(account.created),
     })
 }

@@ -1,4 +1,4 @@
-//! `openvisor bundle`: archives of applications, made and looked at.
+//! `openvisor bundle`: creates and shows bundles.
 
 mod arguments;
 
@@ -10,15 +10,14 @@ use ::device::image::{Image, ImageError, LoadError};
 use serde_json::{Value, json};
 
 use crate::host::application::{public_key, signing_key};
-use crate::operate::operator::{answer, say};
-use crate::output::error_text;
 use crate::output::exit::Failure;
+use crate::output::print::{print_line, print_result};
 use crate::output::table::pairs;
 use crate::output::timeline::printable;
 pub(super) use arguments::BundleArguments;
 use arguments::{BundleAction, CreateArguments, ShowArguments};
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub(super) fn run(arguments: &BundleArguments) -> Result<(), Failure> {
     match &arguments.action {
         BundleAction::Create(create) => self::create(create),
@@ -26,24 +25,24 @@ pub(super) fn run(arguments: &BundleArguments) -> Result<(), Failure> {
     }
 }
 
-/// Everything is looked at before the file is written.
+/// Checks everything before it writes the file.
 fn create(arguments: &CreateArguments) -> Result<(), Failure> {
-    let image = Image::load(&arguments.image).map_err(|error| error_text::of_image(&error))?;
+    let image = Image::load(&arguments.image)?;
     let policies = policies(arguments)?;
     let key = arguments.sign.as_deref().map(|path| signing_key("--sign", path)).transpose()?;
     let out = &arguments.out;
     let same =
         out.canonicalize().is_ok_and(|out| arguments.image.canonicalize().is_ok_and(|image| image == out));
     if same {
-        return Err(Failure::bad_input(format!("{} is the image; name another file", out.display())));
+        return Err(Failure::bad_input(format!("{} is the image; choose another file", out.display())));
     }
     let file = Bundle::write(image.bytes(), &policies, CAPACITY, key.as_ref())
-        .map_err(|error| Failure::bad_input(format!("what was asked for {error}")))?;
+        .map_err(|error| Failure::bad_input(format!("cannot create this bundle: it {error}")))?;
     std::fs::write(out, &file)
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}", out.display())))?;
     let signed = if key.is_some() { "signed" } else { "not signed" };
     let (out, length) = (printable(&out.display().to_string()), image.bytes().len());
-    let _ = say(&format!("{out}: an image of {length} bytes in a bundle of {}, {signed}", file.len()));
+    let _ = print_line(&format!("{out}: {} bytes, with an image of {length} bytes, {signed}", file.len()));
     Ok(())
 }
 
@@ -71,20 +70,20 @@ fn show(arguments: &ShowArguments) -> Result<(), Failure> {
     let key = arguments.signer.as_deref().map(|path| public_key("--signer", path)).transpose()?;
     let bundle = read(&arguments.file)?;
     if let Some(key) = &key {
-        bundle.verify(key).map_err(|why| refused(&arguments.file, why))?;
+        bundle.verify(key).map_err(|why| invalid_bundle(&arguments.file, why))?;
     }
-    answer(arguments.json, || text(&bundle, key.is_some()), || json(&bundle, key.is_some()));
+    print_result(arguments.json, || text(&bundle, key.is_some()), || json(&bundle, key.is_some()));
     Ok(())
 }
 
 fn read(path: &Path) -> Result<Bundle, Failure> {
-    let file = ::device::image::read_file(path)
-        .map_err(|cause| error_text::of_image(&LoadError { path: path.to_owned(), cause }))?;
-    Bundle::read(&file, CAPACITY).map_err(|why| refused(path, why))
+    let file =
+        ::device::image::read_file(path).map_err(|cause| LoadError { path: path.to_owned(), cause })?;
+    Bundle::read(&file, CAPACITY).map_err(|why| invalid_bundle(path, why))
 }
 
-fn refused(path: &Path, why: ::bundle::BundleError) -> Failure {
-    error_text::of_image(&LoadError { path: path.to_owned(), cause: ImageError::Refused(Box::new(why)) })
+fn invalid_bundle(path: &Path, why: ::bundle::BundleError) -> Failure {
+    LoadError { path: path.to_owned(), cause: ImageError::Refused(Box::new(why)) }.into()
 }
 
 fn json(bundle: &Bundle, checked: bool) -> Value {
@@ -121,8 +120,8 @@ fn json(bundle: &Bundle, checked: bool) -> Value {
 
 fn text(bundle: &Bundle, checked: bool) -> String {
     let Policies { debug, crash, update, connectivity } = bundle.policies();
-    let said =
-        |value: u32, unit: &str| if value == 0 { "not said".to_owned() } else { format!("{value} {unit}") };
+    let policy =
+        |value: u32, unit: &str| if value == 0 { "default".to_owned() } else { format!("{value} {unit}") };
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let mut rows = vec![
         ("manifest", format!("sha256:{}", hex(&bundle.manifest_hash()))),
@@ -130,29 +129,29 @@ fn text(bundle: &Bundle, checked: bool) -> String {
     ];
     for layer in layers(bundle) {
         let (start, size) = (layer.region.start, layer.region.size);
-        rows.push((target(layer), format!("{} bytes, for {size:#x} at {start:#x}", layer.bytes.len())));
+        rows.push((target(layer), format!("{} bytes, for {size:#x} bytes at {start:#x}", layer.bytes.len())));
         rows.push(("", format!("sha256:{}", hex(&layer.fetch_hash()))));
     }
     rows.extend([
-        ("connection grace time", said(connectivity.connection_grace_time_sec, "s")),
-        ("minimum check-in time", said(connectivity.minimum_check_in_time_sec, "s")),
-        ("shortest restart", said(crash.minimum_restart_ms, "ms")),
-        ("longest restart", said(crash.maximum_restart_ms, "ms")),
-        ("stack in crash reports", said(crash.include_stack_bytes, "bytes")),
+        ("connection grace time", policy(connectivity.connection_grace_time_sec, "s")),
+        ("minimum check-in time", policy(connectivity.minimum_check_in_time_sec, "s")),
+        ("shortest restart", policy(crash.minimum_restart_ms, "ms")),
+        ("longest restart", policy(crash.maximum_restart_ms, "ms")),
+        ("stack in crash reports", policy(crash.include_stack_bytes, "bytes")),
         (
             "crash reports",
             if crash.report_pubkey.is_empty() { "not encrypted" } else { "encrypted" }.to_owned(),
         ),
         ("debuggable", yes_no(debug.debuggable)),
         ("debugging key", key(&debug.auth_pubkey).unwrap_or_else(|| "none".to_owned())),
-        ("update politeness", said(update.maximum_politeness_time_sec, "s")),
-        ("oldest kernel", said(update.minimum_kernel_version, "").trim_end().to_owned()),
+        ("update politeness", policy(update.maximum_politeness_time_sec, "s")),
+        ("oldest kernel", policy(update.minimum_kernel_version, "").trim_end().to_owned()),
     ]);
     pairs(&rows)
 }
 
 fn signed(bundle: &Bundle, checked: bool) -> String {
-    let how = if checked { "checked" } else { "not checked: --signer was not named" };
+    let how = if checked { "verified" } else { "not verified, because --signer is not given" };
     bundle.signer_id().map_or_else(|| "no".to_owned(), |id| format!("with key {id:016x}, {how}"))
 }
 

@@ -1,4 +1,4 @@
-//! `openvisor completions`: what a shell needs to complete the commands.
+//! `openvisor completions`: completion scripts for shells.
 
 mod arguments;
 
@@ -10,11 +10,11 @@ use super::Arguments;
 use crate::output::exit::Failure;
 pub(super) use arguments::CompletionsArguments;
 
-/// Writes them.
+/// Writes the script to standard output.
 pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "openvisor", &mut script);
     std::io::stdout()
         .write_all(&script)
-        .map_err(|error| Failure::not_happened(format!("the completions could not be written: {error}")))
+        .map_err(|error| Failure::failed(format!("cannot write the completions: {error}")))
 }

@@ -1,4 +1,4 @@
-//! `openvisor demo`: cloud, broker, device and sample application, and a witness that both ways work.
+//! `openvisor demo`: cloud, broker, device and the sample application in one process, and the proof that messages pass both ways.
 
 mod arguments;
 
@@ -10,195 +10,205 @@ use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
 use ::device::application::Application;
 use ::device::events::{DeviceEvent, PinFilter};
+use demo_broker::{self as broker, Broker};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::demo::broker_monitor::{Seen, Witness};
-use crate::demo::script::{Script, Topics};
+use crate::demo::broker_monitor::{BrokerMonitor, MonitoredMessage};
+use crate::demo::script::{DemoScript, Topics};
 use crate::host::folder::Folder;
-use crate::host::local_cloud::{Happening, Plan, Platform};
-use crate::host::observed_device::Told;
-use crate::host::outbound::Relayed;
-use crate::host::signals::Stop;
-use crate::host::wiring::Wired;
+use crate::host::observed_device::Observation;
+use crate::host::outbound::Outbound;
+use crate::host::platform::{Platform, PlatformConfig, PlatformEvent};
+use crate::host::signals::StopSignal;
+use crate::host::wiring::Wiring;
 use crate::host::{application, debugging};
-use crate::operate::settings::{self, Setting, Store};
+use crate::operate::settings::{self, Setting, SettingStore};
+use crate::output::event_output;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Form, Source, Timeline, payload};
-use crate::output::{error_text, event_output};
+use crate::output::timeline::{Format, Source, Timeline, payload_text};
 pub(super) use arguments::DemoArguments;
-use demo_broker::{self as broker, Broker};
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
 const SAMPLE: &[u8] = include_bytes!("../../../../sdk/samples/mqtt/mqtt.elf");
-/// Its client id at the broker.
+/// The client id of the sample at the broker.
 const SAMPLE_CLIENT: &str = "sample";
-/// How often the script is asked whether its moment has come.
+/// How often the script is polled for a command.
 const TICK: Duration = Duration::from_millis(50);
-/// Broker events that may wait to be shown; more are not shown.
-const QUEUE: usize = 1024;
+/// Most events of the broker in the queue; further ones are not shown.
+const QUEUE_LENGTH: usize = 1024;
 
-/// Plays until told to stop; success if a message went each way.
+/// Runs until a signal or until the time is over. Success if a message went each way.
 pub(super) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
-    let stop = Stop::listen()?;
-    let mut demo = Demo::set(&arguments).await?;
-    let ended = tokio::select! {
-        () = stop.asked(arguments.pace.seconds) => Ok(()),
-        ended = demo.play() => ended,
+    let stop = StopSignal::listen()?;
+    let mut demo = Demo::start(&arguments).await?;
+    let result = tokio::select! {
+        () = stop.received_or_after(arguments.pace.seconds) => Ok(()),
+        result = demo.run() => result,
     };
-    demo.end(ended).await
+    demo.stop(result).await
 }
 
 struct Demo {
     timeline: Timeline,
     broker: Broker,
     broker_events: mpsc::Receiver<broker::Event>,
-    witness: Witness,
+    monitor: BrokerMonitor,
     platform: Platform,
     topics: Topics,
-    script: Script,
+    script: DemoScript,
     log_lines: u64,
 }
 
 impl Demo {
-    async fn set(arguments: &DemoArguments) -> Result<Self, Failure> {
-        let timeline = Timeline::on_stdout(Form::of(arguments.json));
-        let application = sample(arguments)?;
-        let added = settings::of_run(&arguments.settings, &arguments.account_settings)?;
-        let relayed = Relayed::read(&arguments.outbound)?;
-        let debugging = debugging::open(&arguments.debugging, None)?;
-        let folder = Folder::open(arguments.data.as_deref())?;
-        let (told, broker_events) = mpsc::channel(QUEUE);
-        let watch = Arc::new(move |event| drop(told.try_send(event)));
+    async fn start(arguments: &DemoArguments) -> Result<Self, Failure> {
+        let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
+        let mut config = platform_config(arguments)?;
+        let (sender, broker_events) = mpsc::channel(QUEUE_LENGTH);
+        // The broker calls this on its own task, which must not wait.
+        let observer = Arc::new(move |event| drop(sender.try_send(event)));
         let failed = |error| Failure::environment(format!("cannot start the demo's broker: {error}"));
-        let broker = Broker::start(watch).await.map_err(failed)?;
+        let broker = Broker::start(observer).await.map_err(failed)?;
         let address = broker.address();
-        timeline.say(Source::Broker, format!("listening on {address}, MQTT 3.1.1 and 5"));
-        let witness = Witness::connect(address).await.map_err(failed)?;
+        timeline.add(Source::Broker, format!("listening on {address}, MQTT 3.1.1 and 5"));
+        let monitor = BrokerMonitor::connect(address).await.map_err(failed)?;
         let topics = Topics { readings: "demo/readings".into(), commands: "demo/commands".into() };
         let port = address.port();
-        timeline.say(Source::Demo, format!("to watch from outside: mosquitto_sub -p {port} -t 'demo/#' -v"));
-        let settings = [own_settings(port, &topics), added].concat();
-        debugging::announce(&debugging, &timeline);
-        let plan = Plan {
-            folder,
-            application,
-            settings,
-            destinations: Destinations::with_loopback(),
-            relayed,
-            debugging,
-            wired: Wired::default(),
-            time_scale: arguments.pace.time_scale,
-            pins: PinFilter::None,
-            factory_test: false,
-        };
-        timeline.say(Source::Cloud, error_text::open_to_applications(&plan.destinations));
-        let platform = Platform::start(plan).await?;
-        timeline.say(Source::Cloud, format!("listening on {}", platform.cloud_address()));
-        timeline.say(Source::Device, format!("id {}", platform.device_id()));
-        let script = Script::new(topics.clone(), nonce());
-        Ok(Self { timeline, broker, broker_events, witness, platform, topics, script, log_lines: 0 })
+        timeline.add(Source::Demo, format!("to monitor it yourself: mosquitto_sub -p {port} -t 'demo/#' -v"));
+        // The user's settings come last, so that they override the demo's own.
+        config.settings = [sample_settings(port, &topics), config.settings].concat();
+        debugging::announce(&config.debugging, &timeline);
+        timeline.add(Source::Cloud, config.outbound.summary());
+        let platform = Platform::start(config).await?;
+        timeline.add(Source::Cloud, format!("listening on {}", platform.cloud_address()));
+        timeline.add(Source::Device, format!("id {}", platform.device_id()));
+        let script = DemoScript::new(topics.clone(), nonce());
+        Ok(Self { timeline, broker, broker_events, monitor, platform, topics, script, log_lines: 0 })
     }
 
-    /// Ends when something breaks, or when nobody watches any more.
-    async fn play(&mut self) -> Result<(), Failure> {
+    /// Ends when something fails, or when standard output is closed.
+    async fn run(&mut self) -> Result<(), Failure> {
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
                 biased;
-                _ = tick.tick() => self.direct().await?,
-                happening = self.platform.next() => self.happened(&happening)?,
-                Some(event) = self.broker_events.recv() => self.at_the_broker(&event),
-                seen = self.witness.next() => match seen {
-                    Some(seen) => self.seen(&seen),
-                    None => return Err(Failure::not_happened("the demo's broker has ended")),
+                _ = tick.tick() => self.send_command().await?,
+                event = self.platform.next() => self.on_platform_event(&event)?,
+                Some(event) = self.broker_events.recv() => self.on_broker_event(&event),
+                message = self.monitor.next() => match message {
+                    Some(message) => self.on_message(&message),
+                    None => return Err(broker_ended()),
                 },
             }
-            if self.timeline.is_unread() {
+            if self.timeline.has_failed() {
                 return Ok(());
             }
         }
     }
 
-    fn happened(&mut self, happening: &Happening) -> Result<(), Failure> {
-        match happening {
-            Happening::Device(Told::Ended) => return Err(Failure::not_happened(event_output::DEVICE_ENDED)),
-            Happening::Device(Told::Event(DeviceEvent::Led { on })) => {
-                self.script.led(self.timeline.elapsed(), *on);
+    fn on_platform_event(&mut self, event: &PlatformEvent) -> Result<(), Failure> {
+        match event {
+            PlatformEvent::Device(Observation::Ended) => {
+                return Err(Failure::failed(event_output::DEVICE_ENDED));
             }
-            Happening::Cloud(EventKind::Log { .. }) => self.log_lines += 1,
+            PlatformEvent::Device(Observation::Event(DeviceEvent::Led { on })) => {
+                self.script.on_led(self.timeline.elapsed(), *on);
+            }
+            PlatformEvent::Cloud(EventKind::Log { .. }) => self.log_lines += 1,
             _ => {}
         }
-        self.show(happening);
+        if let PlatformEvent::Device(observation) = event
+            && let Some(crash) = observation.crash()
+        {
+            debugging::report_crash(crash, &self.timeline);
+        } else {
+            self.show(event);
+        }
         Ok(())
     }
 
-    fn show(&self, happening: &Happening) {
-        if let Happening::Device(told) = happening
-            && let Some(crash) = event_output::crash_in(told)
-        {
-            debugging::show_crash(crash, &self.timeline);
-        } else if let Some((source, text)) = event_output::of_platform(happening) {
-            self.timeline.say(source, text);
+    fn show(&self, event: &PlatformEvent) {
+        if let Some((source, text)) = event.line() {
+            self.timeline.add(source, text);
         }
     }
 
-    fn at_the_broker(&mut self, event: &broker::Event) {
+    fn on_broker_event(&mut self, event: &broker::Event) {
         if let broker::Event::Subscribed { client, filter } = event
             && client == SAMPLE_CLIENT
         {
-            self.script.subscribed(filter);
+            self.script.on_subscription(filter);
         }
-        if let Some((source, text)) = event_output::of_broker(event) {
-            self.timeline.say(source, text);
+        if let Some((source, text)) = event_output::broker_line(event) {
+            self.timeline.add(source, text);
         }
     }
 
-    fn seen(&mut self, seen: &Seen) {
-        self.script.seen(self.timeline.elapsed(), &seen.topic, &seen.payload);
-        self.timeline.say(Source::Broker, format!("{}  {}", seen.topic, payload(&seen.payload)));
+    fn on_message(&mut self, message: &MonitoredMessage) {
+        self.script.on_message(self.timeline.elapsed(), &message.topic, &message.payload);
+        let text = format!("{}  {}", message.topic, payload_text(&message.payload));
+        self.timeline.add(Source::Broker, text);
     }
 
-    /// Sends the command whose moment has come.
-    async fn direct(&mut self) -> Result<(), Failure> {
-        let Some(command) = self.script.command(self.timeline.elapsed()) else { return Ok(()) };
-        self.timeline.say(Source::Demo, format!("sends to {}: {command}", self.topics.commands));
-        let sent = self.witness.publish(&self.topics.commands, &command).await;
-        sent.map_err(|_| Failure::not_happened("the demo's broker has ended"))
+    /// Sends the script's next command, if it has one.
+    async fn send_command(&mut self) -> Result<(), Failure> {
+        let Some(command) = self.script.poll_command(self.timeline.elapsed()) else { return Ok(()) };
+        self.timeline.add(Source::Demo, format!("publishes to {}: {command}", self.topics.commands));
+        let sent = self.monitor.publish(&self.topics.commands, &command).await;
+        sent.map_err(|_| broker_ended())
     }
 
-    async fn end(mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
-        let Self { platform, broker, .. } = self;
-        for happening in platform.stop().await {
-            if let Happening::Cloud(EventKind::Log { .. }) = happening {
+    async fn stop(mut self, result: Result<(), Failure>) -> Result<(), Failure> {
+        let Self { platform, broker, timeline, script, .. } = self;
+        for event in platform.stop().await {
+            if let PlatformEvent::Cloud(EventKind::Log { .. }) = event {
                 self.log_lines += 1;
             }
-            if let Some((source, text)) = event_output::of_platform(&happening) {
-                self.timeline.say(source, text);
+            if let Some((source, text)) = event.line() {
+                timeline.add(source, text);
             }
         }
         broker.stop().await;
-        ended?;
-        let missing = self.script.missing();
-        let line = missing.map_or_else(|| both_ways(&self.script), |what| format!("Not shown: {what}."));
-        self.timeline.sum_up(&line, &values(&self.script, self.log_lines));
+        result?;
+        let missing = script.missing_proof();
+        let line = missing.map_or_else(|| summary(&script), |missing| format!("Failed: {missing}."));
+        timeline.add_summary(&line, &summary_values(&script, self.log_lines));
         match missing {
             None => Ok(()),
-            Some(what) => Err(Failure::not_happened(what)),
+            Some(missing) => Err(Failure::failed(missing)),
         }
     }
 }
 
-/// The sample that was named, or the one built in.
-fn sample(arguments: &DemoArguments) -> Result<Application, Failure> {
+/// Reads all options before anything is created.
+fn platform_config(arguments: &DemoArguments) -> Result<PlatformConfig, Failure> {
+    Ok(PlatformConfig {
+        application: load_sample(arguments)?,
+        settings: settings::parse_all(&arguments.settings, &arguments.account_settings)?,
+        outbound: Outbound::read(Destinations::with_loopback(), &[], &arguments.outbound)?,
+        wiring: Wiring::default(),
+        debugging: debugging::open(&arguments.debugging, None)?,
+        folder: Folder::open(arguments.data.as_deref())?,
+        time_scale: arguments.pace.time_scale,
+        pins: PinFilter::None,
+        factory_test: false,
+    })
+}
+
+/// The sample that the arguments name, or the built-in one.
+fn load_sample(arguments: &DemoArguments) -> Result<Application, Failure> {
     match &arguments.image {
         Some(image) => application::load(image, arguments.signer.as_deref()),
-        None => Ok(Application::parse(SAMPLE, None).expect("the sample that is built in is an image")),
+        None => Ok(Application::parse(SAMPLE, None).expect("the built-in sample is an image")),
     }
 }
 
-/// How much, and how soon, in a line that fits a narrow terminal.
-fn both_ways(script: &Script) -> String {
+fn broker_ended() -> Failure {
+    Failure::failed("the demo's broker has stopped")
+}
+
+/// How many messages passed and how soon, in a line that fits a narrow terminal.
+fn summary(script: &DemoScript) -> String {
     let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
     let (out, first_out) = (script.readings(), seconds(script.first_reading()));
     let (commands, first_in) = (script.commands(), seconds(script.echoed()));
@@ -207,7 +217,7 @@ fn both_ways(script: &Script) -> String {
     )
 }
 
-fn values(script: &Script, log_lines: u64) -> Vec<(&'static str, Value)> {
+fn summary_values(script: &DemoScript, log_lines: u64) -> Vec<(&'static str, Value)> {
     let millis = |time: Option<Duration>| time.map_or(Value::Null, |time| json!(time.as_millis() as u64));
     vec![
         ("readings", json!(script.readings())),
@@ -218,7 +228,8 @@ fn values(script: &Script, log_lines: u64) -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn own_settings(port: u16, topics: &Topics) -> Vec<Setting> {
+/// The configuration that the sample fetches.
+fn sample_settings(port: u16, topics: &Topics) -> Vec<Setting> {
     let values = [
         ("broker-host", "127.0.0.1".to_owned()),
         ("broker-port", port.to_string()),
@@ -226,10 +237,10 @@ fn own_settings(port: u16, topics: &Topics) -> Vec<Setting> {
         ("publish-topic", topics.readings.clone()),
         ("command-topic", topics.commands.clone()),
     ];
-    values.map(|(key, value)| Setting { store: Store::Config, key: key.to_owned(), value }).into()
+    values.map(|(key, value)| Setting { store: SettingStore::Config, key: key.to_owned(), value }).into()
 }
 
-/// A word no earlier run can have sent.
+/// A word that no earlier run can have sent.
 fn nonce() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }

@@ -1,4 +1,4 @@
-//! `openvisor device`: a virtual device whose cloud is elsewhere.
+//! `openvisor device`: a virtual device with a cloud elsewhere, or the replay of a recording.
 
 mod arguments;
 
@@ -11,115 +11,114 @@ use ::device::application::Application;
 use ::device::chance::Seed;
 use ::device::identity::Identity;
 use ::device::recording::{Recorder, Status};
-use ::device::transport::Address;
 
-use super::replay;
-use crate::host::observed_device::{Told, Watched};
-use crate::host::signals::Stop;
-use crate::host::wiring::{Feeds, Wired};
+use crate::host::address::parse_cloud_address;
+use crate::host::observed_device::{Observation, ObservedDevice};
+use crate::host::signals::StopSignal;
+use crate::host::wiring::{InputReaders, Wiring};
 use crate::host::{application, debugging, factory_test};
 use crate::options::ShowOptions;
+use crate::output::error_text::identity_failure;
+use crate::output::event_output;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Form, Source, Timeline};
-use crate::output::{error_text, event_output};
+use crate::output::timeline::{Format, Source, Timeline};
 pub(super) use arguments::DeviceArguments;
 
-/// Runs until told to stop.
+/// Runs until a signal, until the time is over, or until the factory test ends.
 pub(super) async fn run(arguments: DeviceArguments) -> Result<(), Failure> {
-    let named = &arguments.application;
-    let application = application::load(&named.image, named.signer.as_deref())?;
-    let signature = application::of_signature(&application, named.signer.is_some());
+    let image = &arguments.application;
+    let application = application::load(&image.image, image.signer.as_deref())?;
+    let signature = application::signature_line(&application, image.signer.is_some());
     if let Some(recording) = &arguments.recording.replay {
-        return replay_one(recording, application, &arguments).await;
+        return replay(recording, application, &arguments).await;
     }
-    let (mut options, feeds) = options(&arguments, application)?;
-    let recording = record(&mut options, &arguments)?;
-    let stop = Stop::listen()?;
-    let timeline = Timeline::on_stdout(Form::of(arguments.json));
+    let (mut options, readers) = options(&arguments, application)?;
+    let recording = start_recording(&mut options, &arguments)?;
+    let stop = StopSignal::listen()?;
+    let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     debugging::announce(&options.debugging, &timeline);
-    let greeting = format!("{} with its cloud at {}", options.identity.device_id(), options.cloud);
-    timeline.say(Source::Device, greeting);
+    timeline.add(Source::Device, format!("id {}, cloud {}", options.identity.device_id(), options.cloud));
     if let Some(line) = signature {
-        timeline.say(Source::Device, line);
+        timeline.add(Source::Device, line);
     }
-    let mut device = Watched::start(options)?;
-    feeds.start(&device.remote());
+    let mut device = ObservedDevice::start(options)?;
+    readers.start(&device.remote());
     let result = tokio::select! {
-        () = stop.asked(arguments.pace.seconds) => factory_test::stopped(arguments.factory_test.factory_test),
-        ended = show_events(&mut device, &timeline, &arguments.show) => ended,
+        () = stop.received_or_after(arguments.pace.seconds) => factory_test::stopped(&arguments.factory_test),
+        result = show_events(&mut device, &timeline, &arguments.show) => result,
     };
-    timeline.say(Source::Device, "stopping");
-    device.stop().await.iter().for_each(|told| show_one(told, &timeline, &arguments.show));
-    result.and_then(|()| check(recording))
+    timeline.add(Source::Device, "stopping");
+    device.stop().await.iter().for_each(|observation| show_one(observation, &timeline, &arguments.show));
+    result.and_then(|()| check_recording(recording))
 }
 
-/// What was asked for with `--record` and `--deterministic`.
-fn record(options: &mut Options, arguments: &DeviceArguments) -> Result<Option<Status>, Failure> {
+/// Applies `--record` and `--deterministic`.
+fn start_recording(options: &mut Options, arguments: &DeviceArguments) -> Result<Option<Status>, Failure> {
     let recording = &arguments.recording;
     options.seed = recording.deterministic.as_deref().map(Seed::of_text);
     let Some(path) = &recording.record else { return Ok(None) };
     let recorder = Recorder::create(path).map_err(|error| {
-        Failure::environment(format!("--record {}: cannot be written: {error}", path.display()))
+        Failure::environment(format!("--record: cannot write {}: {error}", path.display()))
     })?;
     let status = recorder.status();
     options.recorder = Some(recorder);
     Ok(Some(status))
 }
 
-/// Whether the recording was written to its end.
-fn check(recording: Option<Status>) -> Result<(), Failure> {
+/// Whether the recording was written completely.
+fn check_recording(recording: Option<Status>) -> Result<(), Failure> {
     match recording.and_then(|status| status.take_failure()) {
         Some(error) => {
-            Err(Failure::environment(format!("the recording could not be written further: {error}"))
-                .hint("what is there can be replayed up to there"))
+            Err(Failure::environment(format!("the recording is incomplete, a write failed: {error}"))
+                .hint("it can be replayed up to that point"))
         }
         None => Ok(()),
     }
 }
 
-/// The replay keeps a thread busy; a signal ends it between two turns.
-async fn replay_one(
+/// Replays on a thread of its own, which it keeps busy; a signal ends it between two steps.
+async fn replay(
     recording: &Path,
     application: Application,
     arguments: &DeviceArguments,
 ) -> Result<(), Failure> {
-    let targets = Wired::read(&arguments.wiring)?.into_targets();
-    let json = arguments.json;
-    let stop = Stop::listen()?;
-    let is_asked = Arc::new(AtomicBool::new(false));
-    let asked = is_asked.clone();
-    // A replay is faster than any reader, and complete: its thread waits for the reader until a signal comes.
-    let timeline = Timeline::on_stdout(Form::of(json)).complete();
+    let attachments = Wiring::read(&arguments.wiring)?.into_attachments();
+    let stop = StopSignal::listen()?;
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let set_stopping = is_stopping.clone();
+    // A replay is faster than any reader, and must not drop lines: its thread waits for the reader, until there is a signal.
+    let timeline = Timeline::on_stdout(Format::from_flag(arguments.json)).lossless();
     let out = timeline.output().clone();
     let drained = out.clone();
     let signals = stop.clone();
     tokio::spawn(async move {
-        signals.signalled().await;
-        asked.store(true, Ordering::Relaxed);
+        signals.received().await;
+        set_stopping.store(true, Ordering::Relaxed);
         out.stop_waiting();
     });
     let recording = recording.to_owned();
     let replayed = tokio::task::spawn_blocking(move || {
-        let is_stopping = || is_asked.load(Ordering::Relaxed) || timeline.is_unread();
-        replay::replay(&recording, &application.image, targets, &timeline, is_stopping)
+        let is_stopping = || is_stopping.load(Ordering::Relaxed) || timeline.has_failed();
+        super::replay::run(&recording, &application.image, attachments, &timeline, is_stopping)
     });
-    let result = replayed.await.map_err(|_| Failure::not_happened("the replay has broken down"))?;
+    let result = replayed.await.map_err(|_| Failure::failed("the replay has panicked"))?;
     tokio::select! {
         () = drained.drained() => {}
-        () = stop.signalled() => {}
+        () = stop.received() => {}
     }
     result
 }
 
-/// Everything is looked at before anything starts.
-fn options(arguments: &DeviceArguments, application: Application) -> Result<(Options, Feeds), Failure> {
+/// Reads all options before anything is started.
+fn options(
+    arguments: &DeviceArguments,
+    application: Application,
+) -> Result<(Options, InputReaders), Failure> {
     let (Some(cloud), Some(data)) = (&arguments.cloud, &arguments.data) else {
-        return Err(Failure::bad_input("--cloud and --data are needed"));
+        return Err(Failure::bad_input("--cloud and --data are required"));
     };
-    let cloud = Address::parse(cloud).map_err(|error| {
-        Failure::bad_input(format!("--cloud: {error}")).hint("for example --cloud 127.0.0.1:7883")
-    })?;
-    let identity = Identity::load(data).map_err(|error| error_text::of_identity(data, &error))?;
+    let cloud = parse_cloud_address(cloud)?;
+    let identity = Identity::load(data).map_err(|error| identity_failure(data, &error))?;
     let debugging = debugging::open(&arguments.debugging, Some(&arguments.application.image))?;
     let mut options = Options {
         debugging,
@@ -128,31 +127,35 @@ fn options(arguments: &DeviceArguments, application: Application) -> Result<(Opt
         ..Options::new(cloud, identity, application)
     };
     options.provisions.factory_test = arguments.factory_test.factory_test;
-    Ok(Wired::read(&arguments.wiring)?.wire(options))
+    Ok(Wiring::read(&arguments.wiring)?.apply(options))
 }
 
-async fn show_events(device: &mut Watched, timeline: &Timeline, show: &ShowOptions) -> Result<(), Failure> {
+async fn show_events(
+    device: &mut ObservedDevice,
+    timeline: &Timeline,
+    show: &ShowOptions,
+) -> Result<(), Failure> {
     loop {
-        let told = device.next().await;
-        if told == Told::Ended {
-            return Err(Failure::not_happened(event_output::DEVICE_ENDED));
+        let observation = device.next().await;
+        if observation == Observation::Ended {
+            return Err(Failure::failed(event_output::DEVICE_ENDED));
         }
-        show_one(&told, timeline, show);
-        if let Some(result) = factory_test::result(&told) {
+        show_one(&observation, timeline, show);
+        if let Some(result) = factory_test::result(&observation) {
             return result;
         }
     }
 }
 
-fn show_one(told: &Told, timeline: &Timeline, show: &ShowOptions) {
-    if let Told::Event(event) = told
+fn show_one(observation: &Observation, timeline: &Timeline, show: &ShowOptions) {
+    if let Observation::Event(event) = observation
         && !show.shows(event)
     {
         return;
     }
-    if let Some(crash) = event_output::crash_in(told) {
-        return debugging::show_crash(crash, timeline);
+    if let Some(crash) = observation.crash() {
+        return debugging::report_crash(crash, timeline);
     }
-    let lines = std::iter::once(event_output::of_told(told)).chain(event_output::picture(told));
-    lines.for_each(|(source, text)| timeline.say(source, text));
+    let lines = std::iter::once(observation.line()).chain(observation.picture_lines());
+    lines.for_each(|(source, text)| timeline.add(source, text));
 }

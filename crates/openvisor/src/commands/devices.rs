@@ -1,4 +1,4 @@
-//! `openvisor devices`: who there is, and who may no longer be.
+//! `openvisor devices`: lists, shows and revokes devices, and turns their logging on and off.
 
 mod arguments;
 
@@ -9,16 +9,17 @@ use ::cloud::limits::PRESENCE_INTERVAL;
 use ::cloud::store::{Device, Scope};
 use serde_json::{Value, json};
 
-use crate::operate::operator::{Operator, answer, called, say, say_json};
+use crate::operate::cloud_data::{CloudData, device_title};
 use crate::options::CloudDataOptions;
 use crate::output::exit::Failure;
+use crate::output::print::{print_json, print_line, print_result};
 use crate::output::table::{pairs, table};
 use crate::output::timeline::printable;
-use crate::output::{error_text, timestamp};
+use crate::output::timestamp;
 pub(super) use arguments::DevicesArguments;
 use arguments::{DevicesAction, LoggingArguments, RevokeArguments, ShowArguments, Switch};
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub(super) async fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     match arguments.action {
         DevicesAction::List(list) => list_all(&list).await,
@@ -28,13 +29,14 @@ pub(super) async fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     }
 }
 
-/// A device as it is now. Whoever a killed cloud has noted as connected is not, unless a cloud runs.
-struct Now {
+/// A device with its present state. After a cloud was killed, the store still has its devices as connected: without a running cloud
+/// none is.
+struct DeviceStatus {
     device: Device,
     connected: bool,
 }
 
-impl Now {
+impl DeviceStatus {
     fn new(device: Device, cloud_runs: bool) -> Self {
         Self { connected: device.connected && cloud_runs, device }
     }
@@ -56,7 +58,7 @@ impl Now {
         if self.connected {
             return "now".into();
         }
-        self.device.seen.map_or_else(|| "-".into(), timestamp::plain)
+        self.device.seen.map_or_else(|| "-".into(), timestamp::short)
     }
 
     fn image(&self) -> Option<String> {
@@ -65,167 +67,172 @@ impl Now {
         self.device.image.map(hexadecimal)
     }
 
-    fn json(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "id": self.device.id.as_str(),
             "name": self.device.name,
             "state": self.state(),
             "connected": self.connected,
-            "seen": self.device.seen.map(timestamp::exact),
+            "seen": self.device.seen.map(timestamp::rfc3339),
             "image": self.image(),
             "logging": self.device.logging,
-            "logging_expires": self.device.logging_expires.map(timestamp::exact),
-            "created": timestamp::exact(self.device.created),
-            "updated": timestamp::exact(self.device.updated),
-            "revoked": self.device.revoked.map(timestamp::exact),
+            "logging_expires": self.device.logging_expires.map(timestamp::rfc3339),
+            "created": timestamp::rfc3339(self.device.created),
+            "updated": timestamp::rfc3339(self.device.updated),
+            "revoked": self.device.revoked.map(timestamp::rfc3339),
         })
     }
 }
 
 async fn list_all(list: &CloudDataOptions) -> Result<(), Failure> {
-    let operator = Operator::open(&list.data, list.account.as_deref()).await?;
-    let cloud_runs = operator.is_cloud_running()?;
-    let devices = operator.store().devices().await.map_err(error_text::of_store)?;
-    operator.close().await;
-    let devices: Vec<_> = devices.into_iter().map(|device| Now::new(device, cloud_runs)).collect();
+    let cloud = CloudData::open(&list.data, list.account.as_deref()).await?;
+    let cloud_runs = cloud.is_cloud_running()?;
+    let devices = cloud.store().devices().await?;
+    cloud.close().await;
+    let devices: Vec<_> = devices.into_iter().map(|device| DeviceStatus::new(device, cloud_runs)).collect();
     if list.json {
-        let _ = devices.iter().try_for_each(|device| say_json(&device.json()));
+        let _ = devices.iter().try_for_each(|device| print_json(&device.to_json()));
         return Ok(());
     }
     if devices.is_empty() {
         let _ = writeln!(
             anstream::stderr(),
-            "there are no devices yet; make one with: openvisor provision --data {} --out DIR",
+            "there are no devices; create one with: openvisor provision --data {} --out DIR",
             list.data.display()
         );
         return Ok(());
     }
-    let row = |now: &Now| vec![now.device.id.to_string(), now.name(), now.state().into(), now.seen()];
+    let row = |status: &DeviceStatus| {
+        vec![status.device.id.to_string(), status.name(), status.state().into(), status.seen()]
+    };
     let rows: Vec<_> = devices.iter().map(row).collect();
-    let _ = say(&table(&["ID", "NAME", "STATE", "LAST SEEN"], &rows));
+    let _ = print_line(&table(&["ID", "NAME", "STATE", "LAST SEEN"], &rows));
     Ok(())
 }
 
 async fn show_one(show: &ShowArguments) -> Result<(), Failure> {
-    let operator = Operator::open(&show.cloud.data, show.cloud.account.as_deref()).await?;
-    let device = operator.device(&show.device).await?;
+    let cloud = CloudData::open(&show.cloud.data, show.cloud.account.as_deref()).await?;
+    let device = cloud.find_device(&show.device).await?;
     let scope = Scope::Device(device.id);
-    let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?.len();
-    let secrets = operator.store().secrets(scope).await.map_err(error_text::of_store)?.len();
-    let now = Now::new(device, operator.is_cloud_running()?);
-    operator.close().await;
+    let configs = cloud.store().configs(scope).await?.len();
+    let secrets = cloud.store().secrets(scope).await?.len();
+    let status = DeviceStatus::new(device, cloud.is_cloud_running()?);
+    cloud.close().await;
     let text = || {
         let mut rows = vec![
-            ("id", now.device.id.to_string()),
-            ("name", now.name()),
-            ("state", now.state().to_owned()),
-            ("last seen", now.seen()),
-            ("image", now.image().unwrap_or_else(|| "-".into())),
-            ("logging", logging(now.device.logging, now.device.logging_expires)),
+            ("id", status.device.id.to_string()),
+            ("name", status.name()),
+            ("state", status.state().to_owned()),
+            ("last seen", status.seen()),
+            ("image", status.image().unwrap_or_else(|| "-".into())),
+            ("logging", logging_text(status.device.logging, status.device.logging_expires)),
             ("configs", configs.to_string()),
             ("secrets", secrets.to_string()),
-            ("created", timestamp::plain(now.device.created)),
-            ("changed", timestamp::plain(now.device.updated)),
+            ("created", timestamp::short(status.device.created)),
+            ("changed", timestamp::short(status.device.updated)),
         ];
-        rows.extend(now.device.revoked.map(|when| ("revoked", timestamp::plain(when))));
+        rows.extend(status.device.revoked.map(|when| ("revoked", timestamp::short(when))));
         pairs(&rows)
     };
     let value = || {
-        let mut value = now.json();
+        let mut value = status.to_json();
         value["configs"] = configs.into();
         value["secrets"] = secrets.into();
         value
     };
-    answer(show.cloud.json, text, value);
+    print_result(show.cloud.json, text, value);
     Ok(())
 }
 
 /// `on`, `on until …` or `off`.
-fn logging(wanted: bool, expires: Option<i64>) -> String {
-    match (wanted, expires) {
+fn logging_text(is_on: bool, expires: Option<i64>) -> String {
+    match (is_on, expires) {
         (false, _) => "off".into(),
         (true, None) => "on".into(),
-        (true, Some(expires)) => format!("on until {}", timestamp::plain(expires)),
+        (true, Some(expires)) => format!("on until {}", timestamp::short(expires)),
     }
 }
 
-async fn switch_logging(asked: &LoggingArguments) -> Result<(), Failure> {
-    let wanted = asked.switch == Switch::On;
-    let expires = expiry(&asked.duration)?.filter(|_| wanted);
-    let operator = Operator::open(&asked.cloud.data, asked.cloud.account.as_deref()).await?;
-    let device = operator.device(&asked.device).await?;
-    operator.store().set_logging(device.id, wanted, expires).await.map_err(error_text::of_store)?;
-    operator.close().await;
-    answer(
-        asked.cloud.json,
-        || format!("logging of {} is {}", called(&device), logging(wanted, expires)),
-        || json!({ "id": device.id.as_str(), "name": device.name, "logging": wanted, "logging_expires": expires.map(timestamp::exact) }),
+async fn switch_logging(arguments: &LoggingArguments) -> Result<(), Failure> {
+    let is_on = arguments.switch == Switch::On;
+    let expires = expiry(&arguments.duration)?.filter(|_| is_on);
+    let cloud = CloudData::open(&arguments.cloud.data, arguments.cloud.account.as_deref()).await?;
+    let device = cloud.find_device(&arguments.device).await?;
+    cloud.store().set_logging(device.id, is_on, expires).await?;
+    cloud.close().await;
+    print_result(
+        arguments.cloud.json,
+        || format!("logging of {} is {}", device_title(&device), logging_text(is_on, expires)),
+        || json!({ "id": device.id.as_str(), "name": device.name, "logging": is_on, "logging_expires": expires.map(timestamp::rfc3339) }),
     );
     Ok(())
 }
 
-/// When a time that begins now is over; none for `ever`.
-fn expiry(span: &str) -> Result<Option<i64>, Failure> {
-    if span == "ever" {
+/// When a duration that starts now ends; `None` for `ever`.
+fn expiry(duration: &str) -> Result<Option<i64>, Failure> {
+    if duration == "ever" {
         return Ok(None);
     }
-    let millis = timestamp::duration(span).filter(|millis| *millis > 0);
+    let millis = timestamp::parse_duration(duration).filter(|millis| *millis > 0);
     let expires = millis.and_then(|millis| wall_millis().checked_add(millis));
     expires.map(Some).ok_or_else(|| {
-        Failure::bad_input(format!("--for {}: this is no time", printable(span)))
-            .hint("say how long (90s, 10m, 24h, 7d), or ever")
+        Failure::bad_input(format!("--for {}: not a duration", printable(duration)))
+            .hint("for example 90s, 10m, 24h or 7d; or `ever`")
     })
 }
 
 async fn revoke_one(revoke: &RevokeArguments) -> Result<(), Failure> {
-    let operator = Operator::open(&revoke.cloud.data, revoke.cloud.account.as_deref()).await?;
-    let device = operator.device(&revoke.device).await?;
+    let cloud = CloudData::open(&revoke.cloud.data, revoke.cloud.account.as_deref()).await?;
+    let device = cloud.find_device(&revoke.device).await?;
     if !revoke.yes {
         confirm(&device, revoke.forget)?;
     }
-    let new = operator.store().revoke_device(device.id).await.map_err(error_text::of_store)?;
+    let is_new = cloud.store().revoke_device(device.id).await?;
     if revoke.forget {
-        operator.store().remove_device(device.id).await.map_err(error_text::of_store)?;
+        cloud.store().remove_device(device.id).await?;
     }
-    let cloud_runs = operator.is_cloud_running()?;
-    operator.close().await;
+    let cloud_runs = cloud.is_cloud_running()?;
+    cloud.close().await;
     let id = device.id.as_str();
-    answer(
+    print_result(
         revoke.cloud.json,
-        || revoked(&device, new, revoke.forget, cloud_runs),
-        || json!({ "id": id, "name": device.name, "revoked": true, "new": new, "forgotten": revoke.forget }),
+        || revoked_text(&device, is_new, revoke.forget, cloud_runs),
+        || json!({ "id": id, "name": device.name, "revoked": true, "new": is_new, "forgotten": revoke.forget }),
     );
     Ok(())
 }
 
-fn revoked(device: &Device, new: bool, forgotten: bool, cloud_runs: bool) -> String {
-    let done = match (new, forgotten) {
-        (true, true) => "revoked and forgot",
-        (false, true) => "forgot",
+fn revoked_text(device: &Device, is_new: bool, forgotten: bool, cloud_runs: bool) -> String {
+    let done = match (is_new, forgotten) {
+        (true, true) => "revoked and deleted",
+        (false, true) => "deleted",
         (true, false) => "revoked",
-        (false, false) => return format!("{} had been revoked before", called(device)),
+        (false, false) => return format!("{} was already revoked", device_title(device)),
     };
     let seconds = PRESENCE_INTERVAL.as_secs() + 1;
     let then = if cloud_runs {
-        format!("\n  the running cloud ends its connection, if it has one, within {seconds} seconds")
+        format!("\n  the running cloud ends its connection within {seconds} seconds")
     } else {
         String::new()
     };
-    format!("{done} {}{then}", called(device))
+    format!("{done} {}{then}", device_title(device))
 }
 
-/// Asks on a terminal; elsewhere nobody could answer.
+/// Asks for confirmation, which needs a terminal.
 fn confirm(device: &Device, forget: bool) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::bad_input(format!("revoking {} has to be confirmed", called(device)))
-            .hint("say --yes where nobody can be asked"));
+        return Err(Failure::bad_input(format!(
+            "revoking {} needs a confirmation, and standard input is not a terminal",
+            device_title(device)
+        ))
+        .hint("add --yes"));
     }
-    let also = if forget { " Its settings and log lines are removed." } else { "" };
-    let question = format!("Revoke {}?\nIt cannot connect any more, for good.{also} [y/N] ", called(device));
+    let also = if forget { " Its settings and log lines are deleted." } else { "" };
+    let question = format!("Revoke {}?\nIt can never connect again.{also} [y/N] ", device_title(device));
     let mut answer = String::new();
-    let asked = write!(anstream::stderr(), "{question}").and_then(|()| io::stdin().read_line(&mut answer));
-    match asked {
+    let answered = write!(anstream::stderr(), "{question}").and_then(|()| io::stdin().read_line(&mut answer));
+    match answered {
         Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
-        _ => Err(Failure::not_happened(format!("{} is not revoked", called(device)))),
+        _ => Err(Failure::failed(format!("{} was not revoked", device_title(device)))),
     }
 }

@@ -1,10 +1,10 @@
 //! `openvisor fleet`: many devices with the same application in one process.
 
 mod arguments;
-mod ground;
 mod member;
-mod process;
+mod setup;
 mod summary;
+mod usage;
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -13,85 +13,77 @@ use ::device::application::Application;
 use ::device::clock::TimeScale;
 use ::device::transport::Address;
 use ::device::{Device, Options};
-use ground::Ground;
 use member::{Member, Totals};
+use setup::{Setup, SetupConfig};
 use summary::Summary;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::host::application;
-use crate::host::signals::Stop;
+use crate::host::signals::{StopSignal, elapsed};
 use crate::output::exit::Failure;
 pub(super) use arguments::FleetArguments;
 
-/// How often it is looked whether more devices are to be started.
-const STARTING: Duration = Duration::from_millis(20);
+/// How often devices are started.
+const START_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the summary is shown.
-const SHOWING: Duration = Duration::from_secs(1);
-/// Most devices the last line names.
-const NAMED: usize = 5;
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
+/// Most devices that the failure names.
+const MAX_NAMED: usize = 5;
 
-/// Runs until told to stop. Everything is looked at before anything is made.
+/// Runs until a signal or until the time is over. Reads all options before anything is created.
 pub(super) async fn run(arguments: FleetArguments) -> Result<(), Failure> {
     let application = application::load(&arguments.image, None)?;
-    let plan = ground::plan(&arguments)?;
-    let stop = Stop::listen()?;
-    let mut stopping = pin!(stop.asked(None));
+    let config = SetupConfig::read(&arguments)?;
+    let stop = StopSignal::listen()?;
+    let mut stopping = pin!(stop.received());
     let mut summary = Summary::new(arguments.json);
-    summary.preparing(arguments.count);
-    let mut ground = tokio::select! {
+    summary.show_preparing(arguments.count);
+    let mut setup = tokio::select! {
         () = &mut stopping => return Ok(()),
-        prepared = plan.prepare() => prepared?,
+        setup = config.prepare() => setup?,
     };
-    let mut fleet = Fleet::new(application, &mut ground, arguments.ramp, arguments.pace.time_scale);
-    summary.begin(fleet.members.len(), &fleet.cloud);
-    let ended = tokio::select! {
+    let mut fleet = Fleet::new(application, &mut setup, arguments.ramp, arguments.pace.time_scale);
+    summary.show_start(fleet.members.len(), &fleet.cloud);
+    let result = tokio::select! {
         () = &mut stopping => Ok(()),
-        () = pass(arguments.pace.seconds) => Ok(()),
+        () = elapsed(arguments.pace.seconds) => Ok(()),
         failure = fleet.run(&mut summary) => Err(failure),
     };
-    summary.stopping();
+    summary.show_stopping();
     fleet.stop().await;
-    ground.stop().await;
-    summary.end(&fleet.totals(), fleet.members.iter());
-    ended.and_then(|()| fleet.verdict())
+    setup.stop().await;
+    summary.show_end(&fleet.totals(), fleet.members.iter());
+    result.and_then(|()| fleet.result())
 }
 
-async fn pass(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The devices, those that run and those that will.
+/// The devices, started and to be started.
 struct Fleet {
     application: Application,
     cloud: Address,
     members: Vec<Member>,
     running: Vec<Device>,
-    began: Instant,
-    /// Devices started in a second.
+    start: Instant,
+    /// Devices started per second.
     ramp: u32,
-    /// How fast their time goes.
-    scale: TimeScale,
+    time_scale: TimeScale,
 }
 
 impl Fleet {
-    fn new(application: Application, ground: &mut Ground, ramp: u32, scale: TimeScale) -> Self {
-        let cloud = ground.address().clone();
-        let members = ground.take_members();
-        Self { application, cloud, members, running: Vec::new(), began: Instant::now(), ramp, scale }
+    fn new(application: Application, setup: &mut Setup, ramp: u32, time_scale: TimeScale) -> Self {
+        let cloud = setup.address().clone();
+        let members = setup.take_members();
+        Self { application, cloud, members, running: Vec::new(), start: Instant::now(), ramp, time_scale }
     }
 
-    /// Starts the devices one after the other and shows the summary. Ends only if a device cannot be started.
+    /// Starts the devices at the given rate and shows the summary. Ends only if a device cannot be started.
     async fn run(&mut self, summary: &mut Summary) -> Failure {
-        let (mut starting, mut showing) = (interval(STARTING), interval(SHOWING));
-        showing.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        self.began = Instant::now();
+        let (mut start_tick, mut summary_tick) = (interval(START_INTERVAL), interval(SUMMARY_INTERVAL));
+        summary_tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        self.start = Instant::now();
         loop {
             tokio::select! {
-                _ = showing.tick() => summary.show(&self.totals(), self.members.iter()),
-                _ = starting.tick(), if self.running.len() < self.members.len() => {
+                _ = summary_tick.tick() => summary.show(&self.totals(), self.members.iter()),
+                _ = start_tick.tick(), if self.running.len() < self.members.len() => {
                     if let Err(failure) = self.start_due() {
                         return failure;
                     }
@@ -100,16 +92,16 @@ impl Fleet {
         }
     }
 
-    /// Starts the devices whose turn has come.
+    /// Starts the devices that are due by now.
     fn start_due(&mut self) -> Result<(), Failure> {
-        let due = (self.began.elapsed().as_millis() * u128::from(self.ramp) / 1000) as usize + 1;
+        let due = (self.start.elapsed().as_millis() * u128::from(self.ramp) / 1000) as usize + 1;
         while self.running.len() < self.members.len().min(due) {
             let member = &mut self.members[self.running.len()];
             let Some(identity) = member.take_identity() else { break };
-            // The calls are what is counted.
+            // Its trace of calls is what is counted.
             let options = Options {
                 trace: true,
-                time_scale: self.scale,
+                time_scale: self.time_scale,
                 ..Options::new(self.cloud.clone(), identity, self.application.clone())
             };
             let device = Device::start(options, member.observer())
@@ -123,7 +115,7 @@ impl Fleet {
         Totals::of(self.members.iter())
     }
 
-    /// Stops all of them at once; each says goodbye to the cloud.
+    /// Stops all devices at once; each closes its link in order.
     async fn stop(&mut self) {
         let running = std::mem::take(&mut self.running);
         for device in &running {
@@ -132,14 +124,14 @@ impl Fleet {
         let _ = tokio::task::spawn_blocking(move || drop(running)).await;
     }
 
-    /// Success if each device connected and no application was stopped by a fault.
-    fn verdict(&self) -> Result<(), Failure> {
-        let lost: Vec<_> = self.members.iter().filter_map(Member::trouble).collect();
-        let Some((first, rest)) = lost.split_first() else { return Ok(()) };
-        let (all, bad) = (self.members.len(), lost.len());
-        let mut failure = Failure::not_happened(format!("{bad} of {all} devices did not do well: {first}"));
-        for one in rest.iter().take(NAMED - 1) {
-            failure = failure.hint(one.clone());
+    /// Success if each device has connected and no application was stopped by a fault.
+    fn result(&self) -> Result<(), Failure> {
+        let failed: Vec<_> = self.members.iter().filter_map(Member::failure).collect();
+        let Some((first, rest)) = failed.split_first() else { return Ok(()) };
+        let (all, bad) = (self.members.len(), failed.len());
+        let mut failure = Failure::failed(format!("{bad} of {all} devices failed: {first}"));
+        for next in rest.iter().take(MAX_NAMED - 1) {
+            failure = failure.hint(next.clone());
         }
         Err(failure)
     }
@@ -147,5 +139,5 @@ impl Fleet {
 
 fn cannot_start(running: &[Device], error: &std::io::Error) -> Failure {
     let failure = Failure::environment(format!("cannot start device {}: {error}", running.len() + 1));
-    failure.hint("fewer devices, or higher limits of open files and processes (ulimit -n, ulimit -u)")
+    failure.hint("use fewer devices, or raise the limits of open files and processes (ulimit -n, ulimit -u)")
 }

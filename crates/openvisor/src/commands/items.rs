@@ -7,23 +7,24 @@ use std::io::{IsTerminal, Write};
 use ::cloud::store::{Scope, Store, StoreError};
 use serde_json::json;
 
-use crate::operate::operator::{Operator, Owner, answer, say, say_json};
+use crate::operate::cloud_data::{CloudData, ItemOwner};
 use crate::operate::settings;
 use crate::output::exit::Failure;
-use crate::output::table::{brief, table};
-use crate::output::timeline::{printable, shown_to};
-use crate::output::{error_text, timestamp};
+use crate::output::print::{print_json, print_line, print_result};
+use crate::output::table::{table, truncated};
+use crate::output::timeline::{printable, stdout_line};
+use crate::output::timestamp;
 use arguments::{ConfigsAction, KeyArguments, ScopeOptions, SecretsAction, SetArguments};
 pub(super) use arguments::{ConfigsArguments, SecretsArguments};
 
-/// Which of the two stores.
+/// Configuration or secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Config,
     Secret,
 }
 
-/// Does what was asked for with configuration.
+/// Runs a subcommand of `configs`.
 pub(super) async fn configs(arguments: ConfigsArguments) -> Result<(), Failure> {
     match arguments.action {
         ConfigsAction::Set(set) => set_item(Kind::Config, &set).await,
@@ -33,12 +34,14 @@ pub(super) async fn configs(arguments: ConfigsArguments) -> Result<(), Failure> 
     }
 }
 
-/// Does what was asked for with secrets.
+/// Runs a subcommand of `secrets`.
 pub(super) async fn secrets(arguments: SecretsArguments) -> Result<(), Failure> {
     match arguments.action {
         SecretsAction::Set(set) => set_item(Kind::Secret, &set).await,
-        SecretsAction::Get(_) => Err(Failure::bad_input("a secret is never shown: only applications get it")
-            .hint("see which there are with `openvisor secrets list`, or set it anew with `openvisor secrets set`")),
+        SecretsAction::Get(_) => Err(Failure::bad_input(
+            "a secret is never shown, only applications can read it",
+        )
+        .hint("list the keys with `openvisor secrets list`, or replace it with `openvisor secrets set`")),
         SecretsAction::List(items) => list_secrets(&items).await,
         SecretsAction::Remove(key) => remove(Kind::Secret, &key).await,
     }
@@ -74,35 +77,35 @@ impl Kind {
     }
 }
 
-/// The value is looked at before the folder is.
+/// Checks the value before it opens the folder.
 async fn set_item(kind: Kind, set: &SetArguments) -> Result<(), Failure> {
     let what = format!("{} set", kind.command());
     settings::check_key(&what, &set.key)?;
     let value = settings::read_value(&what, &set.key, &set.value)?;
-    let operator = Operator::open(&set.scope.cloud.data, set.scope.cloud.account.as_deref()).await?;
-    let (scope, owner) = operator.scope(set.scope.device.as_deref()).await?;
-    let new = kind.set(operator.store(), scope, &set.key, &value).await.map_err(error_text::of_store)?;
-    operator.close().await;
-    let done = if new { "set" } else { "changed" };
-    answer(
+    let cloud = CloudData::open(&set.scope.cloud.data, set.scope.cloud.account.as_deref()).await?;
+    let (scope, owner) = cloud.scope(set.scope.device.as_deref()).await?;
+    let is_new = kind.set(cloud.store(), scope, &set.key, &value).await?;
+    cloud.close().await;
+    let done = if is_new { "set" } else { "changed" };
+    print_result(
         set.scope.cloud.json,
         || format!("{done} {} of {}", set.key, owner.name()),
-        || json!({ "key": set.key, "device": owner.id(), "new": new }),
+        || json!({ "key": set.key, "device": owner.id(), "new": is_new }),
     );
     Ok(())
 }
 
-async fn remove(kind: Kind, asked: &KeyArguments) -> Result<(), Failure> {
-    let (key, items) = (&asked.key, &asked.scope);
+async fn remove(kind: Kind, arguments: &KeyArguments) -> Result<(), Failure> {
+    let (key, items) = (&arguments.key, &arguments.scope);
     settings::check_key(&format!("{} remove", kind.command()), key)?;
-    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
-    let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let removed = kind.remove(operator.store(), scope, key).await.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
+    let removed = kind.remove(cloud.store(), scope, key).await?;
+    cloud.close().await;
     if !removed {
         return Err(missing(kind, key, &owner));
     }
-    answer(
+    print_result(
         items.cloud.json,
         || format!("removed {key} of {}", owner.name()),
         || json!({ "key": key, "device": owner.id(), "removed": true }),
@@ -110,78 +113,81 @@ async fn remove(kind: Kind, asked: &KeyArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn missing(kind: Kind, key: &str, owner: &Owner) -> Failure {
-    let failure = Failure::not_happened(format!("there is no {} `{key}` of {}", kind.noun(), owner.name()));
+fn missing(kind: Kind, key: &str, owner: &ItemOwner) -> Failure {
+    let failure = Failure::failed(format!("there is no {} `{key}` of {}", kind.noun(), owner.name()));
     let list = format!("openvisor {} list", kind.command());
     if owner.id().is_null() {
-        return failure
-            .hint(format!("see which there are with `{list}`; those of a device: --device ID|NAME"));
+        return failure.hint(format!("list them with `{list}`; for those of a device add --device ID|NAME"));
     }
-    failure
-        .hint(format!("see which there are with `{list} --device …`; without --device, those of the account"))
+    failure.hint(format!("list them with `{list} --device …`, and those of the account without --device"))
 }
 
-/// The value goes out as it is, for scripts, with one line end; on a terminal it is escaped.
-async fn get(asked: &KeyArguments) -> Result<(), Failure> {
-    let (key, items) = (&asked.key, &asked.scope);
+/// Prints the value unchanged with one newline, for scripts; escaped on a terminal.
+async fn get(arguments: &KeyArguments) -> Result<(), Failure> {
+    let (key, items) = (&arguments.key, &arguments.scope);
     settings::check_key("configs get", key)?;
-    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
-    let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let found = operator.store().config(scope, key).await.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
+    let found = cloud.store().config(scope, key).await?;
+    cloud.close().await;
     let config = found.ok_or_else(|| missing(Kind::Config, key, &owner))?;
     if items.cloud.json {
-        let updated = timestamp::exact(config.updated);
+        let updated = timestamp::rfc3339(config.updated);
         let line = json!({ "key": key, "device": owner.id(), "value": config.value, "updated": updated });
-        let _ = say_json(&line);
+        let _ = print_json(&line);
     } else {
         let mut out = std::io::stdout().lock();
-        let _ = out.write_all(&shown_to(out.is_terminal(), config.value.as_bytes()));
+        let _ = out.write_all(&stdout_line(out.is_terminal(), config.value.as_bytes()));
     }
     Ok(())
 }
 
 async fn list_configs(items: &ScopeOptions) -> Result<(), Failure> {
-    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
-    let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let configs = operator.store().configs(scope).await.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
+    let configs = cloud.store().configs(scope).await?;
+    cloud.close().await;
     if items.cloud.json {
         let line = |config: &::cloud::store::ConfigItem| {
-            let updated = timestamp::exact(config.updated);
+            let updated = timestamp::rfc3339(config.updated);
             json!({ "key": config.key, "device": owner.id(), "value": config.value, "updated": updated })
         };
-        let _ = configs.iter().map(line).try_for_each(|line| say_json(&line));
+        let _ = configs.iter().map(line).try_for_each(|line| print_json(&line));
         return Ok(());
     }
     let row = |config: &::cloud::store::ConfigItem| {
-        vec![config.key.clone(), brief(&printable(&config.value)), timestamp::plain(config.updated)]
+        vec![config.key.clone(), truncated(&printable(&config.value)), timestamp::short(config.updated)]
     };
-    show(Kind::Config, &["KEY", "VALUE", "CHANGED"], &configs.iter().map(row).collect::<Vec<_>>(), &owner);
+    print_table(
+        Kind::Config,
+        &["KEY", "VALUE", "CHANGED"],
+        &configs.iter().map(row).collect::<Vec<_>>(),
+        &owner,
+    );
     Ok(())
 }
 
 async fn list_secrets(items: &ScopeOptions) -> Result<(), Failure> {
-    let operator = Operator::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
-    let (scope, owner) = operator.scope(items.device.as_deref()).await?;
-    let secrets = operator.store().secrets(scope).await.map_err(error_text::of_store)?;
-    operator.close().await;
+    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
+    let secrets = cloud.store().secrets(scope).await?;
+    cloud.close().await;
     if items.cloud.json {
-        let line = |secret: &::cloud::store::SecretInfo| json!({ "key": secret.key, "device": owner.id(), "updated": timestamp::exact(secret.updated) });
-        let _ = secrets.iter().map(line).try_for_each(|line| say_json(&line));
+        let line = |secret: &::cloud::store::SecretInfo| json!({ "key": secret.key, "device": owner.id(), "updated": timestamp::rfc3339(secret.updated) });
+        let _ = secrets.iter().map(line).try_for_each(|line| print_json(&line));
         return Ok(());
     }
     let row =
-        |secret: &::cloud::store::SecretInfo| vec![secret.key.clone(), timestamp::plain(secret.updated)];
-    show(Kind::Secret, &["KEY", "CHANGED"], &secrets.iter().map(row).collect::<Vec<_>>(), &owner);
+        |secret: &::cloud::store::SecretInfo| vec![secret.key.clone(), timestamp::short(secret.updated)];
+    print_table(Kind::Secret, &["KEY", "CHANGED"], &secrets.iter().map(row).collect::<Vec<_>>(), &owner);
     Ok(())
 }
 
-/// The table; where it would be empty, that is said where it does not disturb a script.
-fn show(kind: Kind, heads: &[&str], rows: &[Vec<String>], owner: &Owner) {
+/// Prints the table. If there are no rows it prints a note to standard error, where it does not disturb a script.
+fn print_table(kind: Kind, header: &[&str], rows: &[Vec<String>], owner: &ItemOwner) {
     if rows.is_empty() {
         let _ = writeln!(anstream::stderr(), "{} has no {}", owner.name(), kind.command());
         return;
     }
-    let _ = say(&table(heads, rows));
+    let _ = print_line(&table(header, rows));
 }

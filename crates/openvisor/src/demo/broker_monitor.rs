@@ -1,4 +1,4 @@
-//! The demo's own MQTT client: an outsider at the broker that sees every message and can send some.
+//! The demo's own MQTT client, which receives every message at the broker and sends commands.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,34 +11,32 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// How long the broker may take to answer CONNECT and SUBSCRIBE.
-const PATIENCE: Duration = Duration::from_secs(5);
-const CLIENT_ID: &[u8] = b"openvisor-demo-witness";
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const CLIENT_ID: &[u8] = b"openvisor-demo-monitor";
 const READ_BUFFER: usize = 16 * 1024;
-/// Messages waiting either way; the broker holds back what does not fit.
-const QUEUE: usize = 256;
-/// Of its requests; the outcome of a publish is not waited for.
+/// Most messages in the queue of each direction; the broker waits when one is full.
+const QUEUE_LENGTH: usize = 256;
+/// The token of all requests: their results are not told apart.
 const TOKEN: u32 = 0;
 
-/// A message seen at the broker, published by someone else.
+/// A message that another client has published at the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// Where it was published.
+pub(crate) struct MonitoredMessage {
     pub(crate) topic: String,
-    /// What it says.
     pub(crate) payload: Vec<u8>,
 }
 
-/// A client subscribed to everything. Dropping it closes its connection.
-pub(crate) struct Witness {
-    seen: mpsc::Receiver<Seen>,
-    sending: mpsc::Sender<(String, String)>,
+/// A client subscribed to all topics. Dropping it closes its connection.
+pub(crate) struct BrokerMonitor {
+    received: mpsc::Receiver<MonitoredMessage>,
+    publishes: mpsc::Sender<Publish>,
 }
 
-impl Witness {
-    /// Connects, and subscribes to `#` without its own messages.
+impl BrokerMonitor {
+    /// Connects, and subscribes to `#` except for its own messages.
     pub(crate) async fn connect(broker: SocketAddr) -> io::Result<Self> {
-        let (seen_in, seen) = mpsc::channel(QUEUE);
-        let (sending, to_send) = mpsc::channel(QUEUE);
+        let (sender, received) = mpsc::channel(QUEUE_LENGTH);
+        let (publishes, to_publish) = mpsc::channel(QUEUE_LENGTH);
         let stream = TcpStream::connect(broker).await?;
         let options = ConnectOptions {
             maximum_packet_size: demo_broker::MAX_PACKET,
@@ -46,50 +44,56 @@ impl Witness {
         };
         let mqtt = mqtt::Client::new(&options, Limits::default(), sansio::Instant::ZERO)
             .map_err(io::Error::other)?;
-        let mut client = Client { stream, mqtt, started: Instant::now(), unread: Vec::new() };
-        timeout(PATIENCE, client.open()).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        tokio::spawn(client.work(seen_in, to_send));
-        Ok(Self { seen, sending })
+        let mut task = MonitorTask { stream, mqtt, started: Instant::now(), unread: Vec::new() };
+        timeout(ANSWER_TIMEOUT, task.subscribe()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        tokio::spawn(task.run(sender, to_publish));
+        Ok(Self { received, publishes })
     }
 
-    /// The next message; `None` when the broker is gone. Safe to cancel.
-    pub(crate) async fn next(&mut self) -> Option<Seen> {
-        self.seen.recv().await
+    /// The next message; `None` when the broker is gone. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<MonitoredMessage> {
+        self.received.recv().await
     }
 
     /// Publishes with QoS 1.
     pub(crate) async fn publish(&self, topic: &str, text: &str) -> io::Result<()> {
-        self.sending
-            .send((topic.to_owned(), text.to_owned()))
-            .await
-            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let publish = Publish { topic: topic.to_owned(), payload: text.to_owned() };
+        self.publishes.send(publish).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
-struct Client {
+/// A message to be published.
+struct Publish {
+    topic: String,
+    payload: String,
+}
+
+/// Owns the connection.
+struct MonitorTask {
     stream: TcpStream,
     mqtt: mqtt::Client,
     started: Instant,
-    /// What the MQTT client did not take yet.
+    /// Bytes that the MQTT client has not taken yet.
     unread: Vec<u8>,
 }
 
-impl Client {
-    async fn open(&mut self) -> io::Result<()> {
-        match self.answer().await? {
+impl MonitorTask {
+    /// Awaits the connection, and subscribes to all topics.
+    async fn subscribe(&mut self) -> io::Result<()> {
+        match self.next_event().await? {
             Event::Connected { .. } => {}
             event => return Err(io::Error::other(format!("the broker answered CONNECT with {event:?}"))),
         }
         let everything =
             Filter { topic: b"#", qos: 1, no_local: true, retain_as_published: true, retain_handling: 0 };
         self.mqtt.subscribe(TOKEN, &[everything]).map_err(io::Error::other)?;
-        match self.answer().await? {
+        match self.next_event().await? {
             Event::Subscribed { reason_codes, .. } if reason_codes.iter().all(|&code| code <= 1) => Ok(()),
             event => Err(io::Error::other(format!("the broker answered SUBSCRIBE with {event:?}"))),
         }
     }
 
-    async fn answer(&mut self) -> io::Result<Event> {
+    async fn next_event(&mut self) -> io::Result<Event> {
         let mut buffer = vec![0; READ_BUFFER];
         loop {
             if let Some(event) = self.mqtt.poll(self.now()) {
@@ -101,31 +105,31 @@ impl Client {
         }
     }
 
-    /// Ends when the broker or the [`Witness`] is gone.
-    async fn work(mut self, seen: mpsc::Sender<Seen>, mut to_send: mpsc::Receiver<(String, String)>) {
+    /// Ends when the broker or the [`BrokerMonitor`] is gone.
+    async fn run(mut self, sender: mpsc::Sender<MonitoredMessage>, mut to_publish: mpsc::Receiver<Publish>) {
         let mut buffer = vec![0; READ_BUFFER];
-        while self.turn(&mut buffer, &seen, &mut to_send).await.is_ok() {}
+        while self.step(&mut buffer, &sender, &mut to_publish).await.is_ok() {}
     }
 
-    async fn turn(
+    async fn step(
         &mut self,
         buffer: &mut [u8],
-        seen: &mpsc::Sender<Seen>,
-        to_send: &mut mpsc::Receiver<(String, String)>,
+        sender: &mpsc::Sender<MonitoredMessage>,
+        to_publish: &mut mpsc::Receiver<Publish>,
     ) -> io::Result<()> {
-        self.hand_on(seen).await?;
+        self.forward_messages(sender).await?;
         self.flush().await?;
         tokio::select! {
             length = self.stream.read(buffer) => self.receive(&buffer[..length?]),
-            message = to_send.recv() => {
-                let (topic, text) = message.ok_or(io::ErrorKind::BrokenPipe)?;
-                self.mqtt.publish(TOKEN, topic.as_bytes(), text.as_bytes(), 1, false).map_err(io::Error::other)
+            publish = to_publish.recv() => {
+                let Publish { topic, payload } = publish.ok_or(io::ErrorKind::BrokenPipe)?;
+                self.mqtt.publish(TOKEN, topic.as_bytes(), payload.as_bytes(), 1, false).map_err(io::Error::other)
             }
         }
     }
 
-    /// Passes on every message that has arrived, and acknowledges it.
-    async fn hand_on(&mut self, seen: &mpsc::Sender<Seen>) -> io::Result<()> {
+    /// Forwards and acknowledges every message that has arrived.
+    async fn forward_messages(&mut self, sender: &mpsc::Sender<MonitoredMessage>) -> io::Result<()> {
         loop {
             while let Some(event) = self.mqtt.poll(self.now()) {
                 let Event::Message(message) = event else { continue };
@@ -133,8 +137,8 @@ impl Client {
                     // Unknown only if the connection has ended, which the next read reports.
                     let _ = self.mqtt.acknowledge(delivery);
                 }
-                let message = Seen { topic: message.topic, payload: message.payload };
-                seen.send(message).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+                let message = MonitoredMessage { topic: message.topic, payload: message.payload };
+                sender.send(message).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
             }
             if self.unread.is_empty() || !self.consume()? {
                 return Ok(());
@@ -184,12 +188,12 @@ mod tests {
     #[tokio::test]
     async fn two_clients_see_each_others_messages_and_not_their_own() {
         let broker = Broker::start(Arc::new(|_| ())).await.unwrap();
-        let mut first = Witness::connect(broker.address()).await.unwrap();
+        let mut first = BrokerMonitor::connect(broker.address()).await.unwrap();
         first.publish("own", "unseen").await.unwrap();
         let outsider = TcpStream::connect(broker.address()).await.unwrap();
         publish_plainly(outsider).await;
-        let message = timeout(PATIENCE, first.next()).await.unwrap().unwrap();
-        assert_eq!(message, Seen { topic: "t".into(), payload: b"hi".to_vec() });
+        let message = timeout(ANSWER_TIMEOUT, first.next()).await.unwrap().unwrap();
+        assert_eq!(message, MonitoredMessage { topic: "t".into(), payload: b"hi".to_vec() });
     }
 
     /// CONNECT and PUBLISH of version 3.1.1 as literal bytes.
@@ -200,10 +204,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_brokers_end_is_noticed() {
+    async fn the_end_of_the_broker_is_noticed() {
         let broker = Broker::start(Arc::new(|_| ())).await.unwrap();
-        let mut witness = Witness::connect(broker.address()).await.unwrap();
+        let mut monitor = BrokerMonitor::connect(broker.address()).await.unwrap();
         broker.stop().await;
-        assert_eq!(timeout(PATIENCE, witness.next()).await.unwrap(), None);
+        assert_eq!(timeout(ANSWER_TIMEOUT, monitor.next()).await.unwrap(), None);
     }
 }

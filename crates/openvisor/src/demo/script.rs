@@ -1,67 +1,66 @@
-//! What the demo does to the sample, and what it takes for proof: a state machine without any I/O.
+//! The commands that the demo sends to the sample, and the proof that they arrived: a state machine without I/O.
 
 use std::time::Duration;
 
-/// How long the demo waits for an answer before it asks again.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// How long the LED stays on, for people to see.
+/// How long to wait for the echo before the command is sent again.
+const ECHO_RETRY: Duration = Duration::from_secs(5);
+/// How long the LED is on, so that the user can see it.
 const LED_ON: Duration = Duration::from_secs(2);
-/// How long the demo waits for the LED, which is for show; the echo is what counts.
-const LED_PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for the LED. It proves nothing: the echo does.
+const LED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where the sample and the demo meet at the broker.
+/// The topics of the sample and the demo.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
-    /// Where the sample publishes its readings.
+    /// The sample publishes its readings here.
     pub(crate) readings: String,
-    /// Where it takes commands.
+    /// The sample subscribes to commands here.
     pub(crate) commands: String,
 }
 
 impl Topics {
-    /// Where the sample answers the command `echo`.
+    /// The sample publishes its answer to the command `echo` here.
     pub(crate) fn echo(&self) -> String {
         format!("{}/echo", self.readings)
     }
 }
 
-/// Where the play is.
+/// The step that the script is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scene {
-    /// Until the application has published and subscribed.
-    Waiting,
-    /// `led on` was sent; the play goes on when the LED shines, or at this time.
+enum Step {
+    /// The application has not both published and subscribed yet.
+    AwaitingApplication,
+    /// `led on` was sent; the next step follows when the LED is on, or at this time.
     LedOn { until: Duration },
     /// `echo` was sent.
     Echo { since: Duration },
-    /// It was answered; the LED stays on for a moment.
-    Shown { since: Duration },
-    /// `led off` was sent: nothing more to do.
+    /// The echo arrived; the LED is left on for a moment.
+    Echoed { since: Duration },
+    /// `led off` was sent.
     Done,
 }
 
-/// The demo's part.
-pub(crate) struct Script {
+/// The script of one run.
+pub(crate) struct DemoScript {
     topics: Topics,
-    /// What only this run can have echoed.
+    /// The text to be echoed, which no other run has sent.
     nonce: String,
-    scene: Scene,
-    listening: bool,
+    step: Step,
+    is_subscribed: bool,
     readings: u64,
     first_reading: Option<Duration>,
     echoed: Option<Duration>,
     commands: u64,
 }
 
-impl Script {
-    /// A play yet to begin.
+impl DemoScript {
+    /// A script at its start.
     pub(crate) fn new(topics: Topics, nonce: String) -> Self {
-        let scene = Scene::Waiting;
         Self {
             topics,
             nonce,
-            scene,
-            listening: false,
+            step: Step::AwaitingApplication,
+            is_subscribed: false,
             readings: 0,
             first_reading: None,
             echoed: None,
@@ -69,13 +68,13 @@ impl Script {
         }
     }
 
-    /// The application's subscription has reached the broker.
-    pub(crate) fn subscribed(&mut self, filter: &str) {
-        self.listening |= filter == self.topics.commands;
+    /// The application has subscribed at the broker.
+    pub(crate) fn on_subscription(&mut self, filter: &str) {
+        self.is_subscribed |= filter == self.topics.commands;
     }
 
-    /// A message was seen at the broker.
-    pub(crate) fn seen(&mut self, now: Duration, topic: &str, payload: &[u8]) {
+    /// A message was published at the broker.
+    pub(crate) fn on_message(&mut self, now: Duration, topic: &str, payload: &[u8]) {
         if topic == self.topics.readings {
             self.readings += 1;
             self.first_reading.get_or_insert(now);
@@ -85,65 +84,67 @@ impl Script {
     }
 
     /// The device's LED has changed.
-    pub(crate) fn led(&mut self, now: Duration, on: bool) {
-        if on && matches!(self.scene, Scene::LedOn { .. }) {
-            self.scene = Scene::LedOn { until: now };
+    pub(crate) fn on_led(&mut self, now: Duration, on: bool) {
+        if on && matches!(self.step, Step::LedOn { .. }) {
+            self.step = Step::LedOn { until: now };
         }
     }
 
-    /// The command to send now, if the moment has come. Called often.
-    pub(crate) fn command(&mut self, now: Duration) -> Option<String> {
-        let (scene, command) = match self.scene {
-            Scene::Waiting if self.listening && self.readings > 0 => {
-                (Scene::LedOn { until: now + LED_PATIENCE }, "led on".into())
+    /// The command to send now, if there is one. Called often.
+    pub(crate) fn poll_command(&mut self, now: Duration) -> Option<String> {
+        let (step, command) = match self.step {
+            Step::AwaitingApplication if self.is_subscribed && self.readings > 0 => {
+                (Step::LedOn { until: now + LED_TIMEOUT }, "led on".into())
             }
-            Scene::LedOn { until } if now >= until => (Scene::Echo { since: now }, self.echo()),
-            Scene::Echo { .. } if self.echoed.is_some() => {
-                self.scene = Scene::Shown { since: now };
+            Step::LedOn { until } if now >= until => (Step::Echo { since: now }, self.echo_command()),
+            Step::Echo { .. } if self.echoed.is_some() => {
+                self.step = Step::Echoed { since: now };
                 return None;
             }
-            Scene::Echo { since } if now >= since + ASK_AGAIN => (Scene::Echo { since: now }, self.echo()),
-            Scene::Shown { since } if now >= since + LED_ON => (Scene::Done, "led off".into()),
+            Step::Echo { since } if now >= since + ECHO_RETRY => {
+                (Step::Echo { since: now }, self.echo_command())
+            }
+            Step::Echoed { since } if now >= since + LED_ON => (Step::Done, "led off".into()),
             _ => return None,
         };
-        self.scene = scene;
+        self.step = step;
         self.commands += 1;
         Some(command)
     }
 
-    fn echo(&self) -> String {
+    fn echo_command(&self) -> String {
         format!("echo {}", self.nonce)
     }
 
-    /// How many readings were seen.
+    /// Number of readings at the broker.
     pub(crate) fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// How many commands were sent.
+    /// Number of commands sent.
     pub(crate) fn commands(&self) -> u64 {
         self.commands
     }
 
-    /// When the first message from the application was seen at the broker.
+    /// When the first message of the application arrived at the broker.
     pub(crate) fn first_reading(&self) -> Option<Duration> {
         self.first_reading
     }
 
-    /// When a command had demonstrably reached the application: its answer was seen at the broker.
+    /// When the answer to a command arrived at the broker, which proves that the command reached the application.
     pub(crate) fn echoed(&self) -> Option<Duration> {
         self.echoed
     }
 
-    /// Which of the two ways was not shown to work; `None` if both were.
-    pub(crate) fn missing(&self) -> Option<&'static str> {
+    /// Which direction has not been proved; `None` if both have.
+    pub(crate) fn missing_proof(&self) -> Option<&'static str> {
         match (self.first_reading, self.echoed) {
             (Some(_), Some(_)) => None,
             (None, _) => Some("no message went from the application to the broker"),
             (Some(_), None) if self.commands == 0 => {
                 Some("the application published, but never subscribed to its command topic")
             }
-            (Some(_), None) => Some("the application published, but no command from the broker was answered"),
+            (Some(_), None) => Some("the application published, but answered no command from the broker"),
         }
     }
 }
@@ -156,42 +157,42 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn script() -> Script {
-        Script::new(Topics { readings: "r".into(), commands: "c".into() }, "n1".into())
+    fn script() -> DemoScript {
+        DemoScript::new(Topics { readings: "r".into(), commands: "c".into() }, "n1".into())
     }
 
     #[test]
-    fn nothing_is_sent_before_the_application_publishes_and_listens() {
+    fn nothing_is_sent_before_the_application_publishes_and_subscribes() {
         let mut script = script();
-        assert_eq!(script.command(at(0)), None);
-        script.seen(at(1), "r", b"1");
-        script.subscribed("other");
-        assert_eq!(script.command(at(9999)), None);
+        assert_eq!(script.poll_command(at(0)), None);
+        script.on_message(at(1), "r", b"1");
+        script.on_subscription("other");
+        assert_eq!(script.poll_command(at(9999)), None);
         assert_eq!(
-            script.missing(),
+            script.missing_proof(),
             Some("the application published, but never subscribed to its command topic")
         );
-        script.subscribed("c");
-        assert_eq!(script.command(at(10_000)).as_deref(), Some("led on"));
+        script.on_subscription("c");
+        assert_eq!(script.poll_command(at(10_000)).as_deref(), Some("led on"));
     }
 
     #[test]
-    fn the_play_runs_through_once() {
+    fn the_script_runs_once() {
         let mut script = script();
-        assert!(script.missing().unwrap().contains("no message"));
-        script.subscribed("c");
-        script.seen(at(100), "r", b"1");
-        assert_eq!(script.command(at(100)).as_deref(), Some("led on"));
-        assert_eq!(script.command(at(200)), None);
-        script.led(at(300), true);
-        assert_eq!(script.command(at(300)).as_deref(), Some("echo n1"));
-        assert!(script.missing().unwrap().contains("no command"));
-        script.seen(at(400), "r/echo", b"n1");
-        assert_eq!(script.missing(), None);
-        assert_eq!(script.command(at(400)), None);
-        assert_eq!(script.command(at(2399)), None);
-        assert_eq!(script.command(at(2400)).as_deref(), Some("led off"));
-        assert_eq!(script.command(at(99_999)), None);
+        assert!(script.missing_proof().unwrap().contains("no message"));
+        script.on_subscription("c");
+        script.on_message(at(100), "r", b"1");
+        assert_eq!(script.poll_command(at(100)).as_deref(), Some("led on"));
+        assert_eq!(script.poll_command(at(200)), None);
+        script.on_led(at(300), true);
+        assert_eq!(script.poll_command(at(300)).as_deref(), Some("echo n1"));
+        assert!(script.missing_proof().unwrap().contains("answered no command"));
+        script.on_message(at(400), "r/echo", b"n1");
+        assert_eq!(script.missing_proof(), None);
+        assert_eq!(script.poll_command(at(400)), None);
+        assert_eq!(script.poll_command(at(2399)), None);
+        assert_eq!(script.poll_command(at(2400)).as_deref(), Some("led off"));
+        assert_eq!(script.poll_command(at(99_999)), None);
         assert_eq!((script.readings(), script.commands()), (1, 3));
         assert_eq!((script.first_reading(), script.echoed()), (Some(at(100)), Some(at(400))));
     }
@@ -199,14 +200,14 @@ mod tests {
     #[test]
     fn an_unanswered_echo_is_sent_again_and_another_runs_echo_is_no_answer() {
         let mut script = script();
-        script.subscribed("c");
-        script.seen(at(0), "r", b"1");
-        script.command(at(0));
-        assert_eq!(script.command(at(1999)), None, "the LED has its time");
-        assert!(script.command(at(2000)).is_some());
-        script.seen(at(2100), "r/echo", b"n0");
-        assert_eq!(script.command(at(6999)), None);
-        assert_eq!(script.command(at(7000)).as_deref(), Some("echo n1"));
+        script.on_subscription("c");
+        script.on_message(at(0), "r", b"1");
+        script.poll_command(at(0));
+        assert_eq!(script.poll_command(at(1999)), None, "the LED has its timeout");
+        assert!(script.poll_command(at(2000)).is_some());
+        script.on_message(at(2100), "r/echo", b"n0");
+        assert_eq!(script.poll_command(at(6999)), None);
+        assert_eq!(script.poll_command(at(7000)).as_deref(), Some("echo n1"));
         assert_eq!(script.echoed(), None);
     }
 }

@@ -1,41 +1,39 @@
-//! The application that was named on the command line, and the keys that were.
+//! Loads the application and the keys named on the command line.
 
 use std::path::Path;
 
 use bundle::{KeyError, PublicKey, SigningKey};
 use device::application::Application;
 
-use crate::output::error_text;
 use crate::output::exit::Failure;
 
-/// The application in the file at `image`; only a bundle signed with the key in the file `signer`, if one is named.
+/// Loads the application from the file `image`; with `signer`, only from a bundle signed with the key in that file.
 pub(crate) fn load(image: &Path, signer: Option<&Path>) -> Result<Application, Failure> {
     let signer = signer.map(|path| public_key("--signer", path)).transpose()?;
-    Application::load(image, signer.as_ref()).map_err(|error| error_text::of_image(&error))
+    Ok(Application::load(image, signer.as_ref())?)
 }
 
-/// What is to be said of a bundle's signature: nothing if there is none.
-pub(crate) fn of_signature(application: &Application, was_checked: bool) -> Option<String> {
-    let how = if was_checked { "checked" } else { "not checked, because no --signer was named" };
+/// A line about the bundle's signature, if there is one.
+pub(crate) fn signature_line(application: &Application, was_verified: bool) -> Option<String> {
+    let how = if was_verified { "verified" } else { "not verified, because --signer is not given" };
     application.signer_id.map(|key| format!("bundle signed with key {key:016x}, {how}"))
 }
 
-/// The public key in the file that `option` names.
+/// Reads the public key in the file that `option` names.
 pub(crate) fn public_key(option: &str, path: &Path) -> Result<PublicKey, Failure> {
-    PublicKey::from_pem(&key_file(option, path)?).map_err(|error| of_key(option, path, error))
+    PublicKey::from_pem(&read_key_file(option, path)?).map_err(|error| invalid_key(option, path, error))
 }
 
-/// The private key in the file that `option` names.
+/// Reads the private key in the file that `option` names.
 pub(crate) fn signing_key(option: &str, path: &Path) -> Result<SigningKey, Failure> {
-    SigningKey::from_pem(&key_file(option, path)?).map_err(|error| of_key(option, path, error))
+    SigningKey::from_pem(&read_key_file(option, path)?).map_err(|error| invalid_key(option, path, error))
 }
 
-fn key_file(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable =
-        |error| Failure::bad_input(format!("{option}: {} cannot be read: {error}", path.display()));
+fn read_key_file(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error| Failure::bad_input(format!("{option}: cannot read {}: {error}", path.display()));
     std::fs::read(path).map_err(unreadable)
 }
 
-fn of_key(option: &str, path: &Path, error: KeyError) -> Failure {
+fn invalid_key(option: &str, path: &Path, error: KeyError) -> Failure {
     Failure::bad_input(format!("{option}: {} {error}", path.display()))
 }

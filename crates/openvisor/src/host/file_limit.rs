@@ -1,7 +1,7 @@
-//! How many files the process may have open.
+//! The limit of open files.
 
-/// Raises the process's limit to what the system allows it: each device and each connection takes a descriptor. The usual limit of
-/// 1024 is for programs that use `select`, of which this is none. Where it cannot be raised, whoever opens files is told.
+/// Raises the process's soft limit to its hard limit, because each device and each connection takes a descriptor. The usual limit of
+/// 1024 protects programs that use `select`, which this one does not. If it cannot be raised, opening a file fails later, with an error.
 #[cfg(unix)]
 pub(crate) fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,6 +9,6 @@ pub(crate) fn raise_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Other systems have no such limit, or none that can be raised.
+/// Other systems have no such limit.
 #[cfg(not(unix))]
 pub(crate) fn raise_limit() {}

@@ -1,14 +1,14 @@
-//! Data folders: the one the user names, or one that goes away with the process.
+//! The folder of a run: one that the user names, or a temporary one.
 
 use std::path::{Path, PathBuf};
 
 use crate::output::exit::Failure;
 
-/// A place for data.
+/// Where a run keeps its data.
 pub(crate) enum Folder {
-    /// Named by the user, and kept.
-    Kept(PathBuf),
-    /// Ours, removed when dropped.
+    /// Named by the user, and not removed.
+    Named(PathBuf),
+    /// Removed when dropped.
     Temporary(tempfile::TempDir),
 }
 
@@ -16,25 +16,25 @@ impl Folder {
     /// The folder `named`, or a temporary one.
     pub(crate) fn open(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
-            Some(path) => Ok(Self::Kept(path.to_owned())),
+            Some(path) => Ok(Self::Named(path.to_owned())),
             None => temporary(),
         }
     }
 
-    /// A place in it.
+    /// The path of `name` in it.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         match self {
-            Self::Kept(path) => path.join(name),
+            Self::Named(path) => path.join(name),
             Self::Temporary(folder) => folder.path().join(name),
         }
     }
 }
 
 fn temporary() -> Result<Folder, Failure> {
-    let made = tempfile::Builder::new().prefix("openvisor-").tempdir();
-    made.map(Folder::Temporary).map_err(|error| {
-        Failure::environment(format!("cannot make a temporary folder: {error}"))
-            .hint("name one with --data DIR")
+    let folder = tempfile::Builder::new().prefix("openvisor-").tempdir();
+    folder.map(Folder::Temporary).map_err(|error| {
+        Failure::environment(format!("cannot create a temporary folder: {error}"))
+            .hint("choose a folder with --data DIR")
     })
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_temporary_folder_goes_away_and_a_named_one_stays() {
+    fn a_temporary_folder_is_removed_and_a_named_one_is_not() {
         let parent = tempfile::tempdir().unwrap();
         let named = Folder::open(Some(parent.path())).unwrap();
         let temporary = Folder::open(None).unwrap();

@@ -1,136 +1,164 @@
-//! A device whose events can be awaited. Its thread never waits for whoever shows them.
+//! A device whose events can be awaited. Its thread never waits for the reader of them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use device::debug::crash::Crash;
 use device::events::DeviceEvent;
 use device::{Device, Options};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::host::serial_lines::SerialLines;
+use crate::output::event_output::{self, Line};
 use crate::output::exit::Failure;
+use crate::output::timeline::Source;
 
-/// Events that may wait to be shown; more are counted, not kept.
-const QUEUE: usize = 1024;
+/// Most events in the queue; further ones are counted and dropped.
+const QUEUE_LENGTH: usize = 1024;
 
-/// What an observer gets.
+/// What [`ObservedDevice::next`] returns.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Something happened. What a serial port has sent comes in lines.
+pub(crate) enum Observation {
+    /// An event of the device. What a serial port sends is joined into lines.
     Event(DeviceEvent),
-    /// So many events came faster than they were taken.
+    /// This many events were dropped, because they arrived faster than they were taken.
     Missed(u64),
-    /// The device's thread is gone.
+    /// The device's thread has ended.
     Ended,
 }
 
-/// A running device.
-pub(crate) struct Watched {
-    device: Device,
-    events: Events,
+impl Observation {
+    /// Its line in the timeline.
+    pub(crate) fn line(&self) -> Line {
+        match self {
+            Self::Event(event) => event_output::device_line(event),
+            Self::Missed(count) => (Source::Device, event_output::missed_text(*count)),
+            Self::Ended => (Source::Device, event_output::DEVICE_ENDED.into()),
+        }
+    }
+
+    /// The rows of a display's picture, which follow the line.
+    pub(crate) fn picture_lines(&self) -> Vec<Line> {
+        let Self::Event(DeviceEvent::Display { picture, .. }) = self else { return Vec::new() };
+        picture.matrix().into_iter().map(|row| (Source::Device, row)).collect()
+    }
+
+    /// The crash, if it is one.
+    pub(crate) fn crash(&self) -> Option<&Crash> {
+        match self {
+            Self::Event(DeviceEvent::Crashed(crash)) => Some(crash),
+            _ => None,
+        }
+    }
 }
 
-struct Events {
-    queue: mpsc::Receiver<DeviceEvent>,
+/// A running device and the queue of its events.
+pub(crate) struct ObservedDevice {
+    device: Device,
+    events: EventQueue,
+}
+
+struct EventQueue {
+    receiver: mpsc::Receiver<DeviceEvent>,
     missed: Arc<AtomicU64>,
     serial: SerialLines,
-    /// What is to be told before anything else.
+    /// Events taken from the queue and not returned yet.
     ready: VecDeque<DeviceEvent>,
 }
 
-impl Watched {
+impl ObservedDevice {
     /// Starts a device.
     pub(crate) fn start(options: Options) -> Result<Self, Failure> {
-        let (tell, events) = events();
-        let device = Device::start(options, tell)
+        let (observer, events) = event_queue();
+        let device = Device::start(options, observer)
             .map_err(|error| Failure::environment(format!("cannot start the device: {error}")))?;
         Ok(Self { device, events })
     }
 
-    /// Reaches the device from other threads.
+    /// A handle to the device for other threads.
     pub(crate) fn remote(&self) -> device::Remote {
         self.device.remote()
     }
 
-    /// The next thing to be told. Safe to cancel.
-    pub(crate) async fn next(&mut self) -> Told {
+    /// The next observation. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Observation {
         self.events.next().await
     }
 
-    /// Stops the device, which says goodbye to its cloud first. Answers what was still to be told.
-    pub(crate) async fn stop(self) -> Vec<Told> {
+    /// Stops the device, which first closes its link in order, and returns the observations not taken yet.
+    pub(crate) async fn stop(self) -> Vec<Observation> {
         let Self { device, mut events } = self;
         let _ = tokio::task::spawn_blocking(move || device.stop()).await;
-        events.rest()
+        events.drain()
     }
 }
 
-/// The two ends of the queue. The device's end is called on its thread and holds it up, so it only ever tries.
-fn events() -> (impl FnMut(DeviceEvent) + Send + 'static, Events) {
-    let (sender, queue) = mpsc::channel(QUEUE);
+/// The two ends of the queue. The device calls the observer on its own thread, which must not wait: it drops what does not fit.
+fn event_queue() -> (impl FnMut(DeviceEvent) + Send + 'static, EventQueue) {
+    let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
     let missed = Arc::new(AtomicU64::new(0));
-    let counted = missed.clone();
-    let tell = move |event| {
+    let dropped = missed.clone();
+    let observer = move |event| {
         if sender.try_send(event).is_err() {
-            counted.fetch_add(1, Ordering::Relaxed);
+            dropped.fetch_add(1, Ordering::Relaxed);
         }
     };
-    (tell, Events { queue, missed, serial: SerialLines::default(), ready: VecDeque::new() })
+    (observer, EventQueue { receiver, missed, serial: SerialLines::default(), ready: VecDeque::new() })
 }
 
-impl Events {
-    /// Safe to cancel: what has been taken from the queue is in `ready` or in `serial`.
-    async fn next(&mut self) -> Told {
+impl EventQueue {
+    /// Cancel-safe: what has been taken from the queue is in `ready` or in `serial`.
+    async fn next(&mut self) -> Observation {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Told::Event(event);
+                return Observation::Event(event);
             }
             if let Some(missed) = self.take_missed() {
                 return missed;
             }
-            let due = self.serial.due();
+            let timeout = self.serial.next_timeout();
             tokio::select! {
                 biased;
-                event = self.queue.recv() => {
-                    let Some(event) = event else { return self.last() };
-                    self.sort(event);
+                event = self.receiver.recv() => {
+                    let Some(event) = event else { return self.finish() };
+                    self.push(event);
                 }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.ready.extend(self.serial.pop_due(Instant::now()));
+                () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => {
+                    self.ready.extend(self.serial.pop_expired(Instant::now()));
                 }
             }
         }
     }
 
-    fn rest(&mut self) -> Vec<Told> {
+    fn drain(&mut self) -> Vec<Observation> {
         let missed = self.take_missed();
-        while let Ok(event) = self.queue.try_recv() {
-            self.sort(event);
+        while let Ok(event) = self.receiver.try_recv() {
+            self.push(event);
         }
-        self.ready.extend(self.serial.rest());
-        missed.into_iter().chain(self.ready.drain(..).map(Told::Event)).collect()
+        self.ready.extend(self.serial.drain());
+        missed.into_iter().chain(self.ready.drain(..).map(Observation::Event)).collect()
     }
 
-    /// The device's thread is gone: what it had begun to send is shown first.
-    fn last(&mut self) -> Told {
-        self.ready.extend(self.serial.rest());
-        self.ready.pop_front().map_or(Told::Ended, Told::Event)
+    /// The device's thread has ended: partial lines of its serial ports come first.
+    fn finish(&mut self) -> Observation {
+        self.ready.extend(self.serial.drain());
+        self.ready.pop_front().map_or(Observation::Ended, Observation::Event)
     }
 
-    fn sort(&mut self, event: DeviceEvent) {
+    fn push(&mut self, event: DeviceEvent) {
         match event {
             DeviceEvent::Serial { port, bytes } => {
-                self.ready.extend(self.serial.take(port, &bytes, Instant::now()));
+                self.ready.extend(self.serial.push(port, &bytes, Instant::now()));
             }
             event => self.ready.push_back(event),
         }
     }
 
-    fn take_missed(&self) -> Option<Told> {
+    fn take_missed(&self) -> Option<Observation> {
         let count = self.missed.swap(0, Ordering::Relaxed);
-        (count > 0).then_some(Told::Missed(count))
+        (count > 0).then_some(Observation::Missed(count))
     }
 }
 
@@ -139,13 +167,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_device_is_never_held_up_and_what_is_lost_is_counted() {
-        let (mut tell, mut events) = events();
-        (0..QUEUE + 3).for_each(|_| tell(DeviceEvent::LinkUp));
-        assert_eq!(events.next().await, Told::Missed(3));
-        assert_eq!(events.next().await, Told::Event(DeviceEvent::LinkUp));
-        assert_eq!(events.rest().len(), QUEUE - 1);
-        drop(tell);
-        assert_eq!(events.next().await, Told::Ended);
+    async fn a_device_never_waits_and_dropped_events_are_counted() {
+        let (mut observer, mut events) = event_queue();
+        (0..QUEUE_LENGTH + 3).for_each(|_| observer(DeviceEvent::LinkUp));
+        assert_eq!(events.next().await, Observation::Missed(3));
+        assert_eq!(events.next().await, Observation::Event(DeviceEvent::LinkUp));
+        assert_eq!(events.drain().len(), QUEUE_LENGTH - 1);
+        drop(observer);
+        assert_eq!(events.next().await, Observation::Ended);
     }
 }

@@ -1,45 +1,80 @@
-//! `--resolve`, `--cacert`, `--tls-port` and `--plain-port`: where an application's connections lead, and who is believed there.
+//! Where the cloud may connect on behalf of applications, and how: `--allow`, `--resolve`, `--cacert`, `--tls-port`, `--plain-port`.
 
-use cloud::{CertificateDer, Resolve, TlsPorts, read_authorities};
+use cloud::destinations::{Destinations, Range};
+use cloud::{CertificateDer, Config, Resolve, TlsPorts, read_authorities};
 
 use crate::options::OutboundOptions;
 use crate::output::exit::Failure;
 
-/// What the cloud is told of relayed destinations, besides which of them are open.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Relayed {
-    /// Destinations that are elsewhere.
-    pub(crate) resolve: Vec<Resolve>,
-    /// Authorities believed besides the public ones.
-    pub(crate) extra_authorities: Vec<CertificateDer<'static>>,
-    /// Ports with TLS where the application gives no TLS credentials.
-    pub(crate) tls_ports: TlsPorts,
+/// The part of the cloud's configuration that is about outbound connections.
+pub(crate) struct Outbound {
+    destinations: Destinations,
+    resolve: Vec<Resolve>,
+    extra_authorities: Vec<CertificateDer<'static>>,
+    tls_ports: TlsPorts,
 }
 
-impl Relayed {
-    /// Reads the files.
-    pub(crate) fn read(options: &OutboundOptions) -> Result<Self, Failure> {
+impl Outbound {
+    /// Reads the options and the files they name. Applications may reach `destinations` and the ranges `allow`.
+    pub(crate) fn read(
+        destinations: Destinations,
+        allow: &[String],
+        options: &OutboundOptions,
+    ) -> Result<Self, Failure> {
         let mut extra_authorities = Vec::new();
         for path in &options.authorities {
-            let read = read_authorities(path).map_err(|error| {
+            let authorities = read_authorities(path).map_err(|error| {
                 Failure::bad_input(format!("--cacert: {error}"))
-                    .hint("name a PEM file, one with lines that begin -----BEGIN CERTIFICATE-----")
+                    .hint("a PEM file has lines that begin with -----BEGIN CERTIFICATE-----")
             })?;
-            extra_authorities.extend(read);
+            extra_authorities.extend(authorities);
         }
-        let tls_ports = tls_ports(&options.tls_ports, &options.plain_ports)?;
-        Ok(Self { resolve: options.resolve.clone(), extra_authorities, tls_ports })
+        Ok(Self {
+            destinations: extend(destinations, allow)?,
+            resolve: options.resolve.clone(),
+            extra_authorities,
+            tls_ports: tls_ports(&options.tls_ports, &options.plain_ports)?,
+        })
+    }
+
+    /// Which addresses applications may reach, as a line for the user.
+    pub(crate) fn summary(&self) -> String {
+        destinations_summary(&self.destinations)
+    }
+
+    /// Writes it to `config`.
+    pub(crate) fn apply(self, config: &mut Config) {
+        config.destinations = self.destinations;
+        config.resolve = self.resolve;
+        config.extra_authorities = self.extra_authorities;
+        config.tls_ports = self.tls_ports;
     }
 }
 
-/// The usual ports with TLS, those named besides, and not those that are to be plain.
+/// Which addresses applications may reach, as a line for the user.
+pub(crate) fn destinations_summary(destinations: &Destinations) -> String {
+    let allowed: Vec<String> = destinations.allowed().iter().map(ToString::to_string).collect();
+    if allowed.is_empty() {
+        return "applications may reach public addresses only, and none of this machine's own".to_owned();
+    }
+    format!("applications may reach public addresses and {}", allowed.join(", "))
+}
+
+fn extend(destinations: Destinations, allow: &[String]) -> Result<Destinations, Failure> {
+    allow.iter().try_fold(destinations, |destinations, text| {
+        let range: Range = text.parse().map_err(|error| Failure::bad_input(format!("--allow: {error}")))?;
+        Ok(destinations.allow(range))
+    })
+}
+
+/// The default ports with TLS and those of `--tls-port`, without those of `--plain-port`.
 fn tls_ports(with_tls: &[u16], plain: &[u16]) -> Result<TlsPorts, Failure> {
     if let Some(both) = with_tls.iter().find(|port| plain.contains(port)) {
         return Err(Failure::bad_input(format!("port {both} cannot have both --tls-port and --plain-port")));
     }
-    let usual = plain.iter().fold(TlsPorts::default(), |ports, port| ports.without(*port));
-    let all = with_tls.iter().try_fold(usual, |ports, port| ports.with(*port));
-    all.ok_or_else(|| Failure::bad_input("--tls-port: there can be 16 such ports at most"))
+    let defaults = plain.iter().fold(TlsPorts::default(), |ports, port| ports.without(*port));
+    let ports = with_tls.iter().try_fold(defaults, |ports, port| ports.with(*port));
+    ports.ok_or_else(|| Failure::bad_input("--tls-port: at most 16 ports can have TLS"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What the process of a cloud asks of the system for the sake of its keys.
+//! Protects the keys in a cloud's memory from other processes.
 
-/// From now on the memory of this process, keys and passwords in it, is in no core dump, and neither it nor the environment is to
-/// be read by other processes of the same user. Where the system does not let us, the cloud serves its devices all the same.
+/// Keeps the memory of this process, with its keys and passwords, out of core dumps, and its memory and environment from other
+/// processes of the same user (D207). If the system refuses, the cloud runs without this protection.
 pub(crate) fn protect_memory() {
     #[cfg(unix)]
     {
@@ -15,11 +15,11 @@ pub(crate) fn protect_memory() {
     }
 }
 
-/// Says so in the log where the process has all rights, which a cloud needs none of.
+/// Logs a warning if the process runs as root, whose rights a cloud does not need.
 pub(crate) fn warn_if_root() {
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {
-        tracing::warn!("running as root, which is not needed: use an account of its own");
+        tracing::warn!("running as root, which is not needed: run it as a user of its own");
     }
 }
 

@@ -1,6 +1,6 @@
-//! When to stop: Ctrl-C, the system's request to end, or the time asked for.
+//! When to stop: at Ctrl-C, at SIGTERM, or after the time given by `--seconds`.
 //!
-//! Signals are handled on a thread of their own, so that they are heeded whatever the runtime is doing (D171).
+//! Signals have a thread of their own, so that they work even if all threads of the runtime are blocked (D171).
 
 use std::time::Duration;
 
@@ -10,52 +10,53 @@ use tokio::sync::watch;
 
 use crate::output::exit::{Exit, Failure};
 
-/// Listens for the wish to stop. Made before anything is started, so that nothing is left behind by an early Ctrl-C.
+/// Resolves at the first signal. Created before anything is started, so that an early Ctrl-C leaves nothing behind.
 #[derive(Clone)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+pub(crate) struct StopSignal(watch::Receiver<bool>);
 
-impl Stop {
-    /// From now on the first SIGINT or SIGTERM asks the command to stop, and the second ends the process at once, in case
-    /// cleaning up hangs: without destructors or buffers, none of which can be relied on to return then.
+impl StopSignal {
+    /// From now on the first SIGINT or SIGTERM asks the command to stop. The second ends the process at once, in case the
+    /// clean-up hangs: without destructors and buffers, which may be what hangs.
     pub(crate) fn listen() -> Result<Self, Failure> {
         let failed = |error| Failure::environment(format!("cannot listen for signals: {error}"));
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
-        let (tell, asked) = watch::channel(false);
+        let (sender, received) = watch::channel(false);
         let thread = std::thread::Builder::new().name("signals".into());
         let listening = thread.spawn(move || {
             let mut signals = signals.forever();
             if signals.next().is_some() {
-                tell.send_replace(true);
+                sender.send_replace(true);
             }
             if signals.next().is_some() {
-                signal_hook::low_level::exit(Exit::NotHappened as i32);
+                signal_hook::low_level::exit(Exit::Failed as i32);
             }
         });
         listening.map_err(failed)?;
-        Ok(Self(asked))
+        Ok(Self(received))
     }
 
-    /// Completes at the first signal, or after `time` if one is given.
-    pub(crate) async fn asked(&self, time: Option<Duration>) {
+    /// Completes at the first signal, or after `limit` if one is given.
+    pub(crate) async fn received_or_after(&self, limit: Option<Duration>) {
         tokio::select! {
-            () = self.signalled() => {}
-            () = pass(time) => {}
+            () = self.received() => {}
+            () = elapsed(limit) => {}
         }
     }
 
-    /// Completes at the first signal, or at once if it has come.
-    pub(crate) async fn signalled(&self) {
-        let mut asked = self.0.clone();
-        if asked.wait_for(|asked| *asked).await.is_err() {
-            // The thread has gone without a signal: none will come.
+    /// Completes at the first signal, or at once if there was one.
+    pub(crate) async fn received(&self) {
+        let mut received = self.0.clone();
+        if received.wait_for(|received| *received).await.is_err() {
+            // The thread has ended without a signal: there will be none.
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn pass(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
+/// Completes after `limit`, or never without one.
+pub(crate) async fn elapsed(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
     }
 }

@@ -1,5 +1,5 @@
-//! What is wired to a device on the command line: sensors and memories, the other ends of its serial ports, and what reaches it
-//! at times of its own.
+//! What is attached to a device on the command line: sensors and memories, the other ends of its serial ports, and inputs at
+//! given times.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,90 +16,92 @@ use crate::options::WiringOptions;
 use crate::output::exit::Failure;
 use crate::output::{self, Output};
 
-/// Bytes read for a serial port at a time.
+/// Most bytes read for a serial port at once.
 const CHUNK: usize = 1024;
-/// How long a reader waits when its port takes nothing.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Standard input or output in place of a file.
-const STANDARD: &str = "-";
+/// Pause before another attempt when a port accepts nothing.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Stands for standard input or output.
+const STANDARD_STREAM: &str = "-";
 
-/// Everything wired to a device.
+/// Everything attached to a device.
 #[derive(Default)]
-pub(crate) struct Wired {
-    targets: Vec<Attachment>,
+pub(crate) struct Wiring {
+    attachments: Vec<Attachment>,
+    /// Where the output of serial ports goes.
     routes: Vec<Route>,
-    feeds: Vec<Feed>,
+    sources: Vec<Source>,
     schedule: Schedule,
 }
 
-/// Something read while the device runs.
-enum Feed {
-    /// Goes to a serial port.
+/// Input that is read while the device runs.
+enum Source {
+    /// Bytes for a serial port.
     Serial { port: u8, from: Box<dyn Read + Send> },
-    /// A line holds one value for each quantity.
+    /// Lines of standard input with one value for each quantity.
     Quantities(Vec<Quantity>),
 }
 
-/// Something a sensor measures: bus, address, name.
+/// A quantity that a sensor measures: bus, address, name.
 type Quantity = (u8, u8, &'static str);
 
-impl Wired {
-    /// Opens the files and makes what is wired.
+impl Wiring {
+    /// Reads the options and opens the files they name.
     pub(crate) fn read(options: &WiringOptions) -> Result<Self, Failure> {
-        let mut targets = Vec::new();
+        let mut attachments = Vec::new();
         for text in &options.i2c {
-            targets.push(Attachment::i2c(text).map_err(|error| bad("--i2c", &error))?);
+            attachments.push(Attachment::i2c(text).map_err(|error| bad("--i2c", &error))?);
         }
         for text in &options.spi {
-            targets.push(Attachment::spi(text).map_err(|error| bad("--spi", &error))?);
+            attachments.push(Attachment::spi(text).map_err(|error| bad("--spi", &error))?);
         }
         for text in &options.serial_overrun {
-            targets.push(Attachment::overrunning(text).map_err(|error| bad("--serial-overrun", &error))?);
+            attachments.push(Attachment::overrunning(text).map_err(|error| bad("--serial-overrun", &error))?);
         }
-        wiring::check(&targets).map_err(|error| bad("--i2c, --spi, --serial-overrun", &error))?;
-        let schedule = schedule(options, &targets)?;
-        let quantities = live(&targets);
-        let mut feeds = Vec::new();
+        wiring::check(&attachments).map_err(|error| bad("--i2c, --spi, --serial-overrun", &error))?;
+        let schedule = schedule(options, &attachments)?;
+        let quantities = live_quantities(&attachments);
+        let mut sources = Vec::new();
         for text in &options.serial_in {
-            feeds.push(input(text)?);
+            sources.push(serial_input(text)?);
         }
         let on_stdin = options.serial_in.iter().filter(|text| text.ends_with("=-")).count();
         if on_stdin + usize::from(!quantities.is_empty()) > 1 {
-            let failure =
-                Failure::bad_input("standard input can feed one serial port, or sensors, but not both");
-            return Err(failure.hint("name a file instead of - for the others"));
+            let failure = Failure::bad_input(
+                "standard input can be read by one serial port or by sensors, not by several",
+            );
+            return Err(failure.hint("use a file instead of - for the others"));
         }
         if !quantities.is_empty() {
-            feeds.push(Feed::Quantities(quantities));
+            sources.push(Source::Quantities(quantities));
         }
-        let routes = options.serial.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
-        Ok(Self { targets, routes, feeds, schedule })
+        let routes = options.serial.iter().map(|text| serial_output(text)).collect::<Result<_, _>>()?;
+        Ok(Self { attachments, routes, sources, schedule })
     }
 
-    /// What is on the buses, without what is read while a device runs: a replay has that in its recording.
-    pub(crate) fn into_targets(self) -> Vec<Attachment> {
-        self.targets
+    /// What is on the buses. A replay needs only that: its recording contains all input.
+    pub(crate) fn into_attachments(self) -> Vec<Attachment> {
+        self.attachments
     }
 
-    /// Wires it to a device about to start. What is read while it runs is left.
-    pub(crate) fn wire(self, options: Options) -> (Options, Feeds) {
-        let Self { targets, routes, feeds, schedule } = self;
-        (Options { targets, routes, schedule, ..options }, Feeds(feeds))
+    /// Adds it to the options of a device, but for the input that is read while the device runs.
+    pub(crate) fn apply(self, options: Options) -> (Options, InputReaders) {
+        let Self { attachments, routes, sources, schedule } = self;
+        (Options { targets: attachments, routes, schedule, ..options }, InputReaders(sources))
     }
 }
 
-/// What is read while the device runs.
-pub(crate) struct Feeds(Vec<Feed>);
+/// Reads input for a device while it runs.
+pub(crate) struct InputReaders(Vec<Source>);
 
-impl Feeds {
-    /// Reads on threads of their own, which end with their files or with the process.
+impl InputReaders {
+    /// Starts a thread for each source, which ends with its file or with the process.
     pub(crate) fn start(self, remote: &Remote) {
-        for feed in self.0 {
+        for source in self.0 {
             let remote = remote.clone();
-            // Without its thread a feed is silent; the device runs all the same.
-            let _ = std::thread::Builder::new().name("input".into()).spawn(move || match feed {
-                Feed::Serial { port, from } => feed_serial(&remote, port, from),
-                Feed::Quantities(quantities) => feed_quantities(&remote, &quantities, io::stdin().lock()),
+            // Without its thread a source gives nothing; the device runs nevertheless.
+            let _ = std::thread::Builder::new().name("input".into()).spawn(move || match source {
+                Source::Serial { port, from } => send_to_serial(&remote, port, from),
+                Source::Quantities(quantities) => set_quantities(&remote, &quantities, io::stdin().lock()),
             });
         }
     }
@@ -109,11 +111,11 @@ fn bad(option: &str, error: &impl std::fmt::Display) -> Failure {
     Failure::bad_input(format!("{option}: {error}"))
 }
 
-/// What `--pin`, `--input` and `--inputs` say, in this order where times are the same.
-fn schedule(options: &WiringOptions, targets: &[Attachment]) -> Result<Schedule, Failure> {
+/// The inputs of `--pin`, `--input` and `--inputs`, in this order where their times are equal.
+fn schedule(options: &WiringOptions, attachments: &[Attachment]) -> Result<Schedule, Failure> {
     let mut stimuli = Vec::new();
     let mut add = |option: &str, read: Result<Vec<Stimulus>, wiring::WiringError>| {
-        let read = read.and_then(|read| stimulus::check(&read, targets).map(|()| read));
+        let read = read.and_then(|read| stimulus::check(&read, attachments).map(|()| read));
         stimuli.extend(read.map_err(|error| bad(option, &error))?);
         if stimuli.len() > MAX_STIMULI {
             return Err(bad(option, &format!("more than {MAX_STIMULI} entries")));
@@ -143,28 +145,28 @@ fn read_script(path: &Path) -> io::Result<String> {
     Ok(script)
 }
 
-fn live(targets: &[Attachment]) -> Vec<Quantity> {
+fn live_quantities(attachments: &[Attachment]) -> Vec<Quantity> {
     let live_of = |target: &Attachment| match target {
         Attachment::I2c { bus, target, live, .. } => {
             live.iter().map(|name| (*bus, target.address(), *name)).collect()
         }
         Attachment::Spi { .. } | Attachment::Overrunning { .. } => Vec::new(),
     };
-    targets.iter().flat_map(live_of).collect()
+    attachments.iter().flat_map(live_of).collect()
 }
 
 fn port_and_file<'a>(option: &str, text: &'a str) -> Result<(u8, &'a str), Failure> {
     let parsed = text.split_once('=').and_then(|(port, file)| Some((serial::port_named(port)?, file)));
     parsed.ok_or_else(|| {
-        bad(option, &format!("{text} is no PORT=FILE"))
-            .hint("PORT is 1 to 5 or lp1, FILE a path or -, for example 2=serial.txt")
+        bad(option, &format!("{text} is not PORT=FILE"))
+            .hint("PORT is 1 to 5 or lp1, and FILE a path or -; for example 2=serial.txt")
     })
 }
 
-fn output(text: &str) -> Result<Route, Failure> {
+fn serial_output(text: &str) -> Result<Route, Failure> {
     let (port, file) = port_and_file("--serial", text)?;
-    // Queued: the device's thread must not wait for the reader (D170).
-    let to = if file == STANDARD {
+    // Queued, because the device's thread must not wait for a slow reader (D170).
+    let to = if file == STANDARD_STREAM {
         output::raw_stdout().clone()
     } else {
         let file =
@@ -174,26 +176,26 @@ fn output(text: &str) -> Result<Route, Failure> {
     Ok(Route { port, to: Box::new(to) })
 }
 
-fn input(text: &str) -> Result<Feed, Failure> {
+fn serial_input(text: &str) -> Result<Source, Failure> {
     let (port, file) = port_and_file("--serial-in", text)?;
     let from: Box<dyn Read + Send> = match file {
-        STANDARD => Box::new(io::stdin()),
+        STANDARD_STREAM => Box::new(io::stdin()),
         _ => Box::new(File::open(file).map_err(|error| bad("--serial-in", &format!("{file}: {error}")))?),
     };
-    Ok(Feed::Serial { port, from })
+    Ok(Source::Serial { port, from })
 }
 
-fn feed_serial(remote: &Remote, port: u8, mut from: impl Read) {
+fn send_to_serial(remote: &Remote, port: u8, mut from: impl Read) {
     let mut chunk = [0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         while !remote.send_serial(port, chunk[..length].to_vec()) {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_PAUSE);
         }
     }
 }
 
-/// Values of a line are for the quantities in order; what is no number leaves its quantity as it is.
-fn feed_quantities(remote: &Remote, quantities: &[Quantity], lines: impl Read) {
+/// The values of a line are for the quantities in order; one that is not a number leaves its quantity unchanged.
+fn set_quantities(remote: &Remote, quantities: &[Quantity], lines: impl Read) {
     for line in BufReader::new(lines).lines().map_while(Result::ok) {
         let values = line.split([',', ';', ' ', '\t']).filter(|value| !value.is_empty());
         for ((bus, address, name), value) in quantities.iter().zip(values) {
@@ -214,26 +216,28 @@ mod tests {
     }
 
     fn refused(i2c: &[&str], serial_in: &[&str]) -> String {
-        Wired::read(&options(i2c, serial_in)).err().expect("refused").to_string()
+        Wiring::read(&options(i2c, serial_in)).err().expect("refused").to_string()
     }
 
     #[test]
-    fn quantities_told_while_it_runs_are_taken_in_order() {
-        let wired = Wired::read(&options(&["1:th02,humidity=@-,temperature=@-", "2:mcp9808"], &[]));
-        let [Feed::Quantities(quantities)] = &wired.expect("a wiring").feeds[..] else { panic!("one feed") };
+    fn live_quantities_are_read_in_order() {
+        let wiring = Wiring::read(&options(&["1:th02,humidity=@-,temperature=@-", "2:mcp9808"], &[]));
+        let [Source::Quantities(quantities)] = &wiring.expect("a wiring").sources[..] else {
+            panic!("one feed")
+        };
         assert_eq!(quantities[..], [(1, 0x40, "humidity"), (1, 0x40, "temperature")]);
     }
 
     #[test]
     fn standard_input_has_one_reader() {
-        assert!(refused(&["1:th02,humidity=@-"], &["2=-"]).contains("one serial port, or sensors"));
-        assert!(refused(&[], &["2=-", "1=-"]).contains("one serial port, or sensors"));
+        assert!(refused(&["1:th02,humidity=@-"], &["2=-"]).contains("one serial port or by sensors"));
+        assert!(refused(&[], &["2=-", "1=-"]).contains("one serial port or by sensors"));
     }
 
     #[test]
-    fn a_port_that_is_none_is_said_with_an_example() {
-        assert!(refused(&[], &["6=x"]).contains("6=x is no PORT=FILE"));
-        assert!(refused(&[], &["2"]).contains("2 is no PORT=FILE"));
+    fn an_invalid_port_is_refused_with_an_example() {
+        assert!(refused(&[], &["6=x"]).contains("6=x is not PORT=FILE"));
+        assert!(refused(&[], &["2"]).contains("2 is not PORT=FILE"));
         assert!(refused(&["1:mcp9808", "1:mcp9808"], &[]).contains("two things at address 0x18 of I2C1"));
     }
 
@@ -245,7 +249,7 @@ mod tests {
             "--serial-overrun" => options.serial_overrun.push(text.to_owned()),
             _ => options.inputs.push(text.into()),
         }
-        Wired::read(&options).err().expect("refused").to_string()
+        Wiring::read(&options).err().expect("refused").to_string()
     }
 
     /// Shows D216.
@@ -259,7 +263,7 @@ mod tests {
         options.pin.push("PC13=1@3s,0@1s".to_owned());
         options.input.push("serial:2=go\\n".to_owned());
         options.inputs.push(script);
-        let mut schedule = Wired::read(&options).expect("a wiring").schedule;
+        let mut schedule = Wiring::read(&options).expect("a wiring").schedule;
         let mut targets = Vec::new();
         schedule.deliver_due(u64::MAX, |input| {
             targets.push(stimulus::target(input));
@@ -275,7 +279,7 @@ mod tests {
         assert!(refused_input("--pin", "PB1").contains("PB1 is no PIN=LEVEL@TIME"));
         assert!(
             refused_input("--input", "i2c:2@0x18:tap=z@1s")
-                .contains("--input: i2c:2@0x18:tap: nothing is wired")
+                .contains("--input: i2c:2@0x18:tap: nothing is wiring")
         );
         assert!(refused_input("--inputs", "/nowhere").contains("--inputs /nowhere: "));
         assert!(refused_input("--serial-overrun", "7").contains("7 is no serial port"));

@@ -1,33 +1,36 @@
-//! `--config KEY=VALUE|KEY=@FILE` and its like: what goes into the configuration and secret stores.
+//! Configuration items and secrets given on the command line, as `KEY=VALUE` or `KEY=@FILE`.
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use cloud::DeviceId;
+use cloud::store::{Scope, Store};
+
 use crate::options::{AccountSettingsOptions, SettingsOptions};
 use crate::output::exit::Failure;
 
-/// Longest key a store takes, in characters (D63).
+/// Longest key in characters, as the original limits it (D63).
 pub(crate) const MAX_KEY: usize = 100;
-/// Longest value a store takes, in bytes of text; it holds text only (M51).
+/// Longest value in bytes. It is text, because that is all the original's stores accept (M51).
 pub(crate) const MAX_VALUE: usize = 4096;
 
-/// Which of the stores a setting goes to.
+/// The store a setting is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Store {
-    /// `--config`: the device's, readable again by whoever manages it.
+pub(crate) enum SettingStore {
+    /// `--config`: the device's configuration, which operators can read back.
     Config,
-    /// `--secret`: the device's, readable by it alone.
+    /// `--secret`: the device's secrets, which only the device can read.
     Secret,
-    /// `--account-config`: of the whole account, for each of its devices.
+    /// `--account-config`: the account's configuration, for all of its devices.
     AccountConfig,
-    /// `--account-secret`: the same, readable by the account's devices alone.
+    /// `--account-secret`: the account's secrets, for all of its devices.
     AccountSecret,
 }
 
-impl Store {
-    /// The option that fills it.
+impl SettingStore {
+    /// The option that writes to it.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Config => "--config",
@@ -38,11 +41,10 @@ impl Store {
     }
 }
 
-/// One entry for a store.
+/// One entry of a store.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
-    /// Where it goes.
-    pub(crate) store: Store,
+    pub(crate) store: SettingStore,
     /// 1 to [`MAX_KEY`] printable ASCII characters.
     pub(crate) key: String,
     /// At most [`MAX_VALUE`] bytes of text.
@@ -50,38 +52,37 @@ pub(crate) struct Setting {
 }
 
 impl fmt::Debug for Setting {
-    /// Leaves the value out: it may be a secret.
+    /// Without the value, which may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}=…", self.store.option(), self.key)
     }
 }
 
-/// All of them, for `run` and `demo`.
-pub(crate) fn of_run(
+/// The settings of the device and of the account.
+pub(crate) fn parse_all(
     device: &SettingsOptions,
     account: &AccountSettingsOptions,
 ) -> Result<Vec<Setting>, Failure> {
-    Ok([of_device(device)?, of_account(account)?].concat())
+    Ok([parse_device(device)?, parse_account(account)?].concat())
 }
 
-/// The settings of `--config` and `--secret`, in this order and each in the order given.
-pub(crate) fn of_device(settings: &SettingsOptions) -> Result<Vec<Setting>, Failure> {
-    read_all([(Store::Config, &settings.configs), (Store::Secret, &settings.secrets)])
+/// The settings of `--config`, then of `--secret`, each in the order given.
+pub(crate) fn parse_device(settings: &SettingsOptions) -> Result<Vec<Setting>, Failure> {
+    parse_options([(SettingStore::Config, &settings.configs), (SettingStore::Secret, &settings.secrets)])
 }
 
-/// The settings of `--account-config` and `--account-secret` in the same way.
-fn of_account(settings: &AccountSettingsOptions) -> Result<Vec<Setting>, Failure> {
+/// The same for the account.
+fn parse_account(settings: &AccountSettingsOptions) -> Result<Vec<Setting>, Failure> {
     let (configs, secrets) = (&settings.account_configs, &settings.account_secrets);
-    read_all([(Store::AccountConfig, configs), (Store::AccountSecret, secrets)])
+    parse_options([(SettingStore::AccountConfig, configs), (SettingStore::AccountSecret, secrets)])
 }
 
-fn read_all(options: [(Store, &Vec<String>); 2]) -> Result<Vec<Setting>, Failure> {
-    let each = options.into_iter().flat_map(|(store, texts)| texts.iter().map(move |text| read(store, text)));
-    each.collect()
+fn parse_options(options: [(SettingStore, &Vec<String>); 2]) -> Result<Vec<Setting>, Failure> {
+    options.into_iter().flat_map(|(store, texts)| texts.iter().map(move |text| parse(store, text))).collect()
 }
 
-/// Reads one argument. No error repeats the value: it may be a secret.
-pub(crate) fn read(store: Store, argument: &str) -> Result<Setting, Failure> {
+/// Parses one argument. No error repeats the value, which may be a secret.
+pub(crate) fn parse(store: SettingStore, argument: &str) -> Result<Setting, Failure> {
     let option = store.option();
     let (key, value) = argument.split_once('=').ok_or_else(|| no_equals_sign(option))?;
     check_key(option, key)?;
@@ -89,8 +90,8 @@ pub(crate) fn read(store: Store, argument: &str) -> Result<Setting, Failure> {
     Ok(Setting { store, key: key.to_owned(), value })
 }
 
-/// The value that `text` stands for: itself, the text of a file (`@FILE`), or one that begins with `@` (`@@text`). `what` is the
-/// option or command it was given to, for the error.
+/// The value that `text` stands for: itself, the text of a file (`@FILE`), or one that starts with `@` (`@@text`). `what` is the
+/// option or command, for the error.
 pub(crate) fn read_value(what: &str, key: &str, text: &str) -> Result<String, Failure> {
     let value = match text.strip_prefix('@') {
         Some(escaped) if escaped.starts_with('@') => escaped.to_owned(),
@@ -102,21 +103,21 @@ pub(crate) fn read_value(what: &str, key: &str, text: &str) -> Result<String, Fa
 }
 
 fn no_equals_sign(option: &str) -> Failure {
-    Failure::bad_input(format!("{option} needs KEY=VALUE or KEY=@FILE, but there is no '=' in it"))
-        .hint(format!("example: {option} broker-host=127.0.0.1"))
+    Failure::bad_input(format!("{option} needs KEY=VALUE or KEY=@FILE, but has no '='"))
+        .hint(format!("for example {option} broker-host=127.0.0.1"))
 }
 
-/// Refuses what no device could ask for.
+/// Refuses a key that no device can request.
 pub(crate) fn check_key(what: &str, key: &str) -> Result<(), Failure> {
     let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if printable && (1..=MAX_KEY).contains(&key.len()) {
         return Ok(());
     }
-    Err(Failure::bad_input(format!("the key {key:?} of {what} is not one a device can ask for"))
+    Err(Failure::bad_input(format!("{what}: {key:?} is not a valid key"))
         .hint(format!("a key is 1 to {MAX_KEY} printable ASCII characters")))
 }
 
-/// Refuses what no store takes.
+/// Refuses a value that no store accepts.
 pub(crate) fn check_value(what: &str, key: &str, value: &str) -> Result<(), Failure> {
     if value.contains('\0') {
         return Err(not_text(what, key));
@@ -125,19 +126,17 @@ pub(crate) fn check_value(what: &str, key: &str, value: &str) -> Result<(), Fail
         return Ok(());
     }
     let size = value.len();
-    Err(Failure::bad_input(format!(
-        "{what} {key}: the value is {size} bytes, and a store takes at most {MAX_VALUE}"
-    )))
+    Err(Failure::bad_input(format!("{what} {key}: the value has {size} bytes; the maximum is {MAX_VALUE}")))
 }
 
-/// The file's text without its last line end, which editors and `echo` add and no password has.
+/// The file's text without its final newline, which editors and `echo` add and which belongs to no password.
 fn read_file(what: &str, key: &str, path: &Path) -> Result<String, Failure> {
     let bytes = read_start(path).map_err(|error| {
         Failure::bad_input(format!("{what} {key}: cannot read {}: {error}", path.display()))
     })?;
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        // A character cut in two by the size limit is still text that is too long.
+        // A character cut in two by the limit in `read_start`: the file is text, but too long.
         Err(error) if error.utf8_error().error_len().is_none() && error.as_bytes().len() > MAX_VALUE + 2 => {
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         }
@@ -147,7 +146,7 @@ fn read_file(what: &str, key: &str, path: &Path) -> Result<String, Failure> {
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
-/// As much of the file as shows whether it fits: never all of a large one.
+/// The start of the file, enough to see whether the value is too long: a large file is not read whole.
 fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_VALUE as u64 + 3).read_to_end(&mut bytes)?;
@@ -155,8 +154,21 @@ fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn not_text(what: &str, key: &str) -> Failure {
-    Failure::bad_input(format!("{what} {key}: the value is not text, and the stores hold text only"))
-        .hint("write binary as hexadecimal and decode it in the application, for example: xxd -p -c0 key.der > key.hex")
+    Failure::bad_input(format!("{what} {key}: the value is not text"))
+        .hint("write binary data as hexadecimal and decode it in the application, for example: xxd -p -c0 key.der > key.hex")
+}
+
+/// Writes `settings` to the stores of `device` or its account. An entry that exists gets the new value.
+pub(crate) async fn write(store: &Store, device: DeviceId, settings: &[Setting]) -> Result<(), Failure> {
+    for Setting { store: target, key, value } in settings {
+        match target {
+            SettingStore::Config => store.set_config(Scope::Device(device), key, value).await?,
+            SettingStore::Secret => store.set_secret(Scope::Device(device), key, value).await?,
+            SettingStore::AccountConfig => store.set_config(Scope::Account, key, value).await?,
+            SettingStore::AccountSecret => store.set_secret(Scope::Account, key, value).await?,
+        };
+    }
+    Ok(())
 }
 
 #[cfg(test)]

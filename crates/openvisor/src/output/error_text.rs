@@ -1,9 +1,8 @@
-//! What the other rooms' errors mean to a user: which exit code, and what to do.
+//! What the errors of cloud and device mean to a user: the exit code, the message, and what to do.
 
 use std::path::Path;
 
 use cloud::data::DataError;
-use cloud::destinations::{Destinations, Range};
 use cloud::store::StoreError;
 use cloud::{FileError, ProvisionError, StartError};
 use device::identity::IdentityError;
@@ -11,124 +10,122 @@ use device::image::{ImageError, LoadError};
 
 use crate::output::exit::Failure;
 
-/// A cloud that does not start.
-pub(crate) fn of_start(error: StartError) -> Failure {
-    match error {
-        StartError::AddressInUse(_) => {
-            Failure::environment(error.to_string()).hint("choose another port, or port 0 for any free one")
-        }
-        StartError::Listen(..) => Failure::environment(error.to_string()),
-        StartError::Data(error) => of_data(&error),
-        StartError::Store(error) => of_store(error),
-        StartError::Authority(_) | StartError::ExtraAuthority(_) | StartError::NoAccount(_) => {
-            Failure::bad_input(error.to_string())
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::AddressInUse(_) => {
+                Self::environment(error.to_string()).hint("choose another port, or port 0 for any free one")
+            }
+            StartError::Listen(..) => Self::environment(error.to_string()),
+            StartError::Data(error) => error.into(),
+            StartError::Store(error) => error.into(),
+            StartError::Authority(_) | StartError::ExtraAuthority(_) | StartError::NoAccount(_) => {
+                Self::bad_input(error.to_string())
+            }
         }
     }
 }
 
-/// A device that is not made.
-pub(crate) fn of_provision(error: ProvisionError) -> Failure {
-    match error {
-        ProvisionError::Data(error) => of_data(&error),
-        ProvisionError::Store(error) => of_store(error),
-    }
-}
-
-/// A data folder that cannot be used.
-pub(crate) fn of_data(error: &DataError) -> Failure {
-    let failure = Failure::environment(error.to_string());
-    match error {
-        DataError::InUse(_) => failure.hint("stop the other one, or name another folder"),
-        DataError::OtherFormat { .. } => {
-            failure.hint("use the openvisor that made it, or name another folder")
+impl From<ProvisionError> for Failure {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::Data(error) => error.into(),
+            ProvisionError::Store(error) => error.into(),
         }
-        DataError::Missing(folder) => of_missing(folder),
-        DataError::ExposedFolder(folder) => failure.hint(format!("chmod 700 {}", folder.display())),
-        DataError::File(FileError::Exposed(file)) => failure.hint(format!("chmod 600 {}", file.display())),
-        DataError::DatabaseMissing(_) | DataError::DatabaseEmpty(_) | DataError::Incomplete(_) => failure.hint(
-            "restore all of the data folder from a backup, or name another folder to begin anew without these devices",
-        ),
-        _ => failure,
     }
 }
 
-/// A folder where no cloud keeps its data, though one was named.
-fn of_missing(folder: &Path) -> Failure {
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        let failure = Self::environment(error.to_string());
+        match &error {
+            DataError::InUse(_) => failure.hint("stop the other process, or use another folder"),
+            DataError::OtherFormat { .. } => {
+                failure.hint("use the version of openvisor that created it, or use another folder")
+            }
+            DataError::Missing(folder) => no_data_folder(folder),
+            DataError::ExposedFolder(folder) => failure.hint(format!("chmod 700 {}", folder.display())),
+            DataError::File(FileError::Exposed(file)) => failure.hint(format!("chmod 600 {}", file.display())),
+            DataError::DatabaseMissing(_) | DataError::DatabaseEmpty(_) | DataError::Incomplete(_) => failure
+                .hint(
+                    "restore the whole data folder from a backup, or use another folder to start without these devices",
+                ),
+            _ => failure,
+        }
+    }
+}
+
+/// The folder exists, but no cloud has its data in it.
+fn no_data_folder(folder: &Path) -> Failure {
     let inner = folder.join("cloud");
-    let failure = Failure::bad_input(format!("--data {}: this is no cloud's data folder", folder.display()));
+    let failure = Failure::bad_input(format!("--data {}: not a cloud's data folder", folder.display()));
     if inner.join("VERSION").exists() {
         return failure
-            .hint(format!("the cloud of `run` or `demo` is one deeper: --data {}", inner.display()));
+            .hint(format!("the cloud of `run` or `demo` is in a subfolder: --data {}", inner.display()));
     }
-    failure.hint("name the folder that was given to `openvisor cloud --data`")
+    failure.hint("use the folder given to `openvisor cloud --data`")
 }
 
-/// A store that refuses.
-pub(crate) fn of_store(error: StoreError) -> Failure {
-    match error {
-        StoreError::Data(error) => of_data(&error),
-        StoreError::InvalidKey
-        | StoreError::ValueTooLong
-        | StoreError::InvalidName
-        | StoreError::NameTaken(_)
-        | StoreError::InvalidAccountName
-        | StoreError::AccountNameTaken(_)
-        | StoreError::NoAccount(_) => Failure::bad_input(error.to_string()),
-        StoreError::AccountInUse(_) => Failure::not_happened(error.to_string()),
-        error => Failure::environment(error.to_string()).hint_maybe(store_hint(&error)),
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        DataError::from(error).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Data(error) => error.into(),
+            StoreError::InvalidKey
+            | StoreError::ValueTooLong
+            | StoreError::InvalidName
+            | StoreError::NameTaken(_)
+            | StoreError::InvalidAccountName
+            | StoreError::AccountNameTaken(_)
+            | StoreError::NoAccount(_) => Self::bad_input(error.to_string()),
+            StoreError::AccountInUse(_) => Self::failed(error.to_string()),
+            error => Self::environment(error.to_string()).hint_if(store_hint(&error)),
+        }
     }
 }
 
 /// What to do about a database that cannot be used.
 fn store_hint(error: &StoreError) -> Option<&'static str> {
     match error {
-        StoreError::Unreachable { .. } => Some("is it running, and may this machine connect to it?"),
+        StoreError::Unreachable { .. } => {
+            Some("is it running, and does it accept connections from this machine?")
+        }
         StoreError::Refused { .. } => Some(
-            "make the user and the database with createuser and createdb; if the password has changed, start `openvisor cloud` once with the new URL",
+            "create the user and the database with createuser and createdb; if the password has changed, start `openvisor cloud` once with the new URL",
         ),
-        StoreError::Newer { .. } => Some("use that newer Openvisor, or name another database"),
-        StoreError::InUse(_) => Some("stop the other cloud, or name another database"),
+        StoreError::Newer { .. } => Some("use that newer version of openvisor, or another database"),
+        StoreError::InUse(_) => Some("stop the other cloud, or use another database"),
         StoreError::SecretKey(_) => {
-            Some("use the data folder this database was made with, or name an empty database")
+            Some("use the data folder with which this database was created, or an empty database")
         }
-        StoreError::Elsewhere { .. } => {
-            Some("leave --store and OPENVISOR_STORE out to use them, or name a new data folder to begin anew")
-        }
+        StoreError::Elsewhere { .. } => Some(
+            "omit --store and OPENVISOR_STORE to use them, or use a new data folder to start without them",
+        ),
         _ => None,
     }
 }
 
-/// A file that is no application. What is wrong with a bundle speaks for itself.
-pub(crate) fn of_image(error: &LoadError) -> Failure {
-    let failure = Failure::bad_input(error.to_string());
-    if let ImageError::Refused(_) | ImageError::InBundle(_) | ImageError::NotSigned = error.cause {
-        return failure;
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let failure = Self::bad_input(error.to_string());
+        // These say themselves what is wrong with the bundle.
+        if let ImageError::Refused(_) | ImageError::InBundle(_) | ImageError::NotSigned = error.cause {
+            return failure;
+        }
+        failure.hint(
+            "an application is an ELF file for a Cortex-M33 (.elf), hexadecimal records (.hex, .srec), the contents of its flash (.bin), or a bundle (.zip)",
+        )
     }
-    failure.hint(
-        "an application is an ELF file for a Cortex-M33 (.elf), hexadecimal records (.hex, .srec), the bytes of its flash (.bin), or a bundle (.zip)",
-    )
 }
 
-/// A folder that is no device's.
-pub(crate) fn of_identity(folder: &Path, error: &IdentityError) -> Failure {
+/// `folder` does not contain a device's identity.
+pub(crate) fn identity_failure(folder: &Path, error: &IdentityError) -> Failure {
     let folder = folder.display();
-    Failure::bad_input(format!("{folder} holds no usable device: {error}"))
-        .hint(format!("make one with: openvisor provision --data CLOUD-FOLDER --out {folder}"))
-}
-
-/// `base` and the ranges of `--allow`.
-pub(crate) fn allowing(base: Destinations, ranges: &[String]) -> Result<Destinations, Failure> {
-    ranges.iter().try_fold(base, |destinations, text| {
-        let range: Range = text.parse().map_err(|error| Failure::bad_input(format!("--allow: {error}")))?;
-        Ok(destinations.allow(range))
-    })
-}
-
-/// A line that says which addresses applications may reach.
-pub(crate) fn open_to_applications(destinations: &Destinations) -> String {
-    let allowed: Vec<String> = destinations.allowed().iter().map(ToString::to_string).collect();
-    if allowed.is_empty() {
-        return "applications may reach public addresses only, none of this machine's own".to_owned();
-    }
-    format!("applications may reach public addresses and {}", allowed.join(", "))
+    Failure::bad_input(format!("{folder} does not contain a usable device identity: {error}"))
+        .hint(format!("create one with: openvisor provision --data CLOUD-FOLDER --out {folder}"))
 }

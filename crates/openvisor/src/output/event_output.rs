@@ -1,4 +1,4 @@
-//! What broker and device tell, as lines of the timeline.
+//! The events of cloud, device and broker as lines of the timeline.
 
 use std::time::Duration;
 
@@ -6,23 +6,20 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
 use device::clock::TimeScale;
-use device::debug::crash::Crash;
 use device::debug::refusal::Refusal;
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
 use link::connection::ByeReason;
 use relay::{ConnectError, HttpError, Notice, Security};
 
-use crate::host::local_cloud::Happening;
-use crate::host::observed_device::Told;
 use crate::output::timeline::Source;
 use demo_broker as broker;
 
-/// A line: who, what.
+/// A line of the timeline.
 pub(crate) type Line = (Source, String);
 
-/// The line for an event at the broker. Messages have none: the demo's witness shows them as outsiders see them.
-pub(crate) fn of_broker(event: &broker::Event) -> Option<Line> {
+/// The line for an event of the demo's broker. Messages have none: the demo shows them as its monitor receives them.
+pub(crate) fn broker_line(event: &broker::Event) -> Option<Line> {
     use broker::Event as E;
     let text = match event {
         E::Connected { client, version } => format!("{client} connects, MQTT {version}"),
@@ -35,50 +32,38 @@ pub(crate) fn of_broker(event: &broker::Event) -> Option<Line> {
     Some((Source::Broker, text))
 }
 
-/// The line for something that happened in [`crate::host::local_cloud`], where the device tells of its channels by itself.
-pub(crate) fn of_platform(happening: &Happening) -> Option<Line> {
-    match happening {
-        Happening::Device(told) => Some(of_told(told)),
-        Happening::Cloud(EventKind::Notice(
-            Notice::ChannelOpened { .. } | Notice::ChannelClosed { by_device: true, .. },
-        )) => None,
-        Happening::Cloud(kind) => Some(of_cloud(kind)),
-        Happening::CloudMissed(count) => Some((Source::Cloud, missed(*count))),
-    }
+/// The device's thread ended although nobody stopped it.
+pub(crate) const DEVICE_ENDED: &str = "the virtual device stopped unexpectedly; this is a bug in openvisor";
+
+/// The text for events that were dropped because they arrived too fast.
+pub(crate) fn missed_text(count: u64) -> String {
+    format!("{count} events dropped: they arrived faster than they could be shown")
 }
 
-/// What is said of a device that ended without having been told to.
-pub(crate) const DEVICE_ENDED: &str = "the virtual device has ended by itself, which is a bug in it";
-
-/// What is said of events that came too fast.
-pub(crate) fn missed(count: u64) -> String {
-    format!("{count} events came faster than they could be shown")
-}
-
-/// The line for an event at the cloud.
-pub(crate) fn of_cloud(kind: &EventKind) -> Line {
+/// The line for an event of the cloud.
+pub(crate) fn cloud_line(kind: &EventKind) -> Line {
     let text = match kind {
         EventKind::Log { text, .. } => {
             return (Source::App, String::from_utf8_lossy(text.trim_ascii_end()).into());
         }
         EventKind::Connected { address } => format!("device connected from {address}"),
-        EventKind::Started { image, .. } => format!("device runs image {}", start_of(image)),
+        EventKind::Started { image, .. } => format!("device runs image {}", short_digest(image)),
         EventKind::Disconnected { reason } => format!("device disconnected: {}", disconnection(reason)),
-        EventKind::Notice(notice) => of_notice(notice),
+        EventKind::Notice(notice) => notice_text(notice),
     };
     (Source::Cloud, text)
 }
 
-/// As much of a digest as people compare.
-fn start_of(digest: &[u8; 32]) -> String {
+/// The first 32 bits of a digest.
+fn short_digest(digest: &[u8; 32]) -> String {
     format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 fn disconnection(reason: &Disconnection) -> String {
     match reason {
         Disconnection::Bye(reason) => bye(*reason).into(),
-        Disconnection::Lost => "the connection was lost".into(),
-        Disconnection::TimedOut => "it did not acknowledge the end in time".into(),
+        Disconnection::Lost => "connection lost".into(),
+        Disconnection::TimedOut => "timed out while closing the connection".into(),
     }
 }
 
@@ -98,7 +83,7 @@ fn bye(reason: ByeReason) -> &'static str {
     }
 }
 
-fn of_notice(notice: &Notice) -> String {
+fn notice_text(notice: &Notice) -> String {
     use Notice as N;
     match notice {
         N::ChannelOpened { channel, kind } => format!("channel {channel} opened, {kind}"),
@@ -106,23 +91,25 @@ fn of_notice(notice: &Notice) -> String {
         N::ChannelClosed { channel, by_device: false } => format!("channel {channel} closed by the cloud"),
         N::BrokerConnecting { channel, host, port, security } => {
             let host = text::redacted_host(host);
-            format!("channel {channel}: connecting to broker {host}:{port}{}", secured(*security))
+            format!("channel {channel}: connecting to broker {host}:{port}{}", security_text(*security))
         }
-        N::BrokerConnected { channel } => format!("channel {channel}: broker accepts"),
+        N::BrokerConnected { channel } => format!("channel {channel}: connected to broker"),
         N::ConnectFailed { channel, error, .. } => {
-            format!("channel {channel}: connect to broker failed, {}", connect_failure(error))
+            format!("channel {channel}: connection to broker failed: {}", connect_error_text(error))
         }
         N::ConnectDelayed { channel, host, port, max_delay } => {
             let host = text::redacted_host(host);
             let seconds = std::time::Duration::from(*max_delay).as_secs_f64();
             format!(
-                "channel {channel}: connects to {host}:{port} keep failing; from now on up to {seconds} s pass between them"
+                "channel {channel}: connections to {host}:{port} keep failing; attempts are now up to {seconds} s apart"
             )
         }
         N::Deviation { channel, deviation } => {
-            format!("channel {channel}: broker departs from MQTT, tolerated: {deviation}")
+            format!("channel {channel}: broker violates MQTT, tolerated: {deviation}")
         }
-        N::BrokerLost { channel, reason } => format!("channel {channel}: broker lost, {reason}"),
+        N::BrokerLost { channel, reason } => {
+            format!("channel {channel}: connection to broker lost: {reason}")
+        }
         N::Published { channel, topic, length, qos } => {
             format!("channel {channel}: to broker, {topic}, {length} bytes, QoS {qos}")
         }
@@ -131,10 +118,12 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: to device, {topic}, {length} bytes, QoS {qos}")
         }
         N::MessageLost { channel, topic, length } => {
-            format!("channel {channel}: message on {topic} of {length} bytes is too large for the device")
+            format!(
+                "channel {channel}: message on {topic} of {length} bytes dropped: too large for the device"
+            )
         }
         N::RequestRefused { channel, request, reason } => {
-            format!("channel {channel}: {request} refused, {reason}")
+            format!("channel {channel}: {request} refused: {reason}")
         }
         N::HttpRequested { channel, method, url } => {
             format!("channel {channel}: {method} {}", text::redacted_url(url))
@@ -143,38 +132,38 @@ fn of_notice(notice: &Notice) -> String {
             format!("channel {channel}: HTTP status {status}, {length} bytes")
         }
         N::HttpHeadersIgnored { channel, names } => {
-            format!("channel {channel}: malformed header lines left out: {}", names.join(", "))
+            format!("channel {channel}: malformed headers ignored: {}", names.join(", "))
         }
         N::HttpFailed { channel, error: HttpError::Connection(error) } => {
-            format!("channel {channel}: HTTP request failed, {}", connect_failure(error))
+            format!("channel {channel}: HTTP request failed: {}", connect_error_text(error))
         }
-        N::HttpFailed { channel, error } => format!("channel {channel}: HTTP request failed, {error}"),
+        N::HttpFailed { channel, error } => format!("channel {channel}: HTTP request failed: {error}"),
         N::ConfigFetch { channel, keys, missing, unavailable, is_too_large } => {
-            format!("channel {channel}: {}", fetched(*keys, missing, unavailable, *is_too_large))
+            format!("channel {channel}: {}", fetch_text(*keys, missing, unavailable, *is_too_large))
         }
     }
 }
 
-fn secured(security: Security) -> &'static str {
+fn security_text(security: Security) -> &'static str {
     match security {
         Security::Plain => "",
         Security::Tls => ", TLS",
-        Security::TlsByPort => ", TLS with public authorities, because of the port (see --plain-port)",
+        Security::TlsByPort => ", TLS with public authorities because of the port (see --plain-port)",
     }
 }
 
-/// The cause of a failed connect; with the option that lifts it where there is one.
-fn connect_failure(cause: &ConnectError) -> String {
-    match cause {
-        ConnectError::NotAllowed => format!("{cause} (see --allow)"),
-        ConnectError::TooMany => format!("{cause} (see --limit outbound_connections_per_account)"),
-        _ => cause.to_string(),
+/// The cause of a failed connection, with the option that changes it if there is one.
+fn connect_error_text(error: &ConnectError) -> String {
+    match error {
+        ConnectError::NotAllowed => format!("{error} (see --allow)"),
+        ConnectError::TooMany => format!("{error} (see --limit outbound_connections_per_account)"),
+        _ => error.to_string(),
     }
 }
 
-/// What became of a fetch of configuration. Names of keys are no secret, values may be.
-fn fetched(keys: usize, missing: &[String], failed: &[String], is_too_large: bool) -> String {
-    let found = keys.saturating_sub(missing.len() + failed.len());
+/// The result of a configuration fetch. It names keys only: values may be secrets.
+fn fetch_text(keys: usize, missing: &[String], unavailable: &[String], is_too_large: bool) -> String {
+    let found = keys.saturating_sub(missing.len() + unavailable.len());
     let mut text = if found == keys {
         format!("{keys} {} found", if keys == 1 { "setting" } else { "settings" })
     } else {
@@ -183,34 +172,17 @@ fn fetched(keys: usize, missing: &[String], failed: &[String], is_too_large: boo
     if !missing.is_empty() {
         text = text + "; not set: " + &missing.join(", ");
     }
-    if !failed.is_empty() {
-        text = text + "; the store could not be asked about: " + &failed.join(", ");
+    if !unavailable.is_empty() {
+        text = text + "; not readable from the store: " + &unavailable.join(", ");
     }
     if is_too_large {
-        text += "; their values are too large for the application's receive buffer";
+        text += "; the values are too large for the application's receive buffer";
     }
     text
 }
 
-/// The crash that is told, if it is one.
-pub(crate) fn crash_in(told: &Told) -> Option<&Crash> {
-    match told {
-        Told::Event(DeviceEvent::Crashed(crash)) => Some(crash),
-        _ => None,
-    }
-}
-
-/// The line for what a device's observer is told.
-pub(crate) fn of_told(told: &Told) -> Line {
-    match told {
-        Told::Event(event) => of_device(event),
-        Told::Missed(count) => (Source::Device, missed(*count)),
-        Told::Ended => (Source::Device, DEVICE_ENDED.into()),
-    }
-}
-
-/// The line for an event at the device.
-pub(crate) fn of_device(event: &DeviceEvent) -> Line {
+/// The line for an event of the device.
+pub(crate) fn device_line(event: &DeviceEvent) -> Line {
     use DeviceEvent as E;
     let link = |text: &str| (Source::Link, text.to_owned());
     let device = |text: String| (Source::Device, text);
@@ -225,52 +197,50 @@ pub(crate) fn of_device(event: &DeviceEvent) -> Line {
         E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
         E::Pin { pin, level } => device(format!("pin {pin} is {}", if *level { "high" } else { "low" })),
-        E::CallRefused(refusal) => device(refused(refusal)),
+        E::CallRefused(refusal) => device(refusal_text(refusal)),
         E::Serial { port, bytes } => {
             device(format!("serial port {}: {}", port_name(*port), String::from_utf8_lossy(bytes)))
         }
         E::Display { bus, address, picture } => {
-            device(format!("display {bus}:{address:#04x} {}", displayed(picture)))
+            device(format!("display {bus}:{address:#04x} {}", digits_text(picture)))
         }
         E::SystemLed { enabled } => {
             device(format!("application turns the system LED {}", if *enabled { "on" } else { "off" }))
         }
-        E::SleepsDeeply { wakes_in_ms } => device(format!("deep sleep, for {wakes_in_ms} ms at most")),
-        E::RestartRequested { restart_in_ms } => device(restarts("it called mvRestart", *restart_in_ms)),
+        E::SleepsDeeply { wakes_in_ms } => device(format!("deep sleep for at most {wakes_in_ms} ms")),
+        E::RestartRequested { restart_in_ms } => device(restart_text("it called mvRestart", *restart_in_ms)),
         E::TestLog { text } => (Source::App, String::from_utf8_lossy(text).into()),
-        E::TestingComplete { status: 0 } => device("factory test has passed (mvTestingComplete, 0)".into()),
-        E::TestingComplete { status } => {
-            device(format!("factory test has failed (mvTestingComplete, {status})"))
-        }
-        E::UnknownRegister { address } => {
-            device(format!("application uses register {address:#010x}, which is not modelled and reads zero"))
-        }
-        E::Called { call, arguments, status } => device(called(*call, *arguments, *status)),
+        E::TestingComplete { status: 0 } => device("factory test passed (mvTestingComplete, 0)".into()),
+        E::TestingComplete { status } => device(format!("factory test failed (mvTestingComplete, {status})")),
+        E::UnknownRegister { address } => device(format!(
+            "application accesses register {address:#010x}, which is not modelled and reads as zero"
+        )),
+        E::Called { call, arguments, status } => device(call_text(*call, *arguments, *status)),
         E::Faulted { fault, restart_in_ms } => {
             device(format!("application stopped: {fault}; it restarts in {restart_in_ms} ms"))
         }
-        // Whoever can shows all of it: see `crash_in`.
+        // The first line only; `host::debugging::report_crash` reports all of it.
         E::Crashed(crash) => device(crash.lines().swap_remove(0)),
-        E::Debugger { attached: true } => device("a debugger is here; it stops the application".into()),
-        E::Debugger { attached: false } => device("the debugger is gone; the application goes on".into()),
+        E::Debugger { attached: true } => device("debugger attached; the application is stopped".into()),
+        E::Debugger { attached: false } => device("debugger detached; the application continues".into()),
         E::FellBehind { behind_ms, elapsed_ms, scale } => {
-            device(fell_behind(Duration::from_millis(*behind_ms), Duration::from_millis(*elapsed_ms), *scale))
+            device(lag_text(Duration::from_millis(*behind_ms), Duration::from_millis(*elapsed_ms), *scale))
         }
         E::ResetRequested { restart_in_ms } => {
-            device(restarts("it requested a reset (AIRCR.SYSRESETREQ)", *restart_in_ms))
+            device(restart_text("it requested a reset (AIRCR.SYSRESETREQ)", *restart_in_ms))
         }
     }
 }
 
-fn restarts(why: &str, in_ms: u64) -> String {
+fn restart_text(why: &str, in_ms: u64) -> String {
     match in_ms {
         0 => format!("application restarts: {why}"),
         in_ms => format!("application restarts in {in_ms} ms: {why}"),
     }
 }
 
-/// The first refusal of its kind; others like it are not told.
-fn refused(refusal: &Refusal) -> String {
+/// A refused system call. The device reports only the first refusal of its kind.
+fn refusal_text(refusal: &Refusal) -> String {
     let (call, status) = (refusal.call.name(), refusal.status.name().trim_start_matches("MV_STATUS_"));
     match &refusal.blamed {
         Some(blamed) => format!("{call} refused, {status}: {blamed}"),
@@ -278,37 +248,31 @@ fn refused(refusal: &Refusal) -> String {
     }
 }
 
-fn fell_behind(behind: Duration, elapsed: Duration, scale: TimeScale) -> String {
-    let what = if scale == TimeScale::ONE { String::new() } else { format!(" at --time-scale {scale}") };
+fn lag_text(behind: Duration, elapsed: Duration, scale: TimeScale) -> String {
+    let scale = if scale == TimeScale::ONE { String::new() } else { format!(" at --time-scale {scale}") };
     format!(
-        "this machine is too slow for the application{what}: after {:.1} s its timers are {:.1} s late; \
-         mvGetMicroseconds, the time of day and the connection go on by the wall clock",
+        "this machine is too slow for the application{scale}: after {:.1} s its timers are {:.1} s late; \
+         mvGetMicroseconds, the time of day and the connection follow the wall clock",
         elapsed.as_secs_f64(),
         behind.as_secs_f64()
     )
 }
 
-/// What the LEDs of a display are as four digits of seven segments, where that is readable.
-fn displayed(picture: &Picture) -> String {
+/// The content of a display as four digits of seven segments, if it is readable as such.
+fn digits_text(picture: &Picture) -> String {
     let digits = picture.digits();
-    if digits.contains('?') { "shows:".into() } else { format!("shows \"{digits}\", or:") }
+    if digits.contains('?') { "shows:".into() } else { format!("shows \"{digits}\", in dots:") }
 }
 
-/// The rows of a picture, which follow the line of its event.
-pub(crate) fn picture(told: &Told) -> Vec<Line> {
-    let Told::Event(DeviceEvent::Display { picture, .. }) = told else { return Vec::new() };
-    picture.matrix().into_iter().map(|row| (Source::Device, row)).collect()
-}
-
-fn called(call: abi::Call, arguments: [u32; 4], status: abi::Status) -> String {
+fn call_text(call: abi::Call, arguments: [u32; 4], status: abi::Status) -> String {
     let [first, second, third, fourth] = arguments;
     let call = call.name();
-    format!("{call}({first:#x}, {second:#x}, {third:#x}, {fourth:#x}) is {}", status.name())
+    format!("{call}({first:#x}, {second:#x}, {third:#x}, {fourth:#x}) returns {}", status.name())
 }
 
 fn channel_type(channel: ChannelType) -> &'static str {
     match channel {
-        ChannelType::OpaqueBytes => "a channel of opaque bytes",
+        ChannelType::OpaqueBytes => "an opaque-bytes channel",
         ChannelType::Http => "an HTTP channel",
         ChannelType::ConfigFetch => "a configuration channel",
         ChannelType::Mqtt => "an MQTT channel",
@@ -330,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_say_who_and_what() {
+    fn lines_have_a_source_and_a_text() {
         let cases = [
             (DeviceEvent::LinkUp, (Source::Link, "up")),
             (DeviceEvent::LinkDown { cause: "refused".into() }, (Source::Link, "down: refused")),
@@ -339,7 +303,7 @@ mod tests {
                 DeviceEvent::SystemLed { enabled: false },
                 (Source::Device, "application turns the system LED off"),
             ),
-            (DeviceEvent::SleepsDeeply { wakes_in_ms: 5 }, (Source::Device, "deep sleep, for 5 ms at most")),
+            (DeviceEvent::SleepsDeeply { wakes_in_ms: 5 }, (Source::Device, "deep sleep for at most 5 ms")),
             (
                 DeviceEvent::Started { reason: WakeReason::ColdBoot },
                 (Source::Device, "application starts: cold boot"),
@@ -352,22 +316,22 @@ mod tests {
                 DeviceEvent::UnknownRegister { address: 0x4000_1234 },
                 (
                     Source::Device,
-                    "application uses register 0x40001234, which is not modelled and reads zero",
+                    "application accesses register 0x40001234, which is not modelled and reads as zero",
                 ),
             ),
         ];
         for (event, (source, text)) in cases {
-            assert_eq!(of_device(&event), (source, text.to_owned()));
+            assert_eq!(device_line(&event), (source, text.to_owned()));
         }
     }
 
     /// Shows D221.
     #[test]
     fn a_fetch_names_the_settings_that_are_missing() {
-        let said = |keys, missing: &[&str], failed: &[&str], is_too_large| {
+        let text = |keys, missing: &[&str], failed: &[&str], is_too_large| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
             let (missing, failed) = (owned(missing), owned(failed));
-            of_cloud(&EventKind::Notice(Notice::ConfigFetch {
+            cloud_line(&EventKind::Notice(Notice::ConfigFetch {
                 channel: 1,
                 keys,
                 missing,
@@ -376,29 +340,29 @@ mod tests {
             }))
             .1
         };
-        assert_eq!(said(5, &[], &[], false), "channel 1: 5 settings found");
+        assert_eq!(text(5, &[], &[], false), "channel 1: 5 settings found");
         assert_eq!(
-            said(5, &["broker-ca", "password (secret)", "user (account)"], &[], false),
+            text(5, &["broker-ca", "password (secret)", "user (account)"], &[], false),
             "channel 1: 2 of 5 settings found; not set: broker-ca, password (secret), user (account)"
         );
         assert_eq!(
-            said(1, &[], &["host"], false),
-            "channel 1: 0 of 1 settings found; the store could not be asked about: host"
+            text(1, &[], &["host"], false),
+            "channel 1: 0 of 1 settings found; not readable from the store: host"
         );
-        assert!(said(1, &[], &[], true).ends_with("too large for the application's receive buffer"));
+        assert!(text(1, &[], &[], true).ends_with("too large for the application's receive buffer"));
     }
 
-    /// Shows D221, D222: what the header and link.md call it, not what the code does.
+    /// Shows D221, D222: the terms of the header and of link.md, not of the code.
     #[test]
-    fn restarts_ends_and_refusals_are_in_the_terms_of_the_header() {
-        let restarts = |restart_in_ms| of_device(&DeviceEvent::RestartRequested { restart_in_ms }).1;
-        assert_eq!(restarts(0), "application restarts: it called mvRestart");
-        assert_eq!(restarts(700), "application restarts in 700 ms: it called mvRestart");
+    fn restarts_disconnections_and_refusals_use_the_headers_terms() {
+        let restart = |restart_in_ms| device_line(&DeviceEvent::RestartRequested { restart_in_ms }).1;
+        assert_eq!(restart(0), "application restarts: it called mvRestart");
+        assert_eq!(restart(700), "application restarts in 700 ms: it called mvRestart");
         let reason = Disconnection::Bye(ByeReason::ShuttingDown);
-        let ended = of_cloud(&EventKind::Disconnected { reason }).1;
+        let ended = cloud_line(&EventKind::Disconnected { reason }).1;
         assert_eq!(ended, "device disconnected: the cloud is shutting down");
         let refused = |blamed: Option<&str>| {
-            of_device(&DeviceEvent::CallRefused(Box::new(Refusal {
+            device_line(&DeviceEvent::CallRefused(Box::new(Refusal {
                 call: abi::Call::CloseChannel,
                 status: abi::Status::InvalidHandle,
                 arguments: "handle=&0x20000000 -> 0x1".into(),
@@ -414,7 +378,7 @@ mod tests {
     fn credentials_of_an_address_are_not_shown() {
         let asked = |url: &str| {
             let notice = Notice::HttpRequested { channel: 1, method: "GET", url: url.into() };
-            of_cloud(&EventKind::Notice(notice)).1
+            cloud_line(&EventKind::Notice(notice)).1
         };
         assert_eq!(asked("https://a.example/b?token=hush"), "channel 1: GET https://a.example/b?…");
         assert_eq!(asked("https://a.example/b"), "channel 1: GET https://a.example/b");
@@ -422,17 +386,17 @@ mod tests {
         let broker = |host: &str| {
             let (host, security) = (host.into(), Security::Plain);
             let notice = Notice::BrokerConnecting { channel: 1, host, port: 1883, security };
-            of_cloud(&EventKind::Notice(notice)).1
+            cloud_line(&EventKind::Notice(notice)).1
         };
         assert_eq!(broker("bob:hush@a.example"), "channel 1: connecting to broker …@a.example:1883");
     }
 
     /// Shows D190: one cause, and `--allow` where it is about that and only there.
     #[test]
-    fn a_failed_connect_is_told_with_its_cause() {
-        let told = |cause| {
+    fn a_failed_connection_has_its_cause() {
+        let line = |cause| {
             let notice = Notice::ConnectFailed { channel: 1, host: "h".into(), port: 1883, error: cause };
-            of_cloud(&EventKind::Notice(notice)).1
+            cloud_line(&EventKind::Notice(notice)).1
         };
         let cases = [
             (ConnectError::NotAllowed, "the address is not allowed (see --allow)"),
@@ -447,16 +411,16 @@ mod tests {
             ),
         ];
         for (cause, text) in cases {
-            assert_eq!(told(cause.clone()), format!("channel 1: connect to broker failed, {text}"));
+            assert_eq!(line(cause.clone()), format!("channel 1: connection to broker failed: {text}"));
             let notice = Notice::HttpFailed { channel: 1, error: HttpError::Connection(cause) };
-            let failed = of_cloud(&EventKind::Notice(notice)).1;
-            assert_eq!(failed, format!("channel 1: HTTP request failed, {text}"));
+            let failed = cloud_line(&EventKind::Notice(notice)).1;
+            assert_eq!(failed, format!("channel 1: HTTP request failed: {text}"));
         }
     }
 
     #[test]
-    fn the_brokers_messages_are_left_to_the_witness() {
+    fn a_client_that_disappears_is_reported() {
         let gone = broker::Event::Disconnected { client: "c".into(), clean: false };
-        assert_eq!(of_broker(&gone), Some((Source::Broker, "c is gone without a DISCONNECT".into())));
+        assert_eq!(broker_line(&gone), Some((Source::Broker, "c is gone without a DISCONNECT".into())));
     }
 }

@@ -1,22 +1,22 @@
-//! How the command ends: five exit codes, and errors that say what happened and what to do.
+//! How the process ends: five exit codes, and errors that say what happened and what to do.
 
 use std::fmt;
 
 use crate::output;
 
-/// The process's exit code. The numbers are promised in `--help`.
+/// The process's exit code. `--help` documents the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// What was asked for happened.
-    Done = 0,
-    /// Everything was in order to begin with, yet what was asked for did not happen.
-    NotHappened = 1,
-    /// The command line, or a file named on it, is not usable.
+    /// The command did what it was asked to do.
+    Success = 0,
+    /// It did not, although usage, input and environment were valid.
+    Failed = 1,
+    /// The command line, or a file named on it, is invalid.
     BadInput = 2,
-    /// The surroundings are in the way: a busy port, a data folder in use or of another version.
+    /// A port in use, a data folder in use or of another version.
     Environment = 3,
-    /// A replay went another way than its recording.
+    /// A replay diverged from its recording.
     Diverged = 4,
 }
 
@@ -26,37 +26,37 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Why a command ended without success: one line of what happened, and one of what to do if that is known.
+/// Why a command ended without success: what happened, in one line, and what to do about it if that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     exit: Exit,
-    what: String,
+    message: String,
     hint: Option<String>,
 }
 
 impl Failure {
-    /// What was asked for did not happen.
-    pub(crate) fn not_happened(what: impl Into<String>) -> Self {
-        Self::new(Exit::NotHappened, what)
+    /// Exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
     }
 
-    /// Something on the command line, or a file it names, cannot be used.
-    pub(crate) fn bad_input(what: impl Into<String>) -> Self {
-        Self::new(Exit::BadInput, what)
+    /// Exit code 2.
+    pub(crate) fn bad_input(message: impl Into<String>) -> Self {
+        Self::new(Exit::BadInput, message)
     }
 
-    /// The surroundings are in the way.
-    pub(crate) fn environment(what: impl Into<String>) -> Self {
-        Self::new(Exit::Environment, what)
+    /// Exit code 3.
+    pub(crate) fn environment(message: impl Into<String>) -> Self {
+        Self::new(Exit::Environment, message)
     }
 
-    /// A replay went another way than its recording.
-    pub(crate) fn diverged(what: impl Into<String>) -> Self {
-        Self::new(Exit::Diverged, what)
+    /// Exit code 4.
+    pub(crate) fn diverged(message: impl Into<String>) -> Self {
+        Self::new(Exit::Diverged, message)
     }
 
-    fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), hint: None }
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
     }
 
     /// Adds what the user can do about it.
@@ -65,15 +65,15 @@ impl Failure {
         self
     }
 
-    /// The same where it may be known.
-    pub(crate) fn hint_maybe(self, hint: Option<&str>) -> Self {
+    /// Adds a hint if there is one.
+    pub(crate) fn hint_if(self, hint: Option<&str>) -> Self {
         match hint {
             Some(hint) => self.hint(hint),
             None => self,
         }
     }
 
-    /// The code the process ends with.
+    /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
     }
@@ -81,19 +81,19 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&self.message)?;
         self.hint.iter().try_for_each(|hint| write!(f, "\n  {hint}"))
     }
 }
 
 impl std::error::Error for Failure {}
 
-/// Queues `failure` for standard error, in colour where a person reads it.
+/// Queues `failure` for standard error, in colour on a terminal.
 pub fn report(failure: &Failure) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
-    // The exit code says it too, should standard error be closed.
-    // What is wrong may quote a file, a server or a device.
-    let what = text::escape(&failure.what);
+    // Escaped, because a message may quote a file, a server or a device.
+    let message = text::escape(&failure.message);
     let hint = failure.hint.as_ref().map(|hint| format!("  {}\n", text::escape(hint))).unwrap_or_default();
-    output::stderr().offer(format!("{red}error:{red:#} {what}\n{hint}").as_bytes());
+    // Without a reader of standard error the exit code remains.
+    output::stderr().offer(format!("{red}error:{red:#} {message}\n{hint}").as_bytes());
 }

@@ -1,6 +1,6 @@
 //! The cloud's own log on standard error: what its operator has to know, each line with the device it is about.
 //!
-//! The timeline beside it is for whoever watches what applications do.
+//! What applications do is in the timeline instead.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -20,29 +20,29 @@ mod rates;
 
 use rates::{RateLimit, Rates, Suppressed, WINDOW};
 
-/// How much is logged.
+/// What is logged. The variants' comments are help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
     /// Nothing
     Off,
-    /// What needs somebody
+    /// Errors that need an operator
     Error,
-    /// What may need somebody: refused devices, broken rules
+    /// Problems that may need an operator: rejected devices, protocol violations
     Warn,
-    /// Who comes and goes
+    /// Devices that connect and disconnect
     Info,
-    /// What devices ask for
+    /// Requests of devices
     Debug,
-    /// Everything there is
+    /// Everything
     Trace,
 }
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// Lines of text
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -62,9 +62,9 @@ impl From<Level> for LevelFilter {
 /// The rates of this process's log, once it has been started.
 static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 
-/// From now on lines of this level and above go to standard error: queued, so that no task waits for the reader (D170), at a
-/// bounded rate, since most of them can be caused by whoever reaches the port (D172), and escaped as they are written, so that no
-/// call site can let a device's, broker's or server's text through (D205). Only the first call in a process does anything.
+/// Starts the log on standard error. Lines are queued, so that no task waits for a slow reader (D170), limited in rate, because
+/// whoever reaches the port can cause most of them (D172), and escaped as they are written, so that no call site can let control
+/// characters of a device, broker or server through (D205). Only the first call in a process has an effect.
 pub(crate) fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
     let filters = registry().with(targets(level)).with(RateLimit::new(rates.clone()));
@@ -77,13 +77,13 @@ pub(crate) fn start(level: Level, format: Format) {
         Format::Text => filters.with(lines.with_ansi(false)).try_init(),
         Format::Json => filters.with(lines.json().flatten_event(true)).try_init(),
     };
-    // Somebody else's subscriber is no reason not to serve devices.
+    // If there is a subscriber already, the cloud runs without this one.
     if started.is_err() || RATES.set(rates).is_err() {
         return;
     }
     output::stderr().set_drop_notice(Box::new(move |count| drop_notice(format, count)));
     let thread = std::thread::Builder::new().name("log-report".into());
-    // Without it only the counts are missing.
+    // Without this thread only the reports are missing.
     let _ = thread.spawn(|| {
         loop {
             std::thread::sleep(WINDOW);
@@ -92,7 +92,7 @@ pub(crate) fn start(level: Level, format: Format) {
     });
 }
 
-/// All lines of this level and above, but of the resolver's own only errors: it warns of every name that a device makes up.
+/// All lines of this level and above, but only errors of the resolver, which warns of every name that a device makes up.
 fn targets(level: Level) -> Targets {
     let level = LevelFilter::from(level);
     let resolver = level.min(LevelFilter::ERROR);
@@ -103,7 +103,7 @@ fn targets(level: Level) -> Targets {
         .with_target("hickory_proto", resolver)
 }
 
-/// Says how many lines were suppressed and not yet reported. Called regularly, and before the process ends.
+/// Logs how many lines were suppressed since the last report. Called regularly, and before the process ends.
 pub(crate) fn report_suppressed() {
     let Some(rates) = RATES.get() else { return };
     for Suppressed { kind, is_warning, count } in rates.take_suppressed(Instant::now()) {
@@ -115,9 +115,9 @@ pub(crate) fn report_suppressed() {
     }
 }
 
-/// Stands where lines were dropped because standard error was not read in time.
+/// The line in place of those dropped because standard error was not read in time.
 fn drop_notice(format: Format, count: u64) -> String {
-    let at = timestamp::exact(wall_millis());
+    let at = timestamp::rfc3339(wall_millis());
     let text = "log lines dropped: standard error was not read in time";
     match format {
         Format::Text => format!("{at}  WARN openvisor::output: {text} count={count}\n"),

@@ -1,9 +1,9 @@
-//! What the process writes to its standard streams and to serial files, each from a thread of its own.
+//! Queues in front of the standard streams and serial files, each with a thread that writes.
 //!
-//! A stopped terminal, a pager or a pipe that nobody reads takes no more bytes, and a write to it blocks. Tasks of the runtime and
-//! the threads of devices must not wait for that (D170): they put their lines into a bounded queue, and only the thread of the queue
-//! waits for the reader. When the queue is full, a line is either dropped and counted ([`Output::offer`]: logs, timelines), or its
-//! producer waits without blocking a thread ([`Output::send`]: what has to be complete).
+//! A write to a stopped terminal, a pager or a full pipe blocks. Tasks of the runtime and the threads of devices must not wait for
+//! that (D170): they put their lines into a bounded queue, and only the thread of the queue waits for the reader. When the queue is
+//! full, a line is either dropped and counted ([`Output::offer`]: logs, timelines), or its producer waits without blocking a thread
+//! ([`Output::send`]: output that has to be complete).
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -13,28 +13,28 @@ use tokio::sync::Notify;
 
 mod writer;
 
-/// Bytes that may wait for the reader of one stream.
+/// Size of a queue.
 pub(crate) const QUEUE_BYTES: usize = 1024 * 1024;
 
-/// How long the end of the process waits for a reader that takes nothing more.
+/// How long the process waits at its end for a reader that makes no progress.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes the line that stands where lines were dropped, from their number.
+/// Formats the line in place of dropped ones, from their number.
 pub(crate) type DropNotice = Box<dyn Fn(u64) -> String + Send>;
 
 /// A queue of lines and the thread that writes them. Clones share both.
 #[derive(Clone)]
 pub(crate) struct Output(Arc<Producers>);
 
-/// The side of those who have something to write. When the last of them is gone, the thread writes what is queued and ends.
+/// The producers' side. When the last one is dropped, the thread writes what is queued and ends.
 struct Producers(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
     limit: usize,
-    /// There is something to write, or nobody left to write for.
+    /// Notified when there is something to write, or when the last producer is dropped.
     work: Condvar,
-    /// Something was written, or cannot be.
+    /// Notified when bytes were written, or when a write has failed.
     progress: Condvar,
     /// The same for tasks.
     progress_async: Notify,
@@ -44,26 +44,26 @@ struct State {
     queued: Vec<u8>,
     /// Bytes the thread has taken and not yet written.
     writing: usize,
-    /// Pieces written so far.
+    /// Writes completed so far, by which a flush sees progress.
     pieces: u64,
-    /// Lines dropped behind what is queued.
+    /// Lines dropped since `queued` was last full; their notice follows it.
     dropped: u64,
     notice: DropNotice,
     reader: Reader,
-    /// Nobody waits for room any more: the process is ending.
+    /// The process is ending: producers no longer wait for room.
     ending: bool,
-    /// There are no producers left.
+    /// The last producer was dropped.
     closed: bool,
 }
 
-/// What is known of the other end.
+/// The state of the reader.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reader {
     /// Every write has succeeded.
-    Reads,
-    /// A write has failed; others may succeed.
+    Reading,
+    /// A write has failed; later ones may succeed.
     Failed,
-    /// Nothing can be written any more.
+    /// The other end is closed.
     Gone,
 }
 
@@ -80,7 +80,7 @@ impl Output {
             pieces: 0,
             dropped: 0,
             notice: Box::new(|count| format!("{count} lines were dropped: they were not read in time\n")),
-            reader: Reader::Reads,
+            reader: Reader::Reading,
             ending: false,
             closed: false,
         };
@@ -98,14 +98,14 @@ impl Output {
         Self(Arc::new(Producers(shared)))
     }
 
-    /// Sets the line that stands where lines were dropped. It ends with a line feed.
+    /// Sets the line in place of dropped ones. It ends with a newline.
     pub(crate) fn set_drop_notice(&self, notice: DropNotice) {
         self.lock().notice = notice;
     }
 
-    /// Queues `line`, or drops and counts it when there is no room; whether it was queued. Never waits.
+    /// Queues `line`, or drops and counts it if there is no room; returns whether it was queued. Never waits.
     ///
-    /// After a drop everything is dropped until the thread has taken what is queued, so that the notice stands in one place.
+    /// After a drop all lines are dropped until the thread has taken the queue, so that one notice covers them.
     pub(crate) fn offer(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         let is_queued = self.0.0.try_queue(&mut state, line);
@@ -115,15 +115,15 @@ impl Output {
         is_queued
     }
 
-    /// Queues `line` once there is room. Can be cancelled; then the line is not queued.
+    /// Queues `line` once there is room. Cancel-safe: the line is then not queued.
     ///
     /// # Errors
-    /// A write has failed, because the reader is gone for instance. While the process ends, a line without room is dropped.
+    /// A write has failed, for instance because the reader is gone. While the process is ending, a line without room is dropped.
     pub(crate) async fn send(&self, line: &[u8]) -> io::Result<()> {
-        self.0.0.until(|state| self.0.0.try_send(state, line)).await
+        self.0.0.wait_until(|state| self.0.0.try_send(state, line)).await
     }
 
-    /// The same for a thread that may wait.
+    /// The same for a thread that may block.
     ///
     /// # Errors
     /// As [`Output::send`].
@@ -138,14 +138,14 @@ impl Output {
         }
     }
 
-    /// Completes when everything queued is written, or cannot be.
+    /// Completes when everything queued is written, or can no longer be.
     pub(crate) async fn drained(&self) {
-        self.0.0.until(|state| state.is_drained().then_some(())).await;
+        self.0.0.wait_until(|state| state.is_drained().then_some(())).await;
     }
 
     /// Completes when a write has failed.
     pub(crate) async fn failed(&self) {
-        self.0.0.until(|state| state.has_failed().then_some(())).await;
+        self.0.0.wait_until(|state| state.has_failed().then_some(())).await;
     }
 
     /// Whether a write has failed.
@@ -153,15 +153,15 @@ impl Output {
         self.lock().has_failed()
     }
 
-    /// From now on nobody waits for room: lines that do not fit are dropped.
+    /// From now on lines without room are dropped instead of waited for.
     pub(crate) fn stop_waiting(&self) {
         self.0.0.stop_waiting();
     }
 
-    /// Waits until everything queued is written, at most `patience` from the last progress; whether it is.
+    /// Waits until everything queued is written, at most `timeout` without progress; returns whether it is.
     #[cfg(test)]
-    pub(crate) fn flush(&self, patience: Duration) -> bool {
-        self.0.0.flush(patience)
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        self.0.0.flush(timeout)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -176,7 +176,7 @@ impl Drop for Producers {
     }
 }
 
-/// As a `Write`: each write offers one line.
+/// Each write offers one line.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.has_failed() {
@@ -193,7 +193,7 @@ impl Write for Output {
 
 impl State {
     fn has_failed(&self) -> bool {
-        self.reader != Reader::Reads
+        self.reader != Reader::Reading
     }
 
     fn is_drained(&self) -> bool {
@@ -206,7 +206,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues `line` if there is room. One that is longer than the whole queue has room when nothing else is there.
+    /// Queues `line` if there is room. A line longer than the queue fits when the queue is empty.
     fn try_queue(&self, state: &mut State, line: &[u8]) -> bool {
         let waiting = state.queued.len() + state.writing;
         let has_room = waiting == 0 || waiting + line.len() <= self.limit;
@@ -233,14 +233,14 @@ impl Shared {
         None
     }
 
-    /// Asks again after every progress until there is an answer.
-    async fn until<T>(&self, mut answer: impl FnMut(&mut State) -> Option<T>) -> T {
+    /// Calls `attempt` after every progress until it returns a value.
+    async fn wait_until<T>(&self, mut attempt: impl FnMut(&mut State) -> Option<T>) -> T {
         loop {
             let mut progress = std::pin::pin!(self.progress_async.notified());
-            // From here on no progress is missed.
+            // Registered before the attempt, so that progress between the two is not missed.
             progress.as_mut().enable();
-            if let Some(answer) = answer(&mut self.lock()) {
-                return answer;
+            if let Some(value) = attempt(&mut self.lock()) {
+                return value;
             }
             progress.await;
         }
@@ -248,15 +248,15 @@ impl Shared {
 
     fn stop_waiting(&self) {
         self.lock().ending = true;
-        self.tell_progress();
+        self.notify_progress();
     }
 
-    fn flush(&self, patience: Duration) -> bool {
+    fn flush(&self, timeout: Duration) -> bool {
         let mut state = self.lock();
-        let (mut pieces, mut deadline) = (state.pieces, Instant::now() + patience);
+        let (mut pieces, mut deadline) = (state.pieces, Instant::now() + timeout);
         while !state.is_drained() {
             if state.pieces != pieces {
-                (pieces, deadline) = (state.pieces, Instant::now() + patience);
+                (pieces, deadline) = (state.pieces, Instant::now() + timeout);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -267,31 +267,31 @@ impl Shared {
         true
     }
 
-    fn tell_progress(&self) {
+    fn notify_progress(&self) {
         self.progress.notify_all();
         self.progress_async.notify_waiters();
     }
 }
 
-/// Standard output, without styles where no terminal reads.
+/// Standard output, without styles unless it is a terminal.
 pub(crate) fn stdout() -> &'static Output {
     static STDOUT: OnceLock<Output> = OnceLock::new();
     STDOUT.get_or_init(|| Output::new(Box::new(anstream::AutoStream::auto(io::stdout()))))
 }
 
-/// Standard output, byte by byte as it is given.
+/// Standard output, byte for byte.
 pub(crate) fn raw_stdout() -> &'static Output {
     static STDOUT: OnceLock<Output> = OnceLock::new();
     STDOUT.get_or_init(|| Output::new(Box::new(io::stdout())))
 }
 
-/// Standard error, without styles where no terminal reads.
+/// Standard error, without styles unless it is a terminal.
 pub(crate) fn stderr() -> &'static Output {
     static STDERR: OnceLock<Output> = OnceLock::new();
     STDERR.get_or_init(|| Output::new(Box::new(anstream::AutoStream::auto(io::stderr()))))
 }
 
-/// Every queue there is, to be flushed when the process ends.
+/// All queues, to be flushed when the process ends.
 static QUEUES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 fn register(shared: &Arc<Shared>) {
@@ -300,7 +300,7 @@ fn register(shared: &Arc<Shared>) {
     queues.push(Arc::downgrade(shared));
 }
 
-/// Writes what is queued anywhere, and waits at most [`FLUSH_TIMEOUT`] for a reader that takes nothing. For the end of the process.
+/// Writes what all queues contain; gives up on a reader that makes no progress for a second. For the end of the process.
 pub fn finish() {
     let queues = std::mem::take(&mut *QUEUES.lock().unwrap_or_else(PoisonError::into_inner));
     let queues: Vec<_> = queues.iter().filter_map(Weak::upgrade).collect();

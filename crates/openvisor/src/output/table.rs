@@ -1,26 +1,26 @@
-//! Tables for people: columns as wide as their widest entry.
+//! Text tables, with columns as wide as their widest entry.
 
 use anstyle::Style;
 
 use crate::output::timeline::printable;
 
-/// Longest entry of a column that is shown whole, in characters.
-const SHOWN: usize = 40;
-/// What stands between two columns.
+/// Longest text that [`truncated`] leaves whole, in characters.
+const MAX_WIDTH: usize = 40;
+/// Between two columns.
 const GAP: &str = "  ";
 
-/// A table with a line of heads; entries are escaped. There is nothing to see but the heads when `rows` is empty.
-pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+/// A table with a header; entries are escaped.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let rows = &rows.iter().map(|row| row.iter().map(|entry| printable(entry)).collect()).collect::<Vec<_>>();
-    let widths: Vec<_> = (0..heads.len()).map(|column| width(heads, rows, column)).collect();
+    let widths: Vec<_> = (0..header.len()).map(|column| width(header, rows, column)).collect();
     let dim = Style::new().dimmed();
-    let heads: Vec<_> = heads.iter().map(|&head| head.to_owned()).collect();
-    let mut lines = vec![format!("{dim}{}{dim:#}", line(&heads, &widths))];
+    let header: Vec<_> = header.iter().map(|&name| name.to_owned()).collect();
+    let mut lines = vec![format!("{dim}{}{dim:#}", line(&header, &widths))];
     lines.extend(rows.iter().map(|row| line(row, &widths)));
     lines.join("\n")
 }
 
-/// A name and a value a line, the values in a column and escaped.
+/// One name and value per line, the values aligned and escaped.
 pub(crate) fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let dim = Style::new().dimmed();
@@ -29,17 +29,17 @@ pub(crate) fn pairs(rows: &[(&str, String)]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// `text`, cut short if it is long.
-pub(crate) fn brief(text: &str) -> String {
-    if text.chars().count() <= SHOWN {
+/// `text`, cut if it is long.
+pub(crate) fn truncated(text: &str) -> String {
+    if text.chars().count() <= MAX_WIDTH {
         return text.to_owned();
     }
-    text.chars().take(SHOWN - 1).chain(['…']).collect()
+    text.chars().take(MAX_WIDTH - 1).chain(['…']).collect()
 }
 
-fn width(heads: &[&str], rows: &[Vec<String>], column: usize) -> usize {
+fn width(header: &[&str], rows: &[Vec<String>], column: usize) -> usize {
     let entries = rows.iter().map(|row| row[column].chars().count());
-    entries.chain([heads[column].chars().count()]).max().unwrap_or(0)
+    entries.chain([header[column].chars().count()]).max().unwrap_or(0)
 }
 
 fn line(entries: &[String], widths: &[usize]) -> String {
@@ -63,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_entry_is_cut() {
-        assert_eq!(brief(&"é".repeat(40)), "é".repeat(40));
-        assert_eq!(brief(&"é".repeat(41)), "é".repeat(39) + "…");
+    fn a_long_text_is_cut() {
+        assert_eq!(truncated(&"é".repeat(40)), "é".repeat(40));
+        assert_eq!(truncated(&"é".repeat(41)), "é".repeat(39) + "…");
     }
 }

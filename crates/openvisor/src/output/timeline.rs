@@ -1,4 +1,4 @@
-//! What happens, as lines for people or for machines: time since the start, who, what.
+//! The timeline: events as lines of text or JSON, each with the time since the start, a source and a text.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::output::{self, Output};
 
-/// Who a line is about.
+/// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The application, by its log lines.
+    /// The application: its log lines.
     App,
     /// The virtual device: the processor and the kernel.
     Device,
@@ -19,14 +19,14 @@ pub(crate) enum Source {
     Link,
     /// The cloud.
     Cloud,
-    /// The MQTT broker, and what is seen there.
+    /// The MQTT broker and the messages at it.
     Broker,
-    /// The demo itself, acting from outside.
+    /// The demo, which acts from outside.
     Demo,
 }
 
 impl Source {
-    /// The word in the source column.
+    /// Its name in the source column.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -52,65 +52,64 @@ impl Source {
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// For people. Styles are written always; the stream takes them out where no terminal reads.
+pub(crate) enum Format {
+    /// Text with styles, which the stream removes unless it is a terminal.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Nothing.
     Silent,
 }
 
-impl Form {
-    /// The form a `--json` flag asks for.
-    pub(crate) fn of(json: bool) -> Self {
+impl Format {
+    /// The format that the flag `--json` selects.
+    pub(crate) fn from_flag(json: bool) -> Self {
         if json { Self::Json } else { Self::Text }
     }
 }
 
-/// A place where lines go, shared by all who have something to say. Lines are queued and never waited for (D170): those that are not
-/// read in time are dropped, and one line says how many.
+/// Writes lines to a stream. They are queued, because tasks and devices must not wait for a slow reader (D170): lines that are not
+/// read in time are dropped, and one line reports how many.
 pub(crate) struct Timeline {
     start: Instant,
-    form: Form,
+    form: Format,
     out: Output,
-    /// Tells the terminal's columns at the moment; none where no terminal reads.
+    /// The terminal's present width in columns; `None` if the stream is not a terminal.
     width: fn() -> Option<usize>,
-    is_complete: bool,
+    is_lossless: bool,
 }
 
 impl Timeline {
-    /// A timeline that starts now and writes to `out`, which is no terminal.
+    /// A timeline that starts now and writes to `out`, which is not a terminal.
     #[cfg(test)]
-    pub(crate) fn new(form: Form, out: Box<dyn io::Write + Send>) -> Self {
+    pub(crate) fn new(form: Format, out: Box<dyn io::Write + Send>) -> Self {
         Self::on(form, Output::new(out), || None)
     }
 
     /// On standard output.
-    pub(crate) fn on_stdout(form: Form) -> Self {
+    pub(crate) fn on_stdout(form: Format) -> Self {
         let width = || columns(terminal_size::terminal_size_of(io::stdout()));
         Self::on(form, output::stdout().clone(), width)
     }
 
     /// On standard error.
-    pub(crate) fn on_stderr(form: Form) -> Self {
+    pub(crate) fn on_stderr(form: Format) -> Self {
         let width = || columns(terminal_size::terminal_size_of(io::stderr()));
         Self::on(form, output::stderr().clone(), width)
     }
 
-    fn on(form: Form, out: Output, width: fn() -> Option<usize>) -> Self {
+    fn on(form: Format, out: Output, width: fn() -> Option<usize>) -> Self {
         let start = Instant::now();
         out.set_drop_notice(Box::new(move |count| drop_notice(start.elapsed(), form, count)));
-        Self { start, form, out, width, is_complete: false }
+        Self { start, form, out, width, is_lossless: false }
     }
 
-    /// The same timeline with every line written: whoever adds one waits for the reader, until [`Output::stop_waiting`]. For
-    /// threads that may wait.
-    pub(crate) fn complete(self) -> Self {
-        Self { is_complete: true, ..self }
+    /// The same timeline without drops: adding a line blocks until there is room, or until [`Output::stop_waiting`].
+    pub(crate) fn lossless(self) -> Self {
+        Self { is_lossless: true, ..self }
     }
 
-    /// Where the lines go.
+    /// The queue of the stream.
     pub(crate) fn output(&self) -> &Output {
         &self.out
     }
@@ -120,55 +119,55 @@ impl Timeline {
         self.start.elapsed()
     }
 
-    /// Adds a line that programs look for, and that therefore begins with its text.
+    /// Adds a line without time and source, for programs that match its start.
     pub(crate) fn announce(&self, text: &str) {
         match self.form {
-            Form::Text => self.write(&format!("{}\n", printable(text))),
-            Form::Json => self.say(Source::Device, text),
-            Form::Silent => {}
+            Format::Text => self.write(&format!("{}\n", printable(text))),
+            Format::Json => self.add(Source::Device, text),
+            Format::Silent => {}
         }
     }
 
-    /// Adds several lines at one moment, or one object with `fields` under `name`. The first line is for the object only.
-    pub(crate) fn report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
+    /// Adds several lines, or one JSON object with `fields` under `name`. The first line is for the object only.
+    pub(crate) fn add_report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
         match self.form {
-            Form::Text => lines.iter().skip(1).for_each(|line| self.say(source, line)),
-            Form::Json => self.write(&json_report(self.elapsed(), source, lines, (name, fields))),
-            Form::Silent => {}
+            Format::Text => lines.iter().skip(1).for_each(|line| self.add(source, line)),
+            Format::Json => self.write(&json_report(self.elapsed(), source, lines, (name, fields))),
+            Format::Silent => {}
         }
     }
 
     /// Adds a line.
-    pub(crate) fn say(&self, source: Source, text: impl AsRef<str>) {
-        self.say_at(self.elapsed(), source, text);
+    pub(crate) fn add(&self, source: Source, text: impl AsRef<str>) {
+        self.add_at(self.elapsed(), source, text);
     }
 
-    /// Adds a line with another time than the present one, such as a guest's.
-    pub(crate) fn say_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
+    /// Adds a line with a given time, such as guest time.
+    pub(crate) fn add_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
         self.write(&match self.form {
-            Form::Text => text_line(at, source, text.as_ref(), (self.width)()),
-            Form::Json => json_line(at, source, text.as_ref()),
-            Form::Silent => return,
+            Format::Text => text_line(at, source, text.as_ref(), (self.width)()),
+            Format::Json => json_line(at, source, text.as_ref()),
+            Format::Silent => return,
         });
     }
 
-    /// Adds the line that closes the account. In JSON it has the values it was made from beside it.
-    pub(crate) fn sum_up(&self, line: &str, values: &[(&str, Value)]) {
+    /// Adds the last line. In JSON it comes with the values it is made from.
+    pub(crate) fn add_summary(&self, line: &str, values: &[(&str, Value)]) {
         self.write(&match self.form {
-            Form::Text => text_summary(line),
-            Form::Json => json_summary(line, values),
-            Form::Silent => return,
+            Format::Text => text_summary(line),
+            Format::Json => json_summary(line, values),
+            Format::Silent => return,
         });
     }
 
-    /// Whether a line could not be written because nobody reads any more, as in `| head`.
-    pub(crate) fn is_unread(&self) -> bool {
+    /// Whether a write has failed, because the reader is gone as in `| head`.
+    pub(crate) fn has_failed(&self) -> bool {
         self.out.has_failed()
     }
 
     fn write(&self, line: &str) {
-        if self.is_complete {
-            // Its failure is seen by `is_unread`.
+        if self.is_lossless {
+            // `has_failed` reports a failure.
             let _ = self.out.send_blocking(line.as_bytes());
         } else {
             self.out.offer(line.as_bytes());
@@ -176,23 +175,23 @@ impl Timeline {
     }
 }
 
-/// Stands where lines were dropped.
-fn drop_notice(at: Duration, form: Form, count: u64) -> String {
+/// The line in place of dropped ones.
+fn drop_notice(at: Duration, form: Format, count: u64) -> String {
     let plural = if count == 1 { "line was" } else { "lines were" };
-    let text = format!("{count} {plural} dropped here: the output was not read in time");
+    let text = format!("{count} {plural} dropped: the output was not read in time");
     match form {
-        Form::Json => {
+        Format::Json => {
             let at_ms = at.as_millis() as u64;
             json!({ "at_ms": at_ms, "source": "output", "text": text, "dropped": count }).to_string() + "\n"
         }
-        Form::Text | Form::Silent => format!("{:9.3}  output  {text}\n", at.as_secs_f64()),
+        Format::Text | Format::Silent => format!("{:9.3}  output  {text}\n", at.as_secs_f64()),
     }
 }
 
-/// Columns before the text of a line.
+/// Width of time and source, before the text.
 const INDENT: usize = 19;
-/// Fewest columns for the text; in a terminal that has less, lines are left to it.
-const NARROWEST: usize = 20;
+/// Narrowest text column; a terminal with less room wraps lines itself.
+const MIN_TEXT_WIDTH: usize = 20;
 
 fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
     size.map(|(width, _)| usize::from(width.0))
@@ -207,15 +206,14 @@ fn text_line(at: Duration, source: Source, text: &str, width: Option<usize>) -> 
     format!("{dim}{seconds:9.3}{dim:#}  {style}{name:<6}{style:#}  {text}\n")
 }
 
-/// `text` over as many lines as a terminal of so many columns takes, all in the column of the first, parted at spaces where
-/// there are any.
+/// `text`, wrapped at spaces to a terminal of this width and indented below its first line.
 fn wrapped(text: &str, width: Option<usize>) -> String {
-    let room = width.and_then(|width| width.checked_sub(INDENT)).filter(|room| *room >= NARROWEST);
+    let room = width.and_then(|width| width.checked_sub(INDENT)).filter(|room| *room >= MIN_TEXT_WIDTH);
     let Some(room) = room else { return text.to_owned() };
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some((end, _)) = rest.char_indices().nth(room) {
-        // A space may be the first thing that does not fit.
+        // The first character that does not fit may be a space.
         let next = end + rest[end..].chars().next().map_or(0, char::len_utf8);
         let (line, remaining) = match rest[..next].rfind(' ') {
             Some(space) if space > 0 => (&rest[..space], &rest[space + 1..]),
@@ -250,19 +248,18 @@ fn json_summary(line: &str, values: &[(&str, Value)]) -> String {
     json_text(&json!({ "summary": line, "values": values })) + "\n"
 }
 
-/// `text` escaped for one line of a terminal ([`text::escape`]).
+/// `text` escaped for one line of a terminal.
 pub(crate) fn printable(text: &str) -> String {
     text::escape(text).into_owned()
 }
 
-/// `value` as one line of JSON, in which nothing controls a terminal ([`text::escape_json`]).
+/// `value` as one line of JSON without characters that control a terminal.
 pub(crate) fn json_text(value: &Value) -> String {
     text::escape_json(&value.to_string()).into_owned()
 }
 
-/// `text` and a line end, for standard output: byte for byte, or escaped where a terminal reads it. Line ends within the text
-/// stay line ends.
-pub(crate) fn shown_to(terminal: bool, text: &[u8]) -> Vec<u8> {
+/// `text` and a newline for standard output: escaped but for its newlines on a terminal, byte for byte elsewhere.
+pub(crate) fn stdout_line(terminal: bool, text: &[u8]) -> Vec<u8> {
     let mut shown = if terminal {
         let text = String::from_utf8_lossy(text);
         text.split('\n').map(text::escape).collect::<Vec<_>>().join("\n").into_bytes()
@@ -273,12 +270,12 @@ pub(crate) fn shown_to(terminal: bool, text: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// A message's payload for a line: its text if it is text, else its size and start; long ones are cut.
-pub(crate) fn payload(bytes: &[u8]) -> String {
-    const SHOWN: usize = 120;
+/// A message's payload for a line: its text, cut if it is long, or its size if it is not text.
+pub(crate) fn payload_text(bytes: &[u8]) -> String {
+    const MAX_CHARS: usize = 120;
     match std::str::from_utf8(bytes) {
-        Ok(text) if text.chars().count() <= SHOWN => text.to_owned(),
-        Ok(text) => format!("{}… ({} bytes)", text.chars().take(SHOWN).collect::<String>(), bytes.len()),
+        Ok(text) if text.chars().count() <= MAX_CHARS => text.to_owned(),
+        Ok(text) => format!("{}… ({} bytes)", text.chars().take(MAX_CHARS).collect::<String>(), bytes.len()),
         Err(_) => format!("{} bytes, not text", bytes.len()),
     }
 }

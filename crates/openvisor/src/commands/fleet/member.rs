@@ -1,4 +1,4 @@
-//! One device of a fleet: who it is, and what is counted of it.
+//! One device of a fleet, and its counters.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use abi::{Call, Status};
 use device::events::DeviceEvent;
 use device::identity::Identity;
 
-/// What a device does at the moment.
+/// The state of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum State {
@@ -15,25 +15,26 @@ enum State {
     Waiting,
     Connecting,
     Connected,
-    /// It has no connection, and is not making one.
-    Apart,
-    /// Its thread is gone.
+    /// Neither connected nor connecting.
+    Offline,
+    /// Its thread has ended.
     Ended,
 }
 
-const STATES: [State; 5] = [State::Waiting, State::Connecting, State::Connected, State::Apart, State::Ended];
+const STATES: [State; 5] =
+    [State::Waiting, State::Connecting, State::Connected, State::Offline, State::Ended];
 
 /// One device of the fleet.
 pub(super) struct Member {
     name: String,
     device_id: String,
     identity: Option<Identity>,
-    seen: Arc<Seen>,
+    stats: Arc<Stats>,
 }
 
-/// What was seen of a device, counted on its own thread.
+/// Counters of a device, updated on its thread.
 #[derive(Default)]
-struct Seen {
+struct Stats {
     state: AtomicU8,
     was_connected: AtomicBool,
     starts: AtomicU64,
@@ -42,28 +43,23 @@ struct Seen {
     publishes: AtomicU64,
     messages: AtomicU64,
     log_lines: AtomicU64,
-    trouble: Mutex<Trouble>,
+    problems: Mutex<Problems>,
 }
 
-/// What went wrong last.
+/// The last problems.
 #[derive(Default)]
-struct Trouble {
+struct Problems {
     fault: Option<String>,
     link: Option<String>,
-    /// A line that was not shown yet.
-    untold: Option<String>,
+    /// A line that has not been shown yet.
+    unreported: Option<String>,
 }
 
 impl Member {
     /// A device that is not started yet.
     pub(super) fn new(name: String, identity: Identity) -> Self {
         let device_id = identity.device_id().to_string();
-        Self { name, device_id, identity: Some(identity), seen: Arc::default() }
-    }
-
-    /// Its id.
-    pub(super) fn device_id(&self) -> &str {
-        &self.device_id
+        Self { name, device_id, identity: Some(identity), stats: Arc::default() }
     }
 
     /// Its identity, once.
@@ -71,49 +67,49 @@ impl Member {
         self.identity.take()
     }
 
-    /// What its events are told to.
+    /// A callback for its events.
     pub(super) fn observer(&self) -> impl FnMut(DeviceEvent) + Send + 'static {
-        let watch = Watch(self.seen.clone());
-        watch.0.set(State::Connecting);
-        move |event| watch.0.take(&event)
+        let observer = Observer(self.stats.clone());
+        observer.0.set(State::Connecting);
+        move |event| observer.0.count(&event)
     }
 
-    /// What went wrong since last asked, in one line.
-    pub(super) fn untold(&self) -> Option<String> {
-        let text = self.seen.trouble().untold.take()?;
+    /// The last problem since the previous call, in one line.
+    pub(super) fn take_problem(&self) -> Option<String> {
+        let text = self.stats.problems().unreported.take()?;
         Some(format!("{} {text}", self.name))
     }
 
-    /// Why the device did not do well, in one line, if it did not.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let (name, id, seen) = (&self.name, &self.device_id, &self.seen);
-        let trouble = seen.trouble();
-        if let Some(fault) = &trouble.fault {
-            let times = count(&seen.faults);
-            return Some(format!("{name} ({id}) was stopped by a fault, {times} in all; the last: {fault}"));
+    /// Why the device failed, in one line, if it did.
+    pub(super) fn failure(&self) -> Option<String> {
+        let (name, id, stats) = (&self.name, &self.device_id, &self.stats);
+        let problems = stats.problems();
+        if let Some(fault) = &problems.fault {
+            let times = load(&stats.faults);
+            return Some(format!("{name} ({id}) was stopped by a fault, {times} times; the last: {fault}"));
         }
-        if seen.was_connected.load(Ordering::Relaxed) {
+        if stats.was_connected.load(Ordering::Relaxed) {
             return None;
         }
-        Some(match (&trouble.link, seen.state()) {
+        Some(match (&problems.link, stats.state()) {
             (Some(cause), _) => format!("{name} ({id}) never connected: {cause}"),
-            (None, State::Waiting) => format!("{name} ({id}) was not started in the time it had"),
-            (None, _) => format!("{name} ({id}) never connected in the time it had"),
+            (None, State::Waiting) => format!("{name} ({id}) was not started in time"),
+            (None, _) => format!("{name} ({id}) never connected in time"),
         })
     }
 }
 
-/// Notes that the device's thread is gone when it is.
-struct Watch(Arc<Seen>);
+/// Owned by the device's thread: dropped when that ends.
+struct Observer(Arc<Stats>);
 
-impl Drop for Watch {
+impl Drop for Observer {
     fn drop(&mut self) {
         self.0.set(State::Ended);
     }
 }
 
-impl Seen {
-    fn take(&self, event: &DeviceEvent) {
+impl Stats {
+    fn count(&self, event: &DeviceEvent) {
         use DeviceEvent as E;
         match event {
             E::Started { .. } => add(&self.starts),
@@ -126,23 +122,23 @@ impl Seen {
                 if self.state() == State::Connected {
                     add(&self.losses);
                 }
-                self.set(State::Apart);
-                let mut trouble = self.trouble();
-                trouble.untold = Some(format!("has no link: {cause}"));
-                trouble.link = Some(cause.clone());
+                self.set(State::Offline);
+                let mut problems = self.problems();
+                problems.unreported = Some(format!("link down: {cause}"));
+                problems.link = Some(cause.clone());
             }
             E::Faulted { fault, .. } => {
                 add(&self.faults);
-                let mut trouble = self.trouble();
-                trouble.untold = Some(format!("was stopped: {fault}"));
-                trouble.fault = Some(fault.to_string());
+                let mut problems = self.problems();
+                problems.unreported = Some(format!("was stopped: {fault}"));
+                problems.fault = Some(fault.to_string());
             }
-            E::Called { call, status: Status::Okay, .. } => self.called(*call),
+            E::Called { call, status: Status::Okay, .. } => self.count_call(*call),
             _ => {}
         }
     }
 
-    fn called(&self, call: Call) {
+    fn count_call(&self, call: Call) {
         match call {
             Call::MqttRequestPublish => add(&self.publishes),
             Call::MqttReceiveMessage => add(&self.messages),
@@ -151,8 +147,8 @@ impl Seen {
         }
     }
 
-    fn trouble(&self) -> std::sync::MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn problems(&self) -> std::sync::MutexGuard<'_, Problems> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, state: State) {
@@ -168,32 +164,32 @@ fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-fn count(counter: &AtomicU64) -> u64 {
+fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-/// The whole fleet at one moment.
+/// The sums over the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     /// Devices not started yet.
     pub waiting: u64,
-    /// Devices whose connection is being made.
+    /// Devices that are connecting.
     pub connecting: u64,
-    /// Devices with a connection.
+    /// Connected devices.
     pub connected: u64,
-    /// Devices without one.
-    pub apart: u64,
-    /// Devices whose thread is gone.
+    /// Devices neither connected nor connecting.
+    pub offline: u64,
+    /// Devices whose thread has ended.
     pub ended: u64,
-    /// Devices that were connected at some time.
+    /// Devices that have been connected at least once.
     pub ever_connected: u64,
     /// Applications stopped by a fault, so far.
     pub faults: u64,
-    /// Applications started again, so far.
+    /// Restarts of applications, so far.
     pub restarts: u64,
     /// Connections lost, so far.
     pub losses: u64,
-    /// Publishes asked for, so far.
+    /// Accepted publishes, so far.
     pub publishes: u64,
     /// Messages received, so far.
     pub messages: u64,
@@ -204,25 +200,25 @@ pub(super) struct Totals {
 impl Totals {
     /// Adds up.
     pub(super) fn of<'a>(members: impl Iterator<Item = &'a Member>) -> Self {
-        members.fold(Self::default(), |totals, member| totals.with(&member.seen))
+        members.fold(Self::default(), |totals, member| totals.with(&member.stats))
     }
 
-    fn with(mut self, seen: &Seen) -> Self {
-        let place = match seen.state() {
+    fn with(mut self, stats: &Stats) -> Self {
+        let count = match stats.state() {
             State::Waiting => &mut self.waiting,
             State::Connecting => &mut self.connecting,
             State::Connected => &mut self.connected,
-            State::Apart => &mut self.apart,
+            State::Offline => &mut self.offline,
             State::Ended => &mut self.ended,
         };
-        *place += 1;
-        self.ever_connected += u64::from(seen.was_connected.load(Ordering::Relaxed));
-        self.faults += count(&seen.faults);
-        self.restarts += count(&seen.starts).saturating_sub(1);
-        self.losses += count(&seen.losses);
-        self.publishes += count(&seen.publishes);
-        self.messages += count(&seen.messages);
-        self.log_lines += count(&seen.log_lines);
+        *count += 1;
+        self.ever_connected += u64::from(stats.was_connected.load(Ordering::Relaxed));
+        self.faults += load(&stats.faults);
+        self.restarts += load(&stats.starts).saturating_sub(1);
+        self.losses += load(&stats.losses);
+        self.publishes += load(&stats.publishes);
+        self.messages += load(&stats.messages);
+        self.log_lines += load(&stats.log_lines);
         self
     }
 }
@@ -233,8 +229,8 @@ mod tests {
 
     use super::*;
 
-    fn totals(seen: &Seen) -> Totals {
-        Totals::default().with(seen)
+    fn totals(stats: &Stats) -> Totals {
+        Totals::default().with(stats)
     }
 
     fn called(call: Call, status: Status) -> DeviceEvent {
@@ -243,35 +239,35 @@ mod tests {
 
     #[test]
     fn what_an_application_did_is_counted_only_if_it_was_accepted() {
-        let seen = Seen::default();
-        seen.take(&called(Call::MqttRequestPublish, Status::Okay));
-        seen.take(&called(Call::MqttRequestPublish, Status::TooManyElements));
-        seen.take(&called(Call::MqttReceiveMessage, Status::Okay));
-        seen.take(&called(Call::ServerLog, Status::Okay));
-        seen.take(&called(Call::GetMicroseconds, Status::Okay));
-        let totals = totals(&seen);
+        let stats = Stats::default();
+        stats.count(&called(Call::MqttRequestPublish, Status::Okay));
+        stats.count(&called(Call::MqttRequestPublish, Status::TooManyElements));
+        stats.count(&called(Call::MqttReceiveMessage, Status::Okay));
+        stats.count(&called(Call::ServerLog, Status::Okay));
+        stats.count(&called(Call::GetMicroseconds, Status::Okay));
+        let totals = totals(&stats);
         assert_eq!((totals.publishes, totals.messages, totals.log_lines), (1, 1, 1));
     }
 
     #[test]
-    fn a_device_is_in_one_state_and_its_losses_are_counted() {
-        let seen = Seen::default();
-        assert_eq!(totals(&seen).waiting, 1);
-        seen.take(&DeviceEvent::LinkConnecting);
-        seen.take(&DeviceEvent::LinkDown { cause: "nothing listens there".into() });
-        assert_eq!((totals(&seen).apart, totals(&seen).losses, totals(&seen).ever_connected), (1, 0, 0));
-        seen.take(&DeviceEvent::LinkUp);
-        seen.take(&DeviceEvent::LinkDown { cause: "it closed the connection".into() });
-        assert_eq!((totals(&seen).apart, totals(&seen).losses, totals(&seen).ever_connected), (1, 1, 1));
-        drop(Watch(Arc::new(seen)));
+    fn a_device_is_in_one_state_and_lost_links_are_counted() {
+        let stats = Stats::default();
+        assert_eq!(totals(&stats).waiting, 1);
+        stats.count(&DeviceEvent::LinkConnecting);
+        stats.count(&DeviceEvent::LinkDown { cause: "nothing listens there".into() });
+        assert_eq!((totals(&stats).offline, totals(&stats).losses, totals(&stats).ever_connected), (1, 0, 0));
+        stats.count(&DeviceEvent::LinkUp);
+        stats.count(&DeviceEvent::LinkDown { cause: "it closed the connection".into() });
+        assert_eq!((totals(&stats).offline, totals(&stats).losses, totals(&stats).ever_connected), (1, 1, 1));
+        drop(Observer(Arc::new(stats)));
     }
 
     #[test]
     fn only_what_follows_the_first_start_is_a_restart() {
-        let seen = Seen::default();
+        let stats = Stats::default();
         for expected in [0, 1, 2] {
-            seen.take(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
-            assert_eq!(totals(&seen).restarts, expected);
+            stats.count(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
+            assert_eq!(totals(&stats).restarts, expected);
         }
     }
 }

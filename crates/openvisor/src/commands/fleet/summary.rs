@@ -1,5 +1,5 @@
-//! The live summary: drawn anew each second on a terminal, a line each second elsewhere, or JSON.
-#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+//! The summary of a fleet, once a second: redrawn in place on a terminal, a line elsewhere, or JSON.
+#![allow(clippy::cast_precision_loss, reason = "rounded for display")]
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, stdout};
@@ -9,34 +9,34 @@ use device::transport::Address;
 use serde_json::{Value, json};
 
 use super::member::{Member, Totals};
-use super::process::{Meter, Usage};
+use super::usage::{Usage, UsageMeter};
 use crate::output;
 use crate::output::timeline::{json_text, printable};
 
-/// Lines of trouble that are shown; more are only counted.
-const MAX_TROUBLES: usize = 50;
+/// Most problems that are shown; further ones are only counted.
+const MAX_PROBLEMS: usize = 50;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// Drawn over what was drawn before.
+enum Format {
+    /// Redrawn in place.
     Live,
     Lines,
     Json,
 }
 
-/// Where the summary goes, and what it was last.
+/// Writes the summary.
 pub(super) struct Summary {
-    form: Form,
-    began: Instant,
-    shown: Instant,
-    last: Totals,
-    meter: Meter,
-    /// Lines on the terminal that are to be drawn over.
+    format: Format,
+    start: Instant,
+    /// When the summary was last shown, and its totals.
+    last: (Instant, Totals),
+    meter: UsageMeter,
+    /// Lines on the terminal that the next summary replaces.
     drawn: usize,
-    troubles: usize,
+    problems: usize,
 }
 
-/// Counts a second between two looks.
+/// Counts per second between two summaries.
 struct Rates {
     publishes: f64,
     messages: f64,
@@ -57,71 +57,70 @@ impl Rates {
 impl Summary {
     /// A summary on standard output.
     pub(super) fn new(json: bool) -> Self {
-        let form = match (json, stdout().is_terminal()) {
-            (true, _) => Form::Json,
-            (false, true) => Form::Live,
-            (false, false) => Form::Lines,
+        let format = match (json, stdout().is_terminal()) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Live,
+            (false, false) => Format::Lines,
         };
         let now = Instant::now();
         Self {
-            form,
-            began: now,
-            shown: now,
-            last: Totals::default(),
-            meter: Meter::new(),
+            format,
+            start: now,
+            last: (now, Totals::default()),
+            meter: UsageMeter::new(),
             drawn: 0,
-            troubles: 0,
+            problems: 0,
         }
     }
 
-    /// Says what is being made: identities and settings take some milliseconds each.
-    pub(super) fn preparing(&mut self, devices: u32) {
-        if self.form != Form::Json {
+    /// Shows that devices are being created, which takes some milliseconds each.
+    pub(super) fn show_preparing(&mut self, devices: u32) {
+        if self.format != Format::Json {
             put(&format!("preparing {}\n", devices_text(u64::from(devices))));
         }
     }
 
-    /// Says what is about to run.
-    pub(super) fn begin(&mut self, devices: usize, cloud: &Address) {
-        self.began = Instant::now();
-        match self.form {
-            Form::Json => {
+    /// Shows the number of devices and their cloud.
+    pub(super) fn show_start(&mut self, devices: usize, cloud: &Address) {
+        self.start = Instant::now();
+        match self.format {
+            Format::Json => {
                 put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n"));
             }
-            _ => put(&format!("a fleet of {} with its cloud at {cloud}\n", devices_text(devices as u64))),
+            _ => put(&format!("{}, cloud {cloud}\n", devices_text(devices as u64))),
         }
     }
 
-    /// Shows how it stands.
+    /// Shows the present totals.
     pub(super) fn show<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
         let now = Instant::now();
-        let rates = Rates::between(&self.last, totals, (now - self.shown).as_secs_f64());
-        (self.last, self.shown) = (*totals, now);
-        let usage = self.meter.look();
-        let at = (now - self.began).as_secs();
-        let troubles = self.troubles_of(members);
-        match self.form {
-            Form::Live => self.draw(&troubles, &panel(at, totals, &rates, usage)),
-            Form::Lines => put(&(troubles + &line(at, totals, &rates, usage) + "\n")),
-            Form::Json => put(&(troubles + &json_text(&object(at, totals, &rates, usage)) + "\n")),
+        let (shown, last) = std::mem::replace(&mut self.last, (now, *totals));
+        let rates = Rates::between(&last, totals, (now - shown).as_secs_f64());
+        let usage = self.meter.sample();
+        let at = (now - self.start).as_secs();
+        let problems = self.take_problems(members);
+        match self.format {
+            Format::Live => self.draw(&problems, &panel(at, totals, &rates, usage)),
+            Format::Lines => put(&(problems + &line(at, totals, &rates, usage) + "\n")),
+            Format::Json => put(&(problems + &json_text(&object(at, totals, &rates, usage)) + "\n")),
         }
     }
 
-    /// Says that the end has begun.
-    pub(super) fn stopping(&mut self) {
+    /// Shows that the fleet is being stopped.
+    pub(super) fn show_stopping(&mut self) {
         self.drawn = 0;
-        if self.form == Form::Live {
+        if self.format == Format::Live {
             put("stopping\n");
         }
     }
 
-    /// Sums up.
-    pub(super) fn end<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
-        put(&self.troubles_of(members));
-        let seconds = self.began.elapsed().as_secs_f64();
+    /// Shows the final totals.
+    pub(super) fn show_end<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
+        put(&self.take_problems(members));
+        let seconds = self.start.elapsed().as_secs_f64();
         let Totals { ever_connected, publishes, messages, log_lines, faults, losses, .. } = totals;
-        match self.form {
-            Form::Json => put(&format!(
+        match self.format {
+            Format::Json => put(&format!(
                 "{}\n",
                 json!({ "summary": {
                     "seconds": (seconds * 10.0).round() / 10.0,
@@ -137,27 +136,27 @@ impl Summary {
         }
     }
 
-    /// What went wrong since last asked, a line each; a few of them.
-    fn troubles_of<'a>(&mut self, members: impl Iterator<Item = &'a Member>) -> String {
+    /// The problems since the last call, a line each.
+    fn take_problems<'a>(&mut self, members: impl Iterator<Item = &'a Member>) -> String {
         let mut text = String::new();
-        for trouble in members.filter_map(Member::untold) {
-            self.troubles += 1;
-            if self.troubles > MAX_TROUBLES {
+        for problem in members.filter_map(Member::take_problem) {
+            self.problems += 1;
+            if self.problems > MAX_PROBLEMS {
                 continue;
             }
-            let trouble = printable(&trouble);
-            let _ = match self.form {
-                Form::Json => writeln!(text, "{}", json!({ "trouble": trouble })),
-                _ => writeln!(text, "{trouble}"),
+            let problem = printable(&problem);
+            let _ = match self.format {
+                Format::Json => writeln!(text, "{}", json!({ "trouble": problem })),
+                _ => writeln!(text, "{problem}"),
             };
-            if self.troubles == MAX_TROUBLES && self.form != Form::Json {
-                text += "more of this is not shown, only counted\n";
+            if self.problems == MAX_PROBLEMS && self.format != Format::Json {
+                text += "further problems are counted but not shown\n";
             }
         }
         text
     }
 
-    /// Draws over what was drawn before; `above` stays.
+    /// Replaces the previous summary by `above`, which remains, and the new summary.
     fn draw(&mut self, above: &str, lines: &[String]) {
         let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
         let mut text = String::new();
@@ -166,7 +165,7 @@ impl Summary {
         }
         text += above;
         for line in lines {
-            text += &fitting(line, width);
+            text += &cut_to(line, width);
             text.push('\n');
         }
         self.drawn = lines.len();
@@ -174,13 +173,13 @@ impl Summary {
     }
 }
 
-/// Nobody may be reading, now or any more; the run goes on to its end all the same. A summary that is not read in time is dropped.
+/// Queues `text`, or drops it if it is not read in time: a reader that is slow or gone does not affect the run.
 fn put(text: &str) {
     output::stdout().offer(text.as_bytes());
 }
 
-/// `line`, cut to `width` columns so that it takes one line; styles stand at its start only.
-fn fitting(line: &str, width: usize) -> String {
+/// `line`, cut to `width` columns so that it takes one line of the terminal.
+fn cut_to(line: &str, width: usize) -> String {
     line.chars().take(width.saturating_sub(1)).collect()
 }
 
@@ -189,18 +188,18 @@ fn devices_text(count: u64) -> String {
 }
 
 fn panel(at: u64, totals: &Totals, rates: &Rates, usage: Option<Usage>) -> Vec<String> {
-    let Totals { connected, connecting, apart, waiting, ended, faults, restarts, losses, .. } = totals;
+    let Totals { connected, connecting, offline, waiting, ended, faults, restarts, losses, .. } = totals;
     let mut lines = vec![
         String::new(),
         format!("  after    {at} s"),
         format!(
-            "  devices  {connected} connected, {connecting} connecting, {apart} without a link, {waiting} to be started"
+            "  devices  {connected} connected, {connecting} connecting, {offline} offline, {waiting} to be started"
         ),
         format!(
             "  traffic  {:.0} publishes/s, {:.0} messages/s, {:.0} log lines/s",
             rates.publishes, rates.messages, rates.log_lines
         ),
-        format!("  trouble  {faults} faults, {restarts} restarts, {losses} lost links, {ended} ended"),
+        format!("  problems {faults} faults, {restarts} restarts, {losses} lost links, {ended} ended"),
     ];
     if let Some(usage) = usage {
         lines.push(format!("  process  {}", usage_text(usage)));
@@ -213,10 +212,10 @@ fn usage_text(Usage { cores, resident_kib }: Usage) -> String {
 }
 
 fn line(at: u64, totals: &Totals, rates: &Rates, usage: Option<Usage>) -> String {
-    let Totals { connected, connecting, apart, waiting, faults, restarts, losses, .. } = totals;
+    let Totals { connected, connecting, offline, waiting, faults, restarts, losses, .. } = totals;
     let usage = usage.map(|usage| format!("; {}", usage_text(usage))).unwrap_or_default();
     format!(
-        "{at:>6} s  {connected} connected, {connecting} connecting, {apart} without a link, {waiting} waiting; \
+        "{at:>6} s  {connected} connected, {connecting} connecting, {offline} offline, {waiting} waiting; \
          {:.0} publishes/s, {:.0} messages/s, {:.0} log lines/s; {faults} faults, {restarts} restarts, \
          {losses} lost links{usage}",
         rates.publishes, rates.messages, rates.log_lines
@@ -227,7 +226,7 @@ fn object(at: u64, totals: &Totals, rates: &Rates, usage: Option<Usage>) -> Valu
     let tenth = |rate: f64| (rate * 10.0).round() / 10.0;
     json!({
         "at_s": at,
-        "connected": totals.connected, "connecting": totals.connecting, "without_link": totals.apart,
+        "connected": totals.connected, "connecting": totals.connecting, "without_link": totals.offline,
         "waiting": totals.waiting, "ended": totals.ended,
         "publishes_per_second": tenth(rates.publishes), "messages_per_second": tenth(rates.messages),
         "log_lines_per_second": tenth(rates.log_lines),
@@ -253,10 +252,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_how_it_stands() {
+    fn a_line_has_all_figures() {
         assert_eq!(
             line(12, &totals(), &rates(), USAGE),
-            "    12 s  98 connected, 2 connecting, 0 without a link, 0 waiting; 100 publishes/s, 0 messages/s, \
+            "    12 s  98 connected, 2 connecting, 0 offline, 0 waiting; 100 publishes/s, 0 messages/s, \
              0 log lines/s; 1 faults, 1 restarts, 0 lost links; 24 % of a core, 41.0 MiB"
         );
     }
@@ -271,12 +270,12 @@ mod tests {
     #[test]
     fn a_drawn_line_takes_one_line_of_the_terminal() {
         for drawn in panel(12, &totals(), &rates(), USAGE) {
-            assert!(fitting(&drawn, 40).chars().count() < 40);
+            assert!(cut_to(&drawn, 40).chars().count() < 40);
         }
     }
 
     #[test]
-    fn no_time_between_two_looks_is_no_rate() {
+    fn no_time_between_two_summaries_is_no_rate() {
         assert!(Rates::between(&Totals::default(), &totals(), 0.0).publishes.abs() < f64::EPSILON);
     }
 }

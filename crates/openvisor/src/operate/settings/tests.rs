@@ -13,18 +13,18 @@ fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
 
 fn from_file(bytes: &[u8]) -> Result<Setting, Failure> {
     let file = file_of(bytes);
-    read(Store::Secret, &format!("key=@{}", file.path().display()))
+    parse(SettingStore::Secret, &format!("key=@{}", file.path().display()))
 }
 
 #[test]
 fn a_value_may_hold_equals_signs_and_be_empty() {
-    assert_eq!(read(Store::Config, "a=b=c").unwrap().value, "b=c");
-    assert_eq!(read(Store::Config, "a=").unwrap().value, "");
+    assert_eq!(parse(SettingStore::Config, "a=b=c").unwrap().value, "b=c");
+    assert_eq!(parse(SettingStore::Config, "a=").unwrap().value, "");
 }
 
 #[test]
 fn two_at_signs_stand_for_one() {
-    assert_eq!(read(Store::Config, "a=@@b").unwrap().value, "@b");
+    assert_eq!(parse(SettingStore::Config, "a=@@b").unwrap().value, "@b");
 }
 
 #[test]
@@ -55,24 +55,24 @@ fn a_value_may_be_4096_bytes_and_no_more() {
 /// Shows D63.
 #[test]
 fn a_key_is_1_to_100_printable_characters() {
-    assert!(read(Store::Config, &format!("{}=v", "k".repeat(100))).is_ok());
+    assert!(parse(SettingStore::Config, &format!("{}=v", "k".repeat(100))).is_ok());
     for key in [String::new(), "k".repeat(101), "tab\t".into(), "é".into()] {
-        let failure = read(Store::Config, &format!("{key}=v")).unwrap_err();
+        let failure = parse(SettingStore::Config, &format!("{key}=v")).unwrap_err();
         assert!(failure.to_string().contains("1 to 100 printable ASCII"), "{failure}");
     }
 }
 
 #[test]
 fn a_missing_file_and_a_missing_equals_sign_are_named() {
-    let missing = read(Store::Config, "cert=@/no/such/file").unwrap_err().to_string();
+    let missing = parse(SettingStore::Config, "cert=@/no/such/file").unwrap_err().to_string();
     assert!(missing.contains("cert") && missing.contains("/no/such/file"), "{missing}");
-    assert!(read(Store::Secret, "hunter2").unwrap_err().to_string().contains("KEY=VALUE"));
+    assert!(parse(SettingStore::Secret, "hunter2").unwrap_err().to_string().contains("KEY=VALUE"));
 }
 
 #[test]
 fn a_secret_never_shows_in_an_error_or_in_a_debug_print() {
-    let failure = read(Store::Secret, "hunter2").unwrap_err();
+    let failure = parse(SettingStore::Secret, "hunter2").unwrap_err();
     assert!(!failure.to_string().contains("hunter2"));
-    let setting = read(Store::Secret, "password=hunter2").unwrap();
+    let setting = parse(SettingStore::Secret, "password=hunter2").unwrap();
     assert!(!format!("{setting:?}").contains("hunter2"));
 }

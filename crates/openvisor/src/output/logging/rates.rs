@@ -1,8 +1,8 @@
-//! How many log lines there may be of one kind, and in total (D172).
+//! Limits the rate of log lines, because whoever reaches the port can cause them (D172).
 //!
-//! A kind is a place in the source that logs. Within a window, each kind has a number of lines, and all kinds of a class of levels
-//! together have one; the first line of a kind is always written, so that a flood of one kind never hides that another has occurred.
-//! What is beyond is counted, and the counts are reported.
+//! A kind is a call site. Within a window there is a maximum for each kind, and one for all kinds of a class of levels together; the
+//! first line of a kind is always written, so that a flood of one kind never hides another. Suppressed lines are counted and
+//! reported.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,26 +15,26 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// The time in which lines are counted.
+/// The period in which lines are counted.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// The target of the lines that report suppressed ones, which are as few as there are kinds and are always written.
+/// The target of the lines that report suppressed ones. They are always written: there is at most one per kind and window.
 pub(super) const REPORT: &str = "openvisor::logging";
 
 /// Longest name of a kind, in characters.
-const NAME: usize = 80;
+const MAX_NAME: usize = 80;
 
-/// Lines in a window.
+/// Most lines in a window.
 struct Bound {
     kind: u32,
     total: u32,
 }
 
-/// What needs somebody is seldom; what is asked for at debug is much, and whoever asks knows.
+/// Warnings are rare; debug lines are many, and an operator who turns them on expects that.
 const BOUNDS: [Bound; 3] =
     [Bound { kind: 20, total: 100 }, Bound { kind: 100, total: 300 }, Bound { kind: 5000, total: 20_000 }];
 
-/// The place of a level in [`BOUNDS`].
+/// The index of a level in [`BOUNDS`].
 fn class(level: Level) -> usize {
     match level {
         Level::ERROR | Level::WARN => 0,
@@ -43,11 +43,11 @@ fn class(level: Level) -> usize {
     }
 }
 
-/// What has been logged in this window.
+/// The counts of the present window.
 pub(super) struct Rates(Mutex<Window>);
 
 struct Window {
-    began: Instant,
+    start: Instant,
     totals: [u32; BOUNDS.len()],
     kinds: HashMap<Identifier, Kind>,
 }
@@ -69,7 +69,7 @@ pub(super) struct Suppressed {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self(Mutex::new(Window { began: Instant::now(), totals: Default::default(), kinds: HashMap::new() }))
+        Self(Mutex::new(Window { start: Instant::now(), totals: Default::default(), kinds: HashMap::new() }))
     }
 }
 
@@ -78,7 +78,7 @@ impl Rates {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether one more line of this kind is written now; counted if not.
+    /// Whether one more line of this kind may be written; counts it if not.
     fn admits(&self, kind: Identifier, level: Level, name: impl FnOnce() -> String, now: Instant) -> bool {
         let mut window = self.lock();
         window.roll(now);
@@ -97,7 +97,7 @@ impl Rates {
         is_admitted
     }
 
-    /// What was suppressed and has not been reported.
+    /// What was suppressed since the last call.
     pub(super) fn take_suppressed(&self, now: Instant) -> Vec<Suppressed> {
         let mut window = self.lock();
         window.roll(now);
@@ -112,17 +112,17 @@ impl Rates {
 }
 
 impl Window {
-    /// Begins the next window if this one is over.
+    /// Starts the next window if this one has ended.
     fn roll(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.began) >= WINDOW {
-            self.began = now;
+        if now.saturating_duration_since(self.start) >= WINDOW {
+            self.start = now;
             self.totals = Default::default();
             self.kinds.values_mut().for_each(|kind| kind.admitted = 0);
         }
     }
 }
 
-/// The filter in front of whatever writes lines.
+/// The filter in front of the layers that write lines.
 pub(super) struct RateLimit(Arc<Rates>);
 
 impl RateLimit {
@@ -139,13 +139,13 @@ impl<S: Subscriber> Layer<S> for RateLimit {
     }
 }
 
-/// What lines of a kind begin with. Only our own messages are literals; those of libraries may hold anything.
+/// The name of the kind: the message, if it is one of this project, whose messages are literals. Those of libraries may contain secrets.
 fn name(event: &Event<'_>) -> String {
     struct Message(String);
     impl Visit for Message {
         fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
             if field.name() == "message" {
-                self.0 = format!("{value:?}").chars().take(NAME).collect();
+                self.0 = format!("{value:?}").chars().take(MAX_NAME).collect();
             }
         }
     }

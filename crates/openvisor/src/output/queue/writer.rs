@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The thread of a queue, which writes.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::PoisonError;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::{Reader, Shared};
 
-/// Bytes written at a time, more only for a longer line: progress is seen in such steps.
+/// Bytes per write, more only for a longer line. A flush sees progress in these steps.
 const PIECE: usize = 4096;
 
-/// Pause before another try at a descriptor that somebody else has made non-blocking and that is full.
+/// Pause before another attempt at a full descriptor that another process has made non-blocking.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Pause after a write that failed for another reason than a reader that is gone: a full disk may have room again.
+/// Pause after a write that failed although the reader is there: a full disk may have room again later.
 const FAILURE_PAUSE: Duration = Duration::from_millis(500);
 
-/// What is written before the queue is looked at again.
+/// What the thread took from the queue.
 struct Batch {
     bytes: Vec<u8>,
     /// Where the notice about dropped lines begins, and how many it is about.
@@ -23,7 +23,7 @@ struct Batch {
     dropped: u64,
 }
 
-/// Writes until there are no producers and nothing is queued, or the reader is gone.
+/// Runs until there are no producers and the queue is empty, or until the reader is gone.
 pub(super) fn run(shared: &Shared, mut to: Box<dyn Write + Send>) {
     while let Some(batch) = next_batch(shared) {
         let mut start = 0;
@@ -40,11 +40,11 @@ pub(super) fn run(shared: &Shared, mut to: Box<dyn Write + Send>) {
             }
             start = end;
         }
-        shared.tell_progress();
+        shared.notify_progress();
     }
 }
 
-/// What is queued, once there is something, with the notice of what was dropped behind it.
+/// Waits for a non-empty queue and takes it, followed by the notice of dropped lines.
 fn next_batch(shared: &Shared) -> Option<Batch> {
     let mut state = shared.lock();
     while state.queued.is_empty() && (state.dropped == 0 || (state.closed && state.has_failed())) {
@@ -63,7 +63,7 @@ fn next_batch(shared: &Shared) -> Option<Batch> {
 }
 
 impl Batch {
-    /// Lines in a piece that could not be written, those that its notice stands for included.
+    /// Number of lines in a piece, including those that its notice reports.
     fn lines_between(&self, start: usize, end: usize) -> u64 {
         let lines = &self.bytes[start..end.min(self.notice).max(start)];
         let count = lines.split_inclusive(|byte| *byte == b'\n').count();
@@ -71,7 +71,7 @@ impl Batch {
     }
 }
 
-/// Whole lines as far as they fit, else the first line: others may write to the same file, and lines are to stay whole.
+/// As many whole lines as fit, at least one: other processes may write to the same file, and lines should not be mixed.
 fn piece_length(bytes: &[u8]) -> usize {
     let end_of_line = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n');
     if bytes.len() <= PIECE {
@@ -83,7 +83,7 @@ fn piece_length(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1)
 }
 
-/// Whether nothing can be written any more: the reader is gone.
+/// Whether the reader is gone.
 fn is_final(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::WriteZero)
 }
@@ -93,7 +93,7 @@ fn note_written(shared: &Shared, length: usize) {
     state.writing -= length;
     state.pieces += 1;
     drop(state);
-    shared.tell_progress();
+    shared.notify_progress();
 }
 
 fn note_broken(shared: &Shared) {
@@ -101,23 +101,23 @@ fn note_broken(shared: &Shared) {
     state.reader = Reader::Gone;
     state.queued = Vec::new();
     drop(state);
-    shared.tell_progress();
+    shared.notify_progress();
 }
 
-/// The lines of the piece are dropped. That is no progress: whoever flushes does not wait for a full disk.
+/// Drops the lines of the piece. This does not count as progress, so that a flush does not wait for a full disk.
 fn note_failed(shared: &Shared, batch: &Batch, start: usize, end: usize) {
     let mut state = shared.lock();
     state.reader = Reader::Failed;
     state.writing -= end - start;
     state.dropped += batch.lines_between(start, end);
     drop(state);
-    shared.tell_progress();
+    shared.notify_progress();
     std::thread::sleep(FAILURE_PAUSE);
 }
 
 fn write_all(to: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match again(|| to.write(bytes))? {
+        match retry(|| to.write(bytes))? {
             0 => return Err(ErrorKind::WriteZero.into()),
             count => bytes = &bytes[count..],
         }
@@ -126,10 +126,10 @@ fn write_all(to: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 fn flush(to: &mut dyn Write) -> io::Result<()> {
-    again(|| to.flush())
+    retry(|| to.flush())
 }
 
-fn again<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match attempt() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -69,15 +69,18 @@ fn json_lines_are_as_safe_and_keep_the_text() {
 #[test]
 fn a_terminal_is_shown_escaped_text_and_a_program_every_byte() {
     let text = b"one\n\x1b]0;title\x07two\xff";
-    assert_eq!(shown_to(false, text), b"one\n\x1b]0;title\x07two\xff\n");
-    assert_eq!(String::from_utf8(shown_to(true, text)).unwrap(), "one\n\\u{1b}]0;title\\u{7}two\u{fffd}\n");
+    assert_eq!(stdout_line(false, text), b"one\n\x1b]0;title\x07two\xff\n");
+    assert_eq!(
+        String::from_utf8(stdout_line(true, text)).unwrap(),
+        "one\n\\u{1b}]0;title\\u{7}two\u{fffd}\n"
+    );
 }
 
 #[test]
 fn a_summary_is_one_line() {
     let (page, out) = Page::plain();
-    let timeline = Timeline::new(Form::Text, out);
-    timeline.sum_up("it worked", &[("a", json!(3))]);
+    let timeline = Timeline::new(Format::Text, out);
+    timeline.add_summary("it worked", &[("a", json!(3))]);
     assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "\nit worked\n");
 }
@@ -99,8 +102,8 @@ fn a_long_line_stays_in_its_column_on_a_terminal() {
 #[test]
 fn a_json_summary_is_one_object() {
     let (page, out) = Page::plain();
-    let timeline = Timeline::new(Form::Json, out);
-    timeline.sum_up("it worked", &[("messages out", json!(3))]);
+    let timeline = Timeline::new(Format::Json, out);
+    timeline.add_summary("it worked", &[("messages out", json!(3))]);
     assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "{\"summary\":\"it worked\",\"values\":{\"messages_out\":3}}\n");
 }
@@ -108,18 +111,18 @@ fn a_json_summary_is_one_object() {
 #[test]
 fn a_silent_timeline_writes_nothing() {
     let (page, out) = Page::plain();
-    let timeline = Timeline::new(Form::Silent, out);
-    timeline.say(Source::App, "text");
-    timeline.sum_up("title", &[]);
+    let timeline = Timeline::new(Format::Silent, out);
+    timeline.add(Source::App, "text");
+    timeline.add_summary("title", &[]);
     assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "");
 }
 
 #[test]
 fn a_payload_is_shown_as_text_or_by_its_size() {
-    assert_eq!(payload(b"21.5"), "21.5");
-    assert_eq!(payload(&[0xff, 0xfe]), "2 bytes, not text");
-    let long = payload("é".repeat(200).as_bytes());
+    assert_eq!(payload_text(b"21.5"), "21.5");
+    assert_eq!(payload_text(&[0xff, 0xfe]), "2 bytes, not text");
+    let long = payload_text("é".repeat(200).as_bytes());
     assert!(long.ends_with("… (400 bytes)") && long.chars().count() < 140, "{long}");
 }
 
@@ -134,11 +137,11 @@ fn a_reader_that_went_away_is_noticed() {
             Ok(())
         }
     }
-    let timeline = Timeline::new(Form::Text, Box::new(Closed));
-    assert!(!timeline.is_unread());
-    timeline.say(Source::App, "text");
+    let timeline = Timeline::new(Format::Text, Box::new(Closed));
+    assert!(!timeline.has_failed());
+    timeline.add(Source::App, "text");
     assert!(timeline.output().flush(SOON), "there is nothing to wait for");
-    assert!(timeline.is_unread());
+    assert!(timeline.has_failed());
 }
 
 /// Shows D170.
@@ -146,7 +149,7 @@ fn a_reader_that_went_away_is_noticed() {
 fn dropped_lines_are_told_in_the_form_of_the_timeline() {
     let at = Duration::from_millis(1500);
     let text = "3 lines were dropped here: the output was not read in time";
-    assert_eq!(drop_notice(at, Form::Text, 3), format!("    1.500  output  {text}\n"));
+    assert_eq!(drop_notice(at, Format::Text, 3), format!("    1.500  output  {text}\n"));
     let json = format!("{{\"at_ms\":1500,\"source\":\"output\",\"text\":\"{text}\",\"dropped\":3}}\n");
-    assert_eq!(drop_notice(at, Form::Json, 3), json);
+    assert_eq!(drop_notice(at, Format::Json, 3), json);
 }

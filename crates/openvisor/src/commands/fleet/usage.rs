@@ -1,34 +1,34 @@
-//! What this process takes of the machine.
+//! Processor time and memory of this process.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Ticks a second in which Linux counts a process's time, on every processor it runs on.
+/// Clock ticks per second in which Linux counts processor time (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
-/// What the process takes.
+/// The usage of this process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Usage {
-    /// Share of a core since the last look; 1 is a whole one.
+    /// Processor time since the last sample; 1 is one whole core.
     pub cores: f64,
     /// Memory, in KiB.
     pub resident_kib: u64,
 }
 
-/// Looks at the process now and then.
-pub(super) struct Meter {
+/// Samples the usage.
+pub(super) struct UsageMeter {
     last: Option<(Instant, Duration)>,
 }
 
-impl Meter {
-    /// The first look.
+impl UsageMeter {
+    /// Takes the first sample.
     pub(super) fn new() -> Self {
-        Self { last: used().map(|used| (Instant::now(), used)) }
+        Self { last: processor_time().map(|used| (Instant::now(), used)) }
     }
 
-    /// What the process takes; `None` where the system does not say.
-    pub(super) fn look(&mut self) -> Option<Usage> {
-        let (now, used) = (Instant::now(), used()?);
+    /// The usage since the last sample; `None` if the system does not report it.
+    pub(super) fn sample(&mut self) -> Option<Usage> {
+        let (now, used) = (Instant::now(), processor_time()?);
         let (before, used_before) = self.last.replace((now, used))?;
         let time = (now - before).as_secs_f64();
         let cores = if time > 0.0 { used.saturating_sub(used_before).as_secs_f64() / time } else { 0.0 };
@@ -36,10 +36,10 @@ impl Meter {
     }
 }
 
-/// Time all threads have spent on a processor, those that are gone too.
-fn used() -> Option<Duration> {
+/// Processor time of all threads, including ended ones.
+fn processor_time() -> Option<Duration> {
     let line = fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name, in parentheses, may hold anything.
+    // The program's name, in parentheses, may contain spaces and parentheses.
     let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     Some(Duration::from_secs_f64((ticks()? + ticks()?) / TICKS))
@@ -56,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_seen() {
-        let mut meter = Meter::new();
+    fn processor_time_is_counted() {
+        let mut meter = UsageMeter::new();
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(60) {
             std::hint::spin_loop();
         }
-        let usage = meter.look().expect("Linux says");
+        let usage = meter.sample().expect("Linux reports it");
         assert!(usage.cores > 0.0 && usage.resident_kib > 100, "{usage:?}");
     }
 }

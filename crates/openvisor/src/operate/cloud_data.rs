@@ -1,0 +1,94 @@
+//! A cloud's data, for the commands of its operator. A cloud may be running on it.
+
+use std::path::Path;
+
+use cloud::data::DataFolder;
+use cloud::store::{Account, Device, Scope, Store};
+use serde_json::Value;
+
+use crate::output::exit::Failure;
+use crate::output::timeline::printable;
+
+/// An existing data folder and its store.
+pub(crate) struct CloudData {
+    folder: DataFolder,
+    store: Store,
+}
+
+impl CloudData {
+    /// Opens the folder for the account with this id or name, or for the oldest one. Never creates a folder.
+    pub(crate) async fn open(data: &Path, account: Option<&str>) -> Result<Self, Failure> {
+        let folder = DataFolder::open_existing(data)?;
+        let store = Store::open(&folder).await?;
+        let store = match account {
+            Some(id_or_name) => store.of_account(find_account(&store, data, id_or_name).await?.id),
+            None => store,
+        };
+        Ok(Self { folder, store })
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether a cloud is running on the folder.
+    pub(crate) fn is_cloud_running(&self) -> Result<bool, Failure> {
+        Ok(self.folder.is_in_use()?)
+    }
+
+    /// The device with this id or name.
+    pub(crate) async fn find_device(&self, id_or_name: &str) -> Result<Device, Failure> {
+        let device = self.store.device_named(id_or_name).await?;
+        device.ok_or_else(|| {
+            Failure::bad_input(format!("there is no device `{}`", printable(id_or_name))).hint(format!(
+                "list the devices with: openvisor devices list --data {}",
+                self.folder.path().display()
+            ))
+        })
+    }
+
+    /// The scope that `--device` selects, and its owner: the account's without that option.
+    pub(crate) async fn scope(&self, device: Option<&str>) -> Result<(Scope, ItemOwner), Failure> {
+        let Some(id_or_name) = device else { return Ok((Scope::Account, ItemOwner(None))) };
+        let device = self.find_device(id_or_name).await?;
+        Ok((Scope::Device(device.id), ItemOwner(Some(device))))
+    }
+
+    /// Closes the database.
+    pub(crate) async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// The account with this id or name.
+pub(crate) async fn find_account(store: &Store, data: &Path, id_or_name: &str) -> Result<Account, Failure> {
+    let account = store.account_named(id_or_name).await?;
+    account.ok_or_else(|| {
+        Failure::bad_input(format!("there is no account `{}`", printable(id_or_name)))
+            .hint(format!("list the accounts with: openvisor accounts list --data {}", data.display()))
+    })
+}
+
+/// Whom a configuration item or secret belongs to: a device, or the account.
+pub(crate) struct ItemOwner(Option<Device>);
+
+impl ItemOwner {
+    /// `the account`, or the device by name and id.
+    pub(crate) fn name(&self) -> String {
+        self.0.as_ref().map_or_else(|| "the account".to_owned(), device_title)
+    }
+
+    /// The device's id; null for the account.
+    pub(crate) fn id(&self) -> Value {
+        self.0.as_ref().map_or(Value::Null, |device| device.id.as_str().into())
+    }
+}
+
+/// A device's name, if it has one, and id.
+pub(crate) fn device_title(device: &Device) -> String {
+    match &device.name {
+        Some(name) => format!("{} ({})", printable(name), device.id),
+        None => device.id.to_string(),
+    }
+}
