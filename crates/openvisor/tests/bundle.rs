@@ -145,12 +145,12 @@ fn a_signature_is_told_and_checked_when_a_signer_is_named() {
         std::fs::write(&other, rcgen::KeyPair::generate().unwrap().public_key_pem()).unwrap();
         done(stage, &["bundle", "create", SAMPLE, text(&bundle), "--sign", text(&key)]);
         let show = |key: &Path| run(stage, &["bundle", "show", text(&bundle), "--signer", text(key)]);
-        assert!(show(&public).1.contains(", checked"));
+        assert!(show(&public).1.contains(", verified"));
         assert_eq!(show(&other).0, 2);
         let process = stage.openvisor(["run", text(&bundle), "--seconds", "1", "--signer", text(&public)]);
         process.err.expect("bundle signed with key");
         let process = stage.openvisor(["run", text(&bundle), "--seconds", "1"]);
-        assert!(process.err.expect("bundle signed with key").contains("not checked"));
+        assert!(process.err.expect("bundle signed with key").contains("not verified"));
         let error = refused(stage, &["run", text(&bundle), "--signer", text(&other)]);
         assert!(error.contains("it is signed with key"), "{error}");
         let error = refused(stage, &["run", SAMPLE, "--signer", text(&public)]);
@@ -236,7 +236,7 @@ fn what_cannot_be_made_is_refused_before_anything_is_written() {
             (&["--restart-min", "2", "--restart-max", "1"][..], "longer than its maximum"),
             (&["--debug-auth-pubkey", text(&letter)], "--debug-auth-pubkey: "),
             (&["--sign", text(&letter)], "contains no private key in PEM"),
-            (&["--sign", "/no/such/key"], "/no/such/key cannot be read"),
+            (&["--sign", "/no/such/key"], "cannot read /no/such/key"),
         ] {
             let error = refused(stage, &[&["bundle", "create", SAMPLE, text(&out)][..], words].concat());
             assert!(error.contains(said), "{error}");

@@ -163,7 +163,7 @@ fn a_device_that_hears_nothing_is_not_waited_for_and_a_second_signal_ends_at_onc
         world.cloud.signal("TERM");
         world.cloud.out.expect("stopping");
         std::thread::sleep(Duration::from_millis(200));
-        assert!(world.cloud.is_running(), "the last words have their time");
+        assert!(world.cloud.is_running(), "devices have time to close their links");
         let start = Instant::now();
         world.cloud.signal("INT");
         assert_eq!(world.cloud.code(), 1);

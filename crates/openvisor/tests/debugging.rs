@@ -153,7 +153,7 @@ fn gdb_is_shown_a_fault_where_it_happened() {
                 "= 0\n",
             ],
         );
-        run.err.expect("the debugger is gone");
+        run.err.expect("debugger detached");
     });
 }
 
@@ -293,7 +293,7 @@ fn an_address_that_cannot_be_used_is_told_before_anything_starts() {
     within(LIMIT, |stage| {
         for (address, code, told) in [
             ("0.0.0.0:0", 2, "--gdb-exposed"),
-            ("nonsense", 2, "not a port"),
+            ("nonsense", 2, "neither a port"),
             ("192.0.2.1:8001", 2, "other machines"),
         ] {
             let run = stage.openvisor(["run", DEBUGGED, "--gdb", address]);

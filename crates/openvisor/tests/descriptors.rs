@@ -82,7 +82,7 @@ fn with_1000_idle_connections_and_1024_descriptors_devices_keep_their_brokers() 
         let cloud = stage.tool("sh", ["-c", command, env!("CARGO_BIN_EXE_openvisor"), text(&data)]);
         let listening = cloud.out.expect("listening on ");
         let address = listening.rsplit(' ').next().unwrap();
-        cloud.out.expect("limits lowered, the process may open too few files");
+        cloud.out.expect("limits lowered, because the process may open too few files");
         let line = cloud.out.expect("health and metrics at http://");
         let health = line.split("http://").nth(1).unwrap().trim_end_matches("/metrics").to_owned();
         let device = stage.openvisor(["device", SAMPLE, "--cloud", address, "--data", text(&identity)]);

@@ -82,7 +82,7 @@ fn missing_identities_are_made_where_that_is_asked_for_and_only_there() {
         let identities = ["--count", "3", "--cloud", &cloud.address, "--identities", text(devices.path())];
         let refused = fleet(stage, &identities, &[]);
         assert_eq!(refused.code(), 2);
-        assert!(refused.err.text().contains("3 devices are asked for"), "{}", refused.err.text());
+        assert!(refused.err.text().contains("--count is 3"), "{}", refused.err.text());
         let more = [&identities[..], &["--provision", text(data.path()), "--seconds", "2"]].concat();
         let process = fleet(stage, &more, &[]);
         assert_eq!(process.code(), 0, "{}", process.err.text());

@@ -66,7 +66,7 @@ fn a_replay_that_goes_another_way_is_code_4(stage: &Stage, file: &Path) {
     std::fs::write(&other, bytes).unwrap();
     let replay = stage.openvisor(["device", SAMPLE, "--replay", text(&other)]);
     assert_eq!(replay.code(), 4, "{}", replay.out.text());
-    assert!(replay.err.text().contains("another way than its recording"), "{}", replay.err.text());
+    assert!(replay.err.text().contains("diverged from its recording"), "{}", replay.err.text());
 }
 
 fn what_cannot_be_replayed_is_code_2(stage: &Stage, file: &Path) {

@@ -110,6 +110,6 @@ fn whoever_follows_the_log_of_a_device_is_told_that_it_was_revoked() {
         let stream = stage.openvisor(["logs", "stream", "kitchen", "--data", text(&data)]);
         told(stage, &["devices", "revoke", "kitchen", "--yes", "--data", text(&data)]);
         assert_eq!(stream.code(), NOT_HAPPENED);
-        stream.err.expect("the device kitchen was revoked: it logs nothing more");
+        stream.err.expect("device kitchen was revoked: there are no more log lines");
     });
 }
