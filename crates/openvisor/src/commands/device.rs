@@ -37,7 +37,8 @@ pub(super) async fn run(arguments: DeviceArguments) -> Result<(), Failure> {
     let stop = StopSignal::listen()?;
     let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     debugging::announce(&options.debugging, &timeline);
-    timeline.add(Source::Device, format!("id {}, cloud {}", options.identity.device_id(), options.cloud));
+    timeline.add(Source::Device, format!("id {}", options.identity.device_id()));
+    timeline.add(Source::Device, format!("cloud at {}", options.cloud));
     if let Some(line) = signature {
         timeline.add(Source::Device, line);
     }
