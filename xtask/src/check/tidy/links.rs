@@ -6,9 +6,25 @@ use super::Violation;
 use super::source::Source;
 use crate::workspace::root;
 
+/// The page that lists all others of its folder.
+const INDEX: &str = "docs/README.md";
+
 pub(super) fn check(sources: &[Source]) -> Vec<Violation> {
     let pages = sources.iter().filter(|source| source.has_extension("md"));
-    pages.flat_map(|page| check_page(page, sources)).collect()
+    pages.clone().flat_map(|page| check_page(page, sources)).chain(unlisted(pages)).collect()
+}
+
+/// Pages of `docs/` that the index does not list.
+fn unlisted<'a>(pages: impl Iterator<Item = &'a Source> + Clone) -> Vec<Violation> {
+    let Some(index) = pages.clone().find(|page| page.path == INDEX) else { return Vec::new() };
+    let listed: Vec<PathBuf> =
+        targets(&index.text).into_iter().map(|target| resolve(INDEX, target)).collect();
+    let missing = pages.filter(|page| {
+        page.path.starts_with("docs/")
+            && page.path != INDEX
+            && !listed.iter().any(|path| Path::new(&page.path) == path)
+    });
+    missing.map(|page| Violation::new(&page.path, None, format!("{INDEX} does not list this page"))).collect()
 }
 
 fn check_page(page: &Source, sources: &[Source]) -> Vec<Violation> {
@@ -93,6 +109,19 @@ mod tests {
     fn headings_and_explicit_ids_are_anchors() {
         let text = "# How a core is driven\n## What works, and what does not\n| <a id=\"n01\"></a>N01 |\n";
         assert_eq!(anchors(text), ["how-a-core-is-driven", "what-works-and-what-does-not", "n01"]);
+    }
+
+    #[test]
+    fn a_page_of_docs_is_listed_in_the_index() {
+        let pages = [
+            Source::new(INDEX, "[a](operating.md)"),
+            Source::new("docs/operating.md", ""),
+            Source::new("docs/debugging.md", ""),
+            Source::new("SECURITY.md", ""),
+        ];
+        let missing = unlisted(pages.iter());
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].file, "docs/debugging.md");
     }
 
     #[test]

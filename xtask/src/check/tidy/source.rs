@@ -1,9 +1,8 @@
 //! The files of the tree that have text of our own.
 
 use std::path::Path;
-use std::process::Command;
 
-use crate::workspace::root;
+use crate::workspace::{read, root};
 
 /// One text file.
 pub(super) struct Source {
@@ -20,6 +19,9 @@ const KINDS: &[&str] = &["rs", "md", "toml", "c", "h", "S", "ld", "yml", "py"];
 /// Files and folders that are derived.
 const DERIVED: &[&str] =
     &["docs/conformance.md", "xtask/tidy.toml", "xtask/tidy-remaining.toml", "crates/abi/src/generated"];
+
+/// Folders without text of the project.
+const SKIPPED: &[&str] = &[".git", "target"];
 
 impl Source {
     pub(super) fn new(path: &str, text: impl Into<String>) -> Self {
@@ -43,26 +45,30 @@ pub(super) fn folder(path: &str) -> &str {
     path.match_indices('/').nth(depth - 1).map_or(".", |(at, _)| &path[..at])
 }
 
-/// Reads every file that Git knows or would add, so that build output and notes that are ignored are left out.
+/// Reads every text file of the repository but build output.
 ///
 /// # Errors
-/// Git cannot be run.
+/// A file is not UTF-8, or cannot be read.
 pub(super) fn collect() -> Result<Vec<Source>, String> {
-    let mut command = Command::new("git");
-    command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
-    let output = command.output().map_err(|error| format!("git ls-files: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("git ls-files: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let listed = String::from_utf8_lossy(&output.stdout);
-    let mut paths: Vec<&str> = listed.split('\0').filter(|path| is_text(path)).collect();
+    let mut paths = Vec::new();
+    walk("", &mut paths)?;
     paths.sort_unstable();
-    // A file that is deleted but not yet committed is listed and cannot be read.
-    let sources = paths.into_iter().filter_map(|path| {
-        let text = std::fs::read_to_string(root().join(path)).ok()?;
-        Some(Source::new(path, text))
-    });
-    Ok(sources.collect())
+    paths.iter().map(|path| Ok(Source::new(path, read(path)?))).collect()
+}
+
+fn walk(folder: &str, paths: &mut Vec<String>) -> Result<(), String> {
+    let entries = std::fs::read_dir(root().join(folder)).map_err(|error| format!("{folder}: {error}"))?;
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && !SKIPPED.contains(&name.as_str()) {
+            walk(&path, paths)?;
+        } else if !is_folder && is_text(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn is_text(path: &str) -> bool {
