@@ -1,4 +1,4 @@
-//! What a debugger and a tracer ask of the processor.
+//! Breakpoints, watchpoints, steps and recorded exceptions, for debuggers and tracers.
 
 mod common;
 
@@ -32,7 +32,7 @@ fn a_breakpoint_halts_before_its_instruction_and_takes_no_time() {
 }
 
 #[test]
-fn a_breakpoint_set_where_code_was_decoded_already_halts() {
+fn a_breakpoint_on_an_instruction_that_is_decoded_already_halts() {
     let mut cpu = Image::new(&[0x3001, 0xE7FD]).boot(); // adds r0, #1; b to it
     cpu.run(&mut EmptyBus, 100);
     cpu.insert_breakpoint(CODE);
@@ -54,7 +54,7 @@ fn a_breakpoint_in_code_in_ram_halts_and_leaves_the_code_as_it_is() {
 }
 
 #[test]
-fn a_breakpoint_inside_an_it_block_halts_and_the_block_goes_on() {
+fn a_breakpoint_inside_an_it_block_halts_and_the_block_continues() {
     // cmp r0, r0; itte eq; moveq r1, #1; moveq r2, #2; movne r3, #3; bkpt
     let mut cpu = Image::new(&[0x4280, 0xBF06, 0x2101, 0x2202, 0x2303, 0xBE00]).boot();
     cpu.insert_breakpoint(CODE + 6);
@@ -102,7 +102,7 @@ fn a_step_goes_past_a_wait() {
 }
 
 #[test]
-fn a_step_ends_what_was_found_to_spin() {
+fn a_step_ends_a_spin() {
     let config = Config { ram_size: 0x10000, halt_on_spin: true, ..Config::default() };
     let mut cpu = Image::new(&[0xBF00, 0xE7FD]).boot_with(config); // nop; b to it
     assert_eq!(cpu.run(&mut EmptyBus, 1_000_000), Exit::Spin);
@@ -197,7 +197,7 @@ fn exceptions_are_recorded_with_their_cycles() {
     let mut cpu = image.boot();
     cpu.record_exceptions(true);
     run_to_breakpoint(&mut cpu);
-    let movement = |cycle, entered| ExceptionEvent { cycle, number: 11, entered };
-    assert_eq!(cpu.take_exception_events(), [movement(2, true), movement(4, false)]);
+    let event = |cycle, entered| ExceptionEvent { cycle, number: 11, entered };
+    assert_eq!(cpu.take_exception_events(), [event(2, true), event(4, false)]);
     assert_eq!(cpu.take_exception_events(), []);
 }

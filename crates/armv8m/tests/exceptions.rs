@@ -110,7 +110,7 @@ fn it_state_survives_an_exception_at_every_instruction_of_the_block() {
 }
 
 #[test]
-fn the_stacked_xpsr_holds_the_it_state_of_the_interrupted_instruction() {
+fn the_stacked_xpsr_has_the_it_state_of_the_interrupted_instruction() {
     let program = &[
         0x4804, // ldr r0, [pc, #16]
         0x2101, // movs r1, #1
@@ -233,7 +233,7 @@ fn the_priority_group_decides_pre_emption_and_the_rest_only_order() {
 }
 
 #[test]
-fn tail_chaining_leaves_the_frame_where_it_is() {
+fn tail_chaining_does_not_unstack() {
     let mut image = Image::new(IDLE);
     image.handler(16, &[0x2055, 0x4770]); // movs r0, #0x55; bx lr
     let mut cpu = image.boot();
@@ -324,7 +324,7 @@ fn basepri_max_only_ever_raises() {
 }
 
 #[test]
-fn masks_hold_interrupts_back_until_they_are_lifted() {
+fn masked_interrupts_are_taken_when_they_are_unmasked() {
     for (mask, unmask) in [(0xB672, 0xB662), (0xB671, 0xB661)] {
         // cpsid i or f
         let program = &[
@@ -452,11 +452,11 @@ fn wfi_waits_for_an_interrupt_even_a_masked_one() {
     assert_eq!(cpu.run(&mut EmptyBus, 100), Exit::WaitForInterrupt, "1 is not enabled");
     cpu.pend_interrupt(0);
     assert_eq!(run_to_breakpoint(&mut cpu), 16);
-    assert_eq!(r(&cpu, 2), 1, "PRIMASK held it back until CPSIE");
+    assert_eq!(r(&cpu, 2), 1, "PRIMASK masked it until CPSIE");
 }
 
 #[test]
-fn wfe_takes_an_event_that_has_come_already() {
+fn wfe_does_not_wait_for_an_event_that_is_registered_already() {
     let program = &[
         0xBF40, // sev
         0xBF20, // wfe
@@ -471,7 +471,7 @@ fn wfe_takes_an_event_that_has_come_already() {
 }
 
 #[test]
-fn exclusive_stores_fail_after_an_exception_came_between() {
+fn an_exclusive_store_fails_after_an_exception() {
     let program = &[
         0xF04F, 0x5000, // mov.w r0, #536870912
         0x2105, // movs r1, #5
@@ -516,7 +516,7 @@ fn the_trap_range_exits_and_the_host_returns_from_it() {
 }
 
 #[test]
-fn a_call_that_traps_as_a_handler_s_last_act_returns_from_the_exception() {
+fn a_tail_call_of_a_handler_that_traps_returns_from_the_exception() {
     let program = &[
         0x2009, // movs r0, #9
         0xDF00, // svc 0
@@ -718,7 +718,7 @@ fn a_write_to_the_second_half_of_an_instruction_across_a_page_end_is_what_runs_n
 }
 
 #[test]
-fn data_beside_code_in_ram_may_change_without_disturbing_it() {
+fn data_next_to_code_in_ram_may_change() {
     let program = &[
         0x4C07, // ldr r4, [pc, #28]
         0x4D08, // ldr r5, [pc, #32]
@@ -894,12 +894,12 @@ fn active_and_pending_system_exceptions_show_in_their_registers() {
     let mut cpu = image.boot();
     assert_eq!(run_to_breakpoint(&mut cpu), 11);
     assert_eq!(r(&cpu, 3), 0, "both were cleared again");
-    assert_eq!(word(&cpu, STACK - 32 + 8), 1 << 28 | 1 << 26 | 14 << 12, "PendSV goes before SysTick");
+    assert_eq!(word(&cpu, STACK - 32 + 8), 1 << 28 | 1 << 26 | 14 << 12, "PendSV precedes SysTick");
     assert_eq!(r(&cpu, 1), 0x80B, "RETTOBASE, VECTACTIVE");
     assert_eq!(r(&cpu, 2), 1 << 7, "SVCALLACT");
 }
 
-/// Sets DEMCR.MON_PEND while PRIMASK holds the exception back, reads DEMCR into R2, then lets it come.
+/// Sets DEMCR.MON_PEND while PRIMASK masks the exception, reads DEMCR into R2, then unmasks it.
 const PEND_MONITOR: &[u16] = &[
     0xB672, // cpsid i
     0x4804, // ldr r0, [pc, #16]
@@ -917,7 +917,7 @@ const PEND_MONITOR: &[u16] = &[
 
 /// Shows D217. MON_EN is not needed (Armv8-M, DEMCR.MON_PEND).
 #[test]
-fn mon_pend_makes_the_debug_monitor_pending_and_takes_it_back() {
+fn mon_pend_sets_and_clears_the_pending_state_of_the_debug_monitor() {
     let boot = |program: &[u16]| {
         let mut image = Image::new(program);
         image.handler(12, &[0xBE0C, 0x4770]); // bkpt #12; bx lr
@@ -927,7 +927,7 @@ fn mon_pend_makes_the_debug_monitor_pending_and_takes_it_back() {
     assert_eq!(run_to_breakpoint(&mut cpu), 12);
     assert_eq!((r(&cpu, 2), cpu.exception_number()), (1 << 17, 12));
     step_over(&mut cpu);
-    assert_eq!(run_to_breakpoint(&mut cpu), 1, "it comes once");
+    assert_eq!(run_to_breakpoint(&mut cpu), 1, "it is taken once");
     assert_eq!(r(&cpu, 4), 0, "it is no longer pending");
     let mut program = PEND_MONITOR.to_vec();
     program[5] = 0x6003;

@@ -53,7 +53,7 @@ fn a_fault_in_the_hard_fault_handler_locks_up() {
     assert_eq!(cpu.run(&mut EmptyBus, 1), Exit::Budget);
 }
 
-/// Runs until the host is told of a HardFault, with `vector` as that of its handler.
+/// Runs until a HardFault is reported to the host, with `vector` as its handler's.
 fn halted_at_hard_fault(halfwords: &[u16], vector: u32) -> (u32, armv8m::Cpu) {
     let mut image = Image::new(halfwords);
     image.word(0x0800_0000 + 3 * 4, vector);
@@ -67,7 +67,7 @@ fn halted_at_hard_fault(halfwords: &[u16], vector: u32) -> (u32, armv8m::Cpu) {
 const GOOD_VECTOR: u32 = Image::HANDLERS + 3 * 0x40 + 1;
 
 #[test]
-fn a_hard_fault_is_told_before_its_handler_runs_and_whatever_its_vector_is() {
+fn a_hard_fault_is_reported_before_its_handler_runs_whatever_its_vector_is() {
     for vector in [GOOD_VECTOR, 0, GOOD_VECTOR - 1, 0x4000_0001, 0xFFFF_FFFF] {
         let (pc, cpu) = halted_at_hard_fault(&[0xBF00, 0xDE00], vector); // nop; udf
         assert_eq!((pc, cpu.cycles()), (CODE + 2, 2), "vector {vector:#x}");
@@ -79,7 +79,7 @@ fn a_hard_fault_is_told_before_its_handler_runs_and_whatever_its_vector_is() {
 }
 
 #[test]
-fn a_hard_fault_without_a_fault_status_has_its_place_all_the_same() {
+fn a_hard_fault_without_a_fault_status_has_its_location() {
     let breakpoint = halted_at_hard_fault(&[0xBF00, 0xBE2A], GOOD_VECTOR); // bkpt
     let supervisor = halted_at_hard_fault(&[0xB672, 0xDF00], GOOD_VECTOR); // cpsid i; svc
     assert_eq!((breakpoint.0, supervisor.0), (CODE + 2, CODE + 2));
@@ -87,7 +87,7 @@ fn a_hard_fault_without_a_fault_status_has_its_place_all_the_same() {
 }
 
 #[test]
-fn after_a_hard_fault_was_told_its_handler_can_run() {
+fn after_a_hard_fault_was_reported_its_handler_can_run() {
     let (_, mut cpu) = halted_at_hard_fault(&[0xDE00], GOOD_VECTOR);
     assert_eq!(
         cpu.run(&mut EmptyBus, 1),
@@ -97,7 +97,7 @@ fn after_a_hard_fault_was_told_its_handler_can_run() {
 }
 
 #[test]
-fn handlers_the_application_enabled_run_and_are_not_told() {
+fn handlers_the_application_enabled_run_and_are_not_reported() {
     let program = [ENABLE, &[0xDE00]].concat();
     let config = Config { halt_on_hard_fault: true, halt_on_breakpoint: true, ..Config::default() };
     let mut cpu = Image::new(&program).boot_with(config);
@@ -105,7 +105,7 @@ fn handlers_the_application_enabled_run_and_are_not_told() {
 }
 
 #[test]
-fn reading_where_nothing_answers_is_a_precise_bus_fault() {
+fn reading_where_there_is_nothing_is_a_precise_bus_fault() {
     let (handler, cpu) = fault_of(
         true,
         &[
@@ -292,7 +292,7 @@ fn a_push_below_the_stack_limit_faults_and_writes_nothing() {
     );
     assert_eq!((handler, cpu.fault_status().cfsr), (USAGE_FAULT, 1 << 20));
     assert_eq!(word(&cpu, 0x2000_2FF4), 0);
-    assert_eq!(cpu.register(Register::Psp), 0x2000_2FF8, "no room for a frame either: SP is at the limit");
+    assert_eq!(cpu.register(Register::Psp), 0x2000_2FF8, "a frame does not fit either: SP is at the limit");
 }
 
 #[test]
@@ -497,7 +497,7 @@ fn the_mpu_refuses_writes_to_a_read_only_region() {
 }
 
 #[test]
-fn the_mpu_keeps_unprivileged_code_to_its_regions() {
+fn the_mpu_restricts_unprivileged_code_to_its_regions() {
     // The program itself is outside every region: the fetch after dropping privilege faults.
     let (handler, cpu) = with_region(
         0b011,
@@ -526,7 +526,7 @@ fn the_mpu_keeps_unprivileged_code_to_its_regions() {
 }
 
 #[test]
-fn the_mpu_refuses_to_execute_where_xn_says_so() {
+fn the_mpu_refuses_to_execute_where_xn_is_set() {
     for (bits, handler) in [(0b011, MEM_MANAGE), (0b010, 9)] {
         // bkpt #9 in the region; bx there.
         let (stopped, _) = with_region(
@@ -558,7 +558,7 @@ fn test_target_reports_region_and_permissions() {
     assert_eq!([3, 4, 7].map(|n| r(&cpu, n)), [1 << 16 | 1 << 18, 1 << 16 | 1 << 18, 1 << 18 | 1 << 19]);
 }
 
-/// A peripheral that records what it is asked and drives interrupt lines.
+/// A peripheral that records accesses and drives interrupt lines.
 #[derive(Default)]
 struct Recorder(Vec<(u32, Width, Option<u32>, u64)>);
 
@@ -610,7 +610,7 @@ fn peripherals_see_each_access_with_its_width_and_cycle() {
 }
 
 #[test]
-fn what_a_peripheral_does_to_the_lines_takes_effect_before_the_next_instruction() {
+fn a_peripherals_signals_take_effect_before_the_next_instruction() {
     let mut image = Image::new(&[
         0xF24E, 0x1000, // movw r0, #57600
         0xF2CE, 0x0000, // movt r0, #57344
@@ -691,7 +691,7 @@ fn a_reset_handler_that_returns_faults() {
 }
 
 #[test]
-fn a_handler_at_negative_priority_may_probe_the_bus_where_ccr_lets_it() {
+fn a_handler_at_negative_priority_may_probe_the_bus_with_bfhfnmign() {
     let mut image = Image::new(&[0xDE00]);
     image.handler(
         3,
@@ -713,7 +713,7 @@ fn a_handler_at_negative_priority_may_probe_the_bus_where_ccr_lets_it() {
 }
 
 #[test]
-fn unprivileged_code_may_pend_by_stir_where_ccr_lets_it() {
+fn unprivileged_code_may_pend_by_stir_with_usersetmpend() {
     let mut image = Image::new(&[
         0xF24E, 0x1000, // movw r0, #57600
         0xF2CE, 0x0000, // movt r0, #57344
@@ -763,7 +763,7 @@ fn a_vector_that_cannot_be_read_is_a_hard_fault() {
 }
 
 #[test]
-fn a_literal_that_was_readable_is_not_once_the_mpu_says_so() {
+fn a_literal_is_no_longer_readable_once_the_mpu_forbids_it() {
     let mut image = Image::new(&[
         0xF64E, 0x5024, // movw r0, #60708
         0xF2CE, 0x0000, // movt r0, #57344

@@ -5,7 +5,7 @@ mod common;
 use armv8m::{Cpu, Register};
 use common::{CODE, Image, RAM, STACK, r, run_to_breakpoint, word};
 
-/// Runs `program` over RAM that holds 00 01 02 … FF and again, with R0 at its offset 0x40, until BKPT 1.
+/// Runs `program` until BKPT 1, with RAM containing 00 01 02 … FF repeatedly, and R0 at its offset 0x40.
 fn run(program: &[u16]) -> Cpu {
     let mut cpu = Image::new(program).boot();
     let pattern: Vec<u8> = (0..0x200u32).map(|at| at as u8).collect();
@@ -141,7 +141,7 @@ fn multiples_transfer_in_register_order_both_ways() {
 }
 
 #[test]
-fn calls_link_and_returns_come_back() {
+fn calls_set_lr_and_returns_use_it() {
     let cpu = run(&[
         0x2100, // movs r1, #0
         0xF000, 0xF807, // bl 8000414 <first>
@@ -259,7 +259,7 @@ fn every_condition_follows_the_flags() {
     }
 }
 
-/// Bit c set if condition c holds under NZCV `flags`, as the table of the Arm ARM has it.
+/// Bit c set if condition c holds under NZCV `flags`, as in the Arm ARM's table.
 fn expected_conditions(flags: u32) -> u32 {
     let [v, c, z, n] = [0, 1, 2, 3].map(|at| flags >> at & 1 != 0);
     let basic = [z, c, n, v, c && !z, n == v, n == v && !z];
@@ -267,7 +267,7 @@ fn expected_conditions(flags: u32) -> u32 {
 }
 
 #[test]
-fn compare_and_branch_looks_at_one_register_and_no_flags() {
+fn compare_and_branch_depends_on_one_register_and_no_flags() {
     let cpu = run(&[
         0x2100, // movs r1, #0
         0x2205, // movs r2, #5
@@ -289,7 +289,7 @@ fn compare_and_branch_looks_at_one_register_and_no_flags() {
 }
 
 #[test]
-fn special_registers_read_back_what_they_can_hold() {
+fn special_registers_read_back_their_implemented_bits() {
     let cpu = run(&[
         0xF04F, 0x30FF, // mov.w r0, #4294967295
         0xF380, 0x8809, // msr PSP, r0
@@ -339,7 +339,7 @@ fn loads_with_acquire_and_stores_with_release_work_and_need_alignment() {
 }
 
 #[test]
-fn code_runs_on_across_the_end_of_a_page_of_decoded_code() {
+fn code_continues_across_the_end_of_a_page_of_decoded_code() {
     // 3000 bytes of adds r2, #1 cross it, and the last one before it may be half of a 32-bit instruction.
     for shift in [0, 1] {
         let mut program = vec![0xBF00; shift];

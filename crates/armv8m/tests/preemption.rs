@@ -2,8 +2,9 @@
 //! seeded random instructions: registers, flags, conditional blocks, rounding modes and exclusive accesses must all
 //! survive.
 //!
-//! Two faults it is made to find, each put into the processor once to see it found: a stacked xPSR without its IT state
-//! ends in `Conditional`, a FPSCR made fresh before the interrupted one is saved lazily in `Fpscr` or `FloatResult`.
+//! It has been verified to find two faults, by putting each into the processor: a stacked xPSR without its IT state
+//! ends in `Conditional`, an FPSCR that is reset before the interrupted one is saved lazily in `Fpscr` or
+//! `FloatResult`.
 //!
 //! `cargo xtask soak` runs it for 100 million instructions and more.
 
@@ -14,17 +15,17 @@ use common::{FLASH, step_over, word};
 use test_rng::Rng;
 
 const IMAGE: &[u8] = include_bytes!("../../../sdk/tests/apps/preemption/preemption.bin");
-/// What is run beyond the ordinary test: instructions, and the first seed.
+/// Environment variables for longer runs: the number of instructions, and the seed.
 const INSTRUCTIONS: &str = "PREEMPTION_INSTRUCTIONS";
 const SEED: &str = "PREEMPTION_SEED";
 
-/// Lines the runner pends, and the one that a handler pends as well; see `report.h`.
+/// Interrupt lines that this test pends, and the one that a handler pends as well; see `report.h`.
 const FIRST_LINE: u16 = 29;
 const LINES: usize = 8;
 const LINE_PENDED: usize = 3;
 const TASKS: usize = 10;
 
-/// What the program found corrupted, as `report.h` numbers it.
+/// What the program can find corrupted, by its number in `report.h`.
 const DAMAGE: [&str; 16] = [
     "nothing",
     "conditional instructions",
@@ -77,14 +78,14 @@ impl Report {
     }
 }
 
-/// How a frame's floating-point part is saved.
+/// When a frame's floating-point part is saved.
 #[derive(Clone, Copy, Debug)]
 enum Saving {
     Lazy,
     Eager,
 }
 
-/// A processor behind the program's first breakpoint.
+/// A processor after the program's first breakpoint.
 fn boot(saving: Saving) -> (Cpu, Report) {
     let config = Config { ram_size: 0x80000, halt_on_breakpoint: true, ..Config::default() };
     assert_eq!(config.flash_base, FLASH);
@@ -98,20 +99,20 @@ fn boot(saving: Saving) -> (Cpu, Report) {
     (cpu, report)
 }
 
-/// Instructions until the next disturbance: mostly few, so that handlers are interrupted too, sometimes many.
-fn pause(rng: &mut Rng) -> Cycles {
+/// Instructions until the next interrupt: mostly few, so that handlers are interrupted too, sometimes many.
+fn gap(rng: &mut Rng) -> Cycles {
     let longest = rng.pick(&[16, 120, 600, 4000]);
     rng.below(longest) + 1
 }
 
-/// Runs for `instructions`, pending a line now and then, and returns how often each was to run.
-fn disturb(cpu: &mut Cpu, instructions: u64, seed: u32) -> [u32; LINES] {
+/// Runs for `instructions`, pending a line from time to time, and returns how often each handler has to run.
+fn run_with_interrupts(cpu: &mut Cpu, instructions: u64, seed: u32) -> [u32; LINES] {
     let mut rng = Rng::new(u64::from(seed));
     let mut expected = [0; LINES];
     let end = cpu.instructions() + instructions;
     while cpu.instructions() < end {
-        let exit = cpu.run(&mut EmptyBus, pause(&mut rng));
-        assert_eq!(exit, Exit::Budget, "seed {seed}: {}", described(cpu, exit));
+        let exit = cpu.run(&mut EmptyBus, gap(&mut rng));
+        assert_eq!(exit, Exit::Budget, "seed {seed}: {}", description(cpu, exit));
         let line = rng.below(LINES as u64) as usize;
         let irq = FIRST_LINE + line as u16;
         expected[line] += u32::from(!cpu.is_pending(irq));
@@ -120,7 +121,7 @@ fn disturb(cpu: &mut Cpu, instructions: u64, seed: u32) -> [u32; LINES] {
     expected
 }
 
-fn described(cpu: &Cpu, exit: Exit) -> String {
+fn description(cpu: &Cpu, exit: Exit) -> String {
     let after = cpu.instructions();
     match exit {
         Exit::Breakpoint { comment: 2, .. } => {
@@ -134,7 +135,8 @@ fn described(cpu: &Cpu, exit: Exit) -> String {
     }
 }
 
-/// Every handler ran as often as it was pended, everybody got on, and the program saw what it is there to see.
+/// Checks that every handler ran as often as it was pended, every task made progress, and all situations occurred that
+/// the program is for.
 fn check(cpu: &Cpu, report: &Report, expected: [u32; LINES], instructions: u64) {
     for (line, mut count) in expected.into_iter().enumerate() {
         count += if line == LINE_PENDED { report.pended(cpu) } else { 0 };
@@ -148,21 +150,21 @@ fn check(cpu: &Cpu, report: &Report, expected: [u32; LINES], instructions: u64) 
     assert!(counts.iter().all(|count| u64::from(*count) > instructions / 10_000), "{counts:?}");
     let (given, seen) = report.given_and_seen(cpu);
     assert!(given - seen <= 1, "woken {given} times, seen {seen}");
-    // A round may have been cut between the shared number and its own.
+    // A task may have been interrupted between the update of the shared number and that of its own.
     assert!(report.shared(cpu).abs_diff(report.added(cpu)) <= 2);
 }
 
-/// Lets what is pending run to its end, without new disturbance.
-fn settle(cpu: &mut Cpu) {
+/// Lets pending interrupts finish, without new ones.
+fn finish(cpu: &mut Cpu) {
     let exit = cpu.run(&mut EmptyBus, 20_000);
-    assert_eq!(exit, Exit::Budget, "{}", described(cpu, exit));
+    assert_eq!(exit, Exit::Budget, "{}", description(cpu, exit));
 }
 
 fn soak(saving: Saving, instructions: u64, seed: u32) {
     let (mut cpu, report) = boot(saving);
     let started = cpu.instructions();
-    let expected = disturb(&mut cpu, instructions, seed);
-    settle(&mut cpu);
+    let expected = run_with_interrupts(&mut cpu, instructions, seed);
+    finish(&mut cpu);
     check(&cpu, &report, expected, instructions);
     let [ticks, switches, extended, standard, nested] = report.counts(&cpu);
     println!(
@@ -187,7 +189,7 @@ fn ten_tasks_survive_interrupts_at_random_instructions() {
 
 /// Shows D144.
 #[test]
-fn they_survive_them_as_well_when_floating_point_registers_are_saved_at_once() {
+fn ten_tasks_survive_interrupts_with_eagerly_saved_floating_point_registers() {
     let instructions = from_environment(INSTRUCTIONS, 5_000_000);
     soak(Saving::Eager, instructions / 3, from_environment(SEED, 1) as u32);
 }

@@ -1,4 +1,4 @@
-//! A small pre-emptive scheduler, disturbed at pseudo-random instructions, must never lose a bit of any task.
+//! A small pre-emptive scheduler, interrupted at random instructions, never corrupts the state of any task.
 
 mod common;
 
@@ -7,9 +7,9 @@ use common::{FLASH, Image, RAM, STACK, word};
 use test_rng::Rng;
 
 const TASKS: u32 = 4;
-/// Interrupts that disturb: the first uses the floating-point unit.
-const DISTURBERS: u16 = 4;
-/// Where the program keeps its state, as its literals have it.
+/// Interrupts that this test pends; the first one's handler uses the floating-point unit.
+const INTERRUPTS: u16 = 4;
+/// The addresses of the program's state, as in its literals.
 const RESULTS: u32 = RAM + 0x100;
 const INTERRUPT_COUNTS: u32 = RAM + 0x200;
 const TASK_STACKS: u32 = RAM + 0x1000;
@@ -89,7 +89,7 @@ const PENDSV: &[u16] = &[
     0x4770, // bx lr
 ];
 
-/// Counts the tick and asks for a switch.
+/// Counts the tick and pends PendSV, which switches tasks.
 const SYSTICK: &[u16] = &[
     0x4804, // ldr r0, [pc, #16]
     0x6801, // ldr r1, [r0, #0]
@@ -104,7 +104,7 @@ const SYSTICK: &[u16] = &[
     0xED04, 0xE000, // .word 0xe000ed04
 ];
 
-/// Counts, and spoils every register a handler may spoil.
+/// Counts, and overwrites every register that a handler may overwrite.
 const PLAIN_INTERRUPT: &[u16] = &[
     0xF3EF, 0x8005, // mrs r0, IPSR
     0x3810, // subs r0, #16
@@ -120,7 +120,7 @@ const PLAIN_INTERRUPT: &[u16] = &[
     0x0200, 0x2000, // .word 0x20000200
 ];
 
-/// As the plain one, and uses the unit: it must start with a fresh FPSCR and leaves it with another rounding mode.
+/// The same with the floating-point unit: it has to start with a reset FPSCR, and leaves another rounding mode in it.
 const FLOAT_INTERRUPT: &[u16] = &[
     0x490A, // ldr r1, [pc, #40]
     0x680A, // ldr r2, [r1, #0]
@@ -180,7 +180,7 @@ const INTEGER_TASK: &[u16] = &[
     0xED04, 0xE000, // .word 0xe000ed04
 ];
 
-/// The same with the unit: S0 and S16 count along, under a rounding mode of the task's own.
+/// The same with the unit: S0 and S16 count too, with the task's own rounding mode.
 const FLOAT_TASK: &[u16] = &[
     0x2200, // movs r2, #0
     0x4643, // mov r3, r8
@@ -238,7 +238,7 @@ fn seed(task: u32) -> u32 {
     0x1234_5678u32.wrapping_mul(task + 1)
 }
 
-/// The frame a task starts from: R4 to R11 and EXC_RETURN, then what the hardware unstacks.
+/// A task's initial frame: R4 to R11 and EXC_RETURN, then what the hardware unstacks.
 fn prepare(cpu: &mut Cpu, task: u32) {
     let top = TASK_STACKS + (task + 1) * 0x400;
     let entry = if task < 2 { 0x0800_1000 } else { 0x0800_2000 };
@@ -261,13 +261,13 @@ fn next(iteration: u32, value: u32) -> u32 {
 }
 
 /// Runs for `instructions`, pending an interrupt every few of them, and returns how often each should have run.
-fn disturb(cpu: &mut Cpu, instructions: u64, seed: u64) -> [u32; DISTURBERS as usize] {
+fn run_with_interrupts(cpu: &mut Cpu, instructions: u64, seed: u64) -> [u32; INTERRUPTS as usize] {
     let mut rng = Rng::new(seed);
-    let mut expected = [0; DISTURBERS as usize];
+    let mut expected = [0; INTERRUPTS as usize];
     while cpu.cycles() < instructions {
         let exit = cpu.run(&mut EmptyBus, rng.below(150) + 1);
         assert_eq!(exit, Exit::Budget, "after {} cycles", cpu.cycles());
-        let irq = rng.below(u64::from(DISTURBERS)) as u16;
+        let irq = rng.below(u64::from(INTERRUPTS)) as u16;
         expected[irq as usize] += u32::from(!cpu.is_pending(irq));
         cpu.pend_interrupt(irq);
     }
@@ -287,7 +287,7 @@ fn check_tasks(cpu: &Cpu) {
 fn four_tasks_survive_interrupts_at_random_instructions() {
     let mut cpu = image().boot();
     (0..TASKS).for_each(|task| prepare(&mut cpu, task));
-    let expected = disturb(&mut cpu, 4_000_000, 0x2545_F491);
+    let expected = run_with_interrupts(&mut cpu, 4_000_000, 0x2545_F491);
     assert_eq!(cpu.run(&mut EmptyBus, 1_000), Exit::Budget);
     check_tasks(&cpu);
     for (irq, count) in (0..).zip(expected) {
@@ -300,10 +300,10 @@ fn four_tasks_survive_interrupts_at_random_instructions() {
 fn the_main_stack_is_empty_again_in_thread_mode() {
     let mut cpu = image().boot();
     (0..TASKS).for_each(|task| prepare(&mut cpu, task));
-    disturb(&mut cpu, 300_000, 77);
+    run_with_interrupts(&mut cpu, 300_000, 77);
     while cpu.in_handler_mode() {
         assert_eq!(cpu.run(&mut EmptyBus, 1), Exit::Budget);
     }
-    // The frame of the SVC that started the first task stays: that thread is never returned to.
+    // The frame of the SVC that started the first task remains, since nothing returns to that thread.
     assert_eq!(cpu.register(armv8m::Register::Msp), STACK - 32);
 }

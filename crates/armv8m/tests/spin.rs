@@ -1,11 +1,12 @@
-//! Loops in which nothing happens are found, and nothing else is.
+//! Busy loops without effect are found, and no others.
 
 mod common;
 
 use armv8m::{Bus, BusFault, Config, Cpu, EmptyBus, Exit, Register, Signals, Width};
 use common::{CODE, Image, RAM};
+use test_rng::Rng;
 
-/// Far more than it takes to find a loop that is there.
+/// Far more cycles than it takes to find a loop.
 const LONG: u64 = 20_000_000;
 
 fn boot(image: &Image) -> Cpu {
@@ -22,7 +23,7 @@ fn run(program: &[u16]) -> (Exit, Cpu) {
     (cpu.run(&mut EmptyBus, LONG), cpu)
 }
 
-/// Runs a loop that must be found, and soon.
+/// Runs a loop that has to be found, and soon.
 fn spins(program: &[u16]) -> Cpu {
     let (exit, cpu) = run(program);
     assert_eq!(exit, Exit::Spin, "{program:04x?}");
@@ -30,7 +31,7 @@ fn spins(program: &[u16]) -> Cpu {
     cpu
 }
 
-/// Runs a loop that does something in each round, to the end of the budget.
+/// Runs a loop that has an effect in each iteration, to the end of the budget.
 fn runs(program: &[u16]) -> Cpu {
     let (exit, cpu) = run(program);
     assert_eq!((exit, cpu.instructions()), (Exit::Budget, LONG), "{program:04x?}");
@@ -170,7 +171,7 @@ fn a_loop_that_reads_a_peripheral_runs_until_it_has_its_answer() {
     assert_eq!(bus.0, 7000);
 }
 
-/// A register that holds its value until the host changes it.
+/// A register that has the same value until the host changes it.
 struct Steady(u32);
 
 impl Bus for Steady {
@@ -255,7 +256,7 @@ fn a_reset_ends_a_spin() {
 
 #[test]
 fn an_interrupt_that_is_masked_where_the_loop_was_found_is_taken_where_it_is_not() {
-    // Masked nearly always: the loop is most likely found there.
+    // The interrupt is masked most of the time, so that the loop is most likely found there.
     let mut image = Image::new(&[
         0xF24E, 0x1000, 0xF2CE, 0x0000, 0x2120, 0x6001, // interrupt 5 is on
         0xB662, 0xBF00, 0xB672, // cpsie i; nop; cpsid i
@@ -283,7 +284,7 @@ fn a_loop_with_interrupts_off_spins_however_many_are_pending() {
     assert!(cpu.instructions() - executed < 1000, "found again after the first only");
 }
 
-/// A look that ends in the middle of a run goes on in the next: however finely a host cuts its runs.
+/// An observation that is not finished at the end of a run continues in the next.
 #[test]
 fn a_loop_is_found_in_runs_of_any_length() {
     for budget in [1, 2, 3, 7, 100] {
@@ -294,10 +295,10 @@ fn a_loop_is_found_in_runs_of_any_length() {
     }
 }
 
-/// The same program with and without the watch: after the same number of cycles everything is the same, as long as the
+/// The same program with and without detection: after the same number of cycles everything is the same, as long as the
 /// host skips none.
 #[test]
-fn watching_changes_nothing() {
+fn detection_changes_nothing() {
     let programs: [&[u16]; 2] = [
         &[0x3001, 0xF04F, 0x5400, 0x6020, 0x6825, 0x1A6D, 0xE7F8],
         &[0x3001, 0xB501, 0xF85D, 0x1B08, 0x0FC1, 0xE7F9],
@@ -313,35 +314,32 @@ fn watching_changes_nothing() {
     }
 }
 
-/// A generator of arbitrary numbers that is the same in every run (xorshift, Marsaglia 2003).
-struct Arbitrary(u32);
+/// Random programs.
+struct Programs(Rng);
 
-impl Arbitrary {
+impl Programs {
     fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
+        self.0.next_u32()
     }
 
-    /// A loop over a few instructions: arithmetic, and loads and stores around where R7 points.
+    /// A loop of a few instructions: arithmetic, and loads and stores near R7's address.
     fn program(&mut self) -> Vec<u16> {
         let mut program = vec![0xF04F, 0x5700]; // mov.w r7, #0x20000000
         let length = 1 + self.next() % 8;
         for _ in 0..length {
-            let any = self.next() as u16;
+            let fields = self.next() as u16;
             program.push(match self.next() % 8 {
-                0 => 0x2000 | any & 0x06FF, // movs r0, r2, r4 or r6
-                1 => 0x3000 | any & 0x0607, // adds, a little
-                2 => 0x4000 | any & 0x03DB, // logic, shifts, multiplication among r0 to r3
-                3 => 0x6038 | any & 0x0083, // str
-                4 => 0x6838 | any & 0x0083, // ldr
-                5 => 0x1800 | any & 0x02DB, // adds, subs of registers
-                6 => 0xB401 | any & 0x000E, // push: runs out of RAM in the end
-                _ => 0xBF00,                // nop
+                0 => 0x2000 | fields & 0x06FF, // movs r0, r2, r4 or r6
+                1 => 0x3000 | fields & 0x0607, // adds of a small number
+                2 => 0x4000 | fields & 0x03DB, // logic, shifts, multiplication among r0 to r3
+                3 => 0x6038 | fields & 0x0083, // str
+                4 => 0x6838 | fields & 0x0083, // ldr
+                5 => 0x1800 | fields & 0x02DB, // adds, subs of registers
+                6 => 0xB401 | fields & 0x000E, // push, which leaves RAM in the end
+                _ => 0xBF00,                   // nop
             });
         }
-        let back = program.len() as u16; // to behind the mov.w
+        let back = program.len() as u16; // to the instruction after the mov.w
         program.push(0xE000 | (0x800 - back));
         program
     }
@@ -352,13 +350,13 @@ fn registers(cpu: &Cpu) -> Vec<u32> {
     (0..16).map(Register::R).chain(named).map(|register| cpu.register(register)).collect()
 }
 
-/// Whatever is called a spin comes back to the very same state when it is run on, and soon.
+/// A loop that was found reaches the same state again, and soon, when it is run on.
 #[test]
-fn every_loop_that_was_found_is_one() {
-    let mut arbitrary = Arbitrary(0x5EED);
+fn every_loop_that_is_found_repeats_its_state() {
+    let mut programs = Programs(Rng::new(0x5EED));
     let mut found = 0;
     for _ in 0..300 {
-        let program = arbitrary.program();
+        let program = programs.program();
         let image = Image::new(&program);
         let mut watched = boot(&image);
         if watched.run(&mut EmptyBus, 20_000) != Exit::Spin {
@@ -368,12 +366,12 @@ fn every_loop_that_was_found_is_one() {
         let mut plain = image.boot();
         assert_eq!(plain.run(&mut EmptyBus, watched.instructions()), Exit::Budget);
         assert_eq!(registers(&plain), registers(&watched), "{program:04x?}");
-        let comes_back = (0..2048).any(|_| {
+        let repeats = (0..2048).any(|_| {
             plain.run(&mut EmptyBus, 1) == Exit::Budget
                 && registers(&plain) == registers(&watched)
                 && plain.memory(RAM, 0x10000) == watched.memory(RAM, 0x10000)
         });
-        assert!(comes_back, "{program:04x?}");
+        assert!(repeats, "{program:04x?}");
     }
-    assert!((30..285).contains(&found), "both kinds are tried: {found}");
+    assert!((30..285).contains(&found), "both kinds of loops occur: {found}");
 }

@@ -1,4 +1,4 @@
-//! Trial runs: what they find out, and that nothing of them remains but the cycles.
+//! Trial runs: what they find, and that nothing of them remains but the cycles.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn at_its_call(program: &[u16]) -> Cpu {
     cpu
 }
 
-/// Everything that can be looked at.
+/// Everything that the host can read.
 fn state(cpu: &Cpu) -> (Vec<u32>, Vec<u8>) {
     use Register as R;
     let special =
@@ -49,8 +49,8 @@ fn state(cpu: &Cpu) -> (Vec<u32>, Vec<u8>) {
     (registers, cpu.memory(RAM, 0x1000).expect("RAM").to_vec())
 }
 
-/// Lets the program go on with `answer` to each call, until it comes round or cannot go on.
-fn comes_round(cpu: &mut Cpu, answer: u32) -> bool {
+/// Runs the program on trial, with `answer` to each call, until it repeats a state or cannot continue.
+fn repeats(cpu: &mut Cpu, answer: u32) -> bool {
     assert!(cpu.begin_trial());
     let found = loop {
         if !cpu.return_on_trial(answer) {
@@ -68,21 +68,21 @@ fn comes_round(cpu: &mut Cpu, answer: u32) -> bool {
 }
 
 #[test]
-fn a_loop_that_asks_comes_round_whatever_it_makes_of_the_answer() {
+fn a_polling_loop_repeats_whatever_it_does_with_the_answer() {
     // blx r4; str r0, [r5]; ldr r1, [r5, #4]; str r0, [r5, #4]; subs r1, r0, r1; str r1, [r5, #8]; push {r0, r1}; pop
     // {r0, r1}; b
     let program = [0x47A0, 0x6028, 0x6869, 0x6068, 0x1A41, 0x60A9, 0xB403, 0xBC03, 0xE7F6];
     for answer in [0, 1, 0x8000_0000, u32::MAX] {
         let mut cpu = at_its_call(&program);
         let (before, cycles) = (state(&cpu), cpu.cycles());
-        assert!(comes_round(&mut cpu, answer));
+        assert!(repeats(&mut cpu, answer));
         assert_eq!(state(&cpu), before, "nothing of the trial remains");
         assert!(cpu.cycles() > cycles, "but its cycles");
     }
 }
 
 #[test]
-fn a_loop_that_counts_does_not_come_round_and_is_taken_back() {
+fn a_loop_that_counts_does_not_repeat_and_is_rolled_back() {
     // blx r4; adds r6, #1; ldr r1, [r5]; adds r1, #1; str r1, [r5]; b
     for program in [vec![0x47A0, 0x3601, 0xE7FC], vec![0x47A0, 0x6829, 0x3101, 0x6029, 0xE7FA]] {
         let mut cpu = at_its_call(&program);
@@ -98,10 +98,10 @@ fn a_loop_that_counts_does_not_come_round_and_is_taken_back() {
     }
 }
 
-/// A peripheral that notices when it is written to.
-struct Noticing(bool);
+/// A peripheral that records whether it was written.
+struct WriteDetector(bool);
 
-impl Bus for Noticing {
+impl Bus for WriteDetector {
     fn read(&mut self, _: u32, _: Width, _: &mut Signals<'_>) -> Result<u32, BusFault> {
         Err(BusFault)
     }
@@ -112,7 +112,7 @@ impl Bus for Noticing {
 }
 
 #[test]
-fn what_cannot_be_taken_back_ends_a_trial_before_it_happens() {
+fn what_cannot_be_rolled_back_ends_a_trial_before_it_happens() {
     let programs: [(&str, &[u16]); 8] = [
         ("a supervisor call", &[0x47A0, 0xDF00]),
         ("an undefined instruction", &[0x47A0, 0xDE00]),
@@ -128,14 +128,14 @@ fn what_cannot_be_taken_back_ends_a_trial_before_it_happens() {
         let (before, vectors) = (state(&cpu), cpu.vector_table());
         assert!(cpu.begin_trial());
         assert!(cpu.return_on_trial(0));
-        let went_on = cpu.run_trial(&mut EmptyBus, 100);
-        assert_eq!(went_on, None, "{what}");
+        let called = cpu.run_trial(&mut EmptyBus, 100);
+        assert_eq!(called, None, "{what}");
         cpu.end_trial();
         assert_eq!((state(&cpu), cpu.vector_table()), (before, vectors), "{what}");
         assert!(!cpu.in_handler_mode());
-        // The real thing is not changed by the trial.
+        // The trial does not prevent the instruction's normal execution.
         cpu.return_from_trap(0);
-        let _exit = cpu.run(&mut Noticing(false), 100);
+        let _exit = cpu.run(&mut WriteDetector(false), 100);
     }
 }
 

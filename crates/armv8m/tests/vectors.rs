@@ -1,9 +1,9 @@
 //! Every data-processing, DSP and floating-point instruction on operands that probe its edges.
 //!
-//! A line of a vector file is `opcode | status after | registers that changed | mnemonic`. Status is APSR, for
-//! floating point FPSCR and APSR. What the registers held before is a function of the line number, written below, so
-//! that a register an instruction must not touch is checked as well. The expected values were checked against a second,
-//! independent implementation of the architecture.
+//! A line of a vector file is `opcode | status after | registers that changed | mnemonic`. Status is APSR, for floating
+//! point FPSCR and APSR. The registers' initial values are a function of the line number, defined below, so that
+//! registers which an instruction must not change are checked as well. The expected values were checked against a
+//! second, independent implementation of the architecture.
 
 mod common;
 
@@ -141,7 +141,7 @@ fn prepare_floats(cpu: &mut Cpu, line: usize) {
     (0..32).for_each(|n| cpu.set_register(Register::S(n), operands.float()));
 }
 
-/// Every register a vector speaks of.
+/// The registers that vectors cover.
 fn registers() -> impl Iterator<Item = Register> {
     (0..13).map(Register::R).chain((0..32).map(Register::S))
 }

@@ -1,4 +1,4 @@
-//! A small machine for tests: an image made of literal opcodes, and a processor to run it.
+//! A small machine for tests: an image of literal opcodes, and a processor that executes it.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Image(Vec<u8>);
 
 impl Image {
     /// Vectors for the stack and for a program at [`CODE`]; every handler at [`Image::HANDLERS`] plus 0x40 times its
-    /// number unless [`Image::handler`] says otherwise. What is not written is zero, and zero is `MOVS R0, R0`.
+    /// number unless [`Image::handler`] replaces it. What is not written is zero, and zero is `MOVS R0, R0`.
     pub(crate) fn new(program: &[u16]) -> Self {
         let mut image = Self(vec![0; 0x8000]);
         image.word(FLASH, STACK);
@@ -43,8 +43,8 @@ impl Image {
 
     pub(crate) fn code(&mut self, address: u32, halfwords: &[u16]) -> &mut Self {
         let at = (address - FLASH) as usize;
-        for (place, half) in self.0[at..].chunks_exact_mut(2).zip(halfwords) {
-            place.copy_from_slice(&half.to_le_bytes());
+        for (bytes, half) in self.0[at..].chunks_exact_mut(2).zip(halfwords) {
+            bytes.copy_from_slice(&half.to_le_bytes());
         }
         self
     }
@@ -74,7 +74,7 @@ pub(crate) fn run_to_breakpoint(cpu: &mut Cpu) -> u8 {
     }
 }
 
-/// Passes over a BKPT the processor stopped at.
+/// Continues after a BKPT at which the processor stopped.
 pub(crate) fn step_over(cpu: &mut Cpu) {
     cpu.set_register(Register::PC, cpu.register(Register::PC) + 2);
 }

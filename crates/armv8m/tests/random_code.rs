@@ -1,4 +1,4 @@
-//! No bits in memory and no state the host can set make the processor panic.
+//! Random code in random states never makes the processor panic.
 
 mod common;
 
