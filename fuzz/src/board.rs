@@ -6,7 +6,7 @@ use device::board::Board;
 use device::identity::DeviceId;
 use device::image::Image;
 use device::machine::{Machine, RestartPolicy, Settings};
-use device::peripherals::Fittings;
+use device::peripherals::BoardConfig;
 use device::storage::Storage;
 
 const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
@@ -39,19 +39,19 @@ pub(crate) fn machine() -> Machine {
     Machine::new(Settings {
         device_id: device_id(),
         image: image(),
-        chance: Arc::new(|| 0x5eed_0001),
+        entropy: Arc::new(|| 0x5eed_0001),
         restart: RESTART,
         trace: false,
         targets: Vec::new(),
     })
 }
 
-/// What a board is built with.
-pub(crate) fn fittings() -> Fittings {
-    Fittings { chance: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }
+/// What a board is made from.
+pub(crate) fn board_config() -> BoardConfig {
+    BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }
 }
 
 /// A board after power-on.
 pub(crate) fn board() -> Board {
-    Board::new(fittings(), Storage::default())
+    Board::new(board_config(), Storage::default())
 }

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use device::board::{Board, DirectMemory};
-use device::peripherals::{Input, table};
+use device::peripherals::{BoardSignal, peripheral_map};
 
-use crate::board::{board, fittings};
+use crate::board::{board, board_config};
 use crate::source::Source;
 
 /// Memory a DMA controller reaches, bytes.
@@ -42,7 +42,9 @@ impl DirectMemory for Memory {
 /// Base and size of every peripheral.
 fn places() -> &'static [(u32, u32)] {
     static PLACES: OnceLock<Vec<(u32, u32)>> = OnceLock::new();
-    PLACES.get_or_init(|| table(fittings()).iter().map(|placed| (placed.base, placed.size)).collect())
+    PLACES.get_or_init(|| {
+        peripheral_map(board_config()).iter().map(|placed| (placed.base, placed.size)).collect()
+    })
 }
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -51,7 +53,7 @@ pub(crate) fn run(bytes: &[u8]) {
     board.reset(now);
     while !source.is_empty() {
         step(&mut board, &mut memory, &mut now, &mut source);
-        assert!(board.take_outputs().len() < OUTPUTS, "outputs without end");
+        assert!(board.take_events().len() < OUTPUTS, "outputs without end");
         let next = board.next_event();
         assert!(next.is_none_or(|next| next > now), "an event of the past: {next:?} at {now}");
     }
@@ -79,11 +81,11 @@ fn step(board: &mut Board, memory: &mut Memory, now: &mut u64, source: &mut Sour
             board.advance(*now);
         }
         5 => {
-            board.input(base, &Input::Serial(source.run()), *now);
+            board.signal(base, &BoardSignal::Serial(source.run()), *now);
         }
         6 => {
             let (pin, level) = (source.u8() % 16, source.u8() % 2 == 1);
-            board.input(base, &Input::Pin { pin, level }, *now);
+            board.signal(base, &BoardSignal::Pin { pin, level }, *now);
         }
         _ => {
             if board.is_transfer_due() {

@@ -3,9 +3,9 @@
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex};
 
-use device::chance::Seed;
+use device::entropy::Seed;
 use device::image::Image;
-use device::recording::{Head, Recorder, Replay, Turn};
+use device::recording::{Header, Recorder, Replay, Turn};
 
 use crate::board::{RESTART, device_id, image};
 
@@ -28,8 +28,8 @@ impl Write for Tape {
 }
 
 /// The head of a recording of a device that waits.
-fn head(image: &Image) -> Vec<u8> {
-    let head = Head {
+fn header(image: &Image) -> Vec<u8> {
+    let header = Header {
         device_id: device_id(),
         image: image.digest(),
         seed: Seed([7; 32]),
@@ -43,14 +43,14 @@ fn head(image: &Image) -> Vec<u8> {
         wiring: Vec::new(),
     };
     let tape = Tape::default();
-    Recorder::to(Box::new(tape.clone())).begin(&head).expect("memory takes everything");
+    Recorder::to(Box::new(tape.clone())).begin(&header).expect("memory takes everything");
     tape.0.lock().expect("no panic").clone()
 }
 
 pub(crate) fn run(bytes: &[u8]) {
     let Some((&first, rest)) = bytes.split_first() else { return };
     let image = image();
-    let recording = if first % 2 == 0 { [head(&image), rest.to_vec()].concat() } else { rest.to_vec() };
+    let recording = if first % 2 == 0 { [header(&image), rest.to_vec()].concat() } else { rest.to_vec() };
     let Ok(mut replay) = Replay::from(Box::new(Cursor::new(recording)), &image, Vec::new(), false) else {
         return;
     };

@@ -141,7 +141,7 @@ fn settings(path: &Path) -> Result<Settings, Failure> {
         device_id,
         image,
         // Nothing it measures hangs on chance.
-        chance: Arc::new(|| 1),
+        entropy: Arc::new(|| 1),
         restart: RestartPolicy::default(),
         trace: false,
         targets: Vec::new(),

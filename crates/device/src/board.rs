@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::events::Output;
-use crate::map::PERIPHERALS;
+use crate::events::BoardEvent;
+use crate::memory_map::PERIPHERALS;
 use crate::peripherals::dma::{Dma, Step};
 use crate::peripherals::rcc::Rcc;
 use crate::peripherals::{
-    Context, Fittings, Input, Lines, Peripheral, Placed, Requests, Store, dma, exti, flash, gpio, table,
-    usart,
+    BoardConfig, BoardSignal, Context, Lines, MappedPeripheral, Peripheral, RegisterWrite, Requests, dma,
+    exti, flash, gpio, peripheral_map, usart,
 };
 use crate::pin::Pin;
 use crate::storage::Storage;
@@ -42,7 +42,7 @@ struct State {
 
 /// The peripherals in their places.
 pub struct Board {
-    placed: Vec<Placed>,
+    placed: Vec<MappedPeripheral>,
     /// What each of them did to lines and time when last asked, in the same order.
     states: Vec<State>,
     rcc: Rcc,
@@ -52,7 +52,7 @@ pub struct Board {
     transfer_due: bool,
     /// Place of its controller.
     controller: usize,
-    outputs: Vec<Output>,
+    events: Vec<BoardEvent>,
     /// Pins that something wired to the board has moved and that are still to be followed.
     driven: Vec<(Pin, bool)>,
     /// Pins that select what is wired to a serial bus, and the bus's first register.
@@ -68,9 +68,9 @@ pub struct Board {
 
 impl Board {
     /// A board after power-on.
-    pub fn new(fittings: Fittings, storage: Storage) -> Self {
-        let selects = fittings.targets.iter().filter_map(Attachment::select).collect();
-        let placed = table(fittings);
+    pub fn new(board_config: BoardConfig, storage: Storage) -> Self {
+        let selects = board_config.targets.iter().filter_map(Attachment::select).collect();
+        let placed = peripheral_map(board_config);
         let controller = placed.iter().position(|placed| placed.base == dma::BASE).expect("it is there");
         Self {
             states: vec![State::default(); placed.len()],
@@ -80,7 +80,7 @@ impl Board {
             requests: Requests::default(),
             transfer_due: false,
             controller,
-            outputs: Vec::new(),
+            events: Vec::new(),
             driven: Vec::new(),
             selects,
             storage,
@@ -103,7 +103,7 @@ impl Board {
     fn clock_serial_ports(&mut self, now: u64) {
         for port in &usart::PORTS {
             let hz = self.rcc.serial_clock_hz(port.number);
-            self.input(port.base, &Input::KernelClock { hz }, now);
+            self.signal(port.base, &BoardSignal::KernelClock { hz }, now);
         }
     }
 
@@ -131,7 +131,7 @@ impl Board {
     /// outside. An address without a model reads zero for ever.
     pub fn is_steady(&self, address: u32) -> bool {
         let Some(index) = self.find(address) else { return true };
-        let Placed { base, peripheral, .. } = &self.placed[index];
+        let MappedPeripheral { base, peripheral, .. } = &self.placed[index];
         peripheral.is_steady((address - base) & !3)
     }
 
@@ -149,7 +149,7 @@ impl Board {
     }
 
     fn advance_one(&mut self, index: usize, now: u64) {
-        let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+        let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
         let peripheral = &mut self.placed[index].peripheral;
         peripheral.advance(&mut context);
         self.has_changed |= peripheral.take_change();
@@ -175,20 +175,20 @@ impl Board {
     }
 
     /// Takes what left the board since last asked, in order.
-    pub fn take_outputs(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.outputs)
+    pub fn take_events(&mut self) -> Vec<BoardEvent> {
+        std::mem::take(&mut self.events)
     }
 
-    /// Whether anything waits to be taken by [`Board::take_outputs`].
-    pub fn has_outputs(&self) -> bool {
-        !self.outputs.is_empty()
+    /// Whether anything waits to be taken by [`Board::take_events`].
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Gives `input` to the peripheral whose first register is at `base`, at cycle `now`. Answers whether it was taken.
-    pub fn input(&mut self, base: u32, input: &Input<'_>, now: u64) -> bool {
+    pub fn signal(&mut self, base: u32, signal: &BoardSignal<'_>, now: u64) -> bool {
         let Some(index) = self.find(base) else { return false };
         self.advance_one(index, now);
-        let taken = self.placed[index].peripheral.input(input, now);
+        let taken = self.placed[index].peripheral.signal(signal, now);
         self.settle(index);
         self.follow(now);
         taken
@@ -201,9 +201,9 @@ impl Board {
         }
         let Pin { port, pin } = which;
         let was = self.pin(port, pin, now);
-        self.input(gpio::base(port), &Input::Pin { pin, level }, now);
+        self.signal(gpio::base(port), &BoardSignal::Pin { pin, level }, now);
         if self.pin(port, pin, now) != was {
-            self.input(exti::BASE, &Input::Edge { port, pin, rising: level }, now);
+            self.signal(exti::BASE, &BoardSignal::Edge { port, pin, rising: level }, now);
         }
     }
 
@@ -221,7 +221,7 @@ impl Board {
     pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: u64) -> bool {
         let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
         for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
-            let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+            let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
             self.placed[index].peripheral.reset(&mut context);
             self.settle(index);
         }
@@ -329,7 +329,7 @@ impl Board {
     /// Says whether the system LED may show the connection's state, as it may from the start on.
     pub fn set_system_led(&mut self, enabled: bool) {
         if std::mem::replace(&mut self.system_led, enabled) != enabled {
-            self.outputs.push(Output::SystemLed { enabled });
+            self.events.push(BoardEvent::SystemLed { enabled });
         }
     }
 
@@ -349,14 +349,14 @@ impl Board {
         let Some(index) = self.find(address) else {
             return self.note_unknown(address).map(|()| None);
         };
-        let told = self.outputs.len();
-        let Placed { base, peripheral, .. } = &mut self.placed[index];
-        let mut context = Context { now, bytes, outputs: &mut self.outputs, driven: &mut self.driven };
+        let told = self.events.len();
+        let MappedPeripheral { base, peripheral, .. } = &mut self.placed[index];
+        let mut context = Context { now, bytes, events: &mut self.events, driven: &mut self.driven };
         peripheral.advance(&mut context);
         let result = what(peripheral.as_mut(), (address - *base) & !3, &mut context);
         self.settle(index);
         self.follow(now);
-        if self.outputs.len() > told && !self.selects.is_empty() {
+        if self.events.len() > told && !self.selects.is_empty() {
             self.follow_selects(told, now);
         }
         Ok(Some(result))
@@ -372,15 +372,15 @@ impl Board {
             return Err(NoSuchAddress);
         }
         if self.unknown.len() < MAX_UNKNOWN && self.unknown.insert(address & !3) {
-            self.outputs.push(Output::UnknownRegister { address: address & !3 });
+            self.events.push(BoardEvent::UnknownRegister { address: address & !3 });
         }
         Ok(())
     }
 
     /// Does `what` to every peripheral.
-    fn each(&mut self, now: u64, what: impl Fn(&mut Placed, &mut Context<'_>)) {
+    fn each(&mut self, now: u64, what: impl Fn(&mut MappedPeripheral, &mut Context<'_>)) {
         for index in 0..self.placed.len() {
-            let mut context = Context { now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+            let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
             what(&mut self.placed[index], &mut context);
             self.settle(index);
         }
@@ -389,11 +389,11 @@ impl Board {
 
     /// What is wired to a serial bus is selected while its pin is low.
     fn follow_selects(&mut self, told: usize, now: u64) {
-        for index in told..self.outputs.len() {
-            let Output::Pin { port, pin, level } = self.outputs[index] else { continue };
+        for index in told..self.events.len() {
+            let BoardEvent::Pin { port, pin, level } = self.events[index] else { continue };
             let wired = self.selects.iter().find(|(select, _)| *select == Pin { port, pin });
             if let Some((_, bus)) = wired.copied() {
-                self.input(bus, &Input::Select { selected: !level }, now);
+                self.signal(bus, &BoardSignal::Select { selected: !level }, now);
             }
         }
     }
@@ -441,8 +441,8 @@ impl Lane {
         word >> self.shift & self.mask
     }
 
-    fn put(&self, value: u32) -> Store {
-        Store { value: (value & self.mask) << self.shift, mask: self.mask << self.shift }
+    fn put(&self, value: u32) -> RegisterWrite {
+        RegisterWrite { value: (value & self.mask) << self.shift, mask: self.mask << self.shift }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 
 /// Most cycles the guest may be behind. Beyond, its time stands still for the rest, as if the device had been
 /// stopped, rather than race to catch up.
@@ -127,7 +127,7 @@ impl WallClock {
 /// The least pace of the kernel's clock, which is that of the wall clock (D220): the cloud's timeouts, and the time of day, do not wait
 /// for a guest that falls behind.
 #[derive(Debug)]
-pub struct LeastPace {
+pub struct MinimumPace {
     /// At `origin` the kernel's clock was at `cycle`.
     origin: Instant,
     cycle: u64,
@@ -135,7 +135,7 @@ pub struct LeastPace {
     skipped: u64,
 }
 
-impl LeastPace {
+impl MinimumPace {
     /// The kernel's clock goes with the guest's, which is at cycle `guest` at `now`.
     pub fn start(now: Instant, guest: u64) -> Self {
         Self { origin: now, cycle: guest, skipped: 0 }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_kernels_clock_is_never_far_behind_the_wall_clock() {
         let start = Instant::now();
-        let mut pace = LeastPace::start(start, 1000);
+        let mut pace = MinimumPace::start(start, 1000);
         let (mut guest, mut kernel) = (1000, 1000);
         // A guest at a tenth of its speed.
         for millis in 1..=60_000 {
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_guest_ahead_of_the_wall_clock_that_then_falls_behind_is_not_waited_for() {
         let start = Instant::now();
-        let mut pace = LeastPace::start(start, 0);
+        let mut pace = MinimumPace::start(start, 0);
         let hour = 3600 * u64::from(CLOCK_HZ);
         assert_eq!(pace.behind(start + 1000 * MILLI, hour), 0, "with scaled time");
         let skip = pace.behind(start + 2000 * MILLI, hour);

@@ -3,7 +3,7 @@
 pub mod backtrace;
 pub mod crash;
 pub mod gdb;
-pub mod refusal;
+pub mod refused_call;
 pub mod symbols;
 pub mod trace;
 

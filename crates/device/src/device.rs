@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::application::Application;
-use crate::bell::Bell;
-use crate::chance::{Seed, system_chance};
 use crate::clock::TimeScale;
 use crate::debug::Debugging;
-use crate::debug::gdb::Session;
+use crate::debug::gdb::GdbConnection;
+use crate::entropy::{Seed, system_entropy};
 use crate::events::{DeviceEvent, PinFilter};
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::machine::{DebuggerInput, Input, Machine, Provisions, RestartPolicy, Settings};
+use crate::machine::{DebuggerInput, Input, Machine, Provisioning, RestartPolicy, Settings};
 use crate::pin::Pin;
-use crate::recording::{Head, RecordedMachine, Recorder, wiring};
+use crate::recording::{Header, RecordedMachine, Recorder, wiring};
 use crate::runner::Runner;
 use crate::serial::{MAX_WAITING, Route, Serial};
 use crate::stimulus::Schedule;
 use crate::storage::Storage;
-use crate::transport::{Address, Dialler};
+use crate::transport::{Address, Connector};
+use crate::waker::Waker;
 use crate::wiring::Attachment;
 
 /// What a device is made from.
@@ -44,7 +44,7 @@ pub struct Options {
     /// Where what serial ports send goes; the observer is told of the others.
     pub routes: Vec<Route>,
     /// What outlives its power, and what its bundle says.
-    pub provisions: Provisions,
+    pub provisioning: Provisioning,
     /// Who looks into it.
     pub debugging: Debugging,
     /// Where its chance comes from; from the host if this says nothing.
@@ -64,7 +64,7 @@ impl Options {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
         let Application { image, policy, restart, layers, .. } = application.into();
         Self {
-            provisions: Provisions { storage, policy, layers, ..Provisions::default() },
+            provisioning: Provisioning { storage, policy, layers, ..Provisioning::default() },
             cloud,
             identity,
             image,
@@ -82,17 +82,17 @@ impl Options {
     }
 
     /// What a recording begins with.
-    fn head(&mut self, seed: Seed) -> Head {
-        let (flash, wifi) = self.provisions.storage.content();
-        Head {
+    fn header(&mut self, seed: Seed) -> Header {
+        let (flash, wifi) = self.provisioning.storage.content();
+        Header {
             device_id: self.identity.device_id(),
             image: self.image.digest(),
             seed,
             restart: self.restart,
-            policy: self.provisions.policy,
-            factory_test: self.provisions.factory_test,
-            free_clock: self.provisions.free_clock,
-            poll_scale: self.provisions.poll_scale,
+            policy: self.provisioning.policy,
+            factory_test: self.provisioning.factory_test,
+            free_clock: self.provisioning.free_clock,
+            poll_scale: self.provisioning.poll_scale,
             wifi,
             flash,
             wiring: wiring(&self.targets),
@@ -103,7 +103,7 @@ impl Options {
     fn begin_recording(&mut self) -> io::Result<Option<Recorder>> {
         let Some(mut recorder) = self.recorder.take() else { return Ok(None) };
         let seed = *self.seed.get_or_insert_with(Seed::random);
-        recorder.begin(&self.head(seed))?;
+        recorder.begin(&self.header(seed))?;
         Ok(Some(recorder))
     }
 }
@@ -120,27 +120,30 @@ impl Device {
         mut options: Options,
         observer: impl FnMut(DeviceEvent) + Send + 'static,
     ) -> io::Result<Self> {
-        options.provisions.install()?;
-        options.provisions.free_clock |= options.time_scale != TimeScale::ONE;
-        options.provisions.poll_scale = options.time_scale.whole();
+        options.provisioning.install()?;
+        options.provisioning.free_clock |= options.time_scale != TimeScale::ONE;
+        options.provisioning.poll_scale = options.time_scale.whole();
         let recorder = options.begin_recording()?;
-        let remote = Remote { bell: Bell::new()?, shared: Arc::default() };
-        let dialler = Dialler::new(&options.identity, options.cloud, remote.bell.clone())?;
+        let remote = Remote { waker: Waker::new()?, shared: Arc::default() };
+        let connector = Connector::new(&options.identity, options.cloud, remote.waker.clone())?;
         let settings = Settings {
             device_id: options.identity.device_id(),
             image: options.image,
-            chance: options.seed.map_or_else(system_chance, Seed::chance),
+            entropy: options.seed.map_or_else(system_entropy, Seed::entropy),
             restart: options.restart,
             trace: options.trace,
             targets: options.targets,
         };
         let debugging = options.debugging;
-        let session =
-            debugging.gdb.map(|server| server.open(remote.bell.clone())).transpose()?.map(Session::new);
+        let gdb = debugging
+            .gdb
+            .map(|server| server.open(remote.waker.clone()))
+            .transpose()?
+            .map(GdbConnection::new);
         let handed = remote.clone();
         let serial = Serial::new(options.routes, remote.shared.serial_waiting.clone());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
-            let mut machine = Machine::provisioned(settings, options.provisions);
+            let mut machine = Machine::with_provisioning(settings, options.provisioning);
             machine.set_symbols(debugging.symbols);
             machine.report_pins(options.pins);
             if let Some(tracer) = debugging.tracer {
@@ -153,8 +156,8 @@ impl Device {
                     .handle(&Input::Debugger(DebuggerInput::HaltAtReset))
                     .expect("a halt is always accepted");
             }
-            let mut runner = Runner::new(machine, dialler, handed, serial, Box::new(observer));
-            (runner.session, runner.scale) = (session, options.time_scale);
+            let mut runner = Runner::new(machine, connector, handed, serial, Box::new(observer));
+            (runner.gdb, runner.scale) = (gdb, options.time_scale);
             runner.run();
         })?;
         Ok(Self { remote, thread: Some(thread) })
@@ -193,7 +196,7 @@ impl Drop for Device {
 /// Reaches a running device from other threads.
 #[derive(Clone)]
 pub struct Remote {
-    pub(crate) bell: Bell,
+    pub(crate) waker: Waker,
     shared: Arc<Shared>,
 }
 
@@ -209,7 +212,7 @@ impl Remote {
     /// Stops the device.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.waker.wake();
     }
 
     /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
@@ -236,7 +239,7 @@ impl Remote {
 
     fn send(&self, input: Input<'static>) {
         self.shared.inputs.lock().unwrap_or_else(PoisonError::into_inner).push(input);
-        self.bell.ring();
+        self.waker.wake();
     }
 
     pub(crate) fn take_inputs(&self) -> Vec<Input<'static>> {

@@ -6,13 +6,13 @@ use abi::{Call, Status};
 
 use crate::clock::TimeScale;
 use crate::debug::crash::Crash;
-use crate::debug::refusal::Refusal;
+use crate::debug::refused_call::RefusedCall;
 use crate::fault::Fault;
 use crate::pin::Pin;
 
 /// Something that leaves the microcontroller through its pins, or that its maker would want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
+pub enum BoardEvent {
     /// A general-purpose output changed.
     Pin {
         /// Port of the pin, 0 for A.
@@ -239,7 +239,7 @@ pub enum DeviceEvent {
         status: Status,
     },
     /// A system call was refused. Told of the first one with this call and status since the device's start.
-    CallRefused(Box<Refusal>),
+    CallRefused(Box<RefusedCall>),
     /// A general-purpose output other than the user LED changed; only told of pins that were selected.
     Pin {
         /// The pin.

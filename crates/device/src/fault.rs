@@ -4,7 +4,7 @@ use std::fmt;
 
 use armv8m::{Cpu, Register};
 
-use crate::map::{ENTRY_PAGE, FLASH, RAM};
+use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 
 /// The kinds of end an application comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,10 +17,10 @@ use elf::segment::ProgramHeader;
 use elf::{ElfBytes, ParseError};
 pub use records::Format;
 
-use crate::map::{self, FLASH, RAM};
+use crate::memory_map::{self, FLASH, RAM};
 
 /// Most bytes an image may have: all of the application's flash.
-pub const MAX_IMAGE: usize = map::length(&FLASH);
+pub const MAX_IMAGE: usize = memory_map::length(&FLASH);
 
 /// Fewest bytes that can be an image: initial stack pointer and reset vector.
 pub const MIN_IMAGE: usize = 8;

@@ -6,18 +6,17 @@
 //! Terms are defined in `docs/glossary.md`.
 
 pub mod application;
-pub mod bell;
 pub mod board;
-pub mod chance;
 pub mod clock;
 pub mod debug;
 mod device;
+pub mod entropy;
 pub mod events;
 pub mod fault;
 pub mod identity;
 pub mod image;
 pub mod machine;
-pub mod map;
+pub mod memory_map;
 pub mod peripherals;
 pub mod pin;
 mod port;
@@ -28,6 +27,7 @@ pub mod serial;
 pub mod stimulus;
 pub mod storage;
 pub mod transport;
+pub mod waker;
 pub mod wiring;
 
 pub use device::{Device, Options, Remote};

@@ -16,32 +16,32 @@ use abi::Status;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Cycles, Exit, Register};
 use debugger::Debugger;
-pub use debugger::{MOST_BREAKPOINTS, MOST_WATCHPOINTS, Stop};
+pub use debugger::{MAX_BREAKPOINTS, MAX_WATCHPOINTS, StopReason};
 pub(crate) use digest::registers;
 pub use input::{DebuggerInput, Input, InputError};
 use kernel::{Boot, Kernel, LinkInput, Outcome, Policy, Port};
 use observer::{Before, Observer};
-use polling::{CALL_CYCLES, Hold, Polling};
+use polling::{CALL_CYCLES, DelayedCall, Polling};
 use power::Power;
 pub use restart::RestartPolicy;
-use restart::Restarts;
+use restart::RestartTimer;
 use sansio::Instant;
 
 use crate::board::Board;
-pub use crate::chance::Chance;
+pub use crate::entropy::EntropySource;
 use crate::events::{DeviceEvent, PinFilter};
 use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::identity::DeviceId;
 use crate::image::Image;
-use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::{Fittings, Lines};
+use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
+use crate::peripherals::{BoardConfig, Lines};
 use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
 use crate::wiring::Attachment;
 
 /// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
 /// of this.
-const RECORD_SLICE: u64 = 500;
+const RECORD_RETRY_INTERVAL: u64 = 500;
 
 /// Most cycles a busy application runs between two looks at the link, the debugger and the outside: 25 µs.
 pub const SLICE: Cycles = 4_000;
@@ -52,8 +52,8 @@ pub struct Settings {
     pub device_id: DeviceId,
     /// The application.
     pub image: Image,
-    /// Chance for handles, back-off and the random number generator.
-    pub chance: Chance,
+    /// EntropySource for handles, back-off and the random number generator.
+    pub entropy: EntropySource,
     /// How soon an application that faulted starts again.
     pub restart: RestartPolicy,
     /// Tell of every system call.
@@ -64,7 +64,7 @@ pub struct Settings {
 
 /// What a device was given for its life, beside its application.
 #[derive(Debug, Default)]
-pub struct Provisions {
+pub struct Provisioning {
     /// What outlives its power.
     pub storage: Storage,
     /// What the application's bundle says of the network.
@@ -80,7 +80,7 @@ pub struct Provisions {
     pub poll_scale: u32,
 }
 
-impl Provisions {
+impl Provisioning {
     /// Puts the bundle's layers into the external flash, as an installation does (D152).
     pub fn install(&mut self) -> std::io::Result<()> {
         self.layers.drain(..).try_for_each(|layer| {
@@ -115,7 +115,7 @@ pub enum RunState {
 pub struct Machine {
     settings: Settings,
     /// Without the storage, which the board has.
-    provisions: Provisions,
+    provisioning: Provisioning,
     cpu: Cpu,
     board: Board,
     /// Levels of the board's lines as the processor knows them.
@@ -130,8 +130,8 @@ pub struct Machine {
     power: Power,
     polling: Polling,
     /// A call that is to be answered later.
-    call_held: Option<Hold>,
-    restarts: Restarts,
+    delayed_call: Option<DelayedCall>,
+    restarts: RestartTimer,
     observer: Observer,
     tracing: Option<Box<tracing::Tracing>>,
     /// Notifications the kernel has posted, while someone traces.
@@ -141,13 +141,13 @@ pub struct Machine {
 impl Machine {
     /// A machine about to start its application, with nothing provided for it.
     pub fn new(settings: Settings) -> Self {
-        Self::provisioned(settings, Provisions::default())
+        Self::with_provisioning(settings, Provisioning::default())
     }
 
     /// A machine about to start its application, with what it was given.
-    pub fn provisioned(mut settings: Settings, mut provisions: Provisions) -> Self {
-        let storage = std::mem::take(&mut provisions.storage);
-        let fittings = fittings(&mut settings);
+    pub fn with_provisioning(mut settings: Settings, mut provisioning: Provisioning) -> Self {
+        let storage = std::mem::take(&mut provisioning.storage);
+        let board_config = board_config(&mut settings);
         let config = Config {
             flash_base: FLASH.start,
             ram_base: RAM.start,
@@ -163,31 +163,31 @@ impl Machine {
         };
         let mut machine = Self {
             cpu: Cpu::new(config, settings.image.flash()),
-            board: Board::new(fittings, storage),
+            board: Board::new(board_config, storage),
             lines: Lines::default(),
-            kernel: Box::new(Kernel::new(&boot(&settings, &provisions, WakeReason::ColdBoot))),
+            kernel: Box::new(Kernel::new(&boot(&settings, &provisioning, WakeReason::ColdBoot))),
             epoch: 0,
             skipped: 0,
             run_state: RunState::Ran,
             debugger: Debugger::default(),
             power: Power::On,
             polling: Polling::default(),
-            call_held: None,
-            restarts: Restarts::new(settings.restart),
+            delayed_call: None,
+            restarts: RestartTimer::new(settings.restart),
             observer: Observer::new(settings.trace),
             tracing: None,
             posts: None,
             settings,
-            provisions,
+            provisioning,
         };
         machine.set_clock_free();
-        machine.begin(WakeReason::ColdBoot);
+        machine.start(WakeReason::ColdBoot);
         machine
     }
 
     /// Tells a new kernel what kind of time it lives in.
     fn set_clock_free(&mut self) {
-        if self.provisions.free_clock {
+        if self.provisioning.free_clock {
             self.kernel.run_clock_free();
         }
     }
@@ -216,18 +216,18 @@ impl Machine {
     fn run_slices(&mut self, budget: Cycles) -> RunResult {
         let limit = self.now().saturating_add(budget);
         loop {
-            self.catch_up();
-            if self.is_held() {
+            self.process_due();
+            if self.is_waiting() {
                 return RunResult::Idle;
             }
             let before = self.instructions();
             let exit = self.run_to(self.slice_end(limit));
             let called = matches!(exit, Exit::Trap { .. });
-            let idle = self.handle_exit(exit) == RunResult::Idle || self.is_held();
+            let idle = self.handle_exit(exit) == RunResult::Idle || self.is_waiting();
             self.trace_events();
             // A handler that ran may have made room for the next record (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
-            if self.kernel.has_waiting_records() && (called || served && self.is_moment_to_look(idle)) {
+            if self.kernel.has_waiting_records() && (called || served && self.is_time_to_retry(idle)) {
                 self.link_input(LinkInput::Timeout);
             }
             if idle && !served {
@@ -247,7 +247,7 @@ impl Machine {
         }
         let end = self.next_event().map_or(to, |event| event.min(to));
         self.cpu.skip_cycles(end.saturating_sub(self.now()));
-        self.catch_up();
+        self.process_due();
     }
 
     /// The cycle at which [`Input::Timeout`] is due at the latest, if ever. Of an application that is busy, or has just
@@ -273,11 +273,11 @@ impl Machine {
         if let Power::Off { start } = self.power {
             return start.map(|(at, _)| at);
         }
-        let application = if self.restarts.is_resting() {
-            self.restarts.due()
+        let application = if self.restarts.is_pending() {
+            self.restarts.next_timeout()
         } else {
             let ends =
-                [self.cpu.next_timeout(), self.board.next_event(), self.hung_at(), self.held_call_event()];
+                [self.cpu.next_timeout(), self.board.next_event(), self.hung_at(), self.delayed_call_due()];
             ends.into_iter().flatten().min()
         };
         [application, self.kernel_event()].into_iter().flatten().min()
@@ -290,14 +290,14 @@ impl Machine {
 
     /// What has happened since the last call, in order.
     pub fn take_events(&mut self) -> Vec<DeviceEvent> {
-        self.observer.note_outputs(self.board.take_outputs());
+        self.observer.note_board_events(self.board.take_events());
         self.trace_events();
         self.observer.take()
     }
 
     /// The first event that was not taken yet.
     fn next_observed(&mut self) -> Option<DeviceEvent> {
-        self.observer.note_outputs(self.board.take_outputs());
+        self.observer.note_board_events(self.board.take_events());
         self.trace_events();
         self.observer.take_next()
     }
@@ -322,7 +322,7 @@ impl Machine {
     }
 
     /// Makes everything happen that is due by now.
-    fn catch_up(&mut self) {
+    fn process_due(&mut self) {
         self.wake_if_due();
         if self.is_off() {
             return;
@@ -334,15 +334,15 @@ impl Machine {
             let now = self.now();
             self.board.transfer(&mut &mut self.cpu, now);
         }
-        self.settle_lines();
+        self.sync_lines();
         if self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.link_input(LinkInput::Timeout);
-            self.polling.kernel_changed();
+            self.polling.on_kernel_change();
         }
         if let Some(reason) = self.restarts.take_due(self.now()) {
             self.restart(reason);
         }
-        if !self.restarts.is_resting() && self.hung_at().is_some_and(|at| at <= self.now()) {
+        if !self.restarts.is_pending() && self.hung_at().is_some_and(|at| at <= self.now()) {
             self.fault(FaultKind::HungHandler);
         }
         self.trace_events();
@@ -355,14 +355,16 @@ impl Machine {
 
     /// Whether the kernel looks now whether the next waiting record can go. A matter of the guest's time alone, not of
     /// where the host has ended a run.
-    fn is_moment_to_look(&self, idle: bool) -> bool {
-        idle || self.now().is_multiple_of(RECORD_SLICE)
+    fn is_time_to_retry(&self, idle: bool) -> bool {
+        idle || self.now().is_multiple_of(RECORD_RETRY_INTERVAL)
     }
 
     /// Where the next stretch of running must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
-        let records =
-            self.kernel.has_waiting_records().then(|| (self.now() + 1).next_multiple_of(RECORD_SLICE));
+        let records = self
+            .kernel
+            .has_waiting_records()
+            .then(|| (self.now() + 1).next_multiple_of(RECORD_RETRY_INTERVAL));
         let ends = [records, self.board.next_event(), self.kernel_event(), self.hung_at()];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
     }
@@ -382,8 +384,8 @@ impl Machine {
             Exit::Trap { address } => self.trap(address),
             Exit::Reset => self.reset_requested(),
             Exit::WaitForInterrupt | Exit::WaitForEvent | Exit::Spin => result = RunResult::Idle,
-            Exit::Breakpoint { address, .. } => self.halted_by_instruction(address),
-            Exit::Halted { cause } => self.halted(cause),
+            Exit::Breakpoint { address, .. } => self.on_bkpt(address),
+            Exit::Halted { cause } => self.on_halt(cause),
             Exit::Budget | Exit::Yield => {}
         }
         self.end_step();
@@ -398,56 +400,57 @@ impl Machine {
         let slot = address - ENTRY_PAGE.start;
         let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
         let before = Before::new(&self.cpu, slot, arguments);
-        self.observer.note_outputs(self.board.take_outputs());
+        self.observer.note_board_events(self.board.take_events());
         self.trace_call(slot, arguments);
         self.cpu.skip_cycles(CALL_CYCLES);
-        if self.is_held_call(slot, arguments, &before) {
+        if self.delay_if_polling(slot, arguments, &before) {
             return;
         }
         let outcome = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments));
         match outcome {
             Outcome::Status(status) => {
-                self.trace_answer(Some(status));
+                self.trace_return(Some(status));
                 self.observer.after_call(&self.cpu, &before, status);
-                if self.provisions.factory_test {
-                    self.tell_test_log();
+                if self.provisioning.factory_test {
+                    self.report_test_log();
                 }
-                self.note_answer(slot, arguments, status);
+                self.on_answer(slot, arguments, status);
                 self.cpu.return_from_trap(status.raw());
-                self.settle_call();
+                self.clear_own_activity();
             }
             Outcome::Sleep { mode } => {
                 self.observer.after_call(&self.cpu, &before, Status::Okay);
-                self.save_power(mode);
+                self.enter_power_save(mode);
             }
-            Outcome::DeepSleep { mode, check_in_at } => self.sleep_deeply(mode, check_in_at),
+            Outcome::DeepSleep { mode, check_in_at } => self.enter_deep_sleep(mode, check_in_at),
             Outcome::Restart => self.restart_requested(),
             Outcome::TestingComplete { status } => self.end_test(status),
             Outcome::Fault => self.fault(FaultKind::NoSuchCall { address }),
         }
         if self.power != Power::Saving {
-            self.trace_answer(None);
+            self.trace_return(None);
         }
     }
 
     fn fault(&mut self, kind: FaultKind) {
         self.cpu.undo_fault_entry();
         let fault = Fault::of(&self.cpu, kind);
-        let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ApplicationCrash);
-        self.note_outputs_before(DeviceEvent::Faulted { fault, restart_in_ms });
-        self.tell_of_crash(fault);
-        self.halted_by_fault(fault);
+        let restart_in_ms =
+            self.restarts.schedule_after_fault(self.cpu.cycles(), WakeReason::ApplicationCrash);
+        self.note_after_board(DeviceEvent::Faulted { fault, restart_in_ms });
+        self.report_crash(fault);
+        self.halt_on_fault(fault);
     }
 
     fn reset_requested(&mut self) {
-        let restart_in_ms = self.restarts.rest(self.cpu.cycles(), WakeReason::ColdBoot);
-        self.note_outputs_before(DeviceEvent::ResetRequested { restart_in_ms });
+        let restart_in_ms = self.restarts.schedule_after_fault(self.cpu.cycles(), WakeReason::ColdBoot);
+        self.note_after_board(DeviceEvent::ResetRequested { restart_in_ms });
     }
 
     /// `mvRestart`. No update ever waits here, so it is the application that starts again.
     fn restart_requested(&mut self) {
-        let restart_in_ms = self.restarts.again(self.cpu.cycles(), WakeReason::ColdBoot);
-        self.note_outputs_before(DeviceEvent::RestartRequested { restart_in_ms });
+        let restart_in_ms = self.restarts.schedule_requested(self.cpu.cycles(), WakeReason::ColdBoot);
+        self.note_after_board(DeviceEvent::RestartRequested { restart_in_ms });
     }
 
     fn note(&mut self, event: DeviceEvent) {
@@ -456,8 +459,8 @@ impl Machine {
     }
 
     /// Notes `event`, after what left the board before it.
-    fn note_outputs_before(&mut self, event: DeviceEvent) {
-        self.observer.note_outputs(self.board.take_outputs());
+    fn note_after_board(&mut self, event: DeviceEvent) {
+        self.observer.note_board_events(self.board.take_events());
         self.note(event);
     }
 
@@ -467,21 +470,21 @@ impl Machine {
     fn restart(&mut self, reason: WakeReason) {
         self.enter_kernel(|kernel, port| kernel.application_restarted(port, reason));
         self.board.reset(self.now());
-        self.begin(reason);
+        self.start(reason);
     }
 
-    fn begin(&mut self, reason: WakeReason) {
-        self.note_outputs_before(DeviceEvent::Started { reason });
+    fn start(&mut self, reason: WakeReason) {
+        self.note_after_board(DeviceEvent::Started { reason });
         self.observer.forget_channels();
         self.power = Power::On;
-        self.call_held = None;
+        self.delayed_call = None;
         self.cpu.reset().expect("the vector table lies in flash, which is always there");
-        self.settle_lines();
+        self.sync_lines();
         self.restarts.started(self.now());
     }
 
     /// Takes the board's lines to the processor.
-    fn settle_lines(&mut self) {
+    fn sync_lines(&mut self) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(self.lines) {
             self.cpu.set_level(line, level);
@@ -509,7 +512,7 @@ impl Machine {
         let kernel = self.kernel.as_mut();
         let result =
             with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
-        self.settle_lines();
+        self.sync_lines();
         result
     }
 
@@ -526,29 +529,29 @@ impl Machine {
     }
 }
 
-fn fittings(settings: &mut Settings) -> Fittings {
-    let chance = settings.chance.clone();
+fn board_config(settings: &mut Settings) -> BoardConfig {
+    let entropy = settings.entropy.clone();
     // Every device has a number of its own; that of the microcontroller is the first digits of the device's.
     let unique = settings.device_id.as_bytes().first_chunk::<14>().expect("an id is longer");
-    Fittings {
-        chance: Box::new(move || chance()),
+    BoardConfig {
+        entropy: Box::new(move || entropy()),
         unique: std::array::from_fn(|at| unique[at + 2]),
         targets: std::mem::take(&mut settings.targets),
     }
 }
 
-fn boot(settings: &Settings, provisions: &Provisions, wake_reason: WakeReason) -> Boot {
+fn boot(settings: &Settings, provisioning: &Provisioning, wake_reason: WakeReason) -> Boot {
     let mut seed = [0; 16];
     for word in seed.chunks_exact_mut(4) {
-        word.copy_from_slice(&(settings.chance)().to_le_bytes());
+        word.copy_from_slice(&(settings.entropy)().to_le_bytes());
     }
     Boot {
         device_id: *settings.device_id.as_bytes(),
         seed,
         wake_reason,
         image: settings.image.digest(),
-        policy: provisions.policy,
-        application_test: provisions.factory_test,
+        policy: provisioning.policy,
+        application_test: provisioning.factory_test,
     }
 }
 

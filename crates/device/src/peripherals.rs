@@ -1,6 +1,6 @@
 //! The microcontroller's peripherals, one file a kind, and the table that places them.
 //!
-//! To add one: write a file with a type that implements [`Peripheral`], and give it a row in [`table`].
+//! To add one: write a file with a type that implements [`Peripheral`], and give it a row in [`peripheral_map`].
 //! Offsets, bits and reset values are those of the STM32U585's reference manual (RM0456).
 
 pub mod crc;
@@ -16,7 +16,7 @@ pub mod spi;
 pub mod tim;
 pub mod usart;
 
-use crate::events::Output;
+use crate::events::BoardEvent;
 use crate::pin::{self, Pin};
 use crate::wiring::Attachment;
 
@@ -28,7 +28,7 @@ pub trait Peripheral: Send {
     fn read(&mut self, offset: u32, context: &mut Context<'_>) -> u32;
 
     /// Writes to the word at `offset`, a multiple of four.
-    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>);
+    fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>);
 
     /// Whether reading the word at `offset` has no effect and gives the same value until something is written, arrives from
     /// outside, or [`Peripheral::take_change`] says so: a loop that only waits for it need then not run.
@@ -64,7 +64,7 @@ pub trait Peripheral: Send {
     }
 
     /// Something arrives from outside at cycle `now`, to which this was advanced. Answers whether it was taken.
-    fn input(&mut self, _input: &Input<'_>, _now: u64) -> bool {
+    fn signal(&mut self, _signal: &BoardSignal<'_>, _now: u64) -> bool {
         false
     }
 
@@ -79,28 +79,28 @@ pub struct Context<'a> {
     /// Bytes of the access: 1, 2 or 4.
     pub bytes: u32,
     /// What observers are told, in order.
-    pub outputs: &'a mut Vec<Output>,
+    pub events: &'a mut Vec<BoardEvent>,
     /// Pins that something wired to the board drives, with their new levels, in order.
     pub driven: &'a mut Vec<(Pin, bool)>,
 }
 
 /// A write to part or all of a word: `value` counts where `mask` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Store {
+pub struct RegisterWrite {
     /// The written bytes, in their place in the word.
     pub value: u32,
     /// Ones over the written bytes.
     pub mask: u32,
 }
 
-impl Store {
+impl RegisterWrite {
     /// A write to the whole word.
     pub const fn word(value: u32) -> Self {
         Self { value, mask: u32::MAX }
     }
 
     /// The register after this write, where only the bits in `writable` may change.
-    pub const fn over(self, old: u32, writable: u32) -> u32 {
+    pub const fn apply_to(self, old: u32, writable: u32) -> u32 {
         let mask = self.mask & writable;
         old & !mask | self.value & mask
     }
@@ -166,7 +166,7 @@ impl Requests {
 
 /// Something that reaches a peripheral from outside the device.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Input<'a> {
+pub enum BoardSignal<'a> {
     /// The other end of a serial port sends bytes.
     Serial(&'a [u8]),
     /// The clock a serial port counts its bits by has this frequency.
@@ -207,7 +207,7 @@ pub enum Input<'a> {
 }
 
 /// A peripheral with its place in the address space.
-pub struct Placed {
+pub struct MappedPeripheral {
     /// Name in the reference manual.
     pub name: &'static str,
     /// Address of its first register, non-secure alias.
@@ -222,9 +222,9 @@ pub struct Placed {
 const PAGE: u32 = 0x400;
 
 /// What a board is built with.
-pub struct Fittings {
+pub struct BoardConfig {
     /// Feeds the random number generator.
-    pub chance: rng::Chance,
+    pub entropy: rng::EntropySource,
     /// The microcontroller's own number.
     pub unique: [u8; 12],
     /// What is wired to it.
@@ -232,10 +232,10 @@ pub struct Fittings {
 }
 
 /// Every peripheral of the device, by rising address.
-pub fn table(fittings: Fittings) -> Vec<Placed> {
-    let Fittings { chance, unique, targets } = fittings;
+pub fn peripheral_map(board_config: BoardConfig) -> Vec<MappedPeripheral> {
+    let BoardConfig { entropy, unique, targets } = board_config;
     let mut buses = i2c::BUSES.map(|_| Vec::new());
-    let mut slaves = spi::BUSES.map(|_| None);
+    let mut devices = spi::BUSES.map(|_| None);
     let mut overrunning = Vec::new();
     for attachment in targets {
         match attachment {
@@ -244,17 +244,18 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
                     on.push(target);
                 }
             }
-            Attachment::Spi { bus, slave, select } => {
+            Attachment::Spi { bus, device, select } => {
                 let index = spi::BUSES.iter().position(|kind| kind.number == bus);
-                if let Some(on) = index.and_then(|index| slaves.get_mut(index)) {
-                    *on = Some((slave, select.is_some()));
+                if let Some(on) = index.and_then(|index| devices.get_mut(index)) {
+                    *on = Some((device, select.is_some()));
                 }
             }
             Attachment::Overrunning { port } => overrunning.push(port),
         }
     }
     let mut placed = Vec::new();
-    let mut place = |name, base, peripheral| placed.push(Placed { name, base, size: PAGE, peripheral });
+    let mut place =
+        |name, base, peripheral| placed.push(MappedPeripheral { name, base, size: PAGE, peripheral });
     for timer in &tim::TIMERS {
         place(timer.name, timer.base, Box::new(tim::Tim::new(timer)));
     }
@@ -265,9 +266,9 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     for (bus, targets) in i2c::BUSES.iter().zip(buses) {
         place(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));
     }
-    for (bus, wired) in spi::BUSES.iter().zip(slaves) {
-        let (slave, by_pin) = wired.map_or((None, false), |(slave, by_pin)| (Some(slave), by_pin));
-        place(bus.name, bus.base, Box::new(spi::Spi::new(bus, slave, by_pin)));
+    for (bus, wired) in spi::BUSES.iter().zip(devices) {
+        let (device, by_pin) = wired.map_or((None, false), |(device, by_pin)| (Some(device), by_pin));
+        place(bus.name, bus.base, Box::new(spi::Spi::new(bus, device, by_pin)));
     }
     for port in 0..pin::PORTS {
         place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
@@ -275,11 +276,16 @@ pub fn table(fittings: Fittings) -> Vec<Placed> {
     place("UID", signature::BASE, Box::new(signature::Signature::new(unique)));
     place("FLASH", flash::BASE, Box::new(flash::Flash));
     place("CRC", crc::BASE, Box::<crc::Crc>::default());
-    place("RNG", rng::BASE, Box::new(rng::Rng::new(chance)));
+    place("RNG", rng::BASE, Box::new(rng::Rng::new(entropy)));
     place("RCC", rcc::BASE, Box::new(rcc::Closed));
     place("EXTI", exti::BASE, Box::<exti::Exti>::default());
     let controller = Box::<dma::Dma>::default();
-    placed.push(Placed { name: "GPDMA1", base: dma::BASE, size: dma::SIZE, peripheral: controller });
+    placed.push(MappedPeripheral {
+        name: "GPDMA1",
+        base: dma::BASE,
+        size: dma::SIZE,
+        peripheral: controller,
+    });
     placed.sort_by_key(|placed| placed.base);
     placed
 }

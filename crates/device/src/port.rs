@@ -7,7 +7,7 @@ use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, Memo
 use sansio::Instant;
 
 use crate::board::{Board, DirectMemory, NoSuchAddress};
-use crate::map::{CLOCK_HZ, RAM};
+use crate::memory_map::{CLOCK_HZ, RAM};
 use crate::peripherals::Lines;
 
 /// A record the kernel wrote for the application, and the line it pended.

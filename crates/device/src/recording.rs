@@ -17,7 +17,7 @@ use std::fmt;
 use std::io;
 
 use armv8m::Cycles;
-pub use format::{Head, MAX_WIRING, wiring};
+pub use format::{Header, MAX_WIRING, wiring};
 pub use recorded_machine::RecordedMachine;
 pub use recorder::{Recorder, Status};
 pub use replay::{Divergence, Ending, Replay, Turn};

@@ -6,37 +6,37 @@ use std::time::{Duration, Instant};
 use armv8m::Cycles;
 use kernel::LinkLoss;
 
-use crate::clock::{LeastPace, TimeScale, WallClock};
-use crate::debug::gdb::Session;
+use crate::clock::{MinimumPace, TimeScale, WallClock};
+use crate::debug::gdb::GdbConnection;
 use crate::device::Remote;
 use crate::events::DeviceEvent;
 use crate::machine::{Input, InputError, RunResult, SLICE};
-use crate::map::CYCLES_PER_MICRO;
+use crate::memory_map::CYCLES_PER_MICRO;
 use crate::recording::RecordedMachine;
 use crate::serial::Serial;
-use crate::transport::{CHUNK, Connection, Dialler, News};
+use crate::transport::{CHUNK, Connection, Connector, TransportEvent};
 
 /// Timer events of an idle guest that are dealt with between two looks at the link.
-const MAX_EVENTS: usize = 64;
+const MAX_TIMER_EVENTS: usize = 64;
 
-/// Pieces of news that are taken between two turns of the guest.
-const MAX_NEWS: usize = 8;
+/// Pieces of event that are taken between two turns of the guest.
+const MAX_TRANSPORT_EVENTS: usize = 8;
 
-/// Time after which the link is looked at although nothing has said that there is something to read: a device that is busy does
+/// Time after which the link is socket_polled at although nothing has said that there is something to read: a device that is busy does
 /// not wait for it.
-const LOOK_INTERVAL: Duration = Duration::from_micros(200);
+const SOCKET_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Least time between two wakings by a timer. The link and the outside wake the device at once.
-const NAP: Duration = Duration::from_millis(15);
+const MIN_SLEEP: Duration = Duration::from_millis(15);
 
 /// Time between two looks at the kernel while a debugger holds the application; its timers count seconds.
-const HALTED_NAP: Duration = Duration::from_millis(250);
+const HALTED_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
 const TOLERANCE: Cycles = 500 * CYCLES_PER_MICRO;
 
 /// Cycles a guest may lose before that is told: a second.
-const MUCH: Cycles = 1_000_000 * CYCLES_PER_MICRO;
+const LAG_REPORT_THRESHOLD: Cycles = 1_000_000 * CYCLES_PER_MICRO;
 
 /// The connection as the device's thread knows it.
 enum Link {
@@ -68,23 +68,23 @@ pub(crate) struct Runner {
     /// How fast the guest's time goes when nothing is against it.
     pub(crate) scale: TimeScale,
     /// How fast the kernel's clock goes at least.
-    least_pace: LeastPace,
+    minimum_pace: MinimumPace,
     started: Instant,
     /// The observer knows that the host is too slow.
     is_behind: bool,
-    dialler: Dialler,
+    connector: Connector,
     link: Link,
     remote: Remote,
     serial: Serial,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
     /// What goes to the cloud or has come from it, on its way between link and kernel.
     chunk: Box<[u8]>,
-    /// When the link was last looked at with or without a reason.
-    looked: Instant,
+    /// When the link was last socket_polled at with or without a reason.
+    socket_polled: Instant,
     /// When the thread last slept to an end.
     woken: Instant,
     /// Where a debugger may connect.
-    pub(crate) session: Option<Session>,
+    pub(crate) gdb: Option<GdbConnection>,
     /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
     /// still to be handled hides the events after it, and they would be merged into one.
     idle: bool,
@@ -93,7 +93,7 @@ pub(crate) struct Runner {
 impl Runner {
     pub(crate) fn new(
         machine: RecordedMachine,
-        dialler: Dialler,
+        connector: Connector,
         remote: Remote,
         serial: Serial,
         observer: Box<dyn FnMut(DeviceEvent) + Send>,
@@ -106,32 +106,32 @@ impl Runner {
             machine,
             clock,
             scale: TimeScale::ONE,
-            least_pace: LeastPace::start(woken, start),
+            minimum_pace: MinimumPace::start(woken, start),
             started: woken,
             is_behind: false,
-            dialler,
+            connector,
             serial,
             link: Link::Down,
             remote,
             observer,
             chunk,
-            looked: woken,
+            socket_polled: woken,
             woken,
-            session: None,
+            gdb: None,
             idle: false,
         }
     }
 
     pub(crate) fn run(mut self) {
         while !self.remote.is_stopping() {
-            if let Some(session) = &mut self.session {
-                session.attend(&mut self.machine);
+            if let Some(gdb) = &mut self.gdb {
+                gdb.poll(&mut self.machine);
             }
-            if self.machine.machine().is_halted() { self.stand_still() } else { self.step() }
+            if self.machine.machine().is_halted() { self.step_halted() } else { self.step() }
         }
         self.farewell();
         self.machine.end();
-        self.tell_observer();
+        self.report_events();
     }
 
     fn take_inputs(&mut self) {
@@ -151,7 +151,7 @@ impl Runner {
         let _ = self.machine.handle(input);
     }
 
-    fn tell_observer(&mut self) {
+    fn report_events(&mut self) {
         for event in self.machine.take_events() {
             let routed = match &event {
                 DeviceEvent::Serial { port, bytes } => self.serial.written(*port, bytes),
@@ -164,16 +164,16 @@ impl Runner {
     }
 
     /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
-    fn stand_still(&mut self) {
+    fn step_halted(&mut self) {
         let began = Instant::now();
         self.take_inputs();
-        self.tend_link();
-        self.tell_observer();
-        self.wait(Some(began + HALTED_NAP));
+        self.service_link();
+        self.report_events();
+        self.wait(Some(began + HALTED_POLL_INTERVAL));
         let now = Instant::now();
         self.apply(&Input::TimeSkipped(WallClock::start(began, 0).cycle_at(now)));
         self.clock = WallClock::start(now, self.machine.now());
-        self.least_pace = LeastPace::start(now, self.machine.now());
+        self.minimum_pace = MinimumPace::start(now, self.machine.now());
         self.idle = false;
     }
 
@@ -187,19 +187,19 @@ impl Runner {
         self.take_inputs();
         self.set_pace(now);
         let target = self.clock.target(now, self.machine.now());
-        self.keep_up(now);
+        self.advance_kernel_clock(now);
         if self.machine.now() > target + TOLERANCE {
-            self.tend_link();
-            self.tell_observer();
+            self.service_link();
+            self.report_events();
             return self.sleep_until(self.machine.now());
         }
         self.run_towards(target);
-        self.look_now_and_then(now);
-        self.tend_link();
+        self.poll_socket_if_due(now);
+        self.service_link();
         self.serial.feed(&mut self.machine);
         // What came may have given the application something to do.
         self.idle = self.machine.run(1) == RunResult::Idle && !self.machine.machine().is_halted();
-        self.tell_observer();
+        self.report_events();
         if self.idle && self.machine.now() >= target {
             self.sleep();
         }
@@ -212,13 +212,13 @@ impl Runner {
     }
 
     /// The cloud's world does not wait for a guest that has fallen behind: the kernel's clock follows it (D220).
-    fn keep_up(&mut self, now: Instant) {
-        let behind = self.least_pace.behind(now, self.machine.now());
+    fn advance_kernel_clock(&mut self, now: Instant) {
+        let behind = self.minimum_pace.behind(now, self.machine.now());
         if behind > 0 {
             self.apply(&Input::TimeSkipped(behind));
         }
         let lost = self.clock.lost();
-        if !self.is_behind && lost > MUCH {
+        if !self.is_behind && lost > LAG_REPORT_THRESHOLD {
             self.is_behind = true;
             let elapsed = now.saturating_duration_since(self.started);
             (self.observer)(DeviceEvent::FellBehind {
@@ -231,7 +231,7 @@ impl Runner {
 
     /// Lets the application run, and time pass where it has nothing to do, up to `target` or for a slice.
     fn run_towards(&mut self, target: Cycles) {
-        for _ in 0..MAX_EVENTS {
+        for _ in 0..MAX_TIMER_EVENTS {
             if self.machine.run(SLICE) == RunResult::Busy || self.machine.now() >= target {
                 break;
             }
@@ -239,13 +239,13 @@ impl Runner {
         }
     }
 
-    /// Nothing runs: sleeps until something is due, or the bell rings. A device that has just been up sleeps a little
+    /// Nothing runs: sleeps until something is due, or the waker rings. A device that has just been up sleeps a little
     /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
     fn sleep(&mut self) {
         self.machine.flush();
         self.set_pace(Instant::now());
         let due = self.machine.next_timeout().map(|cycle| self.clock.moment(cycle));
-        self.wait(due.map(|moment| moment.max(self.woken + NAP)));
+        self.wait(due.map(|moment| moment.max(self.woken + MIN_SLEEP)));
         self.woken = Instant::now();
     }
 
@@ -253,54 +253,54 @@ impl Runner {
         self.wait(Some(self.clock.moment(cycle)));
     }
 
-    /// Waits for the bell, the link, or a moment.
+    /// Waits for the waker, the link, or a moment.
     fn wait(&mut self, until: Option<Instant>) {
         let connection = self.link.connection();
         if connection.is_some_and(Connection::has_more) {
             return;
         }
         let until = [until, connection.and_then(Connection::deadline)].into_iter().flatten().min();
-        let woken = self.remote.bell.wait(connection.and_then(Connection::interest), until);
+        let woken = self.remote.waker.wait(connection.and_then(Connection::interest), until);
         if woken.socket
             && let Some(connection) = self.link.connection_mut()
         {
-            connection.look();
+            connection.mark_readable();
         }
     }
 
-    fn look_now_and_then(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.looked) >= LOOK_INTERVAL
+    fn poll_socket_if_due(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.socket_polled) >= SOCKET_POLL_INTERVAL
             && let Some(connection) = self.link.connection_mut()
         {
-            connection.look();
-            self.looked = now;
+            connection.mark_readable();
+            self.socket_polled = now;
         }
     }
 
-    fn tend_link(&mut self) {
-        self.take_news();
+    fn service_link(&mut self) {
+        self.poll_transport();
         match (&self.link, self.machine.machine().wants_link()) {
-            (Link::Down, true) => self.dial(),
-            (Link::Connecting(_) | Link::Up(_), false) => self.hang_up("no longer wanted".into()),
+            (Link::Down, true) => self.connect(),
+            (Link::Connecting(_) | Link::Up(_), false) => self.disconnect("no longer wanted".into()),
             _ => {}
         }
         self.send();
     }
 
-    fn dial(&mut self) {
+    fn connect(&mut self) {
         self.apply(&Input::LinkConnecting);
-        self.link = Link::Connecting(self.dialler.dial());
+        self.link = Link::Connecting(self.connector.connect());
     }
 
     /// Takes what has come, but not all that goes on coming: the guest has its turn as well. What is left keeps the device
     /// from sleeping.
-    fn take_news(&mut self) {
-        for _ in 0..MAX_NEWS {
-            let Some(news) = self.next_news() else { break };
-            match news {
-                News::Connected => self.connected(),
-                News::Bytes(length) => self.receive(length),
-                News::Lost(loss) => {
+    fn poll_transport(&mut self) {
+        for _ in 0..MAX_TRANSPORT_EVENTS {
+            let Some(event) = self.next_transport_event() else { break };
+            match event {
+                TransportEvent::Connected => self.connected(),
+                TransportEvent::Bytes(length) => self.receive(length),
+                TransportEvent::Lost(loss) => {
                     self.link = Link::Down;
                     self.apply(&Input::LinkLost { kind: loss.kind, cause: loss.text.into() });
                 }
@@ -308,8 +308,8 @@ impl Runner {
         }
     }
 
-    fn next_news(&mut self) -> Option<News> {
-        self.link.connection_mut()?.news(&mut self.chunk)
+    fn next_transport_event(&mut self) -> Option<TransportEvent> {
+        self.link.connection_mut()?.poll(&mut self.chunk)
     }
 
     fn connected(&mut self) {
@@ -322,7 +322,7 @@ impl Runner {
     fn receive(&mut self, length: usize) {
         let received = Input::Received(self.chunk[..length].into());
         if let Err(InputError::Violation(violation)) = self.machine.handle(&received) {
-            self.hang_up(format!("the cloud broke a rule of the link: {}", violation.text()));
+            self.disconnect(format!("the cloud broke a rule of the link: {}", violation.text()));
         }
     }
 
@@ -339,7 +339,7 @@ impl Runner {
     }
 
     /// Ends the connection from this side: what is still to be said is said, then it closes by itself.
-    fn hang_up(&mut self, cause: String) {
+    fn disconnect(&mut self, cause: String) {
         self.send();
         self.link = Link::Down;
         self.apply(&Input::LinkLost { kind: LinkLoss::Requested, cause: cause.into() });
@@ -351,7 +351,7 @@ impl Runner {
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
             self.apply(&Input::Farewell);
             let length = self.machine.transmit(&mut self.chunk);
-            connection.finish(&self.chunk[..length]);
+            connection.close(&self.chunk[..length]);
         }
     }
 }

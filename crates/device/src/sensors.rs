@@ -13,7 +13,7 @@ pub mod th02;
 
 pub use source::{Source, SourceError};
 
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::i2c::Target;
 use crate::pin::Pin;
 

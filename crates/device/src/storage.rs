@@ -41,16 +41,16 @@ impl Storage {
 
     /// Storage in memory: an external flash that begins with `flash`, and the Wi-Fi settings, if there are any, by name
     /// and whether there is a password. A password itself has no effect on anything.
-    pub fn holding(flash: Vec<u8>, wifi: Option<(Vec<u8>, bool)>) -> Self {
+    pub fn with_content(flash: Vec<u8>, wifi: Option<(Vec<u8>, bool)>) -> Self {
         let mut settings = Settings::default();
         if let Some((ssid, has_password)) = wifi {
             settings.store(&ssid, if has_password { b"?" } else { b"" });
         }
-        Self { flash: Flash::holding(flash), wifi: settings }
+        Self { flash: Flash::with_content(flash), wifi: settings }
     }
 
     /// What is stored: the external flash without the erased bytes at its end, and the Wi-Fi settings as
-    /// [`Storage::holding`] takes them. A flash that cannot be read counts as erased.
+    /// [`Storage::with_content`] takes them. A flash that cannot be read counts as erased.
     pub fn content(&mut self) -> (Vec<u8>, Option<(Vec<u8>, bool)>) {
         let wifi = self.wifi.stored().map(|network| (network.ssid.to_vec(), network.has_password));
         (self.flash.content(), wifi)

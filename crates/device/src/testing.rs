@@ -110,7 +110,7 @@ pub(crate) fn settings(program: &Program) -> Settings {
     Settings {
         device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
         image: program.image(),
-        chance: Arc::new(|| 0x5EED_0001),
+        entropy: Arc::new(|| 0x5EED_0001),
         restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
         trace: false,
         targets: Vec::new(),

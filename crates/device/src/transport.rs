@@ -3,7 +3,7 @@
 //! Both ends show certificates of the cloud's authority, and both must name the protocol (link.md, section 1). Between the
 //! application and the cloud's socket there is no thread and no queue: [`Connection::send`] seals and writes, and
 //! [`Connection::news`] reads and opens, as far as the socket allows at once; the device's thread waits for the socket
-//! together with its bell. Two things that can only be waited for have a thread for as long as they take: finding and
+//! together with its waker. Two things that can only be waited for have a thread for as long as they take: finding and
 //! reaching the cloud (`opening.rs`), and the farewell of a connection the device has no more use for (`farewell.rs`).
 
 use std::io::{self, Read, Write};
@@ -19,12 +19,12 @@ use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use crate::bell::{Bell, Interest};
 use crate::identity::Identity;
+use crate::waker::{Interest, Waker};
 
 mod address;
-mod farewell;
-mod opening;
+mod close;
+mod tcp_connect;
 
 pub use address::{Address, AddressError};
 
@@ -38,17 +38,17 @@ pub const DEFAULT_PORT: u16 = 7883;
 pub const CHUNK: usize = 16 * 1024;
 
 /// Time a connection may take to be made: name, TCP and TLS.
-const CONNECT_TIME: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time a connection has to say its last words.
-const FAREWELL_TIME: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Clouds whose session tickets are kept: a device has one.
-const REMEMBERED_SESSIONS: usize = 8;
+const MAX_TLS_TICKETS: usize = 8;
 
-/// News of a connection, in order: at most one `Connected`, then bytes, and one `Lost` at the end.
+/// TransportEvent of a connection, in order: at most one `Connected`, then bytes, and one `Lost` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum TransportEvent {
     /// TLS stands.
     Connected,
     /// So many bytes from the cloud, at the front of the buffer.
@@ -67,31 +67,31 @@ pub struct Loss {
 }
 
 /// Makes connections to one cloud. Keeps TLS session tickets between them.
-pub struct Dialler {
+pub struct Connector {
     tls: Arc<ClientConfig>,
     address: Arc<Address>,
-    bell: Bell,
+    waker: Waker,
 }
 
-impl Dialler {
-    /// A dialler to the cloud at `address`, for the device with `identity`. `bell` rings when the cloud has been reached, or
+impl Connector {
+    /// A connector to the cloud at `address`, for the device with `identity`. `waker` rings when the cloud has been reached, or
     /// cannot be.
     ///
     /// # Errors
     /// An identity TLS cannot use.
-    pub fn new(identity: &Identity, address: Address, bell: Bell) -> io::Result<Self> {
+    pub fn new(identity: &Identity, address: Address, waker: Waker) -> io::Result<Self> {
         let tls = Arc::new(tls_config(identity).map_err(io::Error::other)?);
-        Ok(Self { tls, address: Arc::new(address), bell })
+        Ok(Self { tls, address: Arc::new(address), waker })
     }
 
     /// Starts to make a connection.
-    pub fn dial(&self) -> Connection {
-        let opened = opening::start(self.address.clone(), self.bell.clone(), CONNECT_TIME);
+    pub fn connect(&self) -> Connection {
+        let opened = tcp_connect::start(self.address.clone(), self.waker.clone(), CONNECT_TIMEOUT);
         Connection {
             tls: self.tls.clone(),
             address: self.address.clone(),
-            stage: Stage::Reaching(opened),
-            deadline: Instant::now() + CONNECT_TIME,
+            stage: Stage::TcpConnect(opened),
+            deadline: Instant::now() + CONNECT_TIMEOUT,
             is_readable: true,
         }
     }
@@ -108,7 +108,7 @@ fn tls_config(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
         .with_root_certificates(roots)
         .with_client_auth_cert(identity.certificates(), identity.key())?;
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
+    config.resumption = Resumption::in_memory_sessions(MAX_TLS_TICKETS);
     Ok(config)
 }
 
@@ -140,13 +140,13 @@ pub struct Connection {
 
 enum Stage {
     /// The name is looked up, TCP is connecting.
-    Reaching(Receiver<io::Result<TcpStream>>),
+    TcpConnect(Receiver<io::Result<TcpStream>>),
     /// The ends shake hands.
-    Shaking(Box<Stream>),
+    TlsHandshake(Box<Stream>),
     /// TLS stands.
     Open(Box<Stream>),
     /// Its loss has been told.
-    Over,
+    Closed,
 }
 
 /// A socket that never blocks, and the TLS session on it.
@@ -157,48 +157,50 @@ struct Stream {
 
 impl Connection {
     /// What happened next, if anything did. Bytes are read into `buffer`, which is not empty.
-    pub fn news(&mut self, buffer: &mut [u8]) -> Option<News> {
+    pub fn poll(&mut self, buffer: &mut [u8]) -> Option<TransportEvent> {
         match self.advance(buffer) {
             Ok(news) => news,
             Err(error) => {
-                self.stage = Stage::Over;
-                Some(News::Lost(self.loss(&error)))
+                self.stage = Stage::Closed;
+                Some(TransportEvent::Lost(self.loss(&error)))
             }
         }
     }
 
-    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<News>> {
-        if let Stage::Reaching(opened) = &self.stage {
+    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<TransportEvent>> {
+        if let Stage::TcpConnect(opened) = &self.stage {
             match opened.try_recv() {
-                Ok(socket) => self.stage = Stage::Shaking(Box::new(Stream::start(self, socket?)?)),
-                Err(TryRecvError::Empty) => return self.wait_for_it(),
+                Ok(socket) => self.stage = Stage::TlsHandshake(Box::new(Stream::start(self, socket?)?)),
+                Err(TryRecvError::Empty) => return self.check_deadline(),
                 Err(TryRecvError::Disconnected) => return Err(io::ErrorKind::OutOfMemory.into()),
             }
         }
         match &mut self.stage {
-            Stage::Shaking(stream) => {
-                if stream.shake()? {
-                    self.stand()
+            Stage::TlsHandshake(stream) => {
+                if stream.handshake()? {
+                    self.finish_handshake()
                 } else {
-                    self.wait_for_it()
+                    self.check_deadline()
                 }
             }
-            Stage::Open(stream) => Ok(stream.read(&mut self.is_readable, buffer)?.map(News::Bytes)),
-            Stage::Reaching(_) | Stage::Over => Ok(None),
+            Stage::Open(stream) => Ok(stream.read(&mut self.is_readable, buffer)?.map(TransportEvent::Bytes)),
+            Stage::TcpConnect(_) | Stage::Closed => Ok(None),
         }
     }
 
-    fn wait_for_it(&self) -> io::Result<Option<News>> {
+    fn check_deadline(&self) -> io::Result<Option<TransportEvent>> {
         if self.deadline > Instant::now() { Ok(None) } else { Err(io::ErrorKind::TimedOut.into()) }
     }
 
-    fn stand(&mut self) -> io::Result<Option<News>> {
-        let Stage::Shaking(stream) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(None) };
+    fn finish_handshake(&mut self) -> io::Result<Option<TransportEvent>> {
+        let Stage::TlsHandshake(stream) = std::mem::replace(&mut self.stage, Stage::Closed) else {
+            return Ok(None);
+        };
         if stream.session.alpn_protocol() != Some(ALPN) {
             return Err(io::Error::other("it does not speak openvisor/1"));
         }
         self.stage = Stage::Open(stream);
-        Ok(Some(News::Connected))
+        Ok(Some(TransportEvent::Connected))
     }
 
     /// Whether a chunk can be sent: everything before it has left. If not, the wait for [`Connection::interest`] ends when one
@@ -218,26 +220,26 @@ impl Connection {
         stream.session.writer().write_all(chunk).is_ok() && stream.flush().is_ok()
     }
 
-    /// What to wait for, besides the bell.
+    /// What to wait for, besides the waker.
     pub fn interest(&self) -> Option<Interest<'_>> {
         match &self.stage {
-            Stage::Shaking(stream) | Stage::Open(stream) => {
+            Stage::TlsHandshake(stream) | Stage::Open(stream) => {
                 Some(Interest { socket: stream.socket.as_fd(), writes: stream.session.wants_write() })
             }
-            Stage::Reaching(_) | Stage::Over => None,
+            Stage::TcpConnect(_) | Stage::Closed => None,
         }
     }
 
     /// When to look for news at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Reaching(_) | Stage::Shaking(_) => Some(self.deadline),
-            Stage::Open(_) | Stage::Over => None,
+            Stage::TcpConnect(_) | Stage::TlsHandshake(_) => Some(self.deadline),
+            Stage::Open(_) | Stage::Closed => None,
         }
     }
 
     /// Notes that the socket may have something to read: its wait said so, or nobody has looked for a while.
-    pub fn look(&mut self) {
+    pub fn mark_readable(&mut self) {
         self.is_readable = true;
     }
 
@@ -247,18 +249,18 @@ impl Connection {
     }
 
     /// Says `words` and ends. Waits until the other end has taken note, but not longer than a farewell takes.
-    pub fn finish(mut self, words: &[u8]) {
+    pub fn close(mut self, words: &[u8]) {
         if let Stage::Open(stream) = &mut self.stage {
             let _ = stream.session.writer().write_all(words);
         }
-        if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Over) {
-            let _ = farewell::say(*stream, FAREWELL_TIME);
+        if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Closed) {
+            let _ = close::close_and_wait(*stream, CLOSE_TIMEOUT);
         }
     }
 
     fn loss(&self, error: &io::Error) -> Loss {
         let why = match error.kind() {
-            io::ErrorKind::TimedOut => format!("no answer within {} s", CONNECT_TIME.as_secs()),
+            io::ErrorKind::TimedOut => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
             _ => reason(error),
         };
         Loss { kind: kind(error), text: format!("cloud at {}: {why}", self.address) }
@@ -269,8 +271,8 @@ impl Drop for Connection {
     /// Whoever drops a connection that stands has no time for its farewell; it says what it was still given to say, and ends by
     /// itself.
     fn drop(&mut self) {
-        if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Over) {
-            farewell::leave(*stream, FAREWELL_TIME);
+        if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Closed) {
+            close::close_in_background(*stream, CLOSE_TIMEOUT);
         }
     }
 }
@@ -285,10 +287,10 @@ impl Stream {
     }
 
     /// Goes on with the handshake as far as the socket allows; whether it is done.
-    fn shake(&mut self) -> io::Result<bool> {
+    fn handshake(&mut self) -> io::Result<bool> {
         while self.session.is_handshaking() {
             self.flush()?;
-            match self.take_in() {
+            match self.read_tls() {
                 Ok(0) if self.session.is_handshaking() => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -309,7 +311,7 @@ impl Stream {
                 Err(_) if !*is_readable => return Ok(None),
                 Err(_) => {}
             }
-            match self.take_in() {
+            match self.read_tls() {
                 // Less than was asked for: the socket is empty, and its wait ends when it is not.
                 Ok(count) => *is_readable = count == 0 || count >= READ_SIZE,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
@@ -319,8 +321,8 @@ impl Stream {
     }
 
     /// Reads from the socket once. What is wrong with it is told to the other end.
-    fn take_in(&mut self) -> io::Result<usize> {
-        let count = retrying(|| self.session.read_tls(&mut self.socket))?;
+    fn read_tls(&mut self) -> io::Result<usize> {
+        let count = retry_interrupted(|| self.session.read_tls(&mut self.socket))?;
         if let Err(error) = self.session.process_new_packets() {
             let _ = self.flush();
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
@@ -331,7 +333,7 @@ impl Stream {
     /// Writes as much as the socket takes.
     fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            match retrying(|| self.session.write_tls(&mut self.socket)) {
+            match retry_interrupted(|| self.session.write_tls(&mut self.socket)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -346,7 +348,7 @@ impl Stream {
 const READ_SIZE: usize = 4096;
 
 /// Does what a signal kept from being done.
-fn retrying<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+fn retry_interrupted<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match act() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::peripherals::i2c::{self, Target};
-use crate::peripherals::spi::{self, Slave};
+use crate::peripherals::spi::{self, SpiDevice};
 use crate::pin::{Pin, PinError};
 use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
@@ -31,7 +31,7 @@ pub enum Attachment {
         /// Number of the bus, as in its name.
         bus: u8,
         /// What is there.
-        slave: Box<dyn Slave>,
+        device: Box<dyn SpiDevice>,
         /// The pin that selects it while it is low; without one the bus's own signal does.
         select: Option<Pin>,
     },
@@ -106,7 +106,7 @@ impl Attachment {
             .ok_or_else(|| WiringError(format!("{head} has no bus: write for example 1:23lc512,cs=PA4")))?;
         let number = bus.parse().ok().filter(|number| spi::BUSES.iter().any(|kind| kind.number == *number));
         let bus = number.ok_or_else(|| WiringError(format!("{bus} is no SPI bus: there are 1, 2 and 3")))?;
-        let slave: Box<dyn Slave> = match model.to_ascii_lowercase().as_str() {
+        let device: Box<dyn SpiDevice> = match model.to_ascii_lowercase().as_str() {
             "23lc512" => Box::new(SerialRam::default()),
             "loopback" => Box::new(Loopback),
             _ => return Err(WiringError(format!("nothing is called {model}; there are: 23lc512 loopback"))),
@@ -118,7 +118,7 @@ impl Attachment {
                 return Err(WiringError(format!("a {model} has only cs, the pin that selects it: cs=PA4")));
             }
         };
-        Ok(Self::Spi { bus, slave, select })
+        Ok(Self::Spi { bus, device, select })
     }
 
     /// Reads the name of a serial port that is to lose what arrives while its receiver is full: 1 to 5, or lp1.

@@ -25,7 +25,7 @@ fn machine() -> Machine {
     Machine::new(Settings {
         device_id: DeviceId::parse("UV0123456789abcdef0123456789abcdef").expect("an id"),
         image: Image::load(Path::new(IMAGE)).expect("an image"),
-        chance: Arc::new(|| 1),
+        entropy: Arc::new(|| 1),
         restart: RestartPolicy::default(),
         trace: false,
         targets,

@@ -7,12 +7,12 @@ use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use device::chance::Seed;
+use device::entropy::Seed;
 use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
-use device::machine::{Machine, Provisions, RestartPolicy, Settings};
-use device::recording::{Ending, Head, RecordedMachine, Recorder, Replay, Turn};
+use device::machine::{Machine, Provisioning, RestartPolicy, Settings};
+use device::recording::{Ending, Header, RecordedMachine, Recorder, Replay, Turn};
 use link::http::HttpResult;
 use support::bench::{Bench, DEVICE_ID};
 use support::cloud::{HttpAnswer, HttpAsked, Script, place};
@@ -56,16 +56,16 @@ fn live(name: &str, seed: &str, pace: u64) -> Lived {
     let image = Image::load(&path).expect("a committed image");
     let (tape, seed) = (Tape::default(), Seed::of_text(seed));
     let mut recorder = Recorder::to(Box::new(tape.clone()));
-    recorder.begin(&head(&image, seed)).expect("written");
+    recorder.begin(&header(&image, seed)).expect("written");
     let settings = Settings {
         device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
         image: image.clone(),
-        chance: seed.chance(),
+        entropy: seed.entropy(),
         restart: RestartPolicy::default(),
         trace: false,
         targets: Vec::new(),
     };
-    let machine = Machine::provisioned(settings, Provisions::default());
+    let machine = Machine::with_provisioning(settings, Provisioning::default());
     let mut bench = Bench::around(RecordedMachine::new(machine, Some(recorder)), Relayed::new(script()));
     bench.pace = pace;
     bench.run_to_line(30_000, "END ");
@@ -75,8 +75,8 @@ fn live(name: &str, seed: &str, pace: u64) -> Lived {
     Lived { image, recording, log: support::end::CloudEnd::log(&bench.cloud).to_vec(), events: bench.events }
 }
 
-fn head(image: &Image, seed: Seed) -> Head {
-    Head {
+fn header(image: &Image, seed: Seed) -> Header {
+    Header {
         device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
         image: image.digest(),
         seed,

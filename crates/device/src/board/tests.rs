@@ -1,7 +1,10 @@
 use super::*;
 
 fn board() -> Board {
-    Board::new(Fittings { chance: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }, Storage::default())
+    Board::new(
+        BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], targets: Vec::new() },
+        Storage::default(),
+    )
 }
 
 #[test]
@@ -20,7 +23,7 @@ fn the_one_direct_read_of_the_clock_controller_is_zero() {
     assert_eq!(board.read(0x4602_0C20, 4, 0), Ok(0));
     board.write(0x4602_0C20, 4, 0x7777, 0).expect("ignored");
     assert_eq!(board.peek(0x4602_0C20), Some(0));
-    assert_eq!(board.take_outputs(), []);
+    assert_eq!(board.take_events(), []);
 }
 
 #[test]
@@ -30,7 +33,7 @@ fn an_address_without_a_register_reads_zero_and_is_told_once() {
         assert_eq!(board.read(0x4004_0000, 4, 0), Ok(0));
         assert_eq!(board.write(0x4004_0001, 1, 1, 0), Ok(()));
     }
-    assert_eq!(board.take_outputs(), [Output::UnknownRegister { address: 0x4004_0000 }]);
+    assert_eq!(board.take_events(), [BoardEvent::UnknownRegister { address: 0x4004_0000 }]);
 }
 
 #[test]
@@ -49,7 +52,7 @@ fn what_is_remembered_of_unknown_addresses_is_bounded() {
         board.read(address, 4, 0).expect("reads zero");
     }
     assert_eq!(board.unknown().count(), MAX_UNKNOWN);
-    assert_eq!(board.take_outputs().len(), MAX_UNKNOWN);
+    assert_eq!(board.take_events().len(), MAX_UNKNOWN);
 }
 
 #[test]
@@ -90,9 +93,9 @@ fn a_reset_bit_resets_its_peripheral() {
 #[test]
 fn a_pin_from_outside_is_read_at_its_port() {
     let mut board = board();
-    assert!(board.input(0x4202_0800, &Input::Pin { pin: 13, level: true }, 0));
+    assert!(board.signal(0x4202_0800, &BoardSignal::Pin { pin: 13, level: true }, 0));
     assert_eq!(board.read(0x4202_0810, 4, 0), Ok(1 << 13));
-    assert!(!board.input(0x4602_0C00, &Input::Pin { pin: 13, level: true }, 0));
+    assert!(!board.signal(0x4602_0C00, &BoardSignal::Pin { pin: 13, level: true }, 0));
 }
 
 #[test]
@@ -100,9 +103,9 @@ fn after_reset_the_led_is_told_off() {
     let mut board = board();
     board.write(0x4202_0000, 4, 0xABFF_F7FF, 0).expect("MODER");
     board.write(0x4202_0018, 4, 1 << 5, 0).expect("BSRR");
-    board.take_outputs();
+    board.take_events();
     board.reset(0);
-    assert_eq!(board.take_outputs(), [Output::Pin { port: 0, pin: 5, level: false }]);
+    assert_eq!(board.take_events(), [BoardEvent::Pin { port: 0, pin: 5, level: false }]);
 }
 
 #[test]
@@ -198,7 +201,7 @@ fn a_peripheral_asks_for_each_item() {
     board.write(0x4000_4408, 4, 1 << 6, 0).expect("a register");
     board.write(0x4000_4400, 4, 5, 0).expect("a register");
     assert!(!board.is_transfer_due());
-    board.input(0x4000_4400, &Input::Serial(b"ab"), 0);
+    board.signal(0x4000_4400, &BoardSignal::Serial(b"ab"), 0);
     assert!(!board.is_transfer_due(), "the first character has only just begun");
     let move_until = |board: &mut Board, ram: &mut Ram, cycles: u64| {
         while let Some(at) = board.next_event().filter(|at| *at <= cycles) {
@@ -208,7 +211,7 @@ fn a_peripheral_asks_for_each_item() {
     };
     move_until(&mut board, &mut ram, 2 * CHARACTER);
     assert_eq!((&ram.0[0x200..0x202], flags(&mut board)), (&b"ab"[..], 0x200), "half of three is behind it");
-    board.input(0x4000_4400, &Input::Serial(b"cd"), 2 * CHARACTER);
+    board.signal(0x4000_4400, &BoardSignal::Serial(b"cd"), 2 * CHARACTER);
     move_until(&mut board, &mut ram, 4 * CHARACTER);
     assert_eq!((&ram.0[0x200..0x203], flags(&mut board)), (&b"abc"[..], 0x301));
     assert_eq!(board.read(0x4000_4424, 4, 4 * CHARACTER), Ok(u32::from(b'd')), "the next is not taken");
@@ -277,8 +280,8 @@ fn a_list_that_leads_back_to_itself_does_not_hold_the_board_up() {
 #[test]
 fn a_pin_that_goes_low_selects_what_is_wired_to_it() {
     let targets = vec![Attachment::spi("1:23lc512,cs=PA4").expect("a wiring")];
-    let fittings = Fittings { chance: Box::new(|| 7), unique: [9; 12], targets };
-    let mut board = Board::new(fittings, Storage::default());
+    let board_config = BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], targets };
+    let mut board = Board::new(board_config, Storage::default());
     let mut write =
         |address: u32, bytes: u32, value: u32| board.write(address, bytes, value, 0).expect("there");
     write(0x4202_0018, 4, 1 << 4);

@@ -10,14 +10,14 @@ use gimli::{
 };
 
 use super::symbols::{Site, Symbols};
-use crate::map::{ENTRY_PAGE, FLASH, RAM};
+use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 
 /// Most frames of one backtrace.
-pub const MOST_FRAMES: usize = 32;
+pub const MAX_FRAMES: usize = 32;
 
 /// Most words of the stack that are searched for return addresses, and most of those that are told.
 const SEARCHED_WORDS: u32 = 1024;
-const MOST_GUESSES: usize = 12;
+const MAX_GUESSES: usize = 12;
 
 const SP: usize = 13;
 const LR: usize = 14;
@@ -86,7 +86,7 @@ enum Step {
 
 impl Walk<'_> {
     fn run(&mut self) {
-        while self.frames.len() < MOST_FRAMES {
+        while self.frames.len() < MAX_FRAMES {
             self.note();
             let before = self.registers;
             match self.step() {
@@ -184,7 +184,7 @@ impl Walk<'_> {
         let sp = self.registers.r[SP] & !3;
         let places = (0..SEARCHED_WORDS).map(|word| sp.wrapping_add(4 * word));
         addresses.extend(places.take_while(|place| RAM.contains(place)).filter_map(self.memory));
-        let room = MOST_GUESSES.min(MOST_FRAMES - self.frames.len());
+        let room = MAX_GUESSES.min(MAX_FRAMES - self.frames.len());
         let found: Vec<u32> =
             addresses.into_iter().filter(|address| self.is_after_call(*address)).take(room).collect();
         let frames = found.into_iter().map(|address| frame(self.symbols, address & !1, true, true));

@@ -1,7 +1,7 @@
 //! The GDB remote protocol over TCP: one debugger at a time, on the device's own thread.
 //!
 //! Threads of its own accept and read (`server`); what they read comes to the device's thread through a queue and its
-//! bell. There a `Session` takes packets out of it (`framing`), answers or bounds what the protocol's state machine would end
+//! waker. There a `GdbConnection` takes packets out of it (`framing`), answers or bounds what the protocol's state machine would end
 //! the session for (`requests`), and feeds it the rest. The machine itself is the state machine's target (`target`). Whatever a
 //! debugger sends, the session goes on (`docs/decisions/0011-debugging.md`, D208).
 
@@ -20,43 +20,43 @@ use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStub, SingleThreadStopReason};
 use gdbstub::target::ext::breakpoints::WatchKind;
 use requests::Request;
-use server::Wire;
-pub(crate) use server::{Arrival, Door};
+use server::Writer;
 pub use server::{DEFAULT_PORT, Server};
+pub(crate) use server::{Listener, ServerEvent};
 
 use crate::fault::{Fault, FaultKind};
-use crate::machine::{DebuggerInput, Stop};
+use crate::machine::{DebuggerInput, StopReason};
 use crate::recording::RecordedMachine;
 
 /// A stop by SIGTRAP.
-const HELD: &[u8] = b"S05";
+const STOPPED_BY_SIGTRAP: &[u8] = b"S05";
 
 type Stub = GdbStubStateMachine<'static, RecordedMachine, Replies>;
 
 /// The debugger's side of a device's thread: nobody, or one who is connected.
-pub(crate) struct Session {
-    door: Door,
-    peer: Option<Peer>,
+pub(crate) struct GdbConnection {
+    listener: Listener,
+    client: Option<Client>,
 }
 
-impl Session {
-    /// Waits for a debugger at `door`.
-    pub(crate) fn new(door: Door) -> Self {
-        Self { door, peer: None }
+impl GdbConnection {
+    /// Waits for a debugger at `listener`.
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self { listener, client: None }
     }
 
     /// Does what the debugger has asked for, and reports when the application has stopped.
-    pub(crate) fn attend(&mut self, machine: &mut RecordedMachine) {
-        while let Some(arrival) = self.door.next() {
-            match arrival {
-                Arrival::Connected(wire) => self.peer = Some(Peer::new(wire)),
-                Arrival::Bytes(bytes) => self.receive(&bytes, machine),
-                Arrival::Closed => self.end(machine),
+    pub(crate) fn poll(&mut self, machine: &mut RecordedMachine) {
+        while let Some(event) = self.listener.next() {
+            match event {
+                ServerEvent::Connected(writer) => self.client = Some(Client::new(writer)),
+                ServerEvent::Bytes(bytes) => self.receive(&bytes, machine),
+                ServerEvent::Closed => self.end(machine),
             }
         }
-        if let Some(peer) = &mut self.peer {
-            peer.report(machine);
-            if !peer.flush() {
+        if let Some(client) = &mut self.client {
+            client.report(machine);
+            if !client.flush() {
                 self.end(machine);
             }
         }
@@ -64,18 +64,18 @@ impl Session {
 
     fn receive(&mut self, bytes: &[u8], machine: &mut RecordedMachine) {
         for byte in bytes {
-            let Some(peer) = &mut self.peer else { return };
-            let goes_on = peer.receive(*byte, machine);
+            let Some(client) = &mut self.client else { return };
+            let keep_going = client.receive(*byte, machine);
             // A debugger that does not take its answers is left.
-            if !(peer.flush() && goes_on) {
+            if !(client.flush() && keep_going) {
                 self.end(machine);
             }
         }
     }
 
     fn end(&mut self, machine: &mut RecordedMachine) {
-        if let Some(peer) = self.peer.take()
-            && peer.stub.is_some()
+        if let Some(client) = self.client.take()
+            && client.stub.is_some()
         {
             machine.control(DebuggerInput::Detach);
         }
@@ -100,8 +100,8 @@ impl gdbstub::conn::Connection for Replies {
 }
 
 /// A debugger that is connected.
-struct Peer {
-    wire: Wire,
+struct Client {
+    writer: Writer,
     framing: Framing,
     /// The protocol's state; none before its first packet, and after it has detached.
     stub: Option<Stub>,
@@ -113,10 +113,10 @@ struct Peer {
     holds: bool,
 }
 
-impl Peer {
-    fn new(wire: Wire) -> Self {
+impl Client {
+    fn new(writer: Writer) -> Self {
         Self {
-            wire,
+            writer,
             framing: Framing::default(),
             stub: None,
             features: None,
@@ -155,10 +155,10 @@ impl Peer {
             self.attach(machine);
         }
         if self.holds_at(data) && machine.machine().is_halted() && !machine.machine().may_stop() {
-            self.framing.reply(HELD);
+            self.framing.reply(STOPPED_BY_SIGTRAP);
             return true;
         }
-        match requests::look_at(data, machine) {
+        match requests::classify(data, machine) {
             Request::Done => true,
             Request::Reply(reply) => {
                 self.framing.reply(&reply);
@@ -194,7 +194,7 @@ impl Peer {
     fn pass(&mut self, data: &[u8], machine: &mut RecordedMachine) -> bool {
         let was_running = matches!(self.stub, Some(GdbStubStateMachine::Running(_)));
         let Some(replies) = self.feed(data, machine) else {
-            self.renew(was_running, machine);
+            self.reset_stub(was_running, machine);
             let malformed: &[u8] = if data.starts_with(b"qXfer:") { b"E00" } else { b"" };
             self.framing.reply(malformed);
             return true;
@@ -241,7 +241,7 @@ impl Peer {
     }
 
     /// A new state machine in the place of one that failed, in the same state.
-    fn renew(&mut self, was_running: bool, machine: &mut RecordedMachine) {
+    fn reset_stub(&mut self, was_running: bool, machine: &mut RecordedMachine) {
         self.stub = stub(machine);
         if let Some(features) = self.features.clone() {
             let _ = self.feed(&features, machine);
@@ -256,7 +256,7 @@ impl Peer {
     fn report(&mut self, machine: &mut RecordedMachine) {
         match self.stub.take() {
             Some(GdbStubStateMachine::Running(mut stub)) if machine.machine().is_halted() => {
-                let stop = machine.take_stop().unwrap_or(Stop::Asked);
+                let stop = machine.take_stop().unwrap_or(StopReason::Requested);
                 stub.borrow_conn().0.clear();
                 match stub.report_stop(machine, reason(&stop)) {
                     Ok(GdbStubStateMachine::Idle(mut stub)) => {
@@ -264,7 +264,7 @@ impl Peer {
                         self.framing.send(&replies);
                         self.stub = Some(stub.into());
                     }
-                    _ => self.renew(false, machine),
+                    _ => self.reset_stub(false, machine),
                 }
             }
             other => self.stub = other,
@@ -274,7 +274,7 @@ impl Peer {
     /// Sends what is to be sent. False when the debugger does not take it.
     fn flush(&mut self) -> bool {
         let unsent = self.framing.take_unsent();
-        unsent.is_empty() || self.wire.send(&unsent).is_ok()
+        unsent.is_empty() || self.writer.send(&unsent).is_ok()
     }
 }
 
@@ -285,18 +285,18 @@ fn stub(machine: &mut RecordedMachine) -> Option<Stub> {
 }
 
 /// A stop in the protocol's words.
-fn reason(stop: &Stop) -> SingleThreadStopReason<u32> {
+fn reason(stop: &StopReason) -> SingleThreadStopReason<u32> {
     use SingleThreadStopReason as R;
     match stop {
-        Stop::Asked => R::Signal(Signal::SIGINT),
-        Stop::Stepped => R::DoneStep,
-        Stop::Breakpoint => R::HwBreak(()),
-        Stop::Instruction | Stop::Reset => R::Signal(Signal::SIGTRAP),
-        Stop::Watchpoint { address, write } => {
+        StopReason::Requested => R::Signal(Signal::SIGINT),
+        StopReason::Stepped => R::DoneStep,
+        StopReason::Breakpoint => R::HwBreak(()),
+        StopReason::Instruction | StopReason::Reset => R::Signal(Signal::SIGTRAP),
+        StopReason::Watchpoint { address, write } => {
             let kind = if *write { WatchKind::Write } else { WatchKind::Read };
             R::Watch { tid: (), kind, addr: *address }
         }
-        Stop::Fault(fault) => R::Signal(signal(fault)),
+        StopReason::Fault(fault) => R::Signal(signal(fault)),
     }
 }
 
@@ -328,16 +328,16 @@ pub fn converse(machine: &mut RecordedMachine, bytes: &[u8]) -> std::io::Result<
     /// Cycles the application may run at a time.
     const BUDGET: u64 = 1000;
     let server = Server::bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
-    let mut wire = std::net::TcpStream::connect(server.address())?;
-    let mut session = Session::new(server.open(crate::bell::Bell::new()?)?);
-    wire.write_all(bytes)?;
-    wire.shutdown(std::net::Shutdown::Write)?;
-    wire.set_read_timeout(Some(std::time::Duration::from_millis(1)))?;
+    let mut writer = std::net::TcpStream::connect(server.address())?;
+    let mut connection = GdbConnection::new(server.open(crate::waker::Waker::new()?)?);
+    writer.write_all(bytes)?;
+    writer.shutdown(std::net::Shutdown::Write)?;
+    writer.set_read_timeout(Some(std::time::Duration::from_millis(1)))?;
     let mut answers = [0; 4096];
     loop {
-        session.attend(machine);
+        connection.poll(machine);
         machine.run(BUDGET);
-        match wire.read(&mut answers) {
+        match writer.read(&mut answers) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Ok(length) if length > 0 => {}
             // The session has left the debugger, as one that is gone or one that breaks the protocol.

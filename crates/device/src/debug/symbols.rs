@@ -18,11 +18,11 @@ use crate::image::read_file;
 pub(crate) type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
 /// Most names told for one address: functions that were put into each other.
-const MOST_INLINED: usize = 8;
+const MAX_INLINED: usize = 8;
 
 /// Most files of split debug information, and most bytes of them together.
-const MOST_SPLIT: usize = 1024;
-const MOST_SPLIT_BYTES: usize = 256 << 20;
+const MAX_SPLIT: usize = 1024;
+const MAX_SPLIT_BYTES: usize = 256 << 20;
 
 /// An ELF file with names.
 #[derive(Clone)]
@@ -145,8 +145,8 @@ impl Files {
             self.package = Sections::read(file, &mut self.notes);
             return;
         }
-        wanted.truncate(MOST_SPLIT);
-        let (mut left, mut missing) = (MOST_SPLIT_BYTES, Vec::new());
+        wanted.truncate(MAX_SPLIT);
+        let (mut left, mut missing) = (MAX_SPLIT_BYTES, Vec::new());
         for named in wanted {
             let file = split_places(path, &named).iter().find_map(|place| regular_file(place));
             match file.filter(|file| file.len() <= left) {
@@ -199,7 +199,7 @@ impl Files {
             let name = frame.function.as_ref().and_then(|name| name.raw_name().ok());
             let location = frame.location.and_then(|place| Some((shortened(place.file?), place.line?)));
             sites.push(Site { function: name.map(|name| demangled(&name)), line: location });
-            if sites.len() == MOST_INLINED {
+            if sites.len() == MAX_INLINED {
                 break;
             }
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub const QUEUE: usize = 1 << 16;
 
 /// Most bytes of one trace; what comes after is not written.
-pub const MOST_BYTES: u64 = 1 << 30;
+pub const MAX_BYTES: u64 = 1 << 30;
 
 /// How long the end of a device waits for its trace to be written.
 const FAREWELL: Duration = Duration::from_secs(5);

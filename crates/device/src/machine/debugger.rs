@@ -13,7 +13,7 @@ use crate::debug::crash::Crash;
 use crate::debug::symbols::Symbols;
 use crate::events::DeviceEvent;
 use crate::fault::Fault;
-use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
+use crate::memory_map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
 
 /// The processor's own registers, which a debugger may look at.
 const SYSTEM: Range<u32> = 0xE000_0000..0xE010_0000;
@@ -26,18 +26,18 @@ const HALTED: u32 = 1 << 17 | 1 << 1;
 const ERASED: u8 = 0xFF;
 
 /// Most breakpoints and watchpoints at a time: far more than a person sets, and few enough to look through.
-pub const MOST_BREAKPOINTS: u32 = 4096;
-/// See [`MOST_BREAKPOINTS`].
-pub const MOST_WATCHPOINTS: u32 = 256;
+pub const MAX_BREAKPOINTS: u32 = 4096;
+/// See [`MAX_BREAKPOINTS`].
+pub const MAX_WATCHPOINTS: u32 = 256;
 
 /// What an entry of the call page looks like to a debugger: `bx lr; nop; bx lr; nop`, a function that uses no stack.
 const VENEER: [u8; 8] = [0x70, 0x47, 0x00, 0xBF, 0x70, 0x47, 0x00, 0xBF];
 
 /// Why the application stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopReason {
     /// The debugger asked for it, or has just come.
-    Asked,
+    Requested,
     /// What was to be stepped is done.
     Stepped,
     /// A breakpoint.
@@ -59,7 +59,7 @@ pub enum Stop {
 
 /// What the debugger lets the application do.
 #[derive(Debug, Default)]
-enum Run {
+enum RunMode {
     #[default]
     Free,
     Stepping(Stepping),
@@ -71,27 +71,27 @@ enum Run {
 struct Stepping {
     range: Range<u32>,
     /// Interrupts that were due are handled first.
-    serving: Option<Place>,
+    interrupted: Option<StepOrigin>,
 }
 
 /// Where the application was interrupted.
 #[derive(Debug)]
-struct Place {
+struct StepOrigin {
     pc: u32,
     sp: u32,
     exception: u16,
     /// The breakpoint at `pc` is there for the way back only.
     temporary: bool,
     /// Someone else came by: it is to be stepped over.
-    passing: bool,
+    is_elsewhere: bool,
 }
 
 /// A debugger, or none.
 #[derive(Debug, Default)]
 pub(super) struct Debugger {
     attached: bool,
-    run: Run,
-    stop: Option<Stop>,
+    mode: RunMode,
+    stop: Option<StopReason>,
     /// The stretch that runs is a single instruction.
     single: bool,
     /// The application's names.
@@ -107,7 +107,7 @@ pub(super) struct Debugger {
 
 impl Debugger {
     pub(super) fn is_halted(&self) -> bool {
-        matches!(self.run, Run::Halted)
+        matches!(self.mode, RunMode::Halted)
     }
 
     pub(super) fn is_attached(&self) -> bool {
@@ -124,16 +124,16 @@ impl Machine {
 
     /// Holds the application before its first instruction until a debugger lets it go.
     pub(crate) fn halt_at_reset(&mut self) {
-        self.stop(Stop::Reset);
+        self.halt(StopReason::Reset);
     }
 
     /// A debugger has come: the application stands, and the kernel keeps the link whatever the application wants (N20).
     pub(crate) fn attach_debugger(&mut self) {
         self.debugger.attached = true;
         self.cpu.set_halt_on_breakpoint(true);
-        self.tell_kernel_of_debugger();
-        self.note_outputs_before(DeviceEvent::Debugger { attached: true });
-        self.stop(Stop::Asked);
+        self.notify_kernel_of_debugger();
+        self.note_after_board(DeviceEvent::Debugger { attached: true });
+        self.halt(StopReason::Requested);
         self.debugger.stop = None;
     }
 
@@ -142,13 +142,13 @@ impl Machine {
         self.cpu.detach_debugger();
         (self.debugger.breakpoints, self.debugger.watchpoints) = (0, 0);
         self.debugger.attached = false;
-        self.tell_kernel_of_debugger();
-        self.note_outputs_before(DeviceEvent::Debugger { attached: false });
+        self.notify_kernel_of_debugger();
+        self.note_after_board(DeviceEvent::Debugger { attached: false });
         self.resume();
     }
 
     /// A kernel that has just begun does not know of the debugger.
-    pub(super) fn tell_kernel_of_debugger(&mut self) {
+    pub(super) fn notify_kernel_of_debugger(&mut self) {
         let attached = self.debugger.attached;
         self.enter_kernel(|kernel, port| kernel.debugger_attached(port, attached));
     }
@@ -159,12 +159,12 @@ impl Machine {
     }
 
     /// Whether no debugger stops or steps the application.
-    pub(super) fn runs_freely(&self) -> bool {
-        matches!(self.debugger.run, Run::Free)
+    pub(super) fn is_free_running(&self) -> bool {
+        matches!(self.debugger.mode, RunMode::Free)
     }
 
     /// Why the application stopped, told once.
-    pub fn take_stop(&mut self) -> Option<Stop> {
+    pub fn take_stop(&mut self) -> Option<StopReason> {
         self.debugger.stop.take()
     }
 
@@ -176,22 +176,22 @@ impl Machine {
     /// Stops the application, if it does not stand already.
     pub(crate) fn interrupt(&mut self) {
         if !self.is_halted() {
-            self.stop(Stop::Asked);
+            self.halt(StopReason::Requested);
         }
     }
 
     /// Lets the application go on; one that has faulted starts again at once.
     pub(crate) fn resume(&mut self) {
-        self.leave();
-        self.debugger.run = Run::Free;
+        self.leave_halt();
+        self.debugger.mode = RunMode::Free;
     }
 
     /// Lets the application execute one instruction, and go on doing so while its program counter is in `range`.
     pub(crate) fn step(&mut self, range: Range<u32>) {
-        if self.leave() {
-            return self.stop(Stop::Stepped);
+        if self.leave_halt() {
+            return self.halt(StopReason::Stepped);
         }
-        self.debugger.run = Run::Stepping(Stepping { range, serving: None });
+        self.debugger.mode = RunMode::Stepping(Stepping { range, interrupted: None });
     }
 
     /// Starts the application again and stops it before its first instruction.
@@ -202,12 +202,12 @@ impl Machine {
         } else {
             self.restart(WakeReason::DebuggerRestart);
         }
-        self.stop(Stop::Reset);
+        self.halt(StopReason::Reset);
         self.debugger.stop = None;
     }
 
     /// Ends standing. Answers whether the application has started again instead of going on.
-    fn leave(&mut self) -> bool {
+    fn leave_halt(&mut self) -> bool {
         self.debugger.stop = None;
         let bkpt = self.debugger.at_bkpt.take();
         if let Some(reason) = self.restarts.take_due(u64::MAX) {
@@ -221,12 +221,12 @@ impl Machine {
         false
     }
 
-    fn stop(&mut self, stop: Stop) {
-        self.answer_held_call();
-        self.end_serving();
-        self.trace_stop(&stop);
-        self.debugger.run = Run::Halted;
-        self.debugger.stop = Some(stop);
+    fn halt(&mut self, reason: StopReason) {
+        self.answer_delayed_call();
+        self.end_service();
+        self.trace_stop(&reason);
+        self.debugger.mode = RunMode::Halted;
+        self.debugger.stop = Some(reason);
     }
 }
 
@@ -235,14 +235,14 @@ impl Machine {
     /// Whether the next stretch is a single instruction. Interrupts that are due are served first, and at full speed: a
     /// step would otherwise lead into a handler, or hold the interrupts back for as long as someone steps.
     pub(super) fn begins_step(&mut self) -> bool {
-        self.debugger.single = self.is_to_step();
+        self.debugger.single = self.should_step();
         self.debugger.single
     }
 
-    fn is_to_step(&mut self) -> bool {
-        let Run::Stepping(stepping) = &mut self.debugger.run else { return false };
-        if let Some(place) = &mut stepping.serving {
-            return std::mem::take(&mut place.passing);
+    fn should_step(&mut self) -> bool {
+        let RunMode::Stepping(stepping) = &mut self.debugger.mode else { return false };
+        if let Some(origin) = &mut stepping.interrupted {
+            return std::mem::take(&mut origin.is_elsewhere);
         }
         if !self.cpu.will_take_interrupt() {
             return true;
@@ -250,7 +250,7 @@ impl Machine {
         let pc = self.cpu.register(Register::PC);
         let temporary = self.cpu.insert_breakpoint(pc);
         let (sp, exception) = (self.cpu.register(Register::SP), self.cpu.exception_number());
-        stepping.serving = Some(Place { pc, sp, exception, temporary, passing: false });
+        stepping.interrupted = Some(StepOrigin { pc, sp, exception, temporary, is_elsewhere: false });
         false
     }
 
@@ -259,38 +259,38 @@ impl Machine {
         if !std::mem::take(&mut self.debugger.single) || self.power != Power::On {
             return;
         }
-        let Run::Stepping(Stepping { range, serving: None }) = &self.debugger.run else { return };
+        let RunMode::Stepping(Stepping { range, interrupted: None }) = &self.debugger.mode else { return };
         if !range.contains(&self.cpu.register(Register::PC)) {
-            self.stop(Stop::Stepped);
+            self.halt(StopReason::Stepped);
         }
     }
 
     /// The processor halted at a breakpoint or a watchpoint.
-    pub(super) fn halted(&mut self, cause: HaltCause) {
+    pub(super) fn on_halt(&mut self, cause: HaltCause) {
         match cause {
             HaltCause::Breakpoint if self.is_on_way_back() => {}
-            HaltCause::Breakpoint => self.stop(Stop::Breakpoint),
-            HaltCause::Watchpoint { address, write } => self.stop(Stop::Watchpoint { address, write }),
+            HaltCause::Breakpoint => self.halt(StopReason::Breakpoint),
+            HaltCause::Watchpoint { address, write } => self.halt(StopReason::Watchpoint { address, write }),
         }
     }
 
     /// A BKPT, with a debugger there.
-    pub(super) fn halted_by_instruction(&mut self, address: u32) {
-        self.stop(Stop::Instruction);
+    pub(super) fn on_bkpt(&mut self, address: u32) {
+        self.halt(StopReason::Instruction);
         self.debugger.at_bkpt = Some(address);
     }
 
     /// What the processor shows after a fault.
-    pub(super) fn tell_of_crash(&mut self, fault: Fault) {
+    pub(super) fn report_crash(&mut self, fault: Fault) {
         let crash = Box::new(Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref()));
         self.debugger.last_crash = Some(crash.clone());
         self.note(DeviceEvent::Crashed(crash));
     }
 
     /// A fault; with a debugger there, the application stops where it happened.
-    pub(super) fn halted_by_fault(&mut self, fault: Fault) {
+    pub(super) fn halt_on_fault(&mut self, fault: Fault) {
         if self.debugger.attached {
-            self.stop(Stop::Fault(fault));
+            self.halt(StopReason::Fault(fault));
         }
     }
 
@@ -298,46 +298,48 @@ impl Machine {
     pub(super) fn stops_at_call(&mut self, address: u32) -> bool {
         let stops = !self.debugger.single && self.cpu.has_breakpoint(address);
         if stops {
-            self.halted(HaltCause::Breakpoint);
+            self.on_halt(HaltCause::Breakpoint);
         }
         stops
     }
 
     /// The interrupts that went before a step are served, or another has come by where they came in.
     fn is_on_way_back(&mut self) -> bool {
-        let Run::Stepping(Stepping { serving: Some(place), .. }) = &mut self.debugger.run else {
+        let RunMode::Stepping(Stepping { interrupted: Some(origin), .. }) = &mut self.debugger.mode else {
             return false;
         };
-        if place.pc != self.cpu.register(Register::PC) || !place.temporary {
+        if origin.pc != self.cpu.register(Register::PC) || !origin.temporary {
             // A breakpoint of the debugger's own is worth stopping at whoever comes by.
             return self.is_back();
         }
         let here = (self.cpu.register(Register::SP), self.cpu.exception_number());
-        if here == (place.sp, place.exception) {
-            self.end_serving();
+        if here == (origin.sp, origin.exception) {
+            self.end_service();
         } else {
-            place.passing = true;
+            origin.is_elsewhere = true;
         }
         true
     }
 
     /// Whether the application is back where it was interrupted, at a breakpoint that it was to step from.
     fn is_back(&mut self) -> bool {
-        let Run::Stepping(Stepping { serving: Some(place), .. }) = &self.debugger.run else { return false };
+        let RunMode::Stepping(Stepping { interrupted: Some(origin), .. }) = &self.debugger.mode else {
+            return false;
+        };
         let registers = (self.cpu.register(Register::PC), self.cpu.register(Register::SP));
-        let back = registers == (place.pc, place.sp) && self.cpu.exception_number() == place.exception;
+        let back = registers == (origin.pc, origin.sp) && self.cpu.exception_number() == origin.exception;
         if back {
-            self.end_serving();
+            self.end_service();
         }
         back
     }
 
-    fn end_serving(&mut self) {
-        if let Run::Stepping(stepping) = &mut self.debugger.run
-            && let Some(place) = stepping.serving.take()
-            && place.temporary
+    fn end_service(&mut self) {
+        if let RunMode::Stepping(stepping) = &mut self.debugger.mode
+            && let Some(origin) = stepping.interrupted.take()
+            && origin.temporary
         {
-            self.cpu.remove_breakpoint(place.pc);
+            self.cpu.remove_breakpoint(origin.pc);
         }
     }
 }
@@ -356,7 +358,7 @@ impl Machine {
         }
         self.cpu.set_register(register, value);
         if register == Register::PC && self.power == Power::Saving {
-            self.run_again();
+            self.leave_power_save();
         }
     }
 
@@ -387,7 +389,7 @@ impl Machine {
             into[done..done + width].copy_from_slice(&value.to_le_bytes()[..width]);
             done += width;
         }
-        self.settle_lines();
+        self.sync_lines();
         self.debugger_changed();
         done
     }
@@ -420,7 +422,7 @@ impl Machine {
             written = self.write_part(at, part);
             (at, rest) = (at.wrapping_add(part.len() as u32), following);
         }
-        self.settle_lines();
+        self.sync_lines();
         written
     }
 
@@ -459,10 +461,10 @@ impl Machine {
     }
 
     /// Sets a breakpoint at an instruction or at a system call's entry. False where neither can be, and beyond
-    /// [`MOST_BREAKPOINTS`].
+    /// [`MAX_BREAKPOINTS`].
     pub(crate) fn insert_breakpoint(&mut self, address: u32) -> bool {
         let possible = FLASH.contains(&address) || RAM.contains(&address) || ENTRY_PAGE.contains(&address);
-        if !possible || self.debugger.breakpoints >= MOST_BREAKPOINTS && !self.cpu.has_breakpoint(address) {
+        if !possible || self.debugger.breakpoints >= MAX_BREAKPOINTS && !self.cpu.has_breakpoint(address) {
             return false;
         }
         self.debugger.breakpoints += u32::from(self.cpu.insert_breakpoint(address));
@@ -481,9 +483,9 @@ impl Machine {
         self.debugger.breakpoints + self.debugger.watchpoints > 0
     }
 
-    /// Watches memory. False beyond [`MOST_WATCHPOINTS`].
+    /// Watches memory. False beyond [`MAX_WATCHPOINTS`].
     pub(crate) fn insert_watchpoint(&mut self, watchpoint: Watchpoint) -> bool {
-        if self.debugger.watchpoints >= MOST_WATCHPOINTS {
+        if self.debugger.watchpoints >= MAX_WATCHPOINTS {
             return false;
         }
         self.debugger.watchpoints += 1;

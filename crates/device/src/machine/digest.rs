@@ -4,7 +4,7 @@ use armv8m::Register;
 use ring::digest::Context;
 
 use super::Machine;
-use crate::map::{RAM, length};
+use crate::memory_map::{RAM, length};
 
 impl Machine {
     /// Adds time, processor registers and RAM to a digest. What peripherals and the kernel hold is not in it; it shows

@@ -11,7 +11,7 @@ use kernel::{LinkInput, LinkLoss, Violation};
 
 use super::{Machine, RunResult, RunState};
 use crate::events::DeviceEvent;
-use crate::peripherals::{self, i2c, usart};
+use crate::peripherals::{BoardSignal, i2c, usart};
 use crate::pin::Pin;
 
 /// Longest reason of a lost connection, in bytes; what is longer is cut.
@@ -221,7 +221,7 @@ impl Machine {
     /// A loop that waits for what a debugger has written, or emptied by reading it, goes round again.
     pub(super) fn debugger_changed(&mut self) {
         self.cpu.input_changed();
-        self.changed();
+        self.on_external_change();
         self.run_state = RunState::Ran;
     }
 
@@ -236,18 +236,18 @@ impl Machine {
     fn drive_pin(&mut self, pin: Pin, level: bool) {
         self.cpu.input_changed();
         self.board.drive_pin(pin, level, self.now());
-        self.settle_lines();
-        self.changed();
+        self.sync_lines();
+        self.on_external_change();
     }
 
     fn set_quantity(&mut self, bus: u8, address: u8, name: &str, value: f64) -> bool {
         let found = usize::from(bus).checked_sub(1).and_then(|index| i2c::BUSES.get(index));
         let now = self.now();
-        let quantity = peripherals::Input::Quantity { address, name, value };
-        let known = found.is_some_and(|kind| self.board.input(kind.base, &quantity, now));
+        let quantity = BoardSignal::Quantity { address, name, value };
+        let known = found.is_some_and(|kind| self.board.signal(kind.base, &quantity, now));
         if known {
             self.cpu.input_changed();
-            self.settle_lines();
+            self.sync_lines();
         }
         known
     }
@@ -255,25 +255,25 @@ impl Machine {
     fn send_serial(&mut self, port: u8, bytes: &[u8]) -> bool {
         let found = usart::PORTS.iter().find(|kind| kind.number == port);
         let now = self.now();
-        let input = peripherals::Input::Serial(bytes);
-        let taken = found.is_some_and(|kind| self.board.input(kind.base, &input, now));
+        let input = BoardSignal::Serial(bytes);
+        let taken = found.is_some_and(|kind| self.board.signal(kind.base, &input, now));
         if taken {
             self.cpu.input_changed();
-            self.settle_lines();
-            self.changed();
+            self.sync_lines();
+            self.on_external_change();
         }
         taken
     }
 
     fn on_link(&mut self, event: DeviceEvent, input: LinkInput<'_>) {
-        self.note_outputs_before(event);
+        self.note_after_board(event);
         self.link_input(input);
-        self.changed();
+        self.on_external_change();
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let received = self.enter_kernel(|kernel, port| kernel.handle(port, LinkInput::Received(bytes)));
-        self.changed();
+        self.on_external_change();
         received
     }
 
@@ -282,7 +282,7 @@ impl Machine {
         if !self.is_off() && self.kernel_event().is_some_and(|at| at <= self.now()) {
             self.link_input(LinkInput::Timeout);
         }
-        self.changed();
+        self.on_external_change();
     }
 
     /// Lets the application run, and time pass where it has nothing to do, up to cycle `to`; no further than a halt.

@@ -6,8 +6,8 @@ use abi::channel::ChannelType;
 use abi::{Call, Status};
 use armv8m::Cpu;
 
-use crate::debug::refusal::Refusals;
-use crate::events::{DeviceEvent, Output, PinFilter};
+use crate::debug::refused_call::RefusedCalls;
+use crate::events::{BoardEvent, DeviceEvent, PinFilter};
 use crate::pin::Pin;
 
 /// Port and pin of the user LED, PA5.
@@ -27,7 +27,7 @@ pub(super) struct Observer {
     channels: BTreeMap<u32, ChannelType>,
     /// Which pins are told of, besides the LED.
     pins: PinFilter,
-    refusals: Refusals,
+    refusals: RefusedCalls,
 }
 
 /// What must be known of a call before it is made, because it may change it.
@@ -57,7 +57,7 @@ impl Observer {
             traced: 0,
             channels: BTreeMap::new(),
             pins: PinFilter::default(),
-            refusals: Refusals::default(),
+            refusals: RefusedCalls::default(),
         }
     }
 
@@ -95,16 +95,18 @@ impl Observer {
     }
 
     /// Adds what left the board; characters of one port that follow each other become one event.
-    pub(super) fn note_outputs(&mut self, outputs: Vec<Output>) {
+    pub(super) fn note_board_events(&mut self, outputs: Vec<BoardEvent>) {
         for output in outputs {
             match output {
-                Output::Pin { port, pin, level } => self.note_pin(port, pin, level),
-                Output::Serial { port, byte } => self.note_character(port, byte),
-                Output::Display { bus, address, picture } => {
+                BoardEvent::Pin { port, pin, level } => self.note_pin(port, pin, level),
+                BoardEvent::Serial { port, byte } => self.note_character(port, byte),
+                BoardEvent::Display { bus, address, picture } => {
                     self.note(DeviceEvent::Display { bus, address, picture });
                 }
-                Output::SystemLed { enabled } => self.note(DeviceEvent::SystemLed { enabled }),
-                Output::UnknownRegister { address } => self.note(DeviceEvent::UnknownRegister { address }),
+                BoardEvent::SystemLed { enabled } => self.note(DeviceEvent::SystemLed { enabled }),
+                BoardEvent::UnknownRegister { address } => {
+                    self.note(DeviceEvent::UnknownRegister { address })
+                }
             }
         }
     }

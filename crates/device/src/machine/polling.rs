@@ -17,91 +17,91 @@ use sansio::{Duration, Instant};
 use super::observer::Before;
 use super::{Machine, Power};
 use crate::board::Board;
-use crate::map::{CYCLES_PER_MICRO, ENTRY_PAGE};
+use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE};
 
 /// Cycles that pass for the application in each system call: 2.5 µs. The kernel needs up to 250 instructions of its own for a call
 /// (`cargo xtask cost`), which waits for flash make about twice as many cycles on a chip; entering and leaving the secure state, with
 /// registers saved, cleared and restored, takes the rest.
 pub(super) const CALL_CYCLES: u64 = 400;
 
-/// Longest hold, in cycles. With the call and the rest of the loop an application sees a change within a millisecond.
-const LONGEST_HOLD: u64 = 900 * CYCLES_PER_MICRO;
+/// Longest delay, in cycles. With the call and the rest of the loop an application sees a change within a millisecond.
+const MAX_DELAY: u64 = 900 * CYCLES_PER_MICRO;
 
 /// Greatest scale of the guest's time (D141).
-const MOST_SCALE: u32 = 1000;
+const MAX_SCALE: u32 = 1000;
 
-/// Shortest hold that is worth its effort, in cycles.
-const SHORTEST_HOLD: u64 = 10 * CYCLES_PER_MICRO;
+/// Shortest delay that is worth its effort, in cycles.
+const MIN_DELAY: u64 = 10 * CYCLES_PER_MICRO;
 
 /// How long an application has been polling, in cycles, before a call of its is held.
-const LEAST_POLLED: u64 = 40 * CYCLES_PER_MICRO;
+const MIN_POLLING_TIME: u64 = 40 * CYCLES_PER_MICRO;
 
 /// Most instructions from one call to the next call from the same place.
-const LONGEST_ROUND: u64 = 4_000;
+const MAX_ROUND: u64 = 4_000;
 
 /// Most instructions of a trial run, and most rounds: a loop is recognised after two, or one that is more involved after a few more.
-const LONGEST_TRIAL: u64 = 3 * LONGEST_ROUND;
-const TRIAL_ROUNDS: u64 = 16;
+const MAX_TRIAL: u64 = 3 * MAX_ROUND;
+const MAX_TRIAL_ROUNDS: u64 = 16;
 
 /// Instructions of a round from which on a trial is only made for every so many holds: trials would cost more than the application.
 const LONG_ROUND: u64 = 30;
 const TRUSTED_ROUNDS: u32 = 16;
 
-/// Cycles until a loop that did not come round is tried again; doubles with each failure, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: u64 = 100 * CYCLES_PER_MICRO;
-const LONGEST_PAUSE: u64 = 12_800 * CYCLES_PER_MICRO;
+/// Cycles until a loop that did not come round is tried again; doubles with each failure, up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: u64 = 100 * CYCLES_PER_MICRO;
+const MAX_BACKOFF: u64 = 12_800 * CYCLES_PER_MICRO;
 
 /// Most calls for an item that was not there that are remembered.
-const MOST_ABSENT: usize = 8;
+const MAX_ABSENT: usize = 8;
 
-/// A call that only asks, as it was made.
+/// A call that only asks, as it was query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Made {
+struct Query {
     call: Call,
     /// Registers that are no arguments of this call are zero.
     arguments: [u32; 4],
 }
 
-impl Made {
+impl Query {
     fn new(slot: u32, mut registers: [u32; 4]) -> Option<Self> {
         let call = Call::from_slot(slot)?;
-        registers[arguments_of(call)?..].fill(0);
+        registers[query_arguments(call)?..].fill(0);
         Some(Self { call, arguments: registers })
     }
 }
 
 /// The place of a call: what it is, where it returns to, and the stack there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Site {
-    made: Made,
+struct CallSite {
+    query: Query,
     lr: u32,
     sp: u32,
 }
 
 /// A call that answers later.
-pub(super) struct Hold {
+pub(super) struct DelayedCall {
     /// The cycle at which it answers at the latest.
     pub until: u64,
-    made: Made,
+    query: Query,
     before: Before,
 }
 
 /// What is to be done with a call that only asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Decision {
     /// Answer it.
     Answer,
     /// Find out by trials of at most so many instructions how long it may be held.
     Try(u64),
-    /// Hold it.
-    Hold,
+    /// DelayedCall it.
+    DelayedCall,
 }
 
 /// Watches the calls of an application for polling.
 #[derive(Debug, Default)]
 pub(super) struct Polling {
     /// The place by which rounds are told apart.
-    site: Option<Site>,
+    site: Option<CallSite>,
     /// Instructions executed when the call was last made there.
     arrived: u64,
     /// The cycle since which the application has done nothing that was not polling.
@@ -116,67 +116,67 @@ pub(super) struct Polling {
     next_trial: u64,
     pause: u64,
     /// Reads that found nothing, since anything reached the kernel.
-    absent: Vec<Made>,
+    absent: Vec<Query>,
 }
 
 impl Polling {
     /// The application did something else than poll.
-    fn acted(&mut self) {
+    fn on_action(&mut self) {
         (self.site, self.trusted) = (None, 0);
         self.absent.clear();
     }
 
     /// Something reached the kernel: reads may find something now.
-    pub(super) fn kernel_changed(&mut self) {
+    pub(super) fn on_kernel_change(&mut self) {
         self.absent.clear();
     }
 
     /// A call that only asks was made at `site`.
-    fn asked(&mut self, site: Site, now: u64, instructions: u64, since: ExternalActivity) -> Verdict {
+    fn on_query(&mut self, site: CallSite, now: u64, instructions: u64, since: ExternalActivity) -> Decision {
         if since.accessed {
-            self.acted();
+            self.on_action();
         }
         self.interrupted |= since.interrupted;
         let round = instructions.saturating_sub(self.arrived);
         if self.site != Some(site) {
-            if self.site.is_none() || round > LONGEST_ROUND {
+            if self.site.is_none() || round > MAX_ROUND {
                 (self.site, self.began, self.trusted) = (Some(site), now, 0);
                 (self.arrived, self.interrupted) = (instructions, true);
             }
-            return Verdict::Answer;
+            return Decision::Answer;
         }
         self.arrived = instructions;
-        if round > LONGEST_ROUND {
+        if round > MAX_ROUND {
             (self.began, self.trusted) = (now, 0);
         }
         // A round in which an interrupt was handled may have been about that.
-        if std::mem::take(&mut self.interrupted) || round > LONGEST_ROUND {
-            return Verdict::Answer;
+        if std::mem::take(&mut self.interrupted) || round > MAX_ROUND {
+            return Decision::Answer;
         }
-        self.judge(now, round)
+        self.decide(now, round)
     }
 
-    fn judge(&mut self, now: u64, round: u64) -> Verdict {
-        if now.saturating_sub(self.began) < LEAST_POLLED {
-            return Verdict::Answer;
+    fn decide(&mut self, now: u64, round: u64) -> Decision {
+        if now.saturating_sub(self.began) < MIN_POLLING_TIME {
+            return Decision::Answer;
         }
         if self.trusted > 0 && round.abs_diff(self.round) <= self.round / 4 {
             self.trusted -= 1;
-            return Verdict::Hold;
+            return Decision::DelayedCall;
         }
         if now < self.next_trial {
-            return Verdict::Answer;
+            return Decision::Answer;
         }
-        Verdict::Try(LONGEST_TRIAL.min((round + 4) * TRIAL_ROUNDS))
+        Decision::Try(MAX_TRIAL.min((round + 4) * MAX_TRIAL_ROUNDS))
     }
 
-    fn polls(&mut self, round: u64, is_longest: bool) {
+    fn on_polling(&mut self, round: u64, is_longest: bool) {
         let is_trusted = round >= LONG_ROUND && is_longest;
         (self.round, self.trusted, self.pause) = (round, if is_trusted { TRUSTED_ROUNDS } else { 0 }, 0);
     }
 
-    fn does_not_poll(&mut self, now: u64) {
-        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+    fn on_trial_failed(&mut self, now: u64) {
+        self.pause = (self.pause * 2).clamp(MIN_BACKOFF, MAX_BACKOFF);
         self.next_trial = now + self.pause;
         (self.began, self.trusted) = (now, 0);
     }
@@ -193,109 +193,112 @@ enum Trial {
 }
 
 impl Machine {
-    /// A call was made. Deals with it if it only asks something and the application does nothing but ask: it is then held.
-    pub(super) fn is_held_call(&mut self, slot: u32, arguments: [u32; 4], before: &Before) -> bool {
+    /// A call was query. Deals with it if it only asks something and the application does nothing but ask: it is then held.
+    pub(super) fn delay_if_polling(&mut self, slot: u32, arguments: [u32; 4], before: &Before) -> bool {
         let since = self.cpu.take_external_activity();
-        let Some(made) = Made::new(slot, arguments) else {
-            self.polling.acted();
+        let Some(query) = Query::new(slot, arguments) else {
+            self.polling.on_action();
             return false;
         };
-        if self.cpu.in_handler_mode() || !self.runs_freely() {
+        if self.cpu.in_handler_mode() || !self.is_free_running() {
             return false;
         }
         let (lr, sp) = (self.cpu.register(Register::LR), self.cpu.register(Register::SP));
-        let site = Site { made, lr, sp };
-        let hold = match self.polling.asked(site, self.now(), self.instructions(), since) {
-            Verdict::Answer => None,
-            Verdict::Hold => Some(self.longest_hold()),
-            Verdict::Try(budget) => self.find_hold(&site, budget),
+        let site = CallSite { query, lr, sp };
+        let delay = match self.polling.on_query(site, self.now(), self.instructions(), since) {
+            Decision::Answer => None,
+            Decision::DelayedCall => Some(self.max_delay()),
+            Decision::Try(budget) => self.find_delay(&site, budget),
         };
-        let Some(hold) = hold else { return false };
-        self.call_held = Some(Hold { until: self.now() + hold, made, before: before.clone() });
+        let Some(delay) = delay else { return false };
+        self.delayed_call = Some(DelayedCall { until: self.now() + delay, query, before: before.clone() });
         true
     }
 
     /// Finds for how long nothing changes for the application but the answers to what it asks.
-    fn find_hold(&mut self, site: &Site, budget: u64) -> Option<u64> {
-        let longest = self.longest_hold();
-        let mut hold = longest;
+    fn find_delay(&mut self, site: &CallSite, budget: u64) -> Option<u64> {
+        let longest = self.max_delay();
+        let mut delay = longest;
         loop {
-            match self.try_polling(site, hold, budget) {
+            match self.try_polling(site, delay, budget) {
                 Trial::Polls { round } => {
-                    self.polling.polls(round, hold == longest);
-                    return Some(hold);
+                    self.polling.on_polling(round, delay == longest);
+                    return Some(delay);
                 }
                 Trial::Unknown => return None,
-                Trial::Acts if hold == longest && !self.polls_now(site, budget) => {
-                    self.polling.does_not_poll(self.now());
+                Trial::Acts if delay == longest && !self.polls_now(site, budget) => {
+                    self.polling.on_trial_failed(self.now());
                     return None;
                 }
-                Trial::Acts => hold /= 2,
+                Trial::Acts => delay /= 2,
             }
-            if hold < SHORTEST_HOLD {
+            if delay < MIN_DELAY {
                 return None;
             }
         }
     }
 
-    /// The longest hold, which is as long by the wall clock whatever the scale of the guest's time.
-    fn longest_hold(&self) -> u64 {
-        LONGEST_HOLD * u64::from(self.provisions.poll_scale.clamp(1, MOST_SCALE))
+    /// The longest delay, which is as long by the wall clock whatever the scale of the guest's time.
+    fn max_delay(&self) -> u64 {
+        MAX_DELAY * u64::from(self.provisioning.poll_scale.clamp(1, MAX_SCALE))
     }
 
-    fn polls_now(&mut self, site: &Site, budget: u64) -> bool {
+    fn polls_now(&mut self, site: &CallSite, budget: u64) -> bool {
         matches!(self.try_polling(site, 0, budget), Trial::Polls { .. })
     }
 
     /// A call was answered.
-    pub(super) fn note_answer(&mut self, slot: u32, arguments: [u32; 4], status: Status) {
-        let Some(made) = Made::new(slot, arguments).filter(|made| reads(made.call)) else { return };
+    pub(super) fn on_answer(&mut self, slot: u32, arguments: [u32; 4], status: Status) {
+        let Some(query) = Query::new(slot, arguments).filter(|query| is_read(query.call)) else { return };
         if status != Status::ResponseNotPresent {
-            return self.polling.acted();
+            return self.polling.on_action();
         }
-        if !self.polling.absent.contains(&made) && self.polling.absent.len() < MOST_ABSENT {
-            self.polling.absent.push(made);
+        if !self.polling.absent.contains(&query) && self.polling.absent.len() < MAX_ABSENT {
+            self.polling.absent.push(query);
         }
     }
 
     /// What the kernel did to registers and memory on behalf of a call is no disturbance to polling.
-    pub(super) fn settle_call(&mut self) {
+    pub(super) fn clear_own_activity(&mut self) {
         let _own = self.cpu.take_external_activity();
     }
 
     /// Something reached the kernel or the board from outside, or by itself: a call that is held answers now.
-    pub(super) fn changed(&mut self) {
-        self.polling.kernel_changed();
-        self.answer_held_call();
+    pub(super) fn on_external_change(&mut self) {
+        self.polling.on_kernel_change();
+        self.answer_delayed_call();
     }
 
     /// Whether a call is held on. One whose time has come is answered.
-    pub(super) fn holds_call(&mut self) -> bool {
-        let Some(hold) = &self.call_held else { return false };
-        if self.now() < hold.until && !self.cpu.will_take_interrupt() {
+    pub(super) fn is_call_delayed(&mut self) -> bool {
+        let Some(delay) = &self.delayed_call else { return false };
+        if self.now() < delay.until && !self.cpu.will_take_interrupt() {
             return true;
         }
-        self.answer_held_call();
+        self.answer_delayed_call();
         false
     }
 
     /// Answers the call that is held, if one is, with what is so now.
-    pub(super) fn answer_held_call(&mut self) {
-        let Some(Hold { made: Made { call, arguments }, before, .. }) = self.call_held.take() else { return };
+    pub(super) fn answer_delayed_call(&mut self) {
+        let Some(DelayedCall { query: Query { call, arguments }, before, .. }) = self.delayed_call.take()
+        else {
+            return;
+        };
         let slot = call.slot();
         let Outcome::Status(status) = self.enter_kernel(|kernel, port| kernel.call(port, slot, arguments))
         else {
             return;
         };
-        self.trace_answer(Some(status));
+        self.trace_return(Some(status));
         self.observer.after_call(&self.cpu, &before, status);
-        self.note_answer(slot, arguments, status);
+        self.on_answer(slot, arguments, status);
         self.cpu.return_from_trap(status.raw());
-        self.settle_call();
+        self.clear_own_activity();
     }
 
     /// Lets the application run on, with the clock standing still `ahead` cycles from now, and takes that back.
-    fn try_polling(&mut self, site: &Site, ahead: u64, budget: u64) -> Trial {
+    fn try_polling(&mut self, site: &CallSite, ahead: u64, budget: u64) -> Trial {
         let due = self.slice_end(u64::MAX).min(self.cpu.next_timeout().unwrap_or(u64::MAX));
         let limit = due.min(self.now() + budget);
         let now = self.kernel_now() + Duration::from_micros(ahead / CYCLES_PER_MICRO);
@@ -315,12 +318,12 @@ impl Machine {
     }
 
     /// Answers how many instructions a round has, if the application comes back to where it was, and each round is like the first.
-    fn run_trial(&mut self, site: &Site, now: Instant, limit: u64) -> Option<u64> {
-        let mut made = site.made;
+    fn run_trial(&mut self, site: &CallSite, now: Instant, limit: u64) -> Option<u64> {
+        let mut query = site.query;
         let mut arrived = self.instructions();
         let mut first = None;
         loop {
-            let status = self.answer_on_trial(made, now)?;
+            let status = self.answer_on_trial(query, now)?;
             if !self.cpu.return_on_trial(status.raw()) {
                 return None;
             }
@@ -330,8 +333,8 @@ impl Machine {
             let budget = limit.checked_sub(self.now()).filter(|budget| *budget > 0)?;
             let address = self.cpu.run_trial(&mut TrialBus { board: &mut self.board }, budget)?;
             let arguments = [0, 1, 2, 3].map(|number| self.cpu.register(Register::R(number)));
-            made = Made::new(address - ENTRY_PAGE.start, arguments)?;
-            if made == site.made {
+            query = Query::new(address - ENTRY_PAGE.start, arguments)?;
+            if query == site.query {
                 let round = self.instructions() - std::mem::replace(&mut arrived, self.instructions());
                 if *first.get_or_insert(round) != round {
                     return None;
@@ -341,26 +344,26 @@ impl Machine {
     }
 
     /// What a call would answer now, if it only asks.
-    fn answer_on_trial(&mut self, made: Made, now: Instant) -> Option<Status> {
-        if reads(made.call) {
+    fn answer_on_trial(&mut self, query: Query, now: Instant) -> Option<Status> {
+        if is_read(query.call) {
             // To ask the kernel could take an item from it. It has none for a read that found none a moment ago.
-            return self.polling.absent.contains(&made).then_some(Status::ResponseNotPresent);
+            return self.polling.absent.contains(&query).then_some(Status::ResponseNotPresent);
         }
-        let Made { call, arguments } = made;
+        let Query { call, arguments } = query;
         let outcome = self.enter_kernel_at(now, |kernel, port| kernel.call(port, call.slot(), arguments));
         if let Outcome::Status(status) = outcome { Some(status) } else { None }
     }
 
     /// The cycle at which a call that is held answers.
-    pub(super) fn held_call_event(&self) -> Option<u64> {
-        let hold = self.call_held.as_ref()?;
-        (self.power == Power::On).then_some(hold.until)
+    pub(super) fn delayed_call_due(&self) -> Option<u64> {
+        let delay = self.delayed_call.as_ref()?;
+        (self.power == Power::On).then_some(delay.until)
     }
 }
 
 /// How many arguments a call has that changes nothing but its outputs. `None`: it does something. Reads change nothing where there is
 /// nothing to be read.
-fn arguments_of(call: Call) -> Option<usize> {
+fn query_arguments(call: Call) -> Option<usize> {
     let asks = matches!(
         call,
         Call::NoOp
@@ -379,11 +382,11 @@ fn arguments_of(call: Call) -> Option<usize> {
             | Call::ExternalFlashGetInfo
             | Call::GetWifiConfig
     );
-    (asks || reads(call)).then(|| call.parameters().len().min(4))
+    (asks || is_read(call)).then(|| call.parameters().len().min(4))
 }
 
 /// Whether a call takes an item that has arrived, and changes nothing while it answers `RESPONSENOTPRESENT` (D04).
-fn reads(call: Call) -> bool {
+fn is_read(call: Call) -> bool {
     matches!(
         call,
         Call::ReadHttpResponseData

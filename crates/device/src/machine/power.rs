@@ -6,7 +6,7 @@ use sansio::Instant;
 
 use super::{Machine, boot};
 use crate::events::DeviceEvent;
-use crate::map::{CYCLES_PER_MICRO, RAM, length};
+use crate::memory_map::{CYCLES_PER_MICRO, RAM, length};
 
 /// What the device does with its power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,13 @@ impl Power {
 
 impl Machine {
     /// Whether the application is to wait, whatever the processor would do.
-    pub(super) fn is_held(&mut self) -> bool {
+    pub(super) fn is_waiting(&mut self) -> bool {
         if self.is_halted() {
             return true;
         }
         match self.power {
-            Power::On => self.restarts.is_resting() || self.holds_call(),
-            Power::Saving => !self.ends_saving(),
+            Power::On => self.restarts.is_pending() || self.is_call_delayed(),
+            Power::Saving => !self.try_leave_power_save(),
             Power::Off { .. } => true,
         }
     }
@@ -50,8 +50,8 @@ impl Machine {
         matches!(self.power, Power::Off { .. })
     }
 
-    /// `mvPowerSave`: nothing runs until [`Machine::ends_saving`]. In the stop modes timers stand still (D145).
-    pub(super) fn save_power(&mut self, mode: PowerSavingMode) {
+    /// `mvPowerSave`: nothing runs until [`Machine::try_leave_power_save`]. In the stop modes timers stand still (D145).
+    pub(super) fn enter_power_save(&mut self, mode: PowerSavingMode) {
         self.power = Power::Saving;
         if mode != PowerSavingMode::Sleep {
             self.hold_clocks(true);
@@ -59,7 +59,7 @@ impl Machine {
     }
 
     /// The end of `mvPowerSave`.
-    pub(super) fn run_again(&mut self) {
+    pub(super) fn leave_power_save(&mut self) {
         self.power = Power::On;
         self.hold_clocks(false);
     }
@@ -72,17 +72,17 @@ impl Machine {
 
     /// `mvPowerSave` returns once an interrupt could be taken; masks of priority hold it back, PRIMASK does not, as for
     /// `WFI`.
-    fn ends_saving(&mut self) -> bool {
+    fn try_leave_power_save(&mut self) -> bool {
         let wakes = self.cpu.has_wakeup_event();
         if wakes {
-            self.run_again();
+            self.leave_power_save();
             self.cpu.return_from_trap(abi::Status::Okay.raw());
         }
         wakes
     }
 
     /// `mvDeepSleep`: the next thing that happens is a check-in (N16); nothing else that could wake it is modelled.
-    pub(super) fn sleep_deeply(&mut self, mode: DeepSleepMode, check_in_at: Instant) {
+    pub(super) fn enter_deep_sleep(&mut self, mode: DeepSleepMode, check_in_at: Instant) {
         let reason = match mode {
             DeepSleepMode::Standby => WakeReason::DeepSleepCheckIn,
             DeepSleepMode::Shutdown => WakeReason::ColdBoot,
@@ -90,17 +90,17 @@ impl Machine {
         let start = self.cycle_of(check_in_at);
         self.turn_off(Some((start, reason)));
         let wakes_in_ms = start.saturating_sub(self.now()) / CYCLES_PER_MICRO / 1000;
-        self.note_outputs_before(DeviceEvent::SleepsDeeply { wakes_in_ms });
+        self.note_after_board(DeviceEvent::SleepsDeeply { wakes_in_ms });
     }
 
     /// `mvTestingComplete`: nothing runs any more. There is no final application to install.
     pub(super) fn end_test(&mut self, status: u32) {
         self.turn_off(None);
-        self.note_outputs_before(DeviceEvent::TestingComplete { status });
+        self.note_after_board(DeviceEvent::TestingComplete { status });
     }
 
     /// What the factory test has logged goes to the observer.
-    pub(super) fn tell_test_log(&mut self) {
+    pub(super) fn report_test_log(&mut self) {
         let mut text = [0; kernel::limits::MAX_LOG_MESSAGE as usize];
         while let Some((_, length)) = self.enter_kernel(|kernel, port| kernel.take_test_log(port, &mut text))
         {
@@ -117,13 +117,13 @@ impl Machine {
     pub(super) fn wake_if_due(&mut self) {
         let Some(reason) = self.power.due(self.now()) else { return };
         (self.epoch, self.skipped) = (self.now(), 0);
-        *self.kernel = Kernel::new(&boot(&self.settings, &self.provisions, reason));
+        *self.kernel = Kernel::new(&boot(&self.settings, &self.provisioning, reason));
         self.set_clock_free();
         self.cpu.write_memory(RAM.start, &vec![0; length(&RAM)]);
         self.board.reset(self.now());
         if self.debugger.is_attached() {
-            self.tell_kernel_of_debugger();
+            self.notify_kernel_of_debugger();
         }
-        self.begin(reason);
+        self.start(reason);
     }
 }

@@ -2,7 +2,7 @@
 
 use abi::power::WakeReason;
 
-use crate::map::CYCLES_PER_MICRO;
+use crate::memory_map::CYCLES_PER_MICRO;
 
 const CYCLES_PER_MILLI: u64 = 1000 * CYCLES_PER_MICRO;
 
@@ -25,58 +25,58 @@ impl Default for RestartPolicy {
 
 /// Whether the application runs or rests, and how long the next rest is.
 #[derive(Debug)]
-pub(super) struct Restarts {
+pub(super) struct RestartTimer {
     policy: RestartPolicy,
     next_pause_ms: u64,
     started: u64,
-    resting: Option<(u64, WakeReason)>,
+    pending: Option<(u64, WakeReason)>,
 }
 
-impl Restarts {
+impl RestartTimer {
     /// A record without faults.
     pub(super) fn new(policy: RestartPolicy) -> Self {
-        Self { policy, next_pause_ms: policy.minimum_ms, started: 0, resting: None }
+        Self { policy, next_pause_ms: policy.minimum_ms, started: 0, pending: None }
     }
 
     /// The application starts at cycle `now`.
     pub(super) fn started(&mut self, now: u64) {
-        (self.started, self.resting) = (now, None);
+        (self.started, self.pending) = (now, None);
     }
 
     /// The application was stopped at cycle `now`; `reason` will be told to its next start. Answers the pause until
     /// then in milliseconds.
-    pub(super) fn rest(&mut self, now: u64, reason: WakeReason) -> u64 {
+    pub(super) fn schedule_after_fault(&mut self, now: u64, reason: WakeReason) -> u64 {
         if (now - self.started) / CYCLES_PER_MILLI >= self.policy.maximum_ms {
             self.next_pause_ms = self.policy.minimum_ms;
         }
         let pause = self.next_pause_ms.min(self.policy.maximum_ms);
         self.next_pause_ms = pause.saturating_mul(2).min(self.policy.maximum_ms);
-        self.resting = Some((now.saturating_add(pause.saturating_mul(CYCLES_PER_MILLI)), reason));
+        self.pending = Some((now.saturating_add(pause.saturating_mul(CYCLES_PER_MILLI)), reason));
         pause
     }
 
     /// The application asked at cycle `now` to be started again, which is at once unless it has started less than the
     /// shortest pause ago. Answers the pause until then in milliseconds.
-    pub(super) fn again(&mut self, now: u64, reason: WakeReason) -> u64 {
+    pub(super) fn schedule_requested(&mut self, now: u64, reason: WakeReason) -> u64 {
         let earliest = self.started.saturating_add(self.policy.minimum_ms.saturating_mul(CYCLES_PER_MILLI));
         let at = now.max(earliest);
-        self.resting = Some((at, reason));
+        self.pending = Some((at, reason));
         (at - now).div_ceil(CYCLES_PER_MILLI)
     }
 
     /// Whether the application waits to be started again.
-    pub(super) fn is_resting(&self) -> bool {
-        self.resting.is_some()
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// The cycle of the next start, if the application rests.
-    pub(super) fn due(&self) -> Option<u64> {
-        self.resting.map(|(at, _)| at)
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        self.pending.map(|(at, _)| at)
     }
 
     /// The reason for a start that is due at cycle `now`.
     pub(super) fn take_due(&mut self, now: u64) -> Option<WakeReason> {
-        self.resting.take_if(|(at, _)| *at <= now).map(|(_, reason)| reason)
+        self.pending.take_if(|(at, _)| *at <= now).map(|(_, reason)| reason)
     }
 }
 
@@ -89,13 +89,13 @@ mod tests {
     /// Shows D73.
     #[test]
     fn the_pause_doubles_up_to_the_longest() {
-        let mut restarts = Restarts::new(POLICY);
+        let mut restarts = RestartTimer::new(POLICY);
         let mut now = 0;
         for expected in [10, 20, 35, 35] {
             restarts.started(now);
             now += CYCLES_PER_MILLI;
-            assert_eq!(restarts.rest(now, WakeReason::ApplicationCrash), expected);
-            assert_eq!(restarts.due(), Some(now + expected * CYCLES_PER_MILLI));
+            assert_eq!(restarts.schedule_after_fault(now, WakeReason::ApplicationCrash), expected);
+            assert_eq!(restarts.next_timeout(), Some(now + expected * CYCLES_PER_MILLI));
         }
     }
 
@@ -103,18 +103,21 @@ mod tests {
     #[test]
     fn an_application_that_ran_well_starts_with_the_first_pause_again() {
         for (ran_ms, expected) in [(34, 20), (35, 10)] {
-            let mut restarts = Restarts::new(POLICY);
+            let mut restarts = RestartTimer::new(POLICY);
             restarts.started(0);
-            restarts.rest(0, WakeReason::ApplicationCrash);
+            restarts.schedule_after_fault(0, WakeReason::ApplicationCrash);
             restarts.started(0);
-            assert_eq!(restarts.rest(ran_ms * CYCLES_PER_MILLI, WakeReason::ApplicationCrash), expected);
+            assert_eq!(
+                restarts.schedule_after_fault(ran_ms * CYCLES_PER_MILLI, WakeReason::ApplicationCrash),
+                expected
+            );
         }
     }
 
     #[test]
     fn a_start_is_due_at_its_cycle_and_only_once() {
-        let mut restarts = Restarts::new(POLICY);
-        restarts.rest(0, WakeReason::ApplicationCrash);
+        let mut restarts = RestartTimer::new(POLICY);
+        restarts.schedule_after_fault(0, WakeReason::ApplicationCrash);
         assert_eq!(restarts.take_due(10 * CYCLES_PER_MILLI - 1), None);
         assert_eq!(restarts.take_due(10 * CYCLES_PER_MILLI), Some(WakeReason::ApplicationCrash));
         assert_eq!(restarts.take_due(10 * CYCLES_PER_MILLI), None);

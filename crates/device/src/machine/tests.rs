@@ -10,7 +10,7 @@ use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, settings, str
 mod bundles;
 mod debugger;
 mod polling;
-mod provisions;
+mod provisioning;
 
 /// A word of RAM the programs leave their results in; more follow.
 const RESULT: u32 = 0x2000_1000;

@@ -3,7 +3,7 @@
 use abi::Call;
 use armv8m::ExceptionEvent;
 
-use super::{Machine, Stop};
+use super::{Machine, StopReason};
 use crate::debug::trace::decode;
 use crate::debug::trace::{Entry, Fields, Lane, Tracer, What};
 use crate::events::DeviceEvent;
@@ -36,7 +36,7 @@ impl Machine {
 
     /// A call is about to be made.
     pub(super) fn trace_call(&mut self, slot: u32, registers: [u32; 4]) {
-        self.trace_movements();
+        self.trace_exceptions();
         let (Some(tracing), Some(call)) = (&mut self.tracing, Call::from_slot(slot)) else { return };
         let memory = |address: u32, into: &mut [u8]| self.cpu.read_memory(address, into);
         let arguments = decode::arguments(call, registers, &memory);
@@ -44,7 +44,7 @@ impl Machine {
     }
 
     /// The call returns with `status`, or does not return.
-    pub(super) fn trace_answer(&mut self, status: Option<abi::Status>) {
+    pub(super) fn trace_return(&mut self, status: Option<abi::Status>) {
         let Some(tracing) = &mut self.tracing else { return };
         let Some(begun) = tracing.call.take() else { return };
         let memory = |address: u32, into: &mut [u8]| self.cpu.read_memory(address, into);
@@ -62,7 +62,7 @@ impl Machine {
     }
 
     /// Exceptions since the last time, and what the kernel posted.
-    pub(super) fn trace_movements(&mut self) {
+    pub(super) fn trace_exceptions(&mut self) {
         let Some(tracing) = &self.tracing else { return };
         for ExceptionEvent { cycle, number, entered } in self.cpu.take_exception_events() {
             let name = exception(number);
@@ -82,7 +82,7 @@ impl Machine {
         if self.tracing.is_none() {
             return;
         }
-        self.trace_movements();
+        self.trace_exceptions();
         let at = self.cpu.cycles();
         let marks: Vec<_> = self.observer.untraced().filter_map(mark).collect();
         let Some(tracing) = &self.tracing else { return };
@@ -92,17 +92,17 @@ impl Machine {
     }
 
     /// The debugger has stopped the application.
-    pub(super) fn trace_stop(&mut self, stop: &Stop) {
+    pub(super) fn trace_stop(&mut self, stop: &StopReason) {
         let at = self.cpu.cycles();
         let Some(tracing) = &self.tracing else { return };
         let name = match stop {
-            Stop::Asked => "the debugger stops the application",
-            Stop::Stepped => "the debugger has stepped",
-            Stop::Breakpoint => "breakpoint",
-            Stop::Instruction => "breakpoint instruction",
-            Stop::Watchpoint { .. } => "watchpoint",
-            Stop::Fault(_) => "the debugger holds the application at its fault",
-            Stop::Reset => "the debugger starts the application again",
+            StopReason::Requested => "the debugger stops the application",
+            StopReason::Stepped => "the debugger has stepped",
+            StopReason::Breakpoint => "breakpoint",
+            StopReason::Instruction => "breakpoint instruction",
+            StopReason::Watchpoint { .. } => "watchpoint",
+            StopReason::Fault(_) => "the debugger holds the application at its fault",
+            StopReason::Reset => "the debugger starts the application again",
         };
         let what = What::Mark { name: name.into(), fields: Vec::new() };
         tracing.tracer.put(Entry { at, lane: Lane::Device, what });

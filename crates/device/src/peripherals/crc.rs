@@ -1,6 +1,6 @@
 //! The CRC unit: 7, 8, 16 or 32 bits by any polynomial, from any initial value, with bits reversed on either side.
 
-use super::{Context, Peripheral, Store};
+use super::{Context, Peripheral, RegisterWrite};
 
 /// First register.
 pub const BASE: u32 = 0x4002_3000;
@@ -82,9 +82,9 @@ impl Crc {
         if self.control & REV_OUT == 0 { value } else { value.reverse_bits() >> (32 - self.width()) }
     }
 
-    fn control(&mut self, store: Store) {
-        self.control = store.over(self.control, CR_WRITABLE);
-        if store.ones() & RESET != 0 {
+    fn control(&mut self, write: RegisterWrite) {
+        self.control = write.apply_to(self.control, CR_WRITABLE);
+        if write.ones() & RESET != 0 {
             self.value = self.initial & self.mask();
         }
     }
@@ -102,20 +102,20 @@ impl Peripheral for Crc {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, _context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
         match offset {
             DR => {
-                let bits = store.mask.count_ones();
-                let data = store.ones() >> store.mask.trailing_zeros();
+                let bits = write.mask.count_ones();
+                let data = write.ones() >> write.mask.trailing_zeros();
                 self.feed(self.turned(data, bits), bits);
             }
-            IDR => self.independent = store.over(self.independent, u32::MAX),
-            CR => self.control(store),
+            IDR => self.independent = write.apply_to(self.independent, u32::MAX),
+            CR => self.control(write),
             INIT => {
-                self.initial = store.over(self.initial, u32::MAX);
+                self.initial = write.apply_to(self.initial, u32::MAX);
                 self.value = self.initial & self.mask();
             }
-            POL => self.polynomial = store.over(self.polynomial, u32::MAX),
+            POL => self.polynomial = write.apply_to(self.polynomial, u32::MAX),
             _ => {}
         }
     }

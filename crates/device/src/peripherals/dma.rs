@@ -4,7 +4,7 @@
 //! [`crate::board::Board::transfer`] does it, since it takes memory and peripherals together. Repeated blocks (2D
 //! addressing), triggers and the peripheral's own flow control are not modelled.
 
-use super::{Context, Lines, Peripheral, Requests, Store};
+use super::{Context, Lines, Peripheral, RegisterWrite, Requests};
 
 /// First register.
 pub const BASE: u32 = 0x4002_0000;
@@ -149,38 +149,38 @@ impl Channel {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store) {
+    fn write(&mut self, offset: u32, write: RegisterWrite) {
         match offset {
-            CLBAR => self.list = store.over(self.list, 0xFFFF_0000),
-            CFCR => self.flags &= !(store.ones() & FLAGS),
-            CCR => self.control(store),
+            CLBAR => self.list = write.apply_to(self.list, 0xFFFF_0000),
+            CFCR => self.flags &= !(write.ones() & FLAGS),
+            CCR => self.control(write),
             CTR1 | CTR2 => {
                 let word = &mut self.transfer[(offset - CTR1) as usize / 4];
-                *word = store.over(*word, u32::MAX);
+                *word = write.apply_to(*word, u32::MAX);
             }
             CBR1 => {
-                self.block = store.over(self.block, u32::MAX);
+                self.block = write.apply_to(self.block, u32::MAX);
                 self.whole = self.block & BNDT;
             }
-            CSAR => self.source = store.over(self.source, u32::MAX),
-            CDAR => self.destination = store.over(self.destination, u32::MAX),
+            CSAR => self.source = write.apply_to(self.source, u32::MAX),
+            CDAR => self.destination = write.apply_to(self.destination, u32::MAX),
             CTR3 | CBR2 => {
                 let word = &mut self.kept[(offset - CTR3) as usize / 4];
-                *word = store.over(*word, u32::MAX);
+                *word = write.apply_to(*word, u32::MAX);
             }
-            CLLR => self.link = store.over(self.link, u32::MAX),
+            CLLR => self.link = write.apply_to(self.link, u32::MAX),
             _ => {}
         }
     }
 
-    fn control(&mut self, store: Store) {
-        if store.ones() & RESET != 0 {
+    fn control(&mut self, write: RegisterWrite) {
+        if write.ones() & RESET != 0 {
             self.control &= !(EN | SUSP);
             (self.flags, self.linking) = (0, false);
             return;
         }
         let was = self.control;
-        self.control = store.over(was, CCR_WRITABLE);
+        self.control = write.apply_to(was, CCR_WRITABLE);
         // Only the end of a transfer, a suspension or a reset disables a channel.
         self.control |= was & EN;
         if self.control & (EN | SUSP) == EN | SUSP {
@@ -254,7 +254,7 @@ impl Channel {
         for (bit, register) in UPDATES {
             let update = Self { link, ..*self }.updates(channel, (bit, register));
             if let Some(word) = update.then(|| words.next()).flatten() {
-                self.write(register, Store::word(*word));
+                self.write(register, RegisterWrite::word(*word));
             }
         }
         self.linking = false;
@@ -338,13 +338,13 @@ impl Peripheral for Dma {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, _context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
         match (offset, place(offset)) {
             (0..MISR, _) => {
                 let word = &mut self.kept[offset as usize / 4];
-                *word = store.over(*word, 0xFFFF);
+                *word = write.apply_to(*word, 0xFFFF);
             }
-            (_, Some((channel, register))) => self.channels[channel].write(register, store),
+            (_, Some((channel, register))) => self.channels[channel].write(register, write),
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The extended interrupt controller: edges on pins become interrupts, one line for each pin number.
 
-use super::{Context, Input, Lines, Peripheral, Store};
+use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite};
 
 /// First register.
 pub const BASE: u32 = 0x4602_2000;
@@ -68,19 +68,19 @@ impl Peripheral for Exti {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, _context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
         match offset {
-            RTSR1 => self.rising_enabled = store.over(self.rising_enabled, EDGE_LINES),
-            FTSR1 => self.falling_enabled = store.over(self.falling_enabled, EDGE_LINES),
-            SWIER1 => self.rising_pending |= store.ones() & EDGE_LINES,
-            RPR1 => self.rising_pending &= !store.ones(),
-            FPR1 => self.falling_pending &= !store.ones(),
+            RTSR1 => self.rising_enabled = write.apply_to(self.rising_enabled, EDGE_LINES),
+            FTSR1 => self.falling_enabled = write.apply_to(self.falling_enabled, EDGE_LINES),
+            SWIER1 => self.rising_pending |= write.ones() & EDGE_LINES,
+            RPR1 => self.rising_pending &= !write.ones(),
+            FPR1 => self.falling_pending &= !write.ones(),
             EXTICR1..=EXTICR4 => {
                 let word = &mut self.ports[(offset - EXTICR1) as usize / 4];
-                *word = store.over(*word, u32::MAX);
+                *word = write.apply_to(*word, u32::MAX);
             }
-            IMR1 => self.interrupts_unmasked = store.over(self.interrupts_unmasked, u32::MAX),
-            EMR1 => self.events_unmasked = store.over(self.events_unmasked, u32::MAX),
+            IMR1 => self.interrupts_unmasked = write.apply_to(self.interrupts_unmasked, u32::MAX),
+            EMR1 => self.events_unmasked = write.apply_to(self.events_unmasked, u32::MAX),
             _ => {}
         }
     }
@@ -92,9 +92,9 @@ impl Peripheral for Exti {
         }
     }
 
-    fn input(&mut self, input: &Input<'_>, _now: u64) -> bool {
-        match *input {
-            Input::Edge { port, pin, rising } => self.edge(port, pin, rising),
+    fn signal(&mut self, signal: &BoardSignal<'_>, _now: u64) -> bool {
+        match *signal {
+            BoardSignal::Edge { port, pin, rising } => self.edge(port, pin, rising),
             _ => false,
         }
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn an_edge_of_the_chosen_port_raises_the_line_until_it_is_cleared() {
         let mut bench = bench();
-        bench.input(&Input::Edge { port: 5, pin: 3, rising: true });
+        bench.signal(&BoardSignal::Edge { port: 5, pin: 3, rising: true });
         assert!(bench.level(14));
         assert_eq!(bench.read(0x4602_200C), 1 << 3);
         bench.write(0x4602_200C, 1 << 3);
@@ -132,7 +132,7 @@ mod tests {
     fn other_ports_other_pins_and_other_edges_do_nothing() {
         let mut bench = bench();
         for (port, pin, rising) in [(4, 3, true), (5, 2, true), (5, 3, false), (5, 16, true)] {
-            bench.input(&Input::Edge { port, pin, rising });
+            bench.signal(&BoardSignal::Edge { port, pin, rising });
         }
         assert_eq!((bench.read(0x4602_200C), bench.read(0x4602_2010)), (0, 0));
     }
@@ -141,7 +141,7 @@ mod tests {
     fn a_masked_edge_waits_for_its_mask() {
         let mut bench = bench();
         bench.write(0x4602_2080, 0);
-        bench.input(&Input::Edge { port: 5, pin: 3, rising: true });
+        bench.signal(&BoardSignal::Edge { port: 5, pin: 3, rising: true });
         assert!(!bench.level(14));
         bench.write(0x4602_2080, 1 << 3);
         assert!(bench.level(14));

@@ -1,7 +1,7 @@
 //! The flash interface. It belongs to the kernel; the application may peek at its access control register, and a
 //! direct access reads zero and writes nothing.
 
-use super::{Context, Peripheral, Store};
+use super::{Context, Peripheral, RegisterWrite};
 
 /// First register.
 pub const BASE: u32 = 0x4002_2000;
@@ -22,7 +22,7 @@ impl Peripheral for Flash {
         0
     }
 
-    fn write(&mut self, _offset: u32, _store: Store, _context: &mut Context<'_>) {}
+    fn write(&mut self, _offset: u32, _store: RegisterWrite, _context: &mut Context<'_>) {}
 
     fn reset(&mut self, _context: &mut Context<'_>) {}
 }

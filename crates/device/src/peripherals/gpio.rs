@@ -1,7 +1,7 @@
 //! General-purpose pins. Outputs read back as they are driven; inputs read what the outside drives, else their pull.
 
-use super::{Context, Input, Peripheral, Store};
-use crate::events::Output;
+use super::{BoardSignal, Context, Peripheral, RegisterWrite};
+use crate::events::BoardEvent;
 use crate::pin::PORTS;
 
 /// Names of the ports.
@@ -90,12 +90,12 @@ impl Gpio {
         self.output & driving | idle & !driving
     }
 
-    fn tell_changes(&mut self, outputs: &mut Vec<Output>) {
+    fn tell_changes(&mut self, outputs: &mut Vec<BoardEvent>) {
         let levels = self.output & self.outputs();
         let changed = levels ^ self.told;
         self.told = levels;
         for pin in (0..16).filter(|pin| changed >> pin & 1 == 1) {
-            outputs.push(Output::Pin { port: self.port, pin, level: levels >> pin & 1 == 1 });
+            outputs.push(BoardEvent::Pin { port: self.port, pin, level: levels >> pin & 1 == 1 });
         }
     }
 }
@@ -121,28 +121,28 @@ impl Peripheral for Gpio {
         true
     }
 
-    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         match offset {
-            MODER => self.mode = store.over(self.mode, u32::MAX),
-            OTYPER => self.open_drain = store.over(self.open_drain, PINS),
-            OSPEEDR => self.speed = store.over(self.speed, u32::MAX),
-            PUPDR => self.pull = store.over(self.pull, u32::MAX),
-            ODR => self.output = store.over(self.output, PINS),
+            MODER => self.mode = write.apply_to(self.mode, u32::MAX),
+            OTYPER => self.open_drain = write.apply_to(self.open_drain, PINS),
+            OSPEEDR => self.speed = write.apply_to(self.speed, u32::MAX),
+            PUPDR => self.pull = write.apply_to(self.pull, u32::MAX),
+            ODR => self.output = write.apply_to(self.output, PINS),
             // Where a pin is set and reset at once, it is set.
-            BSRR => self.output = self.output & !(store.ones() >> 16) | store.ones() & PINS,
-            LCKR => self.lock = store.over(self.lock, 0x1_FFFF),
-            AFRL => self.alternate[0] = store.over(self.alternate[0], u32::MAX),
-            AFRH => self.alternate[1] = store.over(self.alternate[1], u32::MAX),
-            BRR => self.output &= !store.ones(),
-            HSLVR => self.high_speed = store.over(self.high_speed, PINS),
+            BSRR => self.output = self.output & !(write.ones() >> 16) | write.ones() & PINS,
+            LCKR => self.lock = write.apply_to(self.lock, 0x1_FFFF),
+            AFRL => self.alternate[0] = write.apply_to(self.alternate[0], u32::MAX),
+            AFRH => self.alternate[1] = write.apply_to(self.alternate[1], u32::MAX),
+            BRR => self.output &= !write.ones(),
+            HSLVR => self.high_speed = write.apply_to(self.high_speed, PINS),
             _ => {}
         }
-        self.tell_changes(context.outputs);
+        self.tell_changes(context.events);
     }
 
-    fn input(&mut self, input: &Input<'_>, _now: u64) -> bool {
-        match *input {
-            Input::Pin { pin, level } if pin < 16 => {
+    fn signal(&mut self, signal: &BoardSignal<'_>, _now: u64) -> bool {
+        match *signal {
+            BoardSignal::Pin { pin, level } if pin < 16 => {
                 self.driven |= 1 << pin;
                 self.outside = self.outside & !(1 << pin) | u32::from(level) << pin;
                 true
@@ -154,7 +154,7 @@ impl Peripheral for Gpio {
     fn reset(&mut self, context: &mut Context<'_>) {
         let Self { port, driven, outside, told, .. } = *self;
         *self = Self { driven, outside, told, ..Self::new(port) };
-        self.tell_changes(context.outputs);
+        self.tell_changes(context.events);
     }
 }
 
@@ -175,8 +175,8 @@ mod tests {
         bench
     }
 
-    fn pin(level: bool) -> Output {
-        Output::Pin { port: 0, pin: 5, level }
+    fn pin(level: bool) -> BoardEvent {
+        BoardEvent::Pin { port: 0, pin: 5, level }
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
     fn inputs_read_what_drives_them() {
         let mut bench = Bench::new(base(0), Box::new(Gpio::new(0)));
         assert_eq!(bench.read(0x4202_0010), 0b1010 << 12, "pulled up: pins 13 and 15");
-        bench.input(&Input::Pin { pin: 13, level: false });
-        bench.input(&Input::Pin { pin: 0, level: true });
+        bench.signal(&BoardSignal::Pin { pin: 13, level: false });
+        bench.signal(&BoardSignal::Pin { pin: 0, level: true });
         assert_eq!(bench.read(0x4202_0010), 0b1000 << 12 | 1);
     }
 

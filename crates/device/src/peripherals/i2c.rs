@@ -1,7 +1,7 @@
 //! I2C controllers, with whatever is wired to the bus. An address nobody answers to ends in NACKF and STOPF, as on a
 //! bare board. Only the controller's side of the bus is modelled.
 
-use super::{Context, Input, Lines, Peripheral, Requests, Store};
+use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 
 /// What tells one controller from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +129,8 @@ impl I2c {
         self.transfer & RD_WRN != 0
     }
 
-    fn write_control(&mut self, store: Store, context: &mut Context<'_>) {
-        self.control = store.over(self.control, u32::MAX);
+    fn write_control(&mut self, write: RegisterWrite, context: &mut Context<'_>) {
+        self.control = write.apply_to(self.control, u32::MAX);
         if self.control & PE == 0 {
             // Switching the controller off lets go of the bus and clears its state, not its settings.
             self.let_go(context);
@@ -145,8 +145,8 @@ impl I2c {
         }
     }
 
-    fn write_transfer(&mut self, store: Store, context: &mut Context<'_>) {
-        let asked = store.over(self.transfer, u32::MAX);
+    fn write_transfer(&mut self, write: RegisterWrite, context: &mut Context<'_>) {
+        let asked = write.apply_to(self.transfer, u32::MAX);
         self.transfer = asked & !(START | STOP);
         if self.control & PE == 0 {
             return;
@@ -155,7 +155,7 @@ impl I2c {
             self.start(context);
         } else if asked & STOP != 0 {
             self.stop(context);
-        } else if self.flags & TCR != 0 && store.mask >> NBYTES_AT != 0 {
+        } else if self.flags & TCR != 0 && write.mask >> NBYTES_AT != 0 {
             self.flags &= !TCR;
             self.begin_chunk(context);
         }
@@ -255,18 +255,18 @@ impl Peripheral for I2c {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         match offset {
-            CR1 => self.write_control(store, context),
-            CR2 => self.write_transfer(store, context),
-            OAR1 => self.own[0] = store.over(self.own[0], 0x87FF),
-            OAR2 => self.own[1] = store.over(self.own[1], 0x87FE),
-            TIMINGR => self.timing = store.over(self.timing, u32::MAX),
-            TIMEOUTR => self.timeout = store.over(self.timeout, u32::MAX),
+            CR1 => self.write_control(write, context),
+            CR2 => self.write_transfer(write, context),
+            OAR1 => self.own[0] = write.apply_to(self.own[0], 0x87FF),
+            OAR2 => self.own[1] = write.apply_to(self.own[1], 0x87FE),
+            TIMINGR => self.timing = write.apply_to(self.timing, u32::MAX),
+            TIMEOUTR => self.timeout = write.apply_to(self.timeout, u32::MAX),
             // The transmit register can be flushed by writing its own flag.
-            ISR if store.ones() & TXE != 0 => self.flags |= TXE,
-            ICR => self.flags &= !(store.ones() & CLEARABLE),
-            TXDR => self.give(store.ones() as u8, context),
+            ISR if write.ones() & TXE != 0 => self.flags |= TXE,
+            ICR => self.flags &= !(write.ones() & CLEARABLE),
+            TXDR => self.give(write.ones() as u8, context),
             _ => {}
         }
     }
@@ -294,8 +294,8 @@ impl Peripheral for I2c {
         self.targets.iter().filter_map(|target| target.next_event()).min()
     }
 
-    fn input(&mut self, input: &Input<'_>, now: u64) -> bool {
-        let Input::Quantity { address, name, value } = *input else { return false };
+    fn signal(&mut self, signal: &BoardSignal<'_>, now: u64) -> bool {
+        let BoardSignal::Quantity { address, name, value } = *signal else { return false };
         let found = self.targets.iter_mut().find(|target| target.address() == address);
         found.is_some_and(|target| target.set(name, value, now))
     }

@@ -3,8 +3,8 @@
 //! built with the vendor's hardware library makes one such read at its start.
 
 use super::usart::LPUART1;
-use super::{Context, Peripheral, Store};
-use crate::map::CLOCK_HZ;
+use super::{Context, Peripheral, RegisterWrite};
+use crate::memory_map::CLOCK_HZ;
 
 /// First register.
 pub const BASE: u32 = 0x4602_0C00;
@@ -159,7 +159,7 @@ impl Peripheral for Closed {
         0
     }
 
-    fn write(&mut self, _offset: u32, _store: Store, _context: &mut Context<'_>) {}
+    fn write(&mut self, _offset: u32, _store: RegisterWrite, _context: &mut Context<'_>) {}
 
     fn reset(&mut self, _context: &mut Context<'_>) {}
 }
@@ -184,7 +184,7 @@ mod tests {
         }
         // HSI16 / 1 * (N + 1) / (R + 1), the way the manual computes the system clock.
         let (n, r) = (0x13 + 1, 0x01 + 1);
-        assert_eq!(16_000_000 * n / r, crate::map::CLOCK_HZ);
+        assert_eq!(16_000_000 * n / r, crate::memory_map::CLOCK_HZ);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The random number generator. It is ready whenever it is on.
 
-use super::{Context, Lines, Peripheral, Store};
+use super::{Context, Lines, Peripheral, RegisterWrite};
 
 /// First register.
 pub const BASE: u32 = 0x420C_0800;
 
-/// Where random words come from; the model has no chance of its own.
-pub type Chance = Box<dyn FnMut() -> u32 + Send>;
+/// Where random words come from; the model has no entropy of its own.
+pub type EntropySource = Box<dyn FnMut() -> u32 + Send>;
 
 const CR: u32 = 0x00;
 const SR: u32 = 0x04;
@@ -22,13 +22,13 @@ const LINE: u16 = 94;
 /// The generator.
 pub struct Rng {
     control: u32,
-    chance: Chance,
+    entropy: EntropySource,
 }
 
 impl Rng {
-    /// A generator that draws from `chance`.
-    pub fn new(chance: Chance) -> Self {
-        Self { control: CR_RESET, chance }
+    /// A generator that draws from `entropy`.
+    pub fn new(entropy: EntropySource) -> Self {
+        Self { control: CR_RESET, entropy }
     }
 
     fn on(&self) -> bool {
@@ -41,14 +41,14 @@ impl Peripheral for Rng {
         match offset {
             CR => self.control,
             SR if self.on() => SR_DRDY,
-            DR if self.on() => (self.chance)(),
+            DR if self.on() => (self.entropy)(),
             _ => 0,
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, _context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
         if offset == CR {
-            self.control = store.over(self.control, CR_WRITABLE);
+            self.control = write.apply_to(self.control, CR_WRITABLE);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The microcontroller's electronic signature: a number of its own, and the size of its flash.
 
-use super::{Context, Peripheral, Store};
+use super::{Context, Peripheral, RegisterWrite};
 
 /// First register.
 pub const BASE: u32 = 0x0BFA_0700;
@@ -35,7 +35,7 @@ impl Peripheral for Signature {
         }
     }
 
-    fn write(&mut self, _offset: u32, _store: Store, _context: &mut Context<'_>) {}
+    fn write(&mut self, _offset: u32, _store: RegisterWrite, _context: &mut Context<'_>) {}
 
     fn reset(&mut self, _context: &mut Context<'_>) {}
 }

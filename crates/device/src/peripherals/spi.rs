@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Context, Input, Lines, Peripheral, Requests, Store};
+use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 
 /// What tells one controller from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub const BUSES: [Kind; 3] = [
 ];
 
 /// Something wired to a controller.
-pub trait Slave: Send {
+pub trait SpiDevice: Send {
     /// A frame goes out while it is selected; answers the one that comes back.
     fn exchange(&mut self, frame: u32) -> u32;
     /// It is selected, or no longer.
@@ -102,14 +102,14 @@ pub struct Spi {
     received: VecDeque<u32>,
     /// Frames wait because nobody reads: until then.
     full_until: Option<u64>,
-    slave: Option<Box<dyn Slave>>,
-    /// A pin selects the slave; else the controller's own signal does.
+    device: Option<Box<dyn SpiDevice>>,
+    /// A pin selects the device; else the controller's own signal does.
     by_pin: bool,
 }
 
 impl Spi {
     /// A controller after reset, with what is wired to it; `by_pin` if a pin of the application's choice selects it.
-    pub fn new(kind: &Kind, slave: Option<Box<dyn Slave>>, by_pin: bool) -> Self {
+    pub fn new(kind: &Kind, device: Option<Box<dyn SpiDevice>>, by_pin: bool) -> Self {
         Self {
             kind: *kind,
             control: 0,
@@ -123,7 +123,7 @@ impl Spi {
             sending: VecDeque::new(),
             received: VecDeque::new(),
             full_until: None,
-            slave,
+            device,
             by_pin,
         }
     }
@@ -190,9 +190,9 @@ impl Spi {
             | self.frames().map_or(0, |frames| frames - self.gone.min(frames)) << CTSIZE_AT
     }
 
-    fn write_control(&mut self, store: Store, now: u64) {
+    fn write_control(&mut self, write: RegisterWrite, now: u64) {
         let was = self.control;
-        self.control = store.over(was, CR1_WRITABLE);
+        self.control = write.apply_to(was, CR1_WRITABLE);
         if self.control & SPE == 0 {
             self.control &= !(CSTART | CSUSP);
             self.sending.clear();
@@ -209,8 +209,8 @@ impl Spi {
     }
 
     fn select(&mut self, selected: bool) {
-        if let Some(slave) = &mut self.slave {
-            slave.select(selected);
+        if let Some(device) = &mut self.device {
+            device.select(selected);
         }
     }
 
@@ -234,7 +234,7 @@ impl Spi {
             }
             let sent = if goes { self.sending.pop_front() } else { Some(0) };
             let Some(sent) = sent else { break };
-            let answer = self.slave.as_mut().map_or(0, |slave| slave.exchange(sent));
+            let answer = self.device.as_mut().map_or(0, |device| device.exchange(sent));
             if full {
                 self.flags |= OVR;
             } else if comes {
@@ -302,21 +302,21 @@ impl Peripheral for Spi {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         match offset {
-            CR1 => self.write_control(store, context.now),
+            CR1 => self.write_control(write, context.now),
             // These can be changed while the controller is off only.
-            CR2 if !self.is_on() => self.size = store.over(self.size, TSIZE),
+            CR2 if !self.is_on() => self.size = write.apply_to(self.size, TSIZE),
             CFG1 | CFG2 if !self.is_on() || offset == CFG1 => {
                 let word = &mut self.config[(offset - CFG1) as usize / 4];
-                *word = store.over(*word, u32::MAX);
+                *word = write.apply_to(*word, u32::MAX);
             }
-            IER => self.interrupts = store.over(self.interrupts, 0x3FF),
-            IFCR => self.flags &= !(store.ones() & CLEARABLE),
-            AUTOCR => self.kept[0] = store.over(self.kept[0], u32::MAX),
-            TXDR => self.put(store.ones() >> store.mask.trailing_zeros(), context.bytes, context.now),
-            CRCPOLY => self.kept[1] = store.over(self.kept[1], u32::MAX),
-            UDRDR => self.kept[2] = store.over(self.kept[2], u32::MAX),
+            IER => self.interrupts = write.apply_to(self.interrupts, 0x3FF),
+            IFCR => self.flags &= !(write.ones() & CLEARABLE),
+            AUTOCR => self.kept[0] = write.apply_to(self.kept[0], u32::MAX),
+            TXDR => self.put(write.ones() >> write.mask.trailing_zeros(), context.bytes, context.now),
+            CRCPOLY => self.kept[1] = write.apply_to(self.kept[1], u32::MAX),
+            UDRDR => self.kept[2] = write.apply_to(self.kept[2], u32::MAX),
             _ => {}
         }
     }
@@ -341,14 +341,14 @@ impl Peripheral for Spi {
         self.full_until
     }
 
-    fn input(&mut self, input: &Input<'_>, _now: u64) -> bool {
-        let Input::Select { selected } = *input else { return false };
+    fn signal(&mut self, signal: &BoardSignal<'_>, _now: u64) -> bool {
+        let BoardSignal::Select { selected } = *signal else { return false };
         self.select(selected);
         true
     }
 
     fn reset(&mut self, _context: &mut Context<'_>) {
-        *self = Self::new(&self.kind, self.slave.take(), self.by_pin);
+        *self = Self::new(&self.kind, self.device.take(), self.by_pin);
     }
 }
 
@@ -363,7 +363,7 @@ mod tests {
     /// Answers each frame with its complement.
     struct Complement;
 
-    impl Slave for Complement {
+    impl SpiDevice for Complement {
         fn exchange(&mut self, frame: u32) -> u32 {
             !frame
         }

@@ -1,25 +1,25 @@
 //! One peripheral on a bench: accessed by address, its lines and outputs looked at.
 
-use super::{Context, Input, Lines, Peripheral, Requests, Store};
-use crate::events::Output;
+use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
+use crate::events::BoardEvent;
 use crate::pin::Pin;
 
 pub(crate) struct Bench {
     base: u32,
     pub peripheral: Box<dyn Peripheral>,
     pub now: u64,
-    outputs: Vec<Output>,
+    events: Vec<BoardEvent>,
     driven: Vec<(Pin, bool)>,
 }
 
 impl Bench {
     pub(crate) fn new(base: u32, peripheral: Box<dyn Peripheral>) -> Self {
-        Self { base, peripheral, now: 0, outputs: Vec::new(), driven: Vec::new() }
+        Self { base, peripheral, now: 0, events: Vec::new(), driven: Vec::new() }
     }
 
     fn with<T>(&mut self, what: impl FnOnce(&mut dyn Peripheral, &mut Context<'_>) -> T) -> T {
         let mut context =
-            Context { now: self.now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+            Context { now: self.now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
         what(self.peripheral.as_mut(), &mut context)
     }
 
@@ -35,7 +35,7 @@ impl Bench {
         let base = self.base;
         self.with(|peripheral, context| {
             peripheral.advance(context);
-            peripheral.write(address - base, Store::word(value), context);
+            peripheral.write(address - base, RegisterWrite::word(value), context);
         });
     }
 
@@ -46,7 +46,7 @@ impl Bench {
         self.with(|peripheral, context| {
             context.bytes = bytes;
             peripheral.advance(context);
-            peripheral.write(address - base, Store { value: value & mask, mask }, context);
+            peripheral.write(address - base, RegisterWrite { value: value & mask, mask }, context);
         });
     }
 
@@ -71,11 +71,11 @@ impl Bench {
         self.with(|peripheral, context| peripheral.reset(context));
     }
 
-    pub(crate) fn input(&mut self, input: &Input<'_>) -> bool {
+    pub(crate) fn signal(&mut self, signal: &BoardSignal<'_>) -> bool {
         let now = self.now;
         self.with(|peripheral, context| {
             peripheral.advance(context);
-            peripheral.input(input, now)
+            peripheral.signal(signal, now)
         })
     }
 
@@ -96,7 +96,7 @@ impl Bench {
     }
 
     /// What left the peripheral since last asked.
-    pub(crate) fn outputs(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.outputs)
+    pub(crate) fn outputs(&mut self) -> Vec<BoardEvent> {
+        std::mem::take(&mut self.events)
     }
 }

@@ -1,12 +1,12 @@
 use super::*;
 
-fn table() -> Vec<Placed> {
-    super::table(Fittings { chance: Box::new(|| 0), unique: [0; 12], targets: Vec::new() })
+fn peripheral_map() -> Vec<MappedPeripheral> {
+    super::peripheral_map(BoardConfig { entropy: Box::new(|| 0), unique: [0; 12], targets: Vec::new() })
 }
 
 #[test]
 fn no_two_peripherals_share_an_address() {
-    for pair in table().windows(2) {
+    for pair in peripheral_map().windows(2) {
         assert!(pair[0].base + pair[0].size <= pair[1].base, "{} and {}", pair[0].name, pair[1].name);
     }
 }
@@ -24,19 +24,19 @@ fn no_two_timers_or_ports_share_a_line() {
 
 #[test]
 fn no_access_to_any_register_panics() {
-    for placed in &mut table() {
-        let (mut outputs, mut driven) = (Vec::new(), Vec::new());
+    for placed in &mut peripheral_map() {
+        let (mut events, mut driven) = (Vec::new(), Vec::new());
         for value in [0, u32::MAX, 0x5555_5555, 0xAAAA_AAAA] {
             for offset in (0..placed.size).step_by(4) {
                 let now = u64::from(offset) * 1000;
-                let mut context = Context { now, bytes: 4, outputs: &mut outputs, driven: &mut driven };
+                let mut context = Context { now, bytes: 4, events: &mut events, driven: &mut driven };
                 placed.peripheral.advance(&mut context);
-                placed.peripheral.write(offset, Store::word(value), &mut context);
+                placed.peripheral.write(offset, RegisterWrite::word(value), &mut context);
                 placed.peripheral.read(offset, &mut context);
                 placed.peripheral.interrupts(&mut Lines::default());
                 placed.peripheral.next_event();
             }
-            let mut context = Context { now: 0, bytes: 4, outputs: &mut outputs, driven: &mut driven };
+            let mut context = Context { now: 0, bytes: 4, events: &mut events, driven: &mut driven };
             placed.peripheral.reset(&mut context);
         }
     }
@@ -44,10 +44,10 @@ fn no_access_to_any_register_panics() {
 
 #[test]
 fn a_narrow_write_changes_its_bytes_only() {
-    let store = Store { value: 0x0000_AA00, mask: 0x0000_FF00 };
-    assert_eq!(store.over(0x1111_1111, u32::MAX), 0x1111_AA11);
-    assert_eq!(store.over(0x1111_1111, 0x0F00), 0x1111_1A11);
-    assert_eq!((store.ones(), store.zeros()), (0xAA00, 0x5500));
+    let write = RegisterWrite { value: 0x0000_AA00, mask: 0x0000_FF00 };
+    assert_eq!(write.apply_to(0x1111_1111, u32::MAX), 0x1111_AA11);
+    assert_eq!(write.apply_to(0x1111_1111, 0x0F00), 0x1111_1A11);
+    assert_eq!((write.ones(), write.zeros()), (0xAA00, 0x5500));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn shared_lines_are_high_while_one_source_is() {
 
 #[test]
 fn every_reset_bit_names_a_peripheral_that_is_there() {
-    let placed = table();
+    let placed = peripheral_map();
     for register in (0x60..=0x80).step_by(4) {
         for base in rcc::Rcc::default().poke(rcc::BASE + register, u32::MAX, u32::MAX).expect("a register") {
             assert!(placed.iter().any(|placed| placed.base == base), "{base:#010x}");

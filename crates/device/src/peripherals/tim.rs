@@ -4,7 +4,7 @@
 //! that can be computed, so a timer costs nothing while it runs. Output pins, capture from pins, counting down and the
 //! repetition counter are not modelled: their registers keep what is written.
 
-use super::{Context, Lines, Peripheral, Store};
+use super::{Context, Lines, Peripheral, RegisterWrite};
 
 /// What tells one timer from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,10 +256,10 @@ impl Tim {
         }
     }
 
-    fn generate(&mut self, store: Store, now: u64) {
+    fn generate(&mut self, write: RegisterWrite, now: u64) {
         let channels = channel_bit(usize::from(self.kind.channels)) - channel_bit(0);
-        self.status |= store.ones() & channels;
-        if store.ones() & UG == 0 {
+        self.status |= write.ones() & channels;
+        if write.ones() & UG == 0 {
             return;
         }
         self.count = 0;
@@ -272,37 +272,37 @@ impl Tim {
         }
     }
 
-    fn write_reload(&mut self, store: Store, now: u64) {
+    fn write_reload(&mut self, write: RegisterWrite, now: u64) {
         self.settle(now);
-        self.reload.written = store.over(self.reload.written, self.kind.max);
+        self.reload.written = write.apply_to(self.reload.written, self.kind.max);
         if self.control & ARPE == 0 {
             self.reload.load();
         }
     }
 
-    fn write_control(&mut self, store: Store, now: u64) {
+    fn write_control(&mut self, write: RegisterWrite, now: u64) {
         self.settle(now);
         self.matched = now;
-        self.control = store.over(self.control, CR1_WRITABLE);
+        self.control = write.apply_to(self.control, CR1_WRITABLE);
     }
 
-    fn write_compare(&mut self, channel: usize, store: Store) {
+    fn write_compare(&mut self, channel: usize, write: RegisterWrite) {
         if channel >= usize::from(self.kind.channels) {
             return;
         }
         let preloaded = self.is_preloaded(channel);
         let compare = &mut self.compares[channel];
-        compare.written = store.over(compare.written, self.kind.max);
+        compare.written = write.apply_to(compare.written, self.kind.max);
         if !preloaded {
             compare.load();
         }
     }
 
-    fn keep(&mut self, offset: u32, store: Store) {
+    fn keep(&mut self, offset: u32, write: RegisterWrite) {
         let has = offset < END && (self.kind.channels > 0 || offset == CR2);
         if has {
             let word = &mut self.kept[offset as usize / 4];
-            *word = store.over(*word, u32::MAX);
+            *word = write.apply_to(*word, u32::MAX);
         }
     }
 }
@@ -322,20 +322,20 @@ impl Peripheral for Tim {
         }
     }
 
-    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         match offset {
-            CR1 => self.write_control(store, context.now),
-            DIER => self.interrupts = store.over(self.interrupts, HALF),
-            SR => self.status &= !store.zeros(),
-            EGR => self.generate(store, context.now),
+            CR1 => self.write_control(write, context.now),
+            DIER => self.interrupts = write.apply_to(self.interrupts, HALF),
+            SR => self.status &= !write.zeros(),
+            EGR => self.generate(write, context.now),
             CNT => {
                 self.settle(context.now);
-                self.count = store.over(self.count, self.kind.max);
+                self.count = write.apply_to(self.count, self.kind.max);
             }
-            PSC => self.prescaler.written = store.over(self.prescaler.written, HALF),
-            ARR => self.write_reload(store, context.now),
-            CCR1..=CCR4 => self.write_compare((offset - CCR1) as usize / 4, store),
-            _ => self.keep(offset, store),
+            PSC => self.prescaler.written = write.apply_to(self.prescaler.written, HALF),
+            ARR => self.write_reload(write, context.now),
+            CCR1..=CCR4 => self.write_compare((offset - CCR1) as usize / 4, write),
+            _ => self.keep(offset, write),
         }
     }
 

@@ -13,9 +13,9 @@ pub use receiver::LINE;
 use receiver::Receiver;
 use transmitter::Transmitter;
 
-use super::{Context, Input, Lines, Peripheral, Requests, Store};
-use crate::events::Output;
-use crate::map::CLOCK_HZ;
+use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
+use crate::events::BoardEvent;
+use crate::memory_map::CLOCK_HZ;
 
 /// What tells one port from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,10 +168,10 @@ impl Usart {
         asked.fold(0, |all, (_, _, flags)| all | flags) & self.status()
     }
 
-    fn write_control(&mut self, register: usize, store: Store, now: u64) {
+    fn write_control(&mut self, register: usize, write: RegisterWrite, now: u64) {
         let before = self.settings.clone();
         let word = &mut self.settings.control[register];
-        *word = store.over(*word, u32::MAX);
+        *word = write.apply_to(*word, u32::MAX);
         let settings = &self.settings;
         if before.is_on(0) && !settings.is_on(0) {
             self.transmitter = Transmitter::new();
@@ -209,10 +209,10 @@ impl Usart {
     }
 
     /// Makes happen what is due at cycle `at`, and no event is before.
-    fn advance_to(&mut self, at: u64, outputs: &mut Vec<Output>) {
+    fn advance_to(&mut self, at: u64, outputs: &mut Vec<BoardEvent>) {
         let settings = &self.settings;
         if let Some(byte) = self.transmitter.advance(settings, at) {
-            outputs.push(Output::Serial { port: self.kind.number, byte });
+            outputs.push(BoardEvent::Serial { port: self.kind.number, byte });
             // On one wire for both directions a receiver that is on hears its own transmitter.
             if settings.control[2] & HDSEL != 0 && settings.is_on(RE) {
                 self.receiver.arrived(byte, settings, at);
@@ -245,27 +245,27 @@ impl Peripheral for Usart {
         std::mem::take(&mut self.changed)
     }
 
-    fn write(&mut self, offset: u32, store: Store, context: &mut Context<'_>) {
+    fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         let now = context.now;
         let settings = &mut self.settings;
         match offset {
-            CR1 | CR2 | CR3 => self.write_control(offset as usize / 4, store, now),
+            CR1 | CR2 | CR3 => self.write_control(offset as usize / 4, write, now),
             BRR => {
                 let writable = if settings.low_power { 0xF_FFFF } else { 0xFFFF };
-                settings.baud = store.over(settings.baud, writable);
+                settings.baud = write.apply_to(settings.baud, writable);
             }
-            GTPR => self.guard = store.over(self.guard, 0xFFFF),
+            GTPR => self.guard = write.apply_to(self.guard, 0xFFFF),
             RTOR => {
-                settings.timeout = store.over(settings.timeout, u32::MAX);
+                settings.timeout = write.apply_to(settings.timeout, u32::MAX);
                 self.receiver.set_timeout(settings.has_timeout(), settings, now);
             }
-            RQR => self.request(store.ones(), now),
+            RQR => self.request(write.ones(), now),
             ICR => {
-                self.receiver.clear(store.ones());
-                self.transmitter.clear(store.ones(), store.ones() & TXFECF != 0);
+                self.receiver.clear(write.ones());
+                self.transmitter.clear(write.ones(), write.ones() & TXFECF != 0);
             }
-            TDR => self.transmitter.write((store.ones() & 0x1FF) as u16, settings, now),
-            PRESC => settings.prescaler = store.over(settings.prescaler, 0xF),
+            TDR => self.transmitter.write((write.ones() & 0x1FF) as u16, settings, now),
+            PRESC => settings.prescaler = write.apply_to(settings.prescaler, 0xF),
             _ => {}
         }
         self.advance(context);
@@ -287,7 +287,7 @@ impl Peripheral for Usart {
 
     fn advance(&mut self, context: &mut Context<'_>) {
         while let Some(at) = self.next_event().filter(|at| *at <= context.now) {
-            self.advance_to(at, context.outputs);
+            self.advance_to(at, context.events);
         }
     }
 
@@ -295,10 +295,10 @@ impl Peripheral for Usart {
         [self.receiver.next_event(), self.transmitter.next_event()].into_iter().flatten().min()
     }
 
-    fn input(&mut self, input: &Input<'_>, now: u64) -> bool {
-        match *input {
-            Input::Serial(bytes) => self.receiver.send(bytes, &self.settings, now),
-            Input::KernelClock { hz } => {
+    fn signal(&mut self, signal: &BoardSignal<'_>, now: u64) -> bool {
+        match *signal {
+            BoardSignal::Serial(bytes) => self.receiver.send(bytes, &self.settings, now),
+            BoardSignal::KernelClock { hz } => {
                 self.settings.clock_hz = hz;
                 true
             }

@@ -22,7 +22,7 @@ use kernel::limits::MAX_SSID;
 use kernel::{LinkLoss, Policy};
 
 use super::{DIGEST, Entry, Position, Record, RecordingError};
-use crate::chance::Seed;
+use crate::entropy::Seed;
 use crate::identity::DeviceId;
 use crate::machine::{Input, RestartPolicy, RunState};
 use crate::pin::Pin;
@@ -46,7 +46,7 @@ const MAX_SERIAL: usize = 1 << 20;
 
 /// What a device was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct Header {
     /// Its id.
     pub device_id: DeviceId,
     /// SHA-256 of its image.
@@ -81,7 +81,7 @@ const WIFI: u8 = 1 << 1;
 const WIFI_PASSWORD: u8 = 1 << 2;
 const FREE_CLOCK: u8 = 1 << 3;
 
-impl Head {
+impl Header {
     /// Writes the beginning of a file.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let (ssid, has_password) = self.wifi.clone().unwrap_or_default();

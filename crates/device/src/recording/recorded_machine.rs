@@ -4,7 +4,7 @@ use armv8m::Cycles;
 
 use super::{CHECK_INTERVAL, EventDigest, Position, Record, Recorder, checksum};
 use crate::events::DeviceEvent;
-use crate::machine::{DebuggerInput, Input, InputError, Machine, RunResult, Stop};
+use crate::machine::{DebuggerInput, Input, InputError, Machine, RunResult, StopReason};
 use crate::stimulus::Schedule;
 
 /// A machine of which everything that changes it is recorded, if that is asked for.
@@ -110,7 +110,7 @@ impl RecordedMachine {
     }
 
     /// Takes the reason for which the application halted last. That changes nothing for the application.
-    pub(crate) fn take_stop(&mut self) -> Option<Stop> {
+    pub(crate) fn take_stop(&mut self) -> Option<StopReason> {
         self.machine.take_stop()
     }
 

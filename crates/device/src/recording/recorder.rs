@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use armv8m::Cycles;
 
-use super::format::{self, Head};
+use super::format::{self, Header};
 use super::{Position, Record};
 
 /// Writes a recording. What cannot be written ends it, not the device.
@@ -58,8 +58,8 @@ impl Recorder {
     }
 
     /// Writes what the device is made of. Once, and before its machine is made.
-    pub fn begin(&mut self, head: &Head) -> io::Result<()> {
-        head.write(&mut self.out)?;
+    pub fn begin(&mut self, header: &Header) -> io::Result<()> {
+        header.write(&mut self.out)?;
         self.out.flush()
     }
 

@@ -8,18 +8,18 @@ use std::path::Path;
 use armv8m::Cycles;
 use sansio::drive;
 
-use super::format::{self, Head, wiring};
+use super::format::{self, Header, wiring};
 use super::{DIGEST, Entry, EventDigest, Position, Record, RecordingError, checksum};
 use crate::events::DeviceEvent;
 use crate::image::Image;
-use crate::machine::{Machine, Provisions, RunResult, RunState, Settings};
-use crate::map::CYCLES_PER_MICRO;
+use crate::machine::{Machine, Provisioning, RunResult, RunState, Settings};
+use crate::memory_map::CYCLES_PER_MICRO;
 use crate::storage::Storage;
 use crate::transport::CHUNK;
 use crate::wiring::Attachment;
 
 /// Most cycles between two returns to the caller.
-const STRETCH: Cycles = 40_000_000;
+const MAX_STRETCH: Cycles = 40_000_000;
 
 /// A recording being replayed: no clock, no network, as fast as it goes.
 pub struct Replay {
@@ -100,14 +100,14 @@ impl Replay {
         targets: Vec<Attachment>,
         trace: bool,
     ) -> Result<Self, RecordingError> {
-        let head = Head::read(&mut from)?;
-        if head.image != image.digest() {
+        let header = Header::read(&mut from)?;
+        if header.image != image.digest() {
             return Err(RecordingError::OtherImage);
         }
-        if head.wiring != wiring(&targets) {
-            return Err(RecordingError::Wiring(head.wiring.join(", ")));
+        if header.wiring != wiring(&targets) {
+            return Err(RecordingError::Wiring(header.wiring.join(", ")));
         }
-        let machine = machine(head, image, targets, trace);
+        let machine = machine(header, image, targets, trace);
         Ok(Self {
             machine,
             from,
@@ -174,7 +174,7 @@ impl Replay {
 
     /// Brings the machine towards `position`; true when it is there.
     fn reach(&mut self, position: Position) -> Result<bool, Ending> {
-        let stretch = position.cycle.min(self.now().saturating_add(STRETCH));
+        let stretch = position.cycle.min(self.now().saturating_add(MAX_STRETCH));
         while self.now() < stretch {
             if self.machine.run(stretch - self.now()) == RunResult::Idle && self.now() < stretch {
                 if self.machine.is_halted() {
@@ -262,22 +262,22 @@ impl Replay {
 }
 
 /// The device as it was when the recording began.
-fn machine(head: Head, image: &Image, targets: Vec<Attachment>, trace: bool) -> Machine {
+fn machine(header: Header, image: &Image, targets: Vec<Attachment>, trace: bool) -> Machine {
     let settings = Settings {
-        device_id: head.device_id,
+        device_id: header.device_id,
         image: image.clone(),
-        chance: head.seed.chance(),
-        restart: head.restart,
+        entropy: header.seed.entropy(),
+        restart: header.restart,
         trace,
         targets,
     };
-    let provisions = Provisions {
-        storage: Storage::holding(head.flash, head.wifi),
-        policy: head.policy,
-        factory_test: head.factory_test,
-        free_clock: head.free_clock,
-        poll_scale: head.poll_scale,
-        ..Provisions::default()
+    let provisioning = Provisioning {
+        storage: Storage::with_content(header.flash, header.wifi),
+        policy: header.policy,
+        factory_test: header.factory_test,
+        free_clock: header.free_clock,
+        poll_scale: header.poll_scale,
+        ..Provisioning::default()
     };
-    Machine::provisioned(settings, provisions)
+    Machine::with_provisioning(settings, provisioning)
 }

@@ -7,7 +7,7 @@ use sansio::{drive, drive_timeout};
 
 use super::format::{read_entry, write_entry};
 use super::*;
-use crate::chance::Seed;
+use crate::entropy::Seed;
 use crate::identity::DeviceId;
 use crate::machine::{DebuggerInput, InputError, Machine, RunResult, Settings};
 use crate::pin::Pin;
@@ -37,9 +37,9 @@ impl Write for Tape {
 
 const SEED: Seed = Seed([7; 32]);
 
-pub(crate) fn head(program: &Program) -> Head {
+pub(crate) fn header(program: &Program) -> Header {
     let settings = testing::settings(program);
-    Head {
+    Header {
         device_id: settings.device_id,
         image: program.image().digest(),
         seed: SEED,
@@ -55,9 +55,12 @@ pub(crate) fn head(program: &Program) -> Head {
 }
 
 pub(crate) fn machine(program: &Program) -> Machine {
-    let Head { policy, poll_scale, .. } = head(program);
-    let provisions = crate::machine::Provisions { policy, poll_scale, ..Default::default() };
-    Machine::provisioned(Settings { chance: SEED.chance(), ..testing::settings(program) }, provisions)
+    let Header { policy, poll_scale, .. } = header(program);
+    let provisioning = crate::machine::Provisioning { policy, poll_scale, ..Default::default() };
+    Machine::with_provisioning(
+        Settings { entropy: SEED.entropy(), ..testing::settings(program) },
+        provisioning,
+    )
 }
 
 /// TIM6 every 100 us, whose handler adds a random word and the counter of TIM2 to a sum; in between, a sum of its own.
@@ -186,7 +189,7 @@ fn into_how_many_runs_time_is_cut_makes_no_difference() {
 fn recorded(program: &Program, seed: u32) -> Vec<u8> {
     let tape = Tape::default();
     let mut recorder = Recorder::to(Box::new(tape.clone()));
-    recorder.begin(&head(program)).expect("written");
+    recorder.begin(&header(program)).expect("written");
     let (mut machine, mut dice) = (RecordedMachine::new(machine(program), Some(recorder)), Dice(seed));
     for round in 0..12 {
         let to = machine.now() + dice.below(400_000);
@@ -272,7 +275,7 @@ fn what_a_debugger_does_is_replayed_exactly() {
         for program in [busy(), resting(), spinning(), echoing(), asking()] {
             let tape = Tape::default();
             let mut recorder = Recorder::to(Box::new(tape.clone()));
-            recorder.begin(&head(&program)).expect("written");
+            recorder.begin(&header(&program)).expect("written");
             let (mut machine, mut dice) =
                 (RecordedMachine::new(machine(&program), Some(recorder)), Dice(seed));
             for _ in 0..40 {
@@ -335,7 +338,7 @@ fn another_input_is_seen_as_a_divergence() {
     let program = busy();
     let bytes = recorded(&program, 2);
     let mut from = io::Cursor::new(&bytes);
-    let head = Head::read(&mut from).expect("a head");
+    let header = Header::read(&mut from).expect("a head");
     let (mut entries, mut cycle) = (Vec::new(), 0);
     while let Some(entry) = read_entry(&mut from, cycle).expect("entries") {
         cycle = entry.position.cycle;
@@ -343,7 +346,7 @@ fn another_input_is_seen_as_a_divergence() {
     }
     // The device's first words come a cycle later.
     let mut other = Vec::new();
-    Head { seed: Seed([8; 32]), ..head }.write(&mut other).expect("written");
+    Header { seed: Seed([8; 32]), ..header }.write(&mut other).expect("written");
     cycle = 0;
     for entry in entries {
         write_entry(entry.position, &entry.record, cycle, &mut other);
@@ -469,13 +472,17 @@ fn every_entry_is_read_as_it_was_written() {
 }
 
 #[test]
-fn the_head_is_read_as_it_was_written() {
-    let head =
-        Head { wiring: vec!["I2C1 0x18".into()], factory_test: true, free_clock: true, ..head(&resting()) };
+fn the_header_is_read_as_it_was_written() {
+    let header = Header {
+        wiring: vec!["I2C1 0x18".into()],
+        factory_test: true,
+        free_clock: true,
+        ..header(&resting())
+    };
     let mut bytes = Vec::new();
-    head.write(&mut bytes).expect("written");
-    assert_eq!(Head::read(&mut &bytes[..]).expect("readable"), head);
-    assert_eq!(head.device_id, DeviceId::parse(testing::DEVICE_ID).expect("an id"));
+    header.write(&mut bytes).expect("written");
+    assert_eq!(Header::read(&mut &bytes[..]).expect("readable"), header);
+    assert_eq!(header.device_id, DeviceId::parse(testing::DEVICE_ID).expect("an id"));
 }
 
 /// Polls PC13 until it is high and keeps the cycle, as TIM2 counts, at 0x20002000; then sends what arrives at USART1 back.
@@ -530,7 +537,7 @@ fn what_a_schedule_did_is_in_the_recording() {
     let program = timing_a_pin();
     let tape = Tape::default();
     let mut recorder = Recorder::to(Box::new(tape.clone()));
-    recorder.begin(&head(&program)).expect("written");
+    recorder.begin(&header(&program)).expect("written");
     let mut machine = RecordedMachine::new(machine(&program), Some(recorder));
     machine.follow(stimuli(&STIMULI));
     go_on(&mut machine, 800_000, &mut Dice(1));

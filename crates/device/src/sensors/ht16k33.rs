@@ -2,7 +2,7 @@
 //! What is lit is told whenever it changes. Keys are not modelled.
 
 use super::Parts;
-use crate::events::{Output, Picture};
+use crate::events::{BoardEvent, Picture};
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 
@@ -92,7 +92,7 @@ impl Target for Ht16k33 {
         let dark = Picture { rows: [0; 16] };
         if *self.told.as_ref().unwrap_or(&dark) != picture {
             self.told = Some(picture);
-            context.outputs.push(Output::Display { bus: self.bus, address: self.address, picture });
+            context.events.push(BoardEvent::Display { bus: self.bus, address: self.address, picture });
         }
     }
 }
@@ -100,13 +100,13 @@ impl Target for Ht16k33 {
 #[cfg(test)]
 mod tests {
     use super::super::testing::Wired;
-    use crate::events::Output;
+    use crate::events::BoardEvent;
 
     fn lit(wired: &mut Wired) -> Vec<[u8; 16]> {
         let outputs = wired.outputs().into_iter();
         outputs
             .map(|output| match output {
-                Output::Display { bus: 1, address: 0x71, picture } => picture.rows,
+                BoardEvent::Display { bus: 1, address: 0x71, picture } => picture.rows,
                 other => panic!("{other:?}"),
             })
             .collect()

@@ -11,7 +11,7 @@ use click::Clicks;
 use generator::Generator;
 
 use super::{Parts, Quantities, Source, steps};
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 use crate::pin::Pin;

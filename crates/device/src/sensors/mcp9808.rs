@@ -2,7 +2,7 @@
 //! output can be wired to a pin, with the pull-up resistor it needs on a board.
 
 use super::{Parts, Quantities, Source, steps};
-use crate::map::CYCLES_PER_MICRO;
+use crate::memory_map::CYCLES_PER_MICRO;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 use crate::pin::Pin;

@@ -1,6 +1,6 @@
 //! The 23LC512, 64 KiB of RAM on an SPI bus (data sheet DS25155), and a wire from out to in.
 
-use crate::peripherals::spi::Slave;
+use crate::peripherals::spi::SpiDevice;
 
 const READ: u8 = 0x03;
 const WRITE: u8 = 0x02;
@@ -60,7 +60,7 @@ impl SerialRam {
     }
 }
 
-impl Slave for SerialRam {
+impl SpiDevice for SerialRam {
     fn exchange(&mut self, frame: u32) -> u32 {
         if !self.selected {
             return 0;
@@ -95,7 +95,7 @@ impl Slave for SerialRam {
 /// What goes out comes back.
 pub struct Loopback;
 
-impl Slave for Loopback {
+impl SpiDevice for Loopback {
     fn exchange(&mut self, frame: u32) -> u32 {
         frame
     }

@@ -1,5 +1,5 @@
-use crate::events::Output;
-use crate::map::CYCLES_PER_MICRO;
+use crate::events::BoardEvent;
+use crate::memory_map::CYCLES_PER_MICRO;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 use crate::pin::Pin;
@@ -9,7 +9,7 @@ use crate::wiring::Attachment;
 pub(super) struct Wired {
     target: Box<dyn Target>,
     now: u64,
-    outputs: Vec<Output>,
+    events: Vec<BoardEvent>,
     driven: Vec<(Pin, bool)>,
 }
 
@@ -17,7 +17,7 @@ impl Wired {
     pub(super) fn new(spec: &str) -> Self {
         match Attachment::i2c(&format!("1:{spec}")).expect("a wiring") {
             Attachment::I2c { bus: 1, target, .. } => {
-                Self { target, now: 0, outputs: Vec::new(), driven: Vec::new() }
+                Self { target, now: 0, events: Vec::new(), driven: Vec::new() }
             }
             _ => panic!("not on I2C1"),
         }
@@ -25,7 +25,7 @@ impl Wired {
 
     fn with<T>(&mut self, what: impl FnOnce(&mut dyn Target, &mut Context<'_>) -> T) -> T {
         let mut context =
-            Context { now: self.now, bytes: 4, outputs: &mut self.outputs, driven: &mut self.driven };
+            Context { now: self.now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
         what(self.target.as_mut(), &mut context)
     }
 
@@ -74,7 +74,7 @@ impl Wired {
         self.driven.drain(..).map(|(pin, level)| (pin.to_string(), level)).collect()
     }
 
-    pub(super) fn outputs(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.outputs)
+    pub(super) fn outputs(&mut self) -> Vec<BoardEvent> {
+        std::mem::take(&mut self.events)
     }
 }

@@ -2,7 +2,7 @@
 //! or 12 bits in two registers.
 
 use super::{Parts, Quantities, Source, steps};
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 
 const SECOND: u64 = CLOCK_HZ as u64;
 

@@ -2,7 +2,7 @@
 
 use super::{Stimulus, TAP, port_named};
 use crate::machine::Input;
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::usart::LINE;
 use crate::pin::Pin;
 use crate::wiring::WiringError;

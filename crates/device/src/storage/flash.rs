@@ -42,7 +42,7 @@ impl Flash {
     }
 
     /// A chip that begins with `bytes` and keeps its content in memory.
-    pub fn holding(bytes: Vec<u8>) -> Self {
+    pub fn with_content(bytes: Vec<u8>) -> Self {
         Self { cells: Cells::Memory(bytes) }
     }
 

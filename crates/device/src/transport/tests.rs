@@ -25,11 +25,11 @@ fn echo(mut peer: Peer) {
 }
 
 struct Client {
-    dialler: Dialler,
-    bell: Bell,
+    connector: Connector,
+    waker: Waker,
 }
 
-/// News with its bytes.
+/// TransportEvent with its bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Heard {
     Connected,
@@ -39,17 +39,18 @@ enum Heard {
 
 impl Client {
     fn new(authority: &Authority, address: &Address) -> Self {
-        let bell = Bell::new().expect("a pipe");
-        let dialler = Dialler::new(&authority.device(), address.clone(), bell.clone()).expect("an identity");
-        Self { dialler, bell }
+        let waker = Waker::new().expect("a pipe");
+        let connector =
+            Connector::new(&authority.device(), address.clone(), waker.clone()).expect("an identity");
+        Self { connector, waker }
     }
 
     /// Waits as the device's thread does.
     fn next(&self, connection: &mut Connection) -> Heard {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(heard) = news(connection) {
-                return heard;
+            if let Some(event) = next_event(connection) {
+                return event;
             }
             assert!(Instant::now() < deadline, "no news");
             self.wait(connection, deadline);
@@ -58,13 +59,13 @@ impl Client {
 
     fn wait(&self, connection: &mut Connection, deadline: Instant) {
         let deadline = connection.deadline().map_or(deadline, |own| own.min(deadline));
-        if !connection.has_more() && self.bell.wait(connection.interest(), Some(deadline)).socket {
-            connection.look();
+        if !connection.has_more() && self.waker.wait(connection.interest(), Some(deadline)).socket {
+            connection.mark_readable();
         }
     }
 
     fn connected(&self) -> Connection {
-        let mut connection = self.dialler.dial();
+        let mut connection = self.connector.connect();
         assert_eq!(self.next(&mut connection), Heard::Connected);
         connection
     }
@@ -78,12 +79,12 @@ impl Client {
     }
 }
 
-fn news(connection: &mut Connection) -> Option<Heard> {
+fn next_event(connection: &mut Connection) -> Option<Heard> {
     let mut buffer = vec![0; CHUNK];
-    Some(match connection.news(&mut buffer)? {
-        News::Connected => Heard::Connected,
-        News::Bytes(length) => Heard::Bytes(buffer[..length].to_vec()),
-        News::Lost(loss) => Heard::Lost(loss),
+    Some(match connection.poll(&mut buffer)? {
+        TransportEvent::Connected => Heard::Connected,
+        TransportEvent::Bytes(length) => Heard::Bytes(buffer[..length].to_vec()),
+        TransportEvent::Lost(loss) => Heard::Lost(loss),
     })
 }
 
@@ -116,7 +117,7 @@ fn a_large_amount_passes_although_the_socket_takes_little_at_a_time() {
             assert!(connection.send(&[sent as u8; CHUNK]));
             sent += 1;
         }
-        match news(&mut connection) {
+        match next_event(&mut connection) {
             Some(Heard::Bytes(bytes)) => received.extend(bytes),
             Some(other) => panic!("{other:?}"),
             None => client.wait(&mut connection, Instant::now() + PATIENCE),
@@ -130,7 +131,7 @@ fn a_large_amount_passes_although_the_socket_takes_little_at_a_time() {
 #[test]
 fn a_connection_closed_by_the_device_says_its_last_words() {
     let authority = Authority::new();
-    let (tell, heard) = std_mpsc::channel();
+    let (tell, event) = std_mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
         let mut all = Vec::new();
         let clean = peer.read_to_end(&mut all).is_ok();
@@ -139,14 +140,14 @@ fn a_connection_closed_by_the_device_says_its_last_words() {
     let client = Client::new(&authority, &server.address);
     let mut connection = client.connected();
     assert!(connection.send(b"good"));
-    connection.finish(b"bye");
-    assert_eq!(heard.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
+    connection.close(b"bye");
+    assert_eq!(event.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
 }
 
 #[test]
 fn a_connection_that_is_dropped_says_what_it_was_given_and_ends_by_itself() {
     let authority = Authority::new();
-    let (tell, heard) = std_mpsc::channel();
+    let (tell, event) = std_mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
         // More than fits on the way, unread until the other end has given up, would be torn down with it.
         let _ = peer.write_all(&[0; 1000]);
@@ -158,7 +159,7 @@ fn a_connection_that_is_dropped_says_what_it_was_given_and_ends_by_itself() {
     let mut connection = client.connected();
     assert!(connection.send(b"goodbye"));
     drop(connection);
-    assert_eq!(heard.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
+    assert_eq!(event.recv_timeout(PATIENCE), Ok((b"goodbye".to_vec(), true)));
 }
 
 #[test]
@@ -167,10 +168,10 @@ fn a_cloud_that_accepts_and_says_nothing_is_given_up() {
     let authority = Authority::new();
     let address = Address::parse(&silent.local_addr().expect("bound").to_string()).expect("an address");
     let client = Client::new(&authority, &address);
-    let mut connection = client.dialler.dial();
-    assert_eq!(news(&mut connection), None);
-    client.bell.wait(None, Some(Instant::now() + PATIENCE));
-    assert_eq!(news(&mut connection), None);
+    let mut connection = client.connector.connect();
+    assert_eq!(next_event(&mut connection), None);
+    client.waker.wait(None, Some(Instant::now() + PATIENCE));
+    assert_eq!(next_event(&mut connection), None);
     assert!(connection.interest().is_some(), "TCP stands");
     connection.deadline = Instant::now() + Duration::from_millis(20);
     let loss = client.loss(&mut connection);
@@ -197,7 +198,7 @@ fn a_port_where_nobody_listens_is_told() {
     let authority = Authority::new();
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let client = Client::new(&authority, &Address::parse(&format!("127.0.0.1:{port}")).expect("an address"));
-    let loss = client.loss(&mut client.dialler.dial());
+    let loss = client.loss(&mut client.connector.connect());
     assert_eq!(loss.text, format!("cloud at 127.0.0.1:{port}: nothing listens there"));
 }
 
@@ -206,7 +207,7 @@ fn a_cloud_of_another_authority_is_turned_away() {
     let (ours, other) = (Authority::new(), Authority::new());
     let server = Server::start(&other, ALPN, 1, echo);
     let client = Client::new(&ours, &server.address);
-    let loss = client.loss(&mut client.dialler.dial());
+    let loss = client.loss(&mut client.connector.connect());
     assert!(loss.text.contains("certificate"), "{}", loss.text);
 }
 
@@ -217,7 +218,7 @@ fn a_cloud_under_another_name_is_turned_away() {
     let address =
         Address::parse(&server.address.to_string().replace("localhost", "127.0.0.1")).expect("an address");
     let client = Client::new(&authority, &address);
-    let loss = client.loss(&mut client.dialler.dial());
+    let loss = client.loss(&mut client.connector.connect());
     assert!(loss.text.contains("certificate"), "{}", loss.text);
 }
 
@@ -226,7 +227,7 @@ fn a_peer_of_another_protocol_is_turned_away() {
     let authority = Authority::new();
     let server = Server::start(&authority, b"h2", 1, echo);
     let client = Client::new(&authority, &server.address);
-    assert_eq!(client.loss(&mut client.dialler.dial()).kind, LinkLoss::Unreachable);
+    assert_eq!(client.loss(&mut client.connector.connect()).kind, LinkLoss::Unreachable);
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn a_second_connection_resumes_the_first_ones_session() {
         // Tickets come with the cloud's first bytes.
         connection.send(b"x");
         assert_eq!(client.next(&mut connection), Heard::Bytes(b"x".to_vec()));
-        connection.finish(b"");
+        connection.close(b"");
         assert_eq!(server.served.recv_timeout(PATIENCE), Ok(expected));
     }
 }
@@ -249,7 +250,7 @@ fn nobody_waits_for_a_connection_that_is_dropped_while_it_is_made_or_open() {
     let authority = Authority::new();
     let server = Server::start(&authority, ALPN, 1, echo);
     let client = Client::new(&authority, &server.address);
-    drop((client.connected(), client.dialler.dial()));
+    drop((client.connected(), client.connector.connect()));
 }
 
 #[test]

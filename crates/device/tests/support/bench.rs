@@ -46,7 +46,7 @@ impl<C: CloudEnd> Bench<C> {
         let machine = Machine::new(Settings {
             device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
             image: Image::load(&path).expect("a committed image"),
-            chance: Arc::new(|| 0x5EED_0001),
+            entropy: Arc::new(|| 0x5EED_0001),
             restart: RestartPolicy::default(),
             trace: false,
             targets: Vec::new(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::device::Options;
 use ::device::application::Application;
-use ::device::chance::Seed;
+use ::device::entropy::Seed;
 use ::device::identity::Identity;
 use ::device::recording::{Recorder, Status};
 
@@ -127,7 +127,7 @@ fn options(
         pins: arguments.show.pins(),
         ..Options::new(cloud, identity, application)
     };
-    options.provisions.factory_test = arguments.factory_test.factory_test;
+    options.provisioning.factory_test = arguments.factory_test.factory_test;
     Ok(Wiring::read(&arguments.wiring)?.apply(options))
 }
 

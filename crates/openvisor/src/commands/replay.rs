@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::device::events::DeviceEvent;
 use ::device::image::Image;
-use ::device::map::CYCLES_PER_MICRO;
+use ::device::memory_map::CYCLES_PER_MICRO;
 use ::device::recording::{Ending, RecordingError, Replay, Turn};
 use ::device::wiring::Attachment;
 use link::connection::LogHead;

@@ -91,7 +91,7 @@ impl Platform {
             pins: config.pins,
             ..Options::new(local_cloud::address(&cloud), identity, application)
         };
-        options.provisions.factory_test = config.factory_test;
+        options.provisioning.factory_test = config.factory_test;
         let (options, readers) = wiring.apply(options);
         let device = ObservedDevice::start(options)?;
         readers.start(&device.remote());

@@ -6,7 +6,7 @@ use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
 use device::clock::TimeScale;
-use device::debug::refusal::Refusal;
+use device::debug::refused_call::RefusedCall;
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
 use link::connection::ByeReason;
@@ -240,7 +240,7 @@ fn restart_text(why: &str, in_ms: u64) -> String {
 }
 
 /// A refused system call. The device reports only the first refusal of its kind.
-fn refusal_text(refusal: &Refusal) -> String {
+fn refusal_text(refusal: &RefusedCall) -> String {
     let (call, status) = (refusal.call.name(), refusal.status.name().trim_start_matches("MV_STATUS_"));
     match &refusal.blamed {
         Some(blamed) => format!("{call} refused, {status}: {blamed}"),
@@ -362,7 +362,7 @@ mod tests {
         let ended = cloud_line(&EventKind::Disconnected { reason }).1;
         assert_eq!(ended, "device disconnected: the cloud is shutting down");
         let refused = |blamed: Option<&str>| {
-            device_line(&DeviceEvent::CallRefused(Box::new(Refusal {
+            device_line(&DeviceEvent::CallRefused(Box::new(RefusedCall {
                 call: abi::Call::CloseChannel,
                 status: abi::Status::InvalidHandle,
                 arguments: "handle=&0x20000000 -> 0x1".into(),

@@ -115,7 +115,7 @@ fn a_fault_in_a_handler_is_followed_into_what_it_interrupted() {
 fn nothing_in_memory_or_in_a_file_makes_a_backtrace_endless_or_panic() {
     let symbols = Symbols::of(DEBUGGED.to_vec()).expect("names");
     let mut seed = 0x2545_F491u32;
-    let mut chance = || {
+    let mut entropy = || {
         seed ^= seed << 13;
         seed ^= seed >> 17;
         seed ^= seed << 5;
@@ -123,15 +123,15 @@ fn nothing_in_memory_or_in_a_file_makes_a_backtrace_endless_or_panic() {
     };
     for _ in 0..100 {
         let places =
-            [chance(), 0xFFFF_FFFF, 0x0800_0000 | chance() & 0x7FF, 0x0C1F_E000 | chance() & 0xFFF, 0, 1];
-        let mut r: [u32; 16] = std::array::from_fn(|_| chance());
-        r[13] = 0x2000_0000 | chance() & 0x7_FFFF;
-        (r[14], r[15]) = (places[chance() as usize % 6], places[chance() as usize % 6]);
-        let word = chance();
+            [entropy(), 0xFFFF_FFFF, 0x0800_0000 | entropy() & 0x7FF, 0x0C1F_E000 | entropy() & 0xFFF, 0, 1];
+        let mut r: [u32; 16] = std::array::from_fn(|_| entropy());
+        r[13] = 0x2000_0000 | entropy() & 0x7_FFFF;
+        (r[14], r[15]) = (places[entropy() as usize % 6], places[entropy() as usize % 6]);
+        let word = entropy();
         let memory =
             |at: u32| if at.is_multiple_of(8) { Some(word) } else { Some(0x0800_0200 | at & 0x1FF | 1) };
         let frames = backtrace(Some(&symbols), &Registers { r, msp: r[13], psp: word }, &memory);
-        assert!((1..=MOST_FRAMES).contains(&frames.len()));
+        assert!((1..=MAX_FRAMES).contains(&frames.len()));
     }
     for at in (0..DEBUGGED.len()).step_by(211) {
         let mut damaged = DEBUGGED.to_vec();

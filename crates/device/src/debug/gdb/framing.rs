@@ -7,7 +7,7 @@
 pub(super) const PACKET_SIZE: usize = 4096;
 
 /// Bytes of the longest packet without `$`, `#` and the checksum.
-const MOST_DATA: usize = PACKET_SIZE - 4;
+const MAX_DATA: usize = PACKET_SIZE - 4;
 
 /// What the bytes of a debugger amount to.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Framing {
 
     fn add(&mut self, byte: u8) {
         self.sum = self.sum.wrapping_add(byte);
-        if self.data.len() < MOST_DATA { self.data.push(byte) } else { self.is_too_long = true }
+        if self.data.len() < MAX_DATA { self.data.push(byte) } else { self.is_too_long = true }
     }
 
     fn end(&mut self, digits: [u8; 2]) -> Option<Incoming> {
@@ -174,12 +174,12 @@ mod tests {
     #[test]
     fn a_packet_that_is_too_long_is_told_and_not_kept() {
         let mut framing = Framing::default();
-        let long = vec![b'x'; MOST_DATA + 1];
+        let long = vec![b'x'; MAX_DATA + 1];
         assert_eq!(all(&mut framing, &framed(&long)), [Incoming::TooLong]);
         assert_eq!(all(&mut framing, &framed(&long[1..])), [Incoming::Packet(long[1..].to_vec())]);
         all(&mut framing, b"$");
         (0..1 << 20).for_each(|_| assert_eq!(framing.push(b'x'), None));
-        assert!(framing.data.capacity() <= 2 * MOST_DATA);
+        assert!(framing.data.capacity() <= 2 * MAX_DATA);
     }
 
     /// Shows D209.

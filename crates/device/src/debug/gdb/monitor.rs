@@ -2,7 +2,7 @@
 //! words of the probes they are made for.
 
 use crate::machine::{DebuggerInput, Machine};
-use crate::map::CYCLES_PER_MICRO;
+use crate::memory_map::CYCLES_PER_MICRO;
 use crate::recording::RecordedMachine;
 
 const HELP: &str = "\

@@ -10,16 +10,16 @@ pub enum CortexM33 {}
 
 impl Arch for CortexM33 {
     type Usize = u32;
-    type Registers = Words;
+    type Registers = RegisterValues;
     type BreakpointKind = usize;
-    type RegId = Number;
+    type RegId = RegisterId;
 
     fn target_description_xml() -> Option<&'static str> {
         Some(DESCRIPTION)
     }
 }
 
-/// Words of all registers: R0 to R15, XPSR, S0 to S31, FPSCR, and eight of the system's.
+/// RegisterValues of all registers: R0 to R15, XPSR, S0 to S31, FPSCR, and eight of the system's.
 pub(super) const WORDS: usize = 16 + 1 + 32 + 1 + 8;
 
 /// First word of the floating-point registers, which the debugger takes in pairs.
@@ -47,15 +47,15 @@ pub(super) fn at(at: usize) -> Register {
 
 /// The values of all registers, by words.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Words(pub [u32; WORDS]);
+pub struct RegisterValues(pub [u32; WORDS]);
 
-impl Default for Words {
+impl Default for RegisterValues {
     fn default() -> Self {
         Self([0; WORDS])
     }
 }
 
-impl Registers for Words {
+impl Registers for RegisterValues {
     type ProgramCounter = u32;
 
     fn pc(&self) -> u32 {
@@ -79,14 +79,14 @@ impl Registers for Words {
 
 /// A register by its number in [`DESCRIPTION`]: the words it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Number {
+pub struct RegisterId {
     /// The first word.
     pub first: usize,
     /// How many.
     pub words: usize,
 }
 
-impl RegId for Number {
+impl RegId for RegisterId {
     fn from_raw_id(id: usize) -> Option<(Self, Option<NonZeroUsize>)> {
         let number = match id {
             0..FIRST_S => Self { first: id, words: 1 },

@@ -8,11 +8,11 @@ use crc::{CRC_32_MPEG_2, Crc, Table};
 
 use super::framing::{PACKET_SIZE, hex};
 use crate::machine::DebuggerInput;
-use crate::map::{ENTRY_PAGE, FLASH, RAM};
+use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 use crate::recording::RecordedMachine;
 
 /// Most bytes of one read: their digits fill a reply. A debugger asks again for the rest.
-const MOST_READ: u32 = PACKET_SIZE as u32 / 2 - 16;
+const MAX_READ: u32 = PACKET_SIZE as u32 / 2 - 16;
 
 /// Bytes of memory that are summed up at a time.
 const CHUNK: usize = 4096;
@@ -46,7 +46,7 @@ impl Request {
 }
 
 /// Looks at a packet.
-pub(super) fn look_at(data: &[u8], machine: &mut RecordedMachine) -> Request {
+pub(super) fn classify(data: &[u8], machine: &mut RecordedMachine) -> Request {
     match data {
         [b'm', rest @ ..] => bounded_read(rest),
         [b'M' | b'X', ..] if !is_whole_write(data) => Request::reply(INVALID),
@@ -86,7 +86,7 @@ fn query(data: &[u8], machine: &mut RecordedMachine) -> Request {
 fn bounded_read(rest: &[u8]) -> Request {
     match pair(rest) {
         Some((address, length)) => {
-            Request::Pass(format!("m{address:x},{:x}", length.min(MOST_READ)).into_bytes())
+            Request::Pass(format!("m{address:x},{:x}", length.min(MAX_READ)).into_bytes())
         }
         None => Request::reply(INVALID),
     }

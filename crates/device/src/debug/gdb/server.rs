@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::bell::Bell;
+use crate::waker::Waker;
 
 /// The original's port, which projects' settings name.
 pub const DEFAULT_PORT: u16 = 8001;
@@ -54,41 +54,41 @@ impl Server {
         self.address
     }
 
-    /// Begins to accept; what comes rings `bell`.
-    pub(crate) fn open(self, bell: Bell) -> io::Result<Door> {
-        let (sender, arrivals) = sync_channel(QUEUE);
+    /// Begins to accept; what comes rings `waker`.
+    pub(crate) fn open(self, waker: Waker) -> io::Result<Listener> {
+        let (sender, events) = sync_channel(QUEUE);
         let closing = Arc::new(AtomicBool::new(false));
-        let porter = Porter { sender, bell, closing: closing.clone(), busy: Arc::default() };
+        let acceptor = Acceptor { sender, waker, closing: closing.clone(), busy: Arc::default() };
         let listener = self.listener;
-        let thread = std::thread::Builder::new()
-            .name("debugger".into())
-            .spawn(move || for _ in listener.incoming().take_while(|tcp| porter.goes_on(tcp.as_ref())) {})?;
-        Ok(Door { arrivals, closing, address: self.address, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("debugger".into()).spawn(move || {
+            for _ in listener.incoming().take_while(|tcp| acceptor.keep_going(tcp.as_ref())) {}
+        })?;
+        Ok(Listener { events, closing, address: self.address, thread: Some(thread) })
     }
 }
 
 /// What comes from a debugger.
-pub(crate) enum Arrival {
-    Connected(Wire),
+pub(crate) enum ServerEvent {
+    Connected(Writer),
     Bytes(Vec<u8>),
     Closed,
 }
 
 /// The device's end of the queue. Dropping it closes the port.
-pub(crate) struct Door {
-    arrivals: Receiver<Arrival>,
+pub(crate) struct Listener {
+    events: Receiver<ServerEvent>,
     closing: Arc<AtomicBool>,
     address: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Door {
-    pub(crate) fn next(&mut self) -> Option<Arrival> {
-        self.arrivals.try_recv().ok()
+impl Listener {
+    pub(crate) fn next(&mut self) -> Option<ServerEvent> {
+        self.events.try_recv().ok()
     }
 }
 
-impl Drop for Door {
+impl Drop for Listener {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
         // Only a connection ends an accept that waits.
@@ -110,16 +110,16 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Admits one debugger at a time.
-struct Porter {
-    sender: SyncSender<Arrival>,
-    bell: Bell,
+struct Acceptor {
+    sender: SyncSender<ServerEvent>,
+    waker: Waker,
     closing: Arc<AtomicBool>,
     busy: Arc<AtomicBool>,
 }
 
-impl Porter {
-    /// False when the door closes.
-    fn goes_on(&self, tcp: Result<&TcpStream, &io::Error>) -> bool {
+impl Acceptor {
+    /// False when the listener closes.
+    fn keep_going(&self, tcp: Result<&TcpStream, &io::Error>) -> bool {
         tcp.map_or_else(
             |_| {
                 // No more connections at the moment, perhaps; asking at once again would not help.
@@ -130,7 +130,7 @@ impl Porter {
         )
     }
 
-    /// False when the door closes.
+    /// False when the listener closes.
     fn admit(&self, tcp: &TcpStream) -> bool {
         if self.closing.load(Ordering::SeqCst) {
             return false;
@@ -139,24 +139,24 @@ impl Porter {
             // The second sees its connection end, rather than wait for ever.
             return true;
         }
-        if self.greet(tcp).is_err() {
+        if self.start_reader(tcp).is_err() {
             self.busy.store(false, Ordering::SeqCst);
         }
         true
     }
 
-    fn greet(&self, tcp: &TcpStream) -> io::Result<()> {
+    fn start_reader(&self, tcp: &TcpStream) -> io::Result<()> {
         tcp.set_nodelay(true)?;
         tcp.set_write_timeout(Some(WRITE_LIMIT))?;
         watch_for_silence(tcp)?;
         let mut reader = Reader {
             tcp: tcp.try_clone()?,
             sender: self.sender.clone(),
-            bell: self.bell.clone(),
+            waker: self.waker.clone(),
             busy: self.busy.clone(),
         };
-        let wire = Wire { tcp: tcp.try_clone()? };
-        std::thread::Builder::new().name("debugger reader".into()).spawn(move || reader.run(wire))?;
+        let writer = Writer { tcp: tcp.try_clone()? };
+        std::thread::Builder::new().name("debugger reader".into()).spawn(move || reader.run(writer))?;
         Ok(())
     }
 }
@@ -174,18 +174,18 @@ fn watch_for_silence(tcp: &TcpStream) -> io::Result<()> {
 /// Reads what one debugger sends.
 struct Reader {
     tcp: TcpStream,
-    sender: SyncSender<Arrival>,
-    bell: Bell,
+    sender: SyncSender<ServerEvent>,
+    waker: Waker,
     busy: Arc<AtomicBool>,
 }
 
 impl Reader {
-    fn run(&mut self, wire: Wire) {
-        let mut goes_on = self.tell(Arrival::Connected(wire));
+    fn run(&mut self, writer: Writer) {
+        let mut keep_going = self.send(ServerEvent::Connected(writer));
         let mut chunk = [0; CHUNK];
         let deadline = Instant::now() + FIRST_PACKET;
         let mut has_begun = false;
-        while goes_on {
+        while keep_going {
             let patience = (!has_begun).then(|| deadline.saturating_duration_since(Instant::now()));
             if patience.is_some_and(|patience| patience.is_zero())
                 || self.tcp.set_read_timeout(patience).is_err()
@@ -195,37 +195,37 @@ impl Reader {
             match self.tcp.read(&mut chunk) {
                 Ok(length) if length > 0 => {
                     has_begun |= chunk[..length].contains(&b'$');
-                    goes_on = self.tell(Arrival::Bytes(chunk[..length].to_vec()));
+                    keep_going = self.send(ServerEvent::Bytes(chunk[..length].to_vec()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => break,
             }
         }
-        self.tell(Arrival::Closed);
+        self.send(ServerEvent::Closed);
         self.busy.store(false, Ordering::SeqCst);
     }
 
     /// False when nobody listens any more.
-    fn tell(&self, arrival: Arrival) -> bool {
-        let told = self.sender.send(arrival).is_ok();
-        self.bell.ring();
+    fn send(&self, event: ServerEvent) -> bool {
+        let told = self.sender.send(event).is_ok();
+        self.waker.wake();
         told
     }
 }
 
 /// The way back to the debugger. Dropping it ends the connection.
-pub(crate) struct Wire {
+pub(crate) struct Writer {
     tcp: TcpStream,
 }
 
-impl Wire {
+impl Writer {
     /// Sends `bytes`, which the debugger has to take within [`WRITE_LIMIT`].
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.tcp.write_all(bytes)
     }
 }
 
-impl Drop for Wire {
+impl Drop for Writer {
     fn drop(&mut self) {
         let _ = self.tcp.shutdown(Shutdown::Both);
     }

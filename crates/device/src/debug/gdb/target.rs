@@ -23,7 +23,7 @@ use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd, MonitorCmdOps
 use gdbstub::target::{Target, TargetError, TargetResult};
 
 use super::monitor;
-use super::registers::{self, CortexM33, Number, WORDS, Words};
+use super::registers::{self, CortexM33, RegisterId, RegisterValues, WORDS};
 use crate::machine::{DebuggerInput, Input, InputError};
 use crate::recording::RecordedMachine;
 
@@ -83,7 +83,7 @@ impl Target for RecordedMachine {
 }
 
 impl SingleThreadBase for RecordedMachine {
-    fn read_registers(&mut self, words: &mut Words) -> TargetResult<(), Self> {
+    fn read_registers(&mut self, words: &mut RegisterValues) -> TargetResult<(), Self> {
         for (at, word) in words.0.iter_mut().enumerate() {
             *word = self.machine().register(registers::at(at));
         }
@@ -91,8 +91,8 @@ impl SingleThreadBase for RecordedMachine {
     }
 
     /// Registers that name the same thing (SP is MSP or PSP) come together: only what changed is written.
-    fn write_registers(&mut self, words: &Words) -> TargetResult<(), Self> {
-        let mut before = Words::default();
+    fn write_registers(&mut self, words: &RegisterValues) -> TargetResult<(), Self> {
+        let mut before = RegisterValues::default();
         self.read_registers(&mut before)?;
         let changed = (0..WORDS).filter(|at| words.0[*at] != before.0[*at]);
         changed.for_each(|at| {
@@ -123,7 +123,7 @@ impl SingleThreadBase for RecordedMachine {
 }
 
 impl SingleRegisterAccess<()> for RecordedMachine {
-    fn read_register(&mut self, (): (), number: Number, into: &mut [u8]) -> TargetResult<usize, Self> {
+    fn read_register(&mut self, (): (), number: RegisterId, into: &mut [u8]) -> TargetResult<usize, Self> {
         let length = number.words * 4;
         let into = into.get_mut(..length).ok_or(TargetError::Errno(INVALID))?;
         for (word, bytes) in into.chunks_exact_mut(4).enumerate() {
@@ -132,7 +132,7 @@ impl SingleRegisterAccess<()> for RecordedMachine {
         Ok(length)
     }
 
-    fn write_register(&mut self, (): (), number: Number, value: &[u8]) -> TargetResult<(), Self> {
+    fn write_register(&mut self, (): (), number: RegisterId, value: &[u8]) -> TargetResult<(), Self> {
         if value.len() != number.words * 4 {
             return Err(TargetError::Errno(INVALID));
         }
@@ -256,7 +256,7 @@ impl MemoryMap for RecordedMachine {
 
 /// Flash is marked as such, so that the debugger uses breakpoints that write nothing.
 fn memory_map() -> String {
-    use crate::map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
+    use crate::memory_map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
     let region = |kind: &str, range: &std::ops::Range<u32>| {
         format!(
             "<memory type=\"{kind}\" start=\"{:#x}\" length=\"{:#x}\"/>",

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::registers::WORDS;
 use super::*;
-use crate::bell::Bell;
 use crate::machine::{Input, Machine};
 use crate::recording::tests as recordings;
 use crate::recording::{Ending, Recorder};
 use crate::testing::{CODE, Program, b_self, ldr, mov32, movs, str_, wfi};
+use crate::waker::Waker;
 
 /// Long enough for a busy machine; reached only by a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,9 +19,9 @@ const WORD: u32 = 0x2000_1000;
 /// A debugger connected to a machine that runs whenever it may.
 struct Bench {
     machine: RecordedMachine,
-    session: Session,
+    connection: GdbConnection,
     address: std::net::SocketAddr,
-    wire: TcpStream,
+    writer: TcpStream,
     read: Vec<u8>,
 }
 
@@ -33,12 +33,12 @@ impl Bench {
     fn with(mut machine: RecordedMachine) -> Self {
         let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let address = server.address();
-        let wire = TcpStream::connect(address).expect("connected");
-        wire.set_nonblocking(true).expect("set");
-        wire.set_nodelay(true).expect("set");
-        let session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
+        let writer = TcpStream::connect(address).expect("connected");
+        writer.set_nonblocking(true).expect("set");
+        writer.set_nodelay(true).expect("set");
+        let connection = GdbConnection::new(server.open(Waker::new().expect("a pipe")).expect("open"));
         machine.control(DebuggerInput::HaltAtReset);
-        let mut bench = Self { machine, session, address, wire, read: Vec::new() };
+        let mut bench = Self { machine, connection, address, writer, read: Vec::new() };
         bench.connect();
         bench
     }
@@ -52,17 +52,17 @@ impl Bench {
         let began = Instant::now();
         while !done(self) {
             assert!(began.elapsed() < PATIENCE, "in vain; read {:?}", String::from_utf8_lossy(&self.read));
-            self.session.attend(&mut self.machine);
+            self.connection.poll(&mut self.machine);
             self.machine.run(10_000);
             let mut chunk = [0; 4096];
-            if let Ok(length) = self.wire.read(&mut chunk) {
+            if let Ok(length) = self.writer.read(&mut chunk) {
                 self.read.extend(&chunk[..length]);
             }
         }
     }
 
     fn send(&mut self, packet: &str) {
-        self.wire.write_all(&framed(packet.as_bytes())).expect("sent");
+        self.writer.write_all(&framed(packet.as_bytes())).expect("sent");
     }
 
     /// The next packet, acknowledged, with runs written out.
@@ -70,7 +70,7 @@ impl Bench {
         self.until(|bench| whole(&bench.read).is_some());
         let end = whole(&self.read).expect("whole");
         let packet = String::from_utf8(self.read.drain(..end).collect()).expect("text");
-        self.wire.write_all(b"+").expect("sent");
+        self.writer.write_all(b"+").expect("sent");
         let body = packet.trim_start_matches(['+', '-']).trim_start_matches('$');
         expanded(&body[..body.len() - 3])
     }
@@ -165,7 +165,7 @@ fn every_number_of_the_description_names_its_register() {
     use gdbstub::arch::RegId;
     let names = registers::DESCRIPTION.matches("<reg ").count();
     let (mut words, mut number) = (0, 0);
-    while let Some((register, size)) = registers::Number::from_raw_id(number) {
+    while let Some((register, size)) = registers::RegisterId::from_raw_id(number) {
         assert_eq!((register.first, size.map(usize::from)), (words, Some(register.words * 4)));
         assert_eq!(register.to_raw_id(), Some(number));
         (words, number) = (words + register.words, number + 1);
@@ -220,7 +220,7 @@ fn an_interrupt_stops_a_running_application() {
     let mut bench = Bench::new(&counting());
     bench.send("vCont;c");
     bench.until(|bench| !bench.machine.machine().is_halted());
-    bench.wire.write_all(&[3]).expect("sent");
+    bench.writer.write_all(&[3]).expect("sent");
     assert_eq!(bench.answer(), "S02");
 }
 
@@ -376,7 +376,7 @@ fn a_debugger_that_leaves_lets_the_application_run_and_another_may_come() {
     let mut bench = Bench::new(&counting());
     bench.ask(&format!("Z1,{ADDS:x},2"));
     assert_eq!(bench.ask("D"), "OK");
-    bench.until(|bench| bench.session.peer.is_none() && !bench.machine.machine().is_halted());
+    bench.until(|bench| bench.connection.client.is_none() && !bench.machine.machine().is_halted());
     let now = bench.machine.now();
     bench.machine.run(1000);
     assert!(bench.machine.now() >= now + 1000, "no breakpoint is left");
@@ -386,7 +386,7 @@ fn a_debugger_that_leaves_lets_the_application_run_and_another_may_come() {
 fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = server.address();
-    let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
+    let mut connection = GdbConnection::new(server.open(Waker::new().expect("a pipe")).expect("open"));
     let mut machine = RecordedMachine::new(Machine::new(crate::testing::settings(&counting())), None);
     let attached = || {
         let mut tcp = TcpStream::connect(address).expect("connected");
@@ -398,7 +398,7 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     let began = Instant::now();
     while !machine.machine().is_halted() {
         assert!(began.elapsed() < PATIENCE);
-        session.attend(&mut machine);
+        connection.poll(&mut machine);
     }
     let mut second = TcpStream::connect(address).expect("connected");
     assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0, "its connection ends");
@@ -406,13 +406,13 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
     drop(first);
     while machine.machine().is_halted() {
         assert!(began.elapsed() < PATIENCE);
-        session.attend(&mut machine);
+        connection.poll(&mut machine);
     }
     while !machine.machine().is_halted() {
         assert!(began.elapsed() < PATIENCE);
         let _third = attached();
         std::thread::sleep(Duration::from_millis(1));
-        session.attend(&mut machine);
+        connection.poll(&mut machine);
     }
 }
 
@@ -453,9 +453,9 @@ fn another_image_is_loaded_into_flash() {
     let mut packet = b"vFlashWrite:8000000:".to_vec();
     packet.extend([0x00, 0x00, 0x08, 0x20, 0x09, 0x00, 0x00, 0x08, 0xFE, 0xE7]);
     let sum = packet.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
-    bench.wire.write_all(b"$").expect("sent");
-    bench.wire.write_all(&packet).expect("sent");
-    bench.wire.write_all(format!("#{sum:02x}").as_bytes()).expect("sent");
+    bench.writer.write_all(b"$").expect("sent");
+    bench.writer.write_all(&packet).expect("sent");
+    bench.writer.write_all(format!("#{sum:02x}").as_bytes()).expect("sent");
     assert_eq!(bench.answer(), "OK");
     assert_eq!(bench.ask("vFlashDone"), "OK");
     assert_eq!(bench.pc(), 0x0800_0008);
@@ -479,7 +479,7 @@ fn a_session_of_a_debugger_is_recorded_and_replayed_exactly() {
     let program = counting();
     let tape = recordings::Tape::default();
     let mut recorder = Recorder::to(Box::new(tape.clone()));
-    recorder.begin(&recordings::head(&program)).expect("written");
+    recorder.begin(&recordings::header(&program)).expect("written");
     let machine = recordings::machine(&program);
     let mut bench = Bench::with(RecordedMachine::new(machine, Some(recorder)));
     assert_eq!(bench.ask(&format!("Z1,{STORES:x},2")), "OK");
@@ -604,10 +604,10 @@ fn unexpected_packets_leave_a_running_application_alone() {
         bench.ask(packet);
         assert!(!bench.machine.machine().is_halted(), "{packet}");
     }
-    bench.wire.write_all(&[3]).expect("sent");
+    bench.writer.write_all(&[3]).expect("sent");
     assert_eq!(bench.answer(), "S02");
     // One that comes too late stops nothing.
-    bench.wire.write_all(&[3]).expect("sent");
+    bench.writer.write_all(&[3]).expect("sent");
     bench.ask(&format!("Z1,{ADDS:x},2"));
     assert!(bench.ask("vCont;c").contains("hwbreak"));
 }
@@ -617,9 +617,9 @@ fn unexpected_packets_leave_a_running_application_alone() {
 fn a_reply_that_was_not_understood_comes_again() {
     let mut bench = Bench::new(&counting());
     let first = bench.ask("g");
-    bench.wire.write_all(b"-").expect("sent");
+    bench.writer.write_all(b"-").expect("sent");
     assert_eq!(bench.answer(), first);
-    bench.wire.write_all(b"$g#00").expect("sent");
+    bench.writer.write_all(b"$g#00").expect("sent");
     bench.until(|bench| bench.read.contains(&b'-'));
     assert_eq!(bench.ask("g"), first);
 }
@@ -660,7 +660,7 @@ fn lengths_are_bounded() {
     assert_eq!(answer.len(), 2 * (framing::PACKET_SIZE / 2 - 16));
     assert!(bench.ask("m42020000,ffffffff").len() <= framing::PACKET_SIZE);
     assert_eq!(bench.ask(&"x".repeat(1 << 16)), "E16");
-    for _ in 0..crate::machine::MOST_WATCHPOINTS {
+    for _ in 0..crate::machine::MAX_WATCHPOINTS {
         assert_eq!(bench.ask(&format!("Z2,{WORD:x},4")), "OK");
     }
     assert_eq!(bench.ask(&format!("Z2,{WORD:x},4")), "E16");
@@ -673,7 +673,7 @@ fn lengths_are_bounded() {
 fn a_connection_that_is_no_debugger_stops_nothing() {
     let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = server.address();
-    let mut session = Session::new(server.open(Bell::new().expect("a pipe")).expect("open"));
+    let mut connection = GdbConnection::new(server.open(Waker::new().expect("a pipe")).expect("open"));
     let mut machine = RecordedMachine::new(Machine::new(crate::testing::settings(&counting())), None);
     for noise in [&b""[..], b"+", b"\x03", b"\xff\0$m0,1#00", b"POST / HTTP/1.1\r\n\r\n$?#3f"] {
         let mut tcp = TcpStream::connect(address).expect("connected");
@@ -683,10 +683,10 @@ fn a_connection_that_is_no_debugger_stops_nothing() {
         let began = Instant::now();
         // Until it is over at both ends.
         while matches!(tcp.read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-            || session.peer.is_some()
+            || connection.client.is_some()
         {
             assert!(began.elapsed() < PATIENCE, "{noise:?}");
-            session.attend(&mut machine);
+            connection.poll(&mut machine);
             assert!(!machine.machine().is_halted(), "{noise:?}");
             machine.run(1000);
         }
@@ -728,7 +728,7 @@ fn the_application_sees_the_debugger_in_dhcsr() {
     assert_eq!(bench.ask("me000edf0,4"), "03000300", "and S_HALT, C_HALT for who looks");
     assert_eq!(bench.ask("me000edf2,1"), "03");
     bench.ask("D");
-    bench.until(|bench| bench.session.peer.is_none());
+    bench.until(|bench| bench.connection.client.is_none());
     bench.machine.control(DebuggerInput::Reset);
     bench.machine.control(DebuggerInput::Resume);
     bench.machine.run(1000);
@@ -781,11 +781,11 @@ fn an_address_to_go_on_from_is_taken() {
 fn an_application_that_faulted_before_the_debugger_came_starts_again_under_it() {
     let mut bench = Bench::new(&ending_in(&[0x6801]));
     bench.ask("D");
-    bench.until(|bench| bench.session.peer.is_none());
+    bench.until(|bench| bench.connection.client.is_none());
     bench.machine.take_events();
     bench.machine.run(10_000);
-    bench.wire = TcpStream::connect(bench.address).expect("connected");
-    bench.wire.set_nonblocking(true).expect("set");
+    bench.writer = TcpStream::connect(bench.address).expect("connected");
+    bench.writer.set_nonblocking(true).expect("set");
     bench.connect();
     assert_eq!(bench.pc(), CODE + 10, "where it faulted");
     bench.monitor("reset halt");

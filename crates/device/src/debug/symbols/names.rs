@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use rustc_demangle::try_demangle;
 
 /// Most bytes of a name: a mangled one of some hundred bytes may stand for gigabytes.
-const MOST: usize = 512;
+const MAX_NAME: usize = 512;
 
 /// A name of Rust or C++ as in the source, without hashes; any other as it is.
 pub(super) fn demangled(name: &str) -> String {
@@ -22,7 +22,7 @@ struct Bounded(String);
 
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = MOST - self.0.len();
+        let room = MAX_NAME - self.0.len();
         if text.len() <= room {
             self.0.push_str(text);
             return Ok(());
@@ -72,8 +72,8 @@ mod tests {
             let _ =
                 write!(name, "1BIS{0}_S{0}_E", if level == 0 { String::new() } else { base36(level - 1) });
         }
-        assert!(demangled(&name).len() <= MOST + '…'.len_utf8());
-        assert!(demangled(&"x".repeat(1 << 20)).len() <= MOST + '…'.len_utf8());
+        assert!(demangled(&name).len() <= MAX_NAME + '…'.len_utf8());
+        assert!(demangled(&"x".repeat(1 << 20)).len() <= MAX_NAME + '…'.len_utf8());
     }
 
     fn base36(number: u32) -> String {

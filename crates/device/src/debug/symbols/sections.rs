@@ -7,7 +7,7 @@ use object::read::elf::ElfFile32;
 use object::{CompressionFormat, Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 /// Most bytes that the compressed sections of a file may have unpacked.
-const MOST_UNPACKED: u64 = 256 << 20;
+const MAX_UNPACKED: u64 = 256 << 20;
 
 /// An ELF file and its sections of debug information.
 pub(super) struct Sections {
@@ -24,7 +24,7 @@ enum Data {
 impl Sections {
     /// Reads an ELF file for 32-bit processors. What of its debug information cannot be read is told in `notes`.
     pub(super) fn read(file: Vec<u8>, notes: &mut Vec<String>) -> Option<Self> {
-        let (mut sections, mut left) = (BTreeMap::new(), MOST_UNPACKED);
+        let (mut sections, mut left) = (BTreeMap::new(), MAX_UNPACKED);
         let elf = parsed(&file)?;
         for section in elf.sections() {
             let Some(name) = section.name().ok().and_then(debug_name) else { continue };

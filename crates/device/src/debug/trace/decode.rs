@@ -9,15 +9,15 @@ use abi::{Call, Parameter};
 use super::Fields;
 
 /// Characters shown of a text.
-const MOST_CHARACTERS: usize = 64;
+const MAX_CHARACTERS: usize = 64;
 /// Bytes read of a text: enough for so many characters.
-const MOST_READ: u32 = 4 * MOST_CHARACTERS as u32;
+const MAX_READ: u32 = 4 * MAX_CHARACTERS as u32;
 /// Bytes of the longest address that is read; of a longer one the length is shown.
-const MOST_ADDRESS: u32 = 8192;
+const MAX_ADDRESS: u32 = 8192;
 /// Elements shown of an array.
-const MOST_ELEMENTS: u32 = 4;
+const MAX_ELEMENTS: u32 = 4;
 /// Structures within structures that are followed.
-const MOST_DEPTH: u32 = 5;
+const MAX_DEPTH: u32 = 5;
 
 /// Fields of which only the length is shown.
 pub(super) const SECRET: [(&str, &str); 7] = [
@@ -125,7 +125,7 @@ impl Reader<'_> {
             return format!("{address:#010x}");
         };
         let mut bytes = vec![0; layout.size as usize];
-        if depth >= MOST_DEPTH || !(self.memory)(address, &mut bytes) {
+        if depth >= MAX_DEPTH || !(self.memory)(address, &mut bytes) {
             return unreadable(address);
         }
         self.structure(layout, &bytes, depth)
@@ -191,10 +191,10 @@ impl Reader<'_> {
     fn array(&self, target: &str, address: u32, count: u32, depth: u32) -> String {
         let size = layouts::layout(target.trim_start_matches("struct ")).map_or(0, |layout| layout.size);
         let place = |index: u32| address.wrapping_add(index * size);
-        let shown = (0..count.min(MOST_ELEMENTS)).map(|index| self.behind(target, place(index), depth));
+        let shown = (0..count.min(MAX_ELEMENTS)).map(|index| self.behind(target, place(index), depth));
         let mut elements: Vec<String> = shown.collect();
-        if count > MOST_ELEMENTS {
-            elements.push(format!("… {} more", count - MOST_ELEMENTS));
+        if count > MAX_ELEMENTS {
+            elements.push(format!("… {} more", count - MAX_ELEMENTS));
         }
         format!("[{}]", elements.join(", "))
     }
@@ -229,13 +229,13 @@ impl Reader<'_> {
     /// An address as `masked` shows it. It is read whole: what is cut off may be all that tells a user from a host.
     fn address(&self, bytes: &[u8], masked: fn(&str) -> String) -> String {
         let (data, length) = (word(bytes, 0), word(bytes, 4));
-        let mut bytes = vec![0; length.min(MOST_ADDRESS) as usize];
-        let is_whole = length <= MOST_ADDRESS && (self.memory)(data, &mut bytes);
+        let mut bytes = vec![0; length.min(MAX_ADDRESS) as usize];
+        let is_whole = length <= MAX_ADDRESS && (self.memory)(data, &mut bytes);
         let Some(address) = is_whole.then(|| String::from_utf8(bytes).ok()).flatten() else {
             return format!("{length} bytes at {data:#010x}");
         };
         let shown = masked(&address);
-        match shown.char_indices().nth(MOST_CHARACTERS) {
+        match shown.char_indices().nth(MAX_CHARACTERS) {
             Some((end, _)) => format!("{:?}… ({length} bytes)", &shown[..end]),
             None => format!("{shown:?}"),
         }
@@ -248,8 +248,8 @@ impl Reader<'_> {
         }
         match self.read_text(address, length) {
             None => format!("{length} bytes at {address:#010x}"),
-            Some(text) if length > MOST_READ || text.chars().count() > MOST_CHARACTERS => {
-                let start: String = text.chars().take(MOST_CHARACTERS).collect();
+            Some(text) if length > MAX_READ || text.chars().count() > MAX_CHARACTERS => {
+                let start: String = text.chars().take(MAX_CHARACTERS).collect();
                 format!("{start:?}… ({length} bytes)")
             }
             Some(text) => format!("{text:?}"),
@@ -258,14 +258,14 @@ impl Reader<'_> {
 
     /// The beginning of a text; none if it cannot be read or is none.
     fn read_text(&self, address: u32, length: u32) -> Option<String> {
-        let mut bytes = vec![0; length.min(MOST_READ) as usize];
+        let mut bytes = vec![0; length.min(MAX_READ) as usize];
         if !(self.memory)(address, &mut bytes) {
             return None;
         }
         match std::str::from_utf8(&bytes) {
             Ok(text) => Some(text.to_owned()),
             // A character may be cut where reading stopped.
-            Err(error) if length > MOST_READ && error.valid_up_to() + 4 > bytes.len() => {
+            Err(error) if length > MAX_READ && error.valid_up_to() + 4 > bytes.len() => {
                 bytes.truncate(error.valid_up_to());
                 String::from_utf8(bytes).ok()
             }

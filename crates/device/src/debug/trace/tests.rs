@@ -315,7 +315,7 @@ fn every_secret_field_exists_and_every_type_is_known() {
 #[test]
 fn any_registers_and_any_memory_are_told_within_bounds() {
     let mut seed = 0x1234_5678u32;
-    let mut chance = || {
+    let mut entropy = || {
         seed ^= seed << 13;
         seed ^= seed >> 17;
         seed ^= seed << 5;
@@ -324,14 +324,15 @@ fn any_registers_and_any_memory_are_told_within_bounds() {
     for round in 0..40 {
         let mut bytes = vec![0; 0x1000];
         for word in bytes.chunks_exact_mut(4) {
-            let near = AT | chance() & 0xFFC;
+            let near = AT | entropy() & 0xFFC;
             word.copy_from_slice(
-                &[chance(), near, chance() & 0xFF, u32::MAX][chance() as usize % 4].to_le_bytes(),
+                &[entropy(), near, entropy() & 0xFF, u32::MAX][entropy() as usize % 4].to_le_bytes(),
             );
         }
         let ram = Ram(AT, bytes);
         for call in Call::ALL {
-            let registers = [AT | chance() & 0xFFC, AT | chance() & 0xFFC, chance(), AT | chance() & 0xFFF];
+            let registers =
+                [AT | entropy() & 0xFFC, AT | entropy() & 0xFFC, entropy(), AT | entropy() & 0xFFF];
             let length = told(call, registers, &ram).len() + answered(call, registers, &ram).len();
             assert!(length < 1 << 16, "{} in round {round}: {length}", call.name());
         }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::{Entry, Fields, Format, Lane, MOST_BYTES, Output, What};
-use crate::map::{CLOCK_HZ, CYCLES_PER_MICRO};
+use super::{Entry, Fields, Format, Lane, MAX_BYTES, Output, What};
+use crate::memory_map::{CLOCK_HZ, CYCLES_PER_MICRO};
 
 /// How long what was written may wait in a buffer while nothing happens.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
@@ -84,8 +84,8 @@ impl Sink {
         if self.closed {
             return;
         }
-        if self.written >= MOST_BYTES {
-            let name = format!("the trace ends here: it has {MOST_BYTES} bytes, the most there may be");
+        if self.written >= MAX_BYTES {
+            let name = format!("the trace ends here: it has {MAX_BYTES} bytes, the most there may be");
             let mark =
                 Entry { at: entry.at, lane: Lane::Device, what: What::Mark { name, fields: Vec::new() } };
             self.put_entry(&mark);

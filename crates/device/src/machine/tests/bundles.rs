@@ -2,7 +2,7 @@
 
 use bundle::{Bundle, ConnectivityPolicy, CrashPolicy, FlashMemory, Layer, Policies, Region};
 
-use super::provisions::{
+use super::provisioning::{
     CENTRE_SETUP, NETWORK, NETWORK_PARAMS, WELCOME, add_call, add_words, connect_and_part, going_offline,
 };
 use super::*;
@@ -15,7 +15,10 @@ fn bundled(program: &Program, policies: &Policies) -> Machine {
     let file = Bundle::write(program.image().bytes(), policies, CAPACITY, None).expect("a bundle");
     let application = Application::parse(&file, None).expect("an application");
     let settings = Settings { image: application.image, restart: application.restart, ..settings(program) };
-    Machine::provisioned(settings, Provisions { policy: application.policy, ..Provisions::default() })
+    Machine::with_provisioning(
+        settings,
+        Provisioning { policy: application.policy, ..Provisioning::default() },
+    )
 }
 
 /// An application that has requested the network and released it, and waits.
@@ -131,15 +134,15 @@ fn an_application_that_faults_starts_again_after_the_pauses_of_its_bundle() {
 #[test]
 fn layers_for_the_external_flash_are_there_when_the_application_starts() {
     let region = Region { memory: FlashMemory::External, start: 0x1000, size: 0x800 };
-    let mut provisions = Provisions::default();
+    let mut provisioning = Provisioning::default();
     for (address, old) in [(0xFFF, 1), (0x1003, 2), (0x17FF, 3), (0x1800, 4)] {
-        kernel::ExternalFlash::program(&mut provisions.storage.flash, address, &[old]).expect("programmed");
+        kernel::ExternalFlash::program(&mut provisioning.storage.flash, address, &[old]).expect("programmed");
     }
-    provisions.layers = vec![Layer { region, bytes: b"font".to_vec() }];
-    provisions.install().expect("installed");
+    provisioning.layers = vec![Layer { region, bytes: b"font".to_vec() }];
+    provisioning.install().expect("installed");
     let mut read = |address, length| {
         let mut bytes = vec![0; length];
-        kernel::ExternalFlash::read(&mut provisions.storage.flash, address, &mut bytes).expect("read");
+        kernel::ExternalFlash::read(&mut provisioning.storage.flash, address, &mut bytes).expect("read");
         bytes
     };
     assert_eq!(read(0xFFE, 8), b"\xFF\x01font\xFF\xFF", "the rest of the region is erased");

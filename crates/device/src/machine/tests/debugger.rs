@@ -1,6 +1,6 @@
 //! A debugger and the link: what the application does about the network does not matter while one is there.
 
-use super::provisions::{add_call, going_offline};
+use super::provisioning::{add_call, going_offline};
 use super::*;
 
 /// WELCOME: version 1, keepalive 60 s, window 16384, wall clock 0, logging on.
@@ -93,7 +93,7 @@ fn a_fault_waits_for_the_debugger_and_restarts_without_it() {
     machine.attach_debugger();
     machine.resume();
     machine.run(1000);
-    assert!(matches!(machine.take_stop(), Some(Stop::Fault(_))));
+    assert!(matches!(machine.take_stop(), Some(StopReason::Fault(_))));
     machine.run(SECOND);
     machine.pass_time(SECOND);
     assert!(machine.is_halted());

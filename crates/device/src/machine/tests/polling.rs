@@ -180,8 +180,8 @@ fn the_kernels_clock_can_be_put_forward_and_the_applications_timers_stay() {
 fn with_scaled_time_a_polling_application_costs_no_more_by_the_wall_clock() {
     let program = asking(|_| {});
     let cost = |poll_scale| {
-        let provisions = Provisions { poll_scale, ..Provisions::default() };
-        let mut machine = Machine::provisioned(settings(&program), provisions);
+        let provisioning = Provisioning { poll_scale, ..Provisioning::default() };
+        let mut machine = Machine::with_provisioning(settings(&program), provisioning);
         run_until(&mut machine, 100 * MILLISECOND);
         instructions_in_a_second(&mut machine)
     };

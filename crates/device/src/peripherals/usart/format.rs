@@ -1,6 +1,6 @@
 //! What the control registers say: which parts are on, how a character looks on the line, and how long it takes.
 
-use crate::map::CLOCK_HZ;
+use crate::memory_map::CLOCK_HZ;
 
 pub(super) const UE: u32 = 1;
 pub(super) const RE: u32 = 1 << 2;

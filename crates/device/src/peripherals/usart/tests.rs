@@ -35,7 +35,7 @@ fn has(bench: &mut Bench, flags: u32) -> bool {
 }
 
 fn send(bench: &mut Bench, bytes: &[u8]) {
-    assert!(bench.input(&Input::Serial(bytes)));
+    assert!(bench.signal(&BoardSignal::Serial(bytes)));
 }
 
 fn take(bench: &mut Bench) -> u8 {
@@ -53,7 +53,7 @@ fn take_all(bench: &mut Bench) -> Vec<u8> {
 
 fn sent(bench: &mut Bench) -> Vec<u8> {
     let byte = |output| match output {
-        Output::Serial { port: 2, byte } => byte,
+        BoardEvent::Serial { port: 2, byte } => byte,
         other => panic!("{other:?}"),
     };
     bench.outputs().into_iter().map(byte).collect()
@@ -416,10 +416,10 @@ fn a_receiver_that_is_off_leaves_the_line_as_it_is() {
 #[test]
 fn a_line_has_an_end() {
     let mut bench = bench(0);
-    assert!(bench.input(&Input::Serial(&[0; LINE])));
-    assert!(!bench.input(&Input::Serial(b"x")));
+    assert!(bench.signal(&BoardSignal::Serial(&[0; LINE])));
+    assert!(!bench.signal(&BoardSignal::Serial(b"x")));
     bench.write(BASE + CR1, BOTH);
-    assert!(bench.input(&Input::Serial(b"x")), "one has left it");
+    assert!(bench.signal(&BoardSignal::Serial(b"x")), "one has left it");
 }
 
 #[test]
@@ -517,7 +517,7 @@ fn requests_stand_while_there_is_something_to_move() {
 #[test]
 fn the_clock_that_is_selected_counts() {
     let mut bench = bench(BOTH);
-    bench.input(&Input::KernelClock { hz: 16_000_000 });
+    bench.signal(&BoardSignal::KernelClock { hz: 16_000_000 });
     bench.write(BASE + TDR, 65);
     bench.pass_to(10 * FRAME - 1);
     assert_eq!(sent(&mut bench), b"");

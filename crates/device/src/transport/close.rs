@@ -12,12 +12,15 @@ use super::Stream;
 const STACK: usize = 128 * 1024;
 
 /// Says farewell on a thread of its own.
-pub(super) fn leave(stream: Stream, time: Duration) {
-    let _ = thread::Builder::new().name("farewell".into()).stack_size(STACK).spawn(move || say(stream, time));
+pub(super) fn close_in_background(stream: Stream, time: Duration) {
+    let _ = thread::Builder::new()
+        .name("farewell".into())
+        .stack_size(STACK)
+        .spawn(move || close_and_wait(stream, time));
 }
 
 /// Says farewell, and waits until the cloud has closed its side, at most for `time`.
-pub(super) fn say(mut stream: Stream, time: Duration) -> io::Result<()> {
+pub(super) fn close_and_wait(mut stream: Stream, time: Duration) -> io::Result<()> {
     let deadline = Instant::now() + time;
     stream.session.send_close_notify();
     stream.socket.set_nonblocking(false)?;

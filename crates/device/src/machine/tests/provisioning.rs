@@ -167,9 +167,9 @@ fn timers_wake_from_sleep_and_in_the_stop_modes_stand_still() {
 const CHECK_IN: Policy = Policy { minimum_check_in_time_sec: 10, connection_grace_time_sec: 0 };
 
 fn sleeper(mode: u32) -> Machine {
-    let provisions = Provisions { policy: CHECK_IN, ..Provisions::default() };
+    let provisioning = Provisioning { policy: CHECK_IN, ..Provisioning::default() };
     let program = offline_calling(Call::DeepSleep, mode);
-    let mut machine = Machine::provisioned(settings(&program), provisions);
+    let mut machine = Machine::with_provisioning(settings(&program), provisioning);
     machine.cpu.write_memory(RESULT + 0x1000, b"lost");
     connect_and_part(&mut machine);
     machine.run(20_000);
@@ -278,8 +278,8 @@ fn external_flash_keeps_what_is_programmed_also_over_a_start() {
         (0x1234_FFFF, false, 0x1234_0F0F),
         (0xCAFE_CAFE, true, 0xCAFE_CAFE),
     ] {
-        let provisions = Provisions { storage: stored, ..Provisions::default() };
-        let mut machine = Machine::provisioned(settings(&storing(word, erase)), provisions);
+        let provisioning = Provisioning { storage: stored, ..Provisioning::default() };
+        let mut machine = Machine::with_provisioning(settings(&storing(word, erase)), provisioning);
         machine.run(5000);
         assert_eq!([0, 4, 8, 12].map(|at| ram(&machine, RESULT + at)), [0; 4], "MV_STATUS_OKAY");
         assert_eq!(ram(&machine, BYTES + 4), expected);
@@ -382,9 +382,9 @@ fn testing(status: u32) -> Program {
 
 #[test]
 fn a_factory_test_logs_and_ends_and_nothing_runs_any_more() {
-    let mut machine = Machine::provisioned(
+    let mut machine = Machine::with_provisioning(
         settings(&testing(3)),
-        Provisions { factory_test: true, ..Provisions::default() },
+        Provisioning { factory_test: true, ..Provisioning::default() },
     );
     assert_eq!(machine.run(5000), RunResult::Idle);
     let events = machine.take_events();

@@ -1,6 +1,6 @@
-//! The one place where the device's thread waits: for its bell, for its connection, or for a moment.
+//! The one place where the device's thread waits: for its waker, for its connection, or for a moment.
 //!
-//! The bell is rung by whatever has something for the device from another thread. It is a pipe, so that the operating system
+//! The waker is is_woken by whatever has something for the device from another thread. It is a pipe, so that the operating system
 //! can wait for it and for a socket at once.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Clones ring, and wait for, the same bell. A ring nobody waits for is kept until someone does.
+/// Clones ring, and wait for, the same waker. A ring nobody waits for is kept until someone does.
 #[derive(Debug, Clone)]
-pub struct Bell {
+pub struct Waker {
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// The bell has been rung since the last wait. A byte is in the pipe, or about to be.
-    rung: AtomicBool,
-    heard: PipeReader,
-    rope: PipeWriter,
+    /// The waker has been is_woken since the last wait. A byte is in the pipe, or about to be.
+    is_woken: AtomicBool,
+    read_end: PipeReader,
+    write_end: PipeWriter,
 }
 
 /// A socket that is waited for as well.
@@ -41,50 +41,50 @@ pub struct Woken {
     pub socket: bool,
 }
 
-impl Bell {
-    /// A bell that has not been rung.
+impl Waker {
+    /// A waker that has not been is_woken.
     ///
     /// # Errors
     /// The operating system's, when it has no more pipes to give.
     pub fn new() -> io::Result<Self> {
-        let (heard, rope) = io::pipe()?;
-        Ok(Self { shared: Arc::new(Shared { rung: AtomicBool::new(false), heard, rope }) })
+        let (read_end, write_end) = io::pipe()?;
+        Ok(Self { shared: Arc::new(Shared { is_woken: AtomicBool::new(false), read_end, write_end }) })
     }
 
     /// Wakes who waits.
-    pub fn ring(&self) {
-        // One byte for all rings that are not heard yet, so that the pipe is never full.
-        if !self.shared.rung.swap(true, Ordering::SeqCst) {
-            let _ = (&self.shared.rope).write_all(&[1]);
+    pub fn wake(&self) {
+        // One byte for all rings that are not read_end yet, so that the pipe is never full.
+        if !self.shared.is_woken.swap(true, Ordering::SeqCst) {
+            let _ = (&self.shared.write_end).write_all(&[1]);
         }
     }
 
-    /// Waits until the bell rings, the socket of `interest` is ready, or `deadline` has come; without a deadline, for ever.
+    /// Waits until the waker rings, the socket of `interest` is ready, or `deadline` has come; without a deadline, for ever.
     pub fn wait(&self, interest: Option<Interest<'_>>, deadline: Option<Instant>) -> Woken {
-        let heard = PollFd::new(&self.shared.heard, PollFlags::IN);
+        let read_end = PollFd::new(&self.shared.read_end, PollFlags::IN);
         let socket = if let Some(interest) = interest {
-            poll_both(heard, interest, deadline)
+            poll_both(read_end, interest, deadline)
         } else {
-            poll_until(&mut [heard], deadline);
+            poll_until(&mut [read_end], deadline);
             false
         };
-        self.take_ring();
+        self.clear();
         Woken { socket }
     }
 
     /// What is told from here on rings anew: who waited looks for news after this.
-    fn take_ring(&self) {
-        if self.shared.rung.swap(false, Ordering::SeqCst) {
+    fn clear(&self) {
+        if self.shared.is_woken.swap(false, Ordering::SeqCst) {
             // The byte of whoever set the flag; it is there, or comes within an instant.
-            let _ = (&self.shared.heard).read_exact(&mut [0]);
+            let _ = (&self.shared.read_end).read_exact(&mut [0]);
         }
     }
 }
 
 /// Whether the socket is ready.
-fn poll_both(heard: PollFd<'_>, interest: Interest<'_>, deadline: Option<Instant>) -> bool {
+fn poll_both(read_end: PollFd<'_>, interest: Interest<'_>, deadline: Option<Instant>) -> bool {
     let flags = if interest.writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-    let mut waited = [heard, PollFd::from_borrowed_fd(interest.socket, flags)];
+    let mut waited = [read_end, PollFd::from_borrowed_fd(interest.socket, flags)];
     poll_until(&mut waited, deadline);
     !waited[1].revents().is_empty()
 }
@@ -117,45 +117,45 @@ mod tests {
 
     use super::*;
 
-    fn bell() -> Bell {
-        Bell::new().expect("a pipe")
+    fn waker() -> Waker {
+        Waker::new().expect("a pipe")
     }
 
     #[test]
     fn a_ring_before_the_wait_is_heard_once() {
-        let bell = bell();
-        bell.ring();
-        bell.ring();
-        bell.wait(None, None);
+        let waker = waker();
+        waker.wake();
+        waker.wake();
+        waker.wait(None, None);
         let deadline = Instant::now() + Duration::from_millis(5);
-        bell.wait(None, Some(deadline));
+        waker.wait(None, Some(deadline));
         assert!(Instant::now() >= deadline);
     }
 
     #[test]
     fn another_thread_wakes_the_one_that_waits() {
-        let bell = bell();
-        let ringer = bell.clone();
-        let thread = std::thread::spawn(move || ringer.ring());
-        bell.wait(None, None);
-        thread.join().expect("rung");
+        let waker = waker();
+        let waking = waker.clone();
+        let thread = std::thread::spawn(move || waking.wake());
+        waker.wait(None, None);
+        thread.join().expect("is_woken");
     }
 
     #[test]
     fn every_one_of_many_rings_from_many_threads_is_heard() {
-        let bell = bell();
+        let waker = waker();
         for _ in 0..100 {
-            let ringers = [bell.clone(), bell.clone()];
-            let threads = ringers.map(|ringer| std::thread::spawn(move || ringer.ring()));
-            bell.wait(None, None);
+            let wakings = [waker.clone(), waker.clone()];
+            let threads = wakings.map(|waking| std::thread::spawn(move || waking.wake()));
+            waker.wait(None, None);
             for thread in threads {
-                thread.join().expect("rung");
+                thread.join().expect("is_woken");
             }
-            // The second ring is heard with the first, or kept.
-            bell.wait(None, Some(Instant::now()));
+            // The second ring is read_end with the first, or kept.
+            waker.wait(None, Some(Instant::now()));
         }
         let deadline = Instant::now() + Duration::from_millis(5);
-        bell.wait(None, Some(deadline));
+        waker.wait(None, Some(deadline));
         assert!(Instant::now() >= deadline, "nothing is left in the pipe");
     }
 
@@ -164,13 +164,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let near = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
         let (mut far, _) = listener.accept().expect("accepted");
-        let bell = bell();
+        let waker = waker();
         let read = Interest { socket: near.as_fd(), writes: false };
-        assert_eq!(bell.wait(Some(read), Some(Instant::now())), Woken { socket: false });
-        assert_eq!(bell.wait(Some(Interest { writes: true, ..read }), None), Woken { socket: true });
+        assert_eq!(waker.wait(Some(read), Some(Instant::now())), Woken { socket: false });
+        assert_eq!(waker.wait(Some(Interest { writes: true, ..read }), None), Woken { socket: true });
         far.write_all(b"x").expect("sent");
-        assert_eq!(bell.wait(Some(read), None), Woken { socket: true });
-        bell.ring();
-        bell.wait(Some(read), None);
+        assert_eq!(waker.wait(Some(read), None), Woken { socket: true });
+        waker.wake();
+        waker.wait(Some(read), None);
     }
 }

@@ -7,7 +7,7 @@ use ring::digest::{Context, SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Where a machine's chance comes from; called for words that nobody can guess, unless they know the seed.
-pub type Chance = Arc<dyn Fn() -> u32 + Send + Sync>;
+pub type EntropySource = Arc<dyn Fn() -> u32 + Send + Sync>;
 
 /// What a sequence of words is made from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Seed {
     }
 
     /// The words that follow from this seed: SHA-256 of the seed and a counter.
-    pub fn chance(self) -> Chance {
+    pub fn entropy(self) -> EntropySource {
         let words = Mutex::new(Words { seed: self, block: 0, left: Vec::new() });
         Arc::new(move || words.lock().unwrap_or_else(PoisonError::into_inner).next())
     }
@@ -65,7 +65,7 @@ impl Words {
 }
 
 /// The host's own chance.
-pub fn system_chance() -> Chance {
+pub fn system_entropy() -> EntropySource {
     let random = SystemRandom::new();
     Arc::new(move || {
         let mut word = [0; 4];
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
 
     fn words(seed: Seed) -> Vec<u32> {
-        let chance = seed.chance();
-        (0..20).map(|_| chance()).collect()
+        let entropy = seed.entropy();
+        (0..20).map(|_| entropy()).collect()
     }
 
     #[test]

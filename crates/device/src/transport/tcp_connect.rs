@@ -9,18 +9,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Address;
-use crate::bell::Bell;
+use crate::waker::Waker;
 
 /// Stack of the thread: the system's look-up of names wants some.
 const STACK: usize = 256 * 1024;
 
-/// Starts to reach `address`, within `time`. `bell` rings when there is something to receive, once. Who drops the receiver is
+/// Starts to reach `address`, within `time`. `waker` rings when there is something to receive, once. Who drops the receiver is
 /// not waited for and does not wait.
-pub(super) fn start(address: Arc<Address>, bell: Bell, time: Duration) -> Receiver<io::Result<TcpStream>> {
+pub(super) fn start(address: Arc<Address>, waker: Waker, time: Duration) -> Receiver<io::Result<TcpStream>> {
     let (tell, opened) = sync_channel(1);
     let reach = move || {
         let _ = tell.send(reach(&address, Instant::now() + time));
-        bell.ring();
+        waker.wake();
     };
     // Without a thread the sender is gone, and the receiver hears of that.
     let _ = thread::Builder::new().name("dial".into()).stack_size(STACK).spawn(reach);

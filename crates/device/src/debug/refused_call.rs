@@ -8,14 +8,14 @@ use abi::{Call, Status};
 use super::trace::decode::{self, Memory};
 
 /// Most characters of a refused call's arguments.
-const MOST_CHARACTERS: usize = 300;
+const MAX_CHARACTERS: usize = 300;
 
 /// What buffers of channels and logs must be aligned to, and their sizes multiples of (D30, D70).
 const BUFFER_UNIT: u32 = 512;
 
 /// A call that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedCall {
     /// The call.
     pub call: Call,
     /// What it answered.
@@ -28,9 +28,9 @@ pub struct Refusal {
 
 /// Which kinds of refusals were told of.
 #[derive(Debug, Default)]
-pub struct Refusals(BTreeSet<(u32, u32)>);
+pub struct RefusedCalls(BTreeSet<(u32, u32)>);
 
-impl Refusals {
+impl RefusedCalls {
     /// The refusal to tell of, if `status` is one and it is the first of this call with this status.
     pub fn note(
         &mut self,
@@ -38,14 +38,14 @@ impl Refusals {
         registers: [u32; 4],
         status: Status,
         memory: Memory<'_>,
-    ) -> Option<Refusal> {
+    ) -> Option<RefusedCall> {
         if !is_refusal(status) || !self.0.insert((call.slot(), status.raw())) {
             return None;
         }
         let fields = decode::arguments(call, registers, memory);
         let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let arguments = fields.join(", ").chars().take(MOST_CHARACTERS).collect();
-        Some(Refusal { call, status, arguments, blamed: blamed(call, registers, status, memory) })
+        let arguments = fields.join(", ").chars().take(MAX_CHARACTERS).collect();
+        Some(RefusedCall { call, status, arguments, blamed: blamed(call, registers, status, memory) })
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_buffer_that_does_not_fit_is_named_with_what_is_wanted() {
         let registers = [0x2000_1000, 0x2000_3000, 0, 0];
-        let refused = Refusals::default().note(
+        let refused = RefusedCalls::default().note(
             Call::OpenChannel,
             registers,
             Status::InvalidBufferAlignment,
@@ -127,7 +127,7 @@ mod tests {
     /// Shows D222.
     #[test]
     fn each_kind_of_refusal_is_told_once() {
-        let mut refusals = Refusals::default();
+        let mut refusals = RefusedCalls::default();
         let mut told = |call, status| refusals.note(call, [1, 2, 3, 4], status, &|_, _| false).is_some();
         assert!(told(Call::CloseChannel, Status::InvalidHandle));
         assert!(!told(Call::CloseChannel, Status::InvalidHandle), "told already");
