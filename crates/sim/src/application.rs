@@ -1,4 +1,4 @@
-//! A model application: a good citizen that wants a lot, at the worst moments, and keeps books of what it is owed.
+//! A model application: it keeps the rules, makes many requests at the worst times, and counts the answers.
 
 mod channel;
 mod reading;
@@ -9,16 +9,19 @@ use abi::network::{NetworkStatus, RequestNetworkParams};
 use abi::notifications::{EventType, Notification, NotificationSetup};
 use abi::{Call, Status};
 use channel::Channel;
+use sansio::{Duration, Instant};
 
-use crate::chance::Chance;
+use crate::kernel_host::KernelHost;
 use crate::ledger::Ledger;
-use crate::machine::Machine;
 use crate::trace::Trace;
+use test_rng::Rng;
 
 /// Bytes of each receive ring.
 pub const RING: u32 = 0x1000;
 /// Channels an application uses: a persistent MQTT session, one that starts clean, a configuration fetch.
 const SLOTS: usize = 3;
+/// How long an application may read nothing.
+const MAX_SLEEP: Duration = Duration::from_secs(20);
 const LINE: u32 = 41;
 const RECORDS: u32 = 128;
 const RECORD_BUFFER: u32 = APPLICATION_RAM_START + 0x6000;
@@ -29,14 +32,14 @@ const RINGS: u32 = APPLICATION_RAM_START + 0x8000;
 /// What an application may use for one action.
 pub struct Context<'a> {
     /// The device it runs on.
-    pub machine: &'a mut Machine,
-    /// Chance.
-    pub chance: &'a mut Chance,
+    pub host: &'a mut KernelHost,
+    /// Random numbers.
+    pub rng: &'a mut Rng,
     /// What was promised.
     pub ledger: &'a mut Ledger,
     /// What happened.
     pub trace: &'a Trace,
-    /// Nothing new is to be begun; what is owed is to be finished.
+    /// Faults have stopped: nothing new is begun, what is pending is finished.
     pub quiet: bool,
 }
 
@@ -52,13 +55,13 @@ pub struct Application {
     next_correlation: u32,
     /// Log messages accepted: the first has number 1.
     pub logged: Vec<String>,
-    /// Of these, as many went down with an earlier start of the application.
+    /// How many of these belong to an earlier start of the application and may be lost.
     pub log_floor: usize,
-    /// It reads nothing until this moment.
-    lazy_until: u64,
-    /// It is driven by interrupts, else it polls.
+    /// It reads nothing until this instant.
+    asleep_until: Instant,
+    /// Driven by interrupts; otherwise it polls.
     by_interrupt: bool,
-    /// The persistent session was made anew since things went quiet.
+    /// The persistent session has been opened again since faults stopped.
     renewed: bool,
 }
 
@@ -75,8 +78,8 @@ impl Application {
             next_correlation: 1,
             logged: Vec::new(),
             log_floor: 0,
-            lazy_until: 0,
-            by_interrupt: cx.chance.one_in(2),
+            asleep_until: Instant::ZERO,
+            by_interrupt: cx.rng.one_in(2),
             renewed: false,
         };
         application.set_up(cx);
@@ -84,24 +87,24 @@ impl Application {
     }
 
     fn set_up(&mut self, cx: &mut Context<'_>) {
-        let machine = &mut *cx.machine;
-        machine.fresh();
-        machine.set(RECORD_BUFFER, &[0; RECORDS as usize * Notification::SIZE]);
+        let host = &mut *cx.host;
+        host.reset_scratch();
+        host.set(RECORD_BUFFER, &[0; RECORDS as usize * Notification::SIZE]);
         let setup = NotificationSetup { irq: LINE, buffer: RECORD_BUFFER, buffer_size: RECORDS * 16 };
-        let (setup, handle) = (machine.put(&setup.to_bytes()), machine.room(4));
-        assert_eq!(machine.call(Call::SetupNotifications, &[setup, handle]), Status::Okay);
-        self.centre = machine.u32(handle);
-        machine.line.enabled = self.by_interrupt;
-        machine.line.pending = false;
+        let (setup, handle) = (host.put(&setup.to_bytes()), host.allocate(4));
+        assert_eq!(host.call(Call::SetupNotifications, &[setup, handle]), Status::Okay);
+        self.centre = host.u32(handle);
+        host.line.enabled = self.by_interrupt;
+        host.line.pending = false;
         let params =
             RequestNetworkParams { version: 1, notification_handle: self.centre, notification_tag: 0 };
-        let (params, handle) = (machine.put(&params.to_bytes()), machine.room(4));
-        assert_eq!(machine.call(Call::RequestNetwork, &[params, handle]), Status::Okay);
-        self.network = machine.u32(handle);
-        assert_eq!(machine.call(Call::ServerLoggingInit, &[LOG_BUFFER, LOG_BUFFER_SIZE]), Status::Okay);
+        let (params, handle) = (host.put(&params.to_bytes()), host.allocate(4));
+        assert_eq!(host.call(Call::RequestNetwork, &[params, handle]), Status::Okay);
+        self.network = host.u32(handle);
+        assert_eq!(host.call(Call::ServerLoggingInit, &[LOG_BUFFER, LOG_BUFFER_SIZE]), Status::Okay);
     }
 
-    /// The application was started anew by the kernel; its log numbers go on.
+    /// The kernel has restarted the application. Its log numbers continue.
     pub fn restarted(&mut self, cx: &mut Context<'_>) {
         self.channels = Default::default();
         self.next_record = 0;
@@ -109,10 +112,10 @@ impl Application {
         self.set_up(cx);
     }
 
-    /// Does something, if it feels like it.
+    /// Reads what there is, and makes requests, unless it is asleep.
     pub fn act(&mut self, cx: &mut Context<'_>) {
-        cx.machine.fresh();
-        if self.is_lazy(cx) {
+        cx.host.reset_scratch();
+        if self.is_asleep(cx) {
             return;
         }
         if self.by_interrupt {
@@ -123,29 +126,30 @@ impl Application {
         if cx.quiet { self.finish(cx) } else { self.begin(cx) }
     }
 
-    fn is_lazy(&mut self, cx: &mut Context<'_>) -> bool {
+    fn is_asleep(&mut self, cx: &mut Context<'_>) -> bool {
         if cx.quiet {
             return false;
         }
-        let now = cx.machine.now();
-        if cx.chance.one_in(150) {
-            self.lazy_until = now + cx.chance.below(20_000_000);
-            cx.trace.say(now, self.device, || format!("sleeps until {}", self.lazy_until / 1000));
+        let now = cx.host.now();
+        if cx.rng.one_in(150) {
+            self.asleep_until = now + Duration::from_micros(cx.rng.below(MAX_SLEEP.as_micros()));
+            cx.trace.record(now, self.device, || format!("sleeps until {}", self.asleep_until.as_millis()));
         }
-        now < self.lazy_until
+        now < self.asleep_until
     }
 
-    // ---- what comes ----
+    // ---- reading ----
 
-    /// One record an interrupt, one item a record: whoever is not told of an item never reads it.
+    /// Takes one record for each interrupt and reads one item for each record: an item without a record would never be
+    /// read.
     fn take_interrupts(&mut self, cx: &mut Context<'_>) {
-        while std::mem::take(&mut cx.machine.line.pending) {
+        while std::mem::take(&mut cx.host.line.pending) {
             let at = RECORD_BUFFER + self.next_record * Notification::SIZE as u32;
-            let record = Notification::from_bytes(&cx.machine.array(at));
+            let record = Notification::from_bytes(&cx.host.array(at));
             assert_ne!(record.event_type, 0, "an interrupt without a record (D11)");
-            cx.machine.set(at, &[0; Notification::SIZE]);
+            cx.host.set(at, &[0; Notification::SIZE]);
             self.next_record = (self.next_record + 1) % RECORDS;
-            cx.machine.enter(|kernel, port| kernel.interrupt_taken(port, LINE as u16));
+            cx.host.with_kernel(|kernel, port| kernel.interrupt_taken(port, LINE as u16));
             self.event(&record, cx);
         }
     }
@@ -154,7 +158,11 @@ impl Application {
         let Some(slot) = self.slot_of(record.tag) else { return };
         if record.event_type == EventType::ChannelDataReadable.raw() {
             let has_read = self.read_one(slot, cx);
-            assert!(has_read, "device {}: told of an item on channel {slot} that is not there", self.device);
+            assert!(
+                has_read,
+                "device {}: a record for an item on channel {slot} that does not exist",
+                self.device
+            );
         } else if record.event_type == EventType::ChannelNotConnected.raw() {
             self.read_all(slot, cx);
             self.ended(slot, cx);
@@ -165,7 +173,7 @@ impl Application {
         self.channels.iter().position(|channel| channel.as_ref().is_some_and(|channel| channel.tag == tag))
     }
 
-    /// Looks at every channel by itself.
+    /// Reads every channel, as an application without interrupts does.
     fn poll(&mut self, cx: &mut Context<'_>) {
         for slot in 0..SLOTS {
             if self.channels[slot].is_none() {
@@ -178,12 +186,12 @@ impl Application {
         }
     }
 
-    // ---- what it does by itself ----
+    // ---- requests ----
 
     fn begin(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..cx.chance.below(4) {
-            cx.machine.fresh();
-            match cx.chance.below(12) {
+        for _ in 0..cx.rng.below(4) {
+            cx.host.reset_scratch();
+            match cx.rng.below(12) {
                 0 => self.log(cx),
                 1 => self.open_one(cx),
                 _ => self.request(cx),
@@ -191,14 +199,14 @@ impl Application {
         }
     }
 
-    /// Quiet: the persistent session is made anew once, so that everything comes again, and acknowledged to its end.
+    /// Opens the persistent session again once, so that the broker repeats everything, and acknowledges it all.
     fn finish(&mut self, cx: &mut Context<'_>) {
         if !self.is_online(cx) {
             return;
         }
         if !self.renewed {
-            // What is owed comes first, so that no answer is missed by closing.
-            if !self.owed().is_empty() {
+            // Closing would lose answers that are still pending.
+            if !self.pending().is_empty() {
                 return;
             }
             for slot in 0..SLOTS {
@@ -208,25 +216,25 @@ impl Application {
             }
             self.renewed = true;
         }
-        cx.machine.fresh();
+        cx.host.reset_scratch();
         match &self.channels[0] {
             None => self.open(0, cx),
-            Some(_) => self.pursue(0, cx),
+            Some(_) => self.restore_session(0, cx),
         }
     }
 
     fn is_online(&mut self, cx: &mut Context<'_>) -> bool {
-        let to = cx.machine.room(4);
-        let status = cx.machine.call(Call::GetNetworkStatus, &[self.network, to]);
+        let to = cx.host.allocate(4);
+        let status = cx.host.call(Call::GetNetworkStatus, &[self.network, to]);
         assert_eq!(status, Status::Okay);
-        cx.machine.u32(to) == NetworkStatus::Connected.raw()
+        cx.host.u32(to) == NetworkStatus::Connected.raw()
     }
 
     fn log(&mut self, cx: &mut Context<'_>) {
         let number = self.logged.len() + 1;
-        let text = format!("d{} line {number} {}", self.device, "l".repeat(cx.chance.below(200) as usize));
-        let at = cx.machine.put(text.as_bytes());
-        match cx.machine.call(Call::ServerLog, &[at, text.len() as u32]) {
+        let text = format!("d{} line {number} {}", self.device, "l".repeat(cx.rng.below(200) as usize));
+        let at = cx.host.put(text.as_bytes());
+        match cx.host.call(Call::ServerLog, &[at, text.len() as u32]) {
             Status::Okay => self.logged.push(text),
             Status::InvalidBufferSize | Status::LoggingDisabledByServer => {}
             other => panic!("mvServerLog: {other:?}"),
@@ -234,30 +242,30 @@ impl Application {
     }
 
     fn open_one(&mut self, cx: &mut Context<'_>) {
-        let slot = cx.chance.below(SLOTS as u64) as usize;
+        let slot = cx.rng.below(SLOTS as u64) as usize;
         if self.channels[slot].is_none() {
             self.open(slot, cx);
         }
     }
 
     fn request(&mut self, cx: &mut Context<'_>) {
-        let slot = cx.chance.below(SLOTS as u64) as usize;
+        let slot = cx.rng.below(SLOTS as u64) as usize;
         if self.channels[slot].is_some() {
-            self.ask(slot, cx);
+            self.make_request(slot, cx);
         } else {
             self.open(slot, cx);
         }
     }
 
-    // ---- at the end ----
+    // ---- after the last fault ----
 
-    /// What it is still owed, in words.
-    pub fn owed(&self) -> Vec<String> {
+    /// The requests without an answer, in words.
+    pub fn pending(&self) -> Vec<String> {
         let channels = self.channels.iter().flatten();
-        channels.filter(|channel| !channel.owed.is_nothing()).map(|channel| format!("{channel:?}")).collect()
+        channels.filter(|channel| !channel.pending.is_empty()).map(|channel| format!("{channel:?}")).collect()
     }
 
-    /// Whether its persistent session is as it should be at the end.
+    /// Whether its persistent session is open, subscribed and has nothing unacknowledged.
     pub fn is_settled(&self) -> bool {
         self.renewed && self.channels[0].as_ref().is_some_and(Channel::is_settled)
     }

@@ -1,4 +1,4 @@
-//! A model broker: both versions, persistent sessions, QoS 1 both ways. It is in good order itself; its connections are not.
+//! A model broker: both versions, persistent sessions, QoS 1 both ways. It works correctly; its connections do not.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +19,7 @@ pub enum Action {
 struct Client {
     buffer: Vec<u8>,
     version5: bool,
-    /// Of its session, once CONNECT came.
+    /// The client id, once CONNECT was received.
     id: Option<String>,
     aliases: BTreeMap<u16, String>,
 }
@@ -54,12 +54,12 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker that offers so many topic aliases.
+    /// A broker that offers this many topic aliases.
     pub fn new(aliases: u16) -> Self {
         Self { aliases, ..Self::default() }
     }
 
-    /// The next thing to be done.
+    /// The next action.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
@@ -69,7 +69,7 @@ impl Broker {
         self.clients.insert(connection, Client::default());
     }
 
-    /// A connection has ended, whoever ended it.
+    /// A connection has ended, from either side.
     pub fn disconnected(&mut self, connection: u32) {
         let Some(id) = self.clients.remove(&connection).and_then(|client| client.id) else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -82,14 +82,14 @@ impl Broker {
         }
     }
 
-    /// Starts anew: no connection is left, the persistent sessions are.
+    /// Restarts: all connections end, persistent sessions remain.
     pub fn restart(&mut self) {
         for connection in self.clients.keys().copied().collect::<Vec<_>>() {
             self.end(connection);
         }
     }
 
-    /// Messages that wait for an acknowledgement, or for their client.
+    /// Messages that are not acknowledged, or wait for their client.
     pub fn waiting(&self) -> Vec<u64> {
         let sessions = self.sessions.values().filter(|session| session.persistent);
         let waiting = sessions.flat_map(|session| {
@@ -108,7 +108,7 @@ impl Broker {
         }
     }
 
-    /// Somebody publishes to a topic of one device; how many sessions take it.
+    /// Publishes to a topic of one device, as another client would. Returns how many sessions receive it.
     pub fn publish(
         &mut self,
         device: usize,
@@ -187,7 +187,7 @@ impl Broker {
         }
     }
 
-    /// A client that connects again puts its older connection out, and a clean start the session too.
+    /// A client that connects again ends its older connection, and with a clean start its session too.
     fn take_over(&mut self, id: &str, clean: bool) {
         if let Some(older) = self.sessions.get_mut(id).and_then(|session| session.client.take()) {
             if self.clients[&older].version5 {
@@ -237,7 +237,11 @@ impl Broker {
         );
         let message = &ledger.messages[&delivery.serial];
         let fits = message.size <= crate::application::RING as usize;
-        assert!(message.acknowledged || !fits, "message {} was acknowledged by nobody", delivery.serial);
+        assert!(
+            message.acknowledged || !fits,
+            "message {} was not acknowledged by its application",
+            delivery.serial
+        );
         session.in_flight.remove(0);
     }
 
@@ -276,7 +280,7 @@ impl Broker {
     }
 
     fn session(&mut self, connection: u32) -> &mut Session {
-        let id = self.clients[&connection].id.as_ref().expect("CONNECT came first");
+        let id = self.clients[&connection].id.as_ref().expect("CONNECT is the first packet");
         self.sessions.get_mut(id).expect("a connected client has a session")
     }
 

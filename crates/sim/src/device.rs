@@ -1,54 +1,51 @@
-//! A device: a machine, the application on it, and its end of the cable.
+//! A device: a kernel, the application on it, and its end of the link.
 
 use abi::power::WakeReason;
-use kernel::{Boot, LinkInput, LinkLoss, Policy};
+use kernel::{Boot, Policy};
+use sansio::{Duration, Instant, StateMachine};
+use test_rng::Rng;
 
 use crate::application::{Application, Context};
-use crate::chance::Chance;
+use crate::kernel_host::KernelHost;
 use crate::ledger::Ledger;
-use crate::machine::Machine;
 use crate::trace::Trace;
-
-/// Bytes the port has room for on their way to the cloud.
-const BACKLOG: usize = 8192;
 
 /// A device, from one start to the next.
 pub struct Device {
-    number: usize,
-    /// The processor's half.
-    pub machine: Machine,
+    /// The kernel and its port.
+    pub host: KernelHost,
     /// What runs on it.
     pub application: Application,
-    /// The cable it believes to be there.
-    pub cable: Option<u32>,
+    /// The link it has or is establishing.
+    pub link: Option<u32>,
     /// When the application acts next.
-    pub next_act: u64,
+    pub next_action: Instant,
 }
 
-/// What an application's doings need of the world.
-pub struct World<'a> {
-    /// Chance.
-    pub chance: &'a mut Chance,
+/// What an application uses of the world.
+pub struct Environment<'a> {
+    /// Random numbers.
+    pub rng: &'a mut Rng,
     /// What was promised.
     pub ledger: &'a mut Ledger,
     /// What happened.
     pub trace: &'a Trace,
-    /// Whether things have gone quiet.
+    /// Whether faults have stopped.
     pub quiet: bool,
 }
 
-impl World<'_> {
-    fn with<'b>(&'b mut self, machine: &'b mut Machine) -> Context<'b> {
-        let (chance, ledger) = (&mut *self.chance, &mut *self.ledger);
-        Context { machine, chance, ledger, trace: self.trace, quiet: self.quiet }
+impl Environment<'_> {
+    fn context<'b>(&'b mut self, host: &'b mut KernelHost) -> Context<'b> {
+        let (rng, ledger) = (&mut *self.rng, &mut *self.ledger);
+        Context { host, rng, ledger, trace: self.trace, quiet: self.quiet }
     }
 }
 
 impl Device {
     /// A device that starts now.
-    pub fn start(number: usize, now: u64, world: &mut World<'_>) -> Self {
+    pub fn start(number: usize, now: Instant, environment: &mut Environment<'_>) -> Self {
         let mut seed = [0; 16];
-        seed[..8].copy_from_slice(&world.chance.word().to_le_bytes());
+        seed[..8].copy_from_slice(&environment.rng.next_u64().to_le_bytes());
         let boot = Boot {
             device_id: *b"UV00000000000000000000000000000000",
             seed,
@@ -57,60 +54,33 @@ impl Device {
             policy: Policy::default(),
             application_test: false,
         };
-        let mut machine = Machine::new(&boot, now);
-        let application = Application::start(number, &mut world.with(&mut machine));
-        Self { number, machine, application, cable: None, next_act: now }
+        let mut host = KernelHost::new(&boot, now);
+        let application = Application::start(number, &mut environment.context(&mut host));
+        Self { host, application, link: None, next_action: now }
     }
 
-    /// The kernel starts the application anew.
-    pub fn restart_application(&mut self, world: &mut World<'_>) {
-        self.machine.enter(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
-        self.application.restarted(&mut world.with(&mut self.machine));
+    /// The kernel restarts the application.
+    pub fn restart_application(&mut self, now: Instant, environment: &mut Environment<'_>) {
+        self.host.set_now(now);
+        self.host
+            .with_kernel(|kernel, port| kernel.application_restarted(port, WakeReason::ApplicationCrash));
+        self.application.restarted(&mut environment.context(&mut self.host));
     }
 
-    /// Does what is due; whether anything was.
-    pub fn step(&mut self, now: u64, world: &mut World<'_>) -> bool {
-        self.machine.set_now(now);
-        let mut worked = false;
-        if self.machine.next_timeout().is_some_and(|at| at <= now) {
-            self.machine.link(LinkInput::Timeout);
-            assert!(self.machine.next_timeout().is_none_or(|at| at > now), "a wake-up must be served");
-            worked = true;
+    /// Lets the application act if that is due. Returns whether it was.
+    pub fn act_if_due(&mut self, now: Instant, environment: &mut Environment<'_>) -> bool {
+        if now < self.next_action {
+            return false;
         }
-        if self.next_act <= now {
-            self.application.act(&mut world.with(&mut self.machine));
-            let pause = if world.quiet { 100_000 } else { 400_000 };
-            self.next_act = now + 1 + world.chance.below(pause);
-            worked = true;
-        }
-        worked
+        self.host.set_now(now);
+        self.application.act(&mut environment.context(&mut self.host));
+        let pause = if environment.quiet { 100_000 } else { 400_000 };
+        self.next_action = now + Duration::from_micros(1 + environment.rng.below(pause));
+        true
     }
 
-    /// When it next has something to do by itself.
-    pub fn due(&self) -> u64 {
-        self.machine.next_timeout().map_or(self.next_act, |at| at.min(self.next_act))
-    }
-
-    /// What it has for the cloud now, given what is under way already.
-    pub fn transmit(&mut self, under_way: usize, room: usize) -> Option<Vec<u8>> {
-        if under_way > BACKLOG {
-            return None;
-        }
-        let mut out = vec![0; room];
-        let count = self.machine.enter(|kernel, port| kernel.transmit(port, &mut out));
-        out.truncate(count);
-        (count > 0).then_some(out)
-    }
-
-    /// Bytes from the cloud. The simulation's cloud keeps the rules.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        let taken = self.machine.enter(|kernel, port| kernel.handle(port, LinkInput::Received(bytes)));
-        assert!(taken.is_ok(), "device {}: the kernel found fault with the relay: {taken:?}", self.number);
-    }
-
-    /// The cable is gone.
-    pub fn lost(&mut self, cause: LinkLoss) {
-        self.cable = None;
-        self.machine.link(LinkInput::Lost(cause));
+    /// When the kernel or the application next has something to do.
+    pub fn next_timeout(&self) -> Instant {
+        self.host.next_timeout().map_or(self.next_action, |at| at.min(self.next_action))
     }
 }

@@ -1,22 +1,22 @@
-//! What was promised to whom: against it every event is held.
+//! What was promised: every event is checked against it.
 
 use std::collections::BTreeMap;
 
 /// A publish an application made, by its serial number.
 #[derive(Clone, Debug)]
 pub struct Publish {
-    /// Whose.
+    /// The device that made it.
     pub device: usize,
     /// 0 or 1.
     pub qos: u8,
-    /// How often the broker got it.
+    /// How often the broker received it.
     pub arrived: u32,
 }
 
 /// A message a broker has for an application, by its serial number.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// For whom.
+    /// The device it is for.
     pub device: usize,
     /// Bytes of topic and payload.
     pub size: usize,
@@ -38,22 +38,22 @@ pub struct Ledger {
     pub logs: BTreeMap<(usize, u32, u32), String>,
     /// Requests that succeeded.
     pub completed: u64,
-    /// Requests that were answered otherwise.
+    /// Requests with another answer.
     pub refused: u64,
     /// Messages that were read again after a connection was lost.
     pub repeated: u64,
-    /// Log messages the cloud was sent again.
+    /// Log messages that the cloud received again.
     pub logs_again: u64,
 }
 
 impl Ledger {
-    /// A number nobody else has.
+    /// A unique number.
     pub fn serial(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// The payload by which a thing is known again: whose it is, its number, and as much more as is wanted.
+    /// A payload that can be recognised: the device, the serial number, and padding up to a length.
     pub fn payload(device: usize, serial: u64, length: usize) -> Vec<u8> {
         let mut payload = format!("d{device} s{serial} ").into_bytes();
         while payload.len() < length {
@@ -64,11 +64,11 @@ impl Ledger {
 
     /// Reads such a payload: device and serial. Every byte is checked.
     pub fn read(payload: &[u8]) -> (usize, u64) {
-        let text = std::str::from_utf8(payload).expect("a payload of ours");
+        let text = std::str::from_utf8(payload).expect("a payload of the ledger");
         let mut words = text.split(' ');
         let mut number = |letter: char| {
             let word = words.next().and_then(|word| word.strip_prefix(letter));
-            word.and_then(|word| word.parse::<u64>().ok()).expect("a payload of ours")
+            word.and_then(|word| word.parse::<u64>().ok()).expect("a payload of the ledger")
         };
         let (device, serial) = (number('d') as usize, number('s'));
         assert_eq!(payload, Self::payload(device, serial, payload.len()), "a payload was changed on its way");

@@ -1,30 +1,31 @@
-//! The whole product but for its sockets, in one thread, from one seed.
+//! The whole product without its sockets, in one thread, from one seed.
 //!
-//! Real kernels with model applications, the real link, real relays and a model broker stand on one virtual clock. Cables
+//! Real kernels with model applications, the real link, real relays and a model broker share one virtual clock. Links
 //! are cut at any byte, ends are noticed late and in any order, everything restarts, rings and brokers are slow; then
-//! things go quiet. All along, what happens is held against what was promised ([`ledger`]):
+//! faults stop. All the time, what happens is checked against what was promised ([`ledger`]):
 //!
 //! * every accepted request gets exactly one answer, before its channel ends (M12, D53);
 //! * a publish of QoS 1 that was answered as completed had reached the broker (D47);
-//! * a message of QoS 1 is acknowledged to the broker only by its application, and comes again until it is (D48);
-//! * nothing of one device is ever seen by another, and no byte of a payload changes;
+//! * a message of QoS 1 is acknowledged to the broker only by its application, and repeated until it is (D48);
+//! * no device ever sees anything of another, and no byte of a payload changes;
 //! * each interrupt has its record and each record its item (D10, D11);
-//! * neither end ever finds fault with the other, no relay holds more than its share, nothing panics;
-//! * after quiet nobody waits for anything, and every accepted log line is in the cloud.
+//! * neither end ever reports a violation of the other, no relay takes more memory than its share, nothing panics;
+//! * after the faults nothing remains pending, and every accepted log line is in the cloud.
+//!
+//! Kernels and relays are driven by `sansio::drive`, with [`kernel_host::KernelHost`] as the port of a kernel.
 //!
 //! Terms are defined in `docs/glossary.md`.
 
 pub mod application;
 pub mod broker;
-pub mod chance;
-pub mod cloud;
 pub mod device;
+pub mod kernel_host;
 pub mod ledger;
-pub mod machine;
+pub mod link;
 pub mod packet;
 pub mod pipe;
+pub mod socket;
 pub mod trace;
-pub mod wire;
 pub mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,23 +33,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use trace::Trace;
 use world::{Report, World};
 
-/// How a run failed.
+/// A failed run.
 #[derive(Debug)]
-pub struct Failure {
+pub struct FailedRun {
     /// The seed that fails each time.
     pub seed: u64,
-    /// What was wrong.
-    pub what: String,
-    /// What had happened until then.
+    /// The failed check.
+    pub message: String,
+    /// What happened before it.
     pub trace: Vec<String>,
 }
 
-/// Runs one seed; a failing one a second time, to tell its story.
-pub fn run(seed: u64) -> Result<Report, Failure> {
+/// Runs one seed; a failing one a second time, to record its trace.
+pub fn run(seed: u64) -> Result<Report, FailedRun> {
     attempt(seed, Trace::default()).map_err(|_| {
-        let trace = Trace::kept();
-        let what = attempt(seed, trace.clone()).err().unwrap_or_else(|| "it did not fail again".to_owned());
-        Failure { seed, what, trace: trace.lines() }
+        let trace = Trace::recording();
+        let message =
+            attempt(seed, trace.clone()).err().unwrap_or_else(|| "it did not fail again".to_owned());
+        FailedRun { seed, message, trace: trace.lines() }
     })
 }
 

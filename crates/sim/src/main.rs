@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Lines of a failing run's story that are shown.
-const SHOWN: usize = 400;
+/// Lines of a failed run's trace that are shown.
+const SHOWN_LINES: usize = 400;
 
 fn main() -> ExitCode {
     match arguments() {
@@ -17,14 +17,14 @@ fn main() -> ExitCode {
 
 fn arguments() -> Result<(u64, u64), String> {
     let (mut first, mut count, mut is_one) = (1, None, false);
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let number = words.next().and_then(|number| number.parse().ok());
-        let number: u64 = number.ok_or_else(|| format!("{word} wants a number"))?;
-        match &word[..] {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let number = arguments.next().and_then(|number| number.parse().ok());
+        let number: u64 = number.ok_or_else(|| format!("{argument} requires a number"))?;
+        match &argument[..] {
             "--seed" => (first, is_one) = (number, true),
             "--seeds" => count = Some(number),
-            _ => return Err(format!("unknown argument {word}")),
+            _ => return Err(format!("unknown argument {argument}")),
         }
     }
     Ok((first, count.unwrap_or(if is_one { 1 } else { 300 })))
@@ -36,11 +36,11 @@ fn run(first: u64, count: u64) -> ExitCode {
         match sim::run(seed) {
             Ok(report) => total += report,
             Err(failure) => {
-                let skipped = failure.trace.len().saturating_sub(SHOWN);
+                let skipped = failure.trace.len().saturating_sub(SHOWN_LINES);
                 println!("… {skipped} lines before these");
                 failure.trace.iter().skip(skipped).for_each(|line| println!("{line}"));
-                println!("seed {} fails: {}", failure.seed, failure.what);
-                println!("again with: cargo xtask sim --seed {}", failure.seed);
+                println!("seed {} fails: {}", failure.seed, failure.message);
+                println!("reproduce with: cargo xtask sim --seed {}", failure.seed);
                 return ExitCode::FAILURE;
             }
         }

@@ -1,12 +1,13 @@
-//! As much of MQTT 3.1.1 and 5 as a model broker needs, written apart from the crate `mqtt` so that each checks the other.
+//! As much of MQTT 3.1.1 and 5 as a model broker needs, written apart from the crate `mqtt` so that each checks the
+//! other.
 
-/// Reads a packet's body. A packet that breaks off is the relay's fault, and ends the run.
+/// Reads a packet's body. A truncated packet is the relay's mistake, and ends the run.
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// So many bytes.
+    /// This many bytes.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
-        let (head, rest) = self.0.split_at_checked(count).expect("MQTT: the packet breaks off");
+        let (head, rest) = self.0.split_at_checked(count).expect("MQTT: the packet is truncated");
         self.0 = rest;
         head
     }
@@ -69,7 +70,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The first whole packet of what has come: its first byte and its body.
+/// The first complete packet in the buffer: its first byte and its body.
 pub fn next(buffer: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let mut length = 0;
     for (index, shift) in [(1, 0), (2, 7), (3, 14), (4, 21)] {
@@ -89,7 +90,7 @@ pub fn next(buffer: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     panic!("MQTT: a remaining length of more than four bytes")
 }
 
-/// A whole packet.
+/// A complete packet.
 pub fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let mut out = vec![first];

@@ -1,23 +1,26 @@
-//! What happened, in words, for whoever has to understand a failure.
+//! What happened, in words: for understanding a failure.
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
 
-/// Lines of a run; empty unless they are wanted. Clones write to the same lines.
+use sansio::Instant;
+
+/// Lines of a run, unless it is off. Clones write to the same lines.
 #[derive(Clone, Debug, Default)]
 pub struct Trace(Option<Rc<RefCell<Vec<String>>>>);
 
 impl Trace {
-    /// A trace that is kept.
-    pub fn kept() -> Self {
+    /// A trace that records.
+    pub fn recording() -> Self {
         Self(Some(Rc::default()))
     }
 
-    /// Adds a line: when (microseconds), who, what.
-    pub fn say(&self, now: u64, who: impl Display, what: impl FnOnce() -> String) {
+    /// Adds a line: when, who, what.
+    pub fn record(&self, now: Instant, who: impl Display, what: impl FnOnce() -> String) {
         if let Some(lines) = &self.0 {
-            let (seconds, micros) = (now / 1_000_000, now % 1_000_000);
+            let (seconds, micros) =
+                (now.duration_since(Instant::ZERO).as_secs(), now.as_micros() % 1_000_000);
             lines.borrow_mut().push(format!("{seconds:>4}.{micros:06} {who:<10} {}", what()));
         }
     }

@@ -1,69 +1,78 @@
-//! Everything together, on one clock that jumps to whatever is due next.
+//! Everything together, on one clock that jumps to what is due next.
 
-mod chaos;
-mod moving;
+mod faults;
+mod transfer;
 
 use std::collections::BTreeMap;
 
+use sansio::{Duration, Instant};
+use test_rng::Rng;
+
 use crate::broker::Broker;
-use crate::chance::Chance;
-use crate::cloud::Cable;
 use crate::device::Device;
 use crate::ledger::Ledger;
+use crate::link::Link;
+use crate::socket::Socket;
 use crate::trace::Trace;
-use crate::wire::Wire;
 
-const SECOND: u64 = 1_000_000;
-/// How long things go wrong.
-const NOISY: u64 = 60 * SECOND;
-/// How long things may take to settle after that: back-off, time-outs and keepalives included.
-const SETTLING: u64 = 600 * SECOND;
-/// Turns at one moment after which nothing moves any more, only turns.
-const TURNS: u32 = 100_000;
+/// How long faults are injected.
+const FAULTY: Duration = Duration::from_secs(60);
+/// How long recovery may take after that: back-off, timeouts and keepalives included.
+const RECOVERY: Duration = Duration::from_secs(600);
+/// Turns at one instant after which the world is in a loop.
+const MAX_TURNS: u32 = 100_000;
 
-/// How long things take, microseconds.
+/// How long bytes are in flight.
 #[derive(Clone, Copy)]
 struct Delay {
-    least: u64,
-    spread: u64,
+    min: Duration,
+    spread: Duration,
 }
 
 impl Delay {
-    fn from(self, now: u64, chance: &mut Chance) -> u64 {
-        now + self.least + chance.below(self.spread)
+    /// A good network.
+    const SHORT: Self = Self { min: Duration::from_millis(1), spread: Duration::from_millis(4) };
+
+    /// When something sent now arrives.
+    fn after(self, now: Instant, rng: &mut Rng) -> Instant {
+        now + self.min + random_below(self.spread, rng)
     }
 }
 
-/// Devices, cables, relays, wires, and one broker.
+fn random_below(max: Duration, rng: &mut Rng) -> Duration {
+    Duration::from_micros(rng.below(max.as_micros()))
+}
+
+/// Devices, their links and relays, the relays' sockets, and one broker.
 pub struct World {
-    now: u64,
-    chance: Chance,
+    now: Instant,
+    rng: Rng,
     trace: Trace,
     ledger: Ledger,
     devices: Vec<Device>,
-    cables: BTreeMap<u32, Cable>,
-    wires: BTreeMap<u32, Wire>,
+    links: BTreeMap<u32, Link>,
+    sockets: BTreeMap<u32, Socket>,
     broker: Broker,
     next_name: u32,
     quiet: bool,
-    next_chaos: u64,
-    next_message: u64,
-    cloud_back: u64,
-    broker_back: u64,
+    next_fault: Instant,
+    next_message: Instant,
+    cloud_back: Instant,
+    broker_back: Instant,
     link_delay: Delay,
-    wire_delay: Delay,
+    socket_delay: Delay,
 }
 
-/// What a run came to.
+/// The totals of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
     /// Requests that succeeded.
     pub completed: u64,
-    /// Requests answered otherwise.
+    /// Requests with another answer.
     pub refused: u64,
     /// Messages read by applications.
     pub messages: u64,
-    /// Of these, again after a loss.
+    /// Of these, repeated after a loss.
     pub repeated: u64,
     /// Log lines stored.
     pub logs: u64,
@@ -71,96 +80,96 @@ pub struct Report {
     pub logs_again: u64,
 }
 
-macro_rules! around {
+macro_rules! environment {
     ($world:expr) => {
-        $crate::device::World {
-            chance: &mut $world.chance,
+        $crate::device::Environment {
+            rng: &mut $world.rng,
             ledger: &mut $world.ledger,
             trace: &$world.trace,
             quiet: $world.quiet,
         }
     };
 }
-use around;
+use environment;
 
 impl World {
     /// The world of a seed.
     pub fn new(seed: u64, trace: Trace) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut rng = Rng::new(seed);
         let mut world = Self {
-            now: 1,
-            broker: Broker::new(chance.of(&[0, 0, 3])),
-            chance,
+            now: Instant::from_micros(1),
+            broker: Broker::new(rng.pick(&[0, 0, 3])),
+            rng,
             trace,
             ledger: Ledger::default(),
             devices: Vec::new(),
-            cables: BTreeMap::new(),
-            wires: BTreeMap::new(),
+            links: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             next_name: 0,
             quiet: false,
-            next_chaos: SECOND,
-            next_message: 0,
-            cloud_back: 0,
-            broker_back: 0,
-            link_delay: Delay { least: 1000, spread: 4000 },
-            wire_delay: Delay { least: 1000, spread: 4000 },
+            next_fault: Instant::from_secs(1),
+            next_message: Instant::ZERO,
+            cloud_back: Instant::ZERO,
+            broker_back: Instant::ZERO,
+            link_delay: Delay::SHORT,
+            socket_delay: Delay::SHORT,
         };
-        for number in 0..=world.chance.below(3) as usize {
-            let device = Device::start(number, world.now, &mut around!(world));
+        for number in 0..=world.rng.below(3) as usize {
+            let device = Device::start(number, world.now, &mut environment!(world));
             world.devices.push(device);
         }
         world
     }
 
-    /// Lives to the end: noise, then quiet, then everything must have come to its end.
+    /// Runs to the end: first with faults, then without, until everything has recovered.
     pub fn run(mut self) -> Report {
-        self.run_until(NOISY, |_| false);
-        self.be_quiet();
-        self.run_until(self.now + SETTLING, Self::is_settled);
-        self.hold_to_account();
+        self.run_until(Instant::ZERO + FAULTY, |_| false);
+        self.stop_faults();
+        self.run_until(self.now + RECOVERY, Self::is_settled);
+        self.check_complete();
         self.report()
     }
 
-    fn run_until(&mut self, end: u64, is_done: impl Fn(&Self) -> bool) {
+    fn run_until(&mut self, end: Instant, is_done: impl Fn(&Self) -> bool) {
         while self.now < end && !is_done(self) {
             let mut turns = 0;
             while self.turn() {
                 turns += 1;
-                assert!(turns < TURNS, "the clock stands still at {}", self.now);
+                assert!(turns < MAX_TURNS, "the clock does not advance at {:?}", self.now);
             }
-            self.now = self.due().max(self.now + 1);
+            self.now = self.next_timeout().max(self.now + Duration::from_micros(1));
         }
     }
 
-    /// The next moment anything happens.
-    fn due(&self) -> u64 {
-        let attached = |cable: &u32, device: usize| self.devices[device].cable == Some(*cable);
-        let devices = self.devices.iter().map(Device::due);
-        let cables = self.cables.iter().flat_map(|(id, cable)| {
-            let down = cable.down.due().filter(|_| attached(id, cable.device));
-            let up = cable.up.due().filter(|_| cable.relay.is_some());
-            [cable.opens, up, down, cable.due()].into_iter().flatten()
+    /// The next instant at which something happens.
+    fn next_timeout(&self) -> Instant {
+        let attached = |link: &u32, device: usize| self.devices[device].link == Some(*link);
+        let devices = self.devices.iter().map(Device::next_timeout);
+        let links = self.links.iter().flat_map(|(id, link)| {
+            let down = link.down.next_arrival().filter(|_| attached(id, link.device));
+            let up = link.up.next_arrival().filter(|_| link.relay.is_some());
+            [link.opens, up, down, link.next_timeout()].into_iter().flatten()
         });
-        let wires = self.wires.values().filter_map(Wire::due);
-        let own = [self.next_chaos, self.next_message];
-        devices.chain(cables).chain(wires).chain(own).min().unwrap_or(self.now)
+        let sockets = self.sockets.values().filter_map(Socket::next_arrival);
+        let own = [self.next_fault, self.next_message];
+        devices.chain(links).chain(sockets).chain(own).min().unwrap_or(self.now)
     }
 
-    /// One turn for everybody; whether anything happened.
+    /// One turn for each part. Returns whether anything happened.
     fn turn(&mut self) -> bool {
-        let mut worked = self.make_trouble();
+        let mut worked = self.inject_due_faults();
         for number in 0..self.devices.len() {
-            worked |= self.devices[number].step(self.now, &mut around!(self));
-            worked |= self.tend_link(number);
+            worked |= self.drive_device_timeout(number);
+            worked |= self.devices[number].act_if_due(self.now, &mut environment!(self));
+            worked |= self.service_link(number);
         }
-        for id in self.cables.keys().copied().collect::<Vec<_>>() {
-            worked |= self.move_cable(id);
-            worked |= self.drain_relay(id);
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            worked |= self.move_link(id);
         }
-        for id in self.wires.keys().copied().collect::<Vec<_>>() {
-            worked |= self.move_wire(id);
+        for id in self.sockets.keys().copied().collect::<Vec<_>>() {
+            worked |= self.move_socket(id);
         }
-        self.act_for_broker() || worked
+        self.execute_for_broker() || worked
     }
 
     fn name(&mut self) -> u32 {
@@ -169,10 +178,10 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        let relays = self.cables.values().filter_map(|cable| cable.relay.as_ref());
+        let relays = self.links.values().filter_map(|link| link.relay.as_ref());
         self.devices
             .iter()
-            .all(|device| device.application.is_settled() && device.application.owed().is_empty())
+            .all(|device| device.application.is_settled() && device.application.pending().is_empty())
             && self.broker.waiting().is_empty()
             && relays.map(relay::DeviceRelay::held).sum::<usize>() == 0
             && self.missing_logs().is_empty()
@@ -182,7 +191,7 @@ impl World {
     fn missing_logs(&self) -> Vec<String> {
         let mut missing = Vec::new();
         for (number, device) in self.devices.iter().enumerate() {
-            let boot = device.cable.and_then(|id| self.cables.get(&id)).map(Cable::boot);
+            let boot = device.link.and_then(|id| self.links.get(&id)).map(Link::boot);
             for (sequence, text) in (1..).zip(&device.application.logged).skip(device.application.log_floor) {
                 let stored = boot.and_then(|boot| self.ledger.logs.get(&(number, boot, sequence)));
                 if stored != Some(text) {
@@ -193,18 +202,18 @@ impl World {
         missing
     }
 
-    /// After quiet nothing may be left.
-    fn hold_to_account(&self) {
+    /// After recovery nothing may be missing.
+    fn check_complete(&self) {
         for (number, device) in self.devices.iter().enumerate() {
-            let owed = device.application.owed();
-            assert!(owed.is_empty(), "device {number} is still owed: {owed:?}");
-            assert!(device.application.is_settled(), "device {number} has not come back");
+            let pending = device.application.pending();
+            assert!(pending.is_empty(), "device {number} has no answer to {pending:?}");
+            assert!(device.application.is_settled(), "device {number} has not recovered");
         }
         let waiting = self.broker.waiting();
-        assert!(waiting.is_empty(), "messages that never were acknowledged: {waiting:?}");
+        assert!(waiting.is_empty(), "messages never acknowledged: {waiting:?}");
         let missing = self.missing_logs();
-        assert!(missing.is_empty(), "log lines that never arrived: {missing:?}");
-        assert!(self.is_settled(), "a relay still holds something");
+        assert!(missing.is_empty(), "log lines never stored: {missing:?}");
+        assert!(self.is_settled(), "a relay still has something in memory");
     }
 
     fn report(&self) -> Report {

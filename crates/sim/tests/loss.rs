@@ -1,7 +1,8 @@
-//! One long exchange between a kernel and a scripted cloud, cut at every byte in either direction, and with a cloud that
-//! answers late, twice or never: every accepted request has one answer, no log line is missing, and the device comes back.
+//! One long exchange between a kernel and a scripted cloud, cut at every byte in either direction, and with a cloud
+//! that answers late, twice or never: every accepted request has one answer, no log line is missing, and the device
+//! recovers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use abi::channel::{ChannelType, OpenChannelParams};
 use abi::memory::APPLICATION_RAM_START;
@@ -14,12 +15,12 @@ use abi::notifications::NotificationSetup;
 use abi::power::WakeReason;
 use abi::strings::SizedString;
 use abi::{Call, Status};
-use kernel::{Boot, LinkInput, LinkLoss, Policy};
+use kernel::{Boot, LinkInput, LinkLoss, Policy, Violation};
 use link::cloud::{ANSWER_FRAME, CloudLink, Event, Input};
 use link::kind::{to_cloud, to_device};
 use link::mqtt::MessageHead;
-use sansio::{Duration, Instant, WallTime};
-use sim::machine::Machine;
+use sansio::{Duration, Instant, StateMachine, WallTime, drive};
+use sim::kernel_host::KernelHost;
 
 const BUFFERS: u32 = APPLICATION_RAM_START + 0x8000;
 const RECORDS: u32 = APPLICATION_RAM_START + 0x6000;
@@ -40,7 +41,7 @@ enum Cloud {
     Never,
 }
 
-/// When the cable breaks: after so many bytes each way.
+/// When the link breaks: after this many bytes each way.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     up: usize,
@@ -50,17 +51,19 @@ struct Cut {
 const NO_CUT: Cut = Cut { up: usize::MAX, down: usize::MAX };
 
 struct Exchange {
-    machine: Machine,
+    host: KernelHost,
     how: Cloud,
     cut: Cut,
     moved: Cut,
     cloud: Option<CloudLink>,
-    held: Vec<(u8, u8, Vec<u8>)>,
+    /// What the kernel has sent and the cloud has not received.
+    outgoing: VecDeque<Vec<u8>>,
+    delayed: Vec<(u8, u8, Vec<u8>)>,
     centre: u32,
     network: u32,
     channel: u32,
     /// Requests accepted and not answered, by what answers them.
-    owed: BTreeMap<u32, u32>,
+    pending: BTreeMap<u32, u32>,
     answered: u32,
     messages: u32,
     lines: BTreeSet<u32>,
@@ -78,16 +81,17 @@ impl Exchange {
             application_test: false,
         };
         let mut exchange = Self {
-            machine: Machine::new(&boot, 0),
+            host: KernelHost::new(&boot, Instant::ZERO),
             how,
             cut,
             moved: Cut { up: 0, down: 0 },
             cloud: None,
-            held: Vec::new(),
+            outgoing: VecDeque::new(),
+            delayed: Vec::new(),
             centre: 0,
             network: 0,
             channel: 0,
-            owed: BTreeMap::new(),
+            pending: BTreeMap::new(),
             answered: 0,
             messages: 0,
             lines: BTreeSet::new(),
@@ -99,25 +103,25 @@ impl Exchange {
 
     fn set_up(&mut self) {
         let setup = NotificationSetup { irq: 41, buffer: RECORDS, buffer_size: 0x400 };
-        let setup = self.machine.put(&setup.to_bytes());
+        let setup = self.host.put(&setup.to_bytes());
         self.centre = self.handle(Call::SetupNotifications, setup).expect("at the start");
         let params =
             RequestNetworkParams { version: 1, notification_handle: self.centre, notification_tag: 0 };
-        let params = self.machine.put(&params.to_bytes());
+        let params = self.host.put(&params.to_bytes());
         self.network = self.handle(Call::RequestNetwork, params).expect("at the start");
-        assert_eq!(self.machine.call(Call::ServerLoggingInit, &[LOG, 0x800]), Status::Okay);
+        assert_eq!(self.host.call(Call::ServerLoggingInit, &[LOG, 0x800]), Status::Okay);
         for _ in 0..LINES {
-            let text = self.machine.put(b"a line of the log");
-            assert_eq!(self.machine.call(Call::ServerLog, &[text, 17]), Status::Okay);
+            let text = self.host.put(b"a line of the log");
+            assert_eq!(self.host.call(Call::ServerLog, &[text, 17]), Status::Okay);
         }
     }
 
-    /// The whole exchange, and what comes after a loss.
-    fn live(mut self) -> (Cut, u32) {
+    /// The whole exchange, and the recovery after a loss.
+    fn run(mut self) -> (Cut, u32) {
         self.connect();
         self.script();
-        let held = std::mem::take(&mut self.held);
-        held.into_iter().rev().for_each(|(channel, kind, body)| self.say(channel, kind, &body));
+        let delayed = std::mem::take(&mut self.delayed);
+        delayed.into_iter().rev().for_each(|(channel, kind, body)| self.send_answer(channel, kind, &body));
         self.pump();
         self.read_all();
         let moved = self.moved;
@@ -126,13 +130,13 @@ impl Exchange {
             self.lose();
             self.read_all();
         }
-        assert!(self.owed.is_empty(), "never answered: {:?}", self.owed);
-        self.come_back();
+        assert!(self.pending.is_empty(), "never answered: {:?}", self.pending);
+        self.recover();
         (moved, self.answered)
     }
 
-    /// After everything a device can be used again as on the first day.
-    fn come_back(&mut self) {
+    /// After everything the device can be used as before.
+    fn recover(&mut self) {
         (self.how, self.cut) = (Cloud::Prompt, NO_CUT);
         self.close();
         self.lose();
@@ -143,13 +147,13 @@ impl Exchange {
             }
         }
         self.script();
-        assert!(self.owed.is_empty() && self.messages > 0, "the second time: {:?}", self.owed);
+        assert!(self.pending.is_empty() && self.messages > 0, "the second time: {:?}", self.pending);
         assert_eq!(self.lines, (1..=LINES).collect(), "every line of the log is there");
     }
 
     fn script(&mut self) {
         self.open();
-        self.ask_connect();
+        self.request_connect();
         self.publish(1, b"a/topic", 300);
         self.publish(2, b"a/topic", 10);
         self.subscribe();
@@ -163,12 +167,12 @@ impl Exchange {
     // ---- requests ----
 
     fn handle(&mut self, call: Call, params: u32) -> Option<u32> {
-        let to = self.machine.room(4);
-        (self.machine.call(call, &[params, to]) == Status::Okay).then(|| self.machine.u32(to))
+        let to = self.host.allocate(4);
+        (self.host.call(call, &[params, to]) == Status::Okay).then(|| self.host.u32(to))
     }
 
     fn open(&mut self) {
-        self.machine.fresh();
+        self.host.reset_scratch();
         let params = OpenChannelParams {
             version: 1,
             notification_handle: self.centre,
@@ -181,24 +185,24 @@ impl Exchange {
             channel_type: ChannelType::Mqtt.raw(),
             endpoint: SizedString::default(),
         };
-        let params = self.machine.put(&params.to_bytes());
+        let params = self.host.put(&params.to_bytes());
         self.channel = self.handle(Call::OpenChannel, params).unwrap_or(0);
         self.pump();
     }
 
     fn close(&mut self) {
         if self.channel != 0 {
-            let variable = self.machine.put(&self.channel.to_le_bytes());
-            assert_eq!(self.machine.call(Call::CloseChannel, &[variable]), Status::Okay);
+            let variable = self.host.put(&self.channel.to_le_bytes());
+            assert_eq!(self.host.call(Call::CloseChannel, &[variable]), Status::Okay);
             self.channel = 0;
         }
     }
 
-    /// Makes a request; an accepted one is owed an answer.
-    fn ask(&mut self, call: Call, structure: &[u8], answer: MqttReadableDataType) {
-        let at = self.machine.put(structure);
-        match self.machine.call(call, &[self.channel, at]) {
-            Status::Okay => *self.owed.entry(answer.raw()).or_default() += 1,
+    /// Makes a request; an accepted one becomes pending.
+    fn request(&mut self, call: Call, structure: &[u8], answer: MqttReadableDataType) {
+        let at = self.host.put(structure);
+        match self.host.call(call, &[self.channel, at]) {
+            Status::Okay => *self.pending.entry(answer.raw()).or_default() += 1,
             Status::ChannelClosed => {}
             Status::InvalidHandle if self.channel == 0 => {}
             other => panic!("{}: {other:?}", call.name()),
@@ -206,41 +210,45 @@ impl Exchange {
         self.pump();
     }
 
-    fn ask_connect(&mut self) {
+    fn request_connect(&mut self) {
         let request = MqttConnectRequest {
-            host: self.machine.string(b"broker"),
+            host: self.host.string(b"broker"),
             port: 1883,
-            clientid: self.machine.string(b"me"),
+            clientid: self.host.string(b"me"),
             keepalive: 60,
             clean_start: 1,
             ..MqttConnectRequest::default()
         };
-        self.ask(Call::MqttRequestConnect, &request.to_bytes(), MqttReadableDataType::ConnectResponse);
+        self.request(Call::MqttRequestConnect, &request.to_bytes(), MqttReadableDataType::ConnectResponse);
     }
 
     fn publish(&mut self, correlation_id: u32, topic: &[u8], length: usize) {
-        let topic = self.machine.string(topic);
-        let payload = self.machine.string(&vec![b'p'; length]);
+        let topic = self.host.string(topic);
+        let payload = self.host.string(&vec![b'p'; length]);
         let request = MqttPublishRequest { correlation_id, topic, payload, desired_qos: 1, retain: 0 };
-        self.ask(Call::MqttRequestPublish, &request.to_bytes(), MqttReadableDataType::PublishResponse);
+        self.request(Call::MqttRequestPublish, &request.to_bytes(), MqttReadableDataType::PublishResponse);
     }
 
     fn subscribe(&mut self) {
-        let topic = self.machine.string(b"a/#");
+        let topic = self.host.string(b"a/#");
         let subscription = MqttSubscription { topic, desired_qos: 1, ..MqttSubscription::default() };
-        let subscriptions = self.machine.put(&subscription.to_bytes());
+        let subscriptions = self.host.put(&subscription.to_bytes());
         let request = MqttSubscribeRequest { correlation_id: 9, subscriptions, num_subscriptions: 1 };
-        self.ask(Call::MqttRequestSubscribe, &request.to_bytes(), MqttReadableDataType::SubscribeResponse);
+        self.request(
+            Call::MqttRequestSubscribe,
+            &request.to_bytes(),
+            MqttReadableDataType::SubscribeResponse,
+        );
     }
 
     // ---- answers ----
 
     fn read_all(&mut self) {
         while self.channel != 0 {
-            self.machine.fresh();
-            let to = self.machine.room(4);
-            let status = self.machine.call(Call::MqttGetNextReadableDataType, &[self.channel, to]);
-            let kind = MqttReadableDataType::from_raw(self.machine.u32(to));
+            self.host.reset_scratch();
+            let to = self.host.allocate(4);
+            let status = self.host.call(Call::MqttGetNextReadableDataType, &[self.channel, to]);
+            let kind = MqttReadableDataType::from_raw(self.host.u32(to));
             match (status, kind) {
                 (Status::Okay, Some(kind)) if kind != MqttReadableDataType::None => self.read(kind),
                 _ => break,
@@ -251,43 +259,43 @@ impl Exchange {
 
     fn read(&mut self, kind: MqttReadableDataType) {
         let (call, args) = match kind {
-            MqttReadableDataType::ConnectResponse => (Call::MqttReadConnectResponse, self.machine.room(8)),
+            MqttReadableDataType::ConnectResponse => (Call::MqttReadConnectResponse, self.host.allocate(8)),
             MqttReadableDataType::PublishResponse => {
-                (Call::MqttReadPublishResponse, self.machine.room(MqttPublishResponse::SIZE))
+                (Call::MqttReadPublishResponse, self.host.allocate(MqttPublishResponse::SIZE))
             }
             MqttReadableDataType::SubscribeResponse => {
                 let response = MqttSubscribeResponse {
-                    request_state: self.machine.room(4),
-                    correlation_id: self.machine.room(4),
-                    reason_codes: self.machine.room(32),
+                    request_state: self.host.allocate(4),
+                    correlation_id: self.host.allocate(4),
+                    reason_codes: self.host.allocate(32),
                     reason_codes_size: 8,
-                    reason_codes_len: self.machine.room(4),
+                    reason_codes_len: self.host.allocate(4),
                 };
-                (Call::MqttReadSubscribeResponse, self.machine.put(&response.to_bytes()))
+                (Call::MqttReadSubscribeResponse, self.host.put(&response.to_bytes()))
             }
             MqttReadableDataType::MessageReceived => return self.receive(),
-            other => panic!("nobody asked for {other:?}"),
+            other => panic!("{other:?} was not requested"),
         };
-        assert_eq!(self.machine.call(call, &[self.channel, args]), Status::Okay, "{}", call.name());
-        let owed = self.owed.get_mut(&kind.raw()).filter(|owed| **owed > 0);
-        *owed.unwrap_or_else(|| panic!("a second answer: {kind:?}")) -= 1;
-        self.owed.retain(|_, owed| *owed > 0);
+        assert_eq!(self.host.call(call, &[self.channel, args]), Status::Okay, "{}", call.name());
+        let pending = self.pending.get_mut(&kind.raw()).filter(|pending| **pending > 0);
+        *pending.unwrap_or_else(|| panic!("a second answer: {kind:?}")) -= 1;
+        self.pending.retain(|_, pending| *pending > 0);
         self.answered += 1;
     }
 
     fn receive(&mut self) {
         let message = MqttMessage {
-            correlation_id: self.machine.room(4),
-            topic: self.machine.string_room(64),
-            payload: self.machine.string_room(512),
-            qos: self.machine.room(4),
-            retain: self.machine.room(1),
+            correlation_id: self.host.allocate(4),
+            topic: self.host.string_buffer(64),
+            payload: self.host.string_buffer(512),
+            qos: self.host.allocate(4),
+            retain: self.host.allocate(1),
         };
-        let at = self.machine.put(&message.to_bytes());
-        assert_eq!(self.machine.call(Call::MqttReceiveMessage, &[self.channel, at]), Status::Okay);
-        assert_eq!(self.machine.string_in(message.payload), [b'm'; 200], "a message that is whole");
-        let correlation = self.machine.u32(message.correlation_id);
-        let status = self.machine.call(Call::MqttAcknowledgeMessage, &[self.channel, correlation]);
+        let at = self.host.put(&message.to_bytes());
+        assert_eq!(self.host.call(Call::MqttReceiveMessage, &[self.channel, at]), Status::Okay);
+        assert_eq!(self.host.read_string(message.payload), [b'm'; 200], "a complete message");
+        let correlation = self.host.u32(message.correlation_id);
+        let status = self.host.call(Call::MqttAcknowledgeMessage, &[self.channel, correlation]);
         assert!(matches!(status, Status::Okay | Status::ChannelClosed), "{status:?}");
         self.messages += 1;
     }
@@ -296,39 +304,53 @@ impl Exchange {
 
     fn connect(&mut self) {
         for _ in 0..100 {
-            if self.machine.wants_link() {
+            if self.host.wants_link() {
                 break;
             }
-            let due = self.machine.next_timeout().expect("a pause ends");
-            self.machine.set_now(due.max(self.machine.now()));
-            self.machine.link(LinkInput::Timeout);
+            let due = self.host.next_timeout().expect("a pause ends");
+            self.host.set_now(due.max(self.host.now()));
+            self.drive(LinkInput::Timeout).expect("only received bytes can be a violation");
         }
-        assert!(self.machine.wants_link(), "the device is to come back");
-        // A port that says things twice is not the kernel's undoing.
-        self.machine.link(LinkInput::Connecting);
-        self.machine.link(LinkInput::Connecting);
-        self.machine.link(LinkInput::Connected);
-        self.machine.link(LinkInput::Connected);
-        self.cloud = Some(CloudLink::new(Instant::from_micros(self.machine.now())));
+        assert!(self.host.wants_link(), "the device reconnects");
+        // A port that repeats itself must not confuse the kernel.
+        for input in
+            [LinkInput::Connecting, LinkInput::Connecting, LinkInput::Connected, LinkInput::Connected]
+        {
+            self.drive(input).expect("only received bytes can be a violation");
+        }
+        self.cloud = Some(CloudLink::new(self.host.now()));
         self.pump();
     }
 
-    /// The cable is gone, and the port says so twice.
+    fn drive(&mut self, input: LinkInput<'_>) -> Result<(), Violation> {
+        let now = self.host.now();
+        drive(&mut self.host, now, input, &mut |bytes| self.outgoing.push_back(bytes))
+    }
+
+    /// The link is lost, and the port says so twice.
     fn lose(&mut self) {
         self.cloud = None;
         for _ in 0..2 {
-            self.machine.link(LinkInput::Lost(LinkLoss::Unreachable));
+            self.drive(LinkInput::Lost(LinkLoss::Unreachable))
+                .expect("only received bytes can be a violation");
         }
+        self.outgoing.clear();
+    }
+
+    /// The next bytes of the kernel, also those that follow from system calls.
+    fn next_outgoing(&mut self) -> Option<Vec<u8>> {
+        let now = self.host.now();
+        self.outgoing.pop_front().or_else(|| self.host.poll(now))
     }
 
     fn pump(&mut self) {
         while self.cloud.is_some() {
-            let mut out = vec![0; 1500];
-            let count = self.machine.enter(|kernel, port| kernel.transmit(port, &mut out));
-            self.up(&out[..count]);
+            let sent = self.next_outgoing();
+            self.up(sent.as_deref().unwrap_or_default());
+            let mut out = [0; 512];
             let Some(cloud) = &mut self.cloud else { return };
-            let length = cloud.transmit(Instant::from_micros(self.machine.now()), &mut out);
-            if count == 0 && length == 0 {
+            let length = cloud.transmit(self.host.now(), &mut out);
+            if sent.is_none() && length == 0 {
                 return self.end_if_unwanted();
             }
             self.down(&out[..length]);
@@ -336,7 +358,7 @@ impl Exchange {
     }
 
     fn end_if_unwanted(&mut self) {
-        if !self.machine.wants_link() {
+        if !self.host.wants_link() {
             self.lose();
         }
     }
@@ -348,7 +370,7 @@ impl Exchange {
         let is_cut = arrived.len() < bytes.len();
         let mut items = Vec::new();
         let cloud = self.cloud.as_mut().expect("a connection");
-        let (now, mut input) = (Instant::from_micros(self.machine.now()), Input::Received(arrived));
+        let (now, mut input) = (self.host.now(), Input::Received(arrived));
         while let Some(event) = cloud.handle(now, &mut input).expect("the kernel keeps to the rules") {
             match event {
                 Event::Hello(_) => cloud.send_welcome(Duration::from_secs(60), 16_384, WALL, true),
@@ -383,11 +405,11 @@ impl Exchange {
             _ => return,
         };
         match self.how {
-            Cloud::Prompt => self.say(channel, kind, &body),
-            Cloud::Late => self.held.push((channel, kind, body)),
+            Cloud::Prompt => self.send_answer(channel, kind, &body),
+            Cloud::Late => self.delayed.push((channel, kind, body)),
             Cloud::Never => {}
             Cloud::Twice => {
-                self.say(channel, kind, &body);
+                self.send_answer(channel, kind, &body);
                 // The cloud's own end would not let it out: the second one goes as bare bytes.
                 let header = [kind << 4 | channel, (body.len() as u8) << 1];
                 self.down(&[&header[..], &body].concat());
@@ -395,7 +417,7 @@ impl Exchange {
         }
     }
 
-    fn say(&mut self, channel: u8, kind: u8, body: &[u8]) {
+    fn send_answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
         let mut out = [0; ANSWER_FRAME];
         let Some(cloud) = &mut self.cloud else { return };
         if let Ok(length) = cloud.write_answer(channel, kind, body, &mut out) {
@@ -431,9 +453,9 @@ impl Exchange {
         let room = self.cut.down.saturating_sub(self.moved.down);
         let input = &bytes[..bytes.len().min(room)];
         self.moved.down += input.len();
-        let taken = self.machine.enter(|kernel, port| kernel.handle(port, LinkInput::Received(input)));
-        if taken.is_err() {
-            assert_eq!(self.how, Cloud::Twice, "{taken:?}");
+        let outcome = self.drive(LinkInput::Received(input));
+        if outcome.is_err() {
+            assert_eq!(self.how, Cloud::Twice, "{outcome:?}");
             self.was_refused = true;
             self.lose();
         } else if input.len() < bytes.len() {
@@ -444,14 +466,14 @@ impl Exchange {
 
 /// Shows M12, D53, D70, D84, D87.
 #[test]
-fn a_cable_cut_at_any_byte_loses_no_answer_and_no_log_line() {
-    let (all, answered) = Exchange::new(Cloud::Prompt, NO_CUT).live();
+fn a_link_cut_at_any_byte_loses_no_answer_and_no_log_line() {
+    let (all, answered) = Exchange::new(Cloud::Prompt, NO_CUT).run();
     assert!(all.up > 500 && all.down > 400 && answered == 10, "both times: {all:?} {answered}");
     for up in 0..all.up {
-        Exchange::new(Cloud::Prompt, Cut { up, ..NO_CUT }).live();
+        Exchange::new(Cloud::Prompt, Cut { up, ..NO_CUT }).run();
     }
     for down in 0..all.down {
-        Exchange::new(Cloud::Prompt, Cut { down, ..NO_CUT }).live();
+        Exchange::new(Cloud::Prompt, Cut { down, ..NO_CUT }).run();
     }
 }
 
@@ -459,23 +481,23 @@ fn a_cable_cut_at_any_byte_loses_no_answer_and_no_log_line() {
 #[test]
 fn a_cloud_that_answers_late_or_never_may_be_cut_off_at_any_byte() {
     for how in [Cloud::Late, Cloud::Never] {
-        let (all, _) = Exchange::new(how, NO_CUT).live();
+        let (all, _) = Exchange::new(how, NO_CUT).run();
         for byte in (0..all.up).step_by(3) {
-            Exchange::new(how, Cut { up: byte, ..NO_CUT }).live();
+            Exchange::new(how, Cut { up: byte, ..NO_CUT }).run();
         }
         for byte in 0..all.down {
-            Exchange::new(how, Cut { down: byte, ..NO_CUT }).live();
+            Exchange::new(how, Cut { down: byte, ..NO_CUT }).run();
         }
     }
 }
 
 /// Shows M12, D53, D89.
 #[test]
-fn a_cloud_that_answers_twice_is_left_and_every_request_still_has_one_answer() {
+fn a_cloud_that_answers_twice_is_dropped_and_every_request_still_has_one_answer() {
     let mut exchange = Exchange::new(Cloud::Twice, NO_CUT);
     exchange.connect();
     exchange.script();
     exchange.read_all();
-    assert!(exchange.was_refused && exchange.owed.is_empty(), "{:?}", exchange.owed);
-    exchange.come_back();
+    assert!(exchange.was_refused && exchange.pending.is_empty(), "{:?}", exchange.pending);
+    exchange.recover();
 }

@@ -1,10 +1,10 @@
-//! A few hundred worlds, each different at every run of nothing but its seed.
+//! A few hundred worlds that differ in nothing but their seed.
 
 use sim::world::Report;
 
 const SEEDS: u64 = 60;
 
-/// Runs a share of the seeds; a failure tells its seed, its reason and its last steps.
+/// Runs a share of the seeds; a failure shows its seed, its reason and its last steps.
 fn share(first: u64) {
     let mut total = Report::default();
     for seed in first..first + SEEDS {
@@ -15,7 +15,7 @@ fn share(first: u64) {
                 panic!(
                     "seed {}: {}\n{}\nall of it: cargo xtask sim --seed {}",
                     failure.seed,
-                    failure.what,
+                    failure.message,
                     failure.trace[last..].join("\n"),
                     failure.seed
                 );
@@ -23,7 +23,7 @@ fn share(first: u64) {
         }
     }
     let enough = total.completed > 50 * SEEDS && total.repeated > 5 * SEEDS && total.logs > 10 * SEEDS;
-    assert!(enough && total.refused > 10 * SEEDS, "too quiet a world to show anything: {total:?}");
+    assert!(enough && total.refused > 10 * SEEDS, "too few events to show anything: {total:?}");
 }
 
 /// Shows M03, M12, D10, D11, D45, D47, D48, D50, D52, D53, D54.
@@ -52,13 +52,13 @@ fn the_same_of_yet_more_seeds() {
 
 /// A seed's world is the same each time.
 #[test]
-fn a_seed_tells_the_same_story_twice() {
-    let story = || {
-        let trace = sim::trace::Trace::kept();
+fn a_seed_gives_the_same_trace_twice() {
+    let trace = || {
+        let trace = sim::trace::Trace::recording();
         sim::world::World::new(7, trace.clone()).run();
         trace.lines()
     };
-    let first = story();
+    let first = trace();
     assert!(first.len() > 100);
-    assert_eq!(first, story());
+    assert_eq!(first, trace());
 }

@@ -1,4 +1,4 @@
-//! One channel as its application sees it, and its life.
+//! One channel as its application sees it, from opening to closing.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use abi::{Call, Status};
 
 use super::{Application, Context, RING, RINGS};
 
-/// What a channel owes its application: each accepted request exactly one answer.
+/// Requests that have no answer yet. Each accepted request gets exactly one (M12).
 #[derive(Debug, Default)]
-pub(super) struct Owed {
+pub(super) struct Pending {
     pub connect: bool,
     /// By correlation id: the publish's serial number.
     pub publishes: BTreeMap<u32, u64>,
@@ -20,8 +20,8 @@ pub(super) struct Owed {
     pub fetch: bool,
 }
 
-impl Owed {
-    pub(super) fn is_nothing(&self) -> bool {
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
         let any = self.connect || self.disconnect || self.fetch;
         !any && self.publishes.is_empty() && self.subscribe.is_none() && self.unsubscribe.is_none()
     }
@@ -30,14 +30,14 @@ impl Owed {
 /// How far a channel is with its broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// No connect was asked for.
+    /// There has been no connect request.
     New,
-    /// It was.
-    Asked,
-    /// The broker accepted.
+    /// A connect request has no answer yet.
+    Connecting,
+    /// The broker has accepted.
     Connected,
-    /// It did not, or is gone.
-    Over,
+    /// The broker has refused, or the connection has ended.
+    Disconnected,
 }
 
 /// An open channel.
@@ -48,15 +48,15 @@ pub(super) struct Channel {
     pub is_config: bool,
     pub stage: Stage,
     pub subscribed: bool,
-    pub owed: Owed,
+    pub pending: Pending,
     /// Messages read and not acknowledged: correlation id, serial number.
     pub unacknowledged: Vec<(u32, u64)>,
-    pub asked_fetch: bool,
+    pub has_fetched: bool,
 }
 
 impl Channel {
     pub(super) fn is_settled(&self) -> bool {
-        let done = self.unacknowledged.is_empty() && self.owed.is_nothing();
+        let done = self.unacknowledged.is_empty() && self.pending.is_empty();
         done && self.stage == Stage::Connected && self.subscribed
     }
 }
@@ -76,61 +76,61 @@ impl Application {
             receive_buffer,
             receive_buffer_len: RING,
             send_buffer: receive_buffer + RING,
-            send_buffer_len: cx.chance.of(&[512, 1024, RING]),
+            send_buffer_len: cx.rng.pick(&[512, 1024, RING]),
             channel_type: channel_type.raw(),
             endpoint: SizedString::default(),
         };
-        let (params, to) = (cx.machine.put(&params.to_bytes()), cx.machine.room(4));
-        match cx.machine.call(Call::OpenChannel, &[params, to]) {
+        let (params, to) = (cx.host.put(&params.to_bytes()), cx.host.allocate(4));
+        match cx.host.call(Call::OpenChannel, &[params, to]) {
             Status::Okay => {}
             Status::NetworkNotConnected | Status::RateLimited | Status::TooManyChannels => return,
             other => panic!("mvOpenChannel: {other:?}"),
         }
         self.next_tag += 1;
-        let handle = cx.machine.u32(to);
-        cx.trace.say(cx.machine.now(), self.device, || format!("opens channel {slot}, tag {tag}"));
+        let handle = cx.host.u32(to);
+        cx.trace.record(cx.host.now(), self.device, || format!("opens channel {slot}, tag {tag}"));
         self.channels[slot] = Some(Channel {
             handle,
             tag,
             is_config,
             stage: Stage::New,
             subscribed: false,
-            owed: Owed::default(),
+            pending: Pending::default(),
             unacknowledged: Vec::new(),
-            asked_fetch: false,
+            has_fetched: false,
         });
     }
 
-    /// Closes a channel, whatever it still owes.
+    /// Closes a channel, whatever is pending.
     pub(super) fn close(&mut self, slot: usize, cx: &mut Context<'_>) {
         let Some(channel) = self.channels[slot].take() else { return };
-        let variable = cx.machine.put(&channel.handle.to_le_bytes());
-        assert_eq!(cx.machine.call(Call::CloseChannel, &[variable]), Status::Okay);
-        assert_eq!(cx.machine.u32(variable), 0);
-        cx.trace.say(cx.machine.now(), self.device, || format!("closes channel {slot}"));
+        let variable = cx.host.put(&channel.handle.to_le_bytes());
+        assert_eq!(cx.host.call(Call::CloseChannel, &[variable]), Status::Okay);
+        assert_eq!(cx.host.u32(variable), 0);
+        cx.trace.record(cx.host.now(), self.device, || format!("closes channel {slot}"));
     }
 
-    /// The channel has ended and all was read: then nothing may be owed.
+    /// The channel has ended and everything has been read: nothing may be pending.
     pub(super) fn ended(&mut self, slot: usize, cx: &mut Context<'_>) {
         let channel = self.channels[slot].as_mut().expect("an open channel");
-        // The end is the only answer a fetch gets that is lost with its channel (N66).
-        channel.owed.fetch = false;
+        // A fetch that is lost with its channel gets no other answer than the end (N66).
+        channel.pending.fetch = false;
         assert!(
-            channel.owed.is_nothing(),
-            "device {}: the end came before an answer: {channel:?}",
+            channel.pending.is_empty(),
+            "device {}: the channel ended before an answer: {channel:?}",
             self.device
         );
-        let to = cx.machine.room(4);
-        assert_eq!(cx.machine.call(Call::GetChannelClosureReason, &[channel.handle, to]), Status::Okay);
+        let to = cx.host.allocate(4);
+        assert_eq!(cx.host.call(Call::GetChannelClosureReason, &[channel.handle, to]), Status::Okay);
         self.close(slot, cx);
     }
 
     /// Whether a channel that has nothing to read has ended.
     pub(super) fn is_over(&mut self, slot: usize, cx: &mut Context<'_>) -> bool {
         let channel = self.channels[slot].as_ref().expect("an open channel");
-        let to = cx.machine.room(4);
-        match cx.machine.call(Call::GetChannelClosureReason, &[channel.handle, to]) {
-            Status::Okay => cx.machine.u32(to) != 0,
+        let to = cx.host.allocate(4);
+        match cx.host.call(Call::GetChannelClosureReason, &[channel.handle, to]) {
+            Status::Okay => cx.host.u32(to) != 0,
             other => panic!("mvGetChannelClosureReason: {other:?}"),
         }
     }
