@@ -47,38 +47,60 @@ fn give_back(device: &mut TestDevice, call: Call, handle: u32) {
     assert_eq!(device.call(call, &[stale]), Status::InvalidHandle, "{}", call.name());
 }
 
-/// Shows N12, N13, N21, N22, N29, N30, N31, N33, N34, N35, N36, N37, N38, N39, N40, N41, N42, N45, N46, D21.
+/// Shows N12, N13, N21, N22.
 #[test]
-fn a_device_connects_by_itself_and_the_application_takes_the_link_over() {
+fn a_device_connects_by_itself_and_keeps_the_link_until_the_application_requests_it() {
     let mut site = Site::open();
     let mut live = Live::new(&site);
-    // Nothing has been asked for, and the reasons can be had all the same.
+    // Nothing has been requested, and the reasons can be read all the same.
     let own = reasons(&mut live.device);
     assert!(own.contains(NetworkReason::COLD_BOOT_CONNECTION.with(NetworkReason::NEVER_USED_NETWORK_API)));
     live.until_online();
     site.expect("the device", connected);
     assert!(reasons(&mut live.device).contains(NetworkReason::NEVER_USED_NETWORK_API));
     live.go_on(WHILE);
-    assert!(live.device.connected, "held until the application asks");
+    assert!(live.device.connected, "kept until the application requests the network");
+    live.device.open_centre(kernel_testport::LINE, 16);
+    assert_eq!(live.connections, 1);
+}
 
-    let mut centre = blank_centre(&mut live.device, 16);
+/// Shows N29, N30, N31, N33, N34, N35, N42, N45, N46, D21.
+#[test]
+fn a_network_request_uses_the_link_that_is_up_and_is_notified_of_it() {
+    let mut site = Site::open();
+    let mut live = Live::new(&site);
+    live.until_online();
+    let mut centre = live.device.open_centre(kernel_testport::LINE, 16);
     let network = live.device.request_network(&centre, 5);
     assert_eq!(live.device.network_status(network), Some(NetworkStatus::Connected));
     live.until("the event", |device| device.nvic.pending[usize::from(kernel_testport::LINE)]);
     let event = EventType::NetworkStatusChanged.raw();
     assert_eq!(live.device.events(&mut centre), [(event, 5)]);
-    assert_eq!(live.device.memory.bytes(centre.buffer + 16, 16), [0xFF; 16], "one record, 16 bytes");
     assert!(reasons(&mut live.device).contains(NetworkReason::USING_NETWORK));
-    assert_eq!(live.connections, 1, "the link that was there is used");
+    assert_eq!(live.connections, 1, "the link that was up is used");
     assert!(site.told().into_iter().all(|kind| disconnected(kind).is_none()));
 }
 
-/// Shows N02, N03, N04, N05, N06, N07, N08, N10, N11, N14, N32, N47, N48, N61, N62, N63, N64, N65, N75, N76, N78, N79.
-/// Shows N80, D14, D24.
+/// Shows N36, N37, N38, N39, N40, N41.
 #[test]
-fn handles_are_given_and_given_back_and_the_last_release_takes_the_device_off_line() {
-    let mut site = Site::open();
-    let broker = Broker::start();
+fn a_centre_gets_one_record_of_16_bytes_and_one_interrupt_an_event() {
+    let site = Site::open();
+    let mut live = Live::new(&site);
+    live.until_online();
+    let mut centre = blank_centre(&mut live.device, 16);
+    assert_ne!(centre.handle, 0);
+    live.device.request_network(&centre, 5);
+    let line = usize::from(kernel_testport::LINE);
+    live.until("the event", |device| device.nvic.pending[line]);
+    assert_eq!(live.device.nvic.pends[line], 1);
+    assert_eq!(live.device.memory.bytes(centre.buffer + 16, 16), [0xFF; 16], "one record, 16 bytes");
+    assert_eq!(live.device.events(&mut centre), [(EventType::NetworkStatusChanged.raw(), 5)]);
+}
+
+/// Shows N03, N05, N06, N08, N11, N61.
+#[test]
+fn every_handle_is_a_number_of_its_own_and_0_is_none() {
+    let site = Site::open();
     let mut app = App::online(&site);
     let (network, centre) = (app.setup.network, app.setup.centre.handle);
     let second = {
@@ -91,16 +113,51 @@ fn handles_are_given_and_given_back_and_the_last_release_takes_the_device_off_li
     assert!(all.iter().all(|handle| *handle != 0));
     assert!((1..all.len()).all(|at| !all[..at].contains(&all[at])), "{all:?}");
     assert_eq!(app.live.device.call(Call::MqttRequestDisconnect, &[0]), Status::InvalidHandle);
+}
 
-    let request = app.request("two-handles", broker.open);
-    app.connect(channels[0], &request);
-    app.publish(channels[0], 1, "t", "transfer", 1, false);
-    for channel in channels {
-        give_back(&mut app.live.device, Call::CloseChannel, channel);
-    }
+/// Shows N02, N04, N07, N32, N47, N48, N61.
+#[test]
+fn a_transfer_takes_a_connection_and_a_channel_over_it() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let mut app = App::online(&site);
+    assert_eq!(app.status(), Some(NetworkStatus::Connected));
+    let channel = app.channel(ChannelType::Mqtt, 1024);
+    let request = app.request("transfers", broker.open);
+    app.connect(channel, &request);
+    app.publish(channel, 1, "t", "transfer", 1, false);
+    broker.says("Received PUBLISH from transfers");
+    app.close(channel);
+    give_back(&mut app.live.device, Call::ReleaseNetwork, app.setup.network);
+    app.live.until("off line", |device| !device.connected);
+}
+
+/// Shows N10, N62, N63, N64, N65, N75, N79, N80, D14.
+#[test]
+fn closing_a_handle_sets_its_variable_to_0_and_makes_the_handle_void() {
+    let site = Site::open();
+    let mut app = App::online(&site);
+    let channel = app.channel(ChannelType::Mqtt, 1024);
+    give_back(&mut app.live.device, Call::CloseChannel, channel);
+    app.expect_nothing(WHILE);
+    give_back(&mut app.live.device, Call::ReleaseNetwork, app.setup.network);
+    give_back(&mut app.live.device, Call::CloseNotifications, app.setup.centre.handle);
+}
+
+/// Shows N14, N75, N76, N78, D24.
+#[test]
+fn the_last_release_takes_the_device_off_line() {
+    let mut site = Site::open();
+    let mut app = App::online(&site);
+    let (network, centre) = (app.setup.network, app.setup.centre.handle);
+    let second = {
+        let App { live, setup, .. } = &mut app;
+        live.device.request_network(&setup.centre, 1)
+    };
+    app.expect(CHANGED);
     give_back(&mut app.live.device, Call::ReleaseNetwork, second);
     app.expect_nothing(WHILE);
-    assert!(app.live.device.connected, "another handle holds the link");
+    assert!(app.live.device.connected, "the other handle keeps the link");
     give_back(&mut app.live.device, Call::ReleaseNetwork, network);
     app.live.until("off line", |device| !device.connected);
     assert_eq!(site.expect("the end", disconnected), Disconnection::Bye(ByeReason::Done));
@@ -128,42 +185,68 @@ fn before_the_link_is_up_a_request_is_accepted_and_no_channel_opens() {
     live.device.open_channel(&params);
 }
 
-/// Shows N50, N51, N66, N67, N68, N69, N71, N72, N73, N74, M12, M18, D31, D53.
-#[test]
-fn a_lost_link_is_told_and_what_had_arrived_can_still_be_read() {
-    let site = Site::open();
-    let broker = Broker::start();
-    let mut app = App::online(&site);
+/// An application with a message to read and a publish in flight, whose link has just been lost.
+fn lost(site: &Site, broker: &Broker) -> (App, u32) {
+    let mut app = App::online(site);
     let channel = app.connected("loses", broker.open);
     app.subscribe(channel, 1, &[(b"news", 1)]);
     broker.publish("news", "before", &[]);
     app.expect(READABLE);
-    let under_way = app.live.device.publish_params(8, b"t", b"p", 1);
-    assert_eq!(app.live.device.request_publish(channel, &under_way), Status::Okay);
+    let in_flight = app.live.device.publish_params(8, b"t", b"p", 1);
+    assert_eq!(app.live.device.request_publish(channel, &in_flight), Status::Okay);
     app.live.unplug();
+    (app, channel)
+}
+
+/// Shows N50, N51, N66, N67, N71, N73.
+#[test]
+fn a_lost_link_is_reported_and_its_channels_stay_open_until_they_are_closed() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let (mut app, channel) = lost(&site, &broker);
     app.expect(READABLE);
     app.expect(NOT_CONNECTED);
     app.expect(CHANGED);
     assert_eq!(app.status(), Some(NetworkStatus::Connecting));
-    broker.publish("news", "after", &[]);
-    let device = &mut app.live.device;
-    let message = device.receive_message(channel, 64, 64).expect("still there");
-    assert_eq!((&message.topic[..], &message.payload[..]), (&b"news"[..], &b"before"[..]));
-    assert_eq!(device.read_publish_response(channel), Ok((MqttRequestState::NotConnected.raw(), 8, 0)));
-    assert_eq!(device.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
     app.live.plugged = true;
     app.live.skip(Duration::from_secs(3));
     app.expect(CHANGED);
     assert_eq!(app.status(), Some(NetworkStatus::Connected));
     app.expect_nothing(WHILE);
-    let device = &mut app.live.device;
-    assert_eq!(
-        device.receive_message(channel, 64, 64).err(),
-        Some(Status::ChannelClosed),
-        "nothing was added"
-    );
-    give_back(device, Call::CloseChannel, channel);
+    give_back(&mut app.live.device, Call::CloseChannel, channel);
     app.connected("has a new channel", broker.open);
+}
+
+/// Shows N68, N69, N72, N74, D31.
+#[test]
+fn what_had_arrived_before_the_loss_can_be_read_and_nothing_is_added() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let (mut app, channel) = lost(&site, &broker);
+    broker.publish("news", "after", &[]);
+    let device = &mut app.live.device;
+    let message = device.receive_message(channel, 64, 64).expect("still there");
+    assert_eq!((&message.topic[..], &message.payload[..]), (&b"news"[..], &b"before"[..]));
+    device.read_publish_response(channel).expect("a response");
+    assert_eq!(device.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
+    app.live.plugged = true;
+    app.live.skip(Duration::from_secs(3));
+    app.live.until_online();
+    app.live.go_on(WHILE);
+    let after = app.live.device.receive_message(channel, 64, 64);
+    assert_eq!(after.err(), Some(Status::ChannelClosed), "nothing was added");
+}
+
+/// Shows M12, M18, D53.
+#[test]
+fn a_request_in_flight_is_answered_when_the_link_is_lost() {
+    let site = Site::open();
+    let broker = Broker::start();
+    let (mut app, channel) = lost(&site, &broker);
+    app.expect(READABLE);
+    app.live.device.receive_message(channel, 64, 64).expect("the message before it");
+    let response = app.live.device.read_publish_response(channel);
+    assert_eq!(response, Ok((MqttRequestState::NotConnected.raw(), 8, 0)));
 }
 
 /// Shows N50, N51, N66, N67, N73.
