@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use relay::ConnectError;
+use relay::{ConnectError, Target};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -25,47 +25,14 @@ mod resolve;
 mod resolver;
 mod trust;
 
-pub(crate) use failure::of_end;
+pub(crate) use failure::connection_end;
 use interfaces::Interfaces;
 pub(crate) use lookup_slots::Owner;
 pub use resolve::{Resolve, ResolveError};
-use resolver::{LookupError, Resolver};
+use resolver::Resolver;
 use trust::Tls;
 pub(crate) use trust::provider;
 pub use trust::{AuthoritiesError, Trust, read_authorities};
-
-/// Where to connect and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// A host name or an address, as the application gave it.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-    /// TLS, or plain TCP (D42).
-    pub tls: Option<TlsTarget>,
-}
-
-/// What the application wants of TLS. All DER.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct TlsTarget {
-    /// Authorities to trust; none means the Mozilla roots (D42).
-    pub authorities: Vec<Vec<u8>>,
-    /// The client's own certificate and those above it; none means no client certificate.
-    pub chain: Vec<Vec<u8>>,
-    /// Its private key, PKCS#8.
-    pub key: Vec<u8>,
-}
-
-impl std::fmt::Debug for TlsTarget {
-    /// Tells how much there is; the key stays out of logs.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (authorities, chain) = (self.authorities.len(), self.chain.len());
-        f.debug_struct("TlsTarget")
-            .field("authorities", &authorities)
-            .field("chain", &chain)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A connection to a broker or server: bytes both ways.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -151,12 +118,7 @@ impl Connector {
         }
         let found = match host.parse::<IpAddr>() {
             Ok(address) => vec![address],
-            Err(_) => self.resolver.look_up(owner, host).await.map_err(|error| match error {
-                // For the application it is all the same.
-                LookupError::NotFound => ConnectError::NameNotResolved,
-                LookupError::TimedOut => ConnectError::ResolveTimedOut,
-                LookupError::Busy => ConnectError::TooManyLookups,
-            })?,
+            Err(_) => self.resolver.look_up(owner, host).await?,
         };
         self.allowed(&found, port).await
     }
@@ -192,7 +154,7 @@ async fn open(
     let handshake = TlsConnector::from(config).connect(name, tcp);
     match timeout_at(deadline, handshake).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(failure::of_handshake(&error, &certificate)),
+        Ok(Err(error)) => Err(failure::handshake_failure(&error, &certificate)),
         Err(_) => Err(ConnectError::TlsTimedOut),
     }
 }
@@ -209,7 +171,7 @@ async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream,
                 stream.set_nodelay(true).map_err(|_| ConnectError::Socket)?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => failure::of_dialling(&error),
+            Ok(Err(error)) => failure::connect_failure(&error),
             Err(_) => ConnectError::TimedOut,
         };
     }

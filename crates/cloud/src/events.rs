@@ -1,4 +1,4 @@
-//! The live timeline: what happens at every device, for whoever listens.
+//! Live events of all devices, for subscribers.
 
 use std::net::SocketAddr;
 
@@ -6,32 +6,32 @@ use link::connection::ByeReason;
 
 use crate::device_id::DeviceId;
 
-/// Something that happened at a device.
+/// An event of a device.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The device.
     pub device: DeviceId,
-    /// When, milliseconds since 1970.
+    /// Time, milliseconds since 1970.
     pub at: i64,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone)]
 pub enum EventKind {
-    /// The device's connection was let in.
+    /// The device was admitted.
     Connected {
-        /// Where it comes from.
+        /// Its address.
         address: SocketAddr,
     },
-    /// The device has said what runs on it.
+    /// The device has reported what runs on it.
     Started {
-        /// Random number of this start of the device.
+        /// Random number of this boot of the device.
         boot: u32,
-        /// Why it woke, by the public header's numbers.
+        /// Its wake reason, by the public header's numbers.
         wake_reason: u8,
-        /// SHA-256 of the application, zero if none.
+        /// SHA-256 of the application, all zero if there is none.
         image: [u8; 32],
     },
     /// The device's connection has ended.
@@ -41,24 +41,24 @@ pub enum EventKind {
     },
     /// The application logged a line.
     Log {
-        /// Its number since the device's start, from 1.
+        /// Its number since the device's boot, from 1.
         sequence: u32,
-        /// The device's time, microseconds since its start.
+        /// The device's clock, microseconds since its boot.
         clock: u64,
         /// The text.
         text: Vec<u8>,
     },
-    /// Something on a channel: a broker connected, a message, a refusal.
+    /// An event of a channel, such as a connected broker, a message, an error.
     Notice(relay::Notice),
 }
 
-/// Why a connection has ended.
+/// Why the connection of a device ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disconnection {
     /// One end said `BYE`.
     Bye(ByeReason),
-    /// The device went away without a word.
+    /// The connection was lost without a `BYE`.
     Lost,
-    /// The device did not take the cloud's last words in time.
+    /// The device did not accept the cloud's `BYE` in time.
     TimedOut,
 }

@@ -1,7 +1,7 @@
-//! The door: who may come in, and what it costs to be turned away.
+//! Accepts connections of devices and authenticates them.
 //!
-//! TLS 1.3 only, certificates of the cloud's own authority on both sides, ALPN `openvisor/1`. A connection that is not a device's
-//! costs one task and one TLS state until it says something wrong or its time is over, and there are only so many of these.
+//! TLS 1.3 only, certificates of the cloud's own authority on both sides, ALPN `openvisor/1`. A connection that is not a device's costs
+//! one task and one TLS state until it violates the protocol or times out, and the number of these is limited.
 
 use std::future::Future;
 use std::io;
@@ -21,11 +21,11 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use crate::authority::{Authority, AuthorityError, Fingerprint, fingerprint};
 use crate::certificate::common_name;
 use crate::clock::CertificateTime;
+use crate::config::Config;
 use crate::connector::provider;
 use crate::device_id::DeviceId;
 use crate::limits::{
-    ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, Limits,
-    REFUSAL_REPORT_INTERVAL,
+    ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, REFUSAL_REPORT_INTERVAL,
 };
 use crate::metrics::Metrics;
 use crate::rate::Rates;
@@ -40,7 +40,7 @@ pub(crate) use stream::DeviceStream;
 /// The name of the link's protocol in the handshake.
 pub const ALPN: &[u8] = b"openvisor/1";
 
-/// Why a connection was turned away.
+/// Why a connection is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdmissionError {
     #[error("too many connections")]
@@ -51,7 +51,7 @@ pub(crate) enum AdmissionError {
     SourceRate,
     #[error("too many unfinished handshakes from this source")]
     SourceHandshakes,
-    #[error("the handshake was not finished when others needed its slot")]
+    #[error("the handshake was not finished when another connection needed its slot")]
     Evicted,
     #[error("nothing was sent")]
     Silent,
@@ -83,26 +83,26 @@ impl AdmissionError {
     }
 }
 
-/// A connection whose other end has shown a certificate of the authority.
+/// A connection whose peer has a certificate of the authority.
 pub(crate) struct Admitted {
-    /// The device the certificate names. Whether the cloud still knows it is for the session to ask.
+    /// The device named by the certificate. Whether that device may connect is decided by the session.
     pub(crate) device: DeviceId,
-    /// Which certificate it was.
+    /// Fingerprint of the certificate.
     pub(crate) fingerprint: Fingerprint,
     pub(crate) address: SocketAddr,
     pub(crate) stream: DeviceStream,
-    /// Kept as long as the connection.
-    pub(crate) place: SourcePermit,
+    /// Held as long as the connection.
+    pub(crate) permit: SourcePermit,
 }
 
-/// The door and its bounds.
+/// The listener for devices and its limits.
 pub(crate) struct Gateway {
     tls: Arc<ServerConfig>,
     connections: SourceQuota,
     handshakes: Slots,
     rates: Rates<IpAddr>,
     handshake_timeout: Duration,
-    /// Time the sessions have to end by themselves.
+    /// How long sessions may take to end by themselves.
     stop_timeout: Duration,
     refusals: Throttle,
     failures: Throttle,
@@ -112,17 +112,17 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn new(
         authority: &Authority,
-        hosts: &[String],
-        limits: &Limits,
+        config: &Config,
         metrics: Arc<Metrics>,
     ) -> Result<Self, AuthorityError> {
+        let limits = &config.limits;
         Ok(Self {
-            tls: Arc::new(tls_config(authority, hosts)?),
+            tls: Arc::new(tls_config(authority, &config.hosts)?),
             connections: SourceQuota::new(limits.connections, limits.connections_per_source),
             handshakes: Slots::new(limits.handshakes, limits.handshakes_per_source, HANDSHAKE_GRACE),
             rates: Rates::new(limits.handshakes_a_second_per_source, HANDSHAKE_BURST_SECONDS),
             handshake_timeout: limits.handshake_timeout,
-            // Half a second more than a session gives itself, so that its own bounds are the ones that count.
+            // Half a second more than a session's own timeouts, so that those apply first.
             stop_timeout: limits.drain_timeout + limits.farewell_timeout + Duration::from_millis(500),
             refusals: Throttle::new(REFUSAL_REPORT_INTERVAL),
             failures: Throttle::new(REFUSAL_REPORT_INTERVAL),
@@ -130,13 +130,13 @@ impl Gateway {
         })
     }
 
-    /// The bounds on connections and on handshakes, to be watched.
+    /// The counts of connections and of handshakes, for metrics.
     pub(crate) fn quotas(&self) -> (SourceQuota, Slots) {
         (self.connections.clone(), self.handshakes.clone())
     }
 
-    /// Lets connections in until told to stop, then waits a bounded time for those inside to end. `serve` is run for every
-    /// connection admitted and is to end by itself soon after the stop.
+    /// Accepts connections until `stop`, then waits a bounded time for the sessions to end. `serve` runs for every authenticated
+    /// connection and must end by itself soon after the stop.
     pub(crate) async fn run<S, F>(self, listener: TcpListener, mut stop: oneshot::Receiver<()>, serve: S)
     where
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
@@ -147,8 +147,8 @@ impl Gateway {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => gateway.clone().receive(stream, address, &serve, &mut tasks),
-                    Err(error) => gateway.pause(&error).await,
+                    Ok((stream, address)) => gateway.clone().accept(stream, address, &serve, &mut tasks),
+                    Err(error) => gateway.back_off(&error).await,
                 },
                 Some(_) = tasks.join_next() => {}
                 _ = &mut stop => break,
@@ -160,8 +160,8 @@ impl Gateway {
         tasks.shutdown().await;
     }
 
-    /// Gives a new connection its places and its task, or drops it.
-    fn receive<S, F>(
+    /// Gives a new connection its permits and its task, or drops it.
+    fn accept<S, F>(
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
@@ -171,80 +171,81 @@ impl Gateway {
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send,
     {
-        let (place, slot) = match self.places(address) {
-            Ok(places) => places,
-            Err(refusal) => return self.refuse(address, &refusal),
+        let (permit, slot) = match self.reserve(address) {
+            Ok(reserved) => reserved,
+            Err(error) => return self.refuse(address, &error),
         };
         let serve = serve.clone();
         tasks.spawn(async move {
-            // Boxed, so that a connection at rest does not keep the room the handshake took.
-            let admission = Box::pin(async { self.admit(stream, address, place, slot).await.map(serve) });
+            // Boxed, so that an idle connection does not keep the memory the handshake needed.
+            let admission =
+                Box::pin(async { self.authenticate(stream, address, permit, slot).await.map(serve) });
             match admission.await {
                 Ok(session) => session.await,
-                Err(refusal) => self.refuse(address, &refusal),
+                Err(error) => self.refuse(address, &error),
             }
         });
     }
 
-    fn refuse(&self, address: SocketAddr, refusal: &AdmissionError) {
-        self.metrics.refused.with_label_values(&[refusal.label()]).inc();
-        if let Some(others) = self.refusals.due(Instant::now()) {
-            tracing::warn!(from = %address, reason = %refusal, others, "connection refused");
+    fn refuse(&self, address: SocketAddr, error: &AdmissionError) {
+        self.metrics.refused.with_label_values(&[error.label()]).inc();
+        if let Some(others) = self.refusals.admit(Instant::now()) {
+            tracing::warn!(from = %address, reason = %error, others, "connection refused");
         }
     }
 
-    /// What the operating system refuses, for want of descriptors for instance, it refuses again at once.
-    async fn pause(&self, error: &io::Error) {
-        if let Some(others) = self.failures.due(Instant::now()) {
-            tracing::error!(%error, others, "no connection can be accepted");
+    /// Pauses, because an error of `accept`, such as too few file descriptors, would come again at once.
+    async fn back_off(&self, error: &io::Error) {
+        if let Some(others) = self.failures.admit(Instant::now()) {
+            tracing::error!(%error, others, "cannot accept a connection");
         }
         sleep(ACCEPT_PAUSE).await;
     }
 
-    /// The rate is asked first: a source beyond it costs nobody a slot.
-    fn places(&self, address: SocketAddr) -> Result<(SourcePermit, Slot), AdmissionError> {
+    /// Takes the permits of a new connection. The rate is checked first, so that a source that exceeds it evicts nobody.
+    fn reserve(&self, address: SocketAddr) -> Result<(SourcePermit, Slot), AdmissionError> {
         let now = Instant::now();
         if !self.rates.admits(source(address.ip()), now) {
             return Err(AdmissionError::SourceRate);
         }
-        let place = self.connections.take(address.ip()).map_err(|full| match full {
+        let permit = self.connections.try_acquire(address.ip()).map_err(|full| match full {
             Full::Total => AdmissionError::Connections,
             Full::Source => AdmissionError::SourceConnections,
         })?;
-        let slot = self.handshakes.take(address.ip(), now).ok_or(AdmissionError::SourceHandshakes)?;
-        Ok((place, slot))
+        let slot = self.handshakes.try_acquire(address.ip(), now).ok_or(AdmissionError::SourceHandshakes)?;
+        Ok((permit, slot))
     }
 
-    async fn admit(
+    async fn authenticate(
         &self,
         stream: TcpStream,
         address: SocketAddr,
-        place: SourcePermit,
+        permit: SourcePermit,
         mut slot: Slot,
     ) -> Result<Box<Admitted>, AdmissionError> {
         stream.set_nodelay(true).map_err(AdmissionError::Handshake)?;
         let stream = tokio::select! {
-            shaken = timeout(self.handshake_timeout, self.handshake(stream)) => {
-                shaken.map_err(|_| AdmissionError::Timeout)??
+            done = timeout(self.handshake_timeout, self.handshake(stream)) => {
+                done.map_err(|_| AdmissionError::Timeout)??
             }
             () = slot.evicted() => return Err(AdmissionError::Evicted),
         };
         let (device, fingerprint) = identify(&stream)?;
-        Ok(Box::new(Admitted { device, fingerprint, address, stream, place }))
+        Ok(Box::new(Admitted { device, fingerprint, address, stream, permit }))
     }
 
     async fn handshake(&self, stream: TcpStream) -> Result<DeviceStream, AdmissionError> {
-        // A client speaks first in TLS, so one that is silent wants nothing.
+        // A TLS client sends first, so one that stays silent is no device.
         let first = timeout(FIRST_BYTE_TIMEOUT, stream.peek(&mut [0])).await;
         first.map_err(|_| AdmissionError::Silent)?.map_err(AdmissionError::Handshake)?;
         let stream =
             DeviceStream::accept(stream, self.tls.clone()).await.map_err(AdmissionError::Handshake)?;
-        // The library turns away whoever offers other names, and lets in whoever offers none.
+        // rustls refuses clients that offer other protocols, but accepts clients that offer none.
         if stream.protocol().is_none() { Err(AdmissionError::Protocol) } else { Ok(stream) }
     }
 }
 
-/// The device that the certificate at the other end names.
+/// The device that the peer's certificate names.
 fn identify(stream: &DeviceStream) -> Result<(DeviceId, Fingerprint), AdmissionError> {
     let certificate = stream.certificate().ok_or(AdmissionError::Name)?;
     let name = common_name(certificate).ok_or(AdmissionError::Name)?;
@@ -261,7 +262,7 @@ fn tls_config(authority: &Authority, hosts: &[String]) -> Result<ServerConfig, A
         .map_err(|_| AuthorityError::Certificate)?;
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(CertificateTime))
         .with_protocol_versions(&[&TLS13])
-        .expect("the provider knows TLS 1.3")
+        .expect("the provider supports TLS 1.3")
         .with_client_cert_verifier(verifier)
         .with_single_cert(certificate.chain, certificate.key)
         .map_err(|_| AuthorityError::Key)?;
@@ -270,7 +271,7 @@ fn tls_config(authority: &Authority, hosts: &[String]) -> Result<ServerConfig, A
     Ok(config)
 }
 
-/// One ticket a connection and nothing kept here: what resumption needs travels with the device, sealed.
+/// One ticket for each connection, and no state in the cloud: the encrypted ticket at the device contains what resumption needs.
 fn set_resumption(config: &mut ServerConfig) {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 1;

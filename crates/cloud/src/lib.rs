@@ -1,10 +1,11 @@
 //! The cloud: the server around the relay core.
 //!
-//! A [`Cloud`] listens for devices on one port. Each connection is admitted by the gateway (TLS 1.3, certificates of the cloud's own
-//! authority), then has one task, its session, which owns the relay core and moves bytes between it, the device, the brokers
-//! ([`connector`]) and the [`store`], and carries HTTP exchanges (`http`). Everything that lasts is in one data folder ([`data`]); every bound is in [`limits`].
+//! A [`Cloud`] listens for devices on one port. The gateway authenticates each connection (TLS 1.3, certificates of the cloud's own
+//! authority). Then the connection has one task, its session, which owns the relay core and moves bytes between it, the device, the
+//! brokers ([`connector`]) and the [`store`], and performs HTTP exchanges (`http`). Everything persistent is in one data folder
+//! ([`data`]) and the store; every limit is in [`limits`].
 //!
-//! What is not here: MQTT (crate `mqtt`), what a request means (`relay`), the link's frames (`link`), the REST interface.
+//! What is not here: MQTT (crate `mqtt`), the meaning of requests (`relay`), the link's frames (`link`), the REST interface.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
@@ -12,9 +13,11 @@
 mod account_id;
 mod accounts;
 pub mod authority;
+mod background;
 mod certificate;
 pub mod clock;
 mod cloud;
+mod config;
 pub mod connector;
 pub mod data;
 pub mod destinations;
@@ -32,6 +35,8 @@ mod metrics;
 mod monitor;
 mod pipe;
 mod presence;
+mod provisioning;
+mod quota;
 mod random;
 mod rate;
 mod refusal_cache;
@@ -42,6 +47,7 @@ mod session;
 mod shared;
 mod slots;
 mod sources;
+mod start_error;
 pub mod store;
 mod store_url;
 mod supervisor;
@@ -49,9 +55,8 @@ mod throttle;
 
 pub use account_id::AccountId;
 pub use authority::Identity;
-pub use cloud::{
-    Cloud, Config, NewDevice, ProvisionError, StartError, provision, provision_in, provision_into,
-};
+pub use cloud::Cloud;
+pub use config::Config;
 pub use connector::{AuthoritiesError, Resolve, ResolveError, read_authorities};
 pub use destinations::Destinations;
 pub use device_id::DeviceId;
@@ -59,7 +64,9 @@ pub use events::{Disconnection, Event, EventKind};
 pub use files::FileError;
 pub use gateway::ALPN;
 pub use limits::{LimitError, Limits, LoweredLimit};
+pub use provisioning::{NewDevice, ProvisionError, provision, provision_in, provision_into};
 pub use relay::TlsPorts;
+pub use start_error::StartError;
 pub use store::{Scope, Store};
 pub use store_url::{StoreUrl, StoreUrlError};
 pub use tokio_rustls::rustls::pki_types::CertificateDer;

@@ -34,7 +34,7 @@ pub const LOG_BACKLOG_BYTES: usize = 128 * link::limits::MAX_LOG_TEXT;
 pub const SESSION_ROUNDS: usize = 16;
 
 /// Log lines waiting, all devices together, above which a connection that ends takes its waiting lines along.
-pub const LOG_LEFT_BEHIND: usize = 16 * 1024;
+pub const MAX_ORPHANED_LOG_LINES: usize = 16 * 1024;
 
 /// Log lines removed in one transaction, and the pause behind it, in which others write.
 pub const LOG_PRUNE_CHUNK: u32 = 2000;
@@ -70,7 +70,7 @@ pub const CACHED_FAILURES: u64 = 1024;
 pub const LONGEST_CACHED_FAILURE: Duration = Duration::from_secs(5);
 
 /// Once a name has an address of IPv4 or IPv6, how long the other kind is waited for.
-pub const OTHER_FAMILY_PATIENCE: Duration = Duration::from_millis(250);
+pub const OTHER_FAMILY_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How often the resolver's configuration is looked at for changes.
 pub const RESOLVER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -85,10 +85,10 @@ pub const CHANNEL_BURST_SECONDS: u32 = 2;
 pub const CONNECTION_BYTES: usize = 32 * 1024;
 
 /// Bytes a device may always hold, however short memory is, so that it can go on with what is small.
-pub const SMALLEST_MEMORY: usize = 32 * 1024;
+pub const MIN_DEVICE_MEMORY: usize = 32 * 1024;
 
 /// How long a device that holds more than its part may be throttled before it is disconnected.
-pub const THROTTLE_PATIENCE: Duration = Duration::from_secs(30);
+pub const MAX_THROTTLE_TIME: Duration = Duration::from_secs(30);
 
 /// Bytes of an HTTP connection's buffer at most, unless the device's own room is larger; hyper takes no less.
 pub const HTTP_BUFFER: usize = 8 * 1024;
@@ -127,7 +127,7 @@ pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
 pub const REVOCATION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time such a look may take before it has failed.
-pub const REVOCATION_PATIENCE: Duration = Duration::from_secs(5);
+pub const REVOCATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Shortest time between two log lines about the same background trouble; those between are left out.
 pub const TROUBLE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
@@ -177,7 +177,7 @@ pub const HANDSHAKE_BURST_SECONDS: u32 = 2;
 pub const RATED_SOURCES: usize = 10_000;
 
 /// Time after which lines that were dropped are said to have been, if no other line comes before.
-pub const DROPPED_LINES_PATIENCE: Duration = Duration::from_secs(1);
+pub const DROPPED_LINES_REPORT_DELAY: Duration = Duration::from_secs(1);
 
 /// Connections at a time to the port for health and metrics.
 pub const MONITOR_CONNECTIONS: usize = 32;
@@ -189,10 +189,10 @@ pub const MONITOR_CONNECTIONS_PER_SOURCE: usize = 16;
 pub const MONITOR_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Time one of them has for all it wants.
-pub const MONITOR_PATIENCE: Duration = Duration::from_secs(10);
+pub const MONITOR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time the store has to show that it can be written.
-pub const READY_PATIENCE: Duration = Duration::from_secs(2);
+pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Shortest time between two attempts to write that only serve to know whether the store can be written.
 pub const READY_INTERVAL: Duration = Duration::from_secs(1);

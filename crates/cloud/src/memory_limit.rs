@@ -1,11 +1,11 @@
-//! How much memory is held for devices, and who is throttled first when it is short (D183).
+//! Limits of the memory in use for devices, and which of them are throttled when it is short (D183).
 //!
-//! What counts is what grows with what devices, brokers and servers send: items and messages on their way, requests and room
-//! for their responses. There is a bound for all devices and one for those of an account. An account may hold as much as is free
-//! in all, and a device as much as is free for its account, so the largest account is throttled first, in it the largest
-//! device, and the less is free the smaller ones; a device that holds [`SMALLEST_MEMORY`] or less never is. A throttled device
-//! and its brokers are held back by the protocols, so that nothing is lost. One that stays throttled for [`THROTTLE_PATIENCE`] and
-//! holds no less than its account's devices do on average is disconnected.
+//! Counted is the memory that grows with what devices, brokers and servers send: items and messages in transit, requests, and space
+//! for their responses. There is a limit for all devices and one for those of each account. An account may use as much as is free
+//! in total, and a device as much as is free for its account. So the largest account is throttled first, in it the largest device,
+//! and smaller ones as less remains free; a device that uses [`MIN_DEVICE_MEMORY`] or less is never throttled. A throttled device
+//! and its brokers are held back by their protocols' flow control, so nothing is lost. A device that stays throttled for
+//! [`MAX_THROTTLE_TIME`] and uses at least as much as its account's average is disconnected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,19 +14,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::accounts::Account;
-use crate::limits::{SMALLEST_MEMORY, THROTTLE_PATIENCE};
+use crate::limits::{MAX_THROTTLE_TIME, MIN_DEVICE_MEMORY};
 
-/// How often a throttled device looks whether there is memory again.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How often a throttled device checks whether memory is free again.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Bytes that are held, and may be.
+/// Bytes in use, of a limit.
 #[derive(Debug)]
 pub(crate) struct MemoryPool {
-    held: AtomicUsize,
+    in_use: AtomicUsize,
     limit: usize,
 }
 
-/// What one device holds.
+/// The memory in use for one device, counted for it, its account and in total.
 pub(crate) struct DeviceMemory {
     total: Arc<MemoryPool>,
     account: Option<Arc<Account>>,
@@ -36,40 +36,40 @@ pub(crate) struct DeviceMemory {
 
 struct Throttled {
     since: Instant,
-    look: Instant,
+    next_check: Instant,
 }
 
-/// What is to be done with a device.
+/// What to do with a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nothing: there is enough.
+    /// Nothing: enough memory is free.
     Enough,
-    /// It is to hold as little as possible, because of the limit of this name.
+    /// Hold it back, because the limit of this name is exceeded.
     Throttle(&'static str),
-    /// It is to be disconnected.
+    /// Disconnect it.
     Disconnect,
 }
 
 impl MemoryPool {
-    /// A pool of so many MiB.
+    /// A pool of this many MiB.
     pub(crate) fn new(mebibytes: usize) -> Self {
-        Self { held: AtomicUsize::new(0), limit: mebibytes.saturating_mul(1 << 20) }
+        Self { in_use: AtomicUsize::new(0), limit: mebibytes.saturating_mul(1 << 20) }
     }
 
-    /// Bytes held.
-    pub(crate) fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    /// Bytes in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
     }
 
     fn free(&self) -> usize {
-        self.limit.saturating_sub(self.held())
+        self.limit.saturating_sub(self.in_use())
     }
 
     fn change(&self, before: usize, now: usize) {
         if now >= before {
-            self.held.fetch_add(now - before, Ordering::Relaxed);
+            self.in_use.fetch_add(now - before, Ordering::Relaxed);
         } else {
-            self.held.fetch_sub(before - now, Ordering::Relaxed);
+            self.in_use.fetch_sub(before - now, Ordering::Relaxed);
         }
     }
 }
@@ -84,13 +84,13 @@ impl DeviceMemory {
         self.throttled.is_some()
     }
 
-    /// When a throttled device is to look again.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.throttled.as_ref().map(|throttled| throttled.look)
+    /// When a throttled device checks again.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.throttled.as_ref().map(|throttled| throttled.next_check)
     }
 
-    /// The device holds so many bytes now.
-    pub(crate) fn note(&mut self, bytes: usize, now: Instant) -> Verdict {
+    /// Sets the number of bytes in use for the device.
+    pub(crate) fn update(&mut self, bytes: usize, now: Instant) -> Verdict {
         let before = std::mem::replace(&mut self.bytes, bytes);
         if before != bytes {
             self.total.change(before, bytes);
@@ -100,31 +100,31 @@ impl DeviceMemory {
             self.throttled = None;
             return Verdict::Enough;
         };
-        let throttled = self.throttled.get_or_insert(Throttled { since: now, look: now });
-        throttled.look = now + LOOK_AGAIN;
-        if now.duration_since(throttled.since) >= THROTTLE_PATIENCE && self.is_large() {
+        let throttled = self.throttled.get_or_insert(Throttled { since: now, next_check: now });
+        throttled.next_check = now + CHECK_INTERVAL;
+        if now.duration_since(throttled.since) >= MAX_THROTTLE_TIME && self.is_large() {
             return Verdict::Disconnect;
         }
         Verdict::Throttle(limit)
     }
 
-    /// The limit of which the device has more than its part, if any.
+    /// The limit that the device exceeds, if any.
     fn exceeded(&self) -> Option<&'static str> {
-        if self.bytes <= SMALLEST_MEMORY {
+        if self.bytes <= MIN_DEVICE_MEMORY {
             return None;
         }
         let account = self.account.as_ref()?;
         if self.bytes > account.memory.free() {
             return Some("memory_per_account");
         }
-        let free = self.total.free().saturating_sub(account.memory.held());
+        let free = self.total.free().saturating_sub(account.memory.in_use());
         (self.bytes > free).then_some("memory")
     }
 
-    /// Whether it holds no less than the account's devices do on average.
+    /// Whether it uses at least the average of its account's devices.
     fn is_large(&self) -> bool {
         self.account.as_ref().is_some_and(|account| {
-            self.bytes.saturating_mul(account.devices.held().max(1)) >= account.memory.held()
+            self.bytes.saturating_mul(account.devices.in_use().max(1)) >= account.memory.in_use()
         })
     }
 }

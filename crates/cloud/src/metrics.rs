@@ -1,4 +1,5 @@
-//! What the cloud counts, for Prometheus. Every label has a handful of values known here: no device, name or address is one.
+//! The cloud's metrics, for Prometheus. Every label has a few values known in advance: no device, name or address is one, so that
+//! neither their number nor their content depends on users.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,10 @@ mod relayed;
 pub(crate) use process::open_files;
 use relayed::Relayed;
 
-/// Bounds of the histogram of the store's times, in seconds.
-const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// Buckets of the histogram of the store's times, in seconds.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// Everything that is counted.
+/// All metrics of a cloud.
 pub(crate) struct Metrics {
     registry: Registry,
     started: Instant,
@@ -27,49 +28,49 @@ pub(crate) struct Metrics {
     memory: IntGauge,
     files: IntGauge,
     processor: Counter,
-    /// Connections turned away, by reason.
+    /// Refused connections and devices, by reason.
     pub(crate) refused: IntCounterVec,
-    /// Handshakes that have ended in a session.
+    /// Admitted devices.
     pub(crate) admitted: IntCounter,
-    /// Sessions that have ended, by reason.
+    /// Ended sessions, by reason.
     pub(crate) ended: IntCounterVec,
     /// Bytes from devices, inside TLS.
     pub(crate) link_received: IntCounter,
     /// Bytes to devices, inside TLS.
     pub(crate) link_sent: IntCounter,
-    /// Bytes that wait for devices to take them.
+    /// Bytes queued for devices.
     pub(crate) link_backlog: IntGauge,
-    /// Devices disconnected because they held too much memory for long.
+    /// Devices disconnected because they used too much memory for too long.
     pub(crate) overloaded: IntCounter,
-    /// Connections to brokers that are open, those that are being closed included.
+    /// Open connections to brokers, including those being closed.
     pub(crate) brokers: IntGauge,
-    /// Connections to brokers that were made.
+    /// Connections to brokers that were opened.
     pub(crate) brokers_opened: IntCounter,
-    /// Connections to brokers that were not, by cause.
+    /// Connections to brokers that could not be opened, by cause.
     pub(crate) brokers_failed: IntCounterVec,
-    /// HTTP exchanges that are over, by result.
+    /// Finished HTTP exchanges, by result.
     pub(crate) http: IntCounterVec,
     /// Configuration fetches.
     pub(crate) fetches: IntCounter,
-    /// Items asked for in them, by result.
+    /// Items fetched, by result.
     pub(crate) fetched: IntCounterVec,
-    /// Log lines, by what became of them.
+    /// Log lines, by result.
     pub(crate) log_lines: LogLines,
-    /// Time the store takes, by operation.
+    /// Duration of operations of the store.
     pub(crate) store_seconds: StoreTimes,
-    /// What the store could not do, by operation.
+    /// Failed operations of the store, by operation.
     pub(crate) store_failures: IntCounterVec,
-    /// How often a limit refused something or held it back, by the limit's name.
+    /// How often a limit refused or delayed something, by the name of the limit.
     limited: IntCounterVec,
     /// Panics of background tasks, by task.
     pub(crate) task_panics: IntCounterVec,
     /// Panics of device sessions.
     pub(crate) session_panics: IntCounter,
     relayed: Relayed,
-    levels: Levels,
+    gauges: Gauges,
 }
 
-/// What became of log lines.
+/// Log lines, by result.
 pub(crate) struct LogLines {
     pub(crate) taken: IntCounter,
     pub(crate) duplicate: IntCounter,
@@ -77,47 +78,47 @@ pub(crate) struct LogLines {
     pub(crate) refused: IntCounter,
 }
 
-/// Times of the store's operations.
+/// Duration of operations of the store.
 pub(crate) struct StoreTimes {
     pub(crate) write_logs: Histogram,
     pub(crate) look_up: Histogram,
     pub(crate) admit: Histogram,
 }
 
-/// What is measured when it is asked for.
-struct Levels {
+/// Gauges that are set when the metrics are read.
+struct Gauges {
     devices: IntGauge,
     connections: IntGauge,
     handshakes: IntGauge,
     log_queue: IntGauge,
-    log_queue_room: IntGauge,
+    log_queue_capacity: IntGauge,
     memory: IntGauge,
 }
 
-/// What is so at the moment.
-pub(crate) struct Now {
+/// Current values of the gauges that are set when the metrics are read.
+pub(crate) struct Levels {
     /// Devices connected.
     pub(crate) devices: usize,
     /// Connections at the gateway, devices or not.
     pub(crate) connections: usize,
-    /// Of these, in the TLS handshake.
+    /// Connections in the TLS handshake.
     pub(crate) handshakes: usize,
-    /// Log lines between devices and store.
+    /// Log lines received and not yet stored.
     pub(crate) log_queue: usize,
-    /// How many there may be.
-    pub(crate) log_queue_room: usize,
-    /// Bytes held for devices.
+    /// The most log lines there can be.
+    pub(crate) log_queue_capacity: usize,
+    /// Bytes in use for devices.
     pub(crate) memory: usize,
 }
 
-/// Makes metrics in a registry. Names and labels are literals, so it cannot fail at run time if it does not in a test.
-struct Maker<'a>(&'a Registry);
+/// Creates metrics in a registry. Names and labels are literals, so what works in a test cannot fail at run time.
+struct Builder<'a>(&'a Registry);
 
-impl Maker<'_> {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        let made = made.expect("a metric's name and labels are in order");
-        self.0.register(Box::new(made.clone())).expect("a metric is registered once");
-        made
+impl Builder<'_> {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
+        let metric = metric.expect("a metric's name and labels are valid");
+        self.0.register(Box::new(metric.clone())).expect("a metric is registered once");
+        metric
     }
 
     fn counter(&self, name: &str, help: &str) -> IntCounter {
@@ -136,94 +137,99 @@ impl Maker<'_> {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
-        let make = Maker(&registry);
-        note_build(&make);
+        let build = Builder(&registry);
+        set_build_info(&build);
         Self {
             started: Instant::now(),
-            uptime: make.gauge("openvisor_uptime_seconds", "Time since the cloud started."),
-            memory: make.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
-            files: make.gauge("process_open_fds", "Number of open file descriptors."),
-            processor: make
+            uptime: build.gauge("openvisor_uptime_seconds", "Time since the cloud started."),
+            memory: build.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
+            files: build.gauge("process_open_fds", "Number of open file descriptors."),
+            processor: build
                 .add(Counter::new("process_cpu_seconds_total", "Processor time used, in seconds.")),
-            refused: make.counters(
+            refused: build.counters(
                 "openvisor_connections_refused_total",
-                "Connections and devices turned away.",
+                "Connections and devices refused.",
                 &["reason"],
             ),
-            admitted: make.counter("openvisor_sessions_started_total", "Device sessions begun."),
-            ended: make.counters("openvisor_sessions_ended_total", "Device sessions ended.", &["reason"]),
-            link_received: make.counter("openvisor_link_received_bytes_total", "Bytes from devices."),
-            link_sent: make.counter("openvisor_link_sent_bytes_total", "Bytes to devices."),
-            link_backlog: make
-                .gauge("openvisor_link_backlog_bytes", "Bytes that wait for devices to take them."),
-            overloaded: make.counter(
+            admitted: build.counter("openvisor_sessions_started_total", "Device sessions started."),
+            ended: build.counters("openvisor_sessions_ended_total", "Device sessions ended.", &["reason"]),
+            link_received: build.counter("openvisor_link_received_bytes_total", "Bytes from devices."),
+            link_sent: build.counter("openvisor_link_sent_bytes_total", "Bytes to devices."),
+            link_backlog: build.gauge("openvisor_link_backlog_bytes", "Bytes queued for devices."),
+            overloaded: build.counter(
                 "openvisor_devices_overloaded_total",
-                "Devices disconnected because they held too much memory for long.",
+                "Devices disconnected because they used too much memory for too long.",
             ),
-            brokers: make.gauge(
+            brokers: build.gauge(
                 "openvisor_broker_connections",
-                "Connections to brokers that are open, those being closed included.",
+                "Open connections to brokers, including those being closed.",
             ),
-            brokers_opened: make.counter(
+            brokers_opened: build.counter(
                 "openvisor_broker_connections_opened_total",
-                "Connections to brokers that were made.",
+                "Connections to brokers that were opened.",
             ),
-            brokers_failed: make.counters(
+            brokers_failed: build.counters(
                 "openvisor_broker_connections_failed_total",
-                "Connections to brokers that could not be made.",
+                "Connections to brokers that could not be opened.",
                 &["cause"],
             ),
-            http: make.counters("openvisor_http_requests_total", "HTTP requests that are over.", &["result"]),
-            fetches: make.counter("openvisor_config_fetches_total", "Configuration fetches."),
-            fetched: make.counters(
+            http: build.counters("openvisor_http_requests_total", "HTTP requests finished.", &["result"]),
+            fetches: build.counter("openvisor_config_fetches_total", "Configuration fetches."),
+            fetched: build.counters(
                 "openvisor_config_items_total",
-                "Configuration items and secrets asked for.",
+                "Configuration items and secrets fetched.",
                 &["result"],
             ),
-            log_lines: LogLines::new(&make),
-            store_seconds: StoreTimes::new(&make),
-            store_failures: make.counters(
+            log_lines: LogLines::new(&build),
+            store_seconds: StoreTimes::new(&build),
+            store_failures: build.counters(
                 "openvisor_store_failures_total",
-                "Operations the store could not do.",
+                "Failed operations of the store.",
                 &["operation"],
             ),
-            limited: make.counters(
+            limited: build.counters(
                 "openvisor_limited_total",
-                "Times a limit refused something or held it back, by the limit's name.",
+                "Times a limit refused or delayed something, by the name of the limit.",
                 &["limit"],
             ),
-            task_panics: make.counters(
+            task_panics: build.counters(
                 "openvisor_task_panics_total",
                 "Panics of background tasks of the cloud.",
                 &["task"],
             ),
-            session_panics: make.counter("openvisor_session_panics_total", "Panics of device sessions."),
-            relayed: Relayed::new(&make),
-            levels: Levels::new(&make),
+            session_panics: build.counter("openvisor_session_panics_total", "Panics of device sessions."),
+            relayed: Relayed::new(&build),
+            gauges: Gauges::new(&build),
             registry,
         }
     }
 
-    /// Notes that a limit did something.
-    pub(crate) fn note_limit(&self, name: &str) {
+    /// Counts that a limit refused or delayed something.
+    pub(crate) fn count_limit(&self, name: &str) {
         self.limited.with_label_values(&[name]).inc();
     }
 
-    /// Counts a connect of an application that did not succeed, by its cause.
-    pub(crate) fn note_connect_failed(&self, cause: &str) {
-        self.relayed.note_connect_failed(cause);
+    /// How often a limit was counted.
+    #[cfg(test)]
+    pub(crate) fn limited(&self, name: &str) -> u64 {
+        self.limited.with_label_values(&[name]).get()
     }
 
-    /// Adds what a relay has done.
+    /// Counts a failed connect of an application, by its cause.
+    pub(crate) fn count_connect_failed(&self, cause: &str) {
+        self.relayed.count_connect_failed(cause);
+    }
+
+    /// Adds the counts of a relay.
     pub(crate) fn add(&self, counts: &Counts) {
         if *counts != Counts::default() {
             self.relayed.add(counts);
         }
     }
 
-    /// All of it in Prometheus' text format.
-    pub(crate) fn text(&self, now: &Now) -> Vec<u8> {
-        self.levels.set(now);
+    /// All metrics in Prometheus' text format.
+    pub(crate) fn text(&self, levels: &Levels) -> Vec<u8> {
+        self.gauges.set(levels);
         self.uptime.set(self.started.elapsed().as_secs().cast_signed());
         if let Some(usage) = process::usage() {
             self.memory.set(usage.memory);
@@ -232,24 +238,24 @@ impl Metrics {
             self.processor.inc_by(usage.processor.as_secs_f64());
         }
         let mut text = Vec::new();
-        // Into memory, of what was checked when it was registered.
+        // Writing to memory cannot fail, and the metrics were validated when they were registered.
         TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("metrics can be written");
         text
     }
 }
 
-fn note_build(make: &Maker<'_>) {
-    let build = Opts::new("openvisor_build_info", "Which Openvisor this is.");
-    let build = make.add(IntGaugeVec::new(build, &["version"]));
-    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-    let started = make.gauge("process_start_time_seconds", "Start time of the cloud, seconds since 1970.");
+fn set_build_info(build: &Builder<'_>) {
+    let options = Opts::new("openvisor_build_info", "Version of Openvisor.");
+    let info = build.add(IntGaugeVec::new(options, &["version"]));
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    let started = build.gauge("process_start_time_seconds", "Start time of the cloud, seconds since 1970.");
     started.set(wall_millis() / 1000);
 }
 
 impl LogLines {
-    fn new(make: &Maker<'_>) -> Self {
+    fn new(build: &Builder<'_>) -> Self {
         let lines =
-            make.counters("openvisor_log_lines_total", "Log lines of applications, by result.", &["result"]);
+            build.counters("openvisor_log_lines_total", "Log lines of applications, by result.", &["result"]);
         Self {
             taken: lines.with_label_values(&["taken"]),
             duplicate: lines.with_label_values(&["duplicate"]),
@@ -260,9 +266,12 @@ impl LogLines {
 }
 
 impl StoreTimes {
-    fn new(make: &Maker<'_>) -> Self {
-        let options = HistogramOpts::new("openvisor_store_seconds", "Time the store takes, by operation.");
-        let times = make.add(HistogramVec::new(options.buckets(SECONDS.to_vec()), &["operation"]));
+    fn new(build: &Builder<'_>) -> Self {
+        let options = HistogramOpts::new(
+            "openvisor_store_seconds",
+            "Duration of operations of the store, by operation.",
+        );
+        let times = build.add(HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["operation"]));
         Self {
             write_logs: times.with_label_values(&["write_logs"]),
             look_up: times.with_label_values(&["look_up"]),
@@ -271,32 +280,37 @@ impl StoreTimes {
     }
 }
 
-impl Levels {
-    fn new(make: &Maker<'_>) -> Self {
+impl Gauges {
+    fn new(build: &Builder<'_>) -> Self {
         Self {
-            devices: make.gauge("openvisor_devices_connected", "Devices connected."),
-            connections: make.gauge("openvisor_connections", "Connections at the gateway, devices or not."),
-            handshakes: make.gauge("openvisor_handshakes", "Of the connections, those in the TLS handshake."),
-            log_queue: make.gauge("openvisor_log_queue_lines", "Log lines between devices and store."),
-            log_queue_room: make.gauge("openvisor_log_queue_capacity_lines", "How many there may be."),
-            memory: make
-                .gauge("openvisor_memory_held_bytes", "Messages and requests held for devices, in bytes."),
+            devices: build.gauge("openvisor_devices_connected", "Devices connected."),
+            connections: build.gauge("openvisor_connections", "Connections at the gateway, devices or not."),
+            handshakes: build.gauge("openvisor_handshakes", "Connections in the TLS handshake."),
+            log_queue: build.gauge("openvisor_log_queue_lines", "Log lines received and not yet stored."),
+            log_queue_capacity: build.gauge(
+                "openvisor_log_queue_capacity_lines",
+                "Most log lines there can be between devices and store.",
+            ),
+            memory: build.gauge(
+                "openvisor_memory_held_bytes",
+                "Memory in use for messages and requests of devices, in bytes.",
+            ),
         }
     }
 
-    fn set(&self, now: &Now) {
-        self.devices.set(now.devices.cast_signed() as i64);
-        self.connections.set(now.connections.cast_signed() as i64);
-        self.handshakes.set(now.handshakes.cast_signed() as i64);
-        self.log_queue.set(now.log_queue.cast_signed() as i64);
-        self.log_queue_room.set(now.log_queue_room.cast_signed() as i64);
-        self.memory.set(now.memory.cast_signed() as i64);
+    fn set(&self, levels: &Levels) {
+        self.devices.set(levels.devices.cast_signed() as i64);
+        self.connections.set(levels.connections.cast_signed() as i64);
+        self.handshakes.set(levels.handshakes.cast_signed() as i64);
+        self.log_queue.set(levels.log_queue.cast_signed() as i64);
+        self.log_queue_capacity.set(levels.log_queue_capacity.cast_signed() as i64);
+        self.memory.set(levels.memory.cast_signed() as i64);
     }
 }
 
-/// Seconds as a histogram takes them.
-pub(crate) fn observe(times: &Histogram, took: Duration) {
-    times.observe(took.as_secs_f64());
+/// Adds a duration to a histogram of seconds.
+pub(crate) fn observe(seconds: &Histogram, duration: Duration) {
+    seconds.observe(duration.as_secs_f64());
 }
 
 #[cfg(test)]
@@ -304,9 +318,15 @@ mod tests {
     use super::*;
 
     fn text(metrics: &Metrics) -> String {
-        let now =
-            Now { devices: 3, connections: 5, handshakes: 2, log_queue: 7, log_queue_room: 1024, memory: 9 };
-        String::from_utf8(metrics.text(&now)).expect("text")
+        let levels = Levels {
+            devices: 3,
+            connections: 5,
+            handshakes: 2,
+            log_queue: 7,
+            log_queue_capacity: 1024,
+            memory: 9,
+        };
+        String::from_utf8(metrics.text(&levels)).expect("text")
     }
 
     fn has(text: &str, line: &str) {
@@ -314,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_relay_has_done_is_added_up() {
+    fn counts_of_relays_are_added_up() {
         let metrics = Metrics::new();
         let counts = Counts {
             opened: [0, 1, 0, 2],
@@ -344,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_now_is_measured_when_it_is_asked_for() {
+    fn levels_are_measured_when_they_are_read() {
         let metrics = Metrics::new();
         observe(&metrics.store_seconds.write_logs, Duration::from_millis(3));
         let text = text(&metrics);

@@ -1,7 +1,8 @@
-//! Health and metrics on a port of their own, for whoever runs the cloud: never on the port of the devices.
+//! Health and metrics for the operator, on a port of their own: the devices' port never serves them.
 //!
-//! `GET /healthz`: the process answers. `GET /readyz`: devices are let in, the store can be written, every background task runs. `GET /metrics`: Prometheus'
-//! text format. There is no TLS and no password here; who may reach the port may read the numbers, which name no device.
+//! `GET /healthz`: the process answers. `GET /readyz`: devices are accepted, the store can be written, every background task runs.
+//! `GET /metrics`: Prometheus' text format. There is no TLS and no password: whoever can reach the port may read the numbers, which
+//! name no device.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +20,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::limits::{
-    ACCEPT_PAUSE, MONITOR_CONNECTIONS, MONITOR_CONNECTIONS_PER_SOURCE, MONITOR_PATIENCE,
-    MONITOR_REQUEST_TIMEOUT, READY_PATIENCE, REFUSAL_REPORT_INTERVAL,
+    ACCEPT_PAUSE, MONITOR_CONNECTIONS, MONITOR_CONNECTIONS_PER_SOURCE, MONITOR_REQUEST_TIMEOUT,
+    MONITOR_TIMEOUT, READY_TIMEOUT, REFUSAL_REPORT_INTERVAL,
 };
-use crate::metrics::{Metrics, Now};
+use crate::log_intake::Intake;
+use crate::memory_limit::MemoryPool;
+use crate::metrics::{Levels, Metrics};
 use crate::registry::Registry;
 use crate::slots::{Slot, Slots};
 use crate::sources::SourceQuota;
@@ -33,37 +36,37 @@ use crate::throttle::Throttle;
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
 
-/// What can be asked about a cloud.
+/// The parts of a cloud that health and metrics are read from.
 pub(crate) struct Monitor {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) connections: SourceQuota,
     pub(crate) handshakes: Slots,
-    pub(crate) log_intake: std::sync::Weak<crate::log_intake::IntakeQueue>,
-    pub(crate) memory: Arc<crate::memory_limit::MemoryPool>,
+    pub(crate) log_intake: Weak<Intake>,
+    pub(crate) memory: Arc<MemoryPool>,
     pub(crate) store: Weak<Store>,
     pub(crate) tasks: Arc<Supervisor>,
-    /// Whether devices are let in.
+    /// Whether devices are accepted.
     pub(crate) accepting: AtomicBool,
 }
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers until it is dropped. A peer has a bounded time, and there are only so many of them: idle ones make room for who comes
-/// next, so that a probe is answered however many connections there are.
+/// Answers requests until it is dropped. The time and the number of clients are bounded, and idle ones are evicted for new ones, so
+/// that a health check is answered however many connections there are.
 pub(crate) async fn run(listener: TcpListener, monitor: Arc<Monitor>) {
     let slots = Slots::new(MONITOR_CONNECTIONS, MONITOR_CONNECTIONS_PER_SOURCE, Duration::ZERO);
     let failures = Throttle::new(REFUSAL_REPORT_INTERVAL);
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                // Without a grace there always is one.
-                let Some(slot) = slots.take(address.ip(), Instant::now()) else { continue };
+                // Without a grace period there is always one.
+                let Some(slot) = slots.try_acquire(address.ip(), Instant::now()) else { continue };
                 tokio::spawn(serve_in(slot, stream, monitor.clone()));
             }
             Err(error) => {
-                if let Some(others) = failures.due(Instant::now()) {
-                    tracing::error!(%error, others, "no connection for metrics can be accepted");
+                if let Some(others) = failures.admit(Instant::now()) {
+                    tracing::error!(%error, others, "cannot accept a connection to the monitoring port");
                 }
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -73,7 +76,7 @@ pub(crate) async fn run(listener: TcpListener, monitor: Arc<Monitor>) {
 
 async fn serve_in(mut slot: Slot, stream: TcpStream, monitor: Arc<Monitor>) {
     tokio::select! {
-        _ = timeout(MONITOR_PATIENCE, serve(stream, monitor)) => {}
+        _ = timeout(MONITOR_TIMEOUT, serve(stream, monitor)) => {}
         () = slot.evicted() => {}
     }
 }
@@ -85,7 +88,7 @@ async fn serve(stream: TcpStream, monitor: Arc<Monitor>) {
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(MONITOR_REQUEST_TIMEOUT);
-    // A request that is no HTTP, or an asker that goes away, concerns nobody else.
+    // A malformed request, or a client that disconnects, is the client's problem only.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -99,7 +102,7 @@ impl Monitor {
         match path {
             "/healthz" => plain(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().await,
-            "/metrics" => with(StatusCode::OK, TEXT_FORMAT, self.metrics.text(&self.now()).into()),
+            "/metrics" => with(StatusCode::OK, TEXT_FORMAT, self.metrics.text(&self.levels()).into()),
             _ => plain(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n"),
         }
     }
@@ -117,25 +120,25 @@ impl Monitor {
         }
     }
 
-    /// Whether the store can be written; why not, in words that name no device.
+    /// Whether the store can be written; if not, the cause, which names no device.
     async fn check_store(&self) -> Result<(), String> {
         let Some(store) = self.store.upgrade() else { return Err("stopping".to_owned()) };
-        match timeout(READY_PATIENCE, store.check()).await {
+        match timeout(READY_TIMEOUT, store.check()).await {
             Ok(checked) => checked.map_err(|error| error.to_string()),
-            Err(_) => Err("the store does not take writes in time".to_owned()),
+            Err(_) => Err("the store did not complete a write in time".to_owned()),
         }
     }
 
-    fn now(&self) -> Now {
-        let queue = self.log_intake.upgrade();
+    fn levels(&self) -> Levels {
+        let intake = self.log_intake.upgrade();
         let devices = self.registry.count();
-        Now {
+        Levels {
             devices,
-            connections: self.connections.held(),
-            handshakes: self.handshakes.held(),
-            log_queue: queue.map_or(0, |queue| queue.lines()),
-            log_queue_room: devices * crate::limits::LOG_BACKLOG,
-            memory: self.memory.held(),
+            connections: self.connections.in_use(),
+            handshakes: self.handshakes.in_use(),
+            log_queue: intake.map_or(0, |intake| intake.lines()),
+            log_queue_capacity: devices * crate::limits::LOG_BACKLOG,
+            memory: self.memory.in_use(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Notes in the store who is connected, for other processes on it. Nothing depends on its success: who may be connected is
-//! `revocation`'s.
+//! Records in the store which devices are connected, for other processes. Nothing depends on its success: whether a device may be
+//! connected is decided in `revocation.rs`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -11,20 +11,20 @@ use crate::limits::{PRESENCE_INTERVAL, TROUBLE_REPORT_INTERVAL};
 use crate::registry::Registry;
 use crate::store::{Store, StoreError};
 
-/// Notes again and again, as long as anyone else has the store.
+/// Records presence periodically, as long as anyone else has the store.
 pub(crate) async fn run(store: Weak<Store>, registry: Arc<Registry>) {
     let mut ticks = interval(PRESENCE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut presence = Presence { registry, noted: None };
+    let mut presence = Presence { registry, recorded: None };
     let mut reported: Option<Instant> = None;
     loop {
         ticks.tick().await;
         let Some(store) = store.upgrade() else { return };
-        match presence.note(&store).await {
+        match presence.record(&store).await {
             Ok(()) => reported = None,
             Err(error) if reported.is_none_or(|reported| reported.elapsed() >= TROUBLE_REPORT_INTERVAL) => {
                 reported = Some(Instant::now());
-                tracing::error!(%error, "it cannot be noted who is connected");
+                tracing::error!(%error, "cannot record which devices are connected");
             }
             Err(_) => {}
         }
@@ -33,21 +33,22 @@ pub(crate) async fn run(store: Weak<Store>, registry: Arc<Registry>) {
 
 struct Presence {
     registry: Arc<Registry>,
-    /// Whom the store was told of as connected; `None` while it may remember others, of a cloud before this one.
-    noted: Option<HashSet<DeviceId>>,
+    /// The devices recorded as connected; `None` while the store may still have those of an earlier cloud.
+    recorded: Option<HashSet<DeviceId>>,
 }
 
 impl Presence {
-    async fn note(&mut self, store: &Store) -> Result<(), StoreError> {
-        if self.noted.is_none() {
+    async fn record(&mut self, store: &Store) -> Result<(), StoreError> {
+        if self.recorded.is_none() {
             store.clear_presence(false).await?;
         }
-        let noted = self.noted.get_or_insert_default();
-        let connected: HashSet<_> = self.registry.connections().iter().map(|one| one.device).collect();
-        let came: Vec<_> = connected.difference(noted).copied().collect();
-        let left: Vec<_> = noted.difference(&connected).copied().collect();
-        store.record_presence(&came, &left).await?;
-        *noted = connected;
+        let recorded = self.recorded.get_or_insert_default();
+        let connected: HashSet<_> =
+            self.registry.connections().iter().map(|connection| connection.device).collect();
+        let joined: Vec<_> = connected.difference(recorded).copied().collect();
+        let left: Vec<_> = recorded.difference(&connected).copied().collect();
+        store.record_presence(&joined, &left).await?;
+        *recorded = connected;
         Ok(())
     }
 }
@@ -63,35 +64,35 @@ mod tests {
         let directory = tempdir().expect("a folder");
         let folder = DataFolder::open(directory.path()).expect("made");
         let store = Store::open(&folder).await.expect("opened");
-        (directory, store, Presence { registry: Arc::default(), noted: None })
+        (directory, store, Presence { registry: Arc::default(), recorded: None })
     }
 
-    async fn is_noted(store: &Store, device: DeviceId) -> bool {
+    async fn is_recorded(store: &Store, device: DeviceId) -> bool {
         store.device(device).await.expect("asked").expect("there").connected
     }
 
     #[tokio::test]
-    async fn who_comes_and_goes_is_noted() {
+    async fn connects_and_disconnects_are_recorded() {
         let (_directory, store, mut presence) = fixture().await;
         let device = DeviceId::random();
         store.add_device(device, None, [1; 32]).await.expect("added");
-        let stay = presence.registry.register(device, [1; 32]).expect("open");
-        presence.note(&store).await.expect("noted");
-        assert!(is_noted(&store, device).await);
-        drop(stay);
-        presence.note(&store).await.expect("noted");
-        assert!(!is_noted(&store, device).await);
+        let guard = presence.registry.register(device, [1; 32]).expect("open");
+        presence.record(&store).await.expect("recorded");
+        assert!(is_recorded(&store, device).await);
+        drop(guard);
+        presence.record(&store).await.expect("recorded");
+        assert!(!is_recorded(&store, device).await);
         let seen = store.device(device).await.expect("asked").expect("there").seen;
-        assert!(seen.is_some(), "the moment it left");
+        assert!(seen.is_some(), "when it disconnected");
     }
 
     #[tokio::test]
-    async fn what_a_killed_cloud_left_is_put_right_first() {
+    async fn records_of_a_killed_cloud_are_cleared_first() {
         let (_directory, store, mut presence) = fixture().await;
         let device = DeviceId::random();
         store.add_device(device, None, [1; 32]).await.expect("added");
-        store.record_presence(&[device], &[]).await.expect("noted");
-        presence.note(&store).await.expect("noted");
-        assert!(!is_noted(&store, device).await);
+        store.record_presence(&[device], &[]).await.expect("recorded");
+        presence.record(&store).await.expect("recorded");
+        assert!(!is_recorded(&store, device).await);
     }
 }

@@ -1,119 +1,98 @@
-//! Rates: how much may pass in a time, and when it may go on once it was too much.
+//! Rate limits, on the runtime's clock. Their arithmetic is that of [`relay::TokenBucket`].
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Mutex;
-use std::time::Duration;
 
+use relay::TokenBucket;
 use tokio::time::Instant;
 
 use crate::limits::{BURST_SECONDS, RATED_SOURCES};
 
-/// A bucket that fills at a rate and may be overdrawn once: what has come cannot be sent back, so it is paid for by waiting.
+/// A rate limit that may be overdrawn: what has been received cannot be sent back, so the debt is paid by a pause.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
-    /// Units a second; 0 is no limit.
-    rate: u32,
-    /// Seconds of the rate that may come at once.
-    burst: u32,
-    /// Millionths of units that are left; below zero is a debt.
-    left: i64,
-    at: Instant,
+    tokens: TokenBucket,
+    /// Zero of the bucket's clock.
+    epoch: Instant,
 }
 
-const UNIT: i64 = 1_000_000;
-
 impl Bucket {
-    /// A full bucket: [`BURST_SECONDS`] of the rate.
+    /// A full bucket: [`BURST_SECONDS`] of the rate. A rate of 0 is no limit.
     pub(crate) fn new(rate: u32, now: Instant) -> Self {
         Self::with_burst(rate, BURST_SECONDS, now)
     }
 
-    /// A full bucket of so many seconds of the rate.
-    pub(crate) fn with_burst(rate: u32, burst: u32, now: Instant) -> Self {
-        let bucket = Self { rate, burst, left: 0, at: now };
-        Self { left: bucket.capacity(), ..bucket }
+    /// A full bucket of this many seconds of the rate.
+    pub(crate) fn with_burst(rate: u32, burst_seconds: u32, now: Instant) -> Self {
+        Self { tokens: TokenBucket::new(rate, burst_seconds, sansio::Instant::ZERO), epoch: now }
     }
 
-    fn capacity(&self) -> i64 {
-        i64::from(self.rate) * i64::from(self.burst) * UNIT
+    fn time(&self, now: Instant) -> sansio::Instant {
+        sansio::Instant::ZERO + now.saturating_duration_since(self.epoch).into()
     }
 
-    fn refill(&mut self, now: Instant) {
-        let passed = i64::try_from(now.saturating_duration_since(self.at).as_micros()).unwrap_or(i64::MAX);
-        self.at = self.at.max(now);
-        let filled = self.left.saturating_add(passed.saturating_mul(i64::from(self.rate)));
-        self.left = filled.min(self.capacity());
-    }
-
-    /// Takes what has passed; when there was not enough, says when the debt is paid.
+    /// Takes tokens for what has passed; when there were too few, says when the debt is paid.
     pub(crate) fn take(&mut self, count: u64, now: Instant) -> Option<Instant> {
-        if self.rate == 0 || count == 0 {
-            return None;
-        }
-        self.refill(now);
-        let cost = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(UNIT);
-        self.left = self.left.saturating_sub(cost);
-        if self.left >= 0 {
-            return None;
-        }
-        let micros = self.left.unsigned_abs().div_ceil(u64::from(self.rate));
-        Some(now + Duration::from_micros(micros))
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let paid = self.tokens.take(count, self.time(now)).filter(|_| count > 0)?;
+        Some(self.epoch + paid.duration_since(sansio::Instant::ZERO).into())
     }
 
-    /// Takes one, if there is one.
+    /// Takes one token, if there is one.
     pub(crate) fn admits(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        let enough = self.rate == 0 || self.left >= UNIT;
-        self.left -= if enough && self.rate != 0 { UNIT } else { 0 };
-        enough
+        self.tokens.try_take(self.time(now))
     }
 
     fn is_full(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        self.left >= self.capacity()
+        self.tokens.is_full(self.time(now))
     }
 }
 
-/// A rate for each source of connections, or each device.
+/// A rate limit for each source of connections, or each device.
 pub(crate) struct Rates<K> {
     rate: u32,
-    burst: u32,
+    burst_seconds: u32,
     buckets: Mutex<HashMap<K, Bucket>>,
 }
 
 impl<K: Copy + Eq + Hash> Rates<K> {
-    /// So many a second for each, and so many seconds' worth at once; 0 is no limit.
-    pub(crate) fn new(rate: u32, burst: u32) -> Self {
-        Self { rate, burst, buckets: Mutex::default() }
+    /// A rate for each key, and the seconds of it that may come at once. A rate of 0 is no limit.
+    pub(crate) fn new(rate: u32, burst_seconds: u32) -> Self {
+        Self { rate, burst_seconds, buckets: Mutex::default() }
     }
 
-    /// Whether one more may come from there now. Those that have been quiet are forgotten; while more than [`RATED_SOURCES`] are
-    /// not, a new one is admitted and not remembered: refusing it would let whoever has so many addresses keep everybody else out.
+    /// Whether one more event of this key is within its rate.
+    ///
+    /// Keys without recent events are removed. While more than [`RATED_SOURCES`] have some, a new one is admitted and not remembered:
+    /// refusing it would let an attacker with that many addresses keep everybody else out.
     pub(crate) fn admits(&self, key: K, now: Instant) -> bool {
         if self.rate == 0 {
             return true;
         }
-        let mut buckets = self.buckets.lock().expect("nothing panics while it counts");
+        let mut buckets = self.buckets.lock().expect("no holder of this lock panics");
         if buckets.len() >= RATED_SOURCES && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| !bucket.is_full(now));
             if buckets.len() >= RATED_SOURCES {
                 return true;
             }
         }
-        buckets.entry(key).or_insert_with(|| Bucket::with_burst(self.rate, self.burst, now)).admits(now)
+        let new = || Bucket::with_burst(self.rate, self.burst_seconds, now);
+        buckets.entry(key).or_insert_with(new).admits(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const MILLI: Duration = Duration::from_millis(1);
 
     /// Shows D122.
     #[test]
-    fn a_burst_passes_and_what_is_beyond_it_is_waited_for() {
+    fn a_burst_passes_and_what_exceeds_it_is_waited_for() {
         let start = Instant::now();
         let mut bucket = Bucket::new(100, start);
         assert_eq!(bucket.take(100 * u64::from(BURST_SECONDS), start), None);
@@ -156,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_sources_there_are_so_many_are_remembered() {
+    fn the_number_of_remembered_sources_is_bounded() {
         let (rates, start) = (Rates::new(10, 2), Instant::now());
         assert!((0..RATED_SOURCES).all(|number| rates.admits(number, start)));
         assert!(rates.admits(usize::MAX, start), "all of them are busy, which is not its fault");

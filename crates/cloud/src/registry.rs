@@ -9,33 +9,33 @@ use crate::device_id::DeviceId;
 use crate::lock::lock;
 use crate::store::Logging;
 
-/// What a session is told from outside.
+/// A command from the rest of the cloud to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Say `BYE` and end.
     End(EndReason),
-    /// Take nothing more from the device, and end as the cloud stops once what is in flight is answered.
+    /// Read nothing more from the device, and end as the cloud stops once the requests in flight are answered.
     Drain,
-    /// Want log lines from now on, or no longer.
+    /// Turn logging on or off.
     Logging(Logging),
 }
 
-/// Why a session is ended from outside.
+/// Why the cloud ends a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndReason {
-    /// The same device has connected anew.
+    /// The device has reconnected.
     Replaced,
     /// The cloud stops.
     ShuttingDown,
-    /// The device is not known any more, or by another certificate.
+    /// The device was removed or revoked, or has another certificate.
     Revoked,
-    /// The cloud cannot serve it.
+    /// The cloud cannot serve it now.
     Internal,
-    /// Its account has as many devices connected as it may.
+    /// Its account has as many devices connected as it is allowed.
     TooMany,
-    /// It connects more often than it may.
+    /// It connects more often than allowed.
     TooOften,
-    /// It holds more memory than it may, and has done so for long (D183).
+    /// Too much memory has been in use for it for too long, which is others' (D183).
     Overloaded,
 }
 
@@ -52,22 +52,22 @@ struct State {
 
 struct Registration {
     serial: u64,
-    /// The certificate it was let in by.
+    /// The certificate it was admitted with.
     fingerprint: Fingerprint,
     mailbox: Arc<Mailbox>,
 }
 
-/// A device's connection.
+/// The connection of a device.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
     pub(crate) device: DeviceId,
-    /// Tells it from other connections of the device.
+    /// Distinguishes it from other connections of the device.
     pub(crate) serial: u64,
-    /// The certificate it was let in by.
+    /// The certificate it was admitted with.
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// What a session is still to be told. Of each kind only the newest counts, so this is all there can be.
+/// Commands a session has not taken yet. Only the newest of each kind counts, so their number is bounded.
 #[derive(Default)]
 struct Mailbox(Mutex<Commands>);
 
@@ -79,7 +79,7 @@ struct Commands {
     waker: Option<Waker>,
 }
 
-/// A device's place while its session lasts.
+/// The registration of a session, until it is dropped.
 pub(crate) struct RegistrationGuard {
     registry: Arc<Registry>,
     device: DeviceId,
@@ -88,7 +88,7 @@ pub(crate) struct RegistrationGuard {
 }
 
 impl Registry {
-    /// Gives the device its place; a session that had it is told to end as replaced. `None` once the cloud stops.
+    /// Registers the session of a device. An older one is ended as replaced. `None` once the cloud stops.
     pub(crate) fn register(
         self: &Arc<Self>,
         device: DeviceId,
@@ -109,12 +109,12 @@ impl Registry {
         Some(RegistrationGuard { registry: self.clone(), device, serial, mailbox })
     }
 
-    /// Tells a device's session something; whether there is one.
+    /// Sends a command to a device's session. Whether there is one.
     pub(crate) fn send(&self, device: DeviceId, command: Command) -> bool {
         self.lock().registrations.get(&device).map(|registration| registration.mailbox.put(command)).is_some()
     }
 
-    /// The same for one connection of the device, if it still is the one.
+    /// Sends a command to one connection of the device, if that is still the current one.
     pub(crate) fn send_to(&self, device: DeviceId, serial: u64, command: Command) -> bool {
         let state = self.lock();
         let registration =
@@ -122,14 +122,14 @@ impl Registry {
         registration.map(|registration| registration.mailbox.put(command)).is_some()
     }
 
-    /// Has every session end, and lets others in; answers how many there are.
-    pub(crate) fn end_all(&self, ending: EndReason) -> usize {
+    /// Ends every session and returns their number. New sessions may register.
+    pub(crate) fn end_all(&self, reason: EndReason) -> usize {
         let state = self.lock();
-        state.registrations.values().for_each(|registration| registration.mailbox.put(Command::End(ending)));
+        state.registrations.values().for_each(|registration| registration.mailbox.put(Command::End(reason)));
         state.registrations.len()
     }
 
-    /// Has every session come to its end, and lets no device in any more.
+    /// Drains every session. No new one may register.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -168,7 +168,7 @@ impl Mailbox {
     fn put(&self, command: Command) {
         let mut commands = self.lock();
         match command {
-            Command::End(ending) => commands.end = Some(ending),
+            Command::End(reason) => commands.end = Some(reason),
             Command::Drain => commands.drain = true,
             Command::Logging(wanted) => commands.logging = Some(wanted),
         }
@@ -183,11 +183,11 @@ impl Mailbox {
 }
 
 impl RegistrationGuard {
-    /// The next thing the session is told.
+    /// The next command.
     pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
         let mut commands = self.mailbox.lock();
-        if let Some(ending) = commands.end.take() {
-            return Poll::Ready(Command::End(ending));
+        if let Some(reason) = commands.end.take() {
+            return Poll::Ready(Command::End(reason));
         }
         if std::mem::take(&mut commands.drain) {
             return Poll::Ready(Command::Drain);
@@ -235,14 +235,14 @@ mod tests {
         let second = registry.register(device, [1; 32]).expect("open");
         assert_eq!(next_command(&first), Some(Command::End(EndReason::Replaced)));
         drop(first);
-        assert!(registry.is_connected(device), "the newer one stays");
+        assert!(registry.is_connected(device), "the newer one is registered");
         assert_eq!(next_command(&second), None);
         drop(second);
         assert!(!registry.is_connected(device));
     }
 
     #[test]
-    fn closing_ends_everyone_and_lets_nobody_in() {
+    fn closing_drains_every_session_and_registers_no_new_one() {
         let registry = Arc::new(Registry::default());
         let guard = registry.register(DeviceId::random(), [1; 32]).expect("open");
         registry.close();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_is_told_the_newest_is_heard_and_the_end_before_all() {
+    fn of_each_command_the_newest_is_taken_and_the_end_first() {
         let registry = Arc::new(Registry::default());
         let device = DeviceId::random();
         let guard = registry.register(device, [1; 32]).expect("open");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_not_there_cannot_be_told() {
+    fn a_command_to_a_device_that_is_not_connected_is_refused() {
         let registry = Arc::new(Registry::default());
         assert!(!registry.send(DeviceId::random(), Command::Logging(Logging::OFF)));
     }

@@ -1,7 +1,8 @@
-//! Ends the connections of devices the store no longer authorises, and passes on whose log lines are wanted.
+//! Closes the connections of devices that the store no longer authorises, and forwards changes of their logging settings.
 //!
-//! It only reads, and ends a connection as revoked only because the device's own row says so: it is gone, it is revoked, or it names
-//! another certificate (D161). A cloud that cannot read this ends every connection after a bounded time (D162).
+//! It only reads, so that a full disk delays no revocation, and a connection is closed as revoked only because of the device's own
+//! row: that is gone or revoked, or has another certificate (D161). A cloud that cannot read the rows closes every connection after
+//! a bounded time, because any of them might be revoked (D162).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -10,12 +11,12 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::device_id::DeviceId;
-use crate::limits::{REVOCATION_INTERVAL, REVOCATION_PATIENCE, TROUBLE_REPORT_INTERVAL};
+use crate::limits::{REVOCATION_INTERVAL, REVOCATION_TIMEOUT, TROUBLE_REPORT_INTERVAL};
 use crate::metrics::Metrics;
 use crate::registry::{Command, Connection, EndReason, Registry};
 use crate::store::{Authorization, Changes, LeaseState, Logging, Store, StoreError};
 
-/// Looks again and again, as long as anyone else has the store.
+/// Checks periodically, as long as anyone else has the store.
 pub(crate) async fn run(
     store: Weak<Store>,
     registry: Arc<Registry>,
@@ -24,38 +25,39 @@ pub(crate) async fn run(
 ) {
     let mut ticks = interval(REVOCATION_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = Watch::new(registry, authorization_timeout);
+    let mut watcher = RevocationWatcher::new(registry, authorization_timeout);
     loop {
         ticks.tick().await;
         let Some(store) = store.upgrade() else { return };
-        if watch.turn(&store).await.is_err() {
+        if watcher.check(&store).await.is_err() {
             metrics.store_failures.with_label_values(&["authorize"]).inc();
         }
     }
 }
 
-/// What the last looks have shown.
-struct Watch {
+/// The results of the last checks.
+struct RevocationWatcher {
     registry: Arc<Registry>,
     authorization_timeout: Duration,
-    /// When the last look that succeeded began.
+    /// When the last successful check began.
     confirmed: Instant,
-    /// The store's state of then.
+    /// The state of the table at that check.
     changes: Option<Changes>,
-    /// The connections that were in order then.
+    /// The connections that were authorised at that check.
     checked: HashMap<DeviceId, Checked>,
+    /// When a failure was last logged.
     reported: Option<Instant>,
 }
 
-/// A connection that was in order.
+/// A connection that was authorised.
 #[derive(Clone, Copy)]
 struct Checked {
     serial: u64,
-    /// What its session was told last.
+    /// The setting last sent to its session.
     logging: Logging,
 }
 
-impl Watch {
+impl RevocationWatcher {
     fn new(registry: Arc<Registry>, authorization_timeout: Duration) -> Self {
         Self {
             registry,
@@ -67,30 +69,30 @@ impl Watch {
         }
     }
 
-    /// Looks once, and ends every connection when that has not been possible for too long.
-    async fn turn(&mut self, store: &Store) -> Result<(), StoreError> {
-        let begun = Instant::now();
-        let looked = match store.check_lease() {
-            Ok(()) => {
-                timeout(REVOCATION_PATIENCE, self.look(store)).await.unwrap_or(Err(StoreError::TimedOut))
-            }
+    /// Checks once, and closes every connection when that has not been possible for too long.
+    async fn check(&mut self, store: &Store) -> Result<(), StoreError> {
+        let start = Instant::now();
+        let checked = match store.check_lease() {
+            Ok(()) => timeout(REVOCATION_TIMEOUT, self.check_connections(store))
+                .await
+                .unwrap_or(Err(StoreError::TimedOut)),
             Err(error) => Err(error),
         };
-        match &looked {
+        match &checked {
             Ok(()) => {
-                self.confirmed = begun;
+                self.confirmed = start;
                 self.reported = None;
                 store.set_authorizing(true);
             }
             Err(error) => self.fail(store, error),
         }
-        looked
+        checked
     }
 
     fn fail(&mut self, store: &Store, error: &StoreError) {
         if self.reported.is_none_or(|reported| reported.elapsed() >= TROUBLE_REPORT_INTERVAL) {
             self.reported = Some(Instant::now());
-            tracing::error!(%error, "it cannot be read who is revoked");
+            tracing::error!(%error, "cannot read which devices are revoked");
         }
         let is_over = self.confirmed.elapsed() >= self.authorization_timeout;
         if is_over {
@@ -101,24 +103,24 @@ impl Watch {
             if ended > 0 {
                 tracing::error!(
                     devices = ended,
-                    "connections end: the cloud cannot tell who may be connected"
+                    "all connections closed: the cloud cannot read which devices may be connected"
                 );
             }
         }
     }
 
-    /// Reads the rows of the connections that are new, and of all when anything has changed.
-    async fn look(&mut self, store: &Store) -> Result<(), StoreError> {
-        // Read before the rows: what changes in between is seen next time.
+    /// Reads the rows of new connections, and of all of them when anything has changed.
+    async fn check_connections(&mut self, store: &Store) -> Result<(), StoreError> {
+        // Read before the rows, so that a change in between is detected at the next check.
         let changes = store.changes().await?;
         let connected = self.registry.connections();
         let is_changed = self.changes != Some(changes);
-        let asked: Vec<_> = connected.iter().filter(|one| is_changed || !self.is_checked(one)).collect();
-        let devices: Vec<_> = asked.iter().map(|one| one.device).collect();
+        let unchecked: Vec<_> = connected.iter().filter(|one| is_changed || !self.is_checked(one)).collect();
+        let devices: Vec<_> = unchecked.iter().map(|one| one.device).collect();
         let found = store.authorizations(&devices).await?;
         let found: HashMap<_, _> = found.into_iter().map(|row| (row.device, row)).collect();
-        for one in asked {
-            self.judge(one, found.get(&one.device));
+        for one in unchecked {
+            self.apply(one, found.get(&one.device));
         }
         let serials: HashMap<_, _> = connected.iter().map(|one| (one.device, one.serial)).collect();
         self.checked.retain(|device, checked| serials.get(device) == Some(&checked.serial));
@@ -130,9 +132,9 @@ impl Watch {
         self.checked.get(&one.device).is_some_and(|checked| checked.serial == one.serial)
     }
 
-    fn judge(&mut self, one: &Connection, row: Option<&Authorization>) {
+    fn apply(&mut self, one: &Connection, row: Option<&Authorization>) {
         let Connection { device, serial, fingerprint } = *one;
-        let ending = match row {
+        let reason = match row {
             None => Some(EndReason::Revoked),
             Some(row) if row.is_revoked => Some(EndReason::Revoked),
             Some(row) => match row.fingerprint {
@@ -142,10 +144,10 @@ impl Watch {
             },
         };
         let logging = row.map_or(Logging::OFF, |row| row.logging);
-        if let Some(ending) = ending {
-            tracing::info!(%device, ?ending, "the store does not authorise the device, its connection ends");
+        if let Some(reason) = reason {
+            tracing::info!(%device, ?reason, "the store does not authorise the device; its connection is closed");
             self.checked.remove(&device);
-            self.registry.send_to(device, serial, Command::End(ending));
+            self.registry.send_to(device, serial, Command::End(reason));
             return;
         }
         let before = self.checked.insert(device, Checked { serial, logging });

@@ -1,8 +1,8 @@
-//! Slots for connections that have not yet shown who they are: TLS handshakes under way, and peers of the port for health.
+//! Slots for unauthenticated connections: TLS handshakes in progress, and clients of the monitoring port.
 //!
-//! There are a number in total and a small share for each source. When there is none left, the oldest connection of the source with
-//! the most of them is evicted (D174): whoever opens connections and leaves them unfinished loses them first, and somebody new gets
-//! a slot however many sources take part.
+//! Their number is limited in total and, to a smaller one, for each source. When all are used, the oldest connection of the source
+//! with the most of them is evicted. So a client that opens connections and leaves them unfinished loses them first, and a new client
+//! gets a slot however many sources take part (D174).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::sources::source;
 
-/// So many slots. Clones are the same ones.
+/// The slots. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Slots {
     state: Arc<Mutex<State>>,
@@ -27,23 +27,23 @@ pub(crate) struct Slots {
 #[derive(Default)]
 struct State {
     next_serial: u64,
-    held: usize,
+    in_use: usize,
     sources: HashMap<IpAddr, BTreeMap<u64, Holder>>,
-    /// Every source once; the last one is the next to lose a slot.
+    /// Every source once; the last one is the next to be evicted from.
     ranks: BTreeSet<Rank>,
 }
 
-/// The source with the most slots is last, of several with as many the one with the oldest connection.
+/// Sorts the source with the most slots last; of several with as many, the one with the oldest connection.
 type Rank = (usize, Reverse<u64>, IpAddr);
 
-/// Who holds a slot.
+/// A connection that has a slot.
 struct Holder {
     since: Instant,
     /// Dropped to evict the holder.
     _evict: oneshot::Sender<()>,
 }
 
-/// One of the [`Slots`], given back when dropped.
+/// One of the [`Slots`], returned when dropped.
 pub(crate) struct Slot {
     slots: Slots,
     source: IpAddr,
@@ -52,16 +52,16 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    /// `total` slots, of which one source has `per_source`. A source that has all of its own loses the oldest once that is older than
-    /// `grace`; until then it gets no more. So many honest devices behind one address finish their handshakes one after the other,
-    /// where evicting them would let none finish.
+    /// `total` slots, of which one source may use `per_source`. A source that uses all of those loses its oldest once that is older than
+    /// `grace`, and until then gets no more. So many honest devices behind one address can finish their handshakes one after the other,
+    /// where immediate eviction would let none finish.
     pub(crate) fn new(total: usize, per_source: usize, grace: Duration) -> Self {
         Self { state: Arc::default(), total, per_source, grace }
     }
 
-    /// Takes a slot for a connection from `address`, if need be from another connection; `None` when the source has all of its own and
-    /// none of them is old enough.
-    pub(crate) fn take(&self, address: IpAddr, now: Instant) -> Option<Slot> {
+    /// Takes a slot for a connection from `address`, by evicting another connection if necessary; `None` when the source uses all of its
+    /// own and none of them is old enough.
+    pub(crate) fn try_acquire(&self, address: IpAddr, now: Instant) -> Option<Slot> {
         let source = source(address);
         let mut state = self.lock();
         if state.count(source) >= self.per_source {
@@ -70,7 +70,7 @@ impl Slots {
                 return None;
             }
             state.evict_oldest(source);
-        } else if state.held >= self.total {
+        } else if state.in_use >= self.total {
             let (.., largest) = *state.ranks.last()?;
             state.evict_oldest(largest);
         }
@@ -81,13 +81,13 @@ impl Slots {
         Some(Slot { slots: self.clone(), source, serial, evicted })
     }
 
-    /// Slots that are taken.
-    pub(crate) fn held(&self) -> usize {
-        self.lock().held
+    /// Number of slots in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.lock().in_use
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it counts")
+        self.state.lock().expect("no holder of this lock panics")
     }
 }
 
@@ -102,7 +102,7 @@ impl State {
         Some((holders.len(), Reverse(*oldest), source))
     }
 
-    /// Changes the holders of one source and keeps everything that is derived from them.
+    /// Changes the holders of one source and updates what is derived from them.
     fn change(&mut self, source: IpAddr, change: impl FnOnce(&mut BTreeMap<u64, Holder>)) {
         if let Some(rank) = self.rank(source) {
             self.ranks.remove(&rank);
@@ -110,7 +110,7 @@ impl State {
         let holders = self.sources.entry(source).or_default();
         let before = holders.len();
         change(holders);
-        self.held = self.held - before + holders.len();
+        self.in_use = self.in_use - before + holders.len();
         if holders.is_empty() {
             self.sources.remove(&source);
         }
@@ -133,9 +133,9 @@ impl State {
 }
 
 impl Slot {
-    /// Completes when somebody else has got the slot.
+    /// Completes when the slot was given to another connection.
     pub(crate) async fn evicted(&mut self) {
-        // Nothing is ever sent: the sender goes away.
+        // Nothing is ever sent: the sender is dropped.
         let _ = (&mut self.evicted).await;
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_oldest_of_the_largest_source_is_evicted_first() {
         let (slots, now) = (Slots::new(4, 3, Duration::ZERO), Instant::now());
-        let take = |source| slots.take(address(source), now).expect("a slot");
+        let take = |source| slots.try_acquire(address(source), now).expect("a slot");
         let mut first_of_two = take(1);
         let mut greedy = [take(2), take(2)];
         let mut second_of_two = take(1);
@@ -174,20 +174,21 @@ mod tests {
         let _next = take(5);
         assert!(is_evicted(&mut greedy[1]), "all have one, and this is the oldest");
         assert!(!is_evicted(&mut newcomer) && !is_evicted(&mut other));
-        assert_eq!(slots.held(), 4);
+        assert_eq!(slots.in_use(), 4);
     }
 
     /// Shows D174: whatever the number of sources, a newcomer is evicted only after as many others have come as there are slots.
     #[test]
     fn a_newcomer_outlives_as_many_others_as_there_are_slots() {
         let (slots, now) = (Slots::new(64, 4, Duration::ZERO), Instant::now());
-        let mut others: Vec<_> = (0..200).filter_map(|number| slots.take(address(number), now)).collect();
-        let mut newcomer = slots.take(address(1 << 24), now).expect("a slot");
+        let mut others: Vec<_> =
+            (0..200).filter_map(|number| slots.try_acquire(address(number), now)).collect();
+        let mut newcomer = slots.try_acquire(address(1 << 24), now).expect("a slot");
         for number in 1000..1063 {
-            others.extend(slots.take(address(number), now));
+            others.extend(slots.try_acquire(address(number), now));
             assert!(!is_evicted(&mut newcomer), "after {}", number - 999);
         }
-        others.extend(slots.take(address(5000), now));
+        others.extend(slots.try_acquire(address(5000), now));
         assert!(is_evicted(&mut newcomer));
         assert_eq!(others.iter_mut().filter_map(|slot| (!is_evicted(slot)).then_some(())).count(), 64);
     }
@@ -197,14 +198,14 @@ mod tests {
     fn a_full_source_loses_its_own_and_only_those_that_are_old() {
         let grace = Duration::from_millis(500);
         let (slots, start) = (Slots::new(100, 2, grace), Instant::now());
-        let mut other = slots.take(address(2), start).expect("a slot");
-        let mut first = slots.take(address(1), start).expect("a slot");
-        let second = slots.take(address(1), start).expect("a slot");
-        assert!(slots.take(address(1), start + grace / 2).is_none() && !is_evicted(&mut first));
-        let third = slots.take(address(1), start + grace).expect("a slot");
+        let mut other = slots.try_acquire(address(2), start).expect("a slot");
+        let mut first = slots.try_acquire(address(1), start).expect("a slot");
+        let second = slots.try_acquire(address(1), start).expect("a slot");
+        assert!(slots.try_acquire(address(1), start + grace / 2).is_none() && !is_evicted(&mut first));
+        let third = slots.try_acquire(address(1), start + grace).expect("a slot");
         assert!(is_evicted(&mut first) && !is_evicted(&mut other));
         drop((first, second, third, other));
         let state = slots.lock();
-        assert!(state.held == 0 && state.sources.is_empty() && state.ranks.is_empty());
+        assert!(state.in_use == 0 && state.sources.is_empty() && state.ranks.is_empty());
     }
 }

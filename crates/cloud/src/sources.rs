@@ -1,32 +1,30 @@
-//! How many connections there are, in total and from each source, and who still gets one.
-//!
-//! How fast they come is in `rate.rs`.
+//! Limits of the number of connections, in total and for each source. Their rate is limited in `rate.rs`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Counts what is held, up to a number in total and a number for each source.
+/// A number of connections in total, and of each source. Clones share the counts.
 #[derive(Clone)]
 pub(crate) struct SourceQuota {
-    held: Arc<Mutex<Held>>,
+    counts: Arc<Mutex<Counts>>,
     total: usize,
     per_source: usize,
 }
 
 #[derive(Default)]
-struct Held {
+struct Counts {
     total: usize,
     by_source: HashMap<IpAddr, usize>,
 }
 
-/// One place in a [`SourceQuota`], given back when dropped.
+/// One unit of a [`SourceQuota`], returned when dropped.
 pub(crate) struct SourcePermit {
     quota: SourceQuota,
     source: IpAddr,
 }
 
-/// Why there is no place.
+/// Which limit is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
     Total,
@@ -35,49 +33,49 @@ pub(crate) enum Full {
 
 impl SourceQuota {
     pub(crate) fn new(total: usize, per_source: usize) -> Self {
-        Self { held: Arc::default(), total, per_source }
+        Self { counts: Arc::default(), total, per_source }
     }
 
-    /// Takes a place for a connection from `address`.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<SourcePermit, Full> {
+    /// Takes a permit for a connection from `address`.
+    pub(crate) fn try_acquire(&self, address: IpAddr) -> Result<SourcePermit, Full> {
         let source = source(address);
-        let mut held = self.lock();
-        if held.total >= self.total {
+        let mut counts = self.lock();
+        if counts.total >= self.total {
             return Err(Full::Total);
         }
-        let of_source = held.by_source.get(&source).copied().unwrap_or(0);
+        let of_source = counts.by_source.get(&source).copied().unwrap_or(0);
         if of_source >= self.per_source {
             return Err(Full::Source);
         }
-        held.total += 1;
-        held.by_source.insert(source, of_source + 1);
+        counts.total += 1;
+        counts.by_source.insert(source, of_source + 1);
         Ok(SourcePermit { quota: self.clone(), source })
     }
 
-    /// Places that are taken.
-    pub(crate) fn held(&self) -> usize {
+    /// Number of permits in use.
+    pub(crate) fn in_use(&self) -> usize {
         self.lock().total
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().expect("nothing panics while it counts")
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().expect("no holder of this lock panics")
     }
 }
 
 impl Drop for SourcePermit {
     fn drop(&mut self) {
-        let mut held = self.quota.lock();
-        held.total -= 1;
-        if let Some(of_source) = held.by_source.get_mut(&self.source) {
+        let mut counts = self.quota.lock();
+        counts.total -= 1;
+        if let Some(of_source) = counts.by_source.get_mut(&self.source) {
             *of_source -= 1;
             if *of_source == 0 {
-                held.by_source.remove(&self.source);
+                counts.by_source.remove(&self.source);
             }
         }
     }
 }
 
-/// What counts as one source: an IPv4 address, or the /64 a single IPv6 subscriber has.
+/// The source of an address: an IPv4 address, or the /64 that an IPv6 subscriber has for itself.
 pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -96,28 +94,28 @@ mod tests {
     #[test]
     fn a_source_that_is_full_leaves_room_for_others() {
         let quota = SourceQuota::new(3, 2);
-        let places = [quota.take(address("192.0.2.1")), quota.take(address("192.0.2.1"))];
-        assert!(places.iter().all(Result::is_ok));
-        assert_eq!(quota.take(address("::ffff:192.0.2.1")).err(), Some(Full::Source));
-        let other = quota.take(address("192.0.2.2"));
+        let permits = [quota.try_acquire(address("192.0.2.1")), quota.try_acquire(address("192.0.2.1"))];
+        assert!(permits.iter().all(Result::is_ok));
+        assert_eq!(quota.try_acquire(address("::ffff:192.0.2.1")).err(), Some(Full::Source));
+        let other = quota.try_acquire(address("192.0.2.2"));
         assert!(other.is_ok());
-        assert_eq!(quota.take(address("192.0.2.3")).err(), Some(Full::Total));
+        assert_eq!(quota.try_acquire(address("192.0.2.3")).err(), Some(Full::Total));
     }
 
     #[test]
-    fn a_place_given_back_can_be_taken_again() {
+    fn a_returned_permit_can_be_acquired_again() {
         let quota = SourceQuota::new(1, 1);
         for _ in 0..3 {
-            drop(quota.take(address("192.0.2.1")).expect("a place"));
+            drop(quota.try_acquire(address("192.0.2.1")).expect("a permit"));
         }
-        assert!(quota.lock().by_source.is_empty(), "a source that has left is forgotten");
+        assert!(quota.lock().by_source.is_empty(), "a source without connections is removed");
     }
 
     #[test]
     fn one_ipv6_subscriber_is_one_source() {
         let quota = SourceQuota::new(9, 1);
-        let _first = quota.take(address("2001:db8:0:1::1"));
-        assert_eq!(quota.take(address("2001:db8:0:1:ffff::2")).err(), Some(Full::Source));
-        assert!(quota.take(address("2001:db8:0:2::1")).is_ok());
+        let _first = quota.try_acquire(address("2001:db8:0:1::1"));
+        assert_eq!(quota.try_acquire(address("2001:db8:0:1:ffff::2")).err(), Some(Full::Source));
+        assert!(quota.try_acquire(address("2001:db8:0:2::1")).is_ok());
     }
 }

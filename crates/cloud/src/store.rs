@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+pub use relay::{LookupKey, Value};
 use sqlx::Row;
 
 use crate::account_id::AccountId;
@@ -35,7 +36,7 @@ pub(crate) use authorization::{Authorization, Changes};
 use database::{Database, within};
 pub use devices::Device;
 use health::Health;
-pub use items::{ConfigItem, ItemKey, NewItem, Scope, SecretInfo, Value};
+pub use items::{ConfigItem, NewItem, Scope, SecretInfo};
 pub(crate) use lease::LeaseState;
 use lease::LeaseStatus;
 pub(crate) use lease_keeper::StoreLease;

@@ -1,4 +1,5 @@
-//! Background tasks that are watched: one that panics is started again, and when that does not help the cloud ends (D166).
+//! Supervision of background tasks: a task that panics is restarted, because the cloud would otherwise run on without it; one that
+//! panics too often ends the cloud (D166).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
@@ -13,13 +14,14 @@ use crate::limits::{TASK_PANIC_PERIOD, TASK_PANICS, TASK_RESTART_PAUSE};
 use crate::lock::lock;
 use crate::metrics::Metrics;
 
-/// Which tasks do not run though they should.
+/// Supervises the background tasks of one cloud.
 pub(crate) struct Supervisor {
     metrics: Arc<Metrics>,
-    /// Before a task is started again.
+    /// Pause before a restart.
     pause: Duration,
+    /// Tasks that have panicked and not been restarted.
     down: Mutex<BTreeSet<&'static str>>,
-    /// The task that was given up.
+    /// The task that failed for good.
     failed: watch::Sender<Option<&'static str>>,
 }
 
@@ -32,7 +34,7 @@ impl Supervisor {
         Arc::new(Self { metrics, pause, down: Mutex::default(), failed: watch::Sender::new(None) })
     }
 
-    /// Runs the task that `make` makes until it ends by itself, and again each time it panics. When it panics too often it is given up.
+    /// Runs the task that `make` returns until it ends by itself, and restarts it each time it panics, up to a limit.
     pub(crate) fn spawn<F>(
         self: &Arc<Self>,
         name: &'static str,
@@ -44,35 +46,35 @@ impl Supervisor {
         let supervisor = self.clone();
         tokio::spawn(async move {
             let mut panics = VecDeque::new();
-            while supervisor.run(name, make()).await == Ended::Panicked {
+            while supervisor.run(name, make()).await == Exit::Panicked {
                 panics.push_back(Instant::now());
                 while panics.front().is_some_and(|first: &Instant| first.elapsed() > TASK_PANIC_PERIOD) {
                     panics.pop_front();
                 }
                 if panics.len() >= TASK_PANICS {
-                    return supervisor.give_up(name);
+                    return supervisor.fail(name);
                 }
                 sleep(supervisor.pause).await;
             }
         })
     }
 
-    /// Runs a task that cannot be started again: its panic ends the cloud.
+    /// Runs a task that cannot be restarted: its panic ends the cloud.
     pub(crate) fn spawn_once<F>(self: &Arc<Self>, name: &'static str, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let supervisor = self.clone();
         tokio::spawn(async move {
-            if supervisor.run(name, task).await == Ended::Panicked {
-                supervisor.give_up(name);
+            if supervisor.run(name, task).await == Exit::Panicked {
+                supervisor.fail(name);
             }
         })
     }
 
-    async fn run(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> Ended {
+    async fn run(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> Exit {
         lock(&self.down).remove(name);
-        // A set of one, because it ends its task when it is dropped.
+        // A set of one, because it aborts its task when it is dropped.
         let mut tasks = JoinSet::new();
         tasks.spawn(task);
         match tasks.join_next().await {
@@ -81,19 +83,22 @@ impl Supervisor {
                 self.metrics.task_panics.with_label_values(&[name]).inc();
                 let cause = error.into_panic();
                 let cause = panic_text(cause.as_ref());
-                tracing::error!(task = name, cause, "a background task has panicked");
-                Ended::Panicked
+                tracing::error!(task = name, cause, "a background task panicked");
+                Exit::Panicked
             }
-            _ => Ended::Regularly,
+            _ => Exit::Normal,
         }
     }
 
-    fn give_up(&self, name: &'static str) {
-        tracing::error!(task = name, "the background task cannot go on: the cloud ends");
+    fn fail(&self, name: &'static str) {
+        tracing::error!(
+            task = name,
+            "a background task panicked too often or cannot be restarted; the cloud stops"
+        );
         self.failed.send_replace(Some(name));
     }
 
-    /// Waits until a task has been given up; answers which.
+    /// Waits until a task has failed for good and returns its name.
     pub(crate) async fn failed(&self) -> &'static str {
         let mut failed = self.failed.subscribe();
         loop {
@@ -107,15 +112,15 @@ impl Supervisor {
         }
     }
 
-    /// A task that does not run at the moment, if there is one.
+    /// A task that is not running, if there is one.
     pub(crate) fn down(&self) -> Option<&'static str> {
         lock(&self.down).first().copied()
     }
 }
 
 #[derive(PartialEq, Eq)]
-enum Ended {
-    Regularly,
+enum Exit {
+    Normal,
     Panicked,
 }
 
@@ -124,14 +129,14 @@ fn panic_text(cause: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| cause.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
 }
 
-/// Counts a panic of the task it is dropped in.
+/// Counts the panic of a session in whose task it is dropped.
 pub(crate) struct PanicCount(pub(crate) Arc<Metrics>);
 
 impl Drop for PanicCount {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.session_panics.inc();
-            tracing::error!("a device's session has panicked");
+            tracing::error!("a device's session panicked");
         }
     }
 }
@@ -148,7 +153,7 @@ mod tests {
 
     /// Shows D166.
     #[tokio::test]
-    async fn a_task_that_panics_is_started_again_and_reported_meanwhile() {
+    async fn a_task_that_panics_is_restarted_and_reported_until_then() {
         let metrics = Arc::new(Metrics::new());
         let supervisor = Supervisor::with_pause(metrics.clone(), Duration::from_millis(100));
         let starts = Arc::new(AtomicUsize::new(0));
@@ -168,7 +173,7 @@ mod tests {
 
     /// Shows D166.
     #[tokio::test]
-    async fn a_task_that_panics_again_and_again_is_given_up() {
+    async fn a_task_that_panics_too_often_fails() {
         let metrics = Arc::new(Metrics::new());
         let supervisor = Supervisor::with_pause(metrics.clone(), Duration::ZERO);
         let _task = supervisor.spawn("test", || async { panic!("always") });
@@ -179,7 +184,7 @@ mod tests {
 
     /// Shows D166.
     #[tokio::test]
-    async fn a_task_that_cannot_be_started_again_is_given_up_at_once() {
+    async fn a_task_that_cannot_be_restarted_fails_at_once() {
         let supervisor = Supervisor::new(Arc::new(Metrics::new()));
         let _task = supervisor.spawn_once("test", async { panic!("once") });
         assert_eq!(supervisor.failed().await, "test");
@@ -197,6 +202,6 @@ mod tests {
         assert!(session.await.is_err());
         assert_eq!(metrics.session_panics.get(), 1);
         drop(PanicCount(metrics.clone()));
-        assert_eq!(metrics.session_panics.get(), 1, "a regular end is none");
+        assert_eq!(metrics.session_panics.get(), 1, "a normal end is not counted");
     }
 }

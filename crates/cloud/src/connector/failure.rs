@@ -12,7 +12,7 @@ use super::private_ca::client_key::ClientCertificate;
 use super::private_ca::names::{TOLD_NAMES, shown};
 
 /// The cause in a TCP connection that was not made.
-pub(super) fn of_dialling(error: &io::Error) -> ConnectError {
+pub(super) fn connect_failure(error: &io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectError::Refused,
         io::ErrorKind::TimedOut => ConnectError::TimedOut,
@@ -24,7 +24,7 @@ pub(super) fn of_dialling(error: &io::Error) -> ConnectError {
 }
 
 /// The cause in a failed TLS handshake.
-pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> ConnectError {
+pub(super) fn handshake_failure(error: &io::Error, own: &ClientCertificate) -> ConnectError {
     match tls(error) {
         None => ConnectError::TlsClosed,
         Some(TlsError::InvalidCertificate(cause)) => of_certificate(cause),
@@ -44,7 +44,7 @@ pub(super) fn of_handshake(error: &io::Error, own: &ClientCertificate) -> Connec
 
 /// How a connection that stood has ended. In TLS 1.3 a server judges the client's certificate after the client's handshake is
 /// over, so what it says of it comes here.
-pub(crate) fn of_end(error: &io::Error) -> ConnectionEnd {
+pub(crate) fn connection_end(error: &io::Error) -> ConnectionEnd {
     ConnectionEnd::Failed(match tls(error) {
         None => ConnectError::Socket,
         Some(TlsError::AlertReceived(alert)) => match alert {

@@ -14,35 +14,19 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::system_conf::read_system_conf;
 use moka::sync::Cache;
+use relay::ConnectError;
 use tokio::time::{Instant, timeout};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use super::lookup_slots::{Full, LookupSlots, Owner};
+use super::lookup_slots::{LookupSlots, Owner};
 use crate::limits::{
     CACHED_ANSWERS, CACHED_FAILURES, LONGEST_CACHED, LONGEST_CACHED_FAILURE, LOOKUPS_PER_DEVICE, Limits,
-    OTHER_FAMILY_PATIENCE, RESOLVER_CHECK_INTERVAL,
+    OTHER_FAMILY_TIMEOUT, RESOLVER_CHECK_INTERVAL,
 };
 
 /// The files whose change makes a new resolver.
 const CONFIGURATION: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
-
-/// Why a name has no address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookupError {
-    /// There is none, or the name servers do not say.
-    NotFound,
-    /// The name servers did not answer in time.
-    TimedOut,
-    /// Too much is being looked up (D181).
-    Busy,
-}
-
-impl From<Full> for LookupError {
-    fn from(_: Full) -> Self {
-        Self::Busy
-    }
-}
 
 /// Looks up names for every device.
 pub(super) struct Resolver {
@@ -51,7 +35,7 @@ pub(super) struct Resolver {
     current: Mutex<Current>,
     /// Names that could not be looked up a moment ago, whatever the reason; the resolver itself keeps only that a name does
     /// not exist.
-    failed: Cache<String, LookupError>,
+    failed: Cache<String, ConnectError>,
     places: LookupSlots,
     patience: Duration,
 }
@@ -83,25 +67,29 @@ impl Resolver {
     }
 
     /// The addresses of a host, at least one; IPv4 and IPv6 in turns, so that a few of them are some of each.
-    pub(super) async fn look_up(&self, owner: Owner, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+    pub(super) async fn look_up(&self, owner: Owner, host: &str) -> Result<Vec<IpAddr>, ConnectError> {
         let key = host.to_ascii_lowercase();
         if let Some(cause) = self.failed.get(&key) {
             return Err(cause);
         }
         let entering = timeout(self.patience, self.places.enter(owner));
-        let mut place = entering.await.map_err(|_| LookupError::Busy)??;
+        let mut place = entering.await.ok().and_then(Result::ok).ok_or(ConnectError::TooManyLookups)?;
         let resolver = self.resolver();
         // What the resolver logs of names and answers is of devices and of strangers, and of any amount.
         let finding = addresses(&resolver, host).with_subscriber(NoSubscriber::default());
         let found = tokio::select! {
             found = timeout(self.patience, finding) => found,
-            () = place.evicted() => return Err(LookupError::Busy),
+            () = place.evicted() => return Err(ConnectError::TooManyLookups),
         };
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
             failed => {
-                let cause = if failed.is_ok() { LookupError::NotFound } else { LookupError::TimedOut };
-                self.failed.insert(key, cause);
+                let cause = if failed.is_ok() {
+                    ConnectError::NameNotResolved
+                } else {
+                    ConnectError::ResolveTimedOut
+                };
+                self.failed.insert(key, cause.clone());
                 Err(cause)
             }
         }
@@ -180,7 +168,7 @@ async fn addresses(resolver: &TokioResolver, host: &str) -> Vec<IpAddr> {
 
 fn patience(found: &[IpAddr]) -> Duration {
     // All of it is bounded by the caller's.
-    if found.is_empty() { Duration::MAX } else { OTHER_FAMILY_PATIENCE }
+    if found.is_empty() { Duration::MAX } else { OTHER_FAMILY_TIMEOUT }
 }
 
 fn of_other<E>(answered: Result<Result<Lookup, NetError>, E>) -> Vec<IpAddr> {

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use relay::ConnectionEnd;
+use relay::{ConnectionEnd, TlsOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -96,12 +96,12 @@ fn connector_with(destinations: Destinations, limits: &Limits) -> Connector {
     Connector::new(destinations, Vec::new(), Trust::new(&[]).expect("no more authorities"), limits)
 }
 
-fn target(host: &str, port: u16, tls: impl Into<Option<TlsTarget>>) -> Target {
+fn target(host: &str, port: u16, tls: impl Into<Option<TlsOptions>>) -> Target {
     Target { host: host.to_owned(), port, tls: tls.into() }
 }
 
-fn trusting(authority: &Authority) -> TlsTarget {
-    TlsTarget { authorities: vec![authority.der.clone()], ..TlsTarget::default() }
+fn trusting(authority: &Authority) -> TlsOptions {
+    TlsOptions { authorities: vec![authority.der.clone()], ..TlsOptions::default() }
 }
 
 fn roots(authority: &[u8]) -> Arc<RootCertStore> {
@@ -116,7 +116,7 @@ async fn exchange(target: Target) -> Result<Vec<u8>, ConnectError> {
     let mut answer = Vec::new();
     let _ = stream.write_all(b"?").await;
     let _ = stream.flush().await;
-    stream.read_to_end(&mut answer).await.map_err(|error| match of_end(&error) {
+    stream.read_to_end(&mut answer).await.map_err(|error| match connection_end(&error) {
         ConnectionEnd::Failed(cause) => cause,
         ConnectionEnd::Closed => ConnectError::Socket,
     })?;
@@ -177,7 +177,7 @@ async fn an_authority_not_named_is_unknown() {
 #[tokio::test]
 async fn without_a_list_the_mozilla_roots_decide() {
     let port = Broker::with(Authority::new().sign("localhost", |_| ())).serve().await;
-    let tls = Some(TlsTarget::default());
+    let tls = Some(TlsOptions::default());
     assert_eq!(failure(target("localhost", port, tls)).await, ConnectError::UnknownCa);
 }
 
@@ -218,7 +218,7 @@ async fn a_broker_that_asks_for_a_certificate_gets_the_applications() {
     broker.clients = Some(clients.der.clone());
     let port = broker.serve().await;
     let client = clients.sign("client", |_| ());
-    let tls = TlsTarget {
+    let tls = TlsOptions {
         authorities: vec![authority.der.clone()],
         chain: vec![client.certificate],
         key: client.key,
@@ -234,7 +234,7 @@ async fn credentials_that_cannot_be_used_are_refused_before_anything_is_sent() {
     let (one, other) = (authority.sign("client", |_| ()), authority.sign("client", |_| ()));
     let with = |authorities: Vec<Vec<u8>>, chain: Vec<Vec<u8>>, key: &[u8]| {
         // Port 1 of an address that is never dialled.
-        target("192.0.2.1", 1, Some(TlsTarget { authorities, chain, key: key.to_vec() }))
+        target("192.0.2.1", 1, Some(TlsOptions { authorities, chain, key: key.to_vec() }))
     };
     for target in [
         with(vec![b"no certificate".to_vec()], vec![], b""),
@@ -267,7 +267,7 @@ async fn a_closed_port_or_a_plain_broker_is_a_socket_error() {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.write_all(b"\x20\x02\x00\x00 this is not TLS").await;
     });
-    assert_eq!(failure(target("127.0.0.1", port, Some(TlsTarget::default()))).await, ConnectError::NotTls);
+    assert_eq!(failure(target("127.0.0.1", port, Some(TlsOptions::default()))).await, ConnectError::NotTls);
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn a_silent_broker_runs_out_of_time() {
     let port = listener.local_addr().expect("bound").port();
     let limits = Limits { connect_timeout: Duration::from_millis(50), ..Limits::default() };
     let connector = connector_with(Destinations::with_loopback(), &limits);
-    let tls = Some(TlsTarget::default());
+    let tls = Some(TlsOptions::default());
     let failed = connector.connect(target("127.0.0.1", port, tls)).await.err();
     assert_eq!(failed, Some(ConnectError::TlsTimedOut));
 }
@@ -327,8 +327,8 @@ fn self_signed(is_ca: IsCa, adjust: impl FnOnce(&mut CertificateParams)) -> Sign
     Signed { certificate, key: key.serialize_der() }
 }
 
-fn named(authority: &[u8]) -> TlsTarget {
-    TlsTarget { authorities: vec![authority.to_vec()], ..TlsTarget::default() }
+fn named(authority: &[u8]) -> TlsOptions {
+    TlsOptions { authorities: vec![authority.to_vec()], ..TlsOptions::default() }
 }
 
 /// Shows M47.
@@ -345,7 +345,7 @@ async fn a_broker_may_show_the_very_certificate_that_is_named_as_its_authority()
             let trust = Trust::new(&[authority.into()]).expect("an authority");
             let connector =
                 Connector::new(Destinations::with_loopback(), Vec::new(), trust, &Limits::default());
-            assert!(connector.connect(target("localhost", port, TlsTarget::default())).await.is_ok());
+            assert!(connector.connect(target("localhost", port, TlsOptions::default())).await.is_ok());
             assert!(
                 connector
                     .connect_https(Owner::default(), "localhost", port, Duration::from_secs(10))

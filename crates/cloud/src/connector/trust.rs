@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use relay::ConnectError;
+use relay::{ConnectError, TlsOptions};
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -15,7 +15,6 @@ use tokio_rustls::rustls::{
     SignatureScheme, WantsVerifier,
 };
 
-use super::TlsTarget;
 use super::private_ca::PrivateCaVerifier;
 use super::private_ca::client_key::{ClientCertificate, certified};
 
@@ -95,7 +94,7 @@ impl Trust {
 
     /// The TLS an application asks for. Its own authorities are held to the rules of OpenSSL (D191), the public ones to the
     /// stricter ones of the web.
-    pub(super) fn config(&self, tls: &TlsTarget) -> Result<Tls, ConnectError> {
+    pub(super) fn config(&self, tls: &TlsOptions) -> Result<Tls, ConnectError> {
         let mut config = if tls.authorities.is_empty() {
             (*self.brokers).clone()
         } else {

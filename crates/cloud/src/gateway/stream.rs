@@ -1,8 +1,8 @@
-//! A device's connection under TLS, owning no buffer while nothing is on its way: with very many devices that have nothing to say,
-//! buffers are what they would cost. The TLS library's own connections keep four kilobytes each.
+//! A device's TLS connection, which owns no buffer while it is idle: buffers would be most of the memory of many idle devices. rustls's
+//! own streams keep four kilobytes each.
 //!
-//! Bytes are read into the worker's stack and opened from there; what is kept is a record that has not come whole, plaintext nobody
-//! has asked for yet, and sealed bytes the network has not taken.
+//! Bytes are read into the worker's stack and decrypted from there. Kept are only incomplete records, plaintext that has not been read
+//! yet, and encrypted bytes the network has not accepted.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,47 +22,47 @@ use tokio_rustls::rustls::unbuffered::{
 
 use crate::limits::{READ_CHUNK, UNFINISHED_TLS};
 
-/// Room a buffer keeps once it is empty; beyond it the memory is given back.
-const KEPT: usize = 256;
+/// Capacity an empty buffer keeps; the rest is freed.
+const KEPT_CAPACITY: usize = 256;
 
-/// Most plaintext in one record (RFC 8446 5.1).
+/// Most plaintext in one record (RFC 8446, 5.1).
 const RECORD: usize = 16 * 1024;
 
-/// Bytes a record has at most beside its plaintext: its header, its type, its tag, and some to spare.
+/// More than the bytes of a record beside its plaintext: header, type and tag.
 const RECORD_OVERHEAD: usize = 64;
 
-// Else a record could never come whole.
+// Otherwise a record of greatest length could never be completed.
 const _: () = assert!(UNFINISHED_TLS > RECORD + 256 + RECORD_OVERHEAD);
 
-/// Sealed bytes the network has not taken above which nothing more is read: what comes could make more of them.
-const OUTGOING: usize = 4 * RECORD;
+/// Encrypted bytes the network has not accepted above which nothing more is read: what is read may produce more of them.
+const MAX_OUTGOING: usize = 4 * RECORD;
 
 /// The server's end of a TLS connection.
 pub(crate) struct DeviceStream {
     tcp: TcpStream,
     tls: UnbufferedServerConnection,
-    /// Sealed bytes that make no whole record yet, or records that make no whole handshake message: the library wants those together.
-    /// At most [`UNFINISHED_TLS`].
+    /// An incomplete record, or records with an incomplete handshake message, which rustls needs in one piece. At most
+    /// [`UNFINISHED_TLS`].
     incoming: Vec<u8>,
     opened: Queue,
     outgoing: Queue,
-    /// The other end has said that no more will come.
+    /// The peer has closed its direction.
     ended: bool,
-    /// We have said so. What still comes is thrown away unopened.
+    /// This end has closed its direction. Whatever still arrives is discarded undecrypted.
     closed: bool,
-    /// The other end broke a rule of TLS. The library is not asked again.
+    /// The peer violated TLS. rustls must not be called again.
     failed: bool,
 }
 
-/// Bytes on their way, and how many at the front have gone on.
+/// Bytes in transit, and how many at the front are done with.
 #[derive(Default)]
 struct Queue {
     bytes: Vec<u8>,
-    gone: usize,
+    consumed: usize,
 }
 
 impl DeviceStream {
-    /// Shakes hands as a server.
+    /// Performs the handshake as a server.
     pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
         let (incoming, opened, outgoing) = (Vec::new(), Queue::default(), Queue::default());
@@ -72,20 +72,20 @@ impl DeviceStream {
         Ok(stream)
     }
 
-    /// The protocol both ends agreed on.
+    /// The negotiated protocol.
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
         self.tls.alpn_protocol()
     }
 
-    /// The certificate the other end has shown.
+    /// The peer's certificate.
     pub(crate) fn certificate(&self) -> Option<&CertificateDer<'static>> {
         self.tls.peer_certificates().and_then(<[_]>::first)
     }
 
     fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let progress = self.open_records();
-            // Also when it failed: the other end is to hear why.
+            let progress = self.decrypt_records();
+            // Also after a failure, so that the alert is sent.
             ready!(self.poll_send(context))?;
             progress?;
             if !self.tls.is_handshaking() {
@@ -98,7 +98,7 @@ impl DeviceStream {
     }
 
     /// Opens the records that have come whole, and queues what the protocol itself has to say.
-    fn open_records(&mut self) -> io::Result<()> {
+    fn decrypt_records(&mut self) -> io::Result<()> {
         if self.failed {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -112,7 +112,7 @@ impl DeviceStream {
                     Ok(true)
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    self.outgoing.append(|room| data.encode(room), too_small_to_encode).map(|()| true)
+                    self.outgoing.append(|space| data.encode(space), too_small_to_encode).map(|()| true)
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
                     data.done();
@@ -123,12 +123,12 @@ impl DeviceStream {
                     Ok(false)
                 }
                 Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => Ok(false),
-                // Data before the handshake's end is never offered.
+                // Early data is never offered to clients.
                 Ok(_) => Err(io::ErrorKind::Unsupported.into()),
                 Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             };
             self.incoming.drain(..discard);
-            give_back(&mut self.incoming);
+            release(&mut self.incoming);
             match outcome {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -141,19 +141,19 @@ impl DeviceStream {
         }
     }
 
-    /// Queues what the library says to the other end about a failure: one alert, as everything before it has been queued.
+    /// Queues the alert for a failure: one, because everything before it has been queued.
     fn queue_alert(&mut self) {
         if let Ok(ConnectionState::EncodeTlsData(mut data)) =
             self.tls.process_tls_records(&mut self.incoming).state
         {
-            let _ = self.outgoing.append(|room| data.encode(room), too_small_to_encode);
+            let _ = self.outgoing.append(|space| data.encode(space), too_small_to_encode);
         }
     }
 
-    /// Reads from the network once; how much. What has been opened leaves room for a whole record, so that a peer for whose bytes there
-    /// is no room has sent a handshake message that is longer than any device's.
+    /// Reads from the network once and returns the number of bytes. Complete records have been removed before, so the buffer can only be
+    /// full of a handshake message that is longer than any device's.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = [MaybeUninit::uninit(); READ_CHUNK];
+        let mut space = [MaybeUninit::uninit(); READ_CHUNK];
         let left = if self.closed { READ_CHUNK } else { UNFINISHED_TLS - self.incoming.len() };
         if left == 0 {
             self.failed = true;
@@ -162,16 +162,16 @@ impl DeviceStream {
                 "a handshake message is too long",
             )));
         }
-        let mut room = ReadBuf::uninit(&mut room[..left.min(READ_CHUNK)]);
-        ready!(Pin::new(&mut self.tcp).poll_read(context, &mut room))?;
+        let mut space = ReadBuf::uninit(&mut space[..left.min(READ_CHUNK)]);
+        ready!(Pin::new(&mut self.tcp).poll_read(context, &mut space))?;
         if !self.closed {
-            self.keep(room.filled());
+            self.add_incoming(space.filled());
         }
-        Poll::Ready(Ok(room.filled().len()))
+        Poll::Ready(Ok(space.filled().len()))
     }
 
-    /// Keeps bytes for the library. The buffer grows as any vector does, but no further than [`UNFINISHED_TLS`].
-    fn keep(&mut self, bytes: &[u8]) {
+    /// Adds received bytes. The buffer grows as any vector does, but no further than [`UNFINISHED_TLS`].
+    fn add_incoming(&mut self, bytes: &[u8]) {
         let needed = self.incoming.len() + bytes.len();
         if needed > self.incoming.capacity() {
             let capacity = needed.max(2 * self.incoming.capacity()).min(UNFINISHED_TLS).max(needed);
@@ -180,7 +180,7 @@ impl DeviceStream {
         self.incoming.extend_from_slice(bytes);
     }
 
-    /// Gives the network what is queued, until it has all of it.
+    /// Sends queued bytes until the network has accepted all of them.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.rest().is_empty() {
             let count = ready!(Pin::new(&mut self.tcp).poll_write(context, self.outgoing.rest()))?;
@@ -192,27 +192,27 @@ impl DeviceStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Queues what `seal` makes, which is given room for `length` bytes of plaintext.
-    fn seal(
+    /// Queues the output of `encrypt`, which is given space for `length` bytes of plaintext.
+    fn encrypt(
         &mut self,
         length: usize,
-        mut seal: impl FnMut(&mut WriteTraffic<'_, ServerData>, &mut [u8]) -> Result<usize, EncryptError>,
+        mut encrypt: impl FnMut(&mut WriteTraffic<'_, ServerData>, &mut [u8]) -> Result<usize, EncryptError>,
     ) -> io::Result<()> {
-        self.open_records()?;
+        self.decrypt_records()?;
         if self.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         match self.tls.process_tls_records(&mut self.incoming).state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                 self.outgoing.bytes.reserve(length + RECORD_OVERHEAD);
-                self.outgoing.append(|room| seal(&mut traffic, room), too_small_to_encrypt)
+                self.outgoing.append(|space| encrypt(&mut traffic, space), too_small_to_encrypt)
             }
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 }
 
-/// What the library calls the data of a server's connection, which it does not name in public.
+/// rustls's type for the data of a server's connection, which [`WriteTraffic`] is generic over.
 type ServerData = tokio_rustls::rustls::server::ServerConnectionData;
 
 impl AsyncRead for DeviceStream {
@@ -238,14 +238,14 @@ impl AsyncRead for DeviceStream {
             if stream.ended {
                 return Poll::Ready(Ok(()));
             }
-            if stream.outgoing.rest().len() > OUTGOING {
+            if stream.outgoing.rest().len() > MAX_OUTGOING {
                 ready!(stream.poll_send(context))?;
             }
             if ready!(stream.poll_fill(context))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            let progress = stream.open_records();
-            // What the protocol has to say leaves with what is said next, if it cannot leave now.
+            let progress = stream.decrypt_records();
+            // Messages of TLS itself that cannot be sent now are sent with the next data.
             if let Poll::Ready(Err(error)) = stream.poll_send(context) {
                 return Poll::Ready(Err(error));
             }
@@ -257,11 +257,11 @@ impl AsyncRead for DeviceStream {
 impl AsyncWrite for DeviceStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
-        // One record at a time is on its way.
+        // One record is in transit at a time, so that the queue stays bounded.
         ready!(stream.poll_send(context))?;
         let bytes = &bytes[..bytes.len().min(RECORD)];
-        stream.seal(bytes.len(), |traffic, room| traffic.encrypt(bytes, room))?;
-        // Its failure is told by whatever is done next.
+        stream.encrypt(bytes.len(), |traffic, space| traffic.encrypt(bytes, space))?;
+        // A failure is returned by the next call.
         let _ = stream.poll_send(context);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -273,9 +273,9 @@ impl AsyncWrite for DeviceStream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
         if !stream.closed {
-            let sealed = stream.seal(0, farewell);
+            let close_notify = stream.encrypt(0, write_close_notify);
             stream.closed = true;
-            sealed?;
+            close_notify?;
         }
         ready!(stream.poll_send(context))?;
         Pin::new(&mut stream.tcp).poll_shutdown(context)
@@ -284,19 +284,19 @@ impl AsyncWrite for DeviceStream {
 
 impl Queue {
     fn rest(&self) -> &[u8] {
-        &self.bytes[self.gone..]
+        &self.bytes[self.consumed..]
     }
 
     fn advance(&mut self, count: usize) {
-        self.gone += count;
-        if self.gone == self.bytes.len() {
-            self.gone = 0;
+        self.consumed += count;
+        if self.consumed == self.bytes.len() {
+            self.consumed = 0;
             self.bytes.clear();
-            give_back(&mut self.bytes);
+            release(&mut self.bytes);
         }
     }
 
-    /// Appends what `write` writes into the room it is given; it is asked again with more when it says that it needs more.
+    /// Appends what `write` writes into the given space, which is enlarged and offered again when `write` needs more.
     fn append<E: std::error::Error + Send + Sync + 'static>(
         &mut self,
         mut write: impl FnMut(&mut [u8]) -> Result<usize, E>,
@@ -324,13 +324,16 @@ impl Queue {
     }
 }
 
-fn farewell(traffic: &mut WriteTraffic<'_, ServerData>, room: &mut [u8]) -> Result<usize, EncryptError> {
-    traffic.queue_close_notify(room)
+fn write_close_notify(
+    traffic: &mut WriteTraffic<'_, ServerData>,
+    space: &mut [u8],
+) -> Result<usize, EncryptError> {
+    traffic.queue_close_notify(space)
 }
 
-/// Empty buffers own little.
-fn give_back(bytes: &mut Vec<u8>) {
-    if bytes.is_empty() && bytes.capacity() > KEPT {
+/// Frees the memory of an empty buffer.
+fn release(bytes: &mut Vec<u8>) {
+    if bytes.is_empty() && bytes.capacity() > KEPT_CAPACITY {
         *bytes = Vec::new();
     }
 }

@@ -10,20 +10,21 @@ use tokio_rustls::rustls::{self, ClientConfig, SupportedProtocolVersion};
 
 use super::*;
 use crate::authority::Identity;
+use crate::limits::Limits;
 
 /// A gateway whose sessions say the device's id and then wait for the other end to leave.
-struct House {
+struct TestGateway {
     address: SocketAddr,
     authority: Authority,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
-impl House {
+impl TestGateway {
     async fn open(limits: Limits) -> Self {
         let authority = Authority::generate();
-        let gateway = Gateway::new(&authority, &["localhost".to_owned()], &limits, Arc::new(Metrics::new()))
-            .expect("a host name");
+        let config = Config { limits, ..Config::local("unused", (Ipv4Addr::LOCALHOST, 0).into()) };
+        let gateway = Gateway::new(&authority, &config, Arc::new(Metrics::new())).expect("a host name");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
@@ -99,14 +100,14 @@ async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
 
 #[tokio::test]
 async fn a_device_is_known_by_the_name_in_its_certificate() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     assert!(house.serves().await);
     house.close().await;
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_authority_is_turned_away() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     let stranger = Authority::generate().issue_device(DeviceId::random());
     assert_eq!(house.visit(client(&stranger, &house.authority)).await, None);
     assert!(house.serves().await);
@@ -115,7 +116,7 @@ async fn a_certificate_of_another_authority_is_turned_away() {
 
 #[tokio::test]
 async fn a_client_without_a_certificate_is_turned_away() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     let mut config = anonymous(&TLS13, &house.authority).with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     assert_eq!(house.visit(config).await, None);
@@ -124,7 +125,7 @@ async fn a_client_without_a_certificate_is_turned_away() {
 
 #[tokio::test]
 async fn tls_1_2_is_turned_away() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     let identity = house.authority.issue_device(DeviceId::random());
     assert_eq!(house.visit(client_speaking(&TLS12, &identity, &house.authority)).await, None);
     assert!(house.serves().await);
@@ -133,7 +134,7 @@ async fn tls_1_2_is_turned_away() {
 
 #[tokio::test]
 async fn another_protocol_or_none_is_turned_away() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     let identity = house.authority.issue_device(DeviceId::random());
     for protocols in [vec![b"openvisor/2".to_vec()], vec![b"h2".to_vec()], vec![]] {
         let mut config = client(&identity, &house.authority);
@@ -145,7 +146,7 @@ async fn another_protocol_or_none_is_turned_away() {
 
 #[tokio::test]
 async fn the_clouds_own_certificate_does_not_make_a_device() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     // The authority vouches for the cloud's own certificate too, but only as a server.
     let server = house.authority.issue_server(&["localhost".to_owned()]).expect("a name");
     let builder = anonymous(&TLS13, &house.authority);
@@ -158,7 +159,7 @@ async fn the_clouds_own_certificate_does_not_make_a_device() {
 #[tokio::test]
 async fn a_certificate_of_the_authority_that_names_no_device_is_turned_away() {
     use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     let mut issuer = CertificateParams::default();
     issuer.distinguished_name.push(DnType::CommonName, "Openvisor device authority");
     let issuer = Issuer::new(issuer, KeyPair::from_pem(&house.authority.key_pem()).expect("a key"));
@@ -179,7 +180,7 @@ async fn a_certificate_of_the_authority_that_names_no_device_is_turned_away() {
 
 #[tokio::test]
 async fn garbage_is_dropped_at_once_and_others_are_served() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     for garbage in [&b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..], &[0; 64], &[0xFF; 4096]] {
         let mut stream = house.dial().await;
         stream.write_all(garbage).await.expect("written");
@@ -192,7 +193,8 @@ async fn garbage_is_dropped_at_once_and_others_are_served() {
 #[tokio::test]
 async fn a_handshake_left_half_open_ends_by_itself() {
     let house =
-        House::open(Limits { handshake_timeout: Duration::from_millis(200), ..Limits::default() }).await;
+        TestGateway::open(Limits { handshake_timeout: Duration::from_millis(200), ..Limits::default() })
+            .await;
     let mut silent = house.dial().await;
     assert!(house.serves().await, "others are served meanwhile");
     assert!(is_closed(&mut silent, Duration::from_secs(5)).await);
@@ -202,7 +204,8 @@ async fn a_handshake_left_half_open_ends_by_itself() {
 /// Shows D174.
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_dropped_long_before_a_slow_handshake() {
-    let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
+    let house =
+        TestGateway::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
     let mut slow = house.dial().await;
     slow.write_all(&[0x16, 3, 1]).await.expect("written");
     let mut silent = house.dial().await;
@@ -215,7 +218,7 @@ async fn a_connection_that_says_nothing_is_dropped_long_before_a_slow_handshake(
 #[tokio::test]
 async fn half_open_handshakes_of_one_source_are_bounded_and_the_oldest_gives_way() {
     let limits = Limits { handshakes_per_source: 8, handshakes_a_second_per_source: 0, ..Limits::default() };
-    let house = House::open(limits).await;
+    let house = TestGateway::open(limits).await;
     let mut held = Vec::new();
     for _ in 0..8 {
         let mut slow = house.dial().await;
@@ -246,7 +249,8 @@ async fn dial_from(source: SocketAddr, to: SocketAddr) -> TcpStream {
 /// Shows D174: slow handshakes from many sources, from some, and from two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_4000_slow_handshakes_a_device_of_another_address_is_served() {
-    let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
+    let house =
+        TestGateway::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
     for sources in [4000, 100, 2] {
         let mut slow = Vec::new();
         for number in 0..4000 {
@@ -266,7 +270,8 @@ async fn with_4000_slow_handshakes_a_device_of_another_address_is_served() {
 /// A ClientHello in records of one byte: what is kept of it is bounded, and the connection ends.
 #[tokio::test]
 async fn a_handshake_message_that_is_too_long_ends_the_connection() {
-    let house = House::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
+    let house =
+        TestGateway::open(Limits { handshake_timeout: Duration::from_mins(1), ..Limits::default() }).await;
     let mut stream = house.dial().await;
     let mut hello = vec![1, 0, 0xff, 0];
     hello.resize(60_000, 0);
@@ -287,7 +292,7 @@ async fn a_handshake_message_that_is_too_long_ends_the_connection() {
 /// Shows D122.
 #[tokio::test]
 async fn a_source_may_come_so_often_and_not_once_more() {
-    let house = House::open(Limits { handshakes_a_second_per_source: 1, ..Limits::default() }).await;
+    let house = TestGateway::open(Limits { handshakes_a_second_per_source: 1, ..Limits::default() }).await;
     for _ in 1..crate::limits::HANDSHAKE_BURST_SECONDS {
         drop(house.dial().await);
     }
@@ -300,7 +305,7 @@ async fn a_source_may_come_so_often_and_not_once_more() {
 
 #[tokio::test]
 async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
-    let house = House::open(Limits { connections_per_source: 1, ..Limits::default() }).await;
+    let house = TestGateway::open(Limits { connections_per_source: 1, ..Limits::default() }).await;
     let identity = house.authority.issue_device(DeviceId::random());
     let name = ServerName::try_from("localhost").expect("a name");
     let config = Arc::new(client(&identity, &house.authority));
@@ -318,7 +323,7 @@ async fn connections_of_one_source_are_bounded_and_a_place_is_given_back() {
 async fn stopping_ends_within_its_bound_whatever_the_others_do() {
     let (drain_timeout, farewell_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
     let limits = Limits { drain_timeout, farewell_timeout, ..Limits::default() };
-    let house = House::open(limits).await;
+    let house = TestGateway::open(limits).await;
     let identity = house.authority.issue_device(DeviceId::random());
     let name = ServerName::try_from("localhost").expect("a name");
     let config = Arc::new(client(&identity, &house.authority));
@@ -330,7 +335,7 @@ async fn stopping_ends_within_its_bound_whatever_the_others_do() {
 /// A device that reconnects with a ticket is still named: the session ticket carries who it is.
 #[tokio::test]
 async fn a_resumed_connection_is_the_same_device() {
-    let house = House::open(Limits::default()).await;
+    let house = TestGateway::open(Limits::default()).await;
     let identity = house.authority.issue_device(DeviceId::random());
     let connector = TlsConnector::from(Arc::new(client(&identity, &house.authority)));
     let mut kinds = Vec::new();

@@ -1,12 +1,12 @@
-//! What the operating system says of this process; on Linux, from `/proc`.
+//! Resource usage of this process, from `/proc` on Linux.
 
 use std::fs;
 use std::time::Duration;
 
-/// Ticks a second in which Linux tells processor time, whatever the kernel was built with.
-const TICKS: u64 = 100;
+/// Unit of processor time in `/proc` (USER_HZ), independent of how the kernel was built.
+const TICKS_PER_SECOND: u64 = 100;
 
-/// What the process uses.
+/// Resources in use.
 pub(super) struct Usage {
     /// Resident memory, bytes.
     pub(super) memory: i64,
@@ -18,7 +18,7 @@ pub(super) struct Usage {
 
 /// Open files and sockets. `None` where there is no `/proc`.
 pub(crate) fn open_files() -> Option<usize> {
-    // Less the one that was open for counting.
+    // Less the one that is open for counting.
     Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
 }
 
@@ -29,7 +29,7 @@ pub(super) fn usage() -> Option<Usage> {
     Some(Usage {
         memory: resident(&status)?,
         files: open_files()?.cast_signed() as i64,
-        processor: Duration::from_millis(ticks(&stat)? * 1000 / TICKS),
+        processor: Duration::from_millis(ticks(&stat)? * 1000 / TICKS_PER_SECOND),
     })
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_read() {
+    fn values_are_parsed_from_proc() {
         assert_eq!(resident("VmSize:\t  99 kB\nVmRSS:\t    1234 kB\n"), Some(1_263_616));
         assert_eq!(ticks("42 (a) b) S 1 2 3 4 5 6 7 8 9 10 70 30 0 0"), Some(100));
         assert_eq!((resident(""), ticks("42")), (None, None));

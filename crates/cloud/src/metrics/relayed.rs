@@ -1,13 +1,13 @@
-//! What the relays have done.
+//! Metrics of what passes through the relays.
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts};
 use relay::{Counts, Deviation};
 
-use super::Maker;
+use super::Builder;
 
 const QOS: [&str; 2] = ["0", "1"];
 
-/// The counts of every relay there was.
+/// The counts of all relays together.
 pub(super) struct Relayed {
     channels: IntGaugeVec,
     channels_opened: IntCounterVec,
@@ -22,49 +22,51 @@ pub(super) struct Relayed {
 }
 
 impl Relayed {
-    pub(super) fn new(make: &Maker<'_>) -> Self {
-        let channels = Opts::new("openvisor_channels", "Channels that are open.");
+    pub(super) fn new(build: &Builder<'_>) -> Self {
+        let channels = Opts::new("openvisor_channels", "Open channels.");
         Self {
-            channels: make.add(IntGaugeVec::new(channels, &["type"])),
-            channels_opened: make.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
-            connects: make.counters(
+            channels: build.add(IntGaugeVec::new(channels, &["type"])),
+            channels_opened: build.counters("openvisor_channels_opened_total", "Channels opened.", &["type"]),
+            connects: build.counters(
                 "openvisor_mqtt_connects_total",
-                "Connects of applications that were answered: accepted, or why not.",
+                "Answered connects of applications: accepted, or why not.",
                 &["result"],
             ),
-            delayed: make.counter(
+            delayed: build.counter(
                 "openvisor_mqtt_connects_delayed_total",
-                "Connects that had to wait because earlier ones to the same broker failed.",
+                "Connects delayed because earlier ones to the same broker failed.",
             ),
-            deviations: make.counters(
+            deviations: build.counters(
                 "openvisor_mqtt_deviations_total",
-                "Departures of brokers from MQTT that were tolerated.",
+                "Tolerated deviations of brokers from MQTT.",
                 &["kind"],
             ),
-            publishes: make.counters(
+            publishes: build.counters(
                 "openvisor_mqtt_publishes_total",
-                "Publishes of applications that were answered.",
+                "Answered publishes of applications.",
                 &["qos", "result"],
             ),
-            delivered: make.counters(
+            delivered: build.counters(
                 "openvisor_mqtt_messages_delivered_total",
-                "Messages sent on to devices.",
+                "Messages delivered to devices.",
                 &["qos"],
             ),
-            lost: make
-                .counter("openvisor_mqtt_messages_lost_total", "Messages too large for their application."),
-            flooded: make.counter(
-                "openvisor_mqtt_channels_flooded_total",
-                "Channels ended because their broker sent too many messages.",
+            lost: build.counter(
+                "openvisor_mqtt_messages_lost_total",
+                "Messages lost because they were too large for their application.",
             ),
-            slowed: make.counter(
+            flooded: build.counter(
+                "openvisor_mqtt_channels_flooded_total",
+                "Channels closed because their broker sent too many messages.",
+            ),
+            slowed: build.counter(
                 "openvisor_mqtt_brokers_slowed_total",
-                "Times a broker was read more slowly because nothing came of what it sent.",
+                "Times a broker was read more slowly because it sent packets without messages.",
             ),
         }
     }
 
-    pub(super) fn note_connect_failed(&self, cause: &str) {
+    pub(super) fn count_connect_failed(&self, cause: &str) {
         add(&self.connects, &[cause], 1);
     }
 
@@ -104,7 +106,7 @@ impl Relayed {
     }
 }
 
-/// Adds what there is: a label that never happened is not shown.
+/// Adds a count unless it is zero, so that a label without events is not shown.
 fn add(counters: &IntCounterVec, labels: &[&str], count: u32) {
     if count > 0 {
         counters.with_label_values(labels).inc_by(count.into());

@@ -1,4 +1,4 @@
-//! One outbound connection of a session: being made, or open.
+//! One connection to a broker, open or being opened.
 
 use std::future::Future;
 use std::io;
@@ -8,39 +8,41 @@ use std::task::{Context, Poll};
 use prometheus::IntGauge;
 use relay::{ConnectError, ConnectionEnd, ConnectionId};
 
-use crate::accounts::Permit;
 use crate::connector::{self, Transport};
 use crate::limits::READ_CHUNK;
 use crate::pipe::Pipe;
+use crate::quota::Permit;
 
-/// A connection being made.
+/// A connection being opened.
 pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, ConnectError>> + Send>>;
 
-/// An outbound connection.
+/// An open connection.
+pub(super) type BrokerPipe = Pipe<Box<dyn Transport>>;
+
+/// A connection to a broker.
 pub(super) struct Broker {
-    pub(super) id: ConnectionId,
-    // Dropped before the permit: the permit is given back when the socket is closed.
+    id: ConnectionId,
+    // Declared, hence dropped, before the permit, which is returned when the socket is closed.
     state: State,
     permit: BrokerPermit,
-    /// Bytes of what was given to connect with: certificates, keys, names.
-    given: usize,
+    /// Bytes of what it was opened with: certificates, keys, names.
+    parameters: usize,
 }
 
-/// What a connection occupies for as long as its socket is open: its part in what the account may have, and its place in the
-/// metric of open connections.
+/// What a connection occupies while its socket exists: a permit of its account, and a unit of the metric of open connections.
 pub(super) struct BrokerPermit {
-    _share: Option<Permit>,
+    _permit: Option<Permit>,
     open: IntGauge,
     is_open: bool,
 }
 
 impl BrokerPermit {
-    /// For a connection that is about to be made; `open` counts those that stand.
-    pub(super) fn new(share: Option<Permit>, open: IntGauge) -> Self {
-        Self { _share: share, open, is_open: false }
+    /// For a connection that is being opened; `open` counts the open ones.
+    pub(super) fn new(permit: Option<Permit>, open: IntGauge) -> Self {
+        Self { _permit: permit, open, is_open: false }
     }
 
-    fn note_open(&mut self) {
+    fn set_open(&mut self) {
         self.is_open = true;
         self.open.inc();
     }
@@ -56,11 +58,11 @@ impl Drop for BrokerPermit {
 
 enum State {
     Connecting(Connecting),
-    Open(Pipe<Box<dyn Transport>>),
+    Open(BrokerPipe),
 }
 
-/// What happened at a connection.
-#[derive(Clone)]
+/// What happened on a connection.
+#[derive(Debug, Clone)]
 pub(super) enum BrokerEvent<'a> {
     Opened,
     Failed(ConnectError),
@@ -70,33 +72,41 @@ pub(super) enum BrokerEvent<'a> {
 }
 
 impl Broker {
-    pub(super) fn new(id: ConnectionId, connecting: Connecting, permit: BrokerPermit, given: usize) -> Self {
-        Self { id, state: State::Connecting(connecting), permit, given }
+    pub(super) fn new(
+        id: ConnectionId,
+        connecting: Connecting,
+        permit: BrokerPermit,
+        parameters: usize,
+    ) -> Self {
+        Self { id, state: State::Connecting(connecting), permit, parameters }
     }
 
-    /// Bytes held for it.
-    pub(super) fn held(&self) -> usize {
-        self.given + if let State::Open(pipe) = &self.state { pipe.backlog() } else { 0 }
+    pub(super) fn id(&self) -> ConnectionId {
+        self.id
     }
 
-    /// The open connection, if it is open.
-    pub(super) fn pipe(&mut self) -> Option<&mut Pipe<Box<dyn Transport>>> {
+    /// Bytes in use for it.
+    pub(super) fn memory_in_use(&self) -> usize {
+        self.parameters + if let State::Open(pipe) = &self.state { pipe.backlog() } else { 0 }
+    }
+
+    /// The connection, if it is open.
+    pub(super) fn pipe(&mut self) -> Option<&mut BrokerPipe> {
         match &mut self.state {
             State::Connecting(_) => None,
             State::Open(pipe) => Some(pipe),
         }
     }
 
-    /// The open connection, to be closed, and what it occupies until then; `None` when it is not open yet, which ends its being
-    /// made.
-    pub(super) fn into_open(self) -> Option<(Pipe<Box<dyn Transport>>, BrokerPermit)> {
+    /// The connection and what it occupies, to be closed; `None`, which aborts the connect, when it is not open yet.
+    pub(super) fn into_open(self) -> Option<(BrokerPipe, BrokerPermit)> {
         match self.state {
             State::Connecting(_) => None,
             State::Open(pipe) => Some((pipe, self.permit)),
         }
     }
 
-    /// The next thing that happened; pending when nothing has. Nothing is read while the device is too far behind.
+    /// The next event. Nothing is read without `may_read`.
     pub(super) fn poll<'b>(
         &mut self,
         context: &mut Context<'_>,
@@ -107,7 +117,7 @@ impl Broker {
             State::Connecting(connecting) => match connecting.as_mut().poll(context) {
                 Poll::Ready(Ok(transport)) => {
                     self.state = State::Open(Pipe::new(transport));
-                    self.permit.note_open();
+                    self.permit.set_open();
                     Poll::Ready(BrokerEvent::Opened)
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(BrokerEvent::Failed(error)),
@@ -119,7 +129,7 @@ impl Broker {
 }
 
 fn poll_open<'b>(
-    pipe: &mut Pipe<Box<dyn Transport>>,
+    pipe: &mut BrokerPipe,
     context: &mut Context<'_>,
     buffer: &'b mut [u8; READ_CHUNK],
     may_read: bool,
@@ -127,7 +137,7 @@ fn poll_open<'b>(
     match pipe.poll_write(context) {
         Poll::Ready(Ok(count)) => return Poll::Ready(BrokerEvent::Written(count)),
         Poll::Ready(Err(error)) => {
-            return Poll::Ready(BrokerEvent::Closed(unwritable(pipe, context, buffer, &error)));
+            return Poll::Ready(BrokerEvent::Closed(write_failed(pipe, context, buffer, &error)));
         }
         Poll::Pending => {}
     }
@@ -137,16 +147,16 @@ fn poll_open<'b>(
     pipe.poll_read(context, buffer).map(|read| received(&read))
 }
 
-/// How a connection has ended to which nothing can be written: what the other end said before may tell why.
-fn unwritable(
-    pipe: &mut Pipe<Box<dyn Transport>>,
+/// How a connection has ended that cannot be written to. A TLS alert of the broker, received before, may say why.
+fn write_failed(
+    pipe: &mut BrokerPipe,
     context: &mut Context<'_>,
     buffer: &mut [u8; READ_CHUNK],
     error: &io::Error,
 ) -> ConnectionEnd {
     match pipe.poll_read(context, buffer) {
-        Poll::Ready(Err(told)) => connector::of_end(&told),
-        _ => connector::of_end(error),
+        Poll::Ready(Err(alert)) => connector::connection_end(&alert),
+        _ => connector::connection_end(error),
     }
 }
 
@@ -154,6 +164,6 @@ fn received<'b>(read: &io::Result<&'b [u8]>) -> BrokerEvent<'b> {
     match read {
         Ok([]) => BrokerEvent::Closed(ConnectionEnd::Closed),
         Ok(bytes) => BrokerEvent::Received(bytes),
-        Err(error) => BrokerEvent::Closed(connector::of_end(error)),
+        Err(error) => BrokerEvent::Closed(connector::connection_end(error)),
     }
 }

@@ -1,16 +1,14 @@
-//! The core's words for things and the server's, side by side.
+//! Settings and reasons for the relay, and labels of metrics for its results.
 
 use link::connection::ByeReason;
-use relay::{ConnectionId, HttpError, HttpOutcome, Input, LookupKey, Settings};
+use relay::{ConnectionId, HttpError, HttpOutcome, Input, Settings, Value};
 use sansio::{Duration, WallTime};
 
 use super::broker::BrokerEvent;
 use crate::clock::wall_micros;
-use crate::connector::{Target, TlsTarget};
 use crate::events::Disconnection;
 use crate::registry::EndReason;
 use crate::shared::Shared;
-use crate::store::{ItemKey, Value};
 
 pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Settings {
     Settings {
@@ -23,12 +21,13 @@ pub(super) fn settings(shared: &Shared, require_tls: bool, logging: bool) -> Set
         messages_per_second: shared.limits.messages_a_second,
         broker_packets_per_second: shared.limits.broker_packets_a_second,
         broker_bytes_per_second: shared.limits.broker_bytes_a_second,
-        notices: shared.is_watched(),
+        notices: shared.has_subscribers(),
     }
 }
 
-pub(super) fn reason(ending: EndReason) -> ByeReason {
-    match ending {
+/// The reason in the `BYE` to the device. One code stands for every limit that was exceeded.
+pub(super) fn bye_reason(reason: EndReason) -> ByeReason {
+    match reason {
         EndReason::Replaced => ByeReason::Replaced,
         EndReason::ShuttingDown => ByeReason::ShuttingDown,
         EndReason::Revoked => ByeReason::Revoked,
@@ -38,8 +37,8 @@ pub(super) fn reason(ending: EndReason) -> ByeReason {
 }
 
 /// Why a device was refused, as a label of a metric.
-pub(super) fn refused(ending: EndReason) -> &'static str {
-    match ending {
+pub(super) fn refused(reason: EndReason) -> &'static str {
+    match reason {
         EndReason::Revoked => "revoked",
         EndReason::Internal => "store",
         EndReason::TooMany => "connections_per_account",
@@ -66,7 +65,7 @@ pub(super) fn ended(reason: &Disconnection) -> &'static str {
     }
 }
 
-/// What became of an HTTP request, as a label of a metric.
+/// The result of an HTTP request, as a label of a metric.
 pub(super) fn http_result(outcome: &HttpOutcome) -> &'static str {
     match outcome {
         HttpOutcome::Response(response) => match response.status / 100 {
@@ -82,27 +81,14 @@ pub(super) fn http_result(outcome: &HttpOutcome) -> &'static str {
     }
 }
 
-/// What became of a configuration item, as a label of a metric.
+/// The result for a configuration item, as a label of a metric.
 pub(super) fn fetched(value: &Value) -> &'static str {
     match value {
         Value::Found(_) => "found",
-        Value::Missing => "missing",
+        Value::NotFound => "missing",
         Value::InvalidKey => "invalid",
         Value::Unavailable => "failed",
     }
-}
-
-pub(super) fn target(target: relay::Target) -> Target {
-    let tls =
-        target.tls.map(|tls| TlsTarget { authorities: tls.authorities, chain: tls.chain, key: tls.key });
-    Target { host: target.host, port: target.port, tls }
-}
-
-/// Bytes of what a connection is to be made with.
-pub(super) fn target_bytes(target: &Target) -> usize {
-    let list = |list: &[Vec<u8>]| list.iter().map(Vec::len).sum::<usize>();
-    let tls = target.tls.as_ref();
-    target.host.len() + tls.map_or(0, |tls| list(&tls.authorities) + list(&tls.chain) + tls.key.len())
 }
 
 pub(super) fn event(connection: ConnectionId, event: BrokerEvent<'_>) -> Input<'_> {
@@ -112,22 +98,5 @@ pub(super) fn event(connection: ConnectionId, event: BrokerEvent<'_>) -> Input<'
         BrokerEvent::Received(bytes) => Input::ConnectionReceived { connection, bytes },
         BrokerEvent::Written(bytes) => Input::ConnectionWritten { connection, bytes },
         BrokerEvent::Closed(end) => Input::ConnectionClosed { connection, end },
-    }
-}
-
-pub(super) fn wanted(key: LookupKey) -> ItemKey {
-    ItemKey { device_scope: key.device_scope, secret: key.secret, key: key.key }
-}
-
-pub(super) fn values(values: Vec<Value>) -> Vec<relay::Value> {
-    values.into_iter().map(value).collect()
-}
-
-fn value(value: Value) -> relay::Value {
-    match value {
-        Value::Found(bytes) => relay::Value::Found(bytes),
-        // The kernel lets no such key through, so it is a key nobody could have set.
-        Value::Missing | Value::InvalidKey => relay::Value::NotFound,
-        Value::Unavailable => relay::Value::Unavailable,
     }
 }

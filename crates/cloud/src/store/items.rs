@@ -1,5 +1,6 @@
 //! Configuration items and secrets, of the whole account or of one device.
 
+use relay::{LookupKey, Value};
 use sqlx::Row;
 
 use super::pool::Query;
@@ -66,30 +67,6 @@ impl std::fmt::Debug for NewItem {
             .field("key", key)
             .finish_non_exhaustive()
     }
-}
-
-/// An item a device fetches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ItemKey {
-    /// Whether it belongs to the device, rather than to its account.
-    pub device_scope: bool,
-    /// Whether it is a secret, rather than a configuration item.
-    pub secret: bool,
-    /// Its key, as the device sent it.
-    pub key: Vec<u8>,
-}
-
-/// The outcome of looking up an [`ItemKey`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// The value.
-    Found(Vec<u8>),
-    /// There is no such item.
-    Missing,
-    /// The store cannot be read now.
-    Unavailable,
-    /// The key is not 1 to 100 printable ASCII characters (D63).
-    InvalidKey,
 }
 
 impl Scope {
@@ -193,7 +170,7 @@ impl Store {
 
     /// Looks up items for `device`, one value for each, in order. A damaged item is [`Value::Unavailable`] and does not affect the
     /// others.
-    pub async fn look_up(&self, device: DeviceId, wanted: &[ItemKey]) -> Result<Vec<Value>, StoreError> {
+    pub async fn look_up(&self, device: DeviceId, wanted: &[LookupKey]) -> Result<Vec<Value>, StoreError> {
         within(async {
             let mut values = Vec::with_capacity(wanted.len());
             for item in wanted {
@@ -210,7 +187,7 @@ impl Store {
         .await
     }
 
-    async fn look_up_one(&self, device: DeviceId, wanted: &ItemKey) -> Result<Value, StoreError> {
+    async fn look_up_one(&self, device: DeviceId, wanted: &LookupKey) -> Result<Value, StoreError> {
         let Some(key) = std::str::from_utf8(&wanted.key).ok().filter(|key| is_key(key)) else {
             return Ok(Value::InvalidKey);
         };
@@ -220,7 +197,7 @@ impl Store {
         } else {
             self.config(scope, key).await?.map(|config| config.value.into_bytes())
         };
-        Ok(value.map_or(Value::Missing, Value::Found))
+        Ok(value.map_or(Value::NotFound, Value::Found))
     }
 
     async fn secret(&self, scope: Scope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

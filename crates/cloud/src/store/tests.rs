@@ -92,8 +92,8 @@ fn url(text: &str) -> StoreUrl {
     text.parse().expect("a store")
 }
 
-fn wanted(device_scope: bool, secret: bool, key: &str) -> ItemKey {
-    ItemKey { device_scope, secret, key: key.into() }
+fn wanted(device_scope: bool, secret: bool, key: &str) -> LookupKey {
+    LookupKey { device_scope, secret, key: key.into() }
 }
 
 fn found(value: &str) -> Value {
@@ -222,12 +222,12 @@ async fn a_lookup_finds_each_item_in_its_own_scope_and_store_only() {
         let values = store.look_up(other, &keys).await.expect("looked up");
         assert_eq!(
             values,
-            [found("account config"), Value::Missing, found("account secret"), Value::Missing]
+            [found("account config"), Value::NotFound, found("account secret"), Value::NotFound]
         );
         let odd =
             [wanted(false, false, "KEY"), wanted(false, false, ""), wanted(false, false, &"k".repeat(101))];
         let values = store.look_up(device, &odd).await.expect("looked up");
-        assert_eq!(values, [Value::Missing, Value::InvalidKey, Value::InvalidKey]);
+        assert_eq!(values, [Value::NotFound, Value::InvalidKey, Value::InvalidKey]);
     }
 }
 

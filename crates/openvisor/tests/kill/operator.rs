@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cloud::DeviceId;
-use cloud::store::{ItemKey, Scope, Store, Value};
+use cloud::store::{LookupKey, Scope, Store, Value};
 
 /// Something the operator did, or tried to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Operator {
 }
 
 async fn check_item(store: &Store, secret: bool, number: u32) {
-    let wanted = ItemKey { device_scope: false, secret, key: key(number).into_bytes() };
+    let wanted = LookupKey { device_scope: false, secret, key: key(number).into_bytes() };
     let anyone = DeviceId::parse(&format!("UV{}", "0".repeat(32))).expect("an id");
     let found = store.look_up(anyone, &[wanted]).await.expect("looked up");
     assert_eq!(found, [Value::Found(value(number).into_bytes())], "secret: {secret}");

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use relay::ConnectError;
+use relay::{ConnectError, TlsOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::chain;
-use crate::connector::{Connector, Target, TlsTarget, Trust};
+use crate::connector::{Connector, Target, Trust};
 use crate::destinations::Destinations;
 use crate::limits::Limits;
 
@@ -372,7 +372,7 @@ fn free_port() -> u16 {
 }
 
 /// Connects with these credentials and asks to be let in with MQTT; the first bytes of the answer.
-async fn connack(port: u16, tls: TlsTarget) -> Result<[u8; 4], ConnectError> {
+async fn connack(port: u16, tls: TlsOptions) -> Result<[u8; 4], ConnectError> {
     let trust = Trust::new(&[]).expect("no more authorities");
     let connector = Connector::new(Destinations::with_loopback(), Vec::new(), trust, &Limits::default());
     let target = Target { host: "localhost".to_owned(), port, tls: Some(tls) };
@@ -382,7 +382,7 @@ async fn connack(port: u16, tls: TlsTarget) -> Result<[u8; 4], ConnectError> {
     let _ = stream.flush().await;
     match stream.read_exact(&mut answer).await {
         Ok(_) => Ok(answer),
-        Err(error) => match crate::connector::of_end(&error) {
+        Err(error) => match crate::connector::connection_end(&error) {
             relay::ConnectionEnd::Failed(cause) => Err(cause),
             relay::ConnectionEnd::Closed => Err(ConnectError::MqttClosed),
         },
@@ -418,9 +418,9 @@ async fn brokers_with_such_certificates_are_reached_as_mosquitto_pub_reaches_the
     for (name, authority, port) in brokers {
         let cafile = pki.path(&format!("{authority}.pem"));
         assert!(mosquitto_pub(port, &cafile), "mosquitto_pub refuses {name}");
-        let tls = TlsTarget { authorities: pki.der(authority), ..TlsTarget::default() };
+        let tls = TlsOptions { authorities: pki.der(authority), ..TlsOptions::default() };
         assert_eq!(connack(port, tls).await, ACCEPTED, "{name}");
-        let other = TlsTarget { authorities: pki.der("stranger"), ..TlsTarget::default() };
+        let other = TlsOptions { authorities: pki.der("stranger"), ..TlsOptions::default() };
         assert_eq!(connack(port, other).await, Err(ConnectError::UnknownCa), "{name}");
     }
 }
@@ -447,7 +447,7 @@ async fn a_client_certificate_of_any_kind_is_presented() {
     let clients = pki.path("clients.pem");
     let options = format!("require_certificate true\ncafile {}", clients.display());
     let _broker = Mosquitto::start(&pki, &[("rsa", port, &options)]);
-    let with = |name: Option<&str>| TlsTarget {
+    let with = |name: Option<&str>| TlsOptions {
         authorities: pki.der("rsa-ca"),
         chain: name.map(|name| pki.der(name)).unwrap_or_default(),
         key: name.map(|name| pki.key_der(name)).unwrap_or_default(),
@@ -458,6 +458,6 @@ async fn a_client_certificate_of_any_kind_is_presented() {
     assert_eq!(connack(port, with(None)).await, Err(ConnectError::ClientCertificateRequired));
     let refused = connack(port, with(Some("stranger"))).await;
     assert_eq!(refused, Err(ConnectError::ClientCertificateRefused("unknown_ca")));
-    let other = TlsTarget { key: pki.key_der("c-rsa"), ..with(Some("c-p521")) };
+    let other = TlsOptions { key: pki.key_der("c-rsa"), ..with(Some("c-p521")) };
     assert_eq!(connack(port, other).await, Err(ConnectError::InvalidCredentials));
 }

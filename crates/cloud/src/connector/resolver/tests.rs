@@ -97,7 +97,7 @@ fn account() -> AccountId {
     AccountId::random()
 }
 
-type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, LookupError>> + Send + 'a>>;
+type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ConnectError>> + Send + 'a>>;
 
 /// Begins a look-up, which is not over at once.
 fn begin<'a>(resolver: &'a Resolver, owner: Owner, host: &'a str) -> LookUp<'a> {
@@ -113,8 +113,8 @@ async fn a_name_has_addresses_of_both_kinds_in_turns() {
     let found = server.resolver(|_| ()).look_up(owner, "60.live.test").await.expect("found");
     assert_eq!(found, ["192.0.2.7".parse::<IpAddr>().expect("one"), "2001:db8::7".parse().expect("one")]);
     let resolver = server.resolver(|_| ());
-    assert_eq!(resolver.look_up(owner, "a.none.test").await, Err(LookupError::NotFound));
-    assert_eq!(resolver.look_up(owner, "not a name..").await, Err(LookupError::NotFound));
+    assert_eq!(resolver.look_up(owner, "a.none.test").await, Err(ConnectError::NameNotResolved));
+    assert_eq!(resolver.look_up(owner, "not a name..").await, Err(ConnectError::NameNotResolved));
 }
 
 /// Shows D181: name servers that answer for one kind of address only delay nothing for long.
@@ -136,7 +136,7 @@ async fn answers_and_failures_are_kept_as_long_as_they_may_be() {
     }
     assert_eq!(server.asked(), 2, "once for each kind of address");
     for _ in 0..3 {
-        assert_eq!(resolver.look_up(owner, "a.none.test").await, Err(LookupError::NotFound));
+        assert_eq!(resolver.look_up(owner, "a.none.test").await, Err(ConnectError::NameNotResolved));
     }
     assert_eq!(server.asked(), 2);
     for _ in 0..3 {
@@ -151,9 +151,12 @@ async fn answers_and_failures_are_kept_as_long_as_they_may_be() {
 async fn a_name_that_is_never_answered_for_is_given_up_and_remembered() {
     let (server, owner) = (Server::start().await, device_of(account()));
     let resolver = server.resolver(|limits| limits.resolve_timeout = Duration::from_millis(100));
-    assert_eq!(resolver.look_up(owner, "a.dead.test").await, Err(LookupError::TimedOut));
+    assert_eq!(resolver.look_up(owner, "a.dead.test").await, Err(ConnectError::ResolveTimedOut));
     assert!(server.asked() > 0);
-    assert_eq!(resolver.look_up(device_of(account()), "a.dead.test").await, Err(LookupError::TimedOut));
+    assert_eq!(
+        resolver.look_up(device_of(account()), "a.dead.test").await,
+        Err(ConnectError::ResolveTimedOut)
+    );
     assert_eq!(server.asked(), 0);
 }
 
@@ -174,7 +177,7 @@ async fn devices_with_names_that_are_never_answered_for_delay_nobody() {
             match look_up.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 std::task::Poll::Pending => held.push(look_up),
                 std::task::Poll::Ready(outcome) => {
-                    assert_eq!(outcome, Err(LookupError::Busy));
+                    assert_eq!(outcome, Err(ConnectError::TooManyLookups));
                     refused += 1;
                 }
             }
@@ -194,7 +197,7 @@ async fn when_every_place_is_taken_the_largest_user_gives_way() {
     let hosts = ["a.dead.test", "b.dead.test", "c.dead.test", "d.dead.test"];
     let mut held = hosts.map(|host| begin(&resolver, owner, host)).into_iter();
     resolver.look_up(device_of(account()), "1.live.test").await.expect("found");
-    assert_eq!(held.next().expect("the oldest").await, Err(LookupError::Busy));
+    assert_eq!(held.next().expect("the oldest").await, Err(ConnectError::TooManyLookups));
     let again = begin(&resolver, owner, "a.dead.test");
     resolver.look_up(device_of(noisy), "2.live.test").await.expect("found, in the same account");
     drop((held, again));

@@ -92,7 +92,7 @@ async fn much_passes_both_ways_at_once_and_at_rest_nothing_is_kept() {
     let (echoed, _from_server) = in_time(reading).await.expect("no panic");
     assert!(echoed == expected, "the same bytes in the same order");
     let _to_server = in_time(writing).await.expect("no panic");
-    assert!(owned(&server) <= 3 * KEPT, "{} bytes", owned(&server));
+    assert!(owned(&server) <= 3 * KEPT_CAPACITY, "{} bytes", owned(&server));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::*;
 use crate::data::DataFolder;
-use crate::store::{ItemKey, LogCursor, LogLine, LogRetention, Scope, Value};
+use crate::store::{LogCursor, LogLine, LogRetention, LookupKey, Scope, Value};
 
 /// A store with a second account, and a device in each, both called `kitchen`.
 struct Fixture {
@@ -74,7 +74,7 @@ async fn a_device_is_given_the_settings_of_its_own_account_only() {
     }
     for (store, device, value) in [(first, *own, "mine"), (second, *other, "theirs")] {
         for (device_scope, secret) in [(false, false), (false, true), (true, false), (true, true)] {
-            let wanted = ItemKey { device_scope, secret, key: b"key".to_vec() };
+            let wanted = LookupKey { device_scope, secret, key: b"key".to_vec() };
             assert_eq!(store.look_up(device, &[wanted]).await.expect("asked"), [found(value)]);
         }
     }
@@ -94,8 +94,8 @@ async fn what_is_of_another_account_is_not_there_even_by_its_id() {
     assert_eq!(first.config(scope, "key").await.expect("asked"), None);
     assert!(first.configs(scope).await.expect("asked").is_empty());
     assert!(first.secrets(scope).await.expect("asked").is_empty());
-    let wanted = ItemKey { device_scope: true, secret: true, key: b"key".to_vec() };
-    assert_eq!(first.look_up(*other, &[wanted]).await.expect("asked"), [Value::Missing]);
+    let wanted = LookupKey { device_scope: true, secret: true, key: b"key".to_vec() };
+    assert_eq!(first.look_up(*other, &[wanted]).await.expect("asked"), [Value::NotFound]);
     assert!(first.logs(*other, 9).await.expect("asked").is_empty());
     assert_eq!(first.log_cursor(*other, 0).await.expect("asked"), LogCursor::default());
     assert!(first.logs_after(*other, LogCursor::default(), 0, 9).await.expect("asked").is_empty());
@@ -132,7 +132,7 @@ async fn a_secret_moved_to_another_account_does_not_open_there() {
     second.set_secret(Scope::Account, "key", "theirs").await.expect("set");
     let moved = sqlx::query("UPDATE secrets SET account = $1").bind(first.account().to_owned());
     first.pool.execute(moved).await.expect("moved by somebody with the database");
-    let wanted = ItemKey { device_scope: false, secret: true, key: b"key".to_vec() };
+    let wanted = LookupKey { device_scope: false, secret: true, key: b"key".to_vec() };
     assert_eq!(first.look_up(*own, &[wanted]).await.expect("looked up"), [Value::Unavailable]);
 }
 

@@ -4,62 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::tempdir;
 
 use super::*;
-use crate::store::tests::Fixture;
-use crate::store::{LogLine, Scope};
-
-const DAY: i64 = 24 * 3600 * 1000;
-
-async fn with_lines(store: &Store, device: DeviceId) {
-    let line = |sequence, age_days: i64| LogLine {
-        device,
-        boot: 1,
-        sequence,
-        clock: 1,
-        received: wall_millis() - age_days * DAY,
-        text: vec![b'x'],
-    };
-    store.add_logs(&[line(1, 30), line(2, 8), line(3, 0)]).await.expect("kept");
-}
-
-async fn prune_now(store: &Store) -> Option<ClockWatch> {
-    let mut clock = None;
-    prune_once(store, Epoch::start(), &Limits::default(), &mut clock).await.expect("pruned");
-    clock
-}
-
-/// A cloud that finds a clock far ahead of all it knows, as after a battery was changed.
-///
-/// Shows D164.
-#[tokio::test]
-async fn a_clock_that_is_ahead_deletes_nothing() {
-    for fixture in Fixture::each().await {
-        let (store, device) = (&fixture.store, fixture.device(None).await);
-        with_lines(store, device).await;
-        store.record_moment(wall_millis() - 40 * DAY).await.expect("noted");
-        let clock = prune_now(store).await.expect("looked at");
-        assert!(!clock.is_believed());
-        assert_eq!(store.logs(device, 10).await.expect("read").len(), 3);
-        let known = store.newest_moment().await.expect("asked").expect("known");
-        assert!(known < wall_millis() - 39 * DAY, "what is not believed is not noted");
-        store.record_moment(wall_millis() - DAY / 2).await.expect("noted");
-        assert!(prune_now(store).await.expect("looked at").is_believed());
-        assert_eq!(store.logs(device, 10).await.expect("read").len(), 1, "a clock that keeps time does");
-    }
-}
-
-/// Shows D164.
-#[tokio::test]
-async fn a_store_that_never_pruned_knows_the_time_by_its_newest_line() {
-    for fixture in Fixture::each().await {
-        let (store, device) = (&fixture.store, fixture.device(None).await);
-        assert_eq!(store.newest_moment().await.expect("asked"), None);
-        with_lines(store, device).await;
-        let newest = store.newest_moment().await.expect("asked").expect("known");
-        assert!((wall_millis() - newest).abs() < DAY);
-        assert!(prune_now(store).await.expect("looked at").is_believed());
-        assert_eq!(store.logs(device, 10).await.expect("read").len(), 1);
-    }
-}
+use crate::store::Scope;
 
 async fn devices(data: &Path) -> usize {
     let folder = DataFolder::open_existing(data).expect("there");
@@ -71,7 +16,7 @@ async fn devices(data: &Path) -> usize {
 
 /// Shows D163.
 #[tokio::test]
-async fn a_device_whose_files_cannot_be_written_is_not_made() {
+async fn a_device_whose_files_cannot_be_written_is_not_added() {
     let directory = tempdir().expect("a folder");
     let data = directory.path().join("cloud");
     let blocked = directory.path().join("file");
