@@ -11,8 +11,8 @@ use crate::Cycles;
 use crate::bus::Bus;
 use crate::code::{Code, Location, Page};
 use crate::config::Config;
-use crate::debug::HaltCause;
 use crate::exec;
+use crate::exit::{Exit, NoVectorTable};
 use crate::fault::{Event, Fault, cfsr};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};
@@ -22,60 +22,6 @@ use crate::trial::Trial;
 
 /// LR after reset (Arm ARM: TakeReset). It is no EXC_RETURN in thread mode, so a reset handler that returns faults.
 const LR_AT_RESET: u32 = 0xFFFF_FFFF;
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// The budget is used up.
-    Budget,
-    /// The program counter is in [`Config::trap`]; the instruction there, if any, was not executed. This is how a host
-    /// offers functions to the application without code in flash: the application calls an address of the trap range,
-    /// the host takes the arguments from R0 to R3 and answers with [`Cpu::return_from_trap`].
-    Trap {
-        /// The program counter.
-        address: u32,
-    },
-    /// WFI, or sleep on exit: nothing runs until an interrupt is pending. Until then, every run exits like this again.
-    WaitForInterrupt,
-    /// WFE: as [`Exit::WaitForInterrupt`], but an event ends it too.
-    WaitForEvent,
-    /// BKPT, with [`Config::halt_on_breakpoint`]. The program counter is on the instruction.
-    Breakpoint {
-        /// Address of the BKPT.
-        address: u32,
-        /// Its immediate.
-        comment: u8,
-    },
-    /// A breakpoint or a watchpoint. The program counter is on the instruction, which has not been executed.
-    Halted {
-        /// Which of the two.
-        cause: HaltCause,
-    },
-    /// HardFault was entered, with [`Config::halt_on_hard_fault`]: its frame is stacked, and none of its handler has
-    /// run. [`Cpu::fault_status`] says why. The next run executes the handler.
-    HardFault {
-        /// Address of the instruction that faulted.
-        pc: u32,
-    },
-    /// The application wrote AIRCR.SYSRESETREQ. The reset is left to the host, which calls [`Cpu::reset`], because the
-    /// request resets the peripherals as well.
-    Reset,
-    /// Lockup: a fault at a priority at which it cannot be handled. Only a reset ends it.
-    Lockup {
-        /// Address of the instruction that faulted.
-        pc: u32,
-    },
-    /// A [`Bus`] called [`Signals::request_yield`](crate::Signals::request_yield).
-    Yield,
-    /// A busy loop without effect, with [`Config::halt_on_spin`]: the processor repeats exactly the same states until
-    /// an exception becomes pending or the host changes something. Until then, every run exits like this again, and the
-    /// host may skip cycles as after [`Exit::WaitForInterrupt`].
-    Spin,
-}
-
-/// The vector table cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoVectorTable;
 
 /// One processor with its RAM.
 pub struct Cpu {
@@ -312,6 +258,7 @@ fn run_page(
     let length = window.end.wrapping_sub(start);
     loop {
         let at = core.pc;
+        // One comparison for both ends of the window.
         if at.wrapping_sub(start) >= length {
             return StopReason::Service;
         }
@@ -333,10 +280,12 @@ fn run_page(
                 }
             }
         };
+        // Before execution, because instructions and peripherals see the next address and the new count.
         core.pc = at.wrapping_add(u32::from(inst.len));
         core.cycles += 1;
         match exec::execute(core, bus, inst) {
             Ok(()) => {}
+            // An undecoded entry is found by executing it, so that decoded ones need no check.
             Err(Event::Undecoded) => {
                 core.pc = at;
                 core.cycles -= 1;

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use crate::Cycles;
 use crate::bus::{Bus, Width};
-use crate::cpu::{Cpu, Exit};
+use crate::cpu::Cpu;
+use crate::exit::Exit;
 use crate::fault::Event;
 use crate::nvic::number;
 use crate::state::{Core, Sleep};

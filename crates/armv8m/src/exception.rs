@@ -155,6 +155,7 @@ impl Core {
     fn exception_entry(&mut self, number: u16) {
         let value = self.entry_exc_return();
         let sp = self.r[13];
+        // Numbers below SVCall's are faults (and NMI).
         if number < number::SVCALL {
             self.save_context(sp);
         }
@@ -200,6 +201,7 @@ impl Core {
             return Err(Fault::usage(cfsr::STKOF));
         }
         self.r[13] = frame;
+        // The frame is aligned to eight bytes, and SP always to four.
         let realigned = if sp & 4 == 0 { 0 } else { REALIGNED };
         let [r0, r1, r2, r3] = [self.r[0], self.r[1], self.r[2], self.r[3]];
         let words = [r0, r1, r2, r3, self.r[12], self.r[14], self.pc, self.xpsr() & !REALIGNED | realigned];
@@ -303,6 +305,7 @@ impl Core {
     pub(crate) fn exception_return(&mut self, value: u32) {
         self.external_activity = true;
         let returning = self.ipsr;
+        // Integrity checks of exception return (Arm ARM): the exception has to be active, EXC_RETURN and RETPSR valid.
         if !self.nvic.active.contains(returning) {
             return self.return_fault(&Fault::usage(cfsr::INVPC), value);
         }
@@ -367,6 +370,7 @@ impl Core {
         self.set_apsr(psr);
         self.set_epsr(psr);
         let size = if extended { EXTENDED_FRAME } else { FRAME };
+        // Bit 9 moves to bit 2: the four bytes by which entry moved SP down.
         let sp = frame.wrapping_add(size) | (psr & REALIGNED) >> 7;
         if from_psp {
             self.set_psp(sp);

@@ -86,14 +86,18 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::AluShiftS => core.alu_shifted_flags(i),
         Op::SpAluImm | Op::SpAluShift | Op::MovSp => return core.stack_arithmetic(i),
 
+        // The masks of amounts change no value: they save the compiler's overflow check.
         Op::LslImm => core.set_reg(i.d, core.left(i)),
         Op::LslImmS => {
+            // The amount is 1 to 31: LSLS by zero is decoded as MOVS.
             let value = core.reg(i.m);
             core.flags.c = value >> (32 - u32::from(i.k)) & 1 != 0;
             core.set_logical(i.d, value << (i.k & 31));
         }
+        // An amount of 32 is allowed, hence 64 bits.
         Op::LsrImm => core.set_reg(i.d, (u64::from(core.reg(i.m)) >> (i.k & 63)) as u32),
         Op::LsrImmS => {
+            // Shifted by one bit less, the last bit shifted out, which is the carry, is the lowest bit.
             let value = u64::from(core.reg(i.m)) << 1 >> (i.k & 63);
             core.flags.c = value & 1 != 0;
             core.set_logical(i.d, (value >> 1) as u32);
@@ -244,6 +248,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         }
         Op::Bx => return core.branch_exchange(core.reg(i.m)),
         Op::Blx => {
+            // Rm may be LR, so it is read first.
             let target = core.reg(i.m);
             core.r[14] = core.pc | 1;
             core.branch_state(target);
@@ -251,6 +256,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::Cbz => core.branch_if(core.reg(i.n) == 0, i),
         Op::Cbnz => core.branch_if(core.reg(i.n) != 0, i),
         Op::TableByte | Op::TableHalf => return core.table_branch(bus, i),
+        // MOV and ADD to PC are no interworking branches: bit 0 is ignored (Arm ARM: ALUWritePC).
         Op::MovPc => core.pc = core.reg(i.m) & !1,
         Op::AddPc => core.pc = i.imm.wrapping_add(core.reg(i.m)) & !1,
 

@@ -317,6 +317,7 @@ impl FpEnv {
             }
             (Class::Zero, _) | (_, Class::Infinity) => signed(sign, 0),
             _ => {
+                // A quotient of at least 40 bits, with a sticky bit for the remainder.
                 let dividend = a.mantissa << 40;
                 let quotient = dividend / b.mantissa | u64::from(dividend % b.mantissa != 0);
                 self.round(sign, a.exponent - b.exponent - 40, quotient.into())
@@ -333,6 +334,7 @@ impl FpEnv {
             _ if a.sign => self.invalid(),
             Class::Infinity => INFINITY,
             Class::Finite => {
+                // Makes the exponent even, and gives the root more bits than the result.
                 let shift = 38 + (a.exponent & 1);
                 let square = a.mantissa << shift;
                 let root = square.isqrt();

@@ -35,6 +35,7 @@ mod debug;
 mod decode;
 mod exception;
 mod exec;
+mod exit;
 mod fault;
 mod float;
 mod fpu;
@@ -52,8 +53,9 @@ mod trial;
 
 pub use bus::{Bus, BusFault, EmptyBus, Signals, Width};
 pub use config::Config;
-pub use cpu::{Cpu, Exit, NoVectorTable};
+pub use cpu::Cpu;
 pub use debug::{ExceptionEvent, HaltCause, MAX_EXCEPTION_EVENTS, Watchpoint};
+pub use exit::{Exit, NoVectorTable};
 pub use fault::FaultStatus;
 pub use host::Register;
 pub use trial::ExternalActivity;

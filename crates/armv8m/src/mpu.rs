@@ -92,6 +92,7 @@ impl Mpu {
     /// Reads the register at `offset` from 0xE000ED90.
     pub(crate) fn read(&self, offset: u32) -> u32 {
         match offset {
+            // MPU_TYPE, MPU_CTRL, MPU_RNR, MPU_RBAR and MPU_RLAR with three aliases, MPU_MAIR0, MPU_MAIR1.
             0x00 => (REGIONS as u32) << 8,
             0x04 => self.control,
             0x08 => self.number,
@@ -135,6 +136,7 @@ fn region_access(index: usize, region: Region, address: u32, privileged: bool) -
 
 /// The default memory map: everything may be read and written; Device and system regions are never executable.
 fn default_map(address: u32) -> Access {
+    // Peripherals at 0x40000000, Device at 0xA0000000, system from 0xE0000000 (Arm ARM: system address map).
     let execute = !matches!(address >> 29, 2 | 5 | 6 | 7);
     Access { read: true, write: true, execute, region: None }
 }
@@ -163,6 +165,7 @@ impl Core {
         if !self.mpu.enabled() {
             return Ok(());
         }
+        // Regions are larger than an access, so its first and last byte decide.
         for end in [address, address.wrapping_add(bytes - 1)] {
             let access = self.access(end, privileged);
             if !(if write { access.write } else { access.read }) {

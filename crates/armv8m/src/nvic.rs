@@ -154,7 +154,8 @@ impl Nvic {
         }
     }
 
-    /// Clears the pending state; a line that is still high pends again at once.
+    /// Clears the pending state. A line that is still high pends again at once, or, while its handler is active, when
+    /// that returns.
     pub(crate) fn unpend(&mut self, number: u16) {
         if !self.level.contains(number) || self.active.contains(number) {
             self.pending.remove(number);
@@ -241,9 +242,13 @@ impl Nvic {
     pub(crate) fn read(&self, offset: u32) -> u32 {
         let word = (offset / 4 % 16) as usize;
         match offset {
+            // ISER, ICER
             0x000..0x040 | 0x080..0x0C0 => self.enabled.external(word),
+            // ISPR, ICPR
             0x100..0x140 | 0x180..0x1C0 => self.pending.external(word),
+            // IABR
             0x200..0x240 => self.active.external(word),
+            // IPR
             0x300..0x4F0 => self.read_priorities(offset as u16 - 0x300),
             _ => 0,
         }
@@ -253,6 +258,7 @@ impl Nvic {
     pub(crate) fn write(&mut self, offset: u32, value: u32) {
         let first = (offset / 4 % 16) as u16 * 32;
         match offset {
+            // ISER, ICER, ISPR, ICPR: ones set or clear, zeros have no effect.
             0x000..0x040 => self.for_each_irq(first, value, |nvic, n| nvic.enable(n, true)),
             0x080..0x0C0 => self.for_each_irq(first, value, |nvic, n| nvic.enable(n, false)),
             0x100..0x140 => self.for_each_irq(first, value, Self::pend),

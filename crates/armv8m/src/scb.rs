@@ -310,20 +310,20 @@ impl Core {
 /// The identification registers of a Cortex-M33 with DSP and single-precision floating point.
 fn identification(offset: u32) -> u32 {
     match offset {
-        0xD40 => 0x0000_0030,
-        0xD44 => 0x0000_0210,
-        0xD48 => 0x0020_0000,
-        0xD50 => 0x0010_1F40,
-        0xD58 => 0x0100_0000,
-        0xD60 => 0x0110_1110,
-        0xD64 => 0x0221_2000,
-        0xD68 => 0x2023_2232,
-        0xD6C => 0x0111_1131,
-        0xD70 => 0x0131_0132,
-        0xD7C => 0x8000_C000,
-        0xF40 => 0x1011_0021,
-        0xF44 => 0x1100_0011,
-        0xF48 => 0x0000_0040,
+        0xD40 => 0x0000_0030, // ID_PFR0
+        0xD44 => 0x0000_0210, // ID_PFR1
+        0xD48 => 0x0020_0000, // ID_DFR0
+        0xD50 => 0x0010_1F40, // ID_MMFR0
+        0xD58 => 0x0100_0000, // ID_MMFR2
+        0xD60 => 0x0110_1110, // ID_ISAR0
+        0xD64 => 0x0221_2000, // ID_ISAR1
+        0xD68 => 0x2023_2232, // ID_ISAR2
+        0xD6C => 0x0111_1131, // ID_ISAR3
+        0xD70 => 0x0131_0132, // ID_ISAR4
+        0xD7C => 0x8000_C000, // CTR
+        0xF40 => 0x1011_0021, // MVFR0
+        0xF44 => 0x1100_0011, // MVFR1
+        0xF48 => 0x0000_0040, // MVFR2
         _ => 0,
     }
 }

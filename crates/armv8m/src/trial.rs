@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use crate::Cycles;
 use crate::bus::Bus;
-use crate::cpu::{Cpu, Exit};
+use crate::cpu::Cpu;
+use crate::exit::Exit;
 use crate::host::Register;
 use crate::memory::Memory;
 use crate::spin::Registers;

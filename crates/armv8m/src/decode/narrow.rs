@@ -71,6 +71,7 @@ fn data_processing(context: DecodeContext, h: u32) -> Inst {
         0x5 => carry(alu::ADC),
         0x6 => carry(alu::SBC),
         0x7 => shifted(shift::ROR),
+        // TST and CMN are ANDS and ADDS that discard the result; both set the flags in IT blocks too.
         0x8 => Inst::of(Op::AndRegS).d(15).n(d).m(m),
         0x9 => setflags(context, Op::RsbImmS, Op::RsbImm).d(d).n(m),
         0xA => Inst::of(Op::CmpReg).n(d).m(m),

@@ -141,6 +141,7 @@ fn saturate(h: u32, l: u32) -> Inst {
     if bit(h, 5) && amount == 0 {
         return Inst::of(Op::Saturate16).d(d).n(n).a(u32::from(unsigned)).k(width);
     }
+    // `sh` is bit 1 of the shift type: LSL or ASR.
     let op = if unsigned { Op::Usat } else { Op::Ssat };
     Inst::of(op).d(d).n(n).s(bits(h, 5, 5) << 1).a(amount).k(width)
 }

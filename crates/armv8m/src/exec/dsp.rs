@@ -102,6 +102,7 @@ impl Core {
             let x = lane(n, index, bits, unsigned);
             let y = lane(m, if exchanged { 1 - index } else { index }, bits, unsigned);
             let exact = if adds { x + y } else { x - y };
+            // GE: the carry of an unsigned addition, otherwise a result that is not negative.
             let greater = if unsigned && adds { exact >> bits != 0 } else { exact >= 0 };
             if greater {
                 ge |= (if bits == 8 { 1 } else { 3 }) << (index * bits / 8);

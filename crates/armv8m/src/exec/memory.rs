@@ -71,6 +71,7 @@ impl Core {
     #[inline(never)]
     pub(super) fn load(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
         let access = self.addressing(i)?;
+        // A load of PC has to be aligned; otherwise it is UNPREDICTABLE.
         if i.d == 15 && access.address & 3 != 0 {
             return Err(Event::UNALIGNED);
         }
@@ -283,7 +284,7 @@ fn spans(base: u32, length: u32, descending: bool) -> (u32, u32) {
     }
 }
 
-/// Accesses that fault when unaligned even with CCR.UNALIGN_TRP clear.
+/// Accesses that fault when unaligned even with CCR.UNALIGN_TRP clear (Arm ARM: MemA).
 pub(super) fn require_aligned(address: u32, bytes: u32) -> Result<(), Event> {
     if address & (bytes - 1) == 0 { Ok(()) } else { Err(Event::UNALIGNED) }
 }
