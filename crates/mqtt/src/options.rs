@@ -16,7 +16,7 @@ pub enum Version {
 }
 
 /// The message the broker publishes when the connection ends without a DISCONNECT (M37, M38).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Will {
     /// A valid topic name.
     pub topic: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct Will {
 }
 
 /// The content of the CONNECT packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// Protocol version.
     pub version: Version,
@@ -52,6 +52,33 @@ pub struct ConnectOptions {
     /// acknowledged, and reported as [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic fits. Any
     /// other larger packet is a protocol error.
     pub maximum_packet_size: u32,
+}
+
+impl fmt::Debug for Will {
+    /// A will is often set with a credential in it: only its lengths are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, payload, qos, retain } = self;
+        let (topic, payload) = (topic.len(), payload.len());
+        write!(
+            f,
+            "Will {{ topic: <{topic} bytes>, payload: <{payload} bytes>, qos: {qos}, retain: {retain} }}"
+        )
+    }
+}
+
+impl fmt::Debug for ConnectOptions {
+    /// Shows neither user name nor password: some services take a token as the user name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("has_username", &self.username.is_some())
+            .field("has_password", &self.password.is_some())
+            .field("will", &self.will)
+            .field("keep_alive", &self.keep_alive)
+            .field("clean_start", &self.clean_start)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ConnectOptions {
@@ -132,3 +159,23 @@ impl fmt::Display for InvalidOptions {
 }
 
 impl core::error::Error for InvalidOptions {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows D137.
+    #[test]
+    fn debug_output_contains_no_credentials() {
+        let mut options = ConnectOptions::new(Version::V5, b"id");
+        options.username = Some(b"token".to_vec());
+        options.password = Some(b"secret".to_vec());
+        options.will =
+            Some(Will { topic: b"token".to_vec(), payload: b"secret".to_vec(), qos: 1, retain: false });
+        let shown = alloc::format!("{options:?}");
+        assert!(shown.contains("has_password: true") && shown.contains("<6 bytes>"), "{shown}");
+        for hidden in ["token", "secret"] {
+            assert!(!shown.contains(&alloc::format!("{:?}", hidden.as_bytes())), "{shown}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `CONNECT` (link.md §5.1).
 
+use core::fmt;
+
 use super::{QOS, RETAIN, bit};
 use crate::bytes::{Reader, Strings, Writer};
 use crate::violation::{self, Violation};
@@ -108,7 +110,7 @@ impl WillOptions {
 }
 
 /// A user name and its password (M45).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// The user name.
     pub username: &'a [u8],
@@ -117,7 +119,7 @@ pub struct Credentials<'a> {
 }
 
 /// A will (M38).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Will<'a> {
     /// Its QoS and retain flag.
     pub options: WillOptions,
@@ -128,7 +130,7 @@ pub struct Will<'a> {
 }
 
 /// TLS credentials (M47 to M50).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tls<'a> {
     /// Certificates of authorities, DER. None stands for the public ones, by which brokers on the internet usually have
     /// their certificates (D42).
@@ -137,6 +139,37 @@ pub struct Tls<'a> {
     pub chain: Strings<'a>,
     /// The client's key, PKCS#8 DER; empty for none.
     pub key: &'a [u8],
+}
+
+// No password, key or will may get into a log (D137), so these types show lengths only.
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Credentials {{ username: <{} bytes>, password: <{} bytes> }}",
+            self.username.len(),
+            self.password.len()
+        )
+    }
+}
+
+impl fmt::Debug for Will<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { options, topic, payload } = self;
+        write!(
+            f,
+            "Will {{ {options:?}, topic: <{} bytes>, payload: <{} bytes> }}",
+            topic.len(),
+            payload.len()
+        )
+    }
+}
+
+impl fmt::Debug for Tls<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("authorities", &self.authorities).finish_non_exhaustive()
+    }
 }
 
 /// A whole `CONNECT`, as the cloud reads it.
@@ -185,5 +218,24 @@ impl<'a> Connect<'a> {
         let count = reader.u8()?;
         let chain = Strings::decode(reader, count)?;
         Ok(Tls { authorities, chain, key: reader.str()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+
+    /// Shows D137.
+    #[test]
+    fn debug_output_contains_no_credentials() {
+        let credentials = Credentials { username: b"token", password: b"secret" };
+        let will = Will { options: WillOptions::default(), topic: b"token", payload: b"secret" };
+        let shown = std::format!("{credentials:?} {will:?}");
+        assert_eq!(shown.matches("6 bytes").count(), 2, "{shown}");
+        for hidden in [&b"token"[..], b"secret"] {
+            assert!(!shown.contains(&std::format!("{hidden:?}")), "{shown}");
+        }
     }
 }
