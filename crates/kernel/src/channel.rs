@@ -151,7 +151,7 @@ impl Channels {
         }
     }
 
-    /// Closes every channel: the application restarts, so that nobody is left to be notified.
+    /// Closes every channel: the application restarts, so that there is nothing to notify.
     pub(crate) fn close_all(&mut self, link: &mut DeviceLink) {
         for Channel { core, .. } in self.slots.iter_mut().filter_map(Option::take) {
             if core.is_connected() {
@@ -176,7 +176,7 @@ impl Channel {
         for _ in 0..responses {
             notifications.post(port, core.target, EventType::ChannelDataReadable);
         }
-        // The loss of the network is reported even for a finished exchange, as the public guide says (N66).
+        // The loss of the network is reported even for a finished exchange, because every channel must learn of it (N66).
         if reason == ClosureReason::NetworkDisconnected || !protocol.is_finished() {
             notifications.post(port, core.target, EventType::ChannelNotConnected);
         }

@@ -88,15 +88,15 @@ impl Kernel {
         }
     }
 
-    /// The application has released a network handle. Channels over it lose their network, whoever else keeps the link
-    /// (N77).
+    /// The application has released a network handle. Channels over it lose their network even if
+    /// another handle keeps the link up (N77).
     pub(crate) fn network_released(&mut self, port: &mut Port<'_>, handle: u32) {
         self.channels.disconnect_network(&mut self.link, &mut self.notifications, port, handle);
         self.network.begin_grace(port.now);
         self.update_network(port);
     }
 
-    /// Ends a link that nobody wants, and notifies every handle of a change of the status (D21).
+    /// Ends a link that is no longer wanted, and notifies every handle of a change of the status (D21).
     pub(crate) fn update_network(&mut self, port: &mut Port<'_>) {
         if self.network.drop_unwanted(self.clock.is_set()) {
             self.link.send_bye(ByeReason::Done, "");

@@ -144,7 +144,7 @@ fn fast_lines<'a>(port: &'a mut Port<'_>) -> Result<&'a mut dyn FastLines, Statu
 }
 
 /// Checks that the vector table and the handler it names are in the application's memory, and that the handler is Thumb
-/// code. The handler runs above the hypervisor's threads, so a bad one could not be stopped as any other fault is (D108).
+/// code. The handler runs above the hypervisor's threads, where a fault would be the hypervisor's (D108).
 fn check_vector(port: &Port<'_>, table: u32, irq: u16) -> Result<(), MemoryFault> {
     let offset = 4 * (SYSTEM_EXCEPTIONS + u32::from(irq));
     let handler = read_u32(port.memory, table.checked_add(offset).ok_or(MemoryFault)?)?;

@@ -13,16 +13,17 @@ pub const SECURE_IRQS: [u32; 5] = [3, 7, 8, 10, 27];
 /// Minimum length of a notification buffer in bytes: two records.
 pub const MIN_NOTIFICATION_BUFFER: u32 = 32;
 
-/// Open registrations for system events (D103).
+/// Open registrations for system events; one more is `UNAVAILABLE` (D103).
 pub const SYSTEM_NOTIFICATIONS: usize = 16;
 /// Number of external interrupts.
 pub const IRQS: usize = LAST_IRQ as usize + 1;
 
-/// Open network handles (D20).
+/// Open network handles; one more is `PARAMETERFAULT`, for want of a better status (D20).
 pub const NETWORK_HANDLES: usize = 16;
-/// Pause before the first reconnection attempt (D23).
+/// Pause before the first reconnection attempt. It doubles with each failure, so that a cloud that comes back is not
+/// overrun (D23).
 pub const MIN_BACKOFF: Duration = Duration::from_secs(1);
-/// Longest pause between reconnection attempts (D23).
+/// Longest pause between reconnection attempts: how late a device may notice that the cloud is back (D23).
 pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// Consecutive failures after which the reasons include `ENHANCE_CALM` during a pause (D23).
 pub const ENHANCED_CALM_FAILURES: u32 = 5;
@@ -46,9 +47,9 @@ pub const MAX_ACKNOWLEDGEMENTS: usize = 16;
 pub const MAX_FILTERS: usize = 8;
 /// Certificates in one chain.
 pub const MAX_CERTIFICATES: usize = 8;
-/// Topic aliases of one channel (D113).
+/// Topic aliases of one channel, for devices that publish to few topics (D113).
 pub const TOPIC_ALIASES: usize = 8;
-/// Longest topic that gets an alias, in bytes (D113).
+/// Longest topic that gets an alias, in bytes: its name is stored in the kernel (D113).
 pub const MAX_ALIASED_TOPIC: usize = 64;
 /// Unread messages and lost-message notices of one channel.
 pub const MAX_MESSAGES: usize = 32;
@@ -72,10 +73,11 @@ pub const MAX_CONFIG_KEY_LENGTH: u32 = 100;
 
 /// Longest log message in bytes (D70).
 pub const MAX_LOG_MESSAGE: u32 = 1024;
-/// Log messages stored until the cloud has acknowledged them (D84).
+/// Log messages stored until the cloud has acknowledged them: their lengths and times are in the kernel (D84).
 pub const MAX_LOG_MESSAGES: usize = 128;
 
-/// Time without an open link until the kernel connects by itself, if the bundle sets none (D104).
+/// Time without an open link until the kernel connects by itself, if the bundle sets none: a day, so that an application
+/// that wants to be offline is (D104).
 pub const DEFAULT_CHECK_IN_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How long the kernel stays connected for a check-in (N17, D104).
 pub const CHECK_IN_DURATION: Duration = Duration::from_secs(5);

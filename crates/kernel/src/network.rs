@@ -38,7 +38,7 @@ enum LinkState {
     Closing { failed: bool },
 }
 
-/// Why an open link is kept although nobody asks for it.
+/// Why an open link is kept although nothing requires it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Linger {
     /// It is not.
@@ -175,7 +175,7 @@ impl Network {
         }
     }
 
-    /// TLS is done; whether to send `HELLO`. False if the connection is already in use, or nobody wants it any more.
+    /// TLS is done; whether to send `HELLO`. False if the connection is already in use, or is no longer wanted.
     pub(crate) fn on_connected(&mut self) -> bool {
         if self.has_connection() {
             return false;
@@ -228,7 +228,7 @@ impl Network {
         };
     }
 
-    /// Stops what is under way for a link that nobody wants, short of ending a connection. Returns whether there is a
+    /// If the link is not wanted, stops what is under way for it, short of ending a connection. Returns whether there is a
     /// connection to end: without a reason to stay it ends at once, because a link costs energy and money (D24).
     pub(crate) fn drop_unwanted(&mut self, clock_is_set: bool) -> bool {
         if self.is_wanted(clock_is_set) {

@@ -15,10 +15,10 @@ use crate::memory::Memory;
 /// The state of a channel of opaque bytes.
 pub(crate) struct Opaque {
     /// Received bytes that the application was shown and has not consumed. It can consume no others, because bytes that
-    /// nobody has seen must not disappear (D102).
+    /// it has not seen must not disappear (D102).
     shown: u32,
-    /// Free bytes of the send ring at which to post `CHANNELDATAWRITESPACE`, after a write that did not fit. The event
-    /// would confuse applications that did not wait for it (D13).
+    /// Free bytes of the send ring at which to post `CHANNELDATAWRITESPACE`, after a write that did not fit. One event
+    /// for every byte that leaves would make applications retry too early (D13, D101).
     awaited_space: Option<u32>,
 }
 

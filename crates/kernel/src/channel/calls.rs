@@ -17,8 +17,8 @@ use crate::notifications::{NotificationTarget, Notifications};
 use crate::outbox::Outbox;
 use crate::port::Port;
 
-/// `mvOpenChannel`. The order of the checks is part of the interface: an application that gets two things wrong is told
-/// the same one everywhere (D30).
+/// `mvOpenChannel`. The order of the checks is part of the interface: of two mistakes the same
+/// one is reported everywhere (D30).
 #[expect(clippy::too_many_arguments, reason = "a parameter for each table that the call may read or change")]
 pub(crate) fn open(
     channels: &mut Channels,

@@ -37,7 +37,7 @@ pub(crate) fn setup(
         return Err(Status::BufferAlreadyInUse);
     }
     let irq = usable_irq(setup.irq)?;
-    // A line that notifies two centres, or is the application's own fast one, could not tell whose record it is (D15).
+    // A handler could not know which of two centres its interrupt is for, or whether there is a record at all (D15).
     if notifications.uses_irq(irq) || fast.contains(setup.irq) {
         return Err(Status::InvalidInterrupt);
     }

@@ -1,7 +1,7 @@
-//! Whatever an application, a cable and a cloud do: no panic, and not a byte written that was not passed or lent.
+//! Random system calls, link losses and clouds: the kernel never panics, and writes nothing but out-parameters and buffers.
 //!
-//! RAM is used in two halves. What a call may write is put into the lower one and is permitted for that call only; what
-//! is lent lies in the upper one. A pointer is now and then wild. Every write of the kernel is held against both lists.
+//! RAM is used in two halves. The lower one contains what the current call may write; the upper one contains the buffers
+//! that the kernel was given. Some pointers are invalid. Every write of the kernel is compared with both.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ use abi::power::WakeReason;
 use abi::strings::{SizedString, SizedStringBuffer};
 use abi::wifi::{WifiConfig, WifiConfigOut};
 use kernel::limits::FLASH_SECTOR;
-use kernel::{Boot, Kernel, LinkInput, LinkLoss, Outcome as After, Policy};
+use kernel::{Boot, Kernel, LinkInput, LinkLoss, Outcome as CallOutcome, Policy};
 use kernel_testport::board::SECTORS;
 use kernel_testport::cloud::DeviceMessage;
 use kernel_testport::{REGISTER, TICK, TestDevice, boot};
@@ -30,51 +30,31 @@ use link::http::{HttpResult, ResponseHead};
 use link::kind::to_device;
 use link::mqtt::{FilterCodes, LostHead, LostReason, MessageHead, Outcome, Published, RequestState};
 use sansio::Duration;
+use test_rng::Rng;
 
 const SEEDS: u64 = 60;
 const STEPS: u32 = 2500;
-/// Where lent buffers lie: the upper half of RAM.
-const LENT: u32 = APPLICATION_RAM_START + 0x4_0000;
+/// Where the buffers are: the upper half of RAM.
+const BUFFERS: u32 = APPLICATION_RAM_START + 0x4_0000;
 
-/// Numbers from a seed.
-struct Chance(u64);
-
-impl Chance {
-    fn word(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as u32
-    }
-    fn below(&mut self, bound: u32) -> u32 {
-        self.word() % bound
-    }
-    fn one_in(&mut self, count: u32) -> bool {
-        self.below(count) == 0
-    }
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u32) as usize]
-    }
-}
-
-/// An application without a plan.
-struct Chaos {
+/// An application that makes random calls.
+struct RandomApplication {
     device: TestDevice,
-    chance: Chance,
-    /// What the call at hand may write.
-    permitted: Vec<(u32, u32)>,
-    /// What is lent: to whom, where, how much.
-    lent: Vec<(u32, u32, u32)>,
-    /// What the call at hand offers to lend.
+    rng: Rng,
+    /// What the current call may write: address and length.
+    out_params: Vec<(u32, u32)>,
+    /// Buffers that the kernel has: owner, address, length.
+    buffers: Vec<(u32, u32, u32)>,
+    /// Buffers in the parameters of the current call.
     offered: Vec<(u32, u32)>,
-    /// Handles seen, however stale, by kind.
+    /// Handles that were allocated, stale ones included, by kind.
     handles: [Vec<u32>; KINDS as usize],
     free: u32,
 }
 
 /// Shows D01, D03, D06, D33, D81.
 #[test]
-fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
+fn random_calls_never_make_the_kernel_panic_or_write_where_it_may_not() {
     let mut accepted = HashSet::new();
     for seed in 1..=SEEDS {
         let boot = Boot {
@@ -87,80 +67,87 @@ fn nothing_makes_the_kernel_panic_or_write_where_it_may_not() {
         let mut device = TestDevice::with_vectors();
         device.kernel = Kernel::new(&boot);
         device.connect();
-        let mut chaos = Chaos {
+        let mut application = RandomApplication {
             device,
-            chance: Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            permitted: Vec::new(),
-            lent: Vec::new(),
+            rng: Rng::new(seed),
+            out_params: Vec::new(),
+            buffers: Vec::new(),
             offered: Vec::new(),
             handles: Default::default(),
             free: APPLICATION_RAM_START,
         };
-        chaos.device.memory.written = Some(Vec::new());
+        application.device.memory.written = Some(Vec::new());
         for step in 0..STEPS {
-            accepted.extend(chaos.step());
-            chaos.hold_to_account(seed, step);
+            accepted.extend(application.step());
+            application.check_writes(seed, step);
         }
     }
     let missing: Vec<_> = Call::ALL.iter().filter(|call| !accepted.contains(call)).collect();
-    assert_eq!(missing, [] as [&Call; 0], "the applications must get somewhere to be worth watching");
+    assert_eq!(missing, [] as [&Call; 0], "every call was accepted at least once");
 }
 
-impl Chaos {
-    /// Does something; the call that was accepted, if it was one.
+impl RandomApplication {
+    /// Does something; returns the call that was accepted, if it was one.
     fn step(&mut self) -> Option<Call> {
-        self.permitted.clear();
+        self.out_params.clear();
         self.offered.clear();
         self.free = APPLICATION_RAM_START;
-        match self.chance.below(24) {
+        match self.below(24) {
             0 => self.scribble(),
             1 => self.interrupts(),
-            2 => self.time(),
+            2 => self.advance(),
             3..=7 => self.cloud(),
-            8 => self.cable(),
+            8 => self.connection(),
             _ => return self.call(),
         }
         None
     }
 
-    /// Every write since the last time must lie in what was passed with this call, or in what is lent.
-    fn hold_to_account(&mut self, seed: u64, step: u32) {
-        let written = self.device.memory.written.replace(Vec::new()).expect("writes are watched");
+    /// Every write since the last check must be inside an out-parameter of this call, or a buffer.
+    fn check_writes(&mut self, seed: u64, step: u32) {
+        let written = self.device.memory.written.replace(Vec::new()).expect("writes are recorded");
         for (at, length) in written {
-            let inside = |start: u32, room: u32| at >= start && at + length <= start + room;
-            let passed = self.permitted.iter().any(|&(start, room)| inside(start, room));
-            let allowed = passed || self.lent.iter().any(|&(_, start, room)| inside(start, room));
+            let inside = |start: u32, size: u32| at >= start && at + length <= start + size;
+            let passed = self.out_params.iter().any(|&(start, size)| inside(start, size));
+            let allowed = passed || self.buffers.iter().any(|&(_, start, size)| inside(start, size));
             assert!(allowed, "seed {seed} step {step}: {length} bytes at {at:#x}");
         }
     }
 
+    fn below(&mut self, bound: u32) -> u32 {
+        self.rng.below(bound.into()) as u32
+    }
+
     fn call(&mut self) -> Option<Call> {
-        let call = if self.chance.one_in(2) { self.chance.of(&LIKELY) } else { self.chance.of(&Call::ALL) };
-        // Mostly not, or nothing would ever live for long.
+        let call = if self.rng.one_in(2) { self.rng.pick(&LIKELY) } else { self.rng.pick(&Call::ALL) };
+        // Rarely, or no state would ever be reached.
         let is_last = matches!(call, Call::Restart | Call::DeepSleep | Call::TestingComplete);
-        let call = if is_last && !self.chance.one_in(4) { Call::NoOp } else { call };
+        let call = if is_last && !self.rng.one_in(4) { Call::NoOp } else { call };
         let args = self.arguments(call);
         let named = if closes(call) { self.device.memory.bytes_or_zero(args[0]) } else { 0 };
         let outcome = self.device.call_slot(call.slot(), args);
-        let accepted = outcome == After::Status(abi::Status::Okay);
-        if matches!(outcome, After::Restart | After::DeepSleep { .. } | After::TestingComplete { .. }) {
-            self.start_anew();
+        let accepted = outcome == CallOutcome::Status(abi::Status::Okay);
+        if matches!(
+            outcome,
+            CallOutcome::Restart | CallOutcome::DeepSleep { .. } | CallOutcome::TestingComplete { .. }
+        ) {
+            self.restart();
         }
         if accepted {
-            self.keep_books(call, args, named);
+            self.update_buffers(call, args, named);
         }
-        if self.chance.one_in(4) {
+        if self.rng.one_in(4) {
             self.device.pump();
         }
-        let is_refused = matches!(outcome, After::Status(status) if status != abi::Status::Okay);
+        let is_refused = matches!(outcome, CallOutcome::Status(status) if status != abi::Status::Okay);
         if !is_refused {
-            self.hold_to_handles(call, args[0]);
+            self.check_handle(call, args[0]);
         }
         (!is_refused).then_some(call)
     }
 
-    /// An accepted call's handle is one that was given, and of the kind the call is for.
-    fn hold_to_handles(&self, call: Call, handle: u32) {
+    /// The handle of an accepted call must have been allocated, for the kind of thing that the call takes.
+    fn check_handle(&self, call: Call, handle: u32) {
         let takes = call.parameters().first().is_some_and(|first| first.type_name.ends_with("Handle"));
         let kinds = match call {
             Call::GetChannelClosureReason => &[OPAQUE, MQTT, HTTP, CONFIG][..],
@@ -176,36 +163,36 @@ impl Chaos {
         assert!(!takes || is_given, "{} took {handle:#x}", call.name());
     }
 
-    /// The application starts anew; what it had lent is its own again.
-    fn start_anew(&mut self) {
-        let reason = self.chance.of(&WakeReason::ALL);
+    /// The application restarts, and its buffers are its own again.
+    fn restart(&mut self) {
+        let reason = self.rng.pick(&WakeReason::ALL);
         self.device.enter(|kernel, port| kernel.application_restarted(port, reason));
-        self.lent.clear();
-        assert!(self.device.nvic.fast.iter().all(|fast| !fast), "a line is fast for nobody");
+        self.buffers.clear();
+        assert!(self.device.nvic.fast.iter().all(|fast| !fast), "no line is fast after a restart");
     }
 
-    /// What an accepted call lent or gave back.
-    fn keep_books(&mut self, call: Call, args: [u32; 4], closed: u32) {
+    /// An accepted call gave the kernel a buffer, or took one back.
+    fn update_buffers(&mut self, call: Call, args: [u32; 4], closed: u32) {
         let owner = match call {
-            Call::SetupNotifications => self.keep_handle(CENTRE, args[1]),
-            Call::RequestNetwork => self.keep_handle(NETWORK, args[1]),
+            Call::SetupNotifications => self.record_handle(CENTRE, args[1]),
+            Call::RequestNetwork => self.record_handle(NETWORK, args[1]),
             Call::OpenChannel => {
                 let channel_type = self.device.memory.bytes_or_zero(args[0] + 32);
-                self.keep_handle(CHANNEL + channel_type as usize, args[1])
+                self.record_handle(CHANNEL + channel_type as usize, args[1])
             }
-            Call::OpenSystemNotification => self.keep_handle(SYSTEM, args[1]),
-            Call::ExternalFlashOpen => self.keep_handle(FLASH, args[0]),
+            Call::OpenSystemNotification => self.record_handle(SYSTEM, args[1]),
+            Call::ExternalFlashOpen => self.record_handle(FLASH, args[0]),
             Call::ServerLoggingInit => LOG,
             Call::TestLoggingInit => TEST_LOG,
             _ => 0,
         };
         if closes(call) || owner == LOG || owner == TEST_LOG {
-            self.lent.retain(|lent| lent.0 != closed && lent.0 != owner);
+            self.buffers.retain(|buffer| buffer.0 != closed && buffer.0 != owner);
         }
-        self.lent.extend(self.offered.iter().map(|&(at, size)| (owner, at, size)));
+        self.buffers.extend(self.offered.iter().map(|&(at, size)| (owner, at, size)));
     }
 
-    fn keep_handle(&mut self, kind: usize, at: u32) -> u32 {
+    fn record_handle(&mut self, kind: usize, at: u32) -> u32 {
         let handle = self.device.u32(at);
         self.handles[kind].push(handle);
         handle
@@ -218,8 +205,8 @@ impl Chaos {
         let handle = self.handle(kind);
         match call {
             Call::SetupNotifications => {
-                let (buffer, buffer_size) = self.lend(16);
-                let irq = self.chance.below(130);
+                let (buffer, buffer_size) = self.buffer(16);
+                let irq = self.below(130);
                 [self.input(&NotificationSetup { irq, buffer, buffer_size }.to_bytes()), self.output(4), 0, 0]
             }
             Call::RequestNetwork => {
@@ -231,30 +218,30 @@ impl Chaos {
                 let params = OpenSystemNotificationParams {
                     notification_handle: handle,
                     notification_tag: 6,
-                    notification_source: self.chance.below(3),
+                    notification_source: self.below(3),
                 };
                 [self.input(&params.to_bytes()), self.output(4), 0, 0]
             }
             _ if closes(call) => {
-                // Mostly not, or nothing would ever live for long.
+                // Rarely, or no state would ever be reached.
                 let often = if call == Call::CloseChannel { 2 } else { 12 };
-                let handle = if self.chance.one_in(often) { handle } else { 0 };
+                let handle = if self.rng.one_in(often) { handle } else { 0 };
                 let at = self.input(&handle.to_le_bytes());
-                self.permitted.push((at, 4));
+                self.out_params.push((at, 4));
                 [at, 0, 0, 0]
             }
             Call::OpenChannel => [self.open_params(), self.output(4), 0, 0],
-            Call::TempTriggerNotification => [handle, self.chance.word(), self.chance.word(), 0],
+            Call::TempTriggerNotification => [handle, self.rng.next_u32(), self.rng.next_u32(), 0],
             Call::GetNetworkReasons => [self.output(4), self.output(4), 0, 0],
             Call::ServerLoggingInit | Call::TestLoggingInit => {
-                let (buffer, size) = self.lend(512);
+                let (buffer, size) = self.buffer(512);
                 [buffer, size, 0, 0]
             }
-            Call::ServerLog | Call::TestLog => [self.string().data, self.chance.below(1200), 0, 0],
-            Call::GetDeviceId => [self.output(34), self.chance.of(&[34, 34, 33, u32::MAX]), 0, 0],
+            Call::ServerLog | Call::TestLog => [self.string().data, self.below(1200), 0, 0],
+            Call::GetDeviceId => [self.output(34), self.rng.pick(&[34, 34, 33, u32::MAX]), 0, 0],
             Call::GetMicroseconds | Call::GetWallTime => [self.output(8), 0, 0, 0],
             Call::PeriphPeek32 => [self.register(), self.output(4), 0, 0],
-            Call::PeriphPoke32 => [self.register(), self.chance.word(), self.chance.word(), 0],
+            Call::PeriphPoke32 => [self.register(), self.rng.next_u32(), self.rng.next_u32(), 0],
             Call::ExternalFlashOpen => [self.output(4), 0, 0, 0],
             _ => self.device_arguments(call, handle),
         }
@@ -266,17 +253,17 @@ impl Chaos {
             Call::SetFastInterrupt
             | Call::ClearFastInterrupt
             | Call::EnableFastInterrupt
-            | Call::DisableFastInterrupt => [self.chance.of(&[0, 1, 2, 45, 46, 47, 126, u32::MAX]), 0, 0, 0],
+            | Call::DisableFastInterrupt => [self.rng.pick(&[0, 1, 2, 45, 46, 47, 126, u32::MAX]), 0, 0, 0],
             Call::Restart | Call::DeepSleep | Call::PowerSave | Call::SystemLedEnable => {
-                [self.chance.below(3), 0, 0, 0]
+                [self.below(3), 0, 0, 0]
             }
             Call::ExternalFlashGetInfo => {
                 let at = self.input(&ExternalFlashInfo { version: 1, ..Default::default() }.to_bytes());
-                self.permitted.push((at, 16));
+                self.out_params.push((at, 16));
                 [handle, at, 0, 0]
             }
             Call::ExternalFlashReadBlocking => {
-                let size = self.chance.of(&[0, 1, 50, 700, 5000]);
+                let size = self.rng.pick(&[0, 1, 50, 700, 5000]);
                 [handle, self.flash_address(), size, self.output(size)]
             }
             Call::ExternalFlashWriteBlocking => {
@@ -286,7 +273,7 @@ impl Chaos {
             Call::ExternalFlashEraseBlocking => [
                 handle,
                 self.flash_address(),
-                self.chance.of(&[0, 1, FLASH_SECTOR, 2 * FLASH_SECTOR, u32::MAX]),
+                self.rng.pick(&[0, 1, FLASH_SECTOR, 2 * FLASH_SECTOR, u32::MAX]),
                 0,
             ],
             Call::SetWifiConfig => [self.wifi_config(), 0, 0, 0],
@@ -302,18 +289,18 @@ impl Chaos {
     /// For the calls about channels, and those that need nothing special.
     fn channel_arguments(&mut self, call: Call, handle: u32) -> [u32; 4] {
         match call {
-            Call::MqttAcknowledgeMessage => [handle, self.chance.below(5), 0, 0],
-            Call::MqttRequestDisconnect => [if self.chance.one_in(4) { handle } else { 0 }, 0, 0, 0],
+            Call::MqttAcknowledgeMessage => [handle, self.below(5), 0, 0],
+            Call::MqttRequestDisconnect => [if self.rng.one_in(4) { handle } else { 0 }, 0, 0, 0],
             Call::WriteChannel | Call::WriteChannelStream => {
                 let data = self.string();
                 [handle, data.data, data.length, self.output(4)]
             }
             Call::ReadChannel => [handle, self.output(4), self.output(4), 0],
-            Call::ReadChannelComplete => [handle, self.chance.of(&[0, 1, 20, 512, u32::MAX]), 0, 0],
+            Call::ReadChannelComplete => [handle, self.rng.pick(&[0, 1, 20, 512, u32::MAX]), 0, 0],
             Call::SendHttpRequest => [handle, self.http_request(), 0, 0],
             Call::ReadHttpResponseHeader | Call::ReadHttpResponseBody => {
-                let size = self.chance.of(&[0, 1, 50, 700]);
-                [handle, self.chance.of(&[0, 0, 1, 5, u32::MAX]), self.output(size), size]
+                let size = self.rng.pick(&[0, 1, 50, 700]);
+                [handle, self.rng.pick(&[0, 0, 1, 5, u32::MAX]), self.output(size), size]
             }
             Call::ReadHttpResponseData => [handle, self.output(16), 0, 0],
             Call::SendConfigFetchRequest => [handle, self.config_request(), 0, 0],
@@ -321,13 +308,13 @@ impl Chaos {
             _ if call.name().starts_with("mvMqttRequest") => [handle, self.mqtt_request(call), 0, 0],
             _ if call.name().starts_with("mvMqttRe") => [handle, self.mqtt_output(call), 0, 0],
             _ if call.parameters().first().is_some_and(|parameter| parameter.name == "handle") => {
-                [handle, self.output(8), self.chance.word(), self.chance.word()]
+                [handle, self.output(8), self.rng.next_u32(), self.rng.next_u32()]
             }
-            _ => [self.output(4), self.chance.word(), self.chance.word(), self.chance.word()],
+            _ => [self.output(4), self.rng.next_u32(), self.rng.next_u32(), self.rng.next_u32()],
         }
     }
 
-    /// The kind of handle the call takes, or names a centre by.
+    /// The kind of handle that the call takes.
     fn kind(&mut self, call: Call) -> usize {
         match call {
             Call::RequestNetwork
@@ -340,29 +327,29 @@ impl Chaos {
             _ if call.name().contains("Http") => HTTP,
             _ if call.name().contains("Config") => CONFIG,
             Call::CloseChannel | Call::GetChannelClosureReason => {
-                self.chance.of(&[OPAQUE, MQTT, HTTP, CONFIG])
+                self.rng.pick(&[OPAQUE, MQTT, HTTP, CONFIG])
             }
             Call::ReleaseNetwork | Call::GetNetworkStatus => NETWORK,
             _ => OPAQUE,
         }
     }
 
-    /// A handle of this kind, mostly one of the latest; now and then stale, of another kind, or none.
+    /// A handle of this kind, mostly one of the latest; sometimes stale, of another kind, or none.
     fn handle(&mut self, kind: usize) -> u32 {
-        let kind = if self.chance.one_in(30) { self.chance.below(KINDS) as usize } else { kind };
+        let kind = if self.rng.one_in(30) { self.below(KINDS) as usize } else { kind };
         let all = self.handles[kind].clone();
         let latest = &all[all.len().saturating_sub(3)..];
         match latest {
-            [] => self.chance.of(&[0, 1, u32::MAX]),
-            _ if self.chance.one_in(20) => self.chance.of(&all),
-            _ => self.chance.of(latest),
+            [] => self.rng.pick(&[0, 1, u32::MAX]),
+            _ if self.rng.one_in(20) => self.rng.pick(&all),
+            _ => self.rng.pick(latest),
         }
     }
 
-    /// A pointer to nothing good.
-    fn wild(&mut self) -> u32 {
-        let word = self.chance.word();
-        self.chance.of(&[
+    /// An invalid pointer.
+    fn invalid_pointer(&mut self) -> u32 {
+        let word = self.rng.next_u32();
+        self.rng.pick(&[
             0,
             APPLICATION_FLASH_START,
             0x0810_0000,
@@ -373,65 +360,65 @@ impl Chaos {
         ])
     }
 
-    /// Bytes the application puts somewhere, at any alignment.
+    /// Bytes in RAM, at any alignment.
     fn input(&mut self, bytes: &[u8]) -> u32 {
-        if self.chance.one_in(40) {
-            return self.wild();
+        if self.rng.one_in(40) {
+            return self.invalid_pointer();
         }
-        let at = self.free + self.chance.below(4);
+        let at = self.free + self.below(4);
         self.free = at + bytes.len() as u32;
         self.device.memory.set(at, bytes);
         at
     }
 
-    /// Room the call may write to.
+    /// Memory that the call may write.
     fn output(&mut self, length: u32) -> u32 {
-        if self.chance.one_in(40) {
-            return self.wild_output(length);
+        if self.rng.one_in(40) {
+            return self.invalid_output(length);
         }
-        let at = self.free + self.chance.below(4);
+        let at = self.free + self.below(4);
         self.free = at + length;
-        self.permitted.push((at, length));
+        self.out_params.push((at, length));
         at
     }
 
-    /// A wild pointer that happens to lie in RAM was still passed.
-    fn wild_output(&mut self, length: u32) -> u32 {
-        let at = self.wild();
+    /// An invalid pointer may happen to be in RAM, and then the call may write there.
+    fn invalid_output(&mut self, length: u32) -> u32 {
+        let at = self.invalid_pointer();
         if at.checked_add(length).is_some() {
-            self.permitted.push((at, length));
+            self.out_params.push((at, length));
         }
         at
     }
 
-    /// A buffer in the upper half, now and then misaligned, overlapping or too long.
-    fn lend(&mut self, unit: u32) -> (u32, u32) {
-        let skew = if self.chance.one_in(40) { self.chance.below(20) } else { 0 };
-        let at = LENT + self.chance.below(0x200) * 512 + skew;
+    /// A buffer in the upper half, sometimes misaligned, overlapping or too long.
+    fn buffer(&mut self, unit: u32) -> (u32, u32) {
+        let skew = if self.rng.one_in(40) { self.below(20) } else { 0 };
+        let at = BUFFERS + self.below(0x200) * 512 + skew;
         let size = unit
-            * if self.chance.one_in(40) {
-                self.chance.of(&[0, 1, 0x1_0000])
+            * if self.rng.one_in(40) {
+                self.rng.pick(&[0, 1, 0x1_0000])
             } else {
-                self.chance.of(&[2, 2, 3, 4])
+                self.rng.pick(&[2, 2, 3, 4])
             };
         self.offered.push((at, size));
         (at, size)
     }
 
     fn string(&mut self) -> SizedString {
-        let length = self.chance.of(&[0, 1, 3, 20, 64, 65, 300, 1024, 1500]);
-        let bytes: Vec<u8> = (0..length).map(|_| b'a' + self.chance.below(26) as u8).collect();
-        let length = if self.chance.one_in(60) { self.chance.word() } else { length };
+        let length = self.rng.pick(&[0, 1, 3, 20, 64, 65, 300, 1024, 1500]);
+        let bytes: Vec<u8> = (0..length).map(|_| b'a' + self.below(26) as u8).collect();
+        let length = if self.rng.one_in(60) { self.rng.next_u32() } else { length };
         SizedString { data: self.input(&bytes), length }
     }
 
     fn string_output(&mut self) -> SizedStringBuffer {
-        let size = self.chance.of(&[0, 1, 10, 100, 2000]);
+        let size = self.rng.pick(&[0, 1, 10, 100, 2000]);
         SizedStringBuffer { data: self.output(size), size, length: self.output(4) }
     }
 
     fn strings(&mut self) -> (u32, u32) {
-        let count = self.chance.of(&[0, 1, 1, 2, 8, 9]);
+        let count = self.rng.pick(&[0, 1, 1, 2, 8, 9]);
         let array: Vec<u8> = (0..count).flat_map(|_| self.string().to_bytes()).collect();
         (count, self.input(&array))
     }
@@ -444,10 +431,9 @@ impl Chaos {
             ChannelType::Http,
             ChannelType::OpaqueBytes,
         ];
-        let channel_type =
-            if self.chance.one_in(20) { self.chance.below(6) } else { self.chance.of(&types).raw() };
-        let (receive_buffer, receive_buffer_len) = self.lend(512);
-        let (send_buffer, send_buffer_len) = self.lend(512);
+        let channel_type = if self.rng.one_in(20) { self.below(6) } else { self.rng.pick(&types).raw() };
+        let (receive_buffer, receive_buffer_len) = self.buffer(512);
+        let (send_buffer, send_buffer_len) = self.buffer(512);
         let params = OpenChannelParams {
             version: 1,
             notification_handle: self.handle(CENTRE),
@@ -464,13 +450,13 @@ impl Chaos {
     }
 
     fn register(&mut self) -> u32 {
-        let word = self.chance.word();
-        self.chance.of(&[REGISTER, REGISTER + 1, word])
+        let word = self.rng.next_u32();
+        self.rng.pick(&[REGISTER, REGISTER + 1, word])
     }
 
     fn flash_address(&mut self) -> u32 {
         let end = SECTORS * FLASH_SECTOR;
-        self.chance.of(&[
+        self.rng.pick(&[
             0,
             1,
             FLASH_SECTOR,
@@ -485,7 +471,7 @@ impl Chaos {
     fn wifi_config(&mut self) -> u32 {
         let config = WifiConfig {
             version: 1,
-            config_mode: self.chance.below(3) as u8,
+            config_mode: self.below(3) as u8,
             wifi_ssid: self.string(),
             wifi_password: self.string(),
         };
@@ -493,12 +479,12 @@ impl Chaos {
     }
 
     fn config_request(&mut self) -> u32 {
-        let num_items = self.chance.of(&[0, 1, 2, 32, 33]);
+        let num_items = self.rng.pick(&[0, 1, 2, 32, 33]);
         let mut array = Vec::new();
         for _ in 0..num_items {
             let key = ConfigKeyToFetch {
-                scope: self.chance.below(2),
-                store: self.chance.below(2),
+                scope: self.below(2),
+                store: self.below(2),
                 key: SizedString { data: self.input(b"key"), length: 3 },
             };
             array.extend(key.to_bytes());
@@ -509,7 +495,7 @@ impl Chaos {
 
     fn config_item(&mut self) -> u32 {
         let params = ConfigResponseReadItemParams {
-            item_index: self.chance.below(4),
+            item_index: self.below(4),
             result: self.output(4),
             buf: self.string_output(),
         };
@@ -517,7 +503,7 @@ impl Chaos {
     }
 
     fn http_request(&mut self) -> u32 {
-        let num_headers = self.chance.of(&[0, 1, 32, 33]);
+        let num_headers = self.rng.pick(&[0, 1, 32, 33]);
         let mut array = Vec::new();
         for _ in 0..num_headers {
             array.extend(HttpHeader { length: 4, data: self.input(b"A: b") }.to_bytes());
@@ -528,7 +514,7 @@ impl Chaos {
             num_headers,
             headers: self.input(&array),
             body: self.string(),
-            timeout_ms: self.chance.word(),
+            timeout_ms: self.rng.next_u32(),
         };
         self.input(&request.to_bytes())
     }
@@ -538,20 +524,20 @@ impl Chaos {
             Call::MqttRequestConnect => self.connect_request(),
             Call::MqttRequestPublish => {
                 let request = MqttPublishRequest {
-                    correlation_id: self.chance.word(),
+                    correlation_id: self.rng.next_u32(),
                     topic: self.string(),
                     payload: self.string(),
-                    desired_qos: self.chance.below(3),
-                    retain: self.chance.below(2),
+                    desired_qos: self.below(3),
+                    retain: self.below(2),
                 };
                 self.input(&request.to_bytes())
             }
             Call::MqttRequestSubscribe => {
-                let num_subscriptions = self.chance.of(&[0, 1, 2, 8, 9]);
+                let num_subscriptions = self.rng.pick(&[0, 1, 2, 8, 9]);
                 let mut array = Vec::new();
                 for _ in 0..num_subscriptions {
                     let topic = self.string();
-                    let (nl, rap, rh) = (self.chance.below(2), self.chance.below(2), self.chance.below(5));
+                    let (nl, rap, rh) = (self.below(2), self.below(2), self.below(5));
                     array.extend(MqttSubscription { topic, desired_qos: 1, nl, rap, rh }.to_bytes());
                 }
                 let subscriptions = self.input(&array);
@@ -568,21 +554,21 @@ impl Chaos {
 
     fn connect_request(&mut self) -> u32 {
         let mut request = MqttConnectRequest {
-            protocol_version: self.chance.below(3),
+            protocol_version: self.below(3),
             host: self.string(),
-            port: self.chance.word() as u16,
+            port: self.rng.next_u32() as u16,
             clientid: self.string(),
-            keepalive: self.chance.word(),
-            clean_start: self.chance.word() as u8,
+            keepalive: self.rng.next_u32(),
+            clean_start: self.rng.next_u32() as u8,
             ..MqttConnectRequest::default()
         };
-        request.authentication.method = self.chance.below(3) as u8;
+        request.authentication.method = self.below(3) as u8;
         request.authentication.username_password.username = self.string();
-        if self.chance.one_in(2) {
+        if self.rng.one_in(2) {
             let will = MqttWill { topic: self.string(), payload: self.string(), qos: 1, retain: 0 };
             request.will = self.input(&will.to_bytes());
         }
-        if self.chance.one_in(2) {
+        if self.rng.one_in(2) {
             let mut tls = TlsCredentials::default();
             (tls.cacert.num_certs, tls.cacert.certs) = self.strings();
             (tls.clientcert.chain.num_certs, tls.clientcert.chain.certs) = self.strings();
@@ -613,12 +599,12 @@ impl Chaos {
                 self.input(&info.to_bytes())
             }
             Call::MqttReadSubscribeResponse | Call::MqttReadUnsubscribeResponse => {
-                let size = self.chance.of(&[0, 1, 8]);
+                let size = self.rng.pick(&[0, 1, 8]);
                 let response = MqttSubscribeResponse {
                     request_state: self.output(4),
                     correlation_id: self.output(4),
                     reason_codes: self.output(4 * size),
-                    reason_codes_size: if self.chance.one_in(30) { 0x4000_0001 } else { size },
+                    reason_codes_size: if self.rng.one_in(30) { 0x4000_0001 } else { size },
                     reason_codes_len: self.output(4),
                 };
                 self.input(&response.to_bytes())
@@ -627,37 +613,37 @@ impl Chaos {
         }
     }
 
-    // ---- the world ----
+    // ---- everything around the application ----
 
-    /// The application changes its own memory, lent or not.
+    /// The application changes its own memory, buffers included.
     fn scribble(&mut self) {
-        let at = self.chance.below(0x8_0000 - 64);
-        let bytes: Vec<u8> = (0..64).map(|_| self.chance.word() as u8).collect();
+        let at = self.below(0x8_0000 - 64);
+        let bytes: Vec<u8> = (0..64).map(|_| self.rng.next_u32() as u8).collect();
         self.device.memory.set(APPLICATION_RAM_START + at, &bytes);
     }
 
     fn interrupts(&mut self) {
-        let irq = self.chance.below(126) as u16;
+        let irq = self.below(126) as u16;
         let nvic = &mut self.device.nvic;
         nvic.enabled[usize::from(irq)] ^= true;
         nvic.pending = [false; 126];
-        nvic.in_handler = self.chance.one_in(8);
-        if self.chance.one_in(4) {
-            let (fetching, attached) = (self.chance.one_in(4), self.chance.one_in(4));
+        nvic.in_handler = self.rng.one_in(8);
+        if self.rng.one_in(4) {
+            let (fetching, attached) = (self.rng.one_in(4), self.rng.one_in(4));
             self.device.enter(|kernel, port| kernel.fetching_update(port, fetching));
             self.device.enter(|kernel, port| kernel.debugger_attached(port, attached));
             self.device.enter(Kernel::update_downloaded);
             self.device.enter(|kernel, port| kernel.take_test_log(port, &mut [0; 1024]));
         }
-        if self.chance.one_in(2) {
+        if self.rng.one_in(2) {
             self.device.input(LinkInput::Timeout);
         } else {
             self.device.enter(|kernel, port| kernel.interrupt_taken(port, irq));
         }
     }
 
-    fn time(&mut self) {
-        let span = self.chance.of(&[
+    fn advance(&mut self) {
+        let span = self.rng.pick(&[
             TICK,
             Duration::from_millis(1),
             Duration::from_millis(250),
@@ -667,40 +653,40 @@ impl Chaos {
         self.device.advance(span);
     }
 
-    fn cable(&mut self) {
+    fn connection(&mut self) {
         if !self.device.connected {
-            if self.chance.one_in(2) {
+            if self.rng.one_in(2) {
                 return;
             }
             self.device.advance(Duration::from_secs(61));
             if self.device.kernel.wants_link() {
                 self.device.connect();
             }
-        } else if self.chance.one_in(12) {
-            let cause = self.chance.of(&[LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Requested]);
+        } else if self.rng.one_in(12) {
+            let cause = self.rng.pick(&[LinkLoss::NoCarrier, LinkLoss::Unreachable, LinkLoss::Requested]);
             self.device.report_loss(cause);
         }
     }
 
-    /// The cloud says something it may say, or, rarely, something it may not.
+    /// The cloud sends something that the link allows, or, rarely, something that it does not.
     fn cloud(&mut self) {
         if !self.device.connected {
-            return self.cable();
+            return self.connection();
         }
-        self.device.chunk = self.chance.of(&[1, 5, 64, usize::MAX]);
+        self.device.chunk = self.rng.pick(&[1, 5, 64, usize::MAX]);
         self.device.pump();
         self.device.cloud().lenient = true;
-        let heard = self.device.cloud().take_messages();
-        for said in heard {
-            if let DeviceMessage::Item { channel, kind, body } = said {
+        let messages = self.device.cloud().take_messages();
+        for message in messages {
+            if let DeviceMessage::Item { channel, kind, body } = message {
                 self.answer(channel, kind, &body);
             }
         }
-        let channel = 1 + self.chance.below(4) as u8;
-        match self.chance.below(40) {
+        let channel = 1 + self.below(4) as u8;
+        match self.below(40) {
             0 => self.device.cloud().send_closed(channel, link::channel::ClosureReason::ResetByServer),
-            1 if self.chance.one_in(3) => {
-                let garbage: Vec<u8> = (0..8).map(|_| self.chance.word() as u8).collect();
+            1 if self.rng.one_in(3) => {
+                let garbage: Vec<u8> = (0..8).map(|_| self.rng.next_u32() as u8).collect();
                 self.device.cloud().send_raw(&garbage);
             }
             2..=26 => self.message(channel),
@@ -711,15 +697,15 @@ impl Chaos {
         self.device.pump();
     }
 
-    /// A message, if there is room and the channel carries any; now and then the cable is cut within it.
+    /// A message, if the channel has space and carries messages; sometimes the link is lost in the middle of it.
     fn message(&mut self, channel: u8) {
-        let topic = self.chance.below(20);
-        let payload = self.chance.of(&[0, 1, 100, 400, 1000]);
+        let topic = self.below(20);
+        let payload = self.rng.pick(&[0, 1, 100, 400, 1000]);
         let mut head = [0; MessageHead::MAX];
-        let delivery = self.chance.one_in(2).then_some(9);
+        let delivery = self.rng.one_in(2).then_some(9);
         let length = MessageHead { delivery, retain: false, topic }.encode(&mut head);
         let content = vec![b'm'; (topic + payload) as usize];
-        let frames = if self.chance.one_in(50) { 1 } else { usize::MAX };
+        let frames = if self.rng.one_in(50) { 1 } else { usize::MAX };
         let begun = self.device.cloud().try_send_fragments(
             channel,
             to_device::MESSAGE,
@@ -749,15 +735,15 @@ impl Chaos {
         );
     }
 
-    /// Opaque bytes, if there is room and the channel carries them.
+    /// Opaque bytes, if the channel has space and carries them.
     fn data(&mut self, channel: u8) {
-        let bytes = vec![b'd'; self.chance.of(&[0, 1, 100, 512])];
-        let frames = if self.chance.one_in(10) { 1 } else { usize::MAX };
+        let bytes = vec![b'd'; self.rng.pick(&[0, 1, 100, 512])];
+        let frames = if self.rng.one_in(10) { 1 } else { usize::MAX };
         self.device.cloud().try_send_fragments(channel, to_device::DATA, &[], &bytes, 60, frames);
     }
 
     fn answer(&mut self, channel: u8, kind: u8, body: &[u8]) {
-        if !self.device.cloud().link.is_channel_open(channel) || self.chance.one_in(10) {
+        if !self.device.cloud().link.is_channel_open(channel) || self.rng.one_in(10) {
             return;
         }
         let mut out = [0; ConfigHead::MAX];
@@ -820,9 +806,9 @@ const MQTT: usize = CHANNEL + ChannelType::Mqtt.raw() as usize;
 const HTTP: usize = CHANNEL + ChannelType::Http.raw() as usize;
 const CONFIG: usize = CHANNEL + ChannelType::ConfigFetch.raw() as usize;
 const KINDS: u32 = 8;
-/// Stands for the log among the owners of lent memory.
+/// The log, as the owner of a buffer.
 const LOG: u32 = 1;
-/// And the log of a factory test.
+/// The log of a factory test.
 const TEST_LOG: u32 = 2;
 
 /// Whether the call's argument is a variable with the handle of what it closes.
@@ -837,7 +823,7 @@ fn closes(call: Call) -> bool {
     )
 }
 
-/// The calls that bring an application somewhere.
+/// Calls that reach interesting states.
 const LIKELY: [Call; 37] = [
     Call::ReadHttpResponseData,
     Call::ReadConfigResponseItem,
