@@ -298,7 +298,7 @@ impl Session {
 
     /// Whether everything the device asked for is answered, and the answers are sent.
     fn is_drained(&self) -> bool {
-        !self.relay.is_asked()
+        !self.relay.has_pending_requests()
             && self.logs.are_stored()
             && self.requests.exchanges.is_empty()
             && self.link.backlog() == 0
@@ -359,7 +359,7 @@ impl Session {
 
     /// Bytes in use for the device and its connections.
     fn memory_in_use(&self) -> usize {
-        self.relay.memory()
+        self.relay.memory_bytes()
             + self.link.backlog()
             + self.brokers.memory_in_use()
             + self.requests.memory_reserved()

@@ -3,45 +3,51 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use link::Violation;
+use link::channel::ChannelType;
 use link::config::{ConfigFetch, ConfigHead, FetchResult, KeyResult};
-use link::kind::to_device;
+use link::kind::{to_cloud, to_device};
+use link::{Violation, violation};
 
-use crate::outbox::{Item, Outbox};
-use crate::protocol::{LookupId, LookupKey, Notice, Value};
+use crate::context::Context;
+use crate::handler::Handler;
+use crate::outbox::Item;
+use crate::protocol::{LookupId, LookupKey, Notice, Output, Value};
 
 /// A channel for one fetch.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ConfigChannel {
-    /// The lookup it waits for, and of which keys.
-    lookup: Option<(LookupId, Vec<LookupKey>)>,
+    /// The lookup that is pending, and its keys.
+    pending: Option<(LookupId, Vec<LookupKey>)>,
 }
 
-/// What became of a fetch, for people: names of keys, never values.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fetched {
-    /// How many keys there were.
-    pub keys: usize,
-    /// Those that do not exist.
-    pub missing: Vec<String>,
-    /// Those the store could not look up.
-    pub unavailable: Vec<String>,
-    /// The values do not fit the application's buffer, or the link.
-    pub is_too_large: bool,
-}
+impl Handler for ConfigChannel {
+    fn channel_type(&self) -> ChannelType {
+        ChannelType::ConfigFetch
+    }
 
-impl Fetched {
-    /// What is told of it.
-    pub(crate) fn notice(self, channel: u8) -> Notice {
-        let Self { keys, missing, unavailable, is_too_large } = self;
-        Notice::ConfigFetch { channel, keys, missing, unavailable, is_too_large }
+    fn on_item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+        if kind != to_cloud::CONFIG_FETCH {
+            return Err(violation::WRONG_CHANNEL_TYPE);
+        }
+        self.on_fetch(&ConfigFetch::decode(body)?, cx);
+        Ok(())
+    }
+
+    /// A lookup is short and cannot be cancelled; its result will find no channel.
+    fn abandon(&mut self, _cx: &mut Context<'_>) {}
+
+    fn has_pending_requests(&self) -> bool {
+        self.pending.is_some()
     }
 }
 
 impl ConfigChannel {
-    /// Reads a request: the keys to look up under the name `lookup`.
-    pub(crate) fn item(&mut self, body: &[u8], lookup: LookupId) -> Result<Vec<LookupKey>, Violation> {
-        let fetch = ConfigFetch::decode(body)?;
+    /// The lookup that is pending.
+    pub(crate) fn lookup(&self) -> Option<LookupId> {
+        self.pending.as_ref().map(|(lookup, _)| *lookup)
+    }
+
+    fn on_fetch(&mut self, fetch: &ConfigFetch<'_>, cx: &mut Context<'_>) {
         let keys: Vec<_> = fetch
             .iter()
             .map(|(place, key)| LookupKey {
@@ -50,47 +56,41 @@ impl ConfigChannel {
                 key: key.to_vec(),
             })
             .collect();
-        self.lookup = Some((lookup, keys.clone()));
-        Ok(keys)
+        let lookup = cx.new_lookup();
+        self.pending = Some((lookup, keys.clone()));
+        cx.output(Output::Lookup { lookup, keys });
     }
 
-    /// Whether a lookup is under way.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.lookup.is_some()
-    }
-
-    /// Whether this channel waits for that lookup.
-    pub(crate) fn waits_for(&self, lookup: LookupId) -> bool {
-        self.lookup.as_ref().is_some_and(|(waited_for, _)| *waited_for == lookup)
-    }
-
-    /// Answers the request with what was found, or as too large for the ring or the link. A key without a value is one the
-    /// store could not be asked about.
-    pub(crate) fn looked_up(&mut self, values: &[Value], ring: u32, outbox: &mut Outbox) -> Option<Fetched> {
-        let (_, keys) = self.lookup.take()?;
+    /// Responds with the values found, or that they are too large for the receive buffer or the link. A key without a value
+    /// is one the store could not look up.
+    pub(crate) fn on_values(&mut self, values: &[Value], cx: &mut Context<'_>) {
+        let Some((_, keys)) = self.pending.take() else { return };
         let values: Vec<&Value> =
             (0..keys.len()).map(|key| values.get(key).unwrap_or(&Value::Unavailable)).collect();
-        let found = response(FetchResult::Ok, &values)
-            .filter(|item| item.content <= ring && item.bytes.len() <= link::MAX_ITEM as usize);
+        let found = response_item(FetchResult::Ok, &values)
+            .filter(|item| item.content <= cx.ring && item.bytes.len() <= link::MAX_ITEM as usize);
         let is_too_large = found.is_none();
-        if let Some(item) = found.or_else(|| response(FetchResult::ResponseTooLarge, &[])) {
-            outbox.push(item);
+        if let Some(item) = found.or_else(|| response_item(FetchResult::ResponseTooLarge, &[])) {
+            cx.outbox.push(item);
         }
-        let names = |results: &[Value]| {
-            let those = keys.iter().zip(&values).filter(|(_, value)| results.contains(value));
-            those.map(|(key, _)| key.display_name()).collect()
-        };
-        Some(Fetched {
+        cx.notice(|channel| Notice::ConfigFetch {
+            channel,
             keys: keys.len(),
-            missing: names(&[Value::NotFound, Value::InvalidKey]),
-            unavailable: names(&[Value::Unavailable]),
+            missing: names(&keys, &values, &[Value::NotFound, Value::InvalidKey]),
+            unavailable: names(&keys, &values, &[Value::Unavailable]),
             is_too_large,
-        })
+        });
     }
 }
 
-/// A response; `None` with a value no item can hold.
-fn response(result: FetchResult, values: &[&Value]) -> Option<Item> {
+/// The names of the keys with one of these results.
+fn names(keys: &[LookupKey], values: &[&Value], results: &[Value]) -> Vec<String> {
+    let those = keys.iter().zip(values).filter(|(_, value)| results.contains(value));
+    those.map(|(key, _)| key.display_name()).collect()
+}
+
+/// A response; `None` if the values are too many or too long for any item.
+fn response_item(result: FetchResult, values: &[&Value]) -> Option<Item> {
     let length = |value: &&Value| u32::try_from(value.bytes().len()).unwrap_or(u32::MAX);
     let items: Vec<_> = values.iter().map(|value| (value.result(), length(value))).collect();
     let head = ConfigHead::new(result, &items)?;
@@ -111,7 +111,7 @@ impl Value {
     fn result(&self) -> KeyResult {
         match self {
             Self::Found(_) => KeyResult::Ok,
-            // The kernel lets no invalid key through, so to the application it is one that was never set.
+            // The kernel rejects invalid keys itself, so to the application such a key is one that was never set.
             Self::NotFound | Self::InvalidKey => KeyResult::NotFound,
             Self::Unavailable => KeyResult::ServerError,
         }

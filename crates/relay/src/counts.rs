@@ -1,4 +1,4 @@
-//! What a relay has done, as plain numbers, for whoever watches over many of them.
+//! What a relay has done, as plain numbers, for metrics over many relays.
 
 use link::channel::ChannelType;
 use link::mqtt::{Published, RequestState};
@@ -7,46 +7,47 @@ use mqtt::Deviation;
 /// Since the last [`crate::DeviceRelay::take_counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Channels opened, by type: the places of [`Counts::TYPES`].
+    /// Channels opened, by type, in the order of [`Counts::TYPES`].
     pub opened: [u32; 4],
-    /// Channels that have ended, in the same places.
+    /// Channels that have ended, in the same order.
     pub closed: [u32; 4],
-    /// Publishes answered, by QoS (0, 1) and result: the places of [`Counts::PUBLISH_RESULTS`].
+    /// Responses to publishes, by QoS (0, 1) and result, in the order of [`Counts::PUBLISH_RESULTS`].
     pub publishes: [[u32; 5]; 2],
-    /// Messages on their way to the application, by QoS (0, 1).
+    /// Messages queued for the application, by QoS (0, 1).
     pub delivered: [u32; 2],
-    /// Messages that could never fit the application's ring (D49).
+    /// Messages larger than the application's receive buffer (D49).
     pub lost: u32,
-    /// Connects brokers accepted. Those that failed are told one by one ([`crate::Notice::ConnectFailed`]).
+    /// Connects that brokers accepted. Those that failed are reported one by one ([`crate::Notice::ConnectFailed`]).
     pub connected: u32,
-    /// Connects that had to wait because earlier ones failed (D197).
+    /// Connects that were delayed because earlier ones failed (D197).
     pub delayed: u32,
-    /// Departures of brokers from MQTT that were tolerated (D192): the places of [`Deviation::ALL`].
+    /// Departures of brokers from MQTT that were tolerated (D192), in the order of [`Deviation::ALL`].
     pub deviations: [u32; Deviation::ALL.len()],
-    /// Channels a broker flooded (D51).
+    /// Channels ended because a broker flooded them (D51).
     pub flooded: u32,
-    /// Times a broker was read more slowly because nothing came of what it sent (D180).
+    /// Times a broker was read more slowly because what it sent had no effect (D180).
     pub slowed: u32,
 }
 
 impl Counts {
     /// Types of channels.
     pub const TYPES: [&'static str; 4] = ["opaque", "http", "config", "mqtt"];
-    /// What can become of a publish: accepted, refused by the broker, never sent because it may not be, without a broker (any
-    /// more), ended with a flooded channel.
+    /// The results of a publish: accepted; refused by the broker; not sent because it is not allowed; without a broker
+    /// connection, or with one that ended; ended with a flooded channel.
     pub const PUBLISH_RESULTS: [&'static str; 5] =
         ["completed", "refused", "invalid", "not_connected", "circuit_breaker"];
-    /// What the device asked for: channels and publishes.
+
+    /// What the device requested: channels and publishes.
     pub fn requests(&self) -> u32 {
         self.opened.iter().chain(self.publishes.iter().flatten()).sum()
     }
 
     pub(crate) fn note_opened(&mut self, channel_type: ChannelType) {
-        self.opened[place(channel_type)] += 1;
+        self.opened[index_of(channel_type)] += 1;
     }
 
     pub(crate) fn note_closed(&mut self, channel_type: ChannelType) {
-        self.closed[place(channel_type)] += 1;
+        self.closed[index_of(channel_type)] += 1;
     }
 
     pub(crate) fn note_published(&mut self, qos1: bool, answer: Published) {
@@ -65,8 +66,8 @@ impl Counts {
     }
 }
 
-/// The place of a type among [`Counts::TYPES`].
-const fn place(channel_type: ChannelType) -> usize {
+/// The index of a type in [`Counts::TYPES`].
+const fn index_of(channel_type: ChannelType) -> usize {
     match channel_type {
         ChannelType::OpaqueBytes => 0,
         ChannelType::Http => 1,

@@ -1,16 +1,17 @@
-//! The cloud's core: one [`DeviceRelay`] stands between the link of one device and all that its channels reach.
+//! The cloud's core: a [`DeviceRelay`] connects the link of one device with everything its channels reach.
 //!
-//! It does no I/O, reads no clock and spawns nothing. Whoever owns the sockets feeds it [`Input`]s and does what each
-//! [`Output`] says until [`DeviceRelay::poll`] gives `None`; [`DeviceRelay::next_timeout`] tells when to come back.
+//! It does no I/O, reads no clock and spawns nothing. Its driver owns the sockets, the store and the clock: it passes in
+//! [`Input`]s and does what each [`Output`] says, as [`sansio`] describes. `examples/loopback.rs` shows it with an in-memory
+//! broker.
 //!
-//! - `device.rs`: the device's link, its channels by number, log messages, the time.
-//! - `mqtt.rs`: an MQTT channel, between requests on the link and a client session towards a broker. `reconnects.rs`: the
-//!   pauses of an application that connects in vain.
-//! - `config.rs`: a fetch of configuration items. `http.rs`: an HTTP exchange.
-//! - `text.rs`: text of applications that is written to servers. `flood.rs`: how much a broker may send.
-//! - `outbox.rs`: what waits to go to the device on one channel. `assembly.rs`: what comes from it in pieces.
+//! - `protocol.rs`: inputs, outputs and what is in them.
+//! - `device.rs`: the device's link and its channels. `channel.rs`: one channel. `handler.rs`: what its protocol does,
+//!   `context.rs`: with what.
+//! - `mqtt.rs`: MQTT, with one broker. `http.rs`: one HTTP exchange. `config.rs`: one fetch of configuration items.
+//! - `reassembly.rs`: fragments from the device. `outbox.rs`: what waits to be sent to it.
+//! - `reconnect_delays.rs`: connects that keep failing. `token_bucket.rs`: rates. `text.rs`: what may be written to servers.
 //!
-//! A device cannot make the relay hold more than the limits of [`limits`] allow, whatever it sends; neither can a broker.
+//! Neither a device nor a broker can make the relay use more memory than [`limits`] allow, whatever they send.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![no_std]
@@ -18,17 +19,19 @@
 
 extern crate alloc;
 
-mod assembly;
 mod channel;
 mod config;
+mod context;
 mod counts;
 mod device;
+mod handler;
 mod http;
 pub mod limits;
 mod mqtt;
 mod outbox;
 mod protocol;
-mod reconnects;
+mod reassembly;
+mod reconnect_delays;
 #[cfg(test)]
 mod tests;
 mod text;

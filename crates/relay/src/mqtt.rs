@@ -1,476 +1,479 @@
-//! An MQTT channel: requests on the link become packets of a client session, and what the broker says becomes answers
-//! and messages on the link.
+//! An MQTT channel: requests on the link become packets of an MQTT client, and what the broker sends becomes responses and
+//! messages on the link.
+//!
+//! - `connect.rs`: whether a connect is allowed. `stage.rs`: how far it is. `broker_connection.rs`: the connection.
+//! - `requests.rs`: publishes, subscribes and unsubscribes. `messages.rs`: messages from the broker.
+//! - `end_cause.rs`: why a connection ended. `overhead_limit.rs`: a broker that sends what has no effect.
 
-mod broker;
-mod ending;
+mod broker_connection;
+mod connect;
+mod end_cause;
+mod messages;
 mod overhead_limit;
 mod requests;
+mod stage;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::mem;
 
-pub(crate) use broker::Broker;
-use ending::{Cause, Ending};
-use link::channel::ClosureReason;
-use link::kind::to_device;
-use link::mqtt::{FilterCodes, Outcome, PublishSlots, Published, RequestState};
-use link::{TOPIC_NUMBERS, Violation};
-use mqtt::{ConnectOptions, Input};
+use link::channel::ChannelType;
+use link::kind::{to_cloud, to_device};
+use link::mqtt::{Acknowledge, Connect, Outcome, RequestState};
+use link::{Violation, violation};
+use mqtt::{ConnectOptions, Event, Input, Message};
 use sansio::Instant;
 
-use crate::channel::Context;
-use crate::limits::FLOOD_SECONDS;
+pub(crate) use broker_connection::BrokerConnection;
+use connect::ConnectRequest;
+use end_cause::{Closing, EndCause};
+use requests::Requests;
+use stage::Stage;
+
+use crate::context::{Context, Shared};
+use crate::handler::{ClosingStep, Handler};
+use crate::limits::MESSAGE_BURST_SECONDS;
 use crate::protocol::{ConnectError, ConnectionEnd, ConnectionId, Notice, Output, Target};
-use crate::reconnects::Destination;
+use crate::reconnect_delays::{Delay, Destination};
 use crate::token_bucket::TokenBucket;
 
-/// The tokens of requests other than publishes, whose tokens are their slots.
-const SUBSCRIBE: u32 = 100;
-const UNSUBSCRIBE: u32 = 101;
-
-/// How far the channel is with its broker.
-#[derive(Debug)]
-enum Stage {
-    /// No connect was asked for.
-    New,
-    /// A connect has to wait, because those before failed (D197).
-    Waiting { until: Instant, target: Box<Target>, options: Box<ConnectOptions> },
-    /// The connection is being made.
-    Opening { connection: ConnectionId, options: Box<ConnectOptions> },
-    /// There is a connection: MQTT is being spoken.
-    Broker(Box<Broker>),
-    /// The connect failed, or the connection is over.
-    Over,
-}
-
-/// The requests in flight: each is owed exactly one answer (M12).
-#[allow(clippy::struct_excessive_bools, reason = "each is one request, independent of the others")]
-#[derive(Debug, Default)]
-struct Owed {
-    connect: bool,
-    publishes: PublishSlots,
-    subscribe: bool,
-    unsubscribe: bool,
-    disconnect: bool,
-}
-
-/// What [`MqttChannel::finish`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finish {
-    /// Nothing: the broker has not ended, or there is something to be sent first.
-    NotYet,
-    /// The device is being told.
-    Told,
-    /// The channel is to be closed for this reason.
-    Closed(ClosureReason),
-}
-
 /// A channel to one broker.
-#[derive(Debug)]
 pub(crate) struct MqttChannel {
     stage: Stage,
-    /// The broker that was asked for.
+    /// The broker the application named.
     destination: Option<Destination>,
-    owed: Owed,
-    topics: [Option<Box<[u8]>>; TOPIC_NUMBERS as usize],
-    /// Of each publish slot, whether the publish in it has QoS 1.
-    qos1: u16,
+    is_connect_pending: bool,
+    is_disconnect_pending: bool,
+    requests: Requests,
     message_rate: TokenBucket,
-    ending: Option<Ending>,
+    closing: Option<Closing>,
 }
 
 impl MqttChannel {
-    /// A channel on which nothing was asked for yet.
-    pub(crate) fn new(now: Instant, messages_per_second: u32) -> Self {
+    /// No connect has been requested.
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let rate = shared.settings.messages_per_second;
         Self {
-            stage: Stage::New,
+            stage: Stage::Idle,
             destination: None,
-            owed: Owed::default(),
-            topics: Default::default(),
-            qos1: 0,
-            message_rate: TokenBucket::new(messages_per_second, FLOOD_SECONDS, now),
-            ending: None,
+            is_connect_pending: false,
+            is_disconnect_pending: false,
+            requests: Requests::default(),
+            message_rate: TokenBucket::new(rate, MESSAGE_BURST_SECONDS, shared.now),
+            closing: None,
         }
     }
 
-    /// Whether the connection is this channel's.
-    pub(crate) fn has(&self, id: ConnectionId) -> bool {
-        self.connection() == Some(id)
+    /// The channel's connection, if there is one or one is being established.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        self.stage.connection()
+    }
+}
+
+impl Handler for MqttChannel {
+    fn channel_type(&self) -> ChannelType {
+        ChannelType::Mqtt
     }
 
-    fn connection(&self) -> Option<ConnectionId> {
-        match &self.stage {
-            Stage::Opening { connection, .. } => Some(*connection),
-            Stage::Broker(broker) => Some(broker.connection),
-            Stage::New | Stage::Waiting { .. } | Stage::Over => None,
+    fn on_item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
+        match kind {
+            to_cloud::TOPIC => self.requests.on_topic(body)?,
+            to_cloud::PUBLISH => self.requests.on_publish(body, &mut self.stage, cx)?,
+            to_cloud::SUBSCRIBE => self.requests.on_subscribe(body, &mut self.stage, cx)?,
+            to_cloud::UNSUBSCRIBE => self.requests.on_unsubscribe(body, &mut self.stage, cx)?,
+            to_cloud::CONNECT => self.on_connect(&Connect::decode(body)?, cx),
+            to_cloud::DISCONNECT => self.on_disconnect(cx),
+            to_cloud::ACKNOWLEDGE => self.on_acknowledge(&Acknowledge::decode(body)?),
+            _ => return Err(violation::WRONG_CHANNEL_TYPE),
         }
-    }
-
-    /// Whether an answer is owed that the broker or its connection will give.
-    pub(crate) fn is_asked(&self) -> bool {
-        let Owed { connect: _, publishes, subscribe, unsubscribe, disconnect } = &self.owed;
-        publishes.iter().next().is_some() || *subscribe || *unsubscribe || *disconnect
-    }
-
-    /// Bytes of topic names.
-    pub(crate) fn topics(&self) -> usize {
-        self.topics.iter().flatten().map(|topic| topic.len()).sum()
-    }
-
-    /// Bytes held for it, its broker's and its own; without topic names, which have a place of their own.
-    pub(crate) fn held(&self) -> usize {
-        match &self.stage {
-            Stage::Waiting { options, .. } | Stage::Opening { options, .. } => broker::length(options),
-            Stage::Broker(broker) => broker.held(),
-            Stage::New | Stage::Over => 0,
-        }
-    }
-
-    /// A whole item came from the device.
-    pub(crate) fn item(&mut self, kind: u8, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
-        requests::item(self, kind, body, cx)?;
         self.advance(cx);
         Ok(())
     }
 
-    /// The connection stands: CONNECT can go out.
-    pub(crate) fn opened(&mut self, cx: &mut Context<'_>) {
-        let Stage::Opening { connection, options } = &self.stage else { return };
-        match Broker::new(*connection, options, cx.settings, cx.now) {
-            Ok(broker) => self.stage = Stage::Broker(Box::new(broker)),
-            Err(_) => self.refuse_connect(ConnectError::InvalidParameters, cx),
-        }
-        self.advance(cx);
+    /// The broker's connection is dropped without DISCONNECT, so that the broker sends the will (D52).
+    fn abandon(&mut self, cx: &mut Context<'_>) {
+        self.close_connection(true, cx);
     }
 
-    /// Has the connection made.
-    fn open(&mut self, target: Target, options: Box<ConnectOptions>, cx: &mut Context<'_>) {
-        let connection = cx.new_connection();
-        self.stage = Stage::Opening { connection, options };
-        cx.outputs.push_back(Output::OpenConnection { connection, target });
-    }
-
-    /// The connection could not be made.
-    pub(crate) fn failed(&mut self, cause: ConnectError, cx: &mut Context<'_>) {
-        if matches!(self.stage, Stage::Broker(_)) {
-            return self.closed(ConnectionEnd::Failed(cause), cx);
-        }
-        self.stage = Stage::Over;
-        self.refuse_connect(cause, cx);
-    }
-
-    /// Bytes from the broker.
-    pub(crate) fn received(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
-        if let Stage::Broker(broker) = &mut self.stage {
-            broker.keep(bytes);
-        }
-        self.advance(cx);
-    }
-
-    /// The connection took bytes.
-    pub(crate) fn written(&mut self, bytes: usize, cx: &mut Context<'_>) {
-        if let Stage::Broker(broker) = &mut self.stage {
-            broker.written(cx.now, bytes);
-        }
-        self.advance(cx);
-    }
-
-    /// The connection has ended. What it brought before is still used, as far as there is room for it.
-    pub(crate) fn closed(&mut self, end: ConnectionEnd, cx: &mut Context<'_>) {
-        match (&mut self.stage, end) {
-            (Stage::Opening { .. }, ConnectionEnd::Closed) => return self.failed(ConnectError::Socket, cx),
-            (Stage::Opening { .. }, ConnectionEnd::Failed(cause)) => return self.failed(cause, cx),
-            (Stage::Broker(broker), end) => broker.gone = Some(end),
-            (Stage::New | Stage::Waiting { .. } | Stage::Over, _) => {}
-        }
-        self.advance(cx);
-    }
-
-    /// The session's time has come.
-    pub(crate) fn timeout(&mut self, cx: &mut Context<'_>) {
-        if let Some((target, options)) = self.take_due(cx.now) {
+    fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        if let Some((target, options)) = self.stage.take_due(now) {
             self.open(target, options, cx);
         }
-        if let Stage::Broker(broker) = &mut self.stage
-            && broker.gone.is_none()
+        if let Stage::Open(broker) = &mut self.stage
+            && broker.end.is_none()
         {
-            if broker.is_out_of_patience(cx.now) {
-                return self.give_up(cx);
+            if broker.has_disconnect_timed_out(now) {
+                return self.fail_disconnect(cx);
             }
-            if let Err(error) = broker.client.handle(cx.now, Input::Timeout) {
-                return self.broken(error, cx);
+            if let Err(error) = broker.client.handle(now, Input::Timeout) {
+                return self.on_client_error(error, cx);
             }
         }
         self.advance(cx);
     }
 
-    /// The connect that has waited long enough.
-    fn take_due(&mut self, now: Instant) -> Option<(Target, Box<ConnectOptions>)> {
-        if !matches!(self.stage, Stage::Waiting { until, .. } if until <= now) {
-            return None;
-        }
-        match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Waiting { target, options, .. } => Some((*target, options)),
-            _ => None,
-        }
-    }
-
-    /// The connection did not take the application's DISCONNECT: it is dropped, and the disconnect did not succeed.
-    fn give_up(&mut self, cx: &mut Context<'_>) {
-        self.tell_all(cx);
-        self.release(true, cx);
-        self.answer_all(RequestState::NotConnected, cx);
-    }
-
-    /// When [`Self::timeout`] is due, if ever.
-    pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        match &self.stage {
-            Stage::Waiting { until, .. } => Some(*until),
-            Stage::Broker(broker) => broker.next_timeout(),
-            _ => None,
-        }
-    }
-
-    /// Bytes that wait for the broker's connection; `None` without one.
-    pub(crate) fn untransmitted(&self) -> Option<usize> {
-        if let Stage::Broker(broker) = &self.stage { Some(broker.client.untransmitted()) } else { None }
-    }
-
-    /// The device has closed the channel, or is gone: the broker is left without DISCONNECT, so that it sends the will (D52).
-    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
-        self.release(true, cx);
-    }
-
-    /// Goes on with the channel's end, if its broker has ended: first `DISCONNECTED`, behind all messages, then the close.
-    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) -> Finish {
-        match &mut self.ending {
-            Some(ending) if !ending.told && cx.outbox.waiting() == 0 => {
-                ending.told = true;
-                let outcome = ending.outcome;
-                cx.answer(to_device::DISCONNECTED, outcome);
-                Finish::Told
-            }
-            Some(ending) if ending.told && cx.outbox.is_empty() => Finish::Closed(ending.reason),
-            _ => Finish::NotYet,
-        }
-    }
-
-    /// Does all that can be done now: events to the device, kept bytes into the session, its bytes to the broker.
-    pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
+    /// Moves everything as far as it goes: events to the device, received bytes to the client, its bytes to the broker.
+    fn advance(&mut self, cx: &mut Context<'_>) {
         loop {
-            self.tell_events(cx);
-            let Stage::Broker(broker) = &mut self.stage else { return };
-            let fed = broker.feed(cx.now);
-            broker.note_deviations(cx);
+            self.process_events(cx);
+            let Stage::Open(broker) = &mut self.stage else { return };
+            let fed = broker.feed_client(cx.now());
+            broker.report_deviations(cx);
             match fed {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) => return self.broken(error, cx),
+                Err(error) => return self.on_client_error(error, cx),
             }
         }
-        if let Stage::Broker(broker) = &mut self.stage {
+        if let Stage::Open(broker) = &mut self.stage {
             broker.send(cx);
             broker.pause_or_resume(cx);
         }
-        self.finish_disconnect(cx);
-        self.finish_gone(cx);
+        self.complete_disconnect(cx);
+        self.process_end(cx);
     }
 
-    /// Once all that a closed connection brought has been used, the broker's end is over.
-    fn finish_gone(&mut self, cx: &mut Context<'_>) {
-        if let Stage::Broker(broker) = &self.stage
-            && let Some(end) = &broker.gone
-            && (broker.is_used_up() || self.owed.disconnect)
+    /// First the disconnect response, behind all messages, then the end of the channel (D50).
+    fn finish_closing(&mut self, cx: &mut Context<'_>) -> ClosingStep {
+        match &mut self.closing {
+            Some(closing) if !closing.has_responded && cx.outbox.queued_items() == 0 => {
+                closing.has_responded = true;
+                respond(to_device::DISCONNECTED, closing.outcome, cx);
+                ClosingStep::Responded
+            }
+            Some(closing) if closing.has_responded && cx.outbox.is_empty() => {
+                ClosingStep::Done(closing.reason)
+            }
+            _ => ClosingStep::Waiting,
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.stage.next_timeout()
+    }
+
+    /// A connect does not count: it may take long.
+    fn has_pending_requests(&self) -> bool {
+        self.requests.are_pending() || self.is_disconnect_pending
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.stage.broker().map_or(0, |broker| broker.client.untransmitted())
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        self.stage.buffered_bytes()
+    }
+
+    fn topic_bytes(&self) -> usize {
+        self.requests.topic_bytes()
+    }
+}
+
+/// What the device requests.
+impl MqttChannel {
+    fn on_connect(&mut self, request: &Connect<'_>, cx: &mut Context<'_>) {
+        if !matches!(self.stage, Stage::Idle) {
+            let outcome = Outcome { state: RequestState::AlreadyConnected, reason: 0 };
+            return respond(to_device::CONNECTED, outcome, cx);
+        }
+        self.is_connect_pending = true;
+        match ConnectRequest::check(request, cx.settings()) {
+            Ok(request) => self.connect(request, cx),
+            Err(error) => self.fail_connect(error, cx),
+        }
+    }
+
+    fn connect(&mut self, request: ConnectRequest, cx: &mut Context<'_>) {
+        let ConnectRequest { target, security, options } = request;
+        let (host, port) = (target.host.clone(), target.port);
+        cx.notice(|channel| Notice::BrokerConnecting { channel, host, port, security });
+        let destination = Destination { host: target.host.clone(), port: target.port };
+        let now = cx.now();
+        let delay = cx.shared.reconnect_delays.delay(&destination, now);
+        self.destination = Some(destination);
+        match delay {
+            Some(delay) => self.delay(delay, target, options, cx),
+            None => self.open(target, Box::new(options), cx),
+        }
+    }
+
+    /// Delays a connect, which is answered later and not refused (D197).
+    fn delay(&mut self, delay: Delay, target: Target, options: ConnectOptions, cx: &mut Context<'_>) {
+        cx.counts().delayed += 1;
+        if delay.is_first {
+            let (channel, host, port) = (cx.channel, target.host.clone(), target.port);
+            let max_delay = cx.settings().reconnect_delay;
+            cx.report(Notice::ConnectDelayed { channel, host, port, max_delay });
+        }
+        let (target, options) = (Box::new(target), Box::new(options));
+        self.stage = Stage::Delayed { until: delay.until, target, options };
+    }
+
+    fn open(&mut self, target: Target, options: Box<ConnectOptions>, cx: &mut Context<'_>) {
+        let connection = cx.new_connection();
+        self.stage = Stage::Opening { connection, options };
+        cx.output(Output::OpenConnection { connection, target });
+    }
+
+    fn on_disconnect(&mut self, cx: &mut Context<'_>) {
+        self.is_disconnect_pending = true;
+        match &mut self.stage {
+            // The end of the connection waits to be reported, and will be the response to this.
+            Stage::Open(broker) if broker.client.is_closed() => self.process_all_events(cx),
+            Stage::Open(broker) if broker.client.is_connected() => broker.disconnect(cx.now()),
+            // A connect in progress is cancelled: both get a response.
+            Stage::Delayed { .. } | Stage::Opening { .. } | Stage::Open(_) => {
+                self.fail_connect(ConnectError::Withdrawn, cx);
+            }
+            Stage::Idle | Stage::Ended => self.fail_requests(RequestState::NotConnected, cx),
+        }
+    }
+
+    /// An acknowledgement for a message of a connection that has ended is ignored.
+    fn on_acknowledge(&mut self, acknowledge: &Acknowledge) {
+        if let Ok(client) = self.stage.client() {
+            let _ = client.acknowledge(acknowledge.delivery.into());
+        }
+    }
+}
+
+/// What happens to the connection.
+impl MqttChannel {
+    /// The connection is established: CONNECT can be sent.
+    pub(crate) fn on_opened(&mut self, cx: &mut Context<'_>) {
+        let Stage::Opening { connection, options } = &self.stage else { return };
+        match BrokerConnection::new(*connection, options, cx.settings(), cx.now()) {
+            Ok(broker) => self.stage = Stage::Open(Box::new(broker)),
+            Err(_) => self.fail_connect(ConnectError::InvalidParameters, cx),
+        }
+        self.advance(cx);
+    }
+
+    /// The connection could not be established.
+    pub(crate) fn on_failed(&mut self, error: ConnectError, cx: &mut Context<'_>) {
+        if matches!(self.stage, Stage::Open(_)) {
+            return self.on_closed(ConnectionEnd::Failed(error), cx);
+        }
+        self.stage = Stage::Ended;
+        self.fail_connect(error, cx);
+    }
+
+    /// Bytes from the broker.
+    pub(crate) fn on_received(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+        if let Some(broker) = self.stage.broker_mut() {
+            broker.receive(bytes);
+        }
+        self.advance(cx);
+    }
+
+    /// The connection has accepted bytes.
+    pub(crate) fn on_written(&mut self, bytes: usize, cx: &mut Context<'_>) {
+        if let Some(broker) = self.stage.broker_mut() {
+            broker.on_written(cx.now(), bytes);
+        }
+        self.advance(cx);
+    }
+
+    /// The connection has ended. What it received before is still processed, as far as there is room for it.
+    pub(crate) fn on_closed(&mut self, end: ConnectionEnd, cx: &mut Context<'_>) {
+        match (&mut self.stage, end) {
+            (Stage::Opening { .. }, ConnectionEnd::Closed) => {
+                return self.on_failed(ConnectError::Socket, cx);
+            }
+            (Stage::Opening { .. }, ConnectionEnd::Failed(error)) => return self.on_failed(error, cx),
+            (Stage::Open(broker), end) => broker.end = Some(end),
+            (Stage::Idle | Stage::Delayed { .. } | Stage::Ended, _) => {}
+        }
+        self.advance(cx);
+    }
+
+    /// Once everything that a closed connection received has been processed, its end is.
+    fn process_end(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Open(broker) = &self.stage
+            && let Some(end) = &broker.end
+            && (broker.is_all_processed() || self.is_disconnect_pending)
         {
             let cause = match end {
-                ConnectionEnd::Closed => Cause::Closed,
-                ConnectionEnd::Failed(cause) => Cause::Lost(cause.clone()),
+                ConnectionEnd::Closed => EndCause::Closed,
+                ConnectionEnd::Failed(error) => EndCause::Lost(error.clone()),
             };
-            self.tell_all(cx);
+            self.process_all_events(cx);
             self.end(cause, cx);
         }
     }
 
-    /// Tells what happened as far as there is room for messages; answers need none and wait for none (D96).
-    fn tell_events(&mut self, cx: &mut Context<'_>) {
-        while let Stage::Broker(broker) = &mut self.stage {
-            let (now, has_room) = (cx.now, cx.has_room_for_messages());
-            let event = if has_room { broker.client.poll(now) } else { broker.client.poll_outcome(now) };
+    /// The broker broke the protocol, or fell silent. What it sent before counts (D95).
+    fn on_client_error(&mut self, error: mqtt::Error, cx: &mut Context<'_>) {
+        self.process_all_events(cx);
+        let Stage::Open(broker) = &mut self.stage else { return };
+        broker.send(cx);
+        self.end(EndCause::Broken(error), cx);
+    }
+}
+
+/// What the broker sends.
+impl MqttChannel {
+    /// Processes events as far as there is room for messages. Outcomes of requests need none, and do not wait for it (D96).
+    fn process_events(&mut self, cx: &mut Context<'_>) {
+        while let Stage::Open(broker) = &mut self.stage {
+            let (client, now) = (&mut broker.client, cx.now());
+            let has_room = cx.has_room_for_messages();
+            let event = if has_room { client.poll(now) } else { client.poll_outcome(now) };
             let Some(event) = event else { return };
-            self.tell(event, cx);
+            self.on_event(event, cx);
         }
     }
 
-    /// Tells everything, room or not, before the session is gone: what it holds is bounded by its own limits.
-    fn tell_all(&mut self, cx: &mut Context<'_>) {
-        while let Stage::Broker(broker) = &mut self.stage
-            && let Some(event) = broker.client.poll(cx.now)
+    /// Processes all events, room or not, before the client is dropped; its own limits bound them.
+    fn process_all_events(&mut self, cx: &mut Context<'_>) {
+        while let Stage::Open(broker) = &mut self.stage
+            && let Some(event) = broker.client.poll(cx.now())
         {
-            self.tell(event, cx);
+            self.on_event(event, cx);
         }
     }
 
-    fn tell(&mut self, event: mqtt::Event, cx: &mut Context<'_>) {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            mqtt::Event::Connected { .. } => self.connected(cx),
-            mqtt::Event::ConnectRefused { reason_code } => {
-                self.refuse_connect(Cause::Disconnected(reason_code).connect_failure(self.is_version5()), cx);
+            Event::Connected { .. } => self.on_connected(cx),
+            Event::ConnectRefused { reason_code } => {
+                let error = EndCause::Disconnected(reason_code).connect_error(self.is_version5());
+                self.fail_connect(error, cx);
             }
-            mqtt::Event::Published { token, reason_code } => self.published(token as u8, reason_code, cx),
-            mqtt::Event::Subscribed { reason_codes, .. } => {
-                if core::mem::take(&mut self.owed.subscribe) {
-                    cx.answer_codes(to_device::SUBSCRIBED, FilterCodes::completed(&reason_codes));
-                }
-            }
-            mqtt::Event::Unsubscribed { reason_codes, .. } => {
-                if core::mem::take(&mut self.owed.unsubscribe) {
-                    cx.answer_codes(to_device::UNSUBSCRIBED, FilterCodes::completed(&reason_codes));
-                }
-            }
-            mqtt::Event::Message(message) => self.message(&message, cx),
-            mqtt::Event::MessageLost { topic, length } => cx.lost(&topic, length),
-            mqtt::Event::Disconnected { reason_code } => self.end(Cause::Disconnected(reason_code), cx),
+            Event::Published { token, reason_code } => self.requests.on_published(token, reason_code, cx),
+            Event::Subscribed { reason_codes, .. } => self.requests.on_subscribed(&reason_codes, cx),
+            Event::Unsubscribed { reason_codes, .. } => self.requests.on_unsubscribed(&reason_codes, cx),
+            Event::Message(message) => self.on_message(&message, cx),
+            Event::MessageLost { topic, length } => messages::report_lost(&topic, length, cx),
+            Event::Disconnected { reason_code } => self.end(EndCause::Disconnected(reason_code), cx),
         }
     }
 
     fn is_version5(&self) -> bool {
-        matches!(&self.stage, Stage::Broker(broker) if broker.is_version5)
+        self.stage.broker().is_some_and(|broker| broker.is_version5)
     }
 
-    fn connected(&mut self, cx: &mut Context<'_>) {
-        self.owed.connect = false;
-        if let Stage::Broker(broker) = &mut self.stage {
-            broker.connected_at = Some(cx.now);
+    fn on_connected(&mut self, cx: &mut Context<'_>) {
+        self.is_connect_pending = false;
+        if let Some(broker) = self.stage.broker_mut() {
+            broker.connected_at = Some(cx.now());
         }
-        let channel = cx.number;
-        cx.notice(|| Notice::BrokerConnected { channel });
-        cx.counts.connected += 1;
-        cx.answer(to_device::CONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
+        cx.notice(|channel| Notice::BrokerConnected { channel });
+        cx.counts().connected += 1;
+        respond(to_device::CONNECTED, Outcome { state: RequestState::Completed, reason: 0 }, cx);
     }
 
-    /// Answers a connect that did not succeed; with the broker's code if it was the broker that refused (M55).
-    fn refuse_connect(&mut self, cause: ConnectError, cx: &mut Context<'_>) {
-        self.release(false, cx);
-        if core::mem::take(&mut self.owed.connect) {
-            let outcome = Outcome { state: cause.state(), reason: u32::from(cause.code()) };
-            cx.answer(to_device::CONNECTED, outcome);
-            let (channel, destination) = (cx.number, self.destination.clone());
-            let is_worth_a_pause = cause != ConnectError::Withdrawn;
-            if let Some(destination) = destination.as_ref().filter(|_| is_worth_a_pause) {
-                cx.reconnects.failed(destination, cx.now);
-            }
-            let (host, port) = destination.map_or((String::new(), 0), |to| (to.host, to.port));
-            cx.report(Notice::ConnectFailed { channel, host, port, error: cause });
+    fn on_message(&mut self, message: &Message, cx: &mut Context<'_>) {
+        if !self.message_rate.try_take(cx.now()) {
+            cx.counts().flooded += 1;
+            return self.end(EndCause::Flooded, cx);
         }
-        self.answer_all(RequestState::NotConnected, cx);
-    }
-
-    fn published(&mut self, slot: u8, reason_code: u8, cx: &mut Context<'_>) {
-        if self.owed.publishes.release(slot).is_ok() {
-            // From 0x80 on the broker did not accept the message, and completed would say that it did (M64).
-            let accepted = reason_code < 0x80;
-            let state = if accepted { RequestState::Completed } else { RequestState::InvalidParameters };
-            cx.answer_publish(self.is_qos1(slot), Published { slot, state, reason: u32::from(reason_code) });
-        }
-    }
-
-    fn is_qos1(&self, slot: u8) -> bool {
-        self.qos1 >> slot & 1 == 1
-    }
-
-    fn note_qos(&mut self, slot: u8, qos1: bool) {
-        self.qos1 = self.qos1 & !(1 << slot) | u16::from(qos1) << slot;
-    }
-
-    fn message(&mut self, message: &mqtt::Message, cx: &mut Context<'_>) {
-        if !self.message_rate.try_take(cx.now) {
-            cx.counts.flooded += 1;
-            return self.end(Cause::Flooded, cx);
-        }
-        if cx.deliver(message) {
+        if messages::deliver(message, cx).is_ok() {
             return;
         }
-        // It could never fit, so the application cannot acknowledge it: the cloud does (D49).
-        if let (Stage::Broker(broker), Some(delivery)) = (&mut self.stage, message.delivery) {
-            let _ = broker.client.acknowledge(delivery);
+        // The application will never see it and cannot acknowledge it, so the cloud does: the broker would otherwise hold
+        // back the messages behind it (D49).
+        if let (Ok(client), Some(delivery)) = (self.stage.client(), message.delivery) {
+            let _ = client.acknowledge(delivery);
         }
     }
+}
 
-    /// The broker broke the protocol, or went silent. What it said before counts.
-    fn broken(&mut self, error: mqtt::Error, cx: &mut Context<'_>) {
-        self.tell_all(cx);
-        let Stage::Broker(broker) = &mut self.stage else { return };
-        broker.send(cx);
-        self.end(Cause::Broken(error), cx);
-    }
-
-    /// The broker's end is over. Before it ever was up, that is a failed connect; before the application's own disconnect
-    /// has gone out, that one came too late (M18); else the channel ends with it (D50).
-    fn end(&mut self, cause: Cause, cx: &mut Context<'_>) {
-        if matches!(self.stage, Stage::New | Stage::Waiting { .. } | Stage::Over) {
+/// How it ends.
+impl MqttChannel {
+    /// The connection has ended. Before the broker accepted it, that is a failed connect; if the application's own disconnect
+    /// was pending, it came too late (M18); otherwise the channel is closed (D50).
+    fn end(&mut self, cause: EndCause, cx: &mut Context<'_>) {
+        if matches!(self.stage, Stage::Idle | Stage::Delayed { .. } | Stage::Ended) {
             return;
         }
         let is_version5 = self.is_version5();
-        if self.owed.connect {
-            return self.refuse_connect(cause.connect_failure(is_version5), cx);
+        if self.is_connect_pending {
+            return self.fail_connect(cause.connect_error(is_version5), cx);
         }
-        let asked_for = self.owed.disconnect;
-        self.release(false, cx);
-        self.answer_all(cause.state(), cx);
-        if !asked_for {
-            let channel = cx.number;
-            cx.notice(|| Notice::BrokerLost { channel, reason: cause.text() });
+        let was_requested = self.is_disconnect_pending;
+        self.close_connection(false, cx);
+        self.fail_requests(cause.state(), cx);
+        if !was_requested {
+            cx.notice(|channel| Notice::BrokerLost { channel, reason: cause.text() });
             let (outcome, reason) = (cause.outcome(is_version5), cause.closure());
-            self.ending = Some(Ending { outcome, reason, told: false });
+            self.closing = Some(Closing { outcome, reason, has_responded: false });
         }
     }
 
-    /// The application's disconnect is done when the broker's connection has taken it.
-    fn finish_disconnect(&mut self, cx: &mut Context<'_>) {
-        if self.owed.disconnect && self.is_all_written() {
-            self.tell_all(cx);
+    /// Responds to a connect that failed; with the broker's code if it was the broker that refused (M55).
+    fn fail_connect(&mut self, error: ConnectError, cx: &mut Context<'_>) {
+        self.close_connection(false, cx);
+        if mem::take(&mut self.is_connect_pending) {
+            let outcome = Outcome { state: error.state(), reason: u32::from(error.code()) };
+            respond(to_device::CONNECTED, outcome, cx);
+            let (channel, now, destination) = (cx.channel, cx.now(), self.destination.clone());
+            // A connect that was cancelled says nothing about the broker.
+            let is_failure = error != ConnectError::Withdrawn;
+            if let Some(destination) = destination.as_ref().filter(|_| is_failure) {
+                cx.shared.reconnect_delays.on_failure(destination, now);
+            }
+            let (host, port) = destination.map_or((String::new(), 0), |to| (to.host, to.port));
+            cx.report(Notice::ConnectFailed { channel, host, port, error });
         }
-        // Telling can have been the end: too many messages.
-        if self.owed.disconnect && self.is_all_written() {
-            self.release(false, cx);
-            self.owed.disconnect = false;
-            self.answer_all(RequestState::NotConnected, cx);
-            cx.answer(to_device::DISCONNECTED, Outcome { state: RequestState::Completed, reason: 0 });
+        self.fail_requests(RequestState::NotConnected, cx);
+    }
+
+    /// The disconnect is complete when the broker's connection has accepted it: only then have the publishes before it left,
+    /// too (D93).
+    fn complete_disconnect(&mut self, cx: &mut Context<'_>) {
+        if self.is_disconnect_pending && self.is_all_written() {
+            self.process_all_events(cx);
         }
+        // Those events can have ended the connection: too many messages.
+        if self.is_disconnect_pending && self.is_all_written() {
+            self.close_connection(false, cx);
+            self.is_disconnect_pending = false;
+            self.fail_requests(RequestState::NotConnected, cx);
+            respond(to_device::DISCONNECTED, Outcome { state: RequestState::Completed, reason: 0 }, cx);
+        }
+    }
+
+    /// The connection did not accept the DISCONNECT in time: it is dropped, and the disconnect did not succeed.
+    fn fail_disconnect(&mut self, cx: &mut Context<'_>) {
+        self.process_all_events(cx);
+        self.close_connection(true, cx);
+        self.fail_requests(RequestState::NotConnected, cx);
     }
 
     fn is_all_written(&self) -> bool {
-        matches!(&self.stage, Stage::Broker(broker) if broker.is_all_written())
+        self.stage.broker().is_some_and(BrokerConnection::is_all_written)
     }
 
-    /// Ends the connection, if there still is one: at once, or when it has sent what it was given.
-    fn release(&mut self, abort: bool, cx: &mut Context<'_>) {
-        if let (Stage::Broker(broker), Some(destination)) = (&self.stage, &self.destination)
+    /// Closes the connection, if there still is one: at once (`abort`), or when it has sent what it was given.
+    fn close_connection(&mut self, abort: bool, cx: &mut Context<'_>) {
+        let now = cx.now();
+        if let (Stage::Open(broker), Some(destination)) = (&self.stage, &self.destination)
             && let Some(connected_at) = broker.connected_at
         {
-            cx.reconnects.ended(destination, connected_at, self.owed.disconnect, cx.now);
+            let was_requested = self.is_disconnect_pending;
+            cx.shared.reconnect_delays.on_end(destination, connected_at, was_requested, now);
         }
-        let is_gone = matches!(&self.stage, Stage::Broker(broker) if broker.gone.is_some());
-        if let (Some(connection), false) = (self.connection(), is_gone) {
-            cx.close(connection, abort);
+        let has_ended = self.stage.broker().is_some_and(|broker| broker.end.is_some());
+        if let (Some(connection), false) = (self.connection(), has_ended) {
+            cx.output(Output::CloseConnection { connection, abort });
         }
-        self.stage = Stage::Over;
+        self.stage = Stage::Ended;
     }
 
-    /// Answers everything in flight (M12).
-    fn answer_all(&mut self, state: RequestState, cx: &mut Context<'_>) {
-        let owed = core::mem::take(&mut self.owed);
-        for slot in owed.publishes.iter() {
-            cx.answer_publish(self.is_qos1(slot), Published { slot, state, reason: 0 });
-        }
-        if owed.subscribe {
-            cx.answer_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state)));
-        }
-        if owed.unsubscribe {
-            cx.answer_codes(to_device::UNSUBSCRIBED, Some(FilterCodes::failed(state)));
-        }
-        if owed.disconnect {
-            cx.answer(to_device::DISCONNECTED, Outcome { state, reason: 0 });
+    /// Responds to everything in flight with this state (M12).
+    fn fail_requests(&mut self, state: RequestState, cx: &mut Context<'_>) {
+        self.requests.fail_all(state, cx);
+        if mem::take(&mut self.is_disconnect_pending) {
+            respond(to_device::DISCONNECTED, Outcome { state, reason: 0 }, cx);
         }
     }
+}
+
+fn respond(kind: u8, outcome: Outcome, cx: &mut Context<'_>) {
+    let mut body = [0; Outcome::MAX];
+    let length = outcome.encode(&mut body);
+    cx.respond(kind, &body[..length]);
 }

@@ -1,30 +1,29 @@
-//! What waits to go to the device on one channel.
+//! What waits to be sent to the device on one channel.
 //!
-//! Answers go before messages: the kernel has a place for every answer it can be owed, while a message may have to wait
-//! for room in the application's ring, and must not keep an answer waiting (M12).
+//! Responses are sent before everything else: the kernel has a slot for each response it can expect, while a message may
+//! have to wait for room in the application's receive buffer, and no response may wait behind it (M12).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use link::CloudLink;
-use link::SendError;
+use link::kind::to_device;
+use link::{CloudLink, SendError};
 
-use crate::limits::KEPT_PLACES;
+use crate::limits::RETAINED_CAPACITY;
 
-/// An item: its bytes, of which the last `content` take room in the application's ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An item: its bytes, of which the last `content` take room in the application's receive buffer.
 pub(crate) struct Item {
     /// The kind on the wire.
     pub kind: u8,
     /// Head and content.
     pub bytes: Vec<u8>,
-    /// How many of the bytes take room.
+    /// How many of the bytes take room: the last ones.
     pub content: u32,
 }
 
 impl Item {
-    /// An item that takes no room: an answer.
-    pub(crate) fn answer(kind: u8, body: &[u8]) -> Self {
+    /// An item that takes no room: a response.
+    pub(crate) fn response(kind: u8, body: &[u8]) -> Self {
         Self { kind, bytes: body.to_vec(), content: 0 }
     }
 
@@ -43,56 +42,58 @@ impl Item {
     }
 }
 
-/// Items in waiting, and the one on its way.
-#[derive(Debug, Default)]
+/// Queued items, and the one being sent.
+#[derive(Default)]
 pub(crate) struct Outbox {
-    answers: VecDeque<Item>,
-    stored: VecDeque<Item>,
-    stored_bytes: usize,
+    responses: VecDeque<Item>,
+    /// Items that take room, and messages without content, which must not overtake others.
+    messages: VecDeque<Item>,
+    message_bytes: usize,
     current: Vec<u8>,
     sent: usize,
 }
 
 impl Outbox {
-    /// Queues an item; the device is owed few enough of each kind that the queues are bounded by their callers.
+    /// Queues an item. The queues are bounded by what the device can request, and by what is accepted from brokers.
     pub(crate) fn push(&mut self, item: Item) {
         if item.content == 0 && !item.is_message() {
-            self.answers.push_back(item);
+            self.responses.push_back(item);
         } else {
-            self.stored_bytes += item.bytes.len();
-            self.stored.push_back(item);
+            self.message_bytes += item.bytes.len();
+            self.messages.push_back(item);
         }
     }
 
-    /// Items that wait for room.
-    pub(crate) fn waiting(&self) -> usize {
-        self.stored.len()
+    /// Items queued behind the responses.
+    pub(crate) fn queued_items(&self) -> usize {
+        self.messages.len()
     }
 
     /// Bytes of those.
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        self.stored_bytes
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.message_bytes
     }
 
-    /// Bytes in waiting, and those on their way.
-    pub(crate) fn held(&self) -> usize {
-        let answers: usize = self.answers.iter().map(|item| item.bytes.len()).sum();
-        answers + self.stored_bytes + self.current.len()
+    /// Bytes queued and being sent.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        let responses: usize = self.responses.iter().map(|item| item.bytes.len()).sum();
+        responses + self.message_bytes + self.current.len()
     }
 
-    /// Whether everything has gone.
+    /// Whether everything has been sent.
     pub(crate) fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.stored.is_empty() && self.current.is_empty()
+        self.responses.is_empty() && self.messages.is_empty() && self.current.is_empty()
     }
 
-    /// Writes the next frame of the channel to `out`; false when there is none now.
-    pub(crate) fn write_frame(&mut self, link: &mut CloudLink, channel: u8, out: &mut Vec<u8>) -> bool {
+    /// Appends the next frame of the channel to `out`, if one can be sent now.
+    pub(crate) fn write_frame(&mut self, link: &mut CloudLink, channel: u8, out: &mut Vec<u8>) {
         if self.current.is_empty() && !self.begin_next(link, channel) {
-            return false;
+            return;
         }
         let Some((header, length)) = link.next_fragment(channel, self.current.len() - self.sent) else {
+            // The channel has ended.
             self.current = Vec::new();
-            return false;
+            return;
         };
         out.extend_from_slice(header.as_slice());
         out.extend_from_slice(&self.current[self.sent..][..length]);
@@ -100,12 +101,11 @@ impl Outbox {
         if self.sent == self.current.len() {
             self.current = Vec::new();
         }
-        true
     }
 
-    /// Begins the next item the device has room for.
+    /// Begins the next item that can be sent.
     fn begin_next(&mut self, link: &mut CloudLink, channel: u8) -> bool {
-        while let Some(item) = self.answers.front().or(self.stored.front()) {
+        while let Some(item) = self.responses.front().or(self.messages.front()) {
             match item.begin(link, channel) {
                 Ok(()) => {
                     let item = self.pop();
@@ -122,35 +122,35 @@ impl Outbox {
     }
 
     fn pop(&mut self) -> Option<Item> {
-        let item = self.answers.pop_front().or_else(|| {
-            let item = self.stored.pop_front()?;
-            self.stored_bytes -= item.bytes.len();
+        let item = self.responses.pop_front().or_else(|| {
+            let item = self.messages.pop_front()?;
+            self.message_bytes -= item.bytes.len();
             Some(item)
         });
-        give_back(&mut self.answers);
-        give_back(&mut self.stored);
+        shrink_if_empty(&mut self.responses);
+        shrink_if_empty(&mut self.messages);
         item
     }
 }
 
-/// Gives an empty queue's memory back if it had grown, so that a burst costs nothing once it is over.
-pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > KEPT_PLACES {
+/// Frees the memory of an empty queue that had grown, so that a burst costs nothing once it is over.
+pub(crate) fn shrink_if_empty<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > RETAINED_CAPACITY {
         *queue = VecDeque::new();
     }
 }
 
 impl Item {
-    /// Messages keep their order among each other even when one has no content to speak of.
+    /// Messages keep their order among each other even if one has no content.
     fn is_message(&self) -> bool {
-        matches!(self.kind, link::kind::to_device::MESSAGE | link::kind::to_device::LOST)
+        matches!(self.kind, to_device::MESSAGE | to_device::LOST)
     }
 }
 
 #[cfg(test)]
 impl Outbox {
-    /// Places its queues have, and bytes the item on its way.
-    pub(crate) fn places(&self) -> usize {
-        self.answers.capacity() + self.stored.capacity() + self.current.capacity()
+    /// Capacity of its queues and of the item being sent.
+    pub(crate) fn capacity(&self) -> usize {
+        self.responses.capacity() + self.messages.capacity() + self.current.capacity()
     }
 }

@@ -6,7 +6,7 @@ use common::Rig;
 use link::channel::ChannelType;
 use link::connection::ByeReason;
 use link::kind::to_cloud;
-use relay::limits::{DEVICE_HELD, UNSENT_BYTES, WINDOW};
+use relay::limits::{MAX_DEVICE_BYTES, MAX_UNSENT_BYTES, WINDOW};
 
 const ITEM: usize = link::MAX_ITEM as usize;
 
@@ -37,9 +37,9 @@ fn a_broker_that_takes_nothing_holds_back_unfinished_items_too() {
         }
     }
     // What waits when the window shuts, the item that went over it, and a window of the next.
-    let most = UNSENT_BYTES + ITEM + WINDOW as usize;
+    let most = MAX_UNSENT_BYTES + ITEM + WINDOW as usize;
     assert!(sent <= most, "{sent} bytes taken, {most} are enough");
-    assert!(rig.relay.held() <= most, "{} bytes held", rig.relay.held());
+    assert!(rig.relay.buffered_bytes() <= most, "{} bytes held", rig.relay.buffered_bytes());
     assert!(sent > ITEM, "an item larger than the window came to its end");
 }
 
@@ -70,21 +70,21 @@ fn a_device_that_never_finishes_anything_is_sent_away_before_it_costs_much() {
         assert_eq!(channel, number + 1);
         for topic in 0..8 {
             rig.try_send(channel, to_cloud::TOPIC, &common::topic(topic, vec![b't'; 65_535]));
-            most = most.max(rig.relay.held());
+            most = most.max(rig.relay.buffered_bytes());
             if rig.disconnected.is_some() {
                 break 'all;
             }
         }
         // Of a whole item all but the end.
         unfinished(&mut rig, channel);
-        most = most.max(rig.relay.held());
+        most = most.max(rig.relay.buffered_bytes());
         if rig.disconnected.is_some() {
             break;
         }
     }
     assert_eq!(rig.disconnected, Some(ByeReason::Overloaded));
-    assert!(most <= DEVICE_HELD + ITEM, "{most} bytes held at most");
-    assert_eq!(rig.relay.held(), 0, "and nothing after");
+    assert!(most <= MAX_DEVICE_BYTES + ITEM, "{most} bytes held at most");
+    assert_eq!(rig.relay.buffered_bytes(), 0, "and nothing after");
 }
 
 /// Shows D49, D124.
@@ -101,8 +101,8 @@ fn a_device_that_never_reads_makes_the_relay_keep_little_of_what_its_broker_send
         assert!(sent < 1024 * 1024, "the broker is never held back");
     }
     // Messages for the device, and as much that is not a message yet.
-    let most = 2 * relay::limits::HELD_BYTES;
-    assert!(rig.relay.held() <= most, "{} bytes held", rig.relay.held());
+    let most = 2 * relay::limits::MAX_QUEUED_BYTES;
+    assert!(rig.relay.buffered_bytes() <= most, "{} bytes held", rig.relay.buffered_bytes());
 }
 
 /// A version 5 PUBACK for a publish that is not in flight, with `length` bytes of a user property.
@@ -185,7 +185,7 @@ fn a_throttled_relay_takes_only_what_lets_the_rest_end() {
             rig.broker_sends(1, &message);
         }
     }
-    let held = rig.relay.held();
+    let held = rig.relay.buffered_bytes();
     assert!(held <= 2 * WINDOW as usize + 80 * 1024, "{held} bytes held");
     rig.input(relay::Input::Throttle { enabled: false });
     let rest = rig.try_send(channel, to_cloud::PUBLISH, &body[taken..]);

@@ -372,7 +372,11 @@ impl World {
                 other => panic!("{other:?}"),
             }
         }
-        assert!(self.rig.relay.held() <= self.channels.len() * HELD, "{}", self.rig.relay.held());
+        assert!(
+            self.rig.relay.buffered_bytes() <= self.channels.len() * HELD,
+            "{}",
+            self.rig.relay.buffered_bytes()
+        );
     }
 
     /// Everybody does what they owe: then nothing may be left.
@@ -400,14 +404,14 @@ impl World {
         for (channel, owed) in &self.channels {
             assert!(owed.is_nothing(), "channel {channel}: {owed:?}");
         }
-        assert_eq!(self.rig.relay.held(), 0, "nothing is kept of what is over");
+        assert_eq!(self.rig.relay.buffered_bytes(), 0, "nothing is kept of what is over");
     }
 
     fn end(&mut self) {
         self.rig.input(Input::Shutdown { reason: ByeReason::ShuttingDown });
         assert!(self.rig.wires.values().all(|wire| wire.life == Life::Closed));
         assert_eq!(self.rig.disconnected, Some(ByeReason::ShuttingDown));
-        assert_eq!(self.rig.relay.held(), 0);
+        assert_eq!(self.rig.relay.buffered_bytes(), 0);
     }
 }
 

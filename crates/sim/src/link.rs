@@ -89,7 +89,7 @@ impl Link {
     }
 
     fn check_memory(&self) {
-        let held = self.relay.as_ref().map_or(0, DeviceRelay::held);
+        let held = self.relay.as_ref().map_or(0, DeviceRelay::buffered_bytes);
         assert!(held <= LEAK, "the relay of device {} has {held} bytes", self.device);
         let in_flight = self.down.in_flight().max(self.up.in_flight());
         assert!(in_flight <= LEAK, "{in_flight} bytes are in flight for device {}", self.device);

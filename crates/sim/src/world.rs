@@ -183,7 +183,7 @@ impl World {
             .iter()
             .all(|device| device.application.is_settled() && device.application.pending().is_empty())
             && self.broker.waiting().is_empty()
-            && relays.map(relay::DeviceRelay::held).sum::<usize>() == 0
+            && relays.map(relay::DeviceRelay::buffered_bytes).sum::<usize>() == 0
             && self.missing_logs().is_empty()
     }
 

@@ -1,288 +1,255 @@
-//! The device's requests on an MQTT channel.
+//! Publishes, subscribes and unsubscribes of an application, from the request on the link to its response.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::mem;
 
-use link::kind::{to_cloud, to_device};
+use link::kind::to_device;
 use link::mqtt::{
-    Acknowledge, Connect, FilterCodes, Outcome, Publish, Published, RequestState, Subscribe,
-    SubscribeOptions, Topic, TopicRef, Unsubscribe,
+    FilterCodes, Publish, PublishSlots, Published, RequestState, Subscribe, SubscribeOptions, Topic,
+    TopicRef, Unsubscribe,
 };
-use link::{Violation, violation};
-use mqtt::{ConnectOptions, Filter, RequestError, Version, Will};
-use sansio::Instant;
+use link::{TOPIC_NUMBERS, Violation, violation};
+use mqtt::{Filter, RequestError, reason};
 
-use super::{MqttChannel, SUBSCRIBE, Stage, UNSUBSCRIBE};
-use crate::channel::Context;
-use crate::limits;
-use crate::protocol::{ConnectError, Notice, Security, Settings, Target, TlsOptions};
-use crate::reconnects::{Destination, Wait};
-use crate::text;
+use super::stage::Stage;
+use crate::context::Context;
+use crate::protocol::Notice;
 
-/// Takes a whole item.
-pub(super) fn item(
-    channel: &mut MqttChannel,
-    kind: u8,
-    body: &[u8],
-    cx: &mut Context<'_>,
-) -> Result<(), Violation> {
-    match kind {
-        to_cloud::TOPIC => topic(channel, body),
-        to_cloud::PUBLISH => publish(channel, body, cx),
-        to_cloud::CONNECT => connect(channel, body, cx),
-        to_cloud::SUBSCRIBE => subscribe(channel, body, cx),
-        to_cloud::UNSUBSCRIBE => unsubscribe(channel, body, cx),
-        to_cloud::DISCONNECT => {
-            disconnect(channel, cx);
-            Ok(())
+/// The tokens of requests other than publishes, whose tokens are their slots.
+const SUBSCRIBE: u32 = 100;
+const UNSUBSCRIBE: u32 = 101;
+
+/// The requests in flight: each gets exactly one response (M12).
+#[derive(Default)]
+pub(super) struct Requests {
+    topics: TopicNames,
+    publishes: PublishSlots,
+    /// For each publish slot, whether the publish in it has QoS 1: a bit mask.
+    qos1: u16,
+    is_subscribing: bool,
+    is_unsubscribing: bool,
+}
+
+impl Requests {
+    /// Whether a response is pending.
+    pub(super) fn are_pending(&self) -> bool {
+        self.publishes.iter().next().is_some() || self.is_subscribing || self.is_unsubscribing
+    }
+
+    /// Bytes of topic names in memory.
+    pub(super) fn topic_bytes(&self) -> usize {
+        self.topics.bytes()
+    }
+
+    /// The device gives a topic a number, under which it publishes from now on.
+    pub(super) fn on_topic(&mut self, body: &[u8]) -> Result<(), Violation> {
+        self.topics.define(&Topic::decode(body)?);
+        Ok(())
+    }
+
+    /// The device requests a publish.
+    pub(super) fn on_publish(
+        &mut self,
+        body: &[u8],
+        stage: &mut Stage,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        let request = Publish::decode(body)?;
+        self.publishes.occupy(request.slot)?;
+        self.note_qos(request.slot, request.qos1);
+        let topic = self.topics.resolve(request.topic)?;
+        match publish(&request, topic, stage) {
+            Ok(()) => report_publish(topic, &request, cx),
+            Err(error) => {
+                self.publishes.release(request.slot)?;
+                report_refusal("publish", error, cx);
+                let state = state_of(error);
+                respond_publish(request.qos1, Published { slot: request.slot, state, reason: 0 }, cx);
+            }
         }
-        to_cloud::ACKNOWLEDGE => acknowledge(channel, body),
-        _ => Err(violation::WRONG_CHANNEL_TYPE),
+        Ok(())
     }
-}
 
-fn topic(channel: &mut MqttChannel, body: &[u8]) -> Result<(), Violation> {
-    let topic = Topic::decode(body)?;
-    channel.topics[usize::from(topic.number)] = Some(topic.name.into());
-    Ok(())
-}
-
-fn connect(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
-    let request = Connect::decode(body)?;
-    if !matches!(channel.stage, Stage::New) {
-        cx.answer(to_device::CONNECTED, Outcome { state: RequestState::AlreadyConnected, reason: 0 });
-        return Ok(());
-    }
-    channel.owed.connect = true;
-    let (target, options, security) = match wanted(&request, cx.settings) {
-        Ok(wanted) => wanted,
-        Err(cause) => {
-            channel.refuse_connect(cause, cx);
-            return Ok(());
+    /// The device requests a subscribe.
+    pub(super) fn on_subscribe(
+        &mut self,
+        body: &[u8],
+        stage: &mut Stage,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        let request = Subscribe::decode(body)?;
+        let filters: Option<Vec<Filter<'_>>> =
+            request.iter().map(|(options, topic)| filter(options, topic)).collect();
+        let outcome = stage
+            .client()
+            .and_then(|client| client.subscribe(SUBSCRIBE, &filters.ok_or(RequestError::Invalid)?));
+        match outcome {
+            Ok(()) => {
+                self.is_subscribing = true;
+                report_subscribe(request.iter().map(|(_, topic)| topic), cx);
+            }
+            Err(error) => {
+                report_refusal("subscribe", error, cx);
+                respond_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state_of(error))), cx);
+            }
         }
-    };
-    let number = cx.number;
-    let (host, port) = (target.host.clone(), target.port);
-    cx.notice(|| Notice::BrokerConnecting { channel: number, host, port, security });
-    let destination = Destination { host: target.host.clone(), port: target.port };
-    let wait = cx.reconnects.wait(&destination, cx.now);
-    channel.destination = Some(destination);
-    match wait {
-        Some(wait) => delay(channel, wait, target, options, cx),
-        None => channel.open(target, Box::new(options), cx),
+        Ok(())
     }
-    Ok(())
-}
 
-/// Lets a connect wait (D197): it is answered later, not refused.
-fn delay(
-    channel: &mut MqttChannel,
-    wait: Wait,
-    target: Target,
-    options: ConnectOptions,
-    cx: &mut Context<'_>,
-) {
-    cx.counts.delayed += 1;
-    if wait.is_first {
-        let (host, port) = (target.host.clone(), target.port);
-        let max_delay = cx.settings.reconnect_delay;
-        cx.report(Notice::ConnectDelayed { channel: cx.number, host, port, max_delay });
-    }
-    channel.stage =
-        Stage::Waiting { until: wait.until, target: Box::new(target), options: Box::new(options) };
-}
-
-/// What a connect asks for, if a broker may be sent it (D46) and the operator allows it (D42).
-fn wanted(
-    request: &Connect<'_>,
-    settings: &Settings,
-) -> Result<(Target, ConnectOptions, Security), ConnectError> {
-    let head = request.head;
-    if has_control_characters(request) {
-        return Err(ConnectError::ControlCharacter);
-    }
-    let host = String::from_utf8(request.host.to_vec()).map_err(|_| ConnectError::InvalidParameters)?;
-    if head.out_of_range || host.is_empty() || head.port == 0 {
-        return Err(ConnectError::InvalidParameters);
-    }
-    let (tls, security) = tls(request, head.port, settings);
-    if settings.require_tls && tls.is_none() {
-        return Err(ConnectError::TlsRequired);
-    }
-    let options = options(request).ok_or(ConnectError::InvalidParameters)?;
-    Ok((Target { host, port: head.port, tls }, options, security))
-}
-
-/// The text of a connect is checked for control characters, with which a device could write lines of another protocol, such as
-/// those of a mail server, to whatever listens at the address. Password and will payload are binary and are not checked (D185).
-fn has_control_characters(request: &Connect<'_>) -> bool {
-    let user_name = request.credentials.map(|credentials| credentials.username);
-    let will_topic = request.will.map(|will| will.topic);
-    let texts = [Some(request.host), Some(request.client_id), user_name, will_topic];
-    texts.into_iter().flatten().any(text::has_control_characters)
-}
-
-/// The TLS of the connection: as the application gives it, else by the port (D196).
-fn tls(request: &Connect<'_>, port: u16, settings: &Settings) -> (Option<TlsOptions>, Security) {
-    match &request.tls {
-        Some(tls) => {
-            let options = TlsOptions {
-                authorities: tls.authorities.iter().map(<[u8]>::to_vec).collect(),
-                chain: tls.chain.iter().map(<[u8]>::to_vec).collect(),
-                key: tls.key.to_vec(),
-            };
-            (Some(options), Security::Tls)
+    /// The device requests an unsubscribe.
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        body: &[u8],
+        stage: &mut Stage,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        let request = Unsubscribe::decode(body)?;
+        let topics: Vec<&[u8]> = request.iter().collect();
+        match stage.client().and_then(|client| client.unsubscribe(UNSUBSCRIBE, &topics)) {
+            Ok(()) => self.is_unsubscribing = true,
+            Err(error) => {
+                report_refusal("unsubscribe", error, cx);
+                respond_codes(to_device::UNSUBSCRIBED, Some(FilterCodes::failed(state_of(error))), cx);
+            }
         }
-        None if settings.tls_ports.contains(port) => (Some(TlsOptions::default()), Security::TlsByPort),
-        None => (None, Security::Plain),
+        Ok(())
     }
-}
 
-/// What CONNECT is to say; `None` for a value the broker may not be sent (D46).
-fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
-    let head = request.head;
-    let version = if head.version5 { Version::V5 } else { Version::V3_1_1 };
-    let options = ConnectOptions {
-        username: request.credentials.map(|credentials| credentials.username.to_vec()),
-        password: request
-            .credentials
-            .and_then(|given| (!given.password.is_empty()).then(|| given.password.to_vec())),
-        will: match request.will {
-            Some(given) => Some(will(given)?),
-            None => None,
-        },
-        keep_alive: u16::try_from(head.keepalive).ok()?,
-        clean_start: head.clean_start,
-        receive_maximum: limits::RECEIVE_MAXIMUM,
-        maximum_packet_size: limits::BROKER_PACKET,
-        ..ConnectOptions::new(version, request.client_id)
-    };
-    // A session that is not used shows now, not after a connection was made, whether the broker may be sent this.
-    mqtt::Client::new(&options, mqtt::Limits::default(), Instant::ZERO).ok()?;
-    Some(options)
-}
-
-fn will(will: link::mqtt::Will<'_>) -> Option<Will> {
-    let options = will.options;
-    let (topic, payload) = (will.topic.to_vec(), will.payload.to_vec());
-    (!options.qos_out_of_range).then_some(Will {
-        topic,
-        payload,
-        qos: u8::from(options.qos1),
-        retain: options.retain,
-    })
-}
-
-fn publish(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
-    let request = Publish::decode(body)?;
-    channel.owed.publishes.occupy(request.slot)?;
-    channel.note_qos(request.slot, request.qos1);
-    let topic = match request.topic {
-        TopicRef::Number(number) => {
-            channel.topics[usize::from(number)].as_deref().ok_or(violation::UNKNOWN_TOPIC_NUMBER)?
-        }
-        TopicRef::Name(name) => name,
-    };
-    let outcome = match &mut channel.stage {
-        Stage::Broker(_) if request.qos_out_of_range => Err(RequestError::Invalid),
-        Stage::Broker(broker) => {
-            let (slot, qos) = (u32::from(request.slot), u8::from(request.qos1));
-            broker.client.publish(slot, topic, request.payload, qos, request.retain)
-        }
-        _ => Err(RequestError::NotConnected),
-    };
-    match outcome {
-        Ok(()) => cx.published(topic, &request),
-        Err(refused) => {
-            channel.owed.publishes.release(request.slot)?;
-            cx.refused("publish", refused);
-            cx.answer_publish(
-                request.qos1,
-                Published { slot: request.slot, state: state(refused), reason: 0 },
+    /// A publish is complete.
+    pub(super) fn on_published(&mut self, token: u32, reason_code: u8, cx: &mut Context<'_>) {
+        let slot = token as u8;
+        if self.publishes.release(slot).is_ok() {
+            // With an error code the broker did not accept the message, and "completed" would say that it did (M64).
+            let is_accepted = reason_code < reason::UNSPECIFIED_ERROR;
+            let state = if is_accepted { RequestState::Completed } else { RequestState::InvalidParameters };
+            respond_publish(
+                self.has_qos1(slot),
+                Published { slot, state, reason: u32::from(reason_code) },
+                cx,
             );
         }
     }
-    Ok(())
-}
 
-fn subscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
-    let request = Subscribe::decode(body)?;
-    let filters: Option<Vec<Filter<'_>>> =
-        request.iter().map(|(options, topic)| filter(options, topic)).collect();
-    let outcome = match (&mut channel.stage, &filters) {
-        (Stage::Broker(broker), Some(filters)) => broker.client.subscribe(SUBSCRIBE, filters),
-        (Stage::Broker(_), None) => Err(RequestError::Invalid),
-        _ => Err(RequestError::NotConnected),
-    };
-    match outcome {
-        Ok(()) => {
-            channel.owed.subscribe = true;
-            cx.subscribing(request.iter().map(|(_, topic)| topic));
-        }
-        Err(refused) => {
-            cx.refused("subscribe", refused);
-            cx.answer_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state(refused))));
+    /// The broker has answered the subscribe.
+    pub(super) fn on_subscribed(&mut self, reason_codes: &[u8], cx: &mut Context<'_>) {
+        if mem::take(&mut self.is_subscribing) {
+            respond_codes(to_device::SUBSCRIBED, FilterCodes::completed(reason_codes), cx);
         }
     }
-    Ok(())
+
+    /// The broker has answered the unsubscribe.
+    pub(super) fn on_unsubscribed(&mut self, reason_codes: &[u8], cx: &mut Context<'_>) {
+        if mem::take(&mut self.is_unsubscribing) {
+            respond_codes(to_device::UNSUBSCRIBED, FilterCodes::completed(reason_codes), cx);
+        }
+    }
+
+    /// Responds to everything in flight with this state (M12).
+    pub(super) fn fail_all(&mut self, state: RequestState, cx: &mut Context<'_>) {
+        for slot in mem::take(&mut self.publishes).iter() {
+            respond_publish(self.has_qos1(slot), Published { slot, state, reason: 0 }, cx);
+        }
+        if mem::take(&mut self.is_subscribing) {
+            respond_codes(to_device::SUBSCRIBED, Some(FilterCodes::failed(state)), cx);
+        }
+        if mem::take(&mut self.is_unsubscribing) {
+            respond_codes(to_device::UNSUBSCRIBED, Some(FilterCodes::failed(state)), cx);
+        }
+    }
+
+    fn has_qos1(&self, slot: u8) -> bool {
+        self.qos1 >> slot & 1 == 1
+    }
+
+    fn note_qos(&mut self, slot: u8, qos1: bool) {
+        self.qos1 = self.qos1 & !(1 << slot) | u16::from(qos1) << slot;
+    }
+}
+
+/// The topics the device has given numbers.
+#[derive(Default)]
+struct TopicNames {
+    names: [Option<Box<[u8]>>; TOPIC_NUMBERS as usize],
+}
+
+impl TopicNames {
+    fn define(&mut self, topic: &Topic<'_>) {
+        self.names[usize::from(topic.number)] = Some(topic.name.into());
+    }
+
+    fn resolve<'a>(&'a self, topic: TopicRef<'a>) -> Result<&'a [u8], Violation> {
+        match topic {
+            TopicRef::Number(number) => {
+                self.names[usize::from(number)].as_deref().ok_or(violation::UNKNOWN_TOPIC_NUMBER)
+            }
+            TopicRef::Name(name) => Ok(name),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.names.iter().flatten().map(|name| name.len()).sum()
+    }
+}
+
+fn publish(request: &Publish<'_>, topic: &[u8], stage: &mut Stage) -> Result<(), RequestError> {
+    let client = stage.client()?;
+    if request.qos_out_of_range {
+        return Err(RequestError::Invalid);
+    }
+    client.publish(request.slot.into(), topic, request.payload, request.qos1.into(), request.retain)
 }
 
 fn filter(options: SubscribeOptions, topic: &[u8]) -> Option<Filter<'_>> {
     let SubscribeOptions { qos, no_local, retain_as_published, retain_handling } = options;
-    // Retain handling out of range is the session's to refuse: on 3.1.1 it means nothing (M71).
-    let valid = qos != SubscribeOptions::OUT_OF_RANGE;
-    valid.then_some(Filter { topic, qos, no_local, retain_as_published, retain_handling })
+    // The client checks the retain handling: on 3.1.1 it has no meaning and cannot be wrong (M71).
+    let is_valid = qos != SubscribeOptions::OUT_OF_RANGE;
+    is_valid.then_some(Filter { topic, qos, no_local, retain_as_published, retain_handling })
 }
 
-fn unsubscribe(channel: &mut MqttChannel, body: &[u8], cx: &mut Context<'_>) -> Result<(), Violation> {
-    let request = Unsubscribe::decode(body)?;
-    let topics: Vec<&[u8]> = request.iter().collect();
-    let outcome = match &mut channel.stage {
-        Stage::Broker(broker) => broker.client.unsubscribe(UNSUBSCRIBE, &topics),
-        _ => Err(RequestError::NotConnected),
-    };
-    match outcome {
-        Ok(()) => channel.owed.unsubscribe = true,
-        Err(refused) => {
-            cx.refused("unsubscribe", refused);
-            cx.answer_codes(to_device::UNSUBSCRIBED, Some(FilterCodes::failed(state(refused))));
-        }
-    }
-    Ok(())
-}
-
-fn disconnect(channel: &mut MqttChannel, cx: &mut Context<'_>) {
-    channel.owed.disconnect = true;
-    if matches!(&channel.stage, Stage::Broker(broker) if broker.client.is_closed()) {
-        // The broker's end waits to be told, and is the answer to this.
-        return channel.tell_all(cx);
-    }
-    match &mut channel.stage {
-        Stage::Broker(broker) if broker.client.is_connected() => broker.disconnect(cx.now),
-        // A connect still under way is taken back: it is answered, and so is this.
-        Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Broker(_) => {
-            channel.refuse_connect(ConnectError::Withdrawn, cx);
-        }
-        Stage::New | Stage::Over => channel.answer_all(RequestState::NotConnected, cx),
-    }
-}
-
-/// An acknowledgement for a message of a connection that is over means nothing any more.
-fn acknowledge(channel: &mut MqttChannel, body: &[u8]) -> Result<(), Violation> {
-    let delivery = Acknowledge::decode(body)?.delivery;
-    if let Stage::Broker(broker) = &mut channel.stage {
-        let _ = broker.client.acknowledge(delivery.into());
-    }
-    Ok(())
-}
-
-/// What the application is told of a request that was not taken.
-fn state(refused: RequestError) -> RequestState {
-    match refused {
+/// The state in the response to a request that was refused.
+fn state_of(error: RequestError) -> RequestState {
+    match error {
         RequestError::Invalid | RequestError::Unsupported | RequestError::TooLarge => {
             RequestState::InvalidParameters
         }
         RequestError::NotConnected | RequestError::QueueFull => RequestState::NotConnected,
     }
+}
+
+fn respond_publish(qos1: bool, published: Published, cx: &mut Context<'_>) {
+    cx.counts().note_published(qos1, published);
+    let mut body = [0; Published::MAX];
+    let length = published.encode(&mut body);
+    cx.respond(to_device::PUBLISHED, &body[..length]);
+}
+
+/// `None`: more codes than a request can have filters, which no sound broker sends.
+fn respond_codes(kind: u8, codes: Option<FilterCodes>, cx: &mut Context<'_>) {
+    let codes = codes.unwrap_or(FilterCodes::failed(RequestState::InvalidParameters));
+    let mut body = [0; FilterCodes::MAX];
+    let length = codes.encode(&mut body);
+    cx.respond(kind, &body[..length]);
+}
+
+fn report_publish(topic: &[u8], request: &Publish<'_>, cx: &mut Context<'_>) {
+    let (length, qos) = (request.payload.len(), u8::from(request.qos1));
+    cx.notice(|channel| Notice::Published { channel, topic: lossy(topic), length, qos });
+}
+
+fn report_subscribe<'a>(topics: impl Iterator<Item = &'a [u8]>, cx: &mut Context<'_>) {
+    cx.notice(|channel| {
+        let filters: Vec<String> = topics.map(lossy).collect();
+        Notice::Subscribing { channel, filters: filters.join(", ") }
+    });
+}
+
+fn report_refusal(request: &'static str, error: RequestError, cx: &mut Context<'_>) {
+    cx.notice(|channel| Notice::RequestRefused { channel, request, reason: error.to_string() });
+}
+
+/// Bytes from a device as text for timelines.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

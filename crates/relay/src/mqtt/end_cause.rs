@@ -1,4 +1,4 @@
-//! How the broker's end of a channel came to an end, and what everyone is told of it.
+//! Why the connection to a broker ended, and how that is reported to the application and on timelines.
 
 use alloc::string::{String, ToString};
 
@@ -7,40 +7,40 @@ use link::mqtt::{Outcome, RequestState};
 
 use crate::protocol::ConnectError;
 
-/// Why the connection to the broker is over.
+/// Why the connection to the broker ended.
 #[derive(Clone, Debug)]
-pub(super) enum Cause {
+pub(super) enum EndCause {
     /// Too many messages at once (D51).
     Flooded,
     /// The broker sent DISCONNECT with this reason code.
     Disconnected(u8),
-    /// The broker closed the connection in good order.
+    /// The broker closed the connection in order.
     Closed,
     /// The connection was reset, or its TLS failed.
     Lost(ConnectError),
-    /// The broker broke the protocol, or went silent.
+    /// The broker broke the protocol, or fell silent.
     Broken(mqtt::Error),
 }
 
-impl Cause {
-    /// What requests in flight are answered (M12).
+impl EndCause {
+    /// The state in the responses to requests in flight (M12).
     pub(super) fn state(&self) -> RequestState {
         if let Self::Flooded = self { RequestState::CircuitBreaker } else { RequestState::NotConnected }
     }
 
-    /// What the disconnect response says (D94, D95).
+    /// The disconnect response: the code is the one that was on the wire, from either side (D94, D95).
     pub(super) fn outcome(&self, is_version5: bool) -> Outcome {
         let code = match self {
             Self::Flooded => return Outcome { state: self.state(), reason: 0 },
             Self::Disconnected(code) => *code,
-            // The code the session has told the broker; 3.1.1 has none.
+            // The code in the DISCONNECT to the broker; 3.1.1 has none.
             Self::Broken(mqtt::Error::Protocol(error)) if is_version5 => error.reason_code,
             _ => 0,
         };
         Outcome { state: RequestState::Completed, reason: u32::from(code) }
     }
 
-    /// Why the channel is closed (D94).
+    /// The reason for which the channel is closed (D94).
     pub(super) fn closure(&self) -> ClosureReason {
         match self {
             Self::Disconnected(_) | Self::Closed => ClosureReason::ClosedByServer,
@@ -50,8 +50,8 @@ impl Cause {
         }
     }
 
-    /// The same before the broker had accepted the connection (D190).
-    pub(super) fn connect_failure(self, is_version5: bool) -> ConnectError {
+    /// The same before the broker accepted the connection: then it is the connect that failed (D190).
+    pub(super) fn connect_error(self, is_version5: bool) -> ConnectError {
         match self {
             Self::Disconnected(code) => ConnectError::MqttRefused { version5: is_version5, code },
             Self::Lost(ConnectError::Socket) => ConnectError::MqttLost,
@@ -64,7 +64,7 @@ impl Cause {
         }
     }
 
-    /// For people.
+    /// For timelines.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Flooded => "too many messages at once".into(),
@@ -79,13 +79,14 @@ impl Cause {
     }
 }
 
-/// The end of a channel, to be told when all the broker sent before has gone to the device (D50).
+/// The end of a channel whose broker has ended the connection. The disconnect response follows everything the broker sent
+/// before, and the end of the channel follows the response (D50).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ending {
-    /// What the disconnect response says.
+pub(super) struct Closing {
+    /// The disconnect response.
     pub outcome: Outcome,
-    /// Why the channel is closed.
+    /// The reason for which the channel is closed.
     pub reason: ClosureReason,
-    /// Whether the disconnect response is on its way.
-    pub told: bool,
+    /// Whether the disconnect response has been queued.
+    pub has_responded: bool,
 }
