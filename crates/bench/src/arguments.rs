@@ -4,33 +4,33 @@ use std::path::PathBuf;
 
 use crate::scale::{FULL, QUICK, Scale};
 
-/// What is said about wrong arguments.
+/// Printed for invalid arguments.
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle] | --coremark ELF
 groups: processor, publishing, crowd, misbehaving, idle-devices, fleet, logs; --idle is --only idle-devices";
 
-/// What can be measured by itself.
+/// The groups of measurements.
 pub(crate) const GROUPS: [&str; 7] =
     ["processor", "publishing", "crowd", "misbehaving", IDLE, "fleet", "logs"];
 
-/// The group of devices that have nothing to do.
+/// The group of idle devices.
 pub(crate) const IDLE: &str = "idle-devices";
 
-/// How the figures are wanted.
+/// The command line.
 pub(crate) struct Arguments {
     /// How much is measured.
     pub scale: &'static Scale,
-    /// For machines.
+    /// Print JSON.
     pub json: bool,
-    /// The groups wanted; empty for all.
+    /// The selected groups; empty for all.
     pub only: Vec<String>,
-    /// Only this image of CoreMark is measured.
+    /// Measure only this CoreMark image.
     pub coremark: Option<PathBuf>,
 }
 
 impl Arguments {
-    /// Whether a group is wanted.
-    pub(crate) fn wants(&self, group: &str) -> bool {
+    /// Whether a group is selected.
+    pub(crate) fn includes(&self, group: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == group)
     }
 }
@@ -50,11 +50,11 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Argum
             },
             "--idle" => parsed.only.push(IDLE.to_owned()),
             "--coremark" => {
-                let path = arguments.next().ok_or_else(|| format!("--coremark wants a file\n{USAGE}"))?;
+                let path = arguments.next().ok_or_else(|| format!("--coremark needs a file\n{USAGE}"))?;
                 parsed.coremark = Some(path.into());
             }
             "--json" => parsed.json = true,
-            other => return Err(format!("{other}: unknown\n{USAGE}")),
+            other => return Err(format!("unknown argument {other}\n{USAGE}")),
         }
     }
     Ok(parsed)

@@ -1,4 +1,4 @@
-//! The broker everything is measured against: a mosquitto of our own, on loopback ports, with its own configuration.
+//! The broker of the measurements: a mosquitto process on loopback ports, with its own configuration.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::Failure;
+use crate::Error;
 
-/// Where Debian puts it, which is not on everybody's path.
-const USUAL_PLACE: &str = "/usr/sbin/mosquitto";
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Debian's path, which is not in every user's PATH.
+const DEBIAN_PATH: &str = "/usr/sbin/mosquitto";
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running mosquitto; ends when dropped.
 pub(crate) struct Broker {
     process: Child,
-    /// Configuration, certificate and log, for as long as it runs.
+    /// Its configuration, certificate and log.
     folder: TempDir,
-    /// Where it speaks plain TCP.
+    /// The address for plain TCP.
     pub plain: SocketAddr,
-    /// Where it speaks TLS, as 127.0.0.1.
+    /// The address for TLS, with a certificate for 127.0.0.1.
     pub tls: SocketAddr,
     /// The authority that signed its certificate, in DER.
     pub authority: Vec<u8>,
@@ -30,7 +30,7 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// Starts it and waits until it listens.
-    pub(crate) fn start() -> Result<Self, Failure> {
+    pub(crate) fn start() -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let authority = write_certificate(folder.path())?;
         let (plain, tls) = (free_address()?, free_address()?);
@@ -48,19 +48,19 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Its process.
+    /// Its process id.
     pub(crate) fn process(&self) -> u32 {
         self.process.id()
     }
 
-    fn wait_until_listening(&mut self) -> Result<(), Failure> {
+    fn wait_until_listening(&mut self) -> Result<(), Error> {
         let start = Instant::now();
         while TcpStream::connect(self.plain).is_err() || TcpStream::connect(self.tls).is_err() {
             if let Some(status) = self.process.try_wait()? {
                 let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(format!("mosquitto ended with {status}: {}", log.trim_end()).into());
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 return Err("mosquitto does not listen".into());
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -77,11 +77,11 @@ impl Drop for Broker {
 }
 
 fn program() -> &'static str {
-    if Path::new(USUAL_PLACE).exists() { USUAL_PLACE } else { "mosquitto" }
+    if Path::new(DEBIAN_PATH).exists() { DEBIAN_PATH } else { "mosquitto" }
 }
 
-/// Without a delay for small packets, as on any broker for machines: otherwise the delay is what is measured.
-fn write_config(folder: &Path, plain: SocketAddr, tls: SocketAddr) -> Result<PathBuf, Failure> {
+/// With TCP_NODELAY, since Nagle's algorithm would otherwise dominate the measurement.
+fn write_config(folder: &Path, plain: SocketAddr, tls: SocketAddr) -> Result<PathBuf, Error> {
     let mut text = String::from("allow_anonymous true\npersistence false\nset_tcp_nodelay true\nuser root\n");
     text.push_str("log_dest stderr\nlog_type error\n");
     writeln!(text, "listener {} {}", plain.port(), plain.ip())?;
@@ -94,7 +94,7 @@ fn write_config(folder: &Path, plain: SocketAddr, tls: SocketAddr) -> Result<Pat
 }
 
 /// Writes a certificate for 127.0.0.1 and its key, and returns the authority's certificate.
-fn write_certificate(folder: &Path) -> Result<Vec<u8>, Failure> {
+fn write_certificate(folder: &Path) -> Result<Vec<u8>, Error> {
     let authority_key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -108,6 +108,6 @@ fn write_certificate(folder: &Path) -> Result<Vec<u8>, Failure> {
     Ok(authority.der().to_vec())
 }
 
-fn free_address() -> Result<SocketAddr, Failure> {
+fn free_address() -> Result<SocketAddr, Error> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

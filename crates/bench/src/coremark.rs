@@ -1,8 +1,8 @@
-//! `--coremark ELF`: how fast the virtual device runs CoreMark. The program is not ours and not here; how one is built
-//! for the device is in `docs/performance.md`.
+//! `--coremark ELF`: how fast the virtual device runs CoreMark, which is not part of this repository; `docs/performance.md` says how to
+//! build it for the device.
 //!
-//! It tells where it is on USART2: a line `start` when its clock starts, `stop ITERATIONS` when it ends, `end` when it has
-//! nothing more to say. The time between is this machine's: by the clock, and what of it this program had a processor.
+//! The program reports on USART2: a line `start` when its clock starts, `stop ITERATIONS` when it stops, and `end`. The time between is
+//! measured on this machine, as elapsed time and as processor time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use device::identity::DeviceId;
 use device::image::Image;
 use device::machine::{Machine, RestartPolicy, RunResult, Settings};
 
-use crate::Failure;
+use crate::Error;
 
 /// Iterations a second of the original's processor: 4.07 for each of its 160 MHz.
 const TARGET: f64 = 651.0;
-/// The port that tells.
+/// The serial port of the reports.
 const PORT: u8 = 2;
-/// Cycles run at a time.
+/// Cycles per slice.
 const SLICE: u64 = 100_000;
-/// A run that takes longer is given up.
+/// Longest run.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// What a run has told so far.
+/// What a run has reported so far.
 #[derive(Default)]
 struct Account {
     line: Vec<u8>,
     started: Option<Moment>,
-    result: Option<Outcome>,
+    result: Option<GroupResult>,
     ended: bool,
 }
 
@@ -42,10 +42,10 @@ struct Moment {
 }
 
 /// What was timed.
-struct Outcome {
+struct GroupResult {
     iterations: u32,
     clock: Duration,
-    /// `None` where the system does not tell.
+    /// `None` if the system does not report it.
     processor: Option<Duration>,
     instructions: u64,
 }
@@ -55,14 +55,14 @@ impl Moment {
         Self { at: Instant::now(), processor: processor_time(), instructions }
     }
 
-    fn until(self, end: Self, iterations: u32) -> Outcome {
+    fn until(self, end: Self, iterations: u32) -> GroupResult {
         let processor = end.processor.zip(self.processor).map(|(end, start)| end.saturating_sub(start));
         let instructions = end.instructions - self.instructions;
-        Outcome { iterations, clock: end.at - self.at, processor, instructions }
+        GroupResult { iterations, clock: end.at - self.at, processor, instructions }
     }
 }
 
-/// How long this thread has had a processor, as Linux tells it.
+/// Processor time of this thread, as Linux reports it.
 fn processor_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
@@ -92,8 +92,8 @@ impl Account {
     }
 }
 
-/// Runs the image at `path` and prints what came of it.
-pub(crate) fn run(path: &Path) -> Result<(), Failure> {
+/// Runs the image at `path` and prints the result.
+pub(crate) fn run(path: &Path) -> Result<(), Error> {
     let mut machine = Machine::new(settings(path)?);
     let mut account = Account::default();
     let begun = Instant::now();
@@ -117,7 +117,7 @@ pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print(result: &Outcome) {
+fn print(result: &GroupResult) {
     let iterations = f64::from(result.iterations);
     let instructions = result.instructions as f64;
     println!(
@@ -134,7 +134,7 @@ fn print(result: &Outcome) {
     }
 }
 
-fn settings(path: &Path) -> Result<Settings, Failure> {
+fn settings(path: &Path) -> Result<Settings, Error> {
     let image = Image::load(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let device_id = DeviceId::parse(&format!("UV{}", "0".repeat(32))).expect("an id of zeros is one");
     Ok(Settings {

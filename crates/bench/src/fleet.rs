@@ -1,8 +1,8 @@
-//! Very many devices that do nothing: what each costs the cloud, and how soon they are all back when the cloud has been killed
-//! and started again.
+//! Many idle devices: the cost of each to the cloud, and how long all of them take to reconnect after the cloud was killed and
+//! restarted.
 //!
-//! The cloud runs in a process of its own, this program started again, so that its memory is its own. It is killed, not asked
-//! to stop: nothing is tidied up, and every device notices at the same moment.
+//! The cloud runs in a separate process, this program with [`ARGUMENT`], so that its memory can be measured. It is killed rather than
+//! stopped, so that all devices lose their link at once.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,29 +16,27 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::Failure;
-use crate::cost;
 use crate::idle::Memory;
-use crate::light::{self, Device};
+use crate::link_device::{self, LinkDevice};
 use crate::scale::Scale;
-use crate::site;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
+use crate::{Error, cost_ledger, test_cloud};
 
-/// The argument that makes this program the cloud's process.
+/// The argument with which this program runs the cloud.
 pub(crate) const ARGUMENT: &str = "--cloud";
-/// Devices that are connecting at the same time: below the cloud's own bound for one address.
-const DIALLING: usize = 128;
-/// Until what was begun has settled: presence is noted every second.
+/// Devices that connect at once: fewer than the cloud's limit for one address.
+const CONNECTING: usize = 128;
+/// Pause until the cloud is idle: it writes presence every second.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// The cloud's process: says where it listens and ends when its standard input does.
-pub(crate) fn run_cloud(arguments: &[String]) -> Result<(), Failure> {
+/// Runs the cloud: prints its address and ends with its standard input.
+pub(crate) fn run_cloud(arguments: &[String]) -> Result<(), Error> {
     let [folder, address] = arguments else {
         return Err(format!("{ARGUMENT} takes a folder and an address").into());
     };
     let mut config = Config::local(folder, address.parse()?);
-    site::unmetered(&mut config);
+    test_cloud::remove_rate_limits(&mut config);
     // These devices open no channel: the process's descriptors are for their own connections.
     (config.limits.outbound_connections, config.limits.outbound_connections_per_account) = (1000, 1000);
     let runtime = Runtime::new()?;
@@ -49,14 +47,14 @@ pub(crate) fn run_cloud(arguments: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A cloud's process; killed when dropped.
+/// A cloud's process, killed when dropped.
 struct Process {
     child: Child,
     address: SocketAddr,
 }
 
 impl Process {
-    fn start(folder: &Path, address: SocketAddr) -> Result<Self, Failure> {
+    fn start(folder: &Path, address: SocketAddr) -> Result<Self, Error> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(ARGUMENT).arg(folder).arg(address.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -70,12 +68,12 @@ impl Process {
         Ok(Self { address: address?, child })
     }
 
-    fn resident_kib(&self) -> Result<f64, Failure> {
+    fn resident_kib(&self) -> Result<f64, Error> {
         Ok(Memory::of(self.child.id())?.resident)
     }
 
-    fn seconds(&self) -> Result<f64, Failure> {
-        Ok(cost::process(self.child.id())?.time.as_secs_f64())
+    fn seconds(&self) -> Result<f64, Error> {
+        Ok(cost_ledger::process(self.child.id())?.time.as_secs_f64())
     }
 }
 
@@ -86,19 +84,19 @@ impl Drop for Process {
     }
 }
 
-/// What was seen of one cloud's process.
-struct Seen {
-    /// KiB with no device, and with all.
+/// The figures of one cloud's process.
+struct CloudFigures {
+    /// KiB without devices, and with all.
     empty: f64,
     full: f64,
-    /// From the process's start until the last device was welcome.
+    /// From the start of the process until the last device has connected.
     served: Duration,
-    /// Seconds on a processor for all connections.
+    /// Processor time in seconds for all connections.
     used: f64,
 }
 
-/// Connects all, twice.
-pub(crate) fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Failure> {
+/// Connects all devices, twice.
+pub(crate) fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Error> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("cloud");
     let runtime = Runtime::new()?;
@@ -108,7 +106,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Failure> 
     Ok(result(scale, &first, &again))
 }
 
-fn result(scale: &Scale, first: &Seen, again: &Seen) -> (Section, Vec<Target>) {
+fn result(scale: &Scale, first: &CloudFigures, again: &CloudFigures) -> (Section, Vec<Target>) {
     let count = f64::from(scale.fleet);
     let title = format!("{} idle devices, and again after the cloud was killed and started", scale.fleet);
     let columns = [
@@ -119,7 +117,7 @@ fn result(scale: &Scale, first: &Seen, again: &Seen) -> (Section, Vec<Target>) {
         Column::new("processor, us/device", 0),
     ];
     let mut section = Section::new(title, &columns);
-    let each = |seen: &Seen| (seen.full - seen.empty) / count;
+    let each = |seen: &CloudFigures| (seen.full - seen.empty) / count;
     for (name, seen) in [("first", first), ("again", again)] {
         let figures = [seen.empty, seen.full, each(seen), seen.served.as_secs_f64(), seen.used * 1e6 / count];
         section.row(name, &figures.map(Some));
@@ -136,49 +134,50 @@ fn result(scale: &Scale, first: &Seen, again: &Seen) -> (Section, Vec<Target>) {
     (section, targets)
 }
 
-/// Makes the devices known and gives what each needs to connect.
-async fn provision(data: &Path, count: u32) -> Result<Vec<light::Tls>, Failure> {
+/// Provisions the devices, and returns the TLS configuration of each.
+async fn provision(data: &Path, count: u32) -> Result<Vec<link_device::Tls>, Error> {
     let cloud = Cloud::start(Config::local(data, (Ipv4Addr::LOCALHOST, 0).into())).await?;
     let mut identities = Vec::new();
     for _ in 0..count {
-        identities.push(light::tls(&cloud.provision(None).await?)?);
+        identities.push(link_device::tls(&cloud.provision(None).await?)?);
     }
     cloud.stop().await;
     Ok(identities)
 }
 
-/// Starts a cloud, connects all devices, looks at it, and kills it.
+/// Starts a cloud, connects all devices, measures, and kills it.
 fn connect_all(
     runtime: &Runtime,
     data: &Path,
     address: SocketAddr,
-    identities: &Arc<Vec<light::Tls>>,
+    identities: &Arc<Vec<link_device::Tls>>,
     boot: u32,
-) -> Result<(Seen, SocketAddr), Failure> {
+) -> Result<(CloudFigures, SocketAddr), Error> {
     let start = Instant::now();
     let process = Process::start(data, address)?;
     let (empty, used_before) = (process.resident_kib()?, process.seconds()?);
-    let devices = runtime.block_on(dial_all(process.address, identities.clone(), boot))?;
+    let devices = runtime.block_on(connect_devices(process.address, identities.clone(), boot))?;
     let served = start.elapsed();
     std::thread::sleep(SETTLE);
-    let seen = Seen { empty, full: process.resident_kib()?, served, used: process.seconds()? - used_before };
+    let seen =
+        CloudFigures { empty, full: process.resident_kib()?, served, used: process.seconds()? - used_before };
     let address = process.address;
     drop(process);
     drop(devices);
     Ok((seen, address))
 }
 
-async fn dial_all(
+async fn connect_devices(
     cloud: SocketAddr,
-    identities: Arc<Vec<light::Tls>>,
+    identities: Arc<Vec<link_device::Tls>>,
     boot: u32,
-) -> Result<Vec<Device>, Failure> {
-    let places = Arc::new(Semaphore::new(DIALLING));
+) -> Result<Vec<LinkDevice>, Error> {
+    let places = Arc::new(Semaphore::new(CONNECTING));
     let mut dialling = JoinSet::new();
     for tls in identities.iter().cloned() {
         let place = places.clone().acquire_owned().await?;
         dialling.spawn(async move {
-            let device = Device::connect(cloud, tls, boot).await;
+            let device = LinkDevice::connect(cloud, tls, boot).await;
             drop(place);
             device
         });

@@ -1,7 +1,7 @@
-//! What devices cost that have nothing to do: their memory and their share of a core.
+//! The cost of idle devices: their memory and processor time.
 //!
-//! The devices run in a process of their own, this program started again, so that nothing else is counted. The process is
-//! looked at before it makes the devices, and when their applications wait.
+//! The devices run in a separate process, this program with [`ARGUMENT`], so that nothing else is counted. The process is measured
+//! before it starts the devices, and when their applications wait.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,43 +9,42 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Failure;
-use crate::cost;
-use crate::direct::Security;
+use crate::direct_client::Security;
 use crate::scale::Scale;
-use crate::site::{self, Plan, Provisioned, Site};
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
+use crate::test_cloud::{self, ProvisionedDevice, TestCloud, Workload};
+use crate::{Error, cost_ledger};
 
-/// The argument that makes this program the process of idle devices.
+/// The argument with which this program runs idle devices.
 pub(crate) const ARGUMENT: &str = "--idle-devices";
-/// Until the last exchange with the cloud has settled.
+/// Pause after the last exchange with the cloud.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Between the starts of two devices: they are to be idle together, not to begin together.
+/// Pause between the starts of two devices: they are measured idle, not starting.
 const STAGGER: Duration = Duration::from_millis(20);
-/// Most memory a device may take, in KiB.
-const WANTED_KIB: f64 = 3072.0;
-/// Less of a core than this is wanted of a device, in percent.
-const WANTED_SHARE: f64 = 1.0;
-/// The same of a device whose application polls `mvGetNetworkStatus` without a pause (D219).
-const WANTED_SHARE_POLLING: f64 = 1.5;
-/// Until the polling application is through with what it claims about itself, and only polls.
+/// Target for the memory of a device, in KiB.
+const MAX_KIB: f64 = 3072.0;
+/// Target for the processor time of an idle device, in percent of a core.
+const MAX_SHARE: f64 = 1.0;
+/// The same for an application that polls `mvGetNetworkStatus` without a pause: waking it for each poll costs more (D219).
+const MAX_SHARE_POLLING: f64 = 1.5;
+/// Time until the polling application has finished its self-test and only polls.
 const POLLING_SETTLE: Duration = Duration::from_secs(12);
 /// Two cores, in percent of one.
 const TWO_CORES: f64 = 200.0;
 
 /// How an application waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waits {
+pub(crate) enum WaitMode {
     /// In WFI.
     Asleep,
-    /// In a loop that looks whether there is something to do: the same application with a NOP where its WFI was.
+    /// In a loop that checks for work: the same application with a NOP in place of its WFI.
     Spinning,
-    /// In a loop that asks the kernel whether the network's status has changed: an application of its own, without ticks.
+    /// In a loop that polls the network's status from the kernel: a different application, without ticks.
     Polling,
 }
 
-impl Waits {
+impl WaitMode {
     fn argument(self) -> &'static str {
         match self {
             Self::Asleep => "asleep",
@@ -59,21 +58,20 @@ impl Waits {
     }
 }
 
-/// The process of idle devices: says when it is there, makes the devices when it is told to, and ends when its standard
-/// input does.
-pub(crate) fn run_devices(arguments: &[String]) -> Result<(), Failure> {
+/// Runs idle devices: prints `ready`, starts them at the first line of standard input, and ends with it.
+pub(crate) fn run_devices(arguments: &[String]) -> Result<(), Error> {
     let [cloud, waits, folders @ ..] = arguments else {
-        return Err(format!("{ARGUMENT} takes an address, a way to wait, and folders").into());
+        return Err(format!("{ARGUMENT} takes an address, a wait mode, and folders").into());
     };
     let cloud: SocketAddr = cloud.parse()?;
-    let waits = Waits::of(waits).ok_or("no such way to wait")?;
+    let waits = WaitMode::of(waits).ok_or("no such wait mode")?;
     println!("ready");
     let mut lines = io::stdin().lines();
     lines.next().transpose()?;
-    let image = site::image(waits)?;
+    let image = test_cloud::image(waits)?;
     let start = |folder: &String| {
         std::thread::sleep(STAGGER);
-        site::start_device(folder.as_ref(), &image, cloud)
+        test_cloud::start_device(folder.as_ref(), &image, cloud)
     };
     let devices = folders.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     while lines.next().transpose()?.is_some() {}
@@ -85,10 +83,10 @@ pub(crate) fn run_devices(arguments: &[String]) -> Result<(), Failure> {
 
 /// Measures processes with idle devices.
 pub(crate) fn measure(
-    site: &Site,
+    test_cloud: &TestCloud,
     broker: SocketAddr,
     scale: &Scale,
-) -> Result<(Section, Vec<Target>), Failure> {
+) -> Result<(Section, Vec<Target>), Error> {
     let title = format!(
         "Idle devices in a process of their own, connected, with 10 ms ticks, watched for {} s",
         scale.idle_seconds
@@ -104,13 +102,13 @@ pub(crate) fn measure(
     let many = scale.idle_devices;
     let mut measured = Vec::new();
     for (count, waits) in [
-        (1, Waits::Asleep),
-        (1, Waits::Spinning),
-        (many, Waits::Asleep),
-        (many, Waits::Spinning),
-        (1, Waits::Polling),
+        (1, WaitMode::Asleep),
+        (1, WaitMode::Spinning),
+        (many, WaitMode::Asleep),
+        (many, WaitMode::Spinning),
+        (1, WaitMode::Polling),
     ] {
-        let row = measure_process(site, broker, waits, count, time)?.row(count);
+        let row = measure_process(test_cloud, broker, waits, count, time)?.row(count);
         let name = match count {
             1 => format!("one device, its application {}", waits.argument()),
             _ => format!("{count} devices, their applications {}", waits.argument()),
@@ -121,7 +119,7 @@ pub(crate) fn measure(
     Ok((section, targets(&measured, many)))
 }
 
-/// What is wanted: the image is shared by all devices of a process, so a device's memory is that of one among many.
+/// The targets. All devices of a process share the image, so that a device's memory is measured among many.
 fn targets(measured: &[Row], many: usize) -> Vec<Target> {
     let idle = &measured[..measured.len().min(4)];
     let worst = |column: usize| idle.iter().map(|row| row[column]).fold(0.0, f64::max);
@@ -129,12 +127,12 @@ fn targets(measured: &[Row], many: usize) -> Vec<Target> {
     let memory = idle.iter().skip(2).map(|row| row[0]).fold(0.0, f64::max);
     let per_hundred = worst(3) * (100.0 / many as f64).max(1.0);
     vec![
-        Target::new("memory of a device with a shared image, KiB", memory, Bound::AtMost(WANTED_KIB)),
-        Target::new("an idle device, asleep or spinning, % of a core", worst(2), Bound::AtMost(WANTED_SHARE)),
+        Target::new("memory of a device with a shared image, KiB", memory, Bound::AtMost(MAX_KIB)),
+        Target::new("an idle device, asleep or spinning, % of a core", worst(2), Bound::AtMost(MAX_SHARE)),
         Target::new(
             "a device whose application polls, % of a core",
             polling,
-            Bound::AtMost(WANTED_SHARE_POLLING),
+            Bound::AtMost(MAX_SHARE_POLLING),
         ),
         Target::new(
             "100 idle devices together, % of a core, of two cores",
@@ -144,16 +142,16 @@ fn targets(measured: &[Row], many: usize) -> Vec<Target> {
     ]
 }
 
-/// The columns' figures.
+/// The figures of a row.
 type Row = [f64; 4];
 
-/// What a process with idle devices took.
+/// The figures of a process with idle devices.
 struct Measured {
-    /// Memory before the devices were made.
+    /// Memory before the devices were started.
     before: Memory,
-    /// The same with them.
+    /// Memory with the devices.
     with: Memory,
-    /// Share of a core.
+    /// Processor time as a share of a core.
     share: f64,
 }
 
@@ -161,7 +159,7 @@ struct Measured {
 pub(crate) struct Memory {
     /// In use.
     pub resident: f64,
-    /// What is no file, such as the program, in memory.
+    /// Without mapped files such as the program.
     anonymous: f64,
 }
 
@@ -176,23 +174,23 @@ impl Measured {
 }
 
 fn measure_process(
-    site: &Site,
+    test_cloud: &TestCloud,
     broker: SocketAddr,
-    waits: Waits,
+    waits: WaitMode,
     count: usize,
     time: Duration,
-) -> Result<Measured, Failure> {
-    let provision = |_| site.provision(Plan::default(), broker, Security::Plain);
+) -> Result<Measured, Error> {
+    let provision = |_| test_cloud.provision(Workload::default(), broker, Security::Plain);
     let devices = (0..count).map(provision).collect::<Result<Vec<_>, _>>()?;
-    let mut process = start_process(&devices, waits, site.address())?;
-    let measured = watch(&mut process, site, &devices, waits, time);
-    // Its standard input ends, and it with it.
+    let mut process = start_process(&devices, waits, test_cloud.address())?;
+    let measured = watch(&mut process, test_cloud, &devices, waits, time);
+    // The process ends with its standard input.
     drop(process.stdin.take());
     process.wait()?;
     measured
 }
 
-fn start_process(devices: &[Provisioned], waits: Waits, cloud: SocketAddr) -> Result<Child, Failure> {
+fn start_process(devices: &[ProvisionedDevice], waits: WaitMode, cloud: SocketAddr) -> Result<Child, Error> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(ARGUMENT).arg(cloud.to_string()).arg(waits.argument());
     command.args(devices.iter().map(|device| &device.folder));
@@ -201,33 +199,33 @@ fn start_process(devices: &[Provisioned], waits: Waits, cloud: SocketAddr) -> Re
 
 fn watch(
     process: &mut Child,
-    site: &Site,
-    devices: &[Provisioned],
-    waits: Waits,
+    test_cloud: &TestCloud,
+    devices: &[ProvisionedDevice],
+    waits: WaitMode,
     time: Duration,
-) -> Result<Measured, Failure> {
+) -> Result<Measured, Error> {
     let mut ready = String::new();
     BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut ready)?;
     let before = Memory::of(process.id())?;
     process.stdin.as_mut().ok_or("no input")?.write_all(b"start\n")?;
-    if waits == Waits::Polling {
+    if waits == WaitMode::Polling {
         std::thread::sleep(POLLING_SETTLE);
     } else {
-        devices.iter().try_for_each(|device| site.await_report(device).map(drop))?;
+        devices.iter().try_for_each(|device| test_cloud.await_report(device).map(drop))?;
     }
     std::thread::sleep(SETTLE);
-    let (start, used_before) = (Instant::now(), cost::process(process.id())?.time);
+    let (start, used_before) = (Instant::now(), cost_ledger::process(process.id())?.time);
     std::thread::sleep(time);
-    let used = cost::process(process.id())?.time.saturating_sub(used_before);
+    let used = cost_ledger::process(process.id())?.time.saturating_sub(used_before);
     let share = used.as_secs_f64() / start.elapsed().as_secs_f64();
     Ok(Measured { before, with: Memory::of(process.id())?, share })
 }
 
 impl Memory {
-    /// Looks at a process.
-    pub(crate) fn of(process: u32) -> Result<Self, Failure> {
+    /// Reads the memory of a process.
+    pub(crate) fn of(process: u32) -> Result<Self, Error> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let line = |name: &str| -> Result<f64, Failure> {
+        let line = |name: &str| -> Result<f64, Error> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a line is missing")?;
             Ok(line.trim_end_matches("kB").trim().parse()?)
         };

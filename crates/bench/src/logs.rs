@@ -1,7 +1,7 @@
-//! How many log lines a second the cloud takes: devices send them, and a line counts when the cloud has acknowledged it, which it
-//! does when the line is on the disk.
+//! How many log lines per second the cloud accepts. A line counts when the cloud has acknowledged it, which it does once the line is
+//! on disk.
 //!
-//! Beside it: the same lines given straight to the store in the same batches, and how often this disk can be waited for.
+//! For comparison: the same lines written directly to the store in the same batches, and how many syncs per second the disk does.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -21,30 +21,29 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use test_postgres::{Database, Durability, Server};
 use tokio::runtime::Runtime;
 
-use crate::Failure;
-use crate::latency::median;
 use crate::scale::Scale;
-use crate::site;
+use crate::statistics::median;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
+use crate::{Error, test_cloud};
 
-/// What was promised.
-const WANTED: f64 = 30_000.0;
-/// Devices that log at once.
+/// The target in lines per second.
+const TARGET_RATE: f64 = 30_000.0;
+/// Number of devices.
 const DEVICES: usize = 32;
-/// Lines a device has on the way at most: as many as the kernel keeps (D84).
+/// Most unacknowledged lines of a device: as many as the kernel buffers (D84).
 const WINDOW: u32 = 128;
 /// Bytes of a line.
 const TEXT: usize = 64;
-/// Lines given to the store at a time where no cloud is in between.
+/// Lines per batch without a cloud.
 const BATCH: u32 = 1024;
-/// Before anything is counted.
+/// Pause before counting.
 const SETTLE: Duration = Duration::from_millis(500);
-/// What one wait for the disk is measured with.
+/// Written before each sync.
 const PAGE: [u8; 4096] = [7; 4096];
 
-/// Measures SQLite, and PostgreSQL as the machine has it.
-pub(crate) fn measure(scale: &Scale) -> Result<(Section, Target), Failure> {
+/// Measures SQLite, and PostgreSQL if the machine has it.
+pub(crate) fn measure(scale: &Scale) -> Result<(Section, Target), Error> {
     let title = format!(
         "Log lines of {TEXT} bytes on the disk a second: {DEVICES} devices, {WINDOW} lines on the way each, {} rounds of {} s, the median",
         scale.rounds, scale.log_seconds
@@ -54,17 +53,17 @@ pub(crate) fn measure(scale: &Scale) -> Result<(Section, Target), Failure> {
     let mut with_sqlite = f64::NAN;
     for (name, server) in [("SQLite, synchronous=FULL", None), ("PostgreSQL, fsync=on", Some(&server))] {
         let through = rounds(server, scale, through_cloud)?;
-        let straight = rounds(server, scale, straight)?;
+        let direct = rounds(server, scale, direct_to_store)?;
         if server.is_none() {
             with_sqlite = through;
         }
-        let (above, below) = (format!("{name}, from devices"), format!("{name}, straight into the store"));
+        let (above, below) = (format!("{name}, from devices"), format!("{name}, direct into the store"));
         section.row(above.clone(), &[Some(through)]);
-        section.row(below.clone(), &[Some(straight)]);
+        section.row(below.clone(), &[Some(direct)]);
         section.quotient(&above, &below);
     }
-    section.row("waits for this disk (4 KiB written, fdatasync)", &[Some(waits(scale)?)]);
-    let target = Target::new("durable log lines a second, SQLite", with_sqlite, Bound::AtLeast(WANTED));
+    section.row("waits for this disk (4 KiB written, fdatasync)", &[Some(syncs(scale)?)]);
+    let target = Target::new("durable log lines a second, SQLite", with_sqlite, Bound::AtLeast(TARGET_RATE));
     Ok((section, target))
 }
 
@@ -72,32 +71,32 @@ pub(crate) fn measure(scale: &Scale) -> Result<(Section, Target), Failure> {
 fn rounds(
     server: Option<&Server>,
     scale: &Scale,
-    round: fn(&mut Place, Duration) -> Result<f64, Failure>,
-) -> Result<f64, Failure> {
-    let mut place = Place::make(server)?;
+    round: fn(&mut LogCloud, Duration) -> Result<f64, Error>,
+) -> Result<f64, Error> {
+    let mut place = LogCloud::make(server)?;
     let time = Duration::from_secs(scale.log_seconds);
-    let rates: Result<Vec<f64>, Failure> = (0..scale.rounds).map(|_| round(&mut place, time)).collect();
+    let rates: Result<Vec<f64>, Error> = (0..scale.rounds).map(|_| round(&mut place, time)).collect();
     Ok(median(&rates?).ok_or("no rounds")?)
 }
 
 /// A cloud with its devices.
-struct Place {
+struct LogCloud {
     runtime: Runtime,
     cloud: Option<Cloud>,
     devices: Vec<Identity>,
-    /// Rounds so far: the number of the devices' start.
+    /// Rounds so far, which number the devices' boots.
     boot: u32,
     _folder: tempfile::TempDir,
     _database: Option<Database>,
 }
 
-impl Place {
-    fn make(server: Option<&Server>) -> Result<Self, Failure> {
+impl LogCloud {
+    fn make(server: Option<&Server>) -> Result<Self, Error> {
         let (folder, runtime) = (tempfile::tempdir()?, Runtime::new()?);
         let database = server.map(Server::database);
         let mut config =
             Config::local(folder.path().join("cloud"), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        site::unmetered(&mut config);
+        test_cloud::remove_rate_limits(&mut config);
         config.store = database.as_ref().map(|database| database.url().parse()).transpose()?;
         let cloud = runtime.block_on(Cloud::start(config))?;
         let devices: Result<Vec<_>, _> =
@@ -117,7 +116,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for LogCloud {
     fn drop(&mut self) {
         if let Some(cloud) = self.cloud.take() {
             self.runtime.block_on(cloud.stop());
@@ -125,8 +124,8 @@ impl Drop for Place {
     }
 }
 
-/// Lines a second that devices had acknowledged.
-fn through_cloud(place: &mut Place, time: Duration) -> Result<f64, Failure> {
+/// Acknowledged lines per second.
+fn through_cloud(place: &mut LogCloud, time: Duration) -> Result<f64, Error> {
     place.boot += 1;
     let (boot, address) = (place.boot, place.cloud().address());
     let (taken, over) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -150,8 +149,8 @@ fn through_cloud(place: &mut Place, time: Duration) -> Result<f64, Failure> {
     Ok(rate)
 }
 
-/// Whatever was acknowledged must be there, or the figure is worth nothing. Looked at before anything is old enough to go.
-fn check(place: &Place, boot: u32, taken: u64) -> Result<(), Failure> {
+/// Checks that all acknowledged lines are stored, without which the figure is meaningless, before any is old enough to be deleted.
+fn check(place: &LogCloud, boot: u32, taken: u64) -> Result<(), Error> {
     let mut found = 0;
     for device in &place.devices {
         let lines = place.runtime.block_on(place.cloud().store().logs(device.device_id, u32::MAX >> 1))?;
@@ -160,8 +159,8 @@ fn check(place: &Place, boot: u32, taken: u64) -> Result<(), Failure> {
     if found >= taken { Ok(()) } else { Err(format!("{taken} lines acknowledged, {found} there").into()) }
 }
 
-/// Lines a second that one task gives to the store, a batch at a time.
-fn straight(place: &mut Place, time: Duration) -> Result<f64, Failure> {
+/// Lines per second that one task writes to the store, in batches.
+fn direct_to_store(place: &mut LogCloud, time: Duration) -> Result<f64, Error> {
     place.boot += 1;
     let (store, start): (&Store, _) = (place.cloud().store(), Instant::now());
     let mut sequence = 0;
@@ -181,8 +180,8 @@ fn straight(place: &mut Place, time: Duration) -> Result<f64, Failure> {
     Ok(f64::from(sequence) / start.elapsed().as_secs_f64())
 }
 
-/// How often a second something can be made sure on the disk that everything else here is on.
-fn waits(scale: &Scale) -> Result<f64, Failure> {
+/// Syncs per second of the disk that the other measurements use.
+fn syncs(scale: &Scale) -> Result<f64, Error> {
     let folder = tempfile::tempdir()?;
     let mut file = File::create(folder.path().join("file"))?;
     let (start, mut count) = (Instant::now(), 0_u32);
@@ -204,7 +203,7 @@ struct Logger {
 }
 
 impl Logger {
-    fn connect(identity: &Identity, address: SocketAddr, boot: u32) -> Result<Self, Failure> {
+    fn connect(identity: &Identity, address: SocketAddr, boot: u32) -> Result<Self, Error> {
         let tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
         let tls = ClientConnection::new(tls(identity)?, ServerName::try_from("localhost")?)?;
@@ -226,8 +225,8 @@ impl Logger {
         Ok(logger)
     }
 
-    /// Logs as fast as it may, counting what is acknowledged in `taken`, until it is `over` and everything is acknowledged.
-    fn work(&mut self, taken: &AtomicU64, over: &AtomicBool) -> Result<(), Failure> {
+    /// Logs as fast as possible and counts acknowledged lines in `taken`, until `over` is set and everything is acknowledged.
+    fn work(&mut self, taken: &AtomicU64, over: &AtomicBool) -> Result<(), Error> {
         let text = [b'x'; TEXT];
         let mut lines = Vec::new();
         while !(over.load(Ordering::Relaxed) && self.taken == self.sent) {
@@ -251,7 +250,7 @@ impl Logger {
         Ok(())
     }
 
-    fn transmit(&mut self) -> Result<(), Failure> {
+    fn transmit(&mut self) -> Result<(), Error> {
         let mut buffer = [0; 512];
         loop {
             let count = self.link.transmit(self.now(), &mut buffer);
@@ -262,7 +261,7 @@ impl Logger {
         }
     }
 
-    fn receive(&mut self) -> Result<(), Failure> {
+    fn receive(&mut self) -> Result<(), Error> {
         let mut buffer = [0; 4096];
         let count = self.stream.read(&mut buffer)?;
         if count == 0 {
@@ -282,7 +281,7 @@ impl Logger {
     }
 }
 
-fn tls(identity: &Identity) -> Result<Arc<ClientConfig>, Failure> {
+fn tls(identity: &Identity) -> Result<Arc<ClientConfig>, Error> {
     let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes());
     let mut roots = RootCertStore::empty();
     roots.add(certificate(&identity.authority)?)?;

@@ -1,34 +1,34 @@
-//! Measures what going through Openvisor costs, each figure beside the same work done directly in the same run.
+//! Measures the cost of going through Openvisor, next to the same work done directly in the same run.
 //!
-//! Nothing is printed that was not measured; what cannot be measured is named, with the reason, and fails the run.
+//! Only measured figures are printed. A group that cannot be measured is reported with the reason, and fails the run.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
-#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+#![allow(clippy::cast_precision_loss, reason = "rounded for display")]
 
 mod arguments;
 mod broker;
 mod coremark;
-mod cost;
-mod crowd;
-mod direct;
+mod cost_ledger;
+mod cpu_loops;
+mod direct_client;
 mod fleet;
+mod host_info;
 mod idle;
-mod latency;
-mod library;
-mod light;
+mod link_device;
 mod logs;
-mod loops;
-mod machine;
+mod many_devices;
 mod misbehaving;
 mod path;
 mod processor;
 mod proxy;
 mod report;
+mod rumqttc_client;
 mod scale;
-mod site;
+mod statistics;
 mod table;
 mod target;
+mod test_cloud;
 
 use std::process::ExitCode;
 
@@ -36,24 +36,24 @@ use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
 use crate::broker::Broker;
-use crate::direct::{Security, Writes};
-use crate::machine::Machine;
+use crate::direct_client::{Security, Writes};
+use crate::host_info::HostInfo;
 use crate::path::{Path, Publisher};
 use crate::scale::Scale;
-use crate::site::Site;
 use crate::table::Section;
 use crate::target::Target;
+use crate::test_cloud::TestCloud;
 
-/// Why something could not be measured.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Why a measurement failed.
+type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const DEVICE_TLS: &str = "device, cloud to broker by TLS";
 const DEVICE_TCP: &str = "device, cloud to broker by TCP";
 const DIRECT_TLS: &str = "direct, TLS";
 const DIRECT_TCP: &str = "direct, TCP";
-/// What a user would otherwise run: what the targets are about.
+/// The client most Rust programs use, against which the targets are set.
 const LIBRARY_TLS: &str = "rumqttc, TLS";
-/// Our own, as most clients do it.
+/// Our own client, writing each message by itself as most clients do.
 const SIMPLE_TLS: &str = "direct, TLS, a write a message";
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn end(result: Result<(), Failure>) -> ExitCode {
+fn end(result: Result<(), Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -86,77 +86,79 @@ fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     if let Some(path) = &arguments.coremark {
         return end(coremark::run(path));
     }
-    let machine = Machine::look();
+    let machine = HostInfo::read();
     let results = measure_all(&arguments);
     print(&machine, &results, arguments.json);
     let complete = results.iter().all(|(_, result)| result.is_ok());
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Figures, and what is wanted of them.
+/// Figures, and targets for them.
 #[derive(Default)]
-struct Measured {
+struct Measurements {
     sections: Vec<Section>,
     targets: Vec<Target>,
 }
 
-/// What came of one group of measurements.
-type Outcome = (&'static str, Result<Measured, Failure>);
+/// The name and the result of a group.
+type GroupResult = (&'static str, Result<Measurements, Error>);
 
-fn measure_all(arguments: &Arguments) -> Vec<Outcome> {
+fn measure_all(arguments: &Arguments) -> Vec<GroupResult> {
     let scale = arguments.scale;
     let mut outcomes = Vec::new();
-    let mut note = |group: &'static str, measure: &dyn Fn() -> Result<Measured, Failure>| {
-        if arguments.wants(group) {
+    let mut run_group = |group: &'static str, measure: &dyn Fn() -> Result<Measurements, Error>| {
+        if arguments.includes(group) {
             outcomes.push((group, measure()));
         }
     };
-    note("processor", &|| Ok(Measured { sections: vec![processor::measure(scale)?], targets: Vec::new() }));
-    note("publishing", &|| measure_publishing(scale));
-    note("crowd", &|| {
-        let (broker, site) = start_all()?;
-        let (section, target) = crowd::measure(&site, broker.tls, &broker.authority, scale)?;
-        Ok(Measured { sections: vec![section], targets: vec![target] })
+    run_group("processor", &|| {
+        Ok(Measurements { sections: vec![processor::measure(scale)?], targets: Vec::new() })
     });
-    note("misbehaving", &|| {
+    run_group("publishing", &|| measure_publishing(scale));
+    run_group("crowd", &|| {
+        let (broker, test_cloud) = start_all()?;
+        let (section, target) = many_devices::measure(&test_cloud, broker.tls, &broker.authority, scale)?;
+        Ok(Measurements { sections: vec![section], targets: vec![target] })
+    });
+    run_group("misbehaving", &|| {
         let broker = Broker::start()?;
         let (section, target) = misbehaving::measure(broker.tls, &broker.authority, scale)?;
-        Ok(Measured { sections: vec![section], targets: vec![target] })
+        Ok(Measurements { sections: vec![section], targets: vec![target] })
     });
-    note(arguments::IDLE, &|| {
-        let (broker, site) = start_all()?;
-        let (section, targets) = idle::measure(&site, broker.plain, scale)?;
-        Ok(Measured { sections: vec![section], targets })
+    run_group(arguments::IDLE, &|| {
+        let (broker, test_cloud) = start_all()?;
+        let (section, targets) = idle::measure(&test_cloud, broker.plain, scale)?;
+        Ok(Measurements { sections: vec![section], targets })
     });
-    note("fleet", &|| {
+    run_group("fleet", &|| {
         let (section, targets) = fleet::measure(scale)?;
-        Ok(Measured { sections: vec![section], targets })
+        Ok(Measurements { sections: vec![section], targets })
     });
-    note("logs", &|| {
+    run_group("logs", &|| {
         let (section, target) = logs::measure(scale)?;
-        Ok(Measured { sections: vec![section], targets: vec![target] })
+        Ok(Measurements { sections: vec![section], targets: vec![target] })
     });
     outcomes
 }
 
-/// A broker and a cloud with nothing to do yet.
-fn start_all() -> Result<(Broker, Site), Failure> {
-    Ok((Broker::start()?, Site::start()?))
+/// Starts a broker and a cloud.
+fn start_all() -> Result<(Broker, TestCloud), Error> {
+    Ok((Broker::start()?, TestCloud::start()?))
 }
 
-fn measure_publishing(scale: &Scale) -> Result<Measured, Failure> {
-    let (broker, site) = start_all()?;
+fn measure_publishing(scale: &Scale) -> Result<Measurements, Error> {
+    let (broker, test_cloud) = start_all()?;
     let tls = (broker.tls, Security::Tls(&broker.authority));
     let tcp = (broker.plain, Security::Plain);
-    let (device, direct) = (Publisher::Device(&site), Publisher::Direct(Writes::Gathered));
-    let way = |name, publisher, (broker, security)| Path { name, publisher, broker, security };
+    let (device, direct) = (Publisher::Device(&test_cloud), Publisher::Direct(Writes::Gathered));
+    let path = |name, publisher, (broker, security)| Path { name, publisher, broker, security };
     let paths = [
-        way(DEVICE_TLS, device, tls),
-        way(LIBRARY_TLS, Publisher::Library, tls),
-        way(DIRECT_TLS, direct, tls),
-        way(SIMPLE_TLS, Publisher::Direct(Writes::Each), tls),
-        way(DEVICE_TCP, device, tcp),
-        way(DIRECT_TCP, direct, tcp),
+        path(DEVICE_TLS, device, tls),
+        path(LIBRARY_TLS, Publisher::Library, tls),
+        path(DIRECT_TLS, direct, tls),
+        path(SIMPLE_TLS, Publisher::Direct(Writes::Each), tls),
+        path(DEVICE_TCP, device, tcp),
+        path(DIRECT_TCP, direct, tcp),
     ];
     let names = paths.iter().map(|path| path.name);
     let measured: Vec<_> = names.zip(path::measure(&paths, broker.process(), scale)?).collect();
@@ -167,10 +169,10 @@ fn measure_publishing(scale: &Scale) -> Result<Measured, Failure> {
         (DEVICE_TCP, DIRECT_TCP),
     ];
     let sections = path::sections(&measured, &pairs, scale).into();
-    Ok(Measured { sections, targets: path::targets(&measured[0].1, &measured[1].1).into() })
+    Ok(Measurements { sections, targets: path::targets(&measured[0].1, &measured[1].1).into() })
 }
 
-fn print(machine: &Machine, results: &[Outcome], json: bool) {
+fn print(machine: &HostInfo, results: &[GroupResult], json: bool) {
     for (name, result) in results {
         if let Err(failure) = result {
             eprintln!("bench: {name}: not measured: {failure}");

@@ -1,7 +1,7 @@
-//! Quiet devices beside devices and brokers that misbehave: what the others cost them (D122, D180, D181).
+//! The latency of well-behaved devices while other devices and brokers misbehave (D122, D180, D181).
 //!
 //! One device connects and closes as fast as it can, one has brokers that send PINGRESP without end on each of its channels, and
-//! one asks for names that are never resolved. All of it and the cloud share this machine.
+//! one asks for names that are never resolved. They share this machine with the cloud.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,39 +13,39 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::Failure;
-use crate::direct::Security;
-use crate::latency::percentile;
-use crate::light::{self, Device};
+use crate::Error;
+use crate::direct_client::Security;
+use crate::link_device::{self, LinkDevice};
 use crate::scale::Scale;
-use crate::site::Site;
+use crate::statistics::percentile;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
+use crate::test_cloud::TestCloud;
 
-/// Between two messages of a quiet device.
+/// Pause between two messages of a quiet device.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Channels of each device that misbehaves; a kernel has no more.
+/// Channels of each misbehaving device: all that a kernel has.
 const CHANNELS: usize = 4;
-/// Devices that misbehave.
+/// Number of misbehaving devices.
 const MISBEHAVING: u32 = 3;
 
-/// Measures the quiet devices alone, then beside the others.
+/// Measures the quiet devices alone, then next to the others.
 pub(crate) fn measure(
     broker: SocketAddr,
     authority: &[u8],
     scale: &Scale,
-) -> Result<(Section, Target), Failure> {
+) -> Result<(Section, Target), Error> {
     let others = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let name_server = others.block_on(silent_name_server())?;
-    let site = Site::start_with(|config| config.name_servers = vec![name_server])?;
-    let identities = site.identities(scale.crowd + MISBEHAVING)?;
-    let identities = identities.iter().map(light::tls).collect::<Result<Vec<_>, _>>()?;
+    let test_cloud = TestCloud::start_with(|config| config.name_servers = vec![name_server])?;
+    let identities = test_cloud.identities(scale.crowd + MISBEHAVING)?;
+    let identities = identities.iter().map(link_device::tls).collect::<Result<Vec<_>, _>>()?;
     let (noisy, quiet) = identities.split_at(MISBEHAVING as usize);
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let alone = latencies(&runtime, site.address(), broker, authority, quiet, scale)?;
+    let alone = latencies(&runtime, test_cloud.address(), broker, authority, quiet, scale)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let running = misbehave(&others, site.address(), noisy, &stop)?;
-    let beside = latencies(&runtime, site.address(), broker, authority, quiet, scale);
+    let running = misbehave(&others, test_cloud.address(), noisy, &stop)?;
+    let beside = latencies(&runtime, test_cloud.address(), broker, authority, quiet, scale);
     stop.store(true, Ordering::Relaxed);
     for device in running {
         others.block_on(device)??;
@@ -71,25 +71,25 @@ fn result(scale: &Scale, alone: &[u32], beside: &[u32]) -> (Section, Target) {
     (section, Target::new("p99 of quiet devices beside misbehaving ones / alone", ratio, Bound::AtMost(2.0)))
 }
 
-/// Microseconds from each message of the quiet devices to its answer.
+/// Microseconds from each message of the quiet devices to its acknowledgement.
 fn latencies(
     runtime: &Runtime,
     cloud: SocketAddr,
     broker: SocketAddr,
     authority: &[u8],
-    identities: &[light::Tls],
+    identities: &[link_device::Tls],
     scale: &Scale,
-) -> Result<Vec<u32>, Failure> {
+) -> Result<Vec<u32>, Error> {
     runtime.block_on(async {
         let mut connected = Vec::new();
         for (number, tls) in identities.iter().enumerate() {
-            let mut device = Device::connect(cloud, tls.clone(), 1).await?;
+            let mut device = LinkDevice::connect(cloud, tls.clone(), 1).await?;
             let channel =
                 device.open(&format!("bench-quiet-{number}"), broker, Security::Tls(authority)).await?;
             connected.push((device, channel));
         }
         let end = Instant::now() + Duration::from_secs(scale.idle_seconds);
-        let mut tasks: Vec<JoinHandle<Result<Vec<u32>, Failure>>> = Vec::new();
+        let mut tasks: Vec<JoinHandle<Result<Vec<u32>, Error>>> = Vec::new();
         for (number, (mut device, channel)) in connected.into_iter().enumerate() {
             tasks.push(tokio::spawn(async move {
                 let mut taken = Vec::new();
@@ -111,25 +111,28 @@ fn latencies(
     })
 }
 
-/// Starts the devices that misbehave.
+/// Starts the misbehaving devices.
 fn misbehave(
     runtime: &Runtime,
     cloud: SocketAddr,
-    identities: &[light::Tls],
+    identities: &[link_device::Tls],
     stop: &Arc<AtomicBool>,
-) -> Result<Vec<JoinHandle<Result<(), Failure>>>, Failure> {
+) -> Result<Vec<JoinHandle<Result<(), Error>>>, Error> {
     let flooding = runtime.block_on(flooding_broker())?;
     let [reconnecting, flooded, nameless] = identities else { return Err("three identities".into()) };
-    let ports =
-        [(reconnecting, Habit::Reconnects), (flooded, Habit::IsFlooded), (nameless, Habit::AsksForNames)];
-    let start = |(tls, habit): (&light::Tls, Habit)| {
-        runtime.spawn(run(cloud, tls.clone(), habit, flooding, stop.clone()))
+    let ports = [
+        (reconnecting, Misbehaviour::Reconnects),
+        (flooded, Misbehaviour::IsFlooded),
+        (nameless, Misbehaviour::AsksForNames),
+    ];
+    let start = |(tls, misbehaviour): (&link_device::Tls, Misbehaviour)| {
+        runtime.spawn(run(cloud, tls.clone(), misbehaviour, flooding, stop.clone()))
     };
     Ok(ports.into_iter().map(start).collect())
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Habit {
+enum Misbehaviour {
     Reconnects,
     IsFlooded,
     AsksForNames,
@@ -137,27 +140,27 @@ enum Habit {
 
 async fn run(
     cloud: SocketAddr,
-    tls: light::Tls,
-    habit: Habit,
+    tls: link_device::Tls,
+    misbehaviour: Misbehaviour,
     broker: SocketAddr,
     stop: Arc<AtomicBool>,
-) -> Result<(), Failure> {
-    let mut device = Device::connect(cloud, tls, 1).await?;
+) -> Result<(), Error> {
+    let mut device = LinkDevice::connect(cloud, tls, 1).await?;
     let mut number = 0u32;
     while !stop.load(Ordering::Relaxed) {
         let mut channels = Vec::new();
         for _ in 0..CHANNELS {
             number += 1;
-            let host = match habit {
-                Habit::AsksForNames => format!("name-{number}.example.com"),
-                Habit::Reconnects | Habit::IsFlooded => broker.ip().to_string(),
+            let host = match misbehaviour {
+                Misbehaviour::AsksForNames => format!("name-{number}.example.com"),
+                Misbehaviour::Reconnects | Misbehaviour::IsFlooded => broker.ip().to_string(),
             };
-            channels.extend(device.ask(&host, broker.port()).await?);
+            channels.extend(device.request_connect(&host, broker.port()).await?);
         }
-        let span = Duration::from_millis(if habit == Habit::IsFlooded { 60_000 } else { 1 });
+        let span = Duration::from_millis(if misbehaviour == Misbehaviour::IsFlooded { 60_000 } else { 1 });
         let end = Instant::now() + span;
         while Instant::now() < end && !stop.load(Ordering::Relaxed) {
-            device.listen(Duration::from_millis(1).max(span / 1000)).await?;
+            device.read_for(Duration::from_millis(1).max(span / 1000)).await?;
         }
         for channel in channels {
             device.close(channel).await?;
@@ -166,8 +169,8 @@ async fn run(
     Ok(())
 }
 
-/// A broker that accepts and then sends PINGRESP as fast as it is taken.
-async fn flooding_broker() -> Result<SocketAddr, Failure> {
+/// A broker that accepts and then sends PINGRESP as fast as possible.
+async fn flooding_broker() -> Result<SocketAddr, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
@@ -185,7 +188,7 @@ async fn flooding_broker() -> Result<SocketAddr, Failure> {
 }
 
 /// A name server that never answers.
-async fn silent_name_server() -> Result<SocketAddr, Failure> {
+async fn silent_name_server() -> Result<SocketAddr, Error> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = socket.local_addr()?;
     tokio::spawn(async move { while socket.recv_from(&mut [0; 1500]).await.is_ok() {} });

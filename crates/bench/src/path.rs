@@ -1,46 +1,45 @@
-//! The ways from a publisher to the broker, and what is measured on each.
+//! The paths from a publisher to the broker, and the measurements on each.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Failure;
-use crate::cost::{Books, CLIENT_THREAD};
-use crate::direct::{Client, Security, Writes};
-use crate::latency::{median, percentile};
-use crate::library;
+use crate::cost_ledger::{CLIENT_THREAD, CostLedger};
+use crate::direct_client::{Client, Security, Writes};
 use crate::proxy::Proxy;
 use crate::scale::{PAYLOAD, Scale, TOPIC, WINDOW};
-use crate::site::{self, Plan, Site};
+use crate::statistics::{median, percentile};
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
+use crate::test_cloud::{self, TestCloud, Workload};
+use crate::{Error, rumqttc_client};
 
 /// Who publishes.
 #[derive(Clone, Copy)]
 pub(crate) enum Publisher<'a> {
-    /// An application on a device of this site.
-    Device(&'a Site),
-    /// A client that talks to the broker itself.
+    /// An application on a device of this cloud.
+    Device(&'a TestCloud),
+    /// Our own client, connected to the broker directly.
     Direct(Writes),
-    /// The same, of a library.
+    /// rumqttc, connected to the broker directly.
     Library,
 }
 
-/// A way to the broker.
+/// A path to the broker.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'a> {
-    /// As the tables call it.
+    /// Its name in the tables.
     pub name: &'static str,
     /// Who publishes.
     pub publisher: Publisher<'a>,
     /// Where the broker listens.
     pub broker: SocketAddr,
-    /// How the broker is reached: by the client, or by the cloud for the device.
+    /// How the client, or the cloud for the device, connects to the broker.
     pub security: Security<'a>,
 }
 
-/// What was measured on one way.
+/// The figures of one path.
 #[derive(Default)]
 pub(crate) struct Figures {
     /// Microseconds from publish to acknowledged, one at a time, of all rounds.
@@ -49,23 +48,23 @@ pub(crate) struct Figures {
     pub qos1: Vec<f64>,
     /// Messages a second, quality of service 0, of each round.
     pub qos0: Vec<f64>,
-    /// Bytes that left the publisher for each acknowledged publish, and that came back.
+    /// Bytes from and to the publisher per acknowledged publish.
     pub bytes: (f64, f64),
-    /// What one message at a time costs, for each of a run's messages.
+    /// Cost per message with one message in flight.
     pub one_at_a_time: Cost,
-    /// What a message of quality of service 1 costs with [`WINDOW`] in flight.
+    /// Cost per message of quality of service 1 with [`WINDOW`] in flight.
     pub many_in_flight: Cost,
 }
 
-/// What each of so many messages has cost.
+/// The cost per message.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cost {
-    books: Books,
+    ledger: CostLedger,
     messages: u32,
 }
 
-/// Measures all ways, in rounds.
-pub(crate) fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<Vec<Figures>, Failure> {
+/// Measures all paths, in rounds.
+pub(crate) fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<Vec<Figures>, Error> {
     let mut all: Vec<Figures> = paths.iter().map(|_| Figures::default()).collect();
     for _ in 0..scale.rounds {
         for (path, figures) in paths.iter().zip(&mut all) {
@@ -76,57 +75,67 @@ pub(crate) fn measure(paths: &[Path<'_>], broker: u32, scale: &Scale) -> Result<
         let named = |failure| format!("{}: {failure}", path.name);
         figures.bytes = path.bytes(scale.counted).map_err(named)?;
         let (latency, qos1) = (scale.latency * scale.rounds, scale.qos1);
-        let plan = Plan { latency, ..Plan::default() };
-        figures.one_at_a_time = path.cost(plan, broker, latency).map_err(named)?;
-        figures.many_in_flight = path.cost(Plan { qos1, ..Plan::default() }, broker, qos1).map_err(named)?;
+        let workload = Workload { latency, ..Workload::default() };
+        figures.one_at_a_time = path.cost(workload, broker, latency).map_err(named)?;
+        figures.many_in_flight =
+            path.cost(Workload { qos1, ..Workload::default() }, broker, qos1).map_err(named)?;
     }
     Ok(all)
 }
 
 impl Path<'_> {
-    fn round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
+    fn round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Error> {
         on_a_fresh_thread(|| self.measure_round(figures, scale))
     }
 
-    fn measure_round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
+    fn measure_round(&self, figures: &mut Figures, scale: &Scale) -> Result<(), Error> {
         match self.publisher {
-            Publisher::Device(site) => self.device_round(site, figures, scale),
+            Publisher::Device(test_cloud) => self.device_round(test_cloud, figures, scale),
             Publisher::Direct(writes) => {
                 let mut client = Client::connect(self.broker, self.security, writes)?;
-                Self::client_round(figures, scale, |plan| run_direct(&mut client, plan))
+                Self::client_round(figures, scale, |workload| run_direct(&mut client, workload))
             }
             Publisher::Library => {
                 let (runtime, mut client) = self.library(self.broker)?;
-                Self::client_round(figures, scale, |plan| runtime.block_on(run_library(&mut client, plan)))
+                Self::client_round(figures, scale, |workload| {
+                    runtime.block_on(run_library(&mut client, workload))
+                })
             }
         }
     }
 
-    /// A client of the library, and the one thread it runs on.
-    fn library(&self, broker: SocketAddr) -> Result<(Runtime, library::Client), Failure> {
+    /// A rumqttc client, and the one thread it runs on.
+    fn library(&self, broker: SocketAddr) -> Result<(Runtime, rumqttc_client::Client), Error> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let client = runtime.block_on(library::Client::connect(LIBRARY_NAME, broker, self.security))?;
+        let client =
+            runtime.block_on(rumqttc_client::Client::connect(LIBRARY_NAME, broker, self.security))?;
         Ok((runtime, client))
     }
 
     fn client_round(
         figures: &mut Figures,
         scale: &Scale,
-        mut run: impl FnMut(Plan) -> Result<Answers, Failure>,
-    ) -> Result<(), Failure> {
-        let latencies = run(Plan { latency: scale.latency, ..Plan::default() })?.0;
+        mut run: impl FnMut(Workload) -> Result<Answers, Error>,
+    ) -> Result<(), Error> {
+        let latencies = run(Workload { latency: scale.latency, ..Workload::default() })?.0;
         figures.latencies.extend(latencies.iter().map(|latency| latency.as_micros() as u32));
-        let qos1 = run(Plan { qos1: scale.qos1, ..Plan::default() })?.1;
+        let qos1 = run(Workload { qos1: scale.qos1, ..Workload::default() })?.1;
         figures.qos1.push(f64::from(scale.qos1) / qos1.as_secs_f64());
-        let qos0 = run(Plan { qos0: scale.qos0, ..Plan::default() })?.1;
+        let qos0 = run(Workload { qos0: scale.qos0, ..Workload::default() })?.1;
         figures.qos0.push(f64::from(scale.qos0) / qos0.as_secs_f64());
         Ok(())
     }
 
-    fn device_round(&self, site: &Site, figures: &mut Figures, scale: &Scale) -> Result<(), Failure> {
-        let plan = Plan { latency: scale.latency, qos1: scale.qos1, qos0: scale.qos0, ..Plan::default() };
-        let device = site.provision(plan, self.broker, self.security)?;
-        let report = site.run(&device, site.address())?;
+    fn device_round(
+        &self,
+        test_cloud: &TestCloud,
+        figures: &mut Figures,
+        scale: &Scale,
+    ) -> Result<(), Error> {
+        let workload =
+            Workload { latency: scale.latency, qos1: scale.qos1, qos0: scale.qos0, ..Workload::default() };
+        let device = test_cloud.provision(workload, self.broker, self.security)?;
+        let report = test_cloud.run(&device, test_cloud.address())?;
         if report.latencies.len() != scale.latency as usize {
             return Err(format!("{} latencies of {}", report.latencies.len(), scale.latency).into());
         }
@@ -137,94 +146,100 @@ impl Path<'_> {
         Ok(())
     }
 
-    /// What a plan of so many messages costs, the connection's making included.
-    fn cost(&self, plan: Plan, broker: u32, messages: u32) -> Result<Cost, Failure> {
-        Ok(Cost { books: on_a_fresh_thread(|| self.books(plan, broker))?, messages })
+    /// The cost of a workload, including its connection.
+    fn cost(&self, workload: Workload, broker: u32, messages: u32) -> Result<Cost, Error> {
+        Ok(Cost { ledger: on_a_fresh_thread(|| self.ledger(workload, broker))?, messages })
     }
 
-    fn books(&self, plan: Plan, broker: u32) -> Result<Books, Failure> {
+    fn ledger(&self, workload: Workload, broker: u32) -> Result<CostLedger, Error> {
         Ok(match self.publisher {
-            Publisher::Device(site) => self.device_books(site, plan, broker)?,
+            Publisher::Device(test_cloud) => self.device_cost(test_cloud, workload, broker)?,
             Publisher::Direct(writes) => {
-                let before = Books::look(broker, false)?;
-                run_direct(&mut Client::connect(self.broker, self.security, writes)?, plan)?;
-                Books::look(broker, false)?.since(&before)
+                let before = CostLedger::read(broker, false)?;
+                run_direct(&mut Client::connect(self.broker, self.security, writes)?, workload)?;
+                CostLedger::read(broker, false)?.since(&before)
             }
             Publisher::Library => {
-                let before = Books::look(broker, false)?;
+                let before = CostLedger::read(broker, false)?;
                 let (runtime, mut client) = self.library(self.broker)?;
-                runtime.block_on(run_library(&mut client, plan))?;
-                Books::look(broker, false)?.since(&before)
+                runtime.block_on(run_library(&mut client, workload))?;
+                CostLedger::read(broker, false)?.since(&before)
             }
         })
     }
 
-    fn device_books(&self, site: &Site, plan: Plan, broker: u32) -> Result<Books, Failure> {
-        let device = site.provision(plan, self.broker, self.security)?;
-        let before = Books::look(broker, true)?;
-        let (_, after) = site.run_watched(&device, site.address(), || Books::look(broker, true))?;
+    fn device_cost(
+        &self,
+        test_cloud: &TestCloud,
+        workload: Workload,
+        broker: u32,
+    ) -> Result<CostLedger, Error> {
+        let device = test_cloud.provision(workload, self.broker, self.security)?;
+        let before = CostLedger::read(broker, true)?;
+        let (_, after) =
+            test_cloud.run_observed(&device, test_cloud.address(), || CostLedger::read(broker, true))?;
         Ok(after.since(&before))
     }
 
-    /// On a connection of its own, so that counting delays nothing that is timed.
-    fn bytes(&self, count: u32) -> Result<(f64, f64), Failure> {
+    /// On a separate connection, so that counting bytes does not delay what is timed.
+    fn bytes(&self, count: u32) -> Result<(f64, f64), Error> {
         match self.publisher {
-            Publisher::Device(site) => self.device_bytes(site, count),
+            Publisher::Device(test_cloud) => self.device_bytes(test_cloud, count),
             Publisher::Direct(writes) => self.client_bytes(count, |address| {
                 let mut client = Client::connect(address, self.security, writes)?;
-                Ok(move |plan| run_direct(&mut client, plan))
+                Ok(move |workload| run_direct(&mut client, workload))
             }),
             Publisher::Library => self.client_bytes(count, |address| {
                 let (runtime, mut client) = self.library(address)?;
-                Ok(move |plan| runtime.block_on(run_library(&mut client, plan)))
+                Ok(move |workload| runtime.block_on(run_library(&mut client, workload)))
             }),
         }
     }
 
-    fn client_bytes<R: FnMut(Plan) -> Result<Answers, Failure>>(
+    fn client_bytes<R: FnMut(Workload) -> Result<Answers, Error>>(
         &self,
         count: u32,
-        connect: impl FnOnce(SocketAddr) -> Result<R, Failure>,
-    ) -> Result<(f64, f64), Failure> {
+        connect: impl FnOnce(SocketAddr) -> Result<R, Error>,
+    ) -> Result<(f64, f64), Error> {
         let proxy = Proxy::start(self.broker)?;
         let mut run = connect(proxy.address())?;
         // Session tickets and the like come right behind the handshake: an exchange later they are through.
-        run(Plan { latency: 1, ..Plan::default() })?;
+        run(Workload { latency: 1, ..Workload::default() })?;
         let start = Instant::now();
-        run(Plan { latency: count, ..Plan::default() })?;
+        run(Workload { latency: count, ..Workload::default() })?;
         Ok(each(proxy.bytes_between(start, Instant::now()), count))
     }
 
-    fn device_bytes(&self, site: &Site, count: u32) -> Result<(f64, f64), Failure> {
-        let plan = Plan { latency: count, is_counted: true, ..Plan::default() };
-        let proxy = Proxy::start(site.address())?;
-        let device = site.provision(plan, self.broker, self.security)?;
-        let report = site.run(&device, proxy.address())?;
-        let window = report.latency_span.and_then(site::quiet_window);
+    fn device_bytes(&self, test_cloud: &TestCloud, count: u32) -> Result<(f64, f64), Error> {
+        let workload = Workload { latency: count, is_counted: true, ..Workload::default() };
+        let proxy = Proxy::start(test_cloud.address())?;
+        let device = test_cloud.provision(workload, self.broker, self.security)?;
+        let report = test_cloud.run(&device, proxy.address())?;
+        let window = report.latency_span.and_then(test_cloud::quiet_window);
         let (from, to) = window.ok_or("the log does not say when it was counted")?;
         Ok(each(proxy.bytes_between(from, to), count))
     }
 }
 
-/// Runs a round on a thread of its own: where the operating system puts a thread decides how long waking it takes, and it is to
-/// choose anew for every round of every way.
-fn on_a_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+/// Runs a round on a new thread: the core on which a thread runs decides how long it takes to wake, and the operating system should
+/// choose again for every round of every path.
+fn on_a_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(CLIENT_THREAD.into()).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| Failure::from("a measurement panicked"))?
+        thread.join().map_err(|_| Error::from("a measurement panicked"))?
     })
 }
 
-/// The library's client's identifier.
+/// The client id of the rumqttc client.
 const LIBRARY_NAME: &str = "bench-library";
 
-/// How long each message took that was sent alone, and all that were not.
+/// How long each message of the latency measurement took, and all messages of the others.
 type Answers = (Vec<Duration>, Duration);
 
-fn run_direct(client: &mut Client, plan: Plan) -> Result<Answers, Failure> {
-    let latencies = client.latencies(plan.latency)?;
+fn run_direct(client: &mut Client, workload: Workload) -> Result<Answers, Error> {
+    let latencies = client.latencies(workload.latency)?;
     let mut took = Duration::ZERO;
-    for (count, qos) in [(plan.qos1, 1), (plan.qos0, 0)] {
+    for (count, qos) in [(workload.qos1, 1), (workload.qos0, 0)] {
         if count > 0 {
             took += client.publish_all(count, qos)?;
         }
@@ -232,10 +247,10 @@ fn run_direct(client: &mut Client, plan: Plan) -> Result<Answers, Failure> {
     Ok((latencies, took))
 }
 
-async fn run_library(client: &mut library::Client, plan: Plan) -> Result<Answers, Failure> {
-    let latencies = client.latencies(plan.latency).await?;
+async fn run_library(client: &mut rumqttc_client::Client, workload: Workload) -> Result<Answers, Error> {
+    let latencies = client.latencies(workload.latency).await?;
     let mut took = Duration::ZERO;
-    for (count, qos) in [(plan.qos1, 1), (plan.qos0, 0)] {
+    for (count, qos) in [(workload.qos1, 1), (workload.qos0, 0)] {
         if count > 0 {
             took += client.publish_all(count, qos).await?;
         }
@@ -248,7 +263,7 @@ fn each((out, back): (usize, usize), count: u32) -> (f64, f64) {
     (out as f64 / f64::from(count), back as f64 / f64::from(count))
 }
 
-/// What is wanted of the device's way, against the library's client.
+/// The targets for the device's path, relative to the rumqttc client.
 pub(crate) fn targets(device: &Figures, library: &Figures) -> [Target; 4] {
     let ratio = |above: Option<f64>, below: Option<f64>| above.zip(below).map_or(f64::NAN, |(a, b)| a / b);
     let p50 = |figures: &Figures| percentile(&figures.latencies, 50);
@@ -273,7 +288,7 @@ pub(crate) fn targets(device: &Figures, library: &Figures) -> [Target; 4] {
     ]
 }
 
-/// The tables about all ways, the quotients those of `pairs`.
+/// The tables of all paths, with the quotients of `pairs`.
 pub(crate) fn sections(measured: &[(&str, Figures)], pairs: &[(&str, &str)], scale: &Scale) -> [Section; 5] {
     let mut sections = [
         latency_section(measured, scale),
@@ -321,9 +336,9 @@ fn cost_section(measured: &[(&str, Figures)], how: &str, cost: impl Fn(&Figures)
     let columns = ["publisher", "cloud", "broker", "together"].map(|name| Column::new(name, 2));
     let mut section = Section::new(title, &[&columns[..], &[Column::new("switches", 2)]].concat());
     for (name, figures) in measured {
-        let Cost { books, messages } = cost(figures);
+        let Cost { ledger, messages } = cost(figures);
         let each = |total: f64| Some(total / f64::from(messages));
-        let parts = [books.publisher, books.cloud, books.broker];
+        let parts = [ledger.publisher, ledger.cloud, ledger.broker];
         let micros = parts.map(|part| part.time.as_secs_f64() * 1e6);
         let switches: u64 = parts.iter().map(|part| part.switches).sum();
         section.row(

@@ -1,4 +1,4 @@
-//! How fast the processor is: the loops of [`crate::loops`], on it and on this machine.
+//! The speed of the emulated processor: the loops of [`crate::cpu_loops`], on it and on this machine.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,19 +6,18 @@ use std::time::Instant;
 
 use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
 
-use crate::Failure;
-use crate::loops;
 use crate::scale::Scale;
 use crate::table::{Column, Section};
+use crate::{Error, cpu_loops};
 
 const SEED: u32 = 1;
 const STEP: f32 = 0.001;
 /// Vector table of two words, then the loop.
 const ENTRY: u32 = 8;
-/// Each loop runs so often, and the fastest run counts: the others were disturbed.
+/// Runs of each loop. The fastest counts, because the others were disturbed by other load.
 const RUNS: u32 = 5;
 
-/// What one loop took.
+/// The result of one loop.
 #[derive(Clone, Copy)]
 struct Run {
     seconds: f64,
@@ -28,8 +27,8 @@ struct Run {
     result: u32,
 }
 
-/// Runs both loops on both, and compares their results.
-pub(crate) fn measure(scale: &Scale) -> Result<Section, Failure> {
+/// Runs both loops on both processors, and compares their results.
+pub(crate) fn measure(scale: &Scale) -> Result<Section, Error> {
     let iterations = scale.loop_iterations;
     let mut section = Section::new(
         format!("Processor, {iterations} iterations of a loop, fastest of {RUNS} runs"),
@@ -39,9 +38,10 @@ pub(crate) fn measure(scale: &Scale) -> Result<Section, Failure> {
             Column::new("times native", 1),
         ],
     );
-    let integer = (emulate(loops::INTEGER, SEED, iterations, Register::R(5))?, native_integer(iterations));
+    let integer =
+        (emulate(cpu_loops::INTEGER, SEED, iterations, Register::R(5))?, native_integer(iterations));
     let float =
-        (emulate(loops::FLOAT, STEP.to_bits(), iterations, Register::S(3))?, native_float(iterations));
+        (emulate(cpu_loops::FLOAT, STEP.to_bits(), iterations, Register::S(3))?, native_float(iterations));
     for (name, (emulated, native)) in [("mixed integer", integer), ("floating point", float)] {
         if emulated.result != native.result {
             return Err(
@@ -57,11 +57,11 @@ pub(crate) fn measure(scale: &Scale) -> Result<Section, Failure> {
     Ok(section)
 }
 
-fn emulate(program: &[u16], seed: u32, iterations: u32, result: Register) -> Result<Run, Failure> {
+fn emulate(program: &[u16], seed: u32, iterations: u32, result: Register) -> Result<Run, Error> {
     fastest(|| emulate_once(program, seed, iterations, result))
 }
 
-fn emulate_once(program: &[u16], seed: u32, iterations: u32, result: Register) -> Result<Run, Failure> {
+fn emulate_once(program: &[u16], seed: u32, iterations: u32, result: Register) -> Result<Run, Error> {
     let config = Config { halt_on_breakpoint: true, ..Config::default() };
     let ram = config.ram_base;
     let mut cpu = Cpu::new(config.clone(), flash(&config, program));
@@ -91,11 +91,11 @@ fn flash(config: &Config, program: &[u16]) -> Arc<[u8]> {
 }
 
 fn native_integer(iterations: u32) -> Run {
-    native(|| loops::integer(black_box(iterations), &mut [0; loops::TABLE_WORDS], black_box(SEED)))
+    native(|| cpu_loops::integer(black_box(iterations), &mut [0; cpu_loops::TABLE_WORDS], black_box(SEED)))
 }
 
 fn native_float(iterations: u32) -> Run {
-    native(|| loops::float(black_box(iterations), black_box(&mut 0.0), black_box(STEP)).to_bits())
+    native(|| cpu_loops::float(black_box(iterations), black_box(&mut 0.0), black_box(STEP)).to_bits())
 }
 
 fn native(mut work: impl FnMut() -> u32) -> Run {
@@ -107,7 +107,7 @@ fn native(mut work: impl FnMut() -> u32) -> Run {
     fastest(once).expect("nothing fails here")
 }
 
-fn fastest(mut once: impl FnMut() -> Result<Run, Failure>) -> Result<Run, Failure> {
+fn fastest(mut once: impl FnMut() -> Result<Run, Error>) -> Result<Run, Error> {
     let mut best = once()?;
     for _ in 1..RUNS {
         let run = once()?;
@@ -125,10 +125,11 @@ mod tests {
     #[test]
     fn the_processor_computes_what_this_machine_computes() {
         for iterations in [1, 2, 1000, 4321] {
-            let integer = emulate_once(loops::INTEGER, SEED, iterations, Register::R(5)).expect("it ends");
+            let integer =
+                emulate_once(cpu_loops::INTEGER, SEED, iterations, Register::R(5)).expect("it ends");
             assert_eq!(integer.result, native_integer(iterations).result);
             let float =
-                emulate_once(loops::FLOAT, STEP.to_bits(), iterations, Register::S(3)).expect("it ends");
+                emulate_once(cpu_loops::FLOAT, STEP.to_bits(), iterations, Register::S(3)).expect("it ends");
             assert_eq!(float.result, native_float(iterations).result);
         }
     }

@@ -1,4 +1,4 @@
-//! A relay on a loopback port that counts what passes, and when.
+//! A TCP proxy on a loopback port that records how many bytes pass, and when.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,79 +6,79 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::Failure;
+use crate::Error;
 
-/// Which way bytes went.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
-    /// From who connected.
+    /// From the client.
     Out,
-    /// To who connected.
+    /// To the client.
     Back,
 }
 
-/// Some bytes that passed.
-struct Passage {
+/// A number of bytes that passed at once.
+struct Transfer {
     at: Instant,
     direction: Direction,
     bytes: usize,
 }
 
-/// The counting relay. Its threads end with the connections they carry, the listening one with the process.
+/// The proxy. Its threads end with their connections, the listening one with the process.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    passages: Arc<Mutex<Vec<Passage>>>,
+    transfers: Arc<Mutex<Vec<Transfer>>>,
 }
 
 impl Proxy {
-    /// Connects everybody who comes to `target`.
-    pub(crate) fn start(target: SocketAddr) -> Result<Self, Failure> {
+    /// Forwards all connections to `target`.
+    pub(crate) fn start(target: SocketAddr) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let proxy = Self { address: listener.local_addr()?, passages: Arc::default() };
-        let passages = Arc::clone(&proxy.passages);
+        let proxy = Self { address: listener.local_addr()?, transfers: Arc::default() };
+        let transfers = Arc::clone(&proxy.transfers);
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 // Who cannot be connected sees a closed connection, as from any relay.
-                let _ = join(near, target, &passages);
+                let _ = join(near, target, &transfers);
             }
         });
         Ok(proxy)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Bytes that passed from `from` on and before `to`, out and back.
     pub(crate) fn bytes_between(&self, from: Instant, to: Instant) -> (usize, usize) {
-        let passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
-        let inside = passages.iter().filter(|passage| (from..to).contains(&passage.at));
-        inside.fold((0, 0), |(out, back), passage| match passage.direction {
-            Direction::Out => (out + passage.bytes, back),
-            Direction::Back => (out, back + passage.bytes),
+        let transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        let inside = transfers.iter().filter(|transfer| (from..to).contains(&transfer.at));
+        inside.fold((0, 0), |(out, back), transfer| match transfer.direction {
+            Direction::Out => (out + transfer.bytes, back),
+            Direction::Back => (out, back + transfer.bytes),
         })
     }
 }
 
-fn join(near: TcpStream, target: SocketAddr, passages: &Arc<Mutex<Vec<Passage>>>) -> Result<(), Failure> {
+fn join(near: TcpStream, target: SocketAddr, transfers: &Arc<Mutex<Vec<Transfer>>>) -> Result<(), Error> {
     let far = TcpStream::connect(target)?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     for (source, sink, direction) in
         [(near.try_clone()?, far.try_clone()?, Direction::Out), (far, near, Direction::Back)]
     {
-        let passages = Arc::clone(passages);
-        thread::spawn(move || copy(source, sink, direction, &passages));
+        let transfers = Arc::clone(transfers);
+        thread::spawn(move || copy(source, sink, direction, &transfers));
     }
     Ok(())
 }
 
-fn copy(mut source: TcpStream, mut sink: TcpStream, direction: Direction, passages: &Mutex<Vec<Passage>>) {
+fn copy(mut source: TcpStream, mut sink: TcpStream, direction: Direction, transfers: &Mutex<Vec<Transfer>>) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(bytes @ 1..) = source.read(&mut buffer) {
-        let passage = Passage { at: Instant::now(), direction, bytes };
-        passages.lock().unwrap_or_else(PoisonError::into_inner).push(passage);
+        let transfer = Transfer { at: Instant::now(), direction, bytes };
+        transfers.lock().unwrap_or_else(PoisonError::into_inner).push(transfer);
         if sink.write_all(&buffer[..bytes]).is_err() {
             break;
         }

@@ -1,13 +1,13 @@
-//! What the measuring application (`sdk/samples/bench`) writes to its log.
+//! The log of the measuring application (`sdk/samples/bench`).
 //!
 //! Its lines begin with `bench`: `begin NAME`, then `us N N N` or `took N` (microseconds), then `end NAME`, for each
-//! measurement; `done` after all of them, `failed` instead when it gives up.
+//! measurement; `done` after all of them, or `failed`.
 
 use std::time::Instant;
 
-use crate::Failure;
+use crate::Error;
 
-/// When a measurement was announced and when its end was seen here.
+/// When the begin and the end of a measurement were seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     /// Its `begin` was seen.
@@ -16,7 +16,7 @@ pub(crate) struct Span {
     pub end: Instant,
 }
 
-/// All that was reported so far.
+/// What was reported so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     begin: Option<Instant>,
@@ -31,7 +31,7 @@ pub(crate) struct Report {
     pub qos0: Option<u32>,
     /// The application is done.
     pub is_done: bool,
-    /// What it said otherwise, for who has to find out why it failed.
+    /// Its other lines, which explain a failure.
     remarks: Vec<String>,
 }
 
@@ -39,8 +39,8 @@ impl Report {
     /// Takes the next line of the log.
     ///
     /// # Errors
-    /// The application gave up, or says what it should not.
-    pub(crate) fn take(&mut self, line: &str, seen: Instant) -> Result<(), Failure> {
+    /// The application failed, or the line is invalid.
+    pub(crate) fn take(&mut self, line: &str, seen: Instant) -> Result<(), Error> {
         let Some(words) = line.strip_prefix("bench ") else {
             self.remarks.push(line.to_owned());
             return Ok(());
@@ -59,14 +59,14 @@ impl Report {
         Ok(())
     }
 
-    fn take_latencies(&mut self, numbers: &str) -> Result<(), Failure> {
+    fn take_latencies(&mut self, numbers: &str) -> Result<(), Error> {
         for number in numbers.split(' ') {
             self.latencies.push(number.parse()?);
         }
         Ok(())
     }
 
-    /// What the application said besides its figures.
+    /// The other lines of the application.
     pub(crate) fn remarks(&self) -> String {
         self.remarks.join("; ")
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_measurement_finds_its_place() {
+    fn every_measurement_is_assigned() {
         let lines = [
             "network: CONNECTED",
             "bench begin latency",
@@ -108,8 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_comes_with_what_was_said_before() {
-        let failure = taken(&["publish: no answer", "bench failed latency"]).expect_err("it gave up");
+    fn a_failure_includes_the_other_lines() {
+        let failure = taken(&["publish: no answer", "bench failed latency"]).expect_err("it failed");
         assert_eq!(failure, "the application: failed latency; publish: no answer");
     }
 

@@ -1,15 +1,15 @@
-//! How much is measured: everything with a name, in one place.
+//! How much is measured.
 
 /// Bytes of a payload, and of a topic.
 pub(crate) const PAYLOAD: usize = 10;
 /// The topic of every publish: 20 bytes.
 pub(crate) const TOPIC: &str = "bench/room/sensor/01";
-/// Publishes without an answer at a time; as many as the kernel allows on a channel.
+/// Most publishes in flight; as many as the kernel allows on a channel.
 pub(crate) const WINDOW: usize = 16;
 
-/// How often each thing is done.
+/// The numbers of a run.
 pub(crate) struct Scale {
-    /// Rounds in which all ways are measured in turn, so that none has the machine at its best or its worst alone.
+    /// Rounds in which all paths are measured in turn, so that a change of the machine's load affects all of them.
     pub rounds: u32,
     /// Messages a round, one at a time.
     pub latency: u32,
@@ -23,7 +23,7 @@ pub(crate) struct Scale {
     pub loop_iterations: u32,
     /// Seconds of a round of log lines.
     pub log_seconds: u64,
-    /// Seconds idle devices are watched.
+    /// Seconds for which idle devices are observed.
     pub idle_seconds: u64,
     /// Devices, and clients, that publish at once.
     pub crowd: u32,
@@ -51,7 +51,7 @@ pub(crate) const FULL: Scale = Scale {
     idle_devices: 100,
 };
 
-/// A short run, to see that everything works; its figures are rough.
+/// A short run, to check that everything works; its figures are rough.
 pub(crate) const QUICK: Scale = Scale {
     rounds: 1,
     latency: 300,

@@ -1,4 +1,4 @@
-//! Figures side by side, for people and for machines.
+//! Tables of figures, as text or JSON.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Figures are printed with so many decimals.
+    /// A column whose figures are printed with `decimals` decimals.
     pub(crate) fn new(name: &'static str, decimals: usize) -> Self {
         Self { name, decimals }
     }
@@ -26,7 +26,7 @@ struct Row {
     decimals: Option<usize>,
 }
 
-/// Things measured in the same way, to be compared.
+/// A table of comparable measurements.
 pub(crate) struct Section {
     title: String,
     columns: Vec<Column>,

@@ -1,10 +1,10 @@
-//! What is wanted of the figures, and whether they are good enough.
+//! Targets for the figures, and whether they are met.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// What a figure is held against.
+/// The bound of a target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     /// It may not be smaller.
@@ -13,7 +13,7 @@ pub(crate) enum Bound {
     AtMost(f64),
 }
 
-/// A figure and what is wanted of it.
+/// A figure and its bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     name: &'static str,
@@ -22,12 +22,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A target; `measured` is infinite or no number where a figure is missing, and then missed.
+    /// A target. A missing figure is infinite or NaN, and misses it.
     pub(crate) fn new(name: &'static str, measured: f64, bound: Bound) -> Self {
         Self { name, measured, bound }
     }
 
-    /// Whether the figure is good enough.
+    /// Whether the figure is within its bound.
     pub(crate) fn is_met(&self) -> bool {
         match self.bound {
             Bound::AtLeast(least) => self.measured >= least,

@@ -23,10 +23,10 @@ use arguments::Command;
 use crate::host::file_limit;
 use crate::output::exit::Failure;
 
-/// How long the end waits for blocking work that nobody is interested in any more, such as a name look-up under way.
+/// How long the shutdown waits for blocking work whose result is no longer needed, such as a name look-up.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Does what was asked for.
+/// Runs the command.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;

@@ -65,17 +65,17 @@ async fn follow(stream: &StreamArguments, since: Option<i64>) -> Result<(), Fail
     let device = cloud.find_device(&stream.device).await?.id;
     let store = cloud.store();
     let last = stream.last.or(since.is_none().then_some(DEFAULT_LAST));
-    let mut place = match last {
+    let mut cursor = match last {
         Some(count) => store.log_cursor(device, count).await?,
         None => LogCursor::default(),
     };
     let mut printer = LinePrinter { json: stream.cloud.json, gaps: GapDetector::default() };
     let mut checked = Instant::now();
     loop {
-        let lines = store.logs_after(device, place, since.unwrap_or(0), PAGE).await;
+        let lines = store.logs_after(device, cursor, since.unwrap_or(0), PAGE).await;
         let lines = lines?;
-        for (behind, line) in &lines {
-            place = *behind;
+        for (next, line) in &lines {
+            cursor = *next;
             if printer.print(line).await.is_err() {
                 return Ok(());
             }

@@ -279,7 +279,7 @@ mod tests {
         assert!(refused_input("--pin", "PB1").contains("PB1 is no PIN=LEVEL@TIME"));
         assert!(
             refused_input("--input", "i2c:2@0x18:tap=z@1s")
-                .contains("--input: i2c:2@0x18:tap: nothing is wiring")
+                .contains("--input: i2c:2@0x18:tap: nothing is wired")
         );
         assert!(refused_input("--inputs", "/nowhere").contains("--inputs /nowhere: "));
         assert!(refused_input("--serial-overrun", "7").contains("7 is no serial port"));

@@ -376,13 +376,13 @@ mod tests {
     /// Shows D206.
     #[test]
     fn credentials_of_an_address_are_not_shown() {
-        let asked = |url: &str| {
+        let line = |url: &str| {
             let notice = Notice::HttpRequested { channel: 1, method: "GET", url: url.into() };
             cloud_line(&EventKind::Notice(notice)).1
         };
-        assert_eq!(asked("https://a.example/b?token=hush"), "channel 1: GET https://a.example/b?…");
-        assert_eq!(asked("https://a.example/b"), "channel 1: GET https://a.example/b");
-        assert_eq!(asked("https://bob:hush@a.example/b"), "channel 1: GET https://…@a.example/b");
+        assert_eq!(line("https://a.example/b?token=hush"), "channel 1: GET https://a.example/b?…");
+        assert_eq!(line("https://a.example/b"), "channel 1: GET https://a.example/b");
+        assert_eq!(line("https://bob:hush@a.example/b"), "channel 1: GET https://…@a.example/b");
         let broker = |host: &str| {
             let (host, security) = (host.into(), Security::Plain);
             let notice = Notice::BrokerConnecting { channel: 1, host, port: 1883, security };

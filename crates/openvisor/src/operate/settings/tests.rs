@@ -47,9 +47,9 @@ fn a_binary_file_is_refused_with_the_way_out() {
 #[test]
 fn a_value_may_be_4096_bytes_and_no_more() {
     assert_eq!(from_file(&[b'x'; MAX_VALUE]).unwrap().value.len(), MAX_VALUE);
-    assert!(from_file(&[b'x'; MAX_VALUE + 1]).unwrap_err().to_string().contains("at most 4096"));
+    assert!(from_file(&[b'x'; MAX_VALUE + 1]).unwrap_err().to_string().contains("maximum is 4096"));
     let wide = "é".repeat(MAX_VALUE);
-    assert!(from_file(wide.as_bytes()).unwrap_err().to_string().contains("at most 4096"));
+    assert!(from_file(wide.as_bytes()).unwrap_err().to_string().contains("maximum is 4096"));
 }
 
 /// Shows D63.

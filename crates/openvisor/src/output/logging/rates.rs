@@ -191,10 +191,10 @@ mod tests {
             for _ in 0..5 {
                 tracing::error!("the disk is full");
             }
-            tracing::info!("a device comes");
+            tracing::info!("a device connects");
         });
         assert_eq!(counts["a device is refused"], BOUNDS[0].kind);
-        assert_eq!((counts["the disk is full"], counts["a device comes"]), (5, 1));
+        assert_eq!((counts["the disk is full"], counts["a device connects"]), (5, 1));
         let suppressed = rates.take_suppressed(Instant::now());
         let count = 10_000 - u64::from(BOUNDS[0].kind);
         assert_eq!(suppressed, [Suppressed { kind: "a device is refused".into(), is_warning: true, count }]);

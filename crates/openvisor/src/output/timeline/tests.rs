@@ -148,7 +148,7 @@ fn a_reader_that_went_away_is_noticed() {
 #[test]
 fn dropped_lines_are_told_in_the_form_of_the_timeline() {
     let at = Duration::from_millis(1500);
-    let text = "3 lines were dropped here: the output was not read in time";
+    let text = "3 lines were dropped: the output was not read in time";
     assert_eq!(drop_notice(at, Format::Text, 3), format!("    1.500  output  {text}\n"));
     let json = format!("{{\"at_ms\":1500,\"source\":\"output\",\"text\":\"{text}\",\"dropped\":3}}\n");
     assert_eq!(drop_notice(at, Format::Json, 3), json);

@@ -1,5 +1,5 @@
-//! A light device: the link's own session over TLS, without processor and kernel. Many of them fit on one thread, so that a
-//! crowd measures the cloud.
+//! A device reduced to its link over TLS, without processor and kernel. Many fit on one thread, so that a measurement with
+//! many devices measures the cloud.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::Failure;
-use crate::direct::Security;
+use crate::Error;
+use crate::direct_client::Security;
 use crate::scale::{PAYLOAD, TOPIC, WINDOW};
 
-/// Nothing on loopback takes so long, however many there are.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// Room for answers, of which there are few: nothing is subscribed to.
+/// Longer than anything takes on loopback.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// Receive buffer. There are few answers, since nothing is subscribed to.
 const RING: u32 = 512;
-/// Seconds, to the broker.
+/// To the broker, in seconds.
 const KEEP_ALIVE: u32 = 600;
 /// The number of the only topic.
 const TOPIC_NUMBER: u8 = 0;
 
-/// Who a device is, ready for TLS.
+/// A device's identity as a TLS configuration.
 pub(crate) type Tls = Arc<ClientConfig>;
 
-/// Makes the TLS of a device from its identity.
-pub(crate) fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
+/// Makes the TLS configuration of a device from its identity.
+pub(crate) fn tls(identity: &cloud::Identity) -> Result<Tls, Error> {
     let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes());
     let mut roots = RootCertStore::empty();
     roots.add(certificate(&identity.authority)?)?;
@@ -52,21 +52,21 @@ pub(crate) fn tls(identity: &cloud::Identity) -> Result<Tls, Failure> {
     Ok(Arc::new(config))
 }
 
-/// A connected, welcome device.
-pub(crate) struct Device {
+/// A connected device.
+pub(crate) struct LinkDevice {
     stream: TlsStream<TcpStream>,
     link: DeviceLink,
     start: Instant,
     output: Vec<u8>,
 }
 
-impl Device {
-    /// Connects, and waits until the cloud has said `WELCOME`.
-    pub(crate) async fn connect(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Self, Failure> {
-        timeout(PATIENCE, Self::enter(cloud, tls, boot)).await?
+impl LinkDevice {
+    /// Connects, and waits for `WELCOME`.
+    pub(crate) async fn connect(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Self, Error> {
+        timeout(TIMEOUT, Self::connect_and_await_welcome(cloud, tls, boot)).await?
     }
 
-    async fn enter(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Self, Failure> {
+    async fn connect_and_await_welcome(cloud: SocketAddr, tls: Tls, boot: u32) -> Result<Self, Error> {
         let tcp = TcpStream::connect(cloud).await?;
         tcp.set_nodelay(true)?;
         let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
@@ -94,9 +94,9 @@ impl Device {
         name: &str,
         broker: SocketAddr,
         security: Security<'_>,
-    ) -> Result<u8, Failure> {
+    ) -> Result<u8, Error> {
         let channel = self.link.open_channel(ChannelType::Mqtt, RING).map_err(|_| "no channel")?;
-        self.owe();
+        self.queue_pending();
         self.item(channel, to_cloud::CONNECT, &connect(name, broker, security))?;
         self.item(channel, to_cloud::TOPIC, &[&[TOPIC_NUMBER], TOPIC.as_bytes()].concat())?;
         self.send().await?;
@@ -112,24 +112,24 @@ impl Device {
         }
     }
 
-    /// Opens a channel and asks for a broker by name or address, and does not wait for what comes of it. `None` while the cloud
-    /// has not given a channel's number back.
-    pub(crate) async fn ask(&mut self, host: &str, port: u16) -> Result<Option<u8>, Failure> {
+    /// Opens a channel and requests a connection to a broker, without waiting for the result. `None` if there is no free channel number
+    /// because the cloud has not closed one yet.
+    pub(crate) async fn request_connect(&mut self, host: &str, port: u16) -> Result<Option<u8>, Error> {
         let Ok(channel) = self.link.open_channel(ChannelType::Mqtt, RING) else { return Ok(None) };
-        self.owe();
+        self.queue_pending();
         self.item(channel, to_cloud::CONNECT, &connect_to(host, port, "bench", None))?;
         self.send().await?;
         Ok(Some(channel))
     }
 
     /// Closes a channel.
-    pub(crate) async fn close(&mut self, channel: u8) -> Result<(), Failure> {
+    pub(crate) async fn close(&mut self, channel: u8) -> Result<(), Error> {
         self.link.close_channel(channel);
         self.send().await
     }
 
-    /// Reads for a while at most, whatever comes.
-    pub(crate) async fn listen(&mut self, span: Duration) -> Result<(), Failure> {
+    /// Reads once, for at most `span`.
+    pub(crate) async fn read_for(&mut self, span: Duration) -> Result<(), Error> {
         let mut buffer = [0; 4096];
         let Ok(read) = timeout(span, self.stream.read(&mut buffer)).await else { return Ok(()) };
         let (now, mut input) = (self.now(), Input::Received(&buffer[..read?]));
@@ -138,7 +138,7 @@ impl Device {
     }
 
     /// Publishes `count` messages of quality of service 1, at most [`WINDOW`] unanswered, and waits for the last answer.
-    pub(crate) async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Failure> {
+    pub(crate) async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Error> {
         let mut free: Vec<u8> = (0..WINDOW as u8).collect();
         let mut unsent = count;
         while unsent > 0 || free.len() < WINDOW {
@@ -154,7 +154,7 @@ impl Device {
         Ok(())
     }
 
-    fn publish(&mut self, channel: u8, slot: u8) -> Result<(), Failure> {
+    fn publish(&mut self, channel: u8, slot: u8) -> Result<(), Error> {
         let topic = TopicHead::Number(TOPIC_NUMBER);
         let head = PublishHead { slot, qos1: true, retain: false, qos_out_of_range: false, topic };
         let mut bytes = [0; PublishHead::MAX];
@@ -163,7 +163,7 @@ impl Device {
     }
 
     /// Queues an item that fits into a frame.
-    fn item(&mut self, channel: u8, kind: u8, body: &[u8]) -> Result<(), Failure> {
+    fn item(&mut self, channel: u8, kind: u8, body: &[u8]) -> Result<(), Error> {
         let now = self.now();
         let header = self.link.channel_frame(now, channel, kind, body.len() as u16, false);
         self.output.extend_from_slice(header.map_err(|refused| format!("{refused:?}"))?.as_slice());
@@ -171,8 +171,8 @@ impl Device {
         Ok(())
     }
 
-    /// Queues what the session owes.
-    fn owe(&mut self) {
+    /// Queues the link's pending control frames.
+    fn queue_pending(&mut self) {
         let mut frames = [0; 256];
         loop {
             let count = self.link.transmit(self.now(), &mut frames);
@@ -183,8 +183,8 @@ impl Device {
         }
     }
 
-    async fn send(&mut self) -> Result<(), Failure> {
-        self.owe();
+    async fn send(&mut self) -> Result<(), Error> {
+        self.queue_pending();
         if !self.output.is_empty() {
             self.stream.write_all(&self.output).await?;
             self.stream.flush().await?;
@@ -193,8 +193,8 @@ impl Device {
         Ok(())
     }
 
-    /// Reads once: the slots that are free again, and the answer to a connect.
-    async fn receive(&mut self) -> Result<(Vec<u8>, Option<RequestState>), Failure> {
+    /// Reads once: returns the slots that are free again, and the answer to a connect request.
+    async fn receive(&mut self) -> Result<(Vec<u8>, Option<RequestState>), Error> {
         let mut buffer = [0; 4096];
         let count = self.stream.read(&mut buffer).await?;
         if count == 0 {

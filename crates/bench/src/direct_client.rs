@@ -1,8 +1,8 @@
-//! The baseline: an MQTT client that talks to the broker itself.
+//! The baseline: an MQTT client that connects to the broker directly.
 //!
-//! Our own client on a blocking socket, because it is the fastest client we know how to make: one thread, no queue to
-//! it, no runtime, everything ready in one write. No client is harder to be compared with; what users run is
-//! [`crate::library`]. Because such clients write each message by itself, it can do that too ([`Writes::Each`]).
+//! Our own client on a blocking socket is the fastest we can make, and so the hardest to compare with: one thread, no queue, no
+//! runtime, everything ready in one write. Users run clients like [`crate::rumqttc_client`]. Because these write each message by
+//! itself, it can do that too ([`Writes::Each`]).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,16 +14,16 @@ use mqtt::{ConnectOptions, Event, Input, Limits, Version};
 use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::Failure;
+use crate::Error;
 use crate::scale::{PAYLOAD, TOPIC, WINDOW};
 
-/// Nothing on loopback takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything takes on loopback.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Clients so far: each has an identifier of its own.
+/// Number of clients so far, for their client ids.
 static CLIENTS: AtomicU32 = AtomicU32::new(0);
 
-/// How a client reaches its broker.
+/// How a client connects to its broker.
 #[derive(Clone, Copy)]
 pub(crate) enum Security<'a> {
     /// TCP.
@@ -32,7 +32,7 @@ pub(crate) enum Security<'a> {
     Tls(&'a [u8]),
 }
 
-/// When messages are written to the connection.
+/// How messages are written to the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writes {
     /// All that the window allows in one write.
@@ -60,10 +60,10 @@ impl Client {
         address: SocketAddr,
         security: Security<'_>,
         writes: Writes,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let stream: Box<dyn Stream> = match security {
             Security::Plain => Box::new(stream),
             Security::Tls(authority) => Box::new(secure(stream, authority, address)?),
@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Publishes one at a time, and returns how long each took until it was acknowledged.
-    pub(crate) fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
+    pub(crate) fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Error> {
         let mut latencies = Vec::with_capacity(count as usize);
         for token in 0..count {
             let start = Instant::now();
@@ -96,7 +96,7 @@ impl Client {
 
     /// Publishes `count` messages with at most [`WINDOW`] unanswered, the last of them at quality of service 1; returns
     /// the time until that one was acknowledged.
-    pub(crate) fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
+    pub(crate) fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Error> {
         let start = Instant::now();
         let (mut sent, mut answered) = (0, 0);
         while answered < count - 1 {
@@ -111,7 +111,7 @@ impl Client {
         Ok(start.elapsed())
     }
 
-    fn publish(&mut self, token: u32, qos: u8) -> Result<(), Failure> {
+    fn publish(&mut self, token: u32, qos: u8) -> Result<(), Error> {
         let payload = [b'0'; PAYLOAD];
         self.mqtt
             .publish(token, TOPIC.as_bytes(), &payload, qos, false)
@@ -120,7 +120,7 @@ impl Client {
     }
 
     /// Sends what is ready, and reads until at least `least` publishes are answered. Returns how many were.
-    fn await_answers(&mut self, least: u32) -> Result<u32, Failure> {
+    fn await_answers(&mut self, least: u32) -> Result<u32, Error> {
         self.send()?;
         let mut answers = self.take_answers()?;
         while answers < least {
@@ -130,7 +130,7 @@ impl Client {
         Ok(answers)
     }
 
-    fn take_answers(&mut self) -> Result<u32, Failure> {
+    fn take_answers(&mut self) -> Result<u32, Error> {
         let mut answers = 0;
         while let Some(event) = self.mqtt.poll(self.now()) {
             match event {
@@ -142,7 +142,7 @@ impl Client {
         Ok(answers)
     }
 
-    fn send(&mut self) -> Result<(), Failure> {
+    fn send(&mut self) -> Result<(), Error> {
         self.output.clear();
         self.mqtt.transmit(&mut self.output);
         self.stream.write_all(&self.output)?;
@@ -152,7 +152,7 @@ impl Client {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<(), Failure> {
+    fn receive(&mut self) -> Result<(), Error> {
         let mut buffer = [0; 16 * 1024];
         let count = self.stream.read(&mut buffer)?;
         if count == 0 {
@@ -176,13 +176,13 @@ fn secure(
     stream: TcpStream,
     authority: &[u8],
     address: SocketAddr,
-) -> Result<StreamOwned<ClientConnection, TcpStream>, Failure> {
+) -> Result<StreamOwned<ClientConnection, TcpStream>, Error> {
     let name = ServerName::IpAddress(IpAddr::from(address.ip()));
     Ok(StreamOwned::new(ClientConnection::new(tls_config(authority)?, name)?, stream))
 }
 
 /// TLS of a client that trusts one authority (DER).
-pub(crate) fn tls_config(authority: &[u8]) -> Result<Arc<ClientConfig>, Failure> {
+pub(crate) fn tls_config(authority: &[u8]) -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(authority.to_vec()))?;
     Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))

@@ -1,21 +1,21 @@
-//! What the figures were measured on, and whether it was busy with something else.
+//! The machine of the measurement, and its load before.
 
 use std::fmt;
 use std::fs;
 
 use serde_json::{Value, json};
 
-/// The machine before the first measurement.
-pub(crate) struct Machine {
+/// Read before the first measurement.
+pub(crate) struct HostInfo {
     processor: String,
     cores: usize,
-    /// Processes that wanted a core in the last minute, on average.
+    /// Load average of the last minute.
     load: String,
 }
 
-impl Machine {
-    /// Looks at it. What the system does not say is left empty.
-    pub(crate) fn look() -> Self {
+impl HostInfo {
+    /// Reads `/proc`; what is not there is left empty.
+    pub(crate) fn read() -> Self {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
@@ -25,13 +25,13 @@ impl Machine {
         }
     }
 
-    /// The same for machines.
+    /// As JSON.
     pub(crate) fn to_json(&self) -> Value {
         json!({ "processor": self.processor, "cores": self.cores, "load": self.load })
     }
 }
 
-impl fmt::Display for Machine {
+impl fmt::Display for HostInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} cores, {}, load {} before the run", self.cores, self.processor, self.load)
     }

@@ -1,15 +1,15 @@
-//! The two loops whose speed is measured: for the processor as words, for this machine as Rust.
+//! The two loops whose speed is measured: as machine code for the emulated processor, and in Rust for this machine.
 //!
-//! Both sides compute the same thing from the same start, and return it, so that a wrong answer is seen and no work
-//! can be left out.
+//! Both sides compute the same thing from the same start, and return it, so that a wrong result is detected and no work
+//! can be optimized away.
 
 /// The table the loops work on, in words.
 pub(crate) const TABLE_WORDS: usize = 256;
 
 /// R0: iterations; R1: the table, all zero; R2: the seed. Ends at a breakpoint with the result in R5.
 ///
-/// An iteration has a multiplication, a load, a store and a byte load, shifts and rotations, a branch that nobody can
-/// predict, a call and an IT block.
+/// An iteration has a multiplication, a load, a store and a byte load, shifts and rotations, an unpredictable
+/// branch, a call and an IT block.
 #[rustfmt::skip]
 pub(crate) const INTEGER: &[u16] = &[
     0xF246, 0x630D, // movw r3, #26125
@@ -81,7 +81,7 @@ pub(crate) const FLOAT: &[u16] = &[
     0xBE00, // bkpt 0x0000
 ];
 
-/// What [`INTEGER`] computes. Not inlined, so that it is compiled alike whatever stands around it.
+/// What [`INTEGER`] computes. Not inlined, so that it is compiled independently of its caller.
 #[inline(never)]
 pub(crate) fn integer(iterations: u32, table: &mut [u32; TABLE_WORDS], seed: u32) -> u32 {
     let (mut x, mut sum) = (seed, 0_u32);

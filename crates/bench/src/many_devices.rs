@@ -1,8 +1,8 @@
-//! Many devices at once against as many clients that talk to the broker themselves.
+//! Many devices at once, compared with as many clients that connect to the broker directly.
 //!
-//! The devices are light ones ([`crate::light`]) and the clients are [`crate::library`]'s; either crowd shares one thread, so
-//! that what is compared is what stands between it and the broker. Devices and clients reach their server by TLS, and the
-//! cloud reaches the broker by TLS too. Our own direct client, which blocks, has a thread for each.
+//! The devices are [`crate::link_device`]s and the clients [`crate::rumqttc_client`]s; either group shares one thread, so that what is
+//! between it and the broker is compared. Devices and clients connect to their server by TLS, and the cloud to the broker by TLS
+//! too. Our own direct client, which blocks, has a thread per connection.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -10,31 +10,30 @@ use std::time::Instant;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use crate::Failure;
-use crate::direct::{self, Security, Writes};
-use crate::latency::median;
-use crate::library;
-use crate::light;
+use crate::direct_client::{self, Security, Writes};
 use crate::scale::Scale;
-use crate::site::Site;
+use crate::statistics::median;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
+use crate::test_cloud::TestCloud;
+use crate::link_device::LinkDevice;
+use crate::{Error, link_device, rumqttc_client};
 
-/// Runs both crowds in turn.
+/// Runs devices and clients in turn.
 pub(crate) fn measure(
-    site: &Site,
+    test_cloud: &TestCloud,
     broker: SocketAddr,
     authority: &[u8],
     scale: &Scale,
-) -> Result<(Section, Target), Failure> {
+) -> Result<(Section, Target), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let identities = site.identities(scale.crowd)?;
-    let identities = identities.iter().map(light::tls).collect::<Result<Vec<_>, _>>()?;
+    let identities = test_cloud.identities(scale.crowd)?;
+    let identities = identities.iter().map(link_device::tls).collect::<Result<Vec<_>, _>>()?;
     let each = scale.crowd_messages / identities.len() as u32;
     let total = f64::from(each) * identities.len() as f64;
     let mut rates = Rates::default();
     for _ in 0..scale.rounds {
-        let through = devices(&runtime, site.address(), broker, authority, &identities, each)?;
+        let through = devices(&runtime, test_cloud.address(), broker, authority, &identities, each)?;
         rates.devices.push(total / through);
         rates.library.push(total / clients(&runtime, broker, authority, identities.len(), each)?);
         rates.direct.push(total / threads(broker, authority, identities.len(), each)?);
@@ -74,13 +73,13 @@ fn devices(
     cloud: SocketAddr,
     broker: SocketAddr,
     authority: &[u8],
-    identities: &[light::Tls],
+    identities: &[link_device::Tls],
     each: u32,
-) -> Result<f64, Failure> {
+) -> Result<f64, Error> {
     runtime.block_on(async {
         let mut connected = Vec::new();
         for (number, tls) in identities.iter().enumerate() {
-            let mut device = light::Device::connect(cloud, tls.clone(), 1).await?;
+            let mut device = LinkDevice::connect(cloud, tls.clone(), 1).await?;
             let name = format!("bench-crowd-{number}");
             let channel = device.open(&name, broker, Security::Tls(authority)).await?;
             connected.push((device, channel));
@@ -102,12 +101,12 @@ fn clients(
     authority: &[u8],
     count: usize,
     each: u32,
-) -> Result<f64, Failure> {
+) -> Result<f64, Error> {
     runtime.block_on(async {
         let mut connected = Vec::new();
         for number in 0..count {
             let name = format!("bench-crowd-{number}");
-            connected.push(library::Client::connect(&name, broker, Security::Tls(authority)).await?);
+            connected.push(rumqttc_client::Client::connect(&name, broker, Security::Tls(authority)).await?);
         }
         let start = Instant::now();
         let publishing = connected.into_iter().map(|mut client| async move {
@@ -120,24 +119,24 @@ fn clients(
 }
 
 /// The same for our own clients, each on a thread.
-fn threads(broker: SocketAddr, authority: &[u8], count: usize, each: u32) -> Result<f64, Failure> {
-    let connect = || direct::Client::connect(broker, Security::Tls(authority), Writes::Gathered);
+fn threads(broker: SocketAddr, authority: &[u8], count: usize, each: u32) -> Result<f64, Error> {
+    let connect = || direct_client::Client::connect(broker, Security::Tls(authority), Writes::Gathered);
     let mut clients = (0..count).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
     std::thread::scope(|scope| {
-        let publish = |client| scope.spawn(move || direct::Client::publish_all(client, each, 1));
+        let publish = |client| scope.spawn(move || direct_client::Client::publish_all(client, each, 1));
         let publishing: Vec<_> = clients.iter_mut().map(publish).collect();
         publishing
             .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|_| Failure::from("a client panicked"))?.map(|_| ()))
+            .try_for_each(|thread| thread.join().map_err(|_| Error::from("a client panicked"))?.map(|_| ()))
     })?;
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Runs all to their ends; none leaves before the last is done.
+/// Awaits all; keeps every connection until the last is done.
 async fn all<T: Send + 'static>(
-    work: impl Iterator<Item = impl Future<Output = Result<T, Failure>> + Send + 'static>,
-) -> Result<Vec<T>, Failure> {
+    work: impl Iterator<Item = impl Future<Output = Result<T, Error>> + Send + 'static>,
+) -> Result<Vec<T>, Error> {
     let mut tasks: JoinSet<_> = work.collect();
     let mut done = Vec::new();
     while let Some(one) = tasks.join_next().await {

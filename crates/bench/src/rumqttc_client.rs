@@ -1,4 +1,4 @@
-//! The client a user would otherwise run: rumqttc, used as kindly as its interface allows. Publishing and its event loop share
+//! The client most Rust programs use: rumqttc, used as efficiently as its interface allows. Publishing and its event loop share
 //! one task on a runtime of one thread, so that no message passes between threads; its own window is never reached.
 
 use std::net::SocketAddr;
@@ -9,11 +9,11 @@ use rumqttc::{
     Transport,
 };
 
-use crate::Failure;
-use crate::direct::{Security, tls_config};
+use crate::Error;
+use crate::direct_client::{Security, tls_config};
 use crate::scale::{PAYLOAD, TOPIC, WINDOW};
 
-/// Nothing is to be pinged while it is measured.
+/// Long enough that there are no pings during a measurement.
 const KEEP_ALIVE: Duration = Duration::from_mins(10);
 
 /// A connected client.
@@ -28,7 +28,7 @@ impl Client {
         name: &str,
         address: SocketAddr,
         security: Security<'_>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let mut options = MqttOptions::new(name, address.ip().to_string(), address.port());
         options.set_keep_alive(KEEP_ALIVE);
         if let Security::Tls(authority) = security {
@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// Publishes one at a time, and returns how long each took until it was acknowledged.
-    pub(crate) async fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Failure> {
+    pub(crate) async fn latencies(&mut self, count: u32) -> Result<Vec<Duration>, Error> {
         let mut latencies = Vec::with_capacity(count as usize);
         for _ in 0..count {
             let start = Instant::now();
@@ -54,8 +54,8 @@ impl Client {
         Ok(latencies)
     }
 
-    /// As [`crate::direct::Client::publish_all`]. A message of quality of service 0 counts as under way until it is written.
-    pub(crate) async fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Failure> {
+    /// As [`crate::direct_client::Client::publish_all`]. A message of quality of service 0 counts as under way until it is written.
+    pub(crate) async fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Error> {
         let start = Instant::now();
         let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let (mut sent, mut done) = (0, 0);
@@ -72,12 +72,12 @@ impl Client {
         Ok(start.elapsed())
     }
 
-    fn publish(&mut self, qos: QoS) -> Result<(), Failure> {
+    fn publish(&mut self, qos: QoS) -> Result<(), Error> {
         Ok(self.requests.try_publish(TOPIC, qos, false, [b'0'; PAYLOAD])?)
     }
 
     /// Runs the event loop until a message is acknowledged, or with quality of service 0 written.
-    async fn await_one(&mut self, qos: QoS) -> Result<(), Failure> {
+    async fn await_one(&mut self, qos: QoS) -> Result<(), Error> {
         loop {
             match (self.events.poll().await?, qos) {
                 (Event::Incoming(Packet::PubAck(_)), QoS::AtLeastOnce)

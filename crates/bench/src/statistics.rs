@@ -1,4 +1,4 @@
-//! What a list of figures says.
+//! Percentile and median.
 
 /// The value that `per_cent` of all values do not exceed (nearest rank); `None` if there are none.
 pub(crate) fn percentile(values: &[u32], per_cent: u32) -> Option<f64> {

@@ -1,39 +1,39 @@
-//! What a message costs whom: processor time and thread switches, by the operating system's own books. Other than times by the
-//! clock, these hardly depend on what else the machine does.
+//! Processor time and context switches of publisher, cloud and broker, as the operating system accounts them. Unlike elapsed
+//! time, they depend little on other load.
 
 use std::fs;
 use std::time::Duration;
 
-use crate::Failure;
+use crate::Error;
 
-/// Names of threads that belong to a virtual device; the operating system keeps 15 bytes of a name.
+/// Threads of a virtual device; the operating system truncates names to 15 bytes.
 const DEVICE_THREADS: &[&str] = &["device", "dial", "farewell"];
-/// The cloud's.
+/// Threads of the cloud.
 pub(crate) const CLOUD_THREAD: &str = "cloud";
-/// A client's that talks to the broker itself.
+/// The thread of a client that connects to the broker directly.
 pub(crate) const CLIENT_THREAD: &str = "client";
 
-/// What threads have used until now.
+/// What threads have used so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Used {
-    /// Time on a processor.
+pub(crate) struct Usage {
+    /// Processor time.
     pub time: Duration,
-    /// Times the processor was given to another thread.
+    /// Context switches.
     pub switches: u64,
 }
 
-/// What publisher, cloud and broker have used.
+/// The usage of publisher, cloud and broker.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct CostLedger {
     /// The virtual device, or the client.
-    pub publisher: Used,
-    /// The cloud; nothing for a client that talks to the broker itself.
-    pub cloud: Used,
+    pub publisher: Usage,
+    /// The cloud; zero for a client that connects to the broker directly.
+    pub cloud: Usage,
     /// The broker.
-    pub broker: Used,
+    pub broker: Usage,
 }
 
-/// Who a thread of this process belongs to.
+/// The part that a thread of this process belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Device,
@@ -42,22 +42,22 @@ enum Owner {
     Other,
 }
 
-impl Books {
-    /// Looks at the books of this process and the broker's. `is_device` says who publishes: a device, or a
-    /// client on the thread of that name.
-    pub(crate) fn look(broker: u32, is_device: bool) -> Result<Self, Failure> {
-        let mut books = Self { broker: process(broker)?, ..Self::default() };
+impl CostLedger {
+    /// Reads the accounts of this process and of the broker's. `is_device` says whether a device publishes, or a client on the
+    /// thread [`CLIENT_THREAD`].
+    pub(crate) fn read(broker: u32, is_device: bool) -> Result<Self, Error> {
+        let mut ledger = Self { broker: process(broker)?, ..Self::default() };
         for thread in threads(std::process::id())? {
-            let Some((name, used)) = thread_use(&thread) else { continue };
+            let Some((name, used)) = thread_usage(&thread) else { continue };
             match (owner(&name), is_device) {
-                (Owner::Cloud, _) => books.cloud = books.cloud.plus(used),
+                (Owner::Cloud, _) => ledger.cloud = ledger.cloud.plus(used),
                 (Owner::Device, true) | (Owner::Client, false) => {
-                    books.publisher = books.publisher.plus(used);
+                    ledger.publisher = ledger.publisher.plus(used);
                 }
                 _ => {}
             }
         }
-        Ok(books)
+        Ok(ledger)
     }
 
     /// What has been used since `earlier`.
@@ -70,7 +70,7 @@ impl Books {
     }
 }
 
-impl Used {
+impl Usage {
     fn plus(self, other: Self) -> Self {
         Self { time: self.time + other.time, switches: self.switches + other.switches }
     }
@@ -83,23 +83,23 @@ impl Used {
     }
 }
 
-/// What all threads of a process that live have used.
-pub(crate) fn process(process: u32) -> Result<Used, Failure> {
-    let uses = threads(process)?.into_iter().filter_map(|thread| thread_use(&thread));
-    Ok(uses.fold(Used::default(), |sum, (_, used)| sum.plus(used)))
+/// The usage of all live threads of a process.
+pub(crate) fn process(process: u32) -> Result<Usage, Error> {
+    let uses = threads(process)?.into_iter().filter_map(|thread| thread_usage(&thread));
+    Ok(uses.fold(Usage::default(), |sum, (_, used)| sum.plus(used)))
 }
 
-fn threads(process: u32) -> Result<Vec<std::path::PathBuf>, Failure> {
+fn threads(process: u32) -> Result<Vec<std::path::PathBuf>, Error> {
     fs::read_dir(format!("/proc/{process}/task"))?.map(|task| Ok(task?.path())).collect()
 }
 
-/// A thread's name and use; `None` if it has ended meanwhile.
-fn thread_use(folder: &std::path::Path) -> Option<(String, Used)> {
+/// A thread's name and usage; `None` if it has ended meanwhile.
+fn thread_usage(folder: &std::path::Path) -> Option<(String, Usage)> {
     let read = |file| fs::read_to_string(folder.join(file)).ok();
     let nanoseconds: u64 = read("schedstat")?.split(' ').next()?.parse().ok()?;
     let switches = switches(&read("status")?);
     let name = read("comm")?.trim_end().to_owned();
-    Some((name, Used { time: Duration::from_nanos(nanoseconds), switches }))
+    Some((name, Usage { time: Duration::from_nanos(nanoseconds), switches }))
 }
 
 /// Voluntary and other switches, from a thread's `status`.
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_does_is_in_the_books_and_what_others_do_is_not() {
-        let look = || Books::look(std::process::id(), false).expect("books").publisher.time;
+    fn the_client_thread_is_counted_and_others_are_not() {
+        let look = || CostLedger::read(std::process::id(), false).expect("ledger").publisher.time;
         assert_eq!(look(), Duration::ZERO);
         let client = std::thread::Builder::new().name(CLIENT_THREAD.into());
         let client = client.spawn(move || {
