@@ -11,12 +11,12 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::direct_client::{self, Security, Writes};
+use crate::link_device::LinkDevice;
 use crate::scale::Scale;
 use crate::statistics::median;
 use crate::table::{Column, Section};
 use crate::target::{Bound, Target};
 use crate::test_cloud::TestCloud;
-use crate::link_device::LinkDevice;
 use crate::{Error, link_device, rumqttc_client};
 
 /// Runs devices and clients in turn.
