@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use device::board::Board;
+use device::board::{Board, BoardConfig};
 use device::identity::DeviceId;
 use device::image::Image;
 use device::machine::{Machine, RestartPolicy, Settings};
-use device::peripherals::BoardConfig;
 use device::storage::Storage;
 
 const DEVICE_ID: &str = "UV00112233445566778899aabbccddeeff";
@@ -42,13 +41,13 @@ pub(crate) fn machine() -> Machine {
         entropy: Arc::new(|| 0x5eed_0001),
         restart: RESTART,
         trace: false,
-        targets: Vec::new(),
+        attachments: Vec::new(),
     })
 }
 
 /// What a board is made from.
 pub(crate) fn board_config() -> BoardConfig {
-    BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], targets: Vec::new() }
+    BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], attachments: Vec::new() }
 }
 
 /// A board after power-on.

@@ -144,6 +144,6 @@ fn settings(path: &Path) -> Result<Settings, Error> {
         entropy: Arc::new(|| 1),
         restart: RestartPolicy::default(),
         trace: false,
-        targets: Vec::new(),
+        attachments: Vec::new(),
     })
 }

@@ -7,21 +7,21 @@ use crate::memory_map::PERIPHERALS;
 use crate::peripherals::dma::{Dma, Step};
 use crate::peripherals::rcc::Rcc;
 use crate::peripherals::{
-    BoardConfig, BoardSignal, Context, Lines, MappedPeripheral, Peripheral, RegisterWrite, Requests, dma,
-    exti, flash, gpio, peripheral_map, usart,
+    BoardSignal, Context, Lines, MappedPeripheral, Peripheral, PeripheralConfig, RegisterWrite, Requests,
+    dma, exti, flash, gpio, peripheral_map, rng, spi, usart,
 };
 use crate::pin::Pin;
 use crate::storage::Storage;
 use crate::wiring::Attachment;
 
-/// Most addresses without a register that are remembered, so that a wild loop cannot fill the host's memory.
+/// Most addresses without a register that are remembered, so that a runaway loop cannot fill the host's memory.
 const MAX_UNKNOWN: usize = 256;
 
 /// Nothing answers at an address outside the application's peripheral region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSuchAddress;
 
-/// Most data items moved in one go, so that a list that leads back to itself does not hold the device up for ever.
+/// Most data items moved at once, so that a linked list with a cycle does not block the device forever.
 const MAX_STEPS: usize = 1 << 16;
 
 /// Memory as direct memory access sees it.
@@ -32,7 +32,43 @@ pub trait DirectMemory {
     fn store(&mut self, address: u32, bytes: u32, value: u32) -> bool;
 }
 
-/// What a peripheral drives and awaits.
+/// What a board is made from.
+pub struct BoardConfig {
+    /// Feeds the random number generator.
+    pub entropy: rng::EntropySource,
+    /// The microcontroller's own number.
+    pub unique: [u8; 12],
+    /// What is wired to it.
+    pub attachments: Vec<Attachment>,
+}
+
+impl BoardConfig {
+    /// Takes the attachments to the peripherals they are wired to. One for a bus that does not exist is left out: whoever reads
+    /// a wiring refuses it.
+    fn into_peripherals(self) -> PeripheralConfig {
+        let mut config = PeripheralConfig::new(self.entropy, self.unique);
+        for attachment in self.attachments {
+            match attachment {
+                Attachment::I2c { bus, target, .. } => {
+                    if let Some(targets) =
+                        usize::from(bus).checked_sub(1).and_then(|index| config.i2c.get_mut(index))
+                    {
+                        targets.push(target);
+                    }
+                }
+                Attachment::Spi { bus, device, select } => {
+                    if let Some(index) = spi::BUSES.iter().position(|kind| kind.number == bus) {
+                        config.spi[index] = Some((device, select.is_some()));
+                    }
+                }
+                Attachment::Overrunning { port } => config.overrunning.push(port),
+            }
+        }
+        config
+    }
+}
+
+/// The interrupt lines and DMA requests of a peripheral, and when it next changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct State {
     lines: Lines,
@@ -40,22 +76,22 @@ struct State {
     next_event: Option<u64>,
 }
 
-/// The peripherals in their places.
+/// The peripherals at their addresses.
 pub struct Board {
     placed: Vec<MappedPeripheral>,
-    /// What each of them did to lines and time when last asked, in the same order.
+    /// The last known state of each, in the same order.
     states: Vec<State>,
     rcc: Rcc,
     lines: Lines,
     requests: Requests,
-    /// Data is to be moved by direct memory access.
+    /// A DMA transfer is due.
     transfer_due: bool,
-    /// Place of its controller.
+    /// Index of the DMA controller.
     controller: usize,
     events: Vec<BoardEvent>,
-    /// Pins that something wired to the board has moved and that are still to be followed.
+    /// Pins whose level an attachment has changed, and whose ports do not know it yet.
     driven: Vec<(Pin, bool)>,
-    /// Pins that select what is wired to a serial bus, and the bus's first register.
+    /// Chip-select pins, and the first register of the bus each belongs to.
     selects: Vec<(Pin, u32)>,
     storage: Storage,
     system_led: bool,
@@ -68,9 +104,9 @@ pub struct Board {
 
 impl Board {
     /// A board after power-on.
-    pub fn new(board_config: BoardConfig, storage: Storage) -> Self {
-        let selects = board_config.targets.iter().filter_map(Attachment::select).collect();
-        let placed = peripheral_map(board_config);
+    pub fn new(config: BoardConfig, storage: Storage) -> Self {
+        let selects = config.attachments.iter().filter_map(Attachment::select).collect();
+        let placed = peripheral_map(config.into_peripherals());
         let controller = placed.iter().position(|placed| placed.base == dma::BASE).expect("it is there");
         Self {
             states: vec![State::default(); placed.len()],
@@ -91,7 +127,7 @@ impl Board {
         }
     }
 
-    /// Back to the state after reset; what drives the pins from outside goes on, and what is stored stays.
+    /// Back to the state after reset; pins remain driven from outside, and storage keeps its content.
     pub fn reset(&mut self, now: u64) {
         self.set_system_led(true);
         self.rcc = Rcc::default();
@@ -99,7 +135,7 @@ impl Board {
         self.clock_serial_ports(now);
     }
 
-    /// Takes the clocks that RCC selects for the serial ports to them.
+    /// Passes the clocks that RCC selects for the serial ports to them.
     fn clock_serial_ports(&mut self, now: u64) {
         for port in &usart::PORTS {
             let hz = self.rcc.serial_clock_hz(port.number);
@@ -135,7 +171,7 @@ impl Board {
         peripheral.is_steady((address - base) & !3)
     }
 
-    /// Lets time pass up to `now`. Answers whether a register that [`Board::is_steady`] has changed by it.
+    /// Lets time pass up to `now`. Returns whether a register that [`Board::is_steady`] has changed by it.
     pub fn advance(&mut self, now: u64) -> bool {
         if self.next_event.is_some_and(|at| at <= now) {
             for index in 0..self.placed.len() {
@@ -156,7 +192,7 @@ impl Board {
         self.settle(index);
     }
 
-    /// Stops the clocks of what stands still in the stop modes, or lets them go on.
+    /// Stops the clocks that are stopped in the stop modes, or starts them again.
     pub fn hold_clocks(&mut self, held: bool, now: u64) {
         self.each(now, |placed, context| {
             placed.peripheral.advance(context);
@@ -174,17 +210,17 @@ impl Board {
         self.lines
     }
 
-    /// Takes what left the board since last asked, in order.
+    /// What has left the board since the last call, in order.
     pub fn take_events(&mut self) -> Vec<BoardEvent> {
         std::mem::take(&mut self.events)
     }
 
-    /// Whether anything waits to be taken by [`Board::take_events`].
+    /// Whether there are events for [`Board::take_events`].
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// Gives `input` to the peripheral whose first register is at `base`, at cycle `now`. Answers whether it was taken.
+    /// Gives a signal to the peripheral whose first register is at `base`, at cycle `now`. Returns whether it was accepted.
     pub fn signal(&mut self, base: u32, signal: &BoardSignal<'_>, now: u64) -> bool {
         let Some(index) = self.find(base) else { return false };
         self.advance_one(index, now);
@@ -212,12 +248,12 @@ impl Board {
         self.read(gpio::base(port) + gpio::IDR, 4, now).is_ok_and(|levels| levels >> pin & 1 == 1)
     }
 
-    /// Reads a register for the application, as the kernel's peek does; `None` if it may not be reached.
+    /// Reads a register for the kernel's peek call; `None` if the application may not read it.
     pub fn peek(&mut self, register: u32) -> Option<u32> {
         if Rcc::owns(register) { self.rcc.peek(register) } else { flash::peek(register) }
     }
 
-    /// Changes a register for the application, as the kernel's poke does; `false` if it may not be reached.
+    /// Changes a register for the kernel's poke call; `false` if the application may not change it.
     pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: u64) -> bool {
         let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
         for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
@@ -229,12 +265,12 @@ impl Board {
         true
     }
 
-    /// Whether data is to be moved by [`Board::transfer`].
+    /// Whether there is data for [`Board::transfer`] to move.
     pub fn is_transfer_due(&self) -> bool {
         self.transfer_due
     }
 
-    /// Moves what direct memory access is asked to move, as far as the requests go.
+    /// Moves data by direct memory access, as far as there are requests.
     pub fn transfer(&mut self, memory: &mut dyn DirectMemory, now: u64) {
         for _ in 0..MAX_STEPS {
             let requests = self.requests;
@@ -321,12 +357,12 @@ impl Board {
         memory.store(address, bytes, value)
     }
 
-    /// What outlives the device's power.
+    /// What survives a loss of power.
     pub fn storage(&mut self) -> &mut Storage {
         &mut self.storage
     }
 
-    /// Says whether the system LED may show the connection's state, as it may from the start on.
+    /// Sets whether the system LED may show the connection's state, as it may after a start.
     pub fn set_system_led(&mut self, enabled: bool) {
         if std::mem::replace(&mut self.system_led, enabled) != enabled {
             self.events.push(BoardEvent::SystemLed { enabled });
@@ -387,7 +423,7 @@ impl Board {
         self.follow(now);
     }
 
-    /// What is wired to a serial bus is selected while its pin is low.
+    /// Selects what is wired to a serial bus while its chip-select pin is low.
     fn follow_selects(&mut self, told: usize, now: u64) {
         for index in told..self.events.len() {
             let BoardEvent::Pin { port, pin, level } = self.events[index] else { continue };
@@ -398,14 +434,14 @@ impl Board {
         }
     }
 
-    /// Takes the pins that were moved from outside to their ports.
+    /// Passes the levels of pins that attachments drive to their ports.
     fn follow(&mut self, now: u64) {
         for (pin, level) in std::mem::take(&mut self.driven) {
             self.drive_pin(pin, level, now);
         }
     }
 
-    /// Takes stock after anything that may have moved a line or a moment of one peripheral.
+    /// Updates lines, requests and the next event after anything that may have changed those of one peripheral.
     fn settle(&mut self, index: usize) {
         let peripheral = &self.placed[index].peripheral;
         let mut state = State { next_event: peripheral.next_event(), ..State::default() };
@@ -425,7 +461,7 @@ impl Board {
     }
 }
 
-/// The bytes of a word that a narrow access means.
+/// The bytes of a word that a narrow access reads or writes.
 struct Lane {
     shift: u32,
     mask: u32,

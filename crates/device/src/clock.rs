@@ -1,5 +1,4 @@
-//! Guest time against the wall clock: 160 cycles a microsecond, or so many times as much, except where the host cannot
-//! keep up.
+//! Guest time against the wall clock: 160 cycles a microsecond, times the scale, except where the host is too slow.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::memory_map::CLOCK_HZ;
 
-/// Most cycles the guest may be behind. Beyond, its time stands still for the rest, as if the device had been
+/// Most cycles the guest may be behind. Beyond that, its time stops for the rest, as if the device had been
 /// stopped, rather than race to catch up.
 pub const MAX_LAG: u64 = CLOCK_HZ as u64 / 4;
 
@@ -70,7 +69,7 @@ impl FromStr for TimeScale {
 /// Turns moments of the wall clock into cycles and back.
 #[derive(Debug)]
 pub struct WallClock {
-    /// The moment of cycle `start`, put off each time the guest's time stood still.
+    /// The instant of cycle `start`, postponed each time the guest's time was stopped.
     origin: Instant,
     start: u64,
     scale: TimeScale,
@@ -116,7 +115,7 @@ impl WallClock {
         self.origin + Duration::from_nanos(nanos as u64)
     }
 
-    /// The cycle a guest that kept up is at, at `now`.
+    /// The cycle at which a guest that is not behind is, at `now`.
     pub fn cycle_at(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.origin);
         let cycles = elapsed.as_nanos() * 4 * u128::from(self.scale.0) / 25_000;
@@ -141,7 +140,7 @@ impl MinimumPace {
         Self { origin: now, cycle: guest, skipped: 0 }
     }
 
-    /// Cycles by which the kernel's clock is to be put forward at `now`, when the guest is at cycle `guest`. A clock that is a little
+    /// Cycles by which the kernel's clock goes forward at `now`, when the guest is at cycle `guest`. A clock that is a little
     /// late is left alone: each time it is put forward is an input of the device.
     pub fn behind(&mut self, now: Instant, guest: u64) -> u64 {
         let kernel = guest.saturating_add(self.skipped);

@@ -1,4 +1,4 @@
-//! Looking into a device from outside: a debugger, and what is told of a crash.
+//! Debugging a device: GDB, traces, symbols, and reports of crashes and refused calls.
 
 pub mod backtrace;
 pub mod crash;
@@ -7,15 +7,15 @@ pub mod refused_call;
 pub mod symbols;
 pub mod trace;
 
-/// Who looks into a device.
+/// How a device is debugged.
 #[derive(Debug, Default)]
 pub struct Debugging {
     /// Where a debugger may connect.
     pub gdb: Option<gdb::Server>,
-    /// The application stands before its first instruction until a debugger lets it go.
+    /// The application is halted before its first instruction until a debugger resumes it.
     pub wait: bool,
     /// The application's names and lines.
     pub symbols: Option<symbols::Symbols>,
-    /// Who is told of everything the application does.
+    /// Writes a trace of everything the application does.
     pub tracer: Option<trace::Tracer>,
 }

@@ -1,4 +1,4 @@
-//! A device as a program sees it: what it is made from, and the handle by which it is reached while it runs.
+//! A device as a program uses it: its options, starting and stopping it, and reaching it while it runs.
 
 use std::io;
 use std::mem;
@@ -25,41 +25,41 @@ use crate::transport::{Address, Connector};
 use crate::waker::Waker;
 use crate::wiring::Attachment;
 
-/// What a device is made from.
+/// What a device is started with.
 pub struct Options {
     /// Where its cloud listens.
     pub cloud: Address,
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity,
     /// Its application.
     pub image: Image,
-    /// How soon an application that faulted starts again.
+    /// How soon an application that faulted restarts.
     pub restart: RestartPolicy,
-    /// Tell of every system call.
+    /// Report every system call.
     pub trace: bool,
     /// What is wired to the board.
-    pub targets: Vec<Attachment>,
-    /// What reaches it from outside at times of its own.
+    pub attachments: Vec<Attachment>,
+    /// Inputs that arrive at given times of its own clock.
     pub schedule: Schedule,
-    /// Where what serial ports send goes; the observer is told of the others.
+    /// Where the output of serial ports goes; that of the others is reported to the observer.
     pub routes: Vec<Route>,
-    /// What outlives its power, and what its bundle says.
+    /// What it is provisioned with, beside its application.
     pub provisioning: Provisioning,
-    /// Who looks into it.
+    /// Debugger, symbols and traces.
     pub debugging: Debugging,
-    /// Where its chance comes from; from the host if this says nothing.
+    /// Seed of its random words; they come from the host without one.
     pub seed: Option<Seed>,
-    /// How many times as fast as the wall clock its time goes.
+    /// How many times as fast as the wall clock its time runs.
     pub time_scale: TimeScale,
-    /// Which general-purpose outputs besides the user LED are told of.
+    /// Which general-purpose outputs besides the user LED are reported.
     pub pins: PinFilter,
-    /// Writes down what reaches it.
+    /// Records its inputs.
     pub recorder: Option<Recorder>,
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and keeps what
-    /// outlives its power in the folder of its identity, if that has one.
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and stores what survives a
+    /// loss of power in the folder of its identity, if that has one.
     pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Self {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
         let Application { image, policy, restart, layers, .. } = application.into();
@@ -70,7 +70,7 @@ impl Options {
             image,
             restart,
             trace: false,
-            targets: Vec::new(),
+            attachments: Vec::new(),
             schedule: Schedule::default(),
             debugging: Debugging::default(),
             seed: None,
@@ -81,7 +81,7 @@ impl Options {
         }
     }
 
-    /// What a recording begins with.
+    /// The header of a recording.
     fn header(&mut self, seed: Seed) -> Header {
         let (flash, wifi) = self.provisioning.storage.content();
         Header {
@@ -95,11 +95,11 @@ impl Options {
             poll_scale: self.provisioning.poll_scale,
             wifi,
             flash,
-            wiring: wiring(&self.targets),
+            wiring: wiring(&self.attachments),
         }
     }
 
-    /// Begins the recording, if there is to be one; a recording needs a seed.
+    /// Starts the recording, if there is a recorder; a recording needs a seed.
     fn begin_recording(&mut self) -> io::Result<Option<Recorder>> {
         let Some(mut recorder) = self.recorder.take() else { return Ok(None) };
         let seed = *self.seed.get_or_insert_with(Seed::random);
@@ -115,7 +115,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Starts a device. `observer` is called on the device's own thread and holds it up while it runs.
+    /// Starts a device. `observer` is called on the device's own thread, which waits for it.
     pub fn start(
         mut options: Options,
         observer: impl FnMut(DeviceEvent) + Send + 'static,
@@ -132,7 +132,7 @@ impl Device {
             entropy: options.seed.map_or_else(system_entropy, Seed::entropy),
             restart: options.restart,
             trace: options.trace,
-            targets: options.targets,
+            attachments: options.attachments,
         };
         let debugging = options.debugging;
         let gdb = debugging
@@ -168,13 +168,13 @@ impl Device {
         self.remote.clone()
     }
 
-    /// Says farewell to the cloud and stops.
+    /// Closes the link and stops.
     pub fn stop(mut self) {
         self.remote.stop();
         self.join();
     }
 
-    /// Waits until someone stops the device by its [`Remote`].
+    /// Waits until the device is stopped by its [`Remote`].
     pub fn wait(mut self) {
         self.join();
     }
@@ -204,7 +204,7 @@ pub struct Remote {
 struct Shared {
     stopping: AtomicBool,
     inputs: Mutex<Vec<Input<'static>>>,
-    /// Bytes for serial ports that were not taken yet.
+    /// Bytes that serial ports have not accepted yet.
     serial_waiting: Arc<AtomicUsize>,
 }
 
@@ -215,8 +215,8 @@ impl Remote {
         self.waker.wake();
     }
 
-    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Answers whether they
-    /// were accepted: not while [`MAX_WAITING`] wait already.
+    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Returns whether they
+    /// were accepted: not while [`MAX_WAITING`] bytes wait already.
     pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
         let waiting = &self.shared.serial_waiting;
         if waiting.load(Ordering::SeqCst) >= MAX_WAITING {
@@ -232,7 +232,7 @@ impl Remote {
         self.send(Input::Pin { pin, level });
     }
 
-    /// Sets what the sensor at `address` of I2C bus `bus` measures; nothing happens where there is none.
+    /// Sets what the sensor at `address` of I2C bus `bus` measures; ignored where there is none.
     pub fn set_quantity(&self, bus: u8, address: u8, name: String, value: f64) {
         self.send(Input::Quantity { bus, address, name: name.into(), value });
     }

@@ -1,4 +1,4 @@
-//! Where a device's chance comes from: the host, or a seed, from which the same words come every time.
+//! Where a device's random words come from: the host, or a seed, which gives the same words every time.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,29 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ring::digest::{Context, SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Where a machine's chance comes from; called for words that nobody can guess, unless they know the seed.
+/// Where a machine's random words come from. They cannot be predicted without the seed.
 pub type EntropySource = Arc<dyn Fn() -> u32 + Send + Sync>;
 
-/// What a sequence of words is made from.
+/// What a sequence of random words is derived from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub [u8; 32]);
 
 impl fmt::Debug for Seed {
-    /// Who knows the seed knows the handles, so it stays out of logs.
+    /// Whoever knows the seed can predict handles, so it is not printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(…)")
     }
 }
 
 impl Seed {
-    /// A seed nobody can guess.
+    /// A random seed.
     pub fn random() -> Self {
         let mut seed = [0; 32];
         SystemRandom::new().fill(&mut seed).expect("the system gives random bytes");
         Self(seed)
     }
 
-    /// The seed that people write as `text`; any text is one.
+    /// The seed for `text`, which may be any text.
     pub fn of_text(text: &str) -> Self {
         Self(digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 is 32 bytes long"))
     }
@@ -64,7 +64,7 @@ impl Words {
     }
 }
 
-/// The host's own chance.
+/// The host's random numbers.
 pub fn system_entropy() -> EntropySource {
     let random = SystemRandom::new();
     Arc::new(move || {

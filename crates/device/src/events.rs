@@ -1,4 +1,4 @@
-//! What an observer of the device is told.
+//! Events of a device, as an observer receives them.
 
 use abi::channel::ChannelType;
 use abi::power::WakeReason;
@@ -10,7 +10,7 @@ use crate::debug::refused_call::RefusedCall;
 use crate::fault::Fault;
 use crate::pin::Pin;
 
-/// Something that leaves the microcontroller through its pins, or that its maker would want to know.
+/// Something that leaves the microcontroller through its pins, or is worth reporting of its peripherals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BoardEvent {
     /// A general-purpose output changed.
@@ -43,7 +43,7 @@ pub enum BoardEvent {
         /// It may.
         enabled: bool,
     },
-    /// The application accessed an address in the peripheral region where nothing is modelled. It read zero. Told
+    /// The application accessed an address in the peripheral region where nothing is modelled. It read zero. Reported
     /// once for each address.
     UnknownRegister {
         /// The address, a multiple of four.
@@ -51,7 +51,7 @@ pub enum BoardEvent {
     },
 }
 
-/// Which general-purpose outputs are told of.
+/// Which general-purpose outputs are reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum PinFilter {
     /// None.
@@ -157,14 +157,14 @@ pub enum DeviceEvent {
     },
     /// A connection to the cloud is being made.
     LinkConnecting,
-    /// The connection to the cloud stands.
+    /// The connection to the cloud is established.
     LinkUp,
     /// The connection to the cloud is gone, or could not be made.
     LinkDown {
         /// One line that says why.
         cause: String,
     },
-    /// The application asked for the network.
+    /// The application requested the network.
     NetworkRequested,
     /// The application released the network.
     NetworkReleased,
@@ -188,12 +188,12 @@ pub enum DeviceEvent {
         /// It may.
         enabled: bool,
     },
-    /// The device sleeps deeply: RAM is lost, and it starts anew.
+    /// The device enters deep sleep: RAM is lost, and it wakes by a restart.
     SleepsDeeply {
         /// When, in milliseconds.
         wakes_in_ms: u64,
     },
-    /// The application asked to be started again.
+    /// The application requested a restart.
     RestartRequested {
         /// The pause until then, in milliseconds; zero unless it has only just started.
         restart_in_ms: u64,
@@ -229,7 +229,7 @@ pub enum DeviceEvent {
         /// The address, a multiple of four.
         address: u32,
     },
-    /// A system call was made; only told when [`Settings::trace`](crate::machine::Settings::trace) is set.
+    /// A system call was made; only reported if [`Settings::trace`](crate::machine::Settings::trace) is set.
     Called {
         /// The call.
         call: Call,
@@ -240,7 +240,7 @@ pub enum DeviceEvent {
     },
     /// A system call was refused. Told of the first one with this call and status since the device's start.
     CallRefused(Box<RefusedCall>),
-    /// A general-purpose output other than the user LED changed; only told of pins that were selected.
+    /// A general-purpose output other than the user LED changed; only reported for pins that were selected.
     Pin {
         /// The pin.
         pin: Pin,
@@ -254,14 +254,14 @@ pub enum DeviceEvent {
         /// The pause, in milliseconds.
         restart_in_ms: u64,
     },
-    /// What there is to say about the fault told just before.
+    /// Registers and backtrace of the fault reported just before.
     Crashed(Box<Crash>),
     /// A debugger has come, or is gone.
     Debugger {
         /// It has come.
         attached: bool,
     },
-    /// The host is too slow for the application, or for the time scale that was asked for: the application's time has fallen behind.
+    /// The host is too slow for the application or for the time scale: the application's time has fallen behind.
     /// Told once.
     FellBehind {
         /// By how much, in milliseconds of the device's time.
@@ -271,7 +271,7 @@ pub enum DeviceEvent {
         /// How fast the device's time was to go.
         scale: TimeScale,
     },
-    /// The application asked the processor for a reset. It starts again after a pause.
+    /// The application requested a reset of the processor. It restarts after a pause.
     ResetRequested {
         /// The pause, in milliseconds.
         restart_in_ms: u64,

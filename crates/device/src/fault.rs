@@ -1,4 +1,4 @@
-//! Why an application was stopped, in words.
+//! Why an application was stopped, as text.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use armv8m::{Cpu, Register};
 
 use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 
-/// The kinds of end an application comes to.
+/// Kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// A fault the application's own handlers may not handle; what the fault registers say.
@@ -18,7 +18,7 @@ pub enum FaultKind {
         /// Where it went.
         address: u32,
     },
-    /// A handler of a fast interrupt did not come to its end (D146).
+    /// A handler of a fast interrupt did not return in time: nothing else could interrupt it (D146).
     HungHandler,
 }
 
@@ -70,10 +70,10 @@ impl Fault {
 
     fn cause(&self) -> String {
         if let FaultKind::NoSuchCall { address } = self.kind {
-            return format!("branch to {address:#010x}, where no system call is");
+            return format!("branch to {address:#010x}, which is not a system call");
         }
         if self.kind == FaultKind::HungHandler {
-            return format!("handler of a fast interrupt that ran for {HUNG_MS} ms without an end");
+            return format!("handler of a fast interrupt that did not return within {HUNG_MS} ms");
         }
         let named = CAUSES.iter().find(|(bit, _)| self.cfsr & bit != 0).map(|(_, words)| (*words).to_owned());
         let cause = named.unwrap_or_else(|| self.cause_without_status().to_owned());
@@ -86,8 +86,8 @@ impl Fault {
     fn cause_without_status(&self) -> &'static str {
         match self.hfsr {
             hfsr if hfsr & HFSR_DEBUGEVT != 0 => "breakpoint without a debugger",
-            hfsr if hfsr & HFSR_VECTTBL != 0 => "vector table that cannot be read",
-            _ => "fault without a stated cause",
+            hfsr if hfsr & HFSR_VECTTBL != 0 => "unreadable vector table",
+            _ => "unknown fault",
         }
     }
 
@@ -106,28 +106,28 @@ const BFARVALID: u32 = 1 << 15;
 const HFSR_VECTTBL: u32 = 1 << 1;
 const HFSR_DEBUGEVT: u32 = 1 << 31;
 
-/// Bits of the Configurable Fault Status Register (Arm ARM D1.2.7) in plain words, the most telling first.
+/// Bits of the Configurable Fault Status Register (Arm ARM D1.2.7) as text, the most specific first.
 const CAUSES: [(u32, &str); 17] = [
     (1 << 20, "stack overflow"),
     (1 << 25, "division by zero"),
     (1 << 24, "unaligned access"),
     (1 << 16, "undefined instruction"),
     (1 << 17, "branch to an even address (Arm state)"),
-    (1 << 18, "broken exception return"),
+    (1 << 18, "invalid exception return"),
     (1 << 19, "floating-point instruction while the unit is off"),
-    (1 << 9, "access that nothing answers"),
-    (1 << 1, "access that is not allowed"),
-    (1 << 0, "branch to where no code may be"),
-    (1 << 8, "branch to where no memory is"),
-    (1 << 12, "exception entry with a stack that cannot be written"),
-    (1 << 4, "exception entry with a stack that may not be written"),
-    (1 << 11, "exception return with a stack that cannot be read"),
-    (1 << 3, "exception return with a stack that may not be read"),
-    (1 << 10, "write that failed later"),
-    (1 << 5, "floating-point state that cannot be saved"),
+    (1 << 9, "bus error"),
+    (1 << 1, "access violation"),
+    (1 << 0, "branch to memory that is not executable"),
+    (1 << 8, "branch to an address without memory"),
+    (1 << 12, "bus error while stacking for an exception"),
+    (1 << 4, "access violation while stacking for an exception"),
+    (1 << 11, "bus error while unstacking from an exception"),
+    (1 << 3, "access violation while unstacking from an exception"),
+    (1 << 10, "imprecise bus error"),
+    (1 << 5, "floating-point state that could not be saved"),
 ];
 
-/// What an address looks like to someone who reads it.
+/// What an address is, for a reader of the message.
 fn place(address: u32) -> &'static str {
     match address {
         0..=0xFFF => " (null pointer)",
@@ -167,7 +167,7 @@ mod tests {
         for (fault, told) in [
             (
                 Fault { cfsr: 1 << 15 | 1 << 9, bfar: 0x14, ..FAULT },
-                "access that nothing answers at 0x00000014 (null pointer), by the instruction at 0x08000124",
+                "bus error at 0x00000014 (null pointer), by the instruction at 0x08000124",
             ),
             (Fault { cfsr: 1 << 20, ..FAULT }, "stack overflow, by the instruction at 0x08000124"),
             (
@@ -176,7 +176,7 @@ mod tests {
             ),
             (
                 Fault { kind: FaultKind::NoSuchCall { address: 0x0C1F_E0A0 }, ..FAULT },
-                "branch to 0x0c1fe0a0, where no system call is, by the instruction at 0x08000124",
+                "branch to 0x0c1fe0a0, which is not a system call, by the instruction at 0x08000124",
             ),
             (
                 Fault { hfsr: 1 << 31, ..FAULT },

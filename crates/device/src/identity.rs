@@ -1,4 +1,4 @@
-//! Who the device is: a folder with its id, its certificate, its key, and the authority of its cloud.
+//! A device's identity: a folder with its id, its certificate, its key, and the authority of its cloud.
 //!
 //! | file | content |
 //! |---|---|
@@ -21,7 +21,7 @@ const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 const AUTHORITY: &str = "authority.pem";
 
-/// Permission bits of the key file: its owner reads and writes, nobody else does anything.
+/// Permission bits of the key file: its owner may read and write, others nothing.
 #[cfg(unix)]
 const KEY_MODE: u32 = 0o600;
 
@@ -49,7 +49,7 @@ impl fmt::Display for DeviceId {
     }
 }
 
-/// Everything a device shows to its cloud and judges it by, checked for belonging together.
+/// What a device authenticates itself and its cloud by, checked for consistency.
 pub struct Identity {
     device_id: DeviceId,
     certificate: String,
@@ -59,7 +59,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An identity from its parts: the id, and the PEM texts the folder holds.
+    /// An identity from its parts: the id, and the PEM texts of the folder.
     pub fn new(
         device_id: DeviceId,
         certificate: String,
@@ -95,7 +95,7 @@ impl Identity {
         self.device_id
     }
 
-    /// The folder it was read from, where the device keeps what outlives its power.
+    /// The folder it was read from, where the device stores what survives a loss of power.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
@@ -118,7 +118,7 @@ impl Identity {
     fn check(&self) -> Result<(), IdentityError> {
         let chain = certificates(CERTIFICATE, &self.certificate)?;
         certificates(AUTHORITY, &self.authority)?;
-        // The common name stands in the certificate as these very bytes, so no parser is needed to miss it.
+        // The common name is in the certificate as exactly these bytes, so this check needs no parser.
         if !chain[0].windows(34).any(|window| window == self.device_id.0) {
             return Err(IdentityError::OtherDevice(self.device_id));
         }
@@ -130,7 +130,7 @@ impl Identity {
 }
 
 impl fmt::Debug for Identity {
-    /// Names the device; the key stays out of logs.
+    /// Names the device; the key is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("device_id", &self.device_id).finish_non_exhaustive()
     }
@@ -152,7 +152,7 @@ fn write(path: &Path, text: &str) -> Result<(), IdentityError> {
     fs::write(path, text).map_err(|error| IdentityError::file(path, &error))
 }
 
-/// Writes a file nobody but its owner ever had the chance to open.
+/// Writes a file that nobody but its owner could open at any time: it is created with that mode.
 #[cfg(unix)]
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
     use std::io::Write;
@@ -165,7 +165,7 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), IdentityError
         .mode(KEY_MODE)
         .open(path)
         .map_err(told)?;
-    // An existing file keeps its old mode when opened.
+    // Opening an existing file does not change its mode.
     file.set_permissions(fs::Permissions::from_mode(KEY_MODE)).map_err(told)?;
     file.write_all(text.as_bytes()).map_err(told)
 }
@@ -191,23 +191,23 @@ fn check_mode(_path: &Path) -> Result<(), IdentityError> {
     Ok(())
 }
 
-/// Why a folder holds no usable identity.
+/// Why a folder contains no usable identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityError {
-    /// A file that cannot be read or written; the system's own words.
+    /// A file that cannot be read or written; the system's message.
     File {
         /// The file.
         path: PathBuf,
         /// What the system says.
         why: String,
     },
-    /// The id file holds something else.
+    /// The id file contains something else.
     DeviceId(String),
-    /// A PEM file without what it should hold.
+    /// A PEM file without what it should contain.
     NoPem {
         /// Name of the file in the folder.
         file: &'static str,
-        /// What it should hold.
+        /// What it should contain.
         expected: &'static str,
     },
     /// The key file is open to others.
@@ -237,9 +237,9 @@ impl fmt::Display for IdentityError {
             Self::File { path, why } => write!(f, "{}: {why}", path.display()),
             Self::DeviceId(found) => {
                 let shown: String = found.chars().take(40).collect();
-                write!(f, "{DEVICE_ID} holds {shown:?}; expected UV and 32 lower-case hexadecimal digits")
+                write!(f, "{DEVICE_ID} contains {shown:?}; expected UV and 32 lower-case hexadecimal digits")
             }
-            Self::NoPem { file, expected } => write!(f, "{file} holds no {expected} in PEM form"),
+            Self::NoPem { file, expected } => write!(f, "{file} contains no {expected} in PEM format"),
             Self::KeyMode { path, mode } => write!(
                 f,
                 "{} may be opened by others (mode {mode:03o}); make it yours alone: chmod 600",
@@ -248,7 +248,7 @@ impl fmt::Display for IdentityError {
             Self::UnsupportedKey => {
                 write!(
                     f,
-                    "{KEY} holds a key of a kind TLS cannot use; expected ECDSA P-256 or P-384, Ed25519 or RSA"
+                    "{KEY} contains a key of a type that TLS cannot use; expected ECDSA P-256 or P-384, Ed25519 or RSA"
                 )
             }
             Self::OtherKey => write!(f, "{KEY} does not belong to {CERTIFICATE}"),

@@ -1,6 +1,6 @@
-//! An application image: read from an ELF file, a file of hexadecimal records or a raw binary, and checked before anything runs.
+//! An application image: read from an ELF file, a file of hexadecimal records or a raw binary, and checked before it runs.
 //!
-//! Whatever is wrong is told in one line that says what was found and what is expected. An [`Image`] that exists
+//! An error is one line that says what was found and what is expected. An [`Image`] that exists
 //! fits the application's flash and begins with a vector table the processor can start from.
 
 mod records;
@@ -31,7 +31,7 @@ pub const MAX_FILE: u64 = 64 << 20;
 /// What erased flash reads as; fills the gaps between an ELF file's segments.
 const ERASED: u8 = 0xFF;
 
-/// How files that hold an image alone are usually called.
+/// Usual names of files that contain an image alone.
 const KINDS: &str = ".elf, .hex, .srec or .bin";
 
 /// A checked application image. Clones share the flash it lies in.
@@ -63,12 +63,12 @@ impl Image {
         }
         let raw = without_padding(file);
         check_size(raw.len())?;
-        // Nothing else tells an image from any other file.
+        // Nothing else distinguishes a raw image from any other file.
         check_stack(raw)?;
         Self::of(raw.to_vec())
     }
 
-    /// Checks the image in `bytes`, which are those of flash, whatever they look like.
+    /// Checks the image in `bytes`, which are the content of flash whatever format they resemble.
     pub(crate) fn raw(bytes: &[u8]) -> Result<Self, ImageError> {
         if bytes.is_empty() { Err(ImageError::Empty) } else { Self::of(bytes.to_vec()) }
     }
@@ -85,7 +85,7 @@ impl Image {
         &self.flash[..self.length]
     }
 
-    /// SHA-256 of [`Image::bytes`], as the device tells it to the cloud.
+    /// SHA-256 of [`Image::bytes`], as the device sends it to the cloud.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
@@ -168,7 +168,7 @@ fn without_padding(file: &[u8]) -> &[u8] {
     }
 }
 
-/// Judges the header's first fields before anything else in the file is believed.
+/// Checks the header's first fields before anything else in the file is trusted.
 fn check_header(file: &[u8]) -> Result<(), ImageError> {
     let header = file.get(..20).ok_or(ImageError::Truncated)?;
     let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
@@ -254,10 +254,10 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 is 32 bytes long")
 }
 
-/// Why a file holds no image this device can run.
+/// Why a file contains no image that this device can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageError {
-    /// The file cannot be read; the system's own words.
+    /// The file cannot be read; the system's message.
     Unreadable(String),
     /// The file has more than [`MAX_FILE`] bytes.
     FileTooLarge,
@@ -307,7 +307,7 @@ pub enum ImageError {
         /// Its length in bytes.
         length: u64,
     },
-    /// Fewer bytes than a vector table's first two words.
+    /// Fewer bytes than the first two words of a vector table.
     TooShort(usize),
     /// More bytes than application flash has.
     TooLarge(usize),
@@ -338,7 +338,7 @@ impl fmt::Display for ImageError {
             Self::Refused(why) => why.fmt(f),
             Self::InBundle(why) => write!(f, "is a bundle of something that {why}"),
             Self::NotSigned => {
-                write!(f, "is no bundle, so nobody has signed it; expected a signed bundle (.zip)")
+                write!(f, "is not a bundle and has no signature; expected a signed bundle (.zip)")
             }
             Self::Format { bits64: true } => {
                 write!(f, "is a 64-bit ELF file; expected a 32-bit one for Arm Cortex-M33")
@@ -394,7 +394,7 @@ impl fmt::Display for ImageError {
 
 impl std::error::Error for ImageError {}
 
-/// The processors people most often build for by mistake, by ELF machine number.
+/// The processors that images are most often built for by mistake, by ELF machine number.
 fn machine_name(number: u16) -> String {
     let name = match number {
         3 => "Intel 386",

@@ -1,7 +1,8 @@
 //! The machine: processor, board and kernel together, in guest time only.
 //!
-//! A machine has no clock, no thread and no connection. Time is its processor's cycle count; whoever owns it lets the
-//! count pass ([`Machine::run`], [`Machine::pass_time`]) and carries the link's bytes.
+//! A machine has no clock, no thread and no connection. Time is its processor's cycle count; its driver advances it
+//! ([`Machine::run`], [`Machine::pass_time`]), hands it every input ([`Machine::handle`]) and carries the link's bytes
+//! ([`Machine::transmit`]). It is a state machine without I/O in the sense of [`sansio`].
 
 mod debugger;
 mod digest;
@@ -27,23 +28,24 @@ pub use restart::RestartPolicy;
 use restart::RestartTimer;
 use sansio::Instant;
 
-use crate::board::Board;
+use crate::board::{Board, BoardConfig};
 pub use crate::entropy::EntropySource;
 use crate::events::{DeviceEvent, PinFilter};
 use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::identity::DeviceId;
 use crate::image::Image;
 use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
-use crate::peripherals::{BoardConfig, Lines};
+use crate::peripherals::Lines;
 use crate::port::{BoardBus, Post, with_port};
 use crate::storage::Storage;
 use crate::wiring::Attachment;
 
-/// While records wait for an interrupt to be taken (D11), the kernel looks at the line at every cycle that is a multiple
-/// of this.
+/// While notification records wait for an interrupt to be taken (one record, one interrupt: D11), the kernel checks the line
+/// at every cycle that is a multiple of this. Multiples, so that it does not depend on where the host ends a run.
 const RECORD_RETRY_INTERVAL: u64 = 500;
 
-/// Most cycles a busy application runs between two looks at the link, the debugger and the outside: 25 µs.
+/// Most cycles a busy application runs before the link, the debugger and other inputs have their turn: 25 µs. Twenty times
+/// less than a round trip on a local network, and long enough that leaving the interpreter costs little.
 pub const SLICE: Cycles = 4_000;
 
 /// What a machine is made from.
@@ -52,36 +54,39 @@ pub struct Settings {
     pub device_id: DeviceId,
     /// The application.
     pub image: Image,
-    /// EntropySource for handles, back-off and the random number generator.
+    /// Random words for handles, back-off and the random number generator.
     pub entropy: EntropySource,
-    /// How soon an application that faulted starts again.
+    /// How soon an application that faulted restarts.
     pub restart: RestartPolicy,
-    /// Tell of every system call.
+    /// Report every system call.
     pub trace: bool,
     /// What is wired to the board.
-    pub targets: Vec<Attachment>,
+    pub attachments: Vec<Attachment>,
 }
 
-/// What a device was given for its life, beside its application.
+/// What a device is provisioned with, beside its application.
 #[derive(Debug, Default)]
 pub struct Provisioning {
-    /// What outlives its power.
+    /// What survives a loss of power.
     pub storage: Storage,
     /// What the application's bundle says of the network.
     pub policy: Policy,
     /// What the application's bundle has for the external flash.
     pub layers: Vec<bundle::Layer>,
-    /// The application is a factory test (D107).
+    /// The application is a factory test: its log goes to the observer, not to the cloud, which does not know the device yet
+    /// (D107).
     pub factory_test: bool,
-    /// Its time is not that of the cloud's world, which tells it the time of day only once (D141).
+    /// Its time runs at another rate than the cloud's, so the kernel takes the time of day from the cloud only once and counts
+    /// on by itself (D141).
     pub free_clock: bool,
-    /// How many times as long as otherwise a call of a polling application may take (D219): as many times as its time is faster than
-    /// the wall clock. 0 is 1.
+    /// Factor of the longest delay of a polling application's calls (D219): how many times faster than the wall clock its time
+    /// is. 0 is 1.
     pub poll_scale: u32,
 }
 
 impl Provisioning {
-    /// Puts the bundle's layers into the external flash, as an installation does (D152).
+    /// Writes the bundle's layers to the external flash, as an installation does: each replaces its region, the rest stays
+    /// (D152).
     pub fn install(&mut self) -> std::io::Result<()> {
         self.layers.drain(..).try_for_each(|layer| {
             self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)
@@ -118,7 +123,7 @@ pub struct Machine {
     provisioning: Provisioning,
     cpu: Cpu,
     board: Board,
-    /// Levels of the board's lines as the processor knows them.
+    /// Levels of the interrupt lines as the processor knows them.
     lines: Lines,
     kernel: Box<Kernel>,
     /// The cycle at which the device last started; the kernel's microseconds count from here.
@@ -129,22 +134,22 @@ pub struct Machine {
     debugger: Debugger,
     power: Power,
     polling: Polling,
-    /// A call that is to be answered later.
+    /// A call whose return is delayed.
     delayed_call: Option<DelayedCall>,
     restarts: RestartTimer,
     observer: Observer,
     tracing: Option<Box<tracing::Tracing>>,
-    /// Notifications the kernel has posted, while someone traces.
+    /// Notifications the kernel has posted, while a trace is written.
     posts: Option<Vec<Post>>,
 }
 
 impl Machine {
-    /// A machine about to start its application, with nothing provided for it.
+    /// A machine about to start its application, provisioned with nothing.
     pub fn new(settings: Settings) -> Self {
         Self::with_provisioning(settings, Provisioning::default())
     }
 
-    /// A machine about to start its application, with what it was given.
+    /// A machine about to start its application.
     pub fn with_provisioning(mut settings: Settings, mut provisioning: Provisioning) -> Self {
         let storage = std::mem::take(&mut provisioning.storage);
         let board_config = board_config(&mut settings);
@@ -156,7 +161,7 @@ impl Machine {
             priority_bits: PRIORITY_BITS,
             vtor: FLASH.start,
             trap: ENTRY_PAGE,
-            // The kernel is the only handler of hard faults (D73).
+            // The kernel handles hard faults, as on the board: the application is stopped and restarted (D73).
             halt_on_hard_fault: true,
             halt_on_spin: true,
             ..Config::default()
@@ -185,7 +190,7 @@ impl Machine {
         machine
     }
 
-    /// Tells a new kernel what kind of time it lives in.
+    /// Tells a new kernel whether its time runs at the cloud's rate.
     fn set_clock_free(&mut self) {
         if self.provisioning.free_clock {
             self.kernel.run_clock_free();
@@ -225,7 +230,7 @@ impl Machine {
             let called = matches!(exit, Exit::Trap { .. });
             let idle = self.handle_exit(exit) == RunResult::Idle || self.is_waiting();
             self.trace_events();
-            // A handler that ran may have made room for the next record (D11).
+            // A handler that ran may have taken its interrupt, so that the next record can be written (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
             if self.kernel.has_waiting_records() && (called || served && self.is_time_to_retry(idle)) {
                 self.link_input(LinkInput::Timeout);
@@ -239,7 +244,8 @@ impl Machine {
         }
     }
 
-    /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event.
+    /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event. Only after a run that was idle: an
+    /// interrupt that is pending hides the events after it.
     pub fn pass_time(&mut self, to: Cycles) {
         self.run_state = RunState::Passed;
         if self.is_halted() {
@@ -251,10 +257,10 @@ impl Machine {
     }
 
     /// The cycle at which [`Input::Timeout`] is due at the latest, if ever. Of an application that is busy, or has just
-    /// received something, nobody knows what it does next: it gets a slice of time.
+    /// received something, it is not known what it does next: it gets a slice of time.
     pub fn next_timeout(&self) -> Option<Cycles> {
         if self.is_halted() {
-            // Its time stands still, until a debugger resumes it.
+            // Its time is stopped until a debugger resumes it.
             return None;
         }
         match self.run_state {
@@ -283,7 +289,7 @@ impl Machine {
         [application, self.kernel_event()].into_iter().flatten().min()
     }
 
-    /// Which general-purpose outputs besides the user LED are told of; none unless this says so.
+    /// Sets which general-purpose outputs are reported besides the user LED; none by default.
     pub fn report_pins(&mut self, pins: PinFilter) {
         self.observer.report_pins(pins);
     }
@@ -302,12 +308,12 @@ impl Machine {
         self.observer.take_next()
     }
 
-    /// Whether a connection to the cloud should stand, or be made, now.
+    /// Whether a connection to the cloud should be established, or being made, now.
     pub fn wants_link(&self) -> bool {
         !self.is_off() && self.kernel.wants_link()
     }
 
-    /// Whether the cloud owes an answer that is late after a while.
+    /// Whether the kernel waits for an answer of the cloud that times out.
     pub fn awaits_cloud(&self) -> bool {
         self.kernel.awaits_cloud()
     }
@@ -321,7 +327,7 @@ impl Machine {
         length
     }
 
-    /// Makes everything happen that is due by now.
+    /// Does everything that is due by now.
     fn process_due(&mut self) {
         self.wake_if_due();
         if self.is_off() {
@@ -348,18 +354,19 @@ impl Machine {
         self.trace_events();
     }
 
-    /// The cycle at which a handler of a fast interrupt that is active counts as hung (D146).
+    /// The cycle at which an active handler of a fast interrupt counts as hung. Nothing else could stop one: it runs above the
+    /// application's own priorities (D146).
     fn hung_at(&self) -> Option<u64> {
         Some(self.cpu.reserved_active_since()? + HUNG_MS * 1000 * CYCLES_PER_MICRO)
     }
 
-    /// Whether the kernel looks now whether the next waiting record can go. A matter of the guest's time alone, not of
-    /// where the host has ended a run.
+    /// Whether the kernel checks now whether the next waiting record can be written. This depends on guest time alone, not on
+    /// where the host has ended a run (D138).
     fn is_time_to_retry(&self, idle: bool) -> bool {
         idle || self.now().is_multiple_of(RECORD_RETRY_INTERVAL)
     }
 
-    /// Where the next stretch of running must end, at the latest at `limit`.
+    /// Where the next run of the processor must end, at the latest at `limit`.
     fn slice_end(&self, limit: u64) -> u64 {
         let records = self
             .kernel
@@ -447,7 +454,7 @@ impl Machine {
         self.note_after_board(DeviceEvent::ResetRequested { restart_in_ms });
     }
 
-    /// `mvRestart`. No update ever waits here, so it is the application that starts again.
+    /// `mvRestart`. There are no updates to apply here, so the application restarts.
     fn restart_requested(&mut self) {
         let restart_in_ms = self.restarts.schedule_requested(self.cpu.cycles(), WakeReason::ColdBoot);
         self.note_after_board(DeviceEvent::RestartRequested { restart_in_ms });
@@ -458,15 +465,14 @@ impl Machine {
         self.trace_events();
     }
 
-    /// Notes `event`, after what left the board before it.
+    /// Reports `event`, after what has left the board before it.
     fn note_after_board(&mut self, event: DeviceEvent) {
         self.observer.note_board_events(self.board.take_events());
         self.note(event);
     }
 
-    /// Starts the application again. The kernel goes on, and with it the link, the microseconds and the numbers of log
-    /// messages, of which those it still has of the application have gone out meanwhile; no handle of before is good
-    /// any more (N09, D73).
+    /// Restarts the application. The kernel keeps running, and with it the link, the microseconds and the sequence numbers of
+    /// log messages; every handle of the application becomes invalid (N09, D73).
     fn restart(&mut self, reason: WakeReason) {
         self.enter_kernel(|kernel, port| kernel.application_restarted(port, reason));
         self.board.reset(self.now());
@@ -483,7 +489,7 @@ impl Machine {
         self.restarts.started(self.now());
     }
 
-    /// Takes the board's lines to the processor.
+    /// Passes the levels of the board's interrupt lines to the processor.
     fn sync_lines(&mut self) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(self.lines) {
@@ -516,7 +522,7 @@ impl Machine {
         result
     }
 
-    /// The cycle at which the kernel wants to be woken.
+    /// The cycle of the kernel's next timeout.
     fn kernel_event(&self) -> Option<Cycles> {
         let at = self.kernel.next_timeout()?;
         Some(self.cycle_of(at))
@@ -531,12 +537,12 @@ impl Machine {
 
 fn board_config(settings: &mut Settings) -> BoardConfig {
     let entropy = settings.entropy.clone();
-    // Every device has a number of its own; that of the microcontroller is the first digits of the device's.
+    // The microcontroller's unique number is the first digits of the device's id, so that every device has its own.
     let unique = settings.device_id.as_bytes().first_chunk::<14>().expect("an id is longer");
     BoardConfig {
         entropy: Box::new(move || entropy()),
         unique: std::array::from_fn(|at| unique[at + 2]),
-        targets: std::mem::take(&mut settings.targets),
+        attachments: std::mem::take(&mut settings.attachments),
     }
 }
 

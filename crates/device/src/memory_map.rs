@@ -1,4 +1,4 @@
-//! Where things lie in the application's address space, and the sizes the device holds to.
+//! The application's address space, and the rates of the device's clocks.
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
-//! The microcontroller's peripherals, one file a kind, and the table that places them.
+//! The microcontroller's peripherals, one file a kind, and the map of their addresses.
 //!
-//! To add one: write a file with a type that implements [`Peripheral`], and give it a row in [`peripheral_map`].
+//! To add one: write a file with a type that implements [`Peripheral`], and give it a line in [`peripheral_map`].
 //! Offsets, bits and reset values are those of the STM32U585's reference manual (RM0456).
 
 pub mod crc;
@@ -18,7 +18,6 @@ pub mod usart;
 
 use crate::events::BoardEvent;
 use crate::pin::{self, Pin};
-use crate::wiring::Attachment;
 
 /// A peripheral's registers and what they do.
 ///
@@ -36,13 +35,13 @@ pub trait Peripheral: Send {
         false
     }
 
-    /// Tells the level of each of the peripheral's interrupt lines.
+    /// Sets the level of each of the peripheral's interrupt lines.
     fn interrupts(&self, _lines: &mut Lines) {}
 
-    /// Tells which of its requests for direct memory access stand.
+    /// Sets which of its requests for direct memory access are active.
     fn requests(&self, _requests: &mut Requests) {}
 
-    /// This peripheral as the controller of direct memory access, if it is that one.
+    /// This peripheral as the DMA controller, if it is that one.
     fn dma(&mut self) -> Option<&mut dma::Dma> {
         None
     }
@@ -50,10 +49,10 @@ pub trait Peripheral: Send {
     /// Lets time pass up to the context's now.
     fn advance(&mut self, _context: &mut Context<'_>) {}
 
-    /// Its clock stands still from `now` on, as in the stop modes, or goes on. It was advanced to `now`.
+    /// Its clock is stopped from `now` on, as in the stop modes, or runs again. It was advanced to `now`.
     fn hold(&mut self, _held: bool, _now: u64) {}
 
-    /// Whether something that reads as steady has changed by itself since this was last asked.
+    /// Whether a register that [`Peripheral::is_steady`] has changed by time alone since the last call.
     fn take_change(&mut self) -> bool {
         false
     }
@@ -63,7 +62,7 @@ pub trait Peripheral: Send {
         None
     }
 
-    /// Something arrives from outside at cycle `now`, to which this was advanced. Answers whether it was taken.
+    /// A signal arrives at cycle `now`, to which this was advanced. Returns whether it was accepted.
     fn signal(&mut self, _signal: &BoardSignal<'_>, _now: u64) -> bool {
         false
     }
@@ -72,24 +71,24 @@ pub trait Peripheral: Send {
     fn reset(&mut self, context: &mut Context<'_>);
 }
 
-/// What an access may need besides the register: the time, and places for what comes of it.
+/// What an access needs besides the register: the time, and where its effects go.
 pub struct Context<'a> {
     /// The processor's cycle count.
     pub now: u64,
     /// Bytes of the access: 1, 2 or 4.
     pub bytes: u32,
-    /// What observers are told, in order.
+    /// What leaves the board, in order.
     pub events: &'a mut Vec<BoardEvent>,
-    /// Pins that something wired to the board drives, with their new levels, in order.
+    /// Pins that an attachment drives, with their new levels, in order.
     pub driven: &'a mut Vec<(Pin, bool)>,
 }
 
-/// A write to part or all of a word: `value` counts where `mask` is set.
+/// A write to part or all of a register: only the bits in `mask` are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterWrite {
-    /// The written bytes, in their place in the word.
+    /// The written bytes, at their position in the word.
     pub value: u32,
-    /// Ones over the written bytes.
+    /// Ones at the written bytes.
     pub mask: u32,
 }
 
@@ -105,12 +104,12 @@ impl RegisterWrite {
         old & !mask | self.value & mask
     }
 
-    /// The ones this write writes; for registers where a one acts and a zero does not.
+    /// The bits written as one; for registers where a one acts and a zero does not.
     pub const fn ones(self) -> u32 {
         self.value & self.mask
     }
 
-    /// The zeros this write writes; for registers where a zero acts and a one does not.
+    /// The bits written as zero; for registers where a zero acts and a one does not.
     pub const fn zeros(self) -> u32 {
         !self.value & self.mask
     }
@@ -143,7 +142,7 @@ impl Lines {
     }
 }
 
-/// Requests for direct memory access, by the numbers GPDMA1 knows them by.
+/// Requests for direct memory access, by their numbers in GPDMA1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests(u128);
 
@@ -153,23 +152,23 @@ impl Requests {
         self.0 |= u128::from(level) << number;
     }
 
-    /// The requests standing in either.
+    /// The requests active in either.
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether request `number` stands.
+    /// Whether request `number` is active.
     pub fn has(self, number: u8) -> bool {
         self.0 >> number & 1 == 1
     }
 }
 
-/// Something that reaches a peripheral from outside the device.
+/// Something that reaches a peripheral from outside of it: from the board or through its pins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BoardSignal<'a> {
     /// The other end of a serial port sends bytes.
     Serial(&'a [u8]),
-    /// The clock a serial port counts its bits by has this frequency.
+    /// The kernel clock of a serial port, by which it times its bits, has this frequency.
     KernelClock {
         /// In hertz.
         hz: u32,
@@ -187,12 +186,12 @@ pub enum BoardSignal<'a> {
         port: u8,
         /// Number of the pin in its port.
         pin: u8,
-        /// It rose; else it fell.
+        /// It rose; otherwise it fell.
         rising: bool,
     },
-    /// What is wired to a serial bus is selected by its pin.
+    /// The chip select of what is wired to a serial bus changes.
     Select {
-        /// It is; else no longer.
+        /// It is selected; otherwise no longer.
         selected: bool,
     },
     /// What a sensor on a bus measures is set.
@@ -206,88 +205,100 @@ pub enum BoardSignal<'a> {
     },
 }
 
-/// A peripheral with its place in the address space.
+/// A peripheral with its position in the address space.
 pub struct MappedPeripheral {
     /// Name in the reference manual.
     pub name: &'static str,
     /// Address of its first register, non-secure alias.
     pub base: u32,
-    /// Bytes of address space it answers for.
+    /// Bytes of address space it responds to.
     pub size: u32,
     /// The peripheral.
     pub peripheral: Box<dyn Peripheral>,
 }
 
+/// A peripheral that only the secure side of the microcontroller reaches, which is the kernel: a direct access of the
+/// application reads zero and writes nothing, as on the chip. (The kernel has calls that peek and poke at some of them.)
+struct SecureOnly;
+
+impl Peripheral for SecureOnly {
+    fn read(&mut self, _offset: u32, _context: &mut Context<'_>) -> u32 {
+        0
+    }
+
+    fn write(&mut self, _offset: u32, _write: RegisterWrite, _context: &mut Context<'_>) {}
+
+    fn reset(&mut self, _context: &mut Context<'_>) {}
+}
+
 /// Bytes of address space a peripheral usually has.
 const PAGE: u32 = 0x400;
 
-/// What a board is built with.
-pub struct BoardConfig {
+/// What the peripherals are made with: what differs from board to board.
+pub struct PeripheralConfig {
     /// Feeds the random number generator.
     pub entropy: rng::EntropySource,
     /// The microcontroller's own number.
     pub unique: [u8; 12],
-    /// What is wired to it.
-    pub targets: Vec<Attachment>,
+    /// What is wired to each I2C bus, in the order of [`i2c::BUSES`].
+    pub i2c: [Vec<Box<dyn i2c::Target>>; i2c::BUSES.len()],
+    /// What is wired to each SPI bus, in the order of [`spi::BUSES`], and whether a pin selects it.
+    pub spi: [Option<(Box<dyn spi::SpiDevice>, bool)>; spi::BUSES.len()],
+    /// Numbers of the serial ports that lose what arrives while their receiver is full.
+    pub overrunning: Vec<u8>,
+}
+
+impl PeripheralConfig {
+    /// Peripherals with nothing wired to them.
+    pub fn new(entropy: rng::EntropySource, unique: [u8; 12]) -> Self {
+        Self {
+            entropy,
+            unique,
+            i2c: i2c::BUSES.map(|_| Vec::new()),
+            spi: spi::BUSES.map(|_| None),
+            overrunning: Vec::new(),
+        }
+    }
 }
 
 /// Every peripheral of the device, by rising address.
-pub fn peripheral_map(board_config: BoardConfig) -> Vec<MappedPeripheral> {
-    let BoardConfig { entropy, unique, targets } = board_config;
-    let mut buses = i2c::BUSES.map(|_| Vec::new());
-    let mut devices = spi::BUSES.map(|_| None);
-    let mut overrunning = Vec::new();
-    for attachment in targets {
-        match attachment {
-            Attachment::I2c { bus, target, .. } => {
-                if let Some(on) = usize::from(bus).checked_sub(1).and_then(|index| buses.get_mut(index)) {
-                    on.push(target);
-                }
-            }
-            Attachment::Spi { bus, device, select } => {
-                let index = spi::BUSES.iter().position(|kind| kind.number == bus);
-                if let Some(on) = index.and_then(|index| devices.get_mut(index)) {
-                    *on = Some((device, select.is_some()));
-                }
-            }
-            Attachment::Overrunning { port } => overrunning.push(port),
-        }
-    }
-    let mut placed = Vec::new();
-    let mut place =
-        |name, base, peripheral| placed.push(MappedPeripheral { name, base, size: PAGE, peripheral });
+pub fn peripheral_map(config: PeripheralConfig) -> Vec<MappedPeripheral> {
+    let PeripheralConfig { entropy, unique, i2c: targets, spi: devices, overrunning } = config;
+    let mut mapped = Vec::new();
+    let mut map =
+        |name, base, peripheral| mapped.push(MappedPeripheral { name, base, size: PAGE, peripheral });
     for timer in &tim::TIMERS {
-        place(timer.name, timer.base, Box::new(tim::Tim::new(timer)));
+        map(timer.name, timer.base, Box::new(tim::Tim::new(timer)));
     }
     for port in &usart::PORTS {
         let overruns = overrunning.contains(&port.number);
-        place(port.name, port.base, Box::new(usart::Usart::with_overruns(port, overruns)));
+        map(port.name, port.base, Box::new(usart::Usart::with_overruns(port, overruns)));
     }
-    for (bus, targets) in i2c::BUSES.iter().zip(buses) {
-        place(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));
+    for (bus, targets) in i2c::BUSES.iter().zip(targets) {
+        map(bus.name, bus.base, Box::new(i2c::I2c::with_targets(bus, targets)));
     }
     for (bus, wired) in spi::BUSES.iter().zip(devices) {
         let (device, by_pin) = wired.map_or((None, false), |(device, by_pin)| (Some(device), by_pin));
-        place(bus.name, bus.base, Box::new(spi::Spi::new(bus, device, by_pin)));
+        map(bus.name, bus.base, Box::new(spi::Spi::new(bus, device, by_pin)));
     }
     for port in 0..pin::PORTS {
-        place(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
+        map(gpio::NAMES[usize::from(port)], gpio::base(port), Box::new(gpio::Gpio::new(port)));
     }
-    place("UID", signature::BASE, Box::new(signature::Signature::new(unique)));
-    place("FLASH", flash::BASE, Box::new(flash::Flash));
-    place("CRC", crc::BASE, Box::<crc::Crc>::default());
-    place("RNG", rng::BASE, Box::new(rng::Rng::new(entropy)));
-    place("RCC", rcc::BASE, Box::new(rcc::Closed));
-    place("EXTI", exti::BASE, Box::<exti::Exti>::default());
+    map("UID", signature::BASE, Box::new(signature::Signature::new(unique)));
+    map("FLASH", flash::BASE, Box::new(SecureOnly));
+    map("CRC", crc::BASE, Box::<crc::Crc>::default());
+    map("RNG", rng::BASE, Box::new(rng::Rng::new(entropy)));
+    map("RCC", rcc::BASE, Box::new(SecureOnly));
+    map("EXTI", exti::BASE, Box::<exti::Exti>::default());
     let controller = Box::<dma::Dma>::default();
-    placed.push(MappedPeripheral {
+    mapped.push(MappedPeripheral {
         name: "GPDMA1",
         base: dma::BASE,
         size: dma::SIZE,
         peripheral: controller,
     });
-    placed.sort_by_key(|placed| placed.base);
-    placed
+    mapped.sort_by_key(|mapped| mapped.base);
+    mapped
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the device lends its kernel: the processor's memory and interrupt controller, and the board's registers.
+//! The kernel's port to this device: the processor's memory and interrupt controller, and the board's registers.
 
 use std::cell::{Cell, RefCell};
 
@@ -22,8 +22,8 @@ pub(crate) struct Post {
 /// Bytes of a record.
 const RECORD: usize = 16;
 
-/// Calls `what` with a port made of the processor and the board, at `now`. What the kernel posts goes into
-/// `posts`, if someone wants to know.
+/// Calls `what` with a port made of the processor and the board, at `now`. What the kernel posts goes into `posts`, if a
+/// trace is written.
 pub(crate) fn with_port<T>(
     cpu: &mut Cpu,
     board: &mut Board,
@@ -52,7 +52,7 @@ impl Memory for MemoryView<'_> {
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
-        // The host may write flash; the kernel, on the application's behalf, may not.
+        // The host may write flash; the kernel, for the application, may not.
         if !RAM.contains(&address) || !self.0.borrow_mut().write_memory(address, bytes) {
             return Err(MemoryFault);
         }
@@ -158,12 +158,12 @@ pub(crate) struct BoardBus<'a> {
     pub board: &'a mut Board,
     /// Levels of the interrupt lines as the processor knows them.
     pub lines: &'a mut Lines,
-    /// Cycle at which the run ends; a moment that comes to lie before it cuts the run short.
+    /// Cycle at which the run ends; an event that an access schedules before it ends the run early.
     pub deadline: u64,
 }
 
 impl BoardBus<'_> {
-    /// Takes the lines an access moved to the processor.
+    /// Passes the lines that an access has changed to the processor.
     fn settle(&mut self, signals: &mut Signals<'_>) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(*self.lines) {

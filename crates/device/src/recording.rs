@@ -6,7 +6,7 @@
 //! does not care into how many runs a stretch is cut. Now and then a digest of the machine's state is among the entries,
 //! and a replay compares.
 //!
-//! A recording holds what came over the link in plain text, secrets too. Its file is readable by its owner only.
+//! A recording contains what was received by the link in plain text, secrets too. Its file is readable by its owner only.
 
 mod format;
 mod recorded_machine;
@@ -26,7 +26,7 @@ use ring::digest::{Context, SHA256};
 use crate::events::DeviceEvent;
 use crate::machine::{Input, Machine, RunState};
 
-/// Bytes of a digest that are kept.
+/// Bytes of a digest that are stored.
 pub const DIGEST: usize = 16;
 
 /// Instructions between two checks of the state.
@@ -37,7 +37,7 @@ pub const CHECK_INTERVAL: u64 = 1 << 24;
 enum Record<'a> {
     /// This reached it.
     Input(Input<'a>),
-    /// Its kernel was asked for what goes to the cloud, and gave so many bytes. This is no input, but asking changes the
+    /// Its kernel was asked for what goes to the cloud, and gave this many bytes. This is no input, but asking changes the
     /// kernel: what has been sent is not sent again.
     Transmitted { length: u32, checksum: [u8; 4] },
     /// Its state is this.

@@ -1,4 +1,4 @@
-//! The device: a machine on a thread of its own, its time tied to the wall clock, its link to a connection.
+//! The loop of a device's thread: ties a machine's time to the wall clock and its link to a connection.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -16,29 +16,30 @@ use crate::recording::RecordedMachine;
 use crate::serial::Serial;
 use crate::transport::{CHUNK, Connection, Connector, TransportEvent};
 
-/// Timer events of an idle guest that are dealt with between two looks at the link.
+/// Most timer events of an idle guest that are handled before the link is serviced again.
 const MAX_TIMER_EVENTS: usize = 64;
 
-/// Pieces of event that are taken between two turns of the guest.
+/// Most events of the connection that are handled before the guest runs again.
 const MAX_TRANSPORT_EVENTS: usize = 8;
 
-/// Time after which the link is socket_polled at although nothing has said that there is something to read: a device that is busy does
-/// not wait for it.
+/// Time after which the socket is read although no wait has reported it as readable: a device that is busy does not wait.
+/// Reading it at every turn would cost a system call each.
 const SOCKET_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
-/// Least time between two wakings by a timer. The link and the outside wake the device at once.
+/// Shortest time between two wake-ups by a timer: a device with a 1 ms tick then costs one wake-up for fifteen ticks. The
+/// link and other inputs wake the device at once.
 const MIN_SLEEP: Duration = Duration::from_millis(15);
 
-/// Time between two looks at the kernel while a debugger holds the application; its timers count seconds.
+/// Time between two advances of the kernel's clock while a debugger has halted the application; its timers count seconds.
 const HALTED_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Cycles the guest may be ahead of, or behind, the wall clock before anything is done about it.
+/// Cycles the guest may be ahead of the wall clock before it waits: shorter sleeps cost more than they are long.
 const TOLERANCE: Cycles = 500 * CYCLES_PER_MICRO;
 
-/// Cycles a guest may lose before that is told: a second.
+/// Cycles a guest may fall behind before that is reported: a second.
 const LAG_REPORT_THRESHOLD: Cycles = 1_000_000 * CYCLES_PER_MICRO;
 
-/// The connection as the device's thread knows it.
+/// The connection to the cloud.
 enum Link {
     Down,
     Connecting(Connection),
@@ -61,32 +62,32 @@ impl Link {
     }
 }
 
-/// What runs on the device's thread.
+/// The state of the device's thread.
 pub(crate) struct Runner {
     machine: RecordedMachine,
     clock: WallClock,
-    /// How fast the guest's time goes when nothing is against it.
+    /// The rate of guest time that the options ask for.
     pub(crate) scale: TimeScale,
-    /// How fast the kernel's clock goes at least.
+    /// How fast the kernel's clock runs at least.
     minimum_pace: MinimumPace,
     started: Instant,
-    /// The observer knows that the host is too slow.
+    /// That the host is too slow has been reported.
     is_behind: bool,
     connector: Connector,
     link: Link,
     remote: Remote,
     serial: Serial,
     observer: Box<dyn FnMut(DeviceEvent) + Send>,
-    /// What goes to the cloud or has come from it, on its way between link and kernel.
+    /// Bytes between connection and kernel, either way.
     chunk: Box<[u8]>,
-    /// When the link was last socket_polled at with or without a reason.
+    /// When the socket was last marked as readable without a report of a wait.
     socket_polled: Instant,
-    /// When the thread last slept to an end.
+    /// When the thread last woke from a sleep.
     woken: Instant,
     /// Where a debugger may connect.
     pub(crate) gdb: Option<GdbConnection>,
-    /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
-    /// still to be handled hides the events after it, and they would be merged into one.
+    /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is still
+    /// pending hides the events after it, and they would be merged into one.
     idle: bool,
 }
 
@@ -163,7 +164,7 @@ impl Runner {
         }
     }
 
-    /// A debugger holds the application: its time stands still, the kernel's and the link's go on (N20).
+    /// A debugger has halted the application: its time is stopped, the kernel's and the link's go on (N20).
     fn step_halted(&mut self) {
         let began = Instant::now();
         self.take_inputs();
@@ -177,10 +178,10 @@ impl Runner {
         self.idle = false;
     }
 
-    /// Lets the guest run and its time pass, carries what came and what goes, and sleeps when nothing is to be done.
+    /// Lets the guest run and its time pass, services the link, and sleeps when there is nothing to do.
     fn step(&mut self) {
         let now = Instant::now();
-        // A guest that slept is not behind: time passes for it up to what it slept for.
+        // A guest that was asleep is not behind: its time passes up to now.
         if mem::take(&mut self.idle) {
             self.machine.pass_time(self.clock.cycle_at(now));
         }
@@ -197,7 +198,7 @@ impl Runner {
         self.poll_socket_if_due(now);
         self.service_link();
         self.serial.feed(&mut self.machine);
-        // What came may have given the application something to do.
+        // What was received may have given the application something to do.
         self.idle = self.machine.run(1) == RunResult::Idle && !self.machine.machine().is_halted();
         self.report_events();
         if self.idle && self.machine.now() >= target {
@@ -205,13 +206,15 @@ impl Runner {
         }
     }
 
-    /// While the cloud owes an answer the guest's time goes no faster than the cloud's, so that none is late by scale alone.
+    /// While the kernel waits for the cloud, the guest's time runs no faster than the cloud's, so that no answer is late by the
+    /// time scale alone (D141).
     fn set_pace(&mut self, now: Instant) {
         let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.machine().awaits_cloud();
         self.clock.set_scale(now, if awaits { TimeScale::ONE } else { self.scale });
     }
 
-    /// The cloud's world does not wait for a guest that has fallen behind: the kernel's clock follows it (D220).
+    /// The kernel's clock follows the wall clock even when the guest falls behind: the cloud would otherwise take a slow device
+    /// for a lost one (D220).
     fn advance_kernel_clock(&mut self, now: Instant) {
         let behind = self.minimum_pace.behind(now, self.machine.now());
         if behind > 0 {
@@ -229,7 +232,7 @@ impl Runner {
         }
     }
 
-    /// Lets the application run, and time pass where it has nothing to do, up to `target` or for a slice.
+    /// Lets the application run, and time pass where it has nothing to do, up to `target` or for one slice.
     fn run_towards(&mut self, target: Cycles) {
         for _ in 0..MAX_TIMER_EVENTS {
             if self.machine.run(SLICE) == RunResult::Busy || self.machine.now() >= target {
@@ -239,8 +242,8 @@ impl Runner {
         }
     }
 
-    /// Nothing runs: sleeps until something is due, or the waker rings. A device that has just been up sleeps a little
-    /// longer: frequent ticks then share one waking, and each still comes at its own guest time.
+    /// Sleeps until something is due, or the waker is used. A device that has just been awake sleeps a little longer: frequent
+    /// ticks then share one wake-up, and each still happens at its own guest time.
     fn sleep(&mut self) {
         self.machine.flush();
         self.set_pace(Instant::now());
@@ -253,7 +256,7 @@ impl Runner {
         self.wait(Some(self.clock.moment(cycle)));
     }
 
-    /// Waits for the waker, the link, or a moment.
+    /// Waits for the waker, the socket, or a time.
     fn wait(&mut self, until: Option<Instant>) {
         let connection = self.link.connection();
         if connection.is_some_and(Connection::has_more) {
@@ -281,7 +284,7 @@ impl Runner {
         self.poll_transport();
         match (&self.link, self.machine.machine().wants_link()) {
             (Link::Down, true) => self.connect(),
-            (Link::Connecting(_) | Link::Up(_), false) => self.disconnect("no longer wanted".into()),
+            (Link::Connecting(_) | Link::Up(_), false) => self.disconnect("no longer needed".into()),
             _ => {}
         }
         self.send();
@@ -292,8 +295,8 @@ impl Runner {
         self.link = Link::Connecting(self.connector.connect());
     }
 
-    /// Takes what has come, but not all that goes on coming: the guest has its turn as well. What is left keeps the device
-    /// from sleeping.
+    /// Handles events of the connection, but not endlessly: the guest has its turn as well. While events are left, the device
+    /// does not sleep.
     fn poll_transport(&mut self) {
         for _ in 0..MAX_TRANSPORT_EVENTS {
             let Some(event) = self.next_transport_event() else { break };
@@ -322,11 +325,11 @@ impl Runner {
     fn receive(&mut self, length: usize) {
         let received = Input::Received(self.chunk[..length].into());
         if let Err(InputError::Violation(violation)) = self.machine.handle(&received) {
-            self.disconnect(format!("the cloud broke a rule of the link: {}", violation.text()));
+            self.disconnect(format!("the cloud violated the link protocol: {}", violation.text()));
         }
     }
 
-    /// Sends what the kernel has for the cloud, as far as there is room.
+    /// Sends the kernel's bytes to the cloud, as far as there is room.
     fn send(&mut self) {
         let Link::Up(connection) = &mut self.link else { return };
         while connection.has_room() {
@@ -338,14 +341,14 @@ impl Runner {
         }
     }
 
-    /// Ends the connection from this side: what is still to be said is said, then it closes by itself.
+    /// Ends the connection: sends the kernel's last bytes, then it closes in the background.
     fn disconnect(&mut self, cause: String) {
         self.send();
         self.link = Link::Down;
         self.apply(&Input::LinkLost { kind: LinkLoss::Requested, cause: cause.into() });
     }
 
-    /// The device stops: its last words go out before the thread ends.
+    /// The device stops: BYE is sent before the thread ends.
     fn farewell(&mut self) {
         self.send();
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {

@@ -23,7 +23,7 @@ pub struct Model {
     pub name: &'static str,
     /// Addresses it can be set to; the first is taken when none is said.
     pub addresses: &'static [u8],
-    /// What it measures: name, least, greatest, and what it is where nobody says.
+    /// What it measures: name, least, greatest, and the default.
     pub quantities: &'static [(&'static str, f64, f64, f64)],
     /// Its outputs that can be wired to a pin of the microcontroller, at most two.
     pub pins: &'static [&'static str],
@@ -87,7 +87,7 @@ pub const MODELS: [Model; 4] = [
 pub struct Quantities(Vec<(&'static str, Source)>);
 
 impl Quantities {
-    /// Everything `model` measures, as it is where nobody says.
+    /// Everything `model` measures, at its defaults.
     pub fn of(model: &Model) -> Self {
         let all = model.quantities.iter();
         Self(all.map(|(name, _, _, usual)| (*name, Source::Constant(*usual))).collect())
@@ -112,7 +112,7 @@ fn seconds(cycles: u64) -> f64 {
     f64::from((cycles / hz) as u32) + f64::from((cycles % hz) as u32) / f64::from(CLOCK_HZ)
 }
 
-/// `value` in whole steps of `step`, within what `bits` bits can hold as a signed number.
+/// `value` in whole steps of `step`, limited to a signed number of `bits` bits.
 fn steps(value: f64, step: f64, bits: u32) -> i32 {
     let limit = 1i32 << (bits - 1);
     ((value / step).round() as i32).clamp(-limit, limit - 1)

@@ -19,7 +19,7 @@ pub const MAX_WAITING: usize = 1 << 16;
 pub struct Route {
     /// The port's number.
     pub port: u8,
-    /// Gets everything it sends, as it comes.
+    /// Receives everything it sends.
     pub to: Box<dyn Write + Send>,
 }
 
@@ -31,7 +31,7 @@ pub fn port_named(name: &str) -> Option<u8> {
     }
 }
 
-/// What a port is called.
+/// The name of a port.
 pub fn port_name(port: u8) -> String {
     if port == LPUART1 { "lp1".to_owned() } else { port.to_string() }
 }
@@ -45,12 +45,12 @@ pub struct Serial {
 }
 
 impl Serial {
-    /// Nothing waits; `count` is what has been handed over and not taken.
+    /// Empty queues; `count` is the number of bytes handed over and not accepted by a port.
     pub fn new(routes: Vec<Route>, count: Arc<AtomicUsize>) -> Self {
         Self { routes, waiting: Vec::new(), count }
     }
 
-    /// Bytes came for `port`, behind those that wait.
+    /// Queues bytes for `port`.
     pub fn queue(&mut self, port: u8, bytes: &[u8]) {
         match self.waiting.iter_mut().find(|(number, _)| *number == port) {
             Some((_, queue)) => queue.extend(bytes),
@@ -58,7 +58,7 @@ impl Serial {
         }
     }
 
-    /// Hands over what the ports take: they must be on and have room.
+    /// Hands over what the ports accept: they must be on and have room.
     pub fn feed(&mut self, machine: &mut RecordedMachine) {
         for (port, queue) in &mut self.waiting {
             while !queue.is_empty() {
@@ -73,7 +73,7 @@ impl Serial {
         }
     }
 
-    /// Writes what `port` sent where it goes. Answers whether there is such a place; one that fails is given up.
+    /// Writes what `port` sent to its route. Returns whether it has one; a route that fails is removed.
     pub fn written(&mut self, port: u8, bytes: &[u8]) -> bool {
         let Some(index) = self.routes.iter().position(|route| route.port == port) else { return false };
         let to = &mut self.routes[index].to;

@@ -1,4 +1,4 @@
-//! What reaches a device from outside at times of its own: pins, bytes for serial ports, and what sensors measure, as people
+//! Inputs that reach a device at given times: pins, bytes for serial ports, and what sensors measure, as options and scripts
 //! write them: `PB11=0@5s`, or a script with lines `5s PB11=0`.
 
 mod schedule;
@@ -50,7 +50,7 @@ fn check_one(input: &Input<'_>, attachments: &[Attachment]) -> Result<(), Wiring
     });
     let model = found.ok_or_else(|| {
         WiringError(format!(
-            "{target}: nothing is wired to address {address:#04x} of I2C{bus}: add it by --i2c"
+            "{target}: nothing is wired to address {address:#04x} of I2C{bus}; add it by --i2c"
         ))
     })?;
     // What a target of the caller's own measures is not known here.
@@ -63,7 +63,7 @@ fn check_one(input: &Input<'_>, attachments: &[Attachment]) -> Result<(), Wiring
         let taps = model.taps.then_some(TAP);
         let names: Vec<&str> = model.quantities.iter().map(|(known, ..)| *known).chain(taps).collect();
         let names = if names.is_empty() { "nothing".to_owned() } else { names.join(" ") };
-        return Err(WiringError(format!("{target}: a {} has no {name}; there is: {names}", model.name)));
+        return Err(WiringError(format!("{target}: a {} has no {name}; it has: {names}", model.name)));
     };
     if (*least..=*greatest).contains(value) {
         return Ok(());

@@ -40,7 +40,7 @@ impl Storage {
     }
 
     /// Storage in memory: an external flash that begins with `flash`, and the Wi-Fi settings, if there are any, by name
-    /// and whether there is a password. A password itself has no effect on anything.
+    /// and whether there is a password. The password itself has no effect.
     pub fn with_content(flash: Vec<u8>, wifi: Option<(Vec<u8>, bool)>) -> Self {
         let mut settings = Settings::default();
         if let Some((ssid, has_password)) = wifi {

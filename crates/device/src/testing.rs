@@ -113,7 +113,7 @@ pub(crate) fn settings(program: &Program) -> Settings {
         entropy: Arc::new(|| 0x5EED_0001),
         restart: RestartPolicy { minimum_ms: 10, maximum_ms: 40 },
         trace: false,
-        targets: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

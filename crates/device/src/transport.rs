@@ -1,10 +1,10 @@
 //! Connections to the cloud: TCP and TLS 1.3, driven by the device's own thread.
 //!
 //! Both ends show certificates of the cloud's authority, and both must name the protocol (link.md, section 1). Between the
-//! application and the cloud's socket there is no thread and no queue: [`Connection::send`] seals and writes, and
-//! [`Connection::news`] reads and opens, as far as the socket allows at once; the device's thread waits for the socket
-//! together with its waker. Two things that can only be waited for have a thread for as long as they take: finding and
-//! reaching the cloud (`opening.rs`), and the farewell of a connection the device has no more use for (`farewell.rs`).
+//! application and the cloud's socket there is no thread and no queue: [`Connection::send`] encrypts and writes, and
+//! [`Connection::poll`] reads and decrypts, as far as the socket allows without blocking; the device's thread waits for
+//! the socket together with its waker. Two operations that block have a thread of their own while they last: resolving
+//! the name and connecting (`tcp_connect.rs`), and closing in order a connection that is no longer used (`close.rs`).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ pub use address::{Address, AddressError};
 /// The protocol's name in the TLS handshake.
 pub const ALPN: &[u8] = b"openvisor/1";
 
-/// Port a cloud listens at unless told otherwise.
+/// Port a cloud listens on by default.
 pub const DEFAULT_PORT: u16 = 7883;
 
 /// Most bytes in one chunk, either way: as many as a TLS record holds.
@@ -40,33 +40,33 @@ pub const CHUNK: usize = 16 * 1024;
 /// Time a connection may take to be made: name, TCP and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Time a connection has to say its last words.
+/// Time a connection has to send its last bytes and to be closed by the cloud.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Clouds whose session tickets are kept: a device has one.
+/// Servers whose TLS session tickets are stored: a device has one cloud.
 const MAX_TLS_TICKETS: usize = 8;
 
-/// TransportEvent of a connection, in order: at most one `Connected`, then bytes, and one `Lost` at the end.
+/// What happens to a connection, in order: at most one `Connected`, then bytes, and one `Lost` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportEvent {
-    /// TLS stands.
+    /// The TLS handshake is complete.
     Connected,
-    /// So many bytes from the cloud, at the front of the buffer.
+    /// This many bytes from the cloud are at the front of the buffer.
     Bytes(usize),
-    /// The attempt failed, or the connection is gone.
+    /// The attempt failed, or the connection is lost.
     Lost(Loss),
 }
 
-/// Why a connection ended or never was.
+/// Why a connection was lost or could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// What it means to the kernel.
     pub kind: LinkLoss,
-    /// One line for people.
+    /// The cause in one line.
     pub text: String,
 }
 
-/// Makes connections to one cloud. Keeps TLS session tickets between them.
+/// Makes connections to one cloud. Stores TLS session tickets between them.
 pub struct Connector {
     tls: Arc<ClientConfig>,
     address: Arc<Address>,
@@ -74,8 +74,8 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connector to the cloud at `address`, for the device with `identity`. `waker` rings when the cloud has been reached, or
-    /// cannot be.
+    /// A connector to the cloud at `address`, for the device with `identity`. `waker` wakes the device when TCP is
+    /// connected, or cannot be.
     ///
     /// # Errors
     /// An identity TLS cannot use.
@@ -84,7 +84,7 @@ impl Connector {
         Ok(Self { tls, address: Arc::new(address), waker })
     }
 
-    /// Starts to make a connection.
+    /// Starts a connection.
     pub fn connect(&self) -> Connection {
         let opened = tcp_connect::start(self.address.clone(), self.waker.clone(), CONNECT_TIMEOUT);
         Connection {
@@ -112,8 +112,9 @@ fn tls_config(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-/// The time by which the cloud's certificate is judged: always within its validity. The cloud's authority issues certificates that
-/// hold until they are revoked, and a device whose clock is not set yet must reach the cloud to set it (D164).
+/// The time by which the cloud's certificate is verified: always within its validity. The cloud's authority issues
+/// certificates that are valid until they are revoked, and a device whose clock is not set yet must reach the cloud to
+/// set it (D164).
 #[derive(Debug)]
 struct CertificateTime;
 
@@ -132,20 +133,20 @@ pub struct Connection {
     tls: Arc<ClientConfig>,
     address: Arc<Address>,
     stage: Stage,
-    /// When it must stand.
+    /// When it must be established.
     deadline: Instant,
-    /// The socket may have something to read. Asking it when it has nothing costs a system call.
+    /// The socket may have bytes to read. Reading when it has none costs a system call.
     is_readable: bool,
 }
 
 enum Stage {
     /// The name is looked up, TCP is connecting.
     TcpConnect(Receiver<io::Result<TcpStream>>),
-    /// The ends shake hands.
+    /// The TLS handshake is under way.
     TlsHandshake(Box<Stream>),
-    /// TLS stands.
+    /// Application data can be exchanged.
     Open(Box<Stream>),
-    /// Its loss has been told.
+    /// Its loss has been reported.
     Closed,
 }
 
@@ -156,7 +157,7 @@ struct Stream {
 }
 
 impl Connection {
-    /// What happened next, if anything did. Bytes are read into `buffer`, which is not empty.
+    /// The next event, if there is one. Bytes are read into `buffer`, which must not be empty.
     pub fn poll(&mut self, buffer: &mut [u8]) -> Option<TransportEvent> {
         match self.advance(buffer) {
             Ok(news) => news,
@@ -197,17 +198,17 @@ impl Connection {
             return Ok(None);
         };
         if stream.session.alpn_protocol() != Some(ALPN) {
-            return Err(io::Error::other("it does not speak openvisor/1"));
+            return Err(io::Error::other("its protocol is not openvisor/1"));
         }
         self.stage = Stage::Open(stream);
         Ok(Some(TransportEvent::Connected))
     }
 
-    /// Whether a chunk can be sent: everything before it has left. If not, the wait for [`Connection::interest`] ends when one
-    /// can.
+    /// Whether a chunk can be sent: everything before it has been written. If not, the wait for [`Connection::interest`] ends
+    /// when one can.
     pub fn has_room(&mut self) -> bool {
         let Stage::Open(stream) = &mut self.stage else { return false };
-        // A socket that has failed says so when it is read.
+        // An error of the socket is reported when it is read.
         stream.flush().is_ok() && !stream.session.wants_write()
     }
 
@@ -220,7 +221,7 @@ impl Connection {
         stream.session.writer().write_all(chunk).is_ok() && stream.flush().is_ok()
     }
 
-    /// What to wait for, besides the waker.
+    /// The socket to wait for, besides the waker.
     pub fn interest(&self) -> Option<Interest<'_>> {
         match &self.stage {
             Stage::TlsHandshake(stream) | Stage::Open(stream) => {
@@ -230,7 +231,7 @@ impl Connection {
         }
     }
 
-    /// When to look for news at the latest.
+    /// When to call [`Connection::poll`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::TcpConnect(_) | Stage::TlsHandshake(_) => Some(self.deadline),
@@ -238,20 +239,20 @@ impl Connection {
         }
     }
 
-    /// Notes that the socket may have something to read: its wait said so, or nobody has looked for a while.
+    /// Marks the socket as possibly readable: its wait ended, or it has not been read for a while.
     pub fn mark_readable(&mut self) {
         self.is_readable = true;
     }
 
-    /// Whether bytes may be there that no wait would end for.
+    /// Whether there may be bytes for which a wait would not end: TLS has read them from the socket already.
     pub fn has_more(&self) -> bool {
         self.is_readable && matches!(self.stage, Stage::Open(_))
     }
 
-    /// Says `words` and ends. Waits until the other end has taken note, but not longer than a farewell takes.
-    pub fn close(mut self, words: &[u8]) {
+    /// Sends `last` and closes. Waits until the cloud has closed its side, for [`CLOSE_TIMEOUT`] at most.
+    pub fn close(mut self, last: &[u8]) {
         if let Stage::Open(stream) = &mut self.stage {
-            let _ = stream.session.writer().write_all(words);
+            let _ = stream.session.writer().write_all(last);
         }
         if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Closed) {
             let _ = close::close_and_wait(*stream, CLOSE_TIMEOUT);
@@ -268,8 +269,8 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Whoever drops a connection that stands has no time for its farewell; it says what it was still given to say, and ends by
-    /// itself.
+    /// A connection that is dropped while it is established sends what it was given, and closes on a thread of its own, so that
+    /// the device does not wait.
     fn drop(&mut self) {
         if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Closed) {
             close::close_in_background(*stream, CLOSE_TIMEOUT);
@@ -279,14 +280,14 @@ impl Drop for Connection {
 
 impl Stream {
     fn start(connection: &Connection, socket: TcpStream) -> io::Result<Self> {
-        // Frames are small and someone waits for each; the kernel has gathered what belongs together.
+        // Frames are small and each is waited for: the kernel has put together what belongs together, Nagle would only delay.
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let session = ClientConnection::new(connection.tls.clone(), connection.address.name.clone());
         Ok(Self { socket, session: session.map_err(io::Error::other)? })
     }
 
-    /// Goes on with the handshake as far as the socket allows; whether it is done.
+    /// Continues the handshake as far as the socket allows. Returns whether it is complete.
     fn handshake(&mut self) -> io::Result<bool> {
         while self.session.is_handshaking() {
             self.flush()?;
@@ -301,18 +302,18 @@ impl Stream {
         Ok(true)
     }
 
-    /// Reads bytes into `buffer`, from the socket if there are none yet. `None` when there are none now.
+    /// Reads bytes into `buffer`, from the socket if none are decrypted yet. `None` when there are none now.
     fn read(&mut self, is_readable: &mut bool, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.session.reader().read(buffer) {
-                Ok(0) => return Err(io::Error::other("it closed the connection")),
+                Ok(0) => return Err(io::Error::other("closed by the cloud")),
                 Ok(count) => return Ok(Some(count)),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 Err(_) if !*is_readable => return Ok(None),
                 Err(_) => {}
             }
             match self.read_tls() {
-                // Less than was asked for: the socket is empty, and its wait ends when it is not.
+                // A short read: the socket is empty, and its wait ends when it is not. This saves the read that would fail.
                 Ok(count) => *is_readable = count == 0 || count >= READ_SIZE,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
                 Err(error) => return Err(error),
@@ -320,7 +321,7 @@ impl Stream {
         }
     }
 
-    /// Reads from the socket once. What is wrong with it is told to the other end.
+    /// Reads from the socket once. A TLS error is sent to the cloud as an alert.
     fn read_tls(&mut self) -> io::Result<usize> {
         let count = retry_interrupted(|| self.session.read_tls(&mut self.socket))?;
         if let Err(error) = self.session.process_new_packets() {
@@ -344,10 +345,10 @@ impl Stream {
     }
 }
 
-/// Most bytes the TLS session takes from the socket at a time; less means that there were no more.
+/// Most bytes that rustls reads from the socket at a time; fewer means that there were no more.
 const READ_SIZE: usize = 4096;
 
-/// Does what a signal kept from being done.
+/// Repeats a system call that a signal has interrupted.
 fn retry_interrupted<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match act() {
@@ -366,9 +367,9 @@ fn kind(error: &io::Error) -> LinkLoss {
 
 fn reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "it broke the connection".to_owned(),
-        io::ErrorKind::UnexpectedEof => "it closed the connection without a farewell".to_owned(),
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the connection was reset".to_owned(),
+        io::ErrorKind::UnexpectedEof => "closed without TLS close_notify".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -1,7 +1,7 @@
-//! The one place where the device's thread waits: for its waker, for its connection, or for a moment.
+//! The one place where the device's thread waits: for its waker, for its connection, or for a deadline.
 //!
-//! The waker is is_woken by whatever has something for the device from another thread. It is a pipe, so that the operating system
-//! can wait for it and for a socket at once.
+//! Another thread that has something for the device uses the waker. It is a pipe, so that the operating system can wait for
+//! it and for a socket at once.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::BorrowedFd;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Clones ring, and wait for, the same waker. A ring nobody waits for is kept until someone does.
+/// Wakes the device's thread. Clones wake the same thread; a wake-up before the wait ends the next wait.
 #[derive(Debug, Clone)]
 pub struct Waker {
     shared: Arc<Shared>,
@@ -19,7 +19,7 @@ pub struct Waker {
 
 #[derive(Debug)]
 struct Shared {
-    /// The waker has been is_woken since the last wait. A byte is in the pipe, or about to be.
+    /// It was used since the last wait. A byte is in the pipe, or about to be.
     is_woken: AtomicBool,
     read_end: PipeReader,
     write_end: PipeWriter,
@@ -42,24 +42,24 @@ pub struct Woken {
 }
 
 impl Waker {
-    /// A waker that has not been is_woken.
+    /// A waker that has not been used.
     ///
     /// # Errors
-    /// The operating system's, when it has no more pipes to give.
+    /// The operating system's, when the process may open no more files.
     pub fn new() -> io::Result<Self> {
         let (read_end, write_end) = io::pipe()?;
         Ok(Self { shared: Arc::new(Shared { is_woken: AtomicBool::new(false), read_end, write_end }) })
     }
 
-    /// Wakes who waits.
+    /// Ends the current or the next wait.
     pub fn wake(&self) {
-        // One byte for all rings that are not read_end yet, so that the pipe is never full.
+        // One byte for all wake-ups since the last wait, so that the pipe is never full.
         if !self.shared.is_woken.swap(true, Ordering::SeqCst) {
             let _ = (&self.shared.write_end).write_all(&[1]);
         }
     }
 
-    /// Waits until the waker rings, the socket of `interest` is ready, or `deadline` has come; without a deadline, for ever.
+    /// Waits until it is woken, the socket of `interest` is ready, or `deadline` is reached; without a deadline, forever.
     pub fn wait(&self, interest: Option<Interest<'_>>, deadline: Option<Instant>) -> Woken {
         let read_end = PollFd::new(&self.shared.read_end, PollFlags::IN);
         let socket = if let Some(interest) = interest {
@@ -72,10 +72,10 @@ impl Waker {
         Woken { socket }
     }
 
-    /// What is told from here on rings anew: who waited looks for news after this.
+    /// Takes the wake-up back. Whatever is handed over from here on wakes again: the caller looks for it after this.
     fn clear(&self) {
         if self.shared.is_woken.swap(false, Ordering::SeqCst) {
-            // The byte of whoever set the flag; it is there, or comes within an instant.
+            // The byte of the thread that set the flag; it is there, or is about to be written.
             let _ = (&self.shared.read_end).read_exact(&mut [0]);
         }
     }
@@ -95,9 +95,9 @@ fn poll_until(waited: &mut [PollFd<'_>], deadline: Option<Instant>) {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let left = left.map(timespec);
         match poll(waited, left.as_ref()) {
-            // A signal is no reason to wake.
+            // A signal does not end the wait.
             Err(rustix::io::Errno::INTR) => {}
-            // Without memory in the operating system there is no waiting: who called looks around and comes back.
+            // Without memory in the operating system there is no waiting: the caller polls and waits again.
             Ok(_) | Err(_) => return,
         }
     }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_before_the_wait_is_heard_once() {
+    fn a_wake_up_before_the_wait_ends_one_wait() {
         let waker = waker();
         waker.wake();
         waker.wake();
@@ -138,20 +138,20 @@ mod tests {
         let waking = waker.clone();
         let thread = std::thread::spawn(move || waking.wake());
         waker.wait(None, None);
-        thread.join().expect("is_woken");
+        thread.join().expect("woken");
     }
 
     #[test]
-    fn every_one_of_many_rings_from_many_threads_is_heard() {
+    fn no_wake_up_of_many_threads_is_lost() {
         let waker = waker();
         for _ in 0..100 {
             let wakings = [waker.clone(), waker.clone()];
             let threads = wakings.map(|waking| std::thread::spawn(move || waking.wake()));
             waker.wait(None, None);
             for thread in threads {
-                thread.join().expect("is_woken");
+                thread.join().expect("woken");
             }
-            // The second ring is read_end with the first, or kept.
+            // The second wake-up ends the same wait, or the next.
             waker.wait(None, Some(Instant::now()));
         }
         let deadline = Instant::now() + Duration::from_millis(5);

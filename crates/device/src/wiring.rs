@@ -1,4 +1,4 @@
-//! What is wired to the board, as people write it: `1:mcp9808@0x18,temperature=20..30/60s`.
+//! What is wired to the board, and its syntax: `1:mcp9808@0x18,temperature=20..30/60s`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::sensors::serial_ram::{Loopback, SerialRam};
 use crate::sensors::{MODELS, Model, Parts, Quantities, Source};
 use crate::serial;
 
-/// A value that is told while the device runs.
+/// The source of a value that is set while the device runs.
 const LIVE: &str = "@-";
 
 /// Something wired to the board.
@@ -23,7 +23,7 @@ pub enum Attachment {
         model: Option<&'static Model>,
         /// What is there.
         target: Box<dyn Target>,
-        /// What it measures that is told while it runs, in the order it was named.
+        /// Quantities that are set while it runs, in the order they were named.
         live: Vec<&'static str>,
     },
     /// On an SPI bus, alone.
@@ -55,7 +55,7 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// Why a wiring is none, in one line.
+/// Why a wiring is invalid, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WiringError(pub String);
 
@@ -74,13 +74,13 @@ impl From<PinError> for WiringError {
 }
 
 impl Attachment {
-    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is told while the device runs.
+    /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is set while the device runs.
     pub fn i2c(text: &str) -> Result<Self, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
         let (bus, model) = head
             .split_once(':')
-            .ok_or_else(|| WiringError(format!("{head} has no bus: write for example 1:mcp9808@0x18")))?;
+            .ok_or_else(|| WiringError(format!("{head} has no bus; expected for example 1:mcp9808@0x18")))?;
         let bus = i2c_bus(bus)?;
         let (name, address) = model.split_once('@').map_or((model, None), |(name, at)| (name, Some(at)));
         let model = model_named(name)?;
@@ -92,7 +92,7 @@ impl Attachment {
         };
         let mut live = Vec::new();
         for part in parts {
-            live.extend(settle(model, &mut made, part)?);
+            live.extend(apply_option(model, &mut made, part)?);
         }
         Ok(Self::I2c { bus, model: Some(model), target: (model.make)(made), live })
     }
@@ -101,15 +101,16 @@ impl Attachment {
     pub fn spi(text: &str) -> Result<Self, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
-        let (bus, model) = head
-            .split_once(':')
-            .ok_or_else(|| WiringError(format!("{head} has no bus: write for example 1:23lc512,cs=PA4")))?;
+        let (bus, model) = head.split_once(':').ok_or_else(|| {
+            WiringError(format!("{head} has no bus; expected for example 1:23lc512,cs=PA4"))
+        })?;
         let number = bus.parse().ok().filter(|number| spi::BUSES.iter().any(|kind| kind.number == *number));
-        let bus = number.ok_or_else(|| WiringError(format!("{bus} is no SPI bus: there are 1, 2 and 3")))?;
+        let bus =
+            number.ok_or_else(|| WiringError(format!("{bus} is not an SPI bus; expected 1, 2 or 3")))?;
         let device: Box<dyn SpiDevice> = match model.to_ascii_lowercase().as_str() {
             "23lc512" => Box::new(SerialRam::default()),
             "loopback" => Box::new(Loopback),
-            _ => return Err(WiringError(format!("nothing is called {model}; there are: 23lc512 loopback"))),
+            _ => return Err(WiringError(format!("unknown model {model}; expected 23lc512 or loopback"))),
         };
         let select = match parts.next().map(|part| part.split_once('=')) {
             None => None,
@@ -121,11 +122,11 @@ impl Attachment {
         Ok(Self::Spi { bus, device, select })
     }
 
-    /// Reads the name of a serial port that is to lose what arrives while its receiver is full: 1 to 5, or lp1.
+    /// Reads the name of a serial port that loses what arrives while its receiver is full: 1 to 5, or lp1.
     pub fn overrunning(text: &str) -> Result<Self, WiringError> {
         let port = serial::port_named(text);
         let port =
-            port.ok_or_else(|| WiringError(format!("{text} is no serial port: there are 1 to 5 and lp1")))?;
+            port.ok_or_else(|| WiringError(format!("{text} is not a serial port; expected 1 to 5 or lp1")))?;
         Ok(Self::Overrunning { port })
     }
 
@@ -137,11 +138,11 @@ impl Attachment {
     }
 }
 
-/// Looks for two things in one place.
+/// Checks that no two attachments are at the same address or bus.
 pub fn check(attachments: &[Attachment]) -> Result<(), WiringError> {
     let mut places = BTreeSet::new();
-    let twice = attachments.iter().map(place).find(|place| !places.insert(place.clone()));
-    twice.map_or(Ok(()), |place| Err(WiringError(format!("two things at {place}"))))
+    let duplicate = attachments.iter().map(place).find(|place| !places.insert(place.clone()));
+    duplicate.map_or(Ok(()), |place| Err(WiringError(format!("two attachments at {place}"))))
 }
 
 fn place(attachment: &Attachment) -> String {
@@ -154,14 +155,14 @@ fn place(attachment: &Attachment) -> String {
 
 fn i2c_bus(text: &str) -> Result<u8, WiringError> {
     let number = text.parse().ok().filter(|number| (1..=i2c::BUSES.len() as u8).contains(number));
-    number.ok_or_else(|| WiringError(format!("{text} is no I2C bus: there are 1 and 2")))
+    number.ok_or_else(|| WiringError(format!("{text} is not an I2C bus; expected 1 or 2")))
 }
 
 fn model_named(name: &str) -> Result<&'static Model, WiringError> {
     let found = MODELS.iter().find(|model| model.name.eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
         let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
-        WiringError(format!("nothing is called {name}; there are: {}", names.join(" ")))
+        WiringError(format!("unknown model {name}; expected one of: {}", names.join(" ")))
     })
 }
 
@@ -177,11 +178,11 @@ fn address_of(model: &Model, text: Option<&str>) -> Result<u8, WiringError> {
     })
 }
 
-/// Takes one `NAME=VALUE`. Answers the name of what is told while the device runs.
-fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static str>, WiringError> {
+/// Applies one `NAME=VALUE`. Returns the name of a quantity that is set while the device runs.
+fn apply_option(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static str>, WiringError> {
     let (name, value) = part
         .split_once('=')
-        .ok_or_else(|| WiringError(format!("{part} is no NAME=VALUE of a {}", model.name)))?;
+        .ok_or_else(|| WiringError(format!("{part} is not NAME=VALUE of a {}", model.name)))?;
     if let Some(output) = model.pins.iter().position(|known| *known == name) {
         made.pins[output] = Some(value.parse()?);
         return Ok(None);
@@ -190,7 +191,7 @@ fn settle(model: &Model, made: &mut Parts, part: &str) -> Result<Option<&'static
         let quantities = model.quantities.iter().map(|(known, ..)| *known);
         let known: Vec<&str> = quantities.chain(model.pins.iter().copied()).collect();
         let known = if known.is_empty() { "nothing".to_owned() } else { known.join(" ") };
-        return Err(WiringError(format!("a {} has no {name}; there is: {known}", model.name)));
+        return Err(WiringError(format!("a {} has no {name}; it has: {known}", model.name)));
     };
     if value == LIVE {
         return Ok(Some(known));
@@ -238,19 +239,19 @@ mod tests {
         let wired = |texts: [&str; 2]| texts.map(|text| Attachment::i2c(text).expect("a wiring"));
         assert_eq!(check(&wired(["1:mcp9808", "2:mcp9808"])), Ok(()));
         let error = check(&wired(["1:mcp9808", "1:lis3dh"])).expect_err("refused");
-        assert_eq!(error.0, "two things at address 0x18 of I2C1");
+        assert_eq!(error.0, "two attachments at address 0x18 of I2C1");
     }
 
     #[test]
     fn what_is_wrong_is_said_with_what_there_is() {
-        assert_eq!(refused("mcp9808"), "mcp9808 has no bus: write for example 1:mcp9808@0x18");
-        assert_eq!(refused("3:mcp9808"), "3 is no I2C bus: there are 1 and 2");
-        assert_eq!(refused("1:bme280"), "nothing is called bme280; there are: mcp9808 th02 lis3dh ht16k33");
+        assert_eq!(refused("mcp9808"), "mcp9808 has no bus; expected for example 1:mcp9808@0x18");
+        assert_eq!(refused("3:mcp9808"), "3 is not an I2C bus; expected 1 or 2");
+        assert_eq!(refused("1:bme280"), "unknown model bme280; expected one of: mcp9808 th02 lis3dh ht16k33");
         assert_eq!(refused("1:lis3dh@0x20"), "a lis3dh cannot have address 0x20, only 0x18 0x19");
-        assert_eq!(refused("1:th02,x=1"), "a th02 has no x; there is: temperature humidity");
-        assert_eq!(refused("1:ht16k33,x=1"), "a ht16k33 has no x; there is: nothing");
+        assert_eq!(refused("1:th02,x=1"), "a th02 has no x; it has: temperature humidity");
+        assert_eq!(refused("1:ht16k33,x=1"), "a ht16k33 has no x; it has: nothing");
         assert_eq!(refused("1:th02,humidity=101"), "humidity: a th02 goes from 0 to 100");
         assert_eq!(refused("1:lis3dh,int1=PZ1"), "PZ1 is not a pin, such as PF3");
-        assert_eq!(refused("1:th02,warm"), "warm is no NAME=VALUE of a th02");
+        assert_eq!(refused("1:th02,warm"), "warm is not NAME=VALUE of a th02");
     }
 }

@@ -18,7 +18,7 @@ const TELLS: u8 = 3;
 const ASKS: u8 = 2;
 
 fn machine() -> Machine {
-    let targets = vec![
+    let attachments = vec![
         Attachment::i2c("1:mcp9808@0x18,temperature=25.25").expect("a wiring"),
         Attachment::spi("1:23lc512,cs=PA4").expect("a wiring"),
     ];
@@ -28,7 +28,7 @@ fn machine() -> Machine {
         entropy: Arc::new(|| 1),
         restart: RestartPolicy::default(),
         trace: false,
-        targets,
+        attachments,
     })
 }
 

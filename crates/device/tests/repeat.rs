@@ -63,7 +63,7 @@ fn live(name: &str, seed: &str, pace: u64) -> Lived {
         entropy: seed.entropy(),
         restart: RestartPolicy::default(),
         trace: false,
-        targets: Vec::new(),
+        attachments: Vec::new(),
     };
     let machine = Machine::with_provisioning(settings, Provisioning::default());
     let mut bench = Bench::around(RecordedMachine::new(machine, Some(recorder)), Relayed::new(script()));

@@ -172,7 +172,7 @@ impl Bench {
             entropy: Arc::new(|| 0x5EED_0001),
             restart: RestartPolicy::default(),
             trace: false,
-            targets: Vec::new(),
+            attachments: Vec::new(),
         });
         Self { machine, script: Script::default(), up: false, events: Vec::new() }
     }

@@ -154,7 +154,7 @@ fn a_signature_is_told_and_checked_when_a_signer_is_named() {
         let error = refused(stage, &["run", text(&bundle), "--signer", text(&other)]);
         assert!(error.contains("it is signed with key"), "{error}");
         let error = refused(stage, &["run", SAMPLE, "--signer", text(&public)]);
-        assert!(error.contains("is no bundle, so nobody has signed it"), "{error}");
+        assert!(error.contains("is not a bundle and has no signature"), "{error}");
         let error = refused(stage, &["run", text(&bundle), "--signer", text(&key)]);
         assert!(error.contains("contains no public key in PEM"), "{error}");
     });

@@ -148,7 +148,7 @@ fn gdb_is_shown_a_fault_where_it_happened() {
                 "in fail (result=result@entry=35)",
                 "in main ()",
                 "Cannot access memory",
-                "access that nothing answers at 0x60000000",
+                "bus error at 0x60000000",
                 "Temporary breakpoint 1, main ()",
                 "= 0\n",
             ],
@@ -166,7 +166,7 @@ fn gdb_loads_an_image_and_starts_it_over_and_over() {
         let told = gdb(stage, &connect, &["load", "monitor reset halt", "tbreak main", "run", "bt", "kill"]);
         in_order(
             &told,
-            &["Start address", "stands at its first instruction", "Temporary breakpoint 1, main ()"],
+            &["Start address", "is halted at its first instruction", "Temporary breakpoint 1, main ()"],
         );
         let told = gdb(stage, &connect, &["break doubled", "run", "print total"]);
         in_order(&told, &["Breakpoint 1, doubled (value=value@entry=1)", "= 0\n"]);

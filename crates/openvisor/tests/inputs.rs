@@ -43,7 +43,7 @@ fn an_input_that_reaches_nothing_is_refused_before_anything_starts() {
             (
                 "--serial-overrun",
                 "9",
-                "error: --serial-overrun: 9 is no serial port: there are 1 to 5 and lp1\n",
+                "error: --serial-overrun: 9 is not a serial port; expected 1 to 5 or lp1\n",
             ),
         ] {
             let run = stage.openvisor(["run", INPUTS, option, value]);

@@ -75,7 +75,7 @@ fn where_a_signer_is_named_nothing_else_will_do() {
     for (file, key, said) in [
         (&signed, &other, "it is signed with key"),
         (&unsigned, &own, "it is not signed"),
-        (&TINY.to_vec(), &own, "is no bundle, so nobody has signed it"),
+        (&TINY.to_vec(), &own, "is not a bundle and has no signature"),
     ] {
         let told = Application::parse(file, Some(key)).expect_err(said).to_string();
         assert!(told.contains(said), "{told}");

@@ -2,7 +2,7 @@ use super::*;
 
 fn board() -> Board {
     Board::new(
-        BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], targets: Vec::new() },
+        BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], attachments: Vec::new() },
         Storage::default(),
     )
 }
@@ -279,8 +279,8 @@ fn a_list_that_leads_back_to_itself_does_not_hold_the_board_up() {
 
 #[test]
 fn a_pin_that_goes_low_selects_what_is_wired_to_it() {
-    let targets = vec![Attachment::spi("1:23lc512,cs=PA4").expect("a wiring")];
-    let board_config = BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], targets };
+    let attachments = vec![Attachment::spi("1:23lc512,cs=PA4").expect("a wiring")];
+    let board_config = BoardConfig { entropy: Box::new(|| 7), unique: [9; 12], attachments };
     let mut board = Board::new(board_config, Storage::default());
     let mut write =
         |address: u32, bytes: u32, value: u32| board.write(address, bytes, value, 0).expect("there");

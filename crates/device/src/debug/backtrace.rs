@@ -1,7 +1,7 @@
 //! From the registers of a moment to the calls that led there.
 //!
 //! Frames are followed by the call frame information of `.debug_frame` or `.eh_frame`, through exceptions by what the
-//! processor stacked. Where there is none, the stack is searched for what looks like return addresses, and what is found
+//! processor stacked. Where there is none, the stack is searched for likely return addresses, and what is found
 //! so is marked as uncertain.
 
 use gimli::{
@@ -15,7 +15,7 @@ use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 /// Most frames of one backtrace.
 pub const MAX_FRAMES: usize = 32;
 
-/// Most words of the stack that are searched for return addresses, and most of those that are told.
+/// Most words of the stack that are searched for return addresses, and most addresses that are reported.
 const SEARCHED_WORDS: u32 = 1024;
 const MAX_GUESSES: usize = 12;
 
@@ -177,7 +177,7 @@ impl Walk<'_> {
     /// Looks on the stack for addresses after calls.
     fn guess(&mut self) {
         let mut addresses = Vec::new();
-        // Of a function that has called nobody yet LR is the best there is.
+        // In a function that has not called another yet, LR is the best guess.
         if self.frames.len() == 1 {
             addresses.push(self.registers.r[LR]);
         }

@@ -86,7 +86,7 @@ impl Crash {
         (self.fault.cfsr & BFARVALID != 0).then_some(self.fault.bfar)
     }
 
-    /// All of it, in lines for people.
+    /// The report, in lines.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("crash: {}", self.fault)];
         lines.push(format!("  {}", self.fault_registers()));

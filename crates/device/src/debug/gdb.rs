@@ -1,9 +1,10 @@
 //! The GDB remote protocol over TCP: one debugger at a time, on the device's own thread.
 //!
-//! Threads of its own accept and read (`server`); what they read comes to the device's thread through a queue and its
-//! waker. There a `GdbConnection` takes packets out of it (`framing`), answers or bounds what the protocol's state machine would end
-//! the session for (`requests`), and feeds it the rest. The machine itself is the state machine's target (`target`). Whatever a
-//! debugger sends, the session goes on (`docs/decisions/0011-debugging.md`, D208).
+//! Threads of its own accept and read (`server`); what they read reaches the device's thread by a queue, with its waker.
+//! There a `GdbConnection` finds the packets (`framing`), answers or bounds those for which the protocol's state machine
+//! would end the connection (`requests`), and feeds it the rest. The machine is the state machine's target (`target`).
+//! Whatever a debugger sends, the connection stays open: one packet that is not understood should not end a long debugging
+//! session (`docs/decisions/0011-debugging.md`, D208).
 
 mod framing;
 mod monitor;
@@ -28,24 +29,24 @@ use crate::fault::{Fault, FaultKind};
 use crate::machine::{DebuggerInput, StopReason};
 use crate::recording::RecordedMachine;
 
-/// A stop by SIGTRAP.
+/// A stop reply: SIGTRAP.
 const STOPPED_BY_SIGTRAP: &[u8] = b"S05";
 
 type Stub = GdbStubStateMachine<'static, RecordedMachine, Replies>;
 
-/// The debugger's side of a device's thread: nobody, or one who is connected.
+/// What connects a device's thread to a debugger, if one is connected.
 pub(crate) struct GdbConnection {
     listener: Listener,
     client: Option<Client>,
 }
 
 impl GdbConnection {
-    /// Waits for a debugger at `listener`.
+    /// Waits for a debugger.
     pub(crate) fn new(listener: Listener) -> Self {
         Self { listener, client: None }
     }
 
-    /// Does what the debugger has asked for, and reports when the application has stopped.
+    /// Handles what the debugger has sent, and reports a halt of the application.
     pub(crate) fn poll(&mut self, machine: &mut RecordedMachine) {
         while let Some(event) = self.listener.next() {
             match event {
@@ -66,7 +67,7 @@ impl GdbConnection {
         for byte in bytes {
             let Some(client) = &mut self.client else { return };
             let keep_going = client.receive(*byte, machine);
-            // A debugger that does not take its answers is left.
+            // A debugger that does not read its replies is disconnected.
             if !(client.flush() && keep_going) {
                 self.end(machine);
             }
@@ -105,11 +106,11 @@ struct Client {
     framing: Framing,
     /// The protocol's state; none before its first packet, and after it has detached.
     stub: Option<Stub>,
-    /// The packet its features were agreed by.
+    /// The packet by which features were negotiated.
     features: Option<Vec<u8>>,
-    /// It stays when it detaches, and may attach again (`target extended-remote`).
+    /// It stays connected when it detaches, and may attach again (`target extended-remote`).
     is_extended: bool,
-    /// The application was started again by `run`, after which a debugger continues by itself.
+    /// The application was restarted by `run`, after which GDB continues by itself.
     holds: bool,
 }
 
@@ -125,7 +126,7 @@ impl Client {
         }
     }
 
-    /// Takes a byte. False when the connection is to end.
+    /// Handles a byte. False when the connection ends.
     fn receive(&mut self, byte: u8, machine: &mut RecordedMachine) -> bool {
         match self.framing.push(byte) {
             None => true,
@@ -142,14 +143,14 @@ impl Client {
                 true
             }
             Some(Incoming::Packet(data)) => {
-                // A stop that is not reported yet comes before the packet's answer.
+                // A stop that is not reported yet goes before the packet's reply.
                 self.report(machine);
                 self.packet(&data, machine)
             }
         }
     }
 
-    /// Answers a packet. False when the connection is to end.
+    /// Handles a packet. False when the connection ends.
     fn packet(&mut self, data: &[u8], machine: &mut RecordedMachine) -> bool {
         if self.stub.is_none() {
             self.attach(machine);
@@ -168,8 +169,8 @@ impl Client {
         }
     }
 
-    /// Whether this is the continue that a debugger sends by itself after `run`. Where no breakpoint would stop the application,
-    /// it is answered with a stop at the first instruction, where `run` is to hold (D134); the next one is the user's.
+    /// Whether this is the continue that GDB sends by itself after `run`. Without a breakpoint the application would run away,
+    /// so the reply is a stop at the first instruction (D134); the next continue is the user's.
     fn holds_at(&mut self, data: &[u8]) -> bool {
         match data {
             _ if requests::is_run(data) => self.holds = true,
@@ -190,7 +191,7 @@ impl Client {
         }
     }
 
-    /// Has the state machine answer a packet. One it does not understand has an empty answer, as the protocol asks.
+    /// Has the state machine handle a packet. One it does not understand gets an empty reply, as the protocol demands.
     fn pass(&mut self, data: &[u8], machine: &mut RecordedMachine) -> bool {
         let was_running = matches!(self.stub, Some(GdbStubStateMachine::Running(_)));
         let Some(replies) = self.feed(data, machine) else {
@@ -208,7 +209,7 @@ impl Client {
         stays
     }
 
-    /// Keeps what a packet has changed for the rest of the connection.
+    /// Remembers what a packet has set for the rest of the connection.
     fn note(&mut self, data: &[u8]) {
         match data {
             b"!" => self.is_extended = true,
@@ -218,14 +219,14 @@ impl Client {
         }
     }
 
-    /// Feeds a packet to the state machine, and takes what it answers. None if it has failed, and is gone.
+    /// Feeds a packet to the state machine, and returns its reply. None if it has failed; it is then gone.
     fn feed(&mut self, data: &[u8], machine: &mut RecordedMachine) -> Option<Vec<u8>> {
         let mut stub = self.stub.take()?;
         for byte in framed(data) {
             stub = match stub {
                 GdbStubStateMachine::Idle(stub) => stub.incoming_data(machine, byte).ok()?,
                 GdbStubStateMachine::Running(stub) => stub.incoming_data(machine, byte).ok()?,
-                // Neither comes before a packet's last byte.
+                // It is in neither state before a packet's last byte.
                 GdbStubStateMachine::CtrlCInterrupt(_) | GdbStubStateMachine::Disconnected(_) => return None,
             };
         }
@@ -240,19 +241,19 @@ impl Client {
         Some(replies)
     }
 
-    /// A new state machine in the place of one that failed, in the same state.
+    /// Replaces a state machine that failed by a new one in the same state.
     fn reset_stub(&mut self, was_running: bool, machine: &mut RecordedMachine) {
         self.stub = stub(machine);
         if let Some(features) = self.features.clone() {
             let _ = self.feed(&features, machine);
         }
         if was_running {
-            // An application that runs is not touched by it.
+            // This does not affect an application that is running.
             let _ = self.feed(b"c", machine);
         }
     }
 
-    /// Reports that the application has stopped, if the debugger waits for it.
+    /// Reports that the application has halted, if the debugger waits for it.
     fn report(&mut self, machine: &mut RecordedMachine) {
         match self.stub.take() {
             Some(GdbStubStateMachine::Running(mut stub)) if machine.machine().is_halted() => {
@@ -271,20 +272,20 @@ impl Client {
         }
     }
 
-    /// Sends what is to be sent. False when the debugger does not take it.
+    /// Sends pending replies. False when the debugger does not read them.
     fn flush(&mut self) -> bool {
         let unsent = self.framing.take_unsent();
         unsent.is_empty() || self.writer.send(&unsent).is_ok()
     }
 }
 
-/// The protocol's state at its beginning.
+/// A new state machine.
 fn stub(machine: &mut RecordedMachine) -> Option<Stub> {
     let stub = GdbStub::builder(Replies::default()).packet_buffer_size(PACKET_SIZE).build().ok()?;
     stub.run_state_machine(machine).ok()
 }
 
-/// A stop in the protocol's words.
+/// A halt as a stop reason of the protocol.
 fn reason(stop: &StopReason) -> SingleThreadStopReason<u32> {
     use SingleThreadStopReason as R;
     match stop {
@@ -318,7 +319,7 @@ fn signal(fault: &Fault) -> Signal {
     }
 }
 
-/// Serves one debugger that sends `bytes` and then closes: the whole way from the socket to the machine, for a fuzz target.
+/// Serves one debugger that sends `bytes` and then closes: the whole path from the socket to the machine, for a fuzz target.
 ///
 /// # Errors
 /// Loopback cannot be used.
@@ -340,7 +341,7 @@ pub fn converse(machine: &mut RecordedMachine, bytes: &[u8]) -> std::io::Result<
         match writer.read(&mut answers) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Ok(length) if length > 0 => {}
-            // The session has left the debugger, as one that is gone or one that breaks the protocol.
+            // The debugger was disconnected: it has closed, or violated the protocol.
             _ => return Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! System calls that were refused: what is said of the first of each kind, also where nobody traces.
+//! System calls that were refused: the first of each kind is reported, also without a trace.
 
 use std::collections::BTreeSet;
 
@@ -26,12 +26,12 @@ pub struct RefusedCall {
     pub blamed: Option<String>,
 }
 
-/// Which kinds of refusals were told of.
+/// Which kinds have been reported.
 #[derive(Debug, Default)]
 pub struct RefusedCalls(BTreeSet<(u32, u32)>);
 
 impl RefusedCalls {
-    /// The refusal to tell of, if `status` is one and it is the first of this call with this status.
+    /// The refused call to report, if `status` is a refusal and the first of this call with this status.
     pub fn note(
         &mut self,
         call: Call,

@@ -17,7 +17,7 @@ use crate::image::read_file;
 /// The bytes of a section.
 pub(crate) type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
-/// Most names told for one address: functions that were put into each other.
+/// Most names for one address: inlined functions.
 const MAX_INLINED: usize = 8;
 
 /// Most files of split debug information, and most bytes of them together.
@@ -116,7 +116,7 @@ impl Files {
         EndianSlice::new(found.unwrap_or_default(), LittleEndian)
     }
 
-    /// Reads the file that `.gnu_debuglink` names, where debuggers look for it: beside the ELF file, or in `.debug` there.
+    /// Reads the file that `.gnu_debuglink` names, where debuggers search for it: beside the ELF file, or in `.debug` there.
     fn follow_link(&mut self, path: &Path) {
         let Some((name, checksum)) = self.main.link() else { return };
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -230,7 +230,7 @@ impl Files {
     }
 }
 
-/// The content of a regular file of an image's size. Names come from the ELF file: a pipe or a device would hold up whoever reads
+/// The content of a regular file of an image's size. Names come from the ELF file: a pipe or a device would block the reader
 /// it.
 fn regular_file(path: &Path) -> Option<Vec<u8>> {
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;

@@ -1,7 +1,7 @@
 //! A record of what an application does: system calls with their arguments, interrupts, notifications, the link.
 //!
 //! The device's thread makes [`Entry`]s and hands them to a thread of the tracer's, which writes them (`writer`). The
-//! device never waits for a disk: what does not fit into the queue is lost, and told as lost.
+//! device never waits for a disk: what does not fit into the queue is lost, and the loss is in the trace.
 
 pub mod decode;
 mod writer;
@@ -24,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How a trace is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A line an entry, for people.
+    /// A line of text for each entry.
     Text,
     /// Chrome's trace events in JSON, which Perfetto shows too.
     Perfetto,
@@ -59,7 +59,7 @@ pub type Fields = Vec<(&'static str, String)>;
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A system call, told when it returned.
+    /// A system call, written when it has returned.
     Call {
         /// Its name.
         name: &'static str,
@@ -78,7 +78,7 @@ pub enum What {
     Left(String),
     /// Something at one moment.
     Mark {
-        /// In a few words.
+        /// Its name.
         name: String,
         /// What belongs to it.
         fields: Fields,

@@ -84,7 +84,7 @@ fn a_wrong_id_is_shown() {
     let folder = Folder::new("id");
     saved(&folder);
     fs::write(folder.0.join(DEVICE_ID), "UV0123\n").expect("written");
-    assert!(refusal(&folder).starts_with("device-id holds \"UV0123\\n\"; expected UV and 32"));
+    assert!(refusal(&folder).starts_with("device-id contains \"UV0123\\n\"; expected UV and 32"));
 }
 
 #[test]
@@ -98,9 +98,9 @@ fn an_id_is_exactly_two_letters_and_32_lower_case_digits() {
 #[test]
 fn files_without_their_pem_are_named() {
     for (file, expected) in [
-        (CERTIFICATE, "certificate.pem holds no certificate in PEM form"),
-        (KEY, "key.pem holds no private key in PEM form"),
-        (AUTHORITY, "authority.pem holds no certificate in PEM form"),
+        (CERTIFICATE, "certificate.pem contains no certificate in PEM format"),
+        (KEY, "key.pem contains no private key in PEM format"),
+        (AUTHORITY, "authority.pem contains no certificate in PEM format"),
     ] {
         let folder = Folder::new(file);
         saved(&folder);

@@ -1,7 +1,8 @@
-//! A debugger at the machine: what stops the application, what it does while it stands, and how it goes on.
+//! A debugger attached to the machine: what halts the application, what is possible while it is halted, and how it resumes.
 //!
-//! While the application stands its time stands: timers and cycle counter wait with it. The kernel's time goes on
-//! ([`Machine::hold`]), so that the link is kept, as on a board where only the application's side is halted (D133).
+//! While the application is halted its time is stopped: timers and cycle counter wait with it. The kernel's time goes on
+//! ([`Input::TimeSkipped`](super::Input::TimeSkipped)), so that the link stays up, as on a board where only the
+//! application's side is halted (D133).
 
 use std::ops::Range;
 
@@ -15,30 +16,31 @@ use crate::events::DeviceEvent;
 use crate::fault::Fault;
 use crate::memory_map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
 
-/// The processor's own registers, which a debugger may look at.
+/// The processor's private peripheral bus, which a debugger may access.
 const SYSTEM: Range<u32> = 0xE000_0000..0xE010_0000;
 
-/// The Debug Halting Control and Status Register; its C_HALT and S_HALT are set for whoever looks while the application stands.
+/// The Debug Halting Control and Status Register; a debugger reads C_HALT and S_HALT as set while the application is halted.
 const DHCSR: u32 = 0xE000_EDF0;
 const HALTED: u32 = 1 << 17 | 1 << 1;
 
 /// What erased flash reads as.
 const ERASED: u8 = 0xFF;
 
-/// Most breakpoints and watchpoints at a time: far more than a person sets, and few enough to look through.
+/// Most breakpoints and watchpoints at a time: far more than anybody sets by hand, and few enough for a linear search.
 pub const MAX_BREAKPOINTS: u32 = 4096;
 /// See [`MAX_BREAKPOINTS`].
 pub const MAX_WATCHPOINTS: u32 = 256;
 
-/// What an entry of the call page looks like to a debugger: `bx lr; nop; bx lr; nop`, a function that uses no stack.
+/// What a debugger reads at an entry of the call page: `bx lr; nop; bx lr; nop`, a function without a stack frame, so that
+/// a backtrace from inside a call finds its caller.
 const VENEER: [u8; 8] = [0x70, 0x47, 0x00, 0xBF, 0x70, 0x47, 0x00, 0xBF];
 
-/// Why the application stands.
+/// Why the application halted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
-    /// The debugger asked for it, or has just come.
+    /// The debugger requested it, or has just attached.
     Requested,
-    /// What was to be stepped is done.
+    /// The step is complete.
     Stepped,
     /// A breakpoint.
     Breakpoint,
@@ -51,9 +53,9 @@ pub enum StopReason {
         /// It would write.
         write: bool,
     },
-    /// A fault. The registers are those at the instruction; going on starts the application again.
+    /// A fault. The registers are those at the instruction; resuming restarts the application.
     Fault(Fault),
-    /// The application was started again and has not executed anything.
+    /// The application was restarted and has not executed an instruction.
     Reset,
 }
 
@@ -70,19 +72,19 @@ enum RunMode {
 #[derive(Debug)]
 struct Stepping {
     range: Range<u32>,
-    /// Interrupts that were due are handled first.
+    /// Where the step began, while interrupts that were pending are handled first.
     interrupted: Option<StepOrigin>,
 }
 
-/// Where the application was interrupted.
+/// Where a step began.
 #[derive(Debug)]
 struct StepOrigin {
     pc: u32,
     sp: u32,
     exception: u16,
-    /// The breakpoint at `pc` is there for the way back only.
+    /// The breakpoint at `pc` is only there to stop at when the handlers return.
     temporary: bool,
-    /// Someone else came by: it is to be stepped over.
+    /// Other code, such as a handler, has reached `pc`: the next instruction is stepped over.
     is_elsewhere: bool,
 }
 
@@ -92,13 +94,13 @@ pub(super) struct Debugger {
     attached: bool,
     mode: RunMode,
     stop: Option<StopReason>,
-    /// The stretch that runs is a single instruction.
+    /// The current run is a single instruction.
     single: bool,
     /// The application's names.
     symbols: Option<Symbols>,
     /// The last crash of the application.
     last_crash: Option<Box<Crash>>,
-    /// The application's own BKPT it stands at.
+    /// The application's own BKPT instruction at which it is halted.
     at_bkpt: Option<u32>,
     /// Breakpoints and watchpoints that are set.
     breakpoints: u32,
@@ -117,17 +119,18 @@ impl Debugger {
 
 /// What a debugger does.
 impl Machine {
-    /// Gives names to what is told of crashes.
+    /// Sets the symbols by which crash reports name functions.
     pub fn set_symbols(&mut self, symbols: Option<Symbols>) {
         self.debugger.symbols = symbols;
     }
 
-    /// Holds the application before its first instruction until a debugger lets it go.
+    /// Halts the application before its first instruction until a debugger resumes it.
     pub(crate) fn halt_at_reset(&mut self) {
         self.halt(StopReason::Reset);
     }
 
-    /// A debugger has come: the application stands, and the kernel keeps the link whatever the application wants (N20).
+    /// A debugger attaches: the application halts, and the kernel keeps the link up whatever the application requests, because
+    /// debugging works by the link on a board (N20).
     pub(crate) fn attach_debugger(&mut self) {
         self.debugger.attached = true;
         self.cpu.set_halt_on_breakpoint(true);
@@ -137,7 +140,7 @@ impl Machine {
         self.debugger.stop = None;
     }
 
-    /// The debugger is gone, and what it set with it; the application goes on.
+    /// The debugger detaches, and its breakpoints go with it; the application resumes.
     pub(crate) fn detach_debugger(&mut self) {
         self.cpu.detach_debugger();
         (self.debugger.breakpoints, self.debugger.watchpoints) = (0, 0);
@@ -147,13 +150,13 @@ impl Machine {
         self.resume();
     }
 
-    /// A kernel that has just begun does not know of the debugger.
+    /// Tells the kernel whether a debugger is attached; one that has just started does not know.
     pub(super) fn notify_kernel_of_debugger(&mut self) {
         let attached = self.debugger.attached;
         self.enter_kernel(|kernel, port| kernel.debugger_attached(port, attached));
     }
 
-    /// Whether the application stands because of a debugger.
+    /// Whether a debugger has halted the application.
     pub fn is_halted(&self) -> bool {
         self.debugger.is_halted()
     }
@@ -163,7 +166,7 @@ impl Machine {
         matches!(self.debugger.mode, RunMode::Free)
     }
 
-    /// Why the application stopped, told once.
+    /// Takes the reason for which the application halted.
     pub fn take_stop(&mut self) -> Option<StopReason> {
         self.debugger.stop.take()
     }
@@ -173,20 +176,20 @@ impl Machine {
         self.debugger.last_crash.as_deref()
     }
 
-    /// Stops the application, if it does not stand already.
+    /// Halts the application, unless it is halted already.
     pub(crate) fn interrupt(&mut self) {
         if !self.is_halted() {
             self.halt(StopReason::Requested);
         }
     }
 
-    /// Lets the application go on; one that has faulted starts again at once.
+    /// Resumes the application; one that has faulted restarts at once.
     pub(crate) fn resume(&mut self) {
         self.leave_halt();
         self.debugger.mode = RunMode::Free;
     }
 
-    /// Lets the application execute one instruction, and go on doing so while its program counter is in `range`.
+    /// Lets the application execute one instruction, and further ones while its program counter is in `range`.
     pub(crate) fn step(&mut self, range: Range<u32>) {
         if self.leave_halt() {
             return self.halt(StopReason::Stepped);
@@ -194,7 +197,7 @@ impl Machine {
         self.debugger.mode = RunMode::Stepping(Stepping { range, interrupted: None });
     }
 
-    /// Starts the application again and stops it before its first instruction.
+    /// Restarts the application and halts it before its first instruction.
     pub(crate) fn reset_and_halt(&mut self) {
         if self.is_off() {
             self.power = Power::Off { start: Some((self.now(), WakeReason::DebuggerRestart)) };
@@ -206,7 +209,7 @@ impl Machine {
         self.debugger.stop = None;
     }
 
-    /// Ends standing. Answers whether the application has started again instead of going on.
+    /// Leaves the halt. Returns whether the application was restarted instead of resumed.
     fn leave_halt(&mut self) -> bool {
         self.debugger.stop = None;
         let bkpt = self.debugger.at_bkpt.take();
@@ -215,7 +218,7 @@ impl Machine {
             return true;
         }
         if bkpt.is_some_and(|at| at == self.cpu.register(Register::PC)) {
-            // It would stop here for ever.
+            // It would halt here again and again: a debugger does not write over a BKPT of the application's own.
             self.cpu.set_register(Register::PC, self.cpu.register(Register::PC).wrapping_add(2));
         }
         false
@@ -230,10 +233,10 @@ impl Machine {
     }
 }
 
-/// What the machine asks while it runs.
+/// What the machine checks while it runs.
 impl Machine {
-    /// Whether the next stretch is a single instruction. Interrupts that are due are served first, and at full speed: a
-    /// step would otherwise lead into a handler, or hold the interrupts back for as long as someone steps.
+    /// Whether the next run is a single instruction. Pending interrupts are handled first, and at full speed: a step would
+    /// otherwise lead into a handler, or delay interrupts for as long as the user steps.
     pub(super) fn begins_step(&mut self) -> bool {
         self.debugger.single = self.should_step();
         self.debugger.single
@@ -254,7 +257,7 @@ impl Machine {
         false
     }
 
-    /// The stretch is over: a step that is done stops the application.
+    /// The run is over: a step that is complete halts the application.
     pub(super) fn end_step(&mut self) {
         if !std::mem::take(&mut self.debugger.single) || self.power != Power::On {
             return;
@@ -274,27 +277,27 @@ impl Machine {
         }
     }
 
-    /// A BKPT, with a debugger there.
+    /// A BKPT instruction, while a debugger is attached.
     pub(super) fn on_bkpt(&mut self, address: u32) {
         self.halt(StopReason::Instruction);
         self.debugger.at_bkpt = Some(address);
     }
 
-    /// What the processor shows after a fault.
+    /// Reports what registers and stack show after a fault.
     pub(super) fn report_crash(&mut self, fault: Fault) {
         let crash = Box::new(Crash::of(&self.cpu, fault, self.debugger.symbols.as_ref()));
         self.debugger.last_crash = Some(crash.clone());
         self.note(DeviceEvent::Crashed(crash));
     }
 
-    /// A fault; with a debugger there, the application stops where it happened.
+    /// A fault; with a debugger attached, the application halts where it happened.
     pub(super) fn halt_on_fault(&mut self, fault: Fault) {
         if self.debugger.attached {
             self.halt(StopReason::Fault(fault));
         }
     }
 
-    /// Whether a call about to be made is to stop at a breakpoint instead.
+    /// Halts at a breakpoint at a call's entry. Returns whether it did.
     pub(super) fn stops_at_call(&mut self, address: u32) -> bool {
         let stops = !self.debugger.single && self.cpu.has_breakpoint(address);
         if stops {
@@ -303,13 +306,14 @@ impl Machine {
         stops
     }
 
-    /// The interrupts that went before a step are served, or another has come by where they came in.
+    /// Whether this breakpoint is that of a step's beginning: the interrupts that went first are handled, or other code has
+    /// reached it.
     fn is_on_way_back(&mut self) -> bool {
         let RunMode::Stepping(Stepping { interrupted: Some(origin), .. }) = &mut self.debugger.mode else {
             return false;
         };
         if origin.pc != self.cpu.register(Register::PC) || !origin.temporary {
-            // A breakpoint of the debugger's own is worth stopping at whoever comes by.
+            // At a breakpoint of the debugger's own the application halts, whichever code reaches it.
             return self.is_back();
         }
         let here = (self.cpu.register(Register::SP), self.cpu.exception_number());
@@ -321,7 +325,7 @@ impl Machine {
         true
     }
 
-    /// Whether the application is back where it was interrupted, at a breakpoint that it was to step from.
+    /// Whether the application has returned to where the step began, at a breakpoint of the debugger's own.
     fn is_back(&mut self) -> bool {
         let RunMode::Stepping(Stepping { interrupted: Some(origin), .. }) = &self.debugger.mode else {
             return false;
@@ -351,7 +355,7 @@ impl Machine {
         self.cpu.register(register)
     }
 
-    /// Writes a register, if that changes it. A new program counter wakes an application that waits.
+    /// Writes a register, if that changes it. A new program counter wakes an application that sleeps.
     pub(crate) fn set_register(&mut self, register: Register, value: u32) {
         if self.cpu.register(register) == value {
             return;
@@ -362,8 +366,8 @@ impl Machine {
         }
     }
 
-    /// Reads memory as a debugger sees it, as far as there is any from `address` on; answers how much. Registers of
-    /// peripherals are read as the application would.
+    /// Reads memory for a debugger, as far as there is memory from `address` on, and returns the length. Registers of
+    /// peripherals are read with all effects that a read of the application would have.
     pub(crate) fn read_memory(&mut self, address: u32, into: &mut [u8]) -> usize {
         let space = |region: &Range<u32>| region.contains(&address).then(|| (region.end - address) as usize);
         let memory = space(&FLASH).or_else(|| space(&RAM));
@@ -394,7 +398,7 @@ impl Machine {
         done
     }
 
-    /// Reads a register, or a part of one, as an instruction of the application with this width would.
+    /// Reads a register, or a part of one, as an instruction of this width would.
     fn register_part(&mut self, address: u32, width: usize) -> Option<u32> {
         if SYSTEM.contains(&address) {
             let mut word = self.cpu.read_ppb(address);
@@ -409,8 +413,8 @@ impl Machine {
         self.board.read(address, width as u32, self.now()).ok()
     }
 
-    /// Writes memory as a debugger does: RAM, and registers by the words, halfwords and bytes that an application would
-    /// write them by. Flash is not written like this ([`Machine::write_flash`]). Answers whether all of it was written.
+    /// Writes memory as a debugger does: RAM, and registers by words, halfwords and bytes, as an
+    /// application would write them. Flash is not written like this ([`Machine::write_flash`]). Returns whether all of it was written.
     pub(crate) fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
         if bytes.is_empty() || RAM.contains(&address) {
             return bytes.is_empty() || self.cpu.write_memory(address, bytes);
@@ -441,7 +445,7 @@ impl Machine {
         self.board.write(address, width, value, self.now()).is_ok()
     }
 
-    /// Writes application flash, until the process ends: the image's file stays as it is.
+    /// Writes application flash, until the process ends: the image's file does not change.
     pub(crate) fn write_flash(&mut self, address: u32, bytes: &[u8]) -> bool {
         FLASH.contains(&address) && self.cpu.write_memory(address, bytes)
     }
@@ -478,7 +482,7 @@ impl Machine {
         removed
     }
 
-    /// Whether a breakpoint or a watchpoint is set.
+    /// Whether any breakpoint or watchpoint is set.
     pub fn may_stop(&self) -> bool {
         self.debugger.breakpoints + self.debugger.watchpoints > 0
     }

@@ -1,4 +1,4 @@
-//! Watches the machine from outside and gathers what is worth telling. The machine never depends on it.
+//! Collects the events of a machine. What the machine does never depends on it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,26 +21,26 @@ const CHANNEL_TYPE_AT: u32 = 32;
 pub(super) struct Observer {
     trace: bool,
     events: VecDeque<DeviceEvent>,
-    /// How many of them are in the trace, if one is made.
+    /// How many of them are in the trace, if one is written.
     traced: usize,
     /// Channels by handle, to name the one that is closed.
     channels: BTreeMap<u32, ChannelType>,
-    /// Which pins are told of, besides the LED.
+    /// Which pins are reported, besides the LED.
     pins: PinFilter,
     refusals: RefusedCalls,
 }
 
-/// What must be known of a call before it is made, because it may change it.
+/// What is read of a call before it is executed, because the call may overwrite it.
 #[derive(Clone)]
 pub(super) struct Before {
     call: Option<Call>,
     arguments: [u32; 4],
-    /// The handle a closing call is about to make zero.
+    /// The handle that a closing call is about to set to zero.
     handle: u32,
 }
 
 impl Before {
-    /// Looks at a call about to be made.
+    /// Reads what is needed of a call about to be executed.
     pub(super) fn new(cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Self {
         let call = Call::from_slot(slot);
         let handle = if call == Some(Call::CloseChannel) { word(cpu, arguments[0]) } else { 0 };
@@ -49,7 +49,7 @@ impl Before {
 }
 
 impl Observer {
-    /// An observer; with `trace` it tells of every call.
+    /// An observer; with `trace` it reports every call.
     pub(super) fn new(trace: bool) -> Self {
         Self {
             trace,
@@ -61,7 +61,7 @@ impl Observer {
         }
     }
 
-    /// From now on these pins are told of.
+    /// Reports these pins from now on.
     pub(super) fn report_pins(&mut self, pins: PinFilter) {
         self.pins = pins;
     }
@@ -71,13 +71,13 @@ impl Observer {
         self.events.push_back(event);
     }
 
-    /// What was gathered since this was last asked.
+    /// The events since the last call.
     pub(super) fn untraced(&mut self) -> impl Iterator<Item = &DeviceEvent> {
         let from = std::mem::replace(&mut self.traced, self.events.len());
         self.events.range(from..)
     }
 
-    /// Takes everything gathered.
+    /// Takes all events.
     pub(super) fn take(&mut self) -> Vec<DeviceEvent> {
         self.traced = 0;
         std::mem::take(&mut self.events).into()
@@ -89,7 +89,7 @@ impl Observer {
         self.events.pop_front()
     }
 
-    /// No channel of before exists any more.
+    /// The application has started: it has no channels yet.
     pub(super) fn forget_channels(&mut self) {
         self.channels.clear();
     }
@@ -126,7 +126,7 @@ impl Observer {
         }
     }
 
-    /// Looks at a call that was answered.
+    /// Reports a call that has returned.
     pub(super) fn after_call(&mut self, cpu: &Cpu, before: &Before, status: Status) {
         let Some(call) = before.call else { return };
         if self.trace {

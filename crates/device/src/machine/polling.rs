@@ -1,13 +1,14 @@
 //! What a system call costs the application in guest time, and how a program that only polls lets the host sleep (D218, D219).
 //!
-//! A call that only asks something, made from one place again and again with nothing done in between, may take longer than others. The
-//! machine finds such loops by a trial run ([`armv8m::Cpu::begin_trial`]): it lets the application go on with the clock standing still,
-//! a little in the future, and the calls giving the answers of that moment. If registers and memory come back to what they were, and
-//! the first round took the same way as the next, the application goes on polling until then unless something else happens. The trial
-//! is taken back and the call is held: it answers at that moment, or as soon as an interrupt is about to be taken or something arrives
-//! from outside. If something changes for the application by then, an earlier moment is tried.
+//! A call that only queries, made from one call site again and again with nothing done in between, may take longer than
+//! others. The machine finds such loops by a trial run ([`armv8m::Cpu::begin_trial`]): it lets the application continue with
+//! the clock stopped a little in the future, and with the results that the calls will have then. If registers and memory
+//! return to their former values, and the first round was as long as the next, the application will poll until then unless
+//! something else happens. The trial is rolled back and the call is delayed: it returns at that time, or as soon as an
+//! interrupt is about to be taken or an input arrives. If something changes for the application by then, a shorter delay is
+//! tried.
 //!
-//! All of this depends on guest time and recorded inputs alone (D138).
+//! All of this depends on guest time and recorded inputs alone, so that a replay delays the same calls (D138).
 
 use abi::{Call, Status};
 use armv8m::{Bus, BusFault, ExternalActivity, Register, Signals, Width};
@@ -24,41 +25,42 @@ use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE};
 /// registers saved, cleared and restored, takes the rest.
 pub(super) const CALL_CYCLES: u64 = 400;
 
-/// Longest delay, in cycles. With the call and the rest of the loop an application sees a change within a millisecond.
+/// Longest delay, in cycles. With the call and the rest of the loop an application sees a change within a millisecond, the
+/// resolution at which applications poll (D219).
 const MAX_DELAY: u64 = 900 * CYCLES_PER_MICRO;
 
-/// Greatest scale of the guest's time (D141).
+/// Greatest scale of the guest's time, as `--time-scale` has it (D141).
 const MAX_SCALE: u32 = 1000;
 
-/// Shortest delay that is worth its effort, in cycles.
+/// Shortest delay that costs less than the calls it saves, in cycles.
 const MIN_DELAY: u64 = 10 * CYCLES_PER_MICRO;
 
-/// How long an application has been polling, in cycles, before a call of its is held.
+/// How long an application must have been polling before a call is delayed, in cycles.
 const MIN_POLLING_TIME: u64 = 40 * CYCLES_PER_MICRO;
 
-/// Most instructions from one call to the next call from the same place.
+/// Most instructions from one call to the next from the same call site.
 const MAX_ROUND: u64 = 4_000;
 
-/// Most instructions of a trial run, and most rounds: a loop is recognised after two, or one that is more involved after a few more.
+/// Most instructions of a trial run, and most rounds: a simple loop is recognised after two.
 const MAX_TRIAL: u64 = 3 * MAX_ROUND;
 const MAX_TRIAL_ROUNDS: u64 = 16;
 
-/// Instructions of a round from which on a trial is only made for every so many holds: trials would cost more than the application.
+/// Instructions of a round from which on one trial serves for several delays: trials would cost more than the application.
 const LONG_ROUND: u64 = 30;
 const TRUSTED_ROUNDS: u32 = 16;
 
-/// Cycles until a loop that did not come round is tried again; doubles with each failure, up to [`MAX_BACKOFF`].
+/// Cycles until another trial after one that failed; doubles with each failure, up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: u64 = 100 * CYCLES_PER_MICRO;
 const MAX_BACKOFF: u64 = 12_800 * CYCLES_PER_MICRO;
 
-/// Most calls for an item that was not there that are remembered.
+/// Most calls that found no item that are remembered.
 const MAX_ABSENT: usize = 8;
 
-/// A call that only asks, as it was query.
+/// A call that only queries, with its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Query {
     call: Call,
-    /// Registers that are no arguments of this call are zero.
+    /// Registers that are not arguments of this call are zero.
     arguments: [u32; 4],
 }
 
@@ -70,7 +72,7 @@ impl Query {
     }
 }
 
-/// The place of a call: what it is, where it returns to, and the stack there.
+/// A call site: the query, where it returns to, and the stack there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CallSite {
     query: Query,
@@ -78,20 +80,20 @@ struct CallSite {
     sp: u32,
 }
 
-/// A call that answers later.
+/// A call whose return is delayed.
 pub(super) struct DelayedCall {
-    /// The cycle at which it answers at the latest.
+    /// The cycle at which it returns at the latest.
     pub until: u64,
     query: Query,
     before: Before,
 }
 
-/// What is to be done with a call that only asks.
+/// What is done with a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
-    /// Answer it.
+    /// Execute it now.
     Answer,
-    /// Find out by trials of at most so many instructions how long it may be held.
+    /// Find out by trials of at most this many instructions for how long it may be delayed.
     Try(u64),
     /// DelayedCall it.
     DelayedCall,
@@ -100,38 +102,38 @@ enum Decision {
 /// Watches the calls of an application for polling.
 #[derive(Debug, Default)]
 pub(super) struct Polling {
-    /// The place by which rounds are told apart.
+    /// The call site that begins a round.
     site: Option<CallSite>,
     /// Instructions executed when the call was last made there.
     arrived: u64,
-    /// The cycle since which the application has done nothing that was not polling.
+    /// The cycle since which the application has done nothing but poll.
     began: u64,
     /// Since the call was last made there, an exception was taken or the host changed something.
     interrupted: bool,
     /// Instructions of a round that a trial has found to be polling.
     round: u64,
-    /// Calls that may be held without another trial.
+    /// Delays that need no further trial.
     trusted: u32,
-    /// The cycle before which there is no other trial, and how long the next pause is.
+    /// The cycle before which there is no further trial, and the next back-off.
     next_trial: u64,
     pause: u64,
-    /// Reads that found nothing, since anything reached the kernel.
+    /// Reads that found nothing since the kernel's last input.
     absent: Vec<Query>,
 }
 
 impl Polling {
-    /// The application did something else than poll.
+    /// The application did something other than poll.
     fn on_action(&mut self) {
         (self.site, self.trusted) = (None, 0);
         self.absent.clear();
     }
 
-    /// Something reached the kernel: reads may find something now.
+    /// The kernel had an input: reads may find an item now.
     pub(super) fn on_kernel_change(&mut self) {
         self.absent.clear();
     }
 
-    /// A call that only asks was made at `site`.
+    /// A query was made at `site`.
     fn on_query(&mut self, site: CallSite, now: u64, instructions: u64, since: ExternalActivity) -> Decision {
         if since.accessed {
             self.on_action();
@@ -149,7 +151,7 @@ impl Polling {
         if round > MAX_ROUND {
             (self.began, self.trusted) = (now, 0);
         }
-        // A round in which an interrupt was handled may have been about that.
+        // A round in which an interrupt was handled may have done something because of it.
         if std::mem::take(&mut self.interrupted) || round > MAX_ROUND {
             return Decision::Answer;
         }
@@ -184,16 +186,16 @@ impl Polling {
 
 /// How a trial run ended.
 enum Trial {
-    /// The application only polls; a round takes so many instructions.
+    /// The application only polls; a round has this many instructions.
     Polls { round: u64 },
-    /// It does something else, or begins to.
+    /// It does something else, or is about to.
     Acts,
     /// Something is due before this could be found out.
     Unknown,
 }
 
 impl Machine {
-    /// A call was query. Deals with it if it only asks something and the application does nothing but ask: it is then held.
+    /// Delays a call if it is a query of an application that does nothing but query. Returns whether it did.
     pub(super) fn delay_if_polling(&mut self, slot: u32, arguments: [u32; 4], before: &Before) -> bool {
         let since = self.cpu.take_external_activity();
         let Some(query) = Query::new(slot, arguments) else {
@@ -238,7 +240,8 @@ impl Machine {
         }
     }
 
-    /// The longest delay, which is as long by the wall clock whatever the scale of the guest's time.
+    /// The longest delay, which is the same by the wall clock whatever the scale of the guest's time (D219): the host's load is
+    /// what it saves.
     fn max_delay(&self) -> u64 {
         MAX_DELAY * u64::from(self.provisioning.poll_scale.clamp(1, MAX_SCALE))
     }
@@ -247,7 +250,7 @@ impl Machine {
         matches!(self.try_polling(site, 0, budget), Trial::Polls { .. })
     }
 
-    /// A call was answered.
+    /// A call has returned.
     pub(super) fn on_answer(&mut self, slot: u32, arguments: [u32; 4], status: Status) {
         let Some(query) = Query::new(slot, arguments).filter(|query| is_read(query.call)) else { return };
         if status != Status::ResponseNotPresent {
@@ -258,18 +261,18 @@ impl Machine {
         }
     }
 
-    /// What the kernel did to registers and memory on behalf of a call is no disturbance to polling.
+    /// What the kernel did to registers and memory for a call does not count as activity of the application.
     pub(super) fn clear_own_activity(&mut self) {
         let _own = self.cpu.take_external_activity();
     }
 
-    /// Something reached the kernel or the board from outside, or by itself: a call that is held answers now.
+    /// An input arrived, or time has changed something: a delayed call returns now.
     pub(super) fn on_external_change(&mut self) {
         self.polling.on_kernel_change();
         self.answer_delayed_call();
     }
 
-    /// Whether a call is held on. One whose time has come is answered.
+    /// Whether a call is still delayed. One that is due is executed.
     pub(super) fn is_call_delayed(&mut self) -> bool {
         let Some(delay) = &self.delayed_call else { return false };
         if self.now() < delay.until && !self.cpu.will_take_interrupt() {
@@ -279,7 +282,7 @@ impl Machine {
         false
     }
 
-    /// Answers the call that is held, if one is, with what is so now.
+    /// Executes the delayed call, if there is one, at the current time.
     pub(super) fn answer_delayed_call(&mut self) {
         let Some(DelayedCall { query: Query { call, arguments }, before, .. }) = self.delayed_call.take()
         else {
@@ -297,7 +300,7 @@ impl Machine {
         self.clear_own_activity();
     }
 
-    /// Lets the application run on, with the clock standing still `ahead` cycles from now, and takes that back.
+    /// Lets the application run with the clock stopped `ahead` cycles from now, and rolls that back.
     fn try_polling(&mut self, site: &CallSite, ahead: u64, budget: u64) -> Trial {
         let due = self.slice_end(u64::MAX).min(self.cpu.next_timeout().unwrap_or(u64::MAX));
         let limit = due.min(self.now() + budget);
@@ -308,7 +311,7 @@ impl Machine {
         let began = self.instructions();
         let found = self.run_trial(site, now, limit);
         self.cpu.end_trial();
-        // What is taken back is no part of the next round.
+        // What was rolled back is not part of the next round.
         self.polling.arrived = self.instructions();
         match found {
             Some(round) => Trial::Polls { round },
@@ -317,7 +320,7 @@ impl Machine {
         }
     }
 
-    /// Answers how many instructions a round has, if the application comes back to where it was, and each round is like the first.
+    /// Returns the instructions of a round, if the application returns to its former state and each round is like the first.
     fn run_trial(&mut self, site: &CallSite, now: Instant, limit: u64) -> Option<u64> {
         let mut query = site.query;
         let mut arrived = self.instructions();
@@ -343,10 +346,10 @@ impl Machine {
         }
     }
 
-    /// What a call would answer now, if it only asks.
+    /// The status a call would have now, if it is a query.
     fn answer_on_trial(&mut self, query: Query, now: Instant) -> Option<Status> {
         if is_read(query.call) {
-            // To ask the kernel could take an item from it. It has none for a read that found none a moment ago.
+            // Executing it could consume an item. There is none for a read that found none since the last input.
             return self.polling.absent.contains(&query).then_some(Status::ResponseNotPresent);
         }
         let Query { call, arguments } = query;
@@ -354,15 +357,15 @@ impl Machine {
         if let Outcome::Status(status) = outcome { Some(status) } else { None }
     }
 
-    /// The cycle at which a call that is held answers.
+    /// The cycle at which the delayed call returns.
     pub(super) fn delayed_call_due(&self) -> Option<u64> {
         let delay = self.delayed_call.as_ref()?;
         (self.power == Power::On).then_some(delay.until)
     }
 }
 
-/// How many arguments a call has that changes nothing but its outputs. `None`: it does something. Reads change nothing where there is
-/// nothing to be read.
+/// The number of arguments of a call that changes nothing but its out-parameters; `None` for every other call. Reads change
+/// nothing where there is no item.
 fn query_arguments(call: Call) -> Option<usize> {
     let asks = matches!(
         call,
@@ -385,7 +388,8 @@ fn query_arguments(call: Call) -> Option<usize> {
     (asks || is_read(call)).then(|| call.parameters().len().min(4))
 }
 
-/// Whether a call takes an item that has arrived, and changes nothing while it answers `RESPONSENOTPRESENT` (D04).
+/// Whether a call consumes an item that has arrived, and changes nothing while it returns `RESPONSENOTPRESENT`: a read that
+/// fails leaves everything as it was (D04).
 fn is_read(call: Call) -> bool {
     matches!(
         call,
@@ -404,7 +408,8 @@ fn is_read(call: Call) -> bool {
     )
 }
 
-/// The board during a trial run: registers whose reading has no effect can be read, and nothing can be written.
+/// The board during a trial run: registers that can be read without effect can be read, and nothing can be written, because
+/// what a peripheral does cannot be rolled back.
 struct TrialBus<'a> {
     board: &'a mut Board,
 }

@@ -1,4 +1,4 @@
-//! Saving power, sleeping deeply, and ends that are not faults.
+//! Power saving, deep sleep, and ends that are not faults.
 
 use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
 use kernel::{Kernel, LinkInput};
@@ -8,16 +8,16 @@ use super::{Machine, boot};
 use crate::events::DeviceEvent;
 use crate::memory_map::{CYCLES_PER_MICRO, RAM, length};
 
-/// What the device does with its power.
+/// The power state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Power {
-    /// The application runs, or would if it did not rest.
+    /// The application runs, or waits for its restart.
     On,
-    /// The application waits in `mvPowerSave` for an interrupt; the kernel goes on.
+    /// The application waits in `mvPowerSave` for an interrupt; the kernel runs.
     Saving,
     /// Nothing runs, not even the kernel, until the cycle of the next start, if there is one.
     Off {
-        /// The cycle, and the reason it will be told.
+        /// The cycle, and the wake reason the application will read.
         start: Option<(u64, WakeReason)>,
     },
 }
@@ -33,7 +33,7 @@ impl Power {
 }
 
 impl Machine {
-    /// Whether the application is to wait, whatever the processor would do.
+    /// Whether the application waits, whatever the processor would do.
     pub(super) fn is_waiting(&mut self) -> bool {
         if self.is_halted() {
             return true;
@@ -45,12 +45,13 @@ impl Machine {
         }
     }
 
-    /// Whether the device is in deep sleep, or has ended.
+    /// Whether the device is in deep sleep, or its factory test has ended.
     pub fn is_off(&self) -> bool {
         matches!(self.power, Power::Off { .. })
     }
 
-    /// `mvPowerSave`: nothing runs until [`Machine::try_leave_power_save`]. In the stop modes timers stand still (D145).
+    /// `mvPowerSave`: nothing runs until [`Machine::try_leave_power_save`]. In the stop modes timers are stopped too: their clocks are,
+    /// on the chip (D145).
     pub(super) fn enter_power_save(&mut self, mode: PowerSavingMode) {
         self.power = Power::Saving;
         if mode != PowerSavingMode::Sleep {
@@ -70,7 +71,7 @@ impl Machine {
         self.board.hold_clocks(held, now);
     }
 
-    /// `mvPowerSave` returns once an interrupt could be taken; masks of priority hold it back, PRIMASK does not, as for
+    /// `mvPowerSave` returns once an interrupt could be taken. Priority masks prevent that and PRIMASK does not, as for
     /// `WFI`.
     fn try_leave_power_save(&mut self) -> bool {
         let wakes = self.cpu.has_wakeup_event();
@@ -81,7 +82,7 @@ impl Machine {
         wakes
     }
 
-    /// `mvDeepSleep`: the next thing that happens is a check-in (N16); nothing else that could wake it is modelled.
+    /// `mvDeepSleep`: the device wakes for its next check-in (N16); no other source that could wake it is modelled.
     pub(super) fn enter_deep_sleep(&mut self, mode: DeepSleepMode, check_in_at: Instant) {
         let reason = match mode {
             DeepSleepMode::Standby => WakeReason::DeepSleepCheckIn,
@@ -93,13 +94,13 @@ impl Machine {
         self.note_after_board(DeviceEvent::SleepsDeeply { wakes_in_ms });
     }
 
-    /// `mvTestingComplete`: nothing runs any more. There is no final application to install.
+    /// `mvTestingComplete`: nothing runs any more, because there is no final application to install.
     pub(super) fn end_test(&mut self, status: u32) {
         self.turn_off(None);
         self.note_after_board(DeviceEvent::TestingComplete { status });
     }
 
-    /// What the factory test has logged goes to the observer.
+    /// Reports what the factory test has logged.
     pub(super) fn report_test_log(&mut self) {
         let mut text = [0; kernel::limits::MAX_LOG_MESSAGE as usize];
         while let Some((_, length)) = self.enter_kernel(|kernel, port| kernel.take_test_log(port, &mut text))
@@ -113,7 +114,7 @@ impl Machine {
         self.power = Power::Off { start };
     }
 
-    /// Starts the device anew if it is time: RAM is lost, the kernel is a new one whose time starts at zero.
+    /// Starts the device out of deep sleep if that is due: RAM is lost, and a new kernel's time starts at zero.
     pub(super) fn wake_if_due(&mut self) {
         let Some(reason) = self.power.due(self.now()) else { return };
         (self.epoch, self.skipped) = (self.now(), 0);

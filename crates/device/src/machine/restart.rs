@@ -1,4 +1,5 @@
-//! When an application that was stopped starts again (D73).
+//! When an application that was stopped restarts. The pause grows with each fault, so that one that faults at once does not
+//! keep host and cloud busy (D73).
 
 use abi::power::WakeReason;
 
@@ -6,7 +7,7 @@ use crate::memory_map::CYCLES_PER_MICRO;
 
 const CYCLES_PER_MILLI: u64 = 1000 * CYCLES_PER_MICRO;
 
-/// How soon an application that faulted starts again, as its bundle may say. The pause doubles with each fault until
+/// How soon an application that faulted restarts, as its bundle may say. The pause doubles with each fault until
 /// the application has run for the longest pause without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
@@ -23,7 +24,7 @@ impl Default for RestartPolicy {
     }
 }
 
-/// Whether the application runs or rests, and how long the next rest is.
+/// Whether a restart is pending, and how long the next pause is.
 #[derive(Debug)]
 pub(super) struct RestartTimer {
     policy: RestartPolicy,
@@ -33,7 +34,7 @@ pub(super) struct RestartTimer {
 }
 
 impl RestartTimer {
-    /// A record without faults.
+    /// A timer of an application without faults.
     pub(super) fn new(policy: RestartPolicy) -> Self {
         Self { policy, next_pause_ms: policy.minimum_ms, started: 0, pending: None }
     }
@@ -43,8 +44,8 @@ impl RestartTimer {
         (self.started, self.pending) = (now, None);
     }
 
-    /// The application was stopped at cycle `now`; `reason` will be told to its next start. Answers the pause until
-    /// then in milliseconds.
+    /// The application was stopped at cycle `now`; it reads `reason` after its next start. Returns the pause until then in
+    /// milliseconds.
     pub(super) fn schedule_after_fault(&mut self, now: u64, reason: WakeReason) -> u64 {
         if (now - self.started) / CYCLES_PER_MILLI >= self.policy.maximum_ms {
             self.next_pause_ms = self.policy.minimum_ms;
@@ -55,8 +56,8 @@ impl RestartTimer {
         pause
     }
 
-    /// The application asked at cycle `now` to be started again, which is at once unless it has started less than the
-    /// shortest pause ago. Answers the pause until then in milliseconds.
+    /// The application requested a restart at cycle `now`, which is at once unless it started less than the shortest pause ago.
+    /// Returns the pause until then in milliseconds.
     pub(super) fn schedule_requested(&mut self, now: u64, reason: WakeReason) -> u64 {
         let earliest = self.started.saturating_add(self.policy.minimum_ms.saturating_mul(CYCLES_PER_MILLI));
         let at = now.max(earliest);
@@ -64,12 +65,12 @@ impl RestartTimer {
         (at - now).div_ceil(CYCLES_PER_MILLI)
     }
 
-    /// Whether the application waits to be started again.
+    /// Whether a restart is pending.
     pub(super) fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// The cycle of the next start, if the application rests.
+    /// The cycle of the next start, if one is pending.
     pub(super) fn next_timeout(&self) -> Option<u64> {
         self.pending.map(|(at, _)| at)
     }

@@ -442,9 +442,9 @@ fn what_is_wired_to_the_bus_is_found_and_nothing_else() {
         program.add(mov32(0, 0x4000_5400)).add(movs(1, 1)).add(str_(1, 0, 0)); // I2C1 on
         program.add(mov32(1, 1 << 25 | 1 << 13 | address << 1)).add(str_(1, 0, 4)).add(ldr(1, 0, 0x18));
         program.add(mov32(0, RESULT)).add(str_(1, 0, 0)).add(b_self());
-        let targets =
+        let attachments =
             vec![Attachment::I2c { bus: 1, model: None, target: Box::new(Present), live: Vec::new() }];
-        let mut machine = Machine::new(Settings { targets, ..settings(&program) });
+        let mut machine = Machine::new(Settings { attachments, ..settings(&program) });
         machine.run(1000);
         assert_eq!(ram(&machine, RESULT), flags, "{address:#x}");
     }
@@ -466,10 +466,7 @@ fn a_fault_is_told_with_its_place_and_cause() {
     assert_eq!(machine.run(10_000), RunResult::Idle);
     let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
     assert_eq!(fault.pc, testing::CODE + 8);
-    assert_eq!(
-        fault.to_string(),
-        "access that nothing answers at 0x00000000 (null pointer), by the instruction at 0x08000240"
-    );
+    assert_eq!(fault.to_string(), "bus error at 0x00000000 (null pointer), by the instruction at 0x08000240");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::debug::trace::{Entry, Fields, Lane, Tracer, What};
 use crate::events::DeviceEvent;
 use crate::port::Post;
 
-/// A trace being made.
+/// A trace being written.
 #[derive(Debug)]
 pub(super) struct Tracing {
     tracer: Tracer,
@@ -26,7 +26,7 @@ struct Begun {
 }
 
 impl Machine {
-    /// Tells `tracer` of everything from now on.
+    /// Traces everything from now on.
     pub fn trace_to(&mut self, tracer: Tracer) {
         self.cpu.record_exceptions(true);
         self.posts = Some(Vec::new());
@@ -34,7 +34,7 @@ impl Machine {
         self.trace_events();
     }
 
-    /// A call is about to be made.
+    /// A call is about to be executed.
     pub(super) fn trace_call(&mut self, slot: u32, registers: [u32; 4]) {
         self.trace_exceptions();
         let (Some(tracing), Some(call)) = (&mut self.tracing, Call::from_slot(slot)) else { return };
@@ -91,18 +91,18 @@ impl Machine {
         }
     }
 
-    /// The debugger has stopped the application.
+    /// The debugger has halted the application.
     pub(super) fn trace_stop(&mut self, stop: &StopReason) {
         let at = self.cpu.cycles();
         let Some(tracing) = &self.tracing else { return };
         let name = match stop {
-            StopReason::Requested => "the debugger stops the application",
-            StopReason::Stepped => "the debugger has stepped",
+            StopReason::Requested => "halted by the debugger",
+            StopReason::Stepped => "step complete",
             StopReason::Breakpoint => "breakpoint",
             StopReason::Instruction => "breakpoint instruction",
             StopReason::Watchpoint { .. } => "watchpoint",
-            StopReason::Fault(_) => "the debugger holds the application at its fault",
-            StopReason::Reset => "the debugger starts the application again",
+            StopReason::Fault(_) => "halted by the debugger at a fault",
+            StopReason::Reset => "restarted by the debugger",
         };
         let what = What::Mark { name: name.into(), fields: Vec::new() };
         tracing.tracer.put(Entry { at, lane: Lane::Device, what });
@@ -126,7 +126,7 @@ fn exception(number: u16) -> String {
     name.into()
 }
 
-/// An event in a few words; none for what is told otherwise.
+/// The mark of an event; none for what the trace has otherwise.
 fn mark(event: &DeviceEvent) -> Option<(Lane, String, Fields)> {
     use DeviceEvent as E;
     let field = |name, value: &dyn ToString| vec![(name, value.to_string())];
@@ -150,7 +150,9 @@ fn mark(event: &DeviceEvent) -> Option<(Lane, String, Fields)> {
         E::SleepsDeeply { wakes_in_ms } => {
             named(Lane::Device, "deep sleep", field("wakes_in_ms", wakes_in_ms))
         }
-        E::TestingComplete { status } => named(Lane::Device, "factory test over", field("status", status)),
+        E::TestingComplete { status } => {
+            named(Lane::Device, "factory test complete", field("status", status))
+        }
         E::Debugger { attached } => named(Lane::Device, "debugger", field("attached", attached)),
         E::Led { on } => named(Lane::Device, "LED", field("on", on)),
         E::Pin { pin, level } => named(

@@ -12,7 +12,7 @@ const INIT: u32 = 0x10;
 const POL: u32 = 0x14;
 
 const RESET: u32 = 1;
-/// CR: polynomial size, reversal of what comes in, of what goes out.
+/// CR: polynomial size, reversal of input and of output bits.
 const CR_WRITABLE: u32 = 0xF8;
 const POLYSIZE_AT: u32 = 3;
 const REV_IN_AT: u32 = 5;
@@ -63,7 +63,7 @@ impl Crc {
         }
     }
 
-    /// What is written, with its bits reversed as asked: in bytes, in half-words, in the word.
+    /// What is written, with its bits reversed as REV_IN says: in bytes, in half-words, in the word.
     fn turned(&self, data: u32, bits: u32) -> u32 {
         let reversal = (self.control >> REV_IN_AT & 3) as usize;
         if reversal == 0 {

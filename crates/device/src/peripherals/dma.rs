@@ -43,7 +43,7 @@ const HTF: u32 = 1 << 9;
 const DTEF: u32 = 1 << 10;
 const ULEF: u32 = 1 << 11;
 const SUSPF: u32 = 1 << 13;
-/// Flags that can be cleared, and whose enables have the same places in CCR.
+/// Flags that can be cleared, and whose enables are the same bits of CCR.
 const FLAGS: u32 = 0x7F00;
 
 /// CTR1: widths as powers of two, whether addresses move on, and what becomes of unequal widths.
@@ -55,11 +55,11 @@ const PACKING: u32 = 1 << 12;
 const REQSEL: u32 = 0x7F;
 const SWREQ: u32 = 1 << 9;
 const TCEM_AT: u32 = 30;
-/// Events are told at the end of the last block only.
+/// Events are raised at the end of the last block only.
 const TCEM_CHANNEL: u32 = 3;
 /// CBR1: bytes of the block still to be read.
 const BNDT: u32 = 0xFFFF;
-/// CLLR: which registers the next item of the list holds, in order, and where it lies.
+/// CLLR: which registers the next item of the list contains, in order, and its address.
 const UPDATES: [(u32, u32); 8] =
     [(31, CTR1), (30, CTR2), (29, CBR1), (28, CSAR), (27, CDAR), (26, CTR3), (25, CBR2), (16, CLLR)];
 const LINK_ADDRESS: u32 = 0xFFFC;
@@ -95,13 +95,13 @@ pub enum Step {
         /// How many.
         writes: u32,
     },
-    /// Read the next item of the list, that many words from there.
+    /// Read the next item of the list, this many words.
     Link {
         /// The channel.
         channel: usize,
         /// Address of the item.
         address: u32,
-        /// Its words.
+        /// Number of words.
         words: u32,
     },
 }
@@ -278,14 +278,14 @@ impl Channel {
 #[derive(Debug, Default)]
 pub struct Dma {
     channels: [Channel; CHANNELS],
-    /// Security, privilege, lock: kept.
+    /// Security, privilege, lock: without function here.
     kept: [u32; 3],
     /// The channel whose turn it is next.
     turn: usize,
 }
 
 impl Dma {
-    /// What to do next, given the requests that stand.
+    /// What to do next, given the active requests.
     pub fn next(&mut self, requests: Requests) -> Option<Step> {
         let order = (0..CHANNELS).map(|step| (self.turn + step) % CHANNELS);
         let channel = order.into_iter().find(|channel| self.channels[*channel].is_due(requests))?;

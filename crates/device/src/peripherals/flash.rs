@@ -1,8 +1,6 @@
 //! The flash interface. It belongs to the kernel; the application may peek at its access control register, and a
 //! direct access reads zero and writes nothing.
 
-use super::{Context, Peripheral, RegisterWrite};
-
 /// First register.
 pub const BASE: u32 = 0x4002_2000;
 
@@ -12,19 +10,6 @@ const ACR: u32 = 0x0000_0104;
 /// The register at `address`, as the kernel reads it for the application; `None` for any but the first.
 pub fn peek(address: u32) -> Option<u32> {
     (address == BASE).then_some(ACR)
-}
-
-/// What the application meets when it goes past the kernel.
-pub struct Flash;
-
-impl Peripheral for Flash {
-    fn read(&mut self, _offset: u32, _context: &mut Context<'_>) -> u32 {
-        0
-    }
-
-    fn write(&mut self, _offset: u32, _store: RegisterWrite, _context: &mut Context<'_>) {}
-
-    fn reset(&mut self, _context: &mut Context<'_>) {}
 }
 
 #[cfg(test)]

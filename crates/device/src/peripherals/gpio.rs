@@ -48,7 +48,7 @@ pub struct Gpio {
     /// Pins driven from outside, and their levels.
     driven: u32,
     outside: u32,
-    /// Levels of output pins as last told.
+    /// Levels of output pins as last reported.
     told: u32,
 }
 

@@ -1,9 +1,9 @@
-//! I2C controllers, with whatever is wired to the bus. An address nobody answers to ends in NACKF and STOPF, as on a
+//! I2C controllers, with what is wired to the bus. An address that nothing acknowledges ends in NACKF and STOPF, as on a
 //! bare board. Only the controller's side of the bus is modelled.
 
 use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 
-/// What tells one controller from another.
+/// What differs between the controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Name in the reference manual.
@@ -30,7 +30,7 @@ pub trait Target: Send {
     fn start(&mut self, _read: bool, _context: &mut Context<'_>) {}
     /// It is given a byte. Answers whether it acknowledges.
     fn write(&mut self, byte: u8, context: &mut Context<'_>) -> bool;
-    /// It is asked for a byte.
+    /// The controller reads a byte from it.
     fn read(&mut self, context: &mut Context<'_>) -> u8;
     /// The bus is free again after a transfer.
     fn stop(&mut self, _context: &mut Context<'_>) {}
@@ -58,7 +58,7 @@ const RXDR: u32 = 0x24;
 const TXDR: u32 = 0x28;
 
 const PE: u32 = 1;
-/// CR1's interrupt enables for transfers, which stand at the places of the flags in ISR; TCIE speaks for TC and TCR.
+/// CR1's interrupt enables for transfers, which are at the bits of the flags in ISR; TCIE is for TC and TCR.
 const TXIE: u32 = 1 << 1;
 const RXIE: u32 = 1 << 2;
 const NACKIE: u32 = 1 << 4;
@@ -317,7 +317,7 @@ mod tests {
     const I2C1: u32 = 0x4000_5400;
     const ISR: u32 = I2C1 + 0x18;
 
-    /// A device that keeps what it is given and answers with 0x10, 0x11, …; it takes two bytes, then refuses.
+    /// A device that stores what is written to it and is read as 0x10, 0x11, …; it acknowledges two bytes, then none.
     struct Memory {
         written: Arc<Mutex<Vec<u8>>>,
         next: u8,

@@ -1,15 +1,14 @@
 //! Reset and clock control. The application may not touch it: it peeks and pokes through the kernel, which holds
-//! [`Rcc`]. A direct access reads zero and writes nothing ([`Closed`]), as secure-only peripherals do; every image
+//! [`Rcc`]. A direct access reads zero and writes nothing, as of every peripheral that is secure only; every image
 //! built with the vendor's hardware library makes one such read at its start.
 
 use super::usart::LPUART1;
-use super::{Context, Peripheral, RegisterWrite};
 use crate::memory_map::CLOCK_HZ;
 
 /// First register.
 pub const BASE: u32 = 0x4602_0C00;
 
-/// Registers as words: 0x000 to 0x0FC.
+/// Number of registers: 0x000 to 0x0FC.
 const WORDS: usize = 64;
 
 /// Registers that select the clocks of the serial ports.
@@ -24,7 +23,7 @@ const MSIK_HZ: u32 = 4_000_000;
 const RESET: [(u32, u32); 10] = [
     (0x00, 0x0300_0500), // CR: HSI16 and PLL1 on and ready
     (0x08, 0x4400_0000), // ICSCR1
-    (0x1C, 0x0000_000F), // CFGR1: PLL1 asked for and in use as system clock
+    (0x1C, 0x0000_000F), // CFGR1: PLL1 selected and in use as system clock
     (0x20, 0x0000_0000), // CFGR2: AHB, APB1 and APB2 not divided
     (0x24, 0x0000_0000), // CFGR3: APB3 not divided
     (0x28, 0x0004_0002), // PLL1CFGR: source HSI16, not divided; output R on
@@ -130,7 +129,7 @@ impl Rcc {
     }
 
     /// Assigns the bits in `mask` from `xor`, and inverts the others that are set in `xor`. Bits the application
-    /// may not change stay as they are. `None` if there is no such register, else the peripherals now held in reset.
+    /// may not change are not changed. `None` if there is no such register, otherwise the peripherals now held in reset.
     pub fn poke(&mut self, address: u32, mask: u32, xor: u32) -> Option<Vec<u32>> {
         let word = self.words.get_mut(index(address)?)?;
         let offset = address - BASE;
@@ -149,19 +148,6 @@ fn held_in_reset(register: u32, word: u32) -> Vec<u32> {
 fn index(address: u32) -> Option<usize> {
     let offset = address.checked_sub(BASE)?;
     offset.is_multiple_of(4).then_some(offset as usize / 4)
-}
-
-/// What the application meets when it goes past the kernel: zeros.
-pub struct Closed;
-
-impl Peripheral for Closed {
-    fn read(&mut self, _offset: u32, _context: &mut Context<'_>) -> u32 {
-        0
-    }
-
-    fn write(&mut self, _offset: u32, _store: RegisterWrite, _context: &mut Context<'_>) {}
-
-    fn reset(&mut self, _context: &mut Context<'_>) {}
 }
 
 #[cfg(test)]

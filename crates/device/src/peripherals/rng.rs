@@ -5,7 +5,7 @@ use super::{Context, Lines, Peripheral, RegisterWrite};
 /// First register.
 pub const BASE: u32 = 0x420C_0800;
 
-/// Where random words come from; the model has no entropy of its own.
+/// Where random words come from: the model draws none itself, so that a replay can repeat them.
 pub type EntropySource = Box<dyn FnMut() -> u32 + Send>;
 
 const CR: u32 = 0x00;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 
-/// What tells one controller from another.
+/// What differs between the controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Name in the reference manual.
@@ -32,9 +32,9 @@ pub const BUSES: [Kind; 3] = [
 
 /// Something wired to a controller.
 pub trait SpiDevice: Send {
-    /// A frame goes out while it is selected; answers the one that comes back.
+    /// Exchanges a frame while it is selected: takes the one sent and returns the one received.
     fn exchange(&mut self, frame: u32) -> u32;
-    /// It is selected, or no longer.
+    /// Its chip select changes.
     fn select(&mut self, _selected: bool) {}
 }
 
@@ -63,7 +63,7 @@ const DSIZE: u32 = 0x1F;
 const FTHLV_AT: u32 = 5;
 const RXDMAEN: u32 = 1 << 14;
 const TXDMAEN: u32 = 1 << 15;
-/// CFG2: which ways frames go, and who selects.
+/// CFG2: direction of frames, and chip select.
 const COMM_AT: u32 = 17;
 const MASTER: u32 = 1 << 22;
 const SSOE: u32 = 1 << 29;
@@ -81,8 +81,8 @@ const RXWNE: u32 = 1 << 15;
 const CTSIZE_AT: u32 = 16;
 const CLEARABLE: u32 = 0x0BF8;
 
-/// Cycles a full controller waits for its reader before what comes is lost: frames take no time here, so a program that
-/// would be in time on a board must be so here.
+/// Cycles for which a full receive FIFO delays the next frame before frames are lost. Frames take no time here, so without
+/// it a program that reads in time on a board would be too late.
 const PATIENCE: u64 = 10_000;
 
 /// One controller and what is wired to it.
@@ -100,7 +100,7 @@ pub struct Spi {
     gone: u32,
     sending: VecDeque<u32>,
     received: VecDeque<u32>,
-    /// Frames wait because nobody reads: until then.
+    /// The receive FIFO is full: until this cycle frames wait for the application to read.
     full_until: Option<u64>,
     device: Option<Box<dyn SpiDevice>>,
     /// A pin selects the device; else the controller's own signal does.
@@ -146,7 +146,7 @@ impl Spi {
         (self.config[0] >> FTHLV_AT & 0xF) as usize + 1
     }
 
-    /// Frames a FIFO holds.
+    /// Frames that fit in a FIFO.
     fn capacity(&self) -> usize {
         self.kind.fifo / self.frame_bytes() as usize
     }
@@ -155,7 +155,7 @@ impl Spi {
         self.control & SPE != 0
     }
 
-    /// Whether frames come in, and whether they go out: full duplex, out only, in only, either by turns.
+    /// Whether frames are received, and whether they are sent: full duplex, send only, receive only, half duplex.
     fn ways(&self) -> (bool, bool) {
         match self.config[1] >> COMM_AT & 3 {
             0 => (true, true),
@@ -219,7 +219,7 @@ impl Spi {
         self.exchange(now, false);
     }
 
-    /// The same; `lossy` if nobody has read for so long that what comes is lost.
+    /// The same; `lossy` if nobody has read for so long that received frames are lost.
     fn exchange(&mut self, now: u64, lossy: bool) {
         self.full_until = None;
         let (comes, goes) = self.ways();
@@ -245,8 +245,8 @@ impl Spi {
         }
     }
 
-    /// A controller that only receives, or was told to (MASRX), makes no clock while nobody reads; another one loses
-    /// what comes.
+    /// A controller that only receives, or has MASRX set, stops its clock while the receive FIFO is full; any other loses
+    /// frames.
     fn waits_for_reader(&self) -> bool {
         self.control & MASRX != 0 || !self.ways().1
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn peripheral_map() -> Vec<MappedPeripheral> {
-    super::peripheral_map(BoardConfig { entropy: Box::new(|| 0), unique: [0; 12], targets: Vec::new() })
+    super::peripheral_map(PeripheralConfig::new(Box::new(|| 0), [0; 12]))
 }
 
 #[test]

@@ -2,11 +2,11 @@
 //!
 //! A counter is not stepped. It is the number of ticks since a known cycle, and update events and matches are moments
 //! that can be computed, so a timer costs nothing while it runs. Output pins, capture from pins, counting down and the
-//! repetition counter are not modelled: their registers keep what is written.
+//! repetition counter are not modelled: their registers can be written and read.
 
 use super::{Context, Lines, Peripheral, RegisterWrite};
 
-/// What tells one timer from another.
+/// What differs between the timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Name in the reference manual.
@@ -70,7 +70,7 @@ const UG: u32 = 1;
 const CCS: u32 = 0b11;
 const OCPE: u32 = 1 << 3;
 
-/// Flag, enable and software event of channel `index`, which have the same place.
+/// Flag, enable and software event of channel `index`, which are the same bit of their registers.
 const fn channel_bit(index: usize) -> u32 {
     2 << index
 }
@@ -85,14 +85,14 @@ pub struct Tim {
     prescaler: Preloaded,
     reload: Preloaded,
     compares: [Preloaded; CHANNELS],
-    /// Matches up to this cycle are told.
+    /// Compare matches up to this cycle have set their flags.
     matched: u64,
-    /// The counter stood at `count` at cycle `since`; it runs from there while it is enabled.
+    /// The counter was at `count` at cycle `since`; it runs from there while it is enabled.
     count: u32,
     since: u64,
-    /// Its clock stands still, this long after its last tick.
+    /// Its clock is stopped, this long after its last tick.
     held: Option<u64>,
-    /// Registers that are only kept.
+    /// Registers without function here.
     kept: [u32; END as usize / 4],
 }
 

@@ -1,7 +1,7 @@
 //! Serial ports: USART1 to USART3, UART4, UART5 and LPUART1, as asynchronous ports.
 //!
 //! Characters take their time on the line in both directions, by the baud rate the port is set to (`format`), and the
-//! flags follow them: `transmitter` and `receiver` hold them, this file the registers. The other end has the same
+//! flags follow them: `transmitter` and `receiver` contain these, this file the registers. The other end has the same
 //! settings, so there are no parity, framing or noise errors.
 
 mod format;
@@ -17,7 +17,7 @@ use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 use crate::events::BoardEvent;
 use crate::memory_map::CLOCK_HZ;
 
-/// What tells one port from another.
+/// What differs between the ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Name in the reference manual.
@@ -86,7 +86,7 @@ const SBKRQ: u32 = 1 << 1;
 const MMRQ: u32 = 1 << 2;
 const RXFRQ: u32 = 1 << 3;
 const TXFRQ: u32 = 1 << 4;
-/// ICR: clears TXFE, whose own place it does not have.
+/// ICR: clears TXFE, at another bit than in ISR.
 const TXFECF: u32 = 1 << 5;
 
 /// ISR.
@@ -131,7 +131,7 @@ pub struct Usart {
     guard: u32,
     receiver: Receiver,
     transmitter: Transmitter,
-    /// A flag has changed by itself since this was last asked.
+    /// A flag has changed by time alone since [`Peripheral::take_change`].
     changed: bool,
 }
 
@@ -161,11 +161,11 @@ impl Usart {
             | flag(self.settings.is_on(RE), REACK)
     }
 
-    /// The flags that interrupt, given what is asked for.
+    /// The flags that are set and enabled to interrupt.
     fn interrupting(&self) -> u32 {
-        let asked =
+        let enabled =
             INTERRUPTS.iter().filter(|(register, enable, _)| self.settings.control[*register] & enable != 0);
-        asked.fold(0, |all, (_, _, flags)| all | flags) & self.status()
+        enabled.fold(0, |all, (_, _, flags)| all | flags) & self.status()
     }
 
     fn write_control(&mut self, register: usize, write: RegisterWrite, now: u64) {
@@ -208,12 +208,12 @@ impl Usart {
         }
     }
 
-    /// Makes happen what is due at cycle `at`, and no event is before.
-    fn advance_to(&mut self, at: u64, outputs: &mut Vec<BoardEvent>) {
+    /// Does what is due at cycle `at`; nothing is due before it.
+    fn advance_to(&mut self, at: u64, events: &mut Vec<BoardEvent>) {
         let settings = &self.settings;
         if let Some(byte) = self.transmitter.advance(settings, at) {
-            outputs.push(BoardEvent::Serial { port: self.kind.number, byte });
-            // On one wire for both directions a receiver that is on hears its own transmitter.
+            events.push(BoardEvent::Serial { port: self.kind.number, byte });
+            // In half duplex (one wire) a receiver that is on receives what its own transmitter sends.
             if settings.control[2] & HDSEL != 0 && settings.is_on(RE) {
                 self.receiver.arrived(byte, settings, at);
             }

@@ -51,9 +51,9 @@ pub struct Header {
     pub device_id: DeviceId,
     /// SHA-256 of its image.
     pub image: [u8; 32],
-    /// Where its chance came from.
+    /// The seed of its random words.
     pub seed: Seed,
-    /// How soon it started again after a fault.
+    /// How soon it restarted after a fault.
     pub restart: RestartPolicy,
     /// What its bundle said of the network.
     pub policy: Policy,
@@ -61,19 +61,19 @@ pub struct Header {
     pub factory_test: bool,
     /// Its time was not that of the cloud's world.
     pub free_clock: bool,
-    /// How many times as long as otherwise its calls were held when it polled (D219).
+    /// Factor of the longest delay of a polling application's calls (D219).
     pub poll_scale: u32,
     /// The Wi-Fi network it had stored, and whether that has a password.
     pub wifi: Option<(Vec<u8>, bool)>,
     /// Its external flash, without the erased bytes at the end.
     pub flash: Vec<u8>,
-    /// What was wired to it, by place.
+    /// Where each attachment was wired.
     pub wiring: Vec<String>,
 }
 
-/// The places of what is wired to a board.
-pub fn wiring(targets: &[Attachment]) -> Vec<String> {
-    targets.iter().map(|target| format!("{target:?}")).collect()
+/// Where each attachment is wired, as a recording has it.
+pub fn wiring(attachments: &[Attachment]) -> Vec<String> {
+    attachments.iter().map(|attachment| format!("{attachment:?}")).collect()
 }
 
 const FACTORY_TEST: u8 = 1 << 0;

@@ -21,7 +21,7 @@ pub struct Recorder {
     is_flushed: bool,
 }
 
-/// Whether a recording could be written, for who asks after its device has stopped.
+/// Whether a recording could be written, to be read after its device has stopped.
 #[derive(Clone, Default)]
 pub struct Status(Arc<Mutex<Option<io::Error>>>);
 

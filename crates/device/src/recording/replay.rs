@@ -36,7 +36,7 @@ pub struct Replay {
     sent: Vec<u8>,
 }
 
-/// What a turn of a replay came to.
+/// The result of a turn of a replay.
 #[derive(Debug)]
 pub enum Turn {
     /// There is more.
@@ -83,31 +83,31 @@ impl fmt::Display for Divergence {
 
 impl Replay {
     /// Reads the beginning of the recording at `path` and makes the device it was made with, whose application is `image`
-    /// and to which `targets` are wired. With `trace` every call is told.
+    /// and to which `attachments` are wired. With `trace` every call is reported.
     pub fn open(
         path: &Path,
         image: &Image,
-        targets: Vec<Attachment>,
+        attachments: Vec<Attachment>,
         trace: bool,
     ) -> Result<Self, RecordingError> {
-        Self::from(Box::new(BufReader::new(File::open(path)?)), image, targets, trace)
+        Self::from(Box::new(BufReader::new(File::open(path)?)), image, attachments, trace)
     }
 
     /// The same from bytes.
     pub fn from(
         mut from: Box<dyn Read + Send>,
         image: &Image,
-        targets: Vec<Attachment>,
+        attachments: Vec<Attachment>,
         trace: bool,
     ) -> Result<Self, RecordingError> {
         let header = Header::read(&mut from)?;
         if header.image != image.digest() {
             return Err(RecordingError::OtherImage);
         }
-        if header.wiring != wiring(&targets) {
+        if header.wiring != wiring(&attachments) {
             return Err(RecordingError::Wiring(header.wiring.join(", ")));
         }
-        let machine = machine(header, image, targets, trace);
+        let machine = machine(header, image, attachments, trace);
         Ok(Self {
             machine,
             from,
@@ -132,7 +132,7 @@ impl Replay {
         std::mem::take(&mut self.events)
     }
 
-    /// What the device has sent to its cloud since last asked, in plain text.
+    /// What the device has sent to its cloud since the last call, in plain text.
     pub fn take_sent(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.sent)
     }
@@ -231,10 +231,10 @@ impl Replay {
         let given = self.machine.transmit(&mut self.chunk);
         let bytes = &self.chunk[..given];
         if given != length as usize {
-            return Err(self.diverged(&format!("{given} bytes go to the cloud where {length} went")));
+            return Err(self.diverged(&format!("{given} bytes go to the cloud, recorded were {length},")));
         }
         if checksum(bytes) != expected {
-            return Err(self.diverged(&format!("other bytes go to the cloud, {length} as then,")));
+            return Err(self.diverged(&format!("{length} bytes go to the cloud, but not those recorded,")));
         }
         self.sent.extend(bytes);
         Ok(())
@@ -262,14 +262,14 @@ impl Replay {
 }
 
 /// The device as it was when the recording began.
-fn machine(header: Header, image: &Image, targets: Vec<Attachment>, trace: bool) -> Machine {
+fn machine(header: Header, image: &Image, attachments: Vec<Attachment>, trace: bool) -> Machine {
     let settings = Settings {
         device_id: header.device_id,
         image: image.clone(),
         entropy: header.seed.entropy(),
         restart: header.restart,
         trace,
-        targets,
+        attachments,
     };
     let provisioning = Provisioning {
         storage: Storage::with_content(header.flash, header.wifi),

@@ -203,10 +203,7 @@ fn recorded(program: &Program, seed: u32) -> Vec<u8> {
             }
             2 => machine.handle(&Input::LinkConnecting).expect("accepted"),
             3 => machine
-                .handle(&Input::LinkLost {
-                    kind: LinkLoss::Unreachable,
-                    cause: "nothing listens there".into(),
-                })
+                .handle(&Input::LinkLost { kind: LinkLoss::Unreachable, cause: "connection refused".into() })
                 .expect("accepted"),
             4 => drop(machine.run(1)),
             5 => machine.handle(&Input::TimeSkipped(1 + dice.below(10_000_000))).expect("accepted"),

@@ -114,7 +114,7 @@ fn a_cloud_that_breaks_a_rule_is_told_and_left() {
     assert_eq!((farewell[0], farewell[2]), (0x40, 2), "BYE, violation");
     let down = bench.events.recv_timeout(PATIENCE).expect("an event");
     assert!(
-        matches!(&down, DeviceEvent::LinkDown { cause } if cause.starts_with("the cloud broke a rule")),
+        matches!(&down, DeviceEvent::LinkDown { cause } if cause.starts_with("the cloud violated the link protocol")),
         "{down:?}"
     );
 }
@@ -122,7 +122,7 @@ fn a_cloud_that_breaks_a_rule_is_told_and_left() {
 #[test]
 fn a_cloud_that_is_not_there_is_told() {
     let bench = Bench::alone(&idle());
-    bench.expect(&DeviceEvent::LinkDown { cause: "cloud at localhost:1: nothing listens there".into() });
+    bench.expect(&DeviceEvent::LinkDown { cause: "cloud at localhost:1: connection refused".into() });
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_link_nobody_needs_any_more_is_ended_in_good_order() {
     let bench = Bench::start(&visiting(), &authority, server.address);
     bench.expect(&DeviceEvent::NetworkRequested);
     bench.expect(&DeviceEvent::NetworkReleased);
-    bench.expect(&DeviceEvent::LinkDown { cause: "no longer wanted".into() });
+    bench.expect(&DeviceEvent::LinkDown { cause: "no longer needed".into() });
     let (farewell, clean) = heard.recv_timeout(PATIENCE).expect("a farewell");
     assert!(clean, "TLS was closed in good order");
     assert_eq!((farewell[0], farewell[2]), (0x40, 0), "BYE, done");

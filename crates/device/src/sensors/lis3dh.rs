@@ -1,6 +1,6 @@
 //! The LIS3DH, an accelerometer (data sheet of ST): three axes at a chosen rate and range, data ready, two interrupt
 //! generators, clicks, and the high-pass filter before them; both interrupt outputs can be wired to pins. Its FIFO, activity
-//! detection, ADC and self-test are not modelled; their registers are kept.
+//! detection, ADC and self-test are not modelled; their registers can be written and read.
 //!
 //! A tap is a pulse on one axis, set as the quantity [`TAP`].
 
@@ -87,7 +87,7 @@ pub const TAP: &str = "tap";
 const TAP_G: f64 = 3.0;
 const TAP_CYCLES: u64 = CLOCK_HZ as u64 / 200;
 
-/// Most samples in a row that are looked at one by one; what was before in a longer pause is not.
+/// Most samples in a row that are evaluated one by one; after a longer pause the earlier ones are skipped.
 const MOST_SAMPLES: u64 = 4096;
 
 /// A pulse on one axis.
@@ -177,7 +177,7 @@ impl Lis3dh {
         if missed == 0 {
             return;
         }
-        // A sample nobody read before the next came is overrun.
+        // A sample that is not read before the next is overrun.
         self.new = if self.new != 0 || missed > 1 { NEW_DATA | OVERRUN } else { NEW_DATA };
         for number in samples - missed.min(MOST_SAMPLES) + 1..=samples {
             self.take_one(number, self.since + number * period, period);
@@ -366,7 +366,7 @@ impl Target for Lis3dh {
         self.drive(context);
     }
 
-    /// Only a wired pin makes its samples matter to anybody who does not ask for them.
+    /// Samples have a time of their own only if an interrupt pin is wired; otherwise they are computed when they are read.
     fn next_event(&self) -> Option<u64> {
         let is_wired = |output: &usize| self.pins[*output].is_some() && self.raises(*output) != 0;
         (0..2).find(is_wired)?;

@@ -48,7 +48,7 @@ pub struct Mcp9808 {
     /// Upper, lower, critical.
     limits: [u16; 3],
     resolution: u8,
-    /// The last temperature, kept while it is shut down.
+    /// The last temperature, which remains readable while it is shut down.
     ambient: u16,
     /// Byte of the transfer: the pointer is the first that is written.
     at: usize,
@@ -58,7 +58,7 @@ pub struct Mcp9808 {
     level: bool,
     /// Beyond the upper, the lower and the critical limit, with hysteresis, at the last conversion.
     beyond: [bool; 3],
-    /// An alert that is an interrupt stands.
+    /// An alert in interrupt mode is active.
     interrupt: bool,
     /// Cycle of the last conversion.
     converted_at: u64,
@@ -159,7 +159,7 @@ impl Mcp9808 {
             AMBIENT => self.ambient(),
             MANUFACTURER => MANUFACTURER_ID,
             DEVICE => DEVICE_ID,
-            // Eight bits wide: the same byte in both places.
+            // Eight bits wide: the same byte twice.
             RESOLUTION => u16::from(self.resolution) * 0x0101,
             _ => 0,
         }
@@ -190,7 +190,7 @@ impl Target for Mcp9808 {
         self.drive(context);
     }
 
-    /// Only its alert output makes a conversion matter to anybody who does not ask for it.
+    /// A conversion has a time of its own only because of the alert output; otherwise it is computed when it is read.
     fn next_event(&self) -> Option<u64> {
         let alerts = self.config & (ENABLED | SHUTDOWN) == ENABLED;
         (alerts && self.pin.is_some()).then(|| self.converted_at + self.conversion())

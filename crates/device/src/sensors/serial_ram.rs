@@ -92,7 +92,7 @@ impl SpiDevice for SerialRam {
     }
 }
 
-/// What goes out comes back.
+/// A wire from output to input: what is sent is received.
 pub struct Loopback;
 
 impl SpiDevice for Loopback {

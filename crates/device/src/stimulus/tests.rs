@@ -77,18 +77,18 @@ fn what_is_wrong_is_said() {
     for (text, expected) in [
         ("PZ1=0", "PZ1 is not a pin, such as PF3"),
         ("PB16=0", "PB16 is not a pin, such as PF3"),
-        ("PB11", "PB11 is no TARGET=VALUE"),
-        ("PB11=2", "2 is no level of a pin: 0 or 1"),
-        ("PB11=0@5h", "5h is no time"),
-        ("PB11=0@1e3", "1e3 is no time"),
-        ("PB11=0@99999999", "99999999 is no time"),
-        ("PB11=0@1.0000000000000000000000s", "is no time"),
-        ("serial:6=x", "6 is no serial port: there are 1 to 5 and lp1"),
+        ("PB11", "PB11 is not TARGET=VALUE"),
+        ("PB11=2", "2 is not a level of a pin; expected 0 or 1"),
+        ("PB11=0@5h", "5h is not a time"),
+        ("PB11=0@1e3", "1e3 is not a time"),
+        ("PB11=0@99999999", "99999999 is not a time"),
+        ("PB11=0@1.0000000000000000000000s", "is not a time"),
+        ("serial:6=x", "6 is not a serial port; expected 1 to 5 or lp1"),
         ("serial:2=\\q", "after \\ come"),
         ("serial:2=\\x4", "after \\ come"),
-        ("i2c:1:temperature=3", "is no i2c:BUS@ADDRESS:NAME"),
-        ("i2c:1@0x18:temperature=warm", "warm is no number"),
-        ("i2c:1@0x18:tap=w", "w is no axis to tap"),
+        ("i2c:1:temperature=3", "is not i2c:BUS@ADDRESS:NAME"),
+        ("i2c:1@0x18:temperature=warm", "warm is not a number"),
+        ("i2c:1@0x18:tap=w", "w is not an axis to tap"),
     ] {
         let error = parse(text).expect_err(text).0;
         assert!(error.contains(expected), "{text}: {error}");
@@ -105,9 +105,9 @@ fn what_is_not_wired_is_said() {
     }
     for (text, expected) in [
         ("i2c:2@0x18:temperature=3", "nothing is wired to address 0x18 of I2C2"),
-        ("i2c:1@0x18:humidity=3", "a mcp9808 has no humidity; there is: temperature"),
+        ("i2c:1@0x18:humidity=3", "a mcp9808 has no humidity; it has: temperature"),
         ("i2c:1@0x18:tap=x", "a mcp9808 has no tap"),
-        ("i2c:1@0x19:w=3", "there is: x y z tap"),
+        ("i2c:1@0x19:w=3", "it has: x y z tap"),
         ("i2c:1@0x18:temperature=300", "a mcp9808 goes from -40 to 125"),
     ] {
         let error = checked(text).expect_err(text);

@@ -1,4 +1,4 @@
-//! Stimuli as people write them.
+//! The syntax of stimuli.
 
 use super::{Stimulus, TAP, port_named};
 use crate::machine::Input;
@@ -17,7 +17,7 @@ const LATEST: u64 = 365 * 24 * 3600;
 /// Reads `PIN=LEVEL[@TIME][,LEVEL@TIME]…`.
 pub fn parse_pin(text: &str) -> Result<Vec<Stimulus>, WiringError> {
     let (target, values) = text.split_once('=').ok_or_else(|| {
-        WiringError(format!("{text} is no PIN=LEVEL@TIME, such as PB11=0@5s or PB11=0@5s,1@5.2s"))
+        WiringError(format!("{text} is not PIN=LEVEL@TIME, such as PB11=0@5s or PB11=0@5s,1@5.2s"))
     })?;
     let pin: Pin = target.parse()?;
     values
@@ -47,7 +47,7 @@ pub fn parse_script(text: &str) -> Result<Vec<Stimulus>, WiringError> {
 fn read_line(line: &str) -> Result<Stimulus, WiringError> {
     let (time, rest) = line
         .split_once(char::is_whitespace)
-        .ok_or_else(|| WiringError(format!("{line} is no TIME TARGET=VALUE, such as 5s PB11=0")))?;
+        .ok_or_else(|| WiringError(format!("{line} is not TIME TARGET=VALUE, such as 5s PB11=0")))?;
     let (target, value) = split(rest.trim_start())?;
     Ok(Stimulus { at: read_time(time)?, input: read_input(target, value)? })
 }
@@ -55,12 +55,12 @@ fn read_line(line: &str) -> Result<Stimulus, WiringError> {
 fn split(text: &str) -> Result<(&str, &str), WiringError> {
     text.split_once('=').ok_or_else(|| {
         WiringError(format!(
-            "{text} is no TARGET=VALUE, such as PB11=0, serial:2=hello\\n or i2c:1@0x18:tap=z"
+            "{text} is not TARGET=VALUE, such as PB11=0, serial:2=hello\\n or i2c:1@0x18:tap=z"
         ))
     })
 }
 
-/// Reads `VALUE[@TIME]`. What follows the last `@` is only taken for a time if it is one, so that text may hold that sign.
+/// Reads `VALUE[@TIME]`. What follows the last `@` is a time only if it starts with a digit, so that text may contain `@`.
 fn timed(
     text: &str,
     read: impl Fn(&str) -> Result<Input<'static>, WiringError>,
@@ -78,7 +78,7 @@ fn read_input(target: &str, value: &str) -> Result<Input<'static>, WiringError> 
     if let Some(port) = target.strip_prefix("serial:") {
         let number = port_named(port);
         let port = number
-            .ok_or_else(|| WiringError(format!("{port} is no serial port: there are 1 to 5 and lp1")))?;
+            .ok_or_else(|| WiringError(format!("{port} is not a serial port; expected 1 to 5 or lp1")))?;
         return Ok(Input::Serial { port, bytes: read_bytes(value)?.into() });
     }
     if let Some(sensor) = target.strip_prefix("i2c:") {
@@ -91,7 +91,7 @@ fn read_level(text: &str) -> Result<bool, WiringError> {
     match text {
         "0" => Ok(false),
         "1" => Ok(true),
-        _ => Err(WiringError(format!("{text} is no level of a pin: 0 or 1"))),
+        _ => Err(WiringError(format!("{text} is not a level of a pin; expected 0 or 1"))),
     }
 }
 
@@ -107,7 +107,7 @@ fn read_quantity(sensor: &str, value: &str) -> Result<Input<'static>, WiringErro
         Some((bus.parse().ok()?, address, name.to_owned()))
     };
     let (bus, address, name) = parts().ok_or_else(|| {
-        WiringError(format!("i2c:{sensor} is no i2c:BUS@ADDRESS:NAME, such as i2c:1@0x18:temperature"))
+        WiringError(format!("i2c:{sensor} is not i2c:BUS@ADDRESS:NAME, such as i2c:1@0x18:temperature"))
     })?;
     let value = if name == TAP { read_tap(value)? } else { read_number(value)? };
     Ok(Input::Quantity { bus, address, name: name.into(), value })
@@ -115,15 +115,16 @@ fn read_quantity(sensor: &str, value: &str) -> Result<Input<'static>, WiringErro
 
 fn read_number(text: &str) -> Result<f64, WiringError> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-    number.ok_or_else(|| WiringError(format!("{text} is no number")))
+    number.ok_or_else(|| WiringError(format!("{text} is not a number")))
 }
 
 fn read_tap(text: &str) -> Result<f64, WiringError> {
     let (sign, axis) = text.strip_prefix('-').map_or((1.0, text), |axis| (-1.0, axis));
     let axes = [("x", 1.0), ("y", 2.0), ("z", 3.0)];
     let found = axes.iter().find(|(name, _)| *name == axis);
-    let (_, number) =
-        found.ok_or_else(|| WiringError(format!("{text} is no axis to tap: x, y, z, -x, -y or -z")))?;
+    let (_, number) = found.ok_or_else(|| {
+        WiringError(format!("{text} is not an axis to tap; expected x, y, z, -x, -y or -z"))
+    })?;
     Ok(sign * number)
 }
 
@@ -147,7 +148,9 @@ fn read_time(text: &str) -> Result<u64, WiringError> {
         (cycles <= LATEST * u64::from(CLOCK_HZ)).then_some(cycles)
     };
     cycles().ok_or_else(|| {
-        WiringError(format!("{text} is no time: write 5s, 1.5s, 200ms, 50us or 2m, up to a year"))
+        WiringError(format!(
+            "{text} is not a time; expected for example 5s, 1.5s, 200ms, 50us or 2m, up to a year"
+        ))
     })
 }
 

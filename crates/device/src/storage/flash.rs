@@ -41,7 +41,7 @@ impl Flash {
         Self { cells: Cells::File { path, open: None } }
     }
 
-    /// A chip that begins with `bytes` and keeps its content in memory.
+    /// A chip that begins with `bytes`, with its content in memory.
     pub fn with_content(bytes: Vec<u8>) -> Self {
         Self { cells: Cells::Memory(bytes) }
     }
@@ -167,7 +167,7 @@ fn opened<'a>(path: &PathBuf, open: &'a mut Option<File>, create: bool) -> io::R
     if open.is_none() {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(create).truncate(false);
-        // Applications keep credentials here; other users of the machine have no business with them.
+        // Applications store credentials here, so other users of the host may not read them.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;

@@ -1,4 +1,4 @@
-//! The Wi-Fi settings: kept for the application, without effect on how the virtual device reaches its cloud.
+//! The Wi-Fi settings: stored for the application, without effect on how the virtual device reaches its cloud.
 
 use std::fs;
 use std::io;
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Network {
 }
 
 impl Settings {
-    /// The settings in the file at `path`. A file that is not there, or holds anything else, is none.
+    /// The settings in the file at `path`. A file that is missing or malformed means no network.
     pub fn in_file(path: PathBuf) -> Self {
         let network = fs::read_to_string(&path).ok().and_then(|text| Network::parse(&text));
         Self { network, file: Some(path) }

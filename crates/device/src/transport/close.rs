@@ -1,5 +1,6 @@
-//! The end of a connection in good order: what is to be said is said, the way out is closed, and what still comes is read and
-//! thrown away until the cloud closes too. Closing earlier, with bytes unread, would make TCP tear down what was just sent.
+//! Closing a connection in order: the rest is sent, the sending side is shut down, and what still arrives is read and
+//! discarded until the cloud closes too. Closing earlier, with bytes unread, would make TCP reset the connection and
+//! discard what was just sent.
 
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -11,15 +12,15 @@ use super::Stream;
 /// Stack of the thread, which does nothing but read and write.
 const STACK: usize = 128 * 1024;
 
-/// Says farewell on a thread of its own.
+/// Closes on a thread of its own.
 pub(super) fn close_in_background(stream: Stream, time: Duration) {
     let _ = thread::Builder::new()
-        .name("farewell".into())
+        .name("close".into())
         .stack_size(STACK)
         .spawn(move || close_and_wait(stream, time));
 }
 
-/// Says farewell, and waits until the cloud has closed its side, at most for `time`.
+/// Closes, and waits until the cloud has closed its side, at most for `time`.
 pub(super) fn close_and_wait(mut stream: Stream, time: Duration) -> io::Result<()> {
     let deadline = Instant::now() + time;
     stream.session.send_close_notify();

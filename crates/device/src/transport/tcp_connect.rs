@@ -1,5 +1,4 @@
-//! Finding and reaching the cloud: a look-up of its name and a TCP connection, both of which block, on a thread that ends with
-//! them.
+//! Resolving the cloud's name and connecting by TCP, both of which block, on a thread that ends with them.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,23 +10,23 @@ use std::time::{Duration, Instant};
 use super::Address;
 use crate::waker::Waker;
 
-/// Stack of the thread: the system's look-up of names wants some.
+/// Stack of the thread, in bytes: the system's resolver needs more than the rest.
 const STACK: usize = 256 * 1024;
 
-/// Starts to reach `address`, within `time`. `waker` rings when there is something to receive, once. Who drops the receiver is
-/// not waited for and does not wait.
+/// Starts to connect to `address`, within `time`. Wakes the device when there is a result to receive, once. Dropping the
+/// receiver neither waits for the thread nor ends it.
 pub(super) fn start(address: Arc<Address>, waker: Waker, time: Duration) -> Receiver<io::Result<TcpStream>> {
     let (tell, opened) = sync_channel(1);
     let reach = move || {
         let _ = tell.send(reach(&address, Instant::now() + time));
         waker.wake();
     };
-    // Without a thread the sender is gone, and the receiver hears of that.
-    let _ = thread::Builder::new().name("dial".into()).stack_size(STACK).spawn(reach);
+    // Without a thread the sender is dropped, and the receiver is disconnected.
+    let _ = thread::Builder::new().name("connect".into()).stack_size(STACK).spawn(reach);
     opened
 }
 
-/// The first address of the name that answers; otherwise why the last did not.
+/// Connects to the first address of the name that accepts; otherwise returns why the last one did not.
 fn reach(address: &Address, deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
     for found in (address.host.as_str(), address.port).to_socket_addrs()? {

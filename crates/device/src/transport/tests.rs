@@ -190,7 +190,7 @@ fn the_clouds_end_is_told() {
     let mut connection = client.connected();
     let loss = client.loss(&mut connection);
     assert_eq!(loss.kind, LinkLoss::Unreachable);
-    assert!(loss.text.ends_with(": it closed the connection"), "{}", loss.text);
+    assert!(loss.text.ends_with(": closed by the cloud"), "{}", loss.text);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_port_where_nobody_listens_is_told() {
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let client = Client::new(&authority, &Address::parse(&format!("127.0.0.1:{port}")).expect("an address"));
     let loss = client.loss(&mut client.connector.connect());
-    assert_eq!(loss.text, format!("cloud at 127.0.0.1:{port}: nothing listens there"));
+    assert_eq!(loss.text, format!("cloud at 127.0.0.1:{port}: connection refused"));
 }
 
 #[test]

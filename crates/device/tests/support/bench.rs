@@ -49,7 +49,7 @@ impl<C: CloudEnd> Bench<C> {
             entropy: Arc::new(|| 0x5EED_0001),
             restart: RestartPolicy::default(),
             trace: false,
-            targets: Vec::new(),
+            attachments: Vec::new(),
         });
         Self::around(RecordedMachine::new(machine, None), cloud)
     }

@@ -86,7 +86,7 @@ impl Wiring {
     /// Adds it to the options of a device, but for the input that is read while the device runs.
     pub(crate) fn apply(self, options: Options) -> (Options, InputReaders) {
         let Self { attachments, routes, sources, schedule } = self;
-        (Options { targets: attachments, routes, schedule, ..options }, InputReaders(sources))
+        (Options { attachments, routes, schedule, ..options }, InputReaders(sources))
     }
 }
 
@@ -238,7 +238,9 @@ mod tests {
     fn an_invalid_port_is_refused_with_an_example() {
         assert!(refused(&[], &["6=x"]).contains("6=x is not PORT=FILE"));
         assert!(refused(&[], &["2"]).contains("2 is not PORT=FILE"));
-        assert!(refused(&["1:mcp9808", "1:mcp9808"], &[]).contains("two things at address 0x18 of I2C1"));
+        assert!(
+            refused(&["1:mcp9808", "1:mcp9808"], &[]).contains("two attachments at address 0x18 of I2C1")
+        );
     }
 
     fn refused_input(option: &str, text: &str) -> String {
@@ -276,17 +278,17 @@ mod tests {
     #[test]
     fn inputs_that_reach_nothing_are_refused_with_the_option_that_named_them() {
         assert!(refused_input("--pin", "PQ1=0@5s").contains("--pin: PQ1 is not a pin"));
-        assert!(refused_input("--pin", "PB1").contains("PB1 is no PIN=LEVEL@TIME"));
+        assert!(refused_input("--pin", "PB1").contains("PB1 is not PIN=LEVEL@TIME"));
         assert!(
             refused_input("--input", "i2c:2@0x18:tap=z@1s")
                 .contains("--input: i2c:2@0x18:tap: nothing is wired")
         );
         assert!(refused_input("--inputs", "/nowhere").contains("--inputs /nowhere: "));
-        assert!(refused_input("--serial-overrun", "7").contains("7 is no serial port"));
+        assert!(refused_input("--serial-overrun", "7").contains("7 is not a serial port"));
         let folder = tempfile::tempdir().expect("a folder");
         let script = folder.path().join("script");
         std::fs::write(&script, "# a button\n1s PB11=0\n2s PB11=low\n").expect("written");
         let refused = refused_input("--inputs", script.to_str().expect("text"));
-        assert!(refused.contains("line 3: low is no level of a pin"), "{refused}");
+        assert!(refused.contains("line 3: low is not a level of a pin"), "{refused}");
     }
 }

@@ -46,7 +46,7 @@ fn a_crash_is_told_with_functions_and_lines() {
 fn a_crash_is_told_in_lines_for_people() {
     let told = debugged(Symbols::of(DEBUGGED.to_vec())).to_string();
     for part in [
-        "crash: access that nothing answers at 0x60000000, by the instruction at 0x0800",
+        "crash: bus error at 0x60000000, by the instruction at 0x0800",
         "CFSR 00008200 PRECISERR BFARVALID, HFSR 40000000 FORCED, BFAR 60000000",
         "r0  60000000",
         " #0  0x0800",

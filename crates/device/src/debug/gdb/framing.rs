@@ -1,9 +1,9 @@
 //! Bytes to packets and replies to bytes: `$data#checksum`, acknowledgements and retransmission.
 //!
-//! It stands in front of the protocol's state machine, for which a wrong checksum, a NAK and bytes between packets are errors
+//! It is in front of the protocol's state machine, for which a wrong checksum, a NAK and bytes between packets are errors
 //! that end the connection.
 
-/// Bytes of the longest packet, frame included; the debugger is told by `PacketSize`.
+/// Bytes of the longest packet, frame included; the debugger learns it by `PacketSize`.
 pub(super) const PACKET_SIZE: usize = 4096;
 
 /// Bytes of the longest packet without `$`, `#` and the checksum.
@@ -14,7 +14,7 @@ const MAX_DATA: usize = PACKET_SIZE - 4;
 pub(super) enum Incoming {
     /// The data of a packet whose checksum is right.
     Packet(Vec<u8>),
-    /// A packet of more than [`PACKET_SIZE`] bytes, which was not kept.
+    /// A packet of more than [`PACKET_SIZE`] bytes, which was discarded.
     TooLong,
     /// Ctrl-C.
     Interrupt,
@@ -48,7 +48,7 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// Takes a byte. What is to be answered is in [`Framing::take_unsent`].
+    /// Handles a byte. Acknowledgements are in [`Framing::take_unsent`].
     pub(super) fn push(&mut self, byte: u8) -> Option<Incoming> {
         match (self.state, byte) {
             (State::Between, b'-') => self.send_again(),
@@ -65,7 +65,7 @@ impl Framing {
         None
     }
 
-    /// Frames `data` as a reply, kept where a NAK must have it sent again.
+    /// Frames `data` as a reply, stored while a NAK may demand it again.
     pub(super) fn reply(&mut self, data: &[u8]) {
         self.send(&framed(data));
     }

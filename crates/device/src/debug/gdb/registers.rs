@@ -45,7 +45,7 @@ pub(super) fn at(at: usize) -> Register {
     }
 }
 
-/// The values of all registers, by words.
+/// The values of all registers, in words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterValues(pub [u32; WORDS]);
 
@@ -77,7 +77,7 @@ impl Registers for RegisterValues {
     }
 }
 
-/// A register by its number in [`DESCRIPTION`]: the words it takes.
+/// A register by its number in [`DESCRIPTION`], as a range of words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterId {
     /// The first word.

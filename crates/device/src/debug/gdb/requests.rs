@@ -1,7 +1,7 @@
-//! What is done with a packet before the protocol's state machine gets it, if it does.
+//! What is done with a packet before the protocol's state machine handles it, if it does.
 //!
 //! The state machine (the crate `gdbstub`) takes a packet it cannot parse for the end of the session and checks no lengths. Here
-//! packets it does not know are answered, what it parses too narrowly is put in its words, and lengths are bounded.
+//! packets it does not know are answered, those it parses too strictly are rewritten, and lengths are bounded.
 
 use armv8m::Register;
 use crc::{CRC_32_MPEG_2, Crc, Table};
@@ -11,7 +11,7 @@ use crate::machine::DebuggerInput;
 use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 use crate::recording::RecordedMachine;
 
-/// Most bytes of one read: their digits fill a reply. A debugger asks again for the rest.
+/// Most bytes of one read: their digits fill a reply. A debugger requests the rest again.
 const MAX_READ: u32 = PACKET_SIZE as u32 / 2 - 16;
 
 /// Bytes of memory that are summed up at a time.
@@ -24,14 +24,14 @@ static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_MPEG_2);
 const INVALID: &[u8] = b"E16";
 const BAD_ADDRESS: &[u8] = b"E0e";
 
-/// What is to be done with a packet.
+/// What is done with a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// It is for the state machine, in these words.
+    /// The state machine handles it, in this form.
     Pass(Vec<u8>),
     /// It has been answered.
     Reply(Vec<u8>),
-    /// It has been done, and has no answer.
+    /// It is handled, and has no reply.
     Done,
 }
 
@@ -45,7 +45,7 @@ impl Request {
     }
 }
 
-/// Looks at a packet.
+/// Decides about a packet.
 pub(super) fn classify(data: &[u8], machine: &mut RecordedMachine) -> Request {
     match data {
         [b'm', rest @ ..] => bounded_read(rest),
@@ -82,7 +82,7 @@ fn query(data: &[u8], machine: &mut RecordedMachine) -> Request {
     Request::pass(data)
 }
 
-/// `m ADDRESS,LENGTH`, where a shorter answer than was asked for is one.
+/// `m ADDRESS,LENGTH`: a reply may be shorter than requested.
 fn bounded_read(rest: &[u8]) -> Request {
     match pair(rest) {
         Some((address, length)) => {

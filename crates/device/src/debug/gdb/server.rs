@@ -10,28 +10,28 @@ use std::time::{Duration, Instant};
 
 use crate::waker::Waker;
 
-/// The original's port, which projects' settings name.
+/// The original's port, which existing project settings name.
 pub const DEFAULT_PORT: u16 = 8001;
 
-/// Most reads that wait for the device's thread; the debugger is held back beyond.
+/// Most reads queued for the device's thread; beyond it the debugger is not read.
 const QUEUE: usize = 64;
 
 /// Bytes of one read.
 const CHUNK: usize = 4096;
 
-/// How long a debugger may leave an answer untaken before it is left.
+/// How long a debugger may leave a reply unread before it is disconnected.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a connection may take to begin its first packet; until then it keeps every other debugger away.
+/// How long a connection may take to begin its first packet: it excludes every other debugger.
 const FIRST_PACKET: Duration = Duration::from_secs(10);
 
-/// After so long without a byte the system asks whether the debugger's machine is still there, which it does so many times, at
-/// this interval. A debugger that is there may be silent as long as it likes.
+/// TCP keepalive: after this time without a byte the system probes the debugger's host, this many times at this interval. A
+/// debugger that is there may be silent for any time.
 const SILENCE: Duration = Duration::from_mins(1);
 const PROBES: u32 = 4;
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Time between two tries to accept while the system refuses.
+/// Time between two attempts to accept while the system refuses.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A port that is bound, for a device that is about to start.
@@ -54,7 +54,7 @@ impl Server {
         self.address
     }
 
-    /// Begins to accept; what comes rings `waker`.
+    /// Starts to accept; what arrives uses `waker`.
     pub(crate) fn open(self, waker: Waker) -> io::Result<Listener> {
         let (sender, events) = sync_channel(QUEUE);
         let closing = Arc::new(AtomicBool::new(false));
@@ -67,14 +67,14 @@ impl Server {
     }
 }
 
-/// What comes from a debugger.
+/// What happens at the server.
 pub(crate) enum ServerEvent {
     Connected(Writer),
     Bytes(Vec<u8>),
     Closed,
 }
 
-/// The device's end of the queue. Dropping it closes the port.
+/// The device's end of the queue. Dropping it closes the server.
 pub(crate) struct Listener {
     events: Receiver<ServerEvent>,
     closing: Arc<AtomicBool>,
@@ -99,7 +99,7 @@ impl Drop for Listener {
     }
 }
 
-/// A listener on every address is reached on this machine's own.
+/// A listener on every address is reached on loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -122,7 +122,7 @@ impl Acceptor {
     fn keep_going(&self, tcp: Result<&TcpStream, &io::Error>) -> bool {
         tcp.map_or_else(
             |_| {
-                // No more connections at the moment, perhaps; asking at once again would not help.
+                // Out of file descriptors, perhaps; another attempt at once would not help.
                 std::thread::sleep(PAUSE);
                 !self.closing.load(Ordering::SeqCst)
             },
@@ -136,7 +136,7 @@ impl Acceptor {
             return false;
         }
         if self.busy.swap(true, Ordering::SeqCst) {
-            // The second sees its connection end, rather than wait for ever.
+            // A second debugger sees its connection close, rather than wait forever.
             return true;
         }
         if self.start_reader(tcp).is_err() {
@@ -161,7 +161,7 @@ impl Acceptor {
     }
 }
 
-/// A debugger whose machine is gone without a word must not keep the application stopped, and others away, for ever.
+/// A debugger whose host has vanished must not keep the application halted, and other debuggers out, forever.
 fn watch_for_silence(tcp: &TcpStream) -> io::Result<()> {
     use rustix::net::sockopt;
     sockopt::set_socket_keepalive(tcp, true)?;
@@ -205,7 +205,7 @@ impl Reader {
         self.busy.store(false, Ordering::SeqCst);
     }
 
-    /// False when nobody listens any more.
+    /// False when the device has stopped.
     fn send(&self, event: ServerEvent) -> bool {
         let told = self.sender.send(event).is_ok();
         self.waker.wake();
@@ -213,13 +213,13 @@ impl Reader {
     }
 }
 
-/// The way back to the debugger. Dropping it ends the connection.
+/// The sending half of the connection. Dropping it closes the connection.
 pub(crate) struct Writer {
     tcp: TcpStream,
 }
 
 impl Writer {
-    /// Sends `bytes`, which the debugger has to take within [`WRITE_LIMIT`].
+    /// Sends `bytes`, which the debugger must read within [`WRITE_LIMIT`].
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.tcp.write_all(bytes)
     }

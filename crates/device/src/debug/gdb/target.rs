@@ -145,10 +145,10 @@ impl SingleRegisterAccess<()> for RecordedMachine {
     }
 }
 
-/// There are no signals: one that is to be delivered is not.
+/// There are no signals to deliver: a signal is ignored.
 impl SingleThreadResume for RecordedMachine {
     fn resume(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
-        // One that runs, or is being stepped, is not disturbed.
+        // An application that runs, or is being stepped, is left alone.
         if self.machine().is_halted() {
             self.control(DebuggerInput::Resume);
         }
@@ -278,7 +278,7 @@ fn memory_map() -> String {
     format!("<?xml version=\"1.0\"?><memory-map>{flash}{}</memory-map>", others.concat())
 }
 
-/// `load`: the image in flash is another one until the process ends.
+/// `load`: replaces the image in flash until the process ends.
 impl Flash for RecordedMachine {
     fn flash_erase(&mut self, start: u32, length: u32) -> TargetResult<(), Self> {
         let erased = self.debug(DebuggerInput::EraseFlash { address: start, length });
@@ -290,14 +290,14 @@ impl Flash for RecordedMachine {
         written.map_err(|_| TargetError::Errno(BAD_ADDRESS))
     }
 
-    /// What runs next is another application.
+    /// Another application has been loaded: it starts.
     fn flash_done(&mut self) -> TargetResult<(), Self> {
         self.control(DebuggerInput::Reset);
         Ok(())
     }
 }
 
-/// `target extended-remote`: `run` starts the application again, `kill` too, and a debugger that goes away lets it run.
+/// `target extended-remote`: `run` and `kill` restart the application, and a debugger that detaches lets it run.
 impl ExtendedMode for RecordedMachine {
     fn run(&mut self, _file: Option<&[u8]>, _arguments: Args<'_, '_>) -> TargetResult<Pid, Self> {
         self.control(DebuggerInput::Reset);

@@ -420,10 +420,10 @@ fn a_second_debugger_is_turned_away_and_may_come_when_the_first_is_gone() {
 fn monitor_commands_of_probes_are_answered() {
     let mut bench = Bench::new(&counting());
     assert!(bench.monitor("help").contains("monitor reset"));
-    assert!(bench.monitor("halt").contains("stands"));
+    assert!(bench.monitor("halt").contains("halted"));
     assert!(bench.monitor("arm semihosting enable").contains("mvServerLog"));
-    assert!(bench.monitor("nonsense").contains("unknown: nonsense"));
-    assert!(bench.monitor("status").contains("has power"));
+    assert!(bench.monitor("nonsense").contains("unknown command: nonsense"));
+    assert!(bench.monitor("status").contains("power on"));
     assert!(bench.monitor("fault").contains("has not faulted"));
     bench.ask("vCont;s");
     bench.ask("vCont;s");

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use rustc_demangle::try_demangle;
 
-/// Most bytes of a name: a mangled one of some hundred bytes may stand for gigabytes.
+/// Most bytes of a name: a mangled one of some hundred bytes may expand to gigabytes.
 const MAX_NAME: usize = 512;
 
 /// A name of Rust or C++ as in the source, without hashes; any other as it is.

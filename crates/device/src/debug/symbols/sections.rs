@@ -22,7 +22,7 @@ enum Data {
 }
 
 impl Sections {
-    /// Reads an ELF file for 32-bit processors. What of its debug information cannot be read is told in `notes`.
+    /// Reads an ELF file for 32-bit processors. Debug information that cannot be read is reported in `notes`.
     pub(super) fn read(file: Vec<u8>, notes: &mut Vec<String>) -> Option<Self> {
         let (mut sections, mut left) = (BTreeMap::new(), MAX_UNPACKED);
         let elf = parsed(&file)?;
@@ -60,7 +60,7 @@ impl Sections {
         is_name.then(|| (name.to_owned(), checksum))
     }
 
-    /// The function that holds `address`.
+    /// The function that contains `address`.
     pub(super) fn function(&self, address: u32) -> Option<String> {
         let elf = parsed(&self.file)?;
         let functions = elf.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);

@@ -1,4 +1,4 @@
-//! Arguments of system calls in words, by the tables generated from the interface.
+//! Arguments of system calls as text, by the tables generated from the interface.
 //!
 //! Nothing that is secret is shown: of user names, passwords, private keys, wills and the values of settings only the length,
 //! of a URL neither user nor query ([`text::redacted_url`]), of a header of HTTP only its name.
@@ -10,7 +10,7 @@ use super::Fields;
 
 /// Characters shown of a text.
 const MAX_CHARACTERS: usize = 64;
-/// Bytes read of a text: enough for so many characters.
+/// Bytes read of a text: enough for this many characters.
 const MAX_READ: u32 = 4 * MAX_CHARACTERS as u32;
 /// Bytes of the longest address that is read; of a longer one the length is shown.
 const MAX_ADDRESS: u32 = 8192;
@@ -33,7 +33,7 @@ pub(super) const SECRET: [(&str, &str); 7] = [
     ("MvConfigResponseReadItemParams", "buf"),
 ];
 
-/// Numbers that people read in hexadecimal.
+/// Numbers shown in hexadecimal.
 const ADDRESSES: [&str; 3] = ["reg", "mask", "xorvalue"];
 
 /// Reads application memory; false if it is not there.
@@ -105,7 +105,7 @@ impl Reader<'_> {
     fn result(&self, parameter: &Parameter, value: u32) -> Option<String> {
         let (target, constant) = pointed(parameter.type_name)?;
         let shown = !constant && value != 0 && target != "uint8_t";
-        // A structure of the application's own may hold the places of results.
+        // A structure in the application's memory may contain pointers to out-parameters.
         let places = value != 0 && holds_places(target);
         (shown || places).then(|| self.behind(target, value, 0))
     }
@@ -199,7 +199,7 @@ impl Reader<'_> {
         format!("[{}]", elements.join(", "))
     }
 
-    /// A place for a text. What was written there is shown once the call has told how much.
+    /// A buffer for a text. What was written there is shown once the call has returned its length.
     fn buffer(&self, bytes: &[u8]) -> String {
         let (data, size, length) = (word(bytes, 0), word(bytes, 4), word(bytes, 8));
         match self.word(length) {
@@ -226,7 +226,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An address as `masked` shows it. It is read whole: what is cut off may be all that tells a user from a host.
+    /// An address (URL or host) as `masked` shows it. It is read whole: the end may be all that separates a user name from a host.
     fn address(&self, bytes: &[u8], masked: fn(&str) -> String) -> String {
         let (data, length) = (word(bytes, 0), word(bytes, 4));
         let mut bytes = vec![0; length.min(MAX_ADDRESS) as usize];
@@ -279,12 +279,12 @@ impl Reader<'_> {
     }
 }
 
-/// Whether `c` may stand in a header's name (RFC 9110, 5.6.2), or in the white space some put before the colon.
+/// Whether `c` may be in a header's name (RFC 9110, 5.6.2), or in white space before the colon.
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~ \t".contains(c)
 }
 
-/// Whether a structure names places where a call writes.
+/// Whether a structure contains pointers to out-parameters.
 fn holds_places(target: &str) -> bool {
     let is_place = |member: &Member| {
         let written = pointed(member.type_name).filter(|(_, constant)| !constant);

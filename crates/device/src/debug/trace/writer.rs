@@ -45,14 +45,14 @@ pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Ve
     }
 }
 
-/// What was lost since the last time, if anything.
+/// The entries lost since the last call, if any.
 fn loss(at: u64, lost: &AtomicU64) -> Option<Entry> {
     let count = lost.swap(0, Ordering::Relaxed);
     (count > 0).then(|| told_of_loss(at, count))
 }
 
 fn told_of_loss(at: u64, count: u64) -> Entry {
-    let name = format!("{count} entries lost: they came faster than they could be written");
+    let name = format!("{count} entries lost: they were faster than the output");
     Entry { at, lane: Lane::Device, what: What::Mark { name, fields: Vec::new() } }
 }
 
@@ -198,7 +198,7 @@ fn text_line(entry: &Entry) -> String {
         What::Mark { name, fields } if fields.is_empty() => line.push_str(name),
         What::Mark { name, fields } => line.extend([name, ": ", &joined(fields)]),
     }
-    // What stands in a line stays in it, whatever a value holds.
+    // A value cannot break its line, whatever it contains.
     text::escape(&line).into_owned() + "\n"
 }
 

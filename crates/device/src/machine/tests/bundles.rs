@@ -59,7 +59,7 @@ fn check_in(machine: &mut Machine) {
     assert!(!machine.wants_link(), "it has checked in");
     machine.transmit(&mut out);
     machine
-        .handle(&Input::LinkLost { kind: LinkLoss::Requested, cause: "no longer wanted".into() })
+        .handle(&Input::LinkLost { kind: LinkLoss::Requested, cause: "no longer needed".into() })
         .expect("accepted");
 }
 

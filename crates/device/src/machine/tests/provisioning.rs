@@ -63,7 +63,7 @@ fn offline_calling(call: Call, argument: u32) -> Program {
     program
 }
 
-/// Makes the connection the kernel wants, has it welcomed, and ends it when it is no longer wanted.
+/// Makes the connection the kernel wants, has it welcomed, and ends it when it is no longer needed.
 pub(super) fn connect_and_part(machine: &mut Machine) {
     let mut out = [0; 4096];
     machine.run(20_000);
@@ -76,7 +76,7 @@ pub(super) fn connect_and_part(machine: &mut Machine) {
     assert!(!machine.wants_link());
     machine.transmit(&mut out);
     machine
-        .handle(&Input::LinkLost { kind: LinkLoss::Requested, cause: "no longer wanted".into() })
+        .handle(&Input::LinkLost { kind: LinkLoss::Requested, cause: "no longer needed".into() })
         .expect("accepted");
 }
 

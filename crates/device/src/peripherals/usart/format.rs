@@ -1,4 +1,4 @@
-//! What the control registers say: which parts are on, how a character looks on the line, and how long it takes.
+//! What the control registers set: which parts are on, the format of a character on the line, and how long it takes.
 
 use crate::memory_map::CLOCK_HZ;
 
@@ -20,7 +20,7 @@ pub(super) const ABREN: u32 = 1 << 20;
 pub(super) const RTOEN: u32 = 1 << 23;
 const ADD_AT: u32 = 24;
 
-/// Characters a FIFO holds.
+/// Characters that fit in a FIFO.
 pub(super) const FIFO: usize = 8;
 /// Characters at each threshold of a FIFO, by the field in CR3.
 const THRESHOLDS: [usize; 8] = [1, 2, 4, 6, 7, 8, 8, 8];
@@ -78,7 +78,7 @@ impl Settings {
         self.control[1] & RTOEN != 0 && !self.low_power
     }
 
-    /// CR2.ADD: the address, or the character that is looked for.
+    /// CR2.ADD: the address, or the character to match.
     pub(super) fn address(&self) -> u8 {
         (self.control[1] >> ADD_AT) as u8
     }
@@ -103,7 +103,7 @@ impl Settings {
         }
     }
 
-    /// Cycles of the processor in so many halves of a bit, rounded up.
+    /// Cycles of the processor in this many half bits, rounded up.
     fn cycles(&self, half_bits: u64) -> u64 {
         // In 256ths of a period of the clock that the prescaler gives.
         let bit = u64::from(if self.low_power {
@@ -139,7 +139,7 @@ impl Settings {
         data | u16::from(self.has_parity() && parity) << bits
     }
 
-    /// The byte the other end gets of what was written to TDR. A ninth bit of data has no place in it.
+    /// The byte the other end receives of what was written to TDR, without a ninth data bit.
     pub(super) fn sent(&self, word: u16) -> u8 {
         (word & ((1 << self.data_bits()) - 1)) as u8
     }

@@ -2,7 +2,7 @@
 //!
 //! A character arrives one frame after it began; the next begins at once. IDLE, RTOF, CMF and BUSY follow what arrives,
 //! whether the application takes it or not. A character that arrives while the receiver is full is not lost, unless
-//! overruns were asked for: it waits, and moves in when room is made. Whoever feeds a port from a file or a terminal
+//! overruns are enabled: it waits, and is received when there is room. A program that feeds a port from a file or a terminal
 //! has no second try.
 
 use std::collections::VecDeque;
@@ -74,7 +74,7 @@ impl Receiver {
         }
     }
 
-    /// The receiver is switched off. The other end keeps what was not taken.
+    /// The receiver is switched off. What it has not received yet waits at the other end.
     pub(super) fn stop(&mut self) {
         let unfinished = self.arriving.take().map(|(_, byte)| byte);
         for byte in self.waiting.drain(..).chain(unfinished).rev() {

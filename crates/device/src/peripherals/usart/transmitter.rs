@@ -22,7 +22,7 @@ pub(super) struct Transmitter {
     break_requested: bool,
     /// TC.
     complete: bool,
-    /// TXFE was cleared by ICR and comes back when the FIFO has been filled and emptied.
+    /// TXFE was cleared by ICR and is set again when the FIFO has been filled and emptied.
     empty_cleared: bool,
 }
 

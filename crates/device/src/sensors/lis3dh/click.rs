@@ -1,6 +1,6 @@
 //! Clicks: an axis that is beyond the threshold for a short time, once or twice (application note AN3308, chapter 8).
 
-/// CLICK_CFG, for each axis: a single click, and at the next place a double click.
+/// CLICK_CFG, for each axis: a single click, and at the next bit a double click.
 const SINGLE: u8 = 1;
 const DOUBLE: u8 = 2;
 /// CLICK_SRC.

@@ -1,6 +1,6 @@
 //! The two interrupt generators: each axis against a threshold, in any combination, or the six directions.
 
-/// INTx_CFG: all of what is asked for, or any; six directions rather than single axes.
+/// INTx_CFG: all of what is enabled, or any of it; six directions rather than single axes.
 const ALL_OF_THEM: u8 = 1 << 7;
 const SIX_DIRECTIONS: u8 = 1 << 6;
 /// INTx_CFG and INTx_SRC: a bit for each axis and direction.

@@ -254,10 +254,10 @@ mod tests {
         let stats = Stats::default();
         assert_eq!(totals(&stats).waiting, 1);
         stats.count(&DeviceEvent::LinkConnecting);
-        stats.count(&DeviceEvent::LinkDown { cause: "nothing listens there".into() });
+        stats.count(&DeviceEvent::LinkDown { cause: "connection refused".into() });
         assert_eq!((totals(&stats).offline, totals(&stats).losses, totals(&stats).ever_connected), (1, 0, 0));
         stats.count(&DeviceEvent::LinkUp);
-        stats.count(&DeviceEvent::LinkDown { cause: "it closed the connection".into() });
+        stats.count(&DeviceEvent::LinkDown { cause: "closed by the cloud".into() });
         assert_eq!((totals(&stats).offline, totals(&stats).losses, totals(&stats).ever_connected), (1, 1, 1));
         drop(Observer(Arc::new(stats)));
     }
