@@ -1,4 +1,4 @@
-//! How a structure's bytes are taken apart and put together.
+//! Conversion between structures and their bytes.
 
 /// A structure of the interface, `N` bytes long in application memory.
 pub trait Structure<const N: usize>: Sized {
@@ -8,7 +8,7 @@ pub trait Structure<const N: usize>: Sized {
     fn to_bytes(&self) -> [u8; N];
 }
 
-/// Where a field of a structure is.
+/// A field of a structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name in the public header.
@@ -19,12 +19,12 @@ pub struct Field {
     pub size: usize,
 }
 
-/// The `N` bytes at `offset`. The generator only ever names offsets inside the structure.
+/// The `N` bytes at `offset`, which the generator has checked to be inside the structure.
 pub(crate) fn take<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     *bytes[offset..].first_chunk().expect("the field lies inside the structure")
 }
 
-/// Writes a part's bytes at `offset`.
+/// Writes the bytes of a field at `offset`.
 pub(crate) fn put<const N: usize>(bytes: &mut [u8], offset: usize, part: [u8; N]) {
     bytes[offset..offset + N].copy_from_slice(&part);
 }

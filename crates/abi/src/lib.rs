@@ -1,8 +1,8 @@
-//! The application binary interface: statuses, events, structures as bytes and as meaning, and the table of calls.
+//! The application binary interface: statuses, events, structures with their byte layouts, and the table of calls.
 //!
-//! What is generated from `docs/spec/abi.toml` is in one module per topic; the C header of the `sdk` folder comes
-//! from the same file. A structure read from application memory is a set of claims: its pointers, handles and enum
-//! values are plain integers until whoever uses them has checked them.
+//! The modules, one per topic, are generated from `docs/spec/abi.toml`, as is the C header in `sdk`, so that the two cannot
+//! differ. Nothing in a structure read from application memory can be trusted: pointers, handles and enumerations are
+//! plain integers until their user has checked them.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![no_std]

@@ -1,12 +1,12 @@
-//! The kernel for `thumbv8m.main-none-eabi`, with the smallest port there can be: memory is memory.
+//! The kernel for `thumbv8m.main-none-eabi`, with the smallest possible port: an address is an address.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
 #[cfg(target_os = "none")]
-mod gate {
+mod entry {
     #![allow(
         unsafe_code,
-        reason = "the port is where addresses become memory, and where functions get names that a caller outside finds"
+        reason = "a port turns addresses into memory, and the functions need names that the measuring program finds"
     )]
 
     use core::cell::UnsafeCell;
@@ -19,13 +19,13 @@ mod gate {
     };
     use sansio::Instant;
 
-    /// The application's memory, which the kernel has held against the map before it asks.
+    /// The application's memory. The kernel has checked every address against the memory map.
     struct Direct;
 
     impl Memory for Direct {
         fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
-            // SAFETY: the kernel asks only for runs inside the application's flash and RAM, which are mapped for as long
-            // as the program runs and overlap nothing of its own.
+            // SAFETY: the kernel reads only runs inside the application's flash and RAM, which are mapped for as long as
+            // the program runs and overlap nothing of its own.
             unsafe {
                 core::ptr::copy_nonoverlapping(address as *const u8, into.as_mut_ptr(), into.len());
             }
@@ -53,10 +53,10 @@ mod gate {
         }
     }
 
-    /// Lines that are never pending: records go out at once.
-    struct NoLines;
+    /// Interrupts that are never pending, so that records are delivered at once.
+    struct IdleInterrupts;
 
-    impl Interrupts for NoLines {
+    impl Interrupts for IdleInterrupts {
         fn pend(&mut self, _irq: u16) {}
         fn is_enabled(&self, _irq: u16) -> bool {
             true
@@ -83,13 +83,13 @@ mod gate {
         }
     }
 
-    /// The kernel's state, as firmware has it: memory that is zero before the program runs, and takes no flash.
+    /// The kernel's state, in memory that is zero before the program runs and takes no flash (D111).
     static KERNEL: Static<Kernel> = Static(UnsafeCell::new(Kernel::EMPTY));
 
-    /// The port, which is made once.
+    /// The port, made once: to make one for each call would be counted as the kernel's cost.
     static PORT: Static<MaybeUninit<Port<'static>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
 
-    /// A variable of the only thread there is.
+    /// A variable of the only thread.
     struct Static<T>(UnsafeCell<T>);
 
     // SAFETY: one thread runs, and nothing interrupts it.
@@ -97,12 +97,12 @@ mod gate {
 
     impl<T> Static<T> {
         fn get(&self) -> &'static mut T {
-            // SAFETY: each function below asks once, and has given the reference up when the next one is called.
+            // SAFETY: each function below takes one reference, which is gone when the next function is called.
             unsafe { &mut *self.0.get() }
         }
     }
 
-    /// The time of the entries from now on. Telling it is the port's work.
+    /// Sets the time of the following calls; reading a clock is the port's cost.
     #[unsafe(no_mangle)]
     extern "C" fn port_set_time(now: u32) {
         // SAFETY: the device has started, with a port.
@@ -119,7 +119,7 @@ mod gate {
         enter(|kernel, port| kernel.handle(port, input))
     }
 
-    /// A device starts that nothing is known of beforehand.
+    /// Starts the kernel.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_start(seed: &[u8; 16], image: &[u8; 32]) {
         let boot = Boot {
@@ -131,49 +131,49 @@ mod gate {
             application_test: false,
         };
         static MEMORY: Static<Direct> = Static(UnsafeCell::new(Direct));
-        static LINES: Static<NoLines> = Static(UnsafeCell::new(NoLines));
+        static LINES: Static<IdleInterrupts> = Static(UnsafeCell::new(IdleInterrupts));
         static HARDWARE: Static<NoHardware> = Static(UnsafeCell::new(NoHardware));
         let (memory, interrupts, hardware) = (MEMORY.get(), LINES.get(), HARDWARE.get());
         PORT.get().write(Port { now: Instant::ZERO, memory, interrupts, hardware });
         KERNEL.get().start(&boot);
     }
 
-    /// One system call; what is no status is all ones.
+    /// Makes a system call; an outcome that is no status is all ones.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_call(slot: u32, args: &[u32; 4]) -> u32 {
         let outcome = enter(|kernel, port| kernel.call(port, slot, *args));
         if let Outcome::Status(status) = outcome { status.raw() } else { u32::MAX }
     }
 
-    /// The transport stands.
+    /// Reports a connection.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_connected() {
         let _ = link(LinkInput::Connecting);
         let _ = link(LinkInput::Connected);
     }
 
-    /// The transport is gone.
+    /// Reports the end of the connection.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_lost() {
         let _ = link(LinkInput::Lost(LinkLoss::Unreachable));
     }
 
-    /// Bytes from the cloud; 0 if the kernel found no fault with them.
+    /// Receives bytes from the cloud; 1 if they are a violation.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_receive(bytes: &Buffer) -> u32 {
         let bytes = &bytes.bytes[..(bytes.length as usize).min(BUFFER)];
         u32::from(link(LinkInput::Received(bytes)).is_err())
     }
 
-    /// Bytes for the cloud; how many.
+    /// Writes bytes for the cloud, and their number.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_transmit(out: &mut Buffer) {
         out.length = enter(|kernel, port| kernel.transmit(port, &mut out.bytes)) as u32;
     }
 
-    /// What is due.
+    /// Handles a timeout. The result only keeps the functions in the program.
     #[unsafe(no_mangle)]
-    extern "C" fn kernel_wake() -> u32 {
+    extern "C" fn kernel_timeout() -> u32 {
         let _ = link(LinkInput::Timeout);
         let kernel = KERNEL.get();
         u32::from(kernel.wants_link()) | kernel.next_timeout().unwrap_or_default().as_micros() as u32
@@ -181,7 +181,7 @@ mod gate {
 
     const BUFFER: usize = 4096;
 
-    /// Bytes with their number before them.
+    /// Bytes, with their number before them.
     #[repr(C)]
     struct Buffer {
         length: u32,
@@ -198,5 +198,5 @@ mod gate {
 
 #[cfg(not(target_os = "none"))]
 fn main() {
-    println!("this is a program for thumbv8m.main-none-eabi: cargo xtask cost builds and runs it");
+    println!("this program is for thumbv8m.main-none-eabi; cargo xtask cost builds and runs it");
 }

@@ -1,7 +1,7 @@
-//! `kernel-cost PROGRAM [--check]`: runs the kernel's own program on our processor, and prints what it costs.
+//! `kernel-cost PROGRAM [--check]`: runs the kernel's firmware on the emulated processor, and prints what it costs.
 //!
-//! Instructions are counted one by one and laid at the door of the function they belong to. Those of the functions that
-//! only move bytes (`memcpy` and its like) are what a call copies; the rest is what it costs.
+//! Instructions are counted one by one and attributed to the function they belong to. Those of functions that only move
+//! bytes (`memcpy` and the like) are what a call copies; the rest is what it costs.
 //!
 //! Terms are defined in `docs/glossary.md`.
 
@@ -14,8 +14,8 @@ mod table;
 
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let [program, flags @ ..] = &words[..] else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [program, flags @ ..] = &arguments[..] else {
         eprintln!("usage: kernel-cost PROGRAM [--check]");
         return std::process::ExitCode::from(2);
     };
@@ -27,11 +27,11 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(2);
         }
     };
-    let objections = table::print(&program, &scenario::run(&program));
-    for objection in &objections {
-        println!("over its limit: {objection}");
+    let violations = table::print(&program, &scenario::run(&program));
+    for violation in &violations {
+        println!("over its limit: {violation}");
     }
-    if is_check && !objections.is_empty() {
+    if is_check && !violations.is_empty() {
         std::process::ExitCode::FAILURE
     } else {
         std::process::ExitCode::SUCCESS

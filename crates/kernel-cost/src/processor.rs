@@ -1,36 +1,36 @@
-//! The program on the processor: calls by name, every instruction counted.
+//! The firmware on the emulated processor: functions are called by name, and every instruction is counted.
 
 use std::collections::BTreeMap;
 
 use armv8m::{Config, Cpu, EmptyBus, Exit, Register};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
 
-/// Where the program's flash begins; the application's own lies before it, as it does on the device.
+/// Start of the firmware's flash; the application's is before it, as on the device.
 const PROGRAM: u32 = 0x0810_0000;
 const FLASH: u32 = 0x0800_0000;
 const FLASH_SIZE: usize = 0x14_0000;
-/// Four arguments of a system call.
+/// Address of the four arguments of a system call.
 const ARGUMENTS: u32 = 0x200a_0000;
-/// Bytes to and from the cloud, their number before them.
+/// Address of bytes to and from the cloud, with their number before them.
 const BUFFER: u32 = 0x200a_1000;
 const STACK: u32 = 0x200c_0000;
-/// Returning to here ends a call.
+/// The return address of every function: reaching it ends the call.
 const RETURN: u32 = 0x0c1f_e000;
-/// Microseconds since the start, for the whole day.
+/// Microseconds since the start, for all of the scenario.
 const NOW: u32 = 1000;
-/// More instructions than any call may take.
-const PATIENCE: u64 = 10_000_000;
+/// Instructions after which a function counts as one that does not return.
+const MAX_INSTRUCTIONS: u64 = 10_000_000;
 
-/// The program as it was linked.
+/// The linked firmware.
 pub(crate) struct Program {
     flash: Vec<u8>,
-    /// Functions by their first address.
+    /// Function names by address.
     functions: BTreeMap<u32, String>,
     /// Bytes of code and constants.
     pub code: usize,
     /// Of these, constants.
     pub constants: usize,
-    /// Bytes of the kernel's state, which is all zero before the program runs, so that it takes no flash (D111).
+    /// Bytes of the kernel's state. It is all zero before the program runs, so that no copy of it takes flash (D111).
     pub state: usize,
 }
 
@@ -64,7 +64,7 @@ impl Program {
         flash[vectors + 4..vectors + 8].copy_from_slice(&(PROGRAM + 0x401).to_le_bytes());
         let text = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
         let functions =
-            text.filter_map(|symbol| Some((symbol.address() as u32 & !1, readable(symbol.name().ok()?))));
+            text.filter_map(|symbol| Some((symbol.address() as u32 & !1, demangle(symbol.name().ok()?))));
         let functions = functions.collect();
         Ok(Self { flash, functions, code, constants, state })
     }
@@ -75,8 +75,8 @@ impl Program {
     }
 }
 
-/// The last parts of a mangled name, without its hash.
-fn readable(name: &str) -> String {
+/// The last two parts of a mangled name, without its hash.
+fn demangle(name: &str) -> String {
     let Some(mut rest) = name.strip_prefix("_ZN") else {
         let last = name.rsplit(|c: char| c.is_ascii_digit()).find(|part| part.len() > 2);
         return last.unwrap_or(name).to_owned();
@@ -93,12 +93,12 @@ fn readable(name: &str) -> String {
     parts[shown..].join("::")
 }
 
-/// What a call took.
+/// What a call cost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Count {
     /// All instructions.
     pub all: u64,
-    /// Those that only moved bytes.
+    /// Those of functions that only move bytes.
     pub copying: u64,
     /// Bytes of stack.
     pub stack: u32,
@@ -107,7 +107,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// Instructions that did not only move bytes.
+    /// Instructions of all other functions.
     pub(crate) fn own(&self) -> u64 {
         self.all - self.copying
     }
@@ -118,14 +118,14 @@ fn copies(function: &str) -> bool {
     ["memcpy", "memmove", "memset", "memclr", "Direct"].iter().any(|name| function.contains(name))
 }
 
-/// The processor with the program and a kernel.
+/// A processor on which the firmware runs.
 pub(crate) struct Processor<'a> {
     program: &'a Program,
     cpu: Cpu,
 }
 
 impl<'a> Processor<'a> {
-    /// A kernel that has just started.
+    /// Starts the kernel.
     pub(crate) fn start(program: &'a Program) -> Self {
         let config = Config { vtor: PROGRAM, trap: RETURN..RETURN + 0x1000, ..Config::default() };
         let mut cpu = Cpu::new(config, program.flash.clone().into());
@@ -137,35 +137,35 @@ impl<'a> Processor<'a> {
         processor
     }
 
-    /// A system call: its status, and what it took.
+    /// Makes a system call; returns its status and cost.
     pub(crate) fn call(&mut self, slot: u32, args: [u32; 4]) -> (u32, Count) {
         let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.to_le_bytes()).collect();
         self.set(ARGUMENTS, &bytes);
         self.run("kernel_call", [slot, ARGUMENTS, 0, 0])
     }
 
-    /// The transport stands.
+    /// Reports a connection to the kernel.
     pub(crate) fn connected(&mut self) {
         self.run("kernel_connected", [0; 4]);
     }
 
-    /// Bytes from the cloud.
+    /// Gives the kernel bytes from the cloud.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Count {
         self.set(BUFFER, &(bytes.len() as u32).to_le_bytes());
         self.set(BUFFER + 4, bytes);
         let (refused, count) = self.run("kernel_receive", [BUFFER, 0, 0, 0]);
-        assert_eq!(refused, 0, "the kernel found fault with the cloud");
+        assert_eq!(refused, 0, "the kernel found a violation of the link");
         count
     }
 
-    /// Bytes for the cloud.
+    /// Takes bytes for the cloud.
     pub(crate) fn transmit(&mut self) -> (Vec<u8>, Count) {
         let count = self.run("kernel_transmit", [BUFFER, 0, 0, 0]).1;
         let length = self.u32(BUFFER) as usize;
         (self.bytes(BUFFER + 4, length), count)
     }
 
-    /// Calls a function and counts until it returns.
+    /// Calls a function and counts instructions until it returns.
     fn run(&mut self, function: &str, args: [u32; 4]) -> (u32, Count) {
         for (number, arg) in (0..).zip(args) {
             self.cpu.set_register(Register::R(number), arg);
@@ -174,7 +174,7 @@ impl<'a> Processor<'a> {
         self.cpu.set_register(Register::LR, RETURN | 1);
         self.cpu.set_register(Register::PC, self.program.address(function));
         let mut count = Count::default();
-        let mut lowest = STACK;
+        let mut lowest_sp = STACK;
         loop {
             let at = self.cpu.register(Register::PC);
             match self.cpu.run(&mut EmptyBus, 1) {
@@ -183,10 +183,10 @@ impl<'a> Processor<'a> {
                 other => panic!("{function}: {other:?} at {at:#x}"),
             }
             self.count(at, &mut count);
-            lowest = lowest.min(self.cpu.register(Register::SP));
-            assert!(count.all < PATIENCE, "{function} does not return");
+            lowest_sp = lowest_sp.min(self.cpu.register(Register::SP));
+            assert!(count.all < MAX_INSTRUCTIONS, "{function} does not return");
         }
-        count.stack = STACK - lowest;
+        count.stack = STACK - lowest_sp;
         (self.cpu.register(Register::R(0)), count)
     }
 
@@ -194,8 +194,8 @@ impl<'a> Processor<'a> {
         let function = self.program.functions.range(..=at).next_back().map_or("?", |(_, name)| name);
         count.all += 1;
         count.copying += u64::from(copies(function));
-        if let Some(known) = count.by_function.get_mut(function) {
-            *known += 1;
+        if let Some(instructions) = count.by_function.get_mut(function) {
+            *instructions += 1;
         } else {
             count.by_function.insert(function.to_owned(), 1);
         }

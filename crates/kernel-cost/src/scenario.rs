@@ -1,4 +1,4 @@
-//! An application's day: the calls it makes all the time, each measured where it stands.
+//! What an ordinary application does, with each frequent call measured.
 
 use abi::Call;
 use abi::channel::{ChannelType, OpenChannelParams};
@@ -14,22 +14,22 @@ use sansio::{Duration, Instant, WallTime};
 
 use crate::processor::{Count, Processor, Program};
 
-/// Payloads measured, bytes: the first for the call itself, both together for the price of a byte.
+/// Payload lengths: the first gives the cost of the call itself, the difference that of a byte.
 pub(crate) const PAYLOADS: [usize; 2] = [0, 512];
 const BUFFERS: u32 = APPLICATION_RAM_START + 0x1_0000;
 const TOPIC: &[u8] = b"sensors/42/temperature";
 
 /// One measured call.
 pub(crate) struct Measured {
-    /// What was called, and how.
+    /// The call.
     pub name: &'static str,
-    /// What it took, at each of [`PAYLOADS`]; once for a call without one.
+    /// Its cost at each of [`PAYLOADS`], or once for a call without a payload.
     pub counts: Vec<Count>,
-    /// Whether the limit of everyday calls holds for it.
+    /// Whether the limit of frequent calls applies to it.
     pub is_call: bool,
 }
 
-/// Lives the day; what was measured, in its order.
+/// Runs the scenario; returns the measurements in order.
 pub(crate) fn run(program: &Program) -> Vec<Measured> {
     let mut application = Application::start(program);
     let mut calls = vec![
@@ -69,7 +69,7 @@ struct Application<'a> {
 }
 
 impl<'a> Application<'a> {
-    /// An application whose broker connection stands.
+    /// An application that is connected to a broker.
     fn start(program: &'a Program) -> Self {
         let processor = Processor::start(program);
         let mut application = Self {
@@ -97,10 +97,10 @@ impl<'a> Application<'a> {
     fn set_up(&mut self) {
         let setup = NotificationSetup { irq: 41, buffer: self.put(&[0; 256]), buffer_size: 256 };
         let setup = self.put(&setup.to_bytes());
-        let centre = self.ask_handle(Call::SetupNotifications, setup);
+        let centre = self.call_for_handle(Call::SetupNotifications, setup);
         let params = RequestNetworkParams { version: 1, notification_handle: centre, notification_tag: 1 };
         let params = self.put(&params.to_bytes());
-        self.network = self.ask_handle(Call::RequestNetwork, params);
+        self.network = self.call_for_handle(Call::RequestNetwork, params);
         let params = OpenChannelParams {
             version: 1,
             notification_handle: centre,
@@ -114,7 +114,7 @@ impl<'a> Application<'a> {
             endpoint: SizedString::default(),
         };
         let params = self.put(&params.to_bytes());
-        self.channel = self.ask_handle(Call::OpenChannel, params);
+        self.channel = self.call_for_handle(Call::OpenChannel, params);
         self.pump();
         self.connect();
         self.ok(Call::ServerLoggingInit, [BUFFERS + 0x4000, 4096, 0, 0]);
@@ -139,13 +139,13 @@ impl<'a> Application<'a> {
         self.ok(Call::MqttReadConnectResponse, [self.channel, self.output, 0, 0]);
     }
 
-    fn ask_handle(&mut self, call: Call, params: u32) -> u32 {
+    fn call_for_handle(&mut self, call: Call, params: u32) -> u32 {
         let to = self.put(&[0; 4]);
         self.ok(call, [params, to, 0, 0]);
         self.processor.u32(to)
     }
 
-    // ---- measured ----
+    // ---- measurements ----
 
     fn single(&mut self, name: &'static str, call: Call, args: impl Fn(&Self) -> [u32; 4]) -> Measured {
         let args = args(self);
@@ -161,7 +161,7 @@ impl<'a> Application<'a> {
         count
     }
 
-    /// The first publish to a topic names it, the others go by number; the last one's answer is left to be read.
+    /// The first publish to a topic sends its name, the others an alias. The response to the last is left to be read.
     fn publishes(&mut self) -> Vec<Measured> {
         let (first, _) = self.publish(0);
         self.read_answer();
@@ -182,7 +182,7 @@ impl<'a> Application<'a> {
         ]
     }
 
-    /// A publish of QoS 1 and what sending it takes; it is answered.
+    /// A publish of QoS 1, which is answered: the cost of the call and of sending it.
     fn publish(&mut self, size: usize) -> (Count, Count) {
         let request = MqttPublishRequest {
             correlation_id: 5,
@@ -194,7 +194,7 @@ impl<'a> Application<'a> {
         let request = self.put(&request.to_bytes());
         let call = self.ok(Call::MqttRequestPublish, [self.channel, request, 0, 0]);
         let (bytes, sent) = self.processor.transmit();
-        self.hear(&bytes);
+        self.receive_from_device(&bytes);
         self.pump();
         let mut body = [0; Published::MAX];
         let length = Published { slot: 0, state: RequestState::Completed, reason: 0 }.encode(&mut body);
@@ -227,8 +227,8 @@ impl<'a> Application<'a> {
         let content = [TOPIC, &vec![b'm'; size]].concat();
         self.cloud
             .begin_item(1, to_device::MESSAGE, length as u32, content.len() as u32)
-            .expect("there is room");
-        let (header, fragment) = self.cloud.next_fragment(1, 4096).expect("it was begun");
+            .expect("there is space");
+        let (header, fragment) = self.cloud.next_fragment(1, 4096).expect("the item was begun");
         let body = [&head[..length], &content].concat();
         assert_eq!(fragment, body.len(), "in one fragment");
         self.processor.receive(&[header.as_slice(), &body].concat())
@@ -249,7 +249,7 @@ impl<'a> Application<'a> {
         count
     }
 
-    // ---- around ----
+    // ---- helpers ----
 
     fn ok(&mut self, call: Call, args: [u32; 4]) -> Count {
         let (status, count) = self.processor.call(call.slot(), args);
@@ -260,7 +260,7 @@ impl<'a> Application<'a> {
     fn put(&mut self, bytes: &[u8]) -> u32 {
         let at = self.free.next_multiple_of(8);
         self.free = at + bytes.len() as u32;
-        assert!(self.free < BUFFERS, "the day uses too much memory");
+        assert!(self.free < BUFFERS, "the scenario uses too much memory");
         self.processor.set(at, bytes);
         at
     }
@@ -275,16 +275,16 @@ impl<'a> Application<'a> {
 
     fn answer(&mut self, kind: u8, body: &[u8]) {
         let mut out = [0; ANSWER_FRAME];
-        let length = self.cloud.write_answer(1, kind, body, &mut out).expect("it was asked for");
+        let length = self.cloud.write_answer(1, kind, body, &mut out).expect("a request is in flight");
         self.processor.receive(&out[..length]);
     }
 
-    /// Moves what there is both ways.
+    /// Transfers bytes in both directions until there are none.
     fn pump(&mut self) {
         let mut out = [0; 512];
         loop {
             let bytes = self.processor.transmit().0;
-            self.hear(&bytes);
+            self.receive_from_device(&bytes);
             let length = self.cloud.transmit(Instant::ZERO, &mut out);
             if length > 0 {
                 self.processor.receive(&out[..length]);
@@ -294,10 +294,10 @@ impl<'a> Application<'a> {
         }
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive_from_device(&mut self, bytes: &[u8]) {
         let mut input = Input::Received(bytes);
         while let Some(event) =
-            self.cloud.handle(Instant::ZERO, &mut input).expect("the kernel keeps to the rules")
+            self.cloud.handle(Instant::ZERO, &mut input).expect("the kernel follows the link's rules")
         {
             if let Event::Item(fragment) = event {
                 let (channel, length) = (fragment.channel, fragment.bytes.len() as u32);
