@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::config::Config;
+use crate::cpu_config::Config;
 use crate::decode::{self, DecodeContext};
 use crate::memory::Memory;
 use crate::op::{Inst, Op};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::Cycles;
 use crate::bus::Bus;
 use crate::code::{Code, Location, Page};
-use crate::config::Config;
+use crate::cpu_config::Config;
 use crate::exec;
 use crate::exit::{Exit, NoVectorTable};
 use crate::fault::{Event, Fault, cfsr};

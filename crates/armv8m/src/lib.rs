@@ -29,8 +29,8 @@
 
 mod bus;
 mod code;
-mod config;
 mod cpu;
+mod cpu_config;
 mod debug;
 mod decode;
 mod exception;
@@ -52,8 +52,8 @@ mod systick;
 mod trial;
 
 pub use bus::{Bus, BusFault, EmptyBus, Signals, Width};
-pub use config::Config;
 pub use cpu::Cpu;
+pub use cpu_config::Config;
 pub use debug::{ExceptionEvent, HaltCause, MAX_EXCEPTION_EVENTS, Watchpoint};
 pub use exit::{Exit, NoVectorTable};
 pub use fault::FaultStatus;

@@ -1,7 +1,7 @@
 //! Exception state: pending, active, enabled, priorities, for internal exceptions and external interrupts alike (Arm
 //! ARM: NVIC registers).
 
-use crate::config::Config;
+use crate::cpu_config::Config;
 
 /// Exception numbers.
 pub(crate) mod number {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::Cycles;
-use crate::config::Config;
+use crate::cpu_config::Config;
 use crate::debug::DebugState;
 use crate::fault::Event;
 use crate::fpu::Fpu;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::account_id::AccountId;
 use crate::authority::Identity;
 use crate::background::Background;
-use crate::config::Config;
+use crate::cloud_config::Config;
 use crate::data::{DataFolder, FolderLock};
 use crate::device_id::DeviceId;
 use crate::events::Event;

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use crate::authority::{Authority, AuthorityError, Fingerprint, fingerprint};
 use crate::certificate::common_name;
 use crate::clock::CertificateTime;
-use crate::config::Config;
+use crate::cloud_config::Config;
 use crate::connector::provider;
 use crate::device_id::DeviceId;
 use crate::limits::{

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use crate::account_id::AccountId;
 use crate::accounts::Accounts;
 use crate::clock::{Epoch, wall_millis};
-use crate::config::Config;
+use crate::cloud_config::Config;
 use crate::connector::{Connector, Trust};
 use crate::device_id::DeviceId;
 use crate::events::{Event, EventKind};
