@@ -157,7 +157,7 @@ impl SpinDetector {
         self.note_external_activity(core);
         match &mut self.state {
             DetectorState::Idle if core.cycles >= self.next => {
-                self.state = DetectorState::Observing(Observation::begin(core))
+                self.state = DetectorState::Observing(Observation::begin(core));
             }
             DetectorState::Idle => {}
             DetectorState::Observing(observation) => {
