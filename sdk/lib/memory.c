@@ -1,4 +1,4 @@
-/* The four functions a C compiler may call without being asked, for programs built without a C library. */
+/* The four functions that a C compiler may call implicitly, for programs built without a C library. */
 
 #include <stddef.h>
 #include <stdint.h>

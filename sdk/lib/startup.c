@@ -1,6 +1,6 @@
 /* From reset to main: the vector table, the initial values of RAM, and a default for every interrupt.
  *
- * An application takes an interrupt by defining a function with the line's name, such as TIM2_IRQHandler.
+ * An application handles an interrupt by defining a function with the line's name, such as TIM2_IRQHandler.
  */
 
 #include <stdint.h>
@@ -38,8 +38,8 @@ void Reset_Handler(void)
     Default_Handler();
 }
 
-/* An interrupt nobody takes, or a fault. Looping here would be a silent stop; an undefined instruction makes it a
- * crash, which the hypervisor reports and answers with a restart. */
+/* An interrupt without a handler, or a fault. A loop would hang silently; an undefined instruction makes it a
+ * crash, which the hypervisor reports before it restarts the application. */
 void Default_Handler(void)
 {
     __asm volatile("udf #0");

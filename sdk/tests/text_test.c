@@ -1,4 +1,4 @@
-/* The samples' text functions, run on the machine that builds them. */
+/* Tests of the samples' text functions on the host. */
 
 #include <assert.h>
 #include <stdio.h>

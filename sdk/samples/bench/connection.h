@@ -1,4 +1,4 @@
-/* The connection to the broker: MQTT 3.1.1, one request or answer a call. */
+/* The connection to the broker: MQTT 3.1.1, one request or response per call. */
 
 #ifndef CONNECTION_H
 #define CONNECTION_H
@@ -9,15 +9,15 @@
 #include "mv_syscalls.h"
 #include "settings.h"
 
-/** Opens the channel and connects; over TLS if the settings name an authority. A failure is logged. */
+/** Opens the channel and connects; over TLS if there is an authority in the settings. An error is logged. */
 bool connection_open(const struct Settings *settings);
 
-/** Publishes; a refusal is logged. */
+/** Publishes; an error is logged. */
 bool connection_publish(const struct MvMqttPublishRequest *request);
 
 /**
- * Waits until something is readable, reads all the answers there are, and adds their number to `answers`.
- * False if the connection is lost, nothing comes in time, or an answer is a failure.
+ * Waits until something is readable, reads all available responses, and adds their number to `answers`.
+ * False if the connection is lost, the time has elapsed, or a response is an error.
  */
 bool connection_await(uint32_t *answers);
 

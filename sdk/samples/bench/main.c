@@ -1,6 +1,6 @@
-/* The measuring application: publishes as its plan says, takes the times itself, and reports them in the log.
+/* The measuring application: publishes by its plan, measures the times itself, and reports them in the log.
  *
- * What it measures it measures once. A failure is reported, and ends it: half a measurement is none.
+ * Each measurement is made once. A failure is reported and ends the program, since the results would be incomplete.
  */
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ static void start(void)
     network_wait();
 }
 
-/* A measurement stands between two silences, so that what is on the wire then is the measured work alone. */
+/* A measurement is between two idle times, so that the traffic of that time is only the measured work. */
 static bool run(enum Measurement measurement)
 {
     if (plan.counts[measurement] == 0) {
@@ -63,6 +63,6 @@ int main(void)
     start();
     report_line("%s", run_all() ? "done" : "failed");
     for (;;) {
-        clock_idle(); /* An idle application, for whoever measures what that costs. */
+        clock_idle(); /* An idle application, whose cost can be measured. */
     }
 }

@@ -5,7 +5,7 @@
 #include "report.h"
 #include "text.h"
 
-/* As many publishes as the hypervisor lets be unanswered at a time. */
+/* The most publishes that the hypervisor allows in flight. */
 #define WINDOW 16u
 #define QOS_AT_MOST_ONCE 0u
 #define QOS_AT_LEAST_ONCE 1u
@@ -13,7 +13,7 @@
 static uint8_t payload[PLAN_MAX_PAYLOAD];
 /* Microseconds, one for each message. */
 static uint32_t latencies[PLAN_MAX_LATENCIES];
-/* Microseconds from the first publish to the last answer. */
+/* Microseconds from the first publish to the last response. */
 static uint32_t elapsed;
 
 const char *measurement_name(enum Measurement measurement)
@@ -62,7 +62,7 @@ static bool publish_and_await(struct MvMqttPublishRequest *request)
     return true;
 }
 
-/* The clock is read again as soon as the interrupt has woken the application and the answer is read. */
+/* The clock is read as soon as the interrupt has woken the application and the response is read. */
 static bool measure_latency(struct MvMqttPublishRequest *request, uint32_t count)
 {
     for (uint32_t index = 0; index < count; index++) {
@@ -95,7 +95,7 @@ static bool publish_all(struct MvMqttPublishRequest *request, uint32_t count)
     return true;
 }
 
-/* Without acknowledgements nobody knows when the broker has it all: it has, when it acknowledges what came last. */
+/* Without acknowledgements the end is unknown, so the last message has one: by then the broker has received all. */
 static bool measure_rate(struct MvMqttPublishRequest *request, uint32_t count)
 {
     uint32_t start = microseconds();

@@ -10,10 +10,10 @@
 
 const char *measurement_name(enum Measurement measurement);
 
-/** Measures, and keeps the result. False if the connection failed on the way. */
+/** Measures, and stores the result. False if the connection failed. */
 bool measure(enum Measurement measurement, const struct Settings *settings, const struct Plan *plan);
 
-/** Reports the kept result of the last measurement. */
+/** Reports the stored result of the last measurement. */
 void measure_report(enum Measurement measurement, const struct Plan *plan);
 
 #endif

@@ -11,7 +11,7 @@
 #define NUMBER_SIZE 11u
 #define RETRY_MS 10u
 
-/* A log without room has room again when the cloud has taken a line. Any other refusal is for ever. */
+/* A full log has space again when the cloud has received a line. Any other error is permanent. */
 static void post(const char *line, uint32_t length)
 {
     while (mvServerLog((const uint8_t *)line, (uint16_t)length) == MV_STATUS_INVALIDBUFFERSIZE) {

@@ -29,7 +29,7 @@ void centre_interrupt(struct Centre *centre)
         .tag = record->tag,
     };
     if (event.event_type == MV_EVENTTYPE_NOEVENT) {
-        return; /* An interrupt without a record: nothing to take, and the place stays. */
+        return; /* An interrupt without a record: the index does not advance. */
     }
     record->event_type = MV_EVENTTYPE_NOEVENT;
     centre->next = (centre->next + 1) % CENTRE_RECORDS;

@@ -1,4 +1,4 @@
-/* A notification centre: a ring of records the hypervisor writes, and the interrupt that says one was written. */
+/* A notification centre: a ring of records that the hypervisor writes, and an interrupt for each record. */
 
 #ifndef CENTRE_H
 #define CENTRE_H
@@ -7,18 +7,18 @@
 
 #include "mv_syscalls.h"
 
-/* Interrupt lines of timers nobody uses. The timers need not run: the hypervisor pends the lines. */
+/* Interrupt lines of unused timers. The timers do not run: the hypervisor pends the lines. */
 #define IRQ_TIM1_BRK 41u
 #define IRQ_TIM8_BRK 51u
 
 #define CENTRE_RECORDS 16u
 
-/** Told of each event, in the interrupt. */
+/** Called for each event, in the interrupt. */
 typedef void CentreListener(const struct MvNotification *event);
 
 struct Centre {
     volatile struct MvNotification records[CENTRE_RECORDS];
-    /** The record the next event is in. */
+    /** The record of the next event. */
     uint32_t next;
     CentreListener *listener;
     MvNotificationHandle handle;

@@ -13,7 +13,7 @@ static uint8_t send_buffer[CHANNEL_SEND_SIZE] __attribute__((aligned(512)));
 
 static struct Centre centre;
 static MvChannelHandle handle;
-/* A new one for each channel, so that a late event of the last channel is not taken for one of this. */
+/* A new tag for each channel, so that a late event of the last channel is not mistaken for one of this. */
 static volatile uint32_t tag;
 static volatile bool readable;
 static volatile bool writable;
@@ -75,7 +75,7 @@ MvChannelHandle channel_handle(void)
     return handle;
 }
 
-/* Cleared before the reading, so that what arrives during it is seen the next time. */
+/* Cleared before reading, so that what arrives during it is seen the next time. */
 bool channel_take_readable(void)
 {
     bool was = readable;

@@ -8,7 +8,7 @@
 
 /* ENABLE, TICKINT, and CLKSOURCE: the processor's own clock. */
 #define SYST_CSR_RUN 7u
-/* If the hypervisor will not say, this is how fast its devices run. */
+/* The devices' clock rate, if the call for it fails. */
 #define USUAL_HZ 160000000u
 
 static volatile uint32_t now;
@@ -46,7 +46,7 @@ void clock_wake(void)
     awake = true;
 }
 
-/* With interrupts held back, none can slip in between the look at `awake` and the sleep. */
+/* With interrupts masked, none is taken between the check of `awake` and the sleep. */
 void clock_idle(void)
 {
     interrupts_hold();

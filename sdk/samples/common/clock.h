@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/** How far the clock moves at a time. */
+/** The clock's resolution. */
 #define CLOCK_TICK_MS 10
 
 /** Starts the clock at 0. */
@@ -14,19 +14,19 @@ void clock_start(void);
 /** Milliseconds since the start; wraps after 49 days. */
 uint32_t clock_now(void);
 
-/** Milliseconds from `then` to now, right also across a wrap. */
+/** Milliseconds from `then` to now, correct also across a wrap. */
 uint32_t clock_since(uint32_t then);
 
-/** Tells clock_idle that there is work. For interrupt handlers. */
+/** Makes clock_idle return. For interrupt handlers. */
 void clock_wake(void);
 
 /** Sleeps until the next tick, or until clock_wake was called since the last time. */
 void clock_idle(void);
 
-/** Sleeps so many milliseconds. */
+/** Sleeps for a number of milliseconds. */
 void clock_sleep(uint32_t milliseconds);
 
-/** Sleeps for ever; interrupts go on being taken. */
+/** Sleeps forever; interrupts are still taken. */
 void clock_rest(void) __attribute__((noreturn));
 
 #endif

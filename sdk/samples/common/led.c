@@ -4,7 +4,7 @@
 #include "mv_syscalls.h"
 #include "processor.h"
 
-/* The clock controller is shared with the hypervisor and reached through it; the GPIO bank is the application's own. */
+/* The clock controller is shared with the hypervisor and accessed through it; the GPIO bank is not shared. */
 #define RCC_AHB2ENR1 0x46020C8Cu
 #define RCC_AHB2ENR1_GPIOA 1u
 #define GPIOA_MODER REGISTER(0x42020000)

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/** Gives GPIO bank A its clock and makes the pin an output. */
+/** Enables the clock of GPIO bank A and makes the pin an output. */
 void led_start(void);
 
 void led_set(bool on);

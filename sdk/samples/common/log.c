@@ -6,15 +6,15 @@
 #include "mv_names.h"
 #include "text.h"
 
-/* Messages wait here while the device is offline. The hypervisor wants multiples of 512. */
+/* Messages are buffered here while the device is offline. The size is a multiple of 512. */
 static uint8_t buffer[4096] __attribute__((aligned(512)));
 
-/* The longest line, its zero byte included. */
+/* The longest line, including its terminating zero. */
 #define LINE_SIZE 512
 
 void log_start(void)
 {
-    /* If this is refused there is nowhere to say so; the application runs on without a log. */
+    /* If this fails it cannot be logged; the application continues without a log. */
     (void)mvServerLoggingInit(buffer, sizeof buffer);
 }
 

@@ -7,13 +7,13 @@
 
 #include "mv_syscalls.h"
 
-/** Gives the hypervisor a buffer for the log. Call it first of all. */
+/** Gives the hypervisor a buffer for the log. To be called first. */
 void log_start(void);
 
-/** Posts one line, formatted as text_format does. A line that cannot be taken is lost: logging is best effort. */
+/** Posts one line, formatted as text_format does. A line that is refused is lost: logging is best effort. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** True for OKAY; logs what failed, and how, for anything else. */
+/** True for OKAY; logs the call and the status otherwise. */
 bool log_success(const char *what, enum MvStatus status);
 
 #endif

@@ -47,7 +47,7 @@ void network_start(void)
     while (!request()) {
         clock_sleep(RETRY_MS);
     }
-    changed = true; /* The link may have been up before: the first look must not wait for an event. */
+    changed = true; /* The link may be up already: the first check must not wait for an event. */
 }
 
 static void log_reasons(void)
@@ -64,7 +64,7 @@ static void log_reasons(void)
     }
 }
 
-/* The event says only that something changed; what it is now has to be asked. */
+/* The event only says that the status changed, so it has to be read. */
 void network_watch(void)
 {
     if (!changed) {
@@ -86,7 +86,7 @@ void network_wait(void)
     }
 }
 
-/* Without a handle nobody tells us the status any more. */
+/* Without a handle there are no more events. */
 void network_stop(void)
 {
     log_success("mvReleaseNetwork", mvReleaseNetwork(&handle));

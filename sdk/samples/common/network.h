@@ -1,11 +1,11 @@
-/* The network: asked for once, watched ever after. */
+/* The network: requested once, then monitored. */
 
 #ifndef NETWORK_H
 #define NETWORK_H
 
 #include "mv_syscalls.h"
 
-/** Asks for the network, as often as it takes. */
+/** Requests the network, and retries until that succeeds. */
 void network_start(void);
 
 /** Logs the status if it changed since the last time. */
@@ -14,7 +14,7 @@ void network_watch(void);
 /** Returns once the network is connected. */
 void network_wait(void);
 
-/** Gives the network up; it goes down when nobody else needs it. */
+/** Releases the network, which goes down when it is not needed otherwise. */
 void network_stop(void);
 
 /** The network handle that channels go over. */

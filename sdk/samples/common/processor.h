@@ -1,4 +1,4 @@
-/* The few processor registers and instructions the samples use (Armv8-M, B3 and D1). */
+/* The processor registers and instructions that the samples use (Arm ARM, B3 and D1). */
 
 #ifndef PROCESSOR_H
 #define PROCESSOR_H
@@ -34,7 +34,7 @@ static inline void interrupts_release(void)
     __asm volatile("cpsie i\n isb" ::: "memory");
 }
 
-/* Wakes for an interrupt that is held back, too. */
+/* A masked interrupt wakes too. */
 static inline void wait_for_interrupt(void)
 {
     __asm volatile("dsb\n wfi" ::: "memory");

@@ -50,7 +50,7 @@ bool text_to_number(const char *text, uint32_t limit, uint32_t *number)
     return true;
 }
 
-/* 0 to 15, or 16 for what is no hexadecimal digit. */
+/* 0 to 15, or 16 if it is not a hexadecimal digit. */
 static uint32_t hex_digit(char digit)
 {
     if (digit >= '0' && digit <= '9') {
@@ -85,7 +85,7 @@ struct MvSizedString text_sized(const char *text)
     return (struct MvSizedString){ .data = (const uint8_t *)text, .length = text_length(text) };
 }
 
-/* Where formatted text goes: what does not fit is left out. */
+/* The buffer for formatted text, which is truncated if it does not fit. */
 struct Sink {
     char *to;
     uint32_t size;

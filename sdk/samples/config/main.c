@@ -1,6 +1,6 @@
 /* Configuration: values and secrets of this device and of its account, all in one fetch.
  *
- * A key that is not there is no error of the fetch: each key has a result of its own.
+ * A key that is not set is not an error of the fetch: each key has its own result.
  */
 
 #include <stdbool.h>
@@ -14,14 +14,14 @@
 #include "text.h"
 
 #define PATIENCE_MS 15000u
-/* A longer value is not read, and said to be too long. */
+/* A longer value is not read, but reported as too long. */
 #define VALUE_SIZE 256u
 
 struct Wanted {
     const char *key;
     enum MvConfigKeyFetchScope scope;
     enum MvConfigKeyFetchStore store;
-    /* What to go on with if nobody set it. */
+    /* The default, if it is not set. */
     const char *otherwise;
 };
 
@@ -63,7 +63,7 @@ static bool await_answer(void)
     return answer.result == MV_CONFIGFETCHRESULT_OK && answer.num_items == WANTED;
 }
 
-/* A secret's text is nobody's business, not even the log's. */
+/* A secret must not be visible to others, so it is not logged. */
 static void log_value(const struct Wanted *what, const char *value, uint32_t length)
 {
     if (what->store == MV_CONFIGKEYFETCHSTORE_SECRET) {

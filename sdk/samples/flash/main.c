@@ -1,6 +1,6 @@
-/* External flash: what chip there is, and a text that is written, read, overwritten and erased.
+/* External flash: identifies the chip, and writes, reads, overwrites and erases a text.
  *
- * Writing turns ones to zeros and never back; only erasing, 4096 bytes at a time, makes ones again. The text is
+ * Writing changes ones to zeros and never back; only erasing, 4096 bytes at a time, sets ones again. The text is
  * left in the flash at the end, so that the next start finds it.
  */
 
@@ -13,7 +13,7 @@
 #include "mv_syscalls.h"
 #include "text.h"
 
-/* Where the text lies, counted from the start of the application's part, and the sector around it. */
+/* The text's offset in the application's part, and the sector that contains it. */
 #define SECTOR 4096u
 #define PLACE (SECTOR - 8u)
 #define AREA (2u * SECTOR)
@@ -69,7 +69,7 @@ static bool holds_text(void)
     return true;
 }
 
-/* Each step tells what it found, and the next is taken only if the flash answered. */
+/* Each step logs its result, and the next is taken only if it succeeded. */
 static bool use(void)
 {
     static const char zeros[sizeof text];

@@ -1,6 +1,6 @@
-/* HTTP: a GET and a POST. What the server answers goes to the log: status, headers, body.
+/* HTTP: a GET and a POST. The server's response is logged: status, headers, body.
  *
- * The device sends requests to the cloud, and the cloud does the rest: names, connections, certificates.
+ * The device sends requests to the cloud, which resolves names, connects, and checks certificates.
  */
 
 #include <stdbool.h>
@@ -17,12 +17,12 @@
 #define POST_URL "https://example.com/readings"
 #define POST_BODY "{\"temperature\":21.37}"
 
-/* How long the cloud waits for the server, and how much longer we wait for the cloud. */
+/* How long the cloud waits for the server, and how much longer the application waits for the cloud. */
 #define TIMEOUT_MS 10000u
 #define PATIENCE_MS 15000u
 
 #define MAX_HEADERS 2u
-/* A longer header is cut off, a longer body logged piece by piece. */
+/* A longer header is truncated, a longer body logged in parts. */
 #define HEADER_SIZE 128u
 #define PIECE_SIZE 64u
 
@@ -51,7 +51,7 @@ static bool send(const char *method, const char *url, const char *const *lines, 
     return log_success("mvSendHttpRequest", mvSendHttpRequest(channel_handle(), &request));
 }
 
-/* A header's length is not told: what lies behind it is still zero. */
+/* The call does not return a header's length, but the rest of the buffer is still zero. */
 static void log_header(uint32_t index)
 {
     char line[HEADER_SIZE + 1] = { 0 };
@@ -90,7 +90,7 @@ static void log_answer(void)
     }
 }
 
-/* A channel carries one request and its answer; the next request takes a channel of its own. */
+/* A channel carries one request and its response; each request needs its own channel. */
 static void exchange(const char *method, const char *url, const char *const *lines, uint32_t count, const char *body)
 {
     if (!channel_open(MV_CHANNELTYPE_HTTP)) {

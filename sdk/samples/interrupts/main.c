@@ -1,8 +1,8 @@
-/* Notifications by interrupt, the way it is usually done: the handler takes exactly one record each time it runs.
+/* Notifications by interrupt, in the usual way: the handler takes exactly one record each time it runs.
  *
- * The hypervisor pends the line once for each record, and writes the next one only when the last pend was taken. So a
- * handler needs no look at what it finds, and needs not clear the record: it copies it and steps on. What the
- * events mean is the main program's affair, to which the handler hands its copies in a queue.
+ * The hypervisor pends the line once for each record, and writes the next one only when the last interrupt was taken. So a
+ * handler does not have to check or clear the record: it copies it and advances its index. What the
+ * events mean is decided in the main program, which gets the copies through a queue.
  */
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ static volatile struct MvNotification records[RECORDS] __attribute__((aligned(8)
 static MvNotificationHandle centre;
 static MvNetworkHandle network;
 
-/* One writer, the handler, and one reader, the main program: each changes only its own count. */
+/* One writer, the handler, and one reader, the main program: each changes only its own counter. */
 static struct MvNotification queue[QUEUE];
 static volatile uint32_t queued;
 static volatile uint32_t taken;
@@ -58,7 +58,7 @@ static bool take(struct MvNotification *event)
     return true;
 }
 
-/* The line is the application's own to clear and enable, after the set-up. */
+/* After the set-up, the application has to clear and enable the line. */
 static bool setup(void)
 {
     const struct MvNotificationSetup setup = {
@@ -104,7 +104,7 @@ static void wait_for_network(void)
     }
 }
 
-/* More events than the buffer has places, while nothing can be taken: none is lost, for those without a place wait. */
+/* More events than fit the buffer while no interrupt can be taken: none is lost, the hypervisor queues the others. */
 static void burst(void)
 {
     struct MvNotification event;

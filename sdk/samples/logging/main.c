@@ -1,7 +1,7 @@
-/* Logging: lines to the cloud, what happens to them offline, and what happens when their buffer is full.
+/* Logging: lines to the cloud, while the device is offline, and when their buffer is full.
  *
- * The log needs no request for the network. But once an application has asked for the network and given it up, lines
- * wait in the buffer until it asks again; when the buffer is full, the newest is refused and the older ones stay.
+ * The log does not need the network handle. But once an application has requested the network and released it, lines
+ * wait in the buffer until it requests it again; when the buffer is full, new lines are refused.
  */
 
 #include <stdint.h>
@@ -13,13 +13,13 @@
 #include "network.h"
 #include "text.h"
 
-/* The smallest buffer there is, so that it is soon full. */
+/* The smallest possible buffer, so that it is soon full. */
 static uint8_t buffer[512] __attribute__((aligned(512)));
 
-/* A line longer than the longest. */
+/* Longer than the longest line. */
 static uint8_t too_long[1025];
 
-/* How long the lines that waited get to leave the buffer. */
+/* The time for the buffered lines to be sent. */
 #define DRAIN_MS 1000u
 
 static enum MvStatus post(const char *text)
@@ -27,7 +27,7 @@ static enum MvStatus post(const char *text)
     return mvServerLog((const uint8_t *)text, (uint16_t)text_length(text));
 }
 
-/* Posts numbered lines until one is refused, and tells how many were taken. */
+/* Posts numbered lines until one is refused, and returns how many were accepted. */
 static uint32_t fill(enum MvStatus *refusal)
 {
     char line[64];
@@ -68,7 +68,7 @@ int main(void)
 {
     enum MvStatus early = post("nobody hears this");
     if (mvServerLoggingInit(buffer, sizeof buffer) != MV_STATUS_OKAY) {
-        return 1; /* Returning ends in a crash that the cloud is told of. */
+        return 1; /* Returning is a crash, which is reported to the cloud. */
     }
     clock_start();
     log_statuses(early);

@@ -12,7 +12,7 @@
 static char topic[CHANNEL_RECEIVE_SIZE + 1];
 static char payload[CHANNEL_RECEIVE_SIZE + 1];
 
-/* The acknowledgement that is owed, if one is. */
+/* The pending acknowledgement, if there is one. */
 static bool owed;
 static uint32_t owed_id;
 
@@ -72,7 +72,7 @@ bool inbox_receive_lost(void)
     return true;
 }
 
-/* Too many acknowledgements under way is no failure: this one waits for its turn, and the messages behind it too. */
+/* Too many acknowledgements in flight is no error: this one is retried later, before further messages are read. */
 bool inbox_settle(void)
 {
     if (owed) {

@@ -1,20 +1,20 @@
-/* Received messages: read, obeyed, acknowledged. */
+/* Received messages: reads, executes and acknowledges them. */
 
 #ifndef INBOX_H
 #define INBOX_H
 
 #include <stdbool.h>
 
-/** Begins anew on a fresh connection. */
+/** Starts again on a new connection. */
 void inbox_start(void);
 
-/** Reads the message that is next in the channel; false if that fails. */
+/** Reads the next message from the channel; false if that fails. */
 bool inbox_receive(void);
 
-/** Reads the notice of a message that could not be received; false if that fails. */
+/** Reads the notification of a lost message; false if that fails. */
 bool inbox_receive_lost(void);
 
-/** Acknowledges what could not be acknowledged before; false while that is still so. */
+/** Retries an acknowledgement; false if it is still pending. */
 bool inbox_settle(void);
 
 #endif

@@ -1,6 +1,6 @@
-/* The sample application: publishes a reading once a second, and obeys commands.
+/* The sample application: publishes a reading once a second, and executes commands.
  *
- * Everything that fails is logged and tried again: there is no way to the end of main.
+ * Everything that fails is logged and retried: main never returns.
  */
 
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 #include "session.h"
 #include "settings.h"
 
-/* Between one attempt and the next. */
+/* The pause between two attempts. */
 #define RETRY_MS 1000u
 
 static struct Settings settings;
@@ -39,7 +39,7 @@ int main(void)
             known = settings_fetch(&settings);
         }
         if (known) {
-            /* If the broker would not have us, the settings may be wrong, and corrected by now. */
+            /* If the broker refused the connection, the settings may have been corrected meanwhile. */
             known = session_run(&settings);
         }
         clock_sleep(RETRY_MS);

@@ -9,14 +9,14 @@
 #include "text.h"
 
 #define USUAL_PERIOD_MS 1000u
-/* As many publishes as the hypervisor lets be unanswered at a time. */
+/* The most publishes that the hypervisor allows in flight. */
 #define PENDING 16u
 /* Temperatures of the simulated sensor, in hundredths of a degree. */
 #define COOLEST 2137u
 #define SPAN 200u
 #define STEP 7u
 
-/* A publish that is not answered yet. */
+/* A publish in flight. */
 struct Pending {
     bool used;
     uint32_t correlation_id;
@@ -70,7 +70,7 @@ static bool publish(const char *topic, const char *payload)
     return true;
 }
 
-/* Up and down again between the coolest and two degrees more. */
+/* Rises and falls between the lowest temperature and two degrees more. */
 static uint32_t temperature(uint32_t at)
 {
     uint32_t phase = (at * STEP) % (2 * SPAN);
@@ -88,7 +88,7 @@ static void publish_reading(void)
     }
 }
 
-/* Counted from when the last one was due, so that delays do not add up; after a long one, no burst follows. */
+/* Counted from when the last one was due, so that delays do not add up; a long delay causes no burst. */
 void publisher_run(void)
 {
     uint32_t late = clock_since(last_due);

@@ -1,4 +1,4 @@
-/* Publishing: the reading that goes out once a period, and the answers that come back in any order. */
+/* Publishing: a reading once a period, and the responses, which arrive in any order. */
 
 #ifndef PUBLISHER_H
 #define PUBLISHER_H
@@ -8,19 +8,19 @@
 #include "mv_syscalls.h"
 #include "settings.h"
 
-/** Begins anew on a fresh connection: what was unanswered on the last one never will be. */
+/** Starts again on a new connection: requests pending on the last one are not answered. */
 void publisher_start(const struct Settings *settings);
 
-/** Publishes a reading if it is time for one. */
+/** Publishes a reading if one is due. */
 void publisher_run(void);
 
-/** Changes the time between readings. */
+/** Sets the time between readings. */
 void publisher_set_period(uint32_t milliseconds);
 
 /** Publishes a text to the topic `echo` below the readings' own. */
 void publisher_echo(const char *text);
 
-/** Finds the request an answer belongs to, and logs how it fared. */
+/** Finds the request of a response, and logs the result. */
 void publisher_answered(const struct MvMqttPublishResponse *answer);
 
 #endif

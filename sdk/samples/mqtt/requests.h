@@ -1,4 +1,4 @@
-/* The MQTT requests of this application, each made in one call. A refusal is logged and nothing follows it. */
+/* The MQTT requests of this application, each made in one call. An error is logged, and no response follows. */
 
 #ifndef REQUESTS_H
 #define REQUESTS_H

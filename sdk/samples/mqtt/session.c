@@ -11,11 +11,11 @@
 #include "publisher.h"
 #include "requests.h"
 
-/* Every accepted request is answered. This is for the case that the connection hangs all the same. */
+/* Every accepted request is answered. This timeout is for a connection that hangs. */
 #define CONNECT_TIMEOUT_MS 60000u
-/* Publishes number theirs from 0 up; the one subscription keeps out of their way. */
+/* Publishes are numbered from 0 up; the subscription's id is not among these numbers. */
 #define SUBSCRIBE_ID 0xFFFFFFFFu
-/* The first of MQTT's reason codes that say no. */
+/* The first of MQTT's reason codes that are errors. */
 #define FIRST_FAILURE 0x80u
 
 enum State {
@@ -25,11 +25,11 @@ enum State {
 };
 
 static enum State state;
-/* Whether the broker, or the cloud on the way to it, turned this connection down. */
+/* Whether the broker, or the cloud on the way to it, refused the connection. */
 static bool refused;
 static const char *command_topic;
 
-/* Each of the following reads one item; false if it could not be read, and so still is the next one. */
+/* Each of the following reads one item; false if it could not be read and is still the next one. */
 
 static bool on_connect_response(void)
 {
@@ -43,7 +43,7 @@ static bool on_connect_response(void)
     return true;
 }
 
-/* Without its command topic the application would be deaf: a refused subscription ends the session. */
+/* Without the subscription the application gets no commands, so an error ends the session. */
 static bool on_subscribe_response(void)
 {
     enum MvMqttRequestState request_state = MV_MQTTREQUESTSTATE_NOTCONNECTED;
@@ -105,7 +105,7 @@ static bool receive(enum MvMqttReadableDataType type)
     }
 }
 
-/* Reads all there is; false if a message that cannot be acknowledged yet holds up the rest. */
+/* Reads all items; false if a message that cannot be acknowledged yet blocks the others. */
 static bool receive_all(void)
 {
     enum MvMqttReadableDataType type;
@@ -115,7 +115,7 @@ static bool receive_all(void)
             return true; /* On a lost channel the last item is followed by an error, not by NONE. */
         }
         if (!receive(type)) {
-            state = OVER; /* What cannot be read stays the next item for ever: only a new channel helps. */
+            state = OVER; /* An item that cannot be read remains the next one, so a new channel is needed. */
             return true;
         }
     }
@@ -161,7 +161,7 @@ bool session_run(const struct Settings *settings)
     publisher_start(settings);
     if (request_connect(settings)) {
         run();
-        receive_all(); /* What had arrived before the connection was lost, and why it was. */
+        receive_all(); /* Items that arrived before the connection was lost, and the reason of the loss. */
     }
     channel_close();
     return !refused;

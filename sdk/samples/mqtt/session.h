@@ -1,4 +1,4 @@
-/* One connection to the broker, from the channel's opening to its closing. */
+/* One connection to the broker, from opening its channel to closing it. */
 
 #ifndef SESSION_H
 #define SESSION_H
@@ -7,7 +7,7 @@
 
 #include "settings.h"
 
-/** Connects, and publishes and obeys for as long as the connection lasts. False if the broker would not have us. */
+/** Connects, then publishes and executes commands until the connection ends. False if the broker refused it. */
 bool session_run(const struct Settings *settings);
 
 #endif

@@ -7,7 +7,7 @@
 #include "text.h"
 
 #define ANSWER_TIMEOUT_MS 15000u
-/* The longest value the cloud stores, and the zero byte we add. */
+/* The longest value that the cloud stores, and the terminating zero. */
 #define VALUE_SIZE (4096u + 1u)
 
 /* The keys, in the order in which they are fetched. */
@@ -37,7 +37,7 @@ static const struct {
     [BROKER_CA] = { "broker-ca", MV_CONFIGKEYFETCHSTORE_CONFIG },
 };
 
-/* One value at a time. */
+/* The buffer for one value at a time. */
 static char value[VALUE_SIZE];
 
 static bool request(void)
@@ -72,7 +72,7 @@ static bool await_answer(void)
     return true;
 }
 
-/* Reads an item to `value`. A key that is not there gives the default; NULL as the default makes it needed. */
+/* Reads an item to `value`. A key that is not set gives the default; without a default it is required. */
 static bool read(enum Item item, const char *otherwise)
 {
     enum MvConfigKeyFetchResult result = MV_CONFIGKEYFETCHRESULT_SERVERERROR;
@@ -136,7 +136,7 @@ static bool read_ca(struct Settings *settings)
     return true;
 }
 
-/* `sensor/device/` and the device's identifier, for a topic nobody set. */
+/* `sensor/device/` and the device's identifier, for a topic that is not set. */
 static bool read_topic(enum Item item, char *to, const char *prefix)
 {
     char topic[SETTINGS_TEXT_SIZE];

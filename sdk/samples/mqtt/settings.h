@@ -1,4 +1,4 @@
-/* What the application is told by the cloud: its broker, its name there, its topics. */
+/* The application's settings from the cloud: its broker, its client id there, its topics. */
 
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -23,7 +23,7 @@ struct Settings {
     uint32_t broker_ca_length;
 };
 
-/** Fetches the settings over a channel of its own. False if any that is needed is missing or unusable, which is logged. */
+/** Fetches the settings over their own channel. False if a required one is missing or invalid, which is logged. */
 bool settings_fetch(struct Settings *settings);
 
 #endif

@@ -1,8 +1,8 @@
 /* A channel of opaque bytes: a stream each way, through the two buffers and without a copy in between when reading.
  *
- * The other end is expected to send back what it gets. First more than the buffers hold goes out as a stream, then a
- * block that must not be cut goes out whole or not at all. A cloud with nothing at the other end closes the channel;
- * that is said in the log, and the sample stops.
+ * The other end is expected to echo what it receives. First more than fits the buffers is sent as a stream, then a
+ * block that must not be divided is sent whole or not at all. A cloud without an endpoint closes the channel;
+ * that is logged, and the sample stops.
  */
 
 #include <stdbool.h>
@@ -20,13 +20,13 @@
 #define BLOCKS 2u
 #define PATIENCE_MS 10000u
 
-/* Counted from the first byte of the channel. */
+/* Offsets from the first byte of the channel. */
 static uint32_t sent;
 static uint32_t received;
 static bool wrong;
 static bool failed;
 
-/* The byte at a place of the stream; its period is no divisor of any buffer's size. */
+/* The byte at an offset of the stream; its period does not divide any buffer's size. */
 static uint8_t byte_at(uint32_t place)
 {
     return (uint8_t)(place % 251);
@@ -47,7 +47,7 @@ static bool check(const char *what, enum MvStatus status)
     return status == MV_STATUS_OKAY;
 }
 
-/* The bytes are looked at where they lie in the receive buffer, and given back only then. */
+/* The bytes are checked in the receive buffer itself, and released afterwards. */
 static bool read(void)
 {
     uint8_t *bytes;
@@ -62,7 +62,7 @@ static bool read(void)
     return check("mvReadChannelComplete", mvReadChannelComplete(channel_handle(), length));
 }
 
-/* Writes what fits; false if that is less than there was. */
+/* Writes what fits; false if that is not everything. */
 static bool stream(uint32_t end)
 {
     uint8_t piece[PIECE];
@@ -75,7 +75,7 @@ static bool stream(uint32_t end)
     return written == length;
 }
 
-/* Whether to go on waiting for the other end. */
+/* Whether to continue waiting for the other end. */
 static bool goes_on(uint32_t start)
 {
     if (failed || channel_is_lost()) {
@@ -98,7 +98,7 @@ static void read_until(uint32_t end)
     }
 }
 
-/* A write that did not fit is followed by an event when there is room; until then there is time to read. */
+/* A write that did not fit is followed by an event when there is space; until then, received bytes are read. */
 static void stream_all(void)
 {
     uint32_t waits = 0;
@@ -119,7 +119,7 @@ static void stream_all(void)
     log_line("opaque: waited for room %s", waits > 0 ? "at least once" : "never");
 }
 
-/* Length 0 writes nothing and tells the free space. */
+/* Length 0 writes nothing and returns the free space. */
 static uint32_t room(void)
 {
     uint32_t available = 0;
@@ -127,7 +127,7 @@ static uint32_t room(void)
     return available;
 }
 
-/* Writes a block whole or not at all; tells whether it went. */
+/* Writes a block whole or not at all; returns whether it was written. */
 static bool write_block(void)
 {
     static uint8_t block[BLOCK];
@@ -143,7 +143,7 @@ static bool write_block(void)
     return true;
 }
 
-/* Of a block that is refused nothing was taken: all of it goes out once there is room. */
+/* Nothing of a refused block was written: it is sent whole once there is space. */
 static void write_blocks(void)
 {
     uint32_t start = clock_now();

@@ -1,8 +1,8 @@
-/* Notifications without interrupts: the centre's line stays disabled, and the program looks at the records itself.
+/* Notifications without interrupts: the centre's line stays disabled, and the program polls the records.
  *
- * The buffer is filled with 0xFF, so that a record's event type says whether it was written. The place to look at is an
- * index of the program's own, which goes round with the hypervisor's. Nobody waits for a reader here: one that comes
- * round later than the hypervisor does finds records overwritten.
+ * The buffer is filled with 0xFF, so that a record's event type shows whether it was written. The next record is at an
+ * index that the program keeps in step with the hypervisor's. The hypervisor does not wait for a reader: one that is
+ * a full turn behind finds records overwritten.
  */
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 #include "mv_names.h"
 #include "mv_syscalls.h"
 
-/* TIM1_BRK. The line is pended with every record all the same, which does nothing while it is disabled. */
+/* TIM1_BRK. The line is pended for every record, which has no effect while it is disabled. */
 #define LINE 41u
 #define RECORDS 16u
 #define UNWRITTEN 0xFFFFFFFFu
@@ -48,7 +48,7 @@ static bool setup(void)
     return log_success("mvSetupNotifications", mvSetupNotifications(&setup, &centre));
 }
 
-/* Takes the record at our place, if there is one, and makes the place unwritten again. */
+/* Takes the record at the index, if there is one, and marks it as unwritten. */
 static bool take(struct MvNotification *event)
 {
     volatile struct MvNotification *record = &records[next];
@@ -96,7 +96,7 @@ static void wait_for_network(void)
     }
 }
 
-/* Posts events of our own and takes them afterwards; tells whether all were there, in order. */
+/* Posts its own events and takes them afterwards; returns whether all were there, in order. */
 static bool burst(uint32_t number)
 {
     struct MvNotification event;

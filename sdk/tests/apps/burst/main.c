@@ -1,7 +1,7 @@
-/* A queue of sixteen events between the handler and the program, which reads one item for each event it takes out.
+/* A queue of sixteen events between the handler and the program, which reads one item for each event.
  *
- * An event that finds no place in the queue is gone, and its item with it: from then on the program would lag behind
- * what it was told. It lives if no burst of messages, however long, is announced faster than it reads.
+ * An event that does not fit the queue is lost, and its item is not read: from then on the program would lag behind
+ * the events. It works only if no burst of messages, however long, is announced faster than it reads.
  */
 
 #include "check.h"
@@ -27,7 +27,7 @@ static struct Centre centre;
 static struct Buffers buffers;
 static volatile uint32_t network_events;
 
-/* The queue only counts: every event of the channel says the same. */
+/* The queue only counts: all events of the channel are the same. */
 static volatile uint32_t put;
 static uint32_t taken;
 static volatile uint32_t lost;
@@ -64,7 +64,7 @@ static bool take(void)
     return true;
 }
 
-/* What a program does with an item takes longer than an interrupt. */
+/* Processing an item takes longer than an interrupt. */
 static void linger(void)
 {
     for (volatile uint32_t turns = 0; turns < READING_TURNS; turns++) {

@@ -22,7 +22,7 @@ enum MvStatus client_subscribe(MvChannelHandle channel, uint32_t correlation_id)
 /** Publishes the number with quality of service 1, which is also its correlation id. */
 enum MvStatus client_publish(MvChannelHandle channel, uint32_t number);
 
-/** Reads the next item, and acknowledges it if it is a message. Type NONE: there was nothing, or it could not be read. */
+/** Reads the next item, and acknowledges it if it is a message. Type NONE: there was none, or it could not be read. */
 struct Item client_read(MvChannelHandle channel);
 
 #endif

@@ -1,4 +1,4 @@
-/* Critical sections by BASEPRI, as real-time kernels have them: urgent interrupts go through, the others wait. */
+/* Critical sections by BASEPRI, as in real-time kernels: urgent interrupts are taken, the others are masked. */
 
 #ifndef CRITICAL_H
 #define CRITICAL_H

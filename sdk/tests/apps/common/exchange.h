@@ -1,4 +1,4 @@
-/* The network and channels, with the status of each call checked by the caller or claimed here. */
+/* The network and channels, with the status of each call checked by the caller or here. */
 
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
@@ -23,7 +23,7 @@ MvChannelHandle channel_open(enum MvChannelType type, MvNetworkHandle network, M
     uint32_t tag, struct Buffers *buffers);
 void channel_close(MvChannelHandle *channel);
 
-/** The one request of its channel; the answer must be what the test's cloud says. */
+/** The request of its channel; the response must be what the test's cloud sends. */
 void config_send(MvChannelHandle channel);
 void config_read(MvChannelHandle channel);
 void http_send(MvChannelHandle channel);

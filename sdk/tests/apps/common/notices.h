@@ -1,4 +1,4 @@
-/* Notification centres as many applications have them: no look at a record, no clearing of it, one for each interrupt. */
+/* Notification centres as in many applications: one record per interrupt, neither checked nor cleared. */
 
 #ifndef NOTICES_H
 #define NOTICES_H
@@ -13,10 +13,10 @@
 #define LINE_C 45u /* TIM2 */
 #define LINE_D 46u /* TIM3 */
 
-/** Priorities, the higher number the less urgent: of the 8 bits the processor has the upper 4. */
+/** Priorities, a higher number being less urgent: of the 8 bits the processor implements the upper 4. */
 #define PRIORITY_LEAST 0xF0u
 #define PRIORITY_MIDDLE 0xA0u
-/** What BASEPRI holds back in a critical section: all of this number and above. */
+/** BASEPRI in a critical section: masks this number and above. */
 #define PRIORITY_HELD 0x80u
 
 struct Centre {
@@ -32,7 +32,7 @@ void centre_setup(struct Centre *centre, uint32_t line, volatile struct MvNotifi
 /** Clears and enables a line with a priority. */
 void line_enable(uint32_t line, uint32_t priority);
 
-/** Copies the record that is next and steps on. The copy alone is cleared, which helps nobody and is often done. */
+/** Copies the next record and advances. Only the copy is cleared, which is useless but common. */
 struct MvNotification centre_take(struct Centre *centre);
 
 #endif

@@ -1,6 +1,6 @@
-/* The link is lost while requests are under way: each is answered, and the loss is told last, once.
+/* The link is lost while requests are in flight: each is answered, then the loss is notified, once.
  *
- * An application that tears everything down at the loss must have had all its answers by then.
+ * An application that closes everything at the loss must have received all its responses by then.
  */
 
 #include "check.h"
@@ -24,7 +24,7 @@ static struct Centre centre;
 static volatile uint32_t network_events;
 static volatile uint32_t readable_events;
 static volatile uint32_t losses;
-/* Events of the channel that came after its loss was told. */
+/* Events of the channel after that of its loss. */
 static volatile uint32_t late_events;
 
 static struct Buffers buffers;
@@ -73,7 +73,7 @@ static MvChannelHandle connect(void)
     return channel;
 }
 
-/* From the first line on the test's cloud answers nothing, and at the second it is gone. */
+/* After the first line the test's cloud no longer answers, and at the second it stops. */
 static void ask_in_vain(MvChannelHandle channel)
 {
     log_line("READY to be ignored");

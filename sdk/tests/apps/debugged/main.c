@@ -1,5 +1,5 @@
-/* Something to debug: functions that call each other, a variable that changes, interrupts meanwhile, and in the end a read
- * where nothing is.
+/* A program to debug: functions that call each other, a variable that changes, interrupts, and finally a read
+ * where there is nothing.
  */
 
 #include <stdint.h>

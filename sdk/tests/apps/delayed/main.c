@@ -1,6 +1,6 @@
-/* A handler of the lowest priority, delayed by long critical sections in which many events come.
+/* A handler of the lowest priority, delayed by long critical sections with many events.
  *
- * Whatever waited while the line could not be taken comes afterwards: one interrupt, one record, one item to read.
+ * What was queued meanwhile follows afterwards: one interrupt, one record, one item to read.
  */
 
 #include "check.h"
@@ -19,7 +19,7 @@
 #define PATIENCE_MS 5000u
 #define QUIET_MS 50u
 
-/* What the hypervisor keeps of records that cannot be written yet, for all centres together. */
+/* The records that the hypervisor queues while they cannot be written, for all centres together. */
 #define POOL 128u
 #define FLOOD (POOL + 51u)
 #define FLOOD_RECORDS 256u
@@ -70,14 +70,14 @@ static void wait(volatile uint32_t *count, uint32_t wanted)
     clock_sleep(QUIET_MS);
 }
 
-/* Some milliseconds; the link carries something every one. */
+/* A few milliseconds, in each of which the link is used. */
 static void linger(void)
 {
     for (volatile uint32_t turns = 0; turns < SECTION_TURNS; turns++) {
     }
 }
 
-/* Reads one item for each event, and counts those that came in the order they were asked for. */
+/* Reads one item for each event, and counts those in the order of their requests. */
 static void read(MvChannelHandle channel, uint32_t count)
 {
     for (uint32_t number = 0; number < count; number++) {
@@ -100,7 +100,7 @@ static void publish(MvChannelHandle channel, uint32_t round)
     }
 }
 
-/* Even rounds hold back by priority, odd ones everything. All is answered before the section ends. */
+/* Even rounds mask by priority, odd ones everything. All requests are answered before the section ends. */
 static void round_of(MvChannelHandle channel, uint32_t round)
 {
     uint32_t before = events;
@@ -145,8 +145,8 @@ static void sections(MvNetworkHandle network)
     channel_close(&channel);
 }
 
-/* More than the hypervisor can keep: the oldest are then written without waiting for the line. None is lost and none
- * is out of order, but there are fewer interrupts than records. */
+/* More than the hypervisor can queue: the oldest are then written without waiting for the line. None is lost or
+ * out of order, but there are fewer interrupts than records. */
 static void overflow(void)
 {
     uint32_t in_order = 0;

@@ -1,4 +1,4 @@
-/* Logs what reaches it from outside: levels of PC13, taps of an accelerometer at 0x19 of I2C1 whose interrupt 1 is wired to PB11,
+/* Logs its inputs: levels of PC13, taps of an accelerometer at 0x19 of I2C1 whose interrupt 1 is wired to PB11,
  * lines at USART2 of 115200 baud, and overruns there. It polls, and never ends. */
 
 #include "clock.h"

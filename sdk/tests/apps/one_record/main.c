@@ -1,7 +1,7 @@
-/* A handler that takes exactly one record each time it runs, without a look at it, and clears only its copy.
+/* A handler that takes exactly one record each time it runs, without checking it, and clears only its copy.
  *
- * It lives if there is an interrupt for each record, and if no record is written before the one before the last was
- * taken: its buffer has two places.
+ * It works if there is an interrupt for each record, and if no record is written before the last but one was
+ * taken: its buffer has two records.
  */
 
 #include "check.h"
@@ -13,7 +13,7 @@
 #define MANY 100u
 #define PATIENCE_MS 5000u
 
-/* What a centre's handler saw: how often it ran, and whether the tags came in order from 0 on. */
+/* What a centre's handler saw: how often it ran, and whether the tags were in order from 0. */
 struct Seen {
     struct Centre centre;
     volatile uint32_t entries;
@@ -74,7 +74,7 @@ static void wait(struct Seen *seen, uint32_t entries)
     while (seen->entries < entries && clock_since(start) < PATIENCE_MS) {
         clock_idle();
     }
-    clock_sleep(50); /* For an interrupt too many. */
+    clock_sleep(50); /* Time for an unexpected interrupt. */
 }
 
 static void expect(const char *what, struct Seen *seen, uint32_t events)
@@ -120,7 +120,7 @@ static void two_centres(void)
     expect("two centres, the second", &b, MANY / 2);
 }
 
-/* Closed, a centre takes nothing, and what waited for it is gone; its line is free for another. */
+/* A closed centre gets no records, and queued ones are discarded; its line is free for another. */
 static void closed(void)
 {
     MvNotificationHandle old = b.centre.handle;

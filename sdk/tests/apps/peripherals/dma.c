@@ -126,7 +126,7 @@ void test_memory_to_memory(void)
     tell("completions", dma_completions(0), 1);
 }
 
-/* Whoever reads what is sent answers "pong". */
+/* The test that reads this answers "pong". */
 void test_serial_by_dma(void)
 {
     static const uint8_t ping[] = "ping\n";

@@ -1,4 +1,4 @@
-/* A channel of GPDMA1, moving bytes. */
+/* A channel of GPDMA1 that transfers bytes. */
 
 #ifndef DMA_H
 #define DMA_H
@@ -15,14 +15,14 @@ enum Dma_Request {
     DMA_SOFTWARE = 1 << 9,
 };
 
-/* Starts moving; `from` or `to` stays where it is if it is a peripheral's register. */
+/* Starts a transfer; the address of a peripheral's register is not incremented. */
 void dma_start(uint32_t channel, enum Dma_Request request, const volatile void *from, volatile void *to, uint32_t bytes);
-/* How often the channel has told that all is moved. */
+/* The number of transfer complete interrupts of the channel. */
 uint32_t dma_completions(uint32_t channel);
 void dma_wait(uint32_t channel, uint32_t completions);
-/* Bytes the channel has still to move. */
+/* The channel's remaining bytes. */
 uint32_t dma_left(uint32_t channel);
-/* Breaks off what the channel moves. */
+/* Aborts the channel's transfer. */
 void dma_stop(uint32_t channel);
 
 #endif

@@ -1,5 +1,5 @@
-/* Tries the board's peripherals by their registers, interrupts included, with a thermometer at 0x18 of I2C1, at 25.25
- * degrees, a memory on SPI1 selected by PA4, and somebody who answers what USART2 sends (serial.c). Needs no call. */
+/* Tests the board's peripherals by their registers, interrupts included, with a thermometer at 0x18 of I2C1, at 25.25
+ * degrees, a memory on SPI1 selected by PA4, and a test that answers what USART2 sends (serial.c). Makes no system calls. */
 
 #include "tell.h"
 

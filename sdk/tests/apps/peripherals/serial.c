@@ -1,4 +1,4 @@
-/* USART2 as drivers use it: polled, by interrupt and by direct memory access, with FIFOs and without. Whoever is at its other
+/* USART2 as drivers use it: polled, by interrupt and by direct memory access, with FIFOs and without. The test at its other
  * end answers "say TEXT\n" with TEXT. */
 
 #include "dma.h"
@@ -40,17 +40,17 @@
 #define ISR_CMF (1u << 17)
 #define ISR_RXFF (1u << 24)
 #define ISR_RXFT (1u << 26)
-/* Flags that make the driver take what has come. */
+/* Flags that make the driver read what was received. */
 #define ISR_TAKES (ISR_IDLE | ISR_RTOF | ISR_CMF | ISR_RXFF | ISR_RXFT)
 
 #define ROOM 32u
 
 static volatile uint8_t taken[ROOM];
 static volatile uint32_t count;
-/* How often each reason made the driver take something. */
+/* How often each flag made the driver read. */
 static volatile uint32_t thresholds;
 static volatile uint32_t ends;
-/* What is being sent by interrupt. */
+/* The text that is being sent by interrupt. */
 static const char *volatile sending;
 
 void USART2_IRQHandler(void);
@@ -124,7 +124,7 @@ static void ask_by_interrupt(const char *text)
     }
 }
 
-/* The first characters of what was taken, the first in the lowest byte. */
+/* The first received characters, the first in the lowest byte. */
 static uint32_t first_four(void)
 {
     uint32_t word = 0;
@@ -184,7 +184,7 @@ static void test_by_dma(void)
     dma_stop(3);
 }
 
-/* What is still on the line when the receiver is flushed is not lost. */
+/* A character that is still on the line when the receiver is flushed is not lost. */
 static void test_flush(void)
 {
     start(0, 0, 0);

@@ -1,4 +1,4 @@
-/* Lines on USART3, and what tests of peripherals share. */
+/* Output on USART3, and functions shared by the tests of peripherals. */
 
 #ifndef TELL_H
 #define TELL_H
@@ -13,7 +13,7 @@ void tell_start(void);
 void tell(const char *name, uint32_t found, uint32_t expected);
 void tell_line(const char *text);
 
-/* Waits until the bits of a register are all set; false after too many looks. */
+/* Waits until the bits of a register are all set; false after too many reads. */
 bool wait_for(volatile uint32_t *reg, uint32_t bits);
 
 void test_timers(void);

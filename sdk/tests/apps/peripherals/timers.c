@@ -28,7 +28,7 @@ static volatile uint32_t counts[2];
 
 void TIM3_IRQHandler(void);
 
-/* The counter is seen a little after the match, and goes by ticks of a microsecond. */
+/* The counter is read shortly after the match, and counts microseconds. */
 void TIM3_IRQHandler(void)
 {
     uint32_t flags = TIM3_SR;

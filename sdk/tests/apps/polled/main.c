@@ -17,7 +17,7 @@
 static volatile struct MvNotification records[RECORDS] __attribute__((aligned(8)));
 static struct Centre centre;
 static volatile uint32_t entries;
-/* How many records were ever written, and so where the next one goes. */
+/* The number of records written so far, which gives the index of the next one. */
 static uint32_t written;
 
 void TIM1_BRK_IRQHandler(void);
@@ -49,7 +49,7 @@ static void trigger(uint32_t tag)
     }
 }
 
-/* Each is there as soon as the call is back, in the place after the last one's. */
+/* Each is there when the call returns, after the last one. */
 static void at_once(void)
 {
     uint32_t there = 0;
@@ -65,7 +65,7 @@ static void at_once(void)
     check_equal("records there too early", early, 0);
 }
 
-/* Nobody waits for a reader: the last ones are there, each in its place of the circle, whatever stood there. */
+/* The hypervisor does not wait for a reader: the last records are in the ring and have overwritten older ones. */
 static void overrun(void)
 {
     uint32_t last = 3 * RECORDS - 3;
@@ -95,7 +95,7 @@ static void network(void)
     written++;
 }
 
-/* A disabled line is pended all the same; enabled later, it interrupts once for all that came, then once for each. */
+/* A disabled line is pended too; enabled later, it interrupts once for all earlier records, then once for each. */
 static void enabled_later(void)
 {
     check("the line is pending", (NVIC_ISPR(LINE_A) & 1u << LINE_A % 32) != 0);

@@ -1,4 +1,4 @@
-/* Tasks with the floating-point unit: every register, rounding modes of their own, flags of their own. */
+/* Tasks with the floating-point unit: every register, different rounding modes and flags. */
 
 #include "report.h"
 #include "switch.h"
@@ -18,7 +18,7 @@
 #define FIVE 0x40A00000u
 #define SIGN 0x80000000u
 
-/* How a task divides, and what must come out: 1, 5 and -1 by the divisor. */
+/* How a task divides, and the expected results: 1, 5 and -1 by the divisor. */
 struct Division {
     uint32_t fpscr;
     uint32_t flags;
@@ -30,7 +30,7 @@ static const struct Division UP = { ROUND_UP, INEXACT, THREE, { 0x3EAAAAAB, 0x3F
 static const struct Division DOWN = { ROUND_DOWN | FLUSH, INEXACT, THREE, { 0x3EAAAAAA, 0x3FD55555, 0xBEAAAAAB } };
 static const struct Division EXACT = { 0, 0, FOUR, { 0x3E800000, 0x3FA00000, 0xBE800000 } };
 
-/* Where `divide` has its operands and results among the registers. */
+/* The registers of `divide`'s operands and results. */
 #define QUOTIENTS 3u
 #define DIVISOR 6u
 #define DIVIDENDS 7u
@@ -40,7 +40,7 @@ static void set_fpscr(uint32_t value)
     __asm volatile("vmsr fpscr, %0" : : "r"(value));
 }
 
-/* Loads all registers, divides three times with pauses, stores all, and answers FPSCR. */
+/* Loads all registers, divides three times with pauses, stores all, and returns FPSCR. */
 static uint32_t divide(const uint32_t *from, uint32_t *to)
 {
     uint32_t fpscr;
@@ -84,7 +84,7 @@ static void check_division(const struct Division *division, uint32_t round)
     }
 }
 
-/* FPSCR is set once: whatever comes between must leave it as it is. */
+/* FPSCR is set once, and interrupts must not change it. */
 static void divide_for_ever(enum Task_Number task, const struct Division *division)
 {
     set_fpscr(division->fpscr);
@@ -109,7 +109,7 @@ void task_exact(void)
     divide_for_ever(TASK_EXACT, &EXACT);
 }
 
-/* Starts without the unit, comes to use it, and ends: its next life must start without it again. */
+/* Starts without the unit, uses it, and ends: after its restart it must be without the unit again. */
 void task_ending(void)
 {
     uint32_t control;

@@ -8,11 +8,11 @@
 #define NVIC_ISPR(line) REGISTER(0xE000E200 + 4 * ((line) / 32))
 #define NVIC_IPR(line) (*(volatile uint8_t *)(0xE000E400 + (line)))
 #define SCB_ICSR REGISTER(0xE000ED04)
-/* No other exception is active than the one that runs. */
+/* Only the running exception is active. */
 #define SCB_ICSR_RETTOBASE (1u << 11)
 #define ROUND_TO_ZERO (3u << 22)
 
-/* Line by line. Those of 0x50 and more wait in a critical section. */
+/* By line. Those of 0x50 and more are masked in a critical section. */
 static const uint8_t PRIORITIES[LINES] = { 0x00, 0x20, 0x40, 0x10, 0x60, 0x80, 0xA0, 0xC0 };
 
 void GPDMA1_Channel0_IRQHandler(void);
@@ -40,7 +40,7 @@ static void note(uint32_t line)
     }
 }
 
-/* Everything a handler may spoil without the unit: r0 to r3, r12, and the flags. */
+/* Everything a handler may overwrite without the unit: r0 to r3, r12, and the flags. */
 static void spoil_registers(uint32_t with)
 {
     __asm volatile(
@@ -50,7 +50,7 @@ static void spoil_registers(uint32_t with)
         : "r0", "r1", "r2", "r3", "r12", "cc");
 }
 
-/* A handler's first use of the unit finds a fresh FPSCR, whoever was interrupted. What it leaves there is its own. */
+/* A handler's first use of the unit finds a reset FPSCR, whatever was interrupted. Its changes do not survive it. */
 static void spoil_floats(uint32_t with)
 {
     uint32_t fpscr;
@@ -79,7 +79,7 @@ void GPDMA1_Channel1_IRQHandler(void)
     spoil_floats(report.entered[1]);
 }
 
-/* Divides, is interrupted by a handler that uses the unit too, and divides again in the mode it had. */
+/* Divides, is interrupted by a handler that uses the unit too, and divides again in the same mode. */
 void GPDMA1_Channel2_IRQHandler(void)
 {
     note(2);
@@ -134,7 +134,7 @@ void GPDMA1_Channel6_IRQHandler(void)
     add_shared(2);
 }
 
-/* Held back for a moment, as a critical section by PRIMASK is. */
+/* Masked for a moment, as in a critical section by PRIMASK. */
 void GPDMA1_Channel7_IRQHandler(void)
 {
     note(7);

@@ -1,4 +1,4 @@
-/* The lines the runner pends: eight handlers of seven priorities, which spoil what they may and check what they must. */
+/* The lines that the runner pends: eight handlers of seven priorities, which overwrite all they may and check the rest. */
 
 #ifndef HANDLERS_H
 #define HANDLERS_H

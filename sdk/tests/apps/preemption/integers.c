@@ -9,7 +9,7 @@
 #define REGISTERS 13u
 #define CONTROL_UNPRIVILEGED 1u
 
-/* Blocks of each length, with both branches, on flags that stay over the whole block. */
+/* Blocks of each length, with both branches, on flags that do not change within the block. */
 uint32_t step_conditionally(uint32_t value, uint32_t number)
 {
     uint32_t scratch;
@@ -45,7 +45,7 @@ static uint32_t rotated(uint32_t value, uint32_t by)
     return value >> by | value << (32 - by);
 }
 
-/* Either of two values by a mask of all ones or none, so that no condition is left to the compiler. */
+/* Selects one of two values by a mask, so that the compiler uses no condition. */
 static uint32_t chosen(uint32_t mask, uint32_t one, uint32_t other)
 {
     return (one & mask) | (other & ~mask);

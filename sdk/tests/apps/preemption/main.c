@@ -1,5 +1,5 @@
 /* Ten tasks under a pre-emptive scheduler, and eight handlers that are pended from outside at any instruction. Each of
- * them checks that nothing of it was lost. Needs nothing of the hypervisor: the processor alone is tried. */
+ * them checks that none of its state was lost. Makes no system calls: only the processor is tested. */
 
 #include "processor.h"
 #include "report.h"
@@ -12,7 +12,7 @@
 #define CPACR_UNIT (0xFu << 20)
 #define FPCCR REGISTER(0xE000EF34)
 #define FPCCR_LSPEN (1u << 30)
-/* PendSV and SysTick are the least urgent, SVC the most. */
+/* PendSV and SysTick have the lowest priority, SVC the highest. */
 #define PRIORITY_LEAST 0xF0u
 
 volatile struct Report report;

@@ -1,6 +1,6 @@
-/* What the program tells whoever runs it. It shows where it is at its first breakpoint, number 1, in r0.
+/* The program's report. Its address is in r0 at the first breakpoint, number 1.
  *
- * A later breakpoint, number 2, means that something was corrupted: r0 says what, r1 what was found. */
+ * A later breakpoint, number 2, means that something was corrupted: r0 is what, r1 the value found. */
 
 #ifndef REPORT_H
 #define REPORT_H
@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 #define TASKS 10u
-/* Lines the runner pends, from this one on. */
+/* The first line that the runner pends. */
 #define FIRST_LINE 29u
 #define LINES 8u
 /* Tasks and handlers that add to the shared number. */
 #define ADDERS 3u
 
-/* What may be found corrupted. */
+/* What can be found corrupted. */
 enum Damage {
     DAMAGE_CONDITIONAL = 1,
     DAMAGE_REGISTER = 2,
@@ -35,15 +35,15 @@ enum Damage {
 };
 
 struct Report {
-    /* Given by the runner: not 0 for frames whose floating-point part is saved at once. */
+    /* Set by the runner: not 0 for frames whose floating-point part is saved eagerly. */
     uint32_t eager;
-    /* Rounds of each task, all of them checked. */
+    /* Iterations of each task, all of them checked. */
     uint32_t rounds[TASKS];
-    /* Times each line's handler ran. */
+    /* The number of runs of each line's handler. */
     uint32_t entered[LINES];
-    /* Times a handler pended the line LINE_PENDED. */
+    /* How often a handler pended the line LINE_PENDED. */
     uint32_t pended;
-    /* The shared number, and what each adder has put into it. */
+    /* The shared number, and what each adder has added to it. */
     uint32_t shared;
     uint32_t added[ADDERS];
     uint32_t ticks;
@@ -53,7 +53,7 @@ struct Report {
     uint32_t standard;
     /* Handlers that interrupted another one. */
     uint32_t nested;
-    /* Wakings the sleeper was given, and those it has seen. */
+    /* How often the sleeper was woken, and how often it has seen that. */
     uint32_t given;
     uint32_t seen;
 };

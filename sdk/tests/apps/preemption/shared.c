@@ -1,4 +1,4 @@
-/* Tasks that share: a number by exclusive accesses, a pair by critical sections, wakings; and one of ordinary C. */
+/* Tasks that share: a number by exclusive accesses, a pair by critical sections, wake-ups; and one of ordinary C. */
 
 #include "report.h"
 #include "switch.h"
@@ -48,7 +48,7 @@ void task_sleeper(void)
     }
 }
 
-/* Sorts, sums as floats, and mixes with long divisions: whatever the compiler makes of it. */
+/* Sorts, sums as floats, and mixes with long divisions, in whatever code the compiler generates. */
 static uint32_t compute(uint32_t seed)
 {
     uint32_t numbers[NUMBERS];

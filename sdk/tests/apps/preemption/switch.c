@@ -83,7 +83,7 @@ static void note_frame(const uint32_t *stack)
     expect(DAMAGE_STACK_LIMIT, stack[FRAME_LIMIT], (uint32_t)(uintptr_t)tasks[current].words);
 }
 
-/* No handler may ask for a switch before there is a task to switch from. */
+/* No handler may request a switch before there is a task to switch from. */
 uint32_t *first(void)
 {
     handlers_enable();

@@ -1,6 +1,6 @@
-/* A pre-emptive scheduler that uses the processor as real-time kernels for it do: SVC starts the first task, SysTick
- * asks for a switch, PendSV switches, BASEPRI holds the less urgent interrupts back, each task has a stack limit, and
- * S16 to S31 are saved only for those who use them. Everybody who is ready takes turns; whoever is woken goes first. */
+/* A pre-emptive scheduler that uses the processor as real-time kernels do: SVC starts the first task, SysTick
+ * requests a switch, PendSV switches, BASEPRI masks the less urgent interrupts, each task has a stack limit, and
+ * S16 to S31 are saved only for tasks that use them. Ready tasks take turns; a woken task is next. */
 
 #ifndef SWITCH_H
 #define SWITCH_H
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Interrupts of this priority and less urgent ones wait in a critical section. */
+/* Interrupts of this priority and less urgent ones are masked in a critical section. */
 #define PRIORITY_HELD 0x50u
 
 enum Privilege {
@@ -17,11 +17,11 @@ enum Privilege {
 };
 
 void task_add(void (*run)(void), enum Privilege privilege);
-/* Wakes the last task added at the next switch, which it asks for. */
+/* Wakes the last task added, and requests a switch. */
 void task_wake(void);
-/* Lets somebody else go on. Not for unprivileged tasks. */
+/* Yields to another task. Not for unprivileged tasks. */
 void task_yield(void);
-/* Ends the running task: it starts anew, from its first instruction, when its turn comes. */
+/* Ends the running task: it starts again from its first instruction at its next turn. */
 void task_end(void);
 void tasks_start(void) __attribute__((noreturn));
 

@@ -1,4 +1,4 @@
-/* What the tasks do. Each checks itself in every round and never ends, but for the one that ends itself. */
+/* The tasks. Each checks itself in every iteration and never ends, except the one that ends itself. */
 
 #ifndef TASKS_H
 #define TASKS_H
@@ -33,9 +33,9 @@ void task_sleeper(void);
 uint32_t step_conditionally(uint32_t value, uint32_t number);
 uint32_t step_plainly(uint32_t value, uint32_t number);
 
-/* Adds one to the shared number with exclusive accesses; `adder` is who does. */
+/* Adds one to the shared number with exclusive accesses; `adder` is the index of the caller. */
 void add_shared(uint32_t adder);
-/* Changes two words that must always agree; only in a critical section, or from a handler that one holds back. */
+/* Changes two words that must always agree; only in a critical section, or from a handler that it masks. */
 void change_pair(uint32_t by);
 
 #endif

@@ -1,4 +1,4 @@
-/* A program that does what a timeline reports: moves pins, writes to a serial port, has calls refused, and restarts. As a factory test
+/* A program that does what a timeline reports: changes pins, writes to a serial port, has calls refused, restarts. As a factory test
  * it logs a line and passes. */
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@
 
 #define LINE 41u
 #define RECORDS 8u
-/* Neither aligned nor long enough: a channel of opaque bytes as an early demonstration opened it. */
+/* Neither aligned nor long enough: an early demonstration opened a channel of opaque bytes so. */
 #define SMALL 16u
 
 static struct MvNotification records[RECORDS] __attribute__((aligned(8)));

@@ -1,5 +1,5 @@
-/* Everything at once under a pre-emptive scheduler: MQTT in one task, configuration and HTTP in another, both told by
- * handlers that take one record an interrupt, while two tasks compute, make calls, and hold interrupts back. */
+/* All at once under a pre-emptive scheduler: MQTT in one task, configuration and HTTP in another, both notified by
+ * handlers that take one record per interrupt, while two tasks compute, make calls, and mask interrupts. */
 
 #include "check.h"
 #include "client.h"
@@ -12,7 +12,7 @@
 
 #define RECORDS 4u
 #define PUBLISHES 40u
-/* Publishes under way at a time. */
+/* Publishes in flight. */
 #define FLIGHT 8u
 /* Few enough for the limit of eight openings a second, with the other task's. */
 #define FETCHES 3u
@@ -33,7 +33,7 @@ static volatile uint32_t events[TAGS];
 static struct Buffers mqtt_buffers;
 static struct Buffers other_buffers;
 static MvNetworkHandle network;
-/* Told to those who wait: how many have done so. */
+/* The counter that waiting tasks watch. */
 static volatile uint32_t connected;
 static volatile uint32_t done;
 
@@ -171,7 +171,7 @@ static void fetch_task(void)
     finish();
 }
 
-/* Fills the registers a call or a switch might forget to keep, makes a call, and looks at them. */
+/* Fills the registers that a call or a switch has to preserve, makes a call, and checks them. */
 static uint32_t spoils_registers(uint32_t value)
 {
     uint32_t wrong;

@@ -75,7 +75,7 @@ static bool is_ready(const struct Task *task)
     return !task->waiting || is_over(task->until) || (task->count != 0 && *task->count != task->seen);
 }
 
-/* The most urgent that is ready; among equals the one after the last. */
+/* The ready task of highest urgency; among equals, the one after the last. */
 static struct Task *choose(void)
 {
     uint32_t after = (uint32_t)(current - tasks);
@@ -89,7 +89,7 @@ static struct Task *choose(void)
     return best;
 }
 
-/* What the processor hands the SVC says how tasks return, but for the stack: it came from the main one. */
+/* The SVC's EXC_RETURN is right for tasks too, except for the stack: the SVC was on the main stack. */
 uint32_t *tasks_first(uint32_t exc_return)
 {
     for (uint32_t task = 0; task < added; task++) {
@@ -145,7 +145,7 @@ void SysTick_Handler(void)
     tasks_look();
 }
 
-/* SVC may start tasks at once; PendSV and SysTick are the least urgent of all. */
+/* SVC can always start tasks; PendSV and SysTick have the lowest priority. */
 void tasks_start(void)
 {
     uint32_t hz = 0;
@@ -159,7 +159,7 @@ void tasks_start(void)
     __builtin_unreachable();
 }
 
-/* The switch happens as soon as the critical section is left. */
+/* The switch takes place when the critical section ends. */
 static void wait(volatile uint32_t *count, uint32_t seen, uint32_t for_ticks)
 {
     uint32_t before = critical_enter();

@@ -1,4 +1,4 @@
-/* One centre for the network, HTTP and configuration: what an event means is told by its tag alone. */
+/* One centre for the network, HTTP and configuration: only the tag shows what an event belongs to. */
 
 #include "check.h"
 #include "clock.h"
@@ -23,7 +23,7 @@ enum Tag {
 
 static volatile struct MvNotification records[RECORDS] __attribute__((aligned(8)));
 static struct Centre centre;
-/* How many events of each type came for each tag. */
+/* The number of events of each type for each tag. */
 static volatile uint32_t events[TAGS][TYPES];
 
 static struct Buffers config_buffers;
@@ -94,7 +94,7 @@ static void connect(void)
     check("it is connected", network_is_connected(network));
 }
 
-/* Both at once; each answer is announced with its own tag. */
+/* Both at once; each response is notified with its own tag. */
 static void exchange(void)
 {
     forget();
@@ -115,7 +115,7 @@ static void check_lost(MvChannelHandle channel)
     check_equal("the reason is the network's loss", reason, MV_CLOSUREREASON_NETWORKDISCONNECTED);
 }
 
-/* The test cuts the link when it reads the line. What was received stays readable. */
+/* The test cuts the link when it reads the line. What was received remains readable. */
 static void lose(void)
 {
     forget();
@@ -132,7 +132,7 @@ static void lose(void)
     close_both();
 }
 
-/* The test mends it. */
+/* The test restores it. */
 static void regain(void)
 {
     forget();
@@ -142,7 +142,7 @@ static void regain(void)
     check("it is connected", network_is_connected(network));
 }
 
-/* Given up with channels open: both are told, and the network's own handle is told nothing any more. */
+/* Released with channels open: both are notified, and there are no more events of the network's handle. */
 static void release(void)
 {
     forget();
@@ -167,7 +167,7 @@ int main(void)
     regain();
     exchange();
     release();
-    /* Without the network the log waits (N26): ask again, so that the end is heard. */
+    /* Without the network the log waits (N26): request it again, so that the end is logged. */
     network = 0;
     centre_setup(&centre, LINE_B, records, RECORDS);
     forget();

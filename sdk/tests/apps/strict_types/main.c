@@ -1,7 +1,7 @@
-/* Handlers that know only some event types, and stop for ever at one they do not expect.
+/* Handlers that accept only some event types, and stop at one they do not expect.
  *
- * That of the network knows changes of status, those of HTTP and configuration only that there is something to read,
- * and that of MQTT the same: none of them knows of room to write, and none expects a loss where nothing was lost.
+ * The network's accepts changes of status, those of HTTP and configuration only that something is readable,
+ * and MQTT's the same: none accepts space to write, and none expects a loss where nothing was lost.
  */
 
 #include "check.h"
@@ -14,7 +14,7 @@
 #define RECORDS 4u
 #define PUBLISHES 12u
 #define PATIENCE_MS 5000u
-/* Long enough for whatever would come too much. */
+/* Long enough for an unexpected event. */
 #define QUIET_MS 200u
 
 #define TAG_NETWORK 1u
@@ -22,7 +22,7 @@
 #define TAG_HTTP 3u
 #define TAG_MQTT 4u
 
-/* A centre that knows one type of event, with one tag. */
+/* A centre that accepts one type of event, with one tag. */
 struct Strict {
     struct Centre centre;
     volatile struct MvNotification records[RECORDS] __attribute__((aligned(8)));
@@ -120,7 +120,7 @@ static void browse(void)
     wait(&http, 1);
 }
 
-/* One event for one item: what was announced is there, and nothing more. */
+/* One event for one item: what was notified is readable, and nothing more. */
 static void read_one(MvChannelHandle channel, const char *what, enum MvMqttReadableDataType type)
 {
     struct Item item = client_read(channel);
@@ -129,7 +129,7 @@ static void read_one(MvChannelHandle channel, const char *what, enum MvMqttReada
     check_equal("nothing more", client_read(channel).type, MV_MQTTREADABLEDATATYPE_NONE);
 }
 
-/* The broker sends back what is published: an answer and a message for each. Not all messages are announced before the
+/* The broker sends back what is published: a response and a message for each. Not all messages are notified before the
  * first is read. */
 static void publish(MvChannelHandle channel, uint32_t before)
 {

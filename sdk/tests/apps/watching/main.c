@@ -1,5 +1,5 @@
-/* A program that waits by asking again and again, without interrupts or timers: for moments of both clocks, for a change of the
- * network's state, and for answers that do not come. What it does between two questions must not become slower by that. */
+/* A program that waits by polling, without interrupts or timers: for times of both clocks, for a change of the
+ * network's state, and for responses that do not arrive. What it does between two calls must not be delayed by that. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #define RECORDS 8u
 
 #define SECOND 1000000u
-/* What a moment may be seen too late, in microseconds. */
+/* The most microseconds by which a time may be seen late. */
 #define LATE 1000u
 
 static volatile struct MvNotification records[RECORDS] __attribute__((aligned(8)));
@@ -33,7 +33,7 @@ static void check_late(const char *claim, uint64_t late)
     }
 }
 
-/* The plainest loop: one question, one comparison. */
+/* The simplest loop: one call, one comparison. */
 static void wait_for_a_moment(void)
 {
     log_line("BEGIN a moment");
@@ -44,7 +44,7 @@ static void wait_for_a_moment(void)
     log_line("DONE a moment");
 }
 
-/* A clock on a display: seconds, minutes and hours are worked out each time, and kept. */
+/* A clock on a display: seconds, minutes and hours are computed each time, and stored. */
 static volatile struct {
     uint32_t hours;
     uint32_t minutes;
@@ -79,7 +79,7 @@ static void wait_for_the_next_seconds(void)
     log_line("DONE a clock");
 }
 
-/* Several questions, with what was answered last kept for the next round. */
+/* Several calls, with the last results stored for the next iteration. */
 static void wait_with_several_questions(void)
 {
     enum MvNetworkStatus status = MV_NETWORKSTATUS_CONNECTING;
@@ -101,7 +101,7 @@ static void wait_with_several_questions(void)
     log_line("DONE several questions");
 }
 
-/* The moment at which the network's loss is seen is logged; the test knows when it was. */
+/* The time at which the network's loss is seen is logged; the test knows when it was. */
 static void wait_for_a_change(void)
 {
     enum MvNetworkStatus status = MV_NETWORKSTATUS_CONNECTED;
@@ -119,7 +119,7 @@ static void delay(uint32_t microseconds)
     }
 }
 
-/* Short delays are drivers' work: many of them must not add up. */
+/* Drivers use short delays: many of them must not add up. */
 static void wait_often_for_a_little(void)
 {
     uint64_t start = now();
@@ -131,7 +131,7 @@ static void wait_often_for_a_little(void)
     log_line("200 delays of 100 us took %lu us", taken);
 }
 
-/* Work with an eye on the clock is no waiting. */
+/* Work that reads the clock in between is not waiting. */
 static void work_with_an_eye_on_the_clock(void)
 {
     uint64_t start = now();
