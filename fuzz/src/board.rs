@@ -1,4 +1,4 @@
-//! What several targets run on: a machine whose application does nothing, and a board by itself.
+//! What several targets run on: a machine whose application does nothing, and a board without a machine.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const RESET: u32 = 0x0800_0238 + 1;
 /// `wfi`, and a branch back to it.
 const CODE: [u16; 2] = [0xbf30, 0xe7fd];
 
-/// An application that waits.
+/// An application that only waits.
 pub(crate) fn image() -> Image {
     let mut words = [0u32; VECTORS];
     (words[0], words[1]) = (STACK, RESET);
@@ -30,10 +30,10 @@ pub(crate) fn device_id() -> DeviceId {
     DeviceId::parse(DEVICE_ID).expect("an id")
 }
 
-/// How soon it starts again.
+/// The pause before the application is restarted.
 pub(crate) const RESTART: RestartPolicy = RestartPolicy { minimum_ms: 10, maximum_ms: 40 };
 
-/// A machine about to start it.
+/// A machine that is about to start it.
 pub(crate) fn machine() -> Machine {
     Machine::new(Settings {
         device_id: device_id(),

@@ -1,4 +1,4 @@
-//! A bundle: an archive from anywhere, or a good archive around a manifest from anywhere.
+//! A bundle: a hostile archive, or a correct archive around a hostile manifest.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,18 +7,18 @@ use bundle::{Bundle, Capacity, FlashMemory};
 
 use crate::source::Source;
 
-/// Small, so that a region is soon measured.
+/// Small, so that regions soon reach its end.
 const CAPACITY: Capacity = Capacity { internal_flash: 0x1000, external_flash: 0x2000 };
 
 pub(crate) fn run(bytes: &[u8]) {
     match bytes {
-        [b'P', b'K', ..] => judge(bytes),
-        _ => judge(&around(&mut Source::new(bytes))),
+        [b'P', b'K', ..] => check(bytes),
+        _ => check(&archive_with(&mut Source::new(bytes))),
     }
 }
 
-/// What is taken is within the room, and no two layers of the external flash overlap.
-fn judge(file: &[u8]) {
+/// An accepted bundle fits, and no two layers of the external flash overlap.
+fn check(file: &[u8]) {
     let Ok(bundle) = Bundle::read(file, CAPACITY) else { return };
     assert!(bundle.image().region.start == 0 && bundle.image().bytes.len() <= 0x1000);
     let mut used = vec![false; CAPACITY.external_flash as usize];
@@ -27,13 +27,13 @@ fn judge(file: &[u8]) {
         let (start, size) = (layer.region.start as usize, layer.region.size as usize);
         assert!(layer.bytes.len() <= size);
         for byte in &mut used[start..start + size] {
-            assert!(!std::mem::replace(byte, true), "two layers in one place");
+            assert!(!std::mem::replace(byte, true), "two layers overlap");
         }
     }
 }
 
 /// An archive of a layer, whose length comes first, and the rest as the manifest.
-fn around(source: &mut Source<'_>) -> Vec<u8> {
+fn archive_with(source: &mut Source<'_>) -> Vec<u8> {
     let layer = source.run();
     let digest = ring::digest::digest(&ring::digest::SHA256, layer);
     let mut name = String::new();

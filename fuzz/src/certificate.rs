@@ -1,4 +1,4 @@
-//! A certificate whose common name is wanted.
+//! The common name of a hostile certificate.
 
 pub(crate) fn run(bytes: &[u8]) {
     if let Some(name) = cloud::fuzzing::common_name(bytes) {

@@ -1,4 +1,4 @@
-//! A debugger that sends anything.
+//! A hostile debugger.
 
 use device::debug::gdb;
 use device::machine::{DebuggerInput, Input};
@@ -13,7 +13,7 @@ pub(crate) fn run(bytes: &[u8]) {
     gdb::converse(&mut machine, &packets(bytes)).expect("loopback");
 }
 
-/// Lines of the input as packets with their sums; a line that begins with `!` as it is.
+/// Lines of the input as packets with their checksums; a line that begins with `!` unchanged.
 fn packets(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for line in bytes.split(|byte| *byte == b'\n') {

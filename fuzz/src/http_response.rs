@@ -1,6 +1,6 @@
-//! An HTTP server that answers with anything.
+//! A hostile HTTP server's response.
 
-/// Bytes of a response a device has room for.
+/// Bytes of a response that a device has room for.
 const ROOM: usize = 1000;
 
 pub(crate) fn run(bytes: &[u8]) {

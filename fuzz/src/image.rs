@@ -1,4 +1,4 @@
-//! An application image: an ELF file or a raw one, from anywhere.
+//! An application image: an ELF file or a raw one, of hostile bytes.
 
 use device::image::Image;
 

@@ -1,10 +1,11 @@
-//! Whole sequences of system calls by an application that means harm, and a cloud that may too.
+//! Sequences of system calls by a hostile application, with a cloud that may be hostile too.
 //!
-//! Registers and memory are whatever the bytes say, or what a good application would pass, or something between. While
-//! the memory is *restless* it changes between two reads of the kernel, as it does when another context of the
-//! application (a handler, a DMA) writes during a call. Held against it: the kernel neither panics nor reads or writes
-//! outside the application's memory, and accepts no handle it never gave.
+//! Registers and memory are what the bytes say, or what a correct application would pass, or something between.
+//! Memory may be made to change between two reads of the kernel, as it does when another context of the application
+//! (a handler, a DMA) writes during a call. Checked is that the kernel neither panics nor reads or writes outside the
+//! application's memory, and that it accepts no handle it never gave.
 
+mod host;
 mod kit;
 mod world;
 

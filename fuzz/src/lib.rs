@@ -1,24 +1,26 @@
-//! Hostile bytes for everything that takes bytes.
+//! Hostile bytes for everything that reads bytes.
 //!
-//! A *target* is a function that does what its bytes say and panics when a promise is broken. The same targets run
+//! A *target* is a function that does what its bytes say and panics when a check fails. The same targets run
 //!
-//! * as ordinary tests: the committed corpus, and a bounded number of mutations of it from a fixed seed ([`driver`]);
-//! * for as long as wanted, by `cargo xtask fuzz [TARGET] [--seconds N]`: with libFuzzer, which is guided by what the
-//!   code does with its bytes, where a nightly toolchain is installed (`fuzz/libfuzzer`), else by the same driver.
+//! * as ordinary tests: the committed corpus, and a bounded number of mutations of it from a fixed seed ([`mutation`]);
+//! * without a bound, by `cargo xtask fuzz [TARGET] [--seconds N]`: with libFuzzer, which is guided by what the code
+//!   does with its bytes, where a nightly toolchain is installed (`fuzz/libfuzzer`), otherwise with the same
+//!   mutations.
 //!
 //! Terms are defined in `docs/glossary.md`.
 
 mod board;
 mod bundle;
 mod certificate;
-pub mod driver;
 mod gdb;
 mod http_response;
 mod image;
 mod kernel_calls;
 mod link_cloud;
 mod link_device;
+mod link_ends;
 mod mqtt_session;
+pub mod mutation;
 mod peripherals;
 mod recording;
 mod relay_device;
@@ -29,9 +31,9 @@ mod symbols;
 pub struct Target {
     /// Its name, also of its corpus' folder.
     pub name: &'static str,
-    /// What it does with bytes.
+    /// Runs it on an input.
     pub run: fn(&[u8]),
-    /// Mutations an ordinary test tries.
+    /// Mutations that an ordinary test tries.
     pub tries: u32,
 }
 
@@ -57,10 +59,10 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// For libFuzzer: does what the bytes say.
+/// Runs a target on an input, for libFuzzer.
 ///
 /// # Panics
-/// When a promise is broken.
+/// When a check fails.
 pub fn run(name: &str, bytes: &[u8]) {
     (target(name).expect("a target").run)(bytes);
 }

@@ -1,9 +1,9 @@
-//! `fuzz [TARGET] [--seconds N] [--seed S]`: mutates for as long as wanted, without libFuzzer.
+//! `fuzz [TARGET] [--seconds N] [--seed S]`: mutates the corpus without libFuzzer.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fuzz::{TARGETS, Target, driver};
+use fuzz::{TARGETS, Target, mutation};
 
 fn main() -> ExitCode {
     match arguments() {
@@ -21,15 +21,15 @@ fn main() -> ExitCode {
 
 fn arguments() -> Result<(Vec<&'static Target>, u64, u64), String> {
     let (mut targets, mut seconds, mut seed) = (Vec::new(), 60, 1);
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         let mut number = || {
-            words
+            arguments
                 .next()
                 .and_then(|number| number.parse().ok())
-                .ok_or_else(|| format!("{word} wants a number"))
+                .ok_or_else(|| format!("{argument} requires a number"))
         };
-        match &word[..] {
+        match &argument[..] {
             "--seconds" => seconds = number()?,
             "--seed" => seed = number()?,
             name => targets.push(fuzz::target(name).ok_or_else(|| format!("no target {name}"))?),
@@ -44,13 +44,16 @@ fn arguments() -> Result<(Vec<&'static Target>, u64, u64), String> {
 fn run(targets: &[&Target], seconds: u64, seed: u64) -> ExitCode {
     let share = Duration::from_secs(seconds) / targets.len() as u32;
     for target in targets {
-        match driver::drive(target, seed, u32::MAX, share) {
+        match mutation::run(target, seed, u32::MAX, share) {
             Ok(done) => println!("{}: {done} inputs, nothing found", target.name),
-            Err(found) => {
+            Err(finding) => {
                 let file = format!("{}-found", target.name);
-                let kept =
-                    std::fs::write(&file, &found.input).map_or_else(|error| error.to_string(), |()| file);
-                println!("{}: {}\nthe input is in {kept}: {:02x?}", target.name, found.what, found.input);
+                let saved =
+                    std::fs::write(&file, &finding.input).map_or_else(|error| error.to_string(), |()| file);
+                println!(
+                    "{}: {}\nthe input is in {saved}: {:02x?}",
+                    target.name, finding.message, finding.input
+                );
                 return ExitCode::FAILURE;
             }
         }

@@ -1,4 +1,4 @@
-//! An MQTT client: a broker's bytes, in pieces, between the client's own doings.
+//! An MQTT client: a broker's bytes, in chunks, between actions of the client.
 
 use mqtt::{Client, ConnectOptions, Event, Filter, Input, Limits, Version};
 use sansio::{Duration, Instant};
@@ -17,7 +17,7 @@ pub(crate) fn run(bytes: &[u8]) {
         ..ConnectOptions::new(version, b"dev")
     };
     let mut client = Client::new(&options, limits, Instant::ZERO).expect("valid options");
-    let mut fuzz = Fuzz { now: Instant::ZERO, owed: 0, deliveries: Vec::new(), unread: Vec::new() };
+    let mut fuzz = Fuzz { now: Instant::ZERO, pending: 0, deliveries: Vec::new(), unread: Vec::new() };
     while !source.is_empty() {
         fuzz.step(&mut client, &mut source);
         assert!(client.pending_events() <= 8 + 8 && client.pending_event_bytes() <= 2000 + 1000);
@@ -28,9 +28,9 @@ pub(crate) fn run(bytes: &[u8]) {
 struct Fuzz {
     now: Instant,
     /// Requests without an answer so far.
-    owed: i32,
+    pending: i32,
     deliveries: Vec<mqtt::DeliveryId>,
-    /// What the client did not take yet.
+    /// Bytes that the client has not read yet.
     unread: Vec<u8>,
 }
 
@@ -90,16 +90,16 @@ impl Fuzz {
             }
             _ => client.unsubscribe(token, &[source.run()]).is_ok(),
         };
-        self.owed += i32::from(accepted);
+        self.pending += i32::from(accepted);
     }
 
-    fn read(&mut self, client: &mut Client, most: u8) {
-        for _ in 0..most {
+    fn read(&mut self, client: &mut Client, max: u8) {
+        for _ in 0..max {
             match client.poll(self.now) {
                 None => return,
                 Some(Event::Published { .. } | Event::Subscribed { .. } | Event::Unsubscribed { .. }) => {
-                    self.owed -= 1;
-                    assert!(self.owed >= 0, "an answer nobody waits for");
+                    self.pending -= 1;
+                    assert!(self.pending >= 0, "an answer without its request");
                 }
                 Some(Event::Message(message)) => self.deliveries.extend(message.delivery),
                 Some(_) => {}

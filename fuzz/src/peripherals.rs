@@ -10,10 +10,10 @@ use crate::source::Source;
 
 /// Memory a DMA controller reaches, bytes.
 const MEMORY: usize = 4096;
-/// Where it is.
+/// Its address.
 const RAM: u32 = 0x2000_0000;
-/// Outputs between two looks, far more than a step makes.
-const OUTPUTS: usize = 10_000;
+/// Outputs of one step; more are a loop.
+const MAX_OUTPUTS: usize = 10_000;
 
 struct Memory(Vec<u8>);
 
@@ -40,9 +40,9 @@ impl DirectMemory for Memory {
 }
 
 /// Base and size of every peripheral.
-fn places() -> &'static [(u32, u32)] {
-    static PLACES: OnceLock<Vec<(u32, u32)>> = OnceLock::new();
-    PLACES.get_or_init(|| {
+fn regions() -> &'static [(u32, u32)] {
+    static REGIONS: OnceLock<Vec<(u32, u32)>> = OnceLock::new();
+    REGIONS.get_or_init(|| {
         peripheral_map(PeripheralConfig::new(Box::new(|| 7), [9; 12]))
             .iter()
             .map(|placed| (placed.base, placed.size))
@@ -56,7 +56,7 @@ pub(crate) fn run(bytes: &[u8]) {
     board.reset(now);
     while !source.is_empty() {
         step(&mut board, &mut memory, &mut now, &mut source);
-        assert!(board.take_events().len() < OUTPUTS, "outputs without end");
+        assert!(board.take_events().len() < MAX_OUTPUTS, "outputs without end");
         let next = board.next_event();
         assert!(next.is_none_or(|next| next > now), "an event of the past: {next:?} at {now}");
     }
@@ -64,7 +64,7 @@ pub(crate) fn run(bytes: &[u8]) {
 
 fn step(board: &mut Board, memory: &mut Memory, now: &mut u64, source: &mut Source<'_>) {
     let kind = source.u8() % 8;
-    let (base, size) = places()[usize::from(source.u8()) % places().len()];
+    let (base, size) = regions()[usize::from(source.u8()) % regions().len()];
     match kind {
         0..=2 => {
             let (address, width) = register(base, size, source);

@@ -1,4 +1,4 @@
-//! A recording from anywhere: its bytes as they are, or entries behind a head that is right.
+//! A hostile recording: the input unchanged, or as entries after a correct header.
 
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex};
@@ -9,14 +9,14 @@ use device::recording::{Header, Recorder, Replay, Turn};
 
 use crate::board::{RESTART, device_id, image};
 
-/// Turns of a replay before it is left.
+/// Turns of a replay that are run.
 const TURNS: usize = 64;
 
-/// What is written, shared with who reads it.
+/// What is written, shared with its reader.
 #[derive(Clone, Default)]
-struct Tape(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Tape {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().expect("no panic").extend_from_slice(bytes);
         Ok(bytes.len())
@@ -27,7 +27,7 @@ impl Write for Tape {
     }
 }
 
-/// The head of a recording of a device that waits.
+/// The header of a recording of a device whose application waits.
 fn header(image: &Image) -> Vec<u8> {
     let header = Header {
         device_id: device_id(),
@@ -42,9 +42,9 @@ fn header(image: &Image) -> Vec<u8> {
         flash: Vec::new(),
         wiring: Vec::new(),
     };
-    let tape = Tape::default();
-    Recorder::to(Box::new(tape.clone())).begin(&header).expect("memory takes everything");
-    tape.0.lock().expect("no panic").clone()
+    let buffer = SharedBuffer::default();
+    Recorder::to(Box::new(buffer.clone())).begin(&header).expect("memory takes everything");
+    buffer.0.lock().expect("no panic").clone()
 }
 
 pub(crate) fn run(bytes: &[u8]) {

@@ -1,6 +1,7 @@
-//! Bytes as a source of decisions.
+//! The input of a target as a source of decisions. Not a generator of random numbers: libFuzzer and the corpus choose
+//! the bytes.
 
-/// What is left of the input; when it is used up everything is 0.
+/// The rest of the input. After its end everything is 0.
 pub(crate) struct Source<'a>(&'a [u8]);
 
 impl<'a> Source<'a> {
@@ -26,14 +27,14 @@ impl<'a> Source<'a> {
         u32::from_le_bytes([self.u8(), self.u8(), self.u8(), self.u8()])
     }
 
-    /// At most so many bytes.
-    pub(crate) fn bytes(&mut self, most: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(most.min(self.0.len()));
+    /// At most `max` bytes.
+    pub(crate) fn bytes(&mut self, max: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(max.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// A run whose length comes first, in one byte.
+    /// A run of bytes after its length in one byte.
     pub(crate) fn run(&mut self) -> &'a [u8] {
         let length = self.u8();
         self.bytes(length.into())

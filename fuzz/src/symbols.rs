@@ -1,4 +1,4 @@
-//! A file given for the names in backtraces: ELF and DWARF from anywhere.
+//! A file for the names in backtraces: hostile ELF and DWARF.
 
 use device::debug::symbols::Symbols;
 

@@ -1,4 +1,4 @@
-//! What a good application would pass: one structure for each call that takes one, at a fixed place each.
+//! What a correct application would pass: one structure for each call that takes one, each at a fixed address.
 
 use abi::Call;
 use abi::channel::OpenChannelParams;
@@ -14,31 +14,31 @@ use abi::notifications::{NotificationSetup, OpenSystemNotificationParams};
 use abi::strings::{SizedString, SizedStringBuffer};
 use abi::wifi::{WifiConfig, WifiConfigOut};
 
-/// Bytes of RAM in use: all the rest is not there.
+/// Bytes of RAM that exist.
 pub(super) const RAM: usize = 0x4000;
-/// Room for results.
+/// Memory for results.
 pub(super) const OUT: u32 = APPLICATION_RAM_START + 0x3000;
-/// Where the latest handles are kept: centre, network, channel, external flash, system notification.
+/// Where the latest handles are: notifications, network, channel, external flash, system notification.
 pub(super) const HANDLES: u32 = APPLICATION_RAM_START + 0x3800;
-/// Buffers to lend, one behind the other, 512 bytes each.
-const LENT: u32 = APPLICATION_RAM_START + 0x1000;
+/// Buffers for the kernel, one after another, 512 bytes each.
+const BUFFERS: u32 = APPLICATION_RAM_START + 0x1000;
 const TEXT: u32 = APPLICATION_RAM_START + 0xc00;
 
 const TOPIC: SizedString = SizedString { data: TEXT, length: 7 };
 const PAYLOAD: SizedString = SizedString { data: TEXT + 0x20, length: 40 };
 const ROOM: SizedStringBuffer = SizedStringBuffer { data: OUT + 0x100, size: 0x200, length: OUT + 0x20 };
 
-/// A place and the bytes that belong there.
+/// An address and the bytes that belong there.
 pub(super) struct Part(pub u32, pub Vec<u8>);
 
-/// Handles as an application has them: of a centre, a network, a channel, the external flash.
+/// Handles as an application has them: of notifications, a network, a channel, the external flash.
 pub(super) type Handles = [u32; 4];
 
 fn at(index: u32) -> u32 {
     APPLICATION_RAM_START + index * 0x80
 }
 
-/// What lies in memory all the time.
+/// What is in memory all the time.
 pub(super) fn texts() -> Vec<Part> {
     let key = ConfigKeyToFetch { scope: 0, store: 1, key: TOPIC };
     let filter = MqttSubscription { topic: TOPIC, desired_qos: 1, ..MqttSubscription::default() };
@@ -61,10 +61,10 @@ pub(super) fn texts() -> Vec<Part> {
 pub(super) fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4], Option<Part>) {
     let [centre, network, channel, flash] = handles;
     let small = u32::from(variant % 4);
-    let with = |place: u32, bytes: &[u8]| Some(Part(place, bytes.to_vec()));
+    let with = |address: u32, bytes: &[u8]| Some(Part(address, bytes.to_vec()));
     match call {
         Call::SetupNotifications => {
-            let buffer = LENT + small * 0x200;
+            let buffer = BUFFERS + small * 0x200;
             let setup = NotificationSetup { irq: 40 + small, buffer, buffer_size: 64 };
             ([at(0), HANDLES, 0, 0], with(at(0), &setup.to_bytes()))
         }
@@ -74,7 +74,7 @@ pub(super) fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4],
             ([at(1), HANDLES + 4, 0, 0], with(at(1), &params.to_bytes()))
         }
         Call::OpenChannel => {
-            let receive_buffer = LENT + 0x800 + small * 0x400;
+            let receive_buffer = BUFFERS + 0x800 + small * 0x400;
             let params = OpenChannelParams {
                 version: 1,
                 notification_handle: centre,
@@ -95,7 +95,7 @@ pub(super) fn arguments(call: Call, handles: Handles, variant: u8) -> ([u32; 4],
         Call::TempTriggerNotification => ([centre, small, 9, 0], None),
         Call::GetNetworkStatus => ([network, OUT, 0, 0], None),
         Call::GetNetworkReasons => ([OUT, OUT + 4, 0, 0], None),
-        Call::ServerLoggingInit => ([LENT + 0x1800, 0x200, 0, 0], None),
+        Call::ServerLoggingInit => ([BUFFERS + 0x1800, 0x200, 0, 0], None),
         Call::ServerLog => ([TEXT, u32::from(variant), 0, 0], None),
         Call::GetDeviceId => ([OUT, 34, 0, 0], None),
         Call::SendHttpRequest => {
