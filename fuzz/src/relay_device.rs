@@ -39,7 +39,11 @@ pub(crate) fn run(bytes: &[u8]) {
     while !source.is_empty() && !fuzz.has_ended {
         fuzz.step(&mut source);
         fuzz.exchange();
-        assert!(fuzz.relay.buffered_bytes() <= MAX_BUFFERED, "{} bytes in memory", fuzz.relay.buffered_bytes());
+        assert!(
+            fuzz.relay.buffered_bytes() <= MAX_BUFFERED,
+            "{} bytes in memory",
+            fuzz.relay.buffered_bytes()
+        );
     }
 }
 
