@@ -186,7 +186,7 @@ fn text(value: &Value) -> String {
 
 /// Shows D07.
 #[test]
-fn retired_and_unassigned_slots_and_the_middle_of_one_are_no_call() {
+fn retired_unassigned_and_misaligned_slots_are_no_calls() {
     for slot in memory::RETIRED_SLOTS.into_iter().chain(memory::UNASSIGNED_SLOTS) {
         assert_eq!(Call::from_slot(slot), None, "{slot:#x}");
     }

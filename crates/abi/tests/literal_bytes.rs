@@ -73,7 +73,7 @@ fn a_wifi_mode_is_one_byte_and_the_ssid_starts_at_eight() {
 }
 
 #[test]
-fn a_connect_request_keeps_its_narrow_fields_apart() {
+fn a_connect_requests_narrow_fields_do_not_overlap() {
     let mut bytes = [0; MqttConnectRequest::SIZE];
     bytes[0] = 1;
     bytes[12..16].copy_from_slice(&[0x5B, 0x07, 0xFF, 0xFF]); // port 1883, then padding

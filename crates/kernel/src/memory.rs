@@ -298,7 +298,7 @@ mod tests {
 
     /// Shows D02.
     #[test]
-    fn a_fault_becomes_a_status_only_where_the_phase_is_said() {
+    fn a_fault_becomes_a_status_only_where_the_phase_is_named() {
         let fault: Result<(), MemoryFault> = Err(MemoryFault);
         assert_eq!(fault.early(), Err(Status::ParameterFault));
         assert_eq!(fault.late(), Err(Status::LateFault));

@@ -39,7 +39,7 @@ fn events(device: &mut TestDevice, setup: &mut AppSetup) -> Vec<(u32, u32)> {
 
 /// Shows N02, N05, N47, N48, N61, M05, N03, N04, N53, M04.
 #[test]
-fn opening_a_channel_tells_the_cloud_its_type_and_its_ring() {
+fn open_carries_the_channels_type_and_ring_size() {
     let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
     assert_ne!(channel, 0);
     let open = Open { channel_type: WireType::Mqtt, ring: 1536 };
@@ -49,7 +49,7 @@ fn opening_a_channel_tells_the_cloud_its_type_and_its_ring() {
 
 /// Shows N62, N63, N65, N10, N11, D14.
 #[test]
-fn closing_zeroes_the_handle_tells_the_cloud_and_raises_no_event() {
+fn closing_zeroes_the_handle_sends_close_and_raises_no_event() {
     let (mut device, mut setup, channel) = TestDevice::with_channel(ChannelType::Mqtt);
     assert_eq!(close(&mut device, channel), (Status::Okay, 0));
     assert_eq!(device.cloud().take_messages().last(), Some(&DeviceMessage::Close(1)));
@@ -74,7 +74,7 @@ fn opening_needs_the_network() {
 
 /// Shows D30.
 #[test]
-fn of_several_faults_the_first_in_the_order_is_told() {
+fn of_several_faults_the_first_in_the_order_is_reported() {
     let (mut device, setup) = TestDevice::with_network();
     let good = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
     let mut bad = OpenChannelParams {
@@ -130,7 +130,7 @@ fn both_buffers_are_aligned_to_512_and_a_multiple_of_it() {
 
 /// Shows D30, N55.
 #[test]
-fn buffers_are_lent_until_the_channel_is_closed_and_then_used_again() {
+fn buffers_are_in_use_until_the_channel_is_closed() {
     let (mut device, setup) = TestDevice::with_network();
     let params = device.channel_params(&setup, ChannelType::ConfigFetch, 512, 512);
     let channel = device.open_channel(&params);
@@ -221,7 +221,7 @@ fn a_lost_link_notifies_every_channel_and_closes_none() {
 
 /// Shows N69, N72, D31.
 #[test]
-fn after_the_loss_nothing_new_comes_and_nothing_can_be_sent() {
+fn after_a_loss_nothing_arrives_and_nothing_can_be_sent() {
     let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
     device.lose_link();
     device.advance(Duration::from_secs(3));

@@ -9,7 +9,7 @@ use sansio::Duration;
 
 /// The identifier is 34 characters without a zero byte.
 #[test]
-fn the_device_tells_its_id_to_exactly_34_bytes() {
+fn the_device_id_needs_a_buffer_of_exactly_34_bytes() {
     let mut device = TestDevice::new();
     let to = device.alloc(40);
     device.call_ok(Call::GetDeviceId, &[to, 34]);
@@ -74,7 +74,7 @@ fn other_calls_work_from_handlers() {
 
 /// Shows D25.
 #[test]
-fn the_wall_clock_comes_with_the_welcome_and_is_asked_for_every_hour() {
+fn the_wall_clock_is_set_by_the_welcome_and_requested_every_hour() {
     let mut device = TestDevice::new();
     let to = device.alloc(8);
     assert_eq!(device.call(Call::GetWallTime, &[to]), Status::TimeNotSet);
@@ -96,7 +96,7 @@ fn the_wall_clock_comes_with_the_welcome_and_is_asked_for_every_hour() {
 
 /// Shows D141.
 #[test]
-fn a_clock_that_runs_free_is_set_by_the_cloud_once() {
+fn a_free_running_clock_is_set_by_the_cloud_once() {
     let mut device = TestDevice::new();
     device.kernel.run_clock_free();
     let to = device.alloc(8);

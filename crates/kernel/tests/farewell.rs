@@ -6,7 +6,7 @@ use kernel_testport::cloud::DeviceMessage;
 use link::connection::ByeReason;
 
 #[test]
-fn a_device_that_stops_tells_the_cloud_and_says_no_more() {
+fn a_device_that_stops_sends_bye_and_nothing_after_it() {
     let mut device = TestDevice::online();
     device.input(LinkInput::Shutdown);
     device.pump();
@@ -16,7 +16,7 @@ fn a_device_that_stops_tells_the_cloud_and_says_no_more() {
 }
 
 #[test]
-fn a_device_without_a_connection_has_nobody_to_tell() {
+fn a_device_that_stops_without_a_connection_sends_nothing() {
     let mut device = TestDevice::new();
     device.input(LinkInput::Shutdown);
     let mut out = [0; 2048];

@@ -135,7 +135,7 @@ fn buffers_are_the_applications_own_memory() {
 
 /// Shows N08, N10, N11, D106.
 #[test]
-fn there_are_thirty_two_handles_and_closing_one_makes_room() {
+fn there_are_thirty_two_handles_and_closing_one_frees_its_slot() {
     let (mut device, first) = opened();
     let mut last = first;
     for _ in 1..FLASH_HANDLES {
@@ -154,7 +154,7 @@ fn there_are_thirty_two_handles_and_closing_one_makes_room() {
 
 /// Shows D106.
 #[test]
-fn the_chip_tells_what_it_is() {
+fn the_chip_reports_its_id_and_size() {
     let (mut device, handle) = opened();
     open(&mut device).expect("a second");
     let info = ExternalFlashInfo { version: 1, ..ExternalFlashInfo::default() };

@@ -161,7 +161,7 @@ fn a_finished_exchange_outlives_its_channels_end_without_an_event() {
 
 /// Shows D31, N66.
 #[test]
-fn an_exchange_cut_short_is_told_and_has_nothing_to_read() {
+fn an_interrupted_exchange_is_reported_and_has_nothing_to_read() {
     let (mut device, mut setup, channel) = asked();
     device.cloud().send_fragments(1, to_device::HTTP_RESPONSE, &[0, 0], &[b'x'; 300], 100, 1);
     device.pump();

@@ -35,7 +35,7 @@ fn a_fast_line_is_enabled_and_disabled_by_call() {
 
 /// Shows D108.
 #[test]
-fn all_are_held_back_and_let_through_without_forgetting_which_were_enabled() {
+fn masking_all_lines_remembers_which_were_enabled() {
     let mut device = TestDevice::with_vectors();
     for irq in [0, 45, 125] {
         device.call_ok(Call::SetFastInterrupt, &[irq]);
@@ -141,7 +141,7 @@ fn lines_are_made_fast_from_handlers_too() {
 
 /// Shows D73, D108.
 #[test]
-fn an_application_that_starts_anew_has_ordinary_lines_only() {
+fn after_a_restart_all_lines_are_ordinary() {
     let mut device = TestDevice::with_vectors();
     device.call_ok(Call::SetFastInterrupt, &[45]);
     device.call_ok(Call::EnableFastInterrupt, &[45]);

@@ -62,7 +62,7 @@ fn bytes_go_both_ways_between_the_request_for_the_network_and_its_release() {
 
 /// Shows M01, M03, M12, M13, M24, M25, M56, N02.
 #[test]
-fn an_application_connects_subscribes_publishes_and_hears_of_messages() {
+fn an_application_connects_subscribes_publishes_and_receives_messages() {
     let (mut device, mut setup) = begin();
     let params = device.channel_params(&setup, ChannelType::Mqtt, 1536, 1536);
     let channel = device.open_channel(&params);

@@ -44,7 +44,7 @@ fn messages_travel_over_the_kernels_own_link() {
 
 /// Shows N27, N28, D70.
 #[test]
-fn messages_of_an_offline_device_wait_in_order_while_there_is_room() {
+fn messages_of_an_offline_device_wait_in_order_while_there_is_space() {
     let mut device = TestDevice::new();
     init(&mut device, 512);
     assert_eq!(log(&mut device, &[b'a'; 300]), Status::Okay);
@@ -77,7 +77,7 @@ fn messages_wait_once_the_application_has_released_the_network() {
 
 /// Shows D70.
 #[test]
-fn messages_not_taken_are_sent_again_with_their_numbers() {
+fn unacknowledged_messages_are_sent_again_with_their_numbers() {
     let mut device = TestDevice::online();
     init(&mut device, 512);
     log(&mut device, b"one");
@@ -95,7 +95,7 @@ fn messages_not_taken_are_sent_again_with_their_numbers() {
 
 /// Shows D70, N56, N57.
 #[test]
-fn taken_messages_make_room_and_the_ring_goes_round() {
+fn acknowledged_messages_free_space_and_the_ring_wraps() {
     let mut device = TestDevice::online();
     init(&mut device, 512);
     let mut expected = Vec::new();
@@ -112,7 +112,7 @@ fn taken_messages_make_room_and_the_ring_goes_round() {
 
 /// Shows D84.
 #[test]
-fn no_more_messages_are_kept_than_there_are_places() {
+fn no_more_messages_are_stored_than_the_limit() {
     let mut device = TestDevice::new();
     init(&mut device, 1024);
     for _ in 0..MAX_LOG_MESSAGES {
@@ -178,7 +178,7 @@ fn the_buffer_is_aligned_sized_ram_of_its_own() {
 
 /// Shows D86.
 #[test]
-fn another_buffer_takes_over_and_the_gap_shows() {
+fn another_buffer_replaces_the_first_and_leaves_a_gap_in_the_numbers() {
     let mut device = TestDevice::new();
     init(&mut device, 512);
     log(&mut device, b"lost");
@@ -190,7 +190,7 @@ fn another_buffer_takes_over_and_the_gap_shows() {
 
 /// The room the port is asked for is enough for everything there is to send.
 #[test]
-fn the_longest_messages_and_requests_pass_through_the_least_room() {
+fn the_longest_messages_and_requests_fit_the_smallest_transmit_buffer() {
     let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
     device.outgoing = MIN_TRANSMIT_BUFFER;
     init(&mut device, 8192);

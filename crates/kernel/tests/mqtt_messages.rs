@@ -130,7 +130,7 @@ fn items_of_all_kinds_are_read_in_the_order_of_their_arrival() {
 
 /// Shows D49.
 #[test]
-fn the_notice_of_a_lost_message_waits_for_enough_room() {
+fn the_notice_of_a_lost_message_waits_for_a_large_enough_buffer() {
     let (mut device, mut setup, channel) = TestDevice::with_broker();
     device.cloud().send_lost(1, 5000, b"too/big");
     device.pump();
@@ -144,7 +144,7 @@ fn the_notice_of_a_lost_message_waits_for_enough_room() {
 
 /// Shows N56, N57, N58, D32, D49.
 #[test]
-fn messages_wrap_round_the_ring_and_reading_them_makes_room() {
+fn messages_wrap_around_the_ring_and_reading_frees_space() {
     let (mut device, _, channel) = TestDevice::with_broker();
     device.chunk = 33;
     for round in 0..40_u8 {
@@ -217,7 +217,7 @@ fn there_is_a_place_for_every_message_and_every_answer_at_once() {
 
 /// Shows D12.
 #[test]
-fn of_a_burst_of_messages_eight_are_announced_and_each_further_one_when_one_is_read() {
+fn eight_messages_of_a_burst_are_announced_and_each_further_one_when_one_is_read() {
     let (mut device, mut setup, channel) = TestDevice::with_broker();
     for _ in 1..MAX_MESSAGES {
         device.cloud().send_message(1, None, false, b"t", b"p");
@@ -277,7 +277,7 @@ fn what_was_not_announced_when_the_channel_was_lost_is_announced_as_the_rest_is_
 ///
 /// Shows D12, M03.
 #[test]
-fn a_queue_of_sixteen_places_holds_the_events_of_any_burst() {
+fn an_event_queue_of_sixteen_places_is_enough_for_any_burst() {
     let (mut device, mut setup, channel) = TestDevice::with_broker();
     let mut waiting = 0;
     for round in 0..10 {
@@ -311,7 +311,7 @@ fn a_message_half_received_is_lost_with_the_link_and_whole_ones_are_not() {
 
 /// Shows D49.
 #[test]
-fn a_cloud_that_breaks_a_rule_of_messages_is_left_and_told_which() {
+fn a_cloud_that_breaks_a_rule_of_messages_is_disconnected_with_the_rule() {
     let cases: [(&[u8], Violation); 4] = [
         (&[0x41, 0x06, 0x00, 0x09, b't'], violation::BODY_TOO_SHORT),
         (&[0xd1, 0x02, 0x00], violation::WRONG_CHANNEL_TYPE),
@@ -331,7 +331,7 @@ fn a_cloud_that_breaks_a_rule_of_messages_is_left_and_told_which() {
 
 /// Shows N56, D45.
 #[test]
-fn channels_take_turns_on_the_wire() {
+fn channels_take_turns_on_the_link() {
     let (mut device, mut setup, first) = TestDevice::with_channel(ChannelType::Mqtt);
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 16384);
     let second = device.open_channel(&params);
@@ -350,7 +350,7 @@ fn channels_take_turns_on_the_wire() {
 
 /// Shows N58.
 #[test]
-fn a_request_larger_than_the_window_leaves_as_the_cloud_takes_it() {
+fn a_request_larger_than_the_window_is_sent_as_the_cloud_consumes_it() {
     let (mut device, setup) = TestDevice::with_network();
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 64 * 512);
     let channel = device.open_channel(&params);
@@ -363,7 +363,7 @@ fn a_request_larger_than_the_window_leaves_as_the_cloud_takes_it() {
 
 /// Shows D33.
 #[test]
-fn credit_goes_back_as_messages_are_read() {
+fn credit_is_returned_as_messages_are_read() {
     let (mut device, _, channel) = TestDevice::with_broker();
     for _ in 0..3 {
         device.cloud().send_message(1, None, false, b"t", &[b'x'; 499]);

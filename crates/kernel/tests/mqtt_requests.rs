@@ -288,7 +288,7 @@ fn the_response_to_a_connect_is_read_once() {
 
 /// Shows M10, M11, M12, M14, M19, M20, M21, M16, M22.
 #[test]
-fn each_way_a_connect_can_fail_is_told() {
+fn each_failure_of_a_connect_has_its_state() {
     for (state, raw) in [
         (RequestState::InvalidParameters, 1),
         (RequestState::AlreadyConnected, 2),
@@ -330,7 +330,7 @@ fn requests_before_any_connect_are_accepted_and_the_cloud_answers() {
 
 /// Shows M57, M58, M59, M60, M61, M63, M64.
 #[test]
-fn a_topic_is_named_once_and_then_goes_by_number() {
+fn a_topic_is_announced_once_and_then_sent_as_an_alias() {
     let (mut device, _, channel) = TestDevice::with_broker();
     let mut request = device.publish_params(5, b"a/topic", b"one", 1);
     request.retain = 1;
@@ -373,7 +373,7 @@ fn scribbling_on_the_send_ring_changes_bytes_and_no_lengths() {
 
 /// Shows D45, D113.
 #[test]
-fn a_topic_by_number_takes_no_room_in_the_send_ring_for_its_name() {
+fn a_topic_with_an_alias_takes_no_space_in_the_send_ring() {
     let (mut device, setup) = TestDevice::with_network();
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
     let channel = device.open_channel(&params);
@@ -391,7 +391,7 @@ fn a_topic_by_number_takes_no_room_in_the_send_ring_for_its_name() {
 
 /// Shows D113.
 #[test]
-fn a_number_is_not_given_again_before_the_cloud_was_told_what_it_stood_for() {
+fn an_alias_is_not_reassigned_before_it_was_announced() {
     let (mut device, setup) = TestDevice::with_network();
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
     let channel = device.open_channel(&params);
@@ -428,7 +428,7 @@ fn a_number_is_not_given_again_before_the_cloud_was_told_what_it_stood_for() {
 
 /// Shows N58, D45.
 #[test]
-fn a_slow_cloud_holds_one_channel_back_and_no_other() {
+fn a_cloud_that_does_not_consume_one_channel_delays_no_other() {
     let (mut device, setup, other) = TestDevice::with_channel(ChannelType::Mqtt);
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 40 * 512);
     let channel = device.open_channel(&params);
@@ -717,7 +717,7 @@ fn an_orderly_disconnect_is_answered_and_raises_no_not_connected() {
 
 /// Shows D50.
 #[test]
-fn a_broker_that_leaves_is_told_by_not_connected_with_its_code_readable() {
+fn the_end_of_a_broker_is_reported_as_not_connected_with_its_code_readable() {
     let (mut device, mut setup, channel) = TestDevice::with_broker();
     assert_eq!(device.publish(channel, 4, b"t", b"p"), Status::Okay);
     device.cloud().answer_publish(1, 0, RequestState::NotConnected, 0);
@@ -784,7 +784,7 @@ fn acknowledging_a_message_of_qos_0_does_nothing() {
 
 /// An answer nobody waits for ends the connection, and everybody hears of it.
 #[test]
-fn an_unasked_answer_is_a_violation() {
+fn an_answer_without_a_request_is_a_violation() {
     let (mut device, mut setup, channel) = TestDevice::with_broker();
     device.publish(channel, 1, b"t", b"p");
     device.cloud().answer_publish(1, 5, RequestState::Completed, 0);

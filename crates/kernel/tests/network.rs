@@ -27,7 +27,7 @@ fn bits(reasons: &[NetworkReason]) -> u32 {
 
 /// Shows N12, N13, N21, N22.
 #[test]
-fn the_kernel_connects_by_itself_at_start_and_says_why() {
+fn the_kernel_connects_by_itself_at_start_and_reports_why() {
     let mut device = TestDevice::new();
     assert!(device.kernel.wants_link());
     let all = [
@@ -82,7 +82,7 @@ fn the_kernels_own_business_outlives_a_release_but_no_longer_than_needed() {
 
 /// Shows N18, N19.
 #[test]
-fn after_a_crash_the_kernel_owns_the_network_until_the_application_asks() {
+fn after_a_crash_the_kernel_owns_the_network_until_the_application_requests_it() {
     let mut device = TestDevice::woken_by(WakeReason::ApplicationCrash);
     assert_ne!(device.network_reasons().0 & NetworkReason::APPLICATION_ERROR.raw(), 0);
     device.connect();
@@ -93,7 +93,7 @@ fn after_a_crash_the_kernel_owns_the_network_until_the_application_asks() {
 
 /// Shows D73, N09, N19.
 #[test]
-fn an_application_that_starts_anew_holds_nothing_while_the_link_stays() {
+fn after_a_restart_there_are_no_handles_and_the_link_stays_up() {
     let (mut device, setup, channel) = TestDevice::with_channel(ChannelType::Mqtt);
     let buffer = device.alloc_buffer(512);
     device.call_ok(Call::ServerLoggingInit, &[buffer, 512]);
@@ -135,7 +135,7 @@ fn a_new_request_does_not_shorten_a_pause() {
 
 /// Shows D89.
 #[test]
-fn an_end_that_was_wanted_is_followed_by_no_pause() {
+fn an_end_that_the_kernel_requested_is_followed_by_no_pause() {
     let (mut device, setup) = TestDevice::with_network();
     release(&mut device, setup.network);
     assert!(!device.connected);
@@ -145,7 +145,7 @@ fn an_end_that_was_wanted_is_followed_by_no_pause() {
 
 /// Shows D23.
 #[test]
-fn a_loss_told_twice_is_one_failure() {
+fn a_loss_reported_twice_is_one_failure() {
     let mut device = TestDevice::online();
     device.lose_link();
     let until = device.next_timeout();
@@ -157,7 +157,7 @@ fn a_loss_told_twice_is_one_failure() {
 
 /// Shows N22.
 #[test]
-fn a_device_without_an_application_says_so() {
+fn a_device_without_an_application_reports_it_as_a_reason() {
     let boot = Boot { image: [0; 32], ..boot() };
     let mut device = TestDevice::new();
     device.kernel = Kernel::new(&boot);
@@ -208,7 +208,7 @@ fn each_change_is_one_event_for_every_handle() {
 
 /// Shows D23, D89.
 #[test]
-fn pauses_double_from_one_second_to_sixty_and_grow_calm_after_five_failures() {
+fn pauses_double_from_one_second_to_sixty_with_enhanced_calm_after_five_failures() {
     let mut device = TestDevice::new();
     let calm = NetworkReason::ENHANCE_CALM.raw();
     for failure in 1..=9_u32 {
@@ -318,7 +318,7 @@ fn release_then_closing_the_centre_works_in_that_order_and_the_other() {
 
 /// Shows N14.
 #[test]
-fn a_request_while_the_link_is_being_taken_down_brings_it_back() {
+fn a_request_while_the_link_is_closing_reconnects() {
     let (mut device, mut setup) = TestDevice::with_network();
     let handle = device.alloc_u32(setup.network);
     device.call_ok(Call::ReleaseNetwork, &[handle]);
@@ -333,7 +333,7 @@ fn a_request_while_the_link_is_being_taken_down_brings_it_back() {
 
 /// Shows N14.
 #[test]
-fn a_connection_that_comes_too_late_is_not_greeted() {
+fn a_connection_that_is_no_longer_wanted_gets_no_hello() {
     let mut device = TestDevice::online();
     let centre = device.open_centre(LINE, 8);
     device.lose_link();
@@ -351,7 +351,7 @@ fn a_connection_that_comes_too_late_is_not_greeted() {
 
 /// Shows D23.
 #[test]
-fn a_cloud_that_does_not_welcome_or_falls_silent_is_given_up() {
+fn a_cloud_that_sends_no_welcome_or_falls_silent_is_disconnected() {
     let mut device = TestDevice::new();
     device.connect_transport();
     device.advance(Duration::from_secs(16));
@@ -376,7 +376,7 @@ fn a_cloud_that_does_not_welcome_or_falls_silent_is_given_up() {
 
 /// Shows D23, D89.
 #[test]
-fn a_farewell_from_the_cloud_is_followed_by_a_pause() {
+fn a_bye_from_the_cloud_is_followed_by_a_pause() {
     let mut device = TestDevice::online();
     device.cloud().link.send_bye(ByeReason::ShuttingDown, "");
     device.pump();

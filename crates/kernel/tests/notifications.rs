@@ -19,7 +19,7 @@ fn set_up(device: &mut TestDevice, irq: u32, buffer: u32, buffer_size: u32) -> S
 
 /// Shows N37, N40, D10, N38, N39.
 #[test]
-fn records_are_written_in_a_circle_whatever_stands_there() {
+fn records_are_written_in_a_circle_whatever_the_slot_contains() {
     let mut device = TestDevice::new();
     let mut centre = device.open_centre(LINE, 2);
     for tag in 0..5 {
@@ -49,7 +49,7 @@ fn an_enabled_line_gets_one_record_an_interrupt() {
 
 /// Shows D11.
 #[test]
-fn waking_after_a_slice_is_as_good_as_telling_of_the_handler() {
+fn a_timeout_after_a_slice_delivers_the_same_as_interrupt_taken() {
     let mut device = TestDevice::new();
     let centre = device.open_centre(LINE, 8);
     trigger(&mut device, centre.handle, 1);
@@ -104,7 +104,7 @@ fn a_full_pool_writes_the_oldest_at_once() {
 
 /// Shows D11.
 #[test]
-fn a_centre_that_waits_holds_no_other_up() {
+fn a_centre_whose_records_wait_does_not_delay_another() {
     let mut device = TestDevice::new();
     let (slow, mut quick) = (device.open_centre(LINE, 8), device.open_centre(50, 8));
     trigger(&mut device, slow.handle, 1);
@@ -132,7 +132,7 @@ fn a_line_taken_while_its_handler_runs_gets_its_next_record() {
 
 /// Shows N79.
 #[test]
-fn what_still_refers_to_a_closed_centre_goes_on_untold() {
+fn what_still_refers_to_a_closed_centre_goes_on_without_events() {
     let (mut device, setup) = TestDevice::with_network();
     let pends = device.nvic.pends[usize::from(LINE)];
     let centre = device.alloc_u32(setup.centre.handle);
@@ -183,7 +183,7 @@ fn lines_of_the_secure_world_and_beyond_the_last_cannot_be_used() {
 
 /// Shows D01.
 #[test]
-fn a_buffer_must_be_ram_of_at_least_two_records_that_nobody_else_has() {
+fn a_buffer_must_be_unused_ram_of_at_least_two_records() {
     let mut device = TestDevice::new();
     let buffer = device.alloc(64);
     let flash = device.flash_string(&[0; 64]).data;
@@ -200,7 +200,7 @@ fn a_buffer_must_be_ram_of_at_least_two_records_that_nobody_else_has() {
 
 /// Shows N40.
 #[test]
-fn there_are_thirty_two_centres_and_closing_one_makes_room() {
+fn there_are_thirty_two_centres_and_closing_one_frees_its_slot() {
     let mut device = TestDevice::new();
     let mut last = None;
     for line in 30..62 {

@@ -77,7 +77,7 @@ fn heard(device: &mut TestDevice) -> Vec<u8> {
 
 /// Shows N48, N52, N54.
 #[test]
-fn opening_tells_the_cloud_that_the_bytes_are_opaque() {
+fn open_carries_the_type_of_opaque_bytes() {
     let (mut device, _, _) = TestDevice::with_channel(ChannelType::OpaqueBytes);
     let open = Open { channel_type: WireType::OpaqueBytes, ring: 1536 };
     assert_eq!(device.cloud().take_messages().last(), Some(&DeviceMessage::Open { channel: 1, open }));
@@ -85,7 +85,7 @@ fn opening_tells_the_cloud_that_the_bytes_are_opaque() {
 
 /// Shows N56, N57, N58.
 #[test]
-fn a_write_is_all_or_nothing_and_tells_the_room_that_is_left() {
+fn a_write_is_all_or_nothing_and_returns_the_free_space() {
     let (mut device, _, channel) = small();
     assert_eq!(write(&mut device, channel, &[]), Ok(512), "no bytes ask for the room");
     assert_eq!(write(&mut device, channel, &[1; 300]), Ok(212));
@@ -100,7 +100,7 @@ fn a_write_is_all_or_nothing_and_tells_the_room_that_is_left() {
 
 /// Shows N58, M02.
 #[test]
-fn a_stream_takes_what_fits_and_tells_how_much() {
+fn a_stream_write_takes_what_fits_and_returns_how_much() {
     let (mut device, _, channel) = small();
     assert_eq!(stream(&mut device, channel, &[1; 500]), Ok(500));
     assert_eq!(stream(&mut device, channel, &[2; 500]), Ok(12));
@@ -133,7 +133,7 @@ fn a_stream_keeps_its_order_across_the_end_of_the_ring_and_small_frames() {
 
 /// Shows D13.
 #[test]
-fn room_is_announced_once_after_a_write_that_did_not_fit() {
+fn free_space_is_announced_once_after_a_write_that_did_not_fit() {
     let (mut device, mut setup, channel) = small();
     write(&mut device, channel, &[1; 512]).expect("it fits");
     device.pump();
@@ -154,7 +154,7 @@ fn room_is_announced_once_after_a_write_that_did_not_fit() {
 
 /// Shows D13, D101.
 #[test]
-fn room_is_announced_when_what_was_refused_would_fit() {
+fn free_space_is_announced_when_the_refused_write_would_fit() {
     let (mut device, mut setup, channel) = small();
     device.cloud().holds_items = true;
     let mut written = 0;
@@ -180,7 +180,7 @@ fn room_is_announced_when_what_was_refused_would_fit() {
 
 /// Shows D13, D101.
 #[test]
-fn a_stream_that_was_cut_short_is_told_of_the_first_room() {
+fn a_partial_stream_write_is_followed_by_an_event_at_the_first_free_space() {
     let (mut device, mut setup, channel) = small();
     assert_eq!(stream(&mut device, channel, &[1; 600]), Ok(512));
     assert_eq!(write(&mut device, channel, &[2; 500]), Err(Status::InvalidBufferSize));
@@ -246,7 +246,7 @@ fn a_run_ends_at_the_end_of_the_buffer_and_the_rest_is_the_next() {
 
 /// Shows N56, N57, D12, D32.
 #[test]
-fn whatever_is_read_in_whatever_parts_is_what_was_sent_and_is_announced() {
+fn what_is_read_is_what_was_sent_however_it_is_divided() {
     for seed in 1..40_u32 {
         let (mut device, mut setup, channel) = small();
         let mut number = seed;
@@ -332,7 +332,7 @@ fn what_was_received_before_the_loss_is_drained_after_it() {
 
 /// Shows D31.
 #[test]
-fn the_clouds_end_of_a_stream_is_told() {
+fn an_end_of_a_stream_by_the_cloud_is_reported() {
     let (mut device, mut setup, channel) = small();
     device.cloud().send_closed(1, WireReason::ClosedByServer);
     device.pump();
@@ -342,7 +342,7 @@ fn the_clouds_end_of_a_stream_is_told() {
 
 /// What a stale channel gives back is not told of a channel that has its number now.
 #[test]
-fn draining_a_lost_channel_does_not_disturb_the_one_that_came_after() {
+fn draining_a_lost_channel_does_not_affect_the_next_one() {
     let (mut device, setup, lost) = small();
     send(&mut device, &[1; 400]);
     device.lose_link();
@@ -358,7 +358,7 @@ fn draining_a_lost_channel_does_not_disturb_the_one_that_came_after() {
 
 /// Shows N58, D11.
 #[test]
-fn room_in_the_receive_ring_is_given_back_to_the_cloud() {
+fn space_in_the_receive_ring_is_returned_to_the_cloud() {
     let (mut device, _, channel) = small();
     for round in 0..10_u8 {
         assert_eq!(device.cloud().link.free_ring_bytes(1), 512);
@@ -376,7 +376,7 @@ fn room_in_the_receive_ring_is_given_back_to_the_cloud() {
 
 /// Shows D02, D03, D32.
 #[test]
-fn bad_pointers_are_refused_before_anything_is_taken() {
+fn bad_pointers_are_refused_before_any_byte_is_taken() {
     let (mut device, _, channel) = small();
     let (data, result) = (device.alloc_bytes(b"data"), device.alloc_u32(0));
     for call in [Call::WriteChannel, Call::WriteChannelStream] {

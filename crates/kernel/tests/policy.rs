@@ -75,7 +75,7 @@ fn a_device_offline_on_purpose_checks_in_for_a_short_time() {
 
 /// Shows N16, D104.
 #[test]
-fn a_bundle_that_says_nothing_means_a_check_in_a_day() {
+fn without_a_policy_there_is_a_check_in_a_day() {
     let (mut device, _, network) = ready(0, 0);
     release(&mut device, network);
     device.advance(DEFAULT_CHECK_IN_INTERVAL - TICK);
@@ -87,7 +87,7 @@ fn a_bundle_that_says_nothing_means_a_check_in_a_day() {
 
 /// Shows N16, N17, D23, D104.
 #[test]
-fn a_check_in_that_fails_is_tried_again_and_one_cut_short_is_done() {
+fn a_failed_check_in_is_retried_and_an_interrupted_one_is_done() {
     let (mut device, _, network) = ready(60, 0);
     release(&mut device, network);
     device.advance(Duration::from_secs(60));
@@ -124,7 +124,7 @@ fn an_outage_that_lasts_is_a_reason_of_its_own() {
 
 /// Shows N16.
 #[test]
-fn while_the_link_is_up_no_check_in_comes() {
+fn while_the_link_is_up_there_is_no_check_in() {
     let (mut device, _, network) = ready(60, 0);
     device.advance(Duration::from_secs(600));
     assert_eq!(device.network_reasons(), (USING, 1));
@@ -168,7 +168,7 @@ fn a_request_during_a_check_in_takes_the_link_over() {
 
 /// Shows N15, N17, N76, D104.
 #[test]
-fn an_update_on_its_way_holds_the_link() {
+fn an_update_that_is_downloaded_keeps_the_link_up() {
     let fetching = NetworkReason::FETCHING_UPDATE.raw();
     let (mut device, _, network) = ready(60, 0);
     device.enter(|kernel, port| kernel.fetching_update(port, true));
@@ -191,7 +191,7 @@ fn an_update_on_its_way_holds_the_link() {
 
 /// Shows N20, N21, N23.
 #[test]
-fn a_debugger_holds_the_link_whatever_the_application_does() {
+fn a_debugger_keeps_the_link_up_whatever_the_application_does() {
     let debugger = NetworkReason::DEBUGGER_ATTACHED.raw();
     let (mut device, _, network) = ready(0, 0);
     device.enter(|kernel, port| kernel.debugger_attached(port, true));

@@ -28,7 +28,7 @@ fn refused(status: Status) -> Outcome {
 
 /// Shows D105, D08.
 #[test]
-fn each_mode_of_saving_power_is_the_ports_to_enter() {
+fn each_power_saving_mode_is_an_outcome_for_the_port() {
     let mut device = offline();
     for mode in PowerSavingMode::ALL {
         assert_eq!(outcome(&mut device, Call::PowerSave, mode.raw().into()), Outcome::Sleep { mode });
@@ -128,7 +128,7 @@ fn none_of_it_is_for_handlers() {
 
 /// Shows D110.
 #[test]
-fn the_led_is_given_and_taken() {
+fn the_led_is_enabled_and_disabled() {
     let mut device = TestDevice::new();
     device.call_ok(Call::SystemLedEnable, &[0]);
     assert_eq!(device.board.led, Some(false));
@@ -144,7 +144,7 @@ fn the_led_is_given_and_taken() {
 
 /// Shows D08.
 #[test]
-fn every_wake_reason_is_told_as_it_was_given() {
+fn every_wake_reason_is_returned_as_it_was_given() {
     for reason in WakeReason::ALL {
         let mut device = TestDevice::woken_by(reason);
         let to = device.alloc(1);

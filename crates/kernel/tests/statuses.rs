@@ -55,7 +55,7 @@ const IMPOSSIBLE: &[(Call, Status, &str)] = &[
 
 /// Shows D02, D05, D30, D45, M02, M09, N33, N45.
 #[test]
-fn every_documented_error_is_provoked_or_says_why_it_cannot_come() {
+fn every_documented_error_is_provoked_or_says_why_it_cannot_occur() {
     let mut missing = Vec::new();
     for &call in &Call::ALL {
         for &error in call.documented_errors() {
@@ -76,7 +76,7 @@ fn every_documented_error_is_provoked_or_says_why_it_cannot_come() {
 /// Statuses the header lists for no call, or not for this one, and where the decisions put them.
 /// Shows D30, D31, D44, D45, D61, D63, D102, D106, D109, D110.
 #[test]
-fn undocumented_errors_come_where_the_decisions_put_them() {
+fn undocumented_errors_occur_where_the_decisions_put_them() {
     for (call, error) in [
         (Call::OpenChannel, Status::UnsupportedStructureVersion),
         (Call::OpenChannel, Status::BufferAlreadyInUse),

@@ -36,7 +36,7 @@ fn close(device: &mut TestDevice, handle: u32) -> (Status, u32) {
 
 /// Shows D103.
 #[test]
-fn an_application_that_asked_for_no_network_is_told_of_its_changes() {
+fn an_application_without_a_network_handle_can_register_for_its_changes() {
     let mut device = TestDevice::new();
     let mut centre = device.open_centre(LINE, 8);
     assert_eq!(open(&mut device, &centre, NETWORK).0, Status::Okay);
@@ -68,7 +68,7 @@ fn whoever_watches_the_network_sees_it_requested_and_released() {
 
 /// Shows D103.
 #[test]
-fn an_update_is_announced_to_those_who_asked_then_and_later() {
+fn an_update_is_announced_to_earlier_and_later_registrations() {
     let mut device = TestDevice::new();
     let (mut first, mut second) = (device.open_centre(LINE, 8), device.open_centre(50, 8));
     assert_eq!(open(&mut device, &first, UPDATE).0, Status::Okay);
@@ -96,7 +96,7 @@ fn closing_zeroes_the_handle_and_ends_the_events() {
 
 /// Shows D05, D02.
 #[test]
-fn faults_are_told_in_their_order() {
+fn faults_are_reported_in_the_documented_order() {
     let mut device = TestDevice::new();
     let centre = device.open_centre(LINE, 8);
     let handle = device.alloc_u32(0);
@@ -119,7 +119,7 @@ fn faults_are_told_in_their_order() {
 
 /// Shows D103.
 #[test]
-fn there_are_sixteen_registrations_and_closing_one_makes_room() {
+fn there_are_sixteen_registrations_and_closing_one_frees_its_slot() {
     let mut device = TestDevice::new();
     let centre = device.open_centre(LINE, 8);
     let mut last = 0;
@@ -135,7 +135,7 @@ fn there_are_sixteen_registrations_and_closing_one_makes_room() {
 
 /// Shows D73, N09.
 #[test]
-fn an_application_that_starts_anew_has_registered_for_nothing_while_the_update_waits_on() {
+fn after_a_restart_there_are_no_registrations_and_the_update_still_waits() {
     let mut device = TestDevice::new();
     let centre = device.open_centre(LINE, 8);
     let (_, handle) = open(&mut device, &centre, UPDATE);

@@ -47,7 +47,7 @@ fn stored(device: &TestDevice) -> Option<(Vec<u8>, Vec<u8>)> {
 
 /// Shows D08, D109.
 #[test]
-fn settings_are_stored_told_without_the_password_and_cleared() {
+fn settings_are_stored_read_without_the_password_and_cleared() {
     let mut device = TestDevice::new();
     let out = outputs(&mut device, 32);
     assert_eq!(get(&mut device, &out), Ok((vec![], [0, 0xee])), "none: one byte is written");
@@ -124,7 +124,7 @@ fn bad_outputs_are_refused_and_nothing_is_written() {
 
 /// Shows D109.
 #[test]
-fn without_wifi_there_are_no_settings_and_a_store_that_fails_says_so() {
+fn without_wifi_calls_are_unavailable_and_a_failed_store_is_an_internal_error() {
     let mut device = TestDevice::new();
     let home = config(&mut device, b"home", b"");
     let out = outputs(&mut device, 32);

@@ -1,7 +1,7 @@
 //! The table of calls and statuses: every error the interface documents, and whether it is provoked or why it cannot
 //! come.
 //!
-//! The kernel's test `every_documented_error_is_provoked_or_says_why_it_cannot_come` holds the two apart; the reasons
+//! The kernel's test `every_documented_error_is_provoked_or_says_why_it_cannot_occur` holds the two apart; the reasons
 //! are read from its list.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(super) fn write(page: &mut String) -> Result<(), String> {
     let _ = writeln!(
         page,
         "## Calls and statuses\n\nEvery error the interface documents for a call. *Provoked* ones are caused, and the call's \
-         answer compared, by `every_documented_error_is_provoked_or_says_why_it_cannot_come` ({TESTS}).\n\n\
+         answer compared, by `every_documented_error_is_provoked_or_says_why_it_cannot_occur` ({TESTS}).\n\n\
          | call | provoked | cannot come |\n|---|---|---|"
     );
     for call in Call::ALL {

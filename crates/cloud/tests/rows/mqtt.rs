@@ -400,7 +400,7 @@ fn a_will_is_sent_when_the_device_is_lost_and_not_when_it_leaves() {
 
 /// Shows M30, M31, M32, M33, D41, D50, D90.
 #[test]
-fn the_client_id_names_a_session_that_lasts_if_it_is_to() {
+fn the_client_id_names_a_session_that_persists_without_clean_start() {
     let site = Site::open();
     let broker = Broker::start();
     let mut app = App::online(&site);
@@ -473,7 +473,7 @@ pub(crate) fn sign_in(app: &mut App, request: &mut MqttConnectRequest, (user, pa
 
 /// Shows M43, M44, M45, M55, D90.
 #[test]
-fn a_password_opens_a_broker_and_a_wrong_one_or_none_does_not() {
+fn a_broker_accepts_the_right_password_and_no_other() {
     let site = Site::open();
     let broker = Broker::start();
     let mut app = App::online(&site);

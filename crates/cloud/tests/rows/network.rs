@@ -433,7 +433,7 @@ fn a_device_off_line_on_purpose_checks_in_with_the_cloud_for_a_short_time() {
 
 /// Shows D24.
 #[test]
-fn a_grace_keeps_the_connection_with_the_cloud() {
+fn a_grace_time_keeps_the_connection_to_the_cloud() {
     let site = Site::open();
     let policy = Policy { minimum_check_in_time_sec: 0, connection_grace_time_sec: 20 };
     let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
@@ -478,7 +478,7 @@ fn a_crash_makes_the_device_connect_and_takes_the_network_from_the_application()
 
 /// Shows N20, N21, N23, N76.
 #[test]
-fn a_debugger_or_an_update_holds_the_link_though_the_application_releases_it() {
+fn a_debugger_or_an_update_keeps_the_link_up_after_the_application_releases_it() {
     type Hold = fn(&mut Kernel, &mut kernel::Port<'_>, bool);
     let holds: [(Hold, NetworkReason); 2] = [
         (Kernel::debugger_attached, NetworkReason::DEBUGGER_ATTACHED),

@@ -42,7 +42,7 @@ fn peer(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> u16 {
 
 /// Shows M10, M11, M12, M14, M19, M21, D62, D95.
 #[test]
-fn a_broker_that_cannot_be_reached_is_told_by_its_cause() {
+fn a_broker_that_cannot_be_reached_is_reported_with_its_cause() {
     let site = Site::open();
     let mut app = App::online(&site);
     let closed = {
@@ -74,7 +74,7 @@ fn a_broker_that_cannot_be_reached_is_told_by_its_cause() {
 
 /// Shows M21, D62.
 #[test]
-fn a_cloud_for_the_public_reaches_nobody_on_its_own_machine() {
+fn a_public_cloud_does_not_connect_to_its_own_machine() {
     let site = Site::with(|config| config.destinations = Destinations::public());
     let broker = Broker::start();
     let mut app = App::online(&site);
@@ -126,7 +126,7 @@ fn a_request_without_a_connection_is_answered_so() {
 
 /// Shows M12, M18, D50, D94.
 #[test]
-fn requests_under_way_when_the_broker_dies_are_answered_before_its_end_is_told() {
+fn requests_in_flight_when_the_broker_dies_are_answered_before_its_end_is_reported() {
     let site = Site::open();
     // A broker that accepts the connection and answers nothing else, until it dies.
     let dies = peer(|mut stream| {
@@ -147,7 +147,7 @@ fn requests_under_way_when_the_broker_dies_are_answered_before_its_end_is_told()
 
 /// Shows M22, D51, D94.
 #[test]
-fn a_broker_that_floods_the_channel_is_cut_off_and_that_is_told() {
+fn a_broker_that_floods_the_channel_is_disconnected_and_that_is_reported() {
     let site = Site::with(|config| config.limits.messages_a_second = 2);
     let broker = Broker::start();
     let mut app = App::online(&site);

@@ -105,7 +105,7 @@ fn accepting_by_name(site: &Site, chain: &[&Signed]) -> (u16, Receiver<Option<St
 
 /// Shows M29, M47.
 #[test]
-fn a_broker_is_called_by_the_name_the_application_gives_and_by_none_if_that_is_an_address() {
+fn tls_names_the_broker_by_its_host_name_and_not_by_an_address() {
     let site = Site::open();
     let authority = Authority::new("authority");
     let own = authority.sign(&["localhost", "127.0.0.1"]);
@@ -142,7 +142,7 @@ fn a_broker_is_believed_by_the_authorities_the_application_names_and_by_no_other
 
 /// Shows M20, M21, M49, D42.
 #[test]
-fn a_certificate_that_is_not_good_enough_is_told_by_what_is_wrong_with_it() {
+fn a_bad_certificate_is_reported_with_what_is_wrong_with_it() {
     let site = Site::open();
     let authority = Authority::new("authority");
     let mut app = App::online(&site);
@@ -222,7 +222,7 @@ fn a_broker_may_have_a_key_of_any_kind() {
 
 /// Shows M43, M47, M48, M50, D43.
 #[test]
-fn a_broker_that_asks_who_is_there_is_shown_the_applications_certificate() {
+fn a_broker_that_requests_a_client_certificate_gets_the_applications() {
     let site = Site::open();
     let broker = Broker::start();
     let mut app = App::online(&site);
