@@ -309,9 +309,13 @@ fn advance_itstate(it: u8) -> u8 {
 
 /// What happens to an instruction when ITSTATE is not zero.
 enum Conditional<'a> {
+    /// It is executed.
     Run(&'a Inst),
+    /// Its condition failed.
     Skipped,
+    /// It is not decoded yet, for use inside an IT block or outside.
     Decode(bool),
+    /// It is not allowed with ICI set.
     Invalid,
 }
 

@@ -18,7 +18,7 @@ use crate::memory::Memory;
 use crate::nvic::ExceptionSet;
 use crate::state::Core;
 
-/// Cycles between a disturbance and the next observation: most handlers have returned by then.
+/// Fewest cycles between two observations, and after external activity: most handlers have returned by then.
 const MIN_BACKOFF: Cycles = 128;
 /// Most cycles between two observations. The back-off doubles with each observation that finds no loop, so that a busy
 /// application is hardly slowed down.
