@@ -1,8 +1,8 @@
-//! `--coremark ELF`: how fast the virtual device runs CoreMark, which is not part of this repository; `docs/performance.md` says how to
-//! build it for the device.
+//! `--coremark ELF`: how fast the virtual device runs CoreMark, which is not part of this repository;
+//! `docs/performance.md` says how to build it for the device.
 //!
-//! The program reports on USART2: a line `start` when its clock starts, `stop ITERATIONS` when it stops, and `end`. The time between is
-//! measured on this machine, as elapsed time and as processor time.
+//! The program reports on USART2: a line `start` when its clock starts, `stop ITERATIONS` when it stops, and `end`. The
+//! time between is measured on this machine, as elapsed time and as processor time.
 
 use std::path::Path;
 use std::sync::Arc;

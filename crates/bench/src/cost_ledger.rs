@@ -1,5 +1,5 @@
-//! Processor time and context switches of publisher, cloud and broker, as the operating system accounts them. Unlike elapsed
-//! time, they depend little on other load.
+//! Processor time and context switches of publisher, cloud and broker, as the operating system accounts them. Unlike
+//! elapsed time, they depend little on other load.
 
 use std::fs;
 use std::time::Duration;
@@ -43,8 +43,8 @@ enum Owner {
 }
 
 impl CostLedger {
-    /// Reads the accounts of this process and of the broker's. `is_device` says whether a device publishes, or a client on the
-    /// thread [`CLIENT_THREAD`].
+    /// Reads the accounts of this process and of the broker's. `is_device` says whether a device publishes, or a client
+    /// on the thread [`CLIENT_THREAD`].
     pub(crate) fn read(broker: u32, is_device: bool) -> Result<Self, Error> {
         let mut ledger = Self { broker: process(broker)?, ..Self::default() };
         for thread in threads(std::process::id())? {

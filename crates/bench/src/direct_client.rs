@@ -1,8 +1,8 @@
 //! The baseline: an MQTT client that connects to the broker directly.
 //!
-//! Our own client on a blocking socket is the fastest we can make, and so the hardest to compare with: one thread, no queue, no
-//! runtime, everything ready in one write. Users run clients like [`crate::rumqttc_client`]. Because these write each message by
-//! itself, it can do that too ([`Writes::Each`]).
+//! Our own client on a blocking socket is the fastest we can make, and so the hardest to compare with: one thread, no
+//! queue, no runtime, everything ready in one write. Users run clients like [`crate::rumqttc_client`]. Because these
+//! write each message by itself, it can do that too ([`Writes::Each`]).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

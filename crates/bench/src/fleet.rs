@@ -1,8 +1,8 @@
-//! Many idle devices: the cost of each to the cloud, and how long all of them take to reconnect after the cloud was killed and
-//! restarted.
+//! Many idle devices: the cost of each to the cloud, and how long all of them take to reconnect after the cloud was
+//! killed and restarted.
 //!
-//! The cloud runs in a separate process, this program with [`ARGUMENT`], so that its memory can be measured. It is killed rather than
-//! stopped, so that all devices lose their link at once.
+//! The cloud runs in a separate process, this program with [`ARGUMENT`], so that its memory can be measured. It is
+//! killed rather than stopped, so that all devices lose their link at once.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};

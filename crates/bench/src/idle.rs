@@ -1,7 +1,7 @@
 //! The cost of idle devices: their memory and processor time.
 //!
-//! The devices run in a separate process, this program with [`ARGUMENT`], so that nothing else is counted. The process is measured
-//! before it starts the devices, and when their applications wait.
+//! The devices run in a separate process, this program with [`ARGUMENT`], so that nothing else is counted. The process
+//! is measured before it starts the devices, and when their applications wait.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -26,7 +26,8 @@ const STAGGER: Duration = Duration::from_millis(20);
 const MAX_KIB: f64 = 3072.0;
 /// Target for the processor time of an idle device, in percent of a core.
 const MAX_SHARE: f64 = 1.0;
-/// The same for an application that polls `mvGetNetworkStatus` without a pause: waking it for each poll costs more (D219).
+/// The same for an application that polls `mvGetNetworkStatus` without a pause: waking it for each poll costs more
+/// (D219).
 const MAX_SHARE_POLLING: f64 = 1.5;
 /// Time until the polling application has finished its self-test and only polls.
 const POLLING_SETTLE: Duration = Duration::from_secs(12);

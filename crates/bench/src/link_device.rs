@@ -1,5 +1,5 @@
-//! A device reduced to its link over TLS, without processor and kernel. Many fit on one thread, so that a measurement with
-//! many devices measures the cloud.
+//! A device reduced to its link over TLS, without processor and kernel. Many fit on one thread, so that a measurement
+//! with many devices measures the cloud.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -112,8 +112,8 @@ impl LinkDevice {
         }
     }
 
-    /// Opens a channel and requests a connection to a broker, without waiting for the result. `None` if there is no free channel number
-    /// because the cloud has not closed one yet.
+    /// Opens a channel and requests a connection to a broker, without waiting for the result. `None` if there is no
+    /// free channel number because the cloud has not closed one yet.
     pub(crate) async fn request_connect(&mut self, host: &str, port: u16) -> Result<Option<u8>, Error> {
         let Ok(channel) = self.link.open_channel(ChannelType::Mqtt, RING) else { return Ok(None) };
         self.queue_pending();
@@ -137,7 +137,8 @@ impl LinkDevice {
         self.send().await
     }
 
-    /// Publishes `count` messages of quality of service 1, at most [`WINDOW`] unanswered, and waits for the last answer.
+    /// Publishes `count` messages of quality of service 1, at most [`WINDOW`] unanswered, and waits for the last
+    /// answer.
     pub(crate) async fn publish_all(&mut self, channel: u8, count: u32) -> Result<(), Error> {
         let mut free: Vec<u8> = (0..WINDOW as u8).collect();
         let mut unsent = count;

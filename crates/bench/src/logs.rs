@@ -1,7 +1,8 @@
-//! How many log lines per second the cloud accepts. A line counts when the cloud has acknowledged it, which it does once the line is
-//! on disk.
+//! How many log lines per second the cloud accepts. A line counts when the cloud has acknowledged it, which it does
+//! once the line is on disk.
 //!
-//! For comparison: the same lines written directly to the store in the same batches, and how many syncs per second the disk does.
+//! For comparison: the same lines written directly to the store in the same batches, and how many syncs per second the
+//! disk does.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -149,7 +150,8 @@ fn through_cloud(place: &mut LogCloud, time: Duration) -> Result<f64, Error> {
     Ok(rate)
 }
 
-/// Checks that all acknowledged lines are stored, without which the figure is meaningless, before any is old enough to be deleted.
+/// Checks that all acknowledged lines are stored, without which the figure is meaningless, before any is old enough to
+/// be deleted.
 fn check(place: &LogCloud, boot: u32, taken: u64) -> Result<(), Error> {
     let mut found = 0;
     for device in &place.devices {
@@ -225,7 +227,8 @@ impl Logger {
         Ok(logger)
     }
 
-    /// Logs as fast as possible and counts acknowledged lines in `taken`, until `over` is set and everything is acknowledged.
+    /// Logs as fast as possible and counts acknowledged lines in `taken`, until `over` is set and everything is
+    /// acknowledged.
     fn work(&mut self, taken: &AtomicU64, over: &AtomicBool) -> Result<(), Error> {
         let text = [b'x'; TEXT];
         let mut lines = Vec::new();

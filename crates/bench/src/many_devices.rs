@@ -1,8 +1,8 @@
 //! Many devices at once, compared with as many clients that connect to the broker directly.
 //!
-//! The devices are [`crate::link_device`]s and the clients [`crate::rumqttc_client`]s; either group shares one thread, so that what is
-//! between it and the broker is compared. Devices and clients connect to their server by TLS, and the cloud to the broker by TLS
-//! too. Our own direct client, which blocks, has a thread per connection.
+//! The devices are [`crate::link_device`]s and the clients [`crate::rumqttc_client`]s; either group shares one thread,
+//! so that what is between it and the broker is compared. Devices and clients connect to their server by TLS, and the
+//! cloud to the broker by TLS too. Our own direct client, which blocks, has a thread per connection.
 
 use std::net::SocketAddr;
 use std::time::Instant;

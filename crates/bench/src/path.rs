@@ -221,8 +221,8 @@ impl Path<'_> {
     }
 }
 
-/// Runs a round on a new thread: the core on which a thread runs decides how long it takes to wake, and the operating system should
-/// choose again for every round of every path.
+/// Runs a round on a new thread: the core on which a thread runs decides how long it takes to wake, and the operating
+/// system should choose again for every round of every path.
 fn on_a_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(CLIENT_THREAD.into()).spawn_scoped(scope, work)?;

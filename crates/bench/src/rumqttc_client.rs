@@ -1,5 +1,6 @@
-//! The client most Rust programs use: rumqttc, used as efficiently as its interface allows. Publishing and its event loop share
-//! one task on a runtime of one thread, so that no message passes between threads; its own window is never reached.
+//! The client most Rust programs use: rumqttc, used as efficiently as its interface allows. Publishing and its event
+//! loop share one task on a runtime of one thread, so that no message passes between threads; its own window is never
+//! reached.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -54,7 +55,8 @@ impl Client {
         Ok(latencies)
     }
 
-    /// As [`crate::direct_client::Client::publish_all`]. A message of quality of service 0 counts as under way until it is written.
+    /// As [`crate::direct_client::Client::publish_all`]. A message of quality of service 0 counts as under way until it
+    /// is written.
     pub(crate) async fn publish_all(&mut self, count: u32, qos: u8) -> Result<Duration, Error> {
         let start = Instant::now();
         let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };

@@ -195,8 +195,8 @@ pub(crate) fn start_device(folder: &Path, image: &Image, cloud: SocketAddr) -> R
     Ok(Device::start(Options::new(address, identity, image.clone()), |_| {})?)
 }
 
-/// The part of a measurement's span in which only the measured work is on the wire: the log lines around it are a pause away, part of
-/// which is lost because they are seen late. `None` if there is no such part.
+/// The part of a measurement's span in which only the measured work is on the wire: the log lines around it are a pause
+/// away, part of which is lost because they are seen late. `None` if there is no such part.
 pub(crate) fn quiet_window(span: Span) -> Option<(Instant, Instant)> {
     Some((span.begin + SILENCE / 4, span.end.checked_sub(SILENCE / 2)?))
 }

@@ -1,4 +1,5 @@
-//! What a user sees: standard streams, timeline, tables, times, the texts of events and errors, the log, and the exit code.
+//! What a user sees: standard streams, timeline, tables, times, the texts of events and errors, the log, and the exit
+//! code.
 
 pub(crate) mod error_text;
 pub(crate) mod event_output;

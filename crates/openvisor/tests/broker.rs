@@ -1,4 +1,4 @@
-//! The demo's broker before outside witnesses: mosquitto's own clients.
+//! The demo's broker, tested with mosquitto's clients.
 
 mod support;
 
@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use demo_broker::{Broker, Event};
-use support::{Process, Stage, within};
+use support::{Process, Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A broker on a runtime of its own, and what it told.
+/// A broker on a runtime of its own, and its events.
 struct Running {
     runtime: tokio::runtime::Runtime,
     broker: Option<Broker>,
@@ -23,18 +23,18 @@ struct Running {
 fn start() -> Running {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let events = Arc::new(Mutex::new(Vec::new()));
-    let told = events.clone();
-    let watch = Arc::new(move |event| told.lock().unwrap().push(event));
+    let sink = events.clone();
+    let watch = Arc::new(move |event| sink.lock().unwrap().push(event));
     let broker = runtime.block_on(Broker::start(watch)).unwrap();
     let port = broker.address().port();
     Running { runtime, broker: Some(broker), port, events }
 }
 
 impl Running {
-    fn subscriber(&self, stage: &Stage, options: &str) -> Process {
+    fn subscriber(&self, processes: &Processes, options: &str) -> Process {
         let seen = self.subscriptions();
         let process =
-            stage.tool("mosquitto_sub", format!("-p {} -F %t|%p|%q|%r {options}", self.port).split(' '));
+            processes.tool("mosquitto_sub", format!("-p {} -F %t|%p|%q|%r {options}", self.port).split(' '));
         while self.subscriptions() == seen {
             assert!(process.is_running(), "{}", process.err.text());
             std::thread::sleep(Duration::from_millis(5));
@@ -42,8 +42,8 @@ impl Running {
         process
     }
 
-    fn publish(&self, stage: &Stage, options: &str) {
-        let process = stage.tool("mosquitto_pub", format!("-p {} {options}", self.port).split(' '));
+    fn publish(&self, processes: &Processes, options: &str) {
+        let process = processes.tool("mosquitto_pub", format!("-p {} {options}", self.port).split(' '));
         assert_eq!(process.code(), 0, "{}", process.err.text());
     }
 
@@ -56,16 +56,16 @@ impl Running {
 /// Shows M60, M73.
 #[test]
 fn mosquittos_clients_exchange_messages_in_both_versions_and_qualities() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let broker = start();
         for version in ["mqttv311", "mqttv5"] {
             for qos in [0, 1] {
-                let witness = broker.subscriber(stage, &format!("-V {version} -q 1 -t a/# -C 1"));
+                let subscriber = broker.subscriber(processes, &format!("-V {version} -q 1 -t a/# -C 1"));
                 for sender in ["mqttv311", "mqttv5"] {
-                    broker.publish(stage, &format!("-V {sender} -q {qos} -t a/b -m text-{sender}"));
+                    broker.publish(processes, &format!("-V {sender} -q {qos} -t a/b -m text-{sender}"));
                 }
-                witness.out.expect(&format!("a/b|text-mqttv311|{qos}|0"));
-                assert_eq!(witness.code(), 0);
+                subscriber.out.expect(&format!("a/b|text-mqttv311|{qos}|0"));
+                assert_eq!(subscriber.code(), 0);
             }
         }
     });
@@ -73,13 +73,13 @@ fn mosquittos_clients_exchange_messages_in_both_versions_and_qualities() {
 
 /// Shows M41, M42.
 #[test]
-fn a_retained_message_meets_who_comes_later() {
-    within(LIMIT, |stage| {
+fn a_retained_message_reaches_a_later_subscriber() {
+    within(LIMIT, |processes| {
         let broker = start();
-        broker.publish(stage, "-r -q 1 -t state -m kept");
+        broker.publish(processes, "-r -q 1 -t state -m kept");
         for version in ["mqttv311", "mqttv5"] {
             broker
-                .subscriber(stage, &format!("-V {version} -q 1 -t state -C 1"))
+                .subscriber(processes, &format!("-V {version} -q 1 -t state -C 1"))
                 .out
                 .expect("state|kept|1|1");
         }
@@ -88,58 +88,58 @@ fn a_retained_message_meets_who_comes_later() {
 
 /// Shows M37.
 #[test]
-fn a_lost_clients_will_is_sent_and_a_leaving_ones_is_not() {
-    within(LIMIT, |stage| {
+fn a_lost_clients_will_is_sent_and_a_disconnecting_ones_is_not() {
+    within(LIMIT, |processes| {
         let broker = start();
-        let witness = broker.subscriber(stage, "-V mqttv5 -t will -t marker");
+        let subscriber = broker.subscriber(processes, "-V mqttv5 -t will -t marker");
         let will = "--will-topic will --will-payload gone --will-qos 1";
-        broker.subscriber(stage, &format!("-t x -i lost {will}")).kill();
-        witness.out.expect("will|gone");
-        let leaves = broker.subscriber(stage, &format!("-t x -i leaves {will}"));
+        broker.subscriber(processes, &format!("-t x -i lost {will}")).kill();
+        subscriber.out.expect("will|gone");
+        let leaves = broker.subscriber(processes, &format!("-t x -i leaves {will}"));
         leaves.signal("INT");
         leaves.wait();
-        broker.publish(stage, "-t marker -m end");
-        witness.out.expect("marker|end");
-        assert_eq!(witness.out.text().matches("will|").count(), 1);
+        broker.publish(processes, "-t marker -m end");
+        subscriber.out.expect("marker|end");
+        assert_eq!(subscriber.out.text().matches("will|").count(), 1);
     });
 }
 
 #[test]
 fn version_5_properties_travel_with_the_message() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let broker = start();
         let options = format!("-p {} -V mqttv5 -t p -C 1 -F %R|%C|%P", broker.port);
-        let witness = stage.tool("mosquitto_sub", options.split(' '));
+        let subscriber = processes.tool("mosquitto_sub", options.split(' '));
         while broker.subscriptions() == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
         let properties =
             "-D publish response-topic back -D publish content-type text -D publish user-property k v";
-        broker.publish(stage, &format!("-V mqttv5 -t p -m x {properties}"));
-        witness.out.expect("back|text|k:v");
+        broker.publish(processes, &format!("-V mqttv5 -t p -m x {properties}"));
+        subscriber.out.expect("back|text|k:v");
     });
 }
 
 #[test]
 fn two_hundred_acknowledged_messages_all_arrive_in_order() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let broker = start();
-        let witness = broker.subscriber(stage, "-q 1 -t n -C 200");
+        let subscriber = broker.subscriber(processes, "-q 1 -t n -C 200");
         let mut lines = tempfile::NamedTempFile::new().unwrap();
         (0..200).for_each(|number| writeln!(lines, "{number}").unwrap());
         let script = format!("mosquitto_pub -p {} -q 1 -t n -l < {}", broker.port, lines.path().display());
-        assert_eq!(stage.tool("sh", ["-c", &script]).code(), 0);
-        assert_eq!(witness.code(), 0);
+        assert_eq!(processes.tool("sh", ["-c", &script]).code(), 0);
+        assert_eq!(subscriber.code(), 0);
         let expected: Vec<_> = (0..200).map(|number| format!("n|{number}|1|0")).collect();
-        assert_eq!(witness.out.text().lines().collect::<Vec<_>>(), expected);
+        assert_eq!(subscriber.out.text().lines().collect::<Vec<_>>(), expected);
     });
 }
 
 #[test]
-fn what_is_not_mqtt_is_ended_and_the_others_go_on() {
-    within(LIMIT, |stage| {
+fn what_is_not_mqtt_is_ended_and_the_others_continue() {
+    within(LIMIT, |processes| {
         let broker = start();
-        let witness = broker.subscriber(stage, "-t a -C 1");
+        let subscriber = broker.subscriber(processes, "-t a -C 1");
         for nonsense in
             [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x10, 0xff, 0xff, 0xff, 0x7f], &[0; 64], &[0xff; 5000]]
         {
@@ -150,27 +150,27 @@ fn what_is_not_mqtt_is_ended_and_the_others_go_on() {
             let answer = stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
             assert_ne!(answer, Err(std::io::ErrorKind::WouldBlock), "{nonsense:?}");
         }
-        broker.publish(stage, "-t a -m still-here");
-        witness.out.expect("a|still-here");
+        broker.publish(processes, "-t a -m still-here");
+        subscriber.out.expect("a|still-here");
     });
 }
 
 #[test]
 fn the_newer_of_two_clients_with_one_id_stays() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let broker = start();
-        let older = broker.subscriber(stage, "-V mqttv5 -i same -t a -d");
-        let newer = broker.subscriber(stage, "-V mqttv5 -i same -t a -C 1");
+        let older = broker.subscriber(processes, "-V mqttv5 -i same -t a -d");
+        let newer = broker.subscriber(processes, "-V mqttv5 -i same -t a -C 1");
         older.out.expect("142"); // the reason code of "session taken over"
         older.kill();
-        broker.publish(stage, "-t a -m x");
+        broker.publish(processes, "-t a -m x");
         assert_eq!(newer.code(), 0);
     });
 }
 
 #[test]
 fn a_client_that_acknowledges_nothing_is_replaced_all_the_same() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let broker = start();
         let mut stuck = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
         stuck.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -178,8 +178,8 @@ fn a_client_that_acknowledges_nothing_is_replaced_all_the_same() {
         stuck.write_all(b"\x82\x06\x00\x01\x00\x01a\x01").unwrap();
         stuck.read_exact(&mut [0; 9]).unwrap();
         let script = format!("seq 100 | mosquitto_pub -p {} -q 1 -t a -l", broker.port);
-        assert_eq!(stage.tool("sh", ["-c", &script]).code(), 0);
-        broker.subscriber(stage, "-i same -t a");
+        assert_eq!(processes.tool("sh", ["-c", &script]).code(), 0);
+        broker.subscriber(processes, "-i same -t a");
         // What fits in flight, then the end.
         let mut got = Vec::new();
         stuck.read_to_end(&mut got).unwrap();

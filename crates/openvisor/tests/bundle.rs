@@ -10,38 +10,38 @@ use std::time::Duration;
 
 use archives::{File, Layer, field, hostile, manifest, number, zip};
 use serde_json::Value;
-use support::world::{Mosquitto, SAMPLE, SAMPLE_BIN, text};
-use support::{Stage, within};
+use support::fixtures::{Mosquitto, SAMPLE, SAMPLE_BIN, text};
+use support::{Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Code, standard output and standard error of a command.
-fn run(stage: &Stage, words: &[&str]) -> (i32, String, String) {
-    let process = stage.openvisor(words);
+fn run(processes: &Processes, words: &[&str]) -> (i32, String, String) {
+    let process = processes.openvisor(words);
     (process.code(), process.out.text(), process.err.text())
 }
 
-fn done(stage: &Stage, words: &[&str]) -> String {
-    let (code, out, err) = run(stage, words);
+fn done(processes: &Processes, words: &[&str]) -> String {
+    let (code, out, err) = run(processes, words);
     assert_eq!((code, err.as_str()), (0, ""), "{words:?}");
     out
 }
 
 /// A command that is refused as bad input, in one line and without a trace.
-fn refused(stage: &Stage, words: &[&str]) -> String {
-    let (code, out, err) = run(stage, words);
+fn refused(processes: &Processes, words: &[&str]) -> String {
+    let (code, out, err) = run(processes, words);
     assert_eq!((code, out.as_str()), (2, ""), "{words:?}: {err}");
     assert_eq!(err.lines().count(), 1, "{words:?}: {err}");
     err
 }
 
-fn shown(stage: &Stage, file: &Path) -> Value {
-    serde_json::from_str(&done(stage, &["bundle", "show", text(file), "--json"])).unwrap()
+fn shown(processes: &Processes, file: &Path) -> Value {
+    serde_json::from_str(&done(processes, &["bundle", "show", text(file), "--json"])).unwrap()
 }
 
 #[test]
-fn what_is_said_at_the_making_is_what_is_shown() {
-    within(LIMIT, |stage| {
+fn the_policies_given_to_create_are_shown() {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let (bundle, key) = (folder.path().join("app.zip"), folder.path().join("key.pem"));
         let pair = rcgen::KeyPair::generate().unwrap();
@@ -50,9 +50,9 @@ fn what_is_said_at_the_making_is_what_is_shown() {
                      --include-stack-bytes 256 -k";
         let words =
             ["bundle", "create", SAMPLE_BIN, text(&bundle)].into_iter().chain(words.split_whitespace());
-        let out = done(stage, &words.chain([text(&key)]).collect::<Vec<_>>());
+        let out = done(processes, &words.chain([text(&key)]).collect::<Vec<_>>());
         assert!(out.contains("not signed"), "{out}");
-        let value = shown(stage, &bundle);
+        let value = shown(processes, &bundle);
         assert_eq!(value["connectivity"]["connection_grace_time_sec"], 30);
         assert_eq!(value["connectivity"]["minimum_check_in_time_sec"], 3600);
         assert_eq!(value["crash"]["minimum_restart_ms"], 500);
@@ -63,21 +63,21 @@ fn what_is_said_at_the_making_is_what_is_shown() {
         let image = std::fs::read(SAMPLE_BIN).unwrap();
         assert_eq!(value["layers"][0]["fetch_hash"], archives::hex(&archives::sha256(&image)));
         assert_eq!(value["layers"][0]["length"], image.len());
-        let table = done(stage, &["bundle", "show", text(&bundle)]);
+        let table = done(processes, &["bundle", "show", text(&bundle)]);
         assert!(table.contains("minimum check-in time   3600 s"), "{table}");
     });
 }
 
 #[test]
 fn a_bundle_is_made_as_zip_programs_read_it() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let bundle = folder.path().join("app.zip");
-        done(stage, &["bundle", "create", SAMPLE_BIN, text(&bundle)]);
+        done(processes, &["bundle", "create", SAMPLE_BIN, text(&bundle)]);
         let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; \
                       print(*[i.filename for i in z.infolist()]); \
                       sys.stdout.flush(); sys.stdout.buffer.write(z.read(z.namelist()[0])[:4])";
-        let python = stage.tool("python3", ["-c", script, text(&bundle)]);
+        let python = processes.tool("python3", ["-c", script, text(&bundle)]);
         assert_eq!(python.code(), 0, "{}", python.err.text());
         let image = std::fs::read(SAMPLE_BIN).unwrap();
         let name = archives::hex(&archives::sha256(&image));
@@ -88,16 +88,16 @@ fn a_bundle_is_made_as_zip_programs_read_it() {
 /// Shows M01, M61, M81.
 #[test]
 fn a_bundle_runs_as_its_image_does() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let bundle = folder.path().join("app.zip");
-        done(stage, &["bundle", "create", SAMPLE, text(&bundle)]);
-        let broker = Mosquitto::start(stage);
+        done(processes, &["bundle", "create", SAMPLE, text(&bundle)]);
+        let broker = Mosquitto::start(processes);
         let words = [vec!["run".to_owned(), text(&bundle).to_owned()], broker.settings()].concat();
-        let run = stage.openvisor(words);
+        let run = processes.openvisor(words);
         run.out.expect("publish 0: requestcompleted");
         drop(run);
-        let demo = stage.openvisor(["demo", text(&bundle)]);
+        let demo = processes.openvisor(["demo", text(&bundle)]);
         demo.out.expect("LED off");
         demo.signal("INT");
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
@@ -114,14 +114,14 @@ fn crashing() -> Vec<u8> {
 
 /// Shows D73, D151.
 #[test]
-fn an_application_that_crashes_starts_again_when_its_bundle_says() {
-    within(LIMIT, |stage| {
+fn an_application_that_crashes_restarts_as_its_bundle_says() {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let (image, bundle) = (folder.path().join("crash.bin"), folder.path().join("crash.zip"));
         std::fs::write(&image, crashing()).unwrap();
         let pauses = ["--restart-min", "100", "--restart-max", "300"];
-        done(stage, &[&["bundle", "create", text(&image), text(&bundle)][..], &pauses].concat());
-        let run = stage.openvisor(["run", text(&bundle)]);
+        done(processes, &[&["bundle", "create", text(&image), text(&bundle)][..], &pauses].concat());
+        let run = processes.openvisor(["run", text(&bundle)]);
         let mut from = 0;
         for pause in ["in 100 ms", "in 200 ms", "in 300 ms", "in 300 ms"] {
             let (next, line) = run.err.expect_after(from, "application stopped");
@@ -133,8 +133,8 @@ fn an_application_that_crashes_starts_again_when_its_bundle_says() {
 
 /// Shows D153.
 #[test]
-fn a_signature_is_told_and_checked_when_a_signer_is_named() {
-    within(LIMIT, |stage| {
+fn a_signature_is_reported_and_verified_with_signer() {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let (bundle, key, public, other) =
@@ -143,25 +143,26 @@ fn a_signature_is_told_and_checked_when_a_signer_is_named() {
         std::fs::write(&key, pair.serialize_pem()).unwrap();
         std::fs::write(&public, pair.public_key_pem()).unwrap();
         std::fs::write(&other, rcgen::KeyPair::generate().unwrap().public_key_pem()).unwrap();
-        done(stage, &["bundle", "create", SAMPLE, text(&bundle), "--sign", text(&key)]);
-        let show = |key: &Path| run(stage, &["bundle", "show", text(&bundle), "--signer", text(key)]);
+        done(processes, &["bundle", "create", SAMPLE, text(&bundle), "--sign", text(&key)]);
+        let show = |key: &Path| run(processes, &["bundle", "show", text(&bundle), "--signer", text(key)]);
         assert!(show(&public).1.contains(", verified"));
         assert_eq!(show(&other).0, 2);
-        let process = stage.openvisor(["run", text(&bundle), "--seconds", "1", "--signer", text(&public)]);
+        let process =
+            processes.openvisor(["run", text(&bundle), "--seconds", "1", "--signer", text(&public)]);
         process.err.expect("bundle signed with key");
-        let process = stage.openvisor(["run", text(&bundle), "--seconds", "1"]);
+        let process = processes.openvisor(["run", text(&bundle), "--seconds", "1"]);
         assert!(process.err.expect("bundle signed with key").contains("not verified"));
-        let error = refused(stage, &["run", text(&bundle), "--signer", text(&other)]);
+        let error = refused(processes, &["run", text(&bundle), "--signer", text(&other)]);
         assert!(error.contains("it is signed with key"), "{error}");
-        let error = refused(stage, &["run", SAMPLE, "--signer", text(&public)]);
+        let error = refused(processes, &["run", SAMPLE, "--signer", text(&public)]);
         assert!(error.contains("is not a bundle and has no signature"), "{error}");
-        let error = refused(stage, &["run", text(&bundle), "--signer", text(&key)]);
+        let error = refused(processes, &["run", text(&bundle), "--signer", text(&key)]);
         assert!(error.contains("contains no public key in PEM"), "{error}");
     });
 }
 
 /// Every command that takes a bundle, as it would be called with this one; the folder must stay as it is.
-fn refuse_everywhere(stage: &Stage, folder: &Path, bundle: &Path, said: &str) {
+fn refuse_everywhere(processes: &Processes, folder: &Path, bundle: &Path, expected: &str) {
     let (data, bundle) = (folder.join("data"), text(bundle));
     for words in [
         &["run", bundle, "--data", text(&data)][..],
@@ -169,25 +170,26 @@ fn refuse_everywhere(stage: &Stage, folder: &Path, bundle: &Path, said: &str) {
         &["demo", bundle, "--data", text(&data)],
         &["bundle", "show", bundle],
     ] {
-        let error = refused(stage, words);
-        assert!(error.contains(bundle) && error.contains(said), "{said}: {error}");
+        let error = refused(processes, words);
+        assert!(error.contains(bundle) && error.contains(expected), "{expected}: {error}");
         assert!(!data.exists(), "{words:?} has made a folder");
     }
 }
 
 #[test]
 fn a_hostile_archive_is_refused_by_every_command_in_one_line_and_nothing_is_written() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let image = std::fs::read(SAMPLE_BIN).unwrap();
         let path = folder.path().join("bundle.zip");
-        for (number, (name, file, said)) in hostile(&image).into_iter().enumerate() {
+        for (number, (name, file, expected)) in hostile(&image).into_iter().enumerate() {
             std::fs::write(&path, file).unwrap();
             if number == 0 {
-                refuse_everywhere(stage, folder.path(), &path, said);
+                refuse_everywhere(processes, folder.path(), &path, expected);
             }
-            let error = refused(stage, &["run", text(&path), "--data", text(&folder.path().join("data"))]);
-            assert!(error.contains(said), "{name}: {error}");
+            let error =
+                refused(processes, &["run", text(&path), "--data", text(&folder.path().join("data"))]);
+            assert!(error.contains(expected), "{name}: {error}");
         }
         let left: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().flatten().map(|it| it.file_name()).collect();
@@ -197,7 +199,7 @@ fn a_hostile_archive_is_refused_by_every_command_in_one_line_and_nothing_is_writ
 
 #[test]
 fn a_bundle_with_wrong_hashes_or_places_is_refused() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let image = std::fs::read(SAMPLE_BIN).unwrap();
         let path = folder.path().join("bundle.zip");
@@ -211,7 +213,7 @@ fn a_bundle_with_wrong_hashes_or_places_is_refused() {
             File::layer(&image),
             File::stored("manifest", &manifest(std::slice::from_ref(&good), &wrong_order)),
         ];
-        for (file, said) in [
+        for (file, expected) in [
             (of(measured), "SHA-256 of the region"),
             (of(Layer { start: 4, ..good.clone() }), "outside the application's internal flash"),
             (of(Layer { key: 1, ..good.clone() }), "is encrypted"),
@@ -219,37 +221,37 @@ fn a_bundle_with_wrong_hashes_or_places_is_refused() {
             (zip(&order), "is longer than its maximum"),
         ] {
             std::fs::write(&path, file).unwrap();
-            let error = refused(stage, &["run", text(&path)]);
-            assert!(error.contains(said), "{said}: {error}");
+            let error = refused(processes, &["run", text(&path)]);
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     });
 }
 
 #[test]
 fn what_cannot_be_made_is_refused_before_anything_is_written() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("app.zip");
         let letter = folder.path().join("letter");
         std::fs::write(&letter, "dear").unwrap();
-        for (words, said) in [
+        for (words, expected) in [
             (&["--restart-min", "2", "--restart-max", "1"][..], "longer than its maximum"),
             (&["--debug-auth-pubkey", text(&letter)], "--debug-auth-pubkey: "),
             (&["--sign", text(&letter)], "contains no private key in PEM"),
             (&["--sign", "/no/such/key"], "cannot read /no/such/key"),
         ] {
-            let error = refused(stage, &[&["bundle", "create", SAMPLE, text(&out)][..], words].concat());
-            assert!(error.contains(said), "{error}");
+            let error = refused(processes, &[&["bundle", "create", SAMPLE, text(&out)][..], words].concat());
+            assert!(error.contains(expected), "{error}");
             assert!(!out.exists());
         }
         let copy = folder.path().join("app.elf");
         std::fs::copy(SAMPLE, &copy).unwrap();
-        let error = refused(stage, &["bundle", "create", text(&copy), text(&copy)]);
+        let error = refused(processes, &["bundle", "create", text(&copy), text(&copy)]);
         assert!(error.contains("is the image"), "{error}");
         assert_eq!(std::fs::read(&copy).unwrap(), std::fs::read(SAMPLE).unwrap());
-        let (code, _, error) = run(stage, &["bundle", "create", text(&letter), text(&out)]);
+        let (code, _, error) = run(processes, &["bundle", "create", text(&letter), text(&out)]);
         assert_eq!(code, 2, "{error}");
-        let (code, _, error) = run(stage, &["bundle", "create", SAMPLE, "/no/such/folder/app.zip"]);
+        let (code, _, error) = run(processes, &["bundle", "create", SAMPLE, "/no/such/folder/app.zip"]);
         assert_eq!(code, 3, "{error}");
     });
 }

@@ -1,5 +1,5 @@
-//! A real debugger at a real image: `gdb-multiarch` in batch mode, and as development environments drive it. Crashes and
-//! traces as they are shown.
+//! A real debugger at a real image: `gdb-multiarch` in batch mode, and as development environments drive it. Crashes
+//! and traces as they are shown.
 
 mod support;
 
@@ -7,16 +7,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::world::{DEBUGGED, Mosquitto, SAMPLE};
-use support::{Process, Stage, within};
+use support::fixtures::{DEBUGGED, Mosquitto, SAMPLE};
+use support::{Process, Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// A device that waits for a debugger, or has run into its fault already.
-fn debugged(stage: &Stage, wait: bool) -> (Process, String) {
+fn debugged(processes: &Processes, wait: bool) -> (Process, String) {
     let mut words = vec!["run", DEBUGGED, "--gdb", "0"];
     words.extend(wait.then_some("--gdb-wait"));
-    let run = stage.openvisor(words);
+    let run = processes.openvisor(words);
     let line = run.err.expect("GDB server listening on 127.0.0.1:");
     assert!(line.starts_with("GDB server"), "{line}");
     let address = line.trim_start_matches("GDB server listening on ").to_owned();
@@ -27,36 +27,36 @@ fn debugged(stage: &Stage, wait: bool) -> (Process, String) {
 }
 
 /// What gdb answers to `commands`, after it has connected by `connect`.
-fn gdb(stage: &Stage, connect: &str, commands: &[&str]) -> String {
+fn gdb(processes: &Processes, connect: &str, commands: &[&str]) -> String {
     // One stream, so that what it says stays in order; the sources are named from the repository's root.
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let mut words = vec!["-c", "exec gdb-multiarch \"$@\" 2>&1", "gdb", "-batch", "-nx", "-cd", root];
     words.extend(["-ex", "set pagination off", "-ex", connect]);
     words.extend(commands.iter().flat_map(|command| ["-ex", command]));
     words.push(DEBUGGED);
-    let gdb = stage.tool("sh", words);
+    let gdb = processes.tool("sh", words);
     let code = gdb.code();
-    let told = gdb.out.text();
-    assert_eq!(code, 0, "{told}");
-    told
+    let output = gdb.out.text();
+    assert_eq!(code, 0, "{output}");
+    output
 }
 
-/// Asserts that all of `parts` are in `told`, in this order.
-fn in_order(told: &str, parts: &[&str]) {
-    let mut rest = told;
+/// Asserts that all of `parts` are in `output`, in this order.
+fn in_order(output: &str, parts: &[&str]) {
+    let mut rest = output;
     for part in parts {
-        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing, or too early, in\n{told}"));
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing, or too early, in\n{output}"));
         rest = &rest[at + part.len()..];
     }
 }
 
 #[test]
 fn gdb_stops_at_functions_steps_finishes_and_watches() {
-    within(LIMIT, |stage| {
-        let (_run, address) = debugged(stage, true);
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, true);
         let connect = format!("target remote {address}");
-        let told = gdb(
-            stage,
+        let output = gdb(
+            processes,
             &connect,
             &[
                 "break doubled",
@@ -71,7 +71,7 @@ fn gdb_stops_at_functions_steps_finishes_and_watches() {
             ],
         );
         in_order(
-            &told,
+            &output,
             &[
                 "Reset_Handler ()",
                 "Breakpoint 1, doubled (value=value@entry=1) at main.c:",
@@ -93,11 +93,11 @@ fn gdb_stops_at_functions_steps_finishes_and_watches() {
 
 #[test]
 fn gdb_reads_and_writes_registers_and_memory_and_calls_functions() {
-    within(LIMIT, |stage| {
-        let (_run, address) = debugged(stage, true);
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, true);
         let connect = format!("target remote {address}");
-        let told = gdb(
-            stage,
+        let output = gdb(
+            processes,
             &connect,
             &[
                 "break doubled",
@@ -115,33 +115,34 @@ fn gdb_reads_and_writes_registers_and_memory_and_calls_functions() {
                 "x/2i doubled",
             ],
         );
-        in_order(&told, &["= 1\n", "= 70\n", "= 0x1234\n", "= 2.5\n", "= 42\n", "= 91\n", "<doubled>:"]);
+        in_order(&output, &["= 1\n", "= 70\n", "= 0x1234\n", "= 2.5\n", "= 42\n", "= 91\n", "<doubled>:"]);
     });
 }
 
 #[test]
 fn gdb_sees_a_handler_and_what_it_interrupted() {
-    within(LIMIT, |stage| {
-        let (_run, address) = debugged(stage, true);
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, true);
         let connect = format!("target remote {address}");
-        let told = gdb(stage, &connect, &["tbreak SysTick_Handler", "continue", "bt", "info registers xpsr"]);
-        in_order(&told, &["SysTick_Handler () at main.c", "<signal handler called>", "in main ()", "0f "]);
+        let output =
+            gdb(processes, &connect, &["tbreak SysTick_Handler", "continue", "bt", "info registers xpsr"]);
+        in_order(&output, &["SysTick_Handler () at main.c", "<signal handler called>", "in main ()", "0f "]);
     });
 }
 
 /// Shows D134.
 #[test]
 fn gdb_is_shown_a_fault_where_it_happened() {
-    within(LIMIT, |stage| {
-        let (run, address) = debugged(stage, true);
+    within(LIMIT, |processes| {
+        let (run, address) = debugged(processes, true);
         let connect = format!("target extended-remote {address}");
-        let told = gdb(
-            stage,
+        let output = gdb(
+            processes,
             &connect,
             &["continue", "bt", "print *from", "monitor fault", "tbreak main", "continue", "print total"],
         );
         in_order(
-            &told,
+            &output,
             &[
                 "Program received signal SIGBUS",
                 "read_word (from=from@entry=0x60000000) at main.c:",
@@ -160,24 +161,25 @@ fn gdb_is_shown_a_fault_where_it_happened() {
 /// Shows D134.
 #[test]
 fn gdb_loads_an_image_and_starts_it_over_and_over() {
-    within(LIMIT, |stage| {
-        let (_run, address) = debugged(stage, false);
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, false);
         let connect = format!("target extended-remote {address}");
-        let told = gdb(stage, &connect, &["load", "monitor reset halt", "tbreak main", "run", "bt", "kill"]);
+        let output =
+            gdb(processes, &connect, &["load", "monitor reset halt", "tbreak main", "run", "bt", "kill"]);
         in_order(
-            &told,
+            &output,
             &["Start address", "is halted at its first instruction", "Temporary breakpoint 1, main ()"],
         );
-        let told = gdb(stage, &connect, &["break doubled", "run", "print total"]);
-        in_order(&told, &["Breakpoint 1, doubled (value=value@entry=1)", "= 0\n"]);
+        let output = gdb(processes, &connect, &["break doubled", "run", "print total"]);
+        in_order(&output, &["Breakpoint 1, doubled (value=value@entry=1)", "= 0\n"]);
     });
 }
 
 /// Shows D134, D208, D210.
 #[test]
-fn gdb_holds_at_run_compares_sections_and_writes_by_any_width() {
-    within(LIMIT, |stage| {
-        let (_run, address) = debugged(stage, true);
+fn gdb_stops_at_run_compares_sections_and_writes_with_any_width() {
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, true);
         let connect = format!("target extended-remote {address}");
         let commands = [
             "compare-sections",
@@ -192,9 +194,9 @@ fn gdb_holds_at_run_compares_sections_and_writes_by_any_width() {
             "maintenance packet qC,nonsense",
             "print 6 * 7",
         ];
-        let told = gdb(stage, &connect, &commands);
+        let output = gdb(processes, &connect, &commands);
         in_order(
-            &told,
+            &output,
             &[
                 "Section .isr_vector, range 0x8000000",
                 "matched",
@@ -206,15 +208,15 @@ fn gdb_holds_at_run_compares_sections_and_writes_by_any_width() {
                 "= 42",
             ],
         );
-        assert!(!told.contains("MIS-MATCHED") && !told.contains("Cannot access"), "{told}");
+        assert!(!output.contains("MIS-MATCHED") && !output.contains("Cannot access"), "{output}");
     });
 }
 
 /// The order in which an editor's debugger with an "external" server sends its commands.
 #[test]
 fn an_editor_drives_gdb_by_its_machine_interface() {
-    within(LIMIT, |stage| {
-        let (_run, address) = debugged(stage, false);
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, false);
         let mut editor = Editor::start();
         for (command, answer) in [
             ("-gdb-set mi-async on", "^done"),
@@ -234,7 +236,7 @@ fn an_editor_drives_gdb_by_its_machine_interface() {
             ("-exec-continue", "signal-name=\"SIGBUS\""),
             ("-target-detach", "^done"),
         ] {
-            editor.ask(command, answer);
+            editor.send(command, answer);
         }
     });
 }
@@ -242,7 +244,7 @@ fn an_editor_drives_gdb_by_its_machine_interface() {
 /// An editor's end of gdb.
 struct Editor {
     gdb: std::process::Child,
-    told: BufReader<std::process::ChildStdout>,
+    output: BufReader<std::process::ChildStdout>,
 }
 
 impl Editor {
@@ -251,17 +253,17 @@ impl Editor {
         command.args(["-q", "-nx", "-i=mi2", DEBUGGED]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut gdb = command.spawn().expect("gdb-multiarch is installed");
-        let told = BufReader::new(gdb.stdout.take().expect("a pipe"));
-        Self { gdb, told }
+        let output = BufReader::new(gdb.stdout.take().expect("a pipe"));
+        Self { gdb, output }
     }
 
     /// Sends a command and waits for a line that holds `answer`.
-    fn ask(&mut self, command: &str, answer: &str) {
+    fn send(&mut self, command: &str, answer: &str) {
         writeln!(self.gdb.stdin.as_mut().expect("a pipe"), "{command}").expect("sent");
         let mut lines = String::new();
         loop {
             let from = lines.len();
-            assert_ne!(self.told.read_line(&mut lines).expect("a line"), 0, "{command}: {lines}");
+            assert_ne!(self.output.read_line(&mut lines).expect("a line"), 0, "{command}: {lines}");
             let line = &lines[from..];
             eprint!("gdb: {line}");
             assert!(!line.starts_with("^error"), "{command}: {line}");
@@ -280,60 +282,60 @@ impl Drop for Editor {
 }
 
 #[test]
-fn ctrl_c_ends_a_device_that_a_debugger_holds() {
-    within(LIMIT, |stage| {
-        let (run, _) = debugged(stage, true);
+fn ctrl_c_ends_a_device_that_a_debugger_has_stopped() {
+    within(LIMIT, |processes| {
+        let (run, _) = debugged(processes, true);
         run.signal("INT");
         assert_eq!(run.code(), 0, "{}", run.err.text());
     });
 }
 
 #[test]
-fn an_address_that_cannot_be_used_is_told_before_anything_starts() {
-    within(LIMIT, |stage| {
-        for (address, code, told) in [
+fn an_invalid_address_is_refused_before_anything_starts() {
+    within(LIMIT, |processes| {
+        for (address, code, message) in [
             ("0.0.0.0:0", 2, "--gdb-exposed"),
             ("nonsense", 2, "neither a port"),
             ("192.0.2.1:8001", 2, "other machines"),
         ] {
-            let run = stage.openvisor(["run", DEBUGGED, "--gdb", address]);
+            let run = processes.openvisor(["run", DEBUGGED, "--gdb", address]);
             assert_eq!(run.code(), code);
-            assert!(run.err.text().contains(told), "{}", run.err.text());
+            assert!(run.err.text().contains(message), "{}", run.err.text());
         }
     });
 }
 
 #[test]
 fn a_crash_is_shown_with_its_calls_and_lines() {
-    within(LIMIT, |stage| {
-        let run = stage.openvisor(["run", DEBUGGED]);
+    within(LIMIT, |processes| {
+        let run = processes.openvisor(["run", DEBUGGED]);
         run.err.expect("PRECISERR BFARVALID");
         run.err.expect("backtrace:");
-        let told = run.err.expect("read_word at sdk/tests/apps/debugged/main.c:");
-        assert!(told.contains("#0  0x0800"), "{told}");
+        let output = run.err.expect("read_word at sdk/tests/apps/debugged/main.c:");
+        assert!(output.contains("#0  0x0800"), "{output}");
         run.err.expect("fail at sdk/tests/apps/debugged/main.c:");
         run.err.expect("main at sdk/tests/apps/debugged/main.c:");
     });
 }
 
 #[test]
-fn a_crash_is_one_object_for_programs() {
-    within(LIMIT, |stage| {
-        let run = stage.openvisor(["run", DEBUGGED, "--json"]);
+fn a_crash_is_one_json_object() {
+    within(LIMIT, |processes| {
+        let run = processes.openvisor(["run", DEBUGGED, "--json"]);
         let line = run.err.expect("\"crash\":");
-        let told: serde_json::Value = serde_json::from_str(&line).expect("an object");
-        assert_eq!(told["crash"]["cfsr"]["bits"], serde_json::json!(["PRECISERR", "BFARVALID"]));
-        assert_eq!(told["crash"]["bfar"], 0x6000_0000u32);
-        assert_eq!(told["crash"]["backtrace"][1]["function"], "fail");
-        assert_eq!(told["crash"]["backtrace"][1]["certain"], true);
+        let output: serde_json::Value = serde_json::from_str(&line).expect("an object");
+        assert_eq!(output["crash"]["cfsr"]["bits"], serde_json::json!(["PRECISERR", "BFARVALID"]));
+        assert_eq!(output["crash"]["bfar"], 0x6000_0000u32);
+        assert_eq!(output["crash"]["backtrace"][1]["function"], "fail");
+        assert_eq!(output["crash"]["backtrace"][1]["certain"], true);
     });
 }
 
 /// Shows D136, D137.
 #[test]
 fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {
-    within(LIMIT, |stage| {
-        let broker = Mosquitto::start(stage);
+    within(LIMIT, |processes| {
+        let broker = Mosquitto::start(processes);
         let folder = tempfile::tempdir().unwrap();
         let [text, events] = ["trace.txt", "trace.json"].map(|name| folder.path().join(name));
         let mut words = vec!["run".to_owned(), SAMPLE.to_owned()];
@@ -343,7 +345,7 @@ fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {
         }
         let credentials = ["--config", "username=somebody", "--secret", "password=HUNTER2"];
         words.extend(credentials.map(str::to_owned));
-        let run = stage.openvisor(words);
+        let run = processes.openvisor(words);
         run.out.expect("publish 1: ");
         run.signal("INT");
         assert_eq!(run.code(), 0, "{}", run.err.text());
@@ -365,14 +367,14 @@ fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {
         // The link may be up before the application asks for it, or after.
         in_order(&text, &["link         connecting", "link         up"]);
         in_order(&text, &["notification: line=", "> interrupt ", "< interrupt "]);
-        let told = std::fs::read_to_string(events).unwrap();
-        let events: serde_json::Value = serde_json::from_str(&told).expect("JSON, to its end");
+        let output = std::fs::read_to_string(events).unwrap();
+        let events: serde_json::Value = serde_json::from_str(&output).expect("JSON, to its end");
         let events = events["traceEvents"].as_array().expect("a list");
         let calls = events.iter().filter(|event| event["ph"] == "X" && event["tid"] == 1);
         assert!(calls.clone().count() > 10);
         assert!(calls.clone().all(|event| event["ts"].is_number() && event["dur"].is_number()));
         assert!(events.iter().any(|event| event["name"] == "SysTick" && event["tid"] == 2));
         assert!(text.contains("username=(8 bytes, not shown), password=(7 bytes, not shown)"), "{text}");
-        assert!(!text.contains("HUNTER2") && !told.contains("HUNTER2"));
+        assert!(!text.contains("HUNTER2") && !output.contains("HUNTER2"));
     });
 }

@@ -10,9 +10,9 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 /// Shows M01, M61, M81.
 #[test]
-fn the_demo_shows_a_message_each_way_and_ends_well() {
-    within(LIMIT, |stage| {
-        let demo = stage.openvisor(["demo", "--seconds", "15"]);
+fn the_demo_shows_a_message_each_way_and_succeeds() {
+    within(LIMIT, |processes| {
+        let demo = processes.openvisor(["demo", "--seconds", "15"]);
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
         let text = demo.out.text();
         for line in
@@ -28,9 +28,9 @@ fn the_demo_shows_a_message_each_way_and_ends_well() {
 }
 
 #[test]
-fn every_line_of_the_demos_json_is_an_object_and_the_last_sums_up() {
-    within(LIMIT, |stage| {
-        let demo = stage.openvisor(["demo", "--seconds", "10", "--json"]);
+fn every_line_of_the_demos_json_is_an_object_and_the_last_is_the_summary() {
+    within(LIMIT, |processes| {
+        let demo = processes.openvisor(["demo", "--seconds", "10", "--json"]);
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
         let text = demo.out.text();
         let lines: Vec<serde_json::Value> =
@@ -45,21 +45,21 @@ fn every_line_of_the_demos_json_is_an_object_and_the_last_sums_up() {
 }
 
 #[test]
-fn ctrl_c_ends_the_demo_early_and_well_once_it_has_shown_both_ways() {
-    within(LIMIT, |stage| {
-        let demo = stage.openvisor(["demo"]);
+fn ctrl_c_ends_the_demo_with_success_once_it_has_shown_both_ways() {
+    within(LIMIT, |processes| {
+        let demo = processes.openvisor(["demo"]);
         demo.out.expect("LED off");
-        let asked = Instant::now();
+        let signalled = Instant::now();
         demo.signal("INT");
         assert_eq!(demo.code(), 0, "{}", demo.err.text());
-        assert!(asked.elapsed() < Duration::from_secs(10));
+        assert!(signalled.elapsed() < Duration::from_secs(10));
     });
 }
 
 #[test]
-fn a_demo_that_ends_too_early_says_what_did_not_happen() {
-    within(LIMIT, |stage| {
-        let demo = stage.openvisor(["demo", "--seconds", "0.01"]);
+fn a_demo_that_ends_too_early_reports_what_is_missing() {
+    within(LIMIT, |processes| {
+        let demo = processes.openvisor(["demo", "--seconds", "0.01"]);
         assert_eq!(demo.code(), 1);
         assert!(
             demo.err.text().contains("no message went from the application to the broker"),
@@ -70,10 +70,10 @@ fn a_demo_that_ends_too_early_says_what_did_not_happen() {
 }
 
 #[test]
-fn a_demo_nobody_watches_any_more_ends() {
-    within(LIMIT, |stage| {
+fn a_demo_whose_reader_is_gone_ends() {
+    within(LIMIT, |processes| {
         let script = format!("{} demo | head -n 3", env!("CARGO_BIN_EXE_openvisor"));
-        let pipeline = stage.tool("sh", ["-c", &script]);
+        let pipeline = processes.tool("sh", ["-c", &script]);
         pipeline.wait();
         assert_eq!(pipeline.out.count(), 3);
     });
@@ -81,11 +81,11 @@ fn a_demo_nobody_watches_any_more_ends() {
 
 #[test]
 fn a_demo_with_a_data_folder_can_be_shown_again_by_the_same_device() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let ids = [(); 2].map(|()| {
-            let demo = stage.openvisor(["demo", "--seconds", "6", "--data", data.to_str().unwrap()]);
+            let demo = processes.openvisor(["demo", "--seconds", "6", "--data", data.to_str().unwrap()]);
             assert_eq!(demo.code(), 0, "{}", demo.err.text());
             demo.out.expect("id UV").split_whitespace().last().unwrap().to_owned()
         });

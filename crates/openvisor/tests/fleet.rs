@@ -4,14 +4,14 @@ mod support;
 
 use std::time::Duration;
 
-use support::world::{CloudProcess, Mosquitto, SAMPLE, provision, text};
-use support::{Process, Stage, within};
+use support::fixtures::{CloudProcess, Mosquitto, SAMPLE, provision, text};
+use support::{Process, Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-fn fleet(stage: &Stage, words: &[&str], settings: &[String]) -> Process {
+fn fleet(processes: &Processes, words: &[&str], settings: &[String]) -> Process {
     let words = ["fleet", SAMPLE].into_iter().chain(words.iter().copied()).map(str::to_owned);
-    stage.openvisor(words.chain(settings.iter().cloned()))
+    processes.openvisor(words.chain(settings.iter().cloned()))
 }
 
 /// The object of the summary's last line.
@@ -20,10 +20,10 @@ fn summed_up(process: &Process) -> String {
 }
 
 #[test]
-fn each_device_of_a_fleet_is_itself_to_the_broker() {
-    within(LIMIT, |stage| {
-        let broker = Mosquitto::start(stage);
-        let witness = broker.witness(stage, "#");
+fn each_device_of_a_fleet_has_its_own_identity_at_the_broker() {
+    within(LIMIT, |processes| {
+        let broker = Mosquitto::start(processes);
+        let subscriber = broker.subscriber(processes, "#");
         let settings = [
             "broker-host=127.0.0.1".to_owned(),
             format!("broker-port={}", broker.port),
@@ -32,9 +32,9 @@ fn each_device_of_a_fleet_is_itself_to_the_broker() {
             "command-topic=to/{number}".into(),
         ];
         let settings: Vec<_> = settings.into_iter().flat_map(|one| ["--config".to_owned(), one]).collect();
-        let process = fleet(stage, &["--count", "3", "--json"], &settings);
+        let process = fleet(processes, &["--count", "3", "--json"], &settings);
         for number in 1..=3 {
-            witness.out.expect(&format!("from/{number}/UV"));
+            subscriber.out.expect(&format!("from/{number}/UV"));
             broker.log().expect(&format!("as member-{number} "));
         }
         process.out.expect("\"connected\":3");
@@ -47,13 +47,13 @@ fn each_device_of_a_fleet_is_itself_to_the_broker() {
 /// Shows D142.
 #[test]
 fn a_device_that_never_connects_is_named_and_is_exit_code_1() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let (data, devices) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let cloud = CloudProcess::start(stage, data.path(), "127.0.0.1:0");
+        let cloud = CloudProcess::start(processes, data.path(), "127.0.0.1:0");
         let stranger = tempfile::tempdir().unwrap();
-        CloudProcess::start(stage, stranger.path(), "127.0.0.1:0").process.kill();
-        provision(stage, data.path(), devices.path(), "good", &[]);
-        provision(stage, stranger.path(), devices.path(), "stranger", &[]);
+        CloudProcess::start(processes, stranger.path(), "127.0.0.1:0").process.kill();
+        provision(processes, data.path(), devices.path(), "good", &[]);
+        provision(processes, stranger.path(), devices.path(), "stranger", &[]);
         let words = [
             "--count",
             "2",
@@ -64,27 +64,27 @@ fn a_device_that_never_connects_is_named_and_is_exit_code_1() {
             "--seconds",
             "2",
         ];
-        let process = fleet(stage, &words, &[]);
+        let process = fleet(processes, &words, &[]);
         assert_eq!(process.code(), 1);
-        let said = process.err.text();
-        assert!(said.contains("1 of 2 devices") && said.contains("stranger (UV"), "{said}");
-        assert!(said.contains("never connected"), "{said}");
+        let error = process.err.text();
+        assert!(error.contains("1 of 2 devices") && error.contains("stranger (UV"), "{error}");
+        assert!(error.contains("never connected"), "{error}");
         assert!(!process.out.text().contains('\x1b'), "nothing is drawn where no terminal reads");
     });
 }
 
 #[test]
-fn missing_identities_are_made_where_that_is_asked_for_and_only_there() {
-    within(LIMIT, |stage| {
+fn missing_identities_are_created_only_with_provision() {
+    within(LIMIT, |processes| {
         let (data, devices) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let cloud = CloudProcess::start(stage, data.path(), "127.0.0.1:0");
-        provision(stage, data.path(), devices.path(), "first", &[]);
+        let cloud = CloudProcess::start(processes, data.path(), "127.0.0.1:0");
+        provision(processes, data.path(), devices.path(), "first", &[]);
         let identities = ["--count", "3", "--cloud", &cloud.address, "--identities", text(devices.path())];
-        let refused = fleet(stage, &identities, &[]);
+        let refused = fleet(processes, &identities, &[]);
         assert_eq!(refused.code(), 2);
         assert!(refused.err.text().contains("--count is 3"), "{}", refused.err.text());
         let more = [&identities[..], &["--provision", text(data.path()), "--seconds", "2"]].concat();
-        let process = fleet(stage, &more, &[]);
+        let process = fleet(processes, &more, &[]);
         assert_eq!(process.code(), 0, "{}", process.err.text());
         assert_eq!(std::fs::read_dir(devices.path()).unwrap().count(), 3);
         assert!(process.out.text().contains("3 devices connected"), "{}", process.out.text());
@@ -93,16 +93,16 @@ fn missing_identities_are_made_where_that_is_asked_for_and_only_there() {
 
 /// Shows D142.
 #[test]
-fn a_fleet_whose_application_crashes_says_so() {
-    within(LIMIT, |stage| {
+fn a_fleet_whose_application_crashes_reports_it() {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("crash.bin");
         // A stack, a reset vector, and an instruction that is none.
         std::fs::write(&image, [0x00, 0x00, 0x08, 0x20, 0x09, 0x00, 0x00, 0x08, 0x00, 0xDE]).unwrap();
-        let process = stage.openvisor(["fleet", text(&image), "--count", "2", "--seconds", "1"]);
+        let process = processes.openvisor(["fleet", text(&image), "--count", "2", "--seconds", "1"]);
         assert_eq!(process.code(), 1);
-        let said = process.err.text();
-        assert!(said.contains("2 of 2 devices") && said.contains("stopped by a fault"), "{said}");
+        let error = process.err.text();
+        assert!(error.contains("2 of 2 devices") && error.contains("stopped by a fault"), "{error}");
         assert!(process.out.text().contains("device-0001 was stopped"), "{}", process.out.text());
     });
 }

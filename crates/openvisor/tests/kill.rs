@@ -1,7 +1,7 @@
-//! The cloud is killed (SIGKILL) again and again, its disk fills and empties, and its writes fail, while devices log and an operator
-//! works; everything that was acknowledged is counted afterwards.
+//! The cloud is killed (SIGKILL) repeatedly, its disk is full at times, and its writes fail, while devices log and an
+//! operator works. Afterwards everything that was acknowledged must be there.
 //!
-//! `OPENVISOR_KILLS` is how often (`cargo xtask kill --times N`), `OPENVISOR_SEED` when.
+//! `OPENVISOR_KILLS` is the number of kills (`cargo xtask kill --times N`), `OPENVISOR_SEED` the seed of their times.
 
 #[path = "kill/disk.rs"]
 mod disk;
@@ -13,6 +13,7 @@ mod logger;
 mod operator;
 
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -23,18 +24,19 @@ use cloud::store::Store;
 use logger::Logger;
 use operator::Operator;
 use test_postgres::{Database, Durability, Server};
+use test_rng::Rng;
 use tokio::runtime::Runtime;
 
-/// Devices that log.
+/// Number of devices that log.
 const DEVICES: u32 = 4;
-/// Lines of a device in the whole run: fewer than the cloud keeps, or it would be right to remove some.
+/// Lines per device in the whole run: fewer than the cloud stores, which would rightly delete some otherwise.
 const LINES: u32 = 9_000;
-/// How long a cloud that serves is left alive, in microseconds.
-const LIFE: std::ops::Range<u64> = 1_000..60_000;
-/// Kills in the check; a chore asks for more.
+/// How long a cloud lives after its start, in microseconds.
+const LIFE: Range<u64> = 1_000..60_000;
+/// Kills in the check; `cargo xtask kill` does more.
 const KILLS: u32 = 30;
 const KILLS_ON_POSTGRESQL: u32 = 15;
-/// Of so many kills one takes the database along.
+/// Every fifth kill also kills the database.
 const DATABASE_CRASHES: u32 = 5;
 
 /// Shows D118.
@@ -50,12 +52,12 @@ fn a_cloud_on_postgresql_killed_at_any_moment_has_everything_it_acknowledged() {
     // The database crashes too. It may keep what it writes in memory: only the machine's end would lose that.
     let mut server = Server::start(Durability::Memory).expect("a server");
     let killing = Killing::new(Some(server.database()));
-    let report = killing.run(wanted().unwrap_or(KILLS_ON_POSTGRESQL), |kill, chance| {
+    let report = killing.run(wanted().unwrap_or(KILLS_ON_POSTGRESQL), |kill, rng| {
         if kill % DATABASE_CRASHES == 0 {
             server.crash();
-            std::thread::sleep(Duration::from_micros(chance.within(0..50_000)));
+            std::thread::sleep(Duration::from_micros(rng.below(50_000)));
             server.revive();
-            std::thread::sleep(Duration::from_micros(chance.within(LIFE)));
+            std::thread::sleep(Duration::from_micros(within(rng, LIFE)));
         }
     });
     println!("PostgreSQL: {report}");
@@ -71,7 +73,8 @@ struct Killing {
     data: PathBuf,
     database: Option<Database>,
     devices: Vec<Arc<Logger>>,
-    chance: Chance,
+    seed: u64,
+    rng: Rng,
 }
 
 impl Killing {
@@ -89,16 +92,18 @@ impl Killing {
             let made = runtime.block_on(cloud::provision(&data, url.as_ref(), None));
             Logger::new(&made.expect("a device"))
         });
-        Self { devices: devices.collect(), folder, data, database, chance: Chance::new() }
+        let seed = std::env::var("OPENVISOR_SEED").ok();
+        let seed = seed.map_or(1, |text| text.parse().expect("OPENVISOR_SEED is a number"));
+        Self { devices: devices.collect(), folder, data, database, seed, rng: Rng::new(seed) }
     }
 
     fn data(&self) -> PathBuf {
         self.data.clone()
     }
 
-    /// Kills so often, `meanwhile` before each kill; then looks what is there.
-    fn run(mut self, kills: u32, mut meanwhile: impl FnMut(u32, &mut Chance)) -> String {
-        println!("seed {}", self.chance.seed);
+    /// Kills the cloud `kills` times, calls `meanwhile` before each kill, then checks what was stored.
+    fn run(mut self, kills: u32, mut meanwhile: impl FnMut(u32, &mut Rng)) -> String {
+        println!("seed {}", self.seed);
         let started = Instant::now();
         let data = self.data();
         let mut operator = Operator::new(&data, self.folder.path());
@@ -110,11 +115,11 @@ impl Killing {
             slowest = slowest.max(begun.elapsed());
             self.devices.iter().for_each(|device| device.go(&cloud.address, LINES / kills));
             operator.work();
-            std::thread::sleep(Duration::from_micros(self.chance.within(LIFE)));
-            meanwhile(kill, &mut self.chance);
+            std::thread::sleep(Duration::from_micros(within(&mut self.rng, LIFE)));
+            meanwhile(kill, &mut self.rng);
             drop(cloud);
             // The operator's command is killed with it, or finishes by itself: no cloud is needed for it.
-            if self.chance.within(0..2) == 0 {
+            if self.rng.one_in(2) {
                 operator.kill();
             }
         }
@@ -132,7 +137,7 @@ impl Killing {
         )
     }
 
-    /// Compares what is there with what was acknowledged.
+    /// Compares what was stored with what was acknowledged.
     fn count(&self, operator: &Operator) -> String {
         let runtime = Runtime::new().expect("a runtime");
         let folder = DataFolder::open_existing(&self.data()).expect("there");
@@ -140,17 +145,17 @@ impl Killing {
         let (mut acknowledged, mut kept) = (0, 0);
         for device in &self.devices {
             let lines = runtime.block_on(store.logs(device.id, 2 * LINES)).expect("read");
-            let told = device.acknowledged();
+            let device_acknowledged = device.acknowledged();
             assert!(
-                lines.len() >= told as usize,
-                "{told} lines were acknowledged, {} are there",
+                lines.len() >= device_acknowledged as usize,
+                "{device_acknowledged} lines were acknowledged, {} are there",
                 lines.len()
             );
             for (sequence, line) in (1..).zip(&lines) {
                 assert_eq!((line.boot, line.sequence), (logger::BOOT, sequence), "each once, in order");
                 assert_eq!(line.text, logger::text(sequence).as_bytes(), "whole");
             }
-            acknowledged += told;
+            acknowledged += device_acknowledged;
             kept += lines.len();
         }
         let done = runtime.block_on(operator.check(&store));
@@ -167,7 +172,7 @@ impl Killing {
     }
 }
 
-/// The product's own cloud; killed when dropped.
+/// A cloud process, killed when dropped.
 struct CloudProcess {
     child: Child,
     address: String,
@@ -175,7 +180,7 @@ struct CloudProcess {
 
 impl CloudProcess {
     fn start(data: &Path) -> Self {
-        // A file that may grow no further must be an error to it and not its end.
+        // Without this trap, exceeding the file size limit would kill it instead of failing the write.
         let mut child = Command::new("sh")
             .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh", env!("CARGO_BIN_EXE_openvisor")])
             .args(["cloud", "--listen", "127.0.0.1:0", "--log-level", "off", "--data"])
@@ -189,7 +194,7 @@ impl CloudProcess {
         out.read_line(&mut line).expect("text");
         let address = line.trim_end().rsplit(' ').next().unwrap_or_default().to_owned();
         assert!(line.contains("listening on"), "the cloud does not start again: {line}");
-        // It has more to say, and must not be held up by it.
+        // Reads the rest, so that the cloud never waits for its output.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
         Self { child, address }
     }
@@ -202,25 +207,7 @@ impl Drop for CloudProcess {
     }
 }
 
-/// Chance from a seed (splitmix64).
-#[derive(Clone)]
-struct Chance {
-    seed: u64,
-    state: u64,
-}
-
-impl Chance {
-    fn new() -> Self {
-        let seed = std::env::var("OPENVISOR_SEED").ok();
-        let seed = seed.map_or(1, |text| text.parse().expect("OPENVISOR_SEED is a number"));
-        Self { seed, state: seed }
-    }
-
-    fn within(&mut self, range: std::ops::Range<u64>) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        range.start + (mixed ^ (mixed >> 31)) % (range.end - range.start)
-    }
+/// A random number in `range`.
+fn within(rng: &mut Rng, range: Range<u64>) -> u64 {
+    range.start + rng.below(range.end - range.start)
 }

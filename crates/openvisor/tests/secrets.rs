@@ -7,15 +7,16 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use support::world::{HTTP_SAMPLE, Mosquitto, SAMPLE, https_server, provision, text};
-use support::{Stage, within};
+use support::fixtures::{HTTP_SAMPLE, Mosquitto, SAMPLE, https_server, provision, text};
+use support::{Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// In every credential below, and in nothing else.
 const MARK: &str = "S3cr";
 
-/// The HTTP sample with credentials in its URLs and a header, and without the URL in its log line: texts of the same length.
+/// The HTTP sample with credentials in its URLs and a header, and without the URL in its log line: texts of the same
+/// length.
 fn http_image(folder: &Path) -> PathBuf {
     let mut image = std::fs::read(HTTP_SAMPLE).unwrap();
     for (before, after) in [
@@ -56,14 +57,14 @@ impl Written {
     }
 
     /// Runs a command to its end.
-    fn command(&mut self, stage: &Stage, words: &[&str]) {
-        let process = stage.openvisor(words);
+    fn command(&mut self, processes: &Processes, words: &[&str]) {
+        let process = processes.openvisor(words);
         process.wait();
         self.add(&words.join(" "), process.out.text() + &process.err.text());
     }
 
     /// What cannot be used is refused without being repeated.
-    fn refusals(&mut self, stage: &Stage, folder: &str) {
+    fn refusals(&mut self, processes: &Processes, folder: &str) {
         for store in [
             "postgres://u:S3cr@",
             "postgres://u:S3cr@127.0.0.1:9/d?password=S3cr",
@@ -71,10 +72,10 @@ impl Written {
             "mysql://u:S3cr@h/d",
         ] {
             let words = ["cloud", "--data", folder, "--store", store, "--listen", "127.0.0.1:0"];
-            self.command(stage, &words);
+            self.command(processes, &words);
         }
-        self.command(stage, &["run", SAMPLE, "--secret", "S3crWithoutKey"]);
-        self.command(stage, &["run", SAMPLE, "--secret", "password=@/no/such/file", "--seconds", "1"]);
+        self.command(processes, &["run", SAMPLE, "--secret", "S3crWithoutKey"]);
+        self.command(processes, &["run", SAMPLE, "--secret", "password=@/no/such/file", "--seconds", "1"]);
     }
 
     fn check(&self, proofs: &[&str]) {
@@ -94,16 +95,16 @@ impl Written {
 /// Shows D137, D206.
 #[test]
 fn no_credential_is_in_anything_the_product_writes() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
-        let broker = Mosquitto::with_password(stage, folder.path(), "S3crUser", "S3crPassword");
+        let broker = Mosquitto::with_password(processes, folder.path(), "S3crUser", "S3crPassword");
         let port = https_server(folder.path());
         let (data, resolve, ca) = (place("cloud"), format!("e.m:443=127.0.0.1:{port}"), place("ca.pem"));
         let relayed = ["--allow-loopback", "--resolve", &resolve, "--cacert", text(&ca)];
         let words = ["cloud", "--data", text(&data), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
         let logged = ["--log-level", "trace", "--log-format", "json"];
-        let cloud = stage.openvisor(words.iter().chain(&logged).chain(&relayed));
+        let cloud = processes.openvisor(words.iter().chain(&logged).chain(&relayed));
         let address = cloud.out.expect("listening on ").rsplit(' ').next().unwrap().to_owned();
         let monitor = cloud.out.expect("health and metrics at http://");
 
@@ -115,13 +116,13 @@ fn no_credential_is_in_anything_the_product_writes() {
         for (name, image, settings) in
             [("mqtt", PathBuf::from(SAMPLE), &settings[..]), ("http", http_image(folder.path()), &[])]
         {
-            let identity = provision(stage, &data, folder.path(), name, settings);
+            let identity = provision(processes, &data, folder.path(), name, settings);
             let files = ["txt", "json", "rec"].map(|kind| place(&format!("{name}.{kind}")));
             let (image, address) = (text(&image), &address[..]);
             let device =
                 ["device", image, "--cloud", address, "--data", text(&identity), "--trace", text(&files[0])];
             let more = ["--trace", text(&files[1]), "--record", text(&files[2])];
-            let device = stage.openvisor(device.iter().chain(&more));
+            let device = processes.openvisor(device.iter().chain(&more));
             cloud.out.expect(if name == "mqtt" { "to broker, " } else { "POST https://" });
             cloud.err.expect(if name == "mqtt" { "connected to a broker" } else { "HTTP request failed" });
             device.signal("INT");
@@ -129,20 +130,20 @@ fn no_credential_is_in_anything_the_product_writes() {
             written.add(name, device.out.text() + &device.err.text());
             written.file(&files[0]);
             written.file(&files[1]);
-            written.command(stage, &["device", image, "--replay", text(&files[2])]);
-            written.command(stage, &["run", image, "--json", "--seconds", "2", "--resolve", &resolve]);
+            written.command(processes, &["device", image, "--replay", text(&files[2])]);
+            written.command(processes, &["run", image, "--json", "--seconds", "2", "--resolve", &resolve]);
         }
         written.add(
             "metrics",
             metrics(monitor.split(['/', ' ']).find(|part| part.contains("127.0.0.1:")).unwrap()),
         );
         let data = text(&data);
-        written.command(stage, &["secrets", "list", "--data", data]);
-        written.command(stage, &["devices", "list", "--data", data, "--json"]);
+        written.command(processes, &["secrets", "list", "--data", data]);
+        written.command(processes, &["devices", "list", "--data", data, "--json"]);
         cloud.signal("TERM");
         assert_eq!(cloud.code(), 0);
         written.add("cloud", cloud.out.text() + &cloud.err.text());
-        written.refusals(stage, text(&place("other")));
+        written.refusals(processes, text(&place("other")));
         written.check(&[
             "GET https://…@e.m/#…",
             "POST https://…@e.m/r?…",

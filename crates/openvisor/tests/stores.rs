@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use support::world::text;
-use support::{Stage, within};
+use support::fixtures::text;
+use support::{Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-const DONE: i32 = 0;
-const NOT_HAPPENED: i32 = 1;
+const SUCCESS: i32 = 0;
+const FAILED: i32 = 1;
 const BAD_INPUT: i32 = 2;
 const ENVIRONMENT: i32 = 3;
 
@@ -20,16 +20,16 @@ const ENVIRONMENT: i32 = 3;
 const PASSWORDS: [&str; 2] = ["made%20for%20tests", "made for tests"];
 
 /// Runs a command; answers its exit code, standard output and standard error, having looked that no password is there.
-fn ask(stage: &Stage, variables: &[(&str, &str)], words: &[&str]) -> (i32, String, String) {
-    let process = stage.openvisor_with(variables, words);
+fn run(processes: &Processes, variables: &[(&str, &str)], words: &[&str]) -> (i32, String, String) {
+    let process = processes.openvisor_with(variables, words);
     let (code, out, err) = (process.code(), process.out.text(), process.err.text());
     assert!(!PASSWORDS.iter().any(|password| out.contains(password) || err.contains(password)), "{out}{err}");
     (code, out, err)
 }
 
-fn told(stage: &Stage, words: &[&str]) -> String {
-    let (code, out, err) = ask(stage, &[], words);
-    assert_eq!(code, DONE, "{words:?}: {err}");
+fn run_ok(processes: &Processes, words: &[&str]) -> String {
+    let (code, out, err) = run(processes, &[], words);
+    assert_eq!(code, SUCCESS, "{words:?}: {err}");
     out
 }
 
@@ -45,30 +45,30 @@ fn copy(from: &Path, to: &Path) {
 /// Shows D116.
 #[test]
 fn a_cloud_on_postgresql_is_named_once_and_found_by_every_command() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let (folder, database) = (tempfile::tempdir().unwrap(), test_postgres::shared());
         let (data, device) = (folder.path().join("cloud"), folder.path().join("kitchen"));
         let url = database.url();
         let words = ["provision", "--name", "kitchen", "--data", text(&data), "--out", text(&device)];
-        let (code, _, err) = ask(stage, &[("OPENVISOR_STORE", &url)], &words);
-        assert_eq!(code, DONE, "{err}");
+        let (code, _, err) = run(processes, &[("OPENVISOR_STORE", &url)], &words);
+        assert_eq!(code, SUCCESS, "{err}");
         assert!(!data.join("cloud.db").exists());
 
-        let cloud = stage.openvisor(["cloud", "--data", text(&data), "--listen", "127.0.0.1:0"]);
+        let cloud = processes.openvisor(["cloud", "--data", text(&data), "--listen", "127.0.0.1:0"]);
         cloud.out.expect("listening on ");
-        told(stage, &["configs", "set", "greeting", "hello", "--device", "kitchen", "--data", text(&data)]);
-        told(stage, &["secrets", "set", "key", "hush", "--device", "kitchen", "--data", text(&data)]);
+        run_ok(processes, &["configs", "set", "motd", "hello", "--device", "kitchen", "--data", text(&data)]);
+        run_ok(processes, &["secrets", "set", "key", "hush", "--device", "kitchen", "--data", text(&data)]);
         let value =
-            told(stage, &["configs", "get", "greeting", "--device", "kitchen", "--data", text(&data)]);
+            run_ok(processes, &["configs", "get", "motd", "--device", "kitchen", "--data", text(&data)]);
         assert_eq!(value.trim_end(), "hello");
-        assert!(told(stage, &["devices", "list", "--data", text(&data)]).contains("kitchen"));
+        assert!(run_ok(processes, &["devices", "list", "--data", text(&data)]).contains("kitchen"));
         assert_eq!(database.psql("SELECT COUNT(*) FROM devices WHERE name = 'kitchen'"), "1");
 
         // The same cloud on another machine: the folder's lock does not help there, the database's does.
         let other = folder.path().join("other");
         copy(&data, &other);
         let words = ["cloud", "--data", text(&other), "--listen", "127.0.0.1:0"];
-        let (code, _, err) = ask(stage, &[], &words);
+        let (code, _, err) = run(processes, &[], &words);
         assert_eq!(code, ENVIRONMENT, "{err}");
         assert!(
             err.contains("another running cloud uses the database postgres://postgres@127.0.0.1:"),
@@ -80,12 +80,12 @@ fn a_cloud_on_postgresql_is_named_once_and_found_by_every_command() {
 /// Shows D116.
 #[test]
 fn a_store_that_cannot_be_used_is_refused_with_what_to_do_and_without_its_password() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let (folder, database) = (tempfile::tempdir().unwrap(), test_postgres::shared());
         let (data, url) = (folder.path().join("cloud"), database.url());
         let refused = |store: &str| {
             let words = ["cloud", "--data", text(&data), "--store", store, "--listen", "127.0.0.1:0"];
-            let (code, _, err) = ask(stage, &[], &words);
+            let (code, _, err) = run(processes, &[], &words);
             (code, err)
         };
         let (code, err) = refused(&url.replace("postgres://", "mysql://"));
@@ -103,13 +103,13 @@ fn a_store_that_cannot_be_used_is_refused_with_what_to_do_and_without_its_passwo
 
 #[test]
 fn whoever_follows_the_log_of_a_device_is_told_that_it_was_revoked() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let (data, device) = (folder.path().join("cloud"), folder.path().join("kitchen"));
-        told(stage, &["provision", "--name", "kitchen", "--data", text(&data), "--out", text(&device)]);
-        let stream = stage.openvisor(["logs", "stream", "kitchen", "--data", text(&data)]);
-        told(stage, &["devices", "revoke", "kitchen", "--yes", "--data", text(&data)]);
-        assert_eq!(stream.code(), NOT_HAPPENED);
+        run_ok(processes, &["provision", "--name", "kitchen", "--data", text(&data), "--out", text(&device)]);
+        let stream = processes.openvisor(["logs", "stream", "kitchen", "--data", text(&data)]);
+        run_ok(processes, &["devices", "revoke", "kitchen", "--yes", "--data", text(&data)]);
+        assert_eq!(stream.code(), FAILED);
         stream.err.expect("device kitchen was revoked: there are no more log lines");
     });
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Stage, within};
+use support::{Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -21,8 +21,8 @@ fn lines_with(text: &str, part: &str) -> usize {
 /// Shows D222, D223, D224, D225.
 #[test]
 fn refusals_restarts_pins_and_serial_lines_are_on_the_timeline_and_the_log_alone_on_standard_output() {
-    within(LIMIT, |stage| {
-        let run = stage.openvisor(["run", REPORTED, "--show", "PB11"]);
+    within(LIMIT, |processes| {
+        let run = processes.openvisor(["run", REPORTED, "--show", "PB11"]);
         for part in [
             "mvTestLoggingInit(",
             "pin PB11 is high",
@@ -54,13 +54,13 @@ fn refusals_restarts_pins_and_serial_lines_are_on_the_timeline_and_the_log_alone
 /// Shows D224: pins are shown to those who ask.
 #[test]
 fn pins_are_not_shown_unless_they_are_selected() {
-    within(LIMIT, |stage| {
-        let run = stage.openvisor(["run", REPORTED]);
+    within(LIMIT, |processes| {
+        let run = processes.openvisor(["run", REPORTED]);
         run.err.expect("serial port 2: a line");
         run.signal("INT");
         assert_eq!(run.code(), 0);
         assert_eq!(lines_with(&run.err.text(), "pin PB11"), 0, "{}", run.err.text());
-        let refused = stage.openvisor(["run", REPORTED, "--show", "PZ9"]);
+        let refused = processes.openvisor(["run", REPORTED, "--show", "PZ9"]);
         assert_eq!(refused.code(), 2);
         assert!(refused.err.text().contains("must be led, pins, none, or a pin such as PB11"));
     });
@@ -69,12 +69,12 @@ fn pins_are_not_shown_unless_they_are_selected() {
 /// Shows D107.
 #[test]
 fn a_factory_test_logs_here_and_its_result_is_the_exit_code() {
-    within(LIMIT, |stage: &Stage| {
-        let run = stage.openvisor(["run", REPORTED, "--factory-test"]);
+    within(LIMIT, |processes: &Processes| {
+        let run = processes.openvisor(["run", REPORTED, "--factory-test"]);
         assert_eq!(run.code(), 0, "{}", run.err.text());
         assert_eq!(run.out.text(), "the test logs this\n");
         assert!(run.err.text().contains("factory test passed"), "{}", run.err.text());
-        let run = stage.openvisor(["run", SAMPLE, "--factory-test", "--seconds", "1"]);
+        let run = processes.openvisor(["run", SAMPLE, "--factory-test", "--seconds", "1"]);
         assert_eq!(run.code(), 1, "{}", run.err.text());
         let text = run.err.text();
         assert!(text.contains("the factory test was stopped before it called mvTestingComplete"), "{text}");
@@ -87,8 +87,8 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/con
 /// Shows D221.
 #[test]
 fn settings_that_are_missing_are_named_and_values_are_not() {
-    within(LIMIT, |stage| {
-        let run = stage.openvisor(["run", CONFIG, "--config", "greeting=marked-value"]);
+    within(LIMIT, |processes| {
+        let run = processes.openvisor(["run", CONFIG, "--config", "greeting=marked-value"]);
         let fetched = run.err.expect("settings found");
         let expected = "1 of 4 settings found; not set: interval (account), password (secret), api-token (account secret)";
         assert!(fetched.ends_with(expected), "{fetched}");

@@ -106,7 +106,7 @@ async fn show(events: Option<Receiver<Event>>, timeline: &Timeline) {
     }
 }
 
-/// The start of an id, which is enough to tell devices apart.
+/// The start of an id, which is enough to distinguish devices.
 fn short(id: &str) -> &str {
     id.get(..10).unwrap_or(id)
 }

@@ -1,4 +1,5 @@
-//! `openvisor demo`: cloud, broker, device and the sample application in one process, and the proof that messages pass both ways.
+//! `openvisor demo`: cloud, broker, device and the sample application in one process, and the proof that messages pass
+//! both ways.
 
 mod arguments;
 

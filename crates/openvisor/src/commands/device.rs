@@ -87,7 +87,8 @@ async fn replay(
     let stop = StopSignal::listen()?;
     let is_stopping = Arc::new(AtomicBool::new(false));
     let set_stopping = is_stopping.clone();
-    // A replay is faster than any reader, and must not drop lines: its thread waits for the reader, until there is a signal.
+    // A replay is faster than any reader, and must not drop lines: its thread waits for the reader, until there is a
+    // signal.
     let timeline = Timeline::on_stdout(Format::from_flag(arguments.json)).lossless();
     let out = timeline.output().clone();
     let drained = out.clone();

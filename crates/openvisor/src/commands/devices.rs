@@ -29,8 +29,8 @@ pub(super) async fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     }
 }
 
-/// A device with its present state. After a cloud was killed, the store still has its devices as connected: without a running cloud
-/// none is.
+/// A device with its present state. After a cloud was killed, the store still has its devices as connected: without a
+/// running cloud none is.
 struct DeviceStatus {
     device: Device,
     connected: bool,

@@ -93,7 +93,8 @@ async fn show_events(
     }
 }
 
-/// Shows the events of the shutdown, and waits until standard output is written, so that `run --seconds 5 | less` shows all of it.
+/// Shows the events of the shutdown, and waits until standard output is written, so that `run --seconds 5 | less` shows
+/// all of it.
 async fn show_last_events(events: &[PlatformEvent], timeline: &Timeline, show: &ShowOptions) {
     for event in events {
         if show_event(event, timeline, show).await.is_err() {
@@ -103,8 +104,8 @@ async fn show_last_events(events: &[PlatformEvent], timeline: &Timeline, show: &
     output::raw_stdout().drained().await;
 }
 
-/// Writes the application's log lines to standard output: byte for byte to a file or a program, escaped to a terminal, which an
-/// image could otherwise control (D207). Everything else goes to the timeline.
+/// Writes the application's log lines to standard output: byte for byte to a file or a program, escaped to a terminal,
+/// which an image could otherwise control (D207). Everything else goes to the timeline.
 ///
 /// Waits for room on standard output; meanwhile events stay in their own queues, which count those they drop.
 async fn show_event(event: &PlatformEvent, timeline: &Timeline, show: &ShowOptions) -> io::Result<()> {

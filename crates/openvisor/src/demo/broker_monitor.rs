@@ -16,7 +16,7 @@ const CLIENT_ID: &[u8] = b"openvisor-demo-monitor";
 const READ_BUFFER: usize = 16 * 1024;
 /// Most messages in the queue of each direction; the broker waits when one is full.
 const QUEUE_LENGTH: usize = 256;
-/// The token of all requests: their results are not told apart.
+/// The token of all requests: their results are not distinguished.
 const TOKEN: u32 = 0;
 
 /// A message that another client has published at the broker.

@@ -53,8 +53,8 @@ fn trace_output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Fail
     Ok(Output { format, to: Box::new(to) })
 }
 
-/// Creates a file that only this user may read, because traces and the output of serial ports show what an application does (D207).
-/// An existing file keeps its mode.
+/// Creates a file that only this user may read, because traces and the output of serial ports show what an application
+/// does (D207). An existing file keeps its mode.
 pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
@@ -67,8 +67,8 @@ fn load_symbols(file: &Path) -> Result<Symbols, Failure> {
     })
 }
 
-/// Reports the address for debuggers, with the text that development environments wait for, and the parts of the debug information
-/// that cannot be read, which backtraces will lack.
+/// Reports the address for debuggers, with the text that development environments wait for, and the parts of the debug
+/// information that cannot be read, which backtraces will lack.
 pub(crate) fn announce(debugging: &Debugging, timeline: &Timeline) {
     let notes = debugging.symbols.iter().flat_map(Symbols::notes);
     notes.for_each(|note| timeline.add(Source::Device, note));

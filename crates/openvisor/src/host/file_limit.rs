@@ -1,7 +1,8 @@
 //! The limit of open files.
 
-/// Raises the process's soft limit to its hard limit, because each device and each connection takes a descriptor. The usual limit of
-/// 1024 protects programs that use `select`, which this one does not. If it cannot be raised, opening a file fails later, with an error.
+/// Raises the process's soft limit to its hard limit, because each device and each connection takes a descriptor. The
+/// usual limit of 1024 protects programs that use `select`, which this one does not. If it cannot be raised, opening a
+/// file fails later, with an error.
 #[cfg(unix)]
 pub(crate) fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

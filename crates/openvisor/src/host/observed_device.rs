@@ -95,7 +95,8 @@ impl ObservedDevice {
     }
 }
 
-/// The two ends of the queue. The device calls the observer on its own thread, which must not wait: it drops what does not fit.
+/// The two ends of the queue. The device calls the observer on its own thread, which must not wait: it drops what does
+/// not fit.
 fn event_queue() -> (impl FnMut(DeviceEvent) + Send + 'static, EventQueue) {
     let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
     let missed = Arc::new(AtomicU64::new(0));

@@ -1,4 +1,5 @@
-//! Where the cloud may connect on behalf of applications, and how: `--allow`, `--resolve`, `--cacert`, `--tls-port`, `--plain-port`.
+//! Where the cloud may connect on behalf of applications, and how: `--allow`, `--resolve`, `--cacert`, `--tls-port`,
+//! `--plain-port`.
 
 use cloud::destinations::{Destinations, Range};
 use cloud::{CertificateDer, Config, Resolve, TlsPorts, read_authorities};

@@ -15,8 +15,8 @@ use crate::output::exit::{Exit, Failure};
 pub(crate) struct StopSignal(watch::Receiver<bool>);
 
 impl StopSignal {
-    /// From now on the first SIGINT or SIGTERM asks the command to stop. The second ends the process at once, in case the
-    /// clean-up hangs: without destructors and buffers, which may be what hangs.
+    /// From now on the first SIGINT or SIGTERM asks the command to stop. The second ends the process at once, in case
+    /// the clean-up hangs: without destructors and buffers, which may be what hangs.
     pub(crate) fn listen() -> Result<Self, Failure> {
         let failed = |error| Failure::environment(format!("cannot listen for signals: {error}"));
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;

@@ -1,5 +1,5 @@
-//! What is attached to a device on the command line: sensors and memories, the other ends of its serial ports, and inputs at
-//! given times.
+//! What is attached to a device on the command line: sensors and memories, the other ends of its serial ports, and
+//! inputs at given times.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

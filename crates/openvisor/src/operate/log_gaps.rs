@@ -22,8 +22,8 @@ pub(crate) struct Gap {
 }
 
 impl GapDetector {
-    /// Takes the next line: the number of the device's boot, and its own since then, from 1. Nothing is reported before the first
-    /// line, since it may not be the device's first.
+    /// Takes the next line: the number of the device's boot, and its own since then, from 1. Nothing is reported before
+    /// the first line, since it may not be the device's first.
     pub(crate) fn next(&mut self, boot: u32, sequence: u32) -> Gap {
         let Some(last) = self.0.replace(Last { boot, sequence }) else { return Gap::default() };
         let restarted = last.boot != boot;

@@ -90,8 +90,8 @@ pub(crate) fn parse(store: SettingStore, argument: &str) -> Result<Setting, Fail
     Ok(Setting { store, key: key.to_owned(), value })
 }
 
-/// The value that `text` stands for: itself, the text of a file (`@FILE`), or one that starts with `@` (`@@text`). `what` is the
-/// option or command, for the error.
+/// The value that `text` stands for: itself, the text of a file (`@FILE`), or one that starts with `@` (`@@text`).
+/// `what` is the option or command, for the error.
 pub(crate) fn read_value(what: &str, key: &str, text: &str) -> Result<String, Failure> {
     let value = match text.strip_prefix('@') {
         Some(escaped) if escaped.starts_with('@') => escaped.to_owned(),

@@ -11,15 +11,15 @@ const DEFAULT_GDB: &str = "8001";
 #[derive(Args, Default)]
 #[command(next_help_heading = "Debugging")]
 pub(crate) struct DebuggingOptions {
-    /// Listen for a debugger (gdb-multiarch, or an editor with an external GDB server) on ADDR: a port of 127.0.0.1, or HOST:PORT;
-    /// 8001 if not given, 0 for any free port
+    /// Listen for a debugger (gdb-multiarch, or an editor with an external GDB server) on ADDR: a port of 127.0.0.1, or
+    /// HOST:PORT; 8001 if not given, 0 for any free port
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_GDB)]
     pub(crate) gdb: Option<String>,
     /// Stop the application before its first instruction until a debugger continues it; implies --gdb
     #[arg(long)]
     pub(crate) gdb_wait: bool,
-    /// Record system calls with their arguments, interrupts, notifications and link events in FILE; a name that ends in .json
-    /// selects the format of Perfetto and Chrome, - is standard output (repeatable)
+    /// Record system calls with their arguments, interrupts, notifications and link events in FILE; a name that ends in
+    /// .json selects the format of Perfetto and Chrome, - is standard output (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Vec<PathBuf>,
     /// Format of --trace, regardless of the file's name

@@ -12,7 +12,8 @@ const MAX_SECONDS: f64 = 31_536_000.0;
 /// What runs on the device.
 #[derive(Args)]
 pub(crate) struct ImageOptions {
-    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), the contents of its flash (.bin), or a bundle (.zip)
+    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), the contents of its flash (.bin), or a
+    /// bundle (.zip)
     pub(crate) image: PathBuf,
     /// Accept only a bundle signed with this key; FILE is the public key in PEM
     #[arg(long, value_name = "FILE")]
@@ -22,8 +23,8 @@ pub(crate) struct ImageOptions {
 /// How fast the device's time passes, and when the run ends.
 #[derive(Args)]
 pub(crate) struct PaceOptions {
-    /// Run the device's clock N times as fast as the wall clock, 1 to 1000: its timers, its microseconds, and its time of day,
-    /// which it gets from the cloud only once. The network does not get faster
+    /// Run the device's clock N times as fast as the wall clock, 1 to 1000: its timers, its microseconds, and its time
+    /// of day, which it gets from the cloud only once. The network does not get faster
     #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]
     pub(crate) time_scale: TimeScale,
     /// Stop after this many seconds; without it, run until Ctrl-C
@@ -34,8 +35,8 @@ pub(crate) struct PaceOptions {
 /// Whether the run is a factory test.
 #[derive(Args)]
 pub(crate) struct FactoryTestOption {
-    /// Run the application as a factory test: mvTestingComplete ends the run, with success if its status is 0, and the test's log
-    /// lines are shown here instead of being sent to the cloud
+    /// Run the application as a factory test: mvTestingComplete ends the run, with success if its status is 0, and the
+    /// test's log lines are shown here instead of being sent to the cloud
     #[arg(long)]
     pub(crate) factory_test: bool,
 }

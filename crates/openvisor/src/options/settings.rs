@@ -5,12 +5,12 @@ use clap::Args;
 /// Entries for the device's stores.
 #[derive(Args)]
 pub(crate) struct SettingsOptions {
-    /// Set an entry of the device's configuration; @FILE reads the value from a file, without its final newline, and @@ stands for a
-    /// leading @ (repeatable)
+    /// Set an entry of the device's configuration; @FILE reads the value from a file, without its final newline, and @@
+    /// stands for a leading @ (repeatable)
     #[arg(long = "config", value_name = "KEY=VALUE|KEY=@FILE")]
     pub(crate) configs: Vec<String>,
-    /// Set a secret of the device, written like --config; prefer @FILE, since other users of this machine can see the command line
-    /// (repeatable)
+    /// Set a secret of the device, written like --config; prefer @FILE, since other users of this machine can see the
+    /// command line (repeatable)
     #[arg(long = "secret", value_name = "KEY=VALUE|KEY=@FILE")]
     pub(crate) secrets: Vec<String>,
 }

@@ -32,7 +32,7 @@ pub(crate) fn broker_line(event: &broker::Event) -> Option<Line> {
     Some((Source::Broker, text))
 }
 
-/// The device's thread ended although nobody stopped it.
+/// The device's thread ended although it was not stopped.
 pub(crate) const DEVICE_ENDED: &str = "the virtual device stopped unexpectedly; this is a bug in openvisor";
 
 /// The text for events that were dropped because they arrived too fast.

@@ -8,7 +8,7 @@ use crate::output;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// The command did what it was asked to do.
+    /// The command had the requested effect.
     Success = 0,
     /// It did not, although usage, input and environment were valid.
     Failed = 1,

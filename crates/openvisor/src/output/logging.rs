@@ -62,9 +62,10 @@ impl From<Level> for LevelFilter {
 /// The rates of this process's log, once it has been started.
 static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 
-/// Starts the log on standard error. Lines are queued, so that no task waits for a slow reader (D170), limited in rate, because
-/// whoever reaches the port can cause most of them (D172), and escaped as they are written, so that no call site can let control
-/// characters of a device, broker or server through (D205). Only the first call in a process has an effect.
+/// Starts the log on standard error. Lines are queued, so that no task waits for a slow reader (D170), limited in rate,
+/// because whoever reaches the port can cause most of them (D172), and escaped as they are written, so that no call
+/// site can let control characters of a device, broker or server through (D205). Only the first call in a process has
+/// an effect.
 pub(crate) fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
     let filters = registry().with(targets(level)).with(RateLimit::new(rates.clone()));
@@ -92,7 +93,8 @@ pub(crate) fn start(level: Level, format: Format) {
     });
 }
 
-/// All lines of this level and above, but only errors of the resolver, which warns of every name that a device makes up.
+/// All lines of this level and above, but only errors of the resolver, which warns of every name that a device makes
+/// up.
 fn targets(level: Level) -> Targets {
     let level = LevelFilter::from(level);
     let resolver = level.min(LevelFilter::ERROR);

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::output::timeline::json_text;
 
-/// Prints the result of a command in one of the two forms. The command has had its effect already, so that a closed standard
-/// output is no reason to fail.
+/// Prints the result of a command in one of the two forms. The command has had its effect already, so that a closed
+/// standard output is no reason to fail.
 pub(crate) fn print_result(json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) {
     let line = if json { json_text(&value()) } else { text() };
     let _ = print_line(&line);

@@ -1,9 +1,9 @@
 //! Queues in front of the standard streams and serial files, each with a thread that writes.
 //!
-//! A write to a stopped terminal, a pager or a full pipe blocks. Tasks of the runtime and the threads of devices must not wait for
-//! that (D170): they put their lines into a bounded queue, and only the thread of the queue waits for the reader. When the queue is
-//! full, a line is either dropped and counted ([`Output::offer`]: logs, timelines), or its producer waits without blocking a thread
-//! ([`Output::send`]: output that has to be complete).
+//! A write to a stopped terminal, a pager or a full pipe blocks. Tasks of the runtime and the threads of devices must
+//! not wait for that (D170): they put their lines into a bounded queue, and only the thread of the queue waits for the
+//! reader. When the queue is full, a line is either dropped and counted ([`Output::offer`]: logs, timelines), or its
+//! producer waits without blocking a thread ([`Output::send`]: output that has to be complete).
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -118,7 +118,8 @@ impl Output {
     /// Queues `line` once there is room. Cancel-safe: the line is then not queued.
     ///
     /// # Errors
-    /// A write has failed, for instance because the reader is gone. While the process is ending, a line without room is dropped.
+    /// A write has failed, for instance because the reader is gone. While the process is ending, a line without room is
+    /// dropped.
     pub(crate) async fn send(&self, line: &[u8]) -> io::Result<()> {
         self.0.0.wait_until(|state| self.0.0.try_send(state, line)).await
     }
@@ -300,7 +301,7 @@ fn register(shared: &Arc<Shared>) {
     queues.push(Arc::downgrade(shared));
 }
 
-/// Writes what all queues contain; gives up on a reader that makes no progress for a second. For the end of the process.
+/// Writes what all queues contain, except to a reader that makes no progress for a second. For the end of the process.
 pub fn finish() {
     let queues = std::mem::take(&mut *QUEUES.lock().unwrap_or_else(PoisonError::into_inner));
     let queues: Vec<_> = queues.iter().filter_map(Weak::upgrade).collect();

@@ -68,8 +68,8 @@ impl Format {
     }
 }
 
-/// Writes lines to a stream. They are queued, because tasks and devices must not wait for a slow reader (D170): lines that are not
-/// read in time are dropped, and one line reports how many.
+/// Writes lines to a stream. They are queued, because tasks and devices must not wait for a slow reader (D170): lines
+/// that are not read in time are dropped, and one line reports how many.
 pub(crate) struct Timeline {
     start: Instant,
     form: Format,

@@ -1,4 +1,4 @@
-//! A small disk that fills and empties: a file system in memory, mounted where the test may do that.
+//! A small disk that can be filled and emptied: a tmpfs, if the test may mount one.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,7 +11,7 @@ pub(crate) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts so many mebibytes at `path`, which is made. `None` where that is not allowed.
+    /// Creates `path` and mounts a disk of this size there. `None` if that is not allowed.
     pub(crate) fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
         fs::create_dir(path).expect("made");
         let mut mount = Command::new("mount");
@@ -20,7 +20,7 @@ impl SmallDisk {
         done.is_ok_and(|status| status.success()).then(|| Self { path: path.to_owned() })
     }
 
-    /// Takes all room but about so many bytes.
+    /// Fills the disk except for about `left` bytes.
     pub(crate) fn fill(&self, left: u64) {
         let mut file = File::create(self.filler()).expect("made");
         let mut size = 0;
@@ -32,7 +32,7 @@ impl SmallDisk {
         file.set_len(size.saturating_sub(left)).expect("cut off");
     }
 
-    /// Gives the room back.
+    /// Frees what [`SmallDisk::fill`] took.
     pub(crate) fn empty(&self) {
         fs::remove_file(self.filler()).expect("there");
     }

@@ -5,14 +5,14 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use super::disk::SmallDisk;
 use super::*;
 
-/// Rounds in the check; a chore asks for more.
+/// Rounds in the check; `cargo xtask kill` does more.
 const ROUNDS: u32 = 6;
 /// How long a fault lasts, in microseconds: also longer than the pause after which the cloud tries again.
-const FAULT: std::ops::Range<u64> = 1_000..1_300_000;
-/// Of so many rounds one ends with a kill, while the fault lasts.
+const FAULT: Range<u64> = 1_000..1_300_000;
+/// Every fourth round, on average, ends with a kill during the fault.
 const KILL: u64 = 4;
 /// How long the cloud has to store what waits once it can again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Room on the small disk: more than the log SQLite writes ahead.
 const DISK: u32 = 48;
 /// Bytes left by a full disk, at most.
@@ -22,20 +22,20 @@ const FILE: u64 = 200_000;
 
 /// Shows D117, D118, D160.
 #[test]
-fn a_cloud_whose_writes_fail_has_everything_it_acknowledged_and_goes_on_by_itself() {
+fn a_cloud_whose_writes_fail_has_everything_it_acknowledged_and_recovers_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("disk");
     let disk = SmallDisk::mount(&place, DISK);
     let killing = Killing::at(folder, place.join("cloud"), None);
-    let report = killing.suffer(wanted().unwrap_or(ROUNDS), |cloud, chance, during| match &disk {
-        Some(disk) if chance.within(0..2) == 0 => {
-            disk.fill(chance.within(0..LEFT));
-            during(chance);
+    let report = killing.suffer(wanted().unwrap_or(ROUNDS), |cloud, rng, during| match &disk {
+        Some(disk) if rng.one_in(2) => {
+            disk.fill(rng.below(LEFT));
+            during(rng);
             disk.empty();
         }
         _ => {
-            limit_files(cloud, Some(chance.within(0..FILE)));
-            during(chance);
+            limit_files(cloud, Some(rng.below(FILE)));
+            during(rng);
             limit_files(cloud, None);
         }
     });
@@ -44,9 +44,9 @@ fn a_cloud_whose_writes_fail_has_everything_it_acknowledged_and_goes_on_by_itsel
 
 /// Shows D117, D118, D160.
 #[test]
-fn a_cloud_on_postgresql_whose_writes_fail_has_everything_it_acknowledged_and_goes_on_by_itself() {
+fn a_cloud_on_postgresql_whose_writes_fail_has_everything_it_acknowledged_and_recovers_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
-    // The server's user must get there.
+    // The server's user needs access.
     let place = tempfile::tempdir().expect("a folder");
     std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
     let disk = SmallDisk::mount(&place.path().join("disk"), DISK);
@@ -57,18 +57,18 @@ fn a_cloud_on_postgresql_whose_writes_fail_has_everything_it_acknowledged_and_go
     };
     let (url, data) = (database.url(), folder.path().join("cloud"));
     let killing = Killing::at(folder, data, Some(database));
-    let report = killing.suffer(wanted().unwrap_or(ROUNDS), |_, chance, during| match &disk {
-        Some(disk) if chance.within(0..2) == 0 => {
-            disk.fill(chance.within(0..LEFT));
-            during(chance);
+    let report = killing.suffer(wanted().unwrap_or(ROUNDS), |_, rng, during| match &disk {
+        Some(disk) if rng.one_in(2) => {
+            disk.fill(rng.below(LEFT));
+            during(rng);
             disk.empty();
         }
         _ => {
-            for _ in 0..chance.within(1..5) {
+            for _ in 0..within(rng, 1..5) {
                 end_connections(&url);
-                std::thread::sleep(Duration::from_micros(chance.within(LIFE)));
+                std::thread::sleep(Duration::from_micros(within(rng, LIFE)));
             }
-            during(chance);
+            during(rng);
         }
     });
     let which = if disk.is_some() { "small disk and ended connections" } else { "ended connections" };
@@ -76,7 +76,7 @@ fn a_cloud_on_postgresql_whose_writes_fail_has_everything_it_acknowledged_and_go
     drop(server);
 }
 
-/// Lets no file of the cloud grow beyond so many bytes.
+/// Limits the size of the cloud's files.
 fn limit_files(cloud: &CloudProcess, bytes: Option<u64>) {
     let pid = Pid::from_child(&cloud.child);
     // Only the soft limit, so that it can be taken back.
@@ -91,14 +91,14 @@ fn end_connections(url: &str) {
 }
 
 impl Killing {
-    /// Has `fault` happen so often, each time with devices and an operator at work, and the cloud killed now and then. After each
-    /// fault the cloud stores what waits without being started again.
+    /// Causes `fault` in each round, with devices and an operator at work, and kills the cloud in some rounds. After
+    /// each fault the cloud must store what is pending without a restart.
     fn suffer(
         mut self,
         rounds: u32,
-        mut fault: impl FnMut(&CloudProcess, &mut Chance, &mut dyn FnMut(&mut Chance)),
+        mut fault: impl FnMut(&CloudProcess, &mut Rng, &mut dyn FnMut(&mut Rng)),
     ) -> String {
-        println!("seed {}", self.chance.seed);
+        println!("seed {}", self.seed);
         let (started, data) = (Instant::now(), self.data());
         let mut operator = Operator::new(&data, self.folder.path());
         let threads: Vec<_> = self.devices.iter().map(|device| device.clone().start()).collect();
@@ -107,17 +107,17 @@ impl Killing {
         for _ in 0..rounds {
             self.devices.iter().for_each(|device| device.go(&cloud.address, LINES / rounds));
             operator.work();
-            std::thread::sleep(Duration::from_micros(self.chance.within(LIFE)));
-            let is_killed = self.chance.within(0..KILL) == 0;
-            let mut chance = self.chance.clone();
-            fault(&cloud, &mut chance, &mut |chance| {
+            std::thread::sleep(Duration::from_micros(within(&mut self.rng, LIFE)));
+            let is_killed = within(&mut self.rng, 0..KILL) == 0;
+            let mut rng = self.rng.clone();
+            fault(&cloud, &mut rng, &mut |rng| {
                 operator.work();
-                std::thread::sleep(Duration::from_micros(chance.within(FAULT)));
+                std::thread::sleep(Duration::from_micros(within(rng, FAULT)));
                 if !is_killed {
                     visitor.visit(&cloud.address).expect("a device is let in meanwhile");
                 }
             });
-            self.chance = chance;
+            self.rng = rng;
             if is_killed {
                 kills += 1;
                 drop(cloud);
@@ -126,7 +126,7 @@ impl Killing {
             }
             let over = Instant::now();
             for device in &self.devices {
-                assert!(device.catch_up(over + PATIENCE), "{} is stuck", device.id);
+                assert!(device.catch_up(over + TIMEOUT), "{} is stuck", device.id);
             }
             slowest = slowest.max(over.elapsed());
         }

@@ -1,4 +1,5 @@
-//! A device that does nothing but log: after each loss of its connection it sends again what was not acknowledged, as devices do.
+//! A device that does nothing but log: after each loss of its connection it sends again what was not acknowledged, as
+//! devices do.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -35,10 +36,10 @@ pub(crate) struct Logger {
     changed: Condvar,
 }
 
-/// What the thread is to do, and what it has done.
+/// What the thread should do, and what it has done.
 #[derive(Default)]
 struct Orders {
-    /// The cloud to go to; taken by the thread.
+    /// The next cloud; taken by the thread.
     address: Option<String>,
     /// The last line it may send.
     last: u32,
@@ -68,13 +69,13 @@ impl Logger {
     pub(crate) fn start(self: Arc<Self>) -> JoinHandle<()> {
         std::thread::spawn(move || {
             while let Some(address) = self.next_address() {
-                // Every connection ends by the cloud's death.
+                // Every connection ends when the cloud is killed.
                 let _ = Connection::open(&self, &address).and_then(|mut connection| connection.work());
             }
         })
     }
 
-    /// Lets it go to a new cloud and send so many lines more.
+    /// Lets it connect to a new cloud and send `more` lines.
     pub(crate) fn go(&self, address: &str, more: u32) {
         let mut orders = self.orders.lock().expect("sound");
         orders.address = Some(address.to_owned());
@@ -92,7 +93,7 @@ impl Logger {
         self.orders.lock().expect("sound").acknowledged
     }
 
-    /// Waits until every line it may send is acknowledged, or until `deadline`; whether it is so.
+    /// Waits until every line it may send is acknowledged, or until `deadline`; returns whether they are.
     pub(crate) fn catch_up(&self, deadline: Instant) -> bool {
         let mut orders = self.orders.lock().expect("sound");
         while orders.acknowledged < orders.last {
@@ -105,7 +106,7 @@ impl Logger {
         true
     }
 
-    /// Connects once beside its thread, and is let in.
+    /// Connects once in addition to its thread, until it is admitted.
     pub(crate) fn visit(&self, address: &str) -> io::Result<()> {
         let mut connection = Connection::open(self, address)?;
         connection.transmit()?;
@@ -171,7 +172,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// A few lines more, if it may.
+    /// Sends a few more lines, if it may.
     fn log(&mut self) -> io::Result<()> {
         let last = {
             let orders = self.logger.orders.lock().expect("sound");
@@ -219,7 +220,7 @@ impl<'a> Connection<'a> {
                     orders.acknowledged = orders.acknowledged.max(sequence);
                     self.logger.changed.notify_all();
                 }
-                Event::Bye { reason } => assert_ne!(reason, ByeReason::Revoked, "nobody revoked it"),
+                Event::Bye { reason } => assert_ne!(reason, ByeReason::Revoked, "it is not revoked"),
                 _ => {}
             }
         }

@@ -1,5 +1,5 @@
-//! An operator who sets configuration and secrets and makes devices, one command after the other. A command that ended with
-//! success is an acknowledgement.
+//! An operator who sets configuration and secrets and provisions devices, one command after the other. A command that
+//! ends with success is an acknowledgement.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ enum Kind {
 pub(crate) struct Operator {
     data: PathBuf,
     folder: PathBuf,
-    /// Commands begun, so that each has a number.
+    /// Commands started, which numbers them.
     count: u32,
     running: Option<(Kind, u32, Child)>,
     done: Vec<(Kind, u32)>,
@@ -30,10 +30,10 @@ impl Operator {
         Self { data, folder, count: 0, running: None, done: Vec::new() }
     }
 
-    /// Begins the next command if the last has ended.
+    /// Starts the next command if the last has ended.
     pub(crate) fn work(&mut self) {
         if let Some((_, _, child)) = &mut self.running {
-            if child.try_wait().expect("asked").is_none() {
+            if child.try_wait().expect("a status").is_none() {
                 return;
             }
             self.finish();
@@ -50,12 +50,12 @@ impl Operator {
             }
         };
         command.arg("--data").arg(&self.data).stdin(Stdio::null()).stdout(Stdio::null());
-        // While the database is away it has reason to complain.
+        // It prints errors while the database is down.
         command.stderr(Stdio::null());
         self.running = Some((kind, number, command.spawn().expect("started")));
     }
 
-    /// Waits for the command that runs, and notes whether it succeeded.
+    /// Waits for the running command, and records whether it succeeded.
     pub(crate) fn finish(&mut self) {
         if let Some((kind, number, mut child)) = self.running.take()
             && child.wait().expect("ended").success()
@@ -64,7 +64,7 @@ impl Operator {
         }
     }
 
-    /// Kills the command that runs.
+    /// Kills the running command.
     pub(crate) fn kill(&mut self) {
         if let Some((_, _, child)) = &mut self.running {
             let _ = child.kill();
@@ -76,7 +76,7 @@ impl Operator {
         self.folder.join(format!("device-{number}"))
     }
 
-    /// Everything that was acknowledged is there, and what is there was asked for.
+    /// Checks that everything acknowledged is stored, and that everything stored was requested.
     pub(crate) async fn check(&self, store: &Store) -> String {
         for (kind, number) in &self.done {
             match kind {
@@ -104,11 +104,11 @@ impl Operator {
         )
     }
 
-    /// A device whose making succeeded is known by the certificate in its folder.
+    /// A device that was provisioned with success is known, and its folder is complete.
     async fn check_device(&self, store: &Store, number: u32) {
         let folder = self.out(number);
         assert!(device::identity::Identity::load(&folder).is_ok(), "its folder is complete");
-        let known = store.device_named(&key(number)).await.expect("asked");
+        let known = store.device_named(&key(number)).await.expect("an answer");
         assert!(known.is_some_and(|device| device.revoked.is_none()), "the cloud knows it");
     }
 }

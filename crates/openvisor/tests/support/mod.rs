@@ -1,8 +1,8 @@
-//! Real processes for the end-to-end tests: started, watched line by line, and ended by their own handle.
+//! Processes of the end-to-end tests: started, read line by line, and killed by their handle.
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
-pub(crate) mod world;
+pub(crate) mod fixtures;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
@@ -12,29 +12,29 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
-/// Longest wait for any one thing to be seen. Reached only when a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for one expected line or event. Reached only if a test fails.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Everything one test has started. When the test ends, in whatever way, so does all of it.
+/// All processes that a test has started. They are killed when the test ends, in whatever way.
 #[derive(Clone)]
-pub(crate) struct Stage {
+pub(crate) struct Processes {
     children: Arc<Mutex<Vec<Arc<Mutex<Child>>>>>,
-    /// Where the product puts its temporary folders; a killed process cannot remove its own.
+    /// For the product's temporary folders, which a killed process cannot remove.
     temporary: Arc<tempfile::TempDir>,
 }
 
-/// Runs a test with a time limit of its own.
-pub(crate) fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static) {
+/// Runs a test with a time limit.
+pub(crate) fn within(limit: Duration, test: impl FnOnce(&Processes) + Send + 'static) {
     let temporary = Arc::new(tempfile::tempdir().unwrap());
-    let stage = Stage { children: Arc::default(), temporary };
+    let processes = Processes { children: Arc::default(), temporary };
     let (done, ended) = mpsc::channel();
-    let actor = stage.clone();
+    let processes_of_test = processes.clone();
     let body = std::thread::spawn(move || {
-        test(&actor);
+        test(&processes_of_test);
         let _ = done.send(());
     });
     let result = ended.recv_timeout(limit);
-    stage.clear();
+    processes.clear();
     match result {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("still running after {limit:?}"),
         _ => {
@@ -45,23 +45,23 @@ pub(crate) fn within(limit: Duration, test: impl FnOnce(&Stage) + Send + 'static
     }
 }
 
-impl Stage {
-    /// Starts the product's own command.
+impl Processes {
+    /// Starts openvisor.
     pub(crate) fn openvisor<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
         command.args(arguments).env("TMPDIR", self.temporary.path());
         self.start("openvisor", command)
     }
 
-    /// The same with variables in its environment.
+    /// Starts openvisor with environment variables.
     pub(crate) fn openvisor_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openvisor"));
         command.args(arguments).envs(variables.iter().copied());
         self.start("openvisor", command)
     }
 
-    /// Starts the product's own command with full pipes that nobody reads as standard output, standard error, or both. The
-    /// stream of such a pipe is empty for the test.
+    /// Starts openvisor with full pipes, which are not read, as standard output, standard error, or both. The test sees
+    /// such a stream as empty.
     pub(crate) fn unread(
         &self,
         arguments: &[&str],
@@ -75,7 +75,7 @@ impl Stage {
         self.spawn("openvisor", command)
     }
 
-    /// Starts a program that has to be installed.
+    /// Starts an installed program.
     pub(crate) fn tool<S: AsRef<OsStr>>(
         &self,
         name: &str,
@@ -117,14 +117,14 @@ fn end(child: &Mutex<Child>) {
     let _ = child.wait();
 }
 
-/// Debian puts the broker where only root's PATH looks.
+/// Debian installs the broker in a folder that only root has in PATH.
 fn tool_path(name: &str) -> PathBuf {
-    let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
-    let found = places.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists());
+    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
+    let found = folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| name.into())
 }
 
-/// A pipe that takes nothing more: the next write to it blocks.
+/// A full pipe: the next write to it blocks.
 pub(crate) struct FullPipe {
     reader: PipeReader,
     writer: PipeWriter,
@@ -153,7 +153,7 @@ impl FullPipe {
         self.writer.try_clone().unwrap().into()
     }
 
-    /// Reads from now on; answers what comes behind what it was filled with, once all writers are gone.
+    /// Reads until all writers are gone, and returns what was written after it was filled.
     pub(crate) fn read_to_end(self) -> String {
         let Self { mut reader, writer, content } = self;
         drop(writer);
@@ -180,7 +180,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Ends it at once, as `kill -9` does.
+    /// Kills it, as `kill -9` does.
     pub(crate) fn kill(&self) {
         end(&self.child);
     }
@@ -202,7 +202,7 @@ impl Process {
                 return status;
             }
             assert!(
-                start.elapsed() < PATIENCE * 2,
+                start.elapsed() < TIMEOUT * 2,
                 "{} does not end\n{}{}",
                 self.name,
                 self.out.text(),
@@ -228,7 +228,7 @@ impl Process {
             if caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & TERM != 0) {
                 return;
             }
-            assert!(self.is_running() && start.elapsed() < PATIENCE, "{} handles no signal", self.name);
+            assert!(self.is_running() && start.elapsed() < TIMEOUT, "{} handles no signal", self.name);
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -299,12 +299,12 @@ impl Lines {
             let all = written.lines.join("\n");
             assert!(
                 !written.ended,
-                "{} ended without saying {text:?} after line {from}; it said:\n{all}",
+                "{} ended without {text:?} after line {from}; its output:\n{all}",
                 self.1
             );
             assert!(
-                start.elapsed() < PATIENCE,
-                "{} does not say {text:?} after line {from}; it said:\n{all}",
+                start.elapsed() < TIMEOUT,
+                "{} does not print {text:?} after line {from}; its output:\n{all}",
                 self.1
             );
             written = self.wait_a_little(written);
@@ -314,7 +314,7 @@ impl Lines {
     fn wait_for_end(&self) {
         let start = Instant::now();
         let mut written = self.0.0.lock().unwrap();
-        while !written.ended && start.elapsed() < PATIENCE {
+        while !written.ended && start.elapsed() < TIMEOUT {
             written = self.wait_a_little(written);
         }
     }
@@ -333,7 +333,7 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) fn wait_for_port(port: u16) {
     let start = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(start.elapsed() < PATIENCE, "nobody listens on port {port}");
+        assert!(start.elapsed() < TIMEOUT, "nothing listens on port {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

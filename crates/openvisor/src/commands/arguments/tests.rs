@@ -30,7 +30,7 @@ fn run_takes_many_settings() {
 }
 
 #[test]
-fn what_a_command_cannot_do_without_is_asked_for() {
+fn a_missing_required_argument_is_refused() {
     for words in
         ["run", "cloud", "provision --data a", "device app.elf --data d", "device app.elf --cloud c:1"]
     {
@@ -55,7 +55,7 @@ fn seconds_are_a_sensible_length_of_time() {
 }
 
 #[test]
-fn the_cloud_listens_on_this_machine_only_unless_told() {
+fn the_cloud_listens_on_this_machine_only_by_default() {
     let Command::Cloud(cloud) = parse("cloud --data d").unwrap() else { panic!("another command") };
     let address: std::net::SocketAddr = cloud.listen.parse().unwrap();
     assert!(address.ip().is_loopback());

@@ -52,8 +52,8 @@ pub(crate) struct CloudArguments {
     /// The cloud's data folder; created at the first start
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Use this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also taken from the variable OPENVISOR_STORE;
-    /// without it, the one that DIR remembers, or a file in DIR
+    /// Use this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also taken from the variable
+    /// OPENVISOR_STORE; without it, the one that DIR remembers, or a file in DIR
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<StoreUrlOption>,
     /// Address on which devices connect; port 0 picks a free one

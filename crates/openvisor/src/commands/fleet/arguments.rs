@@ -37,7 +37,8 @@ Examples:
   openvisor fleet app.elf --count 20 --cloud 127.0.0.1:7883 --identities ./devices --provision ./cloud")]
 #[command(mut_arg("seconds", |seconds| seconds.visible_alias("duration")))]
 pub(crate) struct FleetArguments {
-    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), the contents of its flash (.bin), or a bundle (.zip)
+    /// The application: an ELF file (.elf), hexadecimal records (.hex, .srec), the contents of its flash (.bin), or a
+    /// bundle (.zip)
     pub(crate) image: PathBuf,
     /// Number of devices
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEVICES)))]
@@ -51,8 +52,8 @@ pub(crate) struct FleetArguments {
     /// Create the identities that are missing, in the cloud with this data folder
     #[arg(long, value_name = "DIR", requires = "identities")]
     pub(crate) provision: Option<PathBuf>,
-    /// Keep the cloud's data and the devices' identities in this folder, so that the next run has the same devices; without it, a
-    /// temporary folder is used and removed
+    /// Keep the cloud's data and the devices' identities in this folder, so that the next run has the same devices;
+    /// without it, a temporary folder is used and removed
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]

@@ -35,7 +35,8 @@ pub(super) struct SetupConfig {
 enum CloudConfig {
     /// A cloud in this process.
     Local { folder: Folder, outbound: Outbound, time_scale: TimeScale },
-    /// A cloud elsewhere. The identities are in `identities`; with `provision`, missing ones are created in that data folder.
+    /// A cloud elsewhere. The identities are in `identities`; with `provision`, missing ones are created in that data
+    /// folder.
     Remote { address: Address, identities: PathBuf, provision: Option<PathBuf> },
 }
 

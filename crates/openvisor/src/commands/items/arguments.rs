@@ -27,7 +27,7 @@ hexadecimal and decode it in the application.
 
 Examples:
   openvisor configs set broker-host 192.0.2.7 --data ./cloud
-  openvisor configs set greeting @@home --device kitchen --data ./cloud      (the value is @home)
+  openvisor configs set user @@home --device kitchen --data ./cloud      (the value is @home)
   xxd -p -c0 ca.der | openvisor configs set broker-ca @/dev/stdin --data ./cloud")]
     Set(SetArguments),
     /// Print an entry's value, exactly as stored

@@ -20,7 +20,7 @@ pub(crate) enum LogsAction {
     #[command(after_help = "\
 Lines are shown once the cloud has stored them, with the time at which the cloud received them and the \
 device's own: seconds since its start, as mvGetMicroseconds counts them (clock_us with --json). Lines \
-logged while the device was offline arrive together, and the device's time tells them apart. A device \
+logged while the device was offline arrive together, and only the device's time distinguishes them. A device \
 numbers its lines; where numbers are missing, lines were lost, and a note says so. Ends at Ctrl-C with \
 success, and with a failure when the device is revoked or removed.
 

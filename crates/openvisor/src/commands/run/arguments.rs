@@ -39,8 +39,8 @@ Examples:
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) application: ImageOptions,
-    /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same device with the same
-    /// settings; without it, a temporary folder is used and removed
+    /// Keep the cloud's data and the device's identity in this folder, so that the next run is the same device with the
+    /// same settings; without it, a temporary folder is used and removed
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]

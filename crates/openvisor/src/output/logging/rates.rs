@@ -1,8 +1,8 @@
 //! Limits the rate of log lines, because whoever reaches the port can cause them (D172).
 //!
-//! A kind is a call site. Within a window there is a maximum for each kind, and one for all kinds of a class of levels together; the
-//! first line of a kind is always written, so that a flood of one kind never hides another. Suppressed lines are counted and
-//! reported.
+//! A kind is a call site. Within a window there is a maximum for each kind, and one for all kinds of a class of levels
+//! together; the first line of a kind is always written, so that a flood of one kind never hides another. Suppressed
+//! lines are counted and reported.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,8 @@ use tracing_subscriber::layer::Context;
 /// The period in which lines are counted.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// The target of the lines that report suppressed ones. They are always written: there is at most one per kind and window.
+/// The target of the lines that report suppressed ones. They are always written: there is at most one per kind and
+/// window.
 pub(super) const REPORT: &str = "openvisor::logging";
 
 /// Longest name of a kind, in characters.
@@ -139,7 +140,8 @@ impl<S: Subscriber> Layer<S> for RateLimit {
     }
 }
 
-/// The name of the kind: the message, if it is one of this project, whose messages are literals. Those of libraries may contain secrets.
+/// The name of the kind: the message, if it is one of this project, whose messages are literals. Those of libraries may
+/// contain secrets.
 fn name(event: &Event<'_>) -> String {
     struct Message(String);
     impl Visit for Message {

@@ -43,7 +43,7 @@ fn text(written: &Mutex<Vec<u8>>) -> String {
 
 /// Shows D170.
 #[test]
-fn lines_nobody_reads_are_dropped_and_their_number_stands_in_their_place() {
+fn lines_that_are_not_read_are_dropped_and_replaced_by_their_number() {
     let (output, open, written) = gate(32);
     assert!(output.offer(b"first\n"));
     until_taken(&output);

@@ -146,7 +146,7 @@ fn a_reader_that_went_away_is_noticed() {
 
 /// Shows D170.
 #[test]
-fn dropped_lines_are_told_in_the_form_of_the_timeline() {
+fn dropped_lines_are_reported_in_the_format_of_the_timeline() {
     let at = Duration::from_millis(1500);
     let text = "3 lines were dropped: the output was not read in time";
     assert_eq!(drop_notice(at, Format::Text, 3), format!("    1.500  output  {text}\n"));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::world::{Mosquitto, READINGS, SAMPLE, provision, text};
-use support::{PATIENCE, within};
+use support::fixtures::{Mosquitto, READINGS, SAMPLE, provision, text};
+use support::{TIMEOUT, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 /// Idle connections that are kept open at any time.
@@ -48,7 +48,7 @@ impl Attack {
     fn until_opened(&self, count: u64) {
         let start = Instant::now();
         while self.opened.load(Ordering::Relaxed) < count {
-            assert!(start.elapsed() < PATIENCE, "{} connections opened", self.opened.load(Ordering::Relaxed));
+            assert!(start.elapsed() < TIMEOUT, "{} connections opened", self.opened.load(Ordering::Relaxed));
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -74,26 +74,26 @@ fn is_healthy(address: &str) -> bool {
 /// The broker goes away and comes back meanwhile, so that the device needs a new descriptor in the cloud.
 #[test]
 fn with_1000_idle_connections_and_1024_descriptors_devices_keep_their_brokers() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
-        let (data, broker) = (folder.path().join("cloud"), Mosquitto::start(stage));
-        let identity = provision(stage, &data, folder.path(), "device", &broker.settings());
+        let (data, broker) = (folder.path().join("cloud"), Mosquitto::start(processes));
+        let identity = provision(processes, &data, folder.path(), "device", &broker.settings());
         let command = "ulimit -n 1024; exec \"$0\" cloud --data \"$1\" --allow-loopback --listen 127.0.0.1:0 --metrics 127.0.0.1:0";
-        let cloud = stage.tool("sh", ["-c", command, env!("CARGO_BIN_EXE_openvisor"), text(&data)]);
+        let cloud = processes.tool("sh", ["-c", command, env!("CARGO_BIN_EXE_openvisor"), text(&data)]);
         let listening = cloud.out.expect("listening on ");
         let address = listening.rsplit(' ').next().unwrap();
         cloud.out.expect("limits lowered, because the process may open too few files");
         let line = cloud.out.expect("health and metrics at http://");
         let health = line.split("http://").nth(1).unwrap().trim_end_matches("/metrics").to_owned();
-        let device = stage.openvisor(["device", SAMPLE, "--cloud", address, "--data", text(&identity)]);
+        let device = processes.openvisor(["device", SAMPLE, "--cloud", address, "--data", text(&identity)]);
         device.out.expect("link    up");
-        broker.witness(stage, READINGS).out.expect(READINGS);
+        broker.subscriber(processes, READINGS).out.expect(READINGS);
         let attack = Attack::start(address);
         attack.until_opened(IDLE as u64 + 200);
         assert!(is_healthy(&health));
-        let broker = Mosquitto::start_at(stage, broker.kill());
+        let broker = Mosquitto::start_at(processes, broker.kill());
         let opened = attack.opened.load(Ordering::Relaxed);
-        broker.witness(stage, READINGS).out.expect(READINGS);
+        broker.subscriber(processes, READINGS).out.expect(READINGS);
         attack.until_opened(opened + 10);
         for _ in 0..20 {
             assert!(is_healthy(&health));

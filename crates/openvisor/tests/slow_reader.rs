@@ -1,4 +1,4 @@
-//! Standard output and standard error that nobody reads: nothing else may stand still, and signals are heeded.
+//! Standard output and standard error that are not read: everything else continues, and signals are handled.
 
 mod support;
 
@@ -7,13 +7,13 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::world::{CloudProcess, Mosquitto, READINGS, SAMPLE, provision, text};
-use support::{FullPipe, PATIENCE, Process, Stage, free_port, within};
+use support::fixtures::{CloudProcess, Mosquitto, READINGS, SAMPLE, provision, text};
+use support::{FullPipe, Process, Processes, TIMEOUT, free_port, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// A cloud whose output nobody reads, on ports known beforehand, and a device's folder.
-struct World {
+/// A cloud whose output is not read, on ports known beforehand, and a device's folder.
+struct Fixture {
     folder: tempfile::TempDir,
     cloud: Process,
     address: String,
@@ -21,99 +21,111 @@ struct World {
     identity: PathBuf,
 }
 
-impl World {
-    fn start(stage: &Stage, arguments: &[&str], out: Option<&FullPipe>, err: Option<&FullPipe>) -> Self {
+impl Fixture {
+    fn start(
+        processes: &Processes,
+        arguments: &[&str],
+        out: Option<&FullPipe>,
+        err: Option<&FullPipe>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("cloud");
-        let identity = provision(stage, &data, folder.path(), "device", &[]);
+        let identity = provision(processes, &data, folder.path(), "device", &[]);
         let [address, health] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
         let words = ["cloud", "--data", text(&data), "--listen", &address, "--metrics", &health];
-        let cloud = stage.unread(&[&words[..], arguments].concat(), out, err);
+        let cloud = processes.unread(&[&words[..], arguments].concat(), out, err);
         let start = Instant::now();
         while TcpStream::connect(&health).is_err() {
-            assert!(start.elapsed() < PATIENCE, "the cloud does not start");
+            assert!(start.elapsed() < TIMEOUT, "the cloud does not start");
             std::thread::sleep(Duration::from_millis(20));
         }
         Self { folder, cloud, address, health, identity }
     }
 
-    fn device(&self, stage: &Stage) -> Process {
-        device(stage, &self.address, &self.identity)
+    fn device(&self, processes: &Processes) -> Process {
+        device(processes, &self.address, &self.identity)
     }
 
     fn is_healthy(&self) -> bool {
         let mut stream = TcpStream::connect(&self.health).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).is_ok_and(|_| answer.contains(" 200 OK"))
     }
 }
 
-fn device(stage: &Stage, cloud: &str, identity: &Path) -> Process {
-    stage.openvisor(["device", SAMPLE, "--cloud", cloud, "--data", text(identity)])
+fn device(processes: &Processes, cloud: &str, identity: &Path) -> Process {
+    processes.openvisor(["device", SAMPLE, "--cloud", cloud, "--data", text(identity)])
 }
 
-/// Devices connect, stay and come again, health is answered, and SIGTERM ends the cloud in good order.
-fn serves_and_stops(stage: &Stage, arguments: &[&str], out: Option<&FullPipe>, err: Option<&FullPipe>) {
-    let world = World::start(stage, arguments, out, err);
-    let first = world.device(stage);
+/// Devices connect and reconnect, health is answered, and SIGTERM stops the cloud in order.
+fn serves_and_stops(
+    processes: &Processes,
+    arguments: &[&str],
+    out: Option<&FullPipe>,
+    err: Option<&FullPipe>,
+) {
+    let fixture = Fixture::start(processes, arguments, out, err);
+    let first = fixture.device(processes);
     first.out.expect("link    up");
     for _ in 0..3 {
-        let again = world.device(stage);
+        let again = fixture.device(processes);
         again.out.expect("link    up");
-        assert!(world.is_healthy());
+        assert!(fixture.is_healthy());
     }
-    world.cloud.signal("TERM");
-    assert_eq!(world.cloud.code(), 0, "a graceful end");
-    drop(world.folder);
+    fixture.cloud.signal("TERM");
+    assert_eq!(fixture.cloud.code(), 0, "a graceful end");
+    drop(fixture.folder);
 }
 
 /// Shows D170, D171.
 #[test]
-fn a_cloud_whose_log_nobody_reads_serves_and_stops() {
-    within(LIMIT, |stage| serves_and_stops(stage, &["--log-level", "trace"], None, Some(&FullPipe::new())));
+fn a_cloud_whose_log_is_not_read_serves_and_stops() {
+    within(LIMIT, |processes| {
+        serves_and_stops(processes, &["--log-level", "trace"], None, Some(&FullPipe::new()))
+    });
 }
 
 /// Shows D170, D171.
 #[test]
-fn a_cloud_whose_timeline_nobody_reads_serves_and_stops() {
-    within(LIMIT, |stage| serves_and_stops(stage, &[], Some(&FullPipe::new()), None));
+fn a_cloud_whose_timeline_is_not_read_serves_and_stops() {
+    within(LIMIT, |processes| serves_and_stops(processes, &[], Some(&FullPipe::new()), None));
 }
 
 /// Shows D171.
 #[test]
-fn a_second_signal_ends_a_cloud_that_nobody_reads_at_once() {
-    within(LIMIT, |stage| {
+fn a_second_signal_ends_a_cloud_that_is_not_read_at_once() {
+    within(LIMIT, |processes| {
         let (out, err) = (FullPipe::new(), FullPipe::new());
         let limit = ["--limit", "farewell_timeout=60", "--log-level", "trace"];
-        let world = World::start(stage, &limit, Some(&out), Some(&err));
-        let device = world.device(stage);
+        let fixture = Fixture::start(processes, &limit, Some(&out), Some(&err));
+        let device = fixture.device(processes);
         device.out.expect("link    up");
         device.signal("STOP");
-        world.cloud.signal("TERM");
+        fixture.cloud.signal("TERM");
         std::thread::sleep(Duration::from_millis(300));
-        assert!(world.cloud.is_running(), "the device has its time to hear the end");
+        assert!(fixture.cloud.is_running(), "the device has time to acknowledge the end");
         let start = Instant::now();
-        world.cloud.signal("TERM");
-        assert_eq!(world.cloud.code(), 1);
-        assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+        fixture.cloud.signal("TERM");
+        assert_eq!(fixture.cloud.code(), 1);
+        assert!(start.elapsed() < TIMEOUT, "{:?}", start.elapsed());
     });
 }
 
-/// Shows D170, D171: the application goes on, as the broker sees.
+/// Shows D170, D171: the application continues, as messages at the broker show.
 #[test]
-fn a_run_that_nobody_reads_goes_on_and_stops() {
-    within(LIMIT, |stage| {
+fn a_run_that_is_not_read_continues_and_stops() {
+    within(LIMIT, |processes| {
         let (out, err) = (FullPipe::new(), FullPipe::new());
-        let broker = Mosquitto::start(stage);
-        let witness = broker.witness(stage, READINGS);
+        let broker = Mosquitto::start(processes);
+        let subscriber = broker.subscriber(processes, READINGS);
         let settings = broker.settings();
         let words: Vec<_> = ["run", SAMPLE].into_iter().chain(settings.iter().map(String::as_str)).collect();
-        let run = stage.unread(&words, Some(&out), Some(&err));
+        let run = processes.unread(&words, Some(&out), Some(&err));
         let (mut seen, mut count) = (0, 0);
         while count < 3 {
-            (seen, _) = witness.out.expect_after(seen, READINGS);
+            (seen, _) = subscriber.out.expect_after(seen, READINGS);
             count += 1;
         }
         run.signal("TERM");
@@ -123,10 +135,10 @@ fn a_run_that_nobody_reads_goes_on_and_stops() {
 
 /// Shows D170: it ends with success only if messages went both ways.
 #[test]
-fn a_demo_that_nobody_reads_plays_to_its_end() {
-    within(LIMIT, |stage| {
+fn a_demo_that_is_not_read_runs_to_its_end() {
+    within(LIMIT, |processes| {
         let (out, err) = (FullPipe::new(), FullPipe::new());
-        let demo = stage.unread(&["demo", "--seconds", "6"], Some(&out), Some(&err));
+        let demo = processes.unread(&["demo", "--seconds", "6"], Some(&out), Some(&err));
         assert_eq!(demo.code(), 0);
     });
 }
@@ -134,14 +146,15 @@ fn a_demo_that_nobody_reads_plays_to_its_end() {
 /// Shows D171.
 #[test]
 fn signals_end_every_other_command_that_stays() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("cloud");
-        let identity = provision(stage, &data, folder.path(), "device", &["--name", "d"].map(str::to_owned));
-        let cloud = CloudProcess::start(stage, &data, "127.0.0.1:0");
+        let identity =
+            provision(processes, &data, folder.path(), "device", &["--name", "d"].map(str::to_owned));
+        let cloud = CloudProcess::start(processes, &data, "127.0.0.1:0");
         let recording = folder.path().join("recording");
         let at = ["--cloud", &cloud.address, "--data", text(&identity)];
-        let recorded = stage
+        let recorded = processes
             .openvisor(["device", SAMPLE, "--record", text(&recording), "--seconds", "2"].iter().chain(&at));
         assert_eq!(recorded.code(), 0);
         let commands: [&[&str]; 4] = [
@@ -152,7 +165,7 @@ fn signals_end_every_other_command_that_stays() {
         ];
         for command in commands {
             let (out, err) = (FullPipe::new(), FullPipe::new());
-            let process = stage.unread(command, Some(&out), Some(&err));
+            let process = processes.unread(command, Some(&out), Some(&err));
             process.wait_for_handler();
             std::thread::sleep(Duration::from_millis(500));
             assert!(process.is_running(), "{command:?} waits for its reader");
@@ -163,24 +176,25 @@ fn signals_end_every_other_command_that_stays() {
     });
 }
 
-/// Shows D170: what is to be complete is complete, however late it is read.
+/// Shows D170: output that has to be complete is complete, however late it is read.
 #[test]
 fn stored_lines_are_all_shown_to_a_reader_that_comes_late() {
-    within(LIMIT, |stage| {
+    within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("cloud");
-        let identity = provision(stage, &data, folder.path(), "device", &["--name", "d"].map(str::to_owned));
-        let cloud = CloudProcess::start(stage, &data, "127.0.0.1:0");
-        let running = device(stage, &cloud.address, &identity);
+        let identity =
+            provision(processes, &data, folder.path(), "device", &["--name", "d"].map(str::to_owned));
+        let cloud = CloudProcess::start(processes, &data, "127.0.0.1:0");
+        let running = device(processes, &cloud.address, &identity);
         let words = ["logs", "stream", "d", "--data", text(&data), "--no-follow", "--json"];
         let start = Instant::now();
-        while stage.openvisor(words).out_lines() < 3 {
-            assert!(start.elapsed() < PATIENCE, "the device logs nothing");
+        while processes.openvisor(words).out_lines() < 3 {
+            assert!(start.elapsed() < TIMEOUT, "the device logs nothing");
         }
         running.kill();
-        let expected = stage.openvisor(words).text();
+        let expected = processes.openvisor(words).text();
         let out = FullPipe::new();
-        let late = stage.unread(&words, Some(&out), None);
+        let late = processes.unread(&words, Some(&out), None);
         std::thread::sleep(Duration::from_secs(2));
         assert!(late.is_running(), "it waits for its reader");
         let reading = std::thread::spawn(move || out.read_to_end());

@@ -1,10 +1,10 @@
-//! What the end-to-end tests have around the product: a real broker, outside witnesses, the sample application.
+//! The environment of the end-to-end tests: a real broker and its clients, a cloud, the sample applications.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use super::{Process, Stage, free_port, wait_for_port};
+use super::{Process, Processes, free_port, wait_for_port};
 
 /// An image with names and lines, which faults in the end.
 pub(crate) const DEBUGGED: &str =
@@ -18,9 +18,9 @@ pub(crate) const HTTP_SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..
 /// The sample application that fetches settings of both scopes from both stores.
 pub(crate) const CONFIG_SAMPLE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/config/config.elf");
-/// Where the tests have it publish.
+/// The topic on which the sample publishes.
 pub(crate) const READINGS: &str = "test/readings";
-/// Where the tests send it commands.
+/// The topic of commands to the sample.
 pub(crate) const COMMANDS: &str = "test/commands";
 
 /// mosquitto on a loopback port.
@@ -32,21 +32,21 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     /// Starts it on a free port.
-    pub(crate) fn start(stage: &Stage) -> Self {
-        Self::start_at(stage, free_port())
+    pub(crate) fn start(processes: &Processes) -> Self {
+        Self::start_at(processes, free_port())
     }
 
     /// Starts it on a port that is free.
-    pub(crate) fn start_at(stage: &Stage, port: u16) -> Self {
-        let process = stage.tool("mosquitto", ["-v", "-p", &port.to_string()]);
+    pub(crate) fn start_at(processes: &Processes, port: u16) -> Self {
+        let process = processes.tool("mosquitto", ["-v", "-p", &port.to_string()]);
         wait_for_port(port);
         Self { port, process }
     }
 
-    /// Starts one that lets in a single user. `folder` is for its files.
-    pub(crate) fn with_password(stage: &Stage, folder: &Path, user: &str, password: &str) -> Self {
+    /// Starts it with a password file for one user. `folder` is for its files.
+    pub(crate) fn with_password(processes: &Processes, folder: &Path, user: &str, password: &str) -> Self {
         let (users, settings) = (folder.join("users"), folder.join("mosquitto.conf"));
-        let made = stage.tool("mosquitto_passwd", ["-b", "-c", text(&users), user, password]);
+        let made = processes.tool("mosquitto_passwd", ["-b", "-c", text(&users), user, password]);
         assert_eq!(made.code(), 0, "{}", made.err.text());
         let port = free_port();
         // As root it would become another user, who may not read a test's folder.
@@ -55,13 +55,13 @@ impl Mosquitto {
             text(&users)
         );
         std::fs::write(&settings, lines).unwrap();
-        let process = stage.tool("mosquitto", ["-v", "-c", text(&settings)]);
+        let process = processes.tool("mosquitto", ["-v", "-c", text(&settings)]);
         wait_for_port(port);
         Self { port, process }
     }
 
-    /// Starts one that speaks TLS only. Its authority's certificate is `ca.hex` in `folder`, as the sample takes it.
-    pub(crate) fn with_tls(stage: &Stage, folder: &Path) -> Self {
+    /// Starts it with TLS only. Its authority's certificate is `ca.hex` in `folder`, as the sample expects it.
+    pub(crate) fn with_tls(processes: &Processes, folder: &Path) -> Self {
         make_certificates(folder);
         let (port, settings) = (free_port(), folder.join("mosquitto.conf"));
         let folder = text(folder);
@@ -70,39 +70,39 @@ impl Mosquitto {
              keyfile {folder}/server.key\nuser root\n"
         );
         std::fs::write(&settings, lines).unwrap();
-        let process = stage.tool("mosquitto", ["-v", "-c", text(&settings)]);
+        let process = processes.tool("mosquitto", ["-v", "-c", text(&settings)]);
         wait_for_port(port);
         Self { port, process }
     }
 
-    /// Ends it at once; answers its port.
+    /// Kills it and returns its port.
     pub(crate) fn kill(self) -> u16 {
         self.process.kill();
         self.port
     }
 
-    /// A subscriber that writes `topic payload` lines.
-    pub(crate) fn witness(&self, stage: &Stage, topic: &str) -> Process {
+    /// Starts a subscriber that prints lines `topic payload`.
+    pub(crate) fn subscriber(&self, processes: &Processes, topic: &str) -> Process {
         let port = self.port.to_string();
-        let id = format!("witness-{}", free_port());
-        let process = stage.tool("mosquitto_sub", ["-p", &port, "-i", &id, "-t", topic, "-v", "-q", "1"]);
+        let id = format!("subscriber-{}", free_port());
+        let process = processes.tool("mosquitto_sub", ["-p", &port, "-i", &id, "-t", topic, "-v", "-q", "1"]);
         self.process.err.expect(&format!("Sending SUBACK to {id}"));
         process
     }
 
-    /// Publishes one message from outside.
-    pub(crate) fn publish(&self, stage: &Stage, topic: &str, text: &str) {
+    /// Publishes one message.
+    pub(crate) fn publish(&self, processes: &Processes, topic: &str, text: &str) {
         let port = self.port.to_string();
-        let process = stage.tool("mosquitto_pub", ["-p", &port, "-t", topic, "-m", text, "-q", "1"]);
+        let process = processes.tool("mosquitto_pub", ["-p", &port, "-t", topic, "-m", text, "-q", "1"]);
         assert_eq!(process.code(), 0, "{}", process.err.text());
     }
 
-    /// What it says of itself, one line for each packet.
+    /// Its log, one line per packet.
     pub(crate) fn log(&self) -> &super::Lines {
         &self.process.err
     }
 
-    /// The settings with which the sample finds it.
+    /// The settings with which the sample connects to it.
     pub(crate) fn settings(&self) -> Vec<String> {
         let settings = [
             "broker-host=127.0.0.1".to_owned(),
@@ -114,7 +114,7 @@ impl Mosquitto {
     }
 }
 
-/// A cloud of its own process, on a data folder and a fixed port.
+/// A cloud in a separate process, on a data folder and a fixed port.
 pub(crate) struct CloudProcess {
     /// `127.0.0.1:port`, the same after a restart.
     pub address: String,
@@ -124,18 +124,18 @@ pub(crate) struct CloudProcess {
 
 impl CloudProcess {
     /// Starts it at `address`, which may have port 0, and waits until it listens.
-    pub(crate) fn start(stage: &Stage, data: &Path, address: &str) -> Self {
+    pub(crate) fn start(processes: &Processes, data: &Path, address: &str) -> Self {
         let process =
-            stage.openvisor(["cloud", "--data", text(data), "--listen", address, "--allow-loopback"]);
+            processes.openvisor(["cloud", "--data", text(data), "--listen", address, "--allow-loopback"]);
         let line = process.out.expect("listening on ");
         let address = line.rsplit(' ').next().unwrap().to_owned();
         Self { address, process }
     }
 }
 
-/// Makes a device in the cloud's data folder; answers the device's folder.
+/// Provisions a device in the cloud's data folder; returns the device's folder.
 pub(crate) fn provision(
-    stage: &Stage,
+    processes: &Processes,
     cloud: &Path,
     parent: &Path,
     name: &str,
@@ -143,7 +143,7 @@ pub(crate) fn provision(
 ) -> PathBuf {
     let folder = parent.join(name);
     let words = ["provision", "--data", text(cloud), "--out", text(&folder)].map(str::to_owned);
-    let process = stage.openvisor(words.iter().chain(settings));
+    let process = processes.openvisor(words.iter().chain(settings));
     assert_eq!(process.code(), 0, "{}", process.err.text());
     folder
 }
@@ -153,8 +153,8 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Serves HTTPS for `example.com` on a loopback port, as long as the process lives: every request is answered with `hello`. Its
-/// authority is `ca.pem` in `folder`.
+/// Serves HTTPS for `example.com` on a loopback port, as long as the process lives: every request is answered with
+/// `hello`. Its authority is `ca.pem` in `folder`.
 pub(crate) fn https_server(folder: &Path) -> u16 {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -182,8 +182,8 @@ pub(crate) fn https_server(folder: &Path) -> u16 {
     port
 }
 
-/// `server.pem` and `server.key` for 127.0.0.1, `broker.example` and `example.com`, and their authority: `ca.pem`, and `ca.hex`, DER in
-/// hexadecimal.
+/// `server.pem` and `server.key` for 127.0.0.1, `broker.example` and `example.com`, and their authority: `ca.pem`, and
+/// `ca.hex`, DER in hexadecimal.
 fn make_certificates(folder: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let authority_key = KeyPair::generate().unwrap();
