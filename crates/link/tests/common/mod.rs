@@ -1,13 +1,17 @@
 //! The two ends driven against each other on a virtual clock.
 #![allow(dead_code, reason = "each test file uses its part of the harness")]
 
+mod ends;
+
 use std::collections::VecDeque;
 
-use link::channel::{ChannelType, ClosureReason, Open, RingCredit};
-use link::connection::{ByeReason, Hello};
-use link::device::Answer;
+use ends::End;
+pub(crate) use ends::{CloudEvent, DeviceEvent};
+
+use link::channel::ChannelType;
+use link::connection::Hello;
 use link::{CloudLink, DeviceLink, Error, TimeoutReason, Violation, cloud, device};
-use sansio::{Duration, Instant, WallTime};
+use sansio::{Duration, Instant, StateMachine, WallTime, drive};
 
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);
 pub(crate) const WINDOW: u32 = 16_384;
@@ -21,33 +25,6 @@ pub(crate) const HELLO: Hello = Hello {
     clock: Instant::from_micros(300),
     image: [0xab; 32],
 };
-
-/// The events of the device's end, as owned values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DeviceEvent {
-    Welcome { wall: WallTime, logging: bool },
-    Time { wall: WallTime },
-    LogTaken { sequence: u32 },
-    Logging { enabled: bool },
-    Bye { reason: ByeReason },
-    Closed { channel: u8, reason: ClosureReason },
-    Window { channel: u8 },
-    Answer { channel: u8, answer: Answer },
-    Item { channel: u8, kind: u8, first: bool, last: bool, bytes: Vec<u8> },
-}
-
-/// The events of the cloud's end, as owned values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum CloudEvent {
-    Hello(Hello),
-    Log { sequence: u32, clock: Instant, text: Vec<u8> },
-    TimeQuery,
-    Bye { reason: ByeReason, text: Vec<u8> },
-    Open { channel: u8, open: Open },
-    Close { channel: u8 },
-    Credit { channel: u8, credit: RingCredit },
-    Item { channel: u8, kind: u8, first: bool, last: bool, bytes: Vec<u8> },
-}
 
 /// Both ends and the bytes between them, on one clock.
 pub(crate) struct Pair {
@@ -100,12 +77,12 @@ impl Pair {
 
     /// A timeout of the device's end.
     pub(crate) fn device_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
-        outcome(self.device.handle(now, &mut device::Input::Timeout))
+        timeout(&mut End::new(&mut self.device), now)
     }
 
     /// A timeout of the cloud's end.
     pub(crate) fn cloud_timeout(&mut self, now: Instant) -> Result<(), TimeoutReason> {
-        outcome(self.cloud.handle(now, &mut cloud::Input::Timeout))
+        timeout(&mut End::new(&mut self.cloud), now)
     }
 
     /// Moves bytes both ways until neither end has any to send. No rule may be broken.
@@ -140,51 +117,25 @@ impl Pair {
         written
     }
 
-    pub(crate) fn deliver_to_cloud(&mut self, most: usize) -> Result<(), Violation> {
-        let count = most.min(self.to_cloud.len());
+    /// Delivers at most `max` of the bytes to the cloud.
+    pub(crate) fn deliver_to_cloud(&mut self, max: usize) -> Result<(), Violation> {
+        let count = max.min(self.to_cloud.len());
         let bytes: Vec<u8> = self.to_cloud.drain(..count).collect();
-        let mut input = cloud::Input::Received(&bytes);
-        while let Some(event) = self.cloud.handle(self.now, &mut input).map_err(violation)? {
-            let event = match event {
-                cloud::Event::Hello(hello) => CloudEvent::Hello(hello),
-                cloud::Event::Log(head) => CloudEvent::Log {
-                    sequence: head.sequence,
-                    clock: head.clock,
-                    text: self.cloud.log_text().to_vec(),
-                },
-                cloud::Event::TimeQuery => CloudEvent::TimeQuery,
-                cloud::Event::Bye { reason } => {
-                    CloudEvent::Bye { reason, text: self.cloud.bye_text().to_vec() }
-                }
-                cloud::Event::Open { channel, open } => CloudEvent::Open { channel, open },
-                cloud::Event::Close { channel } => CloudEvent::Close { channel },
-                cloud::Event::Credit { channel, credit } => CloudEvent::Credit { channel, credit },
-                cloud::Event::Item(fragment) => CloudEvent::Item {
-                    channel: fragment.channel,
-                    kind: fragment.kind,
-                    first: fragment.first,
-                    last: fragment.last,
-                    bytes: fragment.bytes.to_vec(),
-                },
-            };
-            self.cloud_events.push(event);
-        }
-        assert!(matches!(input, cloud::Input::Received([])), "None means that the input is used up");
-        Ok(())
+        let sink = &mut |event| self.cloud_events.push(event);
+        drive(&mut End::new(&mut self.cloud), self.now, cloud::Input::Received(&bytes), sink)
+            .map_err(violation)
     }
 
-    pub(crate) fn deliver_to_device(&mut self, most: usize) -> Result<(), Violation> {
-        let count = most.min(self.to_device.len());
+    /// Delivers at most `max` of the bytes to the device.
+    pub(crate) fn deliver_to_device(&mut self, max: usize) -> Result<(), Violation> {
+        let count = max.min(self.to_device.len());
         let bytes: Vec<u8> = self.to_device.drain(..count).collect();
-        let mut input = device::Input::Received(&bytes);
-        while let Some(event) = self.device.handle(self.now, &mut input).map_err(violation)? {
-            self.device_events.push(owned(event));
-        }
-        assert!(matches!(input, device::Input::Received([])), "None means that the input is used up");
-        Ok(())
+        let sink = &mut |event| self.device_events.push(event);
+        drive(&mut End::new(&mut self.device), self.now, device::Input::Received(&bytes), sink)
+            .map_err(violation)
     }
 
-    /// The device sends a whole item, cut as the window allows; how many bytes of it went.
+    /// The device sends an item, cut as the window allows. Returns how many bytes of it were sent.
     pub(crate) fn device_sends(&mut self, channel: u8, kind: u8, body: &[u8]) -> usize {
         let mut sent = 0;
         loop {
@@ -202,7 +153,7 @@ impl Pair {
         }
     }
 
-    /// The cloud sends a whole item it has room for.
+    /// The cloud sends an item that the ring has room for.
     pub(crate) fn cloud_sends(&mut self, channel: u8, kind: u8, head: &[u8], content: &[u8]) {
         self.cloud.begin_item(channel, kind, head.len() as u32, content.len() as u32).unwrap();
         let body = [head, content].concat();
@@ -222,7 +173,7 @@ impl Pair {
     }
 }
 
-/// Why bytes were refused: time plays no part in that.
+/// The violation for which received bytes were refused. They never cause a timeout.
 fn violation(error: Error) -> Violation {
     match error {
         Error::Violation(broken) => broken,
@@ -230,33 +181,14 @@ fn violation(error: Error) -> Violation {
     }
 }
 
-fn outcome<E>(handled: Result<Option<E>, Error>) -> Result<(), TimeoutReason> {
-    match handled {
-        Ok(event) => {
-            assert!(event.is_none(), "a timeout brings no event");
-            Ok(())
-        }
+/// Handles a timeout, which brings no event.
+fn timeout<M: StateMachine<Time = Instant, Error = Error>>(
+    end: &mut M,
+    now: Instant,
+) -> Result<(), TimeoutReason> {
+    match drive(end, now, M::TIMEOUT, &mut |_| panic!("a timeout brings no event")) {
+        Ok(()) => Ok(()),
         Err(Error::Timeout(reason)) => Err(reason),
         Err(Error::Violation(broken)) => panic!("{broken}"),
-    }
-}
-
-pub(crate) fn owned(event: device::Event<'_>) -> DeviceEvent {
-    match event {
-        device::Event::Welcome { wall, logging } => DeviceEvent::Welcome { wall, logging },
-        device::Event::Time { wall } => DeviceEvent::Time { wall },
-        device::Event::LogTaken { sequence } => DeviceEvent::LogTaken { sequence },
-        device::Event::Logging { enabled } => DeviceEvent::Logging { enabled },
-        device::Event::Bye { reason } => DeviceEvent::Bye { reason },
-        device::Event::Closed { channel, reason } => DeviceEvent::Closed { channel, reason },
-        device::Event::Window { channel } => DeviceEvent::Window { channel },
-        device::Event::Answer { channel, answer } => DeviceEvent::Answer { channel, answer },
-        device::Event::Item(fragment) => DeviceEvent::Item {
-            channel: fragment.channel,
-            kind: fragment.kind,
-            first: fragment.first,
-            last: fragment.last,
-            bytes: fragment.bytes.to_vec(),
-        },
     }
 }
