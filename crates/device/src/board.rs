@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use armv8m::Cycles;
+
 use crate::events::BoardEvent;
 use crate::memory_map::PERIPHERALS;
 use crate::peripherals::dma::{Dma, Step};
@@ -73,7 +75,7 @@ impl BoardConfig {
 struct State {
     lines: Lines,
     requests: Requests,
-    next_event: Option<u64>,
+    next_event: Option<Cycles>,
 }
 
 /// The peripherals at their addresses.
@@ -97,7 +99,7 @@ pub struct Board {
     system_led: bool,
     unknown: BTreeSet<u32>,
     /// The earliest cycle at which a peripheral raises a line by itself.
-    next_event: Option<u64>,
+    next_event: Option<Cycles>,
     /// A register that [`Board::is_steady`] has changed by time alone, and the processor does not know it yet.
     has_changed: bool,
 }
@@ -128,7 +130,7 @@ impl Board {
     }
 
     /// Back to the state after reset; pins remain driven from outside, and storage keeps its content.
-    pub fn reset(&mut self, now: u64) {
+    pub fn reset(&mut self, now: Cycles) {
         self.set_system_led(true);
         self.rcc = Rcc::default();
         self.each(now, |placed, context| placed.peripheral.reset(context));
@@ -136,7 +138,7 @@ impl Board {
     }
 
     /// Passes the clocks that RCC selects for the serial ports to them.
-    fn clock_serial_ports(&mut self, now: u64) {
+    fn clock_serial_ports(&mut self, now: Cycles) {
         for port in &usart::PORTS {
             let hz = self.rcc.serial_clock_hz(port.number);
             self.signal(port.base, &BoardSignal::KernelClock { hz }, now);
@@ -144,7 +146,7 @@ impl Board {
     }
 
     /// Reads `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
-    pub fn read(&mut self, address: u32, bytes: u32, now: u64) -> Result<u32, NoSuchAddress> {
+    pub fn read(&mut self, address: u32, bytes: u32, now: Cycles) -> Result<u32, NoSuchAddress> {
         let lane = Lane::new(address, bytes);
         let Some(word) =
             self.access(address, bytes, now, |peripheral, offset, context| peripheral.read(offset, context))?
@@ -155,7 +157,7 @@ impl Board {
     }
 
     /// Writes `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
-    pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: u64) -> Result<(), NoSuchAddress> {
+    pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: Cycles) -> Result<(), NoSuchAddress> {
         let store = Lane::new(address, bytes).put(value);
         self.access(address, bytes, now, |peripheral, offset, context| {
             peripheral.write(offset, store, context);
@@ -172,7 +174,7 @@ impl Board {
     }
 
     /// Lets time pass up to `now`. Returns whether a register that [`Board::is_steady`] has changed by it.
-    pub fn advance(&mut self, now: u64) -> bool {
+    pub fn advance(&mut self, now: Cycles) -> bool {
         if self.next_event.is_some_and(|at| at <= now) {
             for index in 0..self.placed.len() {
                 if self.states[index].next_event.is_some_and(|at| at <= now) {
@@ -184,7 +186,7 @@ impl Board {
         std::mem::take(&mut self.has_changed)
     }
 
-    fn advance_one(&mut self, index: usize, now: u64) {
+    fn advance_one(&mut self, index: usize, now: Cycles) {
         let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
         let peripheral = &mut self.placed[index].peripheral;
         peripheral.advance(&mut context);
@@ -193,7 +195,7 @@ impl Board {
     }
 
     /// Stops the clocks that are stopped in the stop modes, or starts them again.
-    pub fn hold_clocks(&mut self, held: bool, now: u64) {
+    pub fn hold_clocks(&mut self, held: bool, now: Cycles) {
         self.each(now, |placed, context| {
             placed.peripheral.advance(context);
             placed.peripheral.hold(held, context.now);
@@ -201,7 +203,7 @@ impl Board {
     }
 
     /// The earliest cycle at which a peripheral raises a line by itself.
-    pub fn next_event(&self) -> Option<u64> {
+    pub fn next_event(&self) -> Option<Cycles> {
         self.next_event
     }
 
@@ -221,7 +223,7 @@ impl Board {
     }
 
     /// Gives a signal to the peripheral whose first register is at `base`, at cycle `now`. Returns whether it was accepted.
-    pub fn signal(&mut self, base: u32, signal: &BoardSignal<'_>, now: u64) -> bool {
+    pub fn signal(&mut self, base: u32, signal: &BoardSignal<'_>, now: Cycles) -> bool {
         let Some(index) = self.find(base) else { return false };
         self.advance_one(index, now);
         let taken = self.placed[index].peripheral.signal(signal, now);
@@ -231,7 +233,7 @@ impl Board {
     }
 
     /// Drives a pin from outside. An edge goes to the external interrupt controller as well.
-    pub fn drive_pin(&mut self, which: Pin, level: bool, now: u64) {
+    pub fn drive_pin(&mut self, which: Pin, level: bool, now: Cycles) {
         if !which.exists() {
             return;
         }
@@ -244,7 +246,7 @@ impl Board {
     }
 
     /// The level a pin reads as; `port` 0 is A.
-    pub fn pin(&mut self, port: u8, pin: u8, now: u64) -> bool {
+    pub fn pin(&mut self, port: u8, pin: u8, now: Cycles) -> bool {
         self.read(gpio::base(port) + gpio::IDR, 4, now).is_ok_and(|levels| levels >> pin & 1 == 1)
     }
 
@@ -254,7 +256,7 @@ impl Board {
     }
 
     /// Changes a register for the kernel's poke call; `false` if the application may not change it.
-    pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: u64) -> bool {
+    pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: Cycles) -> bool {
         let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
         for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
             let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
@@ -271,7 +273,7 @@ impl Board {
     }
 
     /// Moves data by direct memory access, as far as there are requests.
-    pub fn transfer(&mut self, memory: &mut dyn DirectMemory, now: u64) {
+    pub fn transfer(&mut self, memory: &mut dyn DirectMemory, now: Cycles) {
         for _ in 0..MAX_STEPS {
             let requests = self.requests;
             let Some(step) = self.dma().next(requests) else { break };
@@ -296,7 +298,7 @@ impl Board {
     }
 
     /// Moves one data item; a bus error ends the channel.
-    fn carry(&mut self, step: Step, memory: &mut dyn DirectMemory, now: u64) {
+    fn carry(&mut self, step: Step, memory: &mut dyn DirectMemory, now: Cycles) {
         let Step::Move {
             channel,
             mut source,
@@ -330,7 +332,7 @@ impl Board {
         self.dma().moved(channel, reads * source_bytes, source, destination);
     }
 
-    fn load(&mut self, address: u32, bytes: u32, memory: &mut dyn DirectMemory, now: u64) -> Option<u32> {
+    fn load(&mut self, address: u32, bytes: u32, memory: &mut dyn DirectMemory, now: Cycles) -> Option<u32> {
         if !address.is_multiple_of(bytes) {
             return None;
         }
@@ -346,7 +348,7 @@ impl Board {
         bytes: u32,
         value: u32,
         memory: &mut dyn DirectMemory,
-        now: u64,
+        now: Cycles,
     ) -> bool {
         if !address.is_multiple_of(bytes) {
             return false;
@@ -379,7 +381,7 @@ impl Board {
         &mut self,
         address: u32,
         bytes: u32,
-        now: u64,
+        now: Cycles,
         what: impl FnOnce(&mut dyn Peripheral, u32, &mut Context<'_>) -> T,
     ) -> Result<Option<T>, NoSuchAddress> {
         let Some(index) = self.find(address) else {
@@ -414,7 +416,7 @@ impl Board {
     }
 
     /// Does `what` to every peripheral.
-    fn each(&mut self, now: u64, what: impl Fn(&mut MappedPeripheral, &mut Context<'_>)) {
+    fn each(&mut self, now: Cycles, what: impl Fn(&mut MappedPeripheral, &mut Context<'_>)) {
         for index in 0..self.placed.len() {
             let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
             what(&mut self.placed[index], &mut context);
@@ -424,7 +426,7 @@ impl Board {
     }
 
     /// Selects what is wired to a serial bus while its chip-select pin is low.
-    fn follow_selects(&mut self, told: usize, now: u64) {
+    fn follow_selects(&mut self, told: usize, now: Cycles) {
         for index in told..self.events.len() {
             let BoardEvent::Pin { port, pin, level } = self.events[index] else { continue };
             let wired = self.selects.iter().find(|(select, _)| *select == Pin { port, pin });
@@ -435,7 +437,7 @@ impl Board {
     }
 
     /// Passes the levels of pins that attachments drive to their ports.
-    fn follow(&mut self, now: u64) {
+    fn follow(&mut self, now: Cycles) {
         for (pin, level) in std::mem::take(&mut self.driven) {
             self.drive_pin(pin, level, now);
         }

@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use armv8m::Cycles;
+
 use crate::memory_map::CLOCK_HZ;
 
 /// Most cycles the guest may be behind. Beyond that, its time stops for the rest, as if the device had been
 /// stopped, rather than race to catch up.
-pub const MAX_LAG: u64 = CLOCK_HZ as u64 / 4;
+pub const MAX_LAG: Cycles = CLOCK_HZ as u64 / 4;
 
 /// How many times as fast as the wall clock a guest's time goes, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,12 @@ pub struct WallClock {
     start: u64,
     scale: TimeScale,
     /// Cycles that were given up.
-    lost: u64,
+    lost: Cycles,
 }
 
 impl WallClock {
     /// A clock by which the guest is at cycle `cycle` at `now`.
-    pub fn start(now: Instant, cycle: u64) -> Self {
+    pub fn start(now: Instant, cycle: Cycles) -> Self {
         Self { origin: now, start: cycle, scale: TimeScale::ONE, lost: 0 }
     }
 
@@ -91,12 +93,12 @@ impl WallClock {
     }
 
     /// Cycles the guest was too far behind, and will not catch up with.
-    pub fn lost(&self) -> u64 {
+    pub fn lost(&self) -> Cycles {
         self.lost
     }
 
     /// The cycle the guest should be at, at `now`, when it is at `guest`. Gives up what it is too far behind.
-    pub fn target(&mut self, now: Instant, guest: u64) -> u64 {
+    pub fn target(&mut self, now: Instant, guest: Cycles) -> Cycles {
         let target = self.cycle_at(now);
         let reachable = guest.saturating_add(MAX_LAG);
         if target > reachable {
@@ -107,7 +109,7 @@ impl WallClock {
     }
 
     /// The moment at which the guest should be at `cycle`.
-    pub fn moment(&self, cycle: u64) -> Instant {
+    pub fn moment(&self, cycle: Cycles) -> Instant {
         // A moment too far off to name is as good as a year.
         let cycles = cycle.saturating_sub(self.start).min(YEAR);
         // Six and a quarter nanoseconds a cycle at scale one; rounded up, so that the cycle is reached.
@@ -116,7 +118,7 @@ impl WallClock {
     }
 
     /// The cycle at which a guest that is not behind is, at `now`.
-    pub fn cycle_at(&self, now: Instant) -> u64 {
+    pub fn cycle_at(&self, now: Instant) -> Cycles {
         let elapsed = now.saturating_duration_since(self.origin);
         let cycles = elapsed.as_nanos() * 4 * u128::from(self.scale.0) / 25_000;
         self.start.saturating_add(u64::try_from(cycles).unwrap_or(u64::MAX))
@@ -129,20 +131,20 @@ impl WallClock {
 pub struct MinimumPace {
     /// At `origin` the kernel's clock was at `cycle`.
     origin: Instant,
-    cycle: u64,
+    cycle: Cycles,
     /// Cycles by which it is ahead of the guest's.
-    skipped: u64,
+    skipped: Cycles,
 }
 
 impl MinimumPace {
     /// The kernel's clock goes with the guest's, which is at cycle `guest` at `now`.
-    pub fn start(now: Instant, guest: u64) -> Self {
+    pub fn start(now: Instant, guest: Cycles) -> Self {
         Self { origin: now, cycle: guest, skipped: 0 }
     }
 
     /// Cycles by which the kernel's clock goes forward at `now`, when the guest is at cycle `guest`. A clock that is a little
     /// late is left alone: each time it is put forward is an input of the device.
-    pub fn behind(&mut self, now: Instant, guest: u64) -> u64 {
+    pub fn behind(&mut self, now: Instant, guest: Cycles) -> Cycles {
         let kernel = guest.saturating_add(self.skipped);
         let wall = WallClock::start(self.origin, self.cycle).cycle_at(now);
         if kernel >= wall {
@@ -158,7 +160,7 @@ impl MinimumPace {
 }
 
 /// A year in cycles.
-const YEAR: u64 = 365 * 24 * 3600 * CLOCK_HZ as u64;
+const YEAR: Cycles = 365 * 24 * 3600 * CLOCK_HZ as u64;
 
 const _: () = assert!(CLOCK_HZ == 160_000_000, "the conversions above are for this frequency");
 

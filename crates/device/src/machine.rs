@@ -42,7 +42,7 @@ use crate::wiring::Attachment;
 
 /// While notification records wait for an interrupt to be taken (one record, one interrupt: D11), the kernel checks the line
 /// at every cycle that is a multiple of this. Multiples, so that it does not depend on where the host ends a run.
-const RECORD_RETRY_INTERVAL: u64 = 500;
+const RECORD_RETRY_INTERVAL: Cycles = 500;
 
 /// Most cycles a busy application runs before the link, the debugger and other inputs have their turn: 25 µs. Twenty times
 /// less than a round trip on a local network, and long enough that leaving the interpreter costs little.
@@ -127,7 +127,7 @@ pub struct Machine {
     lines: Lines,
     kernel: Box<Kernel>,
     /// The cycle at which the device last started; the kernel's microseconds count from here.
-    epoch: u64,
+    epoch: Cycles,
     /// Cycles by which the kernel's clock has gone forward since then without the application's.
     skipped: Cycles,
     run_state: RunState,
@@ -198,7 +198,7 @@ impl Machine {
     }
 
     /// Guest time in cycles.
-    pub fn now(&self) -> u64 {
+    pub fn now(&self) -> Cycles {
         self.cpu.cycles()
     }
 
@@ -356,7 +356,7 @@ impl Machine {
 
     /// The cycle at which an active handler of a fast interrupt counts as hung. Nothing else could stop one: it runs above the
     /// application's own priorities (D146).
-    fn hung_at(&self) -> Option<u64> {
+    fn hung_at(&self) -> Option<Cycles> {
         Some(self.cpu.reserved_active_since()? + HUNG_MS * 1000 * CYCLES_PER_MICRO)
     }
 
@@ -367,16 +367,16 @@ impl Machine {
     }
 
     /// Where the next run of the processor must end, at the latest at `limit`.
-    fn slice_end(&self, limit: u64) -> u64 {
+    fn slice_end(&self, limit: Cycles) -> Cycles {
         let records = self
             .kernel
             .has_waiting_records()
             .then(|| (self.now() + 1).next_multiple_of(RECORD_RETRY_INTERVAL));
         let ends = [records, self.board.next_event(), self.kernel_event(), self.hung_at()];
-        ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, u64::min)
+        ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, Cycles::min)
     }
 
-    fn run_to(&mut self, deadline: u64) -> Exit {
+    fn run_to(&mut self, deadline: Cycles) -> Exit {
         let budget = deadline.saturating_sub(self.now()).max(1);
         let step = self.begins_step();
         let mut bus = BoardBus { board: &mut self.board, lines: &mut self.lines, deadline };

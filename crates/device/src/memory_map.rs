@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use abi::memory;
+use armv8m::Cycles;
 
 /// Application flash: the image begins here, and so does its vector table.
 pub const FLASH: Range<u32> = span(memory::APPLICATION_FLASH_START, memory::APPLICATION_FLASH_LENGTH);
@@ -20,7 +21,7 @@ pub const PERIPHERALS: Range<u32> = 0x4000_0000..0x5000_0000;
 pub const CLOCK_HZ: u32 = 160_000_000;
 
 /// Processor cycles in a microsecond.
-pub const CYCLES_PER_MICRO: u64 = CLOCK_HZ as u64 / 1_000_000;
+pub const CYCLES_PER_MICRO: Cycles = CLOCK_HZ as u64 / 1_000_000;
 
 /// External interrupt lines of the STM32U585.
 pub const INTERRUPTS: u16 = 126;

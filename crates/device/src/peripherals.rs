@@ -16,6 +16,8 @@ pub mod spi;
 pub mod tim;
 pub mod usart;
 
+use armv8m::Cycles;
+
 use crate::events::BoardEvent;
 use crate::pin::{self, Pin};
 
@@ -50,7 +52,7 @@ pub trait Peripheral: Send {
     fn advance(&mut self, _context: &mut Context<'_>) {}
 
     /// Its clock is stopped from `now` on, as in the stop modes, or runs again. It was advanced to `now`.
-    fn hold(&mut self, _held: bool, _now: u64) {}
+    fn hold(&mut self, _held: bool, _now: Cycles) {}
 
     /// Whether a register that [`Peripheral::is_steady`] has changed by time alone since the last call.
     fn take_change(&mut self) -> bool {
@@ -58,12 +60,12 @@ pub trait Peripheral: Send {
     }
 
     /// The cycle at which an interrupt line of this peripheral, or what reads as steady, next changes by itself.
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         None
     }
 
     /// A signal arrives at cycle `now`, to which this was advanced. Returns whether it was accepted.
-    fn signal(&mut self, _signal: &BoardSignal<'_>, _now: u64) -> bool {
+    fn signal(&mut self, _signal: &BoardSignal<'_>, _now: Cycles) -> bool {
         false
     }
 
@@ -74,7 +76,7 @@ pub trait Peripheral: Send {
 /// What an access needs besides the register: the time, and where its effects go.
 pub struct Context<'a> {
     /// The processor's cycle count.
-    pub now: u64,
+    pub now: Cycles,
     /// Bytes of the access: 1, 2 or 4.
     pub bytes: u32,
     /// What leaves the board, in order.

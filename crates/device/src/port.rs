@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use armv8m::{Bus, BusFault, Cpu, Signals, Width};
+use armv8m::{Bus, BusFault, Cpu, Cycles, Signals, Width};
 use kernel::{Clock, ExternalFlash, FastLines, Hardware, Interrupts, Memory, MemoryFault, Port, Wifi};
 use sansio::Instant;
 
@@ -121,7 +121,7 @@ impl DirectMemory for &mut Cpu {
 
 struct HardwareView<'a> {
     board: &'a mut Board,
-    cycles: u64,
+    cycles: Cycles,
 }
 
 impl Hardware for HardwareView<'_> {
@@ -159,7 +159,7 @@ pub(crate) struct BoardBus<'a> {
     /// Levels of the interrupt lines as the processor knows them.
     pub lines: &'a mut Lines,
     /// Cycle at which the run ends; an event that an access schedules before it ends the run early.
-    pub deadline: u64,
+    pub deadline: Cycles,
 }
 
 impl BoardBus<'_> {

@@ -13,6 +13,8 @@ pub mod th02;
 
 pub use source::{Source, SourceError};
 
+use armv8m::Cycles;
+
 use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::i2c::Target;
 use crate::pin::Pin;
@@ -100,14 +102,14 @@ impl Quantities {
     }
 
     /// The value of `name` at cycle `now`; zero if it is not measured here.
-    pub fn value(&self, name: &str, now: u64) -> f64 {
+    pub fn value(&self, name: &str, now: Cycles) -> f64 {
         let found = self.0.iter().find(|(known, _)| *known == name);
         found.map_or(0.0, |(_, source)| source.value(seconds(now)))
     }
 }
 
 /// Guest time in seconds.
-fn seconds(cycles: u64) -> f64 {
+fn seconds(cycles: Cycles) -> f64 {
     let hz = u64::from(CLOCK_HZ);
     f64::from((cycles / hz) as u32) + f64::from((cycles % hz) as u32) / f64::from(CLOCK_HZ)
 }

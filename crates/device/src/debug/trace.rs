@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use armv8m::Cycles;
+
 /// Entries that may wait to be written; more are lost.
 pub const QUEUE: usize = 1 << 16;
 
@@ -70,7 +72,7 @@ pub enum What {
         /// What was given back.
         results: Fields,
         /// Cycles from call to return.
-        cycles: u64,
+        cycles: Cycles,
     },
     /// An exception was entered.
     Entered(String),
@@ -89,7 +91,7 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The processor's cycle at its beginning.
-    pub at: u64,
+    pub at: Cycles,
     /// Who it is about.
     pub lane: Lane,
     /// What it is.

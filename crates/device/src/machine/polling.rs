@@ -11,7 +11,7 @@
 //! All of this depends on guest time and recorded inputs alone, so that a replay delays the same calls (D138).
 
 use abi::{Call, Status};
-use armv8m::{Bus, BusFault, ExternalActivity, Register, Signals, Width};
+use armv8m::{Bus, BusFault, Cycles, ExternalActivity, Register, Signals, Width};
 use kernel::Outcome;
 use sansio::{Duration, Instant};
 
@@ -23,20 +23,20 @@ use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE};
 /// Cycles that pass for the application in each system call: 2.5 µs. The kernel needs up to 250 instructions of its own for a call
 /// (`cargo xtask cost`), which waits for flash make about twice as many cycles on a chip; entering and leaving the secure state, with
 /// registers saved, cleared and restored, takes the rest.
-pub(super) const CALL_CYCLES: u64 = 400;
+pub(super) const CALL_CYCLES: Cycles = 400;
 
 /// Longest delay, in cycles. With the call and the rest of the loop an application sees a change within a millisecond, the
 /// resolution at which applications poll (D219).
-const MAX_DELAY: u64 = 900 * CYCLES_PER_MICRO;
+const MAX_DELAY: Cycles = 900 * CYCLES_PER_MICRO;
 
 /// Greatest scale of the guest's time, as `--time-scale` has it (D141).
 const MAX_SCALE: u32 = 1000;
 
 /// Shortest delay that costs less than the calls it saves, in cycles.
-const MIN_DELAY: u64 = 10 * CYCLES_PER_MICRO;
+const MIN_DELAY: Cycles = 10 * CYCLES_PER_MICRO;
 
 /// How long an application must have been polling before a call is delayed, in cycles.
-const MIN_POLLING_TIME: u64 = 40 * CYCLES_PER_MICRO;
+const MIN_POLLING_TIME: Cycles = 40 * CYCLES_PER_MICRO;
 
 /// Most instructions from one call to the next from the same call site.
 const MAX_ROUND: u64 = 4_000;
@@ -50,8 +50,8 @@ const LONG_ROUND: u64 = 30;
 const TRUSTED_ROUNDS: u32 = 16;
 
 /// Cycles until another trial after one that failed; doubles with each failure, up to [`MAX_BACKOFF`].
-const MIN_BACKOFF: u64 = 100 * CYCLES_PER_MICRO;
-const MAX_BACKOFF: u64 = 12_800 * CYCLES_PER_MICRO;
+const MIN_BACKOFF: Cycles = 100 * CYCLES_PER_MICRO;
+const MAX_BACKOFF: Cycles = 12_800 * CYCLES_PER_MICRO;
 
 /// Most calls that found no item that are remembered.
 const MAX_ABSENT: usize = 8;
@@ -83,7 +83,7 @@ struct CallSite {
 /// A call whose return is delayed.
 pub(super) struct DelayedCall {
     /// The cycle at which it returns at the latest.
-    pub until: u64,
+    pub until: Cycles,
     query: Query,
     before: Before,
 }
@@ -107,7 +107,7 @@ pub(super) struct Polling {
     /// Instructions executed when the call was last made there.
     arrived: u64,
     /// The cycle since which the application has done nothing but poll.
-    began: u64,
+    began: Cycles,
     /// Since the call was last made there, an exception was taken or the host changed something.
     interrupted: bool,
     /// Instructions of a round that a trial has found to be polling.
@@ -115,8 +115,8 @@ pub(super) struct Polling {
     /// Delays that need no further trial.
     trusted: u32,
     /// The cycle before which there is no further trial, and the next back-off.
-    next_trial: u64,
-    pause: u64,
+    next_trial: Cycles,
+    pause: Cycles,
     /// Reads that found nothing since the kernel's last input.
     absent: Vec<Query>,
 }
@@ -134,7 +134,13 @@ impl Polling {
     }
 
     /// A query was made at `site`.
-    fn on_query(&mut self, site: CallSite, now: u64, instructions: u64, since: ExternalActivity) -> Decision {
+    fn on_query(
+        &mut self,
+        site: CallSite,
+        now: Cycles,
+        instructions: u64,
+        since: ExternalActivity,
+    ) -> Decision {
         if since.accessed {
             self.on_action();
         }
@@ -158,7 +164,7 @@ impl Polling {
         self.decide(now, round)
     }
 
-    fn decide(&mut self, now: u64, round: u64) -> Decision {
+    fn decide(&mut self, now: Cycles, round: u64) -> Decision {
         if now.saturating_sub(self.began) < MIN_POLLING_TIME {
             return Decision::Answer;
         }
@@ -177,7 +183,7 @@ impl Polling {
         (self.round, self.trusted, self.pause) = (round, if is_trusted { TRUSTED_ROUNDS } else { 0 }, 0);
     }
 
-    fn on_trial_failed(&mut self, now: u64) {
+    fn on_trial_failed(&mut self, now: Cycles) {
         self.pause = (self.pause * 2).clamp(MIN_BACKOFF, MAX_BACKOFF);
         self.next_trial = now + self.pause;
         (self.began, self.trusted) = (now, 0);
@@ -218,7 +224,7 @@ impl Machine {
     }
 
     /// Finds for how long nothing changes for the application but the answers to what it asks.
-    fn find_delay(&mut self, site: &CallSite, budget: u64) -> Option<u64> {
+    fn find_delay(&mut self, site: &CallSite, budget: Cycles) -> Option<Cycles> {
         let longest = self.max_delay();
         let mut delay = longest;
         loop {
@@ -242,11 +248,11 @@ impl Machine {
 
     /// The longest delay, which is the same by the wall clock whatever the scale of the guest's time (D219): the host's load is
     /// what it saves.
-    fn max_delay(&self) -> u64 {
+    fn max_delay(&self) -> Cycles {
         MAX_DELAY * u64::from(self.provisioning.poll_scale.clamp(1, MAX_SCALE))
     }
 
-    fn polls_now(&mut self, site: &CallSite, budget: u64) -> bool {
+    fn polls_now(&mut self, site: &CallSite, budget: Cycles) -> bool {
         matches!(self.try_polling(site, 0, budget), Trial::Polls { .. })
     }
 
@@ -301,7 +307,7 @@ impl Machine {
     }
 
     /// Lets the application run with the clock stopped `ahead` cycles from now, and rolls that back.
-    fn try_polling(&mut self, site: &CallSite, ahead: u64, budget: u64) -> Trial {
+    fn try_polling(&mut self, site: &CallSite, ahead: Cycles, budget: Cycles) -> Trial {
         let due = self.slice_end(u64::MAX).min(self.cpu.next_timeout().unwrap_or(u64::MAX));
         let limit = due.min(self.now() + budget);
         let now = self.kernel_now() + Duration::from_micros(ahead / CYCLES_PER_MICRO);
@@ -321,7 +327,7 @@ impl Machine {
     }
 
     /// Returns the instructions of a round, if the application returns to its former state and each round is like the first.
-    fn run_trial(&mut self, site: &CallSite, now: Instant, limit: u64) -> Option<u64> {
+    fn run_trial(&mut self, site: &CallSite, now: Instant, limit: Cycles) -> Option<u64> {
         let mut query = site.query;
         let mut arrived = self.instructions();
         let mut first = None;
@@ -358,7 +364,7 @@ impl Machine {
     }
 
     /// The cycle at which the delayed call returns.
-    pub(super) fn delayed_call_due(&self) -> Option<u64> {
+    pub(super) fn delayed_call_due(&self) -> Option<Cycles> {
         let delay = self.delayed_call.as_ref()?;
         (self.power == Power::On).then_some(delay.until)
     }

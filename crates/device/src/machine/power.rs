@@ -1,6 +1,7 @@
 //! Power saving, deep sleep, and ends that are not faults.
 
 use abi::power::{DeepSleepMode, PowerSavingMode, WakeReason};
+use armv8m::Cycles;
 use kernel::{Kernel, LinkInput};
 use sansio::Instant;
 
@@ -18,13 +19,13 @@ pub(super) enum Power {
     /// Nothing runs, not even the kernel, until the cycle of the next start, if there is one.
     Off {
         /// The cycle, and the wake reason the application will read.
-        start: Option<(u64, WakeReason)>,
+        start: Option<(Cycles, WakeReason)>,
     },
 }
 
 impl Power {
     /// The cycle and reason of a start out of deep sleep that is due at cycle `now`.
-    fn due(self, now: u64) -> Option<WakeReason> {
+    fn due(self, now: Cycles) -> Option<WakeReason> {
         match self {
             Self::Off { start: Some((at, reason)) } if at <= now => Some(reason),
             _ => None,
@@ -109,7 +110,7 @@ impl Machine {
         }
     }
 
-    fn turn_off(&mut self, start: Option<(u64, WakeReason)>) {
+    fn turn_off(&mut self, start: Option<(Cycles, WakeReason)>) {
         self.link_input(LinkInput::Shutdown);
         self.power = Power::Off { start };
     }

@@ -2,10 +2,11 @@
 //! keep host and cloud busy (D73).
 
 use abi::power::WakeReason;
+use armv8m::Cycles;
 
 use crate::memory_map::CYCLES_PER_MICRO;
 
-const CYCLES_PER_MILLI: u64 = 1000 * CYCLES_PER_MICRO;
+const CYCLES_PER_MILLI: Cycles = 1000 * CYCLES_PER_MICRO;
 
 /// How soon an application that faulted restarts, as its bundle may say. The pause doubles with each fault until
 /// the application has run for the longest pause without one.
@@ -29,8 +30,8 @@ impl Default for RestartPolicy {
 pub(super) struct RestartTimer {
     policy: RestartPolicy,
     next_pause_ms: u64,
-    started: u64,
-    pending: Option<(u64, WakeReason)>,
+    started: Cycles,
+    pending: Option<(Cycles, WakeReason)>,
 }
 
 impl RestartTimer {
@@ -40,13 +41,13 @@ impl RestartTimer {
     }
 
     /// The application starts at cycle `now`.
-    pub(super) fn started(&mut self, now: u64) {
+    pub(super) fn started(&mut self, now: Cycles) {
         (self.started, self.pending) = (now, None);
     }
 
     /// The application was stopped at cycle `now`; it reads `reason` after its next start. Returns the pause until then in
     /// milliseconds.
-    pub(super) fn schedule_after_fault(&mut self, now: u64, reason: WakeReason) -> u64 {
+    pub(super) fn schedule_after_fault(&mut self, now: Cycles, reason: WakeReason) -> u64 {
         if (now - self.started) / CYCLES_PER_MILLI >= self.policy.maximum_ms {
             self.next_pause_ms = self.policy.minimum_ms;
         }
@@ -58,7 +59,7 @@ impl RestartTimer {
 
     /// The application requested a restart at cycle `now`, which is at once unless it started less than the shortest pause ago.
     /// Returns the pause until then in milliseconds.
-    pub(super) fn schedule_requested(&mut self, now: u64, reason: WakeReason) -> u64 {
+    pub(super) fn schedule_requested(&mut self, now: Cycles, reason: WakeReason) -> u64 {
         let earliest = self.started.saturating_add(self.policy.minimum_ms.saturating_mul(CYCLES_PER_MILLI));
         let at = now.max(earliest);
         self.pending = Some((at, reason));
@@ -71,12 +72,12 @@ impl RestartTimer {
     }
 
     /// The cycle of the next start, if one is pending.
-    pub(super) fn next_timeout(&self) -> Option<u64> {
+    pub(super) fn next_timeout(&self) -> Option<Cycles> {
         self.pending.map(|(at, _)| at)
     }
 
     /// The reason for a start that is due at cycle `now`.
-    pub(super) fn take_due(&mut self, now: u64) -> Option<WakeReason> {
+    pub(super) fn take_due(&mut self, now: Cycles) -> Option<WakeReason> {
         self.pending.take_if(|(at, _)| *at <= now).map(|(_, reason)| reason)
     }
 }

@@ -1,7 +1,7 @@
 //! The machine's part of a trace: what happened when, in guest time.
 
 use abi::Call;
-use armv8m::ExceptionEvent;
+use armv8m::{Cycles, ExceptionEvent};
 
 use super::{Machine, StopReason};
 use crate::debug::trace::decode;
@@ -19,7 +19,7 @@ pub(super) struct Tracing {
 /// A call that has not returned.
 #[derive(Debug)]
 struct Begun {
-    at: u64,
+    at: Cycles,
     call: Call,
     registers: [u32; 4],
     arguments: Fields,

@@ -1,5 +1,7 @@
 //! The extended interrupt controller: edges on pins become interrupts, one line for each pin number.
 
+use armv8m::Cycles;
+
 use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite};
 
 /// First register.
@@ -92,7 +94,7 @@ impl Peripheral for Exti {
         }
     }
 
-    fn signal(&mut self, signal: &BoardSignal<'_>, _now: u64) -> bool {
+    fn signal(&mut self, signal: &BoardSignal<'_>, _now: Cycles) -> bool {
         match *signal {
             BoardSignal::Edge { port, pin, rising } => self.edge(port, pin, rising),
             _ => false,

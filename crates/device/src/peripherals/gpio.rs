@@ -1,5 +1,7 @@
 //! General-purpose pins. Outputs read back as they are driven; inputs read what the outside drives, else their pull.
 
+use armv8m::Cycles;
+
 use super::{BoardSignal, Context, Peripheral, RegisterWrite};
 use crate::events::BoardEvent;
 use crate::pin::PORTS;
@@ -140,7 +142,7 @@ impl Peripheral for Gpio {
         self.tell_changes(context.events);
     }
 
-    fn signal(&mut self, signal: &BoardSignal<'_>, _now: u64) -> bool {
+    fn signal(&mut self, signal: &BoardSignal<'_>, _now: Cycles) -> bool {
         match *signal {
             BoardSignal::Pin { pin, level } if pin < 16 => {
                 self.driven |= 1 << pin;

@@ -1,6 +1,8 @@
 //! I2C controllers, with what is wired to the bus. An address that nothing acknowledges ends in NACKF and STOPF, as on a
 //! bare board. Only the controller's side of the bus is modelled.
 
+use armv8m::Cycles;
+
 use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 
 /// What differs between the controllers.
@@ -35,13 +37,13 @@ pub trait Target: Send {
     /// The bus is free again after a transfer.
     fn stop(&mut self, _context: &mut Context<'_>) {}
     /// The cycle at which it does something by itself.
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         None
     }
     /// Lets time pass up to the context's now.
     fn advance(&mut self, _context: &mut Context<'_>) {}
     /// What it measures is `value` from cycle `now` on, to which it was advanced. Answers whether it measures that.
-    fn set(&mut self, _quantity: &str, _value: f64, _now: u64) -> bool {
+    fn set(&mut self, _quantity: &str, _value: f64, _now: Cycles) -> bool {
         false
     }
 }
@@ -290,11 +292,11 @@ impl Peripheral for I2c {
         }
     }
 
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         self.targets.iter().filter_map(|target| target.next_event()).min()
     }
 
-    fn signal(&mut self, signal: &BoardSignal<'_>, now: u64) -> bool {
+    fn signal(&mut self, signal: &BoardSignal<'_>, now: Cycles) -> bool {
         let BoardSignal::Quantity { address, name, value } = *signal else { return false };
         let found = self.targets.iter_mut().find(|target| target.address() == address);
         found.is_some_and(|target| target.set(name, value, now))

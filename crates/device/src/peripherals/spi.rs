@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use armv8m::Cycles;
+
 use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 
 /// What differs between the controllers.
@@ -83,7 +85,7 @@ const CLEARABLE: u32 = 0x0BF8;
 
 /// Cycles for which a full receive FIFO delays the next frame before frames are lost. Frames take no time here, so without
 /// it a program that reads in time on a board would be too late.
-const PATIENCE: u64 = 10_000;
+const PATIENCE: Cycles = 10_000;
 
 /// One controller and what is wired to it.
 pub struct Spi {
@@ -101,7 +103,7 @@ pub struct Spi {
     sending: VecDeque<u32>,
     received: VecDeque<u32>,
     /// The receive FIFO is full: until this cycle frames wait for the application to read.
-    full_until: Option<u64>,
+    full_until: Option<Cycles>,
     device: Option<Box<dyn SpiDevice>>,
     /// A pin selects the device; else the controller's own signal does.
     by_pin: bool,
@@ -190,7 +192,7 @@ impl Spi {
             | self.frames().map_or(0, |frames| frames - self.gone.min(frames)) << CTSIZE_AT
     }
 
-    fn write_control(&mut self, write: RegisterWrite, now: u64) {
+    fn write_control(&mut self, write: RegisterWrite, now: Cycles) {
         let was = self.control;
         self.control = write.apply_to(was, CR1_WRITABLE);
         if self.control & SPE == 0 {
@@ -215,12 +217,12 @@ impl Spi {
     }
 
     /// Exchanges frames as far as there are some to send and room for those that come.
-    fn proceed(&mut self, now: u64) {
+    fn proceed(&mut self, now: Cycles) {
         self.exchange(now, false);
     }
 
     /// The same; `lossy` if nobody has read for so long that received frames are lost.
-    fn exchange(&mut self, now: u64, lossy: bool) {
+    fn exchange(&mut self, now: Cycles, lossy: bool) {
         self.full_until = None;
         let (comes, goes) = self.ways();
         while self.control & (SPE | CSTART) == SPE | CSTART && self.config[1] & MASTER != 0 {
@@ -259,7 +261,7 @@ impl Spi {
     }
 
     /// Frames in a write of `bytes`: one, or as many as fit.
-    fn put(&mut self, value: u32, bytes: u32, now: u64) {
+    fn put(&mut self, value: u32, bytes: u32, now: Cycles) {
         let size = self.frame_bytes();
         for part in 0..(bytes / size).max(1) {
             if !self.is_on() || self.sending.len() >= self.capacity() {
@@ -275,7 +277,7 @@ impl Spi {
         self.proceed(now);
     }
 
-    fn take(&mut self, bytes: u32, now: u64) -> u32 {
+    fn take(&mut self, bytes: u32, now: Cycles) -> u32 {
         let size = self.frame_bytes();
         let mut value = 0;
         for part in 0..(bytes / size).max(1) {
@@ -337,11 +339,11 @@ impl Peripheral for Spi {
         }
     }
 
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         self.full_until
     }
 
-    fn signal(&mut self, signal: &BoardSignal<'_>, _now: u64) -> bool {
+    fn signal(&mut self, signal: &BoardSignal<'_>, _now: Cycles) -> bool {
         let BoardSignal::Select { selected } = *signal else { return false };
         self.select(selected);
         true

@@ -1,5 +1,7 @@
 //! One peripheral on a bench: accessed by address, its lines and outputs looked at.
 
+use armv8m::Cycles;
+
 use super::{BoardSignal, Context, Lines, Peripheral, RegisterWrite, Requests};
 use crate::events::BoardEvent;
 use crate::pin::Pin;
@@ -7,7 +9,7 @@ use crate::pin::Pin;
 pub(crate) struct Bench {
     base: u32,
     pub peripheral: Box<dyn Peripheral>,
-    pub now: u64,
+    pub now: Cycles,
     events: Vec<BoardEvent>,
     driven: Vec<(Pin, bool)>,
 }
@@ -87,7 +89,7 @@ impl Bench {
     }
 
     /// Lets time pass up to `now`, stopping at each event.
-    pub(crate) fn pass_to(&mut self, now: u64) {
+    pub(crate) fn pass_to(&mut self, now: Cycles) {
         while let Some(at) = self.peripheral.next_event().filter(|at| *at <= now) {
             self.now = at;
             self.with(|peripheral, context| peripheral.advance(context));

@@ -4,6 +4,8 @@
 //! that can be computed, so a timer costs nothing while it runs. Output pins, capture from pins, counting down and the
 //! repetition counter are not modelled: their registers can be written and read.
 
+use armv8m::Cycles;
+
 use super::{Context, Lines, Peripheral, RegisterWrite};
 
 /// What differs between the timers.
@@ -89,7 +91,7 @@ pub struct Tim {
     matched: u64,
     /// The counter was at `count` at cycle `since`; it runs from there while it is enabled.
     count: u32,
-    since: u64,
+    since: Cycles,
     /// Its clock is stopped, this long after its last tick.
     held: Option<u64>,
     /// Registers without function here.
@@ -155,7 +157,7 @@ impl Tim {
         if self.running() { self.since.checked_add(cycles) } else { None }
     }
 
-    fn counter(&self, now: u64) -> u32 {
+    fn counter(&self, now: Cycles) -> u32 {
         if !self.running() {
             return self.count;
         }
@@ -163,7 +165,7 @@ impl Tim {
     }
 
     /// Makes `now` the known cycle, so that a register the count depends on may change.
-    fn settle(&mut self, now: u64) {
+    fn settle(&mut self, now: Cycles) {
         if self.running() {
             let ticks = now.saturating_sub(self.since) / self.tick();
             self.count = self.count.wrapping_add(ticks as u32);
@@ -187,7 +189,7 @@ impl Tim {
     }
 
     /// Tells the matches up to cycle `now`, before which no update event lies.
-    fn note_matches(&mut self, now: u64) {
+    fn note_matches(&mut self, now: Cycles) {
         if self.running() && now > self.matched {
             let (from, to) = (self.counter(self.matched.max(self.since)), self.counter(now));
             for channel in self.comparing() {
@@ -224,7 +226,7 @@ impl Tim {
     }
 
     /// One update event at cycle `at`.
-    fn update(&mut self, at: u64) {
+    fn update(&mut self, at: Cycles) {
         self.note_matches(at - 1);
         self.note_overflow();
         self.matched = at;
@@ -248,7 +250,7 @@ impl Tim {
     }
 
     /// Skips the whole periods before `now`, which differ in nothing from the one just begun.
-    fn skip_periods(&mut self, now: u64) {
+    fn skip_periods(&mut self, now: Cycles) {
         let Some(next) = self.next_update() else { return };
         if next <= now {
             let period = next - self.since;
@@ -256,7 +258,7 @@ impl Tim {
         }
     }
 
-    fn generate(&mut self, write: RegisterWrite, now: u64) {
+    fn generate(&mut self, write: RegisterWrite, now: Cycles) {
         let channels = channel_bit(usize::from(self.kind.channels)) - channel_bit(0);
         self.status |= write.ones() & channels;
         if write.ones() & UG == 0 {
@@ -272,7 +274,7 @@ impl Tim {
         }
     }
 
-    fn write_reload(&mut self, write: RegisterWrite, now: u64) {
+    fn write_reload(&mut self, write: RegisterWrite, now: Cycles) {
         self.settle(now);
         self.reload.written = write.apply_to(self.reload.written, self.kind.max);
         if self.control & ARPE == 0 {
@@ -280,7 +282,7 @@ impl Tim {
         }
     }
 
-    fn write_control(&mut self, write: RegisterWrite, now: u64) {
+    fn write_control(&mut self, write: RegisterWrite, now: Cycles) {
         self.settle(now);
         self.matched = now;
         self.control = write.apply_to(self.control, CR1_WRITABLE);
@@ -365,7 +367,7 @@ impl Peripheral for Tim {
         self.note_matches(now);
     }
 
-    fn hold(&mut self, held: bool, now: u64) {
+    fn hold(&mut self, held: bool, now: Cycles) {
         if held && self.held.is_none() {
             self.settle(now);
             self.held = Some(now - self.since);
@@ -375,7 +377,7 @@ impl Peripheral for Tim {
         }
     }
 
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         // Without its interrupt, or with the flag up already, an update changes no line.
         let awaited = self.interrupts & UIE != 0 && self.status & UIF == 0 && self.control & UDIS == 0;
         let update = if awaited { self.next_update() } else { None };

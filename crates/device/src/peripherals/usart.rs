@@ -8,6 +8,8 @@ mod format;
 mod receiver;
 mod transmitter;
 
+use armv8m::Cycles;
+
 use format::{MME, RE, Settings, TE};
 pub use receiver::LINE;
 use receiver::Receiver;
@@ -168,7 +170,7 @@ impl Usart {
         enabled.fold(0, |all, (_, _, flags)| all | flags) & self.status()
     }
 
-    fn write_control(&mut self, register: usize, write: RegisterWrite, now: u64) {
+    fn write_control(&mut self, register: usize, write: RegisterWrite, now: Cycles) {
         let before = self.settings.clone();
         let word = &mut self.settings.control[register];
         *word = write.apply_to(*word, u32::MAX);
@@ -189,7 +191,7 @@ impl Usart {
         self.transmitter.begin(settings, now);
     }
 
-    fn request(&mut self, requests: u32, now: u64) {
+    fn request(&mut self, requests: u32, now: Cycles) {
         let settings = &self.settings;
         if requests & ABRRQ != 0 {
             self.receiver.measure_baud_rate();
@@ -209,7 +211,7 @@ impl Usart {
     }
 
     /// Does what is due at cycle `at`; nothing is due before it.
-    fn advance_to(&mut self, at: u64, events: &mut Vec<BoardEvent>) {
+    fn advance_to(&mut self, at: Cycles, events: &mut Vec<BoardEvent>) {
         let settings = &self.settings;
         if let Some(byte) = self.transmitter.advance(settings, at) {
             events.push(BoardEvent::Serial { port: self.kind.number, byte });
@@ -291,11 +293,11 @@ impl Peripheral for Usart {
         }
     }
 
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         [self.receiver.next_event(), self.transmitter.next_event()].into_iter().flatten().min()
     }
 
-    fn signal(&mut self, signal: &BoardSignal<'_>, now: u64) -> bool {
+    fn signal(&mut self, signal: &BoardSignal<'_>, now: Cycles) -> bool {
         match *signal {
             BoardSignal::Serial(bytes) => self.receiver.send(bytes, &self.settings, now),
             BoardSignal::KernelClock { hz } => {

@@ -10,6 +10,8 @@ mod generator;
 use click::Clicks;
 use generator::Generator;
 
+use armv8m::Cycles;
+
 use super::{Parts, Quantities, Source, steps};
 use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::Context;
@@ -95,8 +97,8 @@ const MOST_SAMPLES: u64 = 4096;
 struct Tap {
     axis: usize,
     g: f64,
-    from: u64,
-    to: u64,
+    from: Cycles,
+    to: Cycles,
 }
 
 /// The sensor.
@@ -111,7 +113,7 @@ pub struct Lis3dh {
     pointer: u8,
     pointed: bool,
     /// Since when it measures at the present rate, and how many samples were taken by then.
-    since: u64,
+    since: Cycles,
     samples: u64,
     sample: [i16; 3],
     new: u8,
@@ -156,7 +158,7 @@ impl Lis3dh {
     }
 
     /// Cycles from one sample to the next; `None` in power-down.
-    fn period(&self) -> Option<u64> {
+    fn period(&self) -> Option<Cycles> {
         let field = usize::from(self.register(CTRL_REG1) >> 4);
         let rate = match *RATES.get(field)? {
             1344 if self.is_low_power() => FASTEST_LOW_POWER,
@@ -170,7 +172,7 @@ impl Lis3dh {
     }
 
     /// Takes the samples that are due by `now`; of several only the last can be read.
-    fn settle(&mut self, now: u64) {
+    fn settle(&mut self, now: Cycles) {
         let Some(period) = self.period() else { return };
         let samples = now.saturating_sub(self.since) / period;
         let missed = samples - self.samples;
@@ -186,7 +188,7 @@ impl Lis3dh {
     }
 
     /// Takes sample `number`, which is due at cycle `at`.
-    fn take_one(&mut self, number: u64, at: u64, period: u64) {
+    fn take_one(&mut self, number: u64, at: Cycles, period: Cycles) {
         let mut measured = AXES.map(|axis| self.quantities.value(axis, at));
         if let Some(Tap { axis, g, from, to }) = self.tap
             && from < at
@@ -244,7 +246,7 @@ impl Lis3dh {
         click::Settings {
             config: self.register(CLICK_CFG),
             threshold: self.threshold(CLICK_THS),
-            limit: u64::from(self.register(TIME_LIMIT) & 0x7F),
+            limit: Cycles::from(self.register(TIME_LIMIT) & 0x7F),
             latency: self.register(TIME_LATENCY).into(),
             window: self.register(TIME_WINDOW).into(),
             latched: self.register(CLICK_THS) & LATCHES_CLICK != 0,
@@ -316,7 +318,7 @@ impl Lis3dh {
         self.sample[axis].to_le_bytes()[usize::from(high)]
     }
 
-    fn give(&mut self, byte: u8, now: u64) {
+    fn give(&mut self, byte: u8, now: Cycles) {
         let register = self.pointer & !GO_ON & 0x3F;
         if !matches!(register, 0x1F..=0x26 | 0x2E | 0x30 | 0x32..=0x34 | 0x36..=0x38 | 0x3A..=0x3F) {
             return;
@@ -367,7 +369,7 @@ impl Target for Lis3dh {
     }
 
     /// Samples have a time of their own only if an interrupt pin is wired; otherwise they are computed when they are read.
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         let is_wired = |output: &usize| self.pins[*output].is_some() && self.raises(*output) != 0;
         (0..2).find(is_wired)?;
         Some(self.since + (self.samples + 1) * self.period()?)
@@ -378,7 +380,7 @@ impl Target for Lis3dh {
         self.drive(context);
     }
 
-    fn set(&mut self, quantity: &str, value: f64, now: u64) -> bool {
+    fn set(&mut self, quantity: &str, value: f64, now: Cycles) -> bool {
         if quantity != TAP {
             return self.quantities.set(quantity, Source::Constant(value));
         }

@@ -1,6 +1,8 @@
 //! The MCP9808, a thermometer (data sheet DS25095): a pointer register, then 16 bits, the higher byte first. Its alert
 //! output can be wired to a pin, with the pull-up resistor it needs on a board.
 
+use armv8m::Cycles;
+
 use super::{Parts, Quantities, Source, steps};
 use crate::memory_map::CYCLES_PER_MICRO;
 use crate::peripherals::Context;
@@ -61,7 +63,7 @@ pub struct Mcp9808 {
     /// An alert in interrupt mode is active.
     interrupt: bool,
     /// Cycle of the last conversion.
-    converted_at: u64,
+    converted_at: Cycles,
 }
 
 impl Mcp9808 {
@@ -85,7 +87,7 @@ impl Mcp9808 {
         }
     }
 
-    fn measure(&mut self, now: u64) {
+    fn measure(&mut self, now: Cycles) {
         if self.config & SHUTDOWN == 0 {
             // Coarser resolutions leave the lowest bits zero.
             let coarse = 3 - u16::from(self.resolution & 3);
@@ -95,12 +97,12 @@ impl Mcp9808 {
     }
 
     /// Cycles of a conversion.
-    fn conversion(&self) -> u64 {
+    fn conversion(&self) -> Cycles {
         CONVERSIONS[usize::from(self.resolution & 3)] * 1000 * CYCLES_PER_MICRO
     }
 
     /// A conversion ends: the limits are compared for the alert output. The hysteresis counts for falling temperatures.
-    fn compare(&mut self, now: u64) {
+    fn compare(&mut self, now: Cycles) {
         self.converted_at = now;
         self.measure(now);
         let signed = |value: u16| (value << 3).cast_signed() >> 3;
@@ -191,7 +193,7 @@ impl Target for Mcp9808 {
     }
 
     /// A conversion has a time of its own only because of the alert output; otherwise it is computed when it is read.
-    fn next_event(&self) -> Option<u64> {
+    fn next_event(&self) -> Option<Cycles> {
         let alerts = self.config & (ENABLED | SHUTDOWN) == ENABLED;
         (alerts && self.pin.is_some()).then(|| self.converted_at + self.conversion())
     }
@@ -229,7 +231,7 @@ impl Target for Mcp9808 {
         byte
     }
 
-    fn set(&mut self, quantity: &str, value: f64, _now: u64) -> bool {
+    fn set(&mut self, quantity: &str, value: f64, _now: Cycles) -> bool {
         self.quantities.set(quantity, Source::Constant(value))
     }
 }

@@ -1,3 +1,5 @@
+use armv8m::Cycles;
+
 use crate::events::BoardEvent;
 use crate::memory_map::CYCLES_PER_MICRO;
 use crate::peripherals::Context;
@@ -8,7 +10,7 @@ use crate::wiring::Attachment;
 /// A model as a wiring makes it, on bus 1.
 pub(super) struct Wired {
     target: Box<dyn Target>,
-    now: u64,
+    now: Cycles,
     events: Vec<BoardEvent>,
     driven: Vec<(Pin, bool)>,
 }

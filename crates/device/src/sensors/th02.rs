@@ -1,6 +1,8 @@
 //! The TH02, a hygrometer and thermometer (data sheet of Hoperf): a conversion is started, takes its time, and leaves 14
 //! or 12 bits in two registers.
 
+use armv8m::Cycles;
+
 use super::{Parts, Quantities, Source, steps};
 use crate::memory_map::CLOCK_HZ;
 use crate::peripherals::Context;
@@ -32,7 +34,7 @@ pub struct Th02 {
     config: u8,
     data: u16,
     /// The cycle at which a conversion is over.
-    ready_at: Option<u64>,
+    ready_at: Option<Cycles>,
     pointed: bool,
 }
 
@@ -51,7 +53,7 @@ impl Th02 {
     }
 
     /// Ends a conversion that is over by `now`. What it measured was so at its end.
-    fn settle(&mut self, now: u64) {
+    fn settle(&mut self, now: Cycles) {
         let Some(at) = self.ready_at.filter(|at| *at <= now) else { return };
         self.ready_at = None;
         self.config &= !START;
@@ -62,7 +64,7 @@ impl Th02 {
         };
     }
 
-    fn configure(&mut self, value: u8, now: u64) {
+    fn configure(&mut self, value: u8, now: Cycles) {
         self.config = value & CONFIG_WRITABLE;
         if self.config & START != 0 {
             let takes = if self.config & FAST != 0 { FAST_CONVERSION } else { CONVERSION };
@@ -115,7 +117,7 @@ impl Target for Th02 {
         byte
     }
 
-    fn set(&mut self, quantity: &str, value: f64, _now: u64) -> bool {
+    fn set(&mut self, quantity: &str, value: f64, _now: Cycles) -> bool {
         self.quantities.set(quantity, Source::Constant(value))
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use armv8m::Cycles;
+
 use super::{Entry, Fields, Format, Lane, MAX_BYTES, Output, What};
 use crate::memory_map::{CLOCK_HZ, CYCLES_PER_MICRO};
 
@@ -46,12 +48,12 @@ pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Ve
 }
 
 /// The entries lost since the last call, if any.
-fn loss(at: u64, lost: &AtomicU64) -> Option<Entry> {
+fn loss(at: Cycles, lost: &AtomicU64) -> Option<Entry> {
     let count = lost.swap(0, Ordering::Relaxed);
     (count > 0).then(|| told_of_loss(at, count))
 }
 
-fn told_of_loss(at: u64, count: u64) -> Entry {
+fn told_of_loss(at: Cycles, count: u64) -> Entry {
     let name = format!("{count} entries lost: they were faster than the output");
     Entry { at, lane: Lane::Device, what: What::Mark { name, fields: Vec::new() } }
 }
@@ -127,7 +129,7 @@ impl Sink {
         }
     }
 
-    fn end(&mut self, at: u64) {
+    fn end(&mut self, at: Cycles) {
         if self.closed {
             return;
         }
@@ -219,7 +221,7 @@ fn complete(name: &str, lane: Lane, (from, to): (u64, u64), fields: &[(&'static 
     format!("{{\"ph\":\"X\",{head},\"ts\":{ts},\"dur\":{dur},\"args\":{}}}", object(fields))
 }
 
-fn instant(name: &str, lane: Lane, at: u64, fields: &[(&'static str, String)]) -> String {
+fn instant(name: &str, lane: Lane, at: Cycles, fields: &[(&'static str, String)]) -> String {
     let (head, ts) = (head(name, lane), micros(at));
     format!("{{\"ph\":\"i\",\"s\":\"t\",{head},\"ts\":{ts},\"args\":{}}}", object(fields))
 }
@@ -229,7 +231,7 @@ fn head(name: &str, lane: Lane) -> String {
 }
 
 /// Microseconds with all the digits a cycle has.
-fn micros(cycles: u64) -> String {
+fn micros(cycles: Cycles) -> String {
     let rest = cycles % CYCLES_PER_MICRO * 100_000 / CYCLES_PER_MICRO;
     let text = format!("{}.{rest:05}", cycles / CYCLES_PER_MICRO);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use armv8m::Cycles;
+
 use super::format::{ABREN, ADDM7, MME, RE, Settings, WAKE};
 use super::{ABRF, BUSY, CMF, IDLE, ORE, OVRDIS, RTOF, RWU, RXFF, RXFT, RXFTCFG_AT, RXNE};
 
@@ -23,7 +25,7 @@ pub(super) struct Receiver {
     /// What arrives while the receiver is full is lost, as on the chip.
     overruns: bool,
     /// The character on the line, and the cycle at which it will be whole.
-    arriving: Option<(u64, u8)>,
+    arriving: Option<(Cycles, u8)>,
     /// What has arrived and found no room.
     waiting: VecDeque<u8>,
     /// RDR, with FIFOs those of the receiver.
@@ -31,10 +33,10 @@ pub(super) struct Receiver {
     flags: u32,
     mute: bool,
     /// When the last character was whole.
-    arrived_at: Option<u64>,
+    arrived_at: Option<Cycles>,
     /// When the line will have been idle for a frame, or for the receiver timeout.
-    idle_at: Option<u64>,
-    timeout_at: Option<u64>,
+    idle_at: Option<Cycles>,
+    timeout_at: Option<Cycles>,
 }
 
 impl Receiver {
@@ -54,7 +56,7 @@ impl Receiver {
     }
 
     /// The other end sends `bytes` behind what it still has to send. Answers whether there was room for them.
-    pub(super) fn send(&mut self, bytes: &[u8], settings: &Settings, now: u64) -> bool {
+    pub(super) fn send(&mut self, bytes: &[u8], settings: &Settings, now: Cycles) -> bool {
         let room = self.line.len() + self.waiting.len() + bytes.len() <= LINE;
         if room {
             self.line.extend(bytes);
@@ -64,7 +66,7 @@ impl Receiver {
     }
 
     /// The next character begins, if there is one, the receiver is on, and none is on the line.
-    pub(super) fn begin(&mut self, settings: &Settings, now: u64) {
+    pub(super) fn begin(&mut self, settings: &Settings, now: Cycles) {
         if !settings.is_on(RE) || self.arriving.is_some() {
             return;
         }
@@ -91,14 +93,14 @@ impl Receiver {
     }
 
     /// The cycle at which a flag next changes by itself.
-    pub(super) fn next_event(&self) -> Option<u64> {
+    pub(super) fn next_event(&self) -> Option<Cycles> {
         let arrives = self.arriving.map(|(at, _)| at);
         [arrives, self.idle_at, self.timeout_at].into_iter().flatten().min()
     }
 
     /// Makes happen what is due at cycle `at`.
-    pub(super) fn advance(&mut self, settings: &Settings, at: u64) {
-        let is_due = |moment: &mut u64| *moment <= at;
+    pub(super) fn advance(&mut self, settings: &Settings, at: Cycles) {
+        let is_due = |moment: &mut Cycles| *moment <= at;
         if self.arriving.is_some_and(|(whole_at, _)| whole_at <= at)
             && let Some((_, byte)) = self.arriving.take()
         {
@@ -113,7 +115,7 @@ impl Receiver {
     }
 
     /// A character is whole at cycle `at`.
-    pub(super) fn arrived(&mut self, byte: u8, settings: &Settings, at: u64) {
+    pub(super) fn arrived(&mut self, byte: u8, settings: &Settings, at: Cycles) {
         if !self.is_muted(byte, settings) {
             self.accept(byte, settings);
         }
@@ -203,7 +205,7 @@ impl Receiver {
 
     /// RTOR or RTOEN was written: the timeout counts from the last character. One that has passed does not come again, and one
     /// that was off until then does not come late.
-    pub(super) fn set_timeout(&mut self, was_on: bool, settings: &Settings, now: u64) {
+    pub(super) fn set_timeout(&mut self, was_on: bool, settings: &Settings, now: Cycles) {
         let ends = self.arrived_at.map(|at| at + settings.timeout_cycles());
         let is_pending = |ends: &u64| {
             if was_on { self.timeout_at.is_some() } else { *ends > now && self.arriving.is_none() }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use armv8m::Cycles;
+
 use super::format::{Settings, TE};
 use super::{SBKF, TC, TXE, TXFE, TXFT, TXFTCFG_AT};
 
@@ -18,7 +20,7 @@ pub(super) struct Transmitter {
     /// TDR, with FIFOs those of the transmitter.
     waiting: VecDeque<u16>,
     /// What is being sent, and the cycle at which it has left.
-    shifting: Option<(u64, Frame)>,
+    shifting: Option<(Cycles, Frame)>,
     break_requested: bool,
     /// TC.
     complete: bool,
@@ -38,7 +40,7 @@ impl Transmitter {
     }
 
     /// Writes TDR. What is written while there is no room replaces TDR; a FIFO does not take it.
-    pub(super) fn write(&mut self, word: u16, settings: &Settings, now: u64) {
+    pub(super) fn write(&mut self, word: u16, settings: &Settings, now: Cycles) {
         if !settings.is_on(0) {
             return;
         }
@@ -54,7 +56,7 @@ impl Transmitter {
     }
 
     /// The next frame begins, if there is one, the transmitter is on, and none is being sent.
-    pub(super) fn begin(&mut self, settings: &Settings, now: u64) {
+    pub(super) fn begin(&mut self, settings: &Settings, now: Cycles) {
         if !settings.is_on(TE) || self.shifting.is_some() {
             return;
         }
@@ -67,12 +69,12 @@ impl Transmitter {
     }
 
     /// The cycle at which what is being sent has left.
-    pub(super) fn next_event(&self) -> Option<u64> {
+    pub(super) fn next_event(&self) -> Option<Cycles> {
         self.shifting.map(|(at, _)| at)
     }
 
     /// Makes happen what is due at cycle `at`. Answers the character that has left.
-    pub(super) fn advance(&mut self, settings: &Settings, at: u64) -> Option<u8> {
+    pub(super) fn advance(&mut self, settings: &Settings, at: Cycles) -> Option<u8> {
         let (_, frame) = self.shifting.take_if(|(leaves_at, _)| *leaves_at <= at)?;
         self.begin(settings, at);
         self.complete |= self.shifting.is_none() && self.waiting.is_empty();
@@ -83,7 +85,7 @@ impl Transmitter {
     }
 
     /// RQR.SBKRQ: a break follows what is being sent.
-    pub(super) fn request_break(&mut self, settings: &Settings, now: u64) {
+    pub(super) fn request_break(&mut self, settings: &Settings, now: Cycles) {
         self.break_requested = settings.is_on(TE);
         self.complete &= !self.break_requested;
         self.begin(settings, now);

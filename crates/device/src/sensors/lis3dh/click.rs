@@ -1,5 +1,7 @@
 //! Clicks: an axis that is beyond the threshold for a short time, once or twice (application note AN3308, chapter 8).
 
+use armv8m::Cycles;
+
 /// CLICK_CFG, for each axis: a single click, and at the next bit a double click.
 const SINGLE: u8 = 1;
 const DOUBLE: u8 = 2;
@@ -17,11 +19,11 @@ pub(super) struct Settings {
     /// The threshold in milli-g.
     pub threshold: f64,
     /// Longest time beyond the threshold.
-    pub limit: u64,
+    pub limit: Cycles,
     /// Time after a click in which nothing counts, and for which the interrupt stays unless it is latched.
-    pub latency: u64,
+    pub latency: Cycles,
     /// Time after the latency in which a second click may begin.
-    pub window: u64,
+    pub window: Cycles,
     /// The interrupt stays until its source is read.
     pub latched: bool,
 }
@@ -32,11 +34,11 @@ enum State {
     #[default]
     Quiet,
     /// Beyond the threshold since this sample.
-    Beyond { since: u64, second: bool },
+    Beyond { since: Cycles, second: bool },
     /// A first click was seen; until this sample nothing counts.
-    Latency { until: u64 },
+    Latency { until: Cycles },
     /// The second may begin up to this sample.
-    Window { until: u64 },
+    Window { until: Cycles },
 }
 
 #[derive(Debug, Default)]
@@ -45,12 +47,12 @@ pub(super) struct Clicks {
     /// CLICK_SRC.
     source: u8,
     /// The sample with which an interrupt that is not latched ends.
-    ends: u64,
+    ends: Cycles,
 }
 
 impl Clicks {
     /// Takes the accelerations of sample number `at`, in milli-g.
-    pub(super) fn sample(&mut self, at: u64, sample: [f64; 3], settings: &Settings) {
+    pub(super) fn sample(&mut self, at: Cycles, sample: [f64; 3], settings: &Settings) {
         if !settings.latched && at >= self.ends {
             self.source = 0;
         }
@@ -67,7 +69,7 @@ impl Clicks {
     }
 
     /// Moves an axis on. Answers the click that has ended on it.
-    fn follow(&mut self, axis: usize, asked: u8, at: u64, value: f64, settings: &Settings) -> Option<u8> {
+    fn follow(&mut self, axis: usize, asked: u8, at: Cycles, value: f64, settings: &Settings) -> Option<u8> {
         let is_beyond = value.abs() > settings.threshold;
         let state = &mut self.axes[axis];
         if let State::Latency { until } = *state
