@@ -80,7 +80,7 @@ struct State {
 
 /// The peripherals at their addresses.
 pub struct Board {
-    placed: Vec<MappedPeripheral>,
+    mapped: Vec<MappedPeripheral>,
     /// The last known state of each, in the same order.
     states: Vec<State>,
     rcc: Rcc,
@@ -108,11 +108,11 @@ impl Board {
     /// A board after power-on.
     pub fn new(config: BoardConfig, storage: Storage) -> Self {
         let selects = config.attachments.iter().filter_map(Attachment::select).collect();
-        let placed = peripheral_map(config.into_peripherals());
-        let controller = placed.iter().position(|placed| placed.base == dma::BASE).expect("it is there");
+        let mapped = peripheral_map(config.into_peripherals());
+        let controller = mapped.iter().position(|mapped| mapped.base == dma::BASE).expect("it is there");
         Self {
-            states: vec![State::default(); placed.len()],
-            placed,
+            states: vec![State::default(); mapped.len()],
+            mapped,
             rcc: Rcc::default(),
             lines: Lines::default(),
             requests: Requests::default(),
@@ -133,7 +133,7 @@ impl Board {
     pub fn reset(&mut self, now: Cycles) {
         self.set_system_led(true);
         self.rcc = Rcc::default();
-        self.each(now, |placed, context| placed.peripheral.reset(context));
+        self.for_each(now, |mapped, context| mapped.peripheral.reset(context));
         self.clock_serial_ports(now);
     }
 
@@ -169,36 +169,36 @@ impl Board {
     /// outside. An address without a model reads zero for ever.
     pub fn is_steady(&self, address: u32) -> bool {
         let Some(index) = self.find(address) else { return true };
-        let MappedPeripheral { base, peripheral, .. } = &self.placed[index];
+        let MappedPeripheral { base, peripheral, .. } = &self.mapped[index];
         peripheral.is_steady((address - base) & !3)
     }
 
     /// Lets time pass up to `now`. Returns whether a register that [`Board::is_steady`] has changed by it.
     pub fn advance(&mut self, now: Cycles) -> bool {
         if self.next_event.is_some_and(|at| at <= now) {
-            for index in 0..self.placed.len() {
+            for index in 0..self.mapped.len() {
                 if self.states[index].next_event.is_some_and(|at| at <= now) {
                     self.advance_one(index, now);
                 }
             }
-            self.follow(now);
+            self.apply_driven_pins(now);
         }
         std::mem::take(&mut self.has_changed)
     }
 
     fn advance_one(&mut self, index: usize, now: Cycles) {
         let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
-        let peripheral = &mut self.placed[index].peripheral;
+        let peripheral = &mut self.mapped[index].peripheral;
         peripheral.advance(&mut context);
         self.has_changed |= peripheral.take_change();
-        self.settle(index);
+        self.update(index);
     }
 
     /// Stops the clocks that are stopped in the stop modes, or starts them again.
-    pub fn hold_clocks(&mut self, held: bool, now: Cycles) {
-        self.each(now, |placed, context| {
-            placed.peripheral.advance(context);
-            placed.peripheral.hold(held, context.now);
+    pub fn stop_clocks(&mut self, stopped: bool, now: Cycles) {
+        self.for_each(now, |mapped, context| {
+            mapped.peripheral.advance(context);
+            mapped.peripheral.stop_clock(stopped, context.now);
         });
     }
 
@@ -226,9 +226,9 @@ impl Board {
     pub fn signal(&mut self, base: u32, signal: &BoardSignal<'_>, now: Cycles) -> bool {
         let Some(index) = self.find(base) else { return false };
         self.advance_one(index, now);
-        let taken = self.placed[index].peripheral.signal(signal, now);
-        self.settle(index);
-        self.follow(now);
+        let taken = self.mapped[index].peripheral.signal(signal, now);
+        self.update(index);
+        self.apply_driven_pins(now);
         taken
     }
 
@@ -257,11 +257,11 @@ impl Board {
 
     /// Changes a register for the kernel's poke call; `false` if the application may not change it.
     pub fn poke(&mut self, register: u32, mask: u32, xor: u32, now: Cycles) -> bool {
-        let Some(held) = self.rcc.poke(register, mask, xor) else { return false };
-        for index in held.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
+        let Some(in_reset) = self.rcc.poke(register, mask, xor) else { return false };
+        for index in in_reset.into_iter().filter_map(|base| self.find(base)).collect::<Vec<_>>() {
             let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
-            self.placed[index].peripheral.reset(&mut context);
-            self.settle(index);
+            self.mapped[index].peripheral.reset(&mut context);
+            self.update(index);
         }
         self.clock_serial_ports(now);
         true
@@ -279,14 +279,14 @@ impl Board {
             let Some(step) = self.dma().next(requests) else { break };
             match step {
                 Step::Link { channel, address, words } => self.link(channel, address, words, memory),
-                step @ Step::Move { .. } => self.carry(step, memory, now),
+                step @ Step::Move { .. } => self.move_item(step, memory, now),
             }
-            self.settle(self.controller);
+            self.update(self.controller);
         }
     }
 
     fn dma(&mut self) -> &mut Dma {
-        self.placed[self.controller].peripheral.dma().expect("this is the controller")
+        self.mapped[self.controller].peripheral.dma().expect("this is the controller")
     }
 
     fn link(&mut self, channel: usize, address: u32, words: u32, memory: &mut dyn DirectMemory) {
@@ -298,7 +298,7 @@ impl Board {
     }
 
     /// Moves one data item; a bus error ends the channel.
-    fn carry(&mut self, step: Step, memory: &mut dyn DirectMemory, now: Cycles) {
+    fn move_item(&mut self, step: Step, memory: &mut dyn DirectMemory, now: Cycles) {
         let Step::Move {
             channel,
             mut source,
@@ -387,22 +387,22 @@ impl Board {
         let Some(index) = self.find(address) else {
             return self.note_unknown(address).map(|()| None);
         };
-        let told = self.events.len();
-        let MappedPeripheral { base, peripheral, .. } = &mut self.placed[index];
+        let first = self.events.len();
+        let MappedPeripheral { base, peripheral, .. } = &mut self.mapped[index];
         let mut context = Context { now, bytes, events: &mut self.events, driven: &mut self.driven };
         peripheral.advance(&mut context);
         let result = what(peripheral.as_mut(), (address - *base) & !3, &mut context);
-        self.settle(index);
-        self.follow(now);
-        if self.events.len() > told && !self.selects.is_empty() {
-            self.follow_selects(told, now);
+        self.update(index);
+        self.apply_driven_pins(now);
+        if self.events.len() > first && !self.selects.is_empty() {
+            self.update_selects(first, now);
         }
         Ok(Some(result))
     }
 
     fn find(&self, address: u32) -> Option<usize> {
-        let index = self.placed.partition_point(|placed| placed.base <= address).checked_sub(1)?;
-        (address - self.placed[index].base < self.placed[index].size).then_some(index)
+        let index = self.mapped.partition_point(|mapped| mapped.base <= address).checked_sub(1)?;
+        (address - self.mapped[index].base < self.mapped[index].size).then_some(index)
     }
 
     fn note_unknown(&mut self, address: u32) -> Result<(), NoSuchAddress> {
@@ -416,18 +416,18 @@ impl Board {
     }
 
     /// Does `what` to every peripheral.
-    fn each(&mut self, now: Cycles, what: impl Fn(&mut MappedPeripheral, &mut Context<'_>)) {
-        for index in 0..self.placed.len() {
+    fn for_each(&mut self, now: Cycles, what: impl Fn(&mut MappedPeripheral, &mut Context<'_>)) {
+        for index in 0..self.mapped.len() {
             let mut context = Context { now, bytes: 4, events: &mut self.events, driven: &mut self.driven };
-            what(&mut self.placed[index], &mut context);
-            self.settle(index);
+            what(&mut self.mapped[index], &mut context);
+            self.update(index);
         }
-        self.follow(now);
+        self.apply_driven_pins(now);
     }
 
     /// Selects what is wired to a serial bus while its chip-select pin is low.
-    fn follow_selects(&mut self, told: usize, now: Cycles) {
-        for index in told..self.events.len() {
+    fn update_selects(&mut self, first: usize, now: Cycles) {
+        for index in first..self.events.len() {
             let BoardEvent::Pin { port, pin, level } = self.events[index] else { continue };
             let wired = self.selects.iter().find(|(select, _)| *select == Pin { port, pin });
             if let Some((_, bus)) = wired.copied() {
@@ -437,15 +437,15 @@ impl Board {
     }
 
     /// Passes the levels of pins that attachments drive to their ports.
-    fn follow(&mut self, now: Cycles) {
+    fn apply_driven_pins(&mut self, now: Cycles) {
         for (pin, level) in std::mem::take(&mut self.driven) {
             self.drive_pin(pin, level, now);
         }
     }
 
     /// Updates lines, requests and the next event after anything that may have changed those of one peripheral.
-    fn settle(&mut self, index: usize) {
-        let peripheral = &self.placed[index].peripheral;
+    fn update(&mut self, index: usize) {
+        let peripheral = &self.mapped[index].peripheral;
         let mut state = State { next_event: peripheral.next_event(), ..State::default() };
         peripheral.interrupts(&mut state.lines);
         peripheral.requests(&mut state.requests);

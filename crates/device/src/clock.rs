@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn time_stands_still_beyond_the_greatest_lag() {
+    fn time_stops_beyond_the_greatest_lag() {
         let start = Instant::now();
         let mut clock = WallClock::start(start, 0);
         assert_eq!(clock.target(start + 250 * MILLI, 0), MAX_LAG);
@@ -236,7 +236,7 @@ mod tests {
 
     /// Shows D141.
     #[test]
-    fn a_scaled_clock_goes_so_many_times_as_fast_from_where_it_stands() {
+    fn a_scaled_clock_goes_so_many_times_as_fast_from_where_it_is_halted() {
         let start = Instant::now();
         let mut clock = WallClock::start(start, 1000);
         clock.set_scale(start + MILLI, "2.5".parse().expect("a scale"));

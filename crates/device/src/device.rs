@@ -150,7 +150,7 @@ impl Device {
                 machine.trace_to(tracer);
             }
             let mut machine = RecordedMachine::new(machine, recorder);
-            machine.follow(options.schedule);
+            machine.set_schedule(options.schedule);
             if debugging.wait {
                 machine
                     .handle(&Input::Debugger(DebuggerInput::HaltAtReset))

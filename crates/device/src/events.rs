@@ -102,8 +102,8 @@ impl Picture {
     /// character are `?`.
     pub fn digits(&self) -> String {
         let mut text = String::new();
-        for (place, row) in [0, 2, 6, 8].into_iter().enumerate() {
-            if place == 2 && self.rows[4] & 2 != 0 {
+        for (digit, row) in [0, 2, 6, 8].into_iter().enumerate() {
+            if digit == 2 && self.rows[4] & 2 != 0 {
                 text.push(':');
             }
             let segments = self.rows[row];

@@ -78,7 +78,7 @@ impl Fault {
         let named = CAUSES.iter().find(|(bit, _)| self.cfsr & bit != 0).map(|(_, words)| (*words).to_owned());
         let cause = named.unwrap_or_else(|| self.cause_without_status().to_owned());
         match self.address() {
-            Some(address) => format!("{cause} at {address:#010x}{}", place(address)),
+            Some(address) => format!("{cause} at {address:#010x}{}", region_name(address)),
             None => cause,
         }
     }
@@ -128,7 +128,7 @@ const CAUSES: [(u32, &str); 17] = [
 ];
 
 /// What an address is, for a reader of the message.
-fn place(address: u32) -> &'static str {
+fn region_name(address: u32) -> &'static str {
     match address {
         0..=0xFFF => " (null pointer)",
         address if FLASH.contains(&address) => " (application flash)",
@@ -163,8 +163,8 @@ mod tests {
     };
 
     #[test]
-    fn a_fault_is_told_in_one_line() {
-        for (fault, told) in [
+    fn a_fault_is_reported_in_one_line() {
+        for (fault, text) in [
             (
                 Fault { cfsr: 1 << 15 | 1 << 9, bfar: 0x14, ..FAULT },
                 "bus error at 0x00000014 (null pointer), by the instruction at 0x08000124",
@@ -183,7 +183,7 @@ mod tests {
                 "breakpoint without a debugger, by the instruction at 0x08000124",
             ),
         ] {
-            assert_eq!(fault.to_string(), told);
+            assert_eq!(fault.to_string(), text);
         }
     }
 

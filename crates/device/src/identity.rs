@@ -157,17 +157,17 @@ fn write(path: &Path, text: &str) -> Result<(), IdentityError> {
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
     use std::io::Write;
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let told = |error: std::io::Error| IdentityError::file(path, &error);
+    let failed = |error: std::io::Error| IdentityError::file(path, &error);
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(KEY_MODE)
         .open(path)
-        .map_err(told)?;
+        .map_err(failed)?;
     // Opening an existing file does not change its mode.
-    file.set_permissions(fs::Permissions::from_mode(KEY_MODE)).map_err(told)?;
-    file.write_all(text.as_bytes()).map_err(told)
+    file.set_permissions(fs::Permissions::from_mode(KEY_MODE)).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
 }
 
 #[cfg(not(unix))]

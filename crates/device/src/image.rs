@@ -46,8 +46,8 @@ pub struct Image {
 impl Image {
     /// Reads and checks the image in the file at `path`.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let told = |cause| LoadError { path: path.to_owned(), cause };
-        read_file(path).and_then(|file| Self::parse(&file)).map_err(told)
+        let with_path = |cause| LoadError { path: path.to_owned(), cause };
+        read_file(path).and_then(|file| Self::parse(&file)).map_err(with_path)
     }
 
     /// Checks the image in `file`, the whole content of an ELF file, an Intel HEX file, a file of S-records or a raw binary.
@@ -133,7 +133,7 @@ fn flatten(file: &[u8]) -> Result<Vec<u8>, ImageError> {
     check_apart(segments.iter().map(|segment| (address(segment), segment.p_filesz)))?;
     let mut flash = Vec::new();
     for segment in &segments {
-        let at = place(address(segment), segment.p_filesz)?;
+        let at = flash_offset(address(segment), segment.p_filesz)?;
         let bytes = elf.segment_data(segment).map_err(|error| malformed(&error))?;
         put(&mut flash, at, bytes);
     }
@@ -147,7 +147,7 @@ fn flatten_records(format: Format, file: &[u8]) -> Result<Vec<u8>, ImageError> {
     check_apart(pieces.iter().map(|(address, bytes)| (*address, bytes.len() as u64)))?;
     let mut flash = Vec::new();
     for (address, bytes) in &pieces {
-        let at = place(*address, bytes.len() as u64)?;
+        let at = flash_offset(*address, bytes.len() as u64)?;
         put(&mut flash, at, bytes);
     }
     if flash.is_empty() { Err(ImageError::NothingToLoad) } else { Ok(flash) }
@@ -201,7 +201,7 @@ fn check_apart(spans: impl Iterator<Item = (u64, u64)>) -> Result<(), ImageError
 }
 
 /// Offset in flash of `length` bytes at `start`, which lie wholly inside it.
-fn place(start: u64, length: u64) -> Result<usize, ImageError> {
+fn flash_offset(start: u64, length: u64) -> Result<usize, ImageError> {
     let end = start.saturating_add(length);
     if start < u64::from(FLASH.start) || end > u64::from(FLASH.end) {
         return Err(ImageError::OutsideFlash { start, length });

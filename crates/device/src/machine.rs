@@ -19,7 +19,7 @@ use armv8m::{Config, Cpu, Cycles, Exit, Register};
 use debugger::Debugger;
 pub use debugger::{MAX_BREAKPOINTS, MAX_WATCHPOINTS, StopReason};
 pub(crate) use digest::registers;
-pub use input::{DebuggerInput, Input, InputError};
+pub use input::{Bytes, DebuggerInput, Input, InputError};
 use kernel::{Boot, Kernel, LinkInput, Outcome, Policy, Port};
 use observer::{Before, Observer};
 use polling::{CALL_CYCLES, DelayedCall, Polling};

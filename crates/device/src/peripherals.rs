@@ -52,7 +52,7 @@ pub trait Peripheral: Send {
     fn advance(&mut self, _context: &mut Context<'_>) {}
 
     /// Its clock is stopped from `now` on, as in the stop modes, or runs again. It was advanced to `now`.
-    fn hold(&mut self, _held: bool, _now: Cycles) {}
+    fn stop_clock(&mut self, _stopped: bool, _now: Cycles) {}
 
     /// Whether a register that [`Peripheral::is_steady`] has changed by time alone since the last call.
     fn take_change(&mut self) -> bool {

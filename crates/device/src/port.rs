@@ -164,7 +164,7 @@ pub(crate) struct BoardBus<'a> {
 
 impl BoardBus<'_> {
     /// Passes the lines that an access has changed to the processor.
-    fn settle(&mut self, signals: &mut Signals<'_>) {
+    fn sync_lines(&mut self, signals: &mut Signals<'_>) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(*self.lines) {
             signals.set_level(line, level);
@@ -182,7 +182,7 @@ impl Bus for BoardBus<'_> {
         if self.board.is_steady(address) {
             signals.mark_steady();
         }
-        self.settle(signals);
+        self.sync_lines(signals);
         value.map_err(|NoSuchAddress| BusFault)
     }
 
@@ -194,7 +194,7 @@ impl Bus for BoardBus<'_> {
         signals: &mut Signals<'_>,
     ) -> Result<(), BusFault> {
         let done = self.board.write(address, width.bytes(), value, signals.cycles());
-        self.settle(signals);
+        self.sync_lines(signals);
         done.map_err(|NoSuchAddress| BusFault)
     }
 }

@@ -160,7 +160,7 @@ impl Connection {
     /// The next event, if there is one. Bytes are read into `buffer`, which must not be empty.
     pub fn poll(&mut self, buffer: &mut [u8]) -> Option<TransportEvent> {
         match self.advance(buffer) {
-            Ok(news) => news,
+            Ok(event) => event,
             Err(error) => {
                 self.stage = Stage::Closed;
                 Some(TransportEvent::Lost(self.loss(&error)))

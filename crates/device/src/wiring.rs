@@ -140,12 +140,12 @@ impl Attachment {
 
 /// Checks that no two attachments are at the same address or bus.
 pub fn check(attachments: &[Attachment]) -> Result<(), WiringError> {
-    let mut places = BTreeSet::new();
-    let duplicate = attachments.iter().map(place).find(|place| !places.insert(place.clone()));
-    duplicate.map_or(Ok(()), |place| Err(WiringError(format!("two attachments at {place}"))))
+    let mut locations = BTreeSet::new();
+    let duplicate = attachments.iter().map(location).find(|location| !locations.insert(location.clone()));
+    duplicate.map_or(Ok(()), |location| Err(WiringError(format!("two attachments at {location}"))))
 }
 
-fn place(attachment: &Attachment) -> String {
+fn location(attachment: &Attachment) -> String {
     match attachment {
         Attachment::I2c { bus, target, .. } => format!("address {:#04x} of I2C{bus}", target.address()),
         Attachment::Spi { bus, .. } => format!("SPI{bus}"),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn two_things_in_one_place_are_refused() {
+    fn two_things_at_one_address_are_refused() {
         let wired = |texts: [&str; 2]| texts.map(|text| Attachment::i2c(text).expect("a wiring"));
         assert_eq!(check(&wired(["1:mcp9808", "2:mcp9808"])), Ok(()));
         let error = check(&wired(["1:mcp9808", "1:lis3dh"])).expect_err("refused");

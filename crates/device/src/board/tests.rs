@@ -27,7 +27,7 @@ fn the_one_direct_read_of_the_clock_controller_is_zero() {
 }
 
 #[test]
-fn an_address_without_a_register_reads_zero_and_is_told_once() {
+fn an_address_without_a_register_reads_zero_and_is_reported_once() {
     let mut board = board();
     for _ in 0..3 {
         assert_eq!(board.read(0x4004_0000, 4, 0), Ok(0));
@@ -99,7 +99,7 @@ fn a_pin_from_outside_is_read_at_its_port() {
 }
 
 #[test]
-fn after_reset_the_led_is_told_off() {
+fn after_reset_the_led_is_reported_off() {
     let mut board = board();
     board.write(0x4202_0000, 4, 0xABFF_F7FF, 0).expect("MODER");
     board.write(0x4202_0018, 4, 1 << 5, 0).expect("BSRR");
@@ -159,7 +159,7 @@ fn flags(board: &mut Board) -> u32 {
 }
 
 #[test]
-fn a_block_of_memory_is_moved_and_told() {
+fn a_block_of_memory_is_moved_and_reported() {
     let block = [(CTR1, INCREMENT | 2 | 2 << 16), (CTR2, SOFTWARE), (CBR1, 32)];
     let places = [(CSAR, 0x2000_0010), (CDAR, 0x2000_0200)];
     let (mut board, mut ram) = moving(&[&block[..], &places].concat());

@@ -143,8 +143,8 @@ impl Walk<'_> {
                 RegisterRule::Undefined if usize::from(register.0) == LR => return Some(Step::End),
                 _ => continue,
             };
-            if let Some(place) = outer.r.get_mut(usize::from(register.0)) {
-                *place = value;
+            if let Some(slot) = outer.r.get_mut(usize::from(register.0)) {
+                *slot = value;
             }
         }
         let stack = if self.registers.r[SP] == self.registers.psp { &mut outer.psp } else { &mut outer.msp };
@@ -182,8 +182,8 @@ impl Walk<'_> {
             addresses.push(self.registers.r[LR]);
         }
         let sp = self.registers.r[SP] & !3;
-        let places = (0..SEARCHED_WORDS).map(|word| sp.wrapping_add(4 * word));
-        addresses.extend(places.take_while(|place| RAM.contains(place)).filter_map(self.memory));
+        let slots = (0..SEARCHED_WORDS).map(|word| sp.wrapping_add(4 * word));
+        addresses.extend(slots.take_while(|slot| RAM.contains(slot)).filter_map(self.memory));
         let room = MAX_GUESSES.min(MAX_FRAMES - self.frames.len());
         let found: Vec<u32> =
             addresses.into_iter().filter(|address| self.is_after_call(*address)).take(room).collect();

@@ -125,10 +125,11 @@ fn frame_lines(number: usize, frame: &Frame) -> Vec<String> {
     let mark = if frame.uncertain { "?" } else { " " };
     let line = |(index, site): (usize, &super::symbols::Site)| {
         let function = site.function.as_deref().unwrap_or("unknown");
-        let place = site.line.as_ref().map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
+        let location =
+            site.line.as_ref().map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
         match index {
-            0 => format!("{mark} #{number:<2} {:#010x} {function}{place}", frame.address),
-            _ => format!("{mark}     in           {function}{place}"),
+            0 => format!("{mark} #{number:<2} {:#010x} {function}{location}", frame.address),
+            _ => format!("{mark}     in           {function}{location}"),
         }
     };
     frame.sites.iter().enumerate().map(line).collect()

@@ -111,7 +111,7 @@ struct Client {
     /// It stays connected when it detaches, and may attach again (`target extended-remote`).
     is_extended: bool,
     /// The application was restarted by `run`, after which GDB continues by itself.
-    holds: bool,
+    is_after_run: bool,
 }
 
 impl Client {
@@ -122,7 +122,7 @@ impl Client {
             stub: None,
             features: None,
             is_extended: false,
-            holds: false,
+            is_after_run: false,
         }
     }
 
@@ -155,7 +155,8 @@ impl Client {
         if self.stub.is_none() {
             self.attach(machine);
         }
-        if self.holds_at(data) && machine.machine().is_halted() && !machine.machine().may_stop() {
+        if self.is_automatic_continue(data) && machine.machine().is_halted() && !machine.machine().may_stop()
+        {
             self.framing.reply(STOPPED_BY_SIGTRAP);
             return true;
         }
@@ -171,13 +172,13 @@ impl Client {
 
     /// Whether this is the continue that GDB sends by itself after `run`. Without a breakpoint the application would run away,
     /// so the reply is a stop at the first instruction (D134); the next continue is the user's.
-    fn holds_at(&mut self, data: &[u8]) -> bool {
+    fn is_automatic_continue(&mut self, data: &[u8]) -> bool {
         match data {
-            _ if requests::is_run(data) => self.holds = true,
+            _ if requests::is_run(data) => self.is_after_run = true,
             [b'c' | b'C', ..] | [b'v', b'C', b'o', b'n', b't', b';', b'c' | b'C', ..] => {
-                return std::mem::take(&mut self.holds);
+                return std::mem::take(&mut self.is_after_run);
             }
-            [b's' | b'S', ..] | [b'v', b'C', b'o', b'n', b't', b';', ..] => self.holds = false,
+            [b's' | b'S', ..] | [b'v', b'C', b'o', b'n', b't', b';', ..] => self.is_after_run = false,
             _ => {}
         }
         false
@@ -203,10 +204,10 @@ impl Client {
         self.framing.send(&replies);
         self.note(data);
         let Some(GdbStubStateMachine::Disconnected(ended)) = &self.stub else { return true };
-        let stays = self.is_extended && ended.get_reason() == DisconnectReason::Disconnect;
+        let stays_connected = self.is_extended && ended.get_reason() == DisconnectReason::Disconnect;
         self.stub = None;
         machine.control(DebuggerInput::Detach);
-        stays
+        stays_connected
     }
 
     /// Remembers what a packet has set for the rest of the connection.

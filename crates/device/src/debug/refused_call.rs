@@ -23,7 +23,7 @@ pub struct RefusedCall {
     /// Names and values of its arguments as a trace shows them: nothing secret (D137).
     pub arguments: String,
     /// Which arguments are to blame, and why, where that is known.
-    pub blamed: Option<String>,
+    pub invalid_buffers: Option<String>,
 }
 
 /// Which kinds have been reported.
@@ -45,7 +45,12 @@ impl RefusedCalls {
         let fields = decode::arguments(call, registers, memory);
         let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let arguments = fields.join(", ").chars().take(MAX_CHARACTERS).collect();
-        Some(RefusedCall { call, status, arguments, blamed: blamed(call, registers, status, memory) })
+        Some(RefusedCall {
+            call,
+            status,
+            arguments,
+            invalid_buffers: invalid_buffers(call, registers, status, memory),
+        })
     }
 }
 
@@ -54,8 +59,8 @@ fn is_refusal(status: Status) -> bool {
     !matches!(status, Status::Okay | Status::ResponseNotPresent | Status::TimeNotSet)
 }
 
-/// What is wrong with the buffers of a call that lends some.
-fn blamed(call: Call, registers: [u32; 4], status: Status, memory: Memory<'_>) -> Option<String> {
+/// What is wrong with the buffers that a call hands to the kernel.
+fn invalid_buffers(call: Call, registers: [u32; 4], status: Status, memory: Memory<'_>) -> Option<String> {
     if !matches!(status, Status::InvalidBufferAlignment | Status::InvalidBufferSize) {
         return None;
     }
@@ -68,12 +73,12 @@ fn blamed(call: Call, registers: [u32; 4], status: Status, memory: Memory<'_>) -
         Call::ServerLoggingInit | Call::TestLoggingInit => vec![("buffer", registers[0], registers[1])],
         _ => return None,
     };
-    let wrong: Vec<String> =
-        buffers.into_iter().flat_map(|(name, at, length)| unfit(name, at, length)).collect();
-    (!wrong.is_empty()).then(|| wrong.join("; "))
+    let errors: Vec<String> =
+        buffers.into_iter().flat_map(|(name, at, length)| buffer_errors(name, at, length)).collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
 }
 
-fn unfit(name: &str, at: u32, length: u32) -> impl Iterator<Item = String> {
+fn buffer_errors(name: &str, at: u32, length: u32) -> impl Iterator<Item = String> {
     let address = (!at.is_multiple_of(BUFFER_UNIT))
         .then(|| format!("{name} {at:#010x} is not aligned to {BUFFER_UNIT} bytes"));
     let size = (length == 0 || !length.is_multiple_of(BUFFER_UNIT))
@@ -115,7 +120,7 @@ mod tests {
         );
         let refused = refused.expect("the first of its kind");
         assert_eq!(
-            refused.blamed.as_deref(),
+            refused.invalid_buffers.as_deref(),
             Some(
                 "receive_buffer 0x200013e1 is not aligned to 512 bytes; \
                  the size of receive_buffer, 16 bytes, is not a multiple of 512, or is 0"
@@ -126,14 +131,15 @@ mod tests {
 
     /// Shows D222.
     #[test]
-    fn each_kind_of_refusal_is_told_once() {
+    fn each_kind_of_refusal_is_reported_once() {
         let mut refusals = RefusedCalls::default();
-        let mut told = |call, status| refusals.note(call, [1, 2, 3, 4], status, &|_, _| false).is_some();
-        assert!(told(Call::CloseChannel, Status::InvalidHandle));
-        assert!(!told(Call::CloseChannel, Status::InvalidHandle), "told already");
-        assert!(told(Call::CloseChannel, Status::ParameterFault), "another status");
-        assert!(told(Call::ReadChannel, Status::InvalidHandle), "another call");
-        assert!(!told(Call::ReadChannel, Status::Okay));
-        assert!(!told(Call::MqttReadConnectResponse, Status::ResponseNotPresent), "it may still come");
+        let mut is_reported =
+            |call, status| refusals.note(call, [1, 2, 3, 4], status, &|_, _| false).is_some();
+        assert!(is_reported(Call::CloseChannel, Status::InvalidHandle));
+        assert!(!is_reported(Call::CloseChannel, Status::InvalidHandle), "reported already");
+        assert!(is_reported(Call::CloseChannel, Status::ParameterFault), "another status");
+        assert!(is_reported(Call::ReadChannel, Status::InvalidHandle), "another call");
+        assert!(!is_reported(Call::ReadChannel, Status::Okay));
+        assert!(!is_reported(Call::MqttReadConnectResponse, Status::ResponseNotPresent), "it may still come");
     }
 }

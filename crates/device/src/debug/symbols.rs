@@ -120,9 +120,9 @@ impl Files {
     fn follow_link(&mut self, path: &Path) {
         let Some((name, checksum)) = self.main.link() else { return };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let places = [folder.join(&name), folder.join(".debug").join(&name)];
-        let is_other = |place: &&PathBuf| place.canonicalize().ok() != path.canonicalize().ok();
-        match places.iter().filter(is_other).find_map(|place| regular_file(place)) {
+        let candidates = [folder.join(&name), folder.join(".debug").join(&name)];
+        let is_other = |candidate: &&PathBuf| candidate.canonicalize().ok() != path.canonicalize().ok();
+        match candidates.iter().filter(is_other).find_map(|candidate| regular_file(candidate)) {
             Some(file) if crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&file) != checksum => {
                 self.notes.push(format!("debug information: {name} is not the one of this image"));
             }
@@ -141,14 +141,14 @@ impl Files {
             return;
         }
         let packages = [with_suffix(path, ".dwp"), path.with_extension("dwp")];
-        if let Some(file) = packages.iter().find_map(|place| regular_file(place)) {
+        if let Some(file) = packages.iter().find_map(|candidate| regular_file(candidate)) {
             self.package = Sections::read(file, &mut self.notes);
             return;
         }
         wanted.truncate(MAX_SPLIT);
         let (mut left, mut missing) = (MAX_SPLIT_BYTES, Vec::new());
         for named in wanted {
-            let file = split_places(path, &named).iter().find_map(|place| regular_file(place));
+            let file = split_candidates(path, &named).iter().find_map(|candidate| regular_file(candidate));
             match file.filter(|file| file.len() <= left) {
                 Some(file) => {
                     left -= file.len();
@@ -158,7 +158,7 @@ impl Files {
                 None => missing.push(named),
             }
         }
-        self.notes.extend(told_missing(&missing));
+        self.notes.extend(missing_note(&missing));
     }
 
     /// The paths of split debug information, as the compilation units have them.
@@ -197,7 +197,8 @@ impl Files {
         let mut sites = Vec::new();
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.as_ref().and_then(|name| name.raw_name().ok());
-            let location = frame.location.and_then(|place| Some((shortened(place.file?), place.line?)));
+            let location =
+                frame.location.and_then(|candidate| Some((shortened(candidate.file?), candidate.line?)));
             sites.push(Site { function: name.map(|name| demangled(&name)), line: location });
             if sites.len() == MAX_INLINED {
                 break;
@@ -249,12 +250,12 @@ fn split_path(folder: Option<Bytes<'_>>, name: Bytes<'_>) -> PathBuf {
 }
 
 /// Where a file of split debug information may be: where the compiler put it, or beside the ELF file.
-fn split_places(image: &Path, named: &Path) -> Vec<PathBuf> {
+fn split_candidates(image: &Path, named: &Path) -> Vec<PathBuf> {
     let folder = image.parent().unwrap_or(Path::new(""));
     [Some(named.to_owned()), named.file_name().map(|name| folder.join(name))].into_iter().flatten().collect()
 }
 
-fn told_missing(missing: &[PathBuf]) -> Option<String> {
+fn missing_note(missing: &[PathBuf]) -> Option<String> {
     let first = missing.first()?.display();
     let others = match missing.len() {
         1 => String::new(),

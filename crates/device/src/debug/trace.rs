@@ -115,12 +115,12 @@ impl Tracer {
     /// Starts to write to `outputs`.
     pub fn start(outputs: Vec<Output>) -> io::Result<Self> {
         let (queue, entries) = sync_channel(QUEUE);
-        let (tell, done) = sync_channel(1);
+        let (finished, done) = sync_channel(1);
         let lost: Arc<AtomicU64> = Arc::default();
         let counted = lost.clone();
         std::thread::Builder::new().name("trace".into()).spawn(move || {
             writer::write_all(&entries, &counted, outputs);
-            let _ = tell.send(());
+            let _ = finished.send(());
         })?;
         Ok(Self { queue: Some(queue), lost, done })
     }

@@ -151,7 +151,7 @@ mod tests {
     const HEX: &str = ":020000040800F2\n:0400000000000820D4\n:0600040009000008FEE700\n:00000001FF\n";
     const SREC: &str = "S0030000FC\nS3090800000000000820C6\nS30B0800000409000008FEE7F2\nS70508000000F2\n";
 
-    fn told(format: Format, text: &str) -> Wrong {
+    fn error_of(format: Format, text: &str) -> Wrong {
         pieces(format, text.as_bytes()).expect_err("refused")
     }
 
@@ -178,8 +178,8 @@ mod tests {
 
     /// Shows D212.
     #[test]
-    fn a_line_that_cannot_be_is_told_by_its_number() {
-        let hex = |text: &str| told(Format::IntelHex, text);
+    fn a_line_that_cannot_be_is_shown_by_its_number() {
+        let hex = |text: &str| error_of(Format::IntelHex, text);
         assert_eq!(hex(":020000040800F3"), (1, "its checksum is wrong"));
         assert_eq!(hex(":020000040800F2\n:04000000000008D4"), (2, "its checksum is wrong"));
         assert_eq!(hex(":0500000000000820D3"), (1, "its length is another than it says"));
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(hex(":0000000"), (1, "it has something else than pairs of digits"));
         assert_eq!(hex(":00"), (1, "it is too short"));
         assert_eq!(hex("0000"), (1, "it does not begin with `:`"));
-        let srec = |text: &str| told(Format::SRecords, text);
+        let srec = |text: &str| error_of(Format::SRecords, text);
         assert_eq!(srec("S0030000FD"), (1, "its checksum is wrong"));
         assert_eq!(srec("S4030000FC"), (1, "its type is unknown"));
         assert_eq!(srec("S303000000FC"), (1, "its length is another than it says"));

@@ -4,7 +4,8 @@
 //! them (`recording.rs`).
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::fmt;
+use std::ops::{Deref, Range};
 
 use armv8m::{Cycles, Register, Watchpoint};
 use kernel::{LinkInput, LinkLoss, Violation};
@@ -17,6 +18,31 @@ use crate::pin::Pin;
 /// Longest reason of a lost connection, in bytes; what is longer is cut.
 const MAX_CAUSE: usize = 4096;
 
+/// Bytes of an input. [`fmt::Debug`] shows only how many they are: what a cloud sends has secrets in it, and what a debugger
+/// writes may.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bytes<'a>(Cow<'a, [u8]>);
+
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'a, T: Into<Cow<'a, [u8]>>> From<T> for Bytes<'a> {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
 /// Something that reaches a machine from outside, at its current cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input<'a> {
@@ -28,7 +54,7 @@ pub enum Input<'a> {
         /// Number of the port, as [`crate::serial::port_named`] has it.
         port: u8,
         /// What it sends.
-        bytes: Cow<'a, [u8]>,
+        bytes: Bytes<'a>,
     },
     /// A pin is driven. An edge goes to the external interrupt controller as well.
     Pin {
@@ -60,7 +86,7 @@ pub enum Input<'a> {
         cause: Cow<'a, str>,
     },
     /// Bytes from the cloud.
-    Received(Cow<'a, [u8]>),
+    Received(Bytes<'a>),
     /// The kernel's clock goes forward without the application's: the host was too slow for the guest while the cloud's
     /// time went on (D220), or a debugger has halted the application, not the link (D133).
     TimeSkipped(Cycles),
@@ -106,7 +132,7 @@ pub enum DebuggerInput<'a> {
         /// The first address.
         address: u32,
         /// What is written.
-        bytes: Cow<'a, [u8]>,
+        bytes: Bytes<'a>,
     },
     /// Application flash is erased.
     EraseFlash {
@@ -120,7 +146,7 @@ pub enum DebuggerInput<'a> {
         /// The first address.
         address: u32,
         /// What is written.
-        bytes: Cow<'a, [u8]>,
+        bytes: Bytes<'a>,
     },
     /// A breakpoint is set at an instruction, or at a system call's entry.
     InsertBreakpoint(u32),

@@ -56,20 +56,20 @@ impl Machine {
     pub(super) fn enter_power_save(&mut self, mode: PowerSavingMode) {
         self.power = Power::Saving;
         if mode != PowerSavingMode::Sleep {
-            self.hold_clocks(true);
+            self.stop_clocks(true);
         }
     }
 
     /// The end of `mvPowerSave`.
     pub(super) fn leave_power_save(&mut self) {
         self.power = Power::On;
-        self.hold_clocks(false);
+        self.stop_clocks(false);
     }
 
-    fn hold_clocks(&mut self, held: bool) {
+    fn stop_clocks(&mut self, stopped: bool) {
         let now = self.now();
-        self.cpu.set_systick_stopped(held);
-        self.board.hold_clocks(held, now);
+        self.cpu.set_systick_stopped(stopped);
+        self.board.stop_clocks(stopped, now);
     }
 
     /// `mvPowerSave` returns once an interrupt could be taken. Priority masks prevent that and PRIMASK does not, as for

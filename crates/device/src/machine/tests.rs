@@ -461,7 +461,7 @@ fn reading(address: u32) -> Program {
 
 /// Shows D73.
 #[test]
-fn a_fault_is_told_with_its_place_and_cause() {
+fn a_fault_is_reported_with_its_place_and_cause() {
     let mut machine = machine(&reading(0));
     assert_eq!(machine.run(10_000), RunResult::Idle);
     let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
@@ -479,7 +479,7 @@ fn the_secure_half_and_memory_beyond_the_applications_are_faults() {
 }
 
 #[test]
-fn a_register_that_is_not_modelled_reads_zero_and_is_told() {
+fn a_register_that_is_not_modelled_reads_zero_and_is_reported() {
     let mut machine = machine(&reading(0x4004_0000));
     assert_eq!(machine.run(1000), RunResult::Idle);
     assert!(machine.take_events().contains(&DeviceEvent::UnknownRegister { address: 0x4004_0000 }));
@@ -567,7 +567,7 @@ fn a_hard_fault_stops_the_application_before_its_own_handler_does_anything() {
 
 /// Shows D73.
 #[test]
-fn a_fault_is_told_with_its_place_though_there_is_no_handler() {
+fn a_fault_is_reported_with_its_place_though_there_is_no_handler() {
     let mut program = Program::new();
     program.add([0xBF00, 0xDE00]); // nop; udf; every vector is zero
     let mut machine = machine(&program);
@@ -610,7 +610,7 @@ fn a_requested_reset_starts_again_without_being_a_fault() {
 }
 
 #[test]
-fn the_led_and_the_serial_port_are_told() {
+fn the_led_and_the_serial_port_are_reported() {
     let mut program = Program::new();
     let stores = [
         (0x4202_0000, 0xABFF_F7FF), // GPIOA MODER: pin 5 an output
@@ -638,7 +638,7 @@ fn the_led_and_the_serial_port_are_told() {
 }
 
 #[test]
-fn every_call_is_told_when_asked() {
+fn every_call_is_reported_when_asked() {
     let mut settings = settings(&calling(NO_OP, [1, 2, 3]));
     settings.trace = true;
     let mut machine = Machine::new(settings);

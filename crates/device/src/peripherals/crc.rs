@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_is_reversed_in_the_units_asked_for() {
+    fn input_is_reversed_in_the_selected_units() {
         for (control, turned) in
             [(0x00, 0x1234_5678), (0x20, 0x482C_6A1E), (0x40, 0x2C48_1E6A), (0x60, 0x1E6A_2C48)]
         {

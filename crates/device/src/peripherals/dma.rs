@@ -118,7 +118,7 @@ struct Channel {
     whole: u32,
     source: u32,
     destination: u32,
-    kept: [u32; 2],
+    unmodelled: [u32; 2],
     link: u32,
     /// The block is over and the next item of the list is due.
     linking: bool,
@@ -143,7 +143,7 @@ impl Channel {
             CBR1 => self.block,
             CSAR => self.source,
             CDAR => self.destination,
-            CTR3 | CBR2 => self.kept[(offset - CTR3) as usize / 4],
+            CTR3 | CBR2 => self.unmodelled[(offset - CTR3) as usize / 4],
             CLLR => self.link,
             _ => 0,
         }
@@ -165,7 +165,7 @@ impl Channel {
             CSAR => self.source = write.apply_to(self.source, u32::MAX),
             CDAR => self.destination = write.apply_to(self.destination, u32::MAX),
             CTR3 | CBR2 => {
-                let word = &mut self.kept[(offset - CTR3) as usize / 4];
+                let word = &mut self.unmodelled[(offset - CTR3) as usize / 4];
                 *word = write.apply_to(*word, u32::MAX);
             }
             CLLR => self.link = write.apply_to(self.link, u32::MAX),
@@ -227,13 +227,13 @@ impl Channel {
         let before = self.block & BNDT;
         let left = before.saturating_sub(read);
         self.block = self.block & !BNDT | left;
-        let told = self.transfer[1] >> TCEM_AT != TCEM_CHANNEL || self.link == 0;
+        let raises = self.transfer[1] >> TCEM_AT != TCEM_CHANNEL || self.link == 0;
         let half = self.whole / 2;
-        if told && left <= half && before > half {
+        if raises && left <= half && before > half {
             self.flags |= HTF;
         }
         if left == 0 {
-            self.flags |= if told { TCF } else { 0 };
+            self.flags |= if raises { TCF } else { 0 };
             self.end_block();
         }
     }
@@ -279,7 +279,7 @@ impl Channel {
 pub struct Dma {
     channels: [Channel; CHANNELS],
     /// Security, privilege, lock: without function here.
-    kept: [u32; 3],
+    unmodelled: [u32; 3],
     /// The channel whose turn it is next.
     turn: usize,
 }
@@ -320,7 +320,7 @@ impl Dma {
 }
 
 /// A channel and the offset of a register in it.
-fn place(offset: u32) -> Option<(usize, u32)> {
+fn channel_register(offset: u32) -> Option<(usize, u32)> {
     let from_first = offset.checked_sub(FIRST)?;
     let channel = (from_first / STEP) as usize;
     (channel < CHANNELS).then_some((channel, from_first % STEP))
@@ -329,19 +329,20 @@ fn place(offset: u32) -> Option<(usize, u32)> {
 impl Peripheral for Dma {
     fn read(&mut self, offset: u32, _context: &mut Context<'_>) -> u32 {
         match offset {
-            0..MISR => self.kept[offset as usize / 4],
+            0..MISR => self.unmodelled[offset as usize / 4],
             MISR => {
                 let channels = self.channels.iter().enumerate();
                 channels.fold(0, |all, (number, channel)| all | u32::from(channel.interrupts()) << number)
             }
-            _ => place(offset).map_or(0, |(channel, register)| self.channels[channel].read(register)),
+            _ => channel_register(offset)
+                .map_or(0, |(channel, register)| self.channels[channel].read(register)),
         }
     }
 
     fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
-        match (offset, place(offset)) {
+        match (offset, channel_register(offset)) {
             (0..MISR, _) => {
-                let word = &mut self.kept[offset as usize / 4];
+                let word = &mut self.unmodelled[offset as usize / 4];
                 *word = write.apply_to(*word, 0xFFFF);
             }
             (_, Some((channel, register))) => self.channels[channel].write(register, write),

@@ -51,7 +51,7 @@ pub struct Gpio {
     driven: u32,
     outside: u32,
     /// Levels of output pins as last reported.
-    told: u32,
+    reported: u32,
 }
 
 impl Gpio {
@@ -75,7 +75,7 @@ impl Gpio {
             high_speed: 0,
             driven: 0,
             outside: 0,
-            told: 0,
+            reported: 0,
         }
     }
 
@@ -92,10 +92,10 @@ impl Gpio {
         self.output & driving | idle & !driving
     }
 
-    fn tell_changes(&mut self, outputs: &mut Vec<BoardEvent>) {
+    fn report_changes(&mut self, outputs: &mut Vec<BoardEvent>) {
         let levels = self.output & self.outputs();
-        let changed = levels ^ self.told;
-        self.told = levels;
+        let changed = levels ^ self.reported;
+        self.reported = levels;
         for pin in (0..16).filter(|pin| changed >> pin & 1 == 1) {
             outputs.push(BoardEvent::Pin { port: self.port, pin, level: levels >> pin & 1 == 1 });
         }
@@ -139,7 +139,7 @@ impl Peripheral for Gpio {
             HSLVR => self.high_speed = write.apply_to(self.high_speed, PINS),
             _ => {}
         }
-        self.tell_changes(context.events);
+        self.report_changes(context.events);
     }
 
     fn signal(&mut self, signal: &BoardSignal<'_>, _now: Cycles) -> bool {
@@ -154,9 +154,9 @@ impl Peripheral for Gpio {
     }
 
     fn reset(&mut self, context: &mut Context<'_>) {
-        let Self { port, driven, outside, told, .. } = *self;
-        *self = Self { driven, outside, told, ..Self::new(port) };
-        self.tell_changes(context.events);
+        let Self { port, driven, outside, reported, .. } = *self;
+        *self = Self { driven, outside, reported, ..Self::new(port) };
+        self.report_changes(context.events);
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_is_told_when_it_changes_and_only_then() {
+    fn an_output_is_reported_when_it_changes_and_only_then() {
         let mut bench = bench();
         bench.write(0x4202_0018, 1 << 5);
         bench.write(0x4202_0018, 1 << 5);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_output_is_told() {
+    fn only_an_output_is_reported() {
         let mut bench = Bench::new(base(0), Box::new(Gpio::new(0)));
         bench.write(0x4202_0014, 1 << 5);
         assert_eq!(bench.outputs(), []);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn alternate_functions_are_kept() {
+    fn alternate_functions_are_stored() {
         let mut bench = bench();
         bench.write(0x4202_0020, 0x7654_3210);
         bench.write(0x4202_0024, 0xFEDC_BA98);

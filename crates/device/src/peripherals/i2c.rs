@@ -148,14 +148,14 @@ impl I2c {
     }
 
     fn write_transfer(&mut self, write: RegisterWrite, context: &mut Context<'_>) {
-        let asked = write.apply_to(self.transfer, u32::MAX);
-        self.transfer = asked & !(START | STOP);
+        let requested = write.apply_to(self.transfer, u32::MAX);
+        self.transfer = requested & !(START | STOP);
         if self.control & PE == 0 {
             return;
         }
-        if asked & START != 0 {
+        if requested & START != 0 {
             self.start(context);
-        } else if asked & STOP != 0 {
+        } else if requested & STOP != 0 {
             self.stop(context);
         } else if self.flags & TCR != 0 && write.mask >> NBYTES_AT != 0 {
             self.flags &= !TCR;
@@ -276,8 +276,8 @@ impl Peripheral for I2c {
     fn interrupts(&self, lines: &mut Lines) {
         let complete = if self.flags & (TC | TCR) != 0 { TCIE } else { 0 };
         let raised = self.flags & (TXIS | RXNE | NACKF | STOPF) | complete;
-        let asked = self.control & (TXIE | RXIE | NACKIE | STOPIE | TCIE);
-        lines.set(self.kind.event_line, raised & asked != 0);
+        let enabled = self.control & (TXIE | RXIE | NACKIE | STOPIE | TCIE);
+        lines.set(self.kind.event_line, raised & enabled != 0);
     }
 
     fn requests(&self, requests: &mut Requests) {

@@ -129,20 +129,20 @@ impl Rcc {
     }
 
     /// Assigns the bits in `mask` from `xor`, and inverts the others that are set in `xor`. Bits the application
-    /// may not change are not changed. `None` if there is no such register, otherwise the peripherals now held in reset.
+    /// may not change are not changed. `None` if there is no such register, otherwise the peripherals now in reset.
     pub fn poke(&mut self, address: u32, mask: u32, xor: u32) -> Option<Vec<u32>> {
         let word = self.words.get_mut(index(address)?)?;
         let offset = address - BASE;
         if WRITABLE.iter().any(|range| range.contains(&offset)) {
             *word = (*word & !mask) ^ xor;
         }
-        Some(held_in_reset(offset, *word))
+        Some(peripherals_in_reset(offset, *word))
     }
 }
 
-fn held_in_reset(register: u32, word: u32) -> Vec<u32> {
-    let held = |bit: &&ResetBit| bit.register == register && word >> bit.bit & 1 == 1;
-    RESET_BITS.iter().filter(held).map(|bit| bit.base).collect()
+fn peripherals_in_reset(register: u32, word: u32) -> Vec<u32> {
+    let is_in_reset = |bit: &&ResetBit| bit.register == register && word >> bit.bit & 1 == 1;
+    RESET_BITS.iter().filter(is_in_reset).map(|bit| bit.base).collect()
 }
 
 fn index(address: u32) -> Option<usize> {

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_tells_its_number_and_the_flash_size() {
+    fn it_reports_its_number_and_the_flash_size() {
         let mut bench = Bench::new(BASE, Box::new(Signature::new([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])));
         let words = [0x0BFA_0700, 0x0BFA_0704, 0x0BFA_0708, 0x0BFA_07A0].map(|address| bench.read(address));
         assert_eq!(words, [0x0403_0201, 0x0807_0605, 0x0C0B_0A09, 2048]);

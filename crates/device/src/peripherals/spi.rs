@@ -1,5 +1,5 @@
 //! SPI controllers, with what is wired to them. A frame is exchanged the moment there is one to send and room for the
-//! one that comes; with nothing wired the line from the other side reads zero. Only the controller's side (master) is
+//! one that is received; with nothing wired the line from the other side reads zero. Only the controller's side (master) is
 //! modelled, without CRC and without timing.
 
 use std::collections::VecDeque;
@@ -85,7 +85,7 @@ const CLEARABLE: u32 = 0x0BF8;
 
 /// Cycles for which a full receive FIFO delays the next frame before frames are lost. Frames take no time here, so without
 /// it a program that reads in time on a board would be too late.
-const PATIENCE: Cycles = 10_000;
+const FULL_FIFO_DELAY: Cycles = 10_000;
 
 /// One controller and what is wired to it.
 pub struct Spi {
@@ -94,12 +94,12 @@ pub struct Spi {
     size: u32,
     config: [u32; 2],
     interrupts: u32,
-    kept: [u32; 3],
+    unmodelled: [u32; 3],
     /// EOT, TXTF, OVR, SUSP.
     flags: u32,
-    /// Frames of the transfer that were put in, and that have gone, of those in `size`.
+    /// Frames of the transfer that were written to the FIFO, and that were sent, of those in `size`.
     loaded: u32,
-    gone: u32,
+    sent_frames: u32,
     sending: VecDeque<u32>,
     received: VecDeque<u32>,
     /// The receive FIFO is full: until this cycle frames wait for the application to read.
@@ -118,10 +118,10 @@ impl Spi {
             size: 0,
             config: [0x0007_0007, 0],
             interrupts: 0,
-            kept: [0, 0x107, 0],
+            unmodelled: [0, 0x107, 0],
             flags: 0,
             loaded: 0,
-            gone: 0,
+            sent_frames: 0,
             sending: VecDeque::new(),
             received: VecDeque::new(),
             full_until: None,
@@ -158,7 +158,7 @@ impl Spi {
     }
 
     /// Whether frames are received, and whether they are sent: full duplex, send only, receive only, half duplex.
-    fn ways(&self) -> (bool, bool) {
+    fn directions(&self) -> (bool, bool) {
         match self.config[1] >> COMM_AT & 3 {
             0 => (true, true),
             1 => (false, true),
@@ -174,14 +174,14 @@ impl Spi {
 
     fn room_to_send(&self) -> bool {
         let more = self.frames().is_none_or(|frames| self.loaded < frames);
-        self.is_on() && self.ways().1 && more && self.sending.len() + self.packet() <= self.capacity()
+        self.is_on() && self.directions().1 && more && self.sending.len() + self.packet() <= self.capacity()
     }
 
     fn status(&self) -> u32 {
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         let (whole, word) = (self.received.len() >= self.packet(), 4 / self.frame_bytes() as usize);
         let left = self.received.len() % word;
-        let over = self.frames().is_none_or(|frames| self.gone >= frames) && self.sending.is_empty();
+        let over = self.frames().is_none_or(|frames| self.sent_frames >= frames) && self.sending.is_empty();
         flag(whole, RXP)
             | flag(self.room_to_send(), TXP)
             | flag(whole && self.room_to_send(), DXP)
@@ -189,7 +189,7 @@ impl Spi {
             | flag(over, TXC)
             | (left as u32) << RXPLVL_AT
             | flag(self.received.len() >= word, RXWNE)
-            | self.frames().map_or(0, |frames| frames - self.gone.min(frames)) << CTSIZE_AT
+            | self.frames().map_or(0, |frames| frames - self.sent_frames.min(frames)) << CTSIZE_AT
     }
 
     fn write_control(&mut self, write: RegisterWrite, now: Cycles) {
@@ -199,7 +199,7 @@ impl Spi {
             self.control &= !(CSTART | CSUSP);
             self.sending.clear();
             self.received.clear();
-            (self.flags, self.loaded, self.gone) = (0, 0, 0);
+            (self.flags, self.loaded, self.sent_frames) = (0, 0, 0);
         } else if self.control & CSUSP != 0 {
             self.control &= !(CSTART | CSUSP);
             self.flags |= SUSP;
@@ -224,25 +224,25 @@ impl Spi {
     /// The same; `lossy` if nobody has read for so long that received frames are lost.
     fn exchange(&mut self, now: Cycles, lossy: bool) {
         self.full_until = None;
-        let (comes, goes) = self.ways();
+        let (receives, sends) = self.directions();
         while self.control & (SPE | CSTART) == SPE | CSTART && self.config[1] & MASTER != 0 {
-            let full = comes && self.received.len() >= self.capacity();
+            let full = receives && self.received.len() >= self.capacity();
             if full && !lossy {
-                self.full_until = (!self.waits_for_reader()).then_some(now + PATIENCE);
+                self.full_until = (!self.waits_for_reader()).then_some(now + FULL_FIFO_DELAY);
                 break;
             }
-            if self.frames().is_some_and(|frames| self.gone >= frames) {
+            if self.frames().is_some_and(|frames| self.sent_frames >= frames) {
                 break;
             }
-            let sent = if goes { self.sending.pop_front() } else { Some(0) };
+            let sent = if sends { self.sending.pop_front() } else { Some(0) };
             let Some(sent) = sent else { break };
             let answer = self.device.as_mut().map_or(0, |device| device.exchange(sent));
             if full {
                 self.flags |= OVR;
-            } else if comes {
+            } else if receives {
                 self.received.push_back(answer & u32::MAX >> (32 - self.bits()));
             }
-            self.gone += 1;
+            self.sent_frames += 1;
             self.end_if_over();
         }
     }
@@ -250,11 +250,11 @@ impl Spi {
     /// A controller that only receives, or has MASRX set, stops its clock while the receive FIFO is full; any other loses
     /// frames.
     fn waits_for_reader(&self) -> bool {
-        self.control & MASRX != 0 || !self.ways().1
+        self.control & MASRX != 0 || !self.directions().1
     }
 
     fn end_if_over(&mut self) {
-        if self.frames() == Some(self.gone) {
+        if self.frames() == Some(self.sent_frames) {
             self.flags |= EOT | TXTF;
             self.control &= !CSTART;
         }
@@ -296,10 +296,10 @@ impl Peripheral for Spi {
             CFG1 | CFG2 => self.config[(offset - CFG1) as usize / 4],
             IER => self.interrupts,
             SR => self.status(),
-            AUTOCR => self.kept[0],
+            AUTOCR => self.unmodelled[0],
             RXDR => self.take(context.bytes, context.now),
-            CRCPOLY => self.kept[1],
-            UDRDR => self.kept[2],
+            CRCPOLY => self.unmodelled[1],
+            UDRDR => self.unmodelled[2],
             _ => 0,
         }
     }
@@ -315,10 +315,10 @@ impl Peripheral for Spi {
             }
             IER => self.interrupts = write.apply_to(self.interrupts, 0x3FF),
             IFCR => self.flags &= !(write.ones() & CLEARABLE),
-            AUTOCR => self.kept[0] = write.apply_to(self.kept[0], u32::MAX),
+            AUTOCR => self.unmodelled[0] = write.apply_to(self.unmodelled[0], u32::MAX),
             TXDR => self.put(write.ones() >> write.mask.trailing_zeros(), context.bytes, context.now),
-            CRCPOLY => self.kept[1] = write.apply_to(self.kept[1], u32::MAX),
-            UDRDR => self.kept[2] = write.apply_to(self.kept[2], u32::MAX),
+            CRCPOLY => self.unmodelled[1] = write.apply_to(self.unmodelled[1], u32::MAX),
+            UDRDR => self.unmodelled[2] = write.apply_to(self.unmodelled[2], u32::MAX),
             _ => {}
         }
     }
@@ -412,13 +412,13 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_and_is_not_read_is_lost_and_told() {
+    fn what_is_received_and_not_read_is_lost_and_reported() {
         let mut bench = bench(8, 20, 0);
         (0..16).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
         assert_eq!(bench.read(STATUS) & OVR, 0);
         (16..20).for_each(|byte| bench.write_bytes(SPI1 + TXDR, 1, byte));
         assert_eq!(bench.read(STATUS) & (OVR | EOT), 0, "a reader has some time");
-        bench.now = PATIENCE;
+        bench.now = FULL_FIFO_DELAY;
         assert_eq!(bench.read(STATUS) & (OVR | EOT), OVR | EOT);
     }
 

@@ -93,9 +93,9 @@ pub struct Tim {
     count: u32,
     since: Cycles,
     /// Its clock is stopped, this long after its last tick.
-    held: Option<u64>,
+    stopped_after: Option<u64>,
     /// Registers without function here.
-    kept: [u32; END as usize / 4],
+    unmodelled: [u32; END as usize / 4],
 }
 
 /// A register whose written value may take effect later.
@@ -129,14 +129,14 @@ impl Tim {
             matched: 0,
             count: 0,
             since: 0,
-            held: None,
-            kept: [0; END as usize / 4],
+            stopped_after: None,
+            unmodelled: [0; END as usize / 4],
         }
     }
 
     fn running(&self) -> bool {
         // A reload value of zero stops the counter.
-        self.control & CEN != 0 && self.held.is_none() && self.reload.active != 0
+        self.control & CEN != 0 && self.stopped_after.is_none() && self.reload.active != 0
     }
 
     /// Cycles a tick of the counter takes.
@@ -165,7 +165,7 @@ impl Tim {
     }
 
     /// Makes `now` the known cycle, so that a register the count depends on may change.
-    fn settle(&mut self, now: Cycles) {
+    fn rebase(&mut self, now: Cycles) {
         if self.running() {
             let ticks = now.saturating_sub(self.since) / self.tick();
             self.count = self.count.wrapping_add(ticks as u32);
@@ -178,13 +178,13 @@ impl Tim {
 
     /// The channels that compare the counter with a value.
     fn comparing(&self) -> impl Iterator<Item = usize> + use<> {
-        let modes = [self.kept[CCMR1 as usize / 4], self.kept[CCMR1 as usize / 4 + 1]];
+        let modes = [self.unmodelled[CCMR1 as usize / 4], self.unmodelled[CCMR1 as usize / 4 + 1]];
         let is_output = move |index: &usize| modes[index / 2] >> (8 * (index % 2)) & CCS == 0;
         (0..usize::from(self.kind.channels)).filter(is_output)
     }
 
     fn is_preloaded(&self, channel: usize) -> bool {
-        let mode = self.kept[CCMR1 as usize / 4 + channel / 2] >> (8 * (channel % 2));
+        let mode = self.unmodelled[CCMR1 as usize / 4 + channel / 2] >> (8 * (channel % 2));
         mode & (OCPE | CCS) == OCPE
     }
 
@@ -204,8 +204,8 @@ impl Tim {
     fn note_overflow(&mut self) {
         for channel in self.comparing() {
             let value = self.compares[channel].active;
-            let told = value == 0 || value > self.reload.active;
-            self.status |= if told { channel_bit(channel) } else { 0 };
+            let matches = value == 0 || value > self.reload.active;
+            self.status |= if matches { channel_bit(channel) } else { 0 };
         }
     }
 
@@ -275,7 +275,7 @@ impl Tim {
     }
 
     fn write_reload(&mut self, write: RegisterWrite, now: Cycles) {
-        self.settle(now);
+        self.rebase(now);
         self.reload.written = write.apply_to(self.reload.written, self.kind.max);
         if self.control & ARPE == 0 {
             self.reload.load();
@@ -283,7 +283,7 @@ impl Tim {
     }
 
     fn write_control(&mut self, write: RegisterWrite, now: Cycles) {
-        self.settle(now);
+        self.rebase(now);
         self.matched = now;
         self.control = write.apply_to(self.control, CR1_WRITABLE);
     }
@@ -300,10 +300,10 @@ impl Tim {
         }
     }
 
-    fn keep(&mut self, offset: u32, write: RegisterWrite) {
+    fn write_unmodelled(&mut self, offset: u32, write: RegisterWrite) {
         let has = offset < END && (self.kind.channels > 0 || offset == CR2);
         if has {
-            let word = &mut self.kept[offset as usize / 4];
+            let word = &mut self.unmodelled[offset as usize / 4];
             *word = write.apply_to(*word, u32::MAX);
         }
     }
@@ -320,7 +320,7 @@ impl Peripheral for Tim {
             PSC => self.prescaler.written,
             ARR => self.reload.written,
             CCR1..=CCR4 => self.compares[(offset - CCR1) as usize / 4].written,
-            _ => self.kept.get(offset as usize / 4).copied().unwrap_or(0),
+            _ => self.unmodelled.get(offset as usize / 4).copied().unwrap_or(0),
         }
     }
 
@@ -331,13 +331,13 @@ impl Peripheral for Tim {
             SR => self.status &= !write.zeros(),
             EGR => self.generate(write, context.now),
             CNT => {
-                self.settle(context.now);
+                self.rebase(context.now);
                 self.count = write.apply_to(self.count, self.kind.max);
             }
             PSC => self.prescaler.written = write.apply_to(self.prescaler.written, HALF),
             ARR => self.write_reload(write, context.now),
             CCR1..=CCR4 => self.write_compare((offset - CCR1) as usize / 4, write),
-            _ => self.keep(offset, write),
+            _ => self.write_unmodelled(offset, write),
         }
     }
 
@@ -367,12 +367,12 @@ impl Peripheral for Tim {
         self.note_matches(now);
     }
 
-    fn hold(&mut self, held: bool, now: Cycles) {
-        if held && self.held.is_none() {
-            self.settle(now);
-            self.held = Some(now - self.since);
-        } else if let (false, Some(part)) = (held, self.held) {
-            self.held = None;
+    fn stop_clock(&mut self, stopped: bool, now: Cycles) {
+        if stopped && self.stopped_after.is_none() {
+            self.rebase(now);
+            self.stopped_after = Some(now - self.since);
+        } else if let (false, Some(part)) = (stopped, self.stopped_after) {
+            self.stopped_after = None;
             (self.since, self.matched) = (now - part, now);
         }
     }
@@ -504,16 +504,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_still_goes_on_where_it_was() {
+    fn a_clock_that_stops_goes_on_where_it_was() {
         let mut bench = millisecond();
         bench.write(TIM6 + 0x10, 0);
         bench.now = 40_080;
         bench.read(TIM6 + 0x24);
-        bench.peripheral.hold(true, 40_080);
+        bench.peripheral.stop_clock(true, 40_080);
         assert_eq!(bench.peripheral.next_event(), None);
         bench.now = 5_000_000;
         assert_eq!((bench.read(TIM6 + 0x24), bench.read(TIM6 + 0x10)), (250, 0));
-        bench.peripheral.hold(false, 5_000_000);
+        bench.peripheral.stop_clock(false, 5_000_000);
         assert_eq!(bench.peripheral.next_event(), Some(5_000_000 + 160_000 - 40_080));
         bench.now += 80;
         assert_eq!(bench.read(TIM6 + 0x24), 251, "half a tick was over before");
@@ -659,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn pwm_registers_are_kept_but_a_basic_timer_has_none() {
+    fn pwm_registers_are_stored_but_a_basic_timer_has_none() {
         let mut bench = bench("TIM2");
         bench.write(0x4000_0018, 0x68);
         bench.write(0x4000_0034, 500);

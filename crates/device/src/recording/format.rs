@@ -15,6 +15,7 @@
 
 mod debugger;
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
 use armv8m::Cycles;
@@ -45,7 +46,7 @@ const MAX_TEXT: usize = 4096;
 const MAX_SERIAL: usize = 1 << 20;
 
 /// What a device was made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     /// Its id.
     pub device_id: DeviceId,
@@ -69,6 +70,13 @@ pub struct Header {
     pub flash: Vec<u8>,
     /// Where each attachment was wired.
     pub wiring: Vec<String>,
+}
+
+impl fmt::Debug for Header {
+    /// Names the device; the seed makes its handles, and its flash may contain credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
 }
 
 /// Where each attachment is wired, as a recording has it.

@@ -32,7 +32,7 @@ impl RecordedMachine {
     }
 
     /// Delivers a schedule's stimuli from now on. They are recorded like every other input, so a replay needs no schedule.
-    pub fn follow(&mut self, schedule: Schedule) {
+    pub fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
     }
 

@@ -69,7 +69,7 @@ impl Recorder {
         format::write_entry(position, record, self.cycle, &mut self.bytes);
         (self.cycle, self.is_flushed) = (position.cycle, false);
         let written = self.out.write_all(&self.bytes);
-        self.judge(written)
+        self.check(written)
     }
 
     /// Hands what was written to the system.
@@ -79,10 +79,10 @@ impl Recorder {
         }
         self.is_flushed = true;
         let flushed = self.out.flush();
-        self.judge(flushed)
+        self.check(flushed)
     }
 
-    fn judge(&self, result: io::Result<()>) -> bool {
+    fn check(&self, result: io::Result<()>) -> bool {
         result.map_err(|error| self.status.fail(error)).is_ok()
     }
 }

@@ -502,11 +502,11 @@ const STIMULI: [&str; 3] = ["PC13=1@1234.567us", "PC13=0@2ms", "serial:1=hello@3
 
 /// Shows D216, D138.
 #[test]
-fn a_schedule_is_kept_to_the_cycle_however_time_is_cut() {
+fn a_schedule_is_exact_to_the_cycle_however_time_is_cut() {
     let mut digests = Vec::new();
     for seed in 1..=3 {
         let mut machine = RecordedMachine::new(machine(&timing_a_pin()), None);
-        machine.follow(stimuli(&STIMULI));
+        machine.set_schedule(stimuli(&STIMULI));
         assert_eq!(machine.next_timeout(), Some(4_000));
         go_on(&mut machine, 800_000, &mut Dice(seed));
         let mut count = [0; 4];
@@ -536,7 +536,7 @@ fn what_a_schedule_did_is_in_the_recording() {
     let mut recorder = Recorder::to(Box::new(tape.clone()));
     recorder.begin(&header(&program)).expect("written");
     let mut machine = RecordedMachine::new(machine(&program), Some(recorder));
-    machine.follow(stimuli(&STIMULI));
+    machine.set_schedule(stimuli(&STIMULI));
     go_on(&mut machine, 800_000, &mut Dice(1));
     machine.end();
     let ending = replay(tape.bytes(), &program);
@@ -548,7 +548,7 @@ fn what_a_schedule_did_is_in_the_recording() {
 fn bytes_of_a_schedule_wait_for_room_on_the_line() {
     let text = format!("serial:1={}@1ms", "x".repeat(4096));
     let mut machine = RecordedMachine::new(machine(&echoing()), None);
-    machine.follow(stimuli(&[&text, "serial:1=yz@1ms"]));
+    machine.set_schedule(stimuli(&[&text, "serial:1=yz@1ms"]));
     go_on(&mut machine, 4_200 * 13_890, &mut Dice(1));
     let echo: Vec<u8> = machine.take_events().into_iter().filter_map(serial).flatten().collect();
     assert_eq!((echo.len(), &echo[4094..]), (4098, &b"xxyz"[..]));

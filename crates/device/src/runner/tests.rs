@@ -76,7 +76,7 @@ fn hello(peer: &mut Peer) -> Vec<u8> {
 }
 
 #[test]
-fn a_device_greets_its_cloud_and_is_welcomed() {
+fn a_device_says_hello_to_its_cloud_and_is_welcomed() {
     let authority = Authority::new();
     let (tell, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
@@ -97,7 +97,7 @@ fn a_device_greets_its_cloud_and_is_welcomed() {
 }
 
 #[test]
-fn a_cloud_that_breaks_a_rule_is_told_and_left() {
+fn a_cloud_that_breaks_a_rule_is_reported_and_left() {
     let authority = Authority::new();
     let (tell, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
@@ -120,7 +120,7 @@ fn a_cloud_that_breaks_a_rule_is_told_and_left() {
 }
 
 #[test]
-fn a_cloud_that_is_not_there_is_told() {
+fn a_cloud_that_is_not_there_is_reported() {
     let bench = Bench::alone(&idle());
     bench.expect(&DeviceEvent::LinkDown { cause: "cloud at localhost:1: connection refused".into() });
 }
@@ -279,7 +279,7 @@ fn visiting() -> Program {
 
 /// Shows D24, N76.
 #[test]
-fn a_link_nobody_needs_any_more_is_ended_in_good_order() {
+fn an_unused_link_is_ended_in_order() {
     let authority = Authority::new();
     let (tell, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
@@ -388,7 +388,7 @@ fn a_device_whose_cloud_is_deaf_stops_all_the_same() {
 }
 
 #[test]
-fn a_busy_device_stops_when_told() {
+fn a_busy_device_stops_when_reported() {
     Bench::alone(&spinning()).device.stop();
 }
 
@@ -422,7 +422,7 @@ fn time_of_frame(peer: &mut Peer, kind: u8, since: Instant) -> Duration {
 ///
 /// Shows D220: PING goes by the wall clock, and that the guest is behind is told once.
 #[test]
-fn a_guest_that_falls_behind_keeps_its_link_and_is_told_once() {
+fn a_guest_that_falls_behind_keeps_its_link_and_is_reported_once() {
     let mut program = Program::new();
     program.add(mov32(0, 0x4000_4400)).add(movs(1, 0x09)).add(str_(1, 0, 0)); // USART2: on, sending
     let top = program.here();

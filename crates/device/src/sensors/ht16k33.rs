@@ -25,7 +25,7 @@ pub struct Ht16k33 {
     oscillator: bool,
     display: bool,
     dimming: u8,
-    told: Option<Picture>,
+    reported: Option<Picture>,
 }
 
 impl Ht16k33 {
@@ -40,7 +40,7 @@ impl Ht16k33 {
             oscillator: false,
             display: false,
             dimming: 15,
-            told: None,
+            reported: None,
         }
     }
 
@@ -90,8 +90,8 @@ impl Target for Ht16k33 {
     fn stop(&mut self, context: &mut Context<'_>) {
         let picture = self.picture();
         let dark = Picture { rows: [0; 16] };
-        if *self.told.as_ref().unwrap_or(&dark) != picture {
-            self.told = Some(picture);
+        if *self.reported.as_ref().unwrap_or(&dark) != picture {
+            self.reported = Some(picture);
             context.events.push(BoardEvent::Display { bus: self.bus, address: self.address, picture });
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lit_is_told_when_it_changes_and_while_it_is_on() {
+    fn what_is_lit_is_reported_when_it_changes_and_while_it_is_on() {
         let mut wired = Wired::new("ht16k33@0x71");
         wired.write(&[0x00, 0xFF, 0x00, 0x81]);
         assert_eq!(lit(&mut wired), Vec::<[u8; 16]>::new(), "off");

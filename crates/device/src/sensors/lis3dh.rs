@@ -90,7 +90,7 @@ const TAP_G: f64 = 3.0;
 const TAP_CYCLES: u64 = CLOCK_HZ as u64 / 200;
 
 /// Most samples in a row that are evaluated one by one; after a longer pause the earlier ones are skipped.
-const MOST_SAMPLES: u64 = 4096;
+const MAX_SAMPLES: u64 = 4096;
 
 /// A pulse on one axis.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +172,7 @@ impl Lis3dh {
     }
 
     /// Takes the samples that are due by `now`; of several only the last can be read.
-    fn settle(&mut self, now: Cycles) {
+    fn update(&mut self, now: Cycles) {
         let Some(period) = self.period() else { return };
         let samples = now.saturating_sub(self.since) / period;
         let missed = samples - self.samples;
@@ -181,7 +181,7 @@ impl Lis3dh {
         }
         // A sample that is not read before the next is overrun.
         self.new = if self.new != 0 || missed > 1 { NEW_DATA | OVERRUN } else { NEW_DATA };
-        for number in samples - missed.min(MOST_SAMPLES) + 1..=samples {
+        for number in samples - missed.min(MAX_SAMPLES) + 1..=samples {
             self.take_one(number, self.since + number * period, period);
         }
         self.samples = samples;
@@ -200,8 +200,8 @@ impl Lis3dh {
         }
         let filtered = self.filter(measured);
         let (plain, high) = (measured.map(|g| self.convert(g)), filtered.map(|g| self.convert(g)));
-        let asked = self.register(CTRL_REG2);
-        let choose = |bit: u8| if asked & bit != 0 { high } else { plain };
+        let filters = self.register(CTRL_REG2);
+        let choose = |bit: u8| if filters & bit != 0 { high } else { plain };
         self.sample = choose(FILTERS_DATA);
         let milli_g =
             |sample: [i16; 3]| sample.map(|value| f64::from(value >> 4) * SENSITIVITY[self.range()]);
@@ -217,11 +217,11 @@ impl Lis3dh {
     /// The high-pass filter, of first order; accelerations in g.
     fn filter(&mut self, measured: [f64; 3]) -> [f64; 3] {
         let samples = CUT_OFFS[usize::from(self.register(CTRL_REG2) >> 4 & 3)];
-        let keeps = 1.0 / (1.0 + std::f64::consts::TAU / samples);
+        let retained = 1.0 / (1.0 + std::f64::consts::TAU / samples);
         let before = self.filter.unwrap_or(measured.map(|value| (value, 0.0)));
         let now: [(f64, f64); 3] = std::array::from_fn(|axis| {
             let (input, output) = before[axis];
-            (measured[axis], keeps * (output + measured[axis] - input))
+            (measured[axis], retained * (output + measured[axis] - input))
         });
         self.filter = Some(now);
         now.map(|(_, output)| output)
@@ -345,7 +345,7 @@ impl Target for Lis3dh {
 
     fn start(&mut self, _read: bool, context: &mut Context<'_>) {
         self.pointed = false;
-        self.settle(context.now);
+        self.update(context.now);
     }
 
     fn write(&mut self, byte: u8, context: &mut Context<'_>) -> bool {
@@ -376,7 +376,7 @@ impl Target for Lis3dh {
     }
 
     fn advance(&mut self, context: &mut Context<'_>) {
-        self.settle(context.now);
+        self.update(context.now);
         self.drive(context);
     }
 

@@ -46,11 +46,11 @@ impl SerialRam {
     }
 
     fn data(&mut self, command: u8, byte: u8) -> u8 {
-        let place = &mut self.bytes[usize::from(self.address)];
+        let cell = &mut self.bytes[usize::from(self.address)];
         let answer = match command {
-            READ => *place,
+            READ => *cell,
             WRITE => {
-                *place = byte;
+                *cell = byte;
                 0
             }
             _ => return 0,

@@ -53,7 +53,7 @@ impl Th02 {
     }
 
     /// Ends a conversion that is over by `now`. What it measured was so at its end.
-    fn settle(&mut self, now: Cycles) {
+    fn update(&mut self, now: Cycles) {
         let Some(at) = self.ready_at.filter(|at| *at <= now) else { return };
         self.ready_at = None;
         self.config &= !START;
@@ -96,7 +96,7 @@ impl Target for Th02 {
 
     fn start(&mut self, _read: bool, context: &mut Context<'_>) {
         self.pointed = false;
-        self.settle(context.now);
+        self.update(context.now);
     }
 
     fn write(&mut self, byte: u8, context: &mut Context<'_>) -> bool {

@@ -62,9 +62,9 @@ fn a_script_has_a_line_for_each() {
 }
 
 #[test]
-fn text_for_a_serial_port_may_hold_any_sign() {
+fn text_for_a_serial_port_may_contain_any_character() {
     let bytes = |text: &str| match parse(text).expect("a stimulus") {
-        Stimulus { at, input: Input::Serial { bytes, .. } } => (at, bytes.into_owned()),
+        Stimulus { at, input: Input::Serial { bytes, .. } } => (at, bytes.to_vec()),
         other => panic!("{other:?}"),
     };
     assert_eq!(bytes("serial:2=a=b,c@host"), (0, b"a=b,c@host".to_vec()));

@@ -98,8 +98,8 @@ fn read_level(text: &str) -> Result<bool, WiringError> {
 /// Reads the rest of `i2c:BUS@ADDRESS:NAME`, and its value.
 fn read_quantity(sensor: &str, value: &str) -> Result<Input<'static>, WiringError> {
     let parts = || {
-        let (place, name) = sensor.split_once(':')?;
-        let (bus, address) = place.split_once('@')?;
+        let (location, name) = sensor.split_once(':')?;
+        let (bus, address) = location.split_once('@')?;
         let address = match address.strip_prefix("0x") {
             Some(digits) => u8::from_str_radix(digits, 16).ok()?,
             None => address.parse().ok()?,

@@ -1,5 +1,6 @@
 //! The external flash: NOR, so that programming turns ones to zeros and only erasing a sector turns them back.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -23,10 +24,19 @@ pub struct Flash {
 }
 
 /// Where the bytes are. Those beyond what is there are erased.
-#[derive(Debug)]
 enum Cells {
     Memory(Vec<u8>),
     File { path: PathBuf, open: Option<File> },
+}
+
+impl fmt::Debug for Cells {
+    /// Where they are, not what they are: applications store credentials here.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::File { path, .. } => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 impl Default for Cells {
@@ -123,11 +133,11 @@ impl Cells {
     fn write(&mut self, address: u32, bytes: &[u8]) -> io::Result<()> {
         let (start, end) = (address as usize, address as usize + bytes.len());
         match self {
-            Self::Memory(held) => {
-                if held.len() < end {
-                    held.resize(end, ERASED);
+            Self::Memory(cells) => {
+                if cells.len() < end {
+                    cells.resize(end, ERASED);
                 }
-                held[start..end].copy_from_slice(bytes);
+                cells[start..end].copy_from_slice(bytes);
                 Ok(())
             }
             Self::File { path, open } => {

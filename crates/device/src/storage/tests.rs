@@ -80,7 +80,7 @@ fn the_last_byte_can_be_programmed() {
 }
 
 #[test]
-fn what_a_file_holds_outlives_the_device() {
+fn what_a_file_holds_survives_the_device() {
     let folder = Folder::new("outlives");
     assert!(!folder.0.join("external-flash").exists());
     let mut before = Storage::in_folder(&folder.0);
@@ -131,7 +131,7 @@ fn a_file_that_holds_no_settings_is_none() {
 }
 
 #[test]
-fn settings_that_cannot_be_stored_stay_as_they_were() {
+fn settings_that_cannot_be_stored_do_not_change() {
     let folder = Folder::new("refused");
     let mut wifi = Storage::in_folder(&folder.0.join("missing")).wifi;
     assert!(!wifi.store(b"name", b"secret"));

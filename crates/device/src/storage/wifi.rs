@@ -37,11 +37,11 @@ impl Settings {
     }
 
     fn replace(&mut self, network: Option<Network>) -> bool {
-        let kept = self.file.as_deref().is_none_or(|path| save(path, network.as_ref()));
-        if kept {
+        let is_saved = self.file.as_deref().is_none_or(|path| save(path, network.as_ref()));
+        if is_saved {
             self.network = network;
         }
-        kept
+        is_saved
     }
 }
 

@@ -16,9 +16,9 @@ const STACK: usize = 256 * 1024;
 /// Starts to connect to `address`, within `time`. Wakes the device when there is a result to receive, once. Dropping the
 /// receiver neither waits for the thread nor ends it.
 pub(super) fn start(address: Arc<Address>, waker: Waker, time: Duration) -> Receiver<io::Result<TcpStream>> {
-    let (tell, opened) = sync_channel(1);
+    let (result, opened) = sync_channel(1);
     let reach = move || {
-        let _ = tell.send(reach(&address, Instant::now() + time));
+        let _ = result.send(reach(&address, Instant::now() + time));
         waker.wake();
     };
     // Without a thread the sender is dropped, and the receiver is disconnected.

@@ -180,7 +180,7 @@ fn a_cloud_that_accepts_and_says_nothing_is_given_up() {
 }
 
 #[test]
-fn the_clouds_end_is_told() {
+fn the_clouds_end_is_reported() {
     let authority = Authority::new();
     let server = Server::start(&authority, ALPN, 1, |mut peer| {
         peer.conn.send_close_notify();
@@ -194,7 +194,7 @@ fn the_clouds_end_is_told() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told() {
+fn a_port_where_nobody_listens_is_reported() {
     let authority = Authority::new();
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let client = Client::new(&authority, &Address::parse(&format!("127.0.0.1:{port}")).expect("an address"));

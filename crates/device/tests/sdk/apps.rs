@@ -87,7 +87,7 @@ fn lose_and_regain<C: CloudEnd>(bench: &mut Bench<C>) {
 
 /// Shows M09, M12, M18, N62, N63, N65, N66, N71, N72, D31, D53, D87.
 #[test]
-fn requests_under_way_when_the_link_is_cut_are_answered_before_the_loss_is_told() {
+fn requests_under_way_when_the_link_is_cut_are_answered_before_the_loss_is_reported() {
     let mut bench = start("cut_in_flight");
     bench.run_to_line(20_000, "READY to be ignored");
     bench.cloud.script.silent = vec![ChannelType::Mqtt.code()];

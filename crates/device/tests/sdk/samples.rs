@@ -210,7 +210,7 @@ fn the_opaque_sample_stops_when_there_is_nobody_at_the_other_end() {
 
 /// Shows D31, D99.
 #[test]
-fn the_opaque_sample_is_told_by_the_real_relay_that_there_is_nobody() {
+fn the_opaque_sample_is_shown_by_the_real_relay_that_there_is_nobody() {
     let log = run_relayed("opaque", Script::default());
     assert!(log.contains(&"channel: lost, connectionterminated".to_owned()), "{log:#?}");
 }

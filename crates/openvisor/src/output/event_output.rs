@@ -242,8 +242,8 @@ fn restart_text(why: &str, in_ms: u64) -> String {
 /// A refused system call. The device reports only the first refusal of its kind.
 fn refusal_text(refusal: &RefusedCall) -> String {
     let (call, status) = (refusal.call.name(), refusal.status.name().trim_start_matches("MV_STATUS_"));
-    match &refusal.blamed {
-        Some(blamed) => format!("{call} refused, {status}: {blamed}"),
+    match &refusal.invalid_buffers {
+        Some(invalid_buffers) => format!("{call} refused, {status}: {invalid_buffers}"),
         None => format!("{call}({}) refused, {status}", refusal.arguments),
     }
 }
@@ -361,12 +361,12 @@ mod tests {
         let reason = Disconnection::Bye(ByeReason::ShuttingDown);
         let ended = cloud_line(&EventKind::Disconnected { reason }).1;
         assert_eq!(ended, "device disconnected: the cloud is shutting down");
-        let refused = |blamed: Option<&str>| {
+        let refused = |invalid_buffers: Option<&str>| {
             device_line(&DeviceEvent::CallRefused(Box::new(RefusedCall {
                 call: abi::Call::CloseChannel,
                 status: abi::Status::InvalidHandle,
                 arguments: "handle=&0x20000000 -> 0x1".into(),
-                blamed: blamed.map(str::to_owned),
+                invalid_buffers: invalid_buffers.map(str::to_owned),
             })))
         };
         assert_eq!(refused(None).1, "mvCloseChannel(handle=&0x20000000 -> 0x1) refused, INVALIDHANDLE");

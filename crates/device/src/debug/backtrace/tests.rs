@@ -32,7 +32,7 @@ fn names(frames: &[Frame]) -> Vec<&str> {
 }
 
 #[test]
-fn a_crash_is_told_with_functions_and_lines() {
+fn a_crash_is_reported_with_functions_and_lines() {
     let crash = debugged(Symbols::of(DEBUGGED.to_vec()));
     assert_eq!(names(&crash.frames)[..3], ["read_word", "fail", "main"]);
     assert!(crash.frames.iter().all(|frame| !frame.uncertain));
@@ -43,7 +43,7 @@ fn a_crash_is_told_with_functions_and_lines() {
 }
 
 #[test]
-fn a_crash_is_told_in_lines_for_people() {
+fn a_crash_is_reported_in_lines_for_people() {
     let told = debugged(Symbols::of(DEBUGGED.to_vec())).to_string();
     for part in [
         "crash: bus error at 0x60000000, by the instruction at 0x0800",

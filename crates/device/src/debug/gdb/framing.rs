@@ -172,7 +172,7 @@ mod tests {
 
     /// Shows D208.
     #[test]
-    fn a_packet_that_is_too_long_is_told_and_not_kept() {
+    fn a_packet_that_is_too_long_is_reported_and_discarded() {
         let mut framing = Framing::default();
         let long = vec![b'x'; MAX_DATA + 1];
         assert_eq!(all(&mut framing, &framed(&long)), [Incoming::TooLong]);

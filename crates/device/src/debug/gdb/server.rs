@@ -207,9 +207,9 @@ impl Reader {
 
     /// False when the device has stopped.
     fn send(&self, event: ServerEvent) -> bool {
-        let told = self.sender.send(event).is_ok();
+        let sent = self.sender.send(event).is_ok();
         self.waker.wake();
-        told
+        sent
     }
 }
 

@@ -138,7 +138,7 @@ const ADDS: u32 = CODE + 10;
 const STORES: u32 = CODE + 12;
 
 #[test]
-fn a_debugger_that_comes_stops_the_application() {
+fn a_debugger_that_attaches_halts_the_application() {
     let mut bench = Bench::new(&counting());
     assert!(bench.ask("?").starts_with("T05"));
     let (pc, now) = (bench.pc(), bench.machine.now());
@@ -737,7 +737,7 @@ fn the_application_sees_the_debugger_in_dhcsr() {
 
 /// Shows D134.
 #[test]
-fn run_starts_again_and_holds_whatever_it_is_called() {
+fn run_restarts_and_halts_whatever_it_is_called() {
     let mut bench = Bench::new(&counting());
     assert_eq!(bench.ask("!"), "OK");
     for packet in ["vRun;", "vRun", "vRun;6170702e656c66", "vRun;;61;62"] {

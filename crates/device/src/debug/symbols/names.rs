@@ -65,7 +65,7 @@ mod tests {
 
     /// Shows D212.
     #[test]
-    fn a_name_that_stands_for_a_very_long_one_is_cut() {
+    fn a_name_that_is_halted_for_a_very_long_one_is_cut() {
         // Each level names the one before twice.
         let mut name = "_Z1f1AIiiE".to_owned();
         for level in 0..40 {

@@ -65,11 +65,11 @@ impl Sections {
         let elf = parsed(&self.file)?;
         let functions = elf.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
         let at = |symbol: &object::read::elf::ElfSymbol32<'_, '_>| symbol.address() & !1;
-        let holds = |symbol: &object::read::elf::ElfSymbol32<'_, '_>| {
+        let contains = |symbol: &object::read::elf::ElfSymbol32<'_, '_>| {
             let end = at(symbol).saturating_add(symbol.size().max(1));
             (at(symbol)..end).contains(&u64::from(address))
         };
-        let found = functions.filter(holds).max_by_key(at)?;
+        let found = functions.filter(contains).max_by_key(at)?;
         found.name().ok().map(str::to_owned)
     }
 }

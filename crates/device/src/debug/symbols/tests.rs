@@ -50,7 +50,7 @@ fn debug_information_in_other_files_is_read_where_they_are() {
 
 /// Shows D212.
 #[test]
-fn debug_information_that_is_missing_is_told_once() {
+fn debug_information_that_is_missing_is_reported_once() {
     let folder = std::env::temp_dir().join(format!("openvisor-symbols-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     let copy = |from: &str, to: &str| {
@@ -73,7 +73,7 @@ fn debug_information_that_is_missing_is_told_once() {
 
 /// Shows D212.
 #[test]
-fn a_section_that_would_be_too_large_unpacked_is_told_and_not_unpacked() {
+fn a_section_that_would_be_too_large_unpacked_is_reported_and_not_unpacked() {
     let mut file = fs::read(data("zlib.elf")).expect("read");
     // Elf32_Chdr of .debug_info: type 1, then the size.
     let at = header_of(&file, ".debug_info");
@@ -95,7 +95,7 @@ fn a_section_that_would_be_too_large_unpacked_is_told_and_not_unpacked() {
 
 /// Shows D212.
 #[test]
-fn debug_information_of_an_unknown_version_is_told() {
+fn debug_information_of_an_unknown_version_is_reported() {
     let mut file = fs::read(data("plain.elf")).expect("read");
     let at = header_of(&file, ".debug_info");
     // After the length, the version.

@@ -43,19 +43,19 @@ pub type Memory<'a> = &'a dyn Fn(u32, &mut [u8]) -> bool;
 pub fn arguments(call: Call, registers: [u32; 4], memory: Memory<'_>) -> Fields {
     let parameters = call.parameters();
     let reader = Reader { memory, answered: false };
-    let told = |(index, parameter): (usize, &Parameter)| {
+    let field = |(index, parameter): (usize, &Parameter)| {
         let following = parameters.get(index + 1).zip(registers.get(index + 1));
         (parameter.name, reader.argument(parameter, registers[index & 3], following))
     };
-    parameters.iter().enumerate().take(4).map(told).collect()
+    parameters.iter().enumerate().take(4).map(field).collect()
 }
 
 /// What a call that was answered has given back.
 pub fn results(call: Call, registers: [u32; 4], memory: Memory<'_>) -> Fields {
     let reader = Reader { memory, answered: true };
-    let told =
+    let field =
         |(parameter, value): (&Parameter, u32)| Some((parameter.name, reader.result(parameter, value)?));
-    call.parameters().iter().zip(registers).filter_map(told).collect()
+    call.parameters().iter().zip(registers).filter_map(field).collect()
 }
 
 /// A record of a notification centre.
@@ -106,7 +106,7 @@ impl Reader<'_> {
         let (target, constant) = pointed(parameter.type_name)?;
         let shown = !constant && value != 0 && target != "uint8_t";
         // A structure in the application's memory may contain pointers to out-parameters.
-        let places = value != 0 && holds_places(target);
+        let places = value != 0 && has_out_parameters(target);
         (shown || places).then(|| self.behind(target, value, 0))
     }
 
@@ -190,8 +190,8 @@ impl Reader<'_> {
 
     fn array(&self, target: &str, address: u32, count: u32, depth: u32) -> String {
         let size = layouts::layout(target.trim_start_matches("struct ")).map_or(0, |layout| layout.size);
-        let place = |index: u32| address.wrapping_add(index * size);
-        let shown = (0..count.min(MAX_ELEMENTS)).map(|index| self.behind(target, place(index), depth));
+        let element = |index: u32| address.wrapping_add(index * size);
+        let shown = (0..count.min(MAX_ELEMENTS)).map(|index| self.behind(target, element(index), depth));
         let mut elements: Vec<String> = shown.collect();
         if count > MAX_ELEMENTS {
             elements.push(format!("… {} more", count - MAX_ELEMENTS));
@@ -285,7 +285,7 @@ fn is_token(c: char) -> bool {
 }
 
 /// Whether a structure contains pointers to out-parameters.
-fn holds_places(target: &str) -> bool {
+fn has_out_parameters(target: &str) -> bool {
     let is_place = |member: &Member| {
         let written = pointed(member.type_name).filter(|(_, constant)| !constant);
         let value = written.is_some_and(|(to, _)| to != "uint8_t" && !to.starts_with("struct "));

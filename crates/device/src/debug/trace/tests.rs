@@ -106,7 +106,7 @@ impl Write for Stuck {
 
 /// Shows D136.
 #[test]
-fn a_disk_that_is_slow_holds_nobody_up_and_what_is_lost_is_told() {
+fn a_disk_that_is_slow_holds_nobody_up_and_what_is_lost_is_reported() {
     let (gate, paper) = (Arc::new(Mutex::new(())), Paper::default());
     let held = gate.lock().expect("whole");
     let to = Box::new(Stuck(gate.clone(), paper.clone()));
@@ -187,7 +187,7 @@ fn answered(call: Call, registers: [u32; 4], ram: &Ram) -> String {
 }
 
 #[test]
-fn a_publish_is_told_with_its_fields() {
+fn a_publish_is_reported_with_its_fields() {
     let ram = memory(&[7, AT + 0x100, 5, AT + 0x200, 2, 1, 0], &[b"t/one", b"hi"]);
     assert_eq!(
         told(Call::MqttRequestPublish, [0x1234, AT, 0, 0], &ram),
@@ -196,7 +196,7 @@ fn a_publish_is_told_with_its_fields() {
 }
 
 #[test]
-fn arrays_enumerations_and_results_are_told() {
+fn arrays_enumerations_and_results_are_reported() {
     // Two keys to fetch: scope, store, and the key itself.
     let mut words = vec![2, AT + 0x300];
     words.resize(0xC0, 0);
@@ -220,7 +220,7 @@ fn arrays_enumerations_and_results_are_told() {
 
 /// Shows D137.
 #[test]
-fn what_is_secret_is_told_by_its_length_only() {
+fn what_is_secret_is_shown_by_its_length_only() {
     const SECRET: &[u8] = b"HUNTER2-HUNTER2";
     let length = SECRET.len() as u32;
     let secret = AT + 0x100;
@@ -271,7 +271,7 @@ fn what_is_secret_is_told_by_its_length_only() {
 
 /// Shows D206, D137.
 #[test]
-fn an_address_is_never_cut_before_what_tells_its_user_from_its_host() {
+fn an_address_is_never_cut_before_what_reports_its_user_from_its_host() {
     let long = format!("https://HUNTER2-{}@host/p", "x".repeat(400));
     let host = b"HUNTER2@host";
     let mut request = vec![AT + 0x200, 3, AT + 0x300, long.len() as u32, 0, 0, 0, 0, 1000];
@@ -313,7 +313,7 @@ fn every_secret_field_exists_and_every_type_is_known() {
 }
 
 #[test]
-fn any_registers_and_any_memory_are_told_within_bounds() {
+fn any_registers_and_any_memory_are_reported_within_bounds() {
     let mut seed = 0x1234_5678u32;
     let mut entropy = || {
         seed ^= seed << 13;

@@ -50,10 +50,10 @@ pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Ve
 /// The entries lost since the last call, if any.
 fn loss(at: Cycles, lost: &AtomicU64) -> Option<Entry> {
     let count = lost.swap(0, Ordering::Relaxed);
-    (count > 0).then(|| told_of_loss(at, count))
+    (count > 0).then(|| loss_entry(at, count))
 }
 
-fn told_of_loss(at: Cycles, count: u64) -> Entry {
+fn loss_entry(at: Cycles, count: u64) -> Entry {
     let name = format!("{count} entries lost: they were faster than the output");
     Entry { at, lane: Lane::Device, what: What::Mark { name, fields: Vec::new() } }
 }

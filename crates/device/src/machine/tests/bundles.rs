@@ -72,18 +72,18 @@ fn the_same_application_without_a_bundle_does_not_check_in_that_soon() {
     assert!(!machine.wants_link());
 }
 
-/// Where a test tells [`releasing_when_told`].
-const TOLD: u32 = RESULT + 0x80;
+/// Where a test makes [`releasing_on_request`] go on.
+const REQUEST: u32 = RESULT + 0x80;
 
-/// Requests the network, waits for a word at [`TOLD`], releases it, and waits.
-fn releasing_when_told() -> Program {
+/// Requests the network, waits for a word at [`REQUEST`], releases it, and waits.
+fn releasing_on_request() -> Program {
     let mut program = Program::new();
     add_words(&mut program, CENTRE_SETUP, &[41, RESULT + 0x300, 64]);
     add_call(&mut program, Call::SetupNotifications, &[CENTRE_SETUP, NETWORK_PARAMS + 4], 0x54);
     add_words(&mut program, NETWORK_PARAMS, &[1]);
     add_call(&mut program, Call::RequestNetwork, &[NETWORK_PARAMS, NETWORK], 0x58);
     let again = program.here();
-    program.add(mov32(6, TOLD)).add(ldr(7, 6, 0)).add([0x2F00]); // cmp r7, #0
+    program.add(mov32(6, REQUEST)).add(ldr(7, 6, 0)).add([0x2F00]); // cmp r7, #0
     let back = program.here() + 2 - again;
     program.add([0xD000 | (0x100 - back as u16)]); // beq
     add_call(&mut program, Call::ReleaseNetwork, &[NETWORK], 0x5C);
@@ -93,7 +93,7 @@ fn releasing_when_told() -> Program {
 
 /// How long the link stays after its release, in whole seconds.
 fn stays(grace: u32) -> u64 {
-    let mut machine = bundled(&releasing_when_told(), &connectivity(grace, 0));
+    let mut machine = bundled(&releasing_on_request(), &connectivity(grace, 0));
     machine.run(20_000);
     machine.handle(&Input::LinkConnecting).expect("accepted");
     machine.handle(&Input::LinkConnected).expect("accepted");
@@ -101,7 +101,7 @@ fn stays(grace: u32) -> u64 {
     machine.handle(&Input::Received((&WELCOME).into())).expect("welcome");
     run_until(&mut machine, SECOND);
     assert!(machine.wants_link(), "held by the application");
-    machine.cpu.write_memory(TOLD, &[1; 4]);
+    machine.cpu.write_memory(REQUEST, &[1; 4]);
     machine.cpu.input_changed();
     machine.run(20_000);
     assert_eq!(ram(&machine, NETWORK), 0, "released");

@@ -37,7 +37,7 @@ fn transmitted(machine: &mut Machine) -> Vec<u8> {
 
 /// Shows N20, N23.
 #[test]
-fn a_debugger_holds_the_link_though_the_application_releases_it() {
+fn a_debugger_keeps_the_link_though_the_application_releases_it() {
     for attached in [false, true] {
         let mut machine = machine(&releasing());
         connected(&mut machine);
@@ -57,7 +57,7 @@ fn a_debugger_holds_the_link_though_the_application_releases_it() {
 
 /// Shows N20, D133.
 #[test]
-fn the_link_is_kept_alive_while_the_application_stands() {
+fn the_link_stays_alive_while_the_application_is_halted() {
     let mut machine = machine(&releasing());
     connected(&mut machine);
     machine.attach_debugger();
@@ -73,7 +73,7 @@ fn the_link_is_kept_alive_while_the_application_stands() {
 
 /// Shows D133.
 #[test]
-fn the_kernels_clock_goes_on_while_the_application_stands() {
+fn the_kernels_clock_goes_on_while_the_application_is_halted() {
     let mut program = Program::new();
     program.add(mov32(0, RESULT + 8)).call(GET_MICROSECONDS).add(b_self());
     let mut machine = machine(&program);
@@ -107,7 +107,7 @@ fn a_fault_waits_for_the_debugger_and_restarts_without_it() {
 
 /// Shows D134.
 #[test]
-fn a_reset_by_the_debugger_is_told_to_the_application() {
+fn a_reset_by_the_debugger_is_the_wake_reason() {
     let mut machine = machine(&calling(GET_WAKE_REASON, [RESULT + 8, 0, 0]));
     machine.attach_debugger();
     machine.reset_and_halt();

@@ -151,7 +151,7 @@ fn waiting_with_a_tick(mode: u32) -> Machine {
 
 /// Shows D145.
 #[test]
-fn timers_wake_from_sleep_and_in_the_stop_modes_stand_still() {
+fn timers_wake_from_sleep_and_in_the_stop_modes_stop() {
     for mode in 0..=4 {
         let mut machine = waiting_with_a_tick(mode);
         let end = machine.now() + 20 * MILLISECOND;
@@ -178,7 +178,7 @@ fn sleeper(mode: u32) -> Machine {
 
 /// Shows N16.
 #[test]
-fn deep_sleep_ends_with_a_check_in_and_everything_starts_anew() {
+fn deep_sleep_ends_with_a_check_in_and_everything_starts_again() {
     for (mode, reason) in [(0, WakeReason::DeepSleepCheckIn), (1, WakeReason::ColdBoot)] {
         let mut machine = sleeper(mode);
         let events = machine.take_events();
@@ -229,7 +229,7 @@ fn a_restart_that_does_not_know_its_mode_is_refused() {
 }
 
 #[test]
-fn the_system_led_is_told_when_it_changes() {
+fn the_system_led_is_reported_when_it_changes() {
     let mut program = Program::new();
     for enable in [1, 0, 0, 1, 0] {
         add_call(&mut program, Call::SystemLedEnable, &[enable], 0);
@@ -288,7 +288,7 @@ fn external_flash_keeps_what_is_programmed_also_over_a_start() {
 }
 
 #[test]
-fn wifi_settings_are_kept_but_not_the_password_told() {
+fn wifi_settings_are_stored_but_not_the_password_reported() {
     let mut program = Program::new();
     add_words(&mut program, BYTES, &[u32::from_le_bytes(*b"home"), u32::from_le_bytes(*b"pass")]);
     add_words(&mut program, RESULT + 0x140, &[1, 0, BYTES, 4, BYTES + 4, 4]);

@@ -127,7 +127,7 @@ fn clearing_completion_lasts_until_the_next_character_has_left() {
 
 /// Shows D213: the transmitter's FIFO, its thresholds and flags.
 #[test]
-fn the_transmit_fifo_tells_its_room() {
+fn the_transmit_fifo_reports_its_room() {
     let mut bench = bench(UE | TE | FIFOEN | TXFEIE);
     bench.write(BASE + CR3, 2 << TXFTCFG_AT);
     assert!(has(&mut bench, TXFE | TXFT | TXE | TC) && bench.level(62));
@@ -307,7 +307,7 @@ fn what_finds_the_receiver_full_waits_and_its_match_is_found() {
 
 /// Shows D213: RXFF, RXFT and their interrupts.
 #[test]
-fn the_receive_fifo_tells_its_thresholds() {
+fn the_receive_fifo_reports_its_thresholds() {
     for (field, expected) in [(0, 1), (1, 2), (2, 4), (3, 6), (4, 7), (5, 8)] {
         let mut bench = bench(BOTH | FIFOEN);
         bench.write(BASE + CR3, field << RXFTCFG_AT | RXFTIE);
@@ -498,7 +498,7 @@ fn a_measurement_of_the_baud_rate_ends_with_the_next_character() {
 }
 
 #[test]
-fn requests_stand_while_there_is_something_to_move() {
+fn requests_are_active_while_there_is_something_to_move() {
     let mut bench = bench(BOTH);
     bench.write(BASE + CR3, DMAR | DMAT);
     assert_eq!((bench.requests(26), bench.requests(27)), (false, true));

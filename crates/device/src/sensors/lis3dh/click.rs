@@ -57,10 +57,10 @@ impl Clicks {
             self.source = 0;
         }
         for (axis, value) in sample.into_iter().enumerate() {
-            let asked = settings.config >> (2 * axis) & (SINGLE | DOUBLE);
-            if asked == 0 {
+            let enabled = settings.config >> (2 * axis) & (SINGLE | DOUBLE);
+            if enabled == 0 {
                 self.axes[axis] = State::Quiet;
-            } else if let Some(flag) = self.follow(axis, asked, at, value, settings) {
+            } else if let Some(flag) = self.track(axis, enabled, at, value, settings) {
                 let sign = if value < 0.0 { NEGATIVE } else { 0 };
                 self.source = ACTIVE | flag | sign | 1 << axis;
                 self.ends = at + settings.latency.max(1);
@@ -69,7 +69,7 @@ impl Clicks {
     }
 
     /// Moves an axis on. Answers the click that has ended on it.
-    fn follow(&mut self, axis: usize, asked: u8, at: Cycles, value: f64, settings: &Settings) -> Option<u8> {
+    fn track(&mut self, axis: usize, enabled: u8, at: Cycles, value: f64, settings: &Settings) -> Option<u8> {
         let is_beyond = value.abs() > settings.threshold;
         let state = &mut self.axes[axis];
         if let State::Latency { until } = *state
@@ -85,10 +85,14 @@ impl Clicks {
             State::Window { .. } if is_beyond => *state = State::Beyond { since: at, second: true },
             State::Beyond { since, second } if !is_beyond => {
                 let is_click = at - since <= settings.limit;
-                let goes_on = is_click && !second && asked & DOUBLE != 0;
-                *state = if goes_on { State::Latency { until: at + settings.latency } } else { State::Quiet };
+                let may_be_double = is_click && !second && enabled & DOUBLE != 0;
+                *state = if may_be_double {
+                    State::Latency { until: at + settings.latency }
+                } else {
+                    State::Quiet
+                };
                 return match (is_click, second) {
-                    (true, false) if asked & SINGLE != 0 => Some(SINGLE_CLICK),
+                    (true, false) if enabled & SINGLE != 0 => Some(SINGLE_CLICK),
                     (true, true) => Some(DOUBLE_CLICK),
                     _ => None,
                 };

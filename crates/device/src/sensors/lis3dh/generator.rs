@@ -34,12 +34,12 @@ pub(super) struct Generator {
 impl Generator {
     /// Takes a sample, in milli-g.
     pub(super) fn sample(&mut self, sample: [f64; 3], settings: &Settings) {
-        let asked = settings.config & EVENTS;
-        let happened = events(sample, settings) & asked;
-        let event = asked != 0
+        let enabled = settings.config & EVENTS;
+        let happened = events(sample, settings) & enabled;
+        let event = enabled != 0
             && match (settings.config & ALL_OF_THEM != 0, settings.config & SIX_DIRECTIONS != 0) {
                 (false, false) | (true, true) => happened != 0,
-                (true, false) => happened == asked,
+                (true, false) => happened == enabled,
                 // Movement from one direction to another.
                 (false, true) => happened != 0 && happened != self.before,
             };
