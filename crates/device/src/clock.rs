@@ -125,7 +125,7 @@ impl WallClock {
     }
 }
 
-/// The least pace of the kernel's clock, which is that of the wall clock (D220): the cloud's timeouts, and the time of day, do not wait
+/// The slowest rate of the kernel's clock, which is that of the wall clock (D220): the cloud's timeouts, and the time of day, do not wait
 /// for a guest that falls behind.
 #[derive(Debug)]
 pub struct MinimumPace {

@@ -247,7 +247,7 @@ pub enum DeviceEvent {
         /// Its new level.
         level: bool,
     },
-    /// The application was stopped by a fault. It starts again after a pause (D73).
+    /// The application was stopped by a fault. It restarts after a pause that doubles with each (D73).
     Faulted {
         /// What happened.
         fault: Fault,

@@ -13,7 +13,7 @@ pub enum FaultKind {
     Hard,
     /// A fault inside a fault handler: the processor gave up.
     Lockup,
-    /// A branch into the entry page where no call is (D07).
+    /// A branch into the entry page where no call is: there is nothing that could return a status (D07).
     NoSuchCall {
         /// Where it went.
         address: u32,

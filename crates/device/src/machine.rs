@@ -4,9 +4,11 @@
 //! ([`Machine::run`], [`Machine::pass_time`]), hands it every input ([`Machine::handle`]) and carries the link's bytes
 //! ([`Machine::transmit`]). It is a state machine without I/O in the sense of [`sansio`].
 
+mod config;
 mod debugger;
 mod digest;
 mod input;
+mod kernel_port;
 mod observer;
 mod polling;
 mod power;
@@ -16,29 +18,25 @@ mod tracing;
 use abi::Status;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Cycles, Exit, Register};
+pub use config::{Provisioning, Settings};
+use config::{board_config, boot};
 use debugger::Debugger;
 pub use debugger::{MAX_BREAKPOINTS, MAX_WATCHPOINTS, StopReason};
 pub(crate) use digest::registers;
 pub use input::{Bytes, DebuggerInput, Input, InputError};
-use kernel::{Boot, Kernel, LinkInput, Outcome, Policy, Port};
+use kernel::{Kernel, LinkInput, Outcome};
 use observer::{Before, Observer};
 use polling::{CALL_CYCLES, DelayedCall, Polling};
 use power::Power;
 pub use restart::RestartPolicy;
 use restart::RestartTimer;
-use sansio::Instant;
 
-use crate::board::{Board, BoardConfig};
-pub use crate::entropy::EntropySource;
+use crate::board::Board;
 use crate::events::{DeviceEvent, PinFilter};
 use crate::fault::{Fault, FaultKind, HUNG_MS};
-use crate::identity::DeviceId;
-use crate::image::Image;
 use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
 use crate::peripherals::Lines;
-use crate::port::{BoardBus, Post, with_port};
-use crate::storage::Storage;
-use crate::wiring::Attachment;
+use crate::port::{BoardBus, Post};
 
 /// While notification records wait for an interrupt to be taken (one record, one interrupt: D11), the kernel checks the line
 /// at every cycle that is a multiple of this. Multiples, so that it does not depend on where the host ends a run.
@@ -47,52 +45,6 @@ const RECORD_RETRY_INTERVAL: Cycles = 500;
 /// Most cycles a busy application runs before the link, the debugger and other inputs have their turn: 25 µs. Twenty times
 /// less than a round trip on a local network, and long enough that leaving the interpreter costs little.
 pub const SLICE: Cycles = 4_000;
-
-/// What a machine is made from.
-pub struct Settings {
-    /// The device's id.
-    pub device_id: DeviceId,
-    /// The application.
-    pub image: Image,
-    /// Random words for handles, back-off and the random number generator.
-    pub entropy: EntropySource,
-    /// How soon an application that faulted restarts.
-    pub restart: RestartPolicy,
-    /// Report every system call.
-    pub trace: bool,
-    /// What is wired to the board.
-    pub attachments: Vec<Attachment>,
-}
-
-/// What a device is provisioned with, beside its application.
-#[derive(Debug, Default)]
-pub struct Provisioning {
-    /// What survives a loss of power.
-    pub storage: Storage,
-    /// What the application's bundle says of the network.
-    pub policy: Policy,
-    /// What the application's bundle has for the external flash.
-    pub layers: Vec<bundle::Layer>,
-    /// The application is a factory test: its log goes to the observer, not to the cloud, which does not know the device yet
-    /// (D107).
-    pub factory_test: bool,
-    /// Its time runs at another rate than the cloud's, so the kernel takes the time of day from the cloud only once and counts
-    /// on by itself (D141).
-    pub free_clock: bool,
-    /// Factor of the longest delay of a polling application's calls (D219): how many times faster than the wall clock its time
-    /// is. 0 is 1.
-    pub poll_scale: u32,
-}
-
-impl Provisioning {
-    /// Writes the bundle's layers to the external flash, as an installation does: each replaces its region, the rest stays
-    /// (D152).
-    pub fn install(&mut self) -> std::io::Result<()> {
-        self.layers.drain(..).try_for_each(|layer| {
-            self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)
-        })
-    }
-}
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -496,68 +448,6 @@ impl Machine {
             self.cpu.set_level(line, level);
         }
         self.lines = lines;
-    }
-
-    fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let now = self.kernel_now();
-        self.enter_kernel_at(now, what)
-    }
-
-    /// An input of the link that cannot fail.
-    fn link_input(&mut self, input: LinkInput<'_>) {
-        self.enter_kernel(|kernel, port| kernel.handle(port, input))
-            .expect("only received bytes can be a violation");
-    }
-
-    /// The kernel's clock.
-    fn kernel_now(&self) -> Instant {
-        Instant::from_micros((self.now() - self.epoch).saturating_add(self.skipped) / CYCLES_PER_MICRO)
-    }
-
-    fn enter_kernel_at<T>(&mut self, now: Instant, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
-        let kernel = self.kernel.as_mut();
-        let result =
-            with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
-        self.sync_lines();
-        result
-    }
-
-    /// The cycle of the kernel's next timeout.
-    fn kernel_event(&self) -> Option<Cycles> {
-        let at = self.kernel.next_timeout()?;
-        Some(self.cycle_of(at))
-    }
-
-    /// The cycle at which the kernel's clock is at `instant`.
-    fn cycle_of(&self, instant: Instant) -> Cycles {
-        let since_start = instant.as_micros().saturating_mul(CYCLES_PER_MICRO);
-        self.epoch.saturating_add(since_start).saturating_sub(self.skipped)
-    }
-}
-
-fn board_config(settings: &mut Settings) -> BoardConfig {
-    let entropy = settings.entropy.clone();
-    // The microcontroller's unique number is the first digits of the device's id, so that every device has its own.
-    let unique = settings.device_id.as_bytes().first_chunk::<14>().expect("an id is longer");
-    BoardConfig {
-        entropy: Box::new(move || entropy()),
-        unique: std::array::from_fn(|at| unique[at + 2]),
-        attachments: std::mem::take(&mut settings.attachments),
-    }
-}
-
-fn boot(settings: &Settings, provisioning: &Provisioning, wake_reason: WakeReason) -> Boot {
-    let mut seed = [0; 16];
-    for word in seed.chunks_exact_mut(4) {
-        word.copy_from_slice(&(settings.entropy)().to_le_bytes());
-    }
-    Boot {
-        device_id: *settings.device_id.as_bytes(),
-        seed,
-        wake_reason,
-        image: settings.image.digest(),
-        policy: provisioning.policy,
-        application_test: provisioning.factory_test,
     }
 }
 

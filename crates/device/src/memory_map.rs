@@ -17,7 +17,7 @@ pub const ENTRY_PAGE: Range<u32> = span(memory::ENTRY_PAGE, 0x2000);
 /// Peripherals as the application sees them: the non-secure half of the peripheral region.
 pub const PERIPHERALS: Range<u32> = 0x4000_0000..0x5000_0000;
 
-/// Every bus clock of the device, in hertz (D72).
+/// Every bus clock of the device, in hertz. There is one, so that calls, clock registers and timers agree (D72).
 pub const CLOCK_HZ: u32 = 160_000_000;
 
 /// Processor cycles in a microsecond.

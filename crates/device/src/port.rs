@@ -125,7 +125,7 @@ struct HardwareView<'a> {
 }
 
 impl Hardware for HardwareView<'_> {
-    /// Every bus runs at the same speed (D72).
+    /// Every bus runs at the processor's clock, as the clock registers have it (D72).
     fn clock_hz(&self, _clock: Clock) -> u32 {
         CLOCK_HZ
     }

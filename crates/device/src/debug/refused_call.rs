@@ -10,7 +10,7 @@ use super::trace::decode::{self, Memory};
 /// Most characters of a refused call's arguments.
 const MAX_CHARACTERS: usize = 300;
 
-/// What buffers of channels and logs must be aligned to, and their sizes multiples of (D30, D70).
+/// The alignment of buffers of channels and logs, in bytes, of which their sizes are multiples too (D30, D70).
 const BUFFER_UNIT: u32 = 512;
 
 /// A call that was refused.
@@ -20,7 +20,8 @@ pub struct RefusedCall {
     pub call: Call,
     /// What it answered.
     pub status: Status,
-    /// Names and values of its arguments as a trace shows them: nothing secret (D137).
+    /// Names and values of its arguments as a trace shows them: of credentials and contents only lengths, because timelines are
+    /// stored and shared (D137).
     pub arguments: String,
     /// Which arguments are to blame, and why, where that is known.
     pub invalid_buffers: Option<String>,

@@ -5,7 +5,8 @@ use armv8m::Cycles;
 use kernel::{Kernel, LinkInput};
 use sansio::Instant;
 
-use super::{Machine, boot};
+use super::Machine;
+use super::config::boot;
 use crate::events::DeviceEvent;
 use crate::memory_map::{CYCLES_PER_MICRO, RAM, length};
 

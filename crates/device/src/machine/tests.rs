@@ -1,11 +1,13 @@
 use abi::{Call, Status};
-use kernel::LinkLoss;
+use kernel::{LinkLoss, Policy};
 
 use super::*;
 use crate::peripherals::Context;
 use crate::peripherals::i2c::Target;
 use crate::pin::Pin;
+use crate::storage::Storage;
 use crate::testing::{self, Program, b_self, blx, ldr, mov32, movs, settings, str_, wfi};
+use crate::wiring::Attachment;
 
 mod bundles;
 mod debugger;

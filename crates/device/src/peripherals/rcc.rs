@@ -118,7 +118,7 @@ impl Rcc {
             2 => HSI16_HZ,
             3 => LSE_HZ,
             4 => MSIK_HZ,
-            // The bus's clock, or the system's, which is the same (D72).
+            // The bus clock or the system clock, which are the same here (D72).
             _ => CLOCK_HZ,
         }
     }
