@@ -10,7 +10,7 @@ pub const CODE: u32 = 0x8000_2000;
 pub const DATA: u32 = 0x8000_4000;
 /// Words of the window at [`DATA`].
 pub const DATA_WORDS: usize = 64;
-/// The second window: the last words of RAM.
+/// The second window: the last 16 bytes of RAM.
 pub const END: u32 = 0x80FF_FFF0;
 /// Words of the window at [`END`].
 pub const END_WORDS: usize = 4;

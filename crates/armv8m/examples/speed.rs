@@ -1,7 +1,7 @@
 //! Measures instructions a second on a loop of mixed integer code: a table CRC, an insertion sort, hash chains, decimal
 //! formatting with divisions, a switch-driven state machine. Run with `cargo run --release --example speed`.
 
-#![allow(clippy::cast_precision_loss, reason = "a rate for people")]
+#![allow(clippy::cast_precision_loss, reason = "a rate, which is only displayed")]
 
 use std::sync::Arc;
 use std::time::Instant;

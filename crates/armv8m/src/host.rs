@@ -183,7 +183,7 @@ impl Cpu {
     }
 
     /// The cycle since which handlers of interrupts with a reserved enable bit have been active without interruption. A
-    /// host can tell by it that such a handler hangs.
+    /// host can detect by this that such a handler hangs.
     pub fn reserved_active_since(&self) -> Option<Cycles> {
         self.core.reserved_active_since
     }

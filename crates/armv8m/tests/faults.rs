@@ -72,8 +72,8 @@ fn a_hard_fault_is_reported_before_its_handler_runs_whatever_its_vector_is() {
         let (pc, cpu) = halted_at_hard_fault(&[0xBF00, 0xDE00], vector); // nop; udf
         assert_eq!((pc, cpu.cycles()), (CODE + 2, 2), "vector {vector:#x}");
         assert_eq!(cpu.exception_number(), u16::from(HARD_FAULT));
-        let told = cpu.fault_status();
-        assert_eq!((told.pc, told.cfsr, told.hfsr), (CODE + 2, 1 << 16, 1 << 30));
+        let status = cpu.fault_status();
+        assert_eq!((status.pc, status.cfsr, status.hfsr), (CODE + 2, 1 << 16, 1 << 30));
         assert_eq!(word(&cpu, STACK - 8), CODE + 2, "the frame is stacked");
     }
 }
@@ -92,7 +92,7 @@ fn after_a_hard_fault_was_reported_its_handler_can_run() {
     assert_eq!(
         cpu.run(&mut EmptyBus, 1),
         Exit::Lockup { pc: GOOD_VECTOR - 1 },
-        "at its BKPT, which nobody handles"
+        "at its BKPT, which has no handler"
     );
 }
 

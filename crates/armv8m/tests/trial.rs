@@ -188,7 +188,7 @@ fn an_interrupt_that_is_due_or_a_handler_that_runs_forbid_a_trial() {
 }
 
 #[test]
-fn what_happens_besides_instructions_is_told_once() {
+fn external_activity_is_reported_once() {
     let mut cpu = at_its_call(&[0x47A0, 0xE7FD]);
     let _host = cpu.take_external_activity();
     cpu.return_from_trap(0);

@@ -75,7 +75,7 @@ mod tests {
             ("  https://u:\np\tw@[::1]:8443/x ", "https://…@[::1]:8443/x"),
             ("https://bob:12/pass@a.example/x", "https://bob:12/…/x"),
             ("https://a.example/plain/path;v=1", "https://a.example/plain/path;v=1"),
-            // The password is not percent-encoded, so that it cannot be told where the host begins.
+            // The password is not percent-encoded, so it is unknown where the host begins.
             ("https://u:pa/ss@a.example", "an invalid URL of 25 bytes"),
             ("https://u:pa#ss@a.example", "an invalid URL of 25 bytes"),
             ("u:pass@a.example/x", "an invalid URL of 18 bytes"),

@@ -13,12 +13,12 @@ static char topic[CHANNEL_RECEIVE_SIZE + 1];
 static char payload[CHANNEL_RECEIVE_SIZE + 1];
 
 /* The pending acknowledgement, if there is one. */
-static bool owed;
-static uint32_t owed_id;
+static bool is_pending;
+static uint32_t pending_id;
 
 void inbox_start(void)
 {
-    owed = false;
+    is_pending = false;
 }
 
 static struct MvSizedStringBuffer room(char *data, uint32_t size, uint32_t *length)
@@ -46,8 +46,8 @@ bool inbox_receive(void)
     topic[topic_length] = '\0';
     payload[payload_length] = '\0';
     log_line("received on %s: %s", topic, payload);
-    owed = qos > 0;
-    owed_id = correlation_id;
+    is_pending = qos > 0;
+    pending_id = correlation_id;
     inbox_settle();
     command_obey(payload);
     return true;
@@ -75,12 +75,12 @@ bool inbox_receive_lost(void)
 /* Too many acknowledgements in flight is no error: this one is retried later, before further messages are read. */
 bool inbox_settle(void)
 {
-    if (owed) {
-        enum MvStatus status = mvMqttAcknowledgeMessage(channel_handle(), owed_id);
-        owed = status == MV_STATUS_RATELIMITED;
-        if (!owed) {
+    if (is_pending) {
+        enum MvStatus status = mvMqttAcknowledgeMessage(channel_handle(), pending_id);
+        is_pending = status == MV_STATUS_RATELIMITED;
+        if (!is_pending) {
             log_success("mvMqttAcknowledgeMessage", status);
         }
     }
-    return !owed;
+    return !is_pending;
 }

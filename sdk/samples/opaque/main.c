@@ -76,7 +76,7 @@ static bool stream(uint32_t end)
 }
 
 /* Whether to continue waiting for the other end. */
-static bool goes_on(uint32_t start)
+static bool keeps_waiting(uint32_t start)
 {
     if (failed || channel_is_lost()) {
         return false;
@@ -91,7 +91,7 @@ static bool goes_on(uint32_t start)
 static void read_until(uint32_t end)
 {
     uint32_t start = clock_now();
-    while (received < end && goes_on(start)) {
+    while (received < end && keeps_waiting(start)) {
         if (!read()) {
             clock_idle();
         }
@@ -103,12 +103,12 @@ static void stream_all(void)
 {
     uint32_t waits = 0;
     uint32_t start = clock_now();
-    while (sent < STREAM_LENGTH && goes_on(start)) {
+    while (sent < STREAM_LENGTH && keeps_waiting(start)) {
         if (stream(STREAM_LENGTH)) {
             continue;
         }
         waits++;
-        while (!channel_take_writable() && goes_on(start)) {
+        while (!channel_take_writable() && keeps_waiting(start)) {
             if (!read()) {
                 clock_idle();
             }
@@ -150,10 +150,10 @@ static void write_blocks(void)
     log_line("opaque: room for %lu bytes", room());
     for (uint32_t number = 0; number < BLOCKS; number++) {
         while (!write_block()) {
-            while (!channel_take_writable() && goes_on(start)) {
+            while (!channel_take_writable() && keeps_waiting(start)) {
                 clock_idle();
             }
-            if (!goes_on(start)) {
+            if (!keeps_waiting(start)) {
                 return;
             }
             log_line("opaque: block %lu had to wait", number);

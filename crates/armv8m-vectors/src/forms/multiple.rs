@@ -55,7 +55,7 @@ fn pop(p: &mut Plan) {
     p.base(13, 0, 4 * count(p), 4);
 }
 
-/// The list's last word is PC's: a landing's address.
+/// The last value is loaded into PC: a landing's address.
 fn load_pc(p: &mut Plan, first: u32) {
     let value = p.landing_near() | 1;
     p.window_word(first + 4 * count(p), value);

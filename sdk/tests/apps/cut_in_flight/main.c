@@ -74,7 +74,7 @@ static MvChannelHandle connect(void)
 }
 
 /* After the first line the test's cloud no longer answers, and at the second it stops. */
-static void ask_in_vain(MvChannelHandle channel)
+static void call_after_loss(MvChannelHandle channel)
 {
     log_line("READY to be ignored");
     clock_sleep(QUIET_MS);
@@ -124,7 +124,7 @@ int main(void)
     network = network_request(centre.handle, TAG_NETWORK);
     wait(&network_events, 1);
     MvChannelHandle channel = connect();
-    ask_in_vain(channel);
+    call_after_loss(channel);
     check_answers(channel);
     check_over(channel);
     check_end();

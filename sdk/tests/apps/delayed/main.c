@@ -112,7 +112,7 @@ static void round_of(MvChannelHandle channel, uint32_t round)
     }
     publish(channel, round);
     linger();
-    bool came_early = events != before;
+    bool was_early = events != before;
     enum MvMqttReadableDataType type = MV_MQTTREADABLEDATATYPE_NONE;
     mvMqttGetNextReadableDataType(channel, &type);
     if (round % 2 == 0) {
@@ -121,7 +121,7 @@ static void round_of(MvChannelHandle channel, uint32_t round)
         interrupts_release();
     }
     wait(&events, before + 2 * BURST);
-    check("nothing was handled inside the section", !came_early);
+    check("nothing was handled inside the section", !was_early);
     check("something was there inside the section", type != MV_MQTTREADABLEDATATYPE_NONE);
     check_equal("events after it", events - before, 2 * BURST);
     read(channel, events - before);

@@ -1,7 +1,7 @@
 /* I2C1 with a thermometer, polled and by direct memory access, and SPI1 with a memory both ways. */
 
 #include "dma.h"
-#include "tell.h"
+#include "report.h"
 
 #define I2C1 0x40005400
 #define I2C1_CR1 REGISTER(I2C1)
@@ -23,7 +23,7 @@
 #define ISR_TC (1u << 6)
 
 #define THERMOMETER (0x18u << 1)
-#define NOBODY (0x2Au << 1)
+#define ABSENT (0x2Au << 1)
 #define AMBIENT 5u
 
 #define GPIOA_MODER REGISTER(0x42020000)
@@ -67,14 +67,14 @@ static uint32_t read_byte(void)
 void test_i2c(void)
 {
     I2C1_CR1 = I2C_ON;
-    I2C1_CR2 = NOBODY | I2C_AUTOEND | I2C_START;
-    tell("nobody answers", I2C1_ISR & (ISR_NACKF | ISR_STOPF), ISR_NACKF | ISR_STOPF);
+    I2C1_CR2 = ABSENT | I2C_AUTOEND | I2C_START;
+    report("nobody answers", I2C1_ISR & (ISR_NACKF | ISR_STOPF), ISR_NACKF | ISR_STOPF);
     I2C1_ICR = ISR_NACKF | ISR_STOPF;
     point_at(THERMOMETER, AMBIENT);
     I2C1_CR2 = THERMOMETER | I2C_BYTES(2) | I2C_READS | I2C_AUTOEND | I2C_START;
     uint32_t high = read_byte();
-    tell("temperature", (high << 8 | read_byte()) & 0x1FFF, 0x0194);
-    tell("it has stopped", wait_for(&I2C1_ISR, ISR_STOPF), 1);
+    report("temperature", (high << 8 | read_byte()) & 0x1FFF, 0x0194);
+    report("it has stopped", wait_for(&I2C1_ISR, ISR_STOPF), 1);
     I2C1_ICR = ISR_STOPF;
     static volatile uint8_t bytes[2];
     I2C1_CR1 = I2C_ON | I2C_RXDMAEN;
@@ -82,7 +82,7 @@ void test_i2c(void)
     dma_start(3, DMA_I2C1_RX, &I2C1_RXDR, bytes, 2);
     I2C1_CR2 = THERMOMETER | I2C_BYTES(2) | I2C_READS | I2C_AUTOEND | I2C_START;
     dma_wait(3, 1);
-    tell("temperature by direct memory access", (uint32_t)(bytes[0] << 8 | bytes[1]) & 0x1FFF, 0x0194);
+    report("temperature by direct memory access", (uint32_t)(bytes[0] << 8 | bytes[1]) & 0x1FFF, 0x0194);
 }
 
 /* One exchange of LENGTH bytes with the memory, selected by its pin. */
@@ -120,5 +120,5 @@ void test_spi(void)
     for (uint32_t at = 3; at < LENGTH; at++) {
         same += in[at] == out[at];
     }
-    tell("bytes of the memory", same, LENGTH - 3);
+    report("bytes of the memory", same, LENGTH - 3);
 }

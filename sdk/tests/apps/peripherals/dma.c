@@ -2,7 +2,7 @@
 
 #include "dma.h"
 
-#include "tell.h"
+#include "report.h"
 
 #define CHANNEL(channel, offset) REGISTER(0x40020050 + 0x80 * (channel) + (offset))
 #define CFCR(channel) CHANNEL(channel, 0x0C)
@@ -122,8 +122,8 @@ void test_memory_to_memory(void)
     for (uint32_t at = 0; at < sizeof from; at++) {
         same += from[at] == to[at];
     }
-    tell("bytes moved in memory", same, sizeof from);
-    tell("completions", dma_completions(0), 1);
+    report("bytes moved in memory", same, sizeof from);
+    report("completions", dma_completions(0), 1);
 }
 
 /* The test that reads this answers "pong". */
@@ -140,5 +140,5 @@ void test_serial_by_dma(void)
     dma_wait(2, before[1] + 1);
     dma_wait(1, before[0] + 1);
     uint32_t word = (uint32_t)answer[0] << 24 | (uint32_t)answer[1] << 16 | (uint32_t)answer[2] << 8 | answer[3];
-    tell("answer by serial port", word, 0x706F6E67);
+    report("answer by serial port", word, 0x706F6E67);
 }

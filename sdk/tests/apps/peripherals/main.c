@@ -1,11 +1,11 @@
 /* Tests the board's peripherals by their registers, interrupts included, with a thermometer at 0x18 of I2C1, at 25.25
  * degrees, a memory on SPI1 selected by PA4, and a test that answers what USART2 sends (serial.c). Makes no system calls. */
 
-#include "tell.h"
+#include "report.h"
 
 int main(void)
 {
-    tell_start();
+    report_start();
     test_timers();
     test_crc();
     test_memory_to_memory();
@@ -13,7 +13,7 @@ int main(void)
     test_spi();
     test_serial_by_dma();
     test_serial();
-    tell_line("end");
+    report_line("end");
     for (;;) {
         wait_for_interrupt();
     }

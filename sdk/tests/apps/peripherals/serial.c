@@ -2,7 +2,7 @@
  * end answers "say TEXT\n" with TEXT. */
 
 #include "dma.h"
-#include "tell.h"
+#include "report.h"
 
 #define USART2 0x40004400
 #define USART2_CR1 REGISTER(USART2)
@@ -148,8 +148,8 @@ static void test_polled(void)
         wait_for(&USART2_ISR, ISR_RXNE);
         take();
     }
-    tell("serial, polled", first_four(), 0x6C6C6F70);
-    tell("serial, the line becomes idle", wait_for(&USART2_ISR, ISR_IDLE), 1);
+    report("serial, polled", first_four(), 0x6C6C6F70);
+    report("serial, the line becomes idle", wait_for(&USART2_ISR, ISR_IDLE), 1);
 }
 
 static void test_by_interrupt(void)
@@ -157,20 +157,20 @@ static void test_by_interrupt(void)
     start(CR1_FIFOEN | CR1_IDLEIE, 0, CR3_RXFTIE | CR3_RX_HALF);
     ask_by_interrupt("say abcdef\n");
     await_end();
-    tell("serial, threshold and idle line", thresholds << 16 | ends << 8 | count, 0x010106);
+    report("serial, threshold and idle line", thresholds << 16 | ends << 8 | count, 0x010106);
     start(CR1_FIFOEN | CR1_RTOIE, CR2_RTOEN, 0);
     ask_by_interrupt("say abc\n");
     await_end();
-    tell("serial, receiver timeout", count << 24 | first_four(), 0x03636261);
+    report("serial, receiver timeout", count << 24 | first_four(), 0x03636261);
     start(CR1_CMIE, CR2_LOOKS_FOR(';'), 0);
     ask_by_interrupt("say hi;\n");
     await_end();
-    tell("serial, character match", count << 24 | first_four(), 0x033B6968);
+    report("serial, character match", count << 24 | first_four(), 0x033B6968);
     start(CR1_FIFOEN | CR1_RXFFIE, 0, 0);
     ask_by_interrupt("say 12345678\n");
     while (thresholds == 0) {
     }
-    tell("serial, full FIFO", count, 8);
+    report("serial, full FIFO", count, 8);
 }
 
 static void test_by_dma(void)
@@ -180,7 +180,7 @@ static void test_by_dma(void)
     dma_start(3, DMA_USART2_RX, &USART2_RDR, bytes, sizeof bytes);
     ask_by_interrupt("say hello\n");
     await_end();
-    tell("serial, direct memory access until idle", dma_left(3) << 16 | (uint32_t)bytes[0] << 8 | bytes[4], 11u << 16 | 0x686F);
+    report("serial, direct memory access until idle", dma_left(3) << 16 | (uint32_t)bytes[0] << 8 | bytes[4], 11u << 16 | 0x686F);
     dma_stop(3);
 }
 
@@ -196,7 +196,7 @@ static void test_flush(void)
     while (count < 6) {
         take();
     }
-    tell("serial, after a flush", (uint32_t)taken[3] << 16 | (uint32_t)taken[4] << 8 | taken[5], 0x74776F);
+    report("serial, after a flush", (uint32_t)taken[3] << 16 | (uint32_t)taken[4] << 8 | taken[5], 0x74776F);
 }
 
 void test_serial(void)

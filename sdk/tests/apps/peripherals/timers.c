@@ -1,6 +1,6 @@
 /* TIM3 compares, and the CRC unit. */
 
-#include "tell.h"
+#include "report.h"
 
 #define TIM3 0x40000400
 #define TIM3_CR1 REGISTER(TIM3)
@@ -57,9 +57,9 @@ void test_timers(void)
         wait_for_interrupt();
     }
     TIM3_CR1 = 0;
-    tell("matches of channel 1", matches[0], 3);
-    tell("its last", counts[0], 250);
-    tell("the other's last", counts[1], 750);
+    report("matches of channel 1", matches[0], 3);
+    report("its last", counts[0], 250);
+    report("the other's last", counts[1], 750);
 }
 
 void test_crc(void)
@@ -68,5 +68,5 @@ void test_crc(void)
     for (const char *text = "123456789"; *text != 0; text++) {
         CRC_DR_BYTE = (uint8_t)*text;
     }
-    tell("CRC-32", ~CRC_DR, 0xCBF43926);
+    report("CRC-32", ~CRC_DR, 0xCBF43926);
 }

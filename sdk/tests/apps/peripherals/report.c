@@ -1,4 +1,4 @@
-#include "tell.h"
+#include "report.h"
 
 #define USART3_CR1 REGISTER(0x40004800)
 #define USART3_BRR REGISTER(0x4000480C)
@@ -9,7 +9,7 @@
 #define ISR_TXE (1u << 7)
 #define LOOKS 1000000u
 
-void tell_start(void)
+void report_start(void)
 {
     USART3_BRR = BAUD_1000000;
     USART3_CR1 = CR1_TRANSMITS;
@@ -36,13 +36,13 @@ static void put_number(uint32_t number)
     }
 }
 
-void tell_line(const char *text)
+void report_line(const char *text)
 {
     put(text);
     put("\n");
 }
 
-void tell(const char *name, uint32_t found, uint32_t expected)
+void report(const char *name, uint32_t found, uint32_t expected)
 {
     put(name);
     put(": ");

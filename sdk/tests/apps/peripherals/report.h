@@ -1,17 +1,17 @@
 /* Output on USART3, and functions shared by the tests of peripherals. */
 
-#ifndef TELL_H
-#define TELL_H
+#ifndef REPORT_H
+#define REPORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "processor.h"
 
-void tell_start(void);
+void report_start(void);
 /* "NAME: good", or "NAME: VALUE" in hexadecimal digits if it is not what was expected. */
-void tell(const char *name, uint32_t found, uint32_t expected);
-void tell_line(const char *text);
+void report(const char *name, uint32_t found, uint32_t expected);
+void report_line(const char *text);
 
 /* Waits until the bits of a register are all set; false after too many reads. */
 bool wait_for(volatile uint32_t *reg, uint32_t bits);
