@@ -6,6 +6,7 @@ mod request;
 mod tests;
 
 use alloc::vec::Vec;
+use core::{fmt, mem};
 
 use sansio::{Instant, StateMachine};
 
@@ -36,7 +37,6 @@ enum State {
 }
 
 /// What can happen to a [`Client`].
-#[derive(Debug)]
 pub enum Input<'a, 'b> {
     /// Bytes from the broker, split anywhere. The client takes them from the front of the slice; what it leaves must be
     /// offered again.
@@ -60,7 +60,6 @@ pub enum Input<'a, 'b> {
 /// Bytes leave by [`transmit`](Self::transmit) instead of `poll`, because they do not wait for events: a caller that has no
 /// room for events must still be able to send acknowledgements and pings. For back-pressure, leave events in the queue and
 /// keep the bytes [`Input::Received`] did not take; the keepalive allows for it.
-#[derive(Debug)]
 pub struct Client {
     version: Version,
     clean_start: bool,
@@ -175,7 +174,7 @@ impl Client {
 
     /// The input that produced no event since the last call, for a caller that limits it.
     pub fn take_overhead(&mut self) -> Overhead {
-        core::mem::take(&mut self.overhead)
+        mem::take(&mut self.overhead)
     }
 
     /// Whether [`Input::Received`] would take bytes: the connection has not ended and the queues have room.
@@ -185,7 +184,7 @@ impl Client {
 
     /// Whether the broker reads the answers to what it sends.
     fn can_answer(&self) -> bool {
-        self.outgoing.untaken() <= self.limits.outgoing_bytes + UNREAD_ANSWERS
+        self.outgoing.unaccepted() <= self.limits.outgoing_bytes + UNREAD_ANSWERS
     }
 
     /// Version 3.1.1 has no Receive Maximum: only not reading keeps the broker from sending more QoS 1 messages.
@@ -210,8 +209,8 @@ impl Client {
         if bytes > 0 {
             self.keep_alive.sent(now);
         }
-        self.outgoing.take(bytes);
-        while let Some(token) = self.outgoing.next_done() {
+        self.outgoing.accept(bytes);
+        while let Some(token) = self.outgoing.next_complete() {
             self.events.push(Event::Published { token, reason_code: crate::reason::SUCCESS });
         }
     }
@@ -268,7 +267,7 @@ impl Client {
     /// fault (D54).
     fn take_blocked(&mut self) -> bool {
         let is_blocked = !self.can_receive();
-        core::mem::replace(&mut self.was_blocked, is_blocked) || is_blocked
+        mem::replace(&mut self.was_blocked, is_blocked) || is_blocked
     }
 
     /// Whether [`take_deviations`](Self::take_deviations) would return any.
@@ -278,7 +277,7 @@ impl Client {
 
     /// The deviations from MQTT that were tolerated since the last call.
     pub fn take_deviations(&mut self) -> Deviations {
-        core::mem::take(&mut self.deviations)
+        mem::take(&mut self.deviations)
     }
 
     /// Acknowledges a message for the application. The PUBACK, or the PUBREC of a QoS 2 message, is sent once every earlier
@@ -342,7 +341,7 @@ impl Client {
 
     /// Bytes the connection has not accepted, including publishes that wait for the broker's Receive Maximum.
     pub fn untransmitted(&self) -> usize {
-        self.outgoing.untaken() + self.requests.waiting_bytes()
+        self.outgoing.unaccepted() + self.requests.waiting_bytes()
     }
 
     /// Ends the connection because the broker broke a rule. Version 5 sends it the reason (MQTT 5, 4.13.1); 3.1.1 just closes
@@ -366,6 +365,18 @@ impl Client {
         }
         self.state = State::Closed;
         self.requests.abandon();
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Omits what is buffered: payloads, and the CONNECT with its password, are among it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .field("pending_events", &self.pending_events())
+            .field("untransmitted", &self.untransmitted())
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,11 @@
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::deliveries::DeliveryId;
-use crate::limits::{KEPT_EVENTS, Limits};
+use crate::limits::{Limits, RETAINED_EVENTS};
+use crate::options::Omitted;
 
 /// Something that happened on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,8 @@ pub enum Event {
         /// reason code (M55).
         reason_code: u8,
     },
-    /// A publish is done: QoS 0 when the connection has taken its bytes, QoS 1 when the broker answered (D47).
+    /// A publish is complete: QoS 0 when the connection has accepted its bytes, since the broker does not acknowledge it; QoS 1
+    /// when the broker answered (D47).
     Published {
         /// The token of the publish.
         token: u32,
@@ -66,7 +69,7 @@ impl Event {
 }
 
 /// A message from the broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Names the message for [`Client::acknowledge`](crate::Client::acknowledge); `None` for QoS 0.
     pub delivery: Option<DeliveryId>,
@@ -82,8 +85,22 @@ pub struct Message {
     pub dup: bool,
 }
 
+impl fmt::Debug for Message {
+    /// Omits the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("delivery", &self.delivery)
+            .field("topic", &self.topic)
+            .field("payload", &Omitted(self.payload.len()))
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("dup", &self.dup)
+            .finish()
+    }
+}
+
 /// Events in the order they happened.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct EventQueue {
     queue: VecDeque<Event>,
     bytes: usize,
@@ -119,7 +136,7 @@ impl EventQueue {
     fn remove(&mut self, index: usize) -> Option<Event> {
         let event = self.queue.remove(index)?;
         self.bytes -= weight(&event);
-        if self.queue.is_empty() && self.queue.capacity() > KEPT_EVENTS {
+        if self.queue.is_empty() && self.queue.capacity() > RETAINED_EVENTS {
             self.queue = VecDeque::new();
         }
         Some(event)

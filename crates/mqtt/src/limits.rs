@@ -17,30 +17,30 @@ pub(crate) const DEFAULT_RECEIVE_MAXIMUM: u16 = 64;
 /// [`ConnectOptions::maximum_packet_size`](crate::ConnectOptions::maximum_packet_size) unless chosen otherwise.
 pub(crate) const DEFAULT_MAXIMUM_PACKET_SIZE: u32 = 256 * 1024;
 
-/// An empty transmit buffer larger than this is given back, so that an idle client stays small.
-pub(crate) const KEPT_BUFFER: usize = 1024;
+/// An empty transmit buffer larger than this is freed, so that an idle client is small.
+pub(crate) const RETAINED_BUFFER: usize = 1024;
 
-/// An empty event queue with a larger capacity than this is given back.
-pub(crate) const KEPT_EVENTS: usize = 8;
+/// An empty event queue with a larger capacity than this is freed.
+pub(crate) const RETAINED_EVENTS: usize = 8;
 
 /// A topic must be longer than the alias property itself for an alias to pay.
 pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
 
-/// Bytes of a packet beside topic and payload that are no overhead: header, identifier, reason code, short properties.
+/// Bytes of a packet besides topic and payload that do not count as overhead: header, identifier, reason code, short properties.
 pub(crate) const USUAL_FIELDS: usize = 16;
 
-/// Topic aliases of a broker that was allowed none which are remembered all the same.
+/// Topic aliases that are remembered of a broker that was allowed none (D192).
 pub(crate) const RECEIVED_ALIASES: usize = 16;
 
 /// Bytes of their topics.
 pub(crate) const RECEIVED_ALIAS_BYTES: usize = 4096;
 
-/// QoS 2 messages acknowledged with PUBREC and not yet released by PUBREL which are remembered. Of more, the oldest is
-/// forgotten: should the broker send it again it would be delivered again, which QoS 1, all the application has, allows.
+/// QoS 2 messages acknowledged with PUBREC that are remembered until PUBREL. If there are more, the oldest is forgotten: should
+/// the broker send it again it would be delivered again, which QoS 1 allows, and the application has nothing better.
 pub(crate) const UNRELEASED: usize = 1024;
 
-/// Bytes of answers a broker may leave unread beyond [`Limits::outgoing_bytes`] before nothing more is read from it: it asks
-/// for them with PUBREL and repeated messages as often as it likes.
+/// Bytes of answers a broker may leave unread beyond [`Limits::outgoing_bytes`] before nothing more is read from it: with PUBREL
+/// and repeated messages it can cause any number of them.
 pub(crate) const UNREAD_ANSWERS: usize = 64 * 1024;
 
 /// The most one client may store.

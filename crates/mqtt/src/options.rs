@@ -1,4 +1,4 @@
-//! What a session is started with.
+//! What a client connects with.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -33,7 +33,7 @@ pub struct Will {
 pub struct ConnectOptions {
     /// Protocol version.
     pub version: Version,
-    /// UTF-8; the empty id is passed on for the broker to judge (D41, M31).
+    /// UTF-8; the empty id is passed on, because whether it is allowed is up to the broker (D41, M31).
     pub client_id: Vec<u8>,
     /// UTF-8.
     pub username: Option<Vec<u8>>,
@@ -43,12 +43,12 @@ pub struct ConnectOptions {
     pub will: Option<Will>,
     /// Seconds; 0 turns the keepalive off. A version 5 broker may replace it.
     pub keep_alive: u16,
-    /// Whether the broker forgets the client at the end (M32); otherwise it keeps its session for ever (M33), which
-    /// version 5 must be told by a Session Expiry Interval of 0xFFFF_FFFF.
+    /// Whether the broker discards the session at the end of the connection (M32); otherwise it stores it for ever (M33), which
+    /// version 5 requests with a Session Expiry Interval of 0xFFFF_FFFF.
     pub clean_start: bool,
     /// Unacknowledged QoS 1 messages the broker may have outstanding, 1 to 65 535; version 5 only.
     pub receive_maximum: u16,
-    /// Largest packet taken from the broker, in bytes, at least 2; version 5 announces it. A larger message is skipped,
+    /// Largest packet accepted from the broker, in bytes, at least 2; version 5 announces it. A larger message is skipped,
     /// acknowledged, and reported as [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic fits. Any
     /// other larger packet is a protocol error.
     pub maximum_packet_size: u32,
@@ -82,7 +82,7 @@ impl fmt::Debug for ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// The plainest options: a clean start, no credentials, no will, no keepalive, 64 unacknowledged messages and
+    /// The simplest options: a clean start, no credentials, no will, no keepalive, 64 unacknowledged messages and
     /// packets of up to 256 KiB.
     pub fn new(version: Version, client_id: &[u8]) -> Self {
         Self {
@@ -115,17 +115,26 @@ impl ConnectOptions {
     }
 }
 
+/// Stands in debug output for bytes that must not appear there: only their number is shown.
+pub(crate) struct Omitted(pub(crate) usize);
+
+impl fmt::Debug for Omitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0)
+    }
+}
+
 impl Will {
     fn is_valid(&self) -> bool {
         is_valid_topic_name(&self.topic) && self.payload.len() <= MAXIMUM_FIELD_LENGTH && self.qos <= 1
     }
 }
 
-fn require(holds: bool, otherwise: InvalidOptions) -> Result<(), InvalidOptions> {
-    if holds { Ok(()) } else { Err(otherwise) }
+fn require(is_met: bool, otherwise: InvalidOptions) -> Result<(), InvalidOptions> {
+    if is_met { Ok(()) } else { Err(otherwise) }
 }
 
-/// Which of the options MQTT does not allow; no session was made.
+/// Which of the options MQTT does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidOptions {
     /// The client id is not a valid string.
@@ -140,7 +149,7 @@ pub enum InvalidOptions {
     ReceiveMaximum,
     /// A Maximum Packet Size no packet fits.
     MaximumPacketSize,
-    /// Limits under which the session could never move.
+    /// Limits under which the client could never make progress.
     Limits,
 }
 
@@ -153,7 +162,7 @@ impl fmt::Display for InvalidOptions {
             Self::Will => "the will has an invalid topic, payload or QoS",
             Self::ReceiveMaximum => "the receive maximum is zero",
             Self::MaximumPacketSize => "the maximum packet size is too small for any packet",
-            Self::Limits => "the session limits are unusable",
+            Self::Limits => "the limits are unusable",
         })
     }
 }

@@ -1,12 +1,11 @@
-//! Bytes on their way to the connection, and the QoS 0 publishes that are done when it has taken them (D47).
+//! Bytes for the connection, and the QoS 0 publishes that are complete when it has accepted them (D47).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::limits::KEPT_BUFFER;
+use crate::limits::RETAINED_BUFFER;
 
-#[derive(Debug)]
 struct Mark {
     /// Position in the stream of all bytes of this connection just behind the publish.
     end: u64,
@@ -14,11 +13,11 @@ struct Mark {
 }
 
 /// The stream of bytes to the broker. Positions count from the first byte of the connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outgoing {
     buffer: Vec<u8>,
     handed_out: u64,
-    taken: u64,
+    accepted: u64,
     marks: VecDeque<Mark>,
 }
 
@@ -32,12 +31,12 @@ impl Outgoing {
         self.buffer.is_empty()
     }
 
-    /// Bytes the connection has not taken, handed out or not.
-    pub(crate) fn untaken(&self) -> usize {
-        (self.handed_out - self.taken) as usize + self.buffer.len()
+    /// Bytes the connection has not accepted, handed out or not.
+    pub(crate) fn unaccepted(&self) -> usize {
+        (self.handed_out - self.accepted) as usize + self.buffer.len()
     }
 
-    /// Notes that the publish just encoded is done once the connection has taken all bytes so far.
+    /// Notes that the publish just encoded is complete once the connection has accepted all bytes so far.
     pub(crate) fn mark(&mut self, token: u32) {
         let end = self.handed_out + self.buffer.len() as u64;
         self.marks.push_back(Mark { end, token });
@@ -51,19 +50,19 @@ impl Outgoing {
         } else {
             out.append(&mut self.buffer);
         }
-        if self.buffer.capacity() > KEPT_BUFFER {
+        if self.buffer.capacity() > RETAINED_BUFFER {
             self.buffer = Vec::new();
         }
     }
 
-    /// Notes that the connection has taken `bytes` more; never more than were handed out.
-    pub(crate) fn take(&mut self, bytes: usize) {
-        self.taken = self.handed_out.min(self.taken + bytes as u64);
+    /// Notes that the connection has accepted `bytes` more; never more than were handed out.
+    pub(crate) fn accept(&mut self, bytes: usize) {
+        self.accepted = self.handed_out.min(self.accepted + bytes as u64);
     }
 
-    /// The next QoS 0 publish whose bytes have all been taken.
-    pub(crate) fn next_done(&mut self) -> Option<u32> {
-        let taken = self.taken;
-        self.marks.pop_front_if(|mark| mark.end <= taken).map(|mark| mark.token)
+    /// The next QoS 0 publish whose bytes have all been accepted.
+    pub(crate) fn next_complete(&mut self) -> Option<u32> {
+        let accepted = self.accepted;
+        self.marks.pop_front_if(|mark| mark.end <= accepted).map(|mark| mark.token)
     }
 }

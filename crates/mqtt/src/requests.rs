@@ -5,7 +5,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// A QoS 1 publish that may not be sent yet (MQTT-3.3.4-7).
-#[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) token: u32,
     pub(crate) topic: Box<[u8]>,
@@ -38,7 +37,7 @@ pub(crate) struct InFlight {
 }
 
 /// The requests of one connection. Bounded by the caller through [`Self::open`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Requests {
     in_flight: VecDeque<InFlight>,
     publishes_in_flight: usize,

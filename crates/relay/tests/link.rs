@@ -233,3 +233,21 @@ fn a_broker_that_breaks_the_protocol_is_told_of_once() {
     let lost = rig.notices.iter().filter(|notice| matches!(notice, Notice::BrokerLost { .. })).count();
     assert_eq!(lost, 1, "{:?}", rig.notices);
 }
+
+/// Shows D137: the password waits in the request, the payload in the channel's outbox.
+#[test]
+fn debug_output_of_a_relay_contains_no_credentials_and_no_payload() {
+    let (mut rig, channel) = Rig::with_broker(false, common::RING);
+    rig.reads = false;
+    let message = [&[0x30, 3 + 7, 0, 1, b't'][..], b"hunter2"].concat();
+    (0..40).for_each(|_| rig.broker_sends(1, &message));
+    assert!(rig.relay.buffered_bytes() > 7, "something is in memory");
+    let second = rig.open_channel(ChannelType::Mqtt, common::RING);
+    let request = common::ConnectRequest { credentials: Some(("user", "hunter2")), ..Default::default() };
+    rig.send(second, to_cloud::CONNECT, &request.body());
+    assert_ne!(channel, second);
+    let shown = format!("{:?}", rig.relay);
+    for hidden in ["hunter2", "104, 117, 110"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+}

@@ -136,3 +136,27 @@ fn an_idle_client_is_small() {
     let client = connected(V5);
     assert_eq!(client.framer.reserved(), 0);
 }
+
+/// Shows D137.
+#[test]
+fn debug_output_contains_no_payload_and_no_credentials() {
+    let secret = b"hunter2";
+    let options = ConnectOptions {
+        username: Some(b"user".to_vec()),
+        password: Some(secret.to_vec()),
+        ..ConnectOptions::new(V5, b"dev")
+    };
+    // The CONNECT is still in the buffer.
+    let connecting = Client::new(&options, Limits::default(), START).expect("valid options");
+    let mut client = connected(V5);
+    client.publish(1, b"t", secret, 1, false).expect("taken");
+    feed(&mut client, &[&b"\x30\x0b\x00\x01t\x00"[..], secret].concat());
+    let waiting = alloc::format!("{client:?}");
+    let event = client.poll(START);
+    assert!(matches!(event, Some(Event::Message(_))));
+    let shown = alloc::format!("{connecting:?} {waiting} {event:?}");
+    for hidden in [alloc::format!("{:?}", secret), "hunter2".into(), "104, 117, 110".into()] {
+        assert!(!shown.contains(&hidden), "{shown}");
+    }
+    assert!(shown.contains("<7 bytes>"), "{shown}");
+}

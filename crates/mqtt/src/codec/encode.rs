@@ -28,7 +28,7 @@ pub(crate) enum Naming {
 }
 
 /// A message to publish: QoS 1 with a packet identifier, QoS 0 without.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Outbound<'a> {
     pub(crate) topic: &'a [u8],
     pub(crate) payload: &'a [u8],

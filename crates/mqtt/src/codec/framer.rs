@@ -8,7 +8,6 @@ use crate::error::ProtocolError;
 use crate::reason;
 
 /// One packet behind its fixed header.
-#[derive(Debug)]
 pub(crate) struct Frame<'a> {
     /// The first byte: packet type and flags.
     pub(crate) first: u8,
@@ -27,7 +26,6 @@ struct Header {
 }
 
 /// The packet being cut out.
-#[derive(Debug)]
 pub(crate) struct Framer {
     maximum: usize,
     first: Option<u8>,

@@ -409,7 +409,7 @@ fn a_packet_is_cut_out_at_its_exact_size_limit() {
 #[test]
 fn a_remaining_length_of_five_bytes_is_malformed() {
     let mut framer = Framer::new(u32::MAX);
-    let error = framer.next(&mut &b"\x30\xff\xff\xff\xff\x01"[..]).expect_err("five bytes");
+    let error = framer.next(&mut &b"\x30\xff\xff\xff\xff\x01"[..]).err().expect("five bytes");
     assert_eq!(error.reason_code, 0x81);
 }
 
