@@ -1,4 +1,4 @@
-//! mosquitto with every kind of listener, and what it says of itself.
+//! mosquitto with every kind of listener, and its log.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,12 +15,12 @@ use crate::support::PATIENCE;
 
 /// The only user of [`Broker::password`], and the password.
 pub(crate) const USER: (&str, &str) = ("sensor", "hunter2");
-/// How the ids of [`Broker::said`]'s own clients begin.
+/// Prefix of the client ids that [`Broker::count_log`] uses.
 const MARK: &str = "marks-";
-/// What [`Broker::password`] lets nobody subscribe to or publish.
+/// A topic that the access list of [`Broker::password`] forbids.
 pub(crate) const FORBIDDEN: &str = "forbidden/topic";
 
-/// An authority of certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -43,7 +43,7 @@ impl Authority {
         Self { issuer: issuer.expect("a certificate") }
     }
 
-    /// An authority this one vouches for.
+    /// An intermediate authority signed by this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -88,17 +88,17 @@ impl Authority {
 /// A running broker.
 pub(crate) struct Broker {
     child: Child,
-    /// Lets everybody in.
+    /// Accepts every client.
     pub open: u16,
-    /// Lets [`USER`] in.
+    /// Accepts [`USER`] only.
     pub password: u16,
-    /// TLS; lets everybody in.
+    /// TLS; accepts every client.
     pub tls: u16,
-    /// TLS; lets in who has a certificate of [`Broker::clients`], by the name in it.
+    /// TLS; accepts clients with a certificate of [`Broker::clients`].
     pub mutual: u16,
-    /// Who has signed the broker's certificate, which is for `localhost` and `127.0.0.1`.
+    /// The authority of the broker's certificate, which is for `localhost` and `127.0.0.1`.
     pub servers: Authority,
-    /// Whose certificates it takes.
+    /// The authority of accepted client certificates.
     pub clients: Authority,
     log: Arc<Mutex<Vec<String>>>,
     folder: TempDir,
@@ -124,8 +124,8 @@ impl Broker {
         panic!("mosquitto does not start; see {}", folder.path().display());
     }
 
-    /// Waits until it has said `text`, and answers the line.
-    pub(crate) fn says(&self, text: &str) -> String {
+    /// Waits until its log contains `text`; returns the line.
+    pub(crate) fn expect_log(&self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let log = self.log.lock().expect("unharmed");
@@ -138,12 +138,12 @@ impl Broker {
         }
     }
 
-    /// How often it has said so by now. A client of the test's own marks what is now.
-    pub(crate) fn said(&self, text: &str) -> usize {
+    /// How many lines of its log contain `text` by now. A client of this function marks the end.
+    pub(crate) fn count_log(&self, text: &str) -> usize {
         static MARKS: AtomicUsize = AtomicUsize::new(0);
         let mark = format!("{MARK}{}", MARKS.fetch_add(1, Ordering::Relaxed));
         self.publish("mark", "now", &["-i", &mark]);
-        self.says(&format!("Received DISCONNECT from {mark}"));
+        self.expect_log(&format!("Received DISCONNECT from {mark}"));
         let log = self.log.lock().expect("unharmed");
         log.iter().filter(|line| line.contains(text) && !line.contains(MARK)).count()
     }
@@ -159,7 +159,7 @@ impl Broker {
         assert!(status.success());
     }
 
-    /// The retained message of a topic, asked from outside; none if none comes in a long while.
+    /// The retained message of a topic, if there is one.
     pub(crate) fn retained(&self, topic: &str) -> Option<String> {
         let port = self.open.to_string();
         let output = Command::new("mosquitto_sub")
@@ -170,7 +170,7 @@ impl Broker {
         (!text.is_empty()).then(|| text.trim_end().to_owned())
     }
 
-    /// Ends it now.
+    /// Kills it.
     pub(crate) fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

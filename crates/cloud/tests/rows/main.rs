@@ -1,11 +1,11 @@
-//! The requirements from end to end: an application's calls into the real kernel, over TLS to the real cloud, and from
-//! there to mosquitto, to HTTPS servers, or to whoever plays a broker badly. Only the processor is a model.
+//! The requirements end to end: an application's calls into the real kernel, over TLS to the real cloud, and from there to
+//! mosquitto, to HTTPS servers, or to peers that misbehave. Only the processor is replaced by a test port.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod broker;
-mod live;
+mod device;
 mod mqtt;
 mod network;
 mod states;

@@ -17,13 +17,13 @@ use link::connection::ByeReason;
 use relay::Notice;
 
 use crate::broker::Broker;
-use crate::live::{App, CHANGED, Live, Site, blank_centre};
+use crate::device::{App, CHANGED, LiveDevice, Site, blank_centre};
 use crate::support::https::{HOST, Https, resolve};
 use kernel_testport::mqtt::{NOT_CONNECTED, READABLE};
 use kernel_testport::{AppSetup, TAG, TestDevice, boot};
 
-/// Long enough for anything that would happen to have happened.
-const WHILE: Duration = Duration::from_millis(150);
+/// How long a test waits to see that nothing happens.
+const QUIET_TIME: Duration = Duration::from_millis(150);
 
 #[expect(clippy::needless_pass_by_value, reason = "as all questions to the cloud's events are")]
 fn connected(kind: EventKind) -> Option<()> {
@@ -39,7 +39,7 @@ fn reasons(device: &mut TestDevice) -> NetworkReason {
 }
 
 /// Gives a handle back by its call; the variable must then be 0 and the handle worth nothing.
-fn give_back(device: &mut TestDevice, call: Call, handle: u32) {
+fn close_handle(device: &mut TestDevice, call: Call, handle: u32) {
     let variable = device.alloc_u32(handle);
     device.call_ok(call, &[variable]);
     assert_eq!(device.u32(variable), 0, "{}", call.name());
@@ -51,14 +51,14 @@ fn give_back(device: &mut TestDevice, call: Call, handle: u32) {
 #[test]
 fn a_device_connects_by_itself_and_keeps_the_link_until_the_application_requests_it() {
     let mut site = Site::open();
-    let mut live = Live::new(&site);
+    let mut live = LiveDevice::new(&site);
     // Nothing has been requested, and the reasons can be read all the same.
     let own = reasons(&mut live.device);
     assert!(own.contains(NetworkReason::COLD_BOOT_CONNECTION.with(NetworkReason::NEVER_USED_NETWORK_API)));
-    live.until_online();
+    live.run_until_online();
     site.expect("the device", connected);
     assert!(reasons(&mut live.device).contains(NetworkReason::NEVER_USED_NETWORK_API));
-    live.go_on(WHILE);
+    live.run_for(QUIET_TIME);
     assert!(live.device.connected, "kept until the application requests the network");
     live.device.open_centre(kernel_testport::LINE, 16);
     assert_eq!(live.connections, 1);
@@ -68,30 +68,30 @@ fn a_device_connects_by_itself_and_keeps_the_link_until_the_application_requests
 #[test]
 fn a_network_request_uses_the_link_that_is_up_and_is_notified_of_it() {
     let mut site = Site::open();
-    let mut live = Live::new(&site);
-    live.until_online();
+    let mut live = LiveDevice::new(&site);
+    live.run_until_online();
     let mut centre = live.device.open_centre(kernel_testport::LINE, 16);
     let network = live.device.request_network(&centre, 5);
     assert_eq!(live.device.network_status(network), Some(NetworkStatus::Connected));
-    live.until("the event", |device| device.nvic.pending[usize::from(kernel_testport::LINE)]);
+    live.run_until("the event", |device| device.nvic.pending[usize::from(kernel_testport::LINE)]);
     let event = EventType::NetworkStatusChanged.raw();
     assert_eq!(live.device.events(&mut centre), [(event, 5)]);
     assert!(reasons(&mut live.device).contains(NetworkReason::USING_NETWORK));
     assert_eq!(live.connections, 1, "the link that was up is used");
-    assert!(site.told().into_iter().all(|kind| disconnected(kind).is_none()));
+    assert!(site.take_events().into_iter().all(|kind| disconnected(kind).is_none()));
 }
 
 /// Shows N36, N37, N38, N39, N40, N41.
 #[test]
 fn a_centre_gets_one_record_of_16_bytes_and_one_interrupt_an_event() {
     let site = Site::open();
-    let mut live = Live::new(&site);
-    live.until_online();
+    let mut live = LiveDevice::new(&site);
+    live.run_until_online();
     let mut centre = blank_centre(&mut live.device, 16);
     assert_ne!(centre.handle, 0);
     live.device.request_network(&centre, 5);
     let line = usize::from(kernel_testport::LINE);
-    live.until("the event", |device| device.nvic.pending[line]);
+    live.run_until("the event", |device| device.nvic.pending[line]);
     assert_eq!(live.device.nvic.pends[line], 1);
     assert_eq!(live.device.memory.bytes(centre.buffer + 16, 16), [0xFF; 16], "one record, 16 bytes");
     assert_eq!(live.device.events(&mut centre), [(EventType::NetworkStatusChanged.raw(), 5)]);
@@ -108,7 +108,7 @@ fn every_handle_is_a_number_of_its_own_and_0_is_none() {
         live.device.request_network(&setup.centre, 1)
     };
     app.expect(CHANGED);
-    let channels = [(); 2].map(|()| app.channel(ChannelType::Mqtt, 1024));
+    let channels = [(); 2].map(|()| app.open_channel(ChannelType::Mqtt, 1024));
     let all = [network, second, centre, channels[0], channels[1]];
     assert!(all.iter().all(|handle| *handle != 0));
     assert!((1..all.len()).all(|at| !all[..at].contains(&all[at])), "{all:?}");
@@ -122,14 +122,14 @@ fn a_transfer_takes_a_connection_and_a_channel_over_it() {
     let broker = Broker::start();
     let mut app = App::online(&site);
     assert_eq!(app.status(), Some(NetworkStatus::Connected));
-    let channel = app.channel(ChannelType::Mqtt, 1024);
-    let request = app.request("transfers", broker.open);
+    let channel = app.open_channel(ChannelType::Mqtt, 1024);
+    let request = app.connect_params("transfers", broker.open);
     app.connect(channel, &request);
     app.publish(channel, 1, "t", "transfer", 1, false);
-    broker.says("Received PUBLISH from transfers");
-    app.close(channel);
-    give_back(&mut app.live.device, Call::ReleaseNetwork, app.setup.network);
-    app.live.until("off line", |device| !device.connected);
+    broker.expect_log("Received PUBLISH from transfers");
+    app.close_channel(channel);
+    close_handle(&mut app.live.device, Call::ReleaseNetwork, app.setup.network);
+    app.live.run_until("off line", |device| !device.connected);
 }
 
 /// Shows N10, N62, N63, N64, N65, N75, N79, N80, D14.
@@ -137,11 +137,11 @@ fn a_transfer_takes_a_connection_and_a_channel_over_it() {
 fn closing_a_handle_sets_its_variable_to_0_and_makes_the_handle_void() {
     let site = Site::open();
     let mut app = App::online(&site);
-    let channel = app.channel(ChannelType::Mqtt, 1024);
-    give_back(&mut app.live.device, Call::CloseChannel, channel);
-    app.expect_nothing(WHILE);
-    give_back(&mut app.live.device, Call::ReleaseNetwork, app.setup.network);
-    give_back(&mut app.live.device, Call::CloseNotifications, app.setup.centre.handle);
+    let channel = app.open_channel(ChannelType::Mqtt, 1024);
+    close_handle(&mut app.live.device, Call::CloseChannel, channel);
+    app.expect_no_event(QUIET_TIME);
+    close_handle(&mut app.live.device, Call::ReleaseNetwork, app.setup.network);
+    close_handle(&mut app.live.device, Call::CloseNotifications, app.setup.centre.handle);
 }
 
 /// Shows N14, N75, N76, N78, D24.
@@ -155,14 +155,14 @@ fn the_last_release_takes_the_device_off_line() {
         live.device.request_network(&setup.centre, 1)
     };
     app.expect(CHANGED);
-    give_back(&mut app.live.device, Call::ReleaseNetwork, second);
-    app.expect_nothing(WHILE);
+    close_handle(&mut app.live.device, Call::ReleaseNetwork, second);
+    app.expect_no_event(QUIET_TIME);
     assert!(app.live.device.connected, "the other handle keeps the link");
-    give_back(&mut app.live.device, Call::ReleaseNetwork, network);
-    app.live.until("off line", |device| !device.connected);
+    close_handle(&mut app.live.device, Call::ReleaseNetwork, network);
+    app.live.run_until("off line", |device| !device.connected);
     assert_eq!(site.expect("the end", disconnected), Disconnection::Bye(ByeReason::Done));
-    give_back(&mut app.live.device, Call::CloseNotifications, centre);
-    app.live.go_on(WHILE);
+    close_handle(&mut app.live.device, Call::CloseNotifications, centre);
+    app.live.run_for(QUIET_TIME);
     assert_eq!(app.live.connections, 1, "it stays off line");
 }
 
@@ -170,8 +170,8 @@ fn the_last_release_takes_the_device_off_line() {
 #[test]
 fn before_the_link_is_up_a_request_is_accepted_and_no_channel_opens() {
     let site = Site::open();
-    let mut live = Live::new(&site);
-    live.plugged = false;
+    let mut live = LiveDevice::new(&site);
+    live.is_plugged_in = false;
     live.step();
     let centre = live.device.open_centre(kernel_testport::LINE, 16);
     let network = live.device.request_network(&centre, 1);
@@ -179,16 +179,16 @@ fn before_the_link_is_up_a_request_is_accepted_and_no_channel_opens() {
     assert_eq!(live.device.network_status(network), Some(NetworkStatus::Connecting));
     let params = live.device.channel_params(&setup, ChannelType::Mqtt, 1024, 1024);
     assert_eq!(live.device.try_open_channel(&params), Status::NetworkNotConnected);
-    live.plugged = true;
-    live.skip(Duration::from_secs(3));
-    live.until("connected", |device| device.network_status(network) == Some(NetworkStatus::Connected));
+    live.is_plugged_in = true;
+    live.skip_time(Duration::from_secs(3));
+    live.run_until("connected", |device| device.network_status(network) == Some(NetworkStatus::Connected));
     live.device.open_channel(&params);
 }
 
 /// An application with a message to read and a publish in flight, whose link has just been lost.
 fn lost(site: &Site, broker: &Broker) -> (App, u32) {
     let mut app = App::online(site);
-    let channel = app.connected("loses", broker.open);
+    let channel = app.open_connected_channel("loses", broker.open);
     app.subscribe(channel, 1, &[(b"news", 1)]);
     broker.publish("news", "before", &[]);
     app.expect(READABLE);
@@ -208,13 +208,13 @@ fn a_lost_link_is_reported_and_its_channels_stay_open_until_they_are_closed() {
     app.expect(NOT_CONNECTED);
     app.expect(CHANGED);
     assert_eq!(app.status(), Some(NetworkStatus::Connecting));
-    app.live.plugged = true;
-    app.live.skip(Duration::from_secs(3));
+    app.live.is_plugged_in = true;
+    app.live.skip_time(Duration::from_secs(3));
     app.expect(CHANGED);
     assert_eq!(app.status(), Some(NetworkStatus::Connected));
-    app.expect_nothing(WHILE);
-    give_back(&mut app.live.device, Call::CloseChannel, channel);
-    app.connected("has a new channel", broker.open);
+    app.expect_no_event(QUIET_TIME);
+    close_handle(&mut app.live.device, Call::CloseChannel, channel);
+    app.open_connected_channel("has a new channel", broker.open);
 }
 
 /// Shows N68, N69, N72, N74, D31.
@@ -229,10 +229,10 @@ fn what_had_arrived_before_the_loss_can_be_read_and_nothing_is_added() {
     assert_eq!((&message.topic[..], &message.payload[..]), (&b"news"[..], &b"before"[..]));
     device.read_publish_response(channel).expect("a response");
     assert_eq!(device.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
-    app.live.plugged = true;
-    app.live.skip(Duration::from_secs(3));
-    app.live.until_online();
-    app.live.go_on(WHILE);
+    app.live.is_plugged_in = true;
+    app.live.skip_time(Duration::from_secs(3));
+    app.live.run_until_online();
+    app.live.run_for(QUIET_TIME);
     let after = app.live.device.receive_message(channel, 64, 64);
     assert_eq!(after.err(), Some(Status::ChannelClosed), "nothing was added");
 }
@@ -255,13 +255,13 @@ fn a_cloud_that_stops_is_a_loss_like_any_other() {
     let mut site = Site::open();
     let broker = Broker::start();
     let mut app = App::online(&site);
-    let channels = [app.connected("one", broker.open), app.channel(ChannelType::Http, 512)];
+    let channels = [app.open_connected_channel("one", broker.open), app.open_channel(ChannelType::Http, 512)];
     site.stop();
     app.expect(NOT_CONNECTED);
     app.expect(NOT_CONNECTED);
     app.expect(CHANGED);
     for channel in channels {
-        app.close(channel);
+        app.close_channel(channel);
     }
 }
 
@@ -271,16 +271,17 @@ fn releasing_the_network_disconnects_every_open_channel() {
     let site = Site::open();
     let broker = Broker::start();
     let mut app = App::online(&site);
-    let channels = [app.connected("one", broker.open), app.connected("two", broker.open)];
+    let channels =
+        [app.open_connected_channel("one", broker.open), app.open_connected_channel("two", broker.open)];
     let variable = app.live.device.alloc_u32(app.setup.network);
     app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
     app.expect(NOT_CONNECTED);
     app.expect(NOT_CONNECTED);
-    app.expect_nothing(WHILE);
-    broker.says("Client one closed its connection");
-    broker.says("Client two closed its connection");
+    app.expect_no_event(QUIET_TIME);
+    broker.expect_log("Client one closed its connection");
+    broker.expect_log("Client two closed its connection");
     for channel in channels {
-        app.close(channel);
+        app.close_channel(channel);
     }
 }
 
@@ -289,7 +290,7 @@ fn releasing_the_network_disconnects_every_open_channel() {
 fn a_channel_with_buffers_that_cannot_be_never_reaches_the_cloud() {
     let mut site = Site::open();
     let mut app = App::online(&site);
-    let App { live: Live { device, .. }, setup, .. } = &mut app;
+    let App { live: LiveDevice { device, .. }, setup, .. } = &mut app;
     let good = device.channel_params(setup, ChannelType::Mqtt, 1536, 1536);
     let endpoint = device.flash_string(b"x");
     let bad = |change: fn(&mut OpenChannelParams)| {
@@ -309,9 +310,9 @@ fn a_channel_with_buffers_that_cannot_be_never_reaches_the_cloud() {
     let channel = device.open_channel(&good);
     assert_eq!(device.try_open_channel(&good), Status::BufferAlreadyInUse);
     let opened = |kind| matches!(kind, EventKind::Notice(Notice::ChannelOpened { .. })).then_some(());
-    app.expect_nothing(WHILE);
-    assert_eq!(site.told().into_iter().filter_map(opened).count(), 1);
-    app.close(channel);
+    app.expect_no_event(QUIET_TIME);
+    assert_eq!(site.take_events().into_iter().filter_map(opened).count(), 1);
+    app.close_channel(channel);
     // Closed, the same buffers are good for another channel.
     app.live.device.open_channel(&good);
 }
@@ -322,8 +323,8 @@ fn both_rings_go_round_many_times_and_no_byte_is_lost() {
     let site = Site::open();
     let broker = Broker::start();
     let mut app = App::online(&site);
-    let channel = app.channel(ChannelType::Mqtt, 512);
-    let request = app.request("rounds", broker.open);
+    let channel = app.open_channel(ChannelType::Mqtt, 512);
+    let request = app.connect_params("rounds", broker.open);
     app.connect(channel, &request);
     app.subscribe(channel, 1, &[(b"round", 0)]);
     for number in 0..24u32 {
@@ -360,39 +361,39 @@ fn log(device: &mut TestDevice, text: &str) {
 }
 
 /// Waits until the cloud is told this line.
-fn heard(live: &mut Live, site: &mut Site, text: &str) {
-    live.until(text, |_| {
-        site.told()
+fn heard(live: &mut LiveDevice, site: &mut Site, text: &str) {
+    live.run_until(text, |_| {
+        site.take_events()
             .into_iter()
             .any(|kind| matches!(kind, EventKind::Log { text: found, .. } if found == text.as_bytes()))
     });
 }
 
 fn lines(site: &mut Site) -> usize {
-    site.told().into_iter().filter(|kind| matches!(kind, EventKind::Log { .. })).count()
+    site.take_events().into_iter().filter(|kind| matches!(kind, EventKind::Log { .. })).count()
 }
 
 /// Shows N24, N25, N26, N27, N28, D70, D71.
 #[test]
 fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
     let mut site = Site::open();
-    let mut live = Live::new(&site);
+    let mut live = LiveDevice::new(&site);
     let id = live.device_id();
-    live.until_online();
+    live.run_until_online();
     logging(&mut live.device);
     log(&mut live.device, "over the kernel's own link");
     heard(&mut live, &mut site, "over the kernel's own link");
     live.unplug();
     log(&mut live.device, "during an outage");
-    live.plugged = true;
-    live.skip(Duration::from_secs(3));
+    live.is_plugged_in = true;
+    live.skip_time(Duration::from_secs(3));
     heard(&mut live, &mut site, "during an outage");
 
     let mut app = App::on(live);
     let variable = app.live.device.alloc_u32(app.setup.network);
     app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
     log(&mut app.live.device, "off line on purpose");
-    app.live.go_on(WHILE);
+    app.live.run_for(QUIET_TIME);
     assert!(!app.live.device.connected);
     assert_eq!(lines(&mut site), 0);
     let App { mut live, setup, .. } = app;
@@ -400,7 +401,7 @@ fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
     heard(&mut live, &mut site, "off line on purpose");
     // What the cloud has stored, each line once and in order, the application may go on without.
     let mut kept = Vec::new();
-    live.until("stored", |_| {
+    live.run_until("stored", |_| {
         kept = site.runtime.block_on(site.cloud().store().logs(id, 10)).expect("readable");
         kept.len() == 3
     });
@@ -413,21 +414,21 @@ fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
 fn a_device_off_line_on_purpose_checks_in_with_the_cloud_for_a_short_time() {
     let mut site = Site::open();
     let policy = Policy { minimum_check_in_time_sec: 60, connection_grace_time_sec: 0 };
-    let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
+    let mut app = App::on(LiveDevice::booted(&site, &Boot { policy, ..boot() }));
     logging(&mut app.live.device);
     let variable = app.live.device.alloc_u32(app.setup.network);
     app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
     log(&mut app.live.device, "not for a check-in");
-    app.live.until("off line", |device| !device.connected);
-    app.live.skip(Duration::from_secs(40));
-    app.live.go_on(WHILE);
+    app.live.run_until("off line", |device| !device.connected);
+    app.live.skip_time(Duration::from_secs(40));
+    app.live.run_for(QUIET_TIME);
     assert_eq!(app.live.connections, 1, "not yet");
-    app.live.skip(Duration::from_secs(21));
-    app.live.until("a check-in", |device| device.connected);
-    app.live.go_on(WHILE);
+    app.live.skip_time(Duration::from_secs(21));
+    app.live.run_until("a check-in", |device| device.connected);
+    app.live.run_for(QUIET_TIME);
     assert!(reasons(&mut app.live.device).contains(NetworkReason::MINIMUM_CHECK_IN_EXPIRED));
-    app.live.skip(Duration::from_secs(6));
-    app.live.until("off line again", |device| !device.connected);
+    app.live.skip_time(Duration::from_secs(6));
+    app.live.run_until("off line again", |device| !device.connected);
     assert_eq!((app.live.connections, lines(&mut site)), (2, 0));
 }
 
@@ -436,13 +437,13 @@ fn a_device_off_line_on_purpose_checks_in_with_the_cloud_for_a_short_time() {
 fn a_grace_time_keeps_the_connection_to_the_cloud() {
     let site = Site::open();
     let policy = Policy { minimum_check_in_time_sec: 0, connection_grace_time_sec: 20 };
-    let mut app = App::on(Live::booted(&site, &Boot { policy, ..boot() }));
+    let mut app = App::on(LiveDevice::booted(&site, &Boot { policy, ..boot() }));
     let variable = app.live.device.alloc_u32(app.setup.network);
     app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
-    app.live.skip(Duration::from_secs(10));
+    app.live.skip_time(Duration::from_secs(10));
     assert!(app.live.device.connected);
-    app.live.skip(Duration::from_secs(11));
-    app.live.until("off line", |device| !device.connected);
+    app.live.skip_time(Duration::from_secs(11));
+    app.live.run_until("off line", |device| !device.connected);
 }
 
 /// Shows N09, N18, N19, D73.
@@ -453,20 +454,20 @@ fn a_crash_makes_the_device_connect_and_takes_the_network_from_the_application()
     let network = app.setup.network;
     let variable = app.live.device.alloc_u32(network);
     app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
-    app.live.until("off line", |device| !device.connected);
+    app.live.run_until("off line", |device| !device.connected);
     let mut live = app.live;
     let crash = WakeReason::ApplicationCrash;
     live.device.enter(|kernel, port| kernel.application_restarted(port, crash));
     assert!(reasons(&mut live.device).contains(NetworkReason::APPLICATION_ERROR));
-    live.until("connected after the crash", |device| device.connected);
+    live.run_until("connected after the crash", |device| device.connected);
     let to = live.device.alloc_u32(0);
     assert_eq!(live.device.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
-    live.go_on(WHILE);
+    live.run_for(QUIET_TIME);
     assert!(live.device.connected, "held until the application asks again");
-    site.told();
+    site.take_events();
     // A start of the whole device: the cloud is told why, and no handle of before is good.
-    let mut live = live.again(&Boot { wake_reason: crash, seed: [4; 16], ..boot() });
-    live.until_online();
+    let mut live = live.restarted(&Boot { wake_reason: crash, seed: [4; 16], ..boot() });
+    live.run_until_online();
     let why = site.expect("a start", |kind| match kind {
         EventKind::Started { wake_reason, .. } => Some(wake_reason),
         _ => None,
@@ -490,11 +491,11 @@ fn a_debugger_or_an_update_keeps_the_link_up_after_the_application_releases_it()
         app.live.device.enter(|kernel, port| hold(kernel, port, true));
         let variable = app.live.device.alloc_u32(app.setup.network);
         app.live.device.call_ok(Call::ReleaseNetwork, &[variable]);
-        app.live.go_on(WHILE);
+        app.live.run_for(QUIET_TIME);
         assert!(app.live.device.connected && site.cloud().is_connected(app.live.device_id()));
         assert_eq!(reasons(&mut app.live.device), reason);
         app.live.device.enter(|kernel, port| hold(kernel, port, false));
-        app.live.until("off line", |device| !device.connected);
+        app.live.run_until("off line", |device| !device.connected);
     }
 }
 
@@ -514,13 +515,13 @@ fn each_type_of_channel_leads_to_its_own_service() {
     let device = Scope::Device(app.live.device_id());
     site.runtime.block_on(store.set_config(device, "ca", "3082")).expect("stored");
 
-    app.connected("mqtt", broker.open);
-    let channel = app.channel(ChannelType::Http, 2048);
+    app.open_connected_channel("mqtt", broker.open);
+    let channel = app.open_channel(ChannelType::Http, 2048);
     assert_eq!(fetch_page(&mut app, channel), (200, b"hello".to_vec()));
-    let channel = app.channel(ChannelType::ConfigFetch, 1024);
+    let channel = app.open_channel(ChannelType::ConfigFetch, 1024);
     assert_eq!(fetch_config(&mut app, channel, b"ca"), b"3082");
     // Opaque bytes have no other end (D99).
-    app.channel(ChannelType::OpaqueBytes, 512);
+    app.open_channel(ChannelType::OpaqueBytes, 512);
     app.expect((EventType::ChannelNotConnected.raw(), TAG));
 }
 

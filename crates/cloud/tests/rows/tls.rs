@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use crate::broker::{Authority, Broker, Signed};
-use crate::live::{App, Site};
+use crate::device::{App, Site};
 use crate::mqtt::sign_in;
 use crate::network::fetch_config;
 use kernel_testport::TestDevice;
@@ -55,15 +55,15 @@ fn chain(device: &mut TestDevice, certificates: &[Vec<u8>]) -> TlsCertificateCha
 
 /// The state of a connect to `host` with these credentials, on a channel of its own.
 fn state_of(app: &mut App, host: &str, port: u16, credentials: &Credentials) -> MqttRequestState {
-    let channel = app.channel(ChannelType::Mqtt, 8192);
+    let channel = app.open_channel(ChannelType::Mqtt, 8192);
     let device = &mut app.live.device;
     let (host, tls_credentials) = (device.flash_string(host.as_bytes()), credentials.put(device));
-    let request = MqttConnectRequest { host, tls_credentials, ..app.request("sealed", port) };
+    let request = MqttConnectRequest { host, tls_credentials, ..app.connect_params("sealed", port) };
     let (state, _) = app.connect(channel, &request);
     if state == MqttRequestState::RequestCompleted {
         assert_eq!(app.publish(channel, 1, "sealed", "letter", 0, false).0, 0);
     }
-    app.close(channel);
+    app.close_channel(channel);
     state
 }
 
@@ -135,7 +135,7 @@ fn a_broker_is_believed_by_the_authorities_the_application_names_and_by_no_other
         UNKNOWN,
         "the Mozilla roots"
     );
-    assert_eq!(broker.said("New client connected"), 3);
+    assert_eq!(broker.count_log("New client connected"), 3);
     // TLS to a broker without, and the reverse, are no connection.
     assert_eq!(state_of(&mut app, "localhost", broker.open, &good), MqttRequestState::SocketError);
 }
@@ -233,14 +233,14 @@ fn a_broker_that_requests_a_client_certificate_gets_the_applications() {
         });
         let state = state_of(&mut app, "localhost", broker.mutual, &trusting().with_client(&client));
         assert_eq!(state, COMPLETED, "{kind}");
-        broker.says(&format!("u'client with {kind}'"));
+        broker.expect_log(&format!("u'client with {kind}'"));
     }
     let between = broker.clients.intermediate("between");
     let client = between.sign(&[]);
     let whole =
         Credentials { chain: vec![client.der.clone(), between.der()], key: client.key.clone(), ..trusting() };
     assert_eq!(state_of(&mut app, "localhost", broker.mutual, &whole), COMPLETED, "with the link between");
-    let let_in = broker.said("New client connected");
+    let let_in = broker.count_log("New client connected");
     for credentials in [
         trusting(),
         trusting().with_client(&Authority::new("somebody else").sign(&[])),
@@ -248,18 +248,18 @@ fn a_broker_that_requests_a_client_certificate_gets_the_applications() {
     ] {
         assert_ne!(state_of(&mut app, "localhost", broker.mutual, &credentials), COMPLETED);
     }
-    assert_eq!(broker.said("New client connected"), let_in);
+    assert_eq!(broker.count_log("New client connected"), let_in);
     not_both(&mut app, &broker, &trusting().with_client(&client));
 }
 
 /// A key and a password together are refused at once; garbage instead of DER is answered.
 fn not_both(app: &mut App, broker: &Broker, credentials: &Credentials) {
-    let channel = app.channel(ChannelType::Mqtt, 8192);
+    let channel = app.open_channel(ChannelType::Mqtt, 8192);
     let tls_credentials = credentials.put(&mut app.live.device);
-    let mut request = MqttConnectRequest { tls_credentials, ..app.request("both", broker.mutual) };
+    let mut request = MqttConnectRequest { tls_credentials, ..app.connect_params("both", broker.mutual) };
     sign_in(app, &mut request, ("me", "secret"));
     assert_eq!(app.live.device.request_connect(channel, &request), Status::InvalidAuthentication);
-    app.close(channel);
+    app.close_channel(channel);
     for garbage in [
         Credentials { authorities: vec![b"no certificate".to_vec()], ..Credentials::default() },
         Credentials {
@@ -282,7 +282,7 @@ fn a_certificate_travels_through_the_store_as_text_and_is_der_again_on_the_devic
     let device = Scope::Device(app.live.device_id());
     let stored = site.runtime.block_on(site.cloud().store().set_config(device, "broker-ca", &text.concat()));
     stored.expect("text is taken");
-    let channel = app.channel(ChannelType::ConfigFetch, 4096);
+    let channel = app.open_channel(ChannelType::ConfigFetch, 4096);
     let text = String::from_utf8(fetch_config(&mut app, channel, b"broker-ca")).expect("text");
     let der = text.as_bytes().chunks(2).map(|pair| {
         let digits = std::str::from_utf8(pair).expect("digits");

@@ -1,4 +1,4 @@
-//! A device whose cloud is the real one: the model port of the kernel's own tests, on a TLS connection.
+//! A device connected to the real cloud: the kernel on its test port, over TLS.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -23,13 +23,13 @@ use crate::support::{PATIENCE, config, tls};
 use kernel_testport::mqtt::READABLE;
 use kernel_testport::{AppSetup, LINE, TestCentre, TestDevice, Wire, boot};
 
-/// Longest wait for bytes before the clock is looked at again.
-const TICK: Duration = Duration::from_millis(2);
+/// Longest wait for bytes before the time is checked again.
+const READ_TIMEOUT: Duration = Duration::from_millis(2);
 
 /// `NETWORKSTATUSCHANGED` of a network with tag 1.
 pub(crate) const CHANGED: (u32, u32) = (EventType::NetworkStatusChanged.raw(), 1);
 
-/// A cloud, on threads of its own.
+/// A running cloud.
 pub(crate) struct Site {
     pub cloud: Option<Cloud>,
     pub runtime: Runtime,
@@ -61,7 +61,7 @@ impl Site {
         self.runtime.block_on(self.cloud().provision(None)).expect("an identity")
     }
 
-    /// Waits for an event of the cloud, passing over others.
+    /// Waits for an event of the cloud, skipping others.
     pub(crate) fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(EventKind) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -71,15 +71,15 @@ impl Site {
                         return found;
                     }
                 }
-                Err(broadcast::error::TryRecvError::Empty) => std::thread::sleep(TICK),
+                Err(broadcast::error::TryRecvError::Empty) => std::thread::sleep(READ_TIMEOUT),
                 Err(error) => panic!("{error}"),
             }
             assert!(Instant::now() < deadline, "the cloud never told of {what}");
         }
     }
 
-    /// Everything the cloud has told and nobody has asked for.
-    pub(crate) fn told(&mut self) -> Vec<EventKind> {
+    /// The events of the cloud that have not been read.
+    pub(crate) fn take_events(&mut self) -> Vec<EventKind> {
         std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.kind).collect()
     }
 
@@ -98,36 +98,36 @@ impl Drop for Site {
     }
 }
 
-/// A device at work. Its clock is the wall clock, and whatever is skipped.
-pub(crate) struct Live {
+/// A running device. Its clock is the wall clock plus the time that was skipped.
+pub(crate) struct LiveDevice {
     pub device: TestDevice,
     identity: Identity,
     address: SocketAddr,
     stream: Option<StreamOwned<ClientConnection, TcpStream>>,
     start: Instant,
     skipped: Duration,
-    /// Whether there is a network under it.
-    pub plugged: bool,
-    /// Connections made so far.
+    /// Whether the device can reach the cloud.
+    pub is_plugged_in: bool,
+    /// Number of connections made.
     pub connections: u32,
 }
 
-impl Live {
-    /// A device about to start.
+impl LiveDevice {
+    /// A new device before its first connection.
     pub(crate) fn new(site: &Site) -> Self {
         Self::booted(site, &boot())
     }
 
     pub(crate) fn booted(site: &Site, boot: &Boot) -> Self {
-        Self::known(site.identity(), site.cloud().address(), boot)
+        Self::with_identity(site.identity(), site.cloud().address(), boot)
     }
 
-    /// One that exists already, started again.
-    pub(crate) fn again(self, boot: &Boot) -> Self {
-        Self::known(self.identity, self.address, boot)
+    /// The same device, restarted.
+    pub(crate) fn restarted(self, boot: &Boot) -> Self {
+        Self::with_identity(self.identity, self.address, boot)
     }
 
-    fn known(identity: Identity, address: SocketAddr, boot: &Boot) -> Self {
+    fn with_identity(identity: Identity, address: SocketAddr, boot: &Boot) -> Self {
         let boot = Boot {
             device_id: identity.device_id.to_string().as_bytes().try_into().expect("34 digits"),
             ..boot.clone()
@@ -139,7 +139,7 @@ impl Live {
             stream: None,
             start: Instant::now(),
             skipped: Duration::ZERO,
-            plugged: true,
+            is_plugged_in: true,
             connections: 0,
         }
     }
@@ -148,19 +148,19 @@ impl Live {
         self.identity.device_id
     }
 
-    /// What a port does in a turn: time, connection, bytes both ways.
+    /// What a port does repeatedly: time, connection, bytes in both directions.
     pub(crate) fn step(&mut self) {
         self.tick();
         if !self.device.connected && self.device.kernel.wants_link() {
-            self.dial();
+            self.connect();
         }
         self.device.pump();
         self.send();
-        self.hear();
+        self.receive();
         self.device.pump();
         self.send();
         if !self.device.connected {
-            self.hang_up();
+            self.close();
         }
     }
 
@@ -171,15 +171,15 @@ impl Live {
         }
     }
 
-    /// Lets time pass that nobody waits for; the cloud does not notice.
-    pub(crate) fn skip(&mut self, span: Duration) {
+    /// Advances the device's clock without waiting; the cloud's goes on as before.
+    pub(crate) fn skip_time(&mut self, span: Duration) {
         self.skipped += span;
         self.step();
     }
 
-    fn dial(&mut self) {
+    fn connect(&mut self) {
         self.device.input(LinkInput::Connecting);
-        match self.connection() {
+        match self.open_stream() {
             Some(stream) => {
                 self.stream = Some(stream);
                 self.device.wire = Some(Wire::default());
@@ -191,102 +191,102 @@ impl Live {
         }
     }
 
-    fn connection(&self) -> Option<StreamOwned<ClientConnection, TcpStream>> {
-        let mut tcp = TcpStream::connect(self.address).ok().filter(|_| self.plugged)?;
+    fn open_stream(&self) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let mut tcp = TcpStream::connect(self.address).ok().filter(|_| self.is_plugged_in)?;
         tcp.set_nodelay(true).expect("a socket");
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut session = ClientConnection::new(tls(&self.identity), name).expect("a session");
-        session.complete_io(&mut tcp).ok()?;
-        tcp.set_read_timeout(Some(TICK)).expect("a socket");
-        Some(StreamOwned::new(session, tcp))
+        let mut connection = ClientConnection::new(tls(&self.identity), name).expect("a connection");
+        connection.complete_io(&mut tcp).ok()?;
+        tcp.set_read_timeout(Some(READ_TIMEOUT)).expect("a socket");
+        Some(StreamOwned::new(connection, tcp))
     }
 
     fn send(&mut self) {
         let (Some(stream), Some(wire)) = (&mut self.stream, &mut self.device.wire) else { return };
         let bytes = std::mem::take(&mut wire.up);
         if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
-            self.lost();
+            self.on_lost();
         }
     }
 
-    fn hear(&mut self) {
-        let Some(stream) = &mut self.stream else { return std::thread::sleep(TICK) };
+    fn receive(&mut self) {
+        let Some(stream) = &mut self.stream else { return std::thread::sleep(READ_TIMEOUT) };
         let mut buffer = [0; 16 * 1024];
         match stream.read(&mut buffer) {
-            Ok(0) => self.lost(),
+            Ok(0) => self.on_lost(),
             Ok(count) => {
                 let wire = self.device.wire.as_mut().expect("a connection");
                 wire.down.extend(&buffer[..count]);
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(_) => self.lost(),
+            Err(_) => self.on_lost(),
         }
     }
 
-    fn lost(&mut self) {
+    fn on_lost(&mut self) {
         self.stream = None;
         if self.device.connected {
             self.device.report_loss(LinkLoss::Unreachable);
         }
     }
 
-    fn hang_up(&mut self) {
+    fn close(&mut self) {
         if let Some(mut stream) = self.stream.take() {
             stream.conn.send_close_notify();
             let _ = stream.flush();
         }
     }
 
-    /// Cuts the cable: nobody says goodbye.
+    /// Loses the network without closing the connection.
     pub(crate) fn unplug(&mut self) {
-        self.plugged = false;
-        self.lost();
+        self.is_plugged_in = false;
+        self.on_lost();
     }
 
-    /// Goes on until `holds`.
-    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&mut TestDevice) -> bool) {
+    /// Runs until `condition` is true.
+    pub(crate) fn run_until(&mut self, what: &str, mut condition: impl FnMut(&mut TestDevice) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !holds(&mut self.device) {
-            assert!(Instant::now() < deadline, "in vain: {what}");
+        while !condition(&mut self.device) {
+            assert!(Instant::now() < deadline, "timed out waiting for {what}");
             self.step();
         }
     }
 
-    /// Goes on for a while.
-    pub(crate) fn go_on(&mut self, span: Duration) {
+    /// Runs for this time.
+    pub(crate) fn run_for(&mut self, span: Duration) {
         let end = Instant::now() + span;
         while Instant::now() < end {
             self.step();
         }
     }
 
-    /// Goes on until the cloud has welcomed it.
-    pub(crate) fn until_online(&mut self) {
-        self.until("online", |device| {
+    /// Runs until the cloud has welcomed the device.
+    pub(crate) fn run_until_online(&mut self) {
+        self.run_until("online", |device| {
             let to = device.alloc(8);
-            // Only a welcomed device knows what time it is.
+            // Only a welcomed device knows the time.
             device.connected && device.call(abi::Call::GetWallTime, &[to]) == Status::Okay
         });
     }
 }
 
-/// An application on a device: its notification centre, its hold on the network, what it was told.
+/// An application on a device: its notification centre, its network handle, and the events it has not handled.
 pub(crate) struct App {
-    pub live: Live,
+    pub live: LiveDevice,
     pub setup: AppSetup,
-    told: VecDeque<(u32, u32)>,
+    events: VecDeque<(u32, u32)>,
 }
 
 impl App {
-    /// An application that is online, and was told so.
+    /// An application that is online and has been notified of it.
     pub(crate) fn online(site: &Site) -> Self {
-        Self::on(Live::new(site))
+        Self::on(LiveDevice::new(site))
     }
 
-    pub(crate) fn on(mut live: Live) -> Self {
+    pub(crate) fn on(mut live: LiveDevice) -> Self {
         let centre = live.device.open_centre(LINE, 16);
         let network = live.device.request_network(&centre, 1);
-        let mut app = Self { live, setup: AppSetup { centre, network }, told: VecDeque::new() };
+        let mut app = Self { live, setup: AppSetup { centre, network }, events: VecDeque::new() };
         app.expect(CHANGED);
         assert_eq!(app.status(), Some(NetworkStatus::Connected));
         app
@@ -300,7 +300,7 @@ impl App {
     pub(crate) fn step(&mut self) {
         self.live.step();
         let AppSetup { centre, .. } = &mut self.setup;
-        self.told.extend(self.live.device.events(centre));
+        self.events.extend(self.live.device.events(centre));
     }
 
     /// Waits for the next event.
@@ -308,10 +308,10 @@ impl App {
     pub(crate) fn next_event(&mut self) -> (u32, u32) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(event) = self.told.pop_front() {
+            if let Some(event) = self.events.pop_front() {
                 return event;
             }
-            assert!(Instant::now() < deadline, "no event comes");
+            assert!(Instant::now() < deadline, "timed out waiting for an event");
             self.step();
         }
     }
@@ -322,34 +322,34 @@ impl App {
         assert_eq!(self.next_event(), event);
     }
 
-    /// No event comes for a while.
+    /// Checks that no event arrives within this time.
     #[track_caller]
-    pub(crate) fn expect_nothing(&mut self, span: Duration) {
+    pub(crate) fn expect_no_event(&mut self, span: Duration) {
         let end = Instant::now() + span;
         while Instant::now() < end {
             self.step();
         }
-        assert_eq!(self.told, []);
+        assert_eq!(self.events, []);
     }
 
-    /// A channel with rings of this size.
+    /// Opens a channel with buffers of this size.
     #[track_caller]
-    pub(crate) fn channel(&mut self, channel_type: ChannelType, ring: u32) -> u32 {
+    pub(crate) fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> u32 {
         // At most eight channels may be opened in a second.
-        self.live.skip(Duration::from_millis(130));
+        self.live.skip_time(Duration::from_millis(130));
         let params = self.live.device.channel_params(&self.setup, channel_type, ring, ring);
         self.live.device.open_channel(&params)
     }
 
-    /// Waits for an item on an MQTT channel, which is announced and of this type.
+    /// Waits for a readable item of this type on an MQTT channel.
     #[track_caller]
-    pub(crate) fn readable(&mut self, channel: u32, expected: MqttReadableDataType) {
+    pub(crate) fn expect_readable(&mut self, channel: u32, expected: MqttReadableDataType) {
         self.expect(READABLE);
         assert_eq!(self.live.device.next_readable(channel), Ok(expected));
     }
 
-    /// The least that connects to a broker on this device.
-    pub(crate) fn request(&mut self, client: &str, port: u16) -> MqttConnectRequest {
+    /// A connect request with only what is required.
+    pub(crate) fn connect_params(&mut self, client: &str, port: u16) -> MqttConnectRequest {
         let device = &mut self.live.device;
         MqttConnectRequest {
             host: device.flash_string(b"127.0.0.1"),
@@ -359,25 +359,25 @@ impl App {
         }
     }
 
-    /// Asks for a broker; the state and the broker's code.
+    /// Connects to a broker; returns the state and the broker's code.
     #[track_caller]
     pub(crate) fn connect(&mut self, channel: u32, request: &MqttConnectRequest) -> (MqttRequestState, u32) {
         assert_eq!(self.live.device.request_connect(channel, request), Status::Okay);
-        self.readable(channel, MqttReadableDataType::ConnectResponse);
+        self.expect_readable(channel, MqttReadableDataType::ConnectResponse);
         let (state, code) = self.live.device.read_connect_response(channel).expect("a response");
         (MqttRequestState::from_raw(state).expect("a known state"), code)
     }
 
-    /// A new channel and its broker.
+    /// Opens a channel and connects it to a broker.
     #[track_caller]
-    pub(crate) fn connected(&mut self, client: &str, port: u16) -> u32 {
-        let channel = self.channel(ChannelType::Mqtt, 4096);
-        let request = self.request(client, port);
+    pub(crate) fn open_connected_channel(&mut self, client: &str, port: u16) -> u32 {
+        let channel = self.open_channel(ChannelType::Mqtt, 4096);
+        let request = self.connect_params(client, port);
         assert_eq!(self.connect(channel, &request), (MqttRequestState::RequestCompleted, 0));
         channel
     }
 
-    /// Publishes; state, correlation id and code.
+    /// Publishes; returns state, correlation id and code.
     #[track_caller]
     pub(crate) fn publish(
         &mut self,
@@ -392,11 +392,11 @@ impl App {
         let mut request = device.publish_params(id, topic.as_bytes(), payload.as_bytes(), qos);
         request.retain = u32::from(retain);
         assert_eq!(device.request_publish(channel, &request), Status::Okay);
-        self.readable(channel, MqttReadableDataType::PublishResponse);
+        self.expect_readable(channel, MqttReadableDataType::PublishResponse);
         self.live.device.read_publish_response(channel).expect("a response")
     }
 
-    /// Subscribes; state, correlation id and codes.
+    /// Subscribes; returns state, correlation id and codes.
     #[track_caller]
     pub(crate) fn subscribe(
         &mut self,
@@ -405,35 +405,35 @@ impl App {
         filters: &[(&[u8], u32)],
     ) -> kernel_testport::mqtt::Codes {
         assert_eq!(self.live.device.subscribe(channel, id, filters), Status::Okay);
-        self.readable(channel, MqttReadableDataType::SubscribeResponse);
+        self.expect_readable(channel, MqttReadableDataType::SubscribeResponse);
         self.live.device.read_subscribe_response(channel, filters.len() as u32).expect("a response")
     }
 
-    /// The next message, which is announced.
+    /// Receives the next message.
     #[track_caller]
-    pub(crate) fn message(&mut self, channel: u32) -> kernel_testport::mqtt::Received {
-        self.readable(channel, MqttReadableDataType::MessageReceived);
+    pub(crate) fn receive_message(&mut self, channel: u32) -> kernel_testport::mqtt::Received {
+        self.expect_readable(channel, MqttReadableDataType::MessageReceived);
         self.live.device.receive_message(channel, 256, 2048).expect("a message")
     }
 
-    /// Disconnects; state and code.
+    /// Disconnects; returns state and code.
     #[track_caller]
     pub(crate) fn disconnect(&mut self, channel: u32) -> (u32, u32) {
         self.live.device.call_ok(abi::Call::MqttRequestDisconnect, &[channel]);
-        self.readable(channel, MqttReadableDataType::DisconnectResponse);
+        self.expect_readable(channel, MqttReadableDataType::DisconnectResponse);
         self.live.device.read_disconnect_response(channel).expect("a response")
     }
 
-    /// Closes a channel, as every application has to.
+    /// Closes a channel.
     #[track_caller]
-    pub(crate) fn close(&mut self, channel: u32) {
+    pub(crate) fn close_channel(&mut self, channel: u32) {
         let variable = self.live.device.alloc_u32(channel);
         self.live.device.call_ok(abi::Call::CloseChannel, &[variable]);
         assert_eq!(self.live.device.u32(variable), 0);
     }
 }
 
-/// The centre an application sets up by itself: `records` records, all bytes 0xFF.
+/// A notification centre of `records` records, all bytes 0xFF at first.
 pub(crate) fn blank_centre(device: &mut TestDevice, records: u32) -> TestCentre {
     use abi::notifications::NotificationSetup;
     let buffer = device.alloc_bytes(&vec![0xFF; records as usize * 16]);
