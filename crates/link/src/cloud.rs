@@ -141,6 +141,7 @@ impl CloudLink {
     }
 
     fn receive<'a>(&mut self, now: Instant, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+        // The time for `HELLO` is fixed: a peer that sends a byte now and then must not extend it.
         if !input.is_empty() && self.state != State::AwaitingHello {
             self.received = now;
         }
@@ -207,6 +208,7 @@ impl CloudLink {
     }
 
     fn ping(&mut self) -> Result<Option<Event<'static>>, Violation> {
+        // A pending PONG is bounded memory only because there is at most one PING without its PONG.
         if self.pending.pong.is_some() {
             return Err(violation::PING_TWICE);
         }
@@ -217,6 +219,7 @@ impl CloudLink {
     fn bye_received(&mut self) -> Result<Event<'static>, Violation> {
         let reason = Bye::decode(self.frame_buffer.body())?.reason;
         self.state = State::Closing;
+        // The device ignores what arrives after its own BYE.
         self.pending = PendingControl::default();
         Ok(Event::Bye { reason })
     }
@@ -271,6 +274,7 @@ impl CloudLink {
     }
 
     fn item<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
+        // The parser has read the fragment's header, so this is about what follows the fragment.
         let more_follows = self.parser.is_unfinished(fragment.channel);
         let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
         if fragment.first {

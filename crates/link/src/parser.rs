@@ -83,6 +83,7 @@ impl Parser {
     }
 
     fn next_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, Violation> {
+        // Byte by byte, because a header may be cut anywhere and the bytes after it are not its own.
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
             self.head[self.head_len] = byte;
@@ -121,6 +122,7 @@ impl Parser {
         if header.more && header.length == 0 {
             return Err(violation::EMPTY_FRAGMENT);
         }
+        // A frame between the fragments of an item does not count as part of that item.
         if shape.may_interleave {
             return if u32::from(header.length) > shape.max { Err(violation::BODY_TOO_LONG) } else { Ok(()) };
         }

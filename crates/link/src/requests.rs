@@ -28,6 +28,7 @@ impl PendingRequests {
         match kind {
             to_cloud::PUBLISH if self.publishes == PUBLISH_SLOTS => return Err(violation::SLOT_IN_USE),
             to_cloud::PUBLISH => self.publishes += 1,
+            // Each CONNECT gets an answer, a second one *already connected*, so several may be in flight.
             to_cloud::CONNECT => {
                 self.connects = self.connects.checked_add(1).ok_or(violation::REQUEST_TWICE)?;
             }

@@ -122,6 +122,7 @@ impl ChannelState {
 
     /// Begins an item, or says why it cannot begin now.
     pub(super) fn begin(&mut self, kind: u8, head: u32, content: u32) -> Result<(), SendError> {
+        // 1 stands for any channel: kinds are the same on all of them.
         let shape = kind::shape(Direction::ToDevice, 1, kind).ok_or(SendError::Invalid)?;
         let left = head.checked_add(content).ok_or(SendError::Invalid)?;
         let is_allowed = kind::belongs(Direction::ToDevice, self.channel_type, kind);
@@ -131,6 +132,7 @@ impl ChannelState {
         if self.sending.is_some() {
             return Err(SendError::Busy);
         }
+        // Counted apart from bytes: a device has a fixed number of places for them, however short they are.
         let item = u8::from(matches!(kind, to_device::MESSAGE | to_device::LOST));
         if content > self.free_ring_bytes() || self.items + item > MESSAGE_ITEMS {
             self.note_blocked();

@@ -62,6 +62,7 @@ impl ChannelState {
 
     /// Whether credit is worth a record of its own: a quarter of what it refers to, or the cloud waits for it.
     pub(super) fn credit_is_due(&self) -> bool {
+        // At least one byte: a quarter of a tiny ring would be none.
         let is_quarter = self.credit.bytes >= (self.open.ring / CREDIT_FRACTION).max(1)
             || self.credit.items >= u32::from(MESSAGE_ITEMS) / CREDIT_FRACTION;
         self.has_credit() && (self.is_blocked || is_quarter)
@@ -69,6 +70,7 @@ impl ChannelState {
 
     /// Accounts for a body frame, or says why it may not be sent.
     pub(super) fn account_for(&mut self, kind: u8, length: u16, more: bool) -> Result<(), SendError> {
+        // 1 stands for any channel: kinds are the same on all of them.
         let shape = kind::shape(Direction::ToCloud, 1, kind).ok_or(SendError::Invalid)?;
         let bytes = u32::from(length);
         let total = self.sending.map_or(0, |(_, before)| before) + bytes;

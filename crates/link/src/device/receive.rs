@@ -109,6 +109,7 @@ impl DeviceLink {
             return Ok(None);
         }
         let reason = decode_closed(self.frame_buffer.body())?;
+        // The end of a channel ends its unfinished item.
         self.parser.discard(fragment.channel);
         let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
         *state = ChannelState {
