@@ -135,8 +135,8 @@ fn a_watchpoint_halts_before_the_access() {
         let cause = HaltCause::Watchpoint { address: RAM + 4, write: at == CODE + 2 };
         assert_eq!(cpu.run(&mut EmptyBus, LONG), Exit::Halted { cause });
         assert_eq!(pc(&cpu), at);
-        let held = u32::from(at == CODE + 4) * 9;
-        assert_eq!(cpu.memory(RAM + 4, 1), Some(&[held as u8][..]), "not written yet, or before");
+        let value = u32::from(at == CODE + 4) * 9;
+        assert_eq!(cpu.memory(RAM + 4, 1), Some(&[value as u8][..]), "written only after the watchpoint");
         assert!(cpu.remove_watchpoint(&watch(reads, writes)));
         assert!(!cpu.remove_watchpoint(&watch(reads, writes)));
         run_to_breakpoint(&mut cpu);

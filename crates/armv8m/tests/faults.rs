@@ -740,7 +740,7 @@ fn unprivileged_code_may_pend_by_stir_with_usersetmpend() {
 
 #[test]
 fn a_vector_that_cannot_be_read_is_a_hard_fault() {
-    // VTOR to the last 128 bytes of flash: the SVC vector lies within, that of an interrupt beyond.
+    // VTOR to the last 128 bytes of flash: the SVC vector is within, that of an interrupt beyond.
     let mut image = Image::new(&[
         0xF64E, 0x5008, // movw r0, #60680
         0xF2CE, 0x0000, // movt r0, #57344

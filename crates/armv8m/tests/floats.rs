@@ -73,7 +73,7 @@ fn a_context_that_used_the_unit_gets_an_extended_frame_that_is_filled_lazily() {
     assert_eq!(cpu.register(Register::Control), 4);
 }
 
-/// Guards the bug "FPSCR reset before the lazy save": the frame must hold the interrupted FPSCR, the handler a fresh
+/// Guards the bug "FPSCR reset before the lazy save": the frame must contain the interrupted FPSCR, the handler a reset
 /// one.
 #[test]
 fn the_lazy_save_keeps_the_interrupted_fpscr_and_only_then_resets_it() {

@@ -106,7 +106,7 @@ fn invalid_layers_are_refused() {
         (vec![changed(|layer| layer.fetch[0] ^= 1)], "is not in the archive"),
         (vec![changed(|layer| layer.fetch.truncate(31))], "a layer's hash has 31 bytes"),
         (vec![changed(|layer| layer.key = 7)], "encrypted with key 0000000000000007"),
-        (vec![changed(|layer| layer.place = 3)], "a layer has no region"),
+        (vec![changed(|layer| layer.memory = 3)], "a layer has no region"),
         (
             vec![changed(|layer| layer.start = 1)],
             "0x100000 bytes at 0x1, is outside the application's internal",

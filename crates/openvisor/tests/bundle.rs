@@ -198,7 +198,7 @@ fn a_hostile_archive_is_refused_by_every_command_in_one_line_and_nothing_is_writ
 }
 
 #[test]
-fn a_bundle_with_wrong_hashes_or_places_is_refused() {
+fn a_bundle_with_wrong_hashes_or_regions_is_refused() {
     within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let image = std::fs::read(SAMPLE_BIN).unwrap();
@@ -217,7 +217,7 @@ fn a_bundle_with_wrong_hashes_or_places_is_refused() {
             (of(measured), "SHA-256 of the region"),
             (of(Layer { start: 4, ..good.clone() }), "outside the application's internal flash"),
             (of(Layer { key: 1, ..good.clone() }), "is encrypted"),
-            (of(Layer { place: 2, ..good.clone() }), "expected one, the application"),
+            (of(Layer { memory: 2, ..good.clone() }), "expected one, the application"),
             (zip(&order), "is longer than its maximum"),
         ] {
             std::fs::write(&path, file).unwrap();

@@ -1,4 +1,4 @@
-//! EscapingWriter where lines are written, for whatever made them.
+//! A writer that escapes every line.
 
 use std::io::{self, Write};
 
@@ -13,8 +13,8 @@ pub enum LineFormat {
     Json,
 }
 
-/// Escapes lines and writes them to `W`. Each call of `write` is one line; a line end is only kept as its last byte, so
-/// that text inside cannot begin another line.
+/// Escapes lines and writes them to `W`. Each call of `write` is one line; a line end is only written if it is the last
+/// byte, so that text inside cannot begin another line.
 #[derive(Debug)]
 pub struct EscapingWriter<W> {
     format: LineFormat,

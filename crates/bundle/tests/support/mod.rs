@@ -37,10 +37,10 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// A layer of the manifest. `place` is 1 for the internal flash and 2 for the external one.
+/// A layer of the manifest. `memory` is 1 for the internal flash and 2 for the external one.
 #[derive(Clone)]
 pub(crate) struct Layer {
-    pub place: u8,
+    pub memory: u8,
     pub start: u64,
     pub size: u64,
     pub key: u64,
@@ -54,11 +54,11 @@ impl Layer {
         Self::of(1, 0, FLASH, bytes)
     }
 
-    pub(crate) fn of(place: u8, start: u64, size: usize, bytes: &[u8]) -> Self {
+    pub(crate) fn of(memory: u8, start: u64, size: usize, bytes: &[u8]) -> Self {
         let mut padded = bytes.to_vec();
         padded.resize(size.max(bytes.len()), 0xFF);
         let (fetch, measured) = (sha256(bytes), sha256(&padded));
-        Self { place, start, size: size as u64, key: 0, fetch, measured }
+        Self { memory, start, size: size as u64, key: 0, fetch, measured }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -66,7 +66,7 @@ impl Layer {
         let key = if self.key == 0 { Vec::new() } else { number(2, self.key) };
         field(
             1,
-            &[field(1, &field(self.place, &region)), key, field(3, &self.fetch), field(4, &self.measured)]
+            &[field(1, &field(self.memory, &region)), key, field(3, &self.fetch), field(4, &self.measured)]
                 .concat(),
         )
     }
