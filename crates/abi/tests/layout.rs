@@ -34,15 +34,15 @@ fn check<T: Structure<N>, const N: usize>(name: &str, align: usize, fields: &[Fi
     let item = entry(&facts(), "struct", name);
     assert_eq!(number(&item["size"]), N, "size of {name}");
     assert_eq!(number(&item["align"]), align, "alignment of {name}");
-    let told = documented(&item);
+    let expected = documented(&item);
     let built: Vec<_> = fields.iter().map(|f| (f.name.to_owned(), f.offset, f.size)).collect();
-    assert_eq!(built, told, "fields of {name}");
+    assert_eq!(built, expected, "fields of {name}");
 
     let bytes: [u8; N] = core::array::from_fn(|index| u8::try_from(index + 1).expect("small structures"));
     let again = T::from_bytes(&bytes).to_bytes();
     let nested = matches!(name, "MvMqttConnectRequest");
     for (index, byte) in again.iter().enumerate() {
-        let in_field = told.iter().any(|(_, offset, size)| (*offset..offset + size).contains(&index));
+        let in_field = expected.iter().any(|(_, offset, size)| (*offset..offset + size).contains(&index));
         // The authentication inside a connect request has padding of its own after its one-byte method.
         let inner_padding = nested && (25..28).contains(&index);
         let expected = if in_field && !inner_padding { bytes[index] } else { 0 };
@@ -169,14 +169,14 @@ fn every_call_has_the_documented_slot_parameters_and_errors() {
         assert_eq!(number(&item["slot"]), call.slot() as usize, "{}", call.name());
         assert_eq!(Call::from_slot(call.slot()), Some(call));
         let list = |key: &str| item[key].as_array().expect("an array").clone();
-        let told: Vec<_> = list("params").iter().map(|p| (text(&p["name"]), text(&p["type"]))).collect();
+        let expected: Vec<_> = list("params").iter().map(|p| (text(&p["name"]), text(&p["type"]))).collect();
         let built: Vec<_> =
             call.parameters().iter().map(|p| (p.name.to_owned(), p.type_name.to_owned())).collect();
-        assert_eq!(built, told, "parameters of {}", call.name());
-        let told: Vec<_> =
+        assert_eq!(built, expected, "parameters of {}", call.name());
+        let expected: Vec<_> =
             list("documented_errors").iter().map(|e| format!("MV_STATUS_{}", text(e))).collect();
         let built: Vec<_> = call.documented_errors().iter().map(|status| status.name().to_owned()).collect();
-        assert_eq!(built, told, "errors of {}", call.name());
+        assert_eq!(built, expected, "errors of {}", call.name());
     }
 }
 

@@ -81,14 +81,14 @@ impl TestCloud {
 
     /// What the device has sent since the last time, except for credit.
     pub fn take_messages(&mut self) -> Vec<DeviceMessage> {
-        let mut said = std::mem::take(&mut self.messages);
-        said.retain(|said| !matches!(said, DeviceMessage::Credit { .. }));
-        said
+        let mut messages = std::mem::take(&mut self.messages);
+        messages.retain(|message| !matches!(message, DeviceMessage::Credit { .. }));
+        messages
     }
 
     /// The items that the device has sent since the last time: kind and body.
     pub fn take_items(&mut self) -> Vec<(u8, Vec<u8>)> {
-        let items = self.take_messages().into_iter().filter_map(|said| match said {
+        let items = self.take_messages().into_iter().filter_map(|message| match message {
             DeviceMessage::Item { kind, body, .. } => Some((kind, body)),
             _ => None,
         });
@@ -101,7 +101,7 @@ impl TestCloud {
         loop {
             let event = self.link.handle(now, &mut input).expect("the device keeps to the rules");
             let Some(event) = event else { return };
-            let said = match event {
+            let message = match event {
                 Event::Hello(hello) => DeviceMessage::Hello(hello),
                 Event::Log(head) => DeviceMessage::Log {
                     sequence: head.sequence,
@@ -134,7 +134,7 @@ impl TestCloud {
                     DeviceMessage::Item { channel: fragment.channel, kind: fragment.kind, body }
                 }
             };
-            self.messages.push(said);
+            self.messages.push(message);
         }
     }
 

@@ -188,7 +188,7 @@ fn a_channel_cannot_be_opened_while_the_link_has_no_number_for_it() {
         let variable = device.alloc_u32(0);
         device.call_ok(Call::OpenChannel, &[at, variable]);
         handle = device.u32(variable);
-        // The cloud never hears of any end, so it never confirms one.
+        // The cloud gets no CLOSE, so it never confirms one.
         device.enter(|kernel, port| kernel.transmit(port, &mut out));
         if number < 14 {
             device.call_ok(Call::CloseChannel, &[variable]);
@@ -229,8 +229,11 @@ fn after_a_loss_nothing_arrives_and_nothing_can_be_sent() {
     assert_eq!(device.call(Call::MqttRequestDisconnect, &[channel]), Status::ChannelClosed);
     assert_eq!(device.call(Call::MqttAcknowledgeMessage, &[channel, 1]), Status::ChannelClosed);
     assert_eq!(next_type(&mut device, channel), Err(Status::ChannelClosed), "nothing is left");
-    let heard = device.cloud().take_messages();
-    assert!(matches!(heard[..], [DeviceMessage::Hello(_)]), "the new connection does not know it: {heard:?}");
+    let messages = device.cloud().take_messages();
+    assert!(
+        matches!(messages[..], [DeviceMessage::Hello(_)]),
+        "the new connection does not know it: {messages:?}"
+    );
 }
 
 /// Shows N77, N76, N07.
@@ -272,10 +275,10 @@ fn the_clouds_reason_for_the_end_is_readable() {
         assert_eq!(close(&mut device, channel), (Status::Okay, 0));
         let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
         device.open_channel(&params);
-        let said = device.cloud().take_messages();
+        let messages = device.cloud().take_messages();
         assert!(
-            matches!(said.last(), Some(DeviceMessage::Open { channel: 1, .. })),
-            "both halves of the goodbye are said"
+            matches!(messages.last(), Some(DeviceMessage::Open { channel: 1, .. })),
+            "CLOSE was sent and confirmed"
         );
     }
 }

@@ -33,8 +33,8 @@ fn fetch(device: &mut TestDevice, channel: u32, names: &[(u32, u32, &[u8])]) -> 
     status
 }
 
-/// A channel with two keys asked for.
-fn asked() -> (TestDevice, AppSetup, u32) {
+/// A channel with a request for two keys in flight.
+fn requested() -> (TestDevice, AppSetup, u32) {
     let (mut device, setup, channel) = TestDevice::with_channel(ChannelType::ConfigFetch);
     assert_eq!(fetch(&mut device, channel, &[(0, 0, b"one"), (1, 1, b"two")]), Status::Okay);
     (device, setup, channel)
@@ -67,7 +67,7 @@ fn item(device: &mut TestDevice, channel: u32, index: u32, room: u32) -> Result<
 /// Shows D63.
 #[test]
 fn keys_go_out_with_their_scope_and_store() {
-    let (mut device, _, _) = asked();
+    let (mut device, _, _) = requested();
     let items = device.cloud().take_items();
     let [(to_cloud::CONFIG_FETCH, body)] = &items[..] else { panic!("{items:?}") };
     let fetch: Vec<_> = ConfigFetch::decode(body).expect("a fetch").iter().collect();
@@ -81,7 +81,7 @@ fn keys_go_out_with_their_scope_and_store() {
 /// Shows D12, D32.
 #[test]
 fn values_are_readable_in_any_order_and_again_once_the_response_is_complete() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     assert_eq!(data(&mut device, channel), Err(Status::ResponseNotPresent));
     let values: [(KeyResult, &[u8]); 2] = [(KeyResult::Ok, &[b'v'; 700]), (KeyResult::NotFound, b"")];
     device.chunk = 7;
@@ -100,7 +100,7 @@ fn values_are_readable_in_any_order_and_again_once_the_response_is_complete() {
 /// Shows D12.
 #[test]
 fn an_incomplete_response_is_not_there() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     let head = [0, 2, 0, 100, 0, 0];
     device.cloud().send_fragments(1, link::kind::to_device::CONFIG_RESPONSE, &head, &[b'v'; 100], 60, 1);
     device.pump();
@@ -113,7 +113,7 @@ fn an_incomplete_response_is_not_there() {
 /// Shows D31, N68, D13.
 #[test]
 fn a_complete_response_outlives_the_link() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     device.cloud().send_config(1, FetchResult::Ok, &[(KeyResult::Ok, b"a"), (KeyResult::Ok, b"b")], 4096);
     device.pump();
     device.events(&mut setup.centre);
@@ -124,7 +124,7 @@ fn a_complete_response_outlives_the_link() {
 /// Shows D14.
 #[test]
 fn a_finished_fetch_raises_no_event_when_the_cloud_ends_the_channel() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     device.cloud().send_config(1, FetchResult::Ok, &[(KeyResult::Ok, b"a"), (KeyResult::Ok, b"b")], 4096);
     device.cloud().send_closed(1, link::channel::ClosureReason::None);
     device.pump();
@@ -132,10 +132,10 @@ fn a_finished_fetch_raises_no_event_when_the_cloud_ends_the_channel() {
     assert_eq!(item(&mut device, channel, 0, 1), Ok((0, b"a".to_vec())));
 }
 
-/// A response that does not fit says so and has no items.
+/// A response that does not fit has that result and no items.
 #[test]
 fn a_response_too_large_has_no_items() {
-    let (mut device, _, channel) = asked();
+    let (mut device, _, channel) = requested();
     device.cloud().send_config(1, FetchResult::ResponseTooLarge, &[], 4096);
     device.pump();
     assert_eq!(data(&mut device, channel), Ok(ConfigResponseData { result: 1, num_items: 0 }));
@@ -214,7 +214,7 @@ fn a_fetch_of_nothing_is_answered_with_nothing() {
 /// Shows D02, D04.
 #[test]
 fn a_read_with_a_bad_pointer_leaves_the_item() {
-    let (mut device, _, channel) = asked();
+    let (mut device, _, channel) = requested();
     device.cloud().send_config(1, FetchResult::Ok, &[(KeyResult::Ok, b"a"), (KeyResult::Ok, b"b")], 4096);
     device.pump();
     assert_eq!(
@@ -240,7 +240,7 @@ fn a_read_with_a_bad_pointer_leaves_the_item() {
 /// A cloud that answers for another number of keys is left.
 #[test]
 fn a_response_for_other_keys_is_a_violation() {
-    let (mut device, _, channel) = asked();
+    let (mut device, _, channel) = requested();
     device.cloud().send_config(1, FetchResult::Ok, &[(KeyResult::Ok, b"a")], 4096);
     device.pump();
     assert!(!device.connected);

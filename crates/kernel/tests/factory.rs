@@ -64,7 +64,7 @@ fn messages_reach_the_console_in_order_with_their_times() {
             .cloud()
             .take_messages()
             .iter()
-            .all(|said| !matches!(said, kernel_testport::cloud::DeviceMessage::Log { .. }))
+            .all(|message| !matches!(message, kernel_testport::cloud::DeviceMessage::Log { .. }))
     );
 }
 

@@ -160,8 +160,8 @@ fn the_chip_reports_its_id_and_size() {
     let info = ExternalFlashInfo { version: 1, ..ExternalFlashInfo::default() };
     let at = device.alloc_bytes(&info.to_bytes());
     device.call_ok(Call::ExternalFlashGetInfo, &[handle, at]);
-    let told = ExternalFlashInfo { version: 1, chip_id: 0x00c2_2539, size: SIZE, num_handles: 2 };
-    assert_eq!(device.memory.bytes(at, 16), told.to_bytes());
+    let expected = ExternalFlashInfo { version: 1, chip_id: 0x00c2_2539, size: SIZE, num_handles: 2 };
+    assert_eq!(device.memory.bytes(at, 16), expected.to_bytes());
     for version in [0, 2] {
         let at = device.alloc_bytes(&ExternalFlashInfo { version, ..info }.to_bytes());
         let status = device.call(Call::ExternalFlashGetInfo, &[handle, at]);

@@ -40,7 +40,7 @@ fn send(device: &mut TestDevice, channel: u32, request: &HttpRequest) -> Status 
     status
 }
 
-fn asked() -> (TestDevice, AppSetup, u32) {
+fn requested() -> (TestDevice, AppSetup, u32) {
     let (mut device, setup, channel) = TestDevice::with_channel(ChannelType::Http);
     let request = request(&mut device);
     assert_eq!(send(&mut device, channel, &request), Status::Okay);
@@ -107,7 +107,7 @@ fn everything_in_a_request_reaches_the_cloud_unjudged() {
 /// Shows D12, D61, D32.
 #[test]
 fn a_response_is_readable_in_any_order_and_again_once_it_is_complete() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     assert_eq!(data(&mut device, channel), Err(Status::ResponseNotPresent));
     device.chunk = 9;
     let text: Vec<u8> = (0..500_u32).map(|n| n as u8).collect();
@@ -138,7 +138,7 @@ fn a_failed_exchange_has_a_result_and_nothing_else() {
         (HttpResult::RequestFailed, 5),
         (HttpResult::ResponseTooLarge, 6),
     ] {
-        let (mut device, mut setup, channel) = asked();
+        let (mut device, mut setup, channel) = requested();
         respond(&mut device, result, 0, &[], b"");
         assert_eq!(device.events(&mut setup.centre), [READABLE]);
         let head = HttpResponseData { result: raw, status_code: 0, num_headers: 0, body_length: 0 };
@@ -151,7 +151,7 @@ fn a_failed_exchange_has_a_result_and_nothing_else() {
 /// Shows D14, D31, N68, D79.
 #[test]
 fn a_finished_exchange_outlives_its_channels_end_without_an_event() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     respond(&mut device, HttpResult::Ok, 204, &[], b"body");
     device.cloud().send_closed(1, link::channel::ClosureReason::None);
     device.pump();
@@ -162,7 +162,7 @@ fn a_finished_exchange_outlives_its_channels_end_without_an_event() {
 /// Shows D31, N66.
 #[test]
 fn an_interrupted_exchange_is_reported_and_has_nothing_to_read() {
-    let (mut device, mut setup, channel) = asked();
+    let (mut device, mut setup, channel) = requested();
     device.cloud().send_fragments(1, to_device::HTTP_RESPONSE, &[0, 0], &[b'x'; 300], 100, 1);
     device.pump();
     device.lose_link();
@@ -201,7 +201,7 @@ fn bad_requests_are_refused_and_the_channel_stays_usable() {
 /// A cloud whose header lengths exceed what it sent is left.
 #[test]
 fn headers_longer_than_the_response_are_a_violation() {
-    let (mut device, _, _) = asked();
+    let (mut device, _, _) = requested();
     device.cloud().send_item(1, to_device::HTTP_RESPONSE, &[0, 0, 1, 9], b"short", 100);
     device.pump();
     assert!(!device.connected);

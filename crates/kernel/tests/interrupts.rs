@@ -46,7 +46,7 @@ fn masking_all_lines_remembers_which_were_enabled() {
     assert_eq!([0, 45, 125].map(|irq| state(&device, irq)), [(true, false); 3]);
     device.call_ok(Call::EnableFastInterrupt, &[125]);
     device.call_ok(Call::DisableFastInterrupt, &[45]);
-    assert_eq!(state(&device, 125), (true, false), "not while all are held back");
+    assert_eq!(state(&device, 125), (true, false), "not while all are masked");
     device.call_ok(Call::EnableAllFastInterrupts, &[]);
     assert_eq!([0, 45, 125].map(|irq| state(&device, irq).1), [true, false, true]);
 }
@@ -151,5 +151,5 @@ fn after_a_restart_all_lines_are_ordinary() {
     assert_eq!(device.call(Call::EnableFastInterrupt, &[45]), Status::InvalidInterrupt);
     device.call_ok(Call::SetFastInterrupt, &[45]);
     device.call_ok(Call::EnableFastInterrupt, &[45]);
-    assert_eq!(state(&device, 45), (true, true), "nothing is held back any more");
+    assert_eq!(state(&device, 45), (true, true), "nothing is masked any more");
 }

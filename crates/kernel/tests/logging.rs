@@ -18,9 +18,9 @@ fn log(device: &mut TestDevice, text: &[u8]) -> Status {
     device.call(Call::ServerLog, &[message.data, message.length])
 }
 
-/// The messages the cloud has heard since the last time.
-fn heard(device: &mut TestDevice) -> Vec<(u32, Vec<u8>)> {
-    let logs = device.cloud().take_messages().into_iter().filter_map(|said| match said {
+/// The messages that the cloud has received since the last time.
+fn received(device: &mut TestDevice) -> Vec<(u32, Vec<u8>)> {
+    let logs = device.cloud().take_messages().into_iter().filter_map(|message| match message {
         DeviceMessage::Log { sequence, text, .. } => Some((sequence, text)),
         _ => None,
     });
@@ -35,10 +35,10 @@ fn messages_travel_over_the_kernels_own_link() {
     device.now = Instant::from_secs(5);
     assert_eq!(log(&mut device, b"hello"), Status::Okay);
     device.pump();
-    let said = device.cloud().take_messages();
+    let messages = device.cloud().take_messages();
     assert!(
-        said.contains(&DeviceMessage::Log { sequence: 1, clock: 5_000_000, text: b"hello".to_vec() }),
-        "{said:?}"
+        messages.contains(&DeviceMessage::Log { sequence: 1, clock: 5_000_000, text: b"hello".to_vec() }),
+        "{messages:?}"
     );
 }
 
@@ -53,7 +53,7 @@ fn messages_of_an_offline_device_wait_in_order_while_there_is_space() {
     assert_eq!(log(&mut device, b""), Status::Okay, "an empty line takes no room");
     assert_eq!(log(&mut device, b"x"), Status::InvalidBufferSize);
     device.connect();
-    assert_eq!(heard(&mut device), [(1, vec![b'a'; 300]), (2, vec![b'c'; 212]), (3, vec![])]);
+    assert_eq!(received(&mut device), [(1, vec![b'a'; 300]), (2, vec![b'c'; 212]), (3, vec![])]);
 }
 
 /// Shows N26, D71.
@@ -69,10 +69,10 @@ fn messages_wait_once_the_application_has_released_the_network() {
     device.connect_transport();
     device.cloud().send_welcome();
     device.pump();
-    assert_eq!(heard(&mut device), [], "the kernel's link carries none");
+    assert_eq!(received(&mut device), [], "the kernel's link carries none");
     device.request_network(&centre, 2);
     device.connect();
-    assert_eq!(heard(&mut device), [(1, b"later".to_vec())]);
+    assert_eq!(received(&mut device), [(1, b"later".to_vec())]);
 }
 
 /// Shows D70.
@@ -83,14 +83,14 @@ fn unacknowledged_messages_are_sent_again_with_their_numbers() {
     log(&mut device, b"one");
     log(&mut device, b"two");
     device.pump();
-    assert_eq!(heard(&mut device).len(), 2);
+    assert_eq!(received(&mut device).len(), 2);
     device.cloud().link.acknowledge_logs(1);
     device.pump();
     device.lose_link();
     log(&mut device, b"three");
     device.advance(Duration::from_secs(3));
     device.connect();
-    assert_eq!(heard(&mut device), [(2, b"two".to_vec()), (3, b"three".to_vec())]);
+    assert_eq!(received(&mut device), [(2, b"two".to_vec()), (3, b"three".to_vec())]);
 }
 
 /// Shows D70, N56, N57.
@@ -107,7 +107,7 @@ fn acknowledged_messages_free_space_and_the_ring_wraps() {
         device.pump();
         expected.push((u32::from(number), text));
     }
-    assert_eq!(heard(&mut device), expected);
+    assert_eq!(received(&mut device), expected);
 }
 
 /// Shows D84.
@@ -133,7 +133,7 @@ fn a_message_has_at_most_1024_bytes() {
     assert_eq!(log(&mut device, &[0; 1025]), Status::LogMessageTooLong);
     assert_eq!(log(&mut device, &[b'y'; 1024]), Status::Okay);
     device.connect();
-    assert_eq!(heard(&mut device), [(1, vec![b'y'; 1024])]);
+    assert_eq!(received(&mut device), [(1, vec![b'y'; 1024])]);
 }
 
 /// Shows D85.
@@ -144,7 +144,7 @@ fn only_the_lower_half_of_the_length_register_counts() {
     let message = device.flash_string(b"abc");
     device.call_ok(Call::ServerLog, &[message.data, 0xdead_0003]);
     device.pump();
-    assert_eq!(heard(&mut device), [(1, b"abc".to_vec())]);
+    assert_eq!(received(&mut device), [(1, b"abc".to_vec())]);
 }
 
 /// Shows D70.
@@ -159,7 +159,7 @@ fn the_cloud_can_switch_logging_off_and_on() {
     device.pump();
     assert_eq!(log(&mut device, b"yes"), Status::Okay);
     device.pump();
-    assert_eq!(heard(&mut device), [(1, b"yes".to_vec())], "a refused message has no number");
+    assert_eq!(received(&mut device), [(1, b"yes".to_vec())], "a refused message has no number");
 }
 
 /// Shows D70, D86.
@@ -183,12 +183,12 @@ fn another_buffer_replaces_the_first_and_leaves_a_gap_in_the_numbers() {
     init(&mut device, 512);
     log(&mut device, b"lost");
     init(&mut device, 512);
-    log(&mut device, b"kept");
+    log(&mut device, b"stored");
     device.connect();
-    assert_eq!(heard(&mut device), [(2, b"kept".to_vec())]);
+    assert_eq!(received(&mut device), [(2, b"stored".to_vec())]);
 }
 
-/// The room the port is asked for is enough for everything there is to send.
+/// The smallest transmit buffer is large enough for everything that can be sent.
 #[test]
 fn the_longest_messages_and_requests_fit_the_smallest_transmit_buffer() {
     let (mut device, _, channel) = TestDevice::with_channel(ChannelType::Mqtt);
@@ -199,9 +199,13 @@ fn the_longest_messages_and_requests_fit_the_smallest_transmit_buffer() {
     }
     let payload = [b'p'; 1500];
     assert_eq!(device.publish(channel, 1, b"topic", &payload), Status::Okay);
-    let said = device.cloud().take_messages();
-    assert_eq!(said.iter().filter(|said| matches!(said, DeviceMessage::Log { .. })).count(), 4);
-    assert!(said.iter().any(|said| matches!(said, DeviceMessage::Item { body, .. } if body.len() > 1500)));
+    let messages = device.cloud().take_messages();
+    assert_eq!(messages.iter().filter(|message| matches!(message, DeviceMessage::Log { .. })).count(), 4);
+    assert!(
+        messages
+            .iter()
+            .any(|message| matches!(message, DeviceMessage::Item { body, .. } if body.len() > 1500))
+    );
 }
 
 /// A message cannot be cut, so it must not starve behind channels whose requests leave too small a gap every time.
@@ -226,9 +230,12 @@ fn busy_channels_do_not_starve_the_log() {
     }
     assert_eq!(log(&mut device, &[b'l'; 1024]), Status::Okay);
     device.pump();
-    let said = device.cloud().take_messages();
-    let log_at = said.iter().position(|said| matches!(said, DeviceMessage::Log { .. })).expect("the message");
-    assert!(log_at <= 2, "{log_at} of {} overtook it", said.len());
+    let messages = device.cloud().take_messages();
+    let log_at = messages
+        .iter()
+        .position(|message| matches!(message, DeviceMessage::Log { .. }))
+        .expect("the message");
+    assert!(log_at <= 2, "{log_at} of {} overtook it", messages.len());
 }
 
 /// Shows D32.
@@ -240,5 +247,5 @@ fn scribbling_on_the_buffer_changes_the_text_and_nothing_else() {
     log(&mut device, b"def");
     device.memory.set(buffer, &[0xff; 512]);
     device.connect();
-    assert_eq!(heard(&mut device), [(1, vec![0xff; 3]), (2, vec![0xff; 3])]);
+    assert_eq!(received(&mut device), [(1, vec![0xff; 3]), (2, vec![0xff; 3])]);
 }

@@ -234,7 +234,11 @@ fn eight_messages_of_a_burst_are_announced_and_each_further_one_when_one_is_read
     device.pump();
     device.cloud().send_message(1, None, false, b"t", b"p");
     device.pump();
-    assert_eq!(device.events(&mut setup.centre), [READABLE], "all were read, and this one is told at once");
+    assert_eq!(
+        device.events(&mut setup.centre),
+        [READABLE],
+        "all were read, and this one is announced at once"
+    );
 }
 
 /// Shows D12, D80.
@@ -378,7 +382,7 @@ fn credit_is_returned_as_messages_are_read() {
         .cloud()
         .messages
         .iter()
-        .map(|said| if let DeviceMessage::Credit { channel: 1, bytes, .. } = said { *bytes } else { 0 })
+        .map(|message| if let DeviceMessage::Credit { channel: 1, bytes, .. } = message { *bytes } else { 0 })
         .sum();
     assert_eq!(credited, 1500);
     assert_eq!(device.cloud().link.free_ring_bytes(1), 1536);

@@ -1,4 +1,4 @@
-//! MQTT requests: what leaves, what is refused, what comes back.
+//! MQTT requests: what is sent, what is refused, and the responses.
 
 use abi::channel::ChannelType;
 use abi::mqtt::{
@@ -423,7 +423,7 @@ fn an_alias_is_not_reassigned_before_it_was_announced() {
     assert_eq!(by_name, 3, "the ninth, the tenth, and the tenth again");
     assert_eq!(device.publish(channel, 20, topics[9].as_bytes(), b"p"), Status::Okay);
     let last: Vec<u8> = device.cloud().take_items().iter().rev().take(2).map(|item| item.0).collect();
-    assert_eq!(last, [to_cloud::PUBLISH, to_cloud::TOPIC], "all were told, so it has a number now");
+    assert_eq!(last, [to_cloud::PUBLISH, to_cloud::TOPIC], "all were announced, so it has an alias now");
 }
 
 /// Shows N58, D45.
@@ -490,7 +490,7 @@ fn sixteen_publishes_may_be_unanswered_or_unread() {
         assert_eq!(device.publish(channel, correlation, b"t", b"p"), Status::Okay);
     }
     assert_eq!(device.publish(channel, 16, b"t", b"p"), Status::RateLimited);
-    // In another order than asked.
+    // In another order than requested.
     for slot in (0..MAX_PUBLISHES as u8).rev() {
         device.cloud().answer_publish(1, slot, RequestState::Completed, u32::from(slot));
     }
@@ -782,7 +782,7 @@ fn acknowledging_a_message_of_qos_0_does_nothing() {
     assert_eq!(device.cloud().take_items(), []);
 }
 
-/// An answer nobody waits for ends the connection, and everybody hears of it.
+/// An answer without a request ends the connection, of which every channel and handle is notified.
 #[test]
 fn an_answer_without_a_request_is_a_violation() {
     let (mut device, mut setup, channel) = TestDevice::with_broker();

@@ -188,8 +188,8 @@ fn a_request_while_the_link_is_up_is_followed_by_one_event_at_once() {
     let network = device.request_network(&centre, 5);
     assert_eq!(device.events(&mut centre), [(CHANGED, 5)]);
     assert_eq!(device.network_status(network), Some(NetworkStatus::Connected));
-    let said = device.cloud().take_messages();
-    assert!(matches!(said[..], [DeviceMessage::Hello(_)]), "nothing on the wire: {said:?}");
+    let messages = device.cloud().take_messages();
+    assert!(matches!(messages[..], [DeviceMessage::Hello(_)]), "nothing was sent: {messages:?}");
 }
 
 /// Shows N51, D21, D23, N35, N46.
@@ -231,7 +231,7 @@ fn pauses_double_from_one_second_to_sixty_with_enhanced_calm_after_five_failures
     device.connect();
     device.lose_link();
     let pause = device.next_timeout().expect("a pause").duration_since(device.now);
-    assert!(pause <= Duration::from_secs(2), "a welcome starts the count anew");
+    assert!(pause <= Duration::from_secs(2), "a welcome resets the count");
 }
 
 /// Shows D23.
@@ -358,7 +358,7 @@ fn a_cloud_that_sends_no_welcome_or_falls_silent_is_disconnected() {
     assert!(!device.connected, "no welcome in fifteen seconds");
     device.advance(Duration::from_secs(3));
     device.connect();
-    // A cloud that hears and does not answer.
+    // A cloud that receives and does not answer.
     let wait = Duration::from_secs(60) + Duration::from_secs(11);
     let end = device.now + wait;
     while let Some(at) = device.next_timeout().filter(|at| *at <= end && device.connected) {
@@ -385,7 +385,7 @@ fn a_bye_from_the_cloud_is_followed_by_a_pause() {
     assert!(device.kernel.wants_link());
 }
 
-/// A cloud that breaks a rule is told which and left; a pause follows.
+/// A cloud that breaks a rule gets a BYE with the rule; a pause follows.
 #[test]
 fn a_violation_ends_the_connection_with_its_reason() {
     let mut device = TestDevice::online();

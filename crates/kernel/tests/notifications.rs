@@ -139,7 +139,7 @@ fn what_still_refers_to_a_closed_centre_goes_on_without_events() {
     device.call_ok(Call::CloseNotifications, &[centre]);
     device.lose_link();
     assert_eq!(device.nvic.pends[usize::from(LINE)], pends);
-    assert!(device.network_status(setup.network).is_some(), "the request for the network is still held");
+    assert!(device.network_status(setup.network).is_some(), "the network handle is still valid");
 }
 
 /// Shows N79, N10.

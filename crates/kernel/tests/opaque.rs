@@ -1,4 +1,4 @@
-//! Channels of opaque bytes: writing, reading in place, and what is left after the end.
+//! Channels of opaque bytes: writing, reading in place, and what remains after the end.
 
 use abi::channel::{ChannelType, ClosureReason};
 use abi::notifications::EventType;
@@ -39,7 +39,7 @@ fn put(device: &mut TestDevice, call: Call, channel: u32, bytes: &[u8]) -> Resul
     match device.call(call, &[channel, data, bytes.len() as u32, result]) {
         Status::Okay => Ok(device.u32(result)),
         status => {
-            assert_eq!(device.u32(result), 0xeeee_eeee, "a refused write says nothing");
+            assert_eq!(device.u32(result), 0xeeee_eeee, "a refused write writes no result");
             Err(status)
         }
     }
@@ -68,8 +68,8 @@ fn send(device: &mut TestDevice, bytes: &[u8]) {
     device.pump();
 }
 
-/// The bytes the cloud has had since the last time, whatever items they came in.
-fn heard(device: &mut TestDevice) -> Vec<u8> {
+/// The bytes that the cloud has received since the last time, however they were divided.
+fn received(device: &mut TestDevice) -> Vec<u8> {
     let items = device.cloud().take_items();
     assert!(items.iter().all(|(kind, _)| *kind == to_cloud::DATA));
     items.into_iter().flat_map(|(_, body)| body).collect()
@@ -93,7 +93,7 @@ fn a_write_is_all_or_nothing_and_returns_the_free_space() {
     assert_eq!(write(&mut device, channel, &[3; 212]), Ok(0));
     assert_eq!(write(&mut device, channel, &[]), Ok(0));
     device.pump();
-    assert_eq!(heard(&mut device), [vec![1; 300], vec![3; 212]].concat());
+    assert_eq!(received(&mut device), [vec![1; 300], vec![3; 212]].concat());
     assert_eq!(write(&mut device, channel, &[]), Ok(512), "what has left made room");
     assert_eq!(write(&mut device, channel, &[4; 513]), Err(Status::InvalidBufferSize));
 }
@@ -107,7 +107,7 @@ fn a_stream_write_takes_what_fits_and_returns_how_much() {
     assert_eq!(stream(&mut device, channel, &[3; 500]), Ok(0));
     assert_eq!(stream(&mut device, channel, &[]), Ok(0));
     device.pump();
-    assert_eq!(heard(&mut device), [vec![1; 500], vec![2; 12]].concat());
+    assert_eq!(received(&mut device), [vec![1; 500], vec![2; 12]].concat());
 }
 
 /// Shows N56, N57.
@@ -122,11 +122,11 @@ fn a_stream_keeps_its_order_across_the_end_of_the_ring_and_small_frames() {
         sent.extend_from_slice(&bytes[..taken as usize]);
         if round % 3 == 0 {
             device.pump();
-            got.extend(heard(&mut device));
+            got.extend(received(&mut device));
         }
     }
     device.pump();
-    got.extend(heard(&mut device));
+    got.extend(received(&mut device));
     assert!(sent.len() > 3000);
     assert_eq!(got, sent);
 }
@@ -137,7 +137,7 @@ fn free_space_is_announced_once_after_a_write_that_did_not_fit() {
     let (mut device, mut setup, channel) = small();
     write(&mut device, channel, &[1; 512]).expect("it fits");
     device.pump();
-    assert_eq!(device.events(&mut setup.centre), [], "nobody was refused");
+    assert_eq!(device.events(&mut setup.centre), [], "no write was refused");
     write(&mut device, channel, &[1; 400]).expect("it fits");
     assert_eq!(write(&mut device, channel, &[2; 113]), Err(Status::InvalidBufferSize));
     assert_eq!(device.events(&mut setup.centre), []);
@@ -186,7 +186,7 @@ fn a_partial_stream_write_is_followed_by_an_event_at_the_first_free_space() {
     assert_eq!(write(&mut device, channel, &[2; 500]), Err(Status::InvalidBufferSize));
     let mut out = [0; 200];
     device.enter(|kernel, port| kernel.transmit(port, &mut out));
-    assert_eq!(device.events(&mut setup.centre), [], "not enough for the write that came last");
+    assert_eq!(device.events(&mut setup.centre), [], "not enough for the last write");
     assert_eq!(stream(&mut device, channel, &[3; 600]).map(|taken| taken > 100), Ok(true));
     device.enter(|kernel, port| kernel.transmit(port, &mut out));
     assert_eq!(device.events(&mut setup.centre), [WRITE_SPACE]);
@@ -264,7 +264,7 @@ fn what_is_read_is_what_was_sent_however_it_is_divided() {
             device.pump();
             is_announced |= device.events(&mut setup.centre).contains(&READABLE);
             let (_, run) = read(&mut device, channel).expect("an open channel");
-            assert!(is_announced || run.is_empty(), "nobody was told");
+            assert!(is_announced || run.is_empty(), "readable bytes are announced");
             let count = below(run.len() as u32 + 1);
             got.extend_from_slice(&run[..count as usize]);
             assert_eq!(complete(&mut device, channel, count), Status::Okay);
@@ -307,7 +307,7 @@ fn no_more_is_given_back_than_was_shown() {
 #[test]
 fn what_was_received_before_the_loss_is_drained_after_it() {
     let (mut device, mut setup, channel) = small();
-    send(&mut device, b"kept");
+    send(&mut device, b"left");
     device.cloud().send_fragments(1, to_device::DATA, &[], &[b'+'; 50], 20, 1);
     device.pump();
     device.events(&mut setup.centre);
@@ -317,7 +317,7 @@ fn what_was_received_before_the_loss_is_drained_after_it() {
     assert_eq!(write(&mut device, channel, &[1]), Err(Status::ChannelClosed));
     assert_eq!(write(&mut device, channel, &[]), Err(Status::ChannelClosed));
     assert_eq!(stream(&mut device, channel, &[1]), Err(Status::ChannelClosed));
-    let left = [&b"kept"[..], &[b'+'; 20]].concat();
+    let left = [&b"left"[..], &[b'+'; 20]].concat();
     assert_eq!(read(&mut device, channel).map(|(_, bytes)| bytes), Ok(left));
     assert_eq!(complete(&mut device, channel, 4), Status::Okay);
     assert_eq!(device.events(&mut setup.centre), [READABLE]);
@@ -340,7 +340,7 @@ fn an_end_of_a_stream_by_the_cloud_is_reported() {
     assert_eq!(read(&mut device, channel), Err(Status::ChannelClosed));
 }
 
-/// What a stale channel gives back is not told of a channel that has its number now.
+/// What is read from a stale channel returns no credit for the channel that has its number now.
 #[test]
 fn draining_a_lost_channel_does_not_affect_the_next_one() {
     let (mut device, setup, lost) = small();
@@ -353,7 +353,7 @@ fn draining_a_lost_channel_does_not_affect_the_next_one() {
     send(&mut device, &[2; 500]);
     read(&mut device, lost).expect("four hundred");
     assert_eq!(complete(&mut device, lost, 400), Status::Okay);
-    assert_eq!(device.cloud().link.free_ring_bytes(1), 12, "the cloud hears of no room that is not there");
+    assert_eq!(device.cloud().link.free_ring_bytes(1), 12, "no credit for space that is not there");
 }
 
 /// Shows N58, D11.

@@ -145,10 +145,14 @@ fn a_check_in_relays_no_messages_of_an_application_that_is_offline_on_purpose() 
     device.advance(Duration::from_secs(60));
     device.connect();
     device.advance(CHECK_IN_DURATION);
-    assert!(device.cloud().take_messages().iter().all(|said| !matches!(said, DeviceMessage::Log { .. })));
+    assert!(
+        device.cloud().take_messages().iter().all(|message| !matches!(message, DeviceMessage::Log { .. }))
+    );
     device.request_network(&centre, 1);
     device.connect();
-    assert!(device.cloud().take_messages().iter().any(|said| matches!(said, DeviceMessage::Log { .. })));
+    assert!(
+        device.cloud().take_messages().iter().any(|message| matches!(message, DeviceMessage::Log { .. }))
+    );
 }
 
 /// Shows N14, N16.
@@ -293,5 +297,5 @@ fn a_kernel_set_up_in_place_is_one_made_by_value() {
     device.connect();
     let first = device.open_centre(LINE, 2).handle;
     let mut other = TestDevice::online();
-    assert_eq!(other.open_centre(LINE, 2).handle, first, "the same chance, the same order of handles");
+    assert_eq!(other.open_centre(LINE, 2).handle, first, "the same seed gives the same order of handles");
 }

@@ -1,4 +1,4 @@
-//! The table of calls and statuses: every error the interface documents is provoked here, or there stands why it cannot
+//! The table of calls and statuses: every error that the interface documents is provoked here, or has a reason why it cannot
 //! be.
 
 use abi::channel::ChannelType;

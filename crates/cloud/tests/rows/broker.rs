@@ -128,7 +128,7 @@ impl Broker {
     pub(crate) fn expect_log(&self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let log = self.log.lock().expect("unharmed");
+            let log = self.log.lock().expect("the lock is not poisoned");
             if let Some(line) = log.iter().find(|line| line.contains(text)) {
                 return line.clone();
             }
@@ -144,7 +144,7 @@ impl Broker {
         let mark = format!("{MARK}{}", MARKS.fetch_add(1, Ordering::Relaxed));
         self.publish("mark", "now", &["-i", &mark]);
         self.expect_log(&format!("Received DISCONNECT from {mark}"));
-        let log = self.log.lock().expect("unharmed");
+        let log = self.log.lock().expect("the lock is not poisoned");
         log.iter().filter(|line| line.contains(text) && !line.contains(MARK)).count()
     }
 
@@ -182,7 +182,7 @@ impl Drop for Broker {
         self.stop();
         if std::thread::panicking() {
             eprintln!("--- mosquitto, in {}", self.folder.path().display());
-            self.log.lock().expect("unharmed").iter().for_each(|line| eprintln!("{line}"));
+            self.log.lock().expect("the lock is not poisoned").iter().for_each(|line| eprintln!("{line}"));
         }
     }
 }
@@ -229,10 +229,10 @@ fn launch(folder: &Path) -> Child {
 
 fn follow(child: &mut Child) -> Arc<Mutex<Vec<String>>> {
     let log = Arc::<Mutex<Vec<String>>>::default();
-    let (lines, kept) = (BufReader::new(child.stderr.take().expect("piped")).lines(), log.clone());
+    let (lines, shared) = (BufReader::new(child.stderr.take().expect("piped")).lines(), log.clone());
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
-            kept.lock().expect("unharmed").push(line);
+            shared.lock().expect("the lock is not poisoned").push(line);
         }
     });
     log
@@ -241,7 +241,7 @@ fn follow(child: &mut Child) -> Arc<Mutex<Vec<String>>> {
 fn is_up(child: &mut Child, port: u16) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
-        if child.try_wait().expect("asked").is_some() {
+        if child.try_wait().expect("the process can be queried").is_some() {
             return false;
         }
         if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {

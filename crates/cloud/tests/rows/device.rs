@@ -74,7 +74,7 @@ impl Site {
                 Err(broadcast::error::TryRecvError::Empty) => std::thread::sleep(READ_TIMEOUT),
                 Err(error) => panic!("{error}"),
             }
-            assert!(Instant::now() < deadline, "the cloud never told of {what}");
+            assert!(Instant::now() < deadline, "timed out waiting for {what} of the cloud");
         }
     }
 

@@ -189,8 +189,8 @@ fn before_the_link_is_up_a_request_is_accepted_and_no_channel_opens() {
 fn lost(site: &Site, broker: &Broker) -> (App, u32) {
     let mut app = App::online(site);
     let channel = app.open_connected_channel("loses", broker.open);
-    app.subscribe(channel, 1, &[(b"news", 1)]);
-    broker.publish("news", "before", &[]);
+    app.subscribe(channel, 1, &[(b"topic", 1)]);
+    broker.publish("topic", "before", &[]);
     app.expect(READABLE);
     let in_flight = app.live.device.publish_params(8, b"t", b"p", 1);
     assert_eq!(app.live.device.request_publish(channel, &in_flight), Status::Okay);
@@ -223,10 +223,10 @@ fn what_had_arrived_before_the_loss_can_be_read_and_nothing_is_added() {
     let site = Site::open();
     let broker = Broker::start();
     let (mut app, channel) = lost(&site, &broker);
-    broker.publish("news", "after", &[]);
+    broker.publish("topic", "after", &[]);
     let device = &mut app.live.device;
     let message = device.receive_message(channel, 64, 64).expect("still there");
-    assert_eq!((&message.topic[..], &message.payload[..]), (&b"news"[..], &b"before"[..]));
+    assert_eq!((&message.topic[..], &message.payload[..]), (&b"topic"[..], &b"before"[..]));
     device.read_publish_response(channel).expect("a response");
     assert_eq!(device.publish(channel, 9, b"t", b"p"), Status::ChannelClosed);
     app.live.is_plugged_in = true;
@@ -360,8 +360,8 @@ fn log(device: &mut TestDevice, text: &str) {
     device.call_ok(Call::ServerLog, &[message.data, message.length]);
 }
 
-/// Waits until the cloud is told this line.
-fn heard(live: &mut LiveDevice, site: &mut Site, text: &str) {
+/// Waits until the cloud has received this log line.
+fn wait_for_log(live: &mut LiveDevice, site: &mut Site, text: &str) {
     live.run_until(text, |_| {
         site.take_events()
             .into_iter()
@@ -382,12 +382,12 @@ fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
     live.run_until_online();
     logging(&mut live.device);
     log(&mut live.device, "over the kernel's own link");
-    heard(&mut live, &mut site, "over the kernel's own link");
+    wait_for_log(&mut live, &mut site, "over the kernel's own link");
     live.unplug();
     log(&mut live.device, "during an outage");
     live.is_plugged_in = true;
     live.skip_time(Duration::from_secs(3));
-    heard(&mut live, &mut site, "during an outage");
+    wait_for_log(&mut live, &mut site, "during an outage");
 
     let mut app = App::on(live);
     let variable = app.live.device.alloc_u32(app.setup.network);
@@ -398,14 +398,14 @@ fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
     assert_eq!(lines(&mut site), 0);
     let App { mut live, setup, .. } = app;
     live.device.request_network(&setup.centre, 1);
-    heard(&mut live, &mut site, "off line on purpose");
+    wait_for_log(&mut live, &mut site, "off line on purpose");
     // What the cloud has stored, each line once and in order, the application may go on without.
-    let mut kept = Vec::new();
+    let mut stored = Vec::new();
     live.run_until("stored", |_| {
-        kept = site.runtime.block_on(site.cloud().store().logs(id, 10)).expect("readable");
-        kept.len() == 3
+        stored = site.runtime.block_on(site.cloud().store().logs(id, 10)).expect("readable");
+        stored.len() == 3
     });
-    let texts: Vec<_> = kept.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+    let texts: Vec<_> = stored.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
     assert_eq!(texts, ["over the kernel's own link", "during an outage", "off line on purpose"]);
 }
 
@@ -463,9 +463,9 @@ fn a_crash_makes_the_device_connect_and_takes_the_network_from_the_application()
     let to = live.device.alloc_u32(0);
     assert_eq!(live.device.call(Call::GetNetworkStatus, &[network, to]), Status::InvalidHandle);
     live.run_for(QUIET_TIME);
-    assert!(live.device.connected, "held until the application asks again");
+    assert!(live.device.connected, "kept until the application requests the network again");
     site.take_events();
-    // A start of the whole device: the cloud is told why, and no handle of before is good.
+    // A start of the whole device: the cloud gets the reason, and earlier handles are void.
     let mut live = live.restarted(&Boot { wake_reason: crash, seed: [4; 16], ..boot() });
     live.run_until_online();
     let why = site.expect("a start", |kind| match kind {

@@ -81,7 +81,7 @@ fn a_public_cloud_does_not_connect_to_its_own_machine() {
     let callers = broker.count_log("New client connected");
     assert_eq!(state_of(&mut app, "127.0.0.1", broker.open), MqttRequestState::SocketError);
     app.expect_no_event(QUIET_TIME);
-    assert_eq!(broker.count_log("New client connected"), callers, "nobody called");
+    assert_eq!(broker.count_log("New client connected"), callers, "no connection was made");
 }
 
 /// Shows M12, M16, M34, D46.
@@ -161,7 +161,7 @@ fn a_broker_that_floods_the_channel_is_disconnected_and_that_is_reported() {
         .args(["-c", "seq 40 | mosquitto_pub -h 127.0.0.1 -p $1 -t flood -l", "sh", &port])
         .status();
     assert!(flood.expect("a shell").success());
-    // What came before the end is there, also what was not announced before it (D12).
+    // What arrived before the end is there, also what was not announced before it (D12).
     let mut messages = 0;
     while app.next_event() != NOT_CONNECTED {
         messages += usize::from(app.live.device.receive_message(channel, 16, 16).is_ok());
@@ -203,11 +203,11 @@ fn a_refused_request_counts_as_not_made() {
 /// Shows M43, M46, D42, D43.
 #[test]
 fn without_tls_whoever_listens_reads_the_password() {
-    let (tell, heard) = std::sync::mpsc::channel();
+    let (sender, received) = std::sync::mpsc::channel();
     let listens = peer(move |mut stream| {
         let mut bytes = [0; 512];
         let count = stream.read(&mut bytes).unwrap_or(0);
-        let _ = tell.send(bytes[..count].to_vec());
+        let _ = sender.send(bytes[..count].to_vec());
     });
     let site = Site::open();
     let mut app = App::online(&site);
@@ -215,7 +215,7 @@ fn without_tls_whoever_listens_reads_the_password() {
     let mut request = app.connect_params("naive", listens);
     sign_in(&mut app, &mut request, ("me", "plain as day"));
     app.connect(channel, &request);
-    let bytes = heard.recv_timeout(Duration::from_secs(20)).expect("a CONNECT");
+    let bytes = received.recv_timeout(Duration::from_secs(20)).expect("a CONNECT");
     assert!(bytes.windows(12).any(|bytes| bytes == b"plain as day"), "{bytes:?}");
     app.close_channel(channel);
 
@@ -226,5 +226,5 @@ fn without_tls_whoever_listens_reads_the_password() {
         MqttRequestState::InvalidParameters,
         "a careful operator"
     );
-    assert!(heard.recv_timeout(QUIET_TIME).is_err(), "nobody was called");
+    assert!(received.recv_timeout(QUIET_TIME).is_err(), "no connection was made");
 }

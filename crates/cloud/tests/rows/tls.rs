@@ -89,11 +89,11 @@ fn accepting_by_name(site: &Site, chain: &[&Signed]) -> (u16, Receiver<Option<St
     let listener = listener.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let (tell, names) = channel();
+    let (sender, names) = channel();
     site.runtime.spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
-            let _ = tell.send(stream.get_ref().1.server_name().map(str::to_owned));
+            let _ = sender.send(stream.get_ref().1.server_name().map(str::to_owned));
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(&[0x20, 3, 0, 0, 0]).await;
             let _ = stream.flush().await;
